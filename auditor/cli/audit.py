@@ -166,7 +166,7 @@ def _raise_if_incomplete(finished_run: AuditRun) -> None:
         raise IncompleteRunError(
             f"the night of {finished_run.day}",
             f"its window was over before {left} accounts were looked at; they come first tomorrow",
-            "a longer [schedule] window_hours",
+            "a longer [schedule] time_limit_hours",
         )
 
 

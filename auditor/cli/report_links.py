@@ -40,7 +40,7 @@ AssociationIdsArgument = Annotated[
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Every association.")]
 DaysOption = Annotated[
-    int | None, typer.Option(min=1, max=3660, help="For how many days; [letters] days otherwise.")
+    int | None, typer.Option(min=1, max=3660, help="For how many days; [report_links] valid_days otherwise.")
 ]
 KeepOption = Annotated[
     bool, typer.Option("--keep", help="Let older links of an association go on holding.")

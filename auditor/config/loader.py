@@ -149,10 +149,10 @@ def build_config_error(
         (v for at, v in variables.items() if place and place[: len(at)] == at[: len(place)]), None
     )
     context = first.get("ctx", {})
-    written = _format_setting_path((*place, context["at"] - 1) if "at" in context else place)
+    written = _format_setting_path((*place, context["number"] - 1) if "number" in context else place)
     where = variable or f"{origin}: {written}"
-    if "near" in context:
-        return ConfigError(where, first["msg"], context["near"])
+    if "suggestion" in context:
+        return ConfigError(where, first["msg"], context["suggestion"])
     return ConfigError(
         where.rstrip(": "),
         *_explain_error(config_model, first["type"], lowercase_first(first["msg"]), place),

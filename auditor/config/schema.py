@@ -112,8 +112,8 @@ class ClusterSettings(BaseModel):
     @model_validator(mode="after")
     def _validate_stalled_after(self) -> ClusterSettings:
         if self.stalled_after_seconds < 2 * self.heartbeat_seconds:
-            told = {"near": "three times the heartbeat"}
-            raise PydanticCustomError("nameless", "stalled_after is less than two heartbeats", told)
+            told = {"suggestion": "three times heartbeat_seconds"}
+            raise PydanticCustomError("setting_error", "stalled_after_seconds is less than twice heartbeat_seconds", told)
         return self
 
 
@@ -144,14 +144,14 @@ class NetworkSettings(SettingsTable):
         """Its name in a language, or the one we have."""
         return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
 
-    @field_validator("zone")
+    @field_validator("time_zone")
     @classmethod
     def _validate_time_zone(cls, time_zone: str) -> str:
         try:
             ZoneInfo(time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            told = {"zone": f'"{time_zone}"', "near": "a name such as Africa/Casablanca"}
-            raise PydanticCustomError("nameless", "no time zone is called {zone}", told) from None
+            told = {"zone": f'"{time_zone}"', "suggestion": "a name such as Africa/Casablanca"}
+            raise PydanticCustomError("setting_error", "no time zone is called {zone}", told) from None
         return time_zone
 
 
@@ -192,8 +192,8 @@ class ChannelSettings(SettingsTable):
     @model_validator(mode="before")
     @classmethod
     def _load_api_key_file(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("key_file") and not values.get("key"):
-            return {**values, "key": read_secret_file(values["key_file"])}
+        if isinstance(values, dict) and values.get("api_key_file") and not values.get("api_key"):
+            return {**values, "api_key": read_secret_file(values["api_key_file"])}
         return values
 
 
@@ -249,9 +249,9 @@ class WebSettings(SettingsTable):
             try:
                 ip_network(one)
             except ValueError:
-                told = {"given": f'"{one}"', "near": "127.0.0.1 or 10.0.0.0/8"}
+                told = {"given": f'"{one}"', "suggestion": "127.0.0.1 or 10.0.0.0/8"}
                 raise PydanticCustomError(
-                    "nameless", "{given} is no address or network", told
+                    "setting_error", "{given} is no address or network", told
                 ) from None
         return networks
 
@@ -273,16 +273,16 @@ class WebSettings(SettingsTable):
     @classmethod
     def _validate_token_length(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and len(token.get_secret_value()) < MIN_TOKEN_CHARACTERS:
-            told = {"least": MIN_TOKEN_CHARACTERS, "near": "openssl rand -hex 32"}
-            raise PydanticCustomError("nameless", "a token has {least} characters at least", told)
+            told = {"least": MIN_TOKEN_CHARACTERS, "suggestion": "openssl rand -hex 32"}
+            raise PydanticCustomError("setting_error", "a token has {least} characters at least", told)
         return token
 
     @field_validator("public_url")
     @classmethod
     def _validate_public_url(cls, url: str) -> str:
         if url and not SITE_URL_PATTERN.fullmatch(url):
-            told = {"given": f'"{url}"', "near": "https://reports.example.org"}
-            raise PydanticCustomError("nameless", "{given} is not the address of a site", told)
+            told = {"given": f'"{url}"', "suggestion": "https://reports.example.org"}
+            raise PydanticCustomError("setting_error", "{given} is not the address of a site", told)
         return url.rstrip("/")
 
 
@@ -319,7 +319,7 @@ class Config(SettingsTable):
         if self.cluster.enabled and not self.storage.url.startswith("postgresql"):
             near = "[storage] url with that of a PostgreSQL server"
             raise PydanticCustomError(
-                "nameless", "many machines need a database they share", {"near": near}
+                "setting_error", "many machines need a database they share", {"suggestion": near}
             )
         return self
 
@@ -330,12 +330,12 @@ class Config(SettingsTable):
         for number, rule in enumerate(rules, 1):
             if rule.code not in known:
                 raise PydanticCustomError(
-                    "nameless",
+                    "setting_error",
                     "no gap is called {code}",
                     {
                         "code": f'"{rule.code}"',
-                        "at": number,
-                        "near": suggest_nearest(rule.code, known),
+                        "number": number,
+                        "suggestion": suggest_nearest(rule.code, known),
                     },
                 )
         return rules
@@ -384,7 +384,7 @@ def _refuse_unsupported_api_keys(config: Config, origin: str) -> None:
         if channel.api_key and channel_registry.get_channel_api(name) is None:
             why = "there is no official interface that takes a key"
             raise ConfigError(
-                f"{origin}: channels.{name}.key", why, "take it away, from the environment too"
+                f"{origin}: channels.{name}.api_key", why, "take it away, from the environment too"
             )
 
 

@@ -69,31 +69,31 @@ folder = "data"
 proxy = "http://127.0.0.1:{port}"
 ca_file = "ca.pem"
 host_delay = 0                        # the practice web is nobody's server
-give_up_after = 1000                  # every kind of wall is met, every night
+platform_breaker_failures = 1000                  # every kind of wall is met, every night
 connect_timeout = 1.0                 # one site lets everybody wait
 retries = 0                           # what failed is asked again at the end of the night, at once
-second_pass_after = 0
+second_pass_delay = 0
 
 [channels.website]
 canaries = ["https://bibliotheque-zerhouna.ma/", "https://gazette-tamesna-sud.ma/"]
-impossible = "https://c4b1a7e0-personne.ma/"
+impossible_account = "https://c4b1a7e0-personne.ma/"
 
 [channels.facebook]
 canaries = ["https://www.facebook.com/GazetteTamesnaSud", "https://www.facebook.com/BibliothequeZerhouna"]
-impossible = "https://www.facebook.com/personne.c4b1a7e0"
-budget = 600                          # with a key: four of its pages spoil a call for 49 others
+impossible_account = "https://www.facebook.com/personne.c4b1a7e0"
+api_budget = 600                          # with a key: four of its pages spoil a call for 49 others
 
 [channels.twitter]
 canaries = ["https://x.com/tamesna_sud", "https://x.com/biblio_zerhouna"]
-impossible = "https://x.com/nul_c4b1a7e0"
+impossible_account = "https://x.com/nul_c4b1a7e0"
 
 [channels.linkedin]
 canaries = ["https://www.linkedin.com/company/gazette-tamesna-sud"]
-impossible = "https://www.linkedin.com/company/personne-c4b1a7e0"
+impossible_account = "https://www.linkedin.com/company/personne-c4b1a7e0"
 
 [channels.youtube]
 canaries = ["https://www.youtube.com/@GazetteTamesnaSud", "https://www.youtube.com/@BibliothequeZerhouna"]
-impossible = "https://www.youtube.com/@personne-c4b1a7e0"
+impossible_account = "https://www.youtube.com/@personne-c4b1a7e0"
 
 [report]
 folder = "pages"

@@ -1,6 +1,6 @@
 """Thinning: removes old evidence that nothing rests on. No finding, standing, gap, night or receipt changes.
 
-Beyond `[keep] bodies` days the page of a look leaves the archive, beyond `[keep] exchanges` days the headers
+Beyond `[retention] bodies` days the page of a look leaves the archive, beyond `[retention] exchanges` days the headers
 and redirects that came with it, unless the look is part of a basis (auditor/retention/evidence_pruning.py),
 or today's probe reads that page otherwise than it was read then. So a rebuild after thinning is the rebuild
 before it: where a body is gone it keeps the recorded finding, and that is what it would have read.

@@ -187,7 +187,7 @@ def require_free_space(folder: Path, min_free_bytes: int) -> None:
     """Raise RoomError where fewer bytes are free on the disk that a folder lies on."""
     free = shutil.disk_usage(folder).free
     if free < min_free_bytes:
-        why = f"{free // BYTES_PER_MIB} MiB are free, fewer than [storage] min_free ({min_free_bytes // BYTES_PER_MIB} MiB)"
+        why = f"{free // BYTES_PER_MIB} MiB are free, fewer than [storage] min_free_bytes ({min_free_bytes // BYTES_PER_MIB} MiB)"
         raise DiskSpaceError(
             str(folder), f"{why}; the night is not begun", "make room, or `auditor thin`"
         )

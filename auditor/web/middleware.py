@@ -77,7 +77,7 @@ TOKEN_PATHS = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|welcome))/.+")
 ONE_CLICK_UNSUBSCRIBE_PATHS = re.compile(r"/[a-z]{2}/unsubscribe/.+")
 """What a mail program on the web may send to from its own pages (RFC 8058): its token is its leave."""
 UNKNOWN_HOST_MESSAGE = (
-    "This name does not lead here. Whoever runs the auditor can list it in [web] hosts.\n"
+    "This name does not lead here. Whoever runs the auditor can list it in [web] allowed_hosts.\n"
 )
 
 

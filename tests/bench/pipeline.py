@@ -35,7 +35,7 @@ ca_file = "{ca_file}"
 
 [channels.website]
 canaries = ["{first}", "{last}"]
-impossible = "{first}nobody"           # a name would be looked up: 10 s where no name server is
+impossible_account = "{first}nobody"           # a name would be looked up: 10 s where no name server is
 
 [channels.facebook]
 [channels.twitter]

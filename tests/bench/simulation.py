@@ -113,7 +113,7 @@ def configured(folder: Path) -> Any:
     """The configuration of a night that waits for nobody and gives no platform up."""
     config = load_config(find_packaged_config(), {})
     fetch = config.fetch.model_copy(
-        update={"host_delay": 0.0, "second_pass_after": 0.0, "give_up_after": 10**9, "retries": 0}
+        update={"host_delay": 0.0, "second_pass_delay": 0.0, "platform_breaker_failures": 10**9, "max_retries": 0}
     )
     channels = {name: ChannelSettings() for name in CHANNELS} | {
         "website": ChannelSettings(canaries=CANARIES)

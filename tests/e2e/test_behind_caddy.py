@@ -33,7 +33,7 @@ folder = "."
 url = "sqlite:///auditor.db"
 [web]
 public_url = "https://{PUBLIC}"
-hosts = ["{INTERN}"]
+allowed_hosts = ["{INTERN}"]
 trusted_proxies = ["127.0.0.1"]
 [channels]
 website = {{}}

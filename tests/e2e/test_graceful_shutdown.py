@@ -33,10 +33,10 @@ folder = "data"
 proxy = "http://127.0.0.1:{port}"
 host_delay = 0
 concurrency = 20
-second_pass_after = 0
+second_pass_delay = 0
 [channels.website]
 canaries = {canaries}
-impossible = "http://personne.ma/"
+impossible_account = "http://personne.ma/"
 """
 PAGE = b"<!doctype html><title>Association</title><p>Des ateliers pour les enfants du quartier.</p>"
 
@@ -122,8 +122,8 @@ def begun(folder, *words, **settings):
         env={
             **BARE,
             "HOME": str(folder),
-            "AUDITOR_SCHEDULE__AT": hour,
-            "AUDITOR_SCHEDULE__DRAIN_SECONDS": str(GRACE),
+            "AUDITOR_SCHEDULE__START_TIME": hour,
+            "AUDITOR_SCHEDULE__SHUTDOWN_GRACE_SECONDS": str(GRACE),
             **settings,
         },
         stdout=subprocess.PIPE,
@@ -198,7 +198,7 @@ def alone(group):
 def test_a_second_sigterm_ends_it_at_once(tmp_path):
     with playing() as web:
         registered(tmp_path, web.server_port, 20)
-        process = begun(tmp_path, "serve", "--no-web", AUDITOR_SCHEDULE__DRAIN_SECONDS="60")
+        process = begun(tmp_path, "serve", "--no-web", AUDITOR_SCHEDULE__SHUTDOWN_GRACE_SECONDS="60")
         until(lambda: len(web.held) == 20)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
@@ -275,7 +275,7 @@ def test_a_run_whose_window_ends_says_so_and_ends_with_4(tmp_path):
     """A window of less than a thousandth of a second, in which nobody is reached."""
     with playing(hold=False) as web:
         registered(tmp_path, web.server_port, 30)
-        code, out, err = ended(begun(tmp_path, "run", AUDITOR_SCHEDULE__WINDOW_HOURS="0.0000001"))
+        code, out, err = ended(begun(tmp_path, "run", AUDITOR_SCHEDULE__TIME_LIMIT_HOURS="0.0000001"))
         assert (code, out) == (4, "")
         assert (
             "its window was over before 30 accounts were looked at; they come first tomorrow" in err

@@ -80,11 +80,11 @@ CONFIG = CONFIG.model_copy(
             )
             for name in CHANNELS
         },
-        "fetch": CONFIG.fetch.model_copy(update={"second_pass_after": 0, "concurrency": 4}),
+        "fetch": CONFIG.fetch.model_copy(update={"second_pass_delay": 0, "concurrency": 4}),
     }
 )
 
-SHORT = CONFIG.model_copy(update={"keep": RetentionSettings(bodies=2, exchanges=4)})
+SHORT = CONFIG.model_copy(update={"retention": RetentionSettings(bodies=2, exchanges=4)})
 """By what evidence is thinned."""
 
 # --- what there is to list, to see and to say

@@ -34,7 +34,7 @@ with warnings.catch_warnings():
 AUDITOR = Path(sys.executable).with_name("auditor")
 BARE = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
 NAMES = (f"cluster{number}" for number in itertools.count())
-QUICK = {"enabled": True, "jobs": 4, "heartbeat": 0.5, "stalled_after": 2}
+QUICK = {"enabled": True, "concurrent_jobs": 4, "heartbeat_seconds": 0.5, "stalled_after_seconds": 2}
 
 
 @contextlib.contextmanager
@@ -199,19 +199,19 @@ url = "{url}"
 proxy = "http://127.0.0.1:{port}"
 host_delay = {rest}
 concurrency = {at_once}
-second_pass_after = 0
+second_pass_delay = 0
 [channels.website]
 canaries = ["http://canari-un.ma/", "http://canari-deux.ma/"]
-impossible = "http://personne.ma/"
+impossible_account = "http://personne.ma/"
 [schedule]
-window_hours = 0
+time_limit_hours = 0
 [cluster]
 enabled = true
-jobs = {jobs}
-heartbeat = 0.5
-stalled_after = 2
+concurrent_jobs = {jobs}
+heartbeat_seconds = 0.5
+stalled_after_seconds = 2
 [backup]
-nightly = false
+after_run = false
 """
 
 

@@ -494,7 +494,7 @@ async def test_a_robots_txt_that_fails_once_is_asked_again() -> None:
     def script(path: str, times: int) -> bytes:
         return answer(b"", "503 Unavailable") if (path, times) == ("robots.txt", 1) else answer(b"")
 
-    async with Hostile(script) as server, fetcher(robots="strict", retries=2) as fetch:
+    async with Hostile(script) as server, fetcher(robots="strict", max_retries=2) as fetch:
         assert told(await outcome(fetch, server.url("page"))) == "200"
         assert server.seen["robots.txt"] == 2
 

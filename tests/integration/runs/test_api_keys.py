@@ -166,7 +166,7 @@ async def test_a_rebuild_plays_the_interface_s_answers_again_and_changes_nothing
 
 
 async def test_what_the_budget_does_not_cover_is_unknown_and_comes_first_the_next_night(app):
-    app.config = keyed(budget=1)
+    app.config = keyed(api_budget=1)
     await run.execute_run(app, night_of(0))
     first = {name for name, standing in held(app).items() if standing.known}
     untold = [
@@ -191,7 +191,7 @@ async def test_who_was_left_out_is_asked_before_who_is_undecided_for_longer(app,
             for name, (checked, decided) in told.items()
         ]
     )
-    app.config = keyed(budget=1)
+    app.config = keyed(api_budget=1)
     await run.execute_run(app, night_of(1))
     assert [query.get("forHandle") for query in api.asked] == ["@salam"]
 
@@ -212,7 +212,7 @@ def test_the_hosts_of_a_keyed_platform_are_shut_and_no_others():
 
 
 def test_the_doctor_tells_what_a_key_may_cost(tmp_path, monkeypatch):
-    monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__KEY", "hush-7f3c")
+    monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__API_KEY", "hush-7f3c")
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(tmp_path / "data"))
     told = {one.check: one for one in diagnostics.run_diagnostics(None, START)}
     assert told["key of youtube"].state == "ok"
@@ -222,4 +222,4 @@ def test_the_doctor_tells_what_a_key_may_cost(tmp_path, monkeypatch):
 
 def test_a_key_that_no_interface_takes_is_refused_and_not_ignored():
     with pytest.raises(ConfigError, match="no official interface"):
-        load_config(None, {"AUDITOR_CHANNELS__LINKEDIN__KEY": "secret"})
+        load_config(None, {"AUDITOR_CHANNELS__LINKEDIN__API_KEY": "secret"})

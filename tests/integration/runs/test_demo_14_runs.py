@@ -154,8 +154,8 @@ async def test_the_pages_and_the_overview_never_disagree(fortnight):
 @pytest.mark.asyncio(loop_scope="module")
 async def test_nothing_is_told_otherwise_after_thinning_and_a_rebuild(fortnight):
     """The last of these tests, as it removes pages. Standings, gaps and reports are the same to the byte."""
-    keep = RetentionSettings(bodies=5, exchanges=8)
-    with App.open(fortnight.config.model_copy(update={"keep": keep})) as app:
+    retention = RetentionSettings(bodies=5, exchanges=8)
+    with App.open(fortnight.config.model_copy(update={"retention": retention})) as app:
         now = app.store.get_latest_run().started_at
         before = (
             conclusions(app),

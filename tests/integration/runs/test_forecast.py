@@ -123,7 +123,7 @@ def test_an_interface_is_limited_by_its_budget(app, monkeypatch):
 
 def test_the_command_asks_nobody_and_tells_both_people_and_programs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    config = '[storage]\nfolder = "data"\n[channels.facebook]\n[schedule]\nwindow_hours = 0.01\n'
+    config = '[storage]\nfolder = "data"\n[channels.facebook]\n[schedule]\ntime_limit_hours = 0.01\n'
     (tmp_path / "config.toml").write_text(config)
     (tmp_path / "data").mkdir()
     small = opened(tmp_path / "data")

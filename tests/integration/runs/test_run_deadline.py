@@ -59,7 +59,7 @@ def settled(app, **schedule):
 @pytest.fixture
 def app(tmp_path):
     small = opened(tmp_path, configured())
-    settled(small, window_hours=1)
+    settled(small, time_limit_hours=1)
     yield small
     small.store.close()
 
@@ -96,7 +96,7 @@ async def test_a_night_ends_in_its_window_and_tells_whom_it_left_out(app, caplog
 
 
 async def test_a_window_of_none_ends_never(app):
-    settled(app, window_hours=0)
+    settled(app, time_limit_hours=0)
     register(app, *pages(10))
     done = await execute_run(app, START, timer=Slow(app.web))
     assert (len(seen(app, done)), count_not_reached(done), done.receipt["left_out_by_channel"]) == (
@@ -126,10 +126,10 @@ async def test_what_was_not_looked_at_does_not_move(app):
     looked, left = pages(2, "facebook")
     register(app, looked, left)
     app.web.answers = {looked.typed_text: "gone", left.typed_text: "gone"}
-    settled(app, window_hours=0)
+    settled(app, time_limit_hours=0)
     timer = Slow(app.web)
     await execute_run(app, START, timer=timer)
-    settled(app, window_hours=0.1)
+    settled(app, time_limit_hours=0.1)
     for night in (4, 8, 9):  # each reaches one: they take turns
         await execute_run(app, night_of(night), timer=timer)
     states = {row.typed: app.store.standing(row.id) for row in app.store.list_accounts()}

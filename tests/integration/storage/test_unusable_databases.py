@@ -155,7 +155,7 @@ async def test_no_night_is_begun_where_there_is_too_little_room(app, tmp_path):
 
 @pytest.mark.fault("F43")
 def test_too_little_room_ends_the_command_with_3_and_one_line(tmp_path, monkeypatch, capsys):
-    (tmp_path / "config.toml").write_text("[storage]\nmin_free = 9_000_000_000_000_000\n")
+    (tmp_path / "config.toml").write_text("[storage]\nmin_free_bytes = 9_000_000_000_000_000\n")
     monkeypatch.chdir(tmp_path)
     assert main(["run"]) == 3
     said = capsys.readouterr().err

@@ -127,7 +127,7 @@ async def asking(who: str, nameserver: str) -> AsyncIterator[Asking]:
     plain = {
         "nameservers": (nameserver,),
         "host_delay": 0,
-        "retries": 2,
+        "max_retries": 2,
         "retry_wait": 0,
         "timeout": 3,
     }

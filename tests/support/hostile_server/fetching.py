@@ -34,7 +34,7 @@ def options(**changes: Any) -> FetchOptions:
     plain: dict[str, Any] = {
         "allow_networks": ("127.0.0.0/8",),
         "host_delay": 0,
-        "retries": 0,
+        "max_retries": 0,
         "timeout": 5,
         "breaker_failures": 99,
     }

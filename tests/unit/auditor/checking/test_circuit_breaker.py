@@ -97,7 +97,7 @@ async def test_three_refusals_in_a_row_end_a_platform_s_night(app, caplog, answe
 
 
 async def test_how_many_refusals_are_borne_can_be_set(app, caplog):
-    fetch = app.config.fetch.model_copy(update={"give_up_after": 7})
+    fetch = app.config.fetch.model_copy(update={"platform_breaker_failures": 7})
     app.config = app.config.model_copy(update={"fetch": fetch})
     rows = pages(20)
     register(app, *rows)

@@ -82,14 +82,14 @@ def test_a_table_of_ones_own_stands_in_place_of_the_examples(tmp_path):
 def test_paths_are_taken_from_the_folder_of_the_file(tmp_path):
     (tmp_path / "key").write_text("hidden\n")
     path = tmp_path / "config.toml"
-    path.write_text('[channels.youtube]\nkey_file = "key"\n[storage]\nfolder = "here"\n')
+    path.write_text('[channels.youtube]\napi_key_file = "key"\n[storage]\nfolder = "here"\n')
     config = load_config(path, {})
     assert config.storage.url == f"sqlite:///{tmp_path}/here/auditor.db"
     assert config.channels["youtube"].api_key.get_secret_value() == "hidden"
 
 
 def test_a_secret_is_never_printed():
-    config = load_config(find_packaged_config(), {"AUDITOR_CHANNELS__YOUTUBE__KEY": "hidden"})
+    config = load_config(find_packaged_config(), {"AUDITOR_CHANNELS__YOUTUBE__API_KEY": "hidden"})
     assert config.channels["youtube"].api_key.get_secret_value() == "hidden"
     assert "hidden" not in repr(config.channels)
 
@@ -101,7 +101,7 @@ def test_a_secret_is_never_printed():
         ("AUDITOR_FETCH__PROXY", "http://127.0.0.1:1", ("fetch", "proxy"), "http://127.0.0.1:1"),
         ("AUDITOR_NETWORK__NAME", "2026", ("network", "name"), "2026"),
         ("AUDITOR_REPORT__LANGUAGES", '["fr", "en"]', ("report", "languages"), ("fr", "en")),
-        ("AUDITOR_SCHEDULE__AT", "02:15:00", ("schedule", "at"), time(2, 15)),
+        ("AUDITOR_SCHEDULE__START_TIME", "02:15:00", ("schedule", "start_time"), time(2, 15)),
         ("AUDITOR_SURVEY__FIGURES__YOUTUBE", "5.5", ("survey", "figures", "youtube"), 5.5),
     ],
 )

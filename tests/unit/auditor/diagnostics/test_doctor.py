@@ -120,7 +120,7 @@ def test_the_clock_is_compared_with_the_middle_of_what_the_web_says():
 def test_a_secret_that_every_user_may_read_is_told_and_never_shown(here, tmp_path, mode, state):
     (tmp_path / "key").write_text("hush-7f3c")
     (tmp_path / "key").chmod(mode)
-    (tmp_path / "config.toml").write_text('[channels.youtube]\nkey_file = "key"\n')
+    (tmp_path / "config.toml").write_text('[channels.youtube]\napi_key_file = "key"\n')
     told = here()
     assert told["secrets"].state == state
     assert "hush-7f3c" not in repr(told)
@@ -139,7 +139,7 @@ def test_every_setting_that_names_a_secret_is_looked_at(tmp_path):
         file.write_text(texts.get(name, "hush"))
     config = tmp_path / "config.toml"
     config.write_text(
-        '[storage]\nurl_file = "url"\n[channels.youtube]\nkey_file = "youtube"\n'
+        '[storage]\nurl_file = "url"\n[channels.youtube]\napi_key_file = "youtube"\n'
         '[monitor]\nping_url_file = "ping"\n[web]\nmetrics_token_file = "metrics"\n'
         '[notify]\nfrom = "a@b.example"\n[notify.smtp]\nhost = "b.example"\nuser = "a"\n'
         'password_file = "smtp"\n'
@@ -265,7 +265,7 @@ async def test_names_are_looked_up_and_one_that_nobody_has(tmp_path, monkeypatch
 
 
 def test_a_channel_with_a_key_is_not_asked_for_its_pages(monkeypatch):
-    read = load_config(None, {"AUDITOR_CHANNELS__YOUTUBE__KEY": "hush-7f3c"})
+    read = load_config(None, {"AUDITOR_CHANNELS__YOUTUBE__API_KEY": "hush-7f3c"})
     assert "youtube" not in network.get_canary_urls(read)
     assert network.get_canary_urls(read)["website"] == "https://www.iana.org/"
 

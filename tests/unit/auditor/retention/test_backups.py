@@ -164,7 +164,7 @@ def test_older_backups_make_room_and_nothing_else_does(app, tmp_path):
 
 
 def test_a_backup_that_is_too_old_goes_and_the_newest_never(app, tmp_path):
-    app.config = placed(tmp_path, keep=RetentionSettings(backups=30))
+    app.config = placed(tmp_path, retention=RetentionSettings(backups=30))
     taken(app, START)
     taken(app, START + timedelta(days=20))
     assert len(taken(app, START + timedelta(days=40)).removed_backups) == 1

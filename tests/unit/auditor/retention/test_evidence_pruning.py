@@ -54,7 +54,7 @@ def simple_probe(monkeypatch):
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(tmp_path, placed(tmp_path, keep=RetentionSettings(bodies=30, exchanges=60)))
+    small = opened(tmp_path, placed(tmp_path, retention=RetentionSettings(bodies=30, exchanges=60)))
     register(small, *LINKS)
     yield small
     small.store.close()
@@ -314,7 +314,7 @@ async def test_a_sunday_s_night_ends_with_thinning_once_there_is_something_old(a
 
 
 def test_for_ever_is_for_ever():
-    config = placed(Path(), keep=RetentionSettings(bodies=0, exchanges=0))
+    config = placed(Path(), retention=RetentionSettings(bodies=0, exchanges=0))
     limits = RetentionLimits.from_config(config, LATER)
     assert limits.bodies < datetime(2, 1, 1, tzinfo=UTC)
     assert limits.exchanges < datetime(2, 1, 1, tzinfo=UTC)
@@ -359,7 +359,7 @@ QUIET = [HealthCheck.function_scoped_fixture]
 def test_any_history_is_rebuilt_after_thinning_to_what_it_was(history, days, later):
     with tempfile.TemporaryDirectory() as folder:
         app = opened(
-            Path(folder), placed(Path(folder), keep=RetentionSettings(bodies=1, exchanges=3))
+            Path(folder), placed(Path(folder), retention=RetentionSettings(bodies=1, exchanges=3))
         )
         register(app, *LINKS)
         asyncio.run(nights_played(app, history))

@@ -61,7 +61,7 @@ async def test_a_name_that_does_not_exist_is_not_asked_for_again(
     """The failures of a name server are."""
     async with (
         NameServer({"site.example": says}) as names,
-        fetcher(nameservers=(names.address,), dns_timeout=0.05, retries=2) as fetch,
+        fetcher(nameservers=(names.address,), dns_timeout=0.05, max_retries=2) as fetch,
     ):
         await outcome(fetch, "http://site.example/")
         assert fetch.request_count == requests

@@ -28,7 +28,7 @@ async def test_a_busy_server_is_asked_again_after_growing_jittered_waits() -> No
     clock = Clock()
     async with (
         Hostile(lambda path, times: BUSY if path == "ok" and times <= 2 else None) as server,
-        fetcher(clock, retries=2, retry_wait=1) as fetch,
+        fetcher(clock, max_retries=2, retry_wait=1) as fetch,
     ):
         assert told(await outcome(fetch, server.url("ok"))) == "200"
         assert server.seen == {"ok": 3, "robots.txt": 1}
@@ -36,13 +36,13 @@ async def test_a_busy_server_is_asked_again_after_growing_jittered_waits() -> No
 
 
 async def test_an_error_that_stays_is_a_page_for_the_channel_to_judge() -> None:
-    async with Hostile(lambda *_: BUSY) as server, fetcher(retries=2) as fetch:
+    async with Hostile(lambda *_: BUSY) as server, fetcher(max_retries=2) as fetch:
         assert told(await outcome(fetch, server.url("ok"))) == "503"
         assert server.seen["ok"] == 3
 
 
 async def test_a_connection_that_breaks_is_tried_again(server: Hostile) -> None:
-    async with fetcher(retries=2) as fetch:
+    async with fetcher(max_retries=2) as fetch:
         assert told(await outcome(fetch, server.url("reset"))) == "network/reset"
     assert server.seen["reset"] == 3
 
@@ -62,7 +62,7 @@ async def test_a_connection_that_breaks_is_tried_again(server: Hostile) -> None:
     ],
 )
 async def test_what_will_not_change_is_asked_once(server: Hostile, path: str) -> None:
-    async with fetcher(retries=2) as fetch:
+    async with fetcher(max_retries=2) as fetch:
         await outcome(fetch, server.url(path))
     assert server.seen[path] == 1
 
@@ -70,7 +70,7 @@ async def test_what_will_not_change_is_asked_once(server: Hostile, path: str) ->
 @pytest.mark.fault("F28")
 async def test_a_refused_address_is_asked_not_even_once() -> None:
     clock = Clock()
-    async with fetcher(clock, retries=2) as fetch:
+    async with fetcher(clock, max_retries=2) as fetch:
         assert told(await outcome(fetch, "http://10.0.0.1/")).startswith("unsafe_address")
         assert (fetch.request_count, clock.sleeps) == (0, [])
 
@@ -118,7 +118,7 @@ async def test_retry_after_is_the_least_that_is_waited() -> None:
         Hostile(
             lambda path, times: slow_down("20") if (path, times) == ("ok", 1) else None
         ) as server,
-        fetcher(clock, retries=2, retry_wait=1) as fetch,
+        fetcher(clock, max_retries=2, retry_wait=1) as fetch,
     ):
         assert told(await outcome(fetch, server.url("ok"))) == "200"
     assert len(clock.sleeps) == 1
@@ -130,7 +130,7 @@ async def test_retry_after_is_the_least_that_is_waited() -> None:
 async def test_a_limit_without_a_near_end_is_not_pressed(value: str) -> None:
     """429 is a page at once where no wait, or too long a one, was named."""
     clock = Clock()
-    async with Hostile(lambda *_: slow_down(value)) as server, fetcher(clock, retries=2) as fetch:
+    async with Hostile(lambda *_: slow_down(value)) as server, fetcher(clock, max_retries=2) as fetch:
         assert told(await outcome(fetch, server.url("ok"))) == "429"
         assert (server.seen["ok"], clock.sleeps) == (1, [])
 
@@ -163,7 +163,7 @@ async def test_a_short_retry_after_quiets_the_host_for_its_other_links_too() -> 
 @pytest.mark.fault("F30")
 async def test_a_host_that_is_down_is_left_alone_by_five_hundred_links(server: Hostile) -> None:
     """Three failures open the breaker for the pass."""
-    async with fetcher(retries=2, breaker_failures=3) as fetch:
+    async with fetcher(max_retries=2, breaker_failures=3) as fetch:
         results = await asyncio.gather(
             *(outcome(fetch, server.url("reset") + f"?{number}") for number in range(500))
         )
@@ -196,7 +196,7 @@ async def test_a_storm_of_errors_is_met_with_a_tenth_of_retries_at_most() -> Non
     async with (
         Hostile(script) as server,
         NameServer({host: ["127.0.0.1"] for host in hosts}) as names,
-        fetcher(clock, nameservers=(names.address,), retries=2, timeout=60, dns_timeout=9) as fetch,
+        fetcher(clock, nameservers=(names.address,), max_retries=2, timeout=60, dns_timeout=9) as fetch,
     ):
         results = await asyncio.gather(*(outcome(fetch, server.url("ok", host)) for host in hosts))
         robots = server.seen["robots.txt"]
@@ -208,7 +208,7 @@ async def test_a_storm_of_errors_is_met_with_a_tenth_of_retries_at_most() -> Non
 
 async def test_a_run_of_one_link_may_still_try_again() -> None:
     """A tenth of one is nothing: ten retries are always allowed."""
-    async with Hostile(lambda *_: BUSY) as server, fetcher(retries=2, retry_budget=0) as fetch:
+    async with Hostile(lambda *_: BUSY) as server, fetcher(max_retries=2, retry_budget=0) as fetch:
         await outcome(fetch, server.url("ok"))
         assert server.seen["ok"] == 3
 
@@ -279,7 +279,7 @@ def with_robots(text: bytes, busy: bytes) -> Hostile:
 @pytest.mark.parametrize("busy", [BUSY, slow_down("2")], ids=["503", "429"])
 async def test_a_link_that_robots_txt_forbids_is_sent_once(busy: bytes) -> None:
     """`robots = "links"` is one request a night, as a link checker's (DESIGN §5.4)."""
-    async with with_robots(ALL, busy) as server, fetcher(retries=2) as fetch:
+    async with with_robots(ALL, busy) as server, fetcher(max_retries=2) as fetch:
         page = await fetch.get(link(server.url("page")))
         assert server.seen == {"page": 1, "robots.txt": 1}
         assert not await fetch.can_request_again(link(server.url("page")), page)
@@ -288,7 +288,7 @@ async def test_a_link_that_robots_txt_forbids_is_sent_once(busy: bytes) -> None:
 async def test_a_link_that_robots_txt_allows_is_tried_again() -> None:
     async with (
         with_robots(b"User-agent: *\nDisallow: /private\n", BUSY) as server,
-        fetcher(retries=2) as fetch,
+        fetcher(max_retries=2) as fetch,
     ):
         page = await fetch.get(link(server.url("page")))
         assert server.seen["page"] == 3
@@ -302,13 +302,13 @@ async def test_a_link_that_leads_where_robots_txt_forbids_is_sent_once() -> None
         robots = answer(b"User-agent: *\nDisallow: /private\n")
         return {"page": moved, "robots.txt": robots}.get(path, BUSY)
 
-    async with Hostile(script) as server, fetcher(retries=2) as fetch:
+    async with Hostile(script) as server, fetcher(max_retries=2) as fetch:
         await fetch.get(link(server.url("page")))
         assert (server.seen["page"], server.seen["private"]) == (1, 1)
 
 
 async def test_a_site_that_does_not_answer_is_not_asked_for_its_robots_txt(server: Hostile) -> None:
-    async with fetcher(retries=2) as fetch:
+    async with fetcher(max_retries=2) as fetch:
         none = await outcome(fetch, server.url("reset"))
         assert await fetch.can_request_again(link(server.url("reset")), none)
     assert server.seen == {"reset": 3}
@@ -316,6 +316,6 @@ async def test_a_site_that_does_not_answer_is_not_asked_for_its_robots_txt(serve
 
 async def test_a_robots_txt_that_is_out_of_order_forbids_no_second_try() -> None:
     """It closes the site to all but the registered link, and says nothing of that one."""
-    async with Hostile(lambda *_: BUSY) as server, fetcher(retries=2) as fetch:
+    async with Hostile(lambda *_: BUSY) as server, fetcher(max_retries=2) as fetch:
         await fetch.get(link(server.url("page")))
         assert server.seen["page"] == 3

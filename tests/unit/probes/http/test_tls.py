@@ -101,7 +101,7 @@ def _refuse(listening: socket.socket, context: ssl.SSLContext, ending: threading
 )
 async def test_each_bad_certificate_has_its_own_word(authority: Authority, wrong: str) -> None:
     """And it is asked once."""
-    async with site(authority, authority.context(wrong), retries=2) as (fetch, url):
+    async with site(authority, authority.context(wrong), max_retries=2) as (fetch, url):
         assert told(await outcome(fetch, url)) == f"tls/{wrong}"
         assert fetch.request_count == 1
 
