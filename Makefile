@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-all check audit format words faults people pictures bench bench-peers lock clean
+.PHONY: help install demo test test-slow test-all check audit format words faults diagram people pictures bench bench-peers lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -72,6 +72,9 @@ words: $(VENV)/.run ## bring the catalogues of messages in step with code and te
 
 faults: $(VENV)/.run ## write docs/contributing/fault-matrix.md anew from the marks of the tests
 	@$(BIN)/python -m tests.support.fault_matrix
+
+diagram: $(VENV)/.dev ## update the generated parts of docs/architecture.md
+	@$(BIN)/python -m tests.support.architecture_diagram
 
 people: $(VENV)/.dev ## write the table of docs/guides/users-and-permissions.md from the routes
 	@$(BIN)/python -m tests.support.access_table
