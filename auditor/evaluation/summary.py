@@ -121,14 +121,14 @@ def build_facets(summary: AssociationSummary) -> dict[str, int]:
     found = Counter(_iter_group_facets(summary))
     found.update(f"{channel}:{state}" for channel, state in summary.channel_states.items())
     found.update({f"any:{state}" for state in summary.channel_states.values()})
-    found.update(f"untold:{channel}:{reason or ''}" for channel, reason in summary.unchecked)
+    found.update(f"unchecked:{channel}:{reason or ''}" for channel, reason in summary.unchecked)
     found.update({facet for gap in summary.gaps for facet in _build_gap_facets(gap)})
     if summary.proposal_count:
-        found["proposals"] = summary.proposal_count
+        found["has_proposals"] = summary.proposal_count
     if summary.gaps:
-        found.update({f"worst:{summary.gaps[0].severity}": 1, "gaps": len(summary.gaps)})
+        found.update({f"max_severity:{summary.gaps[0].severity}": 1, "has_gaps": len(summary.gaps)})
     else:
-        found["none"] = 1
+        found["no_gaps"] = 1
     return dict(found)
 
 
@@ -153,7 +153,7 @@ def get_region_key(region: str) -> str:
 
 
 def _build_gap_facets(gap: OpenGap) -> tuple[str, str, str]:
-    return f"gap:{gap.code}", f"gap:{gap.code}@{gap.channel}", f"on:{gap.channel}"
+    return f"gap:{gap.code}", f"gap:{gap.code}@{gap.channel}", f"gap_channel:{gap.channel}"
 
 
 def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
@@ -339,6 +339,6 @@ class AssociationFilter:
         if self.state:
             yield f"{self.channel or 'any'}:{self.state}"
         elif self.channel:
-            yield f"gap:{self.gap}@{self.channel}" if self.gap else f"on:{self.channel}"
+            yield f"gap:{self.gap}@{self.channel}" if self.gap else f"gap_channel:{self.channel}"
         if self.gap and (self.state or not self.channel):
             yield f"gap:{self.gap}"

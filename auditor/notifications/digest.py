@@ -242,13 +242,13 @@ def _rebuild_network_changes(
 
 def _count_open_gaps_by_region(store: Store) -> dict[str | None, int]:
     regions = store.get_group_sizes("region", min_size=1)
-    told = store.get_facet_counts_by_group(regions, ["gaps"])
+    told = store.get_facet_counts_by_group(regions, ["has_gaps"])
     by_region: dict[str | None, int] = {
-        cohort.partition(":")[2]: sums.get("gaps", 0) for cohort, sums in told.items()
+        cohort.partition(":")[2]: sums.get("has_gaps", 0) for cohort, sums in told.items()
     }
     return {
         **by_region,
-        None: store.get_facet_counts(prefix="gaps").get("gaps", 0) - sum(by_region.values()),
+        None: store.get_facet_counts(prefix="has_gaps").get("has_gaps", 0) - sum(by_region.values()),
     }
 
 

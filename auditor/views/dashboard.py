@@ -262,7 +262,7 @@ def rank_call_candidates(
 ) -> list[CallCandidate]:
     """The most pressing of those that are chosen, whoever is in hand behind the others; so many at most."""
     pressing = store.list_summaries(
-        {*association_filter.facets, "gaps"},
+        {*association_filter.facets, "has_gaps"},
         search_terms=association_filter.search_words,
         limit=limit + EXTRA_CANDIDATES,
     ).rows
@@ -373,7 +373,7 @@ def _count_unknown_accounts(
 ) -> Iterator[tuple[tuple[str, Reason | None], int]]:
     for facet, count in facet_counts.items():
         kind, _, rest = facet.partition(":")
-        if kind == "untold":
+        if kind == "unchecked":
             channel, _, reason = rest.partition(":")
             yield (channel, Reason(reason) if reason else None), count
 

@@ -31,7 +31,7 @@ from storage.read_model.counts import GapCountsByKind, SelectionCounts
 from storage.read_model.summaries import GROUP_FACET_PREFIXES
 from storage.store import Store
 
-NO_GAPS_FACET = "none"
+NO_GAPS_FACET = "no_gaps"
 
 
 @dataclass(frozen=True, slots=True)

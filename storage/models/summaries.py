@@ -17,7 +17,7 @@ GapSort = Literal["severity", "newest"]
 NETWORK_GROUP = ""
 """The cohort of everybody; the others are called as their facet is: `region:…` and `tag:…`."""
 
-CHANGE_GROUP_PREFIX = "moved:"
+CHANGE_GROUP_PREFIX = "changes:"
 """Before a cohort's name: the sums of what opened and closed in it, day by day."""
 
 ALL_FACET = "all"

@@ -79,7 +79,7 @@ def normalize_user_name(name: str) -> str:
 class ReportLinkState(StrEnum):
     """Where a letter stands."""
 
-    ACTIVE = "holds"
+    ACTIVE = "active"
     EXPIRED = "expired"
     REVOKED = "revoked"
 
@@ -116,11 +116,11 @@ class ReportLink:
 class ReplyKind(StrEnum):
     """What an association may answer to its report."""
 
-    CLAIMED = "ours"
-    DISOWNED = "not_ours"
+    CLAIMED = "claimed"
+    DISOWNED = "disowned"
     CLOSED = "closed"
     MOVED = "moved"
-    DISPUTED = "mistaken"
+    DISPUTED = "disputed"
     PROMISED = "promised"
 
 
@@ -202,7 +202,7 @@ WHOLE_ASSOCIATION_FIELD = "association"
 """What a line of the trail is about where the association itself came or left."""
 PRUNE_SOURCE = "prune"
 """The source of what was removed with all that was seen of it."""
-ERASE_SOURCE = "forget"
+ERASE_SOURCE = "erase"
 """The source of what was erased: its association is no id any more, but a digest of one."""
 REGISTRY_FIELDS = (
     "name",
@@ -231,7 +231,7 @@ class RegistryChangeKind(StrEnum):
     CHANGED = "changed"
     WITHDRAWN = "withdrawn"
     PRUNED = "pruned"
-    ERASED = "forgotten"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def queries(store):
         "a tag": {"facets": ["tag:tag-7"]},
         "two large facets": {"facets": ["youtube:missing", "region:souss-massa"]},
         "a level, at the far end of the order": {"facets": ["level:complete"]},
-        "two facets that exclude each other": {"facets": ["level:complete", "worst:urgent"]},
+        "two facets that exclude each other": {"facets": ["level:complete", "max_severity:urgent"]},
         "a rare gap in a region": {"facets": ["gap:channel_dead@youtube", "region:souss-massa"]},
         "a city": {"facets": ["city:City 77"]},
         "a word most have": {"search": parse_search_query("جمعية")},

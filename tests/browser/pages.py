@@ -65,7 +65,7 @@ ERRORS = {"no such page": 404, "a one-time link that has ended": 410}
 ANSWERS = {
     "a decision that lacks a reason": (
         "/associations/nour/decide",
-        {"kind": "attest", "channel": "facebook"},
+        {"kind": "confirm", "channel": "facebook"},
         422,
     ),
     "a note without a word": ("/associations/nour/follow-up", {"kind": "note"}, 422),

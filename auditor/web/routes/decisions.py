@@ -34,7 +34,7 @@ class DecisionForm(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["attest", "none_by_choice", "ours", "not_ours", "moved", "waive", "withdraw"]
+    kind: Literal["confirm", "none_by_choice", "claim", "disown", "moved", "waive", "withdraw"]
     channel: str = Field(default="", max_length=40)
     account: str = Field(default="", max_length=2000)
     seen: str = Field(default="", max_length=40)
@@ -103,13 +103,13 @@ def _save_decision(context: RequestContext, association: str, form: DecisionForm
 def _apply_decision(decision_service: DecisionService, form: DecisionForm) -> None:
     until = form.until or None
     match form.kind:
-        case "attest":
+        case "confirm":
             decision_service.confirm_account(publication_day=form.seen or None, until=until)
         case "none_by_choice":
             decision_service.mark_none_by_choice(until=until)
-        case "ours":
+        case "claim":
             decision_service.claim_account()
-        case "not_ours":
+        case "disown":
             decision_service.disown_account(until=until)
         case "moved":
             decision_service.mark_moved(new_link=form.to.strip() or None, until=until)

@@ -53,7 +53,7 @@ def decisions(app):
 
 
 def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
-    answer = decide(client, kind="attest", channel="facebook", account="u:nour", seen="2026-02-27")
+    answer = decide(client, kind="confirm", channel="facebook", account="u:nour", seen="2026-02-27")
     assert (answer.status_code, answer.headers["location"]) == (
         303,
         "/en/associations/nour?kept=attest#decisions",
@@ -69,16 +69,16 @@ def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
     ("wish", "said"),
     [
         (
-            {"kind": "attest", "channel": "facebook", "seen": "2027-01-01"},
+            {"kind": "confirm", "channel": "facebook", "seen": "2027-01-01"},
             "The date is in the future.",
         ),
-        ({"kind": "attest", "channel": "youtube"}, "It has no account on this channel."),
+        ({"kind": "confirm", "channel": "youtube"}, "It has no account on this channel."),
         (
-            {"kind": "attest", "channel": "facebook", "until": "soon"},
+            {"kind": "confirm", "channel": "facebook", "until": "soon"},
             "Enter a date, for example 28/11/2026.",
         ),
         (
-            {"kind": "attest", "channel": "facebook", "until": "2036-01-01"},
+            {"kind": "confirm", "channel": "facebook", "until": "2036-01-01"},
             "Such a word holds until",
         ),
         (
@@ -86,7 +86,7 @@ def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
             "names no account",
         ),
         (
-            {"kind": "ours", "channel": "facebook", "account": "https://www.facebook.com/"},
+            {"kind": "claim", "channel": "facebook", "account": "https://www.facebook.com/"},
             "names no account",
         ),
         ({"kind": "none_by_choice", "channel": "nowhere"}, "This channel is not checked."),
@@ -108,7 +108,7 @@ def test_an_account_found_on_the_site_is_accepted_or_declined_where_it_is_shown(
     told = page(client)
     assert "Found on its website" in told
     assert "kind=ours&amp;channel=youtube&amp;account=https%3A//www.youtube.com/%40nour" in told
-    decide(client, kind="ours", channel="youtube", account=PROFILE.canonical)
+    decide(client, kind="claim", channel="youtube", account=PROFILE.canonical)
     assert [row.identity.key for row in app.store.list_accounts() if row.channel == "youtube"] == [
         "@nour"
     ]
@@ -116,7 +116,7 @@ def test_an_account_found_on_the_site_is_accepted_or_declined_where_it_is_shown(
 
 
 def test_a_found_account_that_is_not_theirs_is_asked_about_no_more(app, client):
-    decide(client, kind="not_ours", channel="youtube", account=PROFILE.canonical)
+    decide(client, kind="disown", channel="youtube", account=PROFILE.canonical)
     assert decisions(app) == [(DecisionKind.DISOWN, "youtube", "@nour")]
     assert "Found on its website" not in page(client)
 
@@ -162,15 +162,15 @@ def test_the_form_that_takes_a_decision_back_shows_which_and_there_is_none_for_a
 
 
 def test_an_address_that_was_mistyped_can_be_corrected_in_the_form_that_comes_back(app, client):
-    wrong = decide(client, kind="ours", channel="youtube", account="https://www.youtube.com/")
+    wrong = decide(client, kind="claim", channel="youtube", account="https://www.youtube.com/")
     typed = html.fromstring(wrong.text).form_count[-1].inputs["account"]
     assert (typed.type, typed.value) == ("text", "https://www.youtube.com/")
     assert html.fromstring(wrong.text).form_count[-1].inputs["channel"].value == "youtube"
-    assert decide(client, kind="ours", channel="youtube", account="@nour.agadir").status_code == 303
+    assert decide(client, kind="claim", channel="youtube", account="@nour.agadir").status_code == 303
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-@pytest.mark.parametrize("kind", ["attest", "none_by_choice", "ours", "not_ours", "moved", "waive"])
+@pytest.mark.parametrize("kind", ["confirm", "none_by_choice", "claim", "disown", "moved", "waive"])
 def test_each_form_is_there_in_each_language(client, language, kind):
     answer = client.get(
         f"/{language}/associations/nour/decide?kind={kind}&channel=facebook&account=u:nour"
@@ -180,7 +180,7 @@ def test_each_form_is_there_in_each_language(client, language, kind):
 
 
 def test_a_persons_word_stands_beside_what_was_seen(app, client):
-    decide(client, kind="attest", channel="facebook", account="u:nour")
+    decide(client, kind="confirm", channel="facebook", account="u:nour")
     row = next(row for row in app.store.list_accounts() if row.typed == NOUR.typed_text)
     told = client.get(f"/en/associations/nour/accounts/{row.id}").text.replace("<bdi>", "")
     assert "Someone has seen that the account exists" in told

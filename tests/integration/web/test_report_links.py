@@ -121,7 +121,7 @@ def test_many_get_a_sheet_whose_links_open_when_it_has_come_whole(app, client):
     assert (
         client.post("/en/letters", data={"form": "xlsx", "region": "Oriental"}).content[:2] == b"PK"
     )
-    assert states(app) == [("amal/1", "revoked"), ("nour", "holds"), ("amal/1", "holds")]
+    assert states(app) == [("amal/1", "revoked"), ("nour", "active"), ("amal/1", "active")]
 
 
 def test_the_list_tells_where_each_link_stands_and_is_narrowed_by_it(app, client):

@@ -116,7 +116,7 @@ def test_a_file_of_links_is_for_its_owner_alone(desk, tmp_path, name):
     file.chmod(0o644)
     assert desk.done("make", "--all", "--out", name, *BY) == ""
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert desk.states() == [("amal", "holds"), ("nour", "holds"), ("sana", "holds")]
+    assert desk.states() == [("amal", "active"), ("nour", "active"), ("sana", "active")]
 
 
 def test_a_workbook_in_a_language_has_its_headings_and_opens_the_reports(desk, tmp_path):
@@ -229,7 +229,7 @@ def test_the_list_tells_when_a_link_was_made_ends_and_was_read(desk):
         "revoked_by": None,
         "opened_at": "2026-03-02T00:30:00Z",
     }
-    assert json.loads(desk.done("list", "--state", "holds", "--json"))["items"] == []
+    assert json.loads(desk.done("list", "--state", "active", "--json"))["items"] == []
     assert "2026-03-02" in desk.done("list")
 
 

@@ -190,7 +190,7 @@ async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
     assert NOUR.typed_text not in desk.app.web.asked
     assert ("facebook", "channel_missing") not in desk.gaps("nour")
     kept = [(one["kind"], one["account"], one["value"]) for one in desk.items("decide", "list")]
-    assert kept == [("moved", "u:nour", NEW), ("ours", "u:nouragadir", None)]
+    assert kept == [("moved", "u:nour", NEW), ("claim", "u:nouragadir", None)]
     said = desk.type("decide", "withdraw", "1", *BECAUSE)[2].splitlines()
     assert said[1:] == ["still in force: ours (decision 2), which was taken with it"]
 
@@ -242,7 +242,7 @@ def test_an_account_is_named_by_its_link_alone(desk):
     desk.decide("ours", "bare", NEW)
     desk.decide("attest", "bare", "facebook.com/nour.agadir")
     told = [(one["kind"], one["channel"], one["account"]) for one in desk.items("decide", "list")]
-    assert told == [("ours", "facebook", "u:nouragadir"), ("attest", "facebook", "u:nouragadir")]
+    assert told == [("claim", "facebook", "u:nouragadir"), ("confirm", "facebook", "u:nouragadir")]
 
 
 def test_two_words_may_not_contradict_each_other(desk):
@@ -355,7 +355,7 @@ def test_the_list_tells_those_in_force_and_those_expired(desk):
     desk.now = night_of(10)
     told = desk.items("decide", "list")
     assert [list(one) for one in told] == [KEYS] * 2
-    assert [(one["kind"], one["in_force"]) for one in told] == [("waive", False), ("attest", True)]
+    assert [(one["kind"], one["in_force"]) for one in told] == [("waive", False), ("confirm", True)]
     assert [(one["id"], one["state"]) for one in told] == [(1, "expired"), (2, "in_force")]
     assert (told[1]["who"], told[1]["why"], told[1]["account"]) == ("Amina", "she called", "u:nour")
     assert told[1]["decided_at"] == "2026-03-01T00:30:00Z"

@@ -176,7 +176,7 @@ def account(app):
 
 def test_an_answer_waits_for_the_coordinator_and_changes_nothing_by_itself(app, client):
     way, waiting = answered(
-        app, client, kind="not_ours", account=account(app), text="page of a shop"
+        app, client, kind="disowned", account=account(app), text="page of a shop"
     )
     assert way == "/fr/report?said=true#said"
     assert [(reply.kind, reply.channel, reply.text) for reply in waiting] == [
@@ -194,7 +194,7 @@ def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
         app.store, first, author="a coordinator", reason="it opens nothing", now=NOW
     )
     assert "it opens nothing" in client.get("/fr/report").text
-    _, [second] = answered(app, client, kind="not_ours", account=account(app))
+    _, [second] = answered(app, client, kind="disowned", account=account(app))
     replies.accept_reply(
         app.store,
         app.config,
@@ -215,14 +215,14 @@ def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
 @pytest.mark.parametrize(
     ("form", "kinds"),
     [
-        ({"kind": "ours"}, [DecisionKind.CONFIRM]),
-        ({"kind": "not_ours"}, [DecisionKind.DISOWN]),
+        ({"kind": "claimed"}, [DecisionKind.CONFIRM]),
+        ({"kind": "disowned"}, [DecisionKind.DISOWN]),
         ({"kind": "closed"}, [DecisionKind.WAIVE, DecisionKind.NONE_BY_CHOICE]),
         (
             {"kind": "moved", "value": "facebook.com/NourRabat"},
             [DecisionKind.MOVED, DecisionKind.CLAIM],
         ),
-        ({"kind": "mistaken", "text": "it is alive"}, [DecisionKind.WAIVE]),
+        ({"kind": "disputed", "text": "it is alive"}, [DecisionKind.WAIVE]),
     ],
 )
 def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client, form, kinds):
@@ -243,9 +243,9 @@ def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client,
     ("form", "refusal"),
     [
         ({"kind": "moved", "value": "https://www.linkedin.com/company/nour"}, "no_address"),
-        ({"kind": "mistaken", "text": "  "}, "no_text"),
+        ({"kind": "disputed", "text": "  "}, "no_text"),
         ({"kind": "promised", "value": "2026-12-01"}, "nothing_there"),
-        ({"kind": "ours", "account": "999999"}, "nothing_there"),
+        ({"kind": "claimed", "account": "999999"}, "nothing_there"),
     ],
 )
 def test_an_answer_that_lacks_something_is_told_so_and_not_kept(app, client, form, refusal):
@@ -258,27 +258,27 @@ def test_an_answer_that_lacks_something_is_told_so_and_not_kept(app, client, for
 def test_an_association_answers_for_no_other(app, client):
     with visiting(app) as other:
         other.get(made(app, "amal"))
-        way, _ = answered(app, other, kind="not_ours", account=account(app))
+        way, _ = answered(app, other, kind="disowned", account=account(app))
     assert "refused=nothing_there" in way
 
 
 def test_at_most_twenty_answers_of_an_association_wait(app, client):
     for number in range(replies.MAX_WAITING_REPLIES):
-        answered(app, client, kind="ours", account=account(app), text=str(number))
-    way, waiting = answered(app, client, kind="ours", account=account(app))
+        answered(app, client, kind="claimed", account=account(app), text=str(number))
+    way, waiting = answered(app, client, kind="claimed", account=account(app))
     assert "refused=too_many" in way
     assert len(waiting) == replies.MAX_WAITING_REPLIES
 
 
 def test_an_impatient_finger_answers_once(app, client):
     for _ in range(3):
-        way, waiting = answered(app, client, kind="ours", account=account(app))
+        way, waiting = answered(app, client, kind="claimed", account=account(app))
         assert "said=true" in way
     assert len(waiting) == 1
 
 
 def test_an_answer_sent_by_another_site_s_page_is_refused(app, client):
-    form = {"kind": "not_ours", "account": account(app)}
+    form = {"kind": "disowned", "account": account(app)}
     sent = client.post("/fr/report/reply", data=form, headers={"sec-fetch-site": "cross-site"})
     assert sent.status_code == 403
     assert not app.store.list_pending_replies()

@@ -244,7 +244,7 @@ def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
     with _opened(folder) as app:
         app.store.create_backup(folder / "after.db")
         [line] = app.store.list_audit_log(limit=1)
-    assert (line.author, line.source, line.kind) == ("Salma", "forget", "forgotten")
+    assert (line.author, line.source, line.kind) == ("Salma", "erase", "erased")
     assert traces(folder) == []
 
 
