@@ -207,7 +207,7 @@ def _build_backup_item(result: BackupResult) -> dict[str, Any]:
 def _count_rows(row_counts: Any) -> dict[str, int]:
     return {
         f"{name}s": row_counts.get(name, 0)
-        for name in ("association", "account", "night", "observation")
+        for name in ("association", "account", "audit_run", "observation")
     }
 
 
@@ -217,7 +217,7 @@ def _describe_row_counts(row_counts: Any, translator: Translator) -> str:
             translator.translate_plural(
                 "{n} association", "{n} associations", row_counts.get("association", 0)
             ),
-            translator.translate_plural("{n} check", "{n} checks", row_counts.get("night", 0)),
+            translator.translate_plural("{n} check", "{n} checks", row_counts.get("audit_run", 0)),
             translator.translate_plural(
                 "{n} observation", "{n} observations", row_counts.get("observation", 0)
             ),
