@@ -421,7 +421,7 @@ def _build_import_item(import_result: ImportResult, changes: ImportChanges) -> d
 
 
 def _group_accounts_by_kind(changes: ImportChanges) -> dict[str, tuple[Any, ...]]:
-    return {kind: getattr(changes, kind) for kind in CHANGE_KINDS}
+    return {kind: getattr(changes, f"accounts_{kind}") for kind in CHANGE_KINDS}
 
 
 def _list_association_ids(changes: ImportChanges, kind: str) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ def _write_body_file(path: Path, content: bytes) -> None:
 ABANDONED_AFTER_SECONDS = 86_400
 """Seconds after which a laid body is nobody's any more: it was left by a process that died."""
 
-STAGING_FOLDER = ".laid"
+STAGING_FOLDER = ".staging"
 
 MAX_PENDING_BYTES = 4_000_000
 """Bytes of bodies that wait to be laid: then whoever handed over the last waits until they are settled."""

@@ -123,7 +123,9 @@ class AssociationSearchQueries:
 
         A page of those behind this id; of such an association those that are settled, too.
         """
-        query = select(PROPOSAL).where(PROPOSAL.c.id > after_id, has_facet("has_proposals", PROPOSAL))
+        query = select(PROPOSAL).where(
+            PROPOSAL.c.id > after_id, has_facet("has_proposals", PROPOSAL)
+        )
         query = query.where(*build_region_filter(PROPOSAL.c.association, regions))
         with self._database.begin_read() as connection:
             rows = connection.execute(query.order_by(PROPOSAL.c.id).limit(limit)).all()

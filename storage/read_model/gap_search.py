@@ -180,7 +180,13 @@ class _GapQuery:
         self._severity = severity
         self._region = None if region is None else f"region:{region}"
         on = f"@{channel}" if channel is not None else ""
-        self._facet = f"gap:{code}{on}" if code is not None else f"gap_channel:{channel}" if on else "has_gaps"
+        self._facet = (
+            f"gap:{code}{on}"
+            if code is not None
+            else f"gap_channel:{channel}"
+            if on
+            else "has_gaps"
+        )
         self._conditions = [
             GAP.c.is_visible == true(),
             *_build_filter_conditions(code, channel, severity),

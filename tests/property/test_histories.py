@@ -262,11 +262,11 @@ def test_nights_that_told_nothing_leave_no_trace_in_what_is_held_true(nights, co
             "state",
             "reason",
             "since",
-            "doubt",
-            "known",
+            "unconfirmed_streak",
+            "last_known_finding",
             "decided_at",
             "platform_id",
-            "other",
+            "other_account_streak",
         ):
             assert getattr(standing, field) == getattr(other, field)
 
@@ -395,7 +395,7 @@ def test_a_word_that_has_ended_leaves_what_observations_alone_give(nights, words
     """Whether it expired or was withdrawn: to the fold both are an end."""
     with_words, without = last(nights, decisions=tuple(words)), last(nights)
     assert with_words.statuses == without.statuses
-    ended = max([START, *(word.until for word in words)])
+    ended = max([START, *(word.expires_at for word in words)])
     assert judged(with_words, ended) == judged(without, ended)
 
 
@@ -433,7 +433,7 @@ def _moved(gap, dossier):
 
 
 WALLS = st.sampled_from([Reason.LOGIN_WALL, Reason.ROBOTS, Reason.SCRIPT_ONLY, Reason.RATE_LIMITED])
-MANY = [replace(ROWS[3], id=number, typed=f"https://x.com/n{number}") for number in range(1, 41)]
+MANY = [replace(ROWS[3], id=number, typed_text=f"https://x.com/n{number}") for number in range(1, 41)]
 
 
 def walled(day, walls):

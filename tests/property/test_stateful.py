@@ -165,7 +165,7 @@ BY = {"who": "Amina", "why": "she called"}
 def steps(account, keyed=()):
     """A probe whose page says in one word what is to be found."""
     page = yield PageRequest(
-        account.identity.canonical or account.identity.url or account.typed, is_registered_link=True
+        account.identity.canonical or account.identity.url or account.typed_text, is_registered_link=True
     )
     word = page.body.decode()
     if word == "bug":
@@ -193,12 +193,12 @@ class Dying:
     safe: set = field(default_factory=set)
     lock: Lock = field(default_factory=Lock)
 
-    WRITES = ("begin_night", "record", "put_derived", "finish_night", "rebase", "put_summaries")
+    WRITES = ("begin_run", "record_observations", "save_conclusions", "finish_run", "update_summary_version", "save_summaries")
 
     def __enter__(self):
         for name in self.WRITES:
             setattr(
-                self.app.store, name, self._counted_accounts(name, getattr(self.app.store, name))
+                self.app.store, name, self._counted(name, getattr(self.app.store, name))
             )
         return self
 
@@ -213,7 +213,7 @@ class Dying:
                 last = self.left == 0
             if last and not self.committed:
                 self._die()
-            rows = list(given[0]) if name == "record" else []
+            rows = list(given[0]) if name == "record_observations" else []
             done = write(rows, *given[1:], **told) if rows else write(*given, **told)
             if last:
                 self._die()
@@ -322,7 +322,7 @@ class Histories(RuleBasedStateMachine):
 
     def night(self, answers, seeing, dying):
         web = self.app.web = Web()
-        web.answers = {typed: self._fetch(word) for typed, word in answers.items()} | {
+        web.answers = {typed: self._answer(word) for typed, word in answers.items()} | {
             NOWHERE: "gone"
         }
         if seeing == "offline":
@@ -474,7 +474,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def old_evidence_is_thinned(self):
-        prune_evidence(self.app.store, self.app.archive, SHORT, self.now)
+        prune_evidence(self.app.store, self.app.body_store, SHORT, self.now)
         self.stirred = True
 
     @rule()
@@ -508,7 +508,7 @@ class Histories(RuleBasedStateMachine):
         nights = list(self.app.store.list_runs())
         assert len({night.day for night in nights}) == len(nights)
         links = list(verify_receipt_chain(nights, read_known_public_keys(self.folder)))
-        assert {link.fault for link in links} <= {None}
+        assert {link.problem for link in links} <= {None}
         for night in nights:
             json.dumps(night.receipt, allow_nan=False)
 
@@ -532,10 +532,10 @@ class Histories(RuleBasedStateMachine):
 
 def held(store):
     """Every conclusion, without the numbers of its rows, and the figures of every night."""
-    with store._database.reading() as connection:
+    with store._database.begin_read() as connection:
         figures = {tuple(row) for row in connection.execute(select(RUN_FACET_COUNT)) if row.count}
     return (
-        list(store.standings()),
+        list(store.list_account_statuses()),
         sorted((replace(gap, id=None) for gap in store.list_gaps()), key=repr),
         sorted((replace(one, id=None) for one in store.list_proposals()), key=repr),
         figures,

@@ -34,7 +34,12 @@ with warnings.catch_warnings():
 AUDITOR = Path(sys.executable).with_name("auditor")
 BARE = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
 NAMES = (f"cluster{number}" for number in itertools.count())
-QUICK = {"enabled": True, "concurrent_jobs": 4, "heartbeat_seconds": 0.5, "stalled_after_seconds": 2}
+QUICK = {
+    "enabled": True,
+    "concurrent_jobs": 4,
+    "heartbeat_seconds": 0.5,
+    "stalled_after_seconds": 2,
+}
 
 
 @contextlib.contextmanager
@@ -70,11 +75,11 @@ class Frozen(Web):
 
     slow: float = 0.0
 
-    async def get(self, ask):
+    async def get(self, request):
         now = self.now
         await asyncio.sleep(self.slow)
         try:
-            return await super().get(ask)
+            return await super().get(request)
         finally:
             self.now = now
 
@@ -86,9 +91,9 @@ class Far(Small):
     webs: list = field(default_factory=list)
     slow: float = 0.0
 
-    def fetcher(self, now, turns=None):
-        if turns is None:
-            return super().fetcher(now)
+    def create_fetcher(self, now, host_lock=None):
+        if host_lock is None:
+            return super().create_fetcher(now)
         web = Frozen(self.web.answers, now, once=self.web.once, slow=self.slow)
         self.webs.append(web)
         return web

@@ -113,10 +113,10 @@ class Web:
 
     answers: dict[str, object] = field(default_factory=dict)
     now: datetime = START
-    requests: int = 0
-    retries: int = 0
-    by_host: Counter = field(default_factory=Counter)
-    others: Callable = field(default=lambda: 0)
+    request_count: int = 0
+    retry_count: int = 0
+    requests_by_host: Counter = field(default_factory=Counter)
+    count_other_hosts: Callable = field(default=lambda: 0)
     asked: list[str] = field(default_factory=list)
     passes: int = 1
     once: set[str] = field(default_factory=set)
@@ -127,16 +127,16 @@ class Web:
     async def __aexit__(self, *_):
         return None
 
-    def new_pass(self):
+    def start_new_pass(self):
         self.passes += 1
 
-    async def may_repeat(self, ask, got):
-        return ask.url not in self.once
+    async def can_request_again(self, request, outcome):
+        return request.url not in self.once
 
-    async def get(self, ask):
-        self.requests += 1
-        self.asked.append(ask.url)
-        answer = self.answers.get(ask.url, "alive")
+    async def get(self, request):
+        self.request_count += 1
+        self.asked.append(request.url)
+        answer = self.answers.get(request.url, "alive")
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
         if answer == "hang":
@@ -145,9 +145,9 @@ class Web:
             raise answer
         self.now += timedelta(seconds=1)
         if isinstance(answer, Page):
-            return replace(answer, url=answer.url or ask.url, fetched_at=self.now)
+            return replace(answer, url=answer.url or request.url, fetched_at=self.now)
         return Page(
-            ask.url, 200, {"set-cookie": "a=b", "server": "x"}, str(answer).encode(), self.now
+            request.url, 200, {"set-cookie": "a=b", "server": "x"}, str(answer).encode(), self.now
         )
 
 
@@ -160,8 +160,8 @@ class Readers:
     async def __aexit__(self, *_):
         return None
 
-    async def read(self, read, page):
-        return read(page)
+    async def parse(self, parser, page):
+        return parser(page)
 
 
 @dataclass
@@ -170,22 +170,22 @@ class Small:
 
     config: Config
     store: Store
-    archive: BodyStore
+    body_store: BodyStore
     web: Web
     locked: bool = False
     folder: Path | None = None
 
-    def fetcher(self, now, turns=None):  # nobody else asks
-        self.web.now, self.web.requests, self.web.requests_by_host = now, 0, Counter()
+    def create_fetcher(self, now, host_lock=None):  # the only process
+        self.web.now, self.web.request_count, self.web.requests_by_host = now, 0, Counter()
         return self.web
 
-    def seal(self):
+    def open_signing_key(self):
         return SigningKey.open(self.folder)
 
-    def readers(self):
+    def create_parser_pool(self):
         return Readers()
 
-    def lock(self):
+    def hold_run_lock(self):
         if self.locked:
             raise RunLockedError("another run is going on")
         return nullcontext()

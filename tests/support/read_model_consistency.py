@@ -16,7 +16,7 @@ def everything(app, **asked):
     while True:
         page = app.store.list_summaries(cursor=after, limit=7, **asked)
         rows += page.rows
-        after = page.next
+        after = page.next_cursor
         if after is None:
             return rows
 

@@ -68,7 +68,7 @@ def app(tmp_path, api, monkeypatch):
     app = opened(tmp_path, keyed())
 
     async def get(ask):
-        app.web.requests += 1
+        app.web.request_count += 1
         app.web.requests_by_host[urlsplit(ask.url).hostname] += 1
         app.web.now += timedelta(seconds=1)
         body = json.dumps(api(ask)).encode()

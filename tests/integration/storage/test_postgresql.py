@@ -48,7 +48,7 @@ def test_the_same_history_is_told_in_the_same_words(database, tmp_path):
         folder.mkdir()
     sqlite, postgresql = sample_network.played(here), sample_network.played(there, database)
     assert said(postgresql) == said(sqlite)
-    for part in ("standings", "gaps", "proposals"):
+    for part in ("list_account_statuses", "list_gaps", "list_proposals"):
         assert len(list(getattr(postgresql.store, part)())) == len(
             list(getattr(sqlite.store, part)())
         ), part

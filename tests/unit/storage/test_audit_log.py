@@ -60,7 +60,7 @@ def test_who_comes_into_the_registry_and_with_which_links_is_kept(peopled):
         ("nour", "association", None, "Nour"),
         ("nour", "youtube", None, LINKS[2].typed_text),
     ]
-    assert {(one.who, one.source, one.at) for one in peopled.list_audit_log()} == {
+    assert {(one.author, one.source, one.changed_at) for one in peopled.list_audit_log()} == {
         ("Salma", "web", START)
     }
     assert {one.kind for one in peopled.list_audit_log()} == {RegistryChangeKind.ADDED}
@@ -70,7 +70,7 @@ def test_every_field_that_changes_is_kept_with_both_its_values(peopled):
     since = written(peopled)
     named = replace(AMAL, city=None, tags=("youth", "rabat"), none_by_choice=("twitter",))
     after = AssociationEntry(named, Contact(phone="06"))
-    retyped = replace(LINKS[0], typed="fb.com/amal")
+    retyped = replace(LINKS[0], typed_text="fb.com/amal")
     peopled.save_registry(
         [after, NOUR], [retyped, *LINKS[1:]], START, origin=ChangeOrigin("Amina", "import")
     )
@@ -81,7 +81,7 @@ def test_every_field_that_changes_is_kept_with_both_its_values(peopled):
         ("amal", "none_by_choice", None, "twitter"),
         ("amal", "facebook", LINKS[0].typed_text, "fb.com/amal"),
     ]
-    kinds = {(one.who, one.kind) for one in peopled.list_audit_log() if one.id > since}
+    kinds = {(one.author, one.kind) for one in peopled.list_audit_log() if one.id > since}
     assert kinds == {("Amina", RegistryChangeKind.CHANGED)}
 
 
@@ -124,7 +124,7 @@ def test_the_trail_of_what_was_pruned_outlives_it(peopled):
 
 
 def test_a_dry_run_leaves_no_trace(store):
-    assert store.save_registry([AMAL], LINKS[:1], START, dry_run=True).lines
+    assert store.save_registry([AMAL], LINKS[:1], START, dry_run=True).log_entries
     assert store.list_audit_log() == []
 
 
@@ -148,7 +148,7 @@ def test_a_sheet_of_a_part_leaves_the_others_as_they_are(peopled):
     ]
     assert changes.affected_associations == {"amal"}
     assert [one.id for one in peopled.list_associations()] == ["amal", "nour"]
-    assert [one.typed for one in peopled.list_accounts("nour")] == [LINKS[2].typed_text]
+    assert [one.typed_text for one in peopled.list_accounts("nour")] == [LINKS[2].typed_text]
 
 
 def test_only_the_changes_that_were_agreed_to_are_made(peopled):
@@ -209,7 +209,7 @@ def test_a_link_registered_by_a_decision_and_taken_back_is_kept_with_whose_word_
         ("amal", "youtube", address, None),
     ]
     lines = list(reversed(peopled.list_audit_log(limit=2)))
-    assert [(one.who, one.source) for one in lines] == [
+    assert [(one.author, one.source) for one in lines] == [
         ("Amina", "decision"),
         ("Salma", "decision"),
     ]
@@ -238,7 +238,7 @@ def test_the_trail_is_read_by_association_and_page_by_page(peopled):
 
 def test_nobody_named_is_the_operator(store):
     store.save_registry([AMAL], [], START)
-    assert {(one.who, one.source) for one in store.list_audit_log()} == {
+    assert {(one.author, one.source) for one in store.list_audit_log()} == {
         (OPERATOR_ORIGIN.author, "import")
     }
 
@@ -246,7 +246,7 @@ def test_nobody_named_is_the_operator(store):
 def test_a_trail_carries_no_direction_override(store, tmp_path):
     store.save_registry([AMAL], [], START, origin=ChangeOrigin("Amina\u202e\x00", "import"))
     with sqlite3.connect(tmp_path / "auditor.db") as database:
-        assert database.execute("select distinct who from trail").fetchall() == [("Amina",)]
+        assert database.execute("select distinct author from audit_log").fetchall() == [("Amina",)]
     database.close()
 
 

@@ -168,7 +168,7 @@ def test_what_threads_lay_while_a_night_fails_is_let_go_of(archive, monkeypatch)
     lay(laying, b"four")
     laying.put(b"five")
     assert laying.commit() == 0
-    assert not list((archive.folder / ".laid").iterdir())
+    assert not list((archive.folder / ".staging").iterdir())
     assert not list(archive.list_digests())
 
 
@@ -232,7 +232,7 @@ def test_a_body_that_is_laid_twice_is_kept_once(archive, tmp_path):
 def test_a_copy_that_fails_leaves_no_body_by_half(archive, tmp_path, monkeypatch):
     archive.put(b"body")
     other = BodyStore(tmp_path / "other")
-    monkeypatch.setattr("storage.files.body_store.sync", _no_disk)
+    monkeypatch.setattr("storage.files.body_store._fsync_paths", _no_disk)
     with pytest.raises(StoreError, match="No space left"):
         copy_bodies(archive, other)
     assert files(tmp_path / "other") == []
@@ -241,7 +241,7 @@ def test_a_copy_that_fails_leaves_no_body_by_half(archive, tmp_path, monkeypatch
 def test_a_disk_that_takes_no_body_is_one_line(archive, monkeypatch):
     with BodyWriter(archive) as laying:
         laying.put(b"body")
-        monkeypatch.setattr("storage.files.body_store.sync", _no_disk)
+        monkeypatch.setattr("storage.files.body_store._fsync_paths", _no_disk)
         with pytest.raises(StoreError, match=r"make room"):
             laying.commit()
     assert list(archive.list_digests()) == []

@@ -67,7 +67,7 @@ def nights(store, count):
 
 def looks(store):
     with closing(sqlite3.connect(store.database_file)) as raw:
-        return raw.execute("SELECT id FROM look ORDER BY id").fetchall()
+        return raw.execute("SELECT id FROM probe_result ORDER BY id").fetchall()
 
 
 def unlike(one):
@@ -78,7 +78,7 @@ def unlike(one):
     )
     facts = {**one.finding.facts, "seconds": 1}
     slower = replace(
-        first, headers=headers, seconds=1.0712, fetched_at=first.fetched_at - timedelta(seconds=9)
+        first, headers=headers, elapsed_seconds=1.0712, fetched_at=first.fetched_at - timedelta(seconds=9)
     )
     return replace(one, finding=replace(one.finding, facts=facts), evidence=(slower, second))
 
@@ -105,12 +105,12 @@ def test_a_night_that_is_as_the_one_before_has_its_facts_and_not_those_of_the_fi
     store.record_observations([look(two, timedelta(days=1), finding=replace(SEEN, facts=facts))])
     last = store.get_observation(two, 1)
     store.record_observations(
-        [replace(last, night_id=three, observed_at=last.observed_at + timedelta(days=1))]
+        [replace(last, run_id=three, observed_at=last.observed_at + timedelta(days=1))]
     )
     assert store.get_observation(three, 1).finding.facts == facts
     with closing(sqlite3.connect(store.database_file)) as raw:
         (times,) = raw.execute(
-            "SELECT times FROM observation WHERE night_id = ?", [three]
+            "SELECT per_run_values FROM observation WHERE run_id = ?", [three]
         ).fetchone()
     assert (times is None) is (facts == FACTS), "a row is as narrow as it can be"
 
@@ -163,7 +163,7 @@ ELSEWHERE = {**PAGE.headers, "x-served-by": "another of its servers"}
     "other",
     [
         {"digest": "cd" * 32},
-        {"came": "cd" * 32},
+        {"received_digest": "cd" * 32},
         {"truncated": True},
         {"certificate_expires": date(2027, 4, 9)},
         {"headers": ELSEWHERE},
@@ -187,7 +187,7 @@ def test_what_a_platform_writes_anew_each_time_has_no_meaning(store, other):
         {"final_url": "https://amal.example/login"},
         {"hops": ()},
         {"headers": {**PAGE.headers, "cf-mitigated": "challenge"}},
-        {"withheld": True},
+        {"is_withheld": True},
     ],
 )
 def test_how_a_platform_answered_has_a_meaning(store, other):
@@ -246,13 +246,13 @@ def test_a_look_at_a_platform_that_found_the_same_is_as_before_with_facts_of_its
     assert store.find_equal_result(first) is None
     store.record_observations([first])
     before = store.find_equal_result(second)
-    assert (before.since, before.digests) == (first.observed_at, ("01" * 32,))
+    assert (before.first_observed_at, before.body_digests) == (first.observed_at, ("01" * 32,))
     store.record_observations([duplicate_of(second, before), replace(second, account_id=2)])
     store.record_observations([duplicate_of(third, store.find_equal_result(third))])
     assert len(looks(store)) == 2
     for night, later in ((two, 1), (three, 2)):
         seen = store.get_observation(night, 1)
-        assert seen.as_before
+        assert seen.is_repeat
         assert seen.observed_at == NOW + timedelta(days=later)
         assert seen.finding == replace(first.finding, facts={"seconds": night, "verified": True})
         assert seen.evidence[0].digest == first.evidence[0].digest
@@ -272,8 +272,8 @@ def test_a_look_at_a_platform_that_is_kept_whole_is_the_one_that_is_repeated_fro
     store.record_observations([platform(two, timedelta(days=1))])
     assert len(looks(store)) == 2
     assert [seen.evidence[0].digest[:2] for seen in store.list_observations()] == ["01", "02"]
-    assert not any(seen.as_before for seen in store.list_observations())
-    assert store.find_equal_result(platform(three)).since == NOW + timedelta(days=1)
+    assert not any(seen.is_repeat for seen in store.list_observations())
+    assert store.find_equal_result(platform(three)).first_observed_at == NOW + timedelta(days=1)
 
 
 def test_two_accounts_never_share_a_look(store):
@@ -285,7 +285,7 @@ def test_two_accounts_never_share_a_look(store):
 def test_as_before_is_a_narrow_row_whose_pages_are_dated_as_far_apart(store):
     one, two = nights(store, 2)
     store.record_observations([look(one)])
-    before = store.find_last_observations([1, 2], before_day=DAY + timedelta(days=1))[1].look
+    before = store.find_last_observations([1, 2], before_day=DAY + timedelta(days=1))[1].observation
     assert before == look(one)
     later = NOW + timedelta(days=30, minutes=2)
     said = Observation(
@@ -308,9 +308,9 @@ def test_an_account_repeats_its_own_looks_alone(store):
     store.record_observations([look(one)])
     (kept,) = store.list_observations()
     with pytest.raises(ValueError, match="account 2 repeats a look at account 1"):
-        store.record_observations([replace(kept, night_id=two, account_id=2)])
+        store.record_observations([replace(kept, run_id=two, account_id=2)])
     with pytest.raises(KeyError):
-        store.record_observations([replace(kept, night_id=two, same_as=99)])
+        store.record_observations([replace(kept, run_id=two, result_id=99)])
     assert [seen.run_id for seen in store.list_observations()] == [one]
 
 
@@ -324,8 +324,8 @@ def test_the_last_look_is_the_newest_that_told_something(store):
         [replace(look(one), account_id=3), replace(wall, account_id=2), look(four)]
     )
     found = store.find_last_observations([1, 2, 3], before_day=DAY + timedelta(days=3))
-    assert {account: seen.look.run_id for account, seen in found.items()} == {1: two, 3: one}
-    assert {account: seen.day for account, seen in found.items()} == {
+    assert {account: seen.observation.run_id for account, seen in found.items()} == {1: two, 3: one}
+    assert {account: seen.run_day for account, seen in found.items()} == {
         1: DAY + timedelta(days=1),
         3: DAY,
     }
@@ -347,7 +347,7 @@ def test_a_look_that_was_bared_is_not_repeated(store):
 
 def test_an_unchanged_night_costs_less_than_eighty_bytes_an_account(store):
     many = [
-        replace(LINKS[0], typed=str(n), identity=replace(LINKS[0].identity, key=str(n)))
+        replace(LINKS[0], typed_text=str(n), identity=replace(LINKS[0].identity, key=str(n)))
         for n in range(3000)
     ]
     store.save_registry([AMAL, NOUR], many, NOW)
@@ -372,7 +372,7 @@ def test_an_unchanged_night_costs_less_than_eighty_bytes_an_account(store):
             ).fetchone()[0]
         except sqlite3.OperationalError:
             pytest.skip("this SQLite tells no table's size")
-        assert raw.execute("SELECT count(*) FROM look").fetchone() == (len(ids),)
+        assert raw.execute("SELECT count(*) FROM probe_result").fetchone() == (len(ids),)
     assert rows >= 4 * len(ids)
     assert size / rows < 80
 
@@ -383,7 +383,7 @@ def test_what_differs_each_night_comes_back_whatever_it_is(finding, evidence, wh
     told = Observation(1, 1, when, finding, evidence)
     differing = {"seconds": 1.5, "certificate_days": 3}
     moved = tuple(
-        one if one.fetched_at is None else replace(one, fetched_at=then, seconds=0.25)
+        one if one.fetched_at is None else replace(one, fetched_at=then, elapsed_seconds=0.25)
         for one in evidence
     )
     facts = {
@@ -406,7 +406,8 @@ def test_every_header_whose_value_a_probe_reads_tells_looks_apart():
         calls = () if is_client else ast.walk(ast.parse(text))
         for node in calls:
             if isinstance(node, ast.Call) and re.search(r"\bheaders\.get$", ast.unparse(node.func)):
-                read.add(ast.literal_eval(node.args[0]))
+                if isinstance(node.args[0], ast.Constant):
+                    read.add(node.args[0].value)
     assert read - {"set-cookie", "etag", "last-modified"} == COMPARED_HEADERS
 
 
@@ -416,7 +417,7 @@ def test_bared_evidence_keeps_the_moments_of_the_night_that_saw_it_first(store):
     for night, days in ((two, 1), (three, 2)):
         last = store.get_observation(one, 1)
         store.record_observations(
-            [replace(last, night_id=night, observed_at=last.observed_at + timedelta(days=days))]
+            [replace(last, run_id=night, observed_at=last.observed_at + timedelta(days=days))]
         )
     store.replace_evidence([store.get_observation(three, 1)])
     for night, days in ((one, 0), (two, 1), (three, 2)):
@@ -434,7 +435,7 @@ def test_an_account_that_was_pruned_during_the_night_is_left_out_of_what_is_kept
     there = {row.id for row in store.list_accounts(include_withdrawn=True)}
     assert 1 not in there
     kept = [
-        replace(last, night_id=two),
+        replace(last, run_id=two),
         look(two),
         *(replace(look(two), account_id=at) for at in there),
     ]

@@ -54,7 +54,7 @@ def test_with_that_contact_goes_what_the_trail_tells_of_it(store):
     others = AssociationEntry(Association("here", "here"), Contact(phone="07 here"))
     store.save_registry([changed, others], [], OLD, origin=ChangeOrigin("Amina", "web"))
     store.save_registry([others], [], OLD, origin=ChangeOrigin("Amina", "web"))
-    assert store.delete_expired_data(RetentionCutoffs(contacts=LIMIT)) == {"contact": 1, "trail": 1}
+    assert store.delete_expired_data(RetentionCutoffs(contacts=LIMIT)) == {"contact": 1, "audit_log": 1}
     told = {(one.association, one.field) for one in store.list_audit_log()}
     assert told & {("left", "phone"), ("left", "name"), ("here", "phone")} == {
         ("left", "name"),
@@ -68,7 +68,7 @@ def test_what_is_over_for_two_reasons_is_told_once_also_before_it_goes(store):
     store.save_registry([], [], OLD, origin=ChangeOrigin("Amina", "web"))
     store.claim_message("a@x.ma", "monthly", "2025-10 here", OLD)
     before = store.delete_expired_data(ALL, dry_run=True)
-    assert store.delete_expired_data(ALL) == before == {"contact": 2, "sent": 1, "trail": 1}
+    assert store.delete_expired_data(ALL) == before == {"contact": 2, "sent_message": 1, "audit_log": 1}
 
 
 def test_letters_that_ended_go_and_the_replies_that_came_by_them_stay(store):
@@ -90,7 +90,7 @@ def test_letters_that_ended_go_and_the_replies_that_came_by_them_stay(store):
     store.add_reply(
         Reply("here", ReplyKind.DISPUTED, OLD, text="still waits", report_link_id=first.id)
     )
-    assert store.delete_expired_data(RetentionCutoffs(report_links=LIMIT)) == {"letter": 2}
+    assert store.delete_expired_data(RetentionCutoffs(report_links=LIMIT)) == {"report_link": 2}
     assert [letter.token_hash for letter in store.list_report_links("here")] == ["holds"]
     assert [(reply.text, reply.report_link_id) for reply in store.list_replies("here")] == [
         ("still waits", None)
@@ -123,7 +123,7 @@ def test_who_ended_the_digest_is_remembered_and_who_ended_a_report_in_time_forgo
     store.claim_message("a@x.ma", "monthly", "2025-10 here", OLD)
     assert store.delete_expired_data(RetentionCutoffs(subscriptions=LIMIT, messages=LIMIT)) == {
         "subscription": 1,
-        "sent": 1,
+        "sent_message": 1,
     }
     assert [one.address for one in store.list_subscriptions()] == ["b@x.ma", "c@x.ma"]
 
@@ -137,7 +137,7 @@ def test_the_trail_lets_contacts_go_and_keeps_what_a_rebuild_judges_by(store):
     store.save_registry([changed], [], OLD, origin=ChangeOrigin("Amina", "web"))
     assert {"phone", "name", "association"} <= {one.field for one in store.list_audit_log()}
     before = store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT), dry_run=True)
-    assert store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT)) == before == {"trail": 1}
+    assert store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT)) == before == {"audit_log": 1}
     assert {one.field for one in store.list_audit_log()} == {"name", "association"}
     assert "forgotten-1" in {one.association for one in store.list_audit_log()}
 
@@ -180,7 +180,7 @@ def test_messages_are_remembered_long_enough_to_go_once():
 
 
 def test_a_night_ends_with_what_is_over(store, tmp_path):
-    app = SimpleNamespace(store=store, archive=BodyStore(tmp_path / "archive"), config=Config())
+    app = SimpleNamespace(store=store, body_store=BodyStore(tmp_path / "archive"), config=Config())
     app.config = app.config.model_copy(
         update={"backup": BackupSettings(folder=tmp_path / "backups")}
     )

@@ -129,11 +129,11 @@ def test_the_same_sheet_again_changes_nothing(peopled):
 
 
 def test_another_way_of_typing_a_link_is_the_same_account(peopled):
-    retyped = replace(LINKS[0], typed="fb.com/amal")
+    retyped = replace(LINKS[0], typed_text="fb.com/amal")
     changes = peopled.save_registry([AMAL, NOUR], [retyped, *LINKS[1:]], NOW)
-    assert [a.typed for a in changes.changed] == ["fb.com/amal"]
+    assert [a.typed_text for a in changes.accounts_changed] == ["fb.com/amal"]
     assert not changes.accounts_added
-    assert next(peopled.list_accounts()).typed == "fb.com/amal"
+    assert next(peopled.list_accounts()).typed_text == "fb.com/amal"
 
 
 def test_a_link_in_the_wrong_column_is_kept_beside_the_one_in_its_own(peopled):
@@ -143,14 +143,14 @@ def test_a_link_in_the_wrong_column_is_kept_beside_the_one_in_its_own(peopled):
 
 
 def test_a_link_listed_twice_in_one_column_is_one_account(store):
-    store.save_registry([AMAL], [LINKS[0], replace(LINKS[0], typed="again")], NOW)
-    assert [a.typed for a in store.list_accounts()] == [LINKS[0].typed_text]
+    store.save_registry([AMAL], [LINKS[0], replace(LINKS[0], typed_text="again")], NOW)
+    assert [a.typed_text for a in store.list_accounts()] == [LINKS[0].typed_text]
 
 
 def test_a_vanished_link_is_reported_and_kept(peopled):
     later = NOW + timedelta(days=1)
     changes = peopled.save_registry([AMAL], LINKS[:1], later)
-    assert [a.channel for a in changes.withdrawn] == ["website", "youtube"]
+    assert [a.channel for a in changes.accounts_withdrawn] == ["website", "youtube"]
     assert changes.associations_withdrawn == ("nour",)
     assert len(list(peopled.list_accounts())) == 1
     kept = list(peopled.list_accounts(include_withdrawn=True))
@@ -180,7 +180,7 @@ def test_pruning_removes_a_vanished_link_with_everything_seen_of_it(peopled):
     assert [a.id for a in changes.accounts_pruned] == ids[1:]
     assert changes.associations_pruned == ("nour",)
     assert [o.account_id for o in peopled.list_observations()] == ids[:1]
-    assert [s.account_id for s in peopled.standings()] == ids[:1]
+    assert [s.account_id for s in peopled.list_account_statuses()] == ids[:1]
     assert not list(peopled.list_gaps())
     assert not list(peopled.list_associations(include_withdrawn=True))[1:]
 
@@ -230,7 +230,7 @@ def test_a_finished_night_keeps_its_outcome(peopled):
         night, AuditRunState.DONE, end, unreliable_channels=["facebook"], receipt=receipt
     )
     assert peopled.get_run(DAY) == done
-    assert (done.finished_at, done.blind, done.receipt) == (end, ("facebook",), receipt)
+    assert (done.finished_at, done.unreliable_channels, done.receipt) == (end, ("facebook",), receipt)
 
 
 def test_a_night_ends_once(peopled):
@@ -364,7 +364,7 @@ EVIDENCE = st.builds(
     headers=st.dictionaries(GOOD, GOOD, max_size=2),
     hops=st.lists(st.tuples(GOOD, st.integers(100, 999)), max_size=2).map(tuple),
     truncated=st.booleans(),
-    seconds=st.floats(0, 100),
+    elapsed_seconds=st.floats(0, 100),
     certificate_expires=st.none() | st.dates(),
     fetched_at=st.none() | INSTANTS,
 )
@@ -374,10 +374,10 @@ STANDINGS = st.builds(
     state=st.sampled_from(AccountState),
     reason=st.none() | st.sampled_from(Reason),
     since=st.none() | INSTANTS,
-    latest=st.none() | st.sampled_from(Presence),
-    known=st.none() | FINDINGS,
+    latest_presence=st.none() | st.sampled_from(Presence),
+    last_known_finding=st.none() | FINDINGS,
     last_activity=st.none() | ACTIVITIES,
-    doubt=st.none() | st.builds(Streak, GOOD, INSTANTS, INSTANTS, st.integers(1, 99)),
+    unconfirmed_streak=st.none() | st.builds(Streak, GOOD, INSTANTS, INSTANTS, st.integers(1, 99)),
 )
 QUICK = settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -411,7 +411,7 @@ def test_an_observation_survives_unchanged(peopled, finding, evidence, when):
 @given(STANDINGS)
 def test_a_standing_survives_unchanged(peopled, standing):
     peopled.save_conclusions(statuses=[standing])
-    assert peopled.standing(1) == standing
+    assert peopled.get_account_status(1) == standing
 
 
 @QUICK
@@ -424,16 +424,16 @@ def test_any_text_can_be_kept_and_is_cleaned_once(peopled, text):
             )
         ]
     )
-    kept = peopled.standing(1)
-    assert kept.known.name == sanitize(text)
+    kept = peopled.get_account_status(1)
+    assert kept.last_known_finding.name == sanitize(text)
     assert sanitize(kept) is kept
 
 
 def test_controls_surrogates_and_bidi_overrides_never_reach_the_table(peopled):
     foul = "\x00a\ud800b\u202ec\u2066d\u2069\x1b\x85"
     decision = Decision("amal", "facebook", DecisionKind.CONFIRM, foul, foul, NOW)
-    assert peopled.add_decision(decision).who == "abcd"
-    assert next(peopled.list_decisions()).why == "abcd"
+    assert peopled.add_decision(decision).author == "abcd"
+    assert next(peopled.list_decisions()).reason == "abcd"
     assert sanitize("سطر\nسطر\u200f\t") == "سطر\nسطر\u200f\t"
 
 
@@ -447,7 +447,7 @@ def test_facts_that_are_no_number_are_left_out():
 def test_instants_are_kept_in_utc_and_refused_without_a_zone(peopled):
     there = timezone(timedelta(hours=1))
     peopled.save_conclusions(statuses=[AccountStatus(1, since=NOW.astimezone(there))])
-    assert peopled.standing(1).since.utcoffset() == timedelta(0)
+    assert peopled.get_account_status(1).since.utcoffset() == timedelta(0)
     with pytest.raises(ValueError, match="time zone"):
         peopled.save_conclusions(statuses=[AccountStatus(1, since=NOW.replace(tzinfo=None))])
     with pytest.raises(ValueError, match="time zone"):
@@ -484,8 +484,8 @@ def test_a_gap_that_is_known_opens_runs_and_closes_in_its_row(peopled):
     peopled.save_conclusions(gaps=[GAP])
     (row,) = peopled.list_gaps()
     for later in (
-        {"nights": 2, "opened_at": NOW + timedelta(days=1), "severity": "urgent"},
-        {"nights": 3, "params": {"days": 4}, "evidence": {"url": "https://b"}},
+        {"run_count": 2, "opened_at": NOW + timedelta(days=1), "severity": "urgent"},
+        {"run_count": 3, "params": {"days": 4}, "evidence": {"url": "https://b"}},
         {"closed_at": NOW + timedelta(days=3)},
     ):
         row = replace(row, **later)
@@ -498,7 +498,7 @@ def test_a_gap_whose_number_is_anothers_by_now_is_kept_under_its_own_name(people
     other = replace(GAP, subject="u:b")
     peopled.save_conclusions(gaps=[GAP, other])
     first, second = peopled.list_gaps()
-    opened = replace(first, id=second.id, nights=2, opened_at=NOW + timedelta(days=1))
+    opened = replace(first, id=second.id, run_count=2, opened_at=NOW + timedelta(days=1))
     peopled.save_conclusions(gaps=[opened])
     assert list(peopled.list_gaps()) == [replace(opened, id=first.id), second]
 
@@ -530,7 +530,7 @@ def test_a_proposal_survives_and_is_renewed(peopled):
         proposals=[replace(PROPOSAL, run_count=2, last_seen=NOW + timedelta(days=1))]
     )
     (kept,) = peopled.list_proposals("nour")
-    assert (kept.link, kept.nights) == (PROPOSAL.link, 2)
+    assert (kept.link, kept.run_count) == (PROPOSAL.link, 2)
     assert not list(peopled.list_proposals("amal"))
 
 
@@ -538,10 +538,10 @@ def test_a_rebuild_puts_everything_derived_in_place_of_the_old(peopled):
     peopled.save_conclusions([AccountStatus(1), AccountStatus(2)], [GAP], [PROPOSAL])
     fresh = replace(GAP, code="channel_stale")
     peopled.replace_conclusions([AccountStatus(3)], [fresh], [])
-    assert [s.account_id for s in peopled.standings()] == [3]
+    assert [s.account_id for s in peopled.list_account_statuses()] == [3]
     assert [g.code for g in peopled.list_gaps()] == ["channel_stale"]
     assert not list(peopled.list_proposals())
-    assert not list(peopled.standings("amal"))
+    assert not list(peopled.list_account_statuses("amal"))
 
 
 def test_a_rebuild_that_fails_changes_nothing(peopled):
@@ -549,7 +549,7 @@ def test_a_rebuild_that_fails_changes_nothing(peopled):
     with pytest.raises(IntegrityError):
         peopled.replace_conclusions([], [replace(GAP, association="nobody")], [])
     assert (
-        len(list(peopled.standings()))
+        len(list(peopled.list_account_statuses()))
         == len(list(peopled.list_gaps()))
         == len(list(peopled.list_proposals()))
         == 1
@@ -579,12 +579,12 @@ def test_a_withdrawn_decision_is_kept_and_ends_when_it_was_withdrawn(peopled):
     end = DecisionWithdrawal("Amina", "back\u202e", NOW + timedelta(days=2))
     peopled.withdraw_decisions([first.id], end)
     assert list(peopled.list_decisions()) == [
-        replace(first, until=end.withdrawn_at, withdrawn=replace(end, reason="back")),
+        replace(first, expires_at=end.withdrawn_at, withdrawal=replace(end, reason="back")),
         second,
     ]
     with pytest.raises(IntegrityError):
         peopled.withdraw_decisions([second.id, first.id], end)
-    assert [one.withdrawn is None for one in peopled.list_decisions()] == [False, True]
+    assert [one.withdrawal is None for one in peopled.list_decisions()] == [False, True]
 
 
 def test_a_link_that_a_person_registered_outlives_a_sheet_without_it(peopled):
@@ -604,7 +604,7 @@ def test_a_link_that_a_person_registered_outlives_a_sheet_without_it(peopled):
     peopled.withdraw_decisions(
         [said.id], DecisionWithdrawal("Salma", "a fan's", NOW + timedelta(days=2))
     )
-    assert [one.id for one in peopled.save_registry(*sheet, NOW + timedelta(days=3)).withdrawn] == [
+    assert [one.id for one in peopled.save_registry(*sheet, NOW + timedelta(days=3)).accounts_withdrawn] == [
         row.id
     ]
 
@@ -650,7 +650,7 @@ def test_only_its_owner_may_read_a_new_store(url, tmp_path):
 
 
 def test_a_store_keeps_its_commits_through_a_power_cut(store):
-    with store._database.reading() as connection:
+    with store._database.begin_read() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         kept = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
     assert kept == ["wal", 2, 1, 10_000]
@@ -775,7 +775,7 @@ def test_a_copy_is_whole_while_the_store_is_in_use(peopled, tmp_path):
 @pytest.mark.fault("F43")
 def test_a_full_disk_is_told_and_loses_nothing_committed(peopled):
     night = peopled.begin_run(DAY, NOW)
-    with peopled._database.reading() as connection:
+    with peopled._database.begin_read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
         heavy = replace(seen(1, night), finding=Finding(Presence.PRESENT, detail="x" * 100_000))
@@ -838,7 +838,7 @@ def everything(store):
         store.list_accounts(include_withdrawn=True),
         store.list_runs(),
         store.list_observations(),
-        store.standings(),
+        store.list_account_statuses(),
         store.list_gaps(),
         store.list_proposals(),
     )

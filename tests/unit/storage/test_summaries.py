@@ -128,8 +128,8 @@ async def test_a_page_says_a_month_ago_on_another_day_each_night_and_lists_tell_
         await execute_run(app, night_of(day))
         assert tabled(app, night_of(day)) == recounted(app, night_of(day))
     assert made == [4, 0, 0, 0, 1, 0, 0], "another word tells an earlier day"
-    newest = app.store.standings("nour")
-    assert max(one.last_activity.when.date() for one in newest if one.last_activity) == (
+    newest = app.store.list_account_statuses("nour")
+    assert max(one.last_activity.published_at.date() for one in newest if one.last_activity) == (
         night_of(4).date() - timedelta(days=62)
     )
     app.store.add_decision(
@@ -303,8 +303,8 @@ async def test_a_rebuild_makes_every_summary_and_every_figure_again(app):
 
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_what_summaries_are_made_by_is_the_same_in_every_process(seed):
-    imports = "from auditor.config.schema import Config; from auditor.evaluation.run_results import basis_of"
-    code = f"{imports}; print(basis_of(Config(), None).judged)"
+    imports = "from auditor.config.schema import Config; from auditor.evaluation.run_results import compute_summary_version"
+    code = f"{imports}; print(compute_summary_version(Config(), None).evaluation_version)"
     environ = {**os.environ, "PYTHONHASHSEED": seed}
     told = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
@@ -318,7 +318,7 @@ async def test_another_configuration_makes_them_all_anew(app):
     fewer = app.config.model_copy(update={"channels": {"website": app.config.channels["website"]}})
     assert refresh_summaries(app.store, fewer) == 4
     assert refresh_summaries(app.store, fewer) == 0
-    assert set(everything(app)[0].states) == {"website"}
+    assert set(everything(app)[0].channel_states) == {"website"}
 
 
 async def test_what_was_left_stale_by_a_kill_is_made_by_whoever_reads_next(app, monkeypatch):
@@ -336,7 +336,7 @@ async def test_what_was_left_stale_by_a_kill_is_made_by_whoever_reads_next(app, 
     monkeypatch.setattr(checker, "probe_steps_for", steps)
     now = night_of(1) + timedelta(hours=1)
     assert tabled(app, now) == recounted(app, now)
-    assert ("facebook", Reason.LOGIN_WALL) in tabled(app, now)[0]["nour"].untold
+    assert ("facebook", Reason.LOGIN_WALL) in tabled(app, now)[0]["nour"].unchecked
     await execute_run(app, night_of(1))
     assert tabled(app, now) == recounted(app, now)
 
@@ -410,7 +410,7 @@ def test_a_name_is_found_however_it_was_typed(app):
 )
 @pytest.mark.parametrize("sort", ["urgency", "name", "changed"])
 def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, limits):
-    for name, value in zip(("CAP", "WALKED", "VARIANTS"), limits, strict=True):
+    for name, value in zip(("MAX_COUNT", "MAX_SCANNED_ROWS", "MAX_WORD_VARIANTS"), limits, strict=True):
         monkeypatch.setattr(f"storage.read_model.association_search.{name}", value)
     monkeypatch.setattr("storage.read_model.association_search.MIN_SAMPLE_MATCHES", 1)
     many = [
@@ -436,7 +436,7 @@ def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, limits):
         (("region:Nord",), "nom"),
         ((), "no a 3"),
     ):
-        rows = everything(app, facets=wanted, search=parse_search_query(search), sort=sort)
+        rows = everything(app, facets=wanted, search_terms=parse_search_query(search), sort=sort)
         expected = [
             one
             for one in many
@@ -495,7 +495,7 @@ async def test_gaps_are_listed_the_gravest_first_and_by_what_is_asked(app):
     while True:
         page = app.store.list_visible_gaps(cursor=after, limit=1)
         one_by_one += page.rows
-        after = page.next
+        after = page.next_cursor
         if after is None:
             break
     assert tuple(one_by_one) == every.rows
@@ -513,7 +513,7 @@ async def test_gaps_are_listed_the_gravest_first_and_by_what_is_asked(app):
 @pytest.mark.parametrize("cap", [0, 5000])
 @pytest.mark.parametrize("how", [{}, {"channel": "facebook"}, {"region": "Nord"}], ids=str)
 async def test_gaps_are_listed_the_newest_first_page_by_page(app, monkeypatch, cap, how):
-    monkeypatch.setattr("storage.read_model.gap_search.CAP", cap)
+    monkeypatch.setattr("storage.read_model.gap_search.MAX_COUNT", cap)
     peopled(app)
     await nights(app, {}, {SITE.typed_text: "wide"}, {SITE.typed_text: "wide"})
     refresh_summaries(app.store, app.config)
@@ -521,7 +521,7 @@ async def test_gaps_are_listed_the_newest_first_page_by_page(app, monkeypatch, c
     while after is not None or not told:
         page = app.store.list_visible_gaps(sort="newest", cursor=after, limit=2, **how)
         told += [(row.gap.opened_at, row.gap.id) for row in page.rows]
-        after = page.next
+        after = page.next_cursor
         if after is None:
             break
     every = app.store.list_visible_gaps(limit=1000, **how).rows
@@ -555,7 +555,7 @@ async def test_changes_are_those_of_the_nights_since_the_gravest_first(app):
     while True:
         page = app.store.list_gap_changes(night_of(0), cursor=after, limit=1)
         one_by_one += page.rows
-        after = page.next
+        after = page.next_cursor
         if after is None:
             break
     assert tuple(one_by_one) == opened.rows

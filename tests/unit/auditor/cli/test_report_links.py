@@ -75,7 +75,7 @@ def desk(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         App,
         "open",
-        staticmethod(lambda _config: App(made.app.config, Store.open(url), app.archive)),
+        staticmethod(lambda _config: App(made.app.config, Store.open(url), app.body_store)),
     )
     monkeypatch.setattr(report_links, "get_current_time", lambda: made.now)
     yield made

@@ -129,7 +129,7 @@ async def test_a_restored_auditor_holds_what_the_other_held_with_its_evidence(ap
     assert made.contents.row_counts["observation"] == 40
     there = restored(tmp_path / "there", made.backup.file)
     assert conclusions(there) == conclusions(app)
-    assert sorted(there.archive.list_digests()) == sorted(app.body_store.list_digests())
+    assert sorted(there.body_store.list_digests()) == sorted(app.body_store.list_digests())
     assert reevaluate.reevaluate(there).changes == []
     there.store.close()
 

@@ -87,10 +87,10 @@ def steps(account, keyed=()):
 class Seen(App):
     """The app that a command opens, with a web of the test's, read in this process."""
 
-    def readers(self):
+    def create_parser_pool(self):
         return ParserPool(0)
 
-    def fetcher(self, now, turns=None):  # nobody else asks
+    def create_fetcher(self, now, host_lock=None):  # the only process
         web = Web(now=now)
         web.answers = {
             PAGE: f"{MARK} page",
@@ -255,7 +255,7 @@ def test_what_a_backup_that_is_under_way_has_laid_of_it_goes_too(folder):
             laying.stage(digest, archive.read_compressed(digest))
         before = set(archive.list_digests())
         assert run("registry", "forget", ID, "--yes") == 0
-        left = {file.name.rpartition("-")[2] for file in (copies.folder / ".laid").iterdir()}
+        left = {file.name.rpartition("-")[2] for file in (copies.folder / ".staging").iterdir()}
     assert left == set(archive.list_digests()) < before
 
 

@@ -584,7 +584,7 @@ async def test_a_night_keeps_nothing_of_a_page_with_another_token_and_a_rebuild_
     one, two, three = list(app.store.list_observations())
     assert (one.is_repeat, two.is_repeat, three.is_repeat) == (False, True, True)
     assert (two.result_id, three.result_id) == (one.result_id, one.result_id)
-    assert set(app.archive.list_digests()) == {
+    assert set(app.body_store.list_digests()) == {
         piece.digest for piece in one.evidence if piece.digest
     }
     assert not reevaluate(app).changes
@@ -626,7 +626,7 @@ async def test_a_page_that_changed_amid_unchanged_ones_is_seen_and_kept(
     assert not two.is_repeat
     assert two.finding.last_activity != one.finding.last_activity
     assert [piece.status for piece in two.evidence] == [200, 200]
-    assert all(app.archive.get(piece.digest) for piece in two.evidence if piece.digest)
+    assert all(app.body_store.get(piece.digest) for piece in two.evidence if piece.digest)
     assert not reevaluate(app).changes
     app.store.close()
 
