@@ -324,7 +324,7 @@ def _describe_page(
         last_activity=news.newest,
         followers=page_data["followers"],
         links=api_common.extract_website_links(page_data["sites"], "profile_link", shown_at),
-        fields=news.facts,
+        facts=news.facts,
         detail=rename_detail or news.missing_reason,
     )
     return replace(finding, final_url=shown_at)

@@ -257,7 +257,7 @@ def _build_present_finding(account: Account, page: Page, user: Mapping[str, Any]
         last_activity=Activity(whens[0], "post_id") if whens else None,
         followers=user["followers"],
         links=api_common.extract_website_links(user["sites"], "profile_link", shown_at),
-        fields={"links_read": api_common.has_only_resolved_links(user["sites"])}
+        facts={"links_read": api_common.has_only_resolved_links(user["sites"])}
         | ({} if user["posts"] is None else {"posts": user["posts"]}),
         detail=detail,
     )

@@ -129,7 +129,7 @@ def probe(account: Account) -> ProbeGenerator:
         name=site.name or None,
         last_activity=told.newest,
         links=accounts,
-        fields={**facts, **told.to_facts(), **withheld, "title": site.title},
+        facts={**facts, **told.to_facts(), **withheld, "title": site.title},
     )
 
 
@@ -145,7 +145,7 @@ def _build_unreachable_finding(account: Account, error: FetchError) -> Finding:
 
 def _build_invalid_certificate_finding(page: Page, facts: Mapping[str, FactValue]) -> Finding:
     return unknown_finding(
-        page, Reason.TLS, fields=facts, detail=f"answers {page.status} without a valid certificate"
+        page, Reason.TLS, facts=facts, detail=f"answers {page.status} without a valid certificate"
     )
 
 
@@ -191,7 +191,7 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
     if links_identify.identify_link(page.url).channel != NAME:
         moved = {"moved_to": html.get_host(page.url)}
         return unknown_finding(
-            page, Reason.WRONG_TARGET, fields=moved, detail="leads to a platform"
+            page, Reason.WRONG_TARGET, facts=moved, detail="leads to a platform"
         )
     if site.absence:
         return absent_finding(page, site.absence[0], detail=site.absence[1])

@@ -282,7 +282,7 @@ def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) 
         last_activity=news.newest,
         followers=channel["followers"],
         links=api_common.extract_website_links(channel["sites"], "channel_links", shown_at),
-        fields=({} if videos is None else {"videos": videos}) | news.facts,
+        facts=({} if videos is None else {"videos": videos}) | news.facts,
         detail=detail or news.missing_reason,
     )
     return replace(finding, final_url=shown_at)

@@ -88,7 +88,7 @@ def steps(account, keyed=()):
     if word == "wall":
         return Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=page.status)
     links = (PROFILE,) if word == "linked" else ()
-    return present_finding(page, links=links, fields={"viewport": word != "wide"})
+    return present_finding(page, links=links, facts={"viewport": word != "wide"})
 
 
 AGO = {"a month ago": 31, "two months ago": 62}

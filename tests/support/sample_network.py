@@ -139,7 +139,7 @@ def steps(account, keyed=()):
         return Finding(Presence.PRESENT, Reason(word), status=200, final_url=page.url)
     found = (FOUND,) if word == "linked" else ()
     return present_finding(
-        page, last_activity=last, links=found, fields={"viewport": word != "wide", "https": True}
+        page, last_activity=last, links=found, facts={"viewport": word != "wide", "https": True}
     )
 
 

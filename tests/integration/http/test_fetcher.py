@@ -550,7 +550,7 @@ def size(page: Page) -> int:
 
 def steps(url: str) -> ProbeGenerator:
     page, length = yield from request_page(url, size, is_registered_link=True)
-    return present_finding(page, fields={"length": length})
+    return present_finding(page, facts={"length": length})
 
 
 async def test_a_look_reads_what_was_fetched_and_keeps_every_exchange(server: Hostile) -> None:

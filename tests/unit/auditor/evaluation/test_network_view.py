@@ -219,7 +219,7 @@ async def test_how_often_an_account_publishes_is_told_where_it_could_be_counted(
     def counting(account, _keyed=()):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
         often = {NOUR.typed_text: 9, AMAL.typed_text: True}.get(account.typed)
-        return present_finding(page, fields={"rhythm_days": often} if often else {})
+        return present_finding(page, facts={"rhythm_days": often} if often else {})
 
     monkeypatch.setattr(checker, "probe_steps_for", counting)
     seen = await network(app)

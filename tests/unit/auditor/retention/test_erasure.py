@@ -80,7 +80,7 @@ def steps(account, keyed=()):
         name=name,
         platform_id=name if MARK in name else None,
         links=(found,),
-        fields={"title": name},
+        facts={"title": name},
     )
 
 
