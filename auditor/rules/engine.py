@@ -158,7 +158,7 @@ def _update_gap(
         return gap
     nights = sign.run_count if sign.run_count is not None else gap.run_count + sign.is_decided
     opening = _find_opening_time(gap, nights, candidate, catalogue, now)
-    changes: dict[str, Any] = {"nights": nights, "opened_at": opening}
+    changes: dict[str, Any] = {"run_count": nights, "opened_at": opening}
     # What is told of an open gap was believed: a new cause or an absence is told once it is believed too.
     if gap.opened_at is None or (sign.is_decided and sign.is_confirmed is not False):
         changes |= {
