@@ -1,1 +1,5 @@
-"""Sees: what a link is, what a page says, and how to ask for one politely. Imports nothing of ours."""
+"""Checks accounts on the web: identifies links, fetches pages politely and concludes findings.
+
+Knows nothing of storage, associations or reports, and imports neither `storage` nor `auditor`.
+Start with `probes.models.probe` and a short channel such as `probes.channels.telegram`.
+"""

@@ -1,8 +1,8 @@
-"""The log, an event a line: a short fixed name to search and count by, a sentence to read, and its facts.
+"""Structured logging: one event per line, with a fixed name, a sentence and its fields.
 
-The standard library's logging carries them, so whatever listens to that hears them; `auditor.core.log_setup`
-writes them down. No secret, no token and no person's address belongs in a fact: logs are read by many and
-kept long.
+Records pass through the standard library's logging. `auditor.core.log_setup` formats them. Never
+put a secret, a token or a personal address in a field: logs are read by many people and stored for
+long.
 """
 
 from __future__ import annotations
@@ -11,33 +11,36 @@ import logging
 from typing import Any
 
 RESERVED_FIELDS = frozenset({"time", "level", "event", "logger", "message", "error", "trace"})
-"""What every line of JSON says besides; no fact is called so."""
+"""Keys that every line of JSON has. A field must not use these names."""
 
 
 class EventLogger:
-    """The log of a module. A method takes the event's name, its sentence, and the facts that fill it."""
+    """The logger of a module.
+
+    Each method takes an event name, a message template and its fields.
+    """
 
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
 
     def debug(self, event: str, message: str, /, **fields: Any) -> None:
-        """What only somebody who looks for a fault wants to know."""
+        """Log a detail that helps to diagnose a problem."""
         self._emit(logging.DEBUG, event, message, fields)
 
     def info(self, event: str, message: str, /, **fields: Any) -> None:
-        """What went as it should."""
+        """Log normal progress."""
         self._emit(logging.INFO, event, message, fields)
 
     def warning(self, event: str, message: str, /, **fields: Any) -> None:
-        """What went on all the same, and somebody should know of."""
+        """Log a problem that did not stop the work but needs attention."""
         self._emit(logging.WARNING, event, message, fields)
 
     def error(self, event: str, message: str, /, **fields: Any) -> None:
-        """What did not go on."""
+        """Log a problem that stopped the work."""
         self._emit(logging.ERROR, event, message, fields)
 
     def exception(self, error: BaseException, event: str, message: str, /, **fields: Any) -> None:
-        """A fault of our own, with its trace."""
+        """Log a bug of this program, with its traceback."""
         self._emit(logging.ERROR, event, message, fields, error)
 
     def _emit(
@@ -49,7 +52,10 @@ class EventLogger:
         error: BaseException | None = None,
     ) -> None:
         if self._logger.isEnabledFor(level):
-            told = {"event": event, "facts": fields}
             self._logger.log(
-                level, message.format_map(fields), exc_info=error, extra=told, stacklevel=3
+                level,
+                message.format_map(fields),
+                exc_info=error,
+                extra={"event": event, "fields": fields},
+                stacklevel=3,
             )

@@ -63,7 +63,7 @@ class JsonFormatter(logging.Formatter):
             "event": getattr(record, "event", DEFAULT_EVENT),
             "logger": record.name,
             "message": to_single_line(record.getMessage()),
-            **getattr(record, "facts", {}),
+            **getattr(record, "fields", {}),
             **_build_exception_fields(record),
         }
         return json.dumps(told, ensure_ascii=False, default=str)
