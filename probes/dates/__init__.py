@@ -1,1 +1,5 @@
-"""Dates in Arabic, French and English text and in machine formats."""
+"""Dates in Arabic, French, English and other texts, and in machine formats.
+
+Knows nothing of HTML or feeds. Start with `parser.parse_date`. `vocabulary` decides what a date
+refers to.
+"""

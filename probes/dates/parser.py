@@ -1,17 +1,15 @@
-"""Dates as Moroccan sites and platforms write them, in Arabic, French, English and their partners' languages.
+"""Parses dates written by people in Arabic, French, English and other languages, and machine dates.
 
-A closed grammar: a text that does not say a whole date ("2024", «غشت», "samedi", a Hijri date) gives
-nothing. A general parser fills such holes from today's date, and then a silent association looks alive.
-Why the grammar is our own stands in docs/decisions/0004-own-date-grammar.md.
-
-A machine's date: ISO 8601, RFC 822, a Unix time; what people wrote goes to `probes.dates.parser`.
+The grammar is closed: a text without a complete date ("2024", «غشت», "samedi", a Hijri date) gives
+None. A general parser fills such gaps from today's date, and then an inactive association looks
+active. See docs/decisions/0004-own-date-grammar.md.
 """
 
 from __future__ import annotations
 
 import re
 from calendar import monthrange
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -25,10 +23,11 @@ from probes.text.lazy_regex import lazy_regex
 
 @dataclass(frozen=True, slots=True)
 class ParsedDate:
-    """A date found in a text: when (aware UTC), how exact, and whether the text counted back from now.
+    """A date found in a text. `moment` is in UTC.
 
-    A date to the day is its midnight, to the month its first day; one counted back ("2 months ago") is
-    the day that many units ago, exact to the unit.
+    A date exact to the day is midnight, one exact to the month is its first day. `is_relative` is
+    True if the text counts back from now: "2 months ago" is the day two months ago, exact to the
+    month.
     """
 
     moment: datetime
@@ -36,10 +35,10 @@ class ParsedDate:
     is_relative: bool = False
 
 
-# Every month in the spellings seen: Moroccan first, then Mashreqi (Egyptian and Levantine), then
-# Algerian and Tunisian, then common misspellings; French and English with their abbreviations; then, of
-# associations abroad and in the north, German and Spanish, Portuguese, Italian and Dutch, Scandinavian,
-# Polish and Czech, Romanian and Catalan. No name may be another month's elsewhere among them.
+# One line per month. Arabic names come first: Moroccan, Egyptian, Levantine, Algerian and Tunisian
+# names and common misspellings. French and English names and abbreviations follow, then the
+# languages of partner associations abroad. No name may mean different months in two of the
+# languages.
 _MONTH_NAMES = re.findall(
     r"[^|]+",
     """
@@ -50,7 +49,8 @@ _MONTH_NAMES = re.findall(
   | مارس آذار اذار march mars mar marz mrz marzo marco maart mrt marts brezna martie
   | أبريل نيسان أفريل إبريل april avril apr avr abril abr aprile kwietnia aprilie
   | ماي مايو أيار ايار may mai mayo maio maggio mei maj kvetna maig
-  | يونيو حزيران جوان يونية يونيه june juin jun juni junio junho giugno giu czerwca cervna iunie iun juny
+  | يونيو حزيران جوان يونية يونيه june juin jun juni junio junho giugno giu
+    czerwca cervna iunie iun juny
   | يوليوز يوليو تموز جويلية جويليه يولية يوليه july juillet jul juil juli julio
     julho luglio lug lipca cervence iulie iul juliol
   | غشت أغسطس آب أوت august aout aug agosto augustus augusti sierpnia srpna agost
@@ -58,7 +58,8 @@ _MONTH_NAMES = re.findall(
     setembro settembre sett wrzesnia zari septembrie setembre
   | أكتوبر تشرين_الأول october octobre oct oktober okt octubre outubro ottobre ott
     pazdziernika rijna octombrie
-  | نونبر نوفمبر تشرين_الثاني نوفبر november novembre nov noviembre novembro listopada listopadu noiembrie
+  | نونبر نوفمبر تشرين_الثاني نوفبر november novembre nov
+    noviembre novembro listopada listopadu noiembrie
   | دجنبر ديسمبر كانون_الأول دسمبر december decembre dec dezember dez diciembre dic
     dezembro dicembre desember grudnia prosince decembrie desembre
     """,
@@ -74,7 +75,10 @@ _AMBIGUOUS_MONTHS = {
     "set": 9,
     "out": 10,
 }
-"""Those that are words or names elsewhere, "3 days ago", "sold out": read only between a day and a year."""
+"""Month names that are other words elsewhere ("sold out").
+
+They count only between a day and a year.
+"""
 
 MONTH_NUMBERS = {
     fold_text(name).replace("_", " "): number
@@ -83,10 +87,9 @@ MONTH_NUMBERS = {
 } | _AMBIGUOUS_MONTHS
 
 
-def _build_alternation(words: Iterator[str] | dict[str, int]) -> str:
-    return "|".join(
-        re.escape(word).replace(r"\ ", " +") for word in sorted(words, key=len, reverse=True)
-    )
+def _build_alternation(words: Iterable[str]) -> str:
+    longest_first = sorted(words, key=len, reverse=True)
+    return "|".join(re.escape(word).replace(r"\ ", " +") for word in longest_first)
 
 
 _YEAR = r"(?:19|20)\d\d"
@@ -95,10 +98,12 @@ _TIME_OF_DAY = (
     r" ?(?P<zone>z|gmt|utc|ut|[+-]\d\d:?\d\d)(?![\d:]))?"
 )
 _MONTH = rf"(?P<month>{_build_alternation(MONTH_NUMBERS)})"
-_SECOND_MONTH_NAME = rf"(?: ?[/(\-–] ?(?P<again>{_build_alternation(MONTH_NUMBERS)})\)?)?"  # «آب/أغسطس», as the UN and the press write
+# «آب/أغسطس», as the UN and the press write.
+_SECOND_MONTH_NAME = rf"(?: ?[/(\-–] ?(?P<again>{_build_alternation(MONTH_NUMBERS)})\)?)?"
 
 _ISO_DATE_IN_TEXT = lazy_regex(
-    rf"(?<![\d./-])(?P<year>{_YEAR})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?!\d|[./-]\d){_TIME_OF_DAY}"
+    rf"(?<![\d./-])(?P<year>{_YEAR})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?!\d"
+    rf"|[./-]\d){_TIME_OF_DAY}"
 )
 _NUMERIC_DATE = lazy_regex(
     r"(?<![\d./:-])(?P<day>\d\d?) ?(?P<mark>[/.\-]) ?(?P<month>\d\d?) ?(?P=mark)"
@@ -122,7 +127,8 @@ _UNIT_WORDS = {
     "day": "day days d jour jours j يوم يومين يومان أيام يوما",
     "week": "week weeks wk wks w semaine semaines sem أسبوع أسبوعين أسبوعان أسابيع أسبوعا",
     "month": "month months mo mos mois شهر شهرين شهران أشهر شهور شهرا",
-    "year": "year years yr yrs y an ans annee annees سنة سنتين سنتان سنوات سنين عام عامين عامان أعوام عاما",
+    "year": "year years yr yrs y an ans annee annees سنة سنتين سنتان سنوات سنين"
+    " عام عامين عامان أعوام عاما",
 }
 _UNIT_BY_WORD = {
     fold_text(word): unit for unit, words in _UNIT_WORDS.items() for word in words.split()
@@ -135,27 +141,23 @@ _DUAL_UNIT_WORDS = frozenset(
 _SINGULAR_UNIT_WORDS = frozenset(
     fold_text(word) for word in ["ثانية", "دقيقة", "ساعة", "يوم", "أسبوع", "شهر", "سنة", "عام"]
 )
+_COUNT_WORDS = (
+    "a an one un une واحد واحدة",
+    "two deux اثنين",
+    "three trois ثلاثة ثلاث",
+    "four quatre أربعة أربع",
+    "five cinq خمسة خمس",
+    "six ستة ست",
+    "seven sept سبعة سبع",
+    "eight huit ثمانية ثماني",
+    "nine neuf تسعة تسع",
+    "ten dix عشرة عشر",
+)
 _COUNT_BY_WORD = {
-    fold_text(word): count
-    for count, words in enumerate(
-        (
-            "a an one un une واحد واحدة",
-            "two deux اثنين",
-            "three trois ثلاثة ثلاث",
-            "four quatre أربعة أربع",
-            "five cinq خمسة خمس",
-            "six ستة ست",
-            "seven sept سبعة سبع",
-            "eight huit ثمانية ثماني",
-            "nine neuf تسعة تسع",
-            "ten dix عشرة عشر",
-        ),
-        1,
-    )
-    for word in words.split()
+    fold_text(word): count for count, words in enumerate(_COUNT_WORDS, 1) for word in words.split()
 }
 _COUNT_PATTERN = rf"(?P<count>\d{{1,4}}|{_build_alternation(_COUNT_BY_WORD)})"
-_UNIT_PATTERN = rf"(?P<unit>{_build_alternation(iter(_UNIT_BY_WORD))})(?![^\W\d_])\.?"
+_UNIT_PATTERN = rf"(?P<unit>{_build_alternation(_UNIT_BY_WORD)})(?![^\W\d_])\.?"
 _AGO_PATTERNS = (
     lazy_regex(rf"(?<![\w.,]){_COUNT_PATTERN} ?{_UNIT_PATTERN} ago\b"),
     lazy_regex(
@@ -168,26 +170,26 @@ _AGO_PATTERNS = (
     ),
     lazy_regex(rf"(?<![\w.,]){_COUNT_PATTERN} {_UNIT_PATTERN} (?:مضت|مضى|مضي|خلت)(?!\w)"),
 )
-_SHORT_AGO_PATTERN = lazy_regex(
-    rf"{_COUNT_PATTERN}{_UNIT_PATTERN}(?: ?[•·].*)?"
-)  # "3w", "2mo": the whole text, as LinkedIn writes
+_SHORT_AGO_PATTERN = lazy_regex(rf"{_COUNT_PATTERN}{_UNIT_PATTERN}(?: ?[•·].*)?")
+"""LinkedIn's relative dates: "3w" or "2mo" as the whole text."""
 _AT_TIME = r"(?:[ ,]*(?:a|at|علي|في|-)?[ ,]*(?:الساعة )?\d\d?[:h ]+\d\d)?"
 _TODAY_PATTERN = lazy_regex(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT_TIME}")
 _YESTERDAY_PATTERN = lazy_regex(rf"(?:hier|yesterday|امس|البارحة){_AT_TIME}")
 
 
 def parse_date(text: str, now: datetime) -> ParsedDate | None:
-    """The first date a text says, or None. `now` is what "ago" counts from.
+    """Return the first date in a text, or None. Relative dates count back from `now`.
 
-    Words that mean a day only when they stand alone (today, hier, أمس, "3w") are read here and not by
-    `find`: «اليوم العالمي» is a World Day of something, not today.
+    Words such as today, hier, أمس or "3w" are a date only if they are the whole text, so
+    `find_dates` ignores them: «اليوم العالمي» is a World Day, not today.
     """
-    said = fold_text(text).strip(" .")
-    return _parse_standalone_date(said, now) or next(_iter_dates(said, now), None)
+    folded_text = fold_text(text).strip(" .")
+    standalone_date = _parse_standalone_date(folded_text, now)
+    return standalone_date or next(_iter_dates(folded_text, now), None)
 
 
 def find_dates(text: str, now: datetime) -> list[ParsedDate]:
-    """Every date within a longer text, in the order of the text."""
+    """Return every date in a longer text, in the order of the text."""
     return list(_iter_dates(fold_text(text), now))
 
 
@@ -198,23 +200,21 @@ def _parse_standalone_date(folded_text: str, now: datetime) -> ParsedDate | None
         return _subtract_units(now, 0, "day")
     if _YESTERDAY_PATTERN.fullmatch(folded_text):
         return _subtract_units(now, 1, "day")
-    short = _SHORT_AGO_PATTERN.fullmatch(folded_text)
-    return (
-        _read_ago_date(short, now)
-        if short and short["count"].isdigit() and short["unit"].isascii()
-        else None
-    )
+    match = _SHORT_AGO_PATTERN.fullmatch(folded_text)
+    if match and match["count"].isdigit() and match["unit"].isascii():
+        return _read_ago_date(match, now)
+    return None
 
 
 def _iter_dates(folded_text: str, now: datetime) -> Iterator[ParsedDate]:
-    found: list[tuple[int, ParsedDate]] = []
-    for form, reading in _GRAMMAR:
-        for match in form.finditer(folded_text):
-            dated = reading(match, now)
-            if dated is not None:
-                found.append((match.start(), dated))
-    found.sort(key=lambda item: item[0])
-    return (dated for _, dated in found)
+    positioned_dates: list[tuple[int, ParsedDate]] = []
+    for pattern, read_date in _GRAMMAR:
+        for match in pattern.finditer(folded_text):
+            date = read_date(match, now)
+            if date is not None:
+                positioned_dates.append((match.start(), date))
+    positioned_dates.sort(key=lambda item: item[0])
+    return (date for _, date in positioned_dates)
 
 
 def _read_iso_date(match: re.Match[str], _now: datetime) -> ParsedDate | None:
@@ -222,7 +222,7 @@ def _read_iso_date(match: re.Match[str], _now: datetime) -> ParsedDate | None:
 
 
 def _read_numeric_date(match: re.Match[str], _now: datetime) -> ParsedDate | None:
-    """Day first, as Morocco and France write; month first only where nothing else can be meant."""
+    """Read the day first, as in Morocco and France, unless only the month can come first."""
     day, month = int(match["day"]), int(match["month"])
     if month > 12 >= day:
         day, month = month, day
@@ -237,8 +237,8 @@ def _read_month_name_date(match: re.Match[str], _now: datetime) -> ParsedDate | 
     if match["month"] in _AMBIGUOUS_MONTHS and not match["day"]:
         return None
     if day is None:
-        first = _build_date(int(match["year"]), month, 1)
-        return first and ParsedDate(first.moment, DatePrecision.MONTH)
+        first_day = _build_date(int(match["year"]), month, 1)
+        return first_day and ParsedDate(first_day.moment, DatePrecision.MONTH)
     return _build_timestamp(match, month, int(day) if day.isdigit() else 1)
 
 
@@ -247,16 +247,16 @@ def _collapse_spaces(name: str) -> str:
 
 
 def _build_timestamp(match: re.Match[str], month: int, day: int) -> ParsedDate | None:
-    """A date, and its time only where the text also says the zone."""
-    dated = _build_date(int(match["year"]), month, day)
-    if dated is None or match["zone"] is None:
-        return dated
-    clock = {name: int(match[name] or 0) for name in ("hour", "minute", "second")}
+    """Return the date, with its time only if the text has a time zone."""
+    date = _build_date(int(match["year"]), month, day)
+    if date is None or match["zone"] is None:
+        return date
+    time_of_day = {name: int(match[name] or 0) for name in ("hour", "minute", "second")}
     try:
-        local = dated.moment.replace(**clock, tzinfo=_parse_zone(match["zone"]))
+        local_time = date.moment.replace(**time_of_day, tzinfo=_parse_zone(match["zone"]))
     except ValueError:
-        return dated
-    return ParsedDate(local.astimezone(UTC), DatePrecision.SECOND)
+        return date
+    return ParsedDate(local_time.astimezone(UTC), DatePrecision.SECOND)
 
 
 def _parse_zone(text: str) -> timezone:
@@ -274,7 +274,10 @@ def _build_date(year: int, month: int, day: int) -> ParsedDate | None:
 
 
 def _read_ago_date(match: re.Match[str], now: datetime) -> ParsedDate | None:
-    """Counts back; a plural without its number («منذ أيام») says nothing, but seconds are of today."""
+    """Count back from now.
+
+    A plural without a number («منذ أيام») gives None, except for seconds and minutes.
+    """
     count, word = match["count"], match["unit"]
     if count is not None:
         back = int(count) if count.isdigit() else _COUNT_BY_WORD[count]
@@ -295,23 +298,24 @@ _UNIT_PRECISION = {
 
 
 def _subtract_units(now: datetime, count: int, unit: str) -> ParsedDate | None:
-    """The day that lies so many units before now."""
+    """Return the day this many units before now, or None if it is out of range."""
     try:
-        when = (
-            _subtract_months(now, count * 12 if unit == "year" else count)
-            if unit in ("month", "year")
-            else None
-        )
-        when = when or now - timedelta(**{f"{unit}s": count})
+        if unit == "year":
+            moment = _subtract_months(now, count * 12)
+        elif unit == "month":
+            moment = _subtract_months(now, count)
+        else:
+            moment = now - timedelta(**{f"{unit}s": count})
     except (ValueError, OverflowError):
         return None
-    when = when.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return ParsedDate(when, _UNIT_PRECISION.get(unit, DatePrecision.DAY), is_relative=True)
+    midnight = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return ParsedDate(midnight, _UNIT_PRECISION.get(unit, DatePrecision.DAY), is_relative=True)
 
 
 def _subtract_months(now: datetime, count: int) -> datetime:
     year, month = divmod(now.year * 12 + now.month - 1 - count, 12)
-    return now.replace(year=year, month=month + 1, day=min(now.day, monthrange(year, month + 1)[1]))
+    _, days_in_month = monthrange(year, month + 1)
+    return now.replace(year=year, month=month + 1, day=min(now.day, days_in_month))
 
 
 _DateReader = Callable[[re.Match[str], datetime], ParsedDate | None]
@@ -320,29 +324,33 @@ _GRAMMAR: tuple[tuple[re.Pattern[str], _DateReader], ...] = (
     (_CJK_DATE, _read_iso_date),
     (_NUMERIC_DATE, _read_numeric_date),
     (_MONTH_NAME_DATE, _read_month_name_date),
-    *((form, _read_ago_date) for form in _AGO_PATTERNS),
+    *((pattern, _read_ago_date) for pattern in _AGO_PATTERNS),
 )
 
 
-_REFERENCE_DAY = datetime(
-    2026, 1, 1, tzinfo=UTC
-)  # what counts back from a day ("3 days ago") is no machine's date
+_REFERENCE_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""Any day will do: relative dates ("3 days ago") are not accepted as machine dates."""
 
 
 def parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
-    """A machine's date: ISO 8601, RFC 822, a Unix time, else as people write it. Nonsense years give None."""
+    """Parse ISO 8601, RFC 822 or a Unix time, else a written date.
+
+    Years outside 1990 to 2100 give None.
+    """
     return _parse_machine_date(clean_text(text, 100))
 
 
-@lru_cache(maxsize=4_096)  # the same days are told by many pages
+@lru_cache(maxsize=4_096)  # many pages have the same dates
 def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
     if _ZERO_YEAR.search(text):
-        return None  # WordPress's empty date reads as the year before the first
-    found = _parse_iso_date(text) or _parse_mail_date(text) or _parse_unix_time(text)
-    if found is None:
-        said = parse_date(text, _REFERENCE_DAY)
-        found = (said.moment, said.precision) if said and not said.is_relative else None
-    return found if found and 1990 <= found[0].year <= 2100 else None
+        return None  # WordPress's empty date
+    result = _parse_iso_date(text) or _parse_mail_date(text) or _parse_unix_time(text)
+    if result is None:
+        date = parse_date(text, _REFERENCE_DAY)
+        if date is None or date.is_relative:
+            return None
+        result = date.moment, date.precision
+    return result if 1990 <= result[0].year <= 2100 else None
 
 
 _ZERO_YEAR = lazy_regex(r"-0001|(?<![+\-\d])0000[\s-]")
@@ -364,17 +372,22 @@ def _parse_iso_date(text: str) -> tuple[datetime, DatePrecision] | None:
     try:
         if hour is None:
             return datetime(int(year), int(month), int(day), tzinfo=UTC), DatePrecision.DAY
-        plain = f"{year}-{int(month):02}-{int(day):02}T{int(hour):02}:{minute}:{second or '00'}"
-        offset = "+00:00" if zone in (None, "", "Z") else zone if len(zone) > 3 else zone + ":00"
-        when = datetime.fromisoformat(plain + offset).astimezone(UTC)
+        date = f"{year}-{int(month):02}-{int(day):02}"
+        time_of_day = f"{int(hour):02}:{minute}:{second or '00'}"
+        offset = _normalize_offset(zone)
+        moment = datetime.fromisoformat(f"{date}T{time_of_day}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    halved = _AM_PM.match(text, match.end())  # "10:50 PM": the hour is not what it says
-    return (
-        (when.replace(hour=0, minute=0, second=0), DatePrecision.DAY)
-        if halved
-        else (when, DatePrecision.SECOND)
-    )
+    if _AM_PM.match(text, match.end()):  # "10:50 PM": the hour is ambiguous
+        return moment.replace(hour=0, minute=0, second=0), DatePrecision.DAY
+    return moment, DatePrecision.SECOND
+
+
+def _normalize_offset(zone: str | None) -> str:
+    """Return the UTC offset of a zone as `datetime.fromisoformat` reads it."""
+    if not zone or zone == "Z":
+        return "+00:00"
+    return zone if len(zone) > 3 else f"{zone}:00"
 
 
 _AM_PM = lazy_regex(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
@@ -382,18 +395,18 @@ _AM_PM = lazy_regex(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
 
 def _parse_mail_date(text: str) -> tuple[datetime, DatePrecision] | None:
     if text.upper() == text.lower():
-        return None  # it names no month
+        return None  # no letters, so no month name
     try:
-        when = parsedate_to_datetime(text)
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(
-            UTC
-        ), DatePrecision.SECOND
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC), DatePrecision.SECOND
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
 
 def _parse_unix_time(text: str) -> tuple[datetime, DatePrecision] | None:
-    """Seconds or milliseconds since 1970, within this century."""
+    """Parse seconds or milliseconds since 1970, from 2001 to 2033."""
     if not re.fullmatch(r"1\d{9}(?:\d{3})?", text):
         return None
     return datetime.fromtimestamp(int(text[:10]), UTC), DatePrecision.SECOND

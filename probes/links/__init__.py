@@ -1,1 +1,4 @@
-"""Whose account a link is, and which channel is responsible for it."""
+"""Identifies which account a typed link points to, and lists the channels.
+
+Makes no network requests. Start with `identify.identify_link`.
+"""

@@ -1,6 +1,6 @@
-"""A cell: the links that people put in it, the names of networks beside them, and whether it says "none".
+"""Splits spreadsheet cells into links and reads their labels.
 
-Nothing here knows which channel owns a link: `links` asks, and tells whose account it is.
+Knows which label means which channel, but not which channel owns a URL. `identify` finds that.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
-WEBSITE_CHANNEL = "website"
-
-# What people write where there is nothing. Compared whole, without case, marks and punctuation.
+# Ways to say that there is none. The whole cell is compared, without case and punctuation.
 _NONE_ANSWERS = frozenset(
     """
     none no non nope nil null na nan nd ns nc sans aucun aucune rien neant néant vide nothing
@@ -32,9 +31,10 @@ _DASHES_ONLY = lazy_regex(r"[\s_./…·\u00ad\u2010-\u2015\u2212\\-]+")
 
 
 def is_none_answer(text: str) -> bool:
-    """Whether the text says that there is none: `N/A`, `aucun`, `لا يوجد`, a dash.
+    """Return True if a cell says that there is none: `N/A`, `aucun`, `لا يوجد`, a dash.
 
-    Other marks say nothing: `?????` is what a wrong charset left of words, a tick means "yes" if anything.
+    Other marks do not count: `?????` is left by a wrong charset, and a tick means "yes" if
+    anything.
     """
     if len(text) > 40 or text.startswith("http"):
         return False
@@ -43,8 +43,6 @@ def is_none_answer(text: str) -> bool:
         return _DASHES_ONLY.fullmatch(text) is not None
     return "_".join(words) in _NONE_ANSWERS or "".join(words) == "na"
 
-
-# --- Labels ----------------------------------------------------------------------------------------
 
 CHANNEL_BY_LABEL: Mapping[str, str] = {
     **dict.fromkeys(
@@ -79,7 +77,7 @@ _NETWORK_NAME = _build_alternation(CHANNEL_BY_LABEL)
 _PLATFORM_NAME = _build_alternation(
     name for name, channel in CHANNEL_BY_LABEL.items() if channel != WEBSITE_CHANNEL
 )
-# `Facebook: amal`; `facebook/amal` and `www.facebook/amal`; `@amal (Twitter)`, `amal_ma sur Twitter`.
+# `Facebook: amal`, then `facebook/amal` and `www.facebook/amal`, then `@amal (Twitter)`.
 _LABEL_BEFORE_LINK = lazy_regex(
     rf"(?i)^(?P<name>{_NETWORK_NAME})\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$"
 )
@@ -88,25 +86,26 @@ _HOST_WITHOUT_TLD = lazy_regex(
     r"\s*/\s*(?!/)(?P<value>.+)$"
 )
 _LABEL_AFTER_HANDLE = lazy_regex(
-    r"(?i)^(?P<value>@[\w.]{1,100}|\w{3,40}[._]\w[\w.]{0,60})(?:\s*\(\s*|\s*[-–—]+\s*|\s+(?:(?:on|sur|على|في)\s+)?)"
+    r"(?i)^(?P<value>@[\w.]{1,100}|\w{3,40}[._]\w[\w.]{0,60})(?:\s*\(\s*|\s*[-–—]+\s*|\s+(?:(?:on"
+    r"|sur|على|في)\s+)?)"
     rf"(?P<name>{_PLATFORM_NAME})\s*\)?$"
 )
 
 
 def split_label(text: str) -> tuple[str | None, str]:
-    """`Facebook: amal` without its label, and the channel it names; "" is a network that is none here."""
-    schemed = text[:4].lower() == "http"
-    found = _HOST_WITHOUT_TLD.match(text) or (
-        None if schemed else _LABEL_BEFORE_LINK.match(text) or _LABEL_AFTER_HANDLE.match(text)
-    )
-    if found is None or found["value"].startswith("//"):
+    """Split `Facebook: amal` into the channel of its label and the rest.
+
+    The channel is None without a label, and empty for a network that is no channel.
+    """
+    match = _HOST_WITHOUT_TLD.match(text)
+    if match is None and text[:4].lower() != "http":
+        match = _LABEL_BEFORE_LINK.match(text) or _LABEL_AFTER_HANDLE.match(text)
+    if match is None or match["value"].startswith("//"):
         return None, text
-    return CHANNEL_BY_LABEL[found["name"].lower()], found["value"]
+    return CHANNEL_BY_LABEL[match["name"].lower()], match["value"]
 
 
-# --- Several links ----------------------------------------------------------------------------------
-
-# Without a space, a comma is a part of an address unless a host follows.
+# A comma without a space belongs to the address unless a host follows.
 _LINK_SEPARATOR = lazy_regex(
     r"[\r\n\v\f\u2028\u2029]+|\s*;\s*(?!/)|\s*،\s*|\s+[|/]\s+"
     r"|(?<!www)\s*,\s*(?=https?:|www\.|@|\s*$)|\s*,\s+(?=\S*\.\S)"
@@ -115,69 +114,68 @@ _LINK_SEPARATOR = lazy_regex(
 _MULTIPLE_SPACES = lazy_regex(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
 _CONJUNCTION = r"\s+(?:(?:and|et|ou|or|&|و|-|–)\s+)?"
 _BEFORE_NEXT_LINK = lazy_regex(
-    rf"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{{1,2}})|(?<![\s:=>])(?<!//){_CONJUNCTION}(?=https?:/{{1,2}}|www\.|@\w)"
+    rf"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{{1,2}})|(?<![\s:=>])(?<!//){_CONJUNCTION}"
+    rf"(?=https?:/{{1,2}}|www\.|@\w)"
 )
 _BARE_HOST = rf"(?<![\w.@-])(?:[\w-]+\.)+{_build_alternation(COMMON_TLDS)}(?=[/?#,;\s]|$)"
-# `site: https://annour.ma facebook: amal`: after one, a label, a scheme or a host begins another.
+# `site: https://annour.ma facebook: amal`: after a link, a label, a scheme or a host starts
+# another.
 _BEFORE_FURTHER_LINK = lazy_regex(
-    rf"(?i){_CONJUNCTION}(?=https?:/{{1,2}}|(?P<label>{_PLATFORM_NAME})\s*[:=]\s*\S|(?P<host>{_BARE_HOST}))"
+    rf"(?i){_CONJUNCTION}(?=https?:/{{1,2}}|(?P<label>{_PLATFORM_NAME})\s*[:=]\s*\S"
+    rf"|(?P<host>{_BARE_HOST}))"
 )
 _PRECEDING_LINK = lazy_regex(r"(?i)https?:|www\.|\w\.\w|@\w")
 _PRECEDING_LINK_OR_LABEL = lazy_regex(rf"(?i){_PRECEDING_LINK.pattern}|\b{_PLATFORM_NAME}\s*[:=]")
 _PRECEDING_HOST = lazy_regex(rf"(?i){_BARE_HOST}")
-# `annour.ma/https://amal.ma`: a slash between two, unless the first is an address that carries the second.
+# `annour.ma/https://amal.ma`: a slash between two links, unless the first link wraps the second.
 _SLASH_BETWEEN_LINKS = lazy_regex(r"(?i)(?<=[^\s/:])/(?=https?:/{1,2})")
 _WRAPPING_URL = lazy_regex(r"(?i)[?=]|archive|cache|/web/\d")
 
 
 def split_links(text: str) -> list[str]:
-    """The links of a cell: one a line, or apart by `;`, a comma, a label or a space before another.
+    """Split a cell into its links, which lines, `;`, commas, labels or spaces separate.
 
-    Words between links are left out; where there is no link at all, the cell is what it is.
+    Words between links are left out. A cell without any link is returned as its parts.
     """
     text = text[: normalize.MAX_CELL_CHARS]
     if normalize.is_link_markup(text):
         return [text.strip()]
     lines = _LINK_SEPARATOR.split(_MULTIPLE_SPACES.sub(" ", normalize.unescape_entities(text)))
-    found = (
-        one
-        for line in lines
-        for again in _BEFORE_NEXT_LINK.split(line)
-        for one in _split_further_links(again)
-    )
-    parts = list(_join_labels(part for one in found for part in _split_at_slashes(one)))
+    pieces: list[str] = []
+    for line in lines:
+        for piece in _BEFORE_NEXT_LINK.split(line):
+            for link_text in _split_further_links(piece):
+                pieces.extend(_split_at_slashes(link_text))
+    parts = list(_join_labels(pieces))
     return [part for part in parts if _LOOKS_LIKE_LINK.search(part)] or parts
 
 
 def _split_at_slashes(part: str) -> list[str]:
-    """A part apart at the slashes between its links."""
-    found = _SLASH_BETWEEN_LINKS.search(part)
-    return (
-        [part]
-        if not found or _WRAPPING_URL.search(part, 0, found.start())
-        else _SLASH_BETWEEN_LINKS.split(part)
-    )
+    """Split a part at the slashes between its links."""
+    slash = _SLASH_BETWEEN_LINKS.search(part)
+    if not slash or _WRAPPING_URL.search(part, 0, slash.start()):
+        return [part]
+    return _SLASH_BETWEEN_LINKS.split(part)
 
 
 def _split_further_links(part: str) -> Iterator[str]:
-    """A part with several links, apart before each further one."""
-    begin = 0
-    for found in _BEFORE_FURTHER_LINK.finditer(part):
-        before = (
-            _PRECEDING_LINK_OR_LABEL
-            if found["label"]
-            else _PRECEDING_HOST
-            if found["host"]
-            else _PRECEDING_LINK
-        )
-        if before.search(part, begin, found.start()):
-            yield part[begin : found.start()]
-            begin = found.end()
-    yield part[begin:]
+    """Split a part before each further link in it."""
+    start = 0
+    for match in _BEFORE_FURTHER_LINK.finditer(part):
+        if match["label"]:
+            preceding = _PRECEDING_LINK_OR_LABEL
+        elif match["host"]:
+            preceding = _PRECEDING_HOST
+        else:
+            preceding = _PRECEDING_LINK
+        if preceding.search(part, start, match.start()):
+            yield part[start : match.start()]
+            start = match.end()
+    yield part[start:]
 
 
 def _join_labels(parts: Iterable[str]) -> Iterator[str]:
-    """`Instagram` and `@amal` belong together: the label says whose handle it is."""
+    """Join a label with the handle that follows it, such as `Instagram` and `@amal`."""
     label = ""
     for part in (part.strip(" \t,;،|") for part in parts):
         if part.rstrip(" :=>-").lower() in CHANNEL_BY_LABEL:

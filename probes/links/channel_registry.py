@@ -1,6 +1,7 @@
 """The channels, and which of them a host belongs to.
 
-Channels are the modules of `probes.channels` that have HOSTS: there is no list to keep.
+A channel is a module or folder of `probes.channels`. Names that begin with an underscore are shared
+helpers.
 """
 
 from __future__ import annotations
@@ -12,65 +13,70 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
 
-from probes.links import cells
 from probes.models.http import PlatformApi
 from probes.models.probe import ChannelModule
 
-WEBSITE_CHANNEL = cells.WEBSITE_CHANNEL
+WEBSITE_CHANNEL = "website"
 CHANNELS_PACKAGE = "probes.channels"
-"""Loaded by its name when a channel is first asked for: the channels themselves use this module."""
+"""Imported by name on first use, because the channels themselves import this module."""
 
 
 def list_channels() -> Mapping[str, ChannelModule]:
-    """Every channel by name: the modules of `probes.channels` that have HOSTS."""
+    """Return every channel module by its `NAME`."""
     return _load_channels()
 
 
 @lru_cache(maxsize=1)
 def _load_channels() -> Mapping[str, ChannelModule]:
     package = importlib.import_module(CHANNELS_PACKAGE)
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
     modules = [
-        importlib.import_module(f"{CHANNELS_PACKAGE}.{one.name}")
-        for one in pkgutil.iter_modules(package.__path__)
+        importlib.import_module(f"{CHANNELS_PACKAGE}.{name}")
+        for name in names
+        if not name.startswith("_")
     ]
-    found = [cast("ChannelModule", module) for module in modules if hasattr(module, "HOSTS")]
-    return MappingProxyType({channel.NAME: channel for channel in found})
+    channels = [cast("ChannelModule", module) for module in modules if hasattr(module, "HOSTS")]
+    return MappingProxyType({channel.NAME: channel for channel in channels})
 
 
 def get_channel(name: str) -> ChannelModule:
-    """The channel of that name. Raises KeyError where there is none."""
+    """Return the channel with this name. Raises KeyError if there is none."""
     return list_channels()[name]
 
 
 @lru_cache(maxsize=16_384)
 def find_channel_by_host(host: str) -> str:
-    """The name of the channel that a host belongs to: the longest of the HOSTS it ends with.
+    """Return the name of the channel that owns a host, `website` by default.
 
-    One that ends with `*` (`nitter.*`) stands for every host that begins so.
+    The longest entry of HOSTS that the host equals or is a subdomain of decides. An entry that ends
+    with `*` (`nitter.*`) matches every host that begins with its first label.
     """
-    rest = host = host.partition(":")[0]
-    owners = _map_hosts_to_channels()
-    while "." in rest:
-        if rest in owners:
-            return owners[rest]
-        rest = rest.partition(".")[2]
-    return owners.get(f"{host.partition('.')[0]}.*", WEBSITE_CHANNEL)
+    host = host.partition(":")[0]
+    channel_by_host = _map_hosts_to_channels()
+    suffix = host
+    while "." in suffix:
+        if suffix in channel_by_host:
+            return channel_by_host[suffix]
+        suffix = suffix.partition(".")[2]
+    first_label = host.partition(".")[0]
+    return channel_by_host.get(f"{first_label}.*", WEBSITE_CHANNEL)
 
 
 def get_channel_api(channel: str) -> PlatformApi | None:
-    """The official interface of a channel, if it has one."""
-    found: PlatformApi | None = getattr(list_channels().get(channel), "INTERFACE", None)
-    return found
+    """Return the official API of a channel, or None if the auditor uses none."""
+    api: PlatformApi | None = getattr(list_channels().get(channel), "API", None)
+    return api
 
 
 @lru_cache(maxsize=1)
 def list_api_hosts() -> frozenset[str]:
-    """The hosts of the official interfaces, which say themselves how often they may be asked."""
-    return frozenset(own.host for name in list_channels() if (own := get_channel_api(name)))
+    """Return the hosts of the official APIs. These set their own rate limits."""
+    apis = [get_channel_api(name) for name in list_channels()]
+    return frozenset(api.host for api in apis if api is not None)
 
 
 def is_platform_host(host: str) -> bool:
-    """Whether a host is everybody's: a platform's, or that of an official interface."""
+    """Return True if a host belongs to a platform or to its official API."""
     return find_channel_by_host(host) != WEBSITE_CHANNEL or host in list_api_hosts()
 
 

@@ -1,6 +1,7 @@
-"""Whose account is it? Any typed text becomes a cleaned address, and the channel that owns its host answers.
+"""Identifies which account each link points to. Makes no network requests.
 
-Nothing here asks anyone; `follow` alone takes a step onto the web, to see where a short link leads.
+A typed text becomes a cleaned URL, and the channel that owns its host identifies the account. Only
+`resolve_short_link` sends a request, to find the target of a short link.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize, unwrap
 
 STANDARD_CHANNELS = frozenset({WEBSITE_CHANNEL, "facebook", "twitter", "linkedin", "youtube"})
-"""The channels every sheet has a column for. Another network's link in one of these columns is a slip of the
-column, not an account: perhaps nobody looks at that network, and then nobody would hear of the slip."""
+"""Channels that every spreadsheet has a column for.
 
-# Shorteners: whose account such a link names only its redirect tells.
+A link to another network in one of these columns is a mistake. It must be reported, because that
+network may not be audited at all.
+"""
+
+# Link shorteners. Only their redirect shows which account a link points to.
 SHORTENER_HOSTS = frozenset(
     """
     bit.ly bitly.com tinyurl.com goo.gl ow.ly buff.ly is.gd v.gd cutt.ly rb.gy shorturl.at dlvr.it
@@ -34,52 +38,55 @@ SHORTENER_HOSTS = frozenset(
 )
 
 EMPTY_CELL_NOTE = "empty"
-"""The note of a cell in which nothing is to be seen: blanks and invisible marks."""
+"""The note for a cell with blanks and invisible characters only."""
 
 _PLATFORM_BRANDS = ("facebook", "twitter", "linkedin", "youtube", "instagram")
 
 
 def get_link_host(url: str) -> str:
-    """The host of an address without its port, or nothing."""
+    """Return the host of a URL without user info and port, or an empty string."""
     return normalize.split_url(url)[0].rpartition("@")[2].partition(":")[0].lower()
 
 
 def clean_url(typed: str) -> str | None:
-    """The address a typed text means, repaired and unwrapped, or None where it holds none."""
+    """Return the repaired and unwrapped URL of a typed text, or None if it contains none."""
     url = normalize.extract_url(normalize.repair_link_text(typed))
     return None if url is None else unwrap.unwrap_url(url)
 
 
 def identify_link(typed: str, column: str | None = None) -> Identity:
-    """Whose account a typed text names. `column` is the channel whose column it was typed in, if any.
+    """Return the identity that a typed text names. Raises nothing, whatever the text.
 
-    Pure, and raises nothing whatever the text. A name alone (`@amal`) means something only in a column.
+    `column` is the channel of the spreadsheet column, if any. A handle alone (`@amal`) can be
+    identified only in a column.
     """
     text = normalize.repair_link_text(typed)
-    if not (seen := text or normalize.strip_invisible(typed)):
+    visible_text = text or normalize.strip_invisible(typed)
+    if not visible_text:
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, note=EMPTY_CELL_NOTE)
-    if cells.is_none_answer(seen):
+    if cells.is_none_answer(visible_text):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.NONE)
-    named, text = cells.split_label(text)
-    if named is not None and (named not in list_channels() or _is_other_network(named, column)):
+    label, text = cells.split_label(text)
+    if label is not None and (label not in list_channels() or _is_other_network(label, column)):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, note="other_network")
-    column = named or column
+    column = label or column
     url = None if _is_handle(text, column) else normalize.extract_url(text)
     if url is None:
         return _identify_without_url(text, column)
-    inner = unwrap.unwrap_url(url)
-    found = _identify_url(inner, typed, column)
-    wrapped = inner != url and found.note is None and found.key is not None
-    return replace(found, note="wrapped") if wrapped else found
+    inner_url = unwrap.unwrap_url(url)
+    identity = _identify_url(inner_url, typed, column)
+    if inner_url != url and identity.note is None and identity.key is not None:
+        return replace(identity, note="wrapped")
+    return identity
 
 
 def _is_other_network(channel: str, column: str | None) -> bool:
-    """Whether a network that not every sheet has a column for is named in another platform's column."""
+    """Return True if a non-standard channel is named in the column of another platform."""
     return column not in (None, WEBSITE_CHANNEL, channel) and channel not in STANDARD_CHANNELS
 
 
 def _is_handle(text: str, column: str | None) -> bool:
-    """A name with a dot (`amal.rabat`) in a platform's column, unless it ends like a site's host."""
+    """Return True for `@amal`, and in a platform's column for `amal.rabat`."""
     if (
         column in (None, WEBSITE_CHANNEL)
         or "/" in text
@@ -90,17 +97,17 @@ def _is_handle(text: str, column: str | None) -> bool:
 
 
 def _identify_without_url(text: str, column: str | None) -> Identity:
-    """A text without an address: a handle in its own column, or nothing that can be told."""
+    """Identify a text without a URL: a handle in its channel's column, or an invalid text."""
     if column is None or column not in list_channels():
         return Identity(WEBSITE_CHANNEL, LinkKind.INVALID, note=_explain_invalid_text(text))
     text = _HANDLE_WITH_REMARK.sub(r"\1", text)
     if text.lower() in _YES_ANSWERS or text.lower() in cells.CHANNEL_BY_LABEL:
         return Identity(column, LinkKind.INVALID, note="no_address")
-    found = list_channels()[column].identify_bare(text)
-    return found or Identity(column, LinkKind.INVALID, note=_explain_invalid_text(text))
+    identity = list_channels()[column].identify_bare(text)
+    return identity or Identity(column, LinkKind.INVALID, note=_explain_invalid_text(text))
 
 
-# `@amal (notre compte)`, `@amal, Rabat`, `@amal Periscope: @amal`: a handle, and what is said of it.
+# A handle with a remark: `@amal (notre compte)`, `@amal, Rabat`, `@amal Periscope: @amal`.
 _HANDLE_WITH_REMARK = lazy_regex(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
 _YES_ANSWERS = frozenset(
     {"yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page"}
@@ -110,18 +117,15 @@ _YES_ANSWERS = frozenset(
 def _explain_invalid_text(text: str) -> str:
     if _EMAIL_ADDRESS.fullmatch(text):
         return "email"
-    return (
-        "name_only"
-        if re.fullmatch(r"[^\W\d_][\w\s.,'’&()-]*\s[\w\s.,'’&()-]*", text)
-        else "no_address"
-    )
+    return "name_only" if _SEVERAL_WORDS.fullmatch(text) else "no_address"
 
 
+_SEVERAL_WORDS = re.compile(r"[^\W\d_][\w\s.,'’&()-]*\s[\w\s.,'’&()-]*")
 _EMAIL_ADDRESS = lazy_regex(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
 
 
 def _identify_url(url: str, typed: str, column: str | None) -> Identity:
-    """A cleaned address: short, a lookalike's, a platform's or a site's."""
+    """Identify a cleaned URL: a short link, a lookalike, a platform account or a website."""
     authority = normalize.split_url(url)[0]
     host = authority.partition(":")[0].removeprefix("www.")
     if host in SHORTENER_HOSTS:
@@ -132,12 +136,8 @@ def _identify_url(url: str, typed: str, column: str | None) -> Identity:
     if name != WEBSITE_CHANNEL:
         return list_channels()[name].identify(url, typed)
     if brand := find_imitated_brand(host):
-        return Identity(
-            brand if brand in list_channels() else WEBSITE_CHANNEL,
-            LinkKind.INVALID,
-            url=url,
-            note="lookalike",
-        )
+        channel = brand if brand in list_channels() else WEBSITE_CHANNEL
+        return Identity(channel, LinkKind.INVALID, url=url, note="lookalike")
     if column not in (None, WEBSITE_CHANNEL):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, url=url, note="other_site")
     return list_channels()[WEBSITE_CHANNEL].identify(normalize.strip_tracking(url), typed)
@@ -145,47 +145,46 @@ def _identify_url(url: str, typed: str, column: str | None) -> Identity:
 
 @lru_cache(maxsize=16_384)
 def find_imitated_brand(host: str) -> str | None:
-    """The platform that a host is one slip away from (`twiter.com`, `facebook.co`, `wwwfacebook.com`)."""
+    """Return the platform that a mistyped host means (`twiter.com`, `wwwfacebook.com`), or None."""
     labels = ["", *host.split(".")]
     name = labels[-2] if len(labels) < 4 or len(labels[-2]) > 3 else labels[-3]
     return next((brand for brand in _PLATFORM_BRANDS if _is_one_typo_away(name, brand)), None)
 
 
 def _is_one_typo_away(name: str, brand: str) -> bool:
-    """Whether a letter is missing, doubled or swapped. Another letter makes another word (`twister`)."""
+    """Return True if one letter is missing, extra or swapped. A replaced letter does not count."""
     if name in (brand, f"www{brand}"):
         return True
     if abs(len(name) - len(brand)) > 1 or len(name) < 6:
         return False
     if len(name) == len(brand):
-        return any(
-            brand[:i] + brand[i + 1] + brand[i] + brand[i + 2 :] == name
-            for i in range(len(brand) - 1)
+        swapped = (
+            brand[:i] + brand[i + 1] + brand[i] + brand[i + 2 :] for i in range(len(brand) - 1)
         )
+        return name in swapped
     longer, shorter = sorted((name, brand), key=len, reverse=True)
     return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
 
 
 def resolve_short_link(account: Account) -> Generator[PageRequest, Page, Account]:
-    """The account that a short link leads to; any other is given back as it is, without a request.
+    """Return the account that a short link leads to. Other accounts are returned without a request.
 
-    In a probe or a look: `account = yield from follow(account)`. Where the end names no account, the
-    identity says so by its kind.
+    In a probe: `account = yield from resolve_short_link(account)`. If the target is no account, the
+    kind of the identity says so.
     """
     short = account.identity
     if short.kind is not LinkKind.SHORT_LINK or short.url is None:
         return account
     try:
-        page, beyond = yield from request_page(
+        page, target = yield from request_page(
             short.url, parse_interstitial_target, is_registered_link=True
         )
-    except FetchError as trouble:
-        if trouble.reason is not Reason.WRONG_TARGET or not trouble.url:
+    except FetchError as error:
+        if error.reason is not Reason.WRONG_TARGET or not error.url:
             raise
-        return replace(
-            account, identity=identify_link(trouble.url)
-        )  # it led to a platform that may not be asked
-    return replace(account, identity=identify_link(beyond or page.url))
+        # The link led to a platform whose pages are not fetched because an API key is set.
+        return replace(account, identity=identify_link(error.url))
+    return replace(account, identity=identify_link(target or page.url))
 
 
 _INTERSTITIAL_TARGET = re.compile(
@@ -195,8 +194,9 @@ _INTERSTITIAL_TARGET = re.compile(
 
 
 def parse_interstitial_target(page: Page) -> str | None:
-    """Where an interstitial leads on: t.co answers with a refresh, lnkd.in with a page about leaving."""
-    found = _INTERSTITIAL_TARGET.search(page.body[:65_536])
-    return (
-        (found[1] or found[2]).decode("utf-8", "replace").replace("&amp;", "&") if found else None
-    )
+    """Return the target of an interstitial page of t.co or lnkd.in, or None."""
+    match = _INTERSTITIAL_TARGET.search(page.body[:65_536])
+    if match is None:
+        return None
+    target: bytes = match[1] or match[2]
+    return target.decode("utf-8", "replace").replace("&amp;", "&")

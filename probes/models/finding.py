@@ -1,7 +1,4 @@
-"""What a probe finds out about an account.
-
-The account that is checked: as it is registered, and as its link identifies it.
-"""
+"""Accounts, the identities of their links, and the findings of a probe."""
 
 from __future__ import annotations
 
@@ -16,7 +13,10 @@ LATEST_DATETIME = datetime.max.replace(tzinfo=UTC)
 
 
 class Presence(StrEnum):
-    """What one look says of an account. `unknown` is our limit, never the association's fault."""
+    """Whether an account exists.
+
+    `unknown` is a limit of the check, never the association's fault.
+    """
 
     PRESENT = "present"
     ABSENT = "absent"
@@ -24,7 +24,7 @@ class Presence(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a look ended as it did. A closed set: each has words in every language."""
+    """The reason of a finding. A closed set: each reason has a text in every language."""
 
     NOT_FOUND = "not_found"
     NO_SUCH_HOST = "no_such_host"
@@ -56,7 +56,7 @@ class Reason(StrEnum):
 
 
 class DatePrecision(StrEnum):
-    """How exact a date is: "3 weeks ago" is a date to the week."""
+    """How exact a date is. "3 weeks ago" is exact to the week."""
 
     SECOND = "second"
     DAY = "day"
@@ -67,10 +67,11 @@ class DatePrecision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The newest publication seen: when (aware UTC), how exact, and which clue told.
+    """The newest publication of an account.
 
-    A `relative` one was counted back from the look: "6 months ago", which is a day later each night. That is
-    how it was told, and makes it no other one.
+    `published_at` is in UTC. `source` names the clue that gave the date. `is_relative` is True if
+    the page counted back from the time of the check ("6 months ago"). Such a date moves a day with
+    every run, so `is_relative` takes no part in comparisons.
     """
 
     published_at: datetime
@@ -79,7 +80,7 @@ class Activity:
     is_relative: bool = field(default=False, compare=False)
 
     def format_iso(self) -> str:
-        """The moment as ISO 8601: a date-time where it is exact, else a date."""
+        """Return the date as ISO 8601, with a time only if it is exact to the second."""
         if self.precision is DatePrecision.SECOND:
             return self.published_at.isoformat().replace("+00:00", "Z")
         return self.published_at.date().isoformat()
@@ -87,7 +88,10 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class FoundLink:
-    """An account found on an association's own page, where, and by which clue."""
+    """A link to an account that was found on an association's own page.
+
+    `source` names the clue, `page_url` the page and `snippet` the text around the link.
+    """
 
     channel: str
     key: str
@@ -99,10 +103,12 @@ class FoundLink:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look at one account says. `reason` is None only for a plain `present`.
+    """What a probe concludes about an account.
 
-    `facts` are the small health facts that rules read (`https`, `viewport`, `final_host` …),
-    each documented where the channel sets it.
+    `reason` is None only if it is present without remarks.
+
+    `facts` holds the technical facts that rules read (`https`, `viewport`, `final_host` …). Each is
+    documented where its channel sets it. See docs/explanations/verdicts.md.
     """
 
     presence: Presence
@@ -119,7 +125,7 @@ class Finding:
 
 
 class LinkKind(StrEnum):
-    """What a typed link turns out to be. Only the first four can be an account."""
+    """What a registered link points to. Only the first four kinds can be an account."""
 
     PROFILE = "profile"
     PAGE = "page"
@@ -136,17 +142,17 @@ class LinkKind(StrEnum):
 
 
 ACCOUNT_KINDS = frozenset({LinkKind.PROFILE, LinkKind.PAGE, LinkKind.GROUP, LinkKind.PERSON})
-"""What a link must be to be somebody's account; a short link may turn out to be one."""
+"""The kinds that can be an account. A short link may lead to one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which account a typed text names, told without asking anyone.
+    """The account that a registered text names, found without any network request.
 
-    `key` is the channel's canonical key (DESIGN §6) or None where no identity can be told.
-    `canonical` is the address to show and, on platforms, to ask. `url` is the cleaned typed address
-    (the website probe and short links ask for it). `note` is a short English code for a person
-    who corrects the registry, such as `derived`, `wrapped` or `placeholder`.
+    `key` is the canonical key of the account on its channel, or None if the text names none.
+    `canonical` is the address to show and, on platforms, to request. `url` is the cleaned address
+    as typed; the website probe and short links request it. `note` is a short English code that
+    helps to correct the registry, such as `derived`, `wrapped` or `placeholder`.
     """
 
     channel: str
@@ -157,16 +163,17 @@ class Identity:
     note: str | None = None
 
     def with_url(self, url: str) -> Identity:
-        """The same with the address it was told from: `replace` takes four times as long."""
+        """Return a copy with another `url`. `dataclasses.replace` takes four times as long."""
         return Identity(self.channel, self.kind, self.key, self.canonical, url, self.note)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One link of one association, as registered. `typed` is the text in the cell.
+    """One registered link of an association. `typed_text` is the text of the spreadsheet cell.
 
-    `known` is what was last decided of it (its links left out), with the platform's own id where it was ever
-    seen: by it a probe tells a new name from a loss, and a site from what it was.
+    `previous_finding` is the last decisive finding, without its links. It has the platform's own id
+    if any run found it. With it a probe distinguishes a renamed account from a lost one, and
+    recognises a site that changed hands.
     """
 
     association: str
@@ -176,5 +183,5 @@ class Account:
 
     @property
     def channel(self) -> str:
-        """The channel that owns the link."""
+        """Return the name of the channel that owns the link."""
         return self.identity.channel

@@ -1,10 +1,9 @@
-"""What a probe asks of the web and what it gets: requests, pages, and errors instead of pages.
+"""Page requests of a probe, the pages or errors it receives, and calls to official APIs.
 
-Official interfaces: what a call to one costs, which calls may be sent as one, and what an answer says.
-
-A channel with an interface has `INTERFACE` and `probe_api`, whose asks carry a `Call`. The probe asks for one
-account at a time; calls that differ in one parameter only are sent together by `probes.runner.api_batcher`,
-which also holds the keys and the budget, so that neither is known to a probe. See docs/decisions/0010.
+A channel that supports an official API has `API` and `probe_api`, whose requests carry an
+`ApiCall`. The probe requests one account at a time. `probes.runner.api_batcher` joins calls that
+differ in one parameter and adds the keys, so no probe knows a key or a budget. See
+docs/decisions/0010.
 """
 
 from __future__ import annotations
@@ -12,19 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from probes.models.finding import EARLIEST_DATETIME, Reason
-
-if TYPE_CHECKING:
-    from probes.models.finding import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformApi:
-    """A platform's interface: where it is, how a key is shown to it, in what its costs are counted.
+    """An official API: its host, the header that carries the key, and the unit of its costs.
 
-    `budget` is what a night may cost in that `unit`, unless the configuration says otherwise.
+    `default_budget` is the highest cost of a run in `cost_unit`, unless the configuration sets
+    another.
     """
 
     host: str
@@ -36,10 +33,10 @@ class PlatformApi:
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """What makes an ask a call to an interface.
+    """The API call that a page request stands for.
 
-    `join` is the query parameter whose values may be listed, separated by commas, up to `most` in one
-    request. A request costs `base`, and `each` for every value asked with it.
+    `joined_parameter` is the query parameter that may list up to `max_values` values, separated by
+    commas, in one request. A request costs `base_cost`, and `cost_per_value` for each value.
     """
 
     api: PlatformApi
@@ -49,20 +46,21 @@ class ApiCall:
     cost_per_value: float = 0.0
 
     def estimate_cost(self, value_count: int) -> float:
-        """What a request for so many values may cost at most, in the interface's unit."""
+        """Return the highest cost of a request for this many values, in the API's unit."""
         return self.base_cost + self.cost_per_value * value_count
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What an interface's answer says, the same for every platform.
+    """A parsed API response, in the same form for every platform.
 
-    `items` and `faults` are by the lower-case value that was asked for (an id, a name): what the platform
-    tells of it, cut to what is needed, or what it says against it. `refusal` is set where the
-    interface refuses us altogether (a bad key, a spent quota): it is not asked again that night.
-    `of_one` says that an error is the fault of one of the values asked, without telling which.
-    `trouble` is what an answer without items says instead: of one value, or of the interface itself tonight.
-    `whole` is False where this is not what the interface sends: nothing is concluded from what it lacks.
+    `items` and `item_errors` are keyed by the requested value in lower case (an id or a name): the
+    data of an account, cut to what is needed, or its error. `refusal` is set if the API refuses
+    every request (bad key, spent quota); it gets no more requests in this run.
+    `is_single_item_error` means that one of the requested values caused the error, but the response
+    does not say which. `is_well_formed` is False if the response does not have the API's documented
+    form; a missing item proves nothing then. `no_items_error` is the error of a response without
+    items, for one value or for the whole API.
     """
 
     items: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -76,15 +74,15 @@ class ApiResponse:
 COMPARED_HEADERS = frozenset(
     {"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"}
 )
-"""The headers of a page whose values a probe reads; others may have others each night."""
+"""Headers whose values a probe reads. Other headers may change with every response."""
 
 PRESENCE_ONLY_HEADERS = frozenset({"cf-mitigated", "x-wix-request-id"})
-"""Those of which a probe only reads that they are there."""
+"""Headers whose presence alone matters to a probe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One answer on the way to a page: the address asked and the status it gave."""
+    """One response of a redirect chain: the requested URL and its status code."""
 
     url: str
     status: int
@@ -92,14 +90,15 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a server answered: the last hop's status, headers (lower-case names) and capped, decoded body.
+    """An HTTP response as a probe sees it, with lower-case header names and a decompressed body.
 
-    `url` is the final address, `hops` the whole chain including it. `fetched_at` is aware UTC.
-    `seconds` is the time to the last byte. `certificate_expires` is the day of the server's
-    certificate, where it spoke TLS to us. `insecure` marks a second look made without
-    verifying the certificate: good for "does it answer", never for content one would trust.
-    `digest` is the SHA-256 of the body as it came, where it came from the web.
-    `reading` is what the ask's reader made of the body.
+    `url` is the final address and `hops` the whole redirect chain, the final response included.
+    `truncated` is True if the body was cut at the size limit. `fetched_at` is in UTC.
+    `elapsed_seconds` is the time to the last byte. `certificate_expires` is the expiry date of the
+    server's certificate, or None without TLS. `insecure` marks a request without certificate
+    verification: it proves that a site responds, but its content cannot be trusted. `digest` is the
+    SHA-256 of the body, or empty for a page made in a test. `parsed` is the result of the request's
+    parser.
     """
 
     url: str
@@ -116,10 +115,13 @@ class Page:
     parsed: object = None
 
 
-class FetchError(Exception):  # noqa: N818  # it is an answer thrown into a probe, not an error of ours
-    """No page could be had, and why. Thrown into the probe; uncaught, the finding is unknown.
+class FetchError(Exception):
+    """The page could not be fetched.
 
-    `status` is the last HTTP status seen, if any; `retry_after` what the server asked for, in seconds.
+    Thrown into the probe; if it does not catch it, the finding is unknown.
+
+    `status` is the last HTTP status received, if any. `retry_after` is the server's Retry-After in
+    seconds.
     """
 
     def __init__(
@@ -146,9 +148,9 @@ PageParser = Callable[[Page], object]
 
 @dataclass(frozen=True, slots=True)
 class CacheValidators:
-    """By what a server is asked whether an answer is still what it was (RFC 9110 §8.8). Told to `url` alone.
+    """The validators of a conditional request (RFC 9110 §8.8), sent to `url` only.
 
-    Where it is, the page has status 304 and no body.
+    If the content has not changed, the page has status 304 and no body.
     """
 
     url: str
@@ -158,14 +160,14 @@ class CacheValidators:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A page a probe wants.
+    """A page that a probe requests.
 
-    `read` turns the page into plain data; it is a module-level pure function, because it runs
-    where it can be stopped (a worker process). `registered` marks the registered link itself, the
-    one request that robots = "links" allows as a link checker's. `insecure` asks for a second
-    look without certificate verification. `call` makes it a question to an official interface, for
-    which a key is needed and robots.txt is not; its `read` makes an `Answer`. `validators` are of the answer
-    that came before, which whoever asks must still have.
+    `parser` turns the page into plain data. It must be a pure function of a module, because it runs
+    in a worker process that can be killed. `is_registered_link` marks the registered link itself,
+    the one request that `robots = "links"` allows whatever robots.txt says. `insecure` turns off
+    certificate verification. `api_call` makes it a call to an official API, which needs a key and
+    ignores robots.txt; its parser returns an `ApiResponse`. `validators` belong to an earlier
+    response that the caller still has.
     """
 
     url: str

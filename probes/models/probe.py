@@ -1,8 +1,8 @@
-"""Probes: what a channel offers, what a probe yields and returns, and how one is driven without a network.
+"""The interface of channels and probes, and the loop that runs a probe without a network.
 
-A probe is a generator: it yields an `Ask`, is sent the `Page` that answered it (or is thrown
-`NoPage`), and returns a `Finding`. So a test drives it with pages from a dict, `rejudge` with
-archived ones, and `probes.runner.run.run_probe` with the real web.
+A probe is a generator. It yields a `PageRequest`, receives the `Page` (or is thrown a `FetchError`)
+and returns a `Finding`. Tests run it with pages from a dict, re-evaluation with stored pages, and
+`probes.runner.run.run_probe` with the live web.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ ProbeGenerator = Generator[PageRequest, Page, Finding]
 
 
 class ChannelModule(Protocol):
-    """What a channel module offers. mypy checks every module against it.
+    """The interface of a channel module. mypy checks every channel against it.
 
-    One with an official interface has `INTERFACE` and `probe_api(account) -> Steps` as well.
+    A channel with an official API also has `API` and `probe_api(account) -> ProbeGenerator`.
     """
 
     NAME: str
@@ -31,35 +31,35 @@ class ChannelModule(Protocol):
     VERSION: int
 
     def identify(self, url: str, typed: str) -> Identity:
-        """Tell whose account a cleaned address on one of HOSTS is; raises nothing."""
+        """Return the identity behind a cleaned address on one of HOSTS. Raises nothing."""
         ...
 
     def identify_bare(self, text: str) -> Identity | None:
-        """Tell a bare handle typed in this channel's own column, or None if it cannot be one."""
+        """Return the identity of a handle typed in this channel's column, or None if it is none."""
         ...
 
     def probe(self, account: Account) -> ProbeGenerator:
-        """Look at the account."""
+        """Check the account."""
         ...
 
 
 def present_finding(page: Page, **fields: Any) -> Finding:
-    """A positive finding from a page."""
+    """Return a finding that the account is present, proved by this page."""
     return Finding(Presence.PRESENT, status=page.status, final_url=page.url, **fields)
 
 
 def absent_finding(page: Page, reason: Reason, **fields: Any) -> Finding:
-    """An absence proved by a page."""
+    """Return a finding that the account is absent, proved by this page."""
     return Finding(Presence.ABSENT, reason, status=page.status, final_url=page.url, **fields)
 
 
 def unknown_finding(page: Page, reason: Reason, **fields: Any) -> Finding:
-    """A page that lets nothing be concluded."""
+    """Return a finding that this page proves nothing."""
     return Finding(Presence.UNKNOWN, reason, status=page.status, final_url=page.url, **fields)
 
 
 def unknown_from_error(error: FetchError) -> Finding:
-    """No page came: nothing can be said, and this is why."""
+    """Return an unknown finding with the reason why no page could be fetched."""
     return Finding(
         Presence.UNKNOWN,
         error.reason,
@@ -78,9 +78,9 @@ def request_page(
     headers: Mapping[str, str] | None = None,
     api_call: ApiCall | None = None,
 ) -> Generator[PageRequest, Page, tuple[Page, ParsedT]]:
-    """Yield the ask, give back the page and what the reader made of it.
+    """Request a page and return it with the result of its parser.
 
-    In a probe: `page, reading = yield from ask(url, read)`.
+    In a probe: `page, document = yield from request_page(url, parse_document)`.
     """
     page = yield PageRequest(
         url,
@@ -95,7 +95,7 @@ def request_page(
 
 @dataclass(frozen=True, slots=True)
 class HttpExchange:
-    """One ask of a look and what came of it: the evidence."""
+    """A request of a probe and its outcome: the evidence of a finding."""
 
     request: PageRequest
     outcome: Page | FetchError
@@ -103,9 +103,10 @@ class HttpExchange:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One look at one account: what was found, and everything that was asked for it.
+    """The finding of a probe and all its requests.
 
-    One that is `as_before` repeated an earlier one: every answer was what it had been, and so is the finding.
+    `is_unchanged` is True if every response equals that of an earlier check, so the finding does
+    too.
     """
 
     finding: Finding
@@ -114,7 +115,7 @@ class ProbeResult:
 
 
 class ProbeRun:
-    """A probe on its way: what it `wants` next (None at its end), and everything asked so far."""
+    """A running probe: its pending request (None at the end) and the exchanges so far."""
 
     def __init__(self, generator: ProbeGenerator) -> None:
         self._generator = generator
@@ -124,7 +125,10 @@ class ProbeRun:
         self._advance(lambda: next(generator))
 
     def resume(self, outcome: Page | FetchError) -> None:
-        """Give the probe what it wanted. A bug of the probe comes through."""
+        """Pass the outcome of the pending request to the probe.
+
+        Raises whatever a bug of the probe raises.
+        """
         assert self.pending_request is not None
         self._exchanges.append(HttpExchange(self.pending_request, outcome))
         if isinstance(outcome, FetchError):
@@ -138,12 +142,12 @@ class ProbeRun:
             self.pending_request = step()
         except StopIteration as end:
             self._finding = end.value
-        except FetchError as trouble:
-            self._finding = unknown_from_error(trouble)
+        except FetchError as error:
+            self._finding = unknown_from_error(error)
 
     @property
     def result(self) -> ProbeResult:
-        """What came of it, once it wants nothing more."""
+        """Return the result of a finished probe."""
         assert self._finding is not None
         return ProbeResult(self._finding, tuple(self._exchanges))
 
@@ -152,11 +156,14 @@ Responder = Callable[[PageRequest], Page | FetchError]
 
 
 def run_offline(generator: ProbeGenerator, respond: Responder) -> ProbeResult:
-    """Play a probe's steps with answers already there (a test's, an archive's): no I/O, no waiting."""
-    visit = ProbeRun(generator)
-    while (wanted := visit.pending_request) is not None:
-        answer = respond(wanted)
-        if isinstance(answer, Page) and wanted.parser is not None:
-            answer = replace(answer, parsed=wanted.parser(answer))
-        visit.resume(answer)
-    return visit.result
+    """Run a probe with responses that are at hand, those of a test or of an archive.
+
+    Does no I/O.
+    """
+    probe_run = ProbeRun(generator)
+    while (request := probe_run.pending_request) is not None:
+        outcome = respond(request)
+        if isinstance(outcome, Page) and request.parser is not None:
+            outcome = replace(outcome, parsed=request.parser(outcome))
+        probe_run.resume(outcome)
+    return probe_run.result

@@ -1,12 +1,8 @@
-"""Pure readers of feeds, RSS, Atom, RDF and JSON: when something was last published, and nothing else.
+"""Parses feeds (RSS, Atom, RDF, JSON Feed), JSON lists of posts, and sitemaps.
 
-A feed's own `lastBuildDate`, `updated` or channel `pubDate` is the machine's word, not the association's;
-only its entries count. Feeds of comments are visitors' words. XML is read by defusedxml without any DTD;
-what is broken (cut at the cap, unescaped) is read with patterns, which see the same few tags.
-
-Lists of posts that publishing systems answer in JSON, read as feeds: WordPress, WordPress.com, Drupal.
-
-Sitemaps: which pages a site names and when each was changed, plain, gzipped or named in robots.txt.
+Only entries of a feed count as publications: `lastBuildDate`, `updated` and the channel's `pubDate`
+are set by software. Comment feeds come from visitors. XML is parsed by defusedxml without a DTD;
+broken XML (truncated or unescaped) is read with patterns for the same tags.
 """
 
 from __future__ import annotations
@@ -48,7 +44,7 @@ _COMMENT_FEED_TITLE = lazy_regex(
 
 @dataclass(frozen=True, slots=True)
 class FeedEntry:
-    """One publication: its title, when it was published (None if it does not say), how its text begins."""
+    """A publication: its title, its date (None if there is none) and the start of its text."""
 
     title: str
     published_at: datetime | None
@@ -58,7 +54,7 @@ class FeedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed: its title, whether it is one of comments, its entries as listed."""
+    """A feed and its entries in their original order."""
 
     title: str
     is_comment_feed: bool
@@ -66,14 +62,16 @@ class Feed:
 
 
 def parse_feed(page: Page) -> Feed | None:
-    """Read RSS, Atom, RDF or JSON Feed; None for anything else (an HTML page of a soft 404, say)."""
+    """Parse RSS, Atom, RDF or JSON Feed.
+
+    Return None for anything else, such as an HTML error page.
+    """
     text = decode_body(page)
     start = text[:2_000].lstrip().lower()
     if start.startswith("{"):
         return _parse_json_feed(text)
-    if not re.search(
-        r"<(?:rss|feed|rdf:rdf|channel|atom:feed)[\s>]", start
-    ) or _HTML_PAGE_START.match(start):
+    has_feed_tag = re.search(r"<(?:rss|feed|rdf:rdf|channel|atom:feed)[\s>]", start)
+    if not has_feed_tag or _HTML_PAGE_START.match(start):
         return None
     try:
         return _build_feed_from_xml(_parse_xml(text))
@@ -82,7 +80,7 @@ def parse_feed(page: Page) -> Feed | None:
 
 
 def _parse_xml(text: str) -> Element:
-    """The XML tree. A plain DOCTYPE line is cut out first; one with declarations is refused."""
+    """Parse XML. A plain DOCTYPE is removed first; one with declarations raises an error."""
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text, count=1)
     text = re.sub(r"<!DOCTYPE[^>\[]*>", "", text, count=1)
     tree: Element = fromstring(text.strip(), forbid_dtd=True)
@@ -95,65 +93,56 @@ def _get_local_name(element: Element) -> str:
 
 def _build_feed_from_xml(root: Element) -> Feed:
     entries: list[FeedEntry] = []
-    title = about = ""
+    title = self_url = ""
     for element in root.iter():
         name = _get_local_name(element)
         if name in ("item", "entry") and len(entries) < MAX_ENTRIES:
-            told: dict[str, str] = {}
+            fields: dict[str, str] = {}
             for child in element:
                 value = child.text or child.get("href") or ""
-                told.setdefault(_get_local_name(child), value)
-            entries.append(build_entry(told))
+                fields.setdefault(_get_local_name(child), value)
+            entries.append(build_entry(fields))
         elif name == "title" and not title:
             title = clean_text(element.text or "")
-        elif name == "link" and not about and element.get("rel") == "self":
-            about = element.get("href", "")
-    return Feed(title, _is_comment_feed(title, about), tuple(entries))
+        elif name == "link" and not self_url and element.get("rel") == "self":
+            self_url = element.get("href", "")
+    return Feed(title, _is_comment_feed(title, self_url), tuple(entries))
 
 
 def build_entry(fields: Mapping[str, str]) -> FeedEntry:
-    """An entry from its fields; `updated` stands in only where nothing says when it was published."""
+    """Build an entry from its fields. `updated` counts only without a publication date."""
     title = clean_text(html.unescape(fields.get("title", "")))
-    text = next(
-        (
-            _HTML_TAG.sub(" ", html.unescape(fields[name][:2_000]))
-            for name in _TEXT_FIELDS
-            if fields.get(name)
-        ),
-        "",
-    )
+    markup = next((fields[name] for name in _TEXT_FIELDS if fields.get(name)), "")
+    text = clean_text(_HTML_TAG.sub(" ", html.unescape(markup[:2_000])))
     for name in _DATE_FIELDS:
-        found = parse_machine_date(fields[name]) if fields.get(name, "").strip() else None
-        if found:
-            return FeedEntry(title, *found, clean_text(text))
-    return FeedEntry(title, None, text=clean_text(text))
+        if not fields.get(name, "").strip():
+            continue
+        date = parse_machine_date(fields[name])
+        if date:
+            return FeedEntry(title, *date, text)
+    return FeedEntry(title, None, text=text)
 
 
 _HTML_TAG = lazy_regex(r"<[^>]{0,500}>")
 _TEXT_FIELDS = ("description", "summary", "content", "encoded", "content_text", "content_html")
 _ENTRY_FIELD = lazy_regex(
-    r"<(?:\w+:)?(title|description|summary|pubDate|published|updated|date|issued|created)\b[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]{0,500})",
+    r"<(?:\w+:)?(title|description|summary|pubDate|published|updated|date|issued"
+    r"|created)\b[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]{0,500})",
     re.IGNORECASE,
 )
 
 
 def _build_feed_from_broken_xml(text: str) -> Feed:
-    """The same fields from broken XML."""
+    """Build a feed from broken XML with patterns."""
     first, *items = re.split(r"<(?:item|entry)\b", text, maxsplit=MAX_ENTRIES, flags=re.IGNORECASE)
-    title = next(
-        (
-            html.unescape(value)
-            for name, value in _ENTRY_FIELD.findall(first)
-            if name.lower() == "title"
-        ),
-        "",
-    )
+    titles = [value for name, value in _ENTRY_FIELD.findall(first) if name.lower() == "title"]
+    title = html.unescape(titles[0]) if titles else ""
     entries = []
     for item in items:
-        told: dict[str, str] = {}
+        fields: dict[str, str] = {}
         for name, value in _ENTRY_FIELD.findall(item):
-            told.setdefault(name.lower(), html.unescape(value))
-        entries.append(build_entry(told))
+            fields.setdefault(name.lower(), html.unescape(value))
+        entries.append(build_entry(fields))
     return Feed(clean_text(title), _is_comment_feed(title, ""), tuple(entries))
 
 
@@ -169,22 +158,21 @@ _HTML_PAGE_START = lazy_regex(r"<!doctype html|<html[\s>]")
 
 
 def _parse_json_feed(text: str) -> Feed | None:
-    """JSON Feed 1.1, or Blogger's `alt=json`."""
+    """Parse JSON Feed 1.1 or Blogger's `alt=json`."""
     try:
-        told: Any = json.loads(text)
+        data: Any = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(told, dict):
+    if not isinstance(data, dict):
         return None
-    blog = told.get("feed")
-    rows, name = (
-        (blog.get("entry"), blog.get("title"))
-        if isinstance(blog, dict)
-        else (told.get("items"), told.get("title"))
-    )
+    blogger_feed = data.get("feed")
+    if isinstance(blogger_feed, dict):
+        rows, raw_title = blogger_feed.get("entry"), blogger_feed.get("title")
+    else:
+        rows, raw_title = data.get("items"), data.get("title")
     if not isinstance(rows, list):
         return None
-    title = clean_text(_unwrap_text(name))
+    title = clean_text(_unwrap_text(raw_title))
     entries = tuple(
         build_entry(flatten_fields(row)) for row in rows[:MAX_ENTRIES] if isinstance(row, dict)
     )
@@ -192,7 +180,10 @@ def _parse_json_feed(text: str) -> Feed | None:
 
 
 def flatten_fields(row: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of a JSON object as texts; Blogger wraps each in `$t`, WordPress in `rendered`."""
+    """Return the fields of a JSON object as texts.
+
+    Blogger wraps them in `$t`, WordPress in `rendered`.
+    """
     return {str(name): _unwrap_text(value) for name, value in row.items()}
 
 
@@ -203,16 +194,16 @@ def _unwrap_text(value: Any) -> str:
 
 
 def parse_wordpress_posts(page: Page) -> Feed | None:
-    """WordPress's REST list (`date_gmt`, `title.rendered`), or that of WordPress.com's own interface."""
-    told = _load_json(page)
-    rows = told.get("posts") if isinstance(told, dict) else told
+    """Parse a list of posts of the WordPress REST API or of the WordPress.com API."""
+    data = _load_json(page)
+    rows = data.get("posts") if isinstance(data, dict) else data
     return _build_feed_from_rows(rows) if isinstance(rows, list) else None
 
 
 def parse_drupal_articles(page: Page) -> Feed | None:
-    """Drupal's JSON:API list of articles: `data`, each with `attributes`."""
-    told = _load_json(page)
-    rows = told.get("data") if isinstance(told, dict) else None
+    """Parse a list of articles of Drupal's JSON:API."""
+    data = _load_json(page)
+    rows = data.get("data") if isinstance(data, dict) else None
     if not isinstance(rows, list):
         return None
     return _build_feed_from_rows([row.get("attributes") for row in rows if isinstance(row, dict)])
@@ -226,15 +217,16 @@ def _load_json(page: Page) -> Any:
 
 
 def _build_feed_from_rows(rows: Iterable[Any]) -> Feed:
-    told = [_build_entry_from_row(row) for row in rows if isinstance(row, dict)]
-    return Feed("", is_comment_feed=False, entries=tuple(told[:MAX_ENTRIES]))
+    entries = [_build_entry_from_row(row) for row in rows if isinstance(row, dict)]
+    return Feed("", is_comment_feed=False, entries=tuple(entries[:MAX_ENTRIES]))
 
 
 def _build_entry_from_row(row: Mapping[str, Any]) -> FeedEntry:
-    """A row as an entry; an empty `date_gmt` (0000-00-00) of a draft gives way to `date`."""
-    named = flatten_fields(row)
-    first = {"published": named.get("date_gmt", ""), "description": named.get("excerpt", "")}
-    return build_entry({**named, **first, "updated": "", "modified": ""})
+    """Build an entry from a row. If `date_gmt` is empty (0000-00-00, a draft), `date` is used."""
+    fields = flatten_fields(row)
+    fields["published"] = fields.get("date_gmt", "")
+    fields["description"] = fields.get("excerpt", "")
+    return build_entry({**fields, "updated": "", "modified": ""})
 
 
 MAX_SITEMAP_URLS = 5_000
@@ -242,26 +234,29 @@ MAX_SITEMAP_URLS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Sitemap:
-    """A sitemap: pages with their `lastmod` (None if absent), or the addresses of other sitemaps."""
+    """URLs of pages or of other sitemaps, each with its `lastmod` (None if absent)."""
 
     pages: tuple[tuple[str, datetime | None], ...] = ()
     child_sitemaps: tuple[tuple[str, datetime | None], ...] = ()
 
 
 def parse_sitemap(page: Page) -> Sitemap | None:
-    """Read a sitemap, an index of sitemaps, or a robots.txt that names some; None for anything else.
+    """Parse a sitemap, a sitemap index, or the sitemaps in a robots.txt.
 
-    Three tags need no XML parser.
+    Return None for anything else.
+
+    Sitemaps are read with patterns, because they have three tags only.
     """
     text = decode_body(_decompress_page(page))
     if not re.search(r"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]", text[:3_000]):
         return _parse_robots_sitemaps(text)
     pages: list[tuple[str, datetime | None]] = []
-    maps: list[tuple[str, datetime | None]] = []
+    child_sitemaps: list[tuple[str, datetime | None]] = []
     _, *parts = re.split(r"<(?:\w+:)?(url|sitemap)>", text, maxsplit=MAX_SITEMAP_URLS)
     for kind, block in zip(parts[::2], parts[1::2], strict=True):
-        (pages if kind == "url" else maps).append(_parse_sitemap_row(block[:4_000]))
-    return Sitemap(tuple(pages), tuple(maps))
+        target = pages if kind == "url" else child_sitemaps
+        target.append(_parse_sitemap_row(block[:4_000]))
+    return Sitemap(tuple(pages), tuple(child_sitemaps))
 
 
 _LOC_TAG = lazy_regex(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)")
@@ -272,13 +267,14 @@ _ROBOTS_SITEMAP_LINE = lazy_regex(
 
 
 def _parse_sitemap_row(block: str) -> tuple[str, datetime | None]:
-    place, changed = _LOC_TAG.search(block), _LASTMOD_TAG.search(block)
-    found = parse_machine_date(changed[1]) if changed else None
-    return html.unescape(place[1]).strip() if place else "", found[0] if found else None
+    loc, lastmod = _LOC_TAG.search(block), _LASTMOD_TAG.search(block)
+    url = html.unescape(loc[1]).strip() if loc else ""
+    date = parse_machine_date(lastmod[1]) if lastmod else None
+    return url, date[0] if date else None
 
 
 def _decompress_page(page: Page) -> Page:
-    """The page with a gzipped body opened, as far as it is read; one that is cut or broken stays short."""
+    """Return the page with a gzipped body decompressed, up to the parsing limit."""
     if not page.body.startswith(b"\x1f\x8b"):
         return page
     try:
@@ -288,13 +284,15 @@ def _decompress_page(page: Page) -> Page:
 
 
 def _parse_robots_sitemaps(text: str) -> Sitemap | None:
-    """The sitemaps a robots.txt names; a page of HTML that speaks of sitemaps is none."""
-    named = [] if text.lstrip().startswith("<") else _ROBOTS_SITEMAP_LINE.findall(text)
-    return Sitemap(child_sitemaps=tuple((url, None) for url in named)) if named else None
+    """Return the sitemaps that a robots.txt names, or None. HTML is not a robots.txt."""
+    if text.lstrip().startswith("<"):
+        return None
+    urls = _ROBOTS_SITEMAP_LINE.findall(text)
+    return Sitemap(child_sitemaps=tuple((url, None) for url in urls)) if urls else None
 
 
 def choose_posts_sitemap(index: Sitemap) -> str:
-    """Of the sitemaps in an index, that of posts changed last; else the one changed last, or the first."""
+    """Return the URL of the newest sitemap of posts in an index, or else of the newest sitemap."""
     posts = [
         row
         for row in index.child_sitemaps

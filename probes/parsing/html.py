@@ -1,7 +1,8 @@
-"""Pure readers of HTML, shared by all channels: bytes in, plain data out, bounded in size and cost.
+"""Parses HTML pages into plain data of bounded size, for all channels.
 
-Parsing is BeautifulSoup on lxml (`soup`), and lxml alone on ordinary pages (`trees`). html.parser and
-html5lib are quadratic on hostile input, lxml's tree drops what is nested deeper than 256 (measured 2026-11).
+Ordinary pages are parsed with lxml alone, others with BeautifulSoup on lxml (see `tree_backends`).
+html.parser and html5lib take quadratic time on hostile input, and lxml's tree drops elements nested
+deeper than 256 (measured 2026-11).
 """
 
 from __future__ import annotations
@@ -39,13 +40,15 @@ __all__ = [
 MAX_ANCHORS = 3_000
 MAX_HEADINGS = 40
 MAX_SCRIPT_SOURCES = 40
-MAX_REDIRECT_SCRIPT_CHARS = 300  # characters of a script that does nothing but lead elsewhere
+MAX_REDIRECT_SCRIPT_CHARS = 300  # a script that only redirects is shorter
 
 
 class Anchor(NamedTuple):
-    """A link of the page: the absolute address, its words, the place it stood in, its rel and title.
+    """A link of the page with its absolute URL, text, page section, `rel` and label.
 
-    A tuple, as a `Chunk` is: a page has hundreds.
+    `preceding_text` is the end of the text before it, `image_alt` the alternative text of its
+    image, and `headings` are the headings above it, highest level first. A tuple, because a page
+    has hundreds.
     """
 
     url: str
@@ -53,9 +56,9 @@ class Anchor(NamedTuple):
     section: str
     rel: str = ""
     label: str = ""
-    preceding_text: str = ""  # the last words before it
-    image_alt: str = ""  # what its picture shows
-    headings: tuple[str, ...] = ()  # the headings it stands under, the widest first
+    preceding_text: str = ""
+    image_alt: str = ""
+    headings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +68,24 @@ class DateStamp:
     value: str
     hint: str
     section: str
-    is_after_title: bool = False  # whether the page's first <h1> stood before it
+    is_after_title: bool = False  # True if the first <h1> precedes it
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What an HTML page says, as plain data. Names of `meta` are lower-case; addresses are absolute."""
+    """The content of an HTML page as plain data. Names in `meta` are lower-case, URLs absolute.
+
+    `link_tags` are tuples of rel, type, href and title. `script_sources` holds the addresses of
+    scripts and frames, and short scripts that may redirect. `main_text` is the text without menus,
+    footers, asides and links. `internal_link_count` counts the other pages of the site that the
+    page links to.
+    """
 
     url: str
     title: str = ""
     language: str = ""
     meta: Mapping[str, str] = field(default_factory=dict)
-    link_tags: tuple[tuple[str, str, str, str], ...] = ()  # rel, type, href, title
+    link_tags: tuple[tuple[str, str, str, str], ...] = ()
     anchors: tuple[Anchor, ...] = ()
     text_nodes: tuple[TextNode, ...] = ()
     date_stamps: tuple[DateStamp, ...] = ()
@@ -84,69 +93,61 @@ class Document:
     json_ld: tuple[Mapping[str, Any], ...] = ()
     embeds: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
-    script_sources: tuple[
-        str, ...
-    ] = ()  # addresses of scripts and frames, and scripts that only lead away
+    script_sources: tuple[str, ...] = ()
     script_count: int = 0
     image_count: int = 0
     form_count: int = 0
-    text: str = ""  # the visible text, spaces folded
-    main_text: str = ""  # the same without menus, footers, asides and links
-    internal_link_count: int = 0  # how many other pages of this site it links to
+    text: str = ""
+    main_text: str = ""
+    internal_link_count: int = 0
 
     def find_link_rel(self, rel_name: str) -> str | None:
-        """The first `<link rel=name>` address."""
+        """Return the address of the first `<link>` with this `rel`, or None."""
         return next((href for rel, _, href, _ in self.link_tags if rel_name in rel.split()), None)
 
 
 def parse_document(page: Page) -> Document:
-    """Read an HTML page. Anything that is no HTML gives an empty document."""
+    """Parse an HTML page. Other content gives an empty document."""
     return parse_html(decode_body(page), page.url) if looks_like_html(page) else Document(page.url)
 
 
 def looks_like_html(page: Page) -> bool:
-    """Whether the body is worth parsing as HTML, whatever it calls itself."""
+    """Return True if the body may be HTML. The declared type counts little."""
     start = page.body[:512].lstrip()
     if start.startswith((b"%PDF", b"\xff\xd8\xff", b"\x89PNG", b"PK\x03\x04", b"GIF8", b"Rar!")):
         return False
-    kind = page.headers.get("content-type", "text/html").partition(";")[0].strip().lower()
-    return (
-        not kind
-        or "html" in kind
-        or kind in ("text/plain", "application/xml", "text/xml")
-        or b"<" in start
-    )
+    media_type = page.headers.get("content-type", "text/html").partition(";")[0].strip().lower()
+    if not media_type or "html" in media_type or b"<" in start:
+        return True
+    return media_type in ("text/plain", "application/xml", "text/xml")
 
 
 def parse_html(markup: str, url: str, *, use_bs4: bool = False) -> Document:
-    """Read HTML text found at `url`; `of_record` by BeautifulSoup, whatever that costs."""
+    """Parse HTML text of the page at `url`. `use_bs4` forces the slower BeautifulSoup parser."""
     body = markup.encode("utf-8", "replace").replace(b"\0", b"").lstrip()
-    body = _XML_DECLARATION.sub(
-        b"", body, count=1
-    )  # XHTML's declaration is a lie about the parser and the charset
+    # The declaration of XHTML is wrong about the parser and often about the charset.
+    body = _XML_DECLARATION.sub(b"", body, count=1)
     if b"<" not in body:
-        words = clean_text(body.decode(), MAX_TEXT_CHARS)
-        return Document(
-            url,
-            text_nodes=(TextNode(words, "", "", "main"),) if words else (),
-            text=words,
-            main_text=words,
-        )
-    return _build_document((None if use_bs4 else walk_with_lxml(body)) or _walk_with_bs4(body), url)
+        text = clean_text(body.decode(), MAX_TEXT_CHARS)
+        text_nodes = (TextNode(text, "", "", "main"),) if text else ()
+        return Document(url, text_nodes=text_nodes, text=text, main_text=text)
+    walker = None if use_bs4 else walk_with_lxml(body)
+    return _build_document(walker or _walk_with_bs4(body), url)
 
 
-# Possessive, so that a page of nothing else costs neither time nor memory.
+# Possessive quantifiers bound the time on a page that consists of declarations.
 _XML_DECLARATION = re.compile(rb"\A(?:<\?xml[^<>]*+>?\s*+)++", re.IGNORECASE)
 
 
 def _walk_with_bs4(body: bytes) -> HtmlWalker:
-    from probes.parsing import tree_backends  # noqa: PLC0415  # a tenth of a second to load, and few pages need it
+    # Imported here because it takes 0.1 s and few pages need it.
+    from probes.parsing import tree_backends  # noqa: PLC0415
 
     return tree_backends.walk_with_bs4(body)
 
 
 class _DocumentBuilder:
-    """One walk over the kept tags, each handed to the method of its name."""
+    """Collects the data of a document from its kept elements."""
 
     def __init__(self, url: str) -> None:
         self.url = self.base = url
@@ -178,29 +179,28 @@ class _DocumentBuilder:
         }
 
     def add_elements(self, elements: Iterable[KeptElement]) -> None:
-        """Take every kept tag, in the order of the page."""
-        for tag in elements:
-            attrs = tag.attrs
-            handle = self.handlers.get(tag.name)
+        """Add every kept element, in the order of the page."""
+        for element in elements:
+            attrs = element.attrs
+            handle = self.handlers.get(element.name)
             if handle:
-                handle(tag, attrs)
+                handle(element, attrs)
             if "data-href" in attrs:
                 self.embeds.append(make_absolute(self.base, attrs["data-href"]))
-            if "datetime" in attrs or "itemprop" in attrs or tag.name in ("time", "abbr"):
+            if "datetime" in attrs or "itemprop" in attrs or element.name in ("time", "abbr"):
                 self.date_stamps.extend(
-                    _read_date_stamp(tag, attrs, is_after_title=self.is_after_title)
+                    _read_date_stamp(element, attrs, is_after_title=self.is_after_title)
                 )
 
     def add_anchor(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
-        """A link."""
+        """Add a link, up to MAX_ANCHORS."""
         href = attrs.get("href", "")
         if href and len(self.anchors) < MAX_ANCHORS:
-            words = clean_text(element.get_text(), 120)
             label = attrs.get("title", "") or attrs.get("aria-label", "")
             self.anchors.append(
                 Anchor(
                     make_absolute(self.base, href),
-                    words,
+                    clean_text(element.get_text(), 120),
                     element.section,
                     attrs.get("rel", ""),
                     clean_text(label, 80) if label else "",
@@ -211,30 +211,19 @@ class _DocumentBuilder:
             )
 
     def add_meta(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
-        """A `<meta>`, the first of its name."""
-        key = next(
-            (
-                attrs[name]
-                for name in ("property", "name", "itemprop", "http-equiv")
-                if attrs.get(name)
-            ),
-            "",
-        )
+        """Add a `<meta>`. The first one of each name counts."""
+        key = next((attrs[name] for name in _META_NAME_ATTRIBUTES if attrs.get(name)), "")
         if key and "content" in attrs:
             self.meta.setdefault(key.strip().lower(), clean_text(attrs["content"], 1_000))
 
     def add_link_tag(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
-        """A `<link>`."""
-        href, title = (
-            make_absolute(self.base, attrs.get("href", "")),
-            clean_text(attrs.get("title", ""), 120),
-        )
-        self.link_tags.append(
-            (attrs.get("rel", "").lower(), attrs.get("type", "").lower(), href, title)
-        )
+        """Add a `<link>`."""
+        rel, media_type = attrs.get("rel", "").lower(), attrs.get("type", "").lower()
+        href = make_absolute(self.base, attrs.get("href", ""))
+        self.link_tags.append((rel, media_type, href, clean_text(attrs.get("title", ""), 120)))
 
     def add_heading(self, element: KeptElement, _: Mapping[str, str]) -> None:
-        """A title or one of the larger headings."""
+        """Add the title, an `<h1>` or an `<h2>`."""
         if element.name == "title":
             self.title = self.title or clean_text(element.get_text())
             return
@@ -245,76 +234,69 @@ class _DocumentBuilder:
             self.headings.append(clean_text(element.get_text(), 200))
 
     def add_script(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
-        """A script: counted, and read if it is JSON-LD."""
+        """Count a script and read it if it is JSON-LD or may redirect."""
         self.script_count += 1
         if attrs.get("type", "").lower().strip() == "application/ld+json":
             self.json_ld.extend(parse_json_ld(element.get_script()))
         elif "src" in attrs:
             self.script_sources.append(attrs["src"])
-        elif (
-            len(self.script_sources) < MAX_SCRIPT_SOURCES
-            and len(code := element.get_script()) < MAX_REDIRECT_SCRIPT_CHARS
-        ):
-            self.script_sources.append(code)
+        elif len(self.script_sources) < MAX_SCRIPT_SOURCES:
+            code = element.get_script()
+            if len(code) < MAX_REDIRECT_SCRIPT_CHARS:
+                self.script_sources.append(code)
 
     def add_frame(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
-        """A frame within the page, or a page of frames."""
-        told = (attrs.get(name, "") for name in _FRAME_SOURCE_ATTRIBUTES)
-        source = make_absolute(
-            self.base,
-            next((one for one in told if one and one[:6] not in _EMPTY_FRAME_PREFIXES), ""),
-        )
+        """Add an `<iframe>` or `<frame>`."""
+        values = (attrs.get(name, "") for name in _FRAME_SOURCE_ATTRIBUTES)
+        sources = (value for value in values if value and value[:6] not in _EMPTY_FRAME_PREFIXES)
+        source = make_absolute(self.base, next(sources, ""))
         (self.embeds if element.name == "iframe" else self.frames).append(source)
         self.script_sources.append(source)
 
     def set_base(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
-        """`<base>` changes what relative addresses mean."""
+        """Set the base of relative URLs."""
         self.base = make_absolute(self.url, attrs.get("href", "")) or self.base
 
     def count_form(self, _: KeptElement, __: Mapping[str, str]) -> None:
-        """A form is counted."""
+        """Count a form."""
         self.form_count += 1
 
 
 def _build_document(walker: HtmlWalker, url: str) -> Document:
-    """The document that a walk through the page gives."""
-    seen = _DocumentBuilder(url)
-    seen.add_elements(walker.kept_elements)
+    """Return the document of a page that was walked through."""
+    builder = _DocumentBuilder(url)
+    builder.add_elements(walker.kept_elements)
+    main_nodes = [
+        node
+        for node in walker.text_nodes
+        if node.section in _MAIN_SECTIONS and node.tag not in _CLICKABLE_TAGS
+    ]
     return Document(
         url,
-        title=seen.title,
+        title=builder.title,
         language=clean_text(walker.language, 20).lower(),
-        meta=seen.meta,
-        link_tags=tuple(seen.link_tags),
-        anchors=tuple(seen.anchors),
+        meta=builder.meta,
+        link_tags=tuple(builder.link_tags),
+        anchors=tuple(builder.anchors),
         text_nodes=tuple(walker.text_nodes),
-        date_stamps=tuple(seen.date_stamps),
-        headings=tuple(seen.headings),
-        json_ld=tuple(seen.json_ld),
-        embeds=tuple(seen.embeds),
-        frames=tuple(seen.frames),
-        script_sources=tuple(seen.script_sources),
-        script_count=seen.script_count,
+        date_stamps=tuple(builder.date_stamps),
+        headings=tuple(builder.headings),
+        json_ld=tuple(builder.json_ld),
+        embeds=tuple(builder.embeds),
+        frames=tuple(builder.frames),
+        script_sources=tuple(builder.script_sources),
+        script_count=builder.script_count,
         image_count=walker.image_count,
-        form_count=seen.form_count,
-        text=" ".join([chunk.text for chunk in walker.text_nodes]),
-        main_text=" ".join(
-            [
-                c.text
-                for c in walker.text_nodes
-                if c.section in _MAIN_SECTIONS and c.tag not in _CLICKABLE_TAGS
-            ]
-        ),
-        internal_link_count=count_internal_links(url, (anchor.url for anchor in seen.anchors)),
+        form_count=builder.form_count,
+        text=" ".join([node.text for node in walker.text_nodes]),
+        main_text=" ".join([node.text for node in main_nodes]),
+        internal_link_count=count_internal_links(url, (anchor.url for anchor in builder.anchors)),
     )
 
 
-_FRAME_SOURCE_ATTRIBUTES = (
-    "src",
-    "data-src",
-    "data-lazy-src",
-    "data-litespeed-src",
-)  # frames that load late, by plugins
+_META_NAME_ATTRIBUTES = ("property", "name", "itemprop", "http-equiv")
+# The `data-` attributes come from plugins that load frames lazily.
+_FRAME_SOURCE_ATTRIBUTES = ("src", "data-src", "data-lazy-src", "data-litespeed-src")
 _EMPTY_FRAME_PREFIXES = frozenset({"about:", "data:t"})
 _MAIN_SECTIONS = frozenset({"main", "article", "events", "others"})
 _CLICKABLE_TAGS = frozenset({"a", "button", "label"})
@@ -323,17 +305,16 @@ _CLICKABLE_TAGS = frozenset({"a", "button", "label"})
 def _read_date_stamp(
     element: KeptElement, attrs: Mapping[str, str], *, is_after_title: bool
 ) -> Iterator[DateStamp]:
-    """The date an element carries, in an attribute or else in its words."""
-    mark = attrs.get("itemprop", "")
-    if mark and "date" not in mark.lower() and element.name != "time":
+    """Yield the date of an element, from an attribute or else from its text."""
+    itemprop = attrs.get("itemprop", "")
+    if itemprop and "date" not in itemprop.lower() and element.name != "time":
         return
-    words = clean_text(element.get_text(), 80)
-    value = attrs.get("datetime") or attrs.get("content") or attrs.get("title") or words
-    if _PUBLISHED_WITH_YEAR.search(words):
-        value = words  # SPIP puts the moment of the last change into the attribute
-    hint = " ".join(
-        (mark, attrs.get("class", ""), attrs.get("id", ""), "pubdate" if "pubdate" in attrs else "")
-    )
+    text = clean_text(element.get_text(), 80)
+    value = attrs.get("datetime") or attrs.get("content") or attrs.get("title") or text
+    if _PUBLISHED_WITH_YEAR.search(text):
+        value = text  # SPIP writes the modification time into the attribute
+    pubdate = "pubdate" if "pubdate" in attrs else ""
+    hint = " ".join((itemprop, attrs.get("class", ""), attrs.get("id", ""), pubdate))
     if _DIGIT.search(value):
         yield DateStamp(
             clean_text(value, 80), f"{element.name} {hint}".strip(), element.section, is_after_title
@@ -345,7 +326,7 @@ _PUBLISHED_WITH_YEAR = lazy_regex(r"(?:publi|posted|نشر).*(?:19|20)\d\d", re.
 
 
 def parse_head(page: Page) -> Document:
-    """Only what stands before `<body>`: enough for platforms, and cheap whatever the size."""
+    """Parse the `<head>` only. It suffices for platforms and is cheap for pages of any size."""
     text = decode_body(page)
-    cut = re.search(r"</head\s*>|<body[\s>]", text, re.IGNORECASE)
-    return parse_html(text[: cut.start()] if cut else text, page.url)
+    head_end = re.search(r"</head\s*>|<body[\s>]", text, re.IGNORECASE)
+    return parse_html(text[: head_end.start()] if head_end else text, page.url)

@@ -1,8 +1,8 @@
-"""The tags of a page that somebody reads, each with the place it stood in, and its text piece by piece.
+"""Walks through the elements of a page and keeps the relevant ones with their section.
 
-Most of a page is layout; making an object of every tag costs more than all reading (5 to 8 ms of a 60 KB
-page, measured 2026-11). Where a link or a date stands, in a footer, a share box, among comments, says
-whose it is. Who walks through the page, and what is kept of a tag, is told in `trees` and `soup`.
+Most elements are layout, and creating an object for each would double the parsing time (5 to 8 ms
+for a 60 KB page, measured 2026-11). The section of a link or date (footer, share box, comments)
+says whose it is. `tree_backends` provides the walkers for lxml and BeautifulSoup.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from probes.text.charset import clean_text
 from probes.text.lazy_regex import lazy_regex
 
 MAX_TEXT_CHARS = 200_000
-"""Characters of visible text that are kept."""
+"""Maximum length of the visible text of a page."""
 
 MAX_HEADING_CHARS = 80
-"""Characters of a heading that the links below it are told."""
+"""Maximum length of a heading that is stored with the links below it."""
 
 _KEPT_TAGS = frozenset(
     "title meta link base a area time h1 h2 iframe frame abbr form script".split()  # noqa: SIM905
@@ -38,9 +38,10 @@ _LAYOUT_TAGS = _FORMATTING_TAGS.union("div p br ul ol li table tbody tr td secti
 
 
 class TextNode(NamedTuple):
-    """A piece of visible text with its tag, class and id (as one hint) and the place it stood in.
+    """A piece of visible text with its tag, its class and id (as `hint`) and its page section.
 
-    A tuple, for a page has a thousand of them and a frozen dataclass takes three times as long to make.
+    A tuple, because a page has a thousand and a frozen dataclass takes three times as long to
+    create.
     """
 
     text: str
@@ -51,7 +52,10 @@ class TextNode(NamedTuple):
 
 @dataclass(slots=True)
 class _ActiveHeading:
-    """A heading in force: what it says, how deep its holder lies, what had been passed when it closed."""
+    """A heading that applies to the current position.
+
+    `items_at_close` is the number of texts and links before its end tag.
+    """
 
     text: str
     container_depth: int
@@ -59,7 +63,11 @@ class _ActiveHeading:
 
 
 class KeptElement:
-    """A tag that is read: its name and attributes, where it stood and amid what; its tree has its words."""
+    """A kept element: name, attributes, page section and surroundings.
+
+    The last three attributes are set for links only: the end of the text before the link, the
+    headings above it (highest level first), and the alternative text of its image.
+    """
 
     __slots__ = ("attrs", "headings", "image_alt", "name", "preceding_text", "section")
 
@@ -67,101 +75,98 @@ class KeptElement:
         self.name = name
         self.attrs = attrs
         self.section = section
-        self.preceding_text = ""  # of a link: the last words before it
-        self.headings: tuple[
-            str, ...
-        ] = ()  # of a link: the headings it stands under, the widest first
-        self.image_alt = ""  # of a link: what its picture is said to show
+        self.preceding_text = ""
+        self.headings: tuple[str, ...] = ()
+        self.image_alt = ""
 
     def get_text(self) -> str:
-        """The text within it, without scripts; what stands in other kept tags is parted by spaces."""
+        """Return the text of the element without scripts.
+
+        Nested kept elements are separated by spaces.
+        """
         raise NotImplementedError
 
     def get_script(self) -> str:
-        """The text of a script, as it is."""
+        """Return the text of a script unchanged."""
         raise NotImplementedError
 
 
 ElementContext = tuple[str, str, str, bool]
-"""What a text is in: the tag it is said of, the hint of class and id, the place; whether that is mute.
+"""The context of a text: tag, hint (class and id), page section, and True if the text is invisible.
 
-A plain tuple, for there is one for each element.
+A plain tuple, because every element has one.
 """
 
 ROOT_CONTEXT: ElementContext = ("", "", "main", False)
-"""Where a page begins."""
+"""The context at the start of a page."""
 
 
 class HtmlWalker:
-    """Told of elements and texts in their order, passes on those that are read, and knows where each stood.
+    """Receives the elements and texts of a page in order and keeps the relevant ones.
 
-    `depth` is how many elements are open where one begins or ended.
+    `depth` is the number of open elements at the start or end of an element.
     """
 
     def __init__(self) -> None:
-        self.open_kept_count = 0  # how many of the open ones were passed on
-        self.kept_elements: list[KeptElement] = []  # all that were
+        self.open_kept_count = 0
+        self.kept_elements: list[KeptElement] = []
         self.text_nodes: list[TextNode] = []
         self.remaining_chars = MAX_TEXT_CHARS
         self.image_count = 0
         self.language = ""
-        self.open_link: KeptElement | None = None  # the one that is open
+        self.open_link: KeptElement | None = None
         self.link_count = 0
-        self.active_headings: dict[str, _ActiveHeading] = {}  # by their tags
-        self.open_heading = ""  # the tag of the one that is open
-        self.deepest_heading_depth = 0  # the depth of the deepest one's holder
+        self.active_headings: dict[str, _ActiveHeading] = {}  # by tag
+        self.open_heading = ""  # its tag
+        self.deepest_heading_depth = 0  # depth of the deepest container of an active heading
 
     def start_element(
         self, tag: str, attrs: Mapping[str, str], context: ElementContext, depth: int
     ) -> tuple[ElementContext, bool]:
-        """An element begins: what is in it, and whether it was passed on."""
-        outer, hint, place, mute = context
-        if not attrs and tag in _LAYOUT_TAGS:  # nothing turns, and nothing is kept
-            inline = tag in _FORMATTING_TAGS
-            return (
-                "a" if inline and outer == "a" else tag,
-                hint if inline else "",
-                place,
-                mute,
-            ), False
-        kept = tag in _KEPT_TAGS
+        """Start an element. Returns the context of its content, and True if the element is kept."""
+        parent_tag, hint, section, is_hidden = context
+        # Formatted text within a link belongs to the link.
+        text_tag = "a" if parent_tag == "a" and tag in _FORMATTING_TAGS else tag
+        if not attrs and tag in _LAYOUT_TAGS:  # the most frequent case: same section, not kept
+            return (text_tag, hint if tag in _FORMATTING_TAGS else "", section, is_hidden), False
+        is_kept = tag in _KEPT_TAGS
         if attrs:
-            kind, name = attrs.get("class"), attrs.get("id")
-            hint = f"{kind} {name}" if kind and name else kind or name or ""
+            class_name, element_id = attrs.get("class"), attrs.get("id")
+            if class_name and element_id:
+                hint = f"{class_name} {element_id}"
+            else:
+                hint = class_name or element_id or ""
             if tag not in _ROOT_TAGS:
-                place = _find_section(tag, hint, attrs.get("role", ""), place)
-            kept = kept or "itemprop" in attrs or "datetime" in attrs or "data-href" in attrs
+                section = _find_section(tag, hint, attrs.get("role", ""), section)
+            is_kept = is_kept or "itemprop" in attrs or "datetime" in attrs or "data-href" in attrs
         elif tag in _SECTION_BY_TAG:
-            hint, place = "", _find_section(tag, "", "", place)
+            hint, section = "", _find_section(tag, "", "", section)
         elif tag not in _INLINE_TAGS:
             hint = ""
-        if tag in _HEADING_TAGS or place != context[2]:
-            self._update_headings(tag, place, context[2], depth)
-        if kept:
+        if tag in _HEADING_TAGS or section != context[2]:
+            self._update_headings(tag, section, context[2], depth)
+        if is_kept:
             self.open_kept_count += 1
-            self._keep_element(tag, attrs, place)
+            self._keep_element(tag, attrs, section)
         elif tag in _COUNTED_TAGS:
             self._handle_counted_tag(tag, attrs)
-        # A link's words are a link's, if in a <span>.
-        said = "a" if outer == "a" and tag in _FORMATTING_TAGS else tag
-        return (said, hint, place, mute or tag in _HIDDEN_TEXT_TAGS), kept
+        return (text_tag, hint, section, is_hidden or tag in _HIDDEN_TEXT_TAGS), is_kept
 
     def _handle_counted_tag(self, tag: str, attrs: Mapping[str, str]) -> None:
-        """A picture is counted, and says what a link without words is; the page says its language."""
+        """Count an image and keep its alternative text, or read the language of the page."""
         if tag == "html":
             self.language = attrs.get("lang", "") or attrs.get("xml:lang", "")
             return
         self.image_count += 1
         if self.open_link is not None:
-            self.open_link.image_alt = self.open_link.image_alt or attrs.get(
-                "alt", ""
-            )  # the first picture's
+            # The first image counts.
+            self.open_link.image_alt = self.open_link.image_alt or attrs.get("alt", "")
 
     def _update_headings(self, tag: str, section: str, parent_section: str, depth: int) -> None:
-        """A heading ends those of its rank and below; a region of the page ends those of the one before."""
+        """End the headings that a new heading or a new page section replaces."""
         if tag in _HEADING_TAGS:
             self.active_headings = {
-                rank: head for rank, head in self.active_headings.items() if rank < tag
+                level: heading for level, heading in self.active_headings.items() if level < tag
             }
             self.active_headings[tag] = _ActiveHeading("", depth, self._count_items())
             self.open_heading, self.deepest_heading_depth = tag, depth
@@ -172,31 +177,31 @@ class HtmlWalker:
         return len(self.text_nodes) + self.link_count
 
     def _close_headings(self, depth: int) -> None:
-        """A heading ends with the box that holds it and something more; a box of its own is its dress."""
-        for rank, head in list(self.active_headings.items()):
-            if head.container_depth > depth and head.items_at_close < self._count_items():
-                del self.active_headings[rank]
-            head.container_depth = min(head.container_depth, depth)
+        """End headings whose container ends, unless it contained nothing but the heading."""
+        for level, heading in list(self.active_headings.items()):
+            if heading.container_depth > depth and heading.items_at_close < self._count_items():
+                del self.active_headings[level]
+            heading.container_depth = min(heading.container_depth, depth)
         self.deepest_heading_depth = max(
-            (head.container_depth for head in self.active_headings.values()), default=0
+            (heading.container_depth for heading in self.active_headings.values()), default=0
         )
 
     def _keep_element(self, tag: str, attrs: Mapping[str, str], section: str) -> None:
-        """Into the tree; a link with what is known of it before its words are read."""
-        passed = self.open_kept_element(tag, attrs, section)
-        self.kept_elements.append(passed)
+        """Keep an element. A link also gets the text before it and the headings above it."""
+        element = self.open_kept_element(tag, attrs, section)
+        self.kept_elements.append(element)
         if tag == "a":
             if self.text_nodes:
-                passed.preceding_text = self.text_nodes[-1].text[-30:]
+                element.preceding_text = self.text_nodes[-1].text[-30:]
             if self.active_headings:
-                passed.headings = tuple(
-                    [head.text for head in self.active_headings.values() if head.text]
+                element.headings = tuple(
+                    [heading.text for heading in self.active_headings.values() if heading.text]
                 )
             self.link_count += 1
-            self.open_link = passed
+            self.open_link = element
 
     def end_element(self, tag: str, depth: int, *, is_kept: bool) -> None:
-        """An element ends."""
+        """End an element."""
         if tag == "a":
             self.open_link = None
         elif tag == self.open_heading:
@@ -208,32 +213,32 @@ class HtmlWalker:
             self._close_headings(depth)
 
     def handle_text(self, data: str, context: ElementContext) -> None:
-        """The text between two tags, whole."""
-        blank = data.isspace()
-        if blank and not self.open_kept_count:
+        """Handle the complete text between two tags."""
+        is_blank = data.isspace()
+        if is_blank and not self.open_kept_count:
             return
-        tag, hint, place, mute = context
-        if self.open_kept_count and (not mute or tag == "script"):
+        tag, hint, section, is_hidden = context
+        if self.open_kept_count and (not is_hidden or tag == "script"):
             self.append_text(data)
-        if blank or mute or tag == "title" or self.remaining_chars <= 0:
+        if is_blank or is_hidden or tag == "title" or self.remaining_chars <= 0:
             return
         if text := clean_text(data, 2_000):
             self.remaining_chars -= len(text)
             if self.open_heading:
-                head = self.active_headings[self.open_heading]
-                head.text = f"{head.text} {text}".strip()[:MAX_HEADING_CHARS]
-            self.text_nodes.append(TextNode(text, tag, hint, place))
+                heading = self.active_headings[self.open_heading]
+                heading.text = f"{heading.text} {text}".strip()[:MAX_HEADING_CHARS]
+            self.text_nodes.append(TextNode(text, tag, hint, section))
 
     def open_kept_element(self, tag: str, attrs: Mapping[str, str], section: str) -> KeptElement:
-        """A tag that is kept opens in the tree."""
+        """Open a kept element and return it."""
         raise NotImplementedError
 
     def close_kept_element(self, tag: str) -> None:
-        """The innermost tag that was kept closes."""
+        """Close the innermost kept element."""
         raise NotImplementedError
 
     def append_text(self, data: str) -> None:
-        """Text within a tag that was kept."""
+        """Add text to the open kept elements."""
         raise NotImplementedError
 
 
@@ -248,23 +253,32 @@ _SECTION_BY_TAG = {
 }
 _SECTION_BY_ROLE = {"banner": "header", "contentinfo": "footer", "navigation": "nav"}
 _SECTION_BY_HINT = tuple(
-    (place, lazy_regex(words, re.IGNORECASE))
-    for place, words in (
+    (section, lazy_regex(source, re.IGNORECASE))
+    for section, source in (
         (
             "comments",
-            r"(?:^|\s)(?:comments?[-_]?(?:list|area|body|section|wrapper|thread)?|commentaires?|disqus\w*)(?:\s|$)",
+            (
+                r"(?:^|\s)(?:comments?[-_]?(?:list|area|body|section|wrapper|thread)?|commentaires?"
+                r"|disqus\w*)(?:\s|$)"
+            ),
         ),
         (
             "share",
-            r"shar(?:e|ing|er)|partag|addthis|addtoany|a2a_|ssba|sharedaddy|teilen|compartir|heateor_sss",
+            (
+                r"shar(?:e|ing|er)|partag|addthis|addtoany|a2a_|ssba|sharedaddy|teilen|compartir"
+                r"|heateor_sss"
+            ),
         ),
         (
-            # Authors, the team, partners: their accounts are their own.
+            # Authors, team members and partners have their own accounts.
             "others",
             (
-                r"(?:^|[\s_-])(?:author[-_]?(?:box|bio|info|card|social|profile|links?)|about-?(?:the-)?author|"
-                r"(?:post|entry)-author|byline|team|staff|equipe|bio|speakers?|auteurs?)(?:[\s_-]|$)"
-                r"|partner|partenaire|sponsor|bailleur|testimonial|patrocinador|colaborador|unterstuetzer"
+                r"(?:^|[\s_-])(?:author[-_]?(?:box|bio|info|card|social|profile|links?)"
+                r"|about-?(?:the-)?author|"
+                r"(?:post|entry)-author|byline|team|staff|equipe|bio|speakers?|auteurs?)(?:[\s_-]"
+                r"|$)"
+                r"|partner|partenaire|sponsor|bailleur|testimonial|patrocinador|colaborador"
+                r"|unterstuetzer"
             ),
         ),
         (
@@ -278,13 +292,19 @@ _SECTION_BY_HINT = tuple(
         ("social", r"social|reseaux|rrss|sosyal|soziale|follow|suivez|s-icons|icon-?bar|networks"),
         (
             "footer",
-            r"foot(?:er)?(?:[\s_\d-]|$)|(?:^|\s)pied(?:[\s_-]|$)|colophon|copyright|bottom(?:-?bar)?(?:[\s_-]|$)",
+            (
+                r"foot(?:er)?(?:[\s_\d-]|$)|(?:^|\s)pied(?:[\s_-]|$)|colophon|copyright"
+                r"|bottom(?:-?bar)?(?:[\s_-]|$)"
+            ),
         ),
         ("header", r"(?:^|[\s_-])(?:site-?)?header|masthead|top-?bar|head(?:bar|line-?bar)"),
         ("nav", r"(?:^|[\s_-])(?:nav|menu|navbar)"),
         (
             "aside",
-            r"side-?bar|widget|related|similar|recent|(?:^|[\s_-])aside|popular|trending|teaser|more-",
+            (
+                r"side-?bar|widget|related|similar|recent|(?:^|[\s_-])aside|popular|trending|teaser"
+                r"|more-"
+            ),
         ),
     )
 )
@@ -292,22 +312,25 @@ _SECTION_BY_HINT = tuple(
 
 @lru_cache(maxsize=8_192)
 def _find_section(tag: str, hint: str, role: str, parent_section: str) -> str:
-    """The place a tag opens, or the one it stands in: a share box stays one, a footer's menu is footer."""
+    """Return the section that an element starts, or the one it is in.
+
+    A share box contains no other section, and a menu in the footer belongs to the footer.
+    """
     if parent_section in _STICKY_SECTIONS:
         return parent_section
-    place = (
+    section = (
         _SECTION_BY_TAG.get(tag)
         or _SECTION_BY_ROLE.get(role)
         or _find_section_by_hint(tag, hint)
         or parent_section
     )
-    if parent_section == "footer" and place in ("aside", "nav", "header", "article"):
+    if parent_section == "footer" and section in ("aside", "nav", "header", "article"):
         return parent_section
-    return "article" if place == "header" and parent_section == "article" else place
+    return "article" if section == "header" and parent_section == "article" else section
 
 
 def _find_section_by_hint(tag: str, hint: str) -> str | None:
-    """The place that a tag's class and id name."""
+    """Return the section that the class and id of an element name, or None."""
     if not hint or len(hint) > 400 or tag == "main":
         return None
-    return next((place for place, words in _SECTION_BY_HINT if words.search(hint)), None)
+    return next((section for section, pattern in _SECTION_BY_HINT if pattern.search(hint)), None)

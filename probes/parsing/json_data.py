@@ -1,6 +1,6 @@
-"""JSON-LD blocks of a page as plain objects; of a broken one what can be told without doubt.
+"""Reads JSON-LD blocks and navigates JSON of unknown shape.
 
-Ways through JSON of no certain shape: what is not as hoped is empty, and nothing here raises.
+Missing or unexpected data gives empty results.
 """
 
 from __future__ import annotations
@@ -17,24 +17,23 @@ _NESTED_KEYS = ("@graph", "mainEntity", "publisher", "author")
 
 
 def parse_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
-    """The objects of a block, `@graph` and lists unfolded."""
+    """Yield the objects of a JSON-LD block, those in `@graph` and lists included."""
     try:
-        found = _decode_json(
-            text.strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";")
-        )
+        bare_text = text.strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";")
+        data = _decode_json(bare_text)
     except (ValueError, RecursionError):
         yield from _salvage_broken_json_ld(text)
         return
-    waiting = [found]
+    queue = [data]
     for _ in range(MAX_JSON_LD_OBJECTS):
-        if not waiting:
+        if not queue:
             return
-        thing = waiting.pop(0)
-        if isinstance(thing, list):
-            waiting = thing[:100] + waiting
-        elif isinstance(thing, dict):
-            yield thing
-            waiting = [thing[key] for key in _NESTED_KEYS if key in thing] + waiting
+        node = queue.pop(0)
+        if isinstance(node, list):
+            queue = node[:100] + queue
+        elif isinstance(node, dict):
+            yield node
+            queue = [node[key] for key in _NESTED_KEYS if key in node] + queue
 
 
 _TYPE_PROPERTY = lazy_regex(r"\"@type\"\s*:\s*\"(\w{3,40})\"")
@@ -42,47 +41,45 @@ _DATE_PUBLISHED_PROPERTY = lazy_regex(r"\"datePublished\"\s*:\s*\"([^\"<>]{8,40}
 
 
 def _salvage_broken_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
-    """The day of publication in a block that a quotation mark in a title or a lost comma broke.
+    """Yield the type and publication date of a block with a syntax error.
 
-    Only where the block has one such day and its first type: two would be a list.
+    Only if the block has exactly one publication date. Several dates belong to a list of pages.
     """
-    kinds, days = (
-        _TYPE_PROPERTY.findall(text[:20_000]),
-        set(_DATE_PUBLISHED_PROPERTY.findall(text[:100_000])),
-    )
-    if kinds and len(days) == 1:
-        yield {"@type": kinds[0], "datePublished": days.pop()}
+    types = _TYPE_PROPERTY.findall(text[:20_000])
+    dates = set(_DATE_PUBLISHED_PROPERTY.findall(text[:100_000]))
+    if types and len(dates) == 1:
+        yield {"@type": types[0], "datePublished": dates.pop()}
 
 
 def as_object(node: Any) -> dict[str, Any]:
-    """The node, if it is an object."""
+    """Return the node if it is an object, else an empty one."""
     return node if isinstance(node, dict) else {}
 
 
 def as_list(node: Any) -> list[Any]:
-    """The node, if it is a list."""
+    """Return the node if it is a list, else an empty one."""
     return node if isinstance(node, list) else []
 
 
 def list_child_objects(node: Any) -> list[dict[str, Any]]:
-    """The objects that an object holds, whatever their names."""
+    """Return the values of an object that are objects."""
     return [value for value in as_object(node).values() if isinstance(value, dict)]
 
 
 def get_nested(node: Any, *keys: str) -> Any:
-    """What is found by these names, one below the other; None where the way ends."""
-    for name in keys:
-        node = as_object(node).get(name)
+    """Return the value at a path of keys, or None if it does not exist."""
+    for key in keys:
+        node = as_object(node).get(key)
     return node
 
 
 def iter_objects(root: Any) -> Iterator[dict[str, Any]]:
-    """Every object below, in the order of the page."""
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
+    """Yield the root and every nested object, in document order."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
         if isinstance(node, dict):
             yield node
-            waiting.extend(reversed(node.values()))
+            stack.extend(reversed(node.values()))
         elif isinstance(node, list):
-            waiting.extend(reversed(node))
+            stack.extend(reversed(node))

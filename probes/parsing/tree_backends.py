@@ -1,9 +1,8 @@
-"""The quick way through an ordinary page: lxml builds its tree, and that is walked through.
+"""HTML walkers on lxml and on BeautifulSoup.
 
-It costs a third of BeautifulSoup's (`soup`), and is lxml's parser (libxml2's) as well, so that both mend bad
-markup alike. It gives up where lxml's tree would not be whole: in pages nested deeper than any people make.
-
-BeautifulSoup's way through a page, the reader of record: it is told of each tag as the parser meets it.
+lxml takes a third of the time of BeautifulSoup. Both use libxml2, so they repair broken markup
+alike. lxml is given up if its tree would be incomplete, which happens on pages nested deeper than
+people write. BeautifulSoup is the reference: it receives each tag from the parser as it occurs.
 """
 
 from __future__ import annotations
@@ -19,14 +18,17 @@ from lxml import etree
 from probes.parsing.html_walker import ROOT_CONTEXT, ElementContext, HtmlWalker, KeptElement
 
 ASCII_SPACES = "\x20\x0a\x09\x0c\x0d"
-"""What BeautifulSoup folds where a tag holds nothing else."""
+"""Whitespace that BeautifulSoup folds in an element without other text."""
 
 MAX_LXML_DEPTH = 200
-"""Tags within each other from which on lxml's tree is not trusted: it drops what is deeper than 256."""
+"""Maximum nesting for lxml, which drops elements deeper than 256."""
 
 
 def walk_with_lxml(body: bytes) -> HtmlWalker | None:
-    """A walk through lxml's tree of a page, in UTF-8; None where only BeautifulSoup reads it whole."""
+    """Walk through a UTF-8 page with lxml.
+
+    Returns None if only BeautifulSoup reads it completely.
+    """
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         parser.feed(body)
@@ -35,21 +37,21 @@ def walk_with_lxml(body: bytes) -> HtmlWalker | None:
         return None
     if root is None:
         return None
-    walk = _LxmlWalker()
+    walker = _LxmlWalker()
     try:
-        for element in (root, *root.itersiblings()):  # what follows </html> stands beside it
-            walk.walk_element(element, ROOT_CONTEXT, 1)
-    except (_TooDeepError, ValueError):  # names that lxml gives and does not take
+        for element in (root, *root.itersiblings()):  # elements after </html> are siblings
+            walker.walk_element(element, ROOT_CONTEXT, 1)
+    except (_TooDeepError, ValueError):  # lxml rejects some names that it returned itself
         return None
-    return walk
+    return walker
 
 
 class _TooDeepError(Exception):
-    """A page is nested too deeply."""
+    """The page is nested too deeply for lxml."""
 
 
 class _LxmlElement(KeptElement):
-    """A kept tag of the quick walk: which of the page's texts are within it."""
+    """A kept element of lxml, with the range of the page's texts that are inside it."""
 
     __slots__ = ("first", "last", "script", "texts")
 
@@ -60,16 +62,16 @@ class _LxmlElement(KeptElement):
         self.script = ""
 
     def get_text(self) -> str:
-        """The text within it, without scripts; what stands in other kept tags is parted by spaces."""
+        """Return the text of the element, or of a script."""
         return self.script or " ".join(self.texts[self.first : self.last])
 
     def get_script(self) -> str:
-        """The text of a script, as it is."""
+        """Return the text of a script unchanged."""
         return self.script
 
 
 class _LxmlWalker(HtmlWalker):
-    """The walk through lxml's tree."""
+    """Walks through a tree of lxml."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,144 +80,139 @@ class _LxmlWalker(HtmlWalker):
         self.pending_text: list[str] = []
 
     def walk_element(self, element: Any, context: ElementContext, depth: int) -> None:
-        """An element and what is in it."""
+        """Walk through an element and its content. Raises _TooDeepError."""
         if depth > MAX_LXML_DEPTH:
             raise _TooDeepError
         tag = element.tag
-        within, kept = self.start_element(tag, dict(element.items()), context, depth)
+        inner_context, is_kept = self.start_element(tag, dict(element.items()), context, depth)
         if text := element.text:
-            self.handle_text(text, within)
+            self.handle_text(text, inner_context)
         for child in element:
-            self.walk_element(child, within, depth + 1)
+            self.walk_element(child, inner_context, depth + 1)
             if text := child.tail:
-                self.handle_text(text, within)
-        if (
-            kept or depth < self.deepest_heading_depth or tag == self.open_heading
-        ):  # else its end tells nothing
-            self.end_element(tag, depth, is_kept=kept)
+                self.handle_text(text, inner_context)
+        if is_kept or depth < self.deepest_heading_depth or tag == self.open_heading:
+            self.end_element(tag, depth, is_kept=is_kept)
 
     def open_kept_element(self, tag: str, attrs: Mapping[str, str], section: str) -> KeptElement:
-        """A tag that is kept opens."""
+        """Open a kept element and return it."""
         if self.pending_text:
             self._flush_text()
-        part = _LxmlElement(tag, attrs, section, self.texts)
-        self.open_elements.append(part)
-        return part
+        element = _LxmlElement(tag, attrs, section, self.texts)
+        self.open_elements.append(element)
+        return element
 
-    def close_kept_element(self, tag: str) -> None:  # noqa: ARG002  # it is the innermost
-        """It closes."""
+    def close_kept_element(self, tag: str) -> None:  # noqa: ARG002  # always the innermost
+        """Close the innermost kept element."""
         if self.pending_text:
             self._flush_text()
-        part = self.open_elements.pop()
-        part.last = len(self.texts)
+        element = self.open_elements.pop()
+        element.last = len(self.texts)
 
     def append_text(self, data: str) -> None:
-        """Text within it."""
+        """Add text to the open kept elements."""
         self.pending_text.append(data)
 
     def _flush_text(self) -> None:
         text = "".join(self.pending_text)
         self.pending_text.clear()
         if self.open_elements[-1].name == "script":
-            self.open_elements[-1].script += (
-                text if text.strip(ASCII_SPACES) else "\n" if "\n" in text else " "
-            )
+            if not text.strip(ASCII_SPACES):
+                text = "\n" if "\n" in text else " "
+            self.open_elements[-1].script += text
         else:
             self.texts.append(text)
 
 
 def walk_with_bs4(body: bytes) -> HtmlWalker:
-    """BeautifulSoup's walk through a page, in UTF-8."""
+    """Walk through a UTF-8 page with BeautifulSoup."""
     builder = _WalkingTreeBuilder()
     BeautifulSoup(body, builder=builder, from_encoding="utf-8")
     return builder.walker
 
 
 class _SoupElement(KeptElement):
-    """A kept tag of BeautifulSoup's."""
+    """A kept element of BeautifulSoup."""
 
     __slots__ = ("tag",)
 
     def __init__(self, tag: Tag, section: str) -> None:
-        super().__init__(tag.name, tag.attrs, section)  # type: ignore[arg-type]  # all values are texts here
+        # without multi-valued attributes all values are strings
+        super().__init__(tag.name, tag.attrs, section)  # type: ignore[arg-type]
         self.tag = tag
 
     def get_text(self) -> str:
-        """The text within it; most hold one text, and asking bs4 for it takes ten times as long."""
-        within = self.tag.contents
-        return (
-            within[0]
-            if len(within) == 1 and type(within[0]) is NavigableString
-            else self.tag.get_text(" ")
-        )
+        """Return the text of the element. For a single text, bs4 would take ten times as long."""
+        contents = self.tag.contents
+        if len(contents) == 1 and type(contents[0]) is NavigableString:
+            return contents[0]
+        return self.tag.get_text(" ")
 
     def get_script(self) -> str:
-        """The text of a script."""
+        """Return the text of a script."""
         return self.tag.get_text()
 
 
 class _WalkingTreeBuilder(LXMLTreeBuilder):
-    """Tells a walk of what the parser finds, and BeautifulSoup of what the walk passes on."""
+    """Passes the parser's events to a walker, which passes kept elements to BeautifulSoup."""
 
     def __init__(self) -> None:
         super().__init__(multi_valued_attributes=None)
-        self.attribute_dict_class = (
-            AttributeDict  # bs4's own looks at each value; lxml's are all texts
-        )
+        # The default class checks each value, but lxml gives strings only.
+        self.attribute_dict_class = AttributeDict
         self.walker = _SoupWalker(self)
 
-    def start(self, tag: Any, attrib: Any, nsmap: Any = None) -> None:  # noqa: ARG002  # lxml passes it
-        """A tag opens."""
+    # lxml passes it
+    def start(self, tag: Any, attrib: Any, nsmap: Any = None) -> None:  # noqa: ARG002
+        """Handle a start tag."""
         self.walker.handle_start_tag(tag, attrib)
 
     def end(self, name: Any) -> None:
-        """A tag closes."""
+        """Handle an end tag."""
         self.walker.handle_end_tag(name)
 
     def data(self, data: Any) -> None:
-        """Text."""
+        """Handle text."""
         self.walker.buffer_text(data)
 
     def comment(self, text: Any) -> None:
-        """A comment is nobody's word."""
+        """Ignore a comment."""
 
     def pi(self, target: Any, data: Any) -> None:
-        """Neither is a processing instruction."""
+        """Ignore a processing instruction."""
 
     def doctype(self, name: Any, pubid: Any, system: Any) -> None:
-        """Nor the doctype."""
+        """Ignore the doctype."""
 
 
 class _SoupWalker(HtmlWalker):
-    """The walk that BeautifulSoup's tree is made of."""
+    """Receives parser events and builds BeautifulSoup's tree of the kept elements."""
 
     def __init__(self, builder: _WalkingTreeBuilder) -> None:
         super().__init__()
         self._builder = builder
         self._open_contexts: list[tuple[ElementContext, bool]] = [(ROOT_CONTEXT, False)]
-        self._pending_text: list[
-            str
-        ] = []  # text since the last tag: each `&eacute;` comes as a piece of its own
+        self._pending_text: list[str] = []  # the parser splits text at each entity
 
     @property
     def _soup(self) -> Any:
         return self._builder.soup
 
     def handle_start_tag(self, tag: str, attrs: Mapping[str, str]) -> None:
-        """A tag opens."""
+        """Handle a start tag."""
         self._flush_text()
         self._open_contexts.append(
             self.start_element(tag, attrs, self._open_contexts[-1][0], len(self._open_contexts))
         )
 
     def handle_end_tag(self, tag: str) -> None:
-        """A tag closes."""
+        """Handle an end tag."""
         self._flush_text()
-        kept = len(self._open_contexts) > 1 and self._open_contexts.pop()[1]
-        self.end_element(tag, len(self._open_contexts), is_kept=kept)
+        is_kept = len(self._open_contexts) > 1 and self._open_contexts.pop()[1]
+        self.end_element(tag, len(self._open_contexts), is_kept=is_kept)
 
     def buffer_text(self, data: str) -> None:
-        """Text."""
+        """Collect text until the next tag."""
         self._pending_text.append(data)
 
     def _flush_text(self) -> None:
@@ -224,13 +221,13 @@ class _SoupWalker(HtmlWalker):
             self._pending_text.clear()
 
     def open_kept_element(self, tag: str, attrs: Mapping[str, str], section: str) -> KeptElement:
-        """Into the tree."""
+        """Open a kept element in the tree and return it."""
         return _SoupElement(self._soup.handle_starttag(tag, None, None, dict(attrs)), section)
 
     def close_kept_element(self, tag: str) -> None:
-        """It closes."""
+        """Close a kept element in the tree."""
         self._soup.handle_endtag(tag)
 
     def append_text(self, data: str) -> None:
-        """Text within it."""
+        """Add text to the open kept elements."""
         self._soup.handle_data(data)

@@ -1,8 +1,8 @@
-"""Tokens: what a server writes anew into each answer though its page is the same.
+"""Compares page bodies without volatile tokens.
 
-Of 588 recorded answers 270 have something of the kind: nonces of WordPress, tokens in the forms of Drupal and
-Joomla, the line with which a cache signs a page (the corpus, 2026-11). Where it changes, each is another page
-by its digest. They stand in tags, scripts and comments; what stands between tags is compared to the byte.
+Such tokens change with every response of an unchanged page. Of 588 recorded responses 270 contain
+such tokens: nonces of WordPress, form tokens of Drupal and Joomla, the signature of a cache
+(2026-11). Tokens occur in tags, scripts and comments. Visible text is compared byte by byte.
 """
 
 from __future__ import annotations
@@ -25,87 +25,102 @@ _VOLATILE_TAGS = (
     (
         re.compile(
             rb"(?i)!--(?!\[if|-?>)"
-            rb"(?=(?:(?!--!?>)[^{]){0,900}?(?:cache|cachi|generated|served|queries|litespeed|rocket))"
+            rb"(?=(?:(?!--!?>)[^{]){0,900}?(?:cache|cachi|generated|served|queries|litespeed"
+            rb"|rocket))"
             rb"(?:(?!--!?>)[^{]){0,900}-->"
         ),
         b"!---->",
     ),
 )
-"""What nobody is shown, and what is left of it: a form's fields, a script's token, what a cache says."""
+"""Invisible tags and comments with volatile content, and their replacement for the comparison."""
 
 _VOLATILE_VALUES = (
     re.compile(
-        # A nonce, and no word that ends so: annonce, prononce, renonce, dénonce.
+        # A nonce, but not French words that end with it: annonce, prononce, renonce, dénonce.
         rb"((?:(?<![A-Za-z\x80-\xff;])(?<!u00e9)(?:wp)?(?:[Nn]once|NONCE)|(?<=[a-z0-9])Nonce"
         rb"|(?i:token|csrf|xsrf))"
         rb"[\w.-]{0,40}(?:\\?[\"'])?\s{0,3}[:=]\s{0,3}\\?[\"'])[\w+/=.-]{6,400}"
     ),
     re.compile(
-        rb"(?i)([\"'](?:timestamp|now|(?:server|current)_?time)[\"']\s?:\s?[\"']?)\d{10}(?:\d{3})?\b"
+        rb"(?i)([\"'](?:timestamp|now|(?:server|current)_?time)[\"']\s?:\s?[\"']?)\d{10}"
+        rb"(?:\d{3})?\b"
     ),
     re.compile(
-        rb"(?i)(\.(?:css|js)\?[\w.=&;%-]{0,100}?\b(?:ver|ts|cb|rnd|nocache|_)=)\d{9,13}(?=[\"'&\s>])"
+        rb"(?i)(\.(?:css|js)\?[\w.=&;%-]{0,100}?\b(?:ver|ts|cb|rnd|nocache"
+        rb"|_)=)\d{9,13}(?=[\"'&\s>])"
     ),
     re.compile(rb"((?:\bjs-)?\bview-dom-id-)[0-9a-f]{32,}"),
     re.compile(rb"(__CF\$cv\$params=)\{[^}]{0,400}\}"),
 )
-"""Values, each behind its name: secrets, a script's clock, what outwits caches of files, Drupal's views."""
+"""Volatile values behind their names, such as nonces, timestamps and cache busters."""
 
 _HIDDEN_TEXT_START = re.compile(rb"(?i)(?:script|style)(?=[\s>/])|!\[CDATA\[\s*(?:\*/|//)")
-"""How a piece begins whose text nobody is shown. In a feed CDATA is text; in a script it is commented out."""
+"""The start of a piece with invisible text.
+
+CDATA is text in a feed, but commented out in a script.
+"""
 
 MAX_DIFFERENCES = 100
-"""Places in which two answers may differ: a page of many forms has some dozens."""
+"""Maximum number of differing parts. A page with many forms has some dozens."""
 
 LONG_SCRIPT_BYTES = 2_000
-"""Bytes from which on a script is compared part by part: it may be half a megabyte, for one token in it."""
+"""Longer scripts are compared in parts, because one token may be in half a megabyte."""
 
 MAX_COMPARED_BYTES = 40_000
-"""Bytes of all parts together that are looked through: the event loop waits, and a stranger wrote them."""
+"""Maximum size of all differing parts.
+
+The comparison blocks the event loop, and the input is untrusted.
+"""
 
 
 def equal_except_tokens(first: bytes, second: bytes) -> bool:
-    """Whether two bodies are the same but for their tokens. Where that cannot be told they are not."""
-    apart = _find_differing_parts(first, second, b"<")
-    if apart is None:
+    """Return True if two bodies differ in volatile tokens only. Too many differences give False."""
+    differing_pieces = _find_differing_parts(first, second, b"<")
+    if differing_pieces is None:
         return False
-    hidden: list[BytesPair] = []
-    for mine, its in apart:
-        (tag, text), (its_tag, its_text) = _split_hidden_part(mine), _split_hidden_part(its)
-        parts = (
-            _find_differing_parts(tag, its_tag, b",")
-            if max(len(tag), len(its_tag)) > LONG_SCRIPT_BYTES
-            else [(tag, its_tag)]
-        )
-        if parts is None or text != its_text:
+    hidden_parts: list[BytesPair] = []
+    for first_piece, second_piece in differing_pieces:
+        first_hidden, first_text = _split_hidden_part(first_piece)
+        second_hidden, second_text = _split_hidden_part(second_piece)
+        if first_text != second_text:
             return False
-        hidden += parts
-    weight = sum(len(mine) + len(its) for mine, its in hidden)
-    return weight <= MAX_COMPARED_BYTES and all(
-        _strip_volatile_values(mine) == _strip_volatile_values(its) for mine, its in hidden
+        if max(len(first_hidden), len(second_hidden)) > LONG_SCRIPT_BYTES:
+            parts = _find_differing_parts(first_hidden, second_hidden, b",")
+            if parts is None:
+                return False
+            hidden_parts += parts
+        else:
+            hidden_parts.append((first_hidden, second_hidden))
+    total_bytes = sum(
+        len(first_part) + len(second_part) for first_part, second_part in hidden_parts
+    )
+    return total_bytes <= MAX_COMPARED_BYTES and all(
+        _strip_volatile_values(first_part) == _strip_volatile_values(second_part)
+        for first_part, second_part in hidden_parts
     )
 
 
 def strip_tokens(piece: bytes) -> bytes:
-    """What stands between two `<` of a body, without its tokens."""
+    """Return the piece of a body between two `<` without its volatile tokens."""
     hidden, text = _split_hidden_part(piece)
     return _strip_volatile_values(hidden) + text
 
 
 def _find_differing_parts(first: bytes, second: bytes, separator: bytes) -> list[BytesPair] | None:
-    """The parts that are not the same; None where there are too many, or more in one of the two."""
-    ones, others = first.split(separator), second.split(separator)
-    if len(ones) != len(others):
+    """Return the differing parts, or None if there are too many or the numbers of parts differ."""
+    first_parts, second_parts = first.split(separator), second.split(separator)
+    if len(first_parts) != len(second_parts):
         return None
-    apart = [pair for pair in zip(ones, others, strict=True) if pair[0] != pair[1]]
-    return apart if len(apart) <= MAX_DIFFERENCES else None
+    pairs = zip(first_parts, second_parts, strict=True)
+    differing = [pair for pair in pairs if pair[0] != pair[1]]
+    return differing if len(differing) <= MAX_DIFFERENCES else None
 
 
 def _split_hidden_part(piece: bytes) -> BytesPair:
-    """The tag of a piece, and the text that is shown behind it, as far as any is."""
-    for tag, left in _VOLATILE_TAGS:
-        if found := tag.match(piece):
-            return left, piece[found.end() :]
+    """Split a piece into its invisible part and the visible text after it."""
+    for pattern, replacement in _VOLATILE_TAGS:
+        if match := pattern.match(piece):
+            return replacement, piece[match.end() :]
     if _HIDDEN_TEXT_START.match(piece):
         return piece, b""
     end = 0 if piece.startswith(b"![CDATA[") else piece.find(b">") + 1
@@ -113,6 +128,6 @@ def _split_hidden_part(piece: bytes) -> BytesPair:
 
 
 def _strip_volatile_values(hidden: bytes) -> bytes:
-    for value in _VOLATILE_VALUES:
-        hidden = value.sub(rb"\1", hidden)
+    for pattern in _VOLATILE_VALUES:
+        hidden = pattern.sub(rb"\1", hidden)
     return hidden

@@ -1,15 +1,14 @@
-"""Patterns: regular expressions, compiled when they are first asked and asked only where they may match.
+"""Regular expressions that are compiled on first use and searched only where they may match.
 
-The probes have hundreds, of several languages each. Compiling them took half of the time of a command that
-reads no page (1.5 of 3 seconds on a small machine, seen 2026-11), and trying the large ones at each place of
-a page nine tenths of its reading. So in a process that reads pages one pass over a text (Aho and Corasick's)
-finds the words in it without which they cannot match, and on most texts none is tried.
+The probes have hundreds of patterns in several languages. Compiling them took 1.5 of the 3 seconds
+of a command that parses no page, and trying the large ones took nine tenths of the parsing time of
+a page (2026-11). A process that parses pages therefore searches each text once for the literals
+without which no pattern can match (Aho-Corasick). On most texts no large pattern has to be tried.
 
-The words without which an expression cannot match, read off its own source. Pure.
-
-Of `page (?:not found|missing)|erreur 404` no text holds a match that holds none of "page not found", "page
-missing" and "erreur 404". To look for many such words in a text takes one pass; to try the expression at
-each of its places takes a hundred times as long (measured 2026-11).
+The required literals are derived from the pattern. Every match of `page (?:not
+found|missing)|erreur 404` contains "page not found", "page missing" or "erreur 404". Searching for
+many literals takes one pass over the text; searching for the pattern takes a hundred times as long
+(measured 2026-11).
 """
 
 from __future__ import annotations
@@ -17,72 +16,84 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from re import _constants as kinds  # type: ignore[attr-defined]  # typeshed has neither of the two
+from re import _constants as kinds  # type: ignore[attr-defined]  # not in typeshed
 from re import _parser as grammar  # type: ignore[attr-defined]
 from typing import Any, cast
 
 LAZY_PATTERNS: list[LazyPattern] = []
-"""All of them: they are made when modules are loaded, and in no function."""
+"""Every lazy pattern. Modules create them at import, never inside a function."""
 
 MIN_PREFILTERED_CHARS = 60
-"""Characters of a source from which on it is cheaper to know a text's words than to try the pattern."""
+"""Patterns of at least this length are prefiltered; trying a shorter one is cheaper."""
 
 
 def lazy_regex(source: str, flags: int = 0) -> re.Pattern[str]:
-    """What `re.compile` gives, later. A fault in the source is told when it is first asked."""
-    made = LazyPattern(source, flags)
-    LAZY_PATTERNS.append(made)
-    return cast("re.Pattern[str]", made)
+    """Return a pattern that is compiled on first use. An error in the source is raised then."""
+    pattern = LazyPattern(source, flags)
+    LAZY_PATTERNS.append(pattern)
+    return cast("re.Pattern[str]", pattern)
 
 
 def may_match(pattern: re.Pattern[str], text: str) -> bool:
-    """Whether a pattern may match in a text or in a part of it; False only where it surely does not."""
+    """Return False only if a pattern certainly matches nowhere in a text."""
     return cast("LazyPattern", pattern).may_match(text)
 
 
 def prepare_patterns() -> None:
-    """Ready those of every module that is loaded by now for reading many texts.
+    """Prepare the patterns of all imported modules for parsing many texts.
 
-    The small ones are compiled, of the large ones the words are learnt; a large one is compiled where a text
-    first holds one of its words.
+    Small patterns are compiled. Large ones get a prefilter; they are compiled when a text first
+    contains one of their literals.
     """
-    wordy = {
-        made: words
-        for made in LAZY_PATTERNS
-        if not made.match_only_at_start() and (words := made.find_required_literals())
-    }
-    known = _LiteralMatcher(sorted(frozenset[str]().union(*wordy.values())))
-    for made in LAZY_PATTERNS:
-        if made in wordy:
-            made.add_prefilter(known, wordy[made])
+    literals_by_pattern: dict[LazyPattern, Literals] = {}
+    for pattern in LAZY_PATTERNS:
+        if pattern.match_only_at_start():
+            continue
+        literals = pattern.find_required_literals()
+        if literals:
+            literals_by_pattern[pattern] = literals
+    matcher = _LiteralMatcher(sorted(frozenset[str]().union(*literals_by_pattern.values())))
+    for pattern in LAZY_PATTERNS:
+        if pattern in literals_by_pattern:
+            pattern.add_prefilter(matcher, literals_by_pattern[pattern])
         else:
-            made.search("")
+            pattern.search("")
 
 
 class _LiteralMatcher:
-    """The words of all large patterns, and which of them a text holds, by their numbers."""
+    """Finds the literals of all prefiltered patterns in a text.
+
+    Literals are identified by number.
+    """
 
     def __init__(self, literals: list[str]) -> None:
-        from ahocorasick_rs import AhoCorasick  # noqa: PLC0415  # only those who read pages need it
+        # only processes that parse pages need it
+        from ahocorasick_rs import AhoCorasick  # noqa: PLC0415
 
-        self.literal_numbers = {word: number for number, word in enumerate(literals)}
+        self.literal_numbers = {literal: number for number, literal in enumerate(literals)}
         self._automaton = AhoCorasick(literals)
         self.find_literals = lru_cache(maxsize=MATCHER_CACHE_SIZE)(self._find_literals)
 
     def _find_literals(self, text: str) -> frozenset[int]:
         try:
-            found = self._automaton.find_matches_as_indexes(fold_case(text), overlapping=True)
-        except UnicodeEncodeError:  # half a pair of UTF-16, out of a script
+            matches = self._automaton.find_matches_as_indexes(fold_case(text), overlapping=True)
+        except UnicodeEncodeError:  # a lone surrogate, as scripts can contain
             return self._find_literals(text.encode("utf-8", "replace").decode())
-        return frozenset([number for number, _, _ in found])
+        return frozenset([number for number, _, _ in matches])
 
 
 MATCHER_CACHE_SIZE = 64
-"""Texts whose words are remembered: a page's own are asked for by a hundred patterns, one after another."""
+"""Number of texts whose literals are cached.
+
+A hundred patterns search the same text one after another.
+"""
 
 
 class LazyPattern:
-    """Stands for a pattern; what it is asked once is from then on its own, and costs no more than there."""
+    """A pattern that compiles itself on first use.
+
+    Attributes of `re.Pattern` are then copied to it.
+    """
 
     def __init__(self, source: str, flags: int) -> None:
         self.pattern = source
@@ -90,21 +101,21 @@ class LazyPattern:
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
-        """The pattern itself."""
+        """Return the compiled pattern."""
         return re.compile(self.pattern, self._flags)
 
-    def may_match(self, text: str) -> bool:  # noqa: ARG002  # `guard` knows more
-        """See `may_match`."""
+    def may_match(self, text: str) -> bool:  # noqa: ARG002  # replaced by `add_prefilter`
+        """Return True: without a prefilter, any text may match."""
         return True
 
     def find_required_literals(self) -> Literals | None:
-        """Folded words of which every match holds one: of a large pattern of text, where any can be told."""
+        """Return the required literals, or None for a small pattern or one of bytes."""
         if len(self.pattern) < MIN_PREFILTERED_CHARS or not self._is_text_pattern():
             return None
         return required_literals(self.pattern, self._flags)
 
     def match_only_at_start(self) -> bool:
-        """Whether it matches at the beginning alone: then it is tried there and nowhere else."""
+        """Return True if the pattern is anchored at the start. Then `search` becomes `match`."""
         if (
             not self._is_text_pattern()
             or "^" not in self.pattern
@@ -118,63 +129,67 @@ class LazyPattern:
         return isinstance(cast("str | bytes", self.pattern), str)
 
     def add_prefilter(self, matcher: _LiteralMatcher, literals: Literals) -> None:
-        """From now on try the pattern only on texts that hold one of these words."""
-        within, wanted = (
-            matcher.find_literals,
-            frozenset(matcher.literal_numbers[word] for word in literals),
-        )
+        """Try the pattern only on texts that contain one of these literals from now on."""
+        find_literals = matcher.find_literals
+        required = frozenset(matcher.literal_numbers[literal] for literal in literals)
 
-        def asked(name: str, nothing: Callable[[], Any]) -> Callable[..., Any]:
-            def ask(string: str, *span: int) -> Any:
-                if wanted.isdisjoint(within(string)):
-                    return nothing()
+        def build_filtered_method(
+            name: str, return_nothing: Callable[[], Any]
+        ) -> Callable[..., Any]:
+            def filtered_method(string: str, *span: int) -> Any:
+                if required.isdisjoint(find_literals(string)):
+                    return return_nothing()
                 return getattr(self.compiled, name)(string, *span)
 
-            return ask
+            return filtered_method
 
-        self.may_match = lambda text: not wanted.isdisjoint(within(text))  # type: ignore[method-assign]
+        self.may_match = lambda text: not required.isdisjoint(find_literals(text))  # type: ignore[method-assign]
         for name in ("search", "match", "fullmatch"):
-            setattr(self, name, asked(name, _return_no_match))
-        self.findall, self.finditer = asked("findall", list), asked("finditer", _return_no_matches)
+            setattr(self, name, build_filtered_method(name, _return_no_match))
+        self.findall = build_filtered_method("findall", list)
+        self.finditer = build_filtered_method("finditer", _return_no_matches)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        found = getattr(self.compiled, name)
-        setattr(self, name, found)
-        return found
+        attribute = getattr(self.compiled, name)
+        setattr(self, name, attribute)
+        return attribute
 
 
 def _return_no_match() -> None:
-    """No match."""
+    """Return None, as `search` does without a match."""
 
 
 def _return_no_matches() -> Iterator[re.Match[str]]:
-    """No matches."""
+    """Return an empty iterator, as `finditer` does without a match."""
     return iter(())
 
 
-MAX_ALTERNATIVES = 24  # ways to write one piece that are told apart
-MIN_LITERAL_CHARS = 3  # characters: of what is shorter, every page is full
+MAX_ALTERNATIVES = 24  # alternative literals that are tracked for one part of a pattern
+MIN_LITERAL_CHARS = 3  # every page contains most shorter literals
 CASE_EQUIVALENTS = dict(
     zip(
-        "ıſµ\u0345\u1fbe\u1fd3\u1fe3ϐϵϑϰϖϱςϕ\u1c80\u1c81\u1c82\u1c83\u1c84\u1c85\u1c86\u1c87\u1c88ẛﬅ",
+        "ıſµ\u0345\u1fbe\u1fd3\u1fe3ϐϵϑϰϖϱςϕ\u1c80\u1c81\u1c82\u1c83\u1c84\u1c85\u1c86\u1c87\u1c88ẛ"
+        "ﬅ",
         "isμιιΐΰβεθκπρσφвдосттъѣꙋṡﬆ",
         strict=True,
     )
 )
-"""Letters that an expression without regard to case takes for each other, though neither is the other's case
-(CPython's `re._casefix`, 3.11)."""
+"""Letters that `re.IGNORECASE` treats as equal but `lower` does not.
+
+From `re._casefix` of CPython 3.11.
+"""
 COMBINING_DOT_ABOVE = "\u0307"
-"""What is left of `İ` in lower case, beside an `i`."""
+"""The character that follows the `i` when `İ` is lowered."""
 
 Literals = frozenset[str]
 PartLiterals = tuple[Literals | None, Literals | None]
-"""All that a part of an expression can match, if that is little; and words of which each match holds one."""
+"""All strings that a part can match, if few, and literals of which each match contains one."""
 
 
 def fold_case(text: str) -> str:
-    """A text as an expression without regard to case sees it."""
+    """Return the text in lower case, with letters merged that `re.IGNORECASE` treats as equal."""
     text = text.lower()
     if not text.isascii() and _CASE_EXCEPTION.search(text):
         text = text.replace(COMBINING_DOT_ABOVE, "").translate(_CASE_EQUIVALENTS_MAP)
@@ -186,7 +201,7 @@ _CASE_EXCEPTION = re.compile(f"[{COMBINING_DOT_ABOVE}{''.join(CASE_EQUIVALENTS)}
 
 
 def is_anchored_at_start(source: str, flags: int = 0) -> bool:
-    """Whether an expression matches at the beginning of a text alone, however it is searched for."""
+    """Return True if a pattern can match only at the start of a text."""
     tree = grammar.parse(source, flags)
     return not tree.state.flags & re.MULTILINE and _starts_with_anchor(tree)
 
@@ -203,14 +218,18 @@ def _starts_with_anchor(pieces: Sequence[tuple[Any, Any]]) -> bool:
 
 
 def required_literals(source: str, flags: int = 0) -> Literals | None:
-    """Folded words of which every match holds at least one; None where none can be told."""
+    """Return folded literals, one of which is in every match, or None if there are none."""
     return _choose_best(_analyze_sequence(grammar.parse(source, flags)))
 
 
 def _choose_best(part: PartLiterals) -> Literals | None:
-    """The surer of what a part can match and what it needs: the one whose shortest word is longest."""
-    told = [words for words in part if words and _shortest_length(words) >= MIN_LITERAL_CHARS]
-    return max(told, key=_rank_literals, default=None)
+    """Return the set whose shortest literal is longest, or None if both have too short literals."""
+    candidates = [
+        literals
+        for literals in part
+        if literals and _shortest_length(literals) >= MIN_LITERAL_CHARS
+    ]
+    return max(candidates, key=_rank_literals, default=None)
 
 
 def _rank_literals(literals: Literals) -> tuple[int, int]:
@@ -218,20 +237,21 @@ def _rank_literals(literals: Literals) -> tuple[int, int]:
 
 
 def _shortest_length(literals: Literals) -> int:
-    """The length of the shortest; a sign of Chinese or Japanese and a letter with an accent count twice."""
-    return min(
-        [
-            len(word) if word.isascii() else len(word) + len(_DISTINCTIVE_LETTER.findall(word))
-            for word in literals
-        ]
-    )
+    """Return the length of the shortest literal.
+
+    CJK characters and accented letters count twice.
+    """
+    return min(len(literal) + len(_DISTINCTIVE_LETTER.findall(literal)) for literal in literals)
 
 
 _DISTINCTIVE_LETTER = re.compile("[\u00c0-\u024f\u2e80-\uffff]")
 
 
 def _analyze_sequence(pieces: Sequence[tuple[Any, Any]]) -> PartLiterals:
-    """Pieces one after another: what can be written together, as far as it can be told, is one word."""
+    """Analyze a sequence of pieces.
+
+    Adjacent pieces with few alternatives are joined to one literal.
+    """
     together = _EMPTY_LITERAL
     whole = True
     best: Literals | None = None
@@ -240,14 +260,14 @@ def _analyze_sequence(pieces: Sequence[tuple[Any, Any]]) -> PartLiterals:
             best, whole = _choose_best((best, together)), False
             together = exact or _EMPTY_LITERAL
         elif exact is not _EMPTY_LITERAL:
-            together = frozenset([one + other for one in together for other in exact])
+            together = frozenset([head + tail for head in together for tail in exact])
         if needs is not None:
             best = _choose_best((best, needs))
     return together if whole else None, _choose_best((best, together))
 
 
 def _analyze_parts(pieces: Sequence[tuple[Any, Any]]) -> Iterator[PartLiterals]:
-    """What each piece can match and needs; letters that follow each other are one piece."""
+    """Yield the literals of each piece. Consecutive letters form one piece."""
     letters: list[int] = []
     for kind, value in pieces:
         if kind is kinds.LITERAL:
@@ -269,7 +289,7 @@ _EMPTY_LITERAL: Literals = frozenset({""})
 
 
 def _analyze_piece(kind: Any, value: Any) -> PartLiterals:
-    """One piece: what it can match, what it needs. What is not known here can match anything."""
+    """Return the literals of one piece. An unknown kind of piece can match anything."""
     if kind is kinds.IN:
         return _list_class_letters(value), None
     if kind in (kinds.AT, kinds.ASSERT, kinds.ASSERT_NOT):
@@ -284,7 +304,7 @@ def _analyze_piece(kind: Any, value: Any) -> PartLiterals:
 
 
 def _list_class_letters(choices: Sequence[tuple[Any, Any]]) -> Literals | None:
-    """The letters of a class, where they are few."""
+    """Return the letters of a character class, or None if there are too many."""
     letters: set[str] = set()
     for kind, value in choices:
         if kind is kinds.LITERAL:
@@ -297,7 +317,7 @@ def _list_class_letters(choices: Sequence[tuple[Any, Any]]) -> Literals | None:
 
 
 def _merge_branches(branches: list[PartLiterals]) -> PartLiterals:
-    """One of several: each must need something."""
+    """Combine alternatives. Required literals exist only if every alternative has some."""
     exact, needs = set[str](), set[str]()
     known, needing = True, True
     for branch in branches:
@@ -313,13 +333,10 @@ def _merge_branches(branches: list[PartLiterals]) -> PartLiterals:
 def _analyze_repeat(
     min_count: int, max_count: int, pieces: Sequence[tuple[Any, Any]]
 ) -> PartLiterals:
-    """Something once or not at all, once, or more often."""
+    """Return the literals of a repeated piece. An optional piece requires none."""
     part = _analyze_sequence(pieces)
     if min_count == 0:
-        exact = (
-            part[0] | {""}
-            if max_count == 1 and part[0] is not None and len(part[0]) < MAX_ALTERNATIVES
-            else None
-        )
-        return exact, None
+        if max_count == 1 and part[0] is not None and len(part[0]) < MAX_ALTERNATIVES:
+            return part[0] | {""}, None
+        return None, None
     return (part[0] if max_count == 1 else None), _choose_best(part)

@@ -1,1 +1,5 @@
-"""URLs: normalized, resolved, unwrapped, and their registrable domains."""
+"""URLs: repairing typed addresses, unwrapping redirectors, and registrable domains.
+
+Makes no network requests and knows no channels. Start with `normalize.repair_link_text` and
+`normalize.extract_url`.
+"""

@@ -1,6 +1,7 @@
-"""Addresses that carry another: redirectors, sign-in and consent pages, archives; unwrapped, asking nobody.
+"""Unwraps URLs that carry another one: redirectors, login and consent pages, archives.
 
-Association sites publish them: a link copied while signed out leads to a wall that names where it led.
+Association sites publish such URLs: a link copied while logged out leads to a login page that names
+its target. Makes no network requests.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from probes.urls.normalize import (
     trim_punctuation,
 )
 
-# The host's end, what its path begins with, and the query names that may hold the other address.
+# The end of the host, the beginning of the path, and the query parameters that may hold the target.
 _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "facebook.com",
@@ -53,13 +54,13 @@ _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 _GOOGLE_HOST = lazy_regex(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
 _ARCHIVE_PATH = lazy_regex(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
-# Google's cache: perhaps a code, the address, the words that were sought.
+# Google's cache: an optional code, the URL, the search terms.
 _GOOGLE_CACHE_QUERY = lazy_regex(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
 _MAX_DEPTH = 5
 
 
 def unwrap_url(url: str) -> str:
-    """The address that a redirector, sign-in, consent or archive address carries, to any depth of five."""
+    """Return the URL inside a redirector, login, consent or archive URL, up to five levels deep."""
     for _ in range(_MAX_DEPTH):
         if "?" not in url and "archive.org" not in url:
             break
@@ -73,10 +74,13 @@ def unwrap_url(url: str) -> str:
 def _iter_inner_urls(url: str) -> Iterator[str]:
     host, path, query, fragment = split_url(url)
     if host in ("web.archive.org", "archive.org"):
-        found = _ARCHIVE_PATH.match(
-            "".join((path, "?" * bool(query), query, "#" * bool(fragment), fragment))
-        )
-        yield from _extract_inner_url(url, found[1] if found else "")
+        rest = path
+        if query:
+            rest += f"?{query}"
+        if fragment:
+            rest += f"#{fragment}"
+        archived = _ARCHIVE_PATH.match(rest)
+        yield from _extract_inner_url(url, archived[1] if archived else "")
     if not query:
         return
     for end, start, names in _find_redirectors(host):
@@ -100,7 +104,10 @@ def _extract_inner_url(url: str, value: str) -> Iterator[str]:
     value = _GOOGLE_CACHE_QUERY.sub(r"\1", trim_punctuation(strip_invisible(value)))
     if not value:
         return
-    whole = join_url(url, value) if value.startswith("/") and not value.startswith("//") else value
-    found = extract_url(unquote(whole) if "%3A%2F%2F" in whole[:16] else whole)
-    if found is not None and found != url:
-        yield found
+    is_relative = value.startswith("/") and not value.startswith("//")
+    target = join_url(url, value) if is_relative else value
+    if "%3A%2F%2F" in target[:16]:
+        target = unquote(target)
+    inner_url = extract_url(target)
+    if inner_url is not None and inner_url != url:
+        yield inner_url
