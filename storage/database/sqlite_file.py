@@ -141,7 +141,7 @@ def quote_sqlite_path(file: Path) -> str:
 ACCESS_TABLES = ("login_session", "user_invite")
 """The tables of what a person holds for a while and may have given back since."""
 
-DISK_SPACE_REMEDY = "make room and give the auditor the right to write there"
+DISK_SPACE_REMEDY = "free disk space and give the auditor write access there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def restore_database(backup: Path, file: Path, previous_copy: Path) -> DatabaseC
     verify_database_file(backup, full_check=True)
     with _replace_atomically(file) as new:
         _copy_snapshot(backup, new, file)
-        _upgrade_file(new)
+        _upgrade_file(new, name=str(backup))
         _end_all_sessions(new)
         put_back = read_contents(new)
         _set_aside(file, previous_copy)
@@ -224,14 +224,14 @@ def _copy_snapshot(source: Path, temporary_file: Path, target: Path) -> Database
     return meant
 
 
-def _upgrade_file(file: Path) -> None:
+def _upgrade_file(file: Path, *, name: str) -> None:
     engine = create_database_engine(URL.create("sqlite", database=str(file)))
     try:
         with (
             convert_driver_errors(file),
             engine.execution_options(**WRITE_OPTIONS).connect() as connection,
         ):
-            if migrate.get_current_revision(connection) != migrate.get_head_revision():
+            if migrate.get_current_revision(connection, name) != migrate.get_head_revision():
                 connection.rollback()
                 migrate.upgrade_schema(connection)
     finally:

@@ -1,9 +1,13 @@
-"""Databases as older auditors left them, every table with rows, and what may never be lost of them."""
+"""Databases of an older release, and a revision of a later one, for the tests of upgrades.
 
+There is one revision so far. The tests add a second one, which does what real revisions do: it creates and fills
+a table, and rebuilds a table that others refer to.
+"""
+
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -13,147 +17,158 @@ from storage.database import migrate
 from storage.database.engine import WRITE_OPTIONS, create_database_engine
 from storage.database.sqlite_file import APPLICATION_ID
 
-ROWS = 3
-NOUNS = {
-    ("observation", "presence"): "present",
-    ("observation", "finding"): '{"presence":"present"}',
-    ("observation", "evidence"): "[]",
-    ("standing", "standing"): '{"account_id":1}',
+ROWS_PER_TABLE = 3
+FIRST_REVISION = "0001"
+NEXT_REVISION = "9000"
+NEXT_REVISION_SOURCE = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9000"
+down_revision = {head!r}
+branch_labels = depends_on = None
+
+
+def upgrade():
+    op.create_table(
+        "extra",
+        sa.Column("association", sa.Text(), primary_key=True),
+        sa.Column("name", sa.Text(), nullable=False),
+    )
+    op.execute("INSERT INTO extra SELECT id, name FROM association")
+    with op.batch_alter_table("account", recreate="always") as batch:
+        batch.add_column(sa.Column("extra", sa.Text(), nullable=True))
+    op.execute("UPDATE account SET extra = typed_text")
+    {last_step}
+"""
+JSON_VALUES = {
+    ("probe_result", "finding"): '{"presence":"present"}',
+    ("probe_result", "evidence"): "[]",
+    ("account_status", "status"): '{"account_id":1}',
+    ("audit_run", "receipt"): "{}",
+    ("gap", "params"): "{}",
+    ("gap", "evidence"): "{}",
+    ("association_summary", "summary"): '{"name":"جمعية","gaps":[]}',
     (
         "proposal",
         "link",
     ): '{"channel":"youtube","key":"k","canonical":"c","source":"anchor","page":"p"}',
-    ("night", "receipt"): "{}",
-    ("gap", "params"): "{}",
-    ("gap", "evidence"): "{}",
-    ("summary", "summary"): '{"name":"جمعية","email":"a@x.ma","phone":"06 12","gaps":{"phone":1}}',
 }
-
-
-def micros(told: object) -> int:
-    """A moment as the narrow rows have it since 0010."""
-    moment = datetime.fromisoformat(str(told)).replace(tzinfo=UTC)
-    return round(moment.timestamp()) * 1_000_000
-
-
-CHANGED = {
-    ("summary", "summary"): ("0008", lambda _: '{"name":"جمعية","gaps":{"phone":1}}'),
-    ("observation", "observed_at"): ("0010", micros),
-    ("observation", "presence"): ("0010", lambda _: 2),
-}
-"""What a cell is since a revision that took something out of it, or writes it shorter."""
-MOVED = {("association", name): "contact" for name in ("email", "phone", "media_officer", "note")}
-MOVED |= {("observation", name): "look" for name in ("finding", "evidence")}
-"""Columns that stand in another table since."""
-GONE = {("observation", "id"): "0010"}
-"""Columns that told nothing, and are not there since a revision."""
-KINDS = {
+VALUES_BY_TYPE = {
     "DATETIME": "2026-11-{:02} 00:30:00.000000",
     "DATE": "2026-11-{:02}",
     "JSON": "[]",
     "BOOLEAN": 0,
 }
 
+Row = tuple[tuple[str, object], ...]
+Contents = tuple[str, dict[str, list[Row]]]
+"""The revision of a database, and the rows of each table, sorted, each by its columns' names."""
 
-def revisions() -> list[str]:
-    """Every revision but the newest, the oldest first."""
-    return list(migrate.list_known_revisions()[:-1])
+
+def add_next_revision(folder: Path, *, last_step: str = "pass") -> None:
+    """Let this process know a second revision. `last_step` is the last statement of its upgrade."""
+    migrations_folder = folder / "migrations"
+    shutil.copytree(migrate.MIGRATIONS_FOLDER, migrations_folder)
+    source = NEXT_REVISION_SOURCE.format(head=migrate.get_head_revision(), last_step=last_step)
+    (migrations_folder / "versions" / f"{NEXT_REVISION}_next.py").write_text(source)
+    migrate.MIGRATIONS_FOLDER = migrations_folder
+    migrate.list_known_revisions.cache_clear()
 
 
-def make(file: Path, revision: str) -> None:
-    """Make the database of an older auditor: its schema, and in every table rows that refer to others."""
+@contextmanager
+def next_revision(folder: Path, *, last_step: str = "pass") -> Iterator[None]:
+    """Know a second revision for the length of a `with`."""
+    released_folder = migrate.MIGRATIONS_FOLDER
+    add_next_revision(folder, last_step=last_step)
+    try:
+        yield
+    finally:
+        migrate.MIGRATIONS_FOLDER = released_folder
+        migrate.list_known_revisions.cache_clear()
+
+
+def create_old_database(file: Path) -> None:
+    """Create a database of the first revision, with rows that refer to others in every table."""
     engine = create_database_engine(URL.create("sqlite", database=str(file)))
     with engine.execution_options(**WRITE_OPTIONS).connect() as connection, connection.begin():
-        command.upgrade(migrate.build_alembic_config(connection), revision)
+        command.upgrade(migrate.build_alembic_config(connection), FIRST_REVISION)
     engine.dispose()
     with closing(sqlite3.connect(file, isolation_level=None)) as raw:
         raw.execute("BEGIN")
-        for table in tables(raw):
-            _fill(raw, table)
+        for table in list_tables(raw):
+            _fill_table(raw, table)
         raw.execute("COMMIT")
         raw.execute(f"PRAGMA application_id={APPLICATION_ID}")
         assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-def _fill(raw: sqlite3.Connection, table: str) -> None:
+def create_prerelease_database(file: Path, revision: str) -> None:
+    """Create what marks a database of a pre-release version: its header, its revision and its main table."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
+        raw.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        raw.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        raw.execute("INSERT INTO alembic_version VALUES (?)", [revision])
+        raw.execute("CREATE TABLE night (id INTEGER PRIMARY KEY, day DATE NOT NULL)")
+
+
+def _fill_table(raw: sqlite3.Connection, table: str) -> None:
     columns = raw.execute(f'PRAGMA table_info("{table}")').fetchall()
-    referring = {row[3] for row in raw.execute(f'PRAGMA foreign_key_list("{table}")')}
-    for number in range(1, ROWS + 1):
+    foreign_keys = {row[3] for row in raw.execute(f'PRAGMA foreign_key_list("{table}")')}
+    for number in range(1, ROWS_PER_TABLE + 1):
         row = [
-            _value(table, name, kind, number, refers=name in referring)
-            for _, name, kind, *_ in columns
+            _make_value(table, name, column_type, number, is_foreign_key=name in foreign_keys)
+            for _, name, column_type, *_ in columns
         ]
-        marks = ", ".join("?" * len(row))
-        raw.execute(f'INSERT INTO "{table}" VALUES ({marks})', row)
+        placeholders = ", ".join("?" * len(row))
+        raw.execute(f'INSERT INTO "{table}" VALUES ({placeholders})', row)
 
 
-def _value(table: str, name: str, kind: str, number: int, *, refers: bool) -> object:
-    if (table, name) in NOUNS:
-        return NOUNS[table, name]
+def _make_value(
+    table: str, name: str, column_type: str, number: int, *, is_foreign_key: bool
+) -> object:
+    if (table, name) in JSON_VALUES:
+        return JSON_VALUES[table, name]
     if name == "association" or (table, name) == ("association", "id"):
         return f"association {number}"
-    if kind in KINDS:
-        told = KINDS[kind]
-        return told.format(number) if isinstance(told, str) else told
-    return number if refers or "INT" in kind else f"{name} {number}"
+    if column_type in VALUES_BY_TYPE:
+        value = VALUES_BY_TYPE[column_type]
+        return value.format(number) if isinstance(value, str) else value
+    return number if is_foreign_key or "INT" in column_type else f"{name} {number}"
 
 
-def tables(raw: sqlite3.Connection) -> list[str]:
-    """The tables of a database but Alembic's own."""
-    named = raw.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rootpage")
-    return [name for (name,) in named if not name.startswith(("sqlite_", "alembic"))]
+def list_tables(raw: sqlite3.Connection) -> list[str]:
+    """Return the tables of a database in the order of their creation, without Alembic's own."""
+    rows = raw.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rootpage")
+    return [name for (name,) in rows if not name.startswith(("sqlite_", "alembic"))]
 
 
-def contents(file: Path) -> tuple[str, dict[str, list[tuple[tuple[str, object], ...]]]]:
-    """The revision of a database, and the rows of each table by their columns' names."""
+def read_contents(file: Path) -> Contents:
+    """Return the revision and the rows of an intact database."""
     with closing(sqlite3.connect(file)) as raw:
         raw.row_factory = sqlite3.Row
         assert raw.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
         (revision,) = raw.execute("SELECT version_num FROM alembic_version").fetchone()
-        return revision, {name: _rows(raw, name) for name in tables(raw)}
+        return revision, {name: _read_rows(raw, name) for name in list_tables(raw)}
 
 
-def _rows(raw: sqlite3.Connection, name: str) -> list[tuple[tuple[str, object], ...]]:
-    return sorted(
-        (
-            tuple(map(tuple, zip(row.keys(), row, strict=True)))
-            for row in raw.execute(f'SELECT * FROM "{name}"')
-        ),
-        key=repr,
-    )
+def _read_rows(raw: sqlite3.Connection, table: str) -> list[Row]:
+    rows = [
+        tuple(zip(row.keys(), tuple(row), strict=True))
+        for row in raw.execute(f'SELECT * FROM "{table}"')
+    ]
+    return sorted(rows, key=repr)
 
 
-def refuse_loss(
-    before: tuple[str, dict[str, list]], after: tuple[str, dict[str, list]], head: str
-) -> bool:
-    """Whether the upgrade was done; fails where it is neither the old database nor the whole new one."""
+def is_upgraded(before: Contents, after: Contents) -> bool:
+    """Return whether the upgrade was done. Fails unless it was done whole, or not at all."""
     if after[0] == before[0]:
         assert after == before
         return False
-    assert after[0] == head
+    assert after[0] == migrate.get_head_revision()
     for table, rows in before[1].items():
-        assert all(
-            any(part <= set(one) for one in after[1][at])
-            for row in rows
-            for at, part in _at(table, row, before[0])
-        ), table
         assert len(after[1][table]) == len(rows), table
+        for row in rows:
+            assert any(set(row) <= set(new_row) for new_row in after[1][table]), table
     return True
-
-
-def _at(
-    table: str, row: tuple[tuple[str, object], ...], made: str
-) -> Iterator[tuple[str, set[object]]]:
-    """The parts of a row, made by a revision, as they are since, by the table in which they stand."""
-    for at in {table, *(to for (of, _), to in MOVED.items() if of == table)}:
-        own = [cell for cell in row if MOVED.get((table, cell[0]), table) == at]
-        yield (
-            at,
-            {_since(table, cell, made) for cell in own if made >= GONE.get((table, cell[0]), made)},
-        )
-
-
-def _since(table: str, cell: tuple[str, object], made: str) -> tuple[str, object]:
-    revision, value = CHANGED.get((table, cell[0]), ("", None))
-    return (cell[0], value(cell[1])) if value and made < revision else cell

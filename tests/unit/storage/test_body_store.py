@@ -242,7 +242,7 @@ def test_a_disk_that_takes_no_body_is_one_line(archive, monkeypatch):
     with BodyWriter(archive) as laying:
         laying.put(b"body")
         monkeypatch.setattr("storage.files.body_store._fsync_paths", _no_disk)
-        with pytest.raises(StoreError, match=r"make room"):
+        with pytest.raises(StoreError, match=r"free disk space"):
             laying.commit()
     assert list(archive.list_digests()) == []
 

@@ -1,8 +1,8 @@
-"""An upgraded database is the one the table classes describe, and an upgrade happens whole or not at all."""
+"""Tests of the schema revisions: they match the tables, and an upgrade is done whole or not at all."""
 
 import ast
-import shutil
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -13,28 +13,17 @@ from sqlalchemy import create_engine, inspect
 
 from probes.models.finding import Finding, Identity, LinkKind, Presence
 from storage.database import migrate
+from storage.database.sqlite_file import restore_database
+from storage.errors import NewerDatabaseError, PrereleaseDatabaseError
 from storage.models.audit import AccountRow, Association, Observation
 from storage.store import Store
 from storage.tables.core import METADATA
+from tests.support import old_databases
+from tests.support.old_databases import NEXT_REVISION
 
 pytestmark = pytest.mark.usefixtures("migrated")
 
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
-NEXT = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = "9000"
-down_revision = {head!r}
-branch_labels = depends_on = None
-
-
-def upgrade():
-    op.create_table("extra", sa.Column("id", sa.Integer(), primary_key=True))
-    with op.batch_alter_table("account", recreate="always") as batch:
-        batch.add_column(sa.Column("extra", sa.Text(), nullable=True))
-    {last}
-"""
 
 
 @pytest.fixture
@@ -43,75 +32,61 @@ def url(tmp_path):
 
 
 @pytest.fixture
-def filled(url):
-    """A database of today's schema with one account that was seen once."""
+def filled_url(url):
+    """A database of the newest schema with one account that was checked once."""
     with Store.open(url) as store:
         page = Identity("facebook", LinkKind.PAGE, "u:amal", "https://facebook.example/amal")
-        store.save_registry(
-            [Association("amal", "Amal")], [AccountRow("amal", "amal", page, "facebook")], NOW
-        )
-        night = store.begin_run(NOW.date(), NOW)
-        store.record_observations([Observation(1, night.id, NOW, Finding(Presence.PRESENT))])
+        account = AccountRow("amal", "amal", page, "facebook")
+        store.save_registry([Association("amal", "Amal")], [account], NOW)
+        run = store.begin_run(NOW.date(), NOW)
+        store.record_observations([Observation(1, run.id, NOW, Finding(Presence.PRESENT))])
     return url
 
 
-@pytest.fixture
-def later(tmp_path, monkeypatch):
-    """Write a revision that an auditor of next year might have."""
-
-    def write(last="pass"):
-        folder = tmp_path / "migrations"
-        shutil.copytree(migrate.MIGRATIONS_FOLDER, folder)
-        (folder / "versions" / "9000_next.py").write_text(
-            NEXT.format(head=migrate.get_head_revision(), last=last)
-        )
-        monkeypatch.setattr(migrate, "MIGRATIONS_FOLDER", folder)
-        migrate.list_known_revisions.cache_clear()
-
-    yield write
-    migrate.list_known_revisions.cache_clear()
-
-
-def shape(engine):
-    seen = inspect(engine)
+def describe_schema(engine):
+    inspector = inspect(engine)
     return {
         table: {
             "columns": [
-                (c["name"], str(c["type"]), c["nullable"], c["default"])
-                for c in seen.get_columns(table)
+                (column["name"], str(column["type"]), column["nullable"], column["default"])
+                for column in inspector.get_columns(table)
             ],
-            "key": seen.get_pk_constraint(table),
-            "foreign": sorted(map(str, seen.get_foreign_keys(table))),
-            "unique": sorted(map(str, seen.get_unique_constraints(table))),
-            "indexes": sorted(map(str, seen.get_indexes(table))),
+            "key": inspector.get_pk_constraint(table),
+            "foreign": sorted(map(str, inspector.get_foreign_keys(table))),
+            "unique": sorted(map(str, inspector.get_unique_constraints(table))),
+            "indexes": sorted(map(str, inspector.get_indexes(table))),
         }
-        for table in seen.get_table_names()
+        for table in inspector.get_table_names()
         if table != "alembic_version"
     }
 
 
-def test_an_upgraded_empty_database_is_what_the_tables_say(url, tmp_path):
+def test_upgraded_empty_database_matches_the_tables(url, tmp_path):
     Store.open(url).close()
-    upgraded, made = create_engine(url), create_engine(f"sqlite:///{tmp_path}/made.db")
-    METADATA.create_all(made)
-    assert shape(upgraded) == shape(made)
+    upgraded, created = create_engine(url), create_engine(f"sqlite:///{tmp_path}/created.db")
+    METADATA.create_all(created)
+    assert describe_schema(upgraded) == describe_schema(created)
     with upgraded.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
     upgraded.dispose()
-    made.dispose()
+    created.dispose()
 
 
-def test_every_table_keeps_what_the_models_have():
+def test_database_has_exactly_these_tables():
     assert set(METADATA.tables) == {
-        "account", "association", "decision", "gap", "night", "observation", "proposal", "standing",
-        "withdrawal", "contact", "letter", "reply", "follow_up", "subscription", "sent", "trail",
-        "look", "checked", "user", "session", "invitation", "unsent",
-        "summary", "facet", "tally", "figure", "stale", "basis", "plan", "sweep", "turn",
+        "association", "contact", "account", "audit_run", "account_status", "account_check_times",
+        "gap", "proposal", "decision", "decision_withdrawal",
+        "observation", "probe_result", "run_plan", "cluster_run", "host_lock",
+        "user", "login_session", "user_invite",
+        "report_link", "reply", "follow_up", "subscription", "sent_message", "failed_message",
+        "audit_log",
+        "association_summary", "association_facet", "facet_count", "run_facet_count",
+        "stale_summary", "summary_version",
     }  # fmt: skip
 
 
-def test_a_revision_depends_on_no_class_of_today():
+def test_revision_imports_no_code_of_the_project():
     for path in (migrate.MIGRATIONS_FOLDER / "versions").glob("*.py"):
         imports = [
             node
@@ -123,45 +98,72 @@ def test_a_revision_depends_on_no_class_of_today():
 
 def test_revisions_are_one_line_numbered_in_order():
     script = ScriptDirectory(str(migrate.MIGRATIONS_FOLDER))
-    assert (
-        tuple(reversed([r.revision for r in script.walk_revisions()]))
-        == migrate.list_known_revisions()
-    )
+    revisions = [revision.revision for revision in script.walk_revisions()]
+    assert tuple(reversed(revisions)) == migrate.list_known_revisions()
     assert script.get_heads() == [migrate.get_head_revision()]
 
 
-def test_an_upgrade_keeps_the_children_of_a_table_it_rebuilds(filled, later):
-    later()
-    with Store.open(filled) as store:
+def test_upgrade_keeps_the_children_of_a_table_it_rebuilds(filled_url, tmp_path):
+    with old_databases.next_revision(tmp_path), Store.open(filled_url) as store:
         assert len(list(store.list_observations())) == 1
         with store._database.begin_read() as connection:
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-            assert connection.exec_driver_sql("SELECT extra FROM account").scalar() is None
+            assert connection.exec_driver_sql("SELECT extra FROM account").scalar() == "amal"
 
 
-def test_a_copy_is_kept_from_before_an_upgrade(filled, later, tmp_path):
-    later()
-    Store.open(filled).close()
-    with sqlite3.connect(tmp_path / "auditor.db.before-9000") as copy:
-        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() != ("9000",)
+def test_upgrade_keeps_a_copy_from_before(filled_url, tmp_path):
+    with old_databases.next_revision(tmp_path):
+        Store.open(filled_url).close()
+    with closing(sqlite3.connect(tmp_path / f"auditor.db.before-{NEXT_REVISION}")) as copy:
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
         assert copy.execute("SELECT count(*) FROM observation").fetchone() == (1,)
-    copy.close()
 
 
 @pytest.mark.parametrize(
-    "last", ['raise RuntimeError("power cut")', 'op.execute("DELETE FROM association")']
+    "last_step", ['raise RuntimeError("power cut")', 'op.execute("DELETE FROM association")']
 )
-def test_an_upgrade_that_fails_half_way_changes_nothing(filled, later, last):
-    before = migrate.get_head_revision()
-    later(last)
-    with pytest.raises(Exception, match=r"power cut|point nowhere"):  # a bug's error, or ours
-        Store.open(filled)
-    migrate.list_known_revisions.cache_clear()
-    engine = create_engine(filled)
+def test_upgrade_that_fails_half_way_changes_nothing(filled_url, tmp_path, last_step):
+    with (
+        old_databases.next_revision(tmp_path, last_step=last_step),
+        pytest.raises(Exception, match=r"power cut|point nowhere"),  # a bug's error, or ours
+    ):
+        Store.open(filled_url)
+    engine = create_engine(filled_url)
     with engine.connect() as connection:
-        assert (
-            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == before
-        )
+        revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        assert revision == migrate.get_head_revision()
         assert connection.exec_driver_sql("SELECT count(*) FROM association").scalar() == 1
     assert "extra" not in inspect(engine).get_table_names()
     engine.dispose()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0012"])
+def test_prerelease_database_is_refused_in_one_line_and_left_alone(url, tmp_path, revision):
+    file = tmp_path / "auditor.db"
+    old_databases.create_prerelease_database(file, revision)
+    before = old_databases.read_contents(file)
+    with pytest.raises(PrereleaseDatabaseError) as caught:
+        Store.open(url)
+    assert str(caught.value) == (
+        f"cannot open the database {file}: it was created by a pre-release version;"
+        " try: move it away and import your spreadsheet again with `auditor registry import`"
+    )
+    assert old_databases.read_contents(file) == before
+
+
+def test_prerelease_backup_is_not_restored(filled_url, tmp_path):
+    backup, file = tmp_path / "backup.db", tmp_path / "auditor.db"
+    old_databases.create_prerelease_database(backup, "0012")
+    before = old_databases.read_contents(file)
+    with pytest.raises(PrereleaseDatabaseError, match=str(backup)):
+        restore_database(backup, file, tmp_path / "previous.db")
+    assert old_databases.read_contents(file) == before
+
+
+@pytest.mark.parametrize("revision", ["0000", "0002", "9999"])
+def test_database_of_an_unknown_revision_is_refused(url, tmp_path, revision):
+    Store.open(url).close()
+    with closing(sqlite3.connect(tmp_path / "auditor.db")) as raw, raw:
+        raw.execute("UPDATE alembic_version SET version_num = ?", [revision])
+    with pytest.raises(NewerDatabaseError, match=rf"^cannot open the database .*{revision}"):
+        Store.open(url)

@@ -130,7 +130,7 @@ def test_who_ended_the_digest_is_remembered_and_who_ended_a_report_in_time_forgo
 
 def test_the_trail_lets_contacts_go_and_keeps_what_a_rebuild_judges_by(store):
     line = ChangeOrigin("Amina", ERASE_SOURCE).build_log_entry(
-        OLD, "forgotten-1", "association", None, None
+        OLD, "erased-1", "association", None, None
     )
     store.erase_association("left", line, ())
     changed = AssociationEntry(Association("here", "Here"), Contact(phone="07 here"))
@@ -139,7 +139,7 @@ def test_the_trail_lets_contacts_go_and_keeps_what_a_rebuild_judges_by(store):
     before = store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT), dry_run=True)
     assert store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT)) == before == {"audit_log": 1}
     assert {one.field for one in store.list_audit_log()} == {"name", "association"}
-    assert "forgotten-1" in {one.association for one in store.list_audit_log()}
+    assert "erased-1" in {one.association for one in store.list_audit_log()}
 
 
 def test_nothing_goes_before_its_time(store):

@@ -306,7 +306,7 @@ def test_a_backup_that_finds_no_room_leaves_nothing(app, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("storage.files.spool.fsync_path", full)
-    with pytest.raises(StoreError, match="make room"):
+    with pytest.raises(StoreError, match="free disk space"):
         taken(app)
     assert list((tmp_path / "backups").iterdir()) == []
 
