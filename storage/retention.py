@@ -370,7 +370,7 @@ def _select_as_text(column: Column[Any]) -> ColumnElement[Any]:
 
 
 def _to_dict(row: Any, table: Table) -> dict[str, Any]:
-    told = dict(row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
+    told = dict(row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
     nouns = {column.name for column in table.c if isinstance(column.type, JsonModelType)}
     return {name: json.loads(value) if name in nouns else value for name, value in told.items()}
 

@@ -1,1 +1,4 @@
-"""What is stored of the communication with associations."""
+"""Storage of report links, replies, follow-ups, subscriptions and sent messages.
+
+It sends and renders nothing. Start with `storage.communication.report_links`.
+"""

@@ -140,4 +140,4 @@ class MessageQueries:
 
 
 def _to_subscription(row: Any) -> Subscription:
-    return Subscription(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
+    return Subscription(**row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns

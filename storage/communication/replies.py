@@ -92,7 +92,7 @@ class ReplyQueries:
 
 
 def _to_reply(row: Any) -> Reply:
-    reply = Reply(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
+    reply = Reply(**row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
     answer = ReplyOutcome(reply.outcome) if reply.outcome else None
     return replace(reply, kind=ReplyKind(reply.kind), outcome=answer)
 
@@ -153,5 +153,5 @@ class FollowUpQueries:
 
 
 def _to_follow_up(row: Any) -> FollowUp:
-    line = FollowUp(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
+    line = FollowUp(**row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
     return replace(line, kind=FollowUpKind(line.kind))

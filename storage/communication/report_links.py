@@ -190,4 +190,4 @@ def _build_link_values(link: ReportLink) -> dict[str, Any]:
 
 
 def _to_report_link(row: Any) -> ReportLink:
-    return ReportLink(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
+    return ReportLink(**row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns

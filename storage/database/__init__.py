@@ -1,1 +1,5 @@
-"""The database itself: connections, engine, migrations, backups."""
+"""Connections, transactions, the SQLite file, and the schema revisions.
+
+It knows no model and no query of the application. Start with
+`storage.database.connection.Database`.
+"""

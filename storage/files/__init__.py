@@ -1,1 +1,4 @@
-"""Files beside the database: archived page bodies and spooled work."""
+"""Files beside the database: compressed page bodies, atomic replacement, and lists spooled to disk.
+
+It knows no database. Start with `storage.files.body_store.BodyStore`.
+"""

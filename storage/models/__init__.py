@@ -1,1 +1,5 @@
-"""What is stored, as plain and frozen data classes."""
+"""The stored data as plain, frozen dataclasses.
+
+They hold no SQL and no rule. `Store` takes and returns only these. Start with
+`storage.models.audit`.
+"""

@@ -1,1 +1,5 @@
-"""What is stored of checks: observations, without repeating equal ones."""
+"""Storage of what each run observed. An unchanged result is stored once.
+
+It evaluates nothing. Start with `observations.py` for the queries, then `rows.py` for the
+deduplication.
+"""

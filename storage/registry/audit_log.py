@@ -82,4 +82,4 @@ def append_audit_log(connection: Connection, log_entries: Iterable[AuditLogEntry
 
 
 def _to_log_entry(row: Any) -> AuditLogEntry:
-    return AuditLogEntry(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
+    return AuditLogEntry(**row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns

@@ -1,1 +1,4 @@
-"""What is stored of runs: plans, the cluster's state and host locks."""
+"""Storage of audit runs: their state, their plan, and what the workers of a cluster share.
+
+It checks no account. Start with `storage.runs.runs`.
+"""

@@ -1,1 +1,4 @@
-"""The tables of the database, and how their rows become models."""
+"""The database tables as SQLModel classes, and functions that turn rows into models.
+
+Only `storage` uses them; other packages see `storage.models`. Start with `storage.tables.core`.
+"""

@@ -1,4 +1,4 @@
-"""The tables of talking with associations. Nothing outside `storage` sees them."""
+"""Tables of report links, replies, follow-ups, messages, and the audit log of the registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from storage.tables.core import (
 
 
 class ReportLinkTable(SQLModel, table=True):
-    """An association's link to its report, known by its token's hash alone."""
+    """A link to the report of an association. Only the hash of its token is stored."""
 
     __tablename__: ClassVar[Any] = "report_link"
     __table_args__ = (Index(None, "revoked_at", "expires_at", "id"),)
@@ -37,7 +37,7 @@ class ReportLinkTable(SQLModel, table=True):
 
 
 class ReplyTable(SQLModel, table=True):
-    """An association's word on its report. `answer` is NULL while it waits."""
+    """A reply of an association to its report. `outcome` is NULL until it is reviewed."""
 
     __tablename__: ClassVar[Any] = "reply"
     __table_args__ = (Index(None, "outcome", "id"),)
@@ -66,7 +66,7 @@ class ReplyTable(SQLModel, table=True):
 
 
 class FollowUpTable(SQLModel, table=True):
-    """A line of the follow-up log. Only ever added to."""
+    """An entry of the follow-up log. Rows are only added."""
 
     __tablename__: ClassVar[Any] = "follow_up"
 
@@ -84,7 +84,7 @@ class FollowUpTable(SQLModel, table=True):
 
 
 class SubscriptionTable(SQLModel, table=True):
-    """Whether an address wants a kind of message."""
+    """Whether an address wants messages of a kind."""
 
     __tablename__: ClassVar[Any] = "subscription"
 
@@ -97,7 +97,7 @@ class SubscriptionTable(SQLModel, table=True):
 
 
 class SentMessageTable(SQLModel, table=True):
-    """A message that was sent: `occasion` (a night, a month) of a kind goes to a recipient once."""
+    """A sent message. A recipient gets one of a kind for each `occasion` (a run, a month)."""
 
     __tablename__: ClassVar[Any] = "sent_message"
 
@@ -108,7 +108,7 @@ class SentMessageTable(SQLModel, table=True):
 
 
 class FailedMessageTable(SQLModel, table=True):
-    """A message that did not go when it was last tried, and how that ended."""
+    """A message whose last attempt failed, and how."""
 
     __tablename__: ClassVar[Any] = "failed_message"
 
@@ -121,7 +121,7 @@ class FailedMessageTable(SQLModel, table=True):
 
 
 class AuditLogTable(SQLModel, table=True):
-    """A line of the registry's audit trail. Only ever added to, and kept when an association is pruned."""
+    """An entry of the audit log. Rows are only added, and stay if the association is pruned."""
 
     __tablename__: ClassVar[Any] = "audit_log"
 

@@ -1,10 +1,8 @@
-"""The tables, as SQLModel classes. Nothing outside `storage` sees them: `Store` takes and gives nouns.
+"""Tables of the registry, runs, conclusions, decisions and users.
 
-Whole nouns that are only ever read whole (a finding, its evidence) are one JSON text each; what is
-searched, counted or joined has a column of its own. A noun's defaults are not written, so a default
-in the models must never change its meaning.
-
-The tables of who may use the pages. Nothing outside `storage` sees them.
+A model that is only read whole (a finding, its evidence) is one JSON text. What is searched,
+counted or joined has its own column. The JSON leaves out default values, so the meaning of a
+default in the models must not change.
 """
 
 from __future__ import annotations
@@ -41,11 +39,11 @@ METADATA.naming_convention = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
-"""Every constraint has a name, so that a later revision can drop it on SQLite too."""
+"""Names for every constraint, so that a later revision can drop it on SQLite too."""
 
 
 class JsonModelType(TypeDecorator[Any]):
-    """A column that holds a whole noun as JSON text."""
+    """A column type that stores a whole model as JSON text."""
 
     impl = Text
     cache_ok = True
@@ -58,51 +56,49 @@ class JsonModelType(TypeDecorator[Any]):
     def __repr__(self) -> str:
         return "Text()"
 
-    def process_bind_param(self, value: Any, dialect: Dialect | None) -> str | None:  # noqa: ARG002  # SQLAlchemy's
-        """Write the noun, without its defaults."""
-        return (
-            None
-            if value is None
-            else self._adapter.dump_json(value, exclude_defaults=True).decode()
-        )
+    def process_bind_param(self, value: Any, dialect: Dialect | None) -> str | None:  # noqa: ARG002  # SQLAlchemy's signature
+        """Return the model as JSON, without its default values."""
+        if value is None:
+            return None
+        return self._adapter.dump_json(value, exclude_defaults=True).decode()
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's
-        """Read the noun again. Raises pydantic's ValidationError where it is none (a damaged row)."""
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
+        """Return the model. Raises pydantic's ValidationError if the row is damaged."""
         return None if value is None else self._adapter.validate_json(value)
 
 
 def cascading_foreign_key(target: str) -> Any:
-    """A reference to another table's row, which takes this one with it when it goes."""
+    """Return a foreign key that deletes its row together with the row it refers to."""
     return ForeignKey(target, ondelete="CASCADE")
 
 
 def optional_datetime_column(*, index: bool = False) -> Any:
-    """A moment that may be missing."""
+    """Return a column for a time in UTC that may be NULL."""
     return Field(default=None, sa_type=cast("Any", UTCDateTime), nullable=True, index=index)
 
 
 def datetime_column() -> Any:
-    """A moment."""
+    """Return a column for a time in UTC."""
     return Field(sa_type=cast("Any", UTCDateTime), nullable=False)
 
 
 def json_model_column(model_type: Any) -> Any:
-    """A whole noun."""
+    """Return a column that stores a whole model as JSON text."""
     return Field(sa_column=Column(JsonModelType(model_type), nullable=False))
 
 
 def json_column() -> Any:
-    """Plain JSON."""
+    """Return a column for plain JSON."""
     return Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
 
 
 def boolean_column() -> Any:
-    """Yes or no; no until it is said."""
+    """Return a boolean column that is false by default."""
     return Field(sa_column=Column(Boolean, server_default=false(), nullable=False))
 
 
 class AssociationTable(SQLModel, table=True):
-    """One organisation."""
+    """An association of the network."""
 
     __tablename__: ClassVar[Any] = "association"
 
@@ -119,7 +115,7 @@ class AssociationTable(SQLModel, table=True):
 
 
 class ContactTable(SQLModel, table=True):
-    """The people of one organisation. No row where nothing is known of them."""
+    """How to reach an association. There is no row if nothing is known."""
 
     __tablename__: ClassVar[Any] = "contact"
 
@@ -133,7 +129,10 @@ class ContactTable(SQLModel, table=True):
 
 
 class AccountTable(SQLModel, table=True):
-    """One registered link. `mark` is its key, or the typed text where it has none: a re-import's handle."""
+    """A registered account or link of an association.
+
+    `import_key` is its key, or the typed text if it has no key. An import finds the row by it.
+    """
 
     __tablename__: ClassVar[Any] = "account"
     __table_args__ = (
@@ -159,7 +158,7 @@ class AccountTable(SQLModel, table=True):
 
 
 class AuditRunTable(SQLModel, table=True):
-    """One night. `day` is unique: the second belt beside the run's lock."""
+    """An audit run. `day` is unique, a second protection besides the lock of the run."""
 
     __tablename__: ClassVar[Any] = "audit_run"
 
@@ -173,7 +172,7 @@ class AuditRunTable(SQLModel, table=True):
 
 
 class AccountStatusTable(SQLModel, table=True):
-    """What is held true of an account, without the moments of its last look (`checked`). Derived."""
+    """The status of an account, without its check times (`CheckTimesTable`). Derived."""
 
     __tablename__: ClassVar[Any] = "account_status"
 
@@ -186,10 +185,11 @@ class AccountStatusTable(SQLModel, table=True):
 
 
 class GapTable(SQLModel, table=True):
-    """A rule that holds, or held. Derived.
+    """A gap: a rule that matches an association, or matched it. Derived.
 
-    `told`, `shown` and `rank` are no part of the noun: they are kept with the summary, and say whether faces
-    may tell of it (it is or was open, and not waived), whether they list it, and how grave it is (0: most).
+    `is_reportable`, `is_visible` and `severity_rank` belong to the read model and are written with
+    the summary. `is_reportable`: the gap is or was open and is not waived, so reports may mention
+    it. `is_visible`: lists show it. `severity_rank`: 0 is the most severe.
     """
 
     __tablename__: ClassVar[Any] = "gap"
@@ -224,7 +224,7 @@ class GapTable(SQLModel, table=True):
 
 
 class ProposalTable(SQLModel, table=True):
-    """An account nobody registered. Derived."""
+    """An account that was found but is not registered. Derived."""
 
     __tablename__: ClassVar[Any] = "proposal"
     __table_args__ = (Unique("association", "channel", "key"),)
@@ -242,7 +242,7 @@ class ProposalTable(SQLModel, table=True):
 
 
 class DecisionTable(SQLModel, table=True):
-    """A person's word. Only ever added to."""
+    """A decision of a person. Rows are only added."""
 
     __tablename__: ClassVar[Any] = "decision"
 
@@ -264,7 +264,7 @@ class DecisionTable(SQLModel, table=True):
 
 
 class DecisionWithdrawalTable(SQLModel, table=True):
-    """The end of a person's word before its time. Only ever added to."""
+    """The withdrawal of a decision. Rows are only added."""
 
     __tablename__: ClassVar[Any] = "decision_withdrawal"
 
@@ -279,7 +279,7 @@ class DecisionWithdrawalTable(SQLModel, table=True):
 
 
 def get_table(model: type[SQLModel]) -> Table:
-    """The SQLAlchemy table of a model."""
+    """Return the SQLAlchemy table of a model."""
     return cast("Table", cast("Any", model).__table__)
 
 
@@ -307,7 +307,7 @@ def _user_id_column(*, unique: bool = False) -> Any:
 
 
 class UserTable(SQLModel, table=True):
-    """Somebody who may log in, or could until `removed_at`. No two have one `key`."""
+    """A user who can log in, or could until `removed_at`."""
 
     __tablename__: ClassVar[Any] = "user"
 
@@ -324,7 +324,7 @@ class UserTable(SQLModel, table=True):
 
 
 class LoginSessionTable(SQLModel, table=True):
-    """A browser that is logged in, known by its token's hash alone."""
+    """A login session of a browser. Only the hash of its token is stored."""
 
     __tablename__: ClassVar[Any] = "login_session"
 
@@ -335,7 +335,7 @@ class LoginSessionTable(SQLModel, table=True):
 
 
 class UserInviteTable(SQLModel, table=True):
-    """A user's one-time link, known by its token's hash alone. Each has one at most."""
+    """A one-time link to set a password, at most one per user. Only its token's hash is stored."""
 
     __tablename__: ClassVar[Any] = "user_invite"
 

@@ -1,4 +1,4 @@
-"""From rows of the database to models."""
+"""Functions that turn database rows into models, and the columns they need."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from storage.tables.runs import CHECK_TIMES
 
 
 def to_account_row(row: Any) -> AccountRow:
-    """The link that a row of the account table holds."""
+    """Return the account of a row."""
     identity = Identity(row.channel, LinkKind(row.kind), row.key, row.canonical, row.url, row.note)
     return AccountRow(
         association=row.association,
@@ -55,7 +55,7 @@ def to_account_row(row: Any) -> AccountRow:
 GAP_FIELDS = tuple(field.name for field in fields(Gap))
 GAP_VALUE_FIELDS = tuple(name for name in GAP_FIELDS if name != "id")
 GAP_COLUMNS = [GAP.c[name] for name in GAP_FIELDS]
-"""Those of the noun."""
+"""The columns of a `Gap`, without those of the read model."""
 WITHDRAWAL_COLUMNS = (
     DECISION_WITHDRAWAL.c.author.label("withdrawal_author"),
     DECISION_WITHDRAWAL.c.reason.label("withdrawal_reason"),
@@ -64,16 +64,16 @@ WITHDRAWAL_COLUMNS = (
 SELECT_DECISIONS = select(*DECISION.c, *WITHDRAWAL_COLUMNS).outerjoin(
     DECISION_WITHDRAWAL, DECISION_WITHDRAWAL.c.decision_id == DECISION.c.id
 )
-"""Every decision, beside its withdrawal if there is one."""
+"""Selects every decision with its withdrawal, if there is one."""
 
 
 def to_gap(row: Any) -> Gap:
-    """The gap that a row begins with, whatever else it holds."""
+    """Return the gap of a row that begins with `GAP_COLUMNS`."""
     return Gap(*row[: len(GAP_FIELDS)])
 
 
 def to_proposal(row: Any) -> Proposal:
-    """The proposal that a row holds."""
+    """Return the proposal of a row."""
     return Proposal(
         association=row.association,
         link=row.link,
@@ -85,15 +85,17 @@ def to_proposal(row: Any) -> Proposal:
 
 
 def to_decision(row: Any) -> Decision:
-    """The decision that a row of DECIDED holds, with its end."""
-    values = dict(row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
-    who, why, withdrawn_at = (values.pop(column.name) for column in WITHDRAWAL_COLUMNS)
+    """Return the decision of a row of `SELECT_DECISIONS`. A withdrawal ends it early."""
+    values = dict(row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
+    author, reason, withdrawn_at = (values.pop(column.name) for column in WITHDRAWAL_COLUMNS)
     decision = Decision(**{**values, "kind": DecisionKind(row.kind)})
     if withdrawn_at is None:
         return decision
-    until = min(decision.expires_at or withdrawn_at, withdrawn_at)
+    expires_at = min(decision.expires_at or withdrawn_at, withdrawn_at)
     return replace(
-        decision, expires_at=until, withdrawal=DecisionWithdrawal(who, why, withdrawn_at)
+        decision,
+        expires_at=expires_at,
+        withdrawal=DecisionWithdrawal(author, reason, withdrawn_at),
     )
 
 
@@ -102,17 +104,19 @@ USER_COLUMNS = [
     for column in USER.columns
     if column.name != "normalized_name"
 ]
-"""A user's columns, beside which another table's can be read."""
+"""The columns of a user, labelled so that they can be selected with another table."""
 
 
 def to_user(row: Any) -> User:
-    """The user of a row that has `COLUMNS`."""
-    told = {label.name.removeprefix("owner_"): getattr(row, label.name) for label in USER_COLUMNS}
-    return User(**{**told, "role": Role(told["role"]), "regions": tuple(told["regions"])})
+    """Return the user of a row with `USER_COLUMNS`."""
+    values = {label.name.removeprefix("owner_"): getattr(row, label.name) for label in USER_COLUMNS}
+    values["role"] = Role(values["role"])
+    values["regions"] = tuple(values["regions"])
+    return User(**values)
 
 
 def to_audit_run(row: Any) -> AuditRun:
-    """The night that a row holds."""
+    """Return the run of a row."""
     return AuditRun(
         day=row.day,
         state=AuditRunState(row.state),
@@ -130,29 +134,29 @@ _HAS_CONTACT_COLUMNS = [
 _CONTACT_COLUMNS = [CONTACT.c[name] for name in CONTACT_FIELDS]
 _CONTACT_JOIN = CONTACT.c.association == ASSOCIATION.c.id
 SELECT_ASSOCIATIONS = select(ASSOCIATION, *_HAS_CONTACT_COLUMNS).outerjoin(CONTACT, _CONTACT_JOIN)
-"""Every association with the ways by which it can be reached; the addresses and numbers are left out."""
+"""Selects every association and its contact methods, without the addresses and numbers."""
 SELECT_ASSOCIATION_ENTRIES = select(
     ASSOCIATION, *_HAS_CONTACT_COLUMNS, *_CONTACT_COLUMNS
 ).outerjoin(CONTACT, _CONTACT_JOIN)
-"""Every association with its contact."""
+"""Selects every association with its contact."""
 
 
 def to_association(row: Any) -> Association:
-    """The association that a row of `ASSOCIATIONS` or `MEMBERS` holds."""
-    told = row._mapping  # noqa: SLF001  # public, named so to leave columns their names
-    facts = {name: told[name] for name in ASSOCIATION_FIELDS}
-    facts |= {"tags": tuple(row.tags), "none_by_choice": tuple(row.none_by_choice)}
-    reached = frozenset(name for name in CONTACT_METHODS if told[f"has_{name}"])
-    return Association(id=row.id, contact_methods=reached, **facts)
+    """Return the association of a row of one of the two queries above."""
+    columns = row._mapping  # noqa: SLF001  # public; the underscore keeps it apart from columns
+    values = {name: columns[name] for name in ASSOCIATION_FIELDS}
+    values |= {"tags": tuple(row.tags), "none_by_choice": tuple(row.none_by_choice)}
+    contact_methods = frozenset(name for name in CONTACT_METHODS if columns[f"has_{name}"])
+    return Association(id=row.id, contact_methods=contact_methods, **values)
 
 
 def to_contact(row: Any) -> Contact:
-    """The contact that a row holds."""
+    """Return the contact of a row."""
     return Contact(**{name: getattr(row, name) for name in CONTACT_FIELDS})
 
 
 def to_association_entry(row: Any) -> AssociationEntry:
-    """The entry that a row of `MEMBERS` holds."""
+    """Return the registry entry of a row of `SELECT_ASSOCIATION_ENTRIES`."""
     return AssociationEntry(to_association(row), to_contact(row))
 
 
@@ -160,13 +164,13 @@ CHECK_TIME_COLUMNS = (CHECK_TIMES.c.checked_at, CHECK_TIMES.c.decided_at)
 STATUS_WITH_CHECK_TIMES = ACCOUNT_STATUS.outerjoin(
     CHECK_TIMES, CHECK_TIMES.c.account_id == ACCOUNT_STATUS.c.account_id
 )
-"""Every standing, beside its moments."""
+"""Every account status with its check times."""
 SELECT_ACCOUNT_STATUSES = select(ACCOUNT_STATUS, *CHECK_TIME_COLUMNS).select_from(
     STATUS_WITH_CHECK_TIMES
 )
 
 
 def to_account_status(row: Any) -> AccountStatus:
-    """The standing that a row of STANDINGS holds."""
-    standing: AccountStatus = row.status
-    return replace(standing, checked_at=row.checked_at, decided_at=row.decided_at)
+    """Return the account status of a row of `SELECT_ACCOUNT_STATUSES`."""
+    status: AccountStatus = row.status
+    return replace(status, checked_at=row.checked_at, decided_at=row.decided_at)

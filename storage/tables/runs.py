@@ -1,13 +1,10 @@
-"""What workers on many machines share while a night goes on; taken away when it ends.
+"""Tables of runs: the cluster's state, the plan, observations and probe results.
 
-The plan of the night that goes on: derived when it begins, taken away when it ends.
-
-The tables of what was seen. Nothing outside `storage` sees them.
-
-A night adds a row to `observation` for every account, so that one is narrow: 33 to 41 bytes on SQLite, where
-its rows lie in the order of their key and a night only ever appends. What a look found and what that rests on
-lies in `look`, once for as long as it stays the same (`sameness`). `checked` is the half of a standing that
-every night moves.
+A run adds a row to `observation` for every account, so these rows are narrow: 33 to 41 bytes on
+SQLite. They are stored in the order of their key, so that a run only appends. The finding and its
+evidence are in `probe_result`, stored once for as long as they stay the same
+(`storage.observations.rows`). `account_check_times` is the part of an account's status that changes
+in every run.
 """
 
 from __future__ import annotations
@@ -44,7 +41,7 @@ from storage.tables.core import (
 
 
 class ClusterRunTable(SQLModel, table=True):
-    """The night that workers are at: until when, what they have told, and by what they know the folder."""
+    """A run that several workers share: its end, their results, and the token of the folder."""
 
     __tablename__: ClassVar[Any] = "cluster_run"
 
@@ -60,9 +57,9 @@ class ClusterRunTable(SQLModel, table=True):
 
 
 class HostLockTable(SQLModel, table=True):
-    """When a host may be asked again, by the number of its name, and whether somebody asks it.
+    """When the next request to a host may start, and whether a worker is sending one now.
 
-    On PostgreSQL it is not logged.
+    `host` is the number of its name. On PostgreSQL the table is unlogged.
     """
 
     __tablename__: ClassVar[Any] = "host_lock"
@@ -77,9 +74,10 @@ HOST_LOCK = get_table(HostLockTable)
 
 
 class RunPlanTable(SQLModel, table=True):
-    """One account that the night is to look at, and when: by round, by place, by rank.
+    """An account to check in this run, and its position: round, then host bucket, then rank.
 
-    A place is a host or a platform, as a number. `look` is a first look after which a second is to be made.
+    A host bucket is the number of a host or a platform. `first_observation` is set if the account
+    waits for the second pass.
     """
 
     __tablename__: ClassVar[Any] = "run_plan"
@@ -100,7 +98,7 @@ class RunPlanTable(SQLModel, table=True):
 
 RUN_PLAN = get_table(RunPlanTable)
 (RUN_PLAN_INDEX,) = RUN_PLAN.indexes
-"""By which the plan is read; it is made when the plan is written, for then it is sorted once."""
+"""The index by which the plan is read. It is created after the rows, to sort them once."""
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -109,7 +107,7 @@ BIG_INTEGER_KEY = BigInteger().with_variant(Integer, "sqlite")
 
 
 class MicrosecondTimestamp(TypeDecorator[datetime]):
-    """A moment as microseconds since 1970: eight bytes instead of twenty-six."""
+    """A time stored as microseconds since 1970: 8 bytes instead of 26."""
 
     impl = BigInteger
     cache_ok = True
@@ -117,24 +115,25 @@ class MicrosecondTimestamp(TypeDecorator[datetime]):
     def __repr__(self) -> str:
         return "BigInteger()"
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002  # SQLAlchemy's
-        """Write the moment."""
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002  # SQLAlchemy's signature
+        """Return the time as microseconds since 1970."""
         return None if value is None else (value - EPOCH) // MICROSECOND
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # SQLAlchemy's
-        """Read the moment again, in UTC."""
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # SQLAlchemy's signature
+        """Return the time in UTC."""
         return None if value is None else EPOCH + value * MICROSECOND
 
 
 def microsecond_column(*, optional: bool = False) -> Any:
-    """A moment in a narrow row."""
+    """Return a column for a time in a narrow row."""
     return Field(default=None, sa_column=Column(MicrosecondTimestamp, nullable=optional))
 
 
 class ProbeResultTable(SQLModel, table=True):
-    """What an account said, and what shows it: kept when it was first seen so, at `observed_at`.
+    """A finding and its evidence, stored when they were first observed, at `observed_at`.
 
-    `meaning` is a digest of all of it that matters; NULL where nothing may be told to be the same any more.
+    `fingerprint` is the digest by which an equal result is found. It is NULL if later observations
+    may not repeat this result.
     """
 
     __tablename__: ClassVar[Any] = "probe_result"
@@ -152,11 +151,11 @@ class ProbeResultTable(SQLModel, table=True):
 
 
 class ObservationTable(SQLModel, table=True):
-    """One look at an account in a night. One for each account and night; never changed.
+    """One check of an account in a run. Rows never change.
 
-    Neither `account_id` nor `look_id` refers to its row by a constraint: each removal there would read every
-    night for those that name it, or each night write into an index of every night. Whoever removes accounts
-    removes these first (`recording.erase`). `times` is told by `sameness`.
+    `account_id` and `result_id` have no foreign key: a removal would then read all rows, or every
+    run would write to an index of all rows. Code that removes accounts removes these rows first
+    (`storage.observations.rows.delete_observations`). `per_run_values` is described in that module.
     """
 
     __tablename__: ClassVar[Any] = "observation"
@@ -176,7 +175,7 @@ class ObservationTable(SQLModel, table=True):
 
 
 class CheckTimesTable(SQLModel, table=True):
-    """When an account was last looked at, and last told: the moments of its standing. Derived."""
+    """When an account was last checked, and when a check was last conclusive. Derived."""
 
     __tablename__: ClassVar[Any] = "account_check_times"
 
@@ -191,7 +190,6 @@ class CheckTimesTable(SQLModel, table=True):
 
 PROBE_RESULT = get_table(ProbeResultTable)
 OBSERVATION = get_table(ObservationTable)
-OBSERVATION.add_is_dependent_on(
-    ACCOUNT
-)  # it refers to none, to stay narrow; erased before it, for it is found by it
+# There is no foreign key (see above), but erasure finds observations by their account.
+OBSERVATION.add_is_dependent_on(ACCOUNT)
 CHECK_TIMES = get_table(CheckTimesTable)

@@ -1,7 +1,7 @@
-"""The tables of reading at scale. All are derived, and nothing outside `storage` sees them.
+"""Tables of the read model. All of them are derived.
 
-None of them refers to an association's row: what a pruned one leaves is taken away, and out of the sums, when
-its summary is made anew, as `stale` says it must be.
+None has a foreign key to `association`. If an association is pruned, its rows and its part of the
+counts are removed when its summary is next refreshed, because it is marked in `stale_summary`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from storage.tables.core import (
 )
 
 BYTEWISE_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
-"""Text compared byte by byte, so that all that begins alike stands together on PostgreSQL too."""
+"""Text that is compared byte by byte, so that a prefix is one range on PostgreSQL too."""
 
 
 class AssociationSummaryTable(SQLModel, table=True):
-    """One association as a list shows it, with its place in each order; `words` as " word word "."""
+    """An association as lists show it, with its sort keys. `search_terms` is " word word "."""
 
     __tablename__: ClassVar[Any] = "association_summary"
     __table_args__ = (
@@ -47,7 +47,7 @@ class AssociationSummaryTable(SQLModel, table=True):
 
 
 class AssociationFacetTable(SQLModel, table=True):
-    """What an association is found by. With its urgency in the key, who is found comes in that order."""
+    """A facet by which an association is found. The key returns them by urgency."""
 
     __tablename__: ClassVar[Any] = "association_facet"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -58,7 +58,7 @@ class AssociationFacetTable(SQLModel, table=True):
 
 
 class FacetCountTable(SQLModel, table=True):
-    """How often a facet is met in a cohort."""
+    """How many associations of a group have a facet."""
 
     __tablename__: ClassVar[Any] = "facet_count"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -69,7 +69,7 @@ class FacetCountTable(SQLModel, table=True):
 
 
 class RunFacetCountTable(SQLModel, table=True):
-    """How often a facet of the coverage was met in a cohort on a concluded night."""
+    """How many associations of a group had a coverage facet in an evaluated run."""
 
     __tablename__: ClassVar[Any] = "run_facet_count"
 
@@ -84,7 +84,7 @@ class RunFacetCountTable(SQLModel, table=True):
 
 
 class StaleSummaryTable(SQLModel, table=True):
-    """An association whose summary must be made anew; `mark` is another with each change."""
+    """An association whose summary must be refreshed. Every change sets another `change_token`."""
 
     __tablename__: ClassVar[Any] = "stale_summary"
 
@@ -93,7 +93,7 @@ class StaleSummaryTable(SQLModel, table=True):
 
 
 class SummaryVersionTable(SQLModel, table=True):
-    """By what the summaries were made; one row."""
+    """The versions that the summaries were made with. The table has one row."""
 
     __tablename__: ClassVar[Any] = "summary_version"
 
