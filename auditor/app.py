@@ -104,7 +104,7 @@ class App:
 @contextmanager
 def lock_data_folder(folder: Path) -> Iterator[None]:
     """Hold the lock of a data folder; see `App.lock`. Raises LockedError, StoreError."""
-    held = FileLock(folder / "night.lock")
+    held = FileLock(folder / "run.lock")
     try:
         _create_folder(folder)
         held.acquire(timeout=0)

@@ -32,7 +32,7 @@ from storage.retention import ErasureSummary
 
 CONTACT_SUBJECT = "contact"
 """What a line of the trail is about where the contact alone was erased."""
-ERASURE_MARK_PREFIX = "forgotten-"
+ERASURE_MARK_PREFIX = "erased-"
 ERASURE_MARK_DIGITS = 16
 """Hexadecimal digits of a mark: two ids of one network never have the same."""
 
@@ -130,7 +130,7 @@ def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:
 
 def compute_erasure_mark(folder: Path, association: str) -> str:
     """What stands for an id that was forgotten: the same each time, with this folder's key alone."""
-    told = hmac.digest(load_unsubscribe_key(folder), f"forgotten\n{association}".encode(), "sha256")
+    told = hmac.digest(load_unsubscribe_key(folder), f"erased\n{association}".encode(), "sha256")
     return ERASURE_MARK_PREFIX + told.hex()[:ERASURE_MARK_DIGITS]
 
 

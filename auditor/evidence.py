@@ -214,7 +214,7 @@ def _build_evidence_view(evidence: Evidence, body_storage: BodyStorage) -> Evide
     try:
         body = body_storage.get(evidence.digest)
     except StoreError:
-        return EvidenceView(evidence, "lost")
+        return EvidenceView(evidence, "missing")
     page = Page(
         evidence.final_url or evidence.url,
         evidence.status or 0,
@@ -224,12 +224,12 @@ def _build_evidence_view(evidence: Evidence, body_storage: BodyStorage) -> Evide
     )
     if not looks_like_html(page):
         return EvidenceView(
-            evidence, "kept", page_text=clean_text(decode_body(page), MAX_READ_BYTES)
+            evidence, "stored", page_text=clean_text(decode_body(page), MAX_READ_BYTES)
         )
     said = parse_document(page)
     return EvidenceView(
         evidence,
-        "kept",
+        "stored",
         clean_text(said.title),
         clean_text(said.text, MAX_EXCERPT_CHARACTERS),
         f"{said.title}\n{said.text}",

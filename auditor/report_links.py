@@ -232,7 +232,7 @@ EXPORT_COLUMNS = (
     "subject",
     "body",
 )
-SHEET_TITLE = "letters"
+SHEET_TITLE = "report_links"
 
 
 @dataclass(slots=True)

@@ -122,7 +122,7 @@ def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOSch
     scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=ways)
     at = schedule.start_time
     hour = CronTrigger(hour=at.hour, minute=at.minute, second=at.second, timezone=UTC)
-    scheduler.add_job(job.run_if_due, hour, id="night")
+    scheduler.add_job(job.run_if_due, hour, id="nightly run")
     again = IntervalTrigger(seconds=int(CATCH_UP_INTERVAL.total_seconds()), timezone=UTC)
     scheduler.add_job(job.run_if_due, again, id="catch up", next_run_time=datetime.now(UTC))
     return scheduler
@@ -180,11 +180,11 @@ class SchedulerJob:
             self._warned_day = day
             said = "the night of {night} is not begun: {why}"
             events.warning(
-                "night_waits", said, night=day, other=other_day, why=reason.format(other=other_day)
+                "run_delayed", said, night=day, other=other_day, why=reason.format(other=other_day)
             )
 
     async def _run_day(self, day: date) -> None:
-        events.info("night_begins", "the night of {night} begins", night=day)
+        events.info("run_started", "the night of {night} begins", night=day)
         self._current_day = day
         grace = self._app.config.schedule.shutdown_grace_seconds
         running = asyncio.create_task(
@@ -203,21 +203,21 @@ def _log_run_end(day: date, task: asyncio.Task[AuditRun]) -> None:
     """Log how a night ended. A bug is logged with its trace and the service goes on to the next night."""
     if task.cancelled():
         said = "the night of {night} is interrupted; it is gone on with at the next start"
-        events.warning("night_interrupted", said, night=day)
+        events.warning("run_interrupted", said, night=day)
         return
     match task.exception():
         case None:
             state = task.result().state.value
-            events.info("night_ended", "the night of {night} is {state}", night=day, state=state)
+            events.info("run_finished", "the night of {night} is {state}", night=day, state=state)
         case RunLockedError():
             said = "the night of {night} is not begun: another run holds the lock"
-            events.warning("night_locked", said, night=day)
+            events.warning("run_skipped_locked", said, night=day)
         case AuditorError() | StoreError() as trouble:
             events.error(
-                "night_failed", "the night of {night} failed: {why}", night=day, why=str(trouble)
+                "run_failed", "the night of {night} failed: {why}", night=day, why=str(trouble)
             )
         case bug:
-            events.exception(bug, "night_crashed", "the night of {night} crashed", night=day)
+            events.exception(bug, "run_crashed", "the night of {night} crashed", night=day)
 
 
 ServerClock = Callable[[], datetime]
@@ -301,7 +301,7 @@ async def refresh_summaries_periodically(app: App, stop: asyncio.Event) -> None:
             )
         except StoreError as trouble:
             said = "what the pages read could not be made anew: {why}"
-            server_events.error("summaries_failed", said, why=str(trouble))
+            server_events.error("summary_refresh_failed", said, why=str(trouble))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REFRESH_INTERVAL_SECONDS)
             return

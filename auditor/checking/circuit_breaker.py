@@ -24,7 +24,7 @@ from storage.store import Store
 
 events = EventLogger(__name__)
 
-OPENED_CIRCUITS_KEY = "gave_up"
+OPENED_CIRCUITS_KEY = "opened_circuits"
 """Where a receipt tells of the platforms that were left alone."""
 
 REQUESTED_KINDS = ACCOUNT_KINDS | {LinkKind.SHORT_LINK}
@@ -93,8 +93,8 @@ class CircuitBreaker:
         """What the receipt says: why, how many were left out, and with which account to begin tomorrow."""
         return {
             "reason": self.opened_reason,
-            "left_out": self.skipped_count,
-            "begin_with": self.first_skipped_id,
+            "skipped": self.skipped_count,
+            "first_account_id": self.first_skipped_id,
         }
 
 
@@ -138,13 +138,13 @@ def _restore_circuit_breaker(
     current_run_state: Mapping[str, Any],
 ) -> CircuitBreaker:
     one = CircuitBreaker(
-        channel, failure_threshold, first_account_id=int(previous_run_state.get("begin_with") or 0)
+        channel, failure_threshold, first_account_id=int(previous_run_state.get("first_account_id") or 0)
     )
     if current_run_state.get("reason"):
         one.opened_reason = Reason(current_run_state["reason"])
         one.skipped_count, one.first_skipped_id = (
-            int(current_run_state.get("left_out") or 0),
-            current_run_state.get("begin_with"),
+            int(current_run_state.get("skipped") or 0),
+            current_run_state.get("first_account_id"),
         )
     return one
 

@@ -149,7 +149,9 @@ def build_config_error(
         (v for at, v in variables.items() if place and place[: len(at)] == at[: len(place)]), None
     )
     context = first.get("ctx", {})
-    written = _format_setting_path((*place, context["number"] - 1) if "number" in context else place)
+    written = _format_setting_path(
+        (*place, context["number"] - 1) if "number" in context else place
+    )
     where = variable or f"{origin}: {written}"
     if "suggestion" in context:
         return ConfigError(where, first["msg"], context["suggestion"])

@@ -113,7 +113,9 @@ class ClusterSettings(BaseModel):
     def _validate_stalled_after(self) -> ClusterSettings:
         if self.stalled_after_seconds < 2 * self.heartbeat_seconds:
             told = {"suggestion": "three times heartbeat_seconds"}
-            raise PydanticCustomError("setting_error", "stalled_after_seconds is less than twice heartbeat_seconds", told)
+            raise PydanticCustomError(
+                "setting_error", "stalled_after_seconds is less than twice heartbeat_seconds", told
+            )
         return self
 
 
@@ -151,7 +153,9 @@ class NetworkSettings(SettingsTable):
             ZoneInfo(time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             told = {"zone": f'"{time_zone}"', "suggestion": "a name such as Africa/Casablanca"}
-            raise PydanticCustomError("setting_error", "no time zone is called {zone}", told) from None
+            raise PydanticCustomError(
+                "setting_error", "no time zone is called {zone}", told
+            ) from None
         return time_zone
 
 
@@ -274,7 +278,9 @@ class WebSettings(SettingsTable):
     def _validate_token_length(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and len(token.get_secret_value()) < MIN_TOKEN_CHARACTERS:
             told = {"least": MIN_TOKEN_CHARACTERS, "suggestion": "openssl rand -hex 32"}
-            raise PydanticCustomError("setting_error", "a token has {least} characters at least", told)
+            raise PydanticCustomError(
+                "setting_error", "a token has {least} characters at least", told
+            )
         return token
 
     @field_validator("public_url")

@@ -52,10 +52,10 @@ MISSING_ACCOUNT_REPLY_KINDS = GAP_REPLY_KINDS | {ReplyKind.MOVED, ReplyKind.CLOS
 class ReplyRefusal(StrEnum):
     """Why an answer cannot be taken."""
 
-    UNKNOWN_SUBJECT = "nothing_there"
-    INVALID_ADDRESS = "no_address"
-    INVALID_DAY = "no_day"
-    MISSING_TEXT = "no_text"
+    UNKNOWN_SUBJECT = "unknown_subject"
+    INVALID_ADDRESS = "invalid_address"
+    INVALID_DAY = "invalid_day"
+    MISSING_TEXT = "missing_text"
     TOO_MANY = "too_many"
 
 
@@ -73,9 +73,9 @@ class ReplyForm(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: ReplyKind
-    account: int | None = None
-    proposal: int | None = None
-    code: str = Field(default="", max_length=80)
+    account_id: int | None = None
+    proposal_id: int | None = None
+    gap_code: str = Field(default="", max_length=80)
     channel: str = Field(default="", max_length=40)
     subject: str = Field(default="", max_length=2000)
     value: str = Field(default="", max_length=2000)
@@ -100,21 +100,23 @@ def parse_reply(
 
 
 def _match_account(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
-    found = (account for account in view.accounts if account.account_id == form.account)
+    found = (account for account in view.accounts if account.account_id == form.account_id)
     account = next(found, None) if form.kind in ACCOUNT_REPLY_KINDS else None
     return {"channel": account.channel, "account_id": account.account_id} if account else None
 
 
 def _match_proposal(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
     found = (
-        row.link for row in view.proposals if form.proposal is not None and row.id == form.proposal
+        row.link
+        for row in view.proposals
+        if form.proposal_id is not None and row.id == form.proposal_id
     )
     link = next(found, None) if form.kind in PROPOSAL_REPLY_KINDS else None
     return {"channel": link.channel, "value": link.key} if link else None
 
 
 def _match_gap(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
-    sign = (form.code, form.channel, form.subject)
+    sign = (form.gap_code, form.channel, form.subject)
     gap = next((gap for gap in view.gaps if (gap.code, gap.channel, gap.subject) == sign), None)
     if gap is None or form.kind not in (
         MISSING_ACCOUNT_REPLY_KINDS if gap.code in MISSING_ACCOUNT_GAPS else GAP_REPLY_KINDS

@@ -341,15 +341,15 @@ def _build_decision_item(
         "account": account_subject(row) if row else decision.value,
         "code": decision.code,
         "value": decision.value,
-        "who": decision.author,
-        "why": decision.reason,
+        "author": decision.author,
+        "reason": decision.reason,
         "decided_at": format_exact_timestamp(decision.decided_at),
         "until": format_exact_timestamp(until),
-        "in_force": state in {"in_force", "ending"},
+        "in_force": state in {"in_force", "ending_soon"},
         "state": state,
         "withdrawn_at": format_exact_timestamp(withdrawn.withdrawn_at) if withdrawn else None,
         "withdrawn_by": withdrawn.author if withdrawn else None,
-        "withdrawn_why": withdrawn.reason if withdrawn else None,
+        "withdrawn_reason": withdrawn.reason if withdrawn else None,
     }
 
 
@@ -361,5 +361,5 @@ def _get_decision_state(decision: Decision, status: AccountStatus, now: datetime
     if until is not None and until <= now:
         return "expired"
     if decision.kind is DecisionKind.CONFIRM and is_overridden_by_evidence(decision, status):
-        return "outweighed"
-    return "ending" if until is not None and until <= now + ENDING_SOON_PERIOD else "in_force"
+        return "overridden"
+    return "ending_soon" if until is not None and until <= now + ENDING_SOON_PERIOD else "in_force"

@@ -264,7 +264,7 @@ def _iter_unchecked_reasons(
     if standing.checked_at is None or standing.checked_at < run_started_at:
         yield UncheckedItem(account.row.channel, "not_checked", params)
     elif standing.other_account_streak is not None:
-        found = {"cause": "other_account", "found": standing.other_account_streak.cause}
+        found = {"cause": "different_account", "found": standing.other_account_streak.cause}
         yield UncheckedItem(account.row.channel, "channel_unconfirmed", {**params, **found})
     elif (
         standing.latest_presence is Presence.UNKNOWN

@@ -336,7 +336,7 @@ def _describe_status(
     row = rows[status.account_id]
     newest = status.last_activity.format_iso() if status.last_activity else "no date"
     held = f"{status.state}/{status.reason or '-'}, {newest}"
-    return "standing", row.association, row.channel, row.identity.key or row.typed_text, held
+    return "account_status", row.association, row.channel, row.identity.key or row.typed_text, held
 
 
 def _describe_gap(gap: Gap) -> tuple[str, str, str, str, str]:
@@ -346,12 +346,12 @@ def _describe_gap(gap: Gap) -> tuple[str, str, str, str, str]:
         gap.association,
         gap.channel,
         f"{gap.code} {gap.subject}".strip(),
-        f"{state}, {gap.run_count} nights",
+        f"{state}, {gap.run_count} runs",
     )
 
 
 def _describe_proposal(proposal: Proposal) -> tuple[str, str, str, str, str]:
-    return "proposal", *_proposal_key(proposal), f"{proposal.run_count} nights"
+    return "proposal", *_proposal_key(proposal), f"{proposal.run_count} runs"
 
 
 INITIAL_STATUS_TEXT = "unknown/-, no date"
@@ -377,7 +377,7 @@ def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChan
 
 def _get_effective_text(change: ConclusionChange, text: str | None) -> str | None:
     """What a conclusion says. A standing that nothing has moved says as much as none."""
-    return None if change.kind == "standing" and text == INITIAL_STATUS_TEXT else text
+    return None if change.kind == "account_status" and text == INITIAL_STATUS_TEXT else text
 
 
 def _pair_changes(changes: Sequence[ConclusionChange]) -> list[ConclusionChange]:
@@ -398,7 +398,7 @@ def _is_still_open(change: ConclusionChange) -> bool:
 def build_column_translators(translator: Translator) -> Mapping[str, Callable[[str], str]]:
     """How the columns of a change are said on a terminal."""
     return {
-        "what": partial(translator.term, "concluded"),
+        "kind": partial(translator.term, "conclusion"),
         "subject": partial(_translate_subject, translator),
         "before": partial(_translate_conclusion, translator),
         "after": partial(_translate_conclusion, translator),
@@ -421,11 +421,11 @@ def _translate_conclusion(translator: Translator, conclusion: str) -> str:
 
 
 def _translate_part(translator: Translator, part: str) -> str:
-    if nights := re.fullmatch(r"(\d+) nights", part):
-        return translator.translate_plural("{n} check", "{n} checks", int(nights[1]))
+    if runs := re.fullmatch(r"(\d+) runs", part):
+        return translator.translate_plural("{n} check", "{n} checks", int(runs[1]))
     if re.match(r"\d{4}-\d\d", part):
         return translator.format_date(part)
-    for group in ("standing", "course", "cause"):
+    for group in ("account_status", "gap_state", "cause"):
         if (said := translator.term(group, part)) != part:
             return said
     return part
@@ -474,7 +474,7 @@ def warn_about_mass_losses(
     lost = Counter(
         (change.channel, (change.after or "").partition(",")[0])
         for change in changes
-        if change.kind == "standing" and _is_gone(change.after) and not _is_gone(change.before)
+        if change.kind == "account_status" and _is_gone(change.after) and not _is_gone(change.before)
     )
     return [
         translator.translate_plural(

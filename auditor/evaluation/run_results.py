@@ -70,7 +70,7 @@ from storage.models.users import AuditLogEntry
 from storage.read_model.association_data import AssociationData
 from storage.store import Store
 
-CANARY_WARNINGS_KEY = "warned"
+CANARY_WARNINGS_KEY = "canary_warnings"
 """Where a receipt keeps what the canaries of an interrupted session said against a channel."""
 
 ASSOCIATION_BATCH_SIZE = 500
@@ -384,7 +384,7 @@ def save_unreliable_channels(
     They are told from the standings before the night, so they are kept before anything is concluded: a
     night that dies in between concludes the same when it is gone on with.
     """
-    kept = run.receipt.get("blind")
+    kept = run.receipt.get("unreliable_channels")
     if isinstance(kept, dict):
         return run, kept
     held = run.receipt.get(CANARY_WARNINGS_KEY)
@@ -392,7 +392,7 @@ def save_unreliable_channels(
     blind = find_unreliable_channels(
         canary_readings, _iter_run_changes(store, run), config.channels, before
     )
-    return _save_open_receipt(store, run, {**run.receipt, "blind": blind}, blind), blind
+    return _save_open_receipt(store, run, {**run.receipt, "unreliable_channels": blind}, blind), blind
 
 
 def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:

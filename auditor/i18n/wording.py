@@ -52,7 +52,7 @@ TERM_GROUP_BY_FACT = {
     "kind": "kind",
     "target": "kind",
     "found_on": "place",
-    "night_state": "night",
+    "run_state": "run",
     "unit": "unit",
 }
 
@@ -64,8 +64,8 @@ DATE_SOURCE_TERMS = {
     "posts": "posts",
     "videos": "videos",
     "streams": "videos",
-    "uploads": "interface",
-    "post_id": "interface",
+    "uploads": "api",
+    "post_id": "api",
     "attested": "person",
 }
 """What told a publication's date, as a reader knows it; any other clue is a date on a page."""

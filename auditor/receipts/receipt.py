@@ -34,7 +34,7 @@ from probes.runner.api_batcher import ApiBudget
 from storage.models.audit import AuditRun, AuditRunState
 from storage.store import Store
 
-CARRIED_JUDGEMENT_KEYS = frozenset({"blind", "warned"})
+CARRIED_JUDGEMENT_KEYS = frozenset({"unreliable_channels", "canary_warnings"})
 """What one session of a night leaves in the receipt for the next one to judge by."""
 
 COST_KEYS = frozenset(
@@ -42,10 +42,10 @@ COST_KEYS = frozenset(
         "requests",
         "retries",
         "requests_by_host",
-        "requests_elsewhere",
+        "requests_other_hosts",
         "seconds",
-        "interfaces",
-        "gave_up",
+        "apis",
+        "opened_circuits",
     }
 )
 """What it has cost, for the next one to add to."""
@@ -77,7 +77,7 @@ def build_finished_receipt(
         **_build_end_fields(AuditRunState.DONE, finished_at),
         **count_accounts_by_presence(store.count_by_presence(run.id)),
         **_build_not_reached_fields(not_reached_by_channel),
-        "blind": dict(unreliable_channels),
+        "unreliable_channels": dict(unreliable_channels),
         **_count_gap_changes(store, run),
         **_shorten_host_counts(cost, MAX_HOSTS_IN_RECEIPT),
     }
@@ -86,8 +86,8 @@ def build_finished_receipt(
 def _count_gap_changes(store: Store, run: AuditRun) -> dict[str, Any]:
     opened, closed = store.count_gap_changes_at(run.started_at)
     return {
-        "opened": sum(opened.values()),
-        "closed": sum(closed.values()),
+        "opened_gaps": sum(opened.values()),
+        "closed_gaps": sum(closed.values()),
         "opened_by_code": dict(sorted(opened.items())),
         "closed_by_code": dict(sorted(closed.items())),
     }
@@ -106,7 +106,7 @@ def build_skipped_receipt(
     return {
         **_build_common_fields(store, run, canary_readings, config),
         **_build_end_fields(AuditRunState.SKIPPED, finished_at),
-        "skipped": "no connectivity",
+        "skipped_because": "no connectivity",
         **_shorten_host_counts(cost, MAX_HOSTS_IN_RECEIPT),
     }
 
@@ -121,7 +121,7 @@ def build_started_receipt(
     return {
         **_build_common_fields(store, run, canary_readings, config),
         "state": AuditRunState.RUNNING.value,
-        "due": due_count,
+        "accounts_due": due_count,
     }
 
 
@@ -136,25 +136,25 @@ def build_interrupted_receipt(
     assert run.id is not None
     counts, due = (
         count_accounts_by_presence(store.count_by_presence(run.id)),
-        run.receipt.get("due"),
+        run.receipt.get("accounts_due"),
     )
     return {
         **{name: value for name, value in run.receipt.items() if name != SIGNATURE_FIELD},
-        "night": run.day.isoformat(),
+        "run": run.day.isoformat(),
         "started_at": _format_exact_timestamp(run.started_at),
-        "previous": compute_previous_digest(store, run),
+        "previous_digest": compute_previous_digest(store, run),
         **_build_end_fields(AuditRunState.INCOMPLETE, finished_at),
-        "interrupted": reason,
+        "interrupted_because": reason,
         **counts,
         **(_count_gap_changes(store, run) if store.is_run_evaluated(run.id) else {}),
-        "left_out": max(0, due - counts["accounts"]) if isinstance(due, int) else None,
+        "not_reached": max(0, due - counts["accounts"]) if isinstance(due, int) else None,
         **(_shorten_host_counts(cost, None) if "requests_by_host" in cost else cost),
     }
 
 
 def count_not_reached(run: AuditRun) -> int | None:
     """How many accounts a night did not reach; None where nobody can tell, as of one that goes on."""
-    told = None if run.state is AuditRunState.RUNNING else run.receipt.get("left_out", 0)
+    told = None if run.state is AuditRunState.RUNNING else run.receipt.get("not_reached", 0)
     return told if isinstance(told, int) else None
 
 
@@ -173,7 +173,7 @@ def _build_end_fields(state: AuditRunState, finished_at: datetime) -> dict[str, 
 
 def _build_not_reached_fields(by_channel: Mapping[str, int]) -> dict[str, Any]:
     told = {channel: count for channel, count in sorted(by_channel.items()) if count}
-    return {"left_out": sum(told.values()), "left_out_by_channel": told}
+    return {"not_reached": sum(told.values()), "not_reached_by_channel": told}
 
 
 def _format_exact_timestamp(timestamp: datetime) -> str:
@@ -184,7 +184,7 @@ def _build_common_fields(
     store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config
 ) -> dict[str, Any]:
     return {
-        "night": run.day.isoformat(),
+        "run": run.day.isoformat(),
         "started_at": _format_exact_timestamp(run.started_at),
         "canaries": [_build_canary_item(canary, finding) for canary, finding in canary_readings]
         or run.receipt.get("canaries", []),
@@ -199,7 +199,7 @@ def _build_common_fields(
         },
         "proxy": config.fetch.proxy is not None,
         "allow_networks": [str(network) for network in config.fetch.allow_networks],
-        "previous": compute_previous_digest(store, run),
+        "previous_digest": compute_previous_digest(store, run),
     }
 
 
@@ -238,13 +238,13 @@ def add_session_cost(
     """
     by_host = Counter(requests_by_host)
     by_host.update(earlier_cost.get("requests_by_host") or {})
-    elsewhere = earlier_cost.get("requests_elsewhere") or {}
+    elsewhere = earlier_cost.get("requests_other_hosts") or {}
     return {
         **{name: value for name, value in earlier_cost.items() if name in CARRIED_JUDGEMENT_KEYS},
         "requests": requests + int(earlier_cost.get("requests") or 0),
         "retries": retries + int(earlier_cost.get("retries") or 0),
         "requests_by_host": dict(by_host),
-        "requests_elsewhere": {
+        "requests_other_hosts": {
             **elsewhere,
             "hosts": int(elsewhere.get("hosts") or 0) + other_hosts,
         },
@@ -257,13 +257,13 @@ def add_worker_cost(cost: Mapping[str, Any], worker_totals: Mapping[str, Any]) -
     named = Counter(cost["requests_by_host"])
     named.update(worker_totals.get("by_host", {}))
     others = worker_totals.get("requests", 0) - sum(worker_totals.get("by_host", {}).values())
-    elsewhere = cost["requests_elsewhere"] or {}
+    elsewhere = cost["requests_other_hosts"] or {}
     return {
         **cost,
         "requests": cost["requests"] + worker_totals.get("requests", 0),
         "retries": cost["retries"] + worker_totals.get("retries", 0),
         "requests_by_host": dict(named),
-        "requests_elsewhere": {
+        "requests_other_hosts": {
             "hosts": elsewhere.get("hosts", 0) + worker_totals.get("hosts", 0),
             "requests": elsewhere.get("requests", 0) + others,
         },
@@ -283,34 +283,34 @@ def _shorten_host_counts(cost: Mapping[str, Any], max_hosts: int | None) -> dict
     elsewhere = {
         "hosts": len(by_host)
         - len(busiest)
-        + int((cost.get("requests_elsewhere") or {}).get("hosts") or 0),
+        + int((cost.get("requests_other_hosts") or {}).get("hosts") or 0),
         "requests": cost["requests"] - sum(busiest.values()),
     }
-    return {**cost, "requests_by_host": busiest, "requests_elsewhere": elsewhere}
+    return {**cost, "requests_by_host": busiest, "requests_other_hosts": elsewhere}
 
 
 def add_api_cost(
     earlier_cost: Mapping[str, Any], api_budgets: Mapping[str, ApiBudget]
 ) -> dict[str, Any]:
     """What interfaces have cost, each in its unit; `closed` says why one was left alone."""
-    held = earlier_cost.get("interfaces") or {}
+    held = earlier_cost.get("apis") or {}
     told = {
         name: {
             "requests": purse.request_count + int((held.get(name) or {}).get("requests") or 0),
-            "left_out": purse.skipped_count + int((held.get(name) or {}).get("left_out") or 0),
+            "skipped": purse.skipped_count + int((held.get(name) or {}).get("skipped") or 0),
             "cost": purse.spent,
             "unit": purse.api.cost_unit,
             "budget": purse.limit,
-            "closed": purse.refusal[1] if purse.refusal else None,
+            "closed_because": purse.refusal[1] if purse.refusal else None,
         }
         for name, purse in api_budgets.items()
     }
-    return {"interfaces": {**held, **told}} if held or told else {}
+    return {"apis": {**held, **told}} if held or told else {}
 
 
 def read_api_cost(earlier_cost: Mapping[str, Any]) -> dict[str, float]:
     """What earlier sessions of a night have paid, by channel."""
-    held = earlier_cost.get("interfaces") or {}
+    held = earlier_cost.get("apis") or {}
     return {name: float(told.get("cost") or 0) for name, told in held.items()}
 
 
@@ -343,7 +343,7 @@ def find_former_key(store: Store, run: AuditRun, key: str) -> dict[str, str]:
     """Which key signed the receipt before, where it was another: the break is told, not papered over."""
     last = find_preceding_run(store, run)
     held = get_receipt_public_key(last.receipt) if last else None
-    return {"former_key": compute_key_fingerprint(held)} if held is not None and held != key else {}
+    return {"previous_key": compute_key_fingerprint(held)} if held is not None and held != key else {}
 
 
 def hash_canonical_json(value: Mapping[str, Any] | Iterable[Any]) -> str:
@@ -354,10 +354,10 @@ def hash_canonical_json(value: Mapping[str, Any] | Iterable[Any]) -> str:
 class SignatureStatus(StrEnum):
     """What a receipt's signature says."""
 
-    VALID = "genuine"
-    TAMPERED = "changed"
-    UNKNOWN_KEY = "strange"
-    UNSIGNED = "none"
+    VALID = "valid"
+    TAMPERED = "tampered"
+    UNKNOWN_KEY = "unknown_key"
+    UNSIGNED = "unsigned"
 
 
 class ChainPosition(StrEnum):
@@ -372,11 +372,11 @@ class ChainPosition(StrEnum):
 class ReceiptFault(StrEnum):
     """What is wrong with a receipt."""
 
-    TAMPERED = "changed"
-    UNKNOWN_KEY = "strange"
+    TAMPERED = "tampered"
+    UNKNOWN_KEY = "unknown_key"
     UNSIGNED = "unsigned"
-    WRONG_RUN = "elsewhere"
-    BROKEN_CHAIN = "broken"
+    WRONG_RUN = "wrong_run"
+    BROKEN_CHAIN = "broken_chain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,9 +473,9 @@ def _find_own_fault(
 def _is_receipt_of_run(run: AuditRun) -> bool:
     """Whether a receipt tells of this very night as it is held: its day, its state, its blind channels."""
     told, state = run.receipt, run.receipt.get("state")
-    blind = told.get("blind")
+    blind = told.get("unreliable_channels")
     return (
-        told.get("night") == run.day.isoformat()
+        told.get("run") == run.day.isoformat()
         and state in (None, run.state.value)
         and (
             run.state is not AuditRunState.DONE
@@ -485,7 +485,7 @@ def _is_receipt_of_run(run: AuditRun) -> bool:
 
 
 def _find_chain_position(run: AuditRun, previous: ReceiptVerification | None) -> ChainPosition:
-    told = run.receipt.get("previous")
+    told = run.receipt.get("previous_digest")
     if previous is None:
         return ChainPosition.FIRST if told is None else ChainPosition.BROKEN
     return ChainPosition.FOLLOWS if told == previous.digest else ChainPosition.BROKEN

@@ -94,7 +94,7 @@ def _parse_gap_definition(code: str, table: Mapping[str, Any]) -> GapDefinition:
         is_gap=table["is_gap"],
         actor=table["actor"],
         effort=table["effort"],
-        confirm_runs=table["confirm_nights"],
+        confirm_runs=table["confirm_runs"],
         hides=frozenset(table["hides"]),
         placeholders=tuple(table["placeholders"]),
         severity_by_channel=table.get("severity_by_channel", {}),

@@ -543,21 +543,21 @@ def iter_status_outlooks(
     status: AccountStatus, thresholds: ConfirmationThresholds
 ) -> Iterator[StatusOutlook]:
     """What is on its way, then what it would take."""
-    yield from _iter_streak_outlooks("trouble", status.failure_streak)
-    yield from _iter_streak_outlooks("other", status.other_account_streak)
+    yield from _iter_streak_outlooks("unreachable", status.failure_streak)
+    yield from _iter_streak_outlooks("different_account", status.other_account_streak)
     doubt = status.unconfirmed_streak
     if doubt is not None:
         gone = status.state is AccountState.GONE
         yield _build_pending_outlook(
-            "returning" if gone else "losing",
+            "recovering" if gone else "becoming_gone",
             doubt,
             thresholds.recoveries if gone else thresholds.failures,
             thresholds,
         )
     elif status.state is AccountState.GONE:
-        yield StatusOutlook("to_return", runs_needed=thresholds.recoveries)
+        yield StatusOutlook("recoveries_needed", runs_needed=thresholds.recoveries)
     else:
-        kind = "to_lose" if status.state is AccountState.PRESENT else "to_tell"
+        kind = "absences_needed" if status.state is AccountState.PRESENT else "check_needed"
         yield StatusOutlook(kind, runs_needed=thresholds.failures, min_days=thresholds.days)
 
 
@@ -565,7 +565,7 @@ def _build_pending_outlook(
     kind: str, doubt: Streak, required_runs: int, thresholds: ConfirmationThresholds
 ) -> StatusOutlook:
     """A change on its way: an absence must last some days besides, a return need not."""
-    soonest = doubt.since + timedelta(days=thresholds.days) if kind == "losing" else None
+    soonest = doubt.since + timedelta(days=thresholds.days) if kind == "becoming_gone" else None
     return StatusOutlook(
         kind, doubt.run_count, max(1, required_runs - doubt.run_count), doubt.since, soonest
     )

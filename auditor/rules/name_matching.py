@@ -22,7 +22,7 @@ from functools import cached_property, lru_cache
 
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.link_reciprocity import is_linked_from_site
-from probes.discovery.ignored_accounts import strip_key_prefix
+from probes.discovery.site_names import strip_key_prefix
 from probes.text.language import build_replacer, fold_text
 from storage.models.audit import Association
 
@@ -41,8 +41,8 @@ _GENERIC_WORDS = frozenset(
     """.split()  # noqa: SIM905
 )
 _STOP_WORDS = frozenset(
-    "pour des les aux avec dans sur par une the and for with from علي من في".split()
-)  # noqa: SIM905
+    ["pour", "des", "les", "aux", "avec", "dans", "sur", "par", "une", "the", "and", "for", "with", "from", "علي", "من", "في"]
+)
 _SCRIPT_LETTERS = {
     "latin": r"[a-z0-9]+",
     "arabic": r"[\u0621-\u064a\u0671-\u06d3]+",

@@ -93,7 +93,7 @@ def remove_user(store: Store, user: User, now: datetime) -> None:
 
 def build_welcome_url(base: str, language: str, token: str) -> str:
     """The one-time link under the address of the pages."""
-    return f"{base}/{language}/welcome/{token}"
+    return f"{base}/{language}/set-password/{token}"
 
 
 def get_web_base_url(config: Config) -> str:

@@ -25,7 +25,7 @@ from auditor.rules.name_matching import (
     is_site_named,
     list_association_names,
 )
-from probes.discovery.ignored_accounts import strip_key_prefix
+from probes.discovery.site_names import strip_key_prefix
 from probes.models.finding import LinkKind
 from storage.models.audit import AccountState
 

@@ -91,8 +91,8 @@ async def test_three_refusals_in_a_row_end_a_platform_s_night(app, caplog, answe
     assert seen(app, done)[3:] == [(Presence.UNKNOWN, reason)] * 17
     assert done.receipt["unknown"] == 20
     third = next(row.id for row in app.store.list_accounts() if row.typed == rows[3].typed_text)
-    assert done.receipt["gave_up"] == {
-        "linkedin": {"reason": reason, "left_out": 17, "begin_with": third}
+    assert done.receipt["opened_circuits"] == {
+        "linkedin": {"reason": reason, "skipped": 17, "first_account_id": third}
     }
 
 
@@ -113,7 +113,7 @@ async def test_what_a_platform_shows_of_a_page_is_no_refusal_of_us(app, caplog):
     app.web.answers = {row.typed_text: kinds[at % 4] for at, row in enumerate(rows)}
     done = await tonight(app, 0, caplog)
     assert len(asked(app)) == 12
-    assert "gave_up" not in done.receipt
+    assert "opened_circuits" not in done.receipt
 
 
 async def test_any_page_begins_the_count_anew(app, caplog):
@@ -122,7 +122,7 @@ async def test_any_page_begins_the_count_anew(app, caplog):
     app.web.answers = {row.typed_text: DENIED for at, row in enumerate(rows) if at % 3}
     done = await tonight(app, 0, caplog)
     assert len(app.web.asked) == 12
-    assert "gave_up" not in done.receipt
+    assert "opened_circuits" not in done.receipt
 
 
 async def test_one_platform_s_refusals_are_nothing_to_another_nor_to_sites(app, caplog):
@@ -168,7 +168,7 @@ async def test_nothing_moves_and_nobody_is_blind_while_a_platform_is_left_alone(
     for day in range(1, 9):
         done = await tonight(app, day, caplog)
         assert done.unreliable_channels == ()
-        assert done.receipt["gave_up"]["linkedin"]["left_out"] == 37
+        assert done.receipt["opened_circuits"]["linkedin"]["skipped"] == 37
     assert {one.account_id: (one.state, one.decided_at) for one in app.store.standings()} == before
     assert all(one.state is AccountState.PRESENT for one in app.store.standings())
     assert {(gap.code, gap.opened_at) for gap in app.store.list_gaps()} == opened_before
@@ -236,10 +236,10 @@ async def test_a_night_that_is_gone_on_with_leaves_the_platform_alone_still(app,
     done = await tonight(app, 0, caplog)
     assert [typed for typed in app.web.asked if "linkedin" in typed] == []
     fourth = next(row.id for row in app.store.list_accounts() if row.typed == rows[3].typed_text)
-    assert done.receipt["gave_up"]["linkedin"] == {
+    assert done.receipt["opened_circuits"]["linkedin"] == {
         "reason": "blocked",
-        "left_out": 8,
-        "begin_with": fourth,
+        "skipped": 8,
+        "first_account_id": fourth,
     }
 
 
@@ -265,4 +265,4 @@ def test_an_identity_without_a_number_is_no_trouble():
     row = AccountRow("amal", "x", Identity("linkedin", LinkKind.PAGE, "company/x"), "linkedin")
     patience = CircuitBreaker("linkedin", 1, opened_reason=Reason.BLOCKED)
     assert patience.skip_if_open(row) is not None
-    assert patience.to_dict()["left_out"] == 1
+    assert patience.to_dict()["skipped"] == 1

@@ -302,7 +302,7 @@ async def test_a_person_is_asked_whose_an_account_is_once_another_answers_under_
     standing = desk.app.store.standing(row.id)
     desk.app.store.save_conclusions([replace(standing, other=Streak("99", START, START))])
     told = [(one["code"], one["params"]["cause"]) for one in desk.report("nour")["unchecked"]]
-    assert told == [("channel_unconfirmed", "other_account")]
+    assert told == [("channel_unconfirmed", "different_account")]
     desk.decide("attest", "nour", "facebook")
     assert desk.report("nour")["unchecked"] == []
 
@@ -314,7 +314,7 @@ async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
         await desk.night(day)
     assert desk.states("nour")["u:nour"] == "gone"
     assert [(one["state"], one["in_force"]) for one in desk.items("decide", "list")] == [
-        ("outweighed", False)
+        ("overridden", False)
     ]
 
 

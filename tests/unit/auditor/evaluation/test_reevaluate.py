@@ -98,7 +98,7 @@ async def test_a_better_probe_is_played_on_old_nights(app, monkeypatch):
     told = again(app, dry_run=True)
     assert held(app) == before
     assert {(one.kind, one.before, one.after) for one in told.changes} == {
-        ("standing", "gone/not_found, no date", "present/-, no date"),
+        ("account_status", "gone/not_found, no date", "present/-, no date"),
         ("gap", "open, 7 nights", None),
     }
     again(app)

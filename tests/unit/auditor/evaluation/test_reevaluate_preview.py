@@ -130,7 +130,7 @@ def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
         failures=2, rules=STALE.format(days=90) + CHANNEL_MISSING
     )
     assert lines == [
-        ["standing", "nour", "facebook", "u:nour", "unknown/-, no date", "gone/not_found, no date"],
+        ["account_status", "nour", "facebook", "u:nour", "unknown/-, no date", "gone/not_found, no date"],
         ["gap", "nour", "facebook", "channel_dead u:nour", "candidate, 2 nights", "open, 2 nights"],
     ]
     assert said[2:] == [
@@ -138,7 +138,7 @@ def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
         "accounts whose state changes: 1",
     ]
     assert {(one["what"], one["after"]) for one in items} == {
-        ("standing", "gone/not_found, no date"),
+        ("account_status", "gone/not_found, no date"),
         ("gap", "open, 2 nights"),
     }
     assert everything(desk.folder) == before
@@ -221,7 +221,7 @@ def test_many_accounts_that_turn_at_once_are_told_as_a_doubt_of_the_probe():
     """A rebuild has no canaries of its own: a probe that is wrong looks like a catastrophe, here too."""
 
     def standing(number, before, after="gone/not_found, no date", channel="facebook"):
-        return ConclusionChange("standing", "nour", channel, f"u:{number}", before, after)
+        return ConclusionChange("account_status", "nour", channel, f"u:{number}", before, after)
 
     lost = [standing(number, "present/-, no date") for number in range(5)]
     more = [

@@ -123,22 +123,22 @@ def test_every_receipt_is_signed_and_follows_the_one_before(app):
 
 def test_an_interrupted_night_has_a_receipt_that_says_so(app):
     receipt = told(app, 3)
-    assert (receipt["state"], receipt["interrupted"]) == ("incomplete", "CancelledError")
-    assert (receipt["accounts"], receipt["due"], receipt["left_out"]) == (1, 2, 1)
-    assert "opened" not in receipt
+    assert (receipt["state"], receipt["interrupted_because"]) == ("incomplete", "CancelledError")
+    assert (receipt["accounts"], receipt["accounts_due"], receipt["not_reached"]) == (1, 2, 1)
+    assert "opened_gaps" not in receipt
     assert has_valid_signature(receipt)
 
 
 async def test_a_night_that_is_gone_on_with_leaves_nothing_of_its_interruption(app):
     done = await execute_run(app, night_of(3) + timedelta(hours=1))
-    assert done.receipt.keys().isdisjoint({"interrupted", "due"})
+    assert done.receipt.keys().isdisjoint({"interrupted_because", "accounts_due"})
     assert (done.receipt["state"], count_not_reached(done), faults(app)) == ("done", 0, {})
 
 
 async def test_a_night_that_nobody_goes_on_with_keeps_its_place_in_the_chain(app):
     before = told(app, 3)
     done = await execute_run(app, night_of(4))
-    assert (told(app, 3), done.receipt["previous"]) == (before, hash_canonical_json(before))
+    assert (told(app, 3), done.receipt["previous_digest"]) == (before, hash_canonical_json(before))
     assert faults(app) == {}
 
 
@@ -153,10 +153,10 @@ async def test_a_night_that_was_killed_is_closed_with_what_it_can_tell(app, firs
     app.web.answers = {}
     done = await execute_run(app, night_of(6), day=night_of(6).date())
     killed = app.store.get_run(day)
-    assert (killed.state, killed.receipt["interrupted"]) == (AuditRunState.INCOMPLETE, "killed")
+    assert (killed.state, killed.receipt["interrupted_because"]) == (AuditRunState.INCOMPLETE, "killed")
     assert killed.receipt["accounts"] == (0 if first else 1)
     assert killed.finished_at >= night.started_at
-    assert done.receipt["previous"] == hash_canonical_json(killed.receipt)
+    assert done.receipt["previous_digest"] == hash_canonical_json(killed.receipt)
     assert len(held) == 2
     assert faults(app) == {}
 
@@ -214,7 +214,7 @@ def test_a_signature_that_is_none_is_no_signature(app, signature):
 def test_receipts_from_before_they_were_signed_are_no_fault(folder, app):
     last = None
     for day in range(3):
-        receipt = {**told(app, day), "previous": last}
+        receipt = {**told(app, day), "previous_digest": last}
         for name in ("signature", "state", "finished_at"):
             receipt.pop(name)
         rewritten(folder, day, receipt)
@@ -234,7 +234,7 @@ async def test_the_first_signed_receipt_follows_the_last_unsigned_one(folder, ap
     receipt.pop("signature")
     for day in (0, 1, 3):
         change(folder, "DELETE FROM night WHERE day = ?", night_of(day).date().isoformat())
-    rewritten(folder, 2, {**receipt, "previous": None})
+    rewritten(folder, 2, {**receipt, "previous_digest": None})
     await execute_run(app, night_of(4))
     assert faults(app) == {}
 
@@ -254,7 +254,7 @@ async def test_a_lost_key_is_followed_by_another_and_the_break_is_told(app, capl
     (app.data_folder / PRIVATE_KEY_FILE_NAME).unlink()
     done = await execute_run(app, night_of(4))
     assert "a new one signs from now on" in caplog.text
-    assert done.receipt["former_key"] == compute_key_fingerprint(former)
+    assert done.receipt["previous_key"] == compute_key_fingerprint(former)
     assert get_receipt_public_key(done.receipt) != former
     assert read_known_public_keys(app.data_folder) == (former, get_receipt_public_key(done.receipt))
     assert faults(app) == {}

@@ -242,10 +242,10 @@ def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client,
 @pytest.mark.parametrize(
     ("form", "refusal"),
     [
-        ({"kind": "moved", "value": "https://www.linkedin.com/company/nour"}, "no_address"),
-        ({"kind": "disputed", "text": "  "}, "no_text"),
-        ({"kind": "promised", "value": "2026-12-01"}, "nothing_there"),
-        ({"kind": "claimed", "account": "999999"}, "nothing_there"),
+        ({"kind": "moved", "value": "https://www.linkedin.com/company/nour"}, "invalid_address"),
+        ({"kind": "disputed", "text": "  "}, "missing_text"),
+        ({"kind": "promised", "value": "2026-12-01"}, "unknown_subject"),
+        ({"kind": "claimed", "account": "999999"}, "unknown_subject"),
     ],
 )
 def test_an_answer_that_lacks_something_is_told_so_and_not_kept(app, client, form, refusal):
@@ -259,7 +259,7 @@ def test_an_association_answers_for_no_other(app, client):
     with visiting(app) as other:
         other.get(made(app, "amal"))
         way, _ = answered(app, other, kind="disowned", account=account(app))
-    assert "refused=nothing_there" in way
+    assert "refused=unknown_subject" in way
 
 
 def test_at_most_twenty_answers_of_an_association_wait(app, client):

@@ -450,7 +450,7 @@ def test_a_mark_is_of_this_folder_alone(tmp_path):
     one, other = (compute_erasure_mark(tmp_path / name, "nour") for name in ("a", "b"))
     assert one == compute_erasure_mark(tmp_path / "a", "nour")
     assert one != other
-    assert re.fullmatch(r"forgotten-[0-9a-f]{16}", one)
+    assert re.fullmatch(r"erased-[0-9a-f]{16}", one)
 
 
 ADDRESS = f"/registry/forget/{ID}"
