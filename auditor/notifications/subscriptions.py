@@ -34,8 +34,8 @@ MAX_SUBSCRIBERS_PER_ASSOCIATION = 5
 class SubscriptionOutcome(StrEnum):
     """What became of an association's wish."""
 
-    SAVED = "kept"
-    INVALID_ADDRESS = "no_address"
+    SAVED = "saved"
+    INVALID_ADDRESS = "invalid_address"
     TOO_MANY_SUBSCRIBERS = "too_many"
 
 

@@ -35,11 +35,15 @@ def get_html_translator(language: str) -> Translator:
 def render_template(template_name: str, language: str, **values: object) -> str:
     """A page of `templates/` in a language.
 
-    A template says sentences with `_("…", name=value)` and `_n("{n} one", "{n} several", n)`; `words` has the
-    rest of the language: dates, numbers, the words of codes.
+    A template translates with `_("…", name=value)` and `_n("{n} one", "{n} several", n)`. The
+    `translator` formats dates, numbers and codes.
     """
-    words = get_html_translator(language)
-    speech = {"words": words, "_": words.translate, "_n": words.translate_plural}
+    translator = get_html_translator(language)
+    speech = {
+        "translator": translator,
+        "_": translator.translate,
+        "_n": translator.translate_plural,
+    }
     return (
         _get_template_environment()
         .get_template(template_name)
@@ -62,9 +66,11 @@ def _get_template_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(tongues=LANGUAGE_NAMES, draw=draw_trend, is_still=is_flat_trend)
+    environment.globals.update(
+        language_names=LANGUAGE_NAMES, draw_trend=draw_trend, is_flat_trend=is_flat_trend
+    )
     environment.filters["breakable"] = to_breakable_url
-    environment.filters["dialled"] = normalize_phone_number
+    environment.filters["normalize_phone_number"] = normalize_phone_number
     return environment
 
 
@@ -281,7 +287,7 @@ def collapse_line_breaks(text: str) -> str:
 
 def render_html_message(document: MessageDocument, language: str) -> str:
     """A message as HTML that mail programs show: a table, styles in place, no picture."""
-    return render_template("mail/message.html", language, paper=document)
+    return render_template("mail/message.html", language, document=document)
 
 
 def shorten_subject(text: str) -> str:

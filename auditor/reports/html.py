@@ -112,37 +112,39 @@ def render_report(
         language,
         view=view,
         config=config,
-        as_of=as_of,
-        link=links,
-        live=is_interactive,
+        updated_at=as_of,
+        links=links,
+        is_interactive=is_interactive,
         replies=ReportReplies(sorted(replies, key=lambda reply: reply.submitted_at)),
-        thanked=is_reply_sent,
-        refused=refusal,
+        is_reply_sent=is_reply_sent,
+        refusal=refusal,
         strengths=list(text.describe_strengths(list_current_strengths(view), words)),
-        todo=[
+        gaps=[
             (gap, words.describe_gap(gap.code, gap.channel, gap.severity, gap.params))
             for gap in view.gaps
         ],
-        full=MAX_DETAILED_GAPS,
+        max_detailed_gaps=MAX_DETAILED_GAPS,
         unchecked=[
             words.describe_gap(one.code, one.channel, "info", one.params) for one in view.unchecked
         ],
-        settled=[
+        closed_gaps=[
             words.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
             for gap in list_recently_closed_gaps(view, as_of)
         ],
-        appeared=[
+        opened_gaps=[
             words.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
             for gap in list_recently_opened_gaps(view, as_of)
         ],
-        points=sum_channel_points(),
+        channel_points=sum_channel_points(),
         advice=choose_advice(view),
-        face=text,
-        square=svg.render_qr_code(report_url) if report_url else "",
-        address=report_url,
-        pdf=pdf_url,
-        due=parse_promise_day,
-        badge=build_badge_html(config, view.association, language) if is_interactive else "",
+        describe_account_state=text.describe_account_state,
+        describe_activity_source=text.describe_activity_source,
+        describe_link_status=text.describe_link_status,
+        qr_code=svg.render_qr_code(report_url) if report_url else "",
+        report_url=report_url,
+        pdf_url=pdf_url,
+        parse_promise_day=parse_promise_day,
+        badge_html=build_badge_html(config, view.association, language) if is_interactive else "",
     )
 
 
@@ -220,10 +222,10 @@ def render_site_pages(
             render_template(
                 "network.html",
                 language,
-                seen=network_overview,
+                overview=network_overview,
                 config=config,
-                link=front,
-                as_of=network_overview.as_of,
+                links=front,
+                updated_at=network_overview.as_of,
             ),
         )
         for view in network_overview.associations:
@@ -243,7 +245,7 @@ def render_badges(network_overview: NetworkOverview, config: Config) -> Iterator
             stem = build_report_file_name(view.association.id).removesuffix(".html")
             for language in config.report.languages:
                 yield (
-                    f"badge/{stem}/{language}.svg",
+                    f"badges/{stem}/{language}.svg",
                     render_badge(view, network_overview.since, language),
                 )
 
@@ -265,7 +267,7 @@ def render_badge(view: AssociationView, checked_at: datetime, language: str) -> 
         language,
         name=view.association.display_name(language),
         level=words.label("level", view.score.level),
-        checked=words.translate("Online presence checked on {day}", day=checked_at),
+        checked_text=words.translate("Online presence checked on {day}", day=checked_at),
     )
 
 
@@ -274,7 +276,7 @@ def build_badge_url(config: Config, association: Association, language: str) -> 
     base = config.web.public_url
     if not base or not wants_badge(association):
         return ""
-    return f"{base}/badge/{quote(association.id, safe='')}/{language}.svg"
+    return f"{base}/badges/{quote(association.id, safe='')}/{language}.svg"
 
 
 def build_badge_html(config: Config, association: Association, language: str) -> str:

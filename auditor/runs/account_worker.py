@@ -343,8 +343,8 @@ class RecheckRefusal(StrEnum):
     """Why nothing is checked now."""
 
     BUSY = "busy"
-    RECENTLY_CHECKED = "resting"
-    RUN_IN_PROGRESS = "night"
+    RECENTLY_CHECKED = "recently_checked"
+    RUN_IN_PROGRESS = "run_in_progress"
 
 
 class RecheckRefusedError(Exception):

@@ -38,7 +38,7 @@ class TimelineCell:
     @property
     def has_observation(self) -> bool:
         """Whether the night looked at the account, so that there is evidence to show."""
-        return self.state in {"present", "absent", "unknown", "blind"}
+        return self.state in {"present", "absent", "unknown", "unreliable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def _build_timeline_cell(
         return TimelineCell(day)
     look = observations.get((account.account_id, run.id))
     if look is None:
-        return TimelineCell(day, "skipped" if run.state is AuditRunState.SKIPPED else "left_out")
-    sign = "blind" if account.channel in run.unreliable_channels else look.finding.presence.value
+        return TimelineCell(day, "skipped" if run.state is AuditRunState.SKIPPED else "not_reached")
+    sign = "unreliable" if account.channel in run.unreliable_channels else look.finding.presence.value
     return TimelineCell(day, sign, look.finding.reason)
 
 
@@ -215,7 +215,7 @@ def list_events(
         if word.withdrawal
     ]
     replied = [AssociationEvent(reply.submitted_at, "replied", reply) for reply in replies]
-    touched = [AssociationEvent(line.occurred_at, "touched", line) for line in follow_ups]
+    touched = [AssociationEvent(line.occurred_at, "contacted", line) for line in follow_ups]
     return sorted(
         [*opened, *closed, *said, *back, *replied, *touched],
         key=lambda event: event.occurred_at,

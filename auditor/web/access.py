@@ -1,8 +1,10 @@
-"""Who may use a route. Each declares it once, as a dependency; a test refuses one that does not.
+"""Who may use a route, and the session cookies.
 
-@router.get("/{language}/letters", dependencies=[access.COORDINATOR])
+Every route declares its access once, as a dependency:
 
-Who asks: the user whose session the browser's cookie stands for, and the cookies by which that is told.
+    @router.get("/{language}/report-links", dependencies=[access.COORDINATOR_ACCESS])
+
+A test fails if a route declares none.
 """
 
 from __future__ import annotations
@@ -21,46 +23,48 @@ from storage.store import Store
 
 
 class Access(StrEnum):
-    """Who may use a route: from everybody to administrators.
+    """Who may use a route.
 
-    `open` is anybody, also with a token in the address; `letter` an association by its letter, `machine` this
-    machine or who shows its token: routes of these two look for themselves. The rest is for users: `reader`
-    everybody who is logged in, `coordinator` one of any region, who is shown what is theirs, `own` one of the
-    association's region, `everywhere` one of all regions, and `admin`.
+    `public`: anyone, also with a token in the address. `report_link`: an association with its
+    report link. `monitoring`: a program on this machine, or one that sends the metrics token. The
+    routes of the last two check this themselves. The other members are for users: `logged_in`
+    (every user), `coordinator` (of any region; the page shows only their regions), `own_region`
+    (coordinators of the association's region), `all_regions` (coordinators without a region limit)
+    and `admin`.
     """
 
-    PUBLIC = "open"
-    REPORT_LINK = "letter"
-    MONITORING = "machine"
-    LOGGED_IN = "reader"
+    PUBLIC = "public"
+    REPORT_LINK = "report_link"
+    MONITORING = "monitoring"
+    LOGGED_IN = "logged_in"
     COORDINATOR = "coordinator"
-    OWN_REGION = "own"
-    ALL_REGIONS = "everywhere"
+    OWN_REGION = "own_region"
+    ALL_REGIONS = "all_regions"
     ADMIN = "admin"
 
 
 class NotLoggedInError(Exception):
-    """Somebody asks who is not logged in, or no longer: the login is shown."""
+    """The request has no valid session; the handler shows the login page."""
 
 
 AssociationFinder = Callable[[Store, Mapping[str, Any]], str | None]
-"""Tells from the parameters of an address which association it is about; None where there is none."""
+"""Returns the association id that the path parameters refer to, or None."""
 
 
 def _find_association_in_path(_store: Store, path_params: Mapping[str, Any]) -> str | None:
-    found = path_params["association"]
-    return found if isinstance(found, str) else None
+    association = path_params["association"]
+    return association if isinstance(association, str) else None
 
 
 @dataclass(frozen=True)
 class RequireAccess:
-    """Lets those through who may, raises StrangerError (401) or HTTPException (403) for the others."""
+    """A dependency that admits a request, or raises NotLoggedInError or HTTPException (403)."""
 
     access: Access
     find_association: AssociationFinder = _find_association_in_path
 
     def __call__(self, request: Request) -> None:
-        """Look at who asks."""
+        """Check the current user against the declared access."""
         if self.access in {Access.PUBLIC, Access.REPORT_LINK, Access.MONITORING}:
             return
         user = get_current_user(request)
@@ -86,8 +90,8 @@ class RequireAccess:
         if not service.is_coordinator(user):
             return False
         store: Store = request.app.state.app.store
-        named = self.find_association(store, request.path_params)
-        association = store.get_association(named) if named is not None else None
+        association_id = self.find_association(store, request.path_params)
+        association = store.get_association(association_id) if association_id is not None else None
         if association is None:
             raise HTTPException(404)
         return service.can_edit_association(user, association)
@@ -104,58 +108,66 @@ ADMIN_ACCESS = Depends(RequireAccess(Access.ADMIN))
 
 
 def require_own_region(find_association: AssociationFinder) -> Any:
-    """As `OWN`, where the address names no association but something of one."""
+    """Return OWN_REGION_ACCESS for a path without an association id, such as a reply's."""
     return Depends(RequireAccess(Access.OWN_REGION, find_association))
 
 
-SESSION_COOKIE, KNOWN_BROWSER_COOKIE, INVITE_COOKIE = "session", "known", "invited"
-"""Cookies: who is logged in, that this browser was before, and a one-time link's token for a while."""
+SESSION_COOKIE = "session"
+KNOWN_BROWSER_COOKIE = "known_browser"
+"""Proves that a user has logged in with this browser before; see `login_limits`."""
+INVITE_COOKIE = "invite"
+"""Holds the token of a one-time link after its address was opened."""
 
 
 def is_login_allowed(request: Request) -> bool:
-    """Whether a session may be told of here.
+    """Return True if session cookies may be set and read on this connection.
 
-    Not under the name that letters carry, nor over an open line, where anybody could take it along: that is
-    HTTPS, or this machine itself.
+    The host must be one of the network's own (not the public name for report links), and the
+    connection must be HTTPS or come from this machine. On plain HTTP anyone on the way could copy
+    the cookie.
     """
     scope = request.scope
-    return bool(scope["home"] and (scope["scheme"] == "https" or scope["here"]))
+    return bool(scope["is_network_host"] and (scope["scheme"] == "https" or scope["is_local"]))
 
 
 def get_current_user(request: Request) -> User | None:
-    """The user who is logged in, looked up once a request."""
+    """Return the logged-in user, or None. The session is looked up once for each request."""
     scope = request.scope
-    if "visitor" not in scope:
+    if "user" not in scope:
         token, state = read_cookie(request, SESSION_COOKIE), request.app.state
-        scope["visitor"] = (
+        scope["user"] = (
             service.find_session_user(state.app.store, token, state.clock()) if token else None
         )
-    user: User | None = scope["visitor"]
+    user: User | None = scope["user"]
     return user
 
 
 def read_cookie(request: Request, name: str) -> str:
-    """What a cookie of ours says; empty where it is not there, or not believed here."""
-    return (
-        request.cookies.get(_build_cookie_name(request, name), "")
-        if is_login_allowed(request)
-        else ""
-    )
+    """Return the value of one of our cookies, or "" if it is missing or login is not allowed."""
+    if not is_login_allowed(request):
+        return ""
+    return request.cookies.get(_build_cookie_name(request, name), "")
 
 
 def set_cookie(
     request: Request, response: Response, name: str, value: str, max_age_seconds: int | None = None
 ) -> None:
-    """Have the browser keep a cookie that no script and no other site reads: so long, or as it runs."""
-    secure = request.scope["scheme"] == "https"
-    named = _build_cookie_name(request, name)
+    """Set a cookie that scripts and other sites cannot read.
+
+    Without `max_age_seconds` it is a session cookie, which ends with the browser.
+    """
     response.set_cookie(
-        named, value, max_age=max_age_seconds, httponly=True, samesite="lax", secure=secure
+        _build_cookie_name(request, name),
+        value,
+        max_age=max_age_seconds,
+        httponly=True,
+        samesite="lax",
+        secure=request.scope["scheme"] == "https",
     )
 
 
 def delete_cookie(request: Request, response: Response, name: str) -> None:
-    """Have the browser keep it no longer."""
+    """Tell the browser to delete a cookie."""
     secure = request.scope["scheme"] == "https"
     response.delete_cookie(
         _build_cookie_name(request, name), httponly=True, samesite="lax", secure=secure
@@ -163,15 +175,23 @@ def delete_cookie(request: Request, response: Response, name: str) -> None:
 
 
 def _build_cookie_name(request: Request, name: str) -> str:
-    """The cookie's name: over HTTPS one that no other host and no open line can set (RFC 6265bis)."""
+    """Return the name with the `__Host-` prefix over HTTPS.
+
+    Neither another host of the domain nor a plain HTTP page can set such a cookie (RFC 6265bis).
+    """
     return f"__Host-{name}" if request.scope["scheme"] == "https" else name
 
 
 def start_session(request: Request, response: Response, user: User) -> bool:
-    """Begin a session in place of the one that this browser had; False where the user may not come in."""
+    """Start a session and set its cookie; an earlier session of this browser ends.
+
+    Returns False if the user may no longer log in.
+    """
     state = request.app.state
-    older = request.cookies.get(_build_cookie_name(request, SESSION_COOKIE))
-    token = service.start_session(state.app.store, user, state.clock(), replaced_token=older)
+    previous_token = request.cookies.get(_build_cookie_name(request, SESSION_COOKIE))
+    token = service.start_session(
+        state.app.store, user, state.clock(), replaced_token=previous_token
+    )
     if token is not None:
         set_cookie(request, response, SESSION_COOKIE, token)
     return token is not None

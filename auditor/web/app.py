@@ -1,4 +1,4 @@
-"""The web application: its routers, its style sheets, and who may be answered at all."""
+"""Builds the web application: routers, static files, error handlers and middleware."""
 
 from __future__ import annotations
 
@@ -48,14 +48,15 @@ ROUTERS = (
     report.router,
     report_links.router,
     replies.router,
-    associations.router,  # last: its pages take any path below /associations/
+    associations.router,  # last: its pages match any path below /associations/
 )
 
 
 def create_app(app: App, clock: Clock, heartbeat: SchedulerHeartbeat | None = None) -> FastAPI:
-    """The application over an open store, which reads the time by the clock; `heart` is the schedule's.
+    """Return the web application for an open store.
 
-    What a proxy tells of who asks, and over which line, is believed of those alone that the operator trusts.
+    `clock` gives the current time of each request. `heartbeat` is that of the scheduler if it runs
+    in the same process. Proxy headers are believed only from `[web] trusted_proxies`.
     """
     web = FastAPI(
         title="Presence auditor",
@@ -63,22 +64,23 @@ def create_app(app: App, clock: Clock, heartbeat: SchedulerHeartbeat | None = No
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        # as they are: `include_router` would make each anew, 0.4 s for all of them at the first request;
-        # `dependency_overrides`, which nothing uses here, would not reach them
+        # `include_router` builds every route a second time: 0.4 s at the first request. Routes that
+        # are passed directly ignore `dependency_overrides`, which nothing here uses.
         routes=[route for router in ROUTERS for route in router.routes],
     )
     web.state.app = app
     web.state.clock = clock
-    web.state.heart = heartbeat
-    web.state.checks = RecheckService()
-    web.state.doorman = login.LoginService()
+    web.state.heartbeat = heartbeat
+    web.state.association_checks = RecheckService()
+    web.state.login_service = login.LoginService()
+    web.state.last_decision_submission = None
     web.mount(
         "/static",
         StaticFiles(directory=str(files("auditor.web").joinpath("static"))),
         name="static",
     )
-    for trouble in (HTTPException, RequestValidationError):
-        web.add_exception_handler(trouble, handle_http_error)
+    for error_class in (HTTPException, RequestValidationError):
+        web.add_exception_handler(error_class, handle_http_error)
     web.add_exception_handler(NotLoggedInError, login.handle_not_logged_in)
     web.add_middleware(SecurityMiddleware, config=app.config, clock=clock)
     web.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)

@@ -1,4 +1,4 @@
-"""What is shown where there is no page, no leave, or a fault: in the reader's language, with a way back."""
+"""Error pages in the reader's language."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from auditor.config.schema import Config
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, negotiate_language
+from auditor.i18n.wording import Translator
 from auditor.rendering.templates import WebAppLinks, get_html_translator, render_template
 from auditor.users import service
 from auditor.web.access import get_current_user
@@ -21,81 +22,88 @@ from auditor.web.access import get_current_user
 Clock = Callable[[], datetime]
 
 LANGUAGE_COOKIE = "language"
-"""Keeps the language that a reader chose."""
+"""Remembers the language that a reader chose."""
 
 
 def detect_language(scope: Scope, config: Config) -> str:
-    """The reader's language: that of the address, the one chosen before, the browser's, the network's."""
+    """Return the reader's language.
+
+    In this order: the language in the path, the one in the cookie, the browser's, the network's.
+    """
     headers = Headers(scope=scope)
-    told = (
-        scope["path"].partition("/")[2].partition("/")[0],
-        cookie_parser(headers.get("cookie", "")).get(LANGUAGE_COOKIE),
-    )
-    spoken = next((code for code in told if code in LOCALE_BY_LANGUAGE), None)
-    return spoken or negotiate_language(headers.get("accept-language"), config.network.language)
+    path_language = scope["path"].partition("/")[2].partition("/")[0]
+    cookie_language = cookie_parser(headers.get("cookie", "")).get(LANGUAGE_COOKIE)
+    for language in (path_language, cookie_language):
+        if language in LOCALE_BY_LANGUAGE:
+            return str(language)
+    return negotiate_language(headers.get("accept-language"), config.network.language)
 
 
 def render_error_page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLResponse:
-    """The page of an HTTP status that is no success."""
+    """Return the page for an HTTP error status."""
     language = detect_language(scope, config)
-    words = get_html_translator(language)
-    title, said = {
-        401: (
-            words.translate("Open your report with your own link"),
-            words.translate(
-                "Open the link you received again. If that doesn’t help, allow cookies for this page in your browser."
-            ),
-        ),
-        403: (
-            words.translate("You don’t have access"),
-            words.translate("You don’t have permission to do this."),
-        ),
-        404: (
-            words.translate("Page not found"),
-            words.translate("The address may be wrong, or the page no longer exists."),
-        ),
-        410: (
-            words.translate("This report link no longer works"),
-            words.translate(
-                "It may have expired or been copied incompletely. Ask the coordination team for a new one."
-            ),
-        ),
-        413: (
-            words.translate("Too large"),
-            words.translate("What you sent is too large for this page. Send less."),
-        ),
-        500: (
-            words.translate("Something went wrong on our side"),
-            words.translate("This isn’t your fault and nothing was lost. Try again later."),
-        ),
-    }.get(
-        status,
-        (
-            words.translate("Something went wrong"),
-            words.translate("Check what you entered and try again."),
-        ),
+    title, message = _describe_status(status, get_html_translator(language))
+    user = scope.get("user")
+    content = render_template(
+        "error.html",
+        language,
+        title=title,
+        message=message,
+        config=config,
+        links=WebAppLinks(language, has_network_pages=user is not None),
+        updated_at=now,
+        is_interactive=True,
+        user=user,
+        permissions=service,
     )
-    user = scope.get("visitor")
-    link = WebAppLinks(language, has_network_pages=user is not None)
-    shown = {
-        "title": title,
-        "said": said,
-        "config": config,
-        "link": link,
-        "as_of": now,
-        "live": True,
-    }
-    shown |= {"user": user, "rights": service}
-    return HTMLResponse(render_template("error.html", language, **shown), status)
+    return HTMLResponse(content, status)
+
+
+def _describe_status(status: int, translator: Translator) -> tuple[str, str]:
+    """Return the title and the text of the page for an HTTP error status."""
+    match status:
+        case 401:
+            title = translator.translate("Open your report with your own link")
+            message = translator.translate(
+                "Open the link you received again. "
+                "If that doesn’t help, allow cookies for this page in your browser."
+            )
+        case 403:
+            title = translator.translate("You don’t have access")
+            message = translator.translate("You don’t have permission to do this.")
+        case 404:
+            title = translator.translate("Page not found")
+            message = translator.translate(
+                "The address may be wrong, or the page no longer exists."
+            )
+        case 410:
+            title = translator.translate("This report link no longer works")
+            message = translator.translate(
+                "It may have expired or been copied incompletely. "
+                "Ask the coordination team for a new one."
+            )
+        case 413:
+            title = translator.translate("Too large")
+            message = translator.translate("What you sent is too large for this page. Send less.")
+        case 500:
+            title = translator.translate("Something went wrong on our side")
+            message = translator.translate(
+                "This isn’t your fault and nothing was lost. Try again later."
+            )
+        case _:
+            title = translator.translate("Something went wrong")
+            message = translator.translate("Check what you entered and try again.")
+    return title, message
 
 
 def handle_http_error(request: Request, error: Exception) -> HTMLResponse:
-    """What FastAPI shows for an HTTPException, or for a value that a form may not have (422)."""
-    status, headers = (
-        (error.status_code, error.headers) if isinstance(error, HTTPException) else (422, None)
-    )
+    """Return the error page for an HTTPException, or for an invalid form or query (422)."""
+    if isinstance(error, HTTPException):
+        status, headers = error.status_code, error.headers
+    else:
+        status, headers = 422, None
     state = request.app.state
-    get_current_user(request)
-    answer = render_error_page(request.scope, state.app.config, status, state.clock())
-    answer.headers.update(headers or {})
-    return answer
+    get_current_user(request)  # the page shows the navigation if a user is logged in
+    response = render_error_page(request.scope, state.app.config, status, state.clock())
+    response.headers.update(headers or {})
+    return response

@@ -1,42 +1,24 @@
-"""Who is answered, and how every answer is fenced: the layer around all routes.
+"""Decides which requests are answered, and adds security headers to every response.
 
-Only compression, and what a trusted proxy tells of a request, lie outside it.
+This layer is around all routes. Only compression and the handling of trusted proxy headers are
+outside it.
 
-The network's pages are under the names of this machine and those that the operator lists, for whoever is
-logged in (`auditor.web.access`). Under the address that letters carry, only what a letter leads to is there.
-Any other name is refused: a strange page could point one at this machine and send forms to it (DNS
-rebinding).
+The network's pages are served under the names of this machine and those in `[web] allowed_hosts`.
+Under the public name (`[web] public_url`) only the pages behind a report link, a mail link and a
+badge exist. Requests for any other name are refused: otherwise a foreign page could point a name at
+this machine and send forms to it (DNS rebinding).
 
-How much a request may bring: forms are small, and one page takes a sheet.
-
-How often a password may be guessed: five times in a quarter of an hour, by address and by account.
-
-A stranger could keep somebody out by failing in their name for ever. So a browser that was logged in before
-is counted by itself: it shows a proof that only the kept hash of the password makes, and strangers' failures
-do not touch it. And a one-time link (`auditor user reset`) is never counted.
-
-What is counted is in memory: a restart forgets it, and several processes would each count by themselves.
+Request bodies are limited: forms are small, and only one page accepts a spreadsheet.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import hmac
 import re
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
-from math import ceil
 from time import perf_counter
 from urllib.parse import quote, urlsplit
-from weakref import WeakValueDictionary
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
@@ -46,9 +28,8 @@ from auditor.config.schema import Config
 from auditor.web import errors
 from auditor.web.errors import Clock
 from probes.log import EventLogger
-from storage.models.users import User, normalize_user_name
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
@@ -56,88 +37,96 @@ SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), "
+    "browsing-topics=()",
     "cache-control": "no-store",
 }
-"""What an answer says unless its page said otherwise. Without any referrer our own forms would come from the
-origin `null`, as those of a page that hides where it is; no address that is linked to holds a secret."""
+"""Headers of every response that does not set them itself.
+
+`referrer-policy` is not `no-referrer`: our own forms would then have the origin `null`, like those
+of a page that hides its address. No address with a link on it contains a secret.
+"""
 HSTS_HEADER_VALUE = "max-age=31536000"
-"""Said over HTTPS alone: for a year, open lines are not tried any more."""
+"""Sent over HTTPS only: for a year the browser does not try plain HTTP."""
 STATIC_CACHE_CONTROL = "public, max-age=31536000, immutable"
-PUBLIC_PATHS = re.compile(r"/(r|badge|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscribe/.+)")
-"""What a letter, a mail or a badge leads to."""
+PUBLIC_PATHS = re.compile(r"/(r|badges|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscribe/.+)")
+"""The pages behind a report link, a mail link and a badge."""
 HEALTH_PATH = "/healthz"
-"""Says whether we live, to whoever asks and by whatever name."""
+"""Answered for everyone, under any host name."""
 PROXY_HEADERS = re.compile(
     r"forwarded|via|x-(real|client|cluster-client)-ip|(cf-connecting|true-client)-ip|x-forwarded.*"
 )
-"""What a proxy adds."""
-TOKEN_PATHS = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|welcome))/.+")
-"""Addresses with a token, which no log may hold."""
+"""Request headers that proxies add."""
+TOKEN_PATHS = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|set-password))/.+")
+"""Paths with a token, which must not be in a log."""
 ONE_CLICK_UNSUBSCRIBE_PATHS = re.compile(r"/[a-z]{2}/unsubscribe/.+")
-"""What a mail program on the web may send to from its own pages (RFC 8058): its token is its leave."""
+"""Webmail programs send this form from their own pages (RFC 8058); the token is the permission."""
 UNKNOWN_HOST_MESSAGE = (
-    "This name does not lead here. Whoever runs the auditor can list it in [web] allowed_hosts.\n"
+    "This host name is not configured; try: add it to [web] allowed_hosts in config.toml.\n"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SecurityMiddleware:
-    """An ASGI layer around the whole application."""
+    """ASGI middleware around the whole application."""
 
     app: ASGIApp
     config: Config
     clock: Clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer or refuse a request; a bug inside becomes a page that says so."""
+        """Answer or refuse a request; an unexpected exception becomes an error page (500)."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = perf_counter(), 0
+        started, status = perf_counter(), 0
 
-        async def fenced(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _add_security_headers(message, scope)
             await send(message)
 
-        answer: ASGIApp = self._find_refusal(scope) or self.app
-        # Whoever asks for the head alone is answered as all are; the server leaves the body out.
-        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        handler: ASGIApp = self._find_refusal(scope) or self.app
+        # HEAD is handled as GET; the server leaves the body out.
+        app_scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await answer(asked, limit_body(receive, scope), fenced)
-        except Exception as bug:
-            said = "{method} {path} crashed"
-            events.exception(
-                bug,
+            await handler(app_scope, limit_body(receive, scope), send_with_headers)
+        except Exception as error:
+            logger.exception(
+                error,
                 "request_crashed",
-                said,
+                "{method} {path} crashed",
                 method=scope["method"],
                 path=redact_path(scope["path"]),
             )
-            if status:
+            if status:  # the response has started, so no error page can be sent
                 raise
-            await self._render_error_page(scope, 500)(scope, receive, fenced)
+            await self._render_error_page(scope, 500)(scope, receive, send_with_headers)
         finally:
-            facts = {
-                "method": scope["method"],
-                "path": redact_path(scope["path"]),
-                "status": status,
-            }
-            took = round(1000 * (perf_counter() - began))
-            events.debug("request", "{method} {path}: {status} in {ms} ms", **facts, ms=took)
+            logger.debug(
+                "request_handled",
+                "{method} {path}: {status} in {ms} ms",
+                method=scope["method"],
+                path=redact_path(scope["path"]),
+                status=status,
+                ms=round(1000 * (perf_counter() - started)),
+            )
 
     def _find_refusal(self, scope: Scope) -> Response | None:
+        """Return the response that refuses a request, or None.
+
+        Sets `is_local` and `is_network_host`.
+        """
         headers = Headers(scope=scope)
         host = _normalize_host(headers.get("host", ""))
-        scope["here"] = is_loopback_host(host) and not is_proxied_request(scope, headers)
-        scope["home"] = scope["here"] or host in self._list_allowed_hosts()
-        if not scope["home"]:
+        scope["is_local"] = is_loopback_host(host) and not is_proxied_request(scope, headers)
+        scope["is_network_host"] = scope["is_local"] or host in self._list_allowed_hosts()
+        if not scope["is_network_host"]:
             if scope["path"] == HEALTH_PATH:
                 return None
-            if host != _normalize_host(urlsplit(self.config.web.public_url).netloc) or not host:
+            if not host or host != self._get_public_host():
                 return PlainTextResponse(UNKNOWN_HOST_MESSAGE, 403)
             if not PUBLIC_PATHS.fullmatch(scope["path"]):
                 return self._render_error_page(scope, 404)
@@ -155,28 +144,31 @@ class SecurityMiddleware:
     def _list_allowed_hosts(self) -> set[str]:
         return {name.lower() for name in self.config.web.allowed_hosts}
 
+    def _get_public_host(self) -> str:
+        return _normalize_host(urlsplit(self.config.web.public_url).netloc)
+
 
 def redact_path(path: str) -> str:
-    """A path as the log may tell it: on one line and without a token."""
+    """Return a path for the log: on one line and without a token."""
     return TOKEN_PATHS.sub(r"\1/…", quote(path))
 
 
 def _normalize_host(host: str) -> str:
-    """A Host header without its port."""
+    """Return a Host header in lower case, without its port."""
     return re.sub(r":\d*$", "", host.lower()).strip("[]").rstrip(".")
 
 
 def is_proxied_request(scope: Scope, headers: Headers) -> bool:
-    """Whether a proxy passes a request on: it may call us localhost, whoever asks.
+    """Return True if a proxy forwards the request; it may send `Host: localhost` for anyone.
 
-    One that adds nothing speaks HTTP/1.0 more often than not; one that speaks 1.1 and adds nothing stays
-    unseen.
+    A proxy that adds no headers usually speaks HTTP/1.0. One that speaks HTTP/1.1 and adds none is
+    not detected.
     """
     return scope["http_version"] == "1.0" or any(map(PROXY_HEADERS.fullmatch, headers))
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a name or an address is this machine's own, for itself alone."""
+    """Return True if a host name or address is this machine's loopback."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -184,9 +176,10 @@ def is_loopback_host(host: str) -> bool:
 
 
 def _is_cross_site_request(headers: Headers) -> bool:
-    """Whether another site's page sends this form. Browsers say so, over plain HTTP by the origin alone.
+    """Return True if another site's page sends this form.
 
-    `null` is the origin of a page that hides where it is. Without either header it is no browser.
+    Browsers say so in Sec-Fetch-Site, or over plain HTTP only in Origin. `null` is the origin of a
+    page that hides its address. A request without either header does not come from a browser.
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
@@ -195,7 +188,7 @@ def _is_cross_site_request(headers: Headers) -> bool:
 
 
 def _normalize_origin(origin: str) -> str:
-    """A host with its port, of an origin or a Host header; the usual ports go without saying."""
+    """Return host and port of an Origin or Host header, without the default ports."""
     return re.sub(r"^https?://|:(80|443)$", "", origin.lower())
 
 
@@ -212,115 +205,42 @@ def _add_security_headers(message: Message, scope: Scope) -> None:
 MEGABYTE = 1024 * 1024
 MAX_FORM_BYTES = MEGABYTE
 MAX_PASSWORD_FORM_BYTES = 16 * 1024
-"""Names and passwords, however they are written."""
+"""Names and passwords, in any encoding."""
 MAX_UPLOAD_BYTES = 11 * MEGABYTE
-"""A sheet of 10 MB and what a form wraps it in; the page itself says how large a sheet may be."""
-PASSWORD_FORM_PATHS = re.compile(r"/[a-z]{2}/(login|logout|welcome|account|people)(/.*)?")
+"""A spreadsheet of 10 MB and the form around it; the import checks the spreadsheet's size itself."""
+PASSWORD_FORM_PATHS = re.compile(r"/[a-z]{2}/(login|logout|set-password|account|users)(/.*)?")
 UPLOAD_PATHS = re.compile(r"/[a-z]{2}/registry")
 
 
 def get_max_body_bytes(scope: Scope) -> int:
-    """The bytes that a request's body may have."""
+    """Return the largest allowed body of a request, in bytes."""
     if PASSWORD_FORM_PATHS.fullmatch(scope["path"]):
         return MAX_PASSWORD_FORM_BYTES
     return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(scope["path"]) else MAX_FORM_BYTES
 
 
 def has_too_large_body(scope: Scope) -> bool:
-    """Whether a request says beforehand that it brings too much."""
-    told = Headers(scope=scope).get("content-length", "")
-    return told.isdecimal() and (
-        len(told) > len(str(MAX_UPLOAD_BYTES)) or int(told) > get_max_body_bytes(scope)
-    )
+    """Return True if the Content-Length header is above the limit of the path."""
+    length = Headers(scope=scope).get("content-length", "")
+    if not length.isdecimal():
+        return False
+    has_too_many_digits = len(length) > len(str(MAX_UPLOAD_BYTES))
+    return has_too_many_digits or int(length) > get_max_body_bytes(scope)
 
 
 def limit_body(receive: Receive, scope: Scope) -> Receive:
-    """The same, raising HTTPException where more comes than may: not every body tells its length."""
-    left = get_max_body_bytes(scope)
+    """Wrap `receive` so that it raises HTTPException (413) above the limit.
 
-    async def take() -> Message:
-        nonlocal left
+    A chunked body has no Content-Length.
+    """
+    bytes_left = get_max_body_bytes(scope)
+
+    async def receive_limited() -> Message:
+        nonlocal bytes_left
         message = await receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
+        bytes_left -= len(message.get("body", b""))
+        if bytes_left < 0:
             raise HTTPException(413)
         return message
 
-    return take
-
-
-LOGIN_FAILURE_LIMIT = RateLimitItemPerMinute(5, 15)
-IPV6_NETWORK_BITS = 64
-"""Bits of an IPv6 address that are one household's: whoever has it has all of the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoginAttemptLimiter:
-    """Counts failures by keys. Its attempts come one behind the other, so that none slips past the count."""
-
-    limiter: MovingWindowRateLimiter = field(
-        default_factory=lambda: MovingWindowRateLimiter(MemoryStorage())
-    )
-    locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-
-    @asynccontextmanager
-    async def acquire(self, keys: Sequence[str]) -> AsyncIterator[int]:
-        """Wait for the turn of these keys, and tell how many seconds they have to wait yet; 0: now.
-
-        Whoever has to wait is told at once, also while others of the key are tried.
-        """
-        async with AsyncExitStack() as stack:
-            if not self.get_wait_seconds(keys):
-                for key in keys:
-                    await stack.enter_async_context(self.locks.setdefault(key, asyncio.Lock()))
-            yield self.get_wait_seconds(keys)
-
-    def get_wait_seconds(self, keys: Sequence[str]) -> int:
-        """How long until all of these keys may try again."""
-        return max((self._get_key_wait_seconds(key) for key in keys), default=0)
-
-    def record_failures(self, keys: Sequence[str]) -> None:
-        """Count a failure of each."""
-        for key in keys:
-            self.limiter.hit(LOGIN_FAILURE_LIMIT, key)
-
-    def _get_key_wait_seconds(self, key: str) -> int:
-        if self.limiter.test(LOGIN_FAILURE_LIMIT, key):
-            return 0
-        return max(
-            1,
-            ceil(self.limiter.get_window_stats(LOGIN_FAILURE_LIMIT, key).reset_time - time.time()),
-        )
-
-
-def build_attempt_keys(
-    address: str, name: str, user: User | None, browser_proof: str
-) -> tuple[str, ...]:
-    """By what an attempt is counted: address and account, or that it is from a browser that is known."""
-    if (
-        user is not None
-        and user.password_hash
-        and hmac.compare_digest(browser_proof.encode(), compute_browser_proof(user).encode())
-    ):
-        return (f"known {user.normalized_name}",)
-    return (f"address {_normalize_client_address(address)}", f"account {normalize_user_name(name)}")
-
-
-def compute_browser_proof(user: User) -> str:
-    """What a browser shows that was logged in as a user since the password was set; it lets nobody in."""
-    assert user.password_hash
-    return hmac.new(
-        user.password_hash.encode(), user.normalized_name.encode(), hashlib.sha256
-    ).hexdigest()
-
-
-def _normalize_client_address(address: str) -> str:
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if found.version == 4:
-        return str(found)
-    return str(
-        found.ipv4_mapped or f"{int(found) >> (128 - IPV6_NETWORK_BITS):x}::/{IPV6_NETWORK_BITS}"
-    )
+    return receive_limited

@@ -1,9 +1,4 @@
-"""The list of associations: filtered, sorted and paged by its address alone.
-
-The coordinator's page of one association.
-
-The follow-up log of an association: who was in touch with it, when, and what was promised.
-"""
+"""The list of associations, the page of one association, its follow-ups and its on-demand check."""
 
 from __future__ import annotations
 
@@ -22,8 +17,9 @@ from auditor.evaluation.summary import get_region_key
 from auditor.reports.html import build_badge_html, sum_channel_points, wants_badge
 from auditor.runs.account_worker import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.views.association_detail import build_association_detail
-from auditor.web import access, request_context
-from auditor.web.request_context import FieldChoices, PageContext, RequestContext, build_url
+from auditor.web import access, list_filters
+from auditor.web.list_filters import FieldChoices
+from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.exports import FilterParams
 from storage.models.audit import EMPTY_CONTACT
 from storage.models.summaries import SummarySort
@@ -34,7 +30,7 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True)
 class AssociationFilterChoices:
-    """What the form of the list offers."""
+    """The choices of the list's filter form."""
 
     regions: FieldChoices
     tags: FieldChoices
@@ -52,70 +48,78 @@ def list_associations(
     sort: Annotated[str, Query()] = "",
     after: Annotated[str, Query()] = "",
 ) -> HTMLResponse:
-    """The associations that are asked for, the most pressing first unless another order is named."""
+    """Show a page of the filtered associations, by default the most urgent first."""
     order = cast("SummarySort", sort if sort in get_args(SummarySort) else "urgency")
-    rows = context.fresh_store.list_summaries(
+    results = context.load_fresh_store().list_summaries(
         association_filter.facets,
         search_terms=association_filter.search_words,
         sort=order,
         cursor=after or None,
     )
-    here, told = context.links.page_url("associations"), asdict(association_filter)
-    ordered = {**told, "sort": "" if order == "urgency" else order}
+    list_url = context.links.page_url("associations")
+    filter_params = asdict(association_filter)
+    query_params = {**filter_params, "sort": "" if order == "urgency" else order}
+    next_url = ""
+    if results.next_cursor:
+        next_url = build_url(list_url, {**query_params, "after": results.next_cursor})
     return context.render_page(
         "associations.html",
-        fields=_build_filter_choices(context),
-        chosen=replace(association_filter, region=get_region_key(association_filter.region)),
+        choices=_build_filter_choices(context),
+        association_filter=replace(
+            association_filter, region=get_region_key(association_filter.region)
+        ),
         sort=order,
-        found=rows,
-        chips=request_context.build_filter_chips(here, ordered, context.translator),
-        first=build_url(here, ordered) if after else "",
-        next=build_url(here, {**ordered, "after": rows.next_cursor}) if rows.next_cursor else "",
-        sheets=request_context.build_export_links(
-            context, ("associations", "accounts", "gaps", "coverage"), told
+        results=results,
+        chips=list_filters.build_filter_chips(list_url, query_params, context.translator),
+        first_url=build_url(list_url, query_params) if after else "",
+        next_url=next_url,
+        export_links=list_filters.build_export_links(
+            context, ("associations", "accounts", "gaps", "coverage"), filter_params
         ),
     )
 
 
 def _build_filter_choices(context: RequestContext) -> AssociationFilterChoices:
-    words = context.translator
+    translator = context.translator
     return AssociationFilterChoices(
-        regions=request_context.list_group_choices(context, "region"),
-        tags=request_context.list_group_choices(context, "tag"),
+        regions=list_filters.list_group_choices(context, "region"),
+        tags=list_filters.list_group_choices(context, "tag"),
         levels=[
-            (level, words.label("level", level)) for level in request_context.list_score_levels()
+            (level, translator.label("level", level)) for level in list_filters.list_score_levels()
         ],
-        gap_codes=request_context.list_gap_choices(words),
-        channels=request_context.list_channel_choices(context),
+        gap_codes=list_filters.list_gap_choices(translator),
+        channels=list_filters.list_channel_choices(context),
         coverage_states=[
-            (state, words.term("counted", state)) for state in request_context.COVERAGE_STATES
+            (state, translator.term("coverage_state", state))
+            for state in list_filters.COVERAGE_STATES
         ],
         sort_orders=[
-            ("urgency", words.translate("most urgent first")),
-            ("name", words.translate("by name")),
-            ("changed", words.translate("latest change first")),
+            ("urgency", translator.translate("most urgent first")),
+            ("name", translator.translate("by name")),
+            ("changed", translator.translate("latest change first")),
         ],
     )
 
 
 EMPTY_FOLLOW_UP: Mapping[str, object] = {"kind": "called", "text": "", "due": ""}
-"""The follow-up form before anything is typed."""
+"""The initial values of the follow-up form."""
 
 
 @router.post(
-    "/{language}/associations/{association:path}/check", dependencies=[access.OWN_REGION_ACCESS]
+    "/{language}/associations/{association:path}/checks", dependencies=[access.OWN_REGION_ACCESS]
 )
 def check_association_now(
     request: Request, context: PageContext, association: str
 ) -> RedirectResponse:
-    """Look at its accounts at once, and lead to what was seen."""
+    """Check the association's accounts now, and redirect to the result."""
     require_association_view(context, association)
-    way, checks = context.links.association_url(association), request.app.state.checks
+    association_url = context.links.association_url(association)
+    checks: RecheckService = request.app.state.association_checks
     try:
         checks.recheck_association(context.app, association, context.now)
-    except RecheckRefusedError as refused:
-        return RedirectResponse(f"{way}?check={refused.reason}#check", 303)
-    return RedirectResponse(f"{way}#check", 303)
+    except RecheckRefusedError as refusal:
+        return RedirectResponse(f"{association_url}?check_refused={refusal.reason}#check", 303)
+    return RedirectResponse(f"{association_url}#check", 303)
 
 
 @router.get("/{language}/associations/{association:path}", dependencies=[access.LOGGED_IN_ACCESS])
@@ -124,13 +128,22 @@ def show_association(
     context: PageContext,
     association: str,
     *,
-    check: RecheckRefusal | None = None,
-    kept: str = "",
+    check_refused: RecheckRefusal | None = None,
+    saved_decision: str = "",
 ) -> HTMLResponse:
-    """What is known of an association, what it rests on, and what can be decided."""
+    """Show the page of an association.
+
+    `check_refused` is why the last on-demand check did not run. `saved_decision` is the kind of
+    the decision that was just saved.
+    """
     view = require_association_view(context, association)
     return render_association(
-        request, context, view, refused=check, kept=kept, line=EMPTY_FOLLOW_UP
+        request,
+        context,
+        view,
+        check_refusal=check_refused,
+        saved_decision=saved_decision,
+        follow_up_form=EMPTY_FOLLOW_UP,
     )
 
 
@@ -139,45 +152,42 @@ def render_association(
     context: RequestContext,
     view: AssociationView,
     *,
+    follow_up_form: object,
     status: int = 200,
-    **template_values: object,
+    check_refusal: RecheckRefusal | None = None,
+    saved_decision: str = "",
+    error_message: str = "",
 ) -> HTMLResponse:
-    """The page of an association. `line` is what its follow-up form holds, `trouble` what that lacks."""
-    checks: RecheckService = request.app.state.checks
-    blank: dict[str, object] = {"refused": None, "kept": "", "trouble": ""}
-    values = {
-        **blank,
-        "check": checks.find_recent(view.association.id, context.now),
-        **template_values,
-    }
-    values |= {
-        "is_wanted": wants_badge,
-        "snippet": build_badge_html,
-        "mine": context.can_manage_association(view.association),
-    }
-    values["contact"] = (
-        context.app.store.get_contact(view.association.id) if values["mine"] else EMPTY_CONTACT
-    )
-    it = build_association_detail(
-        context.app.store,
-        view,
-        context.app.config.confirm,
-        context.now,
-        include_private=values["mine"] is True,
-    )
-    here = context.with_path(context.links.association_url(view.association.id))
-    return here.render_page(
+    """Render the page of an association.
+
+    `follow_up_form` holds the values of the follow-up form, `error_message` what is wrong with it.
+    """
+    store, association = context.app.store, view.association
+    can_manage = context.can_manage_association(association)
+    checks: RecheckService = request.app.state.association_checks
+    page_context = context.with_path(context.links.association_url(association.id))
+    return page_context.render_page(
         "association_detail.html",
         status=status,
-        it=it,
-        points=sum_channel_points(),
+        detail=build_association_detail(
+            store, view, context.app.config.confirm, context.now, include_private=can_manage
+        ),
+        contact=store.get_contact(association.id) if can_manage else EMPTY_CONTACT,
+        can_manage=can_manage,
+        latest_check=checks.find_recent(association.id, context.now),
+        check_refusal=check_refusal,
+        saved_decision=saved_decision,
+        follow_up_form=follow_up_form,
+        error_message=error_message,
+        wants_badge=wants_badge,
+        build_badge_html=build_badge_html,
+        channel_points=sum_channel_points(),
         today=context.now.date(),
-        **values,
     )
 
 
 def require_association_view(context: RequestContext, association: str) -> AssociationView:
-    """The association of this id; 404 where there is none."""
+    """Return the association of this id. Raises HTTPException (404) if there is none."""
     view = load_association_view(context.app.store, context.app.config, association, context.now)
     if view is None:
         raise HTTPException(404)
@@ -185,11 +195,11 @@ def require_association_view(context: RequestContext, association: str) -> Assoc
 
 
 MAX_PROMISE_DELAY = timedelta(days=366)
-"""How far ahead a promise may lie."""
+"""How far in the future a promised date may be."""
 
 
 class FollowUpForm(BaseModel):
-    """A line as it was typed; `due` is a promise's day."""
+    """The submitted follow-up; `due` is the promised date as text."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -199,7 +209,7 @@ class FollowUpForm(BaseModel):
 
     @property
     def due_date(self) -> date | None:
-        """The day that was typed, None where it is none."""
+        """The promised date, or None if the text is not an ISO date."""
         try:
             return date.fromisoformat(self.due)
         except ValueError:
@@ -207,30 +217,37 @@ class FollowUpForm(BaseModel):
 
 
 @router.post(
-    "/{language}/associations/{association:path}/follow-up", dependencies=[access.OWN_REGION_ACCESS]
+    "/{language}/associations/{association:path}/follow-ups",
+    dependencies=[access.OWN_REGION_ACCESS],
 )
 def add_follow_up(
     request: Request, context: PageContext, association: str, form: Annotated[FollowUpForm, Form()]
 ) -> Response:
-    """Keep a line, or show what it lacks beside the form."""
+    """Save a follow-up, or show the form again with the error."""
     view = require_association_view(context, association)
-    if trouble := _find_form_error(form, context):
-        return render_association(request, context, view, status=422, line=form, trouble=trouble)
-    due = form.due_date if form.kind is FollowUpKind.PROMISED else None
-    context.app.store.add_follow_up(
-        FollowUp(
-            view.association.id, form.kind, context.author, context.now, form.text.strip(), due
+    if error_message := _find_form_error(form, context):
+        return render_association(
+            request, context, view, status=422, follow_up_form=form, error_message=error_message
         )
+    follow_up = FollowUp(
+        association=view.association.id,
+        kind=form.kind,
+        author=context.author,
+        occurred_at=context.now,
+        text=form.text.strip(),
+        due_date=form.due_date if form.kind is FollowUpKind.PROMISED else None,
     )
-    return RedirectResponse(f"{context.links.association_url(association)}#log", 303)
+    context.app.store.add_follow_up(follow_up)
+    return RedirectResponse(f"{context.links.association_url(association)}#follow-ups", 303)
 
 
 def _find_form_error(form: FollowUpForm, context: RequestContext) -> str:
-    """What a line lacks, in the page's language; empty where it is complete."""
-    words, today = context.translator, context.now.date()
+    """Return what is missing in a follow-up, in the page's language, or ""."""
+    translator, today = context.translator, context.now.date()
     if form.kind is FollowUpKind.PROMISED:
-        if form.due_date is None or not today <= form.due_date <= today + MAX_PROMISE_DELAY:
-            return words.translate("Enter the promised date, within the next 12 months.")
+        due_date = form.due_date
+        if due_date is None or not today <= due_date <= today + MAX_PROMISE_DELAY:
+            return translator.translate("Enter the promised date, within the next 12 months.")
     elif form.kind is FollowUpKind.NOTE and not form.text.strip():
-        return words.translate("Enter a note.")
+        return translator.translate("Enter a note.")
     return ""

@@ -1,7 +1,4 @@
-"""The first page: the night in one sentence, the coverage, who to call; and the way to a language.
-
-Groups of associations, by region or by tag: who moved, and how far each has come. Nobody is ranked.
-"""
+"""The dashboard, the comparison of groups by region or tag, and the redirects to a language."""
 
 from __future__ import annotations
 
@@ -25,65 +22,70 @@ router = APIRouter()
 
 @router.get("/", dependencies=[access.PUBLIC_ACCESS])
 def redirect_to_language(request: Request) -> RedirectResponse:
-    """Lead to the reader's language."""
+    """Redirect to the dashboard in the reader's language."""
     language = detect_language(request.scope, request.app.state.app.config)
     return RedirectResponse(f"/{language}/", 303, {"vary": "Accept-Language, Cookie"})
 
 
 @router.get("/{language}", dependencies=[access.PUBLIC_ACCESS])
 def redirect_to_dashboard(context: PageContext) -> RedirectResponse:
-    """Lead to a language's first page."""
+    """Redirect to the dashboard in this language."""
     return RedirectResponse(context.links.page_url(), 303)
 
 
 @router.get("/{language}/", dependencies=[access.LOGGED_IN_ACCESS])
 def show_dashboard(context: PageContext) -> HTMLResponse:
-    """The dashboard."""
-    words = context.translator
+    """Show the dashboard."""
+    translator = context.translator
 
-    def points(trend: CoverageTrend) -> list[TrendPoint]:
+    def build_trend_points(trend: CoverageTrend) -> list[TrendPoint]:
         return [
             TrendPoint(
-                words.format_short_date(day),
-                figure.low if figure else None,
-                figure.high if figure else None,
+                translator.format_short_date(day),
+                coverage.low if coverage else None,
+                coverage.high if coverage else None,
             )
-            for day, figure in trend
+            for day, coverage in trend
         ]
 
-    it = build_dashboard(
+    dashboard = build_dashboard(
         context.app.store, context.app.config, context.now, regions=context.regions
     )
-    return context.render_page("dashboard.html", it=it, points=points)
+    return context.render_page(
+        "dashboard.html", dashboard=dashboard, build_trend_points=build_trend_points
+    )
 
 
 MAX_SHOWN_GROUPS = 30
-"""Groups on a page, those that moved farthest first."""
+"""The page shows the groups with the largest changes."""
 MAX_COMPARED_RUNS = 400
-"""Nights among which a day is looked for: a year and a little."""
+"""How many runs a comparison may reach back: about a year of daily runs."""
 
 
-@router.get("/{language}/cohorts", dependencies=[access.LOGGED_IN_ACCESS])
+@router.get("/{language}/groups", dependencies=[access.LOGGED_IN_ACCESS])
 def show_groups(
     context: PageContext,
-    by: Annotated[str, Query()] = "region",
+    group_by: Annotated[str, Query()] = "region",
     since: Annotated[str, Query()] = "",
 ) -> HTMLResponse:
-    """The groups of a kind, those that moved first."""
-    kind: Literal["region", "tag"] = "tag" if by == "tag" else "region"
-    store = context.fresh_store
-    sizes, then = (
-        store.get_group_sizes(kind, min_size=MIN_GROUP_SIZE),
-        _find_comparison_run(store.list_evaluated_runs(MAX_COMPARED_RUNS), parse_day(since)),
-    )
-    told = load_groups(store, context.app.config, sizes, then)[:MAX_SHOWN_GROUPS]
+    """Show the groups of a kind, the largest changes since a day first. This is not a ranking."""
+    kind: Literal["region", "tag"] = "tag" if group_by == "tag" else "region"
+    store = context.load_fresh_store()
+    sizes = store.get_group_sizes(kind, min_size=MIN_GROUP_SIZE)
+    runs = store.list_evaluated_runs(MAX_COMPARED_RUNS)
+    compared_run = _find_comparison_run(runs, parse_day(since))
+    groups = load_groups(store, context.app.config, sizes, compared_run)[:MAX_SHOWN_GROUPS]
     return context.render_page(
-        "groups.html", by=kind, groups=told, left=len(sizes) - len(told), since=then
+        "groups.html",
+        group_by=kind,
+        groups=groups,
+        hidden_group_count=len(sizes) - len(groups),
+        compared_run=compared_run,
     )
 
 
 def _find_comparison_run(runs: Sequence[AuditRun], day: date | None) -> AuditRun | None:
-    """The newest night of that day or before it; the last but one where no day is named."""
+    """Return the newest run of this day or before, or the last but one if no day is given."""
     if day is None:
         return runs[-2] if len(runs) > 1 else None
-    return next((night for night in reversed(runs[:-1]) if night.day <= day), None)
+    return next((run for run in reversed(runs[:-1]) if run.day <= day), None)

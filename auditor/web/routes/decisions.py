@@ -1,4 +1,4 @@
-"""The form of a decision: what a person knows of an association, taken down as on the command line."""
+"""The form that records a decision about an association, like `auditor decide`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from auditor.decisions.parsing import DecisionError, build_waiver_target_error
 from auditor.decisions.service import DecisionService, build_decision_items, withdraw_decision
 from auditor.evaluation.association_view import AssociationView
 from auditor.rendering.templates import get_html_translator
-from auditor.web import access, request_context
-from auditor.web.request_context import PageContext, RequestContext
+from auditor.web import access, list_filters
+from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.associations import require_association_view
 
 router = APIRouter()
 
-PREFILLED_FIELDS = ("kind", "channel", "account", "code", "number")
-"""What the address of a form asks; the rest is typed."""
+PREFILLED_FIELDS = ("kind", "channel", "account", "gap_code", "decision_id")
+"""The fields that the form's address sets; the user fills in the others."""
 DUPLICATE_SUBMIT_PERIOD = timedelta(minutes=1)
 
 
 class DecisionForm(BaseModel):
-    """What the form holds, as it was typed; an empty text is nothing.
+    """The submitted form; an empty text means not given.
 
-    `account` is a key or a link; `seen` the day of a publication; `to` where it moved; `number` the decision
-    that is taken back.
+    `account` is an account key or a link, `last_activity` the date of a publication, `new_url`
+    the new address of a moved account, `decision_id` the decision to withdraw.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,74 +37,83 @@ class DecisionForm(BaseModel):
     kind: Literal["confirm", "none_by_choice", "claim", "disown", "moved", "waive", "withdraw"]
     channel: str = Field(default="", max_length=40)
     account: str = Field(default="", max_length=2000)
-    seen: str = Field(default="", max_length=40)
-    to: str = Field(default="", max_length=2000)
-    code: str = Field(default="", max_length=80)
+    last_activity: str = Field(default="", max_length=40)
+    new_url: str = Field(default="", max_length=2000)
+    gap_code: str = Field(default="", max_length=80)
     until: str = Field(default="", max_length=40)
-    why: str = Field(default="", max_length=2000)
-    number: str = Field(default="", max_length=20)
+    reason: str = Field(default="", max_length=2000)
+    decision_id: str = Field(default="", max_length=20)
+
+
+Submission = tuple[str, DecisionForm, str]
+"""Association id, form and author."""
 
 
 @router.get(
-    "/{language}/associations/{association:path}/decide", dependencies=[access.OWN_REGION_ACCESS]
+    "/{language}/associations/{association:path}/decisions",
+    dependencies=[access.OWN_REGION_ACCESS],
 )
 def show_decision_form(
     context: PageContext, association: str, form: Annotated[DecisionForm, Query()]
 ) -> HTMLResponse:
-    """The form of one kind of decision."""
+    """Show the form for one kind of decision."""
     return _render_decision_form(context, require_association_view(context, association), form)
 
 
 @router.post(
-    "/{language}/associations/{association:path}/decide", dependencies=[access.OWN_REGION_ACCESS]
+    "/{language}/associations/{association:path}/decisions",
+    dependencies=[access.OWN_REGION_ACCESS],
 )
 def submit_decision(
     request: Request, context: PageContext, association: str, form: Annotated[DecisionForm, Form()]
 ) -> Response:
-    """Keep the decision, or show what is wrong with it beside the form."""
+    """Save the decision, or show the form again with the error."""
     view = require_association_view(context, association)
+    submission = (association, form, context.author)
     try:
-        if not _is_duplicate_submission(request, (association, form, context.author), context.now):
+        if not _is_duplicate_submission(request, submission, context.now):
             _save_decision(context, association, form)
-            request.app.state.decided = (association, form, context.author), context.now
-    except DecisionError as trouble:
-        return _render_decision_form(context, view, form, trouble)
-    return RedirectResponse(
-        f"{context.links.association_url(association)}?kept={form.kind}#decisions", 303
-    )
+            request.app.state.last_decision_submission = submission, context.now
+    except DecisionError as error:
+        return _render_decision_form(context, view, form, error)
+    association_url = context.links.association_url(association)
+    return RedirectResponse(f"{association_url}?saved_decision={form.kind}#decisions", 303)
 
 
-def _is_duplicate_submission(
-    request: Request, submission: tuple[str, DecisionForm, str], now: datetime
-) -> bool:
-    """Whether the very same form of the same person came a moment ago: an impatient finger decides once."""
-    last, when = getattr(request.app.state, "decided", (None, now))
-    return last == submission and now - when < DUPLICATE_SUBMIT_PERIOD
+def _is_duplicate_submission(request: Request, submission: Submission, now: datetime) -> bool:
+    """Return True if the same user sent the same form a moment ago, such as by a double click."""
+    previous: tuple[Submission, datetime] | None = request.app.state.last_decision_submission
+    if previous is None:
+        return False
+    previous_submission, submitted_at = previous
+    return previous_submission == submission and now - submitted_at < DUPLICATE_SUBMIT_PERIOD
 
 
 def _save_decision(context: RequestContext, association: str, form: DecisionForm) -> None:
-    """Keep what was decided. Raises DecisionError."""
+    """Save the decision. Raises DecisionError."""
     if form.kind == "withdraw":
         _withdraw_decision(context, association, form)
         return
-    saying = DecisionService.create(
+    decision_service = DecisionService.create(
         context.app.store,
         context.app.config.channels,
         association,
         form.channel or None,
         author=context.author,
-        reason=form.why,
+        reason=form.reason,
         now=context.now,
         account=form.account or None,
     )
-    _apply_decision(saying, form)
+    _apply_decision(decision_service, form)
 
 
 def _apply_decision(decision_service: DecisionService, form: DecisionForm) -> None:
     until = form.until or None
     match form.kind:
         case "confirm":
-            decision_service.confirm_account(publication_day=form.seen or None, until=until)
+            decision_service.confirm_account(
+                publication_day=form.last_activity or None, until=until
+            )
         case "none_by_choice":
             decision_service.mark_none_by_choice(until=until)
         case "claim":
@@ -112,34 +121,43 @@ def _apply_decision(decision_service: DecisionService, form: DecisionForm) -> No
         case "disown":
             decision_service.disown_account(until=until)
         case "moved":
-            decision_service.mark_moved(new_link=form.to.strip() or None, until=until)
-        case _ if not (form.channel or form.code):
+            decision_service.mark_moved(new_link=form.new_url.strip() or None, until=until)
+        case _ if not (form.channel or form.gap_code):
             raise build_waiver_target_error(
-                decision_service.registered.association, "what is waived is not said"
+                decision_service.registered.association, "no gap or channel given"
             )
         case _:
-            decision_service.waive_gaps(code=form.code or None, until=until)
+            decision_service.waive_gaps(code=form.gap_code or None, until=until)
 
 
 def _withdraw_decision(context: RequestContext, association: str, form: DecisionForm) -> None:
-    """Take a decision back, if it is this association's. Raises DecisionError."""
-    _load_decision_item(context, association, form.number)
+    """Withdraw a decision of this association. Raises DecisionError and HTTPException (404)."""
+    _load_decision_item(context, association, form.decision_id)
     withdraw_decision(
-        context.app.store, form.number, author=context.author, reason=form.why, now=context.now
+        context.app.store,
+        form.decision_id,
+        author=context.author,
+        reason=form.reason,
+        now=context.now,
     )
 
 
 def _load_decision_item(
-    context: RequestContext, association: str, number: str
+    context: RequestContext, association: str, decision_id: str
 ) -> Mapping[str, Any]:
-    """The association's decision of a number, as `decide list` tells it; not found, if it is not theirs."""
+    """Return the item of `decide list` for one decision.
+
+    Raises HTTPException (404) if the association has no such decision.
+    """
     store = context.app.store
-    for word in store.list_decisions(association=association):
-        if str(word.id) == number:
+    for decision in store.list_decisions(association=association):
+        if str(decision.id) == decision_id:
             accounts = {
-                row.id: row for row in store.list_accounts(association) if row.id is not None
+                account.id: account
+                for account in store.list_accounts(association)
+                if account.id is not None
             }
-            return build_decision_items([word], accounts, {}, context.now)[0]
+            return build_decision_items([decision], accounts, {}, context.now)[0]
     raise HTTPException(404)
 
 
@@ -149,21 +167,24 @@ def _render_decision_form(
     form: DecisionForm,
     error: DecisionError | None = None,
 ) -> HTMLResponse:
-    told = {name: value for name, value in form.model_dump().items() if name in PREFILLED_FIELDS}
-    here = request_context.build_url(
-        f"{context.links.association_url(view.association.id)}/decide", told
+    association_id = view.association.id
+    form_url = build_url(
+        f"{context.links.association_url(association_id)}/decisions",
+        form.model_dump(include=set(PREFILLED_FIELDS)),
     )
-    return context.with_path(here).render_page(
+    error_message, decision = "", None
+    if error:
+        translator = get_html_translator(context.language)
+        error_message = translator.translate(error.message, **error.facts)
+    if form.kind == "withdraw":
+        decision = _load_decision_item(context, association_id, form.decision_id)
+    return context.with_path(form_url).render_page(
         "decision_form.html",
         status=422 if error else 200,
         view=view,
-        it=form,
-        trouble=get_html_translator(context.language).translate(error.message, **error.facts)
-        if error
-        else "",
+        form=form,
+        error_message=error_message,
         today=context.now.date(),
-        codes=request_context.list_gap_choices(context.translator),
-        word=_load_decision_item(context, view.association.id, form.number)
-        if form.kind == "withdraw"
-        else None,
+        gap_choices=list_filters.list_gap_choices(context.translator),
+        decision=decision,
     )

@@ -1,7 +1,4 @@
-"""Downloads: the associations, gaps, accounts, coverage and changes of a list, as sheets or JSON.
-
-What a coordinator prints for a meeting: the figures, what changed, whom to call.
-"""
+"""Downloads of lists as spreadsheets or JSON, and the pack to print for a meeting."""
 
 from __future__ import annotations
 
@@ -22,35 +19,35 @@ from auditor.rendering import svg
 from auditor.views import export, meeting_pack
 from auditor.views.dashboard import MAX_CALLS
 from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES, ExportFormat, ExportRequest
-from auditor.web import access, request_context
-from auditor.web.request_context import PageContext, RequestContext
+from auditor.web import access, list_filters
+from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.gaps import LAST_MEETING_COOKIE, parse_day
 
 router = APIRouter()
 
 FilterParams = Annotated[AssociationFilter, Depends()]
-"""The parameters `region`, `tag`, `level`, `gap`, `channel`, `state` and `q` of any list."""
+"""The query parameters `region`, `tag`, `level`, `gap`, `channel`, `state` and `q` of a list."""
 OptionalDate = Annotated[date | None, BeforeValidator(lambda day: day or None)]
-"""A day; a field left empty is none."""
+"""A date; an empty field is None."""
 SinceParam = Annotated[OptionalDate, Query()]
 
 
-@router.get("/{language}/exports/{kind}.{form}", dependencies=[access.LOGGED_IN_ACCESS])
+@router.get("/{language}/exports/{kind}.{file_format}", dependencies=[access.LOGGED_IN_ACCESS])
 def download_export(
     context: PageContext,
     kind: str,
-    form: ExportFormat,
+    file_format: ExportFormat,
     association_filter: FilterParams,
     *,
     since: SinceParam = None,
     delimiter: Annotated[Literal[",", ";"], Query()] = ",",
 ) -> StreamingResponse:
-    """The rows of a kind, sent as they are made."""
+    """Stream the rows of one kind."""
     if kind not in EXPORT_KINDS:
         raise HTTPException(404)
-    wanted = ExportRequest(
+    export_request = ExportRequest(
         kind=kind,
-        format=form,
+        format=file_format,
         association_filter=association_filter,
         translator=context.translator,
         since=start_of_day_utc(since),
@@ -58,25 +55,26 @@ def download_export(
         right_to_left=context.translator.direction == "rtl",
         can_see_contact=context.can_manage_association,
     )
-    return build_download_response(
-        wanted, export.stream_export(wanted, context.app, context.now), context
-    )
+    return _stream_download(export_request, context)
 
 
 def start_of_day_utc(day: date | None) -> datetime | None:
-    """The beginning of a day, UTC, as nights are."""
+    """Return midnight UTC of a day; runs are counted by UTC days, too."""
     return datetime.combine(day, time(), UTC) if day else None
+
+
+def _stream_download(export_request: ExportRequest, context: RequestContext) -> StreamingResponse:
+    chunks = export.stream_export(export_request, context.app, context.now)
+    return build_download_response(export_request, chunks, context)
 
 
 def build_download_response(
     export_request: ExportRequest, chunks: Iterator[bytes], context: RequestContext
 ) -> StreamingResponse:
-    """A file to keep, by a dated name."""
-    plain, spoken = (
-        export_request.get_file_name(context.now),
-        quote(export_request.get_translated_file_name(context.now)),
-    )
-    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{spoken}"
+    """Return the response for a file with a dated name, in ASCII and in the page's language."""
+    ascii_name = export_request.get_file_name(context.now)
+    translated_name = quote(export_request.get_translated_file_name(context.now))
+    disposition = f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{translated_name}"
     return StreamingResponse(
         chunks,
         media_type=MEDIA_TYPES[export_request.format],
@@ -85,16 +83,17 @@ def build_download_response(
 
 
 MAX_SHOWN_GAP_KINDS = 4
-"""Kinds of points that opened or were settled, the most frequent first; a page has no room for all."""
+"""The pack shows the most frequent kinds of opened and of closed gaps; a printed page has no more
+room."""
 DEFAULT_CHANGE_PERIOD = timedelta(days=30)
-"""How far back a pack looks unless a day is named or kept: meetings are monthly."""
+"""The period of a pack if no meeting day is given or saved. Meetings are usually monthly."""
 CALL_LIMIT_CHOICES = (10, 25, MAX_CALLS)
-"""How many calls a pack may have; with the first, it is one sheet of paper."""
+"""How many calls a pack lists; ten fit on one sheet of paper."""
 CallLimit = Annotated[int, Field(ge=1, le=MAX_CALLS)]
 
 
 class MeetingPackForm(BaseModel):
-    """What is sent for a pack with codes: which one."""
+    """The form that creates a pack with QR codes: filter, start day and number of calls."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
@@ -106,7 +105,7 @@ class MeetingPackForm(BaseModel):
     state: str = ""
     q: str = ""
     since: OptionalDate = None
-    calls: CallLimit = CALL_LIMIT_CHOICES[0]
+    call_limit: CallLimit = CALL_LIMIT_CHOICES[0]
 
 
 @router.get("/{language}/meeting", dependencies=[access.LOGGED_IN_ACCESS])
@@ -114,79 +113,81 @@ def show_meeting_pack(
     context: PageContext,
     association_filter: FilterParams,
     since: SinceParam = None,
-    calls: Annotated[CallLimit, Query()] = CALL_LIMIT_CHOICES[0],
+    call_limit: Annotated[CallLimit, Query()] = CALL_LIMIT_CHOICES[0],
     last_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
 ) -> HTMLResponse:
-    """The pack to look at and to print. `last` is the day that was kept as that of the last meeting."""
-    return _render_meeting_pack(
-        context,
-        _build_meeting_export(context, association_filter, since or parse_day(last_meeting_day)),
-        calls,
-    )
+    """Show the meeting pack, by default since the saved day of the last meeting."""
+    day = since or parse_day(last_meeting_day)
+    export_request = _build_meeting_export(context, association_filter, day)
+    return _render_meeting_pack(context, export_request, call_limit)
 
 
 @router.post("/{language}/meeting", dependencies=[access.COORDINATOR_ACCESS])
 def show_meeting_pack_with_qr_codes(
     context: PageContext, form: Annotated[MeetingPackForm, Form()]
 ) -> HTMLResponse:
-    """The same with new links as QR codes. A link is shown once, so the answer itself has them.
+    """Create a report link for each listed association, and show the pack with QR codes.
 
-    409 where no public address is set; the page says so before anybody asks.
+    The links are stored only as hashes, so the response is the one place that contains them.
+    Raises HTTPException (409) if no public address is configured; the page says so beforehand.
     """
-    chosen = AssociationFilter(**form.model_dump(exclude={"since", "calls"}))
     app = context.app
     if not report_links.can_create_report_links(app.config):
         raise HTTPException(409)
+    association_filter = AssociationFilter(**form.model_dump(exclude={"since", "call_limit"}))
 
-    def code_of(association: str) -> Markup:
-        _, address = report_links.create_report_link(
+    def render_report_qr_code(association: str) -> Markup:
+        _, url = report_links.create_report_link(
             app.store, app.config, association, context.author, context.now
         )
-        return svg.render_qr_code(address)
+        return svg.render_qr_code(url)
 
-    return _render_meeting_pack(
-        context, _build_meeting_export(context, chosen, form.since), form.calls, code_of
-    )
+    export_request = _build_meeting_export(context, association_filter, form.since)
+    return _render_meeting_pack(context, export_request, form.call_limit, render_report_qr_code)
 
 
 def _render_meeting_pack(
     context: RequestContext,
     export_request: ExportRequest,
-    limit: int,
+    call_limit: int,
     render_report_qr_code: Callable[[str], Markup] | None = None,
 ) -> HTMLResponse:
-    assert export_request.since is not None
+    since, association_filter = export_request.since, export_request.association_filter
+    assert since is not None
     pack = meeting_pack.build_meeting_pack(
         context.app.store,
         context.app.config,
-        export_request.association_filter,
-        export_request.since,
+        association_filter,
+        since,
         context.now,
-        limit=limit,
+        limit=call_limit,
     )
-    mine = {
+    manageable_ids = {
         call.association.id
         for call in pack.calls
         if context.can_manage_association(call.association)
     }
-    told = {
-        **asdict(export_request.association_filter),
-        "since": export_request.since.date().isoformat(),
-    }
+    qr_codes: dict[str, Markup] = {}
+    if render_report_qr_code:
+        qr_codes = {
+            association_id: render_report_qr_code(association_id)
+            for association_id in manageable_ids
+        }
+    query_params = {**asdict(association_filter), "since": since.date().isoformat()}
     return context.render_page(
         "meeting.html",
         pack=pack,
-        codes={one: render_report_qr_code(one) for one in mine} if render_report_qr_code else {},
-        mine=mine,
-        told={**told, "region": get_region_key(export_request.association_filter.region)},
-        since=export_request.since,
-        regions=request_context.list_group_choices(context, "region"),
-        tags=request_context.list_group_choices(context, "tag"),
-        sheet=request_context.build_url(context.links.page_url("meeting.xlsx"), told),
-        titles=meeting_pack.count_gap_titles,
-        most=limit,
-        choices=CALL_LIMIT_CHOICES,
-        shown=MAX_SHOWN_GAP_KINDS,
+        qr_codes=qr_codes,
+        manageable_ids=manageable_ids,
+        filters={**query_params, "region": get_region_key(association_filter.region)},
+        since=since,
+        region_choices=list_filters.list_group_choices(context, "region"),
+        tag_choices=list_filters.list_group_choices(context, "tag"),
+        workbook_url=build_url(context.links.page_url("meeting.xlsx"), query_params),
+        count_gap_titles=meeting_pack.count_gap_titles,
+        call_limit=call_limit,
+        call_limit_choices=CALL_LIMIT_CHOICES,
+        max_shown_kinds=MAX_SHOWN_GAP_KINDS,
     )
 
 
@@ -197,13 +198,9 @@ def download_meeting_workbook(
     since: SinceParam = None,
     last_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
 ) -> StreamingResponse:
-    """The pack as a workbook of three sheets, with all calls."""
-    wanted = _build_meeting_export(
-        context, association_filter, since or parse_day(last_meeting_day)
-    )
-    return build_download_response(
-        wanted, export.stream_export(wanted, context.app, context.now), context
-    )
+    """Stream the pack as a workbook of three sheets, with all calls."""
+    day = since or parse_day(last_meeting_day)
+    return _stream_download(_build_meeting_export(context, association_filter, day), context)
 
 
 def _build_meeting_export(

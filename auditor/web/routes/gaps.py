@@ -1,7 +1,4 @@
-"""The list of gaps: every one that is open and shown, the gravest first.
-
-What changed since a date: last night, a week ago, the last meeting.
-"""
+"""The list of open gaps, and the page of gaps that opened or closed since a day."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from auditor.evaluation.summary import get_region_key
 from auditor.reference.gap_catalogue import SEVERITIES, load_gap_catalogue
 from auditor.users import service
-from auditor.web import access, request_context
+from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.login import YEAR_SECONDS
 from storage.models.summaries import GapPage, GapSort
@@ -28,7 +25,7 @@ TextParam = Annotated[str, Query()]
 
 @dataclass(frozen=True, slots=True)
 class GapCount:
-    """How many associations have a gap, and the way to them."""
+    """How many associations have a gap, and the address of their list."""
 
     title: str
     association_count: int
@@ -46,9 +43,9 @@ def list_gaps(
     sort: TextParam = "",
     after: TextParam = "",
 ) -> HTMLResponse:
-    """The gaps that are asked for, fifty a page, and how many associations have each."""
+    """Show a page of the filtered gaps, and how many associations have each gap."""
     order: GapSort = "newest" if sort == "newest" else "severity"
-    rows = context.fresh_store.list_visible_gaps(
+    results = context.load_fresh_store().list_visible_gaps(
         code=gap or None,
         channel=channel or None,
         severity=severity or None,
@@ -56,54 +53,65 @@ def list_gaps(
         sort=order,
         cursor=after or None,
     )
-    here = context.links.page_url("gaps")
-    told = {"gap": gap, "channel": channel, "severity": severity, "region": get_region_key(region)}
-    ordered = {**told, "sort": "" if order == "severity" else order}
+    list_url, translator = context.links.page_url("gaps"), context.translator
+    filters = {
+        "gap": gap,
+        "channel": channel,
+        "severity": severity,
+        "region": get_region_key(region),
+    }
+    query_params = {**filters, "sort": "" if order == "severity" else order}
+    next_url = ""
+    if results.next_cursor:
+        next_url = build_url(list_url, {**query_params, "after": results.next_cursor})
     return context.render_page(
         "gaps.html",
-        chosen=told,
-        codes=request_context.list_gap_choices(context.translator),
-        channels=request_context.list_channel_choices(context),
-        severities=[(name, context.translator.label("severity", name)) for name in SEVERITIES],
-        regions=request_context.list_group_choices(context, "region"),
-        found=rows,
-        counts=sorted(_count_gaps(context, region), key=lambda one: -one.association_count),
+        filters=filters,
+        gap_choices=list_filters.list_gap_choices(translator),
+        channel_choices=list_filters.list_channel_choices(context),
+        severity_choices=[(name, translator.label("severity", name)) for name in SEVERITIES],
+        region_choices=list_filters.list_group_choices(context, "region"),
+        results=results,
+        gap_counts=sorted(
+            _count_gaps(context, region), key=lambda gap_count: -gap_count.association_count
+        ),
         sort=order,
-        orders=[
-            ("severity", context.translator.translate("most severe first")),
-            ("newest", context.translator.translate("newest first")),
+        sort_orders=[
+            ("severity", translator.translate("most severe first")),
+            ("newest", translator.translate("newest first")),
         ],
-        chips=request_context.build_filter_chips(here, ordered, context.translator),
-        first=build_url(here, ordered) if after else "",
-        next=build_url(here, {**ordered, "after": rows.next_cursor}) if rows.next_cursor else "",
-        sheets=request_context.build_export_links(context, ("gaps",), {**told, "severity": ""}),
+        chips=list_filters.build_filter_chips(list_url, query_params, translator),
+        first_url=build_url(list_url, query_params) if after else "",
+        next_url=next_url,
+        export_links=list_filters.build_export_links(
+            context, ("gaps",), {**filters, "severity": ""}
+        ),
     )
 
 
 def _count_gaps(context: RequestContext, region: str) -> Iterator[GapCount]:
-    """Each gap on each channel that any association has, in a region or everywhere."""
-    tally = context.fresh_store.get_facet_counts(
-        f"region:{get_region_key(region)}" if region else "", "gap:"
-    )
-    for facet, count in tally.items():
-        code, at, channel = facet.removeprefix("gap:").partition("@")
-        if at and code in load_gap_catalogue().definitions:
-            told = context.translator.describe_gap(code, channel, "info", {}).title
-            to = {"gap": code, "channel": channel, "region": region}
-            yield GapCount(told, count, build_url(context.links.page_url("gaps"), to))
+    """Yield each open gap on each channel, in a region or in the whole network."""
+    group = f"region:{get_region_key(region)}" if region else ""
+    counts = context.load_fresh_store().get_facet_counts(group, "gap:")
+    for facet, association_count in counts.items():
+        code, separator, channel = facet.removeprefix("gap:").partition("@")
+        if separator and code in load_gap_catalogue().definitions:
+            title = context.translator.describe_gap(code, channel, "info", {}).title
+            query_params = {"gap": code, "channel": channel, "region": region}
+            url = build_url(context.links.page_url("gaps"), query_params)
+            yield GapCount(title, association_count, url)
 
 
 QUICK_RANGE_DAYS = (7, 30)
-"""Days back that are a click away."""
+"""The page has a link for each of these numbers of days."""
 MAX_LISTED_CHANGES = 200
-"""Changes of a kind that a page lists."""
-LAST_MEETING_COOKIE = "meeting"
-"""The cookie that keeps the day of the last meeting."""
+"""The page lists at most so many opened and so many closed gaps."""
+LAST_MEETING_COOKIE = "last_meeting_day"
 
 
 @dataclass(frozen=True, slots=True)
 class ChangesPage:
-    """The gaps that opened and closed since a day; of more than fit a page, the gravest."""
+    """The gaps that opened and closed since a day, the most severe if there are too many."""
 
     since: date | None
     today: date
@@ -113,12 +121,12 @@ class ChangesPage:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether there are more than are listed."""
+        """True if not all changes are listed."""
         return any(page.count > len(page.rows) for page in (self.opened, self.closed))
 
     @property
     def quick_ranges(self) -> list[tuple[int, date]]:
-        """Some days back, and which day that is."""
+        """Numbers of days, each with the day that many days ago."""
         return [(days, self.today - timedelta(days=days)) for days in QUICK_RANGE_DAYS]
 
 
@@ -126,51 +134,59 @@ class ChangesPage:
 def list_changes(
     context: PageContext,
     since: Annotated[str, Query()] = "",
-    save_meeting_day: Annotated[bool, Query(alias=LAST_MEETING_COOKIE)] = False,
+    save_meeting_day: Annotated[bool, Query()] = False,
     saved_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
 ) -> HTMLResponse:
-    """What opened and what closed since a day; since the newest night, where none is named.
+    """Show the gaps that opened and closed since a day, by default since the newest run.
 
-    The day of the last meeting is kept by those alone who hold meetings of everybody.
+    Only coordinators of all regions can save the day as that of the last meeting (403).
     """
-    day, holds = parse_day(since), service.can_edit_all_regions(context.user)
-    if save_meeting_day and not holds:
+    day = parse_day(since)
+    can_save_meeting_day = service.can_edit_all_regions(context.user)
+    if save_meeting_day and not can_save_meeting_day:
         raise HTTPException(403)
-    sheets = request_context.build_export_links(
-        context, ("changes",), {"since": day.isoformat() if day else ""}
+    last_meeting_day = day if save_meeting_day else parse_day(saved_meeting_day)
+    response = context.render_page(
+        "changes.html",
+        changes=_load_changes(context, day, last_meeting_day),
+        can_save_meeting_day=can_save_meeting_day,
+        export_links=list_filters.build_export_links(
+            context, ("changes",), {"since": day.isoformat() if day else ""}
+        ),
     )
-    it = _load_changes(context, day, day if save_meeting_day else parse_day(saved_meeting_day))
-    answer = context.render_page("changes.html", it=it, sheets=sheets, holds=holds)
     if save_meeting_day and day:
-        answer.set_cookie(
+        response.set_cookie(
             LAST_MEETING_COOKIE,
             day.isoformat(),
             max_age=YEAR_SECONDS,
             httponly=True,
             samesite="lax",
         )
-    return answer
+    return response
 
 
 def _load_changes(
     context: RequestContext, day: date | None, last_meeting_day: date | None
 ) -> ChangesPage:
-    store = context.fresh_store
-    night = store.get_latest_evaluated_run()
-    began = (
-        datetime.combine(day, time(), UTC) if day else night.started_at if night else context.now
-    )
+    store = context.load_fresh_store()
+    run = store.get_latest_evaluated_run()
+    start = run.started_at if run else context.now
+    if day:
+        start = datetime.combine(day, time(), UTC)
     return ChangesPage(
-        since=day or (night.day if night else None),
+        since=day or (run.day if run else None),
         today=context.now.date(),
         last_meeting_day=last_meeting_day,
-        opened=store.list_gap_changes(began, "opened", limit=MAX_LISTED_CHANGES),
-        closed=store.list_gap_changes(began, "closed", limit=MAX_LISTED_CHANGES),
+        opened=store.list_gap_changes(start, "opened", limit=MAX_LISTED_CHANGES),
+        closed=store.list_gap_changes(start, "closed", limit=MAX_LISTED_CHANGES),
     )
 
 
 def parse_day(text: str) -> date | None:
-    """The day that was typed, or None for what is none: a mistyped address shows last night's changes."""
+    """Return the date of an ISO text, or None.
+
+    A mistyped address shows the newest run's changes.
+    """
     try:
         return date.fromisoformat(text)
     except ValueError:

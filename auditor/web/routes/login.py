@@ -1,4 +1,7 @@
-"""Logging in and out. A wrong name and a wrong password answer alike, and take alike."""
+"""Logging in and out.
+
+A wrong name and a wrong password give the same answer and take the same time.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,11 @@ from auditor.i18n.wording import Translator
 from auditor.users import service
 from auditor.users.passwords import MAX_PASSWORD_CHARACTERS, PasswordService, normalize_password
 from auditor.web import access, errors
-from auditor.web.middleware import LoginAttemptLimiter, build_attempt_keys, compute_browser_proof
+from auditor.web.login_limits import (
+    LoginAttemptLimiter,
+    build_attempt_keys,
+    compute_browser_proof,
+)
 from auditor.web.request_context import PageContext, RequestContext, build_request_context
 from storage.models.users import User
 
@@ -25,21 +32,21 @@ router = APIRouter()
 
 YEAR_SECONDS = 366 * 24 * 3600
 LOCAL_URL_PATTERN = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\x9f]*")
-"""A way on this site: no browser takes it for an address elsewhere."""
+"""A path on this site; no browser reads it as an address elsewhere."""
 LOGIN_PATH_PATTERN = re.compile(r"/[a-z]{2}/log(in|out)\b.*")
-"""Where nobody wants to be led who has just logged in."""
+"""Pages that make no sense directly after logging in."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginService:
-    """What every attempt to log in needs of the process: it is there once."""
+    """What all login attempts of the process share."""
 
     passwords: PasswordService = field(default_factory=PasswordService)
     attempts: LoginAttemptLimiter = field(default_factory=LoginAttemptLimiter)
 
 
 class LoginForm(BaseModel):
-    """The form. `next` is where to go then."""
+    """The submitted login form; `next` is the address to redirect to."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,7 +59,7 @@ class LoginForm(BaseModel):
 def show_login_form(
     request: Request, context: PageContext, next_url: Annotated[str, Query(alias="next")] = ""
 ) -> Response:
-    """Ask for name and password."""
+    """Show the login form."""
     return _render_login_form(request, context, next_url)
 
 
@@ -60,32 +67,31 @@ def show_login_form(
 async def log_in(
     request: Request, context: PageContext, form: Annotated[LoginForm, Form()]
 ) -> Response:
-    """Let somebody in, or say that it did not work, and nothing of why."""
+    """Log the user in, or show the form again without the cause of the failure."""
     if not access.is_login_allowed(request):
         return await _render_login_error(request, context, form, 403)
     if len(normalize_password(form.password)) > MAX_PASSWORD_CHARACTERS:
-        return await _render_login_error(
-            request, context, form, 422, format_password_too_long(context.translator)
-        )
+        error_message = format_password_too_long(context.translator)
+        return await _render_login_error(request, context, form, 422, error_message)
     user = await run_in_threadpool(context.app.store.get_user, form.name)
-    doorman, keys = get_login_service(request), build_login_attempt_keys(request, user, form.name)
-    async with doorman.attempts.acquire(keys) as seconds:
-        if seconds:
-            answer = await _render_login_error(
-                request, context, form, 429, format_retry_delay(context, seconds)
-            )
-            answer.headers["retry-after"] = str(seconds)
-            return answer
-        agreed, newer = await doorman.passwords.verify(
+    login_service = get_login_service(request)
+    attempt_keys = build_login_attempt_keys(request, user, form.name)
+    async with login_service.attempts.acquire(attempt_keys) as wait_seconds:
+        if wait_seconds:
+            error_message = format_retry_delay(context, wait_seconds)
+            response = await _render_login_error(request, context, form, 429, error_message)
+            response.headers["retry-after"] = str(wait_seconds)
+            return response
+        is_correct, new_hash = await login_service.passwords.verify(
             form.password, user.password_hash if user else None
         )
-        if not agreed or user is None:
-            doorman.attempts.record_failures(keys)
-            told = context.translator.translate("Wrong name or password.")
-            return await _render_login_error(request, context, form, 401, told)
-    if newer:
-        await run_in_threadpool(context.app.store.rehash_password, user, newer)
-        user = replace(user, password_hash=newer)
+        if not is_correct or user is None:
+            login_service.attempts.record_failures(attempt_keys)
+            error_message = context.translator.translate("Wrong name or password.")
+            return await _render_login_error(request, context, form, 401, error_message)
+    if new_hash:
+        await run_in_threadpool(context.app.store.rehash_password, user, new_hash)
+        user = replace(user, password_hash=new_hash)
     return await run_in_threadpool(
         start_session_and_redirect, request, user, get_safe_redirect_url(form.next)
     )
@@ -93,54 +99,57 @@ async def log_in(
 
 @router.post("/{language}/logout", dependencies=[access.PUBLIC_ACCESS])
 def log_out(request: Request, context: PageContext) -> Response:
-    """End the session, on our side as well."""
+    """End the session in the browser and on the server."""
     if token := access.read_cookie(request, access.SESSION_COOKIE):
         service.end_session(context.app.store, token)
-    answer = RedirectResponse(context.links.page_url("login"), 303)
-    access.delete_cookie(request, answer, access.SESSION_COOKIE)
-    answer.headers["clear-site-data"] = '"cache", "storage"'
-    return answer
+    response = RedirectResponse(context.links.page_url("login"), 303)
+    access.delete_cookie(request, response, access.SESSION_COOKIE)
+    response.headers["clear-site-data"] = '"cache", "storage"'
+    return response
 
 
 def handle_not_logged_in(request: Request, _: Exception) -> Response:
-    """The login, leading to the page that somebody asked for who is not logged in, or no longer."""
+    """Show the login form (401); it leads to the requested page."""
     state = request.app.state
     language = errors.detect_language(request.scope, state.app.config)
-    answer = _render_login_form(
+    response = _render_login_form(
         request, build_request_context(request, language), _find_requested_url(request), status=401
     )
-    answer.headers["www-authenticate"] = "Session"
-    return answer
+    response.headers["www-authenticate"] = "Session"
+    return response
 
 
 def start_session_and_redirect(request: Request, user: User, url: str) -> Response:
-    """Begin the session of a user and lead on; the browser is known from now on.
+    """Start the user's session, mark the browser as known, and redirect.
 
-    Where the password of `user` was changed or reset meanwhile, nobody is let in.
+    If the password was changed or reset in the meantime, no session starts.
     """
-    answer = RedirectResponse(url, 303)
-    if access.start_session(request, answer, user):
+    response = RedirectResponse(url, 303)
+    if access.start_session(request, response, user):
         access.set_cookie(
-            request, answer, access.KNOWN_BROWSER_COOKIE, compute_browser_proof(user), YEAR_SECONDS
+            request,
+            response,
+            access.KNOWN_BROWSER_COOKIE,
+            compute_browser_proof(user),
+            YEAR_SECONDS,
         )
-    return answer
+    return response
 
 
 def get_safe_redirect_url(url: str) -> str:
-    """Where to lead somebody: a way on this site, else its door."""
-    return (
-        url if LOCAL_URL_PATTERN.fullmatch(url) and not LOGIN_PATH_PATTERN.fullmatch(url) else "/"
-    )
+    """Return the URL if it is a path on this site (and not the login), else "/"."""
+    is_safe = LOCAL_URL_PATTERN.fullmatch(url) and not LOGIN_PATH_PATTERN.fullmatch(url)
+    return url if is_safe else "/"
 
 
 def get_login_service(request: Request) -> LoginService:
-    """The process's own."""
-    found: LoginService = request.app.state.doorman
-    return found
+    """Return the login service of the process."""
+    login_service: LoginService = request.app.state.login_service
+    return login_service
 
 
 def build_login_attempt_keys(request: Request, user: User | None, name: str) -> tuple[str, ...]:
-    """By what this attempt is counted."""
+    """Return the keys that this attempt counts for."""
     address = request.client.host if request.client else ""
     return build_attempt_keys(
         address, name, user, access.read_cookie(request, access.KNOWN_BROWSER_COOKIE)
@@ -148,7 +157,7 @@ def build_login_attempt_keys(request: Request, user: User | None, name: str) -> 
 
 
 def format_password_too_long(translator: Translator) -> str:
-    """What is said of a password that is longer than any may be."""
+    """Return the message for a password that is too long."""
     return translator.translate_plural(
         "Passwords can have at most {n} character.",
         "Passwords can have at most {n} characters.",
@@ -157,7 +166,7 @@ def format_password_too_long(translator: Translator) -> str:
 
 
 def format_retry_delay(context: RequestContext, seconds: int) -> str:
-    """What is said to somebody who has to wait."""
+    """Return the message for too many attempts, in whole minutes."""
     return context.translator.translate_plural(
         "Too many wrong attempts. Try again in {n} minute.",
         "Too many wrong attempts. Try again in {n} minutes.",
@@ -168,8 +177,8 @@ def format_retry_delay(context: RequestContext, seconds: int) -> str:
 async def _render_login_error(
     request: Request, context: RequestContext, form: LoginForm, status: int, error_message: str = ""
 ) -> HTMLResponse:
-    """The form once more, with what was wrong; made in a thread, for the loop goes on meanwhile."""
-    shown = partial(
+    """Render the form with an error. A thread does it, so that the event loop is not blocked."""
+    render = partial(
         _render_login_form,
         request,
         context,
@@ -178,21 +187,20 @@ async def _render_login_error(
         error_message=error_message,
         name=form.name,
     )
-    return await run_in_threadpool(shown)
+    return await run_in_threadpool(render)
 
 
 def _find_requested_url(request: Request) -> str:
-    """The page that was asked for, or that held the form that was sent."""
+    """Return the requested page; after a POST, the page that contained the form."""
     if request.method == "GET":
         query = request.scope["query_string"]
-        way = request.scope["raw_path"] + (b"?" + query if query else b"")
-        return get_safe_redirect_url(way.decode("latin-1"))
-    held = URL(request.headers.get("referer", ""))
-    here = held.netloc == request.headers.get("host")
-    return (
-        get_safe_redirect_url(f"{held.path}?{held.query}" if held.query else held.path)
-        if here
-        else "/"
+        path = request.scope["raw_path"] + (b"?" + query if query else b"")
+        return get_safe_redirect_url(path.decode("latin-1"))
+    form_page = URL(request.headers.get("referer", ""))
+    if form_page.netloc != request.headers.get("host"):
+        return "/"
+    return get_safe_redirect_url(
+        f"{form_page.path}?{form_page.query}" if form_page.query else form_page.path
     )
 
 
@@ -205,14 +213,14 @@ def _render_login_form(
     error_message: str = "",
     name: str = "",
 ) -> HTMLResponse:
-    is_open_line = not access.is_login_allowed(request)
+    is_insecure = not access.is_login_allowed(request)
     return context.render_page(
         "login.html",
-        status=403 if is_open_line else status,
-        next=get_safe_redirect_url(next_url),
-        trouble=error_message,
+        status=403 if is_insecure else status,
+        next_url=get_safe_redirect_url(next_url),
+        error_message=error_message,
         name=name,
-        is_open_line=is_open_line,
-        is_nobody_there=not context.app.store.count_users(),
-        most=MAX_PASSWORD_CHARACTERS,
+        is_insecure=is_insecure,
+        has_no_users=not context.app.store.count_users(),
+        max_password_chars=MAX_PASSWORD_CHARACTERS,
     )

@@ -1,13 +1,10 @@
-"""The registry for people: to take as a sheet, correct in a spreadsheet program, and bring back.
-
-The registry's trail in the browser: who changed what, page by page.
-"""
+"""The registry: download as a spreadsheet, import of one with a preview, and change log."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
@@ -23,112 +20,116 @@ from auditor.registry.uploads import UploadStore
 from auditor.users import service
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
-from auditor.web.request_context import PageContext, RequestContext, RowId
+from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
 from storage.models.summaries import ALL_FACET
 from storage.models.users import ChangeOrigin
 
 router = APIRouter()
 
 MAX_SPREADSHEET_BYTES = 10 * 1024 * 1024
-"""The largest sheet that is taken, in bytes."""
 MAX_SHOWN_CHANGES = 500
-"""So many changes are shown on a page."""
+"""The preview lists at most so many changes."""
 MAX_SHOWN_ISSUES = 100
-"""So many problems are."""
+"""The preview lists at most so many problems of the spreadsheet."""
 
 
 ErasureOutcome = Literal["contact", "all", "traces"]
-"""What was just erased; `traces`: all of it, but for the database's log."""
+"""What was just erased. `traces`: everything, except for remains in the database log."""
 
 
 class ImportDecisionForm(BaseModel):
-    """What was decided of a waiting sheet, and the digest of the changes that were shown.
+    """Whether to import an uploaded spreadsheet; `digest` identifies the changes that were shown.
 
-    `whole`: whoever the sheet does not list may leave.
+    `is_complete`: associations that the spreadsheet does not list may be withdrawn.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    act: Literal["take", "drop"]
+    action: Literal["import", "discard"]
     digest: str = ""
-    whole: bool = False
+    is_complete: bool = False
 
 
 @router.get("/{language}/registry", dependencies=[access.COORDINATOR_ACCESS])
 def show_registry(
-    context: PageContext, taken: int | None = None, forgotten: ErasureOutcome | None = None
+    context: PageContext, imported_count: int | None = None, erased: ErasureOutcome | None = None
 ) -> HTMLResponse:
-    """How many are registered, and the ways out and in.
+    """Show the number of associations, the downloads and the import form.
 
-    `taken` are the changes that were just taken over, `forgotten` what was just erased.
+    `imported_count` is the number of changes just imported, `erased` what was just erased.
     """
-    return _render_registry(context, imported_count=taken, erasure_outcome=forgotten)
+    return _render_registry(context, imported_count=imported_count, erasure_outcome=erased)
 
 
 @router.post("/{language}/registry", dependencies=[access.ALL_REGIONS_ACCESS])
-def upload_spreadsheet(context: PageContext, sheet: UploadFile) -> Response:
-    """Keep a sheet and lead to what it would change, or tell why it cannot be read."""
-    data = sheet.file.read(MAX_SPREADSHEET_BYTES + 1)
-    if len(data) > MAX_SPREADSHEET_BYTES:
-        return _render_registry(
-            context,
-            status=413,
-            error_message=context.translator.translate("This file is larger than 10 MB."),
-        )
-    waiting = _get_uploads(context)
-    name = waiting.save(data, context.now)
+def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Response:
+    """Save a spreadsheet and redirect to its preview, or say why it cannot be read."""
+    translator = context.translator
+    content = spreadsheet.file.read(MAX_SPREADSHEET_BYTES + 1)
+    if len(content) > MAX_SPREADSHEET_BYTES:
+        error_message = translator.translate("This file is larger than 10 MB.")
+        return _render_registry(context, status=413, error_message=error_message)
+    uploads = _get_uploads(context)
+    upload_name = uploads.save(content, context.now)
     try:
-        _build_import_preview(context, waiting.folder / name)
-    except SpreadsheetError as refused:
-        waiting.delete(name)
-        return _render_registry(
-            context, status=422, error_message=context.translator.term("unreadable", refused.code)
-        )
-    return RedirectResponse(context.links.page_url(f"registry/diff/{name}"), 303)
+        _build_import_preview(context, uploads.folder / upload_name)
+    except SpreadsheetError as error:
+        uploads.delete(upload_name)
+        error_message = translator.term("spreadsheet_error", error.code)
+        return _render_registry(context, status=422, error_message=error_message)
+    return RedirectResponse(_build_preview_url(context, upload_name), 303)
 
 
-@router.get("/{language}/registry/diff/{name}", dependencies=[access.ALL_REGIONS_ACCESS])
-def show_import_preview(context: PageContext, name: str, *, anew: bool = False) -> HTMLResponse:
-    """What a waiting sheet would change. `anew`: what was agreed to is not what it would change now."""
-    path = _get_uploads(context).find(name, context.now)
+@router.get("/{language}/registry/imports/{upload_name}", dependencies=[access.ALL_REGIONS_ACCESS])
+def show_import_preview(
+    context: PageContext, upload_name: str, *, has_changed: bool = False
+) -> HTMLResponse:
+    """Show what an uploaded spreadsheet would change.
+
+    `has_changed`: the user confirmed a preview, but the registry changed in the meantime.
+    """
+    path = _get_uploads(context).find(upload_name, context.now)
     if path is None:
-        gone = context.translator.translate("This import has expired. Import the file again.")
-        return _render_registry(context, status=404, error_message=gone)
-    return _render_import_preview(
-        context, name, _build_import_preview(context, path), has_changed=anew
-    )
+        error_message = context.translator.translate(
+            "This import has expired. Import the file again."
+        )
+        return _render_registry(context, status=404, error_message=error_message)
+    preview = _build_import_preview(context, path)
+    return _render_import_preview(context, upload_name, preview, has_changed=has_changed)
 
 
-@router.post("/{language}/registry/diff/{name}", dependencies=[access.ALL_REGIONS_ACCESS])
+@router.post("/{language}/registry/imports/{upload_name}", dependencies=[access.ALL_REGIONS_ACCESS])
 def submit_import_decision(
-    context: PageContext, name: str, form: Annotated[ImportDecisionForm, Form()]
+    context: PageContext, upload_name: str, form: Annotated[ImportDecisionForm, Form()]
 ) -> Response:
-    """Take a sheet over, if it changes what was agreed to, or drop it."""
-    waiting = _get_uploads(context)
-    path = waiting.find(name, context.now)
-    if form.act == "drop" or path is None:
-        waiting.delete(name)
+    """Import a spreadsheet if its changes are still those that were shown, or discard it."""
+    uploads = _get_uploads(context)
+    path = uploads.find(upload_name, context.now)
+    if form.action == "discard" or path is None:
+        uploads.delete(upload_name)
         return RedirectResponse(context.links.page_url("registry"), 303)
-    draft = _build_import_preview(context, path)
-    if not form.whole and draft.changes.associations_withdrawn:
-        return _render_import_preview(context, name, draft, status=422, is_partial=True)
-    reading = draft.import_result
-    people, listed = reading.associations, reading.accounts
-    made = context.app.store.save_registry(
-        people,
-        listed,
+    preview = _build_import_preview(context, path)
+    if not form.is_complete and preview.changes.associations_withdrawn:
+        return _render_import_preview(context, upload_name, preview, status=422, is_partial=True)
+    import_result = preview.import_result
+    changes = context.app.store.save_registry(
+        import_result.associations,
+        import_result.accounts,
         context.now,
         origin=ChangeOrigin(context.author, "web"),
-        present_columns=reading.columns,
+        present_columns=import_result.columns,
         expected_digest=form.digest,
     )
-    if made.digest != form.digest:
-        return RedirectResponse(f"{context.links.page_url(f'registry/diff/{name}')}?anew=1", 303)
-    waiting.delete(name)
+    if changes.digest != form.digest:
+        return RedirectResponse(f"{_build_preview_url(context, upload_name)}?has_changed=1", 303)
+    uploads.delete(upload_name)
     refresh_summaries(context.app.store, context.app.config)
-    return RedirectResponse(
-        f"{context.links.page_url('registry')}?taken={len(made.log_entries)}", 303
-    )
+    registry_url = context.links.page_url("registry")
+    return RedirectResponse(f"{registry_url}?imported_count={len(changes.log_entries)}", 303)
+
+
+def _build_preview_url(context: RequestContext, upload_name: str) -> str:
+    return context.links.page_url(f"registry/imports/{upload_name}")
 
 
 def _render_registry(
@@ -139,15 +140,15 @@ def _render_registry(
     erasure_outcome: ErasureOutcome | None = None,
     error_message: str = "",
 ) -> HTMLResponse:
-    count = context.fresh_store.get_facet_counts().get(ALL_FACET, 0)
+    association_count = context.load_fresh_store().get_facet_counts().get(ALL_FACET, 0)
     return context.render_page(
         "registry.html",
         status=status,
-        associations=count,
-        taken=imported_count,
-        forgotten=erasure_outcome,
-        trouble=error_message,
-        whole=service.can_edit_all_regions(context.user),
+        association_count=association_count,
+        imported_count=imported_count,
+        erasure_outcome=erasure_outcome,
+        error_message=error_message,
+        can_import=service.can_edit_all_regions(context.user),
     )
 
 
@@ -163,12 +164,12 @@ def _render_import_preview(
     return context.render_page(
         "registry_diff.html",
         status=status,
-        it=preview,
-        name=upload_name,
-        anew=has_changed,
+        preview=preview,
+        upload_name=upload_name,
+        has_changed=has_changed,
         is_partial=is_partial,
-        shown=MAX_SHOWN_CHANGES,
-        few=MAX_SHOWN_ISSUES,
+        max_shown_changes=MAX_SHOWN_CHANGES,
+        max_shown_issues=MAX_SHOWN_ISSUES,
     )
 
 
@@ -177,92 +178,95 @@ def _get_uploads(context: RequestContext) -> UploadStore:
 
 
 def _build_import_preview(context: RequestContext, path: Path) -> ImportPreview:
-    """The sheet beside the registry. Raises SheetError."""
-    return build_import_preview(
-        context.app.store, _read_uploaded_spreadsheet(context, path), context.now
-    )
+    """Compare an uploaded spreadsheet with the registry. Raises SpreadsheetError."""
+    import_result = _read_uploaded_spreadsheet(context, path)
+    return build_import_preview(context.app.store, import_result, context.now)
 
 
 def _read_uploaded_spreadsheet(context: RequestContext, path: Path) -> ImportResult:
-    """A sheet that names somebody. Raises SheetError."""
+    """Parse a spreadsheet. Raises SpreadsheetError, also if it lists no association."""
     store = context.app.store
-    known = ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts())
-    reading = parse_registry_spreadsheet(path, context.app.config.network.language, known)
-    if not reading.associations:
+    entries = ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts())
+    import_result = parse_registry_spreadsheet(path, context.app.config.network.language, entries)
+    if not import_result.associations:
         raise SpreadsheetError(
-            str(path), "it names no association", "fill the sheet first", code="nobody"
+            str(path),
+            "it lists no association",
+            "fill in one row per association",
+            code="no_associations",
         )
-    reading.problems += find_erased_in_import(context.app, reading)
-    return reading
+    import_result.problems += find_erased_in_import(context.app, import_result)
+    return import_result
 
 
-@router.get("/{language}/registry.{form}", dependencies=[access.ALL_REGIONS_ACCESS])
+@router.get("/{language}/registry.{file_format}", dependencies=[access.ALL_REGIONS_ACCESS])
 def download_registry(
     context: PageContext,
-    form: Literal["csv", "xlsx"],
+    file_format: Literal["csv", "xlsx"],
     delimiter: Annotated[Literal[",", ";"], Query()] = ",",
 ) -> StreamingResponse:
-    """The registry as a sheet in the page's language."""
-    words = context.translator
-    lines = exporter.iter_export_rows(context.app.store, words)
-    if form == "xlsx":
-        pieces = exporter.iter_registry_workbook_chunks(
-            lines, words, right_to_left=words.direction == "rtl"
+    """Stream the registry as a spreadsheet in the page's language."""
+    translator = context.translator
+    rows = exporter.iter_export_rows(context.app.store, translator)
+    if file_format == "xlsx":
+        chunks = exporter.iter_registry_workbook_chunks(
+            rows, translator, right_to_left=translator.direction == "rtl"
         )
     else:
-        pieces = iter_csv_lines(lines, delimiter=delimiter)
+        chunks = iter_csv_lines(rows, delimiter=delimiter)
     day = context.now.date().isoformat()
-    spoken = quote(f"{words.translate('Registry')}-{day}.{form}")
-    disposition = f"attachment; filename=\"registry-{day}.{form}\"; filename*=UTF-8''{spoken}"
+    ascii_name = f"registry-{day}.{file_format}"
+    translated_name = quote(f"{translator.translate('Registry')}-{day}.{file_format}")
+    disposition = f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{translated_name}"
     return StreamingResponse(
-        pieces, media_type=MEDIA_TYPES[form], headers={"content-disposition": disposition}
+        chunks,
+        media_type=MEDIA_TYPES[file_format],
+        headers={"content-disposition": disposition},
     )
 
 
 HISTORY_PAGE_SIZE = 50
 
 
-@router.get("/{language}/registry/trail", dependencies=[access.COORDINATOR_ACCESS])
+@router.get("/{language}/registry/history", dependencies=[access.COORDINATOR_ACCESS])
 def show_registry_history(
     context: PageContext, association: str = "", before: RowId | None = None
 ) -> HTMLResponse:
-    """The newest changes first: of everybody, or of one association, also one that was removed."""
+    """Show the change log, newest first, of all associations or of one (also a removed one)."""
     store = context.app.store
-    found = store.list_audit_log(
-        association or None, before_id=before, limit=HISTORY_PAGE_SIZE + 1, regions=context.regions
+    entries = store.list_audit_log(
+        association or None,
+        before_id=before,
+        limit=HISTORY_PAGE_SIZE + 1,
+        regions=context.regions,
     )
-    changes, rest = found[:HISTORY_PAGE_SIZE], found[HISTORY_PAGE_SIZE:]
-    about = {
-        one.id: one
-        for one in store.load_association_data(
-            {change.association for change in changes}
-        ).associations
+    shown_entries, has_more = entries[:HISTORY_PAGE_SIZE], len(entries) > HISTORY_PAGE_SIZE
+    association_ids = {entry.association for entry in shown_entries}
+    names = {
+        row.id: row.display_name(context.language)
+        for row in store.load_association_data(association_ids).associations
     }
-    lines = [
-        (
-            one,
-            RegistryChangeLine.from_change(
-                one,
-                about[one.association].display_name(context.language)
-                if one.association in about
-                else "",
-            ),
-        )
-        for one in changes
+    changes = [
+        (entry, RegistryChangeLine.from_change(entry, names.get(entry.association, "")))
+        for entry in shown_entries
     ]
+    first_url = next_url = None
+    if before:
+        first_url = _build_history_url(context, association)
+    if has_more:
+        next_url = _build_history_url(context, association, before=shown_entries[-1].id)
     return context.render_page(
         "audit_log.html",
-        lines=lines,
-        association=association,
-        named=store.get_association(association) if association else None,
-        first=_build_history_url(context, association) if before else None,
-        next=_build_history_url(context, association, before=changes[-1].id) if rest else None,
+        changes=changes,
+        association_id=association,
+        association=store.get_association(association) if association else None,
+        first_url=first_url,
+        next_url=next_url,
     )
 
 
 def _build_history_url(
     context: RequestContext, association: str, *, before: int | None = None
 ) -> str:
-    told = {"association": association, "before": before}
-    query = urlencode({name: value for name, value in told.items() if value})
-    return context.links.page_url("registry/trail") + (f"?{query}" if query else "")
+    query_params = {"association": association, "before": str(before) if before else ""}
+    return build_url(context.links.page_url("registry/history"), query_params)

@@ -1,6 +1,6 @@
-"""An association's entry in the registry, changed in the browser: read and kept as a sheet's row is.
+"""The form that edits one association's registry entry, and the form that erases an association.
 
-An association forgotten in the browser: shown how much that is, asked for its id, erased for good.
+An entry is parsed like a row of an imported spreadsheet.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from storage.retention import ErasureSummary
 router = APIRouter()
 
 MAX_FIELD_CHARS = 20_000
-"""Characters of a field that are read."""
+"""Characters of a field that are read; the rest is cut off."""
 
 
 async def _read_form(request: Request) -> FormData:
@@ -48,60 +48,69 @@ EntryFormData = Annotated[FormData, Depends(_read_form)]
 
 
 @router.get(
-    "/{language}/registry/entry/{association:path}", dependencies=[access.OWN_REGION_ACCESS]
+    "/{language}/registry/entries/{association:path}", dependencies=[access.OWN_REGION_ACCESS]
 )
 def show_entry_form(context: PageContext, association: str) -> HTMLResponse:
-    """The entry as it is kept, to be changed."""
-    about = _load_member(context, association)
-    it = _load_saved_entry(context, about)
-    return _render_entry_form(context, about, it, version=it.version)
+    """Show the form with the stored entry."""
+    saved_entry = _require_entry(context, association)
+    form = _build_saved_form(context, saved_entry)
+    return _render_entry_form(context, saved_entry, form, version=form.version)
 
 
 @router.post(
-    "/{language}/registry/entry/{association:path}", dependencies=[access.OWN_REGION_ACCESS]
+    "/{language}/registry/entries/{association:path}", dependencies=[access.OWN_REGION_ACCESS]
 )
 def save_entry(context: PageContext, association: str, form: EntryFormData) -> Response:
-    """Keep what was typed, or show beside it what is odd; what is only odd may be kept all the same.
+    """Save the entry, or show the form again with its issues.
 
-    Nor is it kept at once where the entry is not the one any more that was shown.
+    The user can save an entry whose issues are only warnings. If the stored entry changed since
+    the form was opened, nothing is saved (409).
     """
-    about = _load_member(context, association)
-    told = _parse_entry(about.id, form)
-    version = _load_saved_entry(context, about).version
+    saved_entry = _require_entry(context, association)
+    entry = _parse_entry(saved_entry.id, form)
+    version = _build_saved_form(context, saved_entry).version
     if _get_form_text(form, "version") != version:
-        return _render_entry_form(context, about, told, version=version, status=409)
-    reading = told.parse(context.app.config.network.language)
-    problems = [*reading.problems, *_find_shared_accounts(context, about.id, reading)]
-    if any(one.issue in BLOCKING_ISSUES for one in problems) or (problems and "anyway" not in form):
+        return _render_entry_form(context, saved_entry, entry, version=version, status=409)
+    import_result = entry.parse(context.app.config.network.language)
+    issues = [
+        *import_result.problems,
+        *_find_shared_accounts(context, saved_entry.id, import_result),
+    ]
+    if _has_blocking_issue(issues) or (issues and "save_anyway" not in form):
         return _render_entry_form(
-            context, about, told, version=version, status=422, issues=problems
+            context, saved_entry, entry, version=version, status=422, issues=issues
         )
-    by = ChangeOrigin(context.author, "web")
-    people, listed = reading.associations, reading.accounts
     context.app.store.save_registry(
-        people, listed, context.now, origin=by, is_complete=False, present_columns=reading.columns
+        import_result.associations,
+        import_result.accounts,
+        context.now,
+        origin=ChangeOrigin(context.author, "web"),
+        is_complete=False,
+        present_columns=import_result.columns,
     )
-    return RedirectResponse(context.links.association_url(about.id), 303)
+    return RedirectResponse(context.links.association_url(saved_entry.id), 303)
 
 
-def _load_saved_entry(context: RequestContext, member: AssociationEntry) -> RegistryEntryForm:
-    return build_entry_form(member, context.app.store.list_accounts(member.id), context.translator)
+def _has_blocking_issue(issues: list[SpreadsheetProblem]) -> bool:
+    return any(problem.issue in BLOCKING_ISSUES for problem in issues)
 
 
-def _load_member(context: RequestContext, association: str) -> AssociationEntry:
-    about = context.app.store.get_association_entry(association)
-    if about is None:
+def _build_saved_form(context: RequestContext, saved_entry: AssociationEntry) -> RegistryEntryForm:
+    accounts = context.app.store.list_accounts(saved_entry.id)
+    return build_entry_form(saved_entry, accounts, context.translator)
+
+
+def _require_entry(context: RequestContext, association: str) -> AssociationEntry:
+    entry = context.app.store.get_association_entry(association)
+    if entry is None:
         raise HTTPException(404)
-    return about
+    return entry
 
 
 def _parse_entry(association: str, form: FormData) -> RegistryEntryForm:
-    cells = {
-        name: _get_form_text(form, name)
-        for name in (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
-        if name in form
-    }
-    cells["none_by_choice"] = ", ".join(str(one) for one in form.getlist("none_by_choice"))
+    columns = (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
+    cells = {column: _get_form_text(form, column) for column in columns if column in form}
+    cells["none_by_choice"] = ", ".join(str(value) for value in form.getlist("none_by_choice"))
     return RegistryEntryForm(association, cells)
 
 
@@ -112,97 +121,111 @@ def _get_form_text(form: FormData, name: str) -> str:
 def _find_shared_accounts(
     context: RequestContext, association: str, import_result: ImportResult
 ) -> list[SpreadsheetProblem]:
-    """The accounts that another association lists, too."""
-    keys = {
-        (row.channel, row.identity.key): row for row in import_result.accounts if row.identity.key
+    """Return an issue for each account that another association lists, too."""
+    own_accounts = {
+        (account.channel, account.identity.key): account
+        for account in import_result.accounts
+        if account.identity.key
     }
-    others = context.app.store.find_accounts_by_key((channel, key) for channel, key in keys if key)
-    theirs = {
-        (row.channel, row.identity.key)
-        for row in others
-        if row.association != association and row.withdrawn_at is None
+    listed_accounts = context.app.store.find_accounts_by_key(
+        (channel, key) for channel, key in own_accounts if key
+    )
+    keys_of_others = {
+        (account.channel, account.identity.key)
+        for account in listed_accounts
+        if account.association != association and account.withdrawn_at is None
     }
     return [
-        SpreadsheetProblem(2, row.column, row.typed_text, Issue.SHARED_ACCOUNT)
-        for key, row in keys.items()
-        if key in theirs
+        SpreadsheetProblem(2, account.column, account.typed_text, Issue.SHARED_ACCOUNT)
+        for key, account in own_accounts.items()
+        if key in keys_of_others
     ]
 
 
 def _render_entry_form(
     context: RequestContext,
-    member: AssociationEntry,
-    entry_values: RegistryEntryForm,
+    saved_entry: AssociationEntry,
+    entry: RegistryEntryForm,
     *,
     version: str,
     status: int = 200,
     issues: list[SpreadsheetProblem] | None = None,
 ) -> HTMLResponse:
-    words, told = context.translator, issues or []
+    translator, shown_issues = context.translator, issues or []
     return context.render_page(
         "registry_entry.html",
         status=status,
-        about=member.association,
-        it=entry_values,
-        problems=told,
-        may_keep=not any(one.issue in BLOCKING_ISSUES for one in told),
+        association=saved_entry.association,
+        entry=entry,
+        issues=shown_issues,
+        can_save_anyway=not _has_blocking_issue(shown_issues),
         version=version,
         is_refused=status == 422,
         is_stale=status == 409,
-        columns=entry_values.list_visible_columns(context.app.config.channels),
-        heading=lambda name: exporter.format_column_heading(name, words),
-        tongues_known=tuple(LOCALE_BY_LANGUAGE),
-        officers=[words.term("officer", code) for code in MEDIA_OFFICER_CODES],
+        account_columns=entry.list_visible_columns(context.app.config.channels),
+        get_column_heading=lambda column: exporter.format_column_heading(column, translator),
+        languages=tuple(LOCALE_BY_LANGUAGE),
+        media_officer_choices=[translator.term("officer", code) for code in MEDIA_OFFICER_CODES],
     )
 
 
 class ErasureScope(StrEnum):
-    """What is to be erased."""
+    """What to erase of an association."""
 
     CONTACT = "contact"
     ALL = "all"
 
 
 class ErasureForm(BaseModel):
-    """What was asked for. `typed` has to be the association's id: nothing is erased by a slip."""
+    """The submitted erasure form. `confirmation` must be the association's id."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
-    what: ErasureScope = ErasureScope.CONTACT
-    typed: str = ""
+    scope: ErasureScope = ErasureScope.CONTACT
+    confirmation: str = ""
 
 
 @router.get(
-    "/{language}/registry/forget/{association:path}", dependencies=[access.ALL_REGIONS_ACCESS]
+    "/{language}/registry/erase/{association:path}", dependencies=[access.ALL_REGIONS_ACCESS]
 )
 def show_erasure_form(context: PageContext, association: str) -> HTMLResponse:
-    """What is kept of it, as far as that is told at a glance, and the question."""
+    """Show what is stored about an association, and the erasure form."""
     return _render_erasure_form(context, association)
 
 
 @router.post(
-    "/{language}/registry/forget/{association:path}", dependencies=[access.ALL_REGIONS_ACCESS]
+    "/{language}/registry/erase/{association:path}", dependencies=[access.ALL_REGIONS_ACCESS]
 )
 def erase_association(
     context: PageContext, association: str, form: Annotated[ErasureForm, Form()]
 ) -> Response:
-    """Erase it, where its id was typed and no night is going on."""
-    words = context.translator
-    if form.typed != association:
-        said = words.translate("Nothing was erased: that isn’t the association’s code.")
-        return _render_erasure_form(context, association, form, error_message=said, status=422)
-    only = form.what is ErasureScope.CONTACT
+    """Erase an association if its id was typed correctly and no audit run is in progress."""
+    translator = context.translator
+    if form.confirmation != association:
+        error_message = translator.translate(
+            "Nothing was erased: that isn’t the association’s code."
+        )
+        return _render_erasure_form(
+            context, association, form, error_message=error_message, status=422
+        )
     try:
-        done = erasure.erase_association(
-            context.app, association, context.author, context.now, contact_only=only
+        erasure_result = erasure.erase_association(
+            context.app,
+            association,
+            context.author,
+            context.now,
+            contact_only=form.scope is ErasureScope.CONTACT,
         )
     except RunLockedError:
-        said = words.translate("A check is running. Try again when it has finished.")
-        return _render_erasure_form(context, association, form, error_message=said, status=409)
+        error_message = translator.translate("A check is running. Try again when it has finished.")
+        return _render_erasure_form(
+            context, association, form, error_message=error_message, status=409
+        )
     except InputError:
         raise HTTPException(404) from None
-    outcome = form.what if done.is_clean else "traces"
-    return RedirectResponse(f"{context.links.page_url('registry')}?forgotten={quote(outcome)}", 303)
+    outcome = form.scope if erasure_result.is_clean else "traces"
+    registry_url = context.links.page_url("registry")
+    return RedirectResponse(f"{registry_url}?erased={quote(outcome)}", 303)
 
 
 def _render_erasure_form(
@@ -213,15 +236,15 @@ def _render_erasure_form(
     error_message: str = "",
     status: int = 200,
 ) -> HTMLResponse:
-    about = context.app.store.get_association(association)
+    stored_data = _summarize_stored_data(context, association)
     return context.render_page(
         "erasure_form.html",
         status=status,
-        id=association,
-        about=about,
-        kept=list(_summarize_stored_data(context, association).list_counts()),
-        wish=form or ErasureForm(),
-        trouble=error_message,
+        association_id=association,
+        association=context.app.store.get_association(association),
+        stored_data=list(stored_data.list_counts()),
+        form=form or ErasureForm(),
+        error_message=error_message,
     )
 
 

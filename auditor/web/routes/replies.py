@@ -1,4 +1,4 @@
-"""The coordinator's queue: what associations reply, and accounts found on their sites, to be settled."""
+"""The coordinator's queue: replies of associations, and accounts found on their websites."""
 
 from __future__ import annotations
 
@@ -24,34 +24,32 @@ router = APIRouter()
 
 
 class ReplyAnswerForm(BaseModel):
-    """An answer as it was typed: what is made of it, and why."""
+    """The coordinator's answer to a reply or a proposal, with its reason."""
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
     answer: ReplyOutcome
-    why: str = Field(default="", max_length=500)
+    reason: str = Field(default="", max_length=500)
 
 
 def _load_proposal(store: Store, proposal_id: int) -> Proposal | None:
-    found = next(store.list_proposals(after_id=proposal_id - 1), None)
-    return found if found and found.id == proposal_id else None
+    proposal = next(store.list_proposals(after_id=proposal_id - 1), None)
+    return proposal if proposal and proposal.id == proposal_id else None
 
 
-def _parse_id_param(path_params: Mapping[str, Any]) -> int:
-    """The number in an address; one that is none finds nothing."""
-    number = str(path_params["number"])
-    return int(number) if number.isdecimal() and int(number) < 2**63 else 0
+def _parse_row_id(path_params: Mapping[str, Any], name: str) -> int:
+    """Return the row id in a path, or 0 (which is no row) if it is not a valid id."""
+    text = str(path_params[name])
+    return int(text) if text.isdecimal() and int(text) < 2**63 else 0
 
 
 def _find_reply_association(store: Store, path_params: Mapping[str, Any]) -> str | None:
-    """Whose a reply is."""
-    reply = store.get_reply(_parse_id_param(path_params))
+    reply = store.get_reply(_parse_row_id(path_params, "reply_id"))
     return reply.association if reply else None
 
 
 def _find_proposal_association(store: Store, path_params: Mapping[str, Any]) -> str | None:
-    """At whose site an account was found."""
-    proposal = _load_proposal(store, _parse_id_param(path_params))
+    proposal = _load_proposal(store, _parse_row_id(path_params, "proposal_id"))
     return proposal.association if proposal else None
 
 
@@ -59,27 +57,34 @@ def _find_proposal_association(store: Store, path_params: Mapping[str, Any]) -> 
 def show_replies(
     context: PageContext,
     *,
-    after: RowId = 0,
-    beyond: RowId = 0,
+    after_reply: RowId = 0,
+    after_proposal: RowId = 0,
     done: ReplyOutcome | None = None,
-    late: bool = False,
+    already_answered: bool = False,
 ) -> HTMLResponse:
-    """The replies after one, the found accounts beyond one; what became of the answer just given."""
+    """Show a page of pending replies and of proposals, each after a given row id.
+
+    `done` is the answer that was just saved. `already_answered`: another user was faster.
+    """
     return _render_replies(
-        context, after_reply_id=after, after_proposal_id=beyond, done=done, late=late
+        context,
+        after_reply_id=after_reply,
+        after_proposal_id=after_proposal,
+        saved_answer=done,
+        is_already_answered=already_answered,
     )
 
 
 @router.post(
-    "/{language}/replies/{number}",
+    "/{language}/replies/{reply_id}",
     dependencies=[access.require_own_region(_find_reply_association)],
 )
 def answer_reply(
-    context: PageContext, number: RowId, form: Annotated[ReplyAnswerForm, Form()]
+    context: PageContext, reply_id: RowId, form: Annotated[ReplyAnswerForm, Form()]
 ) -> Response:
     """Accept or decline a reply."""
     store = context.app.store
-    reply = store.get_reply(number)
+    reply = store.get_reply(reply_id)
     if reply is None:
         raise HTTPException(404)
     try:
@@ -87,70 +92,80 @@ def answer_reply(
             _accept_reply(context, reply, form)
         else:
             replies.decline_reply(
-                store, reply, author=context.author, reason=form.why, now=context.now
+                store, reply, author=context.author, reason=form.reason, now=context.now
             )
-    except DecisionError as trouble:
-        return _render_replies(context, status=422, at=f"reply-{number}", word=form, error=trouble)
+    except DecisionError as error:
+        return _render_replies(
+            context, status=422, error_field=f"reply-{reply_id}", form=form, error=error
+        )
     except StoreError:
-        return RedirectResponse(f"{context.links.page_url('replies')}?late=true#said", 303)
+        replies_url = context.links.page_url("replies")
+        return RedirectResponse(f"{replies_url}?already_answered=true#message", 303)
     return _redirect_to_replies(context, form)
 
 
 @router.post(
-    "/{language}/replies/found/{number}",
+    "/{language}/proposals/{proposal_id}",
     dependencies=[access.require_own_region(_find_proposal_association)],
 )
 def answer_proposal(
-    context: PageContext, number: RowId, form: Annotated[ReplyAnswerForm, Form()]
+    context: PageContext, proposal_id: RowId, form: Annotated[ReplyAnswerForm, Form()]
 ) -> Response:
-    """Register a found account, or call it somebody else's."""
-    proposal = _load_proposal(context.app.store, number)
+    """Record that a found account is the association's, or that it is not."""
+    proposal = _load_proposal(context.app.store, proposal_id)
     if proposal is None:
         raise HTTPException(404)
     try:
-        saying = _build_decision_service(context, proposal, form)
+        decision_service = _build_decision_service(context, proposal, form)
         if form.answer is ReplyOutcome.ACCEPTED:
-            saying.claim_account()
+            decision_service.claim_account()
         else:
-            saying.disown_account()
-    except DecisionError as trouble:
-        return _render_replies(context, status=422, at=f"found-{number}", word=form, error=trouble)
+            decision_service.disown_account()
+    except DecisionError as error:
+        return _render_replies(
+            context, status=422, error_field=f"proposal-{proposal_id}", form=form, error=error
+        )
     return _redirect_to_replies(context, form)
 
 
 def _accept_reply(context: RequestContext, reply: Reply, form: ReplyAnswerForm) -> None:
-    """Raises DecisionError and StoreError."""
-    because = context.translator.translate("The association says so in its reply to the report.")
+    """Accept a reply. Raises DecisionError and StoreError."""
+    default_reason = context.translator.translate(
+        "The association says so in its reply to the report."
+    )
     replies.accept_reply(
         context.app.store,
         context.app.config,
         reply,
         author=context.author,
-        reason=form.why,
+        reason=form.reason,
         now=context.now,
-        default_reason=because,
+        default_reason=default_reason,
     )
 
 
 def _build_decision_service(
     context: RequestContext, proposal: Proposal, form: ReplyAnswerForm
 ) -> DecisionService:
-    """The decision; without a reason it rests on where the account was found. Raises DecisionError."""
-    seen = context.translator.translate("Found on {url}", url=proposal.link.page_url)
+    """Return the service for a decision about a found account. Raises DecisionError.
+
+    Without a reason, the page where the account was found is the reason.
+    """
+    default_reason = context.translator.translate("Found on {url}", url=proposal.link.page_url)
     return DecisionService.create(
         context.app.store,
         context.app.config.channels,
         proposal.association,
         proposal.link.channel,
         author=context.author,
-        reason=form.why or seen,
+        reason=form.reason or default_reason,
         now=context.now,
         account=proposal.link.key,
     )
 
 
 def _redirect_to_replies(context: RequestContext, form: ReplyAnswerForm) -> RedirectResponse:
-    return RedirectResponse(f"{context.links.page_url('replies')}?done={form.answer}#said", 303)
+    return RedirectResponse(f"{context.links.page_url('replies')}?done={form.answer}#message", 303)
 
 
 def _render_replies(
@@ -159,29 +174,43 @@ def _render_replies(
     status: int = 200,
     after_reply_id: int = 0,
     after_proposal_id: int = 0,
+    saved_answer: ReplyOutcome | None = None,
+    is_already_answered: bool = False,
     error: DecisionError | None = None,
-    **template_values: object,
+    error_field: str = "",
+    form: ReplyAnswerForm | None = None,
 ) -> HTMLResponse:
-    store, here, regions = context.app.store, context.links.page_url("replies"), context.regions
-    listed = replies.load_waiting_replies(store, after=after_reply_id, regions=regions)
-    found, farther = replies.load_unsettled_proposals(
+    store, regions = context.app.store, context.regions
+    replies_url = context.links.page_url("replies")
+    pending_replies = replies.load_waiting_replies(store, after=after_reply_id, regions=regions)
+    proposals, next_proposal_id = replies.load_unsettled_proposals(
         store, context.app.config, context.now, after=after_proposal_id, regions=regions
     )
-    last = listed[-1].reply.id if listed else None
-    blank: dict[str, object] = {"done": None, "late": False, "at": "", "word": None}
-    return (context.with_path(here) if error else context).render_page(
+    next_url = next_proposals_url = error_message = ""
+    last_reply_id = pending_replies[-1].reply.id if pending_replies else None
+    if last_reply_id and store.list_pending_replies(
+        after_id=last_reply_id, limit=1, regions=regions
+    ):
+        next_url = build_url(replies_url, {"after_reply": str(last_reply_id)})
+    if next_proposal_id:
+        query_params = {"after_proposal": str(next_proposal_id)}
+        next_proposals_url = f"{build_url(replies_url, query_params)}#proposals"
+    if error:
+        translator = get_html_translator(context.language)
+        error_message = translator.translate(error.message, **error.facts)
+    page_context = context.with_path(replies_url) if error else context
+    return page_context.render_page(
         "replies.html",
         status=status,
-        listed=listed,
-        count=store.count_pending_replies(regions=regions),
-        next=build_url(here, {"after": str(last)})
-        if last and store.list_pending_replies(after_id=last, limit=1, regions=regions)
-        else "",
-        first=here if after_reply_id or after_proposal_id else "",
-        found=found,
-        farther=build_url(here, {"beyond": str(farther)}) + "#found" if farther else "",
-        trouble=get_html_translator(context.language).translate(error.message, **error.facts)
-        if error
-        else "",
-        **{**blank, **template_values},
+        pending_replies=pending_replies,
+        pending_reply_count=store.count_pending_replies(regions=regions),
+        next_url=next_url,
+        first_url=replies_url if after_reply_id or after_proposal_id else "",
+        proposals=proposals,
+        next_proposals_url=next_proposals_url,
+        saved_answer=saved_answer,
+        is_already_answered=is_already_answered,
+        error_message=error_message,
+        error_field=error_field,
+        form=form,
     )

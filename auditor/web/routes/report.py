@@ -1,14 +1,8 @@
-"""An association's own report: from the link in its letter to its answers.
+"""Pages for associations: the report link, their own report, its mail subscription and their badge.
 
-The monthly report by mail: an association asks for it beside its own report.
-
-The end of a subscription, from the link of a mail.
-
-Opening the link only shows a button: programs that look through mail open every link. The button, and a mail
-program's own (RFC 8058: a POST from anywhere, without a session), end it. Both pages are the same for every
-token, so that nobody learns which ones lead to somebody.
-
-The badge that an association may show on its own pages.
+Unsubscribing: opening the link only shows a button, because mail scanners open every link. The
+subscription ends by that button, or by the mail program's own (RFC 8058: a POST from another site,
+without a session). Both pages are the same for every token, so they do not reveal valid ones.
 """
 
 from __future__ import annotations
@@ -29,12 +23,12 @@ from auditor.notifications.subscriptions import SubscriptionOutcome
 from auditor.report_links import find_active_report_link
 from auditor.reports.html import render_badge, wants_badge
 from auditor.web import access, errors
-from auditor.web.request_context import (
+from auditor.web.report_reader import (
     CurrentReportRequest,
-    PageContext,
     ReportRequest,
     set_report_link_cookie,
 )
+from auditor.web.request_context import PageContext
 from auditor.web.routes.associations import require_association_view
 from storage.models.audit import AuditRunState
 
@@ -43,110 +37,116 @@ router = APIRouter()
 
 @router.get("/r/{token}", dependencies=[access.PUBLIC_ACCESS])
 def open_report_link(request: Request, token: str) -> Response:
-    """Exchange a letter's token for a cookie, and lead to the report. What is wrong with one is not said."""
+    """Move the token of a report link into a cookie, and redirect to the report.
+
+    An invalid link always gives the same page (410).
+    """
     state = request.app.state
-    now = state.clock()
-    letter = find_active_report_link(state.app.store, token, now)
-    association = state.app.store.association(letter.association) if letter else None
-    if letter is None or association is None:
+    store, now = state.app.store, state.clock()
+    report_link = find_active_report_link(store, token, now)
+    association = store.get_association(report_link.association) if report_link else None
+    if report_link is None or association is None:
         return errors.render_error_page(request.scope, state.app.config, 410, now)
-    return set_report_link_cookie(
-        RedirectResponse(f"/{association.language}/report", 303), request, token, letter.expires_at
-    )
+    response = RedirectResponse(f"/{association.language}/report", 303)
+    return set_report_link_cookie(response, request, token, report_link.expires_at)
 
 
 @router.get("/{language}/report", dependencies=[access.REPORT_LINK_ACCESS])
 def show_report(
     request: Request,
     report_request: CurrentReportRequest,
-    said: bool = False,
-    refused: ReplyRefusal | None = None,
+    sent: bool = False,
+    error: ReplyRefusal | None = None,
 ) -> Response:
-    """The report, to be read and answered. Its cookie holds as long as the letter, which may be renewed."""
-    asked, view = report_request.context, _load_view(report_request)
-    assert report_request.report_link.id is not None
-    asked.app.store.mark_report_link_opened(report_request.report_link.id, asked.now)
-    answers = list(asked.app.store.list_replies(view.association.id))
-    shown = asked.render_report(
+    """Show the report with its reply forms.
+
+    `sent`: a reply was just saved. `error`: why it was not. The cookie is set again, because the
+    report link may have been extended.
+    """
+    context, report_link = report_request.context, report_request.report_link
+    view = _load_view(report_request)
+    store = context.app.store
+    assert report_link.id is not None
+    store.mark_report_link_opened(report_link.id, context.now)
+    response = context.render_report(
         view,
-        replies=answers,
-        is_reply_sent=said,
-        refusal=refused,
+        replies=list(store.list_replies(view.association.id)),
+        is_reply_sent=sent,
+        refusal=error,
         report_url=report_request.report_url,
     )
-    return set_report_link_cookie(
-        shown, request, report_request.token, report_request.report_link.expires_at
-    )
+    return set_report_link_cookie(response, request, report_request.token, report_link.expires_at)
 
 
 @router.get("/{language}/report.pdf", dependencies=[access.REPORT_LINK_ACCESS])
 def download_report_pdf(report_request: CurrentReportRequest) -> Response:
-    """The report as a PDF."""
+    """Send the report as a PDF."""
     return report_request.context.render_report_pdf(
         _load_view(report_request), report_url=report_request.report_url
     )
 
 
-@router.post("/{language}/report/reply", dependencies=[access.REPORT_LINK_ACCESS])
+@router.post("/{language}/report/replies", dependencies=[access.REPORT_LINK_ACCESS])
 def submit_reply(
     report_request: CurrentReportRequest, form: Annotated[replies.ReplyForm, Form()]
 ) -> RedirectResponse:
-    """Keep the association's answer for the coordinator."""
-    asked = report_request.context
-    way = asked.links.page_url("report")
+    """Save the association's reply for the coordinator."""
+    context = report_request.context
+    report_url = context.links.page_url("report")
     try:
-        said = replies.parse_reply(
-            form, _load_view(report_request), report_request.report_link.id, asked.now
+        reply = replies.parse_reply(
+            form, _load_view(report_request), report_request.report_link.id, context.now
         )
-        replies.save_reply(asked.app.store, said)
+        replies.save_reply(context.app.store, reply)
     except ReplyRefusedError as refusal:
-        return RedirectResponse(f"{way}?refused={refusal.reason}#said", 303)
-    return RedirectResponse(f"{way}?said=true#said", 303)
+        return RedirectResponse(f"{report_url}?error={refusal.reason}#message", 303)
+    return RedirectResponse(f"{report_url}?sent=true#message", 303)
 
 
 def _load_view(report_request: ReportRequest) -> AssociationView:
     return require_association_view(report_request.context, report_request.report_link.association)
 
 
-@router.get("/{language}/report/monthly", dependencies=[access.REPORT_LINK_ACCESS])
+@router.get("/{language}/report/subscriptions", dependencies=[access.REPORT_LINK_ACCESS])
 def show_subscription_form(
     report_request: CurrentReportRequest, outcome: SubscriptionOutcome | None = None
 ) -> HTMLResponse:
-    """Ask for an address."""
+    """Show the form for an email address."""
     _require_mail_server(report_request)
-    asked = report_request.context
-    association = asked.app.store.get_association(report_request.report_link.association)
-    return asked.render_page("monthly.html", association=association, outcome=outcome)
+    context = report_request.context
+    association = context.app.store.get_association(report_request.report_link.association)
+    return context.render_page("monthly.html", association=association, outcome=outcome)
 
 
-@router.post("/{language}/report/monthly", dependencies=[access.REPORT_LINK_ACCESS])
+@router.post("/{language}/report/subscriptions", dependencies=[access.REPORT_LINK_ACCESS])
 def subscribe_to_monthly_report(
-    report_request: CurrentReportRequest, address: Annotated[str, Form(max_length=254)] = ""
+    report_request: CurrentReportRequest, email: Annotated[str, Form(max_length=254)] = ""
 ) -> RedirectResponse:
-    """Keep that this address wants it. The link in each mail ends it."""
+    """Subscribe an address to the monthly report. Each mail has a link to unsubscribe."""
     _require_mail_server(report_request)
-    asked, association = report_request.context, report_request.report_link.association
+    context = report_request.context
     outcome = subscriptions.subscribe_to_monthly_report(
-        asked.app.store, address, association, asked.now
+        context.app.store, email, report_request.report_link.association, context.now
     )
-    return RedirectResponse(f"{asked.links.page_url('report/monthly')}?outcome={outcome}#said", 303)
+    form_url = context.links.page_url("report/subscriptions")
+    return RedirectResponse(f"{form_url}?outcome={outcome}#message", 303)
 
 
 def _require_mail_server(report_request: ReportRequest) -> None:
-    """404 where no mail can be sent: nothing is promised that cannot be kept."""
+    """Raise HTTPException (404) if no mail server is configured."""
     if not report_request.context.app.config.notify.can_mail:
         raise HTTPException(404)
 
 
 @router.get("/{language}/unsubscribe/{token}", dependencies=[access.PUBLIC_ACCESS])
 def show_unsubscribe_form(context: PageContext, token: str) -> HTMLResponse:  # noqa: ARG001  # the page is the same for every token
-    """Show the button."""
+    """Show the button that unsubscribes."""
     return context.render_page("unsubscribe.html", is_done=False)
 
 
 @router.post("/{language}/unsubscribe/{token}", dependencies=[access.PUBLIC_ACCESS])
 def unsubscribe(context: PageContext, token: str) -> HTMLResponse:
-    """End the subscription. No redirect: mail programs follow none (RFC 8058)."""
+    """End the subscription. There is no redirect, because mail programs follow none (RFC 8058)."""
     context.app.store.unsubscribe(hash_token(token), context.now)
     return context.render_page("unsubscribe.html", is_done=True)
 
@@ -154,18 +154,23 @@ def unsubscribe(context: PageContext, token: str) -> HTMLResponse:
 BADGE_CACHE_CONTROL = "public, max-age=86400"
 
 
-@router.get("/badge/{association:path}/{language}.svg", dependencies=[access.PUBLIC_ACCESS])
+@router.get("/badges/{association:path}/{language}.svg", dependencies=[access.PUBLIC_ACCESS])
 def show_badge(context: PageContext, association: str, request: Request) -> Response:
-    """The badge of an association that wants one; 404 for any other, and before the first night."""
-    app, known = context.app, context.app.store.get_association(association)
-    night = app.store.get_latest_run(AuditRunState.DONE)
-    if known is None or night is None or not wants_badge(known):
+    """Send the badge of an association.
+
+    Raises HTTPException (404) if the association has not asked for one, or before the first run.
+    """
+    app = context.app
+    registered = app.store.get_association(association)
+    run = app.store.get_latest_run(AuditRunState.DONE)
+    if registered is None or run is None or not wants_badge(registered):
         raise HTTPException(404)
     view = load_association_view(app.store, app.config, association, context.now)
     if view is None:
         raise HTTPException(404)
-    drawn = render_badge(view, night.started_at, context.language).encode()
-    headers = {"cache-control": BADGE_CACHE_CONTROL, "etag": f'"{sha256(drawn).hexdigest()[:20]}"'}
-    if headers["etag"] in request.headers.get("if-none-match", ""):
+    content = render_badge(view, run.started_at, context.language).encode()
+    etag = f'"{sha256(content).hexdigest()[:20]}"'
+    headers = {"cache-control": BADGE_CACHE_CONTROL, "etag": etag}
+    if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(drawn, media_type="image/svg+xml", headers=headers)
+    return Response(content, media_type="image/svg+xml", headers=headers)

@@ -1,4 +1,4 @@
-"""The associations' links to their reports: who has one, made for one or for many, renewed, ended."""
+"""Report links: who has one, creating them for one or many associations, extending and revoking."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from auditor.report_links import (
     select_associations,
 )
 from auditor.views.export import MEDIA_TYPES
-from auditor.web import access, request_context
+from auditor.web import access
+from auditor.web.list_filters import FieldChoices, list_group_choices
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
 from auditor.web.routes.associations import require_association_view
 from storage.models.audit import Association
@@ -39,23 +40,22 @@ router = APIRouter()
 
 REPORT_LINKS_PAGE_SIZE = 50
 MAX_SEARCH_RESULTS = 20
-"""Associations that a search shows."""
 
 
 class BulkReportLinksForm(BaseModel):
-    """What is wanted for many: of which associations, whether only those without a link, in which format."""
+    """The form that creates links for many associations: which ones, and the file format."""
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
     region: str = ""
     tag: str = ""
-    missing: bool = False
-    form: Literal["csv", "xlsx"] = "xlsx"
+    without_link_only: bool = False
+    file_format: Literal["csv", "xlsx"] = "xlsx"
 
 
 @dataclass(frozen=True, slots=True)
 class ReportLinkRow:
-    """A letter in a list, with whose it is and where it stands."""
+    """A report link in a list, with its state and its association (None if it was removed)."""
 
     report_link: ReportLink
     state: ReportLinkState
@@ -64,7 +64,7 @@ class ReportLinkRow:
 
 @dataclass(frozen=True, slots=True)
 class NewReportLink:
-    """A link that was made just now, and the texts to send it with: they are shown this once."""
+    """A link that was just created, and texts to send it with. It is shown only once."""
 
     url: str
     expires_at: datetime
@@ -72,7 +72,7 @@ class NewReportLink:
     whatsapp_url: str | None
 
 
-@router.get("/{language}/letters", dependencies=[access.COORDINATOR_ACCESS])
+@router.get("/{language}/report-links", dependencies=[access.COORDINATOR_ACCESS])
 def list_report_links(
     context: PageContext,
     *,
@@ -80,106 +80,120 @@ def list_report_links(
     state: ReportLinkState | None = None,
     before: RowId | None = None,
 ) -> HTMLResponse:
-    """The newest letters, those of a state, or the associations of a name."""
-    store, here = context.fresh_store, context.links.page_url("letters")
-    sought = _search_associations(context, store, q) if q.strip() else []
-    regions = context.regions
-    listed = store.list_recent_report_links(
+    """Show the newest report links, those of a state, and the results of a search by name."""
+    store, list_url = context.load_fresh_store(), context.links.page_url("report-links")
+    report_links = store.list_recent_report_links(
         context.now,
         state=state,
         before_id=before,
         limit=REPORT_LINKS_PAGE_SIZE + 1,
-        regions=regions,
+        regions=context.regions,
     )
-    told = {
-        "state": state.value if state else "",
-        "before": str(listed[REPORT_LINKS_PAGE_SIZE - 1].id)
-        if listed[REPORT_LINKS_PAGE_SIZE:]
-        else "",
-    }
+    shown_links = report_links[:REPORT_LINKS_PAGE_SIZE]
+    has_more = len(report_links) > REPORT_LINKS_PAGE_SIZE
+    query_params = {"state": state.value if state else ""}
+    first_url = next_url = ""
+    if before:
+        first_url = build_url(list_url, query_params)
+    if has_more:
+        next_url = build_url(list_url, {**query_params, "before": str(shown_links[-1].id)})
     return context.render_page(
         "report_links.html",
-        q=q,
-        sought=sought,
-        rows=list(_build_report_link_rows(context, listed[:REPORT_LINKS_PAGE_SIZE])),
+        search_text=q,
+        search_results=_search_associations(context, store, q) if q.strip() else [],
+        rows=list(_build_report_link_rows(context, shown_links)),
         state=state,
-        states=tuple(ReportLinkState),
-        first=build_url(here, {**told, "before": ""}) if before else "",
-        next=build_url(here, told) if told["before"] else "",
-        regions=_list_region_choices(context),
-        tags=request_context.list_group_choices(context, "tag"),
-        can_be_made=can_create_report_links(context.app.config),
+        link_states=tuple(ReportLinkState),
+        first_url=first_url,
+        next_url=next_url,
+        region_choices=_list_region_choices(context),
+        tag_choices=list_group_choices(context, "tag"),
+        can_create_links=can_create_report_links(context.app.config),
     )
 
 
-@router.post("/{language}/letters", dependencies=[access.COORDINATOR_ACCESS])
+@router.post("/{language}/report-links", dependencies=[access.COORDINATOR_ACCESS])
 def create_report_links(
     context: PageContext, form: Annotated[BulkReportLinksForm, Form()]
 ) -> Response:
-    """Make links for many, as a sheet with the texts to send: the only place where they stand."""
+    """Create links for many associations as a spreadsheet with the texts to send.
+
+    The links are stored only as hashes, so the file is the one place that contains them.
+    """
     _require_public_url(context)
-    mailing = BulkInvitations(context.app, context.author, context.now)
-    parts = context.limit_to_own_regions(AssociationFilter(region=form.region, tag=form.tag))
-    seen = chain.from_iterable(
+    invitations = BulkInvitations(context.app, context.author, context.now)
+    filters = context.limit_to_own_regions(AssociationFilter(region=form.region, tag=form.tag))
+    associations = chain.from_iterable(
         select_associations(
-            context.app, context.now, association_filter=part, without_link_only=form.missing
+            context.app,
+            context.now,
+            association_filter=association_filter,
+            without_link_only=form.without_link_only,
         )
-        for part in parts
+        for association_filter in filters
     )
-    name = f"{SHEET_TITLE}-{context.now.date().isoformat()}.{form.form}"
+    file_name = f"{SHEET_TITLE}-{context.now.date().isoformat()}.{form.file_format}"
+    chunks = invitations.iter_file_parts(
+        associations, form.file_format, translator=context.translator
+    )
     return StreamingResponse(
-        _commit_after_stream(
-            mailing, mailing.iter_file_parts(seen, form.form, translator=context.translator)
-        ),
-        media_type=MEDIA_TYPES[form.form],
-        headers={"content-disposition": f'attachment; filename="{name}"'},
+        _commit_after_stream(invitations, chunks),
+        media_type=MEDIA_TYPES[form.file_format],
+        headers={"content-disposition": f'attachment; filename="{file_name}"'},
     )
 
 
-@router.get("/{language}/letters/{association:path}", dependencies=[access.OWN_REGION_ACCESS])
+@router.get("/{language}/report-links/{association:path}", dependencies=[access.OWN_REGION_ACCESS])
 def show_association_report_links(
     context: PageContext, association: str, done: str = ""
 ) -> HTMLResponse:
-    """An association's letters, and what can be done with them."""
-    return _render_association_report_links(context, association, done=done)
-
-
-@router.post("/{language}/letters/{association:path}/make", dependencies=[access.OWN_REGION_ACCESS])
-def renew_or_create(context: PageContext, association: str) -> Response:
-    """Make its link. It is shown this once, so the answer itself has it."""
-    _require_public_url(context)
-    app, view = context.app, require_association_view(context, association)
-    letter, url = create_report_link(
-        app.store, app.config, association, context.author, context.now
-    )
-    link = ReportLinkAddress(url, letter.expires_at)
-    texts = build_invitation_text(view, app.config, link, context.now, view.association.language)
-    fresh = NewReportLink(
-        url,
-        letter.expires_at,
-        texts,
-        build_whatsapp_url(app.store.get_contact(association).phone, texts.short_text),
-    )
-    return _render_association_report_links(context, association, new_link=fresh)
+    """Show an association's report links and what can be done with them."""
+    return _render_association_report_links(context, association, completed_action=done)
 
 
 @router.post(
-    "/{language}/letters/{association:path}/renew", dependencies=[access.OWN_REGION_ACCESS]
+    "/{language}/report-links/{association:path}/create", dependencies=[access.OWN_REGION_ACCESS]
+)
+def create_association_report_link(context: PageContext, association: str) -> Response:
+    """Create a link for an association; its older links stop working.
+
+    The link is shown only in this response.
+    """
+    _require_public_url(context)
+    app, view = context.app, require_association_view(context, association)
+    report_link, url = create_report_link(
+        app.store, app.config, association, context.author, context.now
+    )
+    texts = build_invitation_text(
+        view,
+        app.config,
+        ReportLinkAddress(url, report_link.expires_at),
+        context.now,
+        view.association.language,
+    )
+    phone = app.store.get_contact(association).phone
+    new_link = NewReportLink(
+        url, report_link.expires_at, texts, build_whatsapp_url(phone, texts.short_text)
+    )
+    return _render_association_report_links(context, association, new_link=new_link)
+
+
+@router.post(
+    "/{language}/report-links/{association:path}/renew", dependencies=[access.OWN_REGION_ACCESS]
 )
 def renew_report_link(context: PageContext, association: str) -> RedirectResponse:
-    """Let its link hold for longer."""
+    """Extend the active link of an association."""
     require_association_view(context, association)
-    context.app.store.extend_report_links(
-        association, compute_report_link_expiry(context.app.config, context.now), context.now
-    )
+    new_expiry = compute_report_link_expiry(context.app.config, context.now)
+    context.app.store.extend_report_links(association, new_expiry, context.now)
     return _redirect_after_action(context, association, "renewed")
 
 
 @router.post(
-    "/{language}/letters/{association:path}/revoke", dependencies=[access.OWN_REGION_ACCESS]
+    "/{language}/report-links/{association:path}/revoke", dependencies=[access.OWN_REGION_ACCESS]
 )
 def revoke_report_links(context: PageContext, association: str) -> Response:
-    """End its links at once."""
+    """Revoke all links of an association now."""
     require_association_view(context, association)
     context.app.store.revoke_report_links(association, context.author, context.now)
     return _redirect_after_action(context, association, "revoked")
@@ -189,83 +203,82 @@ def _render_association_report_links(
     context: RequestContext,
     association: str,
     *,
-    done: str = "",
+    completed_action: str = "",
     new_link: NewReportLink | None = None,
 ) -> HTMLResponse:
-    view = require_association_view(context, association)
-    rows = list(
-        _build_report_link_rows(
-            context,
-            context.app.store.list_recent_report_links(context.now, association=association),
-        )
-    )
+    view, store = require_association_view(context, association), context.app.store
+    report_links = store.list_recent_report_links(context.now, association=association)
+    rows = list(_build_report_link_rows(context, report_links))
     return context.with_path(_build_association_path(context, association)).render_page(
         "report_link.html",
-        it=view.association,
-        email=context.app.store.get_contact(association).email,
+        association=view.association,
+        email=store.get_contact(association).email,
         rows=rows,
-        holds=any(row.state is ReportLinkState.ACTIVE for row in rows),
-        until=compute_report_link_expiry(context.app.config, context.now),
-        can_be_made=can_create_report_links(context.app.config),
-        done=done,
-        fresh=new_link,
+        has_active_link=any(row.state is ReportLinkState.ACTIVE for row in rows),
+        new_expiry=compute_report_link_expiry(context.app.config, context.now),
+        can_create_links=can_create_report_links(context.app.config),
+        completed_action=completed_action,
+        new_link=new_link,
     )
 
 
 def _search_associations(
     context: RequestContext, store: Store, search_text: str
 ) -> list[AssociationSummary]:
-    """The associations of a name that the user looks after, by their names."""
-    found = (
-        row
-        for part in context.limit_to_own_regions(AssociationFilter(q=search_text))
-        for row in store.list_summaries(
-            part.facets, search_terms=part.search_words, sort="name", limit=MAX_SEARCH_RESULTS
+    """Return the associations in the user's regions that match, sorted by name."""
+    summaries = [
+        summary
+        for association_filter in context.limit_to_own_regions(AssociationFilter(q=search_text))
+        for summary in store.list_summaries(
+            association_filter.facets,
+            search_terms=association_filter.search_words,
+            sort="name",
+            limit=MAX_SEARCH_RESULTS,
         ).rows
-    )
-    return sorted(found, key=lambda row: normalize_words(row.name))[:MAX_SEARCH_RESULTS]
+    ]
+    summaries.sort(key=lambda summary: normalize_words(summary.name))
+    return summaries[:MAX_SEARCH_RESULTS]
 
 
-def _list_region_choices(context: RequestContext) -> request_context.FieldChoices:
-    """The regions to choose from: those that the user looks after."""
-    own = context.user.regions if context.user else ()
+def _list_region_choices(context: RequestContext) -> FieldChoices:
+    """Return the regions that the user manages."""
+    own_regions = context.user.regions if context.user else ()
     return [
-        (name, said)
-        for name, said in request_context.list_group_choices(context, "region")
-        if not own or name in own
+        (region, label)
+        for region, label in list_group_choices(context, "region")
+        if not own_regions or region in own_regions
     ]
 
 
 def _build_report_link_rows(
     context: RequestContext, report_links: list[ReportLink]
 ) -> Iterator[ReportLinkRow]:
-    for letter in report_links:
+    for report_link in report_links:
         yield ReportLinkRow(
-            letter,
-            letter.get_state(context.now),
-            context.app.store.get_association(letter.association),
+            report_link,
+            report_link.get_state(context.now),
+            context.app.store.get_association(report_link.association),
         )
 
 
 def _commit_after_stream(invitations: BulkInvitations, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The sheet; its links open when all of it has gone out, so that one that breaks off changes nothing."""
+    """Yield the file, then store its links. If the download breaks off, nothing changes."""
     yield from chunks
     invitations.commit()
 
 
 def _require_public_url(context: RequestContext) -> None:
-    """409 where no public address is set; the page says so before anybody asks."""
+    """Raise HTTPException (409) if no public address is configured; the page says so beforehand."""
     if not can_create_report_links(context.app.config):
         raise HTTPException(409)
 
 
 def _redirect_after_action(
-    context: RequestContext, association: str, done: str
+    context: RequestContext, association: str, completed_action: str
 ) -> RedirectResponse:
-    return RedirectResponse(
-        f"{_build_association_path(context, association)}?done={done}#said", 303
-    )
+    page_url = _build_association_path(context, association)
+    return RedirectResponse(f"{page_url}?done={completed_action}#message", 303)
 
 
 def _build_association_path(context: RequestContext, association: str) -> str:
-    return f"{context.links.page_url('letters')}/{quote(association, safe='')}"
+    return f"{context.links.page_url('report-links')}/{quote(association, safe='')}"

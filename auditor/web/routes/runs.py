@@ -1,7 +1,4 @@
-"""The nights in the browser: what each looked at and left, and whether its receipt can be trusted.
-
-The page that answers "why do you say so?": what one night's look at one account rests on.
-"""
+"""The check log with its signed run reports, and the evidence page of one check of one account."""
 
 from __future__ import annotations
 
@@ -33,95 +30,99 @@ from storage.store import Store
 router = APIRouter()
 
 RUNS_PAGE_SIZE = 20
-"""Nights on a page, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A night as its page shows it. What its receipt does not tell is None."""
+    """A run as the check log shows it. What its receipt does not contain is None."""
 
     verification: ReceiptVerification
     missed_days: int = 0
 
     @property
     def receipt(self) -> dict[str, Any]:
-        """Its receipt."""
+        """The signed run report."""
         return dict(self.verification.run.receipt)
 
     @property
     def not_reached_count(self) -> int | None:
-        """How many accounts it did not reach."""
+        """How many accounts the run did not reach."""
         return receipt.count_not_reached(self.verification.run)
 
     @property
     def key_fingerprint(self) -> str | None:
-        """The fingerprint of the key that signed its receipt."""
-        return (
-            compute_key_fingerprint(self.verification.public_key)
-            if self.verification.public_key
-            else None
-        )
+        """The fingerprint of the key that signed the receipt."""
+        public_key = self.verification.public_key
+        return compute_key_fingerprint(public_key) if public_key else None
 
     def list_unreliable_channels(self, translator: Translator) -> list[str]:
-        """The channels that could not be trusted."""
+        """Return the names of the channels that were unreliable in the run."""
         return [translator.channel_name(name) for name in self.verification.run.unreliable_channels]
 
     @property
     def finished_at(self) -> datetime | None:
-        """When it ended."""
+        """When the run ended."""
         return self.verification.run.finished_at
 
 
-@router.get("/{language}/nights", dependencies=[access.LOGGED_IN_ACCESS])
+@router.get("/{language}/runs", dependencies=[access.LOGGED_IN_ACCESS])
 def list_runs(context: PageContext, before: Annotated[str, Query()] = "") -> HTMLResponse:
-    """The newest nights first, or those before a day."""
-    day = parse_day(before)
-    found = context.app.store.list_newest_runs(RUNS_PAGE_SIZE + 1, before_day=day)
-    nights, one_before = (found[1:], found[0]) if len(found) > RUNS_PAGE_SIZE else (found, None)
-    links = list(
-        verify_receipt_chain(
-            nights,
-            read_known_public_keys(context.app.data_folder),
-            _find_chained_run(context, one_before),
-        )
+    """Show a page of runs, newest first, optionally those before a day."""
+    before_day = parse_day(before)
+    listed_runs = context.app.store.list_newest_runs(RUNS_PAGE_SIZE + 1, before_day=before_day)
+    runs, older_run = listed_runs, None
+    if len(listed_runs) > RUNS_PAGE_SIZE:
+        older_run, runs = listed_runs[0], listed_runs[1:]
+    verifications = verify_receipt_chain(
+        runs,
+        read_known_public_keys(context.app.data_folder),
+        _find_chained_run(context, older_run),
     )
-    days = [one_before.day if one_before else None, *(night.day for night in nights)]
-    shown = [
-        RunView(link, _count_missed_days(last, link.run.day))
-        for last, link in zip(days, links, strict=False)
-    ]
+    run_views, previous_day = [], older_run.day if older_run else None
+    for verification in verifications:
+        day = verification.run.day
+        run_views.append(RunView(verification, _count_missed_days(previous_day, day)))
+        previous_day = day
+    runs_url = context.links.page_url("runs")
     return context.render_page(
         "runs.html",
-        nights=shown[::-1],
-        workers=None if day else load_queue_health(context.app.store, context.app.config),
-        first=context.links.page_url("nights") if day else None,
-        next=f"{context.links.page_url('nights')}?before={nights[0].day}" if one_before else None,
+        runs=run_views[::-1],
+        cluster_figures=None
+        if before_day
+        else load_queue_health(context.app.store, context.app.config),
+        first_url=runs_url if before_day else None,
+        next_url=f"{runs_url}?before={runs[0].day}" if older_run else None,
     )
 
 
-@router.get("/{language}/nights/{day}.json", dependencies=[access.LOGGED_IN_ACCESS])
+@router.get("/{language}/runs/{day}.json", dependencies=[access.LOGGED_IN_ACCESS])
 def download_run_report(context: PageContext, day: str) -> Response:
-    """The receipt of a night as it is kept."""
-    when = parse_day(day)
-    night = context.app.store.get_run(when) if when else None
-    if night is None or not night.receipt:
+    """Send the signed run report as it is stored."""
+    run_day = parse_day(day)
+    run = context.app.store.get_run(run_day) if run_day else None
+    if run is None or not run.receipt:
         raise HTTPException(404)
-    body = json.dumps(night.receipt, ensure_ascii=False, indent=2, sort_keys=True)
-    named = f'attachment; filename="receipt-{night.day}.json"'
+    content = json.dumps(run.receipt, ensure_ascii=False, indent=2, sort_keys=True)
+    disposition = f'attachment; filename="run-report-{run.day}.json"'
     return Response(
-        body + "\n", media_type="application/json", headers={"content-disposition": named}
+        content + "\n",
+        media_type="application/json",
+        headers={"content-disposition": disposition},
     )
 
 
 def _find_chained_run(context: RequestContext, run: AuditRun | None) -> AuditRun | None:
-    """The link that the oldest night of a page follows: that night itself, unless it has none."""
+    """Return the run that the oldest run of a page must refer to.
+
+    This is `run` itself, or an earlier one if `run` has no receipt in the chain.
+    """
     if run is None or receipt.is_chain_link(run):
         return run
     return receipt.find_preceding_run(context.app.store, run)
 
 
 def _count_missed_days(previous_day: date | None, day: date) -> int:
-    """How many days between two nights had none."""
+    """Return the number of days without a run between two runs."""
     return (day - previous_day).days - 1 if previous_day else 0
 
 
@@ -133,35 +134,37 @@ def show_evidence(
     context: PageContext,
     association: str,
     account_id: int,
-    night: Annotated[date | None, Query()] = None,
+    run: Annotated[date | None, Query()] = None,
 ) -> HTMLResponse:
-    """What the look of a night rests on; of the newest one, where no night is named."""
+    """Show the evidence for an account in the run of a day, or in the newest run."""
     store, view = context.app.store, require_association_view(context, association)
     account = _find_account(view, account_id)
-    looks = _load_observations(store, account, association)
-    of = _find_run(store, looks, night)
-    look = store.get_observation(of.id, account_id) if of and of.id else None
-    if look is None and night is not None:
+    observations = _load_observations(store, account, association)
+    audit_run = _find_run(store, observations, run)
+    observation = None
+    if audit_run and audit_run.id:
+        observation = store.get_observation(audit_run.id, account_id)
+    if observation is None and run is not None:
         raise HTTPException(404)
-    standing = store.get_account_status(account_id)
-    shown = (
-        list(build_evidence_views(redate_evidence(look), context.app.body_store)) if look else []
-    )
+    evidence_views = []
+    if observation:
+        evidence = redate_evidence(observation)
+        evidence_views = list(build_evidence_views(evidence, context.app.body_store))
+    status = store.get_account_status(account_id)
+    outlooks = list(iter_status_outlooks(status, context.app.config.confirm)) if status else []
     return context.render_page(
         "evidence.html",
         view=view,
         account=account,
-        night=of,
-        look=look,
-        blind=bool(of and account.channel in of.unreliable_channels),
-        exhibits=shown,
-        is_quoted=bool(look and is_detail_quoted(look.finding, shown)),
-        prospects=list(iter_status_outlooks(standing, context.app.config.confirm))
-        if standing
-        else [],
+        run=audit_run,
+        observation=observation,
+        observations=list(observations.values()),
+        is_channel_unreliable=bool(audit_run and account.channel in audit_run.unreliable_channels),
+        evidence_views=evidence_views,
+        is_quoted=bool(observation and is_detail_quoted(observation.finding, evidence_views)),
+        outlooks=outlooks,
         gaps=[gap for gap in view.gaps if _is_gap_of_account(gap, account)],
-        spoken=[word for word in view.decisions if word.account_id == account_id],
-        looks=[(one, seen) for one, seen in looks.values()],
+        decisions=[decision for decision in view.decisions if decision.account_id == account_id],
     )
 
 
@@ -175,25 +178,24 @@ def _find_account(view: AssociationView, account_id: int) -> AccountView:
 def _load_observations(
     store: Store, account: AccountView, association: str
 ) -> Mapping[date, tuple[AuditRun, Observation]]:
-    """The looks at an account, the newest first, as far back as the timeline goes."""
-    nights = {
-        night.id: night for night in store.list_newest_runs(TIMELINE_DAYS) if night.id is not None
-    }
-    seen = store.list_findings_of_association(association, nights)
-    mine = [(nights[one.run_id], one) for one in seen if one.account_id == account.account_id]
-    return {
-        night.day: (night, one)
-        for night, one in sorted(mine, key=lambda pair: pair[0].day, reverse=True)
-    }
+    """Return the observations of an account by day, newest first, as far back as the timeline."""
+    runs = {run.id: run for run in store.list_newest_runs(TIMELINE_DAYS) if run.id is not None}
+    pairs = [
+        (runs[observation.run_id], observation)
+        for observation in store.list_findings_of_association(association, runs)
+        if observation.account_id == account.account_id
+    ]
+    pairs.sort(key=lambda pair: pair[0].day, reverse=True)
+    return {run.day: (run, observation) for run, observation in pairs}
 
 
 def _find_run(
     store: Store, observations_by_day: Mapping[date, tuple[AuditRun, Observation]], day: date | None
 ) -> AuditRun | None:
-    """The night that is asked for; it may be older than those that are listed."""
+    """Return the run of a day (it may be older than the listed ones), or the newest listed run."""
     if day is not None:
         return store.get_run(day)
-    return next((night for night, _ in observations_by_day.values()), None)
+    return next((run for run, _ in observations_by_day.values()), None)
 
 
 def _is_gap_of_account(gap: Gap, account: AccountView) -> bool:

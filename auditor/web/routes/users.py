@@ -1,7 +1,4 @@
-"""The page of users, for administrators: who there is, added, invited anew, removed, as by `auditor user`.
-
-A user's own page: who they are here, and another password. And the page of a one-time link.
-"""
+"""The users page for administrators, a user's own account page, and the page of a one-time link."""
 
 from __future__ import annotations
 
@@ -43,76 +40,85 @@ router = APIRouter()
 
 
 class NewUserForm(BaseModel):
-    """The form of a new user. No region is all of them."""
+    """The form of a new user. Without a region, a coordinator manages all regions."""
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
     name: str = Field(default="", max_length=1000)
     role: Role = Role.COORDINATOR
-    region: list[str] = Field(default_factory=list, max_length=100)
+    regions: list[str] = Field(default_factory=list, max_length=100)
 
 
 @dataclass(frozen=True, slots=True)
 class NewInviteLink:
-    """A one-time link that was made just now: it is shown this once."""
+    """A one-time link that was just created; it is shown only once."""
 
     user_name: str
     url: str
     expires_at: datetime
 
 
-@router.get("/{language}/people", dependencies=[access.ADMIN_ACCESS])
+@router.get("/{language}/users", dependencies=[access.ADMIN_ACCESS])
 def list_users(context: PageContext, done: str = "") -> HTMLResponse:
-    """Who may log in."""
-    return _render_users(context, done=done)
+    """Show all users."""
+    return _render_users(context, completed_action=done)
 
 
-@router.post("/{language}/people", dependencies=[access.ADMIN_ACCESS])
+@router.post("/{language}/users", dependencies=[access.ADMIN_ACCESS])
 def create_user(
     request: Request, context: PageContext, form: Annotated[NewUserForm, Form()]
 ) -> HTMLResponse:
-    """Add somebody. The link is shown this once, so the answer itself has it."""
-    store, regions = context.app.store, form.region if form.role is Role.COORDINATOR else ()
+    """Add a user and show their one-time link. The link is shown only in this response."""
+    regions = form.regions if form.role is Role.COORDINATOR else ()
     try:
         user, token = service.add_user(
-            store, form.name, form.role, regions, author=context.author, now=context.now
+            context.app.store,
+            form.name,
+            form.role,
+            regions,
+            author=context.author,
+            now=context.now,
         )
-    except TranslatableError as trouble:
-        return _render_users(context, status=422, form=form, error=trouble)
+    except TranslatableError as error:
+        return _render_users(context, status=422, form=form, error=error)
     return _render_users(context, new_link=_build_invite_link(request, context, user, token))
 
 
-@router.post("/{language}/people/{number}/reset", dependencies=[access.ADMIN_ACCESS])
-def reset_user(request: Request, context: PageContext, number: RowId) -> HTMLResponse:
-    """Make a user's new one-time link; password and sessions end."""
-    user = _load_other_user(context, number)
+@router.post("/{language}/users/{user_id}/reset", dependencies=[access.ADMIN_ACCESS])
+def reset_user(request: Request, context: PageContext, user_id: RowId) -> HTMLResponse:
+    """Create a new one-time link for a user. Their password and sessions end."""
+    user = _load_other_user(context, user_id)
     token = service.create_invite(context.app.store, user, context.author, context.now)
     return _render_users(context, new_link=_build_invite_link(request, context, user, token))
 
 
-@router.post("/{language}/people/{number}/remove", dependencies=[access.ADMIN_ACCESS])
-def remove_user(context: PageContext, number: RowId) -> Response:
-    """Let a user in no more."""
-    service.remove_user(context.app.store, _load_other_user(context, number), context.now)
-    return RedirectResponse(f"{context.links.page_url('people')}?done=removed#said", 303)
+@router.post("/{language}/users/{user_id}/remove", dependencies=[access.ADMIN_ACCESS])
+def remove_user(context: PageContext, user_id: RowId) -> Response:
+    """Remove a user, who can no longer log in."""
+    service.remove_user(context.app.store, _load_other_user(context, user_id), context.now)
+    return RedirectResponse(f"{context.links.page_url('users')}?done=removed#message", 303)
 
 
 def _load_other_user(context: RequestContext, user_id: int) -> User:
-    """The user of a number. 409 for who asks: nobody locks themselves out, so that somebody is left."""
-    user = next((one for one in context.app.store.list_users() if one.id == user_id), None)
-    if user is None:
-        raise HTTPException(404)
-    if context.user and user.id == context.user.id:
-        raise HTTPException(409)
-    return user
+    """Return the user of this id.
+
+    Raises HTTPException: 404 for an unknown id, and 409 for the current user, because
+    administrators must not lock themselves out.
+    """
+    for user in context.app.store.list_users():
+        if user.id == user_id:
+            if context.user and user.id == context.user.id:
+                raise HTTPException(409)
+            return user
+    raise HTTPException(404)
 
 
 def _build_invite_link(
     request: Request, context: RequestContext, user: User, token: str
 ) -> NewInviteLink:
-    config = context.app.config
-    here = f"{request.scope['scheme']}://{request.headers['host']}"
-    url = service.build_welcome_url(config.notify.pages_url or here, context.language, token)
+    server_url = f"{request.scope['scheme']}://{request.headers['host']}"
+    base_url = context.app.config.notify.pages_url or server_url
+    url = service.build_welcome_url(base_url, context.language, token)
     return NewInviteLink(user.name, url, context.now + service.INVITE_VALIDITY)
 
 
@@ -123,149 +129,156 @@ def _render_users(
     form: NewUserForm | None = None,
     new_link: NewInviteLink | None = None,
     error: TranslatableError | None = None,
-    done: str = "",
+    completed_action: str = "",
 ) -> HTMLResponse:
-    store, words = context.app.store, context.translator
-    places = {*REGIONS, *map(get_region_key, store.list_regions())}
-    return context.with_path(context.links.page_url("people")).render_page(
+    store, translator = context.app.store, context.translator
+    regions = {*REGIONS, *map(get_region_key, store.list_regions())}
+    region_choices = [(region, translator.region_name(region)) for region in regions]
+    error_message = ""
+    if error:
+        html_translator = get_html_translator(context.language)
+        error_message = html_translator.translate(error.message, **error.facts)
+    return context.with_path(context.links.page_url("users")).render_page(
         "users.html",
         status=status,
         users=store.list_users(),
         roles=list(Role),
-        regions=sorted(((one, words.region_name(one)) for one in places), key=lambda pair: pair[1]),
-        typed=form or NewUserForm(),
-        fresh=new_link,
-        trouble=get_html_translator(context.language).translate(error.message, **error.facts)
-        if error
-        else "",
-        done=done,
-        zone=context.app.config.network.time_zone,
+        region_choices=sorted(region_choices, key=lambda choice: choice[1]),
+        form=form or NewUserForm(),
+        new_link=new_link,
+        error_message=error_message,
+        completed_action=completed_action,
+        time_zone=context.app.config.network.time_zone,
     )
 
 
 INVITE_COOKIE_SECONDS = 3600
-"""How long the browser keeps a one-time link's token, after the address has shown it."""
+"""How long the browser keeps the token of a one-time link after opening it."""
 
 
 class NewPasswordForm(BaseModel):
-    """A new password, typed twice, and the one of until now where there is one."""
+    """A new password, typed twice, and the current one if there is one."""
 
     model_config = ConfigDict(frozen=True)
 
     password: str = Field(default="", repr=False)
-    again: str = Field(default="", repr=False)
-    now: str = Field(default="", repr=False)
+    password_confirmation: str = Field(default="", repr=False)
+    current_password: str = Field(default="", repr=False)
 
 
 @router.get("/{language}/account", dependencies=[access.LOGGED_IN_ACCESS])
 def show_own_account(context: PageContext, *, done: bool = False) -> HTMLResponse:
-    """Who is logged in, and the form of another password."""
-    return _render_own_account(context, done=done)
+    """Show the current user and the form for a new password."""
+    return _render_own_account(context, is_password_changed=done)
 
 
 @router.post("/{language}/account", dependencies=[access.LOGGED_IN_ACCESS])
 async def change_password(
     request: Request, context: PageContext, form: Annotated[NewPasswordForm, Form()]
 ) -> Response:
-    """Take another password; every session ends, and this browser begins a new one."""
+    """Change the password. All sessions end, and a new one starts in this browser."""
     user = context.user
     assert user is not None
-    doorman, keys = get_login_service(request), (f"account page {user.normalized_name}",)
-    if trouble := _find_password_error(context, user, form):
-        return _render_own_account(context, status=422, error_message=trouble)
-    async with doorman.attempts.acquire(keys) as seconds:
-        if seconds:
-            answer = _render_own_account(
-                context, status=429, error_message=format_retry_delay(context, seconds)
-            )
-            answer.headers["retry-after"] = str(seconds)
-            return answer
-        if not await _is_current_password(doorman, form.now, user):
-            doorman.attempts.record_failures(keys)
-            return _render_own_account(
-                context,
-                status=422,
-                error_message=context.translator.translate("That’s not your current password."),
-            )
-    kept = await doorman.passwords.hash(form.password)
-    if not await run_in_threadpool(context.app.store.change_password, user, kept, context.now):
+    if error_message := _find_password_error(context, user, form):
+        return _render_own_account(context, status=422, error_message=error_message)
+    login_service = get_login_service(request)
+    attempt_keys = (f"account page {user.normalized_name}",)
+    async with login_service.attempts.acquire(attempt_keys) as wait_seconds:
+        if wait_seconds:
+            error_message = format_retry_delay(context, wait_seconds)
+            response = _render_own_account(context, status=429, error_message=error_message)
+            response.headers["retry-after"] = str(wait_seconds)
+            return response
+        if not await _is_current_password(login_service, form.current_password, user):
+            login_service.attempts.record_failures(attempt_keys)
+            error_message = context.translator.translate("That’s not your current password.")
+            return _render_own_account(context, status=422, error_message=error_message)
+    new_hash = await login_service.passwords.hash(form.password)
+    store = context.app.store
+    if not await run_in_threadpool(store.change_password, user, new_hash, context.now):
         raise access.NotLoggedInError
-    changed = replace(user, password_hash=kept)
     return await run_in_threadpool(
-        start_session_and_redirect, request, changed, context.links.page_url("account?done=true")
+        start_session_and_redirect,
+        request,
+        replace(user, password_hash=new_hash),
+        context.links.page_url("account?done=true"),
     )
 
 
-@router.get("/{language}/welcome/{token}", dependencies=[access.PUBLIC_ACCESS])
+@router.get("/{language}/set-password/{token}", dependencies=[access.PUBLIC_ACCESS])
 def open_invite_link(request: Request, context: PageContext, token: str) -> Response:
-    """Exchange a one-time link for a cookie. That uses nothing up: programs in the mail open it."""
-    if (
-        not access.is_login_allowed(request)
-        or service.find_invited_user(context.app.store, token, context.now) is None
-    ):
+    """Move the token of a one-time link into a cookie, and redirect.
+
+    The link stays valid, because mail scanners open every link.
+    """
+    store = context.app.store
+    if not access.is_login_allowed(request):
         return _render_expired_invite(context)
-    answer = RedirectResponse(context.links.page_url("welcome"), 303)
-    access.set_cookie(request, answer, access.INVITE_COOKIE, token, INVITE_COOKIE_SECONDS)
-    return answer
+    if service.find_invited_user(store, token, context.now) is None:
+        return _render_expired_invite(context)
+    response = RedirectResponse(context.links.page_url("set-password"), 303)
+    access.set_cookie(request, response, access.INVITE_COOKIE, token, INVITE_COOKIE_SECONDS)
+    return response
 
 
-@router.get("/{language}/welcome", dependencies=[access.PUBLIC_ACCESS])
+@router.get("/{language}/set-password", dependencies=[access.PUBLIC_ACCESS])
 def show_set_password_form(request: Request, context: PageContext) -> HTMLResponse:
-    """Ask for a password."""
-    user = service.find_invited_user(
-        context.app.store, access.read_cookie(request, access.INVITE_COOKIE), context.now
-    )
-    return _render_set_password_form(context, user) if user else _render_expired_invite(context)
+    """Show the form for the first password."""
+    token = access.read_cookie(request, access.INVITE_COOKIE)
+    user = service.find_invited_user(context.app.store, token, context.now)
+    if user is None:
+        return _render_expired_invite(context)
+    return _render_set_password_form(context, user)
 
 
-@router.post("/{language}/welcome", dependencies=[access.PUBLIC_ACCESS])
+@router.post("/{language}/set-password", dependencies=[access.PUBLIC_ACCESS])
 async def set_password(
     request: Request, context: PageContext, form: Annotated[NewPasswordForm, Form()]
 ) -> Response:
-    """Set the password, once, and let the user in."""
+    """Set the password and log the user in. This uses the one-time link up."""
     store, token = context.app.store, access.read_cookie(request, access.INVITE_COOKIE)
     user = await run_in_threadpool(service.find_invited_user, store, token, context.now)
     if user is None:
         return _render_expired_invite(context)
-    if trouble := _find_password_error(context, user, form):
-        return _render_set_password_form(context, user, status=422, error_message=trouble)
-    kept = await get_login_service(request).passwords.hash(form.password)
-    if not await run_in_threadpool(store.accept_user_invite, hash_token(token), kept, context.now):
+    if error_message := _find_password_error(context, user, form):
+        return _render_set_password_form(context, user, status=422, error_message=error_message)
+    new_hash = await get_login_service(request).passwords.hash(form.password)
+    if not await run_in_threadpool(
+        store.accept_user_invite, hash_token(token), new_hash, context.now
+    ):
         return _render_expired_invite(context)
-    answer = await run_in_threadpool(
+    response = await run_in_threadpool(
         start_session_and_redirect,
         request,
-        replace(user, password_hash=kept),
+        replace(user, password_hash=new_hash),
         context.links.page_url(),
     )
-    access.delete_cookie(request, answer, access.INVITE_COOKIE)
-    return answer
+    access.delete_cookie(request, response, access.INVITE_COOKIE)
+    return response
 
 
 async def _is_current_password(login_service: LoginService, password: str, user: User) -> bool:
     if len(normalize_password(password)) > MAX_PASSWORD_CHARACTERS:
         return False
-    agreed, _ = await login_service.passwords.verify(password, user.password_hash)
-    return agreed
+    is_correct, _ = await login_service.passwords.verify(password, user.password_hash)
+    return is_correct
 
 
 def _find_password_error(context: RequestContext, user: User, form: NewPasswordForm) -> str:
-    """What is wrong with a new password, in the page's language; empty where it may be taken."""
+    """Return what is wrong with a new password, in the page's language, or ""."""
     network = context.app.config.network
-    found = find_password_fault(
+    fault = find_password_fault(
         form.password, user.name, network.name, network.name_ar or "", network.name_fr or ""
     )
-    if found:
-        return describe_password_fault(found, context.translator)
-    return (
-        ""
-        if form.password == form.again
-        else context.translator.translate("The passwords don’t match.")
-    )
+    if fault:
+        return describe_password_fault(fault, context.translator)
+    if form.password != form.password_confirmation:
+        return context.translator.translate("The passwords don’t match.")
+    return ""
 
 
 def describe_password_fault(fault_kind: PasswordFault, translator: Translator) -> str:
-    """What is wrong with a password, in words."""
+    """Return the message for a password that is not accepted."""
     match fault_kind:
         case PasswordFault.SHORT:
             return translator.translate_plural(
@@ -280,15 +293,19 @@ def describe_password_fault(fault_kind: PasswordFault, translator: Translator) -
 
 
 def _render_own_account(
-    context: RequestContext, *, status: int = 200, done: bool = False, error_message: str = ""
+    context: RequestContext,
+    *,
+    status: int = 200,
+    is_password_changed: bool = False,
+    error_message: str = "",
 ) -> HTMLResponse:
     return context.render_page(
         "account.html",
         status=status,
-        done=done,
-        trouble=error_message,
-        least=MIN_PASSWORD_CHARACTERS,
-        most=MAX_PASSWORD_CHARACTERS,
+        is_password_changed=is_password_changed,
+        error_message=error_message,
+        min_password_chars=MIN_PASSWORD_CHARACTERS,
+        max_password_chars=MAX_PASSWORD_CHARACTERS,
     )
 
 
@@ -298,19 +315,21 @@ def _render_set_password_form(
     return context.render_page(
         "set_password.html",
         status=status,
-        invited=user,
-        trouble=error_message,
-        least=MIN_PASSWORD_CHARACTERS,
-        most=MAX_PASSWORD_CHARACTERS,
+        invited_user=user,
+        error_message=error_message,
+        min_password_chars=MIN_PASSWORD_CHARACTERS,
+        max_password_chars=MAX_PASSWORD_CHARACTERS,
     )
 
 
 def _render_expired_invite(context: RequestContext) -> HTMLResponse:
-    """The same for a link that is wrong, used, replaced or too old."""
-    words = context.translator
-    told = words.translate(
-        "This link works once, for one day. Ask the person who sent it for a new one."
-    )
+    """Render the same page (410) for a link that is wrong, used, replaced or expired."""
+    translator = context.translator
     return context.render_page(
-        "error.html", status=410, title=words.translate("This link has expired"), said=told
+        "error.html",
+        status=410,
+        title=translator.translate("This link has expired"),
+        message=translator.translate(
+            "This link works once, for one day. Ask the person who sent it for a new one."
+        ),
     )

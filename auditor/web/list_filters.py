@@ -1,0 +1,114 @@
+"""The filters of lists: form choices, chips that remove a filter, and links to exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from auditor.i18n.wording import Translator
+from auditor.reference.gap_catalogue import SEVERITIES, load_gap_catalogue
+from auditor.rules.score import LEVEL_THRESHOLDS
+from auditor.views.export import EXPORT_FORMATS
+from auditor.web.request_context import RequestContext, build_url
+
+FieldChoices = list[tuple[str, str]]
+"""The values of a form field, each with its label."""
+
+COVERAGE_STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
+MAX_FIELD_CHOICES = 300
+"""If a field has more choices, only the most frequent ones are offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterChip:
+    """An active filter: its label, and the address of the list without it."""
+
+    label: str
+    url_without_filter: str
+
+
+def build_export_links(
+    context: RequestContext, kinds: Iterable[str], query_params: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """Return the download addresses for these kinds of rows: kind -> format -> address."""
+    return {
+        kind: _build_format_links(context.links.page_url(f"exports/{kind}"), query_params)
+        for kind in kinds
+    }
+
+
+def _build_format_links(path: str, query_params: Mapping[str, str]) -> dict[str, str]:
+    links: dict[str, str] = {
+        file_format: build_url(f"{path}.{file_format}", query_params)
+        for file_format in EXPORT_FORMATS
+    }
+    links["semicolons"] = build_url(f"{path}.csv", {**query_params, "delimiter": ";"})
+    return links
+
+
+def build_filter_chips(
+    path: str, query_params: Mapping[str, str], translator: Translator
+) -> list[FilterChip]:
+    """Return a chip for each active filter."""
+    return [
+        FilterChip(
+            _describe_filter(name, query_params, translator),
+            build_url(path, {**query_params, name: ""}),
+        )
+        for name, value in query_params.items()
+        if value and name in FILTER_DESCRIPTIONS
+    ]
+
+
+def _describe_filter(name: str, query_params: Mapping[str, str], translator: Translator) -> str:
+    description = FILTER_DESCRIPTIONS[name](query_params[name], translator)
+    # In a list with a state filter, a channel without a state selects the channel of a gap.
+    if name == "channel" and query_params.get("state") == "" and not query_params.get("gap"):
+        return translator.translate("{channel}: has a problem", channel=description)
+    return description
+
+
+def _describe_level(value: str, translator: Translator) -> str:
+    return translator.label("level", value) if value in list_score_levels() else value
+
+
+def _describe_severity(value: str, translator: Translator) -> str:
+    return translator.label("severity", value) if value in SEVERITIES else value
+
+
+FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
+    "region": lambda value, translator: translator.region_name(value),
+    "tag": lambda value, _translator: value,
+    "level": _describe_level,
+    "gap": lambda value, translator: translator.gap_title(value),
+    "channel": lambda value, translator: translator.channel_name(value),
+    "state": lambda value, translator: translator.term("coverage_state", value),
+    "severity": _describe_severity,
+    "q": lambda value, _translator: value,
+}
+"""Returns the label of a filter's value, by the filter's name."""
+
+
+def list_score_levels() -> list[str]:
+    """Return the levels of the score, the highest first."""
+    return [name for _, name in LEVEL_THRESHOLDS] + ["no_data"]
+
+
+def list_group_choices(context: RequestContext, kind: str) -> FieldChoices:
+    """Return the regions or tags (`kind`) in use, sorted by label."""
+    counts = context.app.store.get_facet_counts(prefix=f"{kind}:")
+    most_frequent = sorted(counts, key=lambda facet: -counts[facet])[:MAX_FIELD_CHOICES]
+    names = [facet.partition(":")[2] for facet in most_frequent]
+    get_label = context.translator.region_name if kind == "region" else str
+    return sorted(((name, get_label(name)) for name in names), key=lambda choice: choice[1])
+
+
+def list_gap_choices(translator: Translator) -> FieldChoices:
+    """Return every kind of gap in the order of the catalogue."""
+    entries = sorted(load_gap_catalogue().definitions.values(), key=lambda entry: entry.order)
+    return [(entry.code, translator.gap_title(entry.code)) for entry in entries if entry.is_gap]
+
+
+def list_channel_choices(context: RequestContext) -> FieldChoices:
+    """Return the audited channels."""
+    return [(name, context.translator.channel_name(name)) for name in context.app.config.channels]
