@@ -1,4 +1,4 @@
-"""Many values, as many at a time as one query may name."""
+"""Splits many values into batches that fit into one query."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from itertools import islice
 from typing import TypeVar
 
 QUERY_BATCH_SIZE = 500
-"""So many values are named in one query: SQLite takes 32,766, old ones 999."""
+"""How many values one query names. SQLite takes 32,766, older releases 999."""
 
 T = TypeVar("T")
 
 
 def split_into_batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
-    """The values in their order, so many at a time."""
-    waiting = iter(values)
-    while some := list(islice(waiting, QUERY_BATCH_SIZE)):
-        yield some
+    """Yield the values in their order, in batches of `QUERY_BATCH_SIZE`."""
+    remaining = iter(values)
+    while batch := list(islice(remaining, QUERY_BATCH_SIZE)):
+        yield batch

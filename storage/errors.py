@@ -1,13 +1,13 @@
-"""What storage says when it cannot keep or find what was asked: what, why and what to try, in one line."""
+"""Errors of the storage, each one line: what failed, why, and what to try."""
 
 from __future__ import annotations
 
 RESTORE_REMEDY = "restore a backup"
-"""The remedy for a database that cannot be used; whoever knows the backups names the newest in its place."""
+"""The remedy for an unusable database. A caller that knows the backups replaces it by a command."""
 
 
 class OneLineError(Exception):
-    """A trouble that a person can mend, told in one line: what, why and what to try."""
+    """An error that an operator can fix. Its text is one line: `subject: reason; try: remedy`."""
 
     def __init__(self, subject: str, reason: str = "", remedy: str = "") -> None:
         super().__init__(subject)
@@ -16,29 +16,30 @@ class OneLineError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        said = f"{self.subject}: {self.reason}" if self.reason else self.subject
-        said = f"{said}; try: {self.remedy}" if self.remedy else said
-        return " ".join(said.split())
+        text = f"{self.subject}: {self.reason}" if self.reason else self.subject
+        if self.remedy:
+            text += f"; try: {self.remedy}"
+        return " ".join(text.split())
 
 
 class StoreError(OneLineError):
-    """A trouble of the database or the archive that an operator can mend. The run that meets it stops."""
+    """An error of the database or the body store that an operator can fix. It stops a run."""
 
 
 class MissingDatabaseError(StoreError):
-    """There is no database where one was expected."""
+    """There is no database, or it is empty."""
 
 
 class ForeignDatabaseError(StoreError):
-    """The file is no database of ours: empty, not SQLite, or another program's. It is left untouched."""
+    """The file is not a database of the auditor. It is left unchanged."""
 
 
 class DamagedDatabaseError(StoreError):
-    """The database is ours and damaged. It is left untouched, never made anew."""
+    """The database is damaged. It is left unchanged and never created again."""
 
 
 class NewerDatabaseError(StoreError):
-    """A newer auditor wrote the database; this one would misread it."""
+    """A newer version wrote the database; this version would misread it."""
 
 
 class PrereleaseDatabaseError(StoreError):
@@ -46,16 +47,16 @@ class PrereleaseDatabaseError(StoreError):
 
 
 class RunAlreadyDoneError(StoreError):
-    """The day's night is done already."""
+    """The run of the day is done."""
 
 
 class LaterRunDoneError(StoreError):
-    """A later day's night is concluded already, so this one can no longer be."""
+    """The run of a later day is evaluated, so an earlier one cannot be."""
 
 
 class MissingEvidenceError(StoreError):
-    """The archive does not hold this digest (thinned away, or never kept)."""
+    """The body store has no body of this digest: it was pruned, or never stored."""
 
 
 class DamagedEvidenceError(StoreError):
-    """A body in the archive no longer has its digest."""
+    """A stored body does not match its digest."""

@@ -1,7 +1,7 @@
-"""The store: everything that is remembered, behind the nouns. SQL never leaves this package.
+"""The `Store`: the one entry to the database, with one method for every query.
 
-Any SQLite or PostgreSQL address; each method is one transaction, and every reader streams. A store may be
-used from several threads and, with other processes, on the same database.
+Each method is one transaction, and methods that return iterators stream. A store may be used by
+several threads, and several processes may use one database.
 """
 
 from __future__ import annotations
@@ -61,17 +61,17 @@ class Store(
     AssociationErasure,
     RetentionQueries,
 ):
-    """The registry, the nights, the conclusions and the decisions of one network."""
+    """The registry, runs, conclusions, decisions and communication of one network."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:
-        """Open the database at a SQLAlchemy address and bring it to the newest schema.
+        """Open the database at a SQLAlchemy address and upgrade it to the newest schema.
 
-        Raises a StoreError: there is none and `create` is False, the file is empty, another program's,
-        damaged or a newer auditor's. Nothing is ever made anew in its place.
+        Raises a StoreError if there is none and `create` is False, or if the database cannot be
+        used. An unusable database is never replaced by a new one.
         """
         return cls(Database.open(url, create=create))
 
@@ -83,9 +83,9 @@ class Store(
         on_commit: Callable[[int], None] | None = None,
         before_commit: Callable[[], object] = lambda: None,
     ) -> ObservationWriter:
-        """A writer that commits observations in batches: `async with store.writer() as writer`.
+        """Return a writer that commits observations in batches, to be used in an `async with`.
 
-        `before` is called before each commit: what its observations rest on has to be safe by then.
+        `before_commit` is called before each commit, to store the evidence of the batch first.
         """
 
         def record(batch: Sequence[Observation]) -> int:
@@ -98,25 +98,25 @@ class Store(
 
     @property
     def database_file(self) -> Path | None:
-        """The file of a SQLite database."""
+        """The file of a SQLite database; None on PostgreSQL."""
         return self._database.file
 
     def check_integrity(self) -> None:
-        """Read the whole database for damage (SQLite). Raises DamagedDatabaseError."""
+        """Check the whole SQLite database for damage. Raises DamagedDatabaseError."""
         self._database.check_integrity()
 
     @property
     def is_large(self) -> bool:
-        """Whether the database is too large to be read whole whenever it is opened."""
+        """Whether the database is too large to be checked whenever it is opened."""
         return (
             self.database_file is not None
             and self.database_file.stat().st_size > MAX_OPEN_CHECK_BYTES
         )
 
     def create_backup(self, target: Path) -> DatabaseContents:
-        """Write one moment of a SQLite database to a file while it is in use, in place of an older copy.
+        """Write a snapshot of a SQLite database to a file, replacing an older copy.
 
-        It is read again before it is named. Raises StoreError.
+        The database may be in use. The copy is verified before it gets its name. Raises StoreError.
         """
         return self._database.create_backup(target)
 

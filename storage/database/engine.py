@@ -1,10 +1,8 @@
-"""Engines: which database addresses are served, and how a connection to each begins its transactions.
+"""Creates SQLAlchemy engines, and converts driver errors into `StoreError`.
 
-SQLite begins every writing transaction with BEGIN IMMEDIATE, because one that reads first and writes then
-fails at once with SQLITE_BUSY_SNAPSHOT, whatever the timeout (tried on 3.46, 2026-11). Batches are
-committed with synchronous=FULL: NORMAL may lose the last ones at a power cut.
-
-Turns the troubles of the database drivers into ours, with what to try.
+On SQLite every writing transaction begins with BEGIN IMMEDIATE. A transaction that first reads and
+then writes would fail at once with SQLITE_BUSY_SNAPSHOT, whatever the timeout (tried on 3.46,
+2026-11). Commits use synchronous=FULL, because NORMAL can lose the last ones in a power cut.
 """
 
 from __future__ import annotations
@@ -24,55 +22,59 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, Program
 from storage.errors import RESTORE_REMEDY, DamagedDatabaseError, ForeignDatabaseError, StoreError
 
 BUSY_TIMEOUT_SECONDS = 10
-WRITE_OPTIONS = {"auditor_writes": True}
+WRITE_OPTIONS = {"begin_immediate": True}
 INSERT_BY_DIALECT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 JSON_EACH_BY_DIALECT = {"sqlite": func.json_each, "postgresql": func.json_array_elements}
-"""What makes a row of each element of a JSON list."""
+"""The function that returns a row for each element of a JSON list."""
 
 
 def parse_database_url(url: str) -> URL:
-    """The address, if it is one of a database that is served. Raises StoreError."""
+    """Return the parsed address. Raises StoreError if the database is not supported."""
     try:
         address = make_url(url)
         backend = address.get_backend_name()
     except (ArgumentError, ValueError):
         raise StoreError(
-            "[storage] url", "it is no database address", "sqlite:///data/auditor.db"
+            "cannot use [storage] url", "it is not a database address", "sqlite:///data/auditor.db"
         ) from None
     if backend not in INSERT_BY_DIALECT:
         raise StoreError(
-            f"[storage] url: {backend}", "only SQLite and PostgreSQL are served", "sqlite:///…"
+            f"cannot use {backend}", "only SQLite and PostgreSQL are supported", "sqlite:///…"
         )
     return address
 
 
 def get_sqlite_file(address: URL) -> Path:
-    """The file of a SQLite address. Raises StoreError where it has none."""
+    """Return the file of a SQLite address. Raises StoreError if it names no file."""
     if (
         not address.database
         or address.database == ":memory:"
         or address.database.startswith("file:")
     ):
         raise StoreError(
-            "[storage] url", "a database in memory forgets every night", "sqlite:///data/auditor.db"
+            "cannot use [storage] url",
+            "a database in memory would lose every run",
+            "sqlite:///data/auditor.db",
         )
     return Path(address.database)
 
 
 def create_database_engine(address: URL) -> Engine:
-    """An engine for the address. Raises StoreError where its driver is not installed."""
+    """Return an engine for the address. Raises StoreError if its driver is not installed."""
     try:
-        # a server may have been restarted since a connection was last used; a file has not
         engine = create_engine(
             address,
             json_serializer=_dump_json,
-            hide_parameters=True,  # rows hold what is people's, and errors are logged and told to the monitor
+            # rows hold personal data, and errors are logged and sent to monitors
+            hide_parameters=True,
+            # a server may have been restarted since a connection was last used
             pool_pre_ping=address.get_backend_name() != "sqlite",
         )
     except ModuleNotFoundError as problem:
-        remedy = f"install {problem.name} beside the auditor"
         raise StoreError(
-            f"[storage] url: {address.drivername}", "its driver is not installed", remedy
+            f"cannot use {address.drivername}",
+            "its driver is not installed",
+            f"`pip install {problem.name}`",
         ) from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
@@ -95,13 +97,13 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
 
 
 def _begin_transaction(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("auditor_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    is_writing = connection.get_execution_options().get("begin_immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
 
 @contextmanager
 def convert_driver_errors(file: Path | None) -> Iterator[None]:
-    """Turn the drivers' troubles into ours. Broken constraints and wrong SQL are bugs and pass."""
+    """Convert driver errors into StoreError. Broken constraints and wrong SQL are bugs and pass."""
     try:
         yield
     except (IntegrityError, ProgrammingError):
@@ -111,18 +113,22 @@ def convert_driver_errors(file: Path | None) -> Iterator[None]:
 
 
 def _build_store_error(file: Path | None, cause: BaseException) -> StoreError:
-    what = str(file or "the database")
+    name = f"the database {file}" if file else "the database"
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_NOTADB:
         return ForeignDatabaseError(
-            what, "it is not a database", f"point [storage] url elsewhere, or {RESTORE_REMEDY}"
+            f"cannot open {name}",
+            "it is not a database",
+            f"another file in [storage] url, or {RESTORE_REMEDY}",
         )
     if code == sqlite3.SQLITE_CORRUPT:
-        return DamagedDatabaseError(what, f"it is damaged ({cause})", RESTORE_REMEDY)
+        return DamagedDatabaseError(
+            f"cannot use {name}", f"it is damaged ({cause})", RESTORE_REMEDY
+        )
     remedies = {
-        sqlite3.SQLITE_FULL: "make room on the disk; what was committed is safe",
-        sqlite3.SQLITE_BUSY: "end the other program that writes to it",
-        sqlite3.SQLITE_READONLY: "give the auditor the right to write there",
-        sqlite3.SQLITE_CANTOPEN: "give the auditor the right to write in that folder",
+        sqlite3.SQLITE_FULL: "free disk space; committed data is safe",
+        sqlite3.SQLITE_BUSY: "stop the other program that writes to it",
+        sqlite3.SQLITE_READONLY: "give the auditor write access to it",
+        sqlite3.SQLITE_CANTOPEN: "give the auditor write access to its folder",
     }
-    return StoreError(what, str(cause).strip(), remedies.get(code, ""))
+    return StoreError(f"cannot use {name}", str(cause).strip(), remedies.get(code, ""))

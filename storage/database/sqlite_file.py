@@ -1,9 +1,8 @@
-"""The SQLite file: made whole, known as ours by its header, refused where it is not, never made anew.
+"""The SQLite file: creates, verifies, copies, restores and vacuums it.
 
-Copies of a SQLite database: one moment of it, taken while it is in use, read again before it is believed.
-
-SQLite's own backup makes them. Copying the file with `cp` does not: what was committed last lies in the
-log beside it, and a copy without that log may lack its newest tables (tried on 3.46, 2026-11).
+The application id in its header marks a database of the auditor. Copies are made with SQLite's own
+backup. A copy made with `cp` lacks the newest commits, because they are in the log beside the file
+(tried on 3.46, 2026-11).
 """
 
 from __future__ import annotations
@@ -29,17 +28,18 @@ from storage.errors import RESTORE_REMEDY, DamagedDatabaseError, ForeignDatabase
 from storage.files.spool import replace_atomically
 
 APPLICATION_ID = 0x50524155
-"""`PRAU` in the header of the file: how we know our own."""
+"""`PRAU` in the header of the file, which marks a database of the auditor."""
 
 MAX_OPEN_CHECK_BYTES = 64 << 20
-"""Bytes up to which a database is checked whole whenever it is opened; beyond, `check` is for the night."""
+"""Up to this size in bytes a database is checked when it is opened, larger ones before a run."""
 
 
 def create_database_file(file: Path) -> None:
-    """Make the database beside its place and put it there whole: a death half-way leaves nothing behind.
+    """Create the database in a temporary file, then link it to its name.
 
-    Where another process was faster, its database stands. It holds people's addresses, so only its owner
-    may read it. Raises StoreError where nothing can be written.
+    A process that dies half-way leaves nothing under that name. If another process was faster, its
+    database is kept. Only the owner may read the file, because it holds personal data. Raises
+    StoreError if the folder cannot be written.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,8 +47,11 @@ def create_database_file(file: Path) -> None:
         os.close(descriptor)
         _create_beside(Path(name), file)
     except OSError as problem:
-        remedy = "give the auditor the right to write in that folder"
-        raise StoreError(str(file), problem.strerror or str(problem), remedy) from problem
+        raise StoreError(
+            f"cannot create the database {file}",
+            problem.strerror or str(problem),
+            "give the auditor write access to that folder",
+        ) from problem
 
 
 def _create_beside(temporary_file: Path, file: Path) -> None:
@@ -71,9 +74,10 @@ def _create_beside(temporary_file: Path, file: Path) -> None:
 
 
 def enable_write_ahead_log(file: Path) -> None:
-    """Turn write-ahead logging on where it is not (a restored copy): readers then never hold up a writer.
+    """Turn on write-ahead logging if it is off, as in a restored copy.
 
-    Only once, before anything else: two processes that do it together fail, whatever their timeout.
+    With it readers never block a writer. It is done once, before anything else: two processes that
+    do it at once fail, whatever their timeout.
     """
     with convert_driver_errors(file), closing(sqlite3.connect(file, isolation_level=None)) as raw:
         if raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
@@ -81,48 +85,56 @@ def enable_write_ahead_log(file: Path) -> None:
 
 
 def reject_read_only(file: Path) -> None:
-    """Raise StoreError where the database, or the folder its log lies in, cannot be written."""
-    for place in (file, file.parent):
-        if not os.access(place, os.W_OK):
-            remedy = "give the auditor the right to write there, or mount that disk for writing"
-            raise StoreError(str(place), "it cannot be written", remedy)
+    """Raise StoreError if the database, or the folder of its log, cannot be written."""
+    for path in (file, file.parent):
+        if not os.access(path, os.W_OK):
+            raise StoreError(
+                f"cannot open the database {file}",
+                f"{path} cannot be written",
+                "give the auditor write access to it, or mount the disk for writing",
+            )
 
 
 def verify_database_file(file: Path, *, full_check: bool = False) -> None:
-    """Refuse what is not our database, or no longer whole; nothing is written.
+    """Check that the file is an intact database of the auditor. Nothing is written.
 
-    A large one is read whole only where that is asked for. Raises ForeignDatabaseError, DamagedDatabaseError.
+    A large file is checked for damage only if `full_check` is set. Raises ForeignDatabaseError,
+    DamagedDatabaseError.
     """
     size = file.stat().st_size
-    remedy = f"point [storage] url elsewhere, or {RESTORE_REMEDY}"
+    remedy = f"another file in [storage] url, or {RESTORE_REMEDY}"
     if size == 0:
-        raise ForeignDatabaseError(str(file), "the file is empty", remedy)
+        raise ForeignDatabaseError(f"cannot open the database {file}", "the file is empty", remedy)
     with (
         convert_driver_errors(file),
         closing(sqlite3.connect(f"file:{quote_sqlite_path(file)}?mode=rw", uri=True)) as raw,
     ):
         if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            raise ForeignDatabaseError(str(file), "it is not a database of the auditor", remedy)
+            raise ForeignDatabaseError(
+                f"cannot open the database {file}", "it is not a database of the auditor", remedy
+            )
     if full_check or size <= MAX_OPEN_CHECK_BYTES:
         quick_check(file)
 
 
 def quick_check(file: Path) -> None:
-    """Read the whole file for damage; seconds for a large one. Raises DamagedDatabaseError."""
+    """Check the whole file for damage. A large one takes seconds. Raises DamagedDatabaseError."""
     with (
         convert_driver_errors(file),
         closing(sqlite3.connect(f"file:{quote_sqlite_path(file)}?mode=rw", uri=True)) as raw,
     ):
-        found = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise DamagedDatabaseError(str(file), f"it is damaged ({found})", RESTORE_REMEDY)
+        result = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if result != "ok":
+        raise DamagedDatabaseError(
+            f"cannot use the database {file}", f"it is damaged ({result})", RESTORE_REMEDY
+        )
 
 
 def vacuum_file(file: Path) -> bool:
-    """Write the file anew and empty its log, so that neither holds what was deleted.
+    """Rewrite the file and empty its log, so that neither holds deleted rows.
 
-    False where a reader still looks at an older moment: the log can be emptied when it is done. Raises
-    StoreError, for example where there is no room for a second copy.
+    Return False if a reader still uses an older state, which keeps the log. Raises StoreError, for
+    example if there is no disk space for a second copy.
     """
     with (
         convert_driver_errors(file),
@@ -134,60 +146,62 @@ def vacuum_file(file: Path) -> bool:
 
 
 def quote_sqlite_path(file: Path) -> str:
-    """A path as it stands in SQLite's `file:` addresses."""
+    """Return a path as it is written in SQLite's `file:` addresses."""
     return str(file).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 ACCESS_TABLES = ("login_session", "user_invite")
-"""The tables of what a person holds for a while and may have given back since."""
+"""The tables that give access for a while. They are emptied in a restored database."""
 
-DISK_SPACE_REMEDY = "free disk space and give the auditor write access there"
+DISK_SPACE_REMEDY = "free disk space, or give the auditor write access to the folder"
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseContents:
-    """What a database holds: its schema, and how many rows by table."""
+    """The schema revision of a database, and the number of rows of each table."""
 
     schema_revision: str
     row_counts: Mapping[str, int]
 
 
 def copy_database(source: Path, target: Path) -> DatabaseContents:
-    """Write one moment of a database to a file, readers and writers going on, in place of an older copy.
+    """Write a snapshot of a database, which may be in use, to a file, replacing an older copy.
 
-    Every row committed before the call is in it. It is written beside its place, read again whole and
-    compared, and only then named; its owner alone may read it. Raises StoreError: nothing is left behind
-    then.
+    The copy has every row that was committed before the call. It is written to a temporary file,
+    read again whole and compared before it gets its name. Only its owner may read it. Raises
+    StoreError; nothing is left behind then.
     """
     quick_check(source)
     with _replace_atomically(target) as new:
-        meant = _copy_snapshot(source, new, target)
-        if (found := read_contents(new)) != meant:
+        contents = _copy_snapshot(source, new, target)
+        if (copied_contents := read_contents(new)) != contents:
             raise DamagedDatabaseError(
-                str(target), f"the copy is not the database ({found})", "another disk"
+                f"cannot copy the database to {target}",
+                f"the copy differs from it ({copied_contents})",
+                "another disk",
             )
-    return meant
+    return contents
 
 
 def restore_database(backup: Path, file: Path, previous_copy: Path) -> DatabaseContents:
-    """Put a backup in a database's place; what is there is kept under another name, never deleted.
+    """Replace a database by a backup. The replaced one is kept as `previous_copy`.
 
-    The backup is read whole and brought to the newest schema first; until then nothing is touched. There is a
-    whole database at the place at every moment. Nobody is logged in afterwards. Raises StoreError: the backup
-    is none, or damaged, or a newer auditor's, or another program has the database open.
+    The backup is first read whole and upgraded to the newest schema. There is a whole database
+    under the name at every moment. All sessions end. Raises StoreError if the backup is not a
+    database of the auditor, is damaged or is newer, or if another program uses the database.
     """
     verify_database_file(backup, full_check=True)
     with _replace_atomically(file) as new:
         _copy_snapshot(backup, new, file)
         _upgrade_file(new, name=str(backup))
         _end_all_sessions(new)
-        put_back = read_contents(new)
+        contents = read_contents(new)
         _set_aside(file, previous_copy)
-    return put_back
+    return contents
 
 
 def read_contents(file: Path) -> DatabaseContents:
-    """What a copy holds, which is read whole for it. Raises StoreError where it is damaged or not ours."""
+    """Check a database and return its contents. Raises StoreError if it cannot be used."""
     verify_database_file(file, full_check=True)
     with (
         convert_driver_errors(file),
@@ -197,17 +211,19 @@ def read_contents(file: Path) -> DatabaseContents:
 
 
 def _count_contents(raw: sqlite3.Connection) -> DatabaseContents:
-    named = raw.execute(
+    tables = raw.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     )
-    tables = sorted(name for (name,) in named)
-    schema = raw.execute("SELECT version_num FROM alembic_version").fetchone()
-    rows = {name: raw.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608 - names of ours
-    return DatabaseContents(schema[0] if schema else "", rows)
+    row_counts = {}
+    for table in sorted(name for (name,) in tables):
+        count = raw.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]  # noqa: S608  # our tables
+        row_counts[table] = count
+    revision = raw.execute("SELECT version_num FROM alembic_version").fetchone()
+    return DatabaseContents(revision[0] if revision else "", row_counts)
 
 
 def _copy_snapshot(source: Path, temporary_file: Path, target: Path) -> DatabaseContents:
-    """Copy what one transaction sees, so that it can be counted: a backup begins none where there is one."""
+    """Copy the state that one transaction sees. The backup uses it, so its rows can be counted."""
     with (
         convert_driver_errors(target),
         closing(
@@ -218,10 +234,10 @@ def _copy_snapshot(source: Path, temporary_file: Path, target: Path) -> Database
         closing(sqlite3.connect(temporary_file, isolation_level=None)) as copied,
     ):
         raw.execute("BEGIN")
-        meant = _count_contents(raw)
+        contents = _count_contents(raw)
         raw.backup(copied)
         copied.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
-    return meant
+    return contents
 
 
 def _upgrade_file(file: Path, *, name: str) -> None:
@@ -239,16 +255,17 @@ def _upgrade_file(file: Path, *, name: str) -> None:
 
 
 def _end_all_sessions(file: Path) -> None:
-    """End every session and open invitation: some were ended or used since, and would live again."""
+    """End every session and invitation: some ended after the backup and would be valid again."""
     with convert_driver_errors(file), closing(sqlite3.connect(file)) as raw, raw:
         for table in ACCESS_TABLES:
-            raw.execute(f'DELETE FROM "{table}"')  # noqa: S608 - names of ours
+            raw.execute(f'DELETE FROM "{table}"')  # noqa: S608  # our tables
 
 
 def _set_aside(file: Path, previous_copy: Path) -> None:
-    """Give the database that is there another name beside its own, its log with it.
+    """Give the existing database a second name, and rename its log.
 
-    A log goes aside also where its database is gone: SQLite would lay it over whatever takes the name.
+    A log is renamed even if its database is missing: SQLite would apply it to the next file of that
+    name.
     """
     if file.exists():
         _merge_log(file)
@@ -261,17 +278,19 @@ def _set_aside(file: Path, previous_copy: Path) -> None:
         return
     try:
         os.link(file, previous_copy)
-    except OSError:  # a file system without links: for a moment there is none under the name
+    except OSError:  # the file system has no links: for a moment there is no database
         file.rename(previous_copy)
 
 
 def _merge_log(file: Path) -> None:
-    """Take the log into the database, which only the last one who has it open can. Raises StoreError.
+    """Merge the log into the database. Raises StoreError if another program uses the database.
 
-    A database that is damaged cannot be asked: it is kept as it is.
+    The log of a damaged database cannot be merged; it is kept as it is.
     """
     in_use = StoreError(
-        str(file), "another program has it open", "stop `auditor serve`, then the same again"
+        f"cannot replace the database {file}",
+        "another program has it open",
+        "stop `auditor serve`, then repeat the command",
     )
     try:
         with closing(
@@ -286,7 +305,7 @@ def _merge_log(file: Path) -> None:
 
 @contextmanager
 def _replace_atomically(target: Path) -> Iterator[Path]:
-    """A file beside a place that takes it at the end. Raises StoreError."""
+    """Yield a temporary file that replaces the target at the end. Raises StoreError."""
     try:
         with replace_atomically(target, f".{target.name}.") as new:
             try:
@@ -296,5 +315,5 @@ def _replace_atomically(target: Path) -> Iterator[Path]:
                     new.with_name(new.name + end).unlink(missing_ok=True)
     except OSError as problem:
         raise StoreError(
-            str(target), problem.strerror or str(problem), DISK_SPACE_REMEDY
+            f"cannot write {target}", problem.strerror or str(problem), DISK_SPACE_REMEDY
         ) from problem

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions on the connection that storage/database/migrate.py hands over."""
+"""Entry point of Alembic: runs the revisions on the connection of storage/database/migrate.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from storage.tables import communication, runs, summaries  # noqa: F401  # their tables belong to the metadata
+from storage.tables import communication, runs, summaries  # noqa: F401  # the imports register their tables
 from storage.tables.core import METADATA, JsonModelType
 from storage.tables.runs import MicrosecondTimestamp
 
@@ -20,7 +20,7 @@ PLAIN = {
 
 
 def render(kind: str, item: Any, _: object) -> str | Literal[False]:
-    """Name types as SQLAlchemy does, so that an old revision never depends on a class of today."""
+    """Render custom types as SQLAlchemy's, so that a revision does not depend on our classes."""
     return PLAIN.get(type(item), False) if kind == "type" else False
 
 

@@ -1,4 +1,4 @@
-"""The nouns of remembering: plain, frozen, free of SQL. `Store` takes and gives these and nothing else."""
+"""The data of audits: the registry, runs, observations, statuses, gaps and decisions."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from probes.models.finding import (
 )
 
 SEVERITIES = ("urgent", "high", "medium", "low", "info")
-"""How grave a gap may be, the gravest first."""
+"""The severities of gaps, the most severe first."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """A registered link: what was typed in which column, whom it names, and when the sheet listed it.
+    """A registered account or link: the typed text, its column, and the account it identifies.
 
-    `id` is None until stored. `withdrawn_at` is set when a re-import no longer lists it: it is kept
-    and reported, and only `--prune` removes it.
+    `id` is None until it is stored. `withdrawn_at` is set when an import no longer lists it. It is
+    then kept and reported; only an import with `--prune` removes it.
     """
 
     association: str
@@ -40,17 +40,17 @@ class AccountRow:
 
     @property
     def channel(self) -> str:
-        """The channel that owns the link."""
+        """The channel of the account."""
         return self.identity.channel
 
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """One organisation of the network. `id` is the coordinator's own key, stable over imports.
+    """An association of the network. `id` is the coordinator's own key, stable over imports.
 
-    `none_by_choice` lists the channels the association decided not to have; `language` is a code of the
-    words (`ar`, `fr`, `en`); `name` is the one to show where its own language's is not given. `reached` tells
-    by which of `REACHES` it can be reached, as far as the store was asked, and never the address or number.
+    `name` is displayed in languages for which there is no other name. `language` is `ar`, `fr` or
+    `en`. `none_by_choice` lists the channels that the association decided not to have.
+    `contact_methods` are those of `CONTACT_METHODS` that are known, without the address or number.
     """
 
     id: str
@@ -65,19 +65,20 @@ class Association:
     contact_methods: frozenset[str] = field(default=frozenset(), compare=False)
 
     def display_name(self, language: str) -> str:
-        """The name in a language, or the one we have."""
+        """Return the name in a language, or `name` if there is none."""
         return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
 
 
 CONTACT_METHODS = ("email", "phone")
-"""The ways of a contact by which somebody is reached."""
+"""The fields of a contact by which an association can be reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How the people of an association are reached, who runs its channels, and what was noted of them.
+    """How to reach an association, who runs its channels, and a note.
 
-    Kept apart from the association, read only where somebody is written to or called, and erased alone.
+    It is personal data: it is stored apart from the association, read only where it is needed, and
+    can be erased alone.
     """
 
     email: str | None = None
@@ -86,20 +87,20 @@ class Contact:
     note: str | None = None
 
     def __bool__(self) -> bool:
-        return any(getattr(self, one.name) for one in fields(self))
+        return any(getattr(self, field.name) for field in fields(self))
 
 
 EMPTY_CONTACT = Contact()
-CONTACT_FIELDS = tuple(one.name for one in fields(Contact))
+CONTACT_FIELDS = tuple(field.name for field in fields(Contact))
 ASSOCIATION_FIELDS = tuple(
-    one.name for one in fields(Association) if one.name not in {"id", "contact_methods"}
+    field.name for field in fields(Association) if field.name not in {"id", "contact_methods"}
 )
 RegistryValue = str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationEntry:
-    """An association with its contact: its whole entry in the registry, as a sheet has it."""
+    """An association with its contact: a whole row of the registry's spreadsheet."""
 
     association: Association
     contact: Contact = EMPTY_CONTACT
@@ -115,27 +116,26 @@ class AssociationEntry:
         return self.association.name
 
     def get_value(self, field_name: str) -> RegistryValue:
-        """What stands in a column of its entry."""
-        fact: RegistryValue = getattr(
-            self.contact if field_name in CONTACT_FIELDS else self.association, field_name
-        )
-        return fact
+        """Return the value of a column of the registry."""
+        owner = self.contact if field_name in CONTACT_FIELDS else self.association
+        value: RegistryValue = getattr(owner, field_name)
+        return value
 
     def replace_values(self, values: Mapping[str, RegistryValue]) -> AssociationEntry:
-        """The same entry with other facts, by their columns."""
-        of_people: dict[str, Any] = {
-            name: fact for name, fact in values.items() if name in CONTACT_FIELDS
-        }
-        others: dict[str, Any] = {
-            name: fact for name, fact in values.items() if name not in of_people
-        }
+        """Return the entry with other values, given by column."""
+        contact_values: dict[str, Any] = {}
+        association_values: dict[str, Any] = {}
+        for name, value in values.items():
+            target = contact_values if name in CONTACT_FIELDS else association_values
+            target[name] = value
         return AssociationEntry(
-            replace(self.association, **others), replace(self.contact, **of_people)
+            replace(self.association, **association_values),
+            replace(self.contact, **contact_values),
         )
 
 
 class AuditRunState(StrEnum):
-    """Where a night stands. `skipped`: we had no connectivity, nothing was concluded."""
+    """The state of a run. `skipped`: there was no connectivity, so nothing was evaluated."""
 
     RUNNING = "running"
     DONE = "done"
@@ -145,7 +145,10 @@ class AuditRunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditRun:
-    """One look at every account. `day` (UTC) is its name and unique; `blind` lists distrusted channels."""
+    """One check of every account. `day` is a day in UTC and unique.
+
+    The results of `unreliable_channels` were not evaluated. `receipt` is the signed run report.
+    """
 
     day: date
     state: AuditRunState
@@ -158,13 +161,13 @@ class AuditRun:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One exchange of a look: what was asked, what came, and its body's digest in the archive (if kept).
+    """One HTTP exchange of a check: the request, the response, and the SHA-256 of the stored body.
 
-    `withheld` says that a body came and is not kept, for it shows private people.
-    Of one that was `thinned` only the question, the answer's status and the digest are left.
-    `registered` says that the registered link itself was asked for, `came` is the digest of the body as it
-    came, where another one is kept. A `fleeting` one came from who writes each answer anew, as platforms do:
-    its bytes tell no look from another.
+    `is_withheld`: a body was received but not stored, because it shows private people. `is_pruned`:
+    only the request, the status and the digest are left. `is_registered_link`: the request was for
+    the registered link itself. `received_digest` is the digest of the body as it was received, if
+    another body is stored. `is_volatile`: the server writes every response anew, as platforms do,
+    so the bytes cannot be compared.
     """
 
     url: str
@@ -189,19 +192,18 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A finding with its account, night, moment, probe version and evidence. Append-only.
+    """A check of an account: its finding and evidence, the run, the time, and the probe version.
 
-    `same_as` is the look that it repeats: what was found and what shows it, kept once for as long as it stays
-    the same. The store gives it with every observation and finds it by itself for one that has none. An
-    observation with one says "as before": its own finding and evidence are not read when it is recorded, so
-    `replace(earlier, night_id=…, observed_at=…)` is all that a night needs of an account whose page is known
-    to be the one of then. It must be a look at the same account; one may not say so where the finding was
-    counted from the moment (a page that tells of "three hours ago"), because a rebuild plays the page of then
-    as it was read when the look was first seen.
+    `result_id` is the stored probe result, which is shared by all observations with an equal
+    finding and evidence. The store returns it with every observation. If an observation is recorded
+    with a `result_id`, it repeats that result, and its own finding and evidence are not read. So
+    `replace(earlier, run_id=…, observed_at=…)` records an unchanged account. The result must be of
+    the same account. It must not be repeated if the finding depends on the time of the check
+    ("three hours ago"), because a re-evaluation reads the page as of the first observation.
 
-    `since` is when that was, `as_before` says that this observation only repeats it, and `times` which facts
-    that differ each night it has of its own (`storage.observations.rows`). The store tells them, and
-    keeps the last.
+    The store also returns `first_observed_at`, when the result was first observed, `is_repeat`,
+    whether this observation only repeats it, and `per_run_values`, the facts that differ in every
+    run (`storage.observations.rows`). It stores only the last of these.
     """
 
     account_id: int
@@ -217,12 +219,12 @@ class Observation:
 
     @property
     def key(self) -> tuple[int, int]:
-        """What tells it from every other: its night and its account."""
+        """The run and the account: the unique key of an observation."""
         return self.run_id, self.account_id
 
 
 class PreviousObservation(NamedTuple):
-    """An earlier look that a night may repeat: its number, when it was first seen, its pages' digests."""
+    """An earlier result that an observation may repeat, with the digests of its bodies."""
 
     result_id: int
     first_observed_at: datetime
@@ -230,14 +232,14 @@ class PreviousObservation(NamedTuple):
 
 
 class LastObservation(NamedTuple):
-    """An earlier look, and the day of the night that it belongs to: it may have come after midnight."""
+    """An earlier observation and the day of its run. It may have been made after midnight."""
 
     run_day: date
     observation: Observation
 
 
 class AccountState(StrEnum):
-    """What we hold true of an account, folded from observations and decisions."""
+    """Whether an account exists, as concluded from observations and decisions."""
 
     UNKNOWN = "unknown"
     PRESENT = "present"
@@ -246,7 +248,7 @@ class AccountState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Decided nights in a row that said the same: the cause, since when, the last one, how many."""
+    """Consecutive conclusive runs with one cause: since when, the last one, and how many."""
 
     cause: str
     since: datetime
@@ -255,7 +257,7 @@ class Streak:
 
 
 class CheckTimes(NamedTuple):
-    """When an account was last looked at, and when that last decided: what each night moves in a standing."""
+    """When an account was last checked, and when a check was last conclusive."""
 
     account_id: int
     checked_at: datetime | None
@@ -264,13 +266,15 @@ class CheckTimes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """What is held true of one account.
+    """The status of an account.
 
-    `state` moves only as `[confirm]` says. `reason` and `since` belong to `state`. `known` is the last
-    decided finding (never an unknown one), `latest` the newest presence and reason. `doubt` is the
-    run of contrary decided nights not yet confirmed; `trouble` the run of failures with one cause to
-    reach it (health, not absence). `platform_id` is the first one ever seen and never another; `other` is the
-    run of nights on which another account answered under the registered name, its cause that one's id.
+    `state` changes only after the number of runs that `[confirm]` requires. `reason` and `since`
+    belong to `state`. `latest_presence` and `latest_reason` are those of the newest check;
+    `last_known_finding` is the newest conclusive finding. `unconfirmed_streak` counts runs that
+    contradict `state` and do not yet confirm another one. `failure_streak` counts runs in which the
+    account could not be reached for one cause, which does not mean that it is absent. `platform_id`
+    is the first id that was observed and never changes. `other_account_streak` counts runs in which
+    another account had the registered name; its cause is that account's id.
     """
 
     account_id: int
@@ -290,12 +294,12 @@ class AccountStatus:
 
     @property
     def check_times(self) -> CheckTimes:
-        """What each night moves in it."""
+        """The part of the status that changes in every run."""
         return CheckTimes(self.account_id, self.checked_at, self.decided_at)
 
 
 class DecisionKind(StrEnum):
-    """What a person may decide of an account or channel."""
+    """What a person can decide about an account or a channel."""
 
     CONFIRM = "confirm"
     NONE_BY_CHOICE = "none_by_choice"
@@ -307,7 +311,7 @@ class DecisionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DecisionWithdrawal:
-    """The end of a decision before its time: who took it back, why, and when."""
+    """The withdrawal of a decision: by whom, why, and when."""
 
     author: str
     reason: str
@@ -316,12 +320,13 @@ class DecisionWithdrawal:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's word, with who, why, since when and until when. `code` names the gap that `waive` covers.
+    """A decision of a person, with its author, reason and period.
 
-    `until` is the moment from which it no longer holds, None for never: the end it was given, or its
-    withdrawal. `channel` is empty for the whole association. `value` is what the kind needs besides: the day
-    of the last publication a person saw (`attest`), the key of an account nobody registered (`not_ours`), the
-    address it moved to (`moved`), the account whose gap is waived (`waive`).
+    `expires_at` is when it ends, by its own end or its withdrawal; None if it does not end.
+    `channel` is empty for the whole association. `code` names the gap that a waiver covers. `value`
+    depends on the kind: the day of the last publication that a person saw (`confirm`), the key of
+    an unregistered account (`disown`), the new address (`moved`), or the account whose gap is
+    waived (`waive`).
     """
 
     association: str
@@ -340,7 +345,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An account seen on an association's own site that nobody registered. Proposes, never edits."""
+    """An unregistered account that was found on an association's own website."""
 
     association: str
     link: FoundLink
@@ -352,12 +357,12 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A rule that holds for a standing, from the first night it held.
+    """A gap of an association: a rule that matches, or matched, since `first_seen`.
 
-    `channel` is empty for a gap of the whole association; `subject` tells two accounts of one channel
-    apart (a key, or empty). `nights` counts the decided nights it has held; `opened_at` is None until
-    that confirms it; `closed_at` is when it stopped holding. `params` are facts for the sentence, never
-    a sentence.
+    `channel` is empty for a gap of the whole association. `subject` is the key of the account if a
+    channel has several. `run_count` counts the conclusive runs in which the rule matched.
+    `opened_at` is None until the gap is confirmed; `closed_at` is when the rule stopped matching.
+    `params` are the values for its text.
     """
 
     association: str

@@ -1,4 +1,4 @@
-"""The nouns of reading at scale: an association as a list shows it, and pages of such rows."""
+"""The data of lists: an association as a list shows it, and pages of associations and gaps."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from probes.models.finding import FactValue, Reason
 from storage.models.audit import Gap
 
 SummarySort = Literal["urgency", "name", "changed"]
+"""Most urgent first; by name; most recently changed first."""
+
 GapSort = Literal["severity", "newest"]
-"""Who is to be called first; by name; whose gaps opened or closed last first."""
 
 NETWORK_GROUP = ""
-"""The cohort of everybody; the others are called as their facet is: `region:…` and `tag:…`."""
+"""The group of all associations. Other groups are named by their facet: `region:…` and `tag:…`."""
 
 CHANGE_GROUP_PREFIX = "changes:"
-"""Before a cohort's name: the sums of what opened and closed in it, day by day."""
+"""Prefix of a group name for the daily counts of gaps that opened and closed in it."""
 
 ALL_FACET = "all"
-"""The facet of which a tally is the size of the cohort."""
-
+"""The facet that every association has. Its count is the size of the group."""
 
 VOLATILE_GAP_PARAMS = frozenset({"checked_at", "age"})
-"""What a gap tells of the newest look and of no change: no title speaks of it, so a summary leaves it out."""
+"""Gap parameters that change in every run. No title uses them, so summaries leave them out."""
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryVersion:
-    """By what summaries are made: `judged` names the configuration and the auditor, `began` the night."""
+    """What summaries depend on: the configuration, the auditor's version, and the newest run."""
 
     evaluation_version: str
     run_started_at: datetime | None = None
@@ -38,7 +38,7 @@ class SummaryVersion:
 
 @dataclass(frozen=True, slots=True)
 class OpenGap:
-    """An open gap as a list tells it: what its title needs."""
+    """An open gap as a list shows it, with the values for its title."""
 
     code: str
     channel: str
@@ -50,11 +50,12 @@ class OpenGap:
 
 @dataclass(frozen=True, slots=True)
 class AssociationSummary:
-    """One association as a list shows it: what its view says, and nothing that is judged anew.
+    """An association as a list shows it.
 
-    `states` tells by channel confirmed, unknown, gone, missing or by_choice; `gaps` are the visible ones, the
-    gravest first; `untold` has the channel and reason of each account whose newest look told nothing;
-    `changed_at` is when the newest of its gaps opened or closed. `percent` is None where too little is known.
+    `channel_states` maps channels to confirmed, unknown, gone, missing or by_choice. `gaps` are the
+    visible ones, the most severe first. `unchecked` has the channel and reason of each account
+    whose newest check was inconclusive. `changed_at` is when a gap last opened or closed.
+    `score_percent` is None if too little is known.
     """
 
     id: str
@@ -76,20 +77,20 @@ class AssociationSummary:
     changed_at: datetime | None = None
 
     def display_name(self, language: str) -> str:
-        """The name in a language, or the one we have."""
+        """Return the name in a language, or `name` if there is none."""
         return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRecord:
-    """A summary on its way into the store, with all by which it is found, sorted and counted.
+    """A summary to be stored, with everything by which it is found, sorted and counted.
 
-    `facets` are the short strings that find it, each with how much it counts in the tallies. `urgency` is
-    less where somebody is to be called sooner; `sorted` is the name as it is sorted and `words` what it is
-    searched by, both folded. `told` gives for each gap that is or was open, and not waived, how grave it is
-    (0 is the gravest); `shown` are those of them that faces show. `moves` counts them by when they opened and
-    closed, and of what kind they are: `opened:<day>:<code>@<channel>`; the open ones by `open:<severity>`.
-    `until` is the day from whose night on the same rows may tell otherwise; None: never.
+    `facets` maps each facet to its weight in the counts. A lower `urgency` is more urgent.
+    `sort_name` and `search_terms` are normalized. `reportable_gap_ranks` maps the id of each gap
+    that is or was open and is not waived to its severity rank (0 is the most severe);
+    `visible_gap_ids` are those that lists show. `gap_change_counts` counts them by
+    `opened:<day>:<code>@<channel>`, `closed:…` and `open:<severity>`. `valid_until` is the first
+    day on which the summary may change although no row has changed; None if never.
     """
 
     summary: AssociationSummary
@@ -105,9 +106,9 @@ class SummaryRecord:
 
 @dataclass(frozen=True, slots=True)
 class SummaryPage:
-    """A page of associations. `next` goes on behind it, None at the end.
+    """A page of associations. `next_cursor` is None on the last page.
 
-    There are `count` of them in all, or more than that where it is not `exact`.
+    `count` is the number of all matches, or a lower bound if it is not `is_exact`.
     """
 
     rows: tuple[AssociationSummary, ...]
@@ -118,7 +119,7 @@ class SummaryPage:
 
 @dataclass(frozen=True, slots=True)
 class ListedGap:
-    """A gap with the association it is told of."""
+    """A gap with its association."""
 
     gap: Gap
     association: AssociationSummary
@@ -126,7 +127,7 @@ class ListedGap:
 
 @dataclass(frozen=True, slots=True)
 class GapPage:
-    """A page of gaps, as `SummaryPage` is one of associations."""
+    """A page of gaps; the fields are those of `SummaryPage`."""
 
     rows: tuple[ListedGap, ...]
     next_cursor: str | None

@@ -1,11 +1,4 @@
-"""The nouns of who may use the pages: users, their sessions, and the one-time links that invite them.
-
-Plain, frozen and free of SQL, as those of `storage.models.audit`.
-
-The nouns of talking with associations: their letters, what they reply, what was agreed, what was sent.
-
-Plain, frozen and free of SQL, as those of `storage.models.audit`.
-"""
+"""The data of users and of communication, and the audit log of the registry."""
 
 from __future__ import annotations
 
@@ -18,7 +11,7 @@ from storage.sanitize import sanitize_text
 
 
 class Role(StrEnum):
-    """What a user may do: read; look after associations, of all regions or of some; look after users, too."""
+    """What a user may do: read, edit associations (of all regions or some), manage users."""
 
     READER = "reader"
     COORDINATOR = "coordinator"
@@ -27,11 +20,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may log in.
+    """A user of the web interface.
 
-    `regions` are a coordinator's, as `auditor.evaluation.summary.get_region_key`; none are all.
-    One who was removed stays as a name beside what was signed, and cannot log in. Without `password_hash`
-    nobody can either: the one-time link is still to be opened.
+    `regions` limits a coordinator to these regions, spelt as by
+    `auditor.evaluation.summary.get_region_key`; empty means all. A removed user cannot log in; the
+    name stays in the log. Without `password_hash` the user has not opened the invitation yet.
     """
 
     name: str
@@ -46,13 +39,13 @@ class User:
 
     @property
     def normalized_name(self) -> str:
-        """The name as it is compared."""
+        """The name in the form in which it is compared."""
         return normalize_user_name(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class LoginSession:
-    """A browser that is logged in. `token_hash` is the SHA-256 of its cookie, which is kept nowhere."""
+    """A login session of a browser. `token_hash` is the SHA-256 of its cookie."""
 
     token_hash: str
     user_id: int
@@ -62,7 +55,7 @@ class LoginSession:
 
 @dataclass(frozen=True, slots=True)
 class UserInvite:
-    """A one-time link by which a user sets a password. `token_hash` is the SHA-256 of what is in it."""
+    """A one-time link to set a password. `token_hash` is the SHA-256 of its token."""
 
     token_hash: str
     user_id: int
@@ -72,12 +65,12 @@ class UserInvite:
 
 
 def normalize_user_name(name: str) -> str:
-    """A user's name as it is compared: whatever its capitals, spaces and forms of letters."""
+    """Return a user name without differences in case, spaces and Unicode forms."""
     return " ".join(unicodedata.normalize("NFKC", sanitize_text(name)).casefold().split())
 
 
 class ReportLinkState(StrEnum):
-    """Where a letter stands."""
+    """The state of a report link."""
 
     ACTIVE = "active"
     EXPIRED = "expired"
@@ -86,10 +79,10 @@ class ReportLinkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportLink:
-    """An association's own way to its report: a link that expires and can be revoked.
+    """A link to the report of an association, which expires and can be revoked.
 
-    `token_hash` is the SHA-256 of the token in hexadecimal; the token itself is shown once and never kept.
-    `opened_at` is when the report was last read through it.
+    `token_hash` is the SHA-256 of its token in hexadecimal; the token itself is displayed once and
+    not stored.
     """
 
     association: str
@@ -103,18 +96,18 @@ class ReportLink:
     id: int | None = None
 
     def is_active(self, now: datetime) -> bool:
-        """Whether the link leads to the report."""
+        """Return whether the link opens the report."""
         return self.get_state(now) is ReportLinkState.ACTIVE
 
     def get_state(self, now: datetime) -> ReportLinkState:
-        """Whether it holds, or why no longer."""
+        """Return whether the link is active, expired or revoked."""
         if self.revoked_at is not None:
             return ReportLinkState.REVOKED
         return ReportLinkState.ACTIVE if now < self.expires_at else ReportLinkState.EXPIRED
 
 
 class ReplyKind(StrEnum):
-    """What an association may answer to its report."""
+    """What an association can reply to its report."""
 
     CLAIMED = "claimed"
     DISOWNED = "disowned"
@@ -125,7 +118,7 @@ class ReplyKind(StrEnum):
 
 
 class ReplyOutcome(StrEnum):
-    """What a coordinator made of a reply."""
+    """How a coordinator reviewed a reply."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"
@@ -133,10 +126,11 @@ class ReplyOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An association's word on its own report, waiting for the coordinator until `answer` is set.
+    """A reply of an association to its report. It waits for a review until `outcome` is set.
 
-    `value` is what the kind needs besides: the key of an account found on the site (`ours`, `not_ours`), the
-    new address (`moved`), the day in ISO form (`promised`). `code` names the gap it is about, if it is one.
+    `value` depends on the kind: the key of an account that was found on the website (`claimed`,
+    `disowned`), the new address (`moved`), or the day in ISO format (`promised`). `code` names the
+    gap it refers to, if any.
     """
 
     association: str
@@ -156,7 +150,7 @@ class Reply:
 
 
 class FollowUpKind(StrEnum):
-    """How the network and an association were in touch."""
+    """The kind of contact between the network and an association."""
 
     CALLED = "called"
     WROTE = "wrote"
@@ -167,9 +161,9 @@ class FollowUpKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A line of the follow-up log: who was in touch, when, about what. `due` is a promise's day.
+    """An entry of the follow-up log: who was in contact, when, and about what.
 
-    `channel` and `code` name the gap that it is about, if it is about one.
+    `due_date` is the day of a promise. `channel` and `code` name the gap it refers to, if any.
     """
 
     association: str
@@ -185,9 +179,10 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Whether an address wants a kind of message (`digest`, `monthly`), by the newest word on it.
+    """Whether an address wants messages of a kind (`digest`, `monthly`).
 
-    `token_hash` is of the token in its unsubscribe link. `association` is empty for a coordinator.
+    `token_hash` is the hash of the token in its unsubscribe link. `association` is empty for a
+    coordinator.
     """
 
     address: str
@@ -199,11 +194,11 @@ class Subscription:
 
 
 WHOLE_ASSOCIATION_FIELD = "association"
-"""What a line of the trail is about where the association itself came or left."""
+"""The `field` of an audit log entry about the association as a whole."""
 PRUNE_SOURCE = "prune"
-"""The source of what was removed with all that was seen of it."""
+"""The `source` of entries about rows that were removed with all their observations."""
 ERASE_SOURCE = "erase"
-"""The source of what was erased: its association is no id any more, but a digest of one."""
+"""The `source` of entries about an erasure. Their `association` is a digest of the id."""
 REGISTRY_FIELDS = (
     "name",
     "name_ar",
@@ -218,13 +213,14 @@ REGISTRY_FIELDS = (
     "media_officer",
     "note",
 )
-"""What of an association's entry may change, its contact among it, in the order of a sheet."""
+"""The fields of a registry entry, in the order of the spreadsheet's columns."""
 
 
 class RegistryChangeKind(StrEnum):
-    """How something of the registry changed: `withdrawn` is kept, not audited; `pruned` is removed.
+    """How the registry changed.
 
-    `forgotten` is erased, together with every other line about it.
+    `withdrawn` rows are kept but not audited, `pruned` rows are removed, and `erased` associations
+    are removed together with every other log entry about them.
     """
 
     ADDED = "added"
@@ -236,10 +232,11 @@ class RegistryChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditLogEntry:
-    """A line of the registry's audit trail: who changed which field of an association, from what to what.
+    """An entry of the audit log: who changed which field of an association, with both values.
 
-    `source` is where it was changed: `import`, `web`, `decision`, `prune` for what was removed, `forget` for
-    what was erased. An association that came or left has the field `association`, a link its column's name.
+    `source` is where it was changed: `import`, `web`, `decision`, `prune` or `erase`. `field` is
+    `association` if an association was added or removed, and the name of the column if it was an
+    account.
     """
 
     changed_at: datetime
@@ -253,7 +250,7 @@ class AuditLogEntry:
 
     @property
     def kind(self) -> RegistryChangeKind:
-        """What became of it."""
+        """How the registry changed."""
         if self.source == ERASE_SOURCE:
             return RegistryChangeKind.ERASED
         if self.field in REGISTRY_FIELDS or (self.before is not None and self.after is not None):
@@ -269,7 +266,7 @@ class AuditLogEntry:
 
 @dataclass(frozen=True, slots=True)
 class ChangeOrigin:
-    """Who changes the registry, and where."""
+    """Who changes the registry, and where (see `AuditLogEntry.source`)."""
 
     author: str
     source: str
@@ -282,11 +279,11 @@ class ChangeOrigin:
         before: str | None,
         after: str | None,
     ) -> AuditLogEntry:
-        """A line of the trail."""
+        """Return an audit log entry."""
         return AuditLogEntry(
             changed_at, self.author, self.source, association, field, before, after
         )
 
 
 OPERATOR_ORIGIN = ChangeOrigin("operator", "import")
-"""Whoever runs the auditor, where nobody is named."""
+"""The origin of changes without a named author."""

@@ -97,7 +97,7 @@ def test_a_database_that_cannot_be_written_is_refused_in_one_line(app, file, fol
         Path(place).chmod(0o700)
     writable = (file, folder) == (0o666, 0o777)
     assert ended.returncode == (0 if writable else 1), ended.stderr
-    assert ("it cannot be written; try: " in ended.stderr) is not writable
+    assert ("cannot be written; try: " in ended.stderr) is not writable
     assert ended.stderr.count("\n") == (0 if writable else 1)
 
 

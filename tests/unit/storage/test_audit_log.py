@@ -271,8 +271,8 @@ def auditor(tmp_path, monkeypatch, capsys):
 
 def test_an_import_is_kept_under_the_login_name_or_the_one_that_is_said(auditor):
     auditor("registry", "import", "one.csv", one="id,name\nnour,Nour\n")
-    auditor("registry", "import", "two.csv", "--who", "Amina", two="id,name,city\nnour,Nour,Taza\n")
-    told = json.loads(auditor("registry", "trail", "--json"))["items"]
+    auditor("registry", "import", "two.csv", "--author", "Amina", two="id,name,city\nnour,Nour,Taza\n")
+    told = json.loads(auditor("registry", "history", "--json"))["items"]
     assert [
         (one["who"], one["source"], one["field"], one["change"], one["after"]) for one in told
     ] == [
@@ -284,8 +284,8 @@ def test_an_import_is_kept_under_the_login_name_or_the_one_that_is_said(auditor)
 
 def test_the_trail_of_an_association_is_a_table(auditor):
     both = "id,name\nnour,Nour\namal,Amal\n"
-    auditor("registry", "import", "both.csv", "--who", "Amina", both=both)
-    heading, line = auditor("registry", "trail", "--association", "amal").splitlines()
+    auditor("registry", "import", "both.csv", "--author", "Amina", both=both)
+    heading, line = auditor("registry", "history", "--association", "amal").splitlines()
     assert heading.split("\t") == list(HISTORY_COLUMNS)
     assert line.split("\t")[1:] == ["Amina", "import", "amal", "association", "added", "", "Amal"]
-    assert auditor("registry", "trail", "--most", "1").count("\n") == 2
+    assert auditor("registry", "history", "--most", "1").count("\n") == 2

@@ -44,7 +44,7 @@ PAGE = Evidence(
     fetched_at=NOW - timedelta(seconds=4),
 )
 FEED = replace(PAGE, url="https://amal.example/feed", elapsed_seconds=0.1234567, fetched_at=NOW)
-FACTS = {"seconds": 0, "certificate_until": "2027-01-09", "https": True}
+FACTS = {"seconds": 0, "certificate_expires_on": "2027-01-09", "https": True}
 SEEN = Finding(Presence.PRESENT, status=200, name="Amal", facts=FACTS)
 
 

@@ -638,7 +638,7 @@ def test_the_folder_of_a_new_store_is_made(tmp_path):
 
 def test_a_place_where_nothing_can_be_written_is_told_in_one_line(tmp_path):
     (tmp_path / "data").write_text("a file, not a folder")
-    with pytest.raises(StoreError, match="right to write"):
+    with pytest.raises(StoreError, match="write access"):
         Store.open(f"sqlite:///{tmp_path}/data/auditor.db")
     with pytest.raises(StoreError):
         Store.open(f"sqlite:///{tmp_path}")
