@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-all check audit format words faults diagram people pictures bench bench-peers lock clean
+.PHONY: help install demo test test-slow test-all check audit format messages faults diagram people pictures bench bench-peers lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -67,8 +67,18 @@ format: $(VENV)/.dev ## let ruff format and fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-words: $(VENV)/.run ## bring the catalogues of messages in step with code and templates
-	@$(BIN)/python -m auditor.i18n.extract
+MESSAGE_FUNCTIONS = _ gettext gettext_noop translate print_translated _n:1,2 translate_plural:1,2 print_translated_count:1,2
+LOCALES = auditor/i18n/locales
+
+messages: $(VENV)/.run ## update the message catalogues from code and templates (pybabel)
+	@$(BIN)/pybabel -q extract --mapping-file=pyproject.toml --no-default-keywords \
+		$(MESSAGE_FUNCTIONS:%=--keyword=%) --no-location --sort-output --output=$(LOCALES)/messages.pot auditor
+	@for language in $(notdir $(wildcard $(LOCALES)/*/)); do \
+		$(BIN)/pybabel -q update --input-file=$(LOCALES)/messages.pot --locale=$$language \
+			--output-file=$(LOCALES)/$$language/interface.po --no-wrap --no-fuzzy-matching --ignore-obsolete \
+			--ignore-pot-creation-date || exit 1; \
+	done
+	@rm $(LOCALES)/messages.pot
 
 faults: $(VENV)/.run ## write docs/contributing/fault-matrix.md anew from the marks of the tests
 	@$(BIN)/python -m tests.support.fault_matrix

@@ -25,7 +25,7 @@ from auditor.core.tokens import TOKEN_BYTES, hash_token
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import iter_association_views, load_association_view
 from auditor.evaluation.summary import AssociationFilter
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
 from auditor.registry import spreadsheet
 from auditor.registry.columns import build_whatsapp_url

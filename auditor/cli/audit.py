@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from auditor.cli.output import ProgressCallback
     from auditor.cluster.job_queue import QueueHealth
     from auditor.evaluation.reevaluate import ReevaluationResult
-    from auditor.i18n.wording import Translator
+    from auditor.i18n.translator import Translator
     from probes.models.finding import Presence
     from storage.models.audit import AuditRun
     from storage.store import Store
@@ -397,7 +397,7 @@ def _format_status_value(value: Any, translator: Translator, zone: str) -> str:
     return (
         translator.format_number(value)
         if isinstance(value, (int, float))
-        else translator.term("night", value or "")
+        else translator.term("run", value or "")
     )
 
 
@@ -413,7 +413,7 @@ def _format_run_summary(run: AuditRun, counts: Counter[Presence], translator: Tr
         *_describe_api_costs(run, translator),
     ]
     told = translator.translate(
-        "the check of {date}: {night_state}", date=run.day, night_state=str(run.state)
+        "the check of {date}: {run_state}", date=run.day, run_state=str(run.state)
     )
     return translator.format_pair(told, translator.join_list(parts))
 
@@ -435,7 +435,7 @@ def _describe_not_reached(run: AuditRun, translator: Translator) -> Iterator[str
 
 def _describe_api_costs(run: AuditRun, translator: Translator) -> Iterator[str]:
     """What the interfaces have cost, each in its unit."""
-    held = cast("dict[str, dict[str, Any]]", run.receipt.get("interfaces") or {})
+    held = cast("dict[str, dict[str, Any]]", run.receipt.get("apis") or {})
     for name, spent in held.items():
         yield translator.translate(
             "the {channel} API used {cost} of {budget} {unit}",

@@ -20,7 +20,7 @@ from auditor.core import log_setup
 if TYPE_CHECKING:
     from auditor.app import App
     from auditor.config.schema import Config
-    from auditor.i18n.wording import MessageValue, Translator
+    from auditor.i18n.translator import MessageValue, Translator
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class CliContext:
     @property
     def translator(self) -> Translator:
         """The words of that language."""
-        from auditor.i18n.wording import Translator  # noqa: PLC0415  # Babel is not needed to print help
+        from auditor.i18n.translator import Translator  # noqa: PLC0415  # Babel is not needed to print help
 
         return Translator(self.language)
 

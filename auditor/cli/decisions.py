@@ -19,7 +19,7 @@ from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from auditor.decisions.service import DecisionService
-    from auditor.i18n.wording import Translator
+    from auditor.i18n.translator import Translator
     from storage.models.audit import Decision
 
 
@@ -45,7 +45,7 @@ UntilOption = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option(help="What it rests on, in a few words.")]
 AuthorOption = Annotated[
-    str | None, typer.Option("--who", "--by", help="Whose word it is; the login name otherwise.")
+    str | None, typer.Option("--author", help="Who decided; default: your login name.")
 ]
 
 
@@ -92,11 +92,9 @@ def _describe_decision(decision: Decision, translator: Translator) -> str:
         translator.translate("until {date}", date=decision.expires_at)
         if decision.expires_at
         else translator.translate("no end date"),
-        translator.translate(
-            "shown immediately"
-            if decision.kind in IMMEDIATE_DECISION_KINDS
-            else "shown after the next check"
-        ),
+        translator.translate("shown immediately")
+        if decision.kind in IMMEDIATE_DECISION_KINDS
+        else translator.translate("shown after the next check"),
         translator.translate("decision {number}", number=decision.id),
     ]
     return translator.format_pair(
@@ -135,7 +133,7 @@ decide_app = typer.Typer(
     no_args_is_help=True, help="What people know: attest, waive, and whose an account is."
 )
 
-TERM_GROUPS = {"kind": "decision", "state": "held"}
+TERM_GROUPS = {"kind": "decision", "state": "decision_state"}
 """Where the words of a column's codes are."""
 DECISION_COLUMNS = (
     "id",
@@ -151,7 +149,7 @@ DECISION_COLUMNS = (
 )
 
 
-@decide_app.command("attest")
+@decide_app.command("confirm")
 def confirm_account(
     context: typer.Context,
     association: AssociationIdArgument,
@@ -201,7 +199,7 @@ def record_none_by_choice(
         print_message(listed)
 
 
-@decide_app.command("ours")
+@decide_app.command("claim")
 def claim_account(
     context: typer.Context,
     association: AssociationIdArgument,
@@ -221,7 +219,7 @@ def claim_account(
         word.claim_account()
 
 
-@decide_app.command("not-ours")
+@decide_app.command("disown")
 def disown_account(
     context: typer.Context,
     association: AssociationIdArgument,
@@ -261,13 +259,20 @@ def record_move(
         context, association, channel, author=author, reason=reason, account=account
     ) as word:
         word.mark_moved(new_link=to, until=until)
-    get_cli_context(context).print_translated(
-        "to do: put {link} in your file in place of {typed}"
-        if word.saved_decisions[0].value
-        else "to do: find the new address and put it in your file in place of {typed}",
-        link=word.saved_decisions[0].value,
-        typed=word.account_rows[0].typed_text,
-    )
+    new_address = word.saved_decisions[0].value
+    old_address = word.account_rows[0].typed_text
+    cli_context = get_cli_context(context)
+    if new_address:
+        cli_context.print_translated(
+            "to do: put {link} in your file in place of {typed}",
+            link=new_address,
+            typed=old_address,
+        )
+    else:
+        cli_context.print_translated(
+            "to do: find the new address and put it in your file in place of {typed}",
+            typed=old_address,
+        )
 
 
 @decide_app.command("waive")
@@ -361,7 +366,7 @@ def list_decisions(
         told = build_decision_items(
             app.store.list_decisions(association=association), rows, standings, now
         )
-    told = [one for one in told if not ending or one["state"] == "ending"]
+    told = [one for one in told if not ending or one["state"] == "ending_soon"]
     if as_json:
         print_data(build_json_document(told, now))
     else:

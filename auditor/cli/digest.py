@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from auditor.app import App
     from auditor.cli.output import CellFormatter
     from auditor.config.notifications import Recipient
-    from auditor.i18n.wording import Translator
+    from auditor.i18n.translator import Translator
     from auditor.notifications.delivery import Delivery
     from auditor.notifications.drafts import MessageDraft
     from storage.models.audit import AuditRun
@@ -133,16 +133,19 @@ def _save_subscription(
             app.store, app.config, address, association or "", wanted=wanted, now=get_current_time()
         )
     asked = get_cli_context(context)
-    if association is None:
+    if association is None and wanted:
+        asked.print_translated("{address} gets the digest", address=address)
+    elif association is None:
+        asked.print_translated("{address} no longer gets the digest", address=address)
+    elif wanted:
         asked.print_translated(
-            "{address} gets the digest" if wanted else "{address} no longer gets the digest",
+            "{address} gets the monthly report of {association}",
             address=address,
+            association=association,
         )
     else:
         asked.print_translated(
-            "{address} gets the monthly report of {association}"
-            if wanted
-            else "{address} no longer gets the monthly report of {association}",
+            "{address} no longer gets the monthly report of {association}",
             address=address,
             association=association,
         )
@@ -152,7 +155,7 @@ def _build_cell_formatters(translator: Translator) -> Mapping[str, CellFormatter
     return {
         "kind": partial(_format_message_kind, translator),
         "outcome": partial(translator.term, "delivery"),
-        "wanted": partial(translator.term, "truth"),
+        "wanted": partial(translator.term, "boolean"),
         "changed_at": lambda moment: moment[:10],
     }
 

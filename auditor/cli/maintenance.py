@@ -19,7 +19,7 @@ from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from auditor.cli.context import CliContext
-    from auditor.i18n.wording import Translator
+    from auditor.i18n.translator import Translator
     from auditor.receipts.receipt import ReceiptVerification
     from auditor.retention.backups import BackupResult
     from auditor.retention.evidence_pruning import PruningResult
@@ -125,7 +125,7 @@ def restore(
         print_message(asked.translator.format_pair(told, asked.translator.join_list(facts)))
     for one in there:
         asked.print_translated(
-            "{association} was erased and is back: “auditor registry forget” erases it again",
+            "{association} was erased and is back: “auditor registry erase” erases it again",
             association=one,
         )
 
@@ -265,7 +265,7 @@ def _describe_pruning(
 
 
 RECEIPT_COLUMNS = ("night", "state", "accounts", "left_out", "signature", "chain", "key", "digest")
-RECEIPT_TERM_GROUPS = {"state": "night", "signature": "signature", "chain": "chain"}
+RECEIPT_TERM_GROUPS = {"state": "run", "signature": "signature", "chain": "chain"}
 """In which group of words the codes of a column are."""
 
 
@@ -323,7 +323,7 @@ def _build_receipt_item(verification: ReceiptVerification) -> dict[str, Any]:
         if verification.public_key
         else None,
         "digest": verification.digest,
-        "previous": night.receipt.get("previous"),
+        "previous": night.receipt.get("previous_digest"),
         "fault": verification.fault.value if verification.fault else None,
         "receipt": dict(night.receipt),
     }

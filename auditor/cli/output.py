@@ -19,7 +19,7 @@ from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import CONTROL_CHARACTERS, format_timestamp, to_single_line
 
 if TYPE_CHECKING:
-    from auditor.i18n.wording import Translator
+    from auditor.i18n.translator import Translator
 
 
 def print_data(text: str) -> None:

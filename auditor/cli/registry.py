@@ -35,7 +35,7 @@ from auditor.core.formatting import build_json_document, format_timestamp
 if TYPE_CHECKING:
     from auditor.cli.context import CliContext
     from auditor.config.schema import Config
-    from auditor.i18n.wording import Translator
+    from auditor.i18n.translator import Translator
     from auditor.registry.diff import ImportPreview, RegistryChangeLine
     from auditor.registry.importer import ExistingEntries, ImportResult
     from auditor.registry.issues import SpreadsheetProblem
@@ -309,14 +309,14 @@ def export_registry(
         )
 
 
-@registry_app.command("trail")
+@registry_app.command("history")
 def show_registry_history(
     context: typer.Context,
     association: Annotated[
         str | None, typer.Option(help="Only this association's, by its id.")
     ] = None,
     limit: Annotated[
-        int, typer.Option("--most", min=1, help="So many changes, the newest.")
+        int, typer.Option("--limit", min=1, help="So many changes, the newest.")
     ] = 1000,
     as_json: JsonOption = False,
 ) -> None:
@@ -380,7 +380,7 @@ def _print_issues(issues: list[SpreadsheetProblem], translator: Translator) -> N
     lines = ([problem.to_dict()[name] for name in ISSUE_COLUMNS] for problem in issues)
     say_as = {
         "problem": partial(translator.term, "problem"),
-        "severity": partial(translator.term, "trouble"),
+        "severity": partial(translator.term, "issue_severity"),
     }
     print_table(ISSUE_COLUMNS, lines, translator, say_as)
 

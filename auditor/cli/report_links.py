@@ -40,10 +40,11 @@ AssociationIdsArgument = Annotated[
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Every association.")]
 DaysOption = Annotated[
-    int | None, typer.Option(min=1, max=3660, help="For how many days; [report_links] valid_days otherwise.")
+    int | None,
+    typer.Option(min=1, max=3660, help="For how many days; [report_links] valid_days otherwise."),
 ]
 KeepOption = Annotated[
-    bool, typer.Option("--keep", help="Let older links of an association go on holding.")
+    bool, typer.Option("--keep-existing", help="Let older links of an association go on holding.")
 ]
 
 
@@ -56,7 +57,7 @@ def create(
     region: Annotated[str, typer.Option(help="With --all: only those of this region.")] = "",
     tag: Annotated[str, typer.Option(help="With --all: only those with this tag.")] = "",
     missing: Annotated[
-        bool, typer.Option("--missing", help="Only those without a link that holds.")
+        bool, typer.Option("--without-link", help="Only those without a link that holds.")
     ] = False,
     days: DaysOption = None,
     keep_older: KeepOption = False,
@@ -81,7 +82,7 @@ def create(
         write_file_atomically,
     )
     from auditor.evaluation.summary import AssociationFilter
-    from auditor.i18n.wording import Translator
+    from auditor.i18n.translator import Translator
     from auditor.report_links import BulkInvitations, require_public_url, select_associations
 
     names, lang = (
@@ -273,7 +274,7 @@ def list_report_links(
                 REPORT_LINK_COLUMNS,
                 lines,
                 words,
-                {"state": lambda code: words.term("letter", code)},
+                {"state": lambda code: words.term("report_link", code)},
             )
 
 
@@ -283,7 +284,7 @@ def _resolve_ids(ids: list[str] | None, *, all_associations: bool) -> list[str]:
         raise UsageError(
             "of whom",
             "either ids are named or all are meant",
-            "`auditor letters make ID`, or --all",
+            "`auditor report-links create ID`, or --all",
         )
     return ids or []
 
@@ -296,7 +297,9 @@ def _apply_to_each(app: App, association_ids: Iterable[str], action: Any) -> Ite
             )
         done: int = action(one)
         if not done:
-            raise InputError(one, "it has no link that holds", f"`auditor letters make {one}`")
+            raise InputError(
+                one, "it has no link that holds", f"`auditor report-links create {one}`"
+            )
         yield done
 
 

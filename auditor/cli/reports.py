@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from auditor.app import App
     from auditor.evaluation.association_view import AssociationView
-    from auditor.i18n.wording import Translator
+    from auditor.i18n.translator import Translator
 
 
 # ruff: noqa: PLC0415 - `--help` stays quick
@@ -304,7 +304,7 @@ def export(
     """
     from auditor.evaluation.summary import AssociationFilter
     from auditor.i18n.catalogs import get_text_direction
-    from auditor.i18n.wording import Translator
+    from auditor.i18n.translator import Translator
     from auditor.views.export import ExportRequest, stream_export
 
     kind, target = _parse_export_arguments(kind_or_file, file)

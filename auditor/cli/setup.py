@@ -16,7 +16,7 @@ from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from auditor.diagnostics import DiagnosticResult
-    from auditor.i18n.wording import Translator
+    from auditor.i18n.translator import Translator
 
 
 def init(
@@ -105,5 +105,5 @@ def _print_diagnostics(results: Iterable[DiagnosticResult], translator: Translat
         ("check", "state", "detail"),
         lines,
         translator,
-        {"state": lambda code: translator.term("examined", code)},
+        {"state": lambda code: translator.term("diagnostic", code)},
     )

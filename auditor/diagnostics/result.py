@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from auditor.i18n.wording import MessageValue
+from auditor.i18n.translator import MessageValue
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from auditor.evaluation.run_results import (
     build_evaluation_time,
 )
 from auditor.evidence import BodyStorage, ReplayError, redate_evidence, replay_answers
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
 from auditor.registry.diff import RegistrySnapshot, has_arrival_change, iter_links_at, registry_at
 from auditor.rules import engine

@@ -21,7 +21,7 @@ from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import iter_association_views
 from auditor.evaluation.run_results import refresh_summaries
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.receipts.receipt import hash_canonical_json as receipt_digest
 from auditor.receipts.signing import get_receipt_public_key
 from auditor.reference.gap_catalogue import SEVERITIES
@@ -248,7 +248,8 @@ def _count_open_gaps_by_region(store: Store) -> dict[str | None, int]:
     }
     return {
         **by_region,
-        None: store.get_facet_counts(prefix="has_gaps").get("has_gaps", 0) - sum(by_region.values()),
+        None: store.get_facet_counts(prefix="has_gaps").get("has_gaps", 0)
+        - sum(by_region.values()),
     }
 
 

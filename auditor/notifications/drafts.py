@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from auditor.config.notifications import Recipient
 from auditor.config.schema import Config
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.notifications.digest import (
     QUIET_PERIOD,
     MessageFrame,

@@ -13,7 +13,7 @@ from auditor.config.notifications import Recipient
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.notifications.digest import MessageFrame
 from auditor.notifications.drafts import (
     MONTHLY_KIND,

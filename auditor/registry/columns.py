@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from urllib.parse import quote
 
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from probes.links.cells import is_none_answer
 
 LINKS_COLUMN = "links"

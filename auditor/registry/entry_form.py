@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.registry.columns import (
     FACT_COLUMNS,
     LINKS_COLUMN,

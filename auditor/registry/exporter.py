@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from auditor.i18n.catalogs import LANGUAGE_NAMES
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.registry.columns import (
     FACT_COLUMNS,
     LINKS_COLUMN,

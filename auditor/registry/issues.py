@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 
 
 class Issue(StrEnum):
@@ -56,7 +56,7 @@ class SpreadsheetProblem:
     def describe(self, translator: Translator) -> str:
         """The problem as a sentence; of the whole file where it is in no column."""
         facts = {
-            "severity": translator.term("trouble", self.severity),
+            "severity": translator.term("issue_severity", self.severity),
             "problem": translator.term("problem", self.issue),
             "value": self.value,
         }

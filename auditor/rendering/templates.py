@@ -23,7 +23,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from auditor.i18n.catalogs import LANGUAGE_NAMES, LOCALE_BY_LANGUAGE
-from auditor.i18n.wording import Translator, isolate_html, to_breakable_url
+from auditor.i18n.translator import Translator, isolate_html, to_breakable_url
 from auditor.rendering.svg import draw_trend, is_flat_trend
 
 

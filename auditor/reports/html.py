@@ -30,7 +30,7 @@ from auditor.config.schema import Config
 from auditor.decisions.replies import ReplyRefusal
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import NetworkOverview, build_network_overview
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.rendering import svg
 from auditor.rendering.templates import (
     PageLinks,

@@ -14,7 +14,7 @@ from auditor.config.schema import Config
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview
 from auditor.evaluation.summary import Coverage
-from auditor.i18n.wording import EMPTY_VALUE, MessageValue, Translator
+from auditor.i18n.translator import EMPTY_VALUE, MessageValue, Translator
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AccountState, Gap
 
@@ -217,16 +217,18 @@ def _generate_account_lines(view: AssociationView, translator: Translator) -> It
                 *describe_activity_source(account, translator),
             ]
         )
-        yield f"    {translator.format_pair(translator.translate('Latest post'), last)}"
+        latest_post_label = translator.translate("Latest post")
+        yield f"    {translator.format_pair(latest_post_label, last)}"
         if said := describe_link_status(account, translator):
-            yield f"    {translator.format_pair(translator.translate('Links'), said)}"
+            links_label = translator.translate("Links")
+            yield f"    {translator.format_pair(links_label, said)}"
 
 
 def describe_account_state(account: AccountView, translator: Translator) -> str:
     """Whether an account is there, and why not."""
     if account.reason is Reason.WRONG_TARGET:
         return translator.term("cause", account.reason)
-    said = translator.term("standing", account.state)
+    said = translator.term("account_status", account.state)
     return f"{said} ({translator.term('cause', account.reason)})" if account.reason else said
 
 
@@ -250,7 +252,7 @@ def describe_activity_source(account: AccountView, translator: Translator) -> li
 def describe_link_status(account: AccountView, translator: Translator) -> str:
     """How the site and an account lead to each other; empty where only the registry speaks."""
     silent = account.channel == "website" or account.link_reciprocity == "registry_only"
-    return "" if silent else translator.term("linked", account.link_reciprocity)
+    return "" if silent else translator.term("link_reciprocity", account.link_reciprocity)
 
 
 def _generate_unchecked_lines(view: AssociationView, translator: Translator) -> Iterator[str]:

@@ -11,7 +11,7 @@ from auditor.core.formatting import iter_json_document
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import iter_association_views
 from auditor.evaluation.summary import AssociationFilter
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
 from auditor.registry import spreadsheet
 from auditor.views import export_rows, meeting_pack

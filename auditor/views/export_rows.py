@@ -14,7 +14,7 @@ from auditor.config.schema import Config
 from auditor.core.formatting import format_exact_timestamp
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import Coverage, compute_coverage, get_coverage_state
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.views.dashboard import CallEntry
 from auditor.views.json_items import JsonItem, build_account_item, build_gap_item
 from storage.models.audit import Association, Gap
@@ -233,7 +233,7 @@ def _make_channel_state_column(channel: str) -> ExportColumn:
     return ExportColumn(
         channel,
         lambda item: item["channels"][channel],
-        lambda item, words: words.term("counted", item["channels"][channel]),
+        lambda item, words: words.term("coverage_state", item["channels"][channel]),
     )
 
 
@@ -270,13 +270,13 @@ ACCOUNT_COLUMNS = (
     make_label_column("channel", "channel"),
     make_plain_column("url"),
     make_plain_column("key"),
-    make_term_column("state", "standing"),
+    make_term_column("state", "account_status"),
     make_date_column("since"),
     make_term_column("reason", "cause"),
     make_date_column("last_activity"),
     make_term_column("activity", "activity"),
     make_plain_column("rhythm_days"),
-    make_term_column("linked", "linked"),
+    make_term_column("linked", "link_reciprocity"),
     make_date_column("checked_at"),
 )
 ASSOCIATION_COLUMNS = (

@@ -13,7 +13,7 @@ from datetime import datetime
 from auditor.config.schema import Config
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING
 from auditor.evaluation.summary import AssociationFilter, Coverage, build_coverage
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.registry.columns import format_media_officer
 from auditor.views.dashboard import MAX_CALLS, CallEntry, list_calls
 from auditor.views.export_rows import (
@@ -177,7 +177,7 @@ def _get_media_officer(item: JsonItem, translator: Translator) -> str:
 
 
 def _get_follow_up_kind(item: JsonItem, translator: Translator) -> str:
-    return translator.term("touch", item["touch"]) if item["touch"] else ""
+    return translator.term("follow_up", item["touch"]) if item["touch"] else ""
 
 
 CALL_COLUMNS = (

@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from auditor.config.schema import Config
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, negotiate_language
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.rendering.templates import WebAppLinks, get_html_translator, render_template
 from auditor.users import service
 from auditor.web.access import get_current_user

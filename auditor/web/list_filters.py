@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import SEVERITIES, load_gap_catalogue
 from auditor.rules.score import LEVEL_THRESHOLDS
 from auditor.views.export import EXPORT_FORMATS

@@ -18,7 +18,7 @@ from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.rendering.templates import (
     WebAppLinks,
     build_report_file_name,

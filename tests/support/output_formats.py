@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 
 from auditor.cli.main import main
 from auditor.evaluation.network_view import build_network_overview
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from tests.support.web_server import browsing
 
 WORDS = Translator("en")

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL
 
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.users import service
 from auditor.users.passwords import MAX_PASSWORD_CHARACTERS, PasswordService, normalize_password
 from auditor.web import access, errors

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 from auditor.cluster.job_queue import load_queue_health
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evidence import build_evidence_views, is_detail_quoted, redate_evidence
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.receipts import receipt
 from auditor.receipts.receipt import ReceiptVerification, verify_receipt_chain
 from auditor.receipts.signing import compute_key_fingerprint, read_known_public_keys

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from auditor.core.errors import TranslatableError
 from auditor.core.tokens import hash_token
 from auditor.evaluation.summary import get_region_key
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.reference.regions import REGIONS
 from auditor.rendering.templates import get_html_translator
 from auditor.users import service

@@ -21,7 +21,7 @@ from auditor.core.formatting import CONTROL_CHARACTERS
 from auditor.evaluation.network_view import load_association_view
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.notifications import delivery, subscriptions, transports
 from auditor.notifications.drafts import DraftLinks, draft_digests
 from auditor.registry.columns import build_whatsapp_url
@@ -33,7 +33,7 @@ from storage.models.audit import CONTACT_FIELDS, Decision, DecisionKind
 from storage.models.users import Reply, ReplyKind
 from storage.sanitize import sanitize_text
 from tests.support import sample_network
-from tests.support.all_routes import SENT, in_time, paths, routes, ways
+from tests.support.all_routes import FORMS, route_params, build_paths, build_urls, list_routes
 from tests.support.web_server import browsing
 
 READING = (
@@ -41,8 +41,8 @@ READING = (
         ("gaps",),
         ("status",),
         ("decide", "list"),
-        ("registry", "trail"),
-        ("letters", "list"),
+        ("registry", "history"),
+        ("report-links", "list"),
         ("identify",),
     ),
     *(
@@ -55,9 +55,9 @@ READING = (
     *(
         ("digest", "--dry-run"),
         ("digest", "subscriptions"),
-        ("letters", "text", "x1", "--who", "Amina"),
+        ("report-links", "text", "x1", "--author", "Amina"),
     ),
-    *(("letters", "text", "amal", "--mail", "--who", "Amina"),),
+    *(("report-links", "text", "amal", "--mail", "--author", "Amina"),),
 )
 """Commands that tell of what people typed."""
 
@@ -187,7 +187,7 @@ def isolated(element):
     return False
 
 
-@pytest.mark.parametrize("route", in_time("GET"))
+@pytest.mark.parametrize("route", route_params("GET"))
 def test_a_hostile_name_is_only_text_on_every_page(app, route):
     given = {"association": tuple(HOSTILE), "language": ("ar",)}
     with browsing(app, sample_network.NOW) as client:
@@ -197,16 +197,16 @@ def test_a_hostile_name_is_only_text_on_every_page(app, route):
             client.cookies.clear()
             client.get(letter(app, who))
             asked = (
-                paths(route, **given)
+                build_paths(route, **given)
                 if "association" in route.param_convertors
-                else ways(route, **given)
+                else build_urls(route, **given)
             )
             answers |= {f"{who} {way}": client.get(way) for way in asked}
     assert {way: said for way, answer in answers.items() if (said := broken(answer))} == {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("route", routes("POST"), ids=lambda route: route.path)
+@pytest.mark.parametrize("route", list_routes("POST"), ids=lambda route: route.path)
 def test_a_form_full_of_hostile_text_breaks_no_page(app, route):
     with browsing(app, sample_network.NOW) as client:
         client.get(letter(app, "nour"))
@@ -220,8 +220,8 @@ def test_a_form_full_of_hostile_text_breaks_no_page(app, route):
 
 def sent(client, route, said):
     """The answers to every form of a route, each of its fields that one can type in being hostile."""
-    for path in paths(route, association=("x6",)):
-        for form in SENT[route.path.rpartition("/")[2]]:
+    for path in build_paths(route, association=("x6",)):
+        for form in FORMS[route.path.rpartition("/")[2]]:
             if "sheet" in form:
                 sheet = to_csv([["id", "name", "facebook", said], ["x6", said, said, said]])
                 yield client.post(path, files={"sheet": (sanitize_text(said), sheet)})

@@ -16,7 +16,7 @@ from apscheduler.triggers.cron import CronTrigger
 from auditor.app import App
 from auditor.config.schema import Config, ScheduleSettings, StorageSettings
 from auditor.core.errors import RunLockedError
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.schedule_times import find_delayed_day, find_due_day
 from auditor.scheduling import SchedulerJob, build_scheduler, serve_schedule
 from probes.models.finding import Finding, Identity, LinkKind, Presence
@@ -213,7 +213,7 @@ def test_the_lock_has_one_holder_and_its_file_stays(app):
         assert refused(app)
     with app.hold_run_lock():
         assert refused(app)
-    assert (app.data_folder / "night.lock").exists()
+    assert (app.data_folder / "run.lock").exists()
 
 
 def refused(app):

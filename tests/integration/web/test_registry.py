@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.registry import exporter
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.spreadsheet import to_csv
@@ -193,8 +193,8 @@ def test_a_waiting_sheet_is_forgotten_after_a_day(app):
 @pytest.mark.parametrize("name", ["..%2F..%2Fauditor.db", "20261125090000-" + "a" * 22, "x"])
 def test_a_name_that_was_not_given_out_leads_to_no_file(app, name):
     with browsing(app) as client:
-        assert client.get(f"/en/registry/diff/{name}").status_code == 404
-        client.post(f"/en/registry/diff/{name}", data={"act": "drop"})
+        assert client.get(f"/en/registry/imports/{name}").status_code == 404
+        client.post(f"/en/registry/imports/{name}", data={"act": "drop"})
     assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
 
 

@@ -6,7 +6,7 @@ from importlib.resources.abc import Traversable
 
 import pytest
 
-from auditor.i18n.wording import to_breakable_url
+from auditor.i18n.translator import to_breakable_url
 
 STYLES = ("app.css", "pico-rtl.css")
 PHYSICAL = re.compile(

@@ -12,7 +12,7 @@ import pytest
 
 from auditor.cli import audit, check, decisions, digest, main, registry, reports
 from auditor.i18n.catalogs import load_terms
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import LANGUAGES
 from auditor.registry.issues import ERROR_ISSUES, Issue, SpreadsheetProblem
 from storage.models.audit import AuditRunState, DecisionKind

@@ -1,4 +1,4 @@
-"""`auditor rejudge --config new.toml --dry-run`: what another configuration would conclude."""
+"""`auditor reevaluate --config new.toml --dry-run`: what another configuration would conclude."""
 
 import json
 from datetime import timedelta
@@ -17,7 +17,7 @@ from auditor.evaluation.reevaluate import (
     warn_about_mass_losses,
 )
 from auditor.evaluation.run_results import evaluate_run
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from probes.models.finding import Activity, Finding, Presence, Reason
 from storage.models.audit import AuditRunState, Observation
 from tests.support.mini_network import link, night_of, register
@@ -166,7 +166,7 @@ def test_what_is_counted_listed_and_given_to_a_script_is_the_same(desk):
 def test_an_account_that_nobody_has_seen_yet_is_no_change(desk):
     desk.config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
     link = "https://www.facebook.com/amal.tanger"
-    assert desk.type("decide", "ours", "amal", link, "--why", "a call", "--who", "Amina")[0] == 0
+    assert desk.type("decide", "claim", "amal", link, "--reason", "a call", "--author", "Amina")[0] == 0
     lines, said, items = desk.has_share_preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
     assert said[1].startswith("0 conclusions would change; ")

@@ -1,5 +1,6 @@
-"""Messages: what is said is in both catalogues, whole, with its facts, and set as each language is set."""
+"""The message catalogues agree with code and templates, are complete, and follow each language's typography."""
 
+import ast
 import io
 import re
 import tomllib
@@ -9,56 +10,70 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_keywords
 from babel.messages.pofile import read_po
 
 from auditor.i18n.catalogs import list_catalog_languages, load_message_catalog, load_translations
-from auditor.i18n.extract import (
-    collect_messages,
-    extract_from_python,
-    extract_from_template,
-    get_translated_forms,
-    serialize_catalog,
-    update_catalog,
-)
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 
 PACKAGE = Path(str(files("auditor")))
+REPOSITORY = PACKAGE.parent
 PLACEHOLDER = re.compile(r"{(\w+)}")
 
 
-def ids(words):
+def get_translated_forms(message):
+    """Return the forms of a message in its language."""
+    return list(message.string or ("",)) if message.pluralizable else [str(message.string or "")]
+
+
+def list_message_ids(catalog):
     return {
         message.id if isinstance(message.id, str) else tuple(message.id)
-        for message in words
+        for message in catalog
         if message.id
     }
 
 
+def read_message_functions():
+    """Return the functions that take messages, as `make messages` names them."""
+    makefile = (REPOSITORY / "Makefile").read_text("utf-8")
+    [functions] = re.findall(r"^MESSAGE_FUNCTIONS = (.*)$", makefile, re.MULTILINE)
+    return functions.split()
+
+
 @cache
-def spoken():
-    """What is said anywhere, sought once."""
-    return collect_messages(PACKAGE)
+def extract_messages():
+    """Return the messages that `make messages` finds, by its own function names and file patterns."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    mappings = [
+        (mapping["pattern"], mapping["method"]) for mapping in project["tool"]["babel"]["mappings"]
+    ]
+    found = extract_from_dir(PACKAGE, mappings, keywords=parse_keywords(read_message_functions()))
+    return {message for _file, _line, message, _comments, _context in found}
 
 
-def single(phrase):
-    return phrase if isinstance(phrase, str) else phrase[0]
+def singular(message_id):
+    return message_id if isinstance(message_id, str) else message_id[0]
 
 
-def listed(found):
-    return sorted(found, key=single)
+def sorted_by_singular(message_ids):
+    return sorted(message_ids, key=singular)
 
 
 @pytest.mark.parametrize("language", list_catalog_languages())
-def test_every_message_that_is_said_is_in_the_catalogue_and_no_other(language):
-    kept = ids(load_message_catalog(language))
-    assert listed(spoken() - kept) == [], (
-        "said, and not in the catalogue: run `make words` and translate"
+def test_catalogue_has_exactly_the_messages_of_code_and_templates(language):
+    kept = list_message_ids(load_message_catalog(language))
+    assert sorted_by_singular(extract_messages() - kept) == [], (
+        "not in the catalogue: run `make messages` and translate them"
     )
-    assert listed(kept - spoken()) == [], "in the catalogue, and never said: run `make words`"
+    assert sorted_by_singular(kept - extract_messages()) == [], (
+        "in the catalogue, but not used: run `make messages`"
+    )
 
 
 @pytest.mark.parametrize("language", list_catalog_languages())
-def test_no_message_is_empty_or_fuzzy(language):
+def test_every_message_is_translated(language):
     poor = [
         message.id
         for message in load_message_catalog(language)
@@ -71,7 +86,7 @@ def test_no_message_is_empty_or_fuzzy(language):
 
 
 @pytest.mark.parametrize("language", list_catalog_languages())
-def test_no_message_stands_twice(language):
+def test_no_message_appears_twice(language):
     lines = [
         line
         for file in (PACKAGE / "i18n" / "locales" / language).glob("*.po")
@@ -81,51 +96,86 @@ def test_no_message_stands_twice(language):
     assert [line for line, times in Counter(lines).items() if times > 1] == []
 
 
-NUMBER = {"n"}
-FORMS = {
+ENGLISH_FORM_OF = {
     "ar": ("none", "one", "several", "several", "several", "several"),
     "fr": ("one", "several"),
 }
-"""Which English form each of a language's own stands for; English has none for nothing."""
-WORDLESS = {"ar": 3, "fr": 1}
-"""How many of a language's first forms may leave the number out: zero, one and two are words in Arabic."""
+"""The English form that corresponds to each form of a language; English has no form for zero."""
+FORMS_WITHOUT_NUMBER = {"ar": 3, "fr": 1}
+"""How many of a language's first forms may omit the number: Arabic has words for zero, one and two."""
 
 
-def facts(text):
+def placeholders(text):
     return set(PLACEHOLDER.findall(text))
 
 
-def is_whole(form, number, phrase, language):
-    """Whether a form of a message has the facts of the English one that it stands for."""
-    if isinstance(phrase, str):
-        return facts(form) == facts(phrase)
-    english = dict(zip(("one", "several"), map(facts, phrase), strict=True))
-    meant = FORMS[language][number]
-    if meant == "none":
-        return facts(form) <= english["several"]
-    may = NUMBER if number < WORDLESS[language] else set()
-    return facts(form) | may == english[meant] | may
+def has_expected_placeholders(message_id, form_number, form, language):
+    """Return True if a form has the placeholders of the English form that it translates."""
+    if isinstance(message_id, str):
+        return placeholders(form) == placeholders(message_id)
+    english = {"one": placeholders(message_id[0]), "several": placeholders(message_id[1])}
+    english_form = ENGLISH_FORM_OF[language][form_number]
+    if english_form == "none":
+        return placeholders(form) <= english["several"]
+    optional = {"n"} if form_number < FORMS_WITHOUT_NUMBER[language] else set()
+    return placeholders(form) | optional == english[english_form] | optional
 
 
 @pytest.mark.parametrize("language", list_catalog_languages())
-def test_every_form_of_a_message_has_the_facts_of_the_english_one(language):
-    forms = [
-        (message.id, *pair)
+def test_every_plural_form_has_the_placeholders_of_its_english_form(language):
+    wrong_forms = [
+        (message.id, form)
         for message in load_message_catalog(language)
         if message.id
-        for pair in enumerate(get_translated_forms(message))
+        for form_number, form in enumerate(get_translated_forms(message))
+        if not has_expected_placeholders(message.id, form_number, form, language)
     ]
-    assert [one for one in forms if not is_whole(one[2], one[1], one[0], language)] == []
+    assert wrong_forms == []
 
 
-def test_the_english_form_for_one_has_no_fact_that_the_other_has_not():
-    pairs = [phrase for phrase in spoken() if not isinstance(phrase, str)]
-    assert [
-        pair for pair in pairs if not facts(pair[0]) <= facts(pair[1]) or "n" not in facts(pair[1])
-    ] == []
+def test_english_singular_uses_only_placeholders_of_the_plural():
+    for message_id in extract_messages():
+        if not isinstance(message_id, str):
+            singular_names, plural_names = map(placeholders, message_id)
+            assert singular_names <= plural_names, message_id
+            assert "n" in plural_names, message_id
 
 
-def test_arabic_counts_in_six_forms_in_the_order_of_gnu():
+def find_hidden_messages(code):
+    """Return the calls of message functions that Babel cannot read, as source lines."""
+    tree = ast.parse(code)
+    in_f_strings = {
+        call
+        for f_string in ast.walk(tree)
+        if isinstance(f_string, ast.JoinedStr)
+        for call in ast.walk(f_string)
+        if isinstance(call, ast.Call)
+    }
+    return [
+        ast.unparse(call)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "attr", getattr(call.func, "id", "")) in message_function_names()
+        and call.args
+        and (isinstance(call.args[0], ast.IfExp | ast.JoinedStr) or call in in_f_strings)
+    ]
+
+
+def message_function_names():
+    return {name.partition(":")[0] for name in read_message_functions()}
+
+
+def test_no_message_is_hidden_from_extraction():
+    """Babel reads tokens: it skips f-strings and joins the texts of a conditional expression."""
+    hidden = [
+        (file.name, call)
+        for file in PACKAGE.rglob("*.py")
+        for call in find_hidden_messages(file.read_text("utf-8"))
+    ]
+    assert hidden == []
+
+
+def test_arabic_catalogue_states_its_six_plural_forms():
     rule = "nplurals=6; plural=(n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5);"
     for file in (PACKAGE / "i18n" / "locales" / "ar").glob("*.po"):
         stated = read_po(io.BytesIO(file.read_bytes())).mime_headers
@@ -148,7 +198,7 @@ def test_arabic_counts_in_six_forms_in_the_order_of_gnu():
         (103, "103 جمعيات"),
     ],
 )
-def test_associations_are_counted_as_arabic_counts(n, said):
+def test_arabic_counts_associations(n, said):
     assert Translator("ar").translate_plural("{n} association", "{n} associations", n) == said
 
 
@@ -168,27 +218,27 @@ def test_associations_are_counted_as_arabic_counts(n, said):
         (103, 3),
     ],
 )
-def test_a_number_takes_its_form_of_the_six(n, form):
+def test_arabic_number_selects_its_plural_form(n, form):
     assert load_translations("ar").plural(n) == form
 
 
-def leaves(value):
+def iter_texts(value):
     if isinstance(value, str):
         yield value
     for inner in (
         value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     ):
-        yield from leaves(inner)
+        yield from iter_texts(inner)
 
 
-def spoken_in(value, language):
-    """Every text that a table of words has in a language."""
+def iter_texts_in_language(value, language):
+    """Yield every text that a table has in a language."""
     for key, inner in value.items() if isinstance(value, dict) else ():
-        yield from leaves(inner) if key == language else spoken_in(inner, language)
+        yield from iter_texts(inner) if key == language else iter_texts_in_language(inner, language)
 
 
-def everything(language):
-    """Every text of a language, wherever it is kept."""
+def iter_all_texts(language):
+    """Yield every text of a language: messages, terms and gaps."""
     yield from (
         form
         for message in load_message_catalog(language)
@@ -196,7 +246,9 @@ def everything(language):
         for form in get_translated_forms(message)
     )
     for name in ("i18n/terms.toml", "reference/gaps.toml"):
-        yield from spoken_in(tomllib.loads((PACKAGE / name).read_text("utf-8")), language)
+        yield from iter_texts_in_language(
+            tomllib.loads((PACKAGE / name).read_text("utf-8")), language
+        )
 
 
 FRENCH = {
@@ -208,12 +260,12 @@ FRENCH = {
 
 
 @pytest.mark.parametrize("rule", FRENCH)
-def test_french_is_set_as_french_is(rule):
-    assert [text for text in everything("fr") if re.search(FRENCH[rule], text)] == []
+def test_french_follows_its_typography(rule):
+    assert [text for text in iter_all_texts("fr") if re.search(FRENCH[rule], text)] == []
 
 
-OTHERWISE = {
-    "fr": ("bilan", "lacune", "étiquette", "courriel", "à corriger", "à régler", "fil d’actu"),
+REPLACED_WORDS = {
+    "fr": ("bilan", "lacune", "étiquette", "courriel", "points à traiter", "fil d’actu"),
     "ar": (
         "ثغر",
         "نقط ",
@@ -229,35 +281,42 @@ OTHERWISE = {
         "موجز",
     ),
 }
-"""Words of things that we call by another: docs/contributing/translations.md has the one word of each."""
+"""Words that the glossary in docs/contributing/translations.md replaces."""
 
 
-@pytest.mark.parametrize("language", OTHERWISE)
-def test_a_thing_has_one_name(language):
-    said = list(everything(language))
+@pytest.mark.parametrize("language", REPLACED_WORDS)
+def test_no_text_uses_a_word_that_the_glossary_replaces(language):
+    said = list(iter_all_texts(language))
     assert [
         text
         for text in said
-        for word in OTHERWISE[language]
+        for word in REPLACED_WORDS[language]
         if word in text.lower() or word in text
     ] == []
 
 
-def test_arabic_counts_in_words_of_the_right_number():
-    """Three to ten of many, eleven to ninety-nine of one in the accusative, a hundred of one."""
+CONSTRUCT_STATE_NOUNS = {"خادم"}
+"""Nouns that are counted together with the noun after them, as in «خادم فحص» (check server)."""
+
+
+def test_arabic_nouns_agree_with_the_number():
+    """Check the noun after a number: plural for 3 to 10, accusative singular for 11 to 99, singular for 100.
+
+    A noun in the construct state has no accusative ending.
+    """
     counted = re.compile(r"{n} ([^\s،؛.:]+)")
     for message in load_message_catalog("ar"):
         if message.id and message.pluralizable:
             few, many, hundred = (
                 counted.search(form) for form in get_translated_forms(message)[3:]
             )
-            if few and many and hundred:
+            if few and many and hundred and many[1] not in CONSTRUCT_STATE_NOUNS:
                 assert few[1] not in {many[1], hundred[1]}, message.id
                 assert re.search("(ة|ًا|ًّا|ً)$", many[1]), message.id
                 assert re.sub("[ًّا]+$", "", many[1]) == hundred[1], message.id
 
 
-LATIN = {
+LATIN_NAMES = {
     *(
         "Atom",
         "RSS",
@@ -277,76 +336,43 @@ LATIN = {
         "your-site/feed",
         "org.ma",
         "ma",
-        "Excel",
         "PDF",
         "CSV",
         "JSON",
+        "xlsx",
+        "LibreOffice",
+        "QR",
+        "UTC",
+        "MiB",
+        "GiB",
+        "inodes",
+        "name@example.org",
         "cookies",
         "UTF-8",
         "NTP",
     ),
     *(
         "auditor",
-        "init",
         "registry",
-        "import",
-        "forget",
+        "erase",
         "run",
         "serve",
         "cron",
-    ),  # what an operator types
+    ),  # commands
 }
-"""What Arabic texts say in Latin letters: names of things that have no other."""
+"""Names and units that Arabic texts write in Latin letters."""
 
 
-def test_arabic_has_its_own_signs_and_western_digits():
-    said = list(everything("ar"))
+def test_arabic_uses_arabic_punctuation_and_western_digits():
+    said = list(iter_all_texts("ar"))
     assert [text for text in said if re.search(r"[;?]|,(?!\d)", text)] == []
     assert [text for text in said if re.search(r"[٠-٩۰-۹]", text)] == []
 
 
-def test_arabic_says_nothing_in_latin_letters_that_has_an_arabic_word():
+def test_arabic_uses_latin_letters_only_for_names():
     latin = {
         word
-        for text in everything("ar")
+        for text in iter_all_texts("ar")
         for word in re.findall(r"[A-Za-zÀ-ÖØ-öø-ÿ]+(?:[.@/-]\w+)*", PLACEHOLDER.sub("", text))
     }
-    assert latin - LATIN == set()
-
-
-def test_messages_are_found_in_f_strings_conditions_and_beside_facts():
-    code = 'f"{words.say(\'Inside\', day=1)}"; w.say("Yes" if x else "No"); w.count("{n} a", "{n} b", n, day=2)'
-    assert set(extract_from_python(code)) == {"Inside", "Yes", "No", ("{n} a", "{n} b")}
-    page = (
-        '{{ _("As of {date}", date=day) }}{{ _n("{n} a", "{n} b", n, x=1) }}{{ words.say("Said") }}'
-    )
-    assert set(extract_from_template(page)) == {"As of {date}", ("{n} a", "{n} b"), "Said"}
-
-
-def test_a_message_of_a_table_is_found_and_what_the_operator_is_told_is_not():
-    assert set(
-        extract_from_python('HEADS = {"x": phrase("Head")}; say("interrupted"); "a b".count("a")')
-    ) == {"Head"}
-
-
-def test_a_text_that_is_not_known_when_the_program_is_read_is_no_message():
-    assert set(extract_from_python("words.say(heading); words.count(one, several, n)")) == set()
-
-
-def test_a_new_message_is_added_empty_and_one_that_vanished_is_removed():
-    words = update_catalog(
-        load_message_catalog("ar"), {"Accounts", "A new one", ("{n} new", "{n} newer")}
-    )
-    assert ids(words) == {"Accounts", "A new one", ("{n} new", "{n} newer")}
-    assert words["Accounts"].string == "الحسابات"
-    assert not any(get_translated_forms(words["A new one"])) | any(
-        get_translated_forms(words["{n} new"])
-    )
-
-
-def test_a_catalogue_is_written_the_same_again_and_reads_as_it_was():
-    text = serialize_catalog(load_message_catalog("ar"), "ar")
-    again = read_po(io.BytesIO(text))
-    assert serialize_catalog(again, "ar") == text
-    assert ids(again) == ids(load_message_catalog("ar"))
-    assert dict(again.mime_headers)["Plural-Forms"].startswith("nplurals=6;")
+    assert latin - LATIN_NAMES == set()

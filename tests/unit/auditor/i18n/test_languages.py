@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.i18n.catalogs import detect_terminal_language, get_text_direction, negotiate_language
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from auditor.checking import checker
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import iter_association_views
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.notifications.digest import (
     MAX_LISTED_CHANGES,
     GapChange,

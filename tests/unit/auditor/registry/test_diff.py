@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.cli.main import main
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
 from auditor.registry.diff import build_import_preview
 from auditor.registry.importer import parse_registry_spreadsheet

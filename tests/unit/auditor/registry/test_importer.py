@@ -9,7 +9,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from auditor.core.errors import InputError
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
 from auditor.registry.columns import identify_column
 from auditor.registry.exporter import build_export_rows

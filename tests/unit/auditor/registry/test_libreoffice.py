@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.registry import exporter, spreadsheet
 from auditor.registry.diff import build_import_preview
 from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet

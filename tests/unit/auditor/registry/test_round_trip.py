@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
 from auditor.cli.main import main
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.registry import exporter, spreadsheet
 from auditor.registry.columns import (
     FACT_COLUMNS,

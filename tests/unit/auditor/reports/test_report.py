@@ -12,7 +12,7 @@ from auditor.config.schema import Config, SurveySettings
 from auditor.evaluation.association_view import AccountView, AssociationView, UncheckedItem
 from auditor.evaluation.network_view import NetworkOverview
 from auditor.evaluation.summary import Coverage
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import LANGUAGES
 from auditor.rendering.templates import WebAppLinks, build_report_file_name
 from auditor.reports import html, text
@@ -271,7 +271,7 @@ def test_a_report_can_be_answered_only_where_somebody_listens():
     one = view(gaps=[gap("channel_stale")], accounts=[account()], proposals=(PROPOSAL,))
     assert "<form" not in report(one, live=False)
     told = report(one, "fr")
-    assert told.count('action="/fr/report/reply"') == told.count("<form")
+    assert told.count('action="/fr/report/replies"') == told.count("<form")
     kinds = set(re.findall(r'name="kind" value="(\w+)"', told))
     assert kinds == {kind.value for kind in ReplyKind}
     for name, value in (

@@ -6,7 +6,7 @@ from itertools import chain
 import pytest
 
 from auditor.config.schema import load_config
-from auditor.i18n.wording import OPTIONAL_PART_PATTERN
+from auditor.i18n.translator import OPTIONAL_PART_PATTERN
 from auditor.reference.gap_catalogue import LANGUAGES, SEVERITIES, load_gap_catalogue
 
 WORDS = load_gap_catalogue()

@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from auditor.evaluation.network_view import build_network_overview
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import load_terms
-from auditor.i18n.wording import Translator
+from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
 from auditor.runs.run import execute_run
 from auditor.views import export

@@ -89,7 +89,7 @@ def unfit(*told):
 # --- which they are
 
 ELSEWHERE = (
-    *("auditor.demo", "auditor.cli", "auditor.i18n.extract", "auditor.reports.pdf"),
+    *("auditor.demo", "auditor.cli", "auditor.reports.pdf"),
     "probes.runner.preload",
 )
 NOT_COMMANDS = ("auditor.cli.main", "auditor.cli.output")
@@ -104,13 +104,13 @@ EXCUSED = {
     "is asked for what is known": "probes.links.channel_registry.get_channel probes.parsing.feeds.choose_posts_sitemap",
     "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
     "takes a pattern": "probes.classify.self_statements.find_self_statement probes.classify.self_statements.find_other_sentences",
-    "takes one, too": "probes.channels.public_profile.parse_localized_count probes.text.lazy_regex.may_match",
+    "takes one, too": "probes.channels._public_profile.parse_localized_count probes.text.lazy_regex.may_match",
     "takes one as text": "probes.text.lazy_regex.required_literals probes.text.lazy_regex.is_anchored_at_start",
     "sends what was judged": "probes.http.connection.build_request_head",
     "takes an exception": "probes.runner.run.build_crashed_result probes.http.errors.map_network_error",
     "takes a state of tenacity's": "probes.http.request_chain.get_attempt_outcome",
     "takes an address that was read": "probes.http.ssrf_guard.is_public_address probes.http.ssrf_guard.get_port",
-    "is tried by driving probes": "probes.channels.api_common.explain_missing_account probes.models.probe.run_offline",
+    "is tried by driving probes": "probes.channels._api_common.explain_missing_account probes.models.probe.run_offline",
     "is tried by reading sites and lists": "probes.parsing.feeds.flatten_fields",
 }
 """What is not tried by itself, and why."""

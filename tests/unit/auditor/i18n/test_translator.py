@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.i18n.catalogs import load_terms
-from auditor.i18n.wording import DATE_SOURCE_TERMS, Translator, isolate_html
+from auditor.i18n.translator import DATE_SOURCE_TERMS, Translator, isolate_html
 from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from auditor.registry.columns import MEDIA_OFFICER_CODES
 from auditor.rules.account_status import ActivityBands
