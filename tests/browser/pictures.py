@@ -26,12 +26,12 @@ LANGUAGES, WIDTHS = ("ar", "fr", "en"), (360, 1280)
 EVERYWHERE = {"front": "/", "associations": "/associations", "association": "/associations/a068"}
 ONCE = {
     "evidence": ("en", "/associations/a068/accounts/{account}"),
-    "groups": ("fr", "/cohorts"),
+    "groups": ("fr", "/groups"),
     "points": ("ar", "/gaps"),
     "meeting": ("fr", "/meeting"),
     "replies": ("en", "/replies"),
     "registry": ("ar", "/registry"),
-    "letters": ("fr", "/letters"),
+    "letters": ("fr", "/report-links"),
 }
 TALLEST = 2400
 COLOURS = 96

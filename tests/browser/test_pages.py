@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.pages import ANSWERS, ERRORS, FILES, FORMS, OFTEN, PAGES, PUBLISHED, WAYS
-from tests.support.all_routes import routes
+from tests.support.all_routes import list_routes
 
 pytestmark = pytest.mark.browser
 
@@ -82,7 +82,7 @@ def often(names):
 
 
 def test_no_page_of_the_site_is_left_out():
-    pages = [one for one in routes("GET") if one.path not in WAYS and not one.path.endswith(FILES)]
+    pages = [one for one in list_routes("GET") if one.path not in WAYS and not one.path.endswith(FILES)]
     tried = [f"/en{path.partition('?')[0]}" for path in PAGES.values()]
     assert [one.path for one in pages if not any(one.path_regex.match(way) for way in tried)] == []
 

@@ -132,7 +132,7 @@ def points(desk):
 
 def letter(desk):
     """Make the association's letter in the browser; its link."""
-    desk.goto(f"/fr/letters/{ASSOCIATION}")
+    desk.goto(f"/fr/report-links/{ASSOCIATION}")
     desk.locator("form[action$='/make'] button").click()
     return desk.locator("input[readonly]").first.input_value()
 
@@ -152,4 +152,4 @@ def accept(desk):
     desk.goto("/fr/replies")
     reply = desk.locator("article", has_text="GazetteTamesnaSud")
     reply.locator("button[value=accepted]").click()
-    desk.locator("#said").wait_for()
+    desk.locator("#message").wait_for()

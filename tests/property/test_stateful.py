@@ -227,8 +227,8 @@ class Dying:
         if self.how == "error":
             raise StoreError("the disk", "it is full")
         if self.how == "power":
-            self.cut = self.app.folder / "cut"
-            copied(self.app.folder, self.cut)
+            self.cut = self.app.data_folder / "cut"
+            copied(self.app.data_folder, self.cut)
         raise DeathError(self.how)
 
 
@@ -263,7 +263,7 @@ class Histories(RuleBasedStateMachine):
     def open(self):
         store = Store.open(f"sqlite:///{self.folder}/auditor.db")
         self.app = Small(
-            CONFIG, store, BodyStore(self.folder / "archive"), Web(), folder=self.folder
+            CONFIG, store, BodyStore(self.folder / "archive"), Web(), data_folder=self.folder
         )
 
     def teardown(self):

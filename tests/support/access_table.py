@@ -5,7 +5,7 @@ from pathlib import Path
 
 from auditor.web.access import Access, RequireAccess
 from tests.support.all_commands import commands
-from tests.support.all_routes import every_route
+from tests.support.all_routes import list_all_routes
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "users-and-permissions.md"
 BEGIN, END = "<!-- access: written from the routes by `make people` -->\n", "<!-- access ends -->\n"
@@ -35,7 +35,7 @@ def gates(route):
 def table():
     """The rows: each access, and the routes that declare it."""
     told = {access: [] for access in Access}
-    for route in every_route():
+    for route in list_all_routes():
         for gate in gates(route):
             told[gate.access].append(f"`{'/'.join(sorted(route.methods))} {shown(route.path)}`")
     lines = ["| who | what |", "|---|---|"]

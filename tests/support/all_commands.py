@@ -8,7 +8,7 @@ import typer
 from auditor.cli.main import cli
 from tests.support.sample_network import FIRST
 
-BY = ("--who", "Amina", "--why", "vu")
+BY = ("--author", "Amina", "--reason", "vu")
 LINKS = "\n".join(
     (
         *(
@@ -70,16 +70,16 @@ TYPED = {
         ("--yes", "--prune", "sheet.csv"),
     ),
     "registry export": (("registry.csv",),),
-    "registry trail": ((),),
-    "registry held": (("nour",),),
-    "registry forget": (("nour", "--dry-run"), ("nour", "--contacts", "--yes"), ("x9", "--yes")),
-    "decide attest": (("nour", "facebook", *BY),),
+    "registry history": ((),),
+    "registry show-data": (("nour",),),
+    "registry erase": (("nour", "--dry-run"), ("nour", "--contacts", "--yes"), ("x9", "--yes")),
+    "decide confirm": (("nour", "facebook", *BY),),
     "decide none-by-choice": (
         ("bare", "youtube", *BY),
         ("nour", "twitter", *BY, "--until", "2099-01-01"),
     ),
-    "decide ours": (("bare", "https://www.facebook.com/bare.tiznit", *BY),),
-    "decide not-ours": (("nour", "facebook", *BY),),
+    "decide claim": (("bare", "https://www.facebook.com/bare.tiznit", *BY),),
+    "decide disown": (("nour", "facebook", *BY),),
     "decide moved": (
         ("nour", "facebook", *BY),
         ("nour", "twitter", "--to", "https://x.com/nour2", *BY),

@@ -1,4 +1,7 @@
-"""Every page of the site, found from its routers: a page that is new is tried without being named here."""
+"""Lists every route of the web application with example addresses and form data.
+
+Tests take the routes from the routers, so a new page is tested without being named here.
+"""
 
 import types
 from collections.abc import Iterable, Iterator
@@ -15,29 +18,31 @@ from auditor.views.export import EXPORT_FORMATS, EXPORT_KINDS
 from auditor.web.app import ROUTERS
 from tests.support.sample_network import WAITING
 
-FILLED = {
+PATH_VALUES = {
     "language": ("en",),
     "association": ("nour", "bare"),
     "account_id": range(1, 6),
     "kind": tuple(EXPORT_KINDS),
-    "form": EXPORT_FORMATS,
-    "number": ("1",),
+    "file_format": EXPORT_FORMATS,
+    "user_id": ("1",),
+    "reply_id": ("1",),
+    "proposal_id": ("1",),
     "day": ("2026-11-02",),
-    "name": (WAITING, "none"),
+    "upload_name": (WAITING, "none"),
     "token": ("none",),
 }
-"""What stands in the open places of an address."""
-ASKED = {
-    "changes": ("since=2026-11-02&meeting=true",),
+"""Example values of each path parameter."""
+QUERIES = {
+    "changes": ("since=2026-11-02&save_meeting_day=true",),
     "associations": (
         "q=nour&region=souss-massa&tag=rabat&level=strong&gap=channel_missing&channel=facebook",
         "state=unknown&channel=facebook",
         "q=nobody",
     ),
     "gaps": ("gap=channel_missing&channel=facebook&severity=high&region=souss-massa", "gap=none"),
-    "nights": ("before=2026-11-05",),
-    "cohorts": ("by=tag", "since=2026-11-02"),
-    "decide": tuple(
+    "runs": ("before=2026-11-05",),
+    "groups": ("group_by=tag", "since=2026-11-02"),
+    "decisions": tuple(
         f"kind={kind}&channel=facebook"
         for kind in (
             "confirm",
@@ -46,125 +51,131 @@ ASKED = {
             "disown",
             "moved",
             "waive",
-            "withdraw&number=1",
+            "withdraw&decision_id=1",
         )
     ),
-    "{account_id:int}": ("night=2026-11-02",),
+    "{account_id:int}": ("run=2026-11-02",),
     "{association:path}": (
-        *(f"kept={kind}" for kind in ("confirm", "none_by_choice", "claim", "disown")),
-        *("kept=moved", "kept=waive", "kept=withdraw", "done=renewed", "done=revoked"),
+        *(f"saved_decision={kind}" for kind in ("confirm", "none_by_choice", "claim", "disown")),
+        *("saved_decision=moved", "saved_decision=waive", "saved_decision=withdraw"),
+        *("done=renewed", "done=revoked"),
     ),
-    "letters": ("q=nour", "q=nobody"),
-    "meeting": ("tag=nobody", "since=2026-11-02", "calls=25"),
-    "trail": ("association=nour", "association=nobody"),
-    "registry": ("taken=1",),
+    "report-links": ("q=nour", "q=nobody"),
+    "meeting": ("tag=nobody", "since=2026-11-02", "call_limit=25"),
+    "history": ("association=nour", "association=nobody"),
+    "registry": ("imported_count=1",),
 }
-"""What a page may be asked beside its closed choices, by the last part of its route."""
+"""Queries of a page beside its enumerated parameters, by the last part of the route."""
+SLOW_SUFFIXES = ("report.pdf", "exports/{kind}.{file_format}", "meeting.xlsx")
+"""Routes that take seconds with all their queries; these tests are marked as slow."""
 
 
-def routes(method: str) -> list[APIRoute]:
-    """The routes of the site that answer a method."""
-    return [route for route in every_route() if method in route.methods]
+def list_routes(method: str) -> list[APIRoute]:
+    """Return the routes that answer an HTTP method."""
+    return [route for route in list_all_routes() if method in route.methods]
 
 
-DEAR = ("report.pdf", "exports/{kind}.{form}", "meeting.xlsx")
-"""How the addresses end of what takes seconds in all its ways; tried where there is time."""
-
-
-def in_time(method: str) -> list[ParameterSet]:
-    """The same, as parameters of a test; those whose answers take long to make are slow ones."""
-    dear = [route.path.endswith(DEAR) for route in routes(method)]
+def route_params(method: str) -> list[ParameterSet]:
+    """Return the routes of a method as test parameters; expensive ones are marked as slow."""
     return [
-        pytest.param(route, marks=[pytest.mark.slow] if one else [], id=route.path)
-        for route, one in zip(routes(method), dear, strict=True)
+        pytest.param(
+            route,
+            marks=[pytest.mark.slow] if route.path.endswith(SLOW_SUFFIXES) else [],
+            id=route.path,
+        )
+        for route in list_routes(method)
     ]
 
 
-def every_route() -> list[APIRoute]:
-    """Every one there is."""
+def list_all_routes() -> list[APIRoute]:
+    """Return all routes."""
     return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
-def ways(route: APIRoute, **given: Iterable[object]) -> Iterator[str]:
-    """The addresses of a page: of each association, or of these, and with each thing it may be asked."""
-    queries = ["", *ASKED.get(route.path.rpartition("/")[2], ()), *_closed(route)]
-    yield from (
-        f"{path}?{query}" if query else path for path in paths(route, **given) for query in queries
-    )
+def build_urls(route: APIRoute, **path_values: Iterable[object]) -> Iterator[str]:
+    """Yield the addresses of a page with each of its queries."""
+    last_part = route.path.rpartition("/")[2]
+    queries = ["", *QUERIES.get(last_part, ()), *_enumerated_queries(route)]
+    for path in build_paths(route, **path_values):
+        for query in queries:
+            yield f"{path}?{query}" if query else path
 
 
-def paths(route: APIRoute, **given: Iterable[object]) -> Iterator[str]:
-    """The addresses of a route, its open places filled."""
-    filled = {**FILLED, **given}
-    for values in product(*(filled[name] for name in route.param_convertors)):
-        told = zip(route.param_convertors, values, strict=True)
-        yield route.path_format.format(**{name: quote(str(value), safe="") for name, value in told})
+def build_paths(route: APIRoute, **path_values: Iterable[object]) -> Iterator[str]:
+    """Yield the paths of a route; `path_values` replaces the example values."""
+    all_values = {**PATH_VALUES, **path_values}
+    for values in product(*(all_values[name] for name in route.param_convertors)):
+        named_values = zip(route.param_convertors, values, strict=True)
+        quoted = {name: quote(str(value), safe="") for name, value in named_values}
+        yield route.path_format.format(**quoted)
 
 
-def _closed(route: APIRoute) -> Iterator[str]:
-    """Each value of each parameter that has but a few."""
+def _enumerated_queries(route: APIRoute) -> Iterator[str]:
+    """Yield a query for each value of each boolean, enum or literal parameter."""
     for field in route.dependant.query_params:
-        kind = field.field_info.annotation
-        several = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-        for one in several:
-            yield from (f"{field.alias}={value}" for value in _values(one))
+        annotation = field.field_info.annotation
+        is_union = get_origin(annotation) in (Union, types.UnionType)
+        for member in get_args(annotation) if is_union else (annotation,):
+            yield from (f"{field.alias}={value}" for value in _list_values(member))
 
 
-def _values(kind: object) -> list[str]:
-    if kind is bool:
+def _list_values(annotation: object) -> list[str]:
+    if annotation is bool:
         return ["true"]
-    if isinstance(kind, EnumType):
-        return [str(value.value) for value in kind]
-    return [str(value) for value in get_args(kind)] if get_origin(kind) is Literal else []
+    if isinstance(annotation, EnumType):
+        return [str(member.value) for member in annotation]
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return []
 
 
-SENT = {
-    "decide": (
+FORMS = {
+    "decisions": (
         {"kind": "confirm"},
         {"kind": "confirm", "channel": "facebook"},
         {"kind": "confirm", "channel": "facebook"},
-        {"kind": "confirm", "channel": "facebook", "seen": "yesterday", "why": "."},
-        {"kind": "confirm", "channel": "facebook", "seen": "2027-01-01", "why": "."},
-        {"kind": "confirm", "channel": "facebook", "seen": "1999-01-01", "why": "."},
-        {"kind": "confirm", "channel": "facebook", "until": "2026-01-01", "why": "."},
-        {"kind": "confirm", "channel": "facebook", "until": "2036-01-01", "why": "."},
-        {"kind": "confirm", "channel": "fax", "why": "."},
-        {"kind": "confirm", "channel": "instagram", "why": "."},
-        {"kind": "confirm", "channel": "facebook", "account": "no link", "why": "."},
-        {"kind": "claim", "channel": "facebook", "why": "."},
-        {"kind": "claim", "channel": "facebook", "account": "https://x.com/nour", "why": "."},
-        {"kind": "waive", "why": "."},
-        {"kind": "waive", "channel": "facebook", "code": "none", "why": "."},
-        {"kind": "none_by_choice", "channel": "tiktok", "why": "."},
-        {"kind": "withdraw", "number": "1", "channel": "twitter"},
+        {"kind": "confirm", "channel": "facebook", "last_activity": "yesterday", "reason": "."},
+        {"kind": "confirm", "channel": "facebook", "last_activity": "2027-01-01", "reason": "."},
+        {"kind": "confirm", "channel": "facebook", "last_activity": "1999-01-01", "reason": "."},
+        {"kind": "confirm", "channel": "facebook", "until": "2026-01-01", "reason": "."},
+        {"kind": "confirm", "channel": "facebook", "until": "2036-01-01", "reason": "."},
+        {"kind": "confirm", "channel": "fax", "reason": "."},
+        {"kind": "confirm", "channel": "instagram", "reason": "."},
+        {"kind": "confirm", "channel": "facebook", "account": "no link", "reason": "."},
+        {"kind": "claim", "channel": "facebook", "reason": "."},
+        {"kind": "claim", "channel": "facebook", "account": "https://x.com/nour", "reason": "."},
+        {"kind": "waive", "reason": "."},
+        {"kind": "waive", "channel": "facebook", "gap_code": "none", "reason": "."},
+        {"kind": "none_by_choice", "channel": "tiktok", "reason": "."},
+        {"kind": "withdraw", "decision_id": "1", "channel": "twitter"},
     ),
-    "follow-up": ({}, {"kind": "promised"}, {"kind": "note"}, {"kind": "called"}),
-    "check": ({}, {}),
+    "follow-ups": ({}, {"kind": "promised"}, {"kind": "note"}, {"kind": "called"}),
+    "checks": ({}, {}),
     "meeting": ({}, {"tag": "rabat"}),
     "registry": (
         {},
-        {"sheet": b"id;x"},
-        {"sheet": b"name\n"},
-        {"sheet": b"PK"},
-        {"sheet": b"name\nNour\n"},
+        {"spreadsheet": b"id;x"},
+        {"spreadsheet": b"name\n"},
+        {"spreadsheet": b"PK"},
+        {"spreadsheet": b"name\nNour\n"},
     ),
-    "{name}": ({"act": "take"}, {"act": "take"}, {"act": "drop"}),
+    "{upload_name}": ({"action": "import"}, {"action": "import"}, {"action": "discard"}),
     "{association:path}": (
         {},
         {"name": "", "email": "nobody", "phone": "1", "language": "no link", "links": "no link"},
         {"name": "Nour", "facebook": "no link", "website": "https://www.facebook.com/nour.agadir"},
     ),
-    "monthly": ({"address": "nobody"}, {"address": "amina@example.org"}),
+    "subscriptions": ({"email": "nobody"}, {"email": "amina@example.org"}),
     "{token}": ({},),
-    "reply": (
+    "replies": (
         {"kind": "claimed"},
-        {"kind": "claimed", "account": "2"},
-        {"kind": "moved", "account": "2", "value": "x"},
-        {"kind": "disputed", "account": "2"},
-        {"kind": "closed", "account": "2"},
+        {"kind": "claimed", "account_id": "2"},
+        {"kind": "moved", "account_id": "2", "value": "x"},
+        {"kind": "disputed", "account_id": "2"},
+        {"kind": "closed", "account_id": "2"},
     ),
-    "letters": ({}, {"form": "csv"}),
-    "make": ({},),
+    "report-links": ({}, {"file_format": "csv"}),
+    "create": ({},),
     "renew": ({},),
     "revoke": ({},),
     "login": (
@@ -177,26 +188,46 @@ SENT = {
     "logout": ({},),
     "account": (
         {},
-        {"now": "no password", "password": "x" * 129, "again": ""},
-        {"now": "no password", "password": "password1234", "again": ""},
-        {"now": "no password", "password": "several words apart", "again": "several"},
-        *({"now": "wrong", "password": "several words apart", "again": "several words apart"},) * 6,
+        {"current_password": "no password", "password": "x" * 129, "password_confirmation": ""},
+        {"current_password": "no password", "password": "password1234"},
+        {
+            "current_password": "no password",
+            "password": "several words apart",
+            "password_confirmation": "several",
+        },
+        *(
+            {
+                "current_password": "wrong",
+                "password": "several words apart",
+                "password_confirmation": "several words apart",
+            },
+        )
+        * 6,
     ),
-    "welcome": ({}, {"password": "several words apart", "again": "several words apart"}),
-    "people": (
+    "set-password": (
+        {},
+        {"password": "several words apart", "password_confirmation": "several words apart"},
+    ),
+    "users": (
         {},
         {"name": "Salma", "role": "admin"},
         {"name": "salma ", "role": "reader"},
-        {"name": "Idris", "role": "coordinator", "region": "souss-massa"},
-        {"name": "Zineb", "role": "coordinator", "region": "nowhere"},
+        {"name": "Idris", "role": "coordinator", "regions": "souss-massa"},
+        {"name": "Zineb", "role": "coordinator", "regions": "nowhere"},
     ),
     "reset": ({},),
     "remove": ({},),
-    "{number}": (
+    "{reply_id}": (
+        {"answer": "accepted"},
+        {"answer": "declined"},
+        {"answer": "accepted"},
+        {"answer": "accepted"},
+    ),
+    "{proposal_id}": (
         {"answer": "accepted"},
         {"answer": "declined"},
         {"answer": "accepted"},
         {"answer": "accepted"},
     ),
 }
-"""What is sent to an address, right and wrong, by the last part of its route."""
+"""Valid and invalid form data, by the last part of the route."""

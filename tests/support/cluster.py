@@ -106,7 +106,7 @@ def far(folder, url, config=None, **settings):
     shared = {"storage": storage, "cluster": ClusterSettings(**(QUICK | settings))}
     app = config.model_copy(update=shared)
     web = Frozen()
-    return Far(app, Store.open(url), BodyStore(folder / "archive"), web, folder=folder)
+    return Far(app, Store.open(url), BodyStore(folder / "archive"), web, data_folder=folder)
 
 
 @contextlib.asynccontextmanager

@@ -56,7 +56,7 @@ UNKNOWN = st.builds(
     Finding,
     st.just(Presence.UNKNOWN),
     st.sampled_from(Reason),
-    facts=st.sampled_from([{}, {"tls": "expired"}]),
+    facts=st.sampled_from([{}, {"tls_error": "expired"}]),
 )
 REFUSED = UNKNOWN.filter(lambda finding: finding.reason not in UNREACHABLE_REASONS)
 ANSWERED = st.builds(
@@ -71,7 +71,7 @@ TROUBLED = st.builds(
     Finding,
     st.just(Presence.UNKNOWN),
     st.sampled_from(sorted(UNREACHABLE_REASONS)),
-    facts=st.sampled_from([{}, {"tls": "expired"}]),
+    facts=st.sampled_from([{}, {"tls_error": "expired"}]),
 )
 LOST = st.builds(
     Finding, st.just(Presence.ABSENT), st.sampled_from(LOSSES), name=st.sampled_from([None, "x"])

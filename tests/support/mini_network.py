@@ -173,14 +173,14 @@ class Small:
     body_store: BodyStore
     web: Web
     locked: bool = False
-    folder: Path | None = None
+    data_folder: Path | None = None
 
     def create_fetcher(self, now, host_lock=None):  # the only process
         self.web.now, self.web.request_count, self.web.requests_by_host = now, 0, Counter()
         return self.web
 
     def open_signing_key(self):
-        return SigningKey.open(self.folder)
+        return SigningKey.open(self.data_folder)
 
     def create_parser_pool(self):
         return Readers()
@@ -199,7 +199,7 @@ def configured(channels=("website", "facebook", "youtube"), **canaries):
 
 def opened(folder, config=None, store=None):
     store = store or Store.open(f"sqlite:///{folder}/auditor.db")
-    return Small(config or configured(), store, BodyStore(folder / "archive"), Web(), folder=folder)
+    return Small(config or configured(), store, BodyStore(folder / "archive"), Web(), data_folder=folder)
 
 
 def lived(live):
@@ -218,7 +218,7 @@ def lived(live):
     def app(tmp_path, tmp_path_factory, monkeypatch):
         if not made:
             made.append(first(tmp_path_factory.mktemp("lived")))
-        shutil.copytree(made[0].folder, tmp_path, dirs_exist_ok=True)
+        shutil.copytree(made[0].data_folder, tmp_path, dirs_exist_ok=True)
         monkeypatch.setattr(checker, "probe_steps_for", steps)
         small = opened(tmp_path)
         small.web.answers = dict(made[0].web.answers)

@@ -14,7 +14,7 @@ from unittest import mock
 
 from lxml import html
 
-from auditor.i18n import catalogs, wording
+from auditor.i18n import catalogs, translator
 from auditor.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE
 
 OPEN, CLOSE = "⟦⟧"
@@ -81,7 +81,7 @@ def pseudo(language):
 @contextlib.contextmanager
 def pseudo_locale() -> Iterator[None]:
     """While it lasts, whatever is said in English stands between brackets."""
-    with mock.patch.object(wording, "load_language_pack", pseudo):
+    with mock.patch.object(translator, "load_language_pack", pseudo):
         yield
 
 
@@ -108,7 +108,7 @@ def refusing(language):
 @contextlib.contextmanager
 def strict_locale() -> Iterator[None]:
     """While it lasts, what was never translated cannot be said."""
-    with mock.patch.object(wording, "load_language_pack", refusing):
+    with mock.patch.object(translator, "load_language_pack", refusing):
         yield
 
 

@@ -19,7 +19,7 @@ from storage.models.audit import Proposal
 from storage.models.users import Reply, ReplyKind, Role
 from tests.support import sample_network
 from tests.support.access_table import PAGE, gates, listed, table, written
-from tests.support.all_routes import every_route, paths
+from tests.support.all_routes import build_paths, list_all_routes
 from tests.support.web_server import browsing, visiting
 
 pytestmark = pytest.mark.xdist_group("access")  # one network is enough for all of them
@@ -127,12 +127,12 @@ def state(app):
     """All that is kept but who has a session."""
     with closing(sqlite3.connect(app.data_folder / "auditor.db")) as database:
         return [
-            line for line in database.iterdump() if not line.startswith('INSERT INTO "session"')
+            line for line in database.iterdump() if not line.startswith('INSERT INTO "login_session"')
         ]
 
 
 @pytest.mark.parametrize(
-    "route", every_route(), ids=lambda route: f"{min(route.methods)} {route.path}"
+    "route", list_all_routes(), ids=lambda route: f"{min(route.methods)} {route.path}"
 )
 def test_a_route_declares_once_who_may_use_it(route):
     assert len(gates(route)) == 1
@@ -145,7 +145,7 @@ def test_a_route_declares_once_who_may_use_it(route):
 
 
 def test_there_is_no_route_beside_those_that_are_walked(app):
-    walked = {route.path for route in every_route()}
+    walked = {route.path for route in list_all_routes()}
     served = {
         getattr(route, "path", "") for route in create_app(app, lambda: sample_network.NOW).routes
     }
@@ -161,7 +161,7 @@ def test_a_route_that_declares_nothing_is_found():
 @pytest.mark.parametrize("name", [name for name in PEOPLE if name != "admin"])
 def test_whoever_may_not_is_refused_everywhere_and_nothing_changes(app, clients, name):
     before, wrong = state(app), {}
-    for route in every_route():
+    for route in list_all_routes():
         access = gates(route)[0].access
         if expected(name, access) == "through":
             continue
@@ -173,7 +173,7 @@ def test_whoever_may_not_is_refused_everywhere_and_nothing_changes(app, clients,
 
 
 def asked(app, route):
-    for path in paths(route, association=("nour",), language=("en",), **of(app, route)):
+    for path in build_paths(route, association=("nour",), language=("en",), **of(app, route)):
         for method in route.methods:
             yield method, path
 
@@ -182,7 +182,7 @@ def asked(app, route):
 @pytest.mark.parametrize("name", PEOPLE)
 def test_whoever_may_is_let_through_everywhere(app, clients, name):
     wrong = {}
-    for route in every_route():
+    for route in list_all_routes():
         access = gates(route)[0].access
         if expected(name, access) != "through" or "logout" in route.path:
             continue
@@ -196,7 +196,7 @@ def test_the_page_for_people_tells_who_may_do_what():
     page = PAGE.read_text("utf-8")
     assert table() in page
     ways = re.findall(r"`[A-Z/]+ [^`]+`", table())
-    assert len(ways) == len(set(ways)) == len(every_route())
+    assert len(ways) == len(set(ways)) == len(list_all_routes())
     assert written(page) == page
 
 

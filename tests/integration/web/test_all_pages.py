@@ -14,7 +14,7 @@ from auditor.config.schema import find_packaged_config, load_config
 from auditor.reference.regions import REGIONS
 from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES
 from tests.support import sample_network
-from tests.support.all_routes import SENT, in_time, paths, routes, ways
+from tests.support.all_routes import FORMS, route_params, build_paths, build_urls, list_routes
 from tests.support.pseudo_locale import outside, outside_text, pseudo_locale, strict_locale
 from tests.support.web_server import browsing
 
@@ -80,21 +80,21 @@ def headings(kind, data):
     return []
 
 
-@pytest.mark.parametrize("route", in_time("GET"))
+@pytest.mark.parametrize("route", route_params("GET"))
 def test_a_page_says_nothing_of_its_own(app, route):
     with pseudo_locale(), reading(app) as client:
-        answers = {way: client.get(way) for way in ways(route)}
+        answers = {way: client.get(way) for way in build_urls(route)}
     assert SHOWS & {answer.status_code for answer in answers.values()}
     assert {way: said for way, answer in answers.items() if (said := hard_coded(answer))} == {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("route", in_time("GET"))
+@pytest.mark.parametrize("route", route_params("GET"))
 def test_a_page_shows_what_a_reader_noted_as_technical_english_and_quotes_nobody_with_it(
     app, route
 ):
     with reading(app) as client:
-        told = [client.get(way).text for way in ways(route)]
+        told = [client.get(way).text for way in build_urls(route)]
     pages = [html.fromstring(text) for text in told if sample_network.NOTE in text]
     noted = [
         one
@@ -105,7 +105,7 @@ def test_a_page_shows_what_a_reader_noted_as_technical_english_and_quotes_nobody
     assert noted or "{account_id" not in route.path
 
 
-@pytest.mark.parametrize("route", routes("POST"), ids=lambda route: route.path)
+@pytest.mark.parametrize("route", list_routes("POST"), ids=lambda route: route.path)
 def test_an_answer_to_what_is_sent_says_nothing_of_its_own(app, route):
     with pseudo_locale(), reading(app) as client:
         answers = list(sent(client, route))
@@ -114,7 +114,7 @@ def test_an_answer_to_what_is_sent_says_nothing_of_its_own(app, route):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("route", routes("POST"), ids=lambda route: route.path)
+@pytest.mark.parametrize("route", list_routes("POST"), ids=lambda route: route.path)
 def test_an_answer_to_what_is_sent_is_found_in_the_other_languages(app, route):
     with reading(app) as client:
         for answer in sent(client, route):
@@ -127,9 +127,9 @@ def test_an_answer_to_what_is_sent_is_found_in_the_other_languages(app, route):
 
 def sent(client, route):
     """The answers to each thing that is sent to each address of a route, and the pages that they lead to."""
-    for path in paths(route, association=("x0",)):
-        for form in SENT[route.path.rpartition("/")[2]]:
-            files = {"sheet": ("sheet.csv", form["sheet"])} if "sheet" in form else None
+    for path in build_paths(route, association=("x0",)):
+        for form in FORMS[route.path.rpartition("/")[2]]:
+            files = {"spreadsheet": ("sheet.csv", form["spreadsheet"])} if "spreadsheet" in form else None
             answer = client.post(path, data=None if files else form, files=files)
             yield answer
             if answer.status_code == 303:
@@ -137,11 +137,11 @@ def sent(client, route):
 
 
 @pytest.mark.parametrize("language", ["ar", pytest.param("fr", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("route", in_time("GET"))
+@pytest.mark.parametrize("route", route_params("GET"))
 def test_a_page_is_said_without_falling_back_to_english(app, route, language):
     with strict_locale(), reading(app) as client:
         told = [
             client.get(way).status_code
-            for way in ways(route, language=(language,), association=("nour",))
+            for way in build_urls(route, language=(language,), association=("nour",))
         ]
     assert max(told) < 500

@@ -135,7 +135,7 @@ def test_under_a_name_that_the_operator_lists_there_is_the_login_for_all_others(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/fr/", "/fr/associations", "/fr/letters", "/fr/reports", "/xx/../fr/"]
+    "path", ["/", "/fr/", "/fr/associations", "/fr/report-links", "/fr/reports", "/xx/../fr/"]
 )
 def test_under_the_public_name_the_coordinators_pages_are_not_there(client, path):
     answer = client.get(path, headers={"host": PUBLIC})

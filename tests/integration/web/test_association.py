@@ -172,7 +172,7 @@ async def test_words_of_the_page_are_quoted_and_a_note_of_a_reader_is_a_technica
     await execute_run(app, night_of(4))
     later = night_of(4) + timedelta(hours=8)
     with browsing(app, later) as client:
-        client.post("/fr/associations/nour/check")
+        client.post("/fr/associations/nour/checks")
         dossier = page(client, "/fr/associations/nour")
         told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed_text)}")
     assert shown in told

@@ -26,9 +26,9 @@ def app(tmp_path):
 
 def test_every_change_stands_there_with_whose_it_was_in_the_readers_words(app):
     with browsing(app) as client:
-        shown = client.get("/fr/registry/trail").text
-        assert 'href="/fr/registry/trail"' in client.get("/fr/registry").text
-        assert "registry/trail?association=nour" in client.get("/fr/registry/entry/nour%2F1").text
+        shown = client.get("/fr/registry/history").text
+        assert 'href="/fr/registry/history"' in client.get("/fr/registry").text
+        assert "registry/history?association=nour" in client.get("/fr/registry/entries/nour%2F1").text
     assert "<del><bdi>personne</bdi></del>" in shown
     assert "<ins><bdi>bénévole</bdi></ins>" in shown
     assert "&lt;i&gt;Salma&lt;/i&gt;" in shown
@@ -38,22 +38,22 @@ def test_every_change_stands_there_with_whose_it_was_in_the_readers_words(app):
 
 def test_the_trail_of_one_association_leaves_the_others_out_and_outlives_it(app):
     with browsing(app) as client:
-        shown = client.get("/en/registry/trail?association=amal").text
+        shown = client.get("/en/registry/history?association=amal").text
         assert "Salma" in shown
         assert "removed" in shown
         assert "Nour" not in shown
-        assert "No changes yet." in client.get("/en/registry/trail?association=nobody").text
+        assert "No changes yet." in client.get("/en/registry/history?association=nobody").text
 
 
 def test_the_trail_is_read_page_by_page_without_a_gap(app):
     people = [Association(f"n{n:03}", f"Name {n:03}") for n in range(120)]
     app.store.save_registry(people, [], NOW, is_complete=False)
-    seen, address = [], "/en/registry/trail"
+    seen, address = [], "/en/registry/history"
     with browsing(app) as client:
         while address:
             shown = client.get(address).text
             seen += re.findall(r"<ins><bdi>(Name \d+)", shown)
             more = re.search(r'href="([^"]+)" rel="next"', shown)
             address = more[1].replace("&amp;", "&") if more else None
-        assert client.get("/en/registry/trail?before=-1").status_code == 422
+        assert client.get("/en/registry/history?before=-1").status_code == 422
     assert seen == [f"Name {n:03}" for n in reversed(range(120))]

@@ -39,7 +39,7 @@ def client(app):
 
 
 def decide(client, **wish):
-    return client.post("/en/associations/nour/decide", data={**WHO, **wish})
+    return client.post("/en/associations/nour/decisions", data={**WHO, **wish})
 
 
 def page(client, **told):
@@ -157,7 +157,7 @@ def test_the_form_that_takes_a_decision_back_shows_which_and_there_is_none_for_a
     assert "Amina ا: called &lt;b&gt;them&lt;/b&gt;" in shown
     assert "https://www.facebook.com/other" in shown
     for number in ("", "999", "x"):
-        asked = client.get(f"/en/associations/nour/decide?kind=withdraw&number={number}")
+        asked = client.get(f"/en/associations/nour/decisions?kind=withdraw&number={number}")
         assert asked.status_code == 404
 
 
@@ -166,14 +166,16 @@ def test_an_address_that_was_mistyped_can_be_corrected_in_the_form_that_comes_ba
     typed = html.fromstring(wrong.text).form_count[-1].inputs["account"]
     assert (typed.type, typed.value) == ("text", "https://www.youtube.com/")
     assert html.fromstring(wrong.text).form_count[-1].inputs["channel"].value == "youtube"
-    assert decide(client, kind="claim", channel="youtube", account="@nour.agadir").status_code == 303
+    assert (
+        decide(client, kind="claim", channel="youtube", account="@nour.agadir").status_code == 303
+    )
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize("kind", ["confirm", "none_by_choice", "claim", "disown", "moved", "waive"])
 def test_each_form_is_there_in_each_language(client, language, kind):
     answer = client.get(
-        f"/{language}/associations/nour/decide?kind={kind}&channel=facebook&account=u:nour"
+        f"/{language}/associations/nour/decisions?kind={kind}&channel=facebook&account=u:nour"
     )
     assert answer.status_code == 200
     assert f'name="kind" value="{kind}"' in answer.text

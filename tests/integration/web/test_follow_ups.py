@@ -41,12 +41,12 @@ def told(client, path="/en/associations/nour"):
 
 
 def keep(client, **line):
-    return client.post("/en/associations/nour/follow-up", data=line)
+    return client.post("/en/associations/nour/follow-ups", data=line)
 
 
 def test_a_call_is_kept_with_who_and_what_and_told_among_what_happened(app, client):
     answer = keep(client, kind="called", text="<b>will</b> renew the domain")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/en/associations/nour#log")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/en/associations/nour#follow-ups")
     assert app.store.list_follow_ups("nour")[0].kind is FollowUpKind.CALLED
     page = told(client)
     assert page.count("&lt;b&gt;will&lt;/b&gt; renew the domain") == 2
@@ -102,4 +102,4 @@ def test_the_log_is_of_one_association_and_the_newest_line_comes_first(app, clie
     )
     page = told(client)
     assert page.index("second") < page.index("first")
-    assert client.post("/en/associations/nobody/follow-up", data={}).status_code == 404
+    assert client.post("/en/associations/nobody/follow-ups", data={}).status_code == 404

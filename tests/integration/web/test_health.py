@@ -161,7 +161,7 @@ def test_the_figures_are_those_of_the_receipt_and_of_the_network(app):
     assert sum(open_gaps.values()) == app.store.list_visible_gaps().count
     for severity, count in open_gaps.items():
         assert count == app.store.list_visible_gaps(severity=severity).count
-    assert told[("auditor_night_gaps_opened",)] == done.receipt["opened"]
+    assert told[("auditor_night_gaps_opened",)] == done.receipt["opened_gaps"]
     assert told[("auditor_night_requests",)] == done.receipt["requests"]
     assert told[("auditor_night_retries",)] == 0
     assert told[("auditor_messages_unsent",)] == 0

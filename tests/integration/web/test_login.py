@@ -267,7 +267,7 @@ def test_no_session_outlives_a_reset_that_came_while_its_user_logged_in(
     assert dict(browser.cookies) == {}
     assert reads(browser) == 401
     with closing(sqlite3.connect(app.data_folder / "auditor.db")) as raw:
-        assert raw.execute("SELECT count(*) FROM session").fetchone() == (0,)
+        assert raw.execute("SELECT count(*) FROM login_session").fetchone() == (0,)
 
 
 @pytest.mark.fault("F57")
@@ -483,9 +483,9 @@ def test_a_form_from_another_site_changes_nothing(app, browser, method, headers,
     home = str(browser.base_url).rstrip("/")
     told = {name: value.format(home=home) for name, value in headers.items()}
     way = (
-        "/en/people"
+        "/en/users"
         if method == "GET"
-        else f"/en/people/{with_password(app.store, 'Salma').id}/remove"
+        else f"/en/users/{with_password(app.store, 'Salma').id}/remove"
     )
     assert browser.read_request(method, way, headers=told).status_code == status
     assert len(app.store.list_users()) == {200: 1, 303: 1, 403: 2}[status]
@@ -493,7 +493,7 @@ def test_a_form_from_another_site_changes_nothing(app, browser, method, headers,
 
 def test_pages_say_how_they_are_to_be_held(browser):
     log_in(browser)
-    page = browser.get("/en/people")
+    page = browser.get("/en/users")
     policy = dict(
         one.strip().partition(" ")[::2]
         for one in page.headers["content-security-policy"].split(";")
@@ -519,18 +519,18 @@ def test_pages_say_how_they_are_to_be_held(browser):
 
 def link(app, name="Salma", role=Role.READER):
     _, token = service.add_user(app.store, name, role, (), author="Amina", now=NOW)
-    return f"/en/welcome/{token}", token
+    return f"/en/set-password/{token}", token
 
 
 def test_a_one_time_link_sets_the_password_and_lets_in(app, browser, caplog):
     way, token = link(app)
     for _ in range(2):  # a program in the mail has opened it, too
         opened = browser.get(way)
-        assert (opened.status_code, opened.headers["location"]) == (303, "/en/welcome")
-    page = browser.get("/en/welcome")
+        assert (opened.status_code, opened.headers["location"]) == (303, "/en/set-password")
+    page = browser.get("/en/set-password")
     assert "Salma" in page.text
     assert token not in page.text
-    done = browser.post("/en/welcome", data={"password": OTHER, "again": OTHER})
+    done = browser.post("/en/set-password", data={"password": OTHER, "again": OTHER})
     assert (done.status_code, done.headers["location"]) == (303, "/en/")
     assert reads(browser) == 200
     assert "invited" not in browser.cookies
@@ -555,11 +555,11 @@ def test_a_password_that_may_not_be_is_told_why_and_the_link_holds_on(
     app, browser, password, again, said
 ):
     browser.get(link(app)[0])
-    answer = browser.post("/en/welcome", data={"password": password, "again": again})
+    answer = browser.post("/en/set-password", data={"password": password, "again": again})
     assert answer.status_code == 422
     assert said in answer.text
     assert password not in answer.text
-    assert browser.post("/en/welcome", data={"password": OTHER, "again": OTHER}).status_code == 303
+    assert browser.post("/en/set-password", data={"password": OTHER, "again": OTHER}).status_code == 303
 
 
 @pytest.mark.slow
@@ -579,9 +579,9 @@ def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser,
         service.remove_user(app.store, salma, NOW)
     else:
         browser.cookies.clear()
-        way = "/en/welcome"
+        way = "/en/set-password"
     form = {"password": OTHER, "again": OTHER}
-    answers = [browser.get(way), browser.get("/en/welcome"), browser.post("/en/welcome", data=form)]
+    answers = [browser.get(way), browser.get("/en/set-password"), browser.post("/en/set-password", data=form)]
     assert {answer.status_code for answer in answers} == {410}
     told = {re.sub(r"As of .*|/welcome[^\"]*", "", answer.text) for answer in answers}
     assert len(told) == 1
@@ -595,10 +595,10 @@ def test_of_two_who_hold_one_link_the_first_sets_the_password(app, browser, home
         other.get(way)
         browser.get(way)
         assert (
-            browser.post("/en/welcome", data={"password": OTHER, "again": OTHER}).status_code == 303
+            browser.post("/en/set-password", data={"password": OTHER, "again": OTHER}).status_code == 303
         )
         assert (
-            other.post("/en/welcome", data={"password": PASSWORD, "again": PASSWORD}).status_code
+            other.post("/en/set-password", data={"password": PASSWORD, "again": PASSWORD}).status_code
             == 410
         )
     assert log_in(browser, "Salma", PASSWORD).status_code == 401
@@ -608,26 +608,26 @@ def test_of_two_who_hold_one_link_the_first_sets_the_password(app, browser, home
 def test_an_administrator_adds_resets_and_removes_on_a_page(app, browser):
     log_in(browser)
     shown = browser.post(
-        "/en/people", data={"name": "Salma", "role": "coordinator", "region": "souss-massa"}
+        "/en/users", data={"name": "Salma", "role": "coordinator", "region": "souss-massa"}
     )
-    way = re.search(r'value="http://127\.0\.0\.1:\d+(/en/welcome/[\w-]{43})"', shown.text)[1]
+    way = re.search(r'value="http://127\.0\.0\.1:\d+(/en/set-password/[\w-]{43})"', shown.text)[1]
     salma = app.store.get_user("Salma")
     assert (salma.role, salma.regions, salma.added_by) == (
         Role.COORDINATOR,
         ("souss-massa",),
         "Amina",
     )
-    again = browser.post(f"/en/people/{salma.id}/reset")
+    again = browser.post(f"/en/users/{salma.id}/reset")
     assert way not in again.text
     assert browser.get(way).status_code == 410
     assert (
-        browser.post(f"/en/people/{salma.id}/remove").headers["location"]
-        == "/en/people?done=removed#said"
+        browser.post(f"/en/users/{salma.id}/remove").headers["location"]
+        == "/en/users?done=removed#message"
     )
     assert [user.name for user in app.store.list_users()] == ["Amina"]
     for act in ("reset", "remove"):
-        assert browser.post(f"/en/people/{app.store.get_user('Amina').id}/{act}").status_code == 409
-        assert browser.post(f"/en/people/999/{act}").status_code == 404
+        assert browser.post(f"/en/users/{app.store.get_user('Amina').id}/{act}").status_code == 409
+        assert browser.post(f"/en/users/999/{act}").status_code == 404
 
 
 @pytest.mark.slow
@@ -641,13 +641,13 @@ def test_where_there_is_no_user_yet_the_login_says_how_to_add_one(app, browser):
 def test_the_link_of_the_command_opens_in_the_browser(app, browser, capsys, monkeypatch):
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(app.data_folder))
     monkeypatch.setattr("auditor.cli.users.clock", lambda: NOW)
-    assert main(["user", "add", "Idris", "--role", "reader", "--who", "Amina"]) == 0
+    assert main(["user", "add", "Idris", "--role", "reader", "--author", "Amina"]) == 0
     way = re.fullmatch(
-        r"http://127\.0\.0\.1:8321(/en/welcome/[\w-]{43})\n", capsys.readouterr().out
+        r"http://127\.0\.0\.1:8321(/en/set-password/[\w-]{43})\n", capsys.readouterr().out
     )[1]
     browser.get(way)
-    assert browser.post("/en/welcome", data={"password": OTHER, "again": OTHER}).status_code == 303
-    assert main(["user", "reset", "idris", "--who", "Amina"]) == 0
+    assert browser.post("/en/set-password", data={"password": OTHER, "again": OTHER}).status_code == 303
+    assert main(["user", "reset", "idris", "--author", "Amina"]) == 0
     assert reads(browser) == 401
     assert main(["user", "remove", "Idris"]) == 0
     assert main(["user", "remove", "Idris"]) == 3

@@ -10,7 +10,7 @@ from auditor.evaluation.run_results import refresh_summaries
 from auditor.runs.run import execute_run
 from storage.models.audit import AuditRunState
 from tests.support import sample_network
-from tests.support.all_routes import routes, ways
+from tests.support.all_routes import build_urls, list_routes
 from tests.support.mini_network import configured, link, night_of, opened, register, steps
 from tests.support.web_server import browsing
 
@@ -20,7 +20,7 @@ PATIENCE = 5
 
 def pages(**filled):
     """One way to ask for each page."""
-    return [next(ways(route, **filled)) for route in routes("GET")]
+    return [next(build_urls(route, **filled)) for route in list_routes("GET")]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_no_page_waits_for_whoever_writes(app):
     with browsing(app, sample_network.NOW) as client:
         client.timeout = PATIENCE
         with app.store._database.begin_write() as connection:
-            connection.exec_driver_sql("UPDATE night SET state = state")
+            connection.exec_driver_sql("UPDATE audit_run SET state = state")
             told = {path: client.get(path).status_code for path in pages(association=("nour",))}
     assert max(told.values()) < 500, told
 

@@ -7,16 +7,16 @@ from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summ
 from storage import consistency
 from storage.read_model import association_search, counts, gap_search
 from tests.support import sample_network
-from tests.support.all_routes import routes, ways
+from tests.support.all_routes import build_urls, list_routes
 from tests.support.query_plans import plans, whole
 from tests.support.web_server import browsing
 
 REGISTER = {
     "/{language}/registry.{form}": "the whole registry as a sheet",
-    "/{language}/registry/diff/{name}": "a sheet is compared with all that it may change",
+    "/{language}/registry/imports/{name}": "a sheet is compared with all that it may change",
 }
 """What reads everybody because everybody is asked for."""
-ROUTES = [route for route in routes("GET") if route.path not in REGISTER]
+ROUTES = [route for route in list_routes("GET") if route.path not in REGISTER]
 DOWNLOADS = ("/exports/", "/meeting.xlsx")
 """What reads everybody unless some are chosen."""
 
@@ -62,7 +62,7 @@ def size(request, monkeypatch):
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
 def test_no_page_reads_a_whole_table(app, reader, size, route):
     read = {}
-    for address in map(some, ways(route, association=("nour",))):
+    for address in map(some, build_urls(route, association=("nour",))):
         with plans(app.store) as told:
             assert reader.get(address).status_code < 500
         read |= dict.fromkeys(whole(told), address)
@@ -87,7 +87,7 @@ PAGES = [route for route in ROUTES if not any(part in route.path for part in DOW
 
 def test_no_page_waits_for_what_a_night_made_stale(app, reader, night):
     for route in PAGES:
-        path = next(ways(route, association=("nour",)))
+        path = next(build_urls(route, association=("nour",)))
         assert reader.get(path).status_code < 500
         assert (
             len(app.store.list_stale_summaries(MAX_STALE_WHILE_READING + 1))

@@ -23,7 +23,7 @@ LINKS = [
     ),
     AccountRow("amal", THEIRS, identify.identify_link(THEIRS, "facebook"), "facebook"),
 ]
-ADDRESS = "/registry/entry/nour%2F1"
+ADDRESS = "/registry/entries/nour%2F1"
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_the_page_of_an_association_leads_to_its_entry_as_it_is_kept(app, langua
         shown = client.get(f"/{language}{ADDRESS}").text
         assert "\n".join(TYPED) in shown
         assert 'value="a, b"' in shown
-        assert "<b>Amal" not in client.get(f"/{language}/registry/entry/amal").text
-        assert client.get(f"/{language}/registry/entry/nobody").status_code == 404
+        assert "<b>Amal" not in client.get(f"/{language}/registry/entries/amal").text
+        assert client.get(f"/{language}/registry/entries/nobody").status_code == 404
 
 
 def test_an_entry_kept_as_it_is_changes_nothing(app):
@@ -155,5 +155,5 @@ def test_an_association_whose_id_is_a_pages_name_can_be_changed(app, taken):
     app.store.save_registry([Association(taken, "Taken")], [], NOW, is_complete=False)
     with browsing(app) as client:
         shown = client.get(f"/en/associations/{taken}").text
-        address = re.search(r'href="(/en/registry/entry/[^"]+)"', shown)[1]
+        address = re.search(r'href="(/en/registry/entries/[^"]+)"', shown)[1]
         assert 'value="Taken"' in client.get(address).text

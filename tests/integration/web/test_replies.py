@@ -81,7 +81,7 @@ async def test_an_accepted_reply_becomes_the_decision_and_leaves_the_queue(app, 
     answer = answered(client, reply.id, "accepted")
     assert (answer.status_code, answer.headers["location"]) == (
         303,
-        "/en/replies?done=accepted#said",
+        "/en/replies?done=accepted#message",
     )
     [word] = app.store.list_decisions()
     assert (word.kind, word.who, word.association) == (DecisionKind.DISOWN, "Amina", "nour")
@@ -152,7 +152,7 @@ async def test_of_two_who_answer_one_decides(app, client):
     reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
     answered(client, reply.id, "accepted")
     late = answered(client, reply.id, "accepted")
-    assert late.headers["location"] == "/en/replies?late=true#said"
+    assert late.headers["location"] == "/en/replies?late=true#message"
     assert "has answered this already" in told(client, late.headers["location"])
     with pytest.raises(StoreError, match="already"):
         replies.decline_reply(app.store, reply, author="Sara", reason="no", now=NOW)

@@ -34,7 +34,7 @@ async def app(small):
 NOW = night_of(4)
 
 
-def told(client, path="/en/nights"):
+def told(client, path="/en/runs"):
     answer = client.get(path)
     assert answer.status_code == 200
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
@@ -54,9 +54,9 @@ def test_each_night_is_shown_with_what_it_did_and_left(app):
 def test_a_receipt_is_taken_along_as_it_is_kept(app):
     night = app.store.get_latest_run()
     with browsing(app, NOW) as client:
-        answer = client.get(f"/en/nights/{night.day}.json")
-        assert client.get("/en/nights/2026-03-03.json").status_code == 404
-        assert client.get("/en/nights/yesterday.json").status_code == 404
+        answer = client.get(f"/en/runs/{night.day}.json")
+        assert client.get("/en/runs/2026-03-03.json").status_code == 404
+        assert client.get("/en/runs/yesterday.json").status_code == 404
     assert (
         answer.headers["content-disposition"] == f'attachment; filename="receipt-{night.day}.json"'
     )
@@ -67,7 +67,7 @@ def test_a_receipt_is_taken_along_as_it_is_kept(app):
 def test_what_was_changed_is_told_there_too(app):
     with closing(sqlite3.connect(app.data_folder / "auditor.db")) as raw:
         raw.execute(
-            "UPDATE night SET receipt = json_set(receipt, '$.present', 99) WHERE day = '2026-03-02'"
+            "UPDATE audit_run SET receipt = json_set(receipt, '$.present', 99) WHERE day = '2026-03-02'"
         )
         raw.commit()
     with browsing(app, NOW) as client:
@@ -78,8 +78,8 @@ def test_what_was_changed_is_told_there_too(app):
 def test_older_nights_are_a_page_further_and_follow_the_ones_before_them(app, monkeypatch):
     monkeypatch.setattr(runs, "RUNS_PAGE_SIZE", 2)
     with browsing(app, NOW) as client:
-        first = client.get("/en/nights").text
-        (further,) = re.findall(r'href="(/en/nights\?before=[^"]+)" rel="next"', first)
+        first = client.get("/en/runs").text
+        (further,) = re.findall(r'href="(/en/runs\?before=[^"]+)" rel="next"', first)
         text = told(client, further)
     assert first.count("follows the one before") == 2
     assert text.count("The night of") == 1
@@ -96,7 +96,7 @@ def test_a_night_that_keeps_the_next_one_waiting_is_told_on_the_first_page(app):
 
 
 async def test_whom_a_night_did_not_reach_is_told_on_the_first_page(app):
-    receipt = {**app.store.get_latest_run().receipt, "left_out": 7}
+    receipt = {**app.store.get_latest_run().receipt, "not_reached": 7}
     night = app.store.begin_run(NOW.date(), NOW)
     app.store.finish_run(
         night, AuditRunState.DONE, NOW, receipt=app.open_signing_key().sign_receipt(receipt)
@@ -111,4 +111,4 @@ def test_nobody_sees_it_without_a_login(app):
     assert START < NOW
     with browsing(app, NOW) as client:
         client.cookies.clear()
-        assert client.get("/en/nights").status_code == 401
+        assert client.get("/en/runs").status_code == 401

@@ -73,17 +73,17 @@ NESTED = base64.urlsafe_b64encode(b"[" * 20_000).decode()
     [
         "/fr/replies?after=9223372036854775808",
         "/fr/replies?beyond=-9223372036854775809",
-        "/fr/letters?before=99999999999999999999",
-        "/fr/registry/trail?before=9223372036854775808",
+        "/fr/report-links?before=99999999999999999999",
+        "/fr/registry/history?before=9223372036854775808",
         f"/fr/associations?after={NESTED}",
         f"/fr/gaps?after={NESTED}",
         "/fr/associations?q=%00%FF%ED%A0%80&sort=x&page=-1",
         "/fr/changes?since=9999-99-99",
-        "/fr/cohorts?since=0001-01-01&by=%22",
+        "/fr/groups?since=0001-01-01&by=%22",
         "/fr/associations/%00",
         "/fr/associations/nour/accounts/99999999999999999999",
         "/static/%00",
-        "/badge/%00/fr.svg",
+        "/badges/%00/fr.svg",
     ],
 )
 def test_a_mistyped_address_is_no_fault_of_ours(client, address):
@@ -100,7 +100,7 @@ def test_an_answer_to_what_no_database_counts_is_refused_on_a_page(client, what,
     assert '<html lang="fr"' in answer.text
 
 
-@pytest.mark.parametrize("path", ["report/reply", "report/monthly"])
+@pytest.mark.parametrize("path", ["report/replies", "report/subscriptions"])
 def test_a_body_of_more_than_a_megabyte_is_refused_whether_or_not_it_tells_its_length(
     app, client, path
 ):
@@ -126,7 +126,7 @@ def test_a_sheet_may_be_larger_than_a_form_and_not_without_end(client):
 def test_a_page_that_hides_its_origin_decides_nothing_over_plain_http(app, client):
     form = {"kind": "none_by_choice", "channel": "youtube", "why": "x"}
     way, ours = (
-        "/fr/associations/nour/decide",
+        "/fr/associations/nour/decisions",
         {"host": "localhost:8321", "origin": "http://localhost:8321"},
     )
     for origin in (
@@ -157,12 +157,12 @@ def test_markup_in_a_name_and_a_script_as_a_link_are_text(app, client):
         "gaps",
         "letters?q=document",
         "letters/x",
-        "registry/trail",
+        "registry/history",
     ):
         page = client.get(f"/fr/{path}").text.lower()
         assert "<script" not in page
         assert 'href="javascript' not in page
-    entry = client.get("/fr/registry/entry/x").text
+    entry = client.get("/fr/registry/entries/x").text
     assert "javascript:alert(1)" in entry
     assert "<script" not in entry
 

@@ -38,7 +38,7 @@ async def app(tmp_path, monkeypatch):
 )
 def test_a_badge_tells_level_and_day_and_escapes_every_name(app, language, direction, said):
     with visiting(app, LATER) as client:
-        answer = client.get(f"/badge/nour%2F1/{language}.svg")
+        answer = client.get(f"/badges/nour%2F1/{language}.svg")
     drawn = ET.fromstring(answer.text)
     assert answer.headers["content-type"] == "image/svg+xml"
     assert HOSTILE in drawn[0].text
@@ -52,21 +52,21 @@ def test_the_folder_of_pages_has_the_same_badges(app, tmp_path):
     publish_site(app, tmp_path / "pages", LATER)
     [folder] = (tmp_path / "pages" / "badge").iterdir()
     with visiting(app, LATER) as client:
-        assert (folder / "ar.svg").read_text("utf-8") == client.get("/badge/nour%2F1/ar.svg").text
+        assert (folder / "ar.svg").read_text("utf-8") == client.get("/badges/nour%2F1/ar.svg").text
     assert {path.name for path in folder.iterdir()} == {"ar.svg", "fr.svg", "en.svg"}
 
 
 def test_nobody_has_a_badge_that_did_not_ask_for_one(app):
     with visiting(app, LATER) as client:
-        paths = ("/badge/shy/fr.svg", "/badge/nobody/fr.svg", "/badge/nour%2F1/de.svg")
+        paths = ("/badges/shy/fr.svg", "/badges/nobody/fr.svg", "/badges/nour%2F1/de.svg")
         assert {client.get(path).status_code for path in paths} == {404}
 
 
 def test_a_badge_is_kept_for_a_day_and_sent_again_only_when_it_changed(app):
     with visiting(app, LATER) as client:
-        first = client.get("/badge/nour%2F1/fr.svg")
+        first = client.get("/badges/nour%2F1/fr.svg")
         again = client.get(
-            "/badge/nour%2F1/fr.svg", headers={"if-none-match": first.headers["etag"]}
+            "/badges/nour%2F1/fr.svg", headers={"if-none-match": first.headers["etag"]}
         )
     assert first.headers["cache-control"] == "public, max-age=86400"
     assert (again.status_code, again.content) == (304, b"")
@@ -88,7 +88,7 @@ def told(app, path, association="nour/1", url="https://reports.example.org"):
 def test_whoever_wants_a_badge_finds_the_line_to_put_into_a_site(app, path):
     lines = [html.fromstring(code) for code in told(app, path) if "badge/" in code]
     [french] = [line for line in lines if line.get("src").endswith("/fr.svg")]
-    assert french.get("src") == "https://reports.example.org/badge/nour%2F1/fr.svg"
+    assert french.get("src") == "https://reports.example.org/badges/nour%2F1/fr.svg"
     assert french.get("alt") == f"Présence sur les réseaux, vérifiée par {app.config.network.name}"
     with visiting(app, LATER) as client:
         assert (
