@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
 FINDING_COLUMNS = ("channel", "presence", "reason", "last_activity", "input", "name")
-TERM_GROUPS = {"presence": "standing", "reason": "cause"}
+TERM_GROUPS = {"presence": "account_status", "reason": "cause"}
 """Where the words of a column's codes are."""
 
 

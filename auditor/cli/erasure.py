@@ -1,4 +1,4 @@
-"""`registry held` and `registry forget`: all that is kept of an association, told and erased."""
+"""`registry show-data` and `registry erase`: all that is kept of an association, told and erased."""
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 from __future__ import annotations
@@ -105,11 +105,13 @@ def _confirm_erasure(
     """Show what would go and ask whether it shall. Raises UsageError where nobody can be asked."""
     if not can_prompt():
         raise UsageError(
-            "registry forget", "it cannot be undone, and nobody is there to ask", "--yes"
+            "registry erase", "it cannot be undone, and nobody is there to ask", "--yes"
         )
     words = cli_context.translator
     for kind, count in stored_data.list_counts():
-        print_message(words.format_pair(words.term("kept", kind), words.format_number(count)))
+        print_message(
+            words.format_pair(words.term("stored_data", kind), words.format_number(count))
+        )
     print_message(
         words.translate(
             "Erase the contact details of {association} for good? Type yes or no.",
@@ -128,7 +130,7 @@ def _print_stored_data(stored_data: ErasureSummary, cli_context: CliContext) -> 
         STORED_DATA_COLUMNS,
         stored_data.list_counts(),
         cli_context.translator,
-        {"kept": partial(cli_context.translator.term, "kept")},
+        {"kept": partial(cli_context.translator.term, "stored_data")},
     )
 
 

@@ -1,12 +1,7 @@
-"""The command line: the commands' names, the options common to all, and how a trouble ends.
+"""The command line: commands, common options, and how an error ends.
 
-Exit codes: 0 done · 1 unexpected · 2 usage · 3 configuration or input invalid · 4 night incomplete
-or stale · 5 another run holds the lock · 130 interrupted, state kept.
-
-Groups of commands that are made when one of theirs is asked for: `auditor --help` names the group alone.
-
-Typer makes every command of every group whatever was typed, each with its options and their types: half of
-what a command takes to start.
+Exit codes: 0 done, 1 unexpected, 2 usage, 3 configuration or input invalid, 4 run incomplete or
+stale, 5 another run holds the lock, 130 interrupted with its state kept.
 """
 
 from __future__ import annotations
@@ -15,14 +10,12 @@ import gc
 import os
 import re
 import sys
-from collections.abc import MutableMapping, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from typer.core import TyperGroup
 
 from auditor import __version__
 from auditor.cli import audit, check, maintenance, reports, setup
@@ -42,31 +35,6 @@ from auditor.core.errors import AuditorError, ConfigError
 from probes.log import EventLogger
 from storage.errors import StoreError
 
-
-def make_lazy_group(group: typer.Typer) -> tuple[typer.Typer, type[TyperGroup]]:
-    """For `add_typer`: what a group says of itself, and the class that makes its commands later."""
-    face = typer.Typer()
-    face.info, face.registered_callback = group.info, group.registered_callback
-
-    @lru_cache(maxsize=1)
-    def made() -> MutableMapping[str, Any]:
-        return typer.main.get_group(group).commands
-
-    class Later(TyperGroup):
-        """The group, whose commands are made once."""
-
-        @property
-        def commands(self) -> MutableMapping[str, Any]:
-            """By name."""
-            return made()
-
-        @commands.setter
-        def commands(self, none: MutableMapping[str, Any]) -> None:
-            """What the face has, which is nothing."""
-
-    return face, Later
-
-
 events = EventLogger(__name__)
 
 INTERRUPTED_EXIT_CODE = 130
@@ -77,20 +45,19 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Looks every night at the public presence of a network of associations.",
+    help="Check the public presence of a network of associations every night.",
 )
-registry_app.command("held")(show_stored_data)
-registry_app.command("forget")(erase_association)
+registry_app.command("show-data")(show_stored_data)
+registry_app.command("erase")(erase_association)
 COMMAND_GROUPS = {
     "registry": registry_app,
     "decide": decide_app,
     "digest": digest_app,
-    "letters": report_links_app,
+    "report-links": report_links_app,
     "user": user_app,
 }
 for name, group in COMMAND_GROUPS.items():
-    face, made = make_lazy_group(group)
-    cli.add_typer(face, name=name, cls=made)
+    cli.add_typer(group, name=name)
 for command in (
     reports.demo,
     setup.init,

@@ -302,7 +302,7 @@ def test_gaps_export_and_rejudge_work_on_an_empty_store(auditor, tmp_path):
     assert items(auditor("gaps", "--json")[1]) == []
     assert auditor("export", "gaps.csv")[0] == 0
     assert (tmp_path / "gaps.csv").read_bytes().startswith(b"\xef\xbb\xbfassociation,")
-    assert auditor("rejudge")[0] == 0
+    assert auditor("reevaluate")[0] == 0
 
 
 @pytest.mark.parametrize(

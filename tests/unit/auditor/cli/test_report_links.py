@@ -1,4 +1,4 @@
-"""`auditor letters`: links in bulk and for one, in sheets that are private and whole."""
+"""`auditor report-links`: links in bulk and for one, in sheets that are private and whole."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from storage.store import Store
 from tests.support.mini_network import START, configured, link, opened
 
 PUBLIC = "https://reports.example.org"
-BY = ("--who", "Amina")
+BY = ("--author", "Amina")
 
 
 class Desk:
@@ -199,7 +199,7 @@ def test_a_renewed_link_goes_on_and_nobody_has_to_be_sent_a_new_one(desk):
     assert (desk.opens(soon), desk.opens(late)) == ("nour", None)
     code, _, err = desk.type("renew", "amal")
     assert code == 3
-    assert "`auditor letters make amal`" in err
+    assert "`auditor report-links create amal`" in err
 
 
 def test_a_revoked_link_opens_nothing_and_everybodys_can_be_revoked(desk):
@@ -249,7 +249,7 @@ def test_one_text_is_printed_with_a_link_that_opens(desk):
 )
 def test_it_is_told_how_many_older_links_ended(desk, capsys, language, said):
     assert "ended" not in desk.type("make", "--all", *BY)[2]
-    assert main.main(["--lang", language, "letters", "make", "--all", *BY]) == 0
+    assert main.main(["--lang", language, "report-links", "create", "--all", *BY]) == 0
     assert said in capsys.readouterr().err
 
 
