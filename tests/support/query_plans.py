@@ -7,14 +7,14 @@ from sqlalchemy import event
 
 from storage.tables.core import METADATA
 
-SMALL = {"night", "basis", "user"}
+SMALL = {"audit_run", "summary_version", "user"}
 """A row a day, a row in all, a row for each who may log in."""
 LARGE = f"(?:{'|'.join(sorted(METADATA.tables.keys() - SMALL))})(?:_\\d+)?"
 WHOLE = re.compile(rf"\bSCAN {LARGE}\b")
 ENDS = re.compile(r"FROM \w+ ORDER BY [\w., ]+? LIMIT \? OFFSET \?$")
 """A walk that asks nothing more of the rows: it is over as soon as there are enough."""
 FLAGGED = re.compile(
-    rf"\bSEARCH {LARGE} USING (?:COVERING )?INDEX \S+ \((?:told|shown|closed_at)=\?\)(?!.* LIMIT )"
+    rf"\bSEARCH {LARGE} USING (?:COVERING )?INDEX \S+ \((?:is_reportable|is_visible|closed_at)=\?\)(?!.* LIMIT )"
 )
 """A flag that most rows have finds no fewer than all, unless it is known, or is to be counted, how few."""
 

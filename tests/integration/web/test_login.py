@@ -231,7 +231,7 @@ def test_every_session_ends_with_the_password_a_reset_or_the_user(app, browser, 
     tokens.append(log_in(browser).cookies["session"])
     user = app.store.get_user("Amina")
     if how == "password":
-        form = {"now": PASSWORD, "password": OTHER, "again": OTHER}
+        form = {"current_password": PASSWORD, "password": OTHER, "password_confirmation": OTHER}
         answer = browser.post("/en/account", data=form)
         assert answer.status_code == 303
         assert reads(browser) == 200
@@ -276,7 +276,7 @@ def test_a_reset_that_comes_while_its_user_changes_the_password_holds(
 ):
     log_in(browser)
     reset_meanwhile()
-    answer = browser.post("/en/account", data={"now": PASSWORD, "password": OTHER, "again": OTHER})
+    answer = browser.post("/en/account", data={"current_password": PASSWORD, "password": OTHER, "password_confirmation": OTHER})
     assert answer.status_code == 401
     assert reads(browser) == 401
     assert app.store.get_user("Amina").password_hash is None
@@ -429,7 +429,7 @@ def test_a_browser_that_was_here_before_has_no_more_guesses_than_others(browser)
 @pytest.mark.slow
 def test_the_password_of_until_now_is_not_guessed_on_the_page_that_changes_it(browser):
     log_in(browser)
-    form = {"now": "guess", "password": OTHER, "again": OTHER}
+    form = {"current_password": "guess", "password": OTHER, "password_confirmation": OTHER}
     codes = [browser.post("/en/account", data=form).status_code for _ in range(6)]
     assert codes == [422] * 5 + [429]
 
@@ -530,7 +530,7 @@ def test_a_one_time_link_sets_the_password_and_lets_in(app, browser, caplog):
     page = browser.get("/en/set-password")
     assert "Salma" in page.text
     assert token not in page.text
-    done = browser.post("/en/set-password", data={"password": OTHER, "again": OTHER})
+    done = browser.post("/en/set-password", data={"password": OTHER, "password_confirmation": OTHER})
     assert (done.status_code, done.headers["location"]) == (303, "/en/")
     assert reads(browser) == 200
     assert "invited" not in browser.cookies
@@ -555,11 +555,11 @@ def test_a_password_that_may_not_be_is_told_why_and_the_link_holds_on(
     app, browser, password, again, said
 ):
     browser.get(link(app)[0])
-    answer = browser.post("/en/set-password", data={"password": password, "again": again})
+    answer = browser.post("/en/set-password", data={"password": password, "password_confirmation": again})
     assert answer.status_code == 422
     assert said in answer.text
     assert password not in answer.text
-    assert browser.post("/en/set-password", data={"password": OTHER, "again": OTHER}).status_code == 303
+    assert browser.post("/en/set-password", data={"password": OTHER, "password_confirmation": OTHER}).status_code == 303
 
 
 @pytest.mark.slow
@@ -580,7 +580,7 @@ def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser,
     else:
         browser.cookies.clear()
         way = "/en/set-password"
-    form = {"password": OTHER, "again": OTHER}
+    form = {"password": OTHER, "password_confirmation": OTHER}
     answers = [browser.get(way), browser.get("/en/set-password"), browser.post("/en/set-password", data=form)]
     assert {answer.status_code for answer in answers} == {410}
     told = {re.sub(r"As of .*|/welcome[^\"]*", "", answer.text) for answer in answers}
@@ -595,10 +595,10 @@ def test_of_two_who_hold_one_link_the_first_sets_the_password(app, browser, home
         other.get(way)
         browser.get(way)
         assert (
-            browser.post("/en/set-password", data={"password": OTHER, "again": OTHER}).status_code == 303
+            browser.post("/en/set-password", data={"password": OTHER, "password_confirmation": OTHER}).status_code == 303
         )
         assert (
-            other.post("/en/set-password", data={"password": PASSWORD, "again": PASSWORD}).status_code
+            other.post("/en/set-password", data={"password": PASSWORD, "password_confirmation": PASSWORD}).status_code
             == 410
         )
     assert log_in(browser, "Salma", PASSWORD).status_code == 401
@@ -608,7 +608,7 @@ def test_of_two_who_hold_one_link_the_first_sets_the_password(app, browser, home
 def test_an_administrator_adds_resets_and_removes_on_a_page(app, browser):
     log_in(browser)
     shown = browser.post(
-        "/en/users", data={"name": "Salma", "role": "coordinator", "region": "souss-massa"}
+        "/en/users", data={"name": "Salma", "role": "coordinator", "regions": "souss-massa"}
     )
     way = re.search(r'value="http://127\.0\.0\.1:\d+(/en/set-password/[\w-]{43})"', shown.text)[1]
     salma = app.store.get_user("Salma")
@@ -646,7 +646,7 @@ def test_the_link_of_the_command_opens_in_the_browser(app, browser, capsys, monk
         r"http://127\.0\.0\.1:8321(/en/set-password/[\w-]{43})\n", capsys.readouterr().out
     )[1]
     browser.get(way)
-    assert browser.post("/en/set-password", data={"password": OTHER, "again": OTHER}).status_code == 303
+    assert browser.post("/en/set-password", data={"password": OTHER, "password_confirmation": OTHER}).status_code == 303
     assert main(["user", "reset", "idris", "--author", "Amina"]) == 0
     assert reads(browser) == 401
     assert main(["user", "remove", "Idris"]) == 0

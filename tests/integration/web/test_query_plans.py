@@ -152,4 +152,4 @@ def test_the_letters_of_an_association_are_found_by_its_name(store):
         store.revoke_report_links("a-001", "Amina", NOW)
         store.add_report_links([ReportLink("a-001", "0", NOW, "Amina", NOW)])
     assert len(told) == 4
-    assert all("USING INDEX ix_letter_association" in plan for plan in told)
+    assert all("USING INDEX ix_report_link_association" in plan for plan in told)

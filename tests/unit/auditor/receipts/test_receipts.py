@@ -110,7 +110,7 @@ def told(app, day):
 
 def rewritten(folder, day, receipt):
     at = night_of(day).date().isoformat()
-    change(folder, "UPDATE night SET receipt = ? WHERE day = ?", json.dumps(receipt), at)
+    change(folder, "UPDATE audit_run SET receipt = ? WHERE day = ?", json.dumps(receipt), at)
 
 
 def test_every_receipt_is_signed_and_follows_the_one_before(app):
@@ -167,12 +167,12 @@ def test_a_changed_receipt_is_told_as_one_fault(folder, app):
 
 
 def test_a_night_that_was_taken_out_is_told(folder, app):
-    change(folder, "DELETE FROM night WHERE day = ?", night_of(1).date().isoformat())
+    change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(1).date().isoformat())
     assert faults(app) == {3: ReceiptFault.BROKEN_CHAIN}
 
 
 def test_the_first_night_taken_out_is_told(folder, app):
-    change(folder, "DELETE FROM night WHERE day = ?", night_of(0).date().isoformat())
+    change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(0).date().isoformat())
     assert faults(app) == {2: ReceiptFault.BROKEN_CHAIN}
 
 
@@ -184,7 +184,7 @@ def test_receipts_in_another_order_are_told(folder, app):
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE night SET blind = '[\"facebook\"]'", "UPDATE night SET state = 'skipped'"]
+    "statement", ["UPDATE audit_run SET unreliable_channels = '[\"facebook\"]'", "UPDATE audit_run SET state = 'skipped'"]
 )
 def test_a_night_that_is_held_otherwise_than_its_receipt_says_is_told(folder, app, statement):
     change(folder, f"{statement} WHERE day = ?", night_of(1).date().isoformat())
@@ -219,7 +219,7 @@ def test_receipts_from_before_they_were_signed_are_no_fault(folder, app):
             receipt.pop(name)
         rewritten(folder, day, receipt)
         last = hash_canonical_json(receipt)
-    change(folder, "UPDATE night SET receipt = '{}' WHERE day = ?", night_of(3).date().isoformat())
+    change(folder, "UPDATE audit_run SET receipt = '{}' WHERE day = ?", night_of(3).date().isoformat())
     assert faults(app) == {}
     assert [link.position for link in links(app)] == [
         ChainPosition.FIRST,
@@ -233,7 +233,7 @@ async def test_the_first_signed_receipt_follows_the_last_unsigned_one(folder, ap
     receipt = told(app, 2)
     receipt.pop("signature")
     for day in (0, 1, 3):
-        change(folder, "DELETE FROM night WHERE day = ?", night_of(day).date().isoformat())
+        change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(day).date().isoformat())
     rewritten(folder, 2, {**receipt, "previous_digest": None})
     await execute_run(app, night_of(4))
     assert faults(app) == {}
@@ -328,7 +328,7 @@ def test_the_command_lists_the_receipts_with_their_digests(desk, app):
 
 def test_each_fault_is_one_line_and_exit_code_4(desk, folder, app):
     rewritten(folder, 0, {**told(app, 0), "present": 99})
-    change(folder, "DELETE FROM night WHERE day = ?", night_of(2).date().isoformat())
+    change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(2).date().isoformat())
     first, second, fourth = (night_of(day).date() for day in (0, 1, 3))
     code, _, err = desk("receipts", "--json")
     why = f"its receipt does not follow that of {second}: a night between them was taken out, or changed"
@@ -342,7 +342,7 @@ def test_each_fault_is_one_line_and_exit_code_4(desk, folder, app):
 def test_a_digest_that_was_noted_elsewhere_tells_of_nights_that_were_cut_off(desk, folder, app):
     newest = hash_canonical_json(told(app, 3))
     assert desk("receipts", "--digest", newest)[0] == 0
-    change(folder, "DELETE FROM night WHERE day = ?", night_of(3).date().isoformat())
+    change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(3).date().isoformat())
     assert desk("receipts")[0] == 0
     code, _, err = desk("receipts", "--digest", newest)
     assert code == 4

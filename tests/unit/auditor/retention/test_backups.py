@@ -74,7 +74,7 @@ def conclusions(app):
     return [
         list(part)
         for part in (
-            store.standings(),
+            store.list_account_statuses(),
             store.list_gaps(),
             store.list_proposals(),
             store.list_runs(),
@@ -95,7 +95,7 @@ async def test_a_backup_taken_while_a_night_writes_is_restored_and_gone_on_with(
     )
     going, kept = asyncio.create_task(execute_run(app, night_of(1))), []
     while not going.done():
-        committed = {look.at for look in app.store.list_observations()}
+        committed = {look.key for look in app.store.list_observations()}
         made = await asyncio.to_thread(
             taken, app, START + timedelta(seconds=len(kept)), tmp_path / "usb"
         )
@@ -107,7 +107,7 @@ async def test_a_backup_taken_while_a_night_writes_is_restored_and_gone_on_with(
     )
     for committed, made in kept:
         with closing(sqlite3.connect(made.backup.file)) as raw:
-            assert committed <= set(raw.execute("SELECT night_id, account_id FROM observation"))
+            assert committed <= set(raw.execute("SELECT run_id, account_id FROM observation"))
             assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     committed, made = next(one for one in kept if 40 < len(one[0]) < 80)
     there = restored(tmp_path / "there", made.backup.file)
@@ -207,7 +207,7 @@ def test_the_log_of_a_database_that_is_gone_is_not_laid_over_the_restored_one(ap
     place, log = tmp_path / "auditor.db", tmp_path / "auditor.db-wal"
     with closing(sqlite3.connect(place)) as raw:
         raw.execute("PRAGMA wal_autocheckpoint=0")
-        raw.execute("UPDATE account SET typed = 'of the lost one'")
+        raw.execute("UPDATE account SET typed_text = 'of the lost one'")
         raw.commit()
         held = log.read_bytes()
     place.unlink()

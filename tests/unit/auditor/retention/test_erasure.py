@@ -234,7 +234,7 @@ def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
     assert held.count(MARK) > 60
     assert {"auditor.db", "uploads"} <= {name.partition("/")[0] for name in traces(folder)}
     assert sum(name.startswith("archive/") for name in traces(folder)) == 2
-    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("registry", "erase", ID, "--yes") == 0
     told = capsys.readouterr().err
     assert "rows erased" in told
     assert "backups of before still hold it" in told
@@ -254,7 +254,7 @@ def test_what_a_backup_that_is_under_way_has_laid_of_it_goes_too(folder):
         for digest in archive.list_digests():
             laying.stage(digest, archive.read_compressed(digest))
         before = set(archive.list_digests())
-        assert run("registry", "forget", ID, "--yes") == 0
+        assert run("registry", "erase", ID, "--yes") == 0
         left = {file.name.rpartition("-")[2] for file in (copies.folder / ".staging").iterdir()}
     assert left == set(archive.list_digests()) < before
 
@@ -271,7 +271,7 @@ def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, m
         broken = asyncio.run(runs_run.execute_run(app, night_of(4), stop=stop))
     assert broken.state is AuditRunState.INCOMPLETE
     assert broken.receipt["requests_by_host"] == {"www.facebook.com": 2}
-    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("registry", "erase", ID, "--yes") == 0
     with _opened(folder) as app:
         links = list(verify_receipt_chain(app.store.list_runs(), known_keys(folder)))
     assert [(one.signature_status, one.fault) for one in links] == [
@@ -283,7 +283,7 @@ def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, m
 def test_what_is_left_is_the_others_whole(folder):
     with _opened(folder) as app:
         before = list(app.store.list_observations(association="nour"))
-    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("registry", "erase", ID, "--yes") == 0
     with _opened(folder) as app:
         assert list(app.store.list_observations(association="nour")) == before
         assert all(
@@ -300,7 +300,7 @@ def test_what_is_left_is_the_others_whole(folder):
 
 
 def test_a_rebuild_after_it_leaves_the_figures_of_the_nights_before(folder):
-    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("registry", "erase", ID, "--yes") == 0
     before = figures(folder)
     with _opened(folder) as app:
         reevaluate(app)
@@ -308,9 +308,9 @@ def test_a_rebuild_after_it_leaves_the_figures_of_the_nights_before(folder):
 
 
 def test_it_asks_where_somebody_is_and_refuses_where_nobody_is(folder, capsys, monkeypatch):
-    assert run("registry", "forget", ID) == 2
+    assert run("registry", "erase", ID) == 2
     assert "--yes" in capsys.readouterr().err
-    assert run("registry", "forget", ID, "--dry-run") == 0
+    assert run("registry", "erase", ID, "--dry-run") == 0
     told = dict(line.split("\t") for line in capsys.readouterr().out.splitlines()[1:])
     assert (told["contact"], told["account"], told["observation"], told["body"]) == (
         "1",
@@ -321,7 +321,7 @@ def test_it_asks_where_somebody_is_and_refuses_where_nobody_is(folder, capsys, m
     monkeypatch.setattr("auditor.cli.erasure.may_ask", lambda: True)
     for line, is_left in (("no\n", True), ("", True), ("نعم\n", False)):
         monkeypatch.setattr("sys.stdin", io.StringIO(line))
-        assert run("registry", "forget", ID) == 0
+        assert run("registry", "erase", ID) == 0
         assert (MARK in dump(folder)) is is_left
 
 
@@ -338,7 +338,7 @@ def test_an_id_that_nobody_has_is_one_line(tmp_path, monkeypatch, capsys):
 
 
 def test_the_contact_alone_can_go(folder, capsys):
-    assert run("registry", "forget", ID, "--contacts", "--yes") == 0
+    assert run("registry", "erase", ID, "--contacts", "--yes") == 0
     with _opened(folder) as app:
         assert not app.store.get_contact(ID)
         assert app.store.get_association(ID).contact_methods == frozenset()
@@ -351,17 +351,18 @@ def test_the_contact_alone_can_go(folder, capsys):
         assert word not in dump(folder)
         assert word.encode() not in (folder / "auditor.db").read_bytes()
     capsys.readouterr()
-    assert run("registry", "forget", ID, "--contacts", "--yes") == 0
+    assert run("registry", "erase", ID, "--contacts", "--yes") == 0
     assert "forgotten before" in capsys.readouterr().err
 
 
 def test_all_that_is_kept_can_be_shown_to_whom_it_is_about(folder, capsys):
-    assert run("registry", "held", ID, "--json") == 0
+    assert run("registry", "show-data", ID, "--json") == 0
     items = json.loads(capsys.readouterr().out)["items"]
     kinds = {item["kept"] for item in items}
     assert kinds >= {
-        "association", "contact", "account", "observation", "decision", "withdrawal", "letter", "reply",
-        "follow_up", "subscription", "sent", "trail", "proposal", "summary", "look", "checked",
+        "association", "contact", "account", "observation", "decision", "decision_withdrawal",
+        "report_link", "reply", "follow_up", "subscription", "sent_message", "audit_log", "proposal",
+        "association_summary", "probe_result", "account_check_times",
     }  # fmt: skip
     assert (
         next(item for item in items if item["kept"] == "contact")["email"] == f"{MARK}@example.org"
@@ -370,7 +371,7 @@ def test_all_that_is_kept_can_be_shown_to_whom_it_is_about(folder, capsys):
 
 
 def test_a_sheet_that_lists_it_again_is_warned_of_and_may_be_taken(folder, capsys):
-    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("registry", "erase", ID, "--yes") == 0
     (folder / "again.csv").write_text(f"id,name\n{ID},Back\nnour,Nour\n")
     capsys.readouterr()
     assert run("registry", "validate", "again.csv", "--json") == 0
@@ -383,9 +384,9 @@ def test_a_sheet_that_lists_it_again_is_warned_of_and_may_be_taken(folder, capsy
 def test_it_is_told_again_after_a_death_half_way(folder, monkeypatch, capsys):
     with monkeypatch.get_tls_context() as patch:
         patch.setattr(Store, "vacuum_database", lambda _: False)
-        assert run("registry", "forget", ID, "--yes") == 3
+        assert run("registry", "erase", ID, "--yes") == 3
     assert "still holds traces" in capsys.readouterr().err
-    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("registry", "erase", ID, "--yes") == 0
     assert "forgotten before" in capsys.readouterr().err
     assert traces(folder) == []
 
@@ -401,7 +402,7 @@ def test_a_reader_that_stays_is_told_of(folder, capsys):
     with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM association").fetchone()
-        assert run("registry", "forget", ID, "--yes") == 3
+        assert run("registry", "erase", ID, "--yes") == 3
     assert "still holds traces" in capsys.readouterr().err
 
 
@@ -410,9 +411,9 @@ def test_a_contact_is_told_again_where_a_reader_held_the_log(folder, capsys):
     with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM association").fetchone()
-        assert run("registry", "forget", ID, "--contacts", "--yes") == 3
+        assert run("registry", "erase", ID, "--contacts", "--yes") == 3
     capsys.readouterr()
-    assert run("registry", "forget", ID, "--contacts", "--yes") == 0
+    assert run("registry", "erase", ID, "--contacts", "--yes") == 0
     assert "forgotten before" in capsys.readouterr().err
     assert f"{MARK}@example".encode() not in (folder / "auditor.db").read_bytes()
 
@@ -425,7 +426,7 @@ def test_a_restore_over_a_lost_database_knows_who_was_forgotten_from_the_newer_b
     [older] = (folder / "backups").glob("auditor-*.db")
     (folder / "stick").mkdir()
     older = older.rename(folder / "stick" / "older.db")
-    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("registry", "erase", ID, "--yes") == 0
     assert run("backup") == 0
     [newer] = (folder / "backups").glob("auditor-*.db")
     newer.rename(folder / place / newer.name)
@@ -439,7 +440,7 @@ def test_who_was_pruned_before_can_be_forgotten_too(folder):
     (folder / "less.csv").write_text("id,name,youtube\nnour,Nour,\n")
     assert run("registry", "import", "less.csv", "--prune", "--yes") == 0
     assert MARK in dump(folder)
-    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("registry", "erase", ID, "--yes") == 0
     assert f"Officer {MARK}" not in dump(folder)
     assert ID not in dump(folder)
 
@@ -453,13 +454,13 @@ def test_a_mark_is_of_this_folder_alone(tmp_path):
     assert re.fullmatch(r"erased-[0-9a-f]{16}", one)
 
 
-ADDRESS = f"/registry/forget/{ID}"
+ADDRESS = f"/registry/erase/{ID}"
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder, language):
     with _opened(folder) as app, browsing(app, NOW) as client:
-        assert f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/registry/entry/{ID}").text
+        assert f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/registry/entries/{ID}").text
         shown = client.get(f"/{language}{ADDRESS}")
         assert shown.status_code == 200
         assert shown.text.count("<tr>") > 12
@@ -498,12 +499,12 @@ def test_a_coordinator_of_some_regions_and_a_reader_erase_nothing(folder):
 def test_backups_of_before_are_named_and_a_restored_one_tells_who_is_back(folder, capsys):
     assert run("backup") == 0
     [backup] = (folder / "backups").glob("auditor-*.db")
-    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("registry", "erase", ID, "--yes") == 0
     assert f"delete it: {backup.relative_to(folder)}" in capsys.readouterr().err
     assert traces(folder) == [backup.relative_to(folder).as_posix()]
     assert run("restore", str(backup), "--json") == 0
     assert json.loads(capsys.readouterr().out)["items"][0]["forgotten"] == [ID]
-    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("registry", "erase", ID, "--yes") == 0
     backup.unlink()
     for copy in folder.glob("auditor.db.before-*"):
         copy.unlink()
