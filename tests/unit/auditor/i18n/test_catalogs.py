@@ -1,4 +1,4 @@
-"""The message catalogues agree with code and templates, are complete, and follow each language's typography."""
+"""Message catalogues agree with the code, are complete and follow each language's typography."""
 
 import ast
 import io
@@ -44,7 +44,7 @@ def read_message_functions():
 
 @cache
 def extract_messages():
-    """Return the messages that `make messages` finds, by its own function names and file patterns."""
+    """Return the messages that `make messages` finds."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
     mappings = [
         (mapping["pattern"], mapping["method"]) for mapping in project["tool"]["babel"]["mappings"]
@@ -102,7 +102,7 @@ ENGLISH_FORM_OF = {
 }
 """The English form that corresponds to each form of a language; English has no form for zero."""
 FORMS_WITHOUT_NUMBER = {"ar": 3, "fr": 1}
-"""How many of a language's first forms may omit the number: Arabic has words for zero, one and two."""
+"""How many of a language's first forms may omit the number; Arabic has words for 0, 1 and 2."""
 
 
 def placeholders(text):
@@ -176,14 +176,17 @@ def test_no_message_is_hidden_from_extraction():
 
 
 def test_arabic_catalogue_states_its_six_plural_forms():
-    rule = "nplurals=6; plural=(n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5);"
+    rule = (
+        "nplurals=6; plural=(n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : "
+        "n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5);"
+    )
     for file in (PACKAGE / "i18n" / "locales" / "ar").glob("*.po"):
         stated = read_po(io.BytesIO(file.read_bytes())).mime_headers
         assert dict(stated)["Plural-Forms"] == rule
 
 
 @pytest.mark.parametrize(
-    ("n", "said"),
+    ("n", "expected"),
     [
         (0, "لا جمعيات"),
         (1, "جمعية واحدة"),
@@ -198,8 +201,8 @@ def test_arabic_catalogue_states_its_six_plural_forms():
         (103, "103 جمعيات"),
     ],
 )
-def test_arabic_counts_associations(n, said):
-    assert Translator("ar").translate_plural("{n} association", "{n} associations", n) == said
+def test_arabic_counts_associations(n, expected):
+    assert Translator("ar").translate_plural("{n} association", "{n} associations", n) == expected
 
 
 @pytest.mark.parametrize(
@@ -300,7 +303,7 @@ CONSTRUCT_STATE_NOUNS = {"خادم"}
 
 
 def test_arabic_nouns_agree_with_the_number():
-    """Check the noun after a number: plural for 3 to 10, accusative singular for 11 to 99, singular for 100.
+    """Check nouns after numbers: plural (3-10), accusative singular (11-99), singular (100).
 
     A noun in the construct state has no accusative ending.
     """

@@ -1,4 +1,4 @@
-"""Languages: which one is spoken to whom, and how each writes days, times and numbers."""
+"""Choice of the language, and how each language writes dates, times and numbers."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from auditor.i18n.translator import Translator
 
 
 @pytest.mark.parametrize(
-    ("wanted", "spoken"),
+    ("accept_language", "expected"),
     [
         ("ar-MA", "ar"),
         ("fr_MA", "fr"),
@@ -23,12 +23,12 @@ from auditor.i18n.translator import Translator
         (None, "ar"),
     ],
 )
-def test_a_browser_is_answered_in_the_language_it_wants_most(wanted, spoken):
-    assert negotiate_language(wanted, "ar") == spoken
+def test_browser_gets_its_preferred_language(accept_language, expected):
+    assert negotiate_language(accept_language, "ar") == expected
 
 
 @pytest.mark.parametrize(
-    ("environ", "spoken"),
+    ("environ", "expected"),
     [
         ({"LANG": "ar_MA.UTF-8"}, "ar"),
         ({"LANG": "fr_FR@euro"}, "fr"),
@@ -39,11 +39,11 @@ def test_a_browser_is_answered_in_the_language_it_wants_most(wanted, spoken):
         ({}, "en"),
     ],
 )
-def test_a_terminal_is_answered_in_its_own_language_or_in_english(environ, spoken):
-    assert detect_terminal_language(environ) == spoken
+def test_terminal_gets_its_locale_language_or_english(environ, expected):
+    assert detect_terminal_language(environ) == expected
 
 
-def test_only_arabic_runs_from_right_to_left():
+def test_only_arabic_is_right_to_left():
     assert [get_text_direction(code) for code in ("ar", "fr", "en")] == ["rtl", "ltr", "ltr"]
 
 
@@ -51,14 +51,14 @@ AT = datetime(2026, 8, 20, 1, 35, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "expected"),
     [("ar", "20 غشت 2026، 02:35"), ("fr", "20 août 2026 à 02:35"), ("en", "20 August 2026, 02:35")],
 )
-def test_a_moment_is_told_by_the_clocks_of_the_network(language, said):
-    assert Translator(language).format_datetime(AT, "Africa/Casablanca") == said
+def test_datetime_is_shown_in_the_network_time_zone(language, expected):
+    assert Translator(language).format_datetime(AT, "Africa/Casablanca") == expected
 
 
-def test_a_moment_before_midnight_elsewhere_is_the_next_day_here():
+def test_datetime_before_midnight_utc_is_the_next_local_day():
     late = AT.replace(hour=23, minute=30)
     assert Translator("ar").format_datetime(late, "Africa/Casablanca") == "21 غشت 2026، 00:30"
 
@@ -66,25 +66,25 @@ def test_a_moment_before_midnight_elsewhere_is_the_next_day_here():
 @pytest.mark.parametrize(
     ("language", "month"), [("ar", "شتنبر"), ("fr", "septembre"), ("en", "September")]
 )
-def test_months_have_their_moroccan_names_and_digits_are_western(language, month):
+def test_months_have_moroccan_names(language, month):
     assert Translator(language).format_date("2026-09-02") == f"2 {month} 2026"
 
 
 @pytest.mark.parametrize(
-    ("language", "said"), [("ar", "250.000"), ("fr", "250\u202f000"), ("en", "250,000")]
+    ("language", "expected"), [("ar", "250.000"), ("fr", "250\u202f000"), ("en", "250,000")]
 )
-def test_thousands_are_set_apart_as_the_language_does(language, said):
-    assert Translator(language).format_number(250_000) == said
+def test_thousands_separator_follows_the_language(language, expected):
+    assert Translator(language).format_number(250_000) == expected
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_no_form_has_a_mark_of_direction(language):
-    words = Translator(language)
-    said = [
-        words.format_date(AT),
-        words.format_datetime(AT, "UTC"),
-        words.format_percent(0.125),
-        words.format_number(1234.5),
-        words.format_days(400),
+def test_formatted_values_have_no_direction_marks(language):
+    translator = Translator(language)
+    formatted = [
+        translator.format_date(AT),
+        translator.format_datetime(AT, "UTC"),
+        translator.format_percent(0.125),
+        translator.format_number(1234.5),
+        translator.format_days(400),
     ]
-    assert not set("\u200e\u200f\u061c") & set("".join(said))
+    assert not set("\u200e\u200f\u061c") & set("".join(formatted))

@@ -1,4 +1,4 @@
-"""Nothing that is shown is hard-coded: in a language of brackets, every page stands between brackets."""
+"""No visible text is hard-coded: with a pseudo-locale, every text is between brackets."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ DATA = ("Our network", "Nour", "Amal", "Wall", "Bare", *(row.typed_text for row 
 
 @pytest.fixture
 async def app(tmp_path, monkeypatch):
-    """Three nights of a network: something is there, something is gone, something cannot be told."""
+    """Run three audits: one account is present, one is gone, one cannot be checked."""
     monkeypatch.setattr(checker, "probe_steps_for", steps)
     small = opened(tmp_path)
     register(small, *ROWS, names=["bare"])
@@ -37,44 +37,46 @@ async def app(tmp_path, monkeypatch):
     small.store.close()
 
 
-async def test_published_pages_say_nothing_of_their_own(app, tmp_path):
+async def test_published_pages_have_no_hard_coded_text(app, tmp_path):
     with pseudo_locale():
         publish_site(app, tmp_path / "pages", LATER)
-    written = [tmp_path / "pages" / "index.html", *(tmp_path / "pages" / "en").glob("*.html")]
-    assert len(written) == 6
-    assert [one for page in written for one in outside(page.read_text("utf-8"), DATA)] == []
+    pages = [tmp_path / "pages" / "index.html", *(tmp_path / "pages" / "en").glob("*.html")]
+    assert len(pages) == 6
+    assert [text for page in pages for text in outside(page.read_text("utf-8"), DATA)] == []
 
 
 @pytest.mark.parametrize("association", [None, "nour", "amal", "wall", "bare"])
-async def test_a_report_on_a_terminal_says_nothing_of_its_own(app, association):
-    seen = build_network_overview(app.store, app.config, LATER)
+async def test_terminal_report_has_no_hard_coded_text(app, association):
+    overview = build_network_overview(app.store, app.config, LATER)
     with pseudo_locale():
-        told = text.format_terminal_report(seen, app.config, association, "en")
-    assert outside_text(told, DATA) == []
+        report = text.format_terminal_report(overview, app.config, association, "en")
+    assert outside_text(report, DATA) == []
 
 
 @pytest.mark.parametrize("language", list_catalog_languages())
-async def test_published_pages_are_said_without_falling_back_to_english(app, language, tmp_path):
+async def test_published_pages_never_fall_back_to_english(app, language, tmp_path):
     with strict_locale():
         publish_site(app, tmp_path / "pages", LATER)
     assert (tmp_path / "pages" / language / "nour.html").is_file()
 
 
-def test_what_was_never_translated_cannot_be_said_in_a_strict_language():
-    with strict_locale(), pytest.raises(LookupError, match="Nobody said this"):
-        Translator("fr").translate("Nobody said this")
-    assert Translator("fr").translate("Nobody said this") == "Nobody said this"
+def test_strict_locale_refuses_an_untranslated_message():
+    with strict_locale(), pytest.raises(LookupError, match="No such message"):
+        Translator("fr").translate("No such message")
+    assert Translator("fr").translate("No such message") == "No such message"
 
 
-def test_what_is_hard_coded_stands_outside_wherever_it_hides():
-    page = """<!doctype html><html><head><title>Title</title><style>p { color: red }</style></head><body>
+def test_outside_finds_hard_coded_text_in_every_place():
+    page = """<!doctype html><html>
+        <head><title>Title</title><style>p { color: red }</style></head><body>
         <p>⟦A sentence of <bdi>Nour</bdi> and ⟦a word⟧ on⟧ 20 August 2026, 12,5 %</p>
         <p>Loose <code>code</code> tail <span translate="no">name</span></p>
-        <img alt="Picture"><td data-name="⟦Channel⟧:"></td><input type="submit" value="Send"></body></html>"""
+        <img alt="Picture"><td data-name="⟦Channel⟧:"></td>
+        <input type="submit" value="Send"></body></html>"""
     assert outside(page) == ["Title", "Loose", "tail", "Picture", "Send"]
 
 
-def test_other_languages_are_left_as_they_are():
+def test_pseudo_locale_changes_only_english():
     with pseudo_locale():
         assert Translator("fr").translate("Accounts") == "Comptes"
         assert Translator("en").translate("Accounts") == "⟦Accounts⟧"

@@ -1,4 +1,4 @@
-"""Words: every code has some in every language, every fact is filled in, nothing foreign breaks a line."""
+"""Translator: terms, filled-in facts, dates and numbers in Arabic, French and English."""
 
 import re
 from datetime import UTC, datetime
@@ -16,10 +16,16 @@ from storage.models.audit import AccountState
 GROUPS = {
     "cause": [str(reason) for reason in Reason],
     "kind": [str(kind) for kind in LinkKind],
-    "standing": [str(state) for state in AccountState],
+    "account_status": [str(state) for state in AccountState],
     "activity": [*ActivityBands.model_fields, "dormant", "never", "unknown"],
     "officer": [*MEDIA_OFFICER_CODES],
-    "linked": ["reciprocal", "site_only", "profile_only", "registry_only", "contradicted"],
+    "link_reciprocity": [
+        "reciprocal",
+        "site_only",
+        "profile_only",
+        "registry_only",
+        "contradicted",
+    ],
     "precision": ["week", "month", "year"],
     "source": ["page", *DATE_SOURCE_TERMS.values()],
 }
@@ -40,7 +46,7 @@ FACTS = {
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("group", GROUPS)
-def test_every_code_has_a_word_in_every_language(group, language):
+def test_every_code_has_a_term_in_every_language(group, language):
     missing = [
         code for code in GROUPS[group] if not load_terms()[group].get(code, {}).get(language)
     ]
@@ -49,24 +55,26 @@ def test_every_code_has_a_word_in_every_language(group, language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("code", load_gap_catalogue().definitions)
-def test_no_placeholder_is_left_in_a_sentence(code, language):
-    told = Translator(language).describe_gap(code, "facebook", "low", FACTS)
-    said = " ".join([told.title, told.definition, told.why, told.evidence, *told.steps])
+def test_gap_texts_fill_every_placeholder(code, language):
+    gap_text = Translator(language).describe_gap(code, "facebook", "low", FACTS)
+    said = " ".join(
+        [gap_text.title, gap_text.definition, gap_text.why, gap_text.evidence, *gap_text.steps]
+    )
     assert not re.search(r"[{}]", said)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_fact_that_is_missing_shows_as_a_dash(language):
+def test_missing_fact_shows_as_dash(language):
     assert "—" in Translator(language).describe_gap("website_down", "website", "high", {}).evidence
 
 
-def test_dates_are_written_as_morocco_writes_them():
+def test_dates_use_moroccan_month_names_and_western_digits():
     assert Translator("ar").format_date("2024-08-20") == "20 غشت 2024"
     assert Translator("fr").format_date("2024-08-20") == "20 août 2024"
     assert Translator("en").format_date("2024-08-20") == "20 August 2024"
 
 
-def test_french_has_a_word_for_the_first_of_a_month():
+def test_french_writes_the_first_of_a_month_as_ordinal():
     french = Translator("fr")
     assert [french.format_date(f"2026-03-{day}") for day in ("01", "11", "21")] == [
         "1er mars 2026",
@@ -79,38 +87,40 @@ def test_french_has_a_word_for_the_first_of_a_month():
     ).startswith("1er mars 2026 à ")
 
 
-def test_a_share_has_at_most_one_decimal_and_french_its_space():
+def test_percent_has_at_most_one_decimal():
     assert Translator("fr").format_percent(0.125) == "12,5\u00a0%"
     assert Translator("ar").format_percent(0.125) == "12,5%"
     assert Translator("en").format_percent(1) == "100%"
 
 
-def test_a_label_and_its_value_are_parted_as_the_language_parts_them():
+def test_french_puts_a_space_before_the_colon_of_a_pair():
     assert Translator("fr").format_pair("Qui agit", "vous") == "Qui agit\u00a0: vous"
     assert Translator("en").format_pair("Who", "you") == "Who: you"
 
 
-def test_a_name_with_markup_is_only_text_in_html():
-    told = Translator("en", isolate_html).describe_gap(
+def test_markup_in_a_fact_is_escaped_in_html():
+    gap_text = Translator("en", isolate_html).describe_gap(
         "website_moved", "website", "low", {"url": "<b>x</b>"}
     )
-    assert "<b>" not in told.evidence + told.definition
-    assert "&lt;b&gt;" in told.evidence + told.definition
+    assert "<b>" not in gap_text.evidence + gap_text.definition
+    assert "&lt;b&gt;" in gap_text.evidence + gap_text.definition
 
 
-def test_an_address_is_kept_left_to_right_inside_arabic():
-    told = Translator("ar", isolate_html).describe_gap("channel_dead", "facebook", "high", FACTS)
-    assert '<bdi dir="ltr">nour.example</bdi>' in told.evidence
+def test_address_is_isolated_left_to_right_in_arabic():
+    gap_text = Translator("ar", isolate_html).describe_gap(
+        "channel_dead", "facebook", "high", FACTS
+    )
+    assert '<bdi dir="ltr">nour.example</bdi>' in gap_text.evidence
 
 
-def test_the_whole_catalogue_is_in_arabic_french_and_english():
+def test_every_gap_has_texts_in_all_languages():
     assert tuple(sorted(LANGUAGES)) == ("ar", "en", "fr")
     assert all(
         set(entry.texts) == set(LANGUAGES) for entry in load_gap_catalogue().definitions.values()
     )
 
 
-def test_french_keeps_its_spaces_before_double_signs():
+def test_french_terms_have_no_break_spaces_before_double_signs():
     said = [
         text for group in load_terms().values() for word in group.values() for text in [word["fr"]]
     ]
@@ -118,21 +128,21 @@ def test_french_keeps_its_spaces_before_double_signs():
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "expected"),
     [
         ("ar", "الاسم بالعربية، بريد إلكتروني أو رقم هاتف"),
         ("fr", "nom en arabe, adresse e-mail ou numéro de téléphone"),
-        ("en", "name in Arabic, e-mail address or telephone number"),
+        ("en", "name in Arabic, email address or phone number"),
     ],
 )
-def test_several_codes_of_one_fact_are_said_as_a_list(language, said):
-    told = Translator(language).describe_gap(
+def test_several_codes_of_one_fact_become_a_list(language, expected):
+    gap_text = Translator(language).describe_gap(
         "registry_incomplete", "", "low", {"fields": "name_ar email"}
     )
-    assert said in told.evidence
+    assert expected in gap_text.evidence
 
 
-WHEN = datetime(2026, 8, 20, 9, 30, tzinfo=UTC)
+PUBLISHED_AT = datetime(2026, 8, 20, 9, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -145,11 +155,9 @@ WHEN = datetime(2026, 8, 20, 9, 30, tzinfo=UTC)
         (DatePrecision.YEAR, "حوالي سنة 2026", "vers 2026", "about 2026"),
     ],
 )
-def test_a_publication_is_dated_no_more_exactly_than_it_is_known(
-    precision, arabic, french, english
-):
-    told = Activity(WHEN, "videos", precision)
-    assert [Translator(code).format_activity_date(told) for code in ("ar", "fr", "en")] == [
+def test_publication_date_is_no_more_exact_than_its_precision(precision, arabic, french, english):
+    activity = Activity(PUBLISHED_AT, "videos", precision)
+    assert [Translator(code).format_activity_date(activity) for code in ("ar", "fr", "en")] == [
         arabic,
         french,
         english,
@@ -157,19 +165,19 @@ def test_a_publication_is_dated_no_more_exactly_than_it_is_known(
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "expected"),
     [
         ("feed", "from its news feed"),
-        ("sitemap", "from the site map (last change)"),
+        ("sitemap", "from the sitemap (last change)"),
         ("uploads", "from the platform’s official interface"),
         ("videos", "from the videos shown"),
-        ("attested", "as somebody told us"),
+        ("attested", "reported by a person"),
         ("article:published_time", "from a date on the page"),
         ("anything else", "from a date on the page"),
     ],
 )
-def test_where_a_date_comes_from_is_said_in_words(source, said):
-    assert Translator("en").date_source(source) == said
+def test_date_source_is_named(source, expected):
+    assert Translator("en").date_source(source) == expected
 
 
 @pytest.mark.parametrize(
@@ -179,36 +187,36 @@ def test_where_a_date_comes_from_is_said_in_words(source, said):
         (
             2,
             "يومان تقريبًا بين منشور وآخر",
-            "2\u00a0jours environ entre deux publications",
-            "publishes about every 2 days",
+            "environ 2\u00a0jours entre deux publications",
+            "posts about every 2 days",
         ),
         (
             9,
             "9 أيام تقريبًا بين منشور وآخر",
-            "9\u00a0jours environ entre deux publications",
-            "publishes about every 9 days",
+            "environ 9\u00a0jours entre deux publications",
+            "posts about every 9 days",
         ),
         (
             11,
             "11 يومًا تقريبًا بين منشور وآخر",
-            "11\u00a0jours environ entre deux publications",
-            "publishes about every 11 days",
+            "environ 11\u00a0jours entre deux publications",
+            "posts about every 11 days",
         ),
         (
             21,
             "3 أسابيع تقريبًا بين منشور وآخر",
-            "3\u00a0semaines environ entre deux publications",
-            "publishes about every 3 weeks",
+            "environ 3\u00a0semaines entre deux publications",
+            "posts about every 3 weeks",
         ),
         (
             61,
             "شهران تقريبًا بين منشور وآخر",
-            "2\u00a0mois environ entre deux publications",
-            "publishes about every 2 months",
+            "environ 2\u00a0mois entre deux publications",
+            "posts about every 2 months",
         ),
     ],
 )
-def test_a_rhythm_is_said_in_the_number_the_language_wants(days, arabic, french, english):
+def test_rhythm_uses_the_plural_form_of_the_language(days, arabic, french, english):
     assert [Translator(code).format_rhythm(days) for code in ("ar", "fr", "en")] == [
         arabic,
         french,
@@ -220,39 +228,39 @@ UNLISTED = {"url": "https://www.youtube.com/@nour", "found_on": "https://nour.ex
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "expected"),
     [
         ("ar", "، مع عبارة «Notre chaîne»)"),
         ("fr", ", avec les mots «\u00a0Notre chaîne\u00a0»)"),
         ("en", ", with the words “Notre chaîne”)"),
     ],
 )
-def test_a_found_account_shows_the_words_around_its_link(language, said):
-    told = Translator(language).describe_gap(
+def test_found_account_quotes_the_text_around_its_link(language, expected):
+    gap_text = Translator(language).describe_gap(
         "channel_unlisted", "youtube", "low", {**UNLISTED, "snippet": "Notre chaîne"}
     )
-    assert said in told.evidence
+    assert expected in gap_text.evidence
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("missing", [{}, {"snippet": ""}, {"snippet": None}])
-def test_where_no_words_were_kept_around_a_link_nothing_is_said_of_them(language, missing):
-    told = Translator(language).describe_gap(
+def test_found_account_without_snippet_has_no_quote(language, missing):
+    gap_text = Translator(language).describe_gap(
         "channel_unlisted", "youtube", "low", {**UNLISTED, **missing}
     )
-    assert told.evidence.endswith("https://nour.example/).")
-    assert "—" not in told.evidence
+    assert gap_text.evidence.endswith("https://nour.example/).")
+    assert "—" not in gap_text.evidence
 
 
-def test_the_words_around_a_link_are_only_text_and_cannot_turn_the_line():
+def test_hostile_snippet_is_escaped_and_isolated():
     hostile = {**UNLISTED, "snippet": "<b>{url}</b> ]] [[x"}
-    told = Translator("ar", isolate_html).describe_gap(
+    gap_text = Translator("ar", isolate_html).describe_gap(
         "channel_unlisted", "youtube", "low", hostile
     )
-    assert "<bdi>&lt;b&gt;{url}&lt;/b&gt; ]] [[x</bdi>" in told.evidence
+    assert "<bdi>&lt;b&gt;{url}&lt;/b&gt; ]] [[x</bdi>" in gap_text.evidence
 
 
-def test_an_amount_is_told_in_its_unit_and_several_addresses_are_each_told_whole():
+def test_amounts_have_units_and_address_lists_are_isolated():
     slow = Translator("fr").describe_gap(
         "website_slow", "website", "low", {"url": "https://nour.ma/", "seconds": 12.92}
     )
