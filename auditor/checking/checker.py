@@ -214,16 +214,16 @@ def _is_still_valid(observation: Observation, day: date) -> bool:
     """Whether the same pages tell on a day what they told, and are its own.
 
     One that repeats a look and took its own time has no page by which tonight's could be compared; what a
-    test of once a month showed (`decoy_on`) is of its own day; and a site may speak of a day that comes.
+    test of once a month showed (`decoy_tested_on`) is of its own day; and a site may speak of a day that comes.
     """
     finding = observation.finding
     if (
         (observation.is_repeat and observation.per_run_values)
         or finding.presence is Presence.UNKNOWN
-        or "decoy_on" in finding.facts
+        or "decoy_tested_on" in finding.facts
     ):
         return False
-    until = finding.facts.get("tells_until")
+    until = finding.facts.get("valid_until")
     return not isinstance(until, str) or day < date.fromisoformat(until)
 
 

@@ -197,7 +197,7 @@ def _apply_unknown_finding(
             if _has_trouble_ended(status.failure_streak, finding)
             else status
         )
-    tls = finding.facts.get("tls")
+    tls = finding.facts.get("tls_error")
     cause = (
         f"{finding.reason}/{tls}" if tls and finding.reason is Reason.TLS else str(finding.reason)
     )
@@ -211,7 +211,7 @@ def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
     """
     if trouble is None or finding.reason not in ANSWERED_REASONS or finding.status is None:
         return False
-    verified = (finding.final_url or "").startswith("https:") and "tls" not in finding.facts
+    verified = (finding.final_url or "").startswith("https:") and "tls_error" not in finding.facts
     return verified or trouble.cause.partition("/")[0] != Reason.TLS
 
 

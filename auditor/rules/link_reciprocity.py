@@ -88,7 +88,7 @@ def has_link_to_other_association(account: EvaluatedAccount, context: RuleContex
 
 def has_withheld_pages(account: EvaluatedAccount) -> bool:
     """Whether a page on which a site may name more accounts was withheld."""
-    return account.present_finding is not None and "unread" in account.present_finding.facts
+    return account.present_finding is not None and "unread_contact_page" in account.present_finding.facts
 
 
 def _iter_site_links(context: RuleContext) -> Iterator[FoundLink]:

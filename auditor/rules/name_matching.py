@@ -343,12 +343,12 @@ def is_account_named(account: EvaluatedAccount, context: RuleContext) -> bool | 
 
 
 def is_site_named(site: EvaluatedAccount, context: RuleContext) -> bool | None:
-    """Whether a site's own names (title, first heading, signature: the fact `says`) hold the association's.
+    """Whether a site's own names (title, first heading, signature: the fact `site_names`) hold the association's.
 
     A host that holds the name is no text on the page, and yet nobody takes such a site for a stranger's.
     """
     says, names = (
-        site.present_finding.facts.get("says") if site.present_finding else None,
+        site.present_finding.facts.get("site_names") if site.present_finding else None,
         list_association_names(context.association),
     )
     told = is_name_match(str(says), names) if says else None

@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import SplitResult
 
-from probes.channels import public_profile
-from probes.channels.public_profile import PublicProfile
+from probes.channels._public_profile import (
+    PublicProfile,
+    parse_localized_count,
+    probe_public_profile,
+)
 from probes.models.finding import Account, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
@@ -123,9 +126,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
         return PublicProfile()
     return PublicProfile(
         name=html.clean_text(found["name"]) or found["user"],
-        followers=public_profile.parse_localized_count(
-            meta.get("og:description", ""), _FOLLOWERS_REGEX
-        ),
+        followers=parse_localized_count(meta.get("og:description", ""), _FOLLOWERS_REGEX),
     )
 
 
@@ -134,4 +135,4 @@ def parse_profile_page(page: Page) -> PublicProfile:
 
 def probe(account: Account) -> ProbeGenerator:
     """Ask once for the account's own address, and believe only positive markers."""
-    return public_profile.probe_public_profile(account, NAME, parse_profile_page)
+    return probe_public_profile(account, NAME, parse_profile_page)

@@ -14,8 +14,12 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import SplitResult, urlsplit
 
-from probes.channels import public_profile
-from probes.channels.public_profile import PublicProfile
+from probes.channels._public_profile import (
+    PublicProfile,
+    find_newest_timestamp,
+    parse_localized_count,
+    probe_public_profile,
+)
 from probes.dates import parser
 from probes.models.finding import Account, Activity, Identity, LinkKind
 from probes.models.http import Page
@@ -246,7 +250,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
     return PublicProfile(
         name=html.clean_text(named),
         platform_id=number[1] if number else "",
-        followers=public_profile.parse_localized_count(described, _FOLLOWERS_REGEX),
+        followers=parse_localized_count(described, _FOLLOWERS_REGEX),
         last_activity=_find_newest_post(text, head, page),
     )
 
@@ -259,7 +263,7 @@ _ACTIVITY_URN_PATTERN = lazy_regex(
 
 def _find_newest_post(markup: str, document: html.Document, page: Page) -> Activity | None:
     """The newest post by its number, else by the words beside it: `3w`, `2 mois`."""
-    told = public_profile.find_newest_timestamp(
+    told = find_newest_timestamp(
         ((int(found[1]) >> 22) / 1000 for found in _ACTIVITY_URN_PATTERN.finditer(markup)), page
     )
     if told is not None or "data-activity-urn" not in markup:
@@ -294,4 +298,4 @@ def _is_account_schema(schema: Mapping[str, Any]) -> bool:
 
 def probe(account: Account) -> ProbeGenerator:
     """Ask once for the page's own address, and believe only positive markers."""
-    return public_profile.probe_public_profile(account, NAME, parse_profile_page)
+    return probe_public_profile(account, NAME, parse_profile_page)

@@ -13,8 +13,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import SplitResult, urlsplit
 
-from probes.channels import public_profile
-from probes.channels.public_profile import PublicProfile
+from probes.channels._public_profile import (
+    PublicProfile,
+    build_profile_finding,
+    build_wrong_target_finding,
+    find_newest_timestamp,
+    parse_localized_count,
+)
 from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import ProbeGenerator, request_page
@@ -114,7 +119,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
     text = parsing_html.decode_body(page)
     return PublicProfile(
         name=_extract_element_text(_TITLE_PATTERN, text),
-        followers=public_profile.parse_localized_count(
+        followers=parse_localized_count(
             _extract_element_text(_SUBSCRIBERS_PATTERN, text), _FOLLOWERS_REGEX
         ),
     )
@@ -135,9 +140,7 @@ def parse_channel_preview(page: Page) -> Activity | None:
         _parse_timestamp(found[1].decode("ascii"))
         for found in _POST_TIME_PATTERN.finditer(page.body)
     )
-    return public_profile.find_newest_timestamp(
-        (moment for moment in told if moment is not None), page
-    )
+    return find_newest_timestamp((moment for moment in told if moment is not None), page)
 
 
 def _parse_timestamp(text: str) -> float | None:
@@ -159,11 +162,11 @@ def probe(account: Account) -> ProbeGenerator:
             Presence.UNKNOWN, Reason.PRIVATE, detail="an invite shows its group to members only"
         )
     if identity.kind is not LinkKind.PROFILE or identity.canonical is None:
-        return public_profile.build_wrong_target_finding(identity)
+        return build_wrong_target_finding(identity)
     page, seen = yield from request_page(
         identity.canonical, parse_profile_page, is_registered_link=True
     )
-    found = public_profile.build_profile_finding(identity, page, seen)
+    found = build_profile_finding(identity, page, seen)
     if found.presence is not Presence.PRESENT:
         return found
     return replace(found, last_activity=(yield from _fetch_newest_post(identity)))

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import SplitResult
 
-from probes.channels import public_profile
+from probes.channels._public_profile import (
+    build_wrong_target_finding,
+)
 from probes.classify import interstitials
 from probes.links import identify as links_identify
 from probes.models.finding import Account, Finding, Identity, LinkKind, Reason
@@ -164,7 +166,7 @@ def probe(account: Account) -> ProbeGenerator:
         or identity.kind is not LinkKind.PROFILE
         or identity.canonical is None
     ):
-        return public_profile.build_wrong_target_finding(identity)
+        return build_wrong_target_finding(identity)
     refused, found = yield from _check_oembed(identity)
     if found is not None:
         return found

@@ -12,7 +12,7 @@ from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from probes.classify import interstitials, parked_domains, soft_404
+from probes.classify import interstitials, notices, soft_404
 from probes.links import identify as links_identify
 from probes.models.finding import Account, FactValue, Finding, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
@@ -28,7 +28,7 @@ from probes.parsing import html
 from probes.text.charset import UNSTORABLE_CHARACTERS
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
-from probes.website import latest_post, ownership_change, soft_404_test, url_variants
+from probes.website import decoy_check, latest_post, ownership_change, url_variants
 from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
 from probes.website.url_variants import build_www_twin_url, check_transport, open_site
 
@@ -104,11 +104,11 @@ def probe(account: Account) -> ProbeGenerator:
     doubt = _find_page_problem(page, site)
     if doubt is not None and doubt.reason is Reason.NOT_FOUND:
         page, site, doubt = yield from _retry_as_typed(account, page, site, doubt)
-    if doubt is not None and doubt.presence is Presence.ABSENT and "tls" not in facts:
+    if doubt is not None and doubt.presence is Presence.ABSENT and "tls_error" not in facts:
         page, site, doubt = yield from _retry_www_variant(url, page, site, doubt)
     before = ownership_change.get_site_history(account.previous_finding)
     if doubt is None:
-        doubt, tested = yield from soft_404_test.check_soft_404(account, url, page, site)
+        doubt, tested = yield from decoy_check.check_soft_404(account, url, page, site)
         facts |= tested
     strange = doubt is None and ownership_change.is_foreign_to_history(before, site, account)
     if before is not None and strange:
@@ -190,9 +190,7 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
     """The same for a page that was handed over."""
     if links_identify.identify_link(page.url).channel != NAME:
         moved = {"moved_to": html.get_host(page.url)}
-        return unknown_finding(
-            page, Reason.WRONG_TARGET, facts=moved, detail="leads to a platform"
-        )
+        return unknown_finding(page, Reason.WRONG_TARGET, facts=moved, detail="leads to a platform")
     if site.absence:
         return absent_finding(page, site.absence[0], detail=site.absence[1])
     if doubt := _detect_members_only_page(page, site) or site.inconclusive:
@@ -213,7 +211,7 @@ def _detect_parking_shell(page: Page, site: SiteAnalysis) -> tuple[Reason, str] 
     empty = site.text_length < soft_404.TINY_PAGE_MAX_CHARS and not site.has_navigation
     return (
         (Reason.PARKED, "the shell of a parking service")
-        if empty and parked_domains.is_parking_shell(page)
+        if empty and notices.is_parking_shell(page)
         else None
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from probes.classify import interstitials, notices, parked_domains, self_statements, soft_404, spam
+from probes.classify import interstitials, notices, self_statements, soft_404, spam
 from probes.classify.notices import NoticePattern
 from probes.classify.soft_404 import SHORT_PAGE_MAX_CHARS, TINY_PAGE_MAX_CHARS, split_title
 from probes.models.finding import Reason
@@ -42,7 +42,7 @@ def detect_absence(document: Document, *, is_home_page: bool) -> tuple[Reason, s
         words = _match_notice(sign, document)
         if words:
             return sign.reason, words
-    if is_home_page and (words := parked_domains.find_parking_notice(document)):
+    if is_home_page and (words := notices.find_parking_notice(document)):
         return Reason.PARKED, words
     gone = soft_404.detect_soft_404(document, is_home_page=is_home_page)
     if gone and interstitials.mentions_region_restriction(document.text):

@@ -76,7 +76,7 @@ _MOVED_SITE_PATTERN = lazy_regex(
     r"nuovo (?:sito|indirizzo)|nieuwe (?:web)?site|novo (?:site|endereço)|انتقل|الموقع الجديد|موقعنا الجديد",
     re.IGNORECASE,
 )
-_CONTACT_DETAILS_PATTERN = lazy_regex(
+CONTACT_DETAILS_PATTERN = lazy_regex(
     r"[\w.+-]{1,64}@[\w-]{1,63}\.\w+|(?:\+|\b0)\d(?:[\s./-]?\d){7,}"
 )
 _SENTENCE_END_PATTERN = lazy_regex(r"(?<=[.!?…؟。！])\s+|[\n]+|(?<=。)")
@@ -108,7 +108,7 @@ def find_self_statement(
         if _mentions_hosting(statement_pattern, document)
         else min(max_other_chars, MAX_OTHER_CHARS_WITHOUT_HOSTING)
     )
-    rest = _CONTACT_DETAILS_PATTERN.sub(
+    rest = CONTACT_DETAILS_PATTERN.sub(
         "", " ".join(find_other_sentences(statement_pattern, document))
     )
     return told if len(rest) <= limit else None

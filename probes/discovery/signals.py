@@ -15,17 +15,17 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from probes.discovery import anchor_vocabulary
-from probes.discovery.ignored_accounts import may_be_owner_account
 from probes.discovery.site_names import (
     SiteNameWords,
     contains_distinctive_word,
     extract_site_name_words,
     share_distinctive_word,
     starts_with_site_name,
+    strip_key_prefix,
 )
 from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_host
 from probes.links.identify import identify_link
-from probes.models.finding import Identity, LinkKind
+from probes.models.finding import ACCOUNT_KINDS, Identity, LinkKind
 from probes.parsing.html import Anchor, Document, clean_text, get_host
 from probes.parsing.json_data import as_list
 from probes.text.lazy_regex import lazy_regex
@@ -384,3 +384,78 @@ def _iter_clue(url: str, source: str, strength: int, snippet: str) -> Iterator[A
 
 _identify_cached = lru_cache(maxsize=1024)(identify_link)
 """The pages of a site lead to the same accounts, one after the other."""
+
+
+# --- Accounts that are never the owner's --------------------------------
+
+
+def _split_names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Why each is here: it stood in the footer or the icons of a fresh installation (seen 2024-2026).
+IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
+    "the networks' own accounts": _split_names(
+        """
+        facebook twitter x youtube linkedin instagram tiktok whatsapp telegram google meta
+        pinterest intent share sharer home plugins dialog hashtag search embed watch explore
+        login signup user company metaforbusiness fbbusiness twittersupport
+        """
+    ),
+    "site builders and hosts sign their templates": _split_names(
+        """
+        wix wixcom wixstudio wixsite wordpress wordpressdotcom wordpresscom wordpressorg squarespace
+        weebly jimdo jimdofree shopify blogger drupal joomla joomlaorg spip prestashop webflow webnode
+        strikingly godaddy hostinger ovh ovhcloud emonsite e-monsite overblog ionos canva
+        google_sites automattic ghost typo3 zyro yola site123 webador tilda carrd bluehost
+        siteground namecheap
+        """
+    ),
+    "theme makers link their demo icons": _split_names(
+        """
+        themeforest envato elementor elegantthemes themegrill themeisle colorlib yoast astra
+        generatepress html5up bootstrap templatemonster wpbakery avada themefusion tagdiv
+        tagdivofficial wpastra kadencewp rarathemes mythemeshop jegtheme athemes wpexplorer
+        wpbeginner templateism themexpose sorabloggingtips piki envatomarket oceanwp
+        hugothemes wowthemesnet joomshaper joomlart yootheme rockettheme rocketthemes gavickpro
+        shape5 smartaddons bootstrapmade w3layouts templatemo tooplate htmlcodex freehtml5
+        freehtml5co startbootstrap themeansar siteorigin wpzoom woothemes studiopress
+        presscustomizr blossomthemes catchthemes acmethemes themezee qodeinteractive
+        mikadothemes cmsmasters thimpress wedevs themeum themewagon untreeco uicookies
+        """
+    ),
+    "widgets put their maker's name in the box": _split_names(
+        "mailchimp addtoany addthis sharethis elfsight"
+    ),
+    "templates leave a placeholder": _split_names(
+        """
+        yourusername username yourname yourpage yourprofile yourchannel yourhandle yourcompany
+        yourcompany yourbrand yoursite yourorganization companyname pagename channelname mysite
+        votrepage votrenom votrecompte votrechaine nomdelapage example profile page name user123
+        test demo
+        """
+    ),
+}
+
+
+def _remove_separators(name: str) -> str:
+    """A name as every network writes it: some put hyphens or dots where others allow none."""
+    return re.sub(r"[-._]", "", name)
+
+
+_IGNORED_NAMES = frozenset(
+    _remove_separators(name) for names in IGNORED_NAMES_BY_REASON.values() for name in names
+)
+
+
+def may_be_owner_account(identity: Identity) -> bool:
+    """Whether a link can be the account of whoever made the page: no vendor's, no post, no share button.
+
+    A LinkedIn group is a forum that only members read, not a page of an organisation.
+    """
+    key = identity.key
+    if key is None or identity.kind not in ACCOUNT_KINDS or identity.note == "placeholder":
+        return False
+    return _remove_separators(strip_key_prefix(key)) not in _IGNORED_NAMES and not key.startswith(
+        "groups/"
+    )

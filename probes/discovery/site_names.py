@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from probes.discovery.ignored_accounts import strip_key_prefix
 from probes.parsing.html import Document, get_host
 from probes.text import language
 from probes.text.charset import clean_text
@@ -180,3 +179,8 @@ def starts_with_site_name(key: str, site_name_words: SiteNameWords) -> bool:
 def contains_distinctive_word(name: str, site_name_words: SiteNameWords) -> bool:
     """Whether a name, of whatever script, holds a telling word of the site, whole."""
     return bool(site_name_words.distinctive & set(re.findall(r"[^\W\d_]{4,}", fold_text(name))))
+
+
+def strip_key_prefix(key: str) -> str:
+    """The name in a key, without its kind: `u:name`, `@name`, `company/name`."""
+    return re.sub(r"^(?:u:|id:|@|group:|[a-z]+/)", "", key).lower()

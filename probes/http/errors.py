@@ -1,4 +1,4 @@
-"""Every exception of the network, told as one `NoPage`. Nobody else reads an exception's text."""
+"""Maps exceptions of httpx, ssl and the system to `FetchError`. No other module inspects them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 
-# OpenSSL's X509_V_ERR numbers, in the words of the `tls` fact.
+# OpenSSL's X509_V_ERR numbers and the values of the `tls` fact.
 CERTIFICATE_ERROR_DETAILS = {
     9: "not_yet_valid",
     10: "expired",
@@ -48,10 +48,10 @@ _NETWORK_ERROR_DETAILS: tuple[tuple[type[Exception] | tuple[type[Exception], ...
 def map_network_error(
     error: BaseException, url: str | None = None, status: int | None = None
 ) -> FetchError:
-    """Tell an exception of httpx, ssl or the system as the reason why no page came.
+    """Return the `FetchError` for an exception of httpx, ssl or the system.
 
-    A redirect loop is the server's error. Time-outs are asked for first: a stalled handshake's
-    chain of causes holds an SSL error too.
+    A redirect loop is a server error. Timeouts are checked before TLS errors, because the causes of
+    a stalled handshake contain a TLS error too.
     """
     causes = list(_iter_causes(error))
     for cause in causes:
@@ -64,12 +64,11 @@ def map_network_error(
 def _classify_causes(causes: list[BaseException]) -> tuple[Reason, str]:
     for cause in causes:
         if isinstance(cause, SSLCertVerificationError):
-            return Reason.TLS, CERTIFICATE_ERROR_DETAILS.get(
-                getattr(cause, "verify_code", 0), "untrusted"
-            )
+            verify_code = getattr(cause, "verify_code", 0)
+            return Reason.TLS, CERTIFICATE_ERROR_DETAILS.get(verify_code, "untrusted")
     if any(isinstance(cause, _TIMEOUT_ERRORS) for cause in causes):
-        connecting = any(isinstance(cause, _CONNECT_TIMEOUT_ERRORS) for cause in causes)
-        return Reason.TIMEOUT, "connect" if connecting else "no answer in time"
+        is_connecting = any(isinstance(cause, _CONNECT_TIMEOUT_ERRORS) for cause in causes)
+        return Reason.TIMEOUT, "connect" if is_connecting else "no answer in time"
     if any(
         isinstance(cause, SSLError) and not isinstance(cause, SSLWantReadError) for cause in causes
     ):
@@ -82,14 +81,14 @@ def _classify_causes(causes: list[BaseException]) -> tuple[Reason, str]:
 
 
 def _describe_network_error(causes: list[BaseException]) -> str:
-    for kinds, word in _NETWORK_ERROR_DETAILS:
-        if any(isinstance(cause, kinds) for cause in causes):
-            return word
+    for error_types, detail in _NETWORK_ERROR_DETAILS:
+        if any(isinstance(cause, error_types) for cause in causes):
+            return detail
     return "protocol"
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and what it came from, at most ten deep."""
+    """Yield the exception and its causes, up to ten."""
     cause: BaseException | None = error
     for _ in range(10):
         if cause is None:

@@ -46,10 +46,10 @@ class SitePublication:
     def to_facts(self) -> dict[str, FactValue]:
         """What rules read: `feed`, and `rhythm_days`, the median gap between the last publications.
 
-        `tells_until` is the day from which the same pages may tell otherwise: one they speak of comes.
+        `valid_until` is the day from which the same pages may tell otherwise: one they speak of comes.
         """
         until = self.valid_until.isoformat() if self.valid_until else None
-        known = {"feed": self.has_feed, "rhythm_days": self.rhythm_days, "tells_until": until}
+        known = {"feed": self.has_feed, "rhythm_days": self.rhythm_days, "valid_until": until}
         return {name: value for name, value in known.items() if value is not None}
 
 

@@ -1,7 +1,8 @@
-"""A site and what it was when it was last seen well: the mark of a name that somebody else has taken.
+"""Comparison of a site with its past, to detect a domain that was taken over.
 
-No one signal accuses. A redesign, a new publishing system, an English version, a merger or a new name change
-some of them; who buys a lapsed name changes the language, the name and more at once.
+No single signal is enough. A redesign, a new publishing system, a new language, a merger or a new
+name changes some of them. A buyer of a lapsed domain changes the language, the name and more at
+once.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from probes.website.page_analysis import SiteAnalysis
 
 @dataclass(frozen=True, slots=True)
 class SiteHistory:
-    """What a site said it was: its title and name, its language, its system, its visitor counter."""
+    """A site's title and name, language, publishing system and tracking id in an earlier run."""
 
     title: str = ""
     language: str = ""
@@ -30,77 +31,75 @@ class SiteHistory:
     tracking_id: str = ""
 
 
-_HISTORY_FIELDS = ("title", "language", "platform", "sitekey")
+_HISTORY_FIELDS = ("title", "language", "platform", "tracking_id")
 
 
 def build_site_facts(site: SiteAnalysis) -> dict[str, FactValue]:
-    """The facts by which later nights know the site again."""
-    told = {
+    """Return the facts by which later runs recognize the site: `title`, `language` and so on."""
+    facts = {
         "title": site.title,
         "language": site.language,
         "platform": site.platform,
-        "sitekey": site.tracking_id,
+        "tracking_id": site.tracking_id,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in facts.items() if value}
 
 
 def get_site_history(known_finding: Finding | None) -> SiteHistory | None:
-    """What the site was, by the last decided finding of it; None where nobody saw it well.
+    """Return the site's past from its last decided finding, or None if it was never seen working.
 
-    An absence, and a page that looked like another's, hand on the past that they were compared with.
+    A finding with `past_…` facts passes on the past that it was compared with.
     """
     if known_finding is None:
         return None
-    handed_on = "past_title" in known_finding.facts
-    if not handed_on and known_finding.presence is Presence.ABSENT:
+    facts = known_finding.facts
+    has_past_facts = "past_title" in facts
+    if not has_past_facts and known_finding.presence is Presence.ABSENT:
         return None
-    prefix = "past_" if handed_on else ""
-    told = SiteHistory(
-        *(str(known_finding.facts.get(f"{prefix}{name}", "")) for name in _HISTORY_FIELDS)
+    prefix = "past_" if has_past_facts else ""
+    title, site_language, platform, tracking_id = (
+        str(facts.get(f"{prefix}{name}", "")) for name in _HISTORY_FIELDS
     )
-    if handed_on or not known_finding.name or known_finding.name in told.title:
-        return told
-    return SiteHistory(
-        f"{told.title} · {known_finding.name}", told.language, told.platform, told.tracking_id
-    )
+    if not has_past_facts and known_finding.name and known_finding.name not in title:
+        title = f"{title} · {known_finding.name}"
+    return SiteHistory(title, site_language, platform, tracking_id)
 
 
 def build_history_facts(history: SiteHistory | None) -> dict[str, FactValue]:
-    """The past, as facts of a finding that is no new one: the next night compares with it again."""
+    """Return the past as `past_…` facts, for the next run to compare with."""
     if history is None:
         return {}
-    told = {f"past_{name}": getattr(history, name) for name in _HISTORY_FIELDS}
-    return {"past_title": history.title, **{name: value for name, value in told.items() if value}}
+    facts = {f"past_{name}": getattr(history, name) for name in _HISTORY_FIELDS}
+    return {"past_title": history.title, **{name: value for name, value in facts.items() if value}}
 
 
 def is_foreign_to_history(
     history: SiteHistory | None, site: SiteAnalysis, account: Account
 ) -> bool:
-    """Whether a site turned to a far language, with a title akin neither to its past nor its address."""
-    if (
-        history is None
-        or history.language not in language.NETWORK_LANGUAGES
-        or not site.is_foreign_language
-    ):
+    """Return whether the site changed to a foreign language and a title unlike its past.
+
+    The title is compared with the earlier one and with the registered address.
+    """
+    if history is None or history.language not in language.NETWORK_LANGUAGES:
+        return False
+    if not site.is_foreign_language:
         return False
     registered = unquote(account.identity.url or account.identity.canonical or "").replace(".", " ")
-    known = f"{history.title} {registered}"
-    return bool(site_names.extract_name_tokens(site.title)) and not site_names.is_similar_name(
-        site.title, known
-    )
+    known_names = f"{history.title} {registered}"
+    has_name = bool(site_names.extract_name_tokens(site.title))
+    return has_name and not site_names.is_similar_name(site.title, known_names)
 
 
 def detect_ownership_change(
     history: SiteHistory, page: Page, site: SiteAnalysis, account: Account
 ) -> Finding | None:
-    """An estranged site is another's where one strong signal more is there."""
-    proofs = list(_iter_ownership_change_signals(history, page, site, account))
-    if not proofs:
+    """Return an absence if a site that is foreign to its past shows one more strong signal."""
+    signals = list(_iter_ownership_change_signals(history, page, site, account))
+    if not signals:
         return None
-    was = f"was “{history.title[:60]}” ({history.language})"
-    return absent_finding(
-        page, Reason.HIJACKED, detail=f"{', '.join(proofs)}; {was}, is {site.language}"
-    )
+    earlier = f"was “{history.title[:60]}” ({history.language})"
+    detail = f"{', '.join(signals)}; {earlier}, is {site.language}"
+    return absent_finding(page, Reason.HIJACKED, detail=detail)
 
 
 def _iter_ownership_change_signals(
@@ -122,10 +121,11 @@ def _iter_ownership_change_signals(
 
 
 def _has_no_tie_to_history(history: SiteHistory, site: SiteAnalysis) -> bool:
-    """Whether nothing else ties a site of several pages to its past: not its counter, nor a name below."""
-    kin = history.tracking_id and history.tracking_id == site.tracking_id
+    """Return whether a site of several pages shares neither tracking id nor name with its past."""
+    has_same_tracking_id = history.tracking_id and history.tracking_id == site.tracking_id
+    names = str(site.facts.get("site_names", ""))
     return (
         site.has_navigation
-        and not kin
-        and not site_names.is_similar_name(str(site.facts.get("says", "")), history.title)
+        and not has_same_tracking_id
+        and not site_names.is_similar_name(names, history.title)
     )

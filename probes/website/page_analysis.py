@@ -1,6 +1,6 @@
-"""What one page of a website says: read whole in one parse, for the website probe to judge.
+"""Analysis of one page of a website, for the website probe to evaluate.
 
-Everything that touches the body happens here, in a process that can be stopped; what comes back is small.
+All work on the body happens here, in a worker process that can be stopped. The result is small.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
-from typing import Any
 from urllib.parse import unquote, urljoin
 
 from probes.classify import classifier, spam
@@ -26,40 +25,45 @@ from probes.urls import domains, normalize
 
 @dataclass(frozen=True, slots=True)
 class SiteAnalysis:
-    """What the reader makes of one page of a site: all that is judged, and nothing else of it."""
+    """The findings about one page of a site that the website probe needs.
+
+    `has_navigation`: it links to other pages of the site. `language`: of its text, or else the
+    declared one. `is_foreign_language`: the text is in a language that is not used in the network.
+    `hides_links`: a page in such a language hides a block of links to other sites. `valid_until`:
+    the first day on which the same page may lead to another result, or None.
+    """
 
     title: str = ""
     name: str = ""
     is_html: bool = True
     text_length: int = 0
-    has_navigation: bool = False  # whether it leads to other pages of its own
+    has_navigation: bool = False
     absence: tuple[Reason, str] | None = None
     inconclusive: tuple[Reason, str] | None = None
     may_be_soft_404: bool = False
     content_fingerprint: str = ""
     feeds: tuple[str, ...] = ()
     platform: str = ""
-    language: str = ""  # as its text tells, else as it declares
-    is_foreign_language: bool = False  # whether its text is in a language far from the network's
+    language: str = ""
+    is_foreign_language: bool = False
     tracking_id: str = ""
-    spam_words: tuple[str, ...] = ()  # words of it in what the page says of itself
-    redirects_to_other_site: bool = False  # whether it sends its visitors to another site
-    hides_links: bool = False  # whether a block of links to other sites is hidden in a foreign page
-    inner_page_url: str = ""  # the address of another page of the site
+    spam_words: tuple[str, ...] = ()
+    redirects_to_other_site: bool = False
+    hides_links: bool = False
+    inner_page_url: str = ""
     page_activity: Activity | None = None
     homepage_publication: latest.PublicationResult | None = None
-    valid_until: date | None = None  # the day from which the same page may tell otherwise
+    valid_until: date | None = None
     links: tuple[FoundLink, ...] = ()
     owner_hints: accounts.OwnerHints = field(default_factory=accounts.OwnerHints)
     facts: Mapping[str, FactValue] = field(default_factory=dict)
 
 
 def analyze_site_page(page: Page) -> SiteAnalysis:
-    """Read a page of a website whole: parsed once, in one process.
+    """Parse and analyze a page of a website.
 
-    Nobody is accused on the word of a quick reading, or said to be past judging: where it would be so, the
-    reader of record reads again; so it does where the text is in a language far from the network's, by which
-    a site may be found to have changed hands.
+    The fast parser reads first. If its result would decide the finding, or if the text is in a
+    foreign language (a sign of a new owner), the reference parser reads the page again.
     """
     if not html.looks_like_html(page):
         return SiteAnalysis(is_html=False)
@@ -76,65 +80,68 @@ def _analyze_markup(page: Page, markup: str, *, use_reference_parser: bool = Fal
     document = html.parse_html(markup, page.url, use_bs4=use_reference_parser)
     site = _classify_document(document)
     if site.absence or site.inconclusive or page.status >= 400:
-        return site  # the finding is made: nobody asks what else it says
-    return replace(site, **_extract_site_details(page, markup, document))
+        return site  # the finding is decided; no more details are needed
+    return _add_site_details(site, page, markup, document)
 
 
 def _is_decisive(site: SiteAnalysis, http_status: int) -> bool:
-    """Whether what the page says decides on it: that an error page is missing, its status says already."""
+    """Return whether the text decides the finding.
+
+    An error page that says "not found" decides nothing: its status already says it.
+    """
     if http_status >= 400:
         return site.absence is not None and site.absence[0] is not Reason.NOT_FOUND
     return site.absence is not None or site.inconclusive is not None
 
 
 def _classify_document(document: html.Document) -> SiteAnalysis:
-    """What a page is judged by."""
-    home, doubtful = is_home_page_url(document.url), classifier.may_be_soft_404(document)
+    """Return the part of the analysis that decides whether this is a working site."""
+    may_be_soft_404 = classifier.may_be_soft_404(document)
     title = document.title or next(iter(document.headings), "")
     return SiteAnalysis(
         title=title,
         name=document.meta.get("og:site_name") or title,
         text_length=len(document.text),
         has_navigation=classifier.has_site_navigation(document),
-        absence=classifier.detect_absence(document, is_home_page=home),
+        absence=classifier.detect_absence(document, is_home_page=is_home_page_url(document.url)),
         inconclusive=classifier.detect_inconclusive_page(document),
-        may_be_soft_404=doubtful,
-        content_fingerprint=_compute_content_fingerprint(document) if doubtful else "",
+        may_be_soft_404=may_be_soft_404,
+        content_fingerprint=_compute_content_fingerprint(document) if may_be_soft_404 else "",
     )
 
 
-def _extract_site_details(page: Page, markup: str, document: html.Document) -> dict[str, Any]:
-    """What else is told of a site that stands."""
-    home = is_home_page_url(page.url)
-    dating = latest.PageDateFinder(document, page.fetched_at)
-    own, shown = (
-        (None, dating.find_newest_publication())
-        if home
-        else (dating.find_page_date(lambda: markup), None)
+def _add_site_details(
+    site: SiteAnalysis, page: Page, markup: str, document: html.Document
+) -> SiteAnalysis:
+    """Add the details that are only needed for a working site."""
+    is_home = is_home_page_url(page.url)
+    date_finder = latest.PageDateFinder(document, page.fetched_at)
+    page_activity = None if is_home else date_finder.find_page_date(lambda: markup)
+    homepage_publication = date_finder.find_newest_publication() if is_home else None
+    text_language = language.detect_language(document.text)
+    is_foreign = bool(text_language) and text_language not in language.NETWORK_LANGUAGES
+    return replace(
+        site,
+        feeds=_find_feed_urls(document),
+        platform=_detect_platform(document, markup, page.headers),
+        language=text_language or language.normalize_language_code(document.language),
+        is_foreign_language=is_foreign,
+        tracking_id=_find_tracking_id(markup),
+        spam_words=tuple(sorted(spam.find_prominent_spam_words(document))),
+        redirects_to_other_site=spam.redirects_to_other_site(document),
+        hides_links=is_foreign and spam.has_hidden_link_block(markup, page.url),
+        inner_page_url=_find_inner_page_url(document) if is_home else "",
+        page_activity=page_activity,
+        homepage_publication=homepage_publication,
+        valid_until=date_finder.valid_until,
+        links=accounts.find_owner_accounts(document),
+        owner_hints=accounts.find_owner_hints(document),
+        facts=_build_page_facts(document, page),
     )
-    spoken = language.detect_language(document.text)
-    foreign = bool(spoken) and spoken not in language.NETWORK_LANGUAGES
-    return {
-        "feeds": _find_feed_urls(document),
-        "platform": _detect_platform(document, markup, page.headers),
-        "language": spoken or language.normalize_language_code(document.language),
-        "foreign": foreign,
-        "sitekey": _find_tracking_id(markup),
-        "spam": tuple(sorted(spam.find_prominent_spam_words(document))),
-        "away": spam.redirects_to_other_site(document),
-        "hidden": foreign and spam.has_hidden_link_block(markup, page.url),
-        "inside": _find_inner_page_url(document) if home else "",
-        "own": own,
-        "shown": shown,
-        "until": dating.valid_until,
-        "links": accounts.find_owner_accounts(document),
-        "hints": accounts.find_owner_hints(document),
-        "facts": _build_page_facts(document, page),
-    }
 
 
 def is_home_page_url(url: str) -> bool:
-    """Whether an address is a site's front page, in whatever language, and not one page of it."""
+    """Return whether the address is a site's home page, in any language."""
     parts = normalize.parse_url(url)
     return bool(_HOME_PATH_PATTERN.fullmatch(parts.path)) and not re.search(
         r"(?:^|&)(?:p|page_id|id|article|post)=", parts.query
@@ -149,26 +156,27 @@ _HOME_PATH_PATTERN = lazy_regex(
 
 
 def _compute_content_fingerprint(document: html.Document) -> str:
-    """A fingerprint of what the page says, its own name and numbers aside: missing pages say the same."""
+    """Return a fingerprint of the text without the page's own name and numbers.
+
+    Error pages for different addresses then have the same fingerprint.
+    """
     name = normalize.parse_url(document.url).path.rstrip("/").rpartition("/")[2]
-    said = f"{document.title} {document.text}"
+    text = f"{document.title} {document.text}"
     if len(name) > 3:
-        said = said.replace(name, "").replace(unquote(name), "")
-    return sha256(re.sub(r"\d+", "", said).encode("utf-8", "replace")).hexdigest()[:16]
+        text = text.replace(name, "").replace(unquote(name), "")
+    return sha256(re.sub(r"\d+", "", text).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _find_tracking_id(markup: str) -> str:
-    """The number by which the owner counts visitors or is paid: it outlives every redesign."""
+    """Return the owner's analytics or advertising id, which survives a redesign; else ""."""
     head = markup[:_TRACKING_ID_SEARCH_CHARS]
-    found = (
-        _TRACKING_ID_PATTERN.search(head)
-        if any(mark in head for mark in _TRACKING_ID_PREFIXES)
-        else None
-    )
-    return found[0] if found else ""
+    if not any(prefix in head for prefix in _TRACKING_ID_PREFIXES):
+        return ""
+    match = _TRACKING_ID_PATTERN.search(head)
+    return match[0] if match else ""
 
 
-_TRACKING_ID_SEARCH_CHARS = 100_000  # characters of a page in which a counter is looked for
+_TRACKING_ID_SEARCH_CHARS = 100_000
 _TRACKING_ID_PREFIXES = ("UA-", "G-", "GTM-", "ca-pub-")
 _TRACKING_ID_PATTERN = lazy_regex(
     r"\b(?:UA-\d{5,10}-\d{1,3}|G-[A-Z0-9]{9,12}|GTM-[A-Z0-9]{6,8}|ca-pub-\d{12,18})\b"
@@ -176,13 +184,15 @@ _TRACKING_ID_PATTERN = lazy_regex(
 
 
 def _find_inner_page_url(document: html.Document) -> str:
-    """One plain page of the site that its front page links to."""
-    own = domains.normalize_host(html.get_host(document.url))
-    pages = (anchor.url.partition("#")[0] for anchor in document.anchors)
-    plain = (
-        url for url in pages if not is_home_page_url(url) and not _NON_PAGE_URL_PATTERN.search(url)
-    )
-    return next((url for url in plain if domains.normalize_host(html.get_host(url)) == own), "")
+    """Return one ordinary page of the same site that the home page links to, or ""."""
+    own_host = domains.normalize_host(html.get_host(document.url))
+    for anchor in document.anchors:
+        url = anchor.url.partition("#")[0]
+        if is_home_page_url(url) or _NON_PAGE_URL_PATTERN.search(url):
+            continue
+        if domains.normalize_host(html.get_host(url)) == own_host:
+            return url
+    return ""
 
 
 _NON_PAGE_URL_PATTERN = lazy_regex(
@@ -193,7 +203,7 @@ _NON_PAGE_URL_PATTERN = lazy_regex(
 
 
 def _find_feed_urls(document: html.Document) -> tuple[str, ...]:
-    """The feeds a page announces, those of comments and of single pages left out, then those it links to."""
+    """Return up to four feeds: the announced ones, then the linked ones, without comment feeds."""
     announced = [
         href
         for rel, kind, href, title in document.link_tags
@@ -216,7 +226,7 @@ _FEED_URL_PATTERN = lazy_regex(
     r"^http.*(?:[/.](?:rss|atom)(?:\.xml|/|$)|/feed/?$|page=backend|/feed\.xml$|/index\.rdf$)"
 )
 
-# What betrays a publishing system in its pages, and where it keeps its feed (their documentation, 2026-11).
+# Marks of publishing systems in their pages (their documentation, 2026-11).
 _PLATFORM_MARKERS = (
     ("wordpress", ("/wp-content/", "/wp-includes/", "/wp-json/", "generator wordpress")),
     ("wix", ("static.wixstatic.com", "generator wix.com")),
@@ -266,31 +276,32 @@ def _detect_platform(document: html.Document, markup: str, headers: Mapping[str,
         return "wordpress"
     if "x-wix-request-id" in headers:
         return "wix"
-    said = (
-        f"generator {document.meta.get('generator', '')} {markup[:40_000]} {document.url}".lower()
-    )
-    return next(
-        (name for name, marks in _PLATFORM_MARKERS if any(mark in said for mark in marks)), ""
-    )
+    generator = document.meta.get("generator", "")
+    text = f"generator {generator} {markup[:40_000]} {document.url}".lower()
+    for platform, markers in _PLATFORM_MARKERS:
+        if any(marker in text for marker in markers):
+            return platform
+    return ""
 
 
-# Words, not an expression: all links together are long, and it takes ten times as long on them.
+# Plain words: a regular expression takes ten times as long on the text of all links.
 _CONTACT_WORDS = (
     *("contact", "nous-joindre", "nous joindre", "kontakt", "contatti", "wa.me"),
     *("اتصل", "تواصل", "للاتصال"),
 )
 _EMAIL_PATTERN = lazy_regex(r"[\w.+-]{1,64}(?:@|\[at\]|\(at\))[\w-]+\.\w{2,}")
 _INTERNATIONAL_NUMBER_REGEX = r"\d{2,3}[\s.-]?(?:\d[\s.-]?){7,}"
-# Each way to write one begins with a sign of its own: a quarter of the time of `(?:\+|00)` and `\b0`.
+# Each alternative begins with its own character. This takes a quarter of the time of `(?:\+|00)`.
 _TELEPHONE_PATTERN = lazy_regex(
     rf"\+{_INTERNATIONAL_NUMBER_REGEX}|00{_INTERNATIONAL_NUMBER_REGEX}|0(?<!\w0)[5-7](?:[\s.-]?\d{{2}}){{4}}"
 )
 
 
 def _has_contact_details(text: str) -> bool:
-    """Whether a text gives a telephone number or an address to write to."""
-    mail = any(sign in text for sign in ("@", "[at]", "(at)")) and _EMAIL_PATTERN.search(text)
-    return bool(mail or _TELEPHONE_PATTERN.search(text))
+    """Return whether a text contains a phone number or an email address."""
+    has_at_sign = any(sign in text for sign in ("@", "[at]", "(at)"))
+    has_email = has_at_sign and _EMAIL_PATTERN.search(text)
+    return bool(has_email or _TELEPHONE_PATTERN.search(text))
 
 
 def _mentions_contact(link_texts: str) -> bool:
@@ -298,20 +309,27 @@ def _mentions_contact(link_texts: str) -> bool:
 
 
 def _build_page_facts(document: html.Document, page: Page) -> dict[str, FactValue]:
-    """The health of a page: fits a phone, can be reached, may be found, can be shared, names itself."""
+    """Return the facts about a page's health.
+
+    `viewport`: it fits a phone. `contact`: it shows contact details or links to them. `noindex`: it
+    is hidden from search engines. `preview`: it has a title and a picture for sharing.
+    `site_names`: the site's own names.
+    """
     robots = f"{document.meta.get('robots', '')} {page.headers.get('x-robots-tag', '')}".lower()
-    ways = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
-    reachable = "mailto:" in ways or "tel:" in ways or _mentions_contact(ways.lower())
+    link_texts = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
+    has_contact_link = (
+        "mailto:" in link_texts or "tel:" in link_texts or _mentions_contact(link_texts.lower())
+    )
+    start_and_end = document.text[:4_000] + document.text[-8_000:]
     return {
         "viewport": "width" in document.meta.get("viewport", ""),
-        "contact": reachable
-        or _has_contact_details(document.text[:4_000] + document.text[-8_000:]),
+        "contact": has_contact_link or _has_contact_details(start_and_end),
         "noindex": "noindex" in robots or "none" in robots.replace(",", " ").split(),
         "preview": bool(document.meta.get("og:title") and document.meta.get("og:image")),
-        "says": site_names.join_site_names(document),
+        "site_names": site_names.join_site_names(document),
     }
 
 
 def build_usual_feed_urls(url: str, platform: str) -> list[str]:
-    """Where a publishing system keeps its feed, seen from a page of it."""
+    """Return the addresses where a publishing system usually keeps its feed."""
     return [urljoin(url, path) for path in _FEED_PATHS_BY_PLATFORM[platform]]

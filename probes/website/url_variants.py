@@ -18,7 +18,7 @@ from dataclasses import replace
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from probes.discovery import accounts as discovery_accounts
-from probes.discovery.ignored_accounts import may_be_owner_account
+from probes.discovery.signals import may_be_owner_account
 from probes.discovery.site_names import contains_distinctive_word, share_distinctive_word
 from probes.links import identify
 from probes.models.finding import FactValue, FoundLink, Reason
@@ -94,7 +94,7 @@ def _open_despite_certificate(url: str, error: FetchError) -> OpenSiteGenerator:
         with suppress(FetchError):
             page, site = yield from request_page(door, analyze_site_page, is_registered_link=True)
             if _is_working_site(page, site):
-                return page, site, {"tls": error.detail}
+                return page, site, {"tls_error": error.detail}
     return (yield from _open_unverified(url, error))
 
 
@@ -109,7 +109,7 @@ def _open_unverified(url: str, error: FetchError) -> OpenSiteGenerator:
     A parking service or a suspended host has rarely a certificate; what it says is then asked again
     by plain http, where nothing was promised, and believed only from there.
     """
-    facts: dict[str, FactValue] = {"tls": error.detail or "handshake"}
+    facts: dict[str, FactValue] = {"tls_error": error.detail or "handshake"}
     try:
         page, site = yield from request_page(
             url, analyze_site_page, is_registered_link=True, insecure=True
@@ -166,7 +166,7 @@ def check_transport(
     """
     facts: dict[str, FactValue] = {"seconds": round(page.elapsed_seconds)}
     if page.certificate_expires:
-        facts["certificate_until"] = page.certificate_expires.isoformat()
+        facts["certificate_expires_on"] = page.certificate_expires.isoformat()
     asked, reached = html.get_host(url), html.get_host(page.url)
     if not domains.is_same_domain(asked, reached):
         facts["moved_to"] = domains.get_registrable_domain(reached)
@@ -198,7 +198,7 @@ def get_page_status(page: Page) -> int:
 REQUIRED_CHANNELS = frozenset({"facebook", "twitter", "linkedin", "youtube"})
 """The networks an association is asked about: another page is worth a request for these alone."""
 
-UNREAD_CONTACT_FACT = "unread"
+UNREAD_CONTACT_FACT = "unread_contact_page"
 """The fact that names a page of contacts which could not be read: it may name what was not seen."""
 
 AccountDiscoveryGenerator = Generator[
@@ -207,7 +207,7 @@ AccountDiscoveryGenerator = Generator[
 
 
 def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGenerator:
-    """The accounts that a site names, and the fact `unread` where a page that may name more was withheld."""
+    """The accounts that a site names, and the fact `unread_contact_page` where a page that may name more was withheld."""
     if not is_home_page_url(page.url):
         return site.links, {}
     more, facts = yield from _discover_on_contact_page(site)

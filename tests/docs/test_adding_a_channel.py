@@ -16,7 +16,7 @@ from probes.models.finding import Account, LinkKind, Presence
 from probes.models.probe import ChannelModule, run_offline
 from tests.unit.probes.channels.test_channel_contract import (
     EVERY_CHANNEL_FUNCTION,
-    assert_leans_on_nothing_impure,
+    assert_imports_are_pure,
 )
 from tests.unit.probes.channels.test_recorded_pages import answers, told
 
@@ -51,7 +51,7 @@ def test_the_written_module_is_a_channel(bluesky: ChannelModule) -> None:
 
 
 def test_the_written_module_leans_on_nothing_it_may_not() -> None:
-    assert_leans_on_nothing_impure("bluesky", written("python"))
+    assert_imports_are_pure("bluesky", written("python"))
 
 
 def test_the_written_page_is_read_as_it_says(bluesky: ChannelModule, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def ailing(dossier):
 
 LOOKS = {
     "T": Finding(Presence.UNKNOWN, Reason.TIMEOUT),
-    "S": Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls": "expired"}),
+    "S": Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls_error": "expired"}),
     "B": Finding(Presence.UNKNOWN, Reason.BLOCKED, status=403, final_url="https://nour.example/"),
     "R": Finding(Presence.UNKNOWN, Reason.ROBOTS),
     "L": Finding(Presence.ABSENT, Reason.NOT_FOUND, status=404),

@@ -94,7 +94,7 @@ class LinksToGoneRule(Rule):
 class NoBacklinkRule(Rule):
     """An account that does not mention its association's site, where all its links were read.
 
-    The fact `links_read` says so: few platforms show a visitor more than the first of an account's links.
+    The fact `all_links_resolved` says so: few platforms show a visitor more than the first of an account's links.
     """
 
     check: Literal["no_backlink"]
@@ -109,7 +109,7 @@ class NoBacklinkRule(Rule):
         if (
             account.present_finding is None
             or not sites
-            or not account.present_finding.facts.get("links_read")
+            or not account.present_finding.facts.get("all_links_resolved")
         ):
             yield build_unknown_match(account)
         elif not has_link_to_site(account, context):

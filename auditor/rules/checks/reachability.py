@@ -195,7 +195,7 @@ class FactRule(Rule):
 
 def _get_fact_value(facts: Mapping[str, FactValue], fact: str, now: datetime) -> FactValue | None:
     """The fact as of now: of a certificate the day is known, and the rule asks for the days until then."""
-    until = facts.get("certificate_until") if fact == "certificate_days" else None
+    until = facts.get("certificate_expires_on") if fact == "certificate_days" else None
     return facts.get(fact) if until is None else (date.fromisoformat(str(until)) - now.date()).days
 
 

@@ -20,7 +20,7 @@ from auditor.demo.fake_web import CANARY_ACCOUNT_NAMES, FakeWeb
 from auditor.demo.model import DemoRun, FakeRequest, FakeResponse
 from auditor.demo.pages import facebook, twitter, youtube
 from auditor.demo.pages.youtube import format_age
-from probes.channels.youtube import parse_channel_page
+from probes.channels.youtube.page import parse_channel_page
 from probes.dates import parser
 from probes.models.http import Page
 

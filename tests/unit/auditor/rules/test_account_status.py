@@ -29,7 +29,7 @@ LOST = Finding(Presence.ABSENT, Reason.NOT_FOUND)
 WALL = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=200)
 LEFT_OUT = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, detail="left alone tonight")
 SLOW = Finding(Presence.UNKNOWN, Reason.TIMEOUT)
-EXPIRED = Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls": "expired"})
+EXPIRED = Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls_error": "expired"})
 
 
 def nights(*findings, blind=()):

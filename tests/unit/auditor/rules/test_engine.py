@@ -88,7 +88,7 @@ DEAD = {
 
 def test_a_doubted_absence_is_seen_and_not_confirmed():
     doubt = Streak("not_found", NOW - timedelta(days=2), NOW, 2)
-    one = signs(DEAD, held("facebook", "u:nour", state=AccountState.PRESENT, doubt=doubt))[
+    one = signs(DEAD, held("facebook", "u:nour", state=AccountState.PRESENT, unconfirmed_streak=doubt))[
         "facebook", "u:nour"
     ]
     assert (one.holds, one.is_confirmed) == (True, False)
@@ -113,7 +113,7 @@ DOWN = {"code": "website_down", "check": "unreachable", "reasons": ["timeout", "
 
 def trouble(cause, nights, days):
     return held(
-        "website", "nour.example", trouble=Streak(cause, NOW - timedelta(days=days), NOW, nights)
+        "website", "nour.example", failure_streak=Streak(cause, NOW - timedelta(days=days), NOW, nights)
     )
 
 
@@ -136,14 +136,14 @@ def test_a_bad_certificate_tells_its_cause():
 
 
 def test_while_an_absence_is_doubted_the_trouble_cannot_be_told():
-    doubted = held("website", "nour.example", doubt=Streak("parked", NOW, NOW))
+    doubted = held("website", "nour.example", unconfirmed_streak=Streak("parked", NOW, NOW))
     assert signs(DOWN, doubted)["website", "nour.example"].holds is None
 
 
 @pytest.mark.parametrize("looked", [NOW, NOW - timedelta(days=1)])
 def test_a_wall_met_tonight_says_that_the_trouble_is_over_and_leaves_the_doubt(looked):
-    wall = {"latest": Presence.UNKNOWN, "latest_reason": Reason.BLOCKED}
-    met = held("website", "nour.example", doubt=Streak("not_found", NOW, NOW), **wall)
+    wall = {"latest_presence": Presence.UNKNOWN, "latest_reason": Reason.BLOCKED}
+    met = held("website", "nour.example", unconfirmed_streak=Streak("not_found", NOW, NOW), **wall)
     walled = replace(met, status=replace(met.status, checked_at=looked))
     absent = {"code": "website_down", "check": "absent", "reasons": ["not_found"]}
     one = signs(absent, walled)["website", "nour.example"]
@@ -242,7 +242,7 @@ def test_a_fact_not_measured_cannot_be_told():
 
 @pytest.mark.parametrize(("until", "holds"), [("2026-04-02", True), ("2026-04-03", False)])
 def test_the_days_of_a_certificate_are_counted_by_whoever_judges(until, holds):
-    known = Finding(Presence.PRESENT, facts={"certificate_until": until})
+    known = Finding(Presence.PRESENT, facts={"certificate_expires_on": until})
     rule = fact(fact="certificate_days", below=14)
     assert bool(signs(rule, held("website", "nour.example", known=known))) is holds
 
@@ -336,7 +336,7 @@ def test_two_rules_of_one_gap_are_one_candidate_the_clearest():
         "nour.example",
         state=AccountState.GONE,
         reason=Reason.NOT_FOUND,
-        doubt=Streak("present", NOW, NOW),
+        unconfirmed_streak=Streak("present", NOW, NOW),
     )
     told = apply_rules(RuleContext(NOUR, (gone,), NOW, BEGAN), rules, load_gap_catalogue())
     assert [one.rule_match.is_confirmed for one in told] == [True]
@@ -453,7 +453,7 @@ def test_an_account_that_may_be_the_registered_one_is_not_called_unlisted():
 
 def withheld(*links, **more):
     """A site whose page of contacts could not be read."""
-    facts = {"viewport": True, "unread": "https://nour.example/contact"}
+    facts = {"viewport": True, "unread_contact_page": "https://nour.example/contact"}
     known = Finding(Presence.PRESENT, links=links, facts=facts)
     return held("website", "nour.example", known=known, **more)
 
@@ -486,7 +486,7 @@ def test_a_site_that_leads_to_a_lost_account_is_told_with_the_dead_link():
 def test_a_link_to_an_account_whose_loss_is_only_doubted_is_not_broken():
     doubt = Streak("not_found", NOW - timedelta(days=2), NOW, 2)
     assert not signs(
-        BROKEN, site(FACEBOOK), held("facebook", "u:nour", state=AccountState.PRESENT, doubt=doubt)
+        BROKEN, site(FACEBOOK), held("facebook", "u:nour", state=AccountState.PRESENT, unconfirmed_streak=doubt)
     )
     assert not signs(BROKEN, site(FACEBOOK), held("facebook", "u:nour", tonight=False))
     assert signs(BROKEN, held("website", "nour.example"))["website", "nour.example"].holds is None
@@ -531,7 +531,7 @@ ANOTHER_SITE = FoundLink("website", "donner.example", "https://donner.example/",
 
 
 def profile(*links, **facts):
-    known = Finding(Presence.PRESENT, links=links, facts={"links_read": True, **facts})
+    known = Finding(Presence.PRESENT, links=links, facts={"all_links_resolved": True, **facts})
     return held("twitter", "nour", known=known)
 
 
@@ -563,7 +563,7 @@ UNNAMED = {"code": "website_no_identity", "check": "not_named", "channels": ["we
 
 
 def says(text, key="bienvenue.example"):
-    known = Finding(Presence.PRESENT, facts={"viewport": True, "says": text, "title": "Agir ici"})
+    known = Finding(Presence.PRESENT, facts={"viewport": True, "site_names": text, "title": "Agir ici"})
     return held("website", key, known=known)
 
 

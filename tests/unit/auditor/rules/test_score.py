@@ -128,12 +128,12 @@ def _held(number, channel, key, standing):
 
 
 def _site(world):
-    facts = {"viewport": True, "contact": True, "https": world.has_https, "says": world.says}
-    if world.is_withheld:
-        facts["unread"] = "https://bienvenue.example/contact"
+    facts = {"viewport": True, "contact": True, "https": world.https, "site_names": world.says}
+    if world.withheld:
+        facts["unread_contact_page"] = "https://bienvenue.example/contact"
     links = (
         (FoundLink("facebook", "u:page12", "https://facebook.example/", "footer"),)
-        if world.link_reciprocity
+        if world.linked
         else ()
     )
     told = {name: value for name, value in facts.items() if value is not None}
@@ -144,8 +144,8 @@ def _site(world):
         "read": AccountStatus(1, AccountState.PRESENT, last_known_finding=known),
     }
     return (
-        [_held(1, "website", HOST, standings[world.site_url])]
-        if world.site_url in standings
+        [_held(1, "website", HOST, standings[world.site])]
+        if world.site in standings
         else []
     )
 

@@ -110,15 +110,15 @@ def standing(dossier, row):
 
 
 def put(dossier, changed):
-    return replace(dossier, standings={**dossier.statuses, changed.account_id: changed})
+    return replace(dossier, statuses={**dossier.statuses, changed.account_id: changed})
 
 
 def seen_as(dossier, row, **more):
     """The same, with another thing seen of one present account."""
     one = standing(dossier, row)
-    known = replace(one.known, **more)
+    known = replace(one.last_known_finding, **more)
     newest = known.last_activity or one.last_activity
-    return put(dossier, replace(one, known=known, reason=known.reason, last_activity=newest))
+    return put(dossier, replace(one, last_known_finding=known, reason=known.reason, last_activity=newest))
 
 
 def one_of(data, dossier, *states):
@@ -131,7 +131,7 @@ def one_of(data, dossier, *states):
 def test_an_account_that_is_there_again_lowers_nothing(dossier, data):
     row = one_of(data, dossier, AccountState.GONE)
     back = data.draw(held(row).filter(lambda one: one.state is AccountState.PRESENT))
-    links_kept = replace(back, known=replace(back.known, links=()))
+    links_kept = replace(back, last_known_finding=replace(back.last_known_finding, links=()))
     for after in (back, links_kept):
         no_lower(dossier, put(dossier, after))
 
@@ -159,14 +159,14 @@ def test_a_link_from_the_site_lowers_nothing(dossier, found, added):
 @given(association(), st.sampled_from(HEALTH), st.data())
 def test_a_healthy_site_lowers_nothing(dossier, fact, data):
     row = one_of(data, dossier, AccountState.PRESENT)
-    known = standing(dossier, row).known
+    known = standing(dossier, row).last_known_finding
     no_lower(dossier, seen_as(dossier, row, facts={**known.facts, fact: True}))
 
 
 @given(association(), st.data())
 def test_a_new_publication_lowers_nothing(dossier, data):
     row = one_of(data, dossier, AccountState.PRESENT)
-    reason = standing(dossier, row).known.reason
+    reason = standing(dossier, row).last_known_finding.reason
     fresh = Activity(NOW - timedelta(days=1), "feed")
     reason = None if reason is Reason.EMPTY else reason
     no_lower(dossier, seen_as(dossier, row, last_activity=fresh, reason=reason))
@@ -206,7 +206,7 @@ CALLED = [
 ]
 IN_ARABIC = {"Nour Environnement": "نور للبيئة", "Tafsoutine Azilal": "تافسوتين أزيلال"}
 NAMES = st.sampled_from([None, *IN_ARABIC, *IN_ARABIC.values(), "Casino Royal Palace", "ⵜⴰⴼⵙⵓⵜⵉⵏ"])
-SAYS = NAMES.map(lambda name: {"says": name} if name else {})
+SAYS = NAMES.map(lambda name: {"site_names": name} if name else {})
 ACCOUNTS = [row for row in ROWS if row.channel != "website"]
 WRONG = {
     "link_malformed": {"website": "www nour", "facebook": "nour agadir !"},
@@ -239,7 +239,7 @@ FLAWS = {
     "share_preview_missing": ("preview", False, True),
     "feed_missing": ("feed", False, True),
     "website_slow": ("seconds", 30.0, 1.0),
-    "website_no_identity": ("says", "Casino Royal Palace", "Nour Environnement"),
+    "website_no_identity": ("site_names", "Casino Royal Palace", "Nour Environnement"),
 }
 LOSSES = {
     "website_domain_lost": Reason.NO_SUCH_HOST,
@@ -278,13 +278,13 @@ def leading(dossier, old, new):
     link = FoundLink(new.channel, at.key, at.canonical, "anchor", LINKS[0][1])
     standings = {
         number: replace(
-            one, known=replace(one.known, links=tuple(_led(one.known.links, old, link)))
+            one, last_known_finding=replace(one.last_known_finding, links=tuple(_led(one.last_known_finding.links, old, link)))
         )
-        if one.known
+        if one.last_known_finding
         else one
         for number, one in dossier.statuses.items()
     }
-    return replace(dossier, standings=standings)
+    return replace(dossier, statuses=standings)
 
 
 def _led(found, old, link):
@@ -354,7 +354,7 @@ def _out_of_reach(draw, dossier, code):
     trouble = Streak(str(reason), NOW - timedelta(days=9), NOW, 9)
     before = draw(st.one_of(st.just(AccountStatus(1)), seen(row)))
     tonight = replace(
-        before, trouble=trouble, checked_at=NOW, latest=Presence.UNKNOWN, latest_reason=reason
+        before, failure_streak=trouble, checked_at=NOW, latest_presence=Presence.UNKNOWN, latest_reason=reason
     )
     return put_row(dossier, row, tonight), put_row(dossier, row, draw(seen(row)))
 
@@ -363,8 +363,8 @@ def _out_of_reach_by_another_cause(draw, dossier, code):
     """The gap is open, and the trouble has just changed its cause, or an absence is doubted."""
     before, after = _out_of_reach(draw, dossier, code)
     new = Streak(str(draw(st.sampled_from(sorted(UNREACHABLE_REASONS)))), NOW, NOW)
-    doubt = {"trouble": None, "doubt": replace(new, cause="parked")}
-    one = replace(before.standings[1], **draw(st.sampled_from([{"trouble": new}, doubt])))
+    doubt = {"failure_streak": None, "unconfirmed_streak": replace(new, cause="parked")}
+    one = replace(before.statuses[1], **draw(st.sampled_from([{"failure_streak": new}, doubt])))
     row = Gap("nour", "website", code, "high", START, 9, START, subject="nour.example")
     closed = replace(after, gaps=(replace(row, closed_at=NOW),))
     return replace(put(before, one), gaps=(row,)), closed
@@ -380,8 +380,8 @@ def _missing(draw, dossier, code):
 def _flawed(draw, dossier, code):
     fact, bad, good = FLAWS[code]
     site = draw(seen(ROWS[0]))
-    facts = [site.known.facts | {fact: to} for to in (bad, good)]
-    sites = [replace(site, known=replace(site.known, facts=one)) for one in facts]
+    facts = [site.last_known_finding.facts | {fact: to} for to in (bad, good)]
+    sites = [replace(site, last_known_finding=replace(site.last_known_finding, facts=one)) for one in facts]
     if code == "website_no_identity":
         dossier = replace(dossier, association=CALLED[0])
     row = typed(ROWS[0], "https://a.example/") if code == "website_no_identity" else ROWS[0]
@@ -394,15 +394,15 @@ def _silent(draw, dossier, code):
         Activity(NOW - timedelta(days=days), "feed") for days in (draw(st.integers(400, 900)), 1)
     )
     before = draw(seen(row, last_activity=old, reason=None))
-    after = replace(before, known=replace(before.known, last_activity=new), last_activity=new)
+    after = replace(before, last_known_finding=replace(before.last_known_finding, last_activity=new), last_activity=new)
     return put_row(dossier, row, before), put_row(dossier, row, after)
 
 
 def _empty(draw, dossier, _):
     row = draw(st.sampled_from(ACCOUNTS))
     after = draw(seen(row, reason=None, last_activity=draw(DATES)))
-    empty = replace(after.known, reason=Reason.EMPTY, last_activity=None)
-    return put_row(dossier, row, replace(after, known=empty, last_activity=None)), put_row(
+    empty = replace(after.last_known_finding, reason=Reason.EMPTY, last_activity=None)
+    return put_row(dossier, row, replace(after, last_known_finding=empty, last_activity=None)), put_row(
         dossier, row, after
     )
 
@@ -410,9 +410,9 @@ def _empty(draw, dossier, _):
 def _private(draw, dossier, _):
     row = draw(st.sampled_from(ACCOUNTS))
     after = draw(seen(row))
-    shown = draw(st.sampled_from([None, after.known.name]))
-    shut = replace(after.known, reason=Reason.PRIVATE, last_activity=None, name=shown)
-    before = replace(after, known=shut, last_activity=None)
+    shown = draw(st.sampled_from([None, after.last_known_finding.name]))
+    shut = replace(after.last_known_finding, reason=Reason.PRIVATE, last_activity=None, name=shown)
+    before = replace(after, last_known_finding=shut, last_activity=None)
     return put_row(dossier, row, before), put_row(dossier, row, after)
 
 
@@ -421,10 +421,10 @@ def _renamed(draw, dossier, code):
     new, after = typed(row, OTHER[row.channel]), draw(seen(row, reason=None))
     moved = {"final_url": new.identity.canonical}
     if code == "website_moved":
-        moved |= {"facts": after.known.facts | {"moved_to": "casino.example"}}
+        moved |= {"facts": after.last_known_finding.facts | {"moved_to": "casino.example"}}
     else:
         moved |= {"reason": Reason.RENAMED}
-    before = replace(after, known=replace(after.known, **moved))
+    before = replace(after, last_known_finding=replace(after.last_known_finding, **moved))
     return put_row(dossier, row, before), put_row(dossier, new, after)
 
 
@@ -433,7 +433,7 @@ def _personal(draw, dossier, _):
     row = a_row(draw, *PERSONAL)
     personal = typed(row, PERSONAL[row.channel])
     before = draw(st.one_of(st.just(AccountStatus(row.id)), seen(personal)))
-    had = before.known
+    had = before.last_known_finding
     named = {"name": draw(st.sampled_from([None, dossier.association.name]))}
     kept = {"name": had.name, "reason": had.reason} if had else named
     kept |= {"last_activity": had.last_activity} if had and had.last_activity else {}
@@ -472,8 +472,8 @@ def _unlisted(draw, dossier, _):
 def _not_linked(draw, dossier, _):
     row, site = draw(st.sampled_from(ACCOUNTS)), draw(seen(ROWS[0]))
     link = next(one for one in LEADS if one.key == row.identity.key)
-    others = tuple(one for one in site.known.links if one != link)
-    before = put_row(dossier, ROWS[0], replace(site, known=replace(site.known, links=others)))
+    others = tuple(one for one in site.last_known_finding.links if one != link)
+    before = put_row(dossier, ROWS[0], replace(site, last_known_finding=replace(site.last_known_finding, links=others)))
     before = put_row(before, row, draw(seen(row)))
     return before, seen_as(before, ROWS[0], links=(*others, link))
 
@@ -497,14 +497,14 @@ def _dead_links(draw, dossier, _):
         ),
     )
     after = put_row(put_row(after, ROWS[0], site), row, draw(seen(row)))
-    return seen_as(after, ROWS[0], links=(*site.known.links, dead)), after
+    return seen_as(after, ROWS[0], links=(*site.last_known_finding.links, dead)), after
 
 
 def _misnamed(draw, dossier, _):
     row = draw(st.sampled_from(ACCOUNTS))
     row = typed(row, OTHER[row.channel])
     before = draw(seen(row, name="Bricolage Services Rapides"))
-    after = replace(before, known=replace(before.known, name=dossier.association.name))
+    after = replace(before, last_known_finding=replace(before.last_known_finding, name=dossier.association.name))
     return put_row(dossier, row, before), put_row(dossier, row, after)
 
 
@@ -522,7 +522,7 @@ def _mixed(draw, dossier, _):
 
 def _no_way_back(draw, dossier, _):
     row, site = ROWS[3], draw(seen(ROWS[0]))
-    told = draw(seen(row, facts={"links_read": True}))
+    told = draw(seen(row, facts={"all_links_resolved": True}))
     home = FoundLink("website", "nour.example", LINKS[0][1], "bio", row.typed_text)
     before = put_row(put_row(dossier, ROWS[0], site), row, told)
     return before, seen_as(before, row, links=(home,))
@@ -532,8 +532,8 @@ def _incomplete(_, dossier, __):
     """The name that is added is the one they show: another would bring to light that theirs differ."""
     mine = dossier.association
     whole = replace(mine, name_ar=IN_ARABIC[mine.name], reached=frozenset({"email"}))
-    theirs = [one.known.name for one in dossier.statuses.values() if one.known]
-    says = [one.known.facts.get("says") for one in dossier.statuses.values() if one.known]
+    theirs = [one.last_known_finding.name for one in dossier.statuses.values() if one.last_known_finding]
+    says = [one.last_known_finding.facts.get("site_names") for one in dossier.statuses.values() if one.last_known_finding]
     assume(not {*theirs, *says} & {*IN_ARABIC.values()} - {whole.name_ar})
     return dossier, replace(dossier, association=whole)
 
@@ -542,7 +542,7 @@ def _duplicate(draw, dossier, _):
     """The account that is given up has nothing that the one that is kept lacks."""
     kept, given_up, main = ROWS[1], ROWS[2], draw(seen(ROWS[1]))
     long_ago = Activity(NOW - timedelta(days=900), "feed")
-    less = draw(seen(given_up, reason=None, last_activity=long_ago, name=main.known.name))
+    less = draw(seen(given_up, reason=None, last_activity=long_ago, name=main.last_known_finding.name))
     before = put_row(put_row(dossier, kept, main), given_up, less)
     before = leading(before, given_up, typed(given_up, OTHER["twitter"]))
     return before, replace(
@@ -626,7 +626,7 @@ def test_a_wall_before_an_account_earns_nothing_and_costs_nothing(dossier, row):
             row.id, checked_at=NOW, latest_presence=Presence.UNKNOWN, failure_streak=trouble
         ),
     )
-    assert told(walled).known <= told(alone).known
+    assert told(walled).last_known_finding <= told(alone).last_known_finding
     assert told(walled).earned >= told(alone).earned
 
 

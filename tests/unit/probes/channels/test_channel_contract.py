@@ -1,7 +1,7 @@
-"""What must hold of every channel, those of today and the one you add tonight.
+"""What must hold for every channel, including one that you add.
 
-A channel is any module of `probes/channels/` that has HOSTS; nothing is registered here. Its sample links are
-those of its recorded pages, so a channel without a recorded page fails first.
+A channel is any public module or package of `probes.channels`. Nothing is registered here. The
+sample links are those of the recorded pages, so a channel without a recorded page fails first.
 """
 
 from __future__ import annotations
@@ -57,10 +57,12 @@ PURE = {
         "re",
         "string",
     ),
-    *("types", "typing", "unicodedata", "urllib.parse", "bs4"),
+    *("types", "typing", "unicodedata", "urllib.parse", "zlib", "bs4"),
     "publicsuffixlist",  # with the suffix list it brings along; it never fetches one
 }
-"""What a channel may import from outside: nothing that reaches a network, a disk, a process or a clock."""
+"""What a channel may import from outside: nothing that reaches a network, a disk, a process or a
+clock.
+"""
 
 
 REACHING = {
@@ -77,38 +79,35 @@ REACHING = {
         "time",
     ),
 }
-"""What nothing that a channel leans on may import either."""
+"""What no module that a channel depends on may import."""
 
 
-def _channels() -> dict[str, ChannelModule]:
-    found = {}
-    for module in pkgutil.iter_modules(channels.__path__):
-        source = Path(channels.__path__[0], f"{module.name}.py")
-        if "HOSTS" in _assigned(source):
-            found[module.name] = cast(
-                "ChannelModule", importlib.import_module(f"probes.channels.{module.name}")
-            )
-    return found
+def _load_channels() -> dict[str, ChannelModule]:
+    names = [module.name for module in pkgutil.iter_modules(channels.__path__)]
+    return {
+        name: cast("ChannelModule", importlib.import_module(f"probes.channels.{name}"))
+        for name in names
+        if not name.startswith("_")
+    }
 
 
-def _assigned(source: Path) -> set[str]:
-    body = ast.parse(source.read_text(encoding="utf-8")).body if source.exists() else []
-    targets = [t for node in body if isinstance(node, ast.Assign) for t in node.targets]
-    targets += [node.target for node in body if isinstance(node, ast.AnnAssign)]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
+def _list_sources(name: str) -> list[Path]:
+    """The source files of a channel: one module, or all modules of a package."""
+    folder = ROOT / "probes" / "channels"
+    return sorted((folder / name).glob("*.py")) or [folder / f"{name}.py"]
 
 
-CHANNELS = _channels()
+CHANNELS = _load_channels()
 EVERY_CHANNEL_FUNCTION = ("identify", "identify_bare", "probe")
 EVERY_CHANNEL = pytest.mark.parametrize("name", sorted(CHANNELS))
 EVERY_PLATFORM = pytest.mark.parametrize(
     "name", [name for name in sorted(CHANNELS) if CHANNELS[name].HOSTS]
 )
-"""Not websites: any host may be one, and a hosting company's suspension page does come with 403 or 503."""
+"""All but `website`: any host may be one, and a host's suspension page may have status 403 or 503."""
 
 
-EVERY_INTERFACE = pytest.mark.parametrize(
-    "name", [name for name in sorted(CHANNELS) if hasattr(CHANNELS[name], "INTERFACE")]
+EVERY_API = pytest.mark.parametrize(
+    "name", [name for name in sorted(CHANNELS) if hasattr(CHANNELS[name], "API")]
 )
 
 
@@ -120,51 +119,50 @@ def _recorded(name: str) -> list[dict[str, object]]:
 
 
 def _accounts(name: str) -> list[Account]:
-    """An account for every recorded link that names one, each key once."""
-    links = [str(case["link"]) for case in _recorded(name)]
-    named = {link: CHANNELS[name].identify(link, link) for link in links}
-    once = {
-        identity.key: Account("test", link, identity)
-        for link, identity in named.items()
-        if identity.key
-    }
-    return list(once.values())
+    """Return an account for every recorded link that names one, each key once."""
+    accounts: dict[str, Account] = {}
+    for case in _recorded(name):
+        link = str(case["link"])
+        identity = CHANNELS[name].identify(link, link)
+        if identity.key:
+            accounts[identity.key] = Account("test", link, identity)
+    return list(accounts.values())
 
 
 @EVERY_CHANNEL
-def test_a_channel_offers_what_a_channel_must(name: str) -> None:
+def test_channel_has_the_names_of_the_protocol(name: str) -> None:
     channel = CHANNELS[name]
     assert name == channel.NAME
     assert channel.VERSION >= 1
     assert isinstance(channel.HOSTS, frozenset)
     assert all(host == host.lower().strip(".") and "/" not in host for host in channel.HOSTS)
     for function in EVERY_CHANNEL_FUNCTION:
-        wanted = list(inspect.signature(getattr(ChannelModule, function)).parameters)[1:]
-        assert list(inspect.signature(getattr(channel, function)).parameters) == wanted
+        expected = list(inspect.signature(getattr(ChannelModule, function)).parameters)[1:]
+        assert list(inspect.signature(getattr(channel, function)).parameters) == expected
 
 
 @EVERY_CHANNEL
-def test_a_channel_has_a_recorded_page_of_an_account(name: str) -> None:
+def test_channel_has_a_recorded_page_of_an_account(name: str) -> None:
     assert _accounts(name), (
         f"record a page: tests/fixtures/pages/{name}/<situation>.toml (see test_recorded_pages.py)"
     )
 
 
-def test_no_two_channels_own_one_host() -> None:
+def test_no_host_belongs_to_two_channels() -> None:
     owners = [host for channel in CHANNELS.values() for host in channel.HOSTS]
     assert len(owners) == len(set(owners))
 
 
 @EVERY_CHANNEL
-def test_a_canonical_address_names_the_account_it_came_from(name: str) -> None:
+def test_canonical_address_identifies_the_same_account(name: str) -> None:
     for account in _accounts(name):
         canonical = account.identity.canonical
         assert canonical is not None
         assert CHANNELS[name].identify(canonical, canonical).key == account.identity.key
 
 
-def test_links_find_the_same_channels() -> None:
-    assert {"website", *channel_registry.list_channels()} == {"website", *CHANNELS}
+def test_registry_lists_the_same_channels() -> None:
+    assert channel_registry.list_channels().keys() == CHANNELS.keys()
 
 
 # --- A refusal is never an absence ---
@@ -182,7 +180,7 @@ REFUSALS = {
     for body, content in BODIES.items()
 } | {"200-bare": (200, b""), "200-challenge": (200, CHALLENGE)}
 
-TROUBLES = sorted(
+FETCH_ERROR_REASONS = sorted(
     {
         Reason.TIMEOUT,
         Reason.NETWORK,
@@ -200,15 +198,18 @@ WALLS = (
 )
 
 
-def _look(name: str, account: Account, answer: Page | FetchError) -> Finding:
-    """Every ask gets the same answer, from the address asked for unless the answer says another."""
+def _probe(name: str, account: Account, answer: Page | FetchError) -> Finding:
+    """Return the finding if every request gets the same answer.
 
-    def same(asked: PageRequest) -> Page | FetchError:
+    A page without a URL gets the requested one.
+    """
+
+    def respond(request: PageRequest) -> Page | FetchError:
         if isinstance(answer, FetchError) or answer.url:
             return answer
-        return Page(asked.url, answer.status, answer.headers, answer.body, fetched_at=NOW)
+        return Page(request.url, answer.status, answer.headers, answer.body, fetched_at=NOW)
 
-    return run_offline(CHANNELS[name].probe(account), same).finding
+    return run_offline(CHANNELS[name].probe(account), respond).finding
 
 
 def _page(status: int, body: bytes = b"", url: str = "") -> Page:
@@ -217,40 +218,38 @@ def _page(status: int, body: bytes = b"", url: str = "") -> Page:
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 @EVERY_CHANNEL
-def test_a_refusal_is_never_an_absence(name: str, refusal: str) -> None:
+def test_refusal_is_never_an_absence(name: str, refusal: str) -> None:
     for account in _accounts(name):
-        finding = _look(name, account, _page(*REFUSALS[refusal]))
+        finding = _probe(name, account, _page(*REFUSALS[refusal]))
         assert finding.presence is Presence.UNKNOWN
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-@EVERY_INTERFACE
-def test_an_interface_is_asked_by_calls_alone_and_its_refusal_is_never_an_absence(
+@EVERY_API
+def test_api_probe_sends_api_calls_only_and_a_refusal_is_never_an_absence(
     name: str, refusal: str
 ) -> None:
     channel, answer = cast("Any", CHANNELS[name]), _page(*REFUSALS[refusal])
-    for account, own in itertools.product(
+    for account, platform_id in itertools.product(
         _accounts(name), (None, "1234567", "UCAnnour0000000000000001")
     ):
-        known = Finding(Presence.PRESENT, platform_id=own)
-        look = run_offline(
+        known = Finding(Presence.PRESENT, platform_id=platform_id)
+        result = run_offline(
             channel.probe_api(replace(account, previous_finding=known)),
-            lambda ask: replace(answer, url=ask.url),
+            lambda request: replace(answer, url=request.url),
         )
-        assert look.finding.presence is Presence.UNKNOWN
-        for ask in (exchange.request for exchange in look.exchanges):
-            assert ask.api_call is not None
-            assert ask.api_call.api is channel.INTERFACE
-            assert urlsplit(ask.url).hostname == channel.INTERFACE.host
-            assert not ask.is_registered_link
-            assert not ask.headers
+        assert result.finding.presence is Presence.UNKNOWN
+        for request in (exchange.request for exchange in result.exchanges):
+            assert request.api_call is not None
+            assert request.api_call.api is channel.API
+            assert urlsplit(request.url).hostname == channel.API.host
+            assert not request.is_registered_link
+            assert not request.headers
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 503, 999])
 @EVERY_PLATFORM
-def test_a_platforms_own_words_of_absence_count_for_nothing_in_a_refusal(
-    name: str, status: int
-) -> None:
+def test_absence_text_of_the_platform_does_not_count_in_a_refusal(name: str, status: int) -> None:
     for case in _recorded(name):
         expected, link = cast("dict[str, str]", case["expect"]), str(case["link"])
         if expected["presence"] != "absent":
@@ -258,22 +257,22 @@ def test_a_platforms_own_words_of_absence_count_for_nothing_in_a_refusal(
         account = Account("test", link, CHANNELS[name].identify(link, link))
         exchange = cast("list[dict[str, str]]", case["exchanges"])[0]
         body = (PAGES / name / exchange["body"]).read_bytes() if "body" in exchange else b""
-        assert _look(name, account, _page(status, body)).presence is Presence.UNKNOWN
+        assert _probe(name, account, _page(status, body)).presence is Presence.UNKNOWN
 
 
-@pytest.mark.parametrize("reason", TROUBLES)
+@pytest.mark.parametrize("reason", FETCH_ERROR_REASONS)
 @EVERY_CHANNEL
-def test_trouble_on_the_way_is_never_an_absence(name: str, reason: Reason) -> None:
+def test_fetch_error_is_never_an_absence(name: str, reason: Reason) -> None:
     for account in _accounts(name):
-        assert _look(name, account, FetchError(reason)).presence is Presence.UNKNOWN
+        assert _probe(name, account, FetchError(reason)).presence is Presence.UNKNOWN
 
 
 @pytest.mark.parametrize("wall", WALLS)
 @EVERY_CHANNEL
-def test_a_wall_we_were_led_to_is_never_an_absence(name: str, wall: str) -> None:
+def test_redirect_to_a_wall_is_never_an_absence(name: str, wall: str) -> None:
     for account in _accounts(name):
         origin = "/".join((account.identity.canonical or "").split("/")[:3])
-        finding = _look(name, account, _page(200, LOGIN, wall.format(origin=origin)))
+        finding = _probe(name, account, _page(200, LOGIN, wall.format(origin=origin)))
         assert finding.presence is not Presence.ABSENT
 
 
@@ -285,7 +284,7 @@ def _home(name: str) -> Account:
 
 
 @EVERY_PLATFORM
-def test_a_link_that_names_no_account_claims_nothing(name: str) -> None:
+def test_link_without_account_is_unknown(name: str) -> None:
     home = _home(name)
     assert home.identity.key is None
     assert home.identity.kind not in {
@@ -294,11 +293,11 @@ def test_a_link_that_names_no_account_claims_nothing(name: str) -> None:
         LinkKind.GROUP,
         LinkKind.PERSON,
     }
-    finding = _look(name, home, _page(404, NOT_FOUND))
+    finding = _probe(name, home, _page(404, NOT_FOUND))
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.WRONG_TARGET)
 
 
-# --- No body and no text is too strange ---
+# --- Any body and any text is accepted ---
 
 
 def _mutated(name: str) -> st.SearchStrategy[bytes]:
@@ -318,7 +317,7 @@ def _mutated(name: str) -> st.SearchStrategy[bytes]:
 @EVERY_CHANNEL
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_no_body_makes_a_channel_raise(name: str, data: st.DataObject) -> None:
+def test_probe_accepts_any_body(name: str, data: st.DataObject) -> None:
     body = data.draw(st.binary(max_size=300) | _mutated(name))
     status = data.draw(st.sampled_from([200, 200, 200, 301, 404, 410, 418, 503]))
     kind = data.draw(
@@ -338,11 +337,11 @@ def test_no_body_makes_a_channel_raise(name: str, data: st.DataObject) -> None:
 
 @EVERY_CHANNEL
 @given(path=st.text(max_size=60), typed=st.text(max_size=60))
-def test_no_text_makes_identify_raise(name: str, path: str, typed: str) -> None:
+def test_identify_accepts_any_text(name: str, path: str, typed: str) -> None:
     channel = CHANNELS[name]
     for host in sorted(channel.HOSTS)[:1] or ["annour.example"]:
         for url in (f"https://{host}/{path}", f"https://{host}{path}"):
-            if not _is_an_address(url):
+            if not _has_host(url):
                 continue
             identity = channel.identify(url, typed)
             assert identity.channel == name
@@ -350,19 +349,19 @@ def test_no_text_makes_identify_raise(name: str, path: str, typed: str) -> None:
     channel.identify_bare(typed)
 
 
-def _is_an_address(url: str) -> bool:
-    """What `links.clean` lets through can at least be taken apart."""
+def _has_host(url: str) -> bool:
+    """Return whether the address can be parsed, as `cells.clean_link` ensures."""
     try:
         return bool(urlsplit(url).hostname)
     except ValueError:
         return False
 
 
-# --- What may know what ---
+# --- Imports ---
 
 
 def imports_of(source: str) -> Iterator[str]:
-    """Every module imported, those of `probes` by their whole name however the import is written."""
+    """Yield every imported module, those of `probes` with their full name."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -378,19 +377,21 @@ def imports_of(source: str) -> Iterator[str]:
 
 
 def reached_from(source: str) -> set[str]:
-    """The modules of `probes` a source leans on, and those they lean on. `links` finds channels by name."""
+    """Return the modules of `probes` that a source imports, directly or not."""
     reached: set[str] = set()
     waiting = list(imports_of(source))
     while waiting:
         module = waiting.pop()
         path = ROOT / f"{module.replace('.', '/')}.py"
+        if not path.exists():
+            path = path.with_suffix("") / "__init__.py"
         if module not in reached and module.startswith("probes.") and path.exists():
             waiting += imports_of(path.read_text(encoding="utf-8"))
         reached.add(module)
     return reached
 
 
-def assert_leans_on_nothing_impure(name: str, source: str) -> None:
+def assert_imports_are_pure(name: str, source: str) -> None:
     for module in imports_of(source):
         pure = module in PURE or module.partition(".")[0] in PURE
         assert pure or module.startswith("probes."), (
@@ -402,17 +403,16 @@ def assert_leans_on_nothing_impure(name: str, source: str) -> None:
 
 
 @EVERY_CHANNEL
-def test_a_channel_knows_neither_network_disk_clock_nor_sibling(name: str) -> None:
-    assert_leans_on_nothing_impure(
-        name, (ROOT / "probes" / "channels" / f"{name}.py").read_text(encoding="utf-8")
-    )
+def test_channel_imports_no_network_disk_clock_or_other_channel(name: str) -> None:
+    for source in _list_sources(name):
+        assert_imports_are_pure(name, source.read_text(encoding="utf-8"))
 
 
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")}
 CLOCKS |= {
     ("time", name) for name in ("time", "time_ns", "localtime", "gmtime", "ctime", "asctime")
 }
-FACES = ("cli", "web", "scheduling")
+CLOCK_READERS = ("cli", "web", "scheduling")
 
 
 def _clock_reads(tree: ast.AST) -> Iterator[int]:
@@ -426,14 +426,14 @@ def _clock_reads(tree: ast.AST) -> Iterator[int]:
             yield from (node.lineno for alias in node.names if ("time", alias.name) in CLOCKS)
 
 
-def _is_a_face(path: Path) -> bool:
+def _may_read_clock(path: Path) -> bool:
     layer, inside = path.relative_to(ROOT).parts[:2]
     return path.name == "__main__.py" or (
-        layer == "auditor" and inside.removesuffix(".py").startswith(FACES)
+        layer == "auditor" and inside.removesuffix(".py").startswith(CLOCK_READERS)
     )
 
 
-def test_nobody_below_the_faces_reads_the_wall_clock() -> None:
+def test_only_cli_web_and_scheduler_read_the_clock() -> None:
     sources = [
         path
         for layer in ("probes", "storage", "auditor")
@@ -442,7 +442,7 @@ def test_nobody_below_the_faces_reads_the_wall_clock() -> None:
     trees = {
         path: ast.parse(path.read_text(encoding="utf-8"))
         for path in sources
-        if not _is_a_face(path)
+        if not _may_read_clock(path)
     }
     reads = [
         f"{path.relative_to(ROOT)}:{line}"
@@ -452,6 +452,6 @@ def test_nobody_below_the_faces_reads_the_wall_clock() -> None:
     assert not reads, "pass `now` as an argument"
 
 
-def test_the_clock_is_found_where_it_is_read() -> None:
+def test_clock_reads_are_found() -> None:
     code = "import time\nfrom datetime import datetime\na = datetime.now()\nb = time.time\nc = time.monotonic()"
     assert sorted(_clock_reads(ast.parse(code))) == [3, 4]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.channels import facebook, facebook_api
+from probes.channels import facebook
+from probes.channels.facebook.api import parse_pages_response, parse_posts_response
 from probes.models.finding import Account, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page
 from probes.models.probe import ProbeResult, run_offline
@@ -89,7 +90,7 @@ def _look(
     known: str | None = None,
     name: str = "Nadi Chabab",
 ) -> ProbeResult:
-    return played(facebook_api.probe_api(_account(link, known, name)), *answers)
+    return played(facebook.probe_api(_account(link, known, name)), *answers)
 
 
 # --- What is asked ---
@@ -117,10 +118,10 @@ def test_a_page_known_by_its_number_is_asked_for_by_it() -> None:
 def test_a_group_and_a_person_are_asked_nothing() -> None:
     group = _look(link="https://www.facebook.com/groups/annour")
     assert (group.exchanges, group.finding.reason) == ((), Reason.NOT_CONFIGURED)
-    assert group.finding.detail == "Facebook's interface tells of pages alone, not of a group"
+    assert group.finding.detail == "Facebook's API covers pages only, not a group"
     person = _account()
     person = replace(person, identity=replace(person.identity, kind=LinkKind.PERSON))
-    look = played(facebook_api.probe_api(person))
+    look = played(facebook.probe_api(person))
     assert (look.exchanges, look.finding.presence, look.finding.reason) == (
         (),
         Presence.UNKNOWN,
@@ -209,7 +210,7 @@ def test_a_page_called_error_is_no_error() -> None:
     identity = replace(
         _account().identity, key="u:error", canonical="https://www.facebook.com/error"
     )
-    look = played(facebook_api.probe_api(Account("annour", "error", identity)), found, NO_POST)
+    look = played(facebook.probe_api(Account("annour", "error", identity)), found, NO_POST)
     assert look.finding.presence is Presence.PRESENT
 
 
@@ -300,7 +301,7 @@ def test_a_name_that_leads_nowhere_is_not_found(named: str) -> None:
 
 def test_only_the_names_that_are_listed_lead_nowhere() -> None:
     answer = _gone("other.one", "other.two")
-    assert facebook_api.parse_pages_response(answer).item_errors.keys() == {
+    assert parse_pages_response(answer).item_errors.keys() == {
         "other.one",
         "other.two",
     }
@@ -367,7 +368,7 @@ def test_a_name_that_leads_nowhere_says_nothing_while_its_number_cannot_be_asked
 @pytest.mark.parametrize("link", [LINK, BY_ID])
 def test_a_page_that_cannot_be_shown_is_not_gone(link: str) -> None:
     answer = _hidden("Jamiya.Annour" if link == LINK else NUMBER)
-    said = facebook_api.parse_pages_response(answer)
+    said = parse_pages_response(answer)
     assert (said.is_single_item_error, len(said.item_errors), said.refusal) == (True, 1, None)
     finding = _look(answer, link=link).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
@@ -377,7 +378,7 @@ def test_a_name_of_a_person_is_not_gone() -> None:
     answer = _error(803, "(#803) Cannot query users by their username (Jamiya.Annour)")
     finding = _look(answer).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.NOT_CONFIGURED)
-    said = facebook_api.parse_pages_response(answer)
+    said = parse_pages_response(answer)
     assert (said.refusal, said.is_single_item_error, set(said.item_errors)) == (
         None,
         True,
@@ -394,7 +395,7 @@ _REFUSALS = [(code, Reason.NOT_CONFIGURED) for code in (10, 102, 190, 200)] + [
 
 @pytest.mark.parametrize(("code", "reason"), _REFUSALS)
 def test_a_key_or_limit_that_is_refused_closes_the_interface(code: int, reason: Reason) -> None:
-    refusal = facebook_api.parse_pages_response(_error(code, "Not today")).refusal
+    refusal = parse_pages_response(_error(code, "Not today")).refusal
     assert refusal == (reason, "Not today")
     finding = _look(_error(code, status=403)).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
@@ -437,7 +438,7 @@ def test_a_key_or_limit_that_is_refused_closes_the_interface(code: int, reason: 
 def test_other_answers_say_nothing_of_a_page_and_close_nothing(
     error: Page, reason: Reason | None
 ) -> None:
-    said = facebook_api.parse_pages_response(error)
+    said = parse_pages_response(error)
     assert (said.refusal, said.is_single_item_error) == (None, False)
     finding = _look(error).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason or Reason.UNREADABLE)
@@ -476,9 +477,9 @@ def test_trouble_with_the_posts_costs_the_date_and_never_the_page(
 
 
 def test_posts_that_we_may_not_see_do_not_close_the_interface_and_a_limit_does() -> None:
-    assert facebook_api.parse_posts_response(_error(10)).refusal is None
-    assert facebook_api.parse_posts_response(_error(10)).is_single_item_error is False
-    assert facebook_api.parse_posts_response(_error(4)).refusal is not None
+    assert parse_posts_response(_error(10)).refusal is None
+    assert parse_posts_response(_error(10)).is_single_item_error is False
+    assert parse_posts_response(_error(4)).refusal is not None
 
 
 def test_posts_planned_ahead_and_dates_that_are_none_are_not_told() -> None:
@@ -553,7 +554,7 @@ def test_no_answer_makes_the_probe_raise(
 ) -> None:
     answer = page(data, status)
     look = run_offline(
-        facebook_api.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
+        facebook.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
     )
     assert len(look.exchanges) <= 3
     if look.finding.presence is Presence.ABSENT:

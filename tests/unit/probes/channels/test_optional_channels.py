@@ -276,8 +276,8 @@ def test_a_look_tells_of_no_account_on_a_channel_that_is_off(channels):
 async def test_what_is_not_audited_is_neither_asked_nor_proposed_nor_counted_nor_a_gap(audit):
     app, seen, gaps = await audit()
     assert set(app.web.asked) == {SITE.typed_text}
-    assert seen.association("nour").proposals == ()
-    assert seen.association("nour").unchecked == ()
+    assert seen.find_association("nour").proposals == ()
+    assert seen.find_association("nour").unchecked == ()
     assert [one.channel for one in seen.coverage] == ["website"]
     assert {channel for _, channel in gaps} <= {"website"}
 
@@ -285,7 +285,7 @@ async def test_what_is_not_audited_is_neither_asked_nor_proposed_nor_counted_nor
 async def test_the_same_network_with_telegram_audited_tells_of_it(audit):
     app, seen, gaps = await audit("telegram")
     assert {row.typed_text for row in TELEGRAM} <= set(app.web.asked)
-    assert {row.link.channel for row in seen.association("nour").proposals} == {"telegram"}
+    assert {row.link.channel for row in seen.find_association("nour").proposals} == {"telegram"}
     assert [one.channel for one in seen.coverage] == ["website", "telegram"]
     assert {"channel_unlisted", "channel_not_linked", "channel_duplicate", "channel_shared"} <= {
         code for code, channel in gaps if channel == "telegram"

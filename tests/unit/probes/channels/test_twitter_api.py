@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.channels import twitter, twitter_api
+from probes.channels import twitter
+from probes.channels.twitter import parse_users_response
 from probes.models.finding import Account, Presence, Reason
 from probes.models.http import FetchError, Page
 from probes.models.probe import ProbeResult, run_offline
@@ -74,7 +75,7 @@ def _account(link: str = LINK, known: str | None = None) -> Account:
 
 
 def _look(*answers: Page | FetchError, link: str = LINK, known: str | None = None) -> ProbeResult:
-    return played(twitter_api.probe_api(_account(link, known)), *answers)
+    return played(twitter.probe_api(_account(link, known)), *answers)
 
 
 BY_ID = "https://x.com/i/user/1234567890"
@@ -121,7 +122,11 @@ def test_an_account_tells_its_figures_its_site_and_its_newest_post() -> None:
         None,
         "Jamiya Annour",
     )
-    assert (finding.platform_id, finding.followers, finding.facts["posts"]) == (NUMBER, 310, 55)
+    assert (finding.platform_id, finding.followers, finding.facts["post_count"]) == (
+        NUMBER,
+        310,
+        55,
+    )
     assert finding.final_url == "https://x.com/JamiyaAnnour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None
@@ -156,7 +161,7 @@ def test_an_accounts_links_are_all_read_where_none_of_them_is_short(
 ) -> None:
     finding = _look(_users(_user(entities=entities, url=url))).finding
     assert [link.key for link in finding.links] == sites
-    assert finding.facts["links_read"] is whole
+    assert finding.facts["all_links_resolved"] is whole
 
 
 def test_the_newest_post_is_read_under_its_older_name_too() -> None:
@@ -179,7 +184,7 @@ def test_a_protected_account_is_private() -> None:
 def test_an_account_that_never_posted_is_empty() -> None:
     figures = {"followers_count": 3, "tweet_count": 0}
     finding = _look(_users(_user(public_metrics=figures, most_recent_post_id=None))).finding
-    assert (finding.presence, finding.reason, finding.facts["posts"]) == (
+    assert (finding.presence, finding.reason, finding.facts["post_count"]) == (
         Presence.PRESENT,
         Reason.EMPTY,
         0,
@@ -343,7 +348,7 @@ def test_an_answer_that_tells_of_nobody_proves_nothing(answer: Page) -> None:
 def test_a_key_a_cap_or_a_purse_that_is_refused_closes_the_interface(
     error: Page, reason: Reason
 ) -> None:
-    refusal = twitter_api.parse_users_response(error).refusal
+    refusal = parse_users_response(error).refusal
     assert refusal is not None
     assert refusal[0] is reason
     assert (_look(error).finding.presence, _look(error).finding.reason) == (
@@ -366,7 +371,7 @@ def test_a_key_a_cap_or_a_purse_that_is_refused_closes_the_interface(
 def test_other_errors_say_nothing_of_an_account_and_close_nothing(
     error: Page, reason: Reason, of_one: bool
 ) -> None:
-    said = twitter_api.parse_users_response(error)
+    said = parse_users_response(error)
     assert (said.is_single_item_error, said.refusal) == (of_one, None)
     assert (_look(error).finding.presence, _look(error).finding.reason) == (
         Presence.UNKNOWN,
@@ -376,7 +381,7 @@ def test_other_errors_say_nothing_of_an_account_and_close_nothing(
 
 def test_a_404_that_names_the_account_is_as_good_as_a_200() -> None:
     error = page({"errors": [_missing("jamiyaannour", parameter="username")]}, 404)
-    assert twitter_api.parse_users_response(error).item_errors.keys() == {"jamiyaannour"}
+    assert parse_users_response(error).item_errors.keys() == {"jamiyaannour"}
     assert _look(error).finding.reason is Reason.NOT_FOUND
 
 
@@ -437,7 +442,7 @@ def test_no_answer_makes_the_probe_raise(
 ) -> None:
     answer = page(data, status)
     look = run_offline(
-        twitter_api.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
+        twitter.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
     )
     assert len(look.exchanges) <= 2
     if status in (403, 500):

@@ -84,7 +84,7 @@ def test_a_bad_certificate_is_looked_past_once_and_only_marked() -> None:
 
     finding, exchanges = look(web)
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TLS)
-    assert finding.facts == {"tls": "expired"}
+    assert finding.facts == {"tls_error": "expired"}
     assert finding.links == ()
     assert [exchange.request.insecure for exchange in exchanges] == [False, True]
 
@@ -99,7 +99,7 @@ def test_what_an_unverified_page_says_is_believed_only_from_plain_http() -> None
 
     finding, exchanges = look(web)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.PARKED)
-    assert finding.facts["tls"] == "wrong_host"
+    assert finding.facts["tls_error"] == "wrong_host"
     assert len(exchanges) == 4  # by https, under its other name, unverified, by http
 
 
@@ -125,13 +125,13 @@ def test_a_redirect_to_a_missing_name_is_no_lost_domain() -> None:
 
 def test_what_passes_by_itself_makes_no_other_finding() -> None:
     first, _ = look(
-        lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), seconds=0.31)
+        lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), elapsed_seconds=0.31)
     )
     later, _ = look(
-        lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), seconds=0.44)
+        lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), elapsed_seconds=0.44)
     )
     assert first == later
-    assert (first.facts["certificate_until"], first.facts["seconds"]) == ("2026-11-30", 0)
+    assert (first.facts["certificate_expires_on"], first.facts["seconds"]) == ("2026-11-30", 0)
 
 
 @pytest.mark.parametrize(

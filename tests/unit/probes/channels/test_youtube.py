@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.channels import youtube
+from probes.channels.youtube.page import parse_channel_page
 from probes.models.finding import Account, Finding, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
@@ -179,7 +180,7 @@ def test_the_data_is_found_in_the_second_half_of_a_large_page() -> None:
         page,
         body=page.body.replace(b"<script>", b"<style>" + b"a{}" * 250_000 + b"</style><script>"),
     )
-    assert youtube.parse_channel_page(large).name == "Annour"
+    assert parse_channel_page(large).name == "Annour"
 
 
 def test_two_alerts_of_warning_are_no_absence() -> None:
@@ -226,7 +227,7 @@ def channel(uc: str, handle: str) -> dict[str, object]:
 
 
 def remembered(link: str, uc: str) -> Account:
-    return replace(_account(link), known=Finding(Presence.PRESENT, platform_id=uc))
+    return replace(_account(link), previous_finding=Finding(Presence.PRESENT, platform_id=uc))
 
 
 def test_a_handle_that_is_gone_is_renamed_where_its_channel_still_answers_by_its_id() -> None:
@@ -341,4 +342,4 @@ def _page(url: str, data: object) -> Page:
 
 
 def _seen(data: object) -> youtube.ChannelPage:
-    return youtube.parse_channel_page(_page("https://www.youtube.com/@annour", data))
+    return parse_channel_page(_page("https://www.youtube.com/@annour", data))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.channels import youtube, youtube_api
+from probes.channels import youtube
+from probes.channels.youtube.api import parse_channels_response, parse_uploads_response
 from probes.models.finding import Account, Activity, DatePrecision, Finding, Presence, Reason
 from probes.models.http import FetchError, Page
 from probes.models.probe import ProbeResult, run_offline
@@ -74,7 +75,7 @@ def _look(
     link: str = f"https://www.youtube.com/channel/{UC}",
     known: str = "",
 ) -> ProbeResult:
-    return played(youtube_api.probe_api(_account(link, known or None)), *answers)
+    return played(youtube.probe_api(_account(link, known or None)), *answers)
 
 
 HANDLE = "https://www.youtube.com/@JamiyaAnnour"
@@ -132,7 +133,7 @@ def test_a_custom_name_is_never_guessed_to_be_a_handle() -> None:
     look = _look(link="https://www.youtube.com/c/annour")
     assert look.exchanges == ()
     assert (look.finding.presence, look.finding.reason) == (Presence.UNKNOWN, Reason.NOT_CONFIGURED)
-    assert "by this name" in look.finding.detail
+    assert "by this kind of name" in look.finding.detail
 
 
 def test_a_link_that_names_no_channel_is_asked_nothing() -> None:
@@ -155,7 +156,7 @@ def test_a_channel_tells_its_figures_its_site_and_its_newest_video() -> None:
         "Jamiya Annour",
     )
     assert (finding.platform_id, finding.followers) == (UC, 1230)
-    assert finding.facts == {"videos": 42, "rhythm_days": 14}
+    assert finding.facts == {"video_count": 42, "rhythm_days": 14}
     assert finding.final_url == "https://www.youtube.com/@jamiyaannour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None
@@ -168,7 +169,7 @@ def test_a_channel_tells_its_figures_its_site_and_its_newest_video() -> None:
 
 def _days_old(weekday: int, videos: int = 42) -> int:
     """How old the newest video is said to be, on a weekday; 40 days by what was known, 1 by the interface."""
-    facts = {"videos": 42, "rhythm_days": 9}
+    facts = {"video_count": 42, "rhythm_days": 9}
     known = Finding(
         Presence.PRESENT,
         platform_id=UC,
@@ -181,7 +182,7 @@ def _days_old(weekday: int, videos: int = 42) -> int:
         "channels": replace(channels, fetched_at=tonight),
         "playlistItems": replace(_uploads(ago(days=1)), fetched_at=tonight + timedelta(days=7)),
     }
-    steps = youtube_api.probe_api(replace(_account(), known=known))
+    steps = youtube.probe_api(replace(_account(), previous_finding=known))
     newest = run_offline(
         steps, lambda ask: answers[urlsplit(ask.url).path.rpartition("/")[2]]
     ).finding.last_activity
@@ -207,7 +208,7 @@ def test_a_channel_without_videos_is_empty_and_is_not_asked_for_them() -> None:
     assert (finding.presence, finding.reason, finding.facts) == (
         Presence.PRESENT,
         Reason.EMPTY,
-        {"videos": 0},
+        {"video_count": 0},
     )
 
 
@@ -354,7 +355,7 @@ def test_several_channels_for_one_name_are_none_to_believe() -> None:
     ],
 )
 def test_a_key_or_quota_that_is_refused_closes_the_interface(error: Page, reason: Reason) -> None:
-    refusal = youtube_api.parse_channels_response(error).refusal
+    refusal = parse_channels_response(error).refusal
     assert refusal is not None
     assert refusal[0] is reason
     finding = _look(error).finding
@@ -378,7 +379,7 @@ def test_a_key_or_quota_that_is_refused_closes_the_interface(error: Page, reason
 def test_an_error_of_one_channel_is_its_own_and_nobody_elses(
     error: Page, presence: Presence, reason: Reason
 ) -> None:
-    said = youtube_api.parse_channels_response(error)
+    said = parse_channels_response(error)
     assert (said.is_single_item_error, said.refusal) == (True, None)
     assert (_look(error).finding.presence, _look(error).finding.reason) == (presence, reason)
     assert "<b>" not in _look(error).finding.detail
@@ -402,7 +403,7 @@ def test_an_error_of_one_channel_is_its_own_and_nobody_elses(
 def test_other_errors_say_nothing_of_a_channel_and_close_nothing(
     error: Page, reason: Reason
 ) -> None:
-    said = youtube_api.parse_channels_response(error)
+    said = parse_channels_response(error)
     assert (said.is_single_item_error, said.refusal, said.is_well_formed) == (False, None, False)
     assert (_look(error).finding.presence, _look(error).finding.reason) == (
         Presence.UNKNOWN,
@@ -434,7 +435,7 @@ def test_trouble_with_the_videos_costs_the_date_and_never_the_channel(
         None,
         None,
     )
-    assert finding.facts == {"videos": 42}
+    assert finding.facts == {"video_count": 42}
 
 
 def test_why_there_is_no_date_is_told() -> None:
@@ -450,8 +451,8 @@ def test_why_there_is_no_date_is_told() -> None:
 
 
 def test_one_closed_list_of_videos_does_not_close_the_interface() -> None:
-    assert youtube_api.parse_uploads_response(_error(403, "forbidden")).refusal is None
-    assert youtube_api.parse_uploads_response(_error(403, "quotaExceeded")).refusal is not None
+    assert parse_uploads_response(_error(403, "forbidden")).refusal is None
+    assert parse_uploads_response(_error(403, "quotaExceeded")).refusal is not None
 
 
 def test_premieres_and_wrong_clocks_are_no_videos_of_today() -> None:
@@ -501,7 +502,7 @@ def test_no_answer_makes_the_probe_raise(
 ) -> None:
     answer = page(data, status)
     look = run_offline(
-        youtube_api.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
+        youtube.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
     )
     assert len(look.exchanges) <= 3
     if status >= 500:

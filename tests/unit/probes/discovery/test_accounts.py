@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.discovery import accounts, ignored_accounts
+from probes.discovery import accounts, signals
 from probes.models.finding import FoundLink
 from probes.parsing import html
 
@@ -102,7 +102,7 @@ def test_a_proposal_carries_its_page_and_words() -> None:
 def test_every_list_of_nobodys_names_has_its_reason() -> None:
     assert all(
         len(reason.split()) > 3 and names
-        for reason, names in ignored_accounts.IGNORED_NAMES_BY_REASON.items()
+        for reason, names in signals.IGNORED_NAMES_BY_REASON.items()
     )
 
 

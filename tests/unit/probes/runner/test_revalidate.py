@@ -259,8 +259,8 @@ def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
 
     return {
         "an unknown": found(presence=Presence.UNKNOWN, reason=Reason.TIMEOUT),
-        "a day it spoke of has come": found(facts={"tells_until": f"{DAY}"}),
-        "a test that is made once a month": found(facts={"decoy_on": "2026-11-25"}),
+        "a day it spoke of has come": found(facts={"valid_until": f"{DAY}"}),
+        "a test that is made once a month": found(facts={"decoy_tested_on": "2026-11-25"}),
         "another probe's": lambda last: replace(last, probe_version=website.VERSION - 1),
         "thinned": shown(thinned=True),
         "of a time that did not say which link was registered": shown(registered=False),

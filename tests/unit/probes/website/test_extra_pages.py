@@ -47,7 +47,7 @@ def looked(body, answers=None, url=HOME):
         return present_finding(page, links=links)
 
     def answer(wanted):
-        assert not wanted.registered  # robots.txt is obeyed
+        assert not wanted.is_registered_link  # robots.txt is obeyed
         asked.append(wanted.url.partition("?")[0])
         found = (answers or {}).get(asked[-1], FetchError(Reason.NOT_FOUND))
         return found if isinstance(found, FetchError) else Page(wanted.url, *found)

@@ -73,7 +73,7 @@ def seen(*before: str, link: str = HOME) -> Finding:
 def test_a_good_look_keeps_what_later_ones_are_compared_with() -> None:
     facts = look(page(*BEFORE[:3], WORDPRESS + COUNTER)).facts
     assert facts["title"] == "Association Annour – Salé"
-    assert (facts["language"], facts["platform"], facts["sitekey"]) == (
+    assert (facts["language"], facts["platform"], facts["tracking_id"]) == (
         "fr",
         "wordpress",
         "G-AB12CD34EF",

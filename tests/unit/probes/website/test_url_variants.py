@@ -173,7 +173,7 @@ def test_every_fault_of_a_certificate_is_named_and_looked_past_only_to_see_an_an
     assert (finding.presence, finding.reason, finding.facts) == (
         Presence.UNKNOWN,
         Reason.TLS,
-        {"tls": detail},
+        {"tls_error": detail},
     )
     assert (
         finding.detail == "answers 200 without a valid certificate"
@@ -189,7 +189,7 @@ def test_a_certificate_that_is_good_at_the_other_name_opens_the_site(detail: str
         return page(asked.url) if asked.url.startswith(WWW) else FetchError(Reason.TLS, detail)
 
     finding, _ = look(web)
-    assert (finding.presence, finding.facts["tls"]) == (Presence.PRESENT, detail)
+    assert (finding.presence, finding.facts["tls_error"]) == (Presence.PRESENT, detail)
     assert "moved_to" not in finding.facts
 
 
@@ -200,7 +200,7 @@ def test_a_certificate_that_fails_behind_a_redirect_is_the_same_trouble() -> Non
         return page(asked.url, WWW) if asked.insecure else failed
 
     finding, _ = look(web, "http://annour.example/")
-    assert (finding.presence, finding.reason, finding.facts["tls"]) == (
+    assert (finding.presence, finding.reason, finding.facts["tls_error"]) == (
         Presence.UNKNOWN,
         Reason.TLS,
         "expired",

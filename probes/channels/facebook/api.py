@@ -12,8 +12,24 @@ from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from probes.channels import api_common
-from probes.channels.public_profile import build_wrong_target_finding
+from probes.channels._api_common import (
+    MAX_TEXT_CHARS,
+    LatestPublication,
+    build_api_url,
+    build_failure_finding,
+    build_status_response,
+    build_unsupported_finding,
+    clean_api_text,
+    explain_missing_account,
+    extract_website_links,
+    fetch_latest_publication,
+    parse_count,
+    parse_json_object,
+    parse_timestamp,
+)
+from probes.channels._public_profile import (
+    build_wrong_target_finding,
+)
 from probes.models.finding import ACCOUNT_KINDS, Account, Finding, Identity, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, FetchError, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
@@ -44,32 +60,28 @@ _USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9.]{1,50}")
 
 def parse_pages_response(page: Page) -> ApiResponse:
     """The pages of an answer, by what was asked for."""
-    data = api_common.parse_json_object(page)
+    data = parse_json_object(page)
     if (error := _find_error(data)) is not None or page.status >= 400:
         return _build_error_response(page, error or {})
     pages = {
         asked.lower(): _to_page_data(node) for asked, node in data.items() if _extract_page_id(node)
     }
-    return (
-        ApiResponse(pages, is_well_formed=True) if pages else api_common.build_status_response(page)
-    )
+    return ApiResponse(pages, is_well_formed=True) if pages else build_status_response(page)
 
 
 def parse_posts_response(page: Page) -> ApiResponse:
     """When the last posts of pages came out. That we may not see them (error 10) closes nothing else."""
-    data = api_common.parse_json_object(page)
+    data = parse_json_object(page)
     if (error := _find_error(data)) is not None or page.status >= 400:
         told = _build_error_response(page, error or {})
         barred = told.refusal is not None and told.refusal[0] is Reason.NOT_CONFIGURED
         return replace(told, refusal=None, no_items_error=told.refusal) if barred else told
     pages = {
-        asked.lower(): {"published": _extract_post_dates(node)}
+        asked.lower(): {"published_dates": _extract_post_dates(node)}
         for asked, node in data.items()
         if _extract_page_id(node)
     }
-    return (
-        ApiResponse(pages, is_well_formed=True) if pages else api_common.build_status_response(page)
-    )
+    return ApiResponse(pages, is_well_formed=True) if pages else build_status_response(page)
 
 
 def _find_error(data: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -85,18 +97,16 @@ def _extract_page_id(node: Any) -> str:
 
 def _to_page_data(node: Any) -> dict[str, Any]:
     username, site = get_nested(node, "username"), get_nested(node, "website")
-    followers = api_common.parse_count(get_nested(node, "followers_count"))
+    followers = parse_count(get_nested(node, "followers_count"))
     return {
         "id": _extract_page_id(node),
-        "name": api_common.clean_api_text(get_nested(node, "name")),
+        "name": clean_api_text(get_nested(node, "name")),
         "username": username
         if isinstance(username, str) and _USERNAME_PATTERN.fullmatch(username)
         else "",
-        "private": get_nested(node, "is_published") is False,
-        "followers": api_common.parse_count(get_nested(node, "fan_count"))
-        if followers is None
-        else followers,
-        "sites": re.split(r"[\s,;]+", site[: api_common.MAX_TEXT_CHARS].strip())[:5]
+        "is_unpublished": get_nested(node, "is_published") is False,
+        "followers": parse_count(get_nested(node, "fan_count")) if followers is None else followers,
+        "website_urls": re.split(r"[\s,;]+", site[:MAX_TEXT_CHARS].strip())[:5]
         if isinstance(site, str)
         else [],
     }
@@ -104,11 +114,7 @@ def _to_page_data(node: Any) -> dict[str, Any]:
 
 def _extract_post_dates(node: Any) -> list[Any]:
     posts = as_list(get_nested(node, "published_posts", "data"))
-    return [
-        when
-        for post in posts
-        if (when := api_common.parse_timestamp(get_nested(post, "created_time")))
-    ]
+    return [when for post in posts if (when := parse_timestamp(get_nested(post, "created_time")))]
 
 
 _CREDENTIAL_ERROR_CODES = frozenset({3, 10, 101, 102, 104, 190, 2500, *range(200, 300)})
@@ -122,8 +128,8 @@ _UNKNOWN_OBJECT_PATTERN = lazy_regex(r"Object with ID '([^']{1,100})'")
 def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:
     """An error by its number, and by the values that its message names."""
     code, message = (
-        api_common.parse_count(error.get("code")),
-        api_common.clean_api_text(error.get("message")),
+        parse_count(error.get("code")),
+        clean_api_text(error.get("message")),
     )
     if code in _CREDENTIAL_ERROR_CODES:
         return ApiResponse(refusal=(Reason.NOT_CONFIGURED, message))
@@ -133,7 +139,7 @@ def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:
         return ApiResponse(no_items_error=(Reason.SERVER_ERROR, message))
     blamed = _find_faulty_values(error)
     if blamed is None:
-        return api_common.build_status_response(page, message)
+        return build_status_response(page, message)
     faults = {value.lower(): message for value in blamed[1]}
     return ApiResponse(
         item_errors=faults, is_single_item_error=True, no_items_error=(blamed[0], message)
@@ -145,8 +151,8 @@ def _find_faulty_values(error: Mapping[str, Any]) -> tuple[Reason, list[str]] | 
     told = error.get("message")
     message = told[:10_000] if isinstance(told, str) else ""  # it may list fifty names
     match (
-        api_common.parse_count(error.get("code")),
-        api_common.parse_count(error.get("error_subcode")),
+        parse_count(error.get("code")),
+        parse_count(error.get("error_subcode")),
     ):
         case 803, _ if users := _USER_PROFILE_PATTERN.findall(message):
             return Reason.NOT_CONFIGURED, users  # a person's name, which is there
@@ -174,8 +180,8 @@ def probe_api(account: Account) -> ProbeGenerator:
     """
     identity = account.identity
     if identity.kind in (LinkKind.GROUP, LinkKind.PERSON):
-        return api_common.build_unsupported_finding(
-            account, f"Facebook's interface tells of pages alone, not of a {identity.kind}"
+        return build_unsupported_finding(
+            account, f"Facebook's API covers pages only, not a {identity.kind}"
         )
     value = _build_lookup_value(identity)
     if identity.kind not in ACCOUNT_KINDS or not value:
@@ -207,7 +213,7 @@ def _get_known_page_id(account: Account) -> str | None:
 def _request_page(lookup_value: str) -> Generator[PageRequest, Page, tuple[Page, ApiResponse]]:
     return (
         yield from request_page(
-            api_common.build_api_url(_GRAPH_API_URL, ids=lookup_value, fields=_PAGE_FIELDS),
+            build_api_url(_GRAPH_API_URL, ids=lookup_value, fields=_PAGE_FIELDS),
             parse_pages_response,
             api_call=_BATCH_CALL,
         )
@@ -221,7 +227,7 @@ def _resolve_missing_page(
     told = _explain_missing_value(page, response, lookup_value)
     if told[0] is Reason.RENAMED:
         return _build_merged_page_finding(account, page, told[1], known_id)
-    gone = api_common.build_failure_finding(account, page, told, known_id)
+    gone = build_failure_finding(account, page, told, known_id)
     if told[0] is not Reason.NOT_FOUND or known_id in (None, lookup_value):
         return gone
     page, response = yield from _request_page(known_id)
@@ -237,7 +243,7 @@ def _resolve_missing_page(
     return (
         gone
         if told[0] is Reason.NOT_FOUND
-        else api_common.build_failure_finding(account, page, told, known_id)
+        else build_failure_finding(account, page, told, known_id)
     )
 
 
@@ -245,7 +251,7 @@ def _explain_missing_value(
     page: Page, response: ApiResponse, lookup_value: str
 ) -> tuple[Reason, str]:
     """What the error says of this value. One that names others, or none, takes nobody away."""
-    reason, message = api_common.explain_missing_account(page, response, _BATCH_CALL)
+    reason, message = explain_missing_account(page, response, _BATCH_CALL)
     named = any(
         _normalize_username(fault) == _normalize_username(lookup_value)
         for fault in response.item_errors
@@ -291,7 +297,7 @@ def _resolve_changed_id(
     if ours is not None and ours["id"] == page_data["id"]:
         return (yield from _describe_page(account, page, page_data, known_id=known_id))
     name = account.previous_finding.name if account.previous_finding else None
-    same = bool(name) and api_common.clean_api_text(name).casefold() == page_data["name"].casefold()
+    same = bool(name) and clean_api_text(name).casefold() == page_data["name"].casefold()
     return (yield from _describe_page(account, page, page_data, "" if same else _NAME_TAKEN_DETAIL))
 
 
@@ -307,14 +313,14 @@ def _describe_page(
 ) -> ProbeGenerator:
     """The page as it answers. `renamed` says how it is not what was registered; `number` is its known one."""
     news = (
-        api_common.LatestPublication()
-        if page_data["private"]
+        LatestPublication()
+        if page_data["is_unpublished"]
         else (yield from _fetch_latest_post(page_data["id"]))
     )
     rename_detail = rename_detail or _describe_username_change(
         account.identity.key or "", page_data["username"]
     )
-    reason = Reason.PRIVATE if page_data["private"] else Reason.RENAMED if rename_detail else None
+    reason = Reason.PRIVATE if page_data["is_unpublished"] else Reason.RENAMED if rename_detail else None
     shown_at = _build_page_url(page_data["username"] or page_data["id"])
     finding = present_finding(
         page,
@@ -323,17 +329,17 @@ def _describe_page(
         platform_id=known_id or page_data["id"],
         last_activity=news.newest,
         followers=page_data["followers"],
-        links=api_common.extract_website_links(page_data["sites"], "profile_link", shown_at),
+        links=extract_website_links(page_data["website_urls"], "profile_link", shown_at),
         facts=news.facts,
         detail=rename_detail or news.missing_reason,
     )
     return replace(finding, final_url=shown_at)
 
 
-def _fetch_latest_post(page_id: str) -> Generator[PageRequest, Page, api_common.LatestPublication]:
-    url = api_common.build_api_url(_GRAPH_API_URL, ids=page_id, fields=_POST_FIELDS)
+def _fetch_latest_post(page_id: str) -> Generator[PageRequest, Page, LatestPublication]:
+    url = build_api_url(_GRAPH_API_URL, ids=page_id, fields=_POST_FIELDS)
     return (
-        yield from api_common.fetch_latest_publication(
+        yield from fetch_latest_publication(
             url, parse_posts_response, _BATCH_CALL, item_key=page_id, source="posts"
         )
     )

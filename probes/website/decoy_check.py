@@ -62,7 +62,7 @@ def redirects_to_home_page(url: str, page: Page, site: SiteAnalysis) -> bool:
         html.get_host(url), html.get_host(page.url)
     ):
         return False
-    about = f"{site.title} {site.facts.get('says', '')} {html.get_host(page.url).replace('.', ' ')}"
+    about = f"{site.title} {site.facts.get('site_names', '')} {html.get_host(page.url).replace('.', ' ')}"
     return not site_names.is_similar_name(
         " ".join(site_names.extract_name_tokens(path) - _GENERIC_PATH_WORDS), about
     )
@@ -93,17 +93,23 @@ def _run_or_reuse_test(
         account.previous_finding.facts if account.previous_finding else {},
         page.fetched_at.date(),
     )
-    if known.get("decoy_print") == test_key and _is_fresh(known.get("decoy_on"), today):
-        return known.get("decoy_same") is True, {
+    if known.get("decoy_fingerprint") == test_key and _is_fresh(
+        known.get("decoy_tested_on"), today
+    ):
+        return known.get("decoy_matches") is True, {
             name: known[name] for name in _REMEMBERED_FACTS if name in known
         }
     gone = yield from test
     if gone is None:
         return False, {}
-    return gone, {"decoy_print": test_key, "decoy_on": today.isoformat(), "decoy_same": gone}
+    return gone, {
+        "decoy_fingerprint": test_key,
+        "decoy_tested_on": today.isoformat(),
+        "decoy_matches": gone,
+    }
 
 
-_REMEMBERED_FACTS = ("decoy_print", "decoy_on", "decoy_same")
+_REMEMBERED_FACTS = ("decoy_fingerprint", "decoy_tested_on", "decoy_matches")
 
 
 def _is_fresh(tested_on: FactValue | None, today: date) -> bool:

@@ -11,7 +11,7 @@ from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, run_offline
 from probes.website.page_analysis import analyze_site_page
-from probes.website.soft_404_test import redirects_to_home_page
+from probes.website.decoy_check import redirects_to_home_page
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 PORTAL = "https://portail.example/"
@@ -101,7 +101,7 @@ def test_a_link_that_was_cleaned_is_not_called_gone_for_leading_home() -> None:
 def test_a_site_that_sends_every_visitor_home_proves_nothing() -> None:
     finding, _ = look(lambda asked: page(asked.url, PORTAL))
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
-    assert "decoy_on" in finding.facts
+    assert "decoy_tested_on" in finding.facts
 
 
 @pytest.mark.parametrize("trouble", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED, Reason.NETWORK])
@@ -109,7 +109,7 @@ def test_a_decoy_that_cannot_be_asked_proves_nothing_and_is_not_remembered(troub
     finding, _ = look(
         lambda asked: page(LINK, PORTAL) if asked.url == LINK else FetchError(trouble)
     )
-    assert (finding.presence, "decoy_on" in finding.facts) == (Presence.PRESENT, False)
+    assert (finding.presence, "decoy_tested_on" in finding.facts) == (Presence.PRESENT, False)
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
@@ -117,7 +117,7 @@ def test_a_decoy_that_is_refused_proves_nothing_and_is_not_remembered(status: in
     finding, _ = look(
         lambda asked: page(LINK, PORTAL) if asked.url == LINK else page(asked.url, status=status)
     )
-    assert (finding.presence, "decoy_on" in finding.facts) == (Presence.PRESENT, False)
+    assert (finding.presence, "decoy_tested_on" in finding.facts) == (Presence.PRESENT, False)
 
 
 ARRIVED = {
@@ -182,10 +182,10 @@ def test_a_decoy_is_asked_once_a_month(web: Callable[[PageRequest, int], Page], 
     assert (first.reason, len(exchanges)) == (Reason.NOT_FOUND, 1 + tries)
     second, exchanges = look(lambda asked: web(asked, 1), known=first)
     assert (second.reason, asked_of(exchanges)) == (Reason.NOT_FOUND, [LINK])
-    assert second.facts["decoy_on"] == "2026-11-20"
+    assert second.facts["decoy_tested_on"] == "2026-11-20"
     later, exchanges = look(lambda asked: web(asked, 30), known=second)
     assert (later.reason, len(exchanges)) == (Reason.NOT_FOUND, 1 + tries)
-    assert later.facts["decoy_on"] == "2026-12-20"
+    assert later.facts["decoy_tested_on"] == "2026-12-20"
 
 
 def test_an_outcome_that_cleared_a_page_is_remembered_too() -> None:
@@ -193,7 +193,7 @@ def test_an_outcome_that_cleared_a_page_is_remembered_too() -> None:
         return softly(asked) if asked.url == LINK else page(asked.url, status=404)
 
     first, _ = look(web)
-    assert (first.presence, first.facts["decoy_same"]) == (Presence.PRESENT, False)
+    assert (first.presence, first.facts["decoy_matches"]) == (Presence.PRESENT, False)
     _, exchanges = look(web, known=first)
     assert not [
         url
@@ -212,7 +212,7 @@ def test_a_page_that_changed_is_tried_again_at_once() -> None:
 def test_a_memory_of_no_certain_shape_is_no_memory() -> None:
     first, _ = look(softly)
     for odd in ("", "yesterday", 7, "2027-01-01"):
-        known = Finding(Presence.ABSENT, Reason.NOT_FOUND, facts={**first.facts, "decoy_on": odd})
+        known = Finding(Presence.ABSENT, Reason.NOT_FOUND, facts={**first.facts, "decoy_tested_on": odd})
         assert len(look(softly, known=known)[1]) == 2
 
 

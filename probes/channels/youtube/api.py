@@ -15,8 +15,23 @@ from unicodedata import normalize
 from urllib.parse import unquote
 from zlib import crc32
 
-from probes.channels import api_common
-from probes.channels.public_profile import build_wrong_target_finding
+from probes.channels._api_common import (
+    LatestPublication,
+    build_api_url,
+    build_failure_finding,
+    build_status_response,
+    build_unsupported_finding,
+    clean_api_text,
+    explain_missing_account,
+    extract_website_links,
+    fetch_latest_publication,
+    parse_count,
+    parse_json_object,
+    parse_timestamp,
+)
+from probes.channels._public_profile import (
+    build_wrong_target_finding,
+)
 from probes.models.finding import Account, Finding, Identity, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
@@ -44,11 +59,11 @@ _URL_PATTERN = lazy_regex(r"""https?://[^\s<>"'()،]{3,300}""")
 
 def parse_channels_response(page: Page) -> ApiResponse:
     """The channels of an answer, by id and by handle in lower case."""
-    data = api_common.parse_json_object(page)
+    data = parse_json_object(page)
     if page.status >= 400 or "error" in data:
         return _build_error_response(page, data)
     if data.get("kind") != "youtube#channelListResponse":
-        return api_common.build_status_response(page)
+        return build_status_response(page)
     channels = [_to_channel_data(item) for item in as_list(data.get("items"))]
     items = {
         channel["handle"]: channel for channel in channels if channel["id"] and channel["handle"]
@@ -59,21 +74,17 @@ def parse_channels_response(page: Page) -> ApiResponse:
 
 def parse_uploads_response(page: Page) -> ApiResponse:
     """When the last videos of a channel came out, as the item `uploads`."""
-    data = api_common.parse_json_object(page)
+    data = parse_json_object(page)
     if page.status >= 400 or "error" in data:
         return _build_error_response(page, data, ignored_errors=frozenset({"forbidden"}))
     if data.get("kind") != "youtube#playlistItemListResponse":
-        return api_common.build_status_response(page)
+        return build_status_response(page)
     told = [
         get_nested(item, "contentDetails", "videoPublishedAt")
         for item in as_list(data.get("items"))
     ]
     return ApiResponse(
-        {
-            "uploads": {
-                "published": [when for one in told if (when := api_common.parse_timestamp(one))]
-            }
-        },
+        {"uploads": {"published_dates": [when for one in told if (when := parse_timestamp(one))]}},
         is_well_formed=True,
     )
 
@@ -84,7 +95,7 @@ def _is_complete_response(data: Mapping[str, Any], channels: list[dict[str, Any]
     `totalResults` may be 0 beside channels (iframely), but more than there are means a cut answer.
     """
     listed = data.get("items") is None or isinstance(data["items"], list)
-    total = api_common.parse_count(get_nested(data, "pageInfo", "totalResults")) or 0
+    total = parse_count(get_nested(data, "pageInfo", "totalResults")) or 0
     complete = total <= len(channels) and not data.get("nextPageToken")
     return listed and complete and all(channel["id"] for channel in channels)
 
@@ -97,22 +108,18 @@ def _to_channel_data(item: Any) -> dict[str, Any]:
     )
     hidden = get_nested(figures, "hiddenSubscriberCount") is True
     told = get_nested(about, "description")
-    handle = normalize(
-        "NFC", unquote(api_common.clean_api_text(get_nested(about, "customUrl")))
-    ).lower()
+    handle = normalize("NFC", unquote(clean_api_text(get_nested(about, "customUrl")))).lower()
     return {
         "id": own if isinstance(own, str) and _CHANNEL_ID_PATTERN.fullmatch(own) else "",
-        "name": api_common.clean_api_text(get_nested(about, "title")),
+        "name": clean_api_text(get_nested(about, "title")),
         "handle": handle if _HANDLE_PATTERN.fullmatch(handle) else "",
-        "private": get_nested(item, "status", "privacyStatus") == "private",
-        "videos": api_common.parse_count(get_nested(figures, "videoCount")),
-        "followers": None
-        if hidden
-        else api_common.parse_count(get_nested(figures, "subscriberCount")),
-        "uploads": lists
+        "is_private": get_nested(item, "status", "privacyStatus") == "private",
+        "video_count": parse_count(get_nested(figures, "videoCount")),
+        "followers": None if hidden else parse_count(get_nested(figures, "subscriberCount")),
+        "uploads_playlist": lists
         if isinstance(lists, str) and _UPLOADS_PLAYLIST_PATTERN.fullmatch(lists)
         else "",
-        "sites": _URL_PATTERN.findall(told[:5_000]) if isinstance(told, str) else [],
+        "website_urls": _URL_PATTERN.findall(told[:5_000]) if isinstance(told, str) else [],
     }
 
 
@@ -151,7 +158,7 @@ def _build_error_response(
     reasons = {
         reason for one in told if isinstance(reason := get_nested(one, "reason"), str)
     } - ignored_errors
-    detail = api_common.clean_api_text(error.get("message")) or ", ".join(sorted(reasons))[:300]
+    detail = clean_api_text(error.get("message")) or ", ".join(sorted(reasons))[:300]
     if reasons & _QUOTA_ERRORS:
         return ApiResponse(refusal=(Reason.RATE_LIMITED, detail))
     if reasons & _CREDENTIAL_ERRORS:
@@ -162,7 +169,7 @@ def _build_error_response(
         )
     if page.status == 400 and error:
         return ApiResponse(no_items_error=(Reason.UNREADABLE, detail), is_single_item_error=True)
-    return api_common.build_status_response(page, detail)
+    return build_status_response(page, detail)
 
 
 # --- Is it there? --------------------------------------------------------------------------------
@@ -171,7 +178,7 @@ def _build_error_response(
 def probe_api(account: Account) -> ProbeGenerator:
     """Ask for the channel by its id where that is known, else by its handle or user name.
 
-    Facts: `videos`, the public ones; `rhythm_days`, the median gap between the last five.
+    Facts: `video_count`, the public ones; `rhythm_days`, the median gap between the last five.
     """
     identity = account.identity
     if identity.kind is not LinkKind.PROFILE or not identity.key:
@@ -179,7 +186,7 @@ def probe_api(account: Account) -> ProbeGenerator:
     own = _get_known_channel_id(account)
     if own is None:
         return (yield from _probe_by_name(account))
-    url = api_common.build_api_url(_CHANNELS_URL, part=_CHANNEL_PARTS, id=own, maxResults="50")
+    url = build_api_url(_CHANNELS_URL, part=_CHANNEL_PARTS, id=own, maxResults="50")
     page, answer = yield from request_page(url, parse_channels_response, api_call=_BATCH_CALL)
     channel = answer.items.get(own.lower())
     if channel and channel["id"] == own:
@@ -188,7 +195,7 @@ def probe_api(account: Account) -> ProbeGenerator:
     told = alike if channel else _explain_missing_channel(page, answer, _BATCH_CALL)
     if told[0] is Reason.NOT_FOUND and _build_name_query(identity):
         return (yield from _probe_by_name(account, missing_id=own))
-    return api_common.build_failure_finding(account, page, told, own)
+    return build_failure_finding(account, page, told, own)
 
 
 def _get_known_channel_id(account: Account) -> str | None:
@@ -216,11 +223,11 @@ def _probe_by_name(account: Account, missing_id: str | None = None) -> ProbeGene
     """Ask by name. `lost` is the id that the channel had, and that the interface knows no more."""
     named = _build_name_query(account.identity)
     if not named:
-        return api_common.build_unsupported_finding(
-            account, "YouTube's interface cannot be asked for a channel by this name"
+        return build_unsupported_finding(
+            account, "YouTube's API cannot find a channel by this kind of name"
         )
     page, answer = yield from request_page(
-        api_common.build_api_url(_CHANNELS_URL, part=_CHANNEL_PARTS, **named),
+        build_api_url(_CHANNELS_URL, part=_CHANNEL_PARTS, **named),
         parse_channels_response,
         api_call=_SINGLE_CALL,
     )
@@ -231,7 +238,7 @@ def _probe_by_name(account: Account, missing_id: str | None = None) -> ProbeGene
             if found
             else _explain_missing_channel(page, answer, _SINGLE_CALL)
         )
-        return api_common.build_failure_finding(account, page, told, missing_id)
+        return build_failure_finding(account, page, told, missing_id)
     (channel,) = found.values()
     if missing_id not in (None, channel["id"]):
         return _build_taken_name_finding(page, channel)
@@ -243,8 +250,8 @@ def _explain_missing_channel(
 ) -> tuple[Reason, str]:
     """What an answer says that leaves our channel out."""
     if response.is_well_formed:
-        return Reason.NOT_FOUND, "YouTube's interface knows no such channel"
-    return api_common.explain_missing_account(page, response, call)
+        return Reason.NOT_FOUND, "YouTube's API knows no such channel"
+    return explain_missing_account(page, response, call)
 
 
 def _build_taken_name_finding(page: Page, channel: Mapping[str, Any]) -> Finding:
@@ -260,15 +267,15 @@ def _build_channel_url(channel_id: str) -> str:
 
 def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) -> ProbeGenerator:
     reason, detail = _find_reason_and_detail(account.identity.key or "", channel)
-    quiet = channel["private"] or channel["videos"] == 0
+    quiet = channel["is_private"] or channel["video_count"] == 0
     news = (
-        api_common.LatestPublication()
+        LatestPublication()
         if quiet
         else _reuse_known_publication(account.previous_finding, page, channel)
     )
     if news is None:
         news = yield from _fetch_latest_upload(channel)
-    handle, videos = channel["handle"], channel["videos"]
+    handle, videos = channel["handle"], channel["video_count"]
     shown_at = (
         f"https://www.youtube.com/{handle}"
         if handle.startswith("@")
@@ -281,8 +288,8 @@ def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) 
         platform_id=channel["id"],
         last_activity=news.newest,
         followers=channel["followers"],
-        links=api_common.extract_website_links(channel["sites"], "channel_links", shown_at),
-        facts=({} if videos is None else {"videos": videos}) | news.facts,
+        links=extract_website_links(channel["website_urls"], "channel_links", shown_at),
+        facts=({} if videos is None else {"video_count": videos}) | news.facts,
         detail=detail or news.missing_reason,
     )
     return replace(finding, final_url=shown_at)
@@ -290,7 +297,7 @@ def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) 
 
 def _reuse_known_publication(
     known_finding: Finding | None, page: Page, channel: Mapping[str, Any]
-) -> api_common.LatestPublication | None:
+) -> LatestPublication | None:
     """What is known of the videos, where there are as many as then: most nights need not ask.
 
     One put up for one taken down leaves the number as it is, so each channel is asked once a week all the
@@ -303,24 +310,24 @@ def _reuse_known_publication(
     ):
         return None
     its_day = crc32(channel["id"].encode()) % 7 == page.fetched_at.weekday()
-    if its_day or known_finding.facts.get("videos") != channel["videos"]:
+    if its_day or known_finding.facts.get("video_count") != channel["video_count"]:
         return None
     rhythm = known_finding.facts.get("rhythm_days")
-    return api_common.LatestPublication(
+    return LatestPublication(
         known_finding.last_activity, rhythm if isinstance(rhythm, int) else None
     )
 
 
 def _fetch_latest_upload(
     channel: Mapping[str, Any],
-) -> Generator[PageRequest, Page, api_common.LatestPublication]:
+) -> Generator[PageRequest, Page, LatestPublication]:
     """The newest of five uploads: their order is not certain where videos were scheduled."""
-    uploads = channel["uploads"] or f"UU{channel['id'][2:]}"
-    url = api_common.build_api_url(
+    uploads = channel["uploads_playlist"] or f"UU{channel['id'][2:]}"
+    url = build_api_url(
         _PLAYLIST_ITEMS_URL, part="contentDetails", playlistId=uploads, maxResults="5"
     )
     return (
-        yield from api_common.fetch_latest_publication(
+        yield from fetch_latest_publication(
             url, parse_uploads_response, _SINGLE_CALL, item_key="uploads", source="uploads"
         )
     )
@@ -328,9 +335,9 @@ def _fetch_latest_upload(
 
 def _find_reason_and_detail(key: str, channel: Mapping[str, Any]) -> tuple[Reason | None, str]:
     """What is to be said of a channel that is there. Old names always lead to a handle: no renaming."""
-    if channel["private"]:
+    if channel["is_private"]:
         return Reason.PRIVATE, ""
     handle = channel["handle"]
     if key.startswith("@") and handle.startswith("@") and handle != key:
         return Reason.RENAMED, f"answers as {handle}"
-    return (Reason.EMPTY if channel["videos"] == 0 else None), ""
+    return (Reason.EMPTY if channel["video_count"] == 0 else None), ""

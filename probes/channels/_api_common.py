@@ -56,7 +56,7 @@ def parse_json_object(page: Page) -> dict[str, Any]:
 
 def build_status_response(page: Page, message: str = "") -> ApiResponse:
     """What is left to say where the body holds no words that we know (`said` holds others): the status."""
-    told = message or f"{page.status}, and nothing that the interface would say"
+    told = message or f"{page.status}, without a message from the API"
     if page.status == 401:
         return ApiResponse(refusal=(Reason.NOT_CONFIGURED, told))
     if page.status == 429:
@@ -171,7 +171,7 @@ def fetch_latest_publication(
         return LatestPublication(missing_reason=trouble.detail or str(trouble.reason))
     if item_key not in answer.items:
         return LatestPublication(missing_reason=explain_missing_account(page, answer, call)[1])
-    whens = filter_credible_dates(answer.items[item_key]["published"], page)
+    whens = filter_credible_dates(answer.items[item_key]["published_dates"], page)
     newest = Activity(max(whens), source) if whens else None
     return LatestPublication(newest, compute_median_gap_days(whens))
 
