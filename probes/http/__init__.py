@@ -1,1 +1,5 @@
-"""Polite HTTP: fetching, redirects, connections, name resolution and protection against SSRF."""
+"""HTTP client with rate limits per host, robots.txt, retries and protection against SSRF.
+
+The only package that makes network requests. Does not judge what a response means for an account.
+Start with `fetcher.Fetcher`.
+"""

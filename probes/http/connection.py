@@ -1,9 +1,9 @@
-"""One HTTP/1.1 connection: a request at a time, its answer taken apart by llhttp, its body as it comes.
+"""An HTTP/1.1 connection for one request at a time, and the decoder of response bodies.
 
-llhttp is Node's parser, in C: it and asyncio's bare protocol cost a fifth of what h11 and streams did
-(measured 2026-11, docs/decisions/0027). It is as lenient as browsers are, and whatever is no body is bounded.
-
-Decode a body in small steps, so that one kilobyte which unpacks to a gigabyte costs us only the cap.
+Responses are parsed by llhttp, the parser of Node.js. With a plain asyncio protocol it takes a
+fifth of the time of h11 and streams (measured 2026-11, docs/decisions/0027). It is as lenient as
+browsers. Everything outside the body is limited in size. Bodies are decompressed in small steps, so
+a compression bomb costs no more than the size limit.
 """
 
 from __future__ import annotations
@@ -22,19 +22,22 @@ from probes.models.finding import Reason
 from probes.models.http import FetchError
 
 MAX_OVERHEAD_BYTES = 256 * 1024
-"""Bytes of an answer that are no body: its head, hints before it, the marks of chunks, trailers."""
+"""Maximum bytes of a response outside its body: head, early hints, chunk headers and trailers."""
 
 MAX_HEADER_LINES = 2_000
-"""Lines of a head; each is an object of ours, whatever its length."""
+"""Maximum number of header lines."""
 
 MAX_UNREAD_BYTES = 64 * 1024
-"""Bytes of a body that may wait for whoever reads it; then the server has to."""
+"""Body bytes buffered before reading from the socket pauses."""
 
 RawHeaders = list[tuple[bytes, bytes]]
 
 
 class HttpConnection(asyncio.Protocol):
-    """A connection as asyncio's protocol. Whoever asks sends a head, then takes the body or closes it."""
+    """A connection as an asyncio protocol.
+
+    The caller sends a request, then reads the body or closes it.
+    """
 
     def __init__(self) -> None:
         self.idle_since = 0.0
@@ -49,20 +52,20 @@ class HttpConnection(asyncio.Protocol):
         self._reset_response()
 
     def _reset_response(self) -> None:
-        """Nothing is known of an answer."""
+        """Forget the previous response."""
         self.status, self.headers = 0, []
         self._body_chunks: list[bytes] = []
         self._unread_bytes = self._overhead_bytes = 0
         self._has_head = self._is_complete = self._is_unusable = self._has_known_length = False
 
-    # What asyncio tells
+    # Callbacks of asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It stands."""
+        """Store the transport of the open connection."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Something came. Unasked, it can only be a farewell, or what is too much."""
+        """Parse received data. Data without a pending request closes the connection."""
         if self._parser is None or self._is_complete:
             self._is_unusable = True
             self.close()
@@ -75,19 +78,21 @@ class HttpConnection(asyncio.Protocol):
         except HttpParserError as error:
             self._mark_unusable(httpx.RemoteProtocolError(str(error)))
         if self._overhead_bytes > MAX_OVERHEAD_BYTES and not self._is_complete:
-            self._mark_unusable(httpx.RemoteProtocolError("too much beside the body"))
+            self._mark_unusable(httpx.RemoteProtocolError("too much data outside the body"))
             self.close()
         self._wake_waiter()
 
     def eof_received(self) -> None:
-        """The server says no more: the end of a body of which it did not say how long it is."""
+        """Handle the end of data. It ends a body without a declared length."""
         if self._has_head and not self._has_known_length:
             self._is_complete = True
-        self._mark_unusable(httpx.RemoteProtocolError("closed before the answer was whole"))
+        self._mark_unusable(
+            httpx.RemoteProtocolError("connection closed before the response was complete")
+        )
         self._wake_waiter()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """Handle the end of the connection."""
         self._is_closed = True
         if exc is None:
             self.eof_received()
@@ -96,37 +101,36 @@ class HttpConnection(asyncio.Protocol):
         self._wake_waiter()
 
     def _mark_unusable(self, error: Exception) -> None:
-        """No other request goes this way; this one fails, unless its answer is whole."""
+        """Prevent further requests. The current one fails unless its response is complete."""
         self._is_unusable = True
         if not self._is_complete and self._error is None:
             self._error = error
 
-    # What the parser tells
+    # Callbacks of the parser
 
     def on_message_begin(self) -> None:
-        """An answer begins; none may follow a whole one."""
+        """Start a response. Raises httpx.RemoteProtocolError for a second one."""
         if self._is_complete:
-            raise httpx.RemoteProtocolError("a second answer")
+            raise httpx.RemoteProtocolError("second response to one request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A line of the head; trailers are nobody's."""
+        """Store a header line. Trailers are ignored."""
         if not self._has_head:
             self.headers.append((name, value))
         if len(self.headers) > MAX_HEADER_LINES:
-            raise httpx.RemoteProtocolError("too many headers")
+            raise httpx.RemoteProtocolError("too many header lines")
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """Store the status and whether the length of the body is known."""
         assert self._parser is not None
         self.status = self._parser.get_status_code()
         self._has_head = self.status >= 200 or self.status == 101
-        told = {name.lower(): value.lower() for name, value in self.headers}
-        self._has_known_length = b"content-length" in told or b"chunked" in told.get(
-            b"transfer-encoding", b""
-        )
+        headers = {name.lower(): value.lower() for name, value in self.headers}
+        is_chunked = b"chunked" in headers.get(b"transfer-encoding", b"")
+        self._has_known_length = b"content-length" in headers or is_chunked
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
+        """Buffer a piece of the body, and pause reading if the buffer is full."""
         self._overhead_bytes -= len(body)
         self._unread_bytes += len(body)
         self._body_chunks.append(body)
@@ -134,7 +138,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        """The answer is whole; where it was a hint, the answer is still to come."""
+        """Complete the response. After an interim (1xx) response the final one follows."""
         assert self._parser is not None
         if self._has_head:
             self._is_complete = True
@@ -142,10 +146,10 @@ class HttpConnection(asyncio.Protocol):
         else:
             self.headers.clear()
 
-    # What whoever asks does
+    # Methods for the caller
 
     async def send_request(self, head: bytes) -> None:
-        """Send a request; done when `status` and `headers` are there.
+        """Send a request and wait until `status` and `headers` are set.
 
         Raises httpx.RemoteProtocolError, OSError.
         """
@@ -169,14 +173,10 @@ class HttpConnection(asyncio.Protocol):
             await self._wait_for_data()
 
     async def iter_body(self) -> AsyncIterator[bytes]:
-        """The body, in pieces. Raises httpx.RemoteProtocolError, OSError."""
+        """Yield the body in pieces. Raises httpx.RemoteProtocolError, OSError."""
         while True:
             if self._body_chunks:
-                piece = (
-                    self._body_chunks[0]
-                    if len(self._body_chunks) == 1
-                    else b"".join(self._body_chunks)
-                )
+                piece = b"".join(self._body_chunks)
                 self._body_chunks.clear()
                 if self._unread_bytes > MAX_UNREAD_BYTES and self._transport is not None:
                     self._transport.resume_reading()
@@ -188,7 +188,7 @@ class HttpConnection(asyncio.Protocol):
                 await self._wait_for_data()
 
     async def _wait_for_data(self) -> None:
-        """Wait until something came."""
+        """Wait for data. Raises the error of the connection, if any."""
         if self._error is not None:
             raise self._error
         self._waiter = asyncio.get_running_loop().create_future()
@@ -201,44 +201,52 @@ class HttpConnection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def start_tls(self, context: ssl.SSLContext, host: str, timeout: float | None) -> None:
-        """Speak TLS from here on. Raises httpx.ConnectTimeout, ssl.SSLError, OSError; then it is closed."""
+    async def start_tls(
+        self, context: ssl.SSLContext, host: str, timeout_seconds: float | None
+    ) -> None:
+        """Start TLS.
+
+        Raises httpx.ConnectTimeout, ssl.SSLError or OSError, and closes the connection then.
+        """
         loop, transport = asyncio.get_running_loop(), self._transport
         assert transport is not None
         self._reset_response()
         self._parser = None
-        done = False
+        is_done = False
         try:
-            async with asyncio.timeout(timeout):
-                secured = await loop.start_tls(transport, self, context, server_hostname=host)
-            if secured is None:
-                raise ConnectionResetError("closed in the handshake")
-            self._transport = secured
-            done = True
+            async with asyncio.timeout(timeout_seconds):
+                tls_transport = await loop.start_tls(transport, self, context, server_hostname=host)
+            if tls_transport is None:
+                raise ConnectionResetError("closed during the TLS handshake")
+            self._transport = tls_transport
+            is_done = True
         except TimeoutError as error:
             raise httpx.ConnectTimeout("handshake") from error
         finally:
-            if not done:
+            if not is_done:
                 transport.abort()
 
     @property
     def tls_object(self) -> ssl.SSLObject | None:
-        """The TLS that is spoken, if it is."""
-        told: ssl.SSLObject | None = (
-            self._transport.get_extra_info("ssl_object") if self._transport else None
-        )
-        return told
+        """Return the TLS object of the connection, or None without TLS."""
+        if self._transport is None:
+            return None
+        tls_object: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        return tls_object
 
     @property
     def certificate_expires(self) -> date | None:
-        """The last day of the server's certificate, where it was verified."""
+        """Return the expiry date of the server's certificate, or None if it was not verified."""
         if self._cached_certificate_expiry is None:
             self._cached_certificate_expiry = (_read_certificate_expiry(self.tls_object),)
         return self._cached_certificate_expiry[0]
 
     def make_idle(self) -> bool:
-        """Be kept for another request; False where there can be none. What nobody took is dropped."""
-        is_paused = self._unread_bytes > MAX_UNREAD_BYTES  # nobody would let it go on
+        """Prepare for another request. Returns False if the connection cannot be reused.
+
+        The unread rest of a body is dropped.
+        """
+        is_paused = self._unread_bytes > MAX_UNREAD_BYTES  # nothing would resume it
         if not self._is_complete or self._is_unusable or self.is_closed or is_paused:
             return False
         self._body_chunks.clear()
@@ -248,20 +256,20 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing can be asked any more."""
+        """Return True if the connection accepts no more requests."""
         return self._is_closed or self._transport is None or self._transport.is_closing()
 
     def close(self) -> None:
-        """Close at once: a farewell of TLS would wait for the other side."""
+        """Close at once. A TLS shutdown would wait for the server."""
         if self._transport is not None:
             self._transport.abort()
 
 
 def build_request_head(method: bytes, target: bytes, headers: RawHeaders) -> bytes:
-    """The head of a request. Raises httpx.LocalProtocolError where a line of it would be two."""
+    """Build the head of a request. Raises httpx.LocalProtocolError for a line break in a header."""
     lines = [b"%b %b HTTP/1.1" % (method, target), *(b"%b: %b" % header for header in headers)]
     if any(b"\r" in line or b"\n" in line for line in lines):
-        raise httpx.LocalProtocolError("a line end in a header")
+        raise httpx.LocalProtocolError("line break in a header")
     return b"\r\n".join([*lines, b"", b""])
 
 
@@ -274,16 +282,16 @@ def _read_certificate_expiry(tls_object: ssl.SSLObject | None) -> date | None:
     ).date()
 
 
-DECOMPRESS_STEP_BYTES = 64 * 1024  # bytes unpacked at once
+DECOMPRESS_STEP_BYTES = 64 * 1024
 IDENTITY_CODINGS = frozenset({"", "identity", "none"})
 COMPRESSED_CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class BodyDecoder:
-    """A body as it arrives: at most `cap` bytes, unpacked. `full` once there is no room for more.
+    """Decompresses a body up to `max_bytes`. `is_full` is True when it takes no more data.
 
-    Raises NoPage `unreadable` for an unknown coding, for several codings (a bomb in a bomb) and for
-    bytes that are not what the header says.
+    Raises FetchError `unreadable` for an unknown coding, for several codings (a nested bomb) and
+    for data that does not match the coding.
     """
 
     def __init__(self, coding: str, max_bytes: int) -> None:
@@ -298,7 +306,7 @@ class BodyDecoder:
         self._first_bytes = b""
 
     def feed(self, chunk: bytes) -> None:
-        """Take what arrived; what goes over the cap is dropped."""
+        """Add received data. Data beyond the size limit is dropped."""
         self.received_bytes += len(chunk)
         if self.coding in IDENTITY_CODINGS:
             self._append(chunk)
@@ -308,14 +316,14 @@ class BodyDecoder:
 
     @property
     def truncated(self) -> bool:
-        """Whether the body is known to be longer than what was kept, or its packing was cut short."""
-        unfinished = self._decompressor is not None and not self._decompressor.eof
-        return self.is_full or unfinished
+        """Return True if the body is longer than the limit or its compressed data is incomplete."""
+        is_incomplete = self._decompressor is not None and not self._decompressor.eof
+        return self.is_full or is_incomplete
 
     def _append(self, chunk: bytes) -> None:
-        room = self.max_bytes - len(self.data)
-        self.data += chunk[:room]
-        self.is_full = self.is_full or len(chunk) > room
+        remaining = self.max_bytes - len(self.data)
+        self.data += chunk[:remaining]
+        self.is_full = self.is_full or len(chunk) > remaining
 
     def _decompress(self, chunk: bytes) -> None:
         if self._decompressor is None:
@@ -333,7 +341,7 @@ class BodyDecoder:
 
 
 def _get_zlib_window_bits(head: bytes) -> int:
-    """The window zlib needs for gzip, zlib, or the bare deflate that IIS sends."""
+    """Return the window bits of zlib for gzip, zlib, or the raw deflate that IIS sends."""
     if head[:2] == b"\x1f\x8b":
         return 31
     is_zlib = head[0] & 0x0F == 8 and (head[0] << 8 | head[1]) % 31 == 0

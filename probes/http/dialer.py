@@ -1,6 +1,6 @@
-"""The ways to a host: dialled straight, through the guard, or through the operator's proxy.
+"""Opens connections and creates TLS contexts.
 
-The two ways to trust a server: by its certificate, or not at all, only to see whether it answers.
+Connections are direct, through the SSRF guard, or go through the operator's proxy.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from probes.models.finding import Reason
 from probes.models.http import FetchError
 from probes.text.lazy_regex import lazy_regex
 
-MAX_DIALED_ADDRESSES = 4  # addresses of one name; the others are not worth the time
+MAX_DIALED_ADDRESSES = 4  # addresses of one name that are tried
 _NXDOMAIN = lazy_regex(r'(?i)error="?dns_error\b.*rcode="?nxdomain\b')
 
 
-async def open_connection(address: str, port: int, timeout: float | None) -> HttpConnection:
-    """Connect. Raises OSError, or httpx.ConnectTimeout after `seconds`."""
+async def open_connection(address: str, port: int, timeout_seconds: float | None) -> HttpConnection:
+    """Connect. Raises OSError, or httpx.ConnectTimeout after `timeout_seconds`."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout_seconds):
             _, connection = await loop.create_connection(HttpConnection, address, port)
     except TimeoutError as error:
         raise httpx.ConnectTimeout(address) from error
@@ -35,90 +35,97 @@ async def open_connection(address: str, port: int, timeout: float | None) -> Htt
 
 
 class DirectDialer:
-    """Dial hosts ourselves: each address is checked, and the checked address is the one dialled."""
+    """Connects to hosts directly. The checked address is the one that is dialled."""
 
     def __init__(self, guard: SsrfGuard, resolver: DnsResolver) -> None:
         self._guard = guard
         self._resolver = resolver
 
-    async def dial(self, host: str, port: int, timeout: float | None) -> HttpConnection:
-        """One look-up, then its addresses in turn. A name with any forbidden address is refused whole."""
+    async def dial(self, host: str, port: int, timeout_seconds: float | None) -> HttpConnection:
+        """Resolve the host once and try its addresses in order.
+
+        A host with any forbidden address is refused. Raises FetchError, OSError,
+        httpx.ConnectTimeout.
+        """
         addresses = (await self._resolve_allowed_addresses(host, port))[:MAX_DIALED_ADDRESSES]
         for address in addresses[:-1]:
             try:
-                return await open_connection(address, port, timeout)
+                return await open_connection(address, port, timeout_seconds)
             except (OSError, httpx.ConnectTimeout):
                 continue
-        return await open_connection(addresses[-1], port, timeout)
+        return await open_connection(addresses[-1], port, timeout_seconds)
 
     async def check_host(self, host: str, port: int) -> None:
-        """Raise NoPage where our name servers place a host inward; what they do not know, a proxy may."""
+        """Raise FetchError if a host resolves to a forbidden address.
+
+        A host that cannot be resolved passes, because the proxy may know it.
+        """
         try:
             await self._resolve_allowed_addresses(host, port)
-        except FetchError as none:
-            if none.reason is Reason.UNSAFE_ADDRESS:
+        except FetchError as error:
+            if error.reason is Reason.UNSAFE_ADDRESS:
                 raise
 
     async def _resolve_allowed_addresses(self, host: str, port: int) -> list[str]:
-        return [
-            self._guard.check_address(address, port)
-            for address in await self._resolver.resolve(host)
-        ]
+        addresses = await self._resolver.resolve(host)
+        return [self._guard.check_address(address, port) for address in addresses]
 
 
 class ProxyTunnelDialer:
-    """Reach hosts through the operator's proxy, by CONNECT. The proxy alone is dialled."""
+    """Connects to hosts through the operator's proxy with CONNECT."""
 
     def __init__(self, proxy: httpx.URL, headers: list[tuple[bytes, bytes]]) -> None:
-        self._host, self._port = proxy.host, get_port(proxy)
+        self._proxy_host = proxy.host
+        self._proxy_port = get_port(proxy)
         self._headers = headers
 
-    async def dial(self, host: str, port: int, timeout: float | None) -> HttpConnection:
-        """Open the tunnel. Raises NoPage where the proxy cannot: `no_such_host` only by its proof."""
-        connection = await open_connection(self._host, self._port, timeout)
+    async def dial(self, host: str, port: int, timeout_seconds: float | None) -> HttpConnection:
+        """Open a tunnel. Raises FetchError if the proxy refuses, see `map_proxy_error`."""
+        connection = await open_connection(self._proxy_host, self._proxy_port, timeout_seconds)
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        done = False
+        headers = [(b"Host", target.encode()), *self._headers]
+        head = build_request_head(b"CONNECT", target.encode(), headers)
+        is_done = False
         try:
-            async with asyncio.timeout(timeout):
-                await connection.send_request(
-                    build_request_head(
-                        b"CONNECT", target.encode(), [(b"Host", target.encode()), *self._headers]
-                    )
-                )
+            async with asyncio.timeout(timeout_seconds):
+                await connection.send_request(head)
             if not 200 <= connection.status < 300:
                 raise map_proxy_error(httpx.Headers(connection.headers))
-            done = True
+            is_done = True
         except TimeoutError as error:
             raise httpx.ConnectTimeout("proxy") from error
         finally:
-            if not done:
+            if not is_done:
                 connection.close()
         return connection
 
 
 def map_proxy_error(headers: httpx.Headers) -> FetchError:
-    """What a proxy's refusal means. Only RFC 9209's NXDOMAIN proves that a name does not exist."""
-    said = headers.get("proxy-status", "")
-    if _NXDOMAIN.search(said):
-        return FetchError(Reason.NO_SUCH_HOST, "the proxy says that the name does not exist")
+    """Return the error for a proxy's refusal. Only NXDOMAIN of RFC 9209 proves a missing name."""
+    if _NXDOMAIN.search(headers.get("proxy-status", "")):
+        return FetchError(Reason.NO_SUCH_HOST, "the proxy reports that the name does not exist")
     return FetchError(Reason.NETWORK, "proxy")
 
 
 MAX_TLS_SESSIONS = 300
-"""Hosts whose session is kept, with its certificates some 15 kB each (2026-11): one whose connection ended is
-asked again within seconds or not at all, and 250 are looked at together where `concurrency` is 50."""
+"""Maximum number of stored sessions, about 15 kB each with certificates (2026-11).
+
+A host is contacted again within seconds or not at all, and with a `concurrency` of 50 a run works
+on 250 hosts.
+"""
 
 
 class SessionResumingContext(ssl.SSLContext):
-    """A context that takes up a host's session where it was left: no certificate is sent again."""
+    """A TLS context that resumes sessions, so that servers need not send certificates again."""
 
     def __init__(self, *_: object) -> None:
         self._sessions: OrderedDict[str, ssl.SSLSession] = OrderedDict()
 
     def save_session(self, host: str, tls_object: ssl.SSLObject | None) -> None:
-        """Keep the session that was spoken with a host, if there was one.
+        """Store the session of a host, if there is one.
 
-        At a connection's end: to ask OpenSSL for it costs as much as half a request, and few are taken up.
+        Called when a connection ends. Reading the session costs half as much as a request, and few
+        are resumed.
         """
         session = tls_object.session if tls_object is not None else None
         if session is not None and session.has_ticket:
@@ -135,13 +142,16 @@ class SessionResumingContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """What asyncio and uvloop begin a handshake with."""
-        known = self._sessions.pop(str(server_hostname), None)  # once: a host may not take it back
-        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session or known)
+        """Start a handshake with the stored session of the host. asyncio and uvloop call this."""
+        stored = self._sessions.pop(str(server_hostname), None)  # a ticket is used once only
+        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session or stored)
 
 
 def create_verifying_context(ca_file: Path | None) -> SessionResumingContext:
-    """Mozilla's authorities and the operator's. As in browsers, a subject's name does not count."""
+    """Return a context that trusts Mozilla's and the operator's CAs.
+
+    As in browsers, the common name of a certificate does not count.
+    """
     context = SessionResumingContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(certifi.where())
     context.hostname_checks_common_name = False
@@ -151,7 +161,10 @@ def create_verifying_context(ca_file: Path | None) -> SessionResumingContext:
 
 
 def create_unverified_context() -> ssl.SSLContext:
-    """Verifies nothing, takes old protocols: it tells whether a site answers behind a bad certificate."""
+    """Return a context without verification that accepts old protocols.
+
+    It shows whether a site with an invalid certificate responds.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

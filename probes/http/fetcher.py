@@ -1,8 +1,8 @@
-"""The polite Fetcher. Nothing else in the project speaks HTTP.
+"""HTTP fetcher with rate limiting per host, robots.txt, redirects and retries.
 
-A request takes its host's turn, so a probe cannot be impolite. Every address and every hop goes through
-the guard, redirects are followed here without reading their bodies, bodies are capped while they are
-unpacked, and every failure leaves as one `NoPage`.
+The only module that fetches pages. Every request waits for its host, so no probe can send too many.
+The SSRF guard checks every URL, and redirects are followed here without reading their bodies.
+Bodies are limited while they are decompressed. Every failure is raised as a `FetchError`.
 """
 
 from __future__ import annotations
@@ -48,29 +48,25 @@ from probes.urls.domains import load_suffix_list
 __all__ = ["FetchOptions", "Fetcher"]
 
 TRANSIENT_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK})
-TRANSIENT_STATUSES = frozenset(
-    {408, 500, 502, 503, 504, *range(520, 528)}
-)  # 520 to 527 are Cloudflare's
-MIN_RETRY_ALLOWANCE = 10  # allowed whatever the budget: a run of one link has no tenth
+# Cloudflare uses 520 to 527.
+TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504, *range(520, 528)})
+MIN_RETRY_ALLOWANCE = 10  # retries of a small run, whatever its budget
 MAX_RETRY_WAIT_SECONDS = 30.0
-MAX_ROBOTS_BYTES = 500 * 1024  # as much as RFC 9309 asks to be read
-PLATFORM_DELAY_JITTER = 0.5  # of a platform's rest, added by chance
-MAX_REMEMBERED_HOSTS = (
-    2_000  # that are remembered together; what is known of one takes two kilobytes
-)
-HOST_DOWN_DETAIL = "host down"
-API_ONLY_DETAIL = "only the interface of this platform is asked"
+MAX_ROBOTS_BYTES = 500 * 1024  # as RFC 9309 requires
+PLATFORM_DELAY_JITTER = 0.5  # random part that is added to the delay of a platform
+MAX_REMEMBERED_HOSTS = 2_000  # two kilobytes each
+HOST_DOWN_DETAIL = "host is down"
+API_ONLY_DETAIL = "only the platform's API is used"
 
 
 class Fetcher:
-    """Pages from the web, politely. Use it as an async context; one Fetcher is one run.
+    """Fetches pages for one run. Use it as an async context manager.
 
-    `now` dates the pages (with the monotonic time since), and is the only clock a page knows.
-    `requests` counts what was sent, robots.txt too; `by_host` how much of it went to each host of a platform
-    or an interface: of the others there are too many to be named. `shut` are the hosts, with everything
-    below them, of platforms whose interface we hold a key for: they get calls to it and nothing else.
-    `turns` are those of several processes that ask the same hosts. `sleep` and `clock` stand in for
-    asyncio's and the monotonic one in tests.
+    `now` is the start of the run. With the monotonic time since then it dates the pages.
+    `request_count` counts all requests, those for robots.txt included. `requests_by_host` names the
+    hosts of platforms and APIs only, because there are too many others. `api_only_hosts` (with
+    their subdomains) belong to platforms with an API key, so only API calls are sent to them.
+    `host_lock` coordinates several processes. Tests replace `sleep` and `clock`.
     """
 
     def __init__(
@@ -86,9 +82,7 @@ class Fetcher:
         self.options = options
         self.request_count = 0
         self.requests_by_host: Counter[str] = Counter()
-        self._other_host_hashes = array(
-            "q"
-        )  # what tells them apart, eight bytes each; a few stand there twice
+        self._other_host_hashes = array("q")  # compact; may contain duplicates
         self.fetch_count = 0
         self.retry_count = 0
         self._now = now
@@ -127,39 +121,40 @@ class Fetcher:
         await self._resolver.close()
 
     async def get(self, request: PageRequest) -> Page:
-        """The page that answers the ask, tried again where that may help.
+        """Fetch a page, with retries after transient errors.
 
-        Error pages are pages: their status is for the channel to judge. Raises NoPage.
+        Error pages are returned too, because the channel judges their status. Raises FetchError.
         """
         self.fetch_count += 1
 
-        async def worth_another(state: RetryCallState) -> bool:
-            passing = self._should_retry(state)
+        async def should_retry(state: RetryCallState) -> bool:
+            is_transient = self._should_retry(state)
             await self._share_retry_after(state)
             return (
-                passing
+                is_transient
                 and await self.can_request_again(request, get_attempt_outcome(state))
                 and self._take_retry()
             )
 
-        return await self._fetch_with_retries(partial(self._attempt_fetch, request), worth_another)
+        return await self._fetch_with_retries(partial(self._attempt_fetch, request), should_retry)
 
     async def can_request_again(self, request: PageRequest, outcome: Page | FetchError) -> bool:
-        """Whether a link may be asked for again tonight: one that robots.txt forbids is asked for once.
+        """Return False for a registered link that robots.txt forbids: it is requested once per run.
 
-        Where nobody answered, a site's robots.txt is not asked for either: it would be as silent.
+        The robots.txt of a website that did not respond is not requested, because it would fail
+        too.
         """
         if not request.is_registered_link or request.api_call is not None:
             return True
         try:
             urls = {self._guard.check_url(url) for url in (request.url, outcome.url or request.url)}
-            asks_first = isinstance(outcome, Page) or all(
+            fetch_robots = isinstance(outcome, Page) or all(
                 _is_platform_page_host(url.host) for url in urls
             )
             return not any(
-                [await self._is_forbidden(url, request, fetch_robots=asks_first) for url in urls]
+                [await self._is_forbidden(url, request, fetch_robots=fetch_robots) for url in urls]
             )
-        except FetchError:  # nothing is known of what it forbids
+        except FetchError:  # robots.txt is unknown
             return True
 
     async def _is_forbidden(
@@ -183,12 +178,12 @@ class Fetcher:
         )
 
     def start_new_pass(self) -> None:
-        """Give the hosts that were down another chance: the second pass of a run."""
+        """Retry hosts that were down. Called for the second pass of a run."""
         self._down_origins.clear()
         for host in self._hosts.values():
             host.reset_failures()
 
-    # One try
+    # A single attempt
 
     async def _attempt_fetch(self, request: PageRequest) -> Page:
         chain = RedirectChain(
@@ -199,11 +194,12 @@ class Fetcher:
             is_api_call=request.api_call is not None,
             validators=request.validators,
         )
-        obey = not request.is_registered_link or self.options.robots == "strict"
-        return await self._follow_redirects(chain, obey_robots=obey and request.api_call is None)
+        is_bound = not request.is_registered_link or self.options.robots == "strict"
+        obey_robots = is_bound and request.api_call is None
+        return await self._follow_redirects(chain, obey_robots=obey_robots)
 
     async def _follow_redirects(self, chain: RedirectChain, *, obey_robots: bool) -> Page:
-        """Ask hop by hop until an answer is no redirect."""
+        """Send requests until a response is no redirect."""
         while True:
             chain.visited_urls.add(str(chain.url))
             try:
@@ -213,20 +209,25 @@ class Fetcher:
                 page = await self._send_request(chain)
                 if page is not None:
                     return page
-            except FetchError as none:
-                raise self._add_location(none, chain) from none
+            except FetchError as error:
+                raise self._add_location(error, chain) from error
 
     def _refuse_api_only_host(self, chain: RedirectChain) -> None:
-        """With a key, a platform's pages are never asked: its terms forbid both at once (DESIGN §5.4)."""
+        """Refuse a platform's page if an API key is set. The terms forbid using both.
+
+        See docs/explanations/platforms.md.
+        """
         host = chain.url.host
-        if not chain.is_api_call and any(
-            host == one or host.endswith(f".{one}") for one in self._api_only_hosts
-        ):
+        is_api_only = any(
+            host == api_only_host or host.endswith(f".{api_only_host}")
+            for api_only_host in self._api_only_hosts
+        )
+        if is_api_only and not chain.is_api_call:
             raise FetchError(Reason.WRONG_TARGET, API_ONLY_DETAIL)
 
     @staticmethod
     def _add_location(error: FetchError, chain: RedirectChain) -> FetchError:
-        """The same trouble, with where on the way it happened."""
+        """Return the error with the URL and the hops where it occurred."""
         status = error.status or (chain.hops[-1].status if chain.hops else None)
         return FetchError(
             error.reason,
@@ -238,26 +239,26 @@ class Fetcher:
         )
 
     async def _send_request(self, chain: RedirectChain) -> Page | None:
-        """Send one request in its host's turn. None where it was a redirect: the chain has moved on."""
+        """Send one request while holding the host lock. Returns None for a redirect."""
         host, origin = self._get_host(chain.url), _get_origin(chain.url)
         async with self._hold_host_lock(host, origin):
             started = self._clock()
             try:
                 async with asyncio.timeout(max(0.0, self.options.timeout - chain.elapsed_seconds)):
                     page = await self._sender.send(chain)
-            except NETWORK_ERRORS as error:
-                none = map_network_error(error)
-                host.failures[origin] += none.reason in TRANSIENT_REASONS
-                raise none from error
-            except FetchError as none:
-                host.failures[origin] += none.reason in TRANSIENT_REASONS
+            except NETWORK_ERRORS as network_error:
+                error = map_network_error(network_error)
+                host.failures[origin] += error.reason in TRANSIENT_REASONS
+                raise error from network_error
+            except FetchError as error:
+                host.failures[origin] += error.reason in TRANSIENT_REASONS
                 raise
             finally:
                 chain.elapsed_seconds += self._clock() - started
             host.record_response(origin)
         return replace(page, elapsed_seconds=round(chain.elapsed_seconds, 3)) if page else None
 
-    # The host's turn
+    # Hosts
 
     def _get_host(self, url: httpx.URL) -> HostState:
         name = url.raw_host.decode()
@@ -268,19 +269,20 @@ class Fetcher:
         return self._hosts[name]
 
     def _evict_hosts(self) -> None:
-        """Let go of hosts that nobody asks, and that are rested: a register has a quarter of a million.
+        """Forget idle hosts, because a national register has a quarter of a million.
 
-        One that is asked again is asked for its robots.txt again. Of what was down that much is remembered.
+        The robots.txt of a forgotten host is fetched again if needed. Origins that are down are
+        remembered.
         """
         now = self._clock()
-        done = [host for host in self._hosts.values() if host.can_be_evicted(now)]
-        for host in done:
+        idle_hosts = [host for host in self._hosts.values() if host.can_be_evicted(now)]
+        for host in idle_hosts:
             del self._hosts[host.name]
             self._down_origins.update(_hash_origin(host, origin) for origin in host.down_origins)
         self._max_hosts = max(MAX_REMEMBERED_HOSTS, 2 * len(self._hosts))
 
     def count_other_hosts(self) -> int:
-        """How many hosts were asked that `by_host` does not name."""
+        """Return the number of contacted hosts that `requests_by_host` does not name."""
         return len(set(self._other_host_hashes))
 
     def _count_request(self, host: HostState) -> None:
@@ -291,29 +293,33 @@ class Fetcher:
             self._other_host_hashes.append(hash(host.name))
 
     def _create_host(self, name: str) -> HostState:
-        """A host by its rest: platforms watch for steady robots, and have a longer and less even one."""
-        patience = self.options.breaker_failures
+        """Create the state of a host.
+
+        Platforms detect regular intervals, so their delay is random.
+        """
+        breaker_failures = self.options.breaker_failures
         if _is_platform_page_host(name):
             return HostState(
-                name, self.options.effective_platform_delay, patience, jitter=PLATFORM_DELAY_JITTER
+                name,
+                self.options.effective_platform_delay,
+                breaker_failures,
+                jitter=PLATFORM_DELAY_JITTER,
             )
-        return HostState(name, self.options.host_delay, patience)
+        return HostState(name, self.options.host_delay, breaker_failures)
 
     @asynccontextmanager
     async def _hold_host_lock(self, host: HostState, origin: str) -> AsyncIterator[None]:
-        """Wait for the host, then for a free place among all requests; never the other way round."""
+        """Wait for the host, then for a free request slot. The other order would block slots."""
         async with host.lock:
             if host.is_down(origin) or _hash_origin(host, origin) in self._down_origins:
                 raise FetchError(Reason.NETWORK, HOST_DOWN_DETAIL)
             wait = host.compute_wait(self._clock())
             if wait > 0:
                 await self._sleep(wait)
-            rest = await self._host_lock.acquire(
-                host.name
-            )  # from the requests of other processes as from ours
+            remaining_delay = await self._host_lock.acquire(host.name)
             try:
-                if rest > 0:
-                    await self._sleep(rest)
+                if remaining_delay > 0:
+                    await self._sleep(remaining_delay)
                 async with self._request_slots:
                     self._count_request(host)
                     try:
@@ -324,10 +330,12 @@ class Fetcher:
                 await self._host_lock.release(host.name, max(0.0, host.compute_wait(self._clock())))
 
     async def _share_retry_after(self, state: RetryCallState) -> None:
-        """Tell the other processes of a Retry-After: it came after the turn was over."""
-        got = None if state.outcome is None or state.outcome.failed else state.outcome.result()
-        if isinstance(got, Page) and got.headers.get("retry-after"):
-            host = self._get_host(httpx.URL(got.url))
+        """Share a Retry-After with the other processes. The host lock is released already."""
+        if state.outcome is None or state.outcome.failed:
+            return
+        outcome = state.outcome.result()
+        if isinstance(outcome, Page) and outcome.headers.get("retry-after"):
+            host = self._get_host(httpx.URL(outcome.url))
             await self._host_lock.extend_delay(
                 host.name, max(0.0, host.compute_wait(self._clock()))
             )
@@ -346,10 +354,10 @@ class Fetcher:
         return host.robots[origin]
 
     async def _fetch_robots(self, chain: RedirectChain) -> RobotsRules:
-        """The rules of one origin, asked once a run.
+        """Fetch the rules of an origin, once per run.
 
-        Out of reach, they forbid all (RFC 9309). A name that does not exist, a bad certificate, a
-        forbidden address or a host already known to be down is no matter of robots and is told as what it is.
+        If robots.txt cannot be reached, everything is forbidden (RFC 9309). A missing name, an
+        invalid certificate and a host that is down are raised as a FetchError.
         """
         url = chain.url.copy_with(path="/robots.txt", query=None, fragment=None)
 
@@ -362,24 +370,28 @@ class Fetcher:
             page = await self._fetch_with_retries(
                 attempt, lambda state: self._should_retry(state) and self._take_retry()
             )
-        except FetchError as none:
-            if none.reason in {Reason.NO_SUCH_HOST, Reason.TLS} or none.detail == HOST_DOWN_DETAIL:
+        except FetchError as error:
+            if error.reason in {Reason.NO_SUCH_HOST, Reason.TLS}:
                 raise
-            if none.reason in TRANSIENT_REASONS or none.reason is Reason.SERVER_ERROR:
+            if error.detail == HOST_DOWN_DETAIL:
+                raise
+            if error.reason in TRANSIENT_REASONS or error.reason is Reason.SERVER_ERROR:
                 return RobotsRules(PRODUCT_NAME, disallows_all=True)
             return RobotsRules(PRODUCT_NAME)
         return parse_robots(page.status, page.body, PRODUCT_NAME)
 
-    # Trying again
+    # Retries
 
     def _should_retry(self, state: RetryCallState) -> bool:
-        got = get_attempt_outcome(state)
-        if isinstance(got, FetchError):
-            passing = got.reason in TRANSIENT_REASONS and got.detail != HOST_DOWN_DETAIL
+        outcome = get_attempt_outcome(state)
+        if isinstance(outcome, FetchError):
+            is_transient = (
+                outcome.reason in TRANSIENT_REASONS and outcome.detail != HOST_DOWN_DETAIL
+            )
         else:
-            passing = self._is_transient_page(got)
+            is_transient = self._is_transient_page(outcome)
         return (
-            passing
+            is_transient
             and state.attempt_number <= self.options.max_retries
             and self._has_retry_budget()
         )
@@ -390,13 +402,16 @@ class Fetcher:
         )
 
     def _take_retry(self) -> bool:
-        """Take one retry, if there still is one: others were decided on while robots.txt was asked for."""
-        left = self._has_retry_budget()
-        self.retry_count += left
-        return left
+        """Take a retry from the budget. Others may have used it while robots.txt was fetched."""
+        has_budget = self._has_retry_budget()
+        self.retry_count += has_budget
+        return has_budget
 
     def _is_transient_page(self, page: Page) -> bool:
-        """Whether an error page may be gone in a while: 429 only where it says when."""
+        """Return True if an error may be temporary. 429 counts only with a Retry-After.
+
+        Also applies the Retry-After to the host.
+        """
         if page.status != 429 and page.status not in TRANSIENT_STATUSES:
             return False
         wait = parse_retry_after(page.headers.get("retry-after"), self._get_current_time())
@@ -408,21 +423,22 @@ class Fetcher:
         return page.status != 429 or wait is not None
 
     def _compute_retry_wait(self, state: RetryCallState) -> float:
-        """Seconds before the next try: growing and jittered, never less than the server asked for."""
+        """Return the seconds before the next attempt: growing, random, at least the Retry-After."""
         base = self.options.retry_wait
         wait: float = wait_exponential_jitter(
             multiplier=base, max=MAX_RETRY_WAIT_SECONDS, jitter=base
         )(state)
         if state.outcome is None or state.outcome.failed:
             return wait
-        asked = parse_retry_after(
+        retry_after = parse_retry_after(
             state.outcome.result().headers.get("retry-after"), self._get_current_time()
         )
-        return wait if asked is None else asked + min(wait, base)
+        return wait if retry_after is None else retry_after + min(wait, base)
 
     def _get_current_time(self) -> datetime:
-        """Now, by the run's own date and the monotonic clock."""
-        return (self._now + timedelta(seconds=self._clock() - self._started_at)).astimezone(UTC)
+        """Return the current time, from the start of the run and the monotonic clock."""
+        elapsed = timedelta(seconds=self._clock() - self._started_at)
+        return (self._now + elapsed).astimezone(UTC)
 
 
 def _get_origin(url: httpx.URL) -> str:
@@ -430,16 +446,16 @@ def _get_origin(url: httpx.URL) -> str:
 
 
 def _hash_origin(host: HostState, origin: str) -> int:
-    """What is remembered of an origin that is down, where its host is forgotten."""
+    """Return the hash by which a down origin of a forgotten host is remembered."""
     return hash((host.name, origin))
 
 
 def _is_final(outcome: Page | FetchError) -> bool:
-    """Whether an outcome is not worth another try, nor asks for a rest."""
+    """Return True if an outcome needs neither a retry nor a delay."""
     if isinstance(outcome, FetchError):
         return outcome.reason not in TRANSIENT_REASONS
-    is_passing = outcome.status == 429 or outcome.status in TRANSIENT_STATUSES
-    return not is_passing and not outcome.headers.get("retry-after")
+    is_transient = outcome.status == 429 or outcome.status in TRANSIENT_STATUSES
+    return not is_transient and not outcome.headers.get("retry-after")
 
 
 def _is_platform_page_host(host: str) -> bool:

@@ -1,9 +1,8 @@
-"""The connections of a run: one to a host at a time, kept while idle, made without httpx's own pool.
+"""Connection pool of a run, as an httpx transport with one connection per host.
 
-`Connections` is an httpx transport over `probes.http.connection`. httpx's pool is left out because its cost
-grows with the number of open connections (3.2 times at 500, measured 2026-11), and its client because it has
-a cookie jar, an environment and redirects of its own. The host's turn in `probes.http.host_state` sees to it
-that a host has one connection at a time.
+httpx's own pool gets slower with the number of open connections (3.2 times at 500, measured
+2026-11), and its client has cookies, environment variables and redirects that are not wanted. The
+host lock in `host_state` ensures one connection per host.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from probes.http.ssrf_guard import DnsResolver, SsrfGuard, get_port
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 
-MAX_IDLE_CONNECTIONS = 64  # idle connections kept; one with TLS costs about 0.1 MiB
+MAX_IDLE_CONNECTIONS = 64  # one with TLS takes about 0.1 MiB
 IDLE_SECONDS = 20.0
-UNASSIGNED_ADDRESS = "192.0.2.1"  # of a block that RFC 5737 gives to documentation: nobody has it
+UNASSIGNED_ADDRESS = "192.0.2.1"  # reserved for documentation (RFC 5737)
 GUARD_CHECK_TIMEOUT_SECONDS = 5.0
 ConnectionKey = tuple[str, str, int, bool]
 
 
 class HttpBody(httpx.AsyncByteStream):
-    """A body still on its connection, which is given back when the body is closed."""
+    """A response body that is read from its connection. Closing it releases the connection."""
 
     def __init__(self, connection: HttpConnection, release: Callable[[], None]) -> None:
         self._connection = connection
@@ -42,15 +41,16 @@ class HttpBody(httpx.AsyncByteStream):
         return self._connection.iter_body()
 
     async def aclose(self) -> None:
-        """Give the connection back if the body was read to its end; else it is closed."""
+        """Release the connection. It is closed if the body was not read to its end."""
         self._release()
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
-    """An httpx transport that keeps at most 64 idle connections, one to a host and port.
+    """An httpx transport with up to MAX_IDLE_CONNECTIONS idle connections.
 
-    A request's extension `insecure` asks for a connection whose certificate is not verified. `judging` are
-    the names that a proxy is asked for judged by their addresses, too, as far as `names` knows them.
+    The request extension `insecure` turns off certificate verification. With `check_proxied_hosts`,
+    hosts that are reached through a proxy are also resolved locally and refused if an address is
+    forbidden.
     """
 
     def __init__(
@@ -77,39 +77,38 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._idle_connections: OrderedDict[ConnectionKey, HttpConnection] = OrderedDict()
 
     async def verify_guard(self) -> None:
-        """See before the first request that we really dial through the guard: an inward address is refused.
+        """Verify that the SSRF guard refuses a forbidden address. Called before the first request.
 
-        Raises RuntimeError where we do not, which is a bug. Through a proxy, or where the operator exempts
-        the address that is tried, there is nothing to see.
+        Raises RuntimeError if the address is not refused, which is a bug. Skipped with a proxy, or
+        if the operator exempts the tested address.
         """
         if self._proxy or self._guard.is_allowed(UNASSIGNED_ADDRESS, 80):
             return
+        key = ("http", UNASSIGNED_ADDRESS, 80, False)
         try:
-            (
-                await self._open(
-                    ("http", UNASSIGNED_ADDRESS, 80, False), GUARD_CHECK_TIMEOUT_SECONDS
-                )
-            ).close()
-        except FetchError as none:
-            if none.reason is Reason.UNSAFE_ADDRESS:
+            connection = await self._open(key, GUARD_CHECK_TIMEOUT_SECONDS)
+            connection.close()
+        except FetchError as error:
+            if error.reason is Reason.UNSAFE_ADDRESS:
                 return
         except (OSError, httpx.TransportError):
             pass
-        raise RuntimeError("connections are not dialled through the address guard")
+        raise RuntimeError("connections bypass the SSRF guard")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send it. An idle connection that has died meanwhile is replaced once, without a word.
+        """Send a request. If an idle connection was closed by the server, a new one is opened once.
 
-        Raises what `probes.http.errors` knows: NoPage, errors of httpx, OSError.
+        Raises FetchError, httpx errors and OSError, which `probes.http.errors` maps.
         """
         insecure = bool(request.extensions.get("insecure"))
         key = (request.url.scheme, request.url.raw_host.decode(), get_port(request.url), insecure)
-        head, kept = self._build_head(request), self._take_idle(key)
-        if kept is not None:
+        head = self._build_head(request)
+        idle_connection = self._take_idle(key)
+        if idle_connection is not None:
             with suppress(OSError, httpx.NetworkError, httpx.RemoteProtocolError):
-                return await self._send(key, kept, head)
-        seconds = request.extensions.get("timeout", {}).get("connect")
-        return await self._send(key, await self._open(key, seconds), head)
+                return await self._send(key, idle_connection, head)
+        timeout = request.extensions.get("timeout", {}).get("connect")
+        return await self._send(key, await self._open(key, timeout), head)
 
     async def _send(
         self, key: ConnectionKey, connection: HttpConnection, head: bytes
@@ -132,18 +131,17 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             return build_request_head(b"GET", target, [*request.headers.raw, *self._proxy_headers])
         return build_request_head(b"GET", request.url.raw_path, request.headers.raw)
 
-    async def _open(self, key: ConnectionKey, timeout: float | None) -> HttpConnection:
-        """A new connection, through the guard and, where it is to be, in TLS."""
+    async def _open(self, key: ConnectionKey, timeout_seconds: float | None) -> HttpConnection:
+        """Open a connection through the guard, with TLS for https."""
         scheme, host, port, insecure = key
         if self._proxy and self._check_proxied_hosts:
             await self._direct_dialer.check_host(host, port)
         if self._proxy and scheme == "http":
-            return await open_connection(self._proxy.host, get_port(self._proxy), timeout)
-        connection = await self._dialer.dial(host, port, timeout)
+            return await open_connection(self._proxy.host, get_port(self._proxy), timeout_seconds)
+        connection = await self._dialer.dial(host, port, timeout_seconds)
         if scheme == "https":
-            await connection.start_tls(
-                self._unverified_context if insecure else self._verifying_context, host, timeout
-            )
+            context = self._unverified_context if insecure else self._verifying_context
+            await connection.start_tls(context, host, timeout_seconds)
         return connection
 
     def _take_idle(self, key: ConnectionKey) -> HttpConnection | None:
@@ -165,7 +163,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._close(*self._idle_connections.popitem(last=False))
 
     def _close(self, key: ConnectionKey, connection: HttpConnection) -> None:
-        """Close a connection whose host may be asked for more: the next one takes up its session."""
+        """Close a connection and store its TLS session for the next one to this host."""
         self._verifying_context.save_session(key[1], None if key[3] else connection.tls_object)
         connection.close()
 
@@ -173,11 +171,12 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         """Close every idle connection."""
         while self._idle_connections:
             self._idle_connections.popitem()[1].close()
-        await asyncio.sleep(0)  # an aborted transport lets go of its socket in the loop's next turn
+        # an aborted transport closes its socket in the next iteration of the loop
+        await asyncio.sleep(0)
 
 
 def _build_proxy_headers(proxy: httpx.URL) -> list[tuple[bytes, bytes]]:
     if not proxy.username:
         return []
-    pair = base64.b64encode(f"{proxy.username}:{proxy.password}".encode())
-    return [(b"Proxy-Authorization", b"Basic " + pair)]
+    credentials = base64.b64encode(f"{proxy.username}:{proxy.password}".encode())
+    return [(b"Proxy-Authorization", b"Basic " + credentials)]

@@ -1,4 +1,4 @@
-"""How to fetch: the `[fetch]` table of the configuration."""
+"""The `[fetch]` table of the configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import (
     PositiveFloat,
 )
 
-PRODUCT_NAME = "presence-auditor"  # the name that robots.txt files can speak to
+PRODUCT_NAME = "presence-auditor"  # the user agent that robots.txt can name
 
 
 def _validate_proxy(text: str | None) -> str | None:
@@ -26,16 +26,14 @@ def _validate_proxy(text: str | None) -> str | None:
         return None
     url = httpx.URL(text)
     if url.scheme != "http" or not url.host:
-        raise ValueError("a proxy is written http://host:port")
+        raise ValueError("not a proxy address; try: http://host:port")
     return text
 
 
 def _validate_header_text(text: str) -> str:
-    """A header is one line (RFC 9110 §5.5), and we send it in ASCII, as httpx does."""
+    """Return the text if it can be sent as a header: one line (RFC 9110 §5.5) of ASCII."""
     if not (text.isascii() and text.isprintable()):
-        raise ValueError(
-            "each request is sent with it: no accents, only letters and signs of ASCII"
-        )
+        raise ValueError("not a header value; try: ASCII characters without accents")
     return text
 
 
@@ -46,21 +44,24 @@ HeaderText = Annotated[str, AfterValidator(_validate_header_text)]
 def _get_product_version() -> str:
     try:
         return version(PRODUCT_NAME)
-    except PackageNotFoundError:  # run from a bare checkout
+    except PackageNotFoundError:  # not installed
         return "0"
 
 
 class FetchOptions(BaseModel):
-    """What `[fetch]` may say. Times are in seconds, sizes in bytes.
+    """Settings of the HTTP client. Times are in seconds, sizes in bytes.
 
-    `timeout` bounds all the network time of one try, redirects counted; waiting for a host's turn is
-    not network time. `host_delay` is the rest of a host between two requests, `platform_delay` that of a
-    platform's, with up to half as much again by chance; a shorter `host_delay` than a second shortens both,
-    and with 0 (a bench's) no host rests. `give_up_after` so many refusals in a row a platform is left alone
-    for the night. `robots = "links"` asks for a registered link once, as a link checker does, and
-    obeys robots.txt for the rest; `"strict"` obeys it for all. `allow_networks` is the only exemption
-    from the address guard. `dns_timeout` is for one of two tries. `nameservers` are asked instead of the
-    system's; beside a `proxy` they have only to say which names lead inward.
+    - `timeout` limits the network time of one attempt, redirects included. Waiting does not count.
+    - `host_delay` is the delay between two requests to a host, `platform_delay` that of a
+      platform's host, to which up to half is added at random. A `host_delay` below 1 shortens
+      both, and 0 (for benchmarks) turns both off.
+    - `platform_breaker_failures` refusals in a row stop all checks of a platform in this run.
+    - `robots = "links"` requests a registered link once per run whatever robots.txt says,
+      and obeys it for all other pages. `"strict"` always obeys it.
+    - `allow_networks` lists the only exemptions from the SSRF guard.
+    - `dns_timeout` is for one of two attempts.
+    - `nameservers` replace those of the system. With a `proxy` they only serve to find forbidden
+      addresses.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,12 +93,12 @@ class FetchOptions(BaseModel):
 
     @property
     def effective_platform_delay(self) -> float:
-        """Seconds of rest that a platform's host has."""
+        """Return the delay between two requests to a platform's host."""
         return max(self.host_delay, self.platform_delay * min(1.0, self.host_delay))
 
     @property
     def effective_user_agent(self) -> str:
-        """The honest User-Agent: who we are, and how to reach whoever runs us."""
+        """Return the User-Agent, which names the product and the operator's contact."""
         if self.user_agent:
             return self.user_agent
         contact = f"+{self.contact}" if self.contact else "link audit of a network of associations"

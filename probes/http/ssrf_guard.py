@@ -1,12 +1,12 @@
-"""Which addresses may be contacted: judged by name before a look-up, and by number before a connection.
+"""SSRF guard and DNS resolver: which addresses may be contacted.
 
-An explicit table, because the interpreter's `is_global` is not a policy: its answers change between
-patch releases and it calls multicast and cloud metadata addresses global (seen on 3.11 to 3.13, 2026-11).
+URLs are checked before a lookup and addresses before a connection. The forbidden networks are an
+explicit table, because `is_global` of Python is no policy: it changes between patch releases and
+calls multicast and cloud metadata addresses global (seen on 3.11 to 3.13, 2026-11).
 
-Look names up without a thread that a dead name server could hold: c-ares, two tries of a second.
-
-`getaddrinfo` cannot be cancelled: fifty names whose server is silent block every other look-up of the
-process for 18 seconds (measured 2026-11), so it is never used here.
+Names are resolved with c-ares in two attempts. `getaddrinfo` is never used: it cannot be cancelled,
+and fifty names with a silent name server block every other lookup of the process for 18 seconds
+(measured 2026-11).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from probes.text.lazy_regex import lazy_regex
 IpNetwork = IPv4Network | IPv6Network
 IpAddress = IPv4Address | IPv6Address
 
-# IANA's IPv4 special-purpose registry, and 168.63.129.16, Azure's host agent, which IANA calls public.
+# IANA's IPv4 special-purpose registry, and 168.63.129.16, the host agent of Azure, which is public
+# there.
 FORBIDDEN_IPV4_NETWORKS = tuple(
     IPv4Network(block)
     for block in (
@@ -50,8 +51,8 @@ FORBIDDEN_IPV4_NETWORKS = tuple(
         "240.0.0.0/4",
     )
 )
-# Only 2000::/3 is global unicast today. Allowing it alone shuts out mapped, translated, local and
-# multicast addresses in one line; Teredo, documentation and 6to4 are then carved out of it.
+# Only 2000::/3 is global unicast today, so mapped, translated, local and multicast addresses are
+# excluded. Teredo, documentation and 6to4 are forbidden within it.
 GLOBAL_IPV6_NETWORK = IPv6Network("2000::/3")
 FORBIDDEN_IPV6_NETWORKS = tuple(
     IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
@@ -68,12 +69,12 @@ _NUMERIC_LABEL = lazy_regex(r"(?i)[0-9]+|0x[0-9a-f]*")
 
 
 def refuse_address(detail: str, url: str | None = None) -> NoReturn:
-    """Raise the one refusal there is: `unsafe_address`, never retried."""
+    """Raise FetchError `unsafe_address`, which is never retried."""
     raise FetchError(Reason.UNSAFE_ADDRESS, detail, url=url)
 
 
 def is_public_address(address: IpAddress) -> bool:
-    """Tell whether anyone on the internet may be found at the address."""
+    """Return True if the address is public on the internet."""
     if isinstance(address, IPv4Address):
         return not any(address in block for block in FORBIDDEN_IPV4_NETWORKS)
     return address in GLOBAL_IPV6_NETWORK and not any(
@@ -82,19 +83,21 @@ def is_public_address(address: IpAddress) -> bool:
 
 
 class SsrfGuard:
-    """The address policy. `allow` lists the networks an operator exempts: benches, an intranet."""
+    """The address policy. `allowed_networks` are exempted by the operator, e.g. an intranet."""
 
     def __init__(self, allowed_networks: Iterable[IpNetwork] = ()) -> None:
         self.allowed_networks = tuple(allowed_networks)
 
     def check_address(self, text: str, port: int) -> str:
-        """Return the address to dial, or raise NoPage: it is not public, or the port is not the web's.
+        """Return the address to dial.
 
-        An exempt network may be dialled on any port. A zone id ("%eth0") is refused: it names an
-        interface of this machine.
+        Raises FetchError if it is not public or the port is not allowed.
+
+        Any port of an exempted network may be dialled. A zone id ("%eth0") is refused, because it
+        names a network interface of this machine.
         """
         if "%" in text:
-            refuse_address(f"{text} has a zone")
+            refuse_address(f"{text} has a zone id")
         address = ip_address(text)
         if any(
             address in block for block in self.allowed_networks if block.version == address.version
@@ -107,7 +110,7 @@ class SsrfGuard:
         return str(address)
 
     def is_allowed(self, text: str, port: int) -> bool:
-        """Whether an address may be dialled."""
+        """Return True if the address and port may be dialled."""
         try:
             self.check_address(text, port)
         except FetchError:
@@ -115,12 +118,12 @@ class SsrfGuard:
         return True
 
     def check_url(self, text: str) -> httpx.URL:
-        """Return the parsed address of a request or of a redirect, or raise NoPage `unsafe_address`.
+        """Return the parsed URL of a request or redirect. Raises FetchError `unsafe_address`.
 
-        Refused: any scheme but http and https, credentials, backslashes and control characters
-        (parsers disagree on where the host ends), numbers that are no plain IPv4 address, names of
-        the local network, and ports other than the web's. A final dot of the host is dropped, spaces
-        of a path are encoded.
+        Refused are schemes other than http and https, credentials, backslashes and control
+        characters (parsers disagree about the end of the host), numbers that are no plain IPv4
+        address, names of the local network, and ports that are not allowed. A final dot of the host
+        is dropped, and spaces in a path are encoded.
         """
         text = text.strip(" ")
         authority = _URL_AUTHORITY.match(text)
@@ -153,7 +156,10 @@ class SsrfGuard:
             self._check_name(labels, port, text)
 
     def _check_literal(self, host: str, port: int, text: str) -> None:
-        """A host that ends in a number is an address to a browser, so it must be a plain one."""
+        """Check a host that ends in a number.
+
+        Browsers treat it as an address, so it must be a plain one.
+        """
         try:
             self.check_address(host, port)
         except ValueError as error:
@@ -169,22 +175,24 @@ class SsrfGuard:
 
 @lru_cache(maxsize=1_000)
 def _parse_url(text: str) -> httpx.URL:
-    """The parts of an address, which is asked for again soon: a tenth of a request's cost (2026-11)."""
+    """Parse a URL. Cached, because parsing takes a tenth of the time of a request (2026-11)."""
     return httpx.URL(text)
 
 
 def get_port(url: httpx.URL) -> int:
-    """The port that will be dialled. Port 0 is a port, not "none given"."""
-    return url.port if url.port is not None else (443 if url.scheme == "https" else 80)
+    """Return the port to dial. An explicit port 0 is kept."""
+    if url.port is not None:
+        return url.port
+    return 443 if url.scheme == "https" else 80
 
 
 DNS_ATTEMPTS = 2
-EXISTING_NAME = "com"  # a name that exists as long as the web does; it has no address of its own
-MOST_ADDRESSES = 16  # of one kind; a real host has a handful
+EXISTING_NAME = "com"  # always exists, and has no address
+MAX_ADDRESSES = 16  # per record type
 
 
 class DnsResolver:
-    """The resolver of one run. `timeout` is for one try, in seconds."""
+    """The DNS resolver of a run. `timeout` is for one attempt, in seconds."""
 
     def __init__(self, nameservers: Sequence[str] = (), timeout: float = 1.0) -> None:
         self._nameservers = list(nameservers)
@@ -193,34 +201,41 @@ class DnsResolver:
         self._is_server_honest: bool | None = None
 
     async def resolve(self, host: str) -> list[str]:
-        """The addresses of the host, IPv4 first.
+        """Return the addresses of a host, IPv4 first.
 
-        Raises NoPage: `no_such_host` only where the server says that the name does not exist (to both
-        questions) and does not say so of every name, else `timeout` or `network`.
+        Raises FetchError `no_such_host` only if the name server denies the name for both record
+        types and does not deny every name. Otherwise raises `timeout` or `network`.
         """
         try:
             return [str(ip_address(host))]
         except ValueError:
             pass
-        four, six = await asyncio.gather(self._query(host, "A"), self._query(host, "AAAA"))
-        found = [answer for answer in (four, six) if isinstance(answer, list)]
-        addresses = [address for answer in found for address in answer]
+        ipv4_answer, ipv6_answer = await asyncio.gather(
+            self._query(host, "A"), self._query(host, "AAAA")
+        )
+        addresses: list[str] = []
+        error_codes: list[int] = []
+        for answer in (ipv4_answer, ipv6_answer):
+            if isinstance(answer, int):
+                error_codes.append(answer)
+            else:
+                addresses.extend(answer)
         if addresses:
             return addresses
-        trouble = _map_dns_errors([answer for answer in (four, six) if isinstance(answer, int)])
-        if trouble.reason is Reason.NO_SUCH_HOST and not await self._check_server_honesty():
-            raise FetchError(Reason.NETWORK, "the name server knows no names at all")
-        raise trouble
+        error = _map_dns_errors(error_codes)
+        if error.reason is Reason.NO_SUCH_HOST and not await self._check_server_honesty():
+            raise FetchError(Reason.NETWORK, "the name server denies every name")
+        raise error
 
     async def _check_server_honesty(self) -> bool:
-        """Whether the name server knows a name that exists: behind a closed network some deny them all."""
+        """Return False if the name server denies an existing name, as some closed networks do."""
         if self._is_server_honest is None:
-            known = await self._query(EXISTING_NAME, "A")
-            self._is_server_honest = isinstance(known, list) or known == ARES_ENODATA
+            answer = await self._query(EXISTING_NAME, "A")
+            self._is_server_honest = isinstance(answer, list) or answer == ARES_ENODATA
         return self._is_server_honest
 
     async def _query(self, host: str, record_type: str) -> list[str] | int:
-        """The addresses of one kind, or c-ares' number for why there are none."""
+        """Return the addresses of a record type, or the error code of c-ares."""
         if self._resolver is None:
             self._resolver = aiodns.DNSResolver(
                 nameservers=self._nameservers or None, timeout=self._timeout, tries=DNS_ATTEMPTS
@@ -233,7 +248,7 @@ class DnsResolver:
         except TimeoutError:
             return int(ARES_ETIMEOUT)
         texts = [getattr(record.data, "addr", None) for record in answer.answer]
-        return [text for text in texts if isinstance(text, str)][:MOST_ADDRESSES]
+        return [text for text in texts if isinstance(text, str)][:MAX_ADDRESSES]
 
     async def close(self) -> None:
         """Stop the resolver's thread."""

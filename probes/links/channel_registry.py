@@ -30,12 +30,11 @@ def list_channels() -> Mapping[str, ChannelModule]:
 def _load_channels() -> Mapping[str, ChannelModule]:
     package = importlib.import_module(CHANNELS_PACKAGE)
     names = [module.name for module in pkgutil.iter_modules(package.__path__)]
-    modules = [
-        importlib.import_module(f"{CHANNELS_PACKAGE}.{name}")
+    channels = [
+        cast("ChannelModule", importlib.import_module(f"{CHANNELS_PACKAGE}.{name}"))
         for name in names
         if not name.startswith("_")
     ]
-    channels = [cast("ChannelModule", module) for module in modules if hasattr(module, "HOSTS")]
     return MappingProxyType({channel.NAME: channel for channel in channels})
 
 

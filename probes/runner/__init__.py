@@ -1,1 +1,4 @@
-"""Running probes: requests are sent, and pages are parsed in other processes."""
+"""Runs probes: fetches their pages, parses them in worker processes and batches API calls.
+
+Knows nothing of storage. Start with `run.run_probe`.
+"""

@@ -1,8 +1,9 @@
-"""The desk: where calls to official interfaces are joined, paid for and sent. It holds the keys.
+"""Batches the API calls of many probes, and holds the API keys and budgets.
 
-Probes ask for one account at a time. The desk lets many of them go on together, sends what they want at the
-same moment in few requests (50 channels of YouTube are one), and gives each the answer. What the night's
-budget does not cover is not sent; an interface that refuses us is not asked again that night.
+A probe requests one account at a time. The batcher runs many probes together, sends their pending
+calls in few requests (50 YouTube channels are one request) and gives each probe its own part of the
+response. Calls beyond the budget are not sent, and an API that refuses a call gets no more in this
+run.
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ from probes.models.probe import ProbeGenerator, ProbeResult, ProbeRun
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import build_crashed_result, fetch_and_parse
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 OTHER_VALUES_PLACEHOLDER = "_"
-"""What stands in an address for whoever else was asked in the same call."""
+"""Replaces the values of other accounts in the URL of a shared call."""
 
 
 @dataclass(slots=True)
 class ApiBudget:
-    """The key of one interface, and what it has cost tonight of what it may cost, in the interface's unit.
+    """The key of an API and its spent and allowed cost in this run, in the API's unit.
 
-    `closed` is why nothing more is asked of it, `left_out` how many accounts were not asked for then.
+    `refusal` is the reason why the API gets no more requests. `skipped_count` counts the accounts
+    that were not checked because of it.
     """
 
     api: PlatformApi
@@ -45,108 +47,109 @@ class ApiBudget:
     refusal: tuple[Reason, str] | None = None
 
     def count_affordable(self, call: ApiCall, value_count: int) -> int:
-        """How many of so many values can still be paid for in one request."""
-        left = self.limit - self.spent - call.base_cost + 1e-9  # a cent is no exact number
-        if left < 0:
+        """Return how many of these values fit into the budget in one request."""
+        remaining = self.limit - self.spent - call.base_cost + 1e-9  # costs are not exact floats
+        if remaining < 0:
             return 0
-        return (
-            min(value_count, int(left / call.cost_per_value))
-            if call.cost_per_value
-            else value_count
-        )
+        if not call.cost_per_value:
+            return value_count
+        return min(value_count, int(remaining / call.cost_per_value))
 
     def record_request(self, call: ApiCall, value_count: int) -> None:
-        """Count one request."""
+        """Count a request and its cost."""
         self.request_count += 1
         self.spent = round(self.spent + call.estimate_cost(value_count), 6)
 
     def build_refusal(self) -> FetchError:
-        """Why a call is not sent."""
-        spent = f"tonight's budget of {self.limit:g} {self.api.cost_unit} is spent"
-        return FetchError(*(self.refusal or (Reason.RATE_LIMITED, spent)))
+        """Return the error for a call that is not sent."""
+        if self.refusal:
+            return FetchError(*self.refusal)
+        detail = f"the run's budget of {self.limit:g} {self.api.cost_unit} is spent"
+        return FetchError(Reason.RATE_LIMITED, detail)
 
 
 class ApiRequestBatcher:
-    """Lets probes with calls go on together. One Desk is one run."""
+    """Runs probes with API calls together, for one run."""
 
     def __init__(
         self, fetcher: Fetcher, parsers: ParserPool, api_budgets: Iterable[ApiBudget] = ()
     ) -> None:
         self._fetcher = fetcher
         self._parsers = parsers
-        self._api_budgets = {purse.api.host: purse for purse in api_budgets}
+        self._api_budgets = {budget.api.host: budget for budget in api_budgets}
 
     async def run_probes(self, generators: Sequence[ProbeGenerator]) -> list[ProbeResult]:
-        """Look with many probes, step by step together; a probe that crashes costs the others nothing."""
-        errands = [_RunningProbe(steps) for steps in generators]
-        while waiting := [
-            (errand, ask) for errand in errands if (ask := errand.pending_request) is not None
-        ]:
-            answers = await self._fetch_all([ask for _, ask in waiting])
-            for (errand, _), one in zip(waiting, answers, strict=True):
-                errand.resume(one)
-        return [errand.result for errand in errands]
+        """Run many probes step by step. A crash of one probe does not affect the others."""
+        probes = [_RunningProbe(generator) for generator in generators]
+        while True:
+            pending: list[tuple[_RunningProbe, PageRequest]] = []
+            for probe in probes:
+                request = probe.pending_request
+                if request is not None:
+                    pending.append((probe, request))
+            if not pending:
+                return [probe.result for probe in probes]
+            outcomes = await self._fetch_all([request for _, request in pending])
+            for (probe, _), outcome in zip(pending, outcomes, strict=True):
+                probe.resume(outcome)
 
     async def _fetch_all(self, requests: Sequence[PageRequest]) -> list[Page | FetchError]:
-        got: dict[int, Page | FetchError] = {}
+        outcomes: dict[int, Page | FetchError] = {}
 
-        async def group(places: Sequence[int]) -> None:
-            first = requests[places[0]]
+        async def fetch_group(indexes: Sequence[int]) -> None:
+            first = requests[indexes[0]]
             if first.api_call is None:
-                got[places[0]] = await self._fetch(first)
+                outcomes[indexes[0]] = await self._fetch(first)
                 return
-            told = await self._fetch_values(
-                first,
-                first.api_call,
-                list(dict.fromkeys(_get_joined_value(requests[at]) for at in places)),
-            )
-            got.update((at, told[_get_joined_value(requests[at])]) for at in places)
+            values = [_get_joined_value(requests[index]) for index in indexes]
+            unique_values = list(dict.fromkeys(values))
+            outcome_by_value = await self._fetch_values(first, first.api_call, unique_values)
+            for index, value in zip(indexes, values, strict=True):
+                outcomes[index] = outcome_by_value[value]
 
         async with asyncio.TaskGroup() as tasks:
-            for places in _group_requests(requests):
-                tasks.create_task(group(places))
-        return [got[at] for at in range(len(requests))]
+            for indexes in _group_requests(requests):
+                tasks.create_task(fetch_group(indexes))
+        return [outcomes[index] for index in range(len(requests))]
 
     async def _fetch_values(
         self, request: PageRequest, call: ApiCall, values: Sequence[str]
     ) -> dict[str, Page | FetchError]:
-        """What the interface answers for each value, as far as the budget goes."""
-        told: dict[str, Page | FetchError] = {}
-        for part in _split_into_chunks(values, call.max_values):
-            purse = self._get_budget(call)
-            covered = 0 if purse.refusal else purse.count_affordable(call, len(part))
-            if covered:
-                told |= await self._send_call(request, call, part[:covered])
-            told |= dict.fromkeys(part[covered:], purse.build_refusal())
-        return told
+        """Fetch each value, as far as the budget allows."""
+        outcomes: dict[str, Page | FetchError] = {}
+        for chunk in _split_into_chunks(values, call.max_values):
+            budget = self._get_budget(call)
+            affordable = 0 if budget.refusal else budget.count_affordable(call, len(chunk))
+            if affordable:
+                outcomes |= await self._send_call(request, call, chunk[:affordable])
+            outcomes |= dict.fromkeys(chunk[affordable:], budget.build_refusal())
+        return outcomes
 
     async def _send_call(
         self, request: PageRequest, call: ApiCall, values: Sequence[str]
     ) -> dict[str, Page | FetchError]:
-        """The one answer to all the values; where one of them spoils it, the others' own."""
-        purse = self._get_budget(call)
-        purse.record_request(call, len(values))
-        key = {call.api.key_header: call.api.key_prefix + purse.key}
-        one = replace(request, url=_join_values(request.url, call, values), headers=key)
-        got = await self._fetch(one)
-        _close_budget(purse, got)
-        told = {
-            value: _extract_own_outcome(
-                got, _build_single_value_url(request.url, call, value, len(values))
-            )
-            for value in values
-        }
-        for part in _select_values_to_retry(values, got):
-            told |= await self._fetch_values(request, call, part)
-        return told
+        """Fetch all values in one request. If one of them causes an error, retry the others."""
+        budget = self._get_budget(call)
+        budget.record_request(call, len(values))
+        headers = {call.api.key_header: call.api.key_prefix + budget.key}
+        joined_url = _join_values(request.url, call, values)
+        shared_outcome = await self._fetch(replace(request, url=joined_url, headers=headers))
+        _close_budget(budget, shared_outcome)
+        outcomes: dict[str, Page | FetchError] = {}
+        for value in values:
+            url = _build_single_value_url(request.url, call, value, len(values))
+            outcomes[value] = _extract_own_outcome(shared_outcome, url)
+        for retried_values in _select_values_to_retry(values, shared_outcome):
+            outcomes |= await self._fetch_values(request, call, retried_values)
+        return outcomes
 
     async def _fetch(self, request: PageRequest) -> Page | FetchError:
         try:
             return await fetch_and_parse(request, self._fetcher, self._parsers)
         except HostLockError:
             raise
-        except Exception as bug:  # noqa: BLE001  # a bug in one reader must not cost the others their answers
-            events.exception(bug, "probe_crashed", "an answer could not be taken at the desk")
+        except Exception as bug:  # a bug in one parser must not affect other probes
+            logger.exception(bug, "probe_crashed", "parsing an API response raised an exception")
             return FetchError(Reason.CRASHED, f"{type(bug).__name__}: {bug}", url=request.url)
 
     def _get_budget(self, call: ApiCall) -> ApiBudget:
@@ -154,82 +157,89 @@ class ApiRequestBatcher:
 
 
 def _build_single_value_url(url: str, call: ApiCall, value: str, value_count: int) -> str:
-    """The address of a call as it is told to one of those asked: of the others only that there are some."""
-    return _join_values(
-        url, call, [value, OTHER_VALUES_PLACEHOLDER] if value_count > 1 else [value]
-    )
+    """Return the URL of a call as stored for one account. Other values become a placeholder."""
+    values = [value, OTHER_VALUES_PLACEHOLDER] if value_count > 1 else [value]
+    return _join_values(url, call, values)
 
 
 def _extract_own_outcome(outcome: Page | FetchError, url: str) -> Page | FetchError:
-    """The answer to a call as one value's own evidence: who else was asked together with it is not told."""
+    """Return the outcome of a shared call as evidence for one account, without the other values."""
     if isinstance(outcome, FetchError):
-        own = outcome.url and url
         return FetchError(
             outcome.reason,
             outcome.detail,
             status=outcome.status,
-            url=own,
+            url=outcome.url and url,
             retry_after=outcome.retry_after,
         )
     return replace(outcome, url=url, hops=(Hop(url, outcome.status),) if outcome.hops else ())
 
 
 def _group_requests(requests: Sequence[PageRequest]) -> Iterable[list[int]]:
-    """The places of the asks that may be one request: they differ in the joined parameter only."""
+    """Return groups of indexes of requests that differ in the joined parameter only."""
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for at, ask in enumerate(requests):
-        alone = ask.api_call is None or not ask.api_call.joined_parameter
-        groups[(at,) if alone else (_join_values(ask.url, ask.api_call, ()), ask.parser)].append(at)
+    for index, request in enumerate(requests):
+        if request.api_call is None or not request.api_call.joined_parameter:
+            groups[(index,)].append(index)
+        else:
+            common_url = _join_values(request.url, request.api_call, ())
+            groups[(common_url, request.parser)].append(index)
     return groups.values()
 
 
 def _get_joined_value(request: PageRequest) -> str:
-    """The value that an ask may be joined by."""
-    return (
-        httpx.URL(request.url).params.get(request.api_call.joined_parameter, "")
-        if request.api_call
-        else ""
-    )
+    """Return the value of a request's joined parameter, or an empty string."""
+    if request.api_call is None:
+        return ""
+    value: str = httpx.URL(request.url).params.get(request.api_call.joined_parameter, "")
+    return value
 
 
 def _join_values(url: str, call: ApiCall | None, values: Sequence[str]) -> str:
-    """The address with the values listed in it; with none it is the same for all that may be joined."""
-    return (
-        str(httpx.URL(url).copy_set_param(call.joined_parameter, ",".join(values)))
-        if call and call.joined_parameter
-        else url
-    )
+    """Return the URL with these values in the joined parameter, if the call has one."""
+    if call is None or not call.joined_parameter:
+        return url
+    return str(httpx.URL(url).copy_set_param(call.joined_parameter, ",".join(values)))
 
 
 def _split_into_chunks(values: Sequence[str], max_values: int) -> Iterable[Sequence[str]]:
-    return (values[at : at + max_values] for at in range(0, len(values), max_values))
+    starts = range(0, len(values), max_values)
+    return (values[start : start + max_values] for start in starts)
 
 
 def _select_values_to_retry(
     values: Sequence[str], outcome: Page | FetchError
 ) -> list[Sequence[str]]:
-    """What is to be asked again after an error that only some of the values are to blame for."""
-    said = outcome.parsed if isinstance(outcome, Page) and outcome.status >= 400 else None
-    if not isinstance(said, ApiResponse) or said.refusal or len(values) < 2:
+    """Return the groups of values to retry after an error that only some values caused."""
+    if not isinstance(outcome, Page) or outcome.status < 400 or len(values) < 2:
         return []
-    innocent = [value for value in values if value.lower() not in said.item_errors]
-    if len(innocent) < len(values):
-        return [innocent] if innocent else []
+    response = outcome.parsed
+    if not isinstance(response, ApiResponse) or response.refusal:
+        return []
+    valid_values = [value for value in values if value.lower() not in response.item_errors]
+    if len(valid_values) < len(values):
+        return [valid_values] if valid_values else []
     half = len(values) // 2
-    return [values[:half], values[half:]] if said.is_single_item_error else []
+    return [values[:half], values[half:]] if response.is_single_item_error else []
 
 
 def _close_budget(api_budget: ApiBudget, outcome: Page | FetchError) -> None:
-    """An interface that refuses us altogether is left alone for the night."""
-    said = outcome.parsed if isinstance(outcome, Page) else None
-    if isinstance(said, ApiResponse) and said.refusal is not None and api_budget.refusal is None:
-        api_budget.refusal = said.refusal
-        host, why = api_budget.api.host, said.refusal[1]
-        events.warning("interface_refuses", "{host} refuses us tonight: {why}", host=host, why=why)
+    """Stop requests to an API that refused a call."""
+    response = outcome.parsed if isinstance(outcome, Page) else None
+    if not isinstance(response, ApiResponse) or response.refusal is None:
+        return
+    if api_budget.refusal is None:
+        api_budget.refusal = response.refusal
+        logger.warning(
+            "api_refused",
+            "{host} refused further API requests in this run: {reason}",
+            host=api_budget.api.host,
+            reason=response.refusal[1],
+        )
 
 
 class _RunningProbe:
-    """A probe at the desk. A bug in it is its own end: unknown, `crashed`."""
+    """A probe that the batcher runs. If it raises an exception, its finding is `crashed`."""
 
     def __init__(self, generator: ProbeGenerator) -> None:
         self._generator = generator
@@ -242,29 +252,27 @@ class _RunningProbe:
 
     @property
     def pending_request(self) -> PageRequest | None:
-        """What it wants next."""
-        return (
-            self._probe_run.pending_request
-            if self._probe_run and not self._crashed_result
-            else None
-        )
+        """Return the next request of the probe, or None at its end."""
+        if self._probe_run is None or self._crashed_result is not None:
+            return None
+        return self._probe_run.pending_request
 
     def resume(self, outcome: Page | FetchError) -> None:
-        """Give it what it wanted."""
-        visit = self._probe_run
-        assert visit is not None
-        self._run_step(lambda: visit.resume(outcome))
+        """Pass the outcome of the pending request to the probe."""
+        probe_run = self._probe_run
+        assert probe_run is not None
+        self._run_step(lambda: probe_run.resume(outcome))
 
     def _run_step(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except Exception as bug:  # noqa: BLE001  # one probe's bug must not cost the others their answers
-            events.exception(bug, "probe_crashed", "a probe crashed at the desk")
+        except Exception as bug:  # a bug in one probe must not affect the others
+            logger.exception(bug, "probe_crashed", "a probe raised an exception")
             self._crashed_result = build_crashed_result(bug)
 
     @property
     def result(self) -> ProbeResult:
-        """What came of it."""
+        """Return the result of the finished probe."""
         if self._crashed_result:
             return self._crashed_result
         assert self._probe_run is not None

@@ -1,8 +1,8 @@
-"""Where bodies are read: a process that has loaded the readers once, and the workers that are forked from it.
+"""The fork server and its parser workers.
 
-The auditor's own process has threads and an event loop, and cannot be forked. It starts this one, and hands
-it a socket for each worker that it wants. A worker is sent readers with pages, one after another, and answers
-each; it ends with its socket. This process ends with its own, and all its workers then.
+The auditor has threads and an event loop, so it cannot be forked. It starts this process, which
+loads all parsers once, and sends it a socket for each worker. A worker receives parsers with pages,
+responds to each, and ends when its socket is closed. When the fork server ends, so do its workers.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ import traceback
 from typing import Any
 
 LENGTH_PREFIX = struct.Struct("!I")
-"""Each message has its length in bytes before it."""
+"""The length in bytes before each message."""
 
 
 def main(control_fd: int, memory_bytes: int) -> None:
-    """Fork a worker for each socket that comes in by the socket of this number."""
-    with socket.socket(fileno=control_fd) as orders:
-        import probes.runner.preload  # noqa: F401, PLC0415  # what every worker inherits
+    """Run the fork server: fork a worker for each socket received through the control socket."""
+    with socket.socket(fileno=control_fd) as control_socket:
+        import probes.runner.preload  # noqa: F401, PLC0415  # inherited by every worker
 
         tune_garbage_collector()
         workers: set[int] = set()
-        while sockets := socket.recv_fds(orders, 1, 1)[1]:
+        while sockets := socket.recv_fds(control_socket, 1, 1)[1]:
             workers -= _reap_workers(workers)
             if not (pid := os.fork()):
-                orders.close()
+                control_socket.close()
                 _run_worker(sockets[0], memory_bytes)
             workers.add(pid)
             os.close(sockets[0])
@@ -44,87 +44,83 @@ def main(control_fd: int, memory_bytes: int) -> None:
 
 
 def tune_garbage_collector() -> None:
-    """Let the collector of garbage leave alone what stays, and come more seldom: pages leave it little."""
+    """Exclude loaded modules from garbage collection and run it less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
 
 def _reap_workers(workers: set[int]) -> set[int]:
-    """Those of the workers that have ended. Until they are asked for here, nobody else gets their numbers."""
+    """Return the ids of workers that have ended. The system does not reuse an id before this."""
     return {pid for pid in workers if os.waitpid(pid, os.WNOHANG)[0]}
 
 
 def _run_worker(socket_fd: int, memory_bytes: int) -> None:
-    """Be a worker, and end. No worker outlives its socket, whatever it meets."""
+    """Run a worker until its socket is closed, then exit the process."""
     status = 1
     try:
         _limit_resources(memory_bytes)
         with (
-            socket.socket(fileno=socket_fd) as door,
+            socket.socket(fileno=socket_fd) as pool_socket,
             contextlib.suppress(ConnectionError, EOFError),
         ):
-            _send_message(door, os.getpid())
+            _send_message(pool_socket, os.getpid())
             while True:
-                _send_message(door, _parse_message(_receive_message(door)))
+                _send_message(pool_socket, _parse_message(_receive_message(pool_socket)))
         status = 0
     finally:
         os._exit(status)
 
 
 def _limit_resources(memory_bytes: int) -> None:
-    """Bound a new worker."""
+    """Limit the memory of a worker, and disable core dumps."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(
-        resource.RLIMIT_CORE, (0, 0)
-    )  # a worker that is ended leaves no gigabyte behind
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _parse_message(message: bytearray) -> tuple[bool, Any]:
-    """What the reader makes of the page, and whether it made anything: else what it raised."""
+    """Parse the page of a message. Returns True and the result, or False and the exception."""
     try:
-        read, page, seconds = pickle.loads(message)  # noqa: S301  # of our own parent
-        _, most = resource.getrlimit(
-            resource.RLIMIT_CPU
-        )  # for when nobody is left to stop this process
-        resource.setrlimit(
-            resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds) + 1, most)
-        )
-        return True, read(page)
-    except Exception as error:  # noqa: BLE001  # the parent's to raise
+        parser, page, timeout = pickle.loads(message)  # noqa: S301  # from the parent process
+        # The CPU limit stops this process if the parent has ended.
+        _, hard_limit = resource.getrlimit(resource.RLIMIT_CPU)
+        soft_limit = math.ceil(time.process_time() + timeout) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (soft_limit, hard_limit))
+        return True, parser(page)
+    except Exception as error:  # noqa: BLE001  # raised by the parent
         error.add_note(traceback.format_exc())
         return False, _make_picklable(error)
 
 
 def _make_picklable(error: Exception) -> Exception:
-    """The error, or what it said, where it could not be made again on the other side."""
+    """Return the error, or a RuntimeError with its traceback if it cannot be pickled."""
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  # just written
-    except Exception:  # noqa: BLE001  # whatever its own making raises
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # our own data
+    except Exception:  # noqa: BLE001  # pickle calls its constructor
         return RuntimeError("".join(traceback.format_exception(error)))
     return error
 
 
 def _send_message(connection: socket.socket, payload: Any) -> None:
-    """One message. What cannot be sent is told as such: it is a bug of the reader that made it."""
+    """Send a message. A result that cannot be pickled is replaced by a TypeError."""
     try:
         message = pickle.dumps(payload, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # noqa: BLE001  # pickle raises whatever an object does
-        message = pickle.dumps((False, TypeError(f"{payload!r:.200} cannot be sent: {error!r}")))
+    except Exception as error:  # noqa: BLE001  # pickle runs code of the object
+        message = pickle.dumps((False, TypeError(f"{payload!r:.200} cannot be pickled: {error!r}")))
     connection.sendall(LENGTH_PREFIX.pack(len(message)) + message)
 
 
 def _receive_message(connection: socket.socket) -> bytearray:
-    """One message. Raises EOFError where none comes any more."""
+    """Receive a message. Raises EOFError if the socket is closed."""
     (length,) = LENGTH_PREFIX.unpack(_receive_exactly(connection, LENGTH_PREFIX.size))
     return _receive_exactly(connection, length)
 
 
 def _receive_exactly(connection: socket.socket, length: int) -> bytearray:
-    message, got = bytearray(length), 0
-    while got < length:
-        more = connection.recv_into(memoryview(message)[got:])
-        if not more:
+    message, received = bytearray(length), 0
+    while received < length:
+        count = connection.recv_into(memoryview(message)[received:])
+        if not count:
             raise EOFError
-        got += more
+        received += count
     return message

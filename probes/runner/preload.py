@@ -1,8 +1,8 @@
-"""What readers are forked from: every probe and the list of suffixes are loaded, all patterns ready."""
+"""Loads all channels, the public suffix list and the patterns, which parser workers inherit."""
 
 from __future__ import annotations
 
-import htmldate  # noqa: F401  # half a second to load, which every worker would spend anew
+import htmldate  # noqa: F401  # takes half a second to import
 
 from probes.links import channel_registry
 from probes.parsing import feeds, html, tree_backends  # noqa: F401

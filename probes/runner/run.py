@@ -1,10 +1,9 @@
-"""Runs one probe: sends its requests, gives it the pages, and catches what goes wrong.
+"""Runs a probe, or revalidates its previous result.
 
-A look made again: where every answer is what it was, the finding is, and no page is read.
-
-The asks of the earlier look are sent again in their order, as a server is asked whether anything changed
-(RFC 9110 §13). A page that only its tokens tell from the one of then is that one. At the first answer that
-differs the probe itself looks, and is given what has come by then.
+Revalidation sends the requests of the previous check again, as conditional requests (RFC 9110 §13).
+If every response is unchanged, so is the finding, and no page is parsed. Pages that differ in
+volatile tokens only are unchanged. At the first change the probe itself runs and receives the
+responses fetched so far.
 """
 
 from __future__ import annotations
@@ -30,51 +29,51 @@ from probes.runner.parser_pool import ParserPool
 
 
 class PageSource(Protocol):
-    """Where pages are asked for: the real web, or pages that came before."""
+    """A source of pages: the live web or stored responses."""
 
     async def get(self, request: PageRequest) -> Page:
-        """The page that answers. Raises NoPage."""
+        """Return the page for a request. Raises FetchError."""
         ...
 
 
 async def run_probe(
     generator: ProbeGenerator, source: PageSource, parsers: ParserPool
 ) -> ProbeResult:
-    """Let a probe look: fetch what it asks for, read it where a reader can be stopped, give it back.
+    """Run a probe: fetch its pages and parse them in worker processes.
 
-    `probes.models.probe.run_offline` is the same loop over pages that are already there.
+    `probes.models.probe.run_offline` does the same with pages that are at hand.
     """
-    visit = ProbeRun(generator)
-    while (wanted := visit.pending_request) is not None:
-        visit.resume(await fetch_and_parse(wanted, source, parsers))
-    return visit.result
+    probe_run = ProbeRun(generator)
+    while (request := probe_run.pending_request) is not None:
+        probe_run.resume(await fetch_and_parse(request, source, parsers))
+    return probe_run.result
 
 
 async def fetch_and_parse(
     request: PageRequest, source: PageSource, parsers: ParserPool
 ) -> Page | FetchError:
-    """What an ask gets: the page as it was read, or why there is none."""
+    """Fetch and parse a page. Returns the error if it cannot be fetched."""
     try:
         page = await source.get(request)
         if request.parser is None:
             return page
         return replace(page, parsed=await parsers.parse(request.parser, page))
-    except FetchError as none:
-        return none
+    except FetchError as error:
+        return error
     except asyncio.CancelledError:
         if _is_task_cancelling():
             raise
-        return FetchError(Reason.CRASHED, "cancelled by nobody", url=request.url)
+        return FetchError(Reason.CRASHED, "cancelled from outside", url=request.url)
 
 
 def _is_task_cancelling() -> bool:
-    """Whether this task was asked to end. A cancellation from elsewhere would end it without a word."""
+    """Return True if this task is being cancelled. Other cancellations must not end it silently."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 
 
 def build_crashed_result(error: BaseException) -> ProbeResult:
-    """A look that ended in a bug of ours: nothing can be said."""
+    """Return the result of a probe that raised an exception: unknown."""
     return ProbeResult(
         Finding(Presence.UNKNOWN, Reason.CRASHED, detail=f"{type(error).__name__}: {error}")
     )
@@ -83,38 +82,39 @@ def build_crashed_result(error: BaseException) -> ProbeResult:
 STATUS_OK, STATUS_NOT_MODIFIED = 200, 304
 
 FAST_RESPONSE_SECONDS = 1
-"""Seconds: answers that take no longer are alike; of others the finding tells how many they took."""
+"""Response times up to this count as equal. For longer ones the finding contains the seconds."""
 
 BodyLoader = Callable[[str], bytes | None]
-"""A kept body by its digest; None where it is not there any more."""
+"""Loads a stored body by its digest, or returns None if it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedExchange:
-    """An ask of the earlier look and what it got, a page without its body; `kept`: we still have it whole."""
+    """A request of the previous check and its outcome without body.
+
+    `has_body` is True if the body is stored.
+    """
 
     request: PageRequest
     outcome: Page | FetchError
     has_body: bool = False
 
     def build_conditional_request(self) -> PageRequest:
-        """The same ask; where we still have the answer, the server may say that it is what it was."""
+        """Return the request, with validators if the response is stored."""
         page = self.outcome
         if isinstance(page, FetchError) or not self.has_body or page.status != STATUS_OK:
-            return self.request  # a 304 says that it would be a 200, RFC 9110 §15.4.5
-        told = CacheValidators(
+            return self.request  # a 304 means that a GET would give 200 (RFC 9110 §15.4.5)
+        validators = CacheValidators(
             page.url, page.headers.get("etag", ""), page.headers.get("last-modified", "")
         )
-        return (
-            replace(self.request, validators=told)
-            if told.etag or told.last_modified
-            else self.request
-        )
+        if not validators.etag and not validators.last_modified:
+            return self.request
+        return replace(self.request, validators=validators)
 
 
 @dataclass(frozen=True, slots=True)
 class PreviousResult:
-    """An earlier look: what was asked, what came, what was found."""
+    """The finding and the exchanges of an earlier check."""
 
     finding: Finding
     exchanges: Sequence[CachedExchange]
@@ -124,19 +124,18 @@ class PreviousResult:
 async def revalidate(
     previous: PreviousResult, generator: ProbeGenerator, source: PageSource, parsers: ParserPool
 ) -> ProbeResult:
-    """The earlier look as it is today; where anything is another, the look of the probe."""
-    came: list[tuple[CachedExchange, Page | FetchError]] = []
-    for before in previous.exchanges:
-        asked = before.build_conditional_request()
-        came.append((before, await fetch_and_parse(asked, source, parsers)))
-        if not _is_unchanged(before, came[-1][1], asked.validators, previous.load_body):
-            return await run_probe(generator, _ReplayingSource(previous, came, source), parsers)
+    """Return the previous finding if all responses are unchanged, else run the probe."""
+    received: list[tuple[CachedExchange, Page | FetchError]] = []
+    for cached in previous.exchanges:
+        request = cached.build_conditional_request()
+        outcome = await fetch_and_parse(request, source, parsers)
+        received.append((cached, outcome))
+        if not _is_unchanged(cached, outcome, request.validators, previous.load_body):
+            replaying_source = _ReplayingSource(previous, received, source)
+            return await run_probe(generator, replaying_source, parsers)
     generator.close()
-    return ProbeResult(
-        previous.finding,
-        tuple(HttpExchange(one.request, got) for one, got in came),
-        is_unchanged=True,
-    )
+    exchanges = tuple(HttpExchange(cached.request, outcome) for cached, outcome in received)
+    return ProbeResult(previous.finding, exchanges, is_unchanged=True)
 
 
 def _is_unchanged(
@@ -145,31 +144,46 @@ def _is_unchanged(
     validators: CacheValidators | None,
     load_body: BodyLoader,
 ) -> bool:
-    """Whether a probe that was given this answer would be given the same again."""
-    was = cached.outcome
-    if isinstance(was, FetchError) or isinstance(outcome, FetchError):
-        troubles = [_get_error_key(one) for one in (was, outcome) if isinstance(one, FetchError)]
-        return len(troubles) == 2 and troubles[0] == troubles[1]
-    untouched = (
+    """Return True if this outcome is the same to a probe as the previous one."""
+    previous = cached.outcome
+    if isinstance(previous, FetchError) or isinstance(outcome, FetchError):
+        return (
+            isinstance(previous, FetchError)
+            and isinstance(outcome, FetchError)
+            and _get_error_key(previous) == _get_error_key(outcome)
+        )
+    if _get_transport_key(previous) != _get_transport_key(outcome):
+        return False
+    is_not_modified = (
         outcome.status == STATUS_NOT_MODIFIED
         and validators is not None
         and validators.url == outcome.url
     )
+    # A 304 contains only the headers that changed.
+    headers = {**previous.headers, **outcome.headers} if is_not_modified else outcome.headers
+    if _list_compared_headers(previous.headers) != _list_compared_headers(headers):
+        return False
+    if is_not_modified:
+        return True
+    return _has_same_body(previous, outcome, load_body if cached.has_body else None)
+
+
+def _get_transport_key(page: Page) -> tuple[object, ...]:
+    """Return what a probe reads of a page besides status, headers and body."""
     return (
-        (outcome.url, outcome.hops[:-1]) == (was.url, was.hops[:-1])
-        and (outcome.insecure, outcome.certificate_expires)
-        == (was.insecure, was.certificate_expires)
-        and _round_elapsed_seconds(outcome) == _round_elapsed_seconds(was)
-        and _list_compared_headers(was.headers)
-        == _list_compared_headers(
-            {**was.headers, **outcome.headers} if untouched else outcome.headers
-        )
-        and (untouched or _has_same_body(was, outcome, load_body if cached.has_body else None))
+        page.url,
+        page.hops[:-1],
+        page.insecure,
+        page.certificate_expires,
+        _round_elapsed_seconds(page),
     )
 
 
 def _has_same_body(previous: Page, current: Page, load_body: BodyLoader | None) -> bool:
-    """Whether the same body came, or one with other tokens: that is told where the earlier one is kept."""
+    """Return True if the bodies are equal, or differ in volatile tokens only.
+
+    Tokens can be compared only if the previous body is stored.
+    """
     if (current.status, current.truncated) != (previous.status, previous.truncated):
         return False
     if current.digest == previous.digest or load_body is None or current.truncated:
@@ -179,8 +193,9 @@ def _has_same_body(previous: Page, current: Page, load_body: BodyLoader | None) 
 
 
 def _get_error_key(error: FetchError) -> tuple[Reason, int | None, str]:
-    """What a probe may be told by it: of a bad certificate also what is wrong with it."""
-    return error.reason, error.status, error.detail if error.reason is Reason.TLS else ""
+    """Return what a probe reads of an error. The detail counts for TLS errors only."""
+    detail = error.detail if error.reason is Reason.TLS else ""
+    return error.reason, error.status, detail
 
 
 def _round_elapsed_seconds(page: Page) -> int:
@@ -194,8 +209,12 @@ def _list_compared_headers(headers: Mapping[str, str]) -> list[str | bool]:
     ]
 
 
+def _get_request_key(request: PageRequest) -> tuple[str, bool, bool]:
+    return request.url, request.is_registered_link, request.insecure
+
+
 class _ReplayingSource:
-    """The web, but for what came of it already."""
+    """Serves the responses that revalidation has fetched, and others from the web."""
 
     def __init__(
         self,
@@ -208,37 +227,33 @@ class _ReplayingSource:
         self._source = source
 
     async def get(self, request: PageRequest) -> Page:
-        """The page that answers. Raises NoPage."""
-        for at, (before, got) in enumerate(self._received):
-            if (before.request.url, before.request.is_registered_link, before.request.insecure) == (
-                request.url,
-                request.is_registered_link,
-                request.insecure,
-            ):
-                del self._received[at]
-                if isinstance(got, FetchError):
-                    raise got
-                return self._restore_body(before, got) or await self._source.get(request)
+        """Return the page for a request. Raises FetchError."""
+        for index, (cached, outcome) in enumerate(self._received):
+            if _get_request_key(cached.request) == _get_request_key(request):
+                del self._received[index]
+                if isinstance(outcome, FetchError):
+                    raise outcome
+                return self._restore_body(cached, outcome) or await self._source.get(request)
         return await self._source.get(request)
 
     def _restore_body(self, cached: CachedExchange, page: Page) -> Page | None:
-        """A page with its body, from where we keep it if the server did not send it; None if it is lost."""
-        told = cached.build_conditional_request().validators
-        if page.status != STATUS_NOT_MODIFIED or told is None or told.url != page.url:
+        """Return the page with its stored body after a 304, or None if the body was deleted."""
+        validators = cached.build_conditional_request().validators
+        if page.status != STATUS_NOT_MODIFIED or validators is None or validators.url != page.url:
             return page
-        was = cached.outcome
-        assert isinstance(was, Page)
-        body = self._load_body(was.digest)
+        previous = cached.outcome
+        assert isinstance(previous, Page)
+        body = self._load_body(previous.digest)
         if body is None:
             return None
-        hops = (*page.hops[:-1], Hop(page.url, was.status))
-        headers = {**was.headers, **page.headers}
+        hops = (*page.hops[:-1], Hop(page.url, previous.status))
+        headers = {**previous.headers, **page.headers}
         return replace(
             page,
-            status=was.status,
+            status=previous.status,
             headers=headers,
             hops=hops,
             body=body,
-            truncated=was.truncated,
-            digest=was.digest,
+            truncated=previous.truncated,
+            digest=previous.digest,
         )
