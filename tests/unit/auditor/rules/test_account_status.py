@@ -179,7 +179,7 @@ def test_a_bad_certificate_is_over_with_an_answer_over_https_that_was_verified_o
     assert nights(EXPIRED, EXPIRED, answer()).failure_streak is None
     for unproved in (
         answer(url="http://nour.example/"),
-        answer(tls="wrong_host"),
+        answer(tls_error="wrong_host"),
         answer(url=None),
     ):
         assert nights(EXPIRED, unproved, EXPIRED).failure_streak.run_count == 2

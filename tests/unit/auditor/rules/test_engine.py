@@ -283,7 +283,7 @@ def test_a_proposal_ends_when_registered_disowned_or_gone_from_the_site():
     proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
     assert not signs(UNLISTED, site(), held("facebook", "u:nour"), proposals=(proposal,))
     assert not signs(
-        UNLISTED, site(), proposals=(proposal,), disowned=frozenset({("facebook", "u:nour")})
+        UNLISTED, site(), proposals=(proposal,), disowned_accounts=frozenset({("facebook", "u:nour")})
     )
     old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
     assert not signs(UNLISTED, site(), proposals=(old,))
@@ -321,7 +321,7 @@ def test_an_account_of_two_associations_is_shared():
     rule = {"code": "channel_shared", "check": "shared"}
     shared = {("facebook", "u:nour"): ("amal",)}
     assert (
-        signs(rule, held("facebook", "u:nour"), shared=shared)["facebook", "u:nour"].params["other"]
+        signs(rule, held("facebook", "u:nour"), other_owners=shared)["facebook", "u:nour"].params["other"]
         == "amal"
     )
 
@@ -551,7 +551,7 @@ def test_an_account_that_leads_to_any_part_of_the_site_is_not_told():
 
 def test_where_an_accounts_links_were_not_all_read_or_there_is_no_site_nothing_is_told():
     for accounts in (
-        (site(), profile(links_read=False)),
+        (site(), profile(all_links_resolved=False)),
         (site(), held("youtube", "@nour", known=Finding(Presence.PRESENT, links=(ANOTHER_SITE,)))),
         (held("website", "nour.example"), profile()),
         (profile(),),

@@ -44,7 +44,7 @@ def candidate(code="mobile_unfriendly", channel="website", subject="nour.example
 def test_a_gap_opens_after_the_catalogue_s_decided_nights():
     rows = night([], 0, candidate())
     assert (rows[0].run_count, rows[0].opened_at) == (1, None)
-    rows = night(rows, 1, candidate(decided=False))
+    rows = night(rows, 1, candidate(is_decided=False))
     assert (rows[0].run_count, rows[0].opened_at) == (1, None)
     rows = night(rows, 2, candidate())
     assert (rows[0].run_count, rows[0].opened_at) == (2, START + timedelta(days=2))
@@ -68,20 +68,20 @@ def test_a_closed_gap_is_history_and_a_new_one_begins():
 
 
 def test_what_is_over_closes_an_open_gap_though_something_else_is_doubted():
-    doubted = candidate("website_down", confirmed=False)
-    over = candidate("website_down", decided=False, confirmed=False, ended=True)
+    doubted = candidate("website_down", is_confirmed=False)
+    over = candidate("website_down", is_decided=False, is_confirmed=False, has_ended=True)
     pending = night([], 0, doubted)
     assert night(pending, 1, over)[0].closed_at is None
-    rows = night(pending, 1, candidate("website_down", confirmed=True))
+    rows = night(pending, 1, candidate("website_down", is_confirmed=True))
     assert night(rows, 2, doubted)[0].closed_at is None
     assert night(rows, 2, over)[0].closed_at == START + timedelta(days=2)
 
 
 def test_an_open_gap_tells_what_was_believed_and_not_what_is_doubted():
-    rows = night([], 0, candidate("website_down", confirmed=True, params={"cause": "timeout"}))
-    doubted = candidate("website_down", confirmed=False, params={"cause": "not_found"})
+    rows = night([], 0, candidate("website_down", is_confirmed=True, params={"cause": "timeout"}))
+    doubted = candidate("website_down", is_confirmed=False, params={"cause": "not_found"})
     assert night(rows, 1, doubted)[0].params == {"cause": "timeout"}
-    sure = candidate("website_down", confirmed=True, params={"cause": "not_found"})
+    sure = candidate("website_down", is_confirmed=True, params={"cause": "not_found"})
     assert night(rows, 1, sure)[0].params == {"cause": "not_found"}
 
 
@@ -98,12 +98,12 @@ def test_nothing_moves_on_a_blind_channel():
 
 
 def test_an_absence_opens_by_the_standing_alone():
-    seen = [candidate("channel_dead", "facebook", "u:nour", confirmed=False) for _ in range(9)]
+    seen = [candidate("channel_dead", "facebook", "u:nour", is_confirmed=False) for _ in range(9)]
     rows = []
     for at, one in enumerate(seen):
         rows = night(rows, at, one)
     assert (rows[0].run_count, rows[0].opened_at) == (9, None)
-    rows = night(rows, 9, candidate("channel_dead", "facebook", "u:nour", confirmed=True))
+    rows = night(rows, 9, candidate("channel_dead", "facebook", "u:nour", is_confirmed=True))
     assert rows[0].opened_at == START + timedelta(days=9)
 
 

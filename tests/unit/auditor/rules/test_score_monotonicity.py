@@ -626,7 +626,7 @@ def test_a_wall_before_an_account_earns_nothing_and_costs_nothing(dossier, row):
             row.id, checked_at=NOW, latest_presence=Presence.UNKNOWN, failure_streak=trouble
         ),
     )
-    assert told(walled).last_known_finding <= told(alone).last_known_finding
+    assert told(walled).known <= told(alone).known
     assert told(walled).earned >= told(alone).earned
 
 
