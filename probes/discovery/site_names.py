@@ -11,12 +11,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from probes.parsing.html import Document, get_host
 from probes.text import language
 from probes.text.charset import clean_text
 from probes.text.language import fold_text
 from probes.text.lazy_regex import lazy_regex
+from probes.urls.normalize import get_host
+
+if TYPE_CHECKING:  # an HTML parser takes 0.1 s to load, and the rules need only the texts
+    from probes.parsing.html import Document
 
 MAX_NAMES_CHARS = 300  # characters of all names together
 NAME_SEPARATOR = " · "
