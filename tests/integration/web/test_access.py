@@ -13,7 +13,7 @@ from auditor.app import App
 from auditor.config.schema import Config
 from auditor.web.access import Access, RequireAccess
 from auditor.web.app import create_app
-from auditor.web.request_context import get_report_request
+from auditor.web.report_reader import get_report_request
 from auditor.web.routes.health import METRICS_PATH
 from storage.models.audit import Proposal
 from storage.models.users import Reply, ReplyKind, Role
@@ -98,9 +98,9 @@ def asking(app, name, person):
 
 def answer(client, method, path):
     """How a request ends: `stranger`, `letter`, `refused` or `through`."""
-    said = client.read_request(method, path)
+    said = client.request(method, path)
     if said.status_code == 401 and "www-authenticate" in said.headers:
-        return {"Session": "stranger", "Letter": "letter"}[said.headers["www-authenticate"]]
+        return {"Session": "stranger", "ReportLink": "letter"}[said.headers["www-authenticate"]]
     if said.status_code >= 500:
         return f"crashed: {said.status_code}"
     return "refused" if said.status_code == 403 else "through"

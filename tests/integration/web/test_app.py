@@ -17,7 +17,7 @@ PUBLIC = "reports.example.org"
 def app(tmp_path):
     told = {
         "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
-        "web": {"public_url": f"https://{PUBLIC}/", "hosts": ["audit.lan"]},
+        "web": {"public_url": f"https://{PUBLIC}/", "allowed_hosts": ["audit.lan"]},
         "network": {"name": "Our network", "name_fr": "Notre <réseau>"},
     }
     with App.open(Config.model_validate(told)) as opened:
@@ -140,7 +140,7 @@ def test_under_a_name_that_the_operator_lists_there_is_the_login_for_all_others(
 def test_under_the_public_name_the_coordinators_pages_are_not_there(client, path):
     answer = client.get(path, headers={"host": PUBLIC})
     assert answer.status_code == 404
-    assert 'class="ways"' not in answer.text
+    assert 'class="site-nav"' not in answer.text
     assert '<a class="name"' not in answer.text
 
 

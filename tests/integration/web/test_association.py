@@ -42,7 +42,7 @@ def page(client, path):
 
 
 def number(app, typed):
-    return next(row.id for row in app.store.list_accounts() if row.typed == typed)
+    return next(row.id for row in app.store.list_accounts() if row.typed_text == typed)
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
@@ -84,7 +84,7 @@ async def test_a_doubt_a_night_that_told_nothing_and_what_is_held_are_said_apart
 async def test_every_night_is_a_mark_that_leads_to_what_it_rests_on(app):
     with browsing(app, NOW) as client:
         told = page(client, "/en/associations/nour")
-        assert f'accounts/{number(app, NOUR.typed_text)}?night=2026-03-04"' in told
+        assert f'accounts/{number(app, NOUR.typed_text)}?run=2026-03-04"' in told
         assert told.count('class="present"') == 5
         assert told.count('class="absent"') == 2
         assert told.count('class="unknown"') == 1
@@ -103,7 +103,7 @@ async def test_the_evidence_says_what_was_asked_what_came_and_what_stood_there(a
     with browsing(app, NOW) as client:
         told = page(
             client,
-            f"/en/associations/nour/accounts/{number(app, SITE.typed_text)}?night=2026-03-02",
+            f"/en/associations/nour/accounts/{number(app, SITE.typed_text)}?run=2026-03-02",
         )
     assert "nour.example" in told
     assert "Nour of Agadir" in told
@@ -118,7 +118,7 @@ async def test_without_a_night_the_newest_look_is_shown_and_the_earlier_ones_are
     assert "The night of <bdi>4 March 2026</bdi>" in told
     assert "more such night" in told
     for day in (1, 2, 3, 4):
-        assert f"accounts/{account}?night=2026-03-0{day}" in told
+        assert f"accounts/{account}?run=2026-03-0{day}" in told
 
 
 async def test_a_body_that_was_thinned_away_is_said_to_be(app, tmp_path):
@@ -136,7 +136,7 @@ async def test_what_is_not_there_is_not_found(app):
             "/en/associations/nobody",
             f"/en/associations/amal/accounts/{nour}",
             "/en/associations/nour/accounts/999",
-            f"/en/associations/nour/accounts/{nour}?night=2025-01-01",
+            f"/en/associations/nour/accounts/{nour}?run=2025-01-01",
         ):
             assert client.get(path).status_code == 404, path
 

@@ -84,7 +84,7 @@ async def test_the_most_pressing_association_is_called_first_with_its_reason_and
 async def test_the_line_of_the_nights_ends_with_the_last_of_them_whatever_was_decided_since(app):
     await nights(app, 2)
     now = night_of(1) + timedelta(hours=8)
-    account = next(row.id for row in app.store.list_accounts() if row.typed == NOUR.typed_text)
+    account = next(row.id for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
     word = Decision("nour", "facebook", DecisionKind.DISOWN, "Amina", "no", now, account_id=account)
     app.store.add_decision(word)
     with browsing(app, now) as client:
@@ -111,5 +111,5 @@ async def test_changes_are_told_since_the_day_that_is_asked_for(app):
 async def test_the_day_of_the_last_meeting_is_kept_and_a_click_away(app):
     await nights(app, 1)
     with browsing(app, night_of(0) + timedelta(hours=8)) as client:
-        told(client, "/en/changes?since=2026-02-27&meeting=1")
+        told(client, "/en/changes?since=2026-02-27&save_meeting_day=1")
         assert "Since the meeting of 27 February 2026" in told(client, "/en/changes")

@@ -14,7 +14,7 @@ from tests.support.web_server import browsing
 
 NOW = night_of(0) + timedelta(hours=8)
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
-WHO = {"why": "called <b>them</b>"}
+WHO = {"reason": "called <b>them</b>"}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def decide(client, **wish):
 
 
 def page(client, **told):
-    answer = client.get(f"/en/associations/nour{'/decide?' if told else ''}{urlencode(told)}")
+    answer = client.get(f"/en/associations/nour{'/decisions?' if told else ''}{urlencode(told)}")
     assert answer.status_code == 200, answer.text
     return answer.text.replace("<bdi>", "").replace("</bdi>", "")
 
@@ -53,10 +53,10 @@ def decisions(app):
 
 
 def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
-    answer = decide(client, kind="confirm", channel="facebook", account="u:nour", seen="2026-02-27")
+    answer = decide(client, kind="confirm", channel="facebook", account="u:nour", last_activity="2026-02-27")
     assert (answer.status_code, answer.headers["location"]) == (
         303,
-        "/en/associations/nour?kept=attest#decisions",
+        "/en/associations/nour?saved_decision=confirm#decisions",
     )
     assert decisions(app) == [(DecisionKind.CONFIRM, "facebook", "2026-02-27")]
     told = page(client)
@@ -69,7 +69,7 @@ def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
     ("wish", "said"),
     [
         (
-            {"kind": "confirm", "channel": "facebook", "seen": "2027-01-01"},
+            {"kind": "confirm", "channel": "facebook", "last_activity": "2027-01-01"},
             "The date is in the future.",
         ),
         ({"kind": "confirm", "channel": "youtube"}, "It has no account on this channel."),
@@ -82,7 +82,7 @@ def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
             "Such a word holds until",
         ),
         (
-            {"kind": "moved", "channel": "facebook", "to": "https://example.org/"},
+            {"kind": "moved", "channel": "facebook", "new_url": "https://example.org/"},
             "names no account",
         ),
         (
@@ -90,9 +90,9 @@ def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
             "names no account",
         ),
         ({"kind": "none_by_choice", "channel": "nowhere"}, "This channel is not checked."),
-        ({"kind": "none_by_choice", "channel": "youtube", "why": " "}, "Enter a reason."),
+        ({"kind": "none_by_choice", "channel": "youtube", "reason": " "}, "Enter a reason."),
         ({"kind": "waive"}, "Choose the problem to ignore."),
-        ({"kind": "waive", "channel": "youtube", "code": "nothing"}, "This problem doesn’t exist."),
+        ({"kind": "waive", "channel": "youtube", "gap_code": "nothing"}, "This problem doesn’t exist."),
     ],
 )
 def test_what_is_wrong_is_said_beside_the_form_which_keeps_what_was_typed(app, client, wish, said):
@@ -107,7 +107,7 @@ def test_what_is_wrong_is_said_beside_the_form_which_keeps_what_was_typed(app, c
 def test_an_account_found_on_the_site_is_accepted_or_declined_where_it_is_shown(app, client):
     told = page(client)
     assert "Found on its website" in told
-    assert "kind=ours&amp;channel=youtube&amp;account=https%3A//www.youtube.com/%40nour" in told
+    assert "kind=claim&amp;channel=youtube&amp;account=https%3A//www.youtube.com/%40nour" in told
     decide(client, kind="claim", channel="youtube", account=PROFILE.canonical)
     assert [row.identity.key for row in app.store.list_accounts() if row.channel == "youtube"] == [
         "@nour"
@@ -123,8 +123,8 @@ def test_a_found_account_that_is_not_theirs_is_asked_about_no_more(app, client):
 
 def test_a_gap_that_need_not_be_told_is_said_with_why_and_no_longer_open(client):
     before = page(client)
-    assert "kind=waive&amp;channel=youtube&amp;code=channel_missing" in before
-    decide(client, kind="waive", channel="youtube", code="channel_missing", until="2026-06-30")
+    assert "kind=waive&amp;channel=youtube&amp;gap_code=channel_missing" in before
+    decide(client, kind="waive", channel="youtube", gap_code="channel_missing", until="2026-06-30")
     after = page(client)
     assert "1 point that need not be told" in after
     assert "until 30 June 2026" in after
@@ -133,12 +133,12 @@ def test_a_gap_that_need_not_be_told_is_said_with_why_and_no_longer_open(client)
 def test_a_decision_is_taken_back_with_a_reason_and_by_this_association_alone(app, client):
     decide(client, kind="none_by_choice", channel="youtube")
     (word,) = app.store.list_decisions()
-    assert f"kind=withdraw&amp;number={word.id}" in page(client)
-    assert decide(client, kind="withdraw", number="999").status_code == 404
-    assert decide(client, kind="withdraw", number=str(word.id)).status_code == 303
+    assert f"kind=withdraw&amp;decision_id={word.id}" in page(client)
+    assert decide(client, kind="withdraw", decision_id="999").status_code == 404
+    assert decide(client, kind="withdraw", decision_id=str(word.id)).status_code == 303
     told = page(client)
     assert "Taken back: Not used, by choice" in told
-    assert f"kind=withdraw&amp;number={word.id}" not in told
+    assert f"kind=withdraw&amp;decision_id={word.id}" not in told
 
 
 def test_the_form_that_takes_a_decision_back_shows_which_and_there_is_none_for_a_number_that_is_not_theirs(
@@ -149,23 +149,23 @@ def test_the_form_that_takes_a_decision_back_shows_which_and_there_is_none_for_a
         kind="moved",
         channel="facebook",
         account="u:nour",
-        to="https://www.facebook.com/other",
+        new_url="https://www.facebook.com/other",
     )
     first = next(app.store.list_decisions())
-    shown = page(client, kind="withdraw", number=first.id)
+    shown = page(client, kind="withdraw", decision_id=first.id)
     assert "The account has a new address" in shown
     assert "Amina ا: called &lt;b&gt;them&lt;/b&gt;" in shown
     assert "https://www.facebook.com/other" in shown
     for number in ("", "999", "x"):
-        asked = client.get(f"/en/associations/nour/decisions?kind=withdraw&number={number}")
+        asked = client.get(f"/en/associations/nour/decisions?kind=withdraw&decision_id={number}")
         assert asked.status_code == 404
 
 
 def test_an_address_that_was_mistyped_can_be_corrected_in_the_form_that_comes_back(app, client):
     wrong = decide(client, kind="claim", channel="youtube", account="https://www.youtube.com/")
-    typed = html.fromstring(wrong.text).form_count[-1].inputs["account"]
+    typed = html.fromstring(wrong.text).forms[-1].inputs["account"]
     assert (typed.type, typed.value) == ("text", "https://www.youtube.com/")
-    assert html.fromstring(wrong.text).form_count[-1].inputs["channel"].value == "youtube"
+    assert html.fromstring(wrong.text).forms[-1].inputs["channel"].value == "youtube"
     assert (
         decide(client, kind="claim", channel="youtube", account="@nour.agadir").status_code == 303
     )
@@ -183,7 +183,7 @@ def test_each_form_is_there_in_each_language(client, language, kind):
 
 def test_a_persons_word_stands_beside_what_was_seen(app, client):
     decide(client, kind="confirm", channel="facebook", account="u:nour")
-    row = next(row for row in app.store.list_accounts() if row.typed == NOUR.typed_text)
+    row = next(row for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
     told = client.get(f"/en/associations/nour/accounts/{row.id}").text.replace("<bdi>", "")
     assert "Someone has seen that the account exists" in told
     assert "called &lt;b&gt;them" in told
@@ -199,7 +199,7 @@ def test_a_form_that_is_sent_twice_in_a_moment_decides_once(app, client):
 
 def test_an_account_that_moved_is_registered_where_it_is_and_the_sheet_is_asked_for(app, client):
     link_ = "https://www.facebook.com/nour.agadir"
-    way = decide(client, kind="moved", channel="facebook", account="u:nour", to=link_).headers[
+    way = decide(client, kind="moved", channel="facebook", account="u:nour", new_url=link_).headers[
         "location"
     ]
     assert "put the new address in the sheet" in client.get(way).text

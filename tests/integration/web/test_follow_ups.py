@@ -81,7 +81,7 @@ def test_what_a_line_lacks_is_said_beside_the_form_and_nothing_is_kept(app, clie
 
 def test_a_day_with_what_is_no_promise_is_not_kept(app, client):
     keep(client, kind="met", due="2026-03-05")
-    assert app.store.list_follow_ups("nour")[0].due is None
+    assert app.store.list_follow_ups("nour")[0].due_date is None
 
 
 def test_replies_that_wait_are_told_on_both_pages(app, client):

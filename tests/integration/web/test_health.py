@@ -38,7 +38,7 @@ def played(tmp_path_factory):
 @pytest.fixture
 def app(played):
     """The same, reached under two names and with a token."""
-    told = {"public_url": "https://reports.example.org", "hosts": ["presence.intern.example"]}
+    told = {"public_url": "https://reports.example.org", "allowed_hosts": ["presence.intern.example"]}
     web = WebSettings.model_validate({**told, "metrics_token": TOKEN})
     return App(played.config.model_copy(update={"web": web}), played.store, played.body_store)
 

@@ -89,7 +89,7 @@ async def test_a_mistyped_address_shows_a_list_and_no_error(app):
         assert "60 associations" in told(client, "/en/associations?sort=nonsense&after=%25%25")
         assert "0 associations" in told(client, "/en/associations?gap=nonsense&level=none")
         told(client, "/en/gaps?gap=nonsense&severity=none")
-        told(client, "/en/groups?by=nonsense&since=never")
+        told(client, "/en/groups?group_by=nonsense&since=never")
 
 
 async def test_by_name_and_by_newest_change_are_other_orders(app):
@@ -111,13 +111,13 @@ async def test_gaps_are_listed_the_gravest_first_with_how_many_have_each(app):
 
 async def test_groups_of_five_are_told_with_their_figures_and_those_that_moved_first(app):
     with browsing(app, NOW) as client:
-        page = told(client, "/en/groups?by=region")
+        page = told(client, "/en/groups?group_by=region")
         assert page.index("L’Oriental") < page.index("Souss")
         assert "5 of 6 confirmed on 4 March 2026, 4 of 6 now" in page
-        assert "t1" in told(client, "/en/groups?by=tag")
+        assert "t1" in told(client, "/en/groups?group_by=tag")
 
 
-@pytest.mark.parametrize("path", ["associations", "gaps", "cohorts"])
+@pytest.mark.parametrize("path", ["associations", "gaps", "groups"])
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_an_empty_network_breaks_no_list(tmp_path, path, language):
     app = opened(tmp_path)

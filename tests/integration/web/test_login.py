@@ -62,7 +62,7 @@ def app(tmp_path):
         "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
         "web": {
             "public_url": "https://reports.example.org",
-            "hosts": ["audit.lan"],
+            "allowed_hosts": ["audit.lan"],
             "trusted_proxies": ["127.0.0.1"],
         },
         "network": {"language": "en"},
@@ -109,7 +109,7 @@ def test_a_stranger_is_shown_the_login_and_led_on_to_what_was_asked_for(browser)
     shown = browser.get("/en/gaps?sort=newest")
     assert (shown.status_code, shown.headers["www-authenticate"]) == (401, "Session")
     assert 'name="next" value="/en/gaps?sort=newest"' in shown.text
-    assert 'class="ways"' not in shown.text
+    assert 'class="site-nav"' not in shown.text
     answer = log_in(browser, next="/en/gaps?sort=newest")
     assert (answer.status_code, answer.headers["location"]) == (303, "/en/gaps?sort=newest")
     page = browser.get(answer.headers["location"])
@@ -216,7 +216,7 @@ def test_a_session_ends_after_eight_idle_hours_and_after_a_day_in_any_case(
 ):
     log_in(browser)
     for _ in range(times):
-        clock.accounts_on(**idle)
+        clock.on(**idle)
         last = reads(browser)
     assert last == ends
 
@@ -308,7 +308,7 @@ def test_reading_pages_writes_once_a_minute(app, browser, clock, monkeypatch):
     )
     log_in(browser)
     for _ in range(10):
-        clock.accounts_on(seconds=20)
+        clock.on(seconds=20)
         assert reads(browser) == 200
     assert len(written) == 3
 
@@ -379,7 +379,7 @@ def test_an_account_is_counted_however_its_name_is_spelled(browser):
 @pytest.mark.fault("F56")
 def test_no_cookie_tells_who_is_a_user(browser):
     told = [
-        log_in(browser, name, password="no", headers={"cookie": 'known="\\351"'}).status_code
+        log_in(browser, name, password="no", headers={"cookie": 'known_browser="\\351"'}).status_code
         for name in ("Amina", "Nobody")
     ]
     assert told == [401, 401]
@@ -414,7 +414,7 @@ def test_a_stranger_keeps_nobody_out_who_was_here_before(browser, app, home):
             log_in(stranger, password="guess")
         assert log_in(stranger).status_code == 429
         assert log_in(browser).status_code == 303
-        stranger.cookies.set("known", browser.cookies["known"].replace("a", "b"))
+        stranger.cookies.set("known_browser", browser.cookies["known_browser"].replace("a", "b"))
         assert log_in(stranger).status_code == 429
 
 
@@ -423,7 +423,7 @@ def test_a_browser_that_was_here_before_has_no_more_guesses_than_others(browser)
     log_in(browser)
     browser.cookies.delete("session")
     assert [log_in(browser, password="no").status_code for _ in range(6)] == [401] * 5 + [429]
-    assert reads(browser, cookie=f"session={browser.cookies['known']}") == 401
+    assert reads(browser, cookie=f"session={browser.cookies['known_browser']}") == 401
 
 
 @pytest.mark.slow
@@ -487,7 +487,7 @@ def test_a_form_from_another_site_changes_nothing(app, browser, method, headers,
         if method == "GET"
         else f"/en/users/{with_password(app.store, 'Salma').id}/remove"
     )
-    assert browser.read_request(method, way, headers=told).status_code == status
+    assert browser.request(method, way, headers=told).status_code == status
     assert len(app.store.list_users()) == {200: 1, 303: 1, 403: 2}[status]
 
 
@@ -533,7 +533,7 @@ def test_a_one_time_link_sets_the_password_and_lets_in(app, browser, caplog):
     done = browser.post("/en/set-password", data={"password": OTHER, "password_confirmation": OTHER})
     assert (done.status_code, done.headers["location"]) == (303, "/en/")
     assert reads(browser) == 200
-    assert "invited" not in browser.cookies
+    assert "invite" not in browser.cookies
     assert browser.get(way).status_code == 410
     assert log_in(browser, "Salma", OTHER).status_code == 303
     assert token not in caplog.text
@@ -572,7 +572,7 @@ def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser,
         way = way[:-1] + ("x" if way[-1] != "x" else "y")
         browser.cookies.clear()
     elif fate == "late":
-        clock.accounts_on(hours=24)
+        clock.on(hours=24)
     elif fate == "replaced":
         service.create_invite(app.store, salma, "Amina", NOW)
     elif fate == "removed":
@@ -583,7 +583,7 @@ def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser,
     form = {"password": OTHER, "password_confirmation": OTHER}
     answers = [browser.get(way), browser.get("/en/set-password"), browser.post("/en/set-password", data=form)]
     assert {answer.status_code for answer in answers} == {410}
-    told = {re.sub(r"As of .*|/welcome[^\"]*", "", answer.text) for answer in answers}
+    told = {re.sub(r"As of .*|/set-password[^\"]*", "", answer.text) for answer in answers}
     assert len(told) == 1
     assert app.store.get_user("Salma").password_hash is None
 

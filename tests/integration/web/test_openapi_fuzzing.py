@@ -72,7 +72,7 @@ def sent(client, case):
         told = "; ".join(f"{name}={value}" for name, value in cookies.items())
         known["headers"] = {**known.get("headers", {}), "cookie": told}
     try:
-        return client.read_request(**known)
+        return client.request(**known)
     except (
         httpx.InvalidURL,
         httpx.LocalProtocolError,

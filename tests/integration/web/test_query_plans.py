@@ -39,9 +39,9 @@ ASKED = [
     {},
     {"facets": FACETS[:1]},
     {"facets": FACETS},
-    {"search": ["nom"]},
-    {"search": ["nom", "a"]},
-    {"facets": FACETS, "search": ["nom", "1"]},
+    {"search_terms": ["nom"]},
+    {"search_terms": ["nom", "a"]},
+    {"facets": FACETS, "search_terms": ["nom", "1"]},
 ]
 
 
@@ -50,7 +50,7 @@ ASKED = [
 @pytest.mark.parametrize("how", ASKED, ids=str)
 def test_no_list_reads_a_whole_table(store, monkeypatch, cap, sort, how):
     monkeypatch.setattr("storage.read_model.association_search.MAX_COUNT", cap)
-    after = store.list_summaries(sort=sort, limit=2, **how).next
+    after = store.list_summaries(sort=sort, limit=2, **how).next_cursor
     with plans(store) as told:
         assert store.list_summaries(sort=sort, **how).rows
         assert store.list_summaries(sort=sort, cursor=after, **how).rows
@@ -71,7 +71,7 @@ def test_no_list_reads_a_whole_table(store, monkeypatch, cap, sort, how):
     ids=str,
 )
 def test_no_list_of_gaps_reads_a_whole_table(store, monkeypatch, cap, how):
-    monkeypatch.setattr("storage.read_model.gap_search.CAP", cap)
+    monkeypatch.setattr("storage.read_model.gap_search.MAX_COUNT", cap)
     with plans(store) as told:
         store.list_visible_gaps(**how)
         store.list_visible_gaps(sort="newest", **how)
@@ -85,7 +85,7 @@ def test_what_moved_among_a_few_is_counted_from_their_own_rows(store):
     store.save_registry(people, [], NOW, is_complete=False)
     refresh_summaries(store, CONFIG)
     with plans(store) as told:
-        assert store.counts_for_small_selection(NOW, ["region:Souss", "tag:y"]).facets["all"] == 150
+        assert store.counts_for_small_selection(NOW, ["region:Souss", "tag:y"]).facet_counts["all"] == 150
     assert whole(told) == []
 
 
@@ -131,7 +131,7 @@ def test_letters_of_a_state_are_paged_by_when_they_end_without_a_look_at_the_oth
             seen += rows
             before = rows[-1].id
     assert whole(told) == []
-    wanted = [letter for letter in letters if letter.state(NOW) is state]
+    wanted = [letter for letter in letters if letter.get_state(NOW) is state]
     assert seen == sorted(
         wanted, key=lambda one: (getattr(one, ENDS[state]), one.expires_at, one.id), reverse=True
     )

@@ -12,8 +12,8 @@ from tests.support.query_plans import plans, whole
 from tests.support.web_server import browsing
 
 REGISTER = {
-    "/{language}/registry.{form}": "the whole registry as a sheet",
-    "/{language}/registry/imports/{name}": "a sheet is compared with all that it may change",
+    "/{language}/registry.{file_format}": "the whole registry as a sheet",
+    "/{language}/registry/imports/{upload_name}": "a sheet is compared with all that it may change",
 }
 """What reads everybody because everybody is asked for."""
 ROUTES = [route for route in list_routes("GET") if route.path not in REGISTER]

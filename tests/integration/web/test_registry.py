@@ -43,8 +43,8 @@ def test_the_sheet_that_a_page_leads_to_is_in_its_language_and_changes_nothing(
 ):
     with browsing(app) as client:
         page = client.get(f"/{language}/registry").text
-        assert f'href="/{language}/registry.{form}"' in page
-        answer = client.get(f"/{language}/registry.{form}")
+        assert f'href="/{language}/registry.{file_format}"' in page
+        answer = client.get(f"/{language}/registry.{file_format}")
     assert f"registry-{NOW.date()}" in answer.headers["content-disposition"]
     path = tmp_path / f"sheet.{form[:4].strip('?')}"
     path.write_bytes(answer.content)
@@ -65,7 +65,7 @@ def test_a_page_tells_how_many_are_registered(app):
 
 def brought(client, name="sheet.csv", rows=(), language="en"):
     data = to_csv([["id", "name", "city", "facebook"], *rows])
-    return client.post(f"/{language}/registry", files={"sheet": (name, data)})
+    return client.post(f"/{language}/registry", files={"spreadsheet": (name, data)})
 
 
 SAME = [
@@ -81,7 +81,7 @@ def waiting(app):
 
 def agreed(client, address):
     digest = re.search(r'name="digest" value="(\w+)"', client.get(address).text)[1]
-    return {"act": "take", "digest": digest}
+    return {"action": "import", "digest": digest}
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
@@ -98,12 +98,12 @@ def test_a_sheet_is_shown_before_it_changes_anything_and_taken_over_when_agreed(
             answer.headers["location"], data=agreed(client, answer.headers["location"])
         )
         assert done.status_code == 303
-        assert done.headers["location"].startswith(f"/{language}/registry?taken=")
+        assert done.headers["location"].startswith(f"/{language}/registry?imported_count=")
         assert client.get(done.headers["location"]).status_code == 200
         assert client.get(answer.headers["location"]).status_code == 404
-    facebook = {row.typed for row in app.store.list_accounts() if row.channel == "facebook"}
+    facebook = {row.typed_text for row in app.store.list_accounts() if row.channel == "facebook"}
     assert facebook == {"https://www.facebook.com/nour.agadir"}
-    assert {(one.who, one.source) for one in app.store.list_audit_log(limit=1)} == {
+    assert {(one.author, one.source) for one in app.store.list_audit_log(limit=1)} == {
         ("Amina", "web")
     }
     assert not waiting(app)
@@ -114,24 +114,24 @@ def test_a_sheet_of_some_says_first_how_many_would_leave_and_is_taken_only_with_
         address = brought(client, rows=SAME[:1]).headers["location"]
         shown = client.get(address).text
         said = "<bdi>1</bdi> association is not in this sheet: it is kept, but no longer looked at."
-        assert shown.index(said) < shown.index('value="take"')
+        assert shown.index(said) < shown.index('value="import"')
         refused = client.post(address, data=agreed(client, address))
         assert refused.status_code == 422
         assert "confirm that the sheet is the whole list" in refused.text
         assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
         assert (
-            client.post(address, data={**agreed(client, address), "whole": "true"}).status_code
+            client.post(address, data={**agreed(client, address), "is_complete": "true"}).status_code
             == 303
         )
         whole = client.get(brought(client, rows=SAME).headers["location"]).text
     assert [one.id for one in app.store.list_associations()] == ["nour"]
-    assert 'name="whole"' not in whole
+    assert 'name="is_complete"' not in whole
 
 
 def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):
     with browsing(app) as client:
         address = brought(client, rows=SAME[:1]).headers["location"]
-        assert client.post(address, data={"act": "drop"}).headers["location"] == "/en/registry"
+        assert client.post(address, data={"action": "discard"}).headers["location"] == "/en/registry"
     assert not waiting(app)
     assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
 
@@ -142,7 +142,7 @@ def test_what_was_agreed_to_is_shown_anew_where_the_registry_changed_meanwhile(a
         form = agreed(client, address)
         app.store.save_registry([NOUR.replace_values({"city": "Tiznit"}), AMAL], LINKS, NOW)
         again = client.post(address, data=form)
-        assert again.headers["location"] == f"{address}?anew=1"
+        assert again.headers["location"] == f"{address}?has_changed=1"
         assert "changed meanwhile" in client.get(again.headers["location"]).text
         assert app.store.get_association("nour").city == "Tiznit"
         assert client.post(address, data=agreed(client, address)).status_code == 303
@@ -152,10 +152,10 @@ def test_what_was_agreed_to_is_shown_anew_where_the_registry_changed_meanwhile(a
 def test_a_sheet_that_changes_nothing_cannot_be_taken_over(app):
     with browsing(app) as client:
         sheet = client.get("/fr/registry.xlsx").content
-        answer = client.post("/fr/registry", files={"sheet": ("a.xlsx", sheet)})
+        answer = client.post("/fr/registry", files={"spreadsheet": ("a.xlsx", sheet)})
         shown = client.get(answer.headers["location"]).text
     assert "Cette feuille ne change rien." in shown
-    assert 'value="take"' not in shown
+    assert 'value="import"' not in shown
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_sheet_that_changes_nothing_cannot_be_taken_over(app):
 )
 def test_a_file_that_is_no_registry_is_refused_in_words_and_not_kept(app, data, status, said):
     with browsing(app) as client:
-        answer = client.post("/en/registry", files={"sheet": ("a.xlsx", data)})
+        answer = client.post("/en/registry", files={"spreadsheet": ("a.xlsx", data)})
     assert answer.status_code == status
     assert said in answer.text
     assert not waiting(app)
@@ -193,8 +193,8 @@ def test_a_waiting_sheet_is_forgotten_after_a_day(app):
 @pytest.mark.parametrize("name", ["..%2F..%2Fauditor.db", "20261125090000-" + "a" * 22, "x"])
 def test_a_name_that_was_not_given_out_leads_to_no_file(app, name):
     with browsing(app) as client:
-        assert client.get(f"/en/registry/imports/{name}").status_code == 404
-        client.post(f"/en/registry/imports/{name}", data={"act": "drop"})
+        assert client.get(f"/en/registry/imports/{upload_name}").status_code == 404
+        client.post(f"/en/registry/imports/{upload_name}", data={"action": "discard"})
     assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
 
 

@@ -82,8 +82,8 @@ def test_a_change_is_kept_with_whose_word_it_was_and_leaves_the_others_alone(app
         app.store.get_contact("nour/1").media_officer,
     )
     assert (about.city, officer, about.none_by_choice) == ("Tiznit", "nobody", ("twitter",))
-    assert [row.typed for row in app.store.list_accounts()] == [TYPED[0], THEIRS]
-    told = {(one.who, one.source, one.field) for one in app.store.list_audit_log("nour/1", limit=4)}
+    assert [row.typed_text for row in app.store.list_accounts()] == [TYPED[0], THEIRS]
+    told = {(one.author, one.source, one.field) for one in app.store.list_audit_log("nour/1", limit=4)}
     assert told == {
         ("Amina", "web", field) for field in ("city", "media_officer", "none_by_choice", "facebook")
     }
@@ -97,7 +97,7 @@ def test_a_change_is_kept_with_whose_word_it_was_and_leaves_the_others_alone(app
     ],
 )
 def test_what_has_to_be_mended_is_told_and_nothing_is_kept(app, changed, said):
-    for more in ({}, {"anyway": "1"}):
+    for more in ({}, {"save_anyway": "1"}):
         answer = kept(app, city="Tiznit", **changed, **more)
         assert answer.status_code == 422
         assert said in answer.text
@@ -116,9 +116,9 @@ def test_what_is_only_odd_is_told_and_may_be_kept_all_the_same(app, address, pro
     answer = kept(app, facebook=address)
     assert answer.status_code == 422
     assert problem in answer.text
-    assert [row.typed for row in app.store.list_accounts("nour/1")] == [*TYPED]
-    assert kept(app, facebook=address, anyway="1").status_code == 303
-    assert [row.typed for row in app.store.list_accounts("nour/1")] == [address]
+    assert [row.typed_text for row in app.store.list_accounts("nour/1")] == [*TYPED]
+    assert kept(app, facebook=address, save_anyway="1").status_code == 303
+    assert [row.typed_text for row in app.store.list_accounts("nour/1")] == [address]
 
 
 def test_what_is_wrong_is_told_in_the_readers_language(app):

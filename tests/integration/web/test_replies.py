@@ -84,7 +84,7 @@ async def test_an_accepted_reply_becomes_the_decision_and_leaves_the_queue(app, 
         "/en/replies?done=accepted#message",
     )
     [word] = app.store.list_decisions()
-    assert (word.kind, word.who, word.association) == (DecisionKind.DISOWN, "Amina", "nour")
+    assert (word.kind, word.author, word.association) == (DecisionKind.DISOWN, "Amina", "nour")
     page = told(client, answer.headers["location"])
     assert "Accepted and kept" in page
     assert "They say" not in page
@@ -96,11 +96,11 @@ async def test_a_promise_becomes_a_line_of_the_follow_up_log(app, client):
     )
     answered(client, reply.id, "accepted")
     [line] = app.store.list_follow_ups("nour")
-    assert (line.who, line.due.isoformat()) == ("Amina", "2026-04-01")
+    assert (line.author, line.due_date.isoformat()) == ("Amina", "2026-04-01")
     assert not kinds(app)
     page = told(client, "/fr/associations/nour")
-    assert "Aucun compte YouTube" in page.partition('id="log"')[2]
-    assert "channel_missing" not in page.partition('id="log"')[2].partition("<form")[0]
+    assert "Aucun compte YouTube" in page.partition('id="follow-ups"')[2]
+    assert "channel_missing" not in page.partition('id="follow-ups"')[2].partition("<form")[0]
 
 
 async def test_whose_an_account_is_does_not_bring_back_one_that_nights_found_gone(app, client):
@@ -119,7 +119,7 @@ async def test_a_decision_for_which_nobody_gave_a_reason_has_one_in_the_coordina
     reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
     client.post(f"/fr/replies/{reply.id}", data={"answer": "accepted"})
     [word] = app.store.list_decisions()
-    assert word.why == "L’association le dit en réponse à son rapport."
+    assert word.reason == "L’association le dit en réponse à son rapport."
 
 
 async def test_an_account_that_a_missing_one_is_answered_with_has_not_moved(app, client):
@@ -138,9 +138,9 @@ async def test_declining_needs_a_reason_and_keeps_it(app, client):
     answer = answered(client, reply.id, "declined")
     assert answer.status_code == 422
     assert "Enter a reason." in answer.text
-    assert answered(client, reply.id, "declined", why="it is a shop").status_code == 303
+    assert answered(client, reply.id, "declined", reason="it is a shop").status_code == 303
     kept = app.store.get_reply(reply.id)
-    assert (kept.answer, kept.reviewed_by, kept.review_reason) == (
+    assert (kept.outcome, kept.reviewed_by, kept.review_reason) == (
         ReplyOutcome.DECLINED,
         "Amina",
         "it is a shop",
@@ -152,7 +152,7 @@ async def test_of_two_who_answer_one_decides(app, client):
     reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
     answered(client, reply.id, "accepted")
     late = answered(client, reply.id, "accepted")
-    assert late.headers["location"] == "/en/replies?late=true#message"
+    assert late.headers["location"] == "/en/replies?already_answered=true#message"
     assert "has answered this already" in told(client, late.headers["location"])
     with pytest.raises(StoreError, match="already"):
         replies.decline_reply(app.store, reply, author="Sara", reason="no", now=NOW)
@@ -160,9 +160,9 @@ async def test_of_two_who_answer_one_decides(app, client):
 
 
 async def test_a_reply_that_cannot_be_done_goes_on_waiting_and_says_why(app, client):
-    answered(client, f"found/{found(app).id}", "declined", why="the festival's")
+    answered(client, f"proposals/{found(app).id}", "declined", reason="the festival's")
     theirs = said(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
-    answer = answered(client, theirs.id, "accepted", why="they called")
+    answer = answered(client, theirs.id, "accepted", reason="they called")
     assert answer.status_code == 422
     assert "<bdi>Amina</bdi> decided otherwise before: please take that back first." in answer.text
     assert 'value="they called"' in answer.text
@@ -176,14 +176,14 @@ async def test_a_reply_that_cannot_be_done_goes_on_waiting_and_says_why(app, cli
             now=NOW,
             default_reason="so they say",
         )
-    assert app.store.get_reply(theirs.id).answer is None
+    assert app.store.get_reply(theirs.id).outcome is None
 
 
 async def test_a_reply_that_the_registry_has_overtaken_is_accepted_without_another_decision(
     app, client
 ):
     reply = said(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
-    answered(client, f"found/{found(app).id}", "accepted")
+    answered(client, f"proposals/{found(app).id}", "accepted")
     assert answered(client, reply.id, "accepted").status_code == 303
     assert kinds(app) == [DecisionKind.CLAIM]
 
@@ -198,7 +198,7 @@ async def test_a_long_queue_goes_on_after_the_last_one_shown(app, client):
     page = told(client)
     assert "word 19." in page
     assert "word 20." not in page
-    following = re.search(r'href="(/en/replies\?after=\d+)"', page)[1]
+    following = re.search(r'href="(/en/replies\?after_reply=\d+)"', page)[1]
     assert "word 20." in told(client, following)
 
 
@@ -208,8 +208,8 @@ def found(app):
 
 
 async def test_a_found_account_is_registered_or_called_somebody_elses(app, client):
-    assert f'id="found-{found(app).id}"' in told(client)
-    assert answered(client, f"found/{found(app).id}", "accepted").status_code == 303
+    assert f'id="proposal-{found(app).id}"' in told(client)
+    assert answered(client, f"proposals/{found(app).id}", "accepted").status_code == 303
     assert kinds(app) == [DecisionKind.CLAIM]
     assert [row.channel for row in app.store.list_accounts("nour")] == [
         "facebook",
@@ -220,9 +220,9 @@ async def test_a_found_account_is_registered_or_called_somebody_elses(app, clien
 
 
 async def test_a_found_account_that_is_somebody_elses_is_asked_about_no_more(app, client):
-    answered(client, f"found/{found(app).id}", "declined", why="the festival's")
+    answered(client, f"proposals/{found(app).id}", "declined", reason="the festival's")
     [word] = app.store.list_decisions()
-    assert (word.kind, word.value, word.why) == (DecisionKind.DISOWN, "@nour", "the festival's")
+    assert (word.kind, word.value, word.reason) == (DecisionKind.DISOWN, "@nour", "the festival's")
     assert "Nothing to decide." in told(client)
     assert not load_association_view(app.store, app.config, "nour", NOW).proposals
 

@@ -56,7 +56,7 @@ def link_in(page):
 
 
 def test_a_new_link_is_shown_once_with_the_texts_to_send(app, client):
-    page = told(client.post("/en/report-links/nour/make"))
+    page = told(client.post("/en/report-links/nour/create"))
     assert (
         report_links.find_active_report_link(app.store, link_in(page), START).association == "nour"
     )
@@ -67,12 +67,12 @@ def test_a_new_link_is_shown_once_with_the_texts_to_send(app, client):
 
 
 def test_an_answer_with_a_link_is_kept_by_no_browser_on_the_way(client):
-    assert client.post("/en/report-links/nour/make").headers["cache-control"] == "no-store"
+    assert client.post("/en/report-links/nour/create").headers["cache-control"] == "no-store"
 
 
 def test_a_new_link_ends_the_older_one_and_a_revoked_one_opens_nothing(app, client):
-    first = link_in(told(client.post("/fr/report-links/nour/make")))
-    second = link_in(told(client.post("/fr/report-links/nour/make")))
+    first = link_in(told(client.post("/fr/report-links/nour/create")))
+    second = link_in(told(client.post("/fr/report-links/nour/create")))
     assert report_links.find_active_report_link(app.store, first, START) is None
     answer = client.post("/fr/report-links/nour/revoke")
     assert (answer.status_code, answer.headers["location"]) == (
@@ -86,7 +86,7 @@ def test_a_new_link_ends_the_older_one_and_a_revoked_one_opens_nothing(app, clie
 def test_a_link_that_holds_goes_on_for_longer(app):
     now = START
     with browsing(app, lambda: now) as client:
-        token = link_in(told(client.post("/en/report-links/nour/make")))
+        token = link_in(told(client.post("/en/report-links/nour/create")))
         now = START + timedelta(days=80)
         assert client.post("/en/report-links/nour/renew").status_code == 303
     assert (
@@ -100,7 +100,7 @@ def test_a_link_that_holds_goes_on_for_longer(app):
 
 def test_an_id_with_a_slash_has_its_page_and_its_link(app, client):
     assert "Amal" in told(client.get("/en/report-links/amal%2F1"))
-    page = told(client.post("/en/report-links/amal%2F1/make"))
+    page = told(client.post("/en/report-links/amal%2F1/create"))
     assert (
         report_links.find_active_report_link(app.store, link_in(page), START).association
         == "amal/1"
@@ -109,23 +109,23 @@ def test_an_id_with_a_slash_has_its_page_and_its_link(app, client):
 
 
 def test_many_get_a_sheet_whose_links_open_when_it_has_come_whole(app, client):
-    answer = client.post("/en/report-links", data={"form": "csv", "missing": "true"})
+    answer = client.post("/en/report-links", data={"file_format": "csv", "without_link_only": "true"})
     assert answer.headers["content-disposition"] == 'attachment; filename="letters-2026-03-01.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert [row["Name"] for row in rows] == ["Amal", "Association <b>Nour"]
     assert all(
         report_links.find_active_report_link(app.store, link_in(row["Link"]), START) for row in rows
     )
-    again = client.post("/en/report-links", data={"form": "csv", "missing": "true"})
+    again = client.post("/en/report-links", data={"file_format": "csv", "without_link_only": "true"})
     assert len(list(csv.DictReader(io.StringIO(again.content.decode("utf-8-sig"))))) == 0
     assert (
-        client.post("/en/report-links", data={"form": "xlsx", "region": "Oriental"}).content[:2] == b"PK"
+        client.post("/en/report-links", data={"file_format": "xlsx", "region": "Oriental"}).content[:2] == b"PK"
     )
     assert states(app) == [("amal/1", "revoked"), ("nour", "active"), ("amal/1", "active")]
 
 
 def test_the_list_tells_where_each_link_stands_and_is_narrowed_by_it(app, client):
-    client.post("/en/report-links", data={"form": "csv"})
+    client.post("/en/report-links", data={"file_format": "csv"})
     client.post("/en/report-links/nour/revoke")
     page = told(client.get("/en/report-links"))
     assert page.count('href="/en/report-links/nour"') == 1
@@ -153,13 +153,13 @@ def test_without_a_public_address_the_page_says_what_to_set_and_makes_nothing(ap
     app.config = configured()
     with browsing(app, START) as client:
         assert "[web] public_url" in told(client.get("/en/report-links"))
-        assert client.post("/en/report-links/nour/make").status_code == 409
+        assert client.post("/en/report-links/nour/create").status_code == 409
         assert client.post("/en/report-links").status_code == 409
     assert states(app) == []
 
 
 @pytest.mark.parametrize(
-    "path", ["/en/report-links/nour/make", "/en/report-links/nour/revoke", "/en/report-links"]
+    "path", ["/en/report-links/nour/create", "/en/report-links/nour/revoke", "/en/report-links"]
 )
 def test_nobody_makes_or_ends_a_link_from_another_site(app, client, path):
     assert client.post(path, headers={"sec-fetch-site": "cross-site"}).status_code == 403
@@ -169,4 +169,4 @@ def test_nobody_makes_or_ends_a_link_from_another_site(app, client, path):
 def test_the_pages_of_letters_are_not_under_the_public_name(client):
     headers = {"host": "reports.example.org"}
     assert client.get("/en/report-links", headers=headers).status_code == 404
-    assert client.post("/en/report-links/nour/make", headers=headers).status_code == 404
+    assert client.post("/en/report-links/nour/create", headers=headers).status_code == 404

@@ -58,7 +58,7 @@ def test_a_receipt_is_taken_along_as_it_is_kept(app):
         assert client.get("/en/runs/2026-03-03.json").status_code == 404
         assert client.get("/en/runs/yesterday.json").status_code == 404
     assert (
-        answer.headers["content-disposition"] == f'attachment; filename="receipt-{night.day}.json"'
+        answer.headers["content-disposition"] == f'attachment; filename="run-report-{night.day}.json"'
     )
     assert json.loads(answer.text) == night.receipt
     assert has_valid_signature(json.loads(answer.text))

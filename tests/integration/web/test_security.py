@@ -19,7 +19,7 @@ HOST = {"host": "reports.example.org"}
 def app(tmp_path):
     told = {
         "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
-        "web": {"public_url": PUBLIC, "hosts": ["audit.lan"]},
+        "web": {"public_url": PUBLIC, "allowed_hosts": ["audit.lan"]},
         "channels": {"facebook": {}, "youtube": {}},
         "network": {"language": "fr"},
     }
@@ -71,15 +71,15 @@ NESTED = base64.urlsafe_b64encode(b"[" * 20_000).decode()
 @pytest.mark.parametrize(
     "address",
     [
-        "/fr/replies?after=9223372036854775808",
-        "/fr/replies?beyond=-9223372036854775809",
+        "/fr/replies?after_reply=9223372036854775808",
+        "/fr/replies?after_proposal=-9223372036854775809",
         "/fr/report-links?before=99999999999999999999",
         "/fr/registry/history?before=9223372036854775808",
         f"/fr/associations?after={NESTED}",
         f"/fr/gaps?after={NESTED}",
         "/fr/associations?q=%00%FF%ED%A0%80&sort=x&page=-1",
         "/fr/changes?since=9999-99-99",
-        "/fr/groups?since=0001-01-01&by=%22",
+        "/fr/groups?since=0001-01-01&group_by=%22",
         "/fr/associations/%00",
         "/fr/associations/nour/accounts/99999999999999999999",
         "/static/%00",
@@ -93,9 +93,9 @@ def test_a_mistyped_address_is_no_fault_of_ours(client, address):
 
 
 @pytest.mark.parametrize("number", ["9223372036854775808", "-1", "²"])
-@pytest.mark.parametrize("what", ["replies", "replies/found"])
+@pytest.mark.parametrize("what", ["replies", "proposals"])
 def test_an_answer_to_what_no_database_counts_is_refused_on_a_page(client, what, number):
-    answer = client.post(f"/fr/{what}/{number}", data={"answer": "declined", "why": "x"})
+    answer = client.post(f"/fr/{what}/{number}", data={"answer": "declined", "reason": "x"})
     assert answer.status_code in {404, 422}
     assert '<html lang="fr"' in answer.text
 
@@ -104,7 +104,7 @@ def test_an_answer_to_what_no_database_counts_is_refused_on_a_page(client, what,
 def test_a_body_of_more_than_a_megabyte_is_refused_whether_or_not_it_tells_its_length(
     app, client, path
 ):
-    letter = {"cookie": f"letter={made(app).removeprefix('/r/')}"}
+    letter = {"cookie": f"report_link={made(app).removeprefix('/r/')}"}
     for body in ({"content": b"x" * 1_100_000}, {"content": iter([b"x" * 100_000] * 11)}):
         answer = client.post(
             f"/fr/{path}",
@@ -116,15 +116,15 @@ def test_a_body_of_more_than_a_megabyte_is_refused_whether_or_not_it_tells_its_l
 
 
 def test_a_sheet_may_be_larger_than_a_form_and_not_without_end(client):
-    small = client.post("/fr/registry", files={"sheet": ("a.csv", b"name\n" + b"x" * 3_000_000)})
+    small = client.post("/fr/registry", files={"spreadsheet": ("a.csv", b"name\n" + b"x" * 3_000_000)})
     assert small.status_code == 422
-    large = client.post("/fr/registry", files={"sheet": ("a.csv", b"x" * 12_000_000)})
+    large = client.post("/fr/registry", files={"spreadsheet": ("a.csv", b"x" * 12_000_000)})
     assert large.status_code == 413
     assert '<html lang="fr"' in large.text
 
 
 def test_a_page_that_hides_its_origin_decides_nothing_over_plain_http(app, client):
-    form = {"kind": "none_by_choice", "channel": "youtube", "why": "x"}
+    form = {"kind": "none_by_choice", "channel": "youtube", "reason": "x"}
     way, ours = (
         "/fr/associations/nour/decisions",
         {"host": "localhost:8321", "origin": "http://localhost:8321"},
@@ -168,7 +168,7 @@ def test_markup_in_a_name_and_a_script_as_a_link_are_text(app, client):
 
 
 def test_our_forms_tell_their_origin_to_us_and_no_referrer_to_anybody_else(app, client):
-    client.headers["cookie"] = f"letter={made(app).removeprefix('/r/')}"
+    client.headers["cookie"] = f"report_link={made(app).removeprefix('/r/')}"
     for path in ("/fr/", "/fr/report", "/fr/unsubscribe/x"):
         page = client.get(path)
         assert page.headers["referrer-policy"] == "same-origin"
