@@ -1,4 +1,7 @@
-"""The table of docs/guides/users-and-permissions.md, from the routes (`make people`)."""
+"""Writes the permission tables of docs/guides/users-and-permissions.md (`make people`).
+
+The routes table comes from the routers, the list of commands from the command line.
+"""
 
 from itertools import groupby
 from pathlib import Path
@@ -8,62 +11,68 @@ from tests.support.all_commands import commands
 from tests.support.all_routes import list_all_routes
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "users-and-permissions.md"
-BEGIN, END = "<!-- access: written from the routes by `make people` -->\n", "<!-- access ends -->\n"
-TYPED, LAST = (
-    "<!-- commands: written from the command line by `make people` -->\n",
-    "<!-- commands end -->\n",
-)
-WHO = {
-    Access.PUBLIC: "anybody; where the address has a token, that lets in",
-    Access.REPORT_LINK: "an association, by its letter",
-    Access.MONITORING: "this machine, or whoever shows its token",
-    Access.LOGGED_IN: "everybody who is logged in",
-    Access.COORDINATOR: "coordinators; those of some regions are shown what is theirs",
-    Access.OWN_REGION: "coordinators of all regions, or of the association's",
+ROUTES_START = "<!-- access: written from the routes by `make people` -->\n"
+ROUTES_END = "<!-- access ends -->\n"
+COMMANDS_START = "<!-- commands: written from the command line by `make people` -->\n"
+COMMANDS_END = "<!-- commands end -->\n"
+ACCESS_LABELS = {
+    Access.PUBLIC: "everyone; a token in the address is the permission",
+    Access.REPORT_LINK: "an association with its report link",
+    Access.MONITORING: "programs on this machine, or with the metrics token",
+    Access.LOGGED_IN: "every user",
+    Access.COORDINATOR: "coordinators; the page shows only their regions",
+    Access.OWN_REGION: "coordinators of the association's region or of all regions",
     Access.ALL_REGIONS: "coordinators of all regions",
     Access.ADMIN: "administrators",
 }
 
 
-def gates(route):
-    """What a route declares of who may use it."""
+def list_access_requirements(route):
+    """Return the access dependencies that a route declares."""
     return [
-        one.dependency for one in route.dependencies if isinstance(one.dependency, RequireAccess)
+        dependency.dependency
+        for dependency in route.dependencies
+        if isinstance(dependency.dependency, RequireAccess)
     ]
 
 
-def table():
-    """The rows: each access, and the routes that declare it."""
-    told = {access: [] for access in Access}
+def build_routes_table():
+    """Return the Markdown table of routes by access."""
+    routes_by_access = {access: [] for access in Access}
     for route in list_all_routes():
-        for gate in gates(route):
-            told[gate.access].append(f"`{'/'.join(sorted(route.methods))} {shown(route.path)}`")
-    lines = ["| who | what |", "|---|---|"]
-    lines += [f"| {WHO[access]} | {'<br>'.join(sorted(ways))} |" for access, ways in told.items()]
+        for requirement in list_access_requirements(route):
+            methods = "/".join(sorted(route.methods))
+            routes_by_access[requirement.access].append(f"`{methods} {format_path(route.path)}`")
+    lines = ["| users | pages |", "|---|---|"]
+    for access, routes in routes_by_access.items():
+        lines.append(f"| {ACCESS_LABELS[access]} | {'<br>'.join(sorted(routes))} |")
     return "\n".join(lines) + "\n"
 
 
-def shown(path):
-    """A path as people read it: without how its parts are read, and its language only on the first page."""
-    bare = path if path in {"/{language}", "/{language}/"} else path.removeprefix("/{language}")
-    return bare.replace(":path}", "}").replace(":int}", "}")
+def format_path(path):
+    """Return a path without its converters and without the language, except on the first page."""
+    if path not in {"/{language}", "/{language}/"}:
+        path = path.removeprefix("/{language}")
+    return path.replace(":path}", "}").replace(":int}", "}")
 
 
-def listed():
-    """Every command that there is, a line for each with its own ones."""
-    told = groupby(commands(), lambda words: words.partition(" ")[0])
-    return "".join(f"- {', '.join(f'`{one}`' for one in own)}\n" for _, own in told)
+def build_commands_list():
+    """Return a Markdown list of all commands, one line for each top-level command."""
+    groups = groupby(commands(), lambda command: command.partition(" ")[0])
+    lines = [", ".join(f"`{command}`" for command in group) for _, group in groups]
+    return "".join(f"- {line}\n" for line in lines)
 
 
-def written(page):
-    """The page with its parts as the routes and the command line have them."""
-    return _between(_between(page, BEGIN, table(), END), TYPED, listed(), LAST)
+def update_page(page):
+    """Return the text of the page with both tables replaced."""
+    page = _replace_between(page, ROUTES_START, build_routes_table(), ROUTES_END)
+    return _replace_between(page, COMMANDS_START, build_commands_list(), COMMANDS_END)
 
 
-def _between(page, begin, told, end):
-    before, _, rest = page.partition(begin)
-    return before + begin + told + end + rest.partition(end)[2]
+def _replace_between(page, start, text, end):
+    before, _, rest = page.partition(start)
+    return before + start + text + end + rest.partition(end)[2]
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")
+    PAGE.write_text(update_page(PAGE.read_text("utf-8")), "utf-8")
