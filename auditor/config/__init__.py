@@ -1,1 +1,5 @@
-"""The configuration: its schema, how it is loaded, and what is said about a mistake in it."""
+"""Read and validate the configuration.
+
+It knows which settings exist and what their values may be. It does not know how they are used.
+Start with `schema.load_config`.
+"""

@@ -1,4 +1,4 @@
-"""Who is told, and how: the tables `[notify]`, `[monitor]` and `[web]` of the configuration."""
+"""Settings of messages: the tables `[notify]` and `[monitor]`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from auditor.config.loader import read_secret_file
 
 
 def _fill_secret_from_file(values: Any, name: str) -> Any:
+    """Set the setting `name` from the file in `name_file`, unless it is set."""
     if isinstance(values, dict) and values.get(f"{name}_file") and not values.get(name):
         return {**values, name: read_secret_file(values[f"{name}_file"])}
     return values
 
 
 class NotificationSettingsTable(BaseModel):
-    """A table of this module: frozen, and refusing what it does not know."""
+    """Base of these tables: immutable, and unknown settings are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Recipient(NotificationSettingsTable):
-    """Who gets the digest: a mail address, or the URL of another service (Apprise), which is a secret.
+    """A recipient of the digest: a mail address, or the secret URL of another service (Apprise).
 
-    `regions` are those it hears of; empty for all.
+    `regions` limits the digest to these regions; empty means all.
     """
 
     to: SecretStr
@@ -44,17 +45,20 @@ class Recipient(NotificationSettingsTable):
     @classmethod
     def _validate_address(cls, to: SecretStr) -> SecretStr:
         if "://" not in to.get_secret_value() and not is_mail_address(_strip_mailto(to)):
-            raise ValueError("this is neither a mail address nor a service's URL")
+            raise ValueError("neither a mail address nor the URL of a service")
         return to
 
     @property
     def address(self) -> str | None:
-        """The mail address; None for another service."""
+        """Return the mail address, or None for another service."""
         return None if "://" in self.to.get_secret_value() else _strip_mailto(self.to)
 
     @property
     def key(self) -> str:
-        """What it is called in the store and in messages: the address, or the service and a digest."""
+        """Return a name without secrets for the database and messages.
+
+        It is the mail address, or the kind of the service and a digest of its URL.
+        """
         if self.address is not None:
             return normalize_mail_address(self.address)
         scheme, _, rest = self.to.get_secret_value().partition("://")
@@ -62,7 +66,7 @@ class Recipient(NotificationSettingsTable):
 
 
 class SmtpSettings(NotificationSettingsTable):
-    """The mail server. `tls` makes the line secure from the start, `starttls` before anything is told."""
+    """The mail server. `tls` encrypts from the first byte; `starttls` before the login."""
 
     host: str = ""
     port: int = Field(default=587, ge=1, le=65535)
@@ -81,16 +85,16 @@ class SmtpSettings(NotificationSettingsTable):
     @model_validator(mode="after")
     def _validate_credentials(self) -> SmtpSettings:
         if bool(self.user) != bool(self.password):
-            raise ValueError("a user and a password go together")
+            raise ValueError("incomplete credentials; try: set both user and password_file")
         if self.password and self.security == "none":
             raise ValueError(
-                "a password is not sent over an open line: security should be starttls or tls"
+                "the password would be sent unencrypted; try: security = starttls or tls"
             )
         return self
 
 
 class NotifySettings(NotificationSettingsTable):
-    """Who gets the digest, from which address; `pages_url` is where its readers reach our pages."""
+    """Recipients and sender of the digest; `pages_url` is where recipients open our pages."""
 
     sender: str = Field(default="", alias="from")
     pages_url: str = ""
@@ -100,29 +104,30 @@ class NotifySettings(NotificationSettingsTable):
     @model_validator(mode="after")
     def _validate_recipients(self) -> NotifySettings:
         if any(recipient.address for recipient in self.recipients) and not self.can_mail:
-            raise ValueError("mail needs a sender (from) and the host of [notify.smtp]")
+            raise ValueError("mail has no sender or server; try: set from and [notify.smtp] host")
         keys = [recipient.key for recipient in self.recipients]
-        if twice := next((key for key in keys if keys.count(key) > 1), None):
-            raise ValueError(f"{twice} is listed twice: one table holds all its regions")
+        duplicate = next((key for key in keys if keys.count(key) > 1), None)
+        if duplicate:
+            raise ValueError(f"{duplicate} is listed twice; try: one table with all its regions")
         return self
 
     @field_validator("pages_url")
     @classmethod
     def _validate_pages_url(cls, url: str) -> str:
         if url and urlsplit(url).scheme not in {"http", "https"}:
-            raise ValueError("pages have an address that begins with https:// or http://")
+            raise ValueError("not a web address; try: https://…")
         return url.rstrip("/")
 
     @property
     def can_mail(self) -> bool:
-        """Whether there is a mail server and an address to write from."""
+        """Return True if a mail server and a sender are set."""
         return bool(self.smtp.host) and is_mail_address(self.sender)
 
 
 class MonitorSettings(NotificationSettingsTable):
-    """Who is told that the night began and how it ended, and rings when it hears nothing.
+    """The monitor that is pinged at the start and end of a run, and alerts if no ping arrives.
 
-    `proxy` is the way there; that of `[fetch]` is not taken, as a monitor is often near.
+    `proxy` is for the ping only: `[fetch] proxy` is not used, because a monitor is often local.
     """
 
     ping_url: SecretStr | None = None
@@ -139,26 +144,32 @@ class MonitorSettings(NotificationSettingsTable):
     @classmethod
     def _validate_ping_url(cls, url: SecretStr | None) -> SecretStr | None:
         if url and urlsplit(url.get_secret_value()).scheme not in {"http", "https"}:
-            raise ValueError("a ping goes to an address that begins with https:// or http://")
+            raise ValueError("not a web address; try: https://…")
         return url
 
     @field_validator("proxy")
     @classmethod
     def _validate_proxy(cls, url: str) -> str:
-        if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
-            raise ValueError("a proxy has an address such as http://proxy.example:3128")
+        parts = urlsplit(url)
+        if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("not the address of a proxy; try: http://proxy.example:3128")
         return url
 
 
 def is_mail_address(address: str) -> bool:
-    """Whether this can be a mail address: one @ between two parts, the first in plain letters, no spaces."""
-    local, at, domain = address.rpartition("@")
-    odd = any(sign <= " " or sign in '<>,;"()' for sign in address)
-    return bool(local and at and domain) and local.isascii() and "@" not in local and not odd
+    """Return True if a text can be a mail address.
+
+    It has one @ between two parts, an ASCII local part, and no spaces or separators.
+    """
+    local, at_sign, domain = address.rpartition("@")
+    if not (local and at_sign and domain):
+        return False
+    has_separator = any(sign <= " " or sign in '<>,;"()' for sign in address)
+    return local.isascii() and "@" not in local and not has_separator
 
 
 def normalize_mail_address(address: str) -> str:
-    """A mail address as it is compared: no mail system of today tells capital letters apart."""
+    """Return a mail address for comparison: in practice no mail system distinguishes case."""
     return address.casefold()
 
 

@@ -1,13 +1,9 @@
-"""The configuration: one TOML file, read whole and refused whole, that environment variables override.
+"""The configuration: one TOML file that environment variables override.
 
-Looked for as `--config`, `$AUDITOR_CONFIG`, `./config.toml`; without any, the packaged example is used.
-A table in the file stands in place of the example's table of that name; a key left out of it has the
-default of its model. `AUDITOR_FETCH__PROXY=…` overrides `[fetch] proxy`, and so on at any depth.
-Secrets come from the environment or from files, never from the configuration file.
-
-How long what is kept is kept: the tables `[backup]` and `[keep]` of the configuration.
-
-How a night is done by many machines. `[cluster]` of the config.
+The file is `--config`, else `$AUDITOR_CONFIG`, else `./config.toml`, else the packaged example.
+A table in the file replaces the table of that name in the example. A missing setting has the default of its
+model. `AUDITOR_FETCH__PROXY=…` overrides `[fetch] proxy`. Secrets come from the environment or from
+files of their own. Any error refuses the whole configuration.
 """
 
 from __future__ import annotations
@@ -52,27 +48,36 @@ from probes.http.fetcher import FetchOptions
 from probes.links import channel_registry
 
 MIN_MESSAGE_RETENTION_DAYS = 62
-"""The fewest days that messages are remembered: a monthly one must not go twice."""
+"""Minimum retention of sent messages, so that no monthly message is sent twice."""
+
+SITE_URL_PATTERN = re.compile(r"https?://[^/\s?#@]+/?", re.IGNORECASE)
+MIN_TOKEN_CHARACTERS = 16
+"""Minimum length of a token that cannot be guessed over the network."""
+PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
+
+Language = Literal["ar", "fr", "en"]
 
 
-class BackupSettings(BaseModel):
-    """Where copies of the database go, how many are kept, and whether a concluded night ends with one."""
+class SettingsTable(BaseModel):
+    """Base of the tables: immutable, and unknown settings are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BackupSettings(SettingsTable):
+    """Folder and number of the backups, and whether a finished run creates one."""
 
     folder: Path = Path("backups")
     max_count: int = Field(default=7, ge=1)
     after_run: bool = True
 
 
-class RetentionSettings(BaseModel):
-    """For how many days what nothing rests on is kept, and what people left behind; 0 is for ever.
+class RetentionSettings(SettingsTable):
+    """Days for which data is kept; 0 keeps it for ever. Findings are never deleted.
 
-    What was found is always kept. `contacts` counts from the day an association left the sheet, `letters`
-    from their end, `replies` from their answer, `subscriptions` from when they were ended.
+    `contacts` counts from the day an association left the spreadsheet, `report_links` from their
+    expiry, `replies` from their answer, `subscriptions` from their end.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     bodies: int = Field(default=180, ge=0)
     exchanges: int = Field(default=400, ge=0)
@@ -88,20 +93,17 @@ class RetentionSettings(BaseModel):
     @model_validator(mode="after")
     def _validate_order(self) -> RetentionSettings:
         if self.exchanges and (not self.bodies or self.exchanges < self.bodies):
-            raise ValueError(
-                "bodies must go before the exchanges that brought them: bodies <= exchanges"
-            )
+            raise ValueError("exchanges are deleted before their bodies; try: bodies <= exchanges")
         return self
 
 
-class ClusterSettings(BaseModel):
-    """Whether `auditor worker`s do the night, over PostgreSQL, and how they share it.
+class ClusterSettings(SettingsTable):
+    """Runs on several machines, over PostgreSQL.
 
-    A worker is at `jobs` jobs at once and is heard of every `heartbeat` seconds; what one is at that was not
-    heard of for `stalled_after` seconds is given to another. `wave` jobs wait in the queue at most.
+    A worker processes `concurrent_jobs` jobs at a time and reports every `heartbeat_seconds`.
+    If it does not report for `stalled_after_seconds`, its jobs go to another worker. At most
+    `max_queued_jobs` jobs wait in the queue.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = False
     concurrent_jobs: int = Field(default=10, ge=1, le=200)
@@ -112,29 +114,16 @@ class ClusterSettings(BaseModel):
     @model_validator(mode="after")
     def _validate_stalled_after(self) -> ClusterSettings:
         if self.stalled_after_seconds < 2 * self.heartbeat_seconds:
-            told = {"suggestion": "three times heartbeat_seconds"}
             raise PydanticCustomError(
-                "setting_error", "stalled_after_seconds is less than twice heartbeat_seconds", told
+                "setting_error",
+                "stalled_after_seconds is less than twice heartbeat_seconds",
+                {"suggestion": "three times heartbeat_seconds"},
             )
         return self
 
 
-SITE_URL_PATTERN = re.compile(r"https?://[^/\s?#@]+/?", re.IGNORECASE)
-MIN_TOKEN_CHARACTERS = 16
-"""Characters of a token that cannot be guessed over the network."""
-PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
-
-Language = Literal["ar", "fr", "en"]
-
-
-class SettingsTable(BaseModel):
-    """A TOML table: frozen, and refusing what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class NetworkSettings(SettingsTable):
-    """Who is audited: the network's names, the language of its pages, its clock."""
+    """Names, default language and time zone of the network."""
 
     name: str = "Our network"
     name_ar: str | None = None
@@ -143,7 +132,7 @@ class NetworkSettings(SettingsTable):
     time_zone: str = "Africa/Casablanca"
 
     def display_name(self, language: str) -> str:
-        """Its name in a language, or the one we have."""
+        """Return the name in a language, or the default name."""
         return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
 
     @field_validator("time_zone")
@@ -152,17 +141,18 @@ class NetworkSettings(SettingsTable):
         try:
             ZoneInfo(time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            told = {"zone": f'"{time_zone}"', "suggestion": "a name such as Africa/Casablanca"}
             raise PydanticCustomError(
-                "setting_error", "no time zone is called {zone}", told
+                "setting_error",
+                "no time zone is called {zone}",
+                {"zone": f'"{time_zone}"', "suggestion": "a name such as Africa/Casablanca"},
             ) from None
         return time_zone
 
 
 class StorageSettings(SettingsTable):
-    """Where everything is remembered: a folder for the archive and the lock, a database by URL.
+    """The data folder and the database URL.
 
-    With fewer than `min_free` bytes free there no night begins.
+    If less than `min_free_bytes` is free on the disk of the folder, no run starts.
     """
 
     folder: Path = Path("data")
@@ -181,10 +171,10 @@ class StorageSettings(SettingsTable):
 
 
 class ChannelSettings(SettingsTable):
-    """An audited channel: two accounts known to exist, one that cannot, and the key of its interface if any.
+    """An audited channel: its canaries, and the key and budget of its API if it has one.
 
-    With a key the interface alone is asked. `budget` is what a night of it may cost, in the interface's
-    own unit (probes/<channel>_api.py); None leaves it at what the interface gives.
+    With a key, only the API is requested. `api_budget` is the maximum cost of a run, in the unit of
+    the API; None means the default of the API.
     """
 
     canaries: tuple[str, ...] = ()
@@ -202,19 +192,19 @@ class ChannelSettings(SettingsTable):
 
 
 class SurveySettings(SettingsTable):
-    """What people said when asked, in percent of associations: the figures coverage stands beside.
+    """Results of a survey in percent of associations, which pages show beside the coverage.
 
-    What the survey was, and that the two do not measure the same, is said beside the figures on every page.
+    Each page also says what the survey was, and that the two do not measure the same thing.
     """
 
     figures: Mapping[str, float] = Field(default_factory=dict)
 
 
 class ScheduleSettings(SettingsTable):
-    """When `auditor serve` begins the night (UTC), and for how many hours a missed one is still begun.
+    """When `auditor serve` starts a run (UTC), and how long a missed run is still started.
 
-    `window_hours` after its beginning a night begins no other account (0: it looks at everybody, however long
-    that takes); `drain_seconds` is what looks under way may still take when told to stop.
+    After `time_limit_hours` a run begins no further account; 0 means no limit. Checks in progress
+    may take `shutdown_grace_seconds` when the service is stopped.
     """
 
     start_time: time = time(0, 30)
@@ -224,21 +214,21 @@ class ScheduleSettings(SettingsTable):
 
 
 class ReportSettings(SettingsTable):
-    """Where the pages go and in which languages."""
+    """Folder and languages of the report pages."""
 
     folder: Path = Path("reports")
     languages: tuple[Language, ...] = ("ar", "fr", "en")
 
 
 class LogSettings(SettingsTable):
-    """How events are told on standard error: lines for a person or JSON, and from which level up."""
+    """Format and lowest level of the log on standard error."""
 
     format: Literal["line", "json"] = "line"
     level: Literal["debug", "info", "warning", "error"] = "warning"
 
 
 class WebSettings(SettingsTable):
-    """Where `auditor serve` shows its pages, under which names, and the address that letters carry."""
+    """Address and host names of the pages, and the public address of the reports."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8321, ge=0, le=65535)
@@ -249,13 +239,14 @@ class WebSettings(SettingsTable):
     @field_validator("trusted_proxies")
     @classmethod
     def _validate_trusted_proxies(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        for one in networks:
+        for network in networks:
             try:
-                ip_network(one)
+                ip_network(network)
             except ValueError:
-                told = {"given": f'"{one}"', "suggestion": "127.0.0.1 or 10.0.0.0/8"}
                 raise PydanticCustomError(
-                    "setting_error", "{given} is no address or network", told
+                    "setting_error",
+                    "{value} is not an IP address or network",
+                    {"value": f'"{network}"', "suggestion": "127.0.0.1 or 10.0.0.0/8"},
                 ) from None
         return networks
 
@@ -277,9 +268,10 @@ class WebSettings(SettingsTable):
     @classmethod
     def _validate_token_length(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and len(token.get_secret_value()) < MIN_TOKEN_CHARACTERS:
-            told = {"least": MIN_TOKEN_CHARACTERS, "suggestion": "openssl rand -hex 32"}
             raise PydanticCustomError(
-                "setting_error", "a token has {least} characters at least", told
+                "setting_error",
+                "the token has fewer than {minimum} characters",
+                {"minimum": MIN_TOKEN_CHARACTERS, "suggestion": "openssl rand -hex 32"},
             )
         return token
 
@@ -287,19 +279,22 @@ class WebSettings(SettingsTable):
     @classmethod
     def _validate_public_url(cls, url: str) -> str:
         if url and not SITE_URL_PATTERN.fullmatch(url):
-            told = {"given": f'"{url}"', "suggestion": "https://reports.example.org"}
-            raise PydanticCustomError("setting_error", "{given} is not the address of a site", told)
+            raise PydanticCustomError(
+                "setting_error",
+                "{value} is not the address of a site",
+                {"value": f'"{url}"', "suggestion": "https://reports.example.org"},
+            )
         return url.rstrip("/")
 
 
 class ReportLinkSettings(SettingsTable):
-    """For how many days an association's link to its report holds."""
+    """Days for which a report link is valid."""
 
     valid_days: int = Field(default=90, ge=1, le=3660)
 
 
 class Config(SettingsTable):
-    """Everything that can be set. It is read once and handed down in parts."""
+    """All settings. They are read once; each part of the program receives the tables it needs."""
 
     network: NetworkSettings = NetworkSettings()
     storage: StorageSettings = Field(default_factory=lambda: StorageSettings.model_validate({}))
@@ -323,100 +318,98 @@ class Config(SettingsTable):
     @model_validator(mode="after")
     def _validate_cluster_database(self) -> Config:
         if self.cluster.enabled and not self.storage.url.startswith("postgresql"):
-            near = "[storage] url with that of a PostgreSQL server"
             raise PydanticCustomError(
-                "setting_error", "many machines need a database they share", {"suggestion": near}
+                "setting_error",
+                "a cluster needs a PostgreSQL database",
+                {"suggestion": "[storage] url of a PostgreSQL server"},
             )
         return self
 
     @field_validator("rules")
     @classmethod
     def _validate_rule_codes(cls, rules: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
-        known = load_gap_catalogue().definitions
+        known_codes = load_gap_catalogue().definitions
         for number, rule in enumerate(rules, 1):
-            if rule.code not in known:
+            if rule.code not in known_codes:
                 raise PydanticCustomError(
                     "setting_error",
                     "no gap is called {code}",
                     {
                         "code": f'"{rule.code}"',
                         "number": number,
-                        "suggestion": suggest_nearest(rule.code, known),
+                        "suggestion": suggest_nearest(rule.code, known_codes),
                     },
                 )
         return rules
 
 
 def load_config(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
-    """Read the configuration. Raises ConfigError, one line of file, place, cause and remedy."""
+    """Load the configuration of a file and the environment. Raises ConfigError, one line."""
     environ = os.environ if environ is None else environ
-    found = find_config_file(path, environ)
-    own = read_toml_tables(found) if found else {}
-    origin = str(found) if found else "the packaged config.toml"
-    refuse_secrets(own, origin)
-    tables = resolve_paths(
-        {**read_toml_tables(find_packaged_config()), **own}, found.parent if found else Path()
-    )
-    from_environment = read_env_overrides(environ)
+    file = find_config_file(path, environ)
+    own_tables = read_toml_tables(file) if file else {}
+    origin = str(file) if file else "the packaged config.toml"
+    refuse_secrets(own_tables, origin)
+    tables = {**read_toml_tables(find_packaged_config()), **own_tables}
+    tables = resolve_paths(tables, file.parent if file else Path())
+    overrides = read_env_overrides(environ)
     try:
-        config = Config.model_validate(apply_overrides(tables, from_environment))
-    except ValidationError as problem:
-        variables = {place: ENV_PREFIX + "__".join(place).upper() for place in from_environment}
-        raise build_config_error(problem, Config, origin, variables) from None
+        config = Config.model_validate(apply_overrides(tables, overrides))
+    except ValidationError as error:
+        variables = {setting: ENV_PREFIX + "__".join(setting).upper() for setting in overrides}
+        raise build_config_error(error, Config, origin, variables) from None
     _refuse_unknown_channels(config, origin)
     _refuse_unsupported_api_keys(config, origin)
     return config
 
 
 def _refuse_unknown_channels(config: Config, origin: str) -> None:
-    """Raise ConfigError for a channel that is none: such a table or rule would silently do nothing."""
-    named = [(f"channels.{name}", name) for name in config.channels]
-    named += [(f"survey.figures.{name}", name) for name in config.survey.figures]
-    named += [
-        (f"rules[{at}].channels", name)
-        for at, rule in enumerate(config.rules, 1)
-        for name in rule.channels
-    ]
-    known = sorted(channel_registry.list_channels())
-    for place, name in named:
-        if name not in known:
-            remedy = suggest_nearest(name, known, f"one of {', '.join(known)}")
+    """Raise ConfigError if a table or rule names a channel that does not exist."""
+    named_channels = [(f"channels.{name}", name) for name in config.channels]
+    named_channels += [(f"survey.figures.{name}", name) for name in config.survey.figures]
+    for number, rule in enumerate(config.rules, 1):
+        named_channels += [(f"rules[{number}].channels", name) for name in rule.channels]
+    known_channels = sorted(channel_registry.list_channels())
+    for place, name in named_channels:
+        if name not in known_channels:
+            remedy = suggest_nearest(name, known_channels, f"one of {', '.join(known_channels)}")
             raise ConfigError(f"{origin}: {place}", f'no channel is called "{name}"', remedy)
 
 
 def _refuse_unsupported_api_keys(config: Config, origin: str) -> None:
-    """Raise ConfigError for a key that no interface takes: it would silently do nothing."""
+    """Raise ConfigError if a key is set for a channel without an API."""
     for name, channel in config.channels.items():
         if channel.api_key and channel_registry.get_channel_api(name) is None:
-            why = "there is no official interface that takes a key"
             raise ConfigError(
-                f"{origin}: channels.{name}.api_key", why, "take it away, from the environment too"
+                f"{origin}: channels.{name}.api_key",
+                "this channel has no API",
+                "remove the key, also from the environment",
             )
 
 
 def find_config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """The file to read, or None where there is none and the packaged one serves. Raises ConfigError."""
+    """Return the file to read, or None for the packaged example. Raises ConfigError."""
     if path is None and environ.get("AUDITOR_CONFIG"):
         path = Path(environ["AUDITOR_CONFIG"])
     if path is not None:
         if not path.is_file():
             raise ConfigError(f"{path}", "there is no such file", "`auditor init` writes one")
         return path
-    here = Path("config.toml")
-    return here if here.is_file() else None
+    default = Path("config.toml")
+    return default if default.is_file() else None
 
 
 def find_packaged_config() -> Path:
-    """The documented example that comes with the auditor: in the wheel, or at the top of the source tree."""
-    inside = PACKAGE_FOLDER / "config.toml"
-    return inside if inside.is_file() else PACKAGE_FOLDER.parent / "config.toml"
+    """Return the documented example: in the wheel, or at the top of the source tree."""
+    in_wheel = PACKAGE_FOLDER / "config.toml"
+    return in_wheel if in_wheel.is_file() else PACKAGE_FOLDER.parent / "config.toml"
 
 
 def find_unused_variables(environ: Mapping[str, str]) -> list[str]:
-    """The AUDITOR_… variables that set nothing, for `doctor`: a misspelt one is otherwise silent."""
-    spoken = {"AUDITOR_CONFIG", "AUDITOR_DEBUG"}
+    """Return the AUDITOR_… variables that set nothing, which are probably misspelt."""
+    other_variables = {"AUDITOR_CONFIG", "AUDITOR_DEBUG"}
     return sorted(
         name
         for name in environ
-        if name.startswith(ENV_PREFIX) and "__" not in name and name not in spoken
+        if name.startswith(ENV_PREFIX) and "__" not in name and name not in other_variables
     )

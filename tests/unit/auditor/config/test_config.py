@@ -1,4 +1,4 @@
-"""The configuration is read whole, refused whole, and says in one line what to mend."""
+"""Loading of the configuration: files, environment, defaults and errors of one line."""
 
 import re
 from datetime import time
@@ -16,11 +16,13 @@ from auditor.config.schema import (
 from auditor.core.errors import ConfigError
 from auditor.reference.gap_catalogue import load_gap_catalogue
 
-MUSEUM = sorted((Path(__file__).parents[3] / "fixtures" / "data" / "config").glob("bad-*.toml"))
+BAD_CONFIGS = sorted(
+    (Path(__file__).parents[3] / "fixtures" / "data" / "config").glob("bad-*.toml")
+)
 
 
-@pytest.mark.parametrize("bad", MUSEUM, ids=[path.stem for path in MUSEUM])
-def test_each_bad_config_is_refused_with_the_message_of_its_first_line(bad):
+@pytest.mark.parametrize("bad", BAD_CONFIGS, ids=[path.stem for path in BAD_CONFIGS])
+def test_bad_config_is_refused_with_the_message_in_its_first_line(bad):
     expected = bad.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
     with pytest.raises(ConfigError) as refusal:
         load_config(bad, {})
@@ -30,47 +32,47 @@ def test_each_bad_config_is_refused_with_the_message_of_its_first_line(bad):
     assert refusal.value.exit_code == 3
 
 
-def test_the_museum_is_not_empty():
-    assert len(MUSEUM) >= 15
+def test_there_are_bad_configs():
+    assert len(BAD_CONFIGS) >= 15
 
 
-def test_the_packaged_example_loads_and_names_every_channel_of_the_survey():
+def test_packaged_example_loads_and_audits_every_channel_of_the_survey():
     config = load_config(find_packaged_config(), {})
     assert {"website", *config.survey.figures} == set(config.channels)
     assert config.survey.figures == {"facebook": 83, "twitter": 12.5, "linkedin": 18, "youtube": 4}
     assert len(config.rules) >= 30
 
 
-def test_what_the_example_has_in_comments_loads_without_the_marks(tmp_path):
+def test_commented_settings_of_the_example_load(tmp_path):
     text = find_packaged_config().read_text("utf-8")
-    bare, count = re.subn(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
+    uncommented, count = re.subn(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
     assert count > 30
     (tmp_path / "secrets").mkdir()
-    for name in re.findall(r'_file = "(secrets/.+?)"', bare):
+    for name in re.findall(r'_file = "(secrets/.+?)"', uncommented):
         (tmp_path / name).write_text("https://chat.example/0123456789")
     path = tmp_path / "config.toml"
-    path.write_text(bare, "utf-8")
+    path.write_text(uncommented, "utf-8")
     config = load_config(path, {})
     assert len(config.channels) == 8
-    assert [len(one.regions) for one in config.notify.recipients] == [1, 0]
+    assert [len(recipient.regions) for recipient in config.notify.recipients] == [1, 0]
     assert config.notify.smtp.password.get_secret_value() == "https://chat.example/0123456789"
     assert (config.fetch.ca_file, config.notify.smtp.ca_file) == (tmp_path / "authority.pem",) * 2
 
 
-def test_what_the_example_shows_is_the_default():
+def test_settings_of_the_example_are_the_defaults():
     example, default = load_config(find_packaged_config(), {}), Config()
-    for part in ("fetch", "confirm", "activity", "schedule", "network", "log"):
-        assert getattr(example, part) == getattr(default, part), part
+    for table in ("fetch", "confirm", "activity", "schedule", "network", "log"):
+        assert getattr(example, table) == getattr(default, table), table
 
 
-def test_without_any_file_the_packaged_example_serves(tmp_path, monkeypatch):
+def test_without_a_file_the_packaged_example_is_used(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = load_config(None, {})
     assert config.rules
     assert config.storage.url == "sqlite:///data/auditor.db"
 
 
-def test_a_table_of_ones_own_stands_in_place_of_the_examples(tmp_path):
+def test_own_table_replaces_the_table_of_the_example(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text('[channels.website]\n[report]\nlanguages = ["fr"]\n')
     config = load_config(path, {})
@@ -79,7 +81,7 @@ def test_a_table_of_ones_own_stands_in_place_of_the_examples(tmp_path):
     assert config.rules
 
 
-def test_paths_are_taken_from_the_folder_of_the_file(tmp_path):
+def test_paths_are_relative_to_the_folder_of_the_file(tmp_path):
     (tmp_path / "key").write_text("hidden\n")
     path = tmp_path / "config.toml"
     path.write_text('[channels.youtube]\napi_key_file = "key"\n[storage]\nfolder = "here"\n')
@@ -88,14 +90,14 @@ def test_paths_are_taken_from_the_folder_of_the_file(tmp_path):
     assert config.channels["youtube"].api_key.get_secret_value() == "hidden"
 
 
-def test_a_secret_is_never_printed():
+def test_secret_is_not_in_the_repr():
     config = load_config(find_packaged_config(), {"AUDITOR_CHANNELS__YOUTUBE__API_KEY": "hidden"})
     assert config.channels["youtube"].api_key.get_secret_value() == "hidden"
     assert "hidden" not in repr(config.channels)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "place", "value"),
+    ("name", "text", "path", "value"),
     [
         ("AUDITOR_FETCH__HOST_DELAY", "0", ("fetch", "host_delay"), 0.0),
         ("AUDITOR_FETCH__PROXY", "http://127.0.0.1:1", ("fetch", "proxy"), "http://127.0.0.1:1"),
@@ -105,32 +107,30 @@ def test_a_secret_is_never_printed():
         ("AUDITOR_SURVEY__FIGURES__YOUTUBE", "5.5", ("survey", "figures", "youtube"), 5.5),
     ],
 )
-def test_the_environment_overrides_a_setting_at_any_depth(name, text, place, value):
-    found = load_config(find_packaged_config(), {name: text})
-    for part in place:
-        found = found[part] if hasattr(found, "keys") else getattr(found, part)
-    assert found == value
+def test_environment_overrides_a_setting_at_any_depth(name, text, path, value):
+    setting = load_config(find_packaged_config(), {name: text})
+    for part in path:
+        setting = setting[part] if hasattr(setting, "keys") else getattr(setting, part)
+    assert setting == value
 
 
-def test_a_variable_set_to_nothing_sets_nothing():
+def test_empty_variable_sets_nothing():
     assert load_config(find_packaged_config(), {"AUDITOR_FETCH__PROXY": ""}).fetch.proxy is None
 
 
-def test_a_bad_variable_is_named_in_place_of_the_file():
+def test_error_names_the_variable_instead_of_the_file():
     with pytest.raises(ConfigError, match=r"^AUDITOR_FETCH__HOST_DELAY: "):
         load_config(find_packaged_config(), {"AUDITOR_FETCH__HOST_DELAY": "slowly"})
     with pytest.raises(ConfigError, match=r"^AUDITOR_FECTH__PROXY: .*; try: fetch$"):
         load_config(find_packaged_config(), {"AUDITOR_FECTH__PROXY": "http://localhost:1"})
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_missing_file_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="there is no such file"):
         load_config(tmp_path / "none.toml", {})
 
 
-def test_the_option_goes_before_the_variable_and_the_variable_before_the_folder(
-    tmp_path, monkeypatch
-):
+def test_option_precedes_variable_and_variable_precedes_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = [tmp_path / name for name in ("option.toml", "variable.toml", "config.toml")]
     for name in names:
@@ -141,13 +141,13 @@ def test_the_option_goes_before_the_variable_and_the_variable_before_the_folder(
     assert find_config_file(None, {}).resolve() == names[2]
 
 
-def test_a_misspelt_variable_is_told_of():
+def test_variable_that_sets_nothing_is_found():
     assert find_unused_variables({"AUDITOR_PROXY": "x", "AUDITOR_CONFIG": "y", "HOME": "z"}) == [
         "AUDITOR_PROXY"
     ]
 
 
-def test_every_rule_of_the_example_has_words():
+def test_every_rule_of_the_example_has_a_gap():
     assert {rule.code for rule in load_config(find_packaged_config(), {}).rules} <= set(
         load_gap_catalogue().definitions
     )
