@@ -1,8 +1,7 @@
-"""What was concluded (standings, gaps, proposals: it can be rebuilt) and what people decided (it cannot).
+"""Queries of decisions, and of conclusions (account statuses, gaps, proposals), which are derived.
 
-What is held true of each account: one row for it, and a narrow one for when it was last looked at.
-
-Whatever asks how an account stands now reads these, never what was seen.
+An account status is one row, and its check times are a narrow row of their own, because they change
+in every run.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ from storage.tables.runs import CHECK_TIMES
 from storage.tables.summaries import RUN_FACET_COUNT
 
 FacetCountsByGroup = Mapping[str, Mapping[str, int]]
-"""How often each facet of the coverage is met, by cohort."""
+"""How many associations have each coverage facet, by group."""
 
 RUN_FACET_COUNT_KEY = ("run_id", "group_name", "facet")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
@@ -58,18 +57,18 @@ _get_gap_values, _get_gap_identity = attrgetter(*GAP_VALUE_FIELDS), attrgetter(*
 SELECT_GAP_IDENTITIES = select(
     *(GAP.c[name] for name in GAP_IDENTITY_FIELDS), GAP.c.opened_at, GAP.c.closed_at
 )
-"""Which row is a gap's, and when that opened and closed."""
+"""Selects the identity of gaps, and when they opened and closed."""
 CONTINUED_GAP_FIELDS = ("severity", "run_count", "params", "evidence")
-"""What of a gap a night changes that neither opens nor closes it."""
+"""The fields that a run changes in a gap that it neither opens nor closes."""
 CHANGED_GAP_FIELDS = (*CONTINUED_GAP_FIELDS, "opened_at", "closed_at")
-"""What it changes of one that it opens or closes."""
+"""The fields that a run changes in a gap that it opens or closes."""
 IS_NOT_CLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
-"""An expression, so that everybody's are not walked where associations lead: most gaps are not closed."""
+"""An expression, so that a query by association does not use the index of all unclosed gaps."""
 PROPOSAL_KEY = ("association", "channel", "key")
 
 
 class ConclusionQueries:
-    """The queries of conclusions and decisions. A part of `Store`."""
+    """The part of `Store` for gaps, proposals and decisions."""
 
     _database: Database
 
@@ -82,14 +81,15 @@ class ConclusionQueries:
         open_only: bool = False,
         unclosed_only: bool = False,
     ) -> Iterator[Gap]:
-        """The gaps, in the order they were first kept.
+        """Return the gaps in the order of their ids.
 
-        `open_only` leaves out candidates and closed ones, `unclosed_only` only the closed.
+        `open_only` leaves out unconfirmed and closed gaps, `unclosed_only` only closed ones.
         """
-        wanted = {"association": association, "channel": channel, "code": code}
+        filters = {"association": association, "channel": channel, "code": code}
         query = select(*GAP_COLUMNS)
-        for name, value in wanted.items():
-            query = query if value is None else query.where(GAP.c[name] == value)
+        for name, value in filters.items():
+            if value is not None:
+                query = query.where(GAP.c[name] == value)
         if open_only or unclosed_only:
             query = query.where(GAP.c.closed_at.is_(None) if association is None else IS_NOT_CLOSED)
         if open_only:
@@ -99,21 +99,22 @@ class ConclusionQueries:
     def count_gap_changes_at(
         self, changed_at: datetime
     ) -> tuple[Mapping[str, int], Mapping[str, int]]:
-        """How many gaps of each code opened at a moment, and how many that had been open closed."""
-        told = []
-        for at in (GAP.c.opened_at, GAP.c.closed_at):
-            own = (at == to_utc(changed_at), GAP.c.opened_at.is_not(None))
+        """Return the number of gaps by code that opened, and that closed, at this time."""
+        counts = []
+        for time_column in (GAP.c.opened_at, GAP.c.closed_at):
             query = (
-                select(GAP.c.code, func.count().label("number")).where(*own).group_by(GAP.c.code)
+                select(GAP.c.code, func.count().label("number"))
+                .where(time_column == to_utc(changed_at), GAP.c.opened_at.is_not(None))
+                .group_by(GAP.c.code)
             )
             with self._database.begin_read() as connection:
-                told.append({row.code: row.number for row in connection.execute(query)})
-        return told[0], told[1]
+                counts.append({row.code: row.number for row in connection.execute(query)})
+        return counts[0], counts[1]
 
     def list_proposals(
         self, association: str | None = None, *, after_id: int = 0
     ) -> Iterator[Proposal]:
-        """The accounts nobody registered, in the order they were first kept; those after this id."""
+        """Return the proposals after this id, in the order of their ids."""
         query = select(PROPOSAL).where(PROPOSAL.c.id > after_id)
         if association is not None:
             query = query.where(PROPOSAL.c.association == association)
@@ -131,22 +132,22 @@ class ConclusionQueries:
         continued_gaps: Iterable[Gap] = (),
         known_proposals: Iterable[Proposal] = (),
     ) -> None:
-        """Keep a night's conclusions in one transaction, all of them or none. They may come from anywhere.
+        """Store the conclusions of a run in one transaction.
 
-        Each replaces its old one: a standing the account's; a gap the one of the same association, channel,
-        subject, code and first night; a proposal the one of the same association, channel and key; the
-        figures those of their night. `checked` are the moments of standings that are otherwise as they were.
-        `steady` standings, `running` gaps and `seen` proposals were there before, and no summary tells
-        otherwise of them: none is made anew for their sake.
+        Each replaces the stored one: a status by account; a gap by association, channel, subject,
+        code and `first_seen`; a proposal by association, channel and key; facet counts by run.
+        `check_times` are those of statuses that did not change otherwise. `unchanged_statuses`,
+        `continued_gaps` and `known_proposals` were there before and change no summary, so none is
+        marked as stale for them.
         """
         with self._database.begin_write() as connection:
             self._save_conclusions(connection, statuses, gaps, proposals, facet_counts or {})
             save_check_times(self._database, connection, check_times)
             save_account_statuses(self._database, connection, unchanged_statuses)
-            for some in split_into_batches(continued_gaps):
-                _save_gaps(self._database, connection, some)
-            for found in split_into_batches(known_proposals):
-                self._save_proposals(connection, found)
+            for gap_batch in split_into_batches(continued_gaps):
+                _save_gaps(self._database, connection, gap_batch)
+            for proposal_batch in split_into_batches(known_proposals):
+                self._save_proposals(connection, proposal_batch)
 
     def replace_conclusions(
         self,
@@ -155,9 +156,9 @@ class ConclusionQueries:
         proposals: Iterable[Proposal],
         facet_counts: Mapping[int, FacetCountsByGroup] | None = None,
     ) -> None:
-        """Put these conclusions in place of every old one, in one transaction (`rejudge`).
+        """Replace all conclusions by these, in one transaction, after a re-evaluation.
 
-        Figures stay of the nights of which none are given.
+        Facet counts of runs that are not given stay.
         """
         with self._database.begin_write() as connection:
             for table in (ACCOUNT_STATUS, CHECK_TIMES, GAP, PROPOSAL):
@@ -168,7 +169,7 @@ class ConclusionQueries:
     def list_decisions(
         self, as_of: datetime | None = None, *, association: str | None = None
     ) -> Iterator[Decision]:
-        """The decisions taken until a moment, in the order they were taken down, those that ended too."""
+        """Return the decisions made until `as_of`, also ended ones, in the order of their ids."""
         query = SELECT_DECISIONS
         if as_of is not None:
             query = query.where(DECISION.c.decided_at <= to_utc(as_of))
@@ -177,36 +178,30 @@ class ConclusionQueries:
         return map(to_decision, self._database.stream_rows(query, DECISION.c.id))
 
     def add_decision(self, decision: Decision) -> Decision:
-        """Keep a person's decision and give it back with its id."""
-        fit = sanitize(decision)
+        """Store a decision and return it with its id and the time from which it counts."""
+        decision = sanitize(decision)
         with self._database.begin_write() as connection:
-            fit = replace(
-                fit, decided_at=consistency.compute_effective_time(connection, fit.decided_at)
-            )
-            values = {
-                name: value
-                for name, value in asdict(fit).items()
-                if name not in {"id", "withdrawal"}
-            }
+            decided_at = consistency.compute_effective_time(connection, decision.decided_at)
+            decision = replace(decision, decided_at=decided_at)
+            values = asdict(decision)
+            del values["id"], values["withdrawal"]
             key = connection.execute(insert(DECISION).values(values)).inserted_primary_key
-            consistency.mark_stale(self._database, connection, [fit.association])
-        return replace(fit, id=key[0] if key else None)
+            consistency.mark_stale(self._database, connection, [decision.association])
+        return replace(decision, id=key[0] if key else None)
 
     def withdraw_decisions(
         self, decision_ids: Iterable[int], withdrawal: DecisionWithdrawal
     ) -> None:
-        """Keep the end of these decisions before their time. Each can be withdrawn once."""
-        fit = sanitize(withdrawal)
+        """Store the withdrawal of these decisions. Each can be withdrawn once."""
+        withdrawal = sanitize(withdrawal)
+        ids = list(decision_ids)
         with self._database.begin_write() as connection:
-            fit = replace(
-                fit, withdrawn_at=consistency.compute_effective_time(connection, fit.withdrawn_at)
-            )
-            rows = [{"decision_id": number, **asdict(fit)} for number in decision_ids]
+            withdrawn_at = consistency.compute_effective_time(connection, withdrawal.withdrawn_at)
+            values = asdict(replace(withdrawal, withdrawn_at=withdrawn_at))
+            rows = [{"decision_id": decision_id, **values} for decision_id in ids]
             connection.execute(insert(DECISION_WITHDRAWAL), rows)
-            ended = select(DECISION.c.association).where(
-                DECISION.c.id.in_([row["decision_id"] for row in rows])
-            )
-            consistency.mark_stale(self._database, connection, connection.execute(ended).scalars())
+            query = select(DECISION.c.association).where(DECISION.c.id.in_(ids))
+            consistency.mark_stale(self._database, connection, connection.execute(query).scalars())
 
     def _save_conclusions(
         self,
@@ -216,25 +211,22 @@ class ConclusionQueries:
         proposals: Iterable[Proposal],
         facet_counts: Mapping[int, FacetCountsByGroup],
     ) -> None:
-        for some in split_into_batches(statuses):
-            save_account_statuses(self._database, connection, some)
-            consistency.mark_stale_by_account(
-                self._database, connection, [one.account_id for one in some]
-            )
-        for holes in split_into_batches(gaps):
-            _save_gaps(self._database, connection, holes)
-            consistency.mark_stale(self._database, connection, {gap.association for gap in holes})
-        for found in split_into_batches(proposals):
-            self._save_proposals(connection, found)
-            consistency.mark_stale(self._database, connection, {row.association for row in found})
-        for night, told in facet_counts.items():
-            connection.execute(delete(RUN_FACET_COUNT).where(RUN_FACET_COUNT.c.run_id == night))
-            self._database.upsert(
-                connection,
-                RUN_FACET_COUNT,
-                _build_facet_count_values(night, told),
-                RUN_FACET_COUNT_KEY,
-            )
+        for status_batch in split_into_batches(statuses):
+            save_account_statuses(self._database, connection, status_batch)
+            account_ids = [status.account_id for status in status_batch]
+            consistency.mark_stale_by_account(self._database, connection, account_ids)
+        for gap_batch in split_into_batches(gaps):
+            _save_gaps(self._database, connection, gap_batch)
+            associations = {gap.association for gap in gap_batch}
+            consistency.mark_stale(self._database, connection, associations)
+        for proposal_batch in split_into_batches(proposals):
+            self._save_proposals(connection, proposal_batch)
+            associations = {proposal.association for proposal in proposal_batch}
+            consistency.mark_stale(self._database, connection, associations)
+        for run_id, counts in facet_counts.items():
+            connection.execute(delete(RUN_FACET_COUNT).where(RUN_FACET_COUNT.c.run_id == run_id))
+            rows = _build_facet_count_values(run_id, counts)
+            self._database.upsert(connection, RUN_FACET_COUNT, rows, RUN_FACET_COUNT_KEY)
 
     def _save_proposals(self, connection: Connection, proposals: Iterable[Proposal]) -> None:
         self._database.upsert(
@@ -243,28 +235,34 @@ class ConclusionQueries:
 
 
 def _save_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -> None:
-    """Keep each in place of what it was: by eight indexes it is found only where it is new."""
+    """Store each gap. Known ones are updated by id, so that few of the eight indexes change."""
     ids = [gap.id for gap in gaps if gap.id is not None]
     rows = connection.execute(SELECT_GAP_IDENTITIES.where(GAP.c.id.in_(ids))).all() if ids else []
-    there = {row[: len(GAP_IDENTITY_FIELDS)]: row[len(GAP_IDENTITY_FIELDS) :] for row in rows}
-    known = [(gap, there.get(_get_gap_identity(gap))) for gap in gaps]
-    met = [(gap, (gap.opened_at, gap.closed_at) == moments) for gap, moments in known if moments]
-    _update_gaps(connection, [gap for gap, runs_on in met if runs_on], CONTINUED_GAP_FIELDS)
-    _update_gaps(connection, [gap for gap, runs_on in met if not runs_on], CHANGED_GAP_FIELDS)
-    new = [gap for gap, moments in known if moments is None]
+    identity_length = len(GAP_IDENTITY_FIELDS)
+    stored_times = {row[:identity_length]: row[identity_length:] for row in rows}
+    new, continued, changed = [], [], []
+    for gap in gaps:
+        times = stored_times.get(_get_gap_identity(gap))
+        if times is None:
+            new.append(gap)
+        elif times == (gap.opened_at, gap.closed_at):
+            continued.append(gap)
+        else:
+            changed.append(gap)
+    _update_gaps(connection, continued, CONTINUED_GAP_FIELDS)
+    _update_gaps(connection, changed, CHANGED_GAP_FIELDS)
     database.upsert(connection, GAP, map(_build_gap_values, new), GAP_KEY)
 
 
 def _update_gaps(connection: Connection, gaps: Sequence[Gap], column_names: Sequence[str]) -> None:
-    """Write these columns of gaps that are there: an index of the others is not touched."""
-    if gaps:
-        places, told = (
-            ("at", *(f"new_{name}" for name in column_names)),
-            attrgetter("id", *column_names),
-        )
-        rows = [dict(zip(places, sanitize(told(gap)), strict=True)) for gap in gaps]
-        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in column_names}
-        connection.execute(update(GAP).where(GAP.c.id == bindparam("at")).values(values), rows)
+    """Update only these columns of stored gaps, so that the indexes of others are not written."""
+    if not gaps:
+        return
+    parameters = ("gap_id", *(f"new_{name}" for name in column_names))
+    get_values = attrgetter("id", *column_names)
+    rows = [dict(zip(parameters, sanitize(get_values(gap)), strict=True)) for gap in gaps]
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in column_names}
+    connection.execute(update(GAP).where(GAP.c.id == bindparam("gap_id")).values(values), rows)
 
 
 def _build_gap_values(gap: Gap) -> dict[str, Any]:
@@ -275,36 +273,36 @@ def _build_facet_count_values(
     run_id: int, facet_counts: FacetCountsByGroup
 ) -> list[dict[str, Any]]:
     return [
-        {"run_id": run_id, "group_name": cohort, "facet": facet, "count": count}
-        for cohort, facets in facet_counts.items()
+        {"run_id": run_id, "group_name": group, "facet": facet, "count": count}
+        for group, facets in facet_counts.items()
         for facet, count in facets.items()
     ]
 
 
 def _build_proposal_values(proposal: Proposal) -> dict[str, Any]:
-    fit = sanitize(proposal)
+    proposal = sanitize(proposal)
     return {
-        "association": fit.association,
-        "channel": fit.link.channel,
-        "key": fit.link.key,
-        "link": fit.link,
-        "first_seen": fit.first_seen,
-        "last_seen": fit.last_seen,
-        "run_count": fit.run_count,
+        "association": proposal.association,
+        "channel": proposal.link.channel,
+        "key": proposal.link.key,
+        "link": proposal.link,
+        "first_seen": proposal.first_seen,
+        "last_seen": proposal.last_seen,
+        "run_count": proposal.run_count,
     }
 
 
 EMPTY_CHECK_TIMES: Mapping[str, Any] = dict.fromkeys(CheckTimes._fields[1:])
-"""A standing's moments, emptied: they are kept apart, for every look moves them."""
+"""Empty check times for the status column: they are stored in a table of their own."""
 
 
 class AccountStatusQueries:
-    """The queries of standings. A part of `Store`."""
+    """The part of `Store` for account statuses."""
 
     _database: Database
 
     def list_account_statuses(self, association: str | None = None) -> Iterator[AccountStatus]:
-        """The standing of every account that has one, or of an association's accounts, by account id."""
+        """Return the statuses of all accounts, or of an association's, by account id."""
         query = SELECT_ACCOUNT_STATUSES
         if association is not None:
             query = query.join(ACCOUNT, ACCOUNT.c.id == ACCOUNT_STATUS.c.account_id).where(
@@ -315,18 +313,17 @@ class AccountStatusQueries:
         )
 
     def get_account_statuses(self, account_ids: Iterable[int]) -> dict[int, AccountStatus]:
-        """The standings of these accounts, of those that have one."""
+        """Return the statuses of those of these accounts that have one, by account id."""
         with self._database.begin_read() as connection:
-            return {
-                row.account_id: to_account_status(row)
-                for some in split_into_batches(account_ids)
-                for row in connection.execute(
-                    SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id.in_(some))
-                )
-            }
+            statuses: dict[int, AccountStatus] = {}
+            for batch in split_into_batches(account_ids):
+                query = SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id.in_(batch))
+                for row in connection.execute(query):
+                    statuses[row.account_id] = to_account_status(row)
+        return statuses
 
     def get_account_status(self, account_id: int) -> AccountStatus | None:
-        """What is held true of this account."""
+        """Return the status of this account, or None."""
         with self._database.begin_read() as connection:
             row = connection.execute(
                 SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id == account_id)
@@ -337,22 +334,21 @@ class AccountStatusQueries:
 def save_account_statuses(
     database: Database, connection: Connection, statuses: Iterable[AccountStatus]
 ) -> None:
-    """Keep each in place of the account's old one."""
-    for some in split_into_batches(statuses):
-        fit = sanitize(tuple(some))
+    """Store each status and its check times, replacing those of the account."""
+    for batch in split_into_batches(statuses):
+        cleaned = sanitize(tuple(batch))
         rows = [
-            {"account_id": one.account_id, "status": replace(one, **EMPTY_CHECK_TIMES)}
-            for one in fit
+            {"account_id": status.account_id, "status": replace(status, **EMPTY_CHECK_TIMES)}
+            for status in cleaned
         ]
         database.upsert(connection, ACCOUNT_STATUS, rows, ("account_id",))
-        save_check_times(database, connection, (one.check_times for one in fit))
+        save_check_times(database, connection, (status.check_times for status in cleaned))
 
 
 def save_check_times(
     database: Database, connection: Connection, check_times: Iterable[CheckTimes]
 ) -> None:
-    """Keep these moments in place of the accounts' old ones."""
-    for some in split_into_batches(check_times):
-        database.upsert(
-            connection, CHECK_TIMES, sanitize([one._asdict() for one in some]), ("account_id",)
-        )
+    """Store check times, replacing those of the accounts."""
+    for batch in split_into_batches(check_times):
+        rows = sanitize([times._asdict() for times in batch])
+        database.upsert(connection, CHECK_TIMES, rows, ("account_id",))

@@ -1,9 +1,10 @@
-"""Marks the associations whose summaries must be made anew, in the transaction that changed them.
+"""Keeps derived data consistent: marks stale summaries, and orders changes after the newest run.
 
-When people's changes count from: after every night that had begun, whatever the clock says.
+The transaction that changes an association marks its summary as stale.
 
-A night is judged by what was known when it began. A clock that is set back would date a word before a night
-that never heard of it, and a rebuild would then conclude otherwise than the night did.
+A run is evaluated with what was known when it started. If the clock is set back, a change could get
+a time before a run that did not know it, and a re-evaluation would reach another result. So a
+change takes effect after the start of every run, whatever the clock says.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ from storage.tables.summaries import ASSOCIATION_SUMMARY, STALE_SUMMARY
 
 
 def mark_stale(database: Database, connection: Connection, associations: Iterable[str]) -> None:
-    """Mark these associations."""
+    """Mark the summaries of these associations as stale."""
     token = uuid4().hex
-    rows = [{"association": one, "change_token": token} for one in sorted(set(associations))]
+    rows = [{"association": id_, "change_token": token} for id_ in sorted(set(associations))]
     database.upsert(connection, STALE_SUMMARY, rows, ("association",))
 
 
 def mark_stale_by_account(
     database: Database, connection: Connection, account_ids: Iterable[int]
 ) -> None:
-    """Mark the associations of these accounts."""
-    for some in split_into_batches(account_ids):
-        own = select(ACCOUNT.c.association).where(ACCOUNT.c.id.in_(some))
-        _mark_selected(database, connection, own.distinct())
+    """Mark the summaries of the associations of these accounts as stale."""
+    for batch in split_into_batches(account_ids):
+        associations = select(ACCOUNT.c.association).where(ACCOUNT.c.id.in_(batch))
+        _mark_selected(database, connection, associations.distinct())
 
 
 def mark_all_stale(database: Database, connection: Connection) -> None:
-    """Mark every association, and those that are gone but have a summary left."""
-    gone = (
+    """Mark the summaries of all associations as stale, and summaries of removed associations."""
+    is_removed = (
         ~select(ASSOCIATION.c.id)
         .where(ASSOCIATION.c.id == ASSOCIATION_SUMMARY.c.association)
         .exists()
@@ -47,11 +48,13 @@ def mark_all_stale(database: Database, connection: Connection) -> None:
     _mark_selected(
         database, connection, select(ASSOCIATION.c.id.label("association")).where(true())
     )
-    _mark_selected(database, connection, select(ASSOCIATION_SUMMARY.c.association).where(gone))
+    _mark_selected(
+        database, connection, select(ASSOCIATION_SUMMARY.c.association).where(is_removed)
+    )
 
 
 def mark_outdated_stale(database: Database, connection: Connection, day: date) -> None:
-    """Mark those whose summary may tell otherwise from that day's night on, though nothing changed."""
+    """Mark the summaries as stale whose `valid_until` is not after this day."""
     _mark_selected(
         database,
         connection,
@@ -60,19 +63,14 @@ def mark_outdated_stale(database: Database, connection: Connection, day: date) -
 
 
 def has_stale_summaries(connection: Connection) -> bool:
-    """Whether any association is marked."""
-    return (
-        connection.execute(
-            select(func.count()).select_from(select(STALE_SUMMARY).limit(1).subquery())
-        ).scalar()
-        == 1
-    )
+    """Return whether any summary is stale."""
+    first_row = select(STALE_SUMMARY).limit(1).subquery()
+    return connection.execute(select(func.count()).select_from(first_row)).scalar() == 1
 
 
 def _mark_selected(database: Database, connection: Connection, query: Select[tuple[str]]) -> None:
-    names = ["association", "change_token"]
     insert = database.build_insert(STALE_SUMMARY).from_select(
-        names, query.add_columns(literal(uuid4().hex))
+        ["association", "change_token"], query.add_columns(literal(uuid4().hex))
     )
     connection.execute(
         insert.on_conflict_do_update(
@@ -85,6 +83,10 @@ MIN_TIME_STEP = timedelta(microseconds=1)
 
 
 def compute_effective_time(connection: Connection, now: datetime) -> datetime:
-    """The moment in UTC, or the one after the newest night's beginning where that is to come."""
-    began = connection.execute(select(func.max(AUDIT_RUN.c.started_at))).scalar()
-    return to_utc(now) if began is None else max(to_utc(now), began + MIN_TIME_STEP)
+    """Return the time in UTC, or just after the start of the newest run if that is later."""
+    newest_start: datetime | None = connection.execute(
+        select(func.max(AUDIT_RUN.c.started_at))
+    ).scalar()
+    if newest_start is None:
+        return to_utc(now)
+    return max(to_utc(now), newest_start + MIN_TIME_STEP)

@@ -1,10 +1,11 @@
-"""All that is kept of one association: told, and erased so that no page of the file holds it any more.
+"""Erasure and retention: counts, lists and deletes the personal data of an association.
 
-What an association's rows are is read off the tables themselves: those that name it, those that name one of
-its accounts or decisions, and the messages that went to it. A table that is added later is found by the same
-names, and `docs/guides/privacy.md` has to name its columns.
+The rows of an association are found by the columns of the tables: those that name it, one of its
+accounts or one of its decisions, and the messages that were sent to it. A new table is found by the
+same columns; `docs/guides/privacy.md` has to name its columns too.
 
-What people left behind goes when its time is over, whoever is still in the registry.
+Personal data is also deleted when its retention period ends, even if the association is still in
+the registry.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -38,8 +39,7 @@ from storage import consistency
 from storage.database import sqlite_file
 from storage.database.connection import BATCH_SIZE, Database
 from storage.models.audit import CONTACT_FIELDS, AuditRunState
-from storage.models.users import ERASE_SOURCE, AuditLogEntry
-from storage.models.users import WHOLE_ASSOCIATION_FIELD as WHOLE
+from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
 from storage.observations.rows import IN_ANY_RUN
 from storage.read_model import summaries
 from storage.registry import audit_log
@@ -70,18 +70,19 @@ from storage.tables.summaries import ASSOCIATION_FACET, RUN_FACET_COUNT
 BODY_KIND = "body"
 DIGEST_JSON_PATTERN = re.compile(r'"digest":"([0-9a-f]{64})"')
 CHAINED_RUN_STATES = (AuditRunState.DONE.value, AuditRunState.SKIPPED.value)
-"""The nights whose receipts are links of the chain, and are never changed."""
+"""The states of runs whose signed reports are part of the chain and never change."""
 MONTH_PREFIX_LENGTH = len("2026-11 ") + 1
-"""Where an association stands in the occasion of its monthly report."""
+"""The position of the association's id in the occasion of a monthly report."""
 MESSAGE_TABLES = (SENT_MESSAGE, FAILED_MESSAGE)
-"""The tables that tell of messages; whose they were is told by the subscriptions."""
+"""The tables of messages. Subscriptions say which association an address belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureSummary:
-    """What is kept of an association: how many rows of each table, and the bodies that its looks rest on.
+    """The stored data of an association: row counts by table, and the bodies of its evidence.
 
-    `bodies` are digests of the archive that only its looks name, `shared` those that others name, too.
+    `exclusive_bodies` are digests that only its evidence names, `shared_bodies` those that other
+    evidence names too.
     """
 
     row_counts: Mapping[str, int]
@@ -92,14 +93,14 @@ class ErasureSummary:
         return bool(self.row_counts)
 
     def list_counts(self) -> Iterator[tuple[str, int]]:
-        """How much there is of each kind: of each table, and of bodies."""
+        """Yield the number of rows of each table, and of bodies."""
         yield from self.row_counts.items()
         if self.exclusive_bodies:
             yield BODY_KIND, len(self.exclusive_bodies)
 
 
 class AssociationErasure:
-    """The queries of erasing. A part of `Store`."""
+    """The part of `Store` for the data of one association and its erasure."""
 
     _database: Database
 
@@ -111,37 +112,35 @@ class AssociationErasure:
         contact_only: bool = False,
         indexed_only: bool = False,
     ) -> ErasureSummary:
-        """How much is kept of an association, also of one that was pruned; or of its `contact` alone.
+        """Count the data of an association, also of a pruned one, or of its contact alone.
 
-        Messages to `spared` addresses are not counted as its own: they are somebody else's, too. At a glance
-        is told only what an index finds: neither messages nor bodies, for which everybody's would be read.
+        Messages to `excluded_addresses` are not counted, because they belong to others too.
+        `indexed_only` leaves out messages and bodies, for which all rows would have to be read.
         """
         with self._database.begin_read() as connection:
-            places = _select_stored_data(association, excluded_addresses, contact_only=contact_only)
-            places = [place for place in places if not indexed_only or _is_indexed(place[0])]
-            counts = {
-                table.name: connection.execute(
-                    select(func.count()).select_from(table).where(where)
-                ).scalar_one()
-                for table, where in places
-            }
-            rows = {name: count for name, count in counts.items() if count}
-            is_seen = not contact_only and not indexed_only and "probe_result" in rows
-            own, shared = (
-                _find_bodies(connection, association) if is_seen else (frozenset(), frozenset())
-            )
-        return ErasureSummary(rows, own, shared)
+            row_counts = {}
+            for table, condition in _select_stored_data(
+                association, excluded_addresses, contact_only=contact_only
+            ):
+                if indexed_only and not _is_indexed(table):
+                    continue
+                query = select(func.count()).select_from(table).where(condition)
+                if count := connection.execute(query).scalar_one():
+                    row_counts[table.name] = count
+            if contact_only or indexed_only or PROBE_RESULT.name not in row_counts:
+                return ErasureSummary(row_counts)
+            return ErasureSummary(row_counts, *_find_bodies(connection, association))
 
     def list_stored_rows(
         self, association: str, excluded_addresses: Collection[str] = ()
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every row that is kept of an association, with its table's name; hashes of tokens are left out."""
-        for table, where in _select_stored_data(association, excluded_addresses):
+        """Yield every stored row of an association with its table's name, without token hashes."""
+        for table, condition in _select_stored_data(association, excluded_addresses):
             columns = [_select_as_text(column) for column in table.c if column.name != "token_hash"]
             key = list(table.primary_key.columns)
             with self._database.begin_read() as connection:
-                rows = connection.execution_options(yield_per=BATCH_SIZE)
-                for row in rows.execute(select(*columns).where(where).order_by(*key)):
+                streaming = connection.execution_options(yield_per=BATCH_SIZE)
+                for row in streaming.execute(select(*columns).where(condition).order_by(*key)):
                     yield table.name, _to_dict(row, table)
 
     def erase_association(
@@ -151,42 +150,31 @@ class AssociationErasure:
         groups: Collection[str],
         excluded_addresses: Collection[str] = (),
     ) -> None:
-        """Erase all that is kept of an association, in one transaction; `line` is all that the trail keeps.
+        """Erase all data of an association in one transaction. `log_entry` is what remains.
 
-        Of `cohorts`, the groups that it belonged to, the figures go as well where nobody else is in them:
-        they would tell of nobody but it. The network's and every other group's stay.
+        The facet counts of `groups` are erased too if no other association is in the group, because
+        they would describe this association alone. The counts of all other groups stay.
         """
         with self._database.begin_write() as connection:
             _remove_from_read_model(self._database, connection, association)
             connection.execute(delete(GAP).where(_build_named_in_gap_condition(association)))
-            for table, where in reversed(_select_stored_data(association, excluded_addresses)):
-                connection.execute(delete(table).where(where))
+            _delete_rows(connection, _select_stored_data(association, excluded_addresses))
             _erase_empty_groups(connection, groups)
             _erase_requested_hosts(connection)
-            dated = replace(
-                log_entry,
-                changed_at=consistency.compute_effective_time(connection, log_entry.changed_at),
-            )
-            audit_log.append_audit_log(connection, [sanitize(dated)])
+            _append_erasure_entry(connection, log_entry)
 
     def erase_contact(
         self, association: str, log_entry: AuditLogEntry, excluded_addresses: Collection[str] = ()
     ) -> None:
-        """Erase an association's contact, what the trail tells of it, and its subscriptions."""
+        """Erase the contact of an association, its log entries and its subscriptions."""
+        contact_data = _select_stored_data(association, excluded_addresses, contact_only=True)
         with self._database.begin_write() as connection:
-            for table, where in reversed(
-                _select_stored_data(association, excluded_addresses, contact_only=True)
-            ):
-                connection.execute(delete(table).where(where))
+            _delete_rows(connection, contact_data)
             consistency.mark_stale(self._database, connection, [association])
-            dated = replace(
-                log_entry,
-                changed_at=consistency.compute_effective_time(connection, log_entry.changed_at),
-            )
-            audit_log.append_audit_log(connection, [sanitize(dated)])
+            _append_erasure_entry(connection, log_entry)
 
-    def list_erased_ids(self, erased_field: str = WHOLE) -> set[str]:
-        """The marks of the associations that were erased, or the ids of those that lost `what` of theirs."""
+    def list_erased_ids(self, erased_field: str = WHOLE_ASSOCIATION_FIELD) -> set[str]:
+        """Return the digests of erased associations, or the ids of those whose field was erased."""
         query = select(AUDIT_LOG.c.association).where(
             AUDIT_LOG.c.source == ERASE_SOURCE, AUDIT_LOG.c.field == erased_field
         )
@@ -194,68 +182,87 @@ class AssociationErasure:
             return set(connection.execute(query).scalars())
 
     def get_last_erasure_time(self) -> datetime | None:
-        """When an association was last erased."""
+        """Return when an association was last erased, or None."""
         query = select(func.max(AUDIT_LOG.c.changed_at)).where(
-            AUDIT_LOG.c.source == ERASE_SOURCE, AUDIT_LOG.c.field == WHOLE
+            AUDIT_LOG.c.source == ERASE_SOURCE, AUDIT_LOG.c.field == WHOLE_ASSOCIATION_FIELD
         )
         with self._database.begin_read() as connection:
             return connection.execute(query).scalar()
 
     def vacuum_database(self) -> bool:
-        """Write the file anew, without what was erased; False where somebody still reads an older moment.
+        """Rewrite a SQLite file without deleted rows. Return False if a reader uses an older state.
 
-        PostgreSQL does so in its own time. Raises StoreError: no room for a second copy.
+        PostgreSQL does so by itself. Raises StoreError, for example if there is no room for a
+        second copy.
         """
         return self._database.file is None or sqlite_file.vacuum_file(self._database.file)
 
 
 def read_erased_ids(file: Path) -> frozenset[str]:
-    """The marks of whom a SQLite database's associations were forgotten; none where it cannot be read."""
+    """Return the digests of associations that were erased from a SQLite database.
+
+    The result is empty if the database cannot be read.
+    """
     query = "SELECT association FROM audit_log WHERE source = ? AND field = ?"
     with (
         suppress(sqlite3.Error),
         closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as raw,
     ):
-        return frozenset(row[0] for row in raw.execute(query, (ERASE_SOURCE, WHOLE)))
+        return frozenset(
+            row[0] for row in raw.execute(query, (ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD))
+        )
     return frozenset()
+
+
+def _delete_rows(
+    connection: Connection, tables: Sequence[tuple[Table, ColumnElement[bool]]]
+) -> None:
+    for table, condition in reversed(tables):
+        connection.execute(delete(table).where(condition))
+
+
+def _append_erasure_entry(connection: Connection, log_entry: AuditLogEntry) -> None:
+    changed_at = consistency.compute_effective_time(connection, log_entry.changed_at)
+    audit_log.append_audit_log(connection, [sanitize(replace(log_entry, changed_at=changed_at))])
 
 
 def _select_stored_data(
     association: str, excluded_addresses: Collection[str], *, contact_only: bool = False
 ) -> list[tuple[Table, ColumnElement[bool]]]:
-    """Every table that keeps something of an association, and where; those first that others refer to."""
+    """Return every table with data of an association, and the condition for its rows.
+
+    A table comes before the tables that refer to it.
+    """
     if contact_only:
-        fields = AUDIT_LOG.c.field.in_(CONTACT_FIELDS)
+        is_contact_field = AUDIT_LOG.c.field.in_(CONTACT_FIELDS)
         return [
             (CONTACT, CONTACT.c.association == association),
-            (AUDIT_LOG, (AUDIT_LOG.c.association == association) & fields),
+            (AUDIT_LOG, (AUDIT_LOG.c.association == association) & is_contact_field),
             *(
                 (table, _build_owner_condition(table, association, excluded_addresses))
                 for table in (SUBSCRIPTION, *MESSAGE_TABLES)
             ),
         ]
-    others = [table for table in METADATA.sorted_tables if _refers_to_association(table)]
+    tables = [table for table in METADATA.sorted_tables if _refers_to_association(table)]
     return [
         (table, _build_owner_condition(table, association, excluded_addresses))
-        for table in (*others, *MESSAGE_TABLES)
+        for table in (*tables, *MESSAGE_TABLES)
     ]
 
 
 def _refers_to_association(table: Table) -> bool:
-    return table in {ASSOCIATION, DECISION_WITHDRAWAL} or not {
-        "association",
-        "account_id",
-    }.isdisjoint(table.c.keys())
+    if table in {ASSOCIATION, DECISION_WITHDRAWAL}:
+        return True
+    return "association" in table.c or "account_id" in table.c
 
 
 def _is_indexed(table: Table) -> bool:
-    """Whether an association's rows are found without reading everybody's."""
-    unique = (one.columns for one in table.constraints if isinstance(one, UniqueConstraint))
-    keys = (table.primary_key.columns, *(one.columns for one in table.indexes), *unique)
-    first = {next(iter(key)).name for key in keys}
-    return table is ASSOCIATION or not first.isdisjoint(
-        {"association", "account_id", "decision_id"}
-    )
+    """Return whether an index finds the rows of an association."""
+    keys = [table.primary_key.columns, *(index.columns for index in table.indexes)]
+    keys += [item.columns for item in table.constraints if isinstance(item, UniqueConstraint)]
+    first_columns = {next(iter(columns)).name for columns in keys}
+    owner_columns = {"association", "account_id", "decision_id"}
+    return table is ASSOCIATION or not first_columns.isdisjoint(owner_columns)
 
 
 def _build_owner_condition(
@@ -266,28 +273,31 @@ def _build_owner_condition(
     if table in MESSAGE_TABLES:
         return _build_message_condition(table, association, excluded_addresses)
     if "association" in table.c:
-        own: ColumnElement[bool] = table.c.association == association
-        return own
+        is_own: ColumnElement[bool] = table.c.association == association
+        return is_own
     if table is DECISION_WITHDRAWAL:
         return DECISION_WITHDRAWAL.c.decision_id.in_(
             select(DECISION.c.id).where(DECISION.c.association == association)
         )
-    accounts: ColumnElement[bool] = table.c.account_id.in_(
+    is_of_account: ColumnElement[bool] = table.c.account_id.in_(
         select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
     )
-    return accounts & IN_ANY_RUN if table is OBSERVATION else accounts
+    return is_of_account & IN_ANY_RUN if table is OBSERVATION else is_of_account
 
 
 def _build_named_in_gap_condition(association: str) -> ColumnElement[bool]:
-    """Another association's gap that names this one: the account that both of them list."""
-    other: ColumnElement[bool] = GAP.c.params["other"].as_string() == association
-    return other
+    """Return the condition for gaps of other associations that name this one.
+
+    They are about an account that both list.
+    """
+    is_named: ColumnElement[bool] = GAP.c.params["other"].as_string() == association
+    return is_named
 
 
 def _build_message_condition(
     table: Table, association: str, excluded_addresses: Collection[str]
 ) -> ColumnElement[bool]:
-    """The messages of an association, and all others that went to addresses that are nobody else's."""
+    """Return the condition for messages about an association, and to addresses of it alone."""
     other = SUBSCRIPTION.alias()
     shared = select(other.c.address).where(other.c.association != association)
     own = select(SUBSCRIPTION.c.address).where(
@@ -295,58 +305,52 @@ def _build_message_condition(
         SUBSCRIPTION.c.address.not_in(list(excluded_addresses)),
         SUBSCRIPTION.c.address.not_in(shared),
     )
-    theirs: ColumnElement[bool] = table.c.recipient.in_(own)
-    return (
-        theirs
-        if table is FAILED_MESSAGE
-        else theirs | (func.substr(table.c.occasion, MONTH_PREFIX_LENGTH) == association)
-    )
+    is_to_association: ColumnElement[bool] = table.c.recipient.in_(own)
+    if table is FAILED_MESSAGE:
+        return is_to_association
+    is_monthly_report = func.substr(table.c.occasion, MONTH_PREFIX_LENGTH) == association
+    return is_to_association | is_monthly_report
 
 
 def _find_bodies(connection: Connection, association: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The bodies that only its looks name, and those that others' name, too. It reads all evidence."""
+    """Return the digests that only its evidence names, and those that other evidence names too.
+
+    All evidence is read for this.
+    """
     accounts = select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
-    named = frozenset(_read_digests(connection, PROBE_RESULT.c.account_id.in_(accounts)))
-    others = (
-        _read_digests(connection, PROBE_RESULT.c.account_id.not_in(accounts)) if named else iter(())
-    )
-    shared = frozenset(digest for digest in others if digest in named)
-    return named - shared, shared
+    digests = frozenset(_read_digests(connection, PROBE_RESULT.c.account_id.in_(accounts)))
+    if not digests:
+        return frozenset(), frozenset()
+    other_digests = _read_digests(connection, PROBE_RESULT.c.account_id.not_in(accounts))
+    shared = frozenset(digest for digest in other_digests if digest in digests)
+    return digests - shared, shared
 
 
 def _read_digests(connection: Connection, where: ColumnElement[bool]) -> Iterator[str]:
     query = select(type_coerce(PROBE_RESULT.c.evidence, Text)).where(where)
-    for told in connection.execution_options(yield_per=BATCH_SIZE).execute(query).scalars():
-        yield from DIGEST_JSON_PATTERN.findall(told)
+    for evidence in connection.execution_options(yield_per=BATCH_SIZE).execute(query).scalars():
+        yield from DIGEST_JSON_PATTERN.findall(evidence)
 
 
 def _remove_from_read_model(database: Database, connection: Connection, association: str) -> None:
-    """Take it out of the summaries and sums, and let those be made anew whose gaps named it."""
-    others = (
-        connection.execute(
-            select(GAP.c.association).where(_build_named_in_gap_condition(association))
-        )
-        .scalars()
-        .all()
-    )
-    consistency.mark_stale(database, connection, set(others) - {association})
+    """Remove it from the summaries and counts, and mark those stale whose gaps named it."""
+    query = select(GAP.c.association).where(_build_named_in_gap_condition(association))
+    other_associations = set(connection.execute(query).scalars()) - {association}
+    consistency.mark_stale(database, connection, other_associations)
     summaries.remove_summaries(database, connection, [association])
 
 
 def _erase_empty_groups(connection: Connection, groups: Collection[str]) -> None:
-    """Erase the figures of groups that nobody is in."""
-    peopled = set(
-        connection.execute(
-            select(ASSOCIATION_FACET.c.facet).where(ASSOCIATION_FACET.c.facet.in_(list(groups)))
-        ).scalars()
-    )
+    """Erase the facet counts of groups without members."""
+    query = select(ASSOCIATION_FACET.c.facet).where(ASSOCIATION_FACET.c.facet.in_(list(groups)))
+    empty_groups = set(groups) - set(connection.execute(query).scalars())
     connection.execute(
-        delete(RUN_FACET_COUNT).where(RUN_FACET_COUNT.c.group_name.in_(set(groups) - peopled))
+        delete(RUN_FACET_COUNT).where(RUN_FACET_COUNT.c.group_name.in_(empty_groups))
     )
 
 
 def _erase_requested_hosts(connection: Connection) -> None:
-    """Let nights that were never ended forget whom they asked: what is signed names platforms' alone."""
+    """Erase the requested hosts of unfinished runs. Signed reports name only those of platforms."""
     rows = connection.execute(
         select(AUDIT_RUN.c.id, AUDIT_RUN.c.receipt).where(
             AUDIT_RUN.c.state.not_in(CHAINED_RUN_STATES)
@@ -361,27 +365,28 @@ def _erase_requested_hosts(connection: Connection) -> None:
 
 
 def _select_as_text(column: Column[Any]) -> ColumnElement[Any]:
-    """A column as it is told: a noun as the text that is kept."""
-    return (
-        type_coerce(column, Text).label(column.name)
-        if isinstance(column.type, JsonModelType)
-        else column
-    )
+    """Return the column; if it stores a model, as its JSON text."""
+    if isinstance(column.type, JsonModelType):
+        return type_coerce(column, Text).label(column.name)
+    return column
 
 
 def _to_dict(row: Any, table: Table) -> dict[str, Any]:
-    told = dict(row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
-    nouns = {column.name for column in table.c if isinstance(column.type, JsonModelType)}
-    return {name: json.loads(value) if name in nouns else value for name, value in told.items()}
+    values = dict(row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
+    for column in table.c:
+        if isinstance(column.type, JsonModelType):
+            values[column.name] = json.loads(values[column.name])
+    return values
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionCutoffs:
-    """The moments before which each kind of what people left behind goes; None: it stays.
+    """The time before which data of each kind is deleted; None to keep it.
 
-    `contacts` counts from when the association left the sheet, `letters` from when they ended, `replies` from
-    their answer, `subscriptions` from when they were ended. `trail` is what the trail tells of contacts: its
-    other lines stay, for a rebuild judges each night by the sheet of then.
+    The age is counted for `contacts` from when the association was withdrawn, for `report_links`
+    from when they ended, for `replies` from their review, and for `subscriptions` from when they
+    were ended. `audit_log` applies to entries about contacts. Other entries stay, because a
+    re-evaluation uses the registry as of each run.
     """
 
     contacts: datetime | None = None
@@ -394,62 +399,57 @@ class RetentionCutoffs:
 
 
 class RetentionQueries:
-    """The queries of what is over. A part of `Store`."""
+    """The part of `Store` that deletes data whose retention period is over."""
 
     _database: Database
 
     def delete_expired_data(
         self, cutoffs: RetentionCutoffs, *, dry_run: bool = False
     ) -> dict[str, int]:
-        """Erase what is older than its kind may be, and say how many rows of each table that was."""
+        """Delete data that is older than the cutoffs. Return the number of rows by table."""
         limits = sanitize(cutoffs)
         if dry_run:
             with self._database.begin_read() as connection:
                 return _count_expired_rows(connection, limits)
         with self._database.begin_write() as connection:
             if limits.contacts:
-                left = select(CONTACT.c.association).where(
+                query = select(CONTACT.c.association).where(
                     _build_withdrawn_condition(CONTACT, limits.contacts)
                 )
-                consistency.mark_stale(
-                    self._database, connection, connection.execute(left).scalars()
-                )
-            told = {}
-            for table, where in _select_expired_data(limits):
+                associations = connection.execute(query).scalars()
+                consistency.mark_stale(self._database, connection, associations)
+            row_counts = {}
+            for table, condition in _select_expired_data(limits):
                 if table is REPORT_LINK:
-                    _detach_replies(connection, where)
-                told[table.name] = connection.execute(delete(table).where(where)).rowcount
-        return {name: count for name, count in told.items() if count}
+                    _detach_replies(connection, condition)
+                row_counts[table.name] = connection.execute(delete(table).where(condition)).rowcount
+        return {name: count for name, count in row_counts.items() if count}
 
 
 def _detach_replies(connection: Connection, link_condition: ColumnElement[bool]) -> None:
-    """Let replies stay whose letter goes."""
-    letters = select(REPORT_LINK.c.id).where(link_condition)
+    """Keep the replies whose report link is deleted."""
+    link_ids = select(REPORT_LINK.c.id).where(link_condition)
     connection.execute(
-        update(REPLY).where(REPLY.c.report_link_id.in_(letters)).values(report_link_id=None)
+        update(REPLY).where(REPLY.c.report_link_id.in_(link_ids)).values(report_link_id=None)
     )
 
 
 def _count_expired_rows(connection: Connection, cutoffs: RetentionCutoffs) -> dict[str, int]:
-    told = {
-        table.name: connection.execute(
-            select(func.count()).select_from(table).where(where)
-        ).scalar_one()
-        for table, where in _select_expired_data(cutoffs)
-    }
-    return {name: count for name, count in told.items() if count}
+    row_counts = {}
+    for table, condition in _select_expired_data(cutoffs):
+        query = select(func.count()).select_from(table).where(condition)
+        if count := connection.execute(query).scalar_one():
+            row_counts[table.name] = count
+    return row_counts
 
 
 def _select_expired_data(cutoffs: RetentionCutoffs) -> Iterator[tuple[Table, ColumnElement[bool]]]:
-    """Each table, once, with what of it is over."""
+    """Yield each table once, with the condition for its expired rows."""
     if cutoffs.contacts:
         yield CONTACT, _build_withdrawn_condition(CONTACT, cutoffs.contacts)
     if cutoffs.report_links:
-        yield (
-            REPORT_LINK,
-            func.coalesce(REPORT_LINK.c.revoked_at, REPORT_LINK.c.expires_at)
-            < cutoffs.report_links,
-        )
+        ended_at = func.coalesce(REPORT_LINK.c.revoked_at, REPORT_LINK.c.expires_at)
+        yield REPORT_LINK, ended_at < cutoffs.report_links
     if cutoffs.replies:
         yield REPLY, REPLY.c.reviewed_at < cutoffs.replies
     if cutoffs.follow_ups:
@@ -457,24 +457,27 @@ def _select_expired_data(cutoffs: RetentionCutoffs) -> Iterator[tuple[Table, Col
         is_over = or_(FOLLOW_UP.c.due_date.is_(None), FOLLOW_UP.c.due_date < day)
         yield FOLLOW_UP, (FOLLOW_UP.c.occurred_at < cutoffs.follow_ups) & is_over
     if cutoffs.subscriptions:
-        # who is in the configuration gets the digest unless it is kept that they do not want it
-        ended = SUBSCRIPTION.c.is_wanted.is_(False) & (SUBSCRIPTION.c.association != "")
-        yield SUBSCRIPTION, ended & (SUBSCRIPTION.c.changed_at < cutoffs.subscriptions)
+        # A coordinator's ended subscription stays: without it the configuration would send the
+        # digest.
+        is_ended = SUBSCRIPTION.c.is_wanted.is_(False) & (SUBSCRIPTION.c.association != "")
+        yield SUBSCRIPTION, is_ended & (SUBSCRIPTION.c.changed_at < cutoffs.subscriptions)
     if cutoffs.messages:
         yield SENT_MESSAGE, SENT_MESSAGE.c.sent_at < cutoffs.messages
         yield FAILED_MESSAGE, FAILED_MESSAGE.c.attempted_at < cutoffs.messages
-    if lines := _build_log_conditions(cutoffs):
-        yield AUDIT_LOG, AUDIT_LOG.c.field.in_(CONTACT_FIELDS) & or_(*lines)
+    if conditions := _build_log_conditions(cutoffs):
+        yield AUDIT_LOG, AUDIT_LOG.c.field.in_(CONTACT_FIELDS) & or_(*conditions)
 
 
 def _build_log_conditions(cutoffs: RetentionCutoffs) -> list[ColumnElement[bool]]:
-    """By what lines of the trail that tell of contacts are over: by their own age, or with the contact."""
-    own = [AUDIT_LOG.c.changed_at < cutoffs.audit_log] if cutoffs.audit_log else []
-    return own + (
-        [_build_withdrawn_condition(AUDIT_LOG, cutoffs.contacts)] if cutoffs.contacts else []
-    )
+    """Return the conditions for log entries about contacts: their own age, or the contact's."""
+    conditions = []
+    if cutoffs.audit_log:
+        conditions.append(AUDIT_LOG.c.changed_at < cutoffs.audit_log)
+    if cutoffs.contacts:
+        conditions.append(_build_withdrawn_condition(AUDIT_LOG, cutoffs.contacts))
+    return conditions
 
 
 def _build_withdrawn_condition(table: Table, cutoff: datetime) -> ColumnElement[bool]:
-    left = select(ASSOCIATION.c.id).where(ASSOCIATION.c.withdrawn_at < cutoff)
-    return table.c.association.in_(left)
+    withdrawn_ids = select(ASSOCIATION.c.id).where(ASSOCIATION.c.withdrawn_at < cutoff)
+    return table.c.association.in_(withdrawn_ids)

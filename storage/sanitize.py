@@ -1,6 +1,7 @@
-"""Makes nouns fit to be stored: text without what no database or page should carry, instants in UTC.
+"""Makes models storable: removes unsafe characters from text and converts times to UTC.
 
-It is the one place where foreign text is cleaned on its way in, so SQLite and PostgreSQL keep the same.
+It is the one place that cleans foreign text before it is stored, so SQLite and PostgreSQL store the
+same.
 """
 
 from __future__ import annotations
@@ -20,47 +21,60 @@ T = TypeVar("T")
 
 
 def sanitize(value: T) -> T:
-    """The same noun, fit to be stored; the very same object where nothing had to change.
+    """Return a storable copy of a value, or the value itself if nothing has to change.
 
-    Facts that are no finite number are dropped: JSON has no word for them. Raises ValueError for an
-    instant without a time zone.
+    Numbers that are not finite are left out of mappings, because JSON cannot hold them. Raises
+    ValueError for a time without a time zone.
     """
     return cast("T", _sanitize_value(value))
 
 
 def sanitize_text(value: str) -> str:
-    """The text without control characters, lone surrogates and bidirectional overrides."""
-    if value.isprintable():  # nearly all are, and none of those is; it takes a tenth of the time
+    """Return the text without control characters, lone surrogates and bidirectional overrides."""
+    # Nearly all texts are printable and so have none of them. This test takes a tenth of the time.
+    if value.isprintable() or not UNSTORABLE_CHARACTERS.search(value):
         return value
-    return UNSTORABLE_CHARACTERS.sub("", value) if UNSTORABLE_CHARACTERS.search(value) else value
+    return UNSTORABLE_CHARACTERS.sub("", value)
 
 
 def to_utc(value: datetime) -> datetime:
-    """The instant in UTC. Raises ValueError where it has no time zone."""
+    """Return the time in UTC. Raises ValueError if it has no time zone."""
     if value.tzinfo is UTC:
         return value
     offset = value.utcoffset()
     if offset is None:
-        raise ValueError(f"an instant without a time zone cannot be stored: {value!r}")
+        raise ValueError(f"a time without a time zone cannot be stored: {value!r}")
     return value.astimezone(UTC) if offset else value
 
 
 def _sanitize_value(value: Any) -> Any:
     kind = type(value)
-    way = _SANITIZERS.get(kind) or _SANITIZERS.setdefault(kind, _choose_sanitizer(kind))
-    return way(value)
+    sanitizer = _SANITIZERS.get(kind)
+    if sanitizer is None:
+        sanitizer = _SANITIZERS.setdefault(kind, _choose_sanitizer(kind))
+    return sanitizer(value)
 
 
 def _choose_sanitizer(kind: type) -> Callable[[Any], Any]:
-    """How values of a type are cleaned: found once, for a night asks of tens of millions."""
+    """Return the function that cleans values of a type.
+
+    It is chosen once per type, because a run cleans tens of millions of values.
+    """
     if issubclass(kind, Enum):
         return _keep_unchanged
     if is_dataclass(kind) and (names := tuple(field.name for field in fields(kind))):
         return partial(_sanitize_fields, names=names, get_values=_build_field_getter(names))
-    ways: dict[type, Callable[[Any], Any]] = {
-        str: sanitize_text, datetime: to_utc, tuple: _sanitize_sequence, list: _sanitize_sequence, Mapping: _sanitize_mapping
-    }  # fmt: skip
-    return next((way for of, way in ways.items() if issubclass(kind, of)), _keep_unchanged)
+    sanitizers: dict[type, Callable[[Any], Any]] = {
+        str: sanitize_text,
+        datetime: to_utc,
+        tuple: _sanitize_sequence,
+        list: _sanitize_sequence,
+        Mapping: _sanitize_mapping,
+    }
+    for base, sanitizer in sanitizers.items():
+        if issubclass(kind, base):
+            return sanitizer
+    return _keep_unchanged
 
 
 _SANITIZERS: dict[type, Callable[[Any], Any]] = {}
@@ -74,52 +88,53 @@ _PLAIN_TYPES = frozenset({str, int, bool, type(None)})
 
 
 def _is_plain(values: Collection[Any]) -> bool:
-    """Whether these are printable text and whole numbers, as most are: that is told in one step."""
-    kinds = set(map(type, values))
-    return (
-        kinds <= _PLAIN_TYPES and "".join([one for one in values if type(one) is str]).isprintable()
-    )
+    """Return whether all values are printable texts and whole numbers, as most are."""
+    if not set(map(type, values)) <= _PLAIN_TYPES:
+        return False
+    return "".join([value for value in values if type(value) is str]).isprintable()
 
 
 def _sanitize_sequence(value: tuple[Any, ...] | list[Any]) -> Any:
     if _is_plain(value):
         return value
-    fit = [_sanitize_value(inner) for inner in value]
-    same = all(map(is_, fit, value))
-    return value if same else type(value)(fit)
+    cleaned = [_sanitize_value(inner) for inner in value]
+    is_unchanged = all(map(is_, cleaned, value))
+    return value if is_unchanged else type(value)(cleaned)
 
 
 def _sanitize_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
     if _is_plain((*value, *value.values())):
         return value
-    fit = {
+    cleaned = {
         _sanitize_value(key): _sanitize_value(inner)
         for key, inner in value.items()
         if _is_storable(inner)
     }
-    same = (
-        len(fit) == len(value)
-        and all(map(is_, fit.values(), value.values()))
-        and all(map(is_, fit, value))
+    is_unchanged = (
+        len(cleaned) == len(value)
+        and all(map(is_, cleaned.values(), value.values()))
+        and all(map(is_, cleaned, value))
     )
-    return value if same else fit
+    return value if is_unchanged else cleaned
 
 
 def _build_field_getter(names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
-    """What gives the values of so many fields at once."""
-    one = attrgetter(*names)
-    return one if len(names) > 1 else lambda noun: (one(noun),)
+    """Return a function that returns the values of these fields as a tuple."""
+    getter = attrgetter(*names)
+    return getter if len(names) > 1 else lambda model: (getter(model),)
 
 
 def _sanitize_fields(
     model: Any, names: Sequence[str], get_values: Callable[[Any], Sequence[Any]]
 ) -> Any:
-    old = get_values(model)
-    fit = [_sanitize_value(value) for value in old]
-    if all(map(is_, fit, old)):
+    values = get_values(model)
+    cleaned = [_sanitize_value(value) for value in values]
+    if all(map(is_, cleaned, values)):
         return model
-    pairs = zip(names, fit, old, strict=True)
-    return replace(model, **{name: new for name, new, value in pairs if new is not value})
+    changes = {
+        name: new for name, new, old in zip(names, cleaned, values, strict=True) if new is not old
+    }
+    return replace(model, **changes)
 
 
 def _is_storable(value: Any) -> bool:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from auditor.notifications.drafts import MessageDraft
     from storage.models.audit import AuditRun
 
-DELIVERY_COLUMNS = ("outcome", "kind", "occasion", "subject", "why", "recipient")
+DELIVERY_COLUMNS = ("status", "kind", "occasion", "subject", "reason", "recipient")
 SUBSCRIPTION_COLUMNS = ("wanted", "kind", "changed_at", "association", "address")
-DELIVERY_JSON_KEYS = ("recipient", "kind", "occasion", "outcome", "subject", "why")
+DELIVERY_JSON_KEYS = ("recipient", "kind", "occasion", "status", "subject", "reason")
 
 digest_app = typer.Typer(
     no_args_is_help=False,
@@ -154,7 +154,7 @@ def _save_subscription(
 def _build_cell_formatters(translator: Translator) -> Mapping[str, CellFormatter]:
     return {
         "kind": partial(_format_message_kind, translator),
-        "outcome": partial(translator.term, "delivery"),
+        "status": partial(translator.term, "delivery"),
         "wanted": partial(translator.term, "boolean"),
         "changed_at": lambda moment: moment[:10],
     }

@@ -1,9 +1,9 @@
 """The configuration: one TOML file that environment variables override.
 
-The file is `--config`, else `$AUDITOR_CONFIG`, else `./config.toml`, else the packaged example.
-A table in the file replaces the table of that name in the example. A missing setting has the default of its
-model. `AUDITOR_FETCH__PROXY=…` overrides `[fetch] proxy`. Secrets come from the environment or from
-files of their own. Any error refuses the whole configuration.
+The file is `--config`, else `$AUDITOR_CONFIG`, else `./config.toml`, else the packaged example. A
+table in the file replaces the table of that name in the example. A missing setting has the default
+of its model. `AUDITOR_FETCH__PROXY=…` overrides `[fetch] proxy`. Secrets come from the environment
+or from files of their own. Any error refuses the whole configuration.
 """
 
 from __future__ import annotations

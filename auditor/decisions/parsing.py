@@ -27,7 +27,7 @@ class DecisionError(TranslatableError):
 def build_missing_author_error() -> DecisionError:
     """What is said where nobody is named."""
     said = gettext_noop("Enter who said so.")
-    return DecisionError("--who", "nobody's word is no decision", "--who NAME", message=said)
+    return DecisionError("--author", "nobody's word is no decision", "--author NAME", message=said)
 
 
 def require_reason(reason: str) -> str:
@@ -35,7 +35,7 @@ def require_reason(reason: str) -> str:
     if not reason.strip():
         said = gettext_noop("Enter a reason.")
         cause = "a decision without a reason cannot be judged later"
-        raise DecisionError("--why", cause, "--why TEXT", message=said)
+        raise DecisionError("--reason", cause, "--reason TEXT", message=said)
     return reason.strip()
 
 
@@ -146,7 +146,7 @@ class RegisteredAccounts:
         names = list(dict.fromkeys(account_subject(row) for row in self.rows))
         if names:
             return f"--account {' or '.join(names)}"
-        return "list it in the sheet first, then `registry import`, or `auditor decide ours`"
+        return "list it in the sheet first, then `registry import`, or `auditor decide claim`"
 
 
 def account_subject(row: AccountRow) -> str:

@@ -139,7 +139,8 @@ DEMO_API_KEYS = {
 def build_api_key_environ() -> dict[str, str]:
     """The settings that give the auditor all of them, as an operator gives real ones."""
     return {
-        f"AUDITOR_CHANNELS__{channel.upper()}__API_KEY": key for channel, key in DEMO_API_KEYS.items()
+        f"AUDITOR_CHANNELS__{channel.upper()}__API_KEY": key
+        for channel, key in DEMO_API_KEYS.items()
     }
 
 

@@ -92,9 +92,9 @@ def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
         )
     hours = (now - (night.finished_at or night.started_at)).total_seconds() / 3600
     state = "ok" if hours <= MAX_AGE_HOURS and night.state == "done" else "warn"
-    ago = gettext_noop("check of {day}: {night_state}, {hours} hours ago")
+    ago = gettext_noop("check of {day}: {run_state}, {hours} hours ago")
     return build_diagnostic(
-        about, state, ago, day=night.day, night_state=str(night.state), hours=f"{hours:.0f}"
+        about, state, ago, day=night.day, run_state=str(night.state), hours=f"{hours:.0f}"
     )
 
 

@@ -138,7 +138,7 @@ def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) ->
         "night_blind", "Whether a channel was distrusted that night", ("channel",), blind
     )
     left: LabelledValues = {
-        (name,): one.get("left_out", 0) for name, one in told.get(OPENED_CIRCUITS_KEY, {}).items()
+        (name,): one.get("skipped", 0) for name, one in told.get(OPENED_CIRCUITS_KEY, {}).items()
     }
     meaning = "Accounts not asked for because their platform turned us away"
     yield _build_labelled_gauge("night_turned_away", meaning, ("channel",), left)
@@ -152,9 +152,9 @@ def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) ->
     ):
         yield _build_gauge(f"night_{name}", meaning, told.get(name, 0))
     for name in ("opened", "closed"):
-        yield _build_gauge(f"night_gaps_{name}", f"Gaps that it {name}", told.get(name, 0))
+        yield _build_gauge(f"night_gaps_{name}", f"Gaps that it {name}", told.get(f"{name}_gaps", 0))
     cost: LabelledValues = {
-        (name, one["unit"]): one["cost"] for name, one in told.get("interfaces", {}).items()
+        (name, one["unit"]): one["cost"] for name, one in told.get("apis", {}).items()
     }
     yield _build_labelled_gauge(
         "night_interface_cost", "What the interfaces cost", ("channel", "unit"), cost

@@ -163,7 +163,11 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     """Ask the canaries, the name server and the proxy. Raises nothing that the network does."""
     urls = get_canary_urls(config)
     hurried = config.fetch.model_copy(
-        update={"max_retries": 0, "timeout": PAGE_TIMEOUT_SECONDS, "dns_timeout": DNS_TIMEOUT_SECONDS}
+        update={
+            "max_retries": 0,
+            "timeout": PAGE_TIMEOUT_SECONDS,
+            "dns_timeout": DNS_TIMEOUT_SECONDS,
+        }
     )
     async with create_fetcher(config.model_copy(update={"fetch": hurried}), now) as asks:
         pages, names, proxy = await asyncio.gather(

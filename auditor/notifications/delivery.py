@@ -63,13 +63,13 @@ def send_run_notifications(
         app, takewhile(lambda _draft: not is_time_over(), collect_drafts(app, run)), now
     ):
         if one.is_undelivered:
-            said = "{recipient} did not get the message {kind} of {occasion}: {outcome}, {why}"
-            events.warning("message_lost", said, **build_log_fields(one))
+            said = "{recipient} did not get the message {kind} of {occasion}: {status}, {reason}"
+            events.warning("message_delivery_failed", said, **build_log_fields(one))
 
 
 def build_log_fields(delivery: Delivery) -> dict[str, str]:
     """A delivery as the log tells it: without the address, which a mail server likes to repeat."""
-    names = ("kind", "occasion", "outcome")
+    names = ("kind", "occasion", "status")
     why = re.sub(
         re.escape(delivery.recipient),
         mask_address(delivery.recipient),
@@ -78,7 +78,7 @@ def build_log_fields(delivery: Delivery) -> dict[str, str]:
     )
     return {name: str(getattr(delivery, name)) for name in names} | {
         "recipient": mask_address(delivery.recipient),
-        "why": why,
+        "reason": why,
     }
 
 

@@ -189,7 +189,7 @@ def require_free_space(folder: Path, min_free_bytes: int) -> None:
     if free < min_free_bytes:
         why = f"{free // BYTES_PER_MIB} MiB are free, fewer than [storage] min_free_bytes ({min_free_bytes // BYTES_PER_MIB} MiB)"
         raise DiskSpaceError(
-            str(folder), f"{why}; the night is not begun", "make room, or `auditor thin`"
+            str(folder), f"{why}; the night is not begun", "make room, or `auditor prune`"
         )
 
 

@@ -360,9 +360,9 @@ def _forecast_api_channel(
     channel: str, accounts: int, api_budget: ApiBudget, last_run: AuditRun | None
 ) -> ChannelForecast:
     """Of an interface its budget is the limit: a look costs what it cost in the last night."""
-    spent = _get_receipt_mapping(last_run, "interfaces").get(channel) or {}
+    spent = _get_receipt_mapping(last_run, "apis").get(channel) or {}
     looked = sum((_get_receipt_mapping(last_run, "channels").get(channel) or {}).values())
-    asked = looked - int(spent.get("left_out") or 0)
+    asked = looked - int(spent.get("skipped") or 0)
     cost = float(spent.get("cost") or 0) / asked if asked > 0 else 0.0
     most = int(api_budget.limit / cost) if cost else None
     nights = max(1, ceil(accounts / max(1, most))) if most is not None else 1
@@ -388,7 +388,7 @@ def _average_requests_per_site(last_run: AuditRun | None) -> float:
             _get_receipt_mapping(last_run, "channels").get(channel_registry.WEBSITE_CHANNEL) or {}
         ).values()
     )
-    asked = int(_get_receipt_mapping(last_run, "requests_elsewhere").get("requests") or 0)
+    asked = int(_get_receipt_mapping(last_run, "requests_other_hosts").get("requests") or 0)
     return max(1.0, asked / looked) if looked and asked else DEFAULT_REQUESTS_PER_SITE
 
 

@@ -1,1 +1,6 @@
-"""The channels: every module here that has HOSTS is one."""
+"""Channels: the websites and social networks on which the auditor checks accounts.
+
+Every module or package here whose name has no leading underscore is a channel and follows
+`probes.models.probe.ChannelModule`. Channels send no requests themselves, read no clock and do not
+know storage. Start with `telegram`, a small one.
+"""

@@ -1,7 +1,7 @@
-"""What official interfaces' answers have in common: JSON of no certain shape, and the troubles all may have.
+"""Shared helpers for official APIs: reading JSON of unknown shape, and errors that all APIs have.
 
-Readers of answers (`Page` to `Answer`) and the probes built on them share these; each platform's own words
-stay in its own module.
+The parsers (`Page` to `ApiResponse`) and the API probes of Facebook, X and YouTube use them. What
+is particular to one API is in that channel's own module.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from probes.publication.latest import compute_median_gap_days
 from probes.text.charset import clean_text
 
 ABSENCE_REASONS = frozenset({Reason.NOT_FOUND, Reason.SUSPENDED, Reason.CLOSED})
-"""What an interface may say that proves an absence."""
+"""The API error reasons that prove an absence."""
 
 
 def build_api_url(endpoint: str, **params: str) -> str:
-    """The address of a call. Commas stay as they are: an interface takes them for its lists."""
+    """Return the address of an API call. Commas are not escaped, as APIs expect them in lists."""
     return f"{endpoint}?{urlencode(params, safe=',()')}"
 
 
-# --- What does an answer hold? (pure, run where it can be stopped) -----------------------------------
+# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 
 
 def parse_json_object(page: Page) -> dict[str, Any]:
-    """The JSON object that the body is; an empty one where it is cut or is anything else."""
+    """Return the JSON object in the body, or {} if the body is truncated or anything else."""
     if page.truncated:
         return {}
     try:
@@ -55,90 +55,89 @@ def parse_json_object(page: Page) -> dict[str, Any]:
 
 
 def build_status_response(page: Page, message: str = "") -> ApiResponse:
-    """What is left to say where the body holds no words that we know (`said` holds others): the status."""
-    told = message or f"{page.status}, without a message from the API"
+    """Return what the HTTP status says, for a body without a known error or result."""
+    detail = message or f"{page.status}, without a message from the API"
     if page.status == 401:
-        return ApiResponse(refusal=(Reason.NOT_CONFIGURED, told))
+        return ApiResponse(refusal=(Reason.NOT_CONFIGURED, detail))
     if page.status == 429:
-        return ApiResponse(refusal=(Reason.RATE_LIMITED, told))
+        return ApiResponse(refusal=(Reason.RATE_LIMITED, detail))
     if page.status >= 500:
-        return ApiResponse(no_items_error=(Reason.SERVER_ERROR, told))
-    return ApiResponse(
-        no_items_error=(interstitials.detect_refusal(page) or Reason.UNREADABLE, told)
-    )
+        return ApiResponse(no_items_error=(Reason.SERVER_ERROR, detail))
+    reason = interstitials.detect_refusal(page) or Reason.UNREADABLE
+    return ApiResponse(no_items_error=(reason, detail))
 
 
 def clean_api_text(value: Any) -> str:
-    """A text on one line without markup, 300 characters at most; empty where it is none."""
-    return (
-        clean_text(re.sub(r"<[^<>]*>", "", value[:MAX_TEXT_CHARS]), 300)
-        if isinstance(value, str)
-        else ""
-    )
+    """Return a text without markup on one line, at most 300 characters; "" for any other value."""
+    if not isinstance(value, str):
+        return ""
+    return clean_text(re.sub(r"<[^<>]*>", "", value[:MAX_TEXT_CHARS]), 300)
 
 
-MAX_TEXT_CHARS = 2_000  # characters of a text that are looked at
+MAX_TEXT_CHARS = 2_000
+"""The most characters of a text that are read."""
 
 
 def parse_count(value: Any) -> int | None:
-    """A whole number that can be one, written as such or in digits; None for anything else."""
+    """Return a count, given as a number or as digits, or None for any other value."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
         value = int(value)
-    return (
-        value
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-        else None
-    )
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_integer and 0 <= value < 2**63 else None
 
 
 def parse_timestamp(value: Any) -> datetime | None:
-    """A moment as interfaces write it (`2026-11-02T10:00:00Z`, `…+0000`), in UTC."""
+    """Return an API timestamp (`2026-11-02T10:00:00Z`, `…+0000`) in UTC, or None if it is none."""
+    if not isinstance(value, str):
+        return None
     try:
-        when = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return when.astimezone(UTC) if when and when.tzinfo else None
+        timestamp = datetime.fromisoformat(value)
+        return timestamp.astimezone(UTC) if timestamp.tzinfo else None
     except (ValueError, OverflowError):
         return None
 
 
 def filter_credible_dates(dates: Iterable[datetime], page: Page) -> list[datetime]:
-    """The moments that can be true of a publication: of these platforms' time, and not ahead of ours.
+    """Return the dates from 2004, when these platforms began, to one day after the fetch.
 
-    A day is left to clocks that differ.
+    The day allows for clocks that differ.
     """
-    last = page.fetched_at + timedelta(days=1)
-    return [when for when in dates if _EARLIEST_POST < when <= last]
+    latest = page.fetched_at + timedelta(days=1)
+    return [date for date in dates if EARLIEST_POST_DATE < date <= latest]
 
 
-_EARLIEST_POST = datetime(2004, 2, 1, tzinfo=UTC)  # before which none of these platforms was there
+EARLIEST_POST_DATE = datetime(2004, 2, 1, tzinfo=UTC)
+"""None of these platforms existed before."""
 
 
-# --- What does it mean? ----------------------------------------------------------------------------
+# --- Findings ---
 
 
 def explain_missing_account(page: Page, response: ApiResponse, call: ApiCall) -> tuple[Reason, str]:
-    """What an answer without our account says instead. What it says of one of several is nobody's absence."""
-    reason, detail = (
-        response.refusal
-        or response.no_items_error
-        or (Reason.UNREADABLE, "the answer leaves it out")
-    )
-    asked = parse_qs(urlsplit(page.url).query).get(call.joined_parameter, [""])[0]
-    return (Reason.UNREADABLE if response.is_single_item_error and "," in asked else reason), detail
+    """Return the reason and detail for an account that is missing from a response.
+
+    An error about one of several accounts proves the absence of none of them.
+    """
+    error = response.refusal or response.no_items_error
+    reason, detail = error or (Reason.UNREADABLE, "the account is missing from the response")
+    requested = parse_qs(urlsplit(page.url).query).get(call.joined_parameter, [""])[0]
+    if response.is_single_item_error and "," in requested:
+        return Reason.UNREADABLE, detail
+    return reason, detail
 
 
 def build_failure_finding(
     account: Account, page: Page, failure: tuple[Reason, str], platform_id: str | None = None
 ) -> Finding:
-    """The finding where there is no account in the answer: an absence by the interface's word, or none."""
+    """Return the finding for an account without data: absent if the reason proves it, or unknown."""
     reason, detail = failure
-    finding = (absent_finding if reason in ABSENCE_REASONS else unknown_finding)(
-        page, reason, detail=detail, platform_id=platform_id
-    )
+    build_finding = absent_finding if reason in ABSENCE_REASONS else unknown_finding
+    finding = build_finding(page, reason, detail=detail, platform_id=platform_id)
     return replace(finding, final_url=account.identity.canonical)
 
 
 def build_unsupported_finding(account: Account, detail: str) -> Finding:
-    """An account that the interface cannot tell of, whatever the key: it is asked nothing."""
+    """Return an unknown finding for an account of a kind that the API does not cover."""
     return Finding(
         Presence.UNKNOWN, Reason.NOT_CONFIGURED, final_url=account.identity.canonical, detail=detail
     )
@@ -146,7 +145,7 @@ def build_unsupported_finding(account: Account, detail: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class LatestPublication:
-    """The newest publication and the usual gap between such, in days; or `why` they could not be told."""
+    """The newest publication, the usual days between two, or the reason why both are missing."""
 
     newest: Activity | None = None
     rhythm_days: int | None = None
@@ -154,51 +153,48 @@ class LatestPublication:
 
     @property
     def facts(self) -> dict[str, FactValue]:
-        """The rhythm as a fact: `rhythm_days`, the median gap over the last entries."""
+        """Return the fact `rhythm_days`, the median gap in days between the last entries."""
         return {} if self.rhythm_days is None else {"rhythm_days": self.rhythm_days}
 
 
 def fetch_latest_publication(
     url: str, parser: Callable[[Page], ApiResponse], call: ApiCall, item_key: str, source: str
 ) -> Generator[PageRequest, Page, LatestPublication]:
-    """Ask when an account last published. Whatever is in the way costs the date, never the presence.
+    """Request the newest publication. An error makes the date unknown, not the account.
 
-    The reader tells the moments as `published` of the item `of`.
+    The parser returns the dates as `published_dates` of the item `item_key`.
     """
     try:
-        page, answer = yield from request_page(url, parser, api_call=call)
-    except FetchError as trouble:
-        return LatestPublication(missing_reason=trouble.detail or str(trouble.reason))
-    if item_key not in answer.items:
-        return LatestPublication(missing_reason=explain_missing_account(page, answer, call)[1])
-    whens = filter_credible_dates(answer.items[item_key]["published_dates"], page)
-    newest = Activity(max(whens), source) if whens else None
-    return LatestPublication(newest, compute_median_gap_days(whens))
+        page, response = yield from request_page(url, parser, api_call=call)
+    except FetchError as error:
+        return LatestPublication(missing_reason=error.detail or str(error.reason))
+    if item_key not in response.items:
+        return LatestPublication(missing_reason=explain_missing_account(page, response, call)[1])
+    dates = filter_credible_dates(response.items[item_key]["published_dates"], page)
+    newest = Activity(max(dates), source) if dates else None
+    return LatestPublication(newest, compute_median_gap_days(dates))
 
 
 def has_only_resolved_links(urls: Iterable[str]) -> bool:
-    """Whether each of these addresses says where it leads: a short link or a page of links does not."""
-    found = [identify.identify_link(typed) for typed in urls]
+    """Return whether no address is a short link or a page of links, whose target is unknown."""
+    identities = [identify.identify_link(url) for url in urls]
     return not any(
-        one.kind in (LinkKind.SHORT_LINK, LinkKind.INVALID) or one.note == "social" for one in found
+        identity.kind in (LinkKind.SHORT_LINK, LinkKind.INVALID) or identity.note == "social"
+        for identity in identities
     )
 
 
 def extract_website_links(
     urls: Iterable[str], source: str, profile_url: str
 ) -> tuple[FoundLink, ...]:
-    """The websites among the addresses that an account gives; `shown_at` is its own address."""
-    found: dict[str, FoundLink] = {}
-    for typed in urls:
-        named = identify.identify_link(typed)
-        if named.channel == channel_registry.WEBSITE_CHANNEL and named.key and named.canonical:
+    """Return the websites among the addresses that a profile gives, each once."""
+    links: dict[str, FoundLink] = {}
+    for url in urls:
+        identity = identify.identify_link(url)
+        is_website = identity.channel == channel_registry.WEBSITE_CHANNEL
+        if is_website and identity.key and identity.canonical:
             link = FoundLink(
-                channel_registry.WEBSITE_CHANNEL,
-                named.key,
-                named.canonical,
-                source,
-                profile_url,
-                typed,
+                identity.channel, identity.key, identity.canonical, source, profile_url, url
             )
-            found.setdefault(named.key, link)
-    return tuple(found.values())
+            links.setdefault(identity.key, link)
+    return tuple(links.values())

@@ -1,7 +1,8 @@
-"""What a platform shows to someone without an account: one look, believed only where it says something.
+"""Probe of a public profile page: one request, trusted only for positive markers.
 
-Facebook, X and LinkedIn answer existing and missing accounts with the same walls and shells (fact sheet,
-measured 2026-08 to 2026-10), so without a key a look there can say `present` or nothing at all.
+Facebook, X and LinkedIn show the same walls and empty pages for existing and missing accounts
+(measured 2026-08 to 2026-10, see docs/explanations/platforms.md). Without an API key, a probe of
+their pages can only return *present* or *unknown*.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from probes.channels._api_common import EARLIEST_POST_DATE
 from probes.classify import interstitials
 from probes.links import channel_registry, identify
 from probes.models.finding import (
@@ -30,21 +32,21 @@ from probes.text import language
 from probes.text.lazy_regex import lazy_regex
 
 ENGLISH_HEADERS = {"Accept-Language": "en-US,en;q=0.9"}
-"""For platforms that say ages and counts in the reader's language: one is read more surely than all.
+"""Headers for platforms that write ages and counts in the visitor's language.
 
-A wish that any reader may have, and no disguise; their French and Arabic are read as well, for some choose
-by the address they are asked from (fact sheet, 0.4, 2026-10).
+English is parsed most reliably. French and Arabic are parsed too, because some platforms choose the
+language by the client's address (2026-10, see docs/explanations/platforms.md).
 """
-_OVERLAY_REASONS = frozenset(
-    {Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL}
-)  # their words may stand over one
+# These walls can cover a page that shows the account behind them.
+_OVERLAY_REASONS = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})
 
 
 @dataclass(frozen=True, slots=True)
 class PublicProfile:
-    """What a page shows. A `name` is there only where the platform's own markers prove an account.
+    """The data that a profile page shows.
 
-    `told` is what it says instead of showing one, or why its newest post is not told.
+    `name` is set only if the platform's own markers prove that the account exists. `message` is the
+    platform's message instead of an account, or the reason why the newest post is unknown.
     """
 
     name: str = ""
@@ -60,42 +62,38 @@ def probe_public_profile(
     parser: Callable[[Page], PublicProfile],
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> ProbeGenerator:
-    """Ask once for the account's own address, as a link checker does. A short link is followed first."""
+    """Request the account's canonical address once. A short link is resolved first."""
     account = yield from identify.resolve_short_link(account)
     identity = account.identity
     if identity.channel != channel or identity.kind not in ACCOUNT_KINDS or not identity.canonical:
         return build_wrong_target_finding(identity)
-    page, shown = yield from request_page(
+    page, profile = yield from request_page(
         identity.canonical, parser, is_registered_link=True, headers=headers
     )
-    return build_profile_finding(identity, page, shown)
+    return build_profile_finding(identity, page, profile)
 
 
 def build_wrong_target_finding(identity: Identity) -> Finding:
-    """A link that names no account is asked nothing, and claims nothing."""
+    """Return an unknown finding for a link that names no account. No request is needed."""
     return Finding(
         Presence.UNKNOWN, Reason.WRONG_TARGET, detail=f"{identity.kind}: names no account"
     )
 
 
 def build_profile_finding(identity: Identity, page: Page, profile: PublicProfile) -> Finding:
-    """Present by positive markers on the platform's own 200; else unknown, with the wall that stood there.
+    """Return present if the platform's own page with status 200 has positive markers.
 
-    Only the words of a wall may stand over a page; where a redirect, a status or the title told of one, the
-    wall stands in the page's place, whatever else is written there.
+    Otherwise the finding is unknown, with the wall as its reason. A wall that only adds its text to
+    the page is ignored if there are markers. A wall shown by a redirect, a status or the title
+    replaces the page, whatever else the page contains.
     """
     wall = interstitials.detect_refusal(page)
-    if wall is not None and not (
-        wall in _OVERLAY_REASONS
-        and profile.name
-        and interstitials.detect_full_page_wall(page) is None
-    ):
+    if wall is not None and not _is_overlay(wall, page, profile):
         return unknown_finding(page, wall, detail=profile.message)
     if page.status != 200 or not profile.name or not _identify_final_url(identity, page).key:
-        return unknown_finding(
-            page, Reason.UNREADABLE, detail=profile.message or "nothing that proves an account"
-        )
-    found = present_finding(
+        detail = profile.message or "nothing that proves an account"
+        return unknown_finding(page, Reason.UNREADABLE, detail=detail)
+    finding = present_finding(
         page,
         name=profile.name,
         platform_id=profile.platform_id or None,
@@ -103,11 +101,20 @@ def build_profile_finding(identity: Identity, page: Page, profile: PublicProfile
         last_activity=profile.last_activity,
         detail=profile.message,
     )
-    return replace(found, reason=Reason.RENAMED) if _is_renamed(identity, page) else found
+    return replace(finding, reason=Reason.RENAMED) if _is_renamed(identity, page) else finding
+
+
+def _is_overlay(wall: Reason, page: Page, profile: PublicProfile) -> bool:
+    """Return whether the page shows an account behind the wall."""
+    is_full_page = interstitials.detect_full_page_wall(page) is not None
+    return wall in _OVERLAY_REASONS and bool(profile.name) and not is_full_page
 
 
 def _is_renamed(identity: Identity, page: Page) -> bool:
-    """Whether another name answered. An id that leads to its name has not moved, nor has a country's host."""
+    """Return whether the account has another name now.
+
+    An id that leads to a name is no new name, and neither is another country's host.
+    """
     key = _identify_final_url(identity, page).key
     if not key or not identity.key or _is_numeric_key(key) or _is_numeric_key(identity.key):
         return False
@@ -115,38 +122,45 @@ def _is_renamed(identity: Identity, page: Page) -> bool:
 
 
 def _identify_final_url(identity: Identity, page: Page) -> Identity:
-    """Whose account the address that answered is. A sign-in page that carries one in it is nobody's."""
-    found = channel_registry.get_channel(identity.channel).identify(
-        page.url, page.url
-    )  # not unwrapped, as `links` would
-    ours = (
-        channel_registry.find_channel_by_host(identify.get_link_host(page.url)) == identity.channel
-        and found.kind in ACCOUNT_KINDS
-    )
-    return found if ours else Identity(identity.channel, LinkKind.INVALID)
+    """Return the identity of the final address, which is invalid for a sign-in page."""
+    channel = channel_registry.get_channel(identity.channel)
+    # `identify_link` is not used here: it would unwrap the account in a sign-in address.
+    final = channel.identify(page.url, page.url)
+    host = identify.get_link_host(page.url)
+    is_same_channel = channel_registry.find_channel_by_host(host) == identity.channel
+    if is_same_channel and final.kind in ACCOUNT_KINDS:
+        return final
+    return Identity(identity.channel, LinkKind.INVALID)
 
 
 def _is_numeric_key(key: str) -> bool:
     return re.fullmatch(r"(?:id:|group:|[a-z]+/)?\d+", key) is not None
 
 
+def get_subdomain(host: str, channel_hosts: frozenset[str]) -> str:
+    """Return the part of a host before the channel's own host, or ""."""
+    matches = [own_host for own_host in channel_hosts if host.endswith(own_host)]
+    return host.removesuffix(max(matches, key=len, default=host)).removesuffix(".")
+
+
 def find_newest_timestamp(timestamps: Iterable[float], page: Page) -> Activity | None:
-    """The newest of the posts' Unix times that can be true: after 2004, and not after the page came."""
-    last = page.fetched_at.timestamp() + 86_400
-    told = max(
-        (moment for moment in timestamps if _EARLIEST_POST_TIMESTAMP < moment < last), default=None
-    )
-    return (
-        None
-        if told is None
-        else Activity(datetime.fromtimestamp(told, UTC).replace(microsecond=0), "posts")
-    )
+    """Return the newest post from its Unix time, or None.
+
+    Times before 2004 and more than a day after the fetch are ignored.
+    """
+    latest = page.fetched_at.timestamp() + 86_400
+    credible = [time for time in timestamps if _EARLIEST_POST_TIMESTAMP < time < latest]
+    if not credible:
+        return None
+    newest = datetime.fromtimestamp(max(credible), UTC).replace(microsecond=0)
+    return Activity(newest, "posts")
 
 
-_EARLIEST_POST_TIMESTAMP = 1_075_593_600  # 2004-02, before which none of these platforms was there
-# A number and its scale: `1,234`, `4.2K`, `1,2 million`, `3 آلاف`, as folded text has them.
+_EARLIEST_POST_TIMESTAMP = EARLIEST_POST_DATE.timestamp()
+# A number and its scale in folded text: `1,234`, `4.2K`, `1,2 million`, `3 آلاف`.
 _COUNT_REGEX = (
-    r"(\d[\d.,٫٬ ]*)(?: ?(k|m|b|md|mrd|milliards?|millions?|mille|الف|الاف|مليون|ملايين|مليار)(?!\w))?"
+    r"(\d[\d.,٫٬ ]*)(?: ?(k|m|b|md|mrd|milliards?|millions?|mille|الف|الاف|مليون|ملايين|"
+    r"مليار)(?!\w))?"
     r" ?(?:d'|de |من )?"
 )
 _SCALE_FACTORS = {
@@ -157,26 +171,33 @@ _SCALE_FACTORS = {
 
 
 def parse_localized_count(text: str, unit_regex: str) -> int | None:
-    """A localised count before one of `words` (a regular expression of words as `letters.folded` gives)."""
-    said = language.fold_text(text[:MAX_COUNT_SEARCH_CHARS])
-    wanted = re.compile(f"{_COUNT_REGEX}(?:{unit_regex})")
-    found = wanted.search(said) or wanted.search(
-        _ARABIC_DUAL_PATTERN.sub(r"2 \1", _ARABIC_ONE_PATTERN.sub(r"1 \1", said))
-    )
-    return _parse_scaled_number(found[1], found[2] or "") if found else None
+    """Return the count before a unit in English, French or Arabic, or None.
+
+    `unit_regex` matches the unit in text as `language.fold_text` returns it.
+    """
+    folded = language.fold_text(text[:MAX_COUNT_SEARCH_CHARS])
+    count_pattern = re.compile(f"{_COUNT_REGEX}(?:{unit_regex})")
+    match = count_pattern.search(folded)
+    if match is None:
+        with_numerals = _ARABIC_ONE_PATTERN.sub(r"1 \1", folded)
+        with_numerals = _ARABIC_DUAL_PATTERN.sub(r"2 \1", with_numerals)
+        match = count_pattern.search(with_numerals)
+    return _parse_scaled_number(match[1], match[2] or "") if match else None
 
 
-# Arabic says one and two without a numeral: «مشترك واحد», «مشتركان».
+# Arabic writes one and two without a numeral: «مشترك واحد», «مشتركان».
 _ARABIC_ONE_PATTERN = lazy_regex(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
 _ARABIC_DUAL_PATTERN = lazy_regex(r"(?<!\w)(\w{3,20})ان(?!\w)")
-MAX_COUNT_SEARCH_CHARS = 2_000  # characters that are searched for a count
+MAX_COUNT_SEARCH_CHARS = 2_000
 
 
 def _parse_scaled_number(digits: str, scale: str) -> int | None:
-    """1.23K and 1,23 k are the same; without a scale, marks between digits group thousands."""
+    """Return the number. With a scale a mark is the decimal point, else it groups thousands."""
     digits = re.sub("[ ٬]", "", digits).strip(".,٫")
     plain = re.sub("[,٫]", ".", digits) if scale else re.sub("[.,٫]", "", digits)
+    if len(plain) >= 16:
+        return None
     try:
-        return round(float(plain) * _SCALE_FACTORS.get(scale, 1)) if len(plain) < 16 else None
+        return round(float(plain) * _SCALE_FACTORS.get(scale, 1))
     except ValueError:  # 1.234.567K
         return None

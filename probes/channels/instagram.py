@@ -1,8 +1,9 @@
-"""Instagram: whose account a link names, and the little that a page shows without signing in.
+"""The Instagram channel: identifies accounts in links and reads public profile pages.
 
-robots.txt forbids everything (read 2026-09-11), so only the registered link is asked for, once. An account
-that is not there and one that is hidden look alike without JavaScript (WhatsMyName, maigret, 2026-08): "this
-page isn't available" proves nothing, and this channel says present or unknown.
+robots.txt disallows every page (read 2026-09-11), so only the registered link is requested, once.
+Without JavaScript, a missing account and a hidden one look the same (WhatsMyName, maigret,
+2026-08). Therefore "this page isn't available" proves nothing, and this channel never returns
+*absent*.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from urllib.parse import SplitResult
 
 from probes.channels._public_profile import (
     PublicProfile,
+    get_subdomain,
     parse_localized_count,
     probe_public_profile,
 )
@@ -33,17 +35,17 @@ _POST_SEGMENTS = frozenset({"p", "reel", "reels", "tv", "stories"})
 # Instagram's own first segments (ural, lorey, social-links 2022 to 2025).
 _RESERVED_SEGMENTS = frozenset(
     """
-    about accounts ads api challenge developer direct directory emails explore graphql legal oauth press
-    privacy push s session settings share terms web your_activity
+    about accounts ads api challenge developer direct directory emails explore graphql legal oauth
+    press privacy push s session settings share terms web your_activity
     """.split()  # noqa: SIM905
 )
 
 
-# --- Whose link is it? ---------------------------------------------------------------------------
+# --- Links ---
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
-    """Tell whose account a cleaned address on one of HOSTS is."""
+def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
+    """Identify the account in a cleaned address on one of HOSTS."""
     parts = normalize.parse_url(url)
     if not parts.netloc:
         return Identity(NAME, LinkKind.INVALID, url=url)
@@ -51,47 +53,39 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel
 
 
 def identify_bare(text: str) -> Identity | None:
-    """Tell a name typed in the Instagram column."""
-    name = text.strip().strip("/").removeprefix("@")
-    found = _identify_username(name)
-    return (
-        found if found.key and not name.isdigit() else None
-    )  # a number alone is a count or a telephone
+    """Identify a username from the Instagram column, or return None."""
+    username = text.strip().strip("/").removeprefix("@")
+    identity = _identify_username(username)
+    is_number = username.isdigit()  # a follower count or a phone number
+    return identity if identity.key and not is_number else None
 
 
 def _identify_on_host(parts: SplitResult) -> Identity:
     host = (parts.hostname or "").removesuffix(".")
     segments = normalize.split_path(parts.path)
-    front = next(
-        (host.removesuffix(own).removesuffix(".") for own in HOSTS if host.endswith(own)), ""
-    )
-    if front not in _ALLOWED_SUBDOMAINS:
+    if get_subdomain(host, HOSTS) not in _ALLOWED_SUBDOMAINS:
         return Identity(NAME, LinkKind.INVALID)  # help., about., business. …
     if not segments:
         return Identity(NAME, LinkKind.HOME)
-    if host.endswith("ig.me"):  # /m/<name> writes to an account
-        return (
-            replace(_identify_username(segments[-1]), note="derived")
-            if segments[0] == "m"
-            else Identity(NAME, LinkKind.SHORT_LINK)
-        )
+    if host.endswith("ig.me"):
+        if segments[0] == "m":  # /m/<name> opens a chat with the account
+            return replace(_identify_username(segments[-1]), note="derived")
+        return Identity(NAME, LinkKind.SHORT_LINK)
     return _identify_by_path(segments[0].removeprefix("@"), segments[1:])
 
 
 def _identify_by_path(first_segment: str, other_segments: list[str]) -> Identity:
-    """An account's own page or one of its tabs; a post is its owner's where the address names one."""
-    if first_segment.lower() == "stories" and other_segments and other_segments[0] != "highlights":
+    """Identify the account of a profile page, a tab, or a post whose address names its owner."""
+    section = first_segment.lower()
+    if section == "stories" and other_segments and other_segments[0] != "highlights":
         return _to_post_identity(_identify_username(other_segments[0]))
-    if first_segment.lower() in _POST_SEGMENTS:
+    if section in _POST_SEGMENTS:
         return Identity(NAME, LinkKind.POST if other_segments else LinkKind.INVALID)
-    if first_segment.lower() in ("explore", "directory"):
+    if section in ("explore", "directory"):
         return Identity(NAME, LinkKind.SEARCH)
-    found = _identify_username(first_segment)
-    return (
-        _to_post_identity(found)
-        if len(other_segments) > 1 and other_segments[0] in _POST_SEGMENTS
-        else found
-    )
+    account = _identify_username(first_segment)
+    is_post = len(other_segments) > 1 and other_segments[0] in _POST_SEGMENTS
+    return _to_post_identity(account) if is_post else account
 
 
 def _to_post_identity(owner: Identity) -> Identity:
@@ -109,30 +103,32 @@ def _identify_username(username: str) -> Identity:
     )
 
 
-# --- What does a page say? (pure, run where it can be stopped) -------------------------------------
+# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 
-# "Jamiya Annour (@annour) • Instagram photos and videos": only a page made for an account has it. A shell's
-# title is "Instagram" and nothing else.
+# "Jamiya Annour (@annour) • Instagram photos and videos": only profile pages have such a title.
+# The title of an empty page is "Instagram".
 _TITLE_PATTERN = lazy_regex(r"(?s)(?P<name>.{0,200}?)\s?\(@(?P<user>[A-Za-z0-9_.]{1,30})\)")
 _FOLLOWERS_REGEX = "followers|abonnes?|متابع"
 
 
 def parse_profile_page(page: Page) -> PublicProfile:
-    """The account that the page shows, where it is the one that its own address names."""
+    """Return the profile, if the page shows the account that its address names."""
     meta = html.parse_head(page).meta
-    found = _TITLE_PATTERN.match(meta.get("og:title", ""))
-    asked = identify(page.url, page.url)
-    if found is None or asked.kind is not LinkKind.PROFILE or found["user"].lower() != asked.key:
+    title = _TITLE_PATTERN.match(meta.get("og:title", ""))
+    requested = identify(page.url, page.url)
+    if title is None or requested.kind is not LinkKind.PROFILE:
+        return PublicProfile()
+    if title["user"].lower() != requested.key:
         return PublicProfile()
     return PublicProfile(
-        name=html.clean_text(found["name"]) or found["user"],
+        name=html.clean_text(title["name"]) or title["user"],
         followers=parse_localized_count(meta.get("og:description", ""), _FOLLOWERS_REGEX),
     )
 
 
-# --- Is it there? --------------------------------------------------------------------------------
+# --- Probe ---
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Ask once for the account's own address, and believe only positive markers."""
+    """Request the account's page once and trust positive markers only."""
     return probe_public_profile(account, NAME, parse_profile_page)

@@ -1,8 +1,9 @@
-"""LinkedIn: whose page a link names, and what its guest page shows on the rare days it shows one.
+"""The LinkedIn channel: identifies pages in links and reads the guest page.
 
-Robots get 999 or a sign-in page whether or not the page exists, since 2015; a 404 or /company/unavailable/
-was seen for pages that are there (fact sheet, 2026-10). So absence is never told here, and presence only
-by the guest page's own `Organization`.
+Since 2015 LinkedIn answers robots with status 999 or a sign-in page, whether or not the page
+exists. Status 404 and /company/unavailable/ were seen for existing pages (2026-10, see
+docs/explanations/platforms.md). Therefore this channel never returns *absent*, and only the guest
+page's `Organization` data prove that a page exists.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _PAGE_TYPES_BY_SEGMENT = {
     "in": "in",
     "pub": "in",
 }
-# Letters of all scripts, digits and what real slugs were seen to hold (lorey, joeyism 2022 to 2026).
+# Letters of all scripts, digits and the signs seen in real slugs (lorey, joeyism 2022 to 2026).
 _SLUG_PATTERN = lazy_regex(r"[\w.&'’,+#–—-]{1,150}")
 _PERSON_SLUG_PATTERN = lazy_regex(r"[\w.&'’#-]{3,100}")
 _POST_SEGMENTS = frozenset(
@@ -56,11 +57,11 @@ _KINDS_BY_SEGMENT = {
 }
 
 
-# --- Whose link is it? ---------------------------------------------------------------------------
+# --- Links ---
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
-    """Tell whose page a cleaned address on one of HOSTS is."""
+def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
+    """Identify the page or person in a cleaned address on one of HOSTS."""
     parts = urls_normalize.parse_url(url)
     if not parts.netloc:
         return Identity(NAME, LinkKind.INVALID, url=url)
@@ -68,54 +69,60 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel
 
 
 def identify_bare(text: str) -> Identity | None:
-    """Tell `company/amal`, or a name alone, which LinkedIn's own short form takes for a person's."""
+    """Identify `company/amal` or a name from the LinkedIn column, or return None.
+
+    A name alone is a person, as in LinkedIn's own short form.
+    """
     text = text.strip().strip("/")
     if "/" in text:
-        found = _identify_by_path(urlsplit(f"https://www.linkedin.com/{text}"))
-        return found if found.key else None
+        identity = _identify_by_path(urlsplit(f"https://www.linkedin.com/{text}"))
+        return identity if identity.key else None
     name = text.removeprefix("@")
-    found = (
-        _identify_page("in", name)
-        if _PERSON_SLUG_PATTERN.fullmatch(name)
-        else _build_invalid_identity()
-    )
-    return replace(found, note="assumed_person") if found.key else None
+    if not _PERSON_SLUG_PATTERN.fullmatch(name):
+        return None
+    person = _identify_page("in", name)
+    return replace(person, note="assumed_person") if person.key else None
 
 
 def _identify_on_host(parts: SplitResult) -> Identity:
     host = (parts.hostname or "").removesuffix(".")
     if host.endswith("lnkd.in"):
         return Identity(NAME, LinkKind.SHORT_LINK if len(parts.path) > 1 else LinkKind.HOME)
-    front = host.removesuffix("linkedin.com").removesuffix(".")
-    if front and not all(_SUBDOMAIN_PATTERN.fullmatch(label) for label in front.split(".")):
+    subdomain = host.removesuffix("linkedin.com").removesuffix(".")
+    labels = subdomain.split(".") if subdomain else []
+    if not all(_SUBDOMAIN_PATTERN.fullmatch(label) for label in labels):
         return _build_invalid_identity()  # developer., business., media. …
     return _identify_by_path(parts)
 
 
 def _identify_by_path(parts: SplitResult) -> Identity:
-    segments = [told for segment in parts.path.split("/") if (told := _normalize_segment(segment))]
+    normalized = [_normalize_segment(segment) for segment in parts.path.split("/")]
+    segments = _strip_site_prefix([segment for segment in normalized if segment])
     query = urls_normalize.parse_query(parts.query)
-    while segments and (
-        segments[0].lower() == "mwlite"
-        or (
+    if not segments:
+        return Identity(NAME, LinkKind.HOME)
+    path_form, rest = segments[0].lower(), segments[1:]
+    if path_form == "organization-guest":
+        path_form, rest = (rest[0].lower(), rest[1:]) if rest else ("company", [])
+    if path_form in _PAGE_TYPES_BY_SEGMENT and path_form != "pub":
+        if not rest:
+            return _build_invalid_identity()
+        return _identify_page(_PAGE_TYPES_BY_SEGMENT[path_form], rest[0])
+    return _identify_by_path_form(path_form, rest, query)
+
+
+def _strip_site_prefix(segments: list[str]) -> list[str]:
+    """Remove the prefix of the mobile site and a language code before a page."""
+    while segments:
+        has_language = (
             len(segments) > 2
             and len(segments[0]) == 2
             and segments[1].lower() in _PAGE_TYPES_BY_SEGMENT
         )
-    ):
-        segments = segments[1:]  # the mobile site; a language before the page
-    if not segments:
-        return Identity(NAME, LinkKind.HOME)
-    first, rest = segments[0].lower(), segments[1:]
-    if first == "organization-guest":
-        first, rest = (rest[0].lower(), rest[1:]) if rest else ("company", [])
-    if first in _PAGE_TYPES_BY_SEGMENT and first != "pub":
-        return (
-            _identify_page(_PAGE_TYPES_BY_SEGMENT[first], rest[0])
-            if rest
-            else _build_invalid_identity()
-        )
-    return _identify_by_path_form(first, rest, query)
+        if segments[0].lower() != "mwlite" and not has_language:
+            break
+        segments = segments[1:]
+    return segments
 
 
 def _identify_by_path_form(path_form: str, segments: list[str], query: dict[str, str]) -> Identity:
@@ -124,28 +131,31 @@ def _identify_by_path_form(path_form: str, segments: list[str], query: dict[str,
     if path_form == "profile":
         return _identify_legacy_id(query.get("id", ""))
     if path_form in ("groups", "grp"):
-        number = _find_numeric_id(*segments, query.get("gid", ""))
-        return (
-            _build_identity(LinkKind.GROUP, f"groups/{number}")
-            if number
-            else _build_invalid_identity()
-        )
-    if path_form == "edu" and (number := _find_numeric_id(query.get("id", ""), *segments[:1])):
-        return _identify_page("school", number)
+        group_id = _find_numeric_id(*segments, query.get("gid", ""))
+        if not group_id:
+            return _build_invalid_identity()
+        return _build_identity(LinkKind.GROUP, f"groups/{group_id}")
+    if path_form == "edu":
+        school_id = _find_numeric_id(query.get("id", ""), *segments[:1])
+        if school_id:
+            return _identify_page("school", school_id)
     return _identify_other_path(path_form, segments)
 
 
 def _find_numeric_id(*parts: str) -> str:
-    """The first number: alone, or behind a name as until about 2017 (`/groups/Name-123`, `/edu/name-123`)."""
-    return next(
-        (found[1] or found[2] for part in parts if (found := _NUMERIC_ID_PATTERN.fullmatch(part))),
-        "",
-    )
+    """Return the first id, or "".
+
+    Until about 2017 an id could follow a name (`/groups/Name-123`, `/edu/name-123`).
+    """
+    for part in parts:
+        match = _NUMERIC_ID_PATTERN.fullmatch(part)
+        if match:
+            return match[1] or match[2]
+    return ""
 
 
-_NUMERIC_ID_PATTERN = lazy_regex(
-    r"([0-9]{1,12})|.*-([0-9]{5,12})"
-)  # shorter ones behind a name are years
+# Shorter numbers after a name are years.
+_NUMERIC_ID_PATTERN = lazy_regex(r"([0-9]{1,12})|.*-([0-9]{5,12})")
 
 
 def _identify_other_path(path_form: str, segments: list[str]) -> Identity:
@@ -157,28 +167,32 @@ def _identify_other_path(path_form: str, segments: list[str]) -> Identity:
 
 
 def _identify_post_owner(segments: list[str]) -> Identity:
-    """`/posts/<slug>_<words>-activity-<number>`: a page's, or a person's: they are addressed alike."""
-    slug, cut, _ = segments[0].partition("_") if segments else ("", "", "")
-    owner = _identify_page("company", slug) if cut else _build_invalid_identity()
+    """Identify the owner of `/posts/<slug>_<text>-activity-<number>`.
+
+    Posts of pages and of people have the same form, so the owner may be either.
+    """
+    slug, separator, _ = segments[0].partition("_") if segments else ("", "", "")
+    owner = _identify_page("company", slug) if separator else _build_invalid_identity()
     return replace(owner, kind=LinkKind.POST, note="derived") if owner.key else owner
 
 
 def _identify_legacy_person(segments: list[str]) -> Identity:
-    """`/pub/name/1/2/3` became `/in/name-3-2-1`, zeros filled in, when LinkedIn dropped it in 2015."""
+    """Identify a person's old address.
+
+    In 2015 LinkedIn replaced `/pub/name/1/2/3` by `/in/name-3-2-1` with leading zeros.
+    """
     if not segments:
         return _build_invalid_identity()
-    if len(segments) >= 4 and all(re.fullmatch(r"[0-9a-f]{1,3}", part) for part in segments[1:4]):
-        tail = (
-            f"{segments[3]}{segments[2]:0>3}{segments[1]:0>3}"
-            if segments[3] != "0"
-            else f"{segments[2]}{segments[1]:0>3}"
-        )
-        return replace(_identify_page("in", f"{segments[0]}-{tail}"), note="derived")
-    return _identify_page("in", segments[0])
+    numbers = segments[1:4]
+    if len(numbers) < 3 or not all(re.fullmatch(r"[0-9a-f]{1,3}", part) for part in numbers):
+        return _identify_page("in", segments[0])
+    first, second, third = numbers
+    suffix = f"{third}{second:0>3}{first:0>3}" if third != "0" else f"{second}{first:0>3}"
+    return replace(_identify_page("in", f"{segments[0]}-{suffix}"), note="derived")
 
 
 def _identify_legacy_id(profile_id: str) -> Identity:
-    """`/profile/view?id=` has no other address that can be told from it."""
+    """Identify the person in `/profile/view?id=`, an address without a current form."""
     if not re.fullmatch(r"[\w-]{1,60}", profile_id):
         return _build_invalid_identity()
     address = f"https://www.linkedin.com/profile/view?id={profile_id}"
@@ -186,14 +200,11 @@ def _identify_legacy_id(profile_id: str) -> Identity:
 
 
 def _identify_page(page_type: str, slug: str) -> Identity:
-    slug = slug.rstrip(".,'’").lower()  # what ends a sentence, as cleaning takes it
+    slug = slug.rstrip(".,'’").lower()
     slug = slug.removeprefix("@") if page_type == "in" else slug
-    wanted = _PERSON_SLUG_PATTERN if page_type == "in" else _SLUG_PATTERN
-    if (
-        not wanted.fullmatch(slug)
-        or not slug.strip("._-–—")
-        or (slug.isascii() and len(slug) > 100)
-    ):
+    slug_pattern = _PERSON_SLUG_PATTERN if page_type == "in" else _SLUG_PATTERN
+    is_too_long = slug.isascii() and len(slug) > 100
+    if not slug_pattern.fullmatch(slug) or not slug.strip("._-–—") or is_too_long:
         return _build_invalid_identity()
     if slug == "unavailable":
         return Identity(NAME, LinkKind.INVALID, note="placeholder")
@@ -213,9 +224,8 @@ def _build_invalid_identity() -> Identity:
     return Identity(NAME, LinkKind.INVALID)
 
 
-# --- What does a page say? (pure, run where it can be stopped) -------------------------------------
+# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 
-_TITLE_PATTERN = lazy_regex(r"(?i)(.+?)(?:\s*[:|].*)?\s*\|\s*linkedin$")
 _ACCOUNT_SCHEMA_TYPES = frozenset(
     {
         "Organization",
@@ -235,67 +245,71 @@ _COMPANY_URN_PATTERN = lazy_regex(r"urn:li:(?:fsd_)?(?:company|organization|scho
 
 
 def parse_profile_page(page: Page) -> PublicProfile:
-    """The guest page's organisation: its JSON-LD, or a title that only a rendered page has."""
+    """Return the profile from the guest page's JSON-LD, else the message of the page."""
     text = html.decode_body(page)
     head = html.parse_html(text, page.url)
-    thing: Mapping[str, Any] = next(
-        (schema for schema in head.json_ld if _is_account_schema(schema)), {}
-    )
-    named = thing.get("name")
-    if not isinstance(named, str) or not named.strip():
-        told = _UNAVAILABLE_PATTERN.search(f"{head.title} {text[:50_000]}")
-        return PublicProfile(message=told[0] if told else "")
-    number = _COMPANY_URN_PATTERN.search(text)
-    described = f"{head.meta.get('description', '')} {head.meta.get('og:description', '')} {head.text[:20_000]}"
+    schema = next((block for block in head.json_ld if _is_account_schema(block)), {})
+    name = schema.get("name")
+    if not isinstance(name, str) or not name.strip():
+        unavailable = _UNAVAILABLE_PATTERN.search(f"{head.title} {text[:50_000]}")
+        return PublicProfile(message=unavailable[0] if unavailable else "")
+    company_urn = _COMPANY_URN_PATTERN.search(text)
+    descriptions = (head.meta.get("description", ""), head.meta.get("og:description", ""))
     return PublicProfile(
-        name=html.clean_text(named),
-        platform_id=number[1] if number else "",
-        followers=parse_localized_count(described, _FOLLOWERS_REGEX),
+        name=html.clean_text(name),
+        platform_id=company_urn[1] if company_urn else "",
+        followers=parse_localized_count(
+            " ".join((*descriptions, head.text[:20_000])), _FOLLOWERS_REGEX
+        ),
         last_activity=_find_newest_post(text, head, page),
     )
 
 
-# The first 41 bits of a post's number are its Unix time in milliseconds (linkedin-timestamp-extractor, 2024).
+# The first 41 bits of a post's id are its Unix time in milliseconds
+# (linkedin-timestamp-extractor, 2024).
 _ACTIVITY_URN_PATTERN = lazy_regex(
     r"data-activity-urn=[\"']urn:li:(?:activity|share|ugcPost):(\d{19})\b"
 )
 
 
 def _find_newest_post(markup: str, document: html.Document, page: Page) -> Activity | None:
-    """The newest post by its number, else by the words beside it: `3w`, `2 mois`."""
-    told = find_newest_timestamp(
-        ((int(found[1]) >> 22) / 1000 for found in _ACTIVITY_URN_PATTERN.finditer(markup)), page
-    )
-    if told is not None or "data-activity-urn" not in markup:
-        return told
-    words = [
-        stamp.value
+    """Return the newest post by its id, or else by the age shown: `3w`, `2 mois`."""
+    post_ids = [int(match[1]) for match in _ACTIVITY_URN_PATTERN.finditer(markup)]
+    newest = find_newest_timestamp([(post_id >> 22) / 1000 for post_id in post_ids], page)
+    if newest is not None or "data-activity-urn" not in markup:
+        return newest
+    ages = [
+        _parse_relative_age(stamp.value, page)
         for stamp in document.date_stamps
         if stamp.hint.startswith("time") and stamp.section == "article"
     ]
-    dated = [found for said in words if (found := _parse_relative_age(said, page))]
-    newest = max(dated, key=lambda found: found.moment, default=None)
-    return (
-        Activity(newest.moment, "posts", newest.precision, newest.is_relative) if newest else None
-    )
+    dates = [date for date in ages if date]
+    if not dates:
+        return None
+    latest = max(dates, key=lambda date: date.moment)
+    return Activity(latest.moment, "posts", latest.precision, latest.is_relative)
 
 
 def _parse_relative_age(age_text: str, page: Page) -> parser.ParsedDate | None:
-    ways = (age_text, f"il y a {age_text.replace('sem.', 'semaines')}", f"قبل {age_text}")
-    return next(filter(None, (parser.parse_date(way, page.fetched_at) for way in ways)), None)
+    """Parse an age in English, French or Arabic, which the page shows without "ago"."""
+    french = f"il y a {age_text.replace('sem.', 'semaines')}"
+    for text in (age_text, french, f"قبل {age_text}"):
+        date = parser.parse_date(text, page.fetched_at)
+        if date:
+            return date
+    return None
 
 
 def _is_account_schema(schema: Mapping[str, Any]) -> bool:
-    kind = schema.get("@type")
-    return bool(
-        _ACCOUNT_SCHEMA_TYPES
-        & set(kind if isinstance(kind, list) else [kind] if isinstance(kind, str) else [])
-    )
+    types = schema.get("@type")
+    if isinstance(types, str):
+        return types in _ACCOUNT_SCHEMA_TYPES
+    return isinstance(types, list) and bool(_ACCOUNT_SCHEMA_TYPES & set(types))
 
 
-# --- Is it there? --------------------------------------------------------------------------------
+# --- Probe ---
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Ask once for the page's own address, and believe only positive markers."""
+    """Request the page once and trust positive markers only."""
     return probe_public_profile(account, NAME, parse_profile_page)

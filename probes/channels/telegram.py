@@ -1,7 +1,8 @@
-"""Telegram: whose channel a link names, and what its public page and preview tell. robots.txt allows both.
+"""The Telegram channel: identifies accounts in links, reads public pages and channel previews.
 
-Nothing here can prove an absence: a name nobody has and a person who hides get the same "Contact @name"
-page (WhatsMyName and maigret, 2026). So this channel says present or unknown.
+robots.txt allows both. Nothing here proves an absence: an unused name and a hidden person have the
+same "Contact @name" page (WhatsMyName and maigret, 2026). Therefore this channel never returns
+*absent*.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from probes.channels._public_profile import (
     build_profile_finding,
     build_wrong_target_finding,
     find_newest_timestamp,
+    get_subdomain,
     parse_localized_count,
 )
 from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Presence, Reason
@@ -31,21 +33,21 @@ NAME = "telegram"
 HOSTS = frozenset({"t.me", "telegram.me", "telegram.dog"})
 VERSION = 1
 
-# 5 to 32 characters; the names of four that are auctioned are let in too (fact sheet, 2026-09).
+# 5 to 32 characters. Names of four characters are auctioned and are accepted too (2026-09).
 _USERNAME_PATTERN = lazy_regex(r"[A-Za-z][A-Za-z0-9_]{2,30}[A-Za-z0-9]")
 _INVITE_CODE_PATTERN = lazy_regex(r"[A-Za-z0-9_-]{16,64}")
 _ALLOWED_SUBDOMAINS = frozenset({"", "www", "web"})
-# Telegram's own first segments, which are long enough to be taken for a name.
+# Telegram's own first segments that look like usernames.
 _RESERVED_SEGMENTS = frozenset(
     """
-    addemoji addlist addstickers addtheme auth blog bg boost confirmphone contact faq giftcode invoice
-    joinchat login msg nft passport privacy proxy setlanguage share socks stickers tos
+    addemoji addlist addstickers addtheme auth blog bg boost confirmphone contact faq giftcode
+    invoice joinchat login msg nft passport privacy proxy setlanguage share socks stickers tos
     """.split()  # noqa: SIM905
 )
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
-    """Tell whose account a cleaned address on one of HOSTS is."""
+def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
+    """Identify the account in a cleaned address on one of HOSTS."""
     parts = normalize.parse_url(url)
     if not parts.netloc:
         return Identity(NAME, LinkKind.INVALID, url=url)
@@ -53,19 +55,16 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel
 
 
 def identify_bare(text: str) -> Identity | None:
-    """Tell a name typed in the Telegram column."""
-    found = _identify_username(text.strip().removeprefix("@"))
-    return found if found.key else None
+    """Identify a username from the Telegram column, or return None."""
+    identity = _identify_username(text.strip().removeprefix("@"))
+    return identity if identity.key else None
 
 
 def _identify_on_host(parts: SplitResult) -> Identity:
-    host = (parts.hostname or "").removesuffix(".")
-    front = next(
-        (host.removesuffix(own).removesuffix(".") for own in HOSTS if host.endswith(own)), ""
-    )
+    subdomain = get_subdomain((parts.hostname or "").removesuffix("."), HOSTS)
     segments = normalize.split_path(parts.path)
-    if front not in _ALLOWED_SUBDOMAINS:
-        return _identify_by_path([front, *segments])  # <name>.t.me
+    if subdomain not in _ALLOWED_SUBDOMAINS:
+        return _identify_by_path([subdomain, *segments])  # <name>.t.me
     return _identify_by_path(segments) if segments else Identity(NAME, LinkKind.HOME)
 
 
@@ -80,9 +79,10 @@ def _identify_by_path(segments: list[str]) -> Identity:
     if first.lower() in ("share", "msg"):
         return Identity(NAME, LinkKind.SHARE)
     if first == "c" and rest:
-        return Identity(NAME, LinkKind.POST)  # of a private channel, by number
-    found = _identify_username(first.removeprefix("@"))
-    return replace(found, kind=LinkKind.POST) if found.key and rest and _is_post(rest) else found
+        return Identity(NAME, LinkKind.POST)  # a post in a private channel, by number
+    account = _identify_username(first.removeprefix("@"))
+    is_post = account.key and rest and _is_post(rest)
+    return replace(account, kind=LinkKind.POST) if is_post else account
 
 
 def _is_post(segments: list[str]) -> bool:
@@ -90,7 +90,7 @@ def _is_post(segments: list[str]) -> bool:
 
 
 def _identify_invite(invite_code: str) -> Identity:
-    """An invite names a private group by a code; shorter ones are telephone numbers."""
+    """Identify a private group by its invite code. Shorter codes are phone numbers."""
     if not _INVITE_CODE_PATTERN.fullmatch(invite_code):
         return Identity(NAME, LinkKind.INVALID)
     return Identity(NAME, LinkKind.GROUP, f"+{invite_code}", f"https://t.me/+{invite_code}")
@@ -102,7 +102,7 @@ def _identify_username(username: str) -> Identity:
     return Identity(NAME, LinkKind.PROFILE, username.lower(), f"https://t.me/{username}")
 
 
-# --- What does a page say? (pure, run where it can be stopped) -------------------------------------
+# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 
 _TITLE_PATTERN = lazy_regex(r"(?s)<div class=\"tgme_page_title\"[^<>]{0,100}>(.{0,1000}?)</div>")
 _SUBSCRIBERS_PATTERN = lazy_regex(
@@ -110,73 +110,74 @@ _SUBSCRIBERS_PATTERN = lazy_regex(
 )
 _HTML_TAG_PATTERN = lazy_regex(r"<[^<>]*>")
 _FOLLOWERS_REGEX = "subscribers?|members?|abonnes?|membres?|مشترك|عضو"
-# Searched in the whole body: the newest post of a preview is its last.
+# Searched in the whole body, because the newest post is the last one of a preview.
 _POST_TIME_PATTERN = re.compile(rb"<time[^<>]{0,200}?datetime=\"([0-9T:+.Z-]{10,40})\"")
 
 
 def parse_profile_page(page: Page) -> PublicProfile:
-    """The name and the number of readers on an account's public page."""
+    """Return the name and the number of subscribers from an account's public page."""
     text = parsing_html.decode_body(page)
+    subscribers = _extract_element_text(_SUBSCRIBERS_PATTERN, text)
     return PublicProfile(
         name=_extract_element_text(_TITLE_PATTERN, text),
-        followers=parse_localized_count(
-            _extract_element_text(_SUBSCRIBERS_PATTERN, text), _FOLLOWERS_REGEX
-        ),
+        followers=parse_localized_count(subscribers, _FOLLOWERS_REGEX),
     )
 
 
 def _extract_element_text(element_pattern: re.Pattern[str], markup: str) -> str:
-    found = element_pattern.search(markup)
-    return (
-        parsing_html.clean_text(html.unescape(_HTML_TAG_PATTERN.sub("", found[1])), 200)
-        if found
-        else ""
-    )
+    match = element_pattern.search(markup)
+    if match is None:
+        return ""
+    text = html.unescape(_HTML_TAG_PATTERN.sub("", match[1]))
+    return parsing_html.clean_text(text, 200)
 
 
 def parse_channel_preview(page: Page) -> Activity | None:
-    """The newest post of a channel's preview, to the second."""
-    told = (
-        _parse_timestamp(found[1].decode("ascii"))
-        for found in _POST_TIME_PATTERN.finditer(page.body)
-    )
-    return find_newest_timestamp((moment for moment in told if moment is not None), page)
+    """Return the newest post of a channel's preview, exact to the second, or None."""
+    matches = _POST_TIME_PATTERN.finditer(page.body)
+    timestamps = [_parse_timestamp(match[1].decode("ascii")) for match in matches]
+    return find_newest_timestamp([time for time in timestamps if time is not None], page)
 
 
 def _parse_timestamp(text: str) -> float | None:
     try:
-        when = datetime.fromisoformat(text)
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        timestamp = datetime.fromisoformat(text)
+        if timestamp.tzinfo is None:
+            timestamp = timestamp.replace(tzinfo=UTC)
+        return timestamp.timestamp()
     except (ValueError, OverflowError):
         return None
 
 
-# --- Is it there? --------------------------------------------------------------------------------
+# --- Probe ---
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Look at the public page, and at the preview of what is there. An invite tells nothing to outsiders."""
+    """Request the public page and, if the account exists, the channel preview."""
     identity = account.identity
     if identity.kind is LinkKind.GROUP:
-        return Finding(
-            Presence.UNKNOWN, Reason.PRIVATE, detail="an invite shows its group to members only"
-        )
+        detail = "an invite shows its group to members only"
+        return Finding(Presence.UNKNOWN, Reason.PRIVATE, detail=detail)
     if identity.kind is not LinkKind.PROFILE or identity.canonical is None:
         return build_wrong_target_finding(identity)
-    page, seen = yield from request_page(
+    page, profile = yield from request_page(
         identity.canonical, parse_profile_page, is_registered_link=True
     )
-    found = build_profile_finding(identity, page, seen)
-    if found.presence is not Presence.PRESENT:
-        return found
-    return replace(found, last_activity=(yield from _fetch_newest_post(identity)))
+    finding = build_profile_finding(identity, page, profile)
+    if finding.presence is not Presence.PRESENT:
+        return finding
+    return replace(finding, last_activity=(yield from _fetch_newest_post(identity)))
 
 
 def _fetch_newest_post(identity: Identity) -> Generator[PageRequest, Page, Activity | None]:
-    """The newest post. Groups, bots and persons have no preview: they are led back to their own page."""
+    """Return the newest post, or None.
+
+    Groups, bots and people have no preview. Telegram redirects them to their own page.
+    """
     name = (identity.canonical or "").rpartition("/")[2]
     try:
         page, newest = yield from request_page(f"https://t.me/s/{name}", parse_channel_preview)
     except FetchError:
         return None
-    return newest if page.status == 200 and urlsplit(page.url).path.startswith("/s/") else None
+    is_preview = page.status == 200 and urlsplit(page.url).path.startswith("/s/")
+    return newest if is_preview else None

@@ -1,16 +1,16 @@
-"""TikTok: whose account a link names, and what its embed service and its page tell without signing in.
+"""The TikTok channel: identifies accounts in links, asks oEmbed and reads profile pages.
 
-The embed service (oEmbed) names who is there. Its 400 alone is no absence: it says the same of much else.
-Only the account's own page saying so as well is one.
+oEmbed names an account that exists. Its status 400 alone proves no absence, because it has other
+causes too. Only if the account's own page confirms it, the account is *absent*.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any
 from urllib.parse import SplitResult
 
 from probes.channels._public_profile import (
@@ -27,6 +27,7 @@ from probes.models.probe import (
     request_page,
     unknown_finding,
 )
+from probes.parsing.json_data import as_object, get_nested
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
@@ -34,7 +35,7 @@ NAME = "tiktok"
 HOSTS = frozenset({"tiktok.com"})
 VERSION = 1
 
-# Letters, digits, _ and . with no dot at the end; 2 to 24 characters (fact sheet, 2026-09).
+# Letters, digits, _ and . without a dot at the end; 2 to 24 characters (2026-09).
 _USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
 _ALLOWED_SUBDOMAINS = frozenset({"", "www", "m", "vm", "vt"})
 _KINDS_BY_SEGMENT = {
@@ -46,8 +47,8 @@ _KINDS_BY_SEGMENT = {
 _POST_SEGMENTS = frozenset({"video", "photo"})
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
-    """Tell whose account a cleaned address on one of HOSTS is."""
+def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
+    """Identify the account in a cleaned address on one of HOSTS."""
     parts = normalize.parse_url(url)
     if not parts.netloc:
         return Identity(NAME, LinkKind.INVALID, url=url)
@@ -55,14 +56,14 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel
 
 
 def identify_bare(text: str) -> Identity | None:
-    """Tell a name typed in the TikTok column."""
-    found = _identify_username(text.strip().removeprefix("@"))
-    return found if found.key else None
+    """Identify a username from the TikTok column, or return None."""
+    identity = _identify_username(text.strip().removeprefix("@"))
+    return identity if identity.key else None
 
 
 def _identify_on_host(parts: SplitResult) -> Identity:
-    front = (parts.hostname or "").removesuffix("tiktok.com").removesuffix(".")
-    if front not in _ALLOWED_SUBDOMAINS:
+    subdomain = (parts.hostname or "").removesuffix("tiktok.com").removesuffix(".")
+    if subdomain not in _ALLOWED_SUBDOMAINS:
         return Identity(NAME, LinkKind.INVALID)  # ads., business., support. …
     segments = normalize.split_path(parts.path)
     if not segments:
@@ -70,18 +71,15 @@ def _identify_on_host(parts: SplitResult) -> Identity:
     first, rest = segments[0], segments[1:]
     if first.startswith("@"):
         return _apply_account_path(_identify_username(first[1:]), rest)
-    if front in ("vm", "vt") or (first == "t" and rest):
+    if subdomain in ("vm", "vt") or (first == "t" and rest):
         return Identity(NAME, LinkKind.SHORT_LINK)
     return Identity(NAME, _KINDS_BY_SEGMENT.get(first.lower(), LinkKind.INVALID))
 
 
 def _apply_account_path(identity: Identity, segments: list[str]) -> Identity:
-    """An account's own page or one of its tabs; a post is its owner's."""
-    return (
-        replace(identity, kind=LinkKind.POST)
-        if identity.key and len(segments) > 1 and segments[0] in _POST_SEGMENTS
-        else identity
-    )
+    """Return the account of a profile page or tab, or a post of the account."""
+    is_post = len(segments) > 1 and segments[0] in _POST_SEGMENTS
+    return replace(identity, kind=LinkKind.POST) if identity.key and is_post else identity
 
 
 def _identify_username(username: str) -> Identity:
@@ -90,12 +88,12 @@ def _identify_username(username: str) -> Identity:
     return Identity(NAME, LinkKind.PROFILE, username.lower(), f"https://www.tiktok.com/@{username}")
 
 
-# --- What does an answer say? (pure, run where it can be stopped) ----------------------------------
+# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileState:
-    """What an answer says: the account it names, and the page's own number for how it is."""
+    """An account as oEmbed or a page describes it, with TikTok's own status code."""
 
     key: str = ""
     name: str = ""
@@ -104,12 +102,17 @@ class ProfileState:
 
 
 def parse_oembed(page: Page) -> ProfileState:
-    """The account that oEmbed names: `author_url` is there only where it knows one (WhatsMyName, 2026-08)."""
-    said = _as_mapping(_parse_json(page.body))
-    named = links_identify.identify_link(str(said.get("author_url", "")))
-    key = named.key if named.channel == NAME and named.kind is LinkKind.PROFILE else None
+    """Return the account that oEmbed names.
+
+    `author_url` is only there if oEmbed knows the account (WhatsMyName, 2026-08).
+    """
+    data = _parse_json(page.body)
+    author = links_identify.identify_link(str(data.get("author_url", "")))
+    is_account = author.channel == NAME and author.kind is LinkKind.PROFILE
     return ProfileState(
-        key or "", str(said.get("author_name", ""))[:200], status_code=_as_integer(said.get("code"))
+        key=(author.key or "") if is_account else "",
+        name=str(data.get("author_name", ""))[:200],
+        status_code=_as_integer(data.get("code")),
     )
 
 
@@ -119,102 +122,87 @@ _STATE_SCRIPT_PATTERN = re.compile(
 
 
 def parse_profile_page(page: Page) -> ProfileState:
-    """The state that a profile's page carries for its scripts (sherlock, maigret, 2026-08)."""
-    found = _STATE_SCRIPT_PATTERN.search(page.body)
-    end = page.body.find(b"</script>", found.end()) if found else -1
-    said = _as_mapping(_parse_json(page.body[found.end() : end])) if found and end > 0 else {}
-    detail = _as_mapping(_as_mapping(said.get("__DEFAULT_SCOPE__")).get("webapp.user-detail"))
-    info = _as_mapping(detail.get("userInfo"))
-    user, stats = _as_mapping(info.get("user")), _as_mapping(info.get("stats"))
+    """Return the state that a profile page carries for its scripts (sherlock, maigret, 2026-08)."""
+    match = _STATE_SCRIPT_PATTERN.search(page.body)
+    end = page.body.find(b"</script>", match.end()) if match else -1
+    data = _parse_json(page.body[match.end() : end]) if match and end > 0 else {}
+    detail = as_object(get_nested(data, "__DEFAULT_SCOPE__", "webapp.user-detail"))
+    user = as_object(get_nested(detail, "userInfo", "user"))
     return ProfileState(
         key=str(user.get("uniqueId", "")).lower(),
         name=str(user.get("nickname", ""))[:200],
-        followers=_as_integer(stats.get("followerCount")),
+        followers=_as_integer(get_nested(detail, "userInfo", "stats", "followerCount")),
         status_code=_as_integer(detail.get("statusCode")),
     )
 
 
-def _parse_json(body: bytes) -> object:
+def _parse_json(body: bytes) -> dict[str, Any]:
     try:
-        return cast("object", json.loads(body))
+        return as_object(json.loads(body))
     except (ValueError, RecursionError):
-        return None
-
-
-def _as_mapping(value: object) -> Mapping[str, object]:
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
+        return {}
 
 
 def _as_integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-# --- Is it there? --------------------------------------------------------------------------------
+# --- Probe ---
 
 _OEMBED_URL = "https://www.tiktok.com/oembed?url="
-_NOT_FOUND_STATUS_CODE, _PRIVATE_STATUS_CODE = (
-    10221,
-    10222,
-)  # sherlock, 2026-08; 10204 and 10231 (a region's no) say nothing certain
+# Status codes by sherlock, 2026-08. 10204 and 10231 (refused by region) prove nothing.
+_NOT_FOUND_STATUS_CODE = 10221
+_PRIVATE_STATUS_CODE = 10222
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Ask the embed service; where it names nobody, look at the registered page. A short link is followed."""
+    """Ask oEmbed and, if it names no account, request the registered page.
+
+    A short link is resolved first.
+    """
     identity = (yield from links_identify.resolve_short_link(account)).identity
-    if (
-        identity.channel != NAME
-        or identity.kind is not LinkKind.PROFILE
-        or identity.canonical is None
-    ):
+    is_account = identity.channel == NAME and identity.kind is LinkKind.PROFILE
+    if not is_account or identity.canonical is None:
         return build_wrong_target_finding(identity)
-    refused, found = yield from _check_oembed(identity)
-    if found is not None:
-        return found
-    page, told = yield from request_page(
+    is_refused, finding = yield from _check_oembed(identity)
+    if finding is not None:
+        return finding
+    page, state = yield from request_page(
         identity.canonical, parse_profile_page, is_registered_link=True
     )
-    return _build_finding(identity, page, told, oembed_refused=refused)
+    return _build_finding(identity, page, state, oembed_refused=is_refused)
 
 
 def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool, Finding | None]]:
-    """Whether oEmbed says it knows no such account, or the account it names."""
+    """Return whether oEmbed knows no such account, and a finding if it names the account."""
     try:
-        page, told = yield from request_page(f"{_OEMBED_URL}{identity.canonical}", parse_oembed)
+        page, state = yield from request_page(f"{_OEMBED_URL}{identity.canonical}", parse_oembed)
     except FetchError:
         return False, None
-    if page.status == 200 and told.key and told.key == identity.key:
-        return False, replace(
-            present_finding(page, name=told.name or None), final_url=identity.canonical
-        )
-    return page.status == 400 and told.status_code == 400, None
+    if page.status == 200 and state.key and state.key == identity.key:
+        finding = present_finding(page, name=state.name or None)
+        return False, replace(finding, final_url=identity.canonical)
+    return page.status == 400 and state.status_code == 400, None
 
 
 def _build_finding(
     identity: Identity, page: Page, state: ProfileState, *, oembed_refused: bool
 ) -> Finding:
-    """Absent only where the page and oEmbed both say so; a shell or a wall says nothing."""
+    """Return absent only if the page and oEmbed agree. A wall or an empty page proves nothing."""
+    refusal = interstitials.detect_refusal(page) or Reason.UNREADABLE
     if page.status != 200 or links_identify.identify_link(page.url).key != identity.key:
-        return unknown_finding(page, interstitials.detect_refusal(page) or Reason.UNREADABLE)
+        return unknown_finding(page, refusal)
     if state.status_code == 0 and state.key == identity.key:
         return present_finding(page, name=state.name or None, followers=state.followers)
     if state.status_code == _PRIVATE_STATUS_CODE:
         return present_finding(page, reason=Reason.PRIVATE, name=state.name or None)
     if state.status_code == _NOT_FOUND_STATUS_CODE and oembed_refused:
-        return absent_finding(
-            page,
-            Reason.NOT_FOUND,
-            detail=f"statusCode {_NOT_FOUND_STATUS_CODE}, and oEmbed knows no such account",
-        )
-    return unknown_finding(
-        page,
-        interstitials.detect_refusal(page) or Reason.UNREADABLE,
-        detail=_describe_status_code(state),
-    )
+        detail = f"statusCode {_NOT_FOUND_STATUS_CODE}, and oEmbed knows no such account"
+        return absent_finding(page, Reason.NOT_FOUND, detail=detail)
+    return unknown_finding(page, refusal, detail=_describe_status_code(state))
 
 
 def _describe_status_code(state: ProfileState) -> str:
-    return (
-        f"statusCode {state.status_code}"
-        if state.status_code is not None
-        else "nothing that proves an account"
-    )
+    if state.status_code is None:
+        return "nothing that proves an account"
+    return f"statusCode {state.status_code}"

@@ -68,7 +68,7 @@ _SOCIAL_NETWORK_HOSTS = frozenset(
 )
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
+def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
     """Tell which site a cleaned address names: the host without `www.`, and the path if any."""
     parts = normalize.parse_url(url)
     whole = parts.netloc
@@ -91,7 +91,9 @@ def identify_bare(text: str) -> Identity | None:  # noqa: ARG001
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Look at a website: the registered page, its other doors where that one is shut, then its feeds."""
+    """Look at a website: the registered page, its other doors where that one is shut, then its "
+    "feeds.
+    """
     if account.identity.key is None and account.identity.kind is not LinkKind.SHORT_LINK:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail=str(account.identity.kind))
     url = get_registered_url(account.identity, account.typed_text)
@@ -134,7 +136,9 @@ def probe(account: Account) -> ProbeGenerator:
 
 
 def _build_unreachable_finding(account: Account, error: FetchError) -> Finding:
-    """A name proved missing, with and without www, is a lost domain; any other trouble tells nothing."""
+    """A name proved missing, with and without www, is a lost domain; any other trouble tells "
+    "nothing.
+    """
     if error.reason is not Reason.NO_SUCH_HOST or error.hops:
         return unknown_from_error(error)
     before = ownership_change.build_history_facts(

@@ -1,4 +1,4 @@
-"""What was sent to whom, and who wants what."""
+"""Queries of sent and failed messages, and of subscriptions."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from storage.tables.communication import FAILED_MESSAGE, SENT_MESSAGE, SUBSCRIPT
 
 SUBSCRIPTION_KEY = ("address", "kind", "association")
 FAILED_MESSAGE_RETENTION = timedelta(days=30)
-"""So long it is remembered that a message did not go: whom it was for may be gone himself."""
+"""How long a failed message is stored. After that its recipient may have left."""
 
 
 class MessageQueries:
-    """The queries of messages and subscriptions. A part of `Store`."""
+    """The part of `Store` for messages and subscriptions."""
 
     _database: Database
 
     def claim_message(self, recipient: str, kind: str, occasion: str, now: datetime) -> bool:
-        """Take it upon oneself to send this message; False where somebody has already.
+        """Claim a message before sending it. Return False if it is claimed or sent already.
 
-        A claim stands as sent unless it is released, so of two senders one sends.
+        A claim counts as sent unless it is released, so that of two senders only one sends.
         """
         row = {"recipient": recipient, "kind": kind, "occasion": occasion, "sent_at": to_utc(now)}
         claim = (
@@ -37,27 +37,26 @@ class MessageQueries:
             return connection.execute(claim).rowcount == 1
 
     def release_message(self, recipient: str, kind: str, occasion: str) -> None:
-        """Give a claim back: the message did not go, and may be sent later."""
-        where = (
+        """Release the claim of a message that was not sent, so that it can be sent later."""
+        conditions = (
             SENT_MESSAGE.c.recipient == recipient,
             SENT_MESSAGE.c.kind == kind,
             SENT_MESSAGE.c.occasion == occasion,
         )
         with self._database.begin_write() as connection:
-            connection.execute(delete(SENT_MESSAGE).where(*where))
+            connection.execute(delete(SENT_MESSAGE).where(*conditions))
 
     def get_last_occasion(self, recipient: str, kind: str) -> str | None:
-        """The newest occasion of which a recipient was told."""
+        """Return the newest occasion for which a recipient got a message of this kind, or None."""
         query = select(SENT_MESSAGE.c.occasion).where(
             SENT_MESSAGE.c.recipient == recipient, SENT_MESSAGE.c.kind == kind
         )
         with self._database.begin_read() as connection:
-            return connection.execute(
-                query.order_by(SENT_MESSAGE.c.occasion.desc()).limit(1)
-            ).scalar()
+            newest = query.order_by(SENT_MESSAGE.c.occasion.desc()).limit(1)
+            return connection.execute(newest).scalar()
 
     def is_message_sent(self, recipient: str, kind: str, occasion: str) -> bool:
-        """Whether this message was sent, or is being sent."""
+        """Return whether this message was sent or is being sent."""
         query = select(SENT_MESSAGE.c.sent_at).where(
             SENT_MESSAGE.c.recipient == recipient,
             SENT_MESSAGE.c.kind == kind,
@@ -67,7 +66,7 @@ class MessageQueries:
             return connection.execute(query).first() is not None
 
     def record_failed_message(self, recipient: str, kind: str, outcome: str, now: datetime) -> None:
-        """Remember that a message of this kind did not go; what is a month old is forgotten with it."""
+        """Store that a message failed, and delete failures that are older than 30 days."""
         row = {
             "recipient": recipient,
             "kind": kind,
@@ -75,48 +74,45 @@ class MessageQueries:
             "attempted_at": to_utc(now),
         }
         with self._database.begin_write() as connection:
-            connection.execute(
-                delete(FAILED_MESSAGE).where(
-                    FAILED_MESSAGE.c.attempted_at < to_utc(now) - FAILED_MESSAGE_RETENTION
-                )
-            )
+            is_old = FAILED_MESSAGE.c.attempted_at < to_utc(now) - FAILED_MESSAGE_RETENTION
+            connection.execute(delete(FAILED_MESSAGE).where(is_old))
             self._database.upsert(
                 connection, FAILED_MESSAGE, [sanitize(row)], ("recipient", "kind")
             )
 
     def clear_failed_message(self, recipient: str, kind: str) -> None:
-        """Forget it again: a message of this kind went, and told of everything since."""
-        where = (FAILED_MESSAGE.c.recipient == recipient, FAILED_MESSAGE.c.kind == kind)
+        """Delete a failure, because a later message of this kind was sent and covers it."""
+        conditions = (FAILED_MESSAGE.c.recipient == recipient, FAILED_MESSAGE.c.kind == kind)
         with self._database.begin_read() as connection:
-            if connection.execute(select(FAILED_MESSAGE.c.kind).where(*where)).first() is None:
+            if connection.execute(select(FAILED_MESSAGE.c.kind).where(*conditions)).first() is None:
                 return
         with self._database.begin_write() as connection:
-            connection.execute(delete(FAILED_MESSAGE).where(*where))
+            connection.execute(delete(FAILED_MESSAGE).where(*conditions))
 
     def count_failed_messages(self, since: datetime) -> int:
-        """How many messages were tried since a moment and have not gone."""
+        """Return the number of messages that failed since a time."""
         query = select(func.count()).where(FAILED_MESSAGE.c.attempted_at >= to_utc(since))
         with self._database.begin_read() as connection:
             return connection.execute(query).scalar_one()
 
     def save_subscription(self, subscription: Subscription) -> None:
-        """Keep the newest word on a subscription."""
+        """Store a subscription, replacing the one of the same address, kind and association."""
         with self._database.begin_write() as connection:
             self._database.upsert(
                 connection, SUBSCRIPTION, [asdict(sanitize(subscription))], SUBSCRIPTION_KEY
             )
 
     def unsubscribe(self, token_hash: str, now: datetime) -> bool:
-        """End the subscription that this token's hash belongs to; False where there is none."""
-        ended = update(SUBSCRIPTION).where(SUBSCRIPTION.c.token_hash == token_hash)
+        """End the subscription with this token hash. Return False if there is none."""
+        change = update(SUBSCRIPTION).where(SUBSCRIPTION.c.token_hash == token_hash)
         with self._database.begin_write() as connection:
             values = {"is_wanted": False, "changed_at": to_utc(now)}
-            return connection.execute(ended.values(values)).rowcount == 1
+            return connection.execute(change.values(values)).rowcount == 1
 
     def get_subscription(
         self, address: str, kind: str, association: str = ""
     ) -> Subscription | None:
-        """The word on one subscription, if there is one."""
+        """Return a subscription, also an ended one, or None."""
         query = select(SUBSCRIPTION).where(
             SUBSCRIPTION.c.address == address,
             SUBSCRIPTION.c.kind == kind,
@@ -129,7 +125,7 @@ class MessageQueries:
     def list_subscriptions(
         self, kind: str | None = None, association: str | None = None
     ) -> Iterator[Subscription]:
-        """The words on subscriptions, by address; those that ended too."""
+        """Return subscriptions, also ended ones, in the order of addresses."""
         query = select(SUBSCRIPTION)
         if association is not None:
             query = query.where(SUBSCRIPTION.c.association == association)

@@ -1,4 +1,4 @@
-"""The associations' links to their reports: made, opened, renewed, revoked. Only a token's hash is here."""
+"""Queries of report links. Only hashes of their tokens are stored."""
 
 from __future__ import annotations
 
@@ -25,35 +25,39 @@ _ORDER_BY_STATE = {
 
 
 class ReportLinkQueries:
-    """The queries of letters. A part of `Store`."""
+    """The part of `Store` for report links."""
 
     _database: Database
 
     def add_report_link(self, link: ReportLink, *, keep_older: bool = False) -> ReportLink:
-        """Keep a letter and give it back with its id; the association's older ones end, unless kept."""
-        fit = sanitize(link)
+        """Store a report link and return it with its id.
+
+        Older links of the association are revoked, unless `keep_older` is set.
+        """
+        link = sanitize(link)
         with self._database.begin_write() as connection:
             if not keep_older:
-                _revoke_older_links(connection, [fit])
-            key = connection.execute(
-                insert(REPORT_LINK).values(_build_link_values(fit))
-            ).inserted_primary_key
-        return replace(fit, id=key[0] if key else None)
+                _revoke_older_links(connection, [link])
+            statement = insert(REPORT_LINK).values(_build_link_values(link))
+            key = connection.execute(statement).inserted_primary_key
+        return replace(link, id=key[0] if key else None)
 
     def add_report_links(self, links: Iterable[ReportLink], *, keep_older: bool = False) -> int:
-        """Keep many letters, one an association, in one transaction; older ones end, unless kept: so many."""
-        waiting, ended = map(sanitize, links), 0
+        """Store many report links, one per association, in one transaction.
+
+        Return how many older links were revoked: none if `keep_older` is set.
+        """
+        remaining, revoked_count = map(sanitize, links), 0
         with self._database.begin_write() as connection:
-            while batch := list(islice(waiting, BATCH_SIZE)):
+            while batch := list(islice(remaining, BATCH_SIZE)):
                 if not keep_older:
-                    ended += _revoke_older_links(connection, batch)
-                connection.execute(
-                    insert(REPORT_LINK), [_build_link_values(letter) for letter in batch]
-                )
-        return ended
+                    revoked_count += _revoke_older_links(connection, batch)
+                rows = [_build_link_values(link) for link in batch]
+                connection.execute(insert(REPORT_LINK), rows)
+        return revoked_count
 
     def get_report_link(self, token_hash: str) -> ReportLink | None:
-        """The letter of this token, also one that no longer holds."""
+        """Return the report link of this token hash, also an inactive one, or None."""
         with self._database.begin_read() as connection:
             row = connection.execute(
                 select(REPORT_LINK).where(REPORT_LINK.c.token_hash == token_hash)
@@ -61,7 +65,7 @@ class ReportLinkQueries:
         return _to_report_link(row) if row else None
 
     def list_report_links(self, association: str | None = None) -> Iterator[ReportLink]:
-        """The letters, in the order they were made: all, or an association's."""
+        """Return all report links, or an association's, in the order of their ids."""
         query = select(REPORT_LINK)
         if association is not None:
             query = query.where(REPORT_LINK.c.association == association)
@@ -77,9 +81,9 @@ class ReportLinkQueries:
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[ReportLink]:
-        """The newest letters first, a page: those of a state, of an association, of regions, before this id.
+        """Return a page of report links, the newest first: those before this id.
 
-        The newest of everybody's letters of a state are those that end, or were ended, last.
+        With a state and without an association they are sorted by when they expire or were revoked.
         """
         order = _ORDER_BY_STATE[state] if state and association is None else (REPORT_LINK.c.id,)
         query = select(REPORT_LINK).where(
@@ -87,18 +91,18 @@ class ReportLinkQueries:
             *build_region_filter(REPORT_LINK.c.association, regions),
         )
         with self._database.begin_read() as connection:
-            behind = query.where(*_build_cursor_conditions(connection, order, before_id))
-            newest = behind.order_by(*(column.desc() for column in order)).limit(limit)
-            return [_to_report_link(row) for row in connection.execute(newest)]
+            page = query.where(*_build_cursor_conditions(connection, order, before_id))
+            page = page.order_by(*(column.desc() for column in order)).limit(limit)
+            return [_to_report_link(row) for row in connection.execute(page)]
 
     def revoke_report_links(self, association: str | None, author: str, now: datetime) -> int:
-        """End an association's letters, or everybody's; how many held until then."""
-        ended = update(REPORT_LINK).where(
+        """Revoke the active links of an association, or all. Return how many were active."""
+        change = update(REPORT_LINK).where(
             *_build_conditions(association, ReportLinkState.ACTIVE, now)
         )
         with self._database.begin_write() as connection:
             return connection.execute(
-                ended.values(revoked_at=to_utc(now), revoked_by=sanitize(author))
+                change.values(revoked_at=to_utc(now), revoked_by=sanitize(author))
             ).rowcount
 
     def extend_report_links(
@@ -109,21 +113,21 @@ class ReportLinkQueries:
         *,
         expiring_by: datetime | None = None,
     ) -> int:
-        """Let letters that hold do so until a later moment; how many do.
+        """Extend the active links of an association, or all, until a later time. Return how many.
 
-        Those of an association, or everybody's; with `ending` only those that would end by then.
+        With `expiring_by` only links that would expire until then are extended.
         """
-        renewed = update(REPORT_LINK).where(
+        change = update(REPORT_LINK).where(
             *_build_conditions(association, ReportLinkState.ACTIVE, now)
         )
-        renewed = renewed.where(REPORT_LINK.c.expires_at < to_utc(expires_at))
+        change = change.where(REPORT_LINK.c.expires_at < to_utc(expires_at))
         if expiring_by is not None:
-            renewed = renewed.where(REPORT_LINK.c.expires_at <= to_utc(expiring_by))
+            change = change.where(REPORT_LINK.c.expires_at <= to_utc(expiring_by))
         with self._database.begin_write() as connection:
-            return connection.execute(renewed.values(expires_at=to_utc(expires_at))).rowcount
+            return connection.execute(change.values(expires_at=to_utc(expires_at))).rowcount
 
     def mark_report_link_opened(self, link_id: int, now: datetime) -> None:
-        """Keep that a report was read through this letter."""
+        """Store that a report was opened with this link."""
         with self._database.begin_write() as connection:
             connection.execute(
                 update(REPORT_LINK)
@@ -135,20 +139,20 @@ class ReportLinkQueries:
 def _build_state_conditions(
     state: ReportLinkState, now: datetime
 ) -> tuple[ColumnElement[bool], ...]:
-    """What makes a letter one of a state."""
+    """Return the conditions for links of a state."""
     if state is ReportLinkState.REVOKED:
         return (REPORT_LINK.c.revoked_at.is_not(None),)
-    holds = REPORT_LINK.c.expires_at > to_utc(now)
+    is_unexpired = REPORT_LINK.c.expires_at > to_utc(now)
     return (
         REPORT_LINK.c.revoked_at.is_(None),
-        holds if state is ReportLinkState.ACTIVE else ~holds,
+        is_unexpired if state is ReportLinkState.ACTIVE else ~is_unexpired,
     )
 
 
 def _build_cursor_conditions(
     connection: Connection, order: tuple[Any, ...], before_id: int | None
 ) -> Iterator[ColumnElement[bool]]:
-    """What makes a letter come after one in an order; nothing where there is no such letter."""
+    """Yield the condition for links before this one in an order. Nothing if it does not exist."""
     if before_id is not None:
         last = connection.execute(select(*order).where(REPORT_LINK.c.id == before_id)).first()
         if last is not None:
@@ -158,31 +162,31 @@ def _build_cursor_conditions(
 def _build_conditions(
     association: str | None, state: ReportLinkState | None, now: datetime
 ) -> list[ColumnElement[bool]]:
-    """What makes a letter an association's, or anybody's, and one of a state."""
-    told = [] if state is None else [*_build_state_conditions(state, now)]
+    """Return the conditions for links of an association and of a state; None means any."""
+    conditions = [] if state is None else [*_build_state_conditions(state, now)]
     if association is None:
-        return told
-    return [REPORT_LINK.c.association == association, *map(_bypass_index, told)]
+        return conditions
+    return [REPORT_LINK.c.association == association, *map(_bypass_index, conditions)]
 
 
 def _bypass_index(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """An expression, so that the index of everybody's states is not walked where associations lead."""
+    """Return the condition as an expression, so that the index of states is not used for it."""
     return case((condition, 1), else_=0) == 1
 
 
 def _revoke_older_links(connection: Connection, newer_links: Sequence[ReportLink]) -> int:
-    """End what holds of the associations that get newer letters of one moment and maker: so many."""
-    older = REPORT_LINK.c.association.in_([letter.association for letter in newer_links])
-    ended = update(REPORT_LINK).where(
-        older,
-        *map(
-            _bypass_index,
-            _build_state_conditions(ReportLinkState.ACTIVE, newer_links[0].created_at),
-        ),
+    """Revoke the active links of the associations that get newer ones. Return how many.
+
+    The newer links all have the same author and time.
+    """
+    created_at, created_by = newer_links[0].created_at, newer_links[0].created_by
+    associations = [link.association for link in newer_links]
+    is_active = _build_state_conditions(ReportLinkState.ACTIVE, created_at)
+    change = update(REPORT_LINK).where(
+        REPORT_LINK.c.association.in_(associations), *map(_bypass_index, is_active)
     )
-    return connection.execute(
-        ended.values(revoked_at=newer_links[0].created_at, revoked_by=newer_links[0].created_by)
-    ).rowcount
+    values = {"revoked_at": created_at, "revoked_by": created_by}
+    return connection.execute(change.values(values)).rowcount
 
 
 def _build_link_values(link: ReportLink) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""Nouns that wait in a temporary file, so that they may be more than memory holds.
-
-Files that appear whole or not at all: written beside their place, safe on the disk, then named.
-"""
+"""Lists that are spooled to a temporary file, and files that are replaced atomically."""
 
 from __future__ import annotations
 
@@ -16,21 +13,21 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 MAX_MEMORY_BYTES = 8_000_000
-"""So many bytes are no file yet."""
+"""Up to so many bytes stay in memory."""
 
 SPOOL_BATCH_SIZE = 500
-"""So many are written at once, which costs less than half of one by one."""
+"""How many items are written at once, which takes less than half the time of single ones."""
 
 
 class Spool(Generic[T]):
-    """A list that is only added to, and read from its beginning once it is whole."""
+    """A list that may be larger than memory: items are only added, and read from the beginning."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES)  # noqa: SIM115  # closed by `close`
         self._buffer: list[T] = []
 
     def extend(self, batch: Iterable[T]) -> None:
-        """Add these, if they are any."""
+        """Add these items."""
         self._buffer.extend(batch)
         if len(self._buffer) >= SPOOL_BATCH_SIZE:
             self._write_buffer()
@@ -41,16 +38,16 @@ class Spool(Generic[T]):
         self._buffer = []
 
     def __iter__(self) -> Iterator[T]:
-        """All of them, in their order."""
+        """Yield all items in their order."""
         self._write_buffer()
         end = self._file.tell()
         self._file.seek(0)
         while self._file.tell() < end:
-            yield from pickle.load(self._file)  # noqa: S301  # a file without a name, of this process alone
+            yield from pickle.load(self._file)  # noqa: S301  # our own unnamed file
         self._file.seek(end)
 
     def close(self) -> None:
-        """Forget them."""
+        """Delete the items."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -62,9 +59,10 @@ class Spool(Generic[T]):
 
 @contextmanager
 def replace_atomically(target: Path, prefix: str = ".new-") -> Iterator[Path]:
-    """An empty file beside a place, for its owner alone, which takes that place at the end.
+    """Yield a temporary file in the same folder, which replaces the target at the end.
 
-    Where the work in between fails, nothing is left of it and what was there stands. Raises OSError.
+    Only its owner may read it. If the `with` block fails, the file is deleted and the target stays
+    as it was. Raises OSError.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
@@ -81,7 +79,7 @@ def replace_atomically(target: Path, prefix: str = ".new-") -> Iterator[Path]:
 
 
 def fsync_path(path: Path) -> None:
-    """Wait until a file, or a folder's names, are safe on the disk: a rename lives in its folder."""
+    """Wait until a file is on the disk; for a folder, until its names are, as after a rename."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The registry's audit trail: who changed what, from what to what. It outlives what it tells of."""
+"""Queries of the audit log: who changed what in the registry. Entries outlive their association."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from storage.tables.communication import AUDIT_LOG
 
 
 class AuditLogQueries:
-    """The queries of the trail. A part of `Store`."""
+    """The part of `Store` for the audit log."""
 
     _database: Database
 
     def group_changes_by_association(
         self, since: datetime | None = None
     ) -> dict[str, list[AuditLogEntry]]:
-        """The lines since a moment by association, the newest first.
+        """Return the entries since a time by association, the newest first.
 
-        Without one, every line of the associations of which anything was ever changed or left: what was only
-        ever added is told by the moments of its rows.
+        Without a time, return all entries of the associations of which anything was ever changed or
+        removed. If something was only added, the times of its rows are enough.
         """
         query = select(AUDIT_LOG).order_by(AUDIT_LOG.c.id.desc())
         if since is not None:
@@ -34,11 +34,11 @@ class AuditLogQueries:
         else:
             lost = select(AUDIT_LOG.c.association).where(AUDIT_LOG.c.before.is_not(None))
             query = query.where(AUDIT_LOG.c.association.in_(lost))
-        told: dict[str, list[AuditLogEntry]] = {}
+        changes: dict[str, list[AuditLogEntry]] = {}
         with self._database.begin_read() as connection:
             for row in connection.execute(query):
-                told.setdefault(row.association, []).append(_to_log_entry(row))
-        return told
+                changes.setdefault(row.association, []).append(_to_log_entry(row))
+        return changes
 
     def list_audit_log(
         self,
@@ -48,10 +48,10 @@ class AuditLogQueries:
         limit: int | None = 100,
         regions: RegionFilter = None,
     ) -> list[AuditLogEntry]:
-        """The newest lines first, of everybody, of regions or of one association: those before this id.
+        """Return a page of entries, the newest first: those before this id.
 
-        Of regions, what tells of an association that is no longer there is left out: nobody knows where it
-        was.
+        They are those of all associations, of regions, or of one. With regions, entries of removed
+        associations are left out, because their region is unknown.
         """
         query = select(AUDIT_LOG).order_by(AUDIT_LOG.c.id.desc()).limit(limit)
         query = query.where(*build_region_filter(AUDIT_LOG.c.association, regions))
@@ -64,18 +64,18 @@ class AuditLogQueries:
 
 
 def append_audit_log(connection: Connection, log_entries: Iterable[AuditLogEntry]) -> None:
-    """Add lines, in the transaction that makes the changes."""
+    """Add entries in the transaction that makes the changes."""
     rows = [
         {
-            "changed_at": line.changed_at,
-            "author": line.author,
-            "source": line.source,
-            "association": line.association,
-            "field": line.field,
-            "before": line.before,
-            "after": line.after,
+            "changed_at": entry.changed_at,
+            "author": entry.author,
+            "source": entry.source,
+            "association": entry.association,
+            "field": entry.field,
+            "before": entry.before,
+            "after": entry.after,
         }
-        for line in log_entries
+        for entry in log_entries
     ]
     if rows:
         connection.execute(insert(AUDIT_LOG), rows)

@@ -1,6 +1,6 @@
-"""What a sheet says beside what is stored, and what came of it, line by line. Pure.
+"""Compares an imported spreadsheet with the stored registry. It has no side effects.
 
-What a sheet leaves unsaid: of a column that it does not have, what is known stays. Pure.
+A spreadsheet without a column says nothing about it, so what is stored for that column stays.
 """
 
 from __future__ import annotations
@@ -22,13 +22,19 @@ from storage.models.users import (
 )
 
 ImportKey = tuple[str, str, str, str]
+"""Association, column, channel, and the account's key or typed text."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
 class Difference(Generic[K, V]):
-    """What is listed beside what is stored: `back` was withdrawn before, `left` is not listed any more."""
+    """The difference between listed and stored items, by key.
+
+    `relisted` items were withdrawn and are listed again; `unlisted` items are stored and not
+    listed.
+    """
 
     new: dict[K, V]
     relisted: dict[K, V]
@@ -39,31 +45,34 @@ class Difference(Generic[K, V]):
     def compare(
         cls, stored: Mapping[K, V], withdrawn: Collection[K], listed: Mapping[K, V], *, prune: bool
     ) -> Difference[K, V]:
-        """Compare by key, then by value. What was withdrawn before leaves again only with `prune`."""
-        known = {key: value for key, value in listed.items() if key in stored}
-        missing = {key: value for key, value in stored.items() if key not in listed}
-        return cls(
-            new={key: value for key, value in listed.items() if key not in stored},
-            relisted={key: value for key, value in known.items() if key in withdrawn},
-            changed={k: v for k, v in known.items() if k not in withdrawn and stored[k] != v},
-            unlisted={
-                key: value for key, value in missing.items() if prune or key not in withdrawn
-            },
-        )
+        """Compare by key, then by value. Withdrawn items are `unlisted` only with `prune`."""
+        difference: Difference[K, V] = cls({}, {}, {}, {})
+        for key, value in listed.items():
+            if key not in stored:
+                difference.new[key] = value
+            elif key in withdrawn:
+                difference.relisted[key] = value
+            elif value != stored[key]:
+                difference.changed[key] = value
+        for key, value in stored.items():
+            if key not in listed and (prune or key not in withdrawn):
+                difference.unlisted[key] = value
+        return difference
 
     def retain_unlisted(self, keys: Collection[K]) -> Difference[K, V]:
-        """The same, but of what is not listed these stay."""
-        return replace(
-            self, unlisted={key: value for key, value in self.unlisted.items() if key not in keys}
-        )
+        """Return the difference without these keys in `unlisted`."""
+        unlisted = {key: value for key, value in self.unlisted.items() if key not in keys}
+        return replace(self, unlisted=unlisted)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportChanges:
-    """What an import changed. `added` holds also the links that are listed again after a withdrawal.
+    """What an import changes.
 
-    `lines` tells every change as the trail keeps it, `people` the associations they are about. `kept` are
-    the links that stay without being listed; `unsaid` are columns that the sheet lacks, not empty.
+    `accounts_added` and `associations_added` include relisted ones. `log_entries` has every change
+    as the audit log stores it; `associations` has the associations they are about.
+    `accounts_retained` stay although they are not listed. `missing_columns` are columns that the
+    spreadsheet lacks and for which something is stored.
     """
 
     accounts_added: tuple[AccountRow, ...] = ()
@@ -80,23 +89,22 @@ class ImportChanges:
     missing_columns: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
+        no_changes = {"accounts_retained", "missing_columns"}
         return any(
-            getattr(self, told.name)
-            for told in fields(self)
-            if told.name not in {"accounts_retained", "missing_columns"}
+            getattr(self, field.name) for field in fields(self) if field.name not in no_changes
         )
 
     @property
     def affected_associations(self) -> set[str]:
-        """The associations of which anything changed."""
-        links = (
+        """The ids of the associations of which anything changed."""
+        accounts = (
             *self.accounts_added,
             *self.accounts_changed,
             *self.accounts_withdrawn,
             *self.accounts_pruned,
         )
         return {
-            *(link.association for link in links),
+            *(account.association for account in accounts),
             *self.associations_added,
             *self.associations_changed,
             *self.associations_withdrawn,
@@ -105,19 +113,19 @@ class ImportChanges:
 
     @property
     def digest(self) -> str:
-        """What changes, in short: two imports with the same digest change the same."""
-        said = hashlib.sha256()
-        for line in self.log_entries:
-            told = (line.association, line.field, line.before, line.after, line.kind)
-            said.update(json.dumps(told).encode())
-        return said.hexdigest()[:32]
+        """A digest of the changes. Two imports with the same digest make the same changes."""
+        digest = hashlib.sha256()
+        for entry in self.log_entries:
+            values = (entry.association, entry.field, entry.before, entry.after, entry.kind)
+            digest.update(json.dumps(values).encode())
+        return digest.hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryComparison:
-    """A sheet compared with what is stored: its people by id and its links by their marks.
+    """A spreadsheet compared with the registry: entries by id, and accounts by their import key.
 
-    `was` are the stored people and `stored` the stored links, with what only the store knows.
+    `stored_entries` and `stored_accounts` are the stored rows, with their ids and times.
     """
 
     entries: Difference[str, AssociationEntry]
@@ -129,87 +137,87 @@ class RegistryComparison:
     prune: bool = False
 
     def build_changes(self, origin: ChangeOrigin, now: datetime) -> ImportChanges:
-        """What the comparison makes of the registry."""
-        people, links, prune = self.entries, self.accounts, self.prune
-        left = tuple(self.stored_accounts[mark] for mark in links.unlisted)
-        lines = sorted(self._build_log_entries(origin, now), key=lambda line: line.association)
+        """Return the changes that the comparison makes to the registry."""
+        entries, accounts, prune = self.entries, self.accounts, self.prune
+        unlisted_accounts = tuple(self.stored_accounts[key] for key in accounts.unlisted)
+        unlisted_ids = tuple(entries.unlisted)
+        log_entries = sorted(
+            self._build_log_entries(origin, now), key=lambda entry: entry.association
+        )
         changes = ImportChanges(
-            accounts_added=self._add_stored_ids(links.new | links.relisted),
-            accounts_changed=self._add_stored_ids(links.changed),
-            accounts_withdrawn=() if prune else left,
-            accounts_pruned=left if prune else (),
-            associations_added=tuple(people.new | people.relisted),
-            associations_changed=tuple(people.changed),
-            associations_withdrawn=() if prune else tuple(people.unlisted),
-            associations_pruned=tuple(people.unlisted) if prune else (),
-            log_entries=tuple(lines),
+            accounts_added=self._add_stored_ids(accounts.new | accounts.relisted),
+            accounts_changed=self._add_stored_ids(accounts.changed),
+            accounts_withdrawn=() if prune else unlisted_accounts,
+            accounts_pruned=unlisted_accounts if prune else (),
+            associations_added=tuple(entries.new | entries.relisted),
+            associations_changed=tuple(entries.changed),
+            associations_withdrawn=() if prune else unlisted_ids,
+            associations_pruned=unlisted_ids if prune else (),
+            log_entries=tuple(log_entries),
             accounts_retained=self.retained_accounts,
             missing_columns=self.missing_columns,
         )
-        known = {**self.stored_entries, **people.new, **people.relisted, **people.changed}
-        return replace(
-            changes,
-            associations={
-                i: known[i].association for i in changes.affected_associations if i in known
-            },
-        )
+        known = {**self.stored_entries, **entries.new, **entries.relisted, **entries.changed}
+        associations = {
+            id_: known[id_].association for id_ in changes.affected_associations if id_ in known
+        }
+        return replace(changes, associations=associations)
 
     def _add_stored_ids(self, rows: Mapping[ImportKey, AccountRow]) -> tuple[AccountRow, ...]:
-        stored = self.stored_accounts
-        return tuple(
-            replace(row, id=stored[mark].id, added_at=stored[mark].added_at)
-            if mark in stored
-            else row
-            for mark, row in rows.items()
-        )
+        accounts = []
+        for key, row in rows.items():
+            if stored := self.stored_accounts.get(key):
+                accounts.append(replace(row, id=stored.id, added_at=stored.added_at))
+            else:
+                accounts.append(row)
+        return tuple(accounts)
 
     def _build_log_entries(self, origin: ChangeOrigin, now: datetime) -> Iterator[AuditLogEntry]:
-        parted = replace(origin, source=PRUNE_SOURCE) if self.prune else origin
-        people, links = self.entries, self.accounts
-        for one in (people.new | people.relisted).values():
-            yield origin.build_log_entry(now, one.id, WHOLE_ASSOCIATION_FIELD, None, one.name)
-        for one in (people.relisted | people.changed).values():
-            for name, before, after in list_changed_fields(self.stored_entries[one.id], one):
-                yield origin.build_log_entry(now, one.id, name, before, after)
-        for one in people.unlisted.values():
-            yield parted.build_log_entry(now, one.id, WHOLE_ASSOCIATION_FIELD, one.name, None)
-        for row in (links.new | links.relisted).values():
+        removal = replace(origin, source=PRUNE_SOURCE) if self.prune else origin
+        entries, accounts = self.entries, self.accounts
+        for entry in (entries.new | entries.relisted).values():
+            yield origin.build_log_entry(now, entry.id, WHOLE_ASSOCIATION_FIELD, None, entry.name)
+        for entry in (entries.relisted | entries.changed).values():
+            for name, before, after in list_changed_fields(self.stored_entries[entry.id], entry):
+                yield origin.build_log_entry(now, entry.id, name, before, after)
+        for entry in entries.unlisted.values():
+            yield removal.build_log_entry(now, entry.id, WHOLE_ASSOCIATION_FIELD, entry.name, None)
+        for row in (accounts.new | accounts.relisted).values():
             yield origin.build_log_entry(now, row.association, row.column, None, row.typed_text)
-        for mark, row in links.changed.items():
-            if row.typed_text != self.stored_accounts[mark].typed_text:
+        for key, row in accounts.changed.items():
+            before = self.stored_accounts[key].typed_text
+            if row.typed_text != before:
                 yield origin.build_log_entry(
-                    now,
-                    row.association,
-                    row.column,
-                    self.stored_accounts[mark].typed_text,
-                    row.typed_text,
+                    now, row.association, row.column, before, row.typed_text
                 )
-        for row in links.unlisted.values():
-            yield parted.build_log_entry(now, row.association, row.column, row.typed_text, None)
+        for row in accounts.unlisted.values():
+            yield removal.build_log_entry(now, row.association, row.column, row.typed_text, None)
 
 
 def list_changed_fields(
     before: AssociationEntry, after: AssociationEntry
 ) -> Iterator[tuple[str, str | None, str | None]]:
-    """The fields that differ between two entries of the registry, each with both its texts."""
+    """Yield the fields that differ between two registry entries, each with both values as text."""
     for name in REGISTRY_FIELDS:
         if (old := before.get_value(name)) != (new := after.get_value(name)):
             yield name, _format_value(old), _format_value(new)
 
 
 def _format_value(value: RegistryValue) -> str | None:
-    return ", ".join(value) or None if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return ", ".join(value) or None
+    return value
 
 
 NAME_SOURCE_FIELDS = ("name_ar", "name_fr")
-"""Where the name to show comes from in a sheet that has no column for it."""
+"""The fields that a name is taken from if the spreadsheet has no column `name`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialSheet:
-    """What a sheet says with the columns `said`, beside what is known; None are all columns.
+    """A spreadsheet that may lack columns. `present_columns` None means that it has all.
 
-    An empty cell says that there is nothing. A column that is not there says nothing.
+    An empty cell means that there is no value. A missing column means nothing.
     """
 
     present_columns: Collection[str] | None = None
@@ -217,37 +225,40 @@ class PartialSheet:
     def complete_entries(
         self, stored_entries: Mapping[str, AssociationEntry], listed: Mapping[str, AssociationEntry]
     ) -> dict[str, AssociationEntry]:
-        """The associations as the sheet has them, and as they are known in the columns that it lacks."""
-        return {
-            i: self._complete_entry(stored_entries[i], one) if i in stored_entries else one
-            for i, one in listed.items()
-        }
+        """Return the listed entries, with the stored values in the columns that are missing."""
+        completed = dict(listed)
+        for id_, entry in listed.items():
+            if stored := stored_entries.get(id_):
+                completed[id_] = self._complete_entry(stored, entry)
+        return completed
 
     def _complete_entry(
         self, stored: AssociationEntry, listed: AssociationEntry
     ) -> AssociationEntry:
-        left = {
+        values = {
             name: stored.get_value(name) for name in REGISTRY_FIELDS if not self._has_column(name)
         }
-        if "name" in left:
-            left["name"] = self._choose_name(stored, listed)
-        return listed.replace_values(left)
+        if "name" in values:
+            values["name"] = self._choose_name(stored, listed)
+        return listed.replace_values(values)
 
     def _choose_name(self, stored: AssociationEntry, listed: AssociationEntry) -> RegistryValue:
-        """The name that is known, or the corrected one that it was borrowed from."""
+        """Return the stored name, or the listed value of the field that it was taken from."""
         source = next(
             (name for name in NAME_SOURCE_FIELDS if stored.get_value(name) == stored.name), "name"
         )
-        return listed.get_value(source) or listed.name if self._has_column(source) else stored.name
+        if not self._has_column(source):
+            return stored.name
+        return listed.get_value(source) or listed.name
 
     def find_unaddressed_accounts(
         self, stored_accounts: Mapping[ImportKey, AccountRow], association_ids: Collection[str]
     ) -> dict[ImportKey, AccountRow]:
-        """The links that stay, whatever the sheet lists: those in columns that it lacks, of these people."""
+        """Return the accounts of these associations in columns that are missing. They stay."""
         return {
-            m: row
-            for m, row in stored_accounts.items()
-            if m[0] in association_ids and not self._has_column(row.column)
+            key: row
+            for key, row in stored_accounts.items()
+            if row.association in association_ids and not self._has_column(row.column)
         }
 
     def list_missing_columns(
@@ -256,10 +267,13 @@ class PartialSheet:
         association_ids: Collection[str],
         retained_accounts: Mapping[ImportKey, AccountRow],
     ) -> Iterator[str]:
-        """The columns that the sheet lacks and where something is known of these people."""
-        known = [one for i, one in stored_entries.items() if i in association_ids]
-        silent = [name for name in REGISTRY_FIELDS if not self._has_column(name) and name != "name"]
-        yield from (name for name in silent if any(one.get_value(name) for one in known))
+        """Yield the missing columns for which something is stored of these associations."""
+        entries = [entry for id_, entry in stored_entries.items() if id_ in association_ids]
+        for name in REGISTRY_FIELDS:
+            if name == "name" or self._has_column(name):
+                continue
+            if any(entry.get_value(name) for entry in entries):
+                yield name
         yield from sorted({row.column for row in retained_accounts.values()})
 
     def _has_column(self, column: str) -> bool:
@@ -269,6 +283,11 @@ class PartialSheet:
 def drop_duplicate_accounts(
     listed: Mapping[ImportKey, AccountRow], retained_accounts: Mapping[ImportKey, AccountRow]
 ) -> dict[ImportKey, AccountRow]:
-    """What is listed, but for the accounts that are already kept under another column."""
-    there = {(m[0], m[2], m[3]) for m in retained_accounts}
-    return {m: row for m, row in listed.items() if (m[0], m[2], m[3]) not in there}
+    """Return the listed accounts without those that are retained under another column."""
+    retained = {_drop_column(key) for key in retained_accounts}
+    return {key: row for key, row in listed.items() if _drop_column(key) not in retained}
+
+
+def _drop_column(key: ImportKey) -> tuple[str, str, str]:
+    association, _, channel, import_key = key
+    return association, channel, import_key

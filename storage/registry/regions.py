@@ -1,4 +1,4 @@
-"""Where associations are: what narrows a list to some regions in its query, and not after its pages."""
+"""The regions of associations, and the condition that limits a query to some regions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from storage.sanitize import sanitize
 from storage.tables.core import ASSOCIATION
 
 RegionFilter = Collection[str] | None
-"""Regions as the registry writes them; None is everywhere, also where no region is known."""
+"""Regions as spelt in the registry. None means all associations, also those without a region."""
 
 
 class RegionQueries:
-    """The query of regions. A part of `Store`."""
+    """The part of `Store` for regions."""
 
     _database: Database
 
     def list_regions(self) -> set[str]:
-        """The regions of associations, each spelling that the registry has."""
+        """Return the regions of associations in every spelling of the registry."""
         query = select(ASSOCIATION.c.region).distinct().where(ASSOCIATION.c.region.is_not(None))
         with self._database.begin_read() as connection:
             return set(connection.execute(query).scalars())
@@ -30,8 +30,8 @@ class RegionQueries:
 def build_region_filter(
     association_column: Any, regions: RegionFilter
 ) -> tuple[ColumnElement[bool], ...]:
-    """What makes the association of a column one of these regions."""
+    """Return the condition that the association of a column is in one of these regions."""
     if regions is None:
         return ()
-    here = select(ASSOCIATION.c.id).where(ASSOCIATION.c.region.in_(sanitize(sorted(regions))))
-    return (association_column.in_(here),)
+    ids = select(ASSOCIATION.c.id).where(ASSOCIATION.c.region.in_(sanitize(sorted(regions))))
+    return (association_column.in_(ids),)

@@ -1,4 +1,4 @@
-"""The plan of a night, written and read page by page, so that memory does not grow with a register."""
+"""Queries of the plan of a run, which is written and read in pages to bound the memory."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ PLAN_WITH_ACCOUNTS = RUN_PLAN.join(ACCOUNT, ACCOUNT.c.id == RUN_PLAN.c.account_i
 
 
 class PlanPosition(NamedTuple):
-    """When an account's turn comes: rounds one after the other, in a round its spots side by side.
+    """The position of an account in the plan.
 
-    A spot is the number of a host or a platform; of one spot the lowest rank comes first.
+    Rounds run one after the other. In a round the host buckets run concurrently, and in a bucket
+    the lowest rank comes first. A host bucket is the number of a host or a platform.
     """
 
     round: int
@@ -44,7 +45,7 @@ class PlanPosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlanBatch:
-    """A part of a round that is worked through together: the accounts of the spots from `first` to `last`."""
+    """The accounts of a round from one host bucket to another, which one worker checks."""
 
     round: int
     first_bucket: int
@@ -54,7 +55,7 @@ class PlanBatch:
 
 @dataclass(frozen=True, slots=True)
 class PlannedAccount:
-    """An account that is to be looked at, with what is held of it and, if asked for, its last look."""
+    """An account of the plan, its status, its position and, if requested, its last observation."""
 
     account: AccountRow
     status: AccountStatus | None
@@ -63,45 +64,44 @@ class PlannedAccount:
 
 
 def compute_host_bucket(host_name: str) -> int:
-    """The number of a host or a platform: 63 bits, of which two are hardly ever alike."""
+    """Return the number of a host or a platform: 63 bits of a hash, so collisions are very rare."""
     return int.from_bytes(blake2b(host_name.encode(), digest_size=8).digest(), "big") >> 1
 
 
 class RunPlanQueries:
-    """The queries of the plan. A part of `Store`. Of a night is read what it has not seen yet.
+    """The part of `Store` for the plan. Only accounts that the run has not observed yet are read.
 
-    `again` reads those of which a first look is held back, for the second pass; else those without one.
+    `second_pass` reads the accounts with a first observation, otherwise those without are read.
     """
 
     _database: Database
 
     def replace_plan(self, positions: Iterable[PlanPosition], max_bucket_size: int) -> None:
-        """Write a plan in place of what there was. A spot of more than `whole` accounts has one round."""
+        """Replace the plan. A bucket of more than `max_bucket_size` accounts has one round."""
         with self._database.begin_write() as connection:
             connection.execute(delete(RUN_PLAN))
             RUN_PLAN_INDEX.drop(connection, checkfirst=True)
-        waiting = iter(positions)
-        while some := [place._asdict() for place in islice(waiting, BATCH_SIZE)]:
+        remaining = iter(positions)
+        while rows := [position._asdict() for position in islice(remaining, BATCH_SIZE)]:
             with self._database.begin_write() as connection:
-                connection.execute(insert(RUN_PLAN), some)
+                connection.execute(insert(RUN_PLAN), rows)
         with self._database.begin_write() as connection:
             _merge_large_bucket_rounds(connection, max_bucket_size)
             RUN_PLAN_INDEX.create(connection)
 
     def delete_plan(self) -> None:
-        """Take the plan away; a night that is over has none."""
+        """Delete the plan, which is not needed after the run."""
         with self._database.begin_write() as connection:
             connection.execute(delete(RUN_PLAN))
 
     def count_by_host_bucket(
         self, run: AuditRun, *, second_pass: bool = False
     ) -> Iterator[tuple[int, int, int]]:
-        """How many accounts wait at each spot: (round, spot, accounts), in that order."""
+        """Return (round, host bucket, number of waiting accounts), in that order."""
         key = (RUN_PLAN.c.round, RUN_PLAN.c.host_bucket)
-        waiting = _select_waiting(
-            select(*key, func.count().label("accounts")), run, second_pass=second_pass
-        )
-        rows = self._database.stream_rows(waiting.group_by(*key), *key)
+        columns = select(*key, func.count().label("accounts"))
+        query = _select_waiting(columns, run, second_pass=second_pass).group_by(*key)
+        rows = self._database.stream_rows(query, *key)
         return ((row.round, row.host_bucket, row.accounts) for row in rows)
 
     def list_planned_accounts(
@@ -113,19 +113,19 @@ class RunPlanQueries:
         limit: int = BATCH_SIZE,
         second_pass: bool = False,
     ) -> list[PlannedAccount]:
-        """The next accounts of a shard, spot by spot: at most so many, after a place if one is given."""
+        """Return the next accounts of a batch in their order, after a position if given."""
         key = (RUN_PLAN.c.round, RUN_PLAN.c.host_bucket, RUN_PLAN.c.rank, RUN_PLAN.c.account_id)
-        there = and_(
+        is_in_batch = and_(
             RUN_PLAN.c.round == batch.round,
             RUN_PLAN.c.host_bucket.between(batch.first_bucket, batch.last_bucket),
         )
         columns = select(*key, ACCOUNT_STATUS.c.status, *CHECK_TIME_COLUMNS, *ACCOUNT.c)
-        held = PLAN_WITH_ACCOUNTS.outerjoin(
+        source = PLAN_WITH_ACCOUNTS.outerjoin(
             ACCOUNT_STATUS, ACCOUNT_STATUS.c.account_id == RUN_PLAN.c.account_id
         ).outerjoin(CHECK_TIMES, CHECK_TIMES.c.account_id == RUN_PLAN.c.account_id)
         query = (
-            _select_waiting(columns, run, held, second_pass=second_pass)
-            .where(there)
+            _select_waiting(columns, run, source, second_pass=second_pass)
+            .where(is_in_batch)
             .order_by(*key)
             .limit(limit)
         )
@@ -135,9 +135,10 @@ class RunPlanQueries:
             return [_to_planned_account(row) for row in connection.execute(query)]
 
     def save_first_observations(self, observations: Iterable[Observation]) -> int:
-        """Keep first looks until the second pass, in one transaction; a later one of an account stands."""
+        """Store first observations until the second pass, in one transaction. Return how many."""
         rows = [
-            {"account": look.account_id, "observation": sanitize(look)} for look in observations
+            {"account": observation.account_id, "observation": sanitize(observation)}
+            for observation in observations
         ]
         change = update(RUN_PLAN).where(RUN_PLAN.c.account_id == bindparam("account"))
         if rows:
@@ -146,23 +147,20 @@ class RunPlanQueries:
         return len(rows)
 
     def list_first_observations(self, run: AuditRun) -> Iterator[Observation]:
-        """The first looks that are still held back, in the order of the accounts' numbers."""
-        query = _select_waiting(
-            select(RUN_PLAN.c.account_id, RUN_PLAN.c.first_observation), run, second_pass=True
-        )
-        return (
-            row.first_observation
-            for row in self._database.stream_rows(query, RUN_PLAN.c.account_id)
-        )
+        """Return the first observations that wait for the second pass, by account id."""
+        columns = select(RUN_PLAN.c.account_id, RUN_PLAN.c.first_observation)
+        query = _select_waiting(columns, run, second_pass=True)
+        rows = self._database.stream_rows(query, RUN_PLAN.c.account_id)
+        return (row.first_observation for row in rows)
 
     def count_planned_accounts(self, run: AuditRun, *, second_pass: bool = False) -> int:
-        """How many accounts wait."""
+        """Return the number of waiting accounts."""
         with self._database.begin_read() as connection:
             query = _select_waiting(select(func.count()), run, second_pass=second_pass)
             return int(connection.execute(query).scalar_one())
 
     def count_unreached_accounts(self, run: AuditRun) -> Mapping[str, int]:
-        """How many accounts of the plan the night has not seen, by channel."""
+        """Return the number of planned accounts that the run has not observed, by channel."""
         query = _select_unobserved(select(ACCOUNT.c.channel, func.count()), run, PLAN_WITH_ACCOUNTS)
         with self._database.begin_read() as connection:
             rows = connection.execute(query.group_by(ACCOUNT.c.channel)).all()
@@ -172,38 +170,36 @@ class RunPlanQueries:
 def _select_unobserved(
     query: Select[Any], run: AuditRun, source: FromClause = RUN_PLAN
 ) -> Select[Any]:
-    """The part of the plan, or of what is joined to it, that the night has not seen."""
-    seen = and_(OBSERVATION.c.account_id == RUN_PLAN.c.account_id, OBSERVATION.c.run_id == run.id)
-    joined = source.outerjoin(OBSERVATION, seen)
+    """Limit a query of the plan, or of a join with it, to accounts without an observation."""
+    is_same = and_(
+        OBSERVATION.c.account_id == RUN_PLAN.c.account_id, OBSERVATION.c.run_id == run.id
+    )
+    joined = source.outerjoin(OBSERVATION, is_same)
     return query.select_from(joined).where(OBSERVATION.c.run_id.is_(None))
 
 
 def _select_waiting(
     query: Select[Any], run: AuditRun, source: FromClause = RUN_PLAN, *, second_pass: bool
 ) -> Select[Any]:
-    return _select_unobserved(query, run, source).where(
-        RUN_PLAN.c.first_observation.is_not(None)
-        if second_pass
-        else RUN_PLAN.c.first_observation.is_(None)
-    )
+    has_no_first = RUN_PLAN.c.first_observation.is_(None)
+    condition = RUN_PLAN.c.first_observation.is_not(None) if second_pass else has_no_first
+    return _select_unobserved(query, run, source).where(condition)
 
 
 def _merge_large_bucket_rounds(connection: Any, max_bucket_size: int) -> None:
-    """A host of many accounts is worked through once, in the round of the first of them."""
+    """Move all accounts of a large host bucket into its first round."""
     sizes = select(RUN_PLAN.c.host_bucket, func.min(RUN_PLAN.c.round).label("first")).group_by(
         RUN_PLAN.c.host_bucket
     )
     large = sizes.having(
         func.count() > max_bucket_size, func.min(RUN_PLAN.c.round) < func.max(RUN_PLAN.c.round)
     )
-    for spot, first in connection.execute(large).all():
-        connection.execute(
-            update(RUN_PLAN).where(RUN_PLAN.c.host_bucket == spot).values(round=first)
-        )
+    for host_bucket, first_round in connection.execute(large).all():
+        change = update(RUN_PLAN).where(RUN_PLAN.c.host_bucket == host_bucket)
+        connection.execute(change.values(round=first_round))
 
 
 def _to_planned_account(row: Any) -> PlannedAccount:
-    place = PlanPosition(row.round, row.host_bucket, row.rank, row.account_id)
-    return PlannedAccount(
-        to_account_row(row), to_account_status(row) if row.status else None, place
-    )
+    position = PlanPosition(row.round, row.host_bucket, row.rank, row.account_id)
+    status = to_account_status(row) if row.status else None
+    return PlannedAccount(to_account_row(row), status, position)

@@ -1,4 +1,4 @@
-"""The nights: when each was, where it stands, its receipt."""
+"""Queries of audit runs: their day, state and signed report."""
 
 from __future__ import annotations
 
@@ -20,36 +20,34 @@ from storage.tables.summaries import RUN_FACET_COUNT
 
 
 class AuditRunQueries:
-    """The queries of nights. A part of `Store`."""
+    """The part of `Store` for audit runs."""
 
     _database: Database
 
     def begin_run(self, day: date, now: datetime, *, reopen_done: bool = False) -> AuditRun:
-        """Begin the night of this UTC day, or go on with it where it was left; it is then running.
+        """Start the run of this UTC day, or resume it. Its state is then `running`.
 
-        Raises NightDoneError where it is done, unless `again` asks to look at the accounts registered since,
-        and LaterNightError where a later day's is concluded: conclusions follow one another, and a clock that
-        was set back must not draw them in another order than a rebuild would.
+        Raises RunAlreadyDoneError if it is done, unless `reopen_done` is set to check accounts that
+        were registered since. Raises LaterRunDoneError if the run of a later day is evaluated: runs
+        must be evaluated in the order of their days, as a re-evaluation does, even if the clock was
+        set back.
         """
         with self._database.begin_write() as connection:
             _reject_earlier_run(connection, day)
-            fresh = _build_run_values(AuditRun(day, AuditRunState.RUNNING, to_utc(now)))
-            connection.execute(
-                self._database.build_insert(AUDIT_RUN).values(fresh).on_conflict_do_nothing()
-            )
-            night = to_audit_run(
-                connection.execute(select(AUDIT_RUN).where(AUDIT_RUN.c.day == day)).one()
-            )
-            if night.state is AuditRunState.DONE and not reopen_done:
+            new_values = _build_run_values(AuditRun(day, AuditRunState.RUNNING, to_utc(now)))
+            statement = self._database.build_insert(AUDIT_RUN).values(new_values)
+            connection.execute(statement.on_conflict_do_nothing())
+            row = connection.execute(select(AUDIT_RUN).where(AUDIT_RUN.c.day == day)).one()
+            run = to_audit_run(row)
+            if run.state is AuditRunState.DONE and not reopen_done:
                 raise RunAlreadyDoneError(
-                    f"the night of {day}", "it is done already", "wait for tomorrow's"
+                    f"cannot run the audit for {day}",
+                    "the run of that day has finished",
+                    "again tomorrow",
                 )
-            running = replace(night, state=AuditRunState.RUNNING, finished_at=None)
-            connection.execute(
-                update(AUDIT_RUN)
-                .where(AUDIT_RUN.c.id == night.id)
-                .values(_build_run_values(running))
-            )
+            running = replace(run, state=AuditRunState.RUNNING, finished_at=None)
+            change = update(AUDIT_RUN).where(AUDIT_RUN.c.id == run.id)
+            connection.execute(change.values(_build_run_values(running)))
         return running
 
     def finish_run(
@@ -61,33 +59,32 @@ class AuditRunQueries:
         unreliable_channels: Iterable[str] = (),
         receipt: Mapping[str, object] | None = None,
     ) -> AuditRun:
-        """Close the night with its outcome, never before its beginning.
+        """Finish the run with its final state. Raises StoreError if it is not running.
 
-        Raises StoreError where it is not running.
+        Its end is never before its start, even if the clock was set back.
         """
-        ended = max(to_utc(now), run.started_at)
-        done = replace(
+        finished = replace(
             run,
             state=state,
-            finished_at=ended,
+            finished_at=max(to_utc(now), run.started_at),
             unreliable_channels=tuple(unreliable_channels),
             receipt=sanitize(receipt or {}),
         )
-        running = and_(AUDIT_RUN.c.id == run.id, AUDIT_RUN.c.state == AuditRunState.RUNNING.value)
+        is_running = and_(
+            AUDIT_RUN.c.id == run.id, AUDIT_RUN.c.state == AuditRunState.RUNNING.value
+        )
+        change = update(AUDIT_RUN).where(is_running).values(_build_run_values(finished))
         with self._database.begin_write() as connection:
-            moved = connection.execute(
-                update(AUDIT_RUN).where(running).values(_build_run_values(done))
-            ).rowcount
-            if moved != 1:
-                raise StoreError(f"the night of {run.day}", "it is not running, so it cannot end")
-        return done
+            if connection.execute(change).rowcount != 1:
+                raise StoreError(f"cannot finish the run of {run.day}", "it is not running")
+        return finished
 
     def list_runs(self) -> Iterator[AuditRun]:
-        """Every night, the oldest first."""
+        """Return all runs, the oldest first."""
         return map(to_audit_run, self._database.stream_rows(select(AUDIT_RUN), AUDIT_RUN.c.day))
 
     def list_newest_runs(self, limit: int, *, before_day: date | None = None) -> list[AuditRun]:
-        """The newest nights (before a day, if one is given), at most so many, the oldest of them first."""
+        """Return the newest runs, before a day if one is given. The oldest of them is first."""
         query = select(AUDIT_RUN).order_by(AUDIT_RUN.c.day.desc()).limit(limit)
         if before_day is not None:
             query = query.where(AUDIT_RUN.c.day < before_day)
@@ -96,29 +93,29 @@ class AuditRunQueries:
         return [to_audit_run(row) for row in reversed(rows)]
 
     def get_run(self, day: date) -> AuditRun | None:
-        """The night of this UTC day."""
+        """Return the run of this UTC day, or None."""
         return self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.day == day))
 
     def get_run_by_id(self, run_id: int) -> AuditRun:
-        """The night of this id. Raises StoreError where there is none."""
-        found = self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.id == run_id))
-        if found is None:
+        """Return the run of this id. Raises StoreError if there is none."""
+        run = self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.id == run_id))
+        if run is None:
             raise StoreError(
-                f"the night {run_id}", "there is none", "look at the database's address"
+                f"cannot read the run {run_id}", "it does not exist", "check [storage] url"
             )
-        return found
+        return run
 
     def get_latest_run(
         self, *states: AuditRunState, before_day: date | None = None
     ) -> AuditRun | None:
-        """The newest night, or the newest in one of these states; of those before a day, if one is given."""
+        """Return the newest run, in one of these states and before a day if given, or None."""
         query = select(AUDIT_RUN).order_by(AUDIT_RUN.c.day.desc()).limit(1)
         if before_day is not None:
             query = query.where(AUDIT_RUN.c.day < before_day)
         return self._fetch_run(query.where(AUDIT_RUN.c.state.in_(states)) if states else query)
 
     def get_effective_time(self, now: datetime) -> datetime:
-        """The moment, or the first after every night's beginning: from then on a change of now counts."""
+        """Return the time from which a change that is made now counts (see `consistency`)."""
         with self._database.begin_read() as connection:
             return compute_effective_time(connection, now)
 
@@ -129,16 +126,16 @@ class AuditRunQueries:
 
 
 def _reject_earlier_run(connection: Connection, day: date) -> None:
-    judged = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | (
+    is_evaluated = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | (
         AUDIT_RUN.c.id.in_(select(RUN_FACET_COUNT.c.run_id))
     )
-    later = connection.execute(
-        select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, judged)
-    ).scalar()
-    if later is not None:
-        why = f"the night of {later} is concluded already"
+    query = select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, is_evaluated)
+    later_day = connection.execute(query).scalar()
+    if later_day is not None:
         raise LaterRunDoneError(
-            f"the night of {day}", why, f"`auditor run` from {later} on, or mend the clock"
+            f"cannot run the audit for {day}",
+            f"the run for {later_day} has finished",
+            "check the system clock",
         )
 
 

@@ -128,7 +128,7 @@ def main() -> None:
     asked.add_argument("--profile", help="a file for py-spy's raw samples of the first night")
     asked.add_argument("--keep", type=Path, help="a folder that keeps the register")
     how = asked.parse_args()
-    farm = Farm(written(how.farm.absolute(), how.allowed_hosts), how.secure, how.allowed_hosts)
+    farm = Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)
     sites = [[link] for link in farm.spread()] if how.spread else farm.sites()
     folder = how.keep or Path(tempfile.mkdtemp())
     folder.mkdir(exist_ok=True)
@@ -137,7 +137,7 @@ def main() -> None:
         print(f"served by {by}")
         for number in range(how.nights):
             print(
-                f"night {number + 1}: {register.night(number, how.get_profile_url if not number else '')}",
+                f"night {number + 1}: {register.night(number, how.profile if not number else '')}",
                 flush=True,
             )
     if not how.keep:

@@ -112,10 +112,10 @@ def main() -> None:
     asked.add_argument("--one-list", action="store_true", help="no list with a host for each link")
     asked.add_argument("--only", default="", help="as us,lychee,linkinator")
     how = asked.parse_args()
-    farm = Farm(written(how.farm.absolute(), how.allowed_hosts), how.secure, how.allowed_hosts)
+    farm = Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)
     only = [name for name in how.only.split(",") if name]
     lines = race(farm, how.rounds, only, spread=not how.one_list)
-    print(table(lines, 5 * how.allowed_hosts), ratios(lines), sep="\n\n")
+    print(table(lines, 5 * how.hosts), ratios(lines), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -113,7 +113,12 @@ def configured(folder: Path) -> Any:
     """The configuration of a night that waits for nobody and gives no platform up."""
     config = load_config(find_packaged_config(), {})
     fetch = config.fetch.model_copy(
-        update={"host_delay": 0.0, "second_pass_delay": 0.0, "platform_breaker_failures": 10**9, "max_retries": 0}
+        update={
+            "host_delay": 0.0,
+            "second_pass_delay": 0.0,
+            "platform_breaker_failures": 10**9,
+            "max_retries": 0,
+        }
     )
     channels = {name: ChannelSettings() for name in CHANNELS} | {
         "website": ChannelSettings(canaries=CANARIES)
@@ -270,7 +275,7 @@ def nights_done(app: App) -> int:
 
 def pages(app: App) -> None:
     """Ask for pages as a coordinator does, and tell the slowest."""
-    from tests.support.web_server import browsing  # noqa: PLC0415 - of the tests, and only here
+    from tests.support.web_server import and only here, browsing  # noqa: PLC0415 - of the tests
 
     one, region = "MA-0000077", "region=souss-massa"
     asked = (

@@ -192,7 +192,7 @@ def main() -> None:
     asked.add_argument("--secure", action="store_true", help="by TLS")
     asked.add_argument("--rounds", type=int, default=1)
     how = asked.parse_args()
-    farm = Farm(written(how.farm.absolute(), how.allowed_hosts), how.secure, how.allowed_hosts)
+    farm = Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)
     print(told(several(farm, how.rounds)))
 
 

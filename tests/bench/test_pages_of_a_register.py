@@ -15,8 +15,8 @@ import pytest
 
 from auditor.web.request_context import REPORT_LINK_COOKIE
 from tests.bench.register import FIRST, NOW, TOKEN, memory, named, register, tell
-from tests.support.all_routes import routes, ways
-from tests.support.web_server import browsing
+from tests.support.all_routes import build_urls, list_routes
+from tests.support.web_server import logged_in_client
 
 AGAIN = 5
 SLOW = 300
@@ -106,7 +106,7 @@ def client(app):
     tell(
         f"\n{app.store.count_registered()} are registered; first, usual and slowest of {AGAIN}, CPU:"
     )
-    with browsing(app, NOW) as opened:
+    with logged_in_client(app, NOW) as opened:
         opened.cookies.set(REPORT_LINK_COOKIE, TOKEN)
         opened.timeout = 3600
         yield opened
@@ -118,7 +118,7 @@ def addresses(route, app):
     account = next(row.id for row in app.store.list_accounts(one))
     given = {"association": (one,), "account_id": (account,), "number": (1,), "token": (TOKEN,)}
     spoken = LANGUAGES[:1] if is_sheet(route.path) else LANGUAGES
-    told = {way for language in spoken for way in ways(route, language=(language,), **given)}
+    told = {way for language in spoken for way in build_urls(route, language=(language,), **given)}
     last = route.path.rpartition("/")[2]
     for way in [way for way in told if "?" not in way]:
         told |= {f"{way}?{query}" for query in (*HEAVY.get(last, ()), *deep(app.store, last))}
@@ -173,7 +173,7 @@ def cost(client, address):
 
 @pytest.mark.bench
 @pytest.mark.parametrize(
-    "route", [one for one in routes("GET") if not is_whole(one)], ids=lambda one: one.path
+    "route", [one for one in list_routes("GET") if not is_whole(one)], ids=lambda one: one.path
 )
 def test_a_page_is_there_in_a_moment(app, client, route):
     told = sorted(

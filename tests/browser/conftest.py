@@ -17,7 +17,7 @@ from auditor.web.request_context import REPORT_LINK_COOKIE
 from tests.browser import debian
 from tests.browser.pages import PAGES, PUBLISHED
 from tests.support import sample_network
-from tests.support.web_server import known, logged_in, served
+from tests.support.web_server import create_session, get_or_create_user, serve_app
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def app(tmp_path_factory):
 @pytest.fixture(scope="session")
 def address(app):
     """Where the network's pages are served."""
-    with served(app, sample_network.NOW) as told:
+    with serve_app(app, sample_network.NOW) as told:
         yield told
 
 
@@ -75,11 +75,11 @@ def cookies(app, address):
         app.store, app.config, "nour", "Amina", sample_network.NOW, keep_older_links=True
     )
     invited = service.create_invite(
-        app.store, known(app.store, "Salma"), "Amina", sample_network.NOW
+        app.store, get_or_create_user(app.store, "Salma"), "Amina", sample_network.NOW
     )
     kept = {
         REPORT_LINK_COOKIE: link.rpartition("/")[2],
-        SESSION_COOKIE: logged_in(app.store),
+        SESSION_COOKIE: create_session(app.store),
         INVITE_COOKIE: invited,
     }
     return [{"name": name, "value": value, "url": address} for name, value in kept.items()]
@@ -128,8 +128,8 @@ def complaints(tab):
     def miss(request):
         told.append(f"request: {request.url} {request.failure}")
 
-    tab.accounts_on("console", hear)
-    tab.accounts_on("requestfailed", miss)
+    tab.on("console", hear)
+    tab.on("requestfailed", miss)
     yield told
     tab.remove_listener("console", hear)
     tab.remove_listener("requestfailed", miss)

@@ -20,7 +20,7 @@ from auditor.app import App
 from auditor.config.schema import load_config
 from auditor.web.access import SESSION_COOKIE
 from tests.browser import debian
-from tests.support.web_server import logged_in, served
+from tests.support.web_server import create_session, serve_app
 
 LANGUAGES, WIDTHS = ("ar", "fr", "en"), (360, 1280)
 EVERYWHERE = {"front": "/", "associations": "/associations", "association": "/associations/a068"}
@@ -51,11 +51,11 @@ def main(demo: Path, out: Path) -> None:
             app.store, app.config, "a068", "the coordination", now
         )
         account = next(app.store.list_accounts("a068")).id
-        with served(app, now) as address, sync_playwright() as playwright:
+        with serve_app(app, now) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=debian.chromium(), args=debian.FLAGS
             )
-            camera = Camera(browser, address, out, logged_in(app.store, "La coordination"))
+            camera = Camera(browser, address, out, create_session(app.store, "La coordination"))
             for (name, way), language, width in product(EVERYWHERE.items(), LANGUAGES, WIDTHS):
                 camera.take(f"{name}-{language}-{width}", f"/{language}{way}", width)
             for name, (language, way) in ONCE.items():

@@ -8,7 +8,7 @@ import pytest
 from auditor.web.access import SESSION_COOKIE
 from storage.models.users import FollowUp, FollowUpKind
 from tests.support import sample_network
-from tests.support.web_server import logged_in, served
+from tests.support.web_server import create_session, serve_app
 
 pytestmark = pytest.mark.browser
 
@@ -39,16 +39,16 @@ def meeting(tmp_path_factory):
             sample_network.NOW.date(),
         )
         app.store.add_follow_up(line)
-    with served(app, sample_network.NOW) as address:
+    with serve_app(app, sample_network.NOW) as address:
         yield Meeting(
-            address, {"name": SESSION_COOKIE, "value": logged_in(app.store), "url": address}
+            address, {"name": SESSION_COOKIE, "value": create_session(app.store), "url": address}
         )
     app.store.close()
 
 
 @pytest.mark.parametrize("language", ["ar", "fr"])
 def test_a_pack_for_a_meeting_is_one_sheet_of_paper_with_codes_and_without(meeting, tab, language):
-    tab.get_tls_context.add_cookies([meeting.cookie])
+    tab.context.add_cookies([meeting.cookie])
     tab.goto(f"{meeting.address}/{language}/meeting")
     assert tab.locator(".calls tbody tr").count() == 10
     assert len(PAGE.findall(tab.pdf(prefer_css_page_size=True))) == 1

@@ -13,7 +13,7 @@ from auditor.demo import associations, play
 from auditor.runs import run
 from auditor.web.access import SESSION_COOKIE
 from storage.models.users import Role
-from tests.support.web_server import logged_in, served
+from tests.support.web_server import create_session, serve_app
 
 pytestmark = pytest.mark.browser
 
@@ -65,7 +65,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path):
-    with World(tmp_path / "network") as made, served(made.app, lambda: made.now, made.port):
+    with World(tmp_path / "network") as made, serve_app(made.app, lambda: made.now, made.port):
         yield made
 
 
@@ -76,7 +76,7 @@ def desk(chromium, world):
     with contextlib.closing(
         chromium.new_context(base_url=home, viewport=size, locale="fr-MA")
     ) as context:
-        cookie = logged_in(world.app.store, "La coordination", Role.COORDINATOR)
+        cookie = create_session(world.app.store, "La coordination", Role.COORDINATOR)
         context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": home}])
         yield context.new_page()
 

@@ -20,7 +20,7 @@ from auditor.config.schema import load_config
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.users import service
 from tests.support import sample_network
-from tests.support.web_server import SESSION_COOKIE, known
+from tests.support.web_server import SESSION_COOKIE, get_or_create_user
 
 pytestmark = pytest.mark.slow
 
@@ -135,7 +135,7 @@ def user(folder):
     """The cookie of somebody who has logged in."""
     url = f"sqlite:///{folder[0]}/auditor.db"
     with App.open(load_config(folder[0] / "config.toml", {"AUDITOR_STORAGE__URL": url})) as app:
-        return f"__Host-{SESSION_COOKIE}={service.start_session(app.store, known(app.store), datetime.now(UTC))}"
+        return f"__Host-{SESSION_COOKIE}={service.start_session(app.store, get_or_create_user(app.store), datetime.now(UTC))}"
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_the_public_name_shows_reports_and_nothing_else(ask, folder):
         "/",
         "/en/",
         "/en/associations",
-        "/en/letters",
+        "/en/report-links",
         "/metrics",
         "/en/registry",
         "/login",

@@ -27,8 +27,8 @@ DEPLOY = ROOT / "deploy"
 OPERATE = (ROOT / "docs" / "guides" / "deployment.md").read_text("utf-8")
 AUDITOR = Path(sys.executable).with_name("auditor")
 INSTALLED = "/opt/auditor/.venv/bin/auditor"
-SERVICES = ("auditor.service", "auditor-night.service")
-UNITS = (*SERVICES, "auditor-night.timer")
+SERVICES = ("auditor.service", "auditor-run.service")
+UNITS = (*SERVICES, "auditor-run.timer")
 EXPOSED = 15
 """A tenth of what `systemd-analyze security` may call our exposure; 100 is none of its fences."""
 
@@ -153,7 +153,7 @@ def test_systemd_finds_little_that_a_unit_could_still_touch(units, name):
 
 
 def test_the_timer_is_the_hour_of_the_configuration_in_utc():
-    (when,) = settings("auditor-night.timer")["Timer", "OnCalendar"]
+    (when,) = settings("auditor-run.timer")["Timer", "OnCalendar"]
     assert when == f"*-*-* {load_config(find_packaged_config(), {}).schedule.start_time} UTC"
     analyze = needs("systemd-analyze")
     told = subprocess.run([analyze, "calendar", when], capture_output=True, text=True, check=True)

@@ -152,13 +152,13 @@ async def test_a_night_that_is_killed_is_gone_on_with_and_is_one_night(folder):
         assert after.keys() == whole.keys()
         assert {account: after[account] for account in before} == before
         assert receipt["accounts"] == len(whole)
-        assert receipt["previous"] == hash_canonical_json(first.receipt)
+        assert receipt["previous_digest"] == hash_canonical_json(first.receipt)
         assert [held.state for held in app.store.list_runs()] == [AuditRunState.DONE] * 2
         app.store.check_integrity()
         until(lambda: alone(killed.pid))
 
         kept = derived(app)
-        for words in (["rejudge", "--dry-run", "--json"], ["rejudge", "--json"]):
+        for words in (["reevaluate", "--dry-run", "--json"], ["reevaluate", "--json"]):
             again = auditor(folder, *words)
             assert (again.returncode, items(again.stdout)) == (0, [])
         assert derived(app) == kept

@@ -176,7 +176,7 @@ def test_twenty_requests_in_flight_of_which_three_hang(tmp_path, words, code):
         with opened(tmp_path) as app:
             night = app.store.get_latest_run()
             assert (night.state, len(looks(app))) == (AuditRunState.INCOMPLETE, 17)
-            assert (night.receipt["accounts"], night.receipt["left_out"]) == (17, 23)
+            assert (night.receipt["accounts"], night.receipt["not_reached"]) == (17, 23)
             assert len(list(app.store.list_pending_accounts(night))) == 23
             app.store.check_integrity()
         until(lambda: alone(process.pid))
@@ -198,7 +198,9 @@ def alone(group):
 def test_a_second_sigterm_ends_it_at_once(tmp_path):
     with playing() as web:
         registered(tmp_path, web.server_port, 20)
-        process = begun(tmp_path, "serve", "--no-web", AUDITOR_SCHEDULE__SHUTDOWN_GRACE_SECONDS="60")
+        process = begun(
+            tmp_path, "serve", "--no-web", AUDITOR_SCHEDULE__SHUTDOWN_GRACE_SECONDS="60"
+        )
         until(lambda: len(web.held) == 20)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
@@ -275,7 +277,9 @@ def test_a_run_whose_window_ends_says_so_and_ends_with_4(tmp_path):
     """A window of less than a thousandth of a second, in which nobody is reached."""
     with playing(hold=False) as web:
         registered(tmp_path, web.server_port, 30)
-        code, out, err = ended(begun(tmp_path, "run", AUDITOR_SCHEDULE__TIME_LIMIT_HOURS="0.0000001"))
+        code, out, err = ended(
+            begun(tmp_path, "run", AUDITOR_SCHEDULE__TIME_LIMIT_HOURS="0.0000001")
+        )
         assert (code, out) == (4, "")
         assert (
             "its window was over before 30 accounts were looked at; they come first tomorrow" in err

@@ -42,7 +42,7 @@ from probes.runner.parser_pool import ParserPool
 from storage.models.audit import AccountRow, Association, AuditRunState
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile, answer, moved
-from tests.support.web_server import logged_in
+from tests.support.web_server import create_session
 
 START = datetime(2026, 11, 24, 23, 0, tzinfo=UTC)
 DAYS = 3
@@ -91,7 +91,7 @@ PAGES = (
         "/fr/gaps",
         "/ar/associations",
         "/en/associations/n3",
-        "/en/associations/n3/decide?kind=attest",
+        "/en/associations/n3/decisions?kind=attest",
     ),
     *(
         "/en/changes",
@@ -174,7 +174,7 @@ class Ledger:
 
     def __init__(self):
         self.kept = Counter()
-        self.record_response = Counter()
+        self.answered = Counter()
         self.sent = 0
         self.decided = 0
         self.full = False
@@ -214,9 +214,9 @@ async def reading(home, cookie, ledger, stop):
 
 
 async def read(client, turn, ledger):
-    full = ledger.is_full
+    full = ledger.full
     got = await client.get(PAGES[turn % len(PAGES)])
-    ledger.record_response[got.status_code, full or ledger.is_full] += 1
+    ledger.answered[got.status_code, full or ledger.full] += 1
     if turn % 5 == 4 and not full:
         said = {
             "kind": "none_by_choice",
@@ -224,10 +224,10 @@ async def read(client, turn, ledger):
             "who": "Amina",
             "why": f"call {turn}",
         }
-        ledger.messages += 1
+        ledger.sent += 1
         kept = await client.post(f"/en/associations/n{turn % 60}/decide", data=said)
-        ledger.is_decided += kept.status_code == 303
-        ledger.record_response[kept.status_code, full or ledger.is_full] += 1
+        ledger.decided += kept.status_code == 303
+        ledger.answered[kept.status_code, full or ledger.full] += 1
 
 
 def busy(app, seconds):
@@ -271,7 +271,7 @@ async def served(config, clock, ledger, story):
         ledger.watch(app)
         stop = asyncio.Event()
         service = asyncio.create_task(scheduling.run_server(app, clock, sock=at, stop=stop))
-        home, cookie = scheduling.format_server_url(at).rstrip("/"), logged_in(app.store)
+        home, cookie = scheduling.format_server_url(at).rstrip("/"), create_session(app.store)
         reader = asyncio.create_task(reading(home, cookie, ledger, stop))
         try:
             telling = asyncio.create_task(story(app, stop))
@@ -348,8 +348,8 @@ async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(tmp_path, m
     assert len(seen) == 60 * DAYS
     assert set(ledger.kept) <= set(seen)
     assert ledger.sent >= words >= ledger.decided > 10
-    assert not [status for (status, full) in ledger.record_response if status >= 500 and not full]
-    assert ledger.record_response[200, False] > 100
+    assert not [status for (status, full) in ledger.answered if status >= 500 and not full]
+    assert ledger.answered[200, False] > 100
     assert memory[-1] - memory[0] < MOST_GROWTH
     await asyncio.sleep(0.1)
     assert asyncio.all_tasks() == before[0]

@@ -54,14 +54,14 @@ TYPED = {
     "report": ((), *((one, "--lang", "en") for one in ("nour", "amal", "long", "bare"))),
     "export": (("gaps.csv",), ("meeting", "meeting.xlsx")),
     "publish": (("pages",),),
-    "rejudge": (
+    "reevaluate": (
         ("--dry-run",),
         ("--dry-run", "--config", "other.toml"),
         ("--config", "other.toml"),
     ),
     "backup": ((), ("copy.db",), ("--list",)),
     "restore": (("saved.db",),),
-    "thin": (("--dry-run",), ()),
+    "prune": (("--dry-run",), ()),
     "doctor": ((), ("--offline", "--config", "other.toml"), ("--config", "empty.toml")),
     "registry validate": (("sheet.csv",),),
     "registry import": (
@@ -91,17 +91,17 @@ TYPED = {
     "digest subscribe": (("amina@example.org",), ("amina@example.org", "--association", "nour")),
     "digest unsubscribe": (("amina@example.org",), ("amina@example.org", "--association", "nour")),
     "digest subscriptions": ((),),
-    "letters make": (
+    "report-links create": (
         ("nour", "--out", "one.xlsx", *BY[:2]),
         ("--all", "--out", "letters.csv", *BY[:2]),
     ),
-    "letters text": (
+    "report-links text": (
         ("nour", *BY[:2], "--lang", "en"),
         ("nour", "--mail", *BY[:2], "--lang", "en"),
     ),
-    "letters renew": (("nour",), ("--all", "--within", "400")),
-    "letters revoke": (("nour", *BY[:2]), ("--all", *BY[:2])),
-    "letters list": ((),),
+    "report-links renew": (("nour",), ("--all", "--within", "400")),
+    "report-links revoke": (("nour", *BY[:2]), ("--all", *BY[:2])),
+    "report-links list": ((),),
     "user add": (
         ("Salma", "--role", "admin", *BY[:2]),
         ("Idris", "--role", "coordinator", "--region", "souss-massa", *BY[:2]),

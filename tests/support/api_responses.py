@@ -1,4 +1,4 @@
-"""Official interfaces for tests: what was asked, and hand-made answers in the order they are wanted."""
+"""Helpers to run API probes with handmade responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers that hang, swell or die, for workers to read with: they load nothing but what they need."""
+"""Parsers that hang, use too much memory or crash. Imports little, because workers load it."""
 
 import os
 import re

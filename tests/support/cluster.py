@@ -136,7 +136,7 @@ class Sites:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        start = asyncio.start_server(self._serve_client, "127.0.0.1", 0, limit=1 << 16, backlog=500)
+        start = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 16, backlog=500)
         self._server = asyncio.run_coroutine_threadsafe(start, self._loop).result()
         self.port = self._server.sockets[0].getsockname()[1]
         return self

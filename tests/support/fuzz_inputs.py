@@ -1,4 +1,4 @@
-"""What strangers may send to a parser: broken, hostile or merely odd texts, pages and answers."""
+"""Hypothesis strategies for broken, hostile and odd input to parsers."""
 
 import ast
 import dataclasses

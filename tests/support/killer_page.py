@@ -1,4 +1,4 @@
-"""A reader that one page kills: in a module that imports nothing, as its process has to load it."""
+"""A parser that one page kills. Imports nothing of the project."""
 
 import os
 import signal

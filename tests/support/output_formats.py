@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from auditor.cli.main import main
 from auditor.evaluation.network_view import build_network_overview
 from auditor.i18n.translator import Translator
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 WORDS = Translator("en")
 
@@ -128,7 +128,7 @@ def facts(cell):
 
 
 def by_pages(app, now):
-    with browsing(app, now) as client:
+    with logged_in_client(app, now) as client:
         front = page(client, "/en/")
         return Said(
             dict(covered(row) for row in front.select("table.bars tbody tr")),
@@ -170,7 +170,7 @@ def changed(client, caption):
 
 
 def of(row):
-    return unquote(row.add_anchor["href"].split("?")[0].rpartition("/")[2])
+    return unquote(row.a["href"].split("?")[0].rpartition("/")[2])
 
 
 def covered(row):

@@ -21,8 +21,8 @@ class Mailbox:
     raw: list = field(default_factory=list)
 
     async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
-        if address in self.build_refusal:
-            return self.build_refusal[address]
+        if address in self.refused:
+            return self.refused[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

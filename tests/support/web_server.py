@@ -1,4 +1,4 @@
-"""The web application on a real server and a real socket of loopback."""
+"""Serves the web application on a real socket of the loopback interface, and HTTP clients for it."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ from auditor.web.access import SESSION_COOKIE
 from auditor.web.app import create_app
 from storage.models.users import Role, User
 
-ALWAYS = datetime(2100, 1, 1, tzinfo=UTC)
-"""When sessions of tests begin, whatever the time of a test: none ends by itself, none is written on."""
+SESSION_START = datetime(2100, 1, 1, tzinfo=UTC)
+"""Sessions of tests start in the future, so no session expires or is refreshed at a test's time."""
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 
-AUTHORITIES = httpx.create_ssl_context()
-"""Read once: each client would read them anew."""
-HOW = {
+SSL_CONTEXT = httpx.create_ssl_context()
+"""Created once, because reading the certificates for each client is slow."""
+SERVER_OPTIONS = {
     "http": "h11",
     "log_config": None,
     "access_log": False,
@@ -30,72 +30,73 @@ HOW = {
     "proxy_headers": False,
     "server_header": False,
 }
-"""As `auditor serve` does it."""
+"""The options of `auditor serve`."""
 
 
-class Server(uvicorn.Server):
-    """A server that ends as soon as it is told to; the usual one looks whether it is, ten times a second."""
+class StoppableServer(uvicorn.Server):
+    """A server that stops at once; the base class polls for the end ten times a second."""
 
     def __init__(self, config):
         super().__init__(config)
-        self.is_up = threading.Event()
+        self.has_started = threading.Event()
 
     async def main_loop(self):
         await self.on_tick(0)
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        self.is_up.set()
-        await self._over.wait()
+        self._loop, self._stop_event = asyncio.get_running_loop(), asyncio.Event()
+        self.has_started.set()
+        await self._stop_event.wait()
 
-    def end(self):
-        """From another thread: answer what was asked, and no more."""
-        self._loop.call_soon_threadsafe(self._over.set)
+    def stop(self):
+        """Finish running requests and stop. Call it from another thread."""
+        self._loop.call_soon_threadsafe(self._stop_event.set)
 
 
 @contextlib.contextmanager
-def served(app, now=NOW, port=0):
-    """The address of the application's pages, served for the length of the context. `now` may be a clock."""
+def serve_app(app, now=NOW, port=0):
+    """Serve the application and yield its address. `now` is a time or a clock function."""
     clock = now if callable(now) else lambda: now
-    with open_web_socket(WebSettings(port=port)) as at:
-        server = Server(uvicorn.Config(create_app(app, clock), **HOW))
-        thread = threading.Thread(target=server.run, args=([at],))
+    with open_web_socket(WebSettings(port=port)) as sock:
+        server = StoppableServer(uvicorn.Config(create_app(app, clock), **SERVER_OPTIONS))
+        thread = threading.Thread(target=server.run, args=([sock],))
         thread.start()
-        server.is_up.wait()
+        server.has_started.wait()
         try:
-            yield format_server_url(at).rstrip("/")
+            yield format_server_url(sock).rstrip("/")
         finally:
-            server.end()
+            server.stop()
             thread.join()
 
 
-def known(store, name="Amina", role=Role.ADMIN, regions=(), password_hash=None):
-    """The user of a name, made where there is none; without a hash of a password nobody can log in as it."""
-    found = store.get_user(name)
-    return found or store.add_user(
+def get_or_create_user(store, name="Amina", role=Role.ADMIN, regions=(), password_hash=None):
+    """Return the user of a name. A new user without a password hash cannot log in."""
+    existing = store.get_user(name)
+    return existing or store.add_user(
         User(name, role, NOW, "a test", tuple(regions), password_hash, id=None)
     )
 
 
-def logged_in(store, name="Amina", role=Role.ADMIN, regions=()):
-    """The cookie of a session, as if its user had logged in."""
-    return service.start_session(store, known(store, name, role, regions), ALWAYS)
+def create_session(store, name="Amina", role=Role.ADMIN, regions=()):
+    """Return a session cookie, as if the user had logged in."""
+    user = get_or_create_user(store, name, role, regions)
+    return service.start_session(store, user, SESSION_START)
 
 
 @contextlib.contextmanager
-def browsing(app, now=NOW, **user):
-    """A client of the served application that follows no redirect and keeps its cookies.
+def logged_in_client(app, now=NOW, **user):
+    """Yield a client of the served application with a session, and without redirects.
 
-    It is logged in: as Amina, an administrator, or as another `name`, `role` and `regions`.
+    The user is the administrator Amina, or another `name`, `role` and `regions`.
     """
-    with visiting(app, now) as client:
-        client.cookies.set(SESSION_COOKIE, logged_in(app.store, **user))
+    with anonymous_client(app, now) as client:
+        client.cookies.set(SESSION_COOKIE, create_session(app.store, **user))
         yield client
 
 
 @contextlib.contextmanager
-def visiting(app, now=NOW):
-    """The same of somebody who is not logged in."""
+def anonymous_client(app, now=NOW):
+    """Yield a client of the served application without a session."""
     with (
-        served(app, now) as home,
-        httpx.Client(base_url=home, trust_env=False, timeout=30, verify=AUTHORITIES) as client,
+        serve_app(app, now) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=30, verify=SSL_CONTEXT) as client,
     ):
         yield client

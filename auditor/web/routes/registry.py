@@ -216,7 +216,8 @@ def download_registry(
         chunks = iter_csv_lines(rows, delimiter=delimiter)
     day = context.now.date().isoformat()
     ascii_name = f"registry-{day}.{file_format}"
-    translated_name = quote(f"{translator.translate('Registry')}-{day}.{file_format}")
+    title = translator.translate("Registry")
+    translated_name = quote(f"{title}-{day}.{file_format}")
     disposition = f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{translated_name}"
     return StreamingResponse(
         chunks,

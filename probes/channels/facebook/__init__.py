@@ -1,7 +1,7 @@
-"""The Facebook channel: its links, its pages and its API.
+"""The Facebook channel: its links, its public pages and its API.
 
-It knows nothing about storage or about how pages are fetched. Start with `page.probe` and, if a key is
-configured, `api.probe_api`.
+It knows neither storage nor how requests are sent. Start with `page.probe`, or with
+`api.probe_api`, which is used if an API key is configured.
 """
 
 from probes.channels.facebook.api import API, probe_api

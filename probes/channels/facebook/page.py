@@ -1,8 +1,9 @@
-"""Facebook: whose page a link names, and what its public page shows to someone without an account.
+"""The Facebook probe that reads public pages without an account.
 
-Since 2023 a visitor without an account mostly meets a login wall or a page without content, and the words
-"this content isn't available" stand on pages that exist too: so Facebook never proves an absence here, and
-only its own markers on the page prove that it is there (fact sheet, measured 2026-09 and 2026-10).
+Since 2023 such a visitor mostly gets a login wall or a page without content. The text "this content
+isn't available" is shown for existing pages too. Therefore this probe never returns *absent*, and
+only Facebook's own markers prove that a page exists (measured 2026-09 and 2026-10, see
+docs/explanations/platforms.md).
 """
 
 from __future__ import annotations
@@ -24,64 +25,70 @@ from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.text.lazy_regex import lazy_regex
 
-# --- What does a page say? (pure, run where it can be stopped) -------------------------------------
-
-
+# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 _PLATFORM_ID_PATTERN = lazy_regex(
-    r"\"delegate_page\":\{\"id\":\"(\d+)\"|\"userID\":\"([1-9]\d+)\"|fb://(?:page|profile|group)/(?:\?id=)?(\d+)"
+    r"\"delegate_page\":\{\"id\":\"(\d+)\"|\"userID\":\"([1-9]\d+)\"|fb://(?:page|profile|"
+    r"group)/(?:\?id=)?(\d+)"
 )
 _PROFILE_MARKER_PATTERN = lazy_regex(
     r"\"__isProfile\"|\"delegate_page\"|\"is_business_page_active\"|\"userVanity\":\"[^\"]"
 )
-# Titles of Facebook's own pages; those of its walls stand in `walls`.
+# Titles of Facebook's own pages. The titles of its walls are in `interstitials`.
 _GENERIC_TITLE_PATTERN = lazy_regex(
     r"(?i)(?:(?:facebook|فيسبوك|erreur|error|خطأ|log ?in|se connecter|connexion|تسجيل الدخول)"
     r"(?:\s*[|–-]\s*(?:facebook|فيسبوك))?|leaving facebook.*)?"
 )
-# The same words stand on deleted, restricted and perfectly good pages (gallery-dl, facebook-scraper).
+# Facebook shows these words on deleted, restricted and working pages (gallery-dl, facebook-scraper).
 _UNAVAILABLE_PATTERN = lazy_regex(
     r"(?i)this (?:content|page) isn.t (?:currently )?available|the link you followed may be broken"
     r"|(?:page|content) not found|(?:ce contenu|cette page) n.est (?:pas|plus) disponible"
     r"|(?:page|contenu) introuvable"
-    r"|(?:المحتوى|الصفحة) غير (?:متوفرة?|متاحة?)|(?:المحتوى|الصفحة) غير موجودة?|لم يتم العثور على الصفحة"
+    r"|(?:المحتوى|الصفحة) غير (?:متوفرة?|متاحة?)|(?:المحتوى|الصفحة) غير موجودة?|لم يتم العثور على "
+    r"الصفحة"
 )
 _FOLLOWERS_REGEX = "followers|abonnes|people follow|personnes suivent|متابع"
 _TITLE_SUFFIX_PATTERN = lazy_regex(r"(?i)\s*[|–-]\s*(?:[^|]*\|\s*)?facebook$")
 
 
 def parse_profile_page(page: Page) -> PublicProfile:
-    """The markers of a page that exists, and the words of one that is not shown."""
+    """Return the profile if its markers are there, else the message of the page."""
     text = html.decode_body(page)
     head = html.parse_html(text, page.url)
-    title = head.meta.get("og:title", "")
+    if not _has_account_markers(head, text):
+        unavailable = _UNAVAILABLE_PATTERN.search(f"{head.title} {text[:200_000]}")
+        return PublicProfile(message=unavailable[0] if unavailable else "")
+    title = head.meta.get("og:title", "") or head.title
     ids = _PLATFORM_ID_PATTERN.search(text)
-    described = f"{head.meta.get('og:description', '')} {head.meta.get('description', '')}"
-    marked = _is_account_title(title) or (
-        bool(_PROFILE_MARKER_PATTERN.search(text)) and _is_account_title(head.title)
-    )
-    marked = marked and not _UNAVAILABLE_PATTERN.search(
-        head.title
-    )  # what says both is not understood
-    unavailable = _UNAVAILABLE_PATTERN.search(f"{head.title} {text[:200_000]}")
-    newest, why = _find_newest_post(text, page) if marked else (None, "")
+    description = f"{head.meta.get('og:description', '')} {head.meta.get('description', '')}"
+    newest, message = _find_newest_post(text, page)
     return PublicProfile(
-        name=_TITLE_SUFFIX_PATTERN.sub("", title or head.title) if marked else "",
-        platform_id=next(filter(None, ids.groups()), "") if ids and marked else "",
-        followers=parse_localized_count(described, _FOLLOWERS_REGEX) if marked else None,
+        name=_TITLE_SUFFIX_PATTERN.sub("", title),
+        platform_id=next(filter(None, ids.groups()), "") if ids else "",
+        followers=parse_localized_count(description, _FOLLOWERS_REGEX),
         last_activity=newest,
-        message=unavailable[0] if unavailable and not marked else why,
+        message=message,
     )
+
+
+def _has_account_markers(head: html.Document, text: str) -> bool:
+    """Return whether the page shows an account. A page with contradicting marks does not count."""
+    if _UNAVAILABLE_PATTERN.search(head.title):
+        return False
+    if _is_account_title(head.meta.get("og:title", "")):
+        return True
+    return bool(_PROFILE_MARKER_PATTERN.search(text)) and _is_account_title(head.title)
 
 
 def _is_account_title(title: str) -> bool:
-    """Whether a title can be an account's name: it is no shell's, no wall's and no absence's."""
+    """Return whether a title can be an account's name, not that of a wall or an error page."""
     title = " ".join(title.split())
-    own = _GENERIC_TITLE_PATTERN.fullmatch(title) or _UNAVAILABLE_PATTERN.search(title)
-    return not own and interstitials.match_wall_title(title) is None
+    if _GENERIC_TITLE_PATTERN.fullmatch(title) or _UNAVAILABLE_PATTERN.search(title):
+        return False
+    return interstitials.match_wall_title(title) is None
 
 
-# A page carries one post's time as a rule, its newest's or a pinned one's (RSS-Bridge 2026-08); the plugin
-# carries several.
+# A page usually contains the time of one post, the newest or a pinned one (RSS-Bridge 2026-08). The
+# page plugin contains several.
 _POST_TIMESTAMP_PATTERN = lazy_regex(
     r"\"creation_time\"\s*:\s*(\d{10})\b|data-utime=[\"'](\d{10})\b"
 )
@@ -91,21 +98,22 @@ _MAX_SINGLE_POST_AGE = timedelta(days=30)
 
 
 def _find_newest_post(markup: str, page: Page) -> tuple[Activity | None, str]:
-    """The newest post, or why none is told: one old post alone may be pinned, and proves no silence."""
-    moments = {float(found[1] or found[2]) for found in _POST_TIMESTAMP_PATTERN.finditer(markup)}
-    newest = find_newest_timestamp(moments, page)
-    if (
-        newest
-        and len(moments) == 1
-        and newest.published_at < page.fetched_at - _MAX_SINGLE_POST_AGE
-    ):
+    """Return the newest post, or the reason why it is unknown.
+
+    A single old post may be a pinned one, so it does not prove inactivity.
+    """
+    timestamps = {float(match[1] or match[2]) for match in _POST_TIMESTAMP_PATTERN.finditer(markup)}
+    newest = find_newest_timestamp(timestamps, page)
+    if newest is None or len(timestamps) > 1:
+        return newest, ""
+    if page.fetched_at - newest.published_at > _MAX_SINGLE_POST_AGE:
         return None, "the one post shown is old and may be a pinned one"
     return newest, ""
 
 
-# --- Is it there? --------------------------------------------------------------------------------
+# --- Probe ---
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Ask once for the page's own address, and believe only positive markers."""
+    """Request the page once and trust positive markers only."""
     return probe_public_profile(account, NAME, parse_profile_page, ENGLISH_HEADERS)

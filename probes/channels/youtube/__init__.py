@@ -1,7 +1,7 @@
-"""The YouTube channel: its links, its pages and its API.
+"""The YouTube channel: its links, its public pages and its API.
 
-It knows nothing about storage or about how pages are fetched. Start with `page.probe` and, if a key is
-configured, `api.probe_api`.
+It knows neither storage nor how requests are sent. Start with `page.probe`, or with
+`api.probe_api`, which is used if an API key is configured.
 """
 
 from probes.channels.youtube.api import API, probe_api

@@ -334,7 +334,9 @@ def _fetch_latest_upload(
 
 
 def _find_reason_and_detail(key: str, channel: Mapping[str, Any]) -> tuple[Reason | None, str]:
-    """What is to be said of a channel that is there. Old names always lead to a handle: no renaming."""
+    """What is to be said of a channel that is there. Old names always lead to a handle: no "
+    "renaming.
+    """
     if channel["is_private"]:
         return Reason.PRIVATE, ""
     handle = channel["handle"]

@@ -27,7 +27,10 @@ _COUNTRY_TLDS = (
 )
 _COUNTRY_TLDS += " nl no pe pk pl pt ro rs ru se sg si sk sn tn ug vn"
 _CO_COUNTRY_TLDS = "ae at cr hu id il in jp ke kr ma nz th tz ug uk ve za zw"
-_COM_COUNTRY_TLDS = "ar au bd bh bo br by co do ec ee eg es gh gr gt hk hn hr jm jo kw lb lv ly mk mt mx my ng ni om pa"
+_COM_COUNTRY_TLDS = (
+    "ar au bd bh bo br by co do ec ee eg es gh gr gt hk hn hr jm jo kw lb lv ly mk mt mx my ng ni "
+    "om pa"
+)
 _COM_COUNTRY_TLDS += " pe ph pk pr pt py qa ro sa sg sv tn tr tw ua uy ve"
 HOSTS = frozenset(
     {
@@ -57,7 +60,8 @@ _HANDLE_PATTERN = lazy_regex(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")
 _CUSTOM_NAME_PATTERN = lazy_regex(r"(?=.*[^\W_])[\w.·'&:-]{1,40}")
 
 _TAB_SEGMENTS = _split_words(
-    "featured videos shorts streams live playlists community posts channels home about podcasts releases"
+    "featured videos shorts streams live playlists community posts channels home about podcasts "
+    "releases"
     " courses store membership search join discussion feed favorites"
 )
 _VIDEO_SEGMENTS = _split_words(
@@ -78,7 +82,8 @@ _RESERVED_SEGMENTS = _split_words(
     " create_channel creators dashboard download feed feeds file_download gaming get_video_info"
     " getpremium howyoutubeworks iframe_api img index intl jobs kids live_chat live_dashboard login"
     " logout money movies music new oembed oops originals personalization premium pressroom privacy"
-    " profile profile_redirector qr redirect reporthistory s select_site signin signup sitemaps source"
+    " profile profile_redirector qr redirect reporthistory s select_site signin signup sitemaps "
+    "source"
     " sports static storefront subscribe_embed subscribe_widget subscription_center subscriptions"
     " supported_browsers t testtube"
     " trending trends tv upload user verify view_play_list w yt youtubei"
@@ -100,7 +105,7 @@ BARE_NAME_NOTE = "bare"
 # --- Whose link is it? ---------------------------------------------------------------------------
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
+def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
     """Tell whose channel a cleaned address on one of HOSTS is."""
     parts = urls_normalize.parse_url(url)
     if not parts.netloc:
@@ -166,7 +171,9 @@ def _identify_by_query(first_segment: str, query: dict[str, str]) -> Identity | 
 
 
 def _identify_by_parameter(parameter: str, value: str) -> Identity | None:
-    """The channel that one name of a query gives: by id, by the list of its uploads, by its old name."""
+    """The channel that one name of a query gives: by id, by the list of its uploads, by its old "
+    "name.
+    """
     uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(value)
     if uploads or CHANNEL_ID_PATTERN.fullmatch(value):
         return _identify_by_id(f"UC{uploads[1]}" if uploads else value, note="derived")

@@ -83,7 +83,9 @@ class ChannelPage:
 
 
 def parse_channel_page(page: Page) -> ChannelPage:
-    """Read a channel's page: its `ytInitialData`, else the meta elements that all layouts since 2013 have."""
+    """Read a channel's page: its `ytInitialData`, else the meta elements that all layouts since "
+    "2013 have.
+    """
     text = page.body.decode(
         "utf-8", "replace"
     )  # whole: the data may lie beyond what is parsed as HTML
@@ -342,7 +344,9 @@ def _is_youtube_url(url: str) -> bool:
 
 
 def _build_no_channel_finding(requested_url: str, page: Page, channel_page: ChannelPage) -> Finding:
-    """No channel in the page: gone only by YouTube's own words, said of the one asked for; else unknown."""
+    """No channel in the page: gone only by YouTube's own words, said of the one asked for; else "
+    "unknown.
+    """
     gone = _find_absence_reason(page, channel_page)
     wall = interstitials.detect_refusal(page)
     if (
@@ -384,14 +388,18 @@ def _find_absence_reason(page: Page, channel_page: ChannelPage) -> Reason | None
 
 
 def _has_channel_traces(channel_page: ChannelPage) -> bool:
-    """Whether the page shows a channel all the same: what says both is not understood (fact sheet, 8.1)."""
+    """Whether the page shows a channel all the same: what says both is not understood (fact "
+    "sheet, 8.1).
+    """
     return (
         channel_page.has_channel_data or channel_page.has_age_gate or channel_page.is_youtube_home
     )
 
 
 def _is_same_channel_url(requested_url: str, final_url: str) -> bool:
-    """Whether the answer stands at the address of the channel asked for; a sign-in page only carries it."""
+    """Whether the answer stands at the address of the channel asked for; a sign-in page only "
+    "carries it.
+    """
     asked, came = (identify(one.partition("?")[0], "").key for one in (requested_url, final_url))
     return _is_youtube_url(final_url) and asked == came
 
@@ -458,7 +466,9 @@ def _build_present_finding(
 
 
 def _find_rename(account: Account, channel_page: ChannelPage) -> Reason | None:
-    """Another id or handle answers. `c/` and `user/` names always lead to one: that is no renaming."""
+    """Another id or handle answers. `c/` and `user/` names always lead to one: that is no "
+    "renaming.
+    """
     key, known = account.identity.key or "", _get_known_channel_id(account)
     other_id = (
         channel_page.channel_id not in ("", key)
@@ -470,7 +480,9 @@ def _find_rename(account: Account, channel_page: ChannelPage) -> Reason | None:
 
 
 def _find_emptiness(channel_page: ChannelPage) -> Reason | None:
-    """Provably without publications: today's layout hides tabs that hold nothing, and the count agrees."""
+    """Provably without publications: today's layout hides tabs that hold nothing, and the count "
+    "agrees.
+    """
     proved = (
         channel_page.has_current_layout
         and channel_page.tabs

@@ -1,4 +1,4 @@
-"""A fetch that is cancelled, wherever it waits, lets go of its connection at once."""
+"""Cancelled fetches close their connections."""
 
 import asyncio
 import itertools
@@ -38,9 +38,7 @@ def cancelled_at(place, work):
 
 @pytest.mark.parametrize("before", [0, 1], ids=["a new connection", "a kept connection"])
 @pytest.mark.parametrize("path", ["page", "empty"])
-async def test_a_fetch_that_is_cancelled_anywhere_leaves_no_connection_open(
-    monkeypatch, before, path
-):
+async def test_cancelled_fetch_closes_its_connection(monkeypatch, before, path):
     dialled, dial = [], dialer.open_connection
 
     async def watched(*where):

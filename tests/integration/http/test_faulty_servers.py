@@ -1,4 +1,4 @@
-"""What a night makes of servers that misbehave, each in one typed reason."""
+"""Runs against faulty servers: each fault has one reason."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ async def evil(tmp_path, monkeypatch):
 
 
 @pytest.mark.fault("F23", "F24")
-async def test_every_fault_ends_in_one_typed_reason_and_the_night_goes_on(evil):
+async def test_every_fault_has_a_reason_and_the_run_continues(evil):
     seen = {name: (look.finding.presence, look.finding.reason) for name, look in evil.items()}
     assert seen == TOLD
     assert {evil[name].finding.name for name in ("laughing", "resetting", "bombing")} == {
@@ -183,7 +183,7 @@ def reading(account, keyed=()):
 
 
 @pytest.mark.fault("F22")
-async def test_a_reader_that_hangs_swells_or_dies_does_so_alone(tmp_path, monkeypatch):
+async def test_bad_parser_affects_only_its_page(tmp_path, monkeypatch):
     """The loop goes on beside it, the others are read, and the night tells whose page could not be."""
     monkeypatch.setattr(checker, "probe_steps_for", reading)
     app = opened(tmp_path, configured(("website",)))
@@ -217,7 +217,7 @@ async def test_a_reader_that_hangs_swells_or_dies_does_so_alone(tmp_path, monkey
     assert not multiprocessing.active_children()
 
 
-async def test_a_pool_that_is_given_up_while_it_starts_leaves_no_worker():
+async def test_pool_cancelled_during_start_leaves_no_worker():
     pool = ParserPool(1)
     starting = asyncio.create_task(pool.__aenter__())
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Pages from a server that misbehaves: one typed outcome each, in time, in bounded memory."""
+"""The fetcher against a misbehaving server: results, limits, redirects and delays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ from probes.models.http import ApiCall, CacheValidators, FetchError, Page, PageR
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import run_probe
-from tests.support.hostile_server.fetching import NOW, Clock, fetcher, link, options, outcome, told
+from tests.support.hostile_server.fetching import (
+    NOW,
+    Clock,
+    create_fetcher,
+    link_request,
+    options,
+    fetch_outcome,
+    describe_outcome,
+)
 from tests.support.hostile_server.server import Hostile, answer, moved
 
 
@@ -35,9 +43,9 @@ async def server() -> AsyncIterator[Hostile]:
         yield hostile
 
 
-async def test_a_page_comes_with_its_headers_its_hops_and_its_time(server: Hostile) -> None:
-    async with fetcher() as fetch:
-        page = await fetch.get(link(server.url("utf8location")))
+async def test_page_has_headers_hops_and_time(server: Hostile) -> None:
+    async with create_fetcher() as fetch:
+        page = await fetch.get(link_request(server.url("utf8location")))
     assert (page.status, page.body, page.truncated, page.insecure) == (200, b"ok", False, False)
     assert page.headers["content-type"] == "text/html"
     assert [hop.status for hop in page.hops] == [302, 200]
@@ -45,11 +53,11 @@ async def test_a_page_comes_with_its_headers_its_hops_and_its_time(server: Hosti
     assert (fetch.request_count, fetch.requests_by_host, fetch.count_other_hosts()) == (2, {}, 1)
 
 
-async def test_the_user_agent_says_who_asks_and_how_to_reach_whoever_runs_it(
+async def test_user_agent_names_product_and_contact(
     server: Hostile,
 ) -> None:
-    async with fetcher(contact="mailto:it@network.example") as fetch:
-        page = await fetch.get(link(server.url("echo")))
+    async with create_fetcher(contact="mailto:it@network.example") as fetch:
+        page = await fetch.get(link_request(server.url("echo")))
     assert b"User-Agent: presence-auditor/" in page.body
     assert b"(+mailto:it@network.example)" in page.body
     assert b"Accept-Encoding: gzip, deflate\r\n" in page.body
@@ -72,50 +80,53 @@ async def test_the_user_agent_says_who_asks_and_how_to_reach_whoever_runs_it(
         ("earlyhints", "network/protocol"),
     ],
 )
-async def test_each_failure_of_a_server_has_its_own_name_and_ends_in_time(
+async def test_each_server_failure_has_its_reason(
     server: Hostile, path: str, expected: str
 ) -> None:
-    async with fetcher(timeout=0.4) as fetch:
+    async with create_fetcher(timeout=0.4) as fetch:
         started = time.monotonic()
-        assert told(await outcome(fetch, server.url(path))) == expected
+        assert describe_outcome(await fetch_outcome(fetch, server.url(path))) == expected
         took = time.monotonic() - started
     assert took < 10  # a busy machine's; none of these servers would ever end
     assert took >= 0.4 or not expected.startswith("timeout")
 
 
 @pytest.mark.fault("F06")
-async def test_a_refused_connection_is_told_from_a_black_hole() -> None:
+async def test_refused_connection_differs_from_timeout() -> None:
     """Nothing listens on port 1 of loopback; the black hole is a full queue, for which the kernel drops."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as hole, socket.socket() as first:
         first.connect(hole.getsockname())
-        async with fetcher(connect_timeout=0.2) as fetch:
-            assert told(await outcome(fetch, "http://127.0.0.1:1/")) == "network/refused"
+        async with create_fetcher(connect_timeout=0.2) as fetch:
+            assert (
+                describe_outcome(await fetch_outcome(fetch, "http://127.0.0.1:1/"))
+                == "network/refused"
+            )
             url = "http://{}:{}/".format(*hole.getsockname())
-            assert told(await outcome(fetch, url)) == "timeout/connect"
+            assert describe_outcome(await fetch_outcome(fetch, url)) == "timeout/connect"
 
 
 @pytest.mark.fault("F06")
-async def test_a_connection_that_is_reset_as_soon_as_it_is_taken_is_a_reset() -> None:
+async def test_immediate_reset_is_a_reset() -> None:
     def reset(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         taking = asyncio.create_task(asyncio.to_thread(listening.accept))
-        async with fetcher() as fetch:
+        async with create_fetcher() as fetch:
             asking = asyncio.create_task(
-                outcome(fetch, "http://{}:{}/".format(*listening.getsockname()))
+                fetch_outcome(fetch, "http://{}:{}/".format(*listening.getsockname()))
             )
             connection, _ = await taking
             reset(connection)
-            assert told(await asking) == "network/reset"
+            assert describe_outcome(await asking) == "network/reset"
 
 
 @pytest.mark.fault("F16")
 @pytest.mark.parametrize("path", ["short", "badchunk", "resetbody", "notgzip", "slowbody"])
-async def test_a_body_cut_short_keeps_the_status_that_was_seen(server: Hostile, path: str) -> None:
-    async with fetcher(timeout=0.4) as fetch:
-        none = await outcome(fetch, server.url(path))
+async def test_truncated_body_keeps_status(server: Hostile, path: str) -> None:
+    async with create_fetcher(timeout=0.4) as fetch:
+        none = await fetch_outcome(fetch, server.url(path))
     assert isinstance(none, FetchError)
     assert none.status == 200
     assert none.hops[0].status == 200
@@ -123,91 +134,90 @@ async def test_a_body_cut_short_keeps_the_status_that_was_seen(server: Hostile, 
 
 @pytest.mark.fault("F09", "F10")
 @pytest.mark.parametrize("path", ["endless", "endlesschunks", "bomb", "deflatebomb"])
-async def test_a_body_without_end_is_cut_at_the_cap(server: Hostile, path: str) -> None:
-    async with fetcher(max_bytes=1 << 20) as fetch:
-        page = await fetch.get(link(server.url(path)))
+async def test_endless_body_is_truncated_at_limit(server: Hostile, path: str) -> None:
+    async with create_fetcher(max_bytes=1 << 20) as fetch:
+        page = await fetch.get(link_request(server.url(path)))
     assert (page.status, page.truncated, len(page.body)) == (200, True, 1 << 20)
 
 
 @pytest.mark.fault("F09")
-async def test_the_body_of_a_redirect_is_never_read(server: Hostile) -> None:
-    async with fetcher() as fetch:
-        page = await fetch.get(link(server.url("fatredirect")))
+async def test_redirect_body_is_not_read(server: Hostile) -> None:
+    async with create_fetcher() as fetch:
+        page = await fetch.get(link_request(server.url("fatredirect")))
     assert page.body == b"ok"
     assert server.sent["fatredirect"] < 8 << 20
 
 
 @pytest.mark.fault("F10")
 @pytest.mark.parametrize("path", ["gzipgzip", "codings", "brotli", "zstd", "notgzip"])
-async def test_a_coding_we_cannot_unpack_in_bounds_is_unreadable(
-    server: Hostile, path: str
-) -> None:
-    async with fetcher() as fetch:
-        none = await outcome(fetch, server.url(path))
+async def test_unsupported_coding_is_unreadable(server: Hostile, path: str) -> None:
+    async with create_fetcher() as fetch:
+        none = await fetch_outcome(fetch, server.url(path))
     assert isinstance(none, FetchError)
     assert (none.reason, none.status) == (Reason.UNREADABLE, 200)
 
 
-async def test_gzip_and_the_bare_deflate_of_old_servers_are_unpacked(server: Hostile) -> None:
-    async with fetcher() as fetch:
-        assert (await fetch.get(link(server.url("gzip")))).body == b"hello"
-        assert len((await fetch.get(link(server.url("rawdeflate")))).body) == 1 << 20
+async def test_gzip_and_raw_deflate_are_decompressed(server: Hostile) -> None:
+    async with create_fetcher() as fetch:
+        assert (await fetch.get(link_request(server.url("gzip")))).body == b"hello"
+        assert len((await fetch.get(link_request(server.url("rawdeflate")))).body) == 1 << 20
 
 
 @pytest.mark.fault("F16")
-async def test_a_packed_body_cut_short_is_marked_truncated(server: Hostile) -> None:
-    async with fetcher() as fetch:
-        page = await fetch.get(link(server.url("cutgzip")))
+async def test_incomplete_gzip_body_is_truncated(server: Hostile) -> None:
+    async with create_fetcher() as fetch:
+        page = await fetch.get(link_request(server.url("cutgzip")))
     assert page.truncated
     assert page.body
 
 
 @pytest.mark.fault("F11")
 @pytest.mark.parametrize("path", ["headerflood", "hugeheader", "chunkextension", "trailerflood"])
-async def test_floods_end_as_a_protocol_error(server: Hostile, path: str) -> None:
-    async with fetcher(timeout=3) as fetch:
-        assert told(await outcome(fetch, server.url(path))) == "network/protocol"
+async def test_header_flood_is_a_protocol_error(server: Hostile, path: str) -> None:
+    async with create_fetcher(timeout=3) as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, server.url(path))) == "network/protocol"
 
 
 @pytest.mark.fault("F12")
 @pytest.mark.parametrize(
     "path", ["bigheader", "manyheaders", "longreason", "lengthandchunks", "extra", "nocontent"]
 )
-async def test_what_browsers_open_is_opened(server: Hostile, path: str) -> None:
-    async with fetcher() as fetch:
-        assert told(await outcome(fetch, server.url(path))) in {"200", "204"}
+async def test_lenient_responses_are_accepted(server: Hostile, path: str) -> None:
+    async with create_fetcher() as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, server.url(path))) in {"200", "204"}
 
 
 @pytest.mark.fault("F13")
 @pytest.mark.parametrize("path", ["loop", "redirect/1"])
-async def test_redirects_that_lead_nowhere_end_within_eight_hops(
-    server: Hostile, path: str
-) -> None:
-    async with fetcher() as fetch:
-        none = await outcome(fetch, server.url(path))
-    assert told(none) == "server_error/redirects"
+async def test_redirect_loop_ends_after_max_redirects(server: Hostile, path: str) -> None:
+    async with create_fetcher() as fetch:
+        none = await fetch_outcome(fetch, server.url(path))
+    assert describe_outcome(none) == "server_error/redirects"
     assert isinstance(none, FetchError)
     assert len(none.hops) <= 9
 
 
-async def test_a_login_page_that_wants_a_cookie_is_a_wall(server: Hostile) -> None:
+async def test_redirect_loop_at_login_is_a_login_wall(server: Hostile) -> None:
     """A platform that sends a visitor without cookies from its login page to its login page."""
-    async with fetcher() as fetch:
-        assert told(await outcome(fetch, server.url("login"))) == "login_wall/redirects"
+    async with create_fetcher() as fetch:
+        assert (
+            describe_outcome(await fetch_outcome(fetch, server.url("login")))
+            == "login_wall/redirects"
+        )
 
 
 @pytest.mark.fault("F13")
 @pytest.mark.parametrize("path", ["nolocation", "emptylocation"])
-async def test_a_redirect_to_nowhere_is_a_page_of_its_own(server: Hostile, path: str) -> None:
-    async with fetcher() as fetch:
-        assert told(await outcome(fetch, server.url(path))) == "302"
+async def test_redirect_without_location_is_a_page(server: Hostile, path: str) -> None:
+    async with create_fetcher() as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, server.url(path))) == "302"
 
 
 @pytest.mark.fault("F13", "F14")
 @pytest.mark.parametrize("path", ["utf8location", "latin1location", "twolocations"])
-async def test_a_redirect_in_any_alphabet_is_followed(server: Hostile, path: str) -> None:
-    async with fetcher() as fetch:
-        page = await fetch.get(link(server.url(path)))
+async def test_non_ascii_redirect_is_followed(server: Hostile, path: str) -> None:
+    async with create_fetcher() as fetch:
+        page = await fetch.get(link_request(server.url(path)))
     assert page.url.startswith(server.url("ok"))
     assert page.url.isascii()
 
@@ -227,10 +237,10 @@ async def test_a_redirect_in_any_alphabet_is_followed(server: Hostile, path: str
         "maillocation",
     ],
 )
-async def test_a_redirect_out_of_the_web_is_an_unsafe_address(server: Hostile, path: str) -> None:
+async def test_redirect_to_forbidden_url_is_unsafe(server: Hostile, path: str) -> None:
     """The hop that was made is kept."""
-    async with fetcher() as fetch:
-        none = await outcome(fetch, server.url(path))
+    async with create_fetcher() as fetch:
+        none = await fetch_outcome(fetch, server.url(path))
     assert isinstance(none, FetchError)
     assert none.reason is Reason.UNSAFE_ADDRESS
     assert [hop.status for hop in none.hops] == [302]
@@ -238,60 +248,66 @@ async def test_a_redirect_out_of_the_web_is_an_unsafe_address(server: Hostile, p
 
 
 @pytest.mark.fault("F19")
-async def test_no_cookie_is_ever_sent_back(server: Hostile) -> None:
+async def test_cookies_are_never_sent(server: Hostile) -> None:
     for _ in range(2):
-        async with fetcher() as fetch:
-            page = await fetch.get(link(server.url("setcookie")))
+        async with create_fetcher() as fetch:
+            page = await fetch.get(link_request(server.url("setcookie")))
             assert "set-cookie" in page.headers
-            await fetch.get(link(server.url("ok")))
+            await fetch.get(link_request(server.url("ok")))
     assert len(server.heads) == 4
     assert not [head for head in server.heads if "\ncookie" in head.lower()]
 
 
 @pytest.mark.fault("F20")
 @pytest.mark.parametrize("name", ["idna", "rot13", "hex", "punycode", "no-such", "undefined"])
-async def test_a_strange_charset_is_left_to_the_readers(server: Hostile, name: str) -> None:
-    async with fetcher() as fetch:
-        page = await fetch.get(link(server.url(f"charset/{name}")))
+async def test_unknown_charset_is_left_to_parsers(server: Hostile, name: str) -> None:
+    async with create_fetcher() as fetch:
+        page = await fetch.get(link_request(server.url(f"charset/{name}")))
     assert page.body == b"\xff\xfe"
     assert page.headers["content-type"].endswith(name)
 
 
 @pytest.mark.fault("F25")
 @pytest.mark.parametrize("path", ["empty", "pdf"])
-async def test_a_page_without_html_is_still_a_page(server: Hostile, path: str) -> None:
-    async with fetcher() as fetch:
-        assert told(await outcome(fetch, server.url(path))) == "200"
+async def test_non_html_response_is_a_page(server: Hostile, path: str) -> None:
+    async with create_fetcher() as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, server.url(path))) == "200"
 
 
 @pytest.mark.fault("F21")
-async def test_a_proxy_in_the_environment_is_ignored(
+async def test_proxy_environment_variables_are_ignored(
     server: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Hostile() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url(""))
-        async with fetcher() as fetch:
-            assert told(await outcome(fetch, server.url("ok"))) == "200"
+        async with create_fetcher() as fetch:
+            assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "200"
         assert proxy.connections == 0
 
 
-async def test_a_header_of_an_ask_stands_in_place_of_ours(server: Hostile) -> None:
-    async with fetcher() as fetch:
-        page = await fetch.get(link(server.url("echo"), headers={"accept": "application/json"}))
+async def test_request_header_replaces_default(server: Hostile) -> None:
+    async with create_fetcher() as fetch:
+        page = await fetch.get(
+            link_request(server.url("echo"), headers={"accept": "application/json"})
+        )
     accepts = [line for line in page.body.lower().split(b"\r\n") if line.startswith(b"accept:")]
     assert accepts == [b"accept: application/json"]
 
 
-async def test_headers_of_an_ask_do_not_follow_it_to_another_host() -> None:
+async def test_request_headers_are_not_sent_to_another_host() -> None:
     """A key of a channel's API must not be sent wherever a redirect points."""
     hosts = ("127.0.0.1", "127.0.0.2")
     away = lambda path, _: (
         moved(f"http://127.0.0.2:{server.port}/echo".encode()) if path == "away" else None
     )  # noqa: E731
-    async with Hostile(away, hosts) as server, fetcher() as fetch:
-        kept = await fetch.get(link(server.url("echo"), headers={"Authorization": "Bearer key"}))
-        sent = await fetch.get(link(server.url("away"), headers={"Authorization": "Bearer key"}))
+    async with Hostile(away, hosts) as server, create_fetcher() as fetch:
+        kept = await fetch.get(
+            link_request(server.url("echo"), headers={"Authorization": "Bearer key"})
+        )
+        sent = await fetch.get(
+            link_request(server.url("away"), headers={"Authorization": "Bearer key"})
+        )
     assert b"Bearer key" in kept.body
     assert b"Bearer key" not in sent.body
 
@@ -299,16 +315,17 @@ async def test_headers_of_an_ask_do_not_follow_it_to_another_host() -> None:
 HELD = ApiCall(PlatformApi("127.0.0.2", "X-Key", "units", default_budget=1), base_cost=1)
 
 
-async def test_the_pages_of_a_platform_whose_key_we_hold_are_never_asked_not_even_by_a_redirect() -> (
-    None
-):
+async def test_api_only_host_gets_no_page_requests() -> None:
     hosts = ("127.0.0.1", "127.0.0.2")
     away = lambda path, _: (
         moved(f"http://127.0.0.2:{server.port}/ok".encode()) if path == "away" else None
     )  # noqa: E731
-    async with Hostile(away, hosts) as server, fetcher(shut=frozenset({"127.0.0.2"})) as fetch:
-        straight = await outcome(fetch, server.url("ok", "127.0.0.2"))
-        led = await outcome(fetch, server.url("away"))
+    async with (
+        Hostile(away, hosts) as server,
+        create_fetcher(api_only_hosts=frozenset({"127.0.0.2"})) as fetch,
+    ):
+        straight = await fetch_outcome(fetch, server.url("ok", "127.0.0.2"))
+        led = await fetch_outcome(fetch, server.url("away"))
         called = await fetch.get(PageRequest(server.url("ok", "127.0.0.2"), api_call=HELD))
     assert isinstance(straight, FetchError)
     assert isinstance(led, FetchError)
@@ -318,38 +335,38 @@ async def test_the_pages_of_a_platform_whose_key_we_hold_are_never_asked_not_eve
     assert server.seen == {"away": 1, "ok": 1}
 
 
-async def test_a_call_to_an_interface_asks_no_robots_txt() -> None:
+async def test_api_call_fetches_no_robots_txt() -> None:
     async with (
         with_robots(b"User-agent: *\nDisallow: /\n") as server,
-        fetcher(robots="strict") as fetch,
+        create_fetcher(robots="strict") as fetch,
     ):
         assert (await fetch.get(PageRequest(server.url("users"), api_call=HELD))).status == 200
     assert server.seen == {"users": 1}
 
 
-async def test_one_connection_serves_a_host_again(server: Hostile) -> None:
-    async with fetcher() as fetch:
+async def test_connection_is_reused(server: Hostile) -> None:
+    async with create_fetcher() as fetch:
         for _ in range(5):
-            await fetch.get(link(server.url("ok")))
+            await fetch.get(link_request(server.url("ok")))
     assert server.connections == 1
 
 
-async def test_a_kept_connection_that_died_is_replaced_without_a_word() -> None:
+async def test_closed_idle_connection_is_replaced() -> None:
     """The server promises to keep the connection and closes it at the second request."""
     async with (
         Hostile(lambda _, times: b"" if times == 2 else None) as server,
-        fetcher(timeout=1) as fetch,
+        create_fetcher(timeout=1) as fetch,
     ):
         server.script = None
-        await fetch.get(link(server.url("ok")))
+        await fetch.get(link_request(server.url("ok")))
         for writer in tuple(server._writers):
             writer.transport.abort()
-        assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "200"
         assert server.connections == 2
 
 
 @pytest.mark.parametrize("path", ["ok", "short", "utf8location", "gzip"])
-async def test_a_request_given_up_at_any_moment_leaves_no_connection_open(
+async def test_cancelled_request_leaves_no_connection_open(
     server: Hostile, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """As by its deadline: after one turn of the loop, after two, and so on until it is done before that."""
@@ -362,11 +379,11 @@ async def test_a_request_given_up_at_any_moment_leaves_no_connection_open(
 
     monkeypatch.setattr(dialer, "open_connection", dial)
     for turns in count(1):
-        async with fetcher() as fetch:
-            await outcome(
+        async with create_fetcher() as fetch:
+            await fetch_outcome(
                 fetch, server.url("ok")
             )  # the next request finds a connection that was kept
-            asking = asyncio.create_task(outcome(fetch, server.url(path)))
+            asking = asyncio.create_task(fetch_outcome(fetch, server.url(path)))
             for _ in range(turns):
                 await asyncio.sleep(0)
             done = asking.done()
@@ -377,10 +394,10 @@ async def test_a_request_given_up_at_any_moment_leaves_no_connection_open(
             break
 
 
-async def test_a_host_is_asked_one_request_at_a_time_and_rests_between_them() -> None:
+async def test_host_gets_one_request_at_a_time_with_delay() -> None:
     clock = Clock()
-    async with Hostile() as server, fetcher(clock, host_delay=2) as fetch:
-        await asyncio.gather(*(fetch.get(link(server.url("ok"))) for _ in range(4)))
+    async with Hostile() as server, create_fetcher(clock, host_delay=2) as fetch:
+        await asyncio.gather(*(fetch.get(link_request(server.url("ok"))) for _ in range(4)))
     assert clock.sleeps == [2, 2, 2]
     assert server.connections == 1
 
@@ -395,13 +412,13 @@ async def rests(
         lambda host: "facebook" if host == "127.0.0.1" else "website",
     )
     clock = Clock()
-    async with Hostile() as server, fetcher(clock, **changes) as fetch:
+    async with Hostile() as server, create_fetcher(clock, **changes) as fetch:
         for _ in range(requests):
-            await fetch.get(link(server.url("ok")))
+            await fetch.get(link_request(server.url("ok")))
     return clock.sleeps
 
 
-async def test_a_platform_rests_longer_and_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_platform_delay_is_longer_and_random(monkeypatch: pytest.MonkeyPatch) -> None:
     sleeps = await rests(monkeypatch, host_delay=1)
     assert all(5 <= seconds <= 7.5 for seconds in sleeps)
     assert len(set(sleeps)) == 3
@@ -416,21 +433,21 @@ async def test_a_platform_rests_longer_and_by_chance(monkeypatch: pytest.MonkeyP
         ({"host_delay": 0.1}, 0.5),
     ],
 )
-async def test_how_long_a_platform_rests_can_be_set(
+async def test_platform_delay_is_configurable(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, float], least: float
 ) -> None:
     (seconds,) = await rests(monkeypatch, 2, **changes)
     assert least <= seconds <= 1.5 * least
 
 
-async def test_a_bench_without_a_delay_has_none_for_platforms_either(
+async def test_zero_host_delay_disables_platform_delay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert await rests(monkeypatch, host_delay=0) == []
 
 
-def test_an_interface_is_no_platform_s_page() -> None:
-    fetch = fetcher(host_delay=1)
+def test_api_host_has_no_platform_delay() -> None:
+    fetch = create_fetcher(host_delay=1)
     delays = {
         name: fetch._create_host(name).crawl_delay
         for name in ("graph.facebook.com", "www.facebook.com")
@@ -438,7 +455,7 @@ def test_an_interface_is_no_platform_s_page() -> None:
     assert delays == {"graph.facebook.com": 1, "www.facebook.com": 5}
 
 
-async def test_waiting_for_one_host_holds_no_other_up() -> None:
+async def test_waiting_for_a_host_does_not_block_others() -> None:
     """With one place for all requests, a second host is served while the first rests."""
     order: list[str] = []
 
@@ -450,10 +467,10 @@ async def test_waiting_for_one_host_holds_no_other_up() -> None:
     async with Hostile(hosts=("127.0.0.1", "127.0.0.2")) as server:
         fetch = Fetcher(options(host_delay=1, concurrency=1), NOW, sleep=sleep, clock=lambda: 0.0)
         async with fetch:
-            await fetch.get(link(server.url("ok")))
+            await fetch.get(link_request(server.url("ok")))
 
             async def one(host: str) -> None:
-                await fetch.get(link(server.url("ok", host)))
+                await fetch.get(link_request(server.url("ok", host)))
                 order.append(host)
 
             first = asyncio.create_task(one("127.0.0.1"))
@@ -472,10 +489,10 @@ def with_robots(text: bytes, status: str = "200 OK") -> Hostile:
     return Hostile(lambda path, _: answer(text, status) if path == "robots.txt" else answer())
 
 
-async def test_robots_txt_is_asked_once_and_obeyed_for_all_but_the_registered_link() -> None:
+async def test_robots_txt_is_fetched_once_and_obeyed() -> None:
     clock = Clock()
-    async with with_robots(ROBOTS) as server, fetcher(clock, host_delay=1) as fetch:
-        assert (await fetch.get(link(server.url("private")))).status == 200
+    async with with_robots(ROBOTS) as server, create_fetcher(clock, host_delay=1) as fetch:
+        assert (await fetch.get(link_request(server.url("private")))).status == 200
         assert "robots.txt" not in server.seen
         with pytest.raises(FetchError) as caught:
             await fetch.get(PageRequest(server.url("private")))
@@ -485,17 +502,20 @@ async def test_robots_txt_is_asked_once_and_obeyed_for_all_but_the_registered_li
     assert clock.sleeps == [1, 7]
 
 
-async def test_strict_obeys_robots_txt_for_registered_links_too() -> None:
-    async with with_robots(ROBOTS) as server, fetcher(robots="strict") as fetch:
-        assert told(await outcome(fetch, server.url("private"))) == "robots/robots.txt"
+async def test_strict_mode_obeys_robots_txt_for_registered_links() -> None:
+    async with with_robots(ROBOTS) as server, create_fetcher(robots="strict") as fetch:
+        assert (
+            describe_outcome(await fetch_outcome(fetch, server.url("private")))
+            == "robots/robots.txt"
+        )
 
 
-async def test_a_robots_txt_that_fails_once_is_asked_again() -> None:
+async def test_robots_txt_is_retried() -> None:
     def script(path: str, times: int) -> bytes:
         return answer(b"", "503 Unavailable") if (path, times) == ("robots.txt", 1) else answer(b"")
 
-    async with Hostile(script) as server, fetcher(robots="strict", max_retries=2) as fetch:
-        assert told(await outcome(fetch, server.url("page"))) == "200"
+    async with Hostile(script) as server, create_fetcher(robots="strict", max_retries=2) as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, server.url("page"))) == "200"
         assert server.seen["robots.txt"] == 2
 
 
@@ -508,12 +528,14 @@ async def test_a_robots_txt_that_fails_once_is_asked_again() -> None:
         ("429 Slow", False),
     ],
 )
-async def test_a_missing_robots_txt_allows_all_and_a_broken_one_nothing(
+async def test_missing_robots_txt_allows_all_and_failed_one_nothing(
     status: str, allowed: bool
 ) -> None:
     """RFC 9309, 2.3.1."""
-    async with with_robots(b"", status) as server, fetcher(robots="strict") as fetch:
-        assert (told(await outcome(fetch, server.url("page"))) == "200") is allowed
+    async with with_robots(b"", status) as server, create_fetcher(robots="strict") as fetch:
+        assert (
+            describe_outcome(await fetch_outcome(fetch, server.url("page"))) == "200"
+        ) is allowed
 
 
 def exceptions_of(module: object) -> list[type[BaseException]]:
@@ -533,13 +555,13 @@ def exceptions_of(module: object) -> list[type[BaseException]]:
 
 
 @pytest.mark.parametrize("kind", exceptions_of(httpx), ids=lambda kind: kind.__name__)
-def test_every_exception_of_the_stack_is_told_as_one_reason(kind: type[BaseException]) -> None:
+def test_every_network_exception_has_a_reason(kind: type[BaseException]) -> None:
     error = kind.__new__(kind)
     assert isinstance(error, NETWORK_ERRORS)
     assert isinstance(map_network_error(error), FetchError)
 
 
-def test_an_unknown_setting_is_refused() -> None:
+def test_unknown_fetch_setting_is_rejected() -> None:
     with pytest.raises(ValueError, match="hostdelay"):
         FetchOptions(hostdelay=1)  # type: ignore[call-arg]
 
@@ -553,8 +575,8 @@ def steps(url: str) -> ProbeGenerator:
     return present_finding(page, facts={"length": length})
 
 
-async def test_a_look_reads_what_was_fetched_and_keeps_every_exchange(server: Hostile) -> None:
-    async with fetcher() as fetch, ParserPool(0) as readers:
+async def test_run_probe_records_every_exchange(server: Hostile) -> None:
+    async with create_fetcher() as fetch, ParserPool(0) as readers:
         seen = await run_probe(steps(server.url("ok")), fetch, readers)
         lost = await run_probe(steps(server.url("reset")), fetch, readers)
     assert (seen.finding.presence, seen.finding.facts) == (Presence.PRESENT, {"length": 2})
@@ -563,7 +585,7 @@ async def test_a_look_reads_what_was_fetched_and_keeps_every_exchange(server: Ho
     assert isinstance(lost.exchanges[0].outcome, FetchError)
 
 
-async def test_hosts_that_are_rested_are_forgotten_and_what_was_down_stays_down_for_the_pass(
+async def test_evicted_host_stays_down_for_the_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("probes.http.fetcher.MAX_REMEMBERED_HOSTS", 4)
@@ -571,65 +593,66 @@ async def test_hosts_that_are_rested_are_forgotten_and_what_was_down_stays_down_
     hosts = tuple(f"127.0.0.{number}" for number in range(1, 31))
     async with (
         Hostile(hosts=hosts) as server,
-        fetcher(clock, host_delay=2, breaker_failures=1) as fetch,
+        create_fetcher(clock, host_delay=2, breaker_failures=1) as fetch,
     ):
-        await outcome(fetch, server.url("reset", hosts[0]))
+        await fetch_outcome(fetch, server.url("reset", hosts[0]))
         for host in hosts[1:]:
-            await fetch.get(link(server.url("ok", host)))
+            await fetch.get(link_request(server.url("ok", host)))
             clock.now += 3
-        await fetch.get(link(server.url("ok", hosts[-1])))
+        await fetch.get(link_request(server.url("ok", hosts[-1])))
         assert len(fetch._hosts) < 12
         assert hosts[0] not in fetch._hosts
-        assert told(await outcome(fetch, server.url("ok", hosts[0]))) == "network/host down"
+        assert (
+            describe_outcome(await fetch_outcome(fetch, server.url("ok", hosts[0])))
+            == "network/host is down"
+        )
         fetch.start_new_pass()
-        assert told(await outcome(fetch, server.url("ok", hosts[0]))) == "200"
+        assert describe_outcome(await fetch_outcome(fetch, server.url("ok", hosts[0]))) == "200"
     assert clock.sleeps == []
 
 
 @pytest.mark.fault("F09")
-async def test_a_connection_with_a_large_body_that_nobody_took_is_not_kept_for_the_next_request() -> (
-    None
-):
+async def test_connection_with_unread_body_is_not_reused() -> None:
     large = (
         b"HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
     )
     async with (
         Hostile(lambda path, _: large if path == "away" else None) as server,
-        fetcher() as fetch,
+        create_fetcher() as fetch,
     ):
         for _ in range(3):
-            assert (await fetch.get(link(server.url("away")))).body == b"ok"
-            assert (await fetch.get(link(server.url("ok")))).body == b"ok"
+            assert (await fetch.get(link_request(server.url("away")))).body == b"ok"
+            assert (await fetch.get(link_request(server.url("ok")))).body == b"ok"
 
 
 @pytest.mark.fault("F12")
-async def test_what_follows_a_whole_answer_is_none_of_it() -> None:
+async def test_data_after_complete_response_is_ignored() -> None:
     both = answer(b"first") + answer(b"second", "408 Request Timeout")
     async with (
         Hostile(lambda path, _: both if path == "both" else None) as server,
-        fetcher() as fetch,
+        create_fetcher() as fetch,
     ):
-        page = await fetch.get(link(server.url("both")))
+        page = await fetch.get(link_request(server.url("both")))
         assert (page.status, page.body) == (200, b"first")
-        assert (await fetch.get(link(server.url("ok")))).body == b"ok"
+        assert (await fetch.get(link_request(server.url("ok")))).body == b"ok"
 
 
 @pytest.mark.parametrize("tag", ["lun., 05 févr. 2026", "x" * 5_000, "a\tb"])
-async def test_validators_that_cannot_be_sent_back_are_left_out(server: Hostile, tag: str) -> None:
-    async with fetcher() as fetch:
+async def test_invalid_validators_are_not_sent(server: Hostile, tag: str) -> None:
+    async with create_fetcher() as fetch:
         known = CacheValidators(server.url("echo"), etag=tag, last_modified=tag)
-        page = await fetch.get(link(server.url("echo"), validators=known))
+        page = await fetch.get(link_request(server.url("echo"), validators=known))
     assert (page.status, b"if-none-match" in page.body.lower()) == (200, False)
 
 
-async def test_of_hosts_that_are_nobodys_only_their_number_is_remembered(monkeypatch) -> None:
+async def test_other_hosts_are_only_counted(monkeypatch) -> None:
     monkeypatch.setattr(
         "probes.http.fetcher.MAX_REMEMBERED_HOSTS", 1
     )  # so that hosts are forgotten, and known anew
     hosts = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
-    async with Hostile(hosts=hosts) as server, fetcher() as fetch:
+    async with Hostile(hosts=hosts) as server, create_fetcher() as fetch:
         for name in (*hosts, *hosts[:2]):
-            await fetch.get(link(server.url("utf8").replace(hosts[0], name)))
+            await fetch.get(link_request(server.url("utf8").replace(hosts[0], name)))
     assert (fetch.request_count, dict(fetch.requests_by_host), fetch.count_other_hosts()) == (
         5,
         {},

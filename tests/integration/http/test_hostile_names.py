@@ -1,4 +1,4 @@
-"""What anybody typed is only text wherever it is shown: on pages, in files, in mails, on a terminal."""
+"""Hostile text in names is escaped on pages, in files, mails and on the terminal."""
 
 import contextlib
 import csv
@@ -34,7 +34,7 @@ from storage.models.users import Reply, ReplyKind
 from storage.sanitize import sanitize_text
 from tests.support import sample_network
 from tests.support.all_routes import FORMS, route_params, build_paths, build_urls, list_routes
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 READING = (
     *(
@@ -188,9 +188,9 @@ def isolated(element):
 
 
 @pytest.mark.parametrize("route", route_params("GET"))
-def test_a_hostile_name_is_only_text_on_every_page(app, route):
+def test_hostile_name_is_escaped_on_every_page(app, route):
     given = {"association": tuple(HOSTILE), "language": ("ar",)}
-    with browsing(app, sample_network.NOW) as client:
+    with logged_in_client(app, sample_network.NOW) as client:
         client.timeout = 60  # to draw a PDF takes a while
         answers = {}
         for who in HOSTILE if "/report" in route.path else ("nour",):
@@ -207,8 +207,8 @@ def test_a_hostile_name_is_only_text_on_every_page(app, route):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("route", list_routes("POST"), ids=lambda route: route.path)
-def test_a_form_full_of_hostile_text_breaks_no_page(app, route):
-    with browsing(app, sample_network.NOW) as client:
+def test_hostile_form_values_break_no_page(app, route):
+    with logged_in_client(app, sample_network.NOW) as client:
         client.get(letter(app, "nour"))
         answers = [
             answer
@@ -235,14 +235,14 @@ KEPT = {"kind", "answer", "act", "form"}
 """Fields that are a choice."""
 
 
-def test_what_is_hostile_is_found_where_it_does_harm():
+def test_hostile_text_is_detected_if_unescaped():
     page = f"""<html dir=rtl><body><p>{MARK} loose <bdi>{MARK} kept</bdi></p>{HOSTILE["nour"]}"""
     assert len(list(escaped(html.fromstring(page)))) == 4
 
 
 @pytest.mark.parametrize("who", HOSTILE)
 @pytest.mark.parametrize("language", LOCALE_BY_LANGUAGE)
-def test_an_invitation_holds_a_hostile_name_on_its_lines(app, who, language):
+def test_invitation_keeps_hostile_name_on_its_line(app, who, language):
     [view] = select_associations(app, sample_network.NOW, [who])
     link = "https://reports.example.org/r/x"
     told = build_invitation_text(
@@ -257,7 +257,7 @@ def test_an_invitation_holds_a_hostile_name_on_its_lines(app, who, language):
     assert re.fullmatch(r"https://wa\.me/212612345678\?text=[\w.~%-]+", opened)
 
 
-def test_mails_that_tell_of_hostile_names_are_whole(app):
+def test_mails_with_hostile_names_are_valid(app):
     for who in HOSTILE:
         subscriptions.save_subscription(
             app.store, app.config, f"{who}@example.org", who, wanted=True, now=sample_network.FIRST
@@ -285,7 +285,7 @@ def test_mails_that_tell_of_hostile_names_are_whole(app):
 
 
 @pytest.mark.parametrize("who", HOSTILE)
-def test_a_badge_of_a_hostile_name_is_a_picture(app, who):
+def test_badge_with_hostile_name_is_valid_svg(app, who):
     view = load_association_view(app.store, app.config, who, sample_network.NOW)
     for language in LOCALE_BY_LANGUAGE:
         assert (
@@ -298,7 +298,7 @@ def test_a_badge_of_a_hostile_name_is_a_picture(app, who):
 
 @pytest.mark.parametrize("language", [None, *LOCALE_BY_LANGUAGE])
 @pytest.mark.parametrize("kind", EXPORT_KINDS)
-def test_no_cell_of_an_export_is_a_formula_and_each_is_what_was_typed(app, kind, language):
+def test_export_cells_are_no_formulas(app, kind, language):
     words = Translator(language) if language else None
 
     def exported(form):
@@ -328,7 +328,7 @@ def test_no_cell_of_an_export_is_a_formula_and_each_is_what_was_typed(app, kind,
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-def test_a_command_tells_of_hostile_names_line_by_line(app, monkeypatch, capsys, command):
+def test_command_output_keeps_hostile_names_on_one_line(app, monkeypatch, capsys, command):
     monkeypatch.setattr(CliContext, "open_app", lambda _: contextlib.nullcontext(app))
     monkeypatch.setattr(
         "sys.stdin", io.StringIO("\n".join(sanitize_text(said) for said in HOSTILE.values()))

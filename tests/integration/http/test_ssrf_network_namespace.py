@@ -1,4 +1,4 @@
-"""No link leads inward, told by the sockets that were accepted where every address answers."""
+"""SSRF protection in a network namespace where every address responds."""
 
 from __future__ import annotations
 
@@ -98,21 +98,19 @@ def judge(played: list[Case]) -> None:
 
 
 @pytest.mark.fault("F01", "F02", "F03")
-def test_no_recorded_trick_opens_a_socket_inward_and_no_good_site_is_refused(
-    play: Any, shared: Path
-) -> None:
+def test_no_recorded_trick_connects_to_forbidden_address(play: Any, shared: Path) -> None:
     judge(play("ours", recorded(shared)))
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F01", "F02", "F03")
-def test_no_way_to_an_inward_address_opens_a_socket(play: Any, cases: list[Case]) -> None:
+def test_no_spelling_connects_to_forbidden_address(play: Any, cases: list[Case]) -> None:
     """Each block of the table as a literal, behind a name, behind half a name and a redirect."""
     judge(play("ours", cases))
 
 
 @pytest.mark.slow
-def test_the_bed_sees_what_leaks(play: Any, cases: list[Case]) -> None:
+def test_bed_detects_a_leak(play: Any, cases: list[Case]) -> None:
     """With everything exempt from the guard many cases reach where they lead; others are no address."""
     played = play("open", cases)
     assert len({case for case, *_ in inward(played)}) > len(of(played, "deny")) / 3
@@ -152,7 +150,7 @@ def first(says: Any) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.fault("F01", "F03")
 @pytest.mark.parametrize("who", ["proxied", "judged"])
-def test_a_proxy_never_hears_of_an_inward_address(play: Any, cases: list[Case], who: str) -> None:
+def test_proxy_never_receives_forbidden_address(play: Any, cases: list[Case], who: str) -> None:
     """Nor of a name that leads to one, where we have a name server to ask; else the proxy has to."""
     played = play(who, cases)
     known = zone(cases) if who == "judged" else {}
@@ -177,7 +175,7 @@ DIFFERENCES = {
 
 @pytest.mark.slow
 @pytest.mark.fault("F01")
-def test_a_second_opinion_differs_only_where_we_know_why(play: Any, cases: list[Case]) -> None:
+def test_second_implementation_differs_only_in_known_cases(play: Any, cases: list[Case]) -> None:
     ours, others = play("ours", cases), play("ssrfguard", cases)
     assert [case for case in others if case["outcome"].startswith("untyped")] == []
     differing = [

@@ -115,14 +115,14 @@ async def test_once_an_id_is_known_all_channels_are_one_call(app, api):
 
 async def test_the_receipt_tells_what_the_interface_has_cost(app):
     done = await run.execute_run(app, night_of(0))
-    assert done.receipt["interfaces"] == {
+    assert done.receipt["apis"] == {
         "youtube": {
             "requests": 4,
-            "left_out": 0,
+            "skipped": 0,
             "cost": 4.0,
             "unit": "units",
             "budget": 10_000,
-            "closed": None,
+            "closed_because": None,
         }
     }
     assert done.receipt["requests_by_host"] == {"www.googleapis.com": 4}

@@ -29,7 +29,7 @@ from storage.models.users import Role
 from storage.runs.plan import PlanBatch, PlanPosition
 from tests.support import cluster
 from tests.support.mini_network import START, configured, link, night_of, opened, register, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 from tests.unit.auditor.checking import test_circuit_breaker
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
@@ -133,7 +133,7 @@ async def test_a_window_that_is_over_closes_the_night_for_all_workers(database, 
     many.slow = 0.2
     async with cluster.at_work(many, clock=lambda: START):
         first = await run(many, START)
-    left = first.receipt["left_out"]
+    left = first.receipt["not_reached"]
     assert first.state is AuditRunState.DONE
     assert 0 < left == 60 - len(looks(many))
     assert many.store.get_queue_snapshot().job_counts == {}
@@ -153,7 +153,7 @@ async def test_a_platform_that_turns_workers_away_is_left_alone_by_the_next_job_
     many.web.answers = {row.typed_text: Page("", 999, {"server": "x"}, b"x") for row in rows}
     async with cluster.at_work(many, 2, clock=lambda: START):
         done = await run(many, START)
-    assert done.receipt["gave_up"]["linkedin"]["left_out"] == 17
+    assert done.receipt["opened_circuits"]["linkedin"]["skipped"] == 17
     assert done.receipt["requests"] == 3
     assert sum(len(web.asked) for web in many.webs) == 3
     many.store.close()
@@ -241,7 +241,7 @@ async def test_a_worker_that_dies_after_it_put_the_rest_of_its_job_holds_nobody_
 
 
 def told(client, language):
-    answer = client.get(f"/{language}/nights")
+    answer = client.get(f"/{language}/runs")
     assert answer.status_code == 200
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
 
@@ -266,7 +266,7 @@ async def test_whoever_watches_is_told_what_waits_and_who_works(
     written = metrics.render_metrics(metrics.MetricsCollector(many, START)).decode()
     assert 'auditor_cluster_jobs{state="todo"} 3.0' in written
     assert "auditor_cluster_workers 0.0" in written
-    with browsing(many, START, name="Reader", role=Role.READER) as client:
+    with logged_in_client(many, START, name="Reader", role=Role.READER) as client:
         shown = told(client, "en")
     assert "Jobs are queued and no worker is running." in shown
     assert "Queued jobs 3" in shown
@@ -279,7 +279,7 @@ async def test_whoever_watches_is_told_what_waits_and_who_works(
         working = asyncio.create_task(jobs.run_worker(work, ClusterSettings(concurrent_jobs=2), 0))
         while load_queue_health(many.store, many.config).running_jobs < 2:  # noqa: ASYNC110 - what another process would see
             await asyncio.sleep(0.05)
-        with browsing(many, START, name="Other", role=Role.READER) as client:
+        with logged_in_client(many, START, name="Other", role=Role.READER) as client:
             shown = [told(client, language) for language in ("en", "fr", "ar")]
         done.set()
         working.cancel()

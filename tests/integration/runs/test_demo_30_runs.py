@@ -271,7 +271,7 @@ async def test_in_a_night_of_trouble_every_account_is_unknown_and_nothing_moves(
         asked = [
             name
             for name in told.findings
-            if name[1] == channel and told.rows[name] in told.accounts_on(channel)
+            if name[1] == channel and told.rows[name] in told.on(channel)
         ]
         looked = [
             told.findings[name] for name in asked if told.findings[name].reason != "not_configured"
@@ -293,7 +293,7 @@ async def test_the_receipt_counts_what_the_proxy_counted(month):
             receipt, counted = told.night.receipt, told.allowed_hosts()
             assert receipt["requests"] == counted.total(), at
             assert receipt["requests_by_host"].items() <= counted.items(), at
-            elsewhere = receipt["requests_elsewhere"]
+            elsewhere = receipt["requests_other_hosts"]
             assert len(receipt["requests_by_host"]) + elsewhere["hosts"] == len(counted), at
             assert (
                 sum(receipt["requests_by_host"].values()) + elsewhere["requests"] == counted.total()
@@ -303,9 +303,9 @@ async def test_the_receipt_counts_what_the_proxy_counted(month):
 async def test_without_keys_each_account_is_asked_for_once_and_a_channel_s_tabs_at_most(month):
     for told in month.url_without_filter.nights.values():
         for channel in ("facebook", "twitter", "linkedin"):
-            registered = Counter(row.identity.canonical for row in told.accounts_on(channel))
+            registered = Counter(row.identity.canonical for row in told.on(channel))
             assert all(told.asked[url] == times for url, times in registered.items())
-        for row in told.accounts_on("youtube"):
+        for row in told.on("youtube"):
             own = str(row.identity.canonical)
             assert sum(told.asked[url] for url in (own, f"{own}/videos", f"{own}/streams")) <= 3
             assert told.asked[own] == 1
@@ -328,7 +328,7 @@ async def test_interfaces_are_asked_in_as_few_calls_as_they_allow(month):
     for at, told in month.with_keys.nights.items():
         hosts, spoilt = told.allowed_hosts(), len(troubled(told, "facebook"))
         youtube, twitter, facebook = (
-            len(told.accounts_on(name)) for name in ("youtube", "twitter", "facebook")
+            len(told.on(name)) for name in ("youtube", "twitter", "facebook")
         )
         assert hosts["www.googleapis.com"] <= math.ceil(youtube / 50) + 2 * (youtube + CANARIES), at
         if at != API_FAILURES["twitter"][0]:  # then it is asked again at the end of the night

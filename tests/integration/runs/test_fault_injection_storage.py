@@ -114,7 +114,7 @@ def is_one_night(app, before):
     assert {at: look for at, look in looks(app).items() if at in before} == before
     first, second = app.store.list_runs()
     assert [night.state for night in (first, second)] == [AuditRunState.DONE] * 2
-    assert second.receipt["previous"] == hash_canonical_json(first.receipt)
+    assert second.receipt["previous_digest"] == hash_canonical_json(first.receipt)
     assert second.receipt["accounts"] == len(LINKS)
     gaps = [
         (gap.association, gap.channel, gap.subject, gap.code)

@@ -83,7 +83,7 @@ def test_what_a_spent_budget_left_out_cost_nothing(app, monkeypatch):
     app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
     register(app, *many(30, "youtube"))
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 20}}}
-    spent = {"interfaces": {"youtube": {"cost": 10, "left_out": 20}}}
+    spent = {"apis": {"youtube": {"cost": 10, "skipped": 20}}}
     last = AuditRun(START.date(), AuditRunState.DONE, START, receipt={**counts, **spent})
     monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last)
     assert (outlook(app, "youtube").runs, outlook(app, "youtube").accounts_per_run) == (3, 10)
@@ -115,7 +115,7 @@ def test_an_interface_is_limited_by_its_budget(app, monkeypatch):
         START.date(),
         AuditRunState.DONE,
         START,
-        receipt={**counts, "interfaces": {"youtube": {"cost": 10}}},
+        receipt={**counts, "apis": {"youtube": {"cost": 10}}},
     )
     monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last)
     assert (outlook(app, "youtube").runs, outlook(app, "youtube").accounts_per_run) == (3, 10)
@@ -123,7 +123,9 @@ def test_an_interface_is_limited_by_its_budget(app, monkeypatch):
 
 def test_the_command_asks_nobody_and_tells_both_people_and_programs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    config = '[storage]\nfolder = "data"\n[channels.facebook]\n[schedule]\ntime_limit_hours = 0.01\n'
+    config = (
+        '[storage]\nfolder = "data"\n[channels.facebook]\n[schedule]\ntime_limit_hours = 0.01\n'
+    )
     (tmp_path / "config.toml").write_text(config)
     (tmp_path / "data").mkdir()
     small = opened(tmp_path / "data")
@@ -143,7 +145,7 @@ def test_where_a_budget_is_the_limit_no_pace_is_told(app, monkeypatch):
     app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
     register(app, *many(30, "youtube"))
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 0}}}
-    receipt = {**counts, "interfaces": {"youtube": {"cost": 10}}}
+    receipt = {**counts, "apis": {"youtube": {"cost": 10}}}
     last = AuditRun(START.date(), AuditRunState.DONE, START, receipt=receipt)
     monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last)
     (told,) = data._diagnose_run_forecast(app.config, app.store, START)

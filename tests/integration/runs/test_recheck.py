@@ -16,7 +16,7 @@ from auditor.runs.run import execute_run
 from probes.models.finding import Presence
 from storage.models.audit import AuditRunState, Decision, DecisionKind
 from tests.support.mini_network import START, link, night_of, opened, register, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 NOW = night_of(1) + timedelta(hours=8)
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
@@ -93,7 +93,7 @@ def test_nothing_is_checked_while_a_night_goes_on_but_a_killed_one_hinders_nobod
 
 def test_a_platform_that_is_left_alone_tonight_is_left_alone_by_a_check(app):
     tonight = app.store.begin_run(NOW.date(), NOW)
-    told = {"gave_up": {"facebook": {"reason": "login_wall", "left_out": 1, "begin_with": 1}}}
+    told = {"opened_circuits": {"facebook": {"reason": "login_wall", "skipped": 1, "first_account_id": 1}}}
     app.store.finish_run(tonight, AuditRunState.DONE, NOW, receipt=told)
     made = RecheckService().recheck_association(app, "nour", NOW)
     assert app.web.asked == [SITE.typed_text]
@@ -112,8 +112,8 @@ def test_an_account_that_is_not_theirs_is_not_looked_at(app):
 
 def test_the_page_shows_what_was_just_seen_and_says_that_it_changes_nothing(app):
     app.web.answers = {NOUR.typed_text: "gone"}
-    with browsing(app, NOW) as client:
-        answer = client.post("/en/associations/nour/check")
+    with logged_in_client(app, NOW) as client:
+        answer = client.post("/en/associations/nour/checks")
         assert (answer.status_code, answer.headers["location"]) == (
             303,
             "/en/associations/nour#check",
@@ -121,7 +121,7 @@ def test_the_page_shows_what_was_just_seen_and_says_that_it_changes_nothing(app)
         told = client.get("/en/associations/nour").text
         assert "This changes nothing until tonight" in told
         assert "page not found" in told
-        again = client.post("/en/associations/nour/check").headers["location"]
+        again = client.post("/en/associations/nour/checks").headers["location"]
         assert again == "/en/associations/nour?check=resting#check"
         assert "left in peace for ten minutes" in client.get(again).text
-        assert client.post("/en/associations/nobody/check").status_code == 404
+        assert client.post("/en/associations/nobody/checks").status_code == 404

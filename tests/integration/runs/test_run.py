@@ -190,7 +190,7 @@ async def test_a_passing_trouble_gets_a_second_look(app):
     register(app, NOUR, AMAL)
     app.web.answers = {
         NOUR.typed_text: [FetchError(Reason.TIMEOUT), "alive"],
-        AMAL.typed_text: FetchError(Reason.NETWORK, "host down"),
+        AMAL.typed_text: FetchError(Reason.NETWORK, "host is down"),
     }
     done = await execute_run(app, START)
     assert seen(app, done)[NOUR.typed_text] == (Presence.PRESENT, None)
@@ -288,7 +288,7 @@ async def test_when_five_accounts_turn_in_one_night_the_channel_is_blind_and_not
     with caplog.at_level(logging.CRITICAL):
         done = await execute_run(app, night_of(1))
     assert done.unreliable_channels == ("facebook",)
-    assert "not_found" in done.receipt["blind"]["facebook"]
+    assert "not_found" in done.receipt["unreliable_channels"]["facebook"]
     assert all(
         one.doubt is None and one.state is AccountState.PRESENT for one in app.store.standings()
     )
@@ -359,14 +359,14 @@ async def test_a_canary_that_reads_wrong_blinds_its_channel(app, monkeypatch, ca
 async def test_receipts_are_chained(app):
     register(app, NOUR)
     first, second = await execute_run(app, START), await execute_run(app, night_of(1))
-    assert first.receipt["previous"] is None
-    assert second.receipt["previous"] == hash_canonical_json(first.receipt)
+    assert first.receipt["previous_digest"] is None
+    assert second.receipt["previous_digest"] == hash_canonical_json(first.receipt)
 
 
 async def test_the_receipt_counts_what_opened_and_closed(app):
     register(app, NOUR)
     first = await execute_run(app, START)
-    assert (first.receipt["opened_by_code"], first.receipt["closed"]) == ({"channel_missing": 1}, 0)
+    assert (first.receipt["opened_by_code"], first.receipt["closed_gaps"]) == ({"channel_missing": 1}, 0)
     register(app, NOUR, link("nour", "youtube", "nour"), now=START + timedelta(hours=5))
     second = await execute_run(app, night_of(1))
     assert second.receipt["closed_by_code"] == {"channel_missing": 1}
@@ -405,7 +405,7 @@ async def test_the_receipt_names_busy_platforms_and_counts_other_hosts_over_all_
         await going
     app.web.answers = {}
     done = await execute_run(app, START + timedelta(minutes=5))
-    shown, elsewhere = done.receipt["requests_by_host"], done.receipt["requests_elsewhere"]
+    shown, elsewhere = done.receipt["requests_by_host"], done.receipt["requests_other_hosts"]
     assert (shown["a0.example"], len(shown)) == (2, 2)
     assert elsewhere == {"hosts": 3, "requests": 3}
     assert sum(shown.values()) + elsewhere["requests"] == done.receipt["requests"] == 6
@@ -612,14 +612,14 @@ async def test_a_blind_night_whose_conclusions_cannot_be_kept_stays_blind(app, m
         raise StoreError("the database", "the disk is full", "make room")
 
     with caplog.at_level(logging.CRITICAL):
-        with monkeypatch.get_tls_context() as patch:
+        with monkeypatch.context() as patch:
             patch.setattr(app.store, "save_conclusions", full)
             with pytest.raises(StoreError):
                 await execute_run(app, START)
         app.web.answers[known] = "alive"
         done = await execute_run(app, START + timedelta(minutes=5))
     assert done.unreliable_channels == ("facebook",)
-    assert done.receipt["blind"] == {"facebook": "a known account reads not_found"}
+    assert done.receipt["unreliable_channels"] == {"facebook": "a known account reads not_found"}
     assert all(one.doubt is None for one in app.store.standings())
 
 

@@ -89,7 +89,7 @@ async def test_a_night_ends_in_its_window_and_tells_whom_it_left_out(app, caplog
     register(app, *rows)
     done = await execute_run(app, START, timer=Slow(app.web))
     assert (done.state, len(seen(app, done)), count_not_reached(done)) == (AuditRunState.DONE, 6, 4)
-    assert done.receipt["left_out_by_channel"] == {"website": 4}
+    assert done.receipt["not_reached_by_channel"] == {"website": 4}
     assert (done.receipt["accounts"], done.receipt["seconds"]) == (6, HOUR)
     assert done.finished_at == START + timedelta(hours=1)
     assert "4 accounts were left out" in caplog.text
@@ -99,7 +99,7 @@ async def test_a_window_of_none_ends_never(app):
     settled(app, time_limit_hours=0)
     register(app, *pages(10))
     done = await execute_run(app, START, timer=Slow(app.web))
-    assert (len(seen(app, done)), count_not_reached(done), done.receipt["left_out_by_channel"]) == (
+    assert (len(seen(app, done)), count_not_reached(done), done.receipt["not_reached_by_channel"]) == (
         10,
         0,
         {},
@@ -192,14 +192,14 @@ async def test_a_try_that_was_skipped_takes_nothing_from_the_window_of_who_goes_
 async def test_whom_a_night_left_out_is_told_though_it_died_before_it_could(app, monkeypatch):
     """It died between conclusions and receipt; who was listed since was nobody it left out."""
     register(app, *pages(10))
-    with monkeypatch.get_tls_context() as patched:
+    with monkeypatch.context() as patched:
         patched.setattr(receipt, "build_finished_receipt", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             await execute_run(app, START, timer=Slow(app.web))
     register(app, *pages(12), now=START + timedelta(hours=2))
     done = await execute_run(app, START + timedelta(hours=3), timer=Slow(app.web))
     assert (done.state, len(seen(app, done))) == (AuditRunState.DONE, 6)
-    assert (count_not_reached(done), done.receipt["left_out_by_channel"]) == (4, {"website": 4})
+    assert (count_not_reached(done), done.receipt["not_reached_by_channel"]) == (4, {"website": 4})
 
 
 async def test_what_there_is_no_time_for_a_second_look_at_stays_as_it_was_first_seen(app):

@@ -20,7 +20,7 @@ from storage.models.users import Reply, ReplyKind, Role
 from tests.support import sample_network
 from tests.support.access_table import PAGE, gates, listed, table, written
 from tests.support.all_routes import build_paths, list_all_routes
-from tests.support.web_server import browsing, visiting
+from tests.support.web_server import anonymous_client, logged_in_client
 
 pytestmark = pytest.mark.xdist_group("access")  # one network is enough for all of them
 
@@ -88,9 +88,9 @@ def clients(app):
 def asking(app, name, person):
     told = {"name": name, "role": person.role, "regions": person.regions}
     with (
-        browsing(app, sample_network.NOW, **told)
+        logged_in_client(app, sample_network.NOW, **told)
         if person.role
-        else visiting(app, sample_network.NOW) as client
+        else anonymous_client(app, sample_network.NOW) as client
     ):
         client.timeout = 60
         yield client

@@ -16,7 +16,7 @@ from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES
 from tests.support import sample_network
 from tests.support.all_routes import FORMS, route_params, build_paths, build_urls, list_routes
 from tests.support.pseudo_locale import outside, outside_text, pseudo_locale, strict_locale
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 DATA = (
     "Our network",
@@ -55,7 +55,7 @@ def reading(app, association="nour"):
     _, link = report_links.create_report_link(
         app.store, app.config, association, "Amina", sample_network.NOW, keep_older_links=True
     )
-    with browsing(app, sample_network.NOW) as client:
+    with logged_in_client(app, sample_network.NOW) as client:
         client.headers["accept-language"] = "en"
         client.timeout = 60  # to draw a PDF takes a while
         client.get(f"/r/{link.rpartition('/')[2]}")

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.web import app as module
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 PUBLIC = "reports.example.org"
 
@@ -26,7 +26,7 @@ def app(tmp_path):
 
 @pytest.fixture
 def client(app):
-    with browsing(app) as browser:
+    with logged_in_client(app) as browser:
         yield browser
 
 
@@ -72,7 +72,7 @@ def test_a_language_we_do_not_speak_is_not_found(client):
 def test_what_is_not_there_is_told_in_the_readers_language_with_a_way_back(client):
     answer = client.get("/fr/nowhere")
     assert answer.status_code == 404
-    assert "Cette page n’existe pas" in answer.text
+    assert "Page introuvable" in answer.text
     assert 'href="/fr/"' in answer.text
     assert "Page not found" in client.get("/nowhere/", headers={"accept-language": "en"}).text
 
@@ -165,7 +165,7 @@ def test_a_form_is_taken_from_our_own_pages_alone(app, monkeypatch, headers, sta
     router = APIRouter()
     router.post("/fr/taken")(lambda: "taken")
     monkeypatch.setattr(module, "ROUTERS", (router,))
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         sent = {name: value.format(port=client.base_url.port) for name, value in headers.items()}
         assert client.post("/fr/taken", headers=sent).status_code == status
 
@@ -177,7 +177,7 @@ def test_a_bug_is_told_as_ours_and_shows_nothing_of_itself(app, monkeypatch, cap
     router = APIRouter()
     router.get("/fr/broken")(broken)
     monkeypatch.setattr(module, "ROUTERS", (router,))
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         answer = client.get("/fr/broken")
     assert answer.status_code == 500
     assert "Un problème est survenu de notre côté" in answer.text

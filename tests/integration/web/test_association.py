@@ -11,7 +11,7 @@ from probes.models.http import PageRequest
 from probes.models.probe import absent_finding
 from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind, Gap
 from tests.support.mini_network import START, link, lived, night_of, register, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 NOW = night_of(3) + timedelta(hours=8)
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
@@ -47,7 +47,7 @@ def number(app, typed):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 async def test_each_account_has_its_standing_and_the_way_to_its_evidence(app, language):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         told = page(client, f"/{language}/associations/nour")
     for row in (NOUR, SITE):
         assert (
@@ -62,27 +62,27 @@ async def test_a_gap_of_which_this_version_knows_nothing_breaks_no_page(app, pat
     await execute_run(app, night_of(4))
     old = Gap("nour", "facebook", "retired_rule", "high", START, 3, START)
     app.store.save_conclusions(gaps=[old])
-    with browsing(app, NOW + timedelta(days=1)) as client:
+    with logged_in_client(app, NOW + timedelta(days=1)) as client:
         assert client.get(path).status_code == 200
 
 
 async def test_a_mark_says_on_hovering_what_it_means_without_any_markup(app):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         told = page(client, "/en/associations/nour")
     assert 'title="absent: ' in told
     assert "&lt;bdi&gt;" not in told
 
 
 async def test_a_doubt_a_night_that_told_nothing_and_what_is_held_are_said_apart(app):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         told = page(client, "/en/associations/nour")
-    assert "Absent on <bdi>2</bdi> nights since" in told
-    assert "we could not tell: <bdi>the platform asks to sign in</bdi>" in told
-    assert "What is held was last seen on <bdi>3 March 2026</bdi>" in told
+    assert "Missing in <bdi>2</bdi> checks since" in told
+    assert "we couldn’t check it: <bdi>the platform asks visitors to sign in</bdi>" in told
+    assert "Last confirmed on <bdi>3 March 2026</bdi>" in told
 
 
 async def test_every_night_is_a_mark_that_leads_to_what_it_rests_on(app):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         told = page(client, "/en/associations/nour")
         assert f'accounts/{number(app, NOUR.typed_text)}?run=2026-03-04"' in told
         assert told.count('class="present"') == 5
@@ -93,14 +93,14 @@ async def test_every_night_is_a_mark_that_leads_to_what_it_rests_on(app):
 async def test_what_need_not_be_told_is_said_with_who_why_and_until_when(app):
     word = Decision("nour", "youtube", DecisionKind.WAIVE, "Amina", "no videos yet", START)
     app.store.add_decision(word)
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         told = page(client, "/en/associations/nour")
-    assert "1 point that need not be told" in told.replace("<bdi>1</bdi>", "1")
+    assert "1 ignored problem" in told.replace("<bdi>1</bdi>", "1")
     assert "no videos yet" in told
 
 
 async def test_the_evidence_says_what_was_asked_what_came_and_what_stood_there(app):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         told = page(
             client,
             f"/en/associations/nour/accounts/{number(app, SITE.typed_text)}?run=2026-03-02",
@@ -113,10 +113,10 @@ async def test_the_evidence_says_what_was_asked_what_came_and_what_stood_there(a
 
 async def test_without_a_night_the_newest_look_is_shown_and_the_earlier_ones_are_a_click_away(app):
     account = number(app, NOUR.typed_text)
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         told = page(client, f"/en/associations/nour/accounts/{account}")
-    assert "The night of <bdi>4 March 2026</bdi>" in told
-    assert "more such night" in told
+    assert "Check of <bdi>4 March 2026</bdi>" in told
+    assert "more failed check" in told
     for day in (1, 2, 3, 4):
         assert f"accounts/{account}?run=2026-03-0{day}" in told
 
@@ -124,14 +124,14 @@ async def test_without_a_night_the_newest_look_is_shown_and_the_earlier_ones_are
 async def test_a_body_that_was_thinned_away_is_said_to_be(app, tmp_path):
     for file in (tmp_path / "archive").rglob("*.gz"):
         file.unlink()
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         told = page(client, f"/en/associations/nour/accounts/{number(app, SITE.typed_text)}")
     assert "no longer kept" in told
 
 
 async def test_what_is_not_there_is_not_found(app):
     nour = number(app, NOUR.typed_text)
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         for path in (
             "/en/associations/nobody",
             f"/en/associations/amal/accounts/{nour}",
@@ -145,7 +145,7 @@ async def test_a_hostile_name_stays_text(app):
     contact = Contact("a@b.ma?bcc=x", "<u>+212 5</u>", note="<script>1</script>")
     hostile = AssociationEntry(Association("n/o <i>", HOSTILE), contact)
     app.store.save_registry([hostile], [link(hostile.id, "facebook", "nour")], NOW)
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         told = page(client, "/ar/associations/n%2Fo%20%3Ci%3E")
     assert "<b>Nour" not in told
     assert "<script>1" not in told
@@ -171,7 +171,7 @@ async def test_words_of_the_page_are_quoted_and_a_note_of_a_reader_is_a_technica
     monkeypatch.setattr(checker, "probe_steps_for", noting)
     await execute_run(app, night_of(4))
     later = night_of(4) + timedelta(hours=8)
-    with browsing(app, later) as client:
+    with logged_in_client(app, later) as client:
         client.post("/fr/associations/nour/checks")
         dossier = page(client, "/fr/associations/nour")
         told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed_text)}")
@@ -183,7 +183,7 @@ async def test_a_hostile_page_is_quoted_as_text(app):
     title, text = "&lt;script&gt;alert(1)&lt;/script&gt;", "&lt;b&gt;bold&lt;/b&gt;"
     app.web.answers = {SITE.typed_text: f"<title>{title}</title><p>{text}</p>"}
     await execute_run(app, night_of(4))
-    with browsing(app, night_of(4) + timedelta(hours=8)) as client:
+    with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
         told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed_text)}")
     assert "&lt;script&gt;alert(1)" in told
     assert "<script" not in told

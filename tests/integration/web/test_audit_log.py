@@ -8,7 +8,7 @@ import pytest
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import ChangeOrigin
 from tests.support.mini_network import opened
-from tests.support.web_server import NOW, browsing
+from tests.support.web_server import NOW, logged_in_client
 
 NOUR = AssociationEntry(Association("nour/1", "<b>Nour</b>"), Contact(media_officer="nobody"))
 AMAL = Association("amal", "Amal")
@@ -25,7 +25,7 @@ def app(tmp_path):
 
 
 def test_every_change_stands_there_with_whose_it_was_in_the_readers_words(app):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         shown = client.get("/fr/registry/history").text
         assert 'href="/fr/registry/history"' in client.get("/fr/registry").text
         assert "registry/history?association=nour" in client.get("/fr/registry/entries/nour%2F1").text
@@ -37,7 +37,7 @@ def test_every_change_stands_there_with_whose_it_was_in_the_readers_words(app):
 
 
 def test_the_trail_of_one_association_leaves_the_others_out_and_outlives_it(app):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         shown = client.get("/en/registry/history?association=amal").text
         assert "Salma" in shown
         assert "removed" in shown
@@ -49,7 +49,7 @@ def test_the_trail_is_read_page_by_page_without_a_gap(app):
     people = [Association(f"n{n:03}", f"Name {n:03}") for n in range(120)]
     app.store.save_registry(people, [], NOW, is_complete=False)
     seen, address = [], "/en/registry/history"
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         while address:
             shown = client.get(address).text
             seen += re.findall(r"<ins><bdi>(Name \d+)", shown)

@@ -8,7 +8,7 @@ from auditor.checking import checker
 from auditor.runs.run import execute_run
 from storage.models.audit import AuditRunState, Decision, DecisionKind
 from tests.support.mini_network import START, link, night_of, opened, register, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 
@@ -40,42 +40,42 @@ async def nights(app, days, **answers):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_an_empty_registry_is_told_what_to_do_next(app, language):
-    with browsing(app, START) as client:
+    with logged_in_client(app, START) as client:
         assert f'href="/{language}/registry"' in told(client, f"/{language}/")
 
 
 def test_a_registry_without_a_night_is_told_how_one_is_done(app):
     register(app, NOUR, AMAL)
-    with browsing(app, START) as client:
-        assert "2 associations are in the registry, and no night" in told(client)
+    with logged_in_client(app, START) as client:
+        assert "2 associations registered, not checked yet." in told(client)
 
 
 async def test_the_night_is_told_in_a_sentence_with_what_could_not_be_told(app):
     await nights(app, 1, **{NOUR.typed_text: "wall"})
-    with browsing(app, night_of(0) + timedelta(hours=8)) as client:
+    with logged_in_client(app, night_of(0) + timedelta(hours=8)) as client:
         page = told(client)
-    assert "The night of 1 March 2026 looked at 2 accounts." in page
-    assert "1 account could not be told." in page
-    assert "the platform asks to sign in: 1 account" in page
+    assert "2 accounts checked on 1 March 2026." in page
+    assert "1 account couldn’t be checked." in page
+    assert "the platform asks visitors to sign in: 1 account" in page
 
 
 async def test_an_old_a_blind_and_an_interrupted_night_are_said_plainly(app):
     await nights(app, 1)
-    with browsing(app, night_of(5)) as client:
-        assert "No night has been done for 5 days." in told(client)
+    with logged_in_client(app, night_of(5)) as client:
+        assert "The last check was 5 days ago." in told(client)
     tonight = app.store.begin_run(night_of(5).date(), night_of(5))
     app.store.finish_run(
         tonight, AuditRunState.INCOMPLETE, night_of(5), unreliable_channels=["facebook"]
     )
-    with browsing(app, night_of(5)) as client:
+    with logged_in_client(app, night_of(5)) as client:
         page = told(client)
-    assert "was interrupted and is not complete" in page
-    assert "Facebook could not be trusted that night" in page
+    assert "The last check was interrupted" in page
+    assert "Facebook was unreliable in this check" in page
 
 
 async def test_the_most_pressing_association_is_called_first_with_its_reason_and_the_way_to_it(app):
     await nights(app, 8, **{NOUR.typed_text: "gone"})
-    with browsing(app, night_of(7) + timedelta(hours=8)) as client:
+    with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
         page = told(client)
     assert page.index('href="/en/associations/nour"') < page.index('href="/en/associations/amal"')
     assert "no longer leads anywhere" in page
@@ -87,20 +87,20 @@ async def test_the_line_of_the_nights_ends_with_the_last_of_them_whatever_was_de
     account = next(row.id for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
     word = Decision("nour", "facebook", DecisionKind.DISOWN, "Amina", "no", now, account_id=account)
     app.store.add_decision(word)
-    with browsing(app, now) as client:
+    with logged_in_client(app, now) as client:
         page = told(client)
     assert "Unchanged from 1 March 2026 to 2 March 2026: 2 of 2 confirmed." in page
-    assert "2 of 2 confirmed on 1 March 2026, 1 of 2 now" in page
+    assert "2 of 2 confirmed on 1 March 2026, now 1 of 2" in page
     for day in range(2, 10):
         app.web.answers = {NOUR.typed_text: "gone", AMAL.typed_text: "gone"}
         await execute_run(app, night_of(day))
-    with browsing(app, night_of(9) + timedelta(hours=8)) as client:
+    with logged_in_client(app, night_of(9) + timedelta(hours=8)) as client:
         assert "2 of 2 confirmed on 1 March 2026, 0 of 2 on 10 March 2026." in told(client)
 
 
 async def test_changes_are_told_since_the_day_that_is_asked_for(app):
     await nights(app, 8, **{NOUR.typed_text: "gone"})
-    with browsing(app, night_of(7) + timedelta(hours=8)) as client:
+    with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
         since = told(client, "/en/changes?since=2026-03-05")
         assert "What’s new since 5 March 2026" in since
         assert "no longer leads anywhere" in since
@@ -110,6 +110,6 @@ async def test_changes_are_told_since_the_day_that_is_asked_for(app):
 
 async def test_the_day_of_the_last_meeting_is_kept_and_a_click_away(app):
     await nights(app, 1)
-    with browsing(app, night_of(0) + timedelta(hours=8)) as client:
+    with logged_in_client(app, night_of(0) + timedelta(hours=8)) as client:
         told(client, "/en/changes?since=2026-02-27&save_meeting_day=1")
         assert "Since the meeting of 27 February 2026" in told(client, "/en/changes")

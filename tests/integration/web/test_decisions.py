@@ -10,7 +10,7 @@ from auditor.checking import checker
 from auditor.runs.run import execute_run
 from storage.models.audit import DecisionKind
 from tests.support.mini_network import PROFILE, link, night_of, opened, register, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 NOW = night_of(0) + timedelta(hours=8)
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
@@ -34,7 +34,7 @@ async def app(tmp_path):
 
 @pytest.fixture
 def client(app):
-    with browsing(app, NOW, name="Amina ا") as open_one:
+    with logged_in_client(app, NOW, name="Amina ا") as open_one:
         yield open_one
 
 
@@ -79,15 +79,15 @@ def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
         ),
         (
             {"kind": "confirm", "channel": "facebook", "until": "2036-01-01"},
-            "Such a word holds until",
+            "This can last until",
         ),
         (
             {"kind": "moved", "channel": "facebook", "new_url": "https://example.org/"},
-            "names no account",
+            "is not a",
         ),
         (
             {"kind": "claim", "channel": "facebook", "account": "https://www.facebook.com/"},
-            "names no account",
+            "is not a",
         ),
         ({"kind": "none_by_choice", "channel": "nowhere"}, "This channel is not checked."),
         ({"kind": "none_by_choice", "channel": "youtube", "reason": " "}, "Enter a reason."),
@@ -100,7 +100,7 @@ def test_what_is_wrong_is_said_beside_the_form_which_keeps_what_was_typed(app, c
     assert answer.status_code == 422
     assert said in answer.text
     assert 'role="alert"' in answer.text
-    assert wish.get("why", WHO["why"]).replace("<", "&lt;").replace(">", "&gt;") in answer.text
+    assert wish.get("reason", WHO["reason"]).replace("<", "&lt;").replace(">", "&gt;") in answer.text
     assert decisions(app) == []
 
 
@@ -126,7 +126,7 @@ def test_a_gap_that_need_not_be_told_is_said_with_why_and_no_longer_open(client)
     assert "kind=waive&amp;channel=youtube&amp;gap_code=channel_missing" in before
     decide(client, kind="waive", channel="youtube", gap_code="channel_missing", until="2026-06-30")
     after = page(client)
-    assert "1 point that need not be told" in after
+    assert "1 ignored problem" in after
     assert "until 30 June 2026" in after
 
 
@@ -137,7 +137,7 @@ def test_a_decision_is_taken_back_with_a_reason_and_by_this_association_alone(ap
     assert decide(client, kind="withdraw", decision_id="999").status_code == 404
     assert decide(client, kind="withdraw", decision_id=str(word.id)).status_code == 303
     told = page(client)
-    assert "Taken back: Not used, by choice" in told
+    assert "Cancelled: Not used, by choice" in told
     assert f"kind=withdraw&amp;decision_id={word.id}" not in told
 
 
@@ -202,5 +202,5 @@ def test_an_account_that_moved_is_registered_where_it_is_and_the_sheet_is_asked_
     way = decide(client, kind="moved", channel="facebook", account="u:nour", new_url=link_).headers[
         "location"
     ]
-    assert "put the new address in the sheet" in client.get(way).text
+    assert "change the address in your spreadsheet" in client.get(way).text
     assert "u:nouragadir" in [row.identity.key for row in app.store.list_accounts()]

@@ -8,7 +8,7 @@ from auditor.checking import checker
 from auditor.runs.run import execute_run
 from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind
 from tests.support.mini_network import link, night_of, opened, register, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 NOW = night_of(0) + timedelta(hours=8)
 NOUR = link("nour", "facebook", "nour")
@@ -30,7 +30,7 @@ async def app(tmp_path):
 
 @pytest.fixture
 def client(app):
-    with browsing(app, NOW) as open_one:
+    with logged_in_client(app, NOW) as open_one:
         yield open_one
 
 
@@ -65,9 +65,9 @@ def test_a_promise_has_its_day_and_is_told_on_the_front_page_when_it_is_near(cli
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ({"kind": "promised", "due": "soon"}, "Please name the day of the promise"),
-        ({"kind": "promised", "due": "2026-02-01"}, "Please name the day of the promise"),
-        ({"kind": "promised", "due": "2036-02-01"}, "Please name the day of the promise"),
+        ({"kind": "promised", "due": "soon"}, "Enter the promised date"),
+        ({"kind": "promised", "due": "2026-02-01"}, "Enter the promised date"),
+        ({"kind": "promised", "due": "2036-02-01"}, "Enter the promised date"),
         ({"kind": "note", "text": " "}, "Enter a note."),
     ],
 )
@@ -87,10 +87,10 @@ def test_a_day_with_what_is_no_promise_is_not_kept(app, client):
 def test_replies_that_wait_are_told_on_both_pages(app, client):
     app.store.add_reply(Reply("nour", ReplyKind.DISOWNED, NOW, "facebook", text="ليس لنا"))
     page = told(client)
-    assert "1 reply of theirs waits for an answer" in page
+    assert "1 reply from this association is waiting" in page
     assert "Reply: this isn’t ours" in page
     assert "ليس لنا" in page
-    assert "1 reply waits for an answer" in told(client, "/en/")
+    assert "1 reply waiting for a decision" in told(client, "/en/")
 
 
 def test_the_log_is_of_one_association_and_the_newest_line_comes_first(app, client):

@@ -19,7 +19,7 @@ from auditor.scheduling import format_server_url, open_web_socket, run_server
 from auditor.web.app import create_app
 from storage.errors import StoreError
 from tests.support import sample_network
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 TOKEN = "a-token-of-a-monitor"
 OUTSIDE = {"host": "reports.example.org"}
@@ -53,7 +53,7 @@ def figures(text):
 
 
 def test_who_asks_whether_it_lives_is_told_ok_by_whatever_name(app):
-    with browsing(app, sample_network.NOW) as client:
+    with logged_in_client(app, sample_network.NOW) as client:
         for headers in ({}, OUTSIDE, INSIDE, {"host": "10.1.2.3:8321"}, {"host": ""}):
             answer = client.get("/healthz", headers=headers)
             assert (answer.status_code, answer.text) == (200, "ok\n"), headers
@@ -65,7 +65,7 @@ def test_an_unreadable_database_is_no_health(app, monkeypatch):
         raise StoreError("auditor.db", "disk I/O error")
 
     monkeypatch.setattr(app.store, "get_latest_run", unreadable)
-    with browsing(app, sample_network.NOW) as client:
+    with logged_in_client(app, sample_network.NOW) as client:
         answer = client.get("/healthz")
     assert (answer.status_code, answer.text) == (503, "database\n")
 
@@ -211,7 +211,7 @@ def test_the_figures_are_for_this_machine_or_by_the_token_and_never_under_the_pu
     app, headers, status
 ):
     sent = {name: value.encode() for name, value in headers.items()}
-    with browsing(app, sample_network.NOW) as client:
+    with logged_in_client(app, sample_network.NOW) as client:
         answer = client.get("/metrics", headers=sent)
     assert answer.status_code == status
     assert (b"auditor_associations" in answer.content) is (status == 200)
@@ -220,7 +220,7 @@ def test_the_figures_are_for_this_machine_or_by_the_token_and_never_under_the_pu
 def test_without_a_token_no_other_machine_reads_the_figures(app):
     web = app.config.web.model_copy(update={"metrics_token": None})
     closed = App(app.config.model_copy(update={"web": web}), app.store, app.body_store)
-    with browsing(closed, sample_network.NOW) as client:
+    with logged_in_client(closed, sample_network.NOW) as client:
         for shown in ("Bearer", "Bearer None", ""):
             assert (
                 client.get("/metrics", headers={**INSIDE, "authorization": shown}).status_code

@@ -10,7 +10,7 @@ from auditor.checking import checker
 from auditor.runs.run import execute_run
 from storage.models.audit import Association
 from tests.support.mini_network import START, link, lived, night_of, opened, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 NOW = night_of(7) + timedelta(hours=8)
 NAMES = [f"a{number:03}" for number in range(60)]
@@ -52,7 +52,7 @@ def listed(page):
 
 
 async def test_the_list_begins_with_the_most_pressing_and_goes_on_page_by_page(app):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         first = told(client, "/en/associations")
         assert "60 associations" in first
         assert first.index("/en/associations/a000") < first.index("/en/associations/a001")
@@ -67,7 +67,7 @@ async def test_the_list_begins_with_the_most_pressing_and_goes_on_page_by_page(a
 
 async def test_each_filter_narrows_the_list_and_is_a_chip_that_can_be_taken_away(app):
     region = quote("L’Oriental & <i>")
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         assert listed(told(client, f"/en/associations?region={region}")) == NAMES[:6]
         both = told(client, f"/en/associations?region={region}&tag=t1")
         assert listed(both) == ["a001", "a003", "a005"]
@@ -80,12 +80,12 @@ async def test_each_filter_narrows_the_list_and_is_a_chip_that_can_be_taken_away
 
 
 async def test_the_files_to_take_home_are_of_the_same_filter(app):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         assert "/en/exports/associations.csv?tag=t1" in told(client, "/en/associations?tag=t1")
 
 
 async def test_a_mistyped_address_shows_a_list_and_no_error(app):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         assert "60 associations" in told(client, "/en/associations?sort=nonsense&after=%25%25")
         assert "0 associations" in told(client, "/en/associations?gap=nonsense&level=none")
         told(client, "/en/gaps?gap=nonsense&severity=none")
@@ -93,27 +93,27 @@ async def test_a_mistyped_address_shows_a_list_and_no_error(app):
 
 
 async def test_by_name_and_by_newest_change_are_other_orders(app):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         by_name = told(client, "/en/associations?sort=name")
         assert by_name.index("Assoc 10<") < by_name.index("Assoc 2<")
         assert listed(told(client, "/en/associations?sort=changed"))[0] == "a000"
 
 
 async def test_gaps_are_listed_the_gravest_first_with_how_many_have_each(app):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         page = told(client, "/en/gaps")
         assert page.index("/en/associations/a000") < page.index("/en/associations/a001")
         assert 'href="/en/gaps?gap=channel_dead&amp;channel=facebook"' in page
         alone = told(client, "/en/gaps?gap=channel_dead")
         assert listed(alone) == ["a000"]
-        assert "1 point to settle" in alone
+        assert "1 problem to fix" in alone
 
 
 async def test_groups_of_five_are_told_with_their_figures_and_those_that_moved_first(app):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         page = told(client, "/en/groups?group_by=region")
         assert page.index("L’Oriental") < page.index("Souss")
-        assert "5 of 6 confirmed on 4 March 2026, 4 of 6 now" in page
+        assert "5 of 6 confirmed on 4 March 2026, now 4 of 6" in page
         assert "t1" in told(client, "/en/groups?group_by=tag")
 
 
@@ -121,7 +121,7 @@ async def test_groups_of_five_are_told_with_their_figures_and_those_that_moved_f
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_an_empty_network_breaks_no_list(tmp_path, path, language):
     app = opened(tmp_path)
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         told(client, f"/{language}/{path}")
     app.store.close()
 
@@ -129,13 +129,13 @@ def test_an_empty_network_breaks_no_list(tmp_path, path, language):
 @pytest.mark.parametrize(
     ("asked", "chips"),
     [
-        ("channel=facebook", ["Facebook: a point to settle"]),
+        ("channel=facebook", ["Facebook: has a problem"]),
         ("channel=facebook&state=confirmed", ["Facebook", "confirmed"]),
         ("channel=facebook&gap=channel_dead", ["Facebook"]),
     ],
 )
 async def test_a_channel_alone_asks_for_a_point_there_and_the_chip_says_so(app, asked, chips):
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         page = html.fromstring(client.get(f"/en/associations?{asked}").text)
         plain = html.fromstring(client.get("/en/gaps?channel=facebook").text)
     said = [one.text_content() for one in page.xpath("//p[@class='chips']/a/bdi")]

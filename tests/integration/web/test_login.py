@@ -23,7 +23,7 @@ from auditor.scheduling import format_server_url, open_web_socket, run_server
 from auditor.users import passwords, service
 from auditor.web.routes import login
 from storage.models.users import Role
-from tests.support.web_server import NOW, served
+from tests.support.web_server import NOW, serve_app
 
 PASSWORD = "goats climb argan trees"
 OTHER = "saffron grows in Taliouine"
@@ -83,7 +83,7 @@ def with_password(store, name, role=Role.READER, password=PASSWORD):
 
 @pytest.fixture
 def home(app, clock):
-    with served(app, clock) as address:
+    with serve_app(app, clock) as address:
         yield address
 
 
@@ -169,7 +169,7 @@ def test_a_proxy_that_is_not_listed_is_not_believed(app, clock):
         app.store,
         app.body_store,
     )
-    with served(app, clock) as there, httpx.Client(base_url=there, trust_env=False) as client:
+    with serve_app(app, clock) as there, httpx.Client(base_url=there, trust_env=False) as client:
         assert log_in(client, headers=HTTPS).status_code == 403
         for number in range(6):
             told = {"x-forwarded-for": f"203.0.113.{number}"}
@@ -328,7 +328,7 @@ def test_the_sixth_attempt_is_refused_whoever_it_names_and_told_until_when(brows
     late = log_in(browser)
     assert late.status_code == 429
     assert 0 < int(late.headers["retry-after"]) <= 900
-    assert "try again in 15 minutes" in late.text
+    assert "Try again in 15 minutes" in late.text
     assert log_in(browser, "nobody").status_code == 429
     turned.now += 901
     assert log_in(browser).status_code == 303

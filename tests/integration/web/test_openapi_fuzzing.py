@@ -16,7 +16,7 @@ from auditor.views.export import MEDIA_TYPES
 from auditor.web.access import SESSION_COOKIE
 from auditor.web.app import create_app
 from tests.support.sample_network import NOW, WAITING, played
-from tests.support.web_server import logged_in, visiting
+from tests.support.web_server import anonymous_client, create_session
 
 EXPLORING = settings.default.max_examples > 100
 KNOWN = {
@@ -48,13 +48,13 @@ OPERATIONS = operations()
 def site_of_a_network(tmp_path_factory):
     """Clients that are let in as an administrator, each time anew, or not at all."""
     app = played(tmp_path_factory.mktemp("network"))
-    with visiting(app) as client:
+    with anonymous_client(app) as client:
         client.timeout = 60
 
         def client_of(is_let_in):
             client.cookies.clear()
             if is_let_in:
-                client.cookies.set(SESSION_COOKIE, logged_in(app.store))
+                client.cookies.set(SESSION_COOKIE, create_session(app.store))
             return client
 
         yield client_of

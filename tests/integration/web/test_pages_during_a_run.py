@@ -12,7 +12,7 @@ from storage.models.audit import AuditRunState
 from tests.support import sample_network
 from tests.support.all_routes import build_urls, list_routes
 from tests.support.mini_network import configured, link, night_of, opened, register, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 PATIENCE = 5
 """Seconds after which a page is late; a writer that is in the way would be waited for ten."""
@@ -35,7 +35,7 @@ def app(tmp_path_factory):
 @pytest.mark.fault("F61")
 def test_no_page_waits_for_whoever_writes(app):
     """A transaction that writes is open all the while."""
-    with browsing(app, sample_network.NOW) as client:
+    with logged_in_client(app, sample_network.NOW) as client:
         client.timeout = PATIENCE
         with app.store._database.begin_write() as connection:
             connection.exec_driver_sql("UPDATE audit_run SET state = state")
@@ -46,7 +46,7 @@ def test_no_page_waits_for_whoever_writes(app):
 @pytest.mark.fault("F61")
 def test_every_page_of_an_empty_database_is_answered(tmp_path):
     empty = opened(tmp_path)
-    with browsing(empty, sample_network.NOW) as client:
+    with logged_in_client(empty, sample_network.NOW) as client:
         told = {path: client.get(path).status_code for path in pages()}
     empty.store.close()
     assert max(told.values()) < 500, told
@@ -61,7 +61,7 @@ def test_a_night_goes_on_while_its_pages_are_read(tmp_path, monkeypatch):
     over, told = threading.Event(), []
 
     def read():
-        with browsing(small, sample_network.NOW) as client:
+        with logged_in_client(small, sample_network.NOW) as client:
             client.timeout = PATIENCE
             while not over.is_set():
                 told.append(client.get("/en/").status_code)

@@ -9,7 +9,7 @@ from storage.read_model import association_search, counts, gap_search
 from tests.support import sample_network
 from tests.support.all_routes import build_urls, list_routes
 from tests.support.query_plans import plans, whole
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 REGISTER = {
     "/{language}/registry.{file_format}": "the whole registry as a sheet",
@@ -35,7 +35,7 @@ def reader(app):
     _, link = report_links.create_report_link(
         app.store, app.config, "nour", "Amina", sample_network.NOW, keep_older_links=True
     )
-    with browsing(app, sample_network.NOW) as client:
+    with logged_in_client(app, sample_network.NOW) as client:
         client.timeout = 60
         client.get(f"/r/{link.rpartition('/')[2]}")
         yield client

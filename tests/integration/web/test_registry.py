@@ -12,7 +12,7 @@ from auditor.registry.spreadsheet import to_csv
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 from tests.support.mini_network import opened
-from tests.support.web_server import NOW, browsing
+from tests.support.web_server import NOW, logged_in_client
 
 NOUR = AssociationEntry(
     Association("nour", "جمعية النور", city="=1+1", language="ar"),
@@ -41,10 +41,10 @@ def app(tmp_path):
 def test_the_sheet_that_a_page_leads_to_is_in_its_language_and_changes_nothing(
     app, tmp_path, language, form
 ):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         page = client.get(f"/{language}/registry").text
-        assert f'href="/{language}/registry.{file_format}"' in page
-        answer = client.get(f"/{language}/registry.{file_format}")
+        assert f'href="/{language}/registry.{form}"' in page
+        answer = client.get(f"/{language}/registry.{form}")
     assert f"registry-{NOW.date()}" in answer.headers["content-disposition"]
     path = tmp_path / f"sheet.{form[:4].strip('?')}"
     path.write_bytes(answer.content)
@@ -57,8 +57,8 @@ def test_the_sheet_that_a_page_leads_to_is_in_its_language_and_changes_nothing(
 
 
 def test_a_page_tells_how_many_are_registered(app):
-    with browsing(app) as client:
-        assert "2 associations are registered." in client.get("/en/registry").text.replace(
+    with logged_in_client(app) as client:
+        assert "2 associations registered." in client.get("/en/registry").text.replace(
             "<bdi>", ""
         ).replace("</bdi>", "")
 
@@ -86,7 +86,7 @@ def agreed(client, address):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_a_sheet_is_shown_before_it_changes_anything_and_taken_over_when_agreed(app, language):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         answer = brought(client, rows=SAME, language=language)
         assert answer.status_code == 303
         shown = client.get(answer.headers["location"]).text
@@ -110,14 +110,14 @@ def test_a_sheet_is_shown_before_it_changes_anything_and_taken_over_when_agreed(
 
 
 def test_a_sheet_of_some_says_first_how_many_would_leave_and_is_taken_only_with_a_tick(app):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         address = brought(client, rows=SAME[:1]).headers["location"]
         shown = client.get(address).text
-        said = "<bdi>1</bdi> association is not in this sheet: it is kept, but no longer looked at."
+        said = "<bdi>1</bdi> association isn’t in this file"
         assert shown.index(said) < shown.index('value="import"')
         refused = client.post(address, data=agreed(client, address))
         assert refused.status_code == 422
-        assert "confirm that the sheet is the whole list" in refused.text
+        assert "Confirm that this file is complete" in refused.text
         assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
         assert (
             client.post(address, data={**agreed(client, address), "is_complete": "true"}).status_code
@@ -129,7 +129,7 @@ def test_a_sheet_of_some_says_first_how_many_would_leave_and_is_taken_only_with_
 
 
 def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         address = brought(client, rows=SAME[:1]).headers["location"]
         assert client.post(address, data={"action": "discard"}).headers["location"] == "/en/registry"
     assert not waiting(app)
@@ -137,41 +137,41 @@ def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):
 
 
 def test_what_was_agreed_to_is_shown_anew_where_the_registry_changed_meanwhile(app):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         address = brought(client, rows=SAME).headers["location"]
         form = agreed(client, address)
         app.store.save_registry([NOUR.replace_values({"city": "Tiznit"}), AMAL], LINKS, NOW)
         again = client.post(address, data=form)
         assert again.headers["location"] == f"{address}?has_changed=1"
-        assert "changed meanwhile" in client.get(again.headers["location"]).text
+        assert "changed in the meantime" in client.get(again.headers["location"]).text
         assert app.store.get_association("nour").city == "Tiznit"
         assert client.post(address, data=agreed(client, address)).status_code == 303
     assert app.store.get_association("nour").city == "=1+1"
 
 
 def test_a_sheet_that_changes_nothing_cannot_be_taken_over(app):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         sheet = client.get("/fr/registry.xlsx").content
         answer = client.post("/fr/registry", files={"spreadsheet": ("a.xlsx", sheet)})
         shown = client.get(answer.headers["location"]).text
-    assert "Cette feuille ne change rien." in shown
+    assert "Ce fichier ne change rien." in shown
     assert 'value="import"' not in shown
 
 
 @pytest.mark.parametrize(
     ("data", "status", "said"),
     [
-        (b"\xd0\xcf\x11\xe0old", 422, "Excel before 2007"),
-        (b"\0\0\0", 422, "is no sheet"),
+        (b"\xd0\xcf\x11\xe0old", 422, "old Excel format (before 2007)"),
+        (b"\0\0\0", 422, "is not a spreadsheet"),
         (b"PK\x03\x04broken", 422, "damaged"),
         (b'name\n"open' + b"x" * 200_000, 422, "quotation mark"),
-        (b"what,where\n1,2\n", 422, "No column has the names"),
-        (b"id,name\n", 422, "names no association"),
+        (b"what,where\n1,2\n", 422, "No column has association names"),
+        (b"id,name\n", 422, "This file has no associations"),
         (b"x" * (10 * 1024 * 1024 + 1), 413, "larger than 10 MB"),
     ],
 )
 def test_a_file_that_is_no_registry_is_refused_in_words_and_not_kept(app, data, status, said):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         answer = client.post("/en/registry", files={"spreadsheet": ("a.xlsx", data)})
     assert answer.status_code == status
     assert said in answer.text
@@ -180,7 +180,7 @@ def test_a_file_that_is_no_registry_is_refused_in_words_and_not_kept(app, data, 
 
 def test_a_waiting_sheet_is_forgotten_after_a_day(app):
     moment = [NOW]
-    with browsing(app, lambda: moment[0]) as client:
+    with logged_in_client(app, lambda: moment[0]) as client:
         address = brought(client, rows=SAME).headers["location"]
         moment[0] = NOW + timedelta(hours=23)
         assert client.get(address).status_code == 200
@@ -192,14 +192,14 @@ def test_a_waiting_sheet_is_forgotten_after_a_day(app):
 
 @pytest.mark.parametrize("name", ["..%2F..%2Fauditor.db", "20261125090000-" + "a" * 22, "x"])
 def test_a_name_that_was_not_given_out_leads_to_no_file(app, name):
-    with browsing(app) as client:
-        assert client.get(f"/en/registry/imports/{upload_name}").status_code == 404
-        client.post(f"/en/registry/imports/{upload_name}", data={"action": "discard"})
+    with logged_in_client(app) as client:
+        assert client.get(f"/en/registry/imports/{name}").status_code == 404
+        client.post(f"/en/registry/imports/{name}", data={"action": "discard"})
     assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
 
 
 def test_of_thousands_of_changes_the_first_are_shown(app):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         many = [[f"n{n}", f"Name {n}", "", ""] for n in range(600)]
         shown = client.get(brought(client, rows=[*SAME, *many]).headers["location"]).text
     assert shown.count("<dt>") == 500

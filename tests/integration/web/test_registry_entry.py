@@ -7,7 +7,7 @@ import pytest
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 from tests.support.mini_network import opened
-from tests.support.web_server import NOW, browsing
+from tests.support.web_server import NOW, logged_in_client
 
 NOUR = AssociationEntry(
     Association("nour/1", "جمعية النور", city="Agadir", tags=("a", "b")),
@@ -38,7 +38,7 @@ def kept(app, language="en", **changed):
     """What the server answers to the entry as it is, with some fields changed."""
     fields = {"name": NOUR.name, "city": "Agadir", "language": "ar", "tags": "a, b"}
     fields |= {"media_officer": "volunteer", "facebook": "\r\n".join(TYPED)}
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         return client.post(
             f"/{language}{ADDRESS}",
             data={"version": version(client, language), **fields, **changed},
@@ -51,7 +51,7 @@ def version(client, language="en"):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_the_page_of_an_association_leads_to_its_entry_as_it_is_kept(app, language):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         assert (
             f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/associations/nour%2F1").text
         )
@@ -92,8 +92,8 @@ def test_a_change_is_kept_with_whose_word_it_was_and_leaves_the_others_alone(app
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"name": " "}, "there is no name"),
-        ({"email": "nobody"}, "this is no e-mail address"),
+        ({"name": " "}, "the name is missing"),
+        ({"email": "nobody"}, "invalid email address"),
     ],
 )
 def test_what_has_to_be_mended_is_told_and_nothing_is_kept(app, changed, said):
@@ -107,9 +107,9 @@ def test_what_has_to_be_mended_is_told_and_nothing_is_kept(app, changed, said):
 @pytest.mark.parametrize(
     ("address", "problem"),
     [
-        ("https://www.facebook.com/", "this is no account"),
-        ("https://www.facebook.com/groups/nour", "this is a person or a group"),
-        (THEIRS, "another association lists this account, too"),
+        ("https://www.facebook.com/", "not the link of an account"),
+        ("https://www.facebook.com/groups/nour", "personal profile or group"),
+        (THEIRS, "another association also lists this account"),
     ],
 )
 def test_what_is_only_odd_is_told_and_may_be_kept_all_the_same(app, address, problem):
@@ -123,18 +123,18 @@ def test_what_is_only_odd_is_told_and_may_be_kept_all_the_same(app, address, pro
 
 def test_what_is_wrong_is_told_in_the_readers_language(app):
     assert "ليس رابط حساب" in kept(app, "ar", facebook="https://www.facebook.com/").text
-    assert "ce n’est pas un compte" in kept(app, "fr", facebook="https://www.facebook.com/").text
+    assert "ce n’est pas le lien d’un compte" in kept(app, "fr", facebook="https://www.facebook.com/").text
 
 
 def test_an_entry_that_changed_meanwhile_is_shown_again_before_it_is_kept(app):
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         shown = version(client)
         app.store.save_registry(
             [NOUR.replace_values({"city": "Taza"})], LINKS[:2], NOW, is_complete=False
         )
         refused = kept(app, city="Tiznit", version=shown)
         assert refused.status_code == 409
-        assert "Somebody changed this entry meanwhile" in refused.text
+        assert "Someone else changed this entry in the meantime" in refused.text
         assert 'value="Tiznit"' in refused.text
         assert app.store.get_association("nour/1").city == "Taza"
         assert version(client) in refused.text
@@ -145,7 +145,7 @@ def test_an_entry_that_changed_meanwhile_is_shown_again_before_it_is_kept(app):
 def test_a_channel_that_nobody_audits_stays_given_up(app):
     chosen = NOUR.replace_values({"none_by_choice": ("tiktok",)})
     app.store.save_registry([chosen], LINKS[:2], NOW, is_complete=False)
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         page = client.get(f"/en{ADDRESS}").text
     assert re.search(r'name="none_by_choice" value="tiktok" checked', page)
 
@@ -153,7 +153,7 @@ def test_a_channel_that_nobody_audits_stays_given_up(app):
 @pytest.mark.parametrize("taken", ["trail", "diff/x", "entry"])
 def test_an_association_whose_id_is_a_pages_name_can_be_changed(app, taken):
     app.store.save_registry([Association(taken, "Taken")], [], NOW, is_complete=False)
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         shown = client.get(f"/en/associations/{taken}").text
         address = re.search(r'href="(/en/registry/entries/[^"]+)"', shown)[1]
         assert 'value="Taken"' in client.get(address).text

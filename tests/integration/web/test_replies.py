@@ -14,7 +14,7 @@ from storage.errors import StoreError
 from storage.models.audit import Decision, DecisionKind, Proposal
 from storage.models.users import Reply, ReplyKind, ReplyOutcome
 from tests.support.mini_network import link, lived, night_of, register
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 NOW = night_of(0) + timedelta(hours=8)
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
@@ -31,7 +31,7 @@ async def app(small):
 
 @pytest.fixture
 def client(app):
-    with browsing(app, NOW) as open_one:
+    with logged_in_client(app, NOW) as open_one:
         yield open_one
 
 
@@ -46,7 +46,8 @@ def told(client, path="/en/replies", status=200):
 
 
 def answered(client, way, answer, **more):
-    return client.post(f"/en/replies/{way}", data={"answer": answer, **more})
+    page = way if str(way).startswith("proposals/") else f"replies/{way}"
+    return client.post(f"/en/{page}", data={"answer": answer, **more})
 
 
 def number(app):
@@ -68,7 +69,7 @@ async def test_a_reply_is_told_with_whose_it_is_and_what_it_is_about(app, client
         value="2026-04-01",
     )
     page = told(client)
-    assert "2 replies wait for an answer" in page
+    assert "2 replies waiting for a decision" in page
     assert 'href="/en/associations/nour">Nour</a>' in page
     assert "Reply: this isn’t ours" in page
     assert "&lt;b&gt;a shop&lt;/b&gt;" in page
@@ -86,7 +87,7 @@ async def test_an_accepted_reply_becomes_the_decision_and_leaves_the_queue(app, 
     [word] = app.store.list_decisions()
     assert (word.kind, word.author, word.association) == (DecisionKind.DISOWN, "Amina", "nour")
     page = told(client, answer.headers["location"])
-    assert "Accepted and kept" in page
+    assert "Accepted. The association will see this" in page
     assert "They say" not in page
 
 
@@ -108,7 +109,7 @@ async def test_whose_an_account_is_does_not_bring_back_one_that_nights_found_gon
     for day in range(1, 8):
         await execute_run(app, night_of(day))
     reply = said(app, ReplyKind.CLAIMED, channel="facebook", account_id=number(app))
-    assert "only nights can tell" in told(client)
+    assert "The next checks will show" in told(client)
     assert answered(client, reply.id, "accepted").status_code == 303
     assert not kinds(app)
 
@@ -119,7 +120,7 @@ async def test_a_decision_for_which_nobody_gave_a_reason_has_one_in_the_coordina
     reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
     client.post(f"/fr/replies/{reply.id}", data={"answer": "accepted"})
     [word] = app.store.list_decisions()
-    assert word.reason == "L’association le dit en réponse à son rapport."
+    assert word.reason == "L’association le dit dans sa réponse au rapport."
 
 
 async def test_an_account_that_a_missing_one_is_answered_with_has_not_moved(app, client):
@@ -153,7 +154,7 @@ async def test_of_two_who_answer_one_decides(app, client):
     answered(client, reply.id, "accepted")
     late = answered(client, reply.id, "accepted")
     assert late.headers["location"] == "/en/replies?already_answered=true#message"
-    assert "has answered this already" in told(client, late.headers["location"])
+    assert "has already answered this" in told(client, late.headers["location"])
     with pytest.raises(StoreError, match="already"):
         replies.decline_reply(app.store, reply, author="Sara", reason="no", now=NOW)
     assert kinds(app) == [DecisionKind.DISOWN]
@@ -164,7 +165,7 @@ async def test_a_reply_that_cannot_be_done_goes_on_waiting_and_says_why(app, cli
     theirs = said(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
     answer = answered(client, theirs.id, "accepted", reason="they called")
     assert answer.status_code == 422
-    assert "<bdi>Amina</bdi> decided otherwise before: please take that back first." in answer.text
+    assert "<bdi>Amina</bdi> decided otherwise earlier. Cancel that decision first." in answer.text
     assert 'value="they called"' in answer.text
     with pytest.raises(InputError):
         replies.accept_reply(
@@ -252,5 +253,5 @@ async def test_found_accounts_that_are_settled_are_not_looked_through_again(
 
 
 async def test_a_found_account_that_is_not_there_is_not_found(client):
-    assert answered(client, "found/999", "accepted").status_code == 404
-    assert answered(client, "found/0", "accepted").status_code == 404
+    assert answered(client, "proposals/999", "accepted").status_code == 404
+    assert answered(client, "proposals/0", "accepted").status_code == 404

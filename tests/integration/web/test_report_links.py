@@ -12,7 +12,7 @@ from auditor.config.schema import WebSettings
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import ReportLinkState
 from tests.support.mini_network import START, configured, link, opened
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 PUBLIC = "https://reports.example.org"
 
@@ -36,7 +36,7 @@ def app(tmp_path):
 
 @pytest.fixture
 def client(app):
-    with browsing(app, START) as open_one:
+    with logged_in_client(app, START) as open_one:
         yield open_one
 
 
@@ -80,12 +80,12 @@ def test_a_new_link_ends_the_older_one_and_a_revoked_one_opens_nothing(app, clie
         "/fr/report-links/nour?done=revoked#message",
     )
     assert report_links.find_active_report_link(app.store, second, START) is None
-    assert "n’ouvre plus rien" in told(client.get(answer.headers["location"]))
+    assert "Le lien ne fonctionne plus" in told(client.get(answer.headers["location"]))
 
 
 def test_a_link_that_holds_goes_on_for_longer(app):
     now = START
-    with browsing(app, lambda: now) as client:
+    with logged_in_client(app, lambda: now) as client:
         token = link_in(told(client.post("/en/report-links/nour/create")))
         now = START + timedelta(days=80)
         assert client.post("/en/report-links/nour/renew").status_code == 303
@@ -105,12 +105,12 @@ def test_an_id_with_a_slash_has_its_page_and_its_link(app, client):
         report_links.find_active_report_link(app.store, link_in(page), START).association
         == "amal/1"
     )
-    assert "no telephone number" in page
+    assert "no phone number that works with WhatsApp" in page
 
 
 def test_many_get_a_sheet_whose_links_open_when_it_has_come_whole(app, client):
     answer = client.post("/en/report-links", data={"file_format": "csv", "without_link_only": "true"})
-    assert answer.headers["content-disposition"] == 'attachment; filename="letters-2026-03-01.csv"'
+    assert answer.headers["content-disposition"] == 'attachment; filename="report_links-2026-03-01.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert [row["Name"] for row in rows] == ["Amal", "Association <b>Nour"]
     assert all(
@@ -140,18 +140,18 @@ def test_more_links_than_a_page_holds_go_on_on_the_next(app, client):
         report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
     page = told(client.get("/en/report-links"))
     assert page.count('href="/en/report-links/nour"') == 50
-    following = re.search(r'href="(/en/letters\?before=\d+)"', page)[1]
+    following = re.search(r'href="(/en/report-links\?before=\d+)"', page)[1]
     assert told(client.get(following)).count('href="/en/report-links/nour"') == 1
 
 
 def test_an_association_is_found_by_its_name(client):
     assert 'href="/en/report-links/nour"' in told(client.get("/en/report-links", params={"q": "nour"}))
-    assert "No association is found" in told(client.get("/en/report-links", params={"q": "nobody"}))
+    assert "No association matches" in told(client.get("/en/report-links", params={"q": "nobody"}))
 
 
 def test_without_a_public_address_the_page_says_what_to_set_and_makes_nothing(app):
     app.config = configured()
-    with browsing(app, START) as client:
+    with logged_in_client(app, START) as client:
         assert "[web] public_url" in told(client.get("/en/report-links"))
         assert client.post("/en/report-links/nour/create").status_code == 409
         assert client.post("/en/report-links").status_code == 409

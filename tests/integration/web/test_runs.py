@@ -16,7 +16,7 @@ from auditor.web.routes import runs
 from storage.models.audit import AuditRunState
 from storage.models.users import Role
 from tests.support.mini_network import START, link, lived, night_of, register, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +41,11 @@ def told(client, path="/en/runs"):
 
 
 def test_each_night_is_shown_with_what_it_did_and_left(app):
-    with browsing(app, NOW, name="Reader", role=Role.READER) as client:
+    with logged_in_client(app, NOW, name="Reader", role=Role.READER) as client:
         text = told(client)
-    assert text.index("The night of 4 March 2026") < text.index("The night of 1 March 2026")
-    assert text.count("genuine signature") == 3
-    assert (text.count("first of the chain"), text.count("follows the one before")) == (1, 2)
+    assert text.index("Check of 4 March 2026") < text.index("Check of 1 March 2026")
+    assert text.count("valid signature") == 3
+    assert (text.count("first in the chain"), text.count("follows the previous one")) == (1, 2)
     assert "There was no check the day before." in text
     assert "Accounts 2" in text
     assert hash_canonical_json(app.store.get_latest_run().receipt) in text
@@ -53,7 +53,7 @@ def test_each_night_is_shown_with_what_it_did_and_left(app):
 
 def test_a_receipt_is_taken_along_as_it_is_kept(app):
     night = app.store.get_latest_run()
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         answer = client.get(f"/en/runs/{night.day}.json")
         assert client.get("/en/runs/2026-03-03.json").status_code == 404
         assert client.get("/en/runs/yesterday.json").status_code == 404
@@ -70,28 +70,28 @@ def test_what_was_changed_is_told_there_too(app):
             "UPDATE audit_run SET receipt = json_set(receipt, '$.present', 99) WHERE day = '2026-03-02'"
         )
         raw.commit()
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         text = told(client)
-    assert text.count("This receipt is not the one that was signed: it was changed since.") == 1
+    assert text.count("This run report was changed after it was signed.") == 1
 
 
 def test_older_nights_are_a_page_further_and_follow_the_ones_before_them(app, monkeypatch):
     monkeypatch.setattr(runs, "RUNS_PAGE_SIZE", 2)
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         first = client.get("/en/runs").text
         (further,) = re.findall(r'href="(/en/runs\?before=[^"]+)" rel="next"', first)
         text = told(client, further)
-    assert first.count("follows the one before") == 2
-    assert text.count("The night of") == 1
-    assert "first of the chain" in text
+    assert first.count("follows the previous one") == 2
+    assert text.count("Check of") == 1
+    assert "first in the chain" in text
 
 
 @pytest.mark.fault("F40")
 def test_a_night_that_keeps_the_next_one_waiting_is_told_on_the_first_page(app):
     app.store.begin_run(NOW.date(), NOW)
-    with browsing(app, NOW + timedelta(hours=25)) as client:
+    with logged_in_client(app, NOW + timedelta(hours=25)) as client:
         text = told(client, "/en/")
-    assert "The night of 6 March 2026 has not begun: that of 5 March 2026 has not ended." in text
+    assert "The check of 6 March 2026 has not started: the one of 5 March 2026 has not finished." in text
     assert app.store.get_latest_run().state is AuditRunState.RUNNING
 
 
@@ -101,14 +101,14 @@ async def test_whom_a_night_did_not_reach_is_told_on_the_first_page(app):
     app.store.finish_run(
         night, AuditRunState.DONE, NOW, receipt=app.open_signing_key().sign_receipt(receipt)
     )
-    with browsing(app, NOW + timedelta(hours=1)) as client:
-        assert "7 accounts were not reached; they come first in the next night." in told(
+    with logged_in_client(app, NOW + timedelta(hours=1)) as client:
+        assert "7 accounts left over; they come first in the next check." in told(
             client, "/en/"
         )
 
 
 def test_nobody_sees_it_without_a_login(app):
     assert START < NOW
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         client.cookies.clear()
         assert client.get("/en/runs").status_code == 401

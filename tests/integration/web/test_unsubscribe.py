@@ -8,7 +8,7 @@ from auditor.app import App
 from auditor.config.schema import Config
 from auditor.notifications.subscriptions import ensure_unsubscribe_token, load_unsubscribe_key
 from storage.models.users import Subscription
-from tests.support.web_server import visiting
+from tests.support.web_server import anonymous_client
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 AMAL = Subscription("amal@rabat.example", "digest", is_wanted=True, changed_at=NOW)
@@ -30,11 +30,11 @@ def token(app):
 
 
 def is_wanted(app):
-    return app.store.get_subscription(AMAL.address, AMAL.kind).wanted
+    return app.store.get_subscription(AMAL.address, AMAL.kind).is_wanted
 
 
 def test_opening_the_link_shows_a_button_and_ends_nothing(app, token):
-    with visiting(app, NOW) as client:
+    with anonymous_client(app, NOW) as client:
         page = client.get(f"/fr/unsubscribe/{token}")
         assert client.head(f"/fr/unsubscribe/{token}").status_code in {200, 405}
     assert page.status_code == 200
@@ -44,7 +44,7 @@ def test_opening_the_link_shows_a_button_and_ends_nothing(app, token):
 
 
 def test_the_button_ends_the_subscription(app, token):
-    with visiting(app, NOW) as client:
+    with anonymous_client(app, NOW) as client:
         page = client.post(f"/fr/unsubscribe/{token}", headers={"sec-fetch-site": "same-origin"})
     assert page.status_code == 200
     assert "C’est fait" in page.text
@@ -52,7 +52,7 @@ def test_the_button_ends_the_subscription(app, token):
 
 
 def test_a_mail_program_ends_it_with_one_click_from_elsewhere(app, token):
-    with visiting(app, NOW) as client:
+    with anonymous_client(app, NOW) as client:
         told = {"List-Unsubscribe": "One-Click"}
         page = client.post(f"/ar/unsubscribe/{token}", data=told, headers={"host": "out.example"})
     assert page.status_code == 200
@@ -60,14 +60,14 @@ def test_a_mail_program_ends_it_with_one_click_from_elsewhere(app, token):
 
 
 def test_a_mail_program_in_a_browser_ends_it_from_its_own_pages(app, token):
-    with visiting(app, NOW) as client:
+    with anonymous_client(app, NOW) as client:
         from_mail = {"sec-fetch-site": "cross-site", "origin": "https://mail.example"}
         assert client.post(f"/fr/unsubscribe/{token}", headers=from_mail).status_code == 200
     assert not is_wanted(app)
 
 
 def test_a_wrong_token_is_answered_like_a_right_one_and_ends_nothing(app, token):
-    with visiting(app, NOW) as client:
+    with anonymous_client(app, NOW) as client:
         asked = [
             client.get(f"/en/unsubscribe/{word}").text.replace(word, "")
             for word in ("wrong", token)

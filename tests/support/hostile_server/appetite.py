@@ -1,9 +1,9 @@
-"""What one hostile answer costs a process that asks for nothing else.
+"""Measures the cost of hostile responses in a process that does nothing else.
 
     python appetite.py PORT NAME…
 
-Fetches each name from a hostile server on loopback. Prints a list of {"name", "outcome", "mib", "seconds"}:
-`mib` is by how much the peak of the resident memory rose over what it was, as the kernel counts it.
+Fetches each name from a hostile server on loopback. Prints a list of {"name", "outcome", "mib",
+"seconds"}. `mib` is the growth of the peak resident memory, as the kernel reports it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS.parent))
 
 from probes.http.fetcher import Fetcher  # noqa: E402
-from tests.support.hostile_server.fetching import fetcher, outcome, told  # noqa: E402  # after the path
+from tests.support.hostile_server.fetching import create_fetcher, fetch_outcome, describe_outcome  # noqa: E402  # after the path
 
 
 def resident(what: str) -> float:
@@ -36,7 +36,7 @@ async def one(fetch: Fetcher, url: str) -> dict[str, object]:
     """Fetch it, the peak counted anew."""
     forget_the_peak()
     before, started = resident("VmRSS"), time.monotonic()
-    got = told(await outcome(fetch, url))
+    got = describe_outcome(await fetch_outcome(fetch, url))
     return {
         "outcome": got,
         "seconds": time.monotonic() - started,
@@ -46,8 +46,8 @@ async def one(fetch: Fetcher, url: str) -> dict[str, object]:
 
 async def main(port: int, names: list[str]) -> None:
     """All in turn, after one that is decent."""
-    async with fetcher(timeout=10) as fetch:
-        await outcome(fetch, f"http://127.0.0.1:{port}/gzip")
+    async with create_fetcher(timeout=10) as fetch:
+        await fetch_outcome(fetch, f"http://127.0.0.1:{port}/gzip")
         costs = [
             {"name": name} | await one(fetch, f"http://127.0.0.1:{port}/{name}") for name in names
         ]

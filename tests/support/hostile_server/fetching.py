@@ -1,4 +1,4 @@
-"""What the tests of fetching share: options that reach loopback, a clock that never waits, one-line asks."""
+"""Helpers to test the fetcher: options, a fake clock and short requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
 
 class Clock:
-    """Monotonic time that passes only by sleeping. `sleeps` are the waits asked for."""
+    """A monotonic clock that advances only by sleeping. `sleeps` records the waits."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -30,49 +30,51 @@ class Clock:
 
 
 def options(**changes: Any) -> FetchOptions:
-    """Loopback is exempt, nothing is tried twice, hosts need no rest; `changes` say otherwise."""
-    plain: dict[str, Any] = {
+    """Return options that allow loopback, without retries and delays unless `changes` set them."""
+    defaults: dict[str, Any] = {
         "allow_networks": ("127.0.0.0/8",),
         "host_delay": 0,
         "max_retries": 0,
         "timeout": 5,
         "breaker_failures": 99,
     }
-    return FetchOptions(**(plain | changes))
+    return FetchOptions(**(defaults | changes))
 
 
-def fetcher(
+def create_fetcher(
     clock: Clock | None = None,
     *,
-    shut: frozenset[str] = frozenset(),
-    turns: HostLock | None = None,
+    api_only_hosts: frozenset[str] = frozenset(),
+    host_lock: HostLock | None = None,
     **changes: Any,
 ) -> Fetcher:
+    """Return a fetcher with a fake clock. `changes` are fetch options."""
     clock = clock or Clock()
     return Fetcher(
         options(**changes),
         NOW,
-        api_only_hosts=shut,
-        host_lock=turns,
+        api_only_hosts=api_only_hosts,
+        host_lock=host_lock,
         sleep=clock.sleep,
         clock=clock,
     )
 
 
-def link(url: str, **changes: Any) -> PageRequest:
+def link_request(url: str, **changes: Any) -> PageRequest:
+    """Return a request for a registered link."""
     return PageRequest(url, is_registered_link=True, **changes)
 
 
-async def outcome(fetch: Fetcher, url: str, **changes: Any) -> Page | FetchError:
-    """The page, or why there is none."""
+async def fetch_outcome(fetcher: Fetcher, url: str, **changes: Any) -> Page | FetchError:
+    """Fetch a registered link and return the page or the error."""
     try:
-        return await fetch.get(link(url, **changes))
-    except FetchError as none:
-        return none
+        return await fetcher.get(link_request(url, **changes))
+    except FetchError as error:
+        return error
 
 
-def told(result: Page | FetchError) -> str:
-    """`200`, or `network/reset`."""
-    if isinstance(result, Page):
-        return str(result.status)
-    return f"{result.reason}/{result.detail}"
+def describe_outcome(outcome: Page | FetchError) -> str:
+    """Return `200` for a page, or `network/reset` for an error."""
+    if isinstance(outcome, Page):
+        return str(outcome.status)
+    return f"{outcome.reason}/{outcome.detail}"

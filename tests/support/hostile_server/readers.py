@@ -1,4 +1,4 @@
-"""Readers that misbehave, in a module of their own: a worker loads it before its first page."""
+"""Parsers that misbehave. A separate module, because workers import it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A second opinion on which addresses may be contacted: ssrfguard, as its own documentation would have it."""
+"""A second SSRF implementation (ssrfguard) to compare with."""
 
 from __future__ import annotations
 

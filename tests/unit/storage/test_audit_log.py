@@ -288,4 +288,4 @@ def test_the_trail_of_an_association_is_a_table(auditor):
     heading, line = auditor("registry", "history", "--association", "amal").splitlines()
     assert heading.split("\t") == list(HISTORY_COLUMNS)
     assert line.split("\t")[1:] == ["Amina", "import", "amal", "association", "added", "", "Amal"]
-    assert auditor("registry", "history", "--most", "1").count("\n") == 2
+    assert auditor("registry", "history", "--limit", "1").count("\n") == 2

@@ -11,7 +11,7 @@ from auditor.evaluation import reevaluate
 from auditor.runs.run import execute_run
 from probes.models.finding import Presence
 from tests.support.mini_network import link, lived, night_of, register, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
 
@@ -35,13 +35,13 @@ async def app(small):
 
 
 def seen(app, row):
-    account = next(held.id for held in app.store.list_accounts() if held.typed == row.typed)
+    account = next(held.id for held in app.store.list_accounts() if held.typed_text == row.typed_text)
     return list(app.store.list_observations(account_id=account))
 
 
 async def test_a_platforms_page_is_kept_where_it_tells_something_new(app):
     looks = seen(app, NOUR)
-    assert [look.as_before for look in looks] == [False, True, True, True, False]
+    assert [look.is_repeat for look in looks] == [False, True, True, True, False]
     assert [look.observed_at.date() for look in looks] == [night_of(day).date() for day in range(5)]
     bodies = [app.body_store.get(look.evidence[0].digest) for look in looks]
     assert bodies == [b"hello, visitor 0"] * 4 + [b"gone"]
@@ -51,7 +51,7 @@ async def test_a_platforms_page_is_kept_where_it_tells_something_new(app):
 
 async def test_a_sites_page_is_kept_each_night_that_it_changed(app):
     looks = seen(app, SITE)
-    assert not any(look.as_before for look in looks)
+    assert not any(look.is_repeat for look in looks)
     assert len({look.evidence[0].digest for look in looks}) == 5
 
 
@@ -65,8 +65,8 @@ async def test_what_is_found_again_after_something_else_is_the_look_that_it_was(
     app.web.answers = {NOUR.typed_text: "hello again"}
     await execute_run(app, night_of(5))
     last = seen(app, NOUR)[-1]
-    assert last.as_before
-    assert last.since == seen(app, NOUR)[0].observed_at
+    assert last.is_repeat
+    assert last.first_observed_at == seen(app, NOUR)[0].observed_at
 
 
 async def more(app, *days, answer="hello once more"):
@@ -79,13 +79,13 @@ async def more(app, *days, answer="hello once more"):
 async def test_a_page_that_the_archive_lost_is_kept_anew(app):
     app.body_store.remove(seen(app, NOUR)[0].evidence[0].digest)
     first, second = await more(app, 5, 6)
-    assert (first.as_before, second.as_before) == (False, True)
+    assert (first.is_repeat, second.is_repeat) == (False, True)
     assert app.body_store.get(second.evidence[0].digest) == b"hello once more"
 
 
 async def test_a_page_is_kept_anew_after_four_weeks(app):
     looks = await more(app, *range(5, 5 + 2 * FULL_CHECK_EVERY_DAYS))
-    anew = [look.observed_at.date() for look in looks if not look.as_before]
+    anew = [look.observed_at.date() for look in looks if not look.is_repeat]
     assert len(anew) == 2
     assert anew[1] - anew[0] == timedelta(days=FULL_CHECK_EVERY_DAYS)
     assert not reevaluate.reevaluate(app).changes
@@ -97,7 +97,7 @@ async def test_what_an_interface_answers_is_kept_as_it_is(app):
     (look,) = await more(app, 5)
     assert look.finding.presence is Presence.PRESENT
     assert not look.evidence[0].is_volatile
-    assert not look.as_before
+    assert not look.is_repeat
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ async def test_what_an_interface_answers_is_kept_as_it_is(app):
 )
 async def test_the_evidence_says_which_nights_page_it_shows(app, language, said):
     account = seen(app, NOUR)[0].account_id
-    with browsing(app, night_of(4) + timedelta(hours=8)) as client:
+    with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
         address = f"/{language}/associations/nour/accounts/{account}?night=2026-03-0"
         told = [client.get(f"{address}{day}").text for day in (1, 3, 5)]
     assert [said in one for one in told] == [False, True, False]
@@ -118,7 +118,7 @@ async def test_the_evidence_says_which_nights_page_it_shows(app, language, said)
 
 async def test_the_evidence_is_dated_as_it_came_and_the_look_as_it_was(app):
     account = seen(app, NOUR)[0].account_id
-    with browsing(app, night_of(4) + timedelta(hours=8)) as client:
+    with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
         told = client.get(f"/en/associations/nour/accounts/{account}?night=2026-03-03").text
     looked, came = (
         told.split(f"<dt>{name}</dt>")[1].split("</dd>")[0] for name in ("Looked at", "Time")

@@ -164,7 +164,7 @@ def _page(url, body):
 
 def looks(app):
     """The newest look at each link."""
-    rows = {row.id: row.typed for row in app.store.list_accounts()}
+    rows = {row.id: row.typed_text for row in app.store.list_accounts()}
     return {rows[look.account_id]: look for look in app.store.list_observations()}
 
 

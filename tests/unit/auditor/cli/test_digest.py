@@ -63,15 +63,15 @@ def test_a_day_and_an_address_may_be_named(auditor, box):
         "recipient": "omar@rabat.example",
         "kind": "digest since 2026-11-20",
         "occasion": "2026-11-25",
-        "outcome": "sent",
+        "status": "sent",
         "subject": "جديد: 1 · عولج: 0",
-        "why": "",
+        "reason": "",
     }
     assert len(box.to("omar@rabat.example")) == 1
 
 
 def test_a_message_that_did_not_arrive_ends_with_4_and_says_why(auditor, box):
-    box.build_refusal["amal@rabat.example"] = "550 no such person"
+    box.refused["amal@rabat.example"] = "550 no such person"
     code, _, said = auditor("digest")
     assert code == 4
     assert "amal@rabat.example refused, 550 no such person" in said

@@ -30,7 +30,7 @@ class Desk:
         self.app, self._read, self.now = app, read, START
 
     def type(self, *words):
-        code = main.main(["letters", *words])
+        code = main.main(["report-links", *words])
         return code, *self._read()
 
     def done(self, *words):
@@ -39,7 +39,7 @@ class Desk:
         return out
 
     def sheet(self, *words):
-        return list(csv.DictReader(io.StringIO(self.done("make", *words, *BY))))
+        return list(csv.DictReader(io.StringIO(self.done("create", *words, *BY))))
 
     def states(self):
         return [
@@ -114,13 +114,13 @@ def test_a_file_of_links_is_for_its_owner_alone(desk, tmp_path, name):
     file = tmp_path / name
     file.write_text("older", "utf-8")
     file.chmod(0o644)
-    assert desk.done("make", "--all", "--out", name, *BY) == ""
+    assert desk.done("create", "--all", "--out", name, *BY) == ""
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert desk.states() == [("amal", "active"), ("nour", "active"), ("sana", "active")]
 
 
 def test_a_workbook_in_a_language_has_its_headings_and_opens_the_reports(desk, tmp_path):
-    desk.done("make", "--all", "--out", "letters.xlsx", "--lang", "fr", *BY)
+    desk.done("create", "--all", "--out", "letters.xlsx", "--lang", "fr", *BY)
     head, first, *_ = load_workbook(tmp_path / "letters.xlsx").active.iter_rows(values_only=True)
     row = dict(zip(head, first, strict=True))
     assert row["Nom"] == "أمل"
@@ -156,7 +156,7 @@ def test_a_run_that_breaks_off_changes_nothing(desk):
 
 
 def test_a_file_that_cannot_be_written_leaves_the_links_as_they_are(desk):
-    code, _, err = desk.type("make", "--all", "--out", "nowhere/letters.csv", *BY)
+    code, _, err = desk.type("create", "--all", "--out", "nowhere/letters.csv", *BY)
     assert code == 3
     assert err.startswith("error: nowhere/letters.csv: no such file or directory")
     assert desk.states() == []
@@ -165,10 +165,10 @@ def test_a_file_that_cannot_be_written_leaves_the_links_as_they_are(desk):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("make", "nobody"), 3, "no association has this id"),
-        (("make",), 2, "either ids are named or all are meant"),
-        (("make", "nour", "--all"), 2, "either ids are named or all are meant"),
-        (("make", "nour", "--out", "letters.pdf"), 3, "its name ends in none of .csv, .xlsx"),
+        (("create", "nobody"), 3, "no association has this id"),
+        (("create",), 2, "either ids are named or all are meant"),
+        (("create", "nour", "--all"), 2, "either ids are named or all are meant"),
+        (("create", "nour", "--out", "letters.pdf"), 3, "its name ends in none of .csv, .xlsx"),
         (("revoke", "nour"), 3, "it has no link that holds"),
         (("renew", "nobody"), 3, "no association has this id"),
         (("list", "--state", "lost"), 2, "this is no state of a link"),
@@ -183,7 +183,7 @@ def test_a_slip_is_one_line_that_tells_what_to_do(desk, words, code, said):
 
 def test_without_a_public_address_one_line_tells_what_to_set(desk):
     desk.app.config = configured()
-    for words in (("make", "--all"), ("text", "nour")):
+    for words in (("create", "--all"), ("text", "nour")):
         code, out, err = desk.type(*words, *BY)
         assert (code, out) == (3, "")
         assert "[web] public_url" in err
@@ -248,7 +248,7 @@ def test_one_text_is_printed_with_a_link_that_opens(desk):
     [("en", "3 older links ended"), ("fr", "3 anciens liens"), ("ar", "انتهت 3 روابط قديمة")],
 )
 def test_it_is_told_how_many_older_links_ended(desk, capsys, language, said):
-    assert "ended" not in desk.type("make", "--all", *BY)[2]
+    assert "ended" not in desk.type("create", "--all", *BY)[2]
     assert main.main(["--lang", language, "report-links", "create", "--all", *BY]) == 0
     assert said in capsys.readouterr().err
 

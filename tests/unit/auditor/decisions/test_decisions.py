@@ -39,7 +39,7 @@ KEYS = [
     "withdrawn_by",
     "withdrawn_why",
 ]
-BECAUSE = ("--why", "she called", "--who", "Amina")
+BECAUSE = ("--reason", "she called", "--author", "Amina")
 
 
 class Desk:
@@ -231,7 +231,7 @@ async def test_a_proposal_that_is_theirs_is_registered_and_stays_when_the_old_sh
     await desk.night(2)
     assert desk.states("nour")["@nour"] == "present"
     assert not {code for channel, code in desk.gaps("nour") if channel == "youtube"}
-    desk.type("decide", "withdraw", "1", "--why", "a fan's", "--by", "Salma")
+    desk.type("decide", "withdraw", "1", "--reason", "a fan's", "--by", "Salma")
     for day in (3, 4):
         await desk.night(day)
     assert "@nour" not in desk.states("nour")
@@ -248,7 +248,7 @@ def test_an_account_is_named_by_its_link_alone(desk):
 def test_two_words_may_not_contradict_each_other(desk):
     desk.decide("not-ours", "nour", "facebook")
     code, _, err = desk.type(
-        "decide", "ours", "nour", NOUR.typed_text.replace("facebook.example", "fb.com"), *BECAUSE
+        "decide", "claim", "nour", NOUR.typed_text.replace("facebook.example", "fb.com"), *BECAUSE
     )
     assert (code, "Amina called it not_ours; try: `auditor decide withdraw 1` first" in err) == (
         3,
@@ -260,7 +260,7 @@ async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
     desk.decide("not-ours", "nour", "facebook")
     await desk.night(0)
     desk.now = night_of(0) + timedelta(hours=12)
-    code, out, err = desk.type("decide", "withdraw", "1", "--by", "Salma", "--why", "she was wrong")
+    code, out, err = desk.type("decide", "withdraw", "1", "--by", "Salma", "--reason", "she was wrong")
     assert (code, out) == (0, "")
     assert err == "withdrawn: not ours, nour on Facebook, said by Amina; taken back by Salma\n"
     [kept] = desk.items("decide", "list")
@@ -299,7 +299,7 @@ async def test_the_last_publication_a_person_saw_is_told_as_attested(desk):
 async def test_a_person_is_asked_whose_an_account_is_once_another_answers_under_its_name(desk):
     await desk.night(0)
     row = next(row for row in desk.app.store.list_accounts("nour") if row.channel == "facebook")
-    standing = desk.app.store.standing(row.id)
+    standing = desk.app.store.get_account_status(row.id)
     desk.app.store.save_conclusions([replace(standing, other=Streak("99", START, START))])
     told = [(one["code"], one["params"]["cause"]) for one in desk.report("nour")["unchecked"]]
     assert told == [("channel_unconfirmed", "different_account")]
@@ -446,7 +446,7 @@ def test_what_has_ended_cannot_be_withdrawn(desk):
 
 def test_of_two_accounts_one_has_to_be_named(desk):
     register(desk.app, NOUR, OTHER)
-    code, _, err = desk.type("decide", "attest", "nour", "facebook", *BECAUSE)
+    code, _, err = desk.type("decide", "confirm", "nour", "facebook", *BECAUSE)
     assert code == 3
     assert "it has several accounts there; try: --account u:nour or u:other" in err
     desk.decide("attest", "nour", "facebook", "--account", "u:other")
@@ -454,10 +454,10 @@ def test_of_two_accounts_one_has_to_be_named(desk):
 
 
 def test_a_decision_is_the_word_of_whoever_is_logged_in_or_is_asked_whose_it_is(desk, monkeypatch):
-    code, _, err = desk.type("decide", "attest", "nour", "facebook", "--why", "seen")
-    assert (code, "try: --who NAME" in err) == (3, True)
+    code, _, err = desk.type("decide", "confirm", "nour", "facebook", "--reason", "seen")
+    assert (code, "try: --author NAME" in err) == (3, True)
     monkeypatch.setenv("USER", "amina")
-    assert desk.type("decide", "attest", "nour", "facebook", "--why", "seen")[0] == 0
+    assert desk.type("decide", "confirm", "nour", "facebook", "--reason", "seen")[0] == 0
     assert desk.items("decide", "list")[0]["who"] == "amina"
-    assert desk.type("decide", "attest", "nour", "facebook", "--why", " ")[0] == 3
-    assert desk.type("decide", "attest", "nour", "facebook")[0] == 2
+    assert desk.type("decide", "confirm", "nour", "facebook", "--reason", " ")[0] == 3
+    assert desk.type("decide", "confirm", "nour", "facebook")[0] == 2

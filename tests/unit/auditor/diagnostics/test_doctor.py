@@ -24,7 +24,7 @@ from storage.models.audit import AuditRunState
 from storage.models.users import Role
 from storage.store import Store
 from tests.support.smtp_and_http_servers import free_port
-from tests.support.web_server import known
+from tests.support.web_server import get_or_create_user
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 ANSWER = Page("https://www.un.org/", 200, elapsed_seconds=0.42)
@@ -204,7 +204,7 @@ def test_a_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language)
     monkeypatch.setattr(network, "check_network", lambda *_: FINE)
     with Store.open("sqlite:///auditor.db") as store:
         store.finish_run(store.begin_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
-        known(store, "Salma", Role.ADMIN, password_hash="x")
+        get_or_create_user(store, "Salma", Role.ADMIN, password_hash="x")
         store.create_backup(tmp_path / "backups" / f"auditor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db")
     Path("config.toml").write_text('[storage]\nfolder = "."\nurl = "sqlite:///auditor.db"\n')
     assert main.main(["--lang", language, "doctor"]) == 0
@@ -281,8 +281,8 @@ def test_that_nobody_looks_after_users_is_told_until_an_administrator_has_a_pass
 
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
         assert "auditor user add" in told().detail
-        known(store, "Idris", Role.READER, password_hash="x")
-        known(store, "Amina", Role.ADMIN)
+        get_or_create_user(store, "Idris", Role.READER, password_hash="x")
+        get_or_create_user(store, "Amina", Role.ADMIN)
         assert told().state == "warn"
-        known(store, "Salma", Role.ADMIN, password_hash="x")
+        get_or_create_user(store, "Salma", Role.ADMIN, password_hash="x")
     assert (told().state, told().detail) == ("ok", "3, administrators among them: 1")

@@ -218,7 +218,7 @@ async def test_gaps_and_reports_are_items_to_the_letter(app):
 async def test_how_often_an_account_publishes_is_told_where_it_could_be_counted(app, monkeypatch):
     def counting(account, _keyed=()):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
-        often = {NOUR.typed_text: 9, AMAL.typed_text: True}.get(account.typed)
+        often = {NOUR.typed_text: 9, AMAL.typed_text: True}.get(account.typed_text)
         return present_finding(page, facts={"rhythm_days": often} if often else {})
 
     monkeypatch.setattr(checker, "probe_steps_for", counting)

@@ -54,7 +54,7 @@ def app(tmp_path):
 def held(app):
     """Every conclusion, without the numbers of its rows."""
     return (
-        list(app.store.standings()),
+        list(app.store.list_account_statuses()),
         sorted((replace(gap, id=None) for gap in app.store.list_gaps()), key=repr),
         sorted((replace(one, id=None) for one in app.store.list_proposals()), key=repr),
     )
@@ -87,7 +87,7 @@ async def test_a_rebuild_of_an_unchanged_history_changes_nothing(app):
 async def test_a_better_probe_is_played_on_old_nights(app, monkeypatch):
     register(app, NOUR)
     await nights(app, *[{NOUR.typed_text: "gone"}] * 7)
-    assert next(app.store.standings()).state is AccountState.GONE
+    assert next(app.store.list_account_statuses()).state is AccountState.GONE
 
     def better(account, _keyed):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
@@ -273,7 +273,7 @@ async def test_an_association_that_left_the_sheet_and_came_back_was_away_in_betw
     register(app, NOUR, AMAL, now=night_of(1) + timedelta(hours=3))
     await execute_run(app, night_of(2))
     before = held(app)
-    assert next(gap.nights for gap in app.store.list_gaps("amal")) == 2
+    assert next(gap.run_count for gap in app.store.list_gaps("amal")) == 2
     assert again(app).changes == []
     assert held(app) == before
 
@@ -359,7 +359,7 @@ async def killed_once_it_is_concluded(app, day, monkeypatch):
         put(*given, **told)
         dies(app, patched, "finish_night")
 
-    with monkeypatch.get_tls_context() as patched:
+    with monkeypatch.context() as patched:
         patched.setattr(app.store, "save_conclusions", last)
         with pytest.raises(DeathError):
             await execute_run(app, night_of(day))
@@ -367,7 +367,7 @@ async def killed_once_it_is_concluded(app, day, monkeypatch):
 
 
 async def killed(app, day, monkeypatch, name, **how):
-    with monkeypatch.get_tls_context() as patched:
+    with monkeypatch.context() as patched:
         dies(app, patched, name, **how)
         with pytest.raises(DeathError):
             await execute_run(app, night_of(day))
@@ -439,7 +439,7 @@ async def test_a_concluded_night_that_is_gone_on_with_is_not_skipped_where_the_l
 async def test_no_night_follows_that_of_a_later_day(app):
     register(app, NOUR)
     await execute_run(app, night_of(5))
-    with pytest.raises(LaterRunDoneError, match="2026-03-06 is concluded already"):
+    with pytest.raises(LaterRunDoneError, match="the run for 2026-03-06 has finished"):
         await execute_run(app, night_of(3))
     assert [night.day for night in app.store.list_runs()] == [night_of(5).date()]
 

@@ -116,7 +116,7 @@ def everything(folder):
 
 
 def test_the_same_configuration_would_change_nothing(desk):
-    lines, said, items = desk.has_share_preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
+    lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
     assert said == [
         "judged by new.toml: 8 nights, 0 looks played again, 16 looks as recorded",
@@ -126,7 +126,7 @@ def test_the_same_configuration_would_change_nothing(desk):
 
 def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
     before = everything(desk.folder)
-    lines, said, items = desk.has_share_preview(
+    lines, said, items = desk.preview(
         failures=2, rules=STALE.format(days=90) + CHANNEL_MISSING
     )
     assert lines == [
@@ -145,7 +145,7 @@ def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
 
 
 def test_other_days_of_a_rule_tell_who_would_be_called_silent(desk):
-    lines, said, _ = desk.has_share_preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
+    lines, said, _ = desk.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert lines == [["gap", "amal", "facebook", "channel_stale u:amal", "", "open, 8 nights"]]
     assert said[2:] == ["Your … account has been silent for a long time: 1 more open, 0 fewer open"]
 
@@ -155,7 +155,7 @@ def test_what_is_counted_listed_and_given_to_a_script_is_the_same(desk):
     desk.config("config.toml", rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert desk.type("rejudge")[0] == 0
     for failures, days, count in ((3, 60, 0), (3, 65, 0), (3, 72, 1), (2, 65, 2)):
-        lines, said, items = desk.has_share_preview(
+        lines, said, items = desk.preview(
             failures=failures, rules=STALE.format(days=days) + CHANNEL_MISSING
         )
         assert len(lines) == count
@@ -167,13 +167,13 @@ def test_an_account_that_nobody_has_seen_yet_is_no_change(desk):
     desk.config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
     link = "https://www.facebook.com/amal.tanger"
     assert desk.type("decide", "claim", "amal", link, "--reason", "a call", "--author", "Amina")[0] == 0
-    lines, said, items = desk.has_share_preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
+    lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
     assert said[1].startswith("0 conclusions would change; ")
 
 
 def test_a_rule_that_is_taken_away_takes_its_gaps(desk):
-    lines, said, _ = desk.has_share_preview(rules=STALE.format(days=90))
+    lines, said, _ = desk.preview(rules=STALE.format(days=90))
     gone = ["gap", "amal", "youtube", "channel_missing", "open, 8 nights", ""]
     assert gone in lines
     assert said[2:] == ["No … account is known for your association: 0 more open, 2 fewer open"]

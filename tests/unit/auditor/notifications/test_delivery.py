@@ -108,7 +108,7 @@ def test_an_incomplete_night_is_told_once_and_the_night_that_goes_on_with_it_too
 
 
 def test_a_refused_recipient_does_not_stop_the_others_and_is_told_in_one_line(app, box, caplog):
-    box.build_refusal[AMAL] = "550 5.1.1 no such person"
+    box.refused[AMAL] = "550 5.1.1 no such person"
     send_run_notifications(app, night(app, 0, "website_down"), night_of(0), lambda: False)
     assert [record.getMessage() for record in caplog.records] == [
         "a…@rabat.example did not get the message digest of 2026-03-01: refused, 550 5.1.1 no such person"
@@ -118,9 +118,9 @@ def test_a_refused_recipient_does_not_stop_the_others_and_is_told_in_one_line(ap
 
 def test_what_did_not_go_is_told_with_the_next_night(app, box):
     assert sent(app, night(app, 0, "website_slow")) == ["sent", "sent"]
-    box.build_refusal[AMAL] = "451 later"
+    box.refused[AMAL] = "451 later"
     assert sent(app, night(app, 1, "website_down")) == ["refused", "sent"]
-    box.build_refusal.clear()
+    box.refused.clear()
     assert sent(app, night(app, 2, "feed_missing")) == ["sent", "sent"]
     assert box.to(AMAL)[-1]["Subject"] == "جديد: 2 · عولج: 0"
     assert "Nouveaux : 1" in box.to(OMAR)[-1]["Subject"].replace("\u00a0", " ")
@@ -132,7 +132,7 @@ def test_a_run_killed_between_claim_and_sending_sends_nothing_twice(app, box, mo
     def killed(*_):
         raise KeyboardInterrupt
 
-    with monkeypatch.get_tls_context() as patch:
+    with monkeypatch.context() as patch:
         patch.setattr(transports, "send_message", killed)
         with pytest.raises(KeyboardInterrupt):
             sent(app, done)

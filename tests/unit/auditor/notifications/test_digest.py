@@ -270,6 +270,6 @@ def _by_everybody(store, config, night):
 def _plain(told, since):
     return {
         (move.association.id, move.gap.code, move.is_open)
-        for move in told.moves
+        for move in told.changes
         if (since is None or move.at > since) and move.at <= told.night.started_at
     }

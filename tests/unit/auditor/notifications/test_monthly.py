@@ -10,7 +10,7 @@ from auditor.config.schema import Config
 from auditor.notifications.delivery import collect_drafts, deliver_drafts
 from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact, Gap
 from tests.support.smtp_and_http_servers import mail_server
-from tests.support.web_server import NOW, visiting
+from tests.support.web_server import NOW, anonymous_client
 
 AMAL = "amal@rabat.example"
 
@@ -38,29 +38,29 @@ def app(tmp_path, box):
 @pytest.fixture
 def client(app):
     way = report_links.create_report_link(app.store, app.config, "nour", "Omar", NOW)[1]
-    with visiting(app) as reader:
+    with anonymous_client(app) as reader:
         reader.get(way.removeprefix("https://out.example"))
         yield reader
 
 
 def wished(client, address):
     """Where the form leads, and what is said there."""
-    sent = client.post("/fr/report/monthly", data={"address": address})
+    sent = client.post("/fr/report/subscriptions", data={"address": address})
     assert sent.status_code == 303
     return client.get(sent.headers["location"]).text
 
 
 def wishes(app):
     return [
-        (one.address, one.association, one.wanted)
+        (one.address, one.association, one.is_wanted)
         for one in app.store.list_subscriptions("monthly")
     ]
 
 
 def test_the_report_leads_to_a_form_that_keeps_an_address(app, client):
-    assert 'href="/fr/report/monthly"' in client.get("/fr/report").text
+    assert 'href="/fr/report/subscriptions"' in client.get("/fr/report").text
     assert (
-        AMAL not in client.get("/fr/report/monthly").text
+        AMAL not in client.get("/fr/report/subscriptions").text
     )  # the link alone tells nobody's address
     assert 'role="status"' in wished(client, "Amal@rabat.example")
     assert wishes(app) == [(AMAL, "nour", True)]
@@ -81,9 +81,9 @@ def test_whoever_holds_a_letter_cannot_have_it_sent_to_everybody(app, client):
 
 
 def test_without_a_letter_nobody_asks_for_it(app):
-    with visiting(app) as stranger:
-        assert stranger.get("/fr/report/monthly").status_code == 401
-        assert stranger.post("/fr/report/monthly", data={"address": AMAL}).status_code == 401
+    with anonymous_client(app) as stranger:
+        assert stranger.get("/fr/report/subscriptions").status_code == 401
+        assert stranger.post("/fr/report/subscriptions", data={"address": AMAL}).status_code == 401
     assert wishes(app) == []
 
 
@@ -95,10 +95,10 @@ def test_where_no_mail_can_be_sent_nothing_is_promised(tmp_path):
     with App.open(Config.model_validate(told)) as app:
         app.store.save_registry([Association("nour", "Nour")], [], NOW)
         way = report_links.create_report_link(app.store, app.config, "nour", "Omar", NOW)[1]
-        with visiting(app) as client:
+        with anonymous_client(app) as client:
             client.get(way.removeprefix("https://out.example"))
-            assert "report/monthly" not in client.get("/fr/report").text
-            assert client.get("/fr/report/monthly").status_code == 404
+            assert "report/subscriptions" not in client.get("/fr/report").text
+            assert client.get("/fr/report/subscriptions").status_code == 404
 
 
 def test_the_mail_leads_to_the_report_and_leaves_the_older_letter_as_it_is(app, box, client):

@@ -67,5 +67,5 @@ def test_the_newest_word_on_a_subscription_counts(store):
     assert list(store.list_subscriptions("monthly")) == [wanted]
     assert store.unsubscribe("0f3a", NOW)
     assert not store.unsubscribe("another", NOW)
-    assert not store.get_subscription("amal@rabat.example", "monthly", "amal").wanted
+    assert not store.get_subscription("amal@rabat.example", "monthly", "amal").is_wanted
     assert store.get_subscription("amal@rabat.example", "digest") is None

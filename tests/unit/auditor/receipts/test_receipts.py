@@ -149,7 +149,7 @@ async def test_a_night_that_was_killed_is_closed_with_what_it_can_tell(app, firs
         await execute_run(app, night_of(4))
     day = night_of(5 if first else 3).date()
     night = app.store.begin_run(day, night_of(5 if first else 3))
-    held = list(app.store.standings())
+    held = list(app.store.list_account_statuses())
     app.web.answers = {}
     done = await execute_run(app, night_of(6), day=night_of(6).date())
     killed = app.store.get_run(day)

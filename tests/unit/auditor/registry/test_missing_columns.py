@@ -14,7 +14,7 @@ from auditor.registry.importer import ExistingEntries, parse_registry_spreadshee
 from auditor.registry.issues import Issue
 from storage.store import Store
 from tests.support.mini_network import opened
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 HEADING = (
@@ -217,7 +217,7 @@ def test_the_page_tells_which_columns_are_not_there_and_leaves_them(tmp_path, la
     first = parse_registry_spreadsheet(tmp_path / "first.csv")
     app.store.save_registry(first.associations, first.accounts, NOW)
     data = spreadsheet.to_csv([("name", "city"), ("Nour", "Tiznit"), ("Amal", "")])
-    with browsing(app) as client:
+    with logged_in_client(app) as client:
         address = client.post(f"/{language}/registry", files={"sheet": ("a.csv", data)}).headers[
             "location"
         ]

@@ -15,7 +15,7 @@ from auditor.registry.importer import parse_registry_spreadsheet
 from storage.models.audit import DecisionKind
 from storage.models.users import ReplyKind, ReplyOutcome
 from tests.support.requirements import needs_pango
-from tests.support.web_server import NOW, visiting
+from tests.support.web_server import NOW, anonymous_client
 
 PUBLIC = "https://reports.example.org"
 SHEET = """id,name,name_fr,language,facebook,youtube
@@ -46,7 +46,7 @@ def made(app, association="nour", **ways):
 
 
 def test_a_letter_opens_the_report_in_the_association_s_language_and_leaves_the_address(app):
-    with visiting(app) as client:
+    with anonymous_client(app) as client:
         entered = client.get(made(app))
         assert (entered.status_code, entered.headers["location"]) == (303, "/fr/report")
         assert entered.headers["cache-control"] == "no-store"
@@ -57,7 +57,7 @@ def test_a_letter_opens_the_report_in_the_association_s_language_and_leaves_the_
 @needs_pango
 def test_a_report_on_paper_leads_back_to_the_page_and_is_a_pdf_too(app):
     letter = made(app)
-    with visiting(app) as client:
+    with anonymous_client(app) as client:
         client.get(letter)
         shown = client.get("/fr/report").text.replace("<wbr>", "")
         assert f'<bdi dir="ltr">{PUBLIC.removeprefix("https://")}{letter}</bdi>' in shown
@@ -75,10 +75,10 @@ def test_only_the_hash_of_a_token_is_kept(app):
 
 @pytest.mark.fault("F60")
 def test_a_wrong_an_expired_and_a_revoked_letter_get_the_same_answer(app):
-    wrong, expired = "/r/" + "x" * 43, made(app, days=1)
+    wrong, expired = "/r/" + "x" * 43, made(app, valid_days=1)
     revoked = made(app, "amal")
     app.store.revoke_report_links("amal", "a coordinator", NOW)
-    with visiting(app, NOW + timedelta(days=2)) as client:
+    with anonymous_client(app, NOW + timedelta(days=2)) as client:
         answers = [client.get(way) for way in (wrong, expired, revoked)]
     assert [answer.status_code for answer in answers] == [410, 410, 410]
     assert len({answer.text for answer in answers}) == 1
@@ -88,7 +88,7 @@ def test_a_wrong_an_expired_and_a_revoked_letter_get_the_same_answer(app):
 def test_a_token_stands_in_no_log_whatever_breaks(app, monkeypatch, caplog):
     way = made(app)
     monkeypatch.setattr(app.store, "get_report_link", lambda _: 1 / 0)
-    with visiting(app) as client:
+    with anonymous_client(app) as client:
         assert client.get(way).status_code == 500
     assert "GET /r/… crashed" in caplog.text
     assert way.removeprefix("/r/") not in caplog.text
@@ -104,7 +104,7 @@ def test_a_letter_opens_the_report_of_its_association_alone_and_its_token_stands
     app, caplog
 ):
     way, other = made(app), made(app, "amal")
-    with caplog.at_level(logging.DEBUG), visiting(app) as client:
+    with caplog.at_level(logging.DEBUG), anonymous_client(app) as client:
         entered = client.get(way)
         assert entered.headers["location"] == "/fr/report"
         report = client.get("/fr/report")
@@ -121,7 +121,7 @@ def test_a_letter_opens_the_report_of_its_association_alone_and_its_token_stands
 
 
 def test_without_a_cookie_a_report_says_how_it_opens_and_not_that_it_ended(app):
-    with visiting(app) as client:
+    with anonymous_client(app) as client:
         answer = client.get("/fr/report")
     assert answer.status_code == 401
     assert "Votre rapport s’ouvre par votre propre lien" in answer.text
@@ -129,8 +129,8 @@ def test_without_a_cookie_a_report_says_how_it_opens_and_not_that_it_ended(app):
 
 def test_a_browser_keeps_its_cookie_for_as_long_as_the_letter_was_renewed(app):
     moment = [NOW]
-    with visiting(app, lambda: moment[0]) as client:
-        client.get(made(app, days=2))
+    with anonymous_client(app, lambda: moment[0]) as client:
+        client.get(made(app, valid_days=2))
         moment[0] = NOW + timedelta(days=1)
         app.store.extend_report_links("nour", NOW + timedelta(days=9), moment[0])
         kept = client.get("/fr/report").headers["set-cookie"]
@@ -139,7 +139,7 @@ def test_a_browser_keeps_its_cookie_for_as_long_as_the_letter_was_renewed(app):
 
 def test_a_new_letter_ends_the_older_ones_unless_they_are_kept(app):
     first = made(app)
-    second = made(app, keep=True)
+    second = made(app, keep_older_links=True)
     third = made(app)
     opens = [
         report_links.find_active_report_link(app.store, way.removeprefix("/r/"), NOW) is not None
@@ -158,13 +158,13 @@ def test_no_letter_is_made_without_a_public_address(app):
 
 @pytest.fixture
 def client(app):
-    with visiting(app) as reader:
+    with anonymous_client(app) as reader:
         reader.get(made(app))
         yield reader
 
 
 def answered(app, client, **form):
-    sent = client.post("/fr/report/reply", data=form)
+    sent = client.post("/fr/report/replies", data=form)
     assert sent.status_code == 303
     return sent.headers["location"], app.store.list_pending_replies()
 
@@ -178,7 +178,7 @@ def test_an_answer_waits_for_the_coordinator_and_changes_nothing_by_itself(app, 
     way, waiting = answered(
         app, client, kind="disowned", account=account(app), text="page of a shop"
     )
-    assert way == "/fr/report?said=true#said"
+    assert way == "/fr/report?said=true#message"
     assert [(reply.kind, reply.channel, reply.text) for reply in waiting] == [
         (ReplyKind.DISOWNED, "facebook", "page of a shop")
     ]
@@ -256,7 +256,7 @@ def test_an_answer_that_lacks_something_is_told_so_and_not_kept(app, client, for
 
 
 def test_an_association_answers_for_no_other(app, client):
-    with visiting(app) as other:
+    with anonymous_client(app) as other:
         other.get(made(app, "amal"))
         way, _ = answered(app, other, kind="disowned", account=account(app))
     assert "refused=unknown_subject" in way
@@ -279,6 +279,6 @@ def test_an_impatient_finger_answers_once(app, client):
 
 def test_an_answer_sent_by_another_site_s_page_is_refused(app, client):
     form = {"kind": "disowned", "account": account(app)}
-    sent = client.post("/fr/report/reply", data=form, headers={"sec-fetch-site": "cross-site"})
+    sent = client.post("/fr/report/replies", data=form, headers={"sec-fetch-site": "cross-site"})
     assert sent.status_code == 403
     assert not app.store.list_pending_replies()

@@ -13,7 +13,7 @@ from auditor.reports import publish_site
 from auditor.runs.run import execute_run
 from storage.models.audit import Association
 from tests.support.mini_network import START, configured, link, night_of, opened, steps
-from tests.support.web_server import browsing, visiting
+from tests.support.web_server import anonymous_client, logged_in_client
 
 LATER = night_of(1) + timedelta(hours=6)
 HOSTILE = '<script>alert("1")</script>&'
@@ -37,7 +37,7 @@ async def app(tmp_path, monkeypatch):
     [("ar", "rtl", "2 مارس 2026"), ("fr", "ltr", "2 mars 2026"), ("en", "ltr", "2 March 2026")],
 )
 def test_a_badge_tells_level_and_day_and_escapes_every_name(app, language, direction, said):
-    with visiting(app, LATER) as client:
+    with anonymous_client(app, LATER) as client:
         answer = client.get(f"/badges/nour%2F1/{language}.svg")
     drawn = ET.fromstring(answer.text)
     assert answer.headers["content-type"] == "image/svg+xml"
@@ -51,19 +51,19 @@ def test_a_badge_tells_level_and_day_and_escapes_every_name(app, language, direc
 def test_the_folder_of_pages_has_the_same_badges(app, tmp_path):
     publish_site(app, tmp_path / "pages", LATER)
     [folder] = (tmp_path / "pages" / "badge").iterdir()
-    with visiting(app, LATER) as client:
+    with anonymous_client(app, LATER) as client:
         assert (folder / "ar.svg").read_text("utf-8") == client.get("/badges/nour%2F1/ar.svg").text
     assert {path.name for path in folder.iterdir()} == {"ar.svg", "fr.svg", "en.svg"}
 
 
 def test_nobody_has_a_badge_that_did_not_ask_for_one(app):
-    with visiting(app, LATER) as client:
+    with anonymous_client(app, LATER) as client:
         paths = ("/badges/shy/fr.svg", "/badges/nobody/fr.svg", "/badges/nour%2F1/de.svg")
         assert {client.get(path).status_code for path in paths} == {404}
 
 
 def test_a_badge_is_kept_for_a_day_and_sent_again_only_when_it_changed(app):
-    with visiting(app, LATER) as client:
+    with anonymous_client(app, LATER) as client:
         first = client.get("/badges/nour%2F1/fr.svg")
         again = client.get(
             "/badges/nour%2F1/fr.svg", headers={"if-none-match": first.headers["etag"]}
@@ -90,7 +90,7 @@ def test_whoever_wants_a_badge_finds_the_line_to_put_into_a_site(app, path):
     [french] = [line for line in lines if line.get("src").endswith("/fr.svg")]
     assert french.get("src") == "https://reports.example.org/badges/nour%2F1/fr.svg"
     assert french.get("alt") == f"Présence sur les réseaux, vérifiée par {app.config.network.name}"
-    with visiting(app, LATER) as client:
+    with anonymous_client(app, LATER) as client:
         assert (
             client.get(french.get("src").removeprefix("https://reports.example.org")).status_code
             == 200
@@ -100,7 +100,7 @@ def test_whoever_wants_a_badge_finds_the_line_to_put_into_a_site(app, path):
 @pytest.mark.parametrize("path", ["/fr/associations/shy", "/fr/report"])
 def test_nobody_else_finds_one_but_the_coordinator_reads_how_to_ask(app, path):
     assert not [code for code in told(app, path, "shy") if "badge/" in code]
-    with browsing(app, LATER) as client:
+    with logged_in_client(app, LATER) as client:
         assert "ajoutez le mot-clé <bdi>badge</bdi>" in client.get("/fr/associations/shy").text
 
 

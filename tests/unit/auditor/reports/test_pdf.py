@@ -15,7 +15,7 @@ from auditor.web import app as module
 from auditor.web.request_context import PageContext
 from tests.support.mini_network import link, opened, register
 from tests.support.requirements import needs_pango
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 from tests.unit.auditor.reports.test_report import CODES, NOW, account, gap, report, view
 
 FULL = view(gaps=map(gap, CODES), accounts=[account()])
@@ -27,7 +27,7 @@ def read(made):
 
 @pytest.fixture(scope="module")
 def arabic():
-    return read(render_pdf(report(FULL, "ar", live=False, address="https://reports.example/r/abc")))
+    return read(render_pdf(report(FULL, "ar", is_interactive=False, report_url="https://reports.example/r/abc")))
 
 
 @needs_pango
@@ -51,7 +51,7 @@ def test_it_has_its_letters_its_language_and_its_tags_with_it(arabic):
     }
     assert arabic.trailer["/Root"]["/Lang"] == "ar-MA"
     assert arabic.trailer["/Root"]["/MarkInfo"]["/Marked"]
-    assert "جمعية النور" in arabic.add_meta.title
+    assert "جمعية النور" in arabic.metadata.title
 
 
 @needs_pango
@@ -100,7 +100,7 @@ def app(tmp_path):
 @needs_pango
 def test_the_web_hands_it_out_as_a_file(app, monkeypatch):
     served_paper(monkeypatch)
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         answer = client.get("/fr/report.pdf")
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.headers["content-disposition"] == 'attachment; filename="nour.pdf"'
@@ -110,7 +110,7 @@ def test_the_web_hands_it_out_as_a_file(app, monkeypatch):
 def test_where_none_can_be_made_the_web_tells_to_print_instead(app, monkeypatch):
     served_paper(monkeypatch)
     monkeypatch.setitem(sys.modules, "weasyprint", None)
-    with browsing(app, NOW) as client:
+    with logged_in_client(app, NOW) as client:
         answer = client.get("/fr/report.pdf")
     assert answer.status_code == 503
     assert "Imprimer" in answer.text

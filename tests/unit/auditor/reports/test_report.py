@@ -185,7 +185,7 @@ def test_a_last_publication_says_where_its_date_comes_from_and_how_often_there_i
 
 @pytest.mark.parametrize("activity", ["inactive", "dormant", "unknown"])
 def test_who_has_fallen_silent_is_not_said_to_publish(activity):
-    page = written(view(accounts=[account(activity=activity, rhythm_days=9)]))["en/nour.html"]
+    page = written(view(accounts=[account(activity_band=activity, rhythm_days=9)]))["en/nour.html"]
     assert "publishes" not in page
 
 
@@ -209,20 +209,20 @@ def test_an_active_account_is_praised_with_no_more_exact_a_day_than_is_known():
     ],
 )
 def test_how_site_and_account_lead_to_each_other_is_told_beside_the_address(linked, said):
-    one = view(accounts=[account(linked=linked)])
+    one = view(accounts=[account(link_reciprocity=linked)])
     assert f"Links: {said}" in written(one)["en/nour.html"]
     assert f"Links: {said}" in text.format_terminal_report(seen(one), CONFIG, "nour", "en")
 
 
 def test_links_are_not_told_of_a_website_or_where_only_the_registry_speaks():
-    one = view(accounts=[account("website"), account(linked="registry_only")])
+    one = view(accounts=[account("website"), account(link_reciprocity="registry_only")])
     assert "Links:" not in written(one)["en/nour.html"]
     assert "Links:" not in text.format_terminal_report(seen(one), CONFIG, "nour", "en")
 
 
 def test_a_report_in_plain_text_lists_the_accounts():
     gone = account(
-        state=AccountState.GONE, reason=Reason.NOT_FOUND, last_activity=None, activity="unknown"
+        state=AccountState.GONE, reason=Reason.NOT_FOUND, last_activity=None, activity_band="unknown"
     )
     said = text.format_terminal_report(
         seen(view(accounts=[account(rhythm_days=1), gone])), CONFIG, "nour", "en"
@@ -237,7 +237,7 @@ def test_a_report_in_plain_text_lists_the_accounts():
 def report(one, language="en", **more):
     """An association's report as the web shows it."""
     link = WebAppLinks(language, "/report", has_network_pages=False)
-    return html.render_report(one, CONFIG, NOW, link, language, **{"live": True, **more})
+    return html.render_report(one, CONFIG, NOW, link, language, **{"is_interactive": True, **more})
 
 
 def test_a_full_report_is_one_file_of_less_than_ten_kilobytes_on_the_line():
@@ -253,7 +253,7 @@ def test_a_full_report_is_one_file_of_less_than_ten_kilobytes_on_the_line():
     )
     for language in LANGUAGES:
         told = report(
-            full, language, replies=said, thanked=True, address="https://r.example/r/" + "x" * 43
+            full, language, replies=said, is_reply_sent=True, report_url="https://r.example/r/" + "x" * 43
         )
         assert len(gzip.compress(told.encode())) < 10_000
         assert not re.search(r'(src|rel="stylesheet")=|url\(', told)
@@ -269,7 +269,7 @@ def test_the_policy_lets_a_reports_own_style_and_nothing_else():
 
 def test_a_report_can_be_answered_only_where_somebody_listens():
     one = view(gaps=[gap("channel_stale")], accounts=[account()], proposals=(PROPOSAL,))
-    assert "<form" not in report(one, live=False)
+    assert "<form" not in report(one, is_interactive=False)
     told = report(one, "fr")
     assert told.count('action="/fr/report/replies"') == told.count("<form")
     kinds = set(re.findall(r'name="kind" value="(\w+)"', told))
@@ -343,7 +343,7 @@ def test_a_level_is_told_with_its_rules_and_is_no_ranking():
 
 def test_paper_leads_back_to_the_page_where_its_address_is_known():
     assert "<svg" not in report(view())
-    told = report(view(), address="https://reports.example/r/abc")
+    told = report(view(), report_url="https://reports.example/r/abc")
     assert told.count("<svg") == 1
     assert '<bdi dir="ltr">reports.example/<wbr>r/<wbr>abc</bdi>' in told
 
@@ -406,7 +406,7 @@ def test_a_link_that_leads_to_no_account_is_called_that():
 
 
 def test_a_day_that_is_known_is_never_called_unknown():
-    gone = account(state=AccountState.GONE, activity="unknown")
+    gone = account(state=AccountState.GONE, activity_band="unknown")
     told = text.describe_latest_publication(gone, Translator("en"))
     assert "22 November 2026" in told
     assert "not known" not in told
@@ -440,7 +440,7 @@ def test_a_gap_that_opened_again_is_not_praised_as_settled():
 
 
 def test_an_association_without_gaps_hears_that():
-    quiet = account(activity="slow", linked="site_only")
+    quiet = account(activity_band="slow", link_reciprocity="site_only")
     assert [one.label for one in list_strengths(view(accounts=[quiet]), NOW)] == ["no_gap"]
 
 

@@ -50,7 +50,7 @@ from storage.models.users import (
 )
 from storage.store import Store
 from tests.support.mini_network import START, Web, configured, link, night_of
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 MARK = "zzmarkzz"
 """Stands in everything that is kept of the association, and nowhere else."""
@@ -382,7 +382,7 @@ def test_a_sheet_that_lists_it_again_is_warned_of_and_may_be_taken(folder, capsy
 
 
 def test_it_is_told_again_after_a_death_half_way(folder, monkeypatch, capsys):
-    with monkeypatch.get_tls_context() as patch:
+    with monkeypatch.context() as patch:
         patch.setattr(Store, "vacuum_database", lambda _: False)
         assert run("registry", "erase", ID, "--yes") == 3
     assert "still holds traces" in capsys.readouterr().err
@@ -459,7 +459,7 @@ ADDRESS = f"/registry/erase/{ID}"
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder, language):
-    with _opened(folder) as app, browsing(app, NOW) as client:
+    with _opened(folder) as app, logged_in_client(app, NOW) as client:
         assert f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/registry/entries/{ID}").text
         shown = client.get(f"/{language}{ADDRESS}")
         assert shown.status_code == 200
@@ -478,7 +478,7 @@ def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder
 
 
 def test_the_page_erases_the_contact_alone_unless_all_is_chosen(folder):
-    with _opened(folder) as app, browsing(app, NOW) as client:
+    with _opened(folder) as app, logged_in_client(app, NOW) as client:
         assert client.post(f"/en{ADDRESS}", data={"typed": ID}).status_code == 303
         assert app.store.get_association(ID)
         assert not app.store.get_contact(ID)
@@ -487,7 +487,7 @@ def test_the_page_erases_the_contact_alone_unless_all_is_chosen(folder):
 def test_a_coordinator_of_some_regions_and_a_reader_erase_nothing(folder):
     with _opened(folder) as app:
         for role, regions in ((Role.READER, ()), (Role.COORDINATOR, (f"Region {MARK}",))):
-            with browsing(app, NOW, name=role, role=role, regions=regions) as client:
+            with logged_in_client(app, NOW, name=role, role=role, regions=regions) as client:
                 assert client.get(f"/en{ADDRESS}").status_code == 403
                 assert (
                     client.post(f"/en{ADDRESS}", data={"what": "all", "typed": ID}).status_code

@@ -78,7 +78,7 @@ def everything(app):
 
 def conclusions(app):
     return (
-        list(app.store.standings()),
+        list(app.store.list_account_statuses()),
         sorted((replace(gap, id=None) for gap in app.store.list_gaps()), key=repr),
         sorted((replace(one, id=None) for one in app.store.list_proposals()), key=repr),
     )
@@ -218,7 +218,7 @@ async def test_what_is_removed_here_is_removed_beside_the_backups(app):
     taken(app)
     copies = backups.open_backup_bodies(app.config)
     assert set(copies.list_digests()) == bodies(app)
-    thinned(app, copies=copies)
+    thinned(app, backup_bodies=copies)
     assert set(copies.list_digests()) == bodies(app)
 
 
@@ -261,7 +261,7 @@ async def test_after_a_restore_thinning_leaves_the_pages_of_newer_backups(app, t
 async def test_thinning_that_is_interrupted_is_gone_on_with(app):
     await played(app, *[{}] * 20)
     kept = bodies(app)
-    assert thinned(app, stopped=lambda: True).bodies == 0
+    assert thinned(app, should_stop=lambda: True).bodies == 0
     assert bodies(app) == kept
     assert reevaluate.reevaluate(app).changes == []
     assert thinned(app).bodies > 0
@@ -328,9 +328,9 @@ def test_the_command_tells_what_went(tmp_path, monkeypatch, capsys):
     asyncio.run(played(app, *[{}] * 20))
     app.store.close()
     monkeypatch.setattr("auditor.cli.maintenance.clock", lambda: night_of(300))
-    assert main(["thin", "--dry-run"]) == 0
+    assert main(["prune", "--dry-run"]) == 0
     assert capsys.readouterr().err.startswith("would be removed: ")
-    assert main(["thin", "--json"]) == 0
+    assert main(["prune", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)["items"]
     assert told["bodies"] > 15
 

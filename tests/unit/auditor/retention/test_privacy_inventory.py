@@ -63,8 +63,8 @@ async def test_the_log_of_a_night_with_mails_and_letters_names_nobody(
         app.store.save_registry([AssociationEntry(Association("nour", "Nour"), contact)], [], START)
         _, link = report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
         subscribe_to_monthly_report(app.store, "zineb@nour.example", "nour", START)
-        box.build_refusal["gone@rabat.example"] = "550 <gone@rabat.example>: nobody here"
-        box.build_refusal["zineb@nour.example"] = "451 try zineb@nour.example later"
+        box.refused["gone@rabat.example"] = "550 <gone@rabat.example>: nobody here"
+        box.refused["zineb@nour.example"] = "451 try zineb@nour.example later"
         await run_audit_pipeline(app, START)
         app.store.close()
     told = "\n".join(

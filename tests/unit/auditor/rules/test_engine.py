@@ -155,15 +155,15 @@ EMPTY = {"code": "channel_empty", "check": "present_as", "reasons": ["empty"]}
 
 
 def test_an_empty_account_is_told():
-    empty = held("youtube", "@nour", known=Finding(Presence.PRESENT, Reason.EMPTY))
+    empty = held("youtube", "@nour", last_known_finding=Finding(Presence.PRESENT, Reason.EMPTY))
     assert signs(EMPTY, empty)["youtube", "@nour"].holds is True
-    assert not signs(EMPTY, held("youtube", "@nour", known=Finding(Presence.PRESENT)))
+    assert not signs(EMPTY, held("youtube", "@nour", last_known_finding=Finding(Presence.PRESENT)))
 
 
 def test_a_renamed_account_tells_its_new_address():
     rule = {"code": "channel_renamed", "check": "present_as", "reasons": ["renamed"]}
     known = Finding(Presence.PRESENT, Reason.RENAMED, final_url="https://youtube.example/@new")
-    one = signs(rule, held("youtube", "@nour", known=known))["youtube", "@nour"]
+    one = signs(rule, held("youtube", "@nour", last_known_finding=known))["youtube", "@nour"]
     assert one.params["new_url"] == "https://youtube.example/@new"
 
 
@@ -173,7 +173,7 @@ STALE = {"code": "channel_stale", "check": "older_than", "days": 90}
 def dated(days, *, shown=True, **more):
     newest = Activity(NOW - timedelta(days=days), "feed")
     known = Finding(Presence.PRESENT, last_activity=newest if shown else None)
-    return held("facebook", "u:nour", known=known, last_activity=newest, **more)
+    return held("facebook", "u:nour", last_known_finding=known, last_activity=newest, **more)
 
 
 def test_a_silent_account_is_stale_after_its_days():
@@ -228,11 +228,11 @@ def fact(**test):
 )
 def test_a_fact_is_compared(test, value, holds):
     known = Finding(Presence.PRESENT, facts={test["fact"]: value})
-    assert bool(signs(fact(**test), held("website", "nour.example", known=known))) is holds
+    assert bool(signs(fact(**test), held("website", "nour.example", last_known_finding=known))) is holds
 
 
 def test_a_fact_not_measured_cannot_be_told():
-    unmeasured = held("website", "nour.example", known=Finding(Presence.PRESENT))
+    unmeasured = held("website", "nour.example", last_known_finding=Finding(Presence.PRESENT))
     assert (
         signs(fact(fact="https", **{"is": False}), unmeasured)["website", "nour.example"].holds
         is None
@@ -244,13 +244,13 @@ def test_a_fact_not_measured_cannot_be_told():
 def test_the_days_of_a_certificate_are_counted_by_whoever_judges(until, holds):
     known = Finding(Presence.PRESENT, facts={"certificate_expires_on": until})
     rule = fact(fact="certificate_days", below=14)
-    assert bool(signs(rule, held("website", "nour.example", known=known))) is holds
+    assert bool(signs(rule, held("website", "nour.example", last_known_finding=known))) is holds
 
 
 def test_the_last_day_of_a_certificate_is_told():
     known = Finding(Presence.PRESENT, facts={"certificate_days": 5})
     rule = fact(fact="certificate_days", below=14) | {"code": "website_cert_expiring"}
-    told = signs(rule, held("website", "nour.example", known=known))["website", "nour.example"]
+    told = signs(rule, held("website", "nour.example", last_known_finding=known))["website", "nour.example"]
     assert told.params["expires_on"] == "2026-03-25"
 
 
@@ -270,7 +270,7 @@ UNLISTED = {"code": "channel_unlisted", "check": "proposed"}
 
 def site(*links, **more):
     known = Finding(Presence.PRESENT, links=links, facts={"viewport": True})
-    return held("website", "nour.example", known=known, **more)
+    return held("website", "nour.example", last_known_finding=known, **more)
 
 
 def test_an_account_on_the_site_that_nobody_registered_is_proposed():
@@ -304,7 +304,7 @@ def test_a_site_that_does_not_lead_to_an_account_is_told():
 
 
 def test_a_site_that_was_not_read_says_nothing_of_links():
-    walled = held("website", "nour.example", known=Finding(Presence.PRESENT))
+    walled = held("website", "nour.example", last_known_finding=Finding(Presence.PRESENT))
     assert signs(NOT_LINKED, walled, held("facebook", "u:nour"))["facebook", "u:nour"].holds is None
 
 
@@ -455,7 +455,7 @@ def withheld(*links, **more):
     """A site whose page of contacts could not be read."""
     facts = {"viewport": True, "unread_contact_page": "https://nour.example/contact"}
     known = Finding(Presence.PRESENT, links=links, facts=facts)
-    return held("website", "nour.example", known=known, **more)
+    return held("website", "nour.example", last_known_finding=known, **more)
 
 
 def test_a_page_of_contacts_that_was_withheld_may_lead_anywhere():
@@ -503,7 +503,7 @@ NAMED = Association(
 
 
 def called(name, key="u:page.12", **more):
-    return held("facebook", key, known=Finding(Presence.PRESENT, name=name), **more)
+    return held("facebook", key, last_known_finding=Finding(Presence.PRESENT, name=name), **more)
 
 
 def test_an_account_under_another_name_is_told_with_both_names():
@@ -532,7 +532,7 @@ ANOTHER_SITE = FoundLink("website", "donner.example", "https://donner.example/",
 
 def profile(*links, **facts):
     known = Finding(Presence.PRESENT, links=links, facts={"all_links_resolved": True, **facts})
-    return held("twitter", "nour", known=known)
+    return held("twitter", "nour", last_known_finding=known)
 
 
 @pytest.mark.parametrize("links", [(), (ANOTHER_SITE,)])
@@ -552,7 +552,7 @@ def test_an_account_that_leads_to_any_part_of_the_site_is_not_told():
 def test_where_an_accounts_links_were_not_all_read_or_there_is_no_site_nothing_is_told():
     for accounts in (
         (site(), profile(all_links_resolved=False)),
-        (site(), held("youtube", "@nour", known=Finding(Presence.PRESENT, links=(ANOTHER_SITE,)))),
+        (site(), held("youtube", "@nour", last_known_finding=Finding(Presence.PRESENT, links=(ANOTHER_SITE,)))),
         (held("website", "nour.example"), profile()),
         (profile(),),
     ):
@@ -564,7 +564,7 @@ UNNAMED = {"code": "website_no_identity", "check": "not_named", "channels": ["we
 
 def says(text, key="bienvenue.example"):
     known = Finding(Presence.PRESENT, facts={"viewport": True, "site_names": text, "title": "Agir ici"})
-    return held("website", key, known=known)
+    return held("website", key, last_known_finding=known)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from auditor.users import service
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind, Role, User
 from tests.support.mini_network import START, configured, link, night_of, opened, steps
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 LATER = night_of(1) + timedelta(hours=6)
 NOUR = Association("nour", "Nour", region="Sous-Massa")
@@ -64,7 +64,7 @@ def app(tmp_path_factory):
 
 
 def told(app, path, **user):
-    with browsing(app, LATER, **user) as client:
+    with logged_in_client(app, LATER, **user) as client:
         answer = client.get(path)
         assert answer.status_code == 200, path
         return answer
@@ -78,7 +78,7 @@ PAGES = (
         "/en/associations/nour",
         "/en/gaps",
     ),
-    *("/en/changes", "/en/cohorts", "/en/associations/nour/accounts/1"),
+    *("/en/changes", "/en/groups", "/en/associations/nour/accounts/1"),
 )
 SHEETS = tuple(
     f"/en/exports/{kind}.csv" for kind in ("associations", "accounts", "gaps", "changes", "meeting")
@@ -93,7 +93,7 @@ SHEETS = tuple(
     ],
 )
 def test_who_does_not_look_after_an_association_is_told_of_nobody_there(app, user):
-    with browsing(app, LATER, **user) as client:
+    with logged_in_client(app, LATER, **user) as client:
         for path in (*PAGES, *SHEETS, "/en/exports/associations.json", "/en/exports/meeting.json"):
             shown = client.get(path).text
             for own in ("Bare promised on the phone", "Bare: we do without"):
@@ -133,9 +133,9 @@ def test_an_association_without_a_region_is_for_those_of_all_regions(app):
 
 
 LISTS = {
-    "/en/letters": 'href="/en/letters/{}"',
+    "/en/report-links": 'href="/en/report-links/{}"',
     "/en/replies": 'href="/en/associations/{}"',
-    "/en/registry/trail": "trail?association={}",
+    "/en/registry/history": "trail?association={}",
 }
 """Lists of what concerns persons, and by what an association is known there."""
 
@@ -149,7 +149,7 @@ LISTS = {
     ],
 )
 def test_a_list_has_what_its_coordinator_looks_after_and_nothing_else(app, user, theirs):
-    with browsing(app, LATER, **user) as client:
+    with logged_in_client(app, LATER, **user) as client:
         for path, sign in LISTS.items():
             shown = client.get(path).text
             assert {
@@ -159,8 +159,8 @@ def test_a_list_has_what_its_coordinator_looks_after_and_nothing_else(app, user,
 
 @pytest.mark.slow
 def test_an_association_is_found_by_name_among_those_that_one_looks_after(app):
-    assert "letters/bare" in told(app, "/en/letters?q=bare", **ELSEWHERE).text
-    assert "No association is found" in told(app, "/en/letters?q=nour", **ELSEWHERE).text
+    assert "letters/bare" in told(app, "/en/report-links?q=bare", **ELSEWHERE).text
+    assert "No association is found" in told(app, "/en/report-links?q=nour", **ELSEWHERE).text
 
 
 @pytest.mark.slow
@@ -191,20 +191,20 @@ def test_a_page_of_a_list_is_whole_although_others_stand_between(app):
 
 @pytest.mark.slow
 def test_letters_for_many_are_made_for_those_that_one_looks_after(app):
-    with browsing(app, LATER, **ELSEWHERE) as client:
-        sheet = client.post("/en/letters", data={"form": "csv"}).content.decode("utf-8-sig")
+    with logged_in_client(app, LATER, **ELSEWHERE) as client:
+        sheet = client.post("/en/report-links", data={"form": "csv"}).content.decode("utf-8-sig")
         assert [row[0] for row in csv.reader(io.StringIO(sheet))][1:] == ["bare"]
         assert (
-            client.post("/en/letters", data={"form": "csv", "region": "souss-massa"}).status_code
+            client.post("/en/report-links", data={"form": "csv", "region": "souss-massa"}).status_code
             == 403
         )
-        assert '<option value="souss-massa">' not in client.get("/en/letters").text
+        assert '<option value="souss-massa">' not in client.get("/en/report-links").text
 
 
 @pytest.mark.slow
 def test_codes_are_made_for_those_that_one_looks_after(app):
     before = {letter.id for letter in app.store.list_report_links()}
-    with browsing(app, LATER, **HERE) as client:
+    with logged_in_client(app, LATER, **HERE) as client:
         page = client.post("/en/meeting", data={})
     assert page.text.count('class="qr"') == 1
     assert {
@@ -215,14 +215,14 @@ def test_codes_are_made_for_those_that_one_looks_after(app):
 @pytest.mark.slow
 def test_the_day_of_the_last_meeting_is_kept_by_those_of_all_regions(app):
     for user, status in ((HERE, 403), (READER, 403), ({"name": "Amina"}, 200)):
-        with browsing(app, LATER, **user) as client:
+        with logged_in_client(app, LATER, **user) as client:
             answer = client.get("/en/changes?since=2026-02-01&meeting=true")
             assert (answer.status_code, "meeting" in answer.cookies) == (status, status == 200)
 
 
 @pytest.mark.slow
 def test_a_reader_is_offered_nothing_that_would_be_refused(app):
-    with browsing(app, LATER, **READER) as client:
+    with logged_in_client(app, LATER, **READER) as client:
         for path in ("/en/", *PAGES):
             ways = re.findall(r'(?:href|action)="(/en/[^"?#]*)', client.get(path).text)
             posts = re.findall(r'method="post" action="([^"]+)', client.get(path).text)

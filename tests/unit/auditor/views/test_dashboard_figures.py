@@ -73,7 +73,7 @@ def grouped(app, kind, now):
 
 
 def points(cohort):
-    return {move.channel: round(move.percentage_points, 1) for move in cohort.moves}
+    return {move.channel: round(move.percentage_points, 1) for move in cohort.coverage_changes}
 
 
 async def test_before_the_first_night_there_is_nothing_to_tell(app):

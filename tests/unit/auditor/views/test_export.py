@@ -19,7 +19,7 @@ from auditor.views.export import EXPORT_FORMATS, EXPORT_KINDS, ExportRequest
 from auditor.views.json_items import build_gap_items
 from storage.models.audit import Association
 from tests.support.mini_network import START, configured, link, lived, night_of, opened
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 FORMULAS = [
     "=1",
@@ -99,7 +99,7 @@ def test_coverage_is_that_of_the_overview_and_of_the_associations_asked_for(app)
         (one.channel, one.low, one.high) for one in seen.coverage
     ]
     fewer = json.loads(
-        told(app, "coverage", "json", chosen=AssociationFilter(region="Souss-Massa"))
+        told(app, "coverage", "json", association_filter=AssociationFilter(region="Souss-Massa"))
     )["items"]
     assert {one["associations"] for one in fewer} == {2}
 
@@ -122,7 +122,7 @@ def test_english_keys_stand_alone_unless_a_language_is_asked_for(app):
 @pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_in_a_language_each_code_keeps_its_own_column_beside_its_words(app, kind, language):
     keys, *bare = lines(told(app, kind))
-    headings, *spoken = lines(told(app, kind, words=Translator(language)))
+    headings, *spoken = lines(told(app, kind, translator=Translator(language)))
     codes = [key for key in keys if key in headings]
     for key in codes:
         at, beside = keys.index(key), headings.index(key)
@@ -199,7 +199,7 @@ def test_a_workbook_has_text_dates_and_numbers_and_nothing_else():
     ],
 )
 def test_an_export_has_the_associations_that_its_list_would_have(app, asked, found):
-    items = json.loads(told(app, "associations", "json", chosen=AssociationFilter(**asked)))[
+    items = json.loads(told(app, "associations", "json", association_filter=AssociationFilter(**asked)))[
         "items"
     ]
     assert sorted(item["association"] for item in items) == found.split()
@@ -209,7 +209,7 @@ def test_an_export_has_the_associations_that_its_list_would_have(app, asked, fou
 @pytest.mark.parametrize("form", EXPORT_FORMATS)
 @pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_the_web_sends_a_dated_file_in_the_words_of_its_language(app, kind, form):
-    with browsing(app, LATER) as client:
+    with logged_in_client(app, LATER) as client:
         answer = client.get(f"/ar/exports/{kind}.{form}", params={"region": "Souss-Massa"})
     assert answer.status_code == 200
     assert f'filename="{kind}-2026-03-02.{form}"' in answer.headers["content-disposition"]
@@ -229,7 +229,7 @@ def test_the_web_sends_a_dated_file_in_the_words_of_its_language(app, kind, form
     ],
 )
 def test_what_there_is_no_export_of_is_not_sent(app, path, status):
-    with browsing(app, LATER) as client:
+    with logged_in_client(app, LATER) as client:
         assert client.get(path).status_code == status
 
 
@@ -240,17 +240,17 @@ def test_a_long_arabic_name_and_controls_break_no_format(tmp_path):
         [Association("x", name.encode("utf-8", "replace").decode())], [], START
     )
     for form in EXPORT_FORMATS:
-        assert told(small, "associations", form, words=Translator("ar"))
+        assert told(small, "associations", form, translator=Translator("ar"))
     small.store.close()
 
 
 @pytest.mark.parametrize("kind", ["associations", "meeting"])
 def test_in_a_language_regions_are_those_that_its_pages_show(app, kind):
-    arabic = told(app, kind, words=Translator("ar")).decode()
+    arabic = told(app, kind, translator=Translator("ar")).decode()
     assert Translator("ar").region_name("Souss-Massa") in arabic
     assert "Souss" not in arabic
     assert "Souss-Massa" in told(app, kind).decode()
-    assert "Souss-Massa" in told(app, kind, "json", words=Translator("ar")).decode()
+    assert "Souss-Massa" in told(app, kind, "json", translator=Translator("ar")).decode()
 
 
 @pytest.mark.parametrize("kind", ["associations", "gaps", "accounts", "changes", "meeting"])
@@ -259,11 +259,11 @@ def test_in_a_language_an_association_has_the_name_that_its_pages_show_in_it(app
     app.store.save_registry([named], [AMAL], LATER, is_complete=False)
     since = START - timedelta(days=1)
     french, plain_keys = (
-        told(app, kind, words=words, since=since).decode() for words in (Translator("fr"), None)
+        told(app, kind, translator=words, since=since).decode() for words in (Translator("fr"), None)
     )
     assert ",Association Amal," in french
     assert ",Amal," in plain_keys
     assert (
         "Association Amal"
-        not in told(app, kind, "json", words=Translator("fr"), since=since).decode()
+        not in told(app, kind, "json", translator=Translator("fr"), since=since).decode()
     )

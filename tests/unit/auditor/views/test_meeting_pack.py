@@ -22,7 +22,7 @@ from auditor.views.export_rows import find_gap_changes
 from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind
 from storage.models.users import FollowUp, FollowUpKind
 from tests.support.mini_network import START, link, lived, night_of
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
 LATER = night_of(1) + timedelta(hours=6)
@@ -46,7 +46,7 @@ async def app(small):
 
 
 def got(app, path):
-    with browsing(app, LATER) as client:
+    with logged_in_client(app, LATER) as client:
         return client.get(path)
 
 
@@ -162,7 +162,7 @@ def test_codes_are_made_only_when_asked_for_and_end_the_older_links(app):
         update={"web": WebSettings(public_url="https://reports.example.org")}
     )
     _, older = report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
-    with browsing(app, LATER) as client:
+    with logged_in_client(app, LATER) as client:
         assert codes(client.get("/fr/meeting").text) == 0
         answer = client.post("/fr/meeting", data={"since": "", "region": "Souss-Massa"})
     assert (answer.status_code, answer.headers["cache-control"], codes(answer.text)) == (
@@ -171,12 +171,12 @@ def test_codes_are_made_only_when_asked_for_and_end_the_older_links(app):
         1,
     )
     assert report_links.find_active_report_link(app.store, older.rpartition("/")[2], LATER) is None
-    held = [letter for letter in app.store.list_report_links() if letter.holds(LATER)]
+    held = [letter for letter in app.store.list_report_links() if letter.is_active(LATER)]
     assert [(letter.association, letter.created_by) for letter in held] == [("nour", "Amina")]
 
 
 def test_nobody_makes_links_without_an_address(app):
-    with browsing(app, LATER) as client:
+    with logged_in_client(app, LATER) as client:
         assert client.post("/fr/meeting", data={}).status_code == 409
         assert 'method="post" action="/fr/meeting">' not in client.get("/fr/meeting").text
     assert not list(app.store.list_report_links())
@@ -208,7 +208,7 @@ def test_a_pack_has_ten_calls_unless_more_are_asked_for_and_its_workbook_has_all
     more = [Association(f"more{number}", f"More {number}") for number in range(12)]
     app.store.save_registry([*app.store.list_associations(), *more], [NOUR, SITE], LATER)
     asyncio.run(execute_run(app, night_of(2)))
-    with browsing(app, night_of(2) + timedelta(hours=6)) as client:
+    with logged_in_client(app, night_of(2) + timedelta(hours=6)) as client:
         pages = [client.get(f"/en/meeting{query}").text for query in ("", "?calls=25", "?calls=51")]
         book = load_workbook(io.BytesIO(client.get("/en/meeting.xlsx").content))
     assert [len(set(re.findall(r"/en/associations/(\w+)", page))) for page in pages] == [10, 14, 0]
@@ -216,7 +216,7 @@ def test_a_pack_has_ten_calls_unless_more_are_asked_for_and_its_workbook_has_all
 
 
 def test_a_pack_begins_at_the_day_that_was_kept_as_the_last_meeting(app):
-    with browsing(app, LATER) as client:
+    with logged_in_client(app, LATER) as client:
         assert 'name="since" value="2026-01-31"' in client.get("/en/meeting").text
         client.get("/en/changes?since=2026-02-20&meeting=true")
         page = client.get("/en/meeting").text

@@ -68,10 +68,10 @@ def kinds(standing):
 
 
 def test_a_present_account_is_lost_after_three_nights_and_a_doubt_tells_how_many_are_left():
-    assert kinds(AccountStatus(7, AccountState.PRESENT)) == [("to_lose", 0, 3)]
+    assert kinds(AccountStatus(7, AccountState.PRESENT)) == [("absences_needed", 0, 3)]
     doubt = Streak("not_found", START, START + timedelta(days=1), 2)
     assert kinds(AccountStatus(7, AccountState.PRESENT, unconfirmed_streak=doubt)) == [
-        ("losing", 2, 1)
+        ("becoming_gone", 2, 1)
     ]
     (losing,) = iter_status_outlooks(
         AccountStatus(7, AccountState.PRESENT, unconfirmed_streak=doubt), ConfirmationThresholds()
@@ -82,15 +82,15 @@ def test_a_present_account_is_lost_after_three_nights_and_a_doubt_tells_how_many
 def test_three_absences_too_close_together_need_one_more_night():
     doubt = Streak("not_found", START, START + timedelta(days=2), 3)
     assert kinds(AccountStatus(7, AccountState.PRESENT, unconfirmed_streak=doubt)) == [
-        ("losing", 3, 1)
+        ("becoming_gone", 3, 1)
     ]
 
 
 def test_a_lost_account_comes_back_with_two_good_nights():
-    assert kinds(AccountStatus(7, AccountState.GONE)) == [("to_return", 0, 2)]
+    assert kinds(AccountStatus(7, AccountState.GONE)) == [("recoveries_needed", 0, 2)]
     good = Streak("present", START, START)
     assert kinds(AccountStatus(7, AccountState.GONE, unconfirmed_streak=good)) == [
-        ("returning", 1, 1)
+        ("recovering", 1, 1)
     ]
 
 
@@ -102,5 +102,5 @@ def test_a_trouble_and_another_account_are_told_before_what_it_would_take():
             ConfirmationThresholds(),
         )
     )
-    assert [one.kind for one in told] == ["trouble", "other", "to_tell"]
+    assert [one.kind for one in told] == ["unreachable", "different_account", "check_needed"]
     assert told[0].cause == "expired"

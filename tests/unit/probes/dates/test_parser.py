@@ -1,4 +1,4 @@
-"""Dates are read where the text says them, and nowhere else."""
+"""Dates in texts: formats, languages and texts without a date."""
 
 from __future__ import annotations
 
@@ -187,14 +187,12 @@ def said(dated: parser.ParsedDate | None) -> str | None:
 
 
 @pytest.mark.parametrize(("text", "date"), ABSOLUTE.items())
-def test_a_date_is_read_as_it_is_written(text: str, date: str) -> None:
+def test_written_date_is_parsed(text: str, date: str) -> None:
     assert said(parser.parse_date(text, NOW)) == date
 
 
 @pytest.mark.parametrize(("text", "date"), RELATIVE.items())
-def test_ago_counts_back_from_now_and_is_exact_to_its_unit(
-    text: str, date: tuple[str, DatePrecision]
-) -> None:
+def test_relative_date_counts_back_from_now(text: str, date: tuple[str, DatePrecision]) -> None:
     dated = parser.parse_date(text, NOW)
     assert dated is not None
     assert (dated.moment.date().isoformat(), dated.precision) == date
@@ -202,11 +200,11 @@ def test_ago_counts_back_from_now_and_is_exact_to_its_unit(
 
 
 @pytest.mark.parametrize("text", NOTHING)
-def test_a_text_that_does_not_say_a_date_gives_none(text: str) -> None:
+def test_text_without_complete_date_gives_none(text: str) -> None:
     assert parser.parse_date(text, NOW) is None
 
 
-def test_every_recorded_case_is_right(shared: Path) -> None:
+def test_recorded_date_cases_are_parsed(shared: Path) -> None:
     cases = [
         json.loads(line) for line in (shared / "data" / "date_cases.jsonl").read_text().splitlines()
     ]
@@ -219,7 +217,7 @@ def _right(case: dict[str, str]) -> bool:
     return dated is not None and dated.moment.date().isoformat().startswith(case["date"])
 
 
-def test_a_longer_text_gives_all_its_dates_in_order() -> None:
+def test_find_dates_returns_all_dates_in_order() -> None:
     text = (
         "Assemblée du 3 mars 2025, puis 12 أبريل 2025 ; mis en ligne il y a 2 jours (2026-11-23)."
     )
@@ -233,12 +231,12 @@ def test_a_longer_text_gives_all_its_dates_in_order() -> None:
     assert [dated.is_relative for dated in found] == [False, False, True, False]
 
 
-def test_a_day_of_remembrance_is_not_today() -> None:
+def test_world_day_is_not_today() -> None:
     assert parser.find_dates("Today we met; hier encore; اليوم العالمي", NOW) == []
 
 
 @given(st.text(max_size=200), st.datetimes(timezones=st.just(UTC)))
-def test_no_text_makes_it_raise(text: str, now: datetime) -> None:
+def test_no_text_raises(text: str, now: datetime) -> None:
     for dated in parser.find_dates(text, now):
         assert dated.moment.tzinfo is not None
     parser.parse_date(text, now)
@@ -253,7 +251,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(WORDS, max_size=8), st.sampled_from(["", " "]))
-def test_what_counts_back_never_lies_ahead(words: list[str], between: str) -> None:
+def test_relative_date_is_never_in_the_future(words: list[str], between: str) -> None:
     text = between.join(words)
     alone = parser.parse_date(text, NOW)
     for dated in [*parser.find_dates(text, NOW), *([alone] if alone else [])]:
@@ -262,7 +260,7 @@ def test_what_counts_back_never_lies_ahead(words: list[str], between: str) -> No
 
 
 @pytest.mark.parametrize("word", sorted(vocabulary._CALENDAR_WORDS))
-def test_no_word_of_a_bare_day_says_what_it_is_the_day_of(word: str) -> None:
+def test_calendar_words_are_no_date_labels(word: str) -> None:
     lists = (vocabulary.PUBLICATION_LABEL, vocabulary.MODIFIED_WORD)
     for said in (f"{word} :", f"3 {word} 2026", f"3 {word.upper()} 2026, {word}: 4"):
         if vocabulary.is_unlabeled_date(said):
@@ -271,5 +269,5 @@ def test_no_word_of_a_bare_day_says_what_it_is_the_day_of(word: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["© 3 mai 2026", "بتاريخ 3 مايو 2026", "publié le 3 mai 2026"])
-def test_a_day_with_a_telling_word_or_mark_is_not_bare(said: str) -> None:
+def test_labelled_date_is_not_unlabelled(said: str) -> None:
     assert not vocabulary.is_unlabeled_date(said)

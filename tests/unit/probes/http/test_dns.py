@@ -1,4 +1,4 @@
-"""Names that do not exist, name servers that fail, and the operator's proxy, which resolves for us."""
+"""DNS resolution, failing name servers, and requests through a proxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from probes.http.fetcher import FetchOptions
 from probes.http.ssrf_guard import DNS_ATTEMPTS, DnsResolver
 from probes.models.finding import Reason
 from probes.models.http import FetchError
-from tests.support.hostile_server.fetching import fetcher, link, outcome, told
+from tests.support.hostile_server.fetching import (
+    create_fetcher,
+    link_request,
+    fetch_outcome,
+    describe_outcome,
+)
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile, answer
 
@@ -30,24 +35,24 @@ from tests.support.hostile_server.server import Hostile, answer
         ("silent", "timeout/dns"),
     ],
 )
-async def test_only_a_proven_absence_is_no_such_host(says: object, expected: str) -> None:
+async def test_only_proven_absence_is_no_such_host(says: object, expected: str) -> None:
     async with (
         NameServer({"site.example": says}) as names,
-        fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
+        create_fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
     ):
-        assert told(await outcome(fetch, "http://site.example/")) == expected
+        assert describe_outcome(await fetch_outcome(fetch, "http://site.example/")) == expected
 
 
 @pytest.mark.fault("F05")
 @pytest.mark.parametrize("says", ["NXDOMAIN", "SERVFAIL", "silent"])
-async def test_a_name_server_that_denies_every_name_proves_nothing(says: str) -> None:
+async def test_name_server_that_denies_every_name_proves_nothing(says: str) -> None:
     """A closed network's, seen 2026-11."""
     async with (
         NameServer({"com": says}) as names,
-        fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
+        create_fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
     ):
-        said = told(await outcome(fetch, "http://site.example/"))
-        assert said == "network/the name server knows no names at all"
+        said = describe_outcome(await fetch_outcome(fetch, "http://site.example/"))
+        assert said == "network/the name server denies every name"
 
 
 @pytest.mark.fault("F05")
@@ -55,65 +60,69 @@ async def test_a_name_server_that_denies_every_name_proves_nothing(says: str) ->
     ("says", "requests"),
     [("NXDOMAIN", 1), ({"A": "SERVFAIL", "AAAA": "SERVFAIL"}, 3), ("silent", 3)],
 )
-async def test_a_name_that_does_not_exist_is_not_asked_for_again(
-    says: object, requests: int
-) -> None:
+async def test_missing_name_is_not_retried(says: object, requests: int) -> None:
     """The failures of a name server are."""
     async with (
         NameServer({"site.example": says}) as names,
-        fetcher(nameservers=(names.address,), dns_timeout=0.05, max_retries=2) as fetch,
+        create_fetcher(nameservers=(names.address,), dns_timeout=0.05, max_retries=2) as fetch,
     ):
-        await outcome(fetch, "http://site.example/")
+        await fetch_outcome(fetch, "http://site.example/")
         assert fetch.request_count == requests
 
 
-async def test_half_a_name_server_is_enough() -> None:
+async def test_one_record_type_is_enough() -> None:
     """Many answer for A and fail for AAAA."""
     zone = {"site.example": {"A": ["127.0.0.1"], "AAAA": "SERVFAIL"}}
     async with (
         Hostile() as server,
         NameServer(zone) as names,
-        fetcher(nameservers=(names.address,)) as fetch,
+        create_fetcher(nameservers=(names.address,)) as fetch,
     ):
-        assert told(await outcome(fetch, server.url("ok", "site.example"))) == "200"
+        assert (
+            describe_outcome(await fetch_outcome(fetch, server.url("ok", "site.example"))) == "200"
+        )
 
 
 @pytest.mark.fault("F01")
-async def test_one_forbidden_address_refuses_the_whole_name() -> None:
+async def test_one_forbidden_address_refuses_the_name() -> None:
     async with (
         NameServer({"site.example": ["127.0.0.1", "10.0.0.5"]}) as names,
-        fetcher(nameservers=(names.address,)) as fetch,
+        create_fetcher(nameservers=(names.address,)) as fetch,
     ):
-        assert told(await outcome(fetch, "http://site.example/")).startswith(
+        assert describe_outcome(await fetch_outcome(fetch, "http://site.example/")).startswith(
             "unsafe_address/10.0.0.5"
         )
 
 
 @pytest.mark.fault("F02")
-async def test_a_name_is_looked_up_once_for_a_connection() -> None:
+async def test_name_is_resolved_once_per_connection() -> None:
     """What is checked is what is dialled; a second answer would never be seen."""
     zone: dict[str, object] = {"site.example": [["127.0.0.1"], ["10.0.0.5"]]}
     async with (
         Hostile() as server,
         NameServer(zone) as names,
-        fetcher(nameservers=(names.address,)) as fetch,
+        create_fetcher(nameservers=(names.address,)) as fetch,
     ):
-        assert told(await outcome(fetch, server.url("ok", "site.example"))) == "200"
+        assert (
+            describe_outcome(await fetch_outcome(fetch, server.url("ok", "site.example"))) == "200"
+        )
         assert names.asked["site.example"] == 1
 
 
-async def test_the_next_address_is_tried_where_the_first_refuses() -> None:
+async def test_next_address_is_tried_after_refusal() -> None:
     zone: dict[str, object] = {"site.example": ["127.0.0.9", "127.0.0.1"]}
     async with (
         Hostile() as server,
         NameServer(zone) as names,
-        fetcher(nameservers=(names.address,)) as fetch,
+        create_fetcher(nameservers=(names.address,)) as fetch,
     ):
-        assert told(await outcome(fetch, server.url("ok", "site.example"))) == "200"
+        assert (
+            describe_outcome(await fetch_outcome(fetch, server.url("ok", "site.example"))) == "200"
+        )
 
 
 @pytest.mark.fault("F04")
-async def test_fifty_silent_names_delay_no_other() -> None:
+async def test_silent_names_do_not_delay_others() -> None:
     zone: dict[str, object] = {f"dead{number}.example": "silent" for number in range(50)}
     zone["alive.example"] = ["93.184.215.14"]
     async with NameServer(zone) as server:
@@ -130,7 +139,7 @@ async def test_fifty_silent_names_delay_no_other() -> None:
 
 
 @pytest.mark.fault("F04")
-def test_a_name_server_has_two_seconds_in_all() -> None:
+def test_lookup_takes_two_seconds_at_most() -> None:
     assert DNS_ATTEMPTS * FetchOptions().dns_timeout <= 2
 
 
@@ -169,49 +178,61 @@ NXDOMAIN = "cache.example; error=dns_error; rcode=NXDOMAIN"
         ("cache.example; error=connection_refused", Reason.NETWORK),
     ],
 )
-async def test_only_the_proxys_own_word_proves_that_a_name_does_not_exist(
+async def test_only_proxy_status_proves_missing_name(
     scheme: str, said: str, expected: Reason
 ) -> None:
     """RFC 9209 through a tunnel and through plain forwarding."""
-    async with proxy(lambda _: refusal(said=said)) as (address, _), fetcher(proxy=address) as fetch:
-        none = await outcome(fetch, f"{scheme}://site.example/")
+    async with (
+        proxy(lambda _: refusal(said=said)) as (address, _),
+        create_fetcher(proxy=address) as fetch,
+    ):
+        none = await fetch_outcome(fetch, f"{scheme}://site.example/")
     assert isinstance(none, FetchError)
     assert none.reason is expected
 
 
-async def test_a_proxy_that_refuses_a_tunnel_without_a_word_is_trouble_of_the_network() -> None:
+async def test_refused_tunnel_is_a_network_error() -> None:
     async with (
         proxy(lambda _: refusal("403 Forbidden")) as (address, _),
-        fetcher(proxy=address) as fetch,
+        create_fetcher(proxy=address) as fetch,
     ):
-        assert told(await outcome(fetch, "https://site.example/")) == "network/proxy"
+        assert (
+            describe_outcome(await fetch_outcome(fetch, "https://site.example/")) == "network/proxy"
+        )
 
 
-async def test_a_proxy_that_wants_a_password_is_trouble_of_the_network() -> None:
+async def test_proxy_authentication_is_a_network_error() -> None:
     required = "407 Proxy Authentication Required"
-    async with proxy(lambda _: refusal(required)) as (address, _), fetcher(proxy=address) as fetch:
-        assert told(await outcome(fetch, "http://site.example/")) == "network/proxy"
-        assert told(await outcome(fetch, "https://site.example/")) == "network/proxy"
+    async with (
+        proxy(lambda _: refusal(required)) as (address, _),
+        create_fetcher(proxy=address) as fetch,
+    ):
+        assert (
+            describe_outcome(await fetch_outcome(fetch, "http://site.example/")) == "network/proxy"
+        )
+        assert (
+            describe_outcome(await fetch_outcome(fetch, "https://site.example/")) == "network/proxy"
+        )
 
 
-async def test_an_error_page_through_a_proxy_is_the_sites_own() -> None:
-    async with proxy(lambda _: refusal()) as (address, _), fetcher(proxy=address) as fetch:
-        assert told(await outcome(fetch, "http://site.example/")) == "502"
+async def test_error_page_through_proxy_belongs_to_the_site() -> None:
+    async with proxy(lambda _: refusal()) as (address, _), create_fetcher(proxy=address) as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, "http://site.example/")) == "502"
 
 
-async def test_a_site_that_claims_not_to_exist_is_not_believed_without_a_proxy() -> None:
+async def test_proxy_status_counts_only_with_a_proxy() -> None:
     """The header comes from the site's own cache then."""
-    async with Hostile(lambda *_: refusal(said=NXDOMAIN)) as server, fetcher() as fetch:
-        assert told(await outcome(fetch, server.url("ok"))) == "502"
+    async with Hostile(lambda *_: refusal(said=NXDOMAIN)) as server, create_fetcher() as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "502"
 
 
 @pytest.mark.fault("F01")
-async def test_names_and_literals_are_judged_before_a_proxy_hears_of_them() -> None:
+async def test_urls_are_checked_before_the_proxy_is_contacted() -> None:
     """The proxy resolves, so the guard can only judge what is written."""
     options = {"allow_networks": ()}
     async with (
         proxy(lambda _: answer()) as (address, lines),
-        fetcher(proxy=address, **options) as fetch,
+        create_fetcher(proxy=address, **options) as fetch,
     ):
         for url in (
             "http://169.254.169.254/",
@@ -219,16 +240,16 @@ async def test_names_and_literals_are_judged_before_a_proxy_hears_of_them() -> N
             "http://2130706433/",
             "http://printer/",
         ):
-            none = await outcome(fetch, url)
+            none = await fetch_outcome(fetch, url)
             assert isinstance(none, FetchError)
             assert none.reason is Reason.UNSAFE_ADDRESS
         assert lines == []
-        page = await fetch.get(link("http://site.example/a?b"))
+        page = await fetch.get(link_request("http://site.example/a?b"))
     assert (page.status, lines) == (200, ["GET http://site.example/a?b HTTP/1.1"])
 
 
 @pytest.mark.fault("F01")
-async def test_a_name_that_our_own_name_servers_place_inward_is_kept_from_a_proxy() -> None:
+async def test_locally_forbidden_name_is_not_sent_to_proxy() -> None:
     """Where they are named; what they do not know, or not in time, is the proxy's to find."""
     zone = {
         "inward.example": ["10.0.0.5"],
@@ -237,34 +258,39 @@ async def test_a_name_that_our_own_name_servers_place_inward_is_kept_from_a_prox
     }
     async with NameServer(zone) as names, proxy(lambda _: answer()) as (address, lines):
         asked = {"allow_networks": (), "nameservers": (names.address,), "dns_timeout": 0.05}
-        async with fetcher(proxy=address, **asked) as fetch:
+        async with create_fetcher(proxy=address, **asked) as fetch:
             for scheme in ("http", "https"):
-                none = await outcome(fetch, f"{scheme}://inward.example/")
-                assert told(none) == "unsafe_address/10.0.0.5 is not a public address"
+                none = await fetch_outcome(fetch, f"{scheme}://inward.example/")
+                assert describe_outcome(none) == "unsafe_address/10.0.0.5 is not a public address"
             assert lines == []
             for host in ("dumb", "good", "unheard"):
-                assert told(await outcome(fetch, f"http://{host}.example/")) == "200"
+                assert (
+                    describe_outcome(await fetch_outcome(fetch, f"http://{host}.example/")) == "200"
+                )
     assert len(lines) == 3
 
 
-async def test_a_proxys_password_goes_to_the_proxy_alone() -> None:
+async def test_proxy_password_is_sent_only_to_the_proxy() -> None:
     heads: list[str] = []
 
     def script(head: str) -> bytes:
         heads.append(head)
         return refusal("403 Forbidden")
 
-    async with proxy(script) as (address, _), fetcher(proxy=address) as fetch:
-        await outcome(fetch, "https://site.example/")
+    async with proxy(script) as (address, _), create_fetcher(proxy=address) as fetch:
+        await fetch_outcome(fetch, "https://site.example/")
     assert "Proxy-Authorization: Basic c29tZW9uZTpzZWNyZXQ=" in heads[0]
     assert heads[0].startswith("CONNECT site.example:443 HTTP/1.1")
 
 
-async def test_a_proxy_that_is_down_is_trouble_of_the_network() -> None:
-    async with fetcher(proxy="http://127.0.0.1:1") as fetch:
-        assert told(await outcome(fetch, "https://site.example/")) == "network/refused"
+async def test_proxy_that_is_down_is_a_network_error() -> None:
+    async with create_fetcher(proxy="http://127.0.0.1:1") as fetch:
+        assert (
+            describe_outcome(await fetch_outcome(fetch, "https://site.example/"))
+            == "network/refused"
+        )
 
 
-def test_a_proxy_is_written_as_an_address() -> None:
+def test_proxy_setting_must_be_a_url() -> None:
     with pytest.raises(ValueError, match="http://host:port"):
         FetchOptions(proxy="socks5://127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""Trying again: when it may help, never harder than the host allows, never as a storm."""
+"""Retries, Retry-After, circuit breaker, retry budget and robots.txt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import pytest
 
 from probes.http.host_state import parse_retry_after
 from probes.models.http import FetchError, PageRequest
-from tests.support.hostile_server.fetching import Clock, fetcher, link, outcome, told
+from tests.support.hostile_server.fetching import (
+    Clock,
+    create_fetcher,
+    link_request,
+    fetch_outcome,
+    describe_outcome,
+)
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile, answer
 
@@ -24,26 +30,26 @@ async def server() -> AsyncIterator[Hostile]:
 
 
 @pytest.mark.fault("F26")
-async def test_a_busy_server_is_asked_again_after_growing_jittered_waits() -> None:
+async def test_busy_server_is_retried_with_backoff_and_jitter() -> None:
     clock = Clock()
     async with (
         Hostile(lambda path, times: BUSY if path == "ok" and times <= 2 else None) as server,
-        fetcher(clock, max_retries=2, retry_wait=1) as fetch,
+        create_fetcher(clock, max_retries=2, retry_wait=1) as fetch,
     ):
-        assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "200"
         assert server.seen == {"ok": 3, "robots.txt": 1}
     assert 1 <= clock.sleeps[0] <= 2 <= clock.sleeps[1] <= 3
 
 
-async def test_an_error_that_stays_is_a_page_for_the_channel_to_judge() -> None:
-    async with Hostile(lambda *_: BUSY) as server, fetcher(max_retries=2) as fetch:
-        assert told(await outcome(fetch, server.url("ok"))) == "503"
+async def test_persistent_error_page_is_returned() -> None:
+    async with Hostile(lambda *_: BUSY) as server, create_fetcher(max_retries=2) as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "503"
         assert server.seen["ok"] == 3
 
 
-async def test_a_connection_that_breaks_is_tried_again(server: Hostile) -> None:
-    async with fetcher(max_retries=2) as fetch:
-        assert told(await outcome(fetch, server.url("reset"))) == "network/reset"
+async def test_broken_connection_is_retried(server: Hostile) -> None:
+    async with create_fetcher(max_retries=2) as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, server.url("reset"))) == "network/reset"
     assert server.seen["reset"] == 3
 
 
@@ -61,17 +67,19 @@ async def test_a_connection_that_breaks_is_tried_again(server: Hostile) -> None:
         "scriptlocation",
     ],
 )
-async def test_what_will_not_change_is_asked_once(server: Hostile, path: str) -> None:
-    async with fetcher(max_retries=2) as fetch:
-        await outcome(fetch, server.url(path))
+async def test_permanent_error_is_not_retried(server: Hostile, path: str) -> None:
+    async with create_fetcher(max_retries=2) as fetch:
+        await fetch_outcome(fetch, server.url(path))
     assert server.seen[path] == 1
 
 
 @pytest.mark.fault("F28")
-async def test_a_refused_address_is_asked_not_even_once() -> None:
+async def test_forbidden_address_is_never_requested() -> None:
     clock = Clock()
-    async with fetcher(clock, max_retries=2) as fetch:
-        assert told(await outcome(fetch, "http://10.0.0.1/")).startswith("unsafe_address")
+    async with create_fetcher(clock, max_retries=2) as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, "http://10.0.0.1/")).startswith(
+            "unsafe_address"
+        )
         assert (fetch.request_count, clock.sleeps) == (0, [])
 
 
@@ -101,9 +109,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
         (None, None),
     ],
 )
-def test_retry_after_is_read_in_both_forms_and_garbage_is_ignored(
-    text: str | None, seconds: float | None
-) -> None:
+def test_retry_after_is_parsed_in_both_forms(text: str | None, seconds: float | None) -> None:
     assert parse_retry_after(text, NOON) == seconds
 
 
@@ -112,78 +118,84 @@ def slow_down(value: str) -> bytes:
 
 
 @pytest.mark.fault("F27")
-async def test_retry_after_is_the_least_that_is_waited() -> None:
+async def test_retry_waits_at_least_retry_after() -> None:
     clock = Clock()
     async with (
         Hostile(
             lambda path, times: slow_down("20") if (path, times) == ("ok", 1) else None
         ) as server,
-        fetcher(clock, max_retries=2, retry_wait=1) as fetch,
+        create_fetcher(clock, max_retries=2, retry_wait=1) as fetch,
     ):
-        assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "200"
     assert len(clock.sleeps) == 1
     assert 20 <= clock.sleeps[0] <= 21
 
 
 @pytest.mark.fault("F27")
 @pytest.mark.parametrize("value", ["120", "garbage", "-5", "Mon, 01 Jan 9999 00:00:00 GMT"])
-async def test_a_limit_without_a_near_end_is_not_pressed(value: str) -> None:
+async def test_429_without_short_retry_after_is_not_retried(value: str) -> None:
     """429 is a page at once where no wait, or too long a one, was named."""
     clock = Clock()
-    async with Hostile(lambda *_: slow_down(value)) as server, fetcher(clock, max_retries=2) as fetch:
-        assert told(await outcome(fetch, server.url("ok"))) == "429"
+    async with (
+        Hostile(lambda *_: slow_down(value)) as server,
+        create_fetcher(clock, max_retries=2) as fetch,
+    ):
+        assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "429"
         assert (server.seen["ok"], clock.sleeps) == (1, [])
 
 
 @pytest.mark.fault("F27")
-async def test_a_host_that_asked_for_quiet_is_left_alone_for_a_while() -> None:
-    """Up to `retry_after_limit`; its other links are then asked all the same."""
+async def test_long_retry_after_delays_host_up_to_limit() -> None:
+    """Up to `max_retry_after`; its other links are then asked all the same."""
     clock = Clock()
     async with (
         Hostile(lambda path, _: slow_down("3600") if path == "busy" else None) as server,
-        fetcher(clock, host_delay=1, retry_after_limit=30) as fetch,
+        create_fetcher(clock, host_delay=1, max_retry_after=30) as fetch,
     ):
-        assert told(await outcome(fetch, server.url("busy"))) == "429"
-        assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert describe_outcome(await fetch_outcome(fetch, server.url("busy"))) == "429"
+        assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "200"
     assert clock.sleeps == [30]
 
 
 @pytest.mark.fault("F27")
-async def test_a_short_retry_after_quiets_the_host_for_its_other_links_too() -> None:
+async def test_retry_after_delays_other_links_of_the_host() -> None:
     clock = Clock()
     async with (
         Hostile(lambda path, _: slow_down("20") if path == "busy" else None) as server,
-        fetcher(clock, host_delay=1) as fetch,
+        create_fetcher(clock, host_delay=1) as fetch,
     ):
-        await outcome(fetch, server.url("busy"))
-        await outcome(fetch, server.url("ok"))
+        await fetch_outcome(fetch, server.url("busy"))
+        await fetch_outcome(fetch, server.url("ok"))
     assert clock.sleeps == [20]
 
 
 @pytest.mark.fault("F30")
-async def test_a_host_that_is_down_is_left_alone_by_five_hundred_links(server: Hostile) -> None:
+async def test_circuit_breaker_stops_requests_to_down_host(server: Hostile) -> None:
     """Three failures open the breaker for the pass."""
-    async with fetcher(max_retries=2, breaker_failures=3) as fetch:
+    async with create_fetcher(max_retries=2, breaker_failures=3) as fetch:
         results = await asyncio.gather(
-            *(outcome(fetch, server.url("reset") + f"?{number}") for number in range(500))
+            *(fetch_outcome(fetch, server.url("reset") + f"?{number}") for number in range(500))
         )
-        told_by = [told(result) for result in results]
+        told_by = [describe_outcome(result) for result in results]
         assert server.seen["reset"] <= 5
-        assert told_by.count("network/host down") >= 495
-        assert set(told_by) <= {"network/host down", "network/reset"}
+        assert told_by.count("network/host is down") >= 495
+        assert set(told_by) <= {"network/host is down", "network/reset"}
         fetch.start_new_pass()
-        assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "200"
 
 
-async def test_any_answer_shows_that_the_host_is_up() -> None:
+async def test_any_response_resets_circuit_breaker() -> None:
     """An error page in between closes the count of failures."""
-    async with Hostile() as server, fetcher(breaker_failures=2) as fetch:
+    async with Hostile() as server, create_fetcher(breaker_failures=2) as fetch:
         for path in ("reset", "missing", "reset", "missing", "reset"):
-            assert told(await outcome(fetch, server.url(path))) != "network/host down"
+            assert (
+                describe_outcome(await fetch_outcome(fetch, server.url(path)))
+                != "network/host is down"
+            )
 
 
 @pytest.mark.fault("F33")
-async def test_a_storm_of_errors_is_met_with_a_tenth_of_retries_at_most() -> None:
+async def test_retry_budget_limits_retries() -> None:
     """Half of three hundred hosts are busy; each that is tried again costs a wait that the clock counts."""
     clock, hosts = Clock(), [f"site{number}.example" for number in range(300)]
 
@@ -196,72 +208,79 @@ async def test_a_storm_of_errors_is_met_with_a_tenth_of_retries_at_most() -> Non
     async with (
         Hostile(script) as server,
         NameServer({host: ["127.0.0.1"] for host in hosts}) as names,
-        fetcher(clock, nameservers=(names.address,), max_retries=2, timeout=60, dns_timeout=9) as fetch,
+        create_fetcher(
+            clock, nameservers=(names.address,), max_retries=2, timeout=60, dns_timeout=9
+        ) as fetch,
     ):
-        results = await asyncio.gather(*(outcome(fetch, server.url("ok", host)) for host in hosts))
+        results = await asyncio.gather(
+            *(fetch_outcome(fetch, server.url("ok", host)) for host in hosts)
+        )
         robots = server.seen["robots.txt"]
         assert 0 < fetch.retry_count <= len(hosts) / 10
         assert server.seen["ok"] == len(hosts) + fetch.retry_count == fetch.request_count - robots
-    assert [told(result) for result in results] == ["200", "503"] * (len(hosts) // 2)
+    assert [describe_outcome(result) for result in results] == ["200", "503"] * (len(hosts) // 2)
     assert sum(clock.sleeps) < 30 * fetch.retry_count
 
 
-async def test_a_run_of_one_link_may_still_try_again() -> None:
+async def test_single_link_may_be_retried() -> None:
     """A tenth of one is nothing: ten retries are always allowed."""
-    async with Hostile(lambda *_: BUSY) as server, fetcher(max_retries=2, retry_budget=0) as fetch:
-        await outcome(fetch, server.url("ok"))
+    async with (
+        Hostile(lambda *_: BUSY) as server,
+        create_fetcher(max_retries=2, retry_budget=0) as fetch,
+    ):
+        await fetch_outcome(fetch, server.url("ok"))
         assert server.seen["ok"] == 3
 
 
-async def test_giving_up_leaves_nothing_behind(server: Hostile) -> None:
+async def test_cancelled_retry_leaves_no_task(server: Hostile) -> None:
     """A cancelled fetch frees its host and its place."""
-    async with fetcher(concurrency=1) as fetch:
-        hanging = asyncio.create_task(fetch.get(link(server.url("hang"))))
+    async with create_fetcher(concurrency=1) as fetch:
+        hanging = asyncio.create_task(fetch.get(link_request(server.url("hang"))))
         while not server.seen["hang"]:  # noqa: ASYNC110
             await asyncio.sleep(0)
         hanging.cancel()
         with pytest.raises(asyncio.CancelledError):
             await hanging
-        assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "200"
 
 
 @pytest.mark.fault("F31")
-async def test_a_robots_txt_out_of_reach_forbids_and_a_missing_host_is_told_as_such(
+async def test_unreachable_robots_txt_forbids_and_missing_host_is_reported(
     server: Hostile,
 ) -> None:
     """The host's part: with no network, nothing that proves an absence is ever said."""
     server.script = lambda path, _: b"" if path == "robots.txt" else None
-    async with fetcher(timeout=0.2) as fetch:
+    async with create_fetcher(timeout=0.2) as fetch:
         with pytest.raises(FetchError) as caught:
             await fetch.get(PageRequest(server.url("ok")))
         assert caught.value.reason == "robots"
         assert "ok" not in server.seen
 
 
-async def test_a_shut_https_says_nothing_of_the_http_beside_it(server: Hostile) -> None:
+async def test_circuit_breaker_is_per_origin(server: Hostile) -> None:
     """Politeness belongs to the host, the breaker to its scheme and port: many sites have no https at all."""
     secure = server.url("ok").replace("http://", "https://").replace(f":{server.port}", ":1")
-    async with fetcher(breaker_failures=2) as fetch:
+    async with create_fetcher(breaker_failures=2) as fetch:
         for _ in range(3):
-            shut = await outcome(fetch, secure)
-        assert told(shut) == "network/host down"
+            shut = await fetch_outcome(fetch, secure)
+        assert describe_outcome(shut) == "network/host is down"
         page = await fetch.get(PageRequest(server.url("ok")))
         assert page.status == 200
 
 
-async def test_a_host_that_is_down_is_told_as_down_and_not_as_forbidding(server: Hostile) -> None:
-    async with fetcher(breaker_failures=1) as fetch:
-        assert told(await outcome(fetch, server.url("reset"))) == "network/reset"
+async def test_down_host_is_not_reported_as_robots(server: Hostile) -> None:
+    async with create_fetcher(breaker_failures=1) as fetch:
+        assert describe_outcome(await fetch_outcome(fetch, server.url("reset"))) == "network/reset"
         with pytest.raises(FetchError) as caught:
             await fetch.get(PageRequest(server.url("ok")))
-        assert told(caught.value) == "network/host down"
+        assert describe_outcome(caught.value) == "network/host is down"
 
 
-async def test_a_new_pass_asks_again_for_a_robots_txt_that_was_out_of_reach(
+async def test_new_pass_fetches_failed_robots_txt_again(
     server: Hostile,
 ) -> None:
     server.script = lambda path, times: b"" if path == "robots.txt" and times == 1 else None
-    async with fetcher() as fetch:
+    async with create_fetcher() as fetch:
         with pytest.raises(FetchError) as caught:
             await fetch.get(PageRequest(server.url("ok")))
         assert caught.value.reason == "robots"
@@ -277,45 +296,45 @@ def with_robots(text: bytes, busy: bytes) -> Hostile:
 
 
 @pytest.mark.parametrize("busy", [BUSY, slow_down("2")], ids=["503", "429"])
-async def test_a_link_that_robots_txt_forbids_is_sent_once(busy: bytes) -> None:
+async def test_link_forbidden_by_robots_txt_is_not_retried(busy: bytes) -> None:
     """`robots = "links"` is one request a night, as a link checker's (DESIGN §5.4)."""
-    async with with_robots(ALL, busy) as server, fetcher(max_retries=2) as fetch:
-        page = await fetch.get(link(server.url("page")))
+    async with with_robots(ALL, busy) as server, create_fetcher(max_retries=2) as fetch:
+        page = await fetch.get(link_request(server.url("page")))
         assert server.seen == {"page": 1, "robots.txt": 1}
-        assert not await fetch.can_request_again(link(server.url("page")), page)
+        assert not await fetch.can_request_again(link_request(server.url("page")), page)
 
 
-async def test_a_link_that_robots_txt_allows_is_tried_again() -> None:
+async def test_link_allowed_by_robots_txt_is_retried() -> None:
     async with (
         with_robots(b"User-agent: *\nDisallow: /private\n", BUSY) as server,
-        fetcher(max_retries=2) as fetch,
+        create_fetcher(max_retries=2) as fetch,
     ):
-        page = await fetch.get(link(server.url("page")))
+        page = await fetch.get(link_request(server.url("page")))
         assert server.seen["page"] == 3
-        assert await fetch.can_request_again(link(server.url("page")), page)
-        assert not await fetch.can_request_again(link(server.url("private")), page)
+        assert await fetch.can_request_again(link_request(server.url("page")), page)
+        assert not await fetch.can_request_again(link_request(server.url("private")), page)
 
 
-async def test_a_link_that_leads_where_robots_txt_forbids_is_sent_once() -> None:
+async def test_link_redirected_to_forbidden_path_is_not_retried() -> None:
     def script(path: str, _: int) -> bytes | None:
         moved = answer(b"", "302 Found", b"Location: /private\r\n")
         robots = answer(b"User-agent: *\nDisallow: /private\n")
         return {"page": moved, "robots.txt": robots}.get(path, BUSY)
 
-    async with Hostile(script) as server, fetcher(max_retries=2) as fetch:
-        await fetch.get(link(server.url("page")))
+    async with Hostile(script) as server, create_fetcher(max_retries=2) as fetch:
+        await fetch.get(link_request(server.url("page")))
         assert (server.seen["page"], server.seen["private"]) == (1, 1)
 
 
-async def test_a_site_that_does_not_answer_is_not_asked_for_its_robots_txt(server: Hostile) -> None:
-    async with fetcher(max_retries=2) as fetch:
-        none = await outcome(fetch, server.url("reset"))
-        assert await fetch.can_request_again(link(server.url("reset")), none)
+async def test_robots_txt_of_unresponsive_site_is_not_fetched(server: Hostile) -> None:
+    async with create_fetcher(max_retries=2) as fetch:
+        none = await fetch_outcome(fetch, server.url("reset"))
+        assert await fetch.can_request_again(link_request(server.url("reset")), none)
     assert server.seen == {"reset": 3}
 
 
-async def test_a_robots_txt_that_is_out_of_order_forbids_no_second_try() -> None:
+async def test_failed_robots_txt_allows_retry() -> None:
     """It closes the site to all but the registered link, and says nothing of that one."""
-    async with Hostile(lambda *_: BUSY) as server, fetcher(max_retries=2) as fetch:
-        await fetch.get(link(server.url("page")))
+    async with Hostile(lambda *_: BUSY) as server, create_fetcher(max_retries=2) as fetch:
+        await fetch.get(link_request(server.url("page")))
         assert server.seen["page"] == 3

@@ -1,4 +1,4 @@
-"""Which addresses may be contacted, told on the address that is dialled."""
+"""SSRF guard: allowed and refused URLs and addresses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
         "https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]/",
     ],
 )
-def test_an_ordinary_address_passes(text: str) -> None:
+def test_ordinary_url_is_allowed(text: str) -> None:
     SsrfGuard().check_url(text)
 
 
@@ -74,7 +74,7 @@ def test_an_ordinary_address_passes(text: str) -> None:
         "http://association.example/" + "a" * 5000,
     ],
 )
-def test_an_address_that_could_deceive_is_refused_before_any_look_up(text: str) -> None:
+def test_deceptive_url_is_refused_before_lookup(text: str) -> None:
     with pytest.raises(FetchError) as caught:
         SsrfGuard().check_url(text)
     assert caught.value.reason is Reason.UNSAFE_ADDRESS
@@ -100,12 +100,12 @@ def test_an_address_that_could_deceive_is_refused_before_any_look_up(text: str) 
         "::7f00:1",
     ],
 )
-def test_what_is_not_public_is_listed_here_and_not_asked_of_the_interpreter(text: str) -> None:
+def test_non_public_address_is_refused(text: str) -> None:
     """`is_global` of some Python releases calls most of these public."""
     assert not is_public_address(ip_address(text))
 
 
-def test_an_exempt_network_may_be_dialled_on_any_port_and_nothing_else_is_exempt() -> None:
+def test_exempted_network_is_allowed_on_any_port() -> None:
     guard = SsrfGuard([ip_network("127.0.0.0/8")])
     assert guard.check_address("127.0.0.1", 12345) == "127.0.0.1"
     guard.check_url("http://127.0.0.1:12345/")
@@ -114,7 +114,7 @@ def test_an_exempt_network_may_be_dialled_on_any_port_and_nothing_else_is_exempt
             guard.check_address(text, port)
 
 
-def test_the_dot_that_ends_a_full_name_is_dropped() -> None:
+def test_final_dot_of_host_is_dropped() -> None:
     assert (
         str(SsrfGuard().check_url("http://association.example./a"))
         == "http://association.example/a"
@@ -122,7 +122,7 @@ def test_the_dot_that_ends_a_full_name_is_dropped() -> None:
 
 
 @given(st.text(max_size=80) | st.from_regex(r"https?://[^\x00]{0,60}", fullmatch=True))
-def test_no_text_makes_the_guard_stumble(text: str) -> None:
+def test_guard_handles_any_text(text: str) -> None:
     with suppress(FetchError):
         url = SsrfGuard().check_url(text)
         assert url.scheme in {"http", "https"}
@@ -130,7 +130,7 @@ def test_no_text_makes_the_guard_stumble(text: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_no_redirect_makes_the_fetcher_stumble(location: str) -> None:
+def test_redirect_handles_any_location(location: str) -> None:
     fetch = Fetcher(FetchOptions(), NOW)
     chain = RedirectChain(
         httpx.URL("https://association.example/a"), {}, insecure=False, max_bytes=1
@@ -139,7 +139,7 @@ def test_no_redirect_makes_the_fetcher_stumble(location: str) -> None:
         fetch._sender.move_to_redirect(chain, location)
 
 
-async def test_a_run_begins_only_when_its_connections_go_through_the_guard(
+async def test_fetcher_starts_only_if_guard_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As it would be if something else dialled one day: nothing is asked."""
@@ -156,14 +156,14 @@ async def test_a_run_begins_only_when_its_connections_go_through_the_guard(
         await Fetcher(FetchOptions(), NOW).__aenter__()
 
 
-def test_spaces_of_a_path_are_encoded_and_those_of_a_host_refused() -> None:
+def test_spaces_in_path_are_encoded_and_in_host_refused() -> None:
     url = SsrfGuard().check_url(" http://association.example/a b ")
     assert str(url) == "http://association.example/a%20b"
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F01", "F02", "F03")
-async def test_no_recorded_trick_reaches_a_forbidden_address(
+async def test_no_recorded_trick_reaches_forbidden_address(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every case through the whole fetcher, wherever there is no network namespace; see test_bed, too."""

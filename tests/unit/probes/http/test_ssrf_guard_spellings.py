@@ -1,4 +1,4 @@
-"""However an address is written, the guard admits only what its table calls public."""
+"""SSRF guard: every spelling of an address is judged by the same table."""
 
 from __future__ import annotations
 
@@ -130,9 +130,7 @@ PORTED = st.sampled_from(["", ":80", ":443", ":", ":8080", ":0", ":22", ":65535"
 @given(
     SPELLED, PORTED, st.sampled_from(["", "/", "/a?b#c", "?@public.example", "#@public.example"])
 )
-def test_no_spelling_of_an_address_outside_the_table_passes(
-    host: str, port: str, rest: str
-) -> None:
+def test_no_spelling_of_forbidden_address_passes(host: str, port: str, rest: str) -> None:
     with suppress(FetchError):
         url = SsrfGuard().check_url(f"http://{host}{port}{rest}")
         assert (url.port or 80) in ALLOWED_PORTS
@@ -146,7 +144,7 @@ def test_no_spelling_of_an_address_outside_the_table_passes(
 
 @pytest.mark.fault("F01")
 @given(FOURS | SIXES)
-def test_the_plain_spelling_of_a_public_address_passes_and_of_no_other(address: IpAddress) -> None:
+def test_plain_spelling_passes_only_for_public_address(address: IpAddress) -> None:
     host = f"[{address}]" if address.version == 6 else str(address)
     try:
         url = SsrfGuard().check_url(f"http://{host}/")
@@ -159,9 +157,7 @@ def test_the_plain_spelling_of_a_public_address_passes_and_of_no_other(address: 
 
 @pytest.mark.fault("F01")
 @given(FOURS | SIXES, st.integers(0, 65535))
-def test_what_a_name_server_says_is_dialled_only_where_it_is_public(
-    address: IpAddress, port: int
-) -> None:
+def test_resolved_address_is_dialled_only_if_public(address: IpAddress, port: int) -> None:
     assert SsrfGuard().is_allowed(str(address), port) == (
         is_public_address(address) and port in ALLOWED_PORTS
     )
@@ -187,7 +183,7 @@ EXPLAINED = [IPv4Network(block) if "." in block else IPv6Network(block) for bloc
 
 @pytest.mark.fault("F01")
 @given(FOURS | SIXES)
-def test_the_table_is_no_wider_than_the_interpreters_and_each_stricter_block_is_explained(
+def test_table_is_stricter_than_ipaddress(
     address: IpAddress,
 ) -> None:
     if is_public_address(address):

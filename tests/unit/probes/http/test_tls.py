@@ -1,4 +1,4 @@
-"""Certificates and handshakes that fail, each told by its own word."""
+"""TLS: certificate errors, failed handshakes and session resumption."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ import pytest
 from probes.http.fetcher import Fetcher
 from probes.models.http import Page
 from tests.support.hostile_server.authority import HOST, NOW, Authority
-from tests.support.hostile_server.fetching import fetcher, link, outcome, told
+from tests.support.hostile_server.fetching import (
+    create_fetcher,
+    link_request,
+    fetch_outcome,
+    describe_outcome,
+)
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import answer
 
@@ -56,7 +61,7 @@ async def site(
 async def trusting(authority: Authority, **changes: Any) -> AsyncIterator[Fetcher]:
     async with (
         NameServer({HOST: ["127.0.0.1"]}) as names,
-        fetcher(nameservers=(names.address,), ca_file=authority.file, **changes) as fetch,
+        create_fetcher(nameservers=(names.address,), ca_file=authority.file, **changes) as fetch,
     ):
         yield fetch
 
@@ -99,37 +104,35 @@ def _refuse(listening: socket.socket, context: ssl.SSLContext, ending: threading
         "weak_key",
     ],
 )
-async def test_each_bad_certificate_has_its_own_word(authority: Authority, wrong: str) -> None:
+async def test_each_certificate_error_has_its_detail(authority: Authority, wrong: str) -> None:
     """And it is asked once."""
     async with site(authority, authority.context(wrong), max_retries=2) as (fetch, url):
-        assert told(await outcome(fetch, url)) == f"tls/{wrong}"
+        assert describe_outcome(await fetch_outcome(fetch, url)) == f"tls/{wrong}"
         assert fetch.request_count == 1
 
 
 @pytest.mark.fault("F17")
-async def test_a_name_in_the_subject_alone_does_not_count(authority: Authority) -> None:
+async def test_common_name_alone_does_not_count(authority: Authority) -> None:
     """Browsers stopped reading the common name in 2017."""
     async with site(authority, authority.context("no_san")) as (fetch, url):
-        assert told(await outcome(fetch, url)) == "tls/wrong_host"
+        assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/wrong_host"
 
 
 @pytest.mark.parametrize("right", ["good", "chain"])
-async def test_a_good_certificate_tells_when_it_expires(authority: Authority, right: str) -> None:
+async def test_page_has_certificate_expiry(authority: Authority, right: str) -> None:
     async with site(authority, authority.context(right)) as (fetch, url):
-        page = await fetch.get(link(url))
+        page = await fetch.get(link_request(url))
     assert page.certificate_expires is not None
     assert (page.certificate_expires - NOW.date()).days == 60
 
 
 @pytest.mark.parametrize("wrong", ["expired", "self_signed", "wrong_host", "weak_key"])
-async def test_a_second_look_without_verification_learns_the_status_and_is_marked(
-    authority: Authority, wrong: str
-) -> None:
+async def test_insecure_request_gets_status_and_is_marked(authority: Authority, wrong: str) -> None:
     async with site(authority, authority.context(wrong)) as (fetch, url):
-        page = await outcome(fetch, url, insecure=True)
+        page = await fetch_outcome(fetch, url, insecure=True)
         assert isinstance(page, Page)
         assert (page.status, page.insecure, page.certificate_expires) == (200, True, None)
-        assert told(await outcome(fetch, url)) == f"tls/{wrong}"
+        assert describe_outcome(await fetch_outcome(fetch, url)) == f"tls/{wrong}"
 
 
 def old_protocol(authority: Authority) -> ssl.SSLContext:
@@ -154,33 +157,36 @@ def wants_certificate(authority: Authority) -> ssl.SSLContext:
 
 
 @pytest.mark.fault("F18")
-async def test_a_handshake_that_is_refused_is_no_dead_site(authority: Authority) -> None:
+async def test_refused_handshake_is_a_tls_error(authority: Authority) -> None:
     """The server does not know the name it is asked for."""
     async with refusing(authority, unknown_name(authority)) as (fetch, url):
-        assert told(await outcome(fetch, url)) == "tls/handshake"
+        assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/handshake"
 
 
 @pytest.mark.fault("F18")
-async def test_a_server_that_demands_a_certificate_of_us_is_no_dead_site(
+async def test_required_client_certificate_is_a_tls_error(
     authority: Authority,
 ) -> None:
     """In TLS 1.3 it says so after the handshake, and its reset may overtake the word."""
     async with refusing(authority, wants_certificate(authority)) as (fetch, url):
-        assert told(await outcome(fetch, url)) in {"tls/handshake", "network/reset"}
+        assert describe_outcome(await fetch_outcome(fetch, url)) in {
+            "tls/handshake",
+            "network/reset",
+        }
 
 
 @pytest.mark.fault("F18")
 @pytest.mark.filterwarnings("ignore:ssl.OP_NO_:DeprecationWarning")
-async def test_a_server_of_old_protocols_is_told_so_and_answers_a_second_look(
+async def test_old_tls_version_is_accepted_by_insecure_request(
     authority: Authority,
 ) -> None:
     async with refusing(authority, old_protocol(authority)) as (fetch, url):
-        assert told(await outcome(fetch, url)) == "tls/handshake"
-        assert told(await outcome(fetch, url, insecure=True)) == "200"
+        assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/handshake"
+        assert describe_outcome(await fetch_outcome(fetch, url, insecure=True)) == "200"
 
 
 @pytest.mark.fault("F18")
-async def test_plain_http_on_the_port_of_https_is_a_failed_handshake(authority: Authority) -> None:
+async def test_plain_http_on_https_port_is_a_tls_error(authority: Authority) -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
         writer.write(answer())
@@ -189,34 +195,32 @@ async def test_plain_http_on_the_port_of_https_is_a_failed_handshake(authority: 
         await reader.read()
 
     async with site(authority, None, plain) as (fetch, url):
-        assert told(await outcome(fetch, url)) == "tls/handshake"
+        assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/handshake"
 
 
 @pytest.mark.fault("F18")
-async def test_a_handshake_that_stalls_is_a_timeout(authority: Authority) -> None:
+async def test_stalled_handshake_is_a_timeout(authority: Authority) -> None:
     """Its chain of causes holds an SSL error too."""
 
     async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
 
     async with site(authority, None, stall, connect_timeout=0.2) as (fetch, url):
-        assert told(await outcome(fetch, url)) == "timeout/connect"
+        assert describe_outcome(await fetch_outcome(fetch, url)) == "timeout/connect"
 
 
 @pytest.mark.fault("F18")
-async def test_a_connection_closed_in_the_handshake_is_a_reset(authority: Authority) -> None:
+async def test_connection_closed_in_handshake_is_a_reset(authority: Authority) -> None:
     async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
         writer.transport.abort()
 
     async with site(authority, None, closing) as (fetch, url):
-        assert told(await outcome(fetch, url)) == "network/reset"
+        assert describe_outcome(await fetch_outcome(fetch, url)) == "network/reset"
 
 
 @pytest.mark.parametrize("says", [b"", b"Connection: close\r\n"], ids=["silently", "by its word"])
-async def test_a_host_that_closed_its_connection_is_spoken_to_again_in_the_session_of_then(
-    authority: Authority, says: bytes
-) -> None:
+async def test_tls_session_is_resumed_after_close(authority: Authority, says: bytes) -> None:
     resumed: list[bool] = []
 
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -226,15 +230,15 @@ async def test_a_host_that_closed_its_connection_is_spoken_to_again_in_the_sessi
         await writer.drain()
 
     async with site(authority, authority.context("good"), once) as (fetch, url):
-        first = await fetch.get(link(url))
+        first = await fetch.get(link_request(url))
         while not all(idle.is_closed for idle in fetch._pool._idle_connections.values()):  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0)
-        second = await fetch.get(link(url))
+        second = await fetch.get(link_request(url))
     assert resumed == [False, True]
     assert first.certificate_expires == second.certificate_expires is not None
 
 
-async def test_a_connection_that_died_under_a_request_is_replaced_by_one_of_its_session(
+async def test_tls_session_is_resumed_after_reset(
     authority: Authority,
 ) -> None:
     resumed: list[bool] = []
@@ -246,7 +250,7 @@ async def test_a_connection_that_died_under_a_request_is_replaced_by_one_of_its_
 
     async with site(authority, authority.context("good"), dying) as (fetch, url):
         for _ in range(2):
-            assert told(await outcome(fetch, url)) == "200"
+            assert describe_outcome(await fetch_outcome(fetch, url)) == "200"
     assert resumed == [False, True]
 
 
@@ -272,7 +276,7 @@ async def ports(authority: Authority, count: int, resumed: list[bool]) -> AsyncI
 
 
 @pytest.mark.parametrize("insecure", [False, True])
-async def test_a_host_whose_connection_made_room_for_others_is_spoken_to_in_its_session_if_it_was_verified(
+async def test_tls_session_is_resumed_after_eviction_if_verified(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, insecure: bool
 ) -> None:
     """More hosts rest at once than connections are kept."""
@@ -280,14 +284,14 @@ async def test_a_host_whose_connection_made_room_for_others_is_spoken_to_in_its_
     resumed: list[bool] = []
     async with trusting(authority) as fetch, ports(authority, 2, resumed) as (one, other):
         for url, blindly in ((one, insecure), (other, insecure), (one, False)):
-            assert told(await outcome(fetch, url, insecure=blindly)) == "200"
+            assert describe_outcome(await fetch_outcome(fetch, url, insecure=blindly)) == "200"
     assert resumed == [False, False, not insecure]
 
 
-async def test_what_is_looked_at_without_trust_is_never_trusted_for_it(
+async def test_insecure_session_is_never_reused_for_verified_request(
     authority: Authority,
 ) -> None:
     async with site(authority, authority.context("expired")) as (fetch, url):
-        assert told(await outcome(fetch, url, insecure=True)) == "200"
+        assert describe_outcome(await fetch_outcome(fetch, url, insecure=True)) == "200"
         await fetch._pool.aclose()
-        assert told(await outcome(fetch, url)) == "tls/expired"
+        assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/expired"

@@ -1,4 +1,4 @@
-"""Any typed text: what it is cleaned to, which channel owns it, and that nothing makes it raise."""
+"""Identification of typed links, handles and cells."""
 
 import json
 from importlib.util import module_from_spec, spec_from_file_location
@@ -82,12 +82,12 @@ WRAPPED = (
 
 
 @pytest.mark.parametrize("typed", TYPED)
-def test_what_people_type_is_cleaned(typed: str) -> None:
+def test_typed_link_is_repaired(typed: str) -> None:
     assert clean_url(typed) == TYPED[typed]
 
 
 @pytest.mark.parametrize("url", WRAPPED)
-def test_a_wrapped_address_is_unwrapped(url: str) -> None:
+def test_wrapped_url_is_unwrapped(url: str) -> None:
     assert clean_url(url) == SITE
     assert identify_link(url).note == "wrapped"
 
@@ -105,7 +105,7 @@ def test_a_wrapped_address_is_unwrapped(url: str) -> None:
         "http://[::1/",
     ],
 )
-def test_a_host_that_can_be_read_two_ways_is_refused(typed: str) -> None:
+def test_ambiguous_host_is_rejected(typed: str) -> None:
     assert clean_url(typed) is None
     assert (identify_link(typed).kind, identify_link(typed).key) == (LinkKind.INVALID, None)
 
@@ -121,14 +121,14 @@ def test_a_host_that_can_be_read_two_ways_is_refused(typed: str) -> None:
         "نعم",
     ],
 )
-def test_what_is_no_web_address_names_no_site(typed: str) -> None:
+def test_text_without_url_is_no_website(typed: str) -> None:
     assert identify_link(typed, "website").kind is LinkKind.INVALID
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1/", "http://0x7f.1/", "http://[::1]:8080/", "http://localhost/"]
 )
-def test_a_machines_number_stays_for_the_guard_to_refuse(url: str) -> None:
+def test_numeric_host_is_kept_for_the_ssrf_guard(url: str) -> None:
     assert identify_link(url).url == url
 
 
@@ -150,7 +150,7 @@ def test_a_machines_number_stays_for_the_guard_to_refuse(url: str) -> None:
     ],
 )
 @pytest.mark.parametrize("column", [None, "facebook", "website"])
-def test_a_cell_that_says_there_is_none(typed: str, column: str | None) -> None:
+def test_none_answer_is_recognised(typed: str, column: str | None) -> None:
     identity = identify_link(typed, column)
     assert (identity.channel, identity.kind, identity.key) == (
         column or "website",
@@ -160,7 +160,7 @@ def test_a_cell_that_says_there_is_none(typed: str, column: str | None) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "  ", "Association Annour", "annour"])
-def test_words_alone_name_no_site(typed: str) -> None:
+def test_words_without_url_are_invalid(typed: str) -> None:
     assert identify_link(typed, "website").kind is LinkKind.INVALID
 
 
@@ -180,7 +180,7 @@ def test_words_alone_name_no_site(typed: str) -> None:
         ("facebook.com.evil.example", "website"),
     ],
 )
-def test_a_lookalike_claims_no_profile(host: str, channel: str) -> None:
+def test_lookalike_host_is_invalid(host: str, channel: str) -> None:
     identity = identify_link(f"https://{host}/annour")
     assert identity.channel == channel
     assert identity.channel == "website" or (identity.kind, identity.key) == (
@@ -213,7 +213,7 @@ def test_a_lookalike_claims_no_profile(host: str, channel: str) -> None:
         ("@annour.tv على يوتيوب", None, "youtube", "@annour.tv"),
     ],
 )
-def test_a_name_means_something_in_a_column(
+def test_handle_is_identified_in_its_column(
     typed: str, column: str | None, channel: str, key: str
 ) -> None:
     identity = identify_link(typed, column)
@@ -232,13 +232,13 @@ def test_a_name_means_something_in_a_column(
         ),
     ],
 )
-def test_what_is_not_the_columns_own_claims_nothing_there(typed: str) -> None:
+def test_link_of_another_network_is_invalid_in_column(typed: str) -> None:
     identity = identify_link(typed, "facebook")
     assert (identity.channel, identity.kind, identity.key) == ("facebook", LinkKind.INVALID, None)
 
 
 @pytest.mark.parametrize("typed", ["@Association Annour", "@Annour Rabat et région", "@ (page)"])
-def test_a_name_of_several_words_behind_an_at_is_nobodys_handle(typed: str) -> None:
+def test_several_words_after_at_sign_are_no_handle(typed: str) -> None:
     assert identify_link(typed, "facebook").key is None
 
 
@@ -254,7 +254,7 @@ def test_a_name_of_several_words_behind_an_at_is_nobodys_handle(typed: str) -> N
         *("uniquement sur Facebook", "A.N.R Facebook", "oui, sur Facebook", "@ Facebook"),
     ],
 )
-def test_a_name_of_several_words_before_a_network_is_nobodys_handle(typed: str) -> None:
+def test_several_words_before_network_name_are_no_handle(typed: str) -> None:
     assert (identify_link(typed).kind, identify_link(typed).key) == (LinkKind.INVALID, None)
 
 
@@ -276,14 +276,14 @@ def test_a_name_of_several_words_before_a_network_is_nobodys_handle(typed: str) 
         ("posts/activity-7163147469877407744-SyL3", LinkKind.INVALID, None),
     ],
 )
-def test_older_linkedin_addresses_and_posts_name_their_owner(
+def test_old_linkedin_urls_and_posts_name_their_owner(
     path: str, kind: LinkKind, key: str | None
 ) -> None:
     identity = identify_link(f"https://www.linkedin.com/{path}")
     assert (identity.kind, identity.key) == (kind, key)
 
 
-def test_who_wrote_a_linkedin_post_is_told_with_its_doubt() -> None:
+def test_author_of_linkedin_post_is_marked_as_derived() -> None:
     """A person's posts are addressed the same way as a page's."""
     assert (
         identify_link("linkedin.com/posts/annour-rabat_ong-activity-7163147469877407744-SyL3").note
@@ -292,7 +292,7 @@ def test_who_wrote_a_linkedin_post_is_told_with_its_doubt() -> None:
 
 
 @pytest.mark.parametrize("host", ["bit.ly", "fb.me", "t.co", "lnkd.in", "tinyurl.com"])
-def test_a_short_link_names_nobody_yet(host: str) -> None:
+def test_short_link_has_no_key(host: str) -> None:
     identity = identify_link(f"{host}/3xAmpl")
     assert (identity.kind, identity.key, identity.url) == (
         LinkKind.SHORT_LINK,
@@ -301,7 +301,7 @@ def test_a_short_link_names_nobody_yet(host: str) -> None:
     )
 
 
-def test_tracking_names_and_fragments_are_no_part_of_a_site() -> None:
+def test_tracking_parameters_and_fragment_are_removed() -> None:
     identity = identify_link("http://www.annour.ma/page?id=3&utm_source=x&fbclid=y#top")
     assert identity.key == "annour.ma/page"
     assert identity.url == "http://www.annour.ma/page?id=3"
@@ -366,7 +366,7 @@ def test_tracking_names_and_fragments_are_no_part_of_a_site() -> None:
         ("  ", []),
     ],
 )
-def test_a_cell_may_hold_several_links(text: str, parts: list[str]) -> None:
+def test_cell_is_split_into_links(text: str, parts: list[str]) -> None:
     assert split_links(text) == parts
 
 
@@ -396,7 +396,7 @@ def test_a_cell_may_hold_several_links(text: str, parts: list[str]) -> None:
         ("Facebook :https://www.facebook.com/annour", "facebook", LinkKind.PROFILE, "u:annour"),
     ],
 )
-def test_a_link_in_an_addresss_query_is_not_the_address(
+def test_link_in_query_is_not_the_url(
     typed: str, channel: str, kind: LinkKind, key: str | None
 ) -> None:
     identity = identify_link(typed)
@@ -413,7 +413,7 @@ def test_a_link_in_an_addresss_query_is_not_the_address(
         "facebook.com/association annour: rabat",
     ],
 )
-def test_a_name_typed_with_spaces_is_nobodys_shorter_name(before: str, path: str) -> None:
+def test_name_with_spaces_is_not_shortened(before: str, path: str) -> None:
     identity = identify_link(before + path)
     assert (identity.kind, identity.key) == (LinkKind.INVALID, None)
 
@@ -439,7 +439,7 @@ def test_a_name_typed_with_spaces_is_nobodys_shorter_name(before: str, path: str
         ("[page](https://www.linkedin.com/company/annour de rabat)", None),
     ],
 )
-def test_spaces_in_a_path_stay_and_talk_after_it_goes(typed: str, key: str | None) -> None:
+def test_spaces_in_path_stay_and_text_after_path_is_removed(typed: str, key: str | None) -> None:
     assert identify_link(typed).key == key
 
 
@@ -453,7 +453,7 @@ def test_spaces_in_a_path_stay_and_talk_after_it_goes(typed: str, key: str | Non
         "<a href=\"https://www.linkedin.com/company/l'annour",
     ],
 )
-def test_a_quotation_is_closed_by_the_mark_that_opened_it(typed: str) -> None:
+def test_quoted_link_ends_at_matching_quotation_mark(typed: str) -> None:
     assert identify_link(typed).key == "company/l'annour"
 
 
@@ -471,18 +471,18 @@ def test_a_quotation_is_closed_by_the_mark_that_opened_it(typed: str) -> None:
         ("www.youtube.", "website", None),
     ],
 )
-def test_a_host_is_read_as_a_browser_reads_its_letters(
+def test_host_letters_are_normalized_as_in_browsers(
     host: str, channel: str, key: str | None
 ) -> None:
     identity = identify_link(f"https://{host}/annour")
     assert (identity.channel, identity.key) == (channel, key)
 
 
-def test_an_encoded_host_is_decoded_whatever_follows_it() -> None:
+def test_percent_encoded_host_is_decoded() -> None:
     assert identify_link("https://xn--mgbc0a9azcg.example/annour").key == "المغرب.example/annour"
 
 
-def test_an_invisible_mark_in_a_carried_host_is_no_part_of_it() -> None:
+def test_invisible_character_in_wrapped_host_is_removed() -> None:
     carried = "https://l.facebook.com/l.php?u=https%253A%252F%252Fannour%25E2%2580%258F.ma%252F"
     assert identify_link(carried).key == "annour.ma"
 
@@ -490,7 +490,7 @@ def test_an_invisible_mark_in_a_carried_host_is_no_part_of_it() -> None:
 @pytest.mark.parametrize(
     "typed", ["/login?next=%2F%09%2F[x", "/login?next=%2F%2F[x", "/login?next=https%3A%2F%2F[x"]
 )
-def test_a_carried_address_that_cannot_be_read_carries_nobody(typed: str) -> None:
+def test_unreadable_wrapped_url_is_not_unwrapped(typed: str) -> None:
     assert identify_link(f"https://www.facebook.com{typed}").key is None
 
 
@@ -499,12 +499,12 @@ def test_a_carried_address_that_cannot_be_read_carries_nobody(typed: str) -> Non
     ["????? ?????", "✔", "🙂", "\u200f", "\ufffd", "?", "*", "()", ",", "☐"],
 )
 @pytest.mark.parametrize("column", [None, "facebook"])
-def test_marks_without_a_word_do_not_say_that_there_is_none(typed: str, column: str | None) -> None:
+def test_punctuation_is_no_none_answer(typed: str, column: str | None) -> None:
     assert identify_link(typed, column).kind is LinkKind.INVALID
 
 
 @pytest.mark.parametrize("typed", ["-", "–", "—", "...", "…", ".", "/", "//", "- - -", "_", "-/-"])
-def test_dashes_dots_and_slashes_say_that_there_is_none(typed: str) -> None:
+def test_dashes_dots_and_slashes_are_none_answers(typed: str) -> None:
     assert identify_link(typed, "twitter").kind is LinkKind.NONE
 
 
@@ -552,7 +552,7 @@ def test_dashes_dots_and_slashes_say_that_there_is_none(typed: str) -> None:
         ("جمعية@", LinkKind.PROFILE, "@جمعية"),
     ],
 )
-def test_youtube_names_its_channels_in_the_path_or_where_the_path_says(
+def test_youtube_channel_is_found_in_path_or_query(
     path: str, kind: LinkKind, key: str | None
 ) -> None:
     identity = identify_link(f"https://www.youtube.com/{path}")
@@ -596,9 +596,7 @@ def test_youtube_names_its_channels_in_the_path_or_where_the_path_says(
         ("plugins/post.php", LinkKind.POST, None),
     ],
 )
-def test_facebooks_numbers_are_read_by_where_they_stand(
-    path: str, kind: LinkKind, key: str | None
-) -> None:
+def test_facebook_ids_are_read_by_position(path: str, kind: LinkKind, key: str | None) -> None:
     identity = identify_link(f"https://www.facebook.com/{path}")
     assert (identity.kind, identity.key) == (kind, key)
 
@@ -625,9 +623,7 @@ def test_facebooks_numbers_are_read_by_where_they_stand(
         *(("facebook.com.ma", None), ("facebok.ma", None), ("annour.facebook.ma.example", None)),
     ],
 )
-def test_facebooks_own_country_hosts_are_facebook_and_its_lookalikes_are_not(
-    host: str, key: str | None
-) -> None:
+def test_facebook_country_hosts_are_facebook(host: str, key: str | None) -> None:
     found = identify_link(f"https://{host}/annour")
     assert found.key == key or (found.channel, key) == ("website", None)
 
@@ -661,7 +657,7 @@ def test_facebooks_own_country_hosts_are_facebook_and_its_lookalikes_are_not(
         ),
     ],
 )
-def test_an_x_account_is_told_through_mirrors_archives_and_marks(
+def test_x_account_is_found_in_mirrors_and_archives(
     typed: str, kind: LinkKind, key: str | None
 ) -> None:
     identity = identify_link(typed)
@@ -680,7 +676,7 @@ def test_an_x_account_is_told_through_mirrors_archives_and_marks(
         "youtube.com/%E2%80%8F@annour",
     ],
 )
-def test_a_mark_of_direction_is_no_part_of_a_name(url: str) -> None:
+def test_bidi_mark_is_no_part_of_a_handle(url: str) -> None:
     assert (
         identify_link(f"https://{url}").key
         == identify_link(f"https://{url.replace('%E2%80%8F', '')}").key
@@ -688,7 +684,7 @@ def test_a_mark_of_direction_is_no_part_of_a_name(url: str) -> None:
 
 
 @pytest.mark.parametrize("sign", ["\x80", "%C2%80", "\x9b", "%E2%80%AE", "%00", "\udc80"])
-def test_a_control_character_is_no_part_of_a_sites_key(sign: str) -> None:
+def test_control_character_is_no_part_of_a_website_key(sign: str) -> None:
     """Nothing stored holds one: a key with one would be nobody's on the night after."""
     told = identify_link(f"https://nour.example/a{sign}b")
     assert told.key == "nour.example/ab"
@@ -698,17 +694,17 @@ def test_a_control_character_is_no_part_of_a_sites_key(sign: str) -> None:
 @pytest.mark.parametrize(
     "typed", ["« “https://nour.example/page” »", "( <https://nour.example/page> )"]
 )
-def test_marks_and_spaces_around_an_address_are_no_part_of_it(typed: str) -> None:
+def test_punctuation_around_url_is_removed(typed: str) -> None:
     assert identify_link(typed).key == "nour.example/page"
 
 
 @pytest.mark.parametrize("typed", ["0", "25", "0612345678"])
-def test_a_number_in_xs_column_is_a_count_and_nobodys_handle(typed: str) -> None:
+def test_number_in_x_column_is_no_handle(typed: str) -> None:
     assert identify_link(typed, "twitter").kind is LinkKind.INVALID
 
 
 @pytest.mark.parametrize("typed", ["جمعية@", "@جمعية"])
-def test_a_handle_from_right_to_left_may_end_with_its_at(typed: str) -> None:
+def test_right_to_left_handle_may_end_with_at_sign(typed: str) -> None:
     assert identify_link(typed, "youtube").key == "@جمعية"
     assert identify_link("annour@", "youtube").key is None
 
@@ -716,7 +712,7 @@ def test_a_handle_from_right_to_left_may_end_with_its_at(typed: str) -> None:
 # --- Short links are followed ---
 
 
-def test_a_short_link_is_followed_once_to_whom_it_names() -> None:
+def test_short_link_is_resolved_with_one_request() -> None:
     seen = []
 
     def probe() -> Any:
@@ -739,21 +735,21 @@ def test_a_short_link_is_followed_once_to_whom_it_names() -> None:
         b'<a data-tracking-control-name="external_url_click" class="a" href="https://x.com/annour_ma">x</a>',
     ],
 )
-def test_a_page_about_leaving_is_read_for_where_it_leads(body: bytes) -> None:
+def test_interstitial_page_gives_its_target(body: bytes) -> None:
     assert (
         links_identify.parse_interstitial_target(Page("https://lnkd.in/3xAmpl", 200, body=body))
         == "https://x.com/annour_ma"
     )
 
 
-def test_an_ordinary_link_is_not_followed() -> None:
+def test_ordinary_link_is_not_resolved() -> None:
     account = Account("annour", "", identify_link("https://x.com/annour_ma"))
     with pytest.raises(StopIteration) as end:
         next(links_identify.resolve_short_link(account))
     assert end.value.value is account
 
 
-def test_a_short_link_to_no_account_is_a_wrong_target() -> None:
+def test_short_link_to_no_account_has_no_account_kind() -> None:
     account = Account("annour", "", identify_link("https://fb.me/3xAmpl"))
     look = run_offline(
         channel_registry.get_channel("facebook").probe(account),
@@ -869,7 +865,7 @@ PIECES = st.lists(
 @example(typed="http://a.ma:²/", column="website")
 @example(typed="https://annour℀.ma/", column=None)
 @example(typed="https://annour﹕x.ma/", column="facebook")
-def test_no_text_makes_it_raise(typed: str, column: str | None) -> None:
+def test_no_text_raises(typed: str, column: str | None) -> None:
     identity = identify_link(typed, column)
     assert identity.key != ""
     assert identity.channel in channel_registry.list_channels()
@@ -885,9 +881,7 @@ def test_no_text_makes_it_raise(typed: str, column: str | None) -> None:
 @example(typed="@annour·[::1]", column="youtube")
 @example(typed="groups/annour.#x", column="facebook")
 @example(typed="https://xn--mgbc0a9azcgx.ma/", column=None)
-def test_a_canonical_address_names_the_same_account_as_what_was_typed(
-    typed: str, column: str | None
-) -> None:
+def test_canonical_url_identifies_the_same_account(typed: str, column: str | None) -> None:
     identity = identify_link(typed, column)
     if identity.canonical:
         again = identify_link(identity.canonical)
@@ -905,7 +899,7 @@ ORDINARY = st.from_regex(
 @example(typed="https://ww.annour.ma/a?b=1")
 @example(typed="https://wwww.annour.ma/a?b=1")
 @example(typed="https://www.facebook/a")
-def test_an_ordinary_address_is_read_as_the_same_amid_words(typed: str) -> None:
+def test_url_is_found_between_words(typed: str) -> None:
     short_cut = clean_url(typed)
     if (
         "ww." not in typed
@@ -916,7 +910,7 @@ def test_an_ordinary_address_is_read_as_the_same_amid_words(typed: str) -> None:
 @given(url=ORDINARY | PIECES)
 @example(url="https://annour.ma?a=1#b?c#d")
 @example(url="https://annour.ma:99999/[x]")
-def test_an_address_has_the_parts_that_the_standard_library_tells(url: str) -> None:
+def test_parse_url_agrees_with_urlsplit(url: str) -> None:
     try:
         expected = urlsplit(url)
     except ValueError:
@@ -925,7 +919,7 @@ def test_an_address_has_the_parts_that_the_standard_library_tells(url: str) -> N
 
 
 @given(query=st.text("ab=&+%2C3é;", max_size=20))
-def test_a_query_has_the_values_that_the_standard_library_tells(query: str) -> None:
+def test_parse_query_agrees_with_parse_qsl(query: str) -> None:
     assert normalize.parse_query(query) == {
         name: values[0] for name, values in parse_qs(query).items()
     }
@@ -935,7 +929,7 @@ def test_a_query_has_the_values_that_the_standard_library_tells(query: str) -> N
 @example(typed="&amp;amp;amal.ma/?a=1&amp;amp;b=2")
 @example(typed="https://annour.ma/\u200fÃ\u0192Â©\u202b")
 @example(typed="https://annour.ma# sur Facebook")
-def test_what_is_clean_stays_as_it_is(typed: str) -> None:
+def test_clean_url_is_unchanged(typed: str) -> None:
     cleaned = clean_url(typed)
     if cleaned is not None:
         assert clean_url(cleaned) == cleaned
@@ -963,9 +957,7 @@ def test_what_is_clean_stays_as_it_is(typed: str) -> None:
         *("xn--a.", "ma,", "\x00", "https://l.facebook.com/l.php?u=", "[a](", "https%3A%2F%2F"),
     ],
 )
-def test_a_text_of_a_million_characters_takes_no_longer_than_a_cell(
-    piece: str, column: str | None
-) -> None:
+def test_million_characters_are_identified_quickly(piece: str, column: str | None) -> None:
     text = piece * (1_000_000 // len(piece))
     started = process_time()
     assert (
@@ -977,7 +969,7 @@ def test_a_text_of_a_million_characters_takes_no_longer_than_a_cell(
     assert process_time() - started < 2
 
 
-def test_the_link_cases_of_other_projects_are_read_as_they_say(shared: Path) -> None:
+def test_link_cases_of_other_projects(shared: Path) -> None:
     spec = spec_from_file_location("score_links", shared / "tools" / "score_links.py")
     assert spec is not None
     assert spec.loader is not None
@@ -1004,7 +996,7 @@ def _right(same: Any, case: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(
     "host", ["[::1]", "[fe80::1%25eth0]", "[::ffff:127.0.0.1]", "127.0.0.1", "localhost"]
 )
-def test_an_address_of_this_machine_is_a_link_for_the_guard_to_refuse(host: str) -> None:
+def test_local_address_is_kept_for_the_ssrf_guard(host: str) -> None:
     identity = identify_link(f"http://{host}/")
     assert (identity.channel, identity.kind, identity.url) == (
         "website",
@@ -1016,11 +1008,11 @@ def test_an_address_of_this_machine_is_a_link_for_the_guard_to_refuse(host: str)
 @pytest.mark.parametrize(
     "typed", ["https://[..1]/a", "http://[:1]/", "https:[::..]//x.com/amal", "http://[1]/"]
 )
-def test_brackets_around_no_address_name_nobody(typed: str) -> None:
+def test_brackets_without_ipv6_address_are_invalid(typed: str) -> None:
     assert identify_link(typed).kind is LinkKind.INVALID
 
 
-def test_a_cell_of_blanks_costs_nothing() -> None:
+def test_blank_cell_is_handled_quickly() -> None:
     started = perf_counter()
     assert split_links(" " * 4_000 + "amal.ma") == ["amal.ma"]
     assert perf_counter() - started < 0.05

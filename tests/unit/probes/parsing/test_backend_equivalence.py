@@ -1,4 +1,4 @@
-"""Cheap reading changes nothing of what is read: readers at work read each page as a plain reading does."""
+"""lxml and BeautifulSoup give the same documents."""
 
 import json
 import random
@@ -36,7 +36,7 @@ def of_corpus(folder):
 
 def plain(read_page, page, monkeypatch):
     """What a reader makes of a page where BeautifulSoup alone parses and every pattern is tried."""
-    with monkeypatch.get_tls_context() as slow:
+    with monkeypatch.context() as slow:
         slow.setattr(html, "walk_with_lxml", lambda body: None)
         return read_page(page)
 
@@ -53,13 +53,13 @@ async def apart(pages, monkeypatch, *reads):
 
 
 @pytest.mark.slow
-async def test_the_pages_of_the_tests_are_read_alike(monkeypatch):
+async def test_backends_agree_on_test_pages(monkeypatch):
     assert RECORDED
     assert await apart(of_tests(), monkeypatch, analyze_site_page) == []
 
 
 @pytest.mark.slow
-async def test_every_page_of_the_corpus_is_read_alike(shared, monkeypatch):
+async def test_backends_agree_on_corpus(shared, monkeypatch):
     assert (
         await apart(
             of_corpus(shared / "corpus"), monkeypatch, analyze_site_page, html.parse_document
@@ -91,11 +91,11 @@ ODD = [
 
 
 @pytest.mark.parametrize("markup", ODD)
-def test_what_browsers_mend_is_mended_alike(markup):
+def test_backends_repair_broken_markup_alike(markup):
     assert html.parse_html(markup, HOME) == html.parse_html(markup, HOME, use_bs4=True)
 
 
-def test_pages_that_are_spoilt_are_mended_alike():
+def test_backends_agree_on_damaged_pages():
     chance = random.Random(6)
     pages = [path.read_text("utf-8", "replace") for path in RECORDED] + ODD
     for _ in range(150):
@@ -111,13 +111,13 @@ def test_pages_that_are_spoilt_are_mended_alike():
         )
 
 
-def test_what_is_nested_deeper_than_lxml_keeps_is_read_by_beautifulsoup():
+def test_deeply_nested_page_falls_back_to_beautifulsoup():
     deep = "<div>" * 400 + "<a href=/deeper>deeper</a>"
     assert tree_backends.walk_with_lxml(deep.encode()) is None
     assert [anchor.text for anchor in html.parse_html(deep, HOME).anchors] == ["deeper"]
 
 
-def test_nobody_is_accused_on_the_word_of_a_quick_reading(monkeypatch):
+def test_negative_findings_are_confirmed_with_beautifulsoup(monkeypatch):
     asked = []
     really = tree_backends.walk_with_bs4
     monkeypatch.setattr(

@@ -1,7 +1,7 @@
-"""Every parser is given whatever strangers may send: it answers, soon, and with errors that are meant.
+"""Every parser accepts any input within a time limit and raises only expected errors.
 
-A parser is found by what it takes, so a new one is tried without being named: each public function of the
-packages all of whose arguments can be made of texts, bytes, pages and what our readers make of them.
+Parsers are found by their signatures: public functions whose arguments can be made of texts, bytes,
+pages and parsed data.
 """
 
 import importlib
@@ -161,7 +161,7 @@ def tried():
     return found
 
 
-def test_everything_that_reads_what_the_web_sends_is_tried():
+def test_every_public_parser_is_fuzzed_or_excused():
     """In `auditor` and `storage` whoever takes a noun of ours is no parser; in `probes` everybody is."""
     done = {f"{module}.{one.__name__}" for module, parsers in tried().items() for one, _ in parsers}
     left_out = [name for name in functions().keys() - done - UNTRIED if name.startswith("probes.")]
@@ -208,7 +208,7 @@ def answered(call):
 @pytest.mark.slow
 @pytest.mark.fault("F22")
 @pytest.mark.parametrize("module", sorted(tried()))
-def test_a_parser_answers_whatever_it_is_given(module):
+def test_parser_raises_only_expected_errors(module):
     parsers = tried()[module]
 
     @tries(30)
@@ -228,7 +228,7 @@ LOOKS = [(name, ()) for name in CHANNELS] + [
 @pytest.mark.slow
 @pytest.mark.fault("F23")
 @pytest.mark.parametrize(("channel", "keyed"), LOOKS)
-def test_a_look_finds_something_whatever_it_is_answered(channel, keyed):
+def test_probe_returns_finding_for_any_response(channel, keyed):
     """And what it finds is fit to be shown and stored, by the pages and by the interface of a channel."""
     whose = st.sampled_from([*ON[channel], identify.identify_link("https://bit.ly/nour", channel)])
     accounts = st.builds(Account, st.just("nour"), URLS, whose, st.none() | made(Finding))
@@ -267,7 +267,7 @@ AGAIN += [language.fold_text, lambda text: spreadsheet.clean_cells([text])[0]]
 @given(TEXTS | URLS)
 @example("İ")
 @example("< <")
-def test_what_was_made_plain_is_plain(text):
+def test_cleaned_text_is_clean(text):
     for plain in AGAIN:
         once = plain(text)
         assert plain(once) == once
@@ -275,7 +275,7 @@ def test_what_was_made_plain_is_plain(text):
 
 @tries(40)
 @given(spliced(LINKED, ODD, LONE) | URLS | TEXTS, COLUMNS)
-def test_a_canonical_address_names_the_same_account_and_is_its_own(typed, column):
+def test_canonical_url_is_stable(typed, column):
     told = identify.identify_link(typed, column)
     assert not unfit(told)
     assert told.key != ""
@@ -293,7 +293,7 @@ def test_a_canonical_address_names_the_same_account_and_is_its_own(typed, column
 
 @tries(40)
 @given(URLS, st.sampled_from(["https://nour.example/a?b", "http://nour.example:80/"]))
-def test_a_redirect_leads_to_a_web_address_or_nowhere(location, at):
+def test_redirect_target_is_web_url_or_error(location, at):
     chain = RedirectChain(httpx.URL(at), {}, insecure=False, max_bytes=1)
     with suppress(FetchError):
         RequestSender(FetchOptions(), SsrfGuard(), None, lambda: NOW).move_to_redirect(
@@ -306,7 +306,7 @@ def test_a_redirect_leads_to_a_web_address_or_nowhere(location, at):
 @given(
     st.none() | spliced(DATED, ODD, ("120", "GMT", "Fri, "), most=3), st.integers(200, 999), BODIES
 )
-def test_a_wait_is_no_longer_than_may_be_and_any_robots_txt_says_something(value, status, body):
+def test_retry_after_is_limited_and_any_robots_txt_parses(value, status, body):
     wait = host_state.parse_retry_after(value, NOW)
     assert wait is None or 0 <= wait <= host_state.MAX_RETRY_AFTER_SECONDS
     robots = host_state.parse_robots(status, b"User-agent: *\nDisallow: " + body, "auditor")
@@ -321,7 +321,7 @@ def test_a_wait_is_no_longer_than_may_be_and_any_robots_txt_says_something(value
     | JSON.map(lambda data: association_search.encode_cursor([data]))
     | st.lists(JSON).map(association_search.encode_cursor)
 )
-def test_any_cursor_is_a_place_in_the_list(given):
+def test_any_cursor_is_valid_or_an_error(given):
     place = association_search.decode_cursor(given, ("", 0))
     assert [type(part) for part in place] == [str, int]
     assert not unfit(place)
@@ -384,7 +384,7 @@ def laid(tmp_path_factory, name, data):
 
 @tries(30)
 @given(SHEETS)
-def test_any_file_is_a_sheet_or_an_error_of_one_line(tmp_path_factory, data):
+def test_any_file_is_a_spreadsheet_or_a_one_line_error(tmp_path_factory, data):
     with laid(tmp_path_factory, "sheet", data) as path:
         reading = answered(lambda: importer.parse_registry_spreadsheet(path))
         assert not reading or not unfit(reading.accounts, reading.associations)
@@ -408,6 +408,6 @@ SETTINGS = spliced(
         st.sampled_from(pieces("AUDITOR_FETCH__TIMEOUT AUDITOR_X__Y AUDITOR_WEB")), TYPED
     ),
 )
-def test_any_file_is_a_configuration_or_an_error_of_one_line(tmp_path_factory, text, environ):
+def test_any_file_is_a_configuration_or_a_one_line_error(tmp_path_factory, text, environ):
     with laid(tmp_path_factory, "config.toml", written(text)) as path:
         answered(lambda: schema.load_config(path, environ))

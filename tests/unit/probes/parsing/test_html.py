@@ -1,4 +1,4 @@
-"""Bytes become plain data: whatever the charset, however broken, however hostile."""
+"""Parsing of HTML, feeds, sitemaps and JSON-LD, including broken and hostile input."""
 
 import pickle
 import re
@@ -52,7 +52,7 @@ ODD = (
         *('<meta property="og:url" content="{}">', '<div data-href="{}"></div>'),
     ],
 )
-def test_an_address_that_cannot_be_read_costs_a_page_nothing_else(tag: str, href: str) -> None:
+def test_invalid_link_does_not_break_the_document(tag: str, href: str) -> None:
     link = '<a href="/agenda">agenda</a>' if "<base" not in tag else ""
     text = "<p>Association Annour, des ateliers et du soutien scolaire pour les enfants.</p>" * 5
     body = f"<html><head><title>Annour</title></head><body>{tag.format(href)}{link}{text}</body>"
@@ -75,12 +75,12 @@ def test_an_address_that_cannot_be_read_costs_a_page_nothing_else(tag: str, href
         ("utf-8", '<meta charset="windows-1256">'),
     ],
 )
-def test_an_arabic_title_survives_its_charset(charset: str, declared: str) -> None:
+def test_arabic_title_is_decoded(charset: str, declared: str) -> None:
     body = f"<html><head>{declared}<title>جمعية النور للتنمية</title></head><body></body></html>"
     assert html.parse_document(page(body.encode(charset))).title == "جمعية النور للتنمية"
 
 
-def test_arabic_without_any_label_is_guessed() -> None:
+def test_undeclared_arabic_charset_is_detected() -> None:
     words = (
         "تنظم الجمعية قافلة طبية لفائدة ساكنة الدواوير المجاورة وتدعو الجميع إلى الحضور والمشاركة. "
         * 8
@@ -89,7 +89,7 @@ def test_arabic_without_any_label_is_guessed() -> None:
     assert html.parse_document(page(body.encode("windows-1256"))).title == "جمعية النور"
 
 
-def test_french_without_any_label_keeps_its_accents() -> None:
+def test_undeclared_french_charset_is_detected() -> None:
     words = "L'association organise à l'été des activités d'éducation, où chacun a été invité. " * 8
     body = f"<title>Fédération des œuvres</title><p>{words}</p>".encode("cp1252")
     assert html.parse_document(page(body)).title == "Fédération des œuvres"
@@ -99,7 +99,7 @@ def test_french_without_any_label_keeps_its_accents() -> None:
 @pytest.mark.parametrize(
     "label", ["idna", "rot13", "hex", "punycode", "undefined", "no-such", "utf-16", ""]
 )
-def test_an_absurd_charset_is_not_believed(label: str) -> None:
+def test_invalid_charset_is_ignored(label: str) -> None:
     body = b"<title>Fr\xe9quence</title><p>caf\xe9</p>"
     assert (
         "quence"
@@ -108,7 +108,7 @@ def test_an_absurd_charset_is_not_believed(label: str) -> None:
 
 
 @pytest.mark.fault("F23")
-def test_a_title_is_stored_clean_and_short() -> None:
+def test_title_is_cleaned_and_shortened() -> None:
     body = (
         "<title>Good\0 \u202eevil\u202c\u0007 &lt;/script&gt; &#xD800; "
         + "x" * (1 << 20)
@@ -121,7 +121,7 @@ def test_a_title_is_stored_clean_and_short() -> None:
 
 
 @pytest.mark.fault("F23")
-def test_a_name_told_in_json_is_as_clean() -> None:
+def test_name_in_json_ld_is_cleaned() -> None:
     """JSON can say half of a surrogate pair, which no database takes."""
     said = r'{"@type": "NGO", "name": "Amal\ud800 \u202e\u0000nour"}'
     found = analyze_site_page(
@@ -134,7 +134,7 @@ def test_a_name_told_in_json_is_as_clean() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"   ", b"Too Many Requests", b"index.html", b"https://annour.example/"]
 )
-def test_a_body_without_a_tag_is_only_its_words(body: bytes) -> None:
+def test_body_without_tags_is_plain_text(body: bytes) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = html.parse_document(page(body))
@@ -145,19 +145,19 @@ def test_a_body_without_a_tag_is_only_its_words(body: bytes) -> None:
     "declared", ["<?xml?>", "<?xml?><?xml a?>", "<?XML?> <?xml?>", "<?xml ", "<?xml<?xml "]
 )
 @pytest.mark.parametrize("of_record", [False, True])
-def test_xml_declarations_are_no_words_of_a_page(declared: str, of_record: bool) -> None:
+def test_xml_declaration_is_not_part_of_the_text(declared: str, of_record: bool) -> None:
     url = "https://annour.example/"
     assert html.parse_html(f"{declared}<p>Bonjour</p>", url, use_bs4=of_record).text == "Bonjour"
 
 
-def test_nor_are_they_of_a_text_without_a_tag() -> None:
+def test_xml_declaration_is_not_part_of_plain_text() -> None:
     assert (
         html.parse_html('<?xml version="1.0"?> Bonjour', "https://annour.example/").text
         == "Bonjour"
     )
 
 
-def test_an_xml_declaration_changes_nothing() -> None:
+def test_xml_declaration_does_not_change_the_document() -> None:
     body = '<?xml version="1.0" encoding="iso-8859-1"?><html xmlns="http://www.w3.org/1999/xhtml"><title>Été</title></html>'
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -170,21 +170,21 @@ def test_an_xml_declaration_changes_nothing() -> None:
     [b"%PDF-1.7", b"\xff\xd8\xff\xe0", b"PK\x03\x04", b"\x89PNG\r\n"],
     ids=["pdf", "jpeg", "zip", "png"],
 )
-def test_what_is_no_page_is_not_parsed(start: bytes) -> None:
+def test_binary_content_is_not_parsed(start: bytes) -> None:
     assert (
         html.parse_document(page(start + b"<title>no</title>", content_type="text/html")).title
         == ""
     )
 
 
-def test_a_document_crosses_to_another_process() -> None:
+def test_document_can_be_pickled() -> None:
     found = html.parse_document(
         page('<title>A</title><a href="/b">b</a><time datetime="2026-01-02">2</time>')
     )
     assert pickle.loads(pickle.dumps(found)) == found
 
 
-def test_a_link_knows_where_it_stood() -> None:
+def test_link_has_its_page_section() -> None:
     body = """<body><header><a href="/a">a</a></header><div class="post"><a href="/b">b</a>
       <div class="share-buttons"><ul class="social"><a href="/c">c</a></ul></div></div>
       <section id="comments"><a href="/d">d</a></section>
@@ -222,9 +222,7 @@ def test_a_link_knows_where_it_stood() -> None:
         "itself",
     ],
 )
-def test_a_link_knows_its_headings_and_its_picture(
-    body: str, heads: tuple[str, ...], alt: str
-) -> None:
+def test_link_has_headings_and_image_text(body: str, heads: tuple[str, ...], alt: str) -> None:
     [link] = [
         one
         for one in html.parse_html(body, "https://annour.example/").anchors
@@ -233,12 +231,12 @@ def test_a_link_knows_its_headings_and_its_picture(
     assert (link.headings, link.image_alt) == (heads, alt)
 
 
-def test_an_inline_pictures_title_is_not_the_pages() -> None:
+def test_svg_title_is_not_the_page_title() -> None:
     body = "<body><svg><title>icon</title></svg></body><title>Annour</title>"
     assert html.parse_document(page(body)).title == "Annour"
 
 
-def test_broken_json_ld_costs_only_itself() -> None:
+def test_broken_json_ld_does_not_affect_other_blocks() -> None:
     body = """<script type="application/ld+json">{broken</script>
       <script type="application/ld+json">{"@graph": [{"@type": "NGO", "name": "Annour"}]}</script>"""
     assert {"NGO"} == {
@@ -261,7 +259,7 @@ def test_broken_json_ld_costs_only_itself() -> None:
     ],
     ids=["nested", "comments", "bold", "attributes", "links", "footers", "json", "title"],
 )
-def test_hostile_markup_stays_within_its_cpu(body: bytes) -> None:
+def test_hostile_markup_is_parsed_within_cpu_limit(body: bytes) -> None:
     before = time.process_time()
     analyze_site_page(page(body, "https://annour.example/page"))
     assert (
@@ -279,15 +277,15 @@ def newest(body: str) -> str | None:
     return told.newest.format_iso() if told else None
 
 
-def test_the_newest_item_counts_and_not_the_feeds_own_date() -> None:
+def test_newest_feed_item_counts_not_build_date() -> None:
     assert newest(RSS) == "2026-11-03T10:00:00Z"
 
 
-def test_a_feed_cut_at_the_cap_is_still_read() -> None:
+def test_truncated_feed_is_parsed() -> None:
     assert newest(RSS[: RSS.index("</item></channel>")]) == "2026-11-03T10:00:00Z"
 
 
-def test_atom_prefers_publication_to_change() -> None:
+def test_atom_published_is_preferred_to_updated() -> None:
     atom = """<feed xmlns="http://www.w3.org/2005/Atom"><title>A</title><updated>2026-11-19T00:00:00Z</updated>
     <entry><title>x</title><updated>2026-11-18T00:00:00Z</updated><published>2026-02-03T00:00:00Z</published>
     </entry></feed>"""
@@ -303,7 +301,7 @@ def test_atom_prefers_publication_to_change() -> None:
         "Fri, 25 Dec 2026 00:00:00 GMT",
     ],
 )
-def test_nonsense_and_future_dates_are_no_activity(date: str) -> None:
+def test_invalid_and_future_dates_are_no_activity(date: str) -> None:
     assert (
         newest(
             f"<rss><channel><title>A</title><item><pubDate>{date}</pubDate></item></channel></rss>"
@@ -312,7 +310,7 @@ def test_nonsense_and_future_dates_are_no_activity(date: str) -> None:
     )
 
 
-def test_a_page_served_for_a_feed_is_none() -> None:
+def test_html_page_is_no_feed() -> None:
     assert feeds.parse_feed(page("<!doctype html><title>404</title><p>2026-11-01")) is None
 
 
@@ -334,9 +332,7 @@ DOCUMENTS = {
 @pytest.mark.fault("F24")
 @pytest.mark.parametrize("reader", DOCUMENTS, ids=["feed", "sitemap"])
 @pytest.mark.parametrize("name", DECLARED)
-def test_entities_of_a_documents_own_are_never_expanded_and_nothing_is_opened(
-    reader: Callable[[Page], object], name: str
-) -> None:
+def test_xml_entities_are_not_expanded(reader: Callable[[Page], object], name: str) -> None:
     """At once: the bound is a hundred times what it takes."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
@@ -353,14 +349,14 @@ def test_entities_of_a_documents_own_are_never_expanded_and_nothing_is_opened(
     assert "root:" not in repr(found)
 
 
-def test_a_sitemap_index_names_its_sitemaps() -> None:
+def test_sitemap_index_lists_child_sitemaps() -> None:
     body = "<sitemapindex><sitemap><loc>https://a.example/post-sitemap.xml</loc></sitemap></sitemapindex>"
     found = feeds.parse_sitemap(page(body))
     assert found is not None
     assert found.child_sitemaps == (("https://a.example/post-sitemap.xml", None),)
 
 
-def test_a_compact_date_is_a_date() -> None:
+def test_compact_date_is_parsed() -> None:
     assert parser.parse_machine_date("20260314") == (
         datetime(2026, 3, 14, tzinfo=UTC),
         DatePrecision.DAY,
@@ -380,7 +376,7 @@ def test_a_compact_date_is_a_date() -> None:
         ("1773482400000", "2026-03-14T10:00:00"),
     ],
 )
-def test_a_machines_moment_is_read_in_its_own_zone(text: str, moment: str) -> None:
+def test_machine_date_uses_its_time_zone(text: str, moment: str) -> None:
     found = parser.parse_machine_date(text)
     assert found is not None
     assert found[0].strftime("%Y-%m-%dT%H:%M:%S") == moment
@@ -397,11 +393,11 @@ def test_a_machines_moment_is_read_in_its_own_zone(text: str, moment: str) -> No
         "demain",
     ],
 )
-def test_an_empty_date_is_none(text: str) -> None:
+def test_empty_date_gives_none(text: str) -> None:
     assert parser.parse_machine_date(text) is None
 
 
-def test_json_ld_with_two_days_and_a_fault_is_no_page() -> None:
+def test_broken_json_ld_with_two_dates_is_ignored() -> None:
     body = (
         '<script type="application/ld+json">[{"@type": "NewsArticle", "datePublished": "2026-10-01",},'
         '{"@type": "NewsArticle", "datePublished": "2026-10-02"}]</script>'

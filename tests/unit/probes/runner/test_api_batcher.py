@@ -1,4 +1,4 @@
-"""Calls to interfaces are joined, paid for and taken apart at the desk; every probe gets its own answer."""
+"""Batching of API calls, API budgets and errors of single accounts."""
 
 import asyncio
 import json
@@ -85,7 +85,7 @@ def look(api, *steps, budget=100.0):
     return asyncio.run(counter.run_probes(steps)), purse
 
 
-def test_many_accounts_are_one_call():
+def test_many_accounts_are_one_request():
     api = Api()
     looks, purse = look(api, *map(looking, ("amal", "nour", "salam", "tifawt")))
     assert [one.finding.name for one in looks] == ["Amal", "Nour", "Salam", "Tifawt"]
@@ -93,7 +93,7 @@ def test_many_accounts_are_one_call():
     assert (purse.request_count, purse.spent) == (2, 2)
 
 
-def test_each_account_keeps_its_own_question_as_evidence():
+def test_evidence_has_only_the_accounts_own_request():
     (first, second), _ = look(Api(), looking("amal"), looking("nour"))
     (exchange,) = first.exchanges
     assert exchange.request.url == "https://api.example/users?names=amal&part=a"
@@ -102,7 +102,7 @@ def test_each_account_keeps_its_own_question_as_evidence():
     assert second.exchanges[0].outcome.body is exchange.outcome.body
 
 
-def test_the_key_is_shown_to_the_interface_and_kept_out_of_the_evidence():
+def test_key_is_sent_but_not_stored_as_evidence():
     api = Api()
     (seen,), purse = look(api, looking("amal"))
     assert api.keys == {("X-Key", "Bearer secret")}
@@ -110,20 +110,20 @@ def test_the_key_is_shown_to_the_interface_and_kept_out_of_the_evidence():
     assert "secret" not in repr(purse)
 
 
-def test_one_name_asked_by_two_associations_is_paid_for_once():
+def test_account_of_two_associations_is_requested_once():
     looks, purse = look(Api(), looking("amal", PRICED), looking("amal", PRICED))
     assert [one.finding.name for one in looks] == ["Amal", "Amal"]
     assert purse.spent == 0.5
 
 
-def test_a_name_that_spoils_a_call_is_told_apart_and_the_others_asked_again():
+def test_values_without_error_are_retried():
     api = Api(missing={"gone"})
     looks, _ = look(api, *map(looking, ("amal", "gone", "nour")))
     assert [str(one.finding.presence) for one in looks] == ["present", "absent", "present"]
     assert api.asked == [["amal", "gone", "nour"], ["amal", "nour"]]
 
 
-def test_where_nobody_is_named_halves_are_asked_until_the_one_is_alone():
+def test_unnamed_error_is_bisected():
     api = Api(hidden={"shy"})
     looks, _ = look(api, *map(looking, ("amal", "shy", "nour")))
     assert [one.finding.reason for one in looks] == [None, Reason.UNREADABLE, None]
@@ -131,7 +131,7 @@ def test_where_nobody_is_named_halves_are_asked_until_the_one_is_alone():
     assert len(api.asked) <= 5
 
 
-def test_an_interface_that_refuses_us_is_asked_no_more_that_night():
+def test_refusing_api_gets_no_more_requests():
     api = Api(refusal="the key is not valid")
     counter, purse = desk(api)
     first = asyncio.run(counter.run_probes([looking("amal")]))
@@ -142,7 +142,7 @@ def test_an_interface_that_refuses_us_is_asked_no_more_that_night():
     assert second[0].finding.detail == "the key is not valid"
 
 
-def test_what_the_budget_does_not_cover_is_not_sent_and_not_held_against_anyone():
+def test_calls_beyond_budget_are_unknown():
     api = Api()
     looks, purse = look(
         api, *(looking(name, PRICED) for name in ("a", "b", "c", "d", "e")), budget=2.0
@@ -153,19 +153,19 @@ def test_what_the_budget_does_not_cover_is_not_sent_and_not_held_against_anyone(
     assert (api.asked, purse.spent) == ([["a", "b", "c"], ["d"]], 2.0)
 
 
-def test_what_an_earlier_session_of_the_night_has_paid_is_not_paid_again():
+def test_cost_of_earlier_session_counts():
     counter, _ = desk(Api(), budget=1.0, cost=1.0)
     (seen,) = asyncio.run(counter.run_probes([looking("amal")]))
     assert seen.finding.reason is Reason.RATE_LIMITED
 
 
-def test_probes_go_on_at_their_own_pace():
+def test_probes_with_different_numbers_of_steps_finish():
     looks, purse = look(Api(), looking("amal", uploads=True), looking("nour"))
     assert [len(one.exchanges) for one in looks] == [2, 1]
     assert purse.request_count == 2
 
 
-def test_a_probe_that_crashes_costs_the_others_nothing(caplog):
+def test_crashed_probe_does_not_affect_others(caplog):
     def breaks():
         yield from request_page("https://api.example/users?names=nour&part=a", read, api_call=NAMES)
         raise ZeroDivisionError("a bug")
@@ -180,7 +180,7 @@ def test_a_probe_that_crashes_costs_the_others_nothing(caplog):
 
 
 @pytest.mark.parametrize("trouble", [ZeroDivisionError("a bug"), asyncio.CancelledError()])
-def test_an_answer_that_cannot_be_taken_is_unknown_for_those_in_it_and_the_others_go_on(trouble):
+def test_parser_error_affects_only_its_accounts(trouble):
     """As by a bug of its reader, or a cancellation that nobody asked for."""
 
     class Broken(Api):
@@ -194,7 +194,7 @@ def test_an_answer_that_cannot_be_taken_is_unknown_for_those_in_it_and_the_other
     assert [one.finding.reason for one in looks] == [None, Reason.CRASHED]
 
 
-def test_a_call_that_gets_no_answer_is_unknown_for_everybody_in_it():
+def test_failed_call_is_unknown_for_all_its_accounts():
     class Silent(Api):
         async def get(self, wanted):
             raise FetchError(Reason.TIMEOUT, "no answer")
@@ -204,7 +204,7 @@ def test_a_call_that_gets_no_answer_is_unknown_for_everybody_in_it():
 
 
 @pytest.mark.parametrize("values", [0, 1, 7])
-def test_nobody_to_ask_or_a_few_make_as_few_requests_as_can_be(values):
+def test_number_of_requests_is_minimal(values):
     api = Api()
     look(api, *(looking(f"name{at}") for at in range(values)))
     assert len(api.asked) == -(-values // 3)

@@ -1,4 +1,4 @@
-"""Readers that hang, swell or die are stopped, and the pool reads on."""
+"""Parser workers: time and memory limits, crashes and shutdown."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def read_twice(bad: object, workshop: ParserForkServer) -> FetchError:
     return caught.value
 
 
-async def test_a_reader_gives_back_plain_data(workshop: ParserForkServer) -> None:
+async def test_parser_returns_plain_data(workshop: ParserForkServer) -> None:
     async with ParserPool(1, fork_server=workshop) as readers:
         assert await readers.parse(title, PAGE) == "Association"
 
@@ -65,15 +65,15 @@ async def test_a_reader_gives_back_plain_data(workshop: ParserForkServer) -> Non
 @pytest.mark.parametrize(
     ("bad", "detail"),
     [
-        (for_ever, "reading took too long"),
-        (stall, "reading took too long"),
-        (swell, "reading took too much memory"),
-        (hoard, "reading took too much memory"),
-        (nest, "reading took too much memory"),
-        (die, "the reader's process ended"),
+        (for_ever, "parsing took too long"),
+        (stall, "parsing took too long"),
+        (swell, "parsing took too much memory"),
+        (hoard, "parsing took too much memory"),
+        (nest, "parsing took too much memory"),
+        (die, "the parser process ended"),
     ],
 )
-async def test_a_bad_reader_is_stopped_and_the_pool_reads_on(
+async def test_bad_parser_is_stopped_and_pool_continues(
     bad: object, detail: str, workshop: ParserForkServer
 ) -> None:
     """The page's status and hops stay with the trouble."""
@@ -82,7 +82,7 @@ async def test_a_bad_reader_is_stopped_and_the_pool_reads_on(
     assert (none.status, none.url, none.hops) == (200, PAGE.url, PAGE.hops)
 
 
-async def test_a_bug_of_a_reader_is_not_hidden(workshop: ParserForkServer) -> None:
+async def test_exception_of_parser_is_raised(workshop: ParserForkServer) -> None:
     async with ParserPool(1, fork_server=workshop) as readers:
         with pytest.raises(KeyError):
             await readers.parse(stumble, PAGE)
@@ -98,9 +98,7 @@ BOMBS = {
 
 @pytest.mark.fault("F22")
 @pytest.mark.parametrize("name", BOMBS)
-async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(
-    name: str, workshop: ParserForkServer
-) -> None:
+async def test_hostile_page_does_not_delay_others(name: str, workshop: ParserForkServer) -> None:
     """Within two seconds, read or unreadable, while the loop keeps answering within 0.1 s."""
     page = Page("https://site.example/", 200, body=BOMBS[name])
     lags: list[float] = []
@@ -142,7 +140,7 @@ asyncio.run(main())
 
 @pytest.mark.slow
 @pytest.mark.fault("F22", "F35")
-def test_a_reader_that_hangs_ends_though_nobody_is_left_to_stop_it() -> None:
+def test_hanging_parser_ends_without_its_parent() -> None:
     """The auditor was killed with -9 meanwhile: the kernel counts the reader's time."""
     command = [sys.executable, "-c", ORPHAN.format(path=sys.path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -165,7 +163,7 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-async def test_a_worker_killed_while_idle_is_replaced(workshop: ParserForkServer) -> None:
+async def test_worker_killed_while_idle_is_replaced(workshop: ParserForkServer) -> None:
     async with ParserPool(1, timeout=2, fork_server=workshop) as readers:
         first = await readers.parse(pid, PAGE)
         os.kill(first, 9)
@@ -183,7 +181,7 @@ def children() -> set[str]:
     return set(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
 
 
-async def test_no_worker_outlives_its_pool() -> None:
+async def test_workers_end_with_their_pool() -> None:
     before = children()
     async with ParserPool(2) as readers:
         worker = await readers.parse(pid, PAGE)
@@ -192,9 +190,7 @@ async def test_no_worker_outlives_its_pool() -> None:
     assert children() <= before
 
 
-async def test_a_workshop_that_is_kept_serves_pool_after_pool_and_no_worker_outlives_its_own() -> (
-    None
-):
+async def test_shared_fork_server_serves_successive_pools() -> None:
     before, workers = children(), []
     with ParserForkServer(MEMORY) as kept:
         for _ in range(2):
@@ -214,7 +210,7 @@ def has_ended(process: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-async def test_a_cancelled_read_does_not_keep_the_pool_from_ending(
+async def test_cancelled_task_does_not_block_pool_exit(
     workshop: ParserForkServer,
 ) -> None:
     async with ParserPool(1, timeout=0.3, fork_server=workshop) as readers:
@@ -230,21 +226,21 @@ async def readers_busy() -> None:
         await asyncio.sleep(0)
 
 
-async def test_without_workers_reading_happens_here() -> None:
+async def test_pool_without_workers_parses_in_process() -> None:
     async with ParserPool(0) as readers:
         assert await readers.parse(pid, PAGE) == os.getpid()
         with pytest.raises(FetchError):
             await readers.parse(nest, PAGE)
 
 
-async def test_a_pool_that_is_left_at_once_does_not_wait_for_its_readers_to_load() -> None:
+async def test_pool_exit_does_not_wait_for_loading() -> None:
     before = children()
     async with ParserPool(2):
         pass
     assert children() <= before
 
 
-async def test_workers_come_though_what_they_are_forked_from_was_killed() -> None:
+async def test_killed_fork_server_is_restarted() -> None:
     before = children()
     async with ParserPool(1, timeout=0.5) as readers:
         first = await readers.parse(pid, PAGE)
@@ -255,7 +251,7 @@ async def test_workers_come_though_what_they_are_forked_from_was_killed() -> Non
         assert await readers.parse(pid, PAGE) != first
 
 
-async def test_what_a_lost_worker_had_not_begun_is_read_by_the_next(
+async def test_unstarted_task_of_lost_worker_is_retried(
     workshop: ParserForkServer,
 ) -> None:
     async with ParserPool(1, timeout=0.5, fork_server=workshop) as readers:

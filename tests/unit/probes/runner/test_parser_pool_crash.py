@@ -1,4 +1,4 @@
-"""A page that always kills the process which reads it costs one try, and nobody else's look."""
+"""A page that kills its parser worker affects no other account."""
 
 import pytest
 
@@ -15,17 +15,19 @@ from tests.support.mini_network import link, night_of, opened, register
 
 def steps(account, keyed=()):
     page = yield PageRequest(account.identity.canonical, parser=read)
-    return present_finding(page, name=page.reading)
+    return present_finding(page, name=page.parsed)
 
 
 @pytest.mark.fault("F53")
-async def test_a_page_that_kills_its_reader_is_told_and_the_others_are_read(tmp_path, monkeypatch):
+async def test_page_that_kills_its_parser_is_unreadable_and_others_are_checked(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(checker, "probe_steps_for", steps)
     app = opened(tmp_path)
     rows = [link(f"a{number}", "website", f"a{number}") for number in range(6)]
     register(app, *rows)
     app.web.answers = {rows[2].typed_text: "poison"}
-    app.readers = lambda: ParserPool(1)
+    app.create_parser_pool = lambda: ParserPool(1)
     for night in range(2):
         app.web.asked.clear()
         done = await execute_run(app, night_of(night))

@@ -1,4 +1,4 @@
-"""A look made again: what did not change is not read again, what did is read as by one who looks first."""
+"""Revalidation: unchanged sites are not parsed again, changed ones are."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from probes.publication import latest
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import revalidate, run_probe
 from storage.models.audit import AccountRow, AuditRunState, LastObservation, Observation
-from tests.support.hostile_server.fetching import fetcher, link
+from tests.support.hostile_server.fetching import create_fetcher, link_request
 from tests.support.hostile_server.server import Hostile, answer, moved
 from tests.support.mini_network import START, Small, configured, opened, register
 
@@ -123,9 +123,7 @@ async def again(last: Observation, site: Site, bodies: Bodies, day: date = DAY) 
 
 
 @pytest.mark.parametrize("mute", [False, True])
-async def test_an_unchanged_site_is_as_it_was_and_no_page_of_it_is_read(
-    mute: bool, monkeypatch
-) -> None:
+async def test_unchanged_site_is_not_parsed_again(mute: bool, monkeypatch) -> None:
     bodies = Bodies()
     last = await first(Site(mute=mute), bodies)
     monkeypatch.setattr(ParserPool, "parse", None)
@@ -144,7 +142,7 @@ def tokened(site: Site, token: str) -> Site:
     return site
 
 
-async def test_a_page_whose_tokens_alone_are_others_is_as_it_was_and_is_not_read(
+async def test_page_with_new_tokens_is_not_parsed_again(
     monkeypatch,
 ) -> None:
     bodies = Bodies()
@@ -155,7 +153,7 @@ async def test_a_page_whose_tokens_alone_are_others_is_as_it_was_and_is_not_read
     assert seen.finding == last.finding
 
 
-async def test_a_page_whose_earlier_body_is_lost_is_read_whatever_its_tokens_are() -> None:
+async def test_page_without_stored_body_is_parsed_again() -> None:
     bodies = Bodies()
     last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
     bodies.clear()
@@ -164,7 +162,7 @@ async def test_a_page_whose_earlier_body_is_lost_is_read_whatever_its_tokens_are
     assert seen.finding == last.finding
 
 
-async def test_a_page_that_changed_beside_its_tokens_is_read_as_it_came() -> None:
+async def test_changed_page_is_parsed_as_received() -> None:
     bodies = Bodies()
     last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
     site = tokened(Site(LATER), "x0hiEzPQdci")
@@ -191,9 +189,7 @@ CHANGES: dict[str, Callable[[Site], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("mute", [False, True])
-async def test_what_changed_is_seen_as_by_one_who_looks_for_the_first_time(
-    change, mute: bool
-) -> None:
+async def test_changed_site_gives_the_finding_of_a_first_check(change, mute: bool) -> None:
     bodies = Bodies()
     last = await first(Site(mute=mute), bodies)
     site, fresh = Site(LATER, mute=mute), Site(LATER, mute=mute)
@@ -215,7 +211,7 @@ async def test_what_changed_is_seen_as_by_one_who_looks_for_the_first_time(
     )
 
 
-async def test_a_site_that_was_slow_once_is_not_called_slow_for_ever() -> None:
+async def test_slow_response_is_not_reused_after_a_fast_one() -> None:
     bodies, slow, quick = Bodies(), Site(), Site(LATER)
     slow.more.update(seconds=2.2)
     last = await first(slow, bodies)
@@ -224,7 +220,7 @@ async def test_a_site_that_was_slow_once_is_not_called_slow_for_ever() -> None:
     assert (last.finding.facts["seconds"], seen.finding.facts["seconds"]) == (2, 0)
 
 
-async def test_a_page_that_is_lost_from_the_archive_is_asked_for_whole() -> None:
+async def test_deleted_body_is_fetched_without_validators() -> None:
     bodies = Bodies()
     last = await first(Site(), bodies)
     bodies.clear()
@@ -235,7 +231,7 @@ async def test_a_page_that_is_lost_from_the_archive_is_asked_for_whole() -> None
     assert [ask.url for ask in site.asked] == [URL, FEED, URL]
 
 
-async def test_a_page_kept_without_its_visitors_is_known_by_what_came() -> None:
+async def test_page_stored_without_visitors_is_compared_by_received_digest() -> None:
     bodies = Bodies()
     site = Site()
     async with ParserPool(0) as readers:
@@ -268,7 +264,7 @@ def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
 
 
 @pytest.mark.parametrize("how", unrepeatable().values(), ids=unrepeatable())
-async def test_what_may_tell_another_thing_tomorrow_is_read_anew(how) -> None:
+async def test_time_dependent_finding_is_parsed_again(how) -> None:
     last = await first(Site(), Bodies())
     assert (
         find_previous_result(ROW, of_last_night(last), website.VERSION, DAY, Bodies().get)
@@ -316,9 +312,7 @@ NEWS: dict[str, tuple[dict[str, tuple[str, str]], int]] = {
 
 
 @pytest.mark.parametrize(("pages", "nights"), NEWS.values(), ids=NEWS)
-async def test_news_is_read_anew_from_the_night_on_that_may_tell_another_day(
-    pages, nights: int
-) -> None:
+async def test_news_is_parsed_again_when_its_date_may_change(pages, nights: int) -> None:
     bodies, site = Bodies(), Site()
     site.pages.update(pages)
     last = await first(site, bodies)
@@ -333,9 +327,7 @@ async def test_news_is_read_anew_from_the_night_on_that_may_tell_another_day(
 
 
 @pytest.mark.parametrize("gone", ["its page", "its name"])
-async def test_an_absence_is_not_read_again_while_the_same_is_answered(
-    gone: str, monkeypatch
-) -> None:
+async def test_unchanged_absence_is_not_parsed_again(gone: str, monkeypatch) -> None:
     bodies, sites = Bodies(), (Site(), Site(LATER), Site(LATER))
     for site in sites:
         site.gone = gone
@@ -351,7 +343,7 @@ async def test_an_absence_is_not_read_again_while_the_same_is_answered(
 
 
 @pytest.mark.parametrize("after_midnight", [False, True])
-async def test_each_site_is_read_anew_in_its_night_of_four_weeks_alone(
+async def test_each_site_is_fully_checked_once_in_four_weeks(
     after_midnight: bool,
 ) -> None:
     """A look of the night before may have come on the day of its night, after midnight."""
@@ -371,11 +363,11 @@ async def test_each_site_is_read_anew_in_its_night_of_four_weeks_alone(
     assert sum(anew) == 2
 
 
-def test_what_is_told_of_coming_days_reaches_as_far_as_a_look_is_trusted() -> None:
+def test_forecast_covers_the_days_between_full_checks() -> None:
     assert timedelta(days=FULL_CHECK_EVERY_DAYS) < latest.MAX_RESULT_AGE
 
 
-async def test_whose_turn_came_while_nobody_looked_is_read_anew_at_the_next_look() -> None:
+async def test_missed_full_check_is_made_at_the_next_check() -> None:
     days = [NIGHT.date() + timedelta(days=n) for n in range(4, 5 + FULL_CHECK_EVERY_DAYS)]
     turn = next(day for day in days if not can_be_revalidated(ROW, day))
     look = await first(Site(), Bodies())
@@ -410,9 +402,7 @@ CORRECTED = {
 
 @pytest.mark.parametrize(("now", "then"), CORRECTED.values(), ids=CORRECTED)
 @pytest.mark.parametrize("gone", ["", "its page"])
-async def test_a_link_that_was_corrected_is_looked_at_though_it_names_the_same_site(
-    now, then, gone
-) -> None:
+async def test_corrected_link_is_fully_checked(now, then, gone) -> None:
     site = Site()
     site.gone = gone
     site.pages[then] = site.pages[URL]
@@ -432,9 +422,7 @@ async def test_a_link_that_was_corrected_is_looked_at_though_it_names_the_same_s
     assert repeatable == [True, False]
 
 
-async def test_a_link_to_the_letter_that_was_never_asked_is_asked_before_its_page_stays_gone() -> (
-    None
-):
+async def test_exact_link_is_requested_before_page_stays_gone() -> None:
     site = Site()
     site.gone = "its page"
     last = await first(site, Bodies())
@@ -445,7 +433,7 @@ async def test_a_link_to_the_letter_that_was_never_asked_is_asked_before_its_pag
     )
 
 
-async def test_another_fault_of_a_certificate_is_another_answer() -> None:
+async def test_different_certificate_error_is_a_change() -> None:
     bodies = Bodies()
     sites = [Site(), Site(LATER), Site(LATER)]
     for site, fault in zip(sites, ("expired", "wrong_host", "expired"), strict=True):
@@ -458,7 +446,7 @@ async def test_another_fault_of_a_certificate_is_another_answer() -> None:
     assert (await again(last, sites[2], bodies)).is_unchanged
 
 
-async def test_a_server_is_not_asked_whether_a_page_that_was_missing_is_still_the_same() -> None:
+async def test_missing_page_is_requested_without_validators() -> None:
     """A 304 means that a plain question would be answered by a 200 (RFC 9110 §15.4.5)."""
     bodies, sites = Bodies(), (Site(), Site(LATER))
     sites[0].more.update(status=404)
@@ -468,7 +456,7 @@ async def test_a_server_is_not_asked_whether_a_page_that_was_missing_is_still_th
     assert [ask.validators for ask in sites[1].asked if ask.url == URL] == [None]
 
 
-async def test_platforms_are_always_read() -> None:
+async def test_platform_pages_are_always_parsed() -> None:
     last = await first(Site(), Bodies())
     row = AccountRow("a", "annour", identify.identify_link("https://www.facebook.com/annour"), id=3)
     assert (
@@ -479,22 +467,22 @@ async def test_platforms_are_always_read() -> None:
 NOTHING_NEW = b'HTTP/1.1 304 Not Modified\r\nETag: "one"\r\n\r\n'
 
 
-async def test_a_server_is_asked_by_its_own_validators_at_the_address_that_gave_them() -> None:
+async def test_validators_are_sent_only_to_their_url() -> None:
     def script(path: str, _: int) -> bytes | None:
         if path == "moved":
             return moved(b"/here")
         known = "If-None-Match" in server.heads[-1]
         return NOTHING_NEW if known else answer(headers=b'ETag: "one"\r\n')
 
-    async with Hostile(script) as server, fetcher() as fetch:
+    async with Hostile(script) as server, create_fetcher() as fetch:
         here, elsewhere = server.url("here"), server.url("elsewhere")
-        page = await fetch.get(link(here))
+        page = await fetch.get(link_request(here))
         known = CacheValidators(page.url, etag=page.headers["etag"])
-        again = await fetch.get(link(here, validators=known))
+        again = await fetch.get(link_request(here, validators=known))
         assert (again.status, again.body) == (304, b"")
-        led = await fetch.get(link(server.url("moved"), validators=known))
+        led = await fetch.get(link_request(server.url("moved"), validators=known))
         assert [hop.status for hop in led.hops] == [302, 304]
-        assert (await fetch.get(link(elsewhere, validators=known))).status == 200
+        assert (await fetch.get(link_request(elsewhere, validators=known))).status == 200
 
 
 class Served:
@@ -554,7 +542,7 @@ def news(site: Served) -> None:
     site.pages["feed/"] = RSS.replace("16 Nov 2026", "25 Feb 2026")
 
 
-async def test_an_unchanged_night_transfers_reads_and_keeps_nothing_and_a_rebuild_agrees(
+async def test_unchanged_run_stores_nothing_and_reevaluates_equal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = await nights(tmp_path, monkeypatch, news, nothing, nothing)
@@ -571,7 +559,7 @@ async def test_an_unchanged_night_transfers_reads_and_keeps_nothing_and_a_rebuil
     app.store.close()
 
 
-async def test_a_night_keeps_nothing_of_a_page_with_another_token_and_a_rebuild_agrees(
+async def test_page_with_new_tokens_is_not_stored_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def signed(day: str) -> Callable[[Served], object]:
@@ -591,7 +579,7 @@ async def test_a_night_keeps_nothing_of_a_page_with_another_token_and_a_rebuild_
     app.store.close()
 
 
-async def test_a_rebuild_knows_how_long_each_night_took_though_it_has_the_page_of_the_first_alone(
+async def test_reevaluation_keeps_response_times_of_each_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pace, get = [0.2], Fetcher.get
@@ -615,7 +603,7 @@ async def test_a_rebuild_knows_how_long_each_night_took_though_it_has_the_page_o
     app.store.close()
 
 
-async def test_a_page_that_changed_amid_unchanged_ones_is_seen_and_kept(
+async def test_changed_page_among_unchanged_ones_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def later(site: Served) -> None:
@@ -631,7 +619,7 @@ async def test_a_page_that_changed_amid_unchanged_ones_is_seen_and_kept(
     app.store.close()
 
 
-async def test_a_server_that_says_unasked_that_nothing_changed_is_not_believed() -> None:
+async def test_unsolicited_304_is_ignored() -> None:
     bodies = Bodies()
     last = await first(Site(mute=True), bodies)
     site = Site(LATER, mute=True)

@@ -1,4 +1,4 @@
-"""The language of a page is told from its text, and not where the text is too short to tell."""
+"""Language detection of texts and titles."""
 
 import pytest
 
@@ -37,7 +37,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("language", TEXTS)
-def test_a_language_is_told_by_its_letters_and_small_words(language: str) -> None:
+def test_language_is_detected_by_script_and_stop_words(language: str) -> None:
     assert text_language.detect_language(TEXTS[language]) == language
 
 
@@ -52,11 +52,11 @@ def test_a_language_is_told_by_its_letters_and_small_words(language: str) -> Non
         "\x00" * 99,
     ],
 )
-def test_a_text_that_does_not_tell_has_no_language(text: str) -> None:
+def test_unclear_text_has_no_language(text: str) -> None:
     assert text_language.detect_language(text) == ""
 
 
-def test_names_in_another_script_do_not_make_a_language() -> None:
+def test_names_in_another_script_do_not_change_language() -> None:
     assert text_language.detect_language(TEXTS["fr"] + " جمعية النور") == "fr"
     assert text_language.detect_language(TEXTS["ar"] + " Association Annour, Salé") == "ar"
 
@@ -65,7 +65,7 @@ def test_names_in_another_script_do_not_make_a_language() -> None:
     ("declared", "code"),
     [("fr-FR", "fr"), ("AR", "ar"), ("ms_MY", "id"), ("", ""), ("français", "")],
 )
-def test_a_declared_language_is_read_without_its_country(declared: str, code: str) -> None:
+def test_declared_language_is_normalized(declared: str, code: str) -> None:
     assert text_language.normalize_language_code(declared) == code
 
 
@@ -78,5 +78,5 @@ def test_a_declared_language_is_read_without_its_country(declared: str, code: st
         ("Annour", ""),
     ],
 )
-def test_a_title_is_told_by_few_words(title: str, language: str) -> None:
+def test_title_language_needs_few_words(title: str, language: str) -> None:
     assert text_language.detect_title_language(title) == language

@@ -1,4 +1,4 @@
-"""Patterns are compiled when they are first asked, and asked only of texts in which they can match."""
+"""Lazy compilation and prefiltering of patterns."""
 
 import importlib
 import pkgutil
@@ -14,7 +14,7 @@ import probes
 from probes.text import lazy_regex
 
 
-def test_a_pattern_is_what_re_makes_of_it_once_it_is_asked(monkeypatch):
+def test_pattern_is_compiled_on_first_use(monkeypatch):
     monkeypatch.setattr(lazy_regex, "LAZY_PATTERNS", [])
     made = lazy_regex.lazy_regex(r"(a)\w", re.IGNORECASE)
     assert "compiled" not in vars(made)
@@ -24,7 +24,7 @@ def test_a_pattern_is_what_re_makes_of_it_once_it_is_asked(monkeypatch):
     assert made.fullmatch.__self__ is vars(made)["compiled"]
 
 
-def test_every_pattern_is_one():
+def test_every_pattern_compiles():
     for module in pkgutil.walk_packages(probes.__path__, "probes."):
         importlib.import_module(module.name)
     assert len(lazy_regex.LAZY_PATTERNS) > 200
@@ -32,18 +32,19 @@ def test_every_pattern_is_one():
         assert made.compiled  # raises what is wrong; what is odd warns, and warnings are errors
 
 
-def test_a_command_that_reads_no_page_compiles_next_to_none_and_a_reader_finds_all_ready():
+def test_patterns_are_compiled_only_for_parsing():
     code = (
-        "from probes.text.lazy_regex import MADE;"
-        "ready = ['compiled' in vars(one) or 'finditer' in vars(one) for one in MADE];"
-        "print(sum(ready), len(MADE))"
+        "from probes.text.lazy_regex import LAZY_PATTERNS;"
+        "ready = ['compiled' in vars(p) or 'finditer' in vars(p) for p in LAZY_PATTERNS];"
+        "print(sum(ready), len(LAZY_PATTERNS))"
     )
     told = [
         subprocess.run(
             [sys.executable, "-c", f"{before}; {code}"], capture_output=True, text=True, check=True
         )
         for before in (
-            "from auditor.config.schema import load, packaged; load(packaged(), {})",
+            "from auditor.config.schema import find_packaged_config, load_config;"
+            "load_config(find_packaged_config(), {})",
             "import probes.runner.preload",
         )
     ]
@@ -65,11 +66,11 @@ def test_a_command_that_reads_no_page_compiles_next_to_none_and_a_reader_finds_a
         (r"[^a]bc*", None),
     ],
 )  # fmt: skip
-def test_of_a_pattern_the_words_are_told_without_which_it_cannot_match(source, words):
+def test_required_literals_of_pattern(source, words):
     assert lazy_regex.required_literals(source, re.IGNORECASE) == words
 
 
-def test_letters_that_are_equal_without_regard_to_case_are_folded_alike():
+def test_letters_equal_under_ignorecase_fold_alike():
     for letter, others in _casefix._EXTRA_CASES.items():
         for other in others:
             assert lazy_regex.fold_case(chr(letter)) == lazy_regex.fold_case(chr(other)), (
@@ -94,7 +95,7 @@ def prepared(monkeypatch):
     return made
 
 
-def test_a_ready_pattern_is_compiled_where_a_text_first_holds_one_of_its_words(prepared):
+def test_prefiltered_pattern_compiles_on_first_literal(prepared):
     gone, _ = prepared("page (?:not found|gone)", "casino|poker")
     assert gone.search("a page of ours") is None
     assert (gone.findall("no"), list(gone.finditer("no"))) == ([], [])
@@ -105,7 +106,7 @@ def test_a_ready_pattern_is_compiled_where_a_text_first_holds_one_of_its_words(p
     assert "compiled" in vars(gone)
 
 
-def test_a_text_with_half_a_pair_of_utf_16_is_looked_through_as_well(prepared):
+def test_prefilter_accepts_lone_surrogates(prepared):
     (casino,) = prepared("casino|poker")
     assert casino.search("\ud83d casino")
     assert casino.search("\ud83d") is None
@@ -142,7 +143,7 @@ def one_of(kind, value, chance):
 SPOILT = str.maketrans({"i": "İ", "s": "ſ", "k": "\u212a", "e": "E", "a": "A", "т": "\u1c84"})
 
 
-def test_whatever_a_pattern_of_ours_matches_holds_one_of_its_words():
+def test_every_match_contains_a_required_literal():
     for module in pkgutil.walk_packages(probes.__path__, "probes."):
         importlib.import_module(module.name)
     chance, matched = random.Random(6), 0

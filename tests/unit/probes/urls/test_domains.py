@@ -1,4 +1,4 @@
-"""Hosts are compared as people mean them: `www.`, a final dot, a language's host, an IDN's two spellings."""
+"""Comparison of hosts and domains."""
 
 import pytest
 
@@ -19,7 +19,7 @@ from probes.urls import domains
         ("annour.blogspot.co.uk", "annour.blogspot.com"),
     ],
 )
-def test_ways_of_writing_one_sites_host_are_the_same(one: str, other: str) -> None:
+def test_spellings_of_one_domain_are_same(one: str, other: str) -> None:
     assert domains.is_same_domain(one, other)
     assert domains.is_same_domain(other, one)
 
@@ -34,12 +34,12 @@ def test_ways_of_writing_one_sites_host_are_the_same(one: str, other: str) -> No
         ("annour.ma", ""),
     ],
 )
-def test_hosts_that_two_people_own_are_not(one: str, other: str) -> None:
+def test_hosts_of_different_owners_differ(one: str, other: str) -> None:
     assert not domains.is_same_domain(one, other)
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "localhost", "127.0.0.1", "xn--zz--.x", "xn--", "a" * 300, "é..x"]
 )
-def test_no_name_is_too_odd_to_compare(name: str) -> None:
+def test_any_names_can_be_compared(name: str) -> None:
     assert domains.is_same_domain(name, name)
