@@ -286,7 +286,7 @@ def test_mails_that_tell_of_hostile_names_are_whole(app):
 
 @pytest.mark.parametrize("who", HOSTILE)
 def test_a_badge_of_a_hostile_name_is_a_picture(app, who):
-    view = load_association_view(app.store, app.config, who, sample_network.NOW)
+    view = load_association_view(app.store, app.config, who)
     for language in LOCALE_BY_LANGUAGE:
         assert (
             list(
