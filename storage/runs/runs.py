@@ -109,10 +109,19 @@ class AuditRunQueries:
         return found
 
     def get_latest_run(
-        self, *states: AuditRunState, before_day: date | None = None
+        self,
+        *states: AuditRunState,
+        before_day: date | None = None,
+        started_by: datetime | None = None,
     ) -> AuditRun | None:
-        """The newest night, or the newest in one of these states; of those before a day, if one is given."""
+        """Return the newest run, or None.
+
+        With `states` it is the newest in one of them, with `before_day` the newest of an earlier day, with
+        `started_by` the newest that had begun by then.
+        """
         query = select(AUDIT_RUN).order_by(AUDIT_RUN.c.day.desc()).limit(1)
+        if started_by is not None:
+            query = query.where(AUDIT_RUN.c.started_at <= to_utc(started_by))
         if before_day is not None:
             query = query.where(AUDIT_RUN.c.day < before_day)
         return self._fetch_run(query.where(AUDIT_RUN.c.state.in_(states)) if states else query)
@@ -136,10 +145,8 @@ def _reject_earlier_run(connection: Connection, day: date) -> None:
         select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, judged)
     ).scalar()
     if later is not None:
-        why = f"the night of {later} is concluded already"
-        raise LaterRunDoneError(
-            f"the night of {day}", why, f"`auditor run` from {later} on, or mend the clock"
-        )
+        why = f"the run for {later} has finished"
+        raise LaterRunDoneError(f"cannot begin the run for {day}", why, "check the system clock")
 
 
 def _build_run_values(run: AuditRun) -> dict[str, Any]:
