@@ -320,7 +320,7 @@ def select_associations(
     """
     named = list(dict.fromkeys(ids))
     if named:
-        seen: Iterable[AssociationView] = [_load_view(context, one, now) for one in named]
+        seen: Iterable[AssociationView] = [_load_view(context, one) for one in named]
     else:
         seen = iter_association_views(context.store, context.config, now, association_filter)
     return (
@@ -331,8 +331,8 @@ def select_associations(
     )
 
 
-def _load_view(context: EvaluationContext, association: str, now: datetime) -> AssociationView:
-    view = load_association_view(context.store, context.config, association, now)
+def _load_view(context: EvaluationContext, association: str) -> AssociationView:
+    view = load_association_view(context.store, context.config, association)
     if view is None:
         raise InputError(
             association, "no association has this id", "`auditor registry export -` lists them"

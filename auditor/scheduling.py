@@ -23,6 +23,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from auditor.app import App
+from auditor.checking.clock import DISCARD_FUTURE, is_dated_in_future
 from auditor.cluster import get_worker_cluster
 from auditor.config.schema import ScheduleSettings, WebSettings
 from auditor.core.errors import AuditorError, ConfigError, RunLockedError
@@ -158,7 +159,13 @@ class SchedulerJob:
             return
         async with self._run_lock:
             newest = self._app.store.get_latest_run()
-            if newest is not None and newest.day > day:
+            if (
+                newest is not None
+                and newest.day > day
+                and is_dated_in_future(newest, self._clock())
+            ):
+                self._report_future_run(day, newest)
+            elif newest is not None and newest.day > day:
                 self._warn_once(day, newest.day, "there is a later one, of {other}")
             elif newest is None or (newest.day, newest.state) != (day, AuditRunState.DONE):
                 await self._run_day(day)
@@ -174,6 +181,14 @@ class SchedulerJob:
         self._stop.set()
         async with self._run_lock:
             pass
+
+    def _report_future_run(self, day: date, run: AuditRun) -> None:
+        """Log once a day that no run can begin: a person has to resolve it."""
+        if day == self._warned_day:
+            return
+        self._warned_day = day
+        said = "no run can begin: the run for {run} is dated in the future; try: {remedy}"
+        events.error("run_dated_in_future", said, run=run.day, remedy=DISCARD_FUTURE)
 
     def _warn_once(self, day: date, other_day: date | None, reason: str) -> None:
         if other_day is not None and day not in (other_day, self._warned_day):

@@ -56,6 +56,16 @@ def run(
     forecast: Annotated[
         bool, typer.Option("--forecast", help="Ask nobody; tell how long it will take.")
     ] = False,
+    discard_future: Annotated[
+        bool,
+        typer.Option(
+            "--discard-future",
+            help="Check the clock, back up and remove the runs dated in the future. Then run.",
+        ),
+    ] = False,
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="With --discard-future: you made a backup yourself.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Look at every account, once a night.
@@ -64,11 +74,16 @@ def run(
     """
     from auditor.app import App
 
+    if no_backup and not discard_future:
+        raise UsageError("--no-backup", "only --discard-future makes a backup", "both, or neither")
+
     asked = get_cli_context(context)
     if forecast:
         _print_forecast(asked, as_json=as_json)
         return
     with App.open(asked.load_config()) as app, app.hold_run_lock():
+        if discard_future:
+            _discard_future_runs(app, asked, has_backup=no_backup)
         with show_progress(asked.translator.translate("the check"), quiet=asked.quiet) as step:
             done = runtime.run_async(_execute_run(app, step))
         counts = count_presences(app.store, done)
@@ -86,6 +101,30 @@ def run(
                 "warning: unreliable channels: {channels}; nothing changed there", channels=blind
             )
         )
+
+
+def _discard_future_runs(app: App, cli_context: CliContext, *, has_backup: bool) -> None:
+    """Remove the runs dated in the future. Raises ClockError unless the web says that the clock is right."""
+    from auditor.checking.clock import refuse_unproven_clock
+    from auditor.diagnostics.network import check_network
+    from auditor.runs.future_runs import discard_future_runs
+
+    now = get_current_time()
+    refuse_unproven_clock(check_network(app.config, now).clock_skew)
+    result = discard_future_runs(app, now, has_backup=has_backup)
+    if result.backup:
+        cli_context.print_translated("Backup: {file}", file=str(result.backup))
+    if result.days:
+        days = ", ".join(map(str, result.days))
+        cli_context.print_translated("Removed the runs dated in the future: {days}.", days=days)
+    if result.change_count:
+        cli_context.print_translated_count(
+            "{n} change dated in the future is now dated today.",
+            "{n} changes dated in the future are now dated today.",
+            result.change_count,
+        )
+    if not result.days and not result.change_count:
+        cli_context.print_translated("Nothing is dated in the future.")
 
 
 def _print_forecast(cli_context: CliContext, *, as_json: bool) -> None:
@@ -204,6 +243,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Tell how the last night went."""
+    from auditor.checking.clock import DISCARD_FUTURE, FUTURE_RUN
     from auditor.cluster.job_queue import load_queue_health
     from auditor.schedule_times import find_delayed_day
     from auditor.views.json_items import build_status_item
@@ -235,6 +275,8 @@ def status(
         )
     if seen and not as_json:
         _print_worker_counts(seen, asked)
+    if night and item["dated_in_future"]:
+        raise IncompleteRunError(f"the run for {night.day}", FUTURE_RUN, DISCARD_FUTURE)
     if max_age is not None:
         _raise_if_stale(done, max_age, now)
 
@@ -347,6 +389,9 @@ def _raise_if_stale(
 
 
 def _print_status(item: dict[str, Any], translator: Translator, zone: str) -> None:
+    item = {
+        key: value for key, value in item.items() if key != "dated_in_future"
+    }  # an error line says it
     said = (
         {key: _format_status_value(value, translator, zone) for key, value in item.items()}
         if is_stdout_terminal()

@@ -98,7 +98,7 @@ def report(
                 text.format_terminal_report(seen, app.config, None, asked.language),
             )
         else:
-            view = _load_listed_association(app, association, now)
+            view = _load_listed_association(app, association)
             items, told = (
                 [build_report_item(view)],
                 text.format_association_report(view, now, asked.requested_language),
@@ -203,7 +203,7 @@ def _load_gap_items(app: App, association: str | None = None) -> list[dict[str, 
     if association is None:
         found = build_gap_items(iter_association_views(app.store, app.config, get_current_time()))
     else:
-        view = load_association_view(app.store, app.config, association, get_current_time())
+        view = load_association_view(app.store, app.config, association)
         found = build_gap_items([view] if view else ())
     return sorted(found, key=lambda item: SEVERITIES.index(item["severity"]))
 
@@ -242,11 +242,11 @@ def _matches_filters(item: dict[str, Any], filters: dict[str, str | None]) -> bo
     return all(value is None or item[name] == value for name, value in filters.items())
 
 
-def _load_listed_association(app: App, association: str, now: datetime) -> AssociationView:
+def _load_listed_association(app: App, association: str) -> AssociationView:
     from auditor.evaluation.network_view import load_association_view
 
     _validate_association(app, association)
-    view = load_association_view(app.store, app.config, association, now)
+    view = load_association_view(app.store, app.config, association)
     if view is None:
         raise InputError(
             association, "the registry does not list it any more", "`auditor registry import`"

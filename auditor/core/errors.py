@@ -60,6 +60,12 @@ class IncompleteRunError(AuditorError):
     exit_code = 4
 
 
+class ClockError(AuditorError):
+    """The clock is wrong, or could not be checked. No run was begun."""
+
+    exit_code = 4
+
+
 class RunLockedError(AuditorError):
     """Another run holds the lock."""
 

@@ -360,7 +360,6 @@ def _find_reply_gap(store: Store, reply: Reply) -> Gap | None:
 def load_unsettled_proposals(
     store: Store,
     config: Config,
-    now: datetime,
     *,
     after: int = 0,
     limit: int = 20,
@@ -373,7 +372,7 @@ def load_unsettled_proposals(
         batch = store.list_open_proposals(
             after_id=after, limit=PROPOSAL_BATCH_SIZE, regions=regions
         )
-        listed += _select_unsettled_proposals(store, config, batch, now)
+        listed += _select_unsettled_proposals(store, config, batch)
         if len(listed) > limit:
             return listed[:limit], listed[limit - 1].proposal.id or 0
         if len(batch) < PROPOSAL_BATCH_SIZE:
@@ -383,13 +382,13 @@ def load_unsettled_proposals(
 
 
 def _select_unsettled_proposals(
-    store: Store, config: Config, proposals: Sequence[Proposal], now: datetime
+    store: Store, config: Config, proposals: Sequence[Proposal]
 ) -> list[UnsettledProposal]:
     """Those that an association's page would ask about, too."""
     held = store.load_association_data(
         {row.association for row in proposals}, include_closed_gaps=False
     )
-    moment = get_current_evaluation_time(store, now)
+    moment = get_current_evaluation_time(store.get_latest_evaluated_run())
     seen = [
         build_association_view(dossier, config, moment, NO_OWNERS)
         for dossier in assemble_association_states(held.associations, held)

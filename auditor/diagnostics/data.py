@@ -10,6 +10,7 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
 from auditor.cluster import CLUSTER_INSTALL_COMMAND
 from auditor.cluster.job_queue import load_queue_health
 from auditor.cluster.worker import read_folder_token
@@ -23,7 +24,11 @@ from auditor.receipts.signing import (
     compute_key_fingerprint,
     read_known_public_keys,
 )
-from auditor.retention.backups import list_backups, suggest_newest_backup
+from auditor.retention.backups import (
+    find_newest_backup,
+    list_backups,
+    suggest_newest_backup,
+)
 from auditor.runs.plan import forecast_channels
 from storage.database.engine import parse_database_url
 from storage.errors import MissingDatabaseError, StoreError
@@ -42,6 +47,7 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
             store.check_integrity()
             yield _diagnose_database(store)
             yield _diagnose_last_run(store, now)
+            yield from _diagnose_future_changes(store, now)
             yield from _diagnose_unsent_messages(store)
             yield _diagnose_users(store)
             yield from diagnose_cluster(config, store)
@@ -90,6 +96,9 @@ def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
         return warning(
             about, gettext_noop("none yet; {command} starts one"), command="`auditor run`"
         )
+    if is_dated_in_future(night, now):
+        future = gettext_noop("{day} is in the future: no run can begin; try {command}")
+        return failure(about, future, day=night.day, command="`auditor run --discard-future`")
     hours = (now - (night.finished_at or night.started_at)).total_seconds() / 3600
     state = "ok" if hours <= MAX_AGE_HOURS and night.state == "done" else "warn"
     ago = gettext_noop("check of {day}: {run_state}, {hours} hours ago")
@@ -98,11 +107,23 @@ def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
     )
 
 
+def _diagnose_future_changes(store: Store, now: datetime) -> Iterator[DiagnosticResult]:
+    """Yield a warning if something was changed while the clock was ahead: no run counts it yet."""
+    if changes := store.count_future_changes(now + CLOCK_TOLERANCE):
+        future = gettext_noop("dated in the future, so no run counts them: {n}; try {command}")
+        command = "`auditor run --discard-future`"
+        yield warning(gettext_noop("changes"), future, n=changes, command=command)
+
+
 def _diagnose_backups(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
     """A word only where the newest backup of a SQLite database is old, or there is none."""
-    about, newest = gettext_noop("backups"), next(iter(list_backups(config.backup.folder)), None)
+    about, newest = gettext_noop("backups"), find_newest_backup(config.backup.folder, now)
     if parse_database_url(config.storage.url).get_backend_name() != "sqlite":
         return
+    last = next(iter(list_backups(config.backup.folder)), None)
+    if last is not None and last != newest:
+        future = gettext_noop("{file} is dated in the future; move it away")
+        yield warning(about, future, file=last.file.name)
     if newest is None:
         yield warning(
             about, gettext_noop("none; {command} creates one"), command="`auditor backup`"

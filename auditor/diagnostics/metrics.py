@@ -21,9 +21,10 @@ from prometheus_client.registry import Collector
 from auditor import __version__
 from auditor.app import App
 from auditor.checking.circuit_breaker import OPENED_CIRCUITS_KEY
+from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
 from auditor.cluster.job_queue import QueueHealth, load_queue_health
 from auditor.receipts.receipt import count_not_reached
-from auditor.retention.backups import list_backups
+from auditor.retention.backups import find_newest_backup
 from storage.models.audit import SEVERITIES, AuditRun, AuditRunState
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.store import Store
@@ -63,7 +64,7 @@ class MetricsCollector(Collector):
         yield from _collect_network_metrics(store, done)
         if seen := load_queue_health(store, config):
             yield from _collect_cluster_metrics(seen)
-        yield from _collect_storage_metrics(self.app)
+        yield from _collect_storage_metrics(self.app, self.now)
 
 
 def render_metrics(collector: MetricsCollector) -> bytes:
@@ -88,8 +89,16 @@ def _build_labelled_gauge(
 
 
 def _collect_run_metrics(store: Store, now: datetime) -> Iterator[Gauge]:
-    """The newest night, whatever became of it, and how old the newest good one is."""
-    last, done = store.get_latest_run(), store.get_latest_run(AuditRunState.DONE)
+    """Yield the newest run, whatever became of it, and how old the newest good one is.
+
+    A run that is dated in the future has no age, so the newest good one before it counts.
+    """
+    last = store.get_latest_run()
+    done = store.get_latest_run(AuditRunState.DONE, started_by=now + CLOCK_TOLERANCE)
+    is_future = last is not None and is_dated_in_future(last, now)
+    yield _build_gauge(
+        "run_dated_in_future", "Whether the newest run is dated in the future", is_future
+    )
     states: LabelledValues = {
         (state.value,): last is not None and last.state is state for state in AuditRunState
     }
@@ -203,13 +212,13 @@ def _collect_cluster_metrics(queue_health: QueueHealth) -> Iterator[Gauge]:
     yield _build_gauge("cluster_workers", "Workers that are alive", queue_health.active_workers)
 
 
-def _collect_storage_metrics(app: App) -> Iterator[Gauge]:
+def _collect_storage_metrics(app: App, now: datetime) -> Iterator[Gauge]:
     """The database and its disk."""
     revision = app.store.get_schema_revision() or ""
     if revision.isdigit():
         yield _build_gauge("database_schema", "The revision of the database", int(revision))
     yield _build_gauge("database_bytes", "The size of the database", app.store.get_database_size())
-    if newest := next(iter(list_backups(app.config.backup.folder)), None):
+    if newest := find_newest_backup(app.config.backup.folder, now):
         made = newest.made_at.timestamp()
         yield _build_gauge("backup_timestamp_seconds", "When the newest backup was made", made)
     with suppress(OSError):  # a folder that is not there has no disk

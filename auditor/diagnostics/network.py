@@ -13,13 +13,12 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
-from statistics import median
 from urllib.parse import urlsplit
 
 from auditor.app import create_fetcher
+from auditor.checking.clock import is_clock_wrong, measure_skew
 from auditor.config.schema import ChannelSettings, Config
-from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, ok, warning
+from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import gettext_noop
 from probes.http.fetcher import Fetcher
 from probes.http.ssrf_guard import DnsResolver
@@ -92,6 +91,9 @@ def _diagnose_clock(skew: timedelta | None) -> DiagnosticResult:
     about = gettext_noop("clock")
     if skew is None:
         return warning(about, gettext_noop("the time could not be checked"))
+    if is_clock_wrong(skew):
+        wrong = gettext_noop("clock is {hours} hours off: no run begins until it is set")
+        return failure(about, wrong, hours=f"{skew.total_seconds() / 3600:+.0f}")
     if abs(skew) > MAX_CLOCK_SKEW:
         off = gettext_noop("clock is {minutes} minutes off: is NTP running?")
         return warning(about, off, minutes=f"{skew.total_seconds() / 60:+.0f}")
@@ -176,9 +178,8 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
             _query_proxy(config.fetch.proxy),
         )
     answers = dict(zip(urls, pages, strict=True))
-    return NetworkAnswers(
-        answers, *names, clock_skew=_compute_clock_skew(answers.values()), is_proxy_reachable=proxy
-    )
+    skew = measure_skew(answer for answer in pages if isinstance(answer, Page))
+    return NetworkAnswers(answers, *names, clock_skew=skew, is_proxy_reachable=proxy)
 
 
 def get_canary_urls(config: Config) -> dict[str, str]:
@@ -246,23 +247,3 @@ async def _query_proxy(proxy: str | None) -> bool | None:
     except (OSError, TimeoutError):
         return False
     return True
-
-
-def _compute_clock_skew(answers: Collection[Page | FetchError]) -> timedelta | None:
-    """How far this clock is ahead of those of the canaries, by the middle one of them."""
-    told = [
-        ahead
-        for one in answers
-        if isinstance(one, Page) and (ahead := _compute_page_clock_skew(one)) is not None
-    ]
-    return timedelta(seconds=median(told)) if told else None
-
-
-def _compute_page_clock_skew(page: Page) -> float | None:
-    """Seconds between the moment of an answer and its own date; one from a cache says how old that is."""
-    try:
-        date = parsedate_to_datetime(page.headers.get("date", ""))
-        age = int(page.headers.get("age", "0"))
-        return (page.fetched_at - date).total_seconds() - age
-    except (ValueError, TypeError):
-        return None

@@ -103,16 +103,15 @@ def iter_association_views(
         seen = _iter_past_views(store, config, as_of)
     else:
         seen = _iter_current_views(
-            store, config, as_of, _iter_association_ids(store, config, association_filter)
+            store, config, night, _iter_association_ids(store, config, association_filter)
         )
     return association_filter.select_views(seen, config.channels) if association_filter else seen
 
 
-def load_association_view(
-    store: Store, config: Config, association: str, now: datetime
-) -> AssociationView | None:
+def load_association_view(store: Store, config: Config, association: str) -> AssociationView | None:
     """One association as it stands, without a look at any other; None where the sheet does not list it."""
-    return next(_iter_current_views(store, config, now, [association]), None)
+    night = store.get_latest_evaluated_run()
+    return next(_iter_current_views(store, config, night, [association]), None)
 
 
 def _iter_association_ids(
@@ -139,10 +138,10 @@ def _search_association_ids(store: Store, association_filter: AssociationFilter)
 
 
 def _iter_current_views(
-    store: Store, config: Config, now: datetime, ids: Iterable[str]
+    store: Store, config: Config, latest_run: AuditRun | None, ids: Iterable[str]
 ) -> Iterator[AssociationView]:
-    """These associations as they stand, some at a time, each beside those that register the same accounts."""
-    moment, waiting = get_current_evaluation_time(store, now), iter(ids)
+    """Yield these associations as they stand after the latest evaluated run, read in batches."""
+    moment, waiting = get_current_evaluation_time(latest_run), iter(ids)
     while some := list(islice(waiting, ASSOCIATION_BATCH_SIZE)):
         held = store.load_association_data(some)
         told = list(assemble_association_states(held.associations, held))

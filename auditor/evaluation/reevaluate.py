@@ -90,10 +90,21 @@ class ReevaluationResult:
 
 
 def reevaluate(
-    context: EvaluationContext, *, dry_run: bool = False, progress: ProgressCallback | None = None
+    context: EvaluationContext,
+    *,
+    dry_run: bool = False,
+    progress: ProgressCallback | None = None,
+    before: datetime | None = None,
 ) -> ReevaluationResult:
-    """Rebuild every conclusion and tell what changed; with `dry_run` only tell."""
-    nights = context.store.list_evaluated_runs()
+    """Rebuild every conclusion and tell what changed; with `dry_run` only tell.
+
+    With `before`, runs that began at that moment or later are left out.
+    """
+    nights = [
+        run
+        for run in context.store.list_evaluated_runs()
+        if before is None or run.started_at < before
+    ]
     result = ReevaluationResult(run_count=len(nights))
     figures = {
         night: CoverageCounter(context.config.channels)

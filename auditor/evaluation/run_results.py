@@ -287,16 +287,15 @@ def build_evaluation_time(run: AuditRun, unreliable_channels: Iterable[str]) -> 
     return EvaluationTime(run.started_at, run.started_at, frozenset(unreliable_channels))
 
 
-def get_current_evaluation_time(store: Store, now: datetime) -> EvaluationTime:
-    """The present: told as of the last concluded night, with what people changed since.
+def get_current_evaluation_time(latest_run: AuditRun | None) -> EvaluationTime:
+    """Return the time of what is known now: as of the latest evaluated run, with every change since.
 
-    Before the first night nothing that ends has ended yet: such a word ends with a night. A clock that was
-    set back hides nothing that was changed under it.
+    Every stored change counts, whatever its date. After the clock is set back, a change made before that
+    is dated in the future, and lists and pages would otherwise differ. Before the first run no decision
+    has ended yet, because a decision ends with a run.
     """
-    night = store.get_latest_evaluated_run()
-    return EvaluationTime(
-        night.started_at if night else EARLIEST_DATETIME, store.get_effective_time(now)
-    )
+    started_at = latest_run.started_at if latest_run else EARLIEST_DATETIME
+    return EvaluationTime(started_at, LATEST_DATETIME)
 
 
 def assemble_association_states(
@@ -472,7 +471,7 @@ def refresh_summaries(
         store.update_summary_version(basis)
         if max_stale is not None and len(store.list_stale_summaries(max_stale + 1)) > max_stale:
             return made
-        moment = EvaluationTime(night.started_at if night else EARLIEST_DATETIME, LATEST_DATETIME)
+        moment = get_current_evaluation_time(night)
         while marks := store.list_stale_summaries(ASSOCIATION_BATCH_SIZE):
             if not store.save_summaries(
                 _build_summary_records(store, config, marks, moment), marks, basis

@@ -77,7 +77,7 @@ def _draft_monthly_report(
     )
     if left := find_skip_reason(store, draft):
         return replace(draft, skip_reason=left)
-    seen = load_association_view(store, config, association.id, run.finished_at or run.started_at)
+    seen = load_association_view(store, config, association.id)
     if seen is None:
         return replace(draft, skip_reason=SkipReason.NOTHING_NEW)
 

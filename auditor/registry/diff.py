@@ -21,6 +21,7 @@ from auditor.registry import exporter
 from auditor.registry.columns import LINKS_COLUMN, format_media_officer
 from auditor.registry.importer import ImportResult
 from auditor.registry.issues import Issue, SpreadsheetProblem
+from probes.links.identify import identify_link
 from probes.models.finding import EARLIEST_DATETIME
 from storage.models.audit import ASSOCIATION_FIELDS, CONTACT_METHODS, AccountRow, Association
 from storage.models.users import (
@@ -257,7 +258,17 @@ def _undo_link_change(row: AccountRow, change: AuditLogEntry) -> AccountRow:
         return replace(row, withdrawn_at=EARLIEST_DATETIME)
     if change.after is None:
         return replace(row, withdrawn_at=None)
-    return replace(row, typed_text=change.before)
+    return _restore_typed_text(row, change.before)
+
+
+def _restore_typed_text(row: AccountRow, typed_text: str) -> AccountRow:
+    """Return a link as it was before a correction. It had the same key, but perhaps another kind."""
+    column = None if row.column == LINKS_COLUMN else row.column
+    identity = identify_link(typed_text, column)
+    is_same_account = (identity.channel, identity.key) == (row.identity.channel, row.identity.key)
+    return replace(
+        row, typed_text=typed_text, identity=identity if is_same_account else row.identity
+    )
 
 
 def _undo_field_change(association: Association, change: AuditLogEntry) -> Association:

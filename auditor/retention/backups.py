@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from auditor.checking.clock import CLOCK_TOLERANCE
 from auditor.config.schema import Config
 from auditor.receipts.signing import merge_public_keys
 from storage.database import sqlite_file
@@ -27,6 +28,8 @@ from storage.store import Store
 
 BACKUP_NAME_PATTERN = re.compile(r"auditor-(\d{8}T\d{6}Z)\.db")
 TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
+KEPT_WHATEVER_AGE = 3
+"""How many of the newest backups stay, however old they are."""
 EVIDENCE_FOLDER_NAME, KEYS_FOLDER_NAME = "evidence", "keys"
 
 
@@ -74,6 +77,12 @@ def list_backups(folder: Path) -> list[Backup]:
     return sorted(backups, key=lambda one: one.made_at, reverse=True)
 
 
+def find_newest_backup(folder: Path, now: datetime) -> Backup | None:
+    """Return the newest backup that is not dated in the future, or None."""
+    backups = list_backups(folder)
+    return next((backup for backup in backups if backup.made_at - now <= CLOCK_TOLERANCE), None)
+
+
 def create_backup(
     store: Store,
     evidence_bodies: BodyStore,
@@ -92,12 +101,8 @@ def create_backup(
     bodies = body_store.copy_bodies(evidence_bodies, BodyStore(file.parent / EVIDENCE_FOLDER_NAME))
     _copy_keys(config.storage.folder, file.parent / KEYS_FOLDER_NAME)
     taken = Backup(file, now, file.stat().st_size)
-    removed = (
-        tuple(_remove_old_backups(own, config.backup.max_count, config.retention.backups, now))
-        if target is None
-        else ()
-    )
-    return BackupResult(taken, contents, bodies, removed)
+    removed = _remove_old_backups(config, now, file) if target is None else ()
+    return BackupResult(taken, contents, bodies, tuple(removed))
 
 
 def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
@@ -176,15 +181,19 @@ def _find_free_path(path: Path) -> Path:
     return next(name for name in names if not name.exists())
 
 
-def _remove_old_backups(
-    folder: Path, max_count: int, max_days: int, now: datetime
-) -> Iterator[Path]:
-    """Remove the oldest backups beyond so many, and those that are too old; the newest always stays."""
+def _remove_old_backups(config: Config, now: datetime, made: Path) -> Iterator[Path]:
+    """Remove the oldest backups beyond so many, and too old ones, but never the one just made.
+
+    Age removes none of the newest `KEPT_WHATEVER_AGE`: with a wrong clock, all may look too old.
+    """
+    max_days = config.retention.backups
     limit = now - timedelta(days=max_days) if max_days else datetime.min.replace(tzinfo=UTC)
-    for number, one in enumerate(list_backups(folder)):
-        if number and (number >= max_count or one.made_at < limit):
-            one.file.unlink(missing_ok=True)
-            yield one.file
+    for number, backup in enumerate(list_backups(config.backup.folder)):
+        is_too_old = number >= KEPT_WHATEVER_AGE and backup.made_at < limit
+        is_too_many = number >= config.backup.max_count
+        if backup.file != made and (is_too_many or is_too_old):
+            backup.file.unlink(missing_ok=True)
+            yield backup.file
 
 
 def _parse_timestamp(name: str) -> datetime:

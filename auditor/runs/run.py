@@ -28,6 +28,7 @@ from auditor.checking import circuit_breaker
 from auditor.checking.canaries import Canary, build_canaries, is_offline
 from auditor.checking.checker import AccountChecker, create_api_budgets
 from auditor.checking.circuit_breaker import CircuitBreaker
+from auditor.checking.clock import DISCARD_FUTURE, is_dated_in_future, refuse_wrong_clock
 from auditor.core import runtime
 from auditor.evaluation import run_results
 from auditor.evaluation.run_results import refresh_summaries
@@ -41,8 +42,9 @@ from auditor.runs.process import RunDeadline, StoppedError, Timer
 from probes.http.host_state import HostLock
 from probes.log import EventLogger
 from probes.models.finding import Finding
+from probes.models.probe import ProbeResult
 from probes.runner.api_batcher import ApiBudget
-from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
+from storage.errors import LaterRunDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.runs.plan import PlanBatch
 
@@ -117,8 +119,9 @@ async def execute_run(
     given back `incomplete` when what is under way has ended; one that is cancelled is left so at once. The
     wall clock is read nowhere: moments are `now` and what `timer` has counted since.
 
-    Raises LaterNightError where a later night is held, ConfigError where its receipt cannot be signed, and
-    StoreError where the storage fails: what cannot be kept must not be counted.
+    Nothing is written before the canaries have answered. Raises LaterRunDoneError if there is a run for a
+    later day, ClockError if the canaries' servers say that the clock is wrong, ConfigError if the receipt
+    cannot be signed, and StoreError if the storage fails: what cannot be kept must not be counted.
     """
     assert (cluster is not None) is app.config.cluster.enabled, (
         "hand it auditor.cluster.get_worker_cluster(config)"
@@ -126,14 +129,12 @@ async def execute_run(
     runtime.limit_malloc_arenas()
     day = day or now.date()
     seal = app.open_signing_key()
-    _refuse_earlier_day(app, day)
-    close_previous_run(app, day, seal)
-    try:
-        night, now = _begin_run(app, day, now)
-    except RunAlreadyDoneError:
-        done = app.store.get_run(day)
-        assert done is not None
-        return done
+    _refuse_earlier_day(app, day, now)
+    night = app.store.get_run(day)
+    if night is not None and night.state is AuditRunState.DONE:
+        return night
+    now = _not_before_earlier_runs(app, night, day, now)
+    night = night or AuditRun(day, AuditRunState.RUNNING, now)
     closing = RunDeadline(timer, _compute_end_time(app, night, now, timer), stop or asyncio.Event())
     session = _RunSession(
         app, night, now, on_progress or (lambda _done, _all: None), seal, closing, timer(), cluster
@@ -143,29 +144,37 @@ async def execute_run(
     except StoppedError:
         return session.finish_interrupted("told to stop")
     except BaseException as trouble:
-        with contextlib.suppress(StoreError):
-            session.finish_interrupted(type(trouble).__name__)
+        if session.is_begun:
+            with contextlib.suppress(StoreError):
+                session.finish_interrupted(type(trouble).__name__)
         raise
 
 
-def _refuse_earlier_day(app: RunContext, day: date) -> None:
-    """Raise LaterNightError: receipts are a chain, and that of a later night would follow none."""
+def _refuse_earlier_day(app: RunContext, day: date, now: datetime) -> None:
+    """Raise LaterRunDoneError: receipts are a chain, and that of a later run would follow none."""
     newest = app.store.get_latest_run()
-    if newest is not None and newest.day > day:
-        how = "concluded" if newest.state is AuditRunState.DONE else "begun"
-        raise LaterRunDoneError(
-            f"the night of {day}",
-            f"that of {newest.day} is {how} already",
-            f"`auditor run` from {newest.day} on, or mend the clock",
-        )
+    if newest is None or newest.day <= day:
+        return
+    what = f"cannot begin the run for {day}"
+    if is_dated_in_future(newest, now):
+        why = f"the run for {newest.day} is dated in the future"
+        raise LaterRunDoneError(what, why, DISCARD_FUTURE)
+    how = "has finished" if newest.state is AuditRunState.DONE else "has begun"
+    raise LaterRunDoneError(what, f"the run for {newest.day} {how}", "check the system clock")
 
 
-def _begin_run(app: RunContext, day: date, now: datetime) -> tuple[AuditRun, datetime]:
-    """The night, running, and the moment: never before what is held, whatever became of the clock since."""
+def _not_before_earlier_runs(
+    app: RunContext, run: AuditRun | None, day: date, now: datetime
+) -> datetime:
+    """Return `now`, or the end of an earlier run if that is later: the clock may be set back."""
     before = app.store.get_latest_run(before_day=day)
-    now = max(now, (before.finished_at or before.started_at) if before else now)
-    night = app.store.begin_run(day, now)
-    return night, max(now, night.started_at)
+    moments = [now]
+    if before is not None and before.id is not None:
+        last_check = app.store.get_last_check_time(before.id)
+        moments.append(before.finished_at or last_check or before.started_at)
+    if run is not None:
+        moments.append(run.started_at)
+    return max(moments)
 
 
 def _compute_end_time(app: RunContext, run: AuditRun, now: datetime, timer: Timer) -> float | None:
@@ -195,6 +204,7 @@ class _RunSession:
     account_count: int = 0
     checked_count: int = 0
     not_reached: Mapping[str, int] = field(default_factory=dict)
+    is_begun: bool = False
 
     def get_current_time(self) -> datetime:
         """The moment, counted from `now` by the timer: a night has no other."""
@@ -237,16 +247,31 @@ class _RunSession:
                 readers,
                 create_api_budgets(config, receipt.read_api_cost(self.audit_run.receipt)),
             )
-            self.circuit_breakers = circuit_breaker.load_circuit_breakers(
-                config, self.app.store, self.audit_run, eyes.api_budgets
-            )
-            readings = [] if self.deadline.should_stop else await self._check_canaries(eyes)
+            results = [] if self.deadline.should_stop else await self._check_canaries(eyes)
+            refuse_wrong_clock(result for _, result in results)
+            self._begin(eyes, results)
+            readings = [(canary, result.finding) for canary, result in results]
             if is_offline(readings) and not self._is_concluded():
                 return self._finish_skipped(readings)
             await self._check_accounts(eyes, readings)
             if self.deadline.is_stopped:
                 raise StoppedError
         return await self._conclude_in_thread(readings)
+
+    def _begin(
+        self, checker: AccountChecker, canary_results: Iterable[tuple[Canary, ProbeResult]]
+    ) -> None:
+        """Write down that the run has begun, and close the one before if it was killed."""
+        store, day = self.app.store, self.audit_run.day
+        close_previous_run(self.app, day, self.signing_key)
+        self.audit_run = store.begin_run(day, self.session_started_at)
+        self.is_begun = True
+        self.circuit_breakers = circuit_breaker.load_circuit_breakers(
+            self.app.config, store, self.audit_run, checker.api_budgets
+        )
+        for canary, result in canary_results:
+            if canary.channel in self.circuit_breakers:
+                self.circuit_breakers[canary.channel].record_canary(result.exchanges)
 
     @contextlib.asynccontextmanager
     async def _open_host_lock(self) -> AsyncIterator[HostLock | None]:
@@ -265,7 +290,7 @@ class _RunSession:
                 await asyncio.shield(work)
         return work.result()
 
-    async def _check_canaries(self, checker: AccountChecker) -> list[tuple[Canary, Finding]]:
+    async def _check_canaries(self, checker: AccountChecker) -> list[tuple[Canary, ProbeResult]]:
         config = self.app.config
         named = [
             canary
@@ -280,11 +305,7 @@ class _RunSession:
             checker.check_together([canary.account for canary in keyed]),
             asyncio.gather(*(checker.check(canary.account) for canary in free)),
         )
-        for canary, seen in zip(free, alone, strict=True):
-            if canary.channel in self.circuit_breakers:
-                self.circuit_breakers[canary.channel].record_canary(seen.exchanges)
-        looks = [*together, *alone]
-        return [(canary, seen.finding) for canary, seen in zip(keyed + free, looks, strict=True)]
+        return list(zip(keyed + free, [*together, *alone], strict=True))
 
     async def _check_accounts(
         self, checker: AccountChecker, canary_readings: CanaryReadings

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from auditor.checking.clock import is_dated_in_future
 from auditor.core.formatting import format_exact_timestamp
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview
@@ -25,9 +26,10 @@ def build_status_item(
     """The item of `status`. It needs a night's counts alone, so that a monitor may ask every minute.
 
     `left_out` counts whom the night did not reach, null where nobody can tell; `waiting` (`waits`) is the day
-    of a night that has not begun because this one has not ended.
+    of a night that has not begun because this one has not ended. A run that is `dated_in_future` has no age.
     """
     ended = (run.finished_at or run.started_at) if run else None
+    is_future = run is not None and is_dated_in_future(run, now)
     return {
         "night": run.day.isoformat() if run else None,
         "started_at": format_exact_timestamp(run.started_at) if run else None,
@@ -38,8 +40,13 @@ def build_status_item(
         "blind": list(run.unreliable_channels) if run else [],
         "left_out": count_not_reached(run) if run else 0,
         "waiting": delayed_run_day.isoformat() if delayed_run_day else None,
-        "age_hours": round(max(0.0, (now - ended).total_seconds()) / 3600, 1) if ended else None,
+        "dated_in_future": is_future,
+        "age_hours": None if ended is None or is_future else _count_hours(now - ended),
     }
+
+
+def _count_hours(age: timedelta) -> float:
+    return round(max(0.0, age.total_seconds()) / 3600, 1)
 
 
 def build_gap_items(views: Iterable[AssociationView]) -> list[JsonItem]:

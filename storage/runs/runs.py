@@ -106,10 +106,19 @@ class AuditRunQueries:
         return run
 
     def get_latest_run(
-        self, *states: AuditRunState, before_day: date | None = None
+        self,
+        *states: AuditRunState,
+        before_day: date | None = None,
+        started_by: datetime | None = None,
     ) -> AuditRun | None:
-        """Return the newest run, in one of these states and before a day if given, or None."""
+        """Return the newest run, or None.
+
+        With `states` it is the newest in one of them, with `before_day` the newest of an earlier
+        day, with `started_by` the newest that had started by then.
+        """
         query = select(AUDIT_RUN).order_by(AUDIT_RUN.c.day.desc()).limit(1)
+        if started_by is not None:
+            query = query.where(AUDIT_RUN.c.started_at <= to_utc(started_by))
         if before_day is not None:
             query = query.where(AUDIT_RUN.c.day < before_day)
         return self._fetch_run(query.where(AUDIT_RUN.c.state.in_(states)) if states else query)

@@ -188,7 +188,7 @@ def render_association(
 
 def require_association_view(context: RequestContext, association: str) -> AssociationView:
     """Return the association of this id. Raises HTTPException (404) if there is none."""
-    view = load_association_view(context.app.store, context.app.config, association, context.now)
+    view = load_association_view(context.app.store, context.app.config, association)
     if view is None:
         raise HTTPException(404)
     return view

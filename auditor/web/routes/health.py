@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from auditor.checking.clock import is_dated_in_future
 from auditor.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.runs.process import SchedulerHeartbeat
 from auditor.web import access
@@ -28,10 +29,13 @@ METRICS_AUTH_HEADERS = {"www-authenticate": 'Bearer realm="metrics"'}
 
 @router.get(HEALTH_PATH, dependencies=[access.PUBLIC_ACCESS])
 def get_health(request: Request) -> PlainTextResponse:
-    """Return `ok`, or 503 with `database` or `schedule` if that does not work."""
+    """Return `ok`, or 503 with `database` or `schedule` if that does not work.
+
+    With `clock` the newest run is dated in the future.
+    """
     heartbeat: SchedulerHeartbeat | None = request.app.state.heartbeat
     try:
-        request.app.state.app.store.get_latest_run()
+        run = request.app.state.app.store.get_latest_run()
     except StoreError as error:
         logger.error(
             "database_unreadable", "the database cannot be read: {reason}", reason=str(error)
@@ -40,6 +44,9 @@ def get_health(request: Request) -> PlainTextResponse:
     if heartbeat is not None and not heartbeat.is_alive:
         logger.error("scheduler_stopped", "no sign of the scheduler for more than an hour")
         return PlainTextResponse("schedule\n", 503)
+    if run is not None and is_dated_in_future(run, request.app.state.clock()):
+        logger.error("run_dated_in_future", "the run for {run} is dated in the future", run=run.day)
+        return PlainTextResponse("clock\n", 503)
     return PlainTextResponse("ok\n")
 
 

@@ -184,7 +184,7 @@ def _render_replies(
     replies_url = context.links.page_url("replies")
     pending_replies = replies.load_waiting_replies(store, after=after_reply_id, regions=regions)
     proposals, next_proposal_id = replies.load_unsettled_proposals(
-        store, context.app.config, context.now, after=after_proposal_id, regions=regions
+        store, context.app.config, after=after_proposal_id, regions=regions
     )
     next_url = next_proposals_url = error_message = ""
     last_reply_id = pending_replies[-1].reply.id if pending_replies else None

@@ -165,7 +165,7 @@ def show_badge(context: PageContext, association: str, request: Request) -> Resp
     run = app.store.get_latest_run(AuditRunState.DONE)
     if registered is None or run is None or not wants_badge(registered):
         raise HTTPException(404)
-    view = load_association_view(app.store, app.config, association, context.now)
+    view = load_association_view(app.store, app.config, association)
     if view is None:
         raise HTTPException(404)
     content = render_badge(view, run.started_at, context.language).encode()

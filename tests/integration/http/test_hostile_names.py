@@ -286,7 +286,7 @@ def test_mails_with_hostile_names_are_valid(app):
 
 @pytest.mark.parametrize("who", HOSTILE)
 def test_badge_with_hostile_name_is_valid_svg(app, who):
-    view = load_association_view(app.store, app.config, who, sample_network.NOW)
+    view = load_association_view(app.store, app.config, who)
     for language in LOCALE_BY_LANGUAGE:
         assert (
             list(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,7 @@ from auditor.evaluation import reevaluate
 from auditor.evaluation.network_view import build_network_overview
 from auditor.reports.html import render_site_pages
 from auditor.reports.text import format_terminal_report
+from auditor.runs.future_runs import discard_future_runs
 from auditor.runs.run import execute_run
 from probes.models.finding import Finding, Presence
 from storage.errors import StoreError
@@ -56,6 +58,21 @@ def test_the_same_history_is_told_in_the_same_words(database, tmp_path):
     assert again[0] == again[1]
     sqlite.store.close()
     postgresql.store.close()
+
+
+@pytest.mark.fault("F41", "F48")
+def test_runs_dated_in_the_future_are_discarded_alike(database, tmp_path):
+    histories = []
+    for name, address in (("sqlite", None), ("postgresql", database)):
+        (tmp_path / name).mkdir()
+        app = sample_network.played(tmp_path / name, *([address] if address else []))
+        last = app.store.get_latest_run(AuditRunState.DONE)
+        done = discard_future_runs(app, last.started_at - timedelta(hours=12), has_backup=True)
+        assert last.day in done.days
+        assert reevaluate.reevaluate(app, dry_run=True).changes == []
+        histories.append((done, [run.day for run in app.store.list_runs()], said(app)))
+        app.store.close()
+    assert histories[0] == histories[1]
 
 
 @pytest.mark.fault("F48", "F23")

@@ -225,7 +225,7 @@ async def test_a_found_account_that_is_somebody_elses_is_asked_about_no_more(app
     [word] = app.store.list_decisions()
     assert (word.kind, word.value, word.reason) == (DecisionKind.DISOWN, "@nour", "the festival's")
     assert "Nothing to decide." in told(client)
-    assert not load_association_view(app.store, app.config, "nour", NOW).proposals
+    assert not load_association_view(app.store, app.config, "nour").proposals
 
 
 def settled(app, number):
@@ -246,10 +246,10 @@ async def test_found_accounts_that_are_settled_are_not_looked_through_again(
     settled(app, 12)
     monkeypatch.setattr(replies, "PROPOSAL_BATCH_SIZE", 5)
     monkeypatch.setattr(replies, "MAX_SCANNED_PROPOSALS", 5)
-    assert replies.load_unsettled_proposals(app.store, app.config, NOW, after=waits.id) == ([], 0)
-    assert [
-        one.proposal for one in replies.load_unsettled_proposals(app.store, app.config, NOW)[0]
-    ] == [waits]
+    assert replies.load_unsettled_proposals(app.store, app.config, after=waits.id) == ([], 0)
+    assert [one.proposal for one in replies.load_unsettled_proposals(app.store, app.config)[0]] == [
+        waits
+    ]
 
 
 async def test_a_found_account_that_is_not_there_is_not_found(client):

@@ -341,6 +341,20 @@ async def test_what_was_left_stale_by_a_kill_is_made_by_whoever_reads_next(app, 
     assert tabled(app, now) == recounted(app, now)
 
 
+@pytest.mark.parametrize("has_run", [True, False])
+@pytest.mark.parametrize("hours", [2, 30])
+async def test_summaries_match_a_recount_after_the_clock_is_set_back(app, hours, has_run):
+    peopled(app, now=START - timedelta(days=3))
+    if has_run:
+        await execute_run(app, night_of(0))
+    before = night_of(0) + timedelta(hours=9)
+    peopled(app, NOUR, SITE, WALL, now=before)  # the spreadsheet no longer lists amal's link
+    kind = DecisionKind.NONE_BY_CHOICE
+    app.store.add_decision(Decision("bare", "facebook", kind, "Amina", "she said so", before))
+    now = app.store.get_effective_time(before - timedelta(hours=hours))
+    assert tabled(app, now) == recounted(app, now)
+
+
 def test_what_changes_while_a_summary_is_made_stays_stale(app):
     peopled(app)
     refresh_summaries(app.store, app.config)

@@ -252,6 +252,7 @@ def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(au
             "blind": [],
             "left_out": 0,
             "waiting": None,
+            "dated_in_future": False,
             "age_hours": None,
         }
     ]

@@ -3,7 +3,6 @@
 import io
 import re
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -86,6 +85,7 @@ def test_what_answers_is_in_order_whatever_it_answers_but_an_ordinary_site(here)
         (timedelta(seconds=-299), "ok", "-299 seconds off the web's"),
         (timedelta(minutes=9), "warn", "+9 minutes off the web's: is it kept by NTP?"),
         (timedelta(hours=-1), "warn", "-60 minutes off the web's: is it kept by NTP?"),
+        (timedelta(hours=2), "fail", "clock is +2 hours off: no run begins until it is set"),
     ],
 )
 def test_a_clock_that_is_far_off_is_told(here, skew, state, said):
@@ -97,20 +97,6 @@ def test_a_name_server_that_knows_every_name_is_told(here):
     assert (
         "no lost site would be seen"
         in here(NetworkAnswers({}, 5, has_wildcard_dns=True))["names"].detail
-    )
-
-
-def dated(seconds, age=None):
-    date = {"date": format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)}
-    return Page("", 200, date | ({"age": str(age)} if age is not None else {}), b"", NOW)
-
-
-def test_the_clock_is_compared_with_the_middle_of_what_the_web_says():
-    said = [dated(0), dated(-600, age=590), dated(86400), Page("", 200, {"date": "soon"}, b"", NOW)]
-    assert network._compute_clock_skew([*said, FetchError(Reason.TIMEOUT)]) == timedelta(seconds=0)
-    assert (
-        network._compute_clock_skew([FetchError(Reason.TIMEOUT), Page("", 200, {}, b"", NOW)])
-        is None
     )
 
 

@@ -159,6 +159,7 @@ async def test_status_is_one_item_to_the_letter(app):
         "blind": [],
         "left_out": 0,
         "waiting": None,
+        "dated_in_future": False,
         "age_hours": 6.0,
     }
 
@@ -251,11 +252,10 @@ async def test_a_bad_night_moves_no_score(app):
 
 async def test_one_association_alone_is_seen_as_among_all(app):
     seen = await network(app, days=2)
-    now = seen.as_of
     assert [
-        load_association_view(app.store, app.config, name, now) for name in ("nour", "amal", "bare")
+        load_association_view(app.store, app.config, name) for name in ("nour", "amal", "bare")
     ] == [seen.find_association(name) for name in ("nour", "amal", "bare")]
-    assert load_association_view(app.store, app.config, "nobody", now) is None
+    assert load_association_view(app.store, app.config, "nobody") is None
 
 
 async def test_nothing_drifts_between_two_nights(app, monkeypatch):

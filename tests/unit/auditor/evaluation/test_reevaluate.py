@@ -18,11 +18,13 @@ from auditor.evaluation import reevaluate
 from auditor.evaluation.reevaluate import reevaluate as again
 from auditor.rules.engine import AnyRule
 from auditor.runs.run import execute_run
+from probes.links.identify import identify_link
 from probes.models.finding import Presence, Reason
 from probes.models.http import FetchError, PageRequest
 from probes.models.probe import present_finding
 from storage.errors import LaterRunDoneError
 from storage.models.audit import (
+    AccountRow,
     AccountState,
     Association,
     AssociationEntry,
@@ -331,6 +333,30 @@ async def test_a_night_is_concluded_by_the_sheet_that_held_when_it_began(app):
     assert again(app).changes == []
 
 
+async def test_a_corrected_link_is_judged_as_it_was_typed_before(app):
+    """A post and its page have one key, so that a correction keeps the row, and another kind."""
+    page, post = "https://www.facebook.com/nour", "https://www.facebook.com/nour/posts/1"
+    wrong = {
+        "code": "wrong_target",
+        "check": "kind_is",
+        "channels": ["facebook"],
+        "kinds": ["post"],
+    }
+    rules = TypeAdapter(tuple[AnyRule, ...]).validate_python([wrong])
+    app.config = app.config.model_copy(update={"rules": rules})
+    before, after = (
+        AccountRow("nour", typed, identify_link(typed, "facebook"), "facebook")
+        for typed in (post, page)
+    )
+    register(app, before)
+    await execute_run(app, night_of(0))
+    register(app, after, now=night_of(0) + timedelta(hours=9))
+    assert again(app).changes == []
+    await execute_run(app, night_of(1))
+    assert kinds(app, "wrong_target") == {("nour", "facebook", night_of(0), night_of(1))}
+    assert again(app).changes == []
+
+
 # --- nights that die
 
 
@@ -439,7 +465,7 @@ async def test_a_concluded_night_that_is_gone_on_with_is_not_skipped_where_the_l
 async def test_no_night_follows_that_of_a_later_day(app):
     register(app, NOUR)
     await execute_run(app, night_of(5))
-    with pytest.raises(LaterRunDoneError, match="the run for 2026-03-06 has finished"):
+    with pytest.raises(LaterRunDoneError, match="2026-03-06 is dated in the future"):
         await execute_run(app, night_of(3))
     assert [night.day for night in app.store.list_runs()] == [night_of(5).date()]
 

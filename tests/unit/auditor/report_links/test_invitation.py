@@ -32,7 +32,7 @@ async def app(small):
 
 
 def texts(app, association, language, url=URL):
-    view = load_association_view(app.store, app.config, association, NOW)
+    view = load_association_view(app.store, app.config, association)
     return build_invitation_text(view, app.config, ReportLinkAddress(url, UNTIL), NOW, language)
 
 

@@ -163,13 +163,31 @@ def test_older_backups_make_room_and_nothing_else_does(app, tmp_path):
     assert len(list((tmp_path / "backups").iterdir())) == 6
 
 
-def test_a_backup_that_is_too_old_goes_and_the_newest_never(app, tmp_path):
+def test_age_removes_old_backups_but_never_the_newest_three(app, tmp_path):
     app.config = placed(tmp_path, retention=RetentionSettings(backups=30))
-    taken(app, START)
-    taken(app, START + timedelta(days=20))
-    assert len(taken(app, START + timedelta(days=40)).removed_backups) == 1
-    assert len(taken(app, START + timedelta(days=400)).removed_backups) == 2
-    assert len(backups.list_backups(tmp_path / "backups")) == 1
+    for day in (0, 10, 20):
+        taken(app, START + timedelta(days=day))
+    later = [taken(app, START + timedelta(days=day)) for day in (39, 45, 400)]
+    assert [len(made.removed_backups) for made in later] == [1, 1, 1]
+    assert len(backups.list_backups(tmp_path / "backups")) == 3
+
+
+@pytest.mark.fault("F41")
+def test_one_forward_clock_jump_leaves_three_backups(app, tmp_path):
+    app.config = placed(tmp_path, retention=RetentionSettings(backups=30))
+    for day in range(7):
+        taken(app, START + timedelta(days=day))
+    taken(app, START + timedelta(days=3650))
+    left = backups.list_backups(tmp_path / "backups")
+    assert [(backup.made_at - START).days for backup in left] == [3650, 6, 5]
+
+
+def test_a_backup_is_not_removed_as_soon_as_it_is_made(app, tmp_path):
+    app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups", max_count=2))
+    for day in (3650, 3651, 0):
+        made = taken(app, START + timedelta(days=day))
+    assert made.backup.file.exists()
+    assert backups.find_newest_backup(tmp_path / "backups", START) == made.backup
 
 
 def test_a_file_that_is_there_is_not_written_over(app, tmp_path):

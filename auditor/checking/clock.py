@@ -1,0 +1,107 @@
+"""Compares this machine's clock with the `Date` headers of web servers.
+
+A run takes its date from the clock, and a run with a false date spoils what follows: its backups
+and its deletions by age count from that date, and no run of an earlier day can follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from auditor.core.errors import ClockError
+from probes.log import EventLogger
+from probes.models.http import Page
+from probes.models.probe import ProbeResult
+from storage.models.audit import AuditRun
+
+events = EventLogger(__name__)
+
+CLOCK_TOLERANCE = timedelta(hours=1)
+"""How far the clock may be off before a run is refused, and a run counts as dated in the future."""
+
+MIN_HOSTS = 2
+"""How many hosts must give a date before a run is refused: one server's clock may be wrong."""
+
+DISCARD_FUTURE = "`auditor run --discard-future`, after a check of this machine's clock"
+"""What resolves a run that is dated in the future."""
+
+FUTURE_RUN = "it is dated in the future, so no other run can begin"
+
+SET_CLOCK = "set the clock, for example with `timedatectl set-ntp true`, then `auditor run`"
+
+
+def measure_skew(pages: Iterable[Page], min_hosts: int = 1) -> timedelta | None:
+    """Return how far this clock is ahead of the hosts', or None if too few of them give a date.
+
+    More than half of the hosts are off by that much or more, so one wrong server changes nothing.
+    """
+    by_host: dict[str, timedelta] = {}
+    for page in pages:
+        skew = _compute_skew(page)
+        if skew is not None:
+            by_host.setdefault(urlsplit(page.url).hostname or "", skew)
+    if not by_host or len(by_host) < min_hosts:
+        return None
+    smallest_first = sorted(by_host.values(), key=abs)
+    return smallest_first[(len(smallest_first) - 1) // 2]
+
+
+def is_clock_wrong(skew: timedelta) -> bool:
+    """Return whether the clock is so far off that a run would have a false date."""
+    return abs(skew) > CLOCK_TOLERANCE
+
+
+def refuse_wrong_clock(results: Iterable[ProbeResult]) -> None:
+    """Raise ClockError if several of the hosts asked say that the clock is wrong."""
+    answers = (exchange.outcome for result in results for exchange in result.exchanges)
+    skew = measure_skew((answer for answer in answers if isinstance(answer, Page)), MIN_HOSTS)
+    if skew is not None and is_clock_wrong(skew):
+        off = describe_skew(skew)
+        events.error(
+            "clock_wrong", "this machine's clock is {off} the web's: no run is begun", off=off
+        )
+        raise ClockError(
+            "cannot begin the audit run",
+            f"this machine's clock is {off} the clocks of the web",
+            SET_CLOCK,
+        )
+
+
+def refuse_unproven_clock(skew: timedelta | None) -> None:
+    """Raise ClockError if the clock is wrong, or if no host gave a date to compare it with."""
+    what = "cannot discard runs dated in the future"
+    if skew is None:
+        raise ClockError(
+            what, "no host gave a date to check the clock with", "again with a network"
+        )
+    if is_clock_wrong(skew):
+        off = describe_skew(skew)
+        raise ClockError(what, f"this machine's clock is {off} the clocks of the web", SET_CLOCK)
+
+
+def is_dated_in_future(run: AuditRun, now: datetime) -> bool:
+    """Return whether a run began later than now, as one does that ran while the clock was ahead."""
+    return run.started_at - now > CLOCK_TOLERANCE
+
+
+def describe_skew(skew: timedelta) -> str:
+    """Return a skew as `3.0 hours ahead of` or `2 days behind`."""
+    direction = "ahead of" if skew > timedelta() else "behind"
+    hours = abs(skew).total_seconds() / 3600
+    length = f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+    return f"{length} {direction}"
+
+
+def _compute_skew(page: Page) -> timedelta | None:
+    """Return how far this clock was ahead of the server's. `Age` says how old an answer is."""
+    try:
+        date = parsedate_to_datetime(page.headers.get("date", ""))
+        age = timedelta(seconds=int(page.headers.get("age", "0")))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if date.tzinfo is None:  # RFC 5322 writes UTC as -0000 where the sender's zone is not known
+        date = date.replace(tzinfo=UTC)
+    return page.fetched_at - date - age

@@ -1,0 +1,360 @@
+"""A clock that is wrong begins no run; a run dated in the future is shown everywhere and can be resolved."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import select
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+from auditor import diagnostics
+from auditor.app import App
+from auditor.checking import checker
+from auditor.checking.clock import is_dated_in_future
+from auditor.cli import audit, main
+from auditor.config.schema import BackupSettings, ChannelSettings, Config, StorageSettings
+from auditor.core.errors import ClockError
+from auditor.diagnostics import network
+from auditor.diagnostics.metrics import MetricsCollector, render_metrics
+from auditor.diagnostics.network import NetworkAnswers
+from auditor.evaluation import reevaluate
+from auditor.evaluation.network_view import load_association_view
+from auditor.receipts.receipt import verify_receipt_chain
+from auditor.receipts.signing import read_known_public_keys
+from auditor.retention import backups
+from auditor.runs import pipeline
+from auditor.runs.future_runs import discard_future_runs, find_future_runs
+from auditor.runs.run import execute_run
+from auditor.scheduling import SchedulerJob
+from probes.models.finding import Reason
+from probes.models.http import FetchError, Page
+from storage.errors import LaterRunDoneError
+from storage.models.audit import Association, AuditRunState, Decision, DecisionKind
+from storage.models.users import ReportLink
+from storage.store import Store
+from storage.tables.core import METADATA
+from tests.support.mini_network import (
+    RULES,
+    START,
+    configured,
+    link,
+    night_of,
+    opened,
+    register,
+    steps,
+)
+from tests.support.read_model_consistency import recounted, tabled
+from tests.support.web_server import browsing
+
+CANARIES = ("https://one.example/", "https://two.example/", "https://three.example/")
+NOUR, AMAL = link("nour", "website", "nour"), link("amal", "facebook", "amal")
+NOBODY = "https://nobody.example/"
+AHEAD = timedelta(days=3650)
+FALSE = START + AHEAD
+"""When the clock was wrong."""
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    for module in (checker, reevaluate):
+        monkeypatch.setattr(module, "probe_steps_for", steps)
+
+
+@pytest.fixture
+def app(tmp_path):
+    own = {
+        "storage": StorageSettings(folder=tmp_path),
+        "backup": BackupSettings(folder=tmp_path / "backups", after_run=False),
+    }
+    config = configured()
+    website = ChannelSettings(canaries=CANARIES, impossible_account=NOBODY)
+    config = config.model_copy(update={**own, "channels": {**config.channels, "website": website}})
+    small = opened(tmp_path, config)
+    small.web.answers = {NOBODY: "gone"}
+    register(small, NOUR, AMAL)
+    yield small
+    small.store.close()
+
+
+def web_says(app, moment):
+    """Let every canary answer with this moment as its date."""
+    page = Page("", 200, {"date": format_datetime(moment, usegmt=True)}, b"alive")
+    app.web.answers |= dict.fromkeys(CANARIES, page)
+
+
+def rows(store):
+    """Every row of every table, without what says that a summary is to be made again."""
+    with store._database.begin_read() as connection:
+        return {
+            table.name: sorted(map(repr, connection.execute(table.select())))
+            for table in METADATA.sorted_tables
+            if table.name != "stale_summary"
+        }
+
+
+def moments(store):
+    """Every moment that is stored, but for those that runs leave."""
+    with store._database.begin_read() as connection:
+        return [
+            moment
+            for table in METADATA.sorted_tables
+            for column in table.c
+            if isinstance(column.type, UTCDateTime)
+            for moment in connection.execute(select(column)).scalars()
+            if moment is not None
+        ]
+
+
+@pytest.mark.fault("F41")
+@pytest.mark.parametrize("ahead", [AHEAD, timedelta(hours=2), -timedelta(hours=2), -AHEAD])
+async def test_a_run_is_not_begun_when_the_canaries_contradict_the_clock(app, caplog, ahead):
+    web_says(app, START - ahead)
+    before = rows(app.store)
+    with pytest.raises(ClockError, match="cannot begin the audit run: this machine's clock is"):
+        await pipeline.run_audit_pipeline(app, START)
+    assert rows(app.store) == before
+    assert set(app.web.asked) == {*CANARIES, NOBODY}, "an account was asked"
+    assert "no run is begun" in caplog.text
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=50), timedelta(), -timedelta(minutes=50)])
+async def test_a_run_begins_when_the_clock_is_about_right(app, ahead):
+    web_says(app, START - ahead)
+    assert (await execute_run(app, START)).state is AuditRunState.DONE
+
+
+async def test_an_interrupted_run_stays_as_it_was_when_the_clock_is_wrong(app):
+    app.store.begin_run(START.date(), START)
+    before = app.store.get_run(START.date())
+    web_says(app, START)
+    with pytest.raises(ClockError):
+        await execute_run(app, START + timedelta(hours=5))
+    assert app.store.get_run(START.date()) == before
+
+
+async def lived(app):
+    """A run, one at a false date, and what people changed before, during and after that."""
+    await execute_run(app, START)
+    told = Decision("nour", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "she said so", FALSE)
+    app.store.add_decision(replace(told, expires_at=FALSE + timedelta(days=90)))
+    app.store.add_report_link(
+        ReportLink("nour", "0" * 64, FALSE, "Amina", FALSE + timedelta(days=90))
+    )
+    app.web.answers |= {NOUR.typed_text: FetchError(Reason.NETWORK), AMAL.typed_text: "gone"}
+    await execute_run(app, FALSE + timedelta(hours=1))
+    app.web.answers = {NOBODY: "gone"}
+    register(app, NOUR, AMAL, link("rif", "website", "rif"), now=night_of(1))
+    return night_of(1) + timedelta(hours=9)
+
+
+async def test_no_run_follows_one_that_is_dated_in_the_future_and_the_error_says_what_to_try(app):
+    now = await lived(app)
+    with pytest.raises(
+        LaterRunDoneError, match=r"dated in the future; try: `auditor run --discard-future`"
+    ):
+        await execute_run(app, now)
+
+
+@pytest.mark.fault("F41")
+async def test_a_run_dated_in_the_future_is_removed_with_what_it_concluded(app):
+    now = await lived(app)
+    done = discard_future_runs(app, now)
+    assert done.days == ((FALSE + timedelta(hours=1)).date(),)
+    assert [night.day for night in app.store.list_runs()] == [START.date()]
+    assert not find_future_runs(app.store, now)
+    assert {look.run_id for look in app.store.list_observations()} == {
+        app.store.get_latest_run().id
+    }
+    assert reevaluate.reevaluate(app, dry_run=True).changes == []
+    assert tabled(app, now) == recounted(app, now)
+    assert max(moments(app.store)) < now + timedelta(days=91)
+    assert (await execute_run(app, now)).state is AuditRunState.DONE
+    assert {
+        link.fault
+        for link in verify_receipt_chain(
+            app.store.list_runs(), read_known_public_keys(app.config.storage.folder)
+        )
+    } == {None}
+    assert reevaluate.reevaluate(app, dry_run=True).changes == []
+    assert tabled(app, now) == recounted(app, now)
+
+
+@pytest.mark.fault("F41")
+async def test_what_people_changed_while_the_clock_was_ahead_is_kept_and_dated_now(app):
+    now = await lived(app)
+    soon = now + timedelta(minutes=1)
+    assert app.store.count_future_changes(soon) > 0
+    discard_future_runs(app, now)
+    assert app.store.count_future_changes(soon) == 0
+    (word,) = app.store.list_decisions()
+    assert timedelta() <= word.decided_at - now < timedelta(seconds=1)
+    assert word.expires_at - word.decided_at == timedelta(days=90)
+    (letter,) = app.store.list_recent_report_links(now)
+    assert letter.expires_at - letter.created_at == timedelta(days=90)
+    assert {one.id for one in app.store.list_associations()} == {"amal", "nour", "rif"}
+    await execute_run(app, now + timedelta(days=1))
+    assert load_association_view(app.store, app.config, "rif").accounts[0].checked_at, (
+        "no run counts it"
+    )
+    assert "facebook" in load_association_view(app.store, app.config, "nour").none_by_choice
+
+
+async def test_the_database_of_before_is_kept_in_a_backup(app, tmp_path):
+    now = await lived(app)
+    done = discard_future_runs(app, now)
+    assert done.backup == backups.list_backups(tmp_path / "backups")[0].file
+    with Store.open(f"sqlite:///{done.backup}") as copy:
+        assert len(list(copy.list_runs())) == 2
+        assert len(list(copy.list_observations())) == 4
+
+
+@pytest.mark.fault("F41")
+async def test_a_discarding_that_is_interrupted_can_be_repeated(app, monkeypatch):
+    now = await lived(app)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(app.store, "discard_runs", killed)
+        with pytest.raises(KeyboardInterrupt):
+            discard_future_runs(app, now)
+    assert len(find_future_runs(app.store, now)) == 1
+    assert discard_future_runs(app, now + timedelta(minutes=1)).days
+    assert reevaluate.reevaluate(app, dry_run=True).changes == []
+
+
+async def test_where_nothing_is_dated_in_the_future_nothing_is_changed(app, tmp_path):
+    await execute_run(app, START)
+    before = rows(app.store)
+    assert discard_future_runs(app, START + timedelta(hours=9)).backup is None
+    assert rows(app.store) == before
+    assert backups.list_backups(tmp_path / "backups") == []
+
+
+async def test_the_schedule_says_that_no_run_can_begin(app, caplog):
+    now = await lived(app)
+
+    async def night(*_, **__):
+        raise AssertionError("a run was begun")
+
+    await SchedulerJob(app, night, lambda: now.replace(hour=1)).run_if_due()
+    assert "no run can begin: the run for 2036-02-27 is dated in the future" in caplog.text
+
+
+# --- what shows it
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a configuration and a database whose newest run is dated in the future."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
+    (tmp_path / "config.toml").write_text(
+        "[channels.website]\n[backup]\nafter_run = false\n", encoding="utf-8"
+    )
+    now = datetime.now(UTC)
+    with Store.open(f"sqlite:///{tmp_path}/data/auditor.db") as store:
+        store.save_registry([Association("nour", "Nour")], [], now - timedelta(days=9))
+        for began in (now - timedelta(days=2), now + AHEAD):
+            night = store.begin_run(began.date(), began)
+            store.finish_run(night, AuditRunState.DONE, began)
+    return tmp_path
+
+
+@pytest.fixture
+def auditor(folder, capsys):
+    def typed(*words):
+        code = main.main(list(words))
+        written = capsys.readouterr()
+        return code, written.out, written.err
+
+    return typed
+
+
+@pytest.mark.fault("F41")
+def test_status_ends_with_an_error(auditor):
+    code, out, err = auditor("status", "--json")
+    (item,) = json.loads(out)["items"]
+    assert (code, item["dated_in_future"], item["age_hours"]) == (4, True, None)
+    assert (
+        "dated in the future, so no other run can begin; try: `auditor run --discard-future`" in err
+    )
+    assert auditor("status", "--max-age", "26")[0] == 4
+
+
+@pytest.mark.fault("F41")
+def test_doctor_fails(auditor):
+    code, out, _ = auditor("doctor", "--offline", "--json")
+    told = {item["check"]: item for item in json.loads(out)["items"]}
+    assert (code, told["last check"]["state"]) == (3, "fail")
+    assert "`auditor run --discard-future`" in told["last check"]["detail"]
+
+
+def test_doctor_names_a_backup_dated_in_the_future(folder, auditor):
+    later = datetime.now(UTC) + AHEAD
+    (folder / "backups").mkdir()
+    (folder / "backups" / f"auditor-{later:%Y%m%dT%H%M%SZ}.db").write_bytes(b"")
+    details = [
+        one.detail
+        for one in diagnostics.run_diagnostics(None, datetime.now(UTC))
+        if one.check == "backups"
+    ]
+    assert ["future" in detail for detail in details] == [True, False]
+    assert details[1].startswith("none")
+
+
+@pytest.mark.fault("F41")
+def test_health_and_the_age_metric_show_it(folder):
+    config = Config(
+        storage=StorageSettings(folder=folder / "data"),
+        rules=RULES,
+        backup=BackupSettings(after_run=False),
+    )
+    now = datetime.now(UTC)
+    with App.open(config) as app:
+        with browsing(app, now) as client:
+            answer = client.get("/healthz")
+        text = render_metrics(MetricsCollector(app, now)).decode()
+    figures = {
+        one.name: one.samples[0].value
+        for one in text_string_to_metric_families(text)
+        if one.samples
+    }
+    assert (answer.status_code, answer.text) == (503, "clock\n")
+    assert figures["auditor_run_dated_in_future"] == 1
+    assert figures["auditor_night_done_age_seconds"] == pytest.approx(2 * 86400, abs=60)
+
+
+def test_the_command_checks_the_clock_discards_and_runs(auditor, folder, monkeypatch):
+    async def night(app, _step):
+        return app.store.get_latest_run()
+
+    monkeypatch.setattr(audit, "_execute_run", night)
+    monkeypatch.setattr(network, "check_network", lambda *_: NetworkAnswers())
+    code, _, err = auditor("run", "--discard-future")
+    assert (code, "no host gave a date" in err) == (4, True)
+    monkeypatch.setattr(
+        network, "check_network", lambda *_: NetworkAnswers(clock_skew=timedelta(hours=-3))
+    )
+    code, _, err = auditor("run", "--discard-future")
+    assert (code, "3.0 hours behind" in err) == (4, True)
+    assert not (folder / "backups").exists()
+    monkeypatch.setattr(
+        network, "check_network", lambda *_: NetworkAnswers(clock_skew=timedelta(seconds=1))
+    )
+    code, _, err = auditor("run", "--discard-future")
+    assert code == 0
+    assert "Removed the runs dated in the future" in err
+    assert len(list((folder / "backups").glob("*.db"))) == 1
+    assert auditor("status")[0] == 0
+    assert "Nothing is dated in the future" in auditor("run", "--discard-future")[2]
+
+
+def test_only_a_run_that_began_more_than_an_hour_ahead_is_dated_in_the_future(app):
+    night = app.store.begin_run(START.date(), START)
+    assert not is_dated_in_future(night, START - timedelta(hours=1))
+    assert is_dated_in_future(night, START - timedelta(hours=1, seconds=1))
