@@ -64,4 +64,4 @@ async def test_cancelled_fetch_closes_its_connection(monkeypatch, before, path):
 
 def _idle(fetcher):
     """The connections that are kept for the next request."""
-    return fetcher._pool._idle.values()
+    return fetcher._pool._idle_connections.values()
