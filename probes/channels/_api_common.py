@@ -129,7 +129,7 @@ def explain_missing_account(page: Page, response: ApiResponse, call: ApiCall) ->
 def build_failure_finding(
     account: Account, page: Page, failure: tuple[Reason, str], platform_id: str | None = None
 ) -> Finding:
-    """Return the finding for an account without data: absent if the reason proves it, or unknown."""
+    """Return the finding for an account without data, absent if the reason proves it."""
     reason, detail = failure
     build_finding = absent_finding if reason in ABSENCE_REASONS else unknown_finding
     finding = build_finding(page, reason, detail=detail, platform_id=platform_id)

@@ -1,5 +1,4 @@
-"""The channel of X, formerly Twitter: identifies accounts in links, reads public pages and uses API
-v2.
+"""The channel of X, formerly Twitter: identifies accounts, reads public pages and uses API v2.
 
 x.com answers requests for existing and missing accounts with the same empty page, and robots.txt
 disallows all of them (2026-08, see docs/explanations/platforms.md). Without an API key, the finding

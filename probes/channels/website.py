@@ -1,8 +1,8 @@
-"""Websites: what a site's address names, whether it stands, and what it lacks.
+"""The website channel: identifies a site, checks that it works and collects facts about it.
 
-Its facts are documented where they are made: of health by `site` and `doors`; `title`, `language`,
-`platform`, `sitekey`, and `past_…` where the site is not itself, by `past`; `redirected_home` and `decoy_…`
-by `decoy`.
+Facts are documented where they are made: `page_analysis` and `url_variants` the health of a page,
+`ownership_change` its identity (`title`, `language`, `platform`, `tracking_id`, `past_…`),
+`decoy_check` the facts `redirected_home` and `decoy_…`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_hom
 from probes.website.url_variants import build_www_twin_url, check_transport, open_site
 
 NAME = "website"
-HOSTS: frozenset[str] = frozenset()  # every host that no other channel owns
+HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
 VERSION = 4
-MEMBERS_ONLY_PAGE_MAX_CHARS = 200  # characters: what a page says that only lets members in
+MEMBERS_ONLY_PAGE_MAX_CHARS = 200
+"""The most visible characters of a page that only lets members in."""
 
 _FILE_PATH_PATTERN = lazy_regex(
     r"\.(?:pdf|docx?|xlsx?|pptx?|odt|ods|zip|rar|jpe?g|png|gif|webp|svg|mp[34]|avi|apk|csv)$",
@@ -45,7 +46,7 @@ _SEARCH_ENGINE_PATTERN = lazy_regex(
     r"(?:[\w-]+\.)?(?:google\.[a-z.]{2,6}/(?:search|url)|bing\.com/search|duckduckgo\.com/|"
     r"search\.yahoo\.com/)"
 )
-# Networks that are no association's own site, and have no channel of their own here.
+# Networks that are no site of an association and have no channel of their own.
 _SOCIAL_NETWORK_HOSTS = frozenset(
     [
         "instagram.com",
@@ -69,14 +70,15 @@ _SOCIAL_NETWORK_HOSTS = frozenset(
 
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
-    """Tell which site a cleaned address names: the host without `www.`, and the path if any."""
+    """Identify the site in a cleaned address: the host without `www.`, and the path if any."""
     parts = normalize.parse_url(url)
-    whole = parts.netloc
-    if not whole:
+    authority = parts.netloc
+    if not authority:
         return Identity(NAME, LinkKind.INVALID, url=url)
-    host = whole.removeprefix("www.")
+    host = authority.removeprefix("www.")
     path = UNSTORABLE_CHARACTERS.sub("", unquote(parts.path)).rstrip("/")
-    canonical = f"https://{whole}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
+    query = f"?{parts.query}" if parts.query else ""
+    canonical = f"https://{authority}{parts.path or '/'}{query}"
     if _SEARCH_ENGINE_PATTERN.match(f"{host}{parts.path}") and parts.query:
         return Identity(NAME, LinkKind.SEARCH, url=url)
     if _FILE_PATH_PATTERN.search(path):
@@ -86,198 +88,218 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by t
 
 
 def identify_bare(text: str) -> Identity | None:  # noqa: ARG001
-    """A word without a dot names no site."""
+    """Return None: a text without a host is no website."""
     return None
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Look at a website: the registered page, its other doors where that one is shut, then its "
-    "feeds.
+    """Check a website: the registered page, URL variants if it fails, then its feeds and accounts.
     """
     if account.identity.key is None and account.identity.kind is not LinkKind.SHORT_LINK:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail=str(account.identity.kind))
     url = get_registered_url(account.identity, account.typed_text)
     try:
         page, site, facts = yield from open_site(url)
-    except FetchError as trouble:
-        return _build_unreachable_finding(account, trouble)
+    except FetchError as error:
+        return _build_unreachable_finding(account, error)
     if page.insecure:
         return _build_invalid_certificate_finding(page, facts)
-    doubt = _find_page_problem(page, site)
-    if doubt is not None and doubt.reason is Reason.NOT_FOUND:
-        page, site, doubt = yield from _retry_as_typed(account, page, site, doubt)
-    if doubt is not None and doubt.presence is Presence.ABSENT and "tls_error" not in facts:
-        page, site, doubt = yield from _retry_www_variant(url, page, site, doubt)
-    before = ownership_change.get_site_history(account.previous_finding)
-    if doubt is None:
-        doubt, tested = yield from decoy_check.check_soft_404(account, url, page, site)
-        facts |= tested
-    strange = doubt is None and ownership_change.is_foreign_to_history(before, site, account)
-    if before is not None and strange:
-        doubt = ownership_change.detect_ownership_change(before, page, site, account)
-    if doubt is not None or strange:
-        facts |= ownership_change.build_history_facts(before)
-    if doubt is not None:
-        return replace(doubt, facts={**doubt.facts, **facts, "title": site.title})
+    page, site, problem = yield from _retry_before_absence(account, url, page, site, facts)
+    problem, facts = yield from _check_content_identity(account, url, page, site, problem, facts)
+    if problem is not None:
+        return replace(problem, facts={**problem.facts, **facts, "title": site.title})
     facts |= {
         **site.facts,
         **ownership_change.build_site_facts(site),
         **(yield from check_transport(url, page, facts)),
     }
-    told = yield from latest_post.fetch_site_publication(page, site)
-    accounts, withheld = yield from url_variants.discover_site_accounts(page, site)
+    publication = yield from latest_post.fetch_site_publication(page, site)
+    accounts, discovery_facts = yield from account_pages.discover_site_accounts(page, site)
     return present_finding(
         page,
         name=site.name or None,
-        last_activity=told.newest,
+        last_activity=publication.newest,
         links=accounts,
-        facts={**facts, **told.to_facts(), **withheld, "title": site.title},
+        facts={**facts, **publication.to_facts(), **discovery_facts, "title": site.title},
     )
+
+
+def _retry_before_absence(
+    account: Account, url: str, page: Page, site: SiteAnalysis, facts: Mapping[str, FactValue]
+) -> Generator[PageRequest, Page, tuple[Page, SiteAnalysis, Finding | None]]:
+    """Find the page's problem. Before an absence, try the link as typed and with or without www."""
+    problem = _find_page_problem(page, site)
+    if problem is not None and problem.reason is Reason.NOT_FOUND:
+        page, site, problem = yield from _retry_as_typed(account, page, site, problem)
+    if (
+        problem is not None
+        and problem.presence is Presence.ABSENT
+        and "tls_error" not in facts
+    ):
+        page, site, problem = yield from _retry_www_variant(url, page, site, problem)
+    return page, site, problem
+
+
+def _check_content_identity(
+    account: Account,
+    url: str,
+    page: Page,
+    site: SiteAnalysis,
+    problem: Finding | None,
+    facts: dict[str, FactValue],
+) -> Generator[PageRequest, Page, tuple[Finding | None, dict[str, FactValue]]]:
+    """Check a page without a problem for a soft 404 and for a new owner.
+
+    Returns the problem, if any, and the facts with what later runs need.
+    """
+    history = ownership_change.get_site_history(account.previous_finding)
+    if problem is None:
+        problem, decoy_facts = yield from decoy_check.check_soft_404(account, url, page, site)
+        facts = facts | decoy_facts
+    is_foreign = problem is None and ownership_change.is_foreign_to_history(history, site, account)
+    if history is not None and is_foreign:
+        problem = ownership_change.detect_ownership_change(history, page, site, account)
+    if problem is not None or is_foreign:
+        facts = facts | ownership_change.build_history_facts(history)
+    return problem, facts
 
 
 def _build_unreachable_finding(account: Account, error: FetchError) -> Finding:
-    """A name proved missing, with and without www, is a lost domain; any other trouble tells "
-    "nothing.
-    """
+    """Return absent if neither name, with or without www, exists. Other errors are unknown."""
+    finding = unknown_from_error(error)
     if error.reason is not Reason.NO_SUCH_HOST or error.hops:
-        return unknown_from_error(error)
-    before = ownership_change.build_history_facts(
-        ownership_change.get_site_history(account.previous_finding)
-    )
-    return replace(unknown_from_error(error), presence=Presence.ABSENT, facts=before)
+        return finding
+    history = ownership_change.get_site_history(account.previous_finding)
+    history_facts = ownership_change.build_history_facts(history)
+    return replace(finding, presence=Presence.ABSENT, facts=history_facts)
 
 
 def _build_invalid_certificate_finding(page: Page, facts: Mapping[str, FactValue]) -> Finding:
-    return unknown_finding(
-        page, Reason.TLS, facts=facts, detail=f"answers {page.status} without a valid certificate"
-    )
+    detail = f"answers {page.status} without a valid certificate"
+    return unknown_finding(page, Reason.TLS, facts=facts, detail=detail)
 
 
 def _find_page_problem(page: Page, site: SiteAnalysis) -> Finding | None:
-    """Why the page is not taken for a website that is there; None if it is."""
-    # A page with a site's worth of text, or a site's menu, is no wall, whatever its scripts speak of.
-    alone = site.text_length < soft_404.SHORT_PAGE_MAX_CHARS and not site.has_navigation
-    if alone and interstitials.is_firewall_page(page):
+    """Return why the page is not a working website, or None if it is one."""
+    # A page with a lot of text or with a menu is no wall, whatever its scripts contain.
+    is_small_page = site.text_length < soft_404.SHORT_PAGE_MAX_CHARS and not site.has_navigation
+    if is_small_page and interstitials.is_firewall_page(page):
         return unknown_finding(page, Reason.BLOCKED)
-    if notice := _find_absence_notice(page, site):
+    notice = _find_absence_notice(page, site)
+    if notice:
         return absent_finding(page, notice[0], detail=notice[1])
-    refused = interstitials.detect_refusal(page) if page.status >= 400 or alone else None
-    if refused is not None:
-        return unknown_finding(page, refused)
-    return (
-        _build_error_page_finding(page, site)
-        if page.status >= 400
-        else _find_content_problem(page, site)
-    )
+    if page.status >= 400 or is_small_page:
+        refusal = interstitials.detect_refusal(page)
+        if refusal is not None:
+            return unknown_finding(page, refusal)
+    if page.status >= 400:
+        return _build_error_page_finding(page, site)
+    return _find_content_problem(page, site)
 
 
 def _find_absence_notice(page: Page, site: SiteAnalysis) -> tuple[Reason, str] | None:
-    """What the page says of itself; a server that fails says nothing of whether there is a site."""
-    told = site.absence or _detect_parking_shell(page, site)
-    if told is None or told[0] is Reason.NOT_FOUND:
+    """Return the notice on the page that proves an absence.
+
+    On a server error only a suspension notice counts. "Not found" is handled by other checks.
+    """
+    notice = site.absence or _detect_parking_shell(page, site)
+    if notice is None or notice[0] is Reason.NOT_FOUND:
         return None
-    return told if page.status < 500 or told[0] is Reason.SUSPENDED else None
+    return notice if page.status < 500 or notice[0] is Reason.SUSPENDED else None
 
 
 def _build_error_page_finding(page: Page, site: SiteAnalysis) -> Finding:
-    """What an error tells that no wall explains."""
+    """Return the finding for an HTTP error that no wall explains."""
     if page.status == 404 and site.has_navigation and is_home_page_url(page.url):
-        return unknown_finding(
-            page, Reason.SERVER_ERROR, detail="the front page is missing from a site that stands"
-        )
+        detail = "the home page of a working site returns 404"
+        return unknown_finding(page, Reason.SERVER_ERROR, detail=detail)
     if page.status in (404, 410):
         return absent_finding(page, Reason.NOT_FOUND)
     return unknown_finding(page, Reason.SERVER_ERROR if page.status >= 500 else Reason.BLOCKED)
 
 
 def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
-    """The same for a page that was handed over."""
+    """Return the problem of a page with a success status, or None."""
     if links_identify.identify_link(page.url).channel != NAME:
-        moved = {"moved_to": html.get_host(page.url)}
-        return unknown_finding(page, Reason.WRONG_TARGET, facts=moved, detail="leads to a platform")
+        facts = {"moved_to": html.get_host(page.url)}
+        return unknown_finding(page, Reason.WRONG_TARGET, facts=facts, detail="leads to a platform")
     if site.absence:
         return absent_finding(page, site.absence[0], detail=site.absence[1])
-    if doubt := _detect_members_only_page(page, site) or site.inconclusive:
+    doubt = _detect_members_only_page(page, site) or site.inconclusive
+    if doubt:
         if doubt[0] is Reason.SCRIPT_ONLY and len(page.body) > html.MAX_PARSED_BYTES:
-            return unknown_finding(
-                page, Reason.TOO_LARGE, detail="its text begins after all that is read"
-            )
+            detail = "its text begins after the part that is read"
+            return unknown_finding(page, Reason.TOO_LARGE, detail=detail)
         return unknown_finding(page, doubt[0], detail=doubt[1])
     if not site.is_html:
-        return unknown_finding(
-            page, Reason.UNREADABLE, detail=page.headers.get("content-type", "no page")[:80]
-        )
+        content_type = page.headers.get("content-type", "no page")[:80]
+        return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
     return None
 
 
 def _detect_parking_shell(page: Page, site: SiteAnalysis) -> tuple[Reason, str] | None:
-    """A parking service's page, which its scripts will fill."""
-    empty = site.text_length < soft_404.TINY_PAGE_MAX_CHARS and not site.has_navigation
-    return (
-        (Reason.PARKED, "the shell of a parking service")
-        if empty and notices.is_parking_shell(page)
-        else None
-    )
+    """Detect a parking service's page that only scripts fill with text."""
+    is_empty = site.text_length < soft_404.TINY_PAGE_MAX_CHARS and not site.has_navigation
+    if is_empty and notices.is_parking_shell(page):
+        return Reason.PARKED, "the shell of a parking service"
+    return None
 
 
 def _detect_members_only_page(page: Page, site: SiteAnalysis) -> tuple[Reason, str] | None:
-    """A page that lets members in and shows the others nothing."""
-    little = site.text_length < MEMBERS_ONLY_PAGE_MAX_CHARS and not site.has_navigation
-    return (
-        (Reason.LOGIN_WALL, "asks for a password")
-        if little and interstitials.has_password_form(page)
-        else None
-    )
+    """Detect a page that only shows a password form."""
+    has_little_text = site.text_length < MEMBERS_ONLY_PAGE_MAX_CHARS and not site.has_navigation
+    if has_little_text and interstitials.has_password_form(page):
+        return Reason.LOGIN_WALL, "asks for a password"
+    return None
 
 
 def _retry_as_typed(
     account: Account, page: Page, site: SiteAnalysis, problem: Finding
 ) -> Generator[PageRequest, Page, tuple[Page, SiteAnalysis, Finding | None]]:
-    """Before a page is called gone, the link to the letter: cleaning it may be what broke it."""
-    letter = build_uncleaned_url(
+    """Request the link exactly as typed, because cleaning may have broken it."""
+    typed_url = build_uncleaned_url(
         account.typed_text, requested_urls=(account.identity.url, page.url)
     )
-    if letter is None:
+    if typed_url is None:
         return page, site, problem
     try:
-        other, read_again = yield from request_page(
-            letter, analyze_site_page, is_registered_link=True
+        typed_page, typed_site = yield from request_page(
+            typed_url, analyze_site_page, is_registered_link=True
         )
     except FetchError:
         return page, site, problem
-    second = _find_page_problem(other, read_again)
-    gone = second is not None and second.reason is Reason.NOT_FOUND
-    return (page, site, problem) if gone else (other, read_again, second)
+    typed_problem = _find_page_problem(typed_page, typed_site)
+    if typed_problem is not None and typed_problem.reason is Reason.NOT_FOUND:
+        return page, site, problem
+    return typed_page, typed_site, typed_problem
 
 
 def build_uncleaned_url(typed: str, *, requested_urls: Collection[str | None]) -> str | None:
-    """The address that a link was before it was cleaned, where it can be asked for and was not."""
-    letter = quote(typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~").partition("#")[0]
-    return (
-        letter
-        if letter.startswith(("https://", "http://")) and letter not in requested_urls
-        else None
-    )
+    """Return the link before it was cleaned, or None if it was requested already or is no URL."""
+    url = quote(typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~").partition("#")[0]
+    is_http_url = url.startswith(("https://", "http://"))
+    return url if is_http_url and url not in requested_urls else None
 
 
 def get_registered_url(identity: Identity, typed: str) -> str:
-    """The address at which a look begins."""
+    """Return the address of the first request."""
     return identity.url or identity.canonical or typed
 
 
 def _retry_www_variant(
     url: str, page: Page, site: SiteAnalysis, problem: Finding
 ) -> Generator[PageRequest, Page, tuple[Page, SiteAnalysis, Finding | None]]:
-    """Before a site is called gone, its name with or without www: often only one is parked."""
-    door = build_www_twin_url(url)
-    if door is None or html.get_host(door) == html.get_host(page.url):
+    """Request the host with or without www, because often only one of them is parked."""
+    twin_url = build_www_twin_url(url)
+    if twin_url is None or html.get_host(twin_url) == html.get_host(page.url):
         return page, site, problem
     try:
-        other, read_again = yield from request_page(
-            door, analyze_site_page, is_registered_link=True
+        twin_page, twin_site = yield from request_page(
+            twin_url, analyze_site_page, is_registered_link=True
         )
     except FetchError:
         return page, site, problem
-    second = _find_page_problem(other, read_again)
-    gone = second is not None and second.presence is Presence.ABSENT
-    return (page, site, problem) if gone else (other, read_again, second)
+    twin_problem = _find_page_problem(twin_page, twin_site)
+    if twin_problem is not None and twin_problem.presence is Presence.ABSENT:
+        return page, site, problem
+    return twin_page, twin_site, twin_problem

@@ -275,7 +275,7 @@ def nights_done(app: App) -> int:
 
 def pages(app: App) -> None:
     """Ask for pages as a coordinator does, and tell the slowest."""
-    from tests.support.web_server import and only here, browsing  # noqa: PLC0415 - of the tests
+    from tests.support.web_server import logged_in_client  # noqa: PLC0415 - of the tests
 
     one, region = "MA-0000077", "region=souss-massa"
     asked = (
@@ -287,7 +287,7 @@ def pages(app: App) -> None:
         "gaps?sort=newest",
     )
     more = (f"gaps?{region}", "changes", "cohorts?by=region", "nights", f"associations/{one}")
-    with browsing(app, FIRST + timedelta(days=nights_done(app) - 1, hours=9)) as client:
+    with logged_in_client(app, FIRST + timedelta(days=nights_done(app) - 1, hours=9)) as client:
         took = {}
         for address in [
             f"/{language}/{page}" for language in ("ar", "fr", "en") for page in (*asked, *more)

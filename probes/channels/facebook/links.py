@@ -171,7 +171,7 @@ _PATH_FORMS = frozenset(
 
 
 def _identify_reserved_segment(segment: str, *, has_more: bool) -> Identity:
-    """Identify one of Facebook's own pages: a post without owner, a search, the home page or none."""
+    """Identify one of Facebook's own pages: a post without owner, a search, the home page."""
     if segment in _TOP_LEVEL_POST_SEGMENTS and has_more:
         return Identity(NAME, LinkKind.SEARCH if segment == "hashtag" else LinkKind.POST)
     kinds = {"search": LinkKind.SEARCH, "home": LinkKind.HOME, "login": LinkKind.HOME}

@@ -43,7 +43,8 @@ _UNAVAILABLE_PATTERN = lazy_regex(
     r"(?i)this (?:content|page) isn.t (?:currently )?available|the link you followed may be broken"
     r"|(?:page|content) not found|(?:ce contenu|cette page) n.est (?:pas|plus) disponible"
     r"|(?:page|contenu) introuvable"
-    r"|(?:المحتوى|الصفحة) غير (?:متوفرة?|متاحة?)|(?:المحتوى|الصفحة) غير موجودة?|لم يتم العثور على "
+    r"|(?:المحتوى|الصفحة) غير (?:متوفرة?|متاحة?)|(?:المحتوى|الصفحة) غير موجودة?"
+    r"|لم يتم العثور على "
     r"الصفحة"
 )
 _FOLLOWERS_REGEX = "followers|abonnes|people follow|personnes suivent|متابع"

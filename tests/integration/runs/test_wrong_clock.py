@@ -47,7 +47,7 @@ from tests.support.mini_network import (
     steps,
 )
 from tests.support.read_model_consistency import recounted, tabled
-from tests.support.web_server import browsing
+from tests.support.web_server import logged_in_client
 
 CANARIES = ("https://one.example/", "https://two.example/", "https://three.example/")
 NOUR, AMAL = link("nour", "website", "nour"), link("amal", "facebook", "amal")
@@ -316,7 +316,7 @@ def test_health_and_the_age_metric_show_it(folder):
     )
     now = datetime.now(UTC)
     with App.open(config) as app:
-        with browsing(app, now) as client:
+        with logged_in_client(app, now) as client:
             answer = client.get("/healthz")
         text = render_metrics(MetricsCollector(app, now)).decode()
     figures = {
