@@ -7,14 +7,27 @@ Facts are documented where they are made: `page_analysis` and `url_variants` the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from probes.classify import interstitials, notices, soft_404
+from probes.classify import classifier, interstitials, soft_404
+from probes.discovery.accounts import find_owner_accounts
+from probes.discovery.signals import may_be_owner_account
+from probes.discovery.site_names import contains_distinctive_word, share_distinctive_word
 from probes.links import identify as links_identify
-from probes.models.finding import Account, FactValue, Finding, Identity, LinkKind, Presence, Reason
+from probes.models.finding import (
+    Account,
+    FactValue,
+    Finding,
+    FoundLink,
+    Identity,
+    LinkKind,
+    Presence,
+    Reason,
+)
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import (
     ProbeGenerator,
@@ -25,10 +38,11 @@ from probes.models.probe import (
     unknown_from_error,
 )
 from probes.parsing import html
+from probes.parsing.json_data import as_object
 from probes.text.charset import UNSTORABLE_CHARACTERS
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
-from probes.website import decoy_check, latest_post, ownership_change, url_variants
+from probes.website import decoy_check, latest_post, ownership_change
 from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
 from probes.website.url_variants import build_www_twin_url, check_transport, open_site
 
@@ -93,8 +107,7 @@ def identify_bare(text: str) -> Identity | None:  # noqa: ARG001
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Check a website: the registered page, URL variants if it fails, then its feeds and accounts.
-    """
+    """Check a website: the registered page, URL variants if it fails, then its feeds and accounts."""
     if account.identity.key is None and account.identity.kind is not LinkKind.SHORT_LINK:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail=str(account.identity.kind))
     url = get_registered_url(account.identity, account.typed_text)
@@ -114,7 +127,7 @@ def probe(account: Account) -> ProbeGenerator:
         **(yield from check_transport(url, page, facts)),
     }
     publication = yield from latest_post.fetch_site_publication(page, site)
-    accounts, discovery_facts = yield from account_pages.discover_site_accounts(page, site)
+    accounts, discovery_facts = yield from discover_site_accounts(page, site)
     return present_finding(
         page,
         name=site.name or None,
@@ -131,11 +144,7 @@ def _retry_before_absence(
     problem = _find_page_problem(page, site)
     if problem is not None and problem.reason is Reason.NOT_FOUND:
         page, site, problem = yield from _retry_as_typed(account, page, site, problem)
-    if (
-        problem is not None
-        and problem.presence is Presence.ABSENT
-        and "tls_error" not in facts
-    ):
+    if problem is not None and problem.presence is Presence.ABSENT and "tls_error" not in facts:
         page, site, problem = yield from _retry_www_variant(url, page, site, problem)
     return page, site, problem
 
@@ -240,7 +249,7 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
 def _detect_parking_shell(page: Page, site: SiteAnalysis) -> tuple[Reason, str] | None:
     """Detect a parking service's page that only scripts fill with text."""
     is_empty = site.text_length < soft_404.TINY_PAGE_MAX_CHARS and not site.has_navigation
-    if is_empty and notices.is_parking_shell(page):
+    if is_empty and classifier.is_parking_shell(page):
         return Reason.PARKED, "the shell of a parking service"
     return None
 
@@ -303,3 +312,86 @@ def _retry_www_variant(
     if twin_problem is not None and twin_problem.presence is Presence.ABSENT:
         return page, site, problem
     return twin_page, twin_site, twin_problem
+
+
+# --- Accounts on other pages of the site ---
+
+REQUIRED_CHANNELS = frozenset({"facebook", "twitter", "linkedin", "youtube"})
+"""The networks an association is asked about: another page is worth a request for these alone."""
+
+UNREAD_CONTACT_FACT = "unread_contact_page"
+"""The fact that names a page of contacts which could not be read: it may name what was not seen."""
+
+AccountDiscoveryGenerator = Generator[
+    PageRequest, Page, tuple[tuple[FoundLink, ...], Mapping[str, FactValue]]
+]
+
+
+def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGenerator:
+    """The accounts that a site names, and the fact `unread_contact_page` where a page that may name more was withheld."""
+    if not is_home_page_url(page.url):
+        return site.links, {}
+    more, facts = yield from _discover_on_contact_page(site)
+    known = (*site.links, *more)
+    return (*known, *(yield from _discover_video_channel(page, site, known))), facts
+
+
+def _get_open_channels(known_links: tuple[FoundLink, ...]) -> frozenset[str]:
+    return REQUIRED_CHANNELS - {link.channel for link in known_links}
+
+
+def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
+    """What the page of contacts adds, on the channels that the home page leaves open."""
+    wanted, address = _get_open_channels(site.links), site.owner_hints.contact_url
+    if not wanted or not address:
+        return (), {}
+    try:
+        answer, found = yield from request_page(address, parse_contact_page)
+    except FetchError:
+        return (), {UNREAD_CONTACT_FACT: address}
+    if answer.status != 200:
+        return (), {} if answer.status in (404, 410) else {UNREAD_CONTACT_FACT: address}
+    return tuple(link for link in found if link.channel in wanted), {}
+
+
+def parse_contact_page(page: Page) -> tuple[FoundLink, ...]:
+    """The owner's accounts on a page that is there to tell of him."""
+    return find_owner_accounts(html.parse_document(page), is_contact_page=True)
+
+
+def _discover_video_channel(
+    page: Page, site: SiteAnalysis, known_links: tuple[FoundLink, ...]
+) -> Generator[PageRequest, Page, tuple[FoundLink, ...]]:
+    """The channel of the first video shown, if its name is the site's: a video may be anybody's."""
+    if "youtube" not in _get_open_channels(known_links) or not site.owner_hints.video_url:
+        return ()
+    try:
+        answer, (name, address) = yield from request_page(
+            _YOUTUBE_OEMBED_URL.format(quote(site.owner_hints.video_url, safe="")),
+            parse_oembed_author,
+        )
+    except FetchError:
+        return ()
+    maker = links_identify.identify_link(address)
+    if answer.status != 200 or maker.channel != "youtube" or not may_be_owner_account(maker):
+        return ()
+    key = maker.key or ""
+    if not (
+        share_distinctive_word(key, site.owner_hints.site_name_words)
+        or contains_distinctive_word(name, site.owner_hints.site_name_words)
+    ):
+        return ()
+    return (FoundLink("youtube", key, maker.canonical or "", "embed", page.url, name),)
+
+
+# Allowed by robots.txt and without a key (fact sheet 2026-10); `author_url` is the channel's address.
+_YOUTUBE_OEMBED_URL = "https://www.youtube.com/oembed?url={}&format=json"
+
+
+def parse_oembed_author(page: Page) -> tuple[str, str]:
+    """The name and the address of a video's maker."""
+    try:
+        told = as_object(json.loads(page.body))
+    except (ValueError, RecursionError):
+        return "", ""
+    return html.clean_text(str(told.get("author_name", "")), 120), str(told.get("author_url", ""))

@@ -20,8 +20,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from probes.classify import self_statements
 from probes.classify.notices import NoticePattern, compile_alternatives
+from probes.classify.soft_404 import iter_sentences
 from probes.models.finding import Reason
 from probes.models.http import Page
 from probes.parsing.html import Document
@@ -485,11 +485,7 @@ def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
 
 def _asks_consent(document: Document) -> bool:
     """Whether most of what a page says is about consent, and an answer to it is asked for."""
-    about = sum(
-        len(said) + 1
-        for said in self_statements.iter_sentences(document)
-        if _is_about_consent(said)
-    )
+    about = sum(len(said) + 1 for said in iter_sentences(document) if _is_about_consent(said))
     return (
         about >= MIN_CONSENT_TEXT_SHARE * len(document.text)
         and _CONSENT_ANSWER_PATTERN.search(document.text) is not None

@@ -14,6 +14,7 @@ WordPress, Joomla, Drupal, SPIP, phpBB, Wix, Squarespace, Ghost, PrestaShop and 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from probes.models.finding import Reason
 from probes.parsing.html import Document
@@ -277,6 +278,17 @@ _ERROR_CODE_PATTERN = lazy_regex(r"(?:404|410)[ .!]*")
 _ERROR_CODE_LABEL_PATTERN = lazy_regex(
     rf"\W*(?:404 not found|error 404|erreur 404|{ERROR_CODE_REGEX})\W*", re.IGNORECASE
 )
+
+
+_SENTENCE_END_PATTERN = lazy_regex(r"(?<=[.!?…؟。！])\s+|[\n]+|(?<=。)")
+
+
+def iter_sentences(document: Document) -> Iterator[str]:
+    """What a page shows, sentence by sentence."""
+    for chunk in document.text_nodes:
+        yield from (
+            said.strip() for said in _SENTENCE_END_PATTERN.split(chunk.text) if said.strip()
+        )
 
 
 def split_title(title: str) -> list[str]:

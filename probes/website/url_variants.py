@@ -11,23 +11,17 @@ there says anything of the site.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
-from probes.discovery import accounts as discovery_accounts
-from probes.discovery.signals import may_be_owner_account
-from probes.discovery.site_names import contains_distinctive_word, share_distinctive_word
-from probes.links import identify
-from probes.models.finding import FactValue, FoundLink, Reason
+from probes.models.finding import FactValue, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import request_page
 from probes.parsing import html
-from probes.parsing.json_data import as_object
 from probes.urls import domains
-from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
+from probes.website.page_analysis import SiteAnalysis, analyze_site_page
 
 OpenSiteGenerator = Generator[PageRequest, Page, tuple[Page, SiteAnalysis, dict[str, FactValue]]]
 
@@ -193,84 +187,3 @@ def _supports_https(url: str) -> Generator[PageRequest, Page, bool | None]:
 def get_page_status(page: Page) -> int:
     """Only whether it answers."""
     return page.status
-
-
-REQUIRED_CHANNELS = frozenset({"facebook", "twitter", "linkedin", "youtube"})
-"""The networks an association is asked about: another page is worth a request for these alone."""
-
-UNREAD_CONTACT_FACT = "unread_contact_page"
-"""The fact that names a page of contacts which could not be read: it may name what was not seen."""
-
-AccountDiscoveryGenerator = Generator[
-    PageRequest, Page, tuple[tuple[FoundLink, ...], Mapping[str, FactValue]]
-]
-
-
-def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGenerator:
-    """The accounts that a site names, and the fact `unread_contact_page` where a page that may name more was withheld."""
-    if not is_home_page_url(page.url):
-        return site.links, {}
-    more, facts = yield from _discover_on_contact_page(site)
-    known = (*site.links, *more)
-    return (*known, *(yield from _discover_video_channel(page, site, known))), facts
-
-
-def _get_open_channels(known_links: tuple[FoundLink, ...]) -> frozenset[str]:
-    return REQUIRED_CHANNELS - {link.channel for link in known_links}
-
-
-def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
-    """What the page of contacts adds, on the channels that the home page leaves open."""
-    wanted, address = _get_open_channels(site.links), site.owner_hints.contact_url
-    if not wanted or not address:
-        return (), {}
-    try:
-        answer, found = yield from request_page(address, parse_contact_page)
-    except FetchError:
-        return (), {UNREAD_CONTACT_FACT: address}
-    if answer.status != 200:
-        return (), {} if answer.status in (404, 410) else {UNREAD_CONTACT_FACT: address}
-    return tuple(link for link in found if link.channel in wanted), {}
-
-
-def parse_contact_page(page: Page) -> tuple[FoundLink, ...]:
-    """The owner's accounts on a page that is there to tell of him."""
-    return discovery_accounts.find_owner_accounts(html.parse_document(page), is_contact_page=True)
-
-
-def _discover_video_channel(
-    page: Page, site: SiteAnalysis, known_links: tuple[FoundLink, ...]
-) -> Generator[PageRequest, Page, tuple[FoundLink, ...]]:
-    """The channel of the first video shown, if its name is the site's: a video may be anybody's."""
-    if "youtube" not in _get_open_channels(known_links) or not site.owner_hints.video_url:
-        return ()
-    try:
-        answer, (name, address) = yield from request_page(
-            _YOUTUBE_OEMBED_URL.format(quote(site.owner_hints.video_url, safe="")),
-            parse_oembed_author,
-        )
-    except FetchError:
-        return ()
-    maker = identify.identify_link(address)
-    if answer.status != 200 or maker.channel != "youtube" or not may_be_owner_account(maker):
-        return ()
-    key = maker.key or ""
-    if not (
-        share_distinctive_word(key, site.owner_hints.site_name_words)
-        or contains_distinctive_word(name, site.owner_hints.site_name_words)
-    ):
-        return ()
-    return (FoundLink("youtube", key, maker.canonical or "", "embed", page.url, name),)
-
-
-# Allowed by robots.txt and without a key (fact sheet 2026-10); `author_url` is the channel's address.
-_YOUTUBE_OEMBED_URL = "https://www.youtube.com/oembed?url={}&format=json"
-
-
-def parse_oembed_author(page: Page) -> tuple[str, str]:
-    """The name and the address of a video's maker."""
-    try:
-        told = as_object(json.loads(page.body))
-    except (ValueError, RecursionError):
-        return "", ""
-    return html.clean_text(str(told.get("author_name", "")), 120), str(told.get("author_url", ""))

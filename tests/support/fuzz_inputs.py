@@ -229,7 +229,7 @@ REFUSED = st.builds(
 CLOSED = {
     **dict.fromkeys(("column", "channel"), st.sampled_from(CHANNELS)),
     **dict.fromkeys(("language", "default"), st.sampled_from(sorted(LOCALE_BY_LANGUAGE))),
-    **dict.fromkeys(("node", "root"), JSON),
+    **dict.fromkeys(("node", "root", "value"), JSON),
 }
 """Arguments of these names are never anything else."""
 NAMED = {
@@ -238,7 +238,7 @@ NAMED = {
     **dict.fromkeys(("markup", "html"), MARKUP),
     "host": one_of_many(HOSTS) | URLS,
     "facts": st.dictionaries(
-        one_of_many(pieces("https print language tls past_title")), TEXTS | st.booleans()
+        one_of_many(pieces("https print language tls_error past_title")), TEXTS | st.booleans()
     ),
 }
 """Arguments of which the name says more than the kind."""
@@ -306,7 +306,8 @@ def arguments(function):
 
     Raises UnmakeableError, and NameError for a kind that is hidden.
     """
-    hints, module = typing.get_type_hints(function), inspect.getmodule(function)
+    module = inspect.getmodule(function)
+    hints = typing.get_type_hints(function, localns={"Document": html.Document})
     words = st.deferred(lambda: spliced(vocabulary(module), ODD, DATED))
     told = {}
     for one in inspect.signature(function).parameters.values():

@@ -11,7 +11,7 @@ from auditor.rules.link_reciprocity import (
     is_linked_from_site,
 )
 from probes.models.finding import Finding, FoundLink, Identity, LinkKind, Presence
-from probes.website.url_variants import UNREAD_CONTACT_FACT
+from probes.channels.website import UNREAD_CONTACT_FACT
 from storage.models.audit import AccountRow, AccountState, AccountStatus, Association
 
 NOW = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)

@@ -103,7 +103,7 @@ EXCUSED = {
     "is given the operator's file": "probes.http.dialer.create_verifying_context",
     "is asked for what is known": "probes.links.channel_registry.get_channel probes.parsing.feeds.choose_posts_sitemap",
     "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
-    "takes a pattern": "probes.classify.self_statements.find_self_statement probes.classify.self_statements.find_other_sentences",
+    "takes a pattern": "probes.classify.classifier.find_self_statement probes.classify.classifier.find_other_sentences",
     "takes one, too": "probes.channels._public_profile.parse_localized_count probes.text.lazy_regex.may_match",
     "takes one as text": "probes.text.lazy_regex.required_literals probes.text.lazy_regex.is_anchored_at_start",
     "sends what was judged": "probes.http.connection.build_request_head",

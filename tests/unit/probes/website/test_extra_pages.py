@@ -12,7 +12,6 @@ from probes.models.finding import Account, FoundLink, Presence, Reason
 from probes.models.http import FetchError, Page
 from probes.models.probe import present_finding, run_offline
 from probes.parsing import html as parsing_html
-from probes.website import url_variants
 from probes.website.page_analysis import SiteAnalysis
 
 NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)
@@ -42,7 +41,7 @@ def looked(body, answers=None, url=HOME):
     page, told, asked = Page(url, 200), {}, []
 
     def steps():
-        links, facts = yield from url_variants.discover_site_accounts(page, site)
+        links, facts = yield from website.discover_site_accounts(page, site)
         told.update(facts)
         return present_finding(page, links=links)
 
@@ -86,7 +85,7 @@ def test_the_page_of_contacts_fills_the_channels_that_the_home_page_leaves_open(
 @pytest.mark.parametrize("reason", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED])
 def test_a_page_of_contacts_that_is_withheld_says_only_that_it_was(reason):
     links, facts, _ = looked(MENU, {CONTACT: FetchError(reason)})
-    assert (links, facts) == ({}, {url_variants.UNREAD_CONTACT_FACT: CONTACT})
+    assert (links, facts) == ({}, {website.UNREAD_CONTACT_FACT: CONTACT})
 
 
 @pytest.mark.parametrize(
