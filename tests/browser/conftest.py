@@ -1,4 +1,4 @@
-"""A real Chromium over a small network that is made once for the session."""
+"""Fixtures: Chromium, and a sample network that is created once for the session."""
 
 import contextlib
 import threading
@@ -13,36 +13,38 @@ from auditor.config.notifications import NotifySettings
 from auditor.reports import publish_site
 from auditor.users import service
 from auditor.web.access import INVITE_COOKIE, SESSION_COOKIE
-from auditor.web.request_context import REPORT_LINK_COOKIE
+from auditor.web.report_reader import REPORT_LINK_COOKIE
 from tests.browser import debian
-from tests.browser.pages import PAGES, PUBLISHED
+from tests.browser.pages import PAGES, STATIC_PAGES
 from tests.support import sample_network
 from tests.support.web_server import create_session, get_or_create_user, serve_app
 
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
-    """The network, its nights behind it, which can send mail."""
-    played = sample_network.played(tmp_path_factory.mktemp("network"))
+    """The sample network after its runs, with a mail server configured."""
+    network = sample_network.played(tmp_path_factory.mktemp("network"))
     mail = {"from": "auditor@example.org", "smtp": {"host": "mail.example.org"}}
-    played.config = played.config.model_copy(update={"notify": NotifySettings.model_validate(mail)})
-    with contextlib.closing(played.store):
-        yield played
+    notify = NotifySettings.model_validate(mail)
+    network.config = network.config.model_copy(update={"notify": notify})
+    with contextlib.closing(network.store):
+        yield network
 
 
 @pytest.fixture(scope="session")
-def address(app):
-    """Where the network's pages are served."""
-    with serve_app(app, sample_network.NOW) as told:
-        yield told
+def server_url(app):
+    """The address of the web application."""
+    with serve_app(app, sample_network.NOW) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
-def folder(app, tmp_path_factory):
-    """Where the pages of `auditor publish` are served, as any web server would."""
-    written = tmp_path_factory.mktemp("pages")
-    publish_site(app, written, sample_network.NOW)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=written)) as server:
+def static_site_url(app, tmp_path_factory):
+    """The address of the pages of `auditor publish`."""
+    folder = tmp_path_factory.mktemp("pages")
+    publish_site(app, folder, sample_network.NOW)
+    handler = partial(QuietRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -50,86 +52,86 @@ def folder(app, tmp_path_factory):
         thread.join()
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """A web server for a folder that says nothing of its requests."""
+class QuietRequestHandler(SimpleHTTPRequestHandler):
+    """Serves a folder without a request log."""
 
-    def log_message(self, *told):
-        """Say nothing."""
-
-
-@pytest.fixture(scope="session")
-def way(address, folder):
-    """The address of a page, by its name, in a language."""
-
-    def to(name, language):
-        root, path = (folder, PUBLISHED[name]) if name in PUBLISHED else (address, PAGES[name])
-        return f"{root}/{language}{path}"
-
-    return to
+    def log_message(self, *_):
+        """Log nothing."""
 
 
 @pytest.fixture(scope="session")
-def cookies(app, address):
-    """What a browser keeps that a letter, a login and another user's link have let in."""
-    _, link = report_links.create_report_link(
+def page_url(server_url, static_site_url):
+    """Return the address of a page by its name and language."""
+
+    def build_url(name, language):
+        if name in STATIC_PAGES:
+            return f"{static_site_url}/{language}{STATIC_PAGES[name]}"
+        return f"{server_url}/{language}{PAGES[name]}"
+
+    return build_url
+
+
+@pytest.fixture(scope="session")
+def cookies(app, server_url):
+    """Cookies of a report link, a session, and another user's one-time link."""
+    _, report_url = report_links.create_report_link(
         app.store, app.config, "nour", "Amina", sample_network.NOW, keep_older_links=True
     )
-    invited = service.create_invite(
-        app.store, get_or_create_user(app.store, "Salma"), "Amina", sample_network.NOW
-    )
-    kept = {
-        REPORT_LINK_COOKIE: link.rpartition("/")[2],
+    salma = get_or_create_user(app.store, "Salma")
+    values = {
+        REPORT_LINK_COOKIE: report_url.rpartition("/")[2],
         SESSION_COOKIE: create_session(app.store),
-        INVITE_COOKIE: invited,
+        INVITE_COOKIE: service.create_invite(app.store, salma, "Amina", sample_network.NOW),
     }
-    return [{"name": name, "value": value, "url": address} for name, value in kept.items()]
+    return [{"name": name, "value": value, "url": server_url} for name, value in values.items()]
 
 
 @pytest.fixture(scope="module")
-def chromium(way):
-    """Debian's browser; without one these tests are skipped, and say so.
+def chromium(page_url):
+    """Debian's Chromium; without it these tests are skipped.
 
-    It keeps an event loop running in this thread, so it must end before tests of other modules begin theirs.
+    Playwright keeps an event loop running in this thread, so it must end before tests of other
+    modules start theirs.
     """
-    found = debian.chromium()
-    if found is None:
+    path = debian.find_chromium()
+    if path is None:
         pytest.skip("apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=debian.FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=debian.FLAGS)
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="module")
 def tab(chromium, cookies):
-    """A page of a browser as people have it; nothing moves, so that no colour is caught on its way."""
+    """A browser page with cookies, and without animations, so that colours are final."""
     with contextlib.closing(chromium.new_context(reduced_motion="reduce")) as context:
         context.add_cookies(cookies)
         yield context.new_page()
 
 
 @pytest.fixture
-def bare_tab(chromium, cookies):
-    """A page of a browser without JavaScript."""
+def tab_without_javascript(chromium, cookies):
+    """A browser page with cookies and without JavaScript."""
     with contextlib.closing(chromium.new_context(java_script_enabled=False)) as context:
         context.add_cookies(cookies)
         yield context.new_page()
 
 
 @pytest.fixture
-def complaints(tab):
-    """What the browser complains of while a page is open: errors, fences that were touched, lost requests."""
-    told = []
+def browser_messages(tab):
+    """Errors, policy violations and failed requests that the browser reports."""
+    messages = []
 
-    def hear(message):
+    def on_console(message):
         if message.type in ("error", "warning"):
-            told.append(f"console: {message.text}")
+            messages.append(f"console: {message.text}")
 
-    def miss(request):
-        told.append(f"request: {request.url} {request.failure}")
+    def on_request_failed(request):
+        messages.append(f"request: {request.url} {request.failure}")
 
-    tab.on("console", hear)
-    tab.on("requestfailed", miss)
-    yield told
-    tab.remove_listener("console", hear)
-    tab.remove_listener("requestfailed", miss)
+    tab.on("console", on_console)
+    tab.on("requestfailed", on_request_failed)
+    yield messages
+    tab.remove_listener("console", on_console)
+    tab.remove_listener("requestfailed", on_request_failed)

@@ -1,4 +1,4 @@
-"""Debian's Chromium: where it is, and how it is started for tests."""
+"""Finds Debian's Chromium and its options for tests."""
 
 import shutil
 
@@ -6,6 +6,6 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-def chromium():
-    """The browser's path, None where there is none."""
+def find_chromium():
+    """Return the path of the browser, or None."""
     return next(filter(None, map(shutil.which, NAMES)), None)

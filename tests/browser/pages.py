@@ -1,89 +1,101 @@
-"""The pages that are looked at, by name: a line here has a page tried in every language, width and light."""
+"""The pages that browser tests open, by name.
+
+Each page here is tested in every language, width and colour scheme.
+"""
 
 from tests.support.sample_network import WAITING
 
 PAGES = {
-    "front": "/",
+    "dashboard": "/",
     "association": "/associations/nour",
     "association with markup in its name": "/associations/amal",
     "association with a long name": "/associations/long",
     "evidence": "/associations/nour/accounts/1",
-    "nights": "/runs",
+    "check log": "/runs",
     "changes": "/changes?since=2026-11-02",
     "associations": "/associations?region=Souss-Massa&sort=name",
     "gaps": "/gaps?channel=facebook",
-    "groups": "/groups?by=tag",
-    "a decision": "/associations/nour/decisions?kind=attest&channel=facebook&account=u:nouragadir",
+    "groups": "/groups?group_by=tag",
+    "decision form": (
+        "/associations/nour/decisions?kind=confirm&channel=facebook&account=u:nouragadir"
+    ),
     "registry": "/registry",
-    "who changed what": "/registry/history",
-    "an entry": "/registry/entries/nour",
-    "an entry with markup": "/registry/entries/amal",
-    "what a sheet would change": f"/registry/imports/{WAITING}",
-    "an association to forget": "/registry/erase/nour",
+    "change log": "/registry/history",
+    "registry entry": "/registry/entries/nour",
+    "registry entry with markup": "/registry/entries/amal",
+    "import preview": f"/registry/imports/{WAITING}",
+    "erasure form": "/registry/erase/nour",
     "meeting": "/meeting",
     "replies": "/replies",
-    "letters": "/report-links",
-    "letters found by name": "/report-links?q=nour",
-    "letters of one": "/report-links/nour",
-    "meeting of nobody": "/meeting?tag=nobody",
-    "its own report": "/report",
-    "its own report, answered": "/report?said=true",
-    "its own report, an answer refused": "/report?refused=invalid_day",
-    "its own report by mail": "/report/subscriptions",
-    "its own report by mail, asked for": "/report/subscriptions?outcome=kept",
-    "the login": "/login?next=/en/gaps",
-    "a user's own account": "/account",
+    "report links": "/report-links",
+    "report link search": "/report-links?q=nour",
+    "report links of one association": "/report-links/nour",
+    "meeting without associations": "/meeting?tag=nobody",
+    "own report": "/report",
+    "own report after a reply": "/report?sent=true",
+    "own report after a refused reply": "/report?error=invalid_day",
+    "report subscription": "/report/subscriptions",
+    "report subscription after saving": "/report/subscriptions?outcome=saved",
+    "login": "/login?next=/en/gaps",
+    "own account": "/account",
     "users": "/users",
-    "a new user's password": "/set-password",
-    "a one-time link that has ended": "/set-password/wrong",
-    "end of a subscription": "/unsubscribe/wrong",
-    "no such page": "/nothing-here",
+    "set password": "/set-password",
+    "expired one-time link": "/set-password/wrong",
+    "unsubscribe": "/unsubscribe/wrong",
+    "unknown page": "/nothing-here",
 }
-"""Their addresses behind the language. What answers with an error on purpose is in `ERRORS`, too."""
-PUBLISHED = {
-    "published network": "/index.html",
-    "published report": "/nour.html",
-    "published report with markup in its name": "/amal.html",
-    "published report with a long name": "/long.html",
+"""Paths after the language. Pages with an error status are in `ERROR_STATUSES`, too."""
+STATIC_PAGES = {
+    "static network page": "/index.html",
+    "static report": "/nour.html",
+    "static report with markup in its name": "/amal.html",
+    "static report with a long name": "/long.html",
 }
-"""The files of `auditor publish`, behind the language's folder."""
-OFTEN = {
-    *(
-        "front",
-        "association",
-        "associations",
-        "gaps",
-        "meeting",
-        "its own report",
-        "the login",
-        "users",
-    ),
-    *("published report", "an entry that is odd", "a login that failed"),
+"""Files of `auditor publish` in the folder of a language."""
+FREQUENT_PAGES = {
+    "dashboard",
+    "association",
+    "associations",
+    "gaps",
+    "meeting",
+    "own report",
+    "login",
+    "users",
+    "static report",
+    "registry entry with issues",
+    "failed login",
 }
-"""What is tried in a browser with every run; the others where there is time (`make test-slow`, and CI)."""
-ERRORS = {"no such page": 404, "a one-time link that has ended": 410}
-ANSWERS = {
-    "a decision that lacks a reason": (
+"""Tested in every run. The others are marked as slow (`make test-slow`, and CI)."""
+ERROR_STATUSES = {"unknown page": 404, "expired one-time link": 410}
+FORM_PAGES = {
+    "decision without a reason": (
         "/associations/nour/decisions",
         {"kind": "confirm", "channel": "facebook"},
         422,
     ),
-    "a note without a word": ("/associations/nour/follow-ups", {"kind": "note"}, 422),
-    "what was seen just now": ("/associations/nour/checks", {}, 200),
-    "an entry that is odd": ("/registry/entries/nour", {"name": "", "email": "nobody"}, 409),
-    "a sheet that lists but some": (f"/registry/imports/{WAITING}", {"act": "take"}, 422),
-    "a code that is another": ("/registry/erase/nour", {"what": "all", "typed": "amal"}, 422),
-    "a link, shown once": ("/report-links/nour/make", {}, 200),
-    "a reply declined without a reason": ("/replies/1", {"answer": "declined"}, 422),
-    "the pack with its codes": ("/meeting", {}, 200),
-    "a login that failed": ("/login", {"name": "nobody", "password": "wrong"}, 401),
-    "a password that is too short": ("/account", {"password": "short"}, 422),
-    "a user without a name": ("/users", {"name": " "}, 422),
+    "note without text": ("/associations/nour/follow-ups", {"kind": "note"}, 422),
+    "result of an on-demand check": ("/associations/nour/checks", {}, 200),
+    "registry entry with issues": (
+        "/registry/entries/nour",
+        {"name": "", "email": "nobody"},
+        409,
+    ),
+    "incomplete spreadsheet": (f"/registry/imports/{WAITING}", {"action": "import"}, 422),
+    "wrong erasure confirmation": (
+        "/registry/erase/nour",
+        {"scope": "all", "confirmation": "amal"},
+        422,
+    ),
+    "new report link": ("/report-links/nour/create", {}, 200),
+    "reply declined without a reason": ("/replies/1", {"answer": "declined"}, 422),
+    "meeting pack with QR codes": ("/meeting", {}, 200),
+    "failed login": ("/login", {"name": "nobody", "password": "wrong"}, 401),
+    "password too short": ("/account", {"password": "short"}, 422),
+    "user without a name": ("/users", {"name": " "}, 422),
 }
-"""Pages that answer a form: where it is sent, what it says, and the status of the page in the end."""
-FILES = (".pdf", ".xlsx", ".json", ".{form}", ".svg")
-"""How the addresses end of what is no page."""
-WAYS = {"/", "/{language}", "/r/{token}", "/healthz", "/metrics"}
-"""What leads on to a page, or is none: machines ask for it."""
-FORMS = {"meeting": ("region", "souss-massa"), "associations": ("region", "souss-massa")}
-"""Pages with a form to try without JavaScript: a field of it, and what to choose there."""
+"""Pages that answer a form: its address, its fields, and the status of the final page."""
+DOWNLOAD_SUFFIXES = (".pdf", ".xlsx", ".json", ".{file_format}", ".svg")
+NON_PAGE_ROUTES = {"/", "/{language}", "/r/{token}", "/healthz", "/metrics"}
+"""Redirects, and routes for monitoring."""
+FILTER_FORMS = {"meeting": ("region", "souss-massa"), "associations": ("region", "souss-massa")}
+"""Pages with a filter form: the field to use without JavaScript, and its value."""

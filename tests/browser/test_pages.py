@@ -1,4 +1,4 @@
-"""Every page in a real browser: languages, widths, light and dark, by keyboard, without JavaScript."""
+"""Tests every page in Chromium: languages, widths, colour schemes, keyboard, without JavaScript."""
 
 from collections import defaultdict
 from itertools import product
@@ -6,196 +6,237 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.pages import ANSWERS, ERRORS, FILES, FORMS, OFTEN, PAGES, PUBLISHED, WAYS
+from tests.browser.pages import (
+    DOWNLOAD_SUFFIXES,
+    ERROR_STATUSES,
+    FILTER_FORMS,
+    FORM_PAGES,
+    FREQUENT_PAGES,
+    NON_PAGE_ROUTES,
+    PAGES,
+    STATIC_PAGES,
+)
 from tests.support.all_routes import list_routes
 
 pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).with_name("axe.min.js").read_text("utf-8")
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 LANGUAGES = ("ar", "fr", "en")
 WIDTHS = (320, 360, 1280)
-BETWEEN = (480, 640, 740, 900, 1100)
-"""Widths at which nothing but the room is tried; tables become cards among them."""
-LIGHTS = ("light", "dark")
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-RUN = """async tags => {
-  for (const folded of document.querySelectorAll("details")) folded.open = true;
-  const told = await axe.run({runOnly: tags, resultTypes: ["violations"], preload: false});
-  return told.violations.flatMap(one => one.nodes.map(node =>
-    `${one.id}: ${node.target.join(" ")}: ${node.any.concat(node.all).map(why => why.message).join("; ")}`));
+INTERMEDIATE_WIDTHS = (480, 640, 740, 900, 1100)
+"""Tables become cards between these widths. Only overflow is tested here."""
+COLOUR_SCHEMES = ("light", "dark")
+RUN_AXE = """async tags => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+  const options = {runOnly: tags, resultTypes: ["violations"], preload: false};
+  const result = await axe.run(options);
+  return result.violations.flatMap(violation => violation.nodes.map(node => {
+    const messages = node.any.concat(node.all).map(check => check.message).join("; ");
+    return `${violation.id}: ${node.target.join(" ")}: ${messages}`;
+  }));
 }"""
-WIDER = """() => {
-  const root = document.documentElement, room = root.clientWidth;
-  if (root.scrollWidth <= room) return [];
-  const out = [...document.querySelectorAll("body *")].filter(one => {
-    const box = one.getBoundingClientRect();
-    return box.width && (box.right > room + 1 || box.left < -1);
+FIND_OVERFLOW = """() => {
+  const root = document.documentElement, width = root.clientWidth;
+  if (root.scrollWidth <= width) return [];
+  const outside = [...document.querySelectorAll("body *")].filter(element => {
+    const box = element.getBoundingClientRect();
+    return box.width && (box.right > width + 1 || box.left < -1);
   });
-  const last = out.slice(-1).map(one => one.outerHTML.slice(0, 120));
-  return [`too wide: ${root.scrollWidth} > ${room}: ${last}`];
+  const last = outside.slice(-1).map(element => element.outerHTML.slice(0, 120));
+  return [`too wide: ${root.scrollWidth} > ${width}: ${last}`];
 }"""
-OUTSIDE = """form => {
-  const room = form.getBoundingClientRect();
+FIND_FIELDS_OUTSIDE = """form => {
+  const formBox = form.getBoundingClientRect();
   return [...form.elements].filter(field => {
     const box = field.getBoundingClientRect();
-    return box.height && (box.bottom > room.bottom || box.top < room.top);
+    return box.height && (box.bottom > formBox.bottom || box.top < formBox.top);
   }).map(field => field.name);
 }"""
-STOPS = """() => {
+COLLECT_TAB_STOPS = """() => {
   const fields = "button, input:not([type=hidden]), select, textarea";
   const all = document.querySelectorAll(`a[href], ${fields}, summary`);
-  const chosen = one => one.type !== "radio" || one.checked;  // the arrows reach the others of its group
-  const stops = one => one.checkVisibility() && !one.disabled && one.tabIndex >= 0 && chosen(one);
-  window.stops = [...all].filter(stops);
+  // Tab reaches only the checked radio button of a group; the arrow keys reach the others.
+  const isReachable = element => element.type !== "radio" || element.checked;
+  const isTabStop = element => element.checkVisibility() && !element.disabled
+    && element.tabIndex >= 0 && isReachable(element);
+  window.tabStops = [...all].filter(isTabStop);
   document.activeElement.blur();
-  return window.stops.length;
+  return window.tabStops.length;
 }"""
-SEND = """([way, typed]) => {
+SUBMIT_FORM = """([path, fields]) => {
   const form = document.createElement("form");
-  form.method = "post"; form.action = way;
-  for (const [name, value] of Object.entries(typed)) {
+  form.method = "post"; form.action = path;
+  for (const [name, value] of Object.entries(fields)) {
     const field = form.appendChild(document.createElement("input"));
     field.type = "hidden"; field.name = name; field.value = value;
   }
   document.body.appendChild(form).submit();
 }"""
-HERE = """() => {
-  const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
-  const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
-  const seen = box.bottom > 0 && box.top < innerHeight;
-  return [window.stops.indexOf(one), (ring || style.boxShadow !== "none") && seen,
-          one.outerHTML.slice(0, 100)];
+GET_FOCUS = """() => {
+  const element = document.activeElement;
+  const style = getComputedStyle(element), box = element.getBoundingClientRect();
+  const hasOutline = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  const isInView = box.bottom > 0 && box.top < innerHeight;
+  return [window.tabStops.indexOf(element),
+          (hasOutline || style.boxShadow !== "none") && isInView,
+          element.outerHTML.slice(0, 100)];
 }"""
 
 
-def in_turn(names):
-    """Each name in every language: what is read often in one of them at once, in turn, the others later."""
-    for number, name in enumerate(sorted(names, key=lambda name: name not in OFTEN)):
-        for place, language in enumerate(LANGUAGES):
-            at_once = name in OFTEN and place == number % len(LANGUAGES)
-            yield pytest.param(name, language, marks=[] if at_once else [pytest.mark.slow])
+def rotate_languages(names):
+    """Return each page name with each language.
+
+    A frequent page is tested in one language in every run; the others are marked as slow.
+    """
+    params = []
+    for number, name in enumerate(sorted(names, key=lambda name: name not in FREQUENT_PAGES)):
+        for position, language in enumerate(LANGUAGES):
+            is_frequent = name in FREQUENT_PAGES and position == number % len(LANGUAGES)
+            marks = [] if is_frequent else [pytest.mark.slow]
+            params.append(pytest.param(name, language, marks=marks))
+    return params
 
 
-def often(names):
-    """Each name, those that are not read often later."""
-    return [pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.slow]) for name in names]
+def mark_slow_pages(names):
+    """Return the page names; those that are not frequent are marked as slow."""
+    return [
+        pytest.param(name, marks=[] if name in FREQUENT_PAGES else [pytest.mark.slow])
+        for name in names
+    ]
 
 
-def test_no_page_of_the_site_is_left_out():
-    pages = [one for one in list_routes("GET") if one.path not in WAYS and not one.path.endswith(FILES)]
-    tried = [f"/en{path.partition('?')[0]}" for path in PAGES.values()]
-    assert [one.path for one in pages if not any(one.path_regex.match(way) for way in tried)] == []
+ALL_PAGES = [*PAGES, *STATIC_PAGES]
 
 
-@pytest.mark.parametrize(("name", "language"), [*in_turn([*PAGES, *PUBLISHED])])
-def test_a_page_is_accessible_and_fits_at_every_width_in_light_and_dark(
-    name, language, tab, complaints, way
+def test_every_page_route_is_in_the_list_of_pages():
+    page_routes = [
+        route
+        for route in list_routes("GET")
+        if route.path not in NON_PAGE_ROUTES and not route.path.endswith(DOWNLOAD_SUFFIXES)
+    ]
+    tested_paths = [f"/en{path.partition('?')[0]}" for path in PAGES.values()]
+    untested_routes = [
+        route.path
+        for route in page_routes
+        if not any(route.path_regex.match(path) for path in tested_paths)
+    ]
+    assert untested_routes == []
+
+
+@pytest.mark.parametrize(("name", "language"), rotate_languages(ALL_PAGES))
+def test_page_is_accessible_and_fits_in_every_width_and_colour_scheme(
+    name, language, tab, browser_messages, page_url
 ):
-    status = tab.goto(way(name, language)).status
-    assert status == ERRORS.get(name, 200)
-    found = troubles(tab)
-    for told in complaints:
-        if name not in ERRORS or f"status of {status}" not in told:
-            found[told].append("browser")
-    refuse(found, way(name, language))
+    url = page_url(name, language)
+    status = tab.goto(url).status
+    assert status == ERROR_STATUSES.get(name, 200)
+    problems = find_problems(tab)
+    for message in browser_messages:
+        if name not in ERROR_STATUSES or f"status of {status}" not in message:
+            problems[message].append("browser")
+    fail_if_any(problems, url)
 
 
-def troubles(tab):
-    """What is wrong with the page that is open, and at which widths, light or dark."""
+def find_problems(tab):
+    """Return problems of the open page, each with the widths and colour schemes it occurs in."""
     tab.evaluate(AXE)
-    found = defaultdict(list)
-    for width, light in product(WIDTHS, LIGHTS):
+    problems = defaultdict(list)
+    for width, colour_scheme in product(WIDTHS, COLOUR_SCHEMES):
         tab.set_viewport_size({"width": width, "height": 800})
-        tab.emulate_media(color_scheme=light)
-        for told in tab.evaluate(RUN, TAGS) + tab.evaluate(WIDER):
-            found[told].append(f"{width} {light}")
-    return found
+        tab.emulate_media(color_scheme=colour_scheme)
+        for problem in tab.evaluate(RUN_AXE, AXE_TAGS) + tab.evaluate(FIND_OVERFLOW):
+            problems[problem].append(f"{width} {colour_scheme}")
+    return problems
 
 
-def refuse(found, where):
-    """Fail with what was found."""
-    told = [f"{told} [{', '.join(where)}]" for told, where in found.items()]
-    if told:
-        pytest.fail("\n".join([where, *told]), pytrace=False)
+def fail_if_any(problems, page):
+    """Fail with a list of the problems."""
+    if problems:
+        lines = [f"{problem} [{', '.join(places)}]" for problem, places in problems.items()]
+        pytest.fail("\n".join([page, *lines]), pytrace=False)
 
 
-@pytest.mark.parametrize(("name", "language"), [*in_turn(ANSWERS)])
-def test_an_answer_to_a_form_is_accessible_and_fits(name, language, tab, address):
-    path, typed, status = ANSWERS[name]
-    tab.goto(f"{address}/{language}/")
-    with tab.expect_navigation(wait_until="load") as answered:
-        tab.evaluate(SEND, [f"/{language}{path}", typed])
-    assert answered.value.status == status
-    refuse(troubles(tab), f"{name} {language}")
+@pytest.mark.parametrize(("name", "language"), rotate_languages(FORM_PAGES))
+def test_page_after_a_form_is_accessible_and_fits(name, language, tab, server_url):
+    path, fields, status = FORM_PAGES[name]
+    tab.goto(f"{server_url}/{language}/")
+    with tab.expect_navigation(wait_until="load") as response:
+        tab.evaluate(SUBMIT_FORM, [f"/{language}{path}", fields])
+    assert response.value.status == status
+    fail_if_any(find_problems(tab), f"{name} {language}")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
-def test_a_page_fits_at_the_widths_between_telephone_and_desk(name, tab, way):
-    tab.goto(way(name, "fr"))
-    for width in BETWEEN:
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_page_fits_at_intermediate_widths(name, tab, page_url):
+    tab.goto(page_url(name, "fr"))
+    for width in INTERMEDIATE_WIDTHS:
         tab.set_viewport_size({"width": width, "height": 800})
-        assert tab.evaluate(WIDER) == [], width
+        assert tab.evaluate(FIND_OVERFLOW) == [], width
 
 
-@pytest.mark.parametrize("name", often([*PAGES, *PUBLISHED]))
-def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(name, tab, way):
+@pytest.mark.parametrize("name", mark_slow_pages(ALL_PAGES))
+def test_keyboard_reaches_every_control_in_order_with_visible_focus(name, tab, page_url):
     tab.set_viewport_size({"width": 1280, "height": 800})
-    tab.goto(way(name, "ar"))
-    count, reached = tab.evaluate(STOPS), []
+    tab.goto(page_url(name, "ar"))
+    count, reached = tab.evaluate(COLLECT_TAB_STOPS), []
     for _ in range(count * 4 + 4):
         tab.keyboard.press("Tab")
-        at, visible, told = tab.evaluate(HERE)
-        if at >= 0 and at not in reached[-1:]:
-            assert visible, told
-            reached.append(at)
-        if at == count - 1:
+        position, is_focus_visible, element = tab.evaluate(GET_FOCUS)
+        if position >= 0 and position not in reached[-1:]:
+            assert is_focus_visible, element
+            reached.append(position)
+        if position == count - 1:
             break
     assert reached == list(range(count))
 
 
-@pytest.mark.parametrize("name", often([*PAGES, *PUBLISHED]))
-def test_a_page_is_whole_without_javascript(name, bare_tab, way):
-    bare_tab.goto(way(name, "fr"))
-    assert bare_tab.locator("main h1").count() == 1
-    assert bare_tab.locator("main h1").is_visible()
-    assert bare_tab.locator("script").count() == 0
+@pytest.mark.parametrize("name", mark_slow_pages(ALL_PAGES))
+def test_page_is_complete_without_javascript(name, tab_without_javascript, page_url):
+    tab_without_javascript.goto(page_url(name, "fr"))
+    assert tab_without_javascript.locator("main h1").count() == 1
+    assert tab_without_javascript.locator("main h1").is_visible()
+    assert tab_without_javascript.locator("script").count() == 0
 
 
 @pytest.mark.fault("F54")
-def test_a_script_that_got_into_a_page_is_run_by_no_browser(tab, way):
-    tab.goto(way("association with markup in its name", "en"))
+def test_content_security_policy_blocks_an_injected_script(tab, page_url):
+    tab.goto(page_url("association with markup in its name", "en"))
     assert tab.locator("script").count() == 0
-    refused = tab.evaluate(
-        """() => new Promise(told => {
-          document.addEventListener("securitypolicyviolation", event => told(event.effectiveDirective));
+    blocked_directive = tab.evaluate(
+        """() => new Promise(resolve => {
+          document.addEventListener(
+            "securitypolicyviolation", event => resolve(event.effectiveDirective));
           const script = document.createElement("script");
           script.textContent = "window.ran = true";
           document.body.append(script);
         })"""
     )
-    assert refused == "script-src-elem"
+    assert blocked_directive == "script-src-elem"
     assert tab.evaluate("window.ran") is None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", FORMS)
-def test_the_fields_of_a_form_stand_within_it_folded_and_unfolded(name, width, tab, way):
+@pytest.mark.parametrize("name", FILTER_FORMS)
+def test_form_fields_stay_inside_the_filter_form(name, width, tab, page_url):
     tab.set_viewport_size({"width": width, "height": 800})
-    tab.goto(way(name, "fr"))
+    tab.goto(page_url(name, "fr"))
     form = tab.locator("form.filter")
-    assert form.evaluate(OUTSIDE) == []
-    form.evaluate("form => form.querySelectorAll('details').forEach(one => one.open = true)")
-    assert form.evaluate(OUTSIDE) == []
+    assert form.evaluate(FIND_FIELDS_OUTSIDE) == []
+    form.evaluate(
+        "form => form.querySelectorAll('details').forEach(details => details.open = true)"
+    )
+    assert form.evaluate(FIND_FIELDS_OUTSIDE) == []
 
 
-@pytest.mark.parametrize("name", FORMS)
-def test_a_list_is_narrowed_without_javascript(name, bare_tab, way):
-    field, chosen = FORMS[name]
-    bare_tab.goto(way(name, "fr"))
-    form = bare_tab.locator("form.filter")
-    form.locator(f"[name={field}]").select_option(chosen)
+@pytest.mark.parametrize("name", FILTER_FORMS)
+def test_filter_form_works_without_javascript(name, tab_without_javascript, page_url):
+    tab, (field, value) = tab_without_javascript, FILTER_FORMS[name]
+    tab.goto(page_url(name, "fr"))
+    form = tab.locator("form.filter")
+    form.locator(f"[name={field}]").select_option(value)
     form.locator("button").click()
-    assert f"{field}={chosen}" in bare_tab.url
-    assert bare_tab.locator(f"form.filter [name={field}]").input_value() == chosen
+    assert f"{field}={value}" in tab.url
+    assert tab.locator(f"form.filter [name={field}]").input_value() == value

@@ -1,4 +1,4 @@
-"""What is printed for a meeting, on real paper: one sheet."""
+"""The meeting pack fits on one printed page."""
 
 import re
 from dataclasses import dataclass
@@ -12,47 +12,47 @@ from tests.support.web_server import create_session, serve_app
 
 pytestmark = pytest.mark.browser
 
+PDF_PAGE = re.compile(rb"/Type\s*/Page\b")
+
 
 @dataclass
-class Meeting:
-    """Where the pack is, and the cookie of who holds the meeting."""
+class MeetingServer:
+    """The address of a server, and the session cookie of an administrator."""
 
-    address: str
+    url: str
     cookie: dict
 
 
-PAGE = re.compile(rb"/Type\s*/Page\b")
-
-
 @pytest.fixture(scope="module")
-def meeting(tmp_path_factory):
-    """Where a network is served whose letters may be made anew; played before a browser has its loop."""
+def meeting_server(tmp_path_factory):
+    """A server of its own, because the test replaces report links.
+
+    It starts before the browser, which keeps an event loop in this thread.
+    """
     app = sample_network.played(tmp_path_factory.mktemp("network"))
-    for one in sample_network.PEOPLE:
-        promise = f"{one.id}: une chaîne où chaque activité de la saison est montrée"
-        line = FollowUp(
-            one.id,
+    for entry in sample_network.PEOPLE:
+        promise = FollowUp(
+            entry.id,
             FollowUpKind.PROMISED,
             "Amina",
             sample_network.NOW,
-            promise,
+            f"{entry.id}: une chaîne où chaque activité de la saison est montrée",
             sample_network.NOW.date(),
         )
-        app.store.add_follow_up(line)
-    with serve_app(app, sample_network.NOW) as address:
-        yield Meeting(
-            address, {"name": SESSION_COOKIE, "value": create_session(app.store), "url": address}
-        )
+        app.store.add_follow_up(promise)
+    with serve_app(app, sample_network.NOW) as url:
+        cookie = {"name": SESSION_COOKIE, "value": create_session(app.store), "url": url}
+        yield MeetingServer(url, cookie)
     app.store.close()
 
 
 @pytest.mark.parametrize("language", ["ar", "fr"])
-def test_a_pack_for_a_meeting_is_one_sheet_of_paper_with_codes_and_without(meeting, tab, language):
-    tab.context.add_cookies([meeting.cookie])
-    tab.goto(f"{meeting.address}/{language}/meeting")
+def test_meeting_pack_prints_on_one_page_with_and_without_qr_codes(meeting_server, tab, language):
+    tab.context.add_cookies([meeting_server.cookie])
+    tab.goto(f"{meeting_server.url}/{language}/meeting")
     assert tab.locator(".calls tbody tr").count() == 10
-    assert len(PAGE.findall(tab.pdf(prefer_css_page_size=True))) == 1
+    assert len(PDF_PAGE.findall(tab.pdf(prefer_css_page_size=True))) == 1
     with tab.expect_navigation(wait_until="load"):
         tab.locator("main form[method=post] button").click()
     assert tab.locator(".calls .qr").count() == 10
-    assert len(PAGE.findall(tab.pdf(prefer_css_page_size=True))) == 1
+    assert len(PDF_PAGE.findall(tab.pdf(prefer_css_page_size=True))) == 1

@@ -1,4 +1,4 @@
-"""The whole story in one: a sheet, a night, a morning, a letter, an answer, a decision, the next night."""
+"""One story from start to end: import, run, report link, reply, decision, and the next run."""
 
 import asyncio
 import contextlib
@@ -18,14 +18,14 @@ from tests.support.web_server import create_session, serve_app
 pytestmark = pytest.mark.browser
 
 FIRST = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
-MORNING = timedelta(hours=8)
+AFTER_RUN = timedelta(hours=8)
 ASSOCIATION = "a001"
-GAP = "Aucun compte YouTube connu pour votre association"
-THEIRS = "https://www.youtube.com/@GazetteTamesnaSud"
+GAP_TITLE = "Aucun compte YouTube connu pour votre association"
+NEW_ACCOUNT_URL = "https://www.youtube.com/@GazetteTamesnaSud"
 
 
-class World:
-    """The practice web and the auditor over it: nights on request, and the clock of the pages."""
+class DemoWorld:
+    """The demo network, runs on request, and the clock of the web pages."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -52,21 +52,21 @@ class World:
         self.thread.join()
         self.loop.close()
 
-    def wait(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+    def wait(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
-    def night(self, number):
-        """Do a night; afterwards it is morning."""
-        moment = FIRST + timedelta(days=number - 1)
-        self.wait(self.web.switch_to_run(play.DemoRun(number, 14, moment)))
-        self.wait(run.execute_run(self.app, moment))
-        self.now = moment + MORNING
+    def run_audit(self, number):
+        """Execute the run of a day; afterwards the clock is at 08:30."""
+        started_at = FIRST + timedelta(days=number - 1)
+        self.wait(self.web.switch_to_run(play.DemoRun(number, 14, started_at)))
+        self.wait(run.execute_run(self.app, started_at))
+        self.now = started_at + AFTER_RUN
 
 
 @pytest.fixture
 def world(tmp_path):
-    with World(tmp_path / "network") as made, serve_app(made.app, lambda: made.now, made.port):
-        yield made
+    with DemoWorld(tmp_path / "network") as demo, serve_app(demo.app, lambda: demo.now, demo.port):
+        yield demo
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def desk(chromium, world):
 
 @pytest.fixture
 def phone(chromium):
-    """The volunteer's: small, and without JavaScript."""
+    """The volunteer's browser: small, and without JavaScript."""
     size = {"width": 360, "height": 740}
     with contextlib.closing(
         chromium.new_context(
@@ -94,61 +94,59 @@ def phone(chromium):
 
 
 @pytest.mark.slow
-def test_a_volunteer_s_answer_closes_a_gap_the_night_after_the_coordinator_accepts_it(
-    world, desk, phone
-):
-    bring_in_the_sheet(world, desk)
-    world.night(1)
+def test_accepted_reply_closes_the_gap_in_the_next_run(world, desk, phone):
+    import_spreadsheet(world, desk)
+    world.run_audit(1)
     desk.goto("/fr/")
-    assert "La nuit du 24 novembre 2026" in desk.locator("main").inner_text()
-    assert GAP in points(desk)
-    phone.goto(letter(desk))
-    answer(phone)
-    accept(desk)
-    world.night(2)
-    assert GAP not in points(desk)
+    assert "24 novembre 2026" in desk.locator("main").inner_text()
+    assert GAP_TITLE in list_gap_titles(desk)
+    phone.goto(create_report_link(desk))
+    send_reply(phone)
+    accept_reply(desk)
+    world.run_audit(2)
+    assert GAP_TITLE not in list_gap_titles(desk)
     desk.goto("/fr/changes")
-    settled = desk.locator("table", has_text="Réglé").locator("tr", has_text=GAP)
-    assert settled.locator(f"a[href$='/associations/{ASSOCIATION}']").count() == 1
+    fixed_row = desk.locator("table", has_text="Réglé").locator("tr", has_text=GAP_TITLE)
+    assert fixed_row.locator(f"a[href$='/associations/{ASSOCIATION}']").count() == 1
     phone.reload()
     assert "youtube.com" in phone.locator("main").inner_text()
 
 
-def bring_in_the_sheet(world, desk):
-    """Upload the coordinator's workbook, look at what it changes, and take it over."""
+def import_spreadsheet(world, desk):
+    """Upload the workbook, open its preview, and import it."""
     path = associations.write_demo_spreadsheet(world.folder / "registry.xlsx")
     desk.goto("/fr/registry")
     desk.set_input_files("input[type=file]", path)
     desk.locator("form[enctype] button").click()
-    desk.locator("button[value=take]").click()
+    desk.locator("button[value=import]").click()
     assert "100 associations" in desk.locator("p.lead").inner_text()
 
 
-def points(desk):
-    """What the association's page says is to be settled."""
+def list_gap_titles(desk):
+    """Return the headings of the association's page."""
     desk.goto(f"/fr/associations/{ASSOCIATION}")
     return " · ".join(desk.locator("article h3").all_inner_texts())
 
 
-def letter(desk):
-    """Make the association's letter in the browser; its link."""
+def create_report_link(desk):
+    """Create a report link in the browser, and return it."""
     desk.goto(f"/fr/report-links/{ASSOCIATION}")
-    desk.locator("form[action$='/make'] button").click()
+    desk.locator("form[action$='/create'] button").click()
     return desk.locator("input[readonly]").first.input_value()
 
 
-def answer(phone):
-    """Say on the phone, in Arabic, where the missing account is."""
+def send_reply(phone):
+    """Send the address of the missing account from the Arabic report."""
     assert phone.locator("html").get_attribute("dir") == "rtl"
     gap = phone.locator("article", has_text="يوتيوب").first
     gap.locator("summary").click()
-    gap.locator("input[name=value][dir=ltr]").fill(THEIRS)
+    gap.locator("input[name=value][dir=ltr]").fill(NEW_ACCOUNT_URL)
     gap.locator("button[value=moved]").click()
     phone.locator("[role=status]").wait_for()
 
 
-def accept(desk):
-    """Accept the reply that waits."""
+def accept_reply(desk):
+    """Accept the pending reply."""
     desk.goto("/fr/replies")
     reply = desk.locator("article", has_text="GazetteTamesnaSud")
     reply.locator("button[value=accepted]").click()

@@ -1,4 +1,4 @@
-"""Serves the web application on a real socket of the loopback interface, and HTTP clients for it."""
+"""Serves the web application on a real loopback socket, and provides HTTP clients for it."""
 
 import asyncio
 import contextlib

@@ -105,9 +105,9 @@ def app(tmp_path_factory):
     """The network, whose associations are called what nobody should be."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            sample_network, "PEOPLE_HEADING_PATTERN", tuple(map(hostile, sample_network.PEOPLE))
+            sample_network, "PEOPLE", tuple(map(hostile, sample_network.PEOPLE))
         )
-        patch.setattr(sample_network, "probe_steps_for", steps)
+        patch.setattr(sample_network, "steps", steps)
         patch.setattr(sample_network, "MARKUP", HOSTILE["nour"])
         patch.setattr(
             sample_network,

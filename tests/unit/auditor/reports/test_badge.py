@@ -75,7 +75,7 @@ def test_a_badge_is_kept_for_a_day_and_sent_again_only_when_it_changed(app):
 def told(app, path, association="nour/1", url="https://reports.example.org"):
     """The code that a page shows, of an association's page or, by its letter, of its own report."""
     app.config = app.config.model_copy(update={"web": WebSettings(public_url=url)})
-    with (visiting if path.endswith("/report") else browsing)(app, LATER) as client:
+    with (anonymous_client if path.endswith("/report") else logged_in_client)(app, LATER) as client:
         if path.endswith("/report"):
             _, link = report_links.create_report_link(
                 app.store, app.config, association, "Amina", LATER
