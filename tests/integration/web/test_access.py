@@ -18,7 +18,13 @@ from auditor.web.routes.health import METRICS_PATH
 from storage.models.audit import Proposal
 from storage.models.users import Reply, ReplyKind, Role
 from tests.support import sample_network
-from tests.support.access_table import PAGE, gates, listed, table, written
+from tests.support.access_table import (
+    PAGE,
+    build_commands_list,
+    build_routes_table,
+    list_access_requirements,
+    update_page,
+)
 from tests.support.all_routes import build_paths, list_all_routes
 from tests.support.web_server import anonymous_client, logged_in_client
 
@@ -134,17 +140,17 @@ def state(app):
 @pytest.mark.parametrize(
     "route", list_all_routes(), ids=lambda route: f"{min(route.methods)} {route.path}"
 )
-def test_a_route_declares_once_who_may_use_it(route):
-    assert len(gates(route)) == 1
-    if gates(route)[0].access is Access.REPORT_LINK:
+def test_every_route_declares_its_access_once(route):
+    assert len(list_access_requirements(route)) == 1
+    if list_access_requirements(route)[0].access is Access.REPORT_LINK:
         assert get_report_request in {one.call for one in route.dependant.dependencies}
-    if gates(route)[0].access is Access.MONITORING:
+    if list_access_requirements(route)[0].access is Access.MONITORING:
         assert route.path == METRICS_PATH  # it looks for itself who asks: test_health.py
-    if gates(route)[0] == RequireAccess(Access.OWN_REGION):
+    if list_access_requirements(route)[0] == RequireAccess(Access.OWN_REGION):
         assert "association" in route.param_convertors
 
 
-def test_there_is_no_route_beside_those_that_are_walked(app):
+def test_application_has_no_route_outside_the_routers(app):
     walked = {route.path for route in list_all_routes()}
     served = {
         getattr(route, "path", "") for route in create_app(app, lambda: sample_network.NOW).routes
@@ -152,17 +158,17 @@ def test_there_is_no_route_beside_those_that_are_walked(app):
     assert served - walked <= {"/static", ""}
 
 
-def test_a_route_that_declares_nothing_is_found():
+def test_route_without_declared_access_is_detected():
     router = APIRouter()
     router.get("/{language}/forgotten")(lambda: "everybody reads this")
-    assert gates(router.routes[0]) == []
+    assert list_access_requirements(router.routes[0]) == []
 
 
 @pytest.mark.parametrize("name", [name for name in PEOPLE if name != "admin"])
-def test_whoever_may_not_is_refused_everywhere_and_nothing_changes(app, clients, name):
+def test_forbidden_requests_are_refused_and_change_nothing(app, clients, name):
     before, wrong = state(app), {}
     for route in list_all_routes():
-        access = gates(route)[0].access
+        access = list_access_requirements(route)[0].access
         if expected(name, access) == "through":
             continue
         for method, path in asked(app, route):
@@ -180,10 +186,10 @@ def asked(app, route):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PEOPLE)
-def test_whoever_may_is_let_through_everywhere(app, clients, name):
+def test_allowed_requests_are_answered(app, clients, name):
     wrong = {}
     for route in list_all_routes():
-        access = gates(route)[0].access
+        access = list_access_requirements(route)[0].access
         if expected(name, access) != "through" or "logout" in route.path:
             continue
         for method, path in asked(app, route):
@@ -192,16 +198,16 @@ def test_whoever_may_is_let_through_everywhere(app, clients, name):
     assert wrong == {}
 
 
-def test_the_page_for_people_tells_who_may_do_what():
+def test_users_guide_lists_every_route_with_its_access():
     page = PAGE.read_text("utf-8")
-    assert table() in page
-    ways = re.findall(r"`[A-Z/]+ [^`]+`", table())
+    assert build_routes_table() in page
+    ways = re.findall(r"`[A-Z/]+ [^`]+`", build_routes_table())
     assert len(ways) == len(set(ways)) == len(list_all_routes())
-    assert written(page) == page
+    assert update_page(page) == page
 
 
-def test_the_page_for_people_tells_who_may_type_which_commands():
+def test_users_guide_lists_every_command():
     page = PAGE.read_text("utf-8")
-    said = "Every command may be used by whoever has the account of this machine under which the auditor runs"
-    assert said in " ".join(page.split())
-    assert listed() in page
+    sentence = "Everyone who can use the operating system account of the auditor can run every command"
+    assert sentence in " ".join(page.split())
+    assert build_commands_list() in page

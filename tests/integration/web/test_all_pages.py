@@ -81,7 +81,7 @@ def headings(kind, data):
 
 
 @pytest.mark.parametrize("route", route_params("GET"))
-def test_a_page_says_nothing_of_its_own(app, route):
+def test_page_has_no_untranslatable_text(app, route):
     with pseudo_locale(), reading(app) as client:
         answers = {way: client.get(way) for way in build_urls(route)}
     assert SHOWS & {answer.status_code for answer in answers.values()}
@@ -90,7 +90,7 @@ def test_a_page_says_nothing_of_its_own(app, route):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("route", route_params("GET"))
-def test_a_page_shows_what_a_reader_noted_as_technical_english_and_quotes_nobody_with_it(
+def test_probe_notes_are_marked_as_technical_english(
     app, route
 ):
     with reading(app) as client:
@@ -106,7 +106,7 @@ def test_a_page_shows_what_a_reader_noted_as_technical_english_and_quotes_nobody
 
 
 @pytest.mark.parametrize("route", list_routes("POST"), ids=lambda route: route.path)
-def test_an_answer_to_what_is_sent_says_nothing_of_its_own(app, route):
+def test_page_after_a_form_has_no_untranslatable_text(app, route):
     with pseudo_locale(), reading(app) as client:
         answers = list(sent(client, route))
     assert all(answer.status_code < 500 for answer in answers)
@@ -115,7 +115,7 @@ def test_an_answer_to_what_is_sent_says_nothing_of_its_own(app, route):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("route", list_routes("POST"), ids=lambda route: route.path)
-def test_an_answer_to_what_is_sent_is_found_in_the_other_languages(app, route):
+def test_page_after_a_form_links_to_its_other_languages(app, route):
     with reading(app) as client:
         for answer in sent(client, route):
             if answer.status_code not in {404, 410} and "text/html" in answer.headers.get(
@@ -138,7 +138,7 @@ def sent(client, route):
 
 @pytest.mark.parametrize("language", ["ar", pytest.param("fr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("route", route_params("GET"))
-def test_a_page_is_said_without_falling_back_to_english(app, route, language):
+def test_page_is_fully_translated(app, route, language):
     with strict_locale(), reading(app) as client:
         told = [
             client.get(way).status_code

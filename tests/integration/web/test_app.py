@@ -30,7 +30,7 @@ def client(app):
         yield browser
 
 
-def test_a_page_states_its_language_and_direction_and_leads_to_itself_in_the_others(client):
+def test_page_has_language_direction_and_links_to_its_translations(client):
     assert '<html lang="ar-MA" dir="rtl">' in client.get("/ar/").text
     french = client.get("/fr/?since=2026-11-01").text
     assert '<html lang="fr" dir="ltr">' in french
@@ -51,7 +51,7 @@ def test_a_page_states_its_language_and_direction_and_leads_to_itself_in_the_oth
         ("fr", "de", "/fr/"),
     ],
 )
-def test_the_door_leads_to_the_language_chosen_before_or_the_browsers_or_the_networks(
+def test_root_redirects_to_the_cookies_the_browsers_or_the_networks_language(
     client, accepted, chosen, led
 ):
     headers = {"accept-language": accepted, "cookie": f"language={chosen}"}
@@ -60,16 +60,16 @@ def test_the_door_leads_to_the_language_chosen_before_or_the_browsers_or_the_net
     assert "Accept-Language" in answer.headers["vary"]
 
 
-def test_a_language_that_was_read_is_the_one_the_door_leads_to_next_time(client):
+def test_root_redirects_to_the_language_read_last(client):
     client.get("/en/")
     assert client.get("/", headers={"accept-language": "fr"}).headers["location"] == "/en/"
 
 
-def test_a_language_we_do_not_speak_is_not_found(client):
+def test_unknown_language_returns_404(client):
     assert client.get("/de/").status_code == 404
 
 
-def test_what_is_not_there_is_told_in_the_readers_language_with_a_way_back(client):
+def test_404_page_is_translated_and_links_to_the_home_page(client):
     answer = client.get("/fr/nowhere")
     assert answer.status_code == 404
     assert "Page introuvable" in answer.text
@@ -80,7 +80,7 @@ def test_what_is_not_there_is_told_in_the_readers_language_with_a_way_back(clien
 @pytest.mark.parametrize(
     "path", ["/fr/", "/", "/fr/nowhere", "/static/app.css", "/static/nothing.css"]
 )
-def test_every_answer_is_fenced(client, path):
+def test_every_response_has_security_headers(client, path):
     headers = client.get(path).headers
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
@@ -89,13 +89,13 @@ def test_every_answer_is_fenced(client, path):
 
 
 @pytest.mark.parametrize("path", ["/en/", "/static/app.css"])
-def test_what_is_long_goes_out_compressed(client, path):
+def test_large_responses_are_compressed(client, path):
     answer = client.get(path, headers={"accept-encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
     assert int(answer.headers["content-length"]) < len(answer.content) / 2
 
 
-def test_a_language_without_a_slash_leads_to_its_first_page_whatever_the_scheme_before_a_proxy(
+def test_language_without_a_slash_redirects_to_a_relative_address(
     client,
 ):
     answer = client.get("/ar")
@@ -103,7 +103,7 @@ def test_a_language_without_a_slash_leads_to_its_first_page_whatever_the_scheme_
     assert client.get("/fr/associations/").status_code == 404
 
 
-def test_style_sheets_are_kept_for_a_year_under_an_address_with_their_version(client):
+def test_style_sheets_are_cached_for_a_year_with_a_version_in_the_address(client):
     sheets = re.findall(r'rel="stylesheet" href="([^"]+)"', client.get("/ar/").text)
     assert len(sheets) == 3
     for sheet in sheets:
@@ -116,19 +116,19 @@ def test_style_sheets_are_kept_for_a_year_under_an_address_with_their_version(cl
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example", "", "10.0.0.7", "evil.example:8321"]
 )
-def test_a_name_that_is_not_ours_is_refused_so_that_no_page_can_rebind_it(client, host):
+def test_unknown_host_name_returns_403(client, host):
     answer = client.get("/fr/", headers={"host": host})
     assert answer.status_code == 403
     assert "Notre" not in answer.text
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8321", "localhost", "[::1]:8321"])
-def test_under_the_names_of_this_machine_there_is_everything_for_who_is_logged_in(client, host):
+def test_loopback_names_serve_every_page_to_a_user(client, host):
     assert client.get("/fr/", headers={"host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["audit.lan", "AUDIT.lan:80"])
-def test_under_a_name_that_the_operator_lists_there_is_the_login_for_all_others(client, host):
+def test_allowed_host_over_plain_http_asks_for_https(client, host):
     answer = client.get("/fr/", headers={"host": host})
     assert answer.status_code == 403
     assert "https://" in answer.text
@@ -137,14 +137,14 @@ def test_under_a_name_that_the_operator_lists_there_is_the_login_for_all_others(
 @pytest.mark.parametrize(
     "path", ["/", "/fr/", "/fr/associations", "/fr/report-links", "/fr/reports", "/xx/../fr/"]
 )
-def test_under_the_public_name_the_coordinators_pages_are_not_there(client, path):
+def test_public_host_does_not_serve_the_coordinators_pages(client, path):
     answer = client.get(path, headers={"host": PUBLIC})
     assert answer.status_code == 404
     assert 'class="site-nav"' not in answer.text
     assert '<a class="name"' not in answer.text
 
 
-def test_under_the_public_name_there_is_what_letters_lead_to(client):
+def test_public_host_serves_static_files(client):
     assert client.get("/static/app.css", headers={"host": f"{PUBLIC}:443"}).status_code == 200
 
 
@@ -161,7 +161,7 @@ def test_under_the_public_name_there_is_what_letters_lead_to(client):
         ({"origin": "http://127.0.0.1:{port}"}, 200),
     ],
 )
-def test_a_form_is_taken_from_our_own_pages_alone(app, monkeypatch, headers, status):
+def test_form_from_another_site_returns_403(app, monkeypatch, headers, status):
     router = APIRouter()
     router.post("/fr/taken")(lambda: "taken")
     monkeypatch.setattr(module, "ROUTERS", (router,))
@@ -170,7 +170,7 @@ def test_a_form_is_taken_from_our_own_pages_alone(app, monkeypatch, headers, sta
         assert client.post("/fr/taken", headers=sent).status_code == status
 
 
-def test_a_bug_is_told_as_ours_and_shows_nothing_of_itself(app, monkeypatch, caplog):
+def test_unexpected_exception_returns_500_without_details(app, monkeypatch, caplog):
     def broken():
         raise ZeroDivisionError("the secret of the bug")
 

@@ -46,7 +46,7 @@ def number(app, typed):
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-async def test_each_account_has_its_standing_and_the_way_to_its_evidence(app, language):
+async def test_each_account_links_to_its_evidence(app, language):
     with logged_in_client(app, NOW) as client:
         told = page(client, f"/{language}/associations/nour")
     for row in (NOUR, SITE):
@@ -58,7 +58,7 @@ async def test_each_account_has_its_standing_and_the_way_to_its_evidence(app, la
 @pytest.mark.parametrize(
     "path", ["/fr/", "/fr/gaps", "/fr/associations", "/fr/associations/nour", "/fr/meeting"]
 )
-async def test_a_gap_of_which_this_version_knows_nothing_breaks_no_page(app, path):
+async def test_gap_of_an_unknown_kind_breaks_no_page(app, path):
     await execute_run(app, night_of(4))
     old = Gap("nour", "facebook", "retired_rule", "high", START, 3, START)
     app.store.save_conclusions(gaps=[old])
@@ -66,14 +66,14 @@ async def test_a_gap_of_which_this_version_knows_nothing_breaks_no_page(app, pat
         assert client.get(path).status_code == 200
 
 
-async def test_a_mark_says_on_hovering_what_it_means_without_any_markup(app):
+async def test_timeline_tooltip_has_no_markup(app):
     with logged_in_client(app, NOW) as client:
         told = page(client, "/en/associations/nour")
     assert 'title="absent: ' in told
     assert "&lt;bdi&gt;" not in told
 
 
-async def test_a_doubt_a_night_that_told_nothing_and_what_is_held_are_said_apart(app):
+async def test_unconfirmed_absence_unknown_result_and_status_are_shown_separately(app):
     with logged_in_client(app, NOW) as client:
         told = page(client, "/en/associations/nour")
     assert "Missing in <bdi>2</bdi> checks since" in told
@@ -81,7 +81,7 @@ async def test_a_doubt_a_night_that_told_nothing_and_what_is_held_are_said_apart
     assert "Last confirmed on <bdi>3 March 2026</bdi>" in told
 
 
-async def test_every_night_is_a_mark_that_leads_to_what_it_rests_on(app):
+async def test_timeline_has_a_link_to_the_evidence_of_each_run(app):
     with logged_in_client(app, NOW) as client:
         told = page(client, "/en/associations/nour")
         assert f'accounts/{number(app, NOUR.typed_text)}?run=2026-03-04"' in told
@@ -90,7 +90,7 @@ async def test_every_night_is_a_mark_that_leads_to_what_it_rests_on(app):
         assert told.count('class="unknown"') == 1
 
 
-async def test_what_need_not_be_told_is_said_with_who_why_and_until_when(app):
+async def test_ignored_gap_is_shown_with_its_decision(app):
     word = Decision("nour", "youtube", DecisionKind.WAIVE, "Amina", "no videos yet", START)
     app.store.add_decision(word)
     with logged_in_client(app, NOW) as client:
@@ -99,7 +99,7 @@ async def test_what_need_not_be_told_is_said_with_who_why_and_until_when(app):
     assert "no videos yet" in told
 
 
-async def test_the_evidence_says_what_was_asked_what_came_and_what_stood_there(app):
+async def test_evidence_page_shows_address_status_title_and_text(app):
     with logged_in_client(app, NOW) as client:
         told = page(
             client,
@@ -111,7 +111,7 @@ async def test_the_evidence_says_what_was_asked_what_came_and_what_stood_there(a
     assert "<code>200</code>" in told
 
 
-async def test_without_a_night_the_newest_look_is_shown_and_the_earlier_ones_are_a_click_away(app):
+async def test_evidence_page_shows_the_newest_run_and_links_to_earlier_ones(app):
     account = number(app, NOUR.typed_text)
     with logged_in_client(app, NOW) as client:
         told = page(client, f"/en/associations/nour/accounts/{account}")
@@ -121,7 +121,7 @@ async def test_without_a_night_the_newest_look_is_shown_and_the_earlier_ones_are
         assert f"accounts/{account}?run=2026-03-0{day}" in told
 
 
-async def test_a_body_that_was_thinned_away_is_said_to_be(app, tmp_path):
+async def test_evidence_page_says_that_a_pruned_body_is_not_stored(app, tmp_path):
     for file in (tmp_path / "archive").rglob("*.gz"):
         file.unlink()
     with logged_in_client(app, NOW) as client:
@@ -129,7 +129,7 @@ async def test_a_body_that_was_thinned_away_is_said_to_be(app, tmp_path):
     assert "no longer kept" in told
 
 
-async def test_what_is_not_there_is_not_found(app):
+async def test_unknown_association_account_or_run_returns_404(app):
     nour = number(app, NOUR.typed_text)
     with logged_in_client(app, NOW) as client:
         for path in (
@@ -141,7 +141,7 @@ async def test_what_is_not_there_is_not_found(app):
             assert client.get(path).status_code == 404, path
 
 
-async def test_a_hostile_name_stays_text(app):
+async def test_markup_in_registry_values_is_escaped(app):
     contact = Contact("a@b.ma?bcc=x", "<u>+212 5</u>", note="<script>1</script>")
     hostile = AssociationEntry(Association("n/o <i>", HOSTILE), contact)
     app.store.save_registry([hostile], [link(hostile.id, "facebook", "nour")], NOW)
@@ -160,7 +160,7 @@ async def test_a_hostile_name_stays_text(app):
         ("no channel data", '<code lang="en" dir="ltr">no channel data</code>'),
     ],
 )
-async def test_words_of_the_page_are_quoted_and_a_note_of_a_reader_is_a_technical_detail(
+async def test_page_text_is_quoted_and_a_probe_note_is_a_technical_detail(
     app, monkeypatch, detail, shown
 ):
     def noting(account, keyed=()):
@@ -179,7 +179,7 @@ async def test_words_of_the_page_are_quoted_and_a_note_of_a_reader_is_a_technica
     assert shown in dossier
 
 
-async def test_a_hostile_page_is_quoted_as_text(app):
+async def test_markup_in_a_checked_page_is_escaped(app):
     title, text = "&lt;script&gt;alert(1)&lt;/script&gt;", "&lt;b&gt;bold&lt;/b&gt;"
     app.web.answers = {SITE.typed_text: f"<title>{title}</title><p>{text}</p>"}
     await execute_run(app, night_of(4))

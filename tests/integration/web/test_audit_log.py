@@ -24,7 +24,7 @@ def app(tmp_path):
     small.store.close()
 
 
-def test_every_change_stands_there_with_whose_it_was_in_the_readers_words(app):
+def test_change_log_shows_each_change_with_its_author_in_the_page_language(app):
     with logged_in_client(app) as client:
         shown = client.get("/fr/registry/history").text
         assert 'href="/fr/registry/history"' in client.get("/fr/registry").text
@@ -36,7 +36,7 @@ def test_every_change_stands_there_with_whose_it_was_in_the_readers_words(app):
     assert "<b>Nour" not in shown
 
 
-def test_the_trail_of_one_association_leaves_the_others_out_and_outlives_it(app):
+def test_change_log_of_one_removed_association_shows_only_its_changes(app):
     with logged_in_client(app) as client:
         shown = client.get("/en/registry/history?association=amal").text
         assert "Salma" in shown
@@ -45,7 +45,7 @@ def test_the_trail_of_one_association_leaves_the_others_out_and_outlives_it(app)
         assert "No changes yet." in client.get("/en/registry/history?association=nobody").text
 
 
-def test_the_trail_is_read_page_by_page_without_a_gap(app):
+def test_change_log_pages_show_every_entry_once(app):
     people = [Association(f"n{n:03}", f"Name {n:03}") for n in range(120)]
     app.store.save_registry(people, [], NOW, is_complete=False)
     seen, address = [], "/en/registry/history"

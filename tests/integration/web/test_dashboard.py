@@ -39,18 +39,18 @@ async def nights(app, days, **answers):
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_an_empty_registry_is_told_what_to_do_next(app, language):
+def test_dashboard_without_associations_links_to_the_import(app, language):
     with logged_in_client(app, START) as client:
         assert f'href="/{language}/registry"' in told(client, f"/{language}/")
 
 
-def test_a_registry_without_a_night_is_told_how_one_is_done(app):
+def test_dashboard_before_the_first_run_counts_associations(app):
     register(app, NOUR, AMAL)
     with logged_in_client(app, START) as client:
         assert "2 associations registered, not checked yet." in told(client)
 
 
-async def test_the_night_is_told_in_a_sentence_with_what_could_not_be_told(app):
+async def test_dashboard_summarizes_the_latest_run_and_unknown_accounts(app):
     await nights(app, 1, **{NOUR.typed_text: "wall"})
     with logged_in_client(app, night_of(0) + timedelta(hours=8)) as client:
         page = told(client)
@@ -59,7 +59,7 @@ async def test_the_night_is_told_in_a_sentence_with_what_could_not_be_told(app):
     assert "the platform asks visitors to sign in: 1 account" in page
 
 
-async def test_an_old_a_blind_and_an_interrupted_night_are_said_plainly(app):
+async def test_dashboard_warns_about_an_old_interrupted_or_unreliable_run(app):
     await nights(app, 1)
     with logged_in_client(app, night_of(5)) as client:
         assert "The last check was 5 days ago." in told(client)
@@ -73,7 +73,7 @@ async def test_an_old_a_blind_and_an_interrupted_night_are_said_plainly(app):
     assert "Facebook was unreliable in this check" in page
 
 
-async def test_the_most_pressing_association_is_called_first_with_its_reason_and_the_way_to_it(app):
+async def test_call_list_begins_with_the_most_urgent_association(app):
     await nights(app, 8, **{NOUR.typed_text: "gone"})
     with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
         page = told(client)
@@ -81,7 +81,7 @@ async def test_the_most_pressing_association_is_called_first_with_its_reason_and
     assert "no longer leads anywhere" in page
 
 
-async def test_the_line_of_the_nights_ends_with_the_last_of_them_whatever_was_decided_since(app):
+async def test_trend_ends_with_the_latest_run_and_ignores_later_decisions(app):
     await nights(app, 2)
     now = night_of(1) + timedelta(hours=8)
     account = next(row.id for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
@@ -98,7 +98,7 @@ async def test_the_line_of_the_nights_ends_with_the_last_of_them_whatever_was_de
         assert "2 of 2 confirmed on 1 March 2026, 0 of 2 on 10 March 2026." in told(client)
 
 
-async def test_changes_are_told_since_the_day_that_is_asked_for(app):
+async def test_changes_page_lists_changes_since_the_given_day(app):
     await nights(app, 8, **{NOUR.typed_text: "gone"})
     with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
         since = told(client, "/en/changes?since=2026-03-05")
@@ -108,7 +108,7 @@ async def test_changes_are_told_since_the_day_that_is_asked_for(app):
         assert "What’s new since 8 March 2026" in told(client, "/en/changes?since=no+day")
 
 
-async def test_the_day_of_the_last_meeting_is_kept_and_a_click_away(app):
+async def test_saved_meeting_day_is_a_link_on_the_changes_page(app):
     await nights(app, 1)
     with logged_in_client(app, night_of(0) + timedelta(hours=8)) as client:
         told(client, "/en/changes?since=2026-02-27&save_meeting_day=1")

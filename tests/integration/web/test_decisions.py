@@ -52,7 +52,7 @@ def decisions(app):
     return [(word.kind, word.channel, word.value) for word in app.store.list_decisions()]
 
 
-def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
+def test_confirmed_account_is_shown_at_once_with_author_and_reason(app, client):
     answer = decide(client, kind="confirm", channel="facebook", account="u:nour", last_activity="2026-02-27")
     assert (answer.status_code, answer.headers["location"]) == (
         303,
@@ -95,7 +95,7 @@ def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
         ({"kind": "waive", "channel": "youtube", "gap_code": "nothing"}, "This problem doesn’t exist."),
     ],
 )
-def test_what_is_wrong_is_said_beside_the_form_which_keeps_what_was_typed(app, client, wish, said):
+def test_invalid_decision_returns_422_and_keeps_the_input(app, client, wish, said):
     answer = decide(client, **wish)
     assert answer.status_code == 422
     assert said in answer.text
@@ -104,7 +104,7 @@ def test_what_is_wrong_is_said_beside_the_form_which_keeps_what_was_typed(app, c
     assert decisions(app) == []
 
 
-def test_an_account_found_on_the_site_is_accepted_or_declined_where_it_is_shown(app, client):
+def test_claimed_proposal_is_registered_and_disappears(app, client):
     told = page(client)
     assert "Found on its website" in told
     assert "kind=claim&amp;channel=youtube&amp;account=https%3A//www.youtube.com/%40nour" in told
@@ -115,13 +115,13 @@ def test_an_account_found_on_the_site_is_accepted_or_declined_where_it_is_shown(
     assert "Found on its website" not in page(client)
 
 
-def test_a_found_account_that_is_not_theirs_is_asked_about_no_more(app, client):
+def test_disowned_proposal_disappears(app, client):
     decide(client, kind="disown", channel="youtube", account=PROFILE.canonical)
     assert decisions(app) == [(DecisionKind.DISOWN, "youtube", "@nour")]
     assert "Found on its website" not in page(client)
 
 
-def test_a_gap_that_need_not_be_told_is_said_with_why_and_no_longer_open(client):
+def test_waived_gap_moves_to_the_ignored_problems(client):
     before = page(client)
     assert "kind=waive&amp;channel=youtube&amp;gap_code=channel_missing" in before
     decide(client, kind="waive", channel="youtube", gap_code="channel_missing", until="2026-06-30")
@@ -130,7 +130,7 @@ def test_a_gap_that_need_not_be_told_is_said_with_why_and_no_longer_open(client)
     assert "until 30 June 2026" in after
 
 
-def test_a_decision_is_taken_back_with_a_reason_and_by_this_association_alone(app, client):
+def test_decision_can_be_withdrawn_only_on_its_own_association(app, client):
     decide(client, kind="none_by_choice", channel="youtube")
     (word,) = app.store.list_decisions()
     assert f"kind=withdraw&amp;decision_id={word.id}" in page(client)
@@ -141,7 +141,7 @@ def test_a_decision_is_taken_back_with_a_reason_and_by_this_association_alone(ap
     assert f"kind=withdraw&amp;decision_id={word.id}" not in told
 
 
-def test_the_form_that_takes_a_decision_back_shows_which_and_there_is_none_for_a_number_that_is_not_theirs(
+def test_withdrawal_form_shows_the_decision_or_returns_404(
     app, client
 ):
     decide(
@@ -161,7 +161,7 @@ def test_the_form_that_takes_a_decision_back_shows_which_and_there_is_none_for_a
         assert asked.status_code == 404
 
 
-def test_an_address_that_was_mistyped_can_be_corrected_in_the_form_that_comes_back(app, client):
+def test_mistyped_account_address_can_be_corrected_in_the_form(app, client):
     wrong = decide(client, kind="claim", channel="youtube", account="https://www.youtube.com/")
     typed = html.fromstring(wrong.text).forms[-1].inputs["account"]
     assert (typed.type, typed.value) == ("text", "https://www.youtube.com/")
@@ -173,7 +173,7 @@ def test_an_address_that_was_mistyped_can_be_corrected_in_the_form_that_comes_ba
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize("kind", ["confirm", "none_by_choice", "claim", "disown", "moved", "waive"])
-def test_each_form_is_there_in_each_language(client, language, kind):
+def test_each_decision_form_exists_in_each_language(client, language, kind):
     answer = client.get(
         f"/{language}/associations/nour/decisions?kind={kind}&channel=facebook&account=u:nour"
     )
@@ -181,7 +181,7 @@ def test_each_form_is_there_in_each_language(client, language, kind):
     assert f'name="kind" value="{kind}"' in answer.text
 
 
-def test_a_persons_word_stands_beside_what_was_seen(app, client):
+def test_evidence_page_shows_the_decision_about_the_account(app, client):
     decide(client, kind="confirm", channel="facebook", account="u:nour")
     row = next(row for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
     told = client.get(f"/en/associations/nour/accounts/{row.id}").text.replace("<bdi>", "")
@@ -189,7 +189,7 @@ def test_a_persons_word_stands_beside_what_was_seen(app, client):
     assert "called &lt;b&gt;them" in told
 
 
-def test_a_form_that_is_sent_twice_in_a_moment_decides_once(app, client):
+def test_double_submitted_decision_is_saved_once(app, client):
     for _ in range(2):
         assert decide(client, kind="none_by_choice", channel="youtube").status_code == 303
     assert len(decisions(app)) == 1
@@ -197,7 +197,7 @@ def test_a_form_that_is_sent_twice_in_a_moment_decides_once(app, client):
     assert len(decisions(app)) == 2
 
 
-def test_an_account_that_moved_is_registered_where_it_is_and_the_sheet_is_asked_for(app, client):
+def test_moved_account_is_registered_at_its_new_address(app, client):
     link_ = "https://www.facebook.com/nour.agadir"
     way = decide(client, kind="moved", channel="facebook", account="u:nour", new_url=link_).headers[
         "location"

@@ -44,7 +44,7 @@ def keep(client, **line):
     return client.post("/en/associations/nour/follow-ups", data=line)
 
 
-def test_a_call_is_kept_with_who_and_what_and_told_among_what_happened(app, client):
+def test_saved_call_is_in_the_follow_ups_and_in_the_history(app, client):
     answer = keep(client, kind="called", text="<b>will</b> renew the domain")
     assert (answer.status_code, answer.headers["location"]) == (303, "/en/associations/nour#follow-ups")
     assert app.store.list_follow_ups("nour")[0].kind is FollowUpKind.CALLED
@@ -53,7 +53,7 @@ def test_a_call_is_kept_with_who_and_what_and_told_among_what_happened(app, clie
     assert "Amina" in page
 
 
-def test_a_promise_has_its_day_and_is_told_on_the_front_page_when_it_is_near(client):
+def test_promise_due_soon_is_on_the_dashboard(client):
     keep(client, kind="promised", text="a new page", due="2026-03-05")
     keep(client, kind="promised", text="much later", due="2026-09-05")
     page = told(client, "/en/")
@@ -71,7 +71,7 @@ def test_a_promise_has_its_day_and_is_told_on_the_front_page_when_it_is_near(cli
         ({"kind": "note", "text": " "}, "Enter a note."),
     ],
 )
-def test_what_a_line_lacks_is_said_beside_the_form_and_nothing_is_kept(app, client, line, said):
+def test_invalid_follow_up_returns_422_and_is_not_saved(app, client, line, said):
     answer = keep(client, **line)
     assert answer.status_code == 422
     assert said in answer.text
@@ -79,12 +79,12 @@ def test_what_a_line_lacks_is_said_beside_the_form_and_nothing_is_kept(app, clie
     assert app.store.list_follow_ups("nour") == []
 
 
-def test_a_day_with_what_is_no_promise_is_not_kept(app, client):
+def test_due_date_without_a_promise_is_not_saved(app, client):
     keep(client, kind="met", due="2026-03-05")
     assert app.store.list_follow_ups("nour")[0].due_date is None
 
 
-def test_replies_that_wait_are_told_on_both_pages(app, client):
+def test_pending_reply_is_on_the_association_page_and_the_dashboard(app, client):
     app.store.add_reply(Reply("nour", ReplyKind.DISOWNED, NOW, "facebook", text="ليس لنا"))
     page = told(client)
     assert "1 reply from this association is waiting" in page
@@ -93,7 +93,7 @@ def test_replies_that_wait_are_told_on_both_pages(app, client):
     assert "1 reply waiting for a decision" in told(client, "/en/")
 
 
-def test_the_log_is_of_one_association_and_the_newest_line_comes_first(app, client):
+def test_follow_ups_are_listed_newest_first(app, client):
     app.store.add_follow_up(
         FollowUp("nour", FollowUpKind.MET, "Amina", NOW - timedelta(days=3), "first")
     )

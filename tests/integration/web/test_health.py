@@ -52,7 +52,7 @@ def figures(text):
     }
 
 
-def test_who_asks_whether_it_lives_is_told_ok_by_whatever_name(app):
+def test_healthz_answers_ok_under_any_host_name(app):
     with logged_in_client(app, sample_network.NOW) as client:
         for headers in ({}, OUTSIDE, INSIDE, {"host": "10.1.2.3:8321"}, {"host": ""}):
             answer = client.get("/healthz", headers=headers)
@@ -60,7 +60,7 @@ def test_who_asks_whether_it_lives_is_told_ok_by_whatever_name(app):
         assert client.head("/healthz").status_code == 200
 
 
-def test_an_unreadable_database_is_no_health(app, monkeypatch):
+def test_healthz_returns_503_if_the_database_cannot_be_read(app, monkeypatch):
     def unreadable():
         raise StoreError("auditor.db", "disk I/O error")
 
@@ -80,7 +80,7 @@ class Watch:
         return self.seconds
 
 
-def test_a_schedule_is_dead_when_it_was_not_heard_for_long_unless_it_is_at_work():
+def test_heartbeat_is_dead_after_a_long_silence_unless_a_job_runs():
     clock = Watch()
     heart = SchedulerHeartbeat(clock)
     assert not heart.is_alive
@@ -95,7 +95,7 @@ def test_a_schedule_is_dead_when_it_was_not_heard_for_long_unless_it_is_at_work(
     assert heart.is_alive
 
 
-async def test_a_service_whose_schedule_died_is_no_health(app):
+async def test_healthz_returns_503_if_the_scheduler_stopped(app):
     heart = SchedulerHeartbeat(Watch())
     told = []
 
@@ -123,7 +123,7 @@ async def test_a_service_whose_schedule_died_is_no_health(app):
     assert (told[0]["status"], told[1]["body"]) == (503, b"schedule\n")
 
 
-async def test_the_service_beats(app):
+async def test_serve_updates_the_heartbeat(app):
     stop = asyncio.Event()
     with open_web_socket(WebSettings(port=0)) as at:
         serving = asyncio.create_task(
@@ -137,7 +137,7 @@ async def test_the_service_beats(app):
         await asyncio.wait_for(serving, 10)
 
 
-def test_the_figures_are_those_of_the_receipt_and_of_the_network(app):
+def test_metrics_match_the_receipt_and_the_network(app):
     told = figures(render_metrics(MetricsCollector(app, sample_network.NOW)).decode())
     done = app.store.get_latest_run()
     assert told[("auditor_night_state", ("state", "done"))] == 1
@@ -172,7 +172,7 @@ def test_the_figures_are_those_of_the_receipt_and_of_the_network(app):
     assert ("auditor_schedule_alive",) not in told
 
 
-def test_every_figure_says_what_it_is_and_has_its_unit(app):
+def test_every_metric_has_help_text_and_a_unit(app):
     families = list(
         text_string_to_metric_families(
             render_metrics(MetricsCollector(app, sample_network.NOW)).decode()
@@ -182,7 +182,7 @@ def test_every_figure_says_what_it_is_and_has_its_unit(app):
     assert all(re.fullmatch(r"(auditor|process)_[a-z_]+", family.name) for family in families)
 
 
-def test_before_the_first_night_there_are_figures_all_the_same(tmp_path):
+def test_metrics_exist_before_the_first_run(tmp_path):
     config = load_config(find_packaged_config(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
     with App.open(config) as empty:
         told = figures(render_metrics(MetricsCollector(empty, sample_network.NOW)).decode())
@@ -207,7 +207,7 @@ def test_before_the_first_night_there_are_figures_all_the_same(tmp_path):
         ({"x-forwarded-for": "203.0.113.9"}, 403),
     ],
 )
-def test_the_figures_are_for_this_machine_or_by_the_token_and_never_under_the_public_name(
+def test_metrics_need_loopback_or_token_and_are_not_on_the_public_host(
     app, headers, status
 ):
     sent = {name: value.encode() for name, value in headers.items()}
@@ -217,7 +217,7 @@ def test_the_figures_are_for_this_machine_or_by_the_token_and_never_under_the_pu
     assert (b"auditor_associations" in answer.content) is (status == 200)
 
 
-def test_without_a_token_no_other_machine_reads_the_figures(app):
+def test_metrics_without_a_configured_token_are_loopback_only(app):
     web = app.config.web.model_copy(update={"metrics_token": None})
     closed = App(app.config.model_copy(update={"web": web}), app.store, app.body_store)
     with logged_in_client(closed, sample_network.NOW) as client:
@@ -228,7 +228,7 @@ def test_without_a_token_no_other_machine_reads_the_figures(app):
             )
 
 
-def test_a_token_stands_in_a_file_and_is_long_enough(tmp_path):
+def test_metrics_token_is_read_from_a_file_and_must_be_long(tmp_path):
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     file = tmp_path / "config.toml"
     file.write_text('[web]\nmetrics_token_file = "token"\n')
@@ -238,7 +238,7 @@ def test_a_token_stands_in_a_file_and_is_long_enough(tmp_path):
         load_config(file, {})
 
 
-def test_a_message_that_did_not_go_is_counted_until_one_goes(tmp_path):
+def test_failed_messages_are_counted_until_one_is_delivered(tmp_path):
     config = load_config(find_packaged_config(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
     with closing(App.open(config)) as app:
         now = datetime.fromisoformat("2026-11-25T05:00:00Z")

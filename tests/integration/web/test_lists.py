@@ -51,7 +51,7 @@ def listed(page):
     return [name for name in NAMES if f'href="/en/associations/{name}"' in page]
 
 
-async def test_the_list_begins_with_the_most_pressing_and_goes_on_page_by_page(app):
+async def test_association_list_is_sorted_by_urgency_and_paged(app):
     with logged_in_client(app, NOW) as client:
         first = told(client, "/en/associations")
         assert "60 associations" in first
@@ -65,7 +65,7 @@ async def test_the_list_begins_with_the_most_pressing_and_goes_on_page_by_page(a
     assert "First page" in second
 
 
-async def test_each_filter_narrows_the_list_and_is_a_chip_that_can_be_taken_away(app):
+async def test_each_filter_narrows_the_list_and_has_a_chip(app):
     region = quote("L’Oriental & <i>")
     with logged_in_client(app, NOW) as client:
         assert listed(told(client, f"/en/associations?region={region}")) == NAMES[:6]
@@ -79,12 +79,12 @@ async def test_each_filter_narrows_the_list_and_is_a_chip_that_can_be_taken_away
         assert listed(told(client, "/en/associations?q=assoc+42")) == ["a042"]
 
 
-async def test_the_files_to_take_home_are_of_the_same_filter(app):
+async def test_export_links_keep_the_filter(app):
     with logged_in_client(app, NOW) as client:
         assert "/en/exports/associations.csv?tag=t1" in told(client, "/en/associations?tag=t1")
 
 
-async def test_a_mistyped_address_shows_a_list_and_no_error(app):
+async def test_invalid_list_parameters_are_ignored(app):
     with logged_in_client(app, NOW) as client:
         assert "60 associations" in told(client, "/en/associations?sort=nonsense&after=%25%25")
         assert "0 associations" in told(client, "/en/associations?gap=nonsense&level=none")
@@ -92,14 +92,14 @@ async def test_a_mistyped_address_shows_a_list_and_no_error(app):
         told(client, "/en/groups?group_by=nonsense&since=never")
 
 
-async def test_by_name_and_by_newest_change_are_other_orders(app):
+async def test_association_list_can_be_sorted_by_name_and_by_change(app):
     with logged_in_client(app, NOW) as client:
         by_name = told(client, "/en/associations?sort=name")
         assert by_name.index("Assoc 10<") < by_name.index("Assoc 2<")
         assert listed(told(client, "/en/associations?sort=changed"))[0] == "a000"
 
 
-async def test_gaps_are_listed_the_gravest_first_with_how_many_have_each(app):
+async def test_gap_list_is_sorted_by_severity_and_counts_associations(app):
     with logged_in_client(app, NOW) as client:
         page = told(client, "/en/gaps")
         assert page.index("/en/associations/a000") < page.index("/en/associations/a001")
@@ -109,7 +109,7 @@ async def test_gaps_are_listed_the_gravest_first_with_how_many_have_each(app):
         assert "1 problem to fix" in alone
 
 
-async def test_groups_of_five_are_told_with_their_figures_and_those_that_moved_first(app):
+async def test_groups_are_sorted_by_their_change(app):
     with logged_in_client(app, NOW) as client:
         page = told(client, "/en/groups?group_by=region")
         assert page.index("L’Oriental") < page.index("Souss")
@@ -119,7 +119,7 @@ async def test_groups_of_five_are_told_with_their_figures_and_those_that_moved_f
 
 @pytest.mark.parametrize("path", ["associations", "gaps", "groups"])
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_an_empty_network_breaks_no_list(tmp_path, path, language):
+def test_lists_work_without_associations(tmp_path, path, language):
     app = opened(tmp_path)
     with logged_in_client(app, NOW) as client:
         told(client, f"/{language}/{path}")
@@ -134,7 +134,7 @@ def test_an_empty_network_breaks_no_list(tmp_path, path, language):
         ("channel=facebook&gap=channel_dead", ["Facebook"]),
     ],
 )
-async def test_a_channel_alone_asks_for_a_point_there_and_the_chip_says_so(app, asked, chips):
+async def test_channel_filter_without_a_state_means_a_gap_on_it(app, asked, chips):
     with logged_in_client(app, NOW) as client:
         page = html.fromstring(client.get(f"/en/associations?{asked}").text)
         plain = html.fromstring(client.get("/en/gaps?channel=facebook").text)

@@ -105,7 +105,7 @@ def reads(client, **headers):
     return client.get("/en/gaps", headers=headers).status_code
 
 
-def test_a_stranger_is_shown_the_login_and_led_on_to_what_was_asked_for(browser):
+def test_login_leads_to_the_requested_page(browser):
     shown = browser.get("/en/gaps?sort=newest")
     assert (shown.status_code, shown.headers["www-authenticate"]) == (401, "Session")
     assert 'name="next" value="/en/gaps?sort=newest"' in shown.text
@@ -119,7 +119,7 @@ def test_a_stranger_is_shown_the_login_and_led_on_to_what_was_asked_for(browser)
 
 
 @pytest.mark.slow
-def test_a_form_that_was_sent_too_late_leads_back_to_its_page(browser, home):
+def test_form_after_the_session_ended_leads_back_to_its_page(browser, home):
     there = {"referer": f"{home}/en/account?done=1", "sec-fetch-site": "same-origin"}
     shown = browser.post("/en/account", data={}, headers=there)
     assert 'name="next" value="/en/account?done=1"' in shown.text
@@ -129,11 +129,11 @@ def test_a_form_that_was_sent_too_late_leads_back_to_its_page(browser, home):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["amina", " AMINA ", "Ａmina"])
-def test_a_name_is_the_same_however_it_is_typed(browser, name):
+def test_user_name_ignores_case_spaces_and_width(browser, name):
     assert log_in(browser, name).status_code == 303
 
 
-def test_the_cookie_is_for_this_browser_alone(browser):
+def test_session_cookie_is_protected(browser):
     said = log_in(browser).headers.get_list("set-cookie")
     [kept] = [one for one in said if one.startswith("session=")]
     assert re.fullmatch(r"session=[\w-]{43}; HttpOnly; Path=/; SameSite=lax", kept)
@@ -144,14 +144,14 @@ def test_the_cookie_is_for_this_browser_alone(browser):
 
 
 @pytest.mark.slow
-def test_over_https_only_the_cookie_that_was_set_there_is_believed(browser):
+def test_https_accepts_only_the_host_prefixed_cookie(browser):
     token = log_in(browser).cookies["session"]
     assert reads(browser, **HTTPS, cookie=f"session={token}") == 401
     assert reads(browser, **HTTPS, cookie=f"__Host-session={token}") == 200
     assert reads(browser, cookie=f"__Host-session={token}") == 401
 
 
-def test_over_an_open_line_nobody_logs_in_but_on_this_machine(browser, app):
+def test_login_over_plain_http_works_only_on_loopback(browser, app):
     open_line = {"host": "audit.lan"}
     page = browser.get("/en/login", headers=open_line)
     assert page.status_code == 403
@@ -161,7 +161,7 @@ def test_over_an_open_line_nobody_logs_in_but_on_this_machine(browser, app):
 
 
 @pytest.mark.slow
-def test_a_proxy_that_is_not_listed_is_not_believed(app, clock):
+def test_headers_of_an_unlisted_proxy_are_ignored(app, clock):
     app = App(
         app.config.model_copy(
             update={"web": app.config.web.model_copy(update={"trusted_proxies": ()})}
@@ -179,7 +179,7 @@ def test_a_proxy_that_is_not_listed_is_not_believed(app, clock):
 
 
 @pytest.mark.slow
-def test_under_the_name_that_letters_carry_no_session_is_believed(browser):
+def test_public_host_ignores_sessions(browser):
     token = log_in(browser).cookies["session"]
     told = {"host": "reports.example.org", "x-forwarded-proto": "https"}
     for kept in (f"session={token}", f"__Host-session={token}"):
@@ -190,7 +190,7 @@ def test_under_the_name_that_letters_carry_no_session_is_believed(browser):
 
 
 @pytest.mark.fault("F57")
-def test_a_copied_cookie_opens_nothing_after_a_logout(browser):
+def test_copied_cookie_is_invalid_after_logout(browser):
     token = log_in(browser).cookies["session"]
     assert reads(browser) == 200
     answer = browser.post("/en/logout")
@@ -211,7 +211,7 @@ def test_a_copied_cookie_opens_nothing_after_a_logout(browser):
         ({"hours": 12}, 1, 401),
     ],
 )
-def test_a_session_ends_after_eight_idle_hours_and_after_a_day_in_any_case(
+def test_session_ends_after_eight_idle_hours_or_one_day(
     browser, clock, idle, times, ends
 ):
     log_in(browser)
@@ -225,7 +225,7 @@ def test_a_session_ends_after_eight_idle_hours_and_after_a_day_in_any_case(
 @pytest.mark.parametrize(
     "how", ["password", *(pytest.param(how, marks=pytest.mark.slow) for how in ("reset", "remove"))]
 )
-def test_every_session_ends_with_the_password_a_reset_or_the_user(app, browser, how):
+def test_all_sessions_end_with_a_new_password_a_reset_or_removal(app, browser, how):
     tokens = [log_in(browser).cookies["session"]]
     browser.cookies.clear()
     tokens.append(log_in(browser).cookies["session"])
@@ -259,7 +259,7 @@ def reset_meanwhile(app, monkeypatch):
 
 
 @pytest.mark.fault("F57")
-def test_no_session_outlives_a_reset_that_came_while_its_user_logged_in(
+def test_reset_during_login_prevents_the_session(
     app, browser, reset_meanwhile
 ):
     reset_meanwhile()
@@ -271,7 +271,7 @@ def test_no_session_outlives_a_reset_that_came_while_its_user_logged_in(
 
 
 @pytest.mark.fault("F57")
-def test_a_reset_that_comes_while_its_user_changes_the_password_holds(
+def test_reset_during_a_password_change_wins(
     app, browser, reset_meanwhile
 ):
     log_in(browser)
@@ -283,7 +283,7 @@ def test_a_reset_that_comes_while_its_user_changes_the_password_holds(
 
 
 @pytest.mark.slow
-def test_another_login_takes_the_place_of_the_session_that_was_there(browser):
+def test_second_login_replaces_the_browsers_session(browser):
     first = log_in(browser).cookies["session"]
     second = log_in(browser).cookies["session"]
     assert second != first
@@ -292,7 +292,7 @@ def test_another_login_takes_the_place_of_the_session_that_was_there(browser):
 
 
 @pytest.mark.slow
-def test_of_a_session_only_the_hash_is_kept(app, browser):
+def test_only_the_hash_of_a_session_token_is_stored(app, browser):
     token = log_in(browser).cookies["session"]
     raw = (app.data_folder / "auditor.db").read_bytes() + (
         app.data_folder / "auditor.db-wal"
@@ -301,7 +301,7 @@ def test_of_a_session_only_the_hash_is_kept(app, browser):
 
 
 @pytest.mark.slow
-def test_reading_pages_writes_once_a_minute(app, browser, clock, monkeypatch):
+def test_session_is_touched_at_most_once_a_minute(app, browser, clock, monkeypatch):
     written, real = [], type(app.store).touch_session
     monkeypatch.setattr(
         type(app.store), "touch_session", lambda *told: written.append(told) or real(*told)
@@ -322,7 +322,7 @@ def turned(monkeypatch):
 
 
 @pytest.mark.fault("F56")
-def test_the_sixth_attempt_is_refused_whoever_it_names_and_told_until_when(browser, turned):
+def test_sixth_failed_login_returns_429_with_a_delay(browser, turned):
     wrong = [log_in(browser, password="wrong words") for _ in range(5)]
     assert {answer.status_code for answer in wrong} == {401}
     late = log_in(browser)
@@ -335,7 +335,7 @@ def test_the_sixth_attempt_is_refused_whoever_it_names_and_told_until_when(brows
 
 
 @pytest.mark.fault("F56")
-def test_a_wrong_name_and_a_wrong_password_are_answered_alike(browser):
+def test_wrong_name_and_wrong_password_give_the_same_answer(browser):
     wrong = log_in(browser, password="wrong words")
     unknown = log_in(browser, "Amine", password="wrong words")
     assert wrong.status_code == unknown.status_code == 401
@@ -343,7 +343,7 @@ def test_a_wrong_name_and_a_wrong_password_are_answered_alike(browser):
 
 
 @pytest.mark.fault("F56")
-def test_a_password_that_is_too_long_is_refused_by_its_length_and_never_hashed(
+def test_too_long_password_is_refused_without_hashing(
     browser, monkeypatch
 ):
     monkeypatch.setattr(passwords.PasswordService, "_verify_blocking", None)
@@ -355,7 +355,7 @@ def test_a_password_that_is_too_long_is_refused_by_its_length_and_never_hashed(
 
 
 @pytest.mark.slow
-def test_an_account_is_counted_wherever_the_attempts_come_from(browser):
+def test_failures_for_an_account_count_across_addresses(browser):
     for number in range(5):
         assert (
             log_in(
@@ -368,7 +368,7 @@ def test_an_account_is_counted_wherever_the_attempts_come_from(browser):
 
 @pytest.mark.slow
 @pytest.mark.fault("F56")
-def test_an_account_is_counted_however_its_name_is_spelled(browser):
+def test_failures_for_an_account_count_across_spellings(browser):
     for number in range(5):
         told = {**HTTPS, "x-forwarded-for": f"203.0.113.{number}"}
         spelled = "Am\u202a" + "\u202a" * number + "ina"
@@ -377,7 +377,7 @@ def test_an_account_is_counted_however_its_name_is_spelled(browser):
 
 
 @pytest.mark.fault("F56")
-def test_no_cookie_tells_who_is_a_user(browser):
+def test_forged_browser_cookie_does_not_reveal_users(browser):
     told = [
         log_in(browser, name, password="no", headers={"cookie": 'known_browser="\\351"'}).status_code
         for name in ("Amina", "Nobody")
@@ -386,7 +386,7 @@ def test_no_cookie_tells_who_is_a_user(browser):
 
 
 @pytest.mark.slow
-def test_addresses_of_one_household_are_one(browser):
+def test_ipv6_addresses_of_one_network_count_together(browser):
     for number in range(5):
         told = {**HTTPS, "x-forwarded-for": f"2001:db8:1:2::{number}"}
         assert log_in(browser, f"nobody {number}", headers=told).status_code == 401
@@ -400,13 +400,13 @@ def test_addresses_of_one_household_are_one(browser):
 
 
 @pytest.mark.slow
-def test_logging_in_is_not_counted(browser):
+def test_successful_logins_are_not_counted(browser):
     for _ in range(7):
         browser.cookies.clear()
         assert log_in(browser).status_code == 303
 
 
-def test_a_stranger_keeps_nobody_out_who_was_here_before(browser, app, home):
+def test_stranger_cannot_lock_out_a_known_browser(browser, app, home):
     log_in(browser)
     browser.post("/en/logout")
     with httpx.Client(base_url=home, trust_env=False) as stranger:
@@ -419,7 +419,7 @@ def test_a_stranger_keeps_nobody_out_who_was_here_before(browser, app, home):
 
 
 @pytest.mark.slow
-def test_a_browser_that_was_here_before_has_no_more_guesses_than_others(browser):
+def test_known_browser_has_the_same_limit(browser):
     log_in(browser)
     browser.cookies.delete("session")
     assert [log_in(browser, password="no").status_code for _ in range(6)] == [401] * 5 + [429]
@@ -427,7 +427,7 @@ def test_a_browser_that_was_here_before_has_no_more_guesses_than_others(browser)
 
 
 @pytest.mark.slow
-def test_the_password_of_until_now_is_not_guessed_on_the_page_that_changes_it(browser):
+def test_current_password_guesses_on_the_account_page_are_limited(browser):
     log_in(browser)
     form = {"current_password": "guess", "password": OTHER, "password_confirmation": OTHER}
     codes = [browser.post("/en/account", data=form).status_code for _ in range(6)]
@@ -449,7 +449,7 @@ def test_the_password_of_until_now_is_not_guessed_on_the_page_that_changes_it(br
         )),
     ],
 )  # fmt: skip
-def test_whoever_logs_in_is_led_on_within_this_site_alone(asked, led):
+def test_redirect_after_login_stays_on_this_site(asked, led):
     assert login.get_safe_redirect_url(asked) == led
 
 
@@ -457,7 +457,7 @@ def test_whoever_logs_in_is_led_on_within_this_site_alone(asked, led):
 @pytest.mark.parametrize(
     "asked", ["//evil.example", "/\\evil.example", "/%09/evil", "https:evil.example"]
 )
-def test_an_address_to_go_on_to_that_leads_elsewhere_leads_to_the_front_page(browser, asked):
+def test_login_form_replaces_an_external_next_address(browser, asked):
     form = browser.get(f"/en/login?next={asked}").text
     assert re.search(r'name="next" value="([^"]*)"', form)[1] == "/"
     assert log_in(browser, next=unquote(asked)).headers["location"] == "/"
@@ -478,7 +478,7 @@ def test_an_address_to_go_on_to_that_leads_elsewhere_leads_to_the_front_page(bro
         ("POST", {}, 303),
     ],
 )
-def test_a_form_from_another_site_changes_nothing(app, browser, method, headers, status):
+def test_cross_site_form_changes_nothing(app, browser, method, headers, status):
     log_in(browser)
     home = str(browser.base_url).rstrip("/")
     told = {name: value.format(home=home) for name, value in headers.items()}
@@ -491,7 +491,7 @@ def test_a_form_from_another_site_changes_nothing(app, browser, method, headers,
     assert len(app.store.list_users()) == {200: 1, 303: 1, 403: 2}[status]
 
 
-def test_pages_say_how_they_are_to_be_held(browser):
+def test_pages_have_security_headers(browser):
     log_in(browser)
     page = browser.get("/en/users")
     policy = dict(
@@ -522,7 +522,7 @@ def link(app, name="Salma", role=Role.READER):
     return f"/en/set-password/{token}", token
 
 
-def test_a_one_time_link_sets_the_password_and_lets_in(app, browser, caplog):
+def test_one_time_link_sets_the_password_and_logs_in(app, browser, caplog):
     way, token = link(app)
     for _ in range(2):  # a program in the mail has opened it, too
         opened = browser.get(way)
@@ -551,7 +551,7 @@ def test_a_one_time_link_sets_the_password_and_lets_in(app, browser, caplog):
         (OTHER, "something else entirely", "do not read the same"),
     ],
 )
-def test_a_password_that_may_not_be_is_told_why_and_the_link_holds_on(
+def test_rejected_password_is_explained_and_the_link_stays_valid(
     app, browser, password, again, said
 ):
     browser.get(link(app)[0])
@@ -564,7 +564,7 @@ def test_a_password_that_may_not_be_is_told_why_and_the_link_holds_on(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fate", ["wrong", "late", "replaced", "removed", "none"])
-def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser, clock, fate):
+def test_ended_one_time_links_all_give_the_same_page(app, browser, clock, fate):
     way, _ = link(app)
     browser.get(way)
     salma = app.store.get_user("Salma")
@@ -589,7 +589,7 @@ def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser,
 
 
 @pytest.mark.slow
-def test_of_two_who_hold_one_link_the_first_sets_the_password(app, browser, home):
+def test_one_time_link_works_only_for_the_first_browser(app, browser, home):
     way, _ = link(app)
     with httpx.Client(base_url=home, trust_env=False) as other:
         other.get(way)
@@ -605,7 +605,7 @@ def test_of_two_who_hold_one_link_the_first_sets_the_password(app, browser, home
 
 
 @pytest.mark.slow
-def test_an_administrator_adds_resets_and_removes_on_a_page(app, browser):
+def test_administrator_adds_resets_and_removes_users(app, browser):
     log_in(browser)
     shown = browser.post(
         "/en/users", data={"name": "Salma", "role": "coordinator", "regions": "souss-massa"}
@@ -631,14 +631,14 @@ def test_an_administrator_adds_resets_and_removes_on_a_page(app, browser):
 
 
 @pytest.mark.slow
-def test_where_there_is_no_user_yet_the_login_says_how_to_add_one(app, browser):
+def test_login_page_without_users_shows_the_command_to_add_one(app, browser):
     assert "auditor user add" not in browser.get("/en/login").text
     service.remove_user(app.store, app.store.get_user("Amina"), NOW)
     assert "auditor user add NAME --role admin" in browser.get("/en/login").text
 
 
 @pytest.mark.slow
-def test_the_link_of_the_command_opens_in_the_browser(app, browser, capsys, monkeypatch):
+def test_one_time_link_of_the_command_opens_in_the_browser(app, browser, capsys, monkeypatch):
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(app.data_folder))
     monkeypatch.setattr("auditor.cli.users.clock", lambda: NOW)
     assert main(["user", "add", "Idris", "--role", "reader", "--author", "Amina"]) == 0
@@ -662,7 +662,7 @@ def dear():
 @pytest.mark.slow
 @pytest.mark.fault("F56")
 @pytest.mark.usefixtures("dear")
-async def test_fifty_at_the_login_do_not_hold_the_loop_up(app, clock):
+async def test_fifty_logins_do_not_block_the_event_loop(app, clock):
     before = time.perf_counter()
     passwords.ARGON2_HASHER.hash(PASSWORD)
     alone = time.perf_counter() - before
@@ -700,7 +700,7 @@ async def watching(lags):
 @pytest.mark.slow
 @pytest.mark.fault("F56")
 @pytest.mark.usefixtures("dear")
-def test_a_name_that_nobody_has_takes_as_long(browser, turned):
+def test_unknown_name_takes_as_long_as_a_wrong_password(browser, turned):
     def cost(name):
         before = time.process_time()
         assert log_in(browser, name, password="wrong words").status_code == 401

@@ -85,7 +85,7 @@ def sent(client, case):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_nothing_that_is_sent_makes_a_page_crash(site_of_a_network, operation, caplog):
+def test_generated_requests_cause_no_server_error(site_of_a_network, operation, caplog):
     cases = st.sampled_from(MODES).flatmap(
         lambda mode: OPERATIONS[operation].as_strategy(generation_mode=mode)
     )

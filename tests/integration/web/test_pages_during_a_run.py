@@ -33,7 +33,7 @@ def app(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.fault("F61")
-def test_no_page_waits_for_whoever_writes(app):
+def test_pages_do_not_wait_for_a_writer(app):
     """A transaction that writes is open all the while."""
     with logged_in_client(app, sample_network.NOW) as client:
         client.timeout = PATIENCE
@@ -44,7 +44,7 @@ def test_no_page_waits_for_whoever_writes(app):
 
 
 @pytest.mark.fault("F61")
-def test_every_page_of_an_empty_database_is_answered(tmp_path):
+def test_every_page_works_with_an_empty_database(tmp_path):
     empty = opened(tmp_path)
     with logged_in_client(empty, sample_network.NOW) as client:
         told = {path: client.get(path).status_code for path in pages()}
@@ -53,7 +53,7 @@ def test_every_page_of_an_empty_database_is_answered(tmp_path):
 
 
 @pytest.mark.fault("F61")
-def test_a_night_goes_on_while_its_pages_are_read(tmp_path, monkeypatch):
+def test_run_finishes_while_pages_are_read(tmp_path, monkeypatch):
     """A reader keeps its view of the database open from before the first look until after the last."""
     monkeypatch.setattr(checker, "probe_steps_for", steps)
     small = opened(tmp_path, configured(("website",)))

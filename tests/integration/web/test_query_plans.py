@@ -48,7 +48,7 @@ ASKED = [
 @pytest.mark.parametrize("cap", [3, 5000])
 @pytest.mark.parametrize("sort", ["urgency", "name", "changed"])
 @pytest.mark.parametrize("how", ASKED, ids=str)
-def test_no_list_reads_a_whole_table(store, monkeypatch, cap, sort, how):
+def test_association_lists_scan_no_table(store, monkeypatch, cap, sort, how):
     monkeypatch.setattr("storage.read_model.association_search.MAX_COUNT", cap)
     after = store.list_summaries(sort=sort, limit=2, **how).next_cursor
     with plans(store) as told:
@@ -70,7 +70,7 @@ def test_no_list_reads_a_whole_table(store, monkeypatch, cap, sort, how):
     ],
     ids=str,
 )
-def test_no_list_of_gaps_reads_a_whole_table(store, monkeypatch, cap, how):
+def test_gap_lists_scan_no_table(store, monkeypatch, cap, how):
     monkeypatch.setattr("storage.read_model.gap_search.MAX_COUNT", cap)
     with plans(store) as told:
         store.list_visible_gaps(**how)
@@ -80,7 +80,7 @@ def test_no_list_of_gaps_reads_a_whole_table(store, monkeypatch, cap, how):
     assert whole(told) == []
 
 
-def test_what_moved_among_a_few_is_counted_from_their_own_rows(store):
+def test_counts_for_a_small_selection_scan_no_table(store):
     people = [Association(f"b-{n:03}", f"Nom {n}", region="Souss", tags=("y",)) for n in range(150)]
     store.save_registry(people, [], NOW, is_complete=False)
     refresh_summaries(store, CONFIG)
@@ -90,7 +90,7 @@ def test_what_moved_among_a_few_is_counted_from_their_own_rows(store):
 
 
 @pytest.mark.parametrize("many", [1, 50, 500])
-def test_what_is_held_of_some_is_read_from_their_own_rows(store, many):
+def test_loading_association_data_scans_no_table(store, many):
     ids = [f"a-{n:03}" for n in range(many)]
     with plans(store) as told:
         store.load_association_data(ids)
@@ -122,7 +122,7 @@ def letters(store):
 
 
 @pytest.mark.parametrize("state", ReportLinkState)
-def test_letters_of_a_state_are_paged_by_when_they_end_without_a_look_at_the_others(
+def test_report_links_of_a_state_are_paged_by_their_end(
     store, letters, state
 ):
     before, seen = None, []
@@ -137,13 +137,13 @@ def test_letters_of_a_state_are_paged_by_when_they_end_without_a_look_at_the_oth
     )
 
 
-def test_letters_of_no_state_are_paged_by_their_age(store, letters):
+def test_all_report_links_are_paged_by_age(store, letters):
     assert store.list_recent_report_links(NOW, limit=3) == letters[:-4:-1]
     assert store.list_recent_report_links(NOW, before_id=letters[5].id, limit=3) == letters[4:1:-1]
     assert store.list_recent_report_links(NOW, before_id=10**9, limit=3) == letters[:-4:-1]
 
 
-def test_the_letters_of_an_association_are_found_by_its_name(store):
+def test_report_links_of_an_association_use_its_index(store):
     with plans(store) as told:
         store.list_recent_report_links(
             NOW, state=ReportLinkState.ACTIVE, association="a-001", limit=1

@@ -60,7 +60,7 @@ def size(request, monkeypatch):
 
 @pytest.mark.fault("F61")
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
-def test_no_page_reads_a_whole_table(app, reader, size, route):
+def test_no_page_scans_a_table(app, reader, size, route):
     read = {}
     for address in map(some, build_urls(route, association=("nour",))):
         with plans(app.store) as told:
@@ -85,7 +85,7 @@ def night(app):
 PAGES = [route for route in ROUTES if not any(part in route.path for part in DOWNLOADS)]
 
 
-def test_no_page_waits_for_what_a_night_made_stale(app, reader, night):
+def test_pages_do_not_refresh_many_stale_summaries(app, reader, night):
     for route in PAGES:
         path = next(build_urls(route, association=("nour",)))
         assert reader.get(path).status_code < 500
@@ -95,7 +95,7 @@ def test_no_page_waits_for_what_a_night_made_stale(app, reader, night):
         ), path
 
 
-def test_a_page_that_reads_a_whole_table_is_noticed(app):
+def test_table_scan_is_detected(app):
     with plans(app.store) as told:
         list(app.store.list_associations())
         app.store.list_audit_log(limit=2)

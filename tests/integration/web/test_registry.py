@@ -38,7 +38,7 @@ def app(tmp_path):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize("form", ["csv", "xlsx", "csv?delimiter=%3B"])
-def test_the_sheet_that_a_page_leads_to_is_in_its_language_and_changes_nothing(
+def test_downloaded_registry_is_translated_and_imports_without_changes(
     app, tmp_path, language, form
 ):
     with logged_in_client(app) as client:
@@ -56,7 +56,7 @@ def test_the_sheet_that_a_page_leads_to_is_in_its_language_and_changes_nothing(
         )
 
 
-def test_a_page_tells_how_many_are_registered(app):
+def test_registry_page_counts_associations(app):
     with logged_in_client(app) as client:
         assert "2 associations registered." in client.get("/en/registry").text.replace(
             "<bdi>", ""
@@ -85,7 +85,7 @@ def agreed(client, address):
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_a_sheet_is_shown_before_it_changes_anything_and_taken_over_when_agreed(app, language):
+def test_spreadsheet_is_previewed_then_imported(app, language):
     with logged_in_client(app) as client:
         answer = brought(client, rows=SAME, language=language)
         assert answer.status_code == 303
@@ -109,7 +109,7 @@ def test_a_sheet_is_shown_before_it_changes_anything_and_taken_over_when_agreed(
     assert not waiting(app)
 
 
-def test_a_sheet_of_some_says_first_how_many_would_leave_and_is_taken_only_with_a_tick(app):
+def test_partial_spreadsheet_needs_confirmation(app):
     with logged_in_client(app) as client:
         address = brought(client, rows=SAME[:1]).headers["location"]
         shown = client.get(address).text
@@ -128,7 +128,7 @@ def test_a_sheet_of_some_says_first_how_many_would_leave_and_is_taken_only_with_
     assert 'name="is_complete"' not in whole
 
 
-def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):
+def test_discarded_spreadsheet_changes_nothing_and_is_deleted(app):
     with logged_in_client(app) as client:
         address = brought(client, rows=SAME[:1]).headers["location"]
         assert client.post(address, data={"action": "discard"}).headers["location"] == "/en/registry"
@@ -136,7 +136,7 @@ def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):
     assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
 
 
-def test_what_was_agreed_to_is_shown_anew_where_the_registry_changed_meanwhile(app):
+def test_preview_is_shown_again_if_the_registry_changed(app):
     with logged_in_client(app) as client:
         address = brought(client, rows=SAME).headers["location"]
         form = agreed(client, address)
@@ -149,7 +149,7 @@ def test_what_was_agreed_to_is_shown_anew_where_the_registry_changed_meanwhile(a
     assert app.store.get_association("nour").city == "=1+1"
 
 
-def test_a_sheet_that_changes_nothing_cannot_be_taken_over(app):
+def test_unchanged_spreadsheet_has_no_import_button(app):
     with logged_in_client(app) as client:
         sheet = client.get("/fr/registry.xlsx").content
         answer = client.post("/fr/registry", files={"spreadsheet": ("a.xlsx", sheet)})
@@ -170,7 +170,7 @@ def test_a_sheet_that_changes_nothing_cannot_be_taken_over(app):
         (b"x" * (10 * 1024 * 1024 + 1), 413, "larger than 10 MB"),
     ],
 )
-def test_a_file_that_is_no_registry_is_refused_in_words_and_not_kept(app, data, status, said):
+def test_invalid_file_is_refused_with_a_reason_and_deleted(app, data, status, said):
     with logged_in_client(app) as client:
         answer = client.post("/en/registry", files={"spreadsheet": ("a.xlsx", data)})
     assert answer.status_code == status
@@ -178,7 +178,7 @@ def test_a_file_that_is_no_registry_is_refused_in_words_and_not_kept(app, data, 
     assert not waiting(app)
 
 
-def test_a_waiting_sheet_is_forgotten_after_a_day(app):
+def test_upload_expires_after_a_day(app):
     moment = [NOW]
     with logged_in_client(app, lambda: moment[0]) as client:
         address = brought(client, rows=SAME).headers["location"]
@@ -191,14 +191,14 @@ def test_a_waiting_sheet_is_forgotten_after_a_day(app):
 
 
 @pytest.mark.parametrize("name", ["..%2F..%2Fauditor.db", "20261125090000-" + "a" * 22, "x"])
-def test_a_name_that_was_not_given_out_leads_to_no_file(app, name):
+def test_unknown_upload_name_returns_404(app, name):
     with logged_in_client(app) as client:
         assert client.get(f"/en/registry/imports/{name}").status_code == 404
         client.post(f"/en/registry/imports/{name}", data={"action": "discard"})
     assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
 
 
-def test_of_thousands_of_changes_the_first_are_shown(app):
+def test_preview_shows_at_most_500_changes(app):
     with logged_in_client(app) as client:
         many = [[f"n{n}", f"Name {n}", "", ""] for n in range(600)]
         shown = client.get(brought(client, rows=[*SAME, *many]).headers["location"]).text

@@ -50,7 +50,7 @@ def version(client, language="en"):
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_the_page_of_an_association_leads_to_its_entry_as_it_is_kept(app, language):
+def test_association_page_links_to_its_entry_form(app, language):
     with logged_in_client(app) as client:
         assert (
             f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/associations/nour%2F1").text
@@ -62,14 +62,14 @@ def test_the_page_of_an_association_leads_to_its_entry_as_it_is_kept(app, langua
         assert client.get(f"/{language}/registry/entries/nobody").status_code == 404
 
 
-def test_an_entry_kept_as_it_is_changes_nothing(app):
+def test_saving_an_unchanged_entry_changes_nothing(app):
     before = len(app.store.list_audit_log())
     answer = kept(app)
     assert (answer.status_code, answer.headers["location"]) == (303, "/en/associations/nour%2F1")
     assert len(app.store.list_audit_log()) == before
 
 
-def test_a_change_is_kept_with_whose_word_it_was_and_leaves_the_others_alone(app):
+def test_saved_entry_is_logged_with_its_author(app):
     changed = {
         "city": "Tiznit",
         "media_officer": "nobody",
@@ -96,7 +96,7 @@ def test_a_change_is_kept_with_whose_word_it_was_and_leaves_the_others_alone(app
         ({"email": "nobody"}, "invalid email address"),
     ],
 )
-def test_what_has_to_be_mended_is_told_and_nothing_is_kept(app, changed, said):
+def test_entry_with_a_blocking_issue_is_not_saved(app, changed, said):
     for more in ({}, {"save_anyway": "1"}):
         answer = kept(app, city="Tiznit", **changed, **more)
         assert answer.status_code == 422
@@ -112,7 +112,7 @@ def test_what_has_to_be_mended_is_told_and_nothing_is_kept(app, changed, said):
         (THEIRS, "another association also lists this account"),
     ],
 )
-def test_what_is_only_odd_is_told_and_may_be_kept_all_the_same(app, address, problem):
+def test_entry_with_a_warning_can_be_saved_anyway(app, address, problem):
     answer = kept(app, facebook=address)
     assert answer.status_code == 422
     assert problem in answer.text
@@ -121,12 +121,12 @@ def test_what_is_only_odd_is_told_and_may_be_kept_all_the_same(app, address, pro
     assert [row.typed_text for row in app.store.list_accounts("nour/1")] == [address]
 
 
-def test_what_is_wrong_is_told_in_the_readers_language(app):
+def test_entry_issues_are_translated(app):
     assert "ليس رابط حساب" in kept(app, "ar", facebook="https://www.facebook.com/").text
     assert "ce n’est pas le lien d’un compte" in kept(app, "fr", facebook="https://www.facebook.com/").text
 
 
-def test_an_entry_that_changed_meanwhile_is_shown_again_before_it_is_kept(app):
+def test_entry_changed_by_another_user_returns_409(app):
     with logged_in_client(app) as client:
         shown = version(client)
         app.store.save_registry(
@@ -142,7 +142,7 @@ def test_an_entry_that_changed_meanwhile_is_shown_again_before_it_is_kept(app):
     assert app.store.get_association("nour/1").city == "Tiznit"
 
 
-def test_a_channel_that_nobody_audits_stays_given_up(app):
+def test_none_by_choice_of_an_unaudited_channel_is_kept(app):
     chosen = NOUR.replace_values({"none_by_choice": ("tiktok",)})
     app.store.save_registry([chosen], LINKS[:2], NOW, is_complete=False)
     with logged_in_client(app) as client:
@@ -151,7 +151,7 @@ def test_a_channel_that_nobody_audits_stays_given_up(app):
 
 
 @pytest.mark.parametrize("taken", ["trail", "diff/x", "entry"])
-def test_an_association_whose_id_is_a_pages_name_can_be_changed(app, taken):
+def test_association_with_a_page_name_as_id_can_be_edited(app, taken):
     app.store.save_registry([Association(taken, "Taken")], [], NOW, is_complete=False)
     with logged_in_client(app) as client:
         shown = client.get(f"/en/associations/{taken}").text

@@ -58,7 +58,7 @@ def kinds(app):
     return [decision.kind for decision in app.store.list_decisions()]
 
 
-async def test_a_reply_is_told_with_whose_it_is_and_what_it_is_about(app, client):
+async def test_pending_reply_shows_association_kind_and_gap(app, client):
     said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app), text="<b>a shop</b>")
     said(
         app,
@@ -77,7 +77,7 @@ async def test_a_reply_is_told_with_whose_it_is_and_what_it_is_about(app, client
     assert "1 April 2026" in page
 
 
-async def test_an_accepted_reply_becomes_the_decision_and_leaves_the_queue(app, client):
+async def test_accepted_reply_becomes_a_decision(app, client):
     reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
     answer = answered(client, reply.id, "accepted")
     assert (answer.status_code, answer.headers["location"]) == (
@@ -91,7 +91,7 @@ async def test_an_accepted_reply_becomes_the_decision_and_leaves_the_queue(app, 
     assert "They say" not in page
 
 
-async def test_a_promise_becomes_a_line_of_the_follow_up_log(app, client):
+async def test_accepted_promise_becomes_a_follow_up(app, client):
     reply = said(
         app, ReplyKind.PROMISED, channel="youtube", code="channel_missing", value="2026-04-01"
     )
@@ -104,7 +104,7 @@ async def test_a_promise_becomes_a_line_of_the_follow_up_log(app, client):
     assert "channel_missing" not in page.partition('id="follow-ups"')[2].partition("<form")[0]
 
 
-async def test_whose_an_account_is_does_not_bring_back_one_that_nights_found_gone(app, client):
+async def test_accepted_claim_does_not_restore_a_gone_account(app, client):
     app.web.answers[NOUR.typed_text] = "gone"
     for day in range(1, 8):
         await execute_run(app, night_of(day))
@@ -114,7 +114,7 @@ async def test_whose_an_account_is_does_not_bring_back_one_that_nights_found_gon
     assert not kinds(app)
 
 
-async def test_a_decision_for_which_nobody_gave_a_reason_has_one_in_the_coordinators_language(
+async def test_accepted_reply_without_a_reason_gets_a_translated_one(
     app, client
 ):
     reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
@@ -123,7 +123,7 @@ async def test_a_decision_for_which_nobody_gave_a_reason_has_one_in_the_coordina
     assert word.reason == "L’association le dit dans sa réponse au rapport."
 
 
-async def test_an_account_that_a_missing_one_is_answered_with_has_not_moved(app, client):
+async def test_new_address_for_a_missing_account_is_not_a_move(app, client):
     said(
         app,
         ReplyKind.MOVED,
@@ -134,7 +134,7 @@ async def test_an_account_that_a_missing_one_is_answered_with_has_not_moved(app,
     assert "Reply: we have an account" in told(client)
 
 
-async def test_declining_needs_a_reason_and_keeps_it(app, client):
+async def test_declining_a_reply_needs_a_reason(app, client):
     reply = said(app, ReplyKind.CLAIMED, channel="facebook", account_id=number(app))
     answer = answered(client, reply.id, "declined")
     assert answer.status_code == 422
@@ -149,7 +149,7 @@ async def test_declining_needs_a_reason_and_keeps_it(app, client):
     assert not kinds(app)
 
 
-async def test_of_two_who_answer_one_decides(app, client):
+async def test_reply_is_answered_only_once(app, client):
     reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
     answered(client, reply.id, "accepted")
     late = answered(client, reply.id, "accepted")
@@ -160,7 +160,7 @@ async def test_of_two_who_answer_one_decides(app, client):
     assert kinds(app) == [DecisionKind.DISOWN]
 
 
-async def test_a_reply_that_cannot_be_done_goes_on_waiting_and_says_why(app, client):
+async def test_reply_against_an_earlier_decision_stays_pending(app, client):
     answered(client, f"proposals/{found(app).id}", "declined", reason="the festival's")
     theirs = said(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
     answer = answered(client, theirs.id, "accepted", reason="they called")
@@ -180,7 +180,7 @@ async def test_a_reply_that_cannot_be_done_goes_on_waiting_and_says_why(app, cli
     assert app.store.get_reply(theirs.id).outcome is None
 
 
-async def test_a_reply_that_the_registry_has_overtaken_is_accepted_without_another_decision(
+async def test_reply_about_a_registered_account_adds_no_decision(
     app, client
 ):
     reply = said(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
@@ -189,11 +189,11 @@ async def test_a_reply_that_the_registry_has_overtaken_is_accepted_without_anoth
     assert kinds(app) == [DecisionKind.CLAIM]
 
 
-async def test_nobody_answers_a_reply_that_is_not_there(client):
+async def test_unknown_reply_returns_404(client):
     assert answered(client, 999, "accepted").status_code == 404
 
 
-async def test_a_long_queue_goes_on_after_the_last_one_shown(app, client):
+async def test_reply_queue_is_paged(app, client):
     for at in range(21):
         said(app, ReplyKind.CLAIMED, channel="facebook", account_id=number(app), text=f"word {at}.")
     page = told(client)
@@ -208,7 +208,7 @@ def found(app):
     return proposal
 
 
-async def test_a_found_account_is_registered_or_called_somebody_elses(app, client):
+async def test_accepted_proposal_is_registered(app, client):
     assert f'id="proposal-{found(app).id}"' in told(client)
     assert answered(client, f"proposals/{found(app).id}", "accepted").status_code == 303
     assert kinds(app) == [DecisionKind.CLAIM]
@@ -220,7 +220,7 @@ async def test_a_found_account_is_registered_or_called_somebody_elses(app, clien
     assert "Nothing to decide." in told(client)
 
 
-async def test_a_found_account_that_is_somebody_elses_is_asked_about_no_more(app, client):
+async def test_declined_proposal_disappears(app, client):
     answered(client, f"proposals/{found(app).id}", "declined", reason="the festival's")
     [word] = app.store.list_decisions()
     assert (word.kind, word.value, word.reason) == (DecisionKind.DISOWN, "@nour", "the festival's")
@@ -239,7 +239,7 @@ def settled(app, number):
         app.store.add_decision(Decision("amal", *word, value=seen.key))
 
 
-async def test_found_accounts_that_are_settled_are_not_looked_through_again(
+async def test_settled_proposals_are_not_scanned_again(
     app, client, monkeypatch
 ):
     waits = found(app)
@@ -252,6 +252,6 @@ async def test_found_accounts_that_are_settled_are_not_looked_through_again(
     ]
 
 
-async def test_a_found_account_that_is_not_there_is_not_found(client):
+async def test_unknown_proposal_returns_404(client):
     assert answered(client, "proposals/999", "accepted").status_code == 404
     assert answered(client, "proposals/0", "accepted").status_code == 404

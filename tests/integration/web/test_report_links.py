@@ -55,7 +55,7 @@ def link_in(page):
     return re.search(rf"{PUBLIC}/r/([\w-]{{43}})", page)[1]
 
 
-def test_a_new_link_is_shown_once_with_the_texts_to_send(app, client):
+def test_new_report_link_is_shown_once_with_texts(app, client):
     page = told(client.post("/en/report-links/nour/create"))
     assert (
         report_links.find_active_report_link(app.store, link_in(page), START).association == "nour"
@@ -66,11 +66,11 @@ def test_a_new_link_is_shown_once_with_the_texts_to_send(app, client):
     assert f"{PUBLIC}/r/" not in again
 
 
-def test_an_answer_with_a_link_is_kept_by_no_browser_on_the_way(client):
+def test_page_with_a_new_report_link_is_not_cached(client):
     assert client.post("/en/report-links/nour/create").headers["cache-control"] == "no-store"
 
 
-def test_a_new_link_ends_the_older_one_and_a_revoked_one_opens_nothing(app, client):
+def test_new_report_link_replaces_the_older_one_and_can_be_revoked(app, client):
     first = link_in(told(client.post("/fr/report-links/nour/create")))
     second = link_in(told(client.post("/fr/report-links/nour/create")))
     assert report_links.find_active_report_link(app.store, first, START) is None
@@ -83,7 +83,7 @@ def test_a_new_link_ends_the_older_one_and_a_revoked_one_opens_nothing(app, clie
     assert "Le lien ne fonctionne plus" in told(client.get(answer.headers["location"]))
 
 
-def test_a_link_that_holds_goes_on_for_longer(app):
+def test_active_report_link_can_be_extended(app):
     now = START
     with logged_in_client(app, lambda: now) as client:
         token = link_in(told(client.post("/en/report-links/nour/create")))
@@ -98,7 +98,7 @@ def test_a_link_that_holds_goes_on_for_longer(app):
     )
 
 
-def test_an_id_with_a_slash_has_its_page_and_its_link(app, client):
+def test_association_id_with_a_slash_has_a_report_link_page(app, client):
     assert "Amal" in told(client.get("/en/report-links/amal%2F1"))
     page = told(client.post("/en/report-links/amal%2F1/create"))
     assert (
@@ -108,7 +108,7 @@ def test_an_id_with_a_slash_has_its_page_and_its_link(app, client):
     assert "no phone number that works with WhatsApp" in page
 
 
-def test_many_get_a_sheet_whose_links_open_when_it_has_come_whole(app, client):
+def test_bulk_links_are_stored_after_the_complete_download(app, client):
     answer = client.post("/en/report-links", data={"file_format": "csv", "without_link_only": "true"})
     assert answer.headers["content-disposition"] == 'attachment; filename="report_links-2026-03-01.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
@@ -124,7 +124,7 @@ def test_many_get_a_sheet_whose_links_open_when_it_has_come_whole(app, client):
     assert states(app) == [("amal/1", "revoked"), ("nour", "active"), ("amal/1", "active")]
 
 
-def test_the_list_tells_where_each_link_stands_and_is_narrowed_by_it(app, client):
+def test_report_link_list_can_be_filtered_by_state(app, client):
     client.post("/en/report-links", data={"file_format": "csv"})
     client.post("/en/report-links/nour/revoke")
     page = told(client.get("/en/report-links"))
@@ -135,7 +135,7 @@ def test_the_list_tells_where_each_link_stands_and_is_narrowed_by_it(app, client
     assert 'href="/en/report-links/amal/1"' not in revoked
 
 
-def test_more_links_than_a_page_holds_go_on_on_the_next(app, client):
+def test_report_link_list_is_paged(app, client):
     for _ in range(51):
         report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
     page = told(client.get("/en/report-links"))
@@ -144,12 +144,12 @@ def test_more_links_than_a_page_holds_go_on_on_the_next(app, client):
     assert told(client.get(following)).count('href="/en/report-links/nour"') == 1
 
 
-def test_an_association_is_found_by_its_name(client):
+def test_report_link_search_finds_an_association(client):
     assert 'href="/en/report-links/nour"' in told(client.get("/en/report-links", params={"q": "nour"}))
     assert "No association matches" in told(client.get("/en/report-links", params={"q": "nobody"}))
 
 
-def test_without_a_public_address_the_page_says_what_to_set_and_makes_nothing(app):
+def test_report_links_need_a_public_address(app):
     app.config = configured()
     with logged_in_client(app, START) as client:
         assert "[web] public_url" in told(client.get("/en/report-links"))
@@ -161,12 +161,12 @@ def test_without_a_public_address_the_page_says_what_to_set_and_makes_nothing(ap
 @pytest.mark.parametrize(
     "path", ["/en/report-links/nour/create", "/en/report-links/nour/revoke", "/en/report-links"]
 )
-def test_nobody_makes_or_ends_a_link_from_another_site(app, client, path):
+def test_cross_site_form_cannot_change_report_links(app, client, path):
     assert client.post(path, headers={"sec-fetch-site": "cross-site"}).status_code == 403
     assert states(app) == []
 
 
-def test_the_pages_of_letters_are_not_under_the_public_name(client):
+def test_report_link_pages_are_not_on_the_public_host(client):
     headers = {"host": "reports.example.org"}
     assert client.get("/en/report-links", headers=headers).status_code == 404
     assert client.post("/en/report-links/nour/create", headers=headers).status_code == 404

@@ -40,7 +40,7 @@ def told(client, path="/en/runs"):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
 
 
-def test_each_night_is_shown_with_what_it_did_and_left(app):
+def test_check_log_shows_each_run_with_its_signature(app):
     with logged_in_client(app, NOW, name="Reader", role=Role.READER) as client:
         text = told(client)
     assert text.index("Check of 4 March 2026") < text.index("Check of 1 March 2026")
@@ -51,7 +51,7 @@ def test_each_night_is_shown_with_what_it_did_and_left(app):
     assert hash_canonical_json(app.store.get_latest_run().receipt) in text
 
 
-def test_a_receipt_is_taken_along_as_it_is_kept(app):
+def test_run_report_can_be_downloaded(app):
     night = app.store.get_latest_run()
     with logged_in_client(app, NOW) as client:
         answer = client.get(f"/en/runs/{night.day}.json")
@@ -64,7 +64,7 @@ def test_a_receipt_is_taken_along_as_it_is_kept(app):
     assert has_valid_signature(json.loads(answer.text))
 
 
-def test_what_was_changed_is_told_there_too(app):
+def test_tampered_receipt_is_reported(app):
     with closing(sqlite3.connect(app.data_folder / "auditor.db")) as raw:
         raw.execute(
             "UPDATE audit_run SET receipt = json_set(receipt, '$.present', 99) WHERE day = '2026-03-02'"
@@ -75,7 +75,7 @@ def test_what_was_changed_is_told_there_too(app):
     assert text.count("This run report was changed after it was signed.") == 1
 
 
-def test_older_nights_are_a_page_further_and_follow_the_ones_before_them(app, monkeypatch):
+def test_check_log_is_paged_and_keeps_the_chain(app, monkeypatch):
     monkeypatch.setattr(runs, "RUNS_PAGE_SIZE", 2)
     with logged_in_client(app, NOW) as client:
         first = client.get("/en/runs").text
@@ -87,7 +87,7 @@ def test_older_nights_are_a_page_further_and_follow_the_ones_before_them(app, mo
 
 
 @pytest.mark.fault("F40")
-def test_a_night_that_keeps_the_next_one_waiting_is_told_on_the_first_page(app):
+def test_delayed_run_is_on_the_dashboard(app):
     app.store.begin_run(NOW.date(), NOW)
     with logged_in_client(app, NOW + timedelta(hours=25)) as client:
         text = told(client, "/en/")
@@ -95,7 +95,7 @@ def test_a_night_that_keeps_the_next_one_waiting_is_told_on_the_first_page(app):
     assert app.store.get_latest_run().state is AuditRunState.RUNNING
 
 
-async def test_whom_a_night_did_not_reach_is_told_on_the_first_page(app):
+async def test_accounts_not_reached_are_on_the_dashboard(app):
     receipt = {**app.store.get_latest_run().receipt, "not_reached": 7}
     night = app.store.begin_run(NOW.date(), NOW)
     app.store.finish_run(
@@ -107,7 +107,7 @@ async def test_whom_a_night_did_not_reach_is_told_on_the_first_page(app):
         )
 
 
-def test_nobody_sees_it_without_a_login(app):
+def test_check_log_needs_a_login(app):
     assert START < NOW
     with logged_in_client(app, NOW) as client:
         client.cookies.clear()

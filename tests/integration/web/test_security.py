@@ -45,21 +45,21 @@ def spoken(client, asked):
 
 
 @pytest.mark.parametrize("asked", ["OPTIONS *", "GET *", "GET fr", "CONNECT evil.example:443"])
-def test_an_address_that_is_no_path_is_told_so_on_a_page(client, asked):
+def test_invalid_request_target_returns_a_404_page(client, asked):
     answer = spoken(client, asked.encode())
     assert answer.startswith("HTTP/1.1 404")
     assert "Page introuvable" in answer
     assert "content-security-policy" in answer
 
 
-def test_whoever_asks_for_the_head_alone_gets_that_of_the_page(client):
+def test_head_has_the_headers_of_get(client):
     head, page = client.head("/fr/"), client.get("/fr/")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == page.headers["content-length"]
     assert client.head("/fr/nowhere").status_code == 404
 
 
-def test_a_method_that_a_page_does_not_know_is_refused_with_those_it_knows(client):
+def test_unknown_method_returns_405_with_allow(client):
     answer = client.put("/fr/associations")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
     assert '<html lang="fr"' in answer.text
@@ -86,7 +86,7 @@ NESTED = base64.urlsafe_b64encode(b"[" * 20_000).decode()
         "/badges/%00/fr.svg",
     ],
 )
-def test_a_mistyped_address_is_no_fault_of_ours(client, address):
+def test_mistyped_address_causes_no_server_error(client, address):
     answer = client.get(address)
     assert answer.status_code in {200, 404, 422}
     assert '<html lang="fr"' in answer.text
@@ -94,14 +94,14 @@ def test_a_mistyped_address_is_no_fault_of_ours(client, address):
 
 @pytest.mark.parametrize("number", ["9223372036854775808", "-1", "²"])
 @pytest.mark.parametrize("what", ["replies", "proposals"])
-def test_an_answer_to_what_no_database_counts_is_refused_on_a_page(client, what, number):
+def test_invalid_row_id_is_refused(client, what, number):
     answer = client.post(f"/fr/{what}/{number}", data={"answer": "declined", "reason": "x"})
     assert answer.status_code in {404, 422}
     assert '<html lang="fr"' in answer.text
 
 
 @pytest.mark.parametrize("path", ["report/replies", "report/subscriptions"])
-def test_a_body_of_more_than_a_megabyte_is_refused_whether_or_not_it_tells_its_length(
+def test_too_large_body_returns_413_with_or_without_length(
     app, client, path
 ):
     letter = {"cookie": f"report_link={made(app).removeprefix('/r/')}"}
@@ -115,7 +115,7 @@ def test_a_body_of_more_than_a_megabyte_is_refused_whether_or_not_it_tells_its_l
         assert "Trop volumineux" in answer.text
 
 
-def test_a_sheet_may_be_larger_than_a_form_and_not_without_end(client):
+def test_upload_has_a_larger_limit_than_a_form(client):
     small = client.post("/fr/registry", files={"spreadsheet": ("a.csv", b"name\n" + b"x" * 3_000_000)})
     assert small.status_code == 422
     large = client.post("/fr/registry", files={"spreadsheet": ("a.csv", b"x" * 12_000_000)})
@@ -123,7 +123,7 @@ def test_a_sheet_may_be_larger_than_a_form_and_not_without_end(client):
     assert '<html lang="fr"' in large.text
 
 
-def test_a_page_that_hides_its_origin_decides_nothing_over_plain_http(app, client):
+def test_form_with_a_foreign_origin_returns_403(app, client):
     form = {"kind": "none_by_choice", "channel": "youtube", "reason": "x"}
     way, ours = (
         "/fr/associations/nour/decisions",
@@ -145,7 +145,7 @@ SCRIPT = "<script>document.title = 1</script>"
 
 
 @pytest.mark.fault("F54")
-def test_markup_in_a_name_and_a_script_as_a_link_are_text(app, client):
+def test_markup_in_names_and_links_is_escaped(app, client):
     sheet = f"id,name,name_fr,city,website,facebook\nx,{SCRIPT},{SCRIPT},{SCRIPT},javascript:alert(1),{SCRIPT}\n"
     (app.data_folder / "hostile.csv").write_text(sheet, "utf-8")
     listed = parse_registry_spreadsheet(app.data_folder / "hostile.csv")
@@ -167,7 +167,7 @@ def test_markup_in_a_name_and_a_script_as_a_link_are_text(app, client):
     assert "<script" not in entry
 
 
-def test_our_forms_tell_their_origin_to_us_and_no_referrer_to_anybody_else(app, client):
+def test_forms_send_their_origin_but_no_referrer_to_other_sites(app, client):
     client.headers["cookie"] = f"report_link={made(app).removeprefix('/r/')}"
     for path in ("/fr/", "/fr/report", "/fr/unsubscribe/x"):
         page = client.get(path)
@@ -175,7 +175,7 @@ def test_our_forms_tell_their_origin_to_us_and_no_referrer_to_anybody_else(app, 
         assert '<meta name="referrer" content="same-origin">' in page.text
 
 
-def test_a_line_of_the_log_is_one_line_and_has_no_token(app, client, caplog, monkeypatch):
+def test_log_lines_are_single_lines_without_tokens(app, client, caplog, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 

@@ -51,22 +51,22 @@ def rules(sheet):
     return re.sub(r"@media[^{]*{", "{", bare)
 
 
-def test_our_sheets_know_no_left_and_no_right():
+def test_style_sheets_use_logical_properties():
     for name, sheet in sheets():
         assert not (found := PHYSICAL.search(rules(sheet))), f"{name}: {found}"
 
 
-def test_our_sheets_leave_arabic_letters_joined_and_upright():
+def test_style_sheets_do_not_damage_arabic_script():
     for name, sheet in sheets():
         assert not (found := MARRING.search(rules(sheet))), f"{name}: {found}"
 
 
-def test_no_template_has_a_script_or_a_style_of_a_single_element():
+def test_templates_have_no_inline_script_or_style():
     for name, template in templates():
         assert not re.search(r"<script|\son\w+\s*=|\sstyle\s*=|javascript:", template), name
 
 
-def test_no_template_lets_data_be_markup():
+def test_templates_do_not_disable_escaping():
     for name, template in templates():
         assert not re.search(r"\|\s*safe\b|autoescape", template), name
 
@@ -101,7 +101,7 @@ def full(colour):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_ink_stands_out_from_its_ground_in_light_and_dark(scheme):
+def test_colours_have_enough_contrast(scheme):
     known = colours(scheme)
     pairs = [
         (ink, ground)
@@ -133,5 +133,5 @@ def test_ink_stands_out_from_its_ground_in_light_and_dark(scheme):
         ("https://x.example/?a=<b>&c", "x.example/?<wbr>a=<wbr>&lt;b&gt;&amp;<wbr>c"),
     ],
 )
-def test_an_address_breaks_between_its_parts_and_stays_text(address, shown):
+def test_address_breaks_between_its_parts_and_is_escaped(address, shown):
     assert to_breakable_url(address) == shown

@@ -33,7 +33,7 @@ def is_wanted(app):
     return app.store.get_subscription(AMAL.address, AMAL.kind).is_wanted
 
 
-def test_opening_the_link_shows_a_button_and_ends_nothing(app, token):
+def test_opening_the_unsubscribe_link_changes_nothing(app, token):
     with anonymous_client(app, NOW) as client:
         page = client.get(f"/fr/unsubscribe/{token}")
         assert client.head(f"/fr/unsubscribe/{token}").status_code in {200, 405}
@@ -43,7 +43,7 @@ def test_opening_the_link_shows_a_button_and_ends_nothing(app, token):
     assert is_wanted(app)
 
 
-def test_the_button_ends_the_subscription(app, token):
+def test_unsubscribe_button_ends_the_subscription(app, token):
     with anonymous_client(app, NOW) as client:
         page = client.post(f"/fr/unsubscribe/{token}", headers={"sec-fetch-site": "same-origin"})
     assert page.status_code == 200
@@ -51,7 +51,7 @@ def test_the_button_ends_the_subscription(app, token):
     assert not is_wanted(app)
 
 
-def test_a_mail_program_ends_it_with_one_click_from_elsewhere(app, token):
+def test_one_click_unsubscribe_needs_no_session(app, token):
     with anonymous_client(app, NOW) as client:
         told = {"List-Unsubscribe": "One-Click"}
         page = client.post(f"/ar/unsubscribe/{token}", data=told, headers={"host": "out.example"})
@@ -59,14 +59,14 @@ def test_a_mail_program_ends_it_with_one_click_from_elsewhere(app, token):
     assert not is_wanted(app)
 
 
-def test_a_mail_program_in_a_browser_ends_it_from_its_own_pages(app, token):
+def test_one_click_unsubscribe_works_cross_site(app, token):
     with anonymous_client(app, NOW) as client:
         from_mail = {"sec-fetch-site": "cross-site", "origin": "https://mail.example"}
         assert client.post(f"/fr/unsubscribe/{token}", headers=from_mail).status_code == 200
     assert not is_wanted(app)
 
 
-def test_a_wrong_token_is_answered_like_a_right_one_and_ends_nothing(app, token):
+def test_wrong_unsubscribe_token_gives_the_same_page(app, token):
     with anonymous_client(app, NOW) as client:
         asked = [
             client.get(f"/en/unsubscribe/{word}").text.replace(word, "")
@@ -81,7 +81,7 @@ def test_a_wrong_token_is_answered_like_a_right_one_and_ends_nothing(app, token)
     assert not is_wanted(app)
 
 
-def test_the_same_subscription_has_the_same_token_and_another_has_another(app, token):
+def test_unsubscribe_token_is_stable_and_unique(app, token):
     key = load_unsubscribe_key(app.data_folder)
     assert ensure_unsubscribe_token(app.store, key, AMAL) == token
     assert (
@@ -92,7 +92,7 @@ def test_the_same_subscription_has_the_same_token_and_another_has_another(app, t
     )
 
 
-def test_a_token_made_anew_leaves_what_was_wanted_as_it_is(app, token):
+def test_recreated_unsubscribe_token_keeps_the_choice(app, token):
     app.store.save_subscription(
         Subscription(AMAL.address, "digest", is_wanted=False, changed_at=NOW)
     )
