@@ -77,7 +77,7 @@ class BodyStore:
                 yield path.stem
 
     def remove(self, digest: str) -> int:
-        """Delete a body. Return how many bytes that freed; 0 if there was none. Raises StoreError."""
+        """Delete a body. Return its size in bytes; 0 if there was none. Raises StoreError."""
         path = self.get_path(digest)
         try:
             size = path.stat().st_size
@@ -114,11 +114,11 @@ class BodyStore:
         return hashlib.sha256(body).hexdigest()
 
     def get_path(self, digest: str) -> Path:
-        """Return the path of the body of a digest. Raises MissingEvidenceError if it is not a digest."""
+        """Return the path of a body. Raises MissingEvidenceError if it is not a digest."""
         return Path(self._build_path(digest))
 
     def _build_path(self, digest: str) -> str:
-        """Return the path as text. With `Path` it took a quarter of the time for evidence (2026-11)."""
+        """Return the path as text: `Path` took a quarter of the time for evidence (2026-11)."""
         if not DIGEST_PATTERN.fullmatch(digest):
             raise MissingEvidenceError(f"cannot read the body {digest!r}", "it is not a digest")
         return f"{self._root}/{digest[:2]}/{digest[2:4]}/{digest}.gz"
@@ -331,7 +331,7 @@ def remove_staged_bodies(body_store: BodyStore, digests: Collection[str] | None 
 
 
 def _write_new_file(file: Path, data: bytes) -> None:
-    """Write a new file that only its owner may read. Nothing is left if it fails. Raises OSError."""
+    """Write a new file that only its owner may read, or none. Raises OSError."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as new:

@@ -1,10 +1,9 @@
-"""What was seen: the observations of nights, append-only.
+"""Queries of observations, and the writer that commits them in batches in its own thread.
 
-Writes a night's observations in batches, in a thread of its own, without holding up the event loop.
-
-A batch is committed when it is full or when its oldest observation has waited long enough. Who adds to a
-full batch waits for its commit: the disk sets the pace, and memory stays small. A storage failure is
-raised to whoever adds next and stops the run: an observation that cannot be kept must not be counted.
+A batch is committed when it is full, or when its oldest observation has waited long enough. A
+caller that fills a batch waits for its commit, so that memory stays small and the event loop is
+never blocked. If a commit fails, the next call raises the error and the run stops: an observation
+that is not stored must not be counted.
 """
 
 from __future__ import annotations
@@ -44,18 +43,18 @@ from storage.tables.mappers import to_account_row
 from storage.tables.runs import OBSERVATION, PROBE_RESULT
 
 LOOKBACK_RUNS = 30
-"""So many nights before one are searched for an account's last look."""
+"""How many runs are searched for the last conclusive observation of an account."""
 
 
 class ObservationQueries:
-    """The queries of observations. A part of `Store`."""
+    """The part of `Store` for observations."""
 
     _database: Database
 
     def record_observations(self, observations: Iterable[Observation]) -> int:
-        """Keep the observations in one transaction and tell how many were new.
+        """Store observations in one transaction. Return how many were new.
 
-        One that the night already has of the account stands; the later one is dropped.
+        If the run already has an observation of an account, the later one is dropped.
         """
         listed = list(observations)
         if not listed:
@@ -64,11 +63,11 @@ class ObservationQueries:
             return observations_rows.insert_observations(self._database, connection, listed)
 
     def list_pending_accounts(self, run: AuditRun) -> Iterator[AccountRow]:
-        """The listed links that this night has not seen yet."""
-        seen = and_(OBSERVATION.c.account_id == ACCOUNT.c.id, OBSERVATION.c.run_id == run.id)
+        """Return the listed accounts that the run has not observed yet."""
+        is_observed = and_(OBSERVATION.c.account_id == ACCOUNT.c.id, OBSERVATION.c.run_id == run.id)
         query = (
             select(ACCOUNT)
-            .outerjoin(OBSERVATION, seen)
+            .outerjoin(OBSERVATION, is_observed)
             .where(OBSERVATION.c.run_id.is_(None), ACCOUNT.c.withdrawn_at.is_(None))
         )
         return map(to_account_row, self._database.stream_rows(query, ACCOUNT.c.id))
@@ -80,10 +79,10 @@ class ObservationQueries:
         account_id: int | None = None,
         association: str | None = None,
     ) -> Iterator[Observation]:
-        """The observations of a night, an account or an association; all of them without any.
+        """Return the observations of a run, an account or an association, or all.
 
-        They come night by night and account by account, those of an association account by account. They are
-        streamed; the store may be written to meanwhile.
+        They are in the order of runs and accounts; those of an association in the order of accounts
+        and runs. They are streamed, and the store may be written to meanwhile.
         """
         query = select(OBSERVATION)
         key = [OBSERVATION.c.run_id, OBSERVATION.c.account_id]
@@ -94,16 +93,14 @@ class ObservationQueries:
         if account_id is not None:
             query = query.where(OBSERVATION.c.account_id == account_id)
         if association is not None:
-            query, key = (
-                query.where(OBSERVATION.c.account_id.in_(_select_account_ids(association))),
-                key[::-1],
-            )
+            query = query.where(OBSERVATION.c.account_id.in_(_select_account_ids(association)))
+            key = [OBSERVATION.c.account_id, OBSERVATION.c.run_id]
         return self._stream_observations(query, *key)
 
     def list_findings_of_association(
         self, association: str, run_ids: Collection[int]
     ) -> Iterator[Observation]:
-        """What these nights saw of an association's accounts, without the evidence, account by account."""
+        """Return the observations of an association in these runs, without evidence."""
         query = select(OBSERVATION).where(
             OBSERVATION.c.account_id.in_(_select_account_ids(association)),
             OBSERVATION.c.run_id.in_(list(run_ids)),
@@ -115,68 +112,71 @@ class ObservationQueries:
     def list_findings_of_accounts(
         self, run_id: int, account_ids: Iterable[int]
     ) -> Iterator[Observation]:
-        """What a night saw of these accounts, without the evidence, in the order of their ids."""
+        """Yield the observations of these accounts in a run, without evidence, by account id."""
         query = select(OBSERVATION).where(OBSERVATION.c.run_id == run_id)
-        for some in split_into_batches(account_ids):
-            those = query.where(OBSERVATION.c.account_id.in_(some))
+        for batch in split_into_batches(account_ids):
             yield from self._stream_observations(
-                those, OBSERVATION.c.account_id, include_evidence=False
+                query.where(OBSERVATION.c.account_id.in_(batch)),
+                OBSERVATION.c.account_id,
+                include_evidence=False,
             )
 
     def list_findings_of_run(self, run_id: int) -> Iterator[tuple[int, Finding]]:
-        """What a night found of every account, by its id; of who is present, as most are, that alone."""
+        """Return the finding of every account in a run, by account id.
+
+        The finding of a present account, as most are, has only its presence.
+        """
         query = select(OBSERVATION).where(OBSERVATION.c.run_id == run_id)
         return self._database.stream_pages(
             query, OBSERVATION.c.account_id, transform=_load_findings
         )
 
     def get_observation(self, run_id: int, account_id: int) -> Observation | None:
-        """What this night saw of this account."""
+        """Return the observation of an account in a run, or None."""
         return next(self.list_observations(run_id=run_id, account_id=account_id), None)
 
     def find_last_observations(
         self, account_ids: Iterable[int], *, before_day: date
     ) -> dict[int, LastObservation]:
-        """The newest look at each of these accounts that told something, of the nights before a day.
+        """Return the last conclusive observation of each of these accounts before a day.
 
-        It is searched for in the newest LOOKED_BACK nights; an account that told nothing in any is left out.
+        It is searched for in the last LOOKBACK_RUNS runs. Accounts without one are left out.
         """
-        newest = (
+        runs_query = (
             select(AUDIT_RUN.c.id, AUDIT_RUN.c.day)
             .where(AUDIT_RUN.c.day < before_day)
             .order_by(AUDIT_RUN.c.day.desc())
         )
         found: dict[int, LastObservation] = {}
         with self._database.begin_read() as connection:
-            nights = connection.execute(newest.limit(LOOKBACK_RUNS)).all()
-            for some in split_into_batches(account_ids):
-                missing = set(some)
-                for night in nights:
-                    rows = (
-                        connection.execute(_select_decided(night.id, missing)).all()
-                        if missing
-                        else ()
-                    )
-                    found |= {
-                        one.account_id: LastObservation(night.day, one)
-                        for one in _load_observations(connection, rows)
-                    }
+            runs = connection.execute(runs_query.limit(LOOKBACK_RUNS)).all()
+            for batch in split_into_batches(account_ids):
+                missing = set(batch)
+                for run in runs:
+                    if not missing:
+                        break
+                    rows = connection.execute(_select_conclusive(run.id, missing)).all()
+                    for observation in _load_observations(connection, rows):
+                        found[observation.account_id] = LastObservation(run.day, observation)
                     missing -= found.keys()
         return found
 
     def find_equal_result(self, observation: Observation) -> PreviousObservation | None:
-        """The look at that account that says the same; None where there is none."""
+        """Return the stored result of the account that equals this observation, or None."""
         with self._database.begin_read() as connection:
             return observations_rows.find_equal_result(connection, observation)
 
     def replace_evidence(self, observations: Iterable[Observation]) -> None:
-        """Keep the evidence of these in place of that of the looks that they repeat, in one transaction.
+        """Replace the evidence of the results of these observations, in one transaction.
 
-        No finding changes. What is seen so again is kept as a new look.
+        Findings do not change. Later observations do not repeat these results.
         """
         rows = [
-            {"result_key": look.result_id, "new_evidence": sanitize(_date_as_first_observed(look))}
-            for look in observations
+            {
+                "result_key": observation.result_id,
+                "new_evidence": sanitize(_date_as_first_observed(observation)),
+            }
+            for observation in observations
         ]
         change = update(PROBE_RESULT).where(PROBE_RESULT.c.id == bindparam("result_key"))
         if rows:
@@ -186,7 +186,7 @@ class ObservationQueries:
                 )
 
     def count_by_presence(self, run_id: int) -> Mapping[tuple[str, Presence], int]:
-        """How many accounts a night found in each presence, by channel."""
+        """Return the number of observed accounts of a run by channel and presence."""
         query = (
             select(ACCOUNT.c.channel, OBSERVATION.c.presence, func.count())
             .join(ACCOUNT, ACCOUNT.c.id == OBSERVATION.c.account_id)
@@ -195,15 +195,15 @@ class ObservationQueries:
         )
         with self._database.begin_read() as connection:
             rows = connection.execute(query).all()
-        told = {(channel, PRESENCE_BY_CODE[presence]): count for channel, presence, count in rows}
-        return dict(sorted(told.items()))
+        counts = {(channel, PRESENCE_BY_CODE[code]): count for channel, code, count in rows}
+        return dict(sorted(counts.items()))
 
     def get_first_check_time(self, run_id: int) -> datetime | None:
-        """When a night looked at its first account, as far as that was recorded."""
+        """Return the time of the first observation of a run, or None."""
         return self._get_check_time(func.min(OBSERVATION.c.observed_at), run_id)
 
     def get_last_check_time(self, run_id: int) -> datetime | None:
-        """When a night looked at its last account, as far as that was recorded."""
+        """Return the time of the last observation of a run, or None."""
         return self._get_check_time(func.max(OBSERVATION.c.observed_at), run_id)
 
     def _get_check_time(self, aggregate: Any, run_id: int) -> datetime | None:
@@ -222,18 +222,19 @@ class ObservationQueries:
 
 
 def _load_findings(connection: Connection, rows: Sequence[Any]) -> Iterator[tuple[int, Finding]]:
-    """The findings of rows of observations; none is read of who is present."""
-    present = [row for row in rows if row.presence == PRESENCE_CODES[Presence.PRESENT]]
-    others = [row for row in rows if row.presence != PRESENCE_CODES[Presence.PRESENT]]
-    yield from ((row.account_id, Finding(Presence.PRESENT)) for row in present)
-    yield from (
-        (one.account_id, one.finding)
-        for one in _load_observations(connection, others, include_evidence=False)
-    )
+    """Yield account ids and findings. The findings of present accounts are not read."""
+    other_rows = []
+    for row in rows:
+        if row.presence == PRESENCE_CODES[Presence.PRESENT]:
+            yield row.account_id, Finding(Presence.PRESENT)
+        else:
+            other_rows.append(row)
+    for observation in _load_observations(connection, other_rows, include_evidence=False):
+        yield observation.account_id, observation.finding
 
 
 def _date_as_first_observed(observation: Observation) -> tuple[Evidence, ...]:
-    """The evidence as it was dated when its look was first seen."""
+    """Return the evidence with its dates as of the first observation of its result."""
     assert observation.first_observed_at is not None
     return shift_evidence_dates(
         observation.evidence, observation.first_observed_at - observation.observed_at
@@ -244,37 +245,35 @@ def _select_account_ids(association: str) -> Select[Any]:
     return select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
 
 
-def _select_decided(run_id: int, account_ids: Collection[int]) -> Select[Any]:
-    told = OBSERVATION.c.presence != PRESENCE_CODES[Presence.UNKNOWN]
+def _select_conclusive(run_id: int, account_ids: Collection[int]) -> Select[Any]:
+    is_conclusive = OBSERVATION.c.presence != PRESENCE_CODES[Presence.UNKNOWN]
     return select(OBSERVATION).where(
-        OBSERVATION.c.run_id == run_id, OBSERVATION.c.account_id.in_(account_ids), told
+        OBSERVATION.c.run_id == run_id, OBSERVATION.c.account_id.in_(account_ids), is_conclusive
     )
 
 
 def _load_observations(
     connection: Connection, rows: Sequence[Any], *, include_evidence: bool = True
 ) -> Iterator[Observation]:
-    """Rows of observations as they were seen; what several of them repeat is read once."""
-    wanted = {row.result_id for row in rows}
-    kept = {
-        at: look
-        for some in split_into_batches(wanted)
-        for at, look in observations_rows.load_results(
-            connection, some, include_evidence=include_evidence
-        ).items()
-    }
+    """Yield the observations of rows. A result that several of them share is read once."""
+    results: dict[int, Observation] = {}
+    for batch in split_into_batches({row.result_id for row in rows}):
+        results |= observations_rows.load_results(
+            connection, batch, include_evidence=include_evidence
+        )
     for row in rows:
-        if row.result_id not in kept:  # forgotten between the two questions
+        result = results.get(row.result_id)
+        if result is None:  # erased between the two queries
             continue
-        seen = restore_observation(kept[row.result_id], row.observed_at, row.per_run_values)
-        yield replace(seen, run_id=row.run_id, probe_version=row.probe_version)
+        observation = restore_observation(result, row.observed_at, row.per_run_values)
+        yield replace(observation, run_id=row.run_id, probe_version=row.probe_version)
 
 
 RecordBatch = Callable[[Sequence[Observation]], int]
 
 
 class ObservationWriter:
-    """A batching writer, for the length of an `async with`; leaving it commits what is left."""
+    """Commits observations in batches. Use it in an `async with`, whose end commits the rest."""
 
     def __init__(
         self,
@@ -284,7 +283,7 @@ class ObservationWriter:
         max_wait_seconds: float = 5.0,
         on_commit: Callable[[int], None] | None = None,
     ) -> None:
-        """`committed` is told how many observations each commit holds, once they are safe on the disk."""
+        """`on_commit` is called with the number of observations after each commit."""
         self._record_batch = record_batch
         self._batch_size = batch_size
         self._max_wait_seconds = max_wait_seconds
@@ -297,14 +296,14 @@ class ObservationWriter:
         self._commit_future: asyncio.Future[int] | None = None
 
     async def add(self, observation: Observation) -> None:
-        """Take an observation; waits while a full batch is being committed. Raises the storage's failure."""
+        """Add an observation. Waits if the batch is full. Raises the error of a failed commit."""
         self._raise_failure()
         self._batch.append(observation)
         if len(self._batch) >= self._batch_size:
             await self.flush()
 
     async def flush(self) -> None:
-        """Commit what was added so far. Raises the storage's failure."""
+        """Commit what was added so far. Raises the error of a failed commit."""
         await self._commit_batch()
         self._raise_failure()
 
@@ -340,13 +339,13 @@ class ObservationWriter:
             if self._failure is not None or not self._batch:
                 return
             batch, self._batch = self._batch, []
-            writing = asyncio.get_running_loop().run_in_executor(
+            commit_future = asyncio.get_running_loop().run_in_executor(
                 self._executor, self._record_batch, batch
             )
-            writing.add_done_callback(lambda done: self._finish_commit(done, len(batch)))
-            self._commit_future = writing
-            # Unlike `await`, `wait` takes nothing back when it is cancelled: the batch is on its way.
-            await asyncio.wait([writing])
+            commit_future.add_done_callback(lambda done: self._finish_commit(done, len(batch)))
+            self._commit_future = commit_future
+            # Unlike `await`, `wait` does not cancel the commit when this task is cancelled.
+            await asyncio.wait([commit_future])
 
     def _finish_commit(self, commit_future: asyncio.Future[int], count: int) -> None:
         self._failure = self._failure or commit_future.exception()

@@ -1,17 +1,17 @@
-"""How a batch of observations is kept: a narrow row for each, and a look for what was not seen so before.
+"""Stores observations as narrow rows, and each distinct probe result once.
 
-When two looks say the same, and by what the nights differ that saw it. Pure.
+An observation repeats an earlier result if its finding and its evidence are equal, except for what
+differs in every run: when a page was fetched and how long it took, and the values of headers that
+no probe reads (`date`, request ids, caches). For such a header only its existence counts; the value
+of the first observation is stored. Everything else that differs is stored in the row as a short
+text, `per_run_values`: the times and durations of its pages, and the facts computed from them.
 
-A look says the same as an earlier one where what was found and what came are the same but for what differs
-each time: when a page came and how long it took, and the values of headers that no probe reads (`date`, ids
-of requests, caches). Of such a header it matters whether it is there; what is kept of it is what came when
-the look was first seen. All the rest is told of each night by a short text, its `times`: the moments and the
-seconds of its pages, and the facts that are made of these.
-
-Platforms write each answer anew, so of fleeting evidence it matters what was asked and how it was answered,
-and no byte of the page. A publication that was counted back ("6 months ago") is then told by that word and by
-the week, month or year in which it falls, and a look by its probe's version: another may find more in pages
-that are not kept. Whoever looked says that it repeats the earlier one; what is recorded whole is a new look.
+Platforms write every response anew. For volatile evidence only the request and the status count,
+not the bytes. A publication date that was counted back ("6 months ago") is compared by its words
+and by the week, month or year it falls in, and the result by the version of its probe, because
+another version may find more in pages that are not stored. A caller that knows that a result is
+equal says so (`duplicate_of`). An observation that is recorded with its own evidence gets a new
+result.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -39,46 +39,65 @@ from storage.tables.core import ACCOUNT, AUDIT_RUN
 from storage.tables.runs import OBSERVATION, PROBE_RESULT
 
 PRESENCE_BY_CODE = (Presence.UNKNOWN, Presence.ABSENT, Presence.PRESENT)
-"""What stands for each of them in a narrow row: its place here, for ever."""
+"""The code of a presence in a row is its position here. It must never change."""
 
 PRESENCE_CODES = {presence: code for code, presence in enumerate(PRESENCE_BY_CODE)}
 
 ResultKey = tuple[int, str]
-"""An account and what was seen of it, by its digest."""
+"""The id of an account and the fingerprint of a result."""
 
 IN_ANY_RUN = OBSERVATION.c.run_id.in_(select(AUDIT_RUN.c.id))
-"""Of any night. Rows lie by night and account, so whoever asks for an account names the nights, too."""
+"""Rows are sorted by run and account, so a query by account has to name all runs."""
 
 
 def insert_observations(
     database: Database, connection: Connection, observations: Iterable[Observation]
 ) -> int:
-    """Keep the observations and tell how many were new; the first word on an account and night stands."""
+    """Store observations. Return how many were new: the first of an account in a run is kept."""
     first: dict[tuple[int, int], Observation] = {}
-    for one in observations:
-        first.setdefault(one.key, one)
-    there, listed = (
-        _find_existing_keys(connection, first),
-        _lock_existing_accounts(connection, {account for _, account in first}),
-    )
+    for observation in observations:
+        first.setdefault(observation.key, observation)
+    existing_keys = _find_existing_keys(connection, first)
+    existing_accounts = _lock_existing_accounts(connection, {account for _, account in first})
     new = [
-        replace(one, observed_at=to_utc(one.observed_at))
-        for at, one in sorted(first.items())
-        if at not in there and one.account_id in listed
+        replace(observation, observed_at=to_utc(observation.observed_at))
+        for key, observation in sorted(first.items())
+        if key not in existing_keys and observation.account_id in existing_accounts
     ]
-    told = {one.key: _prepare_for_comparison(one) for one in new if one.result_id is None}
-    meant = {at: (one.account_id, hash_comparison_key(text)) for at, (one, text) in told.items()}
-    looks = _store_results(database, connection, {meant[at]: told[at][0] for at in reversed(told)})
-    before = _load_repeated_results(
-        connection, {one.result_id for one in new if one.result_id is not None}
-    )
-    rows = [
-        _build_repeat_values(one, before[one.result_id])
-        if one.result_id is not None
-        else _build_row_values(told[one.key][0], *looks[meant[one.key]])
-        for one in new
-    ]
+    repeats = [observation for observation in new if observation.result_id is not None]
+    others = [observation for observation in new if observation.result_id is None]
+    rows = _build_repeat_rows(connection, repeats)
+    rows += _build_result_rows(database, connection, others)
+    rows.sort(key=itemgetter("run_id", "account_id"))
     return database.insert_missing(connection, OBSERVATION, rows)
+
+
+def _build_repeat_rows(
+    connection: Connection, observations: Sequence[Observation]
+) -> list[dict[str, Any]]:
+    """Return the rows of observations that name the result that they repeat."""
+    ids = {item.result_id for item in observations if item.result_id is not None}
+    results = _load_repeated_results(connection, ids)
+    return [
+        _build_repeat_values(observation, results[observation.result_id])
+        for observation in observations
+        if observation.result_id is not None
+    ]
+
+
+def _build_result_rows(
+    database: Database, connection: Connection, observations: Sequence[Observation]
+) -> list[dict[str, Any]]:
+    """Store the results of observations, and return the rows that refer to them."""
+    prepared: dict[ResultKey, Observation] = {}
+    keyed: list[tuple[ResultKey, Observation]] = []
+    for observation in observations:
+        cleaned, comparison_key = _prepare_for_comparison(observation)
+        result_key = (cleaned.account_id, hash_comparison_key(comparison_key))
+        prepared.setdefault(result_key, cleaned)
+        keyed.append((result_key, cleaned))
+    results = _store_results(database, connection, prepared)
+    return [_build_row_values(cleaned, *results[result_key]) for result_key, cleaned in keyed]
 
 
 _SELECT_EQUAL_RESULT = select(
@@ -89,18 +108,18 @@ _SELECT_EQUAL_RESULT = select(
     PROBE_RESULT.c.account_id == bindparam("account"),
     PROBE_RESULT.c.fingerprint == bindparam("fingerprint"),
 )
-"""Made once, and nothing is made of the evidence: a night asks it of each account of a platform."""
+"""Built once, and the evidence is read as text, because a run executes it for many accounts."""
 
 
 def find_equal_result(
     connection: Connection, observation: Observation
 ) -> PreviousObservation | None:
-    """The look at the same account that says the same as this one."""
-    asked = {
+    """Return the result of the account that equals this observation, or None."""
+    parameters = {
         "account": observation.account_id,
         "fingerprint": hash_comparison_key(_prepare_for_comparison(observation)[1]),
     }
-    row = connection.execute(_SELECT_EQUAL_RESULT, asked).one_or_none()
+    row = connection.execute(_SELECT_EQUAL_RESULT, parameters).one_or_none()
     if row is None:
         return None
     digests = (piece.get("digest") for piece in json.loads(row.evidence))
@@ -108,116 +127,112 @@ def find_equal_result(
 
 
 def _lock_existing_accounts(connection: Connection, account_ids: Collection[int]) -> set[int]:
-    """Those of the accounts that are still there, until the commit: others were pruned during the night."""
+    """Return those of the accounts that still exist, and lock them until the commit.
+
+    The others were pruned during the run.
+    """
     query = select(ACCOUNT.c.id).with_for_update(read=True, key_share=True)
-    return {
-        row.id
-        for some in split_into_batches(account_ids)
-        for row in connection.execute(query.where(ACCOUNT.c.id.in_(some)))
-    }
+    existing: set[int] = set()
+    for batch in split_into_batches(account_ids):
+        existing.update(connection.execute(query.where(ACCOUNT.c.id.in_(batch))).scalars())
+    return existing
 
 
 def _prepare_for_comparison(observation: Observation) -> tuple[Observation, bytes]:
-    """An observation fit to be compared, and what it says: it is cleaned whole only where it has to be.
+    """Return a sanitized observation and its comparison key.
 
-    What is told of the headers' values is not looked at: it is cleaned with the look that keeps them.
+    It is sanitized only if its comparison key needs it. Header values are sanitized when the result
+    is stored.
     """
     with suppress(ValueError):
-        text = build_comparison_key(observation)
-        if _is_clean(observation, text):
-            return observation, text
+        comparison_key = build_comparison_key(observation)
+        if _is_clean(observation, comparison_key):
+            return observation, comparison_key
     cleaned = sanitize(observation)
     return cleaned, build_comparison_key(cleaned)
 
 
 UNSAFE_JSON_ESCAPES = (b"\\u00", b"\\b", b"\\f")
-"""How JSON writes what is cleaned away; so it writes a backslash before such a letter, too."""
+"""JSON escapes of characters that are removed. A backslash before such a letter looks the same."""
 
 
 def _is_clean(observation: Observation, comparison_key: bytes) -> bool:
-    """Whether nothing in what is said would be cleaned: JSON has numbers for what is not printed so."""
-    seen, facts = observation.finding.last_activity, observation.finding.facts.values()
-    dated = seen is None or seen.published_at.utcoffset() == timedelta(0)
-    finite = all(math.isfinite(fact) for fact in facts if isinstance(fact, float))
-    return (
-        dated
-        and finite
-        and not any(mark in comparison_key for mark in UNSAFE_JSON_ESCAPES)
-        and comparison_key.decode().isprintable()
-    )
+    """Return whether sanitizing would change nothing that the comparison key contains."""
+    activity = observation.finding.last_activity
+    if activity is not None and activity.published_at.utcoffset() != timedelta(0):
+        return False
+    facts = observation.finding.facts.values()
+    if not all(math.isfinite(fact) for fact in facts if isinstance(fact, float)):
+        return False
+    if any(escape in comparison_key for escape in UNSAFE_JSON_ESCAPES):
+        return False
+    return comparison_key.decode().isprintable()
 
 
 def _find_existing_keys(
     connection: Connection, keys: Collection[tuple[int, int]]
 ) -> set[tuple[int, int]]:
-    """Those nights and accounts of which there is an observation."""
+    """Return those of these runs and accounts that have an observation."""
     key = (OBSERVATION.c.run_id, OBSERVATION.c.account_id)
-    return {
-        (row.run_id, row.account_id)
-        for some in split_into_batches(keys)
-        for row in connection.execute(select(*key).where(tuple_(*key).in_(some)))
-    }
+    existing: set[tuple[int, int]] = set()
+    for batch in split_into_batches(keys):
+        rows = connection.execute(select(*key).where(tuple_(*key).in_(batch)))
+        existing.update((row.run_id, row.account_id) for row in rows)
+    return existing
 
 
 def _store_results(
     database: Database, connection: Connection, observations: Mapping[ResultKey, Observation]
 ) -> dict[ResultKey, tuple[int, bool]]:
-    """For each of these the id of its look, and whether that was made of it: it is, where there was none.
+    """Store the results that do not exist yet. Return the id of each, and whether it is new.
 
-    And where its evidence is fleeting, for then its own page is to be kept: the old look is repeated no more.
-    A batch is of one night, so none of it repeats another.
+    If the evidence is volatile, a new result is stored too, so that its own page is kept. The old
+    result is then retired.
     """
-    there = _find_results(connection, observations)
-    anew = {at for at in there if has_volatile_evidence(observations[at])}
-    _retire_results(connection, [there[at].id for at in anew])
-    missing = {at: one for at, one in observations.items() if at not in there or at in anew}
-    database.insert_missing(
-        connection,
-        PROBE_RESULT,
-        [_build_result_values(at, sanitize(one)) for at, one in sorted(missing.items())],
-    )
-    made = _find_results(connection, missing)
+    stored = _find_results(connection, observations)
+    replaced = {key for key in stored if has_volatile_evidence(observations[key])}
+    _retire_results(connection, [stored[key].id for key in replaced])
+    new_keys = sorted(key for key in observations if key not in stored or key in replaced)
+    rows = [_build_result_values(key, sanitize(observations[key])) for key in new_keys]
+    database.insert_missing(connection, PROBE_RESULT, rows)
+    stored |= _find_results(connection, new_keys)
     return {
-        at: (row.id, row.observed_at == observations[at].observed_at)
-        for at, row in (there | made).items()
+        key: (row.id, row.observed_at == observations[key].observed_at)
+        for key, row in stored.items()
     }
 
 
 def _retire_results(connection: Connection, result_ids: Sequence[int]) -> None:
-    """Let looks be repeated no more."""
-    for some in split_into_batches(result_ids):
-        connection.execute(
-            update(PROBE_RESULT).where(PROBE_RESULT.c.id.in_(some)).values(fingerprint=None)
-        )
+    """Remove the fingerprints of results, so that no later observation repeats them."""
+    for batch in split_into_batches(result_ids):
+        change = update(PROBE_RESULT).where(PROBE_RESULT.c.id.in_(batch))
+        connection.execute(change.values(fingerprint=None))
 
 
 def _find_results(connection: Connection, keys: Collection[ResultKey]) -> dict[ResultKey, Any]:
     key = (PROBE_RESULT.c.account_id, PROBE_RESULT.c.fingerprint)
-    return {
-        (row.account_id, row.fingerprint): row
-        for some in split_into_batches(keys)
-        for row in connection.execute(
-            select(PROBE_RESULT.c.id, PROBE_RESULT.c.observed_at, *key).where(
-                tuple_(*key).in_(some)
-            )
-        )
-    }
+    query = select(PROBE_RESULT.c.id, PROBE_RESULT.c.observed_at, *key)
+    results: dict[ResultKey, Any] = {}
+    for batch in split_into_batches(keys):
+        for row in connection.execute(query.where(tuple_(*key).in_(batch))):
+            results[row.account_id, row.fingerprint] = row
+    return results
 
 
 def _load_repeated_results(connection: Connection, result_ids: Collection[int]) -> dict[int, Any]:
-    """Whose the looks are that are repeated, and what they found."""
-    columns = (PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.presence)
-    return {
-        row.id: row
-        for some in split_into_batches(result_ids)
-        for row in connection.execute(select(*columns).where(PROBE_RESULT.c.id.in_(some)))
-    }
+    """Return the account and presence of results by their ids."""
+    query = select(PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.presence)
+    results: dict[int, Any] = {}
+    for batch in split_into_batches(result_ids):
+        for row in connection.execute(query.where(PROBE_RESULT.c.id.in_(batch))):
+            results[row.id] = row
+    return results
 
 
 def load_results(
     connection: Connection, result_ids: Collection[int], *, include_evidence: bool
 ) -> dict[int, Observation]:
-    """Looks as they were first seen, of no night; their evidence only where it is wanted."""
+    """Return results as they were first observed, with run id 0, by their ids."""
     columns = [
         column
         for column in PROBE_RESULT.c
@@ -250,10 +265,13 @@ def _build_result_values(key: ResultKey, observation: Observation) -> dict[str, 
 
 
 def _build_repeat_values(observation: Observation, result: Any) -> dict[str, Any]:
-    """The row of an observation that says "as before". Raises ValueError: it repeats another account's."""
+    """Return the row of an observation that repeats a result.
+
+    Raises ValueError if the result is of another account.
+    """
     if result.account_id != observation.account_id:
         raise ValueError(
-            f"account {observation.account_id} repeats a look at account {result.account_id}"
+            f"account {observation.account_id} cannot repeat a result of {result.account_id}"
         )
     return _build_observation_values(
         observation, result.id, Presence(result.presence), observation.per_run_values
@@ -262,12 +280,10 @@ def _build_repeat_values(observation: Observation, result: Any) -> dict[str, Any
 
 def _build_row_values(
     observation: Observation, result_id: int, is_new_result: bool
-) -> dict[str, Any]:  # unpacked
+) -> dict[str, Any]:
+    per_run_values = None if is_new_result else build_per_run_values(observation)
     return _build_observation_values(
-        observation,
-        result_id,
-        observation.finding.presence,
-        None if is_new_result else build_per_run_values(observation),
+        observation, result_id, observation.finding.presence, per_run_values
     )
 
 
@@ -286,96 +302,98 @@ def _build_observation_values(
 
 
 def delete_observations(connection: Connection, account_ids: Iterable[int]) -> None:
-    """Remove every observation of these accounts, which are about to go themselves with all their looks."""
-    for some in split_into_batches(account_ids):
+    """Delete the observations of accounts that are about to be deleted with their results."""
+    for batch in split_into_batches(account_ids):
         connection.execute(
-            delete(OBSERVATION).where(IN_ANY_RUN, OBSERVATION.c.account_id.in_(some))
+            delete(OBSERVATION).where(IN_ANY_RUN, OBSERVATION.c.account_id.in_(batch))
         )
 
 
 PER_RUN_FACTS = ("seconds", "certificate_days")
-"""The facts that may differ each night, though nothing has changed; the days were one until 2026-12."""
+"""Facts that may differ in every run although nothing changed."""
 
 FINGERPRINT_BYTES = 12
-"""Bytes of a digest that tells the looks at one account apart."""
+"""Bytes of a fingerprint, which distinguishes the results of one account."""
 
 VALUE_SEPARATOR = "/"
 MICROSECOND = timedelta(microseconds=1)
 
 _FINDING_ADAPTER = TypeAdapter(Finding)
-_EVIDENCE_FIELDS = [
-    one for one in fields(Evidence) if one.name not in {"headers", "elapsed_seconds", "fetched_at"}
-]
-_EVIDENCE_FIELD_NAMES = [one.name for one in _EVIDENCE_FIELDS]
-_EVIDENCE_DEFAULTS = [one.default for one in _EVIDENCE_FIELDS]
+_SEPARATE_FIELDS = {"headers", "elapsed_seconds", "fetched_at"}
+_EVIDENCE_FIELDS = [field for field in fields(Evidence) if field.name not in _SEPARATE_FIELDS]
+_EVIDENCE_FIELD_NAMES = [field.name for field in _EVIDENCE_FIELDS]
+_EVIDENCE_DEFAULTS = [field.default for field in _EVIDENCE_FIELDS]
 _get_evidence_values = attrgetter(*_EVIDENCE_FIELD_NAMES)
 
 
 def compute_fingerprint(observation: Observation) -> str:
-    """A digest of what a look says, the same for looks that say the same."""
+    """Return the fingerprint of an observation's result. Equal results have equal fingerprints."""
     return hash_comparison_key(build_comparison_key(observation))
 
 
 def hash_comparison_key(comparison_key: bytes) -> str:
-    """The digest of what a look says."""
+    """Return the fingerprint of a comparison key."""
     return blake2b(comparison_key, digest_size=FINGERPRINT_BYTES).hexdigest()
 
 
 def build_comparison_key(observation: Observation) -> bytes:
-    """All that a look says, the same for looks that say the same. Raises ValueError: no JSON can say it."""
+    """Return everything by which results are compared. Raises ValueError if JSON cannot hold it."""
     finding = observation.finding
     facts = {**finding.facts, **dict.fromkeys(_list_per_run_facts(finding), 0)}
-    shown = [facts, *map(_build_evidence_key, observation.evidence)]
+    parts: list[Any] = [facts, *map(_build_evidence_key, observation.evidence)]
     if has_volatile_evidence(observation):
         finding = replace(finding, last_activity=_round_relative_activity(finding.last_activity))
-        shown.append(
+        parts.append(
             {"probe_version": observation.probe_version, "units_ago": _count_units_ago(observation)}
         )
-    text = json.dumps(shown, default=str, ensure_ascii=False, sort_keys=True).encode()
+    text = json.dumps(parts, default=str, ensure_ascii=False, sort_keys=True).encode()
     return _FINDING_ADAPTER.dump_json(finding, exclude_defaults=True, exclude={"facts"}) + text
 
 
 def has_volatile_evidence(observation: Observation) -> bool:
-    """Whether it rests on what was written anew for us."""
+    """Return whether any evidence is volatile."""
     return any(piece.is_volatile for piece in observation.evidence)
 
 
 def _build_evidence_key(evidence: Evidence) -> dict[str, Any]:
-    """What a piece of evidence says: without its defaults, so that a new field changes no old meaning."""
-    told: dict[str, Any] = {
+    """Return the compared part of an evidence.
+
+    Defaults are left out, so that a new field does not change old fingerprints.
+    """
+    ignored = _VOLATILE_EVIDENCE_FIELDS if evidence.is_volatile else frozenset[str]()
+    compared: dict[str, Any] = {
         name: value
-        for name, value, usual in zip(
+        for name, value, default in zip(
             _EVIDENCE_FIELD_NAMES, _get_evidence_values(evidence), _EVIDENCE_DEFAULTS, strict=True
         )
-        if value != usual and not (evidence.is_volatile and name in _VOLATILE_EVIDENCE_FIELDS)
+        if value != default and name not in ignored
     }
-    headers = evidence.headers.items()
-    told["headers"] = {
+    compared["headers"] = {
         name: value if name in COMPARED_HEADERS else ""
-        for name, value in headers
-        if not evidence.is_volatile or name in _COMPARED_HEADERS
+        for name, value in evidence.headers.items()
+        if not evidence.is_volatile or name in _VOLATILE_COMPARED_HEADERS
     }
-    told["fetched_at"] = evidence.fetched_at is not None
-    return told
+    compared["fetched_at"] = evidence.fetched_at is not None
+    return compared
 
 
-_COMPARED_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
+_VOLATILE_COMPARED_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
 
 _VOLATILE_EVIDENCE_FIELDS = frozenset(
     {"digest", "received_digest", "truncated", "certificate_expires"}
 )
-"""What of fleeting evidence has no meaning: its bytes, and whose of a platform's many servers answered."""
+"""Fields of volatile evidence that are not compared: its bytes, and the server's certificate."""
 
 _DAYS_BY_PRECISION = {
     DatePrecision.WEEK: 7.0,
     DatePrecision.MONTH: 30.44,
     DatePrecision.YEAR: 365.25,
 }
-"""Days in what a publication is counted back by. By days it is told to the day, and needs no count."""
+"""Days of the units in which a publication date is counted back. Dates in days need no count."""
 
 
 def _round_relative_activity(activity: Activity | None) -> Activity | None:
-    """A publication that was counted back, by the beginning of what it was counted in."""
+    """Return a counted-back activity with the start of its week, month or year."""
     if activity is None or not activity.is_relative:
         return activity
     day = activity.published_at.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -390,95 +408,89 @@ def _round_relative_activity(activity: Activity | None) -> Activity | None:
 
 
 def _count_units_ago(observation: Observation) -> int | None:
-    """How many weeks, months or years were counted back."""
-    told = observation.finding.last_activity
-    if told is None or not told.is_relative or told.precision not in _DAYS_BY_PRECISION:
+    """Return how many weeks, months or years were counted back, or None."""
+    activity = observation.finding.last_activity
+    if activity is None or not activity.is_relative:
         return None
-    return round(
-        (observation.observed_at.date() - told.published_at.date()).days
-        / _DAYS_BY_PRECISION[told.precision]
-    )
+    if activity.precision not in _DAYS_BY_PRECISION:
+        return None
+    age = observation.observed_at.date() - activity.published_at.date()
+    return round(age.days / _DAYS_BY_PRECISION[activity.precision])
 
 
 def build_per_run_values(observation: Observation) -> str:
-    """What of a look is no part of its meaning.
+    """Return the values of an observation that are not compared, as text.
 
-    That is, for each page, the microseconds from it to the look, and its seconds; then the facts that differ
-    each night, in their order.
+    For each page these are the microseconds between it and the observation, and its duration in
+    seconds. Then come the facts that differ in every run, in their order.
     """
-    when = observation.observed_at
-    pages = ((piece.fetched_at, piece.elapsed_seconds) for piece in observation.evidence)
-    came = " ".join(
-        f"{(when - at) // MICROSECOND} {seconds!r}" for at, seconds in pages if at is not None
-    )
-    return VALUE_SEPARATOR.join(
-        [
-            came,
-            *(
-                repr(observation.finding.facts[name])
-                for name in _list_per_run_facts(observation.finding)
-            ),
-        ]
-    )
+    timings = []
+    for piece in observation.evidence:
+        if piece.fetched_at is not None:
+            age = (observation.observed_at - piece.fetched_at) // MICROSECOND
+            timings.append(f"{age} {piece.elapsed_seconds!r}")
+    finding = observation.finding
+    facts = [repr(finding.facts[name]) for name in _list_per_run_facts(finding)]
+    return VALUE_SEPARATOR.join([" ".join(timings), *facts])
 
 
 def restore_observation(
     result: Observation, observed_at: datetime, per_run_values: str | None
 ) -> Observation:
-    """A look as it was at another moment, by the `times` of then; with its evidence, if it has it.
+    """Return the observation of a result at another time, with its `per_run_values`.
 
-    Where there are none, all that came was the word that everything is as before: its pages are dated as far
-    apart as they were. Whoever repeats this one tells its times again only where a fact is another.
+    Without values the observation only repeats the result: the ages of its pages stay the same. In
+    the returned observation `per_run_values` is set only if a fact differs, for an observation that
+    repeats this one.
     """
     if per_run_values is None:
-        return (
-            result if result.observed_at == observed_at else _shift_observation(result, observed_at)
-        )
-    came, *facts = per_run_values.split(VALUE_SEPARATOR)
-    before = result.finding.facts
-    named = {
-        **before,
-        **dict(zip(_list_per_run_facts(result.finding), map(_parse_number, facts), strict=True)),
-    }
-    finding = _replace_facts(result.finding, named) if facts else result.finding
-    left = VALUE_SEPARATOR.join(["", *facts]) if named != before else None
-    if (
-        result.evidence and not came
-    ):  # it only repeats a night with other facts: it has no page of its own
-        return replace(
-            _shift_observation(result, observed_at), finding=finding, per_run_values=left
-        )
-    waiting = iter(came.split())
-    pages = tuple(
-        piece if piece.fetched_at is None else _apply_timing(piece, observed_at, waiting)
+        if result.observed_at == observed_at:
+            return result
+        return _shift_observation(result, observed_at)
+    timings, *fact_texts = per_run_values.split(VALUE_SEPARATOR)
+    fact_names = _list_per_run_facts(result.finding)
+    facts = dict(result.finding.facts)
+    facts.update(zip(fact_names, map(_parse_number, fact_texts), strict=True))
+    finding = _replace_facts(result.finding, facts) if fact_texts else result.finding
+    has_other_facts = facts != result.finding.facts
+    own_values = VALUE_SEPARATOR.join(["", *fact_texts]) if has_other_facts else None
+    if result.evidence and not timings:  # it repeats the result with other facts, without a page
+        shifted = _shift_observation(result, observed_at)
+        return replace(shifted, finding=finding, per_run_values=own_values)
+    remaining = iter(timings.split())
+    evidence = tuple(
+        piece if piece.fetched_at is None else _apply_timing(piece, observed_at, remaining)
         for piece in result.evidence
     )
     return replace(
-        result, observed_at=observed_at, finding=finding, evidence=pages, per_run_values=left
+        result,
+        observed_at=observed_at,
+        finding=finding,
+        evidence=evidence,
+        per_run_values=own_values,
     )
 
 
 def duplicate_of(observation: Observation, previous: PreviousObservation) -> Observation:
-    """A look as it is kept where an earlier one says the same: as that, with its own moment and facts."""
-    own = [
-        repr(observation.finding.facts[name]) for name in _list_per_run_facts(observation.finding)
-    ]
+    """Return an observation that repeats an equal earlier result, with its own time and facts."""
+    finding = observation.finding
+    facts = [repr(finding.facts[name]) for name in _list_per_run_facts(finding)]
     return replace(
         observation,
         evidence=(),
         result_id=previous.result_id,
-        per_run_values=VALUE_SEPARATOR.join(["", *own]) if own else None,
+        per_run_values=VALUE_SEPARATOR.join(["", *facts]) if facts else None,
     )
 
 
 def merge_per_run_facts(stored_finding: Finding, current_finding: Finding) -> Finding:
-    """What is found in pages of an earlier night, with the facts that differ each night as this one told."""
-    own = {
+    """Return the finding of stored pages with the per-run facts of the current finding."""
+    current_facts = {
         name: current_finding.facts[name]
         for name in _list_per_run_facts(stored_finding)
         if name in current_finding.facts
     }
-    return _replace_facts(stored_finding, {**stored_finding.facts, **own})
+    return _replace_facts(stored_finding, {**stored_finding.facts, **current_facts})
 
 
 def _list_per_run_facts(finding: Finding) -> list[str]:
@@ -495,23 +507,23 @@ def _replace_facts(finding: Finding, facts: Mapping[str, FactValue]) -> Finding:
 
 
 def _apply_timing(evidence: Evidence, observed_at: datetime, timings: Iterator[str]) -> Evidence:
-    came = observed_at - int(next(timings)) * MICROSECOND
-    return replace(evidence, fetched_at=came, elapsed_seconds=float(next(timings)))
+    fetched_at = observed_at - int(next(timings)) * MICROSECOND
+    return replace(evidence, fetched_at=fetched_at, elapsed_seconds=float(next(timings)))
 
 
 def _shift_observation(observation: Observation, observed_at: datetime) -> Observation:
-    """A look that was repeated at a moment, its pages dated as far from it as they came."""
-    later = observed_at - observation.observed_at
+    """Return the observation at another time, with its pages as old as they were."""
+    offset = observed_at - observation.observed_at
     return replace(
         observation,
         observed_at=observed_at,
-        evidence=shift_evidence_dates(observation.evidence, later),
+        evidence=shift_evidence_dates(observation.evidence, offset),
         is_repeat=True,
     )
 
 
 def shift_evidence_dates(evidence: Iterable[Evidence], offset: timedelta) -> tuple[Evidence, ...]:
-    """The same evidence, its pages dated so much later."""
+    """Return the evidence with its dates moved by an offset."""
     return tuple(
         piece if piece.fetched_at is None else replace(piece, fetched_at=piece.fetched_at + offset)
         for piece in evidence

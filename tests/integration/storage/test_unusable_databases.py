@@ -166,9 +166,9 @@ def test_too_little_room_ends_the_command_with_3_and_one_line(tmp_path, monkeypa
 @pytest.mark.fault("F45")
 async def test_a_large_database_is_read_whole_before_each_night(app, monkeypatch):
     """The opening reads those whole that are small."""
-    monkeypatch.setattr("storage.store.CHECKED_AT_OPENING", 0)
+    monkeypatch.setattr("storage.store.MAX_OPEN_CHECK_BYTES", 0)
     monkeypatch.setattr(
-        type(app.store), "check", lambda _: (_ for _ in ()).throw(StoreError("it is damaged"))
+        type(app.store), "check_integrity", lambda _: (_ for _ in ()).throw(StoreError("it is damaged"))
     )
     with pytest.raises(StoreError, match="damaged"):
         pipeline.check_run_preconditions(app.config, app.store)

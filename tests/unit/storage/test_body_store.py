@@ -62,7 +62,7 @@ def test_a_body_that_is_not_kept_is_told(archive):
 
 @pytest.mark.parametrize("digest", ["", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 64 + "\n"])
 def test_what_is_no_digest_reaches_no_file(archive, digest):
-    with pytest.raises(MissingEvidenceError, match="no digest"):
+    with pytest.raises(MissingEvidenceError, match="not a digest"):
         archive.get(digest)
 
 

@@ -307,7 +307,7 @@ def test_an_account_repeats_its_own_looks_alone(store):
     one, two = nights(store, 2)
     store.record_observations([look(one)])
     (kept,) = store.list_observations()
-    with pytest.raises(ValueError, match="account 2 repeats a look at account 1"):
+    with pytest.raises(ValueError, match="account 2 cannot repeat a result of 1"):
         store.record_observations([replace(kept, run_id=two, account_id=2)])
     with pytest.raises(KeyError):
         store.record_observations([replace(kept, run_id=two, result_id=99)])
