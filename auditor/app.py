@@ -1,4 +1,4 @@
-"""The composition root: from a configuration to the store, the archive, the fetcher and the readers."""
+"""The composition root: creates store, body store, fetcher and parser pool of a configuration."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What a command works with. Close it, or use it as a context.
+    """What a command works with. Close it, or use it as a context manager.
 
-    A `workshop` is kept by who does many nights on end; each night has its own otherwise.
+    `fork_server` is shared by several runs; without it, each run has its own.
     """
 
     config: Config
@@ -41,9 +41,9 @@ class App:
 
     @classmethod
     def open(cls, config: Config, *, create: bool = True) -> App:
-        """Open the database (migrated where needed, and made unless `create` is False) and the archive.
+        """Open the database and the body store. Raises StoreError.
 
-        Raises StoreError.
+        The database is migrated if necessary, and created unless `create` is False.
         """
         folder = config.storage.folder
         with suggest_newest_backup(config):
@@ -55,26 +55,29 @@ class App:
 
     @property
     def data_folder(self) -> Path:
-        """Where the lock, the key and the archive lie."""
+        """Return the folder of the lock, the keys and the evidence."""
         return self.config.storage.folder
 
     def open_signing_key(self) -> SigningKey:
-        """The key that signs receipts. Raises ConfigError."""
+        """Return the key that signs receipts. Raises ConfigError."""
         return SigningKey.open(self.data_folder)
 
     def create_fetcher(self, now: datetime, host_lock: HostLock | None = None) -> Fetcher:
-        """A polite fetcher whose pages are dated from `now`; with `turns` among several processes."""
+        """Return a fetcher whose pages are dated from `now`.
+
+        With a `host_lock`, it shares hosts with other processes.
+        """
         return create_fetcher(self.config, now, host_lock)
 
     def create_parser_pool(self) -> ParserPool:
-        """The workers that parse bodies, where a hung one can be stopped."""
+        """Return the worker processes that parse pages and can be killed."""
         return create_parser_pool(self.fork_server)
 
     @contextmanager
     def hold_run_lock(self) -> Iterator[None]:
-        """Hold the night's lock, or raise LockedError at once.
+        """Hold the run lock. Raises RunLockedError at once if another run holds it.
 
-        The file is never removed: whoever deleted it would let a second holder in (tried 2026-10).
+        The lock file is never removed: that would let a second holder in (tried 2026-10).
         """
         with lock_data_folder(self.data_folder), self.store.try_leader_lock() as leads:
             if not leads:
@@ -86,7 +89,7 @@ class App:
             yield
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -103,7 +106,7 @@ class App:
 
 @contextmanager
 def lock_data_folder(folder: Path) -> Iterator[None]:
-    """Hold the lock of a data folder; see `App.lock`. Raises LockedError, StoreError."""
+    """Hold the lock of a data folder. Raises RunLockedError, StoreError."""
     held = FileLock(folder / "run.lock")
     try:
         _create_folder(folder)
@@ -133,7 +136,10 @@ def _build_unwritable_error(folder: Path, error: OSError) -> StoreError:
 
 
 def _refuse_lost_database(config: Config) -> None:
-    """Raise MissingDatabaseError where one was lost, as its backups tell: an empty one would hide that."""
+    """Raise MissingDatabaseError if there are backups but no database.
+
+    A new database would hide the loss.
+    """
     address = parse_database_url(config.storage.url)
     if address.get_backend_name() != "sqlite" or get_sqlite_file(address).exists():
         return
@@ -143,12 +149,12 @@ def _refuse_lost_database(config: Config) -> None:
 
 
 def create_fetcher(config: Config, now: datetime, host_lock: HostLock | None = None) -> Fetcher:
-    """A polite fetcher without a store: what `auditor check` uses."""
+    """Return a fetcher without a store, as `auditor check` uses it."""
     return Fetcher(
         config.fetch, now, api_only_hosts=find_api_only_hosts(config), host_lock=host_lock
     )
 
 
 def create_parser_pool(fork_server: ParserForkServer | None = None) -> ParserPool:
-    """One worker for each core but one: parsing is what costs, the loop needs the rest."""
+    """Return a pool with one worker per core except one, which the event loop needs."""
     return ParserPool(max(1, (os.cpu_count() or 2) - 1), fork_server=fork_server)

@@ -1,8 +1,8 @@
-"""Forgetting: all that is kept of an association, or its contact alone, erased wherever the auditor keeps it.
+"""Erase all data of an association, or its contact alone, everywhere the auditor stores it.
 
-The bodies go first and the rows after them, so that one that is killed half-way can be told again and ends
-what it began. What an id was is kept as a digest with a key of the data folder: enough to know it again in
-a sheet that comes back, too little to read it off the database.
+Bodies are deleted before rows, so an erasure that is killed can be repeated. The id is kept as a
+digest with a key of the data folder. It is enough to recognise the id in an import, and the id
+cannot be read from the database.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, ChangeOr
 from storage.retention import ErasureSummary
 
 CONTACT_SUBJECT = "contact"
-"""What a line of the trail is about where the contact alone was erased."""
+"""The field of the audit log entry if only the contact was erased."""
 ERASURE_MARK_PREFIX = "erased-"
 ERASURE_MARK_DIGITS = 16
-"""Hexadecimal digits of a mark: two ids of one network never have the same."""
+"""Hexadecimal digits of a mark, enough for distinct marks in a network."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureResult:
-    """What was erased. `is_clean` says that the database's file holds no trace of it any more.
+    """The result of an erasure.
 
-    `copies` are files of before, made by the auditor itself, which still hold it.
+    `is_clean` is True if the database file has no trace of the data. `remaining_copies` are files
+    that the auditor made earlier and that still contain it.
     """
 
     stored_data: ErasureSummary
@@ -52,7 +53,10 @@ class ErasureResult:
 def summarize_stored_data(
     app: App, association: str, *, contact_only: bool = False, quick: bool = False
 ) -> ErasureSummary:
-    """How much is kept of an association, or of its contact alone. Raises InputError where it is nothing."""
+    """Return how much is stored about an association, or about its contact.
+
+    Raises InputError if nothing is stored.
+    """
     found = app.store.summarize_stored_data(
         association, _list_protected_addresses(app), contact_only=contact_only, indexed_only=quick
     )
@@ -65,9 +69,9 @@ def summarize_stored_data(
 def erase_association(
     app: App, association: str, author: str, now: datetime, *, contact_only: bool = False
 ) -> ErasureResult:
-    """Erase all that is kept of an association, or its contact alone.
+    """Erase all data of an association, or its contact alone.
 
-    Raises LockedError while a night is going on, InputError where nothing is kept, StoreError.
+    Raises RunLockedError during a run, InputError if nothing is stored, StoreError.
     """
     by = ChangeOrigin(author, ERASE_SOURCE)
     with app.hold_run_lock():
@@ -86,7 +90,7 @@ def erase_association(
                 open_backup_bodies(app.config).remove(digest)
             body_store.remove_staged_bodies(
                 open_backup_bodies(app.config), gone
-            )  # somebody may be taking a backup
+            )  # a backup may be in progress
             line = by.build_log_entry(
                 now,
                 compute_erasure_mark(app.data_folder, association),
@@ -107,7 +111,7 @@ def erase_association(
 
 
 def finish_erasure(app: App) -> ErasureResult:
-    """What a forgetting could not end: the uploaded sheets gone, and the file written anew once more."""
+    """Finish an interrupted erasure: delete uploads and vacuum the database again."""
     with app.hold_run_lock():
         UploadStore(app.data_folder / "uploads").clear()
         return ErasureResult(
@@ -116,26 +120,26 @@ def finish_erasure(app: App) -> ErasureResult:
 
 
 def find_database_copies(app: App) -> tuple[Path, ...]:
-    """The copies of the database that the auditor made: of before an upgrade or a restore, and backups."""
+    """Return the copies of the database: before upgrades and restores, and backups."""
     file = app.store.database_file
     beside = sorted(file.parent.glob(f"{file.name}.before-*")) if file else []
     return (*beside, *(one.file for one in list_backups(app.config.backup.folder)))
 
 
 def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:
-    """The associations of these marks that are there again, as after a restore."""
+    """Return the associations with these marks that exist again, as after a restore."""
     people = app.store.list_associations(include_withdrawn=True) if marks else ()
     return [one.id for one in people if compute_erasure_mark(app.data_folder, one.id) in marks]
 
 
 def compute_erasure_mark(folder: Path, association: str) -> str:
-    """What stands for an id that was forgotten: the same each time, with this folder's key alone."""
+    """Return the mark of an erased id: constant, and only computable with this folder's key."""
     told = hmac.digest(load_unsubscribe_key(folder), f"erased\n{association}".encode(), "sha256")
     return ERASURE_MARK_PREFIX + told.hex()[:ERASURE_MARK_DIGITS]
 
 
 def was_erased(app: App, association: str, *, contact_only: bool = False) -> bool:
-    """Whether this id, or its contact alone, was erased before and nothing is kept of it now."""
+    """Return True if this id, or its contact, was erased and nothing is stored now."""
     if contact_only:
         before = association in app.store.list_erased_ids(CONTACT_SUBJECT)
     else:
@@ -147,7 +151,7 @@ def was_erased(app: App, association: str, *, contact_only: bool = False) -> boo
 
 
 def find_erased_in_import(app: App, import_result: ImportResult) -> Iterator[SpreadsheetProblem]:
-    """The associations of a sheet that were forgotten: it may be a mistake to list them again."""
+    """Yield a problem for each imported association that was erased before."""
     marks = app.store.list_erased_ids()
     for one in import_result.associations if marks else ():
         if compute_erasure_mark(app.data_folder, one.id) in marks:
@@ -159,9 +163,9 @@ def find_erased_in_import(app: App, import_result: ImportResult) -> Iterator[Spr
 def _find_bodies_naming_accounts(
     app: App, association: str, shared_digests: Iterable[str]
 ) -> Iterator[str]:
-    """The shared bodies that name one of its accounts, as an interface's answer about many of them does.
+    """Yield the shared bodies that name one of its accounts, such as an API response about many.
 
-    The others' looks that rest on them keep what they found.
+    Observations of other associations with these bodies keep their findings.
     """
     whole = (re.escape(name.encode()) for name in _collect_account_names(app, association))
     names = [re.compile(rb"(?<![\w.-])" + name + rb"(?![\w-])") for name in whole]
@@ -173,7 +177,7 @@ def _find_bodies_naming_accounts(
 
 
 def _collect_account_names(app: App, association: str) -> set[str]:
-    """What its accounts are called on their platforms: names, as typed, and numbers."""
+    """Return the names and numbers of its accounts on their platforms."""
     identities = [
         row.identity for row in app.store.list_accounts(association, include_withdrawn=True)
     ]
@@ -197,5 +201,5 @@ def _find_association_groups(app: App, association: str) -> Collection[str]:
 
 
 def _list_protected_addresses(app: App) -> list[str]:
-    """The addresses of the network's own people, whatever else they subscribed to."""
+    """Return the addresses of the network's own recipients, whatever they subscribed to."""
     return [recipient.key for recipient in app.config.notify.recipients]

@@ -1,7 +1,4 @@
-"""Evidence: what a look asked and got, as it is kept, and as it is played to a probe again.
-
-What a look rests on, as a person reads it: what was asked, what came, and the words that stood there.
-"""
+"""Evidence of an observation: exchanges as they are stored, replayed and shown."""
 
 from __future__ import annotations
 
@@ -21,19 +18,19 @@ from storage.observations.rows import shift_evidence_dates
 
 
 class BodyStorage(Protocol):
-    """Where bodies lie, by digest."""
+    """A store of bodies by digest."""
 
     def put(self, body: bytes) -> str:
-        """Keep a body; give its digest."""
+        """Store a body and return its digest."""
         ...
 
     def get(self, digest: str) -> bytes:
-        """The body of a digest. Raises a StoreError where it is not there."""
+        """Return the body with a digest. Raises StoreError if it is missing."""
         ...
 
 
 UNSTORED_HEADERS = frozenset({"set-cookie", "set-cookie2"})
-"""Headers that are never kept: a session that was offered to us is nobody's evidence."""
+"""Headers that are never stored: session cookies offered to us are not evidence."""
 
 
 def build_evidence(
@@ -43,7 +40,7 @@ def build_evidence(
     is_withheld: bool = False,
     is_fleeting: bool = False,
 ) -> Evidence:
-    """One exchange as evidence; its body goes to the archive, unless it is withheld, or there is none."""
+    """Return an exchange as evidence; its body is stored unless it is withheld or empty."""
     ask, answer = exchange.request, exchange.outcome
     if isinstance(answer, FetchError):
         return Evidence(
@@ -88,7 +85,7 @@ def _to_hop_pairs(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
 
 
 def redate_evidence(observation: Observation) -> tuple[Evidence, ...]:
-    """What a look rests on, dated as it came: where it is only as before, that was when it was first seen."""
+    """Return the evidence with its original dates: a repeat has those of its first observation."""
     if observation.first_observed_at is None or not observation.is_repeat:
         return observation.evidence
     return shift_evidence_dates(
@@ -97,7 +94,7 @@ def redate_evidence(observation: Observation) -> tuple[Evidence, ...]:
 
 
 def remove_response_details(evidence: Evidence) -> Evidence:
-    """An exchange without what only a probe reads; the question, the status and the digest are left."""
+    """Return an exchange without what only probes need; request, status and digest stay."""
     return Evidence(
         url=evidence.url,
         status=evidence.status,
@@ -112,11 +109,11 @@ def remove_response_details(evidence: Evidence) -> Evidence:
 
 
 class ReplayError(LookupError):
-    """A probe asks for a page that was not asked for then, or not kept: this look cannot be played again."""
+    """A probe asks for a page that was not requested or not stored; it cannot be replayed."""
 
 
 def replay_answers(evidence: Sequence[Evidence], body_storage: BodyStorage) -> Responder:
-    """The answers of one look, given again in the order they came. Raises NotKeptError, StoreError."""
+    """Return a responder with the recorded responses. Raises ReplayError, StoreError."""
     waiting: dict[tuple[str, bool], deque[Evidence]] = defaultdict(deque)
     if any(piece.is_pruned for piece in evidence):
         raise ReplayError("what came was thinned away")
@@ -139,7 +136,7 @@ def _replay_answer(evidence: Evidence, body_storage: BodyStorage) -> Page | Fetc
 
 
 def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> Page | FetchError:
-    """What an exchange was answered with, with this body, whose digest is told where it is wanted."""
+    """Return the page or error of an exchange with this body, and its digest if given."""
     hops = tuple(Hop(url, status) for url, status in evidence.hops)
     if evidence.reason is not None or evidence.fetched_at is None:
         assert evidence.reason is not None
@@ -166,17 +163,17 @@ def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> P
 
 
 MAX_READ_BYTES = 64 * 1024
-"""Bytes of a body that are read for its title and first words; a page is shown within a moment."""
+"""Bytes of a body that are read for title and excerpt, so that a page is fast."""
 MAX_EXCERPT_CHARACTERS = 400
-"""Characters of a page's own words that are shown."""
+"""Maximum length of an excerpt."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceView:
-    """One exchange. `title`, `words`, and all that is `said`, are the page's own, from the archived body.
+    """One exchange as people see it, with title, excerpt and text of the stored body.
 
-    `body` is kept; lost where the archive does not hold it any more; withheld where it shows private people;
-    none where no body came.
+    `body_state` is stored, missing (no longer in the body store), withheld (it shows private
+    people) or none (there was no body).
     """
 
     evidence: Evidence
@@ -186,7 +183,7 @@ class EvidenceView:
     page_text: str = field(default="", repr=False)
 
     def has_quoted_detail(self, finding: Finding) -> bool:
-        """Whether this is the page that a finding was made of, and the finding's detail stands in it."""
+        """Return True if the finding is about this page and its detail is a text of the page."""
         judged = finding.final_url == (self.evidence.final_url or self.evidence.url)
         return (
             judged
@@ -196,14 +193,14 @@ class EvidenceView:
 
     @property
     def redirects(self) -> tuple[tuple[str, int], ...]:
-        """The redirects on the way: each address and the status it gave, the last answer left out."""
+        """Return the redirects: each URL and its status, without the final response."""
         return self.evidence.hops[:-1]
 
 
 def build_evidence_views(
     evidence: Iterable[Evidence], body_storage: BodyStorage
 ) -> Iterator[EvidenceView]:
-    """Each exchange of a look, with what its archived body says."""
+    """Yield a view of each exchange of an observation."""
     for piece in evidence:
         yield _build_evidence_view(piece, body_storage)
 
@@ -237,5 +234,8 @@ def _build_evidence_view(evidence: Evidence, body_storage: BodyStorage) -> Evide
 
 
 def is_detail_quoted(finding: Finding, evidence_views: Iterable[EvidenceView]) -> bool:
-    """Whether a finding's detail is the page's own words; any other is a reader's note, in English."""
+    """Return True if the detail of a finding is a text of the page.
+
+    Other details are notes in English.
+    """
     return any(one.has_quoted_detail(finding) for one in evidence_views)

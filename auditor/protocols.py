@@ -1,4 +1,4 @@
-"""What a night and a rebuild work with; `auditor.app.App` is both, and tests have smaller ones."""
+"""What runs and re-evaluation need. `auditor.app.App` provides it; tests use smaller classes."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from storage.store import Store
 
 
 class EvaluationContext(Protocol):
-    """What a rebuild works with."""
+    """What a re-evaluation needs."""
 
     @property
     def config(self) -> Config:
-        """By what it is judged."""
+        """Return the configuration."""
         ...
 
     @property
     def store(self) -> Store:
-        """Where it is remembered."""
+        """Return the store."""
         ...
 
     @property
     def body_store(self) -> BodyStore:
-        """Where bodies are kept."""
+        """Return the store of page bodies."""
         ...
 
 
 class RunContext(EvaluationContext, Protocol):
-    """What a night works with."""
+    """What a run needs."""
 
     def open_signing_key(self) -> SigningKey:
-        """What signs its receipt. Raises ConfigError."""
+        """Return the key that signs receipts. Raises ConfigError."""
         ...
 
     def create_fetcher(self, now: datetime, host_lock: HostLock | None = None) -> Fetcher:
-        """What asks for pages; with `turns` among several processes."""
+        """Return a fetcher; `host_lock` shares hosts with other processes."""
         ...
 
     def create_parser_pool(self) -> ParserPool:
-        """What parses them."""
+        """Return the workers that parse pages."""
         ...
 
 
 class LockableRunContext(RunContext, Protocol):
-    """The same with the lock of runs."""
+    """A run context with the run lock."""
 
     def hold_run_lock(self) -> AbstractContextManager[None]:
-        """Hold it. Raises LockedError."""
+        """Hold the run lock. Raises RunLockedError."""
         ...

@@ -1,14 +1,8 @@
-"""What is sent with an association's link: a short text for WhatsApp, a mail. Pure.
+"""Report links of associations: create, check and revoke them, and texts to send with them.
 
-It has one thing that goes well and one first step, no score and no blame; all else is in the report.
-
-Letters for many associations at once: a row for each, with its link and the texts to send.
-
-No link opens anything before `commit`, when all of them are written: a run that breaks off changes nothing.
-
-The associations' own ways to their reports: links that nobody guesses, that expire and can be revoked.
-
-The token stands in the link alone. What is kept is its hash, so whoever reads the database opens no report.
+A link contains a secret token; the database stores its hash, so it cannot be used to open a report.
+Links of a bulk export work only after `commit`, when all of them are written. A message names one
+strength and one first step; there is no score and no blame in it.
 """
 
 from __future__ import annotations
@@ -43,16 +37,16 @@ from storage.models.users import ReportLink, ReportLinkState
 from storage.store import Store
 
 MAX_TEXT_CHARACTERS = 600
-"""Characters of a text that a telephone shows without "read more"."""
+"""Length of a text that a phone shows without "read more"."""
 MAX_NAME_CHARACTERS, MAX_SENTENCE_CHARACTERS, MAX_STEP_CHARACTERS = 70, 110, 150
-"""Characters that a name, what goes well, and a first step may take of a short text."""
+"""Maximum lengths of the name, the strength and the first step in a short text."""
 CLAUSE_END_PATTERN = re.compile(r"[.!?؟؛:;]\s")
-"""Where what a step says may end: the rest of it is in the report."""
+"""The end of a clause, where a step may be cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportLinkAddress:
-    """An association's link, and until when it opens the report."""
+    """The URL of a report link, and when it expires."""
 
     url: str
     expires_at: datetime
@@ -60,7 +54,7 @@ class ReportLinkAddress:
 
 @dataclass(frozen=True, slots=True)
 class InvitationText:
-    """The texts that go with one link, in one language. `html` is the mail again."""
+    """The texts for one link in one language; `html` is the mail as HTML."""
 
     short_text: str
     subject: str
@@ -71,7 +65,7 @@ class InvitationText:
 def build_invitation_text(
     view: AssociationView, config: Config, link: ReportLinkAddress, now: datetime, language: str
 ) -> InvitationText:
-    """The texts for an association's report."""
+    """Return the texts for the report of an association."""
     told = _InvitationWriter(view, config.network.display_name(language), link, now)
     words = Translator(language)
     body, html = render_message(language, told.build_mail)
@@ -80,7 +74,7 @@ def build_invitation_text(
 
 @dataclass(frozen=True, slots=True)
 class _InvitationWriter:
-    """What the texts are made of."""
+    """Writes the texts of one invitation."""
 
     view: AssociationView
     network: str
@@ -88,17 +82,17 @@ class _InvitationWriter:
     now: datetime
 
     def association_name(self, translator: Translator) -> str:
-        """The association's, no longer than a short text bears."""
+        """Return the name, truncated for a short text."""
         return _truncate_at_word(
             self.view.association.display_name(translator.language), MAX_NAME_CHARACTERS
         )
 
     def list_strengths(self, translator: Translator) -> list[str]:
-        """What goes well."""
+        """Return the strengths as sentences."""
         return list(describe_strengths(list_strengths(self.view, self.now), translator))
 
     def find_first_step(self, translator: Translator) -> tuple[str, str]:
-        """The first step of the first gap, and the channel it is about; empty where there is none."""
+        """Return the first step of the first gap and its channel, or empty texts."""
         if not self.view.gaps:
             return "", ""
         gap = self.view.gaps[0]
@@ -107,7 +101,7 @@ class _InvitationWriter:
         ], gap.channel
 
     def build_subject(self, translator: Translator) -> str:
-        """Of the mail."""
+        """Return the subject of the mail."""
         return shorten_subject(
             translator.translate(
                 "Your report: {association}", association=self.association_name(translator)
@@ -115,7 +109,7 @@ class _InvitationWriter:
         )
 
     def build_short_text(self, translator: Translator) -> str:
-        """Greeting, strength, first step, link; where there is no room, without the two in the middle."""
+        """Return greeting, strength, first step and link; too long texts leave out the middle."""
         greeting = translator.translate(
             "Hello {association}, this is {network}. We checked how people find you online.",
             association=self.association_name(translator),
@@ -150,7 +144,7 @@ class _InvitationWriter:
             )
 
     def build_mail(self, translator: Translator) -> MessageDocument:
-        """The mail, for either medium."""
+        """Return the document of the mail."""
         step, channel = self.find_first_step(translator)
         line = translator.format_pair(translator.channel_name(channel), step) if channel else step
         parts = (
@@ -169,7 +163,8 @@ class _InvitationWriter:
             ),
             intro=(
                 translator.translate(
-                    "{network} checks what anyone can see of the associations online. Your report says what works and lists at most five next steps.",
+                    "{network} checks what anyone can see of the associations online. "
+                    "Your report says what works and lists at most five next steps.",
                     network=self.network,
                 ),
                 translator.label("ui", "not_judgement"),
@@ -177,7 +172,8 @@ class _InvitationWriter:
             sections=tuple(part for part in parts if part.items),
             closing=(
                 translator.translate(
-                    "In the report you can tell us what is wrong, what isn’t yours, or what you will do and when."
+                    "In the report you can tell us what is wrong, what isn’t yours, "
+                    "or what you will do and when."
                 ),
             ),
             links=(
@@ -191,14 +187,15 @@ class _InvitationWriter:
             ),
             footer=(
                 translator.translate(
-                    "Anyone with this link can read the report and reply in your name. Share it only with your board."
+                    "Anyone with this link can read the report and reply in your name. "
+                    "Share it only with your board."
                 ),
             ),
         )
 
 
 def _truncate_at_clause(text: str, max_characters: int) -> str:
-    """A text as far as its last clause that fits."""
+    """Return a text up to its last clause that fits."""
     line = collapse_line_breaks(text)
     ends = [
         found.start()
@@ -211,7 +208,7 @@ def _truncate_at_clause(text: str, max_characters: int) -> str:
 
 
 def _truncate_at_word(text: str, max_characters: int) -> str:
-    """A text on one line, shortened at the end of a word where it is long."""
+    """Return a text on one line, truncated at the end of a word."""
     line = collapse_line_breaks(text)
     if len(line) <= max_characters:
         return line
@@ -237,10 +234,10 @@ SHEET_TITLE = "report_links"
 
 @dataclass(slots=True)
 class BulkInvitations:
-    """Letters that are being made by somebody at a moment; `letters` are those that are not kept yet.
+    """Report links for many associations; `report_links` are not stored until `commit`.
 
-    `ended` is how many older ones ended when they were.
-    `days` is how long they hold, the configuration's where it is None; with `keep` older ones go on holding.
+    `valid_days` None means the configured validity. Older links are revoked unless
+    `keep_older_links`; `revoked_count` is their number.
     """
 
     context: EvaluationContext
@@ -260,9 +257,9 @@ class BulkInvitations:
         bom: bool = True,
         delimiter: str = ",",
     ) -> Iterator[bytes]:
-        """The sheet, piece by piece, its headings in a language or English keys.
+        """Yield the spreadsheet in parts, with translated headings or English keys.
 
-        Raises ConfigError where no public address is set.
+        Raises ConfigError if no public address is set.
         """
         table = self._iter_rows(views, translator)
         if file_format == "csv":
@@ -273,7 +270,7 @@ class BulkInvitations:
             yield from spreadsheet.iter_workbook_chunks({title: table}, right_to_left=right_to_left)
 
     def commit(self) -> None:
-        """Keep the letters: from now on their links open, and the older ones do not."""
+        """Store the links: from now on they work, and older ones do not."""
         self.revoked_count = self.context.store.add_report_links(
             self.report_links, keep_older=self.keep_older_links
         )
@@ -314,9 +311,9 @@ def select_associations(
     *,
     without_link_only: bool = False,
 ) -> Iterator[AssociationView]:
-    """The associations of these ids, or else all that are wanted; with `missing` those without a letter.
+    """Yield the associations with these ids, or else those of the filter.
 
-    Raises InputError where the sheet lists no association of an id.
+    `without_link_only` leaves out those with an active link. Raises InputError for an unknown id.
     """
     named = list(dict.fromkeys(ids))
     if named:
@@ -341,7 +338,7 @@ def _load_view(context: EvaluationContext, association: str) -> AssociationView:
 
 
 def has_active_report_link(store: Store, association: str, now: datetime) -> bool:
-    """Whether an association has a letter that holds."""
+    """Return True if an association has an active link."""
     return bool(
         store.list_recent_report_links(
             now, state=ReportLinkState.ACTIVE, association=association, limit=1
@@ -359,9 +356,10 @@ def create_report_link(
     valid_days: int | None = None,
     keep_older_links: bool = False,
 ) -> tuple[ReportLink, str]:
-    """Make an association's letter: it, and its address, which is shown this once.
+    """Create a report link and return it with its URL, which is not stored.
 
-    Its older letters end, unless they are to be kept. Raises ConfigError where no public address is set.
+    Older links are revoked unless `keep_older_links`. Raises ConfigError if no public address is
+    set.
     """
     letter, address = draft_report_link(config, association, author, now, valid_days=valid_days)
     return store.add_report_link(letter, keep_older=keep_older_links), address
@@ -370,7 +368,10 @@ def create_report_link(
 def draft_report_link(
     config: Config, association: str, author: str, now: datetime, *, valid_days: int | None = None
 ) -> tuple[ReportLink, str]:
-    """A letter that nobody has kept yet, so that it opens nothing, and its address. Raises ConfigError."""
+    """Return a link that is not stored, so that it does not work yet, and its URL.
+
+    Raises ConfigError if no public address is set.
+    """
     base = require_public_url(config)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     return ReportLink(
@@ -385,14 +386,14 @@ def draft_report_link(
 def compute_report_link_expiry(
     config: Config, now: datetime, valid_days: int | None = None
 ) -> datetime:
-    """When a letter of today ends: after so many days, or as the configuration says."""
+    """Return when a new link expires."""
     return now + timedelta(
         days=config.report_links.valid_days if valid_days is None else valid_days
     )
 
 
 def require_public_url(config: Config) -> str:
-    """The address under which associations reach their reports. Raises ConfigError where none is set."""
+    """Return the public address of the reports. Raises ConfigError if none is set."""
     if not config.web.public_url:
         why = "letters need the address under which the associations reach this server"
         raise ConfigError("[web] public_url", why, 'public_url = "https://reports.example.org"')
@@ -400,11 +401,11 @@ def require_public_url(config: Config) -> str:
 
 
 def can_create_report_links(config: Config) -> bool:
-    """Whether there is an address for them to lead to."""
+    """Return True if a public address is set."""
     return bool(config.web.public_url)
 
 
 def find_active_report_link(store: Store, token: str, now: datetime) -> ReportLink | None:
-    """The letter that a token opens; None for one that is wrong, expired or revoked."""
+    """Return the link of a token, or None if it is wrong, expired or revoked."""
     letter = store.get_report_link(hash_token(token))
     return letter if letter is not None and letter.is_active(now) else None

@@ -1,6 +1,6 @@
-"""When nights are: which one may be begun now, which one is kept waiting. Pure.
+"""Compute which run is due, interrupted or delayed. Pure.
 
-All of it is told in UTC, where each day has one of every hour.
+All times are in UTC, where each day has every hour once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from storage.models.audit import AuditRun, AuditRunState
 
 
 def find_due_day(schedule: ScheduleSettings, now: datetime) -> date | None:
-    """The UTC day whose night may be begun now: its hour has come, its grace is not over."""
+    """Return the UTC day whose run may start now: after its time, within the catch-up period."""
     begins = _get_last_start_time(schedule, now)
     return begins.date() if now - begins < timedelta(hours=schedule.catch_up_hours) else None
 
@@ -20,7 +20,7 @@ def find_due_day(schedule: ScheduleSettings, now: datetime) -> date | None:
 def find_interrupted_day(
     run: AuditRun | None, schedule: ScheduleSettings, now: datetime
 ) -> date | None:
-    """The UTC day whose own night was begun and not ended: it is gone on with, whatever its grace."""
+    """Return the current UTC day if its run was begun and not finished; it is always resumed."""
     is_open = run is not None and run.state in {AuditRunState.RUNNING, AuditRunState.INCOMPLETE}
     return (
         run.day
@@ -32,7 +32,7 @@ def find_interrupted_day(
 def find_delayed_day(
     run: AuditRun | None, schedule: ScheduleSettings, now: datetime
 ) -> date | None:
-    """The UTC day whose hour has come while an earlier night has not ended: it is not begun beside it."""
+    """Return the UTC day whose run waits because an earlier run has not finished, or None."""
     if run is None or run.state is not AuditRunState.RUNNING:
         return None
     day = _get_last_start_time(schedule, now).date()
@@ -40,6 +40,6 @@ def find_delayed_day(
 
 
 def _get_last_start_time(schedule: ScheduleSettings, now: datetime) -> datetime:
-    """The newest moment at which a night was to begin."""
+    """Return the latest time at which a run was to start."""
     begins = datetime.combine(now.date(), schedule.start_time, UTC)
     return begins if begins <= now else begins - timedelta(days=1)

@@ -1,11 +1,9 @@
-"""`auditor serve`: the night, every day at its hour (UTC), until told to stop.
+"""`auditor serve`: the nightly run on its schedule and the web pages, in one process.
 
-UTC, because in Casablanca a local 02:30 happens twice on the first Sunday of Ramadan. Jobs live in memory:
-APScheduler's database store unpickles, which is code for whoever can write there, and what a stored job
-would tell is asked of the store instead: has the day's night been done? So a night that was missed, killed
-or skipped is caught up at start and every half hour, as long as its grace is not over.
-
-`auditor serve`: the nights on their schedule and the pages of the web, in one process and one loop.
+Times are in UTC, because in Casablanca 02:30 happens twice on the first Sunday of Ramadan. Jobs are
+kept in memory: APScheduler's database store unpickles, which would execute code of anyone who can
+write there. The store says whether the run of the day is finished, so a run that was missed, killed
+or skipped is caught up at the start and every half hour, within the catch-up period.
 """
 
 from __future__ import annotations
@@ -40,28 +38,31 @@ from storage.models.audit import AuditRun, AuditRunState
 events = EventLogger(__name__)
 
 CATCH_UP_INTERVAL = timedelta(minutes=30)
-"""A sleeping laptop's timers stand still, and a line may come back: how often the watch looks by itself."""
+"""Interval of the search for missed runs: timers stop while a laptop sleeps."""
 
 Clock = Callable[[], datetime]
 
 
 class AuditRunner(Protocol):
-    """What does a night; `auditor.runs.pipeline.run_audit_pipeline` is one. Cancelled, it keeps what it has seen."""
+    """Executes a run, as `auditor.runs.pipeline.run_audit_pipeline` does.
+
+    When it is cancelled, it keeps its results.
+    """
 
     def __call__(
         self, app: App, now: datetime, *, day: date, stop: asyncio.Event
     ) -> Coroutine[Any, Any, AuditRun]:
-        """Do the night of a UTC day, or go on with it; once `stop` is set, begin nothing more."""
+        """Execute or resume the run of a UTC day; after `stop` is set, begin nothing more."""
         ...
 
 
 def utc_now() -> datetime:
-    """The wall clock, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 async def run_audit(app: App, now: datetime, *, day: date, stop: asyncio.Event) -> AuditRun:
-    """Do the night with what belongs to it, on many machines where the configuration says so."""
+    """Execute a run with everything around it, on a cluster if configured."""
     return await pipeline.run_audit_pipeline(
         app, now, day=day, stop=stop, cluster=get_worker_cluster(app.config)
     )
@@ -74,9 +75,9 @@ async def serve_schedule(
     clock: Clock = utc_now,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Do every night at its hour until SIGTERM (or `stop`), then end it in its grace and return.
+    """Execute every run at its time until SIGTERM or `stop`, then end it in its grace period.
 
-    What it saw is kept; an interrupted night stays incomplete and is gone on with at the next start.
+    Its results are stored. An interrupted run stays incomplete and is resumed at the next start.
     """
     stop = stop or asyncio.Event()
     with stop_on_sigterm(stop):
@@ -91,7 +92,7 @@ async def run_scheduler(
     clock: Clock = utc_now,
     heartbeat: SchedulerHeartbeat | None = None,
 ) -> None:
-    """The same without heeding signals, beside whatever else runs until `stop`; `heart` beats meanwhile."""
+    """Execute runs until `stop`, without handling signals, beside other tasks."""
     watch = SchedulerJob(app, audit_runner, clock, heartbeat)
     watch.heartbeat.record()
     scheduler = build_scheduler(watch, app.config.schedule)
@@ -101,7 +102,7 @@ async def run_scheduler(
     try:
         await stop.wait()
     finally:
-        # APScheduler 3.11's shutdown waits for nothing and cancels what runs: first we end the night.
+        # APScheduler 3.11 cancels running jobs at shutdown, so the run is ended first.
         scheduler.pause()
         await watch.drain()
         scheduler.shutdown(wait=False)
@@ -110,10 +111,10 @@ async def run_scheduler(
 
 
 def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOScheduler:
-    """The timers: at the night's hour, and at once and every half hour for what was missed.
+    """Return the scheduler with two jobs: the start time, and every half hour for missed runs.
 
-    APScheduler's own grace is one second: a loop busy at the hour would lose the night with a warning. Of two
-    looks at once the second finds the watch busy, says what it finds, and ends.
+    APScheduler's default grace time is one second: a busy event loop would miss the run. If both
+    jobs run at the same time, the second one finds the lock and ends.
     """
     ways = {
         "coalesce": True,
@@ -130,7 +131,7 @@ def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOSch
 
 
 class SchedulerJob:
-    """Does the night that is due, one at a time."""
+    """Executes the due run, one at a time."""
 
     def __init__(
         self,
@@ -149,7 +150,7 @@ class SchedulerJob:
         self._stop = asyncio.Event()
 
     async def run_if_due(self) -> None:
-        """Do the night that is due, unless it is done or another goes on."""
+        """Execute the due run, unless it is finished or another one is running."""
         self.heartbeat.record()
         day = self._find_due_day()
         if day is None or self._stop.is_set():
@@ -177,13 +178,13 @@ class SchedulerJob:
         )
 
     async def drain(self) -> None:
-        """Begin nothing more, give what is under way its grace, and wait until what it saw is committed."""
+        """Begin nothing more and wait until the current run has ended and stored its results."""
         self._stop.set()
         async with self._run_lock:
             pass
 
     def _report_future_run(self, day: date, run: AuditRun) -> None:
-        """Log once a day that no run can begin: a person has to resolve it."""
+        """Log once a day that no run can begin, because a person must resolve it."""
         if day == self._warned_day:
             return
         self._warned_day = day
@@ -215,7 +216,7 @@ class SchedulerJob:
 
 
 def _log_run_end(day: date, task: asyncio.Task[AuditRun]) -> None:
-    """Log how a night ended. A bug is logged with its trace and the service goes on to the next night."""
+    """Log how a run ended. A bug is logged with its traceback, and the service continues."""
     if task.cancelled():
         said = "the night of {night} is interrupted; it is gone on with at the next start"
         events.warning("run_interrupted", said, night=day)
@@ -240,16 +241,16 @@ ServerClock = Callable[[], datetime]
 server_events = EventLogger(__name__)
 
 REFRESH_INTERVAL_SECONDS = 60
-"""Seconds between two looks for what is stale."""
+"""Seconds between two updates of stale summaries."""
 SHUTDOWN_TIMEOUT_SECONDS = 5
-"""Seconds that a page under way may still take when told to stop."""
+"""Seconds that a request may still take when the service stops."""
 
 
 class WebServer(uvicorn.Server):
-    """Uvicorn, with the signals left to us: one stop ends the pages and the night together."""
+    """Uvicorn without signal handlers: one signal ends the pages and the run together."""
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
-        """Take none."""
+        """Capture no signals."""
         return nullcontext()
 
 
@@ -261,7 +262,7 @@ async def run_server(
     with_schedule: bool = True,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Do the nights and show the pages at a socket until SIGTERM (or `stop`), then end both whole."""
+    """Run the scheduler and the pages until SIGTERM or `stop`, then end both."""
     stop = stop or asyncio.Event()
     jobs: list[Coroutine[Any, Any, None]] = []
     heart = SchedulerHeartbeat() if with_schedule else None
@@ -283,11 +284,11 @@ async def _serve_web(
     stop: asyncio.Event,
     heartbeat: SchedulerHeartbeat | None,
 ) -> None:
-    """Answer until `stop`; a server that ends by itself stops the rest, too."""
+    """Serve requests until `stop`; if the server ends by itself, stop everything else."""
     server = WebServer(
         uvicorn.Config(
             create_app(app, clock, heartbeat),
-            http="h11",  # told from httptools by what a request that is none is answered: a page, not a word
+            http="h11",  # unlike httptools, it answers an invalid request with a page
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -308,7 +309,7 @@ async def _serve_web(
 
 
 async def refresh_summaries_periodically(app: App, stop: asyncio.Event) -> None:
-    """Make anew what pages read where much of it is stale: after an import, an upgrade, another setting."""
+    """Update stale summaries: after an import, an upgrade or a change of the configuration."""
     while True:
         try:
             await asyncio.to_thread(
@@ -326,7 +327,7 @@ async def refresh_summaries_periodically(app: App, stop: asyncio.Event) -> None:
 def open_web_socket(
     web_settings: WebSettings, *, is_enabled: bool = True
 ) -> Iterator[socket.socket | None]:
-    """The socket of the pages; None where none are wanted. Raises ConfigError where it cannot be had."""
+    """Open the socket of the pages; None if they are disabled. Raises ConfigError."""
     if not is_enabled:
         yield None
         return
@@ -337,13 +338,13 @@ def open_web_socket(
         why = (trouble.strerror or "it cannot be listened to").lower()
         remedy = "another [web] host or port, or `auditor serve --no-web`"
         raise ConfigError(f"{web_settings.host} port {web_settings.port}", why, remedy) from None
-    # asyncio does so for its own sockets alone; else a page's end waits 40 ms for an acknowledgement
+    # Without this, the end of a page waits 40 ms for an acknowledgement.
     held.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with held:
         yield held
 
 
 def format_server_url(sock: socket.socket) -> str:
-    """Where the pages are, for a browser on this machine."""
+    """Return the URL of the pages for a browser on this machine."""
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -1,1 +1,4 @@
-"""Checking one account: the page is fetched, its API asked, and the result is compared with the last one."""
+"""Check one account: run its probe, repeat unchanged results, remove private data.
+
+This package does not know runs, queues or rules. Start with `checker.AccountChecker`.
+"""

@@ -1,8 +1,9 @@
-"""Canaries and blindness: the nights on which our eyes, not the associations, are at fault. Pure.
+"""Canaries and unreliable channels: the auditor, not an association, is at fault. Pure.
 
-Each channel names accounts known to exist and one that cannot. Where one reads wrong, or too many accounts
-turn to one and the same trouble in one night, the channel is blind tonight: nothing on it moves.
-Sherlock tests its site list with known and impossible names; here it is done every night.
+Each channel has accounts that exist and one that cannot exist. If one of them gives the wrong
+result, or if too many accounts turn to the same reason in one run, the channel is unreliable and no
+status on it changes. Sherlock tests its list of sites with known and impossible names; the auditor
+does so in each run.
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ OFFLINE_REASONS = frozenset({Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """An account whose answer we know beforehand."""
+    """An account whose result is known in advance."""
 
     account: Account
     exists: bool
 
     @property
     def channel(self) -> str:
-        """The channel it watches."""
+        """Return the channel of the account."""
         return self.account.channel
 
 
 @dataclass(frozen=True, slots=True)
 class RunChange:
-    """One account on one night: what was held of it before, and what was found."""
+    """The status of an account before a run, and the finding of the run."""
 
     channel: str
     previous_status: AccountStatus
@@ -49,7 +50,10 @@ class RunChange:
 def build_canaries(
     channel: str, known_accounts: Sequence[str], impossible_account: str | None, day: date
 ) -> list[Canary]:
-    """A channel's canaries. A website that cannot be is a new random name each night, unless one is given."""
+    """Return the canaries of a channel.
+
+    Unless an impossible website is configured, it has a new random name each day.
+    """
     if impossible_account is None and channel == "website" and known_accounts:
         impossible_account = (
             f"https://{hashlib.sha256(day.isoformat().encode()).hexdigest()[:24]}.com/"
@@ -64,7 +68,7 @@ def build_canaries(
 
 
 def is_offline(canary_readings: Iterable[tuple[Canary, Finding]]) -> bool:
-    """Whether both ordinary websites are out of reach: then it is our own line that is down."""
+    """Return True if both canary websites are unreachable, so that our own connection is down."""
     ordinary = [
         finding
         for canary, finding in canary_readings
@@ -74,9 +78,9 @@ def is_offline(canary_readings: Iterable[tuple[Canary, Finding]]) -> bool:
 
 
 def find_failed_canaries(canary_readings: Iterable[tuple[Canary, Finding]]) -> dict[str, str]:
-    """The channels on which a canary reads wrong, and why.
+    """Return the channels with a wrong canary, with the reason.
 
-    A canary that cannot be told says nothing, unless it is our own probe that breaks on it.
+    An unknown result says nothing, unless the probe crashed.
     """
     blind: dict[str, str] = {}
     for canary, finding in canary_readings:
@@ -90,7 +94,7 @@ def find_failed_canaries(canary_readings: Iterable[tuple[Canary, Finding]]) -> d
 
 
 def find_trusted_channels(canary_readings: Iterable[tuple[Canary, Finding]]) -> frozenset[str]:
-    """The channels whose canaries all read right tonight, a known and an impossible one at least."""
+    """Return the channels with correct results for a known and an impossible canary at least."""
     right: dict[str, set[bool]] = defaultdict(set)
     wrong: set[str] = set()
     for canary, finding in canary_readings:
@@ -105,11 +109,12 @@ def find_trusted_channels(canary_readings: Iterable[tuple[Canary, Finding]]) -> 
 def find_mass_changes(
     run_changes: Iterable[RunChange], trusted_channels: frozenset[str] = frozenset()
 ) -> dict[str, str]:
-    """The channels on which too many accounts last seen present turned tonight to one and the same trouble.
+    """Return the channels on which too many accounts changed to the same reason in this run.
 
-    A steady wall is no turn: an account counts only when its trouble was not there last night. An
-    absence counts every night until it is believed, unless the channel's canaries vouch for our eyes:
-    then the second night of a real catastrophe (a hosting company that closes) is believed.
+    Only present accounts are counted. An account counts only if it did not have this reason in the
+    last run. An absence counts in every run until it is confirmed, unless the canaries of the
+    channel were correct. So the second run after a real catastrophe, such as a hosting company that
+    closes, counts.
     """
     looked: Counter[str] = Counter()
     turned: dict[str, Counter[tuple[Presence, Reason | None]]] = defaultdict(Counter)
@@ -144,9 +149,9 @@ def find_unreliable_channels(
     channels: Mapping[str, object],
     earlier_warnings: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
-    """The audited channels that cannot be trusted tonight, each with the reason for the operator.
+    """Return the audited channels that are unreliable in this run, with the reason.
 
-    `warned` is what canaries said in earlier sessions of a night that was interrupted.
+    `earlier_warnings` are canary results of earlier sessions of an interrupted run.
     """
     blind = {
         **find_mass_changes(

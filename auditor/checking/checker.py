@@ -1,8 +1,7 @@
-"""What looks at accounts: each by its platform's interface where there is a key, else by its pages.
+"""Check accounts with their API if a key is set, else with their pages.
 
-Which earlier look may be made again: one that told what a site is, kept whole, and would tell it again.
-
-A look at links: whose account each is, following a short one first, and what is found there.
+It also decides which earlier result can be revalidated instead of running the probe again, and
+checks links for `auditor check`.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ events = EventLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AccountChecker:
-    """A fetcher, its readers, and the desk for the channels that have a key (their `purses`)."""
+    """A fetcher, a parser pool, and API budgets for the channels with a key."""
 
     fetcher: Fetcher
     parser_pool: ParserPool
@@ -57,7 +56,7 @@ class AccountChecker:
     async def check(
         self, account: Account, previous_result: PreviousResult | None = None
     ) -> ProbeResult:
-        """Look at one account, as before if nothing changed; a probe that crashes says so."""
+        """Check one account, or revalidate its previous result. A crash of a probe is a finding."""
         try:
             if previous_result is not None:
                 return await revalidate(
@@ -68,13 +67,13 @@ class AccountChecker:
             return ProbeResult(Finding(Presence.UNKNOWN, trouble.reason, detail=trouble.detail))
         except HostLockError:
             raise
-        except Exception as bug:  # noqa: BLE001  # a bug in one probe must not cost the others' night
+        except Exception as bug:  # noqa: BLE001  # a bug in one probe must not end the run
             where = account.identity.canonical or account.channel
             events.exception(bug, "probe_crashed", "the probe crashed on {account}", account=where)
             return build_crashed_result(bug)
 
     async def check_together(self, accounts: Sequence[Account]) -> list[ProbeResult]:
-        """Look at accounts of channels that have a key, in as few calls as can be."""
+        """Check accounts of channels with an API in as few calls as possible."""
         desk = ApiRequestBatcher(self.fetcher, self.parser_pool, self.api_budgets.values())
         return await desk.run_probes(
             [probe_steps_for(account, self.api_budgets) for account in accounts]
@@ -84,7 +83,7 @@ class AccountChecker:
 def create_api_budgets(
     config: Config, spent_by_channel: Mapping[str, float] | None = None
 ) -> dict[str, ApiBudget]:
-    """The keys of the audited channels. `spent` is what earlier sessions of the night have cost."""
+    """Return the API budgets of the audited channels; `spent` is the cost of earlier sessions."""
     found = {}
     for name, channel in config.channels.items():
         own = channel_registry.get_channel_api(name)
@@ -100,15 +99,15 @@ def create_api_budgets(
 
 
 def find_api_only_hosts(config: Config) -> frozenset[str]:
-    """The hosts of the platforms that are asked by their interface alone."""
+    """Return the hosts of the platforms that are only requested by their API."""
     keyed = (name for name, channel in config.channels.items() if channel.api_key)
     return frozenset(host for name in keyed for host in channel_registry.get_channel(name).HOSTS)
 
 
 def probe_steps_for(account: Account, api_channels: Iterable[str] = ()) -> ProbeGenerator:
-    """The steps of looking at a registered link, by the interface where its channel is `keyed`.
+    """Return the probe of a registered link, with the API for channels that have a key.
 
-    A link that names no account asks for nothing at all.
+    A link that names no account makes no request.
     """
     account = yield from identify.resolve_short_link(account)
     identity = account.identity
@@ -129,7 +128,7 @@ def _build_wrong_target_finding(identity: Identity) -> Finding:
 
 
 def to_probe_account(row: AccountRow, status: AccountStatus | None) -> Account:
-    """A registered account as a probe gets it, with what is known of it."""
+    """Return a registered account with what its status already tells."""
     return Account(row.association, row.typed_text, row.identity, _get_previous_finding(status))
 
 
@@ -141,9 +140,9 @@ def _get_previous_finding(status: AccountStatus | None) -> Finding | None:
 
 
 FULL_CHECK_EVERY_DAYS = 28
-"""Nights after which a site is read anew though nothing changed: `_lasts` may have a hole.
+"""A site is checked completely after this number of runs, even if nothing changed.
 
-And a platform's page kept anew: what somebody has taken off it since is not to be shown for ever.
+Pages of platforms are stored again then, so that removed content does not stay for ever.
 """
 
 EMPTY_BODY_DIGEST = sha256(b"").hexdigest()
@@ -156,9 +155,9 @@ def find_previous_result(
     day: date,
     body_storage: BodyLoader,
 ) -> PreviousResult | None:
-    """The last look at an account, where tonight's may repeat it; None where the probe has to look.
+    """Return the previous result of an account if it can be revalidated today, or None.
 
-    `version` is the probe's own, tonight.
+    `version` is the current version of the probe.
     """
     if last_observation is None or last_observation.observation.probe_version != probe_version:
         return None
@@ -177,12 +176,12 @@ def find_previous_result(
 
 
 def can_be_revalidated(row: AccountRow, day: date) -> bool:
-    """Whether it is a site, and not its night to be read anew: each night that of one in `EVERY`."""
+    """Return True if it is a website and today is not the day of its complete check."""
     return row.channel == channel_registry.WEBSITE_CHANNEL and _days_since_full_check(row, day) > 0
 
 
 def is_recent_enough(row: AccountRow, since: date, day: date) -> bool:
-    """Whether no night to look anew has come for an account since a day."""
+    """Return True if no complete check was due for an account since a day."""
     return _days_since_full_check(row, day) >= (day - since).days
 
 
@@ -191,9 +190,10 @@ def _days_since_full_check(row: AccountRow, day: date) -> int:
 
 
 def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
-    """Whether it looked at what is registered now: a link may be corrected and name the same site.
+    """Return True if the result is of the link as it is registered now.
 
-    Before a page is called gone, the link to the letter is asked, too.
+    A link may be corrected and still name the same site. Before a page is called gone, the link is
+    requested exactly as registered.
     """
     if observation.evidence[0].url != website.get_registered_url(row.identity, row.typed_text):
         return False
@@ -211,10 +211,10 @@ def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
 
 
 def _is_still_valid(observation: Observation, day: date) -> bool:
-    """Whether the same pages tell on a day what they told, and are its own.
+    """Return True if a result means the same today and its pages are its own.
 
-    One that repeats a look and took its own time has no page by which tonight's could be compared; what a
-    test of once a month showed (`decoy_tested_on`) is of its own day; and a site may speak of a day that comes.
+    The result of a revalidation that has its own duration has no pages to compare with. The monthly
+    decoy test (`decoy_tested_on`) and announced future dates are valid on their own days only.
     """
     finding = observation.finding
     if (
@@ -228,7 +228,7 @@ def _is_still_valid(observation: Observation, day: date) -> bool:
 
 
 def _is_complete(evidence: Sequence[Evidence]) -> bool:
-    """Whether everything that was asked and came is still known."""
+    """Return True if all requests and responses of the result are stored."""
     return (
         bool(evidence)
         and evidence[0].is_registered_link
@@ -264,12 +264,12 @@ UNREQUESTED_REASONS = frozenset(
         Reason.WRONG_TARGET,
     }
 )
-"""Reasons for which the last address was never asked, unless a proxy answered for it."""
+"""Reasons for which the last URL was not requested, unless a proxy responded."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkCheck:
-    """One link after a look. `identity` is the followed one where the link was short."""
+    """The result of checking one link; `identity` is that of the target for a short link."""
 
     typed: str
     identity: Identity
@@ -277,15 +277,15 @@ class LinkCheck:
 
     @property
     def request_count(self) -> int:
-        """How many requests the look took, redirects counted, robots.txt not.
+        """Return the number of requests with redirects, without robots.txt.
 
-        A call to an interface counts for each account it was made for, though it may be one for many.
+        An API call counts for each account, even if it is made for many.
         """
         return sum(_count_requests(exchange) for exchange in self.result.exchanges)
 
 
 def resolve_identity(identity: Identity, result: ProbeResult) -> Identity:
-    """The identity a look ended with: a short link's is the one its first answer told."""
+    """Return the identity a check ended with: a short link has that of its first response."""
     if identity.kind is not LinkKind.SHORT_LINK or not result.exchanges:
         return identity
     first = result.exchanges[0].outcome
@@ -311,9 +311,9 @@ async def check_links(
     on_done: Callable[[], None] = lambda: None,
     concurrency: int = 64,
 ) -> list[LinkCheck]:
-    """Look at links at the same time, politeness being the host's; the answers keep the links' order.
+    """Check links at the same time and return the results in the order of the links.
 
-    A probe that crashes costs the other links nothing: its own is unknown, `crashed`.
+    A crash of a probe is a finding (`crashed`) of that link only.
     """
     turns = asyncio.Semaphore(concurrency)
     looks: dict[int, ProbeResult] = {}

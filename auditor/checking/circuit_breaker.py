@@ -1,9 +1,10 @@
-"""Patience with platforms: one that turns us away several times in a row is left alone for the night.
+"""Circuit breakers: after several refusals in a row, a platform is not requested again.
 
-Asking on would tell the same, at the cost of requests and of our name there. Whom that leaves out is unknown
-for the reason of the last refusal, is asked nothing, and comes first on the next night. A page that a
-platform keeps to its members is no refusal of us (`probes.classify.interstitials.detect_client_block`). Sites are not
-judged here, nor interfaces, which the desk watches. Reasons: docs/decisions/0014-politeness-to-platforms.md.
+More requests would give the same result and harm our reputation. The skipped accounts are unknown
+with the reason of the last refusal, and come first in the next run. A page that only members of a
+platform may see is not a refusal (`probes.classify.interstitials.detect_client_block`). Websites
+have no circuit breaker, and APIs have their own in the batcher. See
+docs/decisions/0014-politeness-to-platforms.md.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from storage.store import Store
 events = EventLogger(__name__)
 
 OPENED_CIRCUITS_KEY = "opened_circuits"
-"""Where a receipt tells of the platforms that were left alone."""
+"""The key of the opened circuits in a receipt."""
 
 REQUESTED_KINDS = ACCOUNT_KINDS | {LinkKind.SHORT_LINK}
-"""Kinds of links for which a platform is asked at all."""
+"""Kinds of links for which a platform is requested."""
 
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """What is left of it with one platform. `gave_up` is why there is none.
+    """The circuit breaker of one platform; it is open if `opened_reason` is set.
 
-    `begin` is the number of the account that tonight begins with; `left_out` counts those that were not
-    asked, and `first` is the number of the first of them.
+    `first_account_id` is the account that this run begins with, `skipped_count` the number of
+    skipped accounts and `first_skipped_id` the first of them.
     """
 
     channel: str
@@ -48,16 +49,19 @@ class CircuitBreaker:
     first_skipped_id: int | None = None
 
     def sort_key(self, account_id: int) -> tuple[bool, int]:
-        """By what accounts are put in tonight's order: round and round, from where last night ended."""
+        """Return the sort key of an account: a rotation that begins where the last run stopped."""
         return account_id < self.first_account_id, account_id
 
     def record_canary(self, exchanges: Iterable[HttpExchange]) -> None:
-        """Take in the answer to a canary. It leaves a chance to one account: canaries are famous."""
+        """Count the responses to a canary.
+
+        They never open the circuit alone, because canaries are famous accounts.
+        """
         for reason in _iter_refusals(self.channel, exchanges):
             self.refusals = min(self.refusals + 1, self.failure_threshold - 1) if reason else 0
 
     def record_exchanges(self, exchanges: Iterable[HttpExchange]) -> None:
-        """Take in what the platform answered: any answer that is no refusal begins the count anew."""
+        """Count refusals in a row; any other response resets the count."""
         for reason in _iter_refusals(self.channel, exchanges):
             self.refusals = self.refusals + 1 if reason else 0
             if reason and self.refusals >= self.failure_threshold and self.opened_reason is None:
@@ -68,7 +72,7 @@ class CircuitBreaker:
                 )
 
     def skip_if_open(self, row: AccountRow) -> ProbeResult | None:
-        """The look at an account that is not asked any more; None where it may be."""
+        """Return the result for a skipped account, or None if it may be requested."""
         if self.opened_reason is None or row.identity.kind not in REQUESTED_KINDS:
             return None
         number = row.id or 0
@@ -90,7 +94,7 @@ class CircuitBreaker:
         return f"{self.opened_reason}, {self.failure_threshold} times in a row"
 
     def to_dict(self) -> dict[str, object]:
-        """What the receipt says: why, how many were left out, and with which account to begin tomorrow."""
+        """Return the state for the receipt."""
         return {
             "reason": self.opened_reason,
             "skipped": self.skipped_count,
@@ -99,24 +103,30 @@ class CircuitBreaker:
 
 
 def _iter_refusals(channel: str, exchanges: Iterable[HttpExchange]) -> Iterator[Reason | None]:
-    """Each answer of the platform as why it turned us away, or None. Silence is no answer."""
+    """Yield, for each response of the platform, the reason of the refusal or None.
+
+    Requests without a response are left out.
+    """
     for exchange in exchanges:
         answer = exchange.outcome
         if (
             channel_registry.find_channel_by_host(identify.get_link_host(exchange.request.url))
             != channel
         ):
-            continue  # a short link of somebody else's
+            continue  # a short link of another service
         if isinstance(answer, Page):
             yield interstitials.detect_client_block(answer)
         elif answer.reason is Reason.LOGIN_WALL:
-            yield answer.reason  # it led round and round
+            yield answer.reason  # a redirect loop
 
 
 def load_circuit_breakers(
     config: Config, store: Store, run: AuditRun, api_channels: Collection[str]
 ) -> dict[str, CircuitBreaker]:
-    """The patience of a night with each platform whose pages are asked, as earlier sessions left it."""
+    """Return the circuit breakers of the platforms whose pages are requested.
+
+    They have the state that earlier sessions of the run left.
+    """
     yesterday = _read_opened_circuits(_find_preceding_run(store, run))
     held = _read_opened_circuits(run)
     return {
@@ -138,7 +148,9 @@ def _restore_circuit_breaker(
     current_run_state: Mapping[str, Any],
 ) -> CircuitBreaker:
     one = CircuitBreaker(
-        channel, failure_threshold, first_account_id=int(previous_run_state.get("first_account_id") or 0)
+        channel,
+        failure_threshold,
+        first_account_id=int(previous_run_state.get("first_account_id") or 0),
     )
     if current_run_state.get("reason"):
         one.opened_reason = Reason(current_run_state["reason"])
@@ -161,7 +173,7 @@ def _read_opened_circuits(run: AuditRun | None) -> Mapping[str, Any]:
 def build_opened_circuits_field(
     circuit_breakers: Mapping[str, CircuitBreaker],
 ) -> dict[str, object]:
-    """What the receipt says of the platforms that were left alone; nothing where none was."""
+    """Return the receipt field of the opened circuits; empty if none is open."""
     left = {
         name: one.to_dict()
         for name, one in circuit_breakers.items()

@@ -1,10 +1,10 @@
-"""What may be kept of a look: nothing of people who only happen to be on the page.
+"""Remove private data from results before they are stored.
 
-Of a private person's account the finding keeps whether it is there and when something was last published, no
-followers, name or words of it, and no page; of a group, no page either, for its members made it. Of all other
-pages what visitors left is cut out, and the page is kept without it where a probe finds the same on it: a
-rebuild must judge as the night did. Where it finds anything else, no page is kept, and the finding stands as
-it was recorded.
+For the account of a private person, the finding keeps its presence and the date of the last
+publication, but no name, followers, texts or pages. For a group no page is stored, because its
+members wrote it. From all other pages the content of visitors is removed. The shortened page is
+stored only if a probe finds the same on it, because a re-evaluation must give the same result.
+Otherwise no page is stored and the recorded finding stays.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from probes.parsing.visitor_content import strip_visitor_content
 from probes.runner.parser_pool import ParserPool
 
 PRIVATE_KINDS = frozenset({LinkKind.PERSON, LinkKind.GROUP})
-"""Whose pages are private people's: their own, or their group's."""
+"""Kinds of accounts whose pages belong to private people."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorableResult:
-    """A look as it is kept; `bodies` says whether its pages are."""
+    """A result as it may be stored; `keep_bodies` is True if its pages are stored."""
 
     result: ProbeResult
     keep_bodies: bool = True
@@ -36,7 +36,7 @@ class StorableResult:
 async def remove_private_data(
     account: Account, result: ProbeResult, parser_pool: ParserPool, api_channels: Iterable[str] = ()
 ) -> StorableResult:
-    """A look at an account without what is not kept of it."""
+    """Return the result without private data."""
     kind = resolve_account_kind(account, result.finding)
     if kind in PRIVATE_KINDS:
         finding = anonymize_finding(result.finding) if kind is LinkKind.PERSON else result.finding
@@ -56,20 +56,20 @@ async def remove_private_data(
 
 
 def resolve_account_kind(account: Account, finding: Finding) -> LinkKind:
-    """Whose account it is: as the link says, or, of a short one, as the address says that it led to."""
+    """Return the kind of an account: that of its link, or for a short link of its target."""
     if account.identity.kind is LinkKind.SHORT_LINK and finding.final_url:
         return identify.identify_link(finding.final_url).kind
     return account.identity.kind
 
 
 def anonymize_finding(finding: Finding) -> Finding:
-    """A finding of a person: whether the account is there, and when something was last published."""
+    """Return the finding of a person's account: its presence and last publication only."""
     detail = "" if finding.presence is Presence.PRESENT else finding.detail
     return replace(finding, name=None, followers=None, links=(), facts={}, detail=detail)
 
 
 def _remove_visitor_content(exchange: HttpExchange) -> HttpExchange:
-    """An exchange without what visitors left; the very same where nothing is known for theirs."""
+    """Return an exchange without content of visitors; the same object if there is none."""
     answer = exchange.outcome
     if isinstance(answer, FetchError):
         return exchange
@@ -82,16 +82,16 @@ def _remove_visitor_content(exchange: HttpExchange) -> HttpExchange:
 
 
 async def _replay_probe(probe_run: ProbeRun, recorded_answers: _RecordedAnswers) -> ProbeResult:
-    """The same look at what is left."""
+    """Return the result of the probe on the shortened exchanges."""
     while (wanted := probe_run.pending_request) is not None:
         probe_run.resume(await recorded_answers.answer(wanted))
     return probe_run.result
 
 
 class _RecordedAnswers:
-    """Answers that came before, given again in their order, where a probe expects the web.
+    """Gives recorded responses in their order to a probe that expects the web.
 
-    What a reader made of a page stands as long as the page is the same.
+    The parsed form of a page is reused as long as the page is the same.
     """
 
     def __init__(self, exchanges: Iterable[HttpExchange], parser_pool: ParserPool) -> None:
@@ -101,7 +101,7 @@ class _RecordedAnswers:
             self._pending_exchanges[one.request.url, one.request.insecure].append(one)
 
     async def answer(self, request: PageRequest) -> Page | FetchError:
-        """The next answer to an ask, as the web gave it."""
+        """Return the next response to a request."""
         line = self._pending_exchanges[request.url, request.insecure]
         if not line:
             return FetchError(Reason.CRASHED, "never asked for")

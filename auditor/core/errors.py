@@ -1,6 +1,6 @@
-"""What the auditor says when it cannot do what was asked: one line of what, why and what to try.
+"""Errors of the operator: one line that says what failed, why, and what to try.
 
-The web's misbehaviour is never one of these: it is a finding. These are the operator's troubles.
+Failures of websites and platforms are not errors but findings.
 """
 
 from __future__ import annotations
@@ -11,34 +11,31 @@ from storage.errors import OneLineError
 
 
 class AuditorError(OneLineError):
-    """An ending that a person can mend. `code` is the exit code (DESIGN §6)."""
+    """An error that the operator can fix; `exit_code` is the exit code of the command."""
 
     exit_code = 1
 
 
 class UsageError(AuditorError):
-    """The command was typed in a way that means nothing."""
+    """The command line is invalid."""
 
     exit_code = 2
 
 
 class ConfigError(AuditorError):
-    """The configuration cannot be used."""
+    """The configuration is invalid."""
 
     exit_code = 3
 
 
 class InputError(AuditorError):
-    """A file that was handed in cannot be used; nothing was changed."""
+    """An input is invalid; nothing was changed."""
 
     exit_code = 3
 
 
 class TranslatableError(InputError):
-    """The same where it may come from a page: `said` is the message for that, with its facts.
-
-    A page has fields in place of a command's options, and translates the message.
-    """
+    """An input error that a page shows, too: `message` is its translatable text with `facts`."""
 
     def __init__(
         self, what: str, why: str, remedy: str = "", *, message: str, **facts: Any
@@ -49,19 +46,19 @@ class TranslatableError(InputError):
 
 
 class DiskSpaceError(AuditorError):
-    """There is too little room to begin; nothing was begun."""
+    """There is too little disk space; nothing was started."""
 
     exit_code = 3
 
 
 class IncompleteRunError(AuditorError):
-    """The night did not end, or is too old."""
+    """The last run is incomplete or too old."""
 
     exit_code = 4
 
 
 class ClockError(AuditorError):
-    """The clock is wrong, or could not be checked. No run was begun."""
+    """The clock is wrong, or could not be checked. No run was started."""
 
     exit_code = 4
 

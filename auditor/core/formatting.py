@@ -1,4 +1,4 @@
-"""Output formats that commands, pages and exports share: JSON documents, time stamps, single lines."""
+"""Output formats of commands, pages and exports: JSON documents, timestamps, single lines."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ CONTROL_CHARACTERS = re.compile(
 
 
 def build_json_document(items: Iterable[Mapping[str, Any]], now: datetime) -> str:
-    """The JSON of every reading command: `{"schema": 1, "generated_at": …, "items": […]}`, an item a line."""
+    """Return the JSON document of a reading command, with one item per line.
+
+    `{"schema": 1, "generated_at": …, "items": […]}`
+    """
     return "".join(iter_json_document(items, now))
 
 
 def iter_json_document(items: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[str]:
-    """The same, item by item, for items that need not be held."""
+    """Yield the JSON document item by item."""
     return iter_encoded_document(map(encode_json_item, items), now)
 
 
 def iter_encoded_document(items: Iterable[str], now: datetime) -> Iterator[str]:
-    """The same of items that are `written` already."""
+    """Yield the JSON document of items that are already encoded."""
     yield f'{{"schema": {SCHEMA_VERSION}, "generated_at": "{format_timestamp(now)}", "items": ['
     before = "\n"
     for item in items:
@@ -35,12 +38,12 @@ def iter_encoded_document(items: Iterable[str], now: datetime) -> Iterator[str]:
 
 
 def encode_json_item(item: Mapping[str, Any]) -> str:
-    """One item as JSON."""
+    """Return one item as JSON."""
     return _JSON_ENCODER.encode(item)
 
 
 def format_timestamp(timestamp: datetime) -> str:
-    """A moment in ISO 8601, UTC, to the second."""
+    """Return a time as ISO 8601 in UTC with seconds, or None."""
     return timestamp.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
@@ -54,11 +57,11 @@ _JSON_ENCODER = json.JSONEncoder(ensure_ascii=False, default=_encode_default)
 
 
 def to_single_line(value: object) -> str:
-    """A cell as text without line breaks, tabs, terminal controls or direction overrides."""
+    """Return text without line breaks, tabs, control characters or direction overrides."""
     text = "" if value is None else str(value)
     return (text if text.isprintable() else CONTROL_CHARACTERS.sub(" ", text)).strip()
 
 
 def format_exact_timestamp(timestamp: datetime | None) -> str | None:
-    """A moment as ISO 8601 in UTC, with a Z."""
+    """Return a time as ISO 8601 in UTC with microseconds, or None."""
     return timestamp.isoformat().replace("+00:00", "Z") if timestamp else None

@@ -1,7 +1,7 @@
-"""How events are written down, on standard error: a line for a person or a line of JSON, each on one line.
+"""Logging to standard error: one readable line, or one line of JSON, per event.
 
-Only our own events are heard below WARNING. Libraries log what we keep secret: httpx names every address
-that it asks for, so that of the monitor, too.
+Below WARNING, only events of the auditor are logged: libraries log secrets. For example, httpx logs
+every URL, including that of the monitor.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from auditor.core.formatting import to_single_line
 
 OWN_LOGGERS = ("auditor", "storage", "probes")
 SILENCED_LOGGERS = ("htmldate",)
-"""Libraries that call a page of a stranger's an error of theirs, such as one that is empty."""
+"""Libraries that log problems of pages, such as an empty page, as errors."""
 DEFAULT_EVENT = "log"
-"""The event of a line that is no event of ours: a library's."""
+"""Event name of log records from libraries."""
 JOURNALD_PRIORITIES = (
     (logging.ERROR, 3),
     (logging.WARNING, 4),
     (logging.INFO, 6),
     (logging.DEBUG, 7),
 )
-"""What journald calls our levels (sd-daemon(3))."""
+"""Priorities of journald for log levels (sd-daemon(3))."""
 
 
 class TextFormatter(logging.Formatter):
-    """A line for a person: no traceback unless it is asked for, and no terminal controls."""
+    """Formats an event as one line without a traceback and without control characters."""
 
     def __init__(self, *, show_tracebacks: bool = False) -> None:
         super().__init__()
         self._show_tracebacks = show_tracebacks
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line. What another handler made of the bug is not taken: logging keeps that in the record."""
+        """Return the line; with `with_traceback`, followed by the traceback."""
         said = to_single_line(f"{record.levelname}: {record.getMessage()}")
         bug = _build_exception_fields(record)
         if not bug:
@@ -52,10 +52,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """A line of JSON: when, how grave, which event, its sentence, and its facts beside it."""
+    """Formats an event as one line of JSON: time, level, event, message and fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line of JSON."""
         told = {
             "time": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3]
             + "Z",
@@ -70,7 +70,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _build_exception_fields(record: logging.LogRecord) -> dict[str, str]:
-    """A bug with its trace: in JSON it is one line all the same."""
+    """Return the exception and its traceback as JSON fields."""
     bug = record.exc_info[1] if record.exc_info else None
     if bug is None:
         return {}
@@ -81,14 +81,14 @@ def _build_exception_fields(record: logging.LogRecord) -> dict[str, str]:
 
 
 class JournaldFormatter(logging.Formatter):
-    """The lines of another formatter as journald reads them: each with its priority before it."""
+    """Adds the priority for journald to each line of another formatter."""
 
     def __init__(self, wrapped: logging.Formatter) -> None:
         super().__init__()
         self.wrapped = wrapped
 
     def format(self, record: logging.LogRecord) -> str:
-        """The lines."""
+        """Return the lines with their priorities."""
         priority = next(
             (number for level, number in JOURNALD_PRIORITIES if record.levelno >= level), 7
         )
@@ -96,7 +96,7 @@ class JournaldFormatter(logging.Formatter):
 
 
 def is_journald_stream(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether a stream goes to journald, which says so by the file it is (systemd.exec(5))."""
+    """Return True if a stream is connected to journald (systemd.exec(5))."""
     try:
         there = os.fstat(stream.fileno())
     except (OSError, ValueError, AttributeError):
@@ -107,7 +107,7 @@ def is_journald_stream(stream: TextIO, environ: Mapping[str, str]) -> bool:
 def create_formatter(
     log_format: str, *, show_tracebacks: bool, is_journald: bool
 ) -> logging.Formatter:
-    """How a line is written, as `[log] format` says and whoever reads it needs."""
+    """Return the formatter for a log format and a stream."""
     made: logging.Formatter = (
         JsonFormatter() if log_format == "json" else TextFormatter(show_tracebacks=show_tracebacks)
     )
@@ -117,10 +117,10 @@ def create_formatter(
 def configure_logging(
     log_format: str = "line", level: str = "warning", *, debug: bool = False, quiet: bool = False
 ) -> None:
-    """Write events to standard error from now on, so and from this level up.
+    """Log events to standard error in this format and from this level.
 
-    With `debug` all of ours are written, with `quiet` what is wrong alone. It may be said again: a command
-    knows more once it has read the configuration.
+    With `debug` every event of the auditor is logged, with `quiet` only problems. It can be called
+    again after the configuration is read.
     """
     root = logging.getLogger()
     ours = next((one for one in root.handlers if isinstance(one, StderrHandler)), None)
@@ -145,21 +145,21 @@ def configure_logging(
 
 
 def is_json_logging() -> bool:
-    """Whether events are written as JSON."""
+    """Return True if events are logged as JSON."""
     return any(
         isinstance(one, StderrHandler) and one.is_json for one in logging.getLogger().handlers
     )
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """The handler of ours on standard error, wherever that leads by then."""
+    """Writes to the current standard error."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
 
     @property
     def is_json(self) -> bool:
-        """Whether it writes JSON."""
+        """Return True if the handler writes JSON."""
         inner = (
             self.formatter.wrapped
             if isinstance(self.formatter, JournaldFormatter)
@@ -168,6 +168,6 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         return isinstance(inner, JsonFormatter)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line."""
+        """Write the record."""
         self.stream = sys.stderr
         super().emit(record)

@@ -1,11 +1,8 @@
-"""The memory of a long night: one heap for all threads, and what was freed given back to the system.
+"""Process settings for long runs: malloc, garbage collection, event loop.
 
-glibc gives each thread a heap of its own and keeps what is freed for it: after 500,000 accounts 107 MB of 296
-were kept so, and 66 went back at once; of 215 MB after 980,000 the heaps of seven threads held 62 (2026-11).
-
-The event loop that a command runs in: uvloop, libuv's in C, where it installs; else asyncio's own.
-
-And several things done in it at once.
+glibc gives each thread its own heap and keeps freed memory for it. After 500,000 accounts, 107 of
+296 MB were kept that way, and releasing returned 66 MB. After 980,000 accounts, the heaps of seven
+threads held 62 of 215 MB (measured 2026-11).
 """
 
 from __future__ import annotations
@@ -17,23 +14,27 @@ from functools import cache
 from typing import Any, TypeVar
 
 ACCOUNTS_PER_MEMORY_RELEASE = 1_000
-"""Accounts after which it is given back again."""
+"""Accounts after which free memory is returned to the system."""
 
 DEFAULT_GC_THRESHOLDS = (700, 10, 10)
-"""The thresholds of the collector as Python 3.11 has them."""
+"""Garbage collection thresholds of Python 3.11."""
 
 REDUCED_GC_THRESHOLDS = (20_000, 20, 50)
-"""Those for work that leaves little in circles: as often as usual, the collector takes a tenth of a command's
-start, and an eighth of the conclusions, for which much is held (2026-11)."""
+"""Thresholds for work with few reference cycles.
+
+With the default thresholds, garbage collection takes a tenth of a command's start and an eighth of
+the evaluation of a run (measured 2026-11).
+"""
 
 M_ARENA_MAX = -8
-"""The number of heaps, as `mallopt` calls it (malloc.h)."""
+"""The parameter of `mallopt` for the number of heaps (malloc.h)."""
 
 
 def limit_malloc_arenas() -> None:
-    """Let threads that begin from now on share one heap, where the C library is glibc.
+    """Let new threads share one heap if the C library is glibc.
 
-    And let the collector of garbage come as often as usual: what a page leaves in a circle may be a megabyte.
+    Also restore the default garbage collection thresholds: one page can leave a megabyte in a
+    reference cycle.
     """
     gc.set_threshold(*DEFAULT_GC_THRESHOLDS)
     if limit := _find_glibc_function("mallopt"):
@@ -42,7 +43,7 @@ def limit_malloc_arenas() -> None:
 
 @contextlib.contextmanager
 def reduce_garbage_collection() -> Iterator[None]:
-    """Let the collector of garbage come seldom meanwhile: it would look through all that a night holds."""
+    """Reduce garbage collection in a context with many live objects."""
     before = gc.get_threshold()
     gc.set_threshold(*REDUCED_GC_THRESHOLDS)
     try:
@@ -52,14 +53,14 @@ def reduce_garbage_collection() -> Iterator[None]:
 
 
 def release_free_memory() -> None:
-    """Give back what is free. Where the system's C library is another one, it sees to that itself."""
+    """Return free memory to the system if the C library is glibc."""
     if trim := _find_glibc_function("malloc_trim"):
         trim(0)
 
 
 @cache
 def _find_glibc_function(name: str) -> Callable[..., int] | None:
-    import ctypes  # noqa: PLC0415 - every command loads this module, and few ask
+    import ctypes  # noqa: PLC0415  # few commands need it
 
     return getattr(ctypes.CDLL(None), name, None)
 
@@ -68,11 +69,11 @@ T = TypeVar("T")
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What `asyncio.run` does: the outcome of a coroutine, in a loop of its own."""
-    import asyncio  # noqa: PLC0415  # commands that ask nobody start without it
+    """Run a coroutine in a new event loop and return its result; uvloop is used if installed."""
+    import asyncio  # noqa: PLC0415  # commands without requests start faster
 
     try:
-        from uvloop import new_event_loop  # noqa: PLC0415  # it is not made for every system
+        from uvloop import new_event_loop  # noqa: PLC0415  # not available on every system
     except ImportError:
         return asyncio.run(coroutine)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -80,8 +81,8 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def run_together(*coroutines: Coroutine[Any, Any, object]) -> None:
-    """Do all of it until all of it has ended; a trouble of one ends the others, and is raised as it is."""
-    import asyncio  # noqa: PLC0415  # see above
+    """Run coroutines until all have finished; an error cancels the others and is raised."""
+    import asyncio  # noqa: PLC0415  # as above
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,13 +1,13 @@
-"""Secret tokens: how long they are, and the digest that is stored instead of one."""
+"""Secret tokens and the digests that are stored instead of them."""
 
 from __future__ import annotations
 
 import hashlib
 
 TOKEN_BYTES = 32
-"""Of chance in a token: 256 bits."""
+"""Random bytes of a token (256 bits)."""
 
 
 def hash_token(token: str) -> str:
-    """What is kept of a token. It has 256 bits of chance, so a plain hash cannot be turned back."""
+    """Return the digest to store. A plain hash is enough, because a token has 256 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a person's decision is told from: which account, until when, on what. Pure."""
+"""Parse and validate the input of a decision: account, dates, reason, gap code. Pure."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from probes.models.finding import ACCOUNT_KINDS, Identity, LinkKind
 from storage.models.audit import AccountRow, AccountStatus, Decision, Proposal
 
 EARLIEST_PUBLICATION_DAY = date(2000, 1, 1)
-"""No publication anybody means is older: an earlier year is a slip of the finger."""
+"""Earlier dates of a publication are typing mistakes."""
 GAP_CODES_HINT = "`auditor gaps` shows the codes that are open"
 
 
 class DecisionError(TranslatableError):
-    """A decision that cannot be taken as it was typed; nothing was kept."""
+    """A decision is invalid; nothing was stored."""
 
 
 def build_missing_author_error() -> DecisionError:
-    """What is said where nobody is named."""
+    """Return the error for a decision without an author."""
     said = gettext_noop("Enter who said so.")
     return DecisionError("--author", "nobody's word is no decision", "--author NAME", message=said)
 
 
 def require_reason(reason: str) -> str:
-    """What a decision rests on. Raises DecisionError."""
+    """Return the trimmed reason. Raises DecisionError if it is empty."""
     if not reason.strip():
         said = gettext_noop("Enter a reason.")
         cause = "a decision without a reason cannot be judged later"
@@ -40,14 +40,14 @@ def require_reason(reason: str) -> str:
 
 
 def build_waiver_target_error(what: str, why: str) -> DecisionError:
-    """What is said where it is not clear what need not be told."""
+    """Return the error for a waiver without a channel or gap code."""
     remedy = "CHANNEL, or --code CODE for that gap on any channel"
     return DecisionError(what, why, remedy, message=gettext_noop("Choose the problem to ignore."))
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredAccounts:
-    """What the store holds of one association on one channel."""
+    """The registered and proposed accounts of one association on one channel."""
 
     association: str
     channel: str
@@ -57,13 +57,14 @@ class RegisteredAccounts:
     decisions: tuple[Decision, ...] = ()
 
     def get_status(self, row: AccountRow) -> AccountStatus:
-        """What is held true of one of its accounts, before anybody's word."""
+        """Return the stored status of an account, without decisions."""
         return self.statuses.get(row.id or 0) or AccountStatus(row.id or 0)
 
     def find_accounts(self, typed: str | None) -> list[AccountRow]:
-        """The account that was named, or the only one; twice where the sheet lists it in two columns.
+        """Return the rows of the named account, or of the only account on the channel.
 
-        Raises DecisionError where there is none, or where there are several and none was named.
+        An account that the spreadsheet lists in two columns has two rows. Raises DecisionError if
+        no account matches, or if there are several and none is named.
         """
         found = [row for row in self.rows if typed is None or self._is_account_named(row, typed)]
         if len({account_subject(row) for row in found}) == 1:
@@ -86,18 +87,19 @@ class RegisteredAccounts:
         )
 
     def is_registered(self, key: str) -> bool:
-        """Whether an account of this key is registered."""
+        """Return True if an account with this key is registered."""
         return any(row.identity.key == key for row in self.rows)
 
     def find_proposed_key(self, typed: str) -> str | None:
-        """The key of an account that was found on the association's site and nobody registered."""
+        """Return the key of the proposal that a text names, or None."""
         found = self._find_proposal(typed)
         return found.link.key if found else None
 
     def identify_account(self, typed: str) -> Identity:
-        """The account that a link, or the key of a proposal, names. Raises DecisionError where it names none.
+        """Return the account that a link, or the key of a proposal, names.
 
-        So is one that somebody called not theirs, or moved: two words may not contradict each other.
+        Raises DecisionError if it names none, or if a decision in force says that this account is
+        not the association's or has moved.
         """
         found = self._find_proposal(typed)
         there = identify.identify_link(found.link.canonical if found else typed, self.channel)
@@ -139,7 +141,7 @@ class RegisteredAccounts:
 
     @property
     def location_text(self) -> str:
-        """Of whom and where, as a person says it."""
+        """Return the association and channel for messages."""
         return f"{self.association} on {self.channel}"
 
     def _build_account_hint(self) -> str:
@@ -150,21 +152,21 @@ class RegisteredAccounts:
 
 
 def account_subject(row: AccountRow) -> str:
-    """What a person calls an account by: its key, or what was typed."""
+    """Return the text that names an account: its key, or what was typed."""
     return row.identity.key or row.typed_text
 
 
 def has_registered_link(row: AccountRow) -> bool:
-    """Whether a cell lists anything: one that says "none" does not."""
+    """Return True if a cell contains a link; "none" is not one."""
     return row.identity.kind is not LinkKind.NONE
 
 
 def parse_channel(
     channel_or_link: str, account: str | None, channels: Collection[str]
 ) -> tuple[str, str | None]:
-    """The channel and the account that were typed; a link in place of a channel names both.
+    """Return the channel and the account; a link instead of a channel gives both.
 
-    Raises DecisionError where it is neither an audited channel nor a link of one.
+    Raises DecisionError if it is neither an audited channel nor a link on one.
     """
     if channel_or_link in channels:
         return channel_or_link, account
@@ -186,9 +188,10 @@ def parse_channel(
 def parse_decision_end(
     until: str | None, now: datetime, max_duration: timedelta | None = None
 ) -> datetime | None:
-    """When a decision ends: with the day that was typed, else after the longest time it may hold.
+    """Return when a decision ends: the end of the typed day, or the longest duration from now.
 
-    None is never. Raises DecisionError for what is no date, is past, or is later than may be.
+    None means never. Raises DecisionError for an invalid date, a past one, or one beyond the
+    longest duration.
     """
     last = now + max_duration if max_duration is not None else None
     if until is None:
@@ -207,7 +210,10 @@ def parse_decision_end(
 
 
 def parse_publication_day(day: str | None, now: datetime) -> str | None:
-    """The day of the last publication a person saw. Raises DecisionError for what no publication can have."""
+    """Return the ISO date of the last publication a person saw, or None.
+
+    Raises DecisionError for a date that is invalid, in the future, or impossibly old.
+    """
     if day is None:
         return None
     remedy = f"--last-activity {now.date()}"
@@ -238,12 +244,12 @@ def _example_end_day(now: datetime) -> date:
 
 
 def max_attestation_duration(status: AccountStatus) -> timedelta:
-    """How long an attestation holds: against what was seen and confirmed half as long as otherwise."""
+    """Return how long an attestation is valid: shorter if it contradicts a confirmed absence."""
     return DISPUTE_VALIDITY if is_confirmed_lost(status) else ATTESTATION_VALIDITY
 
 
 def require_gap_code(code: str | None, catalogue: GapCatalogue) -> str | None:
-    """The same code, where it is a gap's. Raises DecisionError."""
+    """Return a gap code, or None. Raises DecisionError if it is not the code of a gap."""
     if code is None:
         return None
     entry = catalogue.definitions.get(code)

@@ -1,9 +1,7 @@
-"""What an association may answer to its report, and what accepting an answer does.
+"""Replies of associations to their reports, and the proposals and replies that wait for review.
 
-An answer changes nothing by itself: it waits for the coordinator, whose acceptance takes the same decision as
-the command line would.
-
-What waits for the coordinator: the associations' replies, and accounts that were found on their sites.
+A reply changes nothing by itself. If a coordinator accepts it, the same decision is taken as on the
+command line.
 """
 
 from __future__ import annotations
@@ -37,11 +35,11 @@ from storage.registry.regions import RegionFilter
 from storage.store import Store
 
 MAX_WAITING_REPLIES = 20
-"""Replies of one association that wait at a time: more is a slip of the finger, or worse."""
+"""Replies of one association that may wait for review; more are a mistake or abuse."""
 MAX_TEXT_CHARACTERS = 2000
 MAX_PROMISE_PERIOD = timedelta(days=366)
 MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
-"""The gaps to which "we have one, it is there" is an answer."""
+"""Gaps to which an association may reply that it has an account."""
 
 ACCOUNT_REPLY_KINDS = frozenset(set(ReplyKind) - {ReplyKind.PROMISED})
 PROPOSAL_REPLY_KINDS = frozenset({ReplyKind.CLAIMED, ReplyKind.DISOWNED})
@@ -50,7 +48,7 @@ MISSING_ACCOUNT_REPLY_KINDS = GAP_REPLY_KINDS | {ReplyKind.MOVED, ReplyKind.CLOS
 
 
 class ReplyRefusal(StrEnum):
-    """Why an answer cannot be taken."""
+    """Why a reply is refused."""
 
     UNKNOWN_SUBJECT = "unknown_subject"
     INVALID_ADDRESS = "invalid_address"
@@ -60,7 +58,7 @@ class ReplyRefusal(StrEnum):
 
 
 class ReplyRefusedError(Exception):
-    """An answer that cannot be taken, with why."""
+    """A reply is refused; `reason` says why."""
 
     def __init__(self, reason: ReplyRefusal) -> None:
         super().__init__(reason.value)
@@ -68,7 +66,7 @@ class ReplyRefusedError(Exception):
 
 
 class ReplyForm(BaseModel):
-    """An answer as it was sent: about an account, a found account (`proposal`) or a gap (`code`)."""
+    """A reply as it was submitted: about an account, a proposal or a gap (`gap_code`)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -85,7 +83,11 @@ class ReplyForm(BaseModel):
 def parse_reply(
     form: ReplyForm, view: AssociationView, report_link_id: int | None, now: datetime
 ) -> Reply:
-    """The answer, understood. Raises RefusalError: it is about nothing there, or lacks something. Pure."""
+    """Return the validated reply. Pure.
+
+    Raises ReplyRefusedError if its subject is not in the report, or if its value is missing or
+    invalid.
+    """
     said = Reply(
         view.association.id,
         form.kind,
@@ -164,7 +166,10 @@ def _parse_promise_day(typed: str, now: datetime) -> str:
 
 
 def save_reply(store: Store, reply: Reply) -> Reply:
-    """Keep an answer for the coordinator; one that waits already stays one. RefusalError: too many wait."""
+    """Store a reply for review, or return the equal one that already waits.
+
+    Raises ReplyRefusedError if too many replies wait.
+    """
     waiting = [one for one in store.list_replies(reply.association) if one.outcome is None]
     for one in waiting:
         if (
@@ -189,11 +194,11 @@ def accept_reply(
     now: datetime,
     default_reason: str,
 ) -> None:
-    """Do what the association said, and keep that it was accepted.
+    """Store that a reply was accepted, and take the decision it asks for.
 
-    `because` is what a decision rests on where neither side gave a reason.
-    The answer is kept first, so that of two coordinators one decides. Raises DecisionError where the decision
-    cannot be taken (the reply goes on waiting), StoreError where somebody has answered already.
+    `default_reason` is the reason of the decision if neither side gave one. The review is stored
+    first, so that only one of two coordinators takes the decision. Raises DecisionError if the
+    decision cannot be taken (the reply waits again), StoreError if the reply was already reviewed.
     """
     assert reply.id is not None
     store.review_reply(reply.id, ReplyOutcome.ACCEPTED, author, reason, now)
@@ -209,9 +214,9 @@ def accept_reply(
 
 
 def decline_reply(store: Store, reply: Reply, *, author: str, reason: str, now: datetime) -> None:
-    """Keep that an answer was declined, and why: the association reads it.
+    """Store that a reply was declined, with a reason that the association reads.
 
-    Raises DecisionError for no reason, StoreError where somebody has answered already.
+    Raises DecisionError without a reason, StoreError if the reply was already reviewed.
     """
     assert reply.id is not None
     store.review_reply(reply.id, ReplyOutcome.DECLINED, author, require_reason(reason), now)
@@ -274,19 +279,19 @@ def _record_decision(
 def _confirm_registered_account(
     store: Store, row: AccountRow, decision_service: DecisionService
 ) -> None:
-    """A registered account is theirs, which says that it is there unless nights have found it gone."""
+    """Confirm a claimed account, unless runs have confirmed that it is gone."""
     if not is_account_gone(store, row):
         decision_service.confirm_account()
 
 
 def is_account_gone(store: Store, row: AccountRow) -> bool:
-    """Whether an account is held to be gone: a word whose it is does not bring it back."""
+    """Return True if an account is gone; a claim of ownership does not bring it back."""
     held = store.list_account_statuses(row.association)
     return any(one.account_id == row.id and one.state is AccountState.GONE for one in held)
 
 
 def _claim_account(decision_service: DecisionService) -> None:
-    """An account of theirs is registered; where it is already, they and the registry agree."""
+    """Register a claimed account, unless it is registered."""
     named = decision_service.registered.identify_account(decision_service.account or "")
     if not decision_service.registered.is_registered(named.key or ""):
         decision_service.claim_account()
@@ -295,7 +300,7 @@ def _claim_account(decision_service: DecisionService) -> None:
 def _close_channel(
     create_service: Callable[[str | None], DecisionService], name: str | None
 ) -> None:
-    """A channel given up on purpose. Its only account's gaps need not be told; another account goes on."""
+    """Waive the gaps of a closed account; without another account, mark the channel as not used."""
     if name is not None:
         create_service(name).waive_gaps()
     whole = create_service(None)
@@ -304,16 +309,16 @@ def _close_channel(
 
 
 PROPOSAL_BATCH_SIZE = 25
-"""Proposals that are looked through together: a page of them, for most are still to be settled."""
+"""Proposals that are loaded together."""
 MAX_SCANNED_PROPOSALS = 300
-"""Proposals that are looked through for one page; where all of them are settled, the next page goes on."""
+"""Proposals that are scanned for one page. If all of them are settled, the next page continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingReply:
-    """A reply that nobody has answered: whose it is, and the account or the gap that it is about.
+    """A reply that waits for review, with its association and its account or gap.
 
-    `is_gone` tells that the account is held to be gone.
+    `is_gone` is True if the account is gone.
     """
 
     reply: Reply
@@ -325,7 +330,7 @@ class WaitingReply:
 
 @dataclass(frozen=True, slots=True)
 class UnsettledProposal:
-    """An account that nobody has called an association's own or somebody else's yet."""
+    """A proposal without a decision, with its association."""
 
     proposal: Proposal
     association: Association
@@ -334,7 +339,7 @@ class UnsettledProposal:
 def load_waiting_replies(
     store: Store, *, after: int = 0, limit: int = 20, regions: RegionFilter = None
 ) -> list[WaitingReply]:
-    """A page of the replies that wait, the oldest first: those after this one."""
+    """Return a page of the replies that wait for review, oldest first, after the given id."""
     rows = store.list_pending_replies(after_id=after, limit=limit, regions=regions)
     return [_build_waiting_reply(store, reply) for reply in rows]
 
@@ -365,7 +370,10 @@ def load_unsettled_proposals(
     limit: int = 20,
     regions: RegionFilter = None,
 ) -> tuple[list[UnsettledProposal], int]:
-    """A page of the found accounts, the oldest first, and after which the next page begins (0: no more)."""
+    """Return a page of the proposals without a decision, oldest first, and where to continue.
+
+    The second value is the id to continue after, 0 on the last page.
+    """
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
     listed: list[UnsettledProposal] = []
     for _ in range(0, MAX_SCANNED_PROPOSALS, PROPOSAL_BATCH_SIZE):
@@ -384,7 +392,7 @@ def load_unsettled_proposals(
 def _select_unsettled_proposals(
     store: Store, config: Config, proposals: Sequence[Proposal]
 ) -> list[UnsettledProposal]:
-    """Those that an association's page would ask about, too."""
+    """Return the proposals that the page of their association shows, too."""
     held = store.load_association_data(
         {row.association for row in proposals}, include_closed_gaps=False
     )

@@ -1,7 +1,4 @@
-"""Taking a person's decision: what the command line and the pages do when somebody says what they know.
-
-The ledger of decisions: which hold, which have ended, and which were taken together. Pure.
-"""
+"""Take, withdraw and list decisions, for the command line and the pages."""
 
 from __future__ import annotations
 
@@ -44,17 +41,17 @@ from storage.models.users import ChangeOrigin
 from storage.store import Store
 
 IMMEDIATE_DECISION_KINDS = frozenset({DecisionKind.CONFIRM, DecisionKind.WAIVE})
-"""The words that are laid over what was concluded; the others tell the next night what to look at."""
+"""Kinds that take effect at once; the other kinds change what the next run checks."""
 DECISION_SOURCE = "decision"
-"""The source of what a decision changes in the registry."""
+"""The source of registry changes by decisions in the audit log."""
 
 
 @dataclass(slots=True)
 class DecisionService:
-    """A decision that is being taken: of whom, on which channel, by whom, why and when.
+    """A decision that is being taken, with its subject, author, reason and time.
 
-    `account` is the one that was named, if any. `kept` are the decisions that came of it, the twins of an
-    account that the sheet lists twice counted once.
+    `account` is the account that was named, if any. `saved_decisions` has the stored decisions, one
+    for an account that the spreadsheet lists twice.
     """
 
     store: Store
@@ -78,9 +75,10 @@ class DecisionService:
         now: datetime,
         account: str | None = None,
     ) -> Self:
-        """What was said, complete. `where` is a channel or a link; none is the whole association.
+        """Validate the common parts of a decision.
 
-        Raises DecisionError: nobody has this id, nothing is there, nobody said it or for no reason.
+        `channel_or_link` is None for the whole association. Raises DecisionError if the association
+        or the channel is unknown, or if the author or reason is missing.
         """
         if store.get_association(association) is None:
             raise _build_unknown_association_error(association)
@@ -101,13 +99,13 @@ class DecisionService:
 
     @property
     def account_rows(self) -> list[AccountRow]:
-        """The registered account that is meant. Raises DecisionError."""
+        """Return the rows of the account that the decision is about. Raises DecisionError."""
         return self.registered.find_accounts(self.account)
 
     def confirm_account(
         self, *, publication_day: str | None = None, until: str | None = None
     ) -> None:
-        """It is there: a person looked, and saw a publication of the day `seen`. Raises DecisionError."""
+        """Store that a person has seen the account or a publication of it. Raises DecisionError."""
         rows = self.account_rows
         most = min(max_attestation_duration(self.registered.get_status(row)) for row in rows)
         day, end = (
@@ -117,7 +115,7 @@ class DecisionService:
         self._save_decision(self._build_decision(DecisionKind.CONFIRM, end, value=day), rows)
 
     def mark_none_by_choice(self, *, until: str | None = None) -> None:
-        """The association chose to do without the channel. Raises DecisionError."""
+        """Store that the association chose not to use the channel. Raises DecisionError."""
         if self.account is not None:
             why = "one does without a channel, not an account"
             said = gettext_noop("You can choose not to use a channel, but not a single account.")
@@ -127,7 +125,7 @@ class DecisionService:
         )
 
     def claim_account(self) -> None:
-        """An account that nobody registered is theirs: it is registered. Raises DecisionError."""
+        """Register an account that belongs to the association. Raises DecisionError."""
         if self.account is None:
             said = gettext_noop("Choose an account.")
             why, remedy = "which account is not said", "--account KEY or LINK"
@@ -140,7 +138,7 @@ class DecisionService:
         self._register_account(named)
 
     def disown_account(self, *, until: str | None = None) -> None:
-        """An account, registered or found on the site, is somebody else's. Raises DecisionError."""
+        """Store that an account or proposal belongs to someone else. Raises DecisionError."""
         theirs = self._build_decision(DecisionKind.DISOWN, parse_decision_end(until, self.now))
         proposed = (
             self.registered.find_proposed_key(self.account) if self.account is not None else None
@@ -151,7 +149,10 @@ class DecisionService:
             self._save_decision(theirs, self.account_rows)
 
     def mark_moved(self, *, new_link: str | None = None, until: str | None = None) -> None:
-        """An account is elsewhere now; where that is known, it is registered there. Raises DecisionError."""
+        """Store that an account has moved; register its new address, if any.
+
+        Raises DecisionError.
+        """
         rows = self.account_rows
         there = self.registered.identify_account(new_link) if new_link is not None else None
         if there is not None and there.key == account_subject(rows[0]):
@@ -165,7 +166,7 @@ class DecisionService:
             self._register_account(there)
 
     def waive_gaps(self, *, code: str | None = None, until: str | None = None) -> None:
-        """A channel's gaps, or one of them, need not be told. Raises DecisionError."""
+        """Store that one or all gaps of a channel are ignored. Raises DecisionError."""
         rows = self.account_rows if self.account is not None else []
         gap = require_gap_code(code, load_gap_catalogue())
         name = account_subject(rows[0]) if rows else None
@@ -190,14 +191,14 @@ class DecisionService:
         )
 
     def _save_decision(self, decision: Decision, rows: Sequence[AccountRow] = ()) -> None:
-        """Keep the decision, on each of these accounts or on the channel."""
+        """Store the decision for each of these accounts, or for the channel."""
         ids = [row.id for row in rows] or [None]
         self.saved_decisions += [
             self.store.add_decision(replace(decision, account_id=account)) for account in ids
         ][:1]
 
     def _register_account(self, identity: Identity) -> None:
-        """List an account beside the sheet's, and keep whose word that rests on; a listed one stays."""
+        """Register an account with a decision that says who did it, unless it is registered."""
         there = self.registered
         if there.is_registered(identity.key or ""):
             return
@@ -213,7 +214,7 @@ class DecisionService:
 def withdraw_decision(
     store: Store, decision_number: str, *, author: str, reason: str, now: datetime
 ) -> list[Decision]:
-    """Take a decision back before its time, with its twins: they, as they were. Raises DecisionError."""
+    """Withdraw a decision with its twins and return them as they were. Raises DecisionError."""
     because = require_reason(reason)
     words = find_decision_with_twins(decision_number, list(store.list_decisions()), now)
     store.withdraw_decisions(
@@ -226,7 +227,7 @@ def withdraw_decision(
 
 
 def refuse_unknown_association(store: Store, association: str) -> None:
-    """Raise DecisionError where nobody has that id."""
+    """Raise DecisionError if there is no association with this id."""
     if store.get_association(association) is None:
         raise _build_unknown_association_error(association)
 
@@ -241,7 +242,7 @@ def _build_unknown_association_error(association: str) -> DecisionError:
 def _load_registered_accounts(
     store: Store, association: str, channel: str, now: datetime
 ) -> RegisteredAccounts:
-    """What the store holds of an association on a channel."""
+    """Load the accounts, statuses, proposals and decisions of an association on a channel."""
     return RegisteredAccounts(
         association,
         channel,
@@ -257,15 +258,15 @@ def _load_registered_accounts(
 
 
 ENDING_SOON_PERIOD = timedelta(days=30)
-"""A decision that ends within this time is told as ending, so that somebody can renew it."""
+"""Decisions that end within this time are listed as ending soon, so that they can be renewed."""
 
 
 def find_decision_with_twins(
     decision_number: str, decisions: Iterable[Decision], now: datetime
 ) -> list[Decision]:
-    """The decision of this number, and its copies for an account that the sheet lists in two columns.
+    """Return a decision and its copies for an account that the spreadsheet lists in two columns.
 
-    Raises DecisionError where there is none, or where it does not hold any more.
+    Raises DecisionError if there is none with this number, or if it is not in force any more.
     """
     known = list(decisions)
     found = next(
@@ -289,7 +290,10 @@ def find_decision_with_twins(
 def find_related_decisions(
     withdrawn: Iterable[Decision], decisions: Iterable[Decision], now: datetime
 ) -> list[Decision]:
-    """The decisions in force that one breath took with these: the account that one moved to is theirs."""
+    """Return the decisions in force that were taken together with these.
+
+    For example, a move to a new address also claims the new account.
+    """
     back = list(withdrawn)
     ids, breaths = (
         {word.id for word in back},
@@ -313,9 +317,9 @@ def build_decision_items(
     statuses: Mapping[int, AccountStatus],
     now: datetime,
 ) -> list[dict[str, Any]]:
-    """The items of `decide list`, in the order they were taken down.
+    """Return the items of `decide list` in the order they were taken.
 
-    docs/guides/decisions.md tells their fields.
+    docs/guides/decisions.md describes their fields.
     """
     return [_build_decision_item(word, accounts, statuses, now) for word in decisions]
 
@@ -354,7 +358,7 @@ def _build_decision_item(
 
 
 def _get_decision_state(decision: Decision, status: AccountStatus, now: datetime) -> str:
-    """Whether a decision holds: in_force, ending, outweighed, expired or withdrawn."""
+    """Return the state: in_force, ending_soon, overridden, expired or withdrawn."""
     until = get_decision_end(decision, status)
     if decision.withdrawal is not None and decision.withdrawal.withdrawn_at <= now:
         return "withdrawn"

@@ -1,4 +1,4 @@
-"""One association as a face shows it: its links, gaps and score, what was found and what was not told."""
+"""One association as pages and exports show it: accounts, gaps, score, proposals."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from storage.models.audit import AccountState, Association, Decision, DecisionKi
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One registered link as a face shows it.
+    """One registered account as pages show it.
 
-    `linked` is reciprocal, site_only, profile_only, registry_only or contradicted. `latest` is the newest
-    look, which may have told nothing while `state` keeps the last decided word. `doubt` says that
-    absences were seen and are not yet confirmed. `rhythm_days` are the median days between its last
-    publications, None where too few were seen.
+    `link_reciprocity` is reciprocal, site_only, profile_only, registry_only or contradicted.
+    `latest` is the newest check, which may be unknown while `state` keeps the last conclusive one.
+    `has_doubt` is True if absences were observed and are not confirmed. `rhythm_days` is the median
+    number of days between the last publications, None if too few are known.
     """
 
     account_id: int
@@ -70,7 +70,7 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True)
 class UncheckedItem:
-    """A status, never a gap: what could not be told, or is not asked because the association chose so."""
+    """A status that is not a gap: something could not be checked, or is not used by choice."""
 
     channel: str
     code: str
@@ -79,10 +79,10 @@ class UncheckedItem:
 
 @dataclass(frozen=True, slots=True)
 class AssociationView:
-    """One association. `gaps` are the open ones no other hides, gravest first; `all_gaps` has every row.
+    """One association.
 
-    `waived` are the rows a person said need not be told; they are no news to anybody. `words` are the
-    decisions that hold.
+    `gaps` are the open gaps that no other hides, most severe first; `all_gaps` has every row.
+    `waived_gaps` are ignored by a decision. `decisions` are those in force.
     """
 
     association: Association
@@ -98,11 +98,11 @@ class AssociationView:
     decisions: tuple[Decision, ...] = ()
 
     def accounts_on(self, channel: str) -> list[AccountView]:
-        """Its accounts on a channel."""
+        """Return the accounts on a channel."""
         return [account for account in self.accounts if account.channel == channel]
 
     def find_account(self, gap: Gap) -> AccountView | None:
-        """The account that a gap is about, where it is about one."""
+        """Return the account that a gap is about, or None."""
         named = (
             one
             for one in self.accounts_on(gap.channel)
@@ -111,7 +111,7 @@ class AssociationView:
         return next(named, None)
 
     def distinguishing_url(self, gap: Gap) -> str:
-        """The address of the account that a gap is about, where its channel has several; else empty."""
+        """Return the URL of a gap's account if its channel has several accounts, else ""."""
         account = self.find_account(gap) if len(self.accounts_on(gap.channel)) > 1 else None
         return account.url if account else ""
 
@@ -122,12 +122,12 @@ def build_association_view(
     evaluation_time: EvaluationTime,
     owners: AccountOwners,
 ) -> AssociationView:
-    """One association as a face shows it. Pure."""
+    """Build the view of an association. Pure."""
     known = build_rule_context(association_state, evaluation_time, owners)
     words = select_decisions_in_force(
         association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
     )
-    # a code that an older or a newer version told of has no words here
+    # another version may have stored a code without texts here
     rows = tuple(
         gap
         for gap in association_state.gaps
@@ -160,9 +160,9 @@ def build_association_view(
 def find_next_change_date(
     view: AssociationView, bands: ActivityBands, run_started_at: datetime
 ) -> date | None:
-    """The day from whose night on the same rows may give another view; None: never. Pure.
+    """Return the day whose run may change the view of unchanged rows, or None. Pure.
 
-    An account's rhythm gets another word as days pass, and a person's word ends.
+    The activity band changes as days pass, and decisions end.
     """
     newest = [one.last_activity for one in view.accounts if one.last_activity]
     told = [bands.find_next_change_date(activity, run_started_at) for activity in newest]
@@ -180,12 +180,12 @@ def _has_link(account: EvaluatedAccount) -> bool:
 
 
 def _is_settled(proposal: Proposal, context: RuleContext) -> bool:
-    """Whether nothing is to be asked about a found account: it is known, or may be one that is."""
+    """Return True if a proposal needs no decision: it is known, or may be a known account."""
     return context.is_known_link(proposal.link) is not False
 
 
 def is_waiver_of(decision: Decision, gap: Gap) -> bool:
-    """Whether a person's word says that a gap need not be told, for as long as it holds."""
+    """Return True if a decision says that a gap is ignored."""
     return (
         decision.kind is DecisionKind.WAIVE
         and decision.code in (None, gap.code)
@@ -225,7 +225,7 @@ def _build_account_view(
 
 
 def get_rhythm_days(finding: Finding | None) -> int | None:
-    """How often a look says there is something new: the fact `rhythm_days`."""
+    """Return the fact `rhythm_days` of a finding, or None."""
     days = finding.facts.get("rhythm_days") if finding else None
     return days if isinstance(days, int) and not isinstance(days, bool) else None
 
@@ -241,7 +241,10 @@ def _iter_unchecked_items(context: RuleContext, config: Config) -> Iterator[Unch
 def _iter_channels_none_by_choice(
     context: RuleContext, config: Config, decisions: Iterable[Decision]
 ) -> Iterator[UncheckedItem]:
-    """The channels an association does without: who decided says why and when, a sheet only that."""
+    """Yield the channels that an association does not use by choice.
+
+    A decision gives the reason and date; the spreadsheet only the choice.
+    """
     told = {word.channel: word for word in decisions if word.kind is DecisionKind.NONE_BY_CHOICE}
     for channel in sorted(context.none_by_choice & set(config.channels)):
         params: dict[str, FactValue] = {"cause": "none_by_choice"}
@@ -270,7 +273,7 @@ def _iter_unchecked_reasons(
         standing.latest_presence is Presence.UNKNOWN
         and standing.latest_reason is not Reason.WRONG_TARGET
     ):
-        # a link that leads to no account was told very well, and is a gap
+        # a link that leads to no account is a gap, not an unchecked item
         code = "website_unknown" if account.row.channel == "website" else "channel_unknown"
         yield UncheckedItem(
             account.row.channel,

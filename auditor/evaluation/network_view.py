@@ -1,7 +1,6 @@
-"""The one read model: the whole network as of a moment. Every face renders it and none asks the store.
+"""The network at a point in time. Pages and exports render it and never query the store themselves.
 
-It says what is known, since when, and how far what is unknown could take it; it punishes nobody for a
-night on which nothing could be told.
+It has what is known and since when, and how far the unknown could change it.
 """
 
 from __future__ import annotations
@@ -31,11 +30,10 @@ from storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class NetworkOverview:
-    """The network as of a moment.
+    """The network at a point in time.
 
-    `opened` and `closed` are the gaps that moved since `since` (the newest concluded night, unless
-    another moment is asked for); `untold` counts the accounts whose last look told nothing, by channel
-    and reason.
+    `opened_gaps` and `closed_gaps` are those since `since`, by default the newest evaluated run.
+    `unknown_counts` counts the accounts whose newest check is unknown, by channel and reason.
     """
 
     as_of: datetime
@@ -49,11 +47,11 @@ class NetworkOverview:
     unknown_counts: Mapping[tuple[str, Reason | None], int]
 
     def count_accounts(self, presence: Presence) -> int:
-        """How many accounts the newest night found so."""
+        """Return how many accounts the newest run found with a presence."""
         return sum(count for (_, found), count in self.counts.items() if found is presence)
 
     def find_association(self, association_id: str) -> AssociationView | None:
-        """The view of an association."""
+        """Return the view of an association, or None."""
         return next(
             (view for view in self.associations if view.association.id == association_id), None
         )
@@ -62,7 +60,10 @@ class NetworkOverview:
 def build_network_overview(
     store: Store, config: Config, as_of: datetime, *, since: datetime | None = None
 ) -> NetworkOverview:
-    """Build the read model as of a moment. The past is folded anew from what was recorded until then."""
+    """Build the overview at a point in time.
+
+    The past is replayed from what was recorded until then.
+    """
     nights = [night for night in store.list_runs() if night.started_at <= as_of]
     last = nights[-1] if nights else None
     concluded = [night for night in nights if night.state is AuditRunState.DONE]
@@ -94,9 +95,9 @@ def iter_association_views(
     as_of: datetime,
     association_filter: AssociationFilter | None = None,
 ) -> Iterator[AssociationView]:
-    """The associations one at a time, for faces that need not hold a whole register in memory.
+    """Yield the views one at a time, for uses that need not hold a whole register in memory.
 
-    Of those that are `chosen` alone, if somebody chose; then no other is looked at.
+    With a filter, only the matching associations are loaded.
     """
     night = store.get_latest_evaluated_run()
     if night is not None and night.started_at > as_of:
@@ -109,7 +110,7 @@ def iter_association_views(
 
 
 def load_association_view(store: Store, config: Config, association: str) -> AssociationView | None:
-    """One association as it stands, without a look at any other; None where the sheet does not list it."""
+    """Return the view of one association, or None if it is not listed. No other one is loaded."""
     night = store.get_latest_evaluated_run()
     return next(_iter_current_views(store, config, night, [association]), None)
 
@@ -140,7 +141,7 @@ def _search_association_ids(store: Store, association_filter: AssociationFilter)
 def _iter_current_views(
     store: Store, config: Config, latest_run: AuditRun | None, ids: Iterable[str]
 ) -> Iterator[AssociationView]:
-    """Yield these associations as they stand after the latest evaluated run, read in batches."""
+    """Yield these associations after the latest evaluated run, read in batches."""
     moment, waiting = get_current_evaluation_time(latest_run), iter(ids)
     while some := list(islice(waiting, ASSOCIATION_BATCH_SIZE)):
         held = store.load_association_data(some)
@@ -154,7 +155,7 @@ def _iter_current_views(
 
 
 def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
-    """Everybody as they stood at a moment before the newest night: folded anew from what was recorded."""
+    """Yield all associations before a run, replayed from what was recorded."""
     until = [night for night in store.list_evaluated_runs() if night.started_at <= as_of]
     moment = EvaluationTime(until[-1].started_at if until else as_of, as_of)
     owners, history = (

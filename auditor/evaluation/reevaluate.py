@@ -1,10 +1,11 @@
-"""Rebuilds every standing, gap and proposal from observations, archived evidence and decisions.
+"""Rebuild every status, gap and proposal from observations, stored evidence and decisions.
 
-The archived pages of each look are played to today's probes; where a body was thinned away, or a probe now
-asks for a page that nobody fetched then, the recorded finding stands. Observations are never changed.
-A rebuild of an unchanged history, by unchanged probes and rules, changes nothing.
+The stored pages of each observation are replayed with the current probes. If a page was pruned, or
+if a probe now asks for a page that was not requested then, the recorded finding stays. Observations
+never change. A rebuild of an unchanged history with unchanged probes and rules changes nothing.
 
-What a rebuild changes, for a person to weigh: line by line, by kind, and what may be our mistake.
+It also describes the changes of a rebuild for a person: line by line, by kind, and as possible
+errors of ours.
 """
 
 from __future__ import annotations
@@ -64,12 +65,12 @@ events = EventLogger(__name__)
 ProgressCallback = Callable[[int, int], None]
 
 PROBE_FAILURE_REASONS = frozenset({Reason.CRASHED, Reason.UNREADABLE})
-"""Findings of a probe or reader that broke. Their pages are not played: what hung once may hang again."""
+"""Findings of a crashed probe or parser. They are not replayed: what hung once may hang again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConclusionChange:
-    """One conclusion that a rebuild changes: `what` is standing, gap or proposal; None is not there."""
+    """A changed conclusion; `kind` is account_status, gap or proposal. None means not there."""
 
     kind: str
     association: str
@@ -81,7 +82,7 @@ class ConclusionChange:
 
 @dataclass(slots=True)
 class ReevaluationResult:
-    """What a rebuild did: how many looks were played again, how many stood as recorded, what changed."""
+    """Numbers of runs, replayed and recorded observations, and the changes."""
 
     run_count: int = 0
     replayed_count: int = 0
@@ -96,7 +97,7 @@ def reevaluate(
     progress: ProgressCallback | None = None,
     before: datetime | None = None,
 ) -> ReevaluationResult:
-    """Rebuild every conclusion and tell what changed; with `dry_run` only tell.
+    """Rebuild every conclusion and return the changes; with `dry_run` store nothing.
 
     With `before`, runs that began at that moment or later are left out.
     """
@@ -132,9 +133,9 @@ def reevaluate(
 
 
 def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[int]:
-    """The ids of the nights whose figures can be counted anew: those since an association was last forgotten.
+    """Yield the ids of the runs whose coverage can be counted again: those after the last erasure.
 
-    The figures of earlier nights count some who are not there any more, and stay as they are.
+    The coverage of earlier runs includes erased associations and stays as it is.
     """
     last = store.get_last_erasure_time()
     return (
@@ -143,7 +144,7 @@ def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[in
 
 
 class RunReplay:
-    """The nights of a network, played again for one association after another."""
+    """Replays the runs of a network for one association after another."""
 
     def __init__(
         self,
@@ -155,7 +156,11 @@ class RunReplay:
         result: ReevaluationResult | None = None,
         coverage_counters: Mapping[int, CoverageCounter] | None = None,
     ) -> None:
-        """Without `bodies` the recorded findings are folded as they are; `figures` are filled, by night."""
+        """Create a replay.
+
+        Without `body_storage` the recorded findings are used. `coverage_counters` are filled by
+        run.
+        """
         self._store = store
         self._runs = runs
         self._body_storage = body_storage
@@ -170,7 +175,7 @@ class RunReplay:
                 self._disowning_decisions[word.association].append(word)
 
     def rebuild_association(self, association: Association) -> AssociationState:
-        """Everything held of an association after its nights."""
+        """Return the state of an association after its runs."""
         store = self._store
         rows = tuple(store.list_accounts(association.id, include_withdrawn=True))
         dossier = AssociationState(
@@ -205,13 +210,16 @@ class RunReplay:
         return replace(dossier, association=association, accounts=rows)
 
     def _find_listing_start(self, association: Association, rows: Sequence[AccountRow]) -> datetime:
-        """Since when an association older than the trail was on the sheet, as its links and gaps tell."""
+        """Return since when an association without log entries was listed.
+
+        It is derived from its links and gaps.
+        """
         starts = [row.added_at for row in rows if row.added_at]
         starts += [gap.first_seen for gap in self._store.list_gaps(association.id)]
         return min(starts, default=self._runs[-1].started_at if self._runs else LATEST_DATETIME)
 
     def _find_owners(self, rows: Iterable[AccountRow], timestamp: datetime) -> AccountOwners:
-        """Who registered these links, as they stood at a moment."""
+        """Return who registered these links at a point in time."""
         held = list(iter_links_at(rows, self._registry_changes, timestamp))
         words = [
             word
@@ -242,14 +250,14 @@ class RunReplay:
 
 
 class RegisteredLinkCache:
-    """The links that are registered under the keys which nights of one association ask about."""
+    """The links registered under the keys that the runs of one association ask for."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._rows_by_key: dict[tuple[str, str], list[AccountRow]] = {}
 
     def find_by_keys(self, keys: AbstractSet[tuple[str, str]]) -> list[AccountRow]:
-        """Those of some pairs of channel and key, in the order they were first listed."""
+        """Return the links with these (channel, key) pairs, in the order they were listed."""
         if unknown := keys - self._rows_by_key.keys():
             self._rows_by_key |= {key: [] for key in unknown}
             for row in self._store.find_accounts_by_key(unknown):
@@ -262,7 +270,7 @@ class RegisteredLinkCache:
 def replay_probe(
     account: Account, observation: Observation, body_storage: BodyStorage
 ) -> Finding | None:
-    """What today's probe finds in a look's evidence, or None where the recorded finding must stand."""
+    """Return the finding of the current probe, or None if the recorded one stays."""
     if observation.finding.reason in PROBE_FAILURE_REASONS:
         return None
     try:
@@ -285,7 +293,7 @@ def replay_probe(
 
 
 def _find_api_channels(account: Account, observation: Observation) -> tuple[str, ...]:
-    """The channel, where that look was made by its interface."""
+    """Return the channel if the observation was made with its API."""
     own = channel_registry.get_channel_api(account.channel)
     asked = own is not None and any(
         identify.get_link_host(piece.url) == own.host for piece in observation.evidence
@@ -297,7 +305,7 @@ def _find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
     rows = {row.id: row for row in store.list_accounts(include_withdrawn=True)}
     return [
         *_compare_conclusions(
-            # an auditor of before 2026-12 kept one of who was never looked at, too; it says nothing
+            # before 2026-12, accounts without a check had an empty status, too
             {
                 one.account_id: one
                 for one in store.list_account_statuses()
@@ -366,14 +374,14 @@ def _describe_proposal(proposal: Proposal) -> tuple[str, str, str, str, str]:
 
 
 INITIAL_STATUS_TEXT = "unknown/-, no date"
-"""The standing of an account that was registered and that no night has told anything of."""
+"""The status of a registered account without any conclusive run."""
 
 
 def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChange]:
-    """One change for each conclusion, and none where only its details differ, or where nothing is held yet.
+    """Return one change per conclusion, without changes of details only.
 
-    Under another rule the same gap may begin on another night, which to the store is another gap: the one
-    that goes and the one that comes are told as one.
+    With another rule, the same gap may begin in another run. Its removal and its addition become
+    one change.
     """
     places: dict[tuple[str, str, str, str], list[ConclusionChange]] = defaultdict(list)
     for change in changes:
@@ -387,12 +395,12 @@ def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChan
 
 
 def _get_effective_text(change: ConclusionChange, text: str | None) -> str | None:
-    """What a conclusion says. A standing that nothing has moved says as much as none."""
+    """Return the text of a conclusion; an initial status is the same as none."""
     return None if change.kind == "account_status" and text == INITIAL_STATUS_TEXT else text
 
 
 def _pair_changes(changes: Sequence[ConclusionChange]) -> list[ConclusionChange]:
-    """The changes of one place; what goes and what comes are paired, what runs now with what runs then."""
+    """Pair removals and additions with the same subject: open gaps with open gaps."""
     going = sorted((row for row in changes if row.after is None), key=_is_still_open)
     coming = sorted((row for row in changes if row.before is None), key=_is_still_open)
     pairs = min(len(going), len(coming))
@@ -407,7 +415,7 @@ def _is_still_open(change: ConclusionChange) -> bool:
 
 
 def build_column_translators(translator: Translator) -> Mapping[str, Callable[[str], str]]:
-    """How the columns of a change are said on a terminal."""
+    """Return the functions that translate the columns of a change for a terminal."""
     return {
         "kind": partial(translator.term, "conclusion"),
         "subject": partial(_translate_subject, translator),
@@ -417,13 +425,13 @@ def build_column_translators(translator: Translator) -> Mapping[str, Callable[[s
 
 
 def _translate_subject(translator: Translator, subject: str) -> str:
-    """An account's key; of a gap, what it is about before that."""
+    """Return the key of an account; for a gap, its title and the key."""
     code, _, key = subject.partition(" ")
     return translator.join_list(filter(None, (translator.gap_title(code), key)))
 
 
 def _translate_conclusion(translator: Translator, conclusion: str) -> str:
-    """A standing, or how a gap runs, in words: its parts are codes, days and a number of nights."""
+    """Translate a status or gap state, which consists of codes, dates and a number of runs."""
     return translator.join_list(
         _translate_part(translator, part)
         for part in re.split("/|, ", conclusion)
@@ -443,7 +451,7 @@ def _translate_part(translator: Translator, part: str) -> str:
 
 
 def summarize_changes(changes: Iterable[ConclusionChange], translator: Translator) -> list[str]:
-    """How many gaps of each code are open that were not, and the other way; how many of the rest change."""
+    """Return how many gaps of each code open or close, and how many other conclusions change."""
     opened: Counter[str] = Counter()
     closed: Counter[str] = Counter()
     others: Counter[str] = Counter()
@@ -478,19 +486,23 @@ def _format_gap_counts(translator: Translator, opened: int, closed: int) -> list
 def warn_about_mass_losses(
     changes: Iterable[ConclusionChange], translator: Translator
 ) -> list[str]:
-    """Where so many accounts become gone at once, for one cause, that a probe may be wrong.
+    """Return warnings if so many accounts become gone for one reason that a probe may be wrong.
 
-    A night has canaries for that; a rebuild plays today's probes to old pages and has none.
+    A run has canaries for that. A rebuild replays current probes on old pages and has none.
     """
     lost = Counter(
         (change.channel, (change.after or "").partition(",")[0])
         for change in changes
-        if change.kind == "account_status" and _is_gone(change.after) and not _is_gone(change.before)
+        if change.kind == "account_status"
+        and _is_gone(change.after)
+        and not _is_gone(change.before)
     )
     return [
         translator.translate_plural(
-            "warning: {n} account on {channel} changes to: {finding}; check it, the error may be ours",
-            "warning: {n} accounts on {channel} change to: {finding}; check some of them, the error may be ours",
+            "warning: {n} account on {channel} changes to: {finding}; check it, "
+            "the error may be ours",
+            "warning: {n} accounts on {channel} change to: {finding}; check some of them, "
+            "the error may be ours",
             count,
             channel=channel,
             finding=_translate_conclusion(translator, told),

@@ -1,8 +1,7 @@
-"""The conclusions of a night: which channels were blind, and every standing, proposal and gap after it.
+"""Evaluate a run: unreliable channels, then statuses, proposals and gaps of every association.
 
-The coverage of a night, counted while it is concluded or rebuilt: by cohort, channel and state.
-
-Makes the summaries anew that something made stale; who reads them calls it first.
+The coverage is counted at the same time, by group, channel and state. `refresh_summaries` updates
+the summaries that became stale; readers of summaries call it first.
 """
 
 from __future__ import annotations
@@ -71,20 +70,20 @@ from storage.read_model.association_data import AssociationData
 from storage.store import Store
 
 CANARY_WARNINGS_KEY = "canary_warnings"
-"""Where a receipt keeps what the canaries of an interrupted session said against a channel."""
+"""The receipt key of canary results of an interrupted session."""
 
 ASSOCIATION_BATCH_SIZE = 500
-"""So many associations are held in memory together; each alone takes 5 ms of queries (measured 2026-11)."""
+"""Associations that are loaded together; one alone takes 5 ms of queries (measured 2026-11)."""
 
 Row = TypeVar("Row", AccountRow, Proposal, Gap, Decision)
 Noun = TypeVar("Noun")
 
 
 class ResultSink(Protocol[Noun]):
-    """What conclusions are added to: a list, or a file where they may be many."""
+    """A sink for results: a list, or a file if there may be many."""
 
     def extend(self, batch: Iterable[Noun], /) -> None:
-        """Add these."""
+        """Add these results."""
         ...
 
     def __iter__(self) -> Iterator[Noun]: ...
@@ -92,11 +91,11 @@ class ResultSink(Protocol[Noun]):
 
 @dataclass(slots=True)
 class Conclusions:
-    """What is to be kept: only what changed.
+    """The results to store: only what changed.
 
-    `checked` are the moments of standings of which nothing else changed; of `steady` ones also what the look
-    itself told of the newest publication did, which no list tells; `running` gaps and `seen` proposals were
-    met again, and lists tell of them as before.
+    `check_times` are those of statuses that did not change otherwise. `unlisted_statuses` changed
+    only in a relative activity, which no list shows. `ongoing_gaps` and `seen_proposals` are
+    unchanged for lists.
     """
 
     statuses: ResultSink[AccountStatus] = field(default_factory=list)
@@ -108,7 +107,7 @@ class Conclusions:
     continuing_proposals: ResultSink[Proposal] = field(default_factory=list)
 
     def add_changes(self, before: AssociationState, after: AssociationState) -> None:
-        """Take what a night changed in one dossier."""
+        """Add the changes of one association."""
         self._add_statuses(before, after)
         self._add_gaps(before, after)
         known = {row.id: row for row in before.proposals}
@@ -141,11 +140,11 @@ class Conclusions:
 _get_status_values = attrgetter(
     *(one.name for one in fields(AccountStatus) if one.name not in CheckTimes._fields)
 )
-"""What a standing says, but for when that was last looked at."""
+"""Return the values of a status without its check times."""
 
 
 def _has_only_activity_changed(old: AccountStatus, new: AccountStatus) -> bool:
-    """Whether only the look's own word of a publication is another: "6 months ago" moves on each night."""
+    """Return True if only a relative date changed: "6 months ago" moves every day."""
     then, now = old.last_known_finding, new.last_known_finding
     if not (then and now and then.last_activity and now.last_activity):
         return False
@@ -160,7 +159,7 @@ _get_listed_gap_values = attrgetter(
 
 
 def _is_listed_alike(old: Gap, new: Gap) -> bool:
-    """Whether lists tell of a gap as before: of its evidence and its nights they know nothing."""
+    """Return True if lists show a gap unchanged; they do not show its evidence and run count."""
     return _get_listed_gap_values(old) == _get_listed_gap_values(new) and select_lasting_params(
         old.params
     ) == select_lasting_params(new.params)
@@ -169,10 +168,10 @@ def _is_listed_alike(old: Gap, new: Gap) -> bool:
 def evaluate_run(
     store: Store, config: Config, run: AuditRun, unreliable_channels: Iterable[str]
 ) -> None:
-    """Conclude a night whose accounts have all been looked at, in one transaction, unless that is done.
+    """Evaluate a run whose accounts have been checked, in one transaction; do nothing if evaluated.
 
-    One association is judged after the other, and what changes waits in files until everybody's is told: so
-    memory does not grow with a register, and nobody waits for the database while they are judged.
+    One association is evaluated after another. Changes wait in files until all are done, so memory
+    does not grow with the register, and the database is not locked meanwhile.
     """
     if run.id is not None and store.is_run_evaluated(run.id):
         return
@@ -205,9 +204,9 @@ def evaluate_run(
 def _iter_association_states(
     store: Store, run: AuditRun
 ) -> Iterator[tuple[AssociationState, dict[int, Observation], AccountOwners]]:
-    """Each association the sheet listed when the night began, as it told of it then.
+    """Yield each association that was listed when the run began, as it was then.
 
-    With it come what the night saw of it, and who else registers the accounts that it has or leads to.
+    Each has the observations of the run and the owners of the accounts it has or links to.
     """
     began, lines = run.started_at, store.group_changes_by_association(run.started_at)
     words = [word for word in store.list_decisions() if word.kind in DISOWNING_DECISION_KINDS]
@@ -253,7 +252,7 @@ def _select_listed_associations(
     registry_changes: Mapping[str, Sequence[AuditLogEntry]],
     run_started_at: datetime,
 ) -> list[Association]:
-    """Those of some associations that the sheet listed when the night began, as it told of them."""
+    """Return those of these associations that were listed when the run began, as they were then."""
     now = {association.id for association in association_data.associations}
     then = (
         diff.registry_at(
@@ -269,30 +268,30 @@ def _select_listed_associations(
 def load_account_owners(
     store: Store, now: datetime, run_started_at: datetime | None = None
 ) -> AccountOwners:
-    """Who registers each account at a moment, as far as people's words let them."""
+    """Return who registered each account at a point in time, with regard to decisions."""
     return find_account_owners(
         store.list_accounts(include_withdrawn=True), now, store.list_decisions(), run_started_at
     )
 
 
 def build_evaluation_policy(config: Config) -> EvaluationPolicy:
-    """By what a configuration judges."""
+    """Return the rules and thresholds of a configuration."""
     return EvaluationPolicy(
         config.confirm, config.rules, load_gap_catalogue(), frozenset(config.channels)
     )
 
 
 def build_evaluation_time(run: AuditRun, unreliable_channels: Iterable[str]) -> EvaluationTime:
-    """A night as the judge sees it. It is judged as of its beginning, so that a rebuild judges the same."""
+    """Return the evaluation time of a run: its start, so that a rebuild gives the same results."""
     return EvaluationTime(run.started_at, run.started_at, frozenset(unreliable_channels))
 
 
 def get_current_evaluation_time(latest_run: AuditRun | None) -> EvaluationTime:
-    """Return the time of what is known now: as of the latest evaluated run, with every change since.
+    """Return the evaluation time of now: as of the latest evaluated run, with later changes.
 
-    Every stored change counts, whatever its date. After the clock is set back, a change made before that
-    is dated in the future, and lists and pages would otherwise differ. Before the first run no decision
-    has ended yet, because a decision ends with a run.
+    Every stored change counts, whatever its date. After the clock is set back, a change made before
+    that is dated in the future, and lists and pages would otherwise differ. Before the first run no
+    decision has ended yet, because a decision ends with a run.
     """
     started_at = latest_run.started_at if latest_run else EARLIEST_DATETIME
     return EvaluationTime(started_at, LATEST_DATETIME)
@@ -301,7 +300,7 @@ def get_current_evaluation_time(latest_run: AuditRun | None) -> EvaluationTime:
 def assemble_association_states(
     associations: Iterable[Association], association_data: AssociationData
 ) -> Iterator[AssociationState]:
-    """A dossier for each association from what is held of several."""
+    """Yield the state of each association from data loaded for several."""
     accounts, proposals = (
         _group_by_association(association_data.accounts),
         _group_by_association(association_data.proposals),
@@ -340,9 +339,9 @@ def save_run_facts(
     canary_readings: Sequence[tuple[Canary, Finding]],
     facts: Mapping[str, object] = MappingProxyType({}),
 ) -> AuditRun:
-    """The night with these facts in its receipt, and what its canaries say against a channel.
+    """Store facts in the receipt of a run, with its canary results.
 
-    The latter holds for every look of the night, also when it is gone on with and they read right by then.
+    They apply to every check of the run, even if the canaries are correct in a later session.
     """
     held = run.receipt.get(CANARY_WARNINGS_KEY)
     told = find_failed_canaries(canary_readings) | (held if isinstance(held, dict) else {})
@@ -363,7 +362,7 @@ def _save_open_receipt(
     receipt_fields: Mapping[str, object],
     unreliable_channels: Iterable[str] = (),
 ) -> AuditRun:
-    """Write the receipt of a night that goes on."""
+    """Store the receipt of a run that continues."""
     known = sorted({*run.unreliable_channels, *unreliable_channels})
     store.finish_run(
         run,
@@ -378,10 +377,10 @@ def _save_open_receipt(
 def save_unreliable_channels(
     store: Store, config: Config, run: AuditRun, canary_readings: Sequence[tuple[Canary, Finding]]
 ) -> tuple[AuditRun, Mapping[str, str]]:
-    """The night with its blind channels kept, and each of them with its reason.
+    """Store the unreliable channels of a run, with their reasons.
 
-    They are told from the standings before the night, so they are kept before anything is concluded: a
-    night that dies in between concludes the same when it is gone on with.
+    They depend on the statuses before the run, so they are stored before any result. A run that is
+    killed in between gives the same results when it is resumed.
     """
     kept = run.receipt.get("unreliable_channels")
     if isinstance(kept, dict):
@@ -391,11 +390,13 @@ def save_unreliable_channels(
     blind = find_unreliable_channels(
         canary_readings, _iter_run_changes(store, run), config.channels, before
     )
-    return _save_open_receipt(store, run, {**run.receipt, "unreliable_channels": blind}, blind), blind
+    return _save_open_receipt(
+        store, run, {**run.receipt, "unreliable_channels": blind}, blind
+    ), blind
 
 
 def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:
-    """What the night saw of each account that is listed, beside what was held of it before."""
+    """Yield the previous status and the finding of each listed account."""
     for found in split_into_batches(
         store.list_findings_of_run(run.id) if run.id is not None else ()
     ):
@@ -409,7 +410,7 @@ def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:
 
 
 class CoverageCounter:
-    """What was counted, by cohort and facet. Pure."""
+    """Counts by group and facet. Pure."""
 
     def __init__(self, channels: Iterable[str]) -> None:
         self._channels = tuple(channels)
@@ -420,7 +421,7 @@ class CoverageCounter:
     def add_association(
         self, association_state: AssociationState, evaluation_time: EvaluationTime
     ) -> None:
-        """Count an association as it stands after a night."""
+        """Count an association after a run."""
         known, about = (
             build_rule_context(association_state, evaluation_time, {}),
             association_state.association,
@@ -439,15 +440,15 @@ class CoverageCounter:
 events = EventLogger(__name__)
 
 SUMMARY_FORMAT_VERSION = 5
-"""Another one with every change of what a summary tells, or of how it is found."""
+"""Increase it when the content of summaries, or how they are found, changes."""
 
 NO_OWNERS: AccountOwners = {}
-"""Who else registers an account shows on the ladder of links alone, of which a summary tells nothing."""
+"""Owners of accounts only matter for link reciprocity, which summaries do not contain."""
 
 MAX_REFRESH_ATTEMPTS = 3
 
 MAX_STALE_WHILE_READING = 200
-"""Stale summaries that the reader of a page waits for: half a second (measured 2026-11)."""
+"""Stale summaries that a reader waits for: half a second (measured 2026-11)."""
 
 
 def refresh_summaries(
@@ -457,12 +458,12 @@ def refresh_summaries(
     max_stale: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Make every stale summary anew and say how many there were; with none this is two small queries.
+    """Update every stale summary and return their number; two small queries if there are none.
 
-    After a night those are stale of which something changed or turns with it, and all of them where the
-    configuration or the auditor is another. All that is stored by then counts, by whatever clock.
-    Where there are more than `most`, none is made: who waits for a page shows the old ones, and whoever
-    made so many stale, or `auditor serve` within a minute, makes them anew. Once it is `over`, it ends.
+    After a run, the summaries of changed associations are stale, and all of them after a change of
+    the configuration or program. If more than `max_stale` are stale, none is updated: a page shows
+    the old ones, and the command that made them stale, or `auditor serve` within a minute, updates
+    them. `should_stop` ends it.
     """
     made = 0
     for _ in range(MAX_REFRESH_ATTEMPTS):
@@ -488,7 +489,7 @@ def refresh_summaries(
 
 
 def compute_summary_version(config: Config, run: AuditRun | None) -> SummaryVersion:
-    """By what summaries are made: what is audited and how it is judged, which auditor, as of which night."""
+    """Return what summaries depend on: channels, rules, program version and run."""
     judged = (
         SUMMARY_FORMAT_VERSION,
         score.SCORE_VERSION,
@@ -504,7 +505,10 @@ def compute_summary_version(config: Config, run: AuditRun | None) -> SummaryVers
 
 @cache
 def _compute_catalogue_digest() -> str:
-    """The catalogue's digest, the same in each process: sets are sorted, whose order is another in each."""
+    """Return the digest of the catalogue.
+
+    Sets are sorted, because their order differs between processes.
+    """
     return _compute_short_digest(
         json.dumps(asdict(load_gap_catalogue()), sort_keys=True, default=sorted)
     )

@@ -1,10 +1,7 @@
-"""One association as a list shows it, told from its view, and all by which lists find it. Pure.
+"""Summaries of associations for lists, coverage of the network, and filters. Pure.
 
-Nothing is judged here: what a view does not say, a summary does not know.
-
-Coverage: the network's figure on each channel, as an interval beside the survey's. Pure.
-
-Which associations somebody asks for: the filters that every list, export and pack has in common. Pure.
+A summary is derived from the view of an association and evaluates nothing itself. Coverage is an
+interval for each channel. Lists, exports and meeting packs use the same filter.
 """
 
 from __future__ import annotations
@@ -30,7 +27,7 @@ ARABIC_ARTICLE = "ال"
 def build_summary_record(
     view: AssociationView, channels: Iterable[str], valid_until: date | None = None
 ) -> SummaryRecord:
-    """What the store keeps of a view, for these audited channels, and until when it holds."""
+    """Return the record of a view to store, for these audited channels and until `valid_until`."""
     told = build_summary(view, channels)
     return SummaryRecord(
         summary=told,
@@ -55,7 +52,7 @@ def build_summary_record(
 
 
 def _iter_gap_change_facets(gaps: Iterable[Gap]) -> Iterator[str]:
-    """What opened and what closed, each with its day and kind."""
+    """Yield a facet for each opening and closing of a gap, with its day and code."""
     for gap in gaps:
         for which, at in (("opened", gap.opened_at), ("closed", gap.closed_at)):
             if at:
@@ -63,7 +60,7 @@ def _iter_gap_change_facets(gaps: Iterable[Gap]) -> Iterator[str]:
 
 
 def build_summary(view: AssociationView, channels: Iterable[str]) -> AssociationSummary:
-    """The view in short."""
+    """Return the summary of a view."""
     about, score = view.association, view.score
     return AssociationSummary(
         id=about.id,
@@ -102,12 +99,12 @@ def _to_open_gap(gap: Gap) -> OpenGap:
 
 
 def select_lasting_params(params: Mapping[str, FactValue]) -> dict[str, FactValue]:
-    """What a gap tells that a later look alone does not change."""
+    """Return the parameters of a gap that a later run alone does not change."""
     return {name: value for name, value in params.items() if name not in VOLATILE_GAP_PARAMS}
 
 
 def _select_reportable_gaps(view: AssociationView) -> list[Gap]:
-    """The gaps that are or were open, without those a person waived."""
+    """Return the gaps that are or were open, without waived ones."""
     return [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived_gaps]
 
 
@@ -117,7 +114,7 @@ def _iter_gap_change_times(gaps: Iterable[Gap]) -> Iterator[datetime]:
 
 
 def build_facets(summary: AssociationSummary) -> dict[str, int]:
-    """The short strings that find an association, each with how much it counts in a tally."""
+    """Return the strings that find an association, with their weight in counts."""
     found = Counter(_iter_group_facets(summary))
     found.update(f"{channel}:{state}" for channel, state in summary.channel_states.items())
     found.update({f"any:{state}" for state in summary.channel_states.values()})
@@ -140,7 +137,7 @@ def _iter_group_facets(summary: AssociationSummary) -> Iterator[str]:
 
 
 def find_groups(region: str | None, tags: Iterable[str]) -> set[str]:
-    """The groups an association belongs to, besides the network."""
+    """Return the groups of an association besides the network."""
     return {
         *([f"region:{get_region_key(region)}"] if region else []),
         *(f"tag:{tag}" for tag in tags),
@@ -148,7 +145,7 @@ def find_groups(region: str | None, tags: Iterable[str]) -> set[str]:
 
 
 def get_region_key(region: str) -> str:
-    """What a region is found by: the code of one of the twelve, however it is spelt, or what was typed."""
+    """Return the key of a region: the code of an official region, or the typed text."""
     return find_region_code(region) or region
 
 
@@ -157,7 +154,7 @@ def _build_gap_facets(gap: OpenGap) -> tuple[str, str, str]:
 
 
 def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
-    """Less for who is to be called sooner: by the number of urgent gaps, then of high ones, and so on."""
+    """Return a rank that is lower for more urgent gaps, then more high ones, and so on."""
     counts = Counter(gap.severity for gap in gaps)
     place = 0
     for severity in SEVERITIES:
@@ -166,19 +163,19 @@ def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
 
 
 def extract_search_words(summary: AssociationSummary | Association) -> set[str]:
-    """What it is searched by: the words of its names, id and city, Arabic ones also without their article."""
+    """Return the search words of names, id and city; Arabic words also without their article."""
     names = (summary.id, summary.name, summary.name_ar, summary.name_fr, summary.city)
     found = {word for name in names if name for word in normalize_words(name)}
     return found | {_strip_article(word) for word in found}
 
 
 def parse_search_query(text: str) -> set[str]:
-    """The words of a search: each must begin one of an association's."""
+    """Return the words of a search; each must be the beginning of a word of the association."""
     return {_strip_article(word) for word in normalize_words(text)}
 
 
 def normalize_words(text: str) -> list[str]:
-    """The words of a text as they are compared: without case, accents, vowel marks, variants of letters."""
+    """Return the words without case, accents, vowel marks and letter variants."""
     return normalize_label(fold_text(text)).split()
 
 
@@ -188,21 +185,20 @@ def _strip_article(word: str) -> str:
 
 
 def is_search_match(summary: AssociationSummary | Association, search_words: Iterable[str]) -> bool:
-    """Whether every word of a search begins one of the association's."""
+    """Return True if every search word is the beginning of a word of the association."""
     own = extract_search_words(summary)
     return all(any(word.startswith(one) for word in own) for one in search_words)
 
 
 COVERAGE_STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
-"""What an association may count as on a channel."""
+"""The states of an association on a channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The network's figure on one channel: percent confirmed, and how far the unknown ones could take it.
+    """Numbers of associations on one channel, with the share confirmed and its possible maximum.
 
-    `survey` is what people said when asked, in percent: of associations as they see themselves, not as
-    they are observed.
+    `survey` is the percentage in the survey: associations as they see themselves.
     """
 
     channel: str
@@ -216,17 +212,17 @@ class Coverage:
 
     @property
     def low(self) -> float:
-        """Percent of the associations with a confirmed account."""
+        """Return the percentage of associations with a confirmed account."""
         return to_percent(self.confirmed, self.associations)
 
     @property
     def high(self) -> float:
-        """Percent of them if every account that could not be told were there."""
+        """Return the percentage if every account that could not be checked existed."""
         return to_percent(self.confirmed + self.unknown, self.associations)
 
 
 def compute_coverage(views: Iterable[AssociationView], config: Config) -> Iterator[Coverage]:
-    """The network's figures, channel by channel in the config's order."""
+    """Yield the coverage of each channel in the order of the configuration."""
     sums: Counter[str] = Counter()
     for view in views:
         sums.update(f"{channel}:{get_coverage_state(view, channel)}" for channel in config.channels)
@@ -234,7 +230,7 @@ def compute_coverage(views: Iterable[AssociationView], config: Config) -> Iterat
 
 
 def build_coverage(counts: Mapping[str, int], config: Config) -> Iterator[Coverage]:
-    """The same figures, where it is known how many associations count as what: `channel:state`."""
+    """Yield the coverage from counts by `channel:state`."""
     for channel in config.channels:
         kinds = {state: counts.get(f"{channel}:{state}", 0) for state in COVERAGE_STATES}
         yield Coverage(
@@ -243,7 +239,7 @@ def build_coverage(counts: Mapping[str, int], config: Config) -> Iterator[Covera
 
 
 def get_coverage_state(view: AssociationView, channel: str) -> str:
-    """What one association counts as: its best account decides, none at all is missing or a choice."""
+    """Return the state of an association on a channel: its best account decides."""
     states = {one.state for one in view.accounts_on(channel) if _may_be_account(one.kind, one.key)}
     return _choose_coverage_state(
         states,
@@ -253,7 +249,7 @@ def get_coverage_state(view: AssociationView, channel: str) -> str:
 
 
 def get_coverage_state_in_context(context: RuleContext, channel: str) -> str:
-    """The same of a case: what its view would count as."""
+    """Return the state that the view of a rule context would have."""
     links = ((held.row.identity, held.status.state) for held in context.accounts_on(channel))
     states = {state for link, state in links if _may_be_account(link.kind, link.key)}
     return _choose_coverage_state(
@@ -280,22 +276,22 @@ def _choose_coverage_state(
 
 
 def _may_be_account(kind: LinkKind, key: str | None) -> bool:
-    """Whether a cell may mean an account: what cannot be read, or only followed, is no channel missing."""
+    """Return True if a link may be an account; an unreadable or short one may be."""
     return kind in {LinkKind.SHORT_LINK, LinkKind.INVALID} or key is not None
 
 
 def to_percent(part: int, whole: int) -> float:
-    """The percent that a part is, to one place after the point; 0 of nobody."""
+    """Return a share in percent with one decimal; 0 if the whole is 0."""
     return round(100 * part / whole, 1) if whole else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationFilter:
-    """What is asked of an association; an empty text asks nothing.
+    """A filter of associations; an empty text does not filter.
 
-    `gap` is the code of an open gap. `state` is what the association counts as on `channel`, or on any one
-    where none is named; without a state, `channel` asks for an open gap on it. `q` are beginnings of
-    words of its names, its id or its city.
+    `gap` is the code of an open gap. `state` is the coverage state on `channel`, or on any channel.
+    Without a state, `channel` selects associations with an open gap on it. `q` are beginnings of
+    words of the names, the id or the city.
     """
 
     region: str = ""
@@ -309,24 +305,24 @@ class AssociationFilter:
     def select_views(
         self, views: Iterable[AssociationView], channels: Iterable[str]
     ) -> Iterator[AssociationView]:
-        """Those of the associations that are asked for."""
+        """Yield the matching associations."""
         audited = list(channels)
         return (view for view in views if self.is_match(build_summary(view, audited)))
 
     def is_match(self, summary: AssociationSummary) -> bool:
-        """Whether an association is asked for."""
+        """Return True if an association matches."""
         return self.facets <= build_facets(summary).keys() and is_search_match(
             summary, self.search_words
         )
 
     @property
     def facets(self) -> frozenset[str]:
-        """What an association must be found by, as lists of the store ask for it."""
+        """Return the facets that an association must have."""
         return frozenset(self._iter_facets())
 
     @property
     def search_words(self) -> set[str]:
-        """The words of a search, folded; each must begin one of an association's."""
+        """Return the normalised search words."""
         return parse_search_query(self.q)
 
     def _iter_facets(self) -> Iterator[str]:

@@ -1,1 +1,5 @@
-"""Texts in all languages: catalogs, languages, and the wording of sentences."""
+"""Texts in Arabic, French and English: message catalogues, terms, formats.
+
+This package turns codes and values into text. It does not know pages or commands. Start with
+`translator.Translator`.
+"""

@@ -1,11 +1,7 @@
-"""The interface's own sentences by language: gettext catalogues, whose message ids are the English texts.
+"""Languages and their texts: message catalogues, terms and gap texts.
 
-`locales/<language>/interface.po` is read as it is: there is nothing to compile. Codes and advice have their
-words in `terms.toml` and `auditor/reference/gaps.toml`.
-
-What a language's sentences are made from: its messages, its words for codes, its texts of gaps.
-
-The languages that are spoken: how each writes, which way it runs, and which of them somebody asks for.
+Message ids are the English texts. `locales/<language>/interface.po` is read without compilation.
+Terms of codes are in `terms.toml`, texts of gaps in `auditor/reference/gaps.toml`.
 """
 
 from __future__ import annotations
@@ -29,7 +25,7 @@ if TYPE_CHECKING:
     from babel.messages.catalog import Catalog
 
 
-# ruff: noqa: PLC0415 - `--help` stays quick
+# ruff: noqa: PLC0415  # keeps `--help` fast
 
 
 SOURCE_LANGUAGE = "en"
@@ -37,12 +33,12 @@ SOURCE_LANGUAGE = "en"
 
 
 def gettext_noop(text: str) -> str:
-    """The text itself: marks a message of a table, which is said elsewhere, for those who gather them."""
+    """Return the text; marks a message for extraction that is translated elsewhere."""
     return text
 
 
 def list_catalog_languages() -> list[str]:
-    """The languages that have catalogues."""
+    """Return the languages that have a catalogue."""
     return sorted(
         folder.name
         for folder in files("auditor.i18n").joinpath("locales").iterdir()
@@ -52,7 +48,7 @@ def list_catalog_languages() -> list[str]:
 
 @cache
 def load_translations(language: str) -> NullTranslations:
-    """The messages of a language; of the source language, the message ids themselves."""
+    """Return the translations of a language; those of the source language are the message ids."""
     if language == SOURCE_LANGUAGE:
         return NullTranslations()
     from babel.messages.mofile import write_mo
@@ -64,7 +60,7 @@ def load_translations(language: str) -> NullTranslations:
 
 
 def load_message_catalog(language: str) -> Catalog:
-    """Every message of a language, with the plural rule its file states."""
+    """Return the catalogue of a language with its plural rule."""
     from babel.messages.pofile import read_po
 
     file = files("auditor.i18n").joinpath("locales", language, "interface.po")
@@ -72,12 +68,12 @@ def load_message_catalog(language: str) -> Catalog:
 
 
 TermTable = Mapping[str, Mapping[str, Mapping[str, str]]]
-"""Words by group, code and language."""
+"""Terms by group, code and language."""
 
 
 @dataclass(frozen=True, slots=True)
 class LanguagePack:
-    """The texts of one language as they are kept, with the places of their facts still open."""
+    """The texts of one language, with placeholders for facts."""
 
     language: str
     translations: NullTranslations
@@ -85,23 +81,23 @@ class LanguagePack:
     gap_catalogue: GapCatalogue
 
     def term(self, group: str, code: str) -> str:
-        """The short word of a code; the code itself where there is none."""
+        """Return the term of a code, or the code if there is none."""
         return self.terms.get(group, {}).get(code, {}).get(self.language, code)
 
     def label(self, group: str, name: str) -> str:
-        """A label of the catalogue; its name where there is none."""
+        """Return a label of the gap catalogue, or its name if there is none."""
         return self.gap_catalogue.label(group, name, self.language)
 
 
 @cache
 def load_language_pack(language: str) -> LanguagePack:
-    """The texts that ship with the package."""
+    """Return the packaged texts of a language."""
     return LanguagePack(language, load_translations(language), load_terms(), catalogue_catalogue())
 
 
 @cache
 def load_terms() -> TermTable:
-    """The short words that ship with the package."""
+    """Return the packaged terms."""
     data: dict[str, Any] = tomllib.loads(
         files("auditor.i18n").joinpath("terms.toml").read_text("utf-8")
     )
@@ -109,24 +105,24 @@ def load_terms() -> TermTable:
 
 
 LOCALE_BY_LANGUAGE = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
-"""Plain `ar` would write أغسطس and Arabic-Indic digits; Morocco writes غشت and Western ones."""
+"""Plain `ar` would give أغسطس and Arabic-Indic digits; Morocco writes غشت and Western digits."""
 
 LANGUAGE_NAMES = {"ar": "العربية", "fr": "Français", "en": "English"}
-"""What each language calls itself; no language translates it."""
+"""The name of each language in that language, which is never translated."""
 
 WEIGHTED_LANGUAGE_PATTERN = re.compile(
     r"\s*([A-Za-z0-9_-]+)\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*)?"
 )
-"""A language of `Accept-Language` and how much it is wanted."""
+"""A language of `Accept-Language` with its weight."""
 
 
 def get_text_direction(language: str) -> str:
-    """Which way a language runs: `rtl` or `ltr`."""
+    """Return the text direction of a language: `rtl` or `ltr`."""
     return str(Locale.parse(LOCALE_BY_LANGUAGE[language]).text_direction)
 
 
 def negotiate_language(accept_language: str | None, default: str) -> str:
-    """The language that a browser's `Accept-Language` wants most of ours; else the default."""
+    """Return the supported language that `Accept-Language` prefers, else the default."""
     wanted = sorted(_parse_accept_language(accept_language or ""), key=lambda pair: -pair[1])
     return negotiate_locale([name for name, _ in wanted], LOCALE_BY_LANGUAGE, sep="-") or default
 
@@ -139,6 +135,6 @@ def _parse_accept_language(accept_language: str) -> Iterator[tuple[str, float]]:
 
 
 def detect_terminal_language(environ: Mapping[str, str]) -> str:
-    """The language of a terminal, by the first of its POSIX variables that is set; else English."""
+    """Return the language of a terminal by its POSIX variables, else English."""
     name = next((environ[at] for at in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(at)), "")
     return negotiate_language(re.split(r"[.@]", name)[0], "en")

@@ -1,10 +1,8 @@
-"""Codes and facts into words, in Arabic, French and English: the only place that makes sentences.
+"""Turn codes and facts into sentences in Arabic, French and English.
 
-A sentence is one template of `gaps.toml` or `terms.toml` with its facts filled in, each fact in
-the language's own form (Moroccan month names with Western digits, French spaces) and isolated, so
-that an address or a name in the other direction cannot disturb the line.
-
-Addresses as people read them: without what every one begins with, broken between their parts. Pure.
+A sentence is a template with facts. Each fact is formatted for the language (Moroccan month names
+with Western digits, French spaces) and isolated, so that a name in the other direction cannot
+reorder the line. This is the only module that builds sentences.
 """
 
 from __future__ import annotations
@@ -28,9 +26,9 @@ from probes.models.finding import Activity, DatePrecision, FactValue
 
 EMPTY_VALUE = "—"
 ANY_CHANNEL = "…"
-"""Stands for whatever channel in a gap's title."""
+"""Placeholder for a channel in the title of a gap."""
 SHORT_MONTH_LOCALES = {"fr": "fr"}
-"""Whose short months are another locale's: CLDR's Morocco shortens mars to "mar." and juin to "jui."."""
+"""Locales for short months: CLDR's Morocco abbreviates mars to "mar." and juin to "jui."."""
 DATE_FACTS = frozenset({"since", "checked_at", "last_date", "expires_on"})
 DURATION_FACTS = frozenset({"age", "limit"})
 FACT_ALIASES = {
@@ -40,13 +38,13 @@ FACT_ALIASES = {
     "links": "urls",
     "size": "bytes",
 }
-"""What a template calls a fact, and what the rules call it."""
+"""Names of facts in templates, with the names that rules use."""
 CODE_LIST_FACTS = {"fields": "field"}
-"""Facts that are several codes, apart by spaces."""
+"""Facts that are several codes separated by spaces."""
 URL_LIST_FACTS = frozenset({"links"})
-"""Facts that are several addresses, apart by spaces."""
+"""Facts that are several URLs separated by spaces."""
 UNIT_FACTS = {"seconds": ("duration-second", 1), "size": ("digital-megabyte", 1_000_000)}
-"""Facts that are an amount: in which unit they are told, and how many of ours make one."""
+"""Facts with a unit: the CLDR unit, and how many of ours make one."""
 TERM_GROUP_BY_FACT = {
     "cause": "cause",
     "kind": "kind",
@@ -68,10 +66,10 @@ DATE_SOURCE_TERMS = {
     "post_id": "api",
     "attested": "person",
 }
-"""What told a publication's date, as a reader knows it; any other clue is a date on a page."""
+"""Terms of the sources of publication dates; any other source is a date on a page."""
 
 OPTIONAL_PART_PATTERN = re.compile(r"\[\[(.*?)]]")
-"""A part of a template that is left out where one of its facts is missing."""
+"""A part of a template that is omitted if one of its facts is missing."""
 PLACEHOLDER_PATTERN = re.compile(r"{(\w+)}")
 
 MessageValue = FactValue | Activity | date | Markup | None
@@ -83,12 +81,12 @@ IsolateFunction = Callable[[str, bool], str]
 
 
 def isolate_plain(text: str, _is_left_to_right: bool) -> str:
-    """A fact inside plain text."""
+    """Return a fact for plain text."""
     return text
 
 
 def isolate_html(text: str, is_left_to_right: bool) -> Markup:
-    """A fact inside HTML: escaped and isolated; left to right where it is an address or a handle."""
+    """Return a fact for HTML: escaped, isolated, and left to right if it is a URL or handle."""
     return (
         LTR_MARKUP.format(to_breakable_url(text)) if is_left_to_right else BDI_MARKUP.format(text)
     )
@@ -96,7 +94,7 @@ def isolate_html(text: str, is_left_to_right: bool) -> Markup:
 
 @dataclass(frozen=True, slots=True)
 class GapText:
-    """A gap in words. Each text is safe for the medium its wording was made for."""
+    """The texts of a gap. They are safe for the medium of the translator."""
 
     code: str
     title: str
@@ -110,7 +108,7 @@ class GapText:
 
 
 class Translator:
-    """The words of one language for one medium."""
+    """Texts of one language for one medium."""
 
     def __init__(self, language: str, isolate: IsolateFunction = isolate_plain) -> None:
         self.language = language
@@ -121,43 +119,43 @@ class Translator:
         self._language_pack = load_language_pack(language)
 
     def term(self, group: str, code: str) -> str:
-        """A short word of `terms.toml`; the code itself where there is none."""
+        """Return the term of a code in `terms.toml`, or the code."""
         return self._language_pack.term(group, code)
 
     def label(self, group: str, name: str, **facts: MessageValue) -> str:
-        """A label of the catalogue, its facts filled in."""
+        """Return a label of the gap catalogue with its facts."""
         return self._fill_template(self._language_pack.label(group, name), facts)
 
     def translate(self, message: str, /, **facts: MessageValue) -> str:
-        """A sentence of the faces, by its English text, its facts filled in and isolated."""
+        """Return a message, by its English text, with its facts."""
         return self._fill_template(self._language_pack.translations.gettext(message), facts)
 
     def translate_plural(self, singular: str, plural: str, n: int, /, **facts: MessageValue) -> str:
-        """A sentence with a number in the form that it takes; the number is the fact `n`."""
+        """Return a message in the plural form for a number, which is the fact `n`."""
         return self._fill_template(
             self._language_pack.translations.ngettext(singular, plural, n), {"n": n, **facts}
         )
 
     def format_pair(self, label: str, value: str) -> str:
-        """A label and its value, with the space that French puts before a colon."""
+        """Return a label and its value, with a space before the colon in French."""
         joined = "{label}\u00a0: {value}" if self.language == "fr" else "{label}: {value}"
-        return (Markup(joined) if self._is_html else joined).format(label=label, value=value)  # noqa: S704 - ours
+        return (Markup(joined) if self._is_html else joined).format(label=label, value=value)  # noqa: S704  # a constant
 
     def join_list(self, parts: Iterable[str]) -> str:
-        """Several things in a row, with the language's own comma."""
+        """Return several texts, joined by the comma of the language."""
         comma = "، " if self.language == "ar" else ", "
-        return (Markup(comma) if self._is_html else comma).join(parts)  # noqa: S704 - ours
+        return (Markup(comma) if self._is_html else comma).join(parts)  # noqa: S704  # a constant
 
     def channel_name(self, name: str) -> str:
-        """A channel's name."""
+        """Return the name of a channel."""
         return self._language_pack.label("channel", name)
 
     def region_name(self, name: str | None) -> str:
-        """A region of Morocco by its official name; another as it was typed, none as a dash."""
+        """Return the official name of a Moroccan region, another one as typed, or a dash."""
         return get_region_name(name, self.language) or EMPTY_VALUE
 
     def format_short_date(self, when: date) -> str:
-        """A day of a year that is known, short: "12 نونبر"."""
+        """Return a short date without a year: "12 نونبر"."""
         return self._format_ordinal(
             str(
                 format_skeleton(
@@ -167,7 +165,7 @@ class Translator:
         )
 
     def format_date(self, day: date | datetime | str | None) -> str:
-        """A day, long: "20 غشت 2024". An ISO text is read first; nothing gives a dash."""
+        """Return a long date: "20 غشت 2024". ISO text is parsed; None gives a dash."""
         if not day:
             return EMPTY_VALUE
         when = date.fromisoformat(day[:10]) if isinstance(day, str) else day
@@ -176,18 +174,18 @@ class Translator:
         )
 
     def _format_ordinal(self, day: str) -> str:
-        """The same day as French says the first of a month, which CLDR writes as any other: "1er mars"."""
+        """Return the date with the French ordinal "1er", which CLDR lacks."""
         return f"1er{day[1:]}" if self.language == "fr" and day.startswith("1 ") else day
 
     def format_time(self, timestamp: datetime, time_zone: str) -> str:
-        """The time of day by the clocks of a zone, as the system knows them: "02:35"."""
+        """Return the time of day in a time zone: "02:35"."""
         here = timestamp.astimezone(
             ZoneInfo(time_zone)
         )  # Babel's own zones are pytz's where that is installed
         return str(format_time(here.time(), "short", locale=self.locale))
 
     def format_datetime(self, timestamp: datetime, time_zone: str) -> str:
-        """A day and the time of day by the clocks of a zone: "20 غشت 2026، 02:35"."""
+        """Return date and time in a time zone: "20 غشت 2026، 02:35"."""
         here = timestamp.astimezone(ZoneInfo(time_zone))
         joined = self._language_pack.translations.gettext("{day}, {time}")
         return joined.format(
@@ -195,15 +193,15 @@ class Translator:
         )
 
     def format_number(self, n: float) -> str:
-        """A number, its thousands set apart as the language does."""
+        """Return a number with the thousands separator of the language."""
         return str(format_decimal(n, locale=self.locale))
 
     def format_days(self, count: float) -> str:
-        """A span of days as one says it: "11 months"."""
+        """Return a number of days as a duration: "11 months"."""
         return _format_day_span(float(count), self.locale)
 
     def format_activity_date(self, activity: Activity) -> str:
-        """The day of a publication, no more exact than it is known: "about August 2026"."""
+        """Return the date of a publication at its precision: "about August 2026"."""
         when = activity.published_at
         if activity.precision in (DatePrecision.SECOND, DatePrecision.DAY):
             return self._isolate(self.format_date(when), False)
@@ -212,11 +210,11 @@ class Translator:
         return self._fill_template(self.term("precision", activity.precision), facts)
 
     def date_source(self, clue: str) -> str:
-        """Where the date of a publication comes from."""
+        """Return the source of a publication date as text."""
         return self.term("source", DATE_SOURCE_TERMS.get(clue, "page"))
 
     def format_rhythm(self, days: int) -> str:
-        """How often something is published: "publishes about every 9 days"."""
+        """Return how often something is published: "posts about every 9 days"."""
         if days <= 1:
             return self.translate("posts about every day")
         span = format_timedelta(
@@ -225,13 +223,13 @@ class Translator:
         return self.translate("posts about every {span}", span=str(span))
 
     def format_percent(self, share: float) -> str:
-        """A share of one as percent, at most one decimal."""
+        """Return a share (0 to 1) in percent with at most one decimal."""
         return _format_share(share, self.locale)
 
     def describe_gap(
         self, code: str, channel: str, severity: str, params: Mapping[str, MessageValue]
     ) -> GapText:
-        """A gap (or a status) in words."""
+        """Return the texts of a gap or status."""
         label, entry = self._language_pack.label, self._language_pack.gap_catalogue[code]
         text = entry.texts[self.language]
         aliases = {
@@ -255,7 +253,7 @@ class Translator:
         )
 
     def gap_title(self, code: str, channel: str = ANY_CHANNEL) -> str:
-        """What a gap is about, on a channel or on whatever one; the code itself where no gap has it."""
+        """Return the title of a gap on a channel or on any; the code if it is unknown."""
         entry = self._language_pack.gap_catalogue.definitions.get(code)
         if entry is None:
             return code
@@ -276,7 +274,7 @@ class Translator:
             )
         if not self._is_html:
             return template.format_map(values)
-        return Markup(str(escape(template)).format_map(values))  # noqa: S704 - facts are escaped as they are said
+        return Markup(str(escape(template)).format_map(values))  # noqa: S704  # facts are escaped when formatted
 
     def _format_fact(self, name: str, value: MessageValue) -> str:
         if isinstance(value, Markup):
@@ -298,7 +296,7 @@ class Translator:
         return self._isolate(said, _is_left_to_right(said))
 
     def _format_quantity(self, name: str, value: FactValue) -> str:
-        """A day, a span or an amount; empty where the fact is none."""
+        """Return a date, duration or amount; "" for other facts."""
         if name in DATE_FACTS:
             return self.format_date(str(value))
         if isinstance(value, str):
@@ -319,12 +317,12 @@ class Translator:
         return self.term(TERM_GROUP_BY_FACT[name], value) if name in TERM_GROUP_BY_FACT else value
 
     def _format_amount(self, value: float, unit: str, divisor: int) -> str:
-        """An amount in a unit, at most one decimal: "2.9 seconds"."""
+        """Return an amount in a unit with at most one decimal: "2.9 seconds"."""
         return str(format_unit(round(value / divisor, 1), unit, length="long", locale=self.locale))
 
 
 class _FormattedFacts(dict[str, str]):
-    """Facts in words, each said when a template first asks for it; one that is missing shows as a dash."""
+    """Facts as text, formatted when a template first uses them; a missing one is a dash."""
 
     def __init__(
         self, facts: Mapping[str, MessageValue], format_fact: Callable[[str, MessageValue], str]
@@ -334,7 +332,7 @@ class _FormattedFacts(dict[str, str]):
         self._format_fact = format_fact
 
     def has_all(self, template_part: str) -> bool:
-        """Whether each fact that a part of a template asks for is there."""
+        """Return True if every fact that a part of a template uses is there."""
         return all(
             self._facts.get(name) not in (None, "")
             for name in PLACEHOLDER_PATTERN.findall(template_part)
@@ -346,7 +344,7 @@ class _FormattedFacts(dict[str, str]):
         return said
 
 
-# The same few days and spans stand on hundreds of pages, and Babel finds the form anew for each.
+# Cached, because hundreds of pages show the same dates and Babel formats each of them again.
 
 
 @lru_cache(maxsize=4_096)
@@ -370,13 +368,13 @@ def _is_left_to_right(text: str) -> bool:
 
 
 URL_SEPARATORS = re.compile(r"([/.?&=_-]+|:(?!//))")
-"""Where an address may be broken: behind what parts it."""
+"""Places behind which a URL may be broken."""
 SHORT_HOST_PATTERN = re.compile(r"(?:http://)?[^/?]{1,24}(?=/|$)")
-"""A host that fits a telephone's line stays whole."""
+"""A host that fits on a line of a phone is not broken."""
 
 
 def to_breakable_url(address: str) -> Markup:
-    """An address as a reader knows it, that a narrow screen breaks between its parts and never in a word."""
+    """Return a URL without https://, breakable between its parts and never inside a word."""
     shown = address.removeprefix("https://").rstrip("/")
     host = found[0] if (found := SHORT_HOST_PATTERN.match(shown)) else ""
     told = URL_SEPARATORS.split(shown.removeprefix(host))

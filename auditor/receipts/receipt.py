@@ -1,10 +1,8 @@
-"""The receipt of a night: what was counted, what it cost, by which versions, chained to the one before.
+"""The receipt of a run: counts, costs and versions, chained to the receipt of the previous run.
 
-Whether receipts are the ones that were written: each signed, each holding the digest of the one before.
-
-A receipt that is changed is not the one that was signed; a night that is taken out, or put elsewhere, leaves
-one that no longer follows. Nobody can tell from here that the newest nights were cut off: for that a digest
-has to be known elsewhere. Pure.
+Each receipt is signed and has the digest of the previous one. A changed receipt does not match its
+signature. After a removed or moved run, the next receipt does not follow. Removal of the newest
+runs cannot be detected here: for that, a digest must be known elsewhere. Pure.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ from storage.models.audit import AuditRun, AuditRunState
 from storage.store import Store
 
 CARRIED_JUDGEMENT_KEYS = frozenset({"unreliable_channels", "canary_warnings"})
-"""What one session of a night leaves in the receipt for the next one to judge by."""
+"""Keys that one session of a run leaves for the evaluation in the next session."""
 
 COST_KEYS = frozenset(
     {
@@ -48,12 +46,13 @@ COST_KEYS = frozenset(
         "opened_circuits",
     }
 )
-"""What it has cost, for the next one to add to."""
+"""Keys of costs, which later sessions add to."""
 
 MAX_HOSTS_IN_RECEIPT = 50
-"""So many hosts of platforms the receipt of a night that ended names, that of an interrupted one all of them.
+"""Hosts of platforms that the receipt of a finished run names.
 
-Receipts are kept for ever, so they name nobody's own site.
+Receipts are kept for ever, so they never name the site of an association. The receipt of an
+interrupted run names all hosts of platforms.
 """
 
 CanaryReadings = Sequence[tuple[Canary, Finding]]
@@ -70,7 +69,10 @@ def build_finished_receipt(
     cost: Mapping[str, Any],
     finished_at: datetime,
 ) -> dict[str, Any]:
-    """The receipt of a night that was concluded; `left_out` counts whom it did not reach, by channel."""
+    """Return the receipt of a finished run.
+
+    `not_reached_by_channel` counts the accounts that the run did not reach.
+    """
     assert run.id is not None
     return {
         **_build_common_fields(store, run, canary_readings, config),
@@ -102,7 +104,7 @@ def build_skipped_receipt(
     cost: Mapping[str, Any],
     finished_at: datetime,
 ) -> dict[str, Any]:
-    """The receipt of a night without connectivity: nothing was concluded."""
+    """Return the receipt of a run without connectivity, which has no results."""
     return {
         **_build_common_fields(store, run, canary_readings, config),
         **_build_end_fields(AuditRunState.SKIPPED, finished_at),
@@ -114,9 +116,9 @@ def build_skipped_receipt(
 def build_started_receipt(
     store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config, due_count: int
 ) -> dict[str, Any]:
-    """What is known before the first account is looked at: all that a night that is killed leaves to tell.
+    """Return the receipt at the start of a run, which remains if the run is killed.
 
-    `due` is how many accounts the night is to look at, those that earlier sessions saw among them.
+    `due_count` is the number of accounts to check, including those of earlier sessions.
     """
     return {
         **_build_common_fields(store, run, canary_readings, config),
@@ -128,10 +130,10 @@ def build_started_receipt(
 def build_interrupted_receipt(
     store: Store, run: AuditRun, *, reason: str, cost: Mapping[str, Any], finished_at: datetime
 ) -> dict[str, Any]:
-    """The receipt of a night that did not come to its end.
+    """Return the receipt of an interrupted run.
 
-    Nothing is concluded of what it saw, unless it died when that was done, before it could say so. Once
-    another night is begun, it stands.
+    It has no gap changes, unless the run was interrupted after its evaluation. It is final when
+    another run begins.
     """
     assert run.id is not None
     counts, due = (
@@ -153,13 +155,13 @@ def build_interrupted_receipt(
 
 
 def count_not_reached(run: AuditRun) -> int | None:
-    """How many accounts a night did not reach; None where nobody can tell, as of one that goes on."""
+    """Return the number of accounts that a run did not reach, or None if unknown."""
     told = None if run.state is AuditRunState.RUNNING else run.receipt.get("not_reached", 0)
     return told if isinstance(told, int) else None
 
 
 def select_carried_fields(run: AuditRun) -> dict[str, Any]:
-    """What a session takes over from the ones before it."""
+    """Return the fields that a session takes over from earlier ones."""
     return {
         name: value
         for name, value in run.receipt.items()
@@ -214,7 +216,7 @@ def _build_canary_item(canary: Canary, finding: Finding) -> dict[str, Any]:
 
 
 def count_accounts_by_presence(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
-    """How many accounts were found how, in all and by channel."""
+    """Return the number of accounts by presence, in total and by channel."""
     channels: dict[str, dict[str, int]] = {}
     for (channel, presence), count in counts.items():
         channels.setdefault(channel, {one.value: 0 for one in Presence})[presence.value] = count
@@ -231,10 +233,10 @@ def add_session_cost(
     retries: int = 0,
     other_hosts: int = 0,
 ) -> dict[str, Any]:
-    """What a night has cost: this session's requests and seconds on top of earlier sessions'.
+    """Return the cost of a run including this session.
 
-    Every platform's host is named while it goes on, so that the next session adds to each; of the `others`
-    there is their number.
+    While a run continues, every host of a platform is named, so that the next session can add to
+    it. Other hosts are only counted.
     """
     by_host = Counter(requests_by_host)
     by_host.update(earlier_cost.get("requests_by_host") or {})
@@ -253,7 +255,7 @@ def add_session_cost(
 
 
 def add_worker_cost(cost: Mapping[str, Any], worker_totals: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with what workers on other machines have asked; of hosts they name platforms' alone."""
+    """Return the cost including the requests of workers, which name hosts of platforms only."""
     named = Counter(cost["requests_by_host"])
     named.update(worker_totals.get("by_host", {}))
     others = worker_totals.get("requests", 0) - sum(worker_totals.get("by_host", {}).values())
@@ -271,9 +273,9 @@ def add_worker_cost(cost: Mapping[str, Any], worker_totals: Mapping[str, Any]) -
 
 
 def _shorten_host_counts(cost: Mapping[str, Any], max_hosts: int | None) -> dict[str, Any]:
-    """The same with hosts of platforms alone, the busiest of them; the others are counted together.
+    """Return the cost with the busiest hosts of platforms; other hosts are counted together.
 
-    A host that two sessions of a night asked counts twice among them.
+    A host that two sessions requested counts twice among the others.
     """
     by_host = Counter(cost["requests_by_host"])
     platforms = Counter(
@@ -292,7 +294,7 @@ def _shorten_host_counts(cost: Mapping[str, Any], max_hosts: int | None) -> dict
 def add_api_cost(
     earlier_cost: Mapping[str, Any], api_budgets: Mapping[str, ApiBudget]
 ) -> dict[str, Any]:
-    """What interfaces have cost, each in its unit; `closed` says why one was left alone."""
+    """Return the costs of APIs in their own units; `closed_because` is the reason of a refusal."""
     held = earlier_cost.get("apis") or {}
     told = {
         name: {
@@ -309,15 +311,15 @@ def add_api_cost(
 
 
 def read_api_cost(earlier_cost: Mapping[str, Any]) -> dict[str, float]:
-    """What earlier sessions of a night have paid, by channel."""
+    """Return the costs of earlier sessions by channel."""
     held = earlier_cost.get("apis") or {}
     return {name: float(told.get("cost") or 0) for name, told in held.items()}
 
 
 def is_chain_link(run: AuditRun) -> bool:
-    """Whether a night's receipt is written, for good unless it is gone on with: the next one follows it.
+    """Return True if the receipt of a run is final, so that the next one follows it.
 
-    One that was interrupted before receipts were signed is not: nothing holds its digest.
+    The receipt of a run that was interrupted before receipts were signed is not.
     """
     is_over = run.state in {AuditRunState.DONE, AuditRunState.SKIPPED}
     return is_over or (
@@ -326,7 +328,7 @@ def is_chain_link(run: AuditRun) -> bool:
 
 
 def find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
-    """The night whose receipt this one's follows."""
+    """Return the run whose receipt this run's receipt follows, or None."""
     last = store.get_latest_run(before_day=run.day)
     if last is None or is_chain_link(last):
         return last
@@ -334,25 +336,27 @@ def find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
 
 
 def compute_previous_digest(store: Store, run: AuditRun) -> str | None:
-    """The digest of the receipt before: a receipt that is changed later no longer fits the next one."""
+    """Return the digest of the preceding receipt, or None."""
     last = find_preceding_run(store, run)
     return hash_canonical_json(last.receipt) if last else None
 
 
 def find_former_key(store: Store, run: AuditRun, key: str) -> dict[str, str]:
-    """Which key signed the receipt before, where it was another: the break is told, not papered over."""
+    """Return a field with the key of the preceding receipt if it is another one."""
     last = find_preceding_run(store, run)
     held = get_receipt_public_key(last.receipt) if last else None
-    return {"previous_key": compute_key_fingerprint(held)} if held is not None and held != key else {}
+    return (
+        {"previous_key": compute_key_fingerprint(held)} if held is not None and held != key else {}
+    )
 
 
 def hash_canonical_json(value: Mapping[str, Any] | Iterable[Any]) -> str:
-    """The SHA-256 of a value's canonical JSON."""
+    """Return the SHA-256 of the canonical JSON of a value."""
     return hashlib.sha256(to_canonical_json(value)).hexdigest()
 
 
 class SignatureStatus(StrEnum):
-    """What a receipt's signature says."""
+    """The result of verifying a signature."""
 
     VALID = "valid"
     TAMPERED = "tampered"
@@ -361,7 +365,7 @@ class SignatureStatus(StrEnum):
 
 
 class ChainPosition(StrEnum):
-    """How a receipt stands in the chain. `open` is a night that goes on, or whose end nobody wrote."""
+    """The position of a receipt in the chain; `open` is a run that continues or was killed."""
 
     FIRST = "first"
     FOLLOWS = "follows"
@@ -381,7 +385,11 @@ class ReceiptFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptVerification:
-    """One night's receipt. `before` is the day of the one it should follow; `new_key`: another key signs."""
+    """The verification of one receipt.
+
+    `previous_day` is the day of the run that it should follow. `is_new_key` is True if its key
+    differs from the previous one.
+    """
 
     run: AuditRun
     digest: str
@@ -396,9 +404,10 @@ class ReceiptVerification:
 def verify_receipt_chain(
     runs: Iterable[AuditRun], known_keys: Collection[str], preceding_run: AuditRun | None = None
 ) -> Iterator[ReceiptVerification]:
-    """The receipts of nights in their order, each judged beside the one before it.
+    """Yield the verification of each receipt, in the order of the runs.
 
-    `known` are the public keys that sign here; `before` is the link that the first of these follows.
+    `known_keys` are the public keys of this installation. `preceding_run` comes before the first
+    run.
     """
     last = _verify_receipt(preceding_run, None, known_keys) if preceding_run else None
     for night in runs:
@@ -455,7 +464,7 @@ def _check_signature(run: AuditRun, known_keys: Collection[str]) -> SignatureSta
 def _find_own_fault(
     run: AuditRun, signature_status: SignatureStatus, previous: ReceiptVerification | None
 ) -> ReceiptFault | None:
-    """What is wrong with a receipt, whatever stands before it."""
+    """Return the fault of a receipt by itself, without the chain."""
     if signature_status is SignatureStatus.TAMPERED:
         return ReceiptFault.TAMPERED
     if not _is_receipt_of_run(run):
@@ -471,7 +480,7 @@ def _find_own_fault(
 
 
 def _is_receipt_of_run(run: AuditRun) -> bool:
-    """Whether a receipt tells of this very night as it is held: its day, its state, its blind channels."""
+    """Return True if day, state and unreliable channels of the receipt match the stored run."""
     told, state = run.receipt, run.receipt.get("state")
     blind = told.get("unreliable_channels")
     return (

@@ -1,8 +1,8 @@
-"""The network's key, and the signature that it puts under each receipt.
+"""The signing key of the installation, and signatures of receipts.
 
-Who holds the key can sign anything: a signature shows that a receipt is what the auditor wrote where the key
-lies, and nothing of who asked it to. The key is made once, beside the data. One that is lost is not made anew
-in silence: `receipts.pub` keeps the public keys of this folder, and receipts name the one they are signed by.
+A signature shows that the auditor wrote a receipt on the machine with the key. It does not show who
+asked for it. The key is created once in the data folder. If it is lost, the new key is announced:
+`receipts.pub` keeps all public keys, and each receipt names its key.
 """
 
 from __future__ import annotations
@@ -33,27 +33,29 @@ from storage.sanitize import sanitize
 events = EventLogger(__name__)
 
 PRIVATE_KEY_FILE_NAME, PUBLIC_KEYS_FILE_NAME = "receipts.key", "receipts.pub"
-"""The names of the two files in the data folder."""
+"""Names of the two files in the data folder."""
 
 SIGNATURE_FIELD = "signature"
-"""Where a receipt holds its own."""
+"""The key of the signature in a receipt."""
 
 SIGNED_PAYLOAD_PREFIX = b"presence-auditor receipt\n"
-"""Stands before what is signed, so that a signature is good for nothing else."""
+"""Prefix of the signed bytes, so that a signature cannot be used for anything else."""
 
-PUBLIC_KEYS_HEADER = "# Public keys (Ed25519) that signed receipts of this folder, the newest last. Keep every line.\n"
+PUBLIC_KEYS_HEADER = (
+    "# Public keys (Ed25519) that signed receipts of this folder, newest last. Keep every line.\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """What signs. `public` is the key that proves it, in base64."""
+    """A private key with its public key in base64."""
 
     private_key: Ed25519PrivateKey
     public_key: str
 
     @classmethod
     def open(cls, folder: Path) -> SigningKey:
-        """The key of a data folder, made where there is none. Raises ConfigError, one line."""
+        """Return the key of a data folder; create it if there is none. Raises ConfigError."""
         try:
             return cls._load_existing(folder) or cls._create(folder)
         except OSError as trouble:
@@ -64,7 +66,7 @@ class SigningKey:
 
     @classmethod
     def read(cls, folder: Path) -> SigningKey | None:
-        """The key of a data folder as it is there; nothing is written. Raises ConfigError, OSError."""
+        """Return the key of a data folder, or None; write nothing. Raises ConfigError, OSError."""
         try:
             key = load_pem_private_key((folder / PRIVATE_KEY_FILE_NAME).read_bytes(), password=None)
         except FileNotFoundError:
@@ -107,7 +109,7 @@ class SigningKey:
         return seal
 
     def sign_receipt(self, receipt: Mapping[str, Any]) -> dict[str, Any]:
-        """The receipt as it is kept, with its signature."""
+        """Return the receipt with its signature."""
         told = json.loads(json.dumps(sanitize({**remove_signature(receipt)}), ensure_ascii=False))
         return {
             **told,
@@ -119,29 +121,29 @@ class SigningKey:
 
 
 def remove_signature(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    """The receipt without its signature."""
+    """Return the receipt without its signature."""
     return {name: value for name, value in receipt.items() if name != SIGNATURE_FIELD}
 
 
 def build_signed_payload(receipt: Mapping[str, Any]) -> bytes:
-    """What a signature is over: a line of its own, then the receipt without it as canonical JSON."""
+    """Return the bytes to sign: the prefix and the canonical JSON without the signature."""
     return SIGNED_PAYLOAD_PREFIX + to_canonical_json(remove_signature(receipt))
 
 
 def to_canonical_json(value: Any) -> bytes:
-    """The one way to write a value as JSON: sorted keys, no spaces, UTF-8."""
+    """Return the canonical JSON of a value: sorted keys, no spaces, UTF-8."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def get_receipt_public_key(receipt: Mapping[str, Any]) -> str | None:
-    """The public key that a receipt says it is signed by."""
+    """Return the public key that a receipt names, or None."""
     told = receipt.get(SIGNATURE_FIELD)
     key = told.get("key") if isinstance(told, Mapping) else None
     return key if isinstance(key, str) else None
 
 
 def has_valid_signature(receipt: Mapping[str, Any]) -> bool:
-    """Whether the key that a receipt names has signed just this."""
+    """Return True if the key that a receipt names signed exactly this content."""
     told, key = receipt.get(SIGNATURE_FIELD), get_receipt_public_key(receipt)
     if not isinstance(told, Mapping) or key is None:
         return False
@@ -156,12 +158,12 @@ def has_valid_signature(receipt: Mapping[str, Any]) -> bool:
 
 
 def compute_key_fingerprint(public_key: str) -> str:
-    """A public key as people compare it: 32 hexadecimal digits of its SHA-256."""
+    """Return the fingerprint of a public key: 32 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(public_key.encode()).hexdigest()[:32]
 
 
 def read_known_public_keys(folder: Path) -> tuple[str, ...]:
-    """The public keys that have signed in this folder, the oldest first."""
+    """Return the public keys that have signed in this folder, oldest first."""
     try:
         lines = (folder / PUBLIC_KEYS_FILE_NAME).read_text("utf-8").splitlines()
     except FileNotFoundError:
@@ -170,7 +172,7 @@ def read_known_public_keys(folder: Path) -> tuple[str, ...]:
 
 
 def merge_public_keys(source: Path, target: Path) -> None:
-    """Note the public keys of one folder in another, beside those noted there: into a backup, and back."""
+    """Add the public keys of one folder to another, as for a backup or a restore."""
     for public in read_known_public_keys(source):
         if public not in read_known_public_keys(target):
             _append_public_key(target, public)
@@ -185,13 +187,16 @@ def _encode_base64(raw: bytes) -> str:
 
 
 def _append_public_key(folder: Path, public_key: str) -> None:
-    """Add a line to the file of public keys, before the key itself is there: one too many does no harm."""
+    """Append a public key to the file.
+
+    It is written before the private key, because a superfluous line does no harm.
+    """
     file = folder / PUBLIC_KEYS_FILE_NAME
     held = file.read_text("utf-8") if file.exists() else PUBLIC_KEYS_HEADER
     _write_private_file(file, f"{held.rstrip()}\n{public_key}\n".encode())
 
 
 def _write_private_file(file: Path, body: bytes) -> None:
-    """Write a file whole, only its owner's."""
+    """Write a complete file that only its owner can read."""
     with replace_atomically(file, f".{file.name}.") as new:
         new.write_bytes(body)

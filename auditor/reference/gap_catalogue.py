@@ -1,6 +1,6 @@
-"""The catalogue of gaps: for each code its severity, patience, consequences, and words in each language.
+"""The catalogue of gaps: severity, confirmation, consequences and texts of each code.
 
-It is `gaps.toml`, read once. Rules name its codes; faces take their sentences from it.
+The data is in `gaps.toml`. Rules use its codes, and reports use its texts.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ from storage.models import audit
 LANGUAGES = ("ar", "fr", "en")
 SEVERITIES = audit.SEVERITIES
 EFFORT_LEVELS = ("none", "10min", "30min", "supplier", "1h", "halfday", "days")
-"""The quickest first; a supplier is a telephone call."""
+"""Efforts from quick to slow; `supplier` is a call to the provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class GapDefinition:
-    """One code. `confirm_nights` counts decided nights; `hides` are codes not shown while this one is open.
+    """A gap or a status.
 
-    `words` holds, by language, the templates `title`, `definition`, `why`, `evidence` and `steps`.
-    `is_gap` is False for a status, which is never counted and never lowers a score.
+    `confirm_runs` is the number of conclusive runs that confirm it. `hides` are codes that are not
+    shown while this gap is open. `texts` has, by language, the templates `title`, `definition`,
+    `why`, `evidence` and `steps`. `is_gap` is False for a status, which is never counted and never
+    lowers a score.
     """
 
     code: str
@@ -44,39 +46,39 @@ class GapDefinition:
     steps_by_channel: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
 
     def get_severity(self, channel: str) -> str:
-        """How grave the gap is on one channel."""
+        """Return the severity on one channel."""
         return self.severity_by_channel.get(channel, self.severity)
 
     def get_steps(self, channel: str, language: str) -> list[str]:
-        """What to do, in order: the channel's own steps where there are some."""
+        """Return the steps to fix it, in order; a channel may have its own."""
         own = self.steps_by_channel.get(channel, {}).get(language)
         return own or list(self.texts[language]["steps"])
 
 
 @dataclass(frozen=True, slots=True)
 class GapCatalogue:
-    """Every code and every label."""
+    """All definitions and labels."""
 
     definitions: Mapping[str, GapDefinition]
     labels: Mapping[str, Mapping[str, Mapping[str, str]]]
 
     def __getitem__(self, code: str) -> GapDefinition:
-        """The entry of a code. Raises KeyError."""
+        """Return the definition of a code. Raises KeyError."""
         return self.definitions[code]
 
     def label(self, group: str, name: str, language: str) -> str:
-        """A short label such as a severity's or a channel's name; the name itself where there is none."""
+        """Return a label, such as that of a severity or channel, or its name if there is none."""
         return self.labels.get(group, {}).get(name, {}).get(language, name)
 
 
 @cache
 def load_gap_catalogue() -> GapCatalogue:
-    """The catalogue that ships with the package."""
+    """Return the catalogue that is part of the package."""
     return parse_gap_catalogue(files("auditor.reference").joinpath("gaps.toml").read_text("utf-8"))
 
 
 def parse_gap_catalogue(text: str) -> GapCatalogue:
-    """Read a catalogue. Raises KeyError or TOMLDecodeError where it is not whole."""
+    """Parse a catalogue. Raises KeyError or TOMLDecodeError if it is incomplete."""
     data = tomllib.loads(text)
     return GapCatalogue(
         {code: _parse_gap_definition(code, table) for code, table in data["gaps"].items()},

@@ -1,4 +1,4 @@
-"""The twelve regions of Morocco by their official names, whichever way a sheet spells one. Pure."""
+"""The twelve regions of Morocco, recognised in any spelling. Pure."""
 
 from __future__ import annotations
 
@@ -73,25 +73,28 @@ REGION_ALIASES: Mapping[str, str] = {
     "eddakhla oued eddahab": "dakhla-oued-ed-dahab",
     "الداخلة واد الذهب": "dakhla-oued-ed-dahab",
 }
-"""Spellings that folding alone does not lead to an official one."""
+"""Spellings that normalisation alone does not map to an official name."""
 
 IGNORED_REGION_WORDS = frozenset(
     ["region", "de", "du", "la", "le", "el", "al", "ed", "ad", "l", "the", "of", "جهه"]
 )
-"""Words that tell no region from another."""
+"""Words that do not distinguish regions."""
 ARABIC_LETTER_VARIANTS = str.maketrans("أإآةى", "اااهي")
-"""Arabic letters that people write one for the other."""
+"""Arabic letters that are often written for each other."""
 WORD_PATTERN = re.compile(r"\w+")
 
 
 def get_region_name(typed: str | None, language: str) -> str | None:
-    """A region's official name in a language, or what was typed where it is none of the twelve."""
+    """Return the official name of a region in a language, or the typed text if it is unknown."""
     code = find_region_code(typed)
     return REGIONS[code][language] if code else typed
 
 
 def find_region_code(typed: str | None) -> str | None:
-    """Which of the twelve is meant, whatever its language, accents, hyphens and articles."""
+    """Return the code of a region, or None.
+
+    The name may be in any language, with or without accents, hyphens and articles.
+    """
     return _load_spellings().get(_normalize_region_name(typed or ""))
 
 
@@ -109,6 +112,6 @@ def _load_spellings() -> Mapping[str, str]:
 
 
 def _normalize_region_name(text: str) -> str:
-    """What is left of a name when all that spellings differ in is taken away."""
+    """Return a name without the differences between spellings."""
     words = WORD_PATTERN.findall(fold_text(text).translate(ARABIC_LETTER_VARIANTS))
     return "".join(word.removeprefix("ال") for word in words if word not in IGNORED_REGION_WORDS)

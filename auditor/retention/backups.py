@@ -1,8 +1,8 @@
-"""Backups of the database and of the evidence beside it: taken, listed, bounded in number, put back.
+"""Backups of the database and its evidence: create, list, remove old ones, restore.
 
-A backup is one file of the database, named by its moment. The bodies lie beside the backups in one folder,
-`evidence`, each once: they never change, so a backup adds those that are new. So do
-the keys that the auditor made for itself, in `keys`: no receipt could be checked without.
+A backup is a file of the database, named by its time. The bodies of all backups are in one folder,
+`evidence`, each once: they never change, so a backup adds only new ones. The keys of the
+installation are in `keys`, because receipts cannot be verified without them.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from storage.store import Store
 BACKUP_NAME_PATTERN = re.compile(r"auditor-(\d{8}T\d{6}Z)\.db")
 TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 KEPT_WHATEVER_AGE = 3
-"""How many of the newest backups stay, however old they are."""
+"""Number of newest backups that are kept at any age."""
 EVIDENCE_FOLDER_NAME, KEYS_FOLDER_NAME = "evidence", "keys"
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that lies in a folder: its file, the moment it is named by, its size."""
+    """A backup in a folder: its file, time and size."""
 
     file: Path
     made_at: datetime
     size_bytes: int
 
     def to_dict(self) -> dict[str, object]:
-        """The item of `backup --list --json`."""
+        """Return the item of `backup --list --json`."""
         return {"file": str(self.file), "made_at": self.made_at, "bytes": self.size_bytes}
 
 
 @dataclass(frozen=True, slots=True)
 class BackupResult:
-    """A backup that was just taken: what it holds, how many bodies were new, which old ones it displaced."""
+    """A new backup: its content, the number of new bodies, and the removed old backups."""
 
     backup: Backup
     contents: DatabaseContents
@@ -58,7 +58,7 @@ class BackupResult:
 
 @dataclass(frozen=True, slots=True)
 class RestoreResult:
-    """A backup that was put back: what it held, where the one before it is kept, how many bodies came."""
+    """A restored backup: its content, the file of the replaced database, and restored bodies."""
 
     file: Path
     contents: DatabaseContents
@@ -67,7 +67,7 @@ class RestoreResult:
 
 
 def list_backups(folder: Path) -> list[Backup]:
-    """The backups of a folder, the newest first; what is named otherwise is none of ours."""
+    """Return the backups in a folder, newest first; other files are ignored."""
     found = (
         (BACKUP_NAME_PATTERN.fullmatch(file.name), file) for file in folder.glob("auditor-*.db")
     )
@@ -92,8 +92,8 @@ def create_backup(
 ) -> BackupResult:
     """Back up the database and the bodies that no backup has yet.
 
-    Into a dated file of the configured folder, where older ones then make room; of a folder that is named; or
-    into a file that is named, which may not be there. Raises StoreError: nothing was changed then.
+    The target is a new file in the configured folder, where old backups are removed, or in a given
+    folder, or a given file that must not exist. Raises StoreError and changes nothing then.
     """
     own = config.backup.folder
     file = _choose_backup_file(target or own, now)
@@ -106,9 +106,9 @@ def create_backup(
 
 
 def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
-    """Put a backup in the place of the database, which is kept beside it. Nobody else may write meanwhile.
+    """Replace the database by a backup; the replaced database is kept beside it.
 
-    Raises StoreError: nothing was changed then.
+    No other process may write meanwhile. Raises StoreError and changes nothing then.
     """
     place = find_sqlite_file(config, "`pg_restore`")
     kept = _find_free_path(
@@ -123,12 +123,12 @@ def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
 
 
 def open_backup_bodies(config: Config) -> BodyStore:
-    """The bodies that lie beside the backups of the configured folder."""
+    """Return the store of the bodies in the configured backup folder."""
     return BodyStore(config.backup.folder / EVIDENCE_FOLDER_NAME)
 
 
 def find_sqlite_file(config: Config, alternative: str) -> Path:
-    """The file of the configured database. Raises StoreError where it is no SQLite: its own tools do it."""
+    """Return the file of the configured database. Raises StoreError if it is not SQLite."""
     address = parse_database_url(config.storage.url)
     if address.get_backend_name() != "sqlite":
         raise StoreError(
@@ -139,7 +139,7 @@ def find_sqlite_file(config: Config, alternative: str) -> Path:
 
 @contextmanager
 def suggest_newest_backup(config: Config) -> Iterator[None]:
-    """Name the newest backup in the remedy of a database that cannot be used."""
+    """Add the newest backup to the remedy of an error about an unusable database."""
     try:
         yield
     except StoreError as trouble:
@@ -152,9 +152,9 @@ def suggest_newest_backup(config: Config) -> Iterator[None]:
 
 
 def _copy_keys(source: Path, target: Path) -> None:
-    """Copy the keys that the auditor made for itself, and note the public ones of those that it had before.
+    """Copy the keys of the installation, and add the public keys to those of the target.
 
-    One that is there is never replaced.
+    An existing key is never replaced.
     """
     try:
         for key in sorted(source.glob("*.key")):
@@ -176,13 +176,13 @@ def _choose_backup_file(target: Path, now: datetime) -> Path:
 
 
 def _find_free_path(path: Path) -> Path:
-    """A name that nothing has yet: two restores within a second keep two databases."""
+    """Return a file name that does not exist: two restores within a second keep two databases."""
     names = [path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 100))]
     return next(name for name in names if not name.exists())
 
 
 def _remove_old_backups(config: Config, now: datetime, made: Path) -> Iterator[Path]:
-    """Remove the oldest backups beyond so many, and too old ones, but never the one just made.
+    """Remove the oldest backups over the limit and those that are too old, never the new one.
 
     Age removes none of the newest `KEPT_WHATEVER_AGE`: with a wrong clock, all may look too old.
     """

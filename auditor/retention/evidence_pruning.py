@@ -1,15 +1,13 @@
-"""Thinning: removes old evidence that nothing rests on. No finding, standing, gap, night or receipt changes.
+"""Prune old evidence that nothing needs. No finding, status, gap, run or receipt changes.
 
-Beyond `[retention] bodies` days the page of a look leaves the archive, beyond `[retention] exchanges` days the headers
-and redirects that came with it, unless the look is part of a basis (auditor/retention/evidence_pruning.py),
-or today's probe reads that page otherwise than it was read then. So a rebuild after thinning is the rebuild
-before it: where a body is gone it keeps the recorded finding, and that is what it would have read.
+After `[retention] bodies` days the page of an observation is deleted, after `[retention] exchanges`
+days its headers and redirects. An observation is kept complete if it is required, or if the current
+probe reads its page differently. So a re-evaluation after pruning gives the same result as before:
+without a body, it keeps the recorded finding, which is what it would find.
 
-The basis: the looks that something rests on, which are never thinned. Pure.
-
-Of each account: the first and last look of every run that found the same, the first of each month, and
-whatever its standing dates from. Of the association: every look of a night in which a gap began, opened or
-closed, the looks that told of proposals, and what a person had before them when they decided.
+Required are, for each account, the first and last observation of each streak with the same finding,
+the first of each month, and those its status is based on. For the association, all observations of
+runs in which a gap began, opened or closed, those with proposals, and those before a decision.
 """
 
 from __future__ import annotations
@@ -46,10 +44,7 @@ PRUNING_WEEKDAY = 6
 
 @dataclass(slots=True)
 class PruningResult:
-    """What went: bodies and their bytes, the looks they were of, looks whose exchanges were bared.
-
-    And what did not: old looks that something rests on, and those that are read otherwise today.
-    """
+    """Counts of deleted bodies and bytes, pruned and stripped observations, and kept ones."""
 
     bodies: int = 0
     bytes: int = 0
@@ -59,20 +54,20 @@ class PruningResult:
     differing_observations: int = 0
 
     def to_dict(self) -> dict[str, int]:
-        """The item of `thin --json`."""
+        """Return the item of `prune --json`."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionLimits:
-    """The moments before which a look's page, and its exchanges, may go."""
+    """The times before which bodies and exchanges may be deleted."""
 
     bodies: datetime
     exchanges: datetime
 
     @classmethod
     def from_config(cls, config: Config, now: datetime) -> RetentionLimits:
-        """As a configuration has them."""
+        """Return the limits of a configuration."""
         days = (config.retention.bodies, config.retention.exchanges)
         return cls(*(now - timedelta(days=count) if count else BEGINNING_OF_TIME for count in days))
 
@@ -88,12 +83,12 @@ def prune_evidence(
     progress: PruningProgressCallback | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> PruningResult:
-    """Thin what is old enough; with `dry_run` only tell. Whoever calls it holds the night's lock.
+    """Prune what is old enough; with `dry_run` only count. The caller holds the run lock.
 
-    `copies` is where backups keep their bodies: what goes here goes there. A body goes only after all looks
-    were gone through: interrupted, everything stands, and the next time goes on. One that no look of this
-    database names goes when it is old itself: after a restore, the nights of newer backups rest on it.
-    Raises StoreError.
+    `backup_bodies` is the store of the backups, which is pruned, too. Bodies are deleted only after
+    all observations were read, so an interruption loses nothing. A body that no observation of this
+    database names is deleted by its own age, because after a restore the runs of newer backups need
+    it. Raises StoreError.
     """
     work = _PruningRun(store, body_store, RetentionLimits.from_config(config, now), dry_run=dry_run)
     reader = ReplayComparison(store, config, work.runs, body_store, work.limits.bodies)
@@ -110,7 +105,7 @@ def prune_evidence(
 
 
 def is_pruning_due(store: Store, config: Config, run: AuditRun) -> bool:
-    """Whether a night ends with thinning: every Sunday's does, as soon as there are nights old enough."""
+    """Return True on Sundays if there are runs that are old enough."""
     if run.day.weekday() != PRUNING_WEEKDAY or not config.retention.bodies:
         return False
     first = next(store.list_runs(), run)
@@ -118,7 +113,7 @@ def is_pruning_due(store: Store, config: Config, run: AuditRun) -> bool:
 
 
 class ReplayComparison(RunReplay):
-    """Plays old nights again, to see which looks today's probes read otherwise than they were read then."""
+    """Replays old runs to find the observations that current probes read differently."""
 
     def __init__(
         self,
@@ -137,7 +132,7 @@ class ReplayComparison(RunReplay):
         self._differing: set[ObservationKey] = set()
 
     def find_differing(self, association: Association) -> set[ObservationKey]:
-        """Those looks at an association."""
+        """Return the keys of these observations of an association."""
         self._differing = set()
         self.rebuild_association(association)
         return self._differing
@@ -152,9 +147,9 @@ class ReplayComparison(RunReplay):
 
 
 class ReferencedDigests:
-    """The digests that looks name, and whether a look that stays does.
+    """Digests that observations name, and whether a kept observation names them.
 
-    In a temporary file, as a register has a hundred million.
+    They are in a temporary file, because a large register has a hundred million.
     """
 
     def __init__(self) -> None:
@@ -164,14 +159,14 @@ class ReferencedDigests:
         )
 
     def add(self, observations: Iterable[Observation], *, is_required: bool) -> None:
-        """Note the bodies of these looks; once wanted, a body is."""
+        """Add the bodies of these observations; a body that is required once stays required."""
         digests = (piece.digest for look in observations for piece in look.evidence)
         rows = ((bytes.fromhex(digest), is_required) for digest in digests if digest)
         more = "ON CONFLICT DO UPDATE SET wanted = max(wanted, excluded.wanted)"
         self._connection.executemany(f"INSERT INTO named VALUES (?, ?) {more}", rows)  # noqa: S608
 
     def is_required(self, digest: str) -> bool | None:
-        """Whether a look that stays names it; None where no look does."""
+        """Return True if a kept observation names the digest, None if no observation does."""
         found = self._connection.execute(
             "SELECT wanted FROM named WHERE digest = ?", (bytes.fromhex(digest),)
         )
@@ -179,12 +174,12 @@ class ReferencedDigests:
         return bool(row[0]) if row else None
 
     def close(self) -> None:
-        """Forget them."""
+        """Delete the temporary file."""
         self._connection.close()
 
 
 class _PruningRun:
-    """One thinning: goes through the associations, then sweeps the archive."""
+    """One pruning: goes through the associations, then through the stored bodies."""
 
     def __init__(
         self, store: Store, body_store: BodyStore, limits: RetentionLimits, *, dry_run: bool
@@ -199,7 +194,7 @@ class _PruningRun:
     def prune_association(
         self, association: Association, comparison: ReplayComparison, referenced: ReferencedDigests
     ) -> None:
-        """Tell an association's spare looks from those whose bodies are wanted, and thin the oldest."""
+        """Find the prunable observations of an association and strip the oldest."""
         looks = list(self._store.list_observations(association=association.id))
         whole = [look for look in looks if _has_full_evidence(look)]
         spare = self._find_prunable(association, looks, whole, comparison)
@@ -223,7 +218,7 @@ class _PruningRun:
         stored_observations: Sequence[Observation],
         comparison: ReplayComparison,
     ) -> set[ObservationKey]:
-        """The looks that nothing rests on and that are old enough."""
+        """Return the old observations that nothing needs."""
         old = {look.key for look in stored_observations if look.observed_at < self.limits.bodies}
         if not old:
             return old
@@ -240,7 +235,7 @@ class _PruningRun:
     def remove_unreferenced_bodies(
         self, referenced: ReferencedDigests, backup_bodies: BodyStore | None
     ) -> None:
-        """Remove the bodies that nobody wants; none where there is no night, as in a database begun anew."""
+        """Delete the bodies that nothing needs; none if there is no run, as in a new database."""
         if not self.runs:
             return
         take = self._body_store.get_size if self._dry_run else self._body_store.remove
@@ -254,7 +249,7 @@ class _PruningRun:
     def _iter_unreferenced_bodies(
         self, body_store: BodyStore, referenced: ReferencedDigests
     ) -> Iterator[str]:
-        """The bodies that only looks name whose pages go, and those that none names and that are old."""
+        """Yield the bodies of pruned observations only, and old ones that no observation names."""
         for digest in body_store.list_digests():
             wanted = referenced.is_required(digest)
             if wanted is None:
@@ -280,7 +275,7 @@ def _has_full_evidence(observation: Observation) -> bool:
 def _select_unshared(
     candidates: Sequence[Observation], stored_observations: Sequence[Observation], limit: datetime
 ) -> list[Observation]:
-    """Those of before a moment whose evidence no other rests on: it is kept once for all that repeat it."""
+    """Return observations older than the limit whose evidence is not shared with a newer one."""
     old = [look for look in candidates if look.observed_at < limit]
     ats = {look.key for look in old}
     held = {look.result_id for look in stored_observations if look.key not in ats}
@@ -296,7 +291,7 @@ def _strip_observation(observation: Observation) -> Observation:
 
 
 ObservationKey = tuple[int, int]
-"""The night and the account of a look."""
+"""The run and the account of an observation."""
 
 
 def find_required_evidence(
@@ -304,7 +299,7 @@ def find_required_evidence(
     observations: Iterable[Observation],
     runs: Iterable[AuditRun],
 ) -> set[ObservationKey]:
-    """Those of an association's looks that are kept whole."""
+    """Return the observations of an association that are kept complete."""
     by_account: dict[int, list[Observation]] = defaultdict(list)
     for look in observations:
         by_account[look.account_id].append(look)
@@ -331,7 +326,7 @@ def find_required_evidence(
 def _find_gap_runs(
     association_state: AssociationState, runs: Iterable[AuditRun]
 ) -> set[int | None]:
-    """The nights in which one of the gaps began, opened or closed: each is dated by its night's beginning."""
+    """Return the runs in which a gap began, opened or closed; gaps have the start times of runs."""
     moments = {
         moment
         for gap in association_state.gaps
@@ -352,7 +347,7 @@ def _collect_status_times(status: AccountStatus) -> set[datetime]:
 
 
 def _iter_streak_ends(observations: Sequence[Observation]) -> Iterator[Observation]:
-    """The first and the last of each run of looks that found the same."""
+    """Yield the first and last observation of each streak with the same finding."""
     yield from observations[:1]
     for one, after in pairwise(observations):
         if _get_comparison_key(one) != _get_comparison_key(after):
@@ -366,7 +361,7 @@ def _get_comparison_key(observation: Observation) -> tuple[str, str | None, int]
 
 
 def _iter_first_of_month(observations: Iterable[Observation]) -> Iterator[Observation]:
-    """The first look of each month."""
+    """Yield the first observation of each month."""
     month = (0, 0)
     for look in observations:
         if (found := (look.observed_at.year, look.observed_at.month)) != month:
@@ -377,7 +372,7 @@ def _iter_first_of_month(observations: Iterable[Observation]) -> Iterator[Observ
 def _iter_around_decisions(
     decisions: Iterable[Decision], observations: Sequence[Observation]
 ) -> Iterator[Observation]:
-    """The newest look that each word knew of, and the first that could speak against it."""
+    """Yield the newest observation before each decision, and the first that may contradict it."""
     for word in decisions:
         yield from [look for look in observations if look.observed_at <= word.decided_at][-1:]
         yield from [look for look in observations if look.observed_at > word.decided_at][:1]

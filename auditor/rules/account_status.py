@@ -1,15 +1,15 @@
-"""Standing: what is held true of one account, folded from observations and a person's decisions. Pure.
+"""The status of an account, folded from observations and decisions. Pure.
 
-One night's reading is not a verdict. An account is gone after `failures` decisive absences spread over
-at least `days` days, and back after `back` good nights; a night that could tell nothing neither
-counts nor resets. InternetArchiveBot waits for three failures, three days apart; Gatus takes two
-good answers before it calls a thing well again. These numbers are theirs.
+One run is not a verdict. An account is gone after `failures` conclusive absences that span at least
+`days` days, and present again after `recoveries` good runs. Unknown results neither count nor
+reset. InternetArchiveBot waits for three failures, three days apart; Gatus needs two good
+responses. These are their numbers.
 
-Handles are recycled. Where another account answers under the registered name, told by the platform's own
-id, the look counts neither for nor against: nothing of it is taken for ours, the first id is kept, and after
-as many nights the account is one of which we cannot tell, until a person says whose it is.
+Handles are reused. If another account answers under the registered name, shown by the platform's
+own id, the result counts neither for nor against the account. Nothing of it is adopted and the
+first id stays. After as many runs, the account is unknown until a person decides.
 
-What would change a standing: how many more nights, of what, since when. Pure.
+See docs/explanations/verdicts.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from storage.models.audit import (
 )
 
 UNREACHABLE_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.TLS})
-"""The unknowns that are the site's trouble, not our being refused: what a visitor would meet too."""
+"""Unknown results because of the site itself, which visitors get, too."""
 
 ANSWERED_REASONS = frozenset(
     {
@@ -45,22 +45,22 @@ ANSWERED_REASONS = frozenset(
         Reason.WRONG_TARGET,
     }
 )
-"""The unknowns that a server's own answer may be the reason of; it is where a status came with it."""
+"""Unknown results that may be a response of the server; it is one if there is a status code."""
 
 SKIPPED_REASONS = frozenset(
     {Reason.RATE_LIMITED, Reason.BLOCKED, Reason.LOGIN_WALL, Reason.CONSENT}
 )
-"""Why an account may have been asked nothing: then there is no status."""
+"""Reasons of accounts that may not have been requested; then there is no status code."""
 
 DISPUTE_VALIDITY = timedelta(days=180)
 ATTESTATION_VALIDITY = timedelta(days=365)
 
 ATTESTED_SOURCE = "attested"
-"""The source of a publication's date that a person told."""
+"""The source of a publication date that a person reported."""
 
 
 class ConfirmationThresholds(BaseModel):
-    """How many nights it takes to believe a change. `[confirm]` of the config."""
+    """How many runs confirm a change: `[confirm]` of the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,11 +70,11 @@ class ConfirmationThresholds(BaseModel):
 
 
 MAX_BAND_DAYS = 36_500
-"""Days: "never" for a network, and still a date beyond today."""
+"""Days that mean "never", with which a date can still be computed."""
 
 
 class ActivityBands(BaseModel):
-    """How old the newest publication may be, in days, for each word. `[activity]` of the config."""
+    """Maximum age of the newest publication in days: `[activity]` of the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,7 +89,7 @@ class ActivityBands(BaseModel):
         return self
 
     def classify_activity(self, status: AccountStatus, now: datetime) -> str:
-        """The word for an account's rhythm: active, slow, inactive, dormant, never or unknown."""
+        """Return the activity: active, slow, inactive, dormant, never or unknown."""
         known = status.last_known_finding
         if status.state is AccountState.GONE:
             return "unknown"
@@ -103,7 +103,7 @@ class ActivityBands(BaseModel):
         return self._get_band_name(days_since_activity(status.last_activity, now))
 
     def find_next_change_date(self, newest: Activity, now: datetime) -> date | None:
-        """The first day on which the word for this publication is another; None: it stays dormant."""
+        """Return the first day with another activity for this publication, or None if dormant."""
         limit = next(
             (
                 limit
@@ -133,7 +133,7 @@ PRECISION_SLACK_DAYS = {DatePrecision.WEEK: 7, DatePrecision.MONTH: 31, DatePrec
 
 
 def days_since_activity(activity: Activity, now: datetime) -> int:
-    """Days since a publication, as few as its precision allows: the doubt is the association's."""
+    """Return the days since a publication, as few as its precision allows."""
     return max(
         0,
         (now.date() - activity.published_at.date()).days
@@ -148,11 +148,11 @@ def advance(
     *,
     is_unreliable: bool = False,
 ) -> AccountStatus:
-    """The standing after one more night.
+    """Return the status after one more run.
 
-    On a blind night nothing moves but the memory of having looked. An observation no newer
-    than the last look changes nothing, so that a night that was interrupted may be folded again; nor does
-    one that asked nothing, for nobody looked.
+    On an unreliable channel only the time of the check changes. An observation that is not newer
+    than the last check changes nothing, so that an interrupted run can be evaluated again. A
+    skipped account does not change.
     """
     finding, when = observation.finding, observation.observed_at
     if was_skipped(finding) or (status.checked_at is not None and when <= status.checked_at):
@@ -181,9 +181,9 @@ def advance(
 
 
 def was_skipped(finding: Finding) -> bool:
-    """Whether the night's budget, or our patience with a platform, left an account for another night.
+    """Return True if the API budget or the circuit breaker skipped an account in this run.
 
-    Both may end every night, each time for other accounts: of none of these is anything told.
+    Both may skip other accounts in each run, so this says nothing about the account.
     """
     return finding.reason in SKIPPED_REASONS and finding.status is None
 
@@ -205,9 +205,9 @@ def _apply_unknown_finding(
 
 
 def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
-    """Whether a look that told nothing ends a trouble all the same: the server answered it.
+    """Return True if an unknown result ends a streak of failures because the server responded.
 
-    A bad certificate is met on https alone, so only an answer over https with a good one ends that trouble.
+    A bad certificate only exists on HTTPS, so only a verified HTTPS response ends that streak.
     """
     if trouble is None or finding.reason not in ANSWERED_REASONS or finding.status is None:
         return False
@@ -216,7 +216,7 @@ def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
 
 
 def has_answered(status: AccountStatus) -> bool:
-    """Whether the newest look was answered, though it told nothing: the site is in no trouble."""
+    """Return True if the newest check got a response and the site has no failure streak."""
     told_nothing = (
         status.latest_presence is Presence.UNKNOWN and status.latest_reason in ANSWERED_REASONS
     )
@@ -224,10 +224,11 @@ def has_answered(status: AccountStatus) -> bool:
 
 
 def is_different_account(status: AccountStatus, finding: Finding) -> bool:
-    """Whether another account than the one we knew answers under its name.
+    """Return True if another account than the known one answers under its name.
 
-    The probe says so (`renamed`, and another id), or both the id and the name shown are others. An
-    id alone does not say it: a Facebook page has two, and shows now one and now the other (fact sheet).
+    Either the probe says so (`renamed` with another id), or both the id and the name differ. An id
+    alone is not enough: a Facebook page has two ids and shows either of them. See
+    docs/explanations/platforms.md.
     """
     mine, known = status.platform_id, status.last_known_finding
     if (
@@ -252,7 +253,7 @@ def _apply_different_account(
     observed_at: datetime,
     thresholds: ConfirmationThresholds,
 ) -> AccountStatus:
-    """The standing after a night on which another account answered: doubted first, then not to be told."""
+    """Return the status after a run with another account: first doubted, then unknown."""
     other = _extend_streak(status.other_account_streak, str(finding.platform_id), observed_at)
     taken = replace(status, other_account_streak=other)
     if status.state is AccountState.GONE:
@@ -326,9 +327,10 @@ def _choose_newest_activity(previous: Activity | None, finding: Finding) -> Acti
 
 
 def _merge_relative_activity(previous: Activity, latest: Activity) -> Activity:
-    """The newest of what was held and of what a page says was so long ago: the two may be one publication.
+    """Return the newest of the stored activity and a relative one such as "2 months ago".
 
-    Then the earlier day is the nearer one, for platforms round down; and what was told more exactly stays.
+    They may be the same publication. Then the earlier date is closer, because platforms round down,
+    and a more precise date stays.
     """
     may_be_one = abs(latest.published_at - previous.published_at) <= _get_relative_date_error(
         latest
@@ -341,7 +343,7 @@ def _merge_relative_activity(previous: Activity, latest: Activity) -> Activity:
 
 
 def _get_relative_date_error(activity: Activity) -> timedelta:
-    """How far apart two looks may count one publication back while a page's words are of this unit."""
+    """Return how far apart two dates of one publication may be, for the unit of a relative date."""
     return timedelta(days=_RELATIVE_DATE_ERROR_DAYS.get(activity.precision, 0))
 
 
@@ -351,9 +353,9 @@ _RELATIVE_DATE_ERROR_DAYS = {
     DatePrecision.MONTH: 41,
     DatePrecision.YEAR: 373,
 }
-"""Days. YouTube says "4 weeks", "11 months" and then years (seen 2026-10), of units of 7, 30 and 365 days as
-far as is known. Months and years are counted back by the calendar, whose are others: what is held may lie six
-days before the true one. And all is rounded to a day.
+"""Days. YouTube shows "4 weeks", "11 months" and then years (observed 2026-10), probably in units
+of 7, 30 and 365 days. We count months and years by the calendar, so the stored date may be six
+days too early. All values are rounded to a day.
 """
 
 
@@ -389,17 +391,17 @@ def _apply_absent_finding(
 
 
 def days_between(first: datetime, last: datetime) -> int:
-    """Whole UTC days between two nights: a night is a date, whatever the hour an account's turn came."""
+    """Return the whole UTC days between two runs; the time of day does not count."""
     return (last.astimezone(UTC).date() - first.astimezone(UTC).date()).days
 
 
 def select_decisions_in_force(
     decisions: Iterable[Decision], now: datetime, run_started_at: datetime | None = None
 ) -> list[Decision]:
-    """The decisions that hold at a moment, oldest first: made by then, not withdrawn and not yet expired.
+    """Return the decisions in force at a time, oldest first.
 
-    With the night as of which all is told, `began`, one expires with a night: between two, only people move
-    anything.
+    They were taken by then, and are neither withdrawn nor expired. Decisions expire at the start of
+    a run, `run_started_at`, because between runs only people change anything.
     """
     held = [
         word
@@ -425,7 +427,7 @@ def _get_nominal_end(decision: Decision) -> datetime:
 
 
 def get_decision_end(decision: Decision, status: AccountStatus) -> datetime | None:
-    """When a decision ends as things stand, None for never: a dispute holds 180 days."""
+    """Return when a decision ends for a status, or None for never. A dispute lasts 180 days."""
     end = _get_nominal_end(decision)
     if decision.kind is DecisionKind.CONFIRM and is_confirmed_lost(status):
         return min(end, decision.decided_at + DISPUTE_VALIDITY)
@@ -433,20 +435,20 @@ def get_decision_end(decision: Decision, status: AccountStatus) -> datetime | No
 
 
 def iter_decision_ends(decision: Decision) -> Iterator[datetime]:
-    """When a decision ends, or no longer holds against what was seen, whatever that is."""
+    """Yield the possible ends of a decision, whatever the status is."""
     yield _get_nominal_end(decision)
     if decision.kind is DecisionKind.CONFIRM:
         yield decision.decided_at + DISPUTE_VALIDITY
 
 
 def is_confirmed_lost(status: AccountStatus) -> bool:
-    """Whether what was seen, and confirmed, tells against the account: it is gone, or taken by another."""
+    """Return True if the account is confirmed as gone, or as taken by another one."""
     taken = status.state is AccountState.UNKNOWN and status.reason is Reason.RENAMED
     return status.state is AccountState.GONE or taken
 
 
 def is_overridden_by_evidence(decision: Decision, status: AccountStatus) -> bool:
-    """Whether what tells against an account came, or changed its reason, after a person spoke for it."""
+    """Return True if the contradicting evidence is newer than the decision."""
     return is_confirmed_lost(status) and (
         status.since is None or status.since > decision.decided_at
     )
@@ -459,11 +461,11 @@ def apply_decisions(
     now: datetime,
     run_started_at: datetime | None = None,
 ) -> AccountStatus:
-    """The standing as people's words in force change it; nothing of it is stored, so expiry is natural.
+    """Return the status with the decisions in force. It is not stored, so decisions simply expire.
 
-    An attestation makes an account present while the evidence is unchanged: an absence that came, or changed
-    its reason, after the person spoke outweighs the word, and so does another account under its name.
-    Against what was confirmed already (a dispute) it holds 180 days, else 12 months.
+    An attestation makes an account present while the evidence is unchanged. A newer absence, an
+    absence with a new reason, or another account under its name overrides it. It is valid for 12
+    months, or for 180 days if it contradicts a confirmed absence (a dispute).
     """
     for decision in select_decisions_in_force(decisions, now, run_started_at):
         if decision.kind is DecisionKind.CONFIRM and _is_about_account(decision, status, channel):
@@ -505,7 +507,7 @@ def _apply_attestation(
 
 
 def _keep_unresolved_streak(streak: Streak | None, decision: Decision) -> Streak | None:
-    """Another account under the name, unless the person spoke after it came: then whose it is was said."""
+    """Return the streak of another account, or None if the decision was taken after it began."""
     return None if streak is not None and streak.since <= decision.decided_at else streak
 
 
@@ -521,13 +523,15 @@ def _get_attested_activity(decision: Decision) -> Activity | None:
 
 @dataclass(frozen=True, slots=True)
 class StatusOutlook:
-    """One sentence about what is on its way or would be needed; `kind` names it.
+    """What is happening to a status, or what would change it; `kind` says which.
 
-    to_lose, losing: absences make a present account gone, or are on the way to. to_return, returning: good
-    nights bring a gone one back. to_tell: nothing was told yet, and one look that tells will do. trouble: it
-    is out of reach for `cause`. other: another account answers under its name.
-    `nights` have been, `more` are needed; `not_before` is the first day on which it can be;
-    `days` is how long absences have to last.
+    `absences_needed` and `becoming_gone`: absences make, or are making, a present account gone.
+    `recoveries_needed` and `recovering`: good runs bring a gone account back. `check_needed`: no
+    conclusive check yet. `unreachable`: it cannot be reached because of `cause`.
+    `different_account`: another account answers under its name.
+
+    `runs` have happened and `runs_needed` are needed. `earliest_at` is the first day of the change.
+    `min_days` is the minimum span of the absences.
     """
 
     kind: str
@@ -542,7 +546,7 @@ class StatusOutlook:
 def iter_status_outlooks(
     status: AccountStatus, thresholds: ConfirmationThresholds
 ) -> Iterator[StatusOutlook]:
-    """What is on its way, then what it would take."""
+    """Yield what is happening, then what would change the status."""
     yield from _iter_streak_outlooks("unreachable", status.failure_streak)
     yield from _iter_streak_outlooks("different_account", status.other_account_streak)
     doubt = status.unconfirmed_streak
@@ -564,7 +568,7 @@ def iter_status_outlooks(
 def _build_pending_outlook(
     kind: str, doubt: Streak, required_runs: int, thresholds: ConfirmationThresholds
 ) -> StatusOutlook:
-    """A change on its way: an absence must last some days besides, a return need not."""
+    """Return the outlook of a change that has begun; only absences need a minimum span."""
     soonest = doubt.since + timedelta(days=thresholds.days) if kind == "becoming_gone" else None
     return StatusOutlook(
         kind, doubt.run_count, max(1, required_runs - doubt.run_count), doubt.since, soonest

@@ -1,6 +1,7 @@
-"""What one night makes of one association: its standings, proposals and gaps, from what was seen. Pure.
+"""Evaluate one run for one association: statuses, proposals and gaps. Pure.
 
-The night and `rejudge` both settle with this, so that a rebuild of an unchanged history changes nothing.
+Runs and re-evaluation both use `evaluate_association`, so a rebuild of an unchanged history changes
+nothing.
 """
 
 from __future__ import annotations
@@ -35,18 +36,18 @@ from storage.models.audit import (
 )
 
 AccountOwners = Mapping[tuple[str, str], tuple[str, ...]]
-"""Which associations register an account, by (channel, key)."""
+"""Associations that register an account, by (channel, key)."""
 
 DISOWNING_DECISION_KINDS = frozenset({DecisionKind.DISOWN, DecisionKind.MOVED})
-"""The words after which an account is neither looked at nor judged: it is not theirs, or no longer."""
+"""Decisions after which an account is neither checked nor evaluated: disowned or moved."""
 
 UNREACHABLE_SITE_GAPS = frozenset({"website_down", "website_insecure"})
-"""The gaps that tell of a site which is there, or was, and which no visitor reaches."""
+"""Gaps of an existing site that visitors cannot reach."""
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationState:
-    """Everything held of one association. `gaps` are all its rows, closed ones too."""
+    """Everything stored about one association; `gaps` includes closed ones."""
 
     association: Association
     accounts: tuple[AccountRow, ...] = ()
@@ -58,7 +59,7 @@ class AssociationState:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPolicy:
-    """By what everything is judged."""
+    """Rules, thresholds and channels of an evaluation."""
 
     confirmation_thresholds: ConfirmationThresholds
     rules: tuple[Rule, ...]
@@ -68,10 +69,10 @@ class EvaluationPolicy:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationTime:
-    """One night as the judge sees it: when it began, until when people spoke, which channels were blind.
+    """The time of an evaluation: start of the run, latest change that counts, unreliable channels.
 
-    Everything is told as of its beginning, and a word that ends does so with a night. What people changed
-    counts up to `now`: a night's own conclusions have none later than its beginning.
+    Results are as of the start of the run, and decisions expire at the start of a run. Changes by
+    people count up to `now`.
     """
 
     run_started_at: datetime
@@ -86,7 +87,7 @@ def evaluate_association(
     policy: EvaluationPolicy,
     owners: AccountOwners,
 ) -> AssociationState:
-    """The dossier after a night in which `seen` was observed, by account."""
+    """Return the state after a run with these observations by account."""
     standings = {
         row.id: _advance_status(association_state, row, look, evaluation_time, policy)
         for row in association_state.accounts
@@ -103,9 +104,7 @@ def evaluate_association(
     )
     known = build_rule_context(moved, evaluation_time, owners, tonight)
     candidates = apply_rules(known, policy.rules, policy.catalogue)
-    ours = policy.channels | {
-        ""
-    }  # the association itself; what is told of other channels is nobody's gap
+    ours = policy.channels | {""}  # "": gaps of the association itself
     told = [one for one in candidates if one.rule_match.channel in ours]
     rows = engine.update_gaps(
         moved.gaps,
@@ -119,7 +118,7 @@ def evaluate_association(
 
 
 def _is_decided(status: AccountStatus | None, observation: Observation) -> bool:
-    """Whether a look was decided: it is a part of the standing, as one at somebody else's account is not."""
+    """Return True if an observation is part of the status, and not of another account."""
     return status is not None and status.decided_at == observation.observed_at
 
 
@@ -147,7 +146,7 @@ def build_rule_context(
     owners: AccountOwners,
     decided_account_ids: Collection[int] = (),
 ) -> RuleContext:
-    """The association as a rule may look at it: people's words laid over, disowned accounts left out."""
+    """Return the association for rules: decisions applied, disowned accounts removed."""
     words = select_decisions_in_force(
         association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
     )
@@ -193,7 +192,7 @@ def _evaluate_account(
 
 
 def collect_account_keys(association_state: AssociationState) -> set[tuple[str, str]]:
-    """The accounts, by channel and key, of which it matters who else registers them."""
+    """Return the (channel, key) pairs whose other owners matter."""
     keys = {
         (row.channel, row.identity.key)
         for row in association_state.accounts
@@ -215,7 +214,7 @@ def collect_account_keys(association_state: AssociationState) -> set[tuple[str, 
 def collect_linked_keys(
     association_state: AssociationState, observations: Iterable[Observation]
 ) -> set[tuple[str, str]]:
-    """The accounts that a night asks about, by channel and key: its own and those that its pages lead to."""
+    """Return the (channel, key) pairs of the accounts and of those their pages link to."""
     links_now = [link for look in observations for link in look.finding.links]
     sites = {
         (channel_registry.WEBSITE_CHANNEL, key)
@@ -243,9 +242,9 @@ def _find_other_owners(
 def _find_disowned_accounts(
     association_state: AssociationState, decisions: Iterable[Decision]
 ) -> frozenset[tuple[str, str]]:
-    """The accounts a person said are not theirs, or have moved: neither is judged.
+    """Return the (channel, key) pairs that decisions disown or move.
 
-    What is not theirs is so under each of its names; what has moved may have moved to one of them.
+    A disowned account is disowned under all its names. A moved one may have moved to one of them.
     """
     rows = {row.id for row in association_state.accounts}
     said = [word for word in decisions if word.kind in DISOWNING_DECISION_KINDS]
@@ -266,7 +265,7 @@ def _find_disowned_accounts(
 def _iter_disowned_names(
     association_state: AssociationState, decision: Decision
 ) -> Iterator[tuple[str, str]]:
-    """What a word that disowns an account names: its key, and what else it was seen to be called."""
+    """Yield the keys that a disowning decision names."""
     row = next(row for row in association_state.accounts if row.id == decision.account_id)
     yield row.channel, row.identity.key or row.typed_text
     if decision.kind is DecisionKind.DISOWN:
@@ -274,7 +273,7 @@ def _iter_disowned_names(
 
 
 def collect_account_aliases(row: AccountRow, status: AccountStatus) -> frozenset[str]:
-    """Every key that names the same account: the registered one, the platform's ids, where it led."""
+    """Return every key of an account: registered, platform ids, target of a redirect."""
     known, names = status.last_known_finding, {row.identity.key} - {None}
     for number in (status.platform_id, known.platform_id if known else None):
         names |= {number, f"id:{number}"} if number else set()
@@ -292,7 +291,7 @@ def collect_account_aliases(row: AccountRow, status: AccountStatus) -> frozenset
 
 @lru_cache(maxsize=4096)
 def _identify_url(url: str) -> Identity:
-    """Whose account an address is. One night asks of each several times, one soon after the other."""
+    """Return the identity of a URL. Cached, because one run asks several times in a row."""
     return identify.identify_link(url)
 
 
@@ -303,7 +302,7 @@ def _update_proposals(
     policy: EvaluationPolicy,
     owners: AccountOwners,
 ) -> tuple[Proposal, ...]:
-    """The proposals after tonight: accounts the association's own sites lead to that nobody registered."""
+    """Return the proposals after a run: unregistered accounts that the own sites link to."""
     rows = {(row.link.channel, row.link.key): row for row in association_state.proposals}
     if "website" in evaluation_time.unreliable_channels:
         return association_state.proposals
@@ -335,7 +334,7 @@ def _update_proposals(
 def _collect_registered_names(
     association_state: AssociationState, now: datetime
 ) -> set[tuple[str, str]]:
-    """Every name of the accounts on the sheet; of one that has moved, only the name it had."""
+    """Return every name of the registered accounts; of a moved one only its old name."""
     words = select_decisions_in_force(association_state.decisions, now)
     moved = {word.account_id for word in words if word.kind is DecisionKind.MOVED}
     return {
@@ -370,7 +369,7 @@ def _select_site_observations(
 
 
 def is_listed_at(row: AccountRow, now: datetime) -> bool:
-    """Whether the sheet listed a link at a moment."""
+    """Return True if a link was listed at a point in time."""
     added = row.added_at is None or row.added_at <= now
     return added and (row.withdrawn_at is None or row.withdrawn_at > now)
 
@@ -381,10 +380,9 @@ def find_account_owners(
     decisions: Iterable[Decision] = (),
     run_started_at: datetime | None = None,
 ) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Who registers each account at a moment.
+    """Return who registered each account at a point in time.
 
-    What names nobody's account (a home page, a post of somebody else's) is left out, and so is what a
-    person said is not theirs.
+    Links that name no account and disowned accounts are left out.
     """
     words = [
         word

@@ -1,4 +1,4 @@
-"""A case: everything a rule may look at to judge one association on one night. Pure."""
+"""Everything that a rule may use to evaluate one association in one run. Pure."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from storage.models.audit import AccountRow, AccountState, AccountStatus, Associ
 NON_ACCOUNT_KINDS = frozenset(
     {LinkKind.INVALID, LinkKind.POST, LinkKind.SHARE, LinkKind.SEARCH, LinkKind.HOME, LinkKind.FILE}
 )
-"""What a typed link is where it leads to nobody's account: it is told of from the registry alone."""
+"""Kinds of links that lead to no account; only rules about the registry use them."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedAccount:
-    """A registered account and what is held true of it.
+    """A registered account with its status.
 
-    `tonight` says that this night's look at it was decided, on a channel that was not blind.
-    `aliases` are the keys that name the same account: its own, its platform's id, the one it moved to.
+    `was_decided_in_run` is True if this run had a conclusive check on a reliable channel. `aliases`
+    are all keys of the account: registered, platform id, target of a redirect.
     """
 
     row: AccountRow
@@ -33,22 +33,25 @@ class EvaluatedAccount:
 
     @property
     def subject(self) -> str:
-        """What tells this account from another on its channel."""
+        """Return the text that distinguishes the account on its channel."""
         return self.row.identity.key or self.row.typed_text
 
     @property
     def url(self) -> str:
-        """The address to show."""
+        """Return the URL to show."""
         return self.row.identity.canonical or self.row.identity.url or self.row.typed_text
 
     @property
     def is_account(self) -> bool:
-        """Whether the link names an account at all."""
+        """Return True if the link names an account."""
         return self.row.identity.key is not None and self.row.identity.kind in ACCOUNT_KINDS
 
     @property
     def present_finding(self) -> Finding | None:
-        """The last decided finding, where it was of a present account and none has confirmed its loss."""
+        """Return the last conclusive finding if the account is present, else None.
+
+        An account that is confirmed as gone has none.
+        """
         known = self.status.last_known_finding
         if (
             known is None
@@ -59,29 +62,29 @@ class EvaluatedAccount:
         return known
 
     def is_linked_by(self, link: FoundLink) -> bool:
-        """Whether a link found on a page leads to this account, or to the owner of a registered post."""
+        """Return True if a link leads to this account, or to the owner of a registered post."""
         return link.channel == self.row.channel and (
             link.key == self.row.identity.key or link.key in self.aliases
         )
 
     @property
     def all_keys(self) -> frozenset[str]:
-        """Every key known to name this account."""
+        """Return every known key of the account."""
         return self.aliases | {self.subject}
 
     def may_be_linked_by(self, link: FoundLink) -> bool:
-        """Whether a link under another name may lead to this account all the same."""
+        """Return True if a link with another key may still lead to this account."""
         return link.channel == self.row.channel and may_be_same_account(self.all_keys, {link.key})
 
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
-    """What a rule sees in a case. What is not seen does not hold.
+    """A match of a rule.
 
-    `holds` is None where it cannot be told tonight: the gap stays as it was. `decided` says whether
-    tonight counts. `confirmed` is the rule's own word on opening; None leaves it to the catalogue's nights,
-    counted from `nights` where the rule knows them better than the gap's row. `ended` says that what was
-    believed until now is over, though something else is doubted.
+    `holds` is None if it is unknown in this run; the gap stays as it was. `is_decided` is True if
+    this run counts. `is_confirmed` opens or holds back the gap; None leaves it to the number of
+    runs in the catalogue, counted from `run_count` if the rule knows it. `has_ended` closes the gap
+    although something else is doubted.
     """
 
     channel: str
@@ -97,13 +100,12 @@ class RuleMatch:
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """One association, its accounts (withdrawn and disowned ones left out), its proposals, this night.
+    """One association with its evaluated accounts and proposals.
 
-    `began` is when the night began; `none_by_choice` are channels it decided not to have; `shared`
-    gives, for (channel, key) of its accounts and of the sites they name, the other associations that
-    register it; `disowned` are the (channel, key) pairs a person said are not theirs; `moved` are the
-    channels where one said the account is elsewhere now; `unwell` are the (channel, subject) pairs of which
-    an open gap says that they cannot be reached.
+    Withdrawn and disowned accounts are left out. `other_owners` gives, for (channel, key) of its
+    accounts and of linked sites, the other associations that register it. `disowned_accounts` are
+    (channel, key) pairs. `moved_channels` have an account that moved to an unknown address.
+    `unreachable_sites` are (channel, subject) pairs with an open gap.
     """
 
     association: Association
@@ -118,11 +120,11 @@ class RuleContext:
     unreachable_sites: frozenset[tuple[str, str]] = frozenset()
 
     def accounts_on(self, channel: str) -> Iterator[EvaluatedAccount]:
-        """The accounts on a channel."""
+        """Return the accounts on a channel."""
         return (held for held in self.accounts if held.row.channel == channel)
 
     def is_known_link(self, link: FoundLink) -> bool | None:
-        """Whether a found account is registered or was disowned; None where it may be, under another name."""
+        """Return True if a linked account is registered or disowned, None if it may be."""
         if (link.channel, link.key) in self.disowned_accounts or any(
             held.is_linked_by(link) for held in self.accounts
         ):
@@ -135,7 +137,7 @@ class RuleContext:
         return None if any(held.may_be_linked_by(link) for held in kept) else False
 
     def list_readable_sites(self) -> list[EvaluatedAccount]:
-        """The association's websites whose pages were read the last time anything could be told."""
+        """Return the websites whose pages were parsed in their last conclusive check."""
         return [
             held
             for held in self.accounts_on("website")
@@ -144,15 +146,16 @@ class RuleContext:
 
 
 NEVER_ALIASED_PREFIXES = ("in/", "group:")
-"""People and groups: such a key never is another name of a page or a channel."""
+"""Prefixes of people and groups: such a key is never another name of a page or channel."""
 
 KEY_STYLE_PATTERN = re.compile(r"(@|[a-z]+[:/])?(\d+$)?")
 
 
 def may_be_same_account(keys: Iterable[str], other_keys: Iterable[str]) -> bool:
-    """Whether two sets of keys may name one account, though they have none in common.
+    """Return True if two sets of keys may name the same account although they share none.
 
-    A number and a handle cannot be compared (`id:12` and `u:nour` may be one page), two handles can.
+    A number and a handle cannot be compared (`id:12` and `u:nour` may be one page); two handles
+    can.
     """
     mine, theirs = frozenset(keys), frozenset(other_keys)
     if any(key.startswith(NEVER_ALIASED_PREFIXES) for key in mine | theirs):
@@ -163,12 +166,12 @@ def may_be_same_account(keys: Iterable[str], other_keys: Iterable[str]) -> bool:
 
 
 def _get_key_style(key: str) -> tuple[str | None, bool]:
-    """How a key names: by what stands before the name, and whether that is a number."""
+    """Return the prefix of a key, and whether its name is a number."""
     told = KEY_STYLE_PATTERN.match(key)
     assert told is not None
     return told[1], told[2] is not None
 
 
 def was_page_read(finding: Finding) -> bool:
-    """Whether a website's page was really parsed: it then has the facts that every reading has."""
+    """Return True if a page was parsed; its finding then has the facts of every parsed page."""
     return bool(finding.links) or "viewport" in finding.facts

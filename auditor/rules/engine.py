@@ -1,6 +1,7 @@
-"""The rules: typed TOML tables that say when something is a gap, each with one of a closed set of checks.
+"""Apply rules to an association, and fold their matches into gaps over several runs. Pure.
 
-Gaps over the nights: candidates are believed after a while, opened, and closed when they stop. Pure.
+Rules are typed TOML tables; each has one of a fixed set of checks. A gap is confirmed after some
+runs, opens, and closes when its rule no longer matches.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from auditor.rules.context import RuleContext, RuleMatch
 from storage.models.audit import Gap
 
 RULES_VERSION = 4
-"""Raised when a check, or what is held of an account, is judged otherwise; each night's receipt names it."""
+"""Increase it when a check or an account status changes. Receipts name it."""
 
 AnyRule = Annotated[
     UndeclaredRule
@@ -69,7 +70,7 @@ AnyRule = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class GapCandidate:
-    """A gap that a rule sees tonight, not yet believed: `gaps.fold` believes it, or not."""
+    """A match of a rule in this run, which `update_gaps` confirms or not."""
 
     association: str
     code: str
@@ -78,14 +79,14 @@ class GapCandidate:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What makes a gap the same gap from night to night."""
+        """Return what identifies the gap from run to run."""
         return (self.association, self.rule_match.channel, self.code, self.rule_match.subject)
 
 
 def apply_rules(
     context: RuleContext, rules: Iterable[Rule], catalogue: GapCatalogue
 ) -> list[GapCandidate]:
-    """What the rules see in a case: one candidate for each gap, the clearest where several rules see it."""
+    """Return one candidate for each gap; if several rules match, the most certain one."""
     best: dict[tuple[str, str, str, str], GapCandidate] = {}
     for rule in rules:
         for sign in rule.find_matches(context):
@@ -105,7 +106,7 @@ GapKey = tuple[str, str, str, str]
 
 
 def get_gap_key(gap: Gap) -> GapKey:
-    """What makes a gap the same gap from night to night."""
+    """Return what identifies a gap from run to run."""
     return (gap.association, gap.channel, gap.code, gap.subject)
 
 
@@ -117,10 +118,10 @@ def update_gaps(
     *,
     unreliable_channels: Collection[str] = (),
 ) -> list[Gap]:
-    """The rows of one association after a night: those still running, those that stopped, the new ones.
+    """Return the gap rows of an association after a run: continuing, closed and new ones.
 
-    Closed rows are history and are not touched. On a blind channel nothing moves. A candidate that
-    cannot be told keeps its row as it was; one that is not seen any more closes it.
+    Closed rows are history and do not change. On an unreliable channel nothing changes. An unknown
+    match keeps its row; a missing match closes it.
     """
     seen = {candidate.key: candidate for candidate in candidates}
     running = {get_gap_key(row): row for row in gaps if row.closed_at is None}
@@ -159,7 +160,7 @@ def _update_gap(
     nights = sign.run_count if sign.run_count is not None else gap.run_count + sign.is_decided
     opening = _find_opening_time(gap, nights, candidate, catalogue, now)
     changes: dict[str, Any] = {"run_count": nights, "opened_at": opening}
-    # What is told of an open gap was believed: a new cause or an absence is told once it is believed too.
+    # An open gap shows confirmed parameters only: a new cause is shown when it is confirmed.
     if gap.opened_at is None or (sign.is_decided and sign.is_confirmed is not False):
         changes |= {
             "params": sign.params,
@@ -189,7 +190,7 @@ def _create_gap(candidate: GapCandidate, catalogue: GapCatalogue, now: datetime)
 def _find_opening_time(
     gap: Gap, run_count: int, candidate: GapCandidate, catalogue: GapCatalogue, now: datetime
 ) -> datetime | None:
-    """When a row that has held for so many nights was believed; None: not yet."""
+    """Return when a row that matched in so many runs is confirmed, or None."""
     sign = candidate.rule_match
     if gap.opened_at is not None or sign.is_confirmed is False:
         return gap.opened_at
@@ -200,15 +201,15 @@ def _find_opening_time(
 
 
 def is_gap_open(gap: Gap) -> bool:
-    """Whether a gap is believed and still there."""
+    """Return True if a gap is confirmed and not closed."""
     return gap.opened_at is not None and gap.closed_at is None
 
 
 def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Gap]:
-    """The open gaps of one association that no other hides: gravest first, then what is quickest to mend.
+    """Return the open gaps that no other gap hides: most severe first, then quickest to fix.
 
-    A gap hides the consequences for its own account; one of the website hides them on other channels
-    too (a lost domain explains why nothing is linked).
+    A gap hides its consequences for the same account. A gap of the website hides them on other
+    channels, too: a lost domain explains why nothing is linked.
     """
     opened = [row for row in gaps if is_gap_open(row)]
     hiding = [row for row in opened if catalogue[row.code].hides]

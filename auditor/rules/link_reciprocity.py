@@ -1,7 +1,7 @@
-"""How an account and its association's site lead to each other: the ladder of two-way links. Pure.
+"""How an account and the site of its association link to each other. Pure.
 
-Only what was read is counted. A page that could not be read, or a link under a name that cannot be
-compared with the registered one, leaves it open.
+Only parsed pages count. An unreadable page, or a link whose key cannot be compared with the
+registered one, leaves the result open.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from probes.models.finding import FoundLink
 from storage.models.audit import AccountState
 
 RECIPROCITY_LEVELS = ("reciprocal", "site_only", "profile_only", "registry_only", "contradicted")
-"""From the firmest to the one that speaks against the registry."""
+"""Levels from the strongest to the one that contradicts the registry."""
 
 
 def classify_link_reciprocity(account: EvaluatedAccount, context: RuleContext) -> str:
-    """Where an account stands on the ladder; a website stands where the best of its accounts does."""
+    """Return the reciprocity of an account; a website has that of its best account."""
     if account.row.channel == "website":
         pairs = {
             classify_link_reciprocity(other, context)
@@ -40,7 +40,7 @@ def classify_link_reciprocity(account: EvaluatedAccount, context: RuleContext) -
 
 
 def is_linked_from_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
-    """Whether the association's sites lead to an account; None where that cannot be told."""
+    """Return whether a site of the association links to an account; None if unknown."""
     found = list(_iter_site_links(context))
     if any(map(account.is_linked_by, found)):
         return True
@@ -59,7 +59,7 @@ def is_linked_from_site(account: EvaluatedAccount, context: RuleContext) -> bool
 
 
 def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
-    """Whether an account leads to a site of its association; None where its links were not seen."""
+    """Return whether an account links to a site of its association; None if unknown."""
     told = _list_profile_site_links(account)
     if any(_is_own_site(link, context) for link in told):
         return True
@@ -67,7 +67,7 @@ def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | 
 
 
 def has_other_account_on_site(account: EvaluatedAccount, context: RuleContext) -> bool:
-    """Whether the sites that were read name an account of this channel, and it is none of the registered."""
+    """Return True if sites link to accounts of this channel, none of them registered."""
     mine = [one for one in context.accounts_on(account.row.channel) if one.is_account]
     return any(
         link.channel == account.row.channel
@@ -77,7 +77,7 @@ def has_other_account_on_site(account: EvaluatedAccount, context: RuleContext) -
 
 
 def has_link_to_other_association(account: EvaluatedAccount, context: RuleContext) -> bool:
-    """Whether an account names another association's registered site, though its own has one."""
+    """Return True if an account links to another association's site instead of its own."""
     own = any(site.is_account for site in context.accounts_on("website"))
     return own and any(
         context.other_owners.get(("website", key))
@@ -87,8 +87,11 @@ def has_link_to_other_association(account: EvaluatedAccount, context: RuleContex
 
 
 def has_withheld_pages(account: EvaluatedAccount) -> bool:
-    """Whether a page on which a site may name more accounts was withheld."""
-    return account.present_finding is not None and "unread_contact_page" in account.present_finding.facts
+    """Return True if a page of a site that may have more links could not be read."""
+    return (
+        account.present_finding is not None
+        and "unread_contact_page" in account.present_finding.facts
+    )
 
 
 def _iter_site_links(context: RuleContext) -> Iterator[FoundLink]:
@@ -106,7 +109,7 @@ def _list_profile_site_links(account: EvaluatedAccount) -> list[FoundLink]:
 
 
 def _is_own_site(link: FoundLink, context: RuleContext) -> bool:
-    """Whether a link leads to the association's site, to whichever of its pages or its new address."""
+    """Return True if a link leads to the site, to any of its pages or its new address."""
     host = link.key.partition("/")[0]
     return any(
         _is_related_host(host, own)
@@ -116,7 +119,7 @@ def _is_own_site(link: FoundLink, context: RuleContext) -> bool:
 
 
 def _is_related_host(host: str, own_host: str) -> bool:
-    """Whether a host is a site's, or a part of it, or what it is a part of."""
+    """Return True if one host is the other, or a subdomain of the other."""
     return host == own_host or host.endswith(f".{own_host}") or own_host.endswith(f".{host}")
 
 
@@ -129,5 +132,5 @@ def _collect_site_hosts(account: EvaluatedAccount) -> set[str]:
 
 
 def _get_site_keys(link: FoundLink) -> tuple[str, str]:
-    """The keys under which a site may be registered: the page that is named, and its host."""
+    """Return the keys under which a site may be registered: the page and its host."""
     return link.key, link.key.partition("/")[0]

@@ -1,15 +1,9 @@
-"""Whether a name shown somewhere is an association's: compared by its telling words, script by script. Pure.
+"""Compare names of accounts and sites with those of an association, by distinctive words. Pure.
 
-Nobody is told that a name differs where it may only be spelt, shortened or translated otherwise: an Arabic
-name and a French one cannot be compared, nor can a French and an English one, or letters that may stand
-for another language's words.
-
-Whether accounts and sites bear their association's name. Pure, and told only where it is sure.
-
-In which languages a name in Latin letters may be written, told by its words. Pure.
-
-Only words that stand in the names of associations, and in one of these languages alone: "de" and "la" are
-French and Spanish, "nature" and "sport" French and English, so they tell nothing. Nor do people and places.
+A difference is reported only if it is certain. An Arabic and a French name cannot be compared, nor
+a French and an English one, nor letters that may be another language. The languages of a Latin name
+are detected by words of association names that exist in one language only: "de" and "la" are French
+and Spanish, "nature" and "sport" French and English, so they say nothing.
 """
 
 from __future__ import annotations
@@ -26,22 +20,40 @@ from probes.discovery.site_names import strip_key_prefix
 from probes.text.language import build_replacer, fold_text
 from storage.models.audit import Association
 
-# They stand in the names of most associations, so sharing one says nothing.
+# Words in the names of most associations, so that sharing one says nothing.
 _GENERIC_WORDS = frozenset(
     """
     association associations associatif assoc asso ass amicale fondation foundation reseau network
-    federation ligue union club centre center forum cooperative groupement collectif comite mouvement
-    organisation organization institut ong ngo official officiel officielle page chaine channel compte
-    site web accueil home welcome bienvenue maroc morocco marocain marocaine marocains marocaines moroccan
-    maghreb national nationale regional regionale local locale provincial provinciale international
-    internationale developpement development pour des les aux avec dans sur par une the and for with from
-    facebook youtube linkedin twitter
-    جمعيه جمعيات مؤسسه منظمه شبكه اتحاد ناد نادي مركز منتدي تعاونيه رابطه فيدراليه هيئه مجموعه لجنه حركه
-    مغرب مغربيه مغربي وطني وطنيه جهويه محليه تنميه صفحه قناه موقع رسمي رسميه رئيسيه مرحبا اجل علي
+    federation ligue union club centre center forum cooperative groupement collectif comite
+    mouvement organisation organization institut ong ngo official officiel officielle page chaine
+    channel compte site web accueil home welcome bienvenue maroc morocco marocain marocaine
+    marocains marocaines moroccan maghreb national nationale regional regionale local locale
+    provincial provinciale international internationale developpement development pour des les aux
+    avec dans sur par une the and for with from facebook youtube linkedin twitter جمعيه جمعيات مؤسسه
+    منظمه شبكه اتحاد ناد نادي مركز منتدي تعاونيه رابطه فيدراليه هيئه مجموعه لجنه حركه مغرب مغربيه
+    مغربي وطني وطنيه جهويه محليه تنميه صفحه قناه موقع رسمي رسميه رئيسيه مرحبا اجل علي
     """.split()  # noqa: SIM905
 )
 _STOP_WORDS = frozenset(
-    ["pour", "des", "les", "aux", "avec", "dans", "sur", "par", "une", "the", "and", "for", "with", "from", "علي", "من", "في"]
+    [
+        "pour",
+        "des",
+        "les",
+        "aux",
+        "avec",
+        "dans",
+        "sur",
+        "par",
+        "une",
+        "the",
+        "and",
+        "for",
+        "with",
+        "from",
+        "علي",
+        "من",
+        "في",
+    ]
 )
 _SCRIPT_LETTERS = {
     "latin": r"[a-z0-9]+",
@@ -53,7 +65,7 @@ _normalize_letters = build_replacer(
 )
 _ARABIC_ARTICLE_PATTERN = re.compile(r"^(?:[وفبكل]?ال|لل)(?=...)")
 _DOTTED_INITIALS_PATTERN = re.compile(r"\b(?:[a-z]\.){2,}[a-z]?\b")
-# How consonants are heard, whatever the spelling: vowels, gutturals and semivowels are written or left out.
+# Sounds of consonants. Vowels, gutturals and semivowels are left out: spellings vary.
 _SOUND_REPLACEMENTS = (
     ("ch", "s"),
     ("sh", "s"),
@@ -67,26 +79,28 @@ _SOUND_REPLACEMENTS = (
 _ARABIC_SOUNDS = str.maketrans("بتثجخدذرزسشصضطظغفقكلمن", "bttjkddrssssdtdgfkklmn")
 _SILENT_LETTERS_PATTERN = re.compile(r"[aeiouywh\u0621-\u064a\u0671-\u06d3]+")
 _MIN_DISTINCTIVE_CHARACTERS = {"latin": 3, "arabic": 2, "tifinagh": 3}
-"""So many letters may stand in any user name by chance; Arabic writes no short vowels."""
+"""Shorter words occur in handles by chance; Arabic writes no short vowels."""
 MAX_NAME_CHARACTERS = 300
-"""Characters of a name that are compared, as many as are kept of a title: their square is the time."""
+"""Characters of a name that are compared, as many as are kept of a title. Time is quadratic."""
 COMPARISON_CACHE_SIZE = 8_192
-"""So many outcomes are kept: a night asks for each twice, for a gap and for a score, and so do pages. A
-larger register gains nothing by it. Usual names take 5 MB; the longest, in the widest letters, 45."""
+"""Cached comparisons. A run needs each result twice, for a gap and for the score, and so do pages.
+A larger register does not need more. Usual names take 5 MB; the longest ones, in the widest
+letters, 45.
+"""
 _MAX_INITIALS_CHARACTERS = 6
-"""A single word of so many letters at most may be the initials of a name in any language."""
+"""A single word up to this length may be initials in any language."""
 
 
 @dataclass(frozen=True)
 class _ScriptWords:
-    """The words of a name in one script. What is asked of them is found once: most names share a word."""
+    """The words of a name in one script; derived values are cached."""
 
     script: str = ""
     words: tuple[str, ...] = ()
 
     @cached_property
     def distinctive_words(self) -> tuple[str, ...]:
-        """The words by which a name is known."""
+        """Return the words that identify the name."""
         words = self._words_without_article
         telling = [
             word
@@ -97,19 +111,19 @@ class _ScriptWords:
 
     @cached_property
     def joined_words(self) -> str:
-        """All of them run together."""
+        """Return all words without spaces."""
         return "".join(self._words_without_article)
 
     @cached_property
     def initials(self) -> frozenset[str]:
-        """The first letters, with and without those of the little words, as names are shortened."""
+        """Return the initials with and without those of stop words."""
         main = [word for word in self.words if word not in _STOP_WORDS and len(word) > 2]
         every, without = ("".join(word[0] for word in words) for words in (self.words, main))
         return frozenset(short for short in (every, without) if len(short) > 2)
 
     @cached_property
     def languages(self) -> frozenset[str]:
-        """The languages that Latin letters are told to be in."""
+        """Return the languages detected in a Latin name."""
         return detect_languages(self.words) if self.script == "latin" else frozenset()
 
     @cached_property
@@ -129,7 +143,7 @@ class _ScriptWords:
 
 
 def is_name_match(displayed_name: str, names: Iterable[str | None]) -> bool | None:
-    """Whether what is shown holds one of an association's names; None where that cannot be told."""
+    """Return whether a text contains a name of the association; None if they cannot be compared."""
     return _is_name_match(
         displayed_name[:MAX_NAME_CHARACTERS],
         tuple(name[:MAX_NAME_CHARACTERS] for name in names if name),
@@ -164,7 +178,7 @@ def _is_name_match(displayed_name: str, names: tuple[str, ...]) -> bool | None:
 def _iter_comparable_names(
     script: str, words: _ScriptWords, own_names: list[dict[str, _ScriptWords]]
 ) -> Iterator[_ScriptWords]:
-    """The names it would have to be like: those in its script and language, or in its language's letters."""
+    """Yield the names in the script and language of the text, or transliterated."""
     for own in own_names:
         mine = own.get(script, _ScriptWords())
         if mine.distinctive_words and may_share_language(words.languages, mine.languages):
@@ -177,9 +191,9 @@ def _iter_comparable_names(
 
 
 def is_similar_handle(handle: str, other_handle: str) -> bool | None:
-    """Whether two user names have something in common: one within the other, or four letters on end.
+    """Return whether two handles are similar: one in the other, or four common letters in a row.
 
-    None where they are in two alphabets: `annour` is how one types النور.
+    Returns None for two alphabets: `annour` is how one types النور.
     """
     first, second = _get_handle_letters(handle), _get_handle_letters(other_handle)
     if (
@@ -194,7 +208,7 @@ def is_similar_handle(handle: str, other_handle: str) -> bool | None:
 
 
 def has_name_in_handle(handle: str, names: Iterable[str | None]) -> bool:
-    """Whether a user name holds a telling word of an association's name, or its initials."""
+    """Return True if a handle contains a distinctive word of the name, or its initials."""
     letters = _get_handle_letters(handle)
     return any(
         any(
@@ -209,7 +223,7 @@ def has_name_in_handle(handle: str, names: Iterable[str | None]) -> bool:
 
 
 def _get_handle_letters(handle: str) -> str:
-    """A user name without what only parts its words."""
+    """Return a handle without separators."""
     return re.sub(r"[\W_]", "", _normalize_name(handle))
 
 
@@ -223,7 +237,7 @@ def _normalize_name(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _split_by_script(name: str) -> dict[str, _ScriptWords]:
-    """A name's words by the script they are written in; kept, for one name is compared with many."""
+    """Return the words of a name by script. Cached, because one name is compared with many."""
     plain = _normalize_name(name)
     plain = _DOTTED_INITIALS_PATTERN.sub(lambda found: found[0].replace(".", ""), plain)
     found = {script: re.findall(letters, plain) for script, letters in _SCRIPT_LETTERS.items()}
@@ -231,7 +245,7 @@ def _split_by_script(name: str) -> dict[str, _ScriptWords]:
 
 
 def _share_distinctive_word(first: _ScriptWords, second: _ScriptWords) -> bool:
-    """Whether two names in one script share a telling word, or one is the other's initials."""
+    """Return True if two names in one script share a distinctive word or initials."""
     if not set(first.distinctive_words).isdisjoint(second.distinctive_words):
         return True
     if any(
@@ -267,7 +281,7 @@ def _list_initials_pairs(
 
 
 def _is_same_word(first: str, second: str) -> bool:
-    """Whether two words are one, differently inflected or transliterated."""
+    """Return True if two words are the same, perhaps inflected or transliterated differently."""
     if first == second or (
         min(len(first), len(second)) > 3 and (first.startswith(second) or second.startswith(first))
     ):
@@ -280,7 +294,7 @@ def _is_same_word(first: str, second: str) -> bool:
 
 
 def _get_consonant_sounds(word: str) -> str:
-    """The consonants of a word as they are heard, in whatever letters they were put."""
+    """Return the consonants of a word by their sound."""
     for written, heard in _SOUND_REPLACEMENTS:
         word = word.replace(written, heard)
     return re.sub(r"(.)\1+", r"\1", _SILENT_LETTERS_PATTERN.sub("", word.translate(_ARABIC_SOUNDS)))
@@ -289,7 +303,10 @@ def _get_consonant_sounds(word: str) -> str:
 def _has_same_sound_in_other_script(
     displayed_words: dict[str, _ScriptWords], own_names: list[dict[str, _ScriptWords]]
 ) -> bool:
-    """Whether a telling word sounds like one of the other alphabet: a French page may say an Arabic name."""
+    """Return True if a word sounds like one in the other alphabet.
+
+    For example, a French page may contain an Arabic name.
+    """
     own = {at for name in own_names for at in _collect_word_sounds(name)}
     return any(
         mine == yours and script != other
@@ -299,7 +316,7 @@ def _has_same_sound_in_other_script(
 
 
 def _collect_word_sounds(words_by_script: dict[str, _ScriptWords]) -> set[tuple[str, str]]:
-    """The telling words of a name by their sounds, each with its script; one consonant is no word."""
+    """Return the sounds of the distinctive words by script; one consonant is not enough."""
     told = {
         (script, _get_consonant_sounds(word))
         for script, words in words_by_script.items()
@@ -309,26 +326,26 @@ def _collect_word_sounds(words_by_script: dict[str, _ScriptWords]) -> set[tuple[
 
 
 def _may_be_initials(words: _ScriptWords, own_words: list[_ScriptWords]) -> bool:
-    """Whether either side may be initials of words in another language."""
+    """Return True if either name may be initials of words in another language."""
     return words.may_be_initials or all(own.may_be_initials for own in own_words)
 
 
 def list_association_names(association: Association) -> tuple[str, ...]:
-    """What an association is called, in every language that is known."""
+    """Return all known names of an association."""
     names = (association.name, association.name_ar, association.name_fr)
     return tuple(dict.fromkeys(name for name in names if name))
 
 
 def format_expected_names(association: Association) -> str:
-    """The registered names, to be shown."""
+    """Return the registered names as text."""
     return " / ".join(list_association_names(association))
 
 
 def is_account_named(account: EvaluatedAccount, context: RuleContext) -> bool | None:
-    """Whether an account's public name is the association's.
+    """Return whether the public name of an account is that of the association; None if unknown.
 
-    Another name is not held against an account to which the association's own site leads, or whose user
-    name holds the name: it is theirs, and may be called so in another language.
+    Another name does not count against an account that the association's site links to, or whose
+    handle contains the name: it may be called so in another language.
     """
     shown, names = (
         account.present_finding.name if account.present_finding else None,
@@ -343,9 +360,10 @@ def is_account_named(account: EvaluatedAccount, context: RuleContext) -> bool | 
 
 
 def is_site_named(site: EvaluatedAccount, context: RuleContext) -> bool | None:
-    """Whether a site's own names (title, first heading, signature: the fact `site_names`) hold the association's.
+    """Return whether the names of a site (fact `site_names`) contain that of the association.
 
-    A host that holds the name is no text on the page, and yet nobody takes such a site for a stranger's.
+    Returns None if unknown. A host that contains the name is not a text on the page, but visitors
+    recognise the site.
     """
     says, names = (
         site.present_finding.facts.get("site_names") if site.present_finding else None,
@@ -360,7 +378,7 @@ def is_site_named(site: EvaluatedAccount, context: RuleContext) -> bool | None:
 
 
 ARABIC_LANGUAGE = "arabic"
-"""Arabic in Latin letters: its article, and the words that are most often written so."""
+"""Arabic in Latin letters, detected by its article and frequent words."""
 
 
 def _split_words(text: str) -> frozenset[str]:
@@ -370,60 +388,62 @@ def _split_words(text: str) -> frozenset[str]:
 _LANGUAGE_WORDS: Mapping[str, frozenset[str]] = {
     "french": _split_words(
         """
-        l d des du les le aux au avec dans sans chez et ou pour vers notre nos leur ses tous toutes tout
-        femme femmes fille filles garcons jeune jeunes jeunesse enfant enfants enfance famille familles
-        meres peres gens main mains vert verte verts vertes bleu bleue eau vie lumiere soleil mer maison
-        maisons foyer coeur coeurs espoir espoirs aide entraide secours ensemble avenir ami amis amies
-        amitie paix droit droits sante soins ecole ecoles lecture lecteurs livre livres bibliotheque savoir
-        savoirs enseignants etudiants eleves montagne montagnes terre terres monde mondes societe communaute
-        citoyen citoyens citoyenne citoyennete environnement voix pont ponts etoile etoiles fleur fleurs
-        arbre arbres foret forets racine racines graine graines matin nouveau nouvelle nouveaux demain
-        changement reve reves sourire sourires connaissance musique handicape handicapes aveugles sourds
-        orphelins orphelin rue rues agriculteurs durable energie solidarite solidaire bienfaisance benevoles
-        ouest nord sud democratie liberte dignite egalite patrimoine ville villes pays travail emploi
-        metiers competences petit petite petits grand grande bon bonne premier premiers artisanat
+        l d des du les le aux au avec dans sans chez et ou pour vers notre nos leur ses tous toutes
+        tout femme femmes fille filles garcons jeune jeunes jeunesse enfant enfants enfance famille
+        familles meres peres gens main mains vert verte verts vertes bleu bleue eau vie lumiere
+        soleil mer maison maisons foyer coeur coeurs espoir espoirs aide entraide secours ensemble
+        avenir ami amis amies amitie paix droit droits sante soins ecole ecoles lecture lecteurs
+        livre livres bibliotheque savoir savoirs enseignants etudiants eleves montagne montagnes
+        terre terres monde mondes societe communaute citoyen citoyens citoyenne citoyennete
+        environnement voix pont ponts etoile etoiles fleur fleurs arbre arbres foret forets racine
+        racines graine graines matin nouveau nouvelle nouveaux demain changement reve reves sourire
+        sourires connaissance musique handicape handicapes aveugles sourds orphelins orphelin rue
+        rues agriculteurs durable energie solidarite solidaire bienfaisance benevoles ouest nord sud
+        democratie liberte dignite egalite patrimoine ville villes pays travail emploi metiers
+        competences petit petite petits grand grande bon bonne premier premiers artisanat
         initiatives sportive culturelle sociale
         """
     ),
     "english": _split_words(
         """
-        the for of with from and our their to in woman women girl girls boy boys young youth child children
-        kids family families mothers fathers people hand hands green blue water life light sun sunrise sea
-        house heart hearts hope hopes help helping relief together future friend friends friendship peace
-        right rights health care school schools learning reading readers book books library knowledge
-        teachers students pupils mountain mountains earth land world society community communities citizen
-        citizens citizenship environment voice voices bridge bridges star stars flower flowers tree trees
-        forest forests roots seed seeds morning new tomorrow change makers dream dreams smile smiles
-        disabled blind deaf orphan orphans street streets farmers sustainable energy solidarity charity
-        volunteers west north south democracy freedom dignity equality heritage city cities country work
-        jobs trades skills training little big good better first great empowerment empowering rising moving
-        forward crafts all
+        the for of with from and our their to in woman women girl girls boy boys young youth child
+        children kids family families mothers fathers people hand hands green blue water life light
+        sun sunrise sea house heart hearts hope hopes help helping relief together future friend
+        friends friendship peace right rights health care school schools learning reading readers
+        book books library knowledge teachers students pupils mountain mountains earth land world
+        society community communities citizen citizens citizenship environment voice voices bridge
+        bridges star stars flower flowers tree trees forest forests roots seed seeds morning new
+        tomorrow change makers dream dreams smile smiles disabled blind deaf orphan orphans street
+        streets farmers sustainable energy solidarity charity volunteers west north south democracy
+        freedom dignity equality heritage city cities country work jobs trades skills training
+        little big good better first great empowerment empowering rising moving forward crafts all
         """
     ),
     "spanish": _split_words(
         """
-        los las para con por del una asociacion fundacion mujer mujeres joven jovenes nino ninos nina ninas
-        infancia esperanza manos verde verdes agua vida luz casa corazon ayuda juntos futuro amigos paz
-        derechos salud escuela mundo sociedad sonrisa norte sur lectura libros mejor
+        los las para con por del una asociacion fundacion mujer mujeres joven jovenes nino ninos
+        nina ninas infancia esperanza manos verde verdes agua vida luz casa corazon ayuda juntos
+        futuro amigos paz derechos salud escuela mundo sociedad sonrisa norte sur lectura libros
+        mejor
         """
     ),
     ARABIC_LANGUAGE: _split_words(
         """
         al el jamiat jamiyat jamiya jamia jam3iya jam3iyat jam3iyyat jamaiya mouassassat moassassat
-        mouassasat mountada muntada markaz nadi dar bayt bait amal nour noor salam khayr khair kheir tifl
-        toufoula tofoula chabab shabab chabiba maraa tanmia tanmiya tadamoun tadamon takafoul taawoun
-        mostaqbal moustakbal ihsan
+        mouassasat mountada muntada markaz nadi dar bayt bait amal nour noor salam khayr khair kheir
+        tifl toufoula tofoula chabab shabab chabiba maraa tanmia tanmiya tadamoun tadamon takafoul
+        taawoun mostaqbal moustakbal ihsan
         """
     ),
 }
 
 
 def detect_languages(words: Iterable[str]) -> frozenset[str]:
-    """The languages that words, folded, are told to be in; none where nothing tells."""
+    """Return the languages of normalised words; empty if unknown."""
     told = frozenset(words)
     return frozenset(tongue for tongue, known in _LANGUAGE_WORDS.items() if told & known)
 
 
 def may_share_language(first: frozenset[str], second: frozenset[str]) -> bool:
-    """Whether two names may be in one language: of one that none of its words betrays, that is assumed."""
+    """Return True if two names may be in the same language, or if one language is unknown."""
     return bool(first & second) or not first or not second

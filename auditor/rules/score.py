@@ -1,12 +1,12 @@
-"""The presence score: fixed points, what is unknown never punished, mending never lowering it. Pure.
+"""The presence score: fixed points, unknown is never punished, a fix never lowers it. Pure.
 
-A point is good, bad, unknown or waived. The states are read from standings, which keep the last decided
-word, so a night that is blocked moves the score in no direction. Weights are policy: changing one, or
-what a point looks at, raises VERSION, and scores of different versions are not compared.
+A point is good, bad, unknown or waived. It depends on statuses, which keep the last conclusive
+result, so a blocked run changes nothing. Weights are policy: a change of a weight, or of what a
+point depends on, increases SCORE_VERSION. Scores of different versions are not compared.
 
-Unknown is what we could not see. What nobody can see because of a trouble that is told of (a site out of
-reach, a link to no account, a private or a personal page) is known, and not earned: were it left out, the
-mending would bring it in, and a mended account could be worth less than a broken one.
+Unknown means that we could not check it. What no visitor can see because of a reported problem (an
+unreachable site, a link to no account, a private or personal page) is known and not earned.
+Otherwise a fix would add unknown points, and a fixed account could be worth less than a broken one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SCORE_VERSION = 3
 
 
 class PointState(StrEnum):
-    """What is known of one item."""
+    """What is known about one item."""
 
     GOOD = "good"
     BAD = "bad"
@@ -46,7 +46,7 @@ POINT_WEIGHTS: Mapping[str, int] = {
     "website.mobile": 4,
     "website.identity": 3,
     "website.links_channels": 2,
-    "facebook.exists": 15,  # Facebook has 30 of 100: it is where the public is
+    "facebook.exists": 15,  # Facebook has 30 of 100 points, because the public is there
     "facebook.active": 9,
     "facebook.named": 3,
     "facebook.linked": 3,
@@ -64,14 +64,17 @@ POINT_WEIGHTS: Mapping[str, int] = {
 }
 LEVEL_THRESHOLDS = ((85, "complete"), (55, "good"), (25, "basic"), (0, "start"))
 MIN_KNOWN_POINTS = 50
-"""With fewer points known than this no score is shown: it would be a guess about an association."""
+"""With fewer known points, no score is shown, because it would be a guess."""
 
 PointStates = Mapping[str, PointState]
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`percent` is earned of known, None where too little is known; [low, high] is how far it could go."""
+    """The score: `percent` is earned of known points, and could be in [low, high].
+
+    `percent` is None if too few points are known.
+    """
 
     earned: int
     known: int
@@ -83,13 +86,13 @@ class Score:
 
 
 def get_parent_item(item: str) -> str:
-    """The item without which this one cannot be: a site that is not there has no https."""
+    """Return the item that this one depends on: a missing site has no HTTPS."""
     channel = item.partition(".")[0]
     return "website.responds" if channel == "website" else f"{channel}.exists"
 
 
 def inherit_parent_states(states: PointStates) -> dict[str, PointState]:
-    """Every item's state: that of its parent where the parent is bad or waived."""
+    """Return the states, with that of the parent if it is bad or waived."""
     whole = {}
     for item in POINT_WEIGHTS:
         above = states.get(get_parent_item(item), PointState.UNKNOWN)
@@ -99,7 +102,7 @@ def inherit_parent_states(states: PointStates) -> dict[str, PointState]:
 
 
 def compute_score(states: PointStates) -> Score:
-    """The score of these states."""
+    """Return the score of these states."""
     whole = inherit_parent_states(states)
     points = {
         point: sum(w for item, w in POINT_WEIGHTS.items() if whole[item] is point)
@@ -125,7 +128,7 @@ def _round_percent(part: int, whole: int) -> int:
 
 
 def rate_points(context: RuleContext, bands: ActivityBands) -> dict[str, PointState]:
-    """What is known of each item in a case."""
+    """Return the state of each item."""
     context = _adjust_context_for_visitors(context)
     states: dict[str, PointState] = {}
     for channel in ("website", "facebook", "youtube", "linkedin", "twitter"):
@@ -146,7 +149,7 @@ def _rate_existence(context: RuleContext, channel: str) -> PointState:
 
 
 def _rate_account(account: EvaluatedAccount) -> PointState:
-    """Whether one account is there; a person's or a group's, in a page's place, is one where it was seen."""
+    """Rate whether an account exists; a personal profile or group counts if it was seen."""
     unseen = PointState.BAD if _is_person_or_group(account) else PointState.UNKNOWN
     return {AccountState.PRESENT: PointState.GOOD, AccountState.GONE: PointState.BAD}.get(
         account.status.state, unseen
@@ -189,7 +192,7 @@ def _rate_channel_links(context: RuleContext) -> PointState:
 
 
 def _can_earn_points(account: EvaluatedAccount) -> bool:
-    """Whether an account can have merits of its own: a lost one has none, whoever leads to it."""
+    """Return True if an account can earn points of its own; a lost one cannot."""
     return account.is_account and account.status.state is not AccountState.GONE
 
 
@@ -210,14 +213,20 @@ def _rate_platforms(context: RuleContext, bands: ActivityBands) -> dict[str, Poi
 
 
 def _rate_activity(account: EvaluatedAccount, bands: ActivityBands, now: datetime) -> PointState:
-    """Whether the public sees an account's publications; a closed or personal one's count if seen."""
+    """Rate whether visitors see publications.
+
+    Those of a private or personal account count if they were seen.
+    """
     told = _rate_activity_band(account, bands, now, ("active", "slow"))
     shut = _is_private(account) or _is_person_or_group(account)
     return PointState.BAD if told is PointState.UNKNOWN and shut else told
 
 
 def _rate_name(account: EvaluatedAccount, context: RuleContext) -> PointState:
-    """Whether an account bears the association's name; a closed one that shows none does not."""
+    """Rate whether an account has the name of the association.
+
+    A private account without a name has not.
+    """
     nameless = account.present_finding is not None and not account.present_finding.name
     return (
         PointState.BAD
@@ -242,13 +251,13 @@ def _rate_activity_band(
         return PointState.GOOD
     newest = (
         account.status.last_activity
-    )  # an old date that a person told us is not held against them
+    )  # an old date that a person reported does not count against them
     told = newest is not None and newest.source == ATTESTED_SOURCE
     return PointState.UNKNOWN if band == "unknown" or told else PointState.BAD
 
 
 def _rate_site_link(context: RuleContext, account: EvaluatedAccount) -> PointState:
-    """Whether the association's site leads to an account; without a site nothing does."""
+    """Rate whether the site links to an account; without a site nothing does."""
     sites = context.accounts_on("website")
     if all(
         site.status.state is AccountState.GONE or site.row.identity.kind is LinkKind.NONE
@@ -259,10 +268,10 @@ def _rate_site_link(context: RuleContext, account: EvaluatedAccount) -> PointSta
 
 
 def _adjust_context_for_visitors(context: RuleContext) -> RuleContext:
-    """The case as its visitors meet it, and as it will be once its registry is in order.
+    """Return the context as visitors see it, and as it will be after the registry is corrected.
 
-    Who cannot be reached, and a link to no account, count as lost; who has moved is judged where it is
-    now; and a dead link on a site tells nothing of the accounts that live.
+    Unreachable accounts and links to no account count as lost. A moved account is rated at its new
+    address. Dead links on a site say nothing about living accounts.
     """
     met = tuple(
         _follow_rename(_mark_unreachable_as_gone(held, context)) for held in context.accounts
@@ -281,7 +290,7 @@ def _mark_unreachable_as_gone(account: EvaluatedAccount, context: RuleContext) -
 
 
 def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> bool:
-    """Whether a site is confirmed to be out of its visitors' reach, or to warn them off."""
+    """Return True if visitors cannot reach a site or are warned off, and this is confirmed."""
     trouble, doubt = account.status.failure_streak, account.status.unconfirmed_streak
     if account.row.channel != "website" or (trouble is None and doubt is None):
         return False
@@ -298,7 +307,7 @@ def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> boo
 
 
 def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
-    """An account under the name it has now: its old one earns nothing that the new one will not."""
+    """Return an account with its new name, because its old name would earn nothing."""
     seen = account.present_finding
     if seen is None or not (seen.reason is Reason.RENAMED or "moved_to" in seen.facts):
         return account
@@ -333,7 +342,7 @@ def _to_point_state(value: object) -> PointState:
 
 
 def _choose_best_state(states: Iterable[PointState]) -> PointState:
-    """The best of several accounts' states: one good one is enough."""
+    """Return the best state of several accounts."""
     kinds = set(states)
     return next(
         (

@@ -1,1 +1,4 @@
-"""Users: their permissions, passwords and sessions."""
+"""Users of the pages: accounts, passwords, permissions and sessions.
+
+This package knows nothing of HTTP: cookies and forms are in `auditor.web`. Start with `service`.
+"""

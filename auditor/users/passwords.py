@@ -1,13 +1,12 @@
-"""Passwords: which may be taken, how they are kept, and how one is compared without telling who exists.
+"""Validate, hash and verify passwords.
 
-Kept is an Argon2id hash (64 MB, as pwdlib recommends). Two are made at once at most, so that a crowd at the
-login takes 128 MB and no more, in threads, so that the loop goes on meanwhile.
+Passwords are stored as Argon2id hashes with 64 MB of memory, as pwdlib recommends. At most two are
+computed at the same time, so that many logins do not exhaust the memory. They run in threads, so
+that the event loop is not blocked.
 
-Passwords that a stranger tries first: a small list of our own, and what is put together from it. Pure.
-
-Its limit: it knows the words that lists of leaked passwords in these languages begin with, those of this
-product, runs and repetitions, and chains of them with digits. It does not know the millions that have leaked
-elsewhere; against those stand the login limits, and a password that is used nowhere else.
+`is_common_password` knows the words at the top of lists of leaked passwords in Arabic, French and
+English, the words of this product, sequences and repetitions, and chains of them with digits. It
+does not know the millions of other leaked passwords. Login limits protect against those.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from probes.text.language import fold_text
 
 MIN_PASSWORD_CHARACTERS, MAX_PASSWORD_CHARACTERS = 12, 128
-"""Characters of a password. No rules of composition: length is what counts (NIST SP 800-63B)."""
+"""Length of a password. There are no composition rules: length is what counts (NIST SP 800-63B)."""
 MAX_CONCURRENT_HASHES = 2
 ARGON2_HASHER = Argon2Hasher()
-"""How dear a hash is: 64 MB, 3 passes, 4 lanes; some 0.1 s of a small server."""
+"""64 MB, 3 passes, 4 lanes: about 0.1 s on a small server."""
 
 
 class PasswordFault(StrEnum):
-    """What is wrong with a password that somebody wants to have."""
+    """Why a new password is refused."""
 
     SHORT = "short"
     LONG = "long"
@@ -42,7 +41,10 @@ class PasswordFault(StrEnum):
 
 
 def find_password_fault(password: str, *names: str) -> PasswordFault | None:
-    """What is wrong with a password; `names` are the user's and the network's, which everybody knows."""
+    """Return why a new password is refused, or None.
+
+    `known_names` are the names of the user and the network, which are easy to guess.
+    """
     told = normalize_password(password)
     if len(told) > MAX_PASSWORD_CHARACTERS:
         return PasswordFault.LONG
@@ -52,29 +54,29 @@ def find_password_fault(password: str, *names: str) -> PasswordFault | None:
 
 
 def normalize_password(password: str) -> str:
-    """One form of what keyboards type in several (NFKC), so that another telephone writes the same."""
+    """Return the NFKC form, because keyboards type some characters in several forms."""
     return unicodedata.normalize("NFKC", password)
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordService:
-    """Makes and compares hashes, so many at once. One is enough for a process."""
+    """Computes and verifies hashes with a limit on parallel work. Use one per process."""
 
     hasher: PasswordHash = field(default_factory=lambda: PasswordHash((ARGON2_HASHER,)))
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_CONCURRENT_HASHES))
     dummy_hashes: list[str] = field(default_factory=list)
-    """The hash that stands in for that of a user who does not exist; made once."""
+    """Return the hash to verify against if the user does not exist."""
 
     async def hash(self, password: str) -> str:
-        """What is kept of a password."""
+        """Return the hash of a password."""
         return await to_thread.run_sync(
             self.hasher.hash, normalize_password(password), limiter=self.limiter
         )
 
     async def verify(self, password: str, stored_hash: str | None) -> tuple[bool, str | None]:
-        """Whether it is the password of which this was kept, and what to keep instead where costs changed.
+        """Return whether the password matches the hash, and a new hash if its parameters changed.
 
-        Without anything kept it takes as long, and never agrees.
+        Without a hash it takes the same time and returns False.
         """
         return await to_thread.run_sync(
             self._verify_blocking, normalize_password(password), stored_hash, limiter=self.limiter
@@ -93,10 +95,10 @@ class PasswordService:
 
 
 MIN_DISTINCT_CHARACTERS = 5
-"""Different characters below which a password is a repetition."""
+"""A password with fewer different characters is a repetition."""
 SIGN_SUBSTITUTIONS = str.maketrans("@$!€", "asie")
 DIGIT_SUBSTITUTIONS = str.maketrans("013457", "oieast")
-"""What people write for letters: signs, and digits, which may stand for themselves as well."""
+"""Digits and symbols that people write instead of letters."""
 CHARACTER_SEQUENCES = (
     "abcdefghijklmnopqrstuvwxyz",
     "01234567890123456789",
@@ -107,31 +109,32 @@ CHARACTER_SEQUENCES = (
     "ابتثجحخدذرزسشصضطظعغفقكلمنهوي",
     "ضصثقفغعهخحجدشسيبلاتنمكطئءؤرلىةوزظ",
 )
-"""Alphabets and rows of keys, which people go along."""
+"""Alphabets and keyboard rows."""
 MIN_SEQUENCE_CHARACTERS = 4
-"""Characters of a run."""
+"""Minimum length of a sequence."""
 COMMON_WORDS = """
 password passwort passe motdepasse mot de pass code secret secrete private access login user admin
-administrator administrateur root super master manager welcome bienvenue marhaba salam hello bonjour letmein
-changeme change me please default guest test testing demo example temp temporary service server system
-computer internet google facebook twitter linkedin youtube instagram whatsapp telegram website site web online
-network reseau forum association associations asso associatif ong ngo presence auditor audit auditeur
-observatoire coordinator coordinateur coordination coordonnateur coordinatrice region report rapport maroc
-morocco maghreb rabat casablanca casa agadir fes meknes tanger tetouan marrakech oujda souss massa sale
-kenitra amazigh raja wydad barcelona realmadrid football soccer iloveyou love you princess sunshine monkey
-dragon shadow football baseball batman superman michael jordan jesus allah mohamed mohammed ahmed fatima
-soleil chouchou doudou loulou jetaime amour azerty qwerty azertyuiop qwertyuiop winter spring summer autumn
-hiver printemps ete automne january february march april june july august september october november december
-janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre monday tuesday wednesday
-thursday friday saturday sunday lundi mardi mercredi jeudi vendredi samedi dimanche trustno one correct horse
-battery staple the and my new our mon ma mes notre nouveau nouvelle مرحبا السلام عليكم كلمه السر كلمه المرور
-سري سريه السريه المغرب الرباط جمعيه الجمعيه الجمعيات شبكه تنسيق المنسق حضور
-رقيب محمد احمد فاطمه الله بسم يارب حبيبي
+administrator administrateur root super master manager welcome bienvenue marhaba salam hello bonjour
+letmein changeme change me please default guest test testing demo example temp temporary service
+server system computer internet google facebook twitter linkedin youtube instagram whatsapp telegram
+website site web online network reseau forum association associations asso associatif ong ngo
+presence auditor audit auditeur observatoire coordinator coordinateur coordination coordonnateur
+coordinatrice region report rapport maroc morocco maghreb rabat casablanca casa agadir fes meknes
+tanger tetouan marrakech oujda souss massa sale kenitra amazigh raja wydad barcelona realmadrid
+football soccer iloveyou love you princess sunshine monkey dragon shadow football baseball batman
+superman michael jordan jesus allah mohamed mohammed ahmed fatima soleil chouchou doudou loulou
+jetaime amour azerty qwerty azertyuiop qwertyuiop winter spring summer autumn hiver printemps ete
+automne january february march april june july august september october november december janvier
+fevrier mars avril mai juin juillet aout septembre octobre novembre decembre monday tuesday
+wednesday thursday friday saturday sunday lundi mardi mercredi jeudi vendredi samedi dimanche
+trustno one correct horse battery staple the and my new our mon ma mes notre nouveau nouvelle مرحبا
+السلام عليكم كلمه السر كلمه المرور سري سريه السريه المغرب الرباط جمعيه الجمعيه الجمعيات شبكه تنسيق
+المنسق حضور رقيب محمد احمد فاطمه الله بسم يارب حبيبي
 """
 
 
 def is_common_password(password: str, names: Iterable[str] = ()) -> bool:
-    """Whether a password is one of those, or of these names, which everybody knows, or made of them."""
+    """Return True if a password is common, or built from common words and known names."""
     known = _load_known_words() | _split_words(names)
     told = {
         _normalize_letters(password),
@@ -143,7 +146,7 @@ def is_common_password(password: str, names: Iterable[str] = ()) -> bool:
 
 
 def _is_word_chain(text: str, known_words: Collection[str]) -> bool:
-    """Whether a text is nothing but these words and digits, one behind the other."""
+    """Return True if a text consists only of these words and digits."""
     spelt, longest = text.translate(DIGIT_SUBSTITUTIONS), max(map(len, known_words))
     ends = [True]
     for end in range(1, len(text) + 1):
@@ -165,7 +168,7 @@ def _split_words(texts: Iterable[str]) -> set[str]:
 
 
 def _build_sequence_pieces() -> set[str]:
-    """The pieces of a run, forwards and backwards."""
+    """Return all pieces of a sequence, forwards and backwards."""
     both = [way for run in map(_normalize_letters, CHARACTER_SEQUENCES) for way in (run, run[::-1])]
     return {
         way[at : at + size]
@@ -176,5 +179,5 @@ def _build_sequence_pieces() -> set[str]:
 
 
 def _normalize_letters(text: str) -> str:
-    """Letters and digits alone, without case, accents and vowel marks."""
+    """Return the letters and digits without case, accents and vowel marks."""
     return re.sub(r"[\W_]+", "", fold_text(text)).replace("ة", "ه")

@@ -1,17 +1,12 @@
-"""Users of the pages: added, invited anew, removed. The command line and the pages do it by these functions.
+"""Users of the pages: accounts and invitations, permissions, sessions.
 
-A link is shown once and holds a day; whoever opens it sets the password. There is no other first password.
+A one-time link is shown once and is valid for a day; its reader sets the password. Every user may
+read figures, lists, pages of associations and evidence. Personal data and changes are for
+coordinators, of all regions or of associations in their regions. Associations without a region are
+for coordinators of all regions.
 
-What a user may do, by role and regions (docs/decisions, "Who may do what"). Pure.
-
-Whoever is logged in reads figures, lists, pages of associations and evidence. What concerns persons, and
-whatever changes something, is for coordinators: of all regions, or of associations whose region is one of
-theirs. One without a region is for those of all.
-
-Who is logged in: a browser that holds a token of which we keep the hash, for as long as a row says so.
-
-Nothing is signed and nothing is in the cookie but chance, so that what is ended is ended: a copied cookie
-opens nothing after a logout, another password, a reset or a removal.
+A session is a random token in a cookie; the database stores its hash. A session that has ended
+cannot be used again.
 """
 
 from __future__ import annotations
@@ -36,21 +31,21 @@ from storage.sanitize import sanitize
 from storage.store import Store
 
 INVITE_VALIDITY = timedelta(hours=24)
-"""How long a one-time link holds."""
+"""How long a one-time link is valid."""
 MAX_NAME_CHARACTERS = 100
-"""Characters of a name."""
+"""Maximum length of a user's name."""
 
 
 class UserError(TranslatableError):
-    """A user cannot be as it was typed; nothing was changed."""
+    """The data of a user is invalid; nothing was changed."""
 
 
 def add_user(
     store: Store, name: str, role: Role, regions: Iterable[str], *, author: str, now: datetime
 ) -> tuple[User, str]:
-    """Add a user: it, and the token of the link by which it sets a password. Raises PeopleError.
+    """Add a user and return it with the token of its one-time link. Raises UserError.
 
-    One of that name who was removed comes back.
+    A removed user with this name is restored.
     """
     fit = " ".join(sanitize(name).split())
     _refuse_invalid_name(store, fit)
@@ -59,7 +54,7 @@ def add_user(
 
 
 def create_invite(store: Store, user: User, author: str, now: datetime) -> str:
-    """Make a user's one-time link: its token. Password, sessions and an older link end with that."""
+    """Create a one-time link and return its token. The password, sessions and older links end."""
     assert user.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
     store.save_user_invite(
@@ -69,7 +64,7 @@ def create_invite(store: Store, user: User, author: str, now: datetime) -> str:
 
 
 def find_invited_user(store: Store, token: str, now: datetime) -> User | None:
-    """Whose one-time link this is; None for one that is wrong, used or has ended."""
+    """Return the user of a one-time link, or None if it is wrong, used or expired."""
     found = store.get_user_invite(hash_token(token))
     if found is None or found[1].removed_at or now >= found[0].expires_at:
         return None
@@ -77,7 +72,7 @@ def find_invited_user(store: Store, token: str, now: datetime) -> User | None:
 
 
 def get_user(store: Store, name: str) -> User:
-    """The user of a name. Raises PeopleError."""
+    """Return the user with a name. Raises UserError."""
     user = store.get_user(name)
     if user is None or user.removed_at:
         said = gettext_noop("There is no user with this name.")
@@ -86,22 +81,22 @@ def get_user(store: Store, name: str) -> User:
 
 
 def remove_user(store: Store, user: User, now: datetime) -> None:
-    """Take a user's leave away at once. What was signed keeps the name."""
+    """Remove a user at once. Entries signed by the user keep the name."""
     assert user.id is not None
     store.remove_user(user.id, now)
 
 
 def build_welcome_url(base: str, language: str, token: str) -> str:
-    """The one-time link under the address of the pages."""
+    """Return the address of a one-time link."""
     return f"{base}/{language}/set-password/{token}"
 
 
 def get_web_base_url(config: Config) -> str:
-    """Where the pages are reached: as the configuration says, else on this machine."""
+    """Return the address of the pages: as configured, or on this machine."""
     if config.notify.pages_url:
         return config.notify.pages_url
     host = config.web.host
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what listens everywhere
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # listens on all interfaces
     return (
         f"http://[{here}]:{config.web.port}" if ":" in here else f"http://{here}:{config.web.port}"
     )
@@ -124,7 +119,7 @@ def _refuse_invalid_name(store: Store, name: str) -> None:
 
 
 def _normalize_regions(store: Store, role: Role, regions: Iterable[str]) -> tuple[str, ...]:
-    """A coordinator's regions as everything is found by them. Raises PeopleError for one that is none."""
+    """Return the keys of a coordinator's regions. Raises UserError for an unknown region."""
     typed = [one.strip() for one in regions if one.strip()]
     if typed and role is not Role.COORDINATOR:
         said = gettext_noop(
@@ -145,17 +140,17 @@ def _normalize_regions(store: Store, role: Role, regions: Iterable[str]) -> tupl
 
 
 def is_coordinator(user: User | None) -> bool:
-    """Whether a user looks after associations, of all regions or of some."""
+    """Return True if a user coordinates all or some regions."""
     return user is not None and user.role in {Role.COORDINATOR, Role.ADMIN}
 
 
 def can_edit_all_regions(user: User | None) -> bool:
-    """Whether a user looks after the associations of all regions."""
+    """Return True if a user coordinates all regions."""
     return user is not None and is_coordinator(user) and not user.regions
 
 
 def can_edit_association(user: User | None, association: Association | AssociationSummary) -> bool:
-    """Whether a user looks after this association."""
+    """Return True if a user coordinates this association."""
     if user is None or not is_coordinator(user):
         return False
     return not user.regions or (
@@ -166,7 +161,7 @@ def can_edit_association(user: User | None, association: Association | Associati
 def find_editable_regions(
     user: User | None, load_regions: Callable[[], Iterable[str]]
 ) -> frozenset[str] | None:
-    """Of the registry's regions, as it writes them, those that a user looks after; None is everywhere."""
+    """Return the regions of the registry that a user coordinates; None means all."""
     if can_edit_all_regions(user):
         return None
     own = user.regions if user is not None and is_coordinator(user) else ()
@@ -180,7 +175,7 @@ def find_editable_regions(
 def restrict_filter_to_regions(
     user: User, association_filter: AssociationFilter
 ) -> Iterator[AssociationFilter]:
-    """What of those that are chosen a user looks after: all of it, or the part of each of their regions."""
+    """Return the filter restricted to the user's regions, one filter for each region."""
     if can_edit_all_regions(user):
         yield association_filter
     elif is_coordinator(user):
@@ -196,19 +191,20 @@ def restrict_filter_to_regions(
 
 
 SESSION_IDLE_TIMEOUT = timedelta(hours=8)
-"""So long nobody has to log in again who only had a meeting."""
+"""A session ends after this time without use."""
 SESSION_MAX_AGE = timedelta(hours=24)
-"""After so long everybody has to, whatever they do."""
+"""A session ends after this time in any case."""
 SESSION_TOUCH_INTERVAL = timedelta(minutes=1)
-"""How often it is written down that a session is used: reading pages writes no more than that."""
+"""Minimum time between two updates of a session's last use, so that reading rarely writes."""
 
 
 def start_session(
     store: Store, user: User, now: datetime, *, replaced_token: str | None = None
 ) -> str | None:
-    """Let a user in: the token of a new session. The one of the token `instead_of` ends, and all old ones.
+    """Start a session and return its token.
 
-    None where the user may not come in any more by what was proved: removed, reset, another password.
+    It replaces the session of `replaced_token` and deletes expired sessions. Returns None if the
+    user was removed or the password changed since it was verified.
     """
     assert user.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -223,7 +219,7 @@ def start_session(
 
 
 def find_session_user(store: Store, token: str, now: datetime) -> User | None:
-    """Whose session this token is, if it still goes on; it goes on from now."""
+    """Return the user of a session token and extend the session, or None."""
     found = store.get_session(hash_token(token))
     if found is None:
         return None
@@ -234,11 +230,11 @@ def find_session_user(store: Store, token: str, now: datetime) -> User | None:
     ):
         return None
     if now - session.last_seen_at >= SESSION_TOUCH_INTERVAL:
-        with suppress(StoreError):  # a page is not refused because nothing can be written just now
+        with suppress(StoreError):  # pages are shown even if the database cannot be written
             store.touch_session(session.token_hash, now)
     return user
 
 
 def end_session(store: Store, token: str) -> None:
-    """Log out."""
+    """End the session of a token."""
     store.end_session(hash_token(token))

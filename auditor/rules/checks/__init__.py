@@ -1,1 +1,5 @@
-"""The closed set of checks, by what they look at: the registry, what was seen, how things are linked."""
+"""The fixed set of checks: registry, reachability and activity, links and names.
+
+Each module has the rule models of one subject. They only use a `RuleContext`. Start with
+`base.Rule`.
+"""

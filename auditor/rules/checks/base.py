@@ -1,7 +1,7 @@
-"""A check: what a rule looks for in a case, and the signs it yields. Pure.
+"""The base of all rules, and helpers to build their matches. Pure.
 
-It is three-valued: a sign holds, or cannot be told tonight, or is not there, which means that the rule does
-not hold. What is unknown is never a gap.
+A rule is three-valued: it matches, it is unknown in this run, or it yields nothing, which means
+that it does not match. An unknown result is never a gap.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from storage.models.audit import AccountRow, AccountStatus, Association
 
 
 class Rule(BaseModel):
-    """What every rule has: the code of the gap it tells of, and the channels it looks at (none: all)."""
+    """The code of the gap, and the channels of the rule (none: all)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,12 +29,12 @@ class Rule(BaseModel):
     def _validate_rule(self) -> Rule:
         if (
             self.code in load_gap_catalogue().definitions
-        ):  # else the configuration refuses it, and says which was meant
+        ):  # an unknown code is refused by the configuration, with a suggestion
             self.try_on_sample(load_gap_catalogue())
         return self
 
     def try_on_sample(self, catalogue: GapCatalogue) -> None:
-        """Try the rule on a small case, as every rule is when it is loaded. Raises ValueError, one line."""
+        """Try the rule on a sample, as is done when rules are loaded. Raises ValueError."""
         entry = catalogue.definitions.get(self.code)
         if entry is None:
             raise ValueError(
@@ -48,20 +48,20 @@ class Rule(BaseModel):
             pass
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
-        """What this rule sees in a case."""
+        """Yield the matches in a context."""
         for held in context.accounts:
             if not self.channels or held.row.channel in self.channels:
                 yield from self.match_account(held, context)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """What this rule sees in one account."""
+        """Yield the matches for one account."""
         raise NotImplementedError
 
 
 def build_account_match(
     account: EvaluatedAccount, params: Mapping[str, FactValue], *, confirmed: bool | None = None
 ) -> RuleMatch:
-    """A sign of an account, with its evidence; it counts where tonight's look was decided."""
+    """Return a match for an account with its evidence; it counts if this run was conclusive."""
     return RuleMatch(
         account.row.channel,
         account.subject,
@@ -73,12 +73,12 @@ def build_account_match(
 
 
 def build_unknown_match(account: EvaluatedAccount) -> RuleMatch:
-    """The sign of an account of which nothing can be told: its gap stays as it was."""
+    """Return a match that leaves the gap of an account as it was."""
     return RuleMatch(account.row.channel, account.subject, holds=None, is_decided=False)
 
 
 def build_common_params(account: EvaluatedAccount, context: RuleContext) -> dict[str, FactValue]:
-    """What every sentence shows: the address, and the day of the look."""
+    """Return the parameters of every text: the address and the day of the check."""
     return {
         "url": account.url,
         "checked_at": format_iso_day(account.status.checked_at or context.now),
@@ -86,7 +86,7 @@ def build_common_params(account: EvaluatedAccount, context: RuleContext) -> dict
 
 
 def build_title_params(account: EvaluatedAccount) -> dict[str, FactValue]:
-    """What the page called itself, and the words that gave it away."""
+    """Return the title of the page, and the words that revealed the problem."""
     known = account.status.last_known_finding
     if known is None:
         return {}
@@ -95,7 +95,7 @@ def build_title_params(account: EvaluatedAccount) -> dict[str, FactValue]:
 
 
 def build_evidence_params(account: EvaluatedAccount) -> dict[str, FactValue]:
-    """The evidence beside a gap: what was answered, where it led, what was seen."""
+    """Return the evidence of a gap: status, final address, finding."""
     known = account.status.last_known_finding
     if known is None:
         return {}
@@ -104,7 +104,7 @@ def build_evidence_params(account: EvaluatedAccount) -> dict[str, FactValue]:
 
 
 def format_iso_day(timestamp: datetime | None) -> str:
-    """An ISO date, empty where there is none."""
+    """Return an ISO date, or "" for None."""
     return timestamp.date().isoformat() if timestamp else ""
 
 

@@ -1,7 +1,4 @@
-"""The checks that look at how an association's site and its accounts lead to each other.
-
-The checks that look at names: what an account or a site calls itself, and what its address does.
-"""
+"""Checks about links between a site and its accounts, and about their names."""
 
 from __future__ import annotations
 
@@ -31,16 +28,16 @@ from storage.models.audit import AccountState
 
 
 class ProposedRule(Rule):
-    """An account that the association's own site names and nobody registered.
+    """An account that the association's site links to and that is not registered.
 
-    It is gone from there only when every one of its sites was read tonight: a wall hides what it names.
-    One that may be a registered account under another name cannot be told.
+    It is no longer linked only if all sites were read in this run, because a login wall hides
+    links. It is unknown if it may be a registered account under another name.
     """
 
     check: Literal["proposed"]
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign for each proposal that still stands on the site."""
+        """Yield a match for each proposal that is still linked."""
         sites = context.list_readable_sites()
         all_read = bool(sites) and all(
             site.was_decided_in_run and not has_withheld_pages(site) for site in sites
@@ -64,12 +61,12 @@ class ProposedRule(Rule):
 
 
 class LinksToGoneRule(Rule):
-    """A site that still leads to an account of its association whose loss is confirmed."""
+    """A site that links to an account of its association that is confirmed as gone."""
 
     check: Literal["links_to_gone"]
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign for each site that does, with the dead links."""
+        """Yield a match for the site with the dead links."""
         if account.present_finding is None:
             yield build_unknown_match(account)
             return
@@ -92,15 +89,15 @@ class LinksToGoneRule(Rule):
 
 
 class NoBacklinkRule(Rule):
-    """An account that does not mention its association's site, where all its links were read.
+    """An account that does not link to its association's site although all its links were read.
 
-    The fact `all_links_resolved` says so: few platforms show a visitor more than the first of an account's links.
+    The fact `all_links_resolved` says so: few platforms show visitors more than the first link.
     """
 
     check: Literal["no_backlink"]
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign where the site is there and the account could lead to it."""
+        """Yield a match if the site exists and the account could link to it."""
         if account.row.channel == "website":
             return
         sites = [
@@ -119,12 +116,12 @@ class NoBacklinkRule(Rule):
 
 
 class NotLinkedRule(Rule):
-    """The association's site was read and does not lead to an account that is registered."""
+    """A registered account that the association's site does not link to."""
 
     check: Literal["not_linked"]
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign for each account none of the sites that were read leads to."""
+        """Yield a match for each account that no readable site links to."""
         if account.row.channel == "website" or not account.is_account:
             return
         leads = (
@@ -147,12 +144,12 @@ ORGANISATION_KINDS = frozenset({LinkKind.PROFILE, LinkKind.PAGE})
 
 
 class NameDiffersRule(Rule):
-    """An account whose public name does not resemble any of the association's."""
+    """An account whose public name differs from all names of the association."""
 
     check: Literal["name_differs"]
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign where the two can be compared and differ."""
+        """Yield a match if they can be compared and differ."""
         named = is_account_named(account, context)
         if named is None:
             yield build_unknown_match(account)
@@ -165,12 +162,12 @@ class NameDiffersRule(Rule):
 
 
 class NotNamedRule(Rule):
-    """A site whose title, first heading and signature name somebody else, or nobody."""
+    """A site whose title, main heading and footer do not name the association."""
 
     check: Literal["not_named"]
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign where they can be compared with the association's names and differ."""
+        """Yield a match if they can be compared and differ."""
         named = is_site_named(account, context)
         if named is None:
             yield build_unknown_match(account)
@@ -185,16 +182,16 @@ class NotNamedRule(Rule):
 
 
 class HandlesDifferRule(Rule):
-    """User names of an association's accounts that have nothing in common. Only the registry is looked at.
+    """Handles of an association's accounts that have nothing in common. Uses only the registry.
 
-    Two that both name the association, in full or by its initials, are its own in two ways; two in
-    different alphabets cannot be compared.
+    Two handles that both contain the name or its initials are fine. Handles in different alphabets
+    cannot be compared.
     """
 
     check: Literal["handles_differ"]
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
-        """One sign for the association, where two of its channels have such names."""
+        """Yield one match if two channels have such handles."""
         named = {
             (held.row.channel, strip_key_prefix(held.subject))
             for held in context.accounts
@@ -215,7 +212,7 @@ class HandlesDifferRule(Rule):
             yield RuleMatch("", params={"handles": " · ".join(name for _, name in sorted(named))})
 
     def _has_handle(self, account: EvaluatedAccount) -> bool:
-        """Whether an account of an organisation is known by a name, and not by a number."""
+        """Return True if an account of an organisation has a handle and not a number."""
         row, key = account.row, account.row.identity.key or ""
         audited = not self.channels or row.channel in self.channels
         standing = (

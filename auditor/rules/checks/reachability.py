@@ -1,4 +1,4 @@
-"""The checks that look at what was seen of an account: its loss, its trouble, its silence, its facts."""
+"""Checks about what was observed: lost and unreachable accounts, silence, facts."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from probes.models.finding import FactValue, Reason
 from storage.models.audit import AccountState
 
 MIN_TROUBLE_DAYS = 3
-"""From the first night of a trouble to the one that tells of it: shorter ones are a hoster's bad weekend."""
+"""Default of days: shorter problems are often a weekend without support at the hosting company."""
 
 
 class AbsentRule(Rule):
-    """An account whose loss is doubted or confirmed, for one of these reasons. `[confirm]` alone opens it."""
+    """An account that is absent for one of these reasons; `[confirm]` alone opens the gap."""
 
     check: Literal["absent"]
     reasons: tuple[Reason, ...] = Field(min_length=1)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign from the first night of doubt."""
+        """Yield a match from the first absence."""
         standing, named = account.status, {str(reason) for reason in self.reasons}
         if standing.state is AccountState.GONE:
             reason, since, gone = str(standing.reason), standing.since, True
@@ -58,14 +58,17 @@ class AbsentRule(Rule):
 
 
 class UnreachableRule(Rule):
-    """A site that visitors cannot reach, for the same cause night after night: health, not absence."""
+    """A site that visitors cannot reach for the same reason in several runs; it is not absent."""
 
     check: Literal["unreachable"]
     reasons: tuple[Reason, ...] = Field(min_length=1)
     days: int = Field(default=MIN_TROUBLE_DAYS, ge=0)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign while the trouble lasts; none can be told while an absence is doubted unless it answers."""
+        """Yield a match while the failure lasts.
+
+        It is unknown while an absence is doubted and the site does not respond.
+        """
         standing, trouble = account.status, account.status.failure_streak
         if trouble is None:
             doubted = (
@@ -100,13 +103,13 @@ def _has_answered_in_run(account: EvaluatedAccount, context: RuleContext) -> boo
 
 
 class PresentAsRule(Rule):
-    """A present account with something to say of it: empty, private, renamed."""
+    """A present account with one of these reasons: empty, private, renamed."""
 
     check: Literal["present_as"]
     reasons: tuple[Reason, ...] = Field(min_length=1)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign where the last decided look said so."""
+        """Yield a match if the last conclusive check had such a reason."""
         if account.present_finding is None:
             yield build_unknown_match(account)
         elif account.present_finding.reason in self.reasons:
@@ -120,16 +123,16 @@ class PresentAsRule(Rule):
 
 
 class OlderThanRule(Rule):
-    """A present account whose newest publication is older than so many days.
+    """A present account whose newest publication is older than `days`.
 
-    Only a look that saw a date tonight counts: a page that has stopped showing dates has not fallen silent.
+    Only a run that saw a date counts: a page without dates is not silent.
     """
 
     check: Literal["older_than"]
     days: int = Field(ge=1)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign where the date is known and old."""
+        """Yield a match if the date is known and too old."""
         newest = account.status.last_activity
         if (
             account.present_finding is None
@@ -152,7 +155,7 @@ def _has_never_published(account: EvaluatedAccount) -> bool:
 
 
 class FactRule(Rule):
-    """A small fact of a present account: below or above a number, true or false, or simply there."""
+    """A fact of a present account: below or above a number, true or false, or present."""
 
     check: Literal["fact"]
     fact: str
@@ -169,7 +172,7 @@ class FactRule(Rule):
         return self
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign where the fact says so; where it was not measured, nothing can be told."""
+        """Yield a match if the fact fulfils the condition; unknown if it was not measured."""
         value = (
             _get_fact_value(account.present_finding.facts, self.fact, context.now)
             if account.present_finding is not None
@@ -194,7 +197,7 @@ class FactRule(Rule):
 
 
 def _get_fact_value(facts: Mapping[str, FactValue], fact: str, now: datetime) -> FactValue | None:
-    """The fact as of now: of a certificate the day is known, and the rule asks for the days until then."""
+    """Return the fact now: for a certificate, the days until it expires."""
     until = facts.get("certificate_expires_on") if fact == "certificate_days" else None
     return facts.get(fact) if until is None else (date.fromisoformat(str(until)) - now.date()).days
 

@@ -1,4 +1,4 @@
-"""The checks that look at the registry alone: what is listed, what is not, and what is listed twice."""
+"""Checks about the registry alone: missing entries, kinds of links, duplicates."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from storage.models.audit import CONTACT_METHODS, AccountState, Association
 
 
 class UndeclaredRule(Rule):
-    """No account of a channel is registered, and nobody decided so.
+    """No account of a channel is registered, and no decision says that this is by choice.
 
-    A cell that says "none" registers nothing; one that cannot be read may mean an account, and so may
-    a short link, whose owner only a look can tell.
+    A cell with "none" registers nothing. An unreadable link or a short link may be an account.
     """
 
     check: Literal["undeclared"]
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
-        """One sign for each channel without an account."""
+        """Yield a match for each channel without an account."""
         for channel in self.channels:
             if channel not in context.none_by_choice | context.moved_channels and not any(
                 map(_may_be_account, context.accounts_on(channel))
@@ -33,7 +32,7 @@ class UndeclaredRule(Rule):
                 yield RuleMatch(channel, params={"checked_at": format_iso_day(context.now)})
 
     def try_on_sample(self, catalogue: GapCatalogue) -> None:
-        """Refuse a rule that names no channels, too."""
+        """Also refuse a rule without channels."""
         super().try_on_sample(catalogue)
         if not self.channels:
             raise ValueError(f"rule {self.code!r}: say which channels an association should have")
@@ -47,13 +46,13 @@ def _may_be_account(account: EvaluatedAccount) -> bool:
 
 
 class KindIsRule(Rule):
-    """A registered link that is of one of these kinds. Only the registry is looked at."""
+    """A registered link of one of these kinds. Uses only the registry."""
 
     check: Literal["kind_is"]
     kinds: tuple[LinkKind, ...] = Field(min_length=1)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign for each such link."""
+        """Yield a match for each such link."""
         if account.row.identity.kind in self.kinds:
             facts = {
                 **build_common_params(account, context),
@@ -68,13 +67,13 @@ class KindIsRule(Rule):
 
 
 class ColumnHoldsChannelRule(Rule):
-    """A platform's link typed in the website column. It counts as that platform's account."""
+    """A link of a platform in the website column; it counts as an account of that platform."""
 
     check: Literal["column_holds_channel"]
     column: str = "website"
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign for each such cell."""
+        """Yield a match for each such cell."""
         row = account.row
         if row.column == self.column != row.channel and row.identity.kind not in {
             LinkKind.INVALID,
@@ -88,15 +87,16 @@ class ColumnHoldsChannelRule(Rule):
 
 
 class DuplicateRule(Rule):
-    """Several accounts of one association on one channel, none of them lost.
+    """Several accounts of an association on one channel that are not lost.
 
-    Two names that cannot be compared, a number and a handle, may be one account: that cannot be told.
+    Two keys that cannot be compared, a number and a handle, may be the same account; this is
+    unknown.
     """
 
     check: Literal["duplicate"]
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
-        """One sign for each channel with more than one account."""
+        """Yield a match for each channel with several accounts."""
         for channel in self.channels or sorted({held.row.channel for held in context.accounts}):
             kept = [
                 held
@@ -119,9 +119,10 @@ class DuplicateRule(Rule):
 
 
 class IncompleteRule(Rule):
-    """An entry of the registry that lacks what is needed to write to an association and to know it again.
+    """A registry entry without data that is needed to contact or identify an association.
 
-    A telephone will do for an address, and a name in Arabic letters is one in Arabic, wherever it stands.
+    A phone number counts as an address. A name in Arabic letters counts as an Arabic name in any
+    column.
     """
 
     check: Literal["incomplete"]
@@ -130,7 +131,7 @@ class IncompleteRule(Rule):
     )
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
-        """One sign for the association, with every field that it lacks."""
+        """Yield one match with all missing fields."""
         lacking = [field for field in self.fields if not _has_field(context.association, field)]
         if lacking:
             yield RuleMatch("", params={"fields": " ".join(lacking)})
@@ -151,12 +152,12 @@ def _is_same_account(account: EvaluatedAccount, other_account: EvaluatedAccount)
 
 
 class SharedRule(Rule):
-    """One account that two associations register."""
+    """An account that two associations register."""
 
     check: Literal["shared"]
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """A sign for each account another association registers too."""
+        """Yield a match for each account that another association registers, too."""
         others = context.other_owners.get((account.row.channel, account.subject), ())
         if account.is_account and others:
             yield RuleMatch(
