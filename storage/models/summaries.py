@@ -21,6 +21,9 @@ NETWORK_GROUP = ""
 CHANGE_GROUP_PREFIX = "changes:"
 """Prefix of a group name for the daily counts of gaps that opened and closed in it."""
 
+WORD_FACET_PREFIX = "word:"
+"""Prefix of the facets of words. They are not counted, because there are too many."""
+
 ALL_FACET = "all"
 """The facet that every association has. Its count is the size of the group."""
 

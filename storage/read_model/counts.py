@@ -1,9 +1,4 @@
-"""The sums that are kept beside the summaries, and those of each concluded night.
-
-What a few associations have in common that no kept sum tells: counted from their rows, or not at all.
-
-How the database itself is: what a monitor asks every few seconds, so that each is a small query.
-"""
+"""Queries of counts: of facets, evaluated runs, small selections, and of the database."""
 
 from __future__ import annotations
 
@@ -12,9 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Connection, func, select
 
 from storage.database import migrate
 from storage.database.connection import Database
@@ -23,91 +18,83 @@ from storage.models.summaries import ALL_FACET, CHANGE_GROUP_PREFIX, NETWORK_GRO
 from storage.read_model.association_search import LAST_CHARACTER, SearchQuery
 from storage.read_model.gap_search import IS_REPORTABLE
 from storage.sanitize import sanitize, to_utc
-from storage.tables.core import ACCOUNT, ASSOCIATION, AUDIT_RUN, GAP
+from storage.tables.core import AUDIT_RUN, GAP
 from storage.tables.mappers import to_audit_run
 from storage.tables.summaries import ASSOCIATION_SUMMARY, FACET_COUNT, RUN_FACET_COUNT
 
 
 class FacetCounts:
-    """The queries of sums. A part of `Store`."""
+    """The part of `Store` for facet counts."""
 
     _database: Database
 
     def get_facet_counts(self, group: str = NETWORK_GROUP, prefix: str = "") -> dict[str, int]:
-        """How many associations of a cohort have each facet that begins so.
+        """Return the counts of the facets of a group that have a prefix.
 
-        Of `untold:` facets the accounts are counted, of `gaps` the gaps.
+        They count associations, except that `unchecked:` facets count accounts and `has_gaps`
+        counts gaps.
         """
-        facets = (
+        conditions = (
             FACET_COUNT.c.facet >= prefix,
             FACET_COUNT.c.facet < prefix + LAST_CHARACTER,
             FACET_COUNT.c.count > 0,
         )
         query = select(FACET_COUNT.c.facet, FACET_COUNT.c.count.label("count_")).where(
-            FACET_COUNT.c.group_name == group, *facets
+            FACET_COUNT.c.group_name == group, *conditions
         )
         with self._database.begin_read() as connection:
-            return {
-                row.facet: row.count_
-                for row in connection.execute(query.order_by(FACET_COUNT.c.facet))
-            }
+            rows = connection.execute(query.order_by(FACET_COUNT.c.facet))
+            return {row.facet: row.count_ for row in rows}
 
     def get_facet_counts_by_group(
         self, groups: Collection[str], facets: Collection[str]
     ) -> dict[str, dict[str, int]]:
-        """How often these facets are met in each of these cohorts."""
-        asked = (
+        """Return the counts of these facets in each of these groups."""
+        conditions = (
             FACET_COUNT.c.group_name.in_(list(groups)),
             FACET_COUNT.c.facet.in_(list(facets)),
             FACET_COUNT.c.count > 0,
         )
-        told: dict[str, dict[str, int]] = {cohort: {} for cohort in groups}
+        query = select(FACET_COUNT.c.group_name, FACET_COUNT.c.facet, FACET_COUNT.c.count)
+        counts: dict[str, dict[str, int]] = {group: {} for group in groups}
         with self._database.begin_read() as connection:
-            query = select(
-                FACET_COUNT.c.group_name, FACET_COUNT.c.facet, FACET_COUNT.c.count
-            ).where(*asked)
-            for cohort, facet, count in connection.execute(query):
-                told[cohort][facet] = count
-        return told
+            for group, facet, count in connection.execute(query.where(*conditions)):
+                counts[group][facet] = count
+        return counts
 
     def count_gap_changes(
         self, since: date, group: str = NETWORK_GROUP
     ) -> dict[str, dict[tuple[str, str], int]]:
-        """How many gaps opened and closed in a cohort since a day (UTC), each by code and channel.
+        """Return how many gaps "opened" and "closed" in a group since a day (UTC).
 
-        Waived ones are no news.
+        Each is counted by code and channel. Waived gaps are left out.
         """
-        told: dict[str, Counter[tuple[str, str]]] = {}
-        for which in ("opened", "closed"):
-            told[which] = Counter()
-            days = (
-                FACET_COUNT.c.facet >= f"{which}:{since}",
-                FACET_COUNT.c.facet < f"{which}:{LAST_CHARACTER}",
+        changes: dict[str, dict[tuple[str, str], int]] = {}
+        for change_kind in ("opened", "closed"):
+            conditions = (
+                FACET_COUNT.c.group_name == CHANGE_GROUP_PREFIX + group,
+                FACET_COUNT.c.facet >= f"{change_kind}:{since}",
+                FACET_COUNT.c.facet < f"{change_kind}:{LAST_CHARACTER}",
                 FACET_COUNT.c.count > 0,
             )
-            query = select(FACET_COUNT.c.facet, FACET_COUNT.c.count).where(
-                FACET_COUNT.c.group_name == CHANGE_GROUP_PREFIX + group, *days
-            )
+            query = select(FACET_COUNT.c.facet, FACET_COUNT.c.count).where(*conditions)
+            counts = Counter[tuple[str, str]]()
             with self._database.begin_read() as connection:
                 for facet, count in connection.execute(query):
                     code, _, channel = facet.split(":", 2)[2].partition("@")
-                    told[which][code, channel] += count
-        return {which: dict(found) for which, found in told.items()}
+                    counts[code, channel] += count
+            changes[change_kind] = dict(counts)
+        return changes
 
     def count_open_gaps(self, group: str = NETWORK_GROUP) -> dict[str, int]:
-        """How many open gaps a cohort has of each severity, as faces show them."""
-        return {
-            facet.removeprefix("open:"): n
-            for facet, n in self.get_facet_counts(CHANGE_GROUP_PREFIX + group, "open:").items()
-        }
+        """Return the number of visible open gaps of a group by severity."""
+        counts = self.get_facet_counts(CHANGE_GROUP_PREFIX + group, "open:")
+        return {facet.removeprefix("open:"): count for facet, count in counts.items()}
 
     def get_group_sizes(self, kind: Literal["region", "tag"], min_size: int = 5) -> dict[str, int]:
-        """The size of each cohort of a kind, those with fewer members left out."""
-        return {
-            facet: size
-            for facet, size in self.get_facet_counts(NETWORK_GROUP, f"{kind}:").items()
-            if size >= min_size
-        }
+        """Return the sizes of the groups of a kind, without smaller ones."""
+        sizes = self.get_facet_counts(NETWORK_GROUP, f"{kind}:")
+        return {facet: size for facet, size in sizes.items() if size >= min_size}
 
     def get_run_facet_counts(
         self,
@@ -115,60 +102,57 @@ class FacetCounts:
         groups: Collection[str] = (NETWORK_GROUP,),
         facets: Collection[str] | None = None,
     ) -> Mapping[tuple[int, str], Mapping[str, int]]:
-        """The facets of the coverage on concluded nights, by night and cohort; all of them, or these."""
-        told: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
-        asked = [
+        """Return coverage counts of evaluated runs, for all facets or some, by run and group."""
+        counts: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
+        conditions = [
             RUN_FACET_COUNT.c.run_id.in_(list(run_ids)),
             RUN_FACET_COUNT.c.group_name.in_(list(groups)),
         ]
         if facets is not None:
-            asked.append(RUN_FACET_COUNT.c.facet.in_(list(facets)))
+            conditions.append(RUN_FACET_COUNT.c.facet.in_(list(facets)))
         with self._database.begin_read() as connection:
-            for night, cohort, facet, count in connection.execute(
-                select(RUN_FACET_COUNT).where(*asked)
-            ):
-                told[night, cohort][facet] = count
-        return dict(told)
+            rows = connection.execute(select(RUN_FACET_COUNT).where(*conditions))
+            for run_id, group, facet, count in rows:
+                counts[run_id, group][facet] = count
+        return dict(counts)
 
     def list_evaluated_runs(self, limit: int | None = None) -> list[AuditRun]:
-        """The newest nights whose conclusions are kept (all of them without a count), the oldest first.
+        """Return the newest runs with conclusions, or all without a limit. The oldest is first.
 
-        Such a night is done, or about to be: it is judged by as soon as there are conclusions to tell.
+        Such a run is done or about to be: its conclusions are stored before its state.
         """
-        figured = select(RUN_FACET_COUNT.c.run_id).where(
+        has_counts = select(RUN_FACET_COUNT.c.run_id).where(
             RUN_FACET_COUNT.c.run_id == AUDIT_RUN.c.id,
             RUN_FACET_COUNT.c.group_name == NETWORK_GROUP,
             RUN_FACET_COUNT.c.facet == ALL_FACET,
         )
-        judged = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | figured.exists()
-        query = select(AUDIT_RUN).where(judged).order_by(AUDIT_RUN.c.day.desc()).limit(limit)
+        is_evaluated = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | has_counts.exists()
+        query = select(AUDIT_RUN).where(is_evaluated).order_by(AUDIT_RUN.c.day.desc()).limit(limit)
         with self._database.begin_read() as connection:
             rows = connection.execute(query).all()
         return [to_audit_run(row) for row in reversed(rows)]
 
     def is_run_evaluated(self, run_id: int) -> bool:
-        """Whether the conclusions of a night are kept: they are, with its figures, in one transaction."""
-        figures = (
-            select(RUN_FACET_COUNT.c.run_id).where(RUN_FACET_COUNT.c.run_id == run_id).limit(1)
-        )
+        """Return whether the conclusions of a run are stored, as its facet counts then are."""
+        query = select(RUN_FACET_COUNT.c.run_id).where(RUN_FACET_COUNT.c.run_id == run_id)
         with self._database.begin_read() as connection:
-            return connection.execute(figures).first() is not None
+            return connection.execute(query.limit(1)).first() is not None
 
     def get_latest_evaluated_run(self) -> AuditRun | None:
-        """The newest of them: as of its beginning everything is told."""
+        """Return the newest run with conclusions, or None. Reports are as of its start."""
         return next(iter(self.list_evaluated_runs(1)), None)
 
 
 MAX_SMALL_SELECTION = 1000
-"""So many are counted while somebody waits for the page."""
+"""Larger selections take too long to count while a user waits for the page."""
 
 GapCountsByKind = Mapping[tuple[str, str], int]
-"""How many gaps there are of each code and channel."""
+"""The number of gaps by code and channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelectionCounts:
-    """What some associations count as (`channel:state`, `all`, `none`), and what opened and closed there."""
+    """The facet counts of some associations, and how many of their gaps opened and closed."""
 
     facet_counts: Mapping[str, int]
     opened: GapCountsByKind
@@ -176,57 +160,60 @@ class SelectionCounts:
 
 
 class SmallSelectionCounts:
-    """The query of a few associations. A part of `Store`."""
+    """The part of `Store` that counts small selections."""
 
     _database: Database
 
     def counts_for_small_selection(
         self, since: datetime, facets: Collection[str], *, search_terms: Collection[str] = ()
     ) -> SelectionCounts | None:
-        """The sums of the associations that have every facet and word; None where these are more than FEW."""
+        """Return the counts of the associations that match a search.
+
+        Return None if these are more than MAX_SMALL_SELECTION.
+        """
         with self._database.begin_read() as connection:
-            asked = SearchQuery(
+            search = SearchQuery(
                 connection, sanitize(sorted(set(facets))), sanitize(sorted(set(search_terms)))
             )
-            count, is_exact = asked.count_matches()
+            count, is_exact = search.count_matches()
             if count > MAX_SMALL_SELECTION or not is_exact:
                 return None
-            ids = list(connection.execute(asked.select_ids_after("")).scalars())
-            told = connection.execute(
-                select(ASSOCIATION_SUMMARY.c.facets).where(
-                    ASSOCIATION_SUMMARY.c.association.in_(ids)
-                )
-            ).scalars()
-            sums = sum((Counter(held) for held in told), Counter({ALL_FACET: len(ids)}))
-            opened, closed = (
-                {
-                    (row.code, row.channel): row.number
-                    for row in connection.execute(_select_gap_changes(at, ids, since))
-                }
-                for at in ("opened_at", "closed_at")
-            )
-        return SelectionCounts(sums, opened, closed)
+            ids = list(connection.execute(search.select_ids_after("")).scalars())
+            query = select(ASSOCIATION_SUMMARY.c.facets)
+            query = query.where(ASSOCIATION_SUMMARY.c.association.in_(ids))
+            facet_counts = Counter({ALL_FACET: len(ids)})
+            for weights in connection.execute(query).scalars():
+                facet_counts.update(weights)
+            opened, closed = [
+                _count_gap_changes(connection, column, ids, since)
+                for column in ("opened_at", "closed_at")
+            ]
+        return SelectionCounts(+facet_counts, opened, closed)
 
 
-def _select_gap_changes(
-    time_column: str, association_ids: Collection[str], since: datetime
-) -> Select[Any]:
-    own = (
-        GAP.c.association.in_(list(association_ids)),
-        IS_REPORTABLE,
-        GAP.c[time_column] >= to_utc(since),
-    )
+def _count_gap_changes(
+    connection: Connection, time_column: str, association_ids: Collection[str], since: datetime
+) -> GapCountsByKind:
     kind = (GAP.c.code, GAP.c.channel)
-    return select(*kind, func.count().label("number")).where(*own).group_by(*kind)
+    query = (
+        select(*kind, func.count().label("number"))
+        .where(
+            GAP.c.association.in_(list(association_ids)),
+            IS_REPORTABLE,
+            GAP.c[time_column] >= to_utc(since),
+        )
+        .group_by(*kind)
+    )
+    return {(row.code, row.channel): row.number for row in connection.execute(query)}
 
 
 class DatabaseStats:
-    """The queries of a monitor. A part of `Store`."""
+    """The part of `Store` for monitoring. Each query is small, because it is executed often."""
 
     _database: Database
 
     def get_database_size(self) -> int:
-        """How many bytes the database takes, what is not yet merged into it counted too."""
+        """Return the size of the database in bytes, including the log."""
         file = self._database.file
         if file is None:
             with self._database.begin_read() as connection:
@@ -235,19 +222,7 @@ class DatabaseStats:
         parts = (file, Path(f"{file}-wal"))
         return sum(part.stat().st_size for part in parts if part.exists())
 
-    def count_associations_and_accounts(self) -> tuple[int, int]:
-        """How many associations there are, and how many links of theirs; both are counted one by one."""
-        tables = (ASSOCIATION, ACCOUNT)
-        with self._database.begin_read() as connection:
-            counts = [
-                connection.execute(
-                    select(func.count()).where(one.c.withdrawn_at.is_(None))
-                ).scalar_one()
-                for one in tables
-            ]
-        return counts[0], counts[1]
-
     def get_schema_revision(self) -> str | None:
-        """The revision of its schema."""
+        """Return the revision of the schema."""
         with self._database.begin_read() as connection:
             return migrate.get_current_revision(connection)

@@ -1,10 +1,11 @@
-"""Pages of gaps of the whole network: those that faces show, and those that opened or closed since then."""
+"""Queries of the network's gaps: those that are visible, and those that opened or closed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select, true
@@ -28,7 +29,7 @@ MAX_ROW_ID = 2**31 - 1
 
 
 class GapSearchQueries:
-    """The queries of lists of gaps. A part of `Store`."""
+    """The part of `Store` for lists of gaps."""
 
     _database: Database
 
@@ -43,17 +44,21 @@ class GapSearchQueries:
         cursor: str | None = None,
         limit: int = 50,
     ) -> GapPage:
-        """The open gaps that faces show: the gravest first, then by association, or the newest first."""
-        asked = _GapQuery(*sanitize((code, channel, severity, region)))
+        """Return a page of the visible open gaps.
+
+        They are sorted by severity and association, or the newest first.
+        """
+        search = _GapQuery(*sanitize((code, channel, severity, region)))
         with self._database.begin_read() as connection:
-            query, count, is_exact = asked.select_gaps(connection)
-            order: _GapOrder = (
-                _NewestFirst(is_exact) if sort == "newest" else _MostSevereFirst(asked.sort_columns)
-            )
+            query, count, is_exact = search.select_gaps(connection)
+            order: _GapOrder
+            if sort == "newest":
+                order = _NewestFirst(is_small=is_exact)
+            else:
+                order = _MostSevereFirst(search.sort_columns)
             rows = connection.execute(order.continue_after(query, cursor).limit(limit + 1)).all()
-        return _build_page(
-            rows, limit, [order.build_cursor(row) for row in rows[:limit]], (count, is_exact)
-        )
+        cursors = [order.build_cursor(row) for row in rows[:limit]]
+        return _build_page(rows, limit, cursors, (count, is_exact))
 
     def list_gap_changes(
         self,
@@ -63,114 +68,112 @@ class GapSearchQueries:
         cursor: str | None = None,
         limit: int = 50,
     ) -> GapPage:
-        """The gaps that opened, or closed, since a moment: the gravest first, the newest of them first.
+        """Return a page of the gaps that opened, or closed, since a time.
 
-        Waived ones are no news.
+        They are sorted by severity, then the newest first. Waived gaps are left out.
         """
-        at, begin = GAP.c[f"{change_kind}_at"], to_utc(since)
-        rank, moment, last = association_search.decode_cursor(
-            cursor, (0, LATEST_DATETIME.isoformat(), MAX_ROW_ID)
-        )
+        time_column, since = GAP.c[f"{change_kind}_at"], to_utc(since)
+        first_key = (0, LATEST_DATETIME.isoformat(), MAX_ROW_ID)
+        cursor_rank, cursor_time, cursor_id = association_search.decode_cursor(cursor, first_key)
         rows: list[Any] = []
         with self._database.begin_read() as connection:
-            count = min(
-                sum(
-                    _count_up_to_maximum(connection, query)
-                    for query in _select_changes_by_severity(at, begin)
-                ),
-                MAX_COUNT + 1,
+            count = sum(
+                _count_up_to_maximum(connection, query)
+                for query in _select_changes_by_severity(time_column, since)
             )
-            for grave in range(max(0, rank), len(SEVERITIES)):
+            for rank in range(max(0, cursor_rank), len(SEVERITIES)):
                 query = _select_gaps_with_summary().where(
-                    GAP.c.is_reportable == true(), GAP.c.severity_rank == grave, at >= begin
+                    GAP.c.is_reportable == true(),
+                    GAP.c.severity_rank == rank,
+                    time_column >= since,
                 )
-                if grave == rank:
-                    upto = _parse_cursor_time(moment)
-                    query = query.where(
-                        at <= upto, or_(at < upto, GAP.c.id < min(last, MAX_ROW_ID))
+                if rank == cursor_rank:
+                    until = _parse_cursor_time(cursor_time)
+                    is_after_cursor = or_(
+                        time_column < until, GAP.c.id < min(cursor_id, MAX_ROW_ID)
                     )
-                left = limit + 1 - len(rows)
-                rows += connection.execute(
-                    query.order_by(at.desc(), GAP.c.id.desc()).limit(left)
-                ).all()
+                    query = query.where(time_column <= until, is_after_cursor)
+                query = query.order_by(time_column.desc(), GAP.c.id.desc())
+                rows += connection.execute(query.limit(limit + 1 - len(rows))).all()
                 if len(rows) > limit:
                     break
-        ends = [
-            association_search.encode_cursor(
-                (row.severity_rank, getattr(row, at.key).isoformat(), row.id)
+        cursors = []
+        for row in rows[:limit]:
+            changed_at = getattr(row, time_column.key).isoformat()
+            cursors.append(
+                association_search.encode_cursor((row.severity_rank, changed_at, row.id))
             )
-            for row in rows[:limit]
-        ]
-        return _build_page(rows, limit, ends, (min(count, MAX_COUNT), count <= MAX_COUNT))
+        return _build_page(rows, limit, cursors, (min(count, MAX_COUNT), count <= MAX_COUNT))
 
     def list_gap_histories(
         self, since: datetime | None
     ) -> Iterator[tuple[AssociationSummary, list[Gap]]]:
-        """The associations of which a gap opened or closed since a moment, each with all rows of such gaps.
+        """Yield associations with gaps that opened or closed since a time, with all their rows.
 
-        Of all that were ever told, where no moment is given. Waived ones are no news.
+        Without a time, all gaps that ever opened are included. Waived gaps are left out.
         """
-        at = to_utc(since) if since else None
-        last = (-(2**62), "")
+        since = to_utc(since) if since else None
+        last_key = (-(2**62), "")
         while True:
             with self._database.begin_read() as connection:
-                people = connection.execute(_select_changed_associations(at, last)).all()
-                here = GAP.c.association.in_([one.association for one in people])
-                rows = connection.execute(select(*GAP_COLUMNS).where(here, IS_REPORTABLE)).all()
+                associations = connection.execute(
+                    _select_changed_associations(since, last_key)
+                ).all()
+                ids = [row.association for row in associations]
+                query = select(*GAP_COLUMNS).where(GAP.c.association.in_(ids), IS_REPORTABLE)
+                gap_rows = connection.execute(query).all()
             gaps: dict[str, list[Gap]] = {}
-            for row in rows:
-                gaps.setdefault(row.association, []).append(to_gap(row))
-            for one in people:
-                if moved := _filter_changed_gaps(gaps.get(one.association, []), at):
-                    yield one.summary, moved
-            if len(people) < QUERY_BATCH_SIZE:
+            for gap_row in gap_rows:
+                gaps.setdefault(gap_row.association, []).append(to_gap(gap_row))
+            for row in associations:
+                if changed := _filter_changed_gaps(gaps.get(row.association, []), since):
+                    yield row.summary, changed
+            if len(associations) < QUERY_BATCH_SIZE:
                 return
-            last = (people[-1].change_order, people[-1].association)
+            last_key = (associations[-1].change_order, associations[-1].association)
 
 
 def _select_changed_associations(since: datetime | None, last_key: tuple[int, str]) -> Select[Any]:
-    """The next associations of which anything told moved, the latest first."""
-    at, name = ASSOCIATION_SUMMARY.c.change_order, ASSOCIATION_SUMMARY.c.association
-    query = select(ASSOCIATION_SUMMARY.c.summary, at, name).where(
-        at <= (-int(since.timestamp()) if since else -1)
-    )
+    """Return the query of the next associations with changed gaps, the latest change first."""
+    order, association = ASSOCIATION_SUMMARY.c.change_order, ASSOCIATION_SUMMARY.c.association
+    last_order, last_association = last_key
+    max_order = -int(since.timestamp()) if since else -1
+    is_after = or_(order > last_order, association > last_association)
     return (
-        query.where(at >= last_key[0], or_(at > last_key[0], name > last_key[1]))
-        .order_by(at, name)
+        select(ASSOCIATION_SUMMARY.c.summary, order, association)
+        .where(order <= max_order, order >= last_order, is_after)
+        .order_by(order, association)
         .limit(QUERY_BATCH_SIZE)
     )
 
 
 def _filter_changed_gaps(gaps: Sequence[Gap], since: datetime | None) -> list[Gap]:
-    """All rows of those gaps of which one moved."""
-    moved = {
-        _build_gap_key(gap)
-        for gap in gaps
-        if since is None or any(at >= since for at in _list_change_times(gap))
-    }
-    return sorted(
-        (gap for gap in gaps if _build_gap_key(gap) in moved), key=lambda gap: gap.id or 0
-    )
+    """Return all rows of the gaps of which one row changed, in the order of their ids."""
+    changed_keys = {_build_gap_key(gap) for gap in gaps if _has_changed(gap, since)}
+    changed = [gap for gap in gaps if _build_gap_key(gap) in changed_keys]
+    return sorted(changed, key=attrgetter("id"))
 
 
 def _build_gap_key(gap: Gap) -> tuple[str, str, str]:
     return gap.channel, gap.subject, gap.code
 
 
-def _list_change_times(gap: Gap) -> Iterator[datetime]:
-    return (at for at in (gap.opened_at, gap.closed_at) if at)
+def _has_changed(gap: Gap, since: datetime | None) -> bool:
+    if since is None:
+        return True
+    return any(time is not None and time >= since for time in (gap.opened_at, gap.closed_at))
 
 
 IS_REPORTABLE = case((GAP.c.is_reportable == true(), 1), else_=0) == 1
 _IS_VISIBLE = case((GAP.c.is_visible == true(), 1), else_=0) == 1
-"""An expression, so that no index of all gaps is walked where a few associations lead."""
+"""Expressions, so that a query by association does not use the index of all gaps."""
 
 
 class _GapQuery:
-    """What is asked of a list of gaps.
+    """A search for gaps.
 
-    Those of a region are found from the associations that have such gaps, where these are few; where they are
-    many, the gaps are walked in order, and enough of them are of the region to fill a page soon.
+    If few associations of a region have such gaps, the gaps are found by association. If many have,
+    the gaps are read in their order, and enough of them are of the region to fill a page soon.
     """
 
     def __init__(
@@ -179,54 +182,52 @@ class _GapQuery:
         self.sort_columns: tuple[Any, Any, Any] = (GAP.c.severity_rank, GAP.c.association, GAP.c.id)
         self._severity = severity
         self._region = None if region is None else f"region:{region}"
-        on = f"@{channel}" if channel is not None else ""
-        self._facet = (
-            f"gap:{code}{on}"
-            if code is not None
-            else f"gap_channel:{channel}"
-            if on
-            else "has_gaps"
-        )
+        self._facet = _choose_gap_facet(code, channel)
         self._conditions = [
             GAP.c.is_visible == true(),
             *_build_filter_conditions(code, channel, severity),
         ]
 
     def select_gaps(self, connection: Connection) -> tuple[Select[Any], int, bool]:
-        """The gaps, how many there are, and whether that is all: at most CAP, or what was met in a part."""
-        own = self._conditions
-        if self._region is None:
-            return _select_gaps_with_summary().where(*own), *_count_with_exactness(
-                connection, select(GAP.c.id).where(*own)
-            )
-        if self._count_associations(connection) <= MAX_COUNT:
+        """Return the query of the gaps, their number up to MAX_COUNT, and whether it is exact."""
+        conditions = self._conditions
+        if self._region is not None:
+            if self._count_associations(connection) > MAX_COUNT:
+                return self._select_gaps_of_large_region(connection, self._region)
             self.sort_columns = (GAP.c.severity_rank + 0, GAP.c.association + "", GAP.c.id + 0)
-            own = [
-                _IS_VISIBLE,
-                *own[1:],
-                GAP.c.association.in_(_select_associations_with_both(self._region, self._facet)),
-            ]
-            return _select_gaps_with_summary().where(*own), *_count_with_exactness(
-                connection, select(GAP.c.id).where(*own)
-            )
-        query = _select_gaps_with_summary().where(*own, has_facet(self._region, GAP))
+            associations = _select_associations_with_both(self._region, self._facet)
+            conditions = [_IS_VISIBLE, *conditions[1:], GAP.c.association.in_(associations)]
+        count, is_exact = _count_with_exactness(connection, select(GAP.c.id).where(*conditions))
+        return _select_gaps_with_summary().where(*conditions), count, is_exact
+
+    def _select_gaps_of_large_region(
+        self, connection: Connection, region: str
+    ) -> tuple[Select[Any], int, bool]:
+        query = _select_gaps_with_summary().where(*self._conditions, has_facet(region, GAP))
         if self._severity is None:
             return query, MAX_COUNT, False
-        part = (
+        sample = (
             select(GAP.c.association)
-            .where(*own, GAP.c.severity_rank >= 0)
+            .where(*self._conditions, GAP.c.severity_rank >= 0)
             .limit(MAX_SCANNED_ROWS)
             .subquery()
         )
         count, _ = _count_with_exactness(
-            connection, select(part).where(has_facet(self._region, part))
+            connection, select(sample).where(has_facet(region, sample))
         )
         return query, count, False
 
     def _count_associations(self, connection: Connection) -> int:
-        """How many associations of the region have such gaps; where all gaps are asked, how many they are."""
-        at = (FACET_COUNT.c.group_name == self._region, FACET_COUNT.c.facet == self._facet)
-        return connection.execute(select(FACET_COUNT.c.count).where(*at)).scalar() or 0
+        """Return how many associations of the region have such gaps, or all gaps of the region."""
+        conditions = (FACET_COUNT.c.group_name == self._region, FACET_COUNT.c.facet == self._facet)
+        return connection.execute(select(FACET_COUNT.c.count).where(*conditions)).scalar() or 0
+
+
+def _choose_gap_facet(code: str | None, channel: str | None) -> str:
+    """Return the facet of associations with such gaps."""
+    if code is not None:
+        return f"gap:{code}" if channel is None else f"gap:{code}@{channel}"
+    return "has_gaps" if channel is None else f"gap_channel:{channel}"
 
 
 def _build_filter_conditions(
@@ -237,29 +238,27 @@ def _build_filter_conditions(
     if channel is not None:
         yield GAP.c.channel == channel
     if severity is not None:
-        yield GAP.c.severity_rank == (SEVERITIES.index(severity) if severity in SEVERITIES else -1)
+        rank = SEVERITIES.index(severity) if severity in SEVERITIES else -1
+        yield GAP.c.severity_rank == rank
 
 
 def _select_associations_with_both(facet: str, other_facet: str) -> Select[Any]:
-    """The associations that have two facets."""
-    too = ASSOCIATION_FACET.alias()
-    at = (
-        too.c.urgency == ASSOCIATION_FACET.c.urgency,
-        too.c.association == ASSOCIATION_FACET.c.association,
+    """Return the query of the associations that have two facets."""
+    other = ASSOCIATION_FACET.alias()
+    other_row = select(other.c.facet).where(
+        other.c.facet == other_facet,
+        other.c.urgency == ASSOCIATION_FACET.c.urgency,
+        other.c.association == ASSOCIATION_FACET.c.association,
     )
-    has = (
-        select(too.c.facet)
-        .where(too.c.facet == other_facet, *at)
-        .correlate(ASSOCIATION_FACET)
-        .exists()
+    return select(ASSOCIATION_FACET.c.association).where(
+        ASSOCIATION_FACET.c.facet == facet, other_row.correlate(ASSOCIATION_FACET).exists()
     )
-    return select(ASSOCIATION_FACET.c.association).where(ASSOCIATION_FACET.c.facet == facet, has)
 
 
 def _select_changes_by_severity(time_column: Any, since: datetime) -> Iterator[Select[Any]]:
-    for grave in range(len(SEVERITIES)):
+    for rank in range(len(SEVERITIES)):
         yield select(GAP.c.id).where(
-            GAP.c.is_reportable == true(), GAP.c.severity_rank == grave, time_column >= since
+            GAP.c.is_reportable == true(), GAP.c.severity_rank == rank, time_column >= since
         )
 
 
@@ -276,7 +275,7 @@ def _select_gaps_with_summary() -> Select[Any]:
 
 
 class _GapOrder(Protocol):
-    """An order of gaps, in which a page goes on behind the end of the one before."""
+    """An order of gaps for paging."""
 
     def continue_after(self, query: Select[Any], cursor: str | None) -> Select[Any]: ...
 
@@ -285,16 +284,20 @@ class _GapOrder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _MostSevereFirst:
-    """By severity, association and row. `by` are these columns, as the query is to order by them."""
+    """By severity, association and id. `sort_columns` are these columns, or expressions of them."""
 
     sort_columns: tuple[Any, Any, Any]
 
     def continue_after(self, query: Select[Any], cursor: str | None) -> Select[Any]:
-        rank, association, number = self.sort_columns
+        rank, association, row_id = self.sort_columns
         key = association_search.decode_cursor(cursor, FIRST_SEVERITY_KEY)
-        grave, name, last = min(key[0], len(SEVERITIES)), key[1], min(key[2], MAX_ROW_ID)
-        inner = (association > name) | ((association == name) & (number > last))
-        return query.where(rank >= grave, or_(rank > grave, inner)).order_by(*self.sort_columns)
+        last_rank = min(key[0], len(SEVERITIES))
+        last_association, last_id = key[1], min(key[2], MAX_ROW_ID)
+        is_after = (association > last_association) | (
+            (association == last_association) & (row_id > last_id)
+        )
+        query = query.where(rank >= last_rank, or_(rank > last_rank, is_after))
+        return query.order_by(*self.sort_columns)
 
     def build_cursor(self, row: Any) -> str:
         return association_search.encode_cursor((row.severity_rank, row.association, row.id))
@@ -302,19 +305,18 @@ class _MostSevereFirst:
 
 @dataclass(frozen=True, slots=True)
 class _NewestFirst:
-    """By when they opened. Few are sorted whole; where there are more, the order's own index is walked."""
+    """The newest first. A small selection is sorted, a large one is read by an index."""
 
     is_small: bool
 
     def continue_after(self, query: Select[Any], cursor: str | None) -> Select[Any]:
-        moment, last = association_search.decode_cursor(
-            cursor, (LATEST_DATETIME.isoformat(), MAX_ROW_ID)
-        )
-        upto, number = _parse_cursor_time(moment), min(last, MAX_ROW_ID)
-        # an expression, so that no index of all gaps is walked where a few are asked for
-        at = case((GAP.c.id > 0, GAP.c.opened_at)) if self.is_small else GAP.c.opened_at
-        found = query.where(at <= upto, or_(at < upto, GAP.c.id < number))
-        return found.order_by(at.desc(), GAP.c.id.desc())
+        first_key = (LATEST_DATETIME.isoformat(), MAX_ROW_ID)
+        time_text, cursor_id = association_search.decode_cursor(cursor, first_key)
+        until, last_id = _parse_cursor_time(time_text), min(cursor_id, MAX_ROW_ID)
+        # An expression, so that a small selection does not use the index of all gaps.
+        time = case((GAP.c.id > 0, GAP.c.opened_at)) if self.is_small else GAP.c.opened_at
+        query = query.where(time <= until, or_(time < until, GAP.c.id < last_id))
+        return query.order_by(time.desc(), GAP.c.id.desc())
 
     def build_cursor(self, row: Any) -> str:
         return association_search.encode_cursor((row.opened_at.isoformat(), row.id))
@@ -336,5 +338,5 @@ def _build_page(
     rows: Sequence[Any], limit: int, cursors: list[str], count: tuple[int, bool]
 ) -> GapPage:
     page = tuple(ListedGap(to_gap(row), row.summary) for row in rows[:limit])
-    more = cursors[-1] if len(rows) > limit else None
-    return GapPage(page, more, *count)
+    next_cursor = cursors[-1] if len(rows) > limit else None
+    return GapPage(page, next_cursor, *count)

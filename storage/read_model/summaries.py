@@ -1,24 +1,31 @@
-"""What lists read: a summary of each association, kept beside what it was made of.
+"""Keeps the read model up to date: a summary of each association, its facets, and their counts.
 
-Whatever changes an association marks it stale in the same transaction;
-`auditor.evaluation.run_results.refresh_summaries` makes the stale summaries anew, and whoever reads calls it first
-(with nothing stale it is three tiny queries). A page is read with these, all of them parts of `Store`:
+The transaction that changes an association marks its summary as stale.
+`auditor.evaluation.run_results.refresh_summaries` refreshes stale summaries, and every reader calls
+it first. If nothing is stale, it takes three tiny queries. Then a page is read with these methods
+of `Store`:
 
-- `summaries(facets, search=, sort=, after=, limit=) -> SummaryPage`: associations that have every facet and,
-  for every folded word, a word that begins with it. Sorts: urgency, name, changed (`lists`).
-- `told_gaps(code=, channel=, severity=, region=, after=, limit=) -> GapPage`: the gaps that faces show, the
-  gravest first; `changes(since, which, after=, limit=) -> GapPage`: what opened or closed (`gap_lists`).
-- `tally(cohort, prefix)`, `tallies(cohorts, facets)`, `cohorts(kind, at_least=)`: sums as of now;
-  `figures(night_ids, cohorts)`: those of concluded nights; `judged_nights(count)` (`tallies`).
-- `holdings(ids)`, `named(keys)`: what a few associations' views are made of (`holdings`).
+- `list_summaries`, `list_association_ids` (`association_search`): associations that have all given
+  facets and, for each search term, a word with that prefix;
+- `list_visible_gaps`, `list_gap_changes` (`gap_search`): visible gaps, and gaps that opened or
+  closed;
+- `get_facet_counts`, `get_group_sizes`, `get_run_facet_counts`, `list_evaluated_runs` (`counts`):
+  the counts of facets now, and in evaluated runs;
+- `load_association_data`, `find_accounts_by_key` (`association_data`): the data of a few
+  associations.
 
-A cursor (`after`, and `next` of a page) is an opaque short string; one that is none begins at the beginning.
-Counts stop at 5,000: then `exact` is False, and there are more than `count`.
+A cursor is an opaque short string; an invalid one starts at the beginning. Counts stop at 5,000:
+then `is_exact` is False, and there are more.
 
-Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…`, `tag:…`, `level:…`, `worst:<severity>`,
-`none` (nothing is open), `gaps` (something is), `gap:<code>`, `gap:<code>@<channel>`, `on:<channel>` (an open
-gap there), `<channel>:<state>`, `any:<state>`, `untold:<channel>:<reason>`, `proposals` (somebody is to be
-asked about a found account). `auditor.evaluation.summary.build_facets` makes them.
+Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…`, `tag:…`, `level:…`,
+`max_severity:<severity>`, `no_gaps`, `has_gaps`, `gap:<code>`, `gap:<code>@<channel>`,
+`gap_channel:<channel>` (an open gap of the channel), `<channel>:<state>`, `any:<state>`,
+`unchecked:<channel>:<reason>`, `has_proposals` (a found account has to be confirmed).
+`auditor.evaluation.summary.build_facets` creates them.
+
+Invariants: each row of `association_summary` equals what `build_summary` returns for the
+association, unless it is marked as stale. `association_facet` has a row for each of its facets.
+`facet_count` has the sums of their weights by group.
 """
 
 from __future__ import annotations
@@ -37,6 +44,7 @@ from storage.models.summaries import (
     ALL_FACET,
     CHANGE_GROUP_PREFIX,
     NETWORK_GROUP,
+    WORD_FACET_PREFIX,
     SummaryRecord,
     SummaryVersion,
 )
@@ -51,25 +59,22 @@ from storage.tables.summaries import (
 )
 
 GROUP_FACET_PREFIXES = ("region:", "tag:")
-"""The facets whose associations are a cohort, with tallies of its own."""
+"""Prefixes of the facets whose associations form a group, with counts of its own."""
 
-UNCOUNTED_FACET_PREFIXES = ("region:", "city:", "tag:", "word:")
-"""The facets that are not counted within a cohort."""
-
-WORD_FACET_PREFIX = "word:"
-"""The facets of words: of everybody's names, so there are too many to be counted."""
+UNCOUNTED_FACET_PREFIXES = ("region:", "city:", "tag:", WORD_FACET_PREFIX)
+"""Prefixes of the facets that are counted only for the network, or not at all (words)."""
 
 CHANGE_FACET_PREFIXES = ("opened:", "closed:", "open:")
-"""What begins so finds nobody: it is counted alone, in cohorts of its own."""
+"""Prefixes of facets that are only counted, in groups of their own. They find no association."""
 
 FACET_KEY = ("facet", "urgency", "association")
 GAP_FLAG_COLUMNS = ("is_reportable", "is_visible", "severity_rank")
 
 _FacetRow = tuple[str, int, str]
-"""By which facet who is found: in which place, by urgency."""
+"""Facet, urgency and association."""
 
 _UrgencyAndFacets = tuple[int, Mapping[str, int]]
-"""How urgent an association is, and its facets, each with how much it counts."""
+"""The urgency of an association, and its facets with their weights in the counts."""
 
 _NO_FACETS: _UrgencyAndFacets = (0, {})
 
@@ -77,22 +82,22 @@ _SUMMARY_TYPE = cast("JsonModelType", ASSOCIATION_SUMMARY.c.summary.type)
 
 
 class SummaryQueries:
-    """The queries that keep summaries. A part of `Store`."""
+    """The part of `Store` that stores summaries."""
 
     _database: Database
 
     def update_summary_version(self, version: SummaryVersion) -> None:
-        """Mark every association where the summaries were made by something else than this.
+        """Mark the summaries that another version made as stale.
 
-        As of a later night it is those that this night may tell otherwise: what else it changed is marked.
-        Where they are made as of a later one already, nothing is to be done.
+        For a later run these are only the summaries that change with its day, because the run marks
+        the others. Nothing is marked if the summaries were made for this or a later run.
         """
         with self._database.begin_read() as connection:
             if _is_current_version(_load_summary_version(connection), version):
                 return
         with self._database.begin_write() as connection:
-            before = _load_summary_version(connection, lock_row=True)
-            if _is_current_version(before, version):
+            stored = _load_summary_version(connection, lock_row=True)
+            if _is_current_version(stored, version):
                 return
             row = {
                 "id": 1,
@@ -100,24 +105,22 @@ class SummaryQueries:
                 "run_started_at": version.run_started_at,
             }
             self._database.upsert(connection, SUMMARY_VERSION, [row], ("id",))
-            if (
-                before
-                and before.evaluation_version == version.evaluation_version
-                and before.run_started_at
-                and version.run_started_at
-            ):
-                consistency.mark_outdated_stale(
-                    self._database, connection, version.run_started_at.date()
-                )
+            is_later_run = (
+                stored is not None
+                and stored.evaluation_version == version.evaluation_version
+                and stored.run_started_at is not None
+            )
+            if is_later_run and version.run_started_at is not None:
+                day = version.run_started_at.date()
+                consistency.mark_outdated_stale(self._database, connection, day)
             else:
                 consistency.mark_all_stale(self._database, connection)
 
     def list_stale_summaries(self, limit: int) -> dict[str, str]:
-        """Associations whose summaries must be made anew, each with the mark that says so."""
+        """Return associations with stale summaries, each with its change token."""
+        query = select(STALE_SUMMARY).order_by(STALE_SUMMARY.c.association).limit(limit)
         with self._database.begin_read() as connection:
-            rows = connection.execute(
-                select(STALE_SUMMARY).order_by(STALE_SUMMARY.c.association).limit(limit)
-            ).all()
+            rows = connection.execute(query).all()
         return {row.association: row.change_token for row in rows}
 
     def save_summaries(
@@ -126,35 +129,34 @@ class SummaryQueries:
         change_tokens: Mapping[str, str],
         version: SummaryVersion,
     ) -> bool:
-        """Keep what was made of the marked associations, all that belongs to it, in one transaction.
+        """Store refreshed summaries with their facets and counts, in one transaction.
 
-        A marked one without a listing is taken away. One that was marked again meanwhile stays marked and as
-        it was. False, and nothing kept, where the summaries are made by another basis by now.
+        `change_tokens` are the stale associations that were refreshed. One without a record is
+        removed. One that was changed meanwhile stays stale and as it was. Return False, and store
+        nothing, if the stored version is another one by now.
         """
-        made = {listing.summary.id: sanitize(listing) for listing in records}
+        records_by_id = {record.summary.id: sanitize(record) for record in records}
         with self._database.begin_write() as connection:
             if _load_summary_version(connection, lock_row=True) != version:
                 return False
-            ids = [
-                one
-                for some in split_into_batches(sorted(change_tokens))
-                for one in _clear_stale_marks(connection, some, change_tokens)
-            ]
-            for some in split_into_batches(ids):
-                _SummaryBatch(self._database, connection, some, made).write()
+            ids: list[str] = []
+            for batch in split_into_batches(sorted(change_tokens)):
+                ids += _clear_stale_marks(connection, batch, change_tokens)
+            for batch in split_into_batches(ids):
+                _SummaryBatch(self._database, connection, batch, records_by_id).write()
         return True
 
 
 def remove_summaries(
     database: Database, connection: Connection, associations: Sequence[str]
 ) -> None:
-    """Take associations out of the lists and sums at once, and the sums away that are of nobody any more."""
+    """Remove associations from lists and counts at once, and counts that have become zero."""
     _SummaryBatch(database, connection, associations, {}).write()
     connection.execute(delete(FACET_COUNT).where(FACET_COUNT.c.count == 0))
 
 
 class _SummaryBatch:
-    """A few associations on their way into the tables."""
+    """Several associations whose rows are replaced."""
 
     def __init__(
         self,
@@ -166,54 +168,54 @@ class _SummaryBatch:
         self._database = database
         self._connection = connection
         self._ids = ids
-        self._records = [records[one] for one in ids if one in records]
+        self._records = [records[id_] for id_ in ids if id_ in records]
 
     def write(self) -> None:
-        """Write them in place of what was there."""
-        columns = [
-            type_coerce(one, Text).label(one.name) if one is ASSOCIATION_SUMMARY.c.summary else one
-            for one in ASSOCIATION_SUMMARY.c
-        ]
-        there = self._connection.execute(
-            select(*columns).where(ASSOCIATION_SUMMARY.c.association.in_(self._ids))
-        ).all()
-        new = {one.summary.id: _build_summary_values(one) for one in self._records}
-        same = {row.association for row in there if _is_unchanged(row, new.get(row.association))}
-        self._replace_rows(
-            {row.association: row for row in there if row.association not in same},
-            {association: row for association, row in new.items() if association not in same},
-        )
+        """Replace the rows that changed, and update the flags of gaps."""
+        old_rows = {row.association: row for row in self._load_stored_rows()}
+        new_values = {record.summary.id: _build_summary_values(record) for record in self._records}
+        for id_ in list(old_rows):
+            if _is_unchanged(old_rows[id_], new_values.get(id_)):
+                del old_rows[id_], new_values[id_]
+        self._replace_rows(old_rows, new_values)
         self._update_gap_flags()
+
+    def _load_stored_rows(self) -> Sequence[Any]:
+        """Return the stored rows, with the summary as JSON text."""
+        columns = [
+            type_coerce(column, Text).label(column.name) if column.name == "summary" else column
+            for column in ASSOCIATION_SUMMARY.c
+        ]
+        query = select(*columns).where(ASSOCIATION_SUMMARY.c.association.in_(self._ids))
+        return self._connection.execute(query).all()
 
     def _replace_rows(
         self, old_rows: Mapping[str, Any], new_values: Mapping[str, Mapping[str, Any]]
     ) -> None:
-        """Write what is not as it was: of most a night changes nothing."""
-        before = {association: (row.urgency, row.facets) for association, row in old_rows.items()}
-        after = {
-            association: (row["urgency"], row["facets"]) for association, row in new_values.items()
-        }
-        gone, come, counted = set[_FacetRow](), set[_FacetRow](), Counter[tuple[str, str]]()
-        for association in {**before, **after}:
-            then, now = before.get(association, _NO_FACETS), after.get(association, _NO_FACETS)
-            gone |= _list_facet_rows_only_in(association, then, now)
-            come |= _list_facet_rows_only_in(association, now, then)
-            counted.update(_compute_count_changes(then[1], now[1]))
-        self._write_facets(gone, come)
-        self._write_rows(before.keys() - after.keys(), new_values.values())
-        self._add_facet_counts({at: count for at, count in counted.items() if count})
+        """Replace the rows of associations, and write only the differences of facets and counts."""
+        removed, added = set[_FacetRow](), set[_FacetRow]()
+        count_changes = Counter[tuple[str, str]]()
+        for association in {**old_rows, **new_values}:
+            before, after = _NO_FACETS, _NO_FACETS
+            if association in old_rows:
+                before = (old_rows[association].urgency, old_rows[association].facets)
+            if association in new_values:
+                after = (new_values[association]["urgency"], new_values[association]["facets"])
+            removed |= _list_facet_rows_only_in(association, before, after)
+            added |= _list_facet_rows_only_in(association, after, before)
+            count_changes.update(_compute_count_changes(before[1], after[1]))
+        self._write_facets(removed, added)
+        self._write_rows(old_rows.keys() - new_values.keys(), new_values.values())
+        self._add_facet_counts({key: count for key, count in count_changes.items() if count})
 
     def _write_facets(self, removed: set[_FacetRow], added: set[_FacetRow]) -> None:
         if removed:
             old = self._database.select_literal_rows(ASSOCIATION_FACET, FACET_KEY, sorted(removed))
-            self._connection.execute(
-                delete(ASSOCIATION_FACET).where(
-                    tuple_(*(ASSOCIATION_FACET.c[name] for name in FACET_KEY)).in_(old)
-                )
-            )
+            key = tuple_(*(ASSOCIATION_FACET.c[name] for name in FACET_KEY))
+            self._connection.execute(delete(ASSOCIATION_FACET).where(key.in_(old)))
         if added:
-            listed = self._database.select_literal_rows(ASSOCIATION_FACET, FACET_KEY, sorted(added))
-            self._connection.execute(ASSOCIATION_FACET.insert().from_select(FACET_KEY, listed))
+            new = self._database.select_literal_rows(ASSOCIATION_FACET, FACET_KEY, sorted(added))
+            self._connection.execute(ASSOCIATION_FACET.insert().from_select(FACET_KEY, new))
 
     def _write_rows(self, removed_ids: Iterable[str], new: Iterable[Mapping[str, Any]]) -> None:
         self._connection.execute(
@@ -223,8 +225,8 @@ class _SummaryBatch:
 
     def _add_facet_counts(self, count_changes: Mapping[tuple[str, str], int]) -> None:
         rows = [
-            {"group_name": at[0], "facet": at[1], "count": count}
-            for at, count in sorted(count_changes.items())
+            {"group_name": group, "facet": facet, "count": count}
+            for (group, facet), count in sorted(count_changes.items())
         ]
         if rows:
             insert = self._database.build_insert(FACET_COUNT)
@@ -236,16 +238,16 @@ class _SummaryBatch:
 
     def _update_gap_flags(self) -> None:
         columns = (GAP.c[name] for name in ("id", *GAP_FLAG_COLUMNS))
-        rows = self._connection.execute(
-            select(*columns).where(GAP.c.association.in_(self._ids))
-        ).all()
-        wanted = {
-            gap: (True, gap in one.visible_gap_ids, rank)
-            for one in self._records
-            for gap, rank in one.reportable_gap_ranks.items()
-        }
-        flags = {gap: wanted.get(gap, (False, False, rank)) for gap, _, _, rank in rows}
-        changed = [(gap, *flags[gap]) for gap, *old in rows if flags[gap] != tuple(old)]
+        query = select(*columns).where(GAP.c.association.in_(self._ids))
+        reportable = {}
+        for record in self._records:
+            for gap_id, rank in record.reportable_gap_ranks.items():
+                reportable[gap_id] = (True, gap_id in record.visible_gap_ids, rank)
+        changed = []
+        for gap_id, *old_flags in self._connection.execute(query):
+            flags = reportable.get(gap_id, (False, False, old_flags[-1]))
+            if flags != tuple(old_flags):
+                changed.append((gap_id, *flags))
         if changed:
             new = self._database.select_literal_rows(
                 GAP, ("id", *GAP_FLAG_COLUMNS), changed
@@ -257,42 +259,41 @@ class _SummaryBatch:
 def _load_summary_version(
     connection: Connection, *, lock_row: bool = False
 ) -> SummaryVersion | None:
-    """By what the summaries are made. With `hold` nobody else changes it meanwhile."""
+    """Return the version of the stored summaries, or None. `lock_row` locks it until the commit."""
     query = select(SUMMARY_VERSION)
     row = connection.execute(query.with_for_update() if lock_row else query).one_or_none()
     return SummaryVersion(row.evaluation_version, row.run_started_at) if row else None
 
 
 def _is_current_version(stored_version: SummaryVersion | None, version: SummaryVersion) -> bool:
-    """Whether summaries that are made by the one are made by the other, or as of a later night than that."""
+    """Return whether the stored summaries are of this version, or of a later run."""
     if stored_version is None or stored_version.evaluation_version != version.evaluation_version:
         return False
-    return stored_version == version or (stored_version.run_started_at or EARLIEST_DATETIME) > (
-        version.run_started_at or EARLIEST_DATETIME
-    )
+    stored_start = stored_version.run_started_at or EARLIEST_DATETIME
+    return stored_version == version or stored_start > (version.run_started_at or EARLIEST_DATETIME)
 
 
 def _is_unchanged(row: Any, new_values: Mapping[str, Any] | None) -> bool:
-    """Whether a row says what it would say anew."""
+    """Return whether a stored row equals its new values."""
     if new_values is None or row.facets != new_values["facets"]:
         return False
-    return all(
-        getattr(row, name)
-        == (_SUMMARY_TYPE.process_bind_param(value, None) if name == "summary" else value)
-        for name, value in new_values.items()
-    )
+    summary_text = _SUMMARY_TYPE.process_bind_param(new_values["summary"], None)
+    values = {**new_values, "summary": summary_text}
+    return all(getattr(row, name) == value for name, value in values.items())
 
 
 def _clear_stale_marks(
     connection: Connection, ids: Sequence[str], change_tokens: Mapping[str, str]
 ) -> list[str]:
-    """Take the marks away that are still those that were seen, and say whose they were."""
-    there = connection.execute(
-        select(STALE_SUMMARY).where(STALE_SUMMARY.c.association.in_(ids)).with_for_update()
-    ).all()
-    seen = [row.association for row in there if row.change_token == change_tokens[row.association]]
-    connection.execute(delete(STALE_SUMMARY).where(STALE_SUMMARY.c.association.in_(seen)))
-    return seen
+    """Delete the stale marks whose token has not changed, and return their associations."""
+    query = select(STALE_SUMMARY).where(STALE_SUMMARY.c.association.in_(ids)).with_for_update()
+    cleared = [
+        row.association
+        for row in connection.execute(query)
+        if row.change_token == change_tokens[row.association]
+    ]
+    connection.execute(delete(STALE_SUMMARY).where(STALE_SUMMARY.c.association.in_(cleared)))
+    return cleared
 
 
 def _build_facet_weights(record: SummaryRecord) -> dict[str, int]:
@@ -308,38 +309,35 @@ def _is_searchable_facet(facet: str) -> bool:
 
 
 def _list_facet_rows_only_in(
-    association: str, weighed: _UrgencyAndFacets, compared: _UrgencyAndFacets
+    association: str, item: _UrgencyAndFacets, other: _UrgencyAndFacets
 ) -> set[_FacetRow]:
-    """The places in which an association is found the one way and not the other."""
-    urgency, facets = weighed
-    names = facets.keys() - compared[1].keys() if urgency == compared[0] else facets
+    """Return the facet rows of an association that are in the first state and not in the other."""
+    urgency, facets = item
+    names = facets.keys() - other[1].keys() if urgency == other[0] else facets
     return {(facet, urgency, association) for facet in names if _is_searchable_facet(facet)}
 
 
 def _compute_count_changes(
     facets_before: Mapping[str, int], facets_after: Mapping[str, int]
 ) -> dict[tuple[str, str], int]:
-    """By how much the tallies change where an association's facets were `then` and are `now`."""
-    theirs, ours = _list_groups(facets_before), _list_groups(facets_after)
-    if facets_before and facets_after and theirs == ours:
-        return _expand_counts_by_group(
-            ours,
-            {
-                facet: facets_after.get(facet, 0) - facets_before.get(facet, 0)
-                for facet in {**facets_before, **facets_after}
-            },
-        )
-    counted = Counter(
-        _expand_counts_by_group(ours, {ALL_FACET: 1, **facets_after}) if facets_after else {}
-    )
-    counted.subtract(
-        _expand_counts_by_group(theirs, {ALL_FACET: 1, **facets_before}) if facets_before else {}
-    )
-    return counted
+    """Return the changes of counts by group and facet, if an association's facets change."""
+    groups_before, groups_after = _list_groups(facets_before), _list_groups(facets_after)
+    if facets_before and facets_after and groups_before == groups_after:
+        differences = {
+            facet: facets_after.get(facet, 0) - facets_before.get(facet, 0)
+            for facet in {**facets_before, **facets_after}
+        }
+        return _expand_counts_by_group(groups_after, differences)
+    changes = Counter[tuple[str, str]]()
+    if facets_after:
+        changes.update(_expand_counts_by_group(groups_after, {ALL_FACET: 1, **facets_after}))
+    if facets_before:
+        changes.subtract(_expand_counts_by_group(groups_before, {ALL_FACET: 1, **facets_before}))
+    return changes
 
 
 def _list_groups(facets: Mapping[str, int]) -> list[str]:
-    """The cohorts that an association found by these facets belongs to."""
+    """Return the groups of an association with these facets."""
     return [
         NETWORK_GROUP,
         *sorted(facet for facet in facets if facet.startswith(GROUP_FACET_PREFIXES)),
@@ -349,21 +347,21 @@ def _list_groups(facets: Mapping[str, int]) -> list[str]:
 def _expand_counts_by_group(
     groups: Iterable[str], facet_counts: Mapping[str, int]
 ) -> dict[tuple[str, str], int]:
-    """These counts in the tallies of each cohort."""
-    told = {}
-    for cohort in groups:
+    """Return the counts by group and facet."""
+    counts = {}
+    for group in groups:
         for facet, count in facet_counts.items():
-            if count and not _is_searchable_facet(facet):
-                told[CHANGE_GROUP_PREFIX + cohort, facet] = count
-            elif count and (
-                cohort == NETWORK_GROUP or not facet.startswith(UNCOUNTED_FACET_PREFIXES)
-            ):
-                told[cohort, facet] = count
-    return told
+            if not count:
+                continue
+            if not _is_searchable_facet(facet):
+                counts[CHANGE_GROUP_PREFIX + group, facet] = count
+            elif group == NETWORK_GROUP or not facet.startswith(UNCOUNTED_FACET_PREFIXES):
+                counts[group, facet] = count
+    return counts
 
 
 def _build_summary_values(record: SummaryRecord) -> dict[str, Any]:
-    changed = record.summary.changed_at
+    changed_at = record.summary.changed_at
     return {
         "association": record.summary.id,
         "summary": record.summary,
@@ -371,6 +369,6 @@ def _build_summary_values(record: SummaryRecord) -> dict[str, Any]:
         "search_terms": f" {' '.join(record.search_terms)} ",
         "urgency": record.urgency,
         "sort_name": record.sort_name,
-        "change_order": -int(changed.timestamp()) if changed else 0,
+        "change_order": -int(changed_at.timestamp()) if changed_at else 0,
         "valid_until": record.valid_until,
     }
