@@ -383,8 +383,8 @@ _ACCOUNT_PARAMETERS = ("ids", "usernames", "id", "username")
 def probe_api(account: Account) -> ProbeGenerator:
     """Request the account by id if it is known, else by handle.
 
-    Facts: `post_count`, all posts that were not deleted. `all_links_resolved`, whether the target of
-    every link in the profile is known.
+    Facts: `post_count`, all posts that were not deleted. `all_links_resolved`, whether the target
+    of every link in the profile is known.
     """
     identity = account.identity
     user_id, handle = _get_known_user_id(account), _get_handle(account)

@@ -107,7 +107,7 @@ def identify_bare(text: str) -> Identity | None:  # noqa: ARG001
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Check a website: the registered page, URL variants if it fails, then its feeds and accounts."""
+    """Check a website: the registered page or a variant of its URL, its feeds and its accounts."""
     if account.identity.key is None and account.identity.kind is not LinkKind.SHORT_LINK:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail=str(account.identity.kind))
     url = get_registered_url(account.identity, account.typed_text)
@@ -118,7 +118,15 @@ def probe(account: Account) -> ProbeGenerator:
     if page.insecure:
         return _build_invalid_certificate_finding(page, facts)
     page, site, problem = yield from _retry_before_absence(account, url, page, site, facts)
-    problem, facts = yield from _check_content_identity(account, url, page, site, problem, facts)
+    if problem is None:
+        problem, decoy_facts = yield from decoy_check.check_soft_404(account, url, page, site)
+        facts |= decoy_facts
+    history = ownership_change.get_site_history(account.previous_finding)
+    is_foreign = problem is None and ownership_change.is_foreign_to_history(history, site, account)
+    if history is not None and is_foreign:
+        problem = ownership_change.detect_ownership_change(history, page, site, account)
+    if problem is not None or is_foreign:
+        facts |= ownership_change.build_history_facts(history)
     if problem is not None:
         return replace(problem, facts={**problem.facts, **facts, "title": site.title})
     facts |= {
@@ -147,30 +155,6 @@ def _retry_before_absence(
     if problem is not None and problem.presence is Presence.ABSENT and "tls_error" not in facts:
         page, site, problem = yield from _retry_www_variant(url, page, site, problem)
     return page, site, problem
-
-
-def _check_content_identity(
-    account: Account,
-    url: str,
-    page: Page,
-    site: SiteAnalysis,
-    problem: Finding | None,
-    facts: dict[str, FactValue],
-) -> Generator[PageRequest, Page, tuple[Finding | None, dict[str, FactValue]]]:
-    """Check a page without a problem for a soft 404 and for a new owner.
-
-    Returns the problem, if any, and the facts with what later runs need.
-    """
-    history = ownership_change.get_site_history(account.previous_finding)
-    if problem is None:
-        problem, decoy_facts = yield from decoy_check.check_soft_404(account, url, page, site)
-        facts = facts | decoy_facts
-    is_foreign = problem is None and ownership_change.is_foreign_to_history(history, site, account)
-    if history is not None and is_foreign:
-        problem = ownership_change.detect_ownership_change(history, page, site, account)
-    if problem is not None or is_foreign:
-        facts = facts | ownership_change.build_history_facts(history)
-    return problem, facts
 
 
 def _build_unreachable_finding(account: Account, error: FetchError) -> Finding:
@@ -317,10 +301,10 @@ def _retry_www_variant(
 # --- Accounts on other pages of the site ---
 
 REQUIRED_CHANNELS = frozenset({"facebook", "twitter", "linkedin", "youtube"})
-"""The networks an association is asked about: another page is worth a request for these alone."""
+"""The networks that every association should be on. Only for these another page is requested."""
 
 UNREAD_CONTACT_FACT = "unread_contact_page"
-"""The fact that names a page of contacts which could not be read: it may name what was not seen."""
+"""The fact with the address of a contact page that could not be read. It may link to accounts."""
 
 AccountDiscoveryGenerator = Generator[
     PageRequest, Page, tuple[tuple[FoundLink, ...], Mapping[str, FactValue]]
@@ -328,70 +312,82 @@ AccountDiscoveryGenerator = Generator[
 
 
 def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGenerator:
-    """The accounts that a site names, and the fact `unread_contact_page` where a page that may name more was withheld."""
+    """Return the accounts that a site links to, and the fact `unread_contact_page` if it applies.
+
+    If the home page links to no account on a required network, the contact page and the maker of an
+    embedded video are requested too. Both requests obey robots.txt, and their errors say nothing
+    about the site.
+    """
     if not is_home_page_url(page.url):
         return site.links, {}
-    more, facts = yield from _discover_on_contact_page(site)
-    known = (*site.links, *more)
-    return (*known, *(yield from _discover_video_channel(page, site, known))), facts
+    contact_links, facts = yield from _discover_on_contact_page(site)
+    links = (*site.links, *contact_links)
+    video_links = yield from _discover_video_channel(page, site, links)
+    return (*links, *video_links), facts
 
 
-def _get_open_channels(known_links: tuple[FoundLink, ...]) -> frozenset[str]:
+def _list_missing_channels(known_links: tuple[FoundLink, ...]) -> frozenset[str]:
     return REQUIRED_CHANNELS - {link.channel for link in known_links}
 
 
 def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
-    """What the page of contacts adds, on the channels that the home page leaves open."""
-    wanted, address = _get_open_channels(site.links), site.owner_hints.contact_url
-    if not wanted or not address:
+    """Return the contact page's accounts on the networks that the home page does not link to."""
+    missing_channels, contact_url = _list_missing_channels(site.links), site.owner_hints.contact_url
+    if not missing_channels or not contact_url:
         return (), {}
     try:
-        answer, found = yield from request_page(address, parse_contact_page)
+        page, links = yield from request_page(contact_url, parse_contact_page)
     except FetchError:
-        return (), {UNREAD_CONTACT_FACT: address}
-    if answer.status != 200:
-        return (), {} if answer.status in (404, 410) else {UNREAD_CONTACT_FACT: address}
-    return tuple(link for link in found if link.channel in wanted), {}
+        return (), {UNREAD_CONTACT_FACT: contact_url}
+    if page.status in (404, 410):
+        return (), {}
+    if page.status != 200:
+        return (), {UNREAD_CONTACT_FACT: contact_url}
+    return tuple(link for link in links if link.channel in missing_channels), {}
 
 
 def parse_contact_page(page: Page) -> tuple[FoundLink, ...]:
-    """The owner's accounts on a page that is there to tell of him."""
+    """Return the owner's accounts on a contact page."""
     return find_owner_accounts(html.parse_document(page), is_contact_page=True)
 
 
 def _discover_video_channel(
     page: Page, site: SiteAnalysis, known_links: tuple[FoundLink, ...]
 ) -> Generator[PageRequest, Page, tuple[FoundLink, ...]]:
-    """The channel of the first video shown, if its name is the site's: a video may be anybody's."""
-    if "youtube" not in _get_open_channels(known_links) or not site.owner_hints.video_url:
+    """Return the channel of the first embedded video if its name is the site's.
+
+    Sites also embed videos of others.
+    """
+    hints = site.owner_hints
+    if "youtube" not in _list_missing_channels(known_links) or not hints.video_url:
         return ()
     try:
-        answer, (name, address) = yield from request_page(
-            _YOUTUBE_OEMBED_URL.format(quote(site.owner_hints.video_url, safe="")),
-            parse_oembed_author,
+        oembed_page, (author_name, author_url) = yield from request_page(
+            _YOUTUBE_OEMBED_URL.format(quote(hints.video_url, safe="")), parse_oembed_author
         )
     except FetchError:
         return ()
-    maker = links_identify.identify_link(address)
-    if answer.status != 200 or maker.channel != "youtube" or not may_be_owner_account(maker):
+    author = links_identify.identify_link(author_url)
+    is_account = author.channel == "youtube" and may_be_owner_account(author)
+    if oembed_page.status != 200 or not is_account:
         return ()
-    key = maker.key or ""
-    if not (
-        share_distinctive_word(key, site.owner_hints.site_name_words)
-        or contains_distinctive_word(name, site.owner_hints.site_name_words)
-    ):
+    key = author.key or ""
+    has_site_name = share_distinctive_word(key, hints.site_name_words) or contains_distinctive_word(
+        author_name, hints.site_name_words
+    )
+    if not has_site_name:
         return ()
-    return (FoundLink("youtube", key, maker.canonical or "", "embed", page.url, name),)
+    return (FoundLink("youtube", key, author.canonical or "", "embed", page.url, author_name),)
 
 
-# Allowed by robots.txt and without a key (fact sheet 2026-10); `author_url` is the channel's address.
+# robots.txt allows it, and it needs no key (2026-10). `author_url` is the channel's address.
 _YOUTUBE_OEMBED_URL = "https://www.youtube.com/oembed?url={}&format=json"
 
 
 def parse_oembed_author(page: Page) -> tuple[str, str]:
-    """The name and the address of a video's maker."""
+    """Return the name and the address of a video's channel."""
     try:
-        told = as_object(json.loads(page.body))
+        data = as_object(json.loads(page.body))
     except (ValueError, RecursionError):
         return "", ""
-    return html.clean_text(str(told.get("author_name", "")), 120), str(told.get("author_url", ""))
+    return html.clean_text(str(data.get("author_name", "")), 120), str(data.get("author_url", ""))

@@ -1,7 +1,8 @@
-"""An address that nobody can have made: what a site answers to it, it says of anything.
+"""Soft-404 check with a decoy: an address on the same site that cannot exist.
 
-It is asked beside a page that may be missing, once a month, and the outcome is kept in the finding's facts:
-a site's ways change seldom. It strengthens a doubt that the page itself gives, and never clears one.
+If the site answers the decoy like the registered page, that page is missing. The check is made only
+for a page that may be missing, once a month. Its result is stored in the finding's facts. It can
+confirm a doubt but never remove one.
 """
 
 from __future__ import annotations
@@ -27,60 +28,58 @@ Soft404Generator = Generator[PageRequest, Page, tuple[Finding | None, dict[str, 
 
 
 def check_soft_404(account: Account, url: str, page: Page, site: SiteAnalysis) -> Soft404Generator:
-    """The absence that a decoy proves, if there was a doubt and it does, and the facts to remember of it."""
+    """Return the absence that a decoy proves, or None, and the facts for later runs."""
     if not is_home_page_url(page.url):
         if not site.may_be_soft_404:
             return None, {}
-        gone, facts = yield from _run_or_reuse_test(
+        is_missing, facts = yield from _run_or_reuse_test(
             account, page, site.content_fingerprint, _check_same_content(page, site)
         )
-        told = absent_finding(
-            page, Reason.NOT_FOUND, detail="says the same of an address nobody made"
-        )
-        return (told if gone else None), facts
+        detail = "same content as an address that cannot exist"
+        absence = absent_finding(page, Reason.NOT_FOUND, detail=detail)
+        return (absence if is_missing else None), facts
     if not redirects_to_home_page(url, page, site):
         return None, {}
     if unquote(normalize.parse_url(url).path).strip("/") not in unquote(account.typed_text):
-        return None, {"redirected_home": True}  # cleaning the link may be what broke it
-    gone, facts = yield from _run_or_reuse_test(
+        return None, {"redirected_home": True}  # cleaning may have broken the link
+    is_missing, facts = yield from _run_or_reuse_test(
         account, page, _normalize_landing_url(page.url), _check_redirect_to_home(url, page, site)
     )
-    told = absent_finding(
-        page, Reason.NOT_FOUND, detail="leads to the front page, as an address nobody made does"
-    )
-    return (told if gone else None), {"redirected_home": True, **facts}
+    detail = "leads to the home page, as an address that cannot exist does"
+    absence = absent_finding(page, Reason.NOT_FOUND, detail=detail)
+    return (absence if is_missing else None), {"redirected_home": True, **facts}
 
 
 def redirects_to_home_page(url: str, page: Page, site: SiteAnalysis) -> bool:
-    """Whether a link to one page of a site leads to the site's front page, which is not about that page.
+    """Return whether a link to an inner page leads to a home page that has another topic.
 
-    Another domain's front page is a move, a merger perhaps; who looks for `/annour` and lands on Annour's own
-    page has arrived.
+    The home page of another domain is a move, not a missing page. A link to `/annour` that leads to
+    Annour's own site has reached its target.
     """
     path = unquote(normalize.parse_url(url).path)
-    if not _is_inner_path(path) or not domains.is_same_domain(
-        html.get_host(url), html.get_host(page.url)
-    ):
+    host, final_host = html.get_host(url), html.get_host(page.url)
+    if not _is_inner_path(path) or not domains.is_same_domain(host, final_host):
         return False
-    about = f"{site.title} {site.facts.get('site_names', '')} {html.get_host(page.url).replace('.', ' ')}"
-    return not site_names.is_similar_name(
-        " ".join(site_names.extract_name_tokens(path) - _GENERIC_PATH_WORDS), about
-    )
+    names = str(site.facts.get("site_names", ""))
+    site_topic = f"{site.title} {names} {final_host.replace('.', ' ')}"
+    return not site_names.is_similar_name(" ".join(_extract_path_words(path)), site_topic)
+
+
+def _extract_path_words(path: str) -> frozenset[str]:
+    return site_names.extract_name_tokens(path) - _GENERIC_PATH_WORDS
 
 
 def _is_inner_path(path: str) -> bool:
-    """Whether a path is one page's, and no alias of a front page (`/fr/`, `/index.php/accueil`, `/wp/`)."""
-    return not is_home_page_url(path) and bool(
-        site_names.extract_name_tokens(path) - _GENERIC_PATH_WORDS
-    )
+    """Return whether a path is an inner page, not a home page (`/fr/`, `/index.php/accueil`)."""
+    return not is_home_page_url(path) and bool(_extract_path_words(path))
 
 
-# What a front page may be called, and what all associations are.
+# Names of home pages and words that every association uses.
 _GENERIC_PATH_WORDS = frozenset(
     """
-    wordpress joomla drupal spip cms blog new nouveau nouvelle public htdocs front app french francais
-    arabe arabic english عربي عربية فرنسية content view sommaire association associations asso maroc
-    morocco جمعية جمعيات المغرب مغرب
+    wordpress joomla drupal spip cms blog new nouveau nouvelle public htdocs front app french
+    francais arabe arabic english عربي عربية فرنسية content view sommaire association associations
+    asso maroc morocco جمعية جمعيات المغرب مغرب
     """.split()  # noqa: SIM905
 )
 
@@ -88,24 +87,20 @@ _GENERIC_PATH_WORDS = frozenset(
 def _run_or_reuse_test(
     account: Account, page: Page, test_key: str, test: DecoyTestGenerator
 ) -> Generator[PageRequest, Page, tuple[bool, dict[str, FactValue]]]:
-    """The outcome of a test: the remembered one of the same page within a month, else a new one."""
-    known, today = (
-        account.previous_finding.facts if account.previous_finding else {},
-        page.fetched_at.date(),
-    )
-    if known.get("decoy_fingerprint") == test_key and _is_fresh(
-        known.get("decoy_tested_on"), today
-    ):
-        return known.get("decoy_matches") is True, {
-            name: known[name] for name in _REMEMBERED_FACTS if name in known
-        }
-    gone = yield from test
-    if gone is None:
+    """Return whether the page is missing, by a test of the last month or by a new one."""
+    known_facts = account.previous_finding.facts if account.previous_finding else {}
+    today = page.fetched_at.date()
+    is_same_test = known_facts.get("decoy_fingerprint") == test_key
+    if is_same_test and _is_fresh(known_facts.get("decoy_tested_on"), today):
+        facts = {name: known_facts[name] for name in _REMEMBERED_FACTS if name in known_facts}
+        return known_facts.get("decoy_matches") is True, facts
+    is_missing = yield from test
+    if is_missing is None:
         return False, {}
-    return gone, {
+    return is_missing, {
         "decoy_fingerprint": test_key,
         "decoy_tested_on": today.isoformat(),
-        "decoy_matches": gone,
+        "decoy_matches": is_missing,
     }
 
 
@@ -120,43 +115,47 @@ def _is_fresh(tested_on: FactValue | None, today: date) -> bool:
 
 
 def _build_decoy_url(url: str) -> str:
-    """An address beside this one; its name is the same every time, so that an archived answer is found."""
+    """Return a nonexistent address in the same folder.
+
+    It is always the same for one URL, so that stored pages can be replayed.
+    """
     folder, _, last = url.partition("#")[0].partition("?")[0].rstrip("/").rpartition("/")
     return f"{folder}/{sha256(last.encode()).hexdigest()[:24]}"
 
 
 def _check_same_content(page: Page, site: SiteAnalysis) -> DecoyTestGenerator:
-    """Whether the site answers the very same to the decoy; None where it does not tell."""
+    """Return whether the decoy has the same content, or None if that is unknown."""
     try:
-        answer, other = yield from request_page(_build_decoy_url(page.url), analyze_site_page)
+        decoy, decoy_site = yield from request_page(_build_decoy_url(page.url), analyze_site_page)
     except FetchError:
         return None
-    if answer.status >= 400 and answer.status not in (404, 410):
+    if decoy.status >= 400 and decoy.status not in (404, 410):
         return None
-    return answer.status == page.status and other.content_fingerprint == site.content_fingerprint
+    is_same_content = decoy_site.content_fingerprint == site.content_fingerprint
+    return decoy.status == page.status and is_same_content
 
 
 def _check_redirect_to_home(url: str, page: Page, site: SiteAnalysis) -> DecoyTestGenerator:
-    """Whether the decoy leads to the same front page while a page that the front page links to does not.
+    """Return whether the decoy leads to the same home page but an existing inner page does not.
 
-    A site that sends every first visitor to its front page proves nothing.
+    A site that redirects every first visitor to its home page proves nothing. None means unknown.
     """
     if not site.inner_page_url:
         return None
+    home_url = _normalize_landing_url(page.url)
     try:
         decoy, _ = yield from request_page(_build_decoy_url(url), get_page_status)
-        if decoy.status != 200 or _normalize_landing_url(decoy.url) != _normalize_landing_url(
-            page.url
-        ):
-            return None if decoy.status in (401, 403, 429) or decoy.status >= 500 else False
-        own, _ = yield from request_page(site.inner_page_url, get_page_status)
+        if decoy.status in (401, 403, 429) or decoy.status >= 500:
+            return None
+        if decoy.status != 200 or _normalize_landing_url(decoy.url) != home_url:
+            return False
+        inner_page, _ = yield from request_page(site.inner_page_url, get_page_status)
     except FetchError:
         return None
-    return own.status == 200 and _normalize_landing_url(own.url) != _normalize_landing_url(page.url)
+    return inner_page.status == 200 and _normalize_landing_url(inner_page.url) != home_url
 
 
 def _normalize_landing_url(url: str) -> str:
-    """Where an address is, its scheme, `www.` and query aside."""
-    return (
-        f"{domains.normalize_host(html.get_host(url))}{normalize.parse_url(url).path.rstrip('/')}"
-    )
+    """Return an address without its scheme, `www.` and query."""
+    host = domains.normalize_host(html.get_host(url))
+    return f"{host}{normalize.parse_url(url).path.rstrip('/')}"

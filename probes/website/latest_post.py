@@ -1,6 +1,6 @@
-"""Where a website's newest publication is asked for: its feed, its system's own listing, then its sitemap.
+"""Requests for a website's newest publication: its feeds, its system's list of posts, its sitemap.
 
-A site whose feed or listing tells costs three requests at most; one that tells nothing costs four.
+A site with a useful feed or list costs at most three requests, any other site four.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ from probes.text.lazy_regex import lazy_regex
 from probes.urls.normalize import make_absolute
 from probes.website.page_analysis import SiteAnalysis, build_usual_feed_urls, is_home_page_url
 
-MAX_FEED_REQUESTS, MAX_REQUESTS = 3, 4
-"""Requests for feeds and listings; and all, with sitemaps."""
+MAX_FEED_REQUESTS = 3
+"""The most requests for feeds and lists of posts."""
+MAX_REQUESTS = 4
+"""The most requests for publications in all, with sitemaps."""
 
 PublicationSource = tuple[str, Callable[[Page], Feed | None], str]
-"""Where a list of publications may be, its reader, and the name of the clue."""
+"""The URL of a possible list of publications, its parser, and the name of the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class SitePublication:
-    """A site's newest publication, whether it has a feed (None: nobody could look), its rhythm in days.
+    """A site's newest publication, whether it has a feed (None: unknown), and its rhythm in days.
 
-    `until`: the day from which the same pages may tell otherwise; None: never.
+    `valid_until` is the first day on which the same pages may lead to another result, or None.
     """
 
     newest: Activity | None
@@ -44,20 +46,25 @@ class SitePublication:
     valid_until: date | None = None
 
     def to_facts(self) -> dict[str, FactValue]:
-        """What rules read: `feed`, and `rhythm_days`, the median gap between the last publications.
+        """Return the facts `feed`, `rhythm_days` and `valid_until`.
 
-        `valid_until` is the day from which the same pages may tell otherwise: one they speak of comes.
+        `rhythm_days` is the median gap in days between the last publications. `valid_until` is set
+        if the pages mention a day in the future.
         """
-        until = self.valid_until.isoformat() if self.valid_until else None
-        known = {"feed": self.has_feed, "rhythm_days": self.rhythm_days, "valid_until": until}
-        return {name: value for name, value in known.items() if value is not None}
+        valid_until = self.valid_until.isoformat() if self.valid_until else None
+        facts = {
+            "feed": self.has_feed,
+            "rhythm_days": self.rhythm_days,
+            "valid_until": valid_until,
+        }
+        return {name: value for name, value in facts.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class _FeedSearchResult:
-    """What the sources said: the newest, whether a feed is there (None: refused), requests it took.
+    """The newest publication, whether there is a feed (None: refused), and the number of requests.
 
-    `until`: the day from which the same sources may tell otherwise.
+    `valid_until` is the first day on which the same sources may lead to another result.
     """
 
     publication: PublicationResult | None
@@ -69,81 +76,83 @@ class _FeedSearchResult:
 def fetch_site_publication(
     page: Page, site: SiteAnalysis
 ) -> Generator[PageRequest, Page, SitePublication]:
-    """The newest publication of what an address names.
+    """Return the newest publication of the site or page at an address."""
+    if is_home_page_url(page.url):
+        return (yield from _fetch_home_page_publication(page, site))
+    return (yield from _fetch_inner_page_publication(page, site))
 
-    One page of a site has its own date; a page that gives none and is the front of a part of a site
-    (`/association/`) has the newest of the feed kept below it.
+
+def _fetch_inner_page_publication(
+    page: Page, site: SiteAnalysis
+) -> Generator[PageRequest, Page, SitePublication]:
+    """Return the date of one page, or the newest of a feed below it, for sections like `/news/`.
     """
-    if not is_home_page_url(page.url):
-        below = page.url.partition("?")[0].rstrip("/") + "/"
-        kept = [url for url in site.feeds if url.startswith(below)]
-        search = yield from _search_sources(_iter_feed_sources(kept[:1]))
-        told = search.publication or (
-            PublicationResult(site.page_activity) if site.page_activity else None
-        )
-        return _to_site_publication(
-            told,
-            bool(site.feeds) or None,
-            latest.find_earliest_day(site.valid_until, search.valid_until),
-        )
+    section = page.url.partition("?")[0].rstrip("/") + "/"
+    section_feeds = [url for url in site.feeds if url.startswith(section)]
+    search = yield from _search_sources(_iter_feed_sources(section_feeds[:1]))
+    publication = search.publication
+    if publication is None and site.page_activity:
+        publication = PublicationResult(site.page_activity)
+    valid_until = latest.find_earliest_day(site.valid_until, search.valid_until)
+    return _to_site_publication(publication, bool(site.feeds) or None, valid_until)
+
+
+def _fetch_home_page_publication(
+    page: Page, site: SiteAnalysis
+) -> Generator[PageRequest, Page, SitePublication]:
     search = yield from _search_sources(_iter_publication_sources(page, site))
-    told, until = (
-        _choose_newer_publication(search.publication, site.homepage_publication),
-        latest.find_earliest_day(site.valid_until, search.valid_until),
-    )
-    if told is None:
-        changed, turning = yield from _fetch_latest_in_sitemap(
+    publication = _choose_newer_publication(search.publication, site.homepage_publication)
+    valid_until = latest.find_earliest_day(site.valid_until, search.valid_until)
+    if publication is None:
+        newest, sitemap_valid_until = yield from _fetch_latest_in_sitemap(
             page, MAX_REQUESTS - search.request_count
         )
-        told, until = (
-            (PublicationResult(changed) if changed else None),
-            latest.find_earliest_day(until, turning),
-        )
-    return _to_site_publication(told, bool(site.feeds) or search.has_feed, until)
+        publication = PublicationResult(newest) if newest else None
+        valid_until = latest.find_earliest_day(valid_until, sitemap_valid_until)
+    return _to_site_publication(publication, bool(site.feeds) or search.has_feed, valid_until)
 
 
 def _to_site_publication(
     publication: PublicationResult | None, has_feed: bool | None, valid_until: date | None
 ) -> SitePublication:
-    return (
-        SitePublication(publication.newest, has_feed, publication.rhythm_days, valid_until)
-        if publication
-        else SitePublication(None, has_feed, valid_until=valid_until)
-    )
+    if publication is None:
+        return SitePublication(None, has_feed, valid_until=valid_until)
+    return SitePublication(publication.newest, has_feed, publication.rhythm_days, valid_until)
 
 
 def _choose_newer_publication(
     listed: PublicationResult | None, shown: PublicationResult | None
 ) -> PublicationResult | None:
-    """What is listed, unless the page itself marks something newer: a feed may be of a part of the site."""
+    """Return the listed publication, unless the page marks a newer one.
+
+    A feed may cover only a part of the site.
+    """
     if listed is None or shown is None:
         return listed or shown
-    marked = shown.newest.source in ("json-ld", "time")
-    return (
-        shown
-        if marked and shown.newest.published_at.date() > listed.newest.published_at.date()
-        else listed
-    )
+    is_marked = shown.newest.source in ("json-ld", "time")
+    is_newer = shown.newest.published_at.date() > listed.newest.published_at.date()
+    return shown if is_marked and is_newer else listed
 
 
 def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[PublicationSource]:
-    """Where the newest may be listed: as announced, then where the page's publishing system keeps it."""
+    """Yield the announced feeds, then the usual feeds and lists of the publishing system."""
     announced = [url for url in site.feeds if not _UNRELATED_FEED_PATTERN.search(url)][:2]
-    guess = site.platform or (site.homepage_publication is None and not announced)
-    usual = build_usual_feed_urls(page.url, site.platform) if guess else []
-    feeds_once = {_normalize_feed_url(url): url for url in reversed([*announced, *usual])}
-    yield from _iter_feed_sources(reversed(feeds_once.values()))
+    should_guess = site.platform or (site.homepage_publication is None and not announced)
+    usual = build_usual_feed_urls(page.url, site.platform) if should_guess else []
+    unique_feeds = {_normalize_feed_url(url): url for url in reversed([*announced, *usual])}
+    yield from _iter_feed_sources(reversed(unique_feeds.values()))
     yield from _iter_post_listings(page, site.platform)
 
 
 def _normalize_feed_url(url: str) -> str:
-    """An address without what one page is often written with and without."""
+    """Return an address without its scheme, `www.` and final slash."""
     return url.partition("://")[2].removeprefix("www.").rstrip("/")
 
 
-# Feeds of what is no news: their dates are events' days, offers' or visitors'.
+# Feeds without news: their dates belong to events, offers or visitors' comments.
 _UNRELATED_FEED_PATTERN = lazy_regex(
-    r"comment|oembed|/(?:events?|evenements?|agenda|calend\w+|products?|produits?|shop|boutique|forums?|topics?|replies)/"
+    r"comment|oembed|/(?:events?|evenements?|agenda|calend\w+|products?|produits?|shop|boutique|"
+    r"forums?|topics?|replies)/"
     r"|post_type=(?:tribe_events|product|event|topic|reply)|[?&]ical=|\.ics\b",
     re.IGNORECASE,
 )
@@ -173,15 +182,13 @@ _WORDPRESS_COM_API_URL = (
 
 
 def _iter_post_listings(page: Page, platform: str) -> Iterator[PublicationSource]:
-    """Where a publishing system lists its posts beside any feed."""
-    name = get_host(page.url)
-    if name.endswith(".wordpress.com"):  # there /wp-json is another host's
-        yield _WORDPRESS_COM_API_URL.format(name), feeds.parse_wordpress_posts, "wp-json"
-    else:
-        yield from (
-            (urljoin(page.url, path), read, clue)
-            for path, read, clue in _POST_LISTINGS.get(platform, ())
-        )
+    """Yield the lists of posts that a publishing system has besides feeds."""
+    host = get_host(page.url)
+    if host.endswith(".wordpress.com"):  # its /wp-json is on another host
+        yield _WORDPRESS_COM_API_URL.format(host), feeds.parse_wordpress_posts, "wp-json"
+        return
+    for path, parser, source in _POST_LISTINGS.get(platform, ()):
+        yield urljoin(page.url, path), parser, source
 
 
 _UNREACHABLE_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LIMITED})
@@ -190,55 +197,61 @@ _UNREACHABLE_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LI
 def _search_sources(
     sources: Iterable[PublicationSource],
 ) -> Generator[PageRequest, Page, _FeedSearchResult]:
-    """Ask the sources in turn until one tells. A feed that is there and tells nothing is not asked around."""
-    found: bool | None = False
-    asked = 0
-    until: date | None = None
-    for url, read, clue in islice(sources, MAX_FEED_REQUESTS):
-        if found and clue != "feed":
+    """Request the sources in turn until one has a publication.
+
+    If there is a feed without a publication, no lists of posts are requested.
+    """
+    has_feed: bool | None = False
+    request_count = 0
+    valid_until: date | None = None
+    for url, parser, source in islice(sources, MAX_FEED_REQUESTS):
+        if has_feed and source != "feed":
             break
-        asked += 1
+        request_count += 1
         try:
-            page, feed = yield from request_page(url, read)
-        except FetchError as trouble:
-            found = found or None
-            if trouble.reason in _UNREACHABLE_REASONS:
+            page, feed = yield from request_page(url, parser)
+        except FetchError as error:
+            has_feed = has_feed or None
+            if error.reason in _UNREACHABLE_REASONS:
                 break
             continue
         if page.status != 200 or feed is None:
             continue
-        found = found or (clue == "feed" and not feed.is_comment_feed)
-        days = (entry.published_at for entry in feed.entries)
-        until = latest.find_earliest_day(until, latest.find_validity_end(days, page.fetched_at))
-        told = latest.find_latest_in_feed(feed, page.fetched_at, clue)
-        if told:
-            return _FeedSearchResult(told, found, asked, until)
-    return _FeedSearchResult(None, found, asked, until)
+        has_feed = has_feed or (source == "feed" and not feed.is_comment_feed)
+        dates = (entry.published_at for entry in feed.entries)
+        feed_valid_until = latest.find_validity_end(dates, page.fetched_at)
+        valid_until = latest.find_earliest_day(valid_until, feed_valid_until)
+        publication = latest.find_latest_in_feed(feed, page.fetched_at, source)
+        if publication:
+            return _FeedSearchResult(publication, has_feed, request_count, valid_until)
+    return _FeedSearchResult(None, has_feed, request_count, valid_until)
 
 
 def _fetch_latest_in_sitemap(
     page: Page, max_requests: int
 ) -> Generator[PageRequest, Page, tuple[Activity | None, date | None]]:
-    """The last resort: where its dates differ, a sitemap tells when a page was last changed.
+    """Return the newest change in a sitemap, and the first day on which that may differ.
 
-    It is at /sitemap.xml, or where robots.txt says; an index leads to the sitemap of posts. With it comes
-    the day from which it may tell otherwise.
+    The sitemap is at /sitemap.xml or where robots.txt says. An index leads to the sitemap of posts.
     """
-    waiting, asked = ["/sitemap.xml", "/robots.txt"], set[str]()
-    while waiting and len(asked) < max_requests:
-        url = make_absolute(page.url, waiting.pop(0))
-        if url in asked:
+    queue, requested = ["/sitemap.xml", "/robots.txt"], set[str]()
+    while queue and len(requested) < max_requests:
+        url = make_absolute(page.url, queue.pop(0))
+        if url in requested:
             continue
-        asked.add(url)
+        requested.add(url)
         try:
-            answer, found = yield from request_page(url, feeds.parse_sitemap)
-        except FetchError as trouble:
-            if trouble.reason in _UNREACHABLE_REASONS:
+            sitemap_page, sitemap = yield from request_page(url, feeds.parse_sitemap)
+        except FetchError as error:
+            if error.reason in _UNREACHABLE_REASONS:
                 return None, None
             continue
-        if answer.status == 200 and found is not None:
-            if not found.child_sitemaps:
-                until = latest.find_validity_end((when for _, when in found.pages), page.fetched_at)
-                return latest.find_latest_in_sitemap(found, page.fetched_at), until
-            waiting = [feeds.choose_posts_sitemap(found)]
+        if sitemap_page.status != 200 or sitemap is None:
+            continue
+        if sitemap.child_sitemaps:
+            queue = [feeds.choose_posts_sitemap(sitemap)]
+            continue
+        dates = (modified_at for _, modified_at in sitemap.pages)
+        valid_until = latest.find_validity_end(dates, page.fetched_at)
+        return latest.find_latest_in_sitemap(sitemap, page.fetched_at), valid_until
     return None, None

@@ -1,12 +1,7 @@
-"""The ways into a website: https or http, with or without www, and past a bad certificate only to look.
+"""Variants of a website's URL, requested if the registered one fails.
 
-A name that does not exist without `www.` may exist with it, or answer with it alone; a port that is shut on
-https may be open on http. Each way costs one more request, and only where the registered one failed.
-
-Where else a site names its owner's accounts: on its page of contacts, and as the maker of its videos.
-
-Both are asked for only where the home page leaves a channel open, both obey robots.txt, and no trouble
-there says anything of the site.
+A host without `www.` may exist only with it, a closed HTTPS port may be open for HTTP, and a page
+behind an invalid certificate may show whether the site exists. Each variant costs one more request.
 """
 
 from __future__ import annotations
@@ -27,90 +22,99 @@ OpenSiteGenerator = Generator[PageRequest, Page, tuple[Page, SiteAnalysis, dict[
 
 
 def open_site(url: str) -> OpenSiteGenerator:
-    """The page behind the registered address, or behind its other scheme or its name with or without www."""
+    """Return the page at the registered address, or at a variant of it if that fails.
+
+    Raises FetchError if no variant works.
+    """
     try:
         page, site = yield from request_page(url, analyze_site_page, is_registered_link=True)
-    except FetchError as trouble:
-        if trouble.reason is Reason.TLS:
-            return (yield from _open_despite_certificate(url, trouble))
-        return (yield from _open_alternative_url(url, trouble))
+    except FetchError as error:
+        if error.reason is Reason.TLS:
+            return (yield from _open_despite_certificate(url, error))
+        return (yield from _open_alternative_url(url, error))
     return page, site, {}
 
 
 def _open_alternative_url(url: str, error: FetchError) -> OpenSiteGenerator:
-    """A missing name is tried with or without www, a shut port by the other scheme; else trouble stands.
+    """Request a missing host with or without www, and a closed port with the other scheme.
 
-    `https` is False among the facts where it was shut and plain http is open.
+    The fact `https` is False if HTTPS is closed and HTTP is open. Raises the most informative
+    FetchError if no variant works.
     """
+    twin_url, other_scheme_url = build_www_twin_url(url), _toggle_scheme(url)
+    variants: list[str | None] = []
     if error.reason is Reason.NO_SUCH_HOST:
-        doors = [_toggle_www(url)]
+        variants = [_toggle_www(url)]
     elif error.reason in (Reason.NETWORK, Reason.TIMEOUT):
-        doors = [_toggle_scheme(url), build_www_twin_url(url)]
-    else:
-        doors = []
-    for door in filter(None, doors):
+        variants = [other_scheme_url, twin_url]
+    for variant in filter(None, variants):
         try:
-            page, site = yield from request_page(door, analyze_site_page, is_registered_link=True)
-        except FetchError as second:
-            error = second if _is_more_informative(second, error) else error
+            page, site = yield from request_page(
+                variant, analyze_site_page, is_registered_link=True
+            )
+        except FetchError as variant_error:
+            if _is_more_informative(variant_error, error):
+                error = variant_error
             continue
-        if (
-            door == build_www_twin_url(url)
-            and error.reason is not Reason.NO_SUCH_HOST
-            and not _is_working_site(page, site)
-        ):
+        is_twin_of_silent_host = variant == twin_url and error.reason is not Reason.NO_SUCH_HOST
+        if is_twin_of_silent_host and not _is_working_site(page, site):
             continue
-        shut = (
+        is_http_only = (
             url.startswith("https:")
             and page.url.startswith("http:")
-            and door == _toggle_scheme(url)
+            and variant == other_scheme_url
         )
-        return page, site, {"https": False} if shut else {}
+        return page, site, {"https": False} if is_http_only else {}
     raise error
 
 
 def _is_working_site(page: Page, site: SiteAnalysis) -> bool:
-    """Whether a site is there. That none is under its other name says nothing of one that did not answer."""
+    """Return whether a site exists.
+
+    Its absence at one host name says nothing about another host name that did not respond.
+    """
     return page.status < 400 and site.absence is None
 
 
 def _is_more_informative(new_error: FetchError, previous_error: FetchError) -> bool:
-    """A name that exists with www but does not answer is no missing name."""
+    """Return whether the host exists with `www.` but does not respond, which is no missing host."""
     return (
         previous_error.reason is Reason.NO_SUCH_HOST and new_error.reason is not Reason.NO_SUCH_HOST
     )
 
 
 def _open_despite_certificate(url: str, error: FetchError) -> OpenSiteGenerator:
-    """A certificate of a stranger's may be a good one at the other name; else it is looked past."""
-    door = build_www_twin_url(url) if error.detail in _FOREIGN_CERTIFICATE_ERRORS else None
-    if door is not None:
+    """Request the twin host, whose certificate may be valid; else ignore the certificate."""
+    twin_url = build_www_twin_url(url) if error.detail in _FOREIGN_CERTIFICATE_ERRORS else None
+    if twin_url is not None:
         with suppress(FetchError):
-            page, site = yield from request_page(door, analyze_site_page, is_registered_link=True)
+            page, site = yield from request_page(
+                twin_url, analyze_site_page, is_registered_link=True
+            )
             if _is_working_site(page, site):
                 return page, site, {"tls_error": error.detail}
     return (yield from _open_unverified(url, error))
 
 
-_FOREIGN_CERTIFICATE_ERRORS = frozenset(
-    {"wrong_host", "self_signed", "untrusted", "handshake"}
-)  # those of a host's own page
+# The certificate errors of a hosting company's own page.
+_FOREIGN_CERTIFICATE_ERRORS = frozenset({"wrong_host", "self_signed", "untrusted", "handshake"})
 
 
 def _open_unverified(url: str, error: FetchError) -> OpenSiteGenerator:
-    """A second, marked look past a bad certificate: only to learn whether anything answers.
+    """Request the page without verifying the certificate, to learn whether anything responds.
 
-    A parking service or a suspended host has rarely a certificate; what it says is then asked again
-    by plain http, where nothing was promised, and believed only from there.
+    Parking services and suspended hosts rarely have a valid certificate. Their pages are requested
+    again over HTTP and only trusted from there. Raises the first FetchError if nothing responds.
     """
     facts: dict[str, FactValue] = {"tls_error": error.detail or "handshake"}
+    http_url = _toggle_scheme(url)
     try:
         page, site = yield from request_page(
             url, analyze_site_page, is_registered_link=True, insecure=True
         )
-        if site.absence and _toggle_scheme(url):
+        if site.absence and http_url:
             page, site = yield from request_page(
-                _toggle_scheme(url) or url, analyze_site_page, is_registered_link=True
+                http_url, analyze_site_page, is_registered_link=True
             )
             if site.absence:
                 return page, site, facts
@@ -120,30 +124,23 @@ def _open_unverified(url: str, error: FetchError) -> OpenSiteGenerator:
 
 
 def build_www_twin_url(url: str) -> str | None:
-    """The address under the same domain's other name, with or without www; None for a name below a domain."""
-    name = html.get_host(url)
-    own = name.startswith("www.") or domains.get_registrable_domain(name) == domains.normalize_host(
-        name
-    )
-    return _toggle_www(url) if own else None
+    """Return the same address with or without www. None for other subdomains."""
+    host = html.get_host(url)
+    is_domain = domains.get_registrable_domain(host) == domains.normalize_host(host)
+    return _toggle_www(url) if host.startswith("www.") or is_domain else None
 
 
 def _toggle_www(url: str) -> str | None:
     parts = urlsplit(url)
-    name = (
-        parts.netloc.removeprefix("www.")
-        if parts.netloc.startswith("www.")
-        else f"www.{parts.netloc}"
-    )
-    return (
-        urlunsplit(parts._replace(netloc=name))
-        if "." in parts.netloc.removeprefix("www.")
-        else None
-    )
+    bare_host = parts.netloc.removeprefix("www.")
+    if "." not in bare_host:
+        return None
+    host = bare_host if parts.netloc.startswith("www.") else f"www.{parts.netloc}"
+    return urlunsplit(parts._replace(netloc=host))
 
 
 def _toggle_scheme(url: str) -> str | None:
-    """Http for https and the reverse, where no port was written."""
+    """Return the address with http instead of https or the reverse. None if it has a port."""
     parts = urlsplit(url)
     if parts.port:
         return None
@@ -153,37 +150,39 @@ def _toggle_scheme(url: str) -> str | None:
 def check_transport(
     url: str, page: Page, known_facts: Mapping[str, FactValue]
 ) -> Generator[PageRequest, Page, dict[str, FactValue]]:
-    """How the page came: https or not (if not `known`), its certificate's last day, seconds, another domain.
+    """Return the facts about how the page was transferred.
 
-    What differs every night though nothing changed is left out: seconds are whole ones, and the days that a
-    certificate has left are counted by who asks.
+    `seconds`: the load time. `certificate_expires_on`: the certificate's last day. `moved_to`:
+    another domain. `https`: whether the site supports HTTPS. No value changes in every run: seconds
+    are whole numbers, and rules count the days until the certificate expires.
     """
     facts: dict[str, FactValue] = {"seconds": round(page.elapsed_seconds)}
     if page.certificate_expires:
         facts["certificate_expires_on"] = page.certificate_expires.isoformat()
-    asked, reached = html.get_host(url), html.get_host(page.url)
-    if not domains.is_same_domain(asked, reached):
-        facts["moved_to"] = domains.get_registrable_domain(reached)
+    requested_host, final_host = html.get_host(url), html.get_host(page.url)
+    if not domains.is_same_domain(requested_host, final_host):
+        facts["moved_to"] = domains.get_registrable_domain(final_host)
     if "https" in known_facts:
         return facts
-    secure = True if page.url.startswith("https:") else (yield from _supports_https(page.url))
-    if secure is not None:
-        facts["https"] = secure
+    is_secure = True if page.url.startswith("https:") else (yield from _supports_https(page.url))
+    if is_secure is not None:
+        facts["https"] = is_secure
     return facts
 
 
 def _supports_https(url: str) -> Generator[PageRequest, Page, bool | None]:
-    """Whether a site that came by http can be had by https; None if it may not be asked."""
-    door = _toggle_scheme(url)
-    if door is None:
+    """Return whether a site that was reached over HTTP supports HTTPS, or None if unknown."""
+    https_url = _toggle_scheme(url)
+    if https_url is None:
         return None
     try:
-        page, _ = yield from request_page(door, get_page_status, is_registered_link=True)
-    except FetchError as trouble:
-        return False if trouble.reason in (Reason.NETWORK, Reason.TIMEOUT, Reason.TLS) else None
+        page, _ = yield from request_page(https_url, get_page_status, is_registered_link=True)
+    except FetchError as error:
+        is_unsupported = error.reason in (Reason.NETWORK, Reason.TIMEOUT, Reason.TLS)
+        return False if is_unsupported else None
     return page.url.startswith("https:") and page.status < 400
 
 
 def get_page_status(page: Page) -> int:
-    """Only whether it answers."""
+    """Return the status of a page whose body is not needed."""
     return page.status

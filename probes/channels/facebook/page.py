@@ -38,14 +38,14 @@ _GENERIC_TITLE_PATTERN = lazy_regex(
     r"(?i)(?:(?:facebook|فيسبوك|erreur|error|خطأ|log ?in|se connecter|connexion|تسجيل الدخول)"
     r"(?:\s*[|–-]\s*(?:facebook|فيسبوك))?|leaving facebook.*)?"
 )
-# Facebook shows these words on deleted, restricted and working pages (gallery-dl, facebook-scraper).
+# Facebook shows these words on deleted, restricted and working pages (gallery-dl,
+# facebook-scraper).
 _UNAVAILABLE_PATTERN = lazy_regex(
     r"(?i)this (?:content|page) isn.t (?:currently )?available|the link you followed may be broken"
     r"|(?:page|content) not found|(?:ce contenu|cette page) n.est (?:pas|plus) disponible"
     r"|(?:page|contenu) introuvable"
     r"|(?:المحتوى|الصفحة) غير (?:متوفرة?|متاحة?)|(?:المحتوى|الصفحة) غير موجودة?"
-    r"|لم يتم العثور على "
-    r"الصفحة"
+    r"|لم يتم العثور على الصفحة"
 )
 _FOLLOWERS_REGEX = "followers|abonnes|people follow|personnes suivent|متابع"
 _TITLE_SUFFIX_PATTERN = lazy_regex(r"(?i)\s*[|–-]\s*(?:[^|]*\|\s*)?facebook$")

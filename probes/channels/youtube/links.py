@@ -1,9 +1,4 @@
-"""YouTube: whose channel a link names, whether it is there, and when it last showed something.
-
-Without a key we ask for the channel's own page and its Videos and Live tabs, which robots.txt allows
-(read 2026-09); never for the feed, which it forbids and which has answered 404 for healthy channels
-since 2025-12. Upload dates on these pages are relative and coarse, and shorts carry none.
-"""
+"""Identification of YouTube channels in links."""
 
 from __future__ import annotations
 
@@ -21,7 +16,7 @@ from probes.urls import normalize as urls_normalize
 
 NAME = "youtube"
 
-# Countries where youtube.<c>, youtube.co.<c> or youtube.com.<c> leads to YouTube (ural's list, 2025-03).
+# Countries whose youtube.<c>, youtube.co.<c> or youtube.com.<c> belongs to YouTube (ural, 2025-03).
 _COUNTRY_TLDS = (
     "ae at be bg ca ch cl cz de dk dz ee es fi fr gr hr hu ie in it jp lt lu lv ma md me mk mx"
 )
@@ -52,9 +47,8 @@ def _split_words(text: str) -> frozenset[str]:
 
 
 CHANNEL_ID_PATTERN = lazy_regex(r"UC[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
-_UPLOADS_PLAYLIST_PATTERN = lazy_regex(
-    r"UU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})"
-)  # UU + the channel's tail: its uploads
+# A channel's uploads are a playlist: `UU` and the end of the channel id.
+_UPLOADS_PLAYLIST_PATTERN = lazy_regex(r"UU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})")
 # Letters of 75 scripts, digits and _ - . · (support.google.com/youtube/answer/11585688, read 2026).
 _HANDLE_PATTERN = lazy_regex(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")
 _CUSTOM_NAME_PATTERN = lazy_regex(r"(?=.*[^\W_])[\w.·'&:-]{1,40}")
@@ -75,8 +69,8 @@ _WRAPPER_QUERY_PARAMETERS = {
     "ml": "continue",
     "redirect": "q",
 }
-# First segments that are YouTube's own (yt-dlp, NewPipe, Invidious, 2026), compared whole: /watchismo is a
-# channel's name.
+# YouTube's own first segments (yt-dlp, NewPipe, Invidious, 2026). `/news` is not in the list,
+# because the test cases of other projects know it as a channel's name.
 _RESERVED_SEGMENTS = _split_words(
     "about account ads api attribution_link browse c channel channels comment course courses"
     " create_channel creators dashboard download feed feeds file_download gaming get_video_info"
@@ -88,9 +82,9 @@ _RESERVED_SEGMENTS = _split_words(
     " supported_browsers t testtube"
     " trending trends tv upload user verify view_play_list w yt youtubei"
 )
-# `/news` is on the sheet's list and not on this one: other projects' cases know it as a channel's name.
+
 _RESERVED_SEGMENT_PATTERN = lazy_regex(r"(?:account|copyright)_\w+")
-# Which part of a query names a channel is told by the path alone: elsewhere `p` is a playlist.
+# The path decides which query parameter names a channel: in other paths `p` is a playlist.
 _CHANNEL_QUERY_PARAMETERS = {
     "feeds": ("channel_id", "user", "playlist_id"),
     "subscription_center": ("add_user",),
@@ -100,13 +94,11 @@ _CHANNEL_QUERY_PARAMETERS = {
     "profile": ("user",),
 }
 BARE_NAME_NOTE = "bare"
-
-
-# --- Whose link is it? ---------------------------------------------------------------------------
+"""The note of `youtube.com/name`, which need not be the same channel as `youtube.com/c/name`."""
 
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
-    """Tell whose channel a cleaned address on one of HOSTS is."""
+    """Identify the channel in a cleaned address on one of HOSTS."""
     parts = urls_normalize.parse_url(url)
     if not parts.netloc:
         return Identity(NAME, LinkKind.INVALID, url=url)
@@ -117,17 +109,17 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by t
 
 
 def identify_bare(text: str) -> Identity | None:
-    """Tell a handle, an id or `user/name` typed in the YouTube column without an address."""
+    """Identify a handle, an id or `user/name` from the YouTube column, or return None."""
     text = _normalize_segment(text.strip())
     if CHANNEL_ID_PATTERN.fullmatch(text):
         return _identify_by_id(text)
     if text.startswith("@") or ("/" not in text and re.fullmatch(r"[\w.·-]{3,30}", text)):
-        found = _identify_by_handle(text.removeprefix("@"))
+        identity = _identify_by_handle(text.removeprefix("@"))
     elif re.match(r"@|(?:channel|c|user)/", text):
-        found = _identify_by_url(urlsplit(f"https://www.youtube.com/{text}"), depth=0)
+        identity = _identify_by_url(urlsplit(f"https://www.youtube.com/{text}"), depth=0)
     else:
         return None
-    return found if found.key else None
+    return identity if identity.key else None
 
 
 def _identify_by_url(parts: SplitResult, depth: int) -> Identity:
@@ -138,17 +130,15 @@ def _identify_by_url(parts: SplitResult, depth: int) -> Identity:
     if (parts.hostname or "").endswith(("youtu.be", "y2u.be")):
         return Identity(NAME, LinkKind.POST)
     first = segments[0].lower()
-    if (
-        first in _WRAPPER_QUERY_PARAMETERS
-        and depth < 3
-        and (inner := _unwrap_url(parts, query, _WRAPPER_QUERY_PARAMETERS[first]))
-    ):
-        return _identify_by_url(inner, depth + 1)
+    if first in _WRAPPER_QUERY_PARAMETERS and depth < 3:
+        inner = _unwrap_url(parts, query, _WRAPPER_QUERY_PARAMETERS[first])
+        if inner:
+            return _identify_by_url(inner, depth + 1)
     return _identify_by_query(first, query) or _identify_by_path(first, segments, query)
 
 
 def _unwrap_url(parts: SplitResult, query: dict[str, str], parameter: str) -> SplitResult | None:
-    """The YouTube address that a sharing, sign-in or consent address carries."""
+    """Return the YouTube address inside a sharing, sign-in or consent address, or None."""
     inner = query.get(parameter) or (parts.query if parts.query.startswith("/") else "")
     try:
         target = urlsplit(inner if "://" in inner else f"https://www.youtube.com{inner}")
@@ -158,104 +148,105 @@ def _unwrap_url(parts: SplitResult, query: dict[str, str], parameter: str) -> Sp
 
 
 def _identify_by_query(first_segment: str, query: dict[str, str]) -> Identity | None:
-    """The channel that a subscription button, a feed or an embedded player names."""
-    names = _CHANNEL_QUERY_PARAMETERS.get(first_segment, ())
+    """Return the channel in the address of a subscribe button, a feed or an embedded player."""
+    parameters = _CHANNEL_QUERY_PARAMETERS.get(first_segment, ())
     if first_segment == "embed" and query.get("listType") == "user_uploads":
-        names = ("list",)
-    return next(
-        filter(
-            None, (_identify_by_parameter(name, query[name]) for name in names if name in query)
-        ),
-        None,
-    )
+        parameters = ("list",)
+    for parameter in parameters:
+        identity = _identify_by_parameter(parameter, query.get(parameter, ""))
+        if identity:
+            return identity
+    return None
 
 
 def _identify_by_parameter(parameter: str, value: str) -> Identity | None:
-    """The channel that one name of a query gives: by id, by the list of its uploads, by its old "
-    "name.
-    """
+    """Return the channel in a query value: its id, its uploads playlist or its old name."""
     uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(value)
-    if uploads or CHANNEL_ID_PATTERN.fullmatch(value):
-        return _identify_by_id(f"UC{uploads[1]}" if uploads else value, note="derived")
-    named = parameter in ("user", "add_user", "p", "list") and _CUSTOM_NAME_PATTERN.fullmatch(value)
-    return _identify_by_legacy_name("user", value, note="derived") if named else None
+    if uploads:
+        return _identify_by_id(f"UC{uploads[1]}", note="derived")
+    if CHANNEL_ID_PATTERN.fullmatch(value):
+        return _identify_by_id(value, note="derived")
+    if parameter in ("user", "add_user", "p", "list") and _CUSTOM_NAME_PATTERN.fullmatch(value):
+        return _identify_by_legacy_name("user", value, note="derived")
+    return None
 
 
 def _identify_by_path(first_segment: str, segments: list[str], query: dict[str, str]) -> Identity:
     second = segments[1] if len(segments) > 1 else ""
-    handle = segments[0] if first_segment.startswith("@") else second
-    if first_segment.startswith("@") or (first_segment == "c" and second.startswith("@")):
-        return _identify_by_handle(handle[1:])
+    if first_segment.startswith("@"):
+        return _identify_by_handle(segments[0][1:])
+    if first_segment == "c" and second.startswith("@"):
+        return _identify_by_handle(second[1:])
     if first_segment in ("channel", "browse") or CHANNEL_ID_PATTERN.fullmatch(second):
-        found = _identify_by_id(second)
-        return (
-            replace(found, kind=LinkKind.POST) if found.key and "lb" in query else found
-        )  # a community post
+        channel = _identify_by_id(second)
+        is_community_post = channel.key and "lb" in query
+        return replace(channel, kind=LinkKind.POST) if is_community_post else channel
     if first_segment in ("c", "user"):
         return _identify_by_legacy_name(first_segment, second)
     if first_segment in _VIDEO_SEGMENTS or first_segment in _SEARCH_SEGMENTS:
-        return _identify_by_uploads_playlist(query) or Identity(
-            NAME, LinkKind.POST if first_segment in _VIDEO_SEGMENTS else LinkKind.SEARCH
-        )
-    if (
-        first_segment in _RESERVED_SEGMENTS
-        or _RESERVED_SEGMENT_PATTERN.fullmatch(first_segment)
-        or (second and second.lower() not in _TAB_SEGMENTS)
-    ):
+        kind = LinkKind.POST if first_segment in _VIDEO_SEGMENTS else LinkKind.SEARCH
+        return _identify_by_uploads_playlist(query) or Identity(NAME, kind)
+    return _identify_bare_name(first_segment, segments[0], second)
+
+
+def _identify_bare_name(first_segment: str, name: str, second_segment: str) -> Identity:
+    """Identify `youtube.com/name`, unless it is one of YouTube's own pages."""
+    is_reserved = first_segment in _RESERVED_SEGMENTS or _RESERVED_SEGMENT_PATTERN.fullmatch(
+        first_segment
+    )
+    is_unknown_tab = second_segment and second_segment.lower() not in _TAB_SEGMENTS
+    if is_reserved or is_unknown_tab:
         return Identity(NAME, LinkKind.INVALID)
-    return _identify_by_legacy_name("c", segments[0], note=BARE_NAME_NOTE)
+    return _identify_by_legacy_name("c", name, note=BARE_NAME_NOTE)
 
 
 def _identify_by_uploads_playlist(query: dict[str, str]) -> Identity | None:
-    """The list of a channel's uploads names its owner; it is a list all the same."""
+    """Return the owner of an uploads playlist. The link itself is a playlist, thus a post."""
     uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(query.get("list", ""))
-    return (
-        replace(_identify_by_id(f"UC{uploads[1]}", note="derived"), kind=LinkKind.POST)
-        if uploads
-        else None
-    )
+    if uploads is None:
+        return None
+    owner = _identify_by_id(f"UC{uploads[1]}", note="derived")
+    return replace(owner, kind=LinkKind.POST)
 
 
 def _normalize_segment(text: str) -> str:
-    """One path segment as a person reads it, without invisible marks and trailing punctuation.
+    """Return a path segment as a reader sees it, without invisible marks and final punctuation.
 
-    From right to left a handle's `@` may be seen, and copied, at its other end.
+    In right-to-left text the `@` of a handle may be copied at its other end.
     """
-    told = (
-        normalize("NFC", urls_normalize.decode_path_segment(text)).strip().rstrip(".,;)]}>\"'»،؛·•")
-    )
-    return f"@{told[:-1]}" if told.endswith("@") and bidirectional(told[0]) in ("R", "AL") else told
+    segment = normalize("NFC", urls_normalize.decode_path_segment(text)).strip()
+    segment = segment.rstrip(".,;)]}>\"'»،؛·•")
+    if segment.endswith("@") and bidirectional(segment[0]) in ("R", "AL"):
+        return f"@{segment[:-1]}"
+    return segment
 
 
 def _identify_by_id(text: str, note: str | None = None) -> Identity:
-    """An id is case-sensitive: one that a site lowered (`uc…`) can no longer be told."""
+    """Identify a channel by its case-sensitive id. An id in lower case (`uc…`) is invalid."""
     match = CHANNEL_ID_PATTERN.match(text)
     if match is None:
-        return Identity(
-            NAME, LinkKind.INVALID, note="case_damaged" if re.match(r"uc[\w-]{22}", text) else None
-        )
-    key = match[0]
-    return Identity(
-        NAME, LinkKind.PROFILE, key, f"https://www.youtube.com/channel/{key}", note=note
-    )
+        is_lower_case = re.match(r"uc[\w-]{22}", text) is not None
+        return Identity(NAME, LinkKind.INVALID, note="case_damaged" if is_lower_case else None)
+    channel_id = match[0]
+    url = f"https://www.youtube.com/channel/{channel_id}"
+    return Identity(NAME, LinkKind.PROFILE, channel_id, url, note=note)
 
 
 def _identify_by_handle(handle: str) -> Identity:
     if not _HANDLE_PATTERN.fullmatch(handle) or (handle.isascii() and len(handle) < 3):
         return Identity(NAME, LinkKind.INVALID)
-    return Identity(
-        NAME, LinkKind.PROFILE, f"@{handle.lower()}", f"https://www.youtube.com/@{handle}"
-    )
+    url = f"https://www.youtube.com/@{handle}"
+    return Identity(NAME, LinkKind.PROFILE, f"@{handle.lower()}", url)
 
 
 def _identify_by_legacy_name(name_type: str, name: str, note: str | None = None) -> Identity:
-    """A name from before handles (2022). It need not be the `@handle` of the same spelling."""
+    """Identify a name from before 2022. The handle of the same spelling may be another channel."""
     if not _CUSTOM_NAME_PATTERN.fullmatch(name):
         return Identity(NAME, LinkKind.INVALID)
     key = f"{name_type}/{name.lower()}"
     if re.fullmatch(r"your[-._]?(?:custom|channel|user)?[-._]?name", name.lower()):
         note = "placeholder"
-    shown = f"{name[:-1]}%3A" if name[-1] == ":" else name  # as it stands, it would end a sentence
-    return Identity(
-        NAME, LinkKind.PROFILE, key, f"https://www.youtube.com/{name_type}/{shown}", note=note
-    )
+    # A final colon would be read as the end of a sentence.
+    escaped = f"{name[:-1]}%3A" if name[-1] == ":" else name
+    url = f"https://www.youtube.com/{name_type}/{escaped}"
+    return Identity(NAME, LinkKind.PROFILE, key, url, note=note)

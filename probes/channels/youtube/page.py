@@ -1,8 +1,8 @@
-"""YouTube: whose channel a link names, whether it is there, and when it last showed something.
+"""The YouTube probe that reads public pages without an API key.
 
-Without a key we ask for the channel's own page and its Videos and Live tabs, which robots.txt allows
-(read 2026-09); never for the feed, which it forbids and which has answered 404 for healthy channels
-since 2025-12. Upload dates on these pages are relative and coarse, and shorts carry none.
+It requests the channel's page and its Videos and Live tabs, which robots.txt allows (read 2026-09).
+It never requests the feed, which robots.txt disallows and which returns 404 for existing channels
+since 2025-12. Upload dates on these pages are relative and coarse. Shorts have none.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from probes.channels._api_common import extract_website_links
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     parse_localized_count,
@@ -24,12 +25,11 @@ from probes.channels.youtube.links import BARE_NAME_NOTE, CHANNEL_ID_PATTERN, NA
 from probes.classify import interstitials
 from probes.dates import parser
 from probes.links import channel_registry
-from probes.links import identify as links_identify
 from probes.models.finding import (
     Account,
     Activity,
+    FactValue,
     Finding,
-    FoundLink,
     Identity,
     LinkKind,
     Presence,
@@ -54,15 +54,14 @@ from probes.parsing.json_data import (
 from probes.text import language
 from probes.text.lazy_regex import lazy_regex
 
-# --- What does a page say? (pure, run where it can be stopped) -------------------------------------
 
-
+# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 @dataclass(frozen=True, slots=True)
 class ChannelPage:
-    """What a YouTube page says of a channel.
+    """The data of a channel that a YouTube page contains.
 
-    `tabs` are the ends of the tabs' addresses, `newest` is the latest upload of the open one; the data of a
-    channel that is there are `described`.
+    `tabs` are the last path segments of the tabs' addresses. `newest_upload` is that of the open
+    tab. `has_channel_data` is set if the page contains the metadata of an existing channel.
     """
 
     title: str = ""
@@ -83,27 +82,31 @@ class ChannelPage:
 
 
 def parse_channel_page(page: Page) -> ChannelPage:
-    """Read a channel's page: its `ytInitialData`, else the meta elements that all layouts since "
-    "2013 have.
-    """
-    text = page.body.decode(
-        "utf-8", "replace"
-    )  # whole: the data may lie beyond what is parsed as HTML
+    """Read a channel's page: its `ytInitialData`, or the meta elements used since 2013."""
+    # The whole body, because the data may begin after the part that is parsed as HTML.
+    text = page.body.decode("utf-8", "replace")
     head = html.parse_head(page)
-    found = _parse_initial_data(_extract_initial_data(text), page)
-    canonical = head.find_link_rel("canonical") or ""
-    uc = CHANNEL_ID_PATTERN.search(
-        " ".join((canonical, head.meta.get("al:ios:url", ""), head.meta.get("al:android:url", "")))
-    )
+    channel_page = _parse_initial_data(_extract_initial_data(text), page)
+    followers = channel_page.followers
+    if followers is None and not channel_page.has_current_layout:
+        followers = _find_legacy_subscriber_count(text)
     return replace(
-        found,
+        channel_page,
         title=head.title,
-        name=found.name or head.meta.get("og:title", ""),
-        channel_id=found.channel_id or (uc[0] if uc else ""),
-        followers=_find_legacy_subscriber_count(text)
-        if found.followers is None and not found.has_current_layout
-        else found.followers,
+        name=channel_page.name or head.meta.get("og:title", ""),
+        channel_id=channel_page.channel_id or _find_channel_id(head),
+        followers=followers,
     )
+
+
+def _find_channel_id(head: html.Document) -> str:
+    urls = (
+        head.find_link_rel("canonical") or "",
+        head.meta.get("al:ios:url", ""),
+        head.meta.get("al:android:url", ""),
+    )
+    match = CHANNEL_ID_PATTERN.search(" ".join(urls))
+    return match[0] if match else ""
 
 
 _INITIAL_DATA_PATTERN = lazy_regex(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
@@ -122,40 +125,36 @@ def _extract_initial_data(markup: str) -> dict[str, Any]:
 
 def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
     meta = get_nested(data, "metadata", "channelMetadataRenderer")
-    about = get_nested(meta, "description")
-    tabs = [
-        tab
-        for item in as_list(get_nested(_get_page_columns(data), "tabs"))
-        for tab in list_child_objects(item)
-    ]
-    opened = next((tab for tab in tabs if tab.get("selected") is True), {})
-    told = list(_iter_texts(get_nested(data, "header")))
+    columns = _get_page_columns(data)
+    tab_items = as_list(get_nested(columns, "tabs"))
+    tabs = [tab for item in tab_items for tab in list_child_objects(item)]
+    open_tab = next((tab for tab in tabs if tab.get("selected") is True), {})
+    header_texts = list(_iter_texts(get_nested(data, "header")))
+    channel_id = _validate_channel_id(get_nested(meta, "externalId"))
     return ChannelPage(
         name=html.clean_text(_extract_text(get_nested(meta, "title"))),
-        channel_id=_validate_channel_id(get_nested(meta, "externalId")),
+        channel_id=channel_id,
         handle=_extract_handle(get_nested(meta, "vanityChannelUrl")),
-        followers=_find_first_count(told, _FOLLOWERS_REGEX),
-        video_count=_find_first_count(told, _VIDEO_COUNT_REGEX),
+        followers=_find_first_count(header_texts, _FOLLOWERS_REGEX),
+        video_count=_find_first_count(header_texts, _VIDEO_COUNT_REGEX),
         alert=next(iter(_iter_error_alerts(data)), ""),
         tabs=tuple(dict.fromkeys(_get_tab_name(tab) for tab in tabs)),
-        open_tab=_get_tab_name(opened),
-        newest_upload=_find_newest_upload(opened, page),
-        website_urls=tuple(
-            dict.fromkeys(
-                [
-                    *_iter_header_links(data),
-                    *_URL_PATTERN.findall(about if isinstance(about, str) else ""),
-                ]
-            )
-        ),
-        has_channel_data=bool(_validate_channel_id(get_nested(meta, "externalId"))),
+        open_tab=_get_tab_name(open_tab),
+        newest_upload=_find_newest_upload(open_tab, page),
+        website_urls=_list_website_urls(data, get_nested(meta, "description")),
+        has_channel_data=bool(channel_id),
         has_current_layout="pageHeaderRenderer" in as_object(data.get("header")),
         has_age_gate=any(
-            "channelAgeGateRenderer" in node
-            for node in iter_objects([data.get("header"), _get_page_columns(data)])
+            "channelAgeGateRenderer" in node for node in iter_objects([data.get("header"), columns])
         ),
         is_youtube_home=any(tab.get("tabIdentifier") == "FEwhat_to_watch" for tab in tabs),
     )
+
+
+def _list_website_urls(data: dict[str, Any], description: Any) -> tuple[str, ...]:
+    text = description if isinstance(description, str) else ""
+    urls = [*_iter_header_links(data), *URL_PATTERN.findall(text)]
+    return tuple(dict.fromkeys(urls))
 
 
 def _get_page_columns(data: dict[str, Any]) -> Any:
@@ -163,7 +162,7 @@ def _get_page_columns(data: dict[str, Any]) -> Any:
 
 
 def _extract_text(node: Any) -> str:
-    """The words of a text node in any of its shapes: a string, simpleText, content, runs."""
+    """Return the text of a node in any of its forms: a string, simpleText, content, runs."""
     if isinstance(node, str):
         return node
     whole = get_nested(node, "simpleText") or get_nested(node, "content")
@@ -187,8 +186,8 @@ def _validate_channel_id(value: Any) -> str:
 
 
 def _extract_handle(url: Any) -> str:
-    found = re.search(r"/(@[^/?#]+)", unquote(url) if isinstance(url, str) else "")
-    return normalize("NFC", found[1]).lower() if found else ""
+    match = re.search(r"/(@[^/?#]+)", unquote(url) if isinstance(url, str) else "")
+    return normalize("NFC", match[1]).lower() if match else ""
 
 
 def _iter_error_alerts(data: dict[str, Any]) -> Iterator[str]:
@@ -204,39 +203,40 @@ def _get_tab_name(tab: dict[str, Any]) -> str:
 
 
 def _find_newest_upload(tab: dict[str, Any], page: Page) -> Activity | None:
-    """The newest dated item of a Videos or Live tab. Other tabs show other people's videos too."""
+    """Return the newest dated item of a Videos or Live tab.
+
+    Other tabs also show videos of other channels.
+    """
     source = _get_tab_name(tab)
     if source not in ("videos", "streams"):
         return None
-    said = [
-        dated
-        for words in _iter_upload_ages(tab)
-        if (dated := parser.parse_date(words, page.fetched_at))
-    ]
-    told = [dated for dated in said if dated.is_relative and dated.moment <= page.fetched_at]
-    newest = max(told, key=lambda dated: dated.moment, default=None)
-    return Activity(newest.moment, source, newest.precision, newest.is_relative) if newest else None
+    parsed = [parser.parse_date(age, page.fetched_at) for age in _iter_upload_ages(tab)]
+    dates = [date for date in parsed if date and date.is_relative]
+    past_dates = [date for date in dates if date.moment <= page.fetched_at]
+    if not past_dates:
+        return None
+    newest = max(past_dates, key=lambda date: date.moment)
+    return Activity(newest.moment, source, newest.precision, newest.is_relative)
 
 
 def _iter_upload_ages(tab: dict[str, Any]) -> Iterator[str]:
-    """Where items say how old they are: `videoRenderer`, and since 2026-05-14 `lockupViewModel`."""
+    """Yield the ages of items from `videoRenderer` and, since 2026-05-14, `lockupViewModel`."""
     for node in iter_objects(tab):
         if "publishedTimeText" in node:
             yield _extract_text(node["publishedTimeText"])
         lockup = get_nested(node, "lockupViewModel")
         if get_nested(lockup, "contentType") in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
-            for part in iter_objects(
-                get_nested(lockup, "metadata", "lockupMetadataViewModel", "metadata")
-            ):
+            metadata = get_nested(lockup, "metadata", "lockupMetadataViewModel", "metadata")
+            for part in iter_objects(metadata):
                 if "text" in part:
                     yield _extract_text(part["text"])
 
 
-_URL_PATTERN = lazy_regex(r"""https?://[^\s<>"'()،]{3,300}""")
+URL_PATTERN = lazy_regex(r"""https?://[^\s<>"'()،]{3,300}""")
 
 
 def _iter_header_links(data: dict[str, Any]) -> Iterator[str]:
-    """The links of the channel's header and About panel, out of YouTube's redirector."""
+    """Yield the links of the channel's header and About panel, without YouTube's redirector."""
     for node in iter_objects([data.get("header"), data.get("onResponseReceivedEndpoints")]):
         url = get_nested(node, "urlEndpoint", "url")
         if isinstance(url, str) and "/redirect?" in url:
@@ -250,22 +250,25 @@ _VIDEO_COUNT_REGEX = r"(?:videos?|(?:ال)?فيديو(?:هات|هاتا)?|مقا
 
 
 def _find_first_count(texts: list[str], unit_regex: str) -> int | None:
-    counts = (parse_localized_count(said, unit_regex) for said in texts if len(said) < 200)
-    return next((count for count in counts if count is not None), None)
+    for text in texts:
+        count = parse_localized_count(text, unit_regex) if len(text) < 200 else None
+        if count is not None:
+            return count
+    return None
 
 
 def _find_legacy_subscriber_count(markup: str) -> int | None:
-    """Subscribers as the layouts of 2013 to 2018 wrote them."""
+    """Return the subscribers as the layouts of 2013 to 2018 show them."""
     match = re.search(
         r'subscriber-count-branded-horizontal[^>]{0,80} title="([\d.,]{1,15})"', markup
     )
     return parse_localized_count(f"{match[1]} subscribers", _FOLLOWERS_REGEX) if match else None
 
 
-# --- What does it mean? ----------------------------------------------------------------------------
+# --- Probe ---
 
-# YouTube's own words, matched as prefixes (NewPipe, Invidious, FreeTube, 2026). The French and Arabic ones
-# are from translations in those projects; an alert we do not know is no verdict.
+# Beginnings of YouTube's own messages (NewPipe, Invidious, FreeTube, 2026). The French and Arabic
+# ones are from translations in those projects. An unknown message proves nothing.
 _NOT_FOUND_ALERTS = (
     "this channel does not exist",
     "this channel doesn't exist",
@@ -287,29 +290,36 @@ _MAX_VIDEO_AGE_BESIDE_SHORTS = timedelta(days=90)
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Look at the channel's page, then at its Videos and Live tabs for the newest upload.
+    """Request the channel's page, then its Videos and Live tabs for the newest upload.
 
-    Facts: `video_count`, the public uploads that the header tells.
+    Facts: `video_count`, the public uploads that the header shows.
     """
-    address = _build_probe_url(account.identity)
-    if address is None:
+    url = _build_probe_url(account.identity)
+    if url is None:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail="the link names no channel")
-    page, seen = yield from request_page(
-        address, parse_channel_page, is_registered_link=True, headers=ENGLISH_HEADERS
+    page, channel_page = yield from request_page(
+        url, parse_channel_page, is_registered_link=True, headers=ENGLISH_HEADERS
     )
-    refused = None if _shows_channel(page, seen) else _build_no_channel_finding(address, page, seen)
-    known = _get_known_channel_id(account)
-    if refused and refused.presence is Presence.ABSENT and known not in ("", account.identity.key):
-        # A handle that is gone may only be a new name: its id tells, and where that is walled, nothing does.
-        address = f"https://www.youtube.com/channel/{known}"
-        page, seen = yield from request_page(address, parse_channel_page, headers=ENGLISH_HEADERS)
-        refused = (
-            None if _shows_channel(page, seen) else _build_no_channel_finding(address, page, seen)
+    failure = _find_failure(url, page, channel_page)
+    known_id = _get_known_channel_id(account)
+    is_absent = failure is not None and failure.presence is Presence.ABSENT
+    if is_absent and known_id not in ("", account.identity.key):
+        # A missing handle may have been changed. The channel's id shows whether it still exists.
+        url = f"https://www.youtube.com/channel/{known_id}"
+        page, channel_page = yield from request_page(
+            url, parse_channel_page, headers=ENGLISH_HEADERS
         )
-    if refused:
-        return refused
-    newest = yield from _fetch_newest_upload(address, seen)
-    return _build_present_finding(account, page, seen, newest)
+        failure = _find_failure(url, page, channel_page)
+    if failure:
+        return failure
+    newest = yield from _fetch_newest_upload(url, channel_page)
+    return _build_present_finding(account, page, channel_page, newest)
+
+
+def _find_failure(url: str, page: Page, channel_page: ChannelPage) -> Finding | None:
+    if _shows_channel(page, channel_page):
+        return None
+    return _build_no_channel_finding(url, page, channel_page)
 
 
 def _get_known_channel_id(account: Account) -> str:
@@ -319,7 +329,7 @@ def _get_known_channel_id(account: Account) -> str:
 
 
 def _build_probe_url(identity: Identity) -> str | None:
-    """The canonical address, but a bare name as it was typed: /name may be what /c/name is not."""
+    """Return the canonical address, but a bare name as typed: /name may differ from /c/name."""
     if identity.key is None or identity.kind is not LinkKind.PROFILE or identity.canonical is None:
         return None
     if identity.note == BARE_NAME_NOTE:
@@ -328,14 +338,10 @@ def _build_probe_url(identity: Identity) -> str | None:
 
 
 def _shows_channel(page: Page, channel_page: ChannelPage) -> bool:
-    found = bool(channel_page.channel_id) or channel_page.has_age_gate
-    return (
-        page.status == 200
-        and _is_youtube_url(page.url)
-        and found
-        and not channel_page.alert
-        and not channel_page.is_youtube_home
-    )
+    has_channel = bool(channel_page.channel_id) or channel_page.has_age_gate
+    if page.status != 200 or not _is_youtube_url(page.url) or not has_channel:
+        return False
+    return not channel_page.alert and not channel_page.is_youtube_home
 
 
 def _is_youtube_url(url: str) -> bool:
@@ -344,162 +350,131 @@ def _is_youtube_url(url: str) -> bool:
 
 
 def _build_no_channel_finding(requested_url: str, page: Page, channel_page: ChannelPage) -> Finding:
-    """No channel in the page: gone only by YouTube's own words, said of the one asked for; else "
-    "unknown.
-    """
-    gone = _find_absence_reason(page, channel_page)
+    """Return absent only for YouTube's own message about the requested channel, else unknown."""
+    absence = _find_absence_reason(page, channel_page)
     wall = interstitials.detect_refusal(page)
     if (
-        gone is not None
+        absence is not None
         and wall in _NON_BLOCKING_REASONS
         and _is_same_channel_url(requested_url, page.url)
         and not _has_channel_traces(channel_page)
     ):
-        return absent_finding(page, gone, detail=channel_page.alert or channel_page.title)
+        return absent_finding(page, absence, detail=channel_page.alert or channel_page.title)
     if wall is not None and (not channel_page.alert or wall not in _NON_BLOCKING_REASONS):
         return unknown_finding(page, wall)
     if channel_page.alert:
         return unknown_finding(page, Reason.UNREADABLE, detail=channel_page.alert)
-    home = channel_page.is_youtube_home or urlsplit(page.url).path in ("", "/")
-    return unknown_finding(
-        page,
-        Reason.UNREADABLE,
-        detail="YouTube's home page came instead" if home else "no channel data",
-    )
+    is_home = channel_page.is_youtube_home or urlsplit(page.url).path in ("", "/")
+    detail = "YouTube's home page came instead" if is_home else "no channel data"
+    return unknown_finding(page, Reason.UNREADABLE, detail=detail)
 
 
-_NON_BLOCKING_REASONS = frozenset(
-    {None, Reason.SCRIPT_ONLY}
-)  # an alert stands in the script, and little else on its page
+# A page with an alert has little visible text, because the alert is in a script.
+_NON_BLOCKING_REASONS = frozenset({None, Reason.SCRIPT_ONLY})
 
 
 def _find_absence_reason(page: Page, channel_page: ChannelPage) -> Reason | None:
-    """What YouTube's own words say of a channel that is none."""
+    """Return why YouTube says that there is no channel, or None."""
     alert = language.fold_text(channel_page.alert).replace("ة", "ه")
-    told = page.status in (200, 404, 410)
-    if told and alert.startswith(_SUSPENDED_ALERTS):
+    is_answer = page.status in (200, 404, 410)
+    if is_answer and alert.startswith(_SUSPENDED_ALERTS):
         return Reason.SUSPENDED
-    if told and alert.startswith(_NOT_FOUND_ALERTS):
+    if is_answer and alert.startswith(_NOT_FOUND_ALERTS):
         return Reason.NOT_FOUND
-    titled = channel_page.title.startswith(
-        "404 Not Found"
-    )  # WhatsMyName 2023 to 2026, maigret 2026-05
-    return Reason.NOT_FOUND if page.status == 404 and titled else None
+    # The title by WhatsMyName 2023 to 2026 and maigret 2026-05.
+    has_error_title = channel_page.title.startswith("404 Not Found")
+    return Reason.NOT_FOUND if page.status == 404 and has_error_title else None
 
 
 def _has_channel_traces(channel_page: ChannelPage) -> bool:
-    """Whether the page shows a channel all the same: what says both is not understood (fact "
-    "sheet, 8.1).
-    """
+    """Return whether the page shows a channel despite an alert. Such a page proves nothing."""
     return (
         channel_page.has_channel_data or channel_page.has_age_gate or channel_page.is_youtube_home
     )
 
 
 def _is_same_channel_url(requested_url: str, final_url: str) -> bool:
-    """Whether the answer stands at the address of the channel asked for; a sign-in page only "
-    "carries it.
-    """
-    asked, came = (identify(one.partition("?")[0], "").key for one in (requested_url, final_url))
-    return _is_youtube_url(final_url) and asked == came
+    """Return whether the final address is that of the channel, not a sign-in page."""
+    requested_key = identify(requested_url.partition("?")[0], "").key
+    final_key = identify(final_url.partition("?")[0], "").key
+    return _is_youtube_url(final_url) and requested_key == final_key
 
 
 def _fetch_newest_upload(
     channel_url: str, channel_page: ChannelPage
 ) -> Generator[PageRequest, Page, Activity | None]:
-    """The newest upload over the tabs that carry dates, at most two pages more."""
+    """Return the newest upload of the tabs with dates. Requests at most two more pages."""
     newest = channel_page.newest_upload
     for tab in ("videos", "streams"):
         if tab not in channel_page.tabs or tab == channel_page.open_tab:
             continue
         try:
-            page, other = yield from request_page(
+            page, tab_page = yield from request_page(
                 f"{channel_url}/{tab}", parse_channel_page, headers=ENGLISH_HEADERS
             )
         except FetchError:
             continue
-        newest = _find_later_activity(
-            newest, other.newest_upload if other.channel_id == channel_page.channel_id else None
-        )
+        if tab_page.channel_id == channel_page.channel_id:
+            newest = _find_later_activity(newest, tab_page.newest_upload)
         if newest is not None and newest.published_at > page.fetched_at - _RECENT_UPLOAD_AGE:
             break
     return newest
 
 
 def _find_later_activity(first: Activity | None, second: Activity | None) -> Activity | None:
-    return max(
-        (found for found in (first, second) if found),
-        key=lambda found: found.published_at,
-        default=None,
-    )
+    if first is None or second is None:
+        return first or second
+    return second if second.published_at > first.published_at else first
 
 
 def _build_present_finding(
     account: Account, page: Page, channel_page: ChannelPage, newest: Activity | None
 ) -> Finding:
     detail = ""
-    if (
-        newest
-        and "shorts" in channel_page.tabs
-        and newest.published_at < page.fetched_at - _MAX_VIDEO_AGE_BESIDE_SHORTS
-    ):
-        newest, detail = (
-            None,
-            "the Shorts tab carries no dates and may be newer than the newest video",
-        )
+    if "shorts" in channel_page.tabs and newest:
+        age = page.fetched_at - newest.published_at
+        if age > _MAX_VIDEO_AGE_BESIDE_SHORTS:
+            newest = None
+            detail = "the Shorts tab carries no dates and may be newer than the newest video"
     reason = _find_rename(account, channel_page) or _find_emptiness(channel_page)
-    return replace(
-        present_finding(
-            page,
-            name=channel_page.name or None,
-            platform_id=channel_page.channel_id or None,
-            followers=channel_page.followers,
-        ),
+    if reason is Reason.RENAMED:
+        detail = f"answers as {channel_page.channel_id} {channel_page.handle}".strip()
+    facts: dict[str, FactValue] = {}
+    if channel_page.video_count is not None:
+        facts["video_count"] = channel_page.video_count
+    return present_finding(
+        page,
         reason=reason,
+        name=channel_page.name or None,
+        platform_id=channel_page.channel_id or None,
         last_activity=newest,
-        links=_extract_website_links(page, channel_page),
-        facts={} if channel_page.video_count is None else {"video_count": channel_page.video_count},
-        detail=f"answers as {channel_page.channel_id} {channel_page.handle}".strip()
-        if reason is Reason.RENAMED
-        else detail,
+        followers=channel_page.followers,
+        links=extract_website_links(channel_page.website_urls, "channel_links", page.url),
+        facts=facts,
+        detail=detail,
     )
 
 
 def _find_rename(account: Account, channel_page: ChannelPage) -> Reason | None:
-    """Another id or handle answers. `c/` and `user/` names always lead to one: that is no "
-    "renaming.
+    """Return RENAMED if another id or handle answers.
+
+    `c/` and `user/` names always lead to a handle, which is no rename.
     """
-    key, known = account.identity.key or "", _get_known_channel_id(account)
-    other_id = (
-        channel_page.channel_id not in ("", key)
-        if key.startswith("UC")
-        else known not in ("", channel_page.channel_id)
-    )
-    other_handle = key.startswith("@") and channel_page.handle not in ("", key)
-    return Reason.RENAMED if other_id or other_handle else None
+    key = account.identity.key or ""
+    if key.startswith("UC"):
+        has_other_id = channel_page.channel_id not in ("", key)
+    else:
+        has_other_id = _get_known_channel_id(account) not in ("", channel_page.channel_id)
+    has_other_handle = key.startswith("@") and channel_page.handle not in ("", key)
+    return Reason.RENAMED if has_other_id or has_other_handle else None
 
 
 def _find_emptiness(channel_page: ChannelPage) -> Reason | None:
-    """Provably without publications: today's layout hides tabs that hold nothing, and the count "
-    "agrees.
+    """Return EMPTY if the channel provably has no uploads.
+
+    The current layout hides tabs without content, and the video count must agree.
     """
-    proved = (
-        channel_page.has_current_layout
-        and channel_page.tabs
-        and _TABS_WITHOUT_UPLOADS.issuperset(channel_page.tabs)
-        and not channel_page.has_age_gate
-    )
-    return Reason.EMPTY if proved and not channel_page.video_count else None
-
-
-def _extract_website_links(page: Page, channel_page: ChannelPage) -> tuple[FoundLink, ...]:
-    """The websites that the channel points at."""
-    found: dict[str, FoundLink] = {}
-    for url in channel_page.website_urls:
-        named = links_identify.identify_link(url)
-        if named.channel == "website" and named.key and named.canonical:
-            found.setdefault(
-                named.key,
-                FoundLink("website", named.key, named.canonical, "channel_links", page.url, url),
-            )
-    return tuple(found.values())
+    if not channel_page.has_current_layout or channel_page.has_age_gate:
+        return None
+    has_no_upload_tabs = channel_page.tabs and _TABS_WITHOUT_UPLOADS.issuperset(channel_page.tabs)
+    return Reason.EMPTY if has_no_upload_tabs and not channel_page.video_count else None
