@@ -143,9 +143,9 @@ DECISION_COLUMNS = (
     "code",
     "until",
     "state",
-    "who",
+    "author",
     "association",
-    "why",
+    "reason",
 )
 
 

@@ -348,17 +348,18 @@ def _raise_if_invalid(
 
 
 def describe_receipt_fault(verification: ReceiptVerification) -> str:
-    """What is wrong with a receipt, as an error is told."""
-    why = {
-        "changed": "its receipt is not the one that was signed",
-        "strange": "its receipt is signed with a key that is not in receipts.pub",
-        "unsigned": "its receipt is not signed, though the one before it is",
-        "elsewhere": "its receipt tells of another night, or of another end of it",
-        "broken": "its receipt follows one that is not there: the nights before it were taken out",
+    """Return the error for a faulty receipt."""
+    reasons = {
+        "tampered": "its receipt was changed after it was signed",
+        "unknown_key": "its receipt is signed with a key that is not in receipts.pub",
+        "unsigned": "its receipt is not signed, but the previous one is",
+        "wrong_run": "its receipt belongs to another run, or to another ending of this run",
+        "broken_chain": "its receipt does not follow another one: earlier runs were removed",
     }
     if verification.previous_day:
-        between = "a night between them was taken out, or changed"
-        why["broken"] = (
-            f"its receipt does not follow that of {verification.previous_day}: {between}"
+        reasons["broken_chain"] = (
+            f"its receipt does not follow that of {verification.previous_day}: "
+            "a run between them was removed or changed"
         )
-    return f"error: the night of {verification.run.day}: {why[verification.fault or 'broken']}"
+    reason = reasons[verification.fault or "broken_chain"]
+    return f"error: the run for {verification.run.day}: {reason}"

@@ -48,7 +48,7 @@ registry_app = typer.Typer(
 SpreadsheetArgument = Annotated[Path, typer.Argument(metavar="SHEET", help="A CSV or XLSX file.")]
 ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
 CHANGE_COLUMNS = ("association", "field", "change", "before", "after", "name")
-HISTORY_COLUMNS = ("at", "who", "source", "association", "field", "change", "before", "after")
+HISTORY_COLUMNS = ("at", "author", "source", "association", "field", "change", "before", "after")
 CHANGE_KINDS = ("added", "changed", "withdrawn", "pruned")
 MAX_SHOWN_CHANGES = 200
 """So many changes are shown before the question."""
@@ -334,7 +334,7 @@ def _build_change_item(change: AuditLogEntry) -> dict[str, Any]:
     """A change as JSON has it."""
     return {
         "at": change.changed_at,
-        "who": change.author,
+        "author": change.author,
         "source": change.source,
         "association": change.association,
         "field": change.field,
@@ -371,9 +371,11 @@ def _translate_change(change: AuditLogEntry, translator: Translator, zone: str) 
 
     line = RegistryChangeLine.from_change(change, "")
     before, after = line.describe_values(translator)
-    who = translator.label("actor", change.author) if change.author == "operator" else change.author
+    author = change.author
+    if author == "operator":
+        author = translator.label("actor", author)
     at, field = translator.format_datetime(change.changed_at, zone), line.describe_field(translator)
-    return {"at": at, "who": who, "field": field, "before": before, "after": after}
+    return {"at": at, "author": author, "field": field, "before": before, "after": after}
 
 
 def _print_issues(issues: list[SpreadsheetProblem], translator: Translator) -> None:

@@ -11,7 +11,7 @@ def title(page: Page) -> str:
     return found[1].decode() if found else ""
 
 
-def for_ever(page: Page) -> None:
+def run_forever(page: Page) -> None:
     while True:
         pass
 
@@ -34,9 +34,9 @@ def stumble(page: Page) -> None:
 
 def hoard(page: Page) -> None:
     """Take memory and use it, a megabyte after the other, until there is no more."""
-    held: list[bytearray] = []
+    blocks: list[bytearray] = []
     while True:
-        held.append(bytearray(b"x" * (1 << 20)))
+        blocks.append(bytearray(b"x" * (1 << 20)))
 
 
 def stall(page: Page) -> None:

@@ -38,15 +38,20 @@ def pieces(text: str, between: str | None = None) -> tuple[str, ...]:
 
 
 HOSTS = pieces(
-    "www.facebook.com m.facebook.com fb.me l.facebook.com x.com twitter.com www.youtube.com youtu.be t.me "
-    "www.linkedin.com ma.linkedin.com www.tiktok.com www.instagram.com wa.me bit.ly nour.example annour.ma "
+    "www.facebook.com m.facebook.com fb.me l.facebook.com x.com twitter.com www.youtube.com "
+    "youtu.be t.me "
+    "www.linkedin.com ma.linkedin.com www.tiktok.com www.instagram.com wa.me bit.ly nour.example "
+    "annour.ma "
     "جمعية.المغرب xn--mgbc0a9azcg.ma 127.0.0.1 [::1] [::1 0x7f.1 localhost nour.example:99999 "
     "user:pass@nour.example " + "a" * 64 + ".ma"
 )
 LINKED = HOSTS + pieces(
-    "https:// http:// // HTTPS:/ javascript: mailto: tel:+212 data:text/html, file:/// / ? # @ : % %00 "
-    "%2F..%2F %E2%80%AE \\ .. . & = &amp; profile.php?id= pages/ groups/ channel/UC @nour c/ user/ company/ "
-    "in/ status/ l.php?u=https%3A%2F%2F intent/follow?screen_name= sharer.php?u= login/?next= watch?v="
+    "https:// http:// // HTTPS:/ javascript: mailto: tel:+212 data:text/html, file:/// / ? # @ : % "
+    "%00 "
+    "%2F..%2F %E2%80%AE \\ .. . & = &amp; profile.php?id= pages/ groups/ channel/UC @nour c/ user/ "
+    "company/ "
+    "in/ status/ l.php?u=https%3A%2F%2F intent/follow?screen_name= sharer.php?u= login/?next= "
+    "watch?v="
 )
 ODD = (
     *("\x00", "\x1b[2J", "\x7f", "\x85", "\u202e", "\u2066", "\u200f", "\u200b", "\ufeff"),
@@ -68,14 +73,17 @@ LONE = ("\ud800", "\udfff")
 """What JSON and a command line can hold, and no text that was decoded: halves of a letter."""
 DATED = pieces(
     "2026-11-20|20/11/2026|31/02/2026|20 novembre 2026|20 نونبر 2026|٢٠ نوفمبر ٢٠٢٦|Nov 20, 2026|"
-    "il y a 3 jours|منذ 3 أيام|3 weeks ago|hier|yesterday|0000-00-00|99999-01-01|2026-11-20T03:00:00+99:99|"
-    "1970-01-01|12h30|Fri, 20 Nov 2026 03:00:00 GMT|Fri, 99 Xxx 2026 GMT|publié le|mis à jour|posted on|"
+    "il y a 3 jours|منذ 3 أيام|3 weeks ago|hier|yesterday|0000-00-00|99999-01-01"
+    "|2026-11-20T03:00:00+99:99|"
+    "1970-01-01|12h30|Fri, 20 Nov 2026 03:00:00 GMT|Fri, 99 Xxx 2026 GMT|publié le|mis à jour"
+    "|posted on|"
     "نشر في|©|2019 - 2026|à 25:61",
     "|",
 )
 SAID = pieces(
     "N/A|aucun|لا يوجد|Page introuvable|This account doesn't exist|404|Not Found|Association Nour|"
-    "جمعية النور|casino|domain for sale|Log in|1,2 M abonnés|4.2K followers|moved to|nouveau site|closed|"
+    "جمعية النور|casino|domain for sale|Log in|1,2 M abonnés|4.2K followers|moved to|nouveau site"
+    "|closed|"
     "captcha|Just a moment...",
     "|",
 )
@@ -186,7 +194,8 @@ BODIES = st.one_of(
     ),
 )
 TYPES = pieces(
-    "text/html text/html;charset= text/html;charset=idna text/xml;charset=rot13 text/plain application/json ;"
+    "text/html text/html;charset= text/html;charset=idna text/xml;charset=rot13 text/plain "
+    "application/json ;"
 )
 HEADERS = st.fixed_dictionaries(
     {"content-type": one_of_many(TYPES)},
@@ -275,6 +284,8 @@ def made(kind, name=""):
     origin, inner = typing.get_origin(kind) or kind, typing.get_args(kind)
     if name in NAMED and kind in NAMEABLE:
         return NAMED[name]
+    if kind is typing.Any and name == "value":
+        return JSON
     if kind in KINDS:
         return KINDS[kind]
     if origin in {typing.Union, types.UnionType}:
@@ -302,7 +313,8 @@ def several(kind, inner, name):
 
 
 def arguments(function):
-    """How its arguments are made: those of a kind, and the texts of a name, are the same for a whole module.
+    """How its arguments are made: those of a kind, and the texts of a name, are the same for a
+    whole module.
 
     Raises UnmakeableError, and NameError for a kind that is hidden.
     """

@@ -187,7 +187,7 @@ class Small:
 
     def hold_run_lock(self):
         if self.locked:
-            raise RunLockedError("another run is going on")
+            raise RunLockedError("another run is in progress")
         return nullcontext()
 
 

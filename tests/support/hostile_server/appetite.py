@@ -18,7 +18,9 @@ TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS.parent))
 
 from probes.http.fetcher import Fetcher  # noqa: E402
-from tests.support.hostile_server.fetching import create_fetcher, fetch_outcome, describe_outcome  # noqa: E402  # after the path
+
+# after the path
+from tests.support.hostile_server.fetching import create_fetcher, describe_outcome, fetch_outcome  # noqa: E402
 
 
 def resident(what: str) -> float:

@@ -2,10 +2,11 @@
 
     unshare --net python bed.py ours CASES.json
 
-Every address answers on every port that a case names, over real sockets and by a real name server; nothing
-can leave. Prints a list of {"id", "outcome", "reached": [[address, port], …], "heard": [request line, …]}.
-The first word chooses who asks: `ours`, `open` (ours with everything exempt, to show what the bed can see),
-`proxied` (through a proxy), `judged` (the same with a name server of our own) or `ssrfguard`.
+Every address answers on every port that a case names, over real sockets and by a real name server;
+nothing can leave. Prints a list of {"id", "outcome", "reached": [[address, port], …], "heard":
+[request line, …]}. The first word chooses who asks: `ours`, `open` (ours with everything exempt, to
+show what the bed can see), `proxied` (through a proxy), `judged` (the same with a name server of
+our own) or `ssrfguard`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ def everywhere() -> None:
 
 
 class Everywhere:
-    """Servers on all addresses. `accepted` are the addresses and ports that were reached, in turn."""
+    """Servers on all addresses.
+
+    `accepted` are the addresses and ports that were reached, in turn.
+    """
 
     def __init__(self, ports: set[int], site: Callable[[str], bytes]) -> None:
         self._ports = ports
@@ -97,7 +101,9 @@ def _addresses(case: Case) -> str:
 
 @asynccontextmanager
 async def fetching(options: FetchOptions) -> AsyncIterator[Asking]:
-    """Ask by a fetcher of our own; each link by a new one, so that no connection is kept for another."""
+    """Ask by a fetcher of our own; each link by a new one, so that no connection is kept for
+    another.
+    """
 
     async def ask(url: str) -> str:
         async with Fetcher(options, NOW) as fetch:
@@ -119,7 +125,8 @@ async def asking(who: str, nameserver: str) -> AsyncIterator[Asking]:
         "judged": {"proxy": f"http://11.11.11.11:{PROXY_PORT}"},
     }
     if who == "ssrfguard":
-        from tests.support.hostile_server.second import opinion  # noqa: PLC0415  # it costs the others half a second
+        # it costs the others half a second
+        from tests.support.hostile_server.second import opinion  # noqa: PLC0415
 
         async with opinion(nameserver) as ask:
             yield ask

@@ -1,4 +1,4 @@
-"""A name server on loopback that says what the script says: addresses, NXDOMAIN, SERVFAIL, or nothing."""
+"""A name server on loopback with scripted answers: addresses, NXDOMAIN, SERVFAIL or silence."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ Says = str | list[str]
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """`zone` maps a name to its addresses, to a code word, to "silent", or to a list of lists: one a look-up.
+    """`zone` maps a name to its addresses, to a code word, to "silent", or to a list of lists: one
+    a look-up.
 
-    Names that are not in the zone do not exist, but `com` does, as everywhere. `asked` counts the questions
-    by name.
+    Names that are not in the zone do not exist, but `com` does, as everywhere. `asked` counts the
+    questions by name.
     """
 
     def __init__(self, zone: dict[str, object]) -> None:
@@ -53,7 +54,7 @@ class NameServer(asyncio.DatagramProtocol):
             self._transport.sendto(_reply(data[:2], question, kind, says), address)
 
     def _says(self, name: str, kind: int) -> Says:
-        """What the zone says to one question; a list of lists moves on with each question for A."""
+        """Return the answer to a question. A list of lists advances with each question for A."""
         says = self.zone.get(name, "NXDOMAIN")
         if isinstance(says, dict):
             says = says.get("A" if kind == A else "AAAA", [])

@@ -17,9 +17,9 @@ def hang(page: Page) -> str:
 
 
 def swell(page: Page) -> str:
-    held = []
+    blocks = []
     while True:
-        held.append(bytearray(b"x" * (1 << 20)))
+        blocks.append(bytearray(b"x" * (1 << 20)))
 
 
 def die(page: Page) -> str:

@@ -1,4 +1,7 @@
-"""A web server on loopback that misbehaves: the path says how. Whatever is endless ends with its client."""
+"""A misbehaving web server on loopback.
+
+The path selects the fault; endless responses end with the client.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ HTML = b"Content-Type: text/html\r\nConnection: close\r\n"
 
 
 def packed(megabytes: int, window: int) -> bytes:
-    """So many megabytes of zeros, packed."""
+    """Return compressed zeros of this many megabytes."""
     packer = zlib.compressobj(9, zlib.DEFLATED, window)
     return b"".join(packer.compress(bytes(MEGABYTE)) for _ in range(megabytes)) + packer.flush()
 
 
 def answer(body: bytes = b"ok", status: str = "200 OK", headers: bytes = b"") -> bytes:
-    """A decent answer, for which the connection is kept."""
+    """Return a valid response that keeps the connection open."""
     length = b"Content-Length: %d\r\n" % len(body)
     return (
         b"HTTP/1.1 "
@@ -99,9 +102,7 @@ ONCE: dict[str, bytes] = {
     "pdf": b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: 5\r\n\r\n%PDF-",
     "robotsdown": answer(b"", "503 Service Unavailable"),
 }
-ENDLESS: dict[
-    str, tuple[bytes, bytes, float]
-] = {  # first bytes, what follows for ever, seconds between
+ENDLESS: dict[str, tuple[bytes, bytes, float]] = {  # first bytes, repeated bytes, seconds between
     "slowheaders": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.05),
     "slowbyte": (b"", b"H", 0.05),
     "slowbody": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x", 0.05),
@@ -127,9 +128,8 @@ Script = Callable[[str, int], bytes | str | None]
 class Hostile:
     """The server, as an async context. `url("loop")` is an address; `seen` counts requests by path.
 
-    `script(path, how often asked)` may answer first, or name another path to misbehave as; `heads` are the
-    requests as they came,
-    `sent` counts the bytes written to each path.
+    `script(path, how often asked)` may answer first, or name another path to misbehave as; `heads`
+    are the requests as they came, `sent` counts the bytes written to each path.
     """
 
     def __init__(
@@ -164,7 +164,8 @@ class Hostile:
             await asyncio.sleep(0)  # a connection that was just accepted gets its handler
         for writer in tuple(self._writers):
             writer.transport.abort()
-        while self._writers:  # noqa: ASYNC110  # the handlers see their end in the loop's next turns
+        # the handlers see their end in the loop's next turns
+        while self._writers:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     def url(self, path: str, host: str | None = None) -> str:

@@ -1,7 +1,8 @@
-"""Links that would lead a fetcher inward, as cases: what is typed, what its names answer, where it redirects.
+"""Links that would lead a fetcher inward, as cases: what is typed, what its names answer, where it
+redirects.
 
-A case is a dict as the lines of the recorded ones are: `id`, `url`, `expected` ("allow" or "deny"), `dns`
-({"A": […], "AAAA": […]} or {"seq": […]}, one a look-up), `redirect` (a Location, or "chain").
+A case is a dict as the lines of the recorded ones are: `id`, `url`, `expected` ("allow" or "deny"),
+`dns` ({"A": […], "AAAA": […]} or {"seq": […]}, one a look-up), `redirect` (a Location, or "chain").
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def recorded(shared: Path) -> list[Case]:
 
 
 def made() -> list[Case]:
-    """Each inward address as a literal, behind a name, half a name, a second answer, and a redirect."""
+    """Each inward address as a literal, behind a name, half a name, a second answer, and a
+    redirect.
+    """
     good = {
         "id": "good",
         "url": "http://good.example/",

@@ -169,7 +169,7 @@ def test_init_writes_what_is_missing_and_never_overwrites(auditor, tmp_path):
     (tmp_path / "config.toml").write_text('[network]\nname = "Mine"\n')
     code, out, err = auditor("init")
     assert (code, out) == (0, "")
-    assert "config.toml: already there, left as it is" in err
+    assert "config.toml: already exists, not changed" in err
     assert (tmp_path / "config.toml").read_text() == '[network]\nname = "Mine"\n'
     heading = (tmp_path / "registry.csv").read_text(encoding="utf-8-sig").strip()
     assert heading == (
@@ -233,7 +233,7 @@ def test_a_second_run_is_told_that_the_first_holds_the_lock(auditor):
     with App.open(load_config(None, {})) as app, app.hold_run_lock():
         code, _, err = auditor("run")
     assert code == 5
-    assert "another run is going on" in err
+    assert "another run is in progress" in err
 
 
 def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(auditor):
@@ -299,7 +299,7 @@ def test_gaps_of_an_unknown_association_are_a_mistake(auditor):
     assert "no association has this id" in err
 
 
-def test_gaps_export_and_rejudge_work_on_an_empty_store(auditor, tmp_path):
+def test_gaps_export_and_reevaluate_work_on_an_empty_store(auditor, tmp_path):
     assert items(auditor("gaps", "--json")[1]) == []
     assert auditor("export", "gaps.csv")[0] == 0
     assert (tmp_path / "gaps.csv").read_bytes().startswith(b"\xef\xbb\xbfassociation,")
@@ -374,7 +374,7 @@ def test_a_night_that_is_terminated_keeps_what_was_done(auditor, monkeypatch):
 
 def test_every_command_of_the_contract_is_there(auditor):
     _, out, _ = auditor("--help")
-    wanted = "demo init check identify registry run serve status gaps report export publish rejudge doctor digest"
+    wanted = "demo init check identify registry run serve status gaps report export publish reevaluate doctor digest"
     assert set(wanted.split()) <= set(out.split())
 
 
@@ -404,7 +404,7 @@ def test_json_is_utf_8_whatever_the_locale():
 
 
 def test_a_bug_is_one_line_unless_debugging():
-    spoilt = "import sys; from auditor.cli import main; main.common_first = 1; sys.exit(main.main(['status']))"
+    spoilt = "import sys; from auditor.cli import main; main.move_common_options_first = 1; sys.exit(main.main(['status']))"
     ended = subprocess.run(
         [sys.executable, "-c", spoilt], capture_output=True, check=False, timeout=60
     )

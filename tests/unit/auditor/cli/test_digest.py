@@ -44,7 +44,7 @@ def auditor(tmp_path, capsys, box):
 def test_what_would_be_sent_is_shown_and_not_sent(auditor, box):
     code, shown, _ = auditor("digest", "--dry-run")
     assert code == 0
-    assert shown.startswith("amal@rabat.example: would be sent\nNew: 1 · settled: 0\n")
+    assert shown.startswith("amal@rabat.example: would be sent\nNew: 1 · fixed: 0\n")
     assert "Nour: Your website does not open" in shown
     assert not box.taken
 
@@ -83,7 +83,7 @@ def test_who_wants_what_is_kept_and_listed(auditor):
     assert auditor("digest", "subscribe", "omar@rabat.example", "--association", "nour")[0] == 0
     _, shown, _ = auditor("digest", "subscriptions", "--json")
     wishes = [
-        (item["address"], item["kind"], item["wanted"]) for item in json.loads(shown)["items"]
+        (item["address"], item["kind"], item["is_wanted"]) for item in json.loads(shown)["items"]
     ]
     assert wishes == [
         ("amal@rabat.example", "digest", False),

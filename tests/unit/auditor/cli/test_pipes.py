@@ -13,10 +13,10 @@ signal.signal(signal.SIGALRM, lambda *_: None)
 signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
 """
 WAYS = {
-    "data": f"from auditor.cli.output import give; give('é' * {LONG})",
-    "parts": f"from auditor.cli.output import give_parts; give_parts(['é'] * {LONG // 100} + ['é' * {LONG}])",
-    "bytes": f"from auditor.cli.output import give_bytes; give_bytes([b'x' * {LONG}], is_text=True)",
-    "a word": f"from auditor.cli.output import say; say('x' * {LONG})",
+    "data": f"from auditor.cli.output import print_data; print_data('é' * {LONG})",
+    "parts": f"from auditor.cli.output import print_data_parts; print_data_parts(['é'] * {LONG // 100} + ['é' * {LONG}])",
+    "bytes": f"from auditor.cli.output import print_bytes; print_bytes([b'x' * {LONG}], is_text=True)",
+    "a word": f"from auditor.cli.output import print_message; print_message('x' * {LONG})",
 }
 LENGTHS = {
     "data": 2 * LONG + 1,

@@ -130,14 +130,14 @@ def test_a_workbook_in_a_language_has_its_headings_and_opens_the_reports(desk, t
 def test_some_are_chosen_by_id_by_region_or_because_they_have_none(desk):
     assert [row["association"] for row in desk.sheet("nour")] == ["nour"]
     assert [
-        row["association"] for row in desk.sheet("--all", "--region", "Oriental", "--missing")
+        row["association"] for row in desk.sheet("--all", "--region", "Oriental", "--without-link")
     ] == ["amal"]
-    assert [row["association"] for row in desk.sheet("--all", "--missing")] == ["sana"]
+    assert [row["association"] for row in desk.sheet("--all", "--without-link")] == ["sana"]
 
 
 def test_a_new_link_ends_the_older_one_unless_it_is_kept(desk):
     first = desk.sheet("nour")[0]["link"]
-    second = desk.sheet("nour", "--keep")[0]["link"]
+    second = desk.sheet("nour", "--keep-existing")[0]["link"]
     assert (desk.opens(first), desk.opens(second)) == ("nour", "nour")
     third = desk.sheet("nour", "--days", "7")[0]["link"]
     assert (desk.opens(first), desk.opens(second), desk.opens(third)) == (None, None, "nour")
@@ -245,7 +245,7 @@ def test_one_text_is_printed_with_a_link_that_opens(desk):
 
 @pytest.mark.parametrize(
     ("language", "said"),
-    [("en", "3 older links ended"), ("fr", "3 anciens liens"), ("ar", "انتهت 3 روابط قديمة")],
+    [("en", "3 older links revoked"), ("fr", "3 anciens liens"), ("ar", "أُلغيت 3 روابط قديمة")],
 )
 def test_it_is_told_how_many_older_links_ended(desk, capsys, language, said):
     assert "ended" not in desk.type("create", "--all", *BY)[2]
@@ -255,5 +255,5 @@ def test_it_is_told_how_many_older_links_ended(desk, capsys, language, said):
 
 def test_a_text_tells_that_it_ends_the_link_before_it(desk):
     assert "older" not in desk.type("text", "nour", *BY)[2]
-    assert desk.type("text", "nour", *BY)[2].startswith("1 older link ended\n")
-    assert "older" not in desk.type("text", "nour", "--keep", *BY)[2]
+    assert desk.type("text", "nour", *BY)[2].startswith("1 older link revoked\n")
+    assert "older" not in desk.type("text", "nour", "--keep-existing", *BY)[2]

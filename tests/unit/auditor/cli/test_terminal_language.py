@@ -65,7 +65,7 @@ def _read(screen):
 )
 def test_a_language_may_be_asked_for_before_and_after_the_command(auditor, words):
     auditor("registry", "import", "sheet.csv")
-    assert auditor(*words).err == "aucune nuit encore\u202f; `auditor run` en fait une\n"
+    assert auditor(*words).err == "aucune vérification\u202f; `auditor run` en lance une\n"
 
 
 def test_a_language_that_is_not_spoken_is_a_mistake_of_usage(auditor, capsys):
@@ -75,9 +75,9 @@ def test_a_language_that_is_not_spoken_is_a_mistake_of_usage(auditor, capsys):
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"LANG": "ar_MA.UTF-8"}, "لا ليلة بعد؛ الأمر `auditor run` يبدأ واحدة\n"),
-        ({"LANG": "ar_MA.UTF-8", "LC_ALL": "C"}, "no night yet; `auditor run` makes one\n"),
-        ({"LANG": "de_DE.UTF-8"}, "no night yet; `auditor run` makes one\n"),
+        ({"LANG": "ar_MA.UTF-8"}, "لا فحوص بعد؛ الأمر `auditor run` يبدأ فحصًا\n"),
+        ({"LANG": "ar_MA.UTF-8", "LC_ALL": "C"}, "no runs yet; `auditor run` starts one\n"),
+        ({"LANG": "de_DE.UTF-8"}, "no runs yet; `auditor run` starts one\n"),
     ],
 )
 def test_without_one_the_terminals_own_language_is_spoken_or_english(
@@ -95,7 +95,7 @@ def test_an_import_and_its_problems_are_told_in_the_language(auditor):
     assert "تنبيه، السطر 2، العمود email: بريد إلكتروني غير صحيح: nobody" in told
     assert "جمعية واحدة، رابط واحد، لا أخطاء، تنبيه واحد" in told
     assert "أُضيف: جمعية واحدة، رابط واحد" in told
-    assert "لم يتغير شيء" in auditor("registry", "import", "sheet.csv", "--lang", "ar").err
+    assert "لا توجد" in auditor("registry", "import", "sheet.csv", "--lang", "ar").err
 
 
 def test_a_pipe_and_json_keep_their_english_keys_whatever_the_language(auditor, monkeypatch):
@@ -155,7 +155,7 @@ def test_every_heading_and_code_of_a_table_has_a_word():
     assert {name for name in columns if name not in words["heading"]} == set()
     assert set(words["problem"]) == set(Issue)
     assert set(words["decision"]) == set(DecisionKind)
-    assert set(words["night"]) == set(AuditRunState)
+    assert set(words["run"]) == set(AuditRunState)
     assert all(set(word) == set(LANGUAGES) for group in words.values() for word in group.values())
 
 
@@ -163,7 +163,7 @@ def test_every_heading_and_code_of_a_table_has_a_word():
 def test_a_problem_of_a_sheet_is_a_sentence(trouble):
     told = SpreadsheetProblem(3, "email", "nobody", trouble).describe(Translator("en"))
     assert told.startswith(
-        "error: line 3, email: " if trouble in ERROR_ISSUES else "warning: line 3, email: "
+        "error, line 3, email: " if trouble in ERROR_ISSUES else "warning, line 3, email: "
     )
     assert str(trouble) not in told
 
