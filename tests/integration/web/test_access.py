@@ -1,4 +1,4 @@
-"""Who may use what: every route says so, and answers everybody as it says."""
+"""Every route declares who may use it, and enforces it."""
 
 import re
 import sqlite3
@@ -30,44 +30,44 @@ from tests.support.web_server import anonymous_client, logged_in_client
 
 pytestmark = pytest.mark.xdist_group("access")  # one network is enough for all of them
 
-HERE, ELSEWHERE = "souss-massa", "oriental"
-"""The region of the association that is asked for, and another."""
+OWN_REGION, OTHER_REGION = "souss-massa", "oriental"
+"""The region of the tested association, and another."""
 
 
 @dataclass(frozen=True)
-class Person:
-    """Somebody who asks, and which accesses let them through."""
+class Visitor:
+    """A user (or none), and the access levels that they have."""
 
     role: Role | None
     regions: tuple[str, ...] = ()
-    may: frozenset[Access] = frozenset()
+    allowed: frozenset[Access] = frozenset()
 
 
-ANYBODY = frozenset({Access.PUBLIC, Access.MONITORING})
-"""From this machine, as everybody asks here; elsewhere: test_health.py."""
-READS = ANYBODY | {Access.LOGGED_IN}
-LOOKS_AFTER = READS | {Access.COORDINATOR}
-PEOPLE = {
-    "nobody": Person(None, may=ANYBODY),
-    "reader": Person(Role.READER, may=READS),
-    "elsewhere": Person(Role.COORDINATOR, (ELSEWHERE,), LOOKS_AFTER),
-    "here": Person(Role.COORDINATOR, (HERE,), LOOKS_AFTER | {Access.OWN_REGION}),
-    "everywhere": Person(
-        Role.COORDINATOR, (), LOOKS_AFTER | {Access.OWN_REGION, Access.ALL_REGIONS}
+PUBLIC = frozenset({Access.PUBLIC, Access.MONITORING})
+"""All clients here are on this machine; test_health.py tests monitoring from elsewhere."""
+LOGGED_IN = PUBLIC | {Access.LOGGED_IN}
+COORDINATOR = LOGGED_IN | {Access.COORDINATOR}
+VISITORS = {
+    "nobody": Visitor(None, allowed=PUBLIC),
+    "reader": Visitor(Role.READER, allowed=LOGGED_IN),
+    "elsewhere": Visitor(Role.COORDINATOR, (OTHER_REGION,), COORDINATOR),
+    "here": Visitor(Role.COORDINATOR, (OWN_REGION,), COORDINATOR | {Access.OWN_REGION}),
+    "everywhere": Visitor(
+        Role.COORDINATOR, (), COORDINATOR | {Access.OWN_REGION, Access.ALL_REGIONS}
     ),
-    "admin": Person(Role.ADMIN, (), frozenset(Access) - {Access.REPORT_LINK}),
+    "admin": Visitor(Role.ADMIN, (), frozenset(Access) - {Access.REPORT_LINK}),
 }
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    """A network before its first night, with a reply, an account that was found, and a letter."""
+    """A network before its first run, with a reply, a proposal and a report link."""
     folder = tmp_path_factory.mktemp("network")
     storage = {"folder": folder, "url": f"sqlite:///{folder}/auditor.db"}
     public = {"public_url": "https://reports.example.org"}
     channels = {name: {} for name in ("website", "facebook", "twitter", "linkedin", "youtube")}
-    told = {"storage": storage, "web": public, "channels": channels}
-    with App.open(Config.model_validate(told)) as opened:
+    settings = {"storage": storage, "web": public, "channels": channels}
+    with App.open(Config.model_validate(settings)) as opened:
         opened.store.save_registry(
             sample_network.PEOPLE, sample_network.rows(), sample_network.FIRST
         )
@@ -85,55 +85,62 @@ def app(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clients(app):
-    """A browser for each person."""
+    """An open client for each visitor."""
     with ExitStack() as stack:
-        yield {name: stack.enter_context(asking(app, name, one)) for name, one in PEOPLE.items()}
+        yield {
+            name: stack.enter_context(open_client(app, name, visitor))
+            for name, visitor in VISITORS.items()
+        }
 
 
 @contextmanager
-def asking(app, name, person):
-    told = {"name": name, "role": person.role, "regions": person.regions}
+def open_client(app, name, visitor):
+    user = {"name": name, "role": visitor.role, "regions": visitor.regions}
     with (
-        logged_in_client(app, sample_network.NOW, **told)
-        if person.role
+        logged_in_client(app, sample_network.NOW, **user)
+        if visitor.role
         else anonymous_client(app, sample_network.NOW) as client
     ):
         client.timeout = 60
         yield client
 
 
-def answer(client, method, path):
-    """How a request ends: `stranger`, `letter`, `refused` or `through`."""
-    said = client.request(method, path)
-    if said.status_code == 401 and "www-authenticate" in said.headers:
-        return {"Session": "stranger", "ReportLink": "letter"}[said.headers["www-authenticate"]]
-    if said.status_code >= 500:
-        return f"crashed: {said.status_code}"
-    return "refused" if said.status_code == 403 else "through"
+CHALLENGE_RESULTS = {"Session": "login", "ReportLink": "report link"}
 
 
-def expected(name, access):
+def get_result(client, method, path):
+    """Return how a request ends: `login`, `report link`, `refused` or `answered`."""
+    response = client.request(method, path)
+    if response.status_code == 401 and "www-authenticate" in response.headers:
+        return CHALLENGE_RESULTS[response.headers["www-authenticate"]]
+    if response.status_code >= 500:
+        return f"crashed: {response.status_code}"
+    return "refused" if response.status_code == 403 else "answered"
+
+
+def expected_result(name, access):
     if access is Access.REPORT_LINK:
-        return "letter"
-    if access in PEOPLE[name].may:
-        return "through"
-    return "refused" if PEOPLE[name].role else "stranger"
+        return "report link"
+    if access in VISITORS[name].allowed:
+        return "answered"
+    return "refused" if VISITORS[name].role else "login"
 
 
-def of(app, route):
-    """The numbers in a route's address that lead to something of the association that is asked for."""
-    if route.path.endswith("/found/{number}"):
-        return {
-            "number": [one.id for one in app.store.list_proposals() if one.association == "nour"]
-        }
-    return {"number": ["1"]}
+def get_row_ids(app, route):
+    """Return ids of rows of the tested association for the path of a route."""
+    if "{proposal_id}" not in route.path:
+        return {}
+    proposals = app.store.list_proposals()
+    return {"proposal_id": [row.id for row in proposals if row.association == "nour"]}
 
 
-def state(app):
-    """All that is kept but who has a session."""
+def dump_database(app):
+    """Return the contents of the database without sessions."""
     with closing(sqlite3.connect(app.data_folder / "auditor.db")) as database:
         return [
-            line for line in database.iterdump() if not line.startswith('INSERT INTO "login_session"')
+            statement
+            for statement in database.iterdump()
+            if not statement.startswith('INSERT INTO "login_session"')
         ]
 
 
@@ -143,71 +150,77 @@ def state(app):
 def test_every_route_declares_its_access_once(route):
     assert len(list_access_requirements(route)) == 1
     if list_access_requirements(route)[0].access is Access.REPORT_LINK:
-        assert get_report_request in {one.call for one in route.dependant.dependencies}
+        assert get_report_request in {
+            dependency.call for dependency in route.dependant.dependencies
+        }
     if list_access_requirements(route)[0].access is Access.MONITORING:
-        assert route.path == METRICS_PATH  # it looks for itself who asks: test_health.py
+        assert route.path == METRICS_PATH  # the route checks access itself: test_health.py
     if list_access_requirements(route)[0] == RequireAccess(Access.OWN_REGION):
         assert "association" in route.param_convertors
 
 
 def test_application_has_no_route_outside_the_routers(app):
-    walked = {route.path for route in list_all_routes()}
-    served = {
+    listed_paths = {route.path for route in list_all_routes()}
+    served_paths = {
         getattr(route, "path", "") for route in create_app(app, lambda: sample_network.NOW).routes
     }
-    assert served - walked <= {"/static", ""}
+    assert served_paths - listed_paths <= {"/static", ""}
 
 
 def test_route_without_declared_access_is_detected():
     router = APIRouter()
-    router.get("/{language}/forgotten")(lambda: "everybody reads this")
+    router.get("/{language}/forgotten")(lambda: "readable by everyone")
     assert list_access_requirements(router.routes[0]) == []
 
 
-@pytest.mark.parametrize("name", [name for name in PEOPLE if name != "admin"])
+@pytest.mark.parametrize("name", [name for name in VISITORS if name != "admin"])
 def test_forbidden_requests_are_refused_and_change_nothing(app, clients, name):
-    before, wrong = state(app), {}
+    before, unexpected = dump_database(app), {}
     for route in list_all_routes():
         access = list_access_requirements(route)[0].access
-        if expected(name, access) == "through":
+        if expected_result(name, access) == "answered":
             continue
-        for method, path in asked(app, route):
-            if (ended := answer(clients[name], method, path)) != expected(name, access):
-                wrong[method, path] = ended
-    assert wrong == {}
-    assert state(app) == before
+        for method, path in iter_requests(app, route):
+            if (result := get_result(clients[name], method, path)) != expected_result(name, access):
+                unexpected[method, path] = result
+    assert unexpected == {}
+    assert dump_database(app) == before
 
 
-def asked(app, route):
-    for path in build_paths(route, association=("nour",), language=("en",), **of(app, route)):
+def iter_requests(app, route):
+    for path in build_paths(
+        route, association=("nour",), language=("en",), **get_row_ids(app, route)
+    ):
         for method in route.methods:
             yield method, path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PEOPLE)
+@pytest.mark.parametrize("name", VISITORS)
 def test_allowed_requests_are_answered(app, clients, name):
-    wrong = {}
+    unexpected = {}
     for route in list_all_routes():
         access = list_access_requirements(route)[0].access
-        if expected(name, access) != "through" or "logout" in route.path:
+        if expected_result(name, access) != "answered" or "logout" in route.path:
             continue
-        for method, path in asked(app, route):
-            if (ended := answer(clients[name], method, path)) != "through":
-                wrong[method, path] = ended
-    assert wrong == {}
+        for method, path in iter_requests(app, route):
+            if (result := get_result(clients[name], method, path)) != "answered":
+                unexpected[method, path] = result
+    assert unexpected == {}
 
 
 def test_users_guide_lists_every_route_with_its_access():
     page = PAGE.read_text("utf-8")
     assert build_routes_table() in page
-    ways = re.findall(r"`[A-Z/]+ [^`]+`", build_routes_table())
-    assert len(ways) == len(set(ways)) == len(list_all_routes())
+    rows = re.findall(r"`[A-Z/]+ [^`]+`", build_routes_table())
+    assert len(rows) == len(set(rows)) == len(list_all_routes())
     assert update_page(page) == page
 
 
 def test_users_guide_lists_every_command():
     page = PAGE.read_text("utf-8")
-    sentence = "Everyone who can use the operating system account of the auditor can run every command"
+    sentence = (
+        "Everyone who can use the operating system account of the auditor can run every command"
+    )
     assert sentence in " ".join(page.split())
     assert build_commands_list() in page

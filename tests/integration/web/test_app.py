@@ -1,4 +1,4 @@
-"""The web application as a whole: languages, style sheets, and what is answered to whom."""
+"""The web application as a whole: languages, static files, hosts and cross-site forms."""
 
 import re
 
@@ -7,20 +7,20 @@ from fastapi import APIRouter
 
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.web import app as module
+from auditor.web import app as app_module
 from tests.support.web_server import logged_in_client
 
-PUBLIC = "reports.example.org"
+PUBLIC_HOST = "reports.example.org"
 
 
 @pytest.fixture
 def app(tmp_path):
-    told = {
+    settings = {
         "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
-        "web": {"public_url": f"https://{PUBLIC}/", "allowed_hosts": ["audit.lan"]},
+        "web": {"public_url": f"https://{PUBLIC_HOST}/", "allowed_hosts": ["audit.lan"]},
         "network": {"name": "Our network", "name_fr": "Notre <réseau>"},
     }
-    with App.open(Config.model_validate(told)) as opened:
+    with App.open(Config.model_validate(settings)) as opened:
         yield opened
 
 
@@ -41,7 +41,7 @@ def test_page_has_language_direction_and_links_to_its_translations(client):
 
 
 @pytest.mark.parametrize(
-    ("accepted", "chosen", "led"),
+    ("accept_language", "language_cookie", "location"),
     [
         ("", "", "/ar/"),
         ("fr-FR,fr;q=0.9,en;q=0.8", "", "/fr/"),
@@ -52,12 +52,12 @@ def test_page_has_language_direction_and_links_to_its_translations(client):
     ],
 )
 def test_root_redirects_to_the_cookies_the_browsers_or_the_networks_language(
-    client, accepted, chosen, led
+    client, accept_language, language_cookie, location
 ):
-    headers = {"accept-language": accepted, "cookie": f"language={chosen}"}
-    answer = client.get("/", headers=headers)
-    assert (answer.status_code, answer.headers["location"]) == (303, led)
-    assert "Accept-Language" in answer.headers["vary"]
+    headers = {"accept-language": accept_language, "cookie": f"language={language_cookie}"}
+    response = client.get("/", headers=headers)
+    assert (response.status_code, response.headers["location"]) == (303, location)
+    assert "Accept-Language" in response.headers["vary"]
 
 
 def test_root_redirects_to_the_language_read_last(client):
@@ -70,10 +70,10 @@ def test_unknown_language_returns_404(client):
 
 
 def test_404_page_is_translated_and_links_to_the_home_page(client):
-    answer = client.get("/fr/nowhere")
-    assert answer.status_code == 404
-    assert "Page introuvable" in answer.text
-    assert 'href="/fr/"' in answer.text
+    response = client.get("/fr/nowhere")
+    assert response.status_code == 404
+    assert "Page introuvable" in response.text
+    assert 'href="/fr/"' in response.text
     assert "Page not found" in client.get("/nowhere/", headers={"accept-language": "en"}).text
 
 
@@ -90,16 +90,16 @@ def test_every_response_has_security_headers(client, path):
 
 @pytest.mark.parametrize("path", ["/en/", "/static/app.css"])
 def test_large_responses_are_compressed(client, path):
-    answer = client.get(path, headers={"accept-encoding": "gzip"})
-    assert answer.headers["content-encoding"] == "gzip"
-    assert int(answer.headers["content-length"]) < len(answer.content) / 2
+    response = client.get(path, headers={"accept-encoding": "gzip"})
+    assert response.headers["content-encoding"] == "gzip"
+    assert int(response.headers["content-length"]) < len(response.content) / 2
 
 
 def test_language_without_a_slash_redirects_to_a_relative_address(
     client,
 ):
-    answer = client.get("/ar")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/ar/")
+    response = client.get("/ar")
+    assert (response.status_code, response.headers["location"]) == (303, "/ar/")
     assert client.get("/fr/associations/").status_code == 404
 
 
@@ -117,9 +117,9 @@ def test_style_sheets_are_cached_for_a_year_with_a_version_in_the_address(client
     "host", ["evil.example", "127.0.0.1.evil.example", "", "10.0.0.7", "evil.example:8321"]
 )
 def test_unknown_host_name_returns_403(client, host):
-    answer = client.get("/fr/", headers={"host": host})
-    assert answer.status_code == 403
-    assert "Notre" not in answer.text
+    response = client.get("/fr/", headers={"host": host})
+    assert response.status_code == 403
+    assert "Notre" not in response.text
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8321", "localhost", "[::1]:8321"])
@@ -129,23 +129,23 @@ def test_loopback_names_serve_every_page_to_a_user(client, host):
 
 @pytest.mark.parametrize("host", ["audit.lan", "AUDIT.lan:80"])
 def test_allowed_host_over_plain_http_asks_for_https(client, host):
-    answer = client.get("/fr/", headers={"host": host})
-    assert answer.status_code == 403
-    assert "https://" in answer.text
+    response = client.get("/fr/", headers={"host": host})
+    assert response.status_code == 403
+    assert "https://" in response.text
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/fr/", "/fr/associations", "/fr/report-links", "/fr/reports", "/xx/../fr/"]
 )
 def test_public_host_does_not_serve_the_coordinators_pages(client, path):
-    answer = client.get(path, headers={"host": PUBLIC})
-    assert answer.status_code == 404
-    assert 'class="site-nav"' not in answer.text
-    assert '<a class="name"' not in answer.text
+    response = client.get(path, headers={"host": PUBLIC_HOST})
+    assert response.status_code == 404
+    assert 'class="site-nav"' not in response.text
+    assert '<a class="name"' not in response.text
 
 
 def test_public_host_serves_static_files(client):
-    assert client.get("/static/app.css", headers={"host": f"{PUBLIC}:443"}).status_code == 200
+    assert client.get("/static/app.css", headers={"host": f"{PUBLIC_HOST}:443"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,12 @@ def test_public_host_serves_static_files(client):
 def test_form_from_another_site_returns_403(app, monkeypatch, headers, status):
     router = APIRouter()
     router.post("/fr/taken")(lambda: "taken")
-    monkeypatch.setattr(module, "ROUTERS", (router,))
+    monkeypatch.setattr(app_module, "ROUTERS", (router,))
     with logged_in_client(app) as client:
-        sent = {name: value.format(port=client.base_url.port) for name, value in headers.items()}
-        assert client.post("/fr/taken", headers=sent).status_code == status
+        request_headers = {
+            name: value.format(port=client.base_url.port) for name, value in headers.items()
+        }
+        assert client.post("/fr/taken", headers=request_headers).status_code == status
 
 
 def test_unexpected_exception_returns_500_without_details(app, monkeypatch, caplog):
@@ -176,11 +178,11 @@ def test_unexpected_exception_returns_500_without_details(app, monkeypatch, capl
 
     router = APIRouter()
     router.get("/fr/broken")(broken)
-    monkeypatch.setattr(module, "ROUTERS", (router,))
+    monkeypatch.setattr(app_module, "ROUTERS", (router,))
     with logged_in_client(app) as client:
-        answer = client.get("/fr/broken")
-    assert answer.status_code == 500
-    assert "Un problème est survenu de notre côté" in answer.text
-    assert "secret" not in answer.text
-    assert answer.headers["x-content-type-options"] == "nosniff"
+        response = client.get("/fr/broken")
+    assert response.status_code == 500
+    assert "Un problème est survenu de notre côté" in response.text
+    assert "secret" not in response.text
+    assert response.headers["x-content-type-options"] == "nosniff"
     assert "the secret of the bug" in caplog.text

@@ -1,4 +1,4 @@
-"""The coordinator's page of one association, and the page that says why, on a real server."""
+"""The page of an association and the evidence page."""
 
 from datetime import timedelta
 
@@ -24,34 +24,35 @@ def simple_probe(monkeypatch):
 
 
 @lived
-async def app(small):
-    """Nour has four nights: its Facebook page goes missing on the last two, its site is walled at last."""
-    register(small, NOUR, SITE, link("amal", "facebook", "amal"))
+async def app(network):
+    """Four runs: the Facebook page is gone in the last two, the website unknown in the last."""
+    register(network, NOUR, SITE, link("amal", "facebook", "amal"))
     for day in range(4):
-        small.web.answers = {
+        network.web.answers = {
             NOUR.typed_text: "gone" if day > 1 else "alive",
             SITE.typed_text: "wall" if day == 3 else "<title>Nour of Agadir</title><p>Our news</p>",
         }
-        await execute_run(small, night_of(day))
+        await execute_run(network, night_of(day))
 
 
-def page(client, path):
-    answer = client.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.text
+def get_page(client, path):
+    response = client.get(path)
+    assert response.status_code == 200, response.text
+    return response.text
 
 
-def number(app, typed):
+def get_account_id(app, typed):
     return next(row.id for row in app.store.list_accounts() if row.typed_text == typed)
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 async def test_each_account_links_to_its_evidence(app, language):
     with logged_in_client(app, NOW) as client:
-        told = page(client, f"/{language}/associations/nour")
+        text = get_page(client, f"/{language}/associations/nour")
     for row in (NOUR, SITE):
         assert (
-            f'href="/{language}/associations/nour/accounts/{number(app, row.typed_text)}"' in told
+            f'href="/{language}/associations/nour/accounts/{get_account_id(app, row.typed_text)}"'
+            in text
         )
 
 
@@ -68,69 +69,71 @@ async def test_gap_of_an_unknown_kind_breaks_no_page(app, path):
 
 async def test_timeline_tooltip_has_no_markup(app):
     with logged_in_client(app, NOW) as client:
-        told = page(client, "/en/associations/nour")
-    assert 'title="absent: ' in told
-    assert "&lt;bdi&gt;" not in told
+        text = get_page(client, "/en/associations/nour")
+    assert 'title="absent: ' in text
+    assert "&lt;bdi&gt;" not in text
 
 
 async def test_unconfirmed_absence_unknown_result_and_status_are_shown_separately(app):
     with logged_in_client(app, NOW) as client:
-        told = page(client, "/en/associations/nour")
-    assert "Missing in <bdi>2</bdi> checks since" in told
-    assert "we couldn’t check it: <bdi>the platform asks visitors to sign in</bdi>" in told
-    assert "Last confirmed on <bdi>3 March 2026</bdi>" in told
+        text = get_page(client, "/en/associations/nour")
+    assert "Missing in <bdi>2</bdi> checks since" in text
+    assert "we couldn’t check it: <bdi>the platform asks visitors to sign in</bdi>" in text
+    assert "Last confirmed on <bdi>3 March 2026</bdi>" in text
 
 
 async def test_timeline_has_a_link_to_the_evidence_of_each_run(app):
     with logged_in_client(app, NOW) as client:
-        told = page(client, "/en/associations/nour")
-        assert f'accounts/{number(app, NOUR.typed_text)}?run=2026-03-04"' in told
-        assert told.count('class="present"') == 5
-        assert told.count('class="absent"') == 2
-        assert told.count('class="unknown"') == 1
+        text = get_page(client, "/en/associations/nour")
+        assert f'accounts/{get_account_id(app, NOUR.typed_text)}?run=2026-03-04"' in text
+        assert text.count('class="present"') == 5
+        assert text.count('class="absent"') == 2
+        assert text.count('class="unknown"') == 1
 
 
 async def test_ignored_gap_is_shown_with_its_decision(app):
-    word = Decision("nour", "youtube", DecisionKind.WAIVE, "Amina", "no videos yet", START)
-    app.store.add_decision(word)
+    decision = Decision("nour", "youtube", DecisionKind.WAIVE, "Amina", "no videos yet", START)
+    app.store.add_decision(decision)
     with logged_in_client(app, NOW) as client:
-        told = page(client, "/en/associations/nour")
-    assert "1 ignored problem" in told.replace("<bdi>1</bdi>", "1")
-    assert "no videos yet" in told
+        text = get_page(client, "/en/associations/nour")
+    assert "1 ignored problem" in text.replace("<bdi>1</bdi>", "1")
+    assert "no videos yet" in text
 
 
 async def test_evidence_page_shows_address_status_title_and_text(app):
     with logged_in_client(app, NOW) as client:
-        told = page(
+        text = get_page(
             client,
-            f"/en/associations/nour/accounts/{number(app, SITE.typed_text)}?run=2026-03-02",
+            f"/en/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}?run=2026-03-02",
         )
-    assert "nour.example" in told
-    assert "Nour of Agadir" in told
-    assert "Our news" in told
-    assert "<code>200</code>" in told
+    assert "nour.example" in text
+    assert "Nour of Agadir" in text
+    assert "Our news" in text
+    assert "<code>200</code>" in text
 
 
 async def test_evidence_page_shows_the_newest_run_and_links_to_earlier_ones(app):
-    account = number(app, NOUR.typed_text)
+    account = get_account_id(app, NOUR.typed_text)
     with logged_in_client(app, NOW) as client:
-        told = page(client, f"/en/associations/nour/accounts/{account}")
-    assert "Check of <bdi>4 March 2026</bdi>" in told
-    assert "more failed check" in told
+        text = get_page(client, f"/en/associations/nour/accounts/{account}")
+    assert "Check of <bdi>4 March 2026</bdi>" in text
+    assert "more failed check" in text
     for day in (1, 2, 3, 4):
-        assert f"accounts/{account}?run=2026-03-0{day}" in told
+        assert f"accounts/{account}?run=2026-03-0{day}" in text
 
 
 async def test_evidence_page_says_that_a_pruned_body_is_not_stored(app, tmp_path):
     for file in (tmp_path / "archive").rglob("*.gz"):
         file.unlink()
     with logged_in_client(app, NOW) as client:
-        told = page(client, f"/en/associations/nour/accounts/{number(app, SITE.typed_text)}")
-    assert "no longer kept" in told
+        text = get_page(
+            client, f"/en/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
+        )
+    assert "no longer kept" in text
 
 
 async def test_unknown_association_account_or_run_returns_404(app):
-    nour = number(app, NOUR.typed_text)
+    nour = get_account_id(app, NOUR.typed_text)
     with logged_in_client(app, NOW) as client:
         for path in (
             "/en/associations/nobody",
@@ -146,26 +149,26 @@ async def test_markup_in_registry_values_is_escaped(app):
     hostile = AssociationEntry(Association("n/o <i>", HOSTILE), contact)
     app.store.save_registry([hostile], [link(hostile.id, "facebook", "nour")], NOW)
     with logged_in_client(app, NOW) as client:
-        told = page(client, "/ar/associations/n%2Fo%20%3Ci%3E")
-    assert "<b>Nour" not in told
-    assert "<script>1" not in told
-    assert "<u>" not in told
-    assert "&lt;b&gt;Nour&lt;/b&gt;" in told
+        text = get_page(client, "/ar/associations/n%2Fo%20%3Ci%3E")
+    assert "<b>Nour" not in text
+    assert "<script>1" not in text
+    assert "<u>" not in text
+    assert "&lt;b&gt;Nour&lt;/b&gt;" in text
 
 
 @pytest.mark.parametrize(
-    ("detail", "shown"),
+    ("detail", "expected"),
     [
         ("Page introuvable", "<blockquote><bdi>Page introuvable</bdi></blockquote>"),
         ("no channel data", '<code lang="en" dir="ltr">no channel data</code>'),
     ],
 )
 async def test_page_text_is_quoted_and_a_probe_note_is_a_technical_detail(
-    app, monkeypatch, detail, shown
+    app, monkeypatch, detail, expected
 ):
     def noting(account, keyed=()):
-        page = yield PageRequest(account.identity.canonical, is_registered_link=True)
-        return absent_finding(page, Reason.NOT_FOUND, detail=detail)
+        get_page = yield PageRequest(account.identity.canonical, is_registered_link=True)
+        return absent_finding(get_page, Reason.NOT_FOUND, detail=detail)
 
     app.web.answers = {SITE.typed_text: "<title>Oups</title><p>Page introuvable</p>"}
     monkeypatch.setattr(checker, "probe_steps_for", noting)
@@ -173,10 +176,12 @@ async def test_page_text_is_quoted_and_a_probe_note_is_a_technical_detail(
     later = night_of(4) + timedelta(hours=8)
     with logged_in_client(app, later) as client:
         client.post("/fr/associations/nour/checks")
-        dossier = page(client, "/fr/associations/nour")
-        told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed_text)}")
-    assert shown in told
-    assert shown in dossier
+        association_page = get_page(client, "/fr/associations/nour")
+        text = get_page(
+            client, f"/fr/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
+        )
+    assert expected in text
+    assert expected in association_page
 
 
 async def test_markup_in_a_checked_page_is_escaped(app):
@@ -184,7 +189,9 @@ async def test_markup_in_a_checked_page_is_escaped(app):
     app.web.answers = {SITE.typed_text: f"<title>{title}</title><p>{text}</p>"}
     await execute_run(app, night_of(4))
     with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
-        told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed_text)}")
-    assert "&lt;script&gt;alert(1)" in told
-    assert "<script" not in told
-    assert "<b>bold" not in told
+        text = get_page(
+            client, f"/fr/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
+        )
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script" not in text
+    assert "<b>bold" not in text

@@ -1,4 +1,4 @@
-"""Decisions on a real server: taken down as on the command line, shown immediately, taken back."""
+"""The decision form."""
 
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ from tests.support.web_server import logged_in_client
 
 NOW = night_of(0) + timedelta(hours=8)
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
-WHO = {"reason": "called <b>them</b>"}
+DEFAULT_FIELDS = {"reason": "called <b>them</b>"}
 
 
 @pytest.fixture(autouse=True)
@@ -24,49 +24,53 @@ def simple_probe(monkeypatch):
 
 @pytest.fixture
 async def app(tmp_path):
-    small = opened(tmp_path)
-    register(small, NOUR, SITE)
-    small.web.answers = {NOUR.typed_text: "wall", SITE.typed_text: "linked"}
-    await execute_run(small, night_of(0))
-    yield small
-    small.store.close()
+    network = opened(tmp_path)
+    register(network, NOUR, SITE)
+    network.web.answers = {NOUR.typed_text: "wall", SITE.typed_text: "linked"}
+    await execute_run(network, night_of(0))
+    yield network
+    network.store.close()
 
 
 @pytest.fixture
 def client(app):
-    with logged_in_client(app, NOW, name="Amina ا") as open_one:
-        yield open_one
+    with logged_in_client(app, NOW, name="Amina ا") as browser:
+        yield browser
 
 
-def decide(client, **wish):
-    return client.post("/en/associations/nour/decisions", data={**WHO, **wish})
+def submit_decision(client, **fields):
+    return client.post("/en/associations/nour/decisions", data={**DEFAULT_FIELDS, **fields})
 
 
-def page(client, **told):
-    answer = client.get(f"/en/associations/nour{'/decisions?' if told else ''}{urlencode(told)}")
-    assert answer.status_code == 200, answer.text
-    return answer.text.replace("<bdi>", "").replace("</bdi>", "")
+def get_page(client, **text):
+    response = client.get(f"/en/associations/nour{'/decisions?' if text else ''}{urlencode(text)}")
+    assert response.status_code == 200, response.text
+    return response.text.replace("<bdi>", "").replace("</bdi>", "")
 
 
 def decisions(app):
-    return [(word.kind, word.channel, word.value) for word in app.store.list_decisions()]
+    return [
+        (decision.kind, decision.channel, decision.value) for decision in app.store.list_decisions()
+    ]
 
 
 def test_confirmed_account_is_shown_at_once_with_author_and_reason(app, client):
-    answer = decide(client, kind="confirm", channel="facebook", account="u:nour", last_activity="2026-02-27")
-    assert (answer.status_code, answer.headers["location"]) == (
+    response = submit_decision(
+        client, kind="confirm", channel="facebook", account="u:nour", last_activity="2026-02-27"
+    )
+    assert (response.status_code, response.headers["location"]) == (
         303,
         "/en/associations/nour?saved_decision=confirm#decisions",
     )
     assert decisions(app) == [(DecisionKind.CONFIRM, "facebook", "2026-02-27")]
-    told = page(client)
-    assert "Amina ا" in told
-    assert "called &lt;b&gt;them&lt;/b&gt;" in told
-    assert "27 February 2026" in told
+    text = get_page(client)
+    assert "Amina ا" in text
+    assert "called &lt;b&gt;them&lt;/b&gt;" in text
+    assert "27 February 2026" in text
 
 
 @pytest.mark.parametrize(
-    ("wish", "said"),
+    ("fields", "message"),
     [
         (
             {"kind": "confirm", "channel": "facebook", "last_activity": "2027-01-01"},
@@ -92,115 +96,126 @@ def test_confirmed_account_is_shown_at_once_with_author_and_reason(app, client):
         ({"kind": "none_by_choice", "channel": "nowhere"}, "This channel is not checked."),
         ({"kind": "none_by_choice", "channel": "youtube", "reason": " "}, "Enter a reason."),
         ({"kind": "waive"}, "Choose the problem to ignore."),
-        ({"kind": "waive", "channel": "youtube", "gap_code": "nothing"}, "This problem doesn’t exist."),
+        (
+            {"kind": "waive", "channel": "youtube", "gap_code": "nothing"},
+            "This problem doesn’t exist.",
+        ),
     ],
 )
-def test_invalid_decision_returns_422_and_keeps_the_input(app, client, wish, said):
-    answer = decide(client, **wish)
-    assert answer.status_code == 422
-    assert said in answer.text
-    assert 'role="alert"' in answer.text
-    assert wish.get("reason", WHO["reason"]).replace("<", "&lt;").replace(">", "&gt;") in answer.text
+def test_invalid_decision_returns_422_and_keeps_the_input(app, client, fields, message):
+    response = submit_decision(client, **fields)
+    assert response.status_code == 422
+    assert message in response.text
+    assert 'role="alert"' in response.text
+    assert (
+        fields.get("reason", DEFAULT_FIELDS["reason"]).replace("<", "&lt;").replace(">", "&gt;")
+        in response.text
+    )
     assert decisions(app) == []
 
 
 def test_claimed_proposal_is_registered_and_disappears(app, client):
-    told = page(client)
-    assert "Found on its website" in told
-    assert "kind=claim&amp;channel=youtube&amp;account=https%3A//www.youtube.com/%40nour" in told
-    decide(client, kind="claim", channel="youtube", account=PROFILE.canonical)
+    text = get_page(client)
+    assert "Found on its website" in text
+    assert "kind=claim&amp;channel=youtube&amp;account=https%3A//www.youtube.com/%40nour" in text
+    submit_decision(client, kind="claim", channel="youtube", account=PROFILE.canonical)
     assert [row.identity.key for row in app.store.list_accounts() if row.channel == "youtube"] == [
         "@nour"
     ]
-    assert "Found on its website" not in page(client)
+    assert "Found on its website" not in get_page(client)
 
 
 def test_disowned_proposal_disappears(app, client):
-    decide(client, kind="disown", channel="youtube", account=PROFILE.canonical)
+    submit_decision(client, kind="disown", channel="youtube", account=PROFILE.canonical)
     assert decisions(app) == [(DecisionKind.DISOWN, "youtube", "@nour")]
-    assert "Found on its website" not in page(client)
+    assert "Found on its website" not in get_page(client)
 
 
 def test_waived_gap_moves_to_the_ignored_problems(client):
-    before = page(client)
-    assert "kind=waive&amp;channel=youtube&amp;gap_code=channel_missing" in before
-    decide(client, kind="waive", channel="youtube", gap_code="channel_missing", until="2026-06-30")
-    after = page(client)
-    assert "1 ignored problem" in after
-    assert "until 30 June 2026" in after
+    text = get_page(client)
+    assert "kind=waive&amp;channel=youtube&amp;gap_code=channel_missing" in text
+    submit_decision(
+        client, kind="waive", channel="youtube", gap_code="channel_missing", until="2026-06-30"
+    )
+    text_after = get_page(client)
+    assert "1 ignored problem" in text_after
+    assert "until 30 June 2026" in text_after
 
 
 def test_decision_can_be_withdrawn_only_on_its_own_association(app, client):
-    decide(client, kind="none_by_choice", channel="youtube")
-    (word,) = app.store.list_decisions()
-    assert f"kind=withdraw&amp;decision_id={word.id}" in page(client)
-    assert decide(client, kind="withdraw", decision_id="999").status_code == 404
-    assert decide(client, kind="withdraw", decision_id=str(word.id)).status_code == 303
-    told = page(client)
-    assert "Cancelled: Not used, by choice" in told
-    assert f"kind=withdraw&amp;decision_id={word.id}" not in told
+    submit_decision(client, kind="none_by_choice", channel="youtube")
+    (decision,) = app.store.list_decisions()
+    assert f"kind=withdraw&amp;decision_id={decision.id}" in get_page(client)
+    assert submit_decision(client, kind="withdraw", decision_id="999").status_code == 404
+    assert submit_decision(client, kind="withdraw", decision_id=str(decision.id)).status_code == 303
+    text = get_page(client)
+    assert "Cancelled: Not used, by choice" in text
+    assert f"kind=withdraw&amp;decision_id={decision.id}" not in text
 
 
-def test_withdrawal_form_shows_the_decision_or_returns_404(
-    app, client
-):
-    decide(
+def test_withdrawal_form_shows_the_decision_or_returns_404(app, client):
+    submit_decision(
         client,
         kind="moved",
         channel="facebook",
         account="u:nour",
         new_url="https://www.facebook.com/other",
     )
-    first = next(app.store.list_decisions())
-    shown = page(client, kind="withdraw", decision_id=first.id)
-    assert "The account has a new address" in shown
-    assert "Amina ا: called &lt;b&gt;them&lt;/b&gt;" in shown
-    assert "https://www.facebook.com/other" in shown
-    for number in ("", "999", "x"):
-        asked = client.get(f"/en/associations/nour/decisions?kind=withdraw&decision_id={number}")
-        assert asked.status_code == 404
+    decision = next(app.store.list_decisions())
+    form = get_page(client, kind="withdraw", decision_id=decision.id)
+    assert "The account has a new address" in form
+    assert "Amina ا: called &lt;b&gt;them&lt;/b&gt;" in form
+    assert "https://www.facebook.com/other" in form
+    for decision_id in ("", "999", "x"):
+        response = client.get(
+            f"/en/associations/nour/decisions?kind=withdraw&decision_id={decision_id}"
+        )
+        assert response.status_code == 404
 
 
 def test_mistyped_account_address_can_be_corrected_in_the_form(app, client):
-    wrong = decide(client, kind="claim", channel="youtube", account="https://www.youtube.com/")
-    typed = html.fromstring(wrong.text).forms[-1].inputs["account"]
-    assert (typed.type, typed.value) == ("text", "https://www.youtube.com/")
-    assert html.fromstring(wrong.text).forms[-1].inputs["channel"].value == "youtube"
+    response = submit_decision(
+        client, kind="claim", channel="youtube", account="https://www.youtube.com/"
+    )
+    account_field = html.fromstring(response.text).forms[-1].inputs["account"]
+    assert (account_field.type, account_field.value) == ("text", "https://www.youtube.com/")
+    assert html.fromstring(response.text).forms[-1].inputs["channel"].value == "youtube"
     assert (
-        decide(client, kind="claim", channel="youtube", account="@nour.agadir").status_code == 303
+        submit_decision(client, kind="claim", channel="youtube", account="@nour.agadir").status_code
+        == 303
     )
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize("kind", ["confirm", "none_by_choice", "claim", "disown", "moved", "waive"])
 def test_each_decision_form_exists_in_each_language(client, language, kind):
-    answer = client.get(
+    response = client.get(
         f"/{language}/associations/nour/decisions?kind={kind}&channel=facebook&account=u:nour"
     )
-    assert answer.status_code == 200
-    assert f'name="kind" value="{kind}"' in answer.text
+    assert response.status_code == 200
+    assert f'name="kind" value="{kind}"' in response.text
 
 
 def test_evidence_page_shows_the_decision_about_the_account(app, client):
-    decide(client, kind="confirm", channel="facebook", account="u:nour")
+    submit_decision(client, kind="confirm", channel="facebook", account="u:nour")
     row = next(row for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
-    told = client.get(f"/en/associations/nour/accounts/{row.id}").text.replace("<bdi>", "")
-    assert "Someone has seen that the account exists" in told
-    assert "called &lt;b&gt;them" in told
+    text = client.get(f"/en/associations/nour/accounts/{row.id}").text.replace("<bdi>", "")
+    assert "Someone has seen that the account exists" in text
+    assert "called &lt;b&gt;them" in text
 
 
 def test_double_submitted_decision_is_saved_once(app, client):
     for _ in range(2):
-        assert decide(client, kind="none_by_choice", channel="youtube").status_code == 303
+        assert submit_decision(client, kind="none_by_choice", channel="youtube").status_code == 303
     assert len(decisions(app)) == 1
-    decide(client, kind="none_by_choice", channel="facebook")
+    submit_decision(client, kind="none_by_choice", channel="facebook")
     assert len(decisions(app)) == 2
 
 
 def test_moved_account_is_registered_at_its_new_address(app, client):
     link_ = "https://www.facebook.com/nour.agadir"
-    way = decide(client, kind="moved", channel="facebook", account="u:nour", new_url=link_).headers[
-        "location"
-    ]
-    assert "change the address in your spreadsheet" in client.get(way).text
+    location = submit_decision(
+        client, kind="moved", channel="facebook", account="u:nour", new_url=link_
+    ).headers["location"]
+    assert "change the address in your spreadsheet" in client.get(location).text
     assert "u:nouragadir" in [row.identity.key for row in app.store.list_accounts()]

@@ -1,4 +1,4 @@
-"""Logging in and out on a real server: whom it lets in, how long, and what it tells to those who guess."""
+"""Login, sessions, passwords, one-time links and the users page, on a real server."""
 
 import asyncio
 import re
@@ -26,13 +26,13 @@ from storage.models.users import Role
 from tests.support.web_server import NOW, serve_app
 
 PASSWORD = "goats climb argan trees"
-OTHER = "saffron grows in Taliouine"
-HTTPS = {"host": "audit.lan", "x-forwarded-proto": "https"}
-CHEAP = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
+NEW_PASSWORD = "saffron grows in Taliouine"
+HTTPS_HEADERS = {"host": "audit.lan", "x-forwarded-proto": "https"}
+CHEAP_HASHER = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that a test sets."""
 
     def __init__(self):
         self.now = NOW
@@ -50,10 +50,10 @@ def clock():
 
 
 @pytest.fixture(autouse=True)
-def cheap(monkeypatch, request):
-    """Hashes cost nothing, unless a test is about what they cost."""
-    if "dear" not in request.fixturenames:
-        monkeypatch.setattr(passwords, "ARGON2_HASHER", CHEAP)
+def cheap_hashing(monkeypatch, request):
+    """Use cheap password hashes, except in tests with `real_hashing`."""
+    if "real_hashing" not in request.fixturenames:
+        monkeypatch.setattr(passwords, "ARGON2_HASHER", CHEAP_HASHER)
 
 
 @pytest.fixture
@@ -68,12 +68,12 @@ def app(tmp_path):
         "network": {"language": "en"},
     }
     with App.open(Config.model_validate(told)) as opened:
-        with_password(opened.store, "Amina", Role.ADMIN)
+        create_user(opened.store, "Amina", Role.ADMIN)
         yield opened
 
 
-def with_password(store, name, role=Role.READER, password=PASSWORD):
-    """A user who can log in."""
+def create_user(store, name, role=Role.READER, password=PASSWORD):
+    """Create a user with a password."""
     user, _ = service.add_user(store, name, role, (), author="a test", now=NOW)
     store.change_password(
         store.get_user(user.name), PasswordHash((passwords.ARGON2_HASHER,)).hash(password), NOW
@@ -82,15 +82,15 @@ def with_password(store, name, role=Role.READER, password=PASSWORD):
 
 
 @pytest.fixture
-def home(app, clock):
+def server_url(app, clock):
     with serve_app(app, clock) as address:
         yield address
 
 
 @pytest.fixture
-def browser(home):
-    """Somebody's, who has not been here before."""
-    with httpx.Client(base_url=home, trust_env=False, timeout=60) as client:
+def browser(server_url):
+    """A client that has never logged in."""
+    with httpx.Client(base_url=server_url, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -101,28 +101,28 @@ def log_in(client, name="Amina", password=PASSWORD, **more):
     )
 
 
-def reads(client, **headers):
+def get_status(client, **headers):
     return client.get("/en/gaps", headers=headers).status_code
 
 
 def test_login_leads_to_the_requested_page(browser):
-    shown = browser.get("/en/gaps?sort=newest")
-    assert (shown.status_code, shown.headers["www-authenticate"]) == (401, "Session")
-    assert 'name="next" value="/en/gaps?sort=newest"' in shown.text
-    assert 'class="site-nav"' not in shown.text
-    answer = log_in(browser, next="/en/gaps?sort=newest")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/en/gaps?sort=newest")
-    page = browser.get(answer.headers["location"])
+    response = browser.get("/en/gaps?sort=newest")
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Session")
+    assert 'name="next" value="/en/gaps?sort=newest"' in response.text
+    assert 'class="site-nav"' not in response.text
+    response = log_in(browser, next="/en/gaps?sort=newest")
+    assert (response.status_code, response.headers["location"]) == (303, "/en/gaps?sort=newest")
+    page = browser.get(response.headers["location"])
     assert page.status_code == 200
     assert "<bdi>Amina</bdi>" in page.text
     assert "Log out" in page.text
 
 
 @pytest.mark.slow
-def test_form_after_the_session_ended_leads_back_to_its_page(browser, home):
-    there = {"referer": f"{home}/en/account?done=1", "sec-fetch-site": "same-origin"}
-    shown = browser.post("/en/account", data={}, headers=there)
-    assert 'name="next" value="/en/account?done=1"' in shown.text
+def test_form_after_the_session_ended_leads_back_to_its_page(browser, server_url):
+    server_url = {"referer": f"{server_url}/en/account?done=1", "sec-fetch-site": "same-origin"}
+    response = browser.post("/en/account", data={}, headers=server_url)
+    assert 'name="next" value="/en/account?done=1"' in response.text
     elsewhere = browser.post("/en/account", data={}, headers={"referer": "https://evil.example/x"})
     assert 'name="next" value="/"' in elsewhere.text
 
@@ -138,7 +138,7 @@ def test_session_cookie_is_protected(browser):
     [kept] = [one for one in said if one.startswith("session=")]
     assert re.fullmatch(r"session=[\w-]{43}; HttpOnly; Path=/; SameSite=lax", kept)
     browser.cookies.clear()
-    said = log_in(browser, headers=HTTPS).headers.get_list("set-cookie")
+    said = log_in(browser, headers=HTTPS_HEADERS).headers.get_list("set-cookie")
     [kept] = [one for one in said if "session=" in one]
     assert re.fullmatch(r"__Host-session=[\w-]{43}; HttpOnly; Path=/; SameSite=lax; Secure", kept)
 
@@ -146,9 +146,9 @@ def test_session_cookie_is_protected(browser):
 @pytest.mark.slow
 def test_https_accepts_only_the_host_prefixed_cookie(browser):
     token = log_in(browser).cookies["session"]
-    assert reads(browser, **HTTPS, cookie=f"session={token}") == 401
-    assert reads(browser, **HTTPS, cookie=f"__Host-session={token}") == 200
-    assert reads(browser, cookie=f"__Host-session={token}") == 401
+    assert get_status(browser, **HTTPS_HEADERS, cookie=f"session={token}") == 401
+    assert get_status(browser, **HTTPS_HEADERS, cookie=f"__Host-session={token}") == 200
+    assert get_status(browser, cookie=f"__Host-session={token}") == 401
 
 
 def test_login_over_plain_http_works_only_on_loopback(browser, app):
@@ -169,8 +169,11 @@ def test_headers_of_an_unlisted_proxy_are_ignored(app, clock):
         app.store,
         app.body_store,
     )
-    with serve_app(app, clock) as there, httpx.Client(base_url=there, trust_env=False) as client:
-        assert log_in(client, headers=HTTPS).status_code == 403
+    with (
+        serve_app(app, clock) as server_url,
+        httpx.Client(base_url=server_url, trust_env=False) as client,
+    ):
+        assert log_in(client, headers=HTTPS_HEADERS).status_code == 403
         for number in range(6):
             told = {"x-forwarded-for": f"203.0.113.{number}"}
             assert log_in(client, password="wrong", headers=told).status_code == 403
@@ -183,21 +186,21 @@ def test_public_host_ignores_sessions(browser):
     token = log_in(browser).cookies["session"]
     told = {"host": "reports.example.org", "x-forwarded-proto": "https"}
     for kept in (f"session={token}", f"__Host-session={token}"):
-        shown = browser.get("/en/unsubscribe/x", headers={**told, "cookie": kept})
-        assert shown.status_code == 200
-        assert "Amina" not in shown.text
+        response = browser.get("/en/unsubscribe/x", headers={**told, "cookie": kept})
+        assert response.status_code == 200
+        assert "Amina" not in response.text
         assert browser.get("/en/login", headers={**told, "cookie": kept}).status_code == 404
 
 
 @pytest.mark.fault("F57")
 def test_copied_cookie_is_invalid_after_logout(browser):
     token = log_in(browser).cookies["session"]
-    assert reads(browser) == 200
-    answer = browser.post("/en/logout")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/en/login")
-    assert '"cache"' in answer.headers["clear-site-data"]
+    assert get_status(browser) == 200
+    response = browser.post("/en/logout")
+    assert (response.status_code, response.headers["location"]) == (303, "/en/login")
+    assert '"cache"' in response.headers["clear-site-data"]
     assert "session" not in browser.cookies
-    assert reads(browser, cookie=f"session={token}") == 401
+    assert get_status(browser, cookie=f"session={token}") == 401
 
 
 @pytest.mark.fault("F57")
@@ -211,74 +214,80 @@ def test_copied_cookie_is_invalid_after_logout(browser):
         ({"hours": 12}, 1, 401),
     ],
 )
-def test_session_ends_after_eight_idle_hours_or_one_day(
-    browser, clock, idle, times, ends
-):
+def test_session_ends_after_eight_idle_hours_or_one_day(browser, clock, idle, times, ends):
     log_in(browser)
     for _ in range(times):
         clock.on(**idle)
-        last = reads(browser)
+        last = get_status(browser)
     assert last == ends
 
 
 @pytest.mark.fault("F57")
 @pytest.mark.parametrize(
-    "how", ["password", *(pytest.param(how, marks=pytest.mark.slow) for how in ("reset", "remove"))]
+    "event",
+    ["password", *(pytest.param(event, marks=pytest.mark.slow) for event in ("reset", "remove"))],
 )
-def test_all_sessions_end_with_a_new_password_a_reset_or_removal(app, browser, how):
+def test_all_sessions_end_with_a_new_password_a_reset_or_removal(app, browser, event):
     tokens = [log_in(browser).cookies["session"]]
     browser.cookies.clear()
     tokens.append(log_in(browser).cookies["session"])
     user = app.store.get_user("Amina")
-    if how == "password":
-        form = {"current_password": PASSWORD, "password": OTHER, "password_confirmation": OTHER}
-        answer = browser.post("/en/account", data=form)
-        assert answer.status_code == 303
-        assert reads(browser) == 200
-        assert answer.cookies["session"] not in tokens
-    elif how == "reset":
+    if event == "password":
+        form = {
+            "current_password": PASSWORD,
+            "password": NEW_PASSWORD,
+            "password_confirmation": NEW_PASSWORD,
+        }
+        response = browser.post("/en/account", data=form)
+        assert response.status_code == 303
+        assert get_status(browser) == 200
+        assert response.cookies["session"] not in tokens
+    elif event == "reset":
         service.create_invite(app.store, user, "a test", NOW)
     else:
         service.remove_user(app.store, user, NOW)
-    assert [reads(browser, cookie=f"session={token}") for token in tokens] == [401, 401]
+    assert [get_status(browser, cookie=f"session={token}") for token in tokens] == [401, 401]
     browser.cookies.clear()
     assert log_in(browser).status_code == 401
 
 
 @pytest.fixture
 def reset_meanwhile(app, monkeypatch):
-    """An administrator resets Amina while the password that she typed is compared."""
-    agrees = passwords.PasswordService._verify_blocking
+    """An administrator resets Amina while her typed password is verified."""
+    verify = passwords.PasswordService._verify_blocking
 
     def slow(self, *told):
-        agreed = agrees(self, *told)
+        result = verify(self, *told)
         service.create_invite(app.store, app.store.get_user("Amina"), "a test", NOW)
-        return agreed
+        return result
 
     return lambda: monkeypatch.setattr(passwords.PasswordService, "_verify_blocking", slow)
 
 
 @pytest.mark.fault("F57")
-def test_reset_during_login_prevents_the_session(
-    app, browser, reset_meanwhile
-):
+def test_reset_during_login_prevents_the_session(app, browser, reset_meanwhile):
     reset_meanwhile()
     log_in(browser)
     assert dict(browser.cookies) == {}
-    assert reads(browser) == 401
+    assert get_status(browser) == 401
     with closing(sqlite3.connect(app.data_folder / "auditor.db")) as raw:
         assert raw.execute("SELECT count(*) FROM login_session").fetchone() == (0,)
 
 
 @pytest.mark.fault("F57")
-def test_reset_during_a_password_change_wins(
-    app, browser, reset_meanwhile
-):
+def test_reset_during_a_password_change_wins(app, browser, reset_meanwhile):
     log_in(browser)
     reset_meanwhile()
-    answer = browser.post("/en/account", data={"current_password": PASSWORD, "password": OTHER, "password_confirmation": OTHER})
-    assert answer.status_code == 401
-    assert reads(browser) == 401
+    response = browser.post(
+        "/en/account",
+        data={
+            "current_password": PASSWORD,
+            "password": NEW_PASSWORD,
+            "password_confirmation": NEW_PASSWORD,
+        },
+    )
+    assert response.status_code == 401
+    assert get_status(browser) == 401
     assert app.store.get_user("Amina").password_hash is None
 
 
@@ -287,8 +296,8 @@ def test_second_login_replaces_the_browsers_session(browser):
     first = log_in(browser).cookies["session"]
     second = log_in(browser).cookies["session"]
     assert second != first
-    assert reads(browser, cookie=f"session={first}") == 401
-    assert reads(browser, cookie=f"session={second}") == 200
+    assert get_status(browser, cookie=f"session={first}") == 401
+    assert get_status(browser, cookie=f"session={second}") == 200
 
 
 @pytest.mark.slow
@@ -309,28 +318,28 @@ def test_session_is_touched_at_most_once_a_minute(app, browser, clock, monkeypat
     log_in(browser)
     for _ in range(10):
         clock.on(seconds=20)
-        assert reads(browser) == 200
+        assert get_status(browser) == 200
     assert len(written) == 3
 
 
 @pytest.fixture
-def turned(monkeypatch):
-    """The clock by which failures are counted, to be turned."""
-    held = SimpleNamespace(now=1_000_000.0)
-    monkeypatch.setattr(memory.time, "time", lambda: held.now)
-    return held
+def attempt_clock(monkeypatch):
+    """The clock of the attempt limiter."""
+    attempt_clock_state = SimpleNamespace(now=1_000_000.0)
+    monkeypatch.setattr(memory.time, "time", lambda: attempt_clock_state.now)
+    return attempt_clock_state
 
 
 @pytest.mark.fault("F56")
-def test_sixth_failed_login_returns_429_with_a_delay(browser, turned):
+def test_sixth_failed_login_returns_429_with_a_delay(browser, attempt_clock):
     wrong = [log_in(browser, password="wrong words") for _ in range(5)]
-    assert {answer.status_code for answer in wrong} == {401}
+    assert {response.status_code for response in wrong} == {401}
     late = log_in(browser)
     assert late.status_code == 429
     assert 0 < int(late.headers["retry-after"]) <= 900
     assert "Try again in 15 minutes" in late.text
     assert log_in(browser, "nobody").status_code == 429
-    turned.now += 901
+    attempt_clock.now += 901
     assert log_in(browser).status_code == 303
 
 
@@ -343,9 +352,7 @@ def test_wrong_name_and_wrong_password_give_the_same_answer(browser):
 
 
 @pytest.mark.fault("F56")
-def test_too_long_password_is_refused_without_hashing(
-    browser, monkeypatch
-):
+def test_too_long_password_is_refused_without_hashing(browser, monkeypatch):
     monkeypatch.setattr(passwords.PasswordService, "_verify_blocking", None)
     long = log_in(browser, password="x" * 129)
     assert long.status_code == 422
@@ -359,27 +366,37 @@ def test_failures_for_an_account_count_across_addresses(browser):
     for number in range(5):
         assert (
             log_in(
-                browser, password="no", headers={**HTTPS, "x-forwarded-for": f"203.0.113.{number}"}
+                browser,
+                password="no",
+                headers={**HTTPS_HEADERS, "x-forwarded-for": f"203.0.113.{number}"},
             ).status_code
             == 401
         )
-    assert log_in(browser, headers={**HTTPS, "x-forwarded-for": "198.51.100.1"}).status_code == 429
+    assert (
+        log_in(browser, headers={**HTTPS_HEADERS, "x-forwarded-for": "198.51.100.1"}).status_code
+        == 429
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F56")
 def test_failures_for_an_account_count_across_spellings(browser):
     for number in range(5):
-        told = {**HTTPS, "x-forwarded-for": f"203.0.113.{number}"}
+        told = {**HTTPS_HEADERS, "x-forwarded-for": f"203.0.113.{number}"}
         spelled = "Am\u202a" + "\u202a" * number + "ina"
         assert log_in(browser, spelled, password="no", headers=told).status_code == 401
-    assert log_in(browser, headers={**HTTPS, "x-forwarded-for": "198.51.100.1"}).status_code == 429
+    assert (
+        log_in(browser, headers={**HTTPS_HEADERS, "x-forwarded-for": "198.51.100.1"}).status_code
+        == 429
+    )
 
 
 @pytest.mark.fault("F56")
 def test_forged_browser_cookie_does_not_reveal_users(browser):
     told = [
-        log_in(browser, name, password="no", headers={"cookie": 'known_browser="\\351"'}).status_code
+        log_in(
+            browser, name, password="no", headers={"cookie": 'known_browser="\\351"'}
+        ).status_code
         for name in ("Amina", "Nobody")
     ]
     assert told == [401, 401]
@@ -388,14 +405,17 @@ def test_forged_browser_cookie_does_not_reveal_users(browser):
 @pytest.mark.slow
 def test_ipv6_addresses_of_one_network_count_together(browser):
     for number in range(5):
-        told = {**HTTPS, "x-forwarded-for": f"2001:db8:1:2::{number}"}
+        told = {**HTTPS_HEADERS, "x-forwarded-for": f"2001:db8:1:2::{number}"}
         assert log_in(browser, f"nobody {number}", headers=told).status_code == 401
     assert (
-        log_in(browser, headers={**HTTPS, "x-forwarded-for": "2001:db8:1:2:ffff::1"}).status_code
+        log_in(
+            browser, headers={**HTTPS_HEADERS, "x-forwarded-for": "2001:db8:1:2:ffff::1"}
+        ).status_code
         == 429
     )
     assert (
-        log_in(browser, headers={**HTTPS, "x-forwarded-for": "2001:db8:1:3::1"}).status_code == 303
+        log_in(browser, headers={**HTTPS_HEADERS, "x-forwarded-for": "2001:db8:1:3::1"}).status_code
+        == 303
     )
 
 
@@ -406,10 +426,10 @@ def test_successful_logins_are_not_counted(browser):
         assert log_in(browser).status_code == 303
 
 
-def test_stranger_cannot_lock_out_a_known_browser(browser, app, home):
+def test_stranger_cannot_lock_out_a_known_browser(browser, app, server_url):
     log_in(browser)
     browser.post("/en/logout")
-    with httpx.Client(base_url=home, trust_env=False) as stranger:
+    with httpx.Client(base_url=server_url, trust_env=False) as stranger:
         for _ in range(20):
             log_in(stranger, password="guess")
         assert log_in(stranger).status_code == 429
@@ -423,20 +443,24 @@ def test_known_browser_has_the_same_limit(browser):
     log_in(browser)
     browser.cookies.delete("session")
     assert [log_in(browser, password="no").status_code for _ in range(6)] == [401] * 5 + [429]
-    assert reads(browser, cookie=f"session={browser.cookies['known_browser']}") == 401
+    assert get_status(browser, cookie=f"session={browser.cookies['known_browser']}") == 401
 
 
 @pytest.mark.slow
 def test_current_password_guesses_on_the_account_page_are_limited(browser):
     log_in(browser)
-    form = {"current_password": "guess", "password": OTHER, "password_confirmation": OTHER}
+    form = {
+        "current_password": "guess",
+        "password": NEW_PASSWORD,
+        "password_confirmation": NEW_PASSWORD,
+    }
     codes = [browser.post("/en/account", data=form).status_code for _ in range(6)]
     assert codes == [422] * 5 + [429]
 
 
 @pytest.mark.fault("F59")
 @pytest.mark.parametrize(
-    ("asked", "led"),
+    ("next_url", "location"),
     [
         ("/", "/"),
         ("/en/gaps?sort=newest#x", "/en/gaps?sort=newest#x"),
@@ -449,18 +473,18 @@ def test_current_password_guesses_on_the_account_page_are_limited(browser):
         )),
     ],
 )  # fmt: skip
-def test_redirect_after_login_stays_on_this_site(asked, led):
-    assert login.get_safe_redirect_url(asked) == led
+def test_redirect_after_login_stays_on_this_site(next_url, location):
+    assert login.get_safe_redirect_url(next_url) == location
 
 
 @pytest.mark.fault("F59")
 @pytest.mark.parametrize(
-    "asked", ["//evil.example", "/\\evil.example", "/%09/evil", "https:evil.example"]
+    "next_url", ["//evil.example", "/\\evil.example", "/%09/evil", "https:evil.example"]
 )
-def test_login_form_replaces_an_external_next_address(browser, asked):
-    form = browser.get(f"/en/login?next={asked}").text
+def test_login_form_replaces_an_external_next_address(browser, next_url):
+    form = browser.get(f"/en/login?next={next_url}").text
     assert re.search(r'name="next" value="([^"]*)"', form)[1] == "/"
-    assert log_in(browser, next=unquote(asked)).headers["location"] == "/"
+    assert log_in(browser, next=unquote(next_url)).headers["location"] == "/"
 
 
 @pytest.mark.fault("F58")
@@ -480,14 +504,12 @@ def test_login_form_replaces_an_external_next_address(browser, asked):
 )
 def test_cross_site_form_changes_nothing(app, browser, method, headers, status):
     log_in(browser)
-    home = str(browser.base_url).rstrip("/")
-    told = {name: value.format(home=home) for name, value in headers.items()}
-    way = (
-        "/en/users"
-        if method == "GET"
-        else f"/en/users/{with_password(app.store, 'Salma').id}/remove"
+    server_url = str(browser.base_url).rstrip("/")
+    told = {name: value.format(home=server_url) for name, value in headers.items()}
+    url = (
+        "/en/users" if method == "GET" else f"/en/users/{create_user(app.store, 'Salma').id}/remove"
     )
-    assert browser.request(method, way, headers=told).status_code == status
+    assert browser.request(method, url, headers=told).status_code == status
     assert len(app.store.list_users()) == {200: 1, 303: 1, 403: 2}[status]
 
 
@@ -512,30 +534,32 @@ def test_pages_have_security_headers(browser):
     assert "camera=()" in page.headers["permissions-policy"]
     assert "strict-transport-security" not in page.headers
     assert (
-        browser.get("/en/login", headers=HTTPS).headers["strict-transport-security"]
+        browser.get("/en/login", headers=HTTPS_HEADERS).headers["strict-transport-security"]
         == "max-age=31536000"
     )
 
 
-def link(app, name="Salma", role=Role.READER):
+def create_invite_link(app, name="Salma", role=Role.READER):
     _, token = service.add_user(app.store, name, role, (), author="Amina", now=NOW)
     return f"/en/set-password/{token}", token
 
 
 def test_one_time_link_sets_the_password_and_logs_in(app, browser, caplog):
-    way, token = link(app)
+    url, token = create_invite_link(app)
     for _ in range(2):  # a program in the mail has opened it, too
-        opened = browser.get(way)
+        opened = browser.get(url)
         assert (opened.status_code, opened.headers["location"]) == (303, "/en/set-password")
     page = browser.get("/en/set-password")
     assert "Salma" in page.text
     assert token not in page.text
-    done = browser.post("/en/set-password", data={"password": OTHER, "password_confirmation": OTHER})
+    done = browser.post(
+        "/en/set-password", data={"password": NEW_PASSWORD, "password_confirmation": NEW_PASSWORD}
+    )
     assert (done.status_code, done.headers["location"]) == (303, "/en/")
-    assert reads(browser) == 200
+    assert get_status(browser) == 200
     assert "invite" not in browser.cookies
-    assert browser.get(way).status_code == 410
-    assert log_in(browser, "Salma", OTHER).status_code == 303
+    assert browser.get(url).status_code == 410
+    assert log_in(browser, "Salma", NEW_PASSWORD).status_code == 303
     assert token not in caplog.text
 
 
@@ -548,57 +572,75 @@ def test_one_time_link_sets_the_password_and_logs_in(app, browser, caplog):
         ("Password1234", "Password1234", "among the first"),
         ("presence auditor 2026", "presence auditor 2026", "among the first"),
         ("Salma Salma 2026", "Salma Salma 2026", "among the first"),
-        (OTHER, "something else entirely", "do not read the same"),
+        (NEW_PASSWORD, "something else entirely", "do not read the same"),
     ],
 )
 def test_rejected_password_is_explained_and_the_link_stays_valid(
     app, browser, password, again, said
 ):
-    browser.get(link(app)[0])
-    answer = browser.post("/en/set-password", data={"password": password, "password_confirmation": again})
-    assert answer.status_code == 422
-    assert said in answer.text
-    assert password not in answer.text
-    assert browser.post("/en/set-password", data={"password": OTHER, "password_confirmation": OTHER}).status_code == 303
+    browser.get(create_invite_link(app)[0])
+    response = browser.post(
+        "/en/set-password", data={"password": password, "password_confirmation": again}
+    )
+    assert response.status_code == 422
+    assert said in response.text
+    assert password not in response.text
+    assert (
+        browser.post(
+            "/en/set-password",
+            data={"password": NEW_PASSWORD, "password_confirmation": NEW_PASSWORD},
+        ).status_code
+        == 303
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fate", ["wrong", "late", "replaced", "removed", "none"])
-def test_ended_one_time_links_all_give_the_same_page(app, browser, clock, fate):
-    way, _ = link(app)
-    browser.get(way)
+@pytest.mark.parametrize("ending", ["wrong", "late", "replaced", "removed", "none"])
+def test_ended_one_time_links_all_give_the_same_page(app, browser, clock, ending):
+    url, _ = create_invite_link(app)
+    browser.get(url)
     salma = app.store.get_user("Salma")
-    if fate == "wrong":
-        way = way[:-1] + ("x" if way[-1] != "x" else "y")
+    if ending == "wrong":
+        url = url[:-1] + ("x" if url[-1] != "x" else "y")
         browser.cookies.clear()
-    elif fate == "late":
+    elif ending == "late":
         clock.on(hours=24)
-    elif fate == "replaced":
+    elif ending == "replaced":
         service.create_invite(app.store, salma, "Amina", NOW)
-    elif fate == "removed":
+    elif ending == "removed":
         service.remove_user(app.store, salma, NOW)
     else:
         browser.cookies.clear()
-        way = "/en/set-password"
-    form = {"password": OTHER, "password_confirmation": OTHER}
-    answers = [browser.get(way), browser.get("/en/set-password"), browser.post("/en/set-password", data=form)]
-    assert {answer.status_code for answer in answers} == {410}
-    told = {re.sub(r"As of .*|/set-password[^\"]*", "", answer.text) for answer in answers}
+        url = "/en/set-password"
+    form = {"password": NEW_PASSWORD, "password_confirmation": NEW_PASSWORD}
+    answers = [
+        browser.get(url),
+        browser.get("/en/set-password"),
+        browser.post("/en/set-password", data=form),
+    ]
+    assert {response.status_code for response in answers} == {410}
+    told = {re.sub(r"As of .*|/set-password[^\"]*", "", response.text) for response in answers}
     assert len(told) == 1
     assert app.store.get_user("Salma").password_hash is None
 
 
 @pytest.mark.slow
-def test_one_time_link_works_only_for_the_first_browser(app, browser, home):
-    way, _ = link(app)
-    with httpx.Client(base_url=home, trust_env=False) as other:
-        other.get(way)
-        browser.get(way)
+def test_one_time_link_works_only_for_the_first_browser(app, browser, server_url):
+    url, _ = create_invite_link(app)
+    with httpx.Client(base_url=server_url, trust_env=False) as other:
+        other.get(url)
+        browser.get(url)
         assert (
-            browser.post("/en/set-password", data={"password": OTHER, "password_confirmation": OTHER}).status_code == 303
+            browser.post(
+                "/en/set-password",
+                data={"password": NEW_PASSWORD, "password_confirmation": NEW_PASSWORD},
+            ).status_code
+            == 303
         )
         assert (
-            other.post("/en/set-password", data={"password": PASSWORD, "password_confirmation": PASSWORD}).status_code
+            other.post(
+                "/en/set-password", data={"password": PASSWORD, "password_confirmation": PASSWORD}
+            ).status_code
             == 410
         )
     assert log_in(browser, "Salma", PASSWORD).status_code == 401
@@ -607,10 +649,12 @@ def test_one_time_link_works_only_for_the_first_browser(app, browser, home):
 @pytest.mark.slow
 def test_administrator_adds_resets_and_removes_users(app, browser):
     log_in(browser)
-    shown = browser.post(
+    response = browser.post(
         "/en/users", data={"name": "Salma", "role": "coordinator", "regions": "souss-massa"}
     )
-    way = re.search(r'value="http://127\.0\.0\.1:\d+(/en/set-password/[\w-]{43})"', shown.text)[1]
+    url = re.search(r'value="http://127\.0\.0\.1:\d+(/en/set-password/[\w-]{43})"', response.text)[
+        1
+    ]
     salma = app.store.get_user("Salma")
     assert (salma.role, salma.regions, salma.added_by) == (
         Role.COORDINATOR,
@@ -618,8 +662,8 @@ def test_administrator_adds_resets_and_removes_users(app, browser):
         "Amina",
     )
     again = browser.post(f"/en/users/{salma.id}/reset")
-    assert way not in again.text
-    assert browser.get(way).status_code == 410
+    assert url not in again.text
+    assert browser.get(url).status_code == 410
     assert (
         browser.post(f"/en/users/{salma.id}/remove").headers["location"]
         == "/en/users?done=removed#message"
@@ -642,26 +686,32 @@ def test_one_time_link_of_the_command_opens_in_the_browser(app, browser, capsys,
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(app.data_folder))
     monkeypatch.setattr("auditor.cli.users.clock", lambda: NOW)
     assert main(["user", "add", "Idris", "--role", "reader", "--author", "Amina"]) == 0
-    way = re.fullmatch(
+    url = re.fullmatch(
         r"http://127\.0\.0\.1:8321(/en/set-password/[\w-]{43})\n", capsys.readouterr().out
     )[1]
-    browser.get(way)
-    assert browser.post("/en/set-password", data={"password": OTHER, "password_confirmation": OTHER}).status_code == 303
+    browser.get(url)
+    assert (
+        browser.post(
+            "/en/set-password",
+            data={"password": NEW_PASSWORD, "password_confirmation": NEW_PASSWORD},
+        ).status_code
+        == 303
+    )
     assert main(["user", "reset", "idris", "--author", "Amina"]) == 0
-    assert reads(browser) == 401
+    assert get_status(browser) == 401
     assert main(["user", "remove", "Idris"]) == 0
     assert main(["user", "remove", "Idris"]) == 3
-    assert "there is no user of this name" in capsys.readouterr().err
+    assert "there is no user with this name" in capsys.readouterr().err
 
 
 @pytest.fixture
-def dear():
-    """Hashes cost what they do."""
+def real_hashing():
+    """Use real password hashes."""
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F56")
-@pytest.mark.usefixtures("dear")
+@pytest.mark.usefixtures("real_hashing")
 async def test_fifty_logins_do_not_block_the_event_loop(app, clock):
     before = time.perf_counter()
     passwords.ARGON2_HASHER.hash(PASSWORD)
@@ -671,26 +721,28 @@ async def test_fifty_logins_do_not_block_the_event_loop(app, clock):
         serving = asyncio.create_task(
             run_server(app, clock, sock=at, with_schedule=False, stop=stop)
         )
-        watch = asyncio.create_task(watching(lags))
+        watch = asyncio.create_task(measure_lags(lags))
         limits = httpx.Limits(max_connections=50)
         async with httpx.AsyncClient(
             base_url=where, trust_env=False, timeout=None, limits=limits
-        ) as crowd:
+        ) as clients:
             form = {"name": "Amina", "password": PASSWORD}
-            sent = [{**HTTPS, "x-forwarded-for": f"203.0.113.{number}"} for number in range(50)]
-            logins = [crowd.post("/en/login", data=form, headers=told) for told in sent]
+            proxy_headers = [
+                {**HTTPS_HEADERS, "x-forwarded-for": f"203.0.113.{number}"} for number in range(50)
+            ]
+            logins = [clients.post("/en/login", data=form, headers=told) for told in proxy_headers]
             answers = await asyncio.gather(*logins)
         watch.cancel()
         stop.set()
         await serving
-    assert [answer.status_code for answer in answers] == [303] * 50
+    assert [response.status_code for response in answers] == [303] * 50
     assert (
         median(lags) < alone / 4
     )  # were hashes made in the loop, it would be late by a whole one each time
 
 
-async def watching(lags):
-    """By how much later the loop does what it was to do now."""
+async def measure_lags(lags):
+    """Append the delays of the event loop, in seconds."""
     while True:
         before = time.perf_counter()
         await asyncio.sleep(0.01)
@@ -699,12 +751,12 @@ async def watching(lags):
 
 @pytest.mark.slow
 @pytest.mark.fault("F56")
-@pytest.mark.usefixtures("dear")
-def test_unknown_name_takes_as_long_as_a_wrong_password(browser, turned):
+@pytest.mark.usefixtures("real_hashing")
+def test_unknown_name_takes_as_long_as_a_wrong_password(browser, attempt_clock):
     def cost(name):
         before = time.process_time()
         assert log_in(browser, name, password="wrong words").status_code == 401
-        turned.now += 901
+        attempt_clock.now += 901
         return time.process_time() - before
 
     cost("nobody")

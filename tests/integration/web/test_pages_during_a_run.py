@@ -1,4 +1,4 @@
-"""Pages are opened while a night is written: each is answered, and the night waits for none of them."""
+"""Pages and an audit run do not block each other."""
 
 import asyncio
 import threading
@@ -14,70 +14,76 @@ from tests.support.all_routes import build_urls, list_routes
 from tests.support.mini_network import configured, link, night_of, opened, register, steps
 from tests.support.web_server import logged_in_client
 
-PATIENCE = 5
-"""Seconds after which a page is late; a writer that is in the way would be waited for ten."""
+TIMEOUT_SECONDS = 5
+"""A page that waits for a writer needs ten seconds."""
 
 
-def pages(**filled):
-    """One way to ask for each page."""
+def list_urls(**filled):
+    """Return one address of each page."""
     return [next(build_urls(route, **filled)) for route in list_routes("GET")]
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    played = sample_network.played(tmp_path_factory.mktemp("network"))
-    refresh_summaries(played.store, played.config)
-    yield played
-    played.store.close()
+    network = sample_network.played(tmp_path_factory.mktemp("network"))
+    refresh_summaries(network.store, network.config)
+    yield network
+    network.store.close()
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F61")
 def test_pages_do_not_wait_for_a_writer(app):
-    """A transaction that writes is open all the while."""
+    """A write transaction is open during all requests."""
     with logged_in_client(app, sample_network.NOW) as client:
-        client.timeout = PATIENCE
+        client.timeout = TIMEOUT_SECONDS
         with app.store._database.begin_write() as connection:
             connection.exec_driver_sql("UPDATE audit_run SET state = state")
-            told = {path: client.get(path).status_code for path in pages(association=("nour",))}
-    assert max(told.values()) < 500, told
+            statuses = {
+                path: client.get(path).status_code for path in list_urls(association=("nour",))
+            }
+    assert max(statuses.values()) < 500, statuses
 
 
 @pytest.mark.fault("F61")
 def test_every_page_works_with_an_empty_database(tmp_path):
-    empty = opened(tmp_path)
-    with logged_in_client(empty, sample_network.NOW) as client:
-        told = {path: client.get(path).status_code for path in pages()}
-    empty.store.close()
-    assert max(told.values()) < 500, told
+    network = opened(tmp_path)
+    with logged_in_client(network, sample_network.NOW) as client:
+        statuses = {path: client.get(path).status_code for path in list_urls()}
+    network.store.close()
+    assert max(statuses.values()) < 500, statuses
 
 
 @pytest.mark.fault("F61")
 def test_run_finishes_while_pages_are_read(tmp_path, monkeypatch):
-    """A reader keeps its view of the database open from before the first look until after the last."""
+    """A read transaction stays open from before the first check until after the last."""
     monkeypatch.setattr(checker, "probe_steps_for", steps)
-    small = opened(tmp_path, configured(("website",)))
-    register(small, *(link(f"a{number}", "website", f"a{number}") for number in range(60)))
-    over, told = threading.Event(), []
+    network = opened(tmp_path, configured(("website",)))
+    register(network, *(link(f"a{number}", "website", f"a{number}") for number in range(60)))
+    has_finished, statuses = threading.Event(), []
 
-    def read():
-        with logged_in_client(small, sample_network.NOW) as client:
-            client.timeout = PATIENCE
-            while not over.is_set():
-                told.append(client.get("/en/").status_code)
+    def read_pages():
+        with logged_in_client(network, sample_network.NOW) as client:
+            client.timeout = TIMEOUT_SECONDS
+            while not has_finished.is_set():
+                statuses.append(client.get("/en/").status_code)
 
-    reading = threading.Thread(target=read)
-    with small.store._database.begin_read() as connection:
-        before = connection.exec_driver_sql("SELECT count(*) FROM observation").scalar()
-        reading.start()
-        done = asyncio.run(execute_run(small, night_of(0)))
+    reader_thread = threading.Thread(target=read_pages)
+    with network.store._database.begin_read() as connection:
+        count_before = connection.exec_driver_sql("SELECT count(*) FROM observation").scalar()
+        reader_thread.start()
+        run = asyncio.run(execute_run(network, night_of(0)))
         assert (
-            connection.exec_driver_sql("SELECT count(*) FROM observation").scalar() == before == 0
+            connection.exec_driver_sql("SELECT count(*) FROM observation").scalar()
+            == count_before
+            == 0
         )
-    over.set()
-    reading.join()
-    looks = [look.account_id for look in small.store.list_observations(run_id=done.id)]
-    small.store.close()
-    assert done.state is AuditRunState.DONE
-    assert len(looks) == len(set(looks)) == 60
-    assert set(told) == {200}
+    has_finished.set()
+    reader_thread.join()
+    account_ids = [
+        observation.account_id for observation in network.store.list_observations(run_id=run.id)
+    ]
+    network.store.close()
+    assert run.state is AuditRunState.DONE
+    assert len(account_ids) == len(set(account_ids)) == 60
+    assert set(statuses) == {200}

@@ -1,4 +1,4 @@
-"""The registry in the browser, on a real server: taken as a sheet, corrected, shown and taken over."""
+"""Download and import of the registry."""
 
 import re
 from datetime import timedelta
@@ -20,8 +20,8 @@ NOUR = AssociationEntry(
 )
 AMAL = Association("amal", "<b>Amal</b>", language="fr", none_by_choice=("twitter",))
 LINKS = [
-    AccountRow(who, typed, identify.identify_link(typed, channel), channel)
-    for who, channel, typed in [
+    AccountRow(association, url, identify.identify_link(url, channel), channel)
+    for association, channel, url in [
         ("nour", "facebook", "https://www.facebook.com/nour.agadir"),
         ("amal", "website", "https://amal.ma/"),
     ]
@@ -30,10 +30,10 @@ LINKS = [
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(tmp_path)
-    small.store.save_registry([NOUR, AMAL], LINKS, NOW)
-    yield small
-    small.store.close()
+    network = opened(tmp_path)
+    network.store.save_registry([NOUR, AMAL], LINKS, NOW)
+    yield network
+    network.store.close()
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
@@ -42,16 +42,16 @@ def test_downloaded_registry_is_translated_and_imports_without_changes(
     app, tmp_path, language, form
 ):
     with logged_in_client(app) as client:
-        page = client.get(f"/{language}/registry").text
-        assert f'href="/{language}/registry.{form}"' in page
-        answer = client.get(f"/{language}/registry.{form}")
-    assert f"registry-{NOW.date()}" in answer.headers["content-disposition"]
+        text = client.get(f"/{language}/registry").text
+        assert f'href="/{language}/registry.{form}"' in text
+        response = client.get(f"/{language}/registry.{form}")
+    assert f"registry-{NOW.date()}" in response.headers["content-disposition"]
     path = tmp_path / f"sheet.{form[:4].strip('?')}"
-    path.write_bytes(answer.content)
-    reading = parse_registry_spreadsheet(path)
-    assert not app.store.save_registry(reading.associations, reading.accounts, NOW)
+    path.write_bytes(response.content)
+    import_result = parse_registry_spreadsheet(path)
+    assert not app.store.save_registry(import_result.associations, import_result.accounts, NOW)
     if form == "csv":
-        assert answer.text.lstrip("\ufeff").startswith(
+        assert response.text.lstrip("\ufeff").startswith(
             exporter.format_column_heading("id", Translator(language)) + ","
         )
 
@@ -63,103 +63,108 @@ def test_registry_page_counts_associations(app):
         ).replace("</bdi>", "")
 
 
-def brought(client, name="sheet.csv", rows=(), language="en"):
+def upload(client, name="sheet.csv", rows=(), language="en"):
     data = to_csv([["id", "name", "city", "facebook"], *rows])
     return client.post(f"/{language}/registry", files={"spreadsheet": (name, data)})
 
 
-SAME = [
+UNCHANGED_ROWS = [
     ["nour", "جمعية النور", "=1+1", "https://www.facebook.com/nour.agadir"],
     ["amal", "<b>Amal</b>", "", "https://www.facebook.com/nour.agadir"],
 ]
 
 
-def waiting(app):
+def list_uploads(app):
     folder = app.data_folder / "uploads"
     return list(folder.iterdir()) if folder.exists() else []
 
 
-def agreed(client, address):
-    digest = re.search(r'name="digest" value="(\w+)"', client.get(address).text)[1]
+def confirmation(client, preview_url):
+    digest = re.search(r'name="digest" value="(\w+)"', client.get(preview_url).text)[1]
     return {"action": "import", "digest": digest}
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_spreadsheet_is_previewed_then_imported(app, language):
     with logged_in_client(app) as client:
-        answer = brought(client, rows=SAME, language=language)
-        assert answer.status_code == 303
-        shown = client.get(answer.headers["location"]).text
-        assert "&lt;b&gt;Amal&lt;/b&gt;" in shown
-        assert "<b>Amal" not in shown
-        assert Translator(language).term("problem", "shared_account") in shown
+        response = upload(client, rows=UNCHANGED_ROWS, language=language)
+        assert response.status_code == 303
+        text = client.get(response.headers["location"]).text
+        assert "&lt;b&gt;Amal&lt;/b&gt;" in text
+        assert "<b>Amal" not in text
+        assert Translator(language).term("problem", "shared_account") in text
         assert [row.association for row in app.store.list_accounts()] == ["nour", "amal"]
-        done = client.post(
-            answer.headers["location"], data=agreed(client, answer.headers["location"])
+        imported = client.post(
+            response.headers["location"], data=confirmation(client, response.headers["location"])
         )
-        assert done.status_code == 303
-        assert done.headers["location"].startswith(f"/{language}/registry?imported_count=")
-        assert client.get(done.headers["location"]).status_code == 200
-        assert client.get(answer.headers["location"]).status_code == 404
+        assert imported.status_code == 303
+        assert imported.headers["location"].startswith(f"/{language}/registry?imported_count=")
+        assert client.get(imported.headers["location"]).status_code == 200
+        assert client.get(response.headers["location"]).status_code == 404
     facebook = {row.typed_text for row in app.store.list_accounts() if row.channel == "facebook"}
     assert facebook == {"https://www.facebook.com/nour.agadir"}
     assert {(one.author, one.source) for one in app.store.list_audit_log(limit=1)} == {
         ("Amina", "web")
     }
-    assert not waiting(app)
+    assert not list_uploads(app)
 
 
 def test_partial_spreadsheet_needs_confirmation(app):
     with logged_in_client(app) as client:
-        address = brought(client, rows=SAME[:1]).headers["location"]
-        shown = client.get(address).text
-        said = "<bdi>1</bdi> association isn’t in this file"
-        assert shown.index(said) < shown.index('value="import"')
-        refused = client.post(address, data=agreed(client, address))
-        assert refused.status_code == 422
-        assert "Confirm that this file is complete" in refused.text
+        preview_url = upload(client, rows=UNCHANGED_ROWS[:1]).headers["location"]
+        text = client.get(preview_url).text
+        message = "<bdi>1</bdi> association is not in this file"
+        assert text.index(message) < text.index('value="import"')
+        response = client.post(preview_url, data=confirmation(client, preview_url))
+        assert response.status_code == 422
+        assert "Confirm that this file is complete" in response.text
         assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
         assert (
-            client.post(address, data={**agreed(client, address), "is_complete": "true"}).status_code
+            client.post(
+                preview_url, data={**confirmation(client, preview_url), "is_complete": "true"}
+            ).status_code
             == 303
         )
-        whole = client.get(brought(client, rows=SAME).headers["location"]).text
+        whole = client.get(upload(client, rows=UNCHANGED_ROWS).headers["location"]).text
     assert [one.id for one in app.store.list_associations()] == ["nour"]
     assert 'name="is_complete"' not in whole
 
 
 def test_discarded_spreadsheet_changes_nothing_and_is_deleted(app):
     with logged_in_client(app) as client:
-        address = brought(client, rows=SAME[:1]).headers["location"]
-        assert client.post(address, data={"action": "discard"}).headers["location"] == "/en/registry"
-    assert not waiting(app)
+        preview_url = upload(client, rows=UNCHANGED_ROWS[:1]).headers["location"]
+        assert (
+            client.post(preview_url, data={"action": "discard"}).headers["location"]
+            == "/en/registry"
+        )
+    assert not list_uploads(app)
     assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
 
 
 def test_preview_is_shown_again_if_the_registry_changed(app):
     with logged_in_client(app) as client:
-        address = brought(client, rows=SAME).headers["location"]
-        form = agreed(client, address)
+        preview_url = upload(client, rows=UNCHANGED_ROWS).headers["location"]
+        form = confirmation(client, preview_url)
         app.store.save_registry([NOUR.replace_values({"city": "Tiznit"}), AMAL], LINKS, NOW)
-        again = client.post(address, data=form)
-        assert again.headers["location"] == f"{address}?has_changed=1"
-        assert "changed in the meantime" in client.get(again.headers["location"]).text
+        response_after = client.post(preview_url, data=form)
+        assert response_after.headers["location"] == f"{preview_url}?has_changed=1"
+        assert "changed in the meantime" in client.get(response_after.headers["location"]).text
         assert app.store.get_association("nour").city == "Tiznit"
-        assert client.post(address, data=agreed(client, address)).status_code == 303
+        assert client.post(preview_url, data=confirmation(client, preview_url)).status_code == 303
     assert app.store.get_association("nour").city == "=1+1"
 
 
 def test_unchanged_spreadsheet_has_no_import_button(app):
     with logged_in_client(app) as client:
         sheet = client.get("/fr/registry.xlsx").content
-        answer = client.post("/fr/registry", files={"spreadsheet": ("a.xlsx", sheet)})
-        shown = client.get(answer.headers["location"]).text
-    assert "Ce fichier ne change rien." in shown
-    assert 'value="import"' not in shown
+        response = client.post("/fr/registry", files={"spreadsheet": ("a.xlsx", sheet)})
+        text = client.get(response.headers["location"]).text
+    assert "Ce fichier ne change rien." in text
+    assert 'value="import"' not in text
 
 
 @pytest.mark.parametrize(
-    ("data", "status", "said"),
+    ("data", "status", "message"),
     [
         (b"\xd0\xcf\x11\xe0old", 422, "old Excel format (before 2007)"),
         (b"\0\0\0", 422, "is not a spreadsheet"),
@@ -170,24 +175,24 @@ def test_unchanged_spreadsheet_has_no_import_button(app):
         (b"x" * (10 * 1024 * 1024 + 1), 413, "larger than 10 MB"),
     ],
 )
-def test_invalid_file_is_refused_with_a_reason_and_deleted(app, data, status, said):
+def test_invalid_file_is_refused_with_a_reason_and_deleted(app, data, status, message):
     with logged_in_client(app) as client:
-        answer = client.post("/en/registry", files={"spreadsheet": ("a.xlsx", data)})
-    assert answer.status_code == status
-    assert said in answer.text
-    assert not waiting(app)
+        response = client.post("/en/registry", files={"spreadsheet": ("a.xlsx", data)})
+    assert response.status_code == status
+    assert message in response.text
+    assert not list_uploads(app)
 
 
 def test_upload_expires_after_a_day(app):
-    moment = [NOW]
-    with logged_in_client(app, lambda: moment[0]) as client:
-        address = brought(client, rows=SAME).headers["location"]
-        moment[0] = NOW + timedelta(hours=23)
-        assert client.get(address).status_code == 200
-        moment[0] = NOW + timedelta(days=1)
-        assert client.get(address).status_code == 404
-        brought(client, rows=SAME)
-    assert len(waiting(app)) == 1
+    clock_time = [NOW]
+    with logged_in_client(app, lambda: clock_time[0]) as client:
+        preview_url = upload(client, rows=UNCHANGED_ROWS).headers["location"]
+        clock_time[0] = NOW + timedelta(hours=23)
+        assert client.get(preview_url).status_code == 200
+        clock_time[0] = NOW + timedelta(days=1)
+        assert client.get(preview_url).status_code == 404
+        upload(client, rows=UNCHANGED_ROWS)
+    assert len(list_uploads(app)) == 1
 
 
 @pytest.mark.parametrize("name", ["..%2F..%2Fauditor.db", "20261125090000-" + "a" * 22, "x"])
@@ -200,7 +205,7 @@ def test_unknown_upload_name_returns_404(app, name):
 
 def test_preview_shows_at_most_500_changes(app):
     with logged_in_client(app) as client:
-        many = [[f"n{n}", f"Name {n}", "", ""] for n in range(600)]
-        shown = client.get(brought(client, rows=[*SAME, *many]).headers["location"]).text
-    assert shown.count("<dt>") == 500
-    assert "more changes" in shown
+        rows = [[f"n{n}", f"Name {n}", "", ""] for n in range(600)]
+        text = client.get(upload(client, rows=[*UNCHANGED_ROWS, *rows]).headers["location"]).text
+    assert text.count("<dt>") == 500
+    assert "more changes" in text

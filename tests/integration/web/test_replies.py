@@ -1,4 +1,4 @@
-"""The coordinator's queue on a real server: replies and found accounts, accepted or declined once."""
+"""The coordinator's queue of replies and proposals."""
 
 import re
 from datetime import timedelta
@@ -21,46 +21,52 @@ NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
 
 
 @lived
-async def app(small):
-    """Nour's site leads to a video channel that nobody registered."""
-    register(small, NOUR, SITE, names=["amal"])
-    small.web.answers = {SITE.typed_text: "linked"}
+async def app(network):
+    """Nour's website links to a YouTube channel that is not registered."""
+    register(network, NOUR, SITE, names=["amal"])
+    network.web.answers = {SITE.typed_text: "linked"}
     for day in range(4):
-        await execute_run(small, night_of(day - 3))
+        await execute_run(network, night_of(day - 3))
 
 
 @pytest.fixture
 def client(app):
-    with logged_in_client(app, NOW) as open_one:
-        yield open_one
+    with logged_in_client(app, NOW) as browser:
+        yield browser
 
 
-def said(app, kind, association="nour", **more):
-    return app.store.add_reply(Reply(association, kind, NOW, **more))
+def add_reply(app, kind, association="nour", **fields):
+    return app.store.add_reply(Reply(association, kind, NOW, **fields))
 
 
-def told(client, path="/en/replies", status=200):
-    answer = client.get(path)
-    assert answer.status_code == status, answer.text
-    return answer.text.replace("<bdi>", "").replace("</bdi>", "")
+def get_text(client, path="/en/replies", status=200):
+    response = client.get(path)
+    assert response.status_code == status, response.text
+    return response.text.replace("<bdi>", "").replace("</bdi>", "")
 
 
-def answered(client, way, answer, **more):
-    page = way if str(way).startswith("proposals/") else f"replies/{way}"
-    return client.post(f"/en/{page}", data={"answer": answer, **more})
+def answer_item(client, path, response, **fields):
+    text = path if str(path).startswith("proposals/") else f"replies/{path}"
+    return client.post(f"/en/{text}", data={"answer": response, **fields})
 
 
-def number(app):
+def get_account_id(app):
     return next(row.id for row in app.store.list_accounts("nour") if row.channel == "facebook")
 
 
-def kinds(app):
+def list_decision_kinds(app):
     return [decision.kind for decision in app.store.list_decisions()]
 
 
 async def test_pending_reply_shows_association_kind_and_gap(app, client):
-    said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app), text="<b>a shop</b>")
-    said(
+    add_reply(
+        app,
+        ReplyKind.DISOWNED,
+        channel="facebook",
+        account_id=get_account_id(app),
+        text="<b>a shop</b>",
+    )
+    add_reply(
         app,
         ReplyKind.PROMISED,
         "amal",
@@ -68,190 +74,200 @@ async def test_pending_reply_shows_association_kind_and_gap(app, client):
         code="channel_missing",
         value="2026-04-01",
     )
-    page = told(client)
-    assert "2 replies waiting for a decision" in page
-    assert 'href="/en/associations/nour">Nour</a>' in page
-    assert "Reply: this isn’t ours" in page
-    assert "&lt;b&gt;a shop&lt;/b&gt;" in page
-    assert "No YouTube account is known for your association" in page
-    assert "1 April 2026" in page
+    text = get_text(client)
+    assert "2 replies waiting for a decision" in text
+    assert 'href="/en/associations/nour">Nour</a>' in text
+    assert "Reply: this isn’t ours" in text
+    assert "&lt;b&gt;a shop&lt;/b&gt;" in text
+    assert "No YouTube account is known for your association" in text
+    assert "1 April 2026" in text
 
 
 async def test_accepted_reply_becomes_a_decision(app, client):
-    reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
-    answer = answered(client, reply.id, "accepted")
-    assert (answer.status_code, answer.headers["location"]) == (
+    reply = add_reply(app, ReplyKind.DISOWNED, channel="facebook", account_id=get_account_id(app))
+    response = answer_item(client, reply.id, "accepted")
+    assert (response.status_code, response.headers["location"]) == (
         303,
         "/en/replies?done=accepted#message",
     )
-    [word] = app.store.list_decisions()
-    assert (word.kind, word.author, word.association) == (DecisionKind.DISOWN, "Amina", "nour")
-    page = told(client, answer.headers["location"])
-    assert "Accepted. The association will see this" in page
-    assert "They say" not in page
+    [decision] = app.store.list_decisions()
+    assert (decision.kind, decision.author, decision.association) == (
+        DecisionKind.DISOWN,
+        "Amina",
+        "nour",
+    )
+    text = get_text(client, response.headers["location"])
+    assert "Accepted. The association will see this" in text
+    assert "They say" not in text
 
 
 async def test_accepted_promise_becomes_a_follow_up(app, client):
-    reply = said(
+    reply = add_reply(
         app, ReplyKind.PROMISED, channel="youtube", code="channel_missing", value="2026-04-01"
     )
-    answered(client, reply.id, "accepted")
-    [line] = app.store.list_follow_ups("nour")
-    assert (line.author, line.due_date.isoformat()) == ("Amina", "2026-04-01")
-    assert not kinds(app)
-    page = told(client, "/fr/associations/nour")
-    assert "Aucun compte YouTube" in page.partition('id="follow-ups"')[2]
-    assert "channel_missing" not in page.partition('id="follow-ups"')[2].partition("<form")[0]
+    answer_item(client, reply.id, "accepted")
+    [follow_up] = app.store.list_follow_ups("nour")
+    assert (follow_up.author, follow_up.due_date.isoformat()) == ("Amina", "2026-04-01")
+    assert not list_decision_kinds(app)
+    text = get_text(client, "/fr/associations/nour")
+    assert "Aucun compte YouTube" in text.partition('id="follow-ups"')[2]
+    assert "channel_missing" not in text.partition('id="follow-ups"')[2].partition("<form")[0]
 
 
 async def test_accepted_claim_does_not_restore_a_gone_account(app, client):
     app.web.answers[NOUR.typed_text] = "gone"
     for day in range(1, 8):
         await execute_run(app, night_of(day))
-    reply = said(app, ReplyKind.CLAIMED, channel="facebook", account_id=number(app))
-    assert "The next checks will show" in told(client)
-    assert answered(client, reply.id, "accepted").status_code == 303
-    assert not kinds(app)
+    reply = add_reply(app, ReplyKind.CLAIMED, channel="facebook", account_id=get_account_id(app))
+    assert "The next checks will show" in get_text(client)
+    assert answer_item(client, reply.id, "accepted").status_code == 303
+    assert not list_decision_kinds(app)
 
 
-async def test_accepted_reply_without_a_reason_gets_a_translated_one(
-    app, client
-):
-    reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
+async def test_accepted_reply_without_a_reason_gets_a_translated_one(app, client):
+    reply = add_reply(app, ReplyKind.DISOWNED, channel="facebook", account_id=get_account_id(app))
     client.post(f"/fr/replies/{reply.id}", data={"answer": "accepted"})
-    [word] = app.store.list_decisions()
-    assert word.reason == "L’association le dit dans sa réponse au rapport."
+    [decision] = app.store.list_decisions()
+    assert decision.reason == "L’association le dit dans sa réponse au rapport."
 
 
 async def test_new_address_for_a_missing_account_is_not_a_move(app, client):
-    said(
+    add_reply(
         app,
         ReplyKind.MOVED,
         channel="youtube",
         code="channel_missing",
         value="https://youtube.com/@nour",
     )
-    assert "Reply: we have an account" in told(client)
+    assert "Reply: we have an account" in get_text(client)
 
 
 async def test_declining_a_reply_needs_a_reason(app, client):
-    reply = said(app, ReplyKind.CLAIMED, channel="facebook", account_id=number(app))
-    answer = answered(client, reply.id, "declined")
-    assert answer.status_code == 422
-    assert "Enter a reason." in answer.text
-    assert answered(client, reply.id, "declined", reason="it is a shop").status_code == 303
-    kept = app.store.get_reply(reply.id)
-    assert (kept.outcome, kept.reviewed_by, kept.review_reason) == (
+    reply = add_reply(app, ReplyKind.CLAIMED, channel="facebook", account_id=get_account_id(app))
+    response = answer_item(client, reply.id, "declined")
+    assert response.status_code == 422
+    assert "Enter a reason." in response.text
+    assert answer_item(client, reply.id, "declined", reason="it is a shop").status_code == 303
+    reply_after = app.store.get_reply(reply.id)
+    assert (reply_after.outcome, reply_after.reviewed_by, reply_after.review_reason) == (
         ReplyOutcome.DECLINED,
         "Amina",
         "it is a shop",
     )
-    assert not kinds(app)
+    assert not list_decision_kinds(app)
 
 
 async def test_reply_is_answered_only_once(app, client):
-    reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
-    answered(client, reply.id, "accepted")
-    late = answered(client, reply.id, "accepted")
-    assert late.headers["location"] == "/en/replies?already_answered=true#message"
-    assert "has already answered this" in told(client, late.headers["location"])
+    reply = add_reply(app, ReplyKind.DISOWNED, channel="facebook", account_id=get_account_id(app))
+    answer_item(client, reply.id, "accepted")
+    response = answer_item(client, reply.id, "accepted")
+    assert response.headers["location"] == "/en/replies?already_answered=true#message"
+    assert "has already answered this" in get_text(client, response.headers["location"])
     with pytest.raises(StoreError, match="already"):
         replies.decline_reply(app.store, reply, author="Sara", reason="no", now=NOW)
-    assert kinds(app) == [DecisionKind.DISOWN]
+    assert list_decision_kinds(app) == [DecisionKind.DISOWN]
 
 
 async def test_reply_against_an_earlier_decision_stays_pending(app, client):
-    answered(client, f"proposals/{found(app).id}", "declined", reason="the festival's")
-    theirs = said(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
-    answer = answered(client, theirs.id, "accepted", reason="they called")
-    assert answer.status_code == 422
-    assert "<bdi>Amina</bdi> decided otherwise earlier. Cancel that decision first." in answer.text
-    assert 'value="they called"' in answer.text
+    answer_item(client, f"proposals/{get_proposal(app).id}", "declined", reason="the festival's")
+    reply = add_reply(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
+    response = answer_item(client, reply.id, "accepted", reason="they called")
+    assert response.status_code == 422
+    assert (
+        "<bdi>Amina</bdi> decided otherwise earlier. Cancel that decision first." in response.text
+    )
+    assert 'value="they called"' in response.text
     with pytest.raises(InputError):
         replies.accept_reply(
             app.store,
             app.config,
-            theirs,
+            reply,
             author="Amina",
             reason="",
             now=NOW,
             default_reason="so they say",
         )
-    assert app.store.get_reply(theirs.id).outcome is None
+    assert app.store.get_reply(reply.id).outcome is None
 
 
-async def test_reply_about_a_registered_account_adds_no_decision(
-    app, client
-):
-    reply = said(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
-    answered(client, f"proposals/{found(app).id}", "accepted")
-    assert answered(client, reply.id, "accepted").status_code == 303
-    assert kinds(app) == [DecisionKind.CLAIM]
+async def test_reply_about_a_registered_account_adds_no_decision(app, client):
+    reply = add_reply(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
+    answer_item(client, f"proposals/{get_proposal(app).id}", "accepted")
+    assert answer_item(client, reply.id, "accepted").status_code == 303
+    assert list_decision_kinds(app) == [DecisionKind.CLAIM]
 
 
 async def test_unknown_reply_returns_404(client):
-    assert answered(client, 999, "accepted").status_code == 404
+    assert answer_item(client, 999, "accepted").status_code == 404
 
 
 async def test_reply_queue_is_paged(app, client):
     for at in range(21):
-        said(app, ReplyKind.CLAIMED, channel="facebook", account_id=number(app), text=f"word {at}.")
-    page = told(client)
-    assert "word 19." in page
-    assert "word 20." not in page
-    following = re.search(r'href="(/en/replies\?after_reply=\d+)"', page)[1]
-    assert "word 20." in told(client, following)
+        add_reply(
+            app,
+            ReplyKind.CLAIMED,
+            channel="facebook",
+            account_id=get_account_id(app),
+            text=f"word {at}.",
+        )
+    text = get_text(client)
+    assert "word 19." in text
+    assert "word 20." not in text
+    following = re.search(r'href="(/en/replies\?after_reply=\d+)"', text)[1]
+    assert "word 20." in get_text(client, following)
 
 
-def found(app):
+def get_proposal(app):
     [proposal] = app.store.list_proposals()
     return proposal
 
 
 async def test_accepted_proposal_is_registered(app, client):
-    assert f'id="proposal-{found(app).id}"' in told(client)
-    assert answered(client, f"proposals/{found(app).id}", "accepted").status_code == 303
-    assert kinds(app) == [DecisionKind.CLAIM]
+    assert f'id="proposal-{get_proposal(app).id}"' in get_text(client)
+    assert answer_item(client, f"proposals/{get_proposal(app).id}", "accepted").status_code == 303
+    assert list_decision_kinds(app) == [DecisionKind.CLAIM]
     assert [row.channel for row in app.store.list_accounts("nour")] == [
         "facebook",
         "website",
         "youtube",
     ]
-    assert "Nothing to decide." in told(client)
+    assert "Nothing to decide." in get_text(client)
 
 
 async def test_declined_proposal_disappears(app, client):
-    answered(client, f"proposals/{found(app).id}", "declined", reason="the festival's")
-    [word] = app.store.list_decisions()
-    assert (word.kind, word.value, word.reason) == (DecisionKind.DISOWN, "@nour", "the festival's")
-    assert "Nothing to decide." in told(client)
+    answer_item(client, f"proposals/{get_proposal(app).id}", "declined", reason="the festival's")
+    [decision] = app.store.list_decisions()
+    assert (decision.kind, decision.value, decision.reason) == (
+        DecisionKind.DISOWN,
+        "@nour",
+        "the festival's",
+    )
+    assert "Nothing to decide." in get_text(client)
     assert not load_association_view(app.store, app.config, "nour").proposals
 
 
-def settled(app, number):
-    """Accounts that Amal's site led to and somebody called somebody else's."""
-    for one in range(number):
-        seen = FoundLink(
+def add_settled_proposals(app, get_account_id):
+    """Add proposals of Amal that were disowned."""
+    for one in range(get_account_id):
+        link = FoundLink(
             "facebook", f"u:x{one}", f"https://facebook.com/x{one}", "anchor", "https://x.example/"
         )
-        app.store.save_conclusions(proposals=[Proposal("amal", seen, NOW, NOW)])
-        word = ("facebook", DecisionKind.DISOWN, "Amina", "a theme's", NOW)
-        app.store.add_decision(Decision("amal", *word, value=seen.key))
+        app.store.save_conclusions(proposals=[Proposal("amal", link, NOW, NOW)])
+        decision = ("facebook", DecisionKind.DISOWN, "Amina", "a theme's", NOW)
+        app.store.add_decision(Decision("amal", *decision, value=link.key))
 
 
-async def test_settled_proposals_are_not_scanned_again(
-    app, client, monkeypatch
-):
-    waits = found(app)
-    settled(app, 12)
+async def test_settled_proposals_are_not_scanned_again(app, client, monkeypatch):
+    pending = get_proposal(app)
+    add_settled_proposals(app, 12)
     monkeypatch.setattr(replies, "PROPOSAL_BATCH_SIZE", 5)
     monkeypatch.setattr(replies, "MAX_SCANNED_PROPOSALS", 5)
-    assert replies.load_unsettled_proposals(app.store, app.config, after=waits.id) == ([], 0)
+    assert replies.load_unsettled_proposals(app.store, app.config, after=pending.id) == ([], 0)
     assert [one.proposal for one in replies.load_unsettled_proposals(app.store, app.config)[0]] == [
-        waits
+        pending
     ]
 
 
 async def test_unknown_proposal_returns_404(client):
-    assert answered(client, "proposals/999", "accepted").status_code == 404
-    assert answered(client, "proposals/0", "accepted").status_code == 404
+    assert answer_item(client, "proposals/999", "accepted").status_code == 404
+    assert answer_item(client, "proposals/0", "accepted").status_code == 404

@@ -1,4 +1,4 @@
-"""The page of the nights: each with its receipt, whether that is to be trusted, and the receipt as a file."""
+"""The check log with its signed run reports."""
 
 import json
 import re
@@ -25,24 +25,24 @@ def simple_probe(monkeypatch):
 
 
 @lived
-async def app(small):
-    register(small, link("nour", "facebook", "nour"), link("amal", "website", "amal"))
-    for night in (0, 1, 3):
-        await execute_run(small, night_of(night))
+async def app(network):
+    register(network, link("nour", "facebook", "nour"), link("amal", "website", "amal"))
+    for run in (0, 1, 3):
+        await execute_run(network, night_of(run))
 
 
 NOW = night_of(4)
 
 
-def told(client, path="/en/runs"):
-    answer = client.get(path)
-    assert answer.status_code == 200
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
+def get_text(client, path="/en/runs"):
+    response = client.get(path)
+    assert response.status_code == 200
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.text))
 
 
 def test_check_log_shows_each_run_with_its_signature(app):
     with logged_in_client(app, NOW, name="Reader", role=Role.READER) as client:
-        text = told(client)
+        text = get_text(client)
     assert text.index("Check of 4 March 2026") < text.index("Check of 1 March 2026")
     assert text.count("valid signature") == 3
     assert (text.count("first in the chain"), text.count("follows the previous one")) == (1, 2)
@@ -52,16 +52,17 @@ def test_check_log_shows_each_run_with_its_signature(app):
 
 
 def test_run_report_can_be_downloaded(app):
-    night = app.store.get_latest_run()
+    run = app.store.get_latest_run()
     with logged_in_client(app, NOW) as client:
-        answer = client.get(f"/en/runs/{night.day}.json")
+        response = client.get(f"/en/runs/{run.day}.json")
         assert client.get("/en/runs/2026-03-03.json").status_code == 404
         assert client.get("/en/runs/yesterday.json").status_code == 404
     assert (
-        answer.headers["content-disposition"] == f'attachment; filename="run-report-{night.day}.json"'
+        response.headers["content-disposition"]
+        == f'attachment; filename="run-report-{run.day}.json"'
     )
-    assert json.loads(answer.text) == night.receipt
-    assert has_valid_signature(json.loads(answer.text))
+    assert json.loads(response.text) == run.receipt
+    assert has_valid_signature(json.loads(response.text))
 
 
 def test_tampered_receipt_is_reported(app):
@@ -71,17 +72,17 @@ def test_tampered_receipt_is_reported(app):
         )
         raw.commit()
     with logged_in_client(app, NOW) as client:
-        text = told(client)
+        text = get_text(client)
     assert text.count("This run report was changed after it was signed.") == 1
 
 
 def test_check_log_is_paged_and_keeps_the_chain(app, monkeypatch):
     monkeypatch.setattr(runs, "RUNS_PAGE_SIZE", 2)
     with logged_in_client(app, NOW) as client:
-        first = client.get("/en/runs").text
-        (further,) = re.findall(r'href="(/en/runs\?before=[^"]+)" rel="next"', first)
-        text = told(client, further)
-    assert first.count("follows the previous one") == 2
+        first_page = client.get("/en/runs").text
+        (next_url,) = re.findall(r'href="(/en/runs\?before=[^"]+)" rel="next"', first_page)
+        text = get_text(client, next_url)
+    assert first_page.count("follows the previous one") == 2
     assert text.count("Check of") == 1
     assert "first in the chain" in text
 
@@ -90,19 +91,22 @@ def test_check_log_is_paged_and_keeps_the_chain(app, monkeypatch):
 def test_delayed_run_is_on_the_dashboard(app):
     app.store.begin_run(NOW.date(), NOW)
     with logged_in_client(app, NOW + timedelta(hours=25)) as client:
-        text = told(client, "/en/")
-    assert "The check of 6 March 2026 has not started: the one of 5 March 2026 has not finished." in text
+        text = get_text(client, "/en/")
+    assert (
+        "The check of 6 March 2026 has not started: the one of 5 March 2026 has not finished."
+        in text
+    )
     assert app.store.get_latest_run().state is AuditRunState.RUNNING
 
 
 async def test_accounts_not_reached_are_on_the_dashboard(app):
     receipt = {**app.store.get_latest_run().receipt, "not_reached": 7}
-    night = app.store.begin_run(NOW.date(), NOW)
+    run = app.store.begin_run(NOW.date(), NOW)
     app.store.finish_run(
-        night, AuditRunState.DONE, NOW, receipt=app.open_signing_key().sign_receipt(receipt)
+        run, AuditRunState.DONE, NOW, receipt=app.open_signing_key().sign_receipt(receipt)
     )
     with logged_in_client(app, NOW + timedelta(hours=1)) as client:
-        assert "7 accounts left over; they come first in the next check." in told(
+        assert "7 accounts left over; they come first in the next check." in get_text(
             client, "/en/"
         )
 

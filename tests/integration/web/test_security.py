@@ -1,4 +1,4 @@
-"""The web application against those who mean it harm, and against odd browsers and mistyped addresses."""
+"""Hostile and malformed requests."""
 
 import base64
 import logging
@@ -17,16 +17,16 @@ HOST = {"host": "reports.example.org"}
 
 @pytest.fixture
 def app(tmp_path):
-    told = {
+    settings = {
         "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
         "web": {"public_url": PUBLIC, "allowed_hosts": ["audit.lan"]},
         "channels": {"facebook": {}, "youtube": {}},
         "network": {"language": "fr"},
     }
     (tmp_path / "sheet.csv").write_text(SHEET, "utf-8")
-    with App.open(Config.model_validate(told)) as opened:
-        listed = parse_registry_spreadsheet(tmp_path / "sheet.csv")
-        opened.store.save_registry(listed.associations, listed.accounts, NOW)
+    with App.open(Config.model_validate(settings)) as opened:
+        import_result = parse_registry_spreadsheet(tmp_path / "sheet.csv")
+        opened.store.save_registry(import_result.associations, import_result.accounts, NOW)
         yield opened
 
 
@@ -36,20 +36,20 @@ def client(app):
         yield browser
 
 
-def spoken(client, asked):
-    """What a server answers to bytes that no client library would send."""
-    there = client.base_url
-    with socket.create_connection((there.host, there.port), timeout=10) as line:
-        line.sendall(asked + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        return b"".join(iter(lambda: line.recv(65536), b"")).decode()
+def send_raw(client, target):
+    """Return the response to a request line that no client library would send."""
+    server_url = client.base_url
+    with socket.create_connection((server_url.host, server_url.port), timeout=10) as sock:
+        sock.sendall(target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
 
 
-@pytest.mark.parametrize("asked", ["OPTIONS *", "GET *", "GET fr", "CONNECT evil.example:443"])
-def test_invalid_request_target_returns_a_404_page(client, asked):
-    answer = spoken(client, asked.encode())
-    assert answer.startswith("HTTP/1.1 404")
-    assert "Page introuvable" in answer
-    assert "content-security-policy" in answer
+@pytest.mark.parametrize("target", ["OPTIONS *", "GET *", "GET fr", "CONNECT evil.example:443"])
+def test_invalid_request_target_returns_a_404_page(client, target):
+    response = send_raw(client, target.encode())
+    assert response.startswith("HTTP/1.1 404")
+    assert "Page introuvable" in response
+    assert "content-security-policy" in response
 
 
 def test_head_has_the_headers_of_get(client):
@@ -60,9 +60,9 @@ def test_head_has_the_headers_of_get(client):
 
 
 def test_unknown_method_returns_405_with_allow(client):
-    answer = client.put("/fr/associations")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
-    assert '<html lang="fr"' in answer.text
+    response = client.put("/fr/associations")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert '<html lang="fr"' in response.text
 
 
 NESTED = base64.urlsafe_b64encode(b"[" * 20_000).decode()
@@ -87,45 +87,47 @@ NESTED = base64.urlsafe_b64encode(b"[" * 20_000).decode()
     ],
 )
 def test_mistyped_address_causes_no_server_error(client, address):
-    answer = client.get(address)
-    assert answer.status_code in {200, 404, 422}
-    assert '<html lang="fr"' in answer.text
+    response = client.get(address)
+    assert response.status_code in {200, 404, 422}
+    assert '<html lang="fr"' in response.text
 
 
-@pytest.mark.parametrize("number", ["9223372036854775808", "-1", "²"])
+@pytest.mark.parametrize("row_id", ["9223372036854775808", "-1", "²"])
 @pytest.mark.parametrize("what", ["replies", "proposals"])
-def test_invalid_row_id_is_refused(client, what, number):
-    answer = client.post(f"/fr/{what}/{number}", data={"answer": "declined", "reason": "x"})
-    assert answer.status_code in {404, 422}
-    assert '<html lang="fr"' in answer.text
+def test_invalid_row_id_is_refused(client, what, row_id):
+    response = client.post(f"/fr/{what}/{row_id}", data={"answer": "declined", "reason": "x"})
+    assert response.status_code in {404, 422}
+    assert '<html lang="fr"' in response.text
 
 
 @pytest.mark.parametrize("path", ["report/replies", "report/subscriptions"])
-def test_too_large_body_returns_413_with_or_without_length(
-    app, client, path
-):
-    letter = {"cookie": f"report_link={made(app).removeprefix('/r/')}"}
+def test_too_large_body_returns_413_with_or_without_length(app, client, path):
+    report_link_cookie = {"cookie": f"report_link={made(app).removeprefix('/r/')}"}
     for body in ({"content": b"x" * 1_100_000}, {"content": iter([b"x" * 100_000] * 11)}):
-        answer = client.post(
+        response = client.post(
             f"/fr/{path}",
-            headers=HOST | letter | {"content-type": "application/x-www-form-urlencoded"},
+            headers=HOST
+            | report_link_cookie
+            | {"content-type": "application/x-www-form-urlencoded"},
             **body,
         )
-        assert answer.status_code == 413
-        assert "Trop volumineux" in answer.text
+        assert response.status_code == 413
+        assert "Trop volumineux" in response.text
 
 
 def test_upload_has_a_larger_limit_than_a_form(client):
-    small = client.post("/fr/registry", files={"spreadsheet": ("a.csv", b"name\n" + b"x" * 3_000_000)})
-    assert small.status_code == 422
-    large = client.post("/fr/registry", files={"spreadsheet": ("a.csv", b"x" * 12_000_000)})
-    assert large.status_code == 413
-    assert '<html lang="fr"' in large.text
+    below_limit = client.post(
+        "/fr/registry", files={"spreadsheet": ("a.csv", b"name\n" + b"x" * 3_000_000)}
+    )
+    assert below_limit.status_code == 422
+    above_limit = client.post("/fr/registry", files={"spreadsheet": ("a.csv", b"x" * 12_000_000)})
+    assert above_limit.status_code == 413
+    assert '<html lang="fr"' in above_limit.text
 
 
 def test_form_with_a_foreign_origin_returns_403(app, client):
     form = {"kind": "none_by_choice", "channel": "youtube", "reason": "x"}
-    way, ours = (
+    url, own_headers = (
         "/fr/associations/nour/decisions",
         {"host": "localhost:8321", "origin": "http://localhost:8321"},
     )
@@ -135,9 +137,11 @@ def test_form_with_a_foreign_origin_returns_403(app, client):
         "https://evil.example",
         "http://localhost.evil.example",
     ):
-        assert client.post(way, data=form, headers=ours | {"origin": origin}).status_code == 403
+        assert (
+            client.post(url, data=form, headers=own_headers | {"origin": origin}).status_code == 403
+        )
     assert list(app.store.list_decisions()) == []
-    assert client.post(way, data=form, headers=ours).status_code == 303
+    assert client.post(url, data=form, headers=own_headers).status_code == 303
     assert len(list(app.store.list_decisions())) == 1
 
 
@@ -148,8 +152,10 @@ SCRIPT = "<script>document.title = 1</script>"
 def test_markup_in_names_and_links_is_escaped(app, client):
     sheet = f"id,name,name_fr,city,website,facebook\nx,{SCRIPT},{SCRIPT},{SCRIPT},javascript:alert(1),{SCRIPT}\n"
     (app.data_folder / "hostile.csv").write_text(sheet, "utf-8")
-    listed = parse_registry_spreadsheet(app.data_folder / "hostile.csv")
-    app.store.save_registry(listed.associations, listed.accounts, NOW, is_complete=False)
+    import_result = parse_registry_spreadsheet(app.data_folder / "hostile.csv")
+    app.store.save_registry(
+        import_result.associations, import_result.accounts, NOW, is_complete=False
+    )
     for path in (
         "",
         "associations",

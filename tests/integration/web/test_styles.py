@@ -1,4 +1,4 @@
-"""The look, where it can be checked: one sheet for both directions, nothing inline, letters kept joined."""
+"""The style sheets and templates: logical properties, no inline code, contrast."""
 
 import re
 from importlib.resources import files
@@ -8,25 +8,25 @@ import pytest
 
 from auditor.i18n.translator import to_breakable_url
 
-STYLES = ("app.css", "pico-rtl.css")
-PHYSICAL = re.compile(
+STYLE_SHEETS = ("app.css", "pico-rtl.css")
+PHYSICAL_PROPERTIES = re.compile(
     r"(margin|padding|border|scroll-margin)-(left|right|top|bottom)\b|(?<![-\w.])(left|right|top|bottom)\s*:"
     r"|text-align:\s*(left|right)|float:\s*(left|right)|clear:\s*(left|right)"
     r"|border-(top|bottom)-(left|right)-radius|(?<![-\w])(min-|max-)?(width|height)\s*:"
 )
-MARRING = re.compile(
+DAMAGING_PROPERTIES = re.compile(
     r"letter-spacing|text-transform:\s*uppercase|font-style:\s*italic|text-align:\s*justify"
 )
-"""What breaks joined letters or sets Arabic as no one writes it."""
+"""Properties that separate joined letters, or that Arabic script does not use."""
 
 
-def sheets():
-    """Our own style sheets and those inside templates, by name."""
-    static, templates = (
+def iter_style_sheets():
+    """Yield our style sheets and those inside templates, with their names."""
+    static, iter_templates = (
         files("auditor").joinpath(*place) for place in (("web", "static"), ("templates",))
     )
-    yield from ((name, static.joinpath(name).read_text("utf-8")) for name in STYLES)
-    for template in filter(Traversable.is_file, templates.iterdir()):
+    yield from ((name, static.joinpath(name).read_text("utf-8")) for name in STYLE_SHEETS)
+    for template in filter(Traversable.is_file, iter_templates.iterdir()):
         if template.name.endswith(".css"):
             yield template.name, template.read_text("utf-8")
         for sheet in re.findall(
@@ -35,8 +35,8 @@ def sheets():
             yield template.name, sheet
 
 
-def templates():
-    """Every template by name, without its comments."""
+def iter_templates():
+    """Yield the templates without comments, with their names."""
     for template in files("auditor").joinpath("templates").iterdir():
         if template.name.endswith((".html", ".svg")):
             yield (
@@ -45,29 +45,29 @@ def templates():
             )
 
 
-def rules(sheet):
-    """A sheet without comments, and without the conditions of its media queries."""
+def strip_comments(sheet):
+    """Return a style sheet without comments and media conditions."""
     bare = re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)
     return re.sub(r"@media[^{]*{", "{", bare)
 
 
 def test_style_sheets_use_logical_properties():
-    for name, sheet in sheets():
-        assert not (found := PHYSICAL.search(rules(sheet))), f"{name}: {found}"
+    for name, sheet in iter_style_sheets():
+        assert not (match := PHYSICAL_PROPERTIES.search(strip_comments(sheet))), f"{name}: {match}"
 
 
 def test_style_sheets_do_not_damage_arabic_script():
-    for name, sheet in sheets():
-        assert not (found := MARRING.search(rules(sheet))), f"{name}: {found}"
+    for name, sheet in iter_style_sheets():
+        assert not (match := DAMAGING_PROPERTIES.search(strip_comments(sheet))), f"{name}: {match}"
 
 
 def test_templates_have_no_inline_script_or_style():
-    for name, template in templates():
+    for name, template in iter_templates():
         assert not re.search(r"<script|\son\w+\s*=|\sstyle\s*=|javascript:", template), name
 
 
 def test_templates_do_not_disable_escaping():
-    for name, template in templates():
+    for name, template in iter_templates():
         assert not re.search(r"\|\s*safe\b|autoescape", template), name
 
 
@@ -82,31 +82,31 @@ def contrast(one, other):
     return (light + 0.05) / (dark + 0.05)
 
 
-def colours(scheme):
-    """The custom properties that are colours, in one scheme."""
+def read_colours(scheme):
+    """Return the custom properties with colours of one scheme."""
     blocks = re.findall(
         r":root:not\(\[data-theme]\) {(.*?)}",
         files("auditor.web").joinpath("static", "app.css").read_text("utf-8"),
         re.DOTALL,
     )
     light, dark = (
-        {name: full(value) for name, value in re.findall(r"--([\w-]+): (#\w+);", block)}
+        {name: expand_hex(value) for name, value in re.findall(r"--([\w-]+): (#\w+);", block)}
         for block in blocks[:2]
     )
     return light if scheme == "light" else {**light, **dark}
 
 
-def full(colour):
+def expand_hex(colour):
     return colour if len(colour) == 7 else "#" + "".join(digit * 2 for digit in colour[1:])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_have_enough_contrast(scheme):
-    known = colours(scheme)
+    colour_values = read_colours(scheme)
     pairs = [
-        (ink, ground)
-        for ink in ("ink", "soft", "accent", "well", "warn", "bad")
-        for ground in ("paper", "tint")
+        (text_colour, background)
+        for text_colour in ("ink", "soft", "accent", "well", "warn", "bad")
+        for background in ("paper", "tint")
     ]
     pairs += [
         ("accent-ink", "accent"),
@@ -114,15 +114,18 @@ def test_colours_have_enough_contrast(scheme):
         ("ink", "warn-tint"),
         ("ink", "bad-tint"),
     ]
-    for ink, ground in pairs:
-        assert contrast(known[ink], known[ground]) >= 4.5, (ink, ground)
+    for text_colour, background in pairs:
+        assert contrast(colour_values[text_colour], colour_values[background]) >= 4.5, (
+            text_colour,
+            background,
+        )
     for drawn in ("bar", "survey", "pico-form-element-border-color"):
-        assert contrast(known[drawn], known["paper"]) >= 3, drawn
-    assert contrast(known["bar"], known["possible"]) >= 3
+        assert contrast(colour_values[drawn], colour_values["paper"]) >= 3, drawn
+    assert contrast(colour_values["bar"], colour_values["possible"]) >= 3
 
 
 @pytest.mark.parametrize(
-    ("address", "shown"),
+    ("address", "expected"),
     [
         ("https://www.facebook.com/nour.agadir", "www.facebook.com/<wbr>nour.<wbr>agadir"),
         ("http://nour.example/", "http://nour.example"),
@@ -133,5 +136,5 @@ def test_colours_have_enough_contrast(scheme):
         ("https://x.example/?a=<b>&c", "x.example/?<wbr>a=<wbr>&lt;b&gt;&amp;<wbr>c"),
     ],
 )
-def test_address_breaks_between_its_parts_and_is_escaped(address, shown):
-    assert to_breakable_url(address) == shown
+def test_address_breaks_between_its_parts_and_is_escaped(address, expected):
+    assert to_breakable_url(address) == expected

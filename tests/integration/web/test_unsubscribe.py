@@ -1,4 +1,4 @@
-"""A link in a mail ends a subscription with one press, and a program that opens links ends nothing."""
+"""Unsubscribing from mails."""
 
 from datetime import UTC, datetime
 
@@ -35,27 +35,31 @@ def is_wanted(app):
 
 def test_opening_the_unsubscribe_link_changes_nothing(app, token):
     with anonymous_client(app, NOW) as client:
-        page = client.get(f"/fr/unsubscribe/{token}")
+        response = client.get(f"/fr/unsubscribe/{token}")
         assert client.head(f"/fr/unsubscribe/{token}").status_code in {200, 405}
-    assert page.status_code == 200
-    assert '<form method="post">' in page.text
-    assert AMAL.address not in page.text
+    assert response.status_code == 200
+    assert '<form method="post">' in response.text
+    assert AMAL.address not in response.text
     assert is_wanted(app)
 
 
 def test_unsubscribe_button_ends_the_subscription(app, token):
     with anonymous_client(app, NOW) as client:
-        page = client.post(f"/fr/unsubscribe/{token}", headers={"sec-fetch-site": "same-origin"})
-    assert page.status_code == 200
-    assert "C’est fait" in page.text
+        response = client.post(
+            f"/fr/unsubscribe/{token}", headers={"sec-fetch-site": "same-origin"}
+        )
+    assert response.status_code == 200
+    assert "C’est fait" in response.text
     assert not is_wanted(app)
 
 
 def test_one_click_unsubscribe_needs_no_session(app, token):
     with anonymous_client(app, NOW) as client:
         told = {"List-Unsubscribe": "One-Click"}
-        page = client.post(f"/ar/unsubscribe/{token}", data=told, headers={"host": "out.example"})
-    assert page.status_code == 200
+        response = client.post(
+            f"/ar/unsubscribe/{token}", data=told, headers={"host": "out.example"}
+        )
+    assert response.status_code == 200
     assert not is_wanted(app)
 
 
@@ -68,14 +72,14 @@ def test_one_click_unsubscribe_works_cross_site(app, token):
 
 def test_wrong_unsubscribe_token_gives_the_same_page(app, token):
     with anonymous_client(app, NOW) as client:
-        asked = [
-            client.get(f"/en/unsubscribe/{word}").text.replace(word, "")
-            for word in ("wrong", token)
+        token_urls = [
+            client.get(f"/en/unsubscribe/{subscription}").text.replace(subscription, "")
+            for subscription in ("wrong", token)
         ]
         wrong = client.post("/en/unsubscribe/wrong")
         assert is_wanted(app)
         right = client.post(f"/en/unsubscribe/{token}")
-    assert asked[0] == asked[1]
+    assert token_urls[0] == token_urls[1]
     assert wrong.status_code == right.status_code
     assert wrong.text.replace("wrong", "") == right.text.replace(token, "")
     assert not is_wanted(app)
