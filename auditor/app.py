@@ -82,9 +82,9 @@ class App:
         with lock_data_folder(self.data_folder), self.store.try_leader_lock() as leads:
             if not leads:
                 raise RunLockedError(
-                    "another run is going on",
-                    "a machine leads one on this database",
-                    "wait for its end",
+                    "another run is in progress",
+                    "another machine coordinates it on this database",
+                    "wait until it has finished",
                 )
             yield
 
@@ -113,7 +113,7 @@ def lock_data_folder(folder: Path) -> Iterator[None]:
         held.acquire(timeout=0)
     except Timeout:
         raise RunLockedError(
-            "another run is going on", f"{held.lock_file} is held", "wait for its end"
+            "another run is in progress", f"{held.lock_file} is held", "wait until it has finished"
         ) from None
     except OSError as trouble:
         raise _build_unwritable_error(folder, trouble) from trouble
@@ -131,8 +131,8 @@ def _create_folder(folder: Path) -> None:
 
 
 def _build_unwritable_error(folder: Path, error: OSError) -> StoreError:
-    remedy = "give the auditor the right to write there, or mount that disk for writing"
-    return StoreError(str(folder), (error.strerror or "it cannot be written").lower(), remedy)
+    remedy = "give the auditor permission to write there, or mount the disk for writing"
+    return StoreError(str(folder), (error.strerror or "cannot be written").lower(), remedy)
 
 
 def _refuse_lost_database(config: Config) -> None:
@@ -144,7 +144,7 @@ def _refuse_lost_database(config: Config) -> None:
     if address.get_backend_name() != "sqlite" or get_sqlite_file(address).exists():
         return
     if list_backups(config.backup.folder):
-        why = "there is no database, though there are backups of one"
+        why = "there are backups but no database"
         raise MissingDatabaseError(str(get_sqlite_file(address)), why, RESTORE_REMEDY)
 
 

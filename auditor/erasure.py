@@ -61,7 +61,7 @@ def summarize_stored_data(
         association, _list_protected_addresses(app), contact_only=contact_only, indexed_only=quick
     )
     if not found:
-        why = "nothing is kept of its contact" if contact_only else "no association has this id"
+        why = "no contact is stored" if contact_only else "no association has this id"
         raise InputError(association, why, "`auditor registry export -` lists them")
     return found
 

@@ -116,7 +116,7 @@ def replay_answers(evidence: Sequence[Evidence], body_storage: BodyStorage) -> R
     """Return a responder with the recorded responses. Raises ReplayError, StoreError."""
     waiting: dict[tuple[str, bool], deque[Evidence]] = defaultdict(deque)
     if any(piece.is_pruned for piece in evidence):
-        raise ReplayError("what came was thinned away")
+        raise ReplayError("the response was pruned")
     for piece in evidence:
         waiting[piece.url, piece.insecure].append(piece)
 

@@ -395,7 +395,7 @@ def compute_report_link_expiry(
 def require_public_url(config: Config) -> str:
     """Return the public address of the reports. Raises ConfigError if none is set."""
     if not config.web.public_url:
-        why = "letters need the address under which the associations reach this server"
+        why = "report links need the public address of this server"
         raise ConfigError("[web] public_url", why, 'public_url = "https://reports.example.org"')
     return config.web.public_url
 

@@ -35,7 +35,7 @@ from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.models.audit import AuditRun, AuditRunState
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 CATCH_UP_INTERVAL = timedelta(minutes=30)
 """Interval of the search for missed runs: timers stop while a laptop sleeps."""
@@ -97,8 +97,8 @@ async def run_scheduler(
     watch.heartbeat.record()
     scheduler = build_scheduler(watch, app.config.schedule)
     scheduler.start()
-    at = app.config.schedule.start_time.isoformat("minutes")
-    events.info("service_started", "serving: the night begins at {at} UTC", at=at)
+    start_time = app.config.schedule.start_time.isoformat("minutes")
+    logger.info("service_started", "service started; runs start at {time} UTC", time=start_time)
     try:
         await stop.wait()
     finally:
@@ -107,7 +107,7 @@ async def run_scheduler(
         await watch.drain()
         scheduler.shutdown(wait=False)
         await asyncio.sleep(0)
-    events.info("service_stopped", "stopped")
+    logger.info("service_stopped", "service stopped")
 
 
 def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOScheduler:
@@ -156,7 +156,7 @@ class SchedulerJob:
         if day is None or self._stop.is_set():
             return
         if self._run_lock.locked():
-            self._warn_once(day, self._current_day, "that of {other} is still going on")
+            self._warn_once(day, self._current_day, "the run for {other} is still in progress")
             return
         async with self._run_lock:
             newest = self._app.store.get_latest_run()
@@ -167,7 +167,7 @@ class SchedulerJob:
             ):
                 self._report_future_run(day, newest)
             elif newest is not None and newest.day > day:
-                self._warn_once(day, newest.day, "there is a later one, of {other}")
+                self._warn_once(day, newest.day, "the run for {other} is later")
             elif newest is None or (newest.day, newest.state) != (day, AuditRunState.DONE):
                 await self._run_day(day)
 
@@ -188,19 +188,22 @@ class SchedulerJob:
         if day == self._warned_day:
             return
         self._warned_day = day
-        said = "no run can begin: the run for {run} is dated in the future; try: {remedy}"
-        events.error("run_dated_in_future", said, run=run.day, remedy=DISCARD_FUTURE)
+        message = "no run can begin: the run for {run} is dated in the future; try: {remedy}"
+        logger.error("run_dated_in_future", message, run=run.day, remedy=DISCARD_FUTURE)
 
     def _warn_once(self, day: date, other_day: date | None, reason: str) -> None:
         if other_day is not None and day not in (other_day, self._warned_day):
             self._warned_day = day
-            said = "the night of {night} is not begun: {why}"
-            events.warning(
-                "run_delayed", said, night=day, other=other_day, why=reason.format(other=other_day)
+            logger.warning(
+                "run_delayed",
+                "the run for {run} is delayed: {reason}",
+                run=day,
+                other=other_day,
+                reason=reason.format(other=other_day),
             )
 
     async def _run_day(self, day: date) -> None:
-        events.info("run_started", "the night of {night} begins", night=day)
+        logger.info("run_started", "the run for {run} started", run=day)
         self._current_day = day
         grace = self._app.config.schedule.shutdown_grace_seconds
         running = asyncio.create_task(
@@ -218,27 +221,23 @@ class SchedulerJob:
 def _log_run_end(day: date, task: asyncio.Task[AuditRun]) -> None:
     """Log how a run ended. A bug is logged with its traceback, and the service continues."""
     if task.cancelled():
-        said = "the night of {night} is interrupted; it is gone on with at the next start"
-        events.warning("run_interrupted", said, night=day)
+        message = "the run for {run} was interrupted; it is resumed at the next start"
+        logger.warning("run_interrupted", message, run=day)
         return
     match task.exception():
         case None:
             state = task.result().state.value
-            events.info("run_finished", "the night of {night} is {state}", night=day, state=state)
+            logger.info("run_finished", "the run for {run} is {state}", run=day, state=state)
         case RunLockedError():
-            said = "the night of {night} is not begun: another run holds the lock"
-            events.warning("run_skipped_locked", said, night=day)
-        case AuditorError() | StoreError() as trouble:
-            events.error(
-                "run_failed", "the night of {night} failed: {why}", night=day, why=str(trouble)
-            )
-        case bug:
-            events.exception(bug, "run_crashed", "the night of {night} crashed", night=day)
+            message = "the run for {run} did not start: another run holds the lock"
+            logger.warning("run_skipped_locked", message, run=day)
+        case AuditorError() | StoreError() as error:
+            message = "the run for {run} failed: {reason}"
+            logger.error("run_failed", message, run=day, reason=str(error))
+        case error:
+            message = "the run for {run} crashed"
+            logger.exception(error, "run_crashed", message, run=day)  # noqa: LOG004  # an EventLogger
 
-
-ServerClock = Callable[[], datetime]
-
-server_events = EventLogger(__name__)
 
 REFRESH_INTERVAL_SECONDS = 60
 """Seconds between two updates of stale summaries."""
@@ -256,7 +255,7 @@ class WebServer(uvicorn.Server):
 
 async def run_server(
     app: App,
-    clock: ServerClock,
+    clock: Clock,
     *,
     sock: socket.socket | None = None,
     with_schedule: bool = True,
@@ -279,7 +278,7 @@ async def run_server(
 
 async def _serve_web(
     app: App,
-    clock: ServerClock,
+    clock: Clock,
     sock: socket.socket,
     stop: asyncio.Event,
     heartbeat: SchedulerHeartbeat | None,
@@ -315,9 +314,9 @@ async def refresh_summaries_periodically(app: App, stop: asyncio.Event) -> None:
             await asyncio.to_thread(
                 refresh_summaries, app.store, app.config, should_stop=stop.is_set
             )
-        except StoreError as trouble:
-            said = "what the pages read could not be made anew: {why}"
-            server_events.error("summary_refresh_failed", said, why=str(trouble))
+        except StoreError as error:
+            message = "cannot update the summaries: {reason}"
+            logger.error("summary_refresh_failed", message, reason=str(error))  # noqa: TRY400
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REFRESH_INTERVAL_SECONDS)
             return
@@ -334,10 +333,10 @@ def open_web_socket(
     family = socket.AF_INET6 if ":" in web_settings.host else socket.AF_INET
     try:
         held = socket.create_server((web_settings.host, web_settings.port), family=family)
-    except OSError as trouble:
-        why = (trouble.strerror or "it cannot be listened to").lower()
+    except OSError as error:
+        reason = (error.strerror or "cannot listen there").lower()
         remedy = "another [web] host or port, or `auditor serve --no-web`"
-        raise ConfigError(f"{web_settings.host} port {web_settings.port}", why, remedy) from None
+        raise ConfigError(f"{web_settings.host} port {web_settings.port}", reason, remedy) from None
     # Without this, the end of a page waits 40 ms for an acknowledgement.
     held.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with held:

@@ -126,7 +126,7 @@ def find_mass_changes(
         if _has_changed(turn, trusted_channels):
             turned[turn.channel][turn.finding.presence, turn.finding.reason] += 1
     return {
-        channel: f"{count} of {looked[channel]} turned to {cause[1]} in one night"
+        channel: f"{count} of {looked[channel]} turned to {cause[1]} in one run"
         for channel, causes in turned.items()
         for cause, count in causes.most_common(1)
         if count >= MIN_CHANGED_ACCOUNTS and count > MAX_CHANGED_SHARE * looked[channel]

@@ -42,7 +42,7 @@ from probes.runner.run import (
 )
 from storage.models.audit import AccountRow, AccountStatus, Evidence, LastObservation, Observation
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,12 @@ class AccountChecker:
             return ProbeResult(Finding(Presence.UNKNOWN, trouble.reason, detail=trouble.detail))
         except HostLockError:
             raise
-        except Exception as bug:  # noqa: BLE001  # a bug in one probe must not end the run
+        except Exception as error:  # a bug in one probe must not end the run
             where = account.identity.canonical or account.channel
-            events.exception(bug, "probe_crashed", "the probe crashed on {account}", account=where)
-            return build_crashed_result(bug)
+            logger.exception(
+                error, "probe_crashed", "the probe crashed on {account}", account=where
+            )
+            return build_crashed_result(error)
 
     async def check_together(self, accounts: Sequence[Account]) -> list[ProbeResult]:
         """Check accounts of channels with an API in as few calls as possible."""

@@ -23,7 +23,7 @@ from probes.models.probe import HttpExchange, ProbeResult
 from storage.models.audit import AccountRow, AuditRun, AuditRunState
 from storage.store import Store
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 OPENED_CIRCUITS_KEY = "opened_circuits"
 """The key of the opened circuits in a receipt."""
@@ -66,9 +66,11 @@ class CircuitBreaker:
             self.refusals = self.refusals + 1 if reason else 0
             if reason and self.refusals >= self.failure_threshold and self.opened_reason is None:
                 self.opened_reason = reason
-                said = "{channel} is left alone tonight: {why}"
-                events.warning(
-                    "platform_left_alone", said, channel=self.channel, why=self._format_reason()
+                logger.warning(
+                    "circuit_breaker_open",
+                    "{channel} is not requested again in this run: {reason}",
+                    channel=self.channel,
+                    reason=self._format_reason(),
                 )
 
     def skip_if_open(self, row: AccountRow) -> ProbeResult | None:
@@ -86,7 +88,7 @@ class CircuitBreaker:
             Finding(
                 Presence.UNKNOWN,
                 self.opened_reason,
-                detail=f"left alone tonight: {self._format_reason()}",
+                detail=f"skipped in this run: {self._format_reason()}",
             )
         )
 

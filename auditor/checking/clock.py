@@ -17,7 +17,7 @@ from probes.models.http import Page
 from probes.models.probe import ProbeResult
 from storage.models.audit import AuditRun
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 CLOCK_TOLERANCE = timedelta(hours=1)
 """How far the clock may be off before a run is refused, and a run counts as dated in the future."""
@@ -60,8 +60,8 @@ def refuse_wrong_clock(results: Iterable[ProbeResult]) -> None:
     skew = measure_skew((answer for answer in answers if isinstance(answer, Page)), MIN_HOSTS)
     if skew is not None and is_clock_wrong(skew):
         off = describe_skew(skew)
-        events.error(
-            "clock_wrong", "this machine's clock is {off} the web's: no run is begun", off=off
+        logger.error(
+            "clock_wrong", "this machine's clock is {off} the web's: no run started", off=off
         )
         raise ClockError(
             "cannot begin the audit run",

@@ -104,7 +104,7 @@ class _RecordedAnswers:
         """Return the next response to a request."""
         line = self._pending_exchanges[request.url, request.insecure]
         if not line:
-            return FetchError(Reason.CRASHED, "never asked for")
+            return FetchError(Reason.CRASHED, "not requested")
         before = line.popleft()
         answer = before.outcome
         if isinstance(answer, FetchError) or request.parser is None:

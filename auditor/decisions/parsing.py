@@ -17,7 +17,7 @@ from storage.models.audit import AccountRow, AccountStatus, Decision, Proposal
 
 EARLIEST_PUBLICATION_DAY = date(2000, 1, 1)
 """Earlier dates of a publication are typing mistakes."""
-GAP_CODES_HINT = "`auditor gaps` shows the codes that are open"
+GAP_CODES_HINT = "`auditor gaps` lists the open ones"
 
 
 class DecisionError(TranslatableError):
@@ -27,14 +27,14 @@ class DecisionError(TranslatableError):
 def build_missing_author_error() -> DecisionError:
     """Return the error for a decision without an author."""
     said = gettext_noop("Enter who said so.")
-    return DecisionError("--author", "nobody's word is no decision", "--author NAME", message=said)
+    return DecisionError("--author", "no author given", "--author NAME", message=said)
 
 
 def require_reason(reason: str) -> str:
     """Return the trimmed reason. Raises DecisionError if it is empty."""
     if not reason.strip():
         said = gettext_noop("Enter a reason.")
-        cause = "a decision without a reason cannot be judged later"
+        cause = "no reason given"
         raise DecisionError("--reason", cause, "--reason TEXT", message=said)
     return reason.strip()
 
@@ -71,19 +71,22 @@ class RegisteredAccounts:
             return found
         if typed is not None and self.rows:
             said = gettext_noop("The association has no account at this address: {typed}")
-            why = f"no account of {self.location_text} is that"
+            why = f"{self.location_text} has no such account"
             raise DecisionError(typed, why, self._build_account_hint(), message=said, typed=typed)
         if found:
             said = gettext_noop("It has several accounts on this channel. Choose one.")
             raise DecisionError(
                 self.location_text,
-                "it has several accounts there",
+                "it has several accounts on this channel",
                 self._build_account_hint(),
                 message=said,
             )
         said = gettext_noop("It has no account on this channel.")
         raise DecisionError(
-            self.location_text, "it has no account there", self._build_account_hint(), message=said
+            self.location_text,
+            "it has no account on this channel",
+            self._build_account_hint(),
+            message=said,
         )
 
     def is_registered(self, key: str) -> bool:
@@ -105,14 +108,14 @@ class RegisteredAccounts:
         there = identify.identify_link(found.link.canonical if found else typed, self.channel)
         if there.channel != self.channel or there.key is None or there.kind not in ACCOUNT_KINDS:
             why, remedy = (
-                f"this names no {self.channel} account",
-                "`auditor identify` tells what a link is",
+                f"not a {self.channel} account",
+                "`auditor identify` shows what a link is",
             )
             said = gettext_noop("This address is not a {channel} account.")
             raise DecisionError(typed, why, remedy, message=said, channel=self.channel)
         for word in self._iter_conflicting_decisions(there.key):
             why, remedy = (
-                f"{word.author} called it {word.kind}",
+                f"a decision of {word.author} says {word.kind}",
                 f"`auditor decide withdraw {word.id}` first",
             )
             said = gettext_noop("{who} decided otherwise earlier. Cancel that decision first.")
@@ -148,7 +151,7 @@ class RegisteredAccounts:
         names = list(dict.fromkeys(account_subject(row) for row in self.rows))
         if names:
             return f"--account {' or '.join(names)}"
-        return "list it in the sheet first, then `registry import`, or `auditor decide claim`"
+        return "list it in the spreadsheet and import it, or `auditor decide claim`"
 
 
 def account_subject(row: AccountRow) -> str:
@@ -200,10 +203,10 @@ def parse_decision_end(
     if day < now.date():
         said = gettext_noop("The date is in the past.")
         raise DecisionError(
-            until, "this day is past", f"--until {_example_end_day(now)}", message=said
+            until, "this day is in the past", f"--until {_example_end_day(now)}", message=said
         )
     if last is not None and day > last.date():
-        why = f"such a word holds {(last - now).days} days at most"
+        why = f"such a decision lasts {(last - now).days} days at most"
         said = gettext_noop("This can last until {date} at most. Choose an earlier date.")
         raise DecisionError(until, why, f"--until {last.date()}", message=said, date=last)
     return datetime.combine(day, time(23, 59, 59), UTC)
@@ -220,10 +223,10 @@ def parse_publication_day(day: str | None, now: datetime) -> str | None:
     told = _parse_day(day, remedy)
     if told > now.date():
         said = gettext_noop("The date is in the future.")
-        raise DecisionError(day, "this day is to come", remedy, message=said)
+        raise DecisionError(day, "this day is in the future", remedy, message=said)
     if told < EARLIEST_PUBLICATION_DAY:
         said = gettext_noop("The date is too far in the past.")
-        raise DecisionError(day, "nothing was published that long ago", remedy, message=said)
+        raise DecisionError(day, "this day is too far in the past", remedy, message=said)
     return told.isoformat()
 
 
@@ -233,7 +236,7 @@ def _parse_day(typed: str, remedy: str) -> date:
     except ValueError:
         raise DecisionError(
             typed,
-            "this is no date",
+            "not a date",
             remedy,
             message=gettext_noop("Enter a date, for example 28/11/2026."),
         ) from None

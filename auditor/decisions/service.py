@@ -117,7 +117,7 @@ class DecisionService:
     def mark_none_by_choice(self, *, until: str | None = None) -> None:
         """Store that the association chose not to use the channel. Raises DecisionError."""
         if self.account is not None:
-            why = "one does without a channel, not an account"
+            why = "only a channel can be unused by choice"
             said = gettext_noop("You can choose not to use a channel, but not a single account.")
             raise DecisionError(self.account, why, self.registered.channel, message=said)
         self._save_decision(
@@ -128,12 +128,12 @@ class DecisionService:
         """Register an account that belongs to the association. Raises DecisionError."""
         if self.account is None:
             said = gettext_noop("Choose an account.")
-            why, remedy = "which account is not said", "--account KEY or LINK"
+            why, remedy = "no account given", "--account KEY or LINK"
             raise DecisionError(self.registered.location_text, why, remedy, message=said)
         named = self.registered.identify_account(self.account)
         if self.registered.is_registered(named.key or ""):
             said = gettext_noop("This account is already registered.")
-            why, remedy = "it is registered already", "`auditor registry export -` shows it"
+            why, remedy = "it is already registered", "`auditor registry export -` lists it"
             raise DecisionError(self.account, why, remedy, message=said)
         self._register_account(named)
 
@@ -157,7 +157,7 @@ class DecisionService:
         there = self.registered.identify_account(new_link) if new_link is not None else None
         if there is not None and there.key == account_subject(rows[0]):
             said = gettext_noop("This is the old address.")
-            why, remedy = "this is the account it moved from", "--to the new address"
+            why, remedy = "this is the old address", "--to with the new address"
             raise DecisionError(new_link or "", why, remedy, message=said)
         end = parse_decision_end(until, self.now, DISPUTE_VALIDITY if there is None else None)
         link = there.canonical or there.url if there is not None else None
@@ -274,14 +274,14 @@ def find_decision_with_twins(
     )
     if found is None:
         why, said = "no decision has this number", gettext_noop("This decision doesn’t exist.")
-        raise DecisionError(decision_number, why, "`auditor decide list` shows them", message=said)
+        raise DecisionError(decision_number, why, "`auditor decide list` lists them", message=said)
     if found.withdrawal is not None:
         who, day = found.withdrawal.author, found.withdrawal.withdrawn_at.date()
-        why, remedy = f"{who} withdrew it on {day}", "`auditor decide list` shows those in force"
+        why, remedy = f"{who} withdrew it on {day}", "`auditor decide list` lists those in force"
         said = gettext_noop("Already cancelled by {who} on {date}.")
         raise DecisionError(decision_number, why, remedy, message=said, who=who, date=day)
     if not select_decisions_in_force([found], now):
-        day, remedy = (found.expires_at or now).date(), "nothing has to be withdrawn"
+        day, remedy = (found.expires_at or now).date(), "there is nothing to withdraw"
         said = gettext_noop("This decision ended on {date}; there is nothing to cancel.")
         raise DecisionError(decision_number, f"it ended on {day}", remedy, message=said, date=day)
     return [word for word in known if _without_ids(word) == _without_ids(found)]

@@ -60,7 +60,7 @@ from storage.observations.rows import merge_per_run_facts
 from storage.sanitize import sanitize
 from storage.store import Store
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 ProgressCallback = Callable[[int, int], None]
 
@@ -278,14 +278,13 @@ def replay_probe(
             probe_steps_for(account, _find_api_channels(account, observation)),
             replay_answers(redate_evidence(observation), body_storage),
         )
-    except (ReplayError, MissingEvidenceError, DamagedEvidenceError) as reason:
-        said = "the look at account {account} in night {night} stands as recorded: {why}"
-        events.debug(
-            "look_kept",
-            said,
+    except (ReplayError, MissingEvidenceError, DamagedEvidenceError) as error:
+        logger.debug(
+            "reevaluation_skipped",
+            "the observation of account {account} in run {run} keeps its finding: {reason}",
             account=observation.account_id,
-            night=observation.run_id,
-            why=str(reason),
+            run=observation.run_id,
+            reason=str(error),
         )
         return None
     found = sanitize(seen.finding)

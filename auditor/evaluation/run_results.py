@@ -437,7 +437,7 @@ class CoverageCounter:
             self.counts_by_group[cohort].update(facets)
 
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 SUMMARY_FORMAT_VERSION = 5
 """Increase it when the content of summaries, or how they are found, changes."""
@@ -483,8 +483,8 @@ def refresh_summaries(
                 return made
         else:
             return made
-    said = "the summaries are being made by another configuration at the same time"
-    events.warning("summaries_contended", said)
+    message = "another process updates the summaries with another configuration"
+    logger.warning("summary_refresh_contended", message)
     return made
 
 

@@ -30,7 +30,7 @@ from probes.log import EventLogger
 from storage.files.spool import replace_atomically
 from storage.sanitize import sanitize
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 PRIVATE_KEY_FILE_NAME, PUBLIC_KEYS_FILE_NAME = "receipts.key", "receipts.pub"
 """Names of the two files in the data folder."""
@@ -61,7 +61,7 @@ class SigningKey:
         except OSError as trouble:
             why = (trouble.strerror or str(trouble)).lower()
             raise ConfigError(
-                str(folder / PRIVATE_KEY_FILE_NAME), why, "give the auditor the right to read it"
+                str(folder / PRIVATE_KEY_FILE_NAME), why, "give the auditor permission to read it"
             ) from None
 
     @classmethod
@@ -74,9 +74,9 @@ class SigningKey:
         except (ValueError, TypeError):
             key = None
         if not isinstance(key, Ed25519PrivateKey):
-            remedy = "put it back from a backup, or take it away: then a new one signs, and receipts tell of it"
+            remedy = "restore it from a backup, or remove it: then a new key is created"
             raise ConfigError(
-                str(folder / PRIVATE_KEY_FILE_NAME), "it is no key that signs receipts", remedy
+                str(folder / PRIVATE_KEY_FILE_NAME), "not a private key for receipts", remedy
             )
         return cls(key, _encode_public_key(key.public_key()))
 
@@ -85,8 +85,11 @@ class SigningKey:
         seal = cls.read(folder)
         if seal and seal.public_key not in read_known_public_keys(folder):
             _append_public_key(folder, seal.public_key)
-            said = "{file} had lost the key that signs; it is noted there again"
-            events.warning("key_noted", said, file=str(folder / PUBLIC_KEYS_FILE_NAME))
+            logger.warning(
+                "public_key_restored",
+                "{file} had no entry for the signing key; it was added again",
+                file=str(folder / PUBLIC_KEYS_FILE_NAME),
+            )
         return seal
 
     @classmethod
@@ -102,9 +105,11 @@ class SigningKey:
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         )
         if former:
-            said = "the key that signed receipts is not in {folder}; a new one signs from now on: {key}"
-            events.warning(
-                "key_made", said, folder=str(folder), key=compute_key_fingerprint(seal.public_key)
+            logger.warning(
+                "signing_key_created",
+                "{folder} has no signing key any more; created a new one: {key}",
+                folder=str(folder),
+                key=compute_key_fingerprint(seal.public_key),
             )
         return seal
 

@@ -131,9 +131,7 @@ def find_sqlite_file(config: Config, alternative: str) -> Path:
     """Return the file of the configured database. Raises StoreError if it is not SQLite."""
     address = parse_database_url(config.storage.url)
     if address.get_backend_name() != "sqlite":
-        raise StoreError(
-            "[storage] url", "only a SQLite database is copied by the auditor", alternative
-        )
+        raise StoreError("[storage] url", "the auditor can only back up SQLite", alternative)
     return get_sqlite_file(address)
 
 
@@ -164,14 +162,16 @@ def _copy_keys(source: Path, target: Path) -> None:
         merge_public_keys(source, target)
     except OSError as trouble:
         why = trouble.strerror or str(trouble)
-        raise StoreError(str(target), why, "give the auditor the right to write there") from trouble
+        raise StoreError(
+            str(target), why, "give the auditor permission to write there"
+        ) from trouble
 
 
 def _choose_backup_file(target: Path, now: datetime) -> Path:
     if target.suffix != ".db" or target.is_dir():
         return target / f"auditor-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}.db"
     if target.exists():
-        raise StoreError(str(target), "there is a file already", "another name, or a folder")
+        raise StoreError(str(target), "the file exists", "another name, or a folder")
     return target
 
 

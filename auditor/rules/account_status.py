@@ -85,7 +85,7 @@ class ActivityBands(BaseModel):
     @model_validator(mode="after")
     def _validate_ascending(self) -> ActivityBands:
         if not self.active < self.slow < self.inactive:
-            raise ValueError("the bands must rise: active < slow < inactive")
+            raise ValueError("the limits do not increase; try: active < slow < inactive")
         return self
 
     def classify_activity(self, status: AccountStatus, now: datetime) -> str:

@@ -76,7 +76,9 @@ def get_user(store: Store, name: str) -> User:
     user = store.get_user(name)
     if user is None or user.removed_at:
         said = gettext_noop("There is no user with this name.")
-        raise UserError(name, "there is no user of this name", "`auditor user list`", message=said)
+        raise UserError(
+            name, "there is no user with this name", "`auditor user list`", message=said
+        )
     return user
 
 
@@ -107,7 +109,7 @@ def _refuse_invalid_name(store: Store, name: str) -> None:
         said = gettext_noop("Names can have at most {most} characters.")
         raise UserError(
             "NAME",
-            f"a name has 1 to {MAX_NAME_CHARACTERS} characters",
+            f"a name must have 1 to {MAX_NAME_CHARACTERS} characters",
             message=said,
             most=MAX_NAME_CHARACTERS,
         )
@@ -115,7 +117,7 @@ def _refuse_invalid_name(store: Store, name: str) -> None:
     if there is not None and there.removed_at is None:
         said = gettext_noop("There is already a user with this name.")
         remedy = "another name, or `auditor user remove` first"
-        raise UserError(there.name, "there is a user of this name already", remedy, message=said)
+        raise UserError(there.name, "there is already a user with this name", remedy, message=said)
 
 
 def _normalize_regions(store: Store, role: Role, regions: Iterable[str]) -> tuple[str, ...]:
@@ -126,15 +128,15 @@ def _normalize_regions(store: Store, role: Role, regions: Iterable[str]) -> tupl
             "Regions are for coordinators only. All other users see or manage every region."
         )
         raise UserError(
-            "--region", "regions are for coordinators", "--role coordinator", message=said
+            "--region", "only coordinators have regions", "--role coordinator", message=said
         )
     there = {get_region_key(one) for one in store.list_regions()}
     for one in typed:
         if find_region_code(one) is None and one not in there:
             said = gettext_noop("There is no region called {region}.")
-            remedy = f"one of {', '.join(REGIONS)}, or as the registry writes it"
+            remedy = f"one of {', '.join(REGIONS)}, or as in the registry"
             raise UserError(
-                one, "no association is in a region of this name", remedy, message=said, region=one
+                one, "no association is in this region", remedy, message=said, region=one
             )
     return tuple(dict.fromkeys(map(get_region_key, typed)))
 

@@ -132,7 +132,7 @@ def test_serve_keeps_its_own_time_and_stops_when_told(network):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
-        assert any(b"serving: the night begins at" in line for line in process.stderr)
+        assert any(b"service started; runs start at" in line for line in process.stderr)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 0

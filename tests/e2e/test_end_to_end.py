@@ -172,7 +172,7 @@ def the_second_is_refused_and_asks_nobody(folder):
         with pytest.raises(BlockingIOError):
             listening.accept()
     assert (second.returncode, second.stdout) == (5, "")
-    assert second.stderr.startswith("error: another run is going on")
+    assert second.stderr.startswith("error: another run is in progress")
     assert second.stderr.count("\n") == 1
 
 

@@ -258,7 +258,7 @@ def test_a_run_beside_the_service_asks_nobody(tmp_path):
         before = len(web.asked)
         code, out, err = ended(begun(tmp_path, "run"))
         assert (code, out, err.count("\n")) == (5, "", 1)
-        assert err.startswith("error: another run is going on")
+        assert err.startswith("error: another run is in progress")
         assert len(web.asked) == before
         web.go_on.set()
         web.over.set()

@@ -37,13 +37,9 @@ class Rule(BaseModel):
         """Try the rule on a sample, as is done when rules are loaded. Raises ValueError."""
         entry = catalogue.definitions.get(self.code)
         if entry is None:
-            raise ValueError(
-                f"rule {self.code!r}: there is no such gap in auditor/reference/gaps.toml"
-            )
+            raise ValueError(f"rule {self.code!r}: no such gap in auditor/reference/gaps.toml")
         if not entry.is_gap:
-            raise ValueError(
-                f"rule {self.code!r}: this is a status, not a gap; no rule may raise it"
-            )
+            raise ValueError(f"rule {self.code!r}: a status, not a gap")
         for _ in self.find_matches(_build_sample_context()):
             pass
 

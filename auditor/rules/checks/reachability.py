@@ -168,7 +168,9 @@ class FactRule(Rule):
     def _validate_single_test(self) -> FactRule:
         given = [self.below, self.above, self.equals, self.present]
         if sum(test is not None for test in given) != 1:
-            raise ValueError("a fact rule needs exactly one of below, above, is, present")
+            raise ValueError(
+                "a fact rule needs one condition; try: exactly one of below, above, is, present"
+            )
         return self
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:

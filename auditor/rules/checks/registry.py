@@ -35,7 +35,9 @@ class UndeclaredRule(Rule):
         """Also refuse a rule without channels."""
         super().try_on_sample(catalogue)
         if not self.channels:
-            raise ValueError(f"rule {self.code!r}: say which channels an association should have")
+            raise ValueError(
+                f"rule {self.code!r}: no channels; try: those that an association should have"
+            )
 
 
 def _may_be_account(account: EvaluatedAccount) -> bool:

@@ -69,7 +69,7 @@ def test_a_probe_that_breaks_on_a_canary_blinds_its_channel():
 
 def test_five_accounts_and_more_than_a_tenth_turning_alike_blind_a_channel():
     assert find_mass_changes(turns(*[LOST] * 5, *[SEEN] * 44)) == {
-        "facebook": "5 of 49 turned to not_found in one night"
+        "facebook": "5 of 49 turned to not_found in one run"
     }
     assert find_mass_changes(turns(*[LOST] * 5, *[SEEN] * 45)) == {}
     assert find_mass_changes(turns(*[LOST] * 4, SEEN)) == {}
@@ -82,22 +82,22 @@ def test_what_a_spent_budget_left_unasked_is_no_swing():
     )
     assert find_mass_changes(turns(*[unasked] * 40, *[SEEN] * 40)) == {}
     assert find_mass_changes(turns(*[unasked] * 40, *[LOST] * 5, *[SEEN] * 35)) == {
-        "facebook": "5 of 40 turned to not_found in one night"
+        "facebook": "5 of 40 turned to not_found in one run"
     }
     limited = Finding(Presence.UNKNOWN, Reason.RATE_LIMITED, status=429)
     assert find_mass_changes(turns(*[limited] * 40, *[SEEN] * 40)) == {
-        "facebook": "40 of 80 turned to rate_limited in one night"
+        "facebook": "40 of 80 turned to rate_limited in one run"
     }
 
 
 def test_whom_a_platform_that_was_left_alone_left_out_is_no_swing():
     left_out = Finding(
-        Presence.UNKNOWN, Reason.BLOCKED, detail="left alone tonight: blocked, 3 times in a row"
+        Presence.UNKNOWN, Reason.BLOCKED, detail="skipped in this run: blocked, 3 times in a row"
     )
     refused = Finding(Presence.UNKNOWN, Reason.BLOCKED, status=999)
     assert find_mass_changes(turns(*[refused] * 3, *[left_out] * 40)) == {}
     assert find_mass_changes(turns(*[refused] * 40)) == {
-        "facebook": "40 of 40 turned to blocked in one night"
+        "facebook": "40 of 40 turned to blocked in one run"
     }
 
 

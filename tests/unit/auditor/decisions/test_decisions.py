@@ -29,15 +29,15 @@ KEYS = [
     "account",
     "code",
     "value",
-    "who",
-    "why",
+    "author",
+    "reason",
     "decided_at",
     "until",
     "in_force",
     "state",
     "withdrawn_at",
     "withdrawn_by",
-    "withdrawn_why",
+    "withdrawn_reason",
 ]
 BECAUSE = ("--reason", "she called", "--author", "Amina")
 
@@ -109,10 +109,10 @@ async def test_an_attested_account_is_present_in_the_report_for_twelve_months(de
     desk.app.web.answers = {NOUR.typed_text: "wall"}
     await desk.night(0)
     assert desk.states("nour")["u:nour"] == "unknown"
-    told = desk.decide("attest", "nour", "facebook")
+    told = desk.decide("confirm", "nour", "facebook")
     assert (
         told
-        == "attested: nour on Facebook, said by Amina, until 1 March 2027, shown immediately, decision 1\n"
+        == "seen by a person: nour on Facebook, according to Amina, until 1 March 2027, shown immediately, decision 1\n"
     )
     assert desk.states("nour")["u:nour"] == "present"
     desk.now += timedelta(days=365)
@@ -126,7 +126,7 @@ async def test_against_a_confirmed_absence_an_attestation_holds_180_days(desk):
     for day in (0, 3, 6):
         await desk.night(day)
     assert desk.states("nour")["u:nour"] == "gone"
-    desk.decide("attest", "nour", "facebook")
+    desk.decide("confirm", "nour", "facebook")
     assert desk.states("nour")["u:nour"] == "present"
     assert desk.items("decide", "list")[0]["until"] == "2026-09-03T06:30:00Z"
     await desk.night(7)
@@ -135,14 +135,14 @@ async def test_against_a_confirmed_absence_an_attestation_holds_180_days(desk):
     assert desk.states("nour")["u:nour"] == "gone"
     code, _, err = desk.type(
         "decide",
-        "attest",
+        "confirm",
         "nour",
         "facebook",
         "--until",
         f"{desk.now.date() + timedelta(days=181)}",
         *BECAUSE,
     )
-    assert (code, "holds 180 days at most" in err) == (3, True)
+    assert (code, "lasts 180 days at most" in err) == (3, True)
 
 
 async def test_a_channel_given_up_by_choice_is_no_gap_after_the_next_night(desk):
@@ -157,11 +157,11 @@ async def test_a_channel_given_up_by_choice_is_no_gap_after_the_next_night(desk)
 
 def test_a_choice_that_the_sheet_contradicts_is_kept_with_a_warning(desk):
     told = desk.decide("none-by-choice", "nour", "facebook")
-    assert f"warning: the sheet lists an account of nour on Facebook: {NOUR.typed_text}" in told
+    assert f"warning: the file lists an account of nour on Facebook: {NOUR.typed_text}" in told
 
 
 async def test_what_is_not_theirs_is_neither_judged_nor_shown(desk):
-    desk.decide("not-ours", "nour", "facebook", "--account", NOUR.typed_text)
+    desk.decide("disown", "nour", "facebook", "--account", NOUR.typed_text)
     await desk.night(0)
     assert "u:nour" not in desk.states("nour")
     assert NOUR.typed_text not in desk.app.web.asked
@@ -173,7 +173,7 @@ async def test_a_proposal_that_is_not_theirs_is_no_longer_told(desk):
     for day in range(2):
         await desk.night(day)
     assert ("youtube", "channel_unlisted") in desk.gaps("nour")
-    desk.decide("not-ours", "nour", "youtube", "--account", "https://www.youtube.com/@nour")
+    desk.decide("disown", "nour", "youtube", "--account", "https://www.youtube.com/@nour")
     await desk.night(2)
     assert ("youtube", "channel_unlisted") not in desk.gaps("nour")
     assert desk.items("decide", "list")[0]["account"] == "@nour"
@@ -184,7 +184,7 @@ NEW = "https://www.facebook.com/NourAgadir"
 
 async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
     told = desk.decide("moved", "nour", "facebook", "--to", NEW)
-    assert f"to do: put {NEW} in the sheet in place of {NOUR.typed_text}" in told
+    assert f"to do: put {NEW} in your file in place of {NOUR.typed_text}" in told
     await desk.night(0)
     assert desk.states("nour") == {"u:nouragadir": "present", "nour.example": "present"}
     assert NOUR.typed_text not in desk.app.web.asked
@@ -192,7 +192,7 @@ async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
     kept = [(one["kind"], one["account"], one["value"]) for one in desk.items("decide", "list")]
     assert kept == [("moved", "u:nour", NEW), ("claim", "u:nouragadir", None)]
     said = desk.type("decide", "withdraw", "1", *BECAUSE)[2].splitlines()
-    assert said[1:] == ["still in force: ours (decision 2), which was taken with it"]
+    assert said[1:] == ["still in force: the association’s account (decision 2), made at the same time"]
 
 
 async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before_it_counts_again(
@@ -200,7 +200,7 @@ async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before
 ):
     told = desk.decide("moved", "nour", "facebook")
     assert (
-        f"to do: find where it is, and put that in the sheet in place of {NOUR.typed_text}" in told
+        f"to do: find the new address and put it in your file in place of {NOUR.typed_text}" in told
     )
     await desk.night(0)
     assert ("facebook", "channel_missing") not in desk.gaps("nour")
@@ -226,12 +226,12 @@ async def test_a_proposal_that_is_theirs_is_registered_and_stays_when_the_old_sh
     desk.app.web.answers = {SITE.typed_text: "linked"}
     for day in range(2):
         await desk.night(day)
-    desk.decide("ours", "nour", "youtube", "--account", "@nour")
+    desk.decide("claim", "nour", "youtube", "--account", "@nour")
     register(desk.app, NOUR, AMAL, SITE, names=["bare"], now=desk.now)
     await desk.night(2)
     assert desk.states("nour")["@nour"] == "present"
     assert not {code for channel, code in desk.gaps("nour") if channel == "youtube"}
-    desk.type("decide", "withdraw", "1", "--reason", "a fan's", "--by", "Salma")
+    desk.type("decide", "withdraw", "1", "--reason", "a fan's", "--author", "Salma")
     for day in (3, 4):
         await desk.night(day)
     assert "@nour" not in desk.states("nour")
@@ -239,36 +239,36 @@ async def test_a_proposal_that_is_theirs_is_registered_and_stays_when_the_old_sh
 
 
 def test_an_account_is_named_by_its_link_alone(desk):
-    desk.decide("ours", "bare", NEW)
-    desk.decide("attest", "bare", "facebook.com/nour.agadir")
+    desk.decide("claim", "bare", NEW)
+    desk.decide("confirm", "bare", "facebook.com/nour.agadir")
     told = [(one["kind"], one["channel"], one["account"]) for one in desk.items("decide", "list")]
     assert told == [("claim", "facebook", "u:nouragadir"), ("confirm", "facebook", "u:nouragadir")]
 
 
 def test_two_words_may_not_contradict_each_other(desk):
-    desk.decide("not-ours", "nour", "facebook")
+    desk.decide("disown", "nour", "facebook")
     code, _, err = desk.type(
         "decide", "claim", "nour", NOUR.typed_text.replace("facebook.example", "fb.com"), *BECAUSE
     )
-    assert (code, "Amina called it not_ours; try: `auditor decide withdraw 1` first" in err) == (
+    assert (code, "a decision of Amina says disown; try: `auditor decide withdraw 1` first" in err) == (
         3,
         True,
     )
 
 
 async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
-    desk.decide("not-ours", "nour", "facebook")
+    desk.decide("disown", "nour", "facebook")
     await desk.night(0)
     desk.now = night_of(0) + timedelta(hours=12)
-    code, out, err = desk.type("decide", "withdraw", "1", "--by", "Salma", "--reason", "she was wrong")
+    code, out, err = desk.type("decide", "withdraw", "1", "--author", "Salma", "--reason", "she was wrong")
     assert (code, out) == (0, "")
-    assert err == "withdrawn: not ours, nour on Facebook, said by Amina; taken back by Salma\n"
+    assert err == "cancelled: not the association’s account, nour on Facebook, according to Amina; cancelled by Salma\n"
     [kept] = desk.items("decide", "list")
-    assert (kept["state"], kept["in_force"], kept["who"], kept["why"]) == (
+    assert (kept["state"], kept["in_force"], kept["author"], kept["reason"]) == (
         *("withdrawn", False),
         *("Amina", "she called"),
     )
-    assert (kept["withdrawn_at"], kept["withdrawn_by"], kept["withdrawn_why"]) == (
+    assert (kept["withdrawn_at"], kept["withdrawn_by"], kept["withdrawn_reason"]) == (
         "2026-03-01T12:30:00Z",
         "Salma",
         "she was wrong",
@@ -283,7 +283,7 @@ async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
 
 def test_a_word_on_an_account_in_two_columns_is_withdrawn_whole(desk):
     register(desk.app, NOUR, replace(NOUR, column="website"))
-    desk.decide("attest", "nour", "facebook")
+    desk.decide("confirm", "nour", "facebook")
     assert desk.type("decide", "withdraw", "2", *BECAUSE)[0] == 0
     assert [one["state"] for one in desk.items("decide", "list")] == ["withdrawn"] * 2
 
@@ -291,7 +291,7 @@ def test_a_word_on_an_account_in_two_columns_is_withdrawn_whole(desk):
 async def test_the_last_publication_a_person_saw_is_told_as_attested(desk):
     desk.app.web.answers = {NOUR.typed_text: "wall"}
     await desk.night(0)
-    desk.decide("attest", "nour", "facebook", "--last-activity", "2026-02-20")
+    desk.decide("confirm", "nour", "facebook", "--last-activity", "2026-02-20")
     told = next(one for one in desk.report("nour")["accounts"] if one["key"] == "u:nour")
     assert (told["last_activity"], told["activity"]) == ("2026-02-20", "active")
 
@@ -300,15 +300,15 @@ async def test_a_person_is_asked_whose_an_account_is_once_another_answers_under_
     await desk.night(0)
     row = next(row for row in desk.app.store.list_accounts("nour") if row.channel == "facebook")
     standing = desk.app.store.get_account_status(row.id)
-    desk.app.store.save_conclusions([replace(standing, other=Streak("99", START, START))])
+    desk.app.store.save_conclusions([replace(standing, other_account_streak=Streak("99", START, START))])
     told = [(one["code"], one["params"]["cause"]) for one in desk.report("nour")["unchecked"]]
     assert told == [("channel_unconfirmed", "different_account")]
-    desk.decide("attest", "nour", "facebook")
+    desk.decide("confirm", "nour", "facebook")
     assert desk.report("nour")["unchecked"] == []
 
 
 async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
-    desk.decide("attest", "nour", "facebook")
+    desk.decide("confirm", "nour", "facebook")
     desk.app.web.answers = {NOUR.typed_text: "gone"}
     for day in (1, 4, 7):
         await desk.night(day)
@@ -321,7 +321,7 @@ async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
 async def test_one_gap_is_waived_on_every_channel_at_once(desk):
     await desk.night(0)
     told = desk.decide("waive", "bare", "--code", "channel_missing", "--until", "2026-03-05")
-    assert "waived: bare, said by Amina, until 5 March 2026, shown immediately" in told
+    assert "ignored problem: bare, according to Amina, until 5 March 2026, shown immediately" in told
     assert desk.gaps("bare") == set()
     assert desk.gaps("amal") == {("youtube", "channel_missing")}
 
@@ -351,13 +351,13 @@ async def test_a_waiver_of_one_account_leaves_the_other_s_gap(desk):
 
 def test_the_list_tells_those_in_force_and_those_expired(desk):
     desk.decide("waive", "bare", "facebook", "--until", "2026-03-02")
-    desk.decide("attest", "nour", "facebook")
+    desk.decide("confirm", "nour", "facebook")
     desk.now = night_of(10)
     told = desk.items("decide", "list")
     assert [list(one) for one in told] == [KEYS] * 2
     assert [(one["kind"], one["in_force"]) for one in told] == [("waive", False), ("confirm", True)]
     assert [(one["id"], one["state"]) for one in told] == [(1, "expired"), (2, "in_force")]
-    assert (told[1]["who"], told[1]["why"], told[1]["account"]) == ("Amina", "she called", "u:nour")
+    assert (told[1]["author"], told[1]["reason"], told[1]["account"]) == ("Amina", "she called", "u:nour")
     assert told[1]["decided_at"] == "2026-03-01T00:30:00Z"
     assert [
         one["association"] for one in desk.items("decide", "list", "--association", "bare")
@@ -373,49 +373,49 @@ def test_the_list_tells_those_in_force_and_those_expired(desk):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ("attest nowhere facebook", "`auditor registry export -` lists them"),
-        ("attest nour myspace", "try: one of website facebook youtube"),
-        ("attest bare facebook", "it has no account there; try: list it in the sheet"),
-        ("attest nour facebook --account u:else", "try: --account u:nour"),
-        ("attest nour facebook --until 2026-02-28", "this day is past; try: --until 2026-05-30"),
-        ("attest nour facebook --until tomorrow", "this is no date; try: --until"),
+        ("confirm nowhere facebook", "`auditor registry export -` lists them"),
+        ("confirm nour myspace", "try: one of website facebook youtube"),
+        ("confirm bare facebook", "it has no account on this channel; try: list it in the spreadsheet"),
+        ("confirm nour facebook --account u:else", "try: --account u:nour"),
+        ("confirm nour facebook --until 2026-02-28", "this day is in the past; try: --until 2026-05-30"),
+        ("confirm nour facebook --until tomorrow", "not a date; try: --until"),
         (
-            "attest nour facebook --until 2027-03-02",
-            "holds 365 days at most; try: --until 2027-03-01",
+            "confirm nour facebook --until 2027-03-02",
+            "lasts 365 days at most; try: --until 2027-03-01",
         ),
         (
             "moved nour facebook --to https://www.youtube.com/@nour",
-            "this names no facebook account",
+            "not a facebook account",
         ),
-        ("moved nour facebook --to https://www.facebook.com/nour", "the account it moved from"),
-        ("not-ours nour youtube --account @nour", "try: list it in the sheet first"),
+        ("moved nour facebook --to https://www.facebook.com/nour", "this is the old address"),
+        ("disown nour youtube --account @nour", "try: list it in the spreadsheet"),
         ("waive nour facebook --code channel_odd", "no gap has this code; try: `auditor gaps`"),
         ("waive nour facebook --code channel_waived", "this is a status, not a gap"),
         ("list --association nowhere", "no association has this id"),
         (
-            "attest nour facebook --last-activity 2026-03-02",
-            "this day is to come; try: --last-activity",
+            "confirm nour facebook --last-activity 2026-03-02",
+            "this day is in the future; try: --last-activity",
         ),
         (
-            "attest nour facebook --last-activity 1926-02-01",
-            "nothing was published that long ago; try:",
+            "confirm nour facebook --last-activity 1926-02-01",
+            "this day is too far in the past; try:",
         ),
         (
-            "attest nour facebook --last-activity May",
-            "this is no date; try: --last-activity 2026-03-01",
+            "confirm nour facebook --last-activity May",
+            "not a date; try: --last-activity 2026-03-01",
         ),
-        ("attest nour https://www.youtube.com/@nour", "it has no account there"),
-        ("none-by-choice nour facebook.com/nour", "not an account; try: facebook"),
-        ("ours nour youtube", "which account is not said; try: --account"),
-        ("ours nour https://www.facebook.com/nour", "it is registered already"),
+        ("confirm nour https://www.youtube.com/@nour", "it has no account on this channel"),
+        ("none-by-choice nour facebook.com/nour", "only a channel can be unused by choice; try: facebook"),
+        ("claim nour youtube", "no account given; try: --account"),
+        ("claim nour https://www.facebook.com/nour", "it is already registered"),
         (
-            "ours nour facebook --account https://www.facebook.com/",
-            "this names no facebook account",
+            "claim nour facebook --account https://www.facebook.com/",
+            "not a facebook account",
         ),
-        ("ours nour myspace --account x", "this channel is not audited"),
+        ("claim nour myspace --account x", "this channel is not audited"),
         (
             "moved nour facebook --until 2026-09-30",
-            "holds 180 days at most; try: --until 2026-08-28",
+            "lasts 180 days at most; try: --until 2026-08-28",
         ),
         ("waive nour", "what is waived is not said; try: CHANNEL, or --code CODE"),
         ("waive nour --account u:nour", "a channel has to be said"),
@@ -448,8 +448,8 @@ def test_of_two_accounts_one_has_to_be_named(desk):
     register(desk.app, NOUR, OTHER)
     code, _, err = desk.type("decide", "confirm", "nour", "facebook", *BECAUSE)
     assert code == 3
-    assert "it has several accounts there; try: --account u:nour or u:other" in err
-    desk.decide("attest", "nour", "facebook", "--account", "u:other")
+    assert "it has several accounts on this channel; try: --account u:nour or u:other" in err
+    desk.decide("confirm", "nour", "facebook", "--account", "u:other")
     assert desk.items("decide", "list")[0]["account"] == "u:other"
 
 
@@ -458,6 +458,6 @@ def test_a_decision_is_the_word_of_whoever_is_logged_in_or_is_asked_whose_it_is(
     assert (code, "try: --author NAME" in err) == (3, True)
     monkeypatch.setenv("USER", "amina")
     assert desk.type("decide", "confirm", "nour", "facebook", "--reason", "seen")[0] == 0
-    assert desk.items("decide", "list")[0]["who"] == "amina"
+    assert desk.items("decide", "list")[0]["author"] == "amina"
     assert desk.type("decide", "confirm", "nour", "facebook", "--reason", " ")[0] == 3
     assert desk.type("decide", "confirm", "nour", "facebook")[0] == 2

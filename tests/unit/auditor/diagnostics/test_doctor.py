@@ -53,7 +53,7 @@ def test_without_being_allowed_to_it_asks_nobody(here, monkeypatch):
     monkeypatch.setattr(network, "check_network", asked)
     monkeypatch.setattr(network, "create_fetcher", asked)
     assert main.main(["doctor", "--offline"]) == 0
-    assert {"names", "clock"} & set(here()) == set()
+    assert {"domain names", "clock"} & set(here()) == set()
 
 
 def test_the_network_never_fails_it(here):
@@ -63,8 +63,8 @@ def test_the_network_never_fails_it(here):
     )
     told = here(silent)
     assert {one.state for one in told.values()} == {"ok", "warn"}
-    assert told["channel facebook"].detail == "out of reach now: network"
-    assert told["names"].detail == "not found within 2 seconds: 2, www.un.org first"
+    assert told["channel facebook"].detail == "unreachable now: network"
+    assert told["domain names"].detail == "not found within 2 seconds: 2, www.un.org first"
     assert told["clock"].state == "warn"
 
 
@@ -76,15 +76,15 @@ def test_what_answers_is_in_order_whatever_it_answers_but_an_ordinary_site(here)
         )
     )
     assert (told["channel linkedin"].state, told["channel website"].state) == ("ok", "warn")
-    assert told["channel facebook"].detail == "answers 200 in 0.4 s"
+    assert told["channel facebook"].detail == "response 200 in 0.4 s"
 
 
 @pytest.mark.parametrize(
     ("skew", "state", "said"),
     [
-        (timedelta(seconds=-299), "ok", "-299 seconds off the web's"),
-        (timedelta(minutes=9), "warn", "+9 minutes off the web's: is it kept by NTP?"),
-        (timedelta(hours=-1), "warn", "-60 minutes off the web's: is it kept by NTP?"),
+        (timedelta(seconds=-299), "ok", "clock is -299 seconds off"),
+        (timedelta(minutes=9), "warn", "clock is +9 minutes off: is NTP running?"),
+        (timedelta(hours=-1), "warn", "clock is -60 minutes off: is NTP running?"),
         (timedelta(hours=2), "fail", "clock is +2 hours off: no run begins until it is set"),
     ],
 )
@@ -95,8 +95,8 @@ def test_a_clock_that_is_far_off_is_told(here, skew, state, said):
 
 def test_a_name_server_that_knows_every_name_is_told(here):
     assert (
-        "no lost site would be seen"
-        in here(NetworkAnswers({}, 5, has_wildcard_dns=True))["names"].detail
+        "lost websites would go unnoticed"
+        in here(NetworkAnswers({}, 5, has_wildcard_dns=True))["domain names"].detail
     )
 
 
@@ -138,7 +138,7 @@ def test_a_disk_without_room_or_inodes_is_told(here, monkeypatch):
     monkeypatch.setattr(
         environment, "get_disk_space", lambda _: environment.DiskSpace(5 << 30, 0.02)
     )
-    assert here()["data folder"].detail == "data, 5.0 GiB free, but only 2% of its inodes"
+    assert here()["data folder"].detail == "data, 5.0 GiB free, but only 2% of inodes left"
     monkeypatch.setattr(
         environment, "get_disk_space", lambda _: environment.DiskSpace(50 << 20, None)
     )
@@ -159,7 +159,7 @@ def test_a_folder_that_cannot_be_written_fails(here, tmp_path):
 def test_too_few_open_files_are_told(here, monkeypatch):
     monkeypatch.setattr(environment.resource, "getrlimit", lambda _: (128, 4096))
     files = here()["open files"]
-    assert (files.state, files.detail) == ("warn", "128 at once; 250 may be needed")
+    assert (files.state, files.detail) == ("warn", "limit 128; up to 250 may be needed")
 
 
 def test_a_message_that_did_not_go_is_told(here, tmp_path):
@@ -167,7 +167,7 @@ def test_a_message_that_did_not_go_is_told(here, tmp_path):
         store.finish_run(store.begin_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
         store.record_failed_message("amina@example.org", "digest", "refused", NOW)
     told = here(AUDITOR_STORAGE__URL=f"sqlite:///{tmp_path}/auditor.db")["messages"]
-    assert (told.state, told.detail) == ("warn", "that did not go since the last night: 1")
+    assert (told.state, told.detail) == ("warn", "not sent since the last run: 1")
 
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -229,7 +229,7 @@ def test_an_authority_that_cannot_be_used_fails_it_and_nobody_is_asked(here, tmp
     if text:
         (tmp_path / "ca.pem").write_text(text)
     told = here(AUDITOR_FETCH__CA_FILE="ca.pem")
-    assert (told["authority"].state, "ca.pem" in told["authority"].detail) == ("fail", True)
+    assert (told["certificate authority"].state, "ca.pem" in told["certificate authority"].detail) == ("fail", True)
     assert network.check_network(load_config(None), NOW) == NetworkAnswers()
 
 
@@ -271,4 +271,4 @@ def test_that_nobody_looks_after_users_is_told_until_an_administrator_has_a_pass
         get_or_create_user(store, "Amina", Role.ADMIN)
         assert told().state == "warn"
         get_or_create_user(store, "Salma", Role.ADMIN, password_hash="x")
-    assert (told().state, told().detail) == ("ok", "3, administrators among them: 1")
+    assert (told().state, told().detail) == ("ok", "3, including administrators: 1")

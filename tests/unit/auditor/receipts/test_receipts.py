@@ -253,7 +253,7 @@ async def test_a_lost_key_is_followed_by_another_and_the_break_is_told(app, capl
     former = app.open_signing_key().public_key
     (app.data_folder / PRIVATE_KEY_FILE_NAME).unlink()
     done = await execute_run(app, night_of(4))
-    assert "a new one signs from now on" in caplog.text
+    assert "created a new one" in caplog.text
     assert done.receipt["previous_key"] == compute_key_fingerprint(former)
     assert get_receipt_public_key(done.receipt) != former
     assert read_known_public_keys(app.data_folder) == (former, get_receipt_public_key(done.receipt))
@@ -271,7 +271,7 @@ async def test_where_the_public_keys_are_lost_too_the_old_receipts_are_strange(a
 async def test_a_key_that_cannot_be_read_ends_the_night_before_anything_is_asked(app):
     (app.data_folder / PRIVATE_KEY_FILE_NAME).write_text("no key")
     app.web.asked.clear()
-    with pytest.raises(ConfigError, match="it is no key that signs receipts"):
+    with pytest.raises(ConfigError, match="not a private key for receipts"):
         await execute_run(app, night_of(4))
     assert (app.web.asked, app.store.get_run(night_of(4).date())) == ([], None)
 
@@ -318,7 +318,7 @@ def test_the_command_lists_the_receipts_with_their_digests(desk, app):
     code, out, err = desk("receipts")
     lines = [line.split("\t") for line in out.splitlines()]
     assert (code, err, lines[0][0], len(lines)) == (0, "", "night", 5)
-    assert lines[1][4:6] == ["genuine", "first"]
+    assert lines[1][4:6] == ["valid", "first"]
     items = json.loads(desk("receipts", "--json")[1])["items"]
     assert [item["digest"] for item in items] == [
         hash_canonical_json(told(app, day)) for day in range(4)
@@ -331,11 +331,13 @@ def test_each_fault_is_one_line_and_exit_code_4(desk, folder, app):
     change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(2).date().isoformat())
     first, second, fourth = (night_of(day).date() for day in (0, 1, 3))
     code, _, err = desk("receipts", "--json")
-    why = f"its receipt does not follow that of {second}: a night between them was taken out, or changed"
+    reason = (
+        f"its receipt does not follow that of {second}: a run between them was removed or changed"
+    )
     assert code == 4
     assert err.splitlines() == [
-        f"error: the night of {first}: its receipt is not the one that was signed",
-        f"error: the night of {fourth}: {why}",
+        f"error: the run for {first}: its receipt was changed after it was signed",
+        f"error: the run for {fourth}: {reason}",
     ]
 
 

@@ -113,9 +113,9 @@ def test_an_account_of_an_association_that_the_sheet_leaves_out_is_warned_of(sto
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("fr", ("Aucun par choix", "X (Twitter), YouTube", "personne", "bénévole", "Français")),
-        ("ar", ("قنوات لا تريدها", "إكس (تويتر)، يوتيوب", "لا أحد", "متطوع أو متطوعة", "Français")),
-        ("en", ("None by choice", "X (Twitter), YouTube", "nobody", "volunteer", "Français")),
+        ("fr", ("Non utilisés, par choix", "X (Twitter), YouTube", "personne", "bénévole", "Français")),
+        ("ar", ("قنوات غير مستعملة اختيارًا", "إكس (تويتر)، يوتيوب", "لا أحد", "متطوع أو متطوعة", "Français")),
+        ("en", ("Not used, by choice", "X (Twitter), YouTube", "no one", "volunteer", "Français")),
     ],
 )
 def test_a_change_is_told_in_the_readers_words(store, folder, language, said):
@@ -177,10 +177,10 @@ def test_on_a_terminal_it_is_asked_before_anything_changes(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ([], "1 association is not in this sheet: it is kept, but no longer looked at."),
+        ([], "1 association is not in this file: it is kept but no longer checked."),
         (
             ["--prune"],
-            "1 association is not in this sheet: it is removed, with all that was seen of it.",
+            "1 association is not in this file: it is removed with all its results.",
         ),
     ],
 )
@@ -201,7 +201,7 @@ def test_what_was_shown_before_the_question_is_not_told_again(monkeypatch):
     monkeypatch.setattr("sys.stderr", said)
     assert main(["--lang", "en", "registry", "import", "second.csv"]) == 0
     told, done = said.getvalue().split("Type yes or no.\n")
-    assert "another association lists this account" in told
+    assert "another association also lists this account" in told
     assert done.splitlines()[:3] == [
         "added: 1 association, 1 link",
         "changed: 1 association, 1 link",
@@ -235,7 +235,7 @@ def test_a_sheet_is_validated_beside_what_is_registered(folder, capsys):
     (folder / "third.csv").write_bytes(spreadsheet.to_csv(rows))
     assert problems(capsys, folder / "third.csv") == (
         0,
-        [(3, "other_id", "n0ur"), (2, "shared_account", "facebook.com/amal.oujda")],
+        [(3, "conflicting_id", "n0ur"), (2, "shared_account", "facebook.com/amal.oujda")],
     )
 
 
@@ -245,7 +245,7 @@ def test_a_sheet_is_validated_alone_where_nothing_is_registered(tmp_path, monkey
     (tmp_path / "sheet.csv").write_bytes(
         spreadsheet.to_csv([["name", "phone"], ["Nour", "6.1E+08"]])
     )
-    assert problems(capsys, "sheet.csv") == (3, [(2, "shortened_number", "6.1E+08")])
+    assert problems(capsys, "sheet.csv") == (3, [(2, "rounded_number", "6.1E+08")])
     assert not (tmp_path / "none").exists()
 
 

@@ -39,7 +39,7 @@ def keys(reading, channel):
 
 
 def troubles(reading):
-    return [(problem.line, problem.column, problem.trouble) for problem in reading.problems]
+    return [(problem.line, problem.column, problem.issue) for problem in reading.problems]
 
 
 @pytest.mark.parametrize("name", ["arabic.csv", "arabic-cp1256.csv"])
@@ -320,7 +320,7 @@ def test_a_link_that_is_no_longer_listed_is_kept_until_it_is_pruned(store, tmp_p
     full = "name,facebook\nHarbour Readers,https://www.facebook.com/harbourreaders\n"
     saved(store, written(tmp_path, full))
     less = written(tmp_path, "name,facebook\nHarbour Readers,\n")
-    assert [row.typed for row in saved(store, less).withdrawn] == [
+    assert [row.typed_text for row in saved(store, less).accounts_withdrawn] == [
         "https://www.facebook.com/harbourreaders"
     ]
     assert len(list(store.list_accounts(include_withdrawn=True))) == 1

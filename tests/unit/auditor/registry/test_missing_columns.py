@@ -184,7 +184,7 @@ def test_an_account_of_a_column_that_is_not_there_is_still_shared(store, folder)
 def test_the_command_tells_which_columns_are_not_there(capsys):
     path = written(("id", "name", "facebook"), NOUR[:2], AMAL[:2])
     assert main(["registry", "import", "--dry-run", path]) == 0
-    assert "so they stay as they are: Name in Arabic, City, Language" in capsys.readouterr().err
+    assert "so they don’t change: Name in Arabic, City, Language" in capsys.readouterr().err
     assert main(["registry", "import", "--json", path]) == 0
     assert json.loads(capsys.readouterr().out)["items"][0]["unsaid"] == [
         "name_ar",

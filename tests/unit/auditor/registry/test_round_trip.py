@@ -391,7 +391,7 @@ def test_an_id_that_two_may_have_been_is_left_as_it_stands(store, tmp_path):
 def test_a_sheet_whose_names_lost_their_letters_is_refused(store, tmp_path, name):
     with pytest.raises(SpreadsheetError, match=r"line 2.*letters.*UTF-8") as refusal:
         returned(store, tmp_path, ("id", "name"), ("7", name))
-    assert refusal.value.code == "lost_letters"
+    assert refusal.value.code == "mojibake"
 
 
 def test_letters_that_were_lost_are_what_they_were_where_the_line_has_its_id(store, tmp_path):
@@ -415,7 +415,7 @@ def test_another_word_that_lost_its_letters_is_an_error_that_is_told(store, tmp_
 def test_a_sheet_whose_headings_lost_their_letters_is_refused_for_that(store, tmp_path):
     with pytest.raises(SpreadsheetError, match=r"line 1.*letters") as refusal:
         returned(store, tmp_path, ("?????", "??? ???????"), ("7", "????? ?????"))
-    assert refusal.value.code == "lost_letters"
+    assert refusal.value.code == "mojibake"
 
 
 def test_a_truth_of_a_workbook_stands_as_the_program_shows_it(tmp_path):

@@ -431,7 +431,7 @@ def test_restore_waits_for_no_run_that_is_going_on(place, capsys):
     (file,) = Path("backups").glob("*.db")
     with App.open(load_config(place / "config.toml", {})) as app, app.hold_run_lock():
         assert main(["restore", str(file)]) == 5
-    assert capsys.readouterr().err.splitlines()[-1].startswith("error: another run is going on")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: another run is in progress")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ CONFIRM = ConfirmationThresholds()
 SEEN = Finding(Presence.PRESENT)
 LOST = Finding(Presence.ABSENT, Reason.NOT_FOUND)
 WALL = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=200)
-LEFT_OUT = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, detail="left alone tonight")
+LEFT_OUT = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, detail="skipped in this run")
 SLOW = Finding(Presence.UNKNOWN, Reason.TIMEOUT)
 EXPIRED = Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls_error": "expired"})
 
