@@ -1,18 +1,17 @@
-"""Walls: pages that stand before what was asked for. A refusal is never an absence.
+"""Detection of interstitials: pages that are shown instead of the requested one.
 
-The judgement reads the status, the headers, the address that answered, the title and the start of the
-body; it parses nothing, so it can be asked of any page of any channel. Sources: the fact sheet's survey of
-link checkers and firewalls (lychee, linkinator, webappanalyzer, gallery-dl, yt-dlp: 2026-06 to 2026-08) and
-the measurements of logged-out platforms named there (2026-09, 2026-10).
+A wall refuses the request: login, consent, captcha, firewall, rate limit. A refusal is never an
+absence. `detect_refusal` needs only the page: its status, headers, final address, title and the
+start of its body. Sources: a survey of link checkers and firewalls (lychee, linkinator,
+webappanalyzer, gallery-dl, yt-dlp: 2026-06 to 2026-08) and measurements without an account
+(2026-09, 2026-10), see docs/explanations/platforms.md.
 
-Hindrances: texts of servers and guards that answer 200 with "not now" or "not you".
+`INTERSTITIAL_NOTICES` lists texts of servers and firewalls that answer "not now" or "not you" with
+status 200. `probes.classify.classifier` matches them, because nothing follows from such a page.
 
-Nothing can be concluded from a page that says so. A table of words, matched by `probes.classify.classifier`.
-
-Gates: pages that ask for consent, or for money, before they show anything.
-
-A banner about cookies stands on half of all pages. It is the page where its heading speaks of nothing else,
-where most of what is said is about it, and where an answer is asked for.
+`detect_consent_or_paywall` finds pages that ask for consent or money first. Many pages have a
+cookie banner. A page is only a consent page if its heading and most of its text are about consent
+and it asks for an answer.
 """
 
 from __future__ import annotations
@@ -27,24 +26,27 @@ from probes.models.http import Page
 from probes.parsing.html import Document
 from probes.text.lazy_regex import lazy_regex
 
-HEAD_BYTES = 20 * 1024  # bytes of the body that are looked at: a wall says so at once
-MAX_TEXT_BYTES = 512 * 1024  # bytes that are read to tell whether a page says little else
-BLOCK_PAGE_MAX_CHARS = 600  # visible characters: a page with more to say is no wall
+HEAD_BYTES = 20 * 1024
+"""The first bytes of a body, in which a wall shows itself."""
+MAX_TEXT_BYTES = 512 * 1024
+"""The most bytes that are read to measure the visible text."""
+BLOCK_PAGE_MAX_CHARS = 600
+"""A page with more visible characters is no wall."""
 
 _REASONS_BY_STATUS = {
     401: Reason.LOGIN_WALL,
     403: Reason.BLOCKED,
-    407: Reason.NETWORK,  # our own proxy wants a password: no word of the site's
+    407: Reason.NETWORK,  # the answer of our own proxy, not of the site
     406: Reason.BLOCKED,  # ModSecurity
     418: Reason.BLOCKED,
     420: Reason.RATE_LIMITED,
     429: Reason.RATE_LIMITED,
     451: Reason.BLOCKED,
     498: Reason.BLOCKED,
-    999: Reason.BLOCKED,  # LinkedIn's no to robots, since 2015 and whether or not the page exists
+    999: Reason.BLOCKED,  # LinkedIn to robots since 2015, whether or not the page exists
 }
 
-# Where a redirect ended: hosts and paths of sign-in, consent and challenge pages.
+# Targets of redirects: hosts and paths of sign-in, consent and challenge pages.
 _URL_PATTERNS = (
     (Reason.CONSENT, lazy_regex(r"//consent\.(?:youtube|google)\.[a-z.]+/|/cookie/consent\b")),
     (Reason.RATE_LIMITED, lazy_regex(r"//(?:www\.)?google\.[a-z.]+/sorry/")),
@@ -68,13 +70,17 @@ _TITLE_PATTERNS = (
     (
         Reason.LOGIN_WALL,
         lazy_regex(
-            r"(?:(?:log ?in(?:to)?|log in or sign up) (?:(?:or sign up )?to )?(?:facebook|view\b|continue\b)"
+            r"(?:(?:log ?in(?:to)?|log in or sign up) (?:(?:or sign up )?to )?(?:facebook|view\b|"
+            r"continue\b)"
             r"|facebook . log in or sign up|welcome to facebook"
-            r"|(?:se connecter|connexion|connectez-vous) à facebook|facebook . connexion ou inscription"
+            r"|(?:se connecter|connexion|connectez-vous) à facebook|facebook . connexion ou "
+            r"inscription"
             r"|connectez-vous ou inscrivez-vous pour|(?:se connecter|connexion) \| facebook"
             r"|تسجيل الدخول إلى فيسبوك|فيسبوك . تسجيل الدخول|تسجيل الدخول \| فيسبوك"
-            r"|(?:sign (?:in|up)|linkedin login|log ?in|s.identifier|s.inscrire|se connecter|تسجيل الدخول)"
-            r"(?:[ ,]+sign in)?(?: \| linkedin)|linkedin: log ?in or sign ?up|linkedin login, sign in"
+            r"|(?:sign (?:in|up)|linkedin login|log ?in|s.identifier|s.inscrire|se connecter|تسجيل "
+            r"الدخول)"
+            r"(?:[ ,]+sign in)?(?: \| linkedin)|linkedin: log ?in or sign ?up|linkedin login, sign "
+            r"in"
             r"|login . instagram|log in to (?:x|twitter)|connexion . instagram"
             r"|log in to your account|sign in - google accounts)"
         ),
@@ -84,8 +90,10 @@ _TITLE_PATTERNS = (
         lazy_regex(
             r"(?:attention required! \| cloudflare|just a moment\.\.\.|un instant…|access denied"
             r"|(?:client challenge|security check|request rejected|denied)$|security check required"
-            r"|sucuri website firewall|ddos-guard|bot verification|robot challenge screen|human verification"
-            r"|one moment, please|you.re temporarily blocked|you have been blocked|unsupported browser"
+            r"|sucuri website firewall|ddos-guard|bot verification|robot challenge screen|human "
+            r"verification"
+            r"|one moment, please|you.re temporarily blocked|you have been blocked|unsupported "
+            r"browser"
             r"|pardon our interruption|checking your browser|access to this page has been denied)"
         ),
     ),
@@ -102,19 +110,19 @@ _TITLE_PATTERNS = (
     ),
 )
 
-# Words that only a wall's own markup holds, whatever else the page says.
+# Marks that are only in the markup of a wall.
 _FIREWALL_MARKUP_PATTERN = lazy_regex(
     r"__rd_verify_|/cdn-cgi/challenge-platform/[^\"']{0,200}/orchestrate|window\._cf_chl_opt|"
     r"cf-browser-verification"
     r"|_incapsula_resource|captcha-delivery\.com"
     r"|/\.well-known/sgcaptcha|ddos-guard/js-challenge|comet_?error_?root\.react",
 )
-# A firewall's name: a wall's on an error page or on one that says little else.
+# Names of firewalls. They count on error pages and on pages with little text.
 _FIREWALL_NAME_PATTERN = lazy_regex(
     r"imunify360|mod_security|sucuri website firewall|incapsula incident id|generated by wordfence"
     r"|your access to this (?:site|service) has been limited"
 )
-# InfinityFree and ByetHost send a script that sets the cookie __test and comes back with ?i=1.
+# InfinityFree and ByetHost send a script that sets the cookie __test and reloads with ?i=1.
 _COOKIE_TEST_PATTERN = lazy_regex(r"(?s)/aes\.js.{0,1000}__test=")
 _TEXT_PATTERNS = (
     (
@@ -153,45 +161,43 @@ _TEXT_PATTERNS = (
 )
 _TITLE_ELEMENT_PATTERN = lazy_regex(r"(?is)<title[^<>]{0,200}>(.{0,500}?)</title>")
 _SCRIPT_ELEMENT_PATTERN = lazy_regex(r"(?is)<(script|style)\b.*?(?:</\1>|\Z)")
-_HTML_TAG_PATTERN = lazy_regex(r"<[^<>]*>")  # without the second <, 500,000 of them cost a minute
+_HTML_TAG_PATTERN = lazy_regex(r"<[^<>]*>")  # without the second `<`, 500,000 of them take a minute
 
 
 def detect_refusal(page: Page) -> Reason | None:
-    """Why this page is not the one asked for, or None where nothing stands before it.
+    """Return why the page is not the requested one, or None if it is.
 
-    Not found (404, 410) is no refusal, whatever it means on a channel; neither is any page with content.
+    Statuses 404 and 410 are no refusal, and neither is any page with content.
     """
-    return detect_full_page_wall(page) or (
-        next(_iter_walls_by_text(page, _decode_page_head(page)), None)
-        if page.status < 400
-        else None
-    )
+    wall = detect_full_page_wall(page)
+    if wall is not None or page.status >= 400:
+        return wall
+    return next(_iter_walls_by_text(page, _decode_page_head(page)), None)
 
 
 def detect_full_page_wall(page: Page) -> Reason | None:
-    """The wall that stands in the page's place, told by header, address, title, markup or status.
+    """Return the wall that replaces the page, by its header, address, title, markup or status.
 
-    The words of one may also stand over a page that is there, as a form to sign in does.
+    The text of a wall does not count here, because it can also be on top of the real page.
     """
     return next(_iter_full_page_walls(page), None)
 
 
 def is_firewall_page(page: Page) -> bool:
-    """Whether a firewall shows itself by its header, its title, its markup or its name.
+    """Return whether a firewall shows itself by header, title, markup or name.
 
-    Its page may advise the site's owner, as a host's does. A status proves none: hosts send it, too.
+    A status is no proof, because hosting companies send the same ones.
     """
-    start = _decode_page_head(page)
-    told = (*_iter_walls_by_header(page), *_iter_walls_by_title_element(start))
-    return Reason.BLOCKED in told or _has_firewall_marks(page, start)
+    page_head = _decode_page_head(page)
+    walls = (*_iter_walls_by_header(page), *_iter_walls_by_title_element(page_head))
+    return Reason.BLOCKED in walls or _has_firewall_marks(page, page_head)
 
 
 def has_password_form(page: Page) -> bool:
-    """Whether the one form of a page is for those who have a password."""
+    """Return whether the page has exactly one form, with a password field."""
     body = page.body[:MAX_TEXT_BYTES]
-    return (
-        len(_FORM_PATTERN.findall(body)) == 1 and _PASSWORD_INPUT_PATTERN.search(body) is not None
-    )
+    has_one_form = len(_FORM_PATTERN.findall(body)) == 1
+    return has_one_form and _PASSWORD_INPUT_PATTERN.search(body) is not None
 
 
 _FORM_PATTERN = re.compile(rb"<form\b", re.IGNORECASE)
@@ -201,24 +207,25 @@ _PASSWORD_INPUT_PATTERN = re.compile(
 
 
 def detect_client_block(page: Page) -> Reason | None:
-    """Why we, and not only this page, were turned away; None where it was an answer.
+    """Return why the platform refuses the auditor as a client. None if it refuses only this page.
 
-    A sign-in page under the page's own address is what a platform shows of pages that it keeps to its
-    members, tonight as on any night; one that it leads to is meant for the visitor (fact sheet, 8.1).
+    A sign-in page at the page's own address is shown for pages that only members see, in every run.
+    A redirect to a sign-in page is meant for the visitor (see docs/explanations/platforms.md).
     """
     reason = detect_refusal(page)
-    led_there = page.status == 401 or any(_iter_walls_by_url(page))
-    ours = reason in _CLIENT_BLOCK_REASONS or (
-        reason in (Reason.LOGIN_WALL, Reason.CONSENT) and led_there
-    )
-    return reason if ours else None
+    if reason in _CLIENT_BLOCK_REASONS:
+        return reason
+    was_redirected = page.status == 401 or any(_iter_walls_by_url(page))
+    if reason in (Reason.LOGIN_WALL, Reason.CONSENT) and was_redirected:
+        return reason
+    return None
 
 
 _CLIENT_BLOCK_REASONS = frozenset({Reason.BLOCKED, Reason.RATE_LIMITED})
 
 
 def match_wall_title(title: str) -> Reason | None:
-    """The wall whose title this is, or None."""
+    """Return the wall that has this title, or None."""
     return next(_iter_walls_by_title(" ".join(title.replace("’", "'").lower().split())), None)
 
 
@@ -227,26 +234,26 @@ def _decode_page_head(page: Page) -> str:
 
 
 def _iter_full_page_walls(page: Page) -> Iterator[Reason]:
-    start = _decode_page_head(page)
+    page_head = _decode_page_head(page)
     yield from _iter_walls_by_header(page)
     yield from _iter_walls_by_url(page)
-    yield from _iter_walls_by_title_element(start)
-    if _has_firewall_marks(page, start):
+    yield from _iter_walls_by_title_element(page_head)
+    if _has_firewall_marks(page, page_head):
         yield Reason.BLOCKED
     if page.status in _REASONS_BY_STATUS:
         yield _REASONS_BY_STATUS[page.status]
     if page.status >= 500:
         yield Reason.SERVER_ERROR
-    if page.status == 400 and "sorry, something went wrong" in start:
-        yield Reason.BLOCKED  # Facebook, to whatever does not look like a browser (RSS-Bridge 2026-08)
+    if page.status == 400 and "sorry, something went wrong" in page_head:
+        yield Reason.BLOCKED  # Facebook to clients that are no browser (RSS-Bridge 2026-08)
 
 
 def _has_firewall_marks(page: Page, page_head: str) -> bool:
     if _FIREWALL_MARKUP_PATTERN.search(page_head) or _COOKIE_TEST_PATTERN.search(page_head):
         return True
-    return bool(_FIREWALL_NAME_PATTERN.search(page_head)) and (
-        page.status >= 400 or _has_little_text(page)
-    )
+    if not _FIREWALL_NAME_PATTERN.search(page_head):
+        return False
+    return page.status >= 400 or _has_little_text(page)
 
 
 def _iter_walls_by_header(page: Page) -> Iterator[Reason]:
@@ -260,31 +267,37 @@ def _iter_walls_by_header(page: Page) -> Iterator[Reason]:
 
 
 def _iter_walls_by_url(page: Page) -> Iterator[Reason]:
-    """Only where a redirect led there: a link may itself be to a page of such a name."""
-    address = page.url.partition("#")[0].lower()
+    """Yield the walls of the final address after a redirect.
+
+    A registered link can have such an address itself.
+    """
     if page.hops and page.hops[0].url.lower() == page.url.lower():
         return
-    bare = address.partition("?")[0]
-    if _LOGIN_URL_PATTERN.search(bare):
+    address = page.url.partition("#")[0].partition("?")[0].lower()
+    if _LOGIN_URL_PATTERN.search(address):
         yield Reason.LOGIN_WALL
-    yield from (reason for reason, words in _URL_PATTERNS if words.search(bare))
+    for reason, pattern in _URL_PATTERNS:
+        if pattern.search(address):
+            yield reason
 
 
 def _iter_walls_by_title_element(page_head: str) -> Iterator[Reason]:
-    found = _TITLE_ELEMENT_PATTERN.search(page_head)
-    yield from _iter_walls_by_title(" ".join(found[1].split()) if found else "")
+    match = _TITLE_ELEMENT_PATTERN.search(page_head)
+    yield from _iter_walls_by_title(" ".join(match[1].split()) if match else "")
 
 
 def _iter_walls_by_title(title: str) -> Iterator[Reason]:
-    yield from (reason for reason, words in _TITLE_PATTERNS if title and words.match(title))
+    for reason, pattern in _TITLE_PATTERNS:
+        if title and pattern.match(title):
+            yield reason
 
 
 def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
-    """The words of a wall count outside scripts, on a page that says little else."""
-    shown = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head)
-    told = [reason for reason, words in _TEXT_PATTERNS if words.search(shown)]
-    if told and _has_little_text(page):
-        yield from told
+    """Yield the walls whose text is outside scripts on a page with little text."""
+    text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head)
+    walls = [reason for reason, pattern in _TEXT_PATTERNS if pattern.search(text)]
+    if walls and _has_little_text(page):
+        yield from walls
     if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
         yield Reason.UNREADABLE
     elif (
@@ -297,28 +310,33 @@ def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
 
 
 def _has_little_text(page: Page) -> bool:
-    return (
-        len(_extract_visible_text(page.body[:MAX_TEXT_BYTES].decode("utf-8", "replace")))
-        < BLOCK_PAGE_MAX_CHARS
-    )
+    markup = page.body[:MAX_TEXT_BYTES].decode("utf-8", "replace")
+    return len(_extract_visible_text(markup)) < BLOCK_PAGE_MAX_CHARS
 
 
 def _extract_visible_text(markup: str) -> str:
-    return "".join(_HTML_TAG_PATTERN.sub(" ", _SCRIPT_ELEMENT_PATTERN.sub(" ", markup)).split())
+    """Return the visible text without any spaces."""
+    without_scripts = _SCRIPT_ELEMENT_PATTERN.sub(" ", markup)
+    return "".join(_HTML_TAG_PATTERN.sub(" ", without_scripts).split())
 
 
-# What is kept from some countries is there for the others.
+# A page that is hidden in some countries exists in the others.
 _REGION_RESTRICTION_REGEX = (
-    r"(?:not (?:currently )?available|unavailable|isn.t available|doesn.t do business|not accessible|"
+    r"(?:not (?:currently )?available|unavailable|isn.t available|doesn.t do business|not "
+    r"accessible|"
     r"blocked) "
-    r"(?:to|in|for|from) (?:\w+ ){0,9}?(?:outside (?:of )?|(?:your|this) (?:current )?(?:country|region|"
+    r"(?:to|in|for|from) (?:\w+ ){0,9}?(?:outside (?:of )?|(?:your|this) (?:current )?(?:country|"
+    r"region|"
     r"area|location|"
     r"territory|jurisdiction))"
-    r"|(?:pas|plus|indisponible|inaccessible|non disponible)(?: \w+){0,3} (?:dans|depuis|pour) votre "
+    r"|(?:pas|plus|indisponible|inaccessible|non disponible)(?: \w+){0,3} (?:dans|depuis|pour) "
+    r"votre "
     r"(?:pays|région|zone|territoire)"
-    r"|in (?:ihrem|deinem) (?:land|gebiet) (?:derzeit )?(?:leider )?nicht|in (?:ihrer|deiner) region "
+    r"|in (?:ihrem|deinem) (?:land|gebiet) (?:derzeit )?(?:leider )?nicht|in (?:ihrer|deiner) "
+    r"region "
     r"(?:leider )?nicht"
-    r"|no (?:está )?disponible en (?:su|tu) (?:país|región|zona)|não (?:está )?disponível (?:no seu país|"
+    r"|no (?:está )?disponible en (?:su|tu) (?:país|región|zona)|não (?:está )?disponível (?:no "
+    r"seu país|"
     r"na sua região)"
     r"|non (?:è )?disponibile nel(?:la)? (?:tuo|tua|suo|sua) (?:paese|regione|area)"
     r"|niet beschikbaar in (?:uw|jouw|je) (?:land|regio)|недоступ\w+ в вашем регионе"
@@ -336,7 +354,8 @@ INTERSTITIAL_NOTICES = (
             r"could not connect to (?:the )?(?:database|mysql)",
             r"critical error on (?:this|your) website|erreur critique sur (?:ce|votre) site|"
             r"خطأ فادح في هذا الموقع",
-            r"scheduled maintenance|(?:down|offline|closed|unavailable) for (?:\w+ )?(?:maintenance|"
+            r"scheduled maintenance|(?:down|offline|closed|unavailable) for (?:\w+ "
+            r")?(?:maintenance|"
             r"a tune)|maintenance mode",
             r"(?:site|page|server|website|mode|travaux de|en cours de|undergoing|en) ?(?:est |is |"
             r"is under |en )?(?:en )?maintenance",
@@ -354,11 +373,14 @@ INTERSTITIAL_NOTICES = (
             r"bad gateway|gateway time-?out|internal server error|service unavailable|server error",
             r"an? (?:unexpected )?error has occur|error has occurred|some error (?:has )?occurr?ed|"
             r"une erreur (?:est survenue|s.est produite)|حدث خطأ",
-            r"(?:fatal error|warning|parse error|notice|deprecated) ?: .{5,400} (?:on line|à la ligne) \d+",
-            r"encountered an unexpected error|unexpected error|something went wrong|incident (?:number|id)",
+            r"(?:fatal error|warning|parse error|notice|deprecated) ?: .{5,400} (?:on line|à la "
+            r"ligne) \d+",
+            r"encountered an unexpected error|unexpected error|something went wrong|incident "
+            r"(?:number|id)",
             r"joomla! debug|application error|runtime error|whoops, looks like",
             r"bandwidth limit exceeded|limite de bande passante (?:est )?(?:dépassée|atteinte)",
-            r"site (?:\w+ ){0,3}en (?:cours de |pleine )?refonte|(?:الموقع|موقعنا) (?:\w+ ){0,2}للصيانة",
+            r"site (?:\w+ ){0,3}en (?:cours de |pleine )?refonte|(?:الموقع|موقعنا) (?:\w+ "
+            r"){0,2}للصيانة",
         ),
     ),
     NoticePattern(
@@ -366,23 +388,30 @@ INTERSTITIAL_NOTICES = (
         compile_alternatives(
             r"are you a (?:robot|human)|not a robot|robot check|you are a bot|bot verification|"
             r"unusual (?:activity|traffic)",
-            r"access (?:is |to this \w+ (?:is|has been) )?(?:denied|forbidden|blocked|restricted|limited)",
-            r"accès (?:\w+ )?(?:refusé|interdit|bloqué|limité)|تم رفض الوصول|الوصول مرفوض|acceso denegado|"
+            r"access (?:is |to this \w+ (?:is|has been) )?(?:denied|forbidden|blocked|restricted|"
+            r"limited)",
+            r"accès (?:\w+ )?(?:refusé|interdit|bloqué|limité)|تم رفض الوصول|الوصول مرفوض|acceso "
+            r"denegado|"
             r"zugriff verweigert",
-            r"\b(?:401|403|406|429)\b.{0,5}(?:access|forbidden|unauthori[sz]ed|not acceptable|error|"
+            r"\b(?:401|403|406|429)\b.{0,5}(?:access|forbidden|unauthori[sz]ed|not acceptable|"
+            r"error|"
             r"too many)|not acceptable",
             r"^\W*(?:403 )?forbidd?en\W*(?:forbidd?en)?",
             r"don.t have (?:permission|authori[sz]ation)|pas (?:la permission|l.autorisation)",
-            r"pardon our interruption|human verification|(?:page|site|accès|ip) (?:est |a été )?bloquée?",
+            r"pardon our interruption|human verification|(?:page|site|accès|ip) (?:est |a été "
+            r")?bloquée?",
             r"(?:being|were|are) redirected|request rejected|^unauthori[sz]ed|(?:ip|address|"
             r"you) (?:\w+ ){0,3}banned",
             r"too many requests|rate limit|trop de requêtes|malware detected|mod_?security|"
             r"web application firewall",
-            r"(?:site|page|domain|request|ip|address) (?:\S+ ){0,3}(?:is|has been|was) (?:blocked|seized|"
+            r"(?:site|page|domain|request|ip|address) (?:\S+ ){0,3}(?:is|has been|was) (?:blocked|"
+            r"seized|"
             r"restricted)|site blocked|blocked site",
-            r"has been seized|just a moment|attention required|checking your browser|one moment, please|"
+            r"has been seized|just a moment|attention required|checking your browser|one moment, "
+            r"please|"
             r"verify (?:you are|that you.re) human",
-            r"waiting room|high traffic|heavy traffic|please wait (?:briefly )?while|ddos protection",
+            r"waiting room|high traffic|heavy traffic|please wait (?:briefly )?while|ddos "
+            r"protection",
             _REGION_RESTRICTION_REGEX,
             r"(?:enable|activate|turn on|requires?|activer|activez) (?:javascript|cookies|js)|"
             r"cookies (?:are )?(?:disabled|required)",
@@ -391,16 +420,17 @@ INTERSTITIAL_NOTICES = (
             r"êtes (?:un )?humain",
         ),
     ),
-    # Blogger's and WordPress.com's words for a site that its owner shows to some.
+    # Texts of Blogger and WordPress.com for a site that its owner shows to invited readers.
     NoticePattern(
         Reason.LOGIN_WALL,
         compile_alternatives(
             r"open to invited readers only|réservé aux lecteurs invités|مفتوحة للقراء المدعوين",
-            r"this site is (?:currently |marked )?private|ce site est (?:actuellement |marqué comme )?privé|"
+            r"this site is (?:currently |marked )?private|ce site est (?:actuellement |marqué "
+            r"comme )?privé|"
             r"هذا الموقع خاص(?! ب)",
         ),
     ),
-    # A contact form may name its riddle; a page that says little else is one.
+    # A contact form may mention its captcha. A page with little other text is one.
     NoticePattern(Reason.BLOCKED, compile_alternatives(r"captcha"), max_page_chars=200),
     NoticePattern(
         Reason.LOGIN_WALL,
@@ -412,40 +442,48 @@ INTERSTITIAL_NOTICES = (
         600,
     ),
 )
-# The same, where a title says it whatever follows: a wall dressed as the site keeps its long menu.
+# Titles that are enough, because a wall in the site's design keeps the site's long menu.
 INTERSTITIAL_TITLES = lazy_regex(
-    r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|attention required\W*|"
+    r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|attention "
+    r"required\W*|"
     r"are you a robot\??"
-    r"|too many requests|accès refusé|403(?: forbidden)?|(?:site )?maintenance|down for maintenance|"
+    r"|too many requests|accès refusé|403(?: forbidden)?|(?:site )?maintenance|down for "
+    r"maintenance|"
     r"bad gateway"
-    r"|service unavailable|internal server error|server error|database error|erreur (?:50\d|serveur)|"
+    r"|service unavailable|internal server error|server error|database error|erreur (?:50\d|"
+    r"serveur)|"
     r"(?:http )?error 50\d.*)",
     re.IGNORECASE,
 )
 
 
 def mentions_region_restriction(text: str) -> bool:
-    """Whether a page says where it is not shown: there is nothing to conclude for where it is."""
+    """Return whether a page says that it is not shown in some region."""
     return bool(_REGION_RESTRICTION_PATTERN.search(text[:REGION_NOTICE_MAX_CHARS]))
 
 
-REGION_NOTICE_MAX_CHARS = 700  # characters
+REGION_NOTICE_MAX_CHARS = 700
 
 
-CONSENT_PAGE_MAX_CHARS = 900  # characters: a page with more to say is none
-MIN_CONSENT_TEXT_SHARE = 0.6  # of what it says
-MAX_CONSENT_HEADINGS = 3  # headings: where one speaks of something else, the others are a banner's
-MIN_NAVIGATION_LINKS = (
-    3  # other pages of the site: a gate leads to the terms and to the till, at most
-)
+CONSENT_PAGE_MAX_CHARS = 900
+"""A page with more characters is no consent page."""
+MIN_CONSENT_TEXT_SHARE = 0.6
+"""The share of a consent page's text that is about consent."""
+MAX_CONSENT_HEADINGS = 3
+"""The number of headings that must be about consent."""
+MIN_NAVIGATION_LINKS = 3
+"""A page with so many links to other pages of its site is part of a working site."""
 
 _CONSENT_PATTERN = lazy_regex(
-    r"cookie|consent|privacy|tracking|personal(?:i[sz]ed)? (?:data|ads|information)|our partners|before "
+    r"cookie|consent|privacy|tracking|personal(?:i[sz]ed)? (?:data|ads|information)|our partners|"
+    r"before "
     r"you continue|"
-    r"vie privée|consentement|données personnelles|informations personnelles|nos partenaires|avant de "
+    r"vie privée|consentement|données personnelles|informations personnelles|nos partenaires|avant "
+    r"de "
     r"continuer|"
     r"traceurs|votre accord|publicité personnalisée|"
-    r"datenschutz|einwilligung|zustimm|mit werbung|werbung und tracking|\bpur[- ]abo|unsere partner|"
+    r"datenschutz|einwilligung|zustimm|mit werbung|werbung und tracking|\bpur[- ]abo|unsere "
+    r"partner|"
     r"privacidad|consentimiento|nuestros socios|privacidade|parceiros|riservatezza|nostri partner|"
     r"toestemming|onze partners|samtycke|samtykke|integritet|personvern|"
     r"ملفات تعريف الارتباط|الخصوصية|شركاؤنا|الكوكيز",
@@ -453,7 +491,8 @@ _CONSENT_PATTERN = lazy_regex(
 )
 _CONSENT_ANSWER_PATTERN = lazy_regex(
     r"accept|agree|subscribe|reject all|allow all|\baccord\b|s.abonner|abonnez|abonner|refuser|"
-    r"akzeptier|zustimmen|einverstanden|abonnier|\babo\b|acept|aceit|suscr[ií]b|rechaz|accett|abbonati|"
+    r"akzeptier|zustimmen|einverstanden|abonnier|\babo\b|acept|aceit|suscr[ií]b|rechaz|accett|"
+    r"abbonati|"
     r"rifiut|"
     r"akkoord|accepteren|weigeren|godkänn|godkend|godta|أوافق|موافق|قبول|اشترك",
     re.IGNORECASE,
@@ -462,34 +501,32 @@ _PAYWALL_PATTERN = lazy_regex(
     r"subscribe (?:now )?to (?:continue|keep|read)|limit of free articles|reached your (?:free "
     r")?(?:article )?limit|"
     r"abonnez-vous pour (?:lire|continuer|accéder)|réservé aux abonnés|nur für abonnenten|"
-    r"suscr[ií]bete para (?:seguir|leer|continuar)|assine para continuar|abbonati per (?:continuare|leggere)|"
+    r"suscr[ií]bete para (?:seguir|leer|continuar)|assine para continuar|abbonati per "
+    r"(?:continuare|leggere)|"
     r"اشترك لمتابعة القراءة",
     re.IGNORECASE,
 )
 
 
 def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
-    """What such a page asks for first, with the words; None where it is none."""
-    if (
-        document.internal_link_count >= MIN_NAVIGATION_LINKS
-        or len(document.text) > CONSENT_PAGE_MAX_CHARS
-    ):
+    """Return whether a page asks for consent or money first, with its text, or None."""
+    has_navigation = document.internal_link_count >= MIN_NAVIGATION_LINKS
+    if has_navigation or len(document.text) > CONSENT_PAGE_MAX_CHARS:
         return None
-    heads = document.headings[:MAX_CONSENT_HEADINGS] or (document.title,)
-    head = heads[0]
-    if all(map(_CONSENT_PATTERN.search, heads)) and _asks_consent(document):
-        return Reason.CONSENT, head[:80]
-    paid = _PAYWALL_PATTERN.search(head)
-    return (Reason.LOGIN_WALL, paid[0]) if paid else None
+    headings = document.headings[:MAX_CONSENT_HEADINGS] or (document.title,)
+    if all(map(_CONSENT_PATTERN.search, headings)) and _asks_consent(document):
+        return Reason.CONSENT, headings[0][:80]
+    paywall = _PAYWALL_PATTERN.search(headings[0])
+    return (Reason.LOGIN_WALL, paywall[0]) if paywall else None
 
 
 def _asks_consent(document: Document) -> bool:
-    """Whether most of what a page says is about consent, and an answer to it is asked for."""
-    about = sum(len(said) + 1 for said in iter_sentences(document) if _is_about_consent(said))
-    return (
-        about >= MIN_CONSENT_TEXT_SHARE * len(document.text)
-        and _CONSENT_ANSWER_PATTERN.search(document.text) is not None
-    )
+    """Return whether most of the text is about consent and the page asks for an answer."""
+    sentences = [text for text in iter_sentences(document) if _is_about_consent(text)]
+    consent_chars = sum(len(sentence) + 1 for sentence in sentences)
+    if consent_chars < MIN_CONSENT_TEXT_SHARE * len(document.text):
+        return False
+    return _CONSENT_ANSWER_PATTERN.search(document.text) is not None
 
 
 def _is_about_consent(text: str) -> bool:

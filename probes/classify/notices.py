@@ -1,16 +1,11 @@
-"""Notices that stand where a website was: suspended, parked, a default page, a platform's "no such site".
+"""Texts of pages that replace a website: suspended, parked, default page, "no such site".
 
-A table of words and where they count, matched by `probes.classify.classifier`, which knows the page around
-them. Words that an association may write of its bridge or its school count as
-`probes.classify.self_statements` alone. Sources: the fact sheet's survey of hosting panels and parking
-services (can-i-take-over-xyz 2025-02, webappanalyzer 2026-08, WhatsMyName 2026-08), WordPress's and
-ISPConfig's own strings; Arabic and French wordings as their panels translate them, 2026-11.
-
-What anybody may write of a site, a bridge, a school or a shop: suspended, for sale, unfinished, gone.
-
-A table of words that count as `probes.classify.self_statements` alone, matched by
-`probes.classify.classifier`. Arabic and French as panels translate them; the other languages as hosts' panels
-write them, 2026-11.
+`ABSENCE_NOTICES` are texts of hosting companies, panels and platforms. `SELF_STATED_ABSENCES` are
+texts that an association may also write about a bridge or a school. They count only as a statement
+of the page about itself. `probes.classify.classifier` matches both tables. Sources: a survey of
+hosting panels and parking services (can-i-take-over-xyz 2025-02, webappanalyzer 2026-08,
+WhatsMyName 2026-08), strings of WordPress and ISPConfig, Arabic, French and other translations of
+the panels (2026-11).
 """
 
 from __future__ import annotations
@@ -24,16 +19,18 @@ from probes.text.lazy_regex import lazy_regex
 
 
 def compile_alternatives(*alternatives: str) -> re.Pattern[str]:
-    """Any of these, in whatever case."""
+    """Compile a pattern that matches any of the alternatives, in upper or lower case."""
     return lazy_regex("|".join(alternatives), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class NoticePattern:
-    """A page that matches, where it says little else, is this.
+    """A text that proves a reason on a page with little other text.
 
-    `where` is `title`, `text`, `address`, `listing` (title and heading) or `source`: what scripts and frames
-    it fetches. `beside` tells that the words must be a statement, and how much of others may stand by it.
+    `location` is where it counts: `title`, `text`, `address`, `listing` (title and heading) or
+    `source` (scripts and frames). `max_page_chars` limits the page's text. If `max_other_chars` is
+    set, the text must be a statement of the page about itself, with at most so many other
+    characters.
     """
 
     reason: Reason
@@ -44,7 +41,7 @@ class NoticePattern:
 
 
 ABSENCE_NOTICES = (
-    # cPanel redirects to this address and serves it with 200 (fact sheet, seen 2026-08).
+    # cPanel redirects to this address and serves it with status 200 (seen 2026-08).
     NoticePattern(
         Reason.SUSPENDED,
         compile_alternatives(
@@ -61,7 +58,7 @@ ABSENCE_NOTICES = (
         ),
         "address",
     ),
-    # A host's own sentences, which nobody writes of anything else.
+    # Sentences that only hosting companies write.
     NoticePattern(
         Reason.SUSPENDED,
         compile_alternatives(
@@ -87,16 +84,21 @@ ABSENCE_NOTICES = (
             r"sponsored listings displayed above",
             r"(?:on|at|via|through) (?:dan|afternic|sedo)\.com|sedoparking",
             r"interested in (?:this|buying this) domain",
-            r"this domain (?:name )?(?:is|may be) available|(?:this )?premium domain|owner of \S+ is "
+            r"this domain (?:name )?(?:is|may be) available|(?:this )?premium domain|owner of \S+ "
+            r"is "
             r"offering it for",
             r"(?:purchase|make an offer (?:on|for)|acquire|own) this domain(?! of)",
-            r"page is provided courtesy of|domain.{0,30}(?:pending renewal|icann verification|on hold)",
+            r"page is provided courtesy of|domain.{0,30}(?:pending renewal|icann verification|on "
+            r"hold)",
             r"(?:النطاق|الدومين) (?:هذا )?محجوز",
             r"domain (?:name )?(?:registration )?(?:has |is |was )?(?:been )?expired",
             r"expired domain",
-            r"nom de domaine (?:\S+ )?(?:est )?(?:à vendre|parqué|expiré|en attente de renouvellement)",
-            r"ce (?:nom de )?domaine (?:est|a été|vient d.être) (?:enregistré|réservé|déposé)(?! aux?\b)",
-            r"acheter ce (?:nom de )?domaine|^\S+\.[a-z]{2,12} (?:est (?:à vendre|en vente)|a expiré)\b",
+            r"nom de domaine (?:\S+ )?(?:est )?(?:à vendre|parqué|expiré|en attente de "
+            r"renouvellement)",
+            r"ce (?:nom de )?domaine (?:est|a été|vient d.être) (?:enregistré|réservé|déposé)(?! "
+            r"aux?\b)",
+            r"acheter ce (?:nom de )?domaine|^\S+\.[a-z]{2,12} (?:est (?:à vendre|en vente)|a "
+            r"expiré)\b",
             r"domaine \S+\.[a-z]{2,12} (?:est (?:à vendre|en vente|réservé(?! aux?\b))|a expiré)",
             r"footer_domain_parking",
             r"(?:هذا )?(?:النطاق|الدومين|نطاق) (?:هذا )?(?:معروض )?للبيع",
@@ -104,22 +106,25 @@ ABSENCE_NOTICES = (
             r"(?:domain|\S+\.[a-z]{2,12}) steht zum verkauf",
             r"este dominio (?:está )?(?:en venta|aparcado)|dominio \S+\.\w+ (?:está )?en venta",
             r"questo dominio (?:è )?in vendita|\| dominio en venta",
-            r"dom[íi]nio (?:\S+\.\w+ )?(?:está )?[àa] venda|domein is te koop|alan adı satılık|домен "
+            r"dom[íi]nio (?:\S+\.\w+ )?(?:está )?[àa] venda|domein is te koop|alan adı satılık|"
+            r"домен "
             r"прода[её]тся",
         ),
     ),
     NoticePattern(
-        # Scripts and frames that only parking services serve.
+        # Scripts and frames of parking services.
         Reason.PARKED,
         compile_alternatives(
-            r"//(?:[\w-]+\.)*(?:parkingcrew|sedoparking|bodis|parklogic|cdnpark|above|ztomy|skenzo|voodoo|"
+            r"//(?:[\w-]+\.)*(?:parkingcrew|sedoparking|bodis|parklogic|cdnpark|above|ztomy|skenzo|"
+            r"voodoo|"
             r"parkingpage|dsparking|afternic)\.(?:com|net)(?:[/:]|$)",
-            r"adsense/domains/caf\.js|jsparkcaf|/parking-lander/|location(?:\.href)?\s*=\s*[\"']/lander",
+            r"adsense/domains/caf\.js|jsparkcaf|/parking-lander/|"
+            r"location(?:\.href)?\s*=\s*[\"']/lander",
         ),
         "source",
     ),
     NoticePattern(
-        # Where a name for sale leads: a shop of names has menus of its own.
+        # Targets of domains for sale. Shops of domains have their own menus.
         Reason.PARKED,
         compile_alternatives(
             r"//(?:[\w-]+\.)?(?:hugedomains|dan|afternic|sedo|sedoparking|undeveloped|domainmarket|"
@@ -130,15 +135,18 @@ ABSENCE_NOTICES = (
         ),
         "address",
     ),
-    # What servers, panels and builders put where nothing was put yet.
+    # Default pages of servers, panels and site builders.
     NoticePattern(
         Reason.DEFAULT_PAGE,
         compile_alternatives(
             r"default (?:web ?site|web|index|server|home|landing) ?page",
             r"apache2? (?:\w+ )?default page",
-            r"test page for (?:the )?(?:apache|nginx|http server)|http server test page|test page powered by",
-            r"apache is functioning normally|seeing this (?:page )?instead of the website you expected",
-            r"you.ve successfully installed tomcat|the install worked successfully|welcome to xampp",
+            r"test page for (?:the )?(?:apache|nginx|http server)|http server test page|test page "
+            r"powered by",
+            r"apache is functioning normally|seeing this (?:page )?instead of the website you "
+            r"expected",
+            r"you.ve successfully installed tomcat|the install worked successfully|welcome to "
+            r"xampp",
             r"wampserver (?:homepage|page d.accueil)|there is no web ?site at this address",
             r"your (?:new )?(?:web ?)?server is (?:ready|now running|working|up and running)",
             r"^(?:this is a )?placeholder page$",
@@ -146,7 +154,8 @@ ABSENCE_NOTICES = (
             r"^iis(?:7|8|10)\b|iis windows server|internet information services",
             r"web server.s default page|domain default page",
             r"congratulations?! your (?:web ?)?(?:site|account|server)",
-            r"if you are the (?:web)?site (?:owner|administrator),? (?:please )?(?:upload|publish|start|add)",
+            r"if you are the (?:web)?site (?:owner|administrator),? (?:please )?(?:upload|publish|"
+            r"start|add)",
             r"owner of this website, please contact your hosting provider",
             r"(?:web)?site has just been set up for|"
             r"(?:internetpräsenz|website|webseite) wurde soeben (?:freigeschaltet|eingerichtet)",
@@ -164,11 +173,12 @@ ABSENCE_NOTICES = (
             r".{0,60}\b(?:public_html|"
             r"htdocs|httpdocs)\b|welcome to your new (?:web )?(?:server|hosting|web ?space)",
             r"your (?:web )?hosting (?:space |account )?is (?:now )?(?:ready|active)",
-            r"wordpress › (?:setup|installation)|bienvenue dans (?:la célèbre installation de )?wordpress",
+            r"wordpress › (?:setup|installation)|bienvenue dans (?:la célèbre installation de "
+            r")?wordpress",
             r"i.m a paragraph\. click here to add your own text",
         ),
     ),
-    # A CMS that says itself that nothing was ever published.
+    # A CMS that says that nothing was published yet.
     NoticePattern(
         Reason.EMPTY,
         compile_alternatives(
@@ -189,7 +199,7 @@ ABSENCE_NOTICES = (
     NoticePattern(
         Reason.NOT_FOUND, compile_alternatives(r"//(?:[\w-]+\.)?wordpress\.com/typo/"), "address"
     ),
-    # A platform's own words for a site that is no more (can-i-take-over-xyz 2025-02, WhatsMyName 2026-08).
+    # Texts of platforms for a deleted site (can-i-take-over-xyz 2025-02, WhatsMyName 2026-08).
     NoticePattern(
         Reason.NOT_FOUND,
         compile_alternatives(
@@ -201,7 +211,8 @@ ABSENCE_NOTICES = (
             r"^(?:no such app|(?:project|application|site) not found)\W*$|deployment_not_found|"
             r"not found - request id|fastly error: unknown domain",
             r"nosuchbucket|the specified bucket does not exist",
-            r"404 error unknown site|no site for domain|404 web site not found|failed to resolve dns path",
+            r"404 error unknown site|no site for domain|404 web site not found|failed to resolve "
+            r"dns path",
             r"(?:tilda|weebly|squarespace).{0,60}(?:site|domain) (?:not found|not claimed)",
             r"(?:this |^)(?:web)?site (?:is not|isn.t|has not been) (?:yet )?published",
         ),
@@ -209,14 +220,16 @@ ABSENCE_NOTICES = (
 )
 
 
-MAX_CHARS_BESIDE_BARE_NOTICE = 24  # characters: a name, and nothing else
+MAX_CHARS_BESIDE_BARE_NOTICE = 24
+"""The most other characters beside a text that names no site: the length of a name."""
 
 SELF_STATED_ABSENCES = (
     NoticePattern(
         Reason.SUSPENDED,
         compile_alternatives(
             r"account (?:has been )?suspended|^suspended$",
-            r"(?:web)?site (?:you are trying to access )?(?:has been |is |temporarily )*(?:suspended|"
+            r"(?:web)?site (?:you are trying to access )?(?:has been |is |temporarily "
+            r")*(?:suspended|"
             r"disabled|"
             r"deactivated|expired|blocked by the host)",
             r"account (?:has been |is )?(?:temporarily )?(?:suspended|disabled|deactivated|closed)",
@@ -225,7 +238,8 @@ SELF_STATED_ABSENCES = (
             r"please renew your subscription",
             r"this (?:shop|store) is currently unavailable",
             r"website is no longer available",
-            r"hosting (?:account |service |plan )?(?:has |is )?expired|service (?:has been|is) suspended",
+            r"hosting (?:account |service |plan )?(?:has |is )?expired|service (?:has been|is) "
+            r"suspended",
             r"compte (?:d.hébergement )?(?:a été |est )?suspendu|abonnement .{0,20}expiré",
             r"site (?:web |internet )?(?:a été |est )?(?:temporairement )?(?:suspendu|désactivé)",
             r"hébergement (?:de ce site )?(?:a été |est |a )?(?:suspendu|expiré|désactivé)",
@@ -234,15 +248,18 @@ SELF_STATED_ABSENCES = (
             r"(?:الحساب|هذا الموقع|الموقع) (?:معلق|موقوف|متوقف)",
             r"(?:cuenta|sitio(?: web)?) (?:ha sido )?(?:suspendid[ao]|desactivad[ao])",
             r"(?:conta|site) (?:foi |est[áa] )?suspens[ao]",
-            r"(?:konto|account|webseite|website|internetseite|internetpräsenz|homepage|webspace|webpaket) "
+            r"(?:konto|account|webseite|website|internetseite|internetpräsenz|homepage|webspace|"
+            r"webpaket) "
             r"(?:wurde |ist )?(?:derzeit |vorübergehend |momentan )?(?:gesperrt|deaktiviert)",
             r"(?:account|sito|servizio|dominio) (?:è (?:stato )?)?sospeso",
             r"(?:account|website|hosting\w*) (?:is )?(?:opgeschort|geblokkeerd)",
-            r"(?:hesa(?:p|bı)|(?:web )?site(?:si)?|barındırma)(?: \w+){0,2} askıya alın(?:dı|mıştır)",
+            r"(?:hesa(?:p|bı)|(?:web )?site(?:si)?|barındırma)(?: \w+){0,2} askıya alın(?:dı|"
+            r"mıştır)",
             r"(?:сайт|аккаунт|хостинг|домен) (?:\w+ )?(?:заблокирован|приостановлен|отключ[её]н)",
             r"(?:konto|strona|usługa|domena|hosting)(?: \w+)? (?:została |zostało |został |jest )?"
             r"(?:zablokowan[aey]|zawieszon[aey]|zablokowany)",
-            r"(?:sid(?:e|an|en)|webbplats\w*|hjemmeside\w*|konto\w*) (?:er |är |har )?(?:blitt |blevet |"
+            r"(?:sid(?:e|an|en)|webbplats\w*|hjemmeside\w*|konto\w*) (?:er |är |har )?(?:blitt |"
+            r"blevet |"
             r"blivit )?"
             r"(?:suspender\w+|stängts av|avstängd|sperret|spærret|stengt)",
             r"(?:akun|situs|hosting|layanan)(?: \w+)?(?: ini)? (?:telah |sedang )?(?:ditangguhkan|"
@@ -262,7 +279,7 @@ SELF_STATED_ABSENCES = (
         ),
         max_other_chars=80,
     ),
-    # Words that name no site: nothing else may be said.
+    # Texts that name no site. They count only if the page says nothing else.
     NoticePattern(
         Reason.PARKED,
         compile_alternatives(r"parking page|parked page", r"^domaine réservé"),
@@ -278,11 +295,15 @@ SELF_STATED_ABSENCES = (
             r"(?:new|our) (?:web)?site (?:is |will be )?(?:coming|launching)",
             r"site (?:web |internet )?(?:est )?en préparation",
             r"(?:جاري|جار|يتم) (?:إنشاء|انشاء|تطوير|بناء|تجهيز|إعداد) (?:هذا )?(?:الموقع|موقعنا)",
-            r"(?:site|page) (?:web )?(?:est )?en cours de (?:réalisation|création|développement|préparation)",
-            r"(?:page|site) (?:web |internet )?(?:est )?(?:actuellement )?en (?:cours de )?construction",
-            r"(?:bientôt|prochainement) en ligne\W*$|site arrive (?:très )?(?:bientôt|prochainement)",
+            r"(?:site|page) (?:web )?(?:est )?en cours de (?:réalisation|création|développement|"
+            r"préparation)",
+            r"(?:page|site) (?:web |internet )?(?:est )?(?:actuellement )?en (?:cours de "
+            r")?construction",
+            r"(?:bientôt|prochainement) en ligne\W*$|site arrive (?:très )?(?:bientôt|"
+            r"prochainement)",
             r"future home of(?: something quite cool)?",
-            r"(?:working on|travaillons sur|arbeiten an|trabajando en) (?:our|a|notre|un|unserer|nuestra|"
+            r"(?:working on|travaillons sur|arbeiten an|trabajando en) (?:our|a|notre|un|unserer|"
+            r"nuestra|"
             r"nuestro) "
             r"(?:new |nouveau |neuen |nueva |nuevo )?(?:web ?site|site|webseite|web|sitio)",
             r"(?:نشتغل|نعمل) على (?:تطوير |إعداد |تحديث )?موقعنا(?: الجديد)?",
@@ -291,14 +312,17 @@ SELF_STATED_ABSENCES = (
             r"konstruktion|"
             r"opbygning|oppbygging|arbete|arbejde)",
             r"(?:sivu|sivusto|kotisivu)(?:mme|t)? (?:on|ovat) (?:rakenteilla|työn alla)",
-            r"(?:stránk[ay]|web) (?:je |jsou |sú )?ve? výstavb[eě]|(?:a |az )?(?:weboldal|honlap|oldal) "
+            r"(?:stránk[ay]|web) (?:je |jsou |sú )?ve? výstavb[eě]|(?:a |az )?(?:weboldal|honlap|"
+            r"oldal) "
             r"(?:fejlesztés|"
             r"építés) alatt(?: áll)?|η (?:ιστο)?σελίδα είναι υπό κατασκευή|υπό κατασκευή|сайт "
             r"(?:знаходиться )?"
-            r"(?:у|в) розробці|site[- ]?ul (?:este )?în (?:construcție|lucru)|(?:website|trang web) đang "
+            r"(?:у|в) розробці|site[- ]?ul (?:este )?în (?:construcție|lucru)|(?:website|trang "
+            r"web) đang "
             r"(?:được )?"
             r"xây dựng|situs (?:ini )?sedang dalam (?:pengembangan|perbaikan|pembangunan)",
-            r"(?:site|page) (?:web )?(?:arrive |sera )?(?:bientôt|prochainement) (?:en ligne|disponible)",
+            r"(?:site|page) (?:web )?(?:arrive |sera )?(?:bientôt|prochainement) (?:en ligne|"
+            r"disponible)",
             r"sitio (?:web )?en construcci[óo]n|(?:site|página)? ?em constru[çc][ãa]o",
             r"(?:webseite|seite|website|homepage) (?:befindet sich |ist )?(?:derzeit )?im aufbau",
             r"hier entsteht (?:in kürze |bald )?(?:eine|unsere) (?:neue )?(?:web|internet|home)\w+",
@@ -309,7 +333,8 @@ SELF_STATED_ABSENCES = (
             r"^(?:ただいま|現在)?(?:当)?(?:ホームページ|サイト|ウェブサイト|webサイト)?は?(?:現在)?"
             r"(?:準備中|工事中|制作中|建設中)(?:です|となります)?\W*$|^近日公開(?:予定)?(?:です)?\W*$",
             r"^(?:网站|本站)?(?:正在)?(?:建设|维护)中\W*$|^сайт скоро откроется\W*$",
-            r"(?:الموقع|موقعنا|الصفحة) (?:قيد|تحت|في طور) (?:الإنشاء|الانشاء|التطوير|البناء|الإنجاز|"
+            r"(?:الموقع|موقعنا|الصفحة) (?:قيد|تحت|في طور) (?:الإنشاء|الانشاء|التطوير|البناء|"
+            r"الإنجاز|"
             r"الانجاز|الإعداد)",
         ),
         max_other_chars=80,
@@ -331,7 +356,8 @@ SELF_STATED_ABSENCES = (
             r"^we (?:are|will be) (?:launching|opening) soon",
             r"(?:bientôt|prochainement) disponible\W*$",
             r"^(?:قريبا|قريباً|(?:الموقع|موقعنا) قريبا)\W*$",
-            r"^(?:próximamente|em breve|prossimamente|demnächst|binnenkort|çok yakında|wkrótce)\W*$",
+            r"^(?:próximamente|em breve|prossimamente|demnächst|binnenkort|çok yakında|"
+            r"wkrótce)\W*$",
         ),
         max_other_chars=MAX_CHARS_BESIDE_BARE_NOTICE,
     ),

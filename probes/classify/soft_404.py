@@ -1,35 +1,36 @@
-"""Soft 404s: pages that say with 200 that they are not there, in whatever dress.
+"""Detection of soft 404s: pages with status 200 that say that they do not exist.
 
-A publishing system keeps its menus and footers around "page not found", so neither size nor status tells.
-What tells is the title, a heading, or the words of a main part that has little else to say; a sentence
-counts only where it ends there ("the page was not found", not "the page was not found worth reading").
+Publishing systems show "page not found" among their menus, so neither size nor status is a sign.
+The signs are the title, a heading, or the text of a short main part. A sentence only counts if it
+ends there ("the page was not found", not "the page was not found worth reading").
 
-The sentences by which pages say that they, or what stood there, are not there, by language.
-
-Each begins and ends where the sentence does; `probes.classify.soft_404` knows where they count. Wordings:
-WordPress, Joomla, Drupal, SPIP, phpBB, Wix, Squarespace, Ghost, PrestaShop and Django as translated by them,
-2026-11.
+The first part lists the sentences by language. Each begins and ends where the sentence does.
+Sources: WordPress, Joomla, Drupal, SPIP, phpBB, Wix, Squarespace, Ghost, PrestaShop and Django with
+their translations, 2026-11.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from probes.models.finding import Reason
 from probes.parsing.html import Document
 from probes.text.lazy_regex import lazy_regex
 
 SORRY_REGEX = (
-    r"(?:(?:whoops|oops|ooops|oups|ouups|ups|opps|sorry|so sorry|we.re sorry|désolée?s?|nous sommes "
+    r"(?:(?:whoops|oops|ooops|oups|ouups|ups|opps|sorry|so sorry|we.re sorry|désolée?s?|nous "
+    r"sommes "
     r"désolée?s?|"
-    r"uh oh|oh no|http|status|code|error|erreur|fehler|errore?|erro|hm+|ops|hoppla|entschuldigung|lo "
+    r"uh oh|oh no|http|status|code|error|erreur|fehler|errore?|erro|hm+|ops|hoppla|entschuldigung|"
+    r"lo "
     r"sentimos|"
-    r"perd[óo]n|desculpe|spiacenti|ci dispiace|(?:نحن )?(?:نأسف|آسفون)|(?:عفوا|عذرا|معذرة|عفواً|عذراً|"
+    r"perd[óo]n|desculpe|spiacenti|ci dispiace|(?:نحن )?(?:نأسف|آسفون)|(?:عفوا|عذرا|معذرة|عفواً|"
+    r"عذراً|"
     r"أوبس)ً?|"
     r"but|mais|aber|pero)\b\W*){0,3}"
 )
-# Sentences that a page says of itself, by language. Each begins and ends where the sentence does.
+# Sentences of a page about itself, by language. Each begins and ends where the sentence does.
 PAGE_NOT_FOUND_REGEX = (
     # English
     r"(?:the |that |this |your )?(?:requested |object |url |site |document |file |web ?)?(?:page )?"
@@ -40,7 +41,8 @@ PAGE_NOT_FOUND_REGEX = (
     r"(?:(?:that )?you(?:.re| are|.ve| have| were)? ?(?:looking for|requested|(?:trying|tried) to "
     r"(?:reach|access|"
     r"view)|seeking|want(?:ed)?) )?"
-    r"(?:can.?t be|cannot be|can not be|could not be|couldn.t be|could.t be|wasn.?t|was not|isn.t|is not|"
+    r"(?:can.?t be|cannot be|can not be|could not be|couldn.t be|could.t be|wasn.?t|was not|isn.t|"
+    r"is not|"
     r"not) found|"
     r"(?:the |that |this |your )?(?:requested )?(?:page|content|article|post|item|moment|file|"
     r"document|url|link) "
@@ -48,26 +50,32 @@ PAGE_NOT_FOUND_REGEX = (
     r"(?:reach|access|"
     r"view)) )?(?:does not|doesn.?t|no longer|don.?t) (?:seem to )?exists?(?: any ?more)?|"
     r"(?:the |this |that )?page (?:has been |was |is )?(?:removed|deleted|missing)|"
-    r"(?:(?:it )?(?:looks|seems) like )?(?:we |i )?(?:can.t|cannot|can not|could not|couldn.t|can.t seem to|"
+    r"(?:(?:it )?(?:looks|seems) like )?(?:we |i )?(?:can.t|cannot|can not|could not|couldn.t|"
+    r"can.t seem to|"
     r"are unable to|were unable to) find (?:that|this|the|your) (?:web ?)?page"
     r"(?: (?:that )?you(?:.re| are|.ve| have| were)? ?(?:looking for|requested))?|"
     r"(?:file|page) (?:not found|missing)|file or directory not found|there is no page at this url|"
     r"page (?:\S+ )?not found|"
     # French
-    r"(?:cette |la |votre )?page (?:web )?(?:demandée |recherchée |que vous (?:cherchez|recherchez|demandez|"
+    r"(?:cette |la |votre )?page (?:web )?(?:demandée |recherchée |que vous (?:cherchez|recherchez|"
+    r"demandez|"
     r"avez demandée|tentez d.afficher) )?(?:est |semble )?(?:introuvable|inexistante|inconnue|non[ "
     r"-]trouvée?|"
     r"manquante|supprimée)|"
-    r"(?:cette |la )?page (?:web )?(?:demandée |recherchée |que vous .{3,30} )?(?:n.existe (?:pas|plus)|"
-    r"n.a pas (?:été trouvée|pu être trouvée)|n.est (?:plus|pas) disponible|ne peut (?:pas )?être trouvée)|"
+    r"(?:cette |la )?page (?:web )?(?:demandée |recherchée |que vous .{3,30} )?(?:n.existe (?:pas|"
+    r"plus)|"
+    r"n.a pas (?:été trouvée|pu être trouvée)|n.est (?:plus|pas) disponible|ne peut (?:pas )?être "
+    r"trouvée)|"
     r"(?:le |l.|ce |cet )?(?:document|contenu|article|fichier) (?:demandé (?:est )?|est |a été "
     r")(?:introuvable|"
     r"supprimé)|(?:document|contenu|article|fichier) (?:introuvable|supprimé)|"
-    r"(?:le |l.|ce |cet )?(?:document|contenu|article|fichier) n.(?:existe (?:pas|plus)|est plus disponible)|"
+    r"(?:le |l.|ce |cet )?(?:document|contenu|article|fichier) n.(?:existe (?:pas|plus)|est plus "
+    r"disponible)|"
     r"(?:this|the) (?:page|content|article|post) is (?:no longer|not) available|"
     r"(?:the |this |that )?page (?:(?:that )?you(?:.re| are) looking for )?(?:isn.t|is not) here|"
     r"(?:esta |essa |a )p[áa]gina n[ãa]o (?:pode|p[ôo]de) ser encontrada|"
-    r"(?:nous (?:ne trouvons pas|n.avons pas (?:pu )?trouv[eé]r?)|impossible de trouver) (?:cette|la|"
+    r"(?:nous (?:ne trouvons pas|n.avons pas (?:pu )?trouv[eé]r?)|impossible de trouver) (?:cette|"
+    r"la|"
     r"votre) page"
     r"(?: (?:demandée|que vous .{3,20}))?|"
     # Arabic
@@ -78,7 +86,8 @@ PAGE_NOT_FOUND_REGEX = (
     # Spanish, Catalan
     r"(?:esta |la )?p[áa]gina (?:solicitada |que (?:est[áa]s? )?(?:busca|buscas|buscando|solicitó|"
     r"intenta ver) )?"
-    r"(?:no (?:fue |ha sido )?encontrada|no existe|no se (?:encuentra|encontró|ha encontrado|pudo encontrar)|"
+    r"(?:no (?:fue |ha sido )?encontrada|no existe|no se (?:encuentra|encontró|ha encontrado|pudo "
+    r"encontrar)|"
     r"no est[áa] disponible)|p[áa]gina de error|"
     r"no (?:se (?:encuentra|encontró|ha encontrado|pudo encontrar)|(?:hemos )?(?:podido "
     r")?encontr(?:ado|ar|amos)) "
@@ -88,44 +97,53 @@ PAGE_NOT_FOUND_REGEX = (
     r"(?:(?:wurde|konnte) )?(?:leider )?(?:nicht gefunden(?: werden)?|nicht vorhanden|existiert "
     r"(?:leider )?nicht"
     r"(?: mehr)?)|"
-    r"(?:die |diese )?(?:gesuchte |gewünschte |aufgerufene )?seite (?:ist (?:leider )?nicht (?:mehr "
+    r"(?:die |diese )?(?:gesuchte |gewünschte |aufgerufene )?seite (?:ist (?:leider )?nicht "
+    r"(?:mehr "
     r")?verfügbar|gibt es nicht(?: mehr)?)|"
     r"(?:de(?:ze)? )?(?:opgevraagde |gevraagde )?pagina (?:die (?:je|u) zoekt )?(?:is |kon |werd )?"
     r"(?:helaas )?(?:niet gevonden(?: worden)?|bestaat (?:helaas )?niet(?: meer)?)|"
-    r"(?:we|wij|ik) (?:kunnen|konden|kan|kon) (?:de|deze|die) pagina (?:die (?:je|u) (?:zoekt|zocht) )?"
+    r"(?:we|wij|ik) (?:kunnen|konden|kan|kon) (?:de|deze|die) pagina (?:die (?:je|u) (?:zoekt|"
+    r"zocht) )?"
     r"(?:helaas )?niet vinden|"
-    r"sid(?:an|en)(?: du (?:leter etter|letade efter|söker|søger|leder efter))? (?:kunde inte hittas|"
+    r"sid(?:an|en)(?: du (?:leter etter|letade efter|söker|søger|leder efter))? (?:kunde inte "
+    r"hittas|"
     r"hittades "
-    r"inte|(?:blev|ble) ikke fun[dn]et|(?:kan|kunne) ikke findes|(?:finns|finnes|findes|eksisterer) "
+    r"inte|(?:blev|ble) ikke fun[dn]et|(?:kan|kunne) ikke findes|(?:finns|finnes|findes|"
+    r"eksisterer) "
     r"(?:inte|ikke)(?: lenger| längre| længere)?)|"
-    r"vi (?:finner|finder|hittar|kan|kunde|kunne) (?:ikke|inte) (?:finne |finde |hitta )?sid(?:en|an)"
+    r"vi (?:finner|finder|hittar|kan|kunde|kunne) (?:ikke|inte) (?:finne |finde |hitta )?sid(?:en|"
+    r"an)"
     r"(?: du (?:leter etter|letade efter|søger|leder efter))?|"
     # Portuguese, Italian, Romanian
-    r"(?:esta |a )?p[áa]gina (?:solicitada |que (?:voc[êe] )?(?:procura|procurou|est[áa] procurando) )?"
+    r"(?:esta |a )?p[áa]gina (?:solicitada |que (?:voc[êe] )?(?:procura|procurou|est[áa] "
+    r"procurando) )?"
     r"(?:n[ãa]o (?:foi )?encontrada|n[ãa]o existe(?: mais)?|n[ãa]o p[ôo]de ser encontrada)|"
     r"(?:questa |la )?pagina (?:richiesta |cercata |che (?:stai cercando|cerchi|hai richiesto) )?"
     r"(?:non (?:è stata |è )?trovata|non esiste(?: più)?|non è (?:più )?disponibile)|"
     r"pagina nu a fost găsită|"
     # Central, northern and eastern Europe
     r"(?:etsimääsi |hakemaasi |pyytämääsi )?sivua ei (?:löytynyt|löydy|ole(?: olemassa)?)|"
-    r"(?:požadovan[áa] |hledan[áa] )?stránka (?:ne(?:byla )?nalezena|neexistuje|nebola nájdená|sa nenašla)|"
+    r"(?:požadovan[áa] |hledan[áa] )?stránka (?:ne(?:byla )?nalezena|neexistuje|nebola nájdená|sa "
+    r"nenašla)|"
     r"(?:az? )?(?:keresett |kért )?oldal nem (?:található|létezik|elérhető)|"
     r"(?:η )?σελίδα (?:που (?:ζητήσατε|αναζητάτε|αναζητήσατε|ψάχνετε) )?δεν (?:βρέθηκε|υπάρχει)|"
     r"сторінк[ау] не (?:знайден[оа]|існує)|"
     r"(?:запрашиваемая |запрошенная )?страница (?:не найдена|не существует|удалена)|"
-    r"nie znaleziono (?:takiej |żądanej )?strony|(?:podana |ta )?strona nie (?:została znaleziona|istnieje)|"
+    r"nie znaleziono (?:takiej |żądanej )?strony|(?:podana |ta )?strona nie (?:została znaleziona|"
+    r"istnieje)|"
     # Asia
     r"(?:aradığınız )?sayfa (?:bulunamadı|mevcut değil)|"
     r"(?:صفحه|مطلب)(?: مورد نظر| درخواستی)?(?: شما)? (?:(?:یافت|پیدا) نشد|وجود ندارد)|"
     r"ה?(?:דף|עמוד)(?: (?:שחיפשת\w*|שביקשת\w*|המבוקש))? (?:לא נמצא|אינו קיים|לא קיים)|"
     r"halaman (?:yang anda (?:cari|minta) )?tidak (?:ditemukan|ada)|"
-    r"không tìm thấy trang(?: này| bạn .{3,20})?|trang (?:này |bạn .{3,20}? )?không (?:tồn tại|được tìm "
+    r"không tìm thấy trang(?: này| bạn .{3,20})?|trang (?:này |bạn .{3,20}? )?không (?:tồn tại|"
+    r"được tìm "
     r"thấy)|"
     r"(?:お探しの|ご指定の)?ページ[はが](?:見つかりません(?:でした)?|存在しません)|"
     r"(?:[您你](?:访问|请求|查找)的)?页面不存在|找不到(?:该)?(?:页面|網頁)|页面未找到|"
     r"(?:요청하신 |찾으시는 )?페이지를 찾을 수 없습니다"
 )
-# What else a site files under an address: there the same is said of a post, a job, an event.
+# Other kinds of content at an address: a post, a job, an event.
 _GONE_REGEX_EN = (
     r"(?:(?:was |is |were |has )?not (?:been )?found|(?:could not|can.?t|cannot|couldn.t) be found|"
     r"(?:does not|doesn.t|no longer) exists?(?: any ?more)?|is no longer available|"
@@ -137,11 +155,14 @@ _GONE_REGEX_FR = (
     r"n.est plus (?:disponible|en ligne)|n.a pas été trouvée?|(?:a été|est) supprimée?)"
 )
 _GONE_REGEX_DE = (
-    r"(?:(?:wurde |konnte )?(?:leider )?nicht gefunden(?: werden)?|existiert (?:leider )?nicht(?: mehr)?|"
-    r"(?:ist )?(?:leider )?nicht (?:mehr )?(?:verfügbar|vorhanden|auffindbar)|wurde (?:gelöscht|entfernt))"
+    r"(?:(?:wurde |konnte )?(?:leider )?nicht gefunden(?: werden)?|existiert (?:leider )?nicht(?: "
+    r"mehr)?|"
+    r"(?:ist )?(?:leider )?nicht (?:mehr )?(?:verfügbar|vorhanden|auffindbar)|wurde (?:gelöscht|"
+    r"entfernt))"
 )
 _GONE_REGEX_ES = (
-    r"(?:(?:ya )?no existe(?: más)?|no (?:fue |ha sido |se ha |se )?(?:encontrad[oa]|encontró|encuentra)|"
+    r"(?:(?:ya )?no existe(?: más)?|no (?:fue |ha sido |se ha |se )?(?:encontrad[oa]|encontró|"
+    r"encuentra)|"
     r"ya no est[áa] disponible|ha sido eliminad[oa])"
 )
 _GONE_REGEX_PT = (
@@ -152,7 +173,10 @@ _GONE_REGEX_IT = (
     r"(?:non (?:è stat[oa] |è )?trovat[oa]|non esiste(?: più)?|non è più disponibile|"
     r"è stat[oa] (?:rimoss|eliminat|cancellat)[oa])"
 )
-_GONE_REGEX_NL = r"(?:(?:is |kon |werd )?niet (?:meer )?(?:gevonden|beschikbaar)(?: worden)?|bestaat niet(?: meer)?)"
+_GONE_REGEX_NL = (
+    r"(?:(?:is |kon |werd )?niet (?:meer )?(?:gevonden|beschikbaar)(?: worden)?|bestaat niet(?: "
+    r"meer)?)"
+)
 _REQUESTED_REGEX_EN = (
     r"(?:(?:that )?you(?:.re| are|.ve| have| were)? ?(?:looking for|requested|selected|"
     r"(?:trying|tried) to \w+) )"
@@ -166,53 +190,78 @@ _REQUESTED_REGEX_DE = (
     r"(?:gesuchte[rsn]? |gewünschte[rsn]? |angeforderte[rsn]? |aufgerufene[rsn]? )"
 )
 _CONTENT_TYPE_REGEX_EN = (
-    r"(?:topic|post|blog post|thread|product|job|job posting|vacancy|story|event|listing|ad|recipe|profile|"
-    r"member|entry|news|news item|offer|record|resource|message|content|article|document|item|category)"
+    r"(?:topic|post|blog post|thread|product|job|job posting|vacancy|story|event|listing|ad|recipe|"
+    r"profile|"
+    r"member|entry|news|news item|offer|record|resource|message|content|article|document|item|"
+    r"category)"
 )
 _CONTENT_TYPE_REGEX_FR = (
-    r"(?:sujet|[ée]v[éèe]nement|annonce|produit|offre(?: d.emploi)?|fiche|actualité|billet|discussion|"
+    r"(?:sujet|[ée]v[éèe]nement|annonce|produit|offre(?: d.emploi)?|fiche|actualité|billet|"
+    r"discussion|"
     r"message|"
     r"profil|recette|rubrique|ressource|publication|article|contenu|document|catégorie)"
 )
 _CONTENT_TYPE_REGEX_DE = (
-    r"(?:beitrag|artikel|inhalt|eintrag|veranstaltung|produkt|thema|stelle|stellenanzeige|anzeige|nachricht|"
+    r"(?:beitrag|artikel|inhalt|eintrag|veranstaltung|produkt|thema|stelle|stellenanzeige|anzeige|"
+    r"nachricht|"
     r"meldung|termin|dokument|angebot|webseite|internetseite)"
 )
-_CONTENT_TYPE_REGEX_ES = r"(?:noticia|art[íi]culo|entrada|publicaci[óo]n|evento|producto|contenido|tema|anuncio|oferta|documento)"
-_CONTENT_TYPE_REGEX_PT = r"(?:not[íi]cia|artigo|evento|produto|conte[úu]do|t[óo]pico|publica[çc][ãa]o|postagem|an[úu]ncio|vaga)"
+_CONTENT_TYPE_REGEX_ES = (
+    r"(?:noticia|art[íi]culo|entrada|publicaci[óo]n|evento|producto|contenido|tema|anuncio|oferta|"
+    r"documento)"
+)
+_CONTENT_TYPE_REGEX_PT = (
+    r"(?:not[íi]cia|artigo|evento|produto|conte[úu]do|t[óo]pico|publica[çc][ãa]o|postagem|"
+    r"an[úu]ncio|vaga)"
+)
 _CONTENT_TYPE_REGEX_IT = (
     r"(?:articolo|contenuto|evento|prodotto|notizia|annuncio|argomento|documento|post)"
 )
 _CONTENT_TYPE_REGEX_NL = (
     r"(?:artikel|bericht|nieuwsbericht|evenement|product|onderwerp|vacature|item|inhoud|document)"
 )
-_CONTENT_TYPE_REGEX_AR = r"(?:المقال|المقالة|الموضوع|الخبر|المحتوى|الحدث|الإعلان|المنشور|الوظيفة|المشاركة|التدوينة|المنتج)"
+_CONTENT_TYPE_REGEX_AR = (
+    r"(?:المقال|المقالة|الموضوع|الخبر|المحتوى|الحدث|الإعلان|المنشور|الوظيفة|المشاركة|التدوينة|"
+    r"المنتج)"
+)
 _REQUESTED_REGEX_AR = r"(?:المطلوبة? |(?:الذي|التي) (?:تبحث عنها?|طلبته?ا?) )"
 
 
 def _build_content_not_found_regex(requested_quantifier: str) -> str:
-    """The sentences; with `asked` empty only those that speak of what the visitor asked for."""
+    """Return the sentences. An empty `requested_quantifier` demands a mention of the request."""
     return (
-        rf"(?:the |this |that |your )?(?:requested ){requested_quantifier}{_CONTENT_TYPE_REGEX_EN} {_GONE_REGEX_EN}|"
-        rf"(?:the |this |that |your )?{_CONTENT_TYPE_REGEX_EN} {_REQUESTED_REGEX_EN}{requested_quantifier}{_GONE_REGEX_EN}|"
-        rf"(?:cet |cette |ce |le |la |l.)?{_CONTENT_TYPE_REGEX_FR} {_REQUESTED_REGEX_FR}{requested_quantifier}{_GONE_REGEX_FR}|{_CONTENT_TYPE_REGEX_FR} "
+        rf"(?:the |this |that |your )?(?:requested ){requested_quantifier}{_CONTENT_TYPE_REGEX_EN} "
+        rf"{_GONE_REGEX_EN}|"
+        rf"(?:the |this |that |your )?{_CONTENT_TYPE_REGEX_EN} "
+        rf"{_REQUESTED_REGEX_EN}{requested_quantifier}{_GONE_REGEX_EN}|"
+        rf"(?:cet |cette |ce |le |la |l.)?{_CONTENT_TYPE_REGEX_FR} "
+        rf"{_REQUESTED_REGEX_FR}{requested_quantifier}{_GONE_REGEX_FR}|{_CONTENT_TYPE_REGEX_FR} "
         rf"{_REQUESTED_REGEX_FR}{requested_quantifier}{_MISSING_REGEX_FR}|"
-        rf"(?:der |die |das |den |diese[rs]? )?{_REQUESTED_REGEX_DE}{requested_quantifier}{_CONTENT_TYPE_REGEX_DE} {_GONE_REGEX_DE}|"
-        rf"(?:la |el |esta |este )?{_CONTENT_TYPE_REGEX_ES} {_REQUESTED_REGEX_ES}{requested_quantifier}{_GONE_REGEX_ES}|"
-        rf"(?:a |o |esta |este )?{_CONTENT_TYPE_REGEX_PT} {_REQUESTED_REGEX_PT}{requested_quantifier}{_GONE_REGEX_PT}|"
-        rf"(?:l.|il |la |lo |questo |questa |quest.)?{_CONTENT_TYPE_REGEX_IT} {_REQUESTED_REGEX_IT}{requested_quantifier}{_GONE_REGEX_IT}|"
-        rf"(?:het |de |dit |deze )?{_CONTENT_TYPE_REGEX_NL} {_REQUESTED_REGEX_NL}{requested_quantifier}{_GONE_REGEX_NL}|"
-        rf"{_CONTENT_TYPE_REGEX_AR} {_REQUESTED_REGEX_AR}{requested_quantifier}(?:غير موجودة?|لم يعد موجود\w*|لم تعد موجودة)"
+        rf"(?:der |die |das |den |diese[rs]? "
+        rf")?{_REQUESTED_REGEX_DE}{requested_quantifier}{_CONTENT_TYPE_REGEX_DE} {_GONE_REGEX_DE}|"
+        rf"(?:la |el |esta |este )?{_CONTENT_TYPE_REGEX_ES} "
+        rf"{_REQUESTED_REGEX_ES}{requested_quantifier}{_GONE_REGEX_ES}|"
+        rf"(?:a |o |esta |este )?{_CONTENT_TYPE_REGEX_PT} "
+        rf"{_REQUESTED_REGEX_PT}{requested_quantifier}{_GONE_REGEX_PT}|"
+        rf"(?:l.|il |la |lo |questo |questa |quest.)?{_CONTENT_TYPE_REGEX_IT} "
+        rf"{_REQUESTED_REGEX_IT}{requested_quantifier}{_GONE_REGEX_IT}|"
+        rf"(?:het |de |dit |deze )?{_CONTENT_TYPE_REGEX_NL} "
+        rf"{_REQUESTED_REGEX_NL}{requested_quantifier}{_GONE_REGEX_NL}|"
+        rf"{_CONTENT_TYPE_REGEX_AR} {_REQUESTED_REGEX_AR}{requested_quantifier}(?:غير موجودة?|لم "
+        rf"يعد موجود\w*|لم تعد موجودة)"
     )
 
 
 REQUESTED_CONTENT_NOT_FOUND_REGEX = _build_content_not_found_regex("")
 CONTENT_NOT_FOUND_REGEX = (
     rf"{_build_content_not_found_regex('?')}|"
-    rf"(?:لم يتم العثور على|تعذر العثور على|لم نعثر على|تم حذف) (?:هذا |هذه )?{_CONTENT_TYPE_REGEX_AR}|"
-    r"không tìm thấy (?:bài viết|nội dung|sản phẩm)|(?:статья|новость|материал|тема|товар|запись) не "
+    rf"(?:لم يتم العثور على|تعذر العثور على|لم نعثر على|تم حذف) (?:هذا |هذه "
+    rf")?{_CONTENT_TYPE_REGEX_AR}|"
+    r"không tìm thấy (?:bài viết|nội dung|sản phẩm)|(?:статья|новость|материал|тема|товар|запись) "
+    r"не "
     r"найден[ао]?|"
-    r"(?:artikkelen|innlegget|artikeln|inlägget|artiklen) (?:finns|finnes|findes|eksisterer) (?:ikke|inte)|"
+    r"(?:artikkelen|innlegget|artikeln|inlägget|artiklen) (?:finns|finnes|findes|eksisterer) "
+    r"(?:ikke|inte)|"
     r"artikkelia ei löytynyt|記事が見つかりません(?:でした)?|文章不存在|artikel tidak ditemukan|"
     r"(?:içerik|haber|ürün|konu) bulunamadı"
 )
@@ -227,15 +276,17 @@ NO_RESULTS_REGEX = (
 )
 
 
-SHORT_PAGE_MAX_CHARS = 1_200  # characters of visible text: a page this short has little else to say
+SHORT_PAGE_MAX_CHARS = 1_200
+"""A page with at most so many visible characters has little other content."""
 TINY_PAGE_MAX_CHARS = 400
 
-# Up to the end, but for a question mark: a question states nothing.
+# The rest of the sentence without a question mark, because a question states nothing.
 _TRAILING_WORDS_REGEX = (
     r"(?:[\s\W_]{0,4}(?:404|410|error|erreur|fehler|erro|errore|page|خطأ))*[^\w?؟]*"
 )
 _ERROR_LABEL_PATTERN = lazy_regex(
-    rf"\W*{SORRY_REGEX}(?:status |code )?(?:(?:{ERROR_CODE_REGEX})[\s\W_]{{0,4}}{SORRY_REGEX}(?:{PAGE_NOT_FOUND_REGEX})"
+    rf"\W*{SORRY_REGEX}(?:status |code "
+    rf")?(?:(?:{ERROR_CODE_REGEX})[\s\W_]{{0,4}}{SORRY_REGEX}(?:{PAGE_NOT_FOUND_REGEX})"
     rf"|{ERROR_CODE_REGEX}|{PAGE_NOT_FOUND_REGEX}|{NO_RESULTS_REGEX}){_TRAILING_WORDS_REGEX}",
     re.IGNORECASE,
 )
@@ -247,10 +298,11 @@ _ERROR_SENTENCE_PATTERN = lazy_regex(
     r"(?=\s*(?:$|[.!,;:…|–—(،؛]|(?:or|ou|oder|o|أو) |(?:on|sur) (?:this|our|ce|notre) |404))",
     re.IGNORECASE,
 )
-# Looser: enough on a page that says nothing else, or to ask the site about an address nobody made.
+# Less exact: enough on a page with no other text, or to justify a decoy request.
 _MISSING_PAGE_MENTION_PATTERN = lazy_regex(
     r"(?:page|site|document|file|article|content|url|link|resource)\W+(?:\w+\W+){0,8}?"
-    r"(?:doesn.?t exist|does not exist|no longer exists?|was not found|could not be found|cannot be found|"
+    r"(?:doesn.?t exist|does not exist|no longer exists?|was not found|could not be found|cannot "
+    r"be found|"
     r"can.?t be found|has been (?:deleted|removed)|was deleted|not be found on this server)"
     r"|(?:requested|404) (?:page|url|file)? ?not found"
     r"|404 (?:page )?not found|(?:error|erreur|fehler|erro|errore) 404|404 (?:error|erreur)|خطأ 404"
@@ -266,11 +318,12 @@ _ERROR_PATH_PATTERN = lazy_regex(
     re.IGNORECASE,
 )
 _VISITOR_ADDRESSED_PATTERN = lazy_regex(
-    r"4(?:04|10)|\byou|requested|\berr(?:or|eur)|\bvous\b|demandée?|recherchée|المطلوب|طلبت|تبحث|solicitada|"
+    r"4(?:04|10)|\byou|requested|\berr(?:or|eur)|\bvous\b|demandée?|recherchée|المطلوب|طلبت|تبحث|"
+    r"solicitada|"
     r"busca|angeforderte|gesuchte|richiesta|procura",
     re.IGNORECASE,
 )
-# A film, a gallery, a song may be called so.
+# A film, a gallery or a song can have such a title.
 _VAGUE_LABEL_PATTERN = lazy_regex(
     r"\W*(?:(?:404|410)\W*|not found\W*|nothing (?:was )?found\W*)", re.IGNORECASE
 )
@@ -284,188 +337,190 @@ _SENTENCE_END_PATTERN = lazy_regex(r"(?<=[.!?…؟。！])\s+|[\n]+|(?<=。)")
 
 
 def iter_sentences(document: Document) -> Iterator[str]:
-    """What a page shows, sentence by sentence."""
-    for chunk in document.text_nodes:
-        yield from (
-            said.strip() for said in _SENTENCE_END_PATTERN.split(chunk.text) if said.strip()
-        )
+    """Yield the sentences that a page shows."""
+    for node in document.text_nodes:
+        for sentence in _SENTENCE_END_PATTERN.split(node.text):
+            if sentence.strip():
+                yield sentence.strip()
 
 
 def split_title(title: str) -> list[str]:
-    """The parts of a title between its separators, spaces folded."""
-    return [
-        part.strip()
-        for part in re.split(r"\s[|–—\-·•»›:]+\s|\s?[|»›]\s?|\s[-–]$|: ", title)
-        if part.strip()
-    ]
+    """Return the parts of a title between its separators."""
+    parts = re.split(r"\s[|–—\-·•»›:]+\s|\s?[|»›]\s?|\s[-–]$|: ", title)
+    return [part.strip() for part in parts if part.strip()]
 
 
 def detect_soft_404(document: Document, *, is_home_page: bool) -> tuple[Reason, str] | None:
-    """A soft 404, with the words that say so: title, then address, headings, and a main part of little else.
+    """Return the reason of a soft 404 and the text that proves it, or None.
 
-    `root` tells that the address is a site's front page, where an error heading alone proves less.
+    Looks at the title, the address, the headings and the text. On a home page an error heading
+    alone proves less.
     """
     if is_dated_article(document):
         return None
-    words: str | None = _find_in_title(document, is_home_page=is_home_page) or (
-        None if is_home_page else _find_in_url(document)
-    )
-    words = (
-        words
+    proof = (
+        _find_in_title(document, is_home_page=is_home_page)
+        or (None if is_home_page else _find_in_url(document))
         or _find_missing_content(document)
         or _find_in_headings(document, is_home_page=is_home_page)
         or _find_in_text(document, is_home_page=is_home_page)
     )
-    if not words:
+    if not proof:
         return None
-    # A front page that lists nothing says so with the words of an empty search.
-    return (
-        Reason.EMPTY if is_home_page and words.lower().startswith("nothing") else Reason.NOT_FOUND
-    ), words
+    # A home page without posts shows the text of an empty search: "nothing found".
+    is_empty_home_page = is_home_page and proof.lower().startswith("nothing")
+    return (Reason.EMPTY if is_empty_home_page else Reason.NOT_FOUND), proof
 
 
 def mentions_missing_page(text: str) -> bool:
-    """Whether a text speaks of a missing page at all."""
+    """Return whether a text mentions a missing page."""
     return bool(_MISSING_PAGE_MENTION_PATTERN.search(text))
 
 
 def is_dated_article(document: Document) -> bool:
-    """Whether a page tells machines when it was published, and has a story: an error page does neither."""
-    headed = (schema for schema in document.json_ld if "headline" in schema)
-    dated = "article:published_time" in document.meta or any(
-        "datePublished" in schema for schema in headed
+    """Return whether a page has a publication date for machines and a story, unlike an error page."""
+    articles = [schema for schema in document.json_ld if "headline" in schema]
+    is_dated = "article:published_time" in document.meta or any(
+        "datePublished" in schema for schema in articles
     )
-    return bool(dated) and len(document.main_text) >= TINY_PAGE_MAX_CHARS
+    return is_dated and len(document.main_text) >= TINY_PAGE_MAX_CHARS
 
 
 def _find_in_title(document: Document, *, is_home_page: bool) -> str | None:
-    title, length = document.title, len(document.main_text)
-    parts = (
-        (title,)
-        if _is_informative_home_page(document, is_home_page=is_home_page)
-        else (title, *split_title(title))
-    )
+    title, main_length = document.title, len(document.main_text)
+    parts = [title]
+    if not _is_informative_home_page(document, is_home_page=is_home_page):
+        parts += split_title(title)
     for part in parts:
-        # Who is called "Not found" has a story to tell, and never says so again.
-        named = (
-            _VAGUE_LABEL_PATTERN.fullmatch(part) and part != title
-        ) or _ERROR_CODE_LABEL_PATTERN.fullmatch(part)
-        if _ERROR_LABEL_PATTERN.fullmatch(part) and not (named and length > SHORT_PAGE_MAX_CHARS):
+        # A work with the title "Not found" has a story on its page.
+        is_vague_part = part != title and _VAGUE_LABEL_PATTERN.fullmatch(part)
+        is_ambiguous = is_vague_part or _ERROR_CODE_LABEL_PATTERN.fullmatch(part)
+        if is_ambiguous and main_length > SHORT_PAGE_MAX_CHARS:
+            continue
+        if _ERROR_LABEL_PATTERN.fullmatch(part):
             return part
-    return _find_error_sentence(title) if length < TINY_PAGE_MAX_CHARS else None
+    return _find_error_sentence(title) if main_length < TINY_PAGE_MAX_CHARS else None
 
 
 def _find_missing_content(document: Document) -> str | None:
-    """A post or a job that is missing: title and heading say so, or one of them over next to nothing."""
-    title = [
-        part for part in split_title(document.title) if _CONTENT_NOT_FOUND_PATTERN.fullmatch(part)
-    ]
-    heading = [said for said in document.headings[:1] if _CONTENT_NOT_FOUND_PATTERN.fullmatch(said)]
-    told = next(iter(title + heading), None)
-    return (
-        told if (title and heading) or len(document.main_text) < TINY_PAGE_MAX_CHARS // 2 else None
-    )
+    """Return the text that says that a post or a job is missing, or None.
+
+    Title and heading must say it, or one of them on a page with almost no main part.
+    """
+    title_part = _find_content_label(split_title(document.title))
+    heading = _find_content_label(document.headings[:1])
+    is_almost_empty = len(document.main_text) < TINY_PAGE_MAX_CHARS // 2
+    if (title_part and heading) or is_almost_empty:
+        return title_part or heading
+    return None
+
+
+def _find_content_label(texts: Iterable[str]) -> str | None:
+    for text in texts:
+        if _CONTENT_NOT_FOUND_PATTERN.fullmatch(text):
+            return text
+    return None
 
 
 def _is_informative_home_page(document: Document, *, is_home_page: bool) -> bool:
-    """Whether a page is a front page that tells of something."""
+    """Return whether a page is a home page with some text in its main part."""
     return is_home_page and len(document.main_text) >= TINY_PAGE_MAX_CHARS // 2
 
 
 def _find_in_url(document: Document) -> str | None:
-    path = _ERROR_PATH_PATTERN.search(document.url.partition("?")[0])
-    said = (
-        found[0] for found in _MISSING_PAGE_MENTION_PATTERN.finditer(document.text)
-    )  # a song says its number, too
-    little = len(document.main_text) < SHORT_PAGE_MAX_CHARS
-    return (
-        path[0]
-        if path and (little or not all(map(_ERROR_CODE_LABEL_PATTERN.fullmatch, said)))
-        else None
-    )
+    error_path = _ERROR_PATH_PATTERN.search(document.url.partition("?")[0])
+    if error_path is None:
+        return None
+    # A number alone proves nothing on a long page: a song can have the number 404.
+    mentions = [match[0] for match in _MISSING_PAGE_MENTION_PATTERN.finditer(document.text)]
+    has_sentence = not all(_ERROR_CODE_LABEL_PATTERN.fullmatch(mention) for mention in mentions)
+    is_short = len(document.main_text) < SHORT_PAGE_MAX_CHARS
+    return error_path[0] if is_short or has_sentence else None
 
 
 def _find_in_headings(document: Document, *, is_home_page: bool) -> str | None:
-    """A heading that says only this, over little else: a heading, or the first words of the main part."""
-    for said in () if is_home_page else document.headings[:2]:
-        if _ERROR_LABEL_PATTERN.fullmatch(said) and not _is_possible_name(said):
-            return said  # whatever news follow
-    if len(document.main_text) >= SHORT_PAGE_MAX_CHARS or (
-        is_home_page and len(document.text) >= 3 * SHORT_PAGE_MAX_CHARS
-    ):
+    """Return a heading, or the first text of a short main part, that only says "not found"."""
+    for heading in () if is_home_page else document.headings[:2]:
+        if _ERROR_LABEL_PATTERN.fullmatch(heading) and not _is_possible_name(heading):
+            return heading  # even if news follow
+    is_long_home_page = is_home_page and len(document.text) >= 3 * SHORT_PAGE_MAX_CHARS
+    if len(document.main_text) >= SHORT_PAGE_MAX_CHARS or is_long_home_page:
         return None
-    first = [chunk.text for chunk in document.text_nodes if chunk.section in ("main", "article")][
-        :1
-    ]
-    return _find_over_short_main(document, first, is_home_page=is_home_page)
+    main_texts = [node.text for node in document.text_nodes if node.section in _MAIN_SECTIONS]
+    return _find_over_short_main(document, main_texts[:1], is_home_page=is_home_page)
+
+
+_MAIN_SECTIONS = ("main", "article")
 
 
 def _is_possible_name(label: str) -> bool:
-    """Whether a label is one that a song or a list of results may bear."""
+    """Return whether a label can be the name of a song or the text of an empty search."""
     return _is_vague_label(label) or re.search(NO_RESULTS_REGEX, label, re.IGNORECASE) is not None
 
 
 def _find_over_short_main(
     document: Document, first_main_texts: list[str], *, is_home_page: bool
 ) -> str | None:
-    """A label, or a sentence of a heading, where the main part is short."""
-    bare = (
-        not is_home_page and len(document.main_text) < TINY_PAGE_MAX_CHARS // 2
-    )  # a number that stands almost alone
-    tells = _is_informative_home_page(document, is_home_page=is_home_page)
-    for place, said in enumerate((*document.headings[:3], *first_main_texts)):
-        empty = re.search(NO_RESULTS_REGEX, said, re.IGNORECASE)
-        alone = bare or not (_ERROR_CODE_LABEL_PATTERN if tells else _ERROR_CODE_PATTERN).fullmatch(
-            said
-        )
-        if _ERROR_LABEL_PATTERN.fullmatch(said) and alone and not (empty and place):
-            return said
-        if (
-            place < len(document.headings[:3])
-            and len(document.main_text) < TINY_PAGE_MAX_CHARS
-            and _find_error_sentence(said)
-        ):
-            return said
+    """Return a label, or a heading with an error sentence, on a page with a short main part."""
+    headings = document.headings[:3]
+    has_tiny_main = len(document.main_text) < TINY_PAGE_MAX_CHARS
+    # On an almost empty page a number alone is enough.
+    is_almost_empty = not is_home_page and len(document.main_text) < TINY_PAGE_MAX_CHARS // 2
+    is_informative = _is_informative_home_page(document, is_home_page=is_home_page)
+    code_pattern = _ERROR_CODE_LABEL_PATTERN if is_informative else _ERROR_CODE_PATTERN
+    for index, text in enumerate((*headings, *first_main_texts)):
+        is_empty_search = index > 0 and re.search(NO_RESULTS_REGEX, text, re.IGNORECASE)
+        is_more_than_code = is_almost_empty or not code_pattern.fullmatch(text)
+        if _ERROR_LABEL_PATTERN.fullmatch(text) and is_more_than_code and not is_empty_search:
+            return text
+        if index < len(headings) and has_tiny_main and _find_error_sentence(text):
+            return text
     return None
 
 
 def _find_in_text(document: Document, *, is_home_page: bool) -> str | None:
-    """Words of a page, or of a main part amid menus, that is about nothing else.
+    """Return the text of a short page, or a sentence of a short main part, that says "not found".
 
-    A front page of two sentences may tell of a lost document: there a visitor is spoken to, or all is said.
+    A short home page may be about a lost document. There the text must address the visitor.
     """
-    text, main = document.text, document.main_text
+    text = document.text
     if len(text) < 80 and _ERROR_LABEL_PATTERN.fullmatch(text):
         return text
     if document.internal_link_count < 3 and len(text) < TINY_PAGE_MAX_CHARS:
-        names = (
-            _ERROR_CODE_LABEL_PATTERN
-            if _is_informative_home_page(document, is_home_page=is_home_page)
-            else _VAGUE_LABEL_PATTERN
-        )
-        loose = [
-            said[0]
-            for said in _MISSING_PAGE_MENTION_PATTERN.finditer(text)
-            if not names.fullmatch(said[0])
-        ]
-        words = next(
-            (said for said in loose if not is_home_page or _VISITOR_ADDRESSED_PATTERN.search(said)),
-            None,
-        )
-        if words := words or _find_error_sentence(text):
-            return words
-    if len(main) < TINY_PAGE_MAX_CHARS:
-        lines = (
-            chunk.text for chunk in document.text_nodes if chunk.section in ("main", "article")
-        )
-        return next(filter(None, map(_find_error_sentence, lines)), None)
+        mention = _find_mention(document, is_home_page=is_home_page) or _find_error_sentence(text)
+        if mention:
+            return mention
+    if len(document.main_text) >= TINY_PAGE_MAX_CHARS:
+        return None
+    for node in document.text_nodes:
+        if node.section in _MAIN_SECTIONS:
+            sentence = _find_error_sentence(node.text)
+            if sentence:
+                return sentence
+    return None
+
+
+def _find_mention(document: Document, *, is_home_page: bool) -> str | None:
+    """Return the first mention of a missing page that is no vague label, or None."""
+    is_informative = _is_informative_home_page(document, is_home_page=is_home_page)
+    label_pattern = _ERROR_CODE_LABEL_PATTERN if is_informative else _VAGUE_LABEL_PATTERN
+    for match in _MISSING_PAGE_MENTION_PATTERN.finditer(document.text):
+        if label_pattern.fullmatch(match[0]):
+            continue
+        if not is_home_page or _VISITOR_ADDRESSED_PATTERN.search(match[0]):
+            return match[0]
     return None
 
 
 def _find_error_sentence(text: str) -> str | None:
-    """The sentence of a text that says the page is missing; "Not found: the boy" says nothing of the page."""
-    found = (said[0] for said in _ERROR_SENTENCE_PATTERN.finditer(text))
-    return next((said for said in found if not _is_vague_label(said.strip(" .!?:…|–—-"))), None)
+    """Return the sentence that says that the page is missing, or None.
+
+    "Not found: the boy" is not about the page.
+    """
+    for match in _ERROR_SENTENCE_PATTERN.finditer(text):
+        if not _is_vague_label(match[0].strip(" .!?:…|–—-")):
+            return match[0]
+    return None
 
 
 def _is_vague_label(label: str) -> bool:

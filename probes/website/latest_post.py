@@ -85,7 +85,9 @@ def fetch_site_publication(
 def _fetch_inner_page_publication(
     page: Page, site: SiteAnalysis
 ) -> Generator[PageRequest, Page, SitePublication]:
-    """Return the date of one page, or the newest of a feed below it, for sections like `/news/`.
+    """Return the date of one page, or the newest of a feed below it.
+
+    Sections like `/news/` often have such a feed.
     """
     section = page.url.partition("?")[0].rstrip("/") + "/"
     section_feeds = [url for url in site.feeds if url.startswith(section)]
