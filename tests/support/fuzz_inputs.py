@@ -33,7 +33,7 @@ RECORDED = [
 
 
 def pieces(text: str, between: str | None = None) -> tuple[str, ...]:
-    """The parts of a text that is written shortly here."""
+    """Split a text into its parts."""
     return tuple(text.split(between))
 
 
@@ -70,7 +70,7 @@ ODD = (
     *pieces("' \" ` < > & ; = + - | ، ـ ９ ٣ 1e999 -0 NaN İ ß ﷺ 👩‍👩‍👧"),
 )
 LONE = ("\ud800", "\udfff")
-"""What JSON and a command line can hold, and no text that was decoded: halves of a letter."""
+"""Lone surrogates, which JSON and a command line can contain but decoded text cannot."""
 DATED = pieces(
     "2026-11-20|20/11/2026|31/02/2026|20 novembre 2026|20 نونبر 2026|٢٠ نوفمبر ٢٠٢٦|Nov 20, 2026|"
     "il y a 3 jours|منذ 3 أيام|3 weeks ago|hier|yesterday|0000-00-00|99999-01-01"
@@ -107,7 +107,7 @@ XML = pieces(
 
 
 def one_of_many(several: Sequence) -> st.SearchStrategy:
-    """One of them. `sampled_from` would write all of them out wherever it is described."""
+    """Return a strategy for one of them. `sampled_from` would print all of them in descriptions."""
     return st.integers(0, len(several) - 1).map(lambda at: several[at])
 
 
@@ -123,7 +123,7 @@ def spliced(*families: Iterable[str], most: int = 12) -> st.SearchStrategy[str]:
 
 
 def written(text: str) -> bytes:
-    """The text as a server could send it, lone surrogates too."""
+    """Encode the text as a server could send it, lone surrogates included."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -240,7 +240,7 @@ CLOSED = {
     **dict.fromkeys(("language", "default"), st.sampled_from(sorted(LOCALE_BY_LANGUAGE))),
     **dict.fromkeys(("node", "root", "value"), JSON),
 }
-"""Arguments of these names are never anything else."""
+"""Arguments with these names have only these values."""
 NAMED = {
     **CLOSED,
     **dict.fromkeys(("url", "href", "base", "link", "typed"), URLS | TEXTS),
@@ -250,7 +250,7 @@ NAMED = {
         one_of_many(pieces("https print language tls_error past_title")), TEXTS | st.booleans()
     ),
 }
-"""Arguments of which the name says more than the kind."""
+"""Arguments whose name says more than their type."""
 NAMEABLE = {str, typing.Any, Mapping[str, finding.FactValue]}
 KINDS = {
     str: TEXTS,
@@ -276,40 +276,43 @@ KINDS = {
 
 
 class UnmakeableError(Exception):
-    """An argument of a kind that nobody has told how to make."""
+    """No strategy is known for the type of an argument."""
 
 
-def made(kind, name=""):
-    """A strategy for an argument of a kind and a name."""
+def build_strategy(kind, name=""):
+    """Return a strategy for an argument of this type and name."""
     origin, inner = typing.get_origin(kind) or kind, typing.get_args(kind)
-    if name in NAMED and kind in NAMEABLE:
-        return NAMED[name]
-    if kind is typing.Any and name == "value":
-        return JSON
+    by_name = {**NAMED, "value": JSON} if kind is typing.Any else NAMED
+    if name in by_name and kind in NAMEABLE:
+        return by_name[name]
     if kind in KINDS:
         return KINDS[kind]
     if origin in {typing.Union, types.UnionType}:
-        return st.one_of([made(one, name) for one in inner])
+        return st.one_of([build_strategy(one, name) for one in inner])
     if inner and isinstance(origin, type) and issubclass(origin, Iterable):
-        return several(origin, inner, name)
+        return build_collection_strategy(origin, inner, name)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
     if dataclasses.is_dataclass(kind) and kind.__module__.startswith("probes."):
-        told = typing.get_type_hints(kind, localns=vars(probe))
+        hints = typing.get_type_hints(kind, localns=vars(probe))
         return st.builds(
-            kind, **{at.name: made(told[at.name], at.name) for at in dataclasses.fields(kind)}
+            kind,
+            **{
+                field.name: build_strategy(hints[field.name], field.name)
+                for field in dataclasses.fields(kind)
+            },
         )
     raise UnmakeableError(kind)
 
 
-def several(kind, inner, name):
-    """A strategy for a collection."""
+def build_collection_strategy(kind, inner, name):
+    """Return a strategy for a collection."""
     if issubclass(kind, Mapping):
-        return st.dictionaries(*[made(one) for one in inner], max_size=4)
+        return st.dictionaries(*[build_strategy(one) for one in inner], max_size=4)
     if kind is tuple and inner[-1] is not ...:
-        return st.tuples(*[made(one) for one in inner])
+        return st.tuples(*[build_strategy(one) for one in inner])
     into = tuple if kind is tuple else frozenset if issubclass(kind, AbstractSet) else list
-    return st.lists(made(inner[0], name), max_size=4).map(into)
+    return st.lists(build_strategy(inner[0], name), max_size=4).map(into)
 
 
 def arguments(function):
@@ -324,7 +327,7 @@ def arguments(function):
     told = {}
     for one in inspect.signature(function).parameters.values():
         if one.kind not in {one.VAR_KEYWORD, one.VAR_POSITIONAL}:
-            hint, how = hints[one.name], made(hints[one.name], one.name)
+            hint, how = hints[one.name], build_strategy(hints[one.name], one.name)
             if hint is str and one.name not in CLOSED:
                 how |= words
             told[one.name] = st.shared(how, key=one.name if hint is str else str(hint))

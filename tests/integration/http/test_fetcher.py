@@ -29,10 +29,10 @@ from tests.support.hostile_server.fetching import (
     NOW,
     Clock,
     create_fetcher,
+    describe_outcome,
+    fetch_outcome,
     link_request,
     options,
-    fetch_outcome,
-    describe_outcome,
 )
 from tests.support.hostile_server.server import Hostile, answer, moved
 
@@ -93,7 +93,9 @@ async def test_each_server_failure_has_its_reason(
 
 @pytest.mark.fault("F06")
 async def test_refused_connection_differs_from_timeout() -> None:
-    """Nothing listens on port 1 of loopback; the black hole is a full queue, for which the kernel drops."""
+    """Nothing listens on port 1 of loopback; the black hole is a full queue, for which the kernel
+    drops.
+    """
     with socket.create_server(("127.0.0.1", 0), backlog=0) as hole, socket.socket() as first:
         first.connect(hole.getsockname())
         async with create_fetcher(connect_timeout=0.2) as fetch:
@@ -298,9 +300,10 @@ async def test_request_header_replaces_default(server: Hostile) -> None:
 async def test_request_headers_are_not_sent_to_another_host() -> None:
     """A key of a channel's API must not be sent wherever a redirect points."""
     hosts = ("127.0.0.1", "127.0.0.2")
-    away = lambda path, _: (
-        moved(f"http://127.0.0.2:{server.port}/echo".encode()) if path == "away" else None
-    )  # noqa: E731
+
+    def away(path, _):
+        return moved(f"http://127.0.0.2:{server.port}/echo".encode()) if path == "away" else None
+
     async with Hostile(away, hosts) as server, create_fetcher() as fetch:
         kept = await fetch.get(
             link_request(server.url("echo"), headers={"Authorization": "Bearer key"})
@@ -312,24 +315,25 @@ async def test_request_headers_are_not_sent_to_another_host() -> None:
     assert b"Bearer key" not in sent.body
 
 
-HELD = ApiCall(PlatformApi("127.0.0.2", "X-Key", "units", default_budget=1), base_cost=1)
+API_CALL = ApiCall(PlatformApi("127.0.0.2", "X-Key", "units", default_budget=1), base_cost=1)
 
 
 async def test_api_only_host_gets_no_page_requests() -> None:
     hosts = ("127.0.0.1", "127.0.0.2")
-    away = lambda path, _: (
-        moved(f"http://127.0.0.2:{server.port}/ok".encode()) if path == "away" else None
-    )  # noqa: E731
+
+    def away(path, _):
+        return moved(f"http://127.0.0.2:{server.port}/ok".encode()) if path == "away" else None
+
     async with (
         Hostile(away, hosts) as server,
         create_fetcher(api_only_hosts=frozenset({"127.0.0.2"})) as fetch,
     ):
-        straight = await fetch_outcome(fetch, server.url("ok", "127.0.0.2"))
+        direct = await fetch_outcome(fetch, server.url("ok", "127.0.0.2"))
         led = await fetch_outcome(fetch, server.url("away"))
-        called = await fetch.get(PageRequest(server.url("ok", "127.0.0.2"), api_call=HELD))
-    assert isinstance(straight, FetchError)
+        called = await fetch.get(PageRequest(server.url("ok", "127.0.0.2"), api_call=API_CALL))
+    assert isinstance(direct, FetchError)
     assert isinstance(led, FetchError)
-    assert straight.reason is led.reason is Reason.WRONG_TARGET
+    assert direct.reason is led.reason is Reason.WRONG_TARGET
     assert led.url == server.url("ok", "127.0.0.2")
     assert called.status == 200
     assert server.seen == {"away": 1, "ok": 1}
@@ -340,7 +344,7 @@ async def test_api_call_fetches_no_robots_txt() -> None:
         with_robots(b"User-agent: *\nDisallow: /\n") as server,
         create_fetcher(robots="strict") as fetch,
     ):
-        assert (await fetch.get(PageRequest(server.url("users"), api_call=HELD))).status == 200
+        assert (await fetch.get(PageRequest(server.url("users"), api_call=API_CALL))).status == 200
     assert server.seen == {"users": 1}
 
 
@@ -369,7 +373,9 @@ async def test_closed_idle_connection_is_replaced() -> None:
 async def test_cancelled_request_leaves_no_connection_open(
     server: Hostile, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """As by its deadline: after one turn of the loop, after two, and so on until it is done before that."""
+    """As by its deadline: after one turn of the loop, after two, and so on until it is done before
+    that.
+    """
     made: list[HttpConnection] = []
     real = dialer.open_connection
 
@@ -461,7 +467,7 @@ async def test_waiting_for_a_host_does_not_block_others() -> None:
 
     async def sleep(seconds: float) -> None:
         order.append("rest")
-        while len(order) < 3:  # noqa: ASYNC110  # the first host rests until the second was served
+        while len(order) < 3:  # the first host rests until the second was served  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     async with Hostile(hosts=("127.0.0.1", "127.0.0.2")) as server:

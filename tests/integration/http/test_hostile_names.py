@@ -33,7 +33,7 @@ from storage.models.audit import CONTACT_FIELDS, Decision, DecisionKind
 from storage.models.users import Reply, ReplyKind
 from storage.sanitize import sanitize_text
 from tests.support import sample_network
-from tests.support.all_routes import FORMS, route_params, build_paths, build_urls, list_routes
+from tests.support.all_routes import FORMS, build_paths, build_urls, list_routes, route_params
 from tests.support.web_server import logged_in_client
 
 READING = (
@@ -104,9 +104,7 @@ STEPS = sample_network.steps
 def app(tmp_path_factory):
     """The network, whose associations are called what nobody should be."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            sample_network, "PEOPLE", tuple(map(hostile, sample_network.PEOPLE))
-        )
+        patch.setattr(sample_network, "PEOPLE", tuple(map(hostile, sample_network.PEOPLE)))
         patch.setattr(sample_network, "steps", steps)
         patch.setattr(sample_network, "MARKUP", HOSTILE["nour"])
         patch.setattr(

@@ -26,7 +26,10 @@ pytestmark = pytest.mark.xdist_group("bed")
 @cache
 def alone() -> list[str] | None:
     """The way that works here, if there is one."""
-    route = "ip link set lo up && ip route add local 0.0.0.0/0 dev lo && ip -6 route add local ::/0 dev lo"
+    route = (
+        "ip link set lo up && ip route add local 0.0.0.0/0 dev lo && ip -6 route add local ::/0 "
+        "dev lo"
+    )
     for way in ALONE:
         try:
             subprocess.run([*way, "sh", "-c", route], check=True, capture_output=True, timeout=20)
@@ -111,7 +114,9 @@ def test_no_spelling_connects_to_forbidden_address(play: Any, cases: list[Case])
 
 @pytest.mark.slow
 def test_bed_detects_a_leak(play: Any, cases: list[Case]) -> None:
-    """With everything exempt from the guard many cases reach where they lead; others are no address."""
+    """With everything exempt from the guard many cases reach where they lead; others are no
+    address.
+    """
     played = play("open", cases)
     assert len({case for case, *_ in inward(played)}) > len(of(played, "deny")) / 3
 
@@ -122,7 +127,9 @@ def hosts(case: Case) -> set[str]:
 
 
 def lie_inward(names: set[str], known: dict[str, object]) -> list[str]:
-    """Those of the hosts that lead inward: as they are written, or by the name server's first answer."""
+    """Those of the hosts that lead inward: as they are written, or by the name server's first
+    answer.
+    """
     return [
         name
         for name in names

@@ -30,7 +30,7 @@ sys.path.insert(0, str(TESTS.parent))
 from probes.http import dialer  # noqa: E402
 from probes.http.fetcher import Fetcher, FetchOptions  # noqa: E402
 from probes.models.http import FetchError, PageRequest  # noqa: E402
-from tests.support.hostile_server.names import NameServer  # noqa: E402  # after the path
+from tests.support.hostile_server.names import NameServer  # after the path  # noqa: E402
 from tests.support.hostile_server.tricks import Case, Site, zone  # noqa: E402
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
@@ -156,7 +156,7 @@ async def play(who: str, cases: list[Case]) -> list[Case]:
             names.asked.clear()
             try:
                 outcome = await ask(case["url"])
-            except Exception as error:  # noqa: BLE001  # what is not typed is what this looks for
+            except Exception as error:  # what is not typed is what this looks for  # noqa: BLE001
                 outcome = f"untyped {error!r}"
             for _ in range(SETTLED):
                 await asyncio.sleep(0)

@@ -243,7 +243,8 @@ def test_no_text_raises(text: str, now: datetime) -> None:
 
 
 WORDS = st.sampled_from(
-    "il_y_a منذ قبل ago 3 ٤ 99 2025 mars غشت أسبوعين ans mois days / - weeks a un (2) فاتح T10:00:00Z +99:99"
+    "il_y_a منذ قبل ago 3 ٤ 99 2025 mars غشت أسبوعين ans mois days / - weeks a un (2) فاتح "
+    "T10:00:00Z +99:99"
     " 2025-02-31 hier h d مضت 9999".replace(" ", ",")
     .replace("_", " ")
     .split(",")

@@ -15,9 +15,9 @@ from probes.models.finding import Reason
 from probes.models.http import FetchError
 from tests.support.hostile_server.fetching import (
     create_fetcher,
-    link_request,
-    fetch_outcome,
     describe_outcome,
+    fetch_outcome,
+    link_request,
 )
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile, answer

@@ -13,9 +13,9 @@ from probes.models.http import FetchError, PageRequest
 from tests.support.hostile_server.fetching import (
     Clock,
     create_fetcher,
-    link_request,
-    fetch_outcome,
     describe_outcome,
+    fetch_outcome,
+    link_request,
 )
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile, answer
@@ -196,7 +196,9 @@ async def test_any_response_resets_circuit_breaker() -> None:
 
 @pytest.mark.fault("F33")
 async def test_retry_budget_limits_retries() -> None:
-    """Half of three hundred hosts are busy; each that is tried again costs a wait that the clock counts."""
+    """Half of three hundred hosts are busy; each that is tried again costs a wait that the clock
+    counts.
+    """
     clock, hosts = Clock(), [f"site{number}.example" for number in range(300)]
 
     def script(path: str, _: int) -> bytes:
@@ -258,7 +260,9 @@ async def test_unreachable_robots_txt_forbids_and_missing_host_is_reported(
 
 
 async def test_circuit_breaker_is_per_origin(server: Hostile) -> None:
-    """Politeness belongs to the host, the breaker to its scheme and port: many sites have no https at all."""
+    """Politeness belongs to the host, the breaker to its scheme and port: many sites have no https
+    at all.
+    """
     secure = server.url("ok").replace("http://", "https://").replace(f":{server.port}", ":1")
     async with create_fetcher(breaker_failures=2) as fetch:
         for _ in range(3):
@@ -297,7 +301,7 @@ def with_robots(text: bytes, busy: bytes) -> Hostile:
 
 @pytest.mark.parametrize("busy", [BUSY, slow_down("2")], ids=["503", "429"])
 async def test_link_forbidden_by_robots_txt_is_not_retried(busy: bytes) -> None:
-    """`robots = "links"` is one request a night, as a link checker's (DESIGN §5.4)."""
+    """`robots = "links"` is one request per run (see docs/explanations/platforms.md)."""
     async with with_robots(ALL, busy) as server, create_fetcher(max_retries=2) as fetch:
         page = await fetch.get(link_request(server.url("page")))
         assert server.seen == {"page": 1, "robots.txt": 1}

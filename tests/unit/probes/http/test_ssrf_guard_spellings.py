@@ -164,7 +164,8 @@ def test_resolved_address_is_dialled_only_if_public(address: IpAddress, port: in
     assert not SsrfGuard().is_allowed(f"{address}%1", port)
 
 
-# What the interpreter calls global and we do not, in one release or another (3.11 to 3.13), and why not.
+# What the interpreter calls global and we do not, in one release or another (3.11 to 3.13), and why
+# not.
 STRICTER = {
     "168.63.129.16/32": "Azure's host agent, which IANA calls public",
     "192.0.0.0/24": "IETF protocol assignments; Oracle's metadata is among them",

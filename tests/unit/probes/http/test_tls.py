@@ -17,9 +17,9 @@ from probes.models.http import Page
 from tests.support.hostile_server.authority import HOST, NOW, Authority
 from tests.support.hostile_server.fetching import (
     create_fetcher,
-    link_request,
-    fetch_outcome,
     describe_outcome,
+    fetch_outcome,
+    link_request,
 )
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import answer
@@ -231,6 +231,7 @@ async def test_tls_session_is_resumed_after_close(authority: Authority, says: by
 
     async with site(authority, authority.context("good"), once) as (fetch, url):
         first = await fetch.get(link_request(url))
+        # nobody tells
         while not all(idle.is_closed for idle in fetch._pool._idle_connections.values()):  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0)
         second = await fetch.get(link_request(url))
@@ -256,7 +257,9 @@ async def test_tls_session_is_resumed_after_reset(
 
 @asynccontextmanager
 async def ports(authority: Authority, count: int, resumed: list[bool]) -> AsyncIterator[list[str]]:
-    """Addresses of as many servers of one name and one key, which note whether a session was taken up."""
+    """Addresses of as many servers of one name and one key, which note whether a session was taken
+    up.
+    """
     context = authority.context("good")
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

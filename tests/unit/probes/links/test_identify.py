@@ -77,7 +77,10 @@ WRAPPED = (
     "https://www.linkedin.com/redir/redirect?url=https%3A%2F%2Fwww.annour.ma%2F&urlhash=x",
     "https://www.youtube.com/redirect?q=https%3A%2F%2Fwww.annour.ma%2F",
     "https://l.instagram.com/?u=https%3A%2F%2Fwww.annour.ma%2F&e=AT",
-    "https://l.facebook.com/l.php?u=https%3A%2F%2Fwww.google.com%2Furl%3Fq%3Dhttps%253A%252F%252Fwww.annour.ma%252F",
+    (
+        "https://l.facebook.com/l.php?u=https%3A%2F%2Fwww.google.com%2Furl%3Fq%3Dhttps%253A%252F%252Fww"
+        "w.annour.ma%252F"
+    ),
 )
 
 
@@ -651,7 +654,10 @@ def test_facebook_country_hosts_are_facebook(host: str, key: str | None) -> None
             "annour_ma",
         ),
         (
-            "https://webcache.googleusercontent.com/search?q=cache:aB3dE6gH9jKl:x.com/annour_ma+annour&hl=fr",
+            (
+                "https://webcache.googleusercontent.com/search?q=cache:aB3dE6gH9jKl:x.com/annour_ma+ann"
+                "our&hl=fr"
+            ),
             LinkKind.PROFILE,
             "annour_ma",
         ),
@@ -890,7 +896,8 @@ def test_canonical_url_identifies_the_same_account(typed: str, column: str | Non
 
 
 ORDINARY = st.from_regex(
-    r"https?://(?:[a-z0-9-]{1,8}\.){1,3}(?:ma|org|com|xn--x)(?:[/?#][A-Za-z0-9._~/@?=&#%+:;,!-]{0,30})?",
+    r"https?://(?:[a-z0-9-]{1,8}\.){1,3}(?:ma|org|com"
+    r"|xn--x)(?:[/?#][A-Za-z0-9._~/@?=&#%+:;,!-]{0,30})?",
     fullmatch=True,
 )
 

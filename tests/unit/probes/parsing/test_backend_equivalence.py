@@ -72,16 +72,31 @@ ODD = [
     "<p>one</p></body></html>\n<p><a href=/late>late</a>",
     "words <html lang=fr><head><title>late</title></head><body class=x>more",
     "<!doctype html><html lang=ar><html lang=fr><body><p>twice",
-    "<title>T</title><a href=/x><b>bo</b><i>ld</i> <b>and</b> <time datetime=2026-01-02>then</time> so</a>",
-    "<a href=/x>out<script>in()</script>side<!-- no --> too</a><script> \n </script><script>\t</script>",
+    (
+        "<title>T</title><a href=/x><b>bo</b><i>ld</i> <b>and</b> <time datetime=2026-01-02>then</time> "
+        "so</a>"
+    ),
+    (
+        "<a href=/x>out<script>in()</script>side<!-- no --> too</a><script> \n "
+        "</script><script>\t</script>"
+    ),
     "<noscript><a href=/n>none</a></noscript><textarea><a href=/t>x</a></textarea>",
     "<svg><title>s</title></svg><title>late</title>",
-    "<table><tr><td>a<form><td>b</form></table><p><div><a href=1>1<a href=2>2</div></p>&nbsp;&foo;&eacute;t",
-    "<p itemprop=datePublished><b>12 mai 2026</b><meta itemprop=dateModified content=2026-05-13></p>",
+    (
+        "<table><tr><td>a<form><td>b</form></table><p><div><a href=1>1<a "
+        "href=2>2</div></p>&nbsp;&foo;&eacute;t"
+    ),
+    (
+        "<p itemprop=datePublished><b>12 mai 2026</b><meta itemprop=dateModified "
+        "content=2026-05-13></p>"
+    ),
     "<script itemprop=date>2026-05-12</script><frameset><frame src=/a></frameset>",
     "<\x01x y\x02=1>odd</\x01x>",
     "\x1f\x8b\x08<\xa4~=\x03 \x04>binary",
-    "<h1>Un</h1><div><h2>Deux</h2></div><li><a href=/d>d</a><h2>Trois</h2><a href=/e><img alt=pic></a>",
+    (
+        "<h1>Un</h1><div><h2>Deux</h2></div><li><a href=/d>d</a><h2>Trois</h2><a href=/e><img "
+        "alt=pic></a>"
+    ),
     "",
     "<",
     "no tag at all",

@@ -60,7 +60,7 @@ from tests.support.fuzz_inputs import (
     URLS,
     UnmakeableError,
     arguments,
-    made,
+    build_strategy,
     pieces,
     spliced,
     written,
@@ -93,8 +93,9 @@ ELSEWHERE = (
     "probes.runner.preload",
 )
 NOT_COMMANDS = ("auditor.cli.main", "auditor.cli.output")
-"""Modules that read nothing of strangers': the practice web, the command line, makers of words and paper, and
-what workers begin with."""
+"""Modules that read nothing of strangers': the practice web, the command line, makers of words and
+paper, and what workers begin with.
+"""
 EXCUSED = {
     "is given what we wrote": "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp",
     "is given our templates": "auditor.rendering.templates.render_template",
@@ -103,7 +104,10 @@ EXCUSED = {
     "is given the operator's file": "probes.http.dialer.create_verifying_context",
     "is asked for what is known": "probes.links.channel_registry.get_channel probes.parsing.feeds.choose_posts_sitemap",
     "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
-    "takes a pattern": "probes.classify.classifier.find_self_statement probes.classify.classifier.find_other_sentences",
+    "takes a pattern": (
+        "probes.classify.classifier.find_self_statement "
+        "probes.classify.classifier.find_other_sentences"
+    ),
     "takes one, too": "probes.channels._public_profile.parse_localized_count probes.text.lazy_regex.may_match",
     "takes one as text": "probes.text.lazy_regex.required_literals probes.text.lazy_regex.is_anchored_at_start",
     "sends what was judged": "probes.http.connection.build_request_head",
@@ -119,7 +123,9 @@ UNTRIED = {name for names in EXCUSED.values() for name in pieces(names)}
 
 @cache
 def functions():
-    """Every public function of the packages that takes something and gives something, by its full name."""
+    """Every public function of the packages that takes something and gives something, by its full
+    name.
+    """
     found = {}
     for package in (auditor, probes, storage):
         for one in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -137,7 +143,9 @@ def functions():
 
 
 def is_asked(function):
-    """Whether it answers at once: a coroutine dials, and a probe or a part of one is tried by driving it."""
+    """Whether it answers at once: a coroutine dials, and a probe or a part of one is tried by
+    driving it.
+    """
     gives = object
     with suppress(NameError):
         gives = typing.get_type_hints(function).get("return")
@@ -162,7 +170,9 @@ def tried():
 
 
 def test_every_public_parser_is_fuzzed_or_excused():
-    """In `auditor` and `storage` whoever takes a noun of ours is no parser; in `probes` everybody is."""
+    """In `auditor` and `storage` whoever takes a noun of ours is no parser; in `probes` everybody
+    is.
+    """
     done = {f"{module}.{one.__name__}" for module, parsers in tried().items() for one, _ in parsers}
     left_out = [name for name in functions().keys() - done - UNTRIED if name.startswith("probes.")]
     assert not left_out, "say in fragments.KINDS how the arguments are made"
@@ -202,7 +212,7 @@ def answered(call):
             answer = call()
             return list(answer) if isinstance(answer, Iterator) else answer
     except (OneLineError, FetchError) as meant:
-        assert "\n" not in str(meant)  # noqa: PT017  # most give something
+        assert "\n" not in str(meant)  # most give something  # noqa: PT017
 
 
 @pytest.mark.slow
@@ -229,9 +239,11 @@ LOOKS = [(name, ()) for name in CHANNELS] + [
 @pytest.mark.fault("F23")
 @pytest.mark.parametrize(("channel", "keyed"), LOOKS)
 def test_probe_returns_finding_for_any_response(channel, keyed):
-    """And what it finds is fit to be shown and stored, by the pages and by the interface of a channel."""
+    """And what it finds is fit to be shown and stored, by the pages and by the interface of a
+    channel.
+    """
     whose = st.sampled_from([*ON[channel], identify.identify_link("https://bit.ly/nour", channel)])
-    accounts = st.builds(Account, st.just("nour"), URLS, whose, st.none() | made(Finding))
+    accounts = st.builds(Account, st.just("nour"), URLS, whose, st.none() | build_strategy(Finding))
 
     @tries(25)
     @given(accounts, st.lists(ANY_PAGE | REFUSED, min_size=1, max_size=6))

@@ -9,7 +9,10 @@ from probes.parsing.volatile_tokens import MAX_DIFFERENCES, equal_except_tokens,
 from probes.website.page_analysis import analyze_site_page
 from tests.unit.probes.parsing.test_backend_equivalence import NOW, of_corpus
 
-PAGE = "<html><head>{head}</head><body><h1>Annour</h1><p>Nous aidons le quartier.</p>{body}</body></html>"
+PAGE = (
+    "<html><head>{head}</head><body><h1>Annour</h1><p>Nous aidons le "
+    "quartier.</p>{body}</body></html>"
+)
 
 LONG_SCRIPT = "<script>var all = {{" + "'a':'b'," * 4_000 + "'nonce':'{}','c':'d'}};</script>"
 
@@ -41,19 +44,19 @@ BEFORE, AFTER = "1795566000", "1795652400"
 HTML = {"content-type": "text/html; charset=utf-8"}
 
 
-def page(told: str, value: str) -> bytes:
-    return PAGE.format(head="<title>Annour</title>", body=told.format(value)).encode()
+def page(markup: str, value: str) -> bytes:
+    return PAGE.format(head="<title>Annour</title>", body=markup.format(value)).encode()
 
 
-@pytest.mark.parametrize("told", TOKENS.values(), ids=TOKENS)
-def test_pages_with_different_tokens_are_equal(told):
-    assert page(told, ONE) != page(told, OTHER)
-    assert equal_except_tokens(page(told, ONE), page(told, OTHER))
+@pytest.mark.parametrize("markup", TOKENS.values(), ids=TOKENS)
+def test_pages_with_different_tokens_are_equal(markup):
+    assert page(markup, ONE) != page(markup, OTHER)
+    assert equal_except_tokens(page(markup, ONE), page(markup, OTHER))
 
 
-@pytest.mark.parametrize("told", CLOCKS.values(), ids=CLOCKS)
-def test_pages_with_different_timestamps_are_equal(told):
-    assert equal_except_tokens(page(told, BEFORE), page(told, AFTER))
+@pytest.mark.parametrize("markup", CLOCKS.values(), ids=CLOCKS)
+def test_pages_with_different_timestamps_are_equal(markup):
+    assert equal_except_tokens(page(markup, BEFORE), page(markup, AFTER))
 
 
 CHANGES = {
@@ -88,16 +91,16 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("told", CHANGES.values(), ids=CHANGES)
-def test_pages_with_different_content_differ(told):
-    assert not equal_except_tokens(page(told, ONE), page(told, OTHER))
+@pytest.mark.parametrize("markup", CHANGES.values(), ids=CHANGES)
+def test_pages_with_different_content_differ(markup):
+    assert not equal_except_tokens(page(markup, ONE), page(markup, OTHER))
 
 
 @pytest.mark.parametrize(
-    "told", ["<a href='/agenda?ts={}'>", "<link rel=alternate href='/feed?ver={}'>"]
+    "markup", ["<a href='/agenda?ts={}'>", "<link rel=alternate href='/feed?ver={}'>"]
 )
-def test_timestamps_in_links_are_compared(told):
-    assert not equal_except_tokens(page(told, BEFORE), page(told, AFTER))
+def test_timestamps_in_links_are_compared(markup):
+    assert not equal_except_tokens(page(markup, BEFORE), page(markup, AFTER))
 
 
 def test_large_differences_are_not_compared():
@@ -110,16 +113,17 @@ def test_large_differences_are_not_compared():
 
 
 def test_page_with_an_extra_part_differs():
-    told = TOKENS["a form's token"]
-    assert not equal_except_tokens(page(told, ONE), page(f"{told}<p>", ONE))
+    markup = TOKENS["a form's token"]
+    assert not equal_except_tokens(page(markup, ONE), page(f"{markup}<p>", ONE))
 
 
 def test_too_many_differences_are_not_compared():
-    told = TOKENS["a form's token"]
+    markup = TOKENS["a form's token"]
 
     def pages(count):
         return (
-            PAGE.format(head="", body=told.format(value) * count).encode() for value in (ONE, OTHER)
+            PAGE.format(head="", body=markup.format(value) * count).encode()
+            for value in (ONE, OTHER)
         )
 
     assert equal_except_tokens(*pages(MAX_DIFFERENCES))
@@ -141,7 +145,8 @@ def apart(pages):
 
 def test_pages_parse_alike_without_tokens():
     pages = [
-        Page("https://annour.example/", 200, HTML, page(told, ONE), NOW) for told in TOKENS.values()
+        Page("https://annour.example/", 200, HTML, page(markup, ONE), NOW)
+        for markup in TOKENS.values()
     ]
     assert apart(pages) == ([], len(TOKENS))
 

@@ -19,10 +19,10 @@ from probes.runner.parser_pool import ParserForkServer, ParserPool
 from probes.website.page_analysis import analyze_site_page
 from tests.support.broken_parsers import (
     die,
-    for_ever,
     hoard,
     nest,
     pid,
+    run_forever,
     stall,
     stumble,
     swell,
@@ -48,7 +48,7 @@ def workshop() -> Iterator[ParserForkServer]:
 async def read_twice(bad: object, workshop: ParserForkServer) -> FetchError:
     """The trouble of a bad reader; a good one must do its work after it, in the same pool."""
     async with ParserPool(
-        1, timeout=0.5 if bad in {for_ever, stall} else 5, fork_server=workshop
+        1, timeout=0.5 if bad in {run_forever, stall} else 5, fork_server=workshop
     ) as readers:
         with pytest.raises(FetchError) as caught:
             await readers.parse(bad, PAGE)  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ async def test_parser_returns_plain_data(workshop: ParserForkServer) -> None:
 @pytest.mark.parametrize(
     ("bad", "detail"),
     [
-        (for_ever, "parsing took too long"),
+        (run_forever, "parsing took too long"),
         (stall, "parsing took too long"),
         (swell, "parsing took too much memory"),
         (hoard, "parsing took too much memory"),
@@ -127,12 +127,12 @@ import asyncio, sys
 sys.path[:0] = {path!r}
 from tests.support import broken_parsers
 from tests.unit.probes.runner import test_parser_pool
-from probes.runner.parser_pool import ReaderPool
+from probes.runner.parser_pool import ParserPool
 
 async def main():
-    async with ReaderPool(1, deadline=1) as readers:
-        print(await readers.read(broken_parsers.pid, test_parser_pool.PAGE), flush=True)
-        await readers.read(broken_parsers.for_ever, test_parser_pool.PAGE)
+    async with ParserPool(1, timeout=1) as parsers:
+        print(await parsers.parse(broken_parsers.pid, test_parser_pool.PAGE), flush=True)
+        await parsers.parse(broken_parsers.run_forever, test_parser_pool.PAGE)
 
 asyncio.run(main())
 """
@@ -214,7 +214,7 @@ async def test_cancelled_task_does_not_block_pool_exit(
     workshop: ParserForkServer,
 ) -> None:
     async with ParserPool(1, timeout=0.3, fork_server=workshop) as readers:
-        reading = asyncio.create_task(readers.parse(for_ever, PAGE))
+        reading = asyncio.create_task(readers.parse(run_forever, PAGE))
         await readers_busy()
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -247,7 +247,7 @@ async def test_killed_fork_server_is_restarted() -> None:
         (workshop,) = children() - before
         os.kill(int(workshop), 9)
         with pytest.raises(FetchError):
-            await readers.parse(for_ever, PAGE)
+            await readers.parse(run_forever, PAGE)
         assert await readers.parse(pid, PAGE) != first
 
 
@@ -257,7 +257,7 @@ async def test_unstarted_task_of_lost_worker_is_retried(
     async with ParserPool(1, timeout=0.5, fork_server=workshop) as readers:
         await readers.parse(title, PAGE)
         told = await asyncio.gather(
-            *(readers.parse(read, PAGE) for read in (die, title, for_ever, title, stumble)),
+            *(readers.parse(read, PAGE) for read in (die, title, run_forever, title, stumble)),
             return_exceptions=True,
         )
     assert [told[1], told[3]] == ["Association", "Association"]

@@ -28,15 +28,18 @@ async def test_page_that_kills_its_parser_is_unreadable_and_others_are_checked(
     register(app, *rows)
     app.web.answers = {rows[2].typed_text: "poison"}
     app.create_parser_pool = lambda: ParserPool(1)
-    for night in range(2):
+    for number in range(2):
         app.web.asked.clear()
-        done = await execute_run(app, night_of(night))
-        looks = {
-            look.account_id: look.finding for look in app.store.list_observations(run_id=done.id)
+        run = await execute_run(app, night_of(number))
+        findings = {
+            observation.account_id: observation.finding
+            for observation in app.store.list_observations(run_id=run.id)
         }
-        troubled = [look for look in looks.values() if look.presence is not Presence.PRESENT]
-        assert (done.state, len(looks)) == (AuditRunState.DONE, 6)
-        assert [(one.presence, one.reason) for one in troubled] == [
+        failed = [
+            finding for finding in findings.values() if finding.presence is not Presence.PRESENT
+        ]
+        assert (run.state, len(findings)) == (AuditRunState.DONE, 6)
+        assert [(finding.presence, finding.reason) for finding in failed] == [
             (Presence.UNKNOWN, Reason.UNREADABLE)
         ]
         assert app.web.asked.count(rows[2].typed_text) == 1

@@ -28,13 +28,13 @@ from tests.support.hostile_server.fetching import create_fetcher, link_request
 from tests.support.hostile_server.server import Hostile, answer, moved
 from tests.support.mini_network import START, Small, configured, opened, register
 
-NIGHT = datetime(2026, 11, 25, 1, tzinfo=UTC)
-LATER = NIGHT + timedelta(days=1)
+CHECKED_AT = datetime(2026, 11, 25, 1, tzinfo=UTC)
+NEXT_DAY = CHECKED_AT + timedelta(days=1)
 URL = "https://annour.example/"
 FEED = "https://annour.example/feed/"
 WORDS = (
-    "Nous aidons les enfants du quartier à apprendre à lire, chaque samedi à la maison de la jeunesse. "
-    * 9
+    "Nous aidons les enfants du quartier à apprendre à lire, chaque samedi à la maison de la "
+    "jeunesse. " * 9
 )
 HEAD = "<title>Annour</title><link rel=alternate type=application/rss+xml href=/feed/>"
 HOME = f"<html lang=fr><head>{HEAD}</head><body><h1>Annour</h1><p>{WORDS}</p></body></html>"
@@ -44,35 +44,40 @@ ACCOUNT = Account("a", URL, identify.identify_link(URL))
 
 
 class Site:
-    """A site of two pages, which says that a page is what it was to whom knows it, unless it is `mute`."""
+    """A site of two pages that answers conditional requests with 304, unless it is `mute`."""
 
-    def __init__(self, now: datetime = NIGHT, *, mute: bool = False) -> None:
+    def __init__(self, now: datetime = CHECKED_AT, *, mute: bool = False) -> None:
         self.now = now
         self.mute = mute
         self.pages = {URL: (HOME, "text/html"), FEED: (RSS, "application/rss+xml")}
         self.more: dict[str, object] = {}
         self.gone = ""
         self.fault = ""
-        self.asked: list[PageRequest] = []
+        self.requests: list[PageRequest] = []
         self.sent = 0
 
-    async def get(self, ask: PageRequest) -> Page:
-        self.asked.append(ask)
-        if self.fault and not ask.insecure:
+    async def get(self, request: PageRequest) -> Page:
+        self.requests.append(request)
+        if self.fault and not request.insecure:
             raise FetchError(Reason.TLS, self.fault)
         if self.gone == "its name":
             raise FetchError(Reason.NO_SUCH_HOST, "no such name")
         if self.gone == "its page":
             body = b"<title>404</title><h1>Page introuvable</h1>"
             page = Page(
-                ask.url, 404, {"content-type": "text/html"}, body, self.now, (Hop(ask.url, 404),)
+                request.url,
+                404,
+                {"content-type": "text/html"},
+                body,
+                self.now,
+                (Hop(request.url, 404),),
             )
             return replace(page, digest=sha256(body).hexdigest())
-        if ask.url not in self.pages:
+        if request.url not in self.pages:
             raise FetchError(Reason.NETWORK, "refused")
-        body, kind = (part.encode() for part in self.pages[ask.url])
+        body, kind = (part.encode() for part in self.pages[request.url])
         tag = sha256(body).hexdigest()[:8]
-        known = ask.validators and ask.validators.etag == tag and not self.mute
+        known = request.validators and request.validators.etag == tag and not self.mute
         status, body = (304, b"") if known else (200, body)
         self.sent += len(body)
         headers = {
@@ -80,8 +85,10 @@ class Site:
             "date": str(self.now),
             **({} if self.mute else {"etag": tag}),
         }
-        page = Page(ask.url, status, headers, body, self.now, (Hop(ask.url, status),))
-        return replace(page, digest=sha256(body).hexdigest(), insecure=ask.insecure, **self.more)  # type: ignore[arg-type]
+        page = Page(request.url, status, headers, body, self.now, (Hop(request.url, status),))
+        return replace(
+            page, digest=sha256(body).hexdigest(), insecure=request.insecure, **self.more
+        )  # type: ignore[arg-type]
 
 
 class Bodies(dict[str, bytes]):
@@ -91,52 +98,58 @@ class Bodies(dict[str, bytes]):
         return digest
 
 
-DAY = LATER.date()
+DAY = NEXT_DAY.date()
 ROW = AccountRow(
     "a",
     URL,
     identify.identify_link(URL),
     id=FULL_CHECK_EVERY_DAYS + (2 - DAY.toordinal()) % FULL_CHECK_EVERY_DAYS,
 )
-"""Its night to be read anew was that before the first look."""
+"""Its night to be read is_full_check was that before the first look."""
 
 
-def observed(seen: ProbeResult, bodies: Bodies, at: datetime = NIGHT) -> Observation:
-    pieces = tuple(build_evidence(exchange, bodies) for exchange in seen.exchanges)
-    return Observation(ROW.id or 0, 1, at, seen.finding, pieces, website.VERSION)
+def build_observation(
+    result: ProbeResult, bodies: Bodies, at: datetime = CHECKED_AT
+) -> Observation:
+    pieces = tuple(build_evidence(exchange, bodies) for exchange in result.exchanges)
+    return Observation(ROW.id or 0, 1, at, result.finding, pieces, website.VERSION)
 
 
-async def first(site: Site, bodies: Bodies) -> Observation:
-    async with ParserPool(0) as readers:
-        return observed(await run_probe(website.probe(ACCOUNT), site, readers), bodies)
+async def check_first(site: Site, bodies: Bodies) -> Observation:
+    async with ParserPool(0) as parsers:
+        return build_observation(await run_probe(website.probe(ACCOUNT), site, parsers), bodies)
 
 
-def of_last_night(last: Observation, day: date = DAY) -> LastObservation:
+def build_last_observation(last: Observation, day: date = DAY) -> LastObservation:
     return LastObservation(day - timedelta(days=1), last)
 
 
-async def again(last: Observation, site: Site, bodies: Bodies, day: date = DAY) -> ProbeResult:
-    before = find_previous_result(ROW, of_last_night(last), website.VERSION, day, bodies.get)
+async def check_again(
+    last: Observation, site: Site, bodies: Bodies, day: date = DAY
+) -> ProbeResult:
+    before = find_previous_result(
+        ROW, build_last_observation(last), website.VERSION, day, bodies.get
+    )
     assert before is not None
-    async with ParserPool(0) as readers:
-        return await revalidate(before, website.probe(ACCOUNT), site, readers)
+    async with ParserPool(0) as parsers:
+        return await revalidate(before, website.probe(ACCOUNT), site, parsers)
 
 
 @pytest.mark.parametrize("mute", [False, True])
 async def test_unchanged_site_is_not_parsed_again(mute: bool, monkeypatch) -> None:
     bodies = Bodies()
-    last = await first(Site(mute=mute), bodies)
+    last = await check_first(Site(mute=mute), bodies)
     monkeypatch.setattr(ParserPool, "parse", None)
-    site = Site(LATER, mute=mute)
-    seen = await again(last, site, bodies)
-    assert seen.is_unchanged
-    assert seen.finding == last.finding
-    assert [ask.url for ask in site.asked] == [URL, FEED]
+    site = Site(NEXT_DAY, mute=mute)
+    result = await check_again(last, site, bodies)
+    assert result.is_unchanged
+    assert result.finding == last.finding
+    assert [request.url for request in site.requests] == [URL, FEED]
     assert bool(site.sent) is mute
 
 
-def tokened(site: Site, token: str) -> Site:
-    """A site whose front page has a form, with a token that is another one each time."""
+def add_token(site: Site, token: str) -> Site:
+    """Return a site whose home page has a form with this token."""
     form = f"<form><input type=hidden name=_token value={token}></form></body>"
     site.pages[URL] = (HOME.replace("</body>", form), "text/html")
     return site
@@ -146,30 +159,30 @@ async def test_page_with_new_tokens_is_not_parsed_again(
     monkeypatch,
 ) -> None:
     bodies = Bodies()
-    last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
+    last = await check_first(add_token(Site(), "8yJbVD5xohi"), bodies)
     monkeypatch.setattr(ParserPool, "parse", None)
-    seen = await again(last, tokened(Site(LATER), "x0hiEzPQdci"), bodies)
-    assert seen.is_unchanged
-    assert seen.finding == last.finding
+    result = await check_again(last, add_token(Site(NEXT_DAY), "x0hiEzPQdci"), bodies)
+    assert result.is_unchanged
+    assert result.finding == last.finding
 
 
 async def test_page_without_stored_body_is_parsed_again() -> None:
     bodies = Bodies()
-    last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
+    last = await check_first(add_token(Site(), "8yJbVD5xohi"), bodies)
     bodies.clear()
-    seen = await again(last, tokened(Site(LATER), "x0hiEzPQdci"), bodies)
-    assert not seen.is_unchanged
-    assert seen.finding == last.finding
+    result = await check_again(last, add_token(Site(NEXT_DAY), "x0hiEzPQdci"), bodies)
+    assert not result.is_unchanged
+    assert result.finding == last.finding
 
 
 async def test_changed_page_is_parsed_as_received() -> None:
     bodies = Bodies()
-    last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
-    site = tokened(Site(LATER), "x0hiEzPQdci")
+    last = await check_first(add_token(Site(), "8yJbVD5xohi"), bodies)
+    site = add_token(Site(NEXT_DAY), "x0hiEzPQdci")
     site.pages[URL] = (site.pages[URL][0].replace("samedi", "dimanche"), "text/html")
-    seen = await again(last, site, bodies)
-    assert not seen.is_unchanged
-    assert b"dimanche" in seen.exchanges[0].outcome.body  # type: ignore[union-attr]
+    result = await check_again(last, site, bodies)
+    assert not result.is_unchanged
+    assert b"dimanche" in result.exchanges[0].outcome.body  # type: ignore[union-attr]
 
 
 CHANGES: dict[str, Callable[[Site], object]] = {
@@ -183,7 +196,7 @@ CHANGES: dict[str, Callable[[Site], object]] = {
     "a feed that is gone": lambda site: site.pages.pop(FEED),
     "a site that is gone": lambda site: site.pages.clear(),
     "its certificate": lambda site: site.more.update(certificate_expires=date(2027, 1, 1)),
-    "its pace": lambda site: site.more.update(seconds=9.0),
+    "its pace": lambda site: site.more.update(elapsed_seconds=9.0),
 }
 
 
@@ -191,19 +204,19 @@ CHANGES: dict[str, Callable[[Site], object]] = {
 @pytest.mark.parametrize("mute", [False, True])
 async def test_changed_site_gives_the_finding_of_a_first_check(change, mute: bool) -> None:
     bodies = Bodies()
-    last = await first(Site(mute=mute), bodies)
-    site, fresh = Site(LATER, mute=mute), Site(LATER, mute=mute)
+    last = await check_first(Site(mute=mute), bodies)
+    site, fresh = Site(NEXT_DAY, mute=mute), Site(NEXT_DAY, mute=mute)
     change(site)
     change(fresh)
-    seen = await again(last, site, bodies)
-    assert not seen.is_unchanged
-    assert seen.finding == (await first(fresh, Bodies())).finding
-    assert [ask.url for ask in site.asked] == [ask.url for ask in fresh.asked], (
-        "nothing is asked twice"
-    )
+    result = await check_again(last, site, bodies)
+    assert not result.is_unchanged
+    assert result.finding == (await check_first(fresh, Bodies())).finding
+    assert [request.url for request in site.requests] == [
+        request.url for request in fresh.requests
+    ], "nothing is asked twice"
     shown = [
         (one.request.url, one.outcome.body)
-        for one in seen.exchanges
+        for one in result.exchanges
         if isinstance(one.outcome, Page)
     ]
     assert all(body for _, body in shown), (
@@ -212,72 +225,80 @@ async def test_changed_site_gives_the_finding_of_a_first_check(change, mute: boo
 
 
 async def test_slow_response_is_not_reused_after_a_fast_one() -> None:
-    bodies, slow, quick = Bodies(), Site(), Site(LATER)
-    slow.more.update(seconds=2.2)
-    last = await first(slow, bodies)
-    quick.more.update(seconds=0.4)
-    seen = await again(last, quick, bodies)
-    assert (last.finding.facts["seconds"], seen.finding.facts["seconds"]) == (2, 0)
+    bodies, slow, quick = Bodies(), Site(), Site(NEXT_DAY)
+    slow.more.update(elapsed_seconds=2.2)
+    last = await check_first(slow, bodies)
+    quick.more.update(elapsed_seconds=0.4)
+    result = await check_again(last, quick, bodies)
+    assert (last.finding.facts["seconds"], result.finding.facts["seconds"]) == (2, 0)
 
 
 async def test_deleted_body_is_fetched_without_validators() -> None:
     bodies = Bodies()
-    last = await first(Site(), bodies)
+    last = await check_first(Site(), bodies)
     bodies.clear()
-    site = Site(LATER)
+    site = Site(NEXT_DAY)
     site.pages[FEED] = (RSS.replace("16 Nov", "23 Nov"), "application/rss+xml")
-    seen = await again(last, site, bodies)
-    assert seen.finding.last_activity == Activity(datetime(2026, 11, 23, 10, tzinfo=UTC), "feed")
-    assert [ask.url for ask in site.asked] == [URL, FEED, URL]
+    result = await check_again(last, site, bodies)
+    assert result.finding.last_activity == Activity(datetime(2026, 11, 23, 10, tzinfo=UTC), "feed")
+    assert [request.url for request in site.requests] == [URL, FEED, URL]
 
 
 async def test_page_stored_without_visitors_is_compared_by_received_digest() -> None:
     bodies = Bodies()
     site = Site()
-    async with ParserPool(0) as readers:
-        seen = await run_probe(website.probe(ACCOUNT), site, readers)
+    async with ParserPool(0) as parsers:
+        result = await run_probe(website.probe(ACCOUNT), site, parsers)
     cut = tuple(
         replace(one, outcome=replace(one.outcome, body=one.outcome.body[:-1]))  # type: ignore[union-attr,arg-type]
-        for one in seen.exchanges
+        for one in result.exchanges
     )
-    seen = await again(observed(replace(seen, exchanges=cut), bodies), Site(LATER), bodies)
-    assert seen.is_unchanged
+    result = await check_again(
+        build_observation(replace(result, exchanges=cut), bodies), Site(NEXT_DAY), bodies
+    )
+    assert result.is_unchanged
 
 
-def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
-    def found(**how: object) -> Callable[[Observation], Observation]:
+def list_unrepeatable_observations() -> dict[str, Callable[[Observation], Observation]]:
+    def with_finding(**how: object) -> Callable[[Observation], Observation]:
         return lambda last: replace(last, finding=replace(last.finding, **how))  # type: ignore[arg-type]
 
-    def shown(**how: object) -> Callable[[Observation], Observation]:
+    def with_evidence(**how: object) -> Callable[[Observation], Observation]:
         return lambda last: replace(
             last, evidence=tuple(replace(piece, **how) for piece in last.evidence)
         )  # type: ignore[arg-type]
 
     return {
-        "an unknown": found(presence=Presence.UNKNOWN, reason=Reason.TIMEOUT),
-        "a day it spoke of has come": found(facts={"valid_until": f"{DAY}"}),
-        "a test that is made once a month": found(facts={"decoy_tested_on": "2026-11-25"}),
+        "an unknown": with_finding(presence=Presence.UNKNOWN, reason=Reason.TIMEOUT),
+        "a day it spoke of has come": with_finding(facts={"valid_until": f"{DAY}"}),
+        "a test that is made once a month": with_finding(facts={"decoy_tested_on": "2026-11-25"}),
         "another probe's": lambda last: replace(last, probe_version=website.VERSION - 1),
-        "thinned": shown(thinned=True),
-        "of a time that did not say which link was registered": shown(registered=False),
+        "pruned": with_evidence(is_pruned=True),
+        "of a time that did not say which link was registered": with_evidence(
+            is_registered_link=False
+        ),
     }
 
 
-@pytest.mark.parametrize("how", unrepeatable().values(), ids=unrepeatable())
+@pytest.mark.parametrize(
+    "how", list_unrepeatable_observations().values(), ids=list_unrepeatable_observations()
+)
 async def test_time_dependent_finding_is_parsed_again(how) -> None:
-    last = await first(Site(), Bodies())
+    last = await check_first(Site(), Bodies())
     assert (
-        find_previous_result(ROW, of_last_night(last), website.VERSION, DAY, Bodies().get)
+        find_previous_result(ROW, build_last_observation(last), website.VERSION, DAY, Bodies().get)
         is not None
     )
     assert (
-        find_previous_result(ROW, of_last_night(how(last)), website.VERSION, DAY, Bodies().get)
+        find_previous_result(
+            ROW, build_last_observation(how(last)), website.VERSION, DAY, Bodies().get
+        )
         is None
     )
 
 
 def dated(day: date) -> str:
-    """The home page with an article of a day."""
+    """Return the home page with an article of this date."""
     story = f"<article><h2>Une rentrée</h2><time>{day:%d/%m/%Y}</time></article></body>"
     return HOME.replace("</body>", story)
 
@@ -285,25 +306,28 @@ def dated(day: date) -> str:
 UNFED = HOME.replace(HEAD, "<title>Annour</title>")
 NEWS: dict[str, tuple[dict[str, tuple[str, str]], int]] = {
     "of last month": (
-        {URL: (dated(NIGHT.date() - timedelta(days=30)), "text/html")},
+        {URL: (dated(CHECKED_AT.date() - timedelta(days=30)), "text/html")},
         FULL_CHECK_EVERY_DAYS - 1,
     ),
     "of yesterday": (
-        {URL: (dated(NIGHT.date() - timedelta(days=1)), "text/html")},
+        {URL: (dated(CHECKED_AT.date() - timedelta(days=1)), "text/html")},
         FULL_CHECK_EVERY_DAYS - 1,
     ),
     "of ten minutes ago, in a feed whose clock may be the server's": (
         {FEED: (RSS.replace("16 Nov 2026 10:00:00", "25 Nov 2026 00:50:00"), "text/xml")},
         1,
     ),
-    "of this very day": ({URL: (dated(NIGHT.date()), "text/html")}, 1),
-    "that comes in five days": ({URL: (dated(NIGHT.date() + timedelta(days=5)), "text/html")}, 2),
+    "of this very day": ({URL: (dated(CHECKED_AT.date()), "text/html")}, 1),
+    "that comes in five days": (
+        {URL: (dated(CHECKED_AT.date() + timedelta(days=5)), "text/html")},
+        2,
+    ),
     "that comes in three weeks": (
-        {URL: (dated(NIGHT.date() + timedelta(days=21)), "text/html")},
+        {URL: (dated(CHECKED_AT.date() + timedelta(days=21)), "text/html")},
         18,
     ),
     "that comes next year": (
-        {URL: (dated(NIGHT.date() + timedelta(days=300)), "text/html")},
+        {URL: (dated(CHECKED_AT.date() + timedelta(days=300)), "text/html")},
         FULL_CHECK_EVERY_DAYS - 1,
     ),
     "without a day": ({URL: (UNFED, "text/html")}, FULL_CHECK_EVERY_DAYS - 1),
@@ -315,30 +339,32 @@ NEWS: dict[str, tuple[dict[str, tuple[str, str]], int]] = {
 async def test_news_is_parsed_again_when_its_date_may_change(pages, nights: int) -> None:
     bodies, site = Bodies(), Site()
     site.pages.update(pages)
-    last = await first(site, bodies)
+    last = await check_first(site, bodies)
     assert last.finding.presence is Presence.PRESENT
-    days = [NIGHT.date() + timedelta(days=ahead) for ahead in range(1, FULL_CHECK_EVERY_DAYS + 2)]
-    kept = LastObservation(NIGHT.date(), last)
-    anew = [
+    days = [
+        CHECKED_AT.date() + timedelta(days=ahead) for ahead in range(1, FULL_CHECK_EVERY_DAYS + 2)
+    ]
+    kept = LastObservation(CHECKED_AT.date(), last)
+    is_full_check = [
         find_previous_result(ROW, kept, website.VERSION, day, bodies.get) is None for day in days
     ]
-    assert anew.index(True) + 1 == nights
-    assert all(anew[nights - 1 :])
+    assert is_full_check.index(True) + 1 == nights
+    assert all(is_full_check[nights - 1 :])
 
 
 @pytest.mark.parametrize("gone", ["its page", "its name"])
 async def test_unchanged_absence_is_not_parsed_again(gone: str, monkeypatch) -> None:
-    bodies, sites = Bodies(), (Site(), Site(LATER), Site(LATER))
+    bodies, sites = Bodies(), (Site(), Site(NEXT_DAY), Site(NEXT_DAY))
     for site in sites:
         site.gone = gone
-    last = await first(sites[0], bodies)
+    last = await check_first(sites[0], bodies)
     assert last.finding.presence is Presence.ABSENT
-    anew = await first(sites[1], Bodies())
+    is_full_check = await check_first(sites[1], Bodies())
     monkeypatch.setattr(ParserPool, "parse", None)
-    seen = await again(last, sites[2], bodies)
-    assert seen.is_unchanged
-    assert seen.finding == anew.finding
-    asked = [[ask.url for ask in site.asked] for site in sites[1:]]
+    result = await check_again(last, sites[2], bodies)
+    assert result.is_unchanged
+    assert result.finding == is_full_check.finding
+    asked = [[request.url for request in site.requests] for site in sites[1:]]
     assert asked[0] == asked[1], "it is asked for all the same"
 
 
@@ -346,21 +372,21 @@ async def test_unchanged_absence_is_not_parsed_again(gone: str, monkeypatch) -> 
 async def test_each_site_is_fully_checked_once_in_four_weeks(
     after_midnight: bool,
 ) -> None:
-    """A look of the night before may have come on the day of its night, after midnight."""
-    last = await first(Site(), Bodies())
+    """The previous check may have ended after midnight."""
+    last = await check_first(Site(), Bodies())
     nights = [DAY + timedelta(days=n) for n in range(2 * FULL_CHECK_EVERY_DAYS)]
     late = timedelta(days=int(after_midnight))
     looks = [
         LastObservation(
-            day - timedelta(days=1), replace(last, observed_at=NIGHT + (day - DAY) + late)
+            day - timedelta(days=1), replace(last, observed_at=CHECKED_AT + (day - DAY) + late)
         )
         for day in nights
     ]
-    anew = [
+    is_full_check = [
         find_previous_result(ROW, look, website.VERSION, day, Bodies().get) is None
         for look, day in zip(looks, nights, strict=True)
     ]
-    assert sum(anew) == 2
+    assert sum(is_full_check) == 2
 
 
 def test_forecast_covers_the_days_between_full_checks() -> None:
@@ -368,9 +394,9 @@ def test_forecast_covers_the_days_between_full_checks() -> None:
 
 
 async def test_missed_full_check_is_made_at_the_next_check() -> None:
-    days = [NIGHT.date() + timedelta(days=n) for n in range(4, 5 + FULL_CHECK_EVERY_DAYS)]
+    days = [CHECKED_AT.date() + timedelta(days=n) for n in range(4, 5 + FULL_CHECK_EVERY_DAYS)]
     turn = next(day for day in days if not can_be_revalidated(ROW, day))
-    look = await first(Site(), Bodies())
+    look = await check_first(Site(), Bodies())
 
     def may_be_repeated(last: int, after: int) -> bool:
         kept = LastObservation(turn + timedelta(days=last), look)
@@ -407,15 +433,15 @@ async def test_corrected_link_is_fully_checked(now, then, gone) -> None:
     site.gone = gone
     site.pages[then] = site.pages[URL]
     account = Account("a", then, identify.identify_link(then))
-    async with ParserPool(0) as readers:
-        last = observed(await run_probe(website.probe(account), site, readers), Bodies())
+    async with ParserPool(0) as parsers:
+        last = build_observation(await run_probe(website.probe(account), site, parsers), Bodies())
     rows = [
         replace(ROW, typed_text=typed, identity=identify.identify_link(typed))
         for typed in (then, now)
     ]
     assert rows[0].identity.key == rows[1].identity.key
     repeatable = [
-        find_previous_result(row, of_last_night(last), website.VERSION, DAY, Bodies().get)
+        find_previous_result(row, build_last_observation(last), website.VERSION, DAY, Bodies().get)
         is not None
         for row in rows
     ]
@@ -425,42 +451,46 @@ async def test_corrected_link_is_fully_checked(now, then, gone) -> None:
 async def test_exact_link_is_requested_before_page_stays_gone() -> None:
     site = Site()
     site.gone = "its page"
-    last = await first(site, Bodies())
+    last = await check_first(site, Bodies())
     typed = replace(ROW, typed_text=f"{URL}?utm_source=sheet")
     assert typed.identity.url == ROW.identity.url
     assert (
-        find_previous_result(typed, of_last_night(last), website.VERSION, DAY, Bodies().get) is None
+        find_previous_result(
+            typed, build_last_observation(last), website.VERSION, DAY, Bodies().get
+        )
+        is None
     )
 
 
 async def test_different_certificate_error_is_a_change() -> None:
     bodies = Bodies()
-    sites = [Site(), Site(LATER), Site(LATER)]
+    sites = [Site(), Site(NEXT_DAY), Site(NEXT_DAY)]
     for site, fault in zip(sites, ("expired", "wrong_host", "expired"), strict=True):
         site.fault = fault
-    last = await first(sites[0], bodies)
+    last = await check_first(sites[0], bodies)
     last = replace(
         last, finding=replace(last.finding, presence=Presence.ABSENT, reason=Reason.PARKED)
     )
-    assert not (await again(last, sites[1], bodies)).is_unchanged
-    assert (await again(last, sites[2], bodies)).is_unchanged
+    assert not (await check_again(last, sites[1], bodies)).is_unchanged
+    assert (await check_again(last, sites[2], bodies)).is_unchanged
 
 
 async def test_missing_page_is_requested_without_validators() -> None:
-    """A 304 means that a plain question would be answered by a 200 (RFC 9110 §15.4.5)."""
-    bodies, sites = Bodies(), (Site(), Site(LATER))
+    """A 304 means that a plain GET would give 200 (RFC 9110 §15.4.5)."""
+    bodies, sites = Bodies(), (Site(), Site(NEXT_DAY))
     sites[0].more.update(status=404)
-    last = await first(sites[0], bodies)
+    last = await check_first(sites[0], bodies)
     assert last.finding.presence is Presence.ABSENT
-    assert (await again(last, sites[1], bodies)).finding.presence is Presence.PRESENT
-    assert [ask.validators for ask in sites[1].asked if ask.url == URL] == [None]
+    assert (await check_again(last, sites[1], bodies)).finding.presence is Presence.PRESENT
+    assert [request.validators for request in sites[1].requests if request.url == URL] == [None]
 
 
 async def test_platform_pages_are_always_parsed() -> None:
-    last = await first(Site(), Bodies())
+    last = await check_first(Site(), Bodies())
     row = AccountRow("a", "annour", identify.identify_link("https://www.facebook.com/annour"), id=3)
     assert (
-        find_previous_result(row, of_last_night(last), website.VERSION, DAY, Bodies().get) is None
+        find_previous_result(row, build_last_observation(last), website.VERSION, DAY, Bodies().get)
+        is None
     )
 
 
@@ -474,23 +504,23 @@ async def test_validators_are_sent_only_to_their_url() -> None:
         known = "If-None-Match" in server.heads[-1]
         return NOTHING_NEW if known else answer(headers=b'ETag: "one"\r\n')
 
-    async with Hostile(script) as server, create_fetcher() as fetch:
+    async with Hostile(script) as server, create_fetcher() as fetcher:
         here, elsewhere = server.url("here"), server.url("elsewhere")
-        page = await fetch.get(link_request(here))
+        page = await fetcher.get(link_request(here))
         known = CacheValidators(page.url, etag=page.headers["etag"])
-        again = await fetch.get(link_request(here, validators=known))
+        again = await fetcher.get(link_request(here, validators=known))
         assert (again.status, again.body) == (304, b"")
-        led = await fetch.get(link_request(server.url("moved"), validators=known))
-        assert [hop.status for hop in led.hops] == [302, 304]
-        assert (await fetch.get(link_request(elsewhere, validators=known))).status == 200
+        redirected = await fetcher.get(link_request(server.url("moved"), validators=known))
+        assert [hop.status for hop in redirected.hops] == [302, 304]
+        assert (await fetcher.get(link_request(elsewhere, validators=known))).status == 200
 
 
-class Served:
-    """A site on loopback whose server knows what it sent; `pages` are its words by path."""
+class SiteWithETags:
+    """A site on loopback with ETags. `pages` maps paths to bodies."""
 
     def __init__(self) -> None:
         self.pages = {"": HOME, "feed/": RSS}
-        self.told: list[tuple[str, int]] = []
+        self.responses: list[tuple[str, int]] = []
 
     def __call__(self, path: str, head: str) -> bytes:
         if path not in self.pages:
@@ -498,16 +528,16 @@ class Served:
         body = self.pages[path].encode()
         tag = sha256(body).hexdigest()[:8]
         known = f"if-none-match: {tag}" in head.lower()
-        self.told.append((path, 304 if known else 200))
+        self.responses.append((path, 304 if known else 200))
         if known:
             return f"HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n\r\n".encode()
         return answer(body, headers=f"ETag: {tag}\r\n".encode())
 
 
-async def nights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *days: Callable[[Served], object]
+async def execute_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *days: Callable[[SiteWithETags], object]
 ) -> Small:
-    """Nights over real sockets; before each something may change. The site is not yet to be read anew."""
+    """Execute runs over real sockets, each after a change. No full check is due."""
     fetch = FetchOptions(
         allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_delay=0, max_retries=0
     )
@@ -516,7 +546,7 @@ async def nights(
         app, "create_fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False
     )
     monkeypatch.setattr(app, "create_parser_pool", lambda: ParserPool(0), raising=False)
-    site = Served()
+    site = SiteWithETags()
     async with Hostile(lambda path, _: site(path, server.heads[-1])) as server:
         url = server.url("")
         first = next(
@@ -527,25 +557,25 @@ async def nights(
         register(app, AccountRow("nour", url, identify.identify_link(url), "website"), now=START)
         for number, change in enumerate(days):
             change(site)
-            site.told.append(("night", number))
+            site.responses.append(("night", number))
             done = await execute_run(app, START + timedelta(days=first + number))
             assert done.state is AuditRunState.DONE
-        app.web.asked = site.told  # type: ignore[assignment]
+        app.web.asked = site.responses  # type: ignore[assignment]
     return app
 
 
-def nothing(_: Served) -> None:
-    """It stays as it is."""
+def nothing(_: SiteWithETags) -> None:
+    """Leave the site unchanged."""
 
 
-def news(site: Served) -> None:
+def news(site: SiteWithETags) -> None:
     site.pages["feed/"] = RSS.replace("16 Nov 2026", "25 Feb 2026")
 
 
 async def test_unchanged_run_stores_nothing_and_reevaluates_equal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = await nights(tmp_path, monkeypatch, news, nothing, nothing)
+    app = await execute_runs(tmp_path, monkeypatch, news, nothing, nothing)
     one, two, three = list(app.store.list_observations())
     assert (two.is_repeat, three.is_repeat, one.is_repeat) == (True, True, False)
     assert two.finding == one.finding
@@ -562,11 +592,11 @@ async def test_unchanged_run_stores_nothing_and_reevaluates_equal(
 async def test_page_with_new_tokens_is_not_stored_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def signed(day: str) -> Callable[[Served], object]:
+    def signed(day: str) -> Callable[[SiteWithETags], object]:
         comment = f"<!-- cached on {day} --></body>"
         return lambda site: site.pages.update({"": HOME.replace("</body>", comment)})
 
-    app = await nights(
+    app = await execute_runs(
         tmp_path, monkeypatch, signed("Monday"), signed("Tuesday"), signed("Wednesday")
     )
     one, two, three = list(app.store.list_observations())
@@ -584,21 +614,26 @@ async def test_reevaluation_keeps_response_times_of_each_run(
 ) -> None:
     pace, get = [0.2], Fetcher.get
 
-    async def timed(self: Fetcher, ask: PageRequest) -> Page:
-        return replace(await get(self, ask), seconds=pace[0])
+    async def timed(self: Fetcher, request: PageRequest) -> Page:
+        return replace(await get(self, request), elapsed_seconds=pace[0])
 
-    def slowly(_: Served) -> None:
+    def slowly(_: SiteWithETags) -> None:
         pace[0] = 2.2
 
     monkeypatch.setattr(Fetcher, "get", timed)
 
-    def quickly(_: Served) -> None:
+    def quickly(_: SiteWithETags) -> None:
         pace[0] = 0.3
 
-    app = await nights(tmp_path, monkeypatch, news, slowly, nothing, quickly)
+    app = await execute_runs(tmp_path, monkeypatch, news, slowly, nothing, quickly)
     one, two, three, four = list(app.store.list_observations())
     assert (one.result_id, two.is_repeat, three.is_repeat) == (three.result_id, False, True)
-    assert [look.finding.facts["seconds"] for look in (one, two, three, four)] == [0, 2, 2, 0]
+    assert [observation.finding.facts["seconds"] for observation in (one, two, three, four)] == [
+        0,
+        2,
+        2,
+        0,
+    ]
     assert not reevaluate(app).changes
     app.store.close()
 
@@ -606,10 +641,10 @@ async def test_reevaluation_keeps_response_times_of_each_run(
 async def test_changed_page_among_unchanged_ones_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def later(site: Served) -> None:
+    def later(site: SiteWithETags) -> None:
         site.pages["feed/"] = RSS.replace("16 Nov 2026", "01 Mar 2026")
 
-    app = await nights(tmp_path, monkeypatch, news, later)
+    app = await execute_runs(tmp_path, monkeypatch, news, later)
     one, two = list(app.store.list_observations())
     assert not two.is_repeat
     assert two.finding.last_activity != one.finding.last_activity
@@ -621,12 +656,12 @@ async def test_changed_page_among_unchanged_ones_is_stored(
 
 async def test_unsolicited_304_is_ignored() -> None:
     bodies = Bodies()
-    last = await first(Site(mute=True), bodies)
-    site = Site(LATER, mute=True)
+    last = await check_first(Site(mute=True), bodies)
+    site = Site(NEXT_DAY, mute=True)
     real = site.get
 
-    async def unasked(ask: PageRequest) -> Page:
-        return replace(await real(ask), status=304, body=b"")
+    async def unasked(request: PageRequest) -> Page:
+        return replace(await real(request), status=304, body=b"")
 
     site.get = unasked  # type: ignore[method-assign]
-    assert not (await again(last, site, bodies)).is_unchanged
+    assert not (await check_again(last, site, bodies)).is_unchanged

@@ -16,20 +16,20 @@ from probes.text import lazy_regex
 
 def test_pattern_is_compiled_on_first_use(monkeypatch):
     monkeypatch.setattr(lazy_regex, "LAZY_PATTERNS", [])
-    made = lazy_regex.lazy_regex(r"(a)\w", re.IGNORECASE)
-    assert "compiled" not in vars(made)
-    assert made.pattern == r"(a)\w"
-    assert made.fullmatch("AB")[1] == "A"
-    assert made.flags & re.IGNORECASE
-    assert made.fullmatch.__self__ is vars(made)["compiled"]
+    pattern = lazy_regex.lazy_regex(r"(a)\w", re.IGNORECASE)
+    assert "compiled" not in vars(pattern)
+    assert pattern.pattern == r"(a)\w"
+    assert pattern.fullmatch("AB")[1] == "A"
+    assert pattern.flags & re.IGNORECASE
+    assert pattern.fullmatch.__self__ is vars(pattern)["compiled"]
 
 
 def test_every_pattern_compiles():
     for module in pkgutil.walk_packages(probes.__path__, "probes."):
         importlib.import_module(module.name)
     assert len(lazy_regex.LAZY_PATTERNS) > 200
-    for made in lazy_regex.LAZY_PATTERNS:
-        assert made.compiled  # raises what is wrong; what is odd warns, and warnings are errors
+    for pattern in lazy_regex.LAZY_PATTERNS:
+        assert pattern.compiled  # raises what is wrong; what is odd warns, and warnings are errors
 
 
 def test_patterns_are_compiled_only_for_parsing():
@@ -38,19 +38,23 @@ def test_patterns_are_compiled_only_for_parsing():
         "ready = ['compiled' in vars(p) or 'finditer' in vars(p) for p in LAZY_PATTERNS];"
         "print(sum(ready), len(LAZY_PATTERNS))"
     )
-    told = [
+    results = [
         subprocess.run(
             [sys.executable, "-c", f"{before}; {code}"], capture_output=True, text=True, check=True
         )
         for before in (
-            "from auditor.config.schema import find_packaged_config, load_config;"
-            "load_config(find_packaged_config(), {})",
+            (
+                "from auditor.config.schema import find_packaged_config, load_config;"
+                "load_config(find_packaged_config(), {})"
+            ),
             "import probes.runner.preload",
         )
     ]
-    (few, many), (all_, whole) = (map(int, one.stdout.split()) for one in told)
-    assert few < many / 20
-    assert all_ == whole
+    (compiled, total), (prepared_count, prepared_total) = (
+        map(int, result.stdout.split()) for result in results
+    )
+    assert compiled < total / 20
+    assert prepared_count == prepared_total
 
 
 @pytest.mark.parametrize(
@@ -83,16 +87,16 @@ def test_letters_equal_under_ignorecase_fold_alike():
 
 @pytest.fixture
 def prepared(monkeypatch):
-    """Patterns of our own, ready for reading."""
+    """Return a function that prepares patterns for parsing."""
 
-    def made(*sources):
+    def pattern(*sources):
         monkeypatch.setattr(lazy_regex, "LAZY_PATTERNS", [])
         monkeypatch.setattr(lazy_regex, "MIN_PREFILTERED_CHARS", 0)
         ours = [lazy_regex.lazy_regex(source, re.IGNORECASE) for source in sources]
         lazy_regex.prepare_patterns()
         return ours
 
-    return made
+    return pattern
 
 
 def test_prefiltered_pattern_compiles_on_first_literal(prepared):
@@ -112,53 +116,57 @@ def test_prefilter_accepts_lone_surrogates(prepared):
     assert casino.search("\ud83d") is None
 
 
-def written(pieces, chance):
-    """Some text that an expression's pieces may match: what stands around it is left to chance."""
-    return "".join(one_of(kind, value, chance) for kind, value in pieces)
+def build_matching_text(pieces, chance):
+    """Return a random text that the pieces of a pattern may match."""
+    return "".join(build_matching_piece(kind, value, chance) for kind, value in pieces)
 
 
-def one_of(kind, value, chance):
-    """The same of one piece."""
+def build_matching_piece(kind, value, chance):
+    """Return a random text that one piece may match."""
     text = chance.choice("a7 .ب")
     match str(kind):
         case "LITERAL":
             text = chr(value)
         case "IN":
-            text = one_of(*chance.choice(value), chance)
+            text = build_matching_piece(*chance.choice(value), chance)
         case "RANGE":
             text = chr(chance.randint(*value))
         case "BRANCH":
-            text = written(chance.choice(value[1]), chance)
+            text = build_matching_text(chance.choice(value[1]), chance)
         case "SUBPATTERN":
-            text = written(value[3], chance)
+            text = build_matching_text(value[3], chance)
         case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
             least, most, within = value
             times = chance.randint(least, min(most, least + 2))
-            text = "".join(written(within, chance) for _ in range(times))
+            text = "".join(build_matching_text(within, chance) for _ in range(times))
         case "AT" | "ASSERT" | "ASSERT_NOT":
             text = ""
     return text
 
 
-SPOILT = str.maketrans({"i": "İ", "s": "ſ", "k": "\u212a", "e": "E", "a": "A", "т": "\u1c84"})
+CASE_VARIANTS = str.maketrans(
+    {"i": "İ", "s": "ſ", "k": "\u212a", "e": "E", "a": "A", "т": "\u1c84"}
+)
 
 
 def test_every_match_contains_a_required_literal():
     for module in pkgutil.walk_packages(probes.__path__, "probes."):
         importlib.import_module(module.name)
     chance, matched = random.Random(6), 0
-    for made in lazy_regex.LAZY_PATTERNS:
+    for pattern in lazy_regex.LAZY_PATTERNS:
         pieces = (
-            _parser.parse(made.pattern, made._flags)
-            if (words := made.find_required_literals())
+            _parser.parse(pattern.pattern, pattern._flags)
+            if (words := pattern.find_required_literals())
             else []
         )
         for _ in range(5 if words else 0):
-            text = written(pieces, chance)
-            for said in filter(made.compiled.search, (text, text.upper(), text.translate(SPOILT))):
+            text = build_matching_text(pieces, chance)
+            for candidate in filter(
+                pattern.compiled.search, (text, text.upper(), text.translate(CASE_VARIANTS))
+            ):
                 matched += 1
-                assert any(word in lazy_regex.fold_case(said) for word in words), (
-                    made.pattern[:60],
-                    said,
+                assert any(word in lazy_regex.fold_case(candidate) for word in words), (
+                    pattern.pattern[:60],
+                    candidate,
                 )
     assert matched > 500
