@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED_EXIT_CODE = 130
-FORECAST_COLUMNS = ("channel", "accounts", "seconds", "hours", "nights")
-CHANGE_COLUMNS = ("what", "association", "channel", "subject", "before", "after")
+FORECAST_COLUMNS = ("channel", "accounts", "seconds_per_request", "hours", "runs")
+CHANGE_COLUMNS = ("kind", "association", "channel", "subject", "before", "after")
 
 
 def run(
@@ -83,7 +83,7 @@ def run(
         return
     with App.open(asked.load_config()) as app, app.hold_run_lock():
         if discard_future:
-            _discard_future_runs(app, asked, has_backup=no_backup)
+            _discard_future_runs(app, asked, skip_backup=no_backup)
         with show_progress(asked.translator.translate("the check"), quiet=asked.quiet) as step:
             done = runtime.run_async(_execute_run(app, step))
         counts = count_presences(app.store, done)
@@ -103,7 +103,7 @@ def run(
         )
 
 
-def _discard_future_runs(app: App, cli_context: CliContext, *, has_backup: bool) -> None:
+def _discard_future_runs(app: App, cli_context: CliContext, *, skip_backup: bool) -> None:
     """Remove the runs dated in the future. Raises ClockError unless the web says that the clock is right."""
     from auditor.checking.clock import refuse_unproven_clock
     from auditor.diagnostics.network import check_network
@@ -111,7 +111,7 @@ def _discard_future_runs(app: App, cli_context: CliContext, *, has_backup: bool)
 
     now = get_current_time()
     refuse_unproven_clock(check_network(app.config, now).clock_skew)
-    result = discard_future_runs(app, now, has_backup=has_backup)
+    result = discard_future_runs(app, now, skip_backup=skip_backup)
     if result.backup:
         cli_context.print_translated("Backup: {file}", file=str(result.backup))
     if result.days:

@@ -188,7 +188,7 @@ def _print_erasure_result(
             "the same command again when `auditor serve` is stopped",
         )
     cli_context.print_translated(
-        "older backups still contain it: delete them, or run forget again after restoring one"
+        "older backups still contain it: delete them, or run erase again after restoring one"
     )
     for copy in copies:
         cli_context.print_translated(

@@ -27,7 +27,7 @@ from storage.models.audit import AuditRun
 from storage.runs.cluster import QueueSnapshot
 from storage.runs.plan import PlanBatch, compute_host_bucket
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 QUEUE_POLL_SECONDS = 0.5
 """Seconds between two looks at the queue."""
@@ -157,16 +157,16 @@ class ClusterCoordinator:
             count = await self._job_queue.requeue_stalled(
                 self._cluster_config.stalled_after_seconds
             )
-        except (
-            StoreError
-        ) as trouble:  # a database that went away fails whoever reads the queue next, too
-            events.warning(
-                "jobs_not_given_back", "stalled jobs were not given back: {why}", why=str(trouble)
+        except StoreError as error:  # the next read of the queue fails too, and says so
+            logger.warning(
+                "stalled_jobs_not_requeued",
+                "stalled jobs were not returned to the queue: {reason}",
+                reason=str(error),
             )
             return
         if count:
-            said = "{count} jobs of workers that were not heard of are given to others"
-            events.warning("jobs_given_back", said, count=count)
+            message = "{count} jobs of stalled workers were returned to the queue"
+            logger.warning("stalled_jobs_requeued", message, count=count)
 
     async def _drain_queue(self) -> None:
         """Wait until nobody is at work; what is left in the queue is taken away."""

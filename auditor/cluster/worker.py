@@ -43,7 +43,7 @@ from storage.errors import StoreError
 from storage.models.audit import AuditRun
 from storage.runs.cluster import ClusterRun, DatabaseHostLock
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 RECONNECT_DELAY_SECONDS = 2.0
 """Seconds until a worker whose database went away tries it again."""
@@ -80,9 +80,11 @@ class ClusterWorker:
         while not self._stop_event.is_set():
             try:
                 await self._work_on_queue()
-            except (StoreError, HostLockError) as trouble:
-                events.warning(
-                    "worker_waits", "the worker waits for the database: {why}", why=str(trouble)
+            except (StoreError, HostLockError) as error:
+                logger.warning(
+                    "worker_waiting_for_database",
+                    "the worker waits for the database: {reason}",
+                    reason=str(error),
                 )
             if self._fatal_error:
                 raise self._fatal_error
@@ -362,14 +364,14 @@ class WorkerSession:
                     self.stop_event.set()
 
 
-FOLDER_TOKEN_FILE = "folder.mark"
+FOLDER_MARKER_FILE = "folder.mark"
 
 
 def ensure_folder_token(folder: Path) -> str:
     """The mark of a folder, made where there is none. Raises ConfigError where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / FOLDER_TOKEN_FILE).open("x", encoding="ascii") as file:
+        with (folder / FOLDER_MARKER_FILE).open("x", encoding="ascii") as file:
             file.write(secrets.token_hex(16))
     except FileExistsError:
         pass
@@ -383,7 +385,7 @@ def ensure_folder_token(folder: Path) -> str:
 def read_folder_token(folder: Path) -> str:
     """The mark of a folder, empty where it has none."""
     try:
-        return (folder / FOLDER_TOKEN_FILE).read_text("ascii")
+        return (folder / FOLDER_MARKER_FILE).read_text("ascii")
     except OSError:
         return ""
 

@@ -233,7 +233,7 @@ def build_link_cell(association: DemoAssociation, channel: str) -> str:
     special = SPECIAL_LINK_FORMATS.get((channel, situation))
     if special is not None:
         return special.format(
-            member=association, handle=association.handle, twitter=association.twitter_handle
+            association=association, handle=association.handle, twitter=association.twitter_handle
         )
     if channel == "facebook" and situation not in ("group", "shared"):
         return FACEBOOK_URL_FORMATS[association.number % len(FACEBOOK_URL_FORMATS)].format(
@@ -250,19 +250,25 @@ def _build_site_link(association: DemoAssociation) -> str:
 
 SPECIAL_LINK_FORMATS = {
     ("facebook", "bare"): "@{handle}",
-    ("facebook", "post_link"): "https://www.facebook.com/{handle}/posts/pfbid02Tz{member.number}kQ",
+    (
+        "facebook",
+        "post_link",
+    ): "https://www.facebook.com/{handle}/posts/pfbid02Tz{association.number}kQ",
     (
         "facebook",
         "share_button",
-    ): "https://www.facebook.com/sharer/sharer.php?u=https%3A%2F%2F{member.host}%2F",
+    ): "https://www.facebook.com/sharer/sharer.php?u=https%3A%2F%2F{association.host}%2F",
     ("facebook", "none_typed"): "لا يوجد",
     (
         "facebook",
         "duplicate",
-    ): "https://www.facebook.com/{handle} ; https://www.facebook.com/{member.old_page}",
+    ): "https://www.facebook.com/{handle} ; https://www.facebook.com/{association.old_facebook_handle}",
     ("twitter", "bare"): "@{twitter}",
     ("twitter", "moved_host"): "https://twitter.com/{twitter}?lang=ar",
-    ("twitter", "intent"): "https://twitter.com/intent/tweet?url=https%3A%2F%2F{member.host}%2F",
-    ("twitter", "malformed"): "https://twitter.com/association.{member.number}.maroc",
+    (
+        "twitter",
+        "intent",
+    ): "https://twitter.com/intent/tweet?url=https%3A%2F%2F{association.host}%2F",
+    ("twitter", "malformed"): "https://twitter.com/association.{association.number}.maroc",
     ("youtube", "active"): " @{handle} ",
 }

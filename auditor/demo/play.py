@@ -71,7 +71,7 @@ ca_file = "ca.pem"
 host_delay = 0                        # the practice web is nobody's server
 platform_breaker_failures = 1000                  # every kind of wall is met, every night
 connect_timeout = 1.0                 # one site lets everybody wait
-retries = 0                           # what failed is asked again at the end of the night, at once
+max_retries = 0                       # a failed request is repeated in the second pass, at once
 second_pass_delay = 0
 
 [channels.website]
@@ -269,7 +269,7 @@ WITH_KEYS_RUN_COUNT = 30
 FINDINGS_WITHOUT_API_REQUEST = ("", "unknown wrong_target", "unknown not_configured")
 """What is seen of links that no interface is asked about, in trouble or not."""
 
-EXPECTED_VALUES_COLUMNS = ("association", "channel", "what", "value", "first", "last")
+EXPECTED_VALUES_COLUMNS = ("association", "channel", "kind", "value", "first", "last")
 SOCIAL_SCENARIOS = {
     "facebook": FACEBOOK_SCENARIOS,
     "twitter": TWITTER_SCENARIOS,
@@ -321,7 +321,7 @@ def read_expected_values(path: Path = EXPECTED_VALUES_PATH) -> set[ExpectedValue
     """The cells of the committed file."""
     with path.open(encoding="utf-8", newline="") as file:
         return {
-            ExpectedValue(row["association"], row["channel"], row["what"], row["value"], night)
+            ExpectedValue(row["association"], row["channel"], row["kind"], row["value"], night)
             for row in csv.DictReader(file)
             for night in range(int(row["first"]), int(row["last"]) + 1)
         }
@@ -362,8 +362,8 @@ def _iter_expected_values(
             ):
                 seen = f"unknown {API_FAILURES[channel][1]}"
             if seen:
-                yield ExpectedValue(association.id, channel, "seen", seen, run_number)
-                yield ExpectedValue(association.id, channel, "held", held, run_number)
+                yield ExpectedValue(association.id, channel, "finding", seen, run_number)
+                yield ExpectedValue(association.id, channel, "status", held, run_number)
             for code in true.iter_open_gaps(run_number, total_runs):
                 yield ExpectedValue(association.id, channel, "gap", code, run_number)
     for channel, code in _iter_registry_gaps(association, run_number):

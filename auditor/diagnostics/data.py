@@ -62,9 +62,7 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
 
 def _diagnose_database(store: Store) -> DiagnosticResult:
     associations, links = store.count_registered()
-    held = gettext_noop(
-        "associations: {associations}, links: {links}; intact, schema {schema}"
-    )
+    held = gettext_noop("associations: {associations}, links: {links}; intact, schema {schema}")
     facts = {"associations": associations, "links": links, "schema": store.get_schema_revision()}
     return ok(gettext_noop("database"), held, **facts)
 

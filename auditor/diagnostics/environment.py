@@ -132,8 +132,8 @@ def _diagnose_notifications(config: Config) -> Iterator[DiagnosticResult]:
             gettext_noop("messages"), gettext_noop("digest recipients: {n}"), n=len(recipients)
         )
     if monitor.ping_url is None:
-        nobody = gettext_noop("not set: no alert if a run doesn’t finish; see {setting}")
-        yield ok(gettext_noop("monitor"), nobody, setting="[monitor]")
+        not_set = gettext_noop("not set: no alert if runs fail; see {setting}")
+        yield ok(gettext_noop("monitor"), not_set, setting="[monitor]")
     else:
         yield ok(gettext_noop("monitor"), gettext_noop("notified by {kind}"), kind=monitor.kind)
 

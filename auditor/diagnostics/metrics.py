@@ -37,25 +37,25 @@ LabelledValues = Mapping[tuple[str, ...], float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MetricsCollector(Collector):
-    """The figures of an auditor at a moment; `alive` says whether its schedule lives, None without one."""
+    """The metrics of an auditor at one moment; `is_scheduler_alive` is None without a scheduler."""
 
     app: App
     now: datetime
     is_scheduler_alive: bool | None = None
 
     def collect(self) -> Iterator[Gauge]:
-        """Each figure with what it means."""
+        """Yield each metric with its description."""
         store, config = self.app.store, self.app.config
         yield _build_labelled_gauge(
             "build_info",
-            "What runs here",
+            "Version of the auditor and of Python",
             ("version", "python"),
             {(__version__, sys.version.split()[0]): 1},
         )
         if self.is_scheduler_alive is not None:
             yield _build_gauge(
-                "schedule_alive",
-                "Whether the schedule of nights lives in this process",
+                "scheduler_alive",
+                "Whether the scheduler runs in this process",
                 self.is_scheduler_alive,
             )
         yield from _collect_run_metrics(store, self.now)
@@ -68,7 +68,7 @@ class MetricsCollector(Collector):
 
 
 def render_metrics(collector: MetricsCollector) -> bytes:
-    """The figures, with those of the process, in the text format of Prometheus."""
+    """Return the metrics, with those of the process, in the text format of Prometheus."""
     registry = CollectorRegistry()
     registry.register(collector)
     ProcessCollector(registry=registry)
@@ -89,9 +89,9 @@ def _build_labelled_gauge(
 
 
 def _collect_run_metrics(store: Store, now: datetime) -> Iterator[Gauge]:
-    """Yield the newest run, whatever became of it, and how old the newest good one is.
+    """Yield the state of the newest run and the age of the newest finished run.
 
-    A run that is dated in the future has no age, so the newest good one before it counts.
+    A run that is dated in the future has no age, so the newest finished run before it counts.
     """
     last = store.get_latest_run()
     done = store.get_latest_run(AuditRunState.DONE, started_by=now + CLOCK_TOLERANCE)
@@ -103,36 +103,36 @@ def _collect_run_metrics(store: Store, now: datetime) -> Iterator[Gauge]:
         (state.value,): last is not None and last.state is state for state in AuditRunState
     }
     yield _build_labelled_gauge(
-        "night_state", "The state of the newest night: 1 for the one it is in", ("state",), states
+        "run_state", "The state of the newest run: 1 for its current state", ("state",), states
     )
     if last:
         began = last.started_at.timestamp()
-        yield _build_gauge("night_start_timestamp_seconds", "When the newest night began", began)
+        yield _build_gauge("run_start_timestamp_seconds", "When the newest run began", began)
     if done:
         age = (now - (done.finished_at or done.started_at)).total_seconds()
         yield _build_gauge(
-            "night_done_age_seconds", "Since when the newest night that is done is done", age
+            "last_finished_run_age_seconds", "Time since the newest finished run ended", age
         )
         day = (done.day.isoformat(),)
         yield _build_labelled_gauge(
-            "night_done_info",
-            "The day (UTC) of the newest night that is done",
-            ("night",),
+            "last_finished_run_info",
+            "The day (UTC) of the newest finished run",
+            ("day",),
             {day: 1},
         )
 
 
 def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) -> Iterator[Gauge]:
-    """What the receipt of the newest night that is done tells."""
+    """Yield the counts in the receipt of the newest finished run."""
     told: Mapping[str, Any] = finished_run.receipt
     yield _build_gauge(
-        "night_duration_seconds",
-        "How long it worked, all its sessions together",
+        "run_duration_seconds",
+        "Duration of the newest finished run, over all its sessions",
         told.get("seconds", 0),
     )
     yield _build_labelled_gauge(
-        "night_accounts",
-        "Accounts it looked at",
+        "run_accounts",
+        "Accounts that the newest finished run checked",
         ("channel", "presence"),
         {
             (channel, presence): count
@@ -144,55 +144,65 @@ def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) ->
         (channel,): channel in finished_run.unreliable_channels for channel in channels
     }
     yield _build_labelled_gauge(
-        "night_blind", "Whether a channel was distrusted that night", ("channel",), blind
+        "run_channel_unreliable",
+        "Whether a channel was unreliable in the newest finished run",
+        ("channel",),
+        blind,
     )
     left: LabelledValues = {
         (name,): one.get("skipped", 0) for name, one in told.get(OPENED_CIRCUITS_KEY, {}).items()
     }
-    meaning = "Accounts not asked for because their platform turned us away"
-    yield _build_labelled_gauge("night_turned_away", meaning, ("channel",), left)
+    meaning = "Accounts skipped because their platform refused requests"
+    yield _build_labelled_gauge(
+        "run_accounts_skipped_by_circuit_breaker", meaning, ("channel",), left
+    )
     missed = count_not_reached(finished_run) or 0
     yield _build_gauge(
-        "night_left_out", "Accounts that it did not reach before its window ended", missed
+        "run_accounts_not_reached", "Accounts not reached before the deadline of the run", missed
     )
     for name, meaning in (
-        ("requests", "Requests it made"),
-        ("retries", "How many of them were tried again"),
+        ("requests", "Requests of the newest finished run"),
+        ("retries", "Repeated requests of the newest finished run"),
     ):
-        yield _build_gauge(f"night_{name}", meaning, told.get(name, 0))
+        yield _build_gauge(f"run_{name}", meaning, told.get(name, 0))
     for name in ("opened", "closed"):
-        yield _build_gauge(f"night_gaps_{name}", f"Gaps that it {name}", told.get(f"{name}_gaps", 0))
+        yield _build_gauge(
+            f"run_gaps_{name}",
+            f"Gaps that the newest finished run {name}",
+            told.get(f"{name}_gaps", 0),
+        )
     cost: LabelledValues = {
         (name, one["unit"]): one["cost"] for name, one in told.get("apis", {}).items()
     }
     yield _build_labelled_gauge(
-        "night_interface_cost", "What the interfaces cost", ("channel", "unit"), cost
+        "run_api_cost",
+        "Cost of the platform APIs in the newest finished run",
+        ("channel", "unit"),
+        cost,
     )
 
 
 def _collect_network_metrics(store: Store, finished_run: AuditRun | None) -> Iterator[Gauge]:
-    """How large the network is, what is open in it, and what waits."""
+    """Yield the size of the network, its open gaps and its pending work."""
     size = store.get_facet_counts_by_group([NETWORK_GROUP], [ALL_FACET])[NETWORK_GROUP].get(
         ALL_FACET, 0
     )
-    yield _build_gauge("associations", "Associations of the network", size)
+    yield _build_gauge("associations", "Associations in the registry", size)
     open_ = store.count_open_gaps()
     gaps: LabelledValues = {(severity,): open_.get(severity, 0) for severity in SEVERITIES}
     yield _build_labelled_gauge("gaps_open", "Open gaps", ("severity",), gaps)
     unsent = store.count_failed_messages(finished_run.started_at) if finished_run else 0
-    yield _build_gauge(
-        "messages_unsent", "Messages that did not go since the newest night that is done", unsent
-    )
+    yield _build_gauge("unsent_messages", "Messages not sent since the newest finished run", unsent)
     stale = len(store.list_stale_summaries(MAX_COUNTED_STALE_SUMMARIES))
     yield _build_gauge(
-        "summaries_stale",
-        f"Summaries to be made anew, {MAX_COUNTED_STALE_SUMMARIES} at most",
+        "stale_summaries",
+        f"Summaries to compute again, at most {MAX_COUNTED_STALE_SUMMARIES}",
         stale,
     )
 
 
 def _collect_cluster_metrics(queue_health: QueueHealth) -> Iterator[Gauge]:
-    """The queue of many machines and their workers."""
+    """Yield the jobs in the queue and the number of workers."""
     jobs: LabelledValues = {
         ("todo",): queue_health.waiting_jobs,
         ("doing",): queue_health.running_jobs,
@@ -201,19 +211,19 @@ def _collect_cluster_metrics(queue_health: QueueHealth) -> Iterator[Gauge]:
     yield _build_labelled_gauge("cluster_jobs", "Jobs in the queue", ("state",), jobs)
     yield _build_gauge(
         "cluster_oldest_job_seconds",
-        "How long the oldest job has waited",
+        "Waiting time of the oldest job",
         queue_health.status.oldest_wait_seconds or 0,
     )
     yield _build_gauge(
-        "cluster_jobs_stalled",
-        "Jobs of workers that are not heard of any more",
+        "cluster_stalled_jobs",
+        "Jobs of workers without a heartbeat",
         queue_health.stalled_jobs,
     )
-    yield _build_gauge("cluster_workers", "Workers that are alive", queue_health.active_workers)
+    yield _build_gauge("cluster_active_workers", "Active workers", queue_health.active_workers)
 
 
 def _collect_storage_metrics(app: App, now: datetime) -> Iterator[Gauge]:
-    """The database and its disk."""
+    """Yield the size of the database, the time of the backup and the free disk space."""
     revision = app.store.get_schema_revision() or ""
     if revision.isdigit():
         yield _build_gauge("database_schema", "The revision of the database", int(revision))
@@ -223,4 +233,4 @@ def _collect_storage_metrics(app: App, now: datetime) -> Iterator[Gauge]:
         yield _build_gauge("backup_timestamp_seconds", "When the newest backup was made", made)
     with suppress(OSError):  # a folder that is not there has no disk
         free = shutil.disk_usage(app.data_folder).free
-        yield _build_gauge("disk_free_bytes", "Free on the disk of the data folder", free)
+        yield _build_gauge("disk_free_bytes", "Free space on the disk of the data folder", free)

@@ -70,9 +70,11 @@ COLUMN_SYNONYMS = {
     "autres liens, autres, reseaux sociaux, autres reseaux, "
     "روابط, روابط اخرى, "
     "مواقع التواصل, وسائل التواصل الاجتماعي",
-    "none_by_choice": "none by choice, by choice, not wanted, sans par choix, aucun par choix, pas souhaite, "
-    "absent par choix, "
-    "بدون اختيارا, لا نريد, غياب بالاختيار, قنوات لا تريدها",
+    "none_by_choice": "none by choice, not used by choice, by choice, not wanted, not used, "
+    "non utilises par choix, sans par choix, aucun par choix, pas souhaite, absent par choix, "
+    "non utilises, "
+    "قنوات غير مستعملة اختيارا, غير مستعملة اختيارا, بدون اختيارا, لا نريد, غياب بالاختيار, "
+    "قنوات لا تريدها",
     "media_officer": "who runs the channels, who runs our channels, qui tient les canaux, "
     "qui gere nos canaux, qui anime nos canaux, qui anime les canaux, "
     "من يدير القنوات, من يتكلف بالقنوات, من يدير قنواتنا, من يسير قنواتنا, "

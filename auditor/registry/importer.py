@@ -165,7 +165,7 @@ def parse_registry_spreadsheet(
     if not headings:
         _refuse_mojibake_headings(path, tables)
         remedy = "`auditor init` writes a sheet to begin with"
-        raise SpreadsheetError(str(path), "no column is called name", remedy, code="no_heading")
+        raise SpreadsheetError(str(path), "no column is called name", remedy, code="no_name_column")
     _, chosen, table, at = max(headings, key=lambda heading: heading[:2])
     reading = _RegistryReader(table.rows[at], default_language, existing).read_rows(
         table, table.rows[at + 1 :]
@@ -192,7 +192,7 @@ def _refuse_mojibake_headings(path: Path, tables: Iterable[Sheet]) -> None:
 
 def _build_mojibake_error(location: str) -> SpreadsheetError:
     return SpreadsheetError(
-        location, "the letters of these words were lost", UTF8_REMEDY, code="lost_letters"
+        location, "the letters of these words were lost", UTF8_REMEDY, code="mojibake"
     )
 
 

@@ -23,16 +23,16 @@ class Issue(StrEnum):
     UNREADABLE_LINK = "unreadable_link"
     NOT_AN_ACCOUNT = "not_an_account"
     PERSON_OR_GROUP = "person_or_group"
-    WRONG_COLUMN = "other_channel"
+    WRONG_COLUMN = "wrong_column"
     REPEATED_ACCOUNT = "repeated_account"
     SHARED_ACCOUNT = "shared_account"
-    NONE_BY_CHOICE_BUT_LISTED = "chosen_and_listed"
+    NONE_BY_CHOICE_BUT_LISTED = "none_by_choice_but_listed"
     GUESSED_ENCODING = "guessed_encoding"
-    IGNORED_SHEET = "other_sheet"
-    MOJIBAKE = "lost_letters"
-    ROUNDED_NUMBER = "shortened_number"
-    CONFLICTING_ID = "other_id"
-    ERASED_ASSOCIATION = "forgotten"
+    IGNORED_SHEET = "ignored_sheet"
+    MOJIBAKE = "mojibake"
+    ROUNDED_NUMBER = "rounded_number"
+    CONFLICTING_ID = "conflicting_id"
+    ERASED_ASSOCIATION = "erased_association"
 
 
 ERROR_ISSUES = frozenset({Issue.NO_NAME, Issue.DUPLICATE_ID, Issue.MOJIBAKE, Issue.ROUNDED_NUMBER})

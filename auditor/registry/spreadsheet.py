@@ -83,7 +83,7 @@ def read_sheets(path: Path) -> Iterator[Sheet]:
         )
     elif b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SpreadsheetError(
-            str(path), "this is not a spreadsheet", SAVE_AS_REMEDY, code="no_sheet"
+            str(path), "this is not a spreadsheet", SAVE_AS_REMEDY, code="not_a_spreadsheet"
         )
     else:
         yield _parse_csv(data, path)
@@ -150,7 +150,7 @@ def _parse_csv_rows(
             f"{path}, line {line}",
             str(trouble),
             "a closing quote is often missing",
-            code="open_quote",
+            code="unclosed_quote",
         ) from None
 
 
@@ -208,7 +208,7 @@ def _refuse_zip_bomb(data: bytes, path: Path) -> None:
         ) from None
     if "xl/workbook.xml" not in names:
         raise SpreadsheetError(
-            str(path), "this is not an Excel workbook", SAVE_AS_REMEDY, code="no_sheet"
+            str(path), "this is not an Excel workbook", SAVE_AS_REMEDY, code="not_a_spreadsheet"
         )
     if unpacked > MAX_UNPACKED_BYTES:
         raise SpreadsheetError(

@@ -20,7 +20,7 @@ from probes.log import EventLogger
 from storage.models.audit import AuditRun
 from storage.store import Store
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,25 @@ def find_future_runs(store: Store, now: datetime) -> list[AuditRun]:
 
 
 def discard_future_runs(
-    context: EvaluationContext, now: datetime, *, has_backup: bool = False
+    context: EvaluationContext, now: datetime, *, skip_backup: bool = False
 ) -> DiscardResult:
     """Back up, derive every conclusion without the runs dated in the future, and remove these runs.
 
     The caller holds the run lock and has checked the clock. If this is interrupted, the runs are
-    still there and it can be repeated. With `has_backup` no backup is made. Raises StoreError if
+    still there and it can be repeated. With `skip_backup` no backup is made. Raises StoreError if
     none can be made.
     """
     store, limit = context.store, now + CLOCK_TOLERANCE
     runs = find_future_runs(store, now)
     if not runs and not store.count_future_changes(limit):
         return DiscardResult()
-    copy = None if has_backup else _back_up(context, now)
+    copy = None if skip_backup else _back_up(context, now)
     if runs:
         reevaluate(context, before=runs[0].started_at)
     changes = store.discard_runs(runs, limit, now)
     refresh_summaries(store, context.config)
     days = tuple(run.day for run in runs)
-    events.warning(
+    logger.warning(
         "future_runs_discarded",
         "discarded the runs dated in the future: {days}",
         days=", ".join(map(str, days)) or "none",

@@ -52,7 +52,7 @@ from storage.models.audit import AuditRun, AuditRunState
 from storage.retention import RetentionCutoffs
 from storage.store import Store
 
-pipeline_events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 StopCheck = Callable[[], bool]
 """Whether nothing more is to be begun."""
@@ -152,16 +152,14 @@ def _send_notifications(
         return
     try:
         delivery.send_run_notifications(app, run, now, should_stop)
-    except (AuditorError, StoreError) as trouble:
-        pipeline_events.warning(
-            "messages_failed",
-            "the messages of the night were not all sent: {why}",
-            why=str(trouble),
+    except (AuditorError, StoreError) as error:
+        logger.warning(
+            "notifications_failed",
+            "not all notifications of the run were sent: {reason}",
+            reason=str(error),
         )
-    except Exception as bug:  # noqa: BLE001  # a bug in a message must not make a night that is done look failed
-        pipeline_events.exception(
-            bug, "messages_crashed", "the messages of the night were not all sent"
-        )
+    except Exception as bug:  # noqa: BLE001  # a bug in a notification must not fail a finished run
+        logger.exception(bug, "notifications_crashed", "not all notifications of the run were sent")
 
 
 BYTES_PER_MIB = 1 << 20
@@ -187,13 +185,13 @@ def require_free_space(folder: Path, min_free_bytes: int) -> None:
     """Raise RoomError where fewer bytes are free on the disk that a folder lies on."""
     free = shutil.disk_usage(folder).free
     if free < min_free_bytes:
-        why = f"{free // BYTES_PER_MIB} MiB are free, fewer than [storage] min_free_bytes ({min_free_bytes // BYTES_PER_MIB} MiB)"
-        raise DiskSpaceError(
-            str(folder), f"{why}; the night is not begun", "make room, or `auditor prune`"
+        reason = (
+            f"{free // BYTES_PER_MIB} MiB are free, fewer than [storage] min_free_bytes "
+            f"({min_free_bytes // BYTES_PER_MIB} MiB)"
         )
-
-
-events = EventLogger(__name__)
+        raise DiskSpaceError(
+            str(folder), f"{reason}; no run started", "free disk space, or run `auditor prune`"
+        )
 
 
 def run_maintenance(
@@ -206,8 +204,8 @@ def run_maintenance(
         try:
             if not should_stop():
                 work(app, app.body_store, finished_run, now, should_stop)
-        except (AuditorError, StoreError, OSError, sqlite3.Error) as trouble:
-            events.warning("upkeep_failed", "after the night: {trouble}", trouble=trouble)
+        except (AuditorError, StoreError, OSError, sqlite3.Error) as error:
+            logger.warning("maintenance_failed", "after the run: {error}", error=error)
 
 
 def _expire_personal_data(
@@ -218,9 +216,15 @@ def _expire_personal_data(
     _should_stop: Callable[[], bool],
 ) -> None:
     """Before the backup, which is not to hold it for longer."""
-    told = app.store.delete_expired_data(compute_retention_cutoffs(app.config.retention, now))
-    if told:
-        events.info("expired", "{rows} rows about people were over", rows=sum(told.values()))
+    deleted_counts = app.store.delete_expired_data(
+        compute_retention_cutoffs(app.config.retention, now)
+    )
+    if deleted_counts:
+        logger.info(
+            "personal_data_expired",
+            "{rows} expired rows of personal data deleted",
+            rows=sum(deleted_counts.values()),
+        )
 
 
 def _create_backup(
@@ -237,7 +241,7 @@ def _create_backup(
         return
     if config.backup.after_run and app.store.database_file:
         taken = create_backup(app.store, body_store, config, now)
-        events.info("backed_up", "backed up to {file}", file=taken.backup.file)
+        logger.info("backup_created", "backup created: {file}", file=taken.backup.file)
 
 
 def _prune_evidence_if_due(
@@ -248,7 +252,7 @@ def _prune_evidence_if_due(
     should_stop: Callable[[], bool],
 ) -> None:
     if is_pruning_due(app.store, app.config, finished_run):
-        told = prune_evidence(
+        pruned = prune_evidence(
             app.store,
             body_store,
             app.config,
@@ -256,11 +260,11 @@ def _prune_evidence_if_due(
             backup_bodies=open_backup_bodies(app.config),
             should_stop=should_stop,
         )
-        events.info(
-            "thinned",
-            "thinned: {bodies} bodies, {bytes} bytes",
-            bodies=told.bodies,
-            bytes=told.bytes,
+        logger.info(
+            "evidence_pruned",
+            "evidence pruned: {bodies} bodies, {bytes} bytes",
+            bodies=pruned.bodies,
+            bytes=pruned.bytes,
         )
 
 

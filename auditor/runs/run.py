@@ -48,7 +48,7 @@ from storage.errors import LaterRunDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.runs.plan import PlanBatch
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 CanaryReadings = Sequence[tuple[Canary, Finding]]
 
@@ -413,8 +413,10 @@ class _RunSession:
         self.audit_run = run_results.save_run_facts(store, night, canary_readings, facts)
 
     def _finish_skipped(self, canary_readings: CanaryReadings) -> AuditRun:
-        why = "both ordinary websites are out of reach"
-        events.warning("night_skipped", "no connectivity: {why}; the night is skipped", why=why)
+        reason = "both test websites are unreachable"
+        logger.warning(
+            "run_skipped_offline", "run skipped: no connectivity: {reason}", reason=reason
+        )
         ended, config = self.get_current_time(), self.app.config
         told = receipt.build_skipped_receipt(
             self.app.store,
@@ -436,30 +438,30 @@ class _RunSession:
         store, config = self.app.store, self.app.config
         runtime.release_free_memory()
         with runtime.reduce_garbage_collection():
-            self.audit_run, blind = run_results.save_unreliable_channels(
+            self.audit_run, unreliable_channels = run_results.save_unreliable_channels(
                 store, config, self.audit_run, canary_readings
             )
-            run_results.evaluate_run(store, config, self.audit_run, blind)
+            run_results.evaluate_run(store, config, self.audit_run, unreliable_channels)
             runtime.release_free_memory()
             refresh_summaries(store, config)
-        for channel, why in blind.items():
-            said = "blind on {channel} tonight: {why}; nothing on it moves"
-            events.warning("channel_blind", said, channel=channel, why=why)
-        if left := sum(self.not_reached.values()):
-            over = "the window is over: {left_out} accounts were left out; they come first tomorrow"
-            events.warning("window_over", over, left_out=left)
+        for channel, reason in unreliable_channels.items():
+            message = "channel {channel} is unreliable in this run: {reason}; its statuses are kept"
+            logger.warning("channel_unreliable", message, channel=channel, reason=reason)
+        if not_reached := sum(self.not_reached.values()):
+            message = "deadline reached: {not_reached} accounts were not checked; the next run checks them first"
+            logger.warning("run_deadline_reached", message, not_reached=not_reached)
         ended = self.get_current_time()
         told = receipt.build_finished_receipt(
             store,
             self.audit_run,
             canary_readings,
             config,
-            unreliable_channels=blind,
+            unreliable_channels=unreliable_channels,
             not_reached_by_channel=self.not_reached,
             cost=self.collect_costs(),
             finished_at=ended,
         )
-        return self._finish_run(AuditRunState.DONE, told, ended, blind)
+        return self._finish_run(AuditRunState.DONE, told, ended, unreliable_channels)
 
     def finish_interrupted(self, reason: str) -> AuditRun:
         """Leave the night incomplete, with what its receipt can tell by now."""

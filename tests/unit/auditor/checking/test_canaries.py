@@ -160,5 +160,5 @@ def test_the_impossible_site_is_a_new_name_each_night():
     second = build_canaries("website", ["https://one.example/"], None, date(2026, 3, 2))
     assert [one.exists for one in first] == [True, False]
     assert first[1].account.typed_text != second[1].account.typed_text
-    assert first[0].account.identity == links.identify("https://one.example/", "website")
+    assert first[0].account.identity == links.identify_link("https://one.example/", "website")
     assert build_canaries("website", [], None, date(2026, 3, 1)) == []

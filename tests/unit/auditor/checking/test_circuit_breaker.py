@@ -198,7 +198,7 @@ async def test_a_link_that_names_nobody_is_told_as_such_all_the_same(app, caplog
 def canaried(monkeypatch, *typed):
     told = [Canary(Account("", one, identify.identify_link(one)), exists=True) for one in typed]
     monkeypatch.setattr(
-        runs_run, "canaries", lambda channel, *_: [one for one in told if one.channel == channel]
+        runs_run, "build_canaries", lambda channel, *_: [one for one in told if one.channel == channel]
     )
 
 

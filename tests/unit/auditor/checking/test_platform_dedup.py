@@ -103,15 +103,15 @@ async def test_what_an_interface_answers_is_kept_as_it_is(app):
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("en", "The same was found as on <bdi>1 March 2026, 00:30</bdi>"),
-        ("fr", "Le constat est le même que le <bdi>1er mars 2026 à 00:30</bdi>"),
-        ("ar", "النتيجة هي نفسها التي ظهرت يوم"),
+        ("en", "Same result as on <bdi>1 March 2026, 00:30</bdi>"),
+        ("fr", "Même résultat que le <bdi>1er mars 2026 à 00:30</bdi>"),
+        ("ar", "النتيجة نفسها كما في "),
     ],
 )
 async def test_the_evidence_says_which_nights_page_it_shows(app, language, said):
     account = seen(app, NOUR)[0].account_id
     with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
-        address = f"/{language}/associations/nour/accounts/{account}?night=2026-03-0"
+        address = f"/{language}/associations/nour/accounts/{account}?run=2026-03-0"
         told = [client.get(f"{address}{day}").text for day in (1, 3, 5)]
     assert [said in one for one in told] == [False, True, False]
 
@@ -119,9 +119,9 @@ async def test_the_evidence_says_which_nights_page_it_shows(app, language, said)
 async def test_the_evidence_is_dated_as_it_came_and_the_look_as_it_was(app):
     account = seen(app, NOUR)[0].account_id
     with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
-        told = client.get(f"/en/associations/nour/accounts/{account}?night=2026-03-03").text
+        told = client.get(f"/en/associations/nour/accounts/{account}?run=2026-03-03").text
     looked, came = (
-        told.split(f"<dt>{name}</dt>")[1].split("</dd>")[0] for name in ("Looked at", "Time")
+        told.split(f"<dt>{name}</dt>")[1].split("</dd>")[0] for name in ("Checked", "Time")
     )
     assert "3 March 2026" in looked
     assert "1 March 2026" in came

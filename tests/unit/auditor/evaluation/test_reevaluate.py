@@ -101,10 +101,10 @@ async def test_a_better_probe_is_played_on_old_nights(app, monkeypatch):
     assert held(app) == before
     assert {(one.kind, one.before, one.after) for one in told.changes} == {
         ("account_status", "gone/not_found, no date", "present/-, no date"),
-        ("gap", "open, 7 nights", None),
+        ("gap", "open, 7 runs", None),
     }
     again(app)
-    assert next(app.store.standings()).state is AccountState.PRESENT
+    assert next(app.store.list_account_statuses()).state is AccountState.PRESENT
     assert "channel_dead" not in {gap.code for gap in app.store.list_gaps()}
     assert next(app.store.list_observations()).finding.presence is Presence.ABSENT
 
@@ -383,7 +383,7 @@ async def killed_once_it_is_concluded(app, day, monkeypatch):
 
     def last(*given, **told):
         put(*given, **told)
-        dies(app, patched, "finish_night")
+        dies(app, patched, "finish_run")
 
     with monkeypatch.context() as patched:
         patched.setattr(app.store, "save_conclusions", last)
@@ -403,8 +403,8 @@ async def test_a_night_that_ended_between_its_conclusions_and_its_receipt_is_reb
     app, monkeypatch
 ):
     register(app, NOUR)
-    await killed(app, 0, monkeypatch, "finish_night", after=2)
-    assert next(app.store.standings()).state is AccountState.PRESENT
+    await killed(app, 0, monkeypatch, "finish_run", after=2)
+    assert next(app.store.list_account_statuses()).state is AccountState.PRESENT
     await execute_run(app, night_of(1))
     before = held(app)
     assert (again(app).run_count, again(app).changes) == (2, [])
@@ -413,7 +413,7 @@ async def test_a_night_that_ended_between_its_conclusions_and_its_receipt_is_reb
 
 async def test_a_concluded_night_that_is_gone_on_with_looks_at_nobody_else(app, monkeypatch):
     register(app, NOUR)
-    await killed(app, 0, monkeypatch, "finish_night", after=2)
+    await killed(app, 0, monkeypatch, "finish_run", after=2)
     register(app, NOUR, AMAL, now=night_of(0) + timedelta(hours=3))
     done = await execute_run(app, night_of(0) + timedelta(hours=4))
     assert (done.state, len(list(app.store.list_observations()))) == (AuditRunState.DONE, 1)
@@ -422,9 +422,9 @@ async def test_a_concluded_night_that_is_gone_on_with_looks_at_nobody_else(app, 
 
 async def test_a_night_with_nobody_to_look_at_is_concluded_once(app, monkeypatch):
     register(app, names=["nour"])
-    await killed(app, 0, monkeypatch, "finish_night", after=2)
+    await killed(app, 0, monkeypatch, "finish_run", after=2)
     await execute_run(app, night_of(0))
-    assert {gap.nights for gap in app.store.list_gaps()} == {1}
+    assert {gap.run_count for gap in app.store.list_gaps()} == {1}
 
 
 async def test_what_a_night_was_blind_to_is_known_of_one_that_died_after_its_conclusions(
@@ -436,9 +436,9 @@ async def test_what_a_night_was_blind_to_is_known_of_one_that_died_after_its_con
     app.config = app.config.model_copy(update={"channels": channels})
     register(app, NOUR)
     app.web.answers = {known: "gone"}
-    await killed(app, 0, monkeypatch, "finish_night", after=2, once=True)
+    await killed(app, 0, monkeypatch, "finish_run", after=2, once=True)
     (night,) = app.store.list_runs()
-    assert night.blind == ("facebook",)
+    assert night.unreliable_channels == ("facebook",)
     assert again(app).changes == []
 
 

@@ -176,7 +176,7 @@ def test_another_service_hears_the_same_without_a_link_to_end_it(app, box):
         )
         assert sent(app, night(app, 0, "website_down")) == ["sent"]
     told = json.loads(asked[0][2])
-    assert told["title"] == "New: 1 · settled: 0"
+    assert told["title"] == "New: 1 · fixed: 0"
     assert "unsubscribe" not in told["message"]
 
 

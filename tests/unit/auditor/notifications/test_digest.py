@@ -135,8 +135,8 @@ def test_a_channel_that_turns_blind_is_told_once_and_named_as_long_as_there_is_n
 def test_a_night_that_did_not_end_is_told():
     found = build_digest(NetworkChanges(night(1, AuditRunState.INCOMPLETE), None, (), {}))
     text, _ = render_message("en", lambda words: digest_text(found, FRAME, words))
-    assert "The night of 2 November 2026 did not end." in text
-    assert digest_subject(found, Translator("en")) == "The night of 2 November 2026 did not end"
+    assert "The check of 2 November 2026 did not finish." in text
+    assert digest_subject(found, Translator("en")) == "The check of 2 November 2026 did not finish"
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_names_are_text_and_never_markup():
     found = build_digest(news(view(replace(gap(1), association="amal"), association=AMAL)))
     page = render_html_message(digest_text(found, FRAME, get_html_translator("en")), "en")
     assert "<bdi>Amal &lt;b&gt;</bdi>" in page
-    assert "<title>News of Réseau &lt;i&gt;</title>" in page
+    assert "<title>Réseau &lt;i&gt;: what’s new</title>" in page
 
 
 def test_a_name_with_a_line_end_stays_on_its_line():
@@ -271,5 +271,5 @@ def _plain(told, since):
     return {
         (move.association.id, move.gap.code, move.is_open)
         for move in told.changes
-        if (since is None or move.at > since) and move.at <= told.night.started_at
+        if (since is None or move.announced_at > since) and move.announced_at <= told.night.started_at
     }

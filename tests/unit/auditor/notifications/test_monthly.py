@@ -45,7 +45,7 @@ def client(app):
 
 def wished(client, address):
     """Where the form leads, and what is said there."""
-    sent = client.post("/fr/report/subscriptions", data={"address": address})
+    sent = client.post("/fr/report/subscriptions", data={"email": address})
     assert sent.status_code == 303
     return client.get(sent.headers["location"]).text
 
@@ -83,7 +83,7 @@ def test_whoever_holds_a_letter_cannot_have_it_sent_to_everybody(app, client):
 def test_without_a_letter_nobody_asks_for_it(app):
     with anonymous_client(app) as stranger:
         assert stranger.get("/fr/report/subscriptions").status_code == 401
-        assert stranger.post("/fr/report/subscriptions", data={"address": AMAL}).status_code == 401
+        assert stranger.post("/fr/report/subscriptions", data={"email": AMAL}).status_code == 401
     assert wishes(app) == []
 
 

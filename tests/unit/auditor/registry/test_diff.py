@@ -113,8 +113,20 @@ def test_an_account_of_an_association_that_the_sheet_leaves_out_is_warned_of(sto
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("fr", ("Non utilisés, par choix", "X (Twitter), YouTube", "personne", "bénévole", "Français")),
-        ("ar", ("قنوات غير مستعملة اختيارًا", "إكس (تويتر)، يوتيوب", "لا أحد", "متطوع أو متطوعة", "Français")),
+        (
+            "fr",
+            ("Non utilisés, par choix", "X (Twitter), YouTube", "personne", "bénévole", "Français"),
+        ),
+        (
+            "ar",
+            (
+                "قنوات غير مستعملة اختيارًا",
+                "إكس (تويتر)، يوتيوب",
+                "لا أحد",
+                "متطوع أو متطوعة",
+                "Français",
+            ),
+        ),
         ("en", ("Not used, by choice", "X (Twitter), YouTube", "no one", "volunteer", "Français")),
     ],
 )
@@ -205,7 +217,7 @@ def test_what_was_shown_before_the_question_is_not_told_again(monkeypatch):
     assert done.splitlines()[:3] == [
         "added: 1 association, 1 link",
         "changed: 1 association, 1 link",
-        "no longer listed: 1 association, 1 link",
+        "no longer in the file: 1 association, 1 link",
     ]
     assert "warning" not in done
 

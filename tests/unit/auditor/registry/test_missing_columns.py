@@ -207,8 +207,8 @@ def test_an_import_warns_of_an_account_that_somebody_left_out_has(capsys):
     ("language", "said"),
     [
         ("en", "has no column for these"),
-        ("fr", "n’a pas de colonne"),
-        ("ar", "لا توجد في الجدول أعمدة"),
+        ("fr", "n’a pas ces colonnes"),
+        ("ar", "لا توجد هذه الأعمدة في ملفكم"),
     ],
 )
 def test_the_page_tells_which_columns_are_not_there_and_leaves_them(tmp_path, language, said):
@@ -218,12 +218,12 @@ def test_the_page_tells_which_columns_are_not_there_and_leaves_them(tmp_path, la
     app.store.save_registry(first.associations, first.accounts, NOW)
     data = spreadsheet.to_csv([("name", "city"), ("Nour", "Tiznit"), ("Amal", "")])
     with logged_in_client(app) as client:
-        address = client.post(f"/{language}/registry", files={"sheet": ("a.csv", data)}).headers[
-            "location"
-        ]
+        address = client.post(
+            f"/{language}/registry", files={"spreadsheet": ("a.csv", data)}
+        ).headers["location"]
         shown = client.get(address).text
         digest = re.search(r'name="digest" value="(\w+)"', shown)[1]
-        client.post(address, data={"act": "take", "digest": digest, "who": "Amina"})
+        client.post(address, data={"action": "import", "digest": digest})
     assert said in shown
     kept = app.store.get_association_entry("A-7")
     assert (

@@ -58,8 +58,8 @@ async def test_it_tells_one_thing_that_goes_well_and_one_step(app):
 @pytest.mark.parametrize(
     ("language", "step"),
     [
-        ("fr", "Un premier pas (YouTube)\u00a0: "),
-        ("ar", "خطوة أولى (يوتيوب): "),
+        ("fr", "Première étape (YouTube)\u00a0: "),
+        ("ar", "الخطوة الأولى (يوتيوب): "),
         ("en", "First step (YouTube): "),
     ],
 )

@@ -124,7 +124,7 @@ def test_without_a_cookie_a_report_says_how_it_opens_and_not_that_it_ended(app):
     with anonymous_client(app) as client:
         answer = client.get("/fr/report")
     assert answer.status_code == 401
-    assert "Votre rapport s’ouvre par votre propre lien" in answer.text
+    assert "Ouvrez votre rapport avec votre propre lien" in answer.text
 
 
 def test_a_browser_keeps_its_cookie_for_as_long_as_the_letter_was_renewed(app):
@@ -176,9 +176,9 @@ def account(app):
 
 def test_an_answer_waits_for_the_coordinator_and_changes_nothing_by_itself(app, client):
     way, waiting = answered(
-        app, client, kind="disowned", account=account(app), text="page of a shop"
+        app, client, kind="disowned", account_id=account(app), text="page of a shop"
     )
-    assert way == "/fr/report?said=true#message"
+    assert way == "/fr/report?sent=true#message"
     assert [(reply.kind, reply.channel, reply.text) for reply in waiting] == [
         (ReplyKind.DISOWNED, "facebook", "page of a shop")
     ]
@@ -188,13 +188,13 @@ def test_an_answer_waits_for_the_coordinator_and_changes_nothing_by_itself(app, 
 
 def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
     _, [first] = answered(
-        app, client, kind="moved", account=account(app), value="facebook.com/NourRabat"
+        app, client, kind="moved", account_id=account(app), value="facebook.com/NourRabat"
     )
     replies.decline_reply(
         app.store, first, author="a coordinator", reason="it opens nothing", now=NOW
     )
     assert "it opens nothing" in client.get("/fr/report").text
-    _, [second] = answered(app, client, kind="disowned", account=account(app))
+    _, [second] = answered(app, client, kind="disowned", account_id=account(app))
     replies.accept_reply(
         app.store,
         app.config,
@@ -205,8 +205,8 @@ def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
         default_reason="so they say",
     )
     [decision] = app.store.list_decisions()
-    assert (decision.kind, decision.who) == (DecisionKind.DISOWN, "a coordinator")
-    assert [said.answer for said in app.store.list_replies("nour")] == [
+    assert (decision.kind, decision.author) == (DecisionKind.DISOWN, "a coordinator")
+    assert [reply.outcome for reply in app.store.list_replies("nour")] == [
         ReplyOutcome.DECLINED,
         ReplyOutcome.ACCEPTED,
     ]
@@ -226,7 +226,7 @@ def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
     ],
 )
 def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client, form, kinds):
-    _, [reply] = answered(app, client, account=account(app), **form)
+    _, [reply] = answered(app, client, account_id=account(app), **form)
     replies.accept_reply(
         app.store,
         app.config,
@@ -245,12 +245,12 @@ def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client,
         ({"kind": "moved", "value": "https://www.linkedin.com/company/nour"}, "invalid_address"),
         ({"kind": "disputed", "text": "  "}, "missing_text"),
         ({"kind": "promised", "value": "2026-12-01"}, "unknown_subject"),
-        ({"kind": "claimed", "account": "999999"}, "unknown_subject"),
+        ({"kind": "claimed", "account_id": "999999"}, "unknown_subject"),
     ],
 )
 def test_an_answer_that_lacks_something_is_told_so_and_not_kept(app, client, form, refusal):
-    way, waiting = answered(app, client, **{"account": account(app), **form})
-    assert f"refused={refusal}" in way
+    way, waiting = answered(app, client, **{"account_id": account(app), **form})
+    assert f"error={refusal}" in way
     assert not waiting
     assert 'role="alert"' in client.get(way).text
 
@@ -258,27 +258,27 @@ def test_an_answer_that_lacks_something_is_told_so_and_not_kept(app, client, for
 def test_an_association_answers_for_no_other(app, client):
     with anonymous_client(app) as other:
         other.get(made(app, "amal"))
-        way, _ = answered(app, other, kind="disowned", account=account(app))
-    assert "refused=unknown_subject" in way
+        way, _ = answered(app, other, kind="disowned", account_id=account(app))
+    assert "error=unknown_subject" in way
 
 
 def test_at_most_twenty_answers_of_an_association_wait(app, client):
     for number in range(replies.MAX_WAITING_REPLIES):
-        answered(app, client, kind="claimed", account=account(app), text=str(number))
-    way, waiting = answered(app, client, kind="claimed", account=account(app))
-    assert "refused=too_many" in way
+        answered(app, client, kind="claimed", account_id=account(app), text=str(number))
+    way, waiting = answered(app, client, kind="claimed", account_id=account(app))
+    assert "error=too_many" in way
     assert len(waiting) == replies.MAX_WAITING_REPLIES
 
 
 def test_an_impatient_finger_answers_once(app, client):
     for _ in range(3):
-        way, waiting = answered(app, client, kind="claimed", account=account(app))
-        assert "said=true" in way
+        way, waiting = answered(app, client, kind="claimed", account_id=account(app))
+        assert "sent=true" in way
     assert len(waiting) == 1
 
 
 def test_an_answer_sent_by_another_site_s_page_is_refused(app, client):
-    form = {"kind": "disowned", "account": account(app)}
+    form = {"kind": "disowned", "account_id": account(app)}
     sent = client.post("/fr/report/replies", data=form, headers={"sec-fetch-site": "cross-site"})
     assert sent.status_code == 403
     assert not app.store.list_pending_replies()

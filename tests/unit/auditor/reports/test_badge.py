@@ -50,7 +50,7 @@ def test_a_badge_tells_level_and_day_and_escapes_every_name(app, language, direc
 
 def test_the_folder_of_pages_has_the_same_badges(app, tmp_path):
     publish_site(app, tmp_path / "pages", LATER)
-    [folder] = (tmp_path / "pages" / "badge").iterdir()
+    [folder] = (tmp_path / "pages" / "badges").iterdir()
     with anonymous_client(app, LATER) as client:
         assert (folder / "ar.svg").read_text("utf-8") == client.get("/badges/nour%2F1/ar.svg").text
     assert {path.name for path in folder.iterdir()} == {"ar.svg", "fr.svg", "en.svg"}
@@ -86,10 +86,10 @@ def told(app, path, association="nour/1", url="https://reports.example.org"):
 
 @pytest.mark.parametrize("path", ["/fr/associations/nour%2F1", "/fr/report"])
 def test_whoever_wants_a_badge_finds_the_line_to_put_into_a_site(app, path):
-    lines = [html.fromstring(code) for code in told(app, path) if "badge/" in code]
+    lines = [html.fromstring(code) for code in told(app, path) if "badges/" in code]
     [french] = [line for line in lines if line.get("src").endswith("/fr.svg")]
     assert french.get("src") == "https://reports.example.org/badges/nour%2F1/fr.svg"
-    assert french.get("alt") == f"Présence sur les réseaux, vérifiée par {app.config.network.name}"
+    assert french.get("alt") == f"Présence en ligne, vérifiée par {app.config.network.name}"
     with anonymous_client(app, LATER) as client:
         assert (
             client.get(french.get("src").removeprefix("https://reports.example.org")).status_code
@@ -99,10 +99,10 @@ def test_whoever_wants_a_badge_finds_the_line_to_put_into_a_site(app, path):
 
 @pytest.mark.parametrize("path", ["/fr/associations/shy", "/fr/report"])
 def test_nobody_else_finds_one_but_the_coordinator_reads_how_to_ask(app, path):
-    assert not [code for code in told(app, path, "shy") if "badge/" in code]
+    assert not [code for code in told(app, path, "shy") if "badges/" in code]
     with logged_in_client(app, LATER) as client:
         assert "ajoutez le mot-clé <bdi>badge</bdi>" in client.get("/fr/associations/shy").text
 
 
 def test_without_an_address_of_this_server_no_line_is_told(app):
-    assert not [code for code in told(app, "/fr/associations/nour%2F1", url="") if "badge/" in code]
+    assert not [code for code in told(app, "/fr/associations/nour%2F1", url="") if "badges/" in code]

@@ -193,7 +193,7 @@ def test_a_backup_is_not_removed_as_soon_as_it_is_made(app, tmp_path):
 def test_a_file_that_is_there_is_not_written_over(app, tmp_path):
     taken(app, target=tmp_path / "mine.db")
     before = (tmp_path / "mine.db").read_bytes()
-    with pytest.raises(StoreError, match="a file already"):
+    with pytest.raises(StoreError, match="the file exists"):
         taken(app, target=tmp_path / "mine.db")
     assert (tmp_path / "mine.db").read_bytes() == before
 
@@ -403,7 +403,7 @@ def test_backup_and_restore_tell_in_one_line_what_they_did(place, capsys):
     assert said.err.count("\n") == 1
     assert main(["restore", str(file)]) == 0
     said = capsys.readouterr().err
-    assert said.startswith(f"data/auditor.db is what {file} holds: 2 associations")
+    assert said.startswith(f"data/auditor.db was restored from {file}: 2 associations")
     assert "before-restore" in said
     assert said.count("\n") == 1
     assert main(["doctor"]) == 0

@@ -237,7 +237,7 @@ def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
     assert run("registry", "erase", ID, "--yes") == 0
     told = capsys.readouterr().err
     assert "rows erased" in told
-    assert "backups of before still hold it" in told
+    assert "older backups still contain it" in told
     assert MARK not in dump(folder)
     assert traces(folder) == []
     assert figures(folder) == before
@@ -263,7 +263,7 @@ def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, m
     """It may name hosts: those of platforms, which are nobody's, and so it is let be."""
     asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
     monkeypatch.setattr(
-        Seen, "create_fetcher", lambda _, now, turns=None: Web(now=now, by_host=asked)
+        Seen, "create_fetcher", lambda _, now, host_lock=None: Web(now=now, requests_by_host=asked)
     )
     stop = asyncio.Event()
     stop.set()
@@ -318,7 +318,7 @@ def test_it_asks_where_somebody_is_and_refuses_where_nobody_is(folder, capsys, m
         "9",
         "2",
     )
-    monkeypatch.setattr("auditor.cli.erasure.may_ask", lambda: True)
+    monkeypatch.setattr("auditor.cli.erasure.can_prompt", lambda: True)
     for line, is_left in (("no\n", True), ("", True), ("نعم\n", False)):
         monkeypatch.setattr("sys.stdin", io.StringIO(line))
         assert run("registry", "erase", ID) == 0
@@ -330,8 +330,8 @@ def test_an_id_that_nobody_has_is_one_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "config.toml").write_text(CONFIG)
     (tmp_path / "sheet.csv").write_text("id,name\nnour,Nour\n")
     assert run("--quiet", "registry", "import", "sheet.csv") == 0
-    for command in ("forget", "held"):
-        assert run("registry", command, "nobody", *(["--yes"] if command == "forget" else [])) == 3
+    for command in ("erase", "show-data"):
+        assert run("registry", command, "nobody", *(["--yes"] if command == "erase" else [])) == 3
         assert capsys.readouterr().err.splitlines() == [
             "error: nobody: no association has this id; try: `auditor registry export -` lists them"
         ]
@@ -352,7 +352,7 @@ def test_the_contact_alone_can_go(folder, capsys):
         assert word.encode() not in (folder / "auditor.db").read_bytes()
     capsys.readouterr()
     assert run("registry", "erase", ID, "--contacts", "--yes") == 0
-    assert "forgotten before" in capsys.readouterr().err
+    assert "already erased" in capsys.readouterr().err
 
 
 def test_all_that_is_kept_can_be_shown_to_whom_it_is_about(folder, capsys):
@@ -376,7 +376,7 @@ def test_a_sheet_that_lists_it_again_is_warned_of_and_may_be_taken(folder, capsy
     capsys.readouterr()
     assert run("registry", "validate", "again.csv", "--json") == 0
     [problem] = json.loads(capsys.readouterr().out)["items"]
-    assert (problem["line"], problem["problem"], problem["severity"]) == (2, "forgotten", "warning")
+    assert (problem["line"], problem["problem"], problem["severity"]) == (2, "erased_association", "warning")
     assert run("registry", "import", "again.csv", "--yes") == 0
     assert "erased before" in capsys.readouterr().err
 
@@ -387,14 +387,14 @@ def test_it_is_told_again_after_a_death_half_way(folder, monkeypatch, capsys):
         assert run("registry", "erase", ID, "--yes") == 3
     assert "still holds traces" in capsys.readouterr().err
     assert run("registry", "erase", ID, "--yes") == 0
-    assert "forgotten before" in capsys.readouterr().err
+    assert "already erased" in capsys.readouterr().err
     assert traces(folder) == []
 
 
 @pytest.fixture
 def impatient(monkeypatch):
     """Who waits for another program no longer than a second."""
-    monkeypatch.setattr("storage.database.sqlite_file.BUSY_SECONDS", 1)
+    monkeypatch.setattr("storage.database.sqlite_file.BUSY_TIMEOUT_SECONDS", 1)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -414,7 +414,7 @@ def test_a_contact_is_told_again_where_a_reader_held_the_log(folder, capsys):
         assert run("registry", "erase", ID, "--contacts", "--yes") == 3
     capsys.readouterr()
     assert run("registry", "erase", ID, "--contacts", "--yes") == 0
-    assert "forgotten before" in capsys.readouterr().err
+    assert "already erased" in capsys.readouterr().err
     assert f"{MARK}@example".encode() not in (folder / "auditor.db").read_bytes()
 
 
@@ -464,13 +464,13 @@ def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder
         shown = client.get(f"/{language}{ADDRESS}")
         assert shown.status_code == 200
         assert shown.text.count("<tr>") > 12
-        refused = client.post(f"/{language}{ADDRESS}", data={"what": "all", "typed": "nour"})
+        refused = client.post(f"/{language}{ADDRESS}", data={"scope": "all", "confirmation": "nour"})
         assert refused.status_code == 422
         assert MARK in dump(folder)
-        done = client.post(f"/{language}{ADDRESS}", data={"what": "all", "typed": ID})
+        done = client.post(f"/{language}{ADDRESS}", data={"scope": "all", "confirmation": ID})
         assert (done.status_code, done.headers["location"]) == (
             303,
-            f"/{language}/registry?forgotten=all",
+            f"/{language}/registry?erased=all",
         )
         assert 'role="status"' in client.get(done.headers["location"]).text
         assert client.get(f"/{language}{ADDRESS}").status_code == 404
@@ -479,7 +479,7 @@ def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder
 
 def test_the_page_erases_the_contact_alone_unless_all_is_chosen(folder):
     with _opened(folder) as app, logged_in_client(app, NOW) as client:
-        assert client.post(f"/en{ADDRESS}", data={"typed": ID}).status_code == 303
+        assert client.post(f"/en{ADDRESS}", data={"confirmation": ID}).status_code == 303
         assert app.store.get_association(ID)
         assert not app.store.get_contact(ID)
 
@@ -490,7 +490,7 @@ def test_a_coordinator_of_some_regions_and_a_reader_erase_nothing(folder):
             with logged_in_client(app, NOW, name=role, role=role, regions=regions) as client:
                 assert client.get(f"/en{ADDRESS}").status_code == 403
                 assert (
-                    client.post(f"/en{ADDRESS}", data={"what": "all", "typed": ID}).status_code
+                    client.post(f"/en{ADDRESS}", data={"scope": "all", "confirmation": ID}).status_code
                     == 403
                 )
         assert app.store.get_association(ID)

@@ -327,7 +327,7 @@ def test_the_command_tells_what_went(tmp_path, monkeypatch, capsys):
     register(app, *LINKS)
     asyncio.run(played(app, *[{}] * 20))
     app.store.close()
-    monkeypatch.setattr("auditor.cli.maintenance.clock", lambda: night_of(300))
+    monkeypatch.setattr("auditor.cli.maintenance.get_current_time", lambda: night_of(300))
     assert main(["prune", "--dry-run"]) == 0
     assert capsys.readouterr().err.startswith("would be removed: ")
     assert main(["prune", "--json"]) == 0

@@ -99,7 +99,7 @@ def test_who_does_not_look_after_an_association_is_told_of_nobody_there(app, use
             for own in ("Bare promised on the phone", "Bare: we do without"):
                 shown = shown.replace(own, "")
             assert [one for one in PRIVATE if one in shown] == [], path
-            assert "Nour" in shown or "cohorts" in path or "changes" in path
+            assert "Nour" in shown or "groups" in path or "changes" in path
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def test_whoever_looks_after_it_is_told(app):
     assert "0612345678" in told(app, "/en/meeting", **HERE).text
     sheet = told(app, "/en/exports/meeting.csv", **HERE).text.lstrip("\ufeff")
     phones = {
-        row["Association’s id"]: row["Telephone"] for row in csv.DictReader(io.StringIO(sheet))
+        row["Code"]: row["Phone"] for row in csv.DictReader(io.StringIO(sheet))
     }
     assert phones == {"nour": "0612345678", "bare": "", "lost": ""}
 
@@ -135,7 +135,7 @@ def test_an_association_without_a_region_is_for_those_of_all_regions(app):
 LISTS = {
     "/en/report-links": 'href="/en/report-links/{}"',
     "/en/replies": 'href="/en/associations/{}"',
-    "/en/registry/history": "trail?association={}",
+    "/en/registry/history": "history?association={}",
 }
 """Lists of what concerns persons, and by what an association is known there."""
 

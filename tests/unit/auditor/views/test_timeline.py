@@ -46,7 +46,7 @@ def test_a_day_says_what_its_night_saw_and_a_day_without_a_night_says_nothing():
         look(3, Presence.ABSENT, Reason.NOT_FOUND),
         look(4, Presence.ABSENT),
     ]
-    assert signs(nights, looks) == ["present", "left_out", "", "absent", "blind", "skipped"]
+    assert signs(nights, looks) == ["present", "not_reached", "", "absent", "unreliable", "skipped"]
 
 
 def test_no_more_days_are_shown_than_asked_for_and_none_before_the_first_night():
