@@ -12,7 +12,11 @@ from hypothesis import settings
 from uvloop import new_event_loop
 
 from auditor.core.log_setup import OWN_LOGGERS, StderrHandler
-from tests.support.database_template import MADE, copies_of, statements_shared
+from tests.support.database_template import (
+    CREATE_WITH_MIGRATIONS,
+    share_compiled_statements,
+    use_template,
+)
 
 os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests are run on
 
@@ -78,8 +82,8 @@ def database(postgresql):
 
 @pytest.fixture(scope="session", autouse=True)
 def _template(tmp_path_factory):
-    statements_shared()
-    copies_of(tmp_path_factory.mktemp("template") / "auditor.db")
+    share_compiled_statements()
+    use_template(tmp_path_factory.mktemp("template") / "auditor.db")
 
 
 HERE = Path.cwd()
@@ -107,7 +111,7 @@ def _log():
 @pytest.fixture
 def migrated(monkeypatch):
     """Databases are made as the auditor makes them, revision by revision."""
-    monkeypatch.setattr("storage.database.sqlite_file._create_beside", MADE)
+    monkeypatch.setattr("storage.database.sqlite_file._create_beside", CREATE_WITH_MIGRATIONS)
 
 
 @pytest.fixture(scope="session")

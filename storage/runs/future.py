@@ -1,4 +1,4 @@
-"""Removes runs dated in the future, and gives a true date to what people changed meanwhile."""
+"""Removes runs dated in the future, and corrects the times of changes made meanwhile."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from storage.tables.runs import CLUSTER_RUN, HOST_LOCK, OBSERVATION, PROBE_RESUL
 from storage.tables.summaries import RUN_FACET_COUNT, SUMMARY_VERSION
 
 NOT_BY_PEOPLE = frozenset({AUDIT_RUN, GAP, PROPOSAL, SUMMARY_VERSION, CLUSTER_RUN, HOST_LOCK})
-"""Tables whose moments come from runs. They are removed with a run, or derived again without it."""
+"""Tables whose times come from runs. Their rows are removed with a run, or derived again."""
 
 ENDS = (
     (DECISION, "decided_at", "expires_at"),
     (REPORT_LINK, "created_at", "expires_at"),
     (USER_INVITE, "created_at", "expires_at"),
 )
-"""Moments that are legitimately in the future, each with the moment that it is counted from."""
+"""Times that may be in the future, each with the time that it is counted from."""
 
 STEP = timedelta(microseconds=1)
 
 
 class FutureRunQueries:
-    """The queries of runs and changes that are dated in the future. A part of `Store`."""
+    """The part of `Store` for runs and changes that are dated in the future."""
 
     _database: Database
 
     def count_future_changes(self, limit: datetime) -> int:
-        """Return how many moments after `limit` people's changes have."""
+        """Return the number of distinct times after `limit` at which people made changes."""
         with self._database.begin_read() as connection:
             return len(set().union(*_find_moments_after(connection, limit).values()))
 
     def discard_runs(self, runs: Collection[AuditRun], limit: datetime, now: datetime) -> int:
-        """Remove these newest runs with all they saw, and date people's later changes from now.
+        """Remove these newest runs with their observations, and correct the times of later changes.
 
-        Changes dated after `limit` get a moment from `now` on, in their order. What ends a fixed
-        time after such a change ends that much earlier. Return how many moments were changed. What
-        was concluded from the runs must have been derived again without them before.
+        Changes dated after `limit` get times from `now` on, in their order. An end that was counted
+        from such a change moves with it. Return how many times were changed. The conclusions must
+        have been derived again without the runs before.
         """
         with self._database.begin_write() as connection:
             if runs:
@@ -60,9 +60,7 @@ class FutureRunQueries:
                 for old in old_dates:
                     change = update(column.table).where(column == old)
                     connection.execute(change.values({column.name: dates[old]}))
-            connection.execute(
-                delete(SUMMARY_VERSION)
-            )  # it names the run as of which summaries are made
+            connection.execute(delete(SUMMARY_VERSION))  # it names the newest run
             consistency.mark_all_stale(self._database, connection)
         return len(dates)
 

@@ -1,4 +1,4 @@
-"""What holds of every history, however the nights went: nobody is accused of what nobody could see."""
+"""Properties of every history: no account is reported as gone without an observed absence."""
 
 import tempfile
 from dataclasses import replace
@@ -32,84 +32,92 @@ from storage.models.audit import (
 )
 from storage.store import Store
 from tests.support.histories import (
+    ABSENCE_CAUSES,
+    ABSENT_FINDING,
     ANSWERED,
-    ANY,
+    ANY_FINDING,
     BEFORE,
-    CAUSES,
     CHANNELS,
     CONFIG,
-    LOST,
     NOUR,
     POLICY,
+    PRESENT,
     REFUSED,
     ROWS,
-    SEEN,
     START,
-    TROUBLED,
     UNKNOWN,
-    Tonight,
-    dated,
-    hidden,
+    UNREACHABLE,
+    SimulatedRun,
+    date_runs,
+    evaluate_all,
+    evaluate_each,
     history,
-    last,
-    night,
-    play,
+    partly_unreliable_run,
+    simulated_run,
 )
 from tests.support.mini_network import Small, Web
 
 
-def accusations(gaps):
-    """The gaps that were ever opened because an account was absent."""
-    return [gap for gap in gaps if gap.opened_at and (gap.code, gap.params.get("cause")) in CAUSES]
+def list_absence_gaps(gaps):
+    """Return the gaps that ever opened because an account was absent."""
+    return [
+        gap
+        for gap in gaps
+        if gap.opened_at and (gap.code, gap.params.get("cause")) in ABSENCE_CAUSES
+    ]
 
 
-def standings(dossier):
-    return {number: one for number, one in dossier.statuses.items() if one != AccountStatus(number)}
+def list_known_statuses(state):
+    return {id_: status for id_, status in state.statuses.items() if status != AccountStatus(id_)}
 
 
-# --- who cannot be seen is not accused
+# --- unobserved accounts
 
 
-@given(st.lists(hidden(st.one_of(UNKNOWN, SEEN)), max_size=30))
-def test_no_history_without_a_seen_absence_makes_anybody_gone_or_accused(nights):
-    for dossier in play(nights):
-        assert AccountState.GONE not in {one.state for one in dossier.statuses.values()}
-        assert not accusations(dossier.gaps)
+@given(st.lists(partly_unreliable_run(st.one_of(UNKNOWN, PRESENT)), max_size=30))
+def test_no_account_is_gone_without_an_observed_absence(runs):
+    for state in evaluate_each(runs):
+        assert AccountState.GONE not in {status.state for status in state.statuses.values()}
+        assert not list_absence_gaps(state.gaps)
 
 
-@given(st.lists(hidden(REFUSED), max_size=30))
-def test_of_whom_nothing_was_ever_seen_the_registry_alone_tells(nights):
-    """Not even that a site is down: every gap that opens would have opened without a single look."""
-    unlooked = play([replace(one, findings={}) for one in nights])
-    for dossier, alone in zip(play(nights), unlooked, strict=True):
+@given(st.lists(partly_unreliable_run(REFUSED), max_size=30))
+def test_unobserved_accounts_open_only_gaps_of_the_registry(runs):
+    """Every gap that opens would also open without any observation."""
+    unobserved = evaluate_each([replace(run, findings={}) for run in runs])
+    for state, alone in zip(evaluate_each(runs), unobserved, strict=True):
         opened, of_registry = (
-            [gap for gap in one.gaps if is_gap_open(gap)] for one in (dossier, alone)
+            [gap for gap in item.gaps if is_gap_open(gap)] for item in (state, alone)
         )
         assert {(gap.code, gap.subject) for gap in opened} <= {
             (gap.code, gap.subject) for gap in of_registry
         }
 
 
-@given(history(ANY, 15), st.lists(hidden(UNKNOWN), max_size=15))
-def test_what_was_believed_before_the_walls_went_up_is_believed_after(before, walled):
-    first, after = last(before), last([*before, *walled])
-    for number, standing in first.statuses.items():
-        later = after.statuses[number]
+@given(history(ANY_FINDING, 15), st.lists(partly_unreliable_run(UNKNOWN), max_size=15))
+def test_inconclusive_runs_change_no_status(before, inconclusive):
+    first, after = evaluate_all(before), evaluate_all([*before, *inconclusive])
+    for account_id, status in first.statuses.items():
+        later = after.statuses[account_id]
         assert (later.state, later.reason, later.since, later.unconfirmed_streak) == (
-            *(standing.state, standing.reason, standing.since),
-            standing.unconfirmed_streak,
+            *(status.state, status.reason, status.since),
+            status.unconfirmed_streak,
         )
-    assert accusations(first.gaps) == accusations(after.gaps)
+    assert list_absence_gaps(first.gaps) == list_absence_gaps(after.gaps)
 
 
-# --- a site that answers is not down
+# --- unreachable sites
 
 SITE = ROWS[0].id
-QUIET = Tonight(1, {}, dict.fromkeys([row.id for row in ROWS], 0), frozenset())
-NIGHTLY = st.one_of(TROUBLED, TROUBLED, TROUBLED, ANSWERED, UNKNOWN, SEEN, LOST)
+QUIET = SimulatedRun(1, {}, dict.fromkeys([row.id for row in ROWS], 0), frozenset())
+NIGHTLY = st.one_of(
+    UNREACHABLE, UNREACHABLE, UNREACHABLE, ANSWERED, UNKNOWN, PRESENT, ABSENT_FINDING
+)
 OF_A_SITE = st.lists(
     st.builds(
-        lambda days, blind, seen: replace(QUIET, days=days, blind=frozenset(blind), findings=seen),
+        lambda days, unreliable, seen: replace(
+            QUIET, days_until_next=days, unreliable_channels=frozenset(unreliable), findings=seen
+        ),
         st.integers(1, 3),
         st.sampled_from([(), (), (), ("website",)]),
         st.dictionaries(st.just(SITE), NIGHTLY, min_size=0, max_size=1),
@@ -118,14 +126,14 @@ OF_A_SITE = st.lists(
 )
 
 
-def ailing(dossier):
-    """The open gaps that tell of a site nobody can reach, and not of one that is gone."""
+def list_unreachable_gaps(state):
+    """Return the open gaps of a site that cannot be reached, without those of an absent one."""
     health = ("website_down", "website_insecure")
-    opened = [gap for gap in dossier.gaps if is_gap_open(gap) and gap.code in health]
-    return [gap for gap in opened if (gap.code, gap.params["cause"]) not in CAUSES]
+    opened = [gap for gap in state.gaps if is_gap_open(gap) and gap.code in health]
+    return [gap for gap in opened if (gap.code, gap.params["cause"]) not in ABSENCE_CAUSES]
 
 
-LOOKS = {
+FINDINGS = {
     "T": Finding(Presence.UNKNOWN, Reason.TIMEOUT),
     "S": Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls_error": "expired"}),
     "B": Finding(Presence.UNKNOWN, Reason.BLOCKED, status=403, final_url="https://nour.example/"),
@@ -135,7 +143,7 @@ LOOKS = {
 
 
 @pytest.mark.parametrize(
-    ("looks", "open_on"),
+    ("letters", "open_on"),
     [
         ("TTTTBBBB", "...x...."),
         ("SSSSBBBB", "...x...."),
@@ -145,58 +153,63 @@ LOOKS = {
         ("TTTTLRRBRL", "...xxxx..."),
     ],
 )
-def test_a_trouble_to_reach_a_site_is_told_while_no_night_had_its_answer(looks, open_on):
-    """T: no answer in time, S: a bad certificate, B: a wall, R: we refused ourselves, L: not found."""
-    nights = [replace(QUIET, findings={SITE: LOOKS[one]}) for one in looks]
-    assert "".join("x" if ailing(dossier) else "." for dossier in play(nights)) == open_on
+def test_unreachable_site_has_an_open_gap_until_it_responds(letters, open_on):
+    """T: timeout, S: bad certificate, B: blocked, R: refused by robots.txt, L: not found."""
+    runs = [replace(QUIET, findings={SITE: FINDINGS[letter]}) for letter in letters]
+    assert (
+        "".join("x" if list_unreachable_gaps(state) else "." for state in evaluate_each(runs))
+        == open_on
+    )
 
 
 @given(OF_A_SITE, ANSWERED)
-def test_a_night_on_which_a_site_answered_closes_what_told_that_it_cannot_be_reached(
-    nights, answer
-):
-    tonight = replace(QUIET, findings={SITE: answer})
-    assert not ailing(last([*nights, tonight]))
+def test_response_closes_the_gaps_of_an_unreachable_site(runs, answer):
+    run = replace(QUIET, findings={SITE: answer})
+    assert not list_unreachable_gaps(evaluate_all([*runs, run]))
 
 
-def fits(code, cause):
-    """Whether a trouble of this cause is what a gap of this code tells of."""
+def is_code_of_cause(code, cause):
+    """Return whether a gap of this code is about failures of this cause."""
     return (code == "website_insecure") is (cause is Reason.TLS)
 
 
-def strings(nights):
-    """After each night: the dates on which a site failed since it last answered, for one cause, and that."""
+def list_failure_days(runs):
+    """Yield, after each run, the days of consecutive failures of one cause, and the cause."""
     run, cause = [], None
-    for began, seen, blind in dated(nights):
-        look = seen[SITE].finding if SITE in seen and "website" not in blind else None
-        if look and look.reason in UNREACHABLE_REASONS and look.presence is Presence.UNKNOWN:
+    for started_at, seen, unreliable in date_runs(runs):
+        observation = seen[SITE].finding if SITE in seen and "website" not in unreliable else None
+        if (
+            observation
+            and observation.reason in UNREACHABLE_REASONS
+            and observation.presence is Presence.UNKNOWN
+        ):
             run, cause = (
-                ([*run, began.date()] if look.reason is cause else [began.date()]),
-                look.reason,
+                ([*run, started_at.date()] if observation.reason is cause else [started_at.date()]),
+                observation.reason,
             )
-        elif look and (look.presence is not Presence.UNKNOWN or look.status):
+        elif observation and (observation.presence is not Presence.UNKNOWN or observation.status):
             run, cause = [], None
         yield run, cause
 
 
 @given(OF_A_SITE)
-def test_no_gap_of_health_opens_but_for_one_cause_on_nights_without_an_answer_between(nights):
+def test_unreachable_gap_opens_only_after_consecutive_failures_of_one_cause(runs):
     known = set()
-    for dossier, (run, cause) in zip(play(nights), strings(nights), strict=True):
-        for gap in ailing(dossier):
+    for state, (run, cause) in zip(evaluate_each(runs), list_failure_days(runs), strict=True):
+        for gap in list_unreachable_gaps(state):
             if (gap.code, gap.opened_at) not in known:
                 assert len(run) >= POLICY.catalogue[gap.code].confirm_runs
                 assert (run[-1] - run[0]).days >= 3
-                assert fits(gap.code, cause)
+                assert is_code_of_cause(gap.code, cause)
             known.add((gap.code, gap.opened_at))
 
 
-@given(st.lists(hidden(st.one_of(ANSWERED, REFUSED)), max_size=30))
-def test_a_site_that_never_failed_to_answer_is_in_no_trouble(nights):
-    assert not any(ailing(dossier) for dossier in play(nights))
+@given(st.lists(partly_unreliable_run(st.one_of(ANSWERED, REFUSED)), max_size=30))
+def test_site_that_always_responds_has_no_unreachable_gap(runs):
+    assert not any(list_unreachable_gaps(state) for state in evaluate_each(runs))
 
 
-# --- how much it takes
+# --- confirmation
 
 CONFIRM = st.builds(
     ConfirmationThresholds,
@@ -208,19 +221,19 @@ GONE = [Finding(Presence.ABSENT, reason) for reason in (Reason.NOT_FOUND, Reason
 PLAIN = st.sampled_from([Finding(Presence.PRESENT), *GONE])
 
 
-def believed(nights, number, confirm):
-    """Whether an account is gone, told another way: by the run of absences since it was last well."""
+def is_gone(runs, number, confirm):
+    """Return whether an account is gone, computed from its absences since it was last present."""
     run, good, gone = [], 0, False
-    for began, seen, blind in dated(nights):
-        look = seen.get(number)
+    for started_at, seen, unreliable in date_runs(runs):
+        observation = seen.get(number)
         if (
-            look is None
-            or ROWS[number - 1].channel in blind
-            or look.finding.presence is Presence.UNKNOWN
+            observation is None
+            or ROWS[number - 1].channel in unreliable
+            or observation.finding.presence is Presence.UNKNOWN
         ):
             continue
-        there = look.finding.presence is Presence.PRESENT
-        run, good = ([] if there else [*run, began.date()]), (good + 1 if there else 0)
+        there = observation.finding.presence is Presence.PRESENT
+        run, good = ([] if there else [*run, started_at.date()]), (good + 1 if there else 0)
         if gone:
             gone = good < confirm.back
         else:
@@ -229,35 +242,38 @@ def believed(nights, number, confirm):
 
 
 @given(history(st.one_of(UNKNOWN, PLAIN), 30), CONFIRM)
-def test_an_account_is_gone_after_so_many_absences_over_so_many_days_and_never_before(
-    nights, confirm
-):
-    told = last(nights, rules=replace(POLICY, confirmation_thresholds=confirm))
+def test_account_is_gone_exactly_after_the_configured_absences(runs, confirm):
+    state = evaluate_all(runs, rules=replace(POLICY, confirmation_thresholds=confirm))
     for row in ROWS:
-        gone = row.id in told.statuses and told.statuses[row.id].state is AccountState.GONE
-        assert gone is believed(nights, row.id, confirm)
+        gone = row.id in state.statuses and state.statuses[row.id].state is AccountState.GONE
+        assert gone is is_gone(runs, row.id, confirm)
 
 
-@given(history(ANY), CONFIRM)
-def test_nights_that_told_nothing_leave_no_trace_in_what_is_held_true(nights, confirm):
-    """As if they had not been: their looks are taken out, and every standing is the same."""
+@given(history(ANY_FINDING), CONFIRM)
+def test_inconclusive_observations_do_not_change_a_status(runs, confirm):
+    """Without these observations every status is the same."""
     rules = replace(POLICY, confirmation_thresholds=confirm)
 
-    def told(at, one, blind):
-        return one.presence is not Presence.UNKNOWN and ROWS[at - 1].channel not in blind
+    def is_conclusive(account_id, finding, unreliable):
+        return (
+            finding.presence is not Presence.UNKNOWN
+            and ROWS[account_id - 1].channel not in unreliable
+        )
 
-    bare = [
+    conclusive_runs = [
         replace(
-            one,
+            run,
             findings={
-                at: found for at, found in one.findings.items() if told(at, found, one.blind)
+                account_id: finding
+                for account_id, finding in run.findings.items()
+                if is_conclusive(account_id, finding, run.unreliable_channels)
             },
         )
-        for one in nights
+        for run in runs
     ]
-    whole, without = last(nights, rules=rules), last(bare, rules=rules)
-    for number, standing in whole.statuses.items():
-        other = without.statuses.get(number) or AccountStatus(number)
+    complete, reduced = evaluate_all(runs, rules=rules), evaluate_all(conclusive_runs, rules=rules)
+    for account_id, status in complete.statuses.items():
+        other = reduced.statuses.get(account_id) or AccountStatus(account_id)
         for field in (
             "state",
             "reason",
@@ -268,60 +284,64 @@ def test_nights_that_told_nothing_leave_no_trace_in_what_is_held_true(nights, co
             "platform_id",
             "other_account_streak",
         ):
-            assert getattr(standing, field) == getattr(other, field)
+            assert getattr(status, field) == getattr(other, field)
 
 
 # --- order, repetition, rebuilding
 
 
-@given(history(ANY), st.permutations(ROWS))
-def test_the_order_of_accounts_changes_nothing(nights, rows):
-    one, other = last(nights), last(nights, rows=tuple(rows))
-    assert standings(one) == standings(other)
+@given(history(ANY_FINDING), st.permutations(ROWS))
+def test_order_of_accounts_changes_nothing(runs, rows):
+    one, other = evaluate_all(runs), evaluate_all(runs, rows=tuple(rows))
+    assert list_known_statuses(one) == list_known_statuses(other)
 
-    def told(dossier):
+    def list_gap_times(state):
         return {
-            (gap.code, gap.channel, gap.subject, gap.opened_at, gap.closed_at)
-            for gap in dossier.gaps
+            (gap.code, gap.channel, gap.subject, gap.opened_at, gap.closed_at) for gap in state.gaps
         }
 
-    assert told(one) == told(other)
+    assert list_gap_times(one) == list_gap_times(other)
 
 
-@given(history(ANY, 15))
-def test_a_night_that_is_folded_again_changes_nothing_that_is_held_true(nights):
-    for (began, seen, blind), after in zip(dated(nights), play(nights), strict=True):
-        again = evaluate_association(after, seen, EvaluationTime(began, began, blind), POLICY, {})
+@given(history(ANY_FINDING, 15))
+def test_evaluating_a_run_twice_changes_no_status(runs):
+    for (started_at, seen, unreliable), after in zip(
+        date_runs(runs), evaluate_each(runs), strict=True
+    ):
+        again = evaluate_association(
+            after, seen, EvaluationTime(started_at, started_at, unreliable), POLICY, {}
+        )
         assert again.statuses == after.statuses
         assert again.proposals == after.proposals
-        assert {(gap.subject, gap.opened_at) for gap in accusations(again.gaps)} == {
-            (gap.subject, gap.opened_at) for gap in accusations(after.gaps)
+        assert {(gap.subject, gap.opened_at) for gap in list_absence_gaps(again.gaps)} == {
+            (gap.subject, gap.opened_at) for gap in list_absence_gaps(after.gaps)
         }
 
 
-def kept(folder, nights):
-    """The same history in a database, concluded night by night."""
+def store_history(folder, runs):
+    """Return an app whose database has the history, evaluated after each run."""
     store = Store.open(f"sqlite:///{folder}/auditor.db")
     app = Small(CONFIG, store, BodyStore(Path(folder) / "archive"), Web())
     store.save_registry([NOUR], ROWS, BEFORE)
-    for began, seen, blind in dated(nights):
-        begun = store.begin_run(began.date(), began)
-        store.record_observations(replace(look, run_id=begun.id) for look in seen.values())
-        for _ in range(
-            2 if seen else 1
-        ):  # as after a death between the conclusions and the night's end
-            evaluate_run(store, CONFIG, begun, blind)
+    for started_at, seen, unreliable in date_runs(runs):
+        run = store.begin_run(started_at.date(), started_at)
+        store.record_observations(
+            replace(observation, run_id=run.id) for observation in seen.values()
+        )
+        # Twice, as after a crash between the conclusions and the end of the run.
+        for _ in range(2 if seen else 1):
+            evaluate_run(store, CONFIG, run, unreliable)
         store.finish_run(
-            begun,
+            run,
             AuditRunState.DONE,
-            began + timedelta(hours=22),
-            unreliable_channels=sorted(blind),
+            started_at + timedelta(hours=22),
+            unreliable_channels=sorted(unreliable),
         )
     return app
 
 
 def slow(examples):
-    """Settings for a property of whole databases: few examples, and no hours spent on making one smaller."""
+    """Return settings for slow properties: few examples, and no shrinking."""
     phases = (Phase.explicit, Phase.reuse, Phase.generate)
     return settings(
         max_examples=examples, phases=phases, suppress_health_check=[HealthCheck.too_slow]
@@ -330,36 +350,36 @@ def slow(examples):
 
 @pytest.mark.slow
 @slow(8)
-@given(history(ANY, 12))
-def test_a_rebuild_is_what_was_concluded_night_by_night(nights):
+@given(history(ANY_FINDING, 12))
+def test_reevaluation_equals_the_evaluation_of_each_run(runs):
     with tempfile.TemporaryDirectory() as folder:
-        app = kept(folder, nights)
+        app = store_history(folder, runs)
         changes, after = reevaluate(app).changes, list(app.store.list_account_statuses())
         app.store.close()
     assert changes == []
-    assert after == ([told for _, told in sorted(last(nights).statuses.items())] if nights else [])
+    assert after == (
+        [status for _, status in sorted(evaluate_all(runs).statuses.items())] if runs else []
+    )
 
 
 @pytest.mark.slow
 @slow(6)
-@given(st.lists(hidden(st.one_of(UNKNOWN, SEEN)), max_size=12))
-def test_no_rebuild_accuses_anybody_of_what_was_not_seen(nights):
+@given(st.lists(partly_unreliable_run(st.one_of(UNKNOWN, PRESENT)), max_size=12))
+def test_reevaluation_makes_no_account_gone_without_an_observed_absence(runs):
     with tempfile.TemporaryDirectory() as folder:
-        app = kept(folder, nights)
+        app = store_history(folder, runs)
         reevaluate(app)
-        gaps, states = (
-            list(app.store.list_gaps()),
-            {one.state for one in app.store.list_account_statuses()},
-        )
+        gaps = list(app.store.list_gaps())
+        states = {status.state for status in app.store.list_account_statuses()}
         app.store.close()
-    assert not accusations(gaps)
+    assert not list_absence_gaps(gaps)
     assert AccountState.GONE not in states
 
 
-# --- people's words
+# --- decisions
 
 KINDS = st.sampled_from(DecisionKind)
-WORDS = st.builds(
+DECISIONS = st.builds(
     lambda kind, row, day, days, channel_wide, value: Decision(
         "nour",
         row.channel,
@@ -380,64 +400,66 @@ WORDS = st.builds(
 )
 
 
-def judged(dossier, now):
-    """What any face and rule would see at a moment."""
-    told = build_rule_context(dossier, EvaluationTime(now, now), {})
+def build_visible_state(state, now):
+    """Return what rules and reports see at a time."""
+    context = build_rule_context(state, EvaluationTime(now, now), {})
     return (
-        [(held.row.id, held.status) for held in told.accounts],
-        told.none_by_choice,
-        told.moved_channels,
+        [(account.row.id, account.status) for account in context.accounts],
+        context.none_by_choice,
+        context.moved_channels,
     )
 
 
-@given(history(ANY), st.lists(WORDS, max_size=4))
-def test_a_word_that_has_ended_leaves_what_observations_alone_give(nights, words):
-    """Whether it expired or was withdrawn: to the fold both are an end."""
-    with_words, without = last(nights, decisions=tuple(words)), last(nights)
-    assert with_words.statuses == without.statuses
-    ended = max([START, *(word.expires_at for word in words)])
-    assert judged(with_words, ended) == judged(without, ended)
+@given(history(ANY_FINDING), st.lists(DECISIONS, max_size=4))
+def test_ended_decision_has_no_effect(runs, decisions):
+    """It may have expired or been withdrawn: the evaluation sees only an end."""
+    with_decisions, without = evaluate_all(runs, decisions=tuple(decisions)), evaluate_all(runs)
+    assert with_decisions.statuses == without.statuses
+    ended = max([START, *(decision.expires_at for decision in decisions)])
+    assert build_visible_state(with_decisions, ended) == build_visible_state(without, ended)
 
 
-# --- blindness
+# --- unreliable channels
 
 
-@given(history(ANY, 12), night(ANY), st.sampled_from(CHANNELS))
-def test_the_blindness_of_one_channel_moves_nothing_on_another(nights, tonight, blind):
-    """Elsewhere everything is as it would have been with open eyes, or as it was before."""
-    before = last(nights)
-    seeing, unseeing = (
-        last([*nights, replace(tonight, blind=frozenset(eyes))]) for eyes in ((), (blind,))
+@given(history(ANY_FINDING, 12), simulated_run(ANY_FINDING), st.sampled_from(CHANNELS))
+def test_unreliable_channel_changes_nothing_on_other_channels(runs, run, unreliable):
+    """On other channels everything is as with a reliable channel, or as before."""
+    before = evaluate_all(runs)
+    with_reliable, with_unreliable = (
+        evaluate_all([*runs, replace(run, unreliable_channels=frozenset(channels))])
+        for channels in ((), (unreliable,))
     )
     for row in ROWS:
         one, other = (
-            seen.statuses.get(row.id) or AccountStatus(row.id) for seen in (unseeing, seeing)
+            seen.statuses.get(row.id) or AccountStatus(row.id)
+            for seen in (with_unreliable, with_reliable)
         )
-        if row.channel != blind:
+        if row.channel != unreliable:
             assert one == other
         else:
             assert one.state is before.statuses.get(row.id, AccountStatus(row.id)).state
-    for gap in unseeing.gaps:
+    for gap in with_unreliable.gaps:
         if gap not in before.gaps:
-            assert gap.channel != blind
-            assert _moved(gap, before) <= _moved(gap, seeing)
+            assert gap.channel != unreliable
+            assert _list_changes(gap, before) <= _list_changes(gap, with_reliable)
 
 
-def _moved(gap, dossier):
-    """What has happened to a gap in a dossier: opened, closed."""
+def _list_changes(gap, state):
+    """Return whether a gap opened or closed, as names of its times."""
     at = (gap.code, gap.channel, gap.subject, gap.first_seen)
-    rows = [
-        row for row in dossier.gaps if (row.code, row.channel, row.subject, row.first_seen) == at
-    ]
+    rows = [row for row in state.gaps if (row.code, row.channel, row.subject, row.first_seen) == at]
     return {name for row in rows for name in ("opened_at", "closed_at") if getattr(row, name)}
 
 
 WALLS = st.sampled_from([Reason.LOGIN_WALL, Reason.ROBOTS, Reason.SCRIPT_ONLY, Reason.RATE_LIMITED])
-MANY = [replace(ROWS[3], id=number, typed_text=f"https://x.com/n{number}") for number in range(1, 41)]
+MANY = [
+    replace(ROWS[3], id=number, typed_text=f"https://x.com/n{number}") for number in range(1, 41)
+]
 
 
-def walled(day, walls):
-    """The looks of one night: everybody is seen on the first, and meets the same wall on all the others."""
+def observe_walls(day, walls):
+    """Return the observations of a day. From the second day on every account is behind a wall."""
     return {
         number: Observation(
             number,
@@ -450,15 +472,17 @@ def walled(day, walls):
 
 
 @given(st.lists(WALLS, min_size=5, max_size=len(MANY)), st.integers(2, 20))
-def test_a_wall_that_stays_blinds_its_channel_on_its_first_night_at_most(walls, nights):
-    dossier, blind = AssociationState(NOUR, tuple(MANY[: len(walls)])), []
-    for day in range(nights):
-        seen, began = walled(day, walls), START + timedelta(days=day)
-        held = [dossier.statuses.get(at) or AccountStatus(at) for at in seen]
-        turns = (RunChange("twitter", one, seen[one.account_id].finding) for one in held)
-        blind.append(frozenset(find_mass_changes(turns)))
-        dossier = evaluate_association(
-            dossier, seen, EvaluationTime(began, began, blind[-1]), POLICY, {}
+def test_lasting_wall_makes_its_channel_unreliable_in_its_first_run_at_most(walls, runs):
+    state, unreliable = AssociationState(NOUR, tuple(MANY[: len(walls)])), []
+    for day in range(runs):
+        seen, started_at = observe_walls(day, walls), START + timedelta(days=day)
+        statuses = [state.statuses.get(id_) or AccountStatus(id_) for id_ in seen]
+        changes = [
+            RunChange("twitter", status, seen[status.account_id].finding) for status in statuses
+        ]
+        unreliable.append(frozenset(find_mass_changes(changes)))
+        state = evaluate_association(
+            state, seen, EvaluationTime(started_at, started_at, unreliable[-1]), POLICY, {}
         )
-    assert not any(blind[2:])
-    assert {one.state for one in dossier.statuses.values()} == {AccountState.PRESENT}
+    assert not any(unreliable[2:])
+    assert {status.state for status in state.statuses.values()} == {AccountState.PRESENT}

@@ -1,6 +1,6 @@
-"""Random histories of nights, crashes, restores and decisions, and what holds after every step of them.
+"""Random histories of runs, crashes, restores and decisions, with invariants after every step.
 
-A step is cheap: a copied database in memory's own file system, a handful of accounts, a web in this process.
+A step is cheap: a copied database in memory, a few accounts, a fake web in this process.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ from storage.store import Store
 from storage.tables.runs import OBSERVATION
 from storage.tables.summaries import RUN_FACET_COUNT
 from tests.support.mini_network import Small, Web
-from tests.support.read_model_consistency import recounted, tabled
+from tests.support.read_model_consistency import read_tables, recount_from_views
 
 START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 MEMORY = Path("/dev/shm")
@@ -85,12 +85,12 @@ CONFIG = CONFIG.model_copy(
     }
 )
 
-SHORT = CONFIG.model_copy(update={"retention": RetentionSettings(bodies=2, exchanges=4)})
-"""By what evidence is thinned."""
+SHORT_RETENTION = CONFIG.model_copy(update={"retention": RetentionSettings(bodies=2, exchanges=4)})
+"""The configuration by which evidence is pruned."""
 
-# --- what there is to list, to see and to say
+# --- associations, links, findings and decisions
 
-PEOPLE = ("amal", "nour", "rif")
+ASSOCIATION_IDS = ("amal", "nour", "rif")
 LINKS = (
     ("website", "https://nour.example/"),
     ("website", "https://amal.example/"),
@@ -112,7 +112,7 @@ FIELDS = st.one_of(
 )
 EDITS = st.lists(
     st.tuples(
-        st.sampled_from(PEOPLE),
+        st.sampled_from(ASSOCIATION_IDS),
         st.one_of(
             st.tuples(st.just("link"), st.integers(0, len(LINKS) - 1)),
             st.tuples(st.just("link"), st.integers(0, len(LINKS) - 1)),
@@ -123,27 +123,26 @@ EDITS = st.lists(
     min_size=1,
     max_size=4,
 )
-LED = tuple(
+FOUND_LINKS = tuple(
     FoundLink(channel, named, f"https://{named}.example/", "anchor", "https://nour.example/")
     for channel, named in (("youtube", "@nour"), ("twitter", "amal"), ("facebook", "u:rif"))
 )
-HERE, UNTOLD = Presence.PRESENT, Presence.UNKNOWN
-READS = {
-    "alive": Finding(HERE),
-    "named": Finding(HERE, platform_id="11", name="Nour"),
-    "other": Finding(HERE, platform_id="99", name="Casino"),
-    "empty": Finding(HERE, Reason.EMPTY),
-    "fresh": Finding(HERE, last_activity=Activity(START, "feed")),
-    "linked": Finding(HERE, links=LED, facts={"https": True, "viewport": True}),
-    "wide": Finding(HERE, facts={"https": False, "viewport": False, "contact": False}),
+FINDINGS = {
+    "alive": Finding(Presence.PRESENT),
+    "named": Finding(Presence.PRESENT, platform_id="11", name="Nour"),
+    "other": Finding(Presence.PRESENT, platform_id="99", name="Casino"),
+    "empty": Finding(Presence.PRESENT, Reason.EMPTY),
+    "fresh": Finding(Presence.PRESENT, last_activity=Activity(START, "feed")),
+    "linked": Finding(Presence.PRESENT, links=FOUND_LINKS, facts={"https": True, "viewport": True}),
+    "wide": Finding(Presence.PRESENT, facts={"https": False, "viewport": False, "contact": False}),
     "gone": Finding(Presence.ABSENT, Reason.NOT_FOUND),
     "closed": Finding(Presence.ABSENT, Reason.CLOSED),
-    "wall": Finding(UNTOLD, Reason.LOGIN_WALL),
-    "blocked": Finding(UNTOLD, Reason.BLOCKED),
+    "wall": Finding(Presence.UNKNOWN, Reason.LOGIN_WALL),
+    "blocked": Finding(Presence.UNKNOWN, Reason.BLOCKED),
 }
-WORDS = st.sampled_from(
+PAGE_WORDS = st.sampled_from(
     [
-        *READS,
+        *FINDINGS,
         "gone",
         "gone",
         "alive",
@@ -154,87 +153,101 @@ WORDS = st.sampled_from(
         Reason.TLS,
     ]
 )
-ANSWERS = st.dictionaries(st.sampled_from([typed for _, typed in LINKS]), WORDS)
-EYES = st.sampled_from(["well"] * 6 + ["offline", "blind"])
-HOW = st.sampled_from(["power", "power", "error", "bug"])
+ANSWERS = st.dictionaries(st.sampled_from([typed for _, typed in LINKS]), PAGE_WORDS)
+NETWORK_STATES = st.sampled_from(["online"] * 6 + ["offline", "unreliable"])
+DEATHS = st.sampled_from(["power", "power", "error", "bug"])
 KINDS = st.sampled_from(DecisionKind)
+DECIDE_BY_KIND = {
+    DecisionKind.CONFIRM: DecisionService.confirm_account,
+    DecisionKind.NONE_BY_CHOICE: DecisionService.mark_none_by_choice,
+    DecisionKind.CLAIM: DecisionService.claim_account,
+    DecisionKind.DISOWN: DecisionService.disown_account,
+    DecisionKind.MOVED: DecisionService.mark_moved,
+    DecisionKind.WAIVE: DecisionService.waive_gaps,
+}
 ACCOUNT = st.none() | st.sampled_from([typed for _, typed in LINKS])
-WHEN = st.sampled_from([None, 0, 3, 40])
-BY = {"who": "Amina", "why": "she called"}
+EXPIRY_DAYS = st.sampled_from([None, 0, 3, 40])
+AUTHOR = {"author": "Amina", "reason": "she called"}
 
 
 def steps(account, keyed=()):
-    """A probe whose page says in one word what is to be found."""
+    """A probe whose page is a key of FINDINGS."""
     page = yield PageRequest(
-        account.identity.canonical or account.identity.url or account.typed_text, is_registered_link=True
+        account.identity.canonical or account.identity.url or account.typed_text,
+        is_registered_link=True,
     )
     word = page.body.decode()
     if word == "bug":
         raise ZeroDivisionError("a bug in a probe")
-    return replace(READS[word], status=page.status, final_url=page.url)
+    return replace(FINDINGS[word], status=page.status, final_url=page.url)
 
 
 class DeathError(Exception):
-    """The end of the process, or what ends the night."""
+    """The end of the process, or a bug that ends the run."""
 
 
 @dataclass
-class Dying:
-    """The writes of a store counted: at the n-th, before or after it is committed, something ends the night.
+class WriteFailure:
+    """Lets the n-th write of a store fail, before or after its commit.
 
-    `power` leaves the files as they were at that moment, however the process went on; `error` and `bug` are
-    raised and told.
+    `power` copies the database files as they are at that time, and ends the run. `error` and `bug`
+    are raised.
     """
 
     app: Small
-    left: int = 10**9
-    committed: bool = False
+    writes_left: int = 10**9
+    after_commit: bool = False
     how: str = "error"
-    cut: Path | None = None
-    safe: set = field(default_factory=set)
+    snapshot: Path | None = None
+    recorded_keys: set = field(default_factory=set)
     lock: Lock = field(default_factory=Lock)
 
-    WRITES = ("begin_run", "record_observations", "save_conclusions", "finish_run", "update_summary_version", "save_summaries")
+    WRITE_METHODS = (
+        "begin_run",
+        "record_observations",
+        "save_conclusions",
+        "finish_run",
+        "update_summary_version",
+        "save_summaries",
+    )
 
     def __enter__(self):
-        for name in self.WRITES:
-            setattr(
-                self.app.store, name, self._counted(name, getattr(self.app.store, name))
-            )
+        for name in self.WRITE_METHODS:
+            setattr(self.app.store, name, self._counted(name, getattr(self.app.store, name)))
         return self
 
     def __exit__(self, *_):
-        for name in self.WRITES:
+        for name in self.WRITE_METHODS:
             delattr(self.app.store, name)
 
     def _counted(self, name, write):
-        def written(*given, **told):
+        def count_write(*args, **kwargs):
             with self.lock:
-                self.left -= 1
-                last = self.left == 0
-            if last and not self.committed:
+                self.writes_left -= 1
+                is_last = self.writes_left == 0
+            if is_last and not self.after_commit:
                 self._die()
-            rows = list(given[0]) if name == "record_observations" else []
-            done = write(rows, *given[1:], **told) if rows else write(*given, **told)
-            if last:
+            rows = list(args[0]) if name == "record_observations" else []
+            result = write(rows, *args[1:], **kwargs) if rows else write(*args, **kwargs)
+            if is_last:
                 self._die()
-            if self.cut is None:
-                self.safe |= {(row.account_id, row.run_id) for row in rows}
-            return done
+            if self.snapshot is None:
+                self.recorded_keys |= {(row.account_id, row.run_id) for row in rows}
+            return result
 
-        return written
+        return count_write
 
     def _die(self):
         if self.how == "error":
             raise StoreError("the disk", "it is full")
         if self.how == "power":
-            self.cut = self.app.data_folder / "cut"
-            copied(self.app.data_folder, self.cut)
+            self.snapshot = self.app.data_folder / "cut"
+            copy_database_files(self.app.data_folder, self.snapshot)
         raise DeathError(self.how)
 
 
-def copied(folder, target):
-    """The files of a database as they lie on the disk now."""
+def copy_database_files(folder, target):
+    """Copy the files of a database as they are on the disk now."""
     target.mkdir(exist_ok=True)
     for name in ("auditor.db", "auditor.db-wal"):
         target.joinpath(name).unlink(missing_ok=True)
@@ -243,7 +256,7 @@ def copied(folder, target):
 
 
 class Histories(RuleBasedStateMachine):
-    """A network, what may happen to it, and what nobody may ever find otherwise."""
+    """A network, everything that may happen to it, and the invariants."""
 
     def __init__(self):
         super().__init__()
@@ -251,15 +264,15 @@ class Histories(RuleBasedStateMachine):
         self.patches = [
             patch.object(module, "probe_steps_for", steps) for module in (checker, reevaluate)
         ]
-        for one in self.patches:
-            one.start()
+        for item in self.patches:
+            item.start()
         self.now = START - timedelta(days=1)
-        self.sheet = {one: ({}, set()) for one in PEOPLE[:2]}
-        self.safe = set()
-        self.stirred = True
+        self.sheet = {id_: ({}, set()) for id_ in ASSOCIATION_IDS[:2]}
+        self.recorded_keys = set()
+        self.has_changed = True
         self.backups = []
         self.open()
-        self.imported()
+        self.import_sheet()
 
     def open(self):
         store = Store.open(f"sqlite:///{self.folder}/auditor.db")
@@ -269,82 +282,84 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self):
         self.app.store.close()
-        for one in self.patches:
-            one.stop()
+        for item in self.patches:
+            item.stop()
         shutil.rmtree(self.folder)
 
     def pass_time(self, **span):
-        self.stirred = True
+        self.has_changed = True
         self.now += timedelta(**span or {"hours": 1})
 
     # --- the registry
 
-    def imported(self, *, prune=False, people=None):
-        told = {one: self.sheet[one] for one in people or self.sheet if one in self.sheet}
+    def import_sheet(self, *, prune=False, only=None):
+        rows = {id_: self.sheet[id_] for id_ in only or self.sheet if id_ in self.sheet}
         associations = [
-            AssociationEntry(Association(one, one.title())).replace_values(fields)
-            for one, (fields, _) in told.items()
+            AssociationEntry(Association(id_, id_.title())).replace_values(fields)
+            for id_, (fields, _) in rows.items()
         ]
-        rows = [
+        accounts = [
             AccountRow(
-                one,
+                id_,
                 typed,
                 identify.identify_link(typed, None if column == "links" else column),
                 column,
             )
-            for one, (_, listed) in told.items()
-            for column, typed in (LINKS[at] for at in sorted(listed))
+            for id_, (_, listed) in rows.items()
+            for column, typed in (LINKS[index] for index in sorted(listed))
         ]
         self.app.store.save_registry(
-            associations, rows, self.now, prune=prune, is_complete=people is None
+            associations, accounts, self.now, prune=prune, is_complete=only is None
         )
 
-    @rule(edits=EDITS, some=st.booleans())
-    def a_sheet_comes(self, edits, some):
-        for one, (what, value) in edits:
-            fields, listed = self.sheet.setdefault(one, ({}, set()))
-            if what == "link":
+    @rule(edits=EDITS, is_partial=st.booleans())
+    def import_an_edited_sheet(self, edits, is_partial):
+        for id_, (field_name, value) in edits:
+            fields, listed = self.sheet.setdefault(id_, ({}, set()))
+            if field_name == "link":
                 listed ^= {value}
-            elif what == "all":
-                del self.sheet[one]
+            elif field_name == "all":
+                del self.sheet[id_]
             else:
-                fields[what] = value
-        self.imported(people={one for one, _ in edits} if some else None)
+                fields[field_name] = value
+        self.import_sheet(only={id_ for id_, _ in edits} if is_partial else None)
         self.pass_time()
 
     @rule()
-    def a_sheet_comes_and_the_rest_is_pruned(self):
-        """What is pruned takes its history with it: the rest has to be told anew."""
-        self.imported(prune=True)
+    def import_the_sheet_with_pruning(self):
+        """Pruning removes history, so the rest is re-evaluated."""
+        self.import_sheet(prune=True)
         reevaluate.reevaluate(self.app)
         self.pass_time()
 
-    # --- nights
+    # --- runs
 
-    def night(self, answers, seeing, dying):
+    def execute(self, answers, network_state, failure):
         web = self.app.web = Web()
-        web.answers = {typed: self._answer(word) for typed, word in answers.items()} | {
+        web.answers = {typed: self._build_answer(word) for typed, word in answers.items()} | {
             NOWHERE: "gone"
         }
-        if seeing == "offline":
+        if network_state == "offline":
             web.answers |= {url: FetchError(Reason.NETWORK) for url in KNOWN}
-        if seeing == "blind":
+        if network_state == "unreliable":
             web.answers[CANARY] = "gone"
-        with dying:
+        with failure:
             try:
                 return asyncio.run(execute_run(self.app, self.now))
             finally:
-                self.safe |= dying.safe
+                self.recorded_keys |= failure.recorded_keys
 
     @staticmethod
-    def _answer(word):
+    def _build_answer(word):
         return FetchError(word) if isinstance(word, Reason) else word
 
-    @rule(answers=ANSWERS, seeing=EYES, days=st.sampled_from([0, 1, 1, 1, 1, 2, 5]))
-    def a_night(self, answers, seeing, days):
+    @rule(
+        answers=ANSWERS, network_state=NETWORK_STATES, days=st.sampled_from([0, 1, 1, 1, 1, 2, 5])
+    )
+    def run_an_audit(self, answers, network_state, days):
         self.pass_time(days=days)
         try:
-            done = self.night(answers, seeing, Dying(self.app))
+            done = self.execute(answers, network_state, WriteFailure(self.app))
         except LaterRunDoneError:
             assert self.app.store.get_latest_run().day > self.now.date()
         else:
@@ -353,73 +368,79 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         answers=ANSWERS,
-        seeing=EYES,
+        network_state=NETWORK_STATES,
         days=st.sampled_from([0, 1, 1, 2]),
         left=st.integers(1, 9),
         committed=st.booleans(),
-        how=HOW,
+        how=DEATHS,
     )
-    def a_night_that_dies(self, answers, seeing, days, left, committed, how):  # noqa: PLR0917
+    def run_an_audit_that_fails(self, answers, network_state, days, left, committed, how):  # noqa: PLR0917
         self.pass_time(days=days)
-        dying = Dying(self.app, left, committed, how)
+        failure = WriteFailure(self.app, left, committed, how)
         with suppress(DeathError, StoreError):
-            self.night(answers, seeing, dying)
-        if dying.cut:
-            self._from(dying.cut)
+            self.execute(answers, network_state, failure)
+        if failure.snapshot:
+            self._restart_with(failure.snapshot)
         self.pass_time()
 
-    def _from(self, files):
-        """Begin again with a database as it lies there."""
+    def _restart_with(self, folder):
+        """Restart with the database files of a folder."""
         self.app.store.close()
         for name in ("auditor.db", "auditor.db-wal", "auditor.db-shm"):
             (self.folder / name).unlink(missing_ok=True)
-        copied(files, self.folder)
+        copy_database_files(folder, self.folder)
         self.open()
 
     @rule(hours=st.sampled_from([-30, -2, 1, 26, 24 * 40]))
-    def the_clock_jumps(self, hours):
+    def set_the_clock(self, hours):
         self.now += timedelta(hours=hours)
 
     @rule()
-    def runs_dated_in_the_future_are_discarded(self):
-        gone = {run.id for run in find_future_runs(self.app.store, self.now)}
-        discard_future_runs(self.app, self.now, has_backup=True)
-        self.safe = {at for at in self.safe if at[1] not in gone}
+    def discard_runs_dated_in_the_future(self):
+        discarded_ids = {run.id for run in find_future_runs(self.app.store, self.now)}
+        discard_future_runs(self.app, self.now, skip_backup=True)
+        self.recorded_keys = {key for key in self.recorded_keys if key[1] not in discarded_ids}
         assert find_future_runs(self.app.store, self.now) == []
         assert self.app.store.count_future_changes(self.now + timedelta(hours=1)) == 0
-        self.stirred = True
+        self.has_changed = True
 
-    # --- people
+    # --- decisions and replies
 
     @rule(
-        one=st.sampled_from(PEOPLE),
+        association=st.sampled_from(ASSOCIATION_IDS),
         channel=st.sampled_from(CHANNELS),
         kind=KINDS,
         account=ACCOUNT,
-        days=WHEN,
+        days=EXPIRY_DAYS,
         code=st.sampled_from([None, "channel_missing", "channel_dead"]),
     )
-    def somebody_decides(self, one, channel, kind, account, days, code):  # noqa: PLR0917
+    def decide(self, association, channel, kind, account, days, code):  # noqa: PLR0917
         until = None if days is None else (self.now + timedelta(days=days)).date().isoformat()
-        more = {
+        arguments = {
             DecisionKind.CLAIM: {},
-            DecisionKind.MOVED: {"to": LINKS[code is None][1], "until": until},
+            DecisionKind.MOVED: {"new_link": LINKS[code is None][1], "until": until},
             DecisionKind.WAIVE: {"code": code, "until": until},
         }.get(kind, {"until": until})
         with suppress(DecisionError):
-            word = DecisionService.create(
-                self.app.store, CHANNELS, one, channel, now=self.now, account=account, **BY
+            service = DecisionService.create(
+                self.app.store,
+                CHANNELS,
+                association,
+                channel,
+                now=self.now,
+                account=account,
+                **AUTHOR,
             )
-            getattr(word, kind.value)(**more)
+            DECIDE_BY_KIND[kind](service, **arguments)
         self.pass_time()
 
     @rule(data=st.data())
-    def somebody_takes_a_word_back(self, data):
-        words = [str(word.id) for word in self.app.store.list_decisions()]
-        if words:
-            number = data.draw(st.sampled_from(words))
+    def withdraw_a_decision(self, data):
+        ids = [str(decision.id) for decision in self.app.store.list_decisions()]
+        if ids:
+            number = data.draw(st.sampled_from(ids))
             with suppress(DecisionError):
-                withdraw_decision(self.app.store, number, now=self.now, **BY)
+                withdraw_decision(self.app.store, number, now=self.now, **AUTHOR)
             self.pass_time()
 
     @rule(
@@ -427,7 +448,7 @@ class Histories(RuleBasedStateMachine):
         data=st.data(),
         value=st.sampled_from(["@nour", LINKS[3][1], LINKS[6][1]]),
     )
-    def an_association_answers_and_is_believed(self, kind, data, value):
+    def accept_a_reply(self, kind, data, value):
         rows = [row for row in self.app.store.list_accounts() if row.channel in CHANNELS]
         if not rows:
             return
@@ -438,7 +459,7 @@ class Histories(RuleBasedStateMachine):
             else row.id
         )
         day = (self.now + timedelta(days=9)).date().isoformat()
-        said = Reply(
+        reply = Reply(
             row.association,
             kind,
             self.now,
@@ -448,12 +469,12 @@ class Histories(RuleBasedStateMachine):
             value=day if kind is ReplyKind.PROMISED else value,
             text="so it is",
         )
-        said = self.app.store.add_reply(said)
+        reply = self.app.store.add_reply(reply)
         with suppress(DecisionError):
             accept_reply(
                 self.app.store,
                 CONFIG,
-                said,
+                reply,
                 author="Amina",
                 reason="",
                 now=self.now,
@@ -461,66 +482,64 @@ class Histories(RuleBasedStateMachine):
             )
         self.pass_time()
 
-    # --- keeping, rebuilding and reading
+    # --- backups, pruning, re-evaluation and lists
 
     @rule()
-    def a_backup_is_made(self):
-        place = self.folder / f"backup-{len(self.backups)}"
-        place.mkdir()
-        self.app.store.create_backup(place / "auditor.db")
-        self.backups.append((place, set(self.safe), deepcopy(self.sheet)))
+    def create_a_backup(self):
+        folder = self.folder / f"backup-{len(self.backups)}"
+        folder.mkdir()
+        self.app.store.create_backup(folder / "auditor.db")
+        self.backups.append((folder, set(self.recorded_keys), deepcopy(self.sheet)))
 
     @precondition(lambda self: self.backups)
     @rule(data=st.data())
-    def a_backup_is_restored(self, data):
-        place, safe, sheet = data.draw(st.sampled_from(self.backups))
-        self.safe, self.sheet = set(safe), deepcopy(sheet)
+    def restore_a_backup(self, data):
+        folder, safe, sheet = data.draw(st.sampled_from(self.backups))
+        self.recorded_keys, self.sheet = set(safe), deepcopy(sheet)
         self.app.store.close()
         database = self.folder / "auditor.db"
-        restore_database(place / "auditor.db", database, self.folder / "kept.db")
+        restore_database(folder / "auditor.db", database, self.folder / "kept.db")
         (self.folder / "kept.db").unlink()
         self.open()
-        self.stirred = True
+        self.has_changed = True
 
     @rule()
-    def old_evidence_is_thinned(self):
-        prune_evidence(self.app.store, self.app.body_store, SHORT, self.now)
-        self.stirred = True
+    def prune_old_evidence(self):
+        prune_evidence(self.app.store, self.app.body_store, SHORT_RETENTION, self.now)
+        self.has_changed = True
 
     @rule()
-    def everything_is_rebuilt(self):
-        before = held(self.app.store)
+    def reevaluate_everything(self):
+        before = read_conclusions(self.app.store)
         assert reevaluate.reevaluate(self.app).changes == []
-        assert held(self.app.store) == before
+        assert read_conclusions(self.app.store) == before
 
     @rule()
-    def the_lists_are_read(self):
-        """The summaries and their sums are those that the views give when they are made anew."""
-        now = self.app.store.get_effective_time(
-            self.now
-        )  # what is before the newest night is told as it was then
-        assert tabled(self.app, now) == recounted(self.app, now)
+    def read_the_lists(self):
+        """Summaries and counts equal those computed from the views."""
+        now = self.app.store.get_effective_time(self.now)
+        assert read_tables(self.app, now) == recount_from_views(self.app, now)
 
-    # --- what always holds
+    # --- invariants
 
     @invariant()
-    def no_account_is_seen_twice_in_a_night_and_nothing_that_was_kept_is_lost(self):
+    def observations_are_unique_and_none_is_lost(self):
         store = self.app.store
         with store._database.begin_read() as connection:
             query = select(OBSERVATION.c.account_id, OBSERVATION.c.run_id)
             seen = Counter(tuple(row) for row in connection.execute(query))
         assert set(seen.values()) <= {1}
         there = {row.id for row in store.list_accounts(include_withdrawn=True)}
-        assert {at for at in self.safe if at[0] in there} <= set(seen)
+        assert {at for at in self.recorded_keys if at[0] in there} <= set(seen)
 
     @invariant()
-    def there_is_one_night_a_day_and_their_receipts_are_chained(self):
-        nights = list(self.app.store.list_runs())
-        assert len({night.day for night in nights}) == len(nights)
-        links = list(verify_receipt_chain(nights, read_known_public_keys(self.folder)))
-        assert {link.problem for link in links} <= {None}
-        for night in nights:
-            json.dumps(night.receipt, allow_nan=False)
+    def a_day_has_one_run_and_receipts_are_chained(self):
+        runs = list(self.app.store.list_runs())
+        assert len({run.day for run in runs}) == len(runs)
+        verifications = list(verify_receipt_chain(runs, read_known_public_keys(self.folder)))
+        assert {verification.fault for verification in verifications} <= {None}
+        for run in runs:
+            json.dumps(run.receipt, allow_nan=False)
 
     @invariant()
     def a_gap_is_open_once(self):
@@ -533,27 +552,27 @@ class Histories(RuleBasedStateMachine):
                 ended[get_gap_key(gap)] = gap.closed_at
         assert set(running.values()) <= {0, 1}
 
-    @precondition(lambda self: self.stirred)
+    @precondition(lambda self: self.has_changed)
     @invariant()
-    def a_rebuild_finds_nothing_to_change(self):
-        self.stirred = False
+    def reevaluation_changes_nothing(self):
+        self.has_changed = False
         assert reevaluate.reevaluate(self.app, dry_run=True).changes == []
 
 
-def held(store):
-    """Every conclusion, without the numbers of its rows, and the figures of every night."""
+def read_conclusions(store):
+    """Every conclusion, without the numbers of its rows, and the counts of every run."""
     with store._database.begin_read() as connection:
-        figures = {tuple(row) for row in connection.execute(select(RUN_FACET_COUNT)) if row.count}
+        counts = {tuple(row) for row in connection.execute(select(RUN_FACET_COUNT)) if row.count}
     return (
         list(store.list_account_statuses()),
         sorted((replace(gap, id=None) for gap in store.list_gaps()), key=repr),
-        sorted((replace(one, id=None) for one in store.list_proposals()), key=repr),
-        figures,
+        sorted((replace(proposal, id=None) for proposal in store.list_proposals()), key=repr),
+        counts,
     )
 
 
 SEEDS = (1, 5, 8)
-"""What the histories are drawn from, so that moving code does not change them. Each found a fault."""
+"""Seeds of the histories, so that moving code does not change them. Each found a bug."""
 MANY = 1000
 SOME = 60
 EXPLORING = settings.default.max_examples > 100
@@ -562,7 +581,7 @@ EXPLORING = settings.default.max_examples > 100
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [*SEEDS, None] if EXPLORING else SEEDS)
-def test_whatever_happens_a_rebuild_finds_what_the_nights_concluded_and_nothing_is_lost(number):
+def test_random_history_loses_nothing_and_reevaluates_to_the_same(number):
     machine = type("SeededHistories", (Histories,), {})
     run_state_machine_as_test(
         machine if number is None else seed(number)(machine),

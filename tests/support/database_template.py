@@ -1,8 +1,8 @@
-"""What the databases of the tests have in common, so that each need not make it anew.
+"""Makes new databases cheap for tests.
 
-New ones begin as a copy of one that was brought to the newest schema: Alembic takes longer for that than most
-tests do for all else. `MADE` makes one as the auditor does. And they share the statements that SQLAlchemy
-compiled: an engine has its own otherwise, and a first night compiles a hundred, for longer than it runs them.
+A new database is a copy of a template, because an upgrade by Alembic takes longer than most tests.
+`CREATE_WITH_MIGRATIONS` creates one as the auditor does. All SQLite engines share compiled
+statements, because a first run compiles a hundred of them, which takes longer than executing them.
 """
 
 import os
@@ -13,36 +13,36 @@ from pathlib import Path
 import storage.database.engine
 import storage.database.sqlite_file
 
-MADE = storage.database.sqlite_file._create_beside
+CREATE_WITH_MIGRATIONS = storage.database.sqlite_file._create_beside
 
 
-def copies_of(template: Path) -> None:
-    """From now on a new database is a copy of this one, which is made first."""
+def use_template(template: Path) -> None:
+    """Create this template, and let every new database be a copy of it from now on."""
     storage.database.sqlite_file.create_database_file(template)
 
-    def copied(new: Path, file: Path) -> None:
+    def copy_template(temporary_file: Path, file: Path) -> None:
         try:
-            shutil.copyfile(template, new)
+            shutil.copyfile(template, temporary_file)
             with suppress(FileExistsError):
-                os.link(new, file)
+                os.link(temporary_file, file)
         finally:
-            new.unlink(missing_ok=True)
+            temporary_file.unlink(missing_ok=True)
 
-    storage.database.sqlite_file._create_beside = copied
+    storage.database.sqlite_file._create_beside = copy_template
 
 
-def statements_shared() -> None:
-    """From now on every SQLite engine of this process uses the statements that another one compiled."""
-    make = storage.database.engine.create_engine
-    first = make("sqlite://")
-    first.connect().close()  # a dialect learns of its server when it first connects
+def share_compiled_statements() -> None:
+    """Let all SQLite engines of this process share compiled statements from now on."""
+    create_engine = storage.database.engine.create_engine
+    first_engine = create_engine("sqlite://")
+    first_engine.connect().close()  # a dialect reads its server's version when it first connects
     compiled = {}
 
-    def sharing(address, **options):
-        engine = make(address, **options)
+    def create_sharing_engine(address, **options):
+        engine = create_engine(address, **options)
         if engine.dialect.name == "sqlite":
-            engine.dialect = first.dialect  # a statement is compiled for one dialect, by identity
+            engine.dialect = first_engine.dialect  # statements are cached by the dialect's identity
             engine.update_execution_options(compiled_cache=compiled)
         return engine
 
-    storage.database.engine.create_engine = sharing
+    storage.database.engine.create_engine = create_sharing_engine

@@ -1,6 +1,7 @@
-"""Whole histories of one association: nights left out, accounts not reached, channels blind.
+"""Random histories of one association: missing runs, missing accounts, unreliable channels.
 
-They are judged by the rules of config.toml itself, and a night may find anything a probe may give.
+They are evaluated with the rules of the packaged config.toml. A run may find anything that a probe
+may return.
 """
 
 from dataclasses import dataclass, replace
@@ -37,19 +38,19 @@ ROWS = tuple(
     for number, (channel, link) in enumerate(LINKS, start=1)
 )
 CHANNELS = sorted({row.channel for row in ROWS})
-ABSENT = [rule for rule in POLICY.rules if isinstance(rule, AbsentRule)]
-CAUSES = {(rule.code, str(reason)) for rule in ABSENT for reason in rule.reasons}
-LOSSES = sorted({reason for rule in ABSENT for reason in rule.reasons})
+ABSENT_RULES = [rule for rule in POLICY.rules if isinstance(rule, AbsentRule)]
+ABSENCE_CAUSES = {(rule.code, str(reason)) for rule in ABSENT_RULES for reason in rule.reasons}
+ABSENCE_REASONS = sorted({reason for rule in ABSENT_RULES for reason in rule.reasons})
 
 
 @dataclass(frozen=True)
-class Tonight:
-    """One night: how many days until the next, what was found of whom and at what hour, who was blind."""
+class SimulatedRun:
+    """A run: the days until the next one, findings and hours by account id, unreliable channels."""
 
-    days: int
+    days_until_next: int
     findings: dict[int, Finding]
     hours: dict[int, int]
-    blind: frozenset[str]
+    unreliable_channels: frozenset[str]
 
 
 UNKNOWN = st.builds(
@@ -66,20 +67,23 @@ ANSWERED = st.builds(
     status=st.sampled_from([200, 401, 403, 429]),
     final_url=st.just("https://nour.example/"),
 )
-"""Of a server that answered, over https with a good certificate, and told nothing."""
-TROUBLED = st.builds(
+"""Of a server that responded over HTTPS with a valid certificate, without a conclusive page."""
+UNREACHABLE = st.builds(
     Finding,
     st.just(Presence.UNKNOWN),
     st.sampled_from(sorted(UNREACHABLE_REASONS)),
     facts=st.sampled_from([{}, {"tls_error": "expired"}]),
 )
-LOST = st.builds(
-    Finding, st.just(Presence.ABSENT), st.sampled_from(LOSSES), name=st.sampled_from([None, "x"])
+ABSENT_FINDING = st.builds(
+    Finding,
+    st.just(Presence.ABSENT),
+    st.sampled_from(ABSENCE_REASONS),
+    name=st.sampled_from([None, "x"]),
 )
-DATED = st.builds(
+ACTIVITIES = st.builds(
     Activity, st.integers(-900, 20).map(lambda day: START + timedelta(days=day)), st.just("feed")
 )
-LEADS = st.lists(
+FOUND_LINKS = st.lists(
     st.sampled_from(
         [
             FoundLink(row.channel, row.identity.key, row.typed_text, "anchor", ROWS[0].typed_text)
@@ -95,71 +99,69 @@ FACTS = st.fixed_dictionaries(
     {},
     optional={name: st.booleans() for name in ("https", "viewport", "contact", "feed", "noindex")},
 )
-SEEN = st.builds(
+PRESENT = st.builds(
     Finding,
     st.just(Presence.PRESENT),
     st.sampled_from([None, None, Reason.EMPTY, Reason.PRIVATE, Reason.RENAMED]),
     platform_id=st.sampled_from([None, "11", "99"]),
     name=st.sampled_from([None, "Nour", "Casino"]),
-    last_activity=st.none() | DATED,
-    links=LEADS,
+    last_activity=st.none() | ACTIVITIES,
+    links=FOUND_LINKS,
     facts=FACTS,
 )
-ANY = st.one_of(UNKNOWN, SEEN, LOST, ANSWERED, TROUBLED)
+ANY_FINDING = st.one_of(UNKNOWN, PRESENT, ABSENT_FINDING, ANSWERED, UNREACHABLE)
 
 
-BLIND = st.sets(st.sampled_from(CHANNELS), max_size=2).map(frozenset)
+UNRELIABLE_CHANNELS = st.sets(st.sampled_from(CHANNELS), max_size=2).map(frozenset)
 
 
-def night(finding):
-    """One night of such findings; an account may be left out, as when a night is interrupted."""
+def simulated_run(finding):
+    """Draw a run of such findings. Accounts may be missing, as in an interrupted run."""
     return st.builds(
-        Tonight,
+        SimulatedRun,
         st.integers(1, 5),
         st.dictionaries(st.sampled_from(range(1, len(ROWS) + 1)), finding, max_size=len(ROWS)),
         st.fixed_dictionaries({row.id: st.integers(0, 20) for row in ROWS}),
-        BLIND,
+        UNRELIABLE_CHANNELS,
     )
 
 
 @st.composite
-def hidden(draw, finding):
-    """A night of `finding` on channels that see, and of anything, absences too, on those that are blind."""
-    tonight = draw(night(finding))
-    found = {
-        number: draw(ANY) if ROWS[number - 1].channel in tonight.blind else one
-        for number, one in tonight.findings.items()
-    }
-    return replace(tonight, findings=found)
+def partly_unreliable_run(draw, finding):
+    """Draw a run of such findings, and of any findings on its unreliable channels."""
+    run = draw(simulated_run(finding))
+    findings = dict(run.findings)
+    for account_id in findings:
+        if ROWS[account_id - 1].channel in run.unreliable_channels:
+            findings[account_id] = draw(ANY_FINDING)
+    return replace(run, findings=findings)
 
 
-def history(finding, most=25):
-    return st.lists(night(finding), max_size=most)
+def history(finding, max_size=25):
+    return st.lists(simulated_run(finding), max_size=max_size)
 
 
-def dated(nights):
-    """Each night with its beginning and what was observed."""
-    began = START
-    for number, tonight in enumerate(nights, start=1):
-        seen = {
-            at: Observation(
-                at, number, began + timedelta(hours=tonight.hours[at], minutes=1), finding
-            )
-            for at, finding in tonight.findings.items()
-        }
-        yield began, seen, tonight.blind
-        began += timedelta(days=tonight.days)
+def date_runs(runs):
+    """Yield the start of each run, its observations by account id, and its unreliable channels."""
+    started_at = START
+    for run_id, run in enumerate(runs, start=1):
+        observations = {}
+        for account_id, finding in run.findings.items():
+            observed_at = started_at + timedelta(hours=run.hours[account_id], minutes=1)
+            observations[account_id] = Observation(account_id, run_id, observed_at, finding)
+        yield started_at, observations, run.unreliable_channels
+        started_at += timedelta(days=run.days_until_next)
 
 
-def play(nights, rows=ROWS, decisions=(), rules=POLICY):
-    """The dossier after each night."""
-    dossier = AssociationState(NOUR, rows, decisions=decisions)
-    for began, seen, blind in dated(nights):
-        dossier = evaluate_association(
-            dossier, seen, EvaluationTime(began, began, blind), rules, {}
-        )
-        yield dossier
+def evaluate_each(runs, rows=ROWS, decisions=(), rules=POLICY):
+    """Yield the state of the association after each run."""
+    state = AssociationState(NOUR, rows, decisions=decisions)
+    for started_at, observations, unreliable_channels in date_runs(runs):
+        time = EvaluationTime(started_at, started_at, unreliable_channels)
+        state = evaluate_association(state, observations, time, rules, {})
+        yield state
 
 
-def last(nights, **how):
-    return [AssociationState(NOUR, ROWS), *play(nights, **how)][-1]
+def evaluate_all(runs, **options):
+    """Return the state of the association after the last run."""
+    return [AssociationState(NOUR, ROWS), *evaluate_each(runs, **options)][-1]

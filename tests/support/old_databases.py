@@ -1,7 +1,7 @@
 """Databases of an older release, and a revision of a later one, for the tests of upgrades.
 
-There is one revision so far. The tests add a second one, which does what real revisions do: it creates and fills
-a table, and rebuilds a table that others refer to.
+There is one revision so far. The tests add a second one, which does what real revisions do: it
+creates and fills a table, and rebuilds a table that others refer to.
 """
 
 import shutil
@@ -104,7 +104,7 @@ def create_old_database(file: Path) -> None:
 
 
 def create_prerelease_database(file: Path, revision: str) -> None:
-    """Create what marks a database of a pre-release version: its header, its revision and its main table."""
+    """Create what marks a database of a pre-release version."""
     with closing(sqlite3.connect(file, isolation_level=None)) as raw:
         raw.execute(f"PRAGMA application_id={APPLICATION_ID}")
         raw.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")

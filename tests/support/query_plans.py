@@ -1,4 +1,4 @@
-"""What SQLite plans for the queries that are asked, and which of them would read a whole large table."""
+"""Records the query plans of SQLite, and finds those that read a whole large table."""
 
 import re
 from contextlib import contextmanager
@@ -7,22 +7,23 @@ from sqlalchemy import event
 
 from storage.tables.core import METADATA
 
-SMALL = {"audit_run", "summary_version", "user"}
-"""A row a day, a row in all, a row for each who may log in."""
-LARGE = f"(?:{'|'.join(sorted(METADATA.tables.keys() - SMALL))})(?:_\\d+)?"
-WHOLE = re.compile(rf"\bSCAN {LARGE}\b")
-ENDS = re.compile(r"FROM \w+ ORDER BY [\w., ]+? LIMIT \? OFFSET \?$")
-"""A walk that asks nothing more of the rows: it is over as soon as there are enough."""
-FLAGGED = re.compile(
-    rf"\bSEARCH {LARGE} USING (?:COVERING )?INDEX \S+ \((?:is_reportable|is_visible|closed_at)=\?\)(?!.* LIMIT )"
+SMALL_TABLES = {"audit_run", "summary_version", "user"}
+"""One row a day, one row in all, one row for each user."""
+LARGE_TABLE = f"(?:{'|'.join(sorted(METADATA.tables.keys() - SMALL_TABLES))})(?:_\\d+)?"
+TABLE_SCAN = re.compile(rf"\bSCAN {LARGE_TABLE}\b")
+LIMITED_SCAN = re.compile(r"FROM \w+ ORDER BY [\w., ]+? LIMIT \? OFFSET \?$")
+"""A scan without conditions, which ends when it has enough rows."""
+FLAG_SEARCH = re.compile(
+    rf"\bSEARCH {LARGE_TABLE} USING (?:COVERING )?INDEX \S+"
+    r" \((?:is_reportable|is_visible|closed_at)=\?\)(?!.* LIMIT )"
 )
-"""A flag that most rows have finds no fewer than all, unless it is known, or is to be counted, how few."""
+"""A search by a flag that most rows have reads nearly all of them, unless it has a limit."""
 
 
 @contextmanager
 def plans(store):
-    """What SQLite plans for each query that is asked meanwhile, each step before its query."""
-    told = []
+    """Yield a list of the steps that SQLite plans for each executed query, each with its query."""
+    steps = []
     engine = store._database._engine
 
     def explain(connection, _cursor, statement, parameters, *_):
@@ -30,19 +31,19 @@ def plans(store):
             rows = connection.connection.driver_connection.execute(
                 f"EXPLAIN QUERY PLAN {statement}", parameters
             )
-            told.extend(f"{row[3]}    <- {' '.join(statement.split())}" for row in rows)
+            steps.extend(f"{row[3]}    <- {' '.join(statement.split())}" for row in rows)
 
     event.listen(engine, "before_cursor_execute", explain)
     try:
-        yield told
+        yield steps
     finally:
         event.remove(engine, "before_cursor_execute", explain)
 
 
-def whole(told):
-    """The steps that read a whole table."""
+def whole(steps):
+    """Return the steps that read a whole table."""
     return [
-        plan
-        for plan in told
-        if (WHOLE.search(plan) and not ENDS.search(plan)) or FLAGGED.search(plan)
+        step
+        for step in steps
+        if (TABLE_SCAN.search(step) and not LIMITED_SCAN.search(step)) or FLAG_SEARCH.search(step)
     ]

@@ -1,4 +1,4 @@
-"""What the tables of reading say, and the same told anew from the views: the two may never differ."""
+"""Compares the read model with the same data computed from the views."""
 
 from collections import Counter
 from dataclasses import replace
@@ -9,68 +9,73 @@ from auditor.evaluation.summary import build_facets, build_summary
 from auditor.views.dashboard import load_network_figures
 from probes.models.finding import Presence
 
+UNCOUNTED_PREFIXES = ("region:", "city:", "tag:")
+GROUP_PREFIXES = ("region:", "tag:")
 
-def everything(app, **asked):
-    """Every page of a list, one after another."""
-    after, rows = None, []
+
+def list_all_summaries(app, **filters):
+    """Return the rows of all pages of a list."""
+    cursor, rows = None, []
     while True:
-        page = app.store.list_summaries(cursor=after, limit=7, **asked)
+        page = app.store.list_summaries(cursor=cursor, limit=7, **filters)
         rows += page.rows
-        after = page.next_cursor
-        if after is None:
+        cursor = page.next_cursor
+        if cursor is None:
             return rows
 
 
-def tabled(app, now):
-    """What the tables say: the summaries, the sums by cohort, and the gaps that faces show."""
+def read_tables(app, now):
+    """Return the stored summaries, the counts by group, and the visible gaps."""
     refresh_summaries(app.store, app.config)
-    cohorts = [
+    groups = [
         "",
         *app.store.get_facet_counts("", "region:"),
         *app.store.get_facet_counts("", "tag:"),
     ]
     gaps = app.store.list_visible_gaps(limit=100_000).rows
     return (
-        {row.id: row for row in everything(app)},
-        {cohort: app.store.get_facet_counts(cohort) for cohort in cohorts},
+        {summary.id: summary for summary in list_all_summaries(app)},
+        {group: app.store.get_facet_counts(group) for group in groups},
         sorted((replace(row.gap, id=None) for row in gaps), key=repr),
     )
 
 
-def recounted(app, now):
-    """The same, told from the views alone."""
-    seen = list(iter_association_views(app.store, app.config, now))
-    told = {view.association.id: build_summary(view, app.config.channels) for view in seen}
-    sums = {"": Counter()}
-    for one in told.values():
-        found = {**build_facets(one), "all": 1}
-        within = {f: n for f, n in found.items() if not f.startswith(("region:", "city:", "tag:"))}
-        sums[""].update(found)
-        for cohort in found:
-            if cohort.startswith(("region:", "tag:")):
-                sums.setdefault(cohort, Counter()).update(within)
-    gaps = sorted((replace(gap, id=None) for view in seen for gap in view.gaps), key=repr)
-    return told, {cohort: dict(counts) for cohort, counts in sums.items()}, gaps
+def recount_from_views(app, now):
+    """Return the same as `read_tables`, computed from the views."""
+    views = list(iter_association_views(app.store, app.config, now))
+    summaries = {view.association.id: build_summary(view, app.config.channels) for view in views}
+    counts = {"": Counter()}
+    for summary in summaries.values():
+        facets = {**build_facets(summary), "all": 1}
+        counts[""].update(facets)
+        counted_in_groups = {
+            facet: count
+            for facet, count in facets.items()
+            if not facet.startswith(UNCOUNTED_PREFIXES)
+        }
+        for group in facets:
+            if group.startswith(GROUP_PREFIXES):
+                counts.setdefault(group, Counter()).update(counted_in_groups)
+    gaps = sorted((replace(gap, id=None) for view in views for gap in view.gaps), key=repr)
+    return summaries, {group: dict(facets) for group, facets in counts.items()}, gaps
 
 
-def apart(app, now):
-    """What the first page says otherwise than the Overview, by name."""
-    page, seen = (
-        load_network_figures(app.store, app.config, now),
-        build_network_overview(app.store, app.config, now),
-    )
+def list_dashboard_differences(app, now):
+    """Return the names of the figures on which the dashboard and the network overview differ."""
+    figures = load_network_figures(app.store, app.config, now)
+    overview = build_network_overview(app.store, app.config, now)
     pairs = {
-        "night": (page.latest_run, seen.run),
-        "since": (page.since, seen.since),
-        "associations": (page.association_count, len(seen.associations)),
-        "coverage": (page.coverage, seen.coverage),
-        "untold": (dict(page.unknown_counts), dict(seen.unknown_counts)),
-        "opened": (page.opened.count, len(seen.opened_gaps)),
-        "closed": (page.closed.count, len(seen.closed_gaps)),
+        "run": (figures.latest_run, overview.run),
+        "since": (figures.since, overview.since),
+        "associations": (figures.association_count, len(overview.associations)),
+        "coverage": (figures.coverage, overview.coverage),
+        "unchecked": (dict(figures.unknown_counts), dict(overview.unknown_counts)),
+        "opened": (figures.opened.count, len(overview.opened_gaps)),
+        "closed": (figures.closed.count, len(overview.closed_gaps)),
         "unknown": (
-            page.count_observations(Presence.UNKNOWN),
-            seen.count_accounts(Presence.UNKNOWN),
+            figures.count_observations(Presence.UNKNOWN),
+            overview.count_accounts(Presence.UNKNOWN),
         ),
-        "looks": (page.count_observations(), sum(seen.counts.values())),
+        "observations": (figures.count_observations(), sum(overview.counts.values())),
     }
-    return [name for name, (one, other) in pairs.items() if one != other]
+    return [name for name, (figure, expected) in pairs.items() if figure != expected]

@@ -23,7 +23,11 @@ from auditor.runs import run
 from auditor.web.routes.gaps import MAX_LISTED_CHANGES
 from storage.models.audit import AuditRunState
 from tests.support import output_formats
-from tests.support.read_model_consistency import apart, recounted, tabled
+from tests.support.read_model_consistency import (
+    list_dashboard_differences,
+    read_tables,
+    recount_from_views,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -56,12 +60,12 @@ def after(app: App, number: int) -> set[ExpectedValue]:
             look = looks.get(row.id)
             last_seen = standing.latest_presence, standing.latest_reason
             told = words(*((look.presence, look.reason) if look else last_seen))
-            cells.add(ExpectedValue(row.association, row.channel, "seen", told, number))
+            cells.add(ExpectedValue(row.association, row.channel, "finding", told, number))
             cells.add(
                 ExpectedValue(
                     row.association,
                     row.channel,
-                    "held",
+                    "status",
                     words(standing.state, standing.reason),
                     number,
                 )
@@ -106,8 +110,8 @@ async def play(
         "pages": output_formats.by_pages(app, tonight.started_at),
     }
     later = tonight.started_at + timedelta(hours=9)
-    lists = [] if tabled(app, later) == recounted(app, later) else ["lists"]
-    told.apart[tonight.number] = apart(app, later) + lists
+    lists = [] if read_tables(app, later) == recount_from_views(app, later) else ["lists"]
+    told.apart[tonight.number] = list_dashboard_differences(app, later) + lists
 
 
 @pytest.mark.asyncio(loop_scope="module")

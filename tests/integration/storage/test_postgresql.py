@@ -1,4 +1,4 @@
-"""PostgreSQL remembers what SQLite remembers, and its restart in the middle of a night loses nothing."""
+"""Tests on PostgreSQL: it stores what SQLite stores, and its restart during a run loses nothing."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ from tests.integration.runs.test_fault_injection_storage import (
 )
 from tests.support import cluster, sample_network
 from tests.support.mini_network import night_of, register, steps
-from tests.unit.storage.test_store import hands_rows_over_as_one_text
+from tests.unit.storage.test_store import assert_literal_rows_are_returned_unchanged
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 FOUL = "\x00Amal\ud800 \u202egnihton\u2066\x1b[2J"
@@ -44,7 +44,7 @@ def said(app):
 
 
 @pytest.mark.fault("F48")
-def test_the_same_history_is_told_in_the_same_words(database, tmp_path):
+def test_same_history_produces_the_same_reports(database, tmp_path):
     here, there = tmp_path / "sqlite", tmp_path / "postgresql"
     for folder in (here, there):
         folder.mkdir()
@@ -67,7 +67,7 @@ def test_runs_dated_in_the_future_are_discarded_alike(database, tmp_path):
         (tmp_path / name).mkdir()
         app = sample_network.played(tmp_path / name, *([address] if address else []))
         last = app.store.get_latest_run(AuditRunState.DONE)
-        done = discard_future_runs(app, last.started_at - timedelta(hours=12), has_backup=True)
+        done = discard_future_runs(app, last.started_at - timedelta(hours=12), skip_backup=True)
         assert last.day in done.days
         assert reevaluate.reevaluate(app, dry_run=True).changes == []
         histories.append((done, [run.day for run in app.store.list_runs()], said(app)))
@@ -76,7 +76,7 @@ def test_runs_dated_in_the_future_are_discarded_alike(database, tmp_path):
 
 
 @pytest.mark.fault("F48", "F23")
-def test_foul_text_is_kept_clean_and_alike(database, tmp_path):
+def test_unsafe_text_is_sanitized_alike(database, tmp_path):
     kept = []
     for address in (database, f"sqlite:///{tmp_path}/auditor.db"):
         with Store.open(address) as store:
@@ -91,8 +91,8 @@ def test_foul_text_is_kept_clean_and_alike(database, tmp_path):
     assert kept[0].name == "Amal gnihton[2J"
 
 
-def test_rows_that_are_read_from_one_text_are_what_was_handed_over(database):
-    hands_rows_over_as_one_text(database)
+def test_literal_rows_are_returned_unchanged(database):
+    assert_literal_rows_are_returned_unchanged(database)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def simple_probe(monkeypatch):
 @pytest.mark.fault("F51")
 @pytest.mark.usefixtures("simple_probe")
 @pytest.mark.parametrize("when", [1, 3, 5])
-async def test_a_restart_in_the_middle_of_a_night_loses_nothing_and_doubles_nothing(
+async def test_database_restart_during_a_run_loses_and_duplicates_nothing(
     postgresql, database, tmp_path, monkeypatch, when
 ):
     """The night stops with one line, or does not notice; it is gone on with by the same process."""

@@ -1,4 +1,4 @@
-"""What cannot be used is refused in one sentence, names the newest backup, and is never made anew."""
+"""Tests of unusable databases: they are refused in one line that names the newest backup."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def truncated(file):
 @pytest.mark.parametrize(
     "hurt", [lambda file: file.write_bytes(b""), overwritten, truncated, Path.unlink]
 )
-def test_a_database_that_is_lost_is_refused_with_the_newest_backup_named(app, tmp_path, hurt):
+def test_lost_database_is_refused_and_the_newest_backup_named(app, tmp_path, hurt):
     for hour in range(2):
         newest = taken(app, START + timedelta(hours=hour)).backup.file
     app.store.close()
@@ -58,7 +58,7 @@ def test_a_database_that_is_lost_is_refused_with_the_newest_backup_named(app, tm
 
 
 @pytest.mark.fault("F45")
-def test_a_database_that_vanished_is_not_begun_anew_where_there_are_backups(app, tmp_path):
+def test_missing_database_is_not_created_if_there_are_backups(app, tmp_path):
     app.store.close()
     (tmp_path / "auditor.db").unlink()
     App.open(app.config).close()
@@ -84,7 +84,7 @@ except StoreError as refusal:
 
 @pytest.mark.fault("F44")
 @pytest.mark.parametrize(("file", "folder"), [(0o444, 0o777), (0o666, 0o555), (0o666, 0o777)])
-def test_a_database_that_cannot_be_written_is_refused_in_one_line(app, file, folder):
+def test_read_only_database_is_refused_in_one_line(app, file, folder):
     """By a user who is not root: root may write everywhere."""
     app.store.close()
     with tempfile.TemporaryDirectory() as place:
@@ -102,7 +102,7 @@ def test_a_database_that_cannot_be_written_is_refused_in_one_line(app, file, fol
 
 
 def mounted(folder):
-    """Commands that run in a mount namespace of their own, in which a folder is read-only; None without."""
+    """Return a command prefix that runs in a mount namespace with this folder read-only."""
     words = (
         ["unshare", "--mount", "--map-root-user", "--user"]
         if os.getuid()
@@ -120,7 +120,7 @@ def mounted(folder):
     "command",
     ["run", *(pytest.param(one, marks=pytest.mark.slow) for one in ("status", "backup", "doctor"))],
 )
-def test_on_a_disk_mounted_read_only_every_command_ends_in_one_line(app, tmp_path, command):
+def test_commands_on_a_read_only_disk_fail_in_one_line(app, tmp_path, command):
     app.store.close()
     (tmp_path / "data").mkdir()
     (tmp_path / "auditor.db").rename(tmp_path / "data" / "auditor.db")
@@ -142,7 +142,7 @@ def test_on_a_disk_mounted_read_only_every_command_ends_in_one_line(app, tmp_pat
 
 
 @pytest.mark.fault("F43")
-async def test_no_night_is_begun_where_there_is_too_little_room(app, tmp_path):
+async def test_run_is_not_started_without_enough_disk_space(app, tmp_path):
     free = shutil.disk_usage(tmp_path).free
     app.config = placed(tmp_path, storage=StorageSettings(folder=tmp_path, min_free_bytes=free * 2))
     with pytest.raises(
@@ -154,7 +154,7 @@ async def test_no_night_is_begun_where_there_is_too_little_room(app, tmp_path):
 
 
 @pytest.mark.fault("F43")
-def test_too_little_room_ends_the_command_with_3_and_one_line(tmp_path, monkeypatch, capsys):
+def test_run_without_enough_disk_space_exits_3_with_one_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "config.toml").write_text("[storage]\nmin_free_bytes = 9_000_000_000_000_000\n")
     monkeypatch.chdir(tmp_path)
     assert main(["run"]) == 3
@@ -164,11 +164,13 @@ def test_too_little_room_ends_the_command_with_3_and_one_line(tmp_path, monkeypa
 
 
 @pytest.mark.fault("F45")
-async def test_a_large_database_is_read_whole_before_each_night(app, monkeypatch):
+async def test_large_database_is_checked_before_each_run(app, monkeypatch):
     """The opening reads those whole that are small."""
     monkeypatch.setattr("storage.store.MAX_OPEN_CHECK_BYTES", 0)
     monkeypatch.setattr(
-        type(app.store), "check_integrity", lambda _: (_ for _ in ()).throw(StoreError("it is damaged"))
+        type(app.store),
+        "check_integrity",
+        lambda _: (_ for _ in ()).throw(StoreError("it is damaged")),
     )
     with pytest.raises(StoreError, match="damaged"):
         pipeline.check_run_preconditions(app.config, app.store)

@@ -55,7 +55,7 @@ def open_and_close(file):
 
 
 def fail_upgrades(folder, points=None):
-    """Let an upgrade fail at its n-th step, for every n until none fails. Return how many steps there are."""
+    """Let an upgrade fail at its n-th step, for every n. Return the number of steps."""
     template, file = folder / "old.db", folder / "auditor.db"
     old_databases.create_old_database(template)
     before = old_databases.read_contents(template)
@@ -133,7 +133,7 @@ def test_without_room_for_the_copy_there_is_no_upgrade(tmp_path, monkeypatch):
 
 
 def kill_upgrades(folder):
-    """Kill a process before its n-th statement within an upgrade, for every third n until one lives."""
+    """Kill an upgrade before its n-th statement, for every third n until one survives."""
     old_databases.add_next_revision(folder)
     template, file = folder / "old.db", folder / "auditor.db"
     old_databases.create_old_database(template)

@@ -1,4 +1,4 @@
-"""What differs each night without a meaning makes no new look, and nothing of it is lost."""
+"""Tests of deduplication: equal results are stored once, and every run keeps its own values."""
 
 import ast
 import re
@@ -55,54 +55,64 @@ def store(tmp_path):
         yield opened
 
 
-def look(night, later=timedelta(0), finding=SEEN, evidence=(PAGE, FEED)):
-    """What a night saw, all of it so much later."""
+def make_observation(run_id, later=timedelta(0), finding=SEEN, evidence=(PAGE, FEED)):
+    """Return an observation of a run, with all its times moved by `later`."""
     dated = tuple(one and replace(one, fetched_at=one.fetched_at + later) for one in evidence)
-    return Observation(1, night, NOW + later, finding, dated, probe_version=7)
+    return Observation(1, run_id, NOW + later, finding, dated, probe_version=7)
 
 
-def nights(store, count):
+def create_runs(store, count):
     return [store.begin_run(DAY + timedelta(days=number), NOW).id for number in range(count)]
 
 
-def looks(store):
+def list_result_ids(store):
     with closing(sqlite3.connect(store.database_file)) as raw:
         return raw.execute("SELECT id FROM probe_result ORDER BY id").fetchall()
 
 
-def unlike(one):
-    """The same look on another night: other seconds, another date, another way of the headers."""
-    first, second = one.evidence
+def vary_volatile_values(observation):
+    """Return an equal observation with other seconds, dates, header values and header order."""
+    first, second = observation.evidence
     headers = dict(
         reversed({**first.headers, "date": "Thu, 26 Nov 2026", "server": "nginx/1.26"}.items())
     )
-    facts = {**one.finding.facts, "seconds": 1}
+    facts = {**observation.finding.facts, "seconds": 1}
     slower = replace(
-        first, headers=headers, elapsed_seconds=1.0712, fetched_at=first.fetched_at - timedelta(seconds=9)
+        first,
+        headers=headers,
+        elapsed_seconds=1.0712,
+        fetched_at=first.fetched_at - timedelta(seconds=9),
     )
-    return replace(one, finding=replace(one.finding, facts=facts), evidence=(slower, second))
+    return replace(
+        observation, finding=replace(observation.finding, facts=facts), evidence=(slower, second)
+    )
 
 
-def test_a_night_that_saw_the_same_adds_no_look_and_tells_its_own_moments(store):
-    one, two, three = nights(store, 3)
-    first, second = look(one), unlike(look(two, timedelta(days=1, seconds=3)))
+def test_equal_result_is_stored_once_with_the_times_of_each_run(store):
+    one, two, three = create_runs(store, 3)
+    first, second = (
+        make_observation(one),
+        vary_volatile_values(make_observation(two, timedelta(days=1, seconds=3))),
+    )
     store.record_observations([first])
     store.record_observations([second])
-    store.record_observations([look(three, timedelta(days=2))])
-    assert len(looks(store)) == 1
+    store.record_observations([make_observation(three, timedelta(days=2))])
+    assert len(list_result_ids(store)) == 1
     kept = list(store.list_observations())
     assert kept[0] == first
     assert kept[1].evidence[0].headers == first.evidence[0].headers
     bare = replace(second.evidence[0], headers=first.evidence[0].headers)
     assert kept[1] == replace(second, evidence=(bare, second.evidence[1]))
-    assert kept[2] == look(three, timedelta(days=2))
+    assert kept[2] == make_observation(three, timedelta(days=2))
 
 
 @pytest.mark.parametrize("facts", [FACTS, {**FACTS, "seconds": 1}], ids=["as ever", "slower"])
-def test_a_night_that_is_as_the_one_before_has_its_facts_and_not_those_of_the_first(store, facts):
-    one, two, three = nights(store, 3)
-    store.record_observations([look(one)])
-    store.record_observations([look(two, timedelta(days=1), finding=replace(SEEN, facts=facts))])
+def test_repeat_has_the_facts_of_the_observation_that_it_repeats(store, facts):
+    one, two, three = create_runs(store, 3)
+    store.record_observations([make_observation(one)])
+    store.record_observations(
+        [make_observation(two, timedelta(days=1), finding=replace(SEEN, facts=facts))]
+    )
     last = store.get_observation(two, 1)
     store.record_observations(
         [replace(last, run_id=three, observed_at=last.observed_at + timedelta(days=1))]
@@ -135,28 +145,30 @@ def test_a_night_that_is_as_the_one_before_has_its_facts_and_not_those_of_the_fi
         {"evidence": (FEED, PAGE)},
     ],
 )
-def test_what_has_a_meaning_makes_a_new_look(store, other):
-    one, two, three = nights(store, 3)
-    changed = look(two, timedelta(days=1), **other)
-    store.record_observations([look(one)])
+def test_different_content_creates_a_new_result(store, other):
+    one, two, three = create_runs(store, 3)
+    changed = make_observation(two, timedelta(days=1), **other)
+    store.record_observations([make_observation(one)])
     store.record_observations([changed])
-    assert len(looks(store)) == 2
+    assert len(list_result_ids(store)) == 2
     assert store.get_observation(two, 1) == changed
-    store.record_observations([look(three, timedelta(days=2))])
-    assert len(looks(store)) == 2
-    assert store.get_observation(three, 1) == look(three, timedelta(days=2))
+    store.record_observations([make_observation(three, timedelta(days=2))])
+    assert len(list_result_ids(store)) == 2
+    assert store.get_observation(three, 1) == make_observation(three, timedelta(days=2))
 
 
-def platform(night, later=timedelta(0), ago=None, **other):
-    """What a night saw on a platform, which writes each answer anew; a publication was so many days ago."""
-    page = replace(PAGE, is_volatile=True, digest=f"{night:02}" * 32, elapsed_seconds=night / 7)
-    when = NOW + later - timedelta(days=ago or 0)
-    told = Activity(when, "videos", DatePrecision.MONTH, is_relative=True) if ago else None
-    finding = replace(SEEN, last_activity=told, facts={"seconds": night, "verified": True})
-    return replace(look(night, later, finding, (page,)), **other)
+def make_platform_observation(run_id, later=timedelta(0), ago=None, **other):
+    """Return an observation of a platform, with a publication `ago` days before, if given."""
+    page = replace(PAGE, is_volatile=True, digest=f"{run_id:02}" * 32, elapsed_seconds=run_id / 7)
+    published_at = NOW + later - timedelta(days=ago or 0)
+    activity = (
+        Activity(published_at, "videos", DatePrecision.MONTH, is_relative=True) if ago else None
+    )
+    finding = replace(SEEN, last_activity=activity, facts={"seconds": run_id, "verified": True})
+    return replace(make_observation(run_id, later, finding, (page,)), **other)
 
 
-ELSEWHERE = {**PAGE.headers, "x-served-by": "another of its servers"}
+OTHER_SERVER_HEADERS = {**PAGE.headers, "x-served-by": "another of its servers"}
 
 
 @pytest.mark.parametrize(
@@ -166,17 +178,19 @@ ELSEWHERE = {**PAGE.headers, "x-served-by": "another of its servers"}
         {"received_digest": "cd" * 32},
         {"truncated": True},
         {"certificate_expires": date(2027, 4, 9)},
-        {"headers": ELSEWHERE},
+        {"headers": OTHER_SERVER_HEADERS},
     ],
 )
-def test_what_a_platform_writes_anew_each_time_has_no_meaning(store, other):
-    one, two = nights(store, 2)
-    fleeting = platform(one).evidence[0]
-    changed = platform(two, timedelta(days=1), evidence=(replace(fleeting, **other),))
-    assert compute_fingerprint(changed) == compute_fingerprint(platform(one))
+def test_volatile_fields_of_a_platform_are_not_compared(store, other):
+    one, two = create_runs(store, 2)
+    volatile = make_platform_observation(one).evidence[0]
+    changed = make_platform_observation(
+        two, timedelta(days=1), evidence=(replace(volatile, **other),)
+    )
+    assert compute_fingerprint(changed) == compute_fingerprint(make_platform_observation(one))
     assert compute_fingerprint(
-        look(two, evidence=(replace(PAGE, **other),))
-    ) != compute_fingerprint(look(one, evidence=(PAGE,)))
+        make_observation(two, evidence=(replace(PAGE, **other),))
+    ) != compute_fingerprint(make_observation(one, evidence=(PAGE,)))
 
 
 @pytest.mark.parametrize(
@@ -190,48 +204,50 @@ def test_what_a_platform_writes_anew_each_time_has_no_meaning(store, other):
         {"is_withheld": True},
     ],
 )
-def test_how_a_platform_answered_has_a_meaning(store, other):
-    (one,) = nights(store, 1)
-    fleeting = platform(one).evidence[0]
+def test_response_of_a_platform_is_compared(store, other):
+    (one,) = create_runs(store, 1)
+    volatile = make_platform_observation(one).evidence[0]
     assert compute_fingerprint(
-        platform(one, evidence=(replace(fleeting, **other),))
-    ) != compute_fingerprint(platform(one))
+        make_platform_observation(one, evidence=(replace(volatile, **other),))
+    ) != compute_fingerprint(make_platform_observation(one))
 
 
-def test_what_is_found_on_a_platform_and_by_which_probe_has_a_meaning(store):
-    (one,) = nights(store, 1)
+def test_finding_and_probe_version_of_a_platform_are_compared(store):
+    (one,) = create_runs(store, 1)
     told = {
-        compute_fingerprint(platform(one)),
-        compute_fingerprint(platform(one, probe_version=8)),
-        compute_fingerprint(platform(one, ago=31)),
+        compute_fingerprint(make_platform_observation(one)),
+        compute_fingerprint(make_platform_observation(one, probe_version=8)),
+        compute_fingerprint(make_platform_observation(one, ago=31)),
     }
     assert len(told) == 3
-    assert compute_fingerprint(look(one)) == compute_fingerprint(
-        replace(look(one), probe_version=8)
+    assert compute_fingerprint(make_observation(one)) == compute_fingerprint(
+        replace(make_observation(one), probe_version=8)
     ), "its pages are kept"
 
 
 @pytest.mark.parametrize(
-    ("days", "ago", "is_the_same"),
+    ("days", "ago", "is_equal"),
     [(3, 31, True), (3, 62, False), (20, 31, False), (180, 214, False)],
     ids=["the same month and word", "another word", "another month", "the same month another time"],
 )
-def test_what_was_counted_back_is_told_by_its_word_and_its_month(store, days, ago, is_the_same):
-    one, two = nights(store, 2)
+def test_relative_date_is_compared_by_its_words_and_month(store, days, ago, is_equal):
+    one, two = create_runs(store, 2)
     assert NOW.date() == date(2026, 11, 25)
-    same = compute_fingerprint(platform(two, timedelta(days=days), ago=ago)) == compute_fingerprint(
-        platform(one, ago=31)
-    )
-    assert same is is_the_same
+    same = compute_fingerprint(
+        make_platform_observation(two, timedelta(days=days), ago=ago)
+    ) == compute_fingerprint(make_platform_observation(one, ago=31))
+    assert same is is_equal
 
 
 @pytest.mark.parametrize("precision", [DatePrecision.DAY, DatePrecision.WEEK, DatePrecision.YEAR])
-def test_what_was_counted_back_is_as_exact_as_its_word(store, precision):
-    one, two = nights(store, 2)
+def test_relative_date_is_compared_at_its_precision(store, precision):
+    one, two = create_runs(store, 2)
 
-    def told(night, when):
+    def told(run_id, when):
         activity = Activity(when, "videos", precision, is_relative=True)
-        return compute_fingerprint(platform(night, finding=replace(SEEN, last_activity=activity)))
+        return compute_fingerprint(
+            make_platform_observation(run_id, finding=replace(SEEN, last_activity=activity))
+        )
 
     wednesday = datetime(2026, 11, 25, 8, tzinfo=UTC)
     apart = {DatePrecision.DAY: 1, DatePrecision.WEEK: 5, DatePrecision.YEAR: 37}[precision]
@@ -239,60 +255,65 @@ def test_what_was_counted_back_is_as_exact_as_its_word(store, precision):
     assert told(one, wednesday) != told(two, wednesday + timedelta(days=apart))
 
 
-def test_a_look_at_a_platform_that_found_the_same_is_as_before_with_facts_of_its_own(store):
-    one, two, three = nights(store, 3)
-    first, second = platform(one, ago=31), platform(two, timedelta(days=1), ago=31)
-    third = platform(three, timedelta(days=2), ago=31)
+def test_duplicate_of_a_platform_result_is_a_repeat_with_its_own_facts(store):
+    one, two, three = create_runs(store, 3)
+    first, second = (
+        make_platform_observation(one, ago=31),
+        make_platform_observation(two, timedelta(days=1), ago=31),
+    )
+    third = make_platform_observation(three, timedelta(days=2), ago=31)
     assert store.find_equal_result(first) is None
     store.record_observations([first])
     before = store.find_equal_result(second)
     assert (before.first_observed_at, before.body_digests) == (first.observed_at, ("01" * 32,))
     store.record_observations([duplicate_of(second, before), replace(second, account_id=2)])
     store.record_observations([duplicate_of(third, store.find_equal_result(third))])
-    assert len(looks(store)) == 2
-    for night, later in ((two, 1), (three, 2)):
-        seen = store.get_observation(night, 1)
+    assert len(list_result_ids(store)) == 2
+    for run_id, later in ((two, 1), (three, 2)):
+        seen = store.get_observation(run_id, 1)
         assert seen.is_repeat
         assert seen.observed_at == NOW + timedelta(days=later)
-        assert seen.finding == replace(first.finding, facts={"seconds": night, "verified": True})
+        assert seen.finding == replace(first.finding, facts={"seconds": run_id, "verified": True})
         assert seen.evidence[0].digest == first.evidence[0].digest
         assert seen.evidence[0].fetched_at == first.evidence[0].fetched_at + timedelta(days=later)
 
 
-def test_a_look_that_was_bared_is_repeated_by_no_platform(store):
-    one, two = nights(store, 2)
-    store.record_observations([platform(one)])
+def test_pruned_platform_result_is_not_repeated(store):
+    one, two = create_runs(store, 2)
+    store.record_observations([make_platform_observation(one)])
     store.replace_evidence([store.get_observation(one, 1)])
-    assert store.find_equal_result(platform(two)) is None
+    assert store.find_equal_result(make_platform_observation(two)) is None
 
 
-def test_a_look_at_a_platform_that_is_kept_whole_is_the_one_that_is_repeated_from_then_on(store):
-    one, two, three = nights(store, 3)
-    store.record_observations([platform(one)])
-    store.record_observations([platform(two, timedelta(days=1))])
-    assert len(looks(store)) == 2
+def test_platform_result_stored_whole_is_repeated_from_then_on(store):
+    one, two, three = create_runs(store, 3)
+    store.record_observations([make_platform_observation(one)])
+    store.record_observations([make_platform_observation(two, timedelta(days=1))])
+    assert len(list_result_ids(store)) == 2
     assert [seen.evidence[0].digest[:2] for seen in store.list_observations()] == ["01", "02"]
     assert not any(seen.is_repeat for seen in store.list_observations())
-    assert store.find_equal_result(platform(three)).first_observed_at == NOW + timedelta(days=1)
+    assert store.find_equal_result(
+        make_platform_observation(three)
+    ).first_observed_at == NOW + timedelta(days=1)
 
 
-def test_two_accounts_never_share_a_look(store):
-    (one,) = nights(store, 1)
-    store.record_observations([look(one), replace(look(one), account_id=2)])
-    assert len(looks(store)) == 2
+def test_accounts_do_not_share_a_result(store):
+    (one,) = create_runs(store, 1)
+    store.record_observations([make_observation(one), replace(make_observation(one), account_id=2)])
+    assert len(list_result_ids(store)) == 2
 
 
-def test_as_before_is_a_narrow_row_whose_pages_are_dated_as_far_apart(store):
-    one, two = nights(store, 2)
-    store.record_observations([look(one)])
+def test_repeat_keeps_the_ages_of_its_pages(store):
+    one, two = create_runs(store, 2)
+    store.record_observations([make_observation(one)])
     before = store.find_last_observations([1, 2], before_day=DAY + timedelta(days=1))[1].observation
-    assert before == look(one)
+    assert before == make_observation(one)
     later = NOW + timedelta(days=30, minutes=2)
     said = Observation(
         1, two, later, Finding(Presence.UNKNOWN), probe_version=8, result_id=before.result_id
     )
     assert store.record_observations([said]) == 1
-    assert len(looks(store)) == 1
+    assert len(list_result_ids(store)) == 1
     kept = store.get_observation(two, 1)
     assert kept.finding == SEEN
     assert [page.fetched_at for page in kept.evidence] == [later - timedelta(seconds=4), later]
@@ -303,9 +324,9 @@ def test_as_before_is_a_narrow_row_whose_pages_are_dated_as_far_apart(store):
     assert store.count_by_presence(two) == {("facebook", Presence.PRESENT): 1}
 
 
-def test_an_account_repeats_its_own_looks_alone(store):
-    one, two = nights(store, 2)
-    store.record_observations([look(one)])
+def test_account_cannot_repeat_a_result_of_another(store):
+    one, two = create_runs(store, 2)
+    store.record_observations([make_observation(one)])
     (kept,) = store.list_observations()
     with pytest.raises(ValueError, match="account 2 cannot repeat a result of 1"):
         store.record_observations([replace(kept, run_id=two, account_id=2)])
@@ -314,14 +335,24 @@ def test_an_account_repeats_its_own_looks_alone(store):
     assert [seen.run_id for seen in store.list_observations()] == [one]
 
 
-def test_the_last_look_is_the_newest_that_told_something(store):
-    one, two, three, four = nights(store, 4)
-    wall = look(three, finding=Finding(Presence.UNKNOWN, Reason.LOGIN_WALL), evidence=())
-    store.record_observations(
-        [look(one), look(two, finding=Finding(Presence.ABSENT, Reason.NOT_FOUND)), wall]
+def test_last_observation_is_the_newest_conclusive_one(store):
+    one, two, three, four = create_runs(store, 4)
+    inconclusive = make_observation(
+        three, finding=Finding(Presence.UNKNOWN, Reason.LOGIN_WALL), evidence=()
     )
     store.record_observations(
-        [replace(look(one), account_id=3), replace(wall, account_id=2), look(four)]
+        [
+            make_observation(one),
+            make_observation(two, finding=Finding(Presence.ABSENT, Reason.NOT_FOUND)),
+            inconclusive,
+        ]
+    )
+    store.record_observations(
+        [
+            replace(make_observation(one), account_id=3),
+            replace(inconclusive, account_id=2),
+            make_observation(four),
+        ]
     )
     found = store.find_last_observations([1, 2, 3], before_day=DAY + timedelta(days=3))
     assert {account: seen.observation.run_id for account, seen in found.items()} == {1: two, 3: one}
@@ -332,36 +363,36 @@ def test_the_last_look_is_the_newest_that_told_something(store):
     assert store.find_last_observations([1], before_day=DAY) == {}
 
 
-def test_a_look_that_was_bared_is_not_repeated(store):
-    one, two = nights(store, 2)
-    store.record_observations([look(one)])
+def test_pruned_result_is_not_repeated(store):
+    one, two = create_runs(store, 2)
+    store.record_observations([make_observation(one)])
     (kept,) = store.list_observations()
     store.replace_evidence(
         [replace(kept, evidence=(Evidence(PAGE.url, 200, PAGE.url, is_pruned=True),))]
     )
-    store.record_observations([look(two, timedelta(days=1))])
-    assert len(looks(store)) == 2
-    assert store.get_observation(two, 1) == look(two, timedelta(days=1))
+    store.record_observations([make_observation(two, timedelta(days=1))])
+    assert len(list_result_ids(store)) == 2
+    assert store.get_observation(two, 1) == make_observation(two, timedelta(days=1))
     assert all(piece.is_pruned for piece in store.get_observation(one, 1).evidence)
 
 
-def test_an_unchanged_night_costs_less_than_eighty_bytes_an_account(store):
+def test_unchanged_account_takes_less_than_80_bytes_per_run(store):
     many = [
         replace(LINKS[0], typed_text=str(n), identity=replace(LINKS[0].identity, key=str(n)))
         for n in range(3000)
     ]
     store.save_registry([AMAL, NOUR], many, NOW)
     ids = [row.id for row in store.list_accounts()]
-    first, *others = nights(store, 5)
+    first, *others = create_runs(store, 5)
 
-    def every(night, later):
+    def observe_all(run_id, later):
         return (
-            replace(unlike(look(night, later)), account_id=number)
+            replace(vary_volatile_values(make_observation(run_id, later)), account_id=number)
             for number in ids[:: 1 if later else -1]
         )
 
-    for night, later in zip((first, *others), range(5), strict=True):
-        seen = list(every(night, timedelta(days=later)))
+    for run_id, later in zip((first, *others), range(5), strict=True):
+        seen = list(observe_all(run_id, timedelta(days=later)))
         for start in range(0, len(seen), 200):
             store.record_observations(seen[start::15] if later == 4 else seen[start : start + 200])
     with closing(sqlite3.connect(store.database_file)) as raw:
@@ -379,7 +410,7 @@ def test_an_unchanged_night_costs_less_than_eighty_bytes_an_account(store):
 
 @QUICK
 @given(FINDINGS, st.lists(EVIDENCE, max_size=3).map(tuple), INSTANTS, INSTANTS)
-def test_what_differs_each_night_comes_back_whatever_it_is(finding, evidence, when, then):
+def test_per_run_values_are_restored_for_any_evidence(finding, evidence, when, then):
     told = Observation(1, 1, when, finding, evidence)
     differing = {"seconds": 1.5, "certificate_days": 3}
     moved = tuple(
@@ -397,37 +428,39 @@ def test_what_differs_each_night_comes_back_whatever_it_is(finding, evidence, wh
     assert back.evidence == other.evidence
 
 
-def test_every_header_whose_value_a_probe_reads_tells_looks_apart():
-    """The client reads some before there is a page; cookies are never kept, validators tell nothing."""
+def test_every_header_that_a_probe_reads_is_compared():
+    """Headers that the HTTP client reads are excepted, and cookies and validators."""
     read = set()
     for file in Path(probes.__file__).parent.rglob("*.py"):
         text = file.read_text()
         is_client = re.search(r"^(import|from) (httpx|httpcore)", text, re.MULTILINE)
         calls = () if is_client else ast.walk(ast.parse(text))
         for node in calls:
-            if isinstance(node, ast.Call) and re.search(r"\bheaders\.get$", ast.unparse(node.func)):
-                if isinstance(node.args[0], ast.Constant):
-                    read.add(node.args[0].value)
+            is_read = isinstance(node, ast.Call) and re.search(
+                r"\bheaders\.get$", ast.unparse(node.func)
+            )
+            if is_read and isinstance(node.args[0], ast.Constant):
+                read.add(node.args[0].value)
     assert read - {"set-cookie", "etag", "last-modified"} == COMPARED_HEADERS
 
 
-def test_bared_evidence_keeps_the_moments_of_the_night_that_saw_it_first(store):
-    one, two, three = nights(store, 3)
-    store.record_observations([look(one)])
-    for night, days in ((two, 1), (three, 2)):
+def test_replaced_evidence_keeps_the_dates_of_each_run(store):
+    one, two, three = create_runs(store, 3)
+    store.record_observations([make_observation(one)])
+    for run_id, days in ((two, 1), (three, 2)):
         last = store.get_observation(one, 1)
         store.record_observations(
-            [replace(last, run_id=night, observed_at=last.observed_at + timedelta(days=days))]
+            [replace(last, run_id=run_id, observed_at=last.observed_at + timedelta(days=days))]
         )
     store.replace_evidence([store.get_observation(three, 1)])
-    for night, days in ((one, 0), (two, 1), (three, 2)):
-        came = store.get_observation(night, 1).evidence[0].fetched_at
+    for run_id, days in ((one, 0), (two, 1), (three, 2)):
+        came = store.get_observation(run_id, 1).evidence[0].fetched_at
         assert came == PAGE.fetched_at + timedelta(days=days)
 
 
-def test_an_account_that_was_pruned_during_the_night_is_left_out_of_what_is_kept(store):
-    one, two = nights(store, 2)
-    store.record_observations([look(one)])
+def test_observation_of_an_account_pruned_during_the_run_is_dropped(store):
+    one, two = create_runs(store, 2)
+    store.record_observations([make_observation(one)])
     last = store.get_observation(one, 1)
     store.save_registry(
         [NOUR], [row for row in LINKS if row.association == NOUR.id], NOW, prune=True
@@ -436,7 +469,7 @@ def test_an_account_that_was_pruned_during_the_night_is_left_out_of_what_is_kept
     assert 1 not in there
     kept = [
         replace(last, run_id=two),
-        look(two),
-        *(replace(look(two), account_id=at) for at in there),
+        make_observation(two),
+        *(replace(make_observation(two), account_id=at) for at in there),
     ]
     assert store.record_observations(kept) == len(there)

@@ -1,4 +1,4 @@
-"""Tests of the schema revisions: they match the tables, and an upgrade is done whole or not at all."""
+"""Tests of the schema revisions: they match the tables, and an upgrade is atomic."""
 
 import ast
 import sqlite3

@@ -1,4 +1,4 @@
-"""What people left behind goes when its time is over; what holds or must be remembered stays."""
+"""Tests of retention: expired personal data is deleted, everything else stays."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -42,36 +42,43 @@ def store(tmp_path):
         yield opened
 
 
-def test_the_contact_of_who_left_long_ago_goes_and_the_others_stay(store):
+def test_contact_of_an_association_withdrawn_long_ago_is_deleted(store):
     assert store.delete_expired_data(RetentionCutoffs(contacts=LIMIT)) == {"contact": 1}
     assert not store.get_contact("left")
     assert store.get_contact("here").phone == "06 here"
     assert store.get_association("left").name == "left"
 
 
-def test_with_that_contact_goes_what_the_trail_tells_of_it(store):
+def test_log_entries_about_a_deleted_contact_are_deleted(store):
     changed = AssociationEntry(Association("left", "Another name"), Contact(phone="07 left"))
     others = AssociationEntry(Association("here", "here"), Contact(phone="07 here"))
     store.save_registry([changed, others], [], OLD, origin=ChangeOrigin("Amina", "web"))
     store.save_registry([others], [], OLD, origin=ChangeOrigin("Amina", "web"))
-    assert store.delete_expired_data(RetentionCutoffs(contacts=LIMIT)) == {"contact": 1, "audit_log": 1}
-    told = {(one.association, one.field) for one in store.list_audit_log()}
-    assert told & {("left", "phone"), ("left", "name"), ("here", "phone")} == {
+    assert store.delete_expired_data(RetentionCutoffs(contacts=LIMIT)) == {
+        "contact": 1,
+        "audit_log": 1,
+    }
+    cutoffs = {(entry.association, entry.field) for entry in store.list_audit_log()}
+    assert cutoffs & {("left", "phone"), ("left", "name"), ("here", "phone")} == {
         ("left", "name"),
         ("here", "phone"),
     }
 
 
-def test_what_is_over_for_two_reasons_is_told_once_also_before_it_goes(store):
+def test_row_expired_for_two_reasons_is_counted_once_also_in_a_dry_run(store):
     changed = AssociationEntry(Association("left", "left"), Contact(phone="07 left"))
     store.save_registry([changed], [], OLD, origin=ChangeOrigin("Amina", "web"))
     store.save_registry([], [], OLD, origin=ChangeOrigin("Amina", "web"))
     store.claim_message("a@x.ma", "monthly", "2025-10 here", OLD)
     before = store.delete_expired_data(ALL, dry_run=True)
-    assert store.delete_expired_data(ALL) == before == {"contact": 2, "sent_message": 1, "audit_log": 1}
+    assert (
+        store.delete_expired_data(ALL)
+        == before
+        == {"contact": 2, "sent_message": 1, "audit_log": 1}
+    )
 
 
-def test_letters_that_ended_go_and_the_replies_that_came_by_them_stay(store):
+def test_ended_report_links_are_deleted_and_their_replies_stay(store):
     letters = [
         ReportLink("here", "ended", OLD, "Amina", OLD + timedelta(days=30)),
         ReportLink(
@@ -98,7 +105,7 @@ def test_letters_that_ended_go_and_the_replies_that_came_by_them_stay(store):
     assert store.delete_expired_data(RetentionCutoffs(replies=LIMIT)) == {}
 
 
-def test_answered_replies_and_old_lines_of_the_log_go(store):
+def test_reviewed_replies_and_old_follow_ups_are_deleted(store):
     reply = store.add_reply(Reply("here", ReplyKind.DISPUTED, OLD, text="answered"))
     store.review_reply(reply.id, ReplyOutcome.DECLINED, "Amina", "seen", OLD)
     store.add_follow_up(FollowUp("here", FollowUpKind.CALLED, "Amina", OLD, "old"))
@@ -111,7 +118,7 @@ def test_answered_replies_and_old_lines_of_the_log_go(store):
     assert [line.text for line in store.list_follow_ups("here")] == ["due"]
 
 
-def test_who_ended_the_digest_is_remembered_and_who_ended_a_report_in_time_forgotten(store):
+def test_ended_subscription_of_a_coordinator_is_kept(store):
     for address, of, wanted in (
         ("a@x.ma", "here", False),
         ("b@x.ma", "", False),
@@ -125,31 +132,33 @@ def test_who_ended_the_digest_is_remembered_and_who_ended_a_report_in_time_forgo
         "subscription": 1,
         "sent_message": 1,
     }
-    assert [one.address for one in store.list_subscriptions()] == ["b@x.ma", "c@x.ma"]
+    assert [entry.address for entry in store.list_subscriptions()] == ["b@x.ma", "c@x.ma"]
 
 
-def test_the_trail_lets_contacts_go_and_keeps_what_a_rebuild_judges_by(store):
+def test_log_entries_about_contacts_are_deleted_and_others_stay(store):
     line = ChangeOrigin("Amina", ERASE_SOURCE).build_log_entry(
         OLD, "erased-1", "association", None, None
     )
     store.erase_association("left", line, ())
     changed = AssociationEntry(Association("here", "Here"), Contact(phone="07 here"))
     store.save_registry([changed], [], OLD, origin=ChangeOrigin("Amina", "web"))
-    assert {"phone", "name", "association"} <= {one.field for one in store.list_audit_log()}
+    assert {"phone", "name", "association"} <= {entry.field for entry in store.list_audit_log()}
     before = store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT), dry_run=True)
-    assert store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT)) == before == {"audit_log": 1}
-    assert {one.field for one in store.list_audit_log()} == {"name", "association"}
-    assert "erased-1" in {one.association for one in store.list_audit_log()}
+    assert (
+        store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT)) == before == {"audit_log": 1}
+    )
+    assert {entry.field for entry in store.list_audit_log()} == {"name", "association"}
+    assert "erased-1" in {entry.association for entry in store.list_audit_log()}
 
 
-def test_nothing_goes_before_its_time(store):
+def test_nothing_is_deleted_before_its_time(store):
     early = OLD - timedelta(days=1)
     assert store.delete_expired_data(RetentionCutoffs(*[early] * 7)) == {}
     assert store.delete_expired_data(RetentionCutoffs()) == {}
     assert store.get_contact("left").phone == "06 left"
 
 
-def test_the_configuration_says_how_long_each_kind_is_kept():
+def test_configuration_sets_the_cutoff_of_each_kind():
     keep = RetentionSettings(
         contacts=1,
         report_links=2,
@@ -159,27 +168,27 @@ def test_the_configuration_says_how_long_each_kind_is_kept():
         messages=62,
         audit_log=0,
     )
-    told = compute_retention_cutoffs(keep, NOW)
+    cutoffs = compute_retention_cutoffs(keep, NOW)
     days = [1, 2, 3, 4, 5, 62]
     assert [NOW - timedelta(days=count) for count in days] == [
         *(
-            told.contacts,
-            told.report_links,
-            told.replies,
-            told.follow_ups,
-            told.subscriptions,
-            told.messages,
+            cutoffs.contacts,
+            cutoffs.report_links,
+            cutoffs.replies,
+            cutoffs.follow_ups,
+            cutoffs.subscriptions,
+            cutoffs.messages,
         )
     ]
-    assert told.audit_log is None
+    assert cutoffs.audit_log is None
 
 
-def test_messages_are_remembered_long_enough_to_go_once():
+def test_retention_of_messages_has_a_minimum():
     with pytest.raises(ValidationError):
         RetentionSettings(messages=30)
 
 
-def test_a_night_ends_with_what_is_over(store, tmp_path):
+def test_maintenance_deletes_expired_data(store, tmp_path):
     app = SimpleNamespace(store=store, body_store=BodyStore(tmp_path / "archive"), config=Config())
     app.config = app.config.model_copy(
         update={"backup": BackupSettings(folder=tmp_path / "backups")}

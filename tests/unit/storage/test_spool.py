@@ -1,4 +1,4 @@
-"""What waits in a spool comes back in its order, however much of it there is."""
+"""Tests of the spool: it returns its items in their order, however many there are."""
 
 from datetime import UTC, datetime
 
@@ -10,9 +10,9 @@ from storage.files.spool import Spool
 from storage.models.audit import AccountStatus
 
 
-@pytest.mark.parametrize("in_memory", [1, 10**9])
-def test_what_was_added_is_read_in_its_order_as_often_as_wanted(monkeypatch, in_memory):
-    monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", in_memory)
+@pytest.mark.parametrize("max_memory_bytes", [1, 10**9])
+def test_spool_returns_its_items_in_order_any_number_of_times(monkeypatch, max_memory_bytes):
+    monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", max_memory_bytes)
     now = datetime(2026, 11, 25, tzinfo=UTC)
     added = [
         AccountStatus(
@@ -20,10 +20,10 @@ def test_what_was_added_is_read_in_its_order_as_often_as_wanted(monkeypatch, in_
         )
         for n in range(50)
     ]
-    with Spool() as waiting:
-        assert list(waiting) == []
-        waiting.extend(added[:20])
-        waiting.extend(())
-        assert list(waiting) == added[:20]
-        waiting.extend(iter(added[20:]))
-        assert list(waiting) == list(waiting) == added
+    with Spool() as items:
+        assert list(items) == []
+        items.extend(added[:20])
+        items.extend(())
+        assert list(items) == added[:20]
+        items.extend(iter(added[20:]))
+        assert list(items) == list(items) == added

@@ -1,4 +1,4 @@
-"""What goes into the store comes out unchanged, once, and whole."""
+"""Tests of the store: registry, runs, observations, conclusions, decisions, opening, writing."""
 
 import asyncio
 import itertools
@@ -91,235 +91,242 @@ def store(url):
 
 
 @pytest.fixture
-def peopled(store):
+def filled_store(store):
     store.save_registry([AMAL, NOUR], LINKS, NOW)
     return store
 
 
-def seen(account_id, night, presence=Presence.PRESENT):
-    return Observation(account_id, night.id, NOW, Finding(presence, status=200))
+def observe(account_id, run, presence=Presence.PRESENT):
+    return Observation(account_id, run.id, NOW, Finding(presence, status=200))
 
 
-def test_what_a_broken_constraint_tells_names_nobody(peopled):
+def test_constraint_error_contains_no_personal_data(filled_store):
     number = "0612345678"
     with pytest.raises(IntegrityError) as broken:
-        peopled.add_reply(Reply("nobody", ReplyKind.DISPUTED, NOW, text=number))
+        filled_store.add_reply(Reply("nobody", ReplyKind.DISPUTED, NOW, text=number))
     assert "FOREIGN KEY" in str(broken.value)
     assert number not in "".join(traceback.format_exception(broken.value))
 
 
-# --- the registry
+# --- registry
 
 
-def test_a_registry_comes_back_as_it_was_saved(peopled):
-    assert list(peopled.list_associations()) == [AMAL, NOUR]
-    assert peopled.get_association("amal") == AMAL
-    assert peopled.get_association("nobody") is None
-    stored = list(peopled.list_accounts())
+def test_saved_registry_is_returned_unchanged(filled_store):
+    assert list(filled_store.list_associations()) == [AMAL, NOUR]
+    assert filled_store.get_association("amal") == AMAL
+    assert filled_store.get_association("nobody") is None
+    stored = list(filled_store.list_accounts())
     assert [replace(a, id=None, added_at=None) for a in stored] == LINKS
     assert all(a.added_at == NOW for a in stored)
-    assert list(peopled.list_accounts("nour")) == stored[2:]
-    assert peopled.get_account(stored[0].id) == stored[0]
+    assert list(filled_store.list_accounts("nour")) == stored[2:]
+    assert filled_store.get_account(stored[0].id) == stored[0]
 
 
-def test_the_same_sheet_again_changes_nothing(peopled):
+def test_import_of_the_same_sheet_changes_nothing(filled_store):
     later = NOW + timedelta(days=1)
-    assert not peopled.save_registry([AMAL, NOUR], LINKS, later)
-    assert all(a.added_at == NOW for a in peopled.list_accounts())
+    assert not filled_store.save_registry([AMAL, NOUR], LINKS, later)
+    assert all(a.added_at == NOW for a in filled_store.list_accounts())
 
 
-def test_another_way_of_typing_a_link_is_the_same_account(peopled):
+def test_link_typed_differently_is_the_same_account(filled_store):
     retyped = replace(LINKS[0], typed_text="fb.com/amal")
-    changes = peopled.save_registry([AMAL, NOUR], [retyped, *LINKS[1:]], NOW)
+    changes = filled_store.save_registry([AMAL, NOUR], [retyped, *LINKS[1:]], NOW)
     assert [a.typed_text for a in changes.accounts_changed] == ["fb.com/amal"]
     assert not changes.accounts_added
-    assert next(peopled.list_accounts()).typed_text == "fb.com/amal"
+    assert next(filled_store.list_accounts()).typed_text == "fb.com/amal"
 
 
-def test_a_link_in_the_wrong_column_is_kept_beside_the_one_in_its_own(peopled):
+def test_link_in_another_column_is_another_account(filled_store):
     doubled = [*LINKS, replace(LINKS[0], column="website")]
-    changes = peopled.save_registry([AMAL, NOUR], doubled, NOW)
+    changes = filled_store.save_registry([AMAL, NOUR], doubled, NOW)
     assert [a.column for a in changes.accounts_added] == ["website"]
 
 
-def test_a_link_listed_twice_in_one_column_is_one_account(store):
+def test_link_listed_twice_in_one_column_is_one_account(store):
     store.save_registry([AMAL], [LINKS[0], replace(LINKS[0], typed_text="again")], NOW)
     assert [a.typed_text for a in store.list_accounts()] == [LINKS[0].typed_text]
 
 
-def test_a_vanished_link_is_reported_and_kept(peopled):
+def test_link_that_is_no_longer_listed_is_withdrawn(filled_store):
     later = NOW + timedelta(days=1)
-    changes = peopled.save_registry([AMAL], LINKS[:1], later)
+    changes = filled_store.save_registry([AMAL], LINKS[:1], later)
     assert [a.channel for a in changes.accounts_withdrawn] == ["website", "youtube"]
     assert changes.associations_withdrawn == ("nour",)
-    assert len(list(peopled.list_accounts())) == 1
-    kept = list(peopled.list_accounts(include_withdrawn=True))
+    assert len(list(filled_store.list_accounts())) == 1
+    kept = list(filled_store.list_accounts(include_withdrawn=True))
     assert [a.withdrawn_at for a in kept] == [None, later, later]
-    assert list(peopled.list_associations()) == [AMAL]
-    assert list(peopled.list_associations(include_withdrawn=True)) == [AMAL, NOUR]
-    assert not peopled.save_registry([AMAL], LINKS[:1], later)
+    assert list(filled_store.list_associations()) == [AMAL]
+    assert list(filled_store.list_associations(include_withdrawn=True)) == [AMAL, NOUR]
+    assert not filled_store.save_registry([AMAL], LINKS[:1], later)
 
 
-def test_a_link_that_returns_is_the_account_it_was(peopled):
-    before = list(peopled.list_accounts())
-    peopled.save_registry([AMAL], LINKS[:1], NOW)
-    changes = peopled.save_registry([AMAL, NOUR], LINKS, NOW + timedelta(days=2))
+def test_relisted_link_is_the_same_account(filled_store):
+    before = list(filled_store.list_accounts())
+    filled_store.save_registry([AMAL], LINKS[:1], NOW)
+    changes = filled_store.save_registry([AMAL, NOUR], LINKS, NOW + timedelta(days=2))
     assert [a.id for a in changes.accounts_added] == [a.id for a in before[1:]]
     assert changes.associations_added == ("nour",)
-    assert list(peopled.list_accounts()) == before
+    assert list(filled_store.list_accounts()) == before
 
 
-def test_pruning_removes_a_vanished_link_with_everything_seen_of_it(peopled):
-    night = peopled.begin_run(DAY, NOW)
-    ids = [a.id for a in peopled.list_accounts()]
-    peopled.record_observations(seen(i, night) for i in ids)
-    peopled.save_conclusions(
+def test_pruning_removes_an_unlisted_account_with_its_observations(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
+    ids = [a.id for a in filled_store.list_accounts()]
+    filled_store.record_observations(observe(i, run) for i in ids)
+    filled_store.save_conclusions(
         [AccountStatus(i) for i in ids], [Gap("nour", "youtube", "stale", "low", NOW)], []
     )
-    changes = peopled.save_registry([AMAL], LINKS[:1], NOW, prune=True)
+    changes = filled_store.save_registry([AMAL], LINKS[:1], NOW, prune=True)
     assert [a.id for a in changes.accounts_pruned] == ids[1:]
     assert changes.associations_pruned == ("nour",)
-    assert [o.account_id for o in peopled.list_observations()] == ids[:1]
-    assert [s.account_id for s in peopled.list_account_statuses()] == ids[:1]
-    assert not list(peopled.list_gaps())
-    assert not list(peopled.list_associations(include_withdrawn=True))[1:]
+    assert [o.account_id for o in filled_store.list_observations()] == ids[:1]
+    assert [s.account_id for s in filled_store.list_account_statuses()] == ids[:1]
+    assert not list(filled_store.list_gaps())
+    assert not list(filled_store.list_associations(include_withdrawn=True))[1:]
 
 
-def test_a_dry_run_tells_and_changes_nothing(peopled):
-    changes = peopled.save_registry([AMAL], LINKS[:1], NOW, prune=True, dry_run=True)
+def test_dry_run_returns_changes_and_makes_none(filled_store):
+    changes = filled_store.save_registry([AMAL], LINKS[:1], NOW, prune=True, dry_run=True)
     assert len(changes.accounts_pruned) == 2
-    assert len(list(peopled.list_accounts())) == 3
+    assert len(list(filled_store.list_accounts())) == 3
 
 
-def test_a_link_of_nobody_is_refused_whole(peopled):
+def test_import_with_an_account_of_an_unknown_association_is_rolled_back(filled_store):
     with pytest.raises(IntegrityError):
-        peopled.save_registry([AMAL], [*LINKS[:1], link("nobody")], NOW)
-    assert len(list(peopled.list_accounts())) == 3
+        filled_store.save_registry([AMAL], [*LINKS[:1], link("nobody")], NOW)
+    assert len(list(filled_store.list_accounts())) == 3
 
 
-# --- the nights
+# --- the runs
 
 
-def test_a_day_has_one_night_which_is_gone_on_with(peopled):
-    night = peopled.begin_run(DAY, NOW)
-    assert (night.day, night.state, night.started_at) == (DAY, AuditRunState.RUNNING, NOW)
-    assert peopled.begin_run(DAY, NOW + timedelta(hours=2)) == night
-    assert list(peopled.list_runs()) == [night]
+def test_day_has_one_run_which_is_resumed(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
+    assert (run.day, run.state, run.started_at) == (DAY, AuditRunState.RUNNING, NOW)
+    assert filled_store.begin_run(DAY, NOW + timedelta(hours=2)) == run
+    assert list(filled_store.list_runs()) == [run]
 
 
 @pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.SKIPPED])
-def test_an_incomplete_or_skipped_night_may_be_gone_on_with(peopled, state):
-    night = peopled.begin_run(DAY, NOW)
-    peopled.finish_run(night, state, NOW)
-    assert peopled.begin_run(DAY, NOW) == night
+def test_incomplete_or_skipped_run_is_resumed(filled_store, state):
+    run = filled_store.begin_run(DAY, NOW)
+    filled_store.finish_run(run, state, NOW)
+    assert filled_store.begin_run(DAY, NOW) == run
 
 
-def test_a_done_night_is_begun_again_only_on_request(peopled):
-    night = peopled.begin_run(DAY, NOW)
-    peopled.finish_run(night, AuditRunState.DONE, NOW)
+def test_done_run_is_reopened_only_on_request(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
+    filled_store.finish_run(run, AuditRunState.DONE, NOW)
     with pytest.raises(RunAlreadyDoneError, match="2026-11-25"):
-        peopled.begin_run(DAY, NOW)
-    assert peopled.begin_run(DAY, NOW, reopen_done=True).state is AuditRunState.RUNNING
+        filled_store.begin_run(DAY, NOW)
+    assert filled_store.begin_run(DAY, NOW, reopen_done=True).state is AuditRunState.RUNNING
 
 
-def test_a_finished_night_keeps_its_outcome(peopled):
-    night = peopled.begin_run(DAY, NOW)
+def test_finished_run_keeps_its_outcome(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
     end = NOW + timedelta(hours=1)
     receipt = {"requests": 12, "counts": {"facebook": {"present": 1}}, "previous": None}
-    done = peopled.finish_run(
-        night, AuditRunState.DONE, end, unreliable_channels=["facebook"], receipt=receipt
+    done = filled_store.finish_run(
+        run, AuditRunState.DONE, end, unreliable_channels=["facebook"], receipt=receipt
     )
-    assert peopled.get_run(DAY) == done
-    assert (done.finished_at, done.unreliable_channels, done.receipt) == (end, ("facebook",), receipt)
+    assert filled_store.get_run(DAY) == done
+    assert (done.finished_at, done.unreliable_channels, done.receipt) == (
+        end,
+        ("facebook",),
+        receipt,
+    )
 
 
-def test_a_night_ends_once(peopled):
-    night = peopled.begin_run(DAY, NOW)
-    peopled.finish_run(night, AuditRunState.DONE, NOW)
+def test_run_finishes_once(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
+    filled_store.finish_run(run, AuditRunState.DONE, NOW)
     with pytest.raises(StoreError, match="not running"):
-        peopled.finish_run(night, AuditRunState.INCOMPLETE, NOW)
-    assert peopled.get_run(DAY).state is AuditRunState.DONE
+        filled_store.finish_run(run, AuditRunState.INCOMPLETE, NOW)
+    assert filled_store.get_run(DAY).state is AuditRunState.DONE
 
 
-def test_the_last_night_may_be_asked_for_by_state(peopled):
-    assert peopled.get_latest_run() is None
+def test_latest_run_is_found_by_state(filled_store):
+    assert filled_store.get_latest_run() is None
     for offset, state in enumerate([AuditRunState.DONE, AuditRunState.SKIPPED]):
-        night = peopled.begin_run(DAY + timedelta(days=offset), NOW)
-        peopled.finish_run(night, state, NOW)
-    assert peopled.get_latest_run().day == DAY + timedelta(days=1)
-    assert peopled.get_latest_run(AuditRunState.DONE).day == DAY
-    assert peopled.get_run(date(2020, 1, 1)) is None
+        run = filled_store.begin_run(DAY + timedelta(days=offset), NOW)
+        filled_store.finish_run(run, state, NOW)
+    assert filled_store.get_latest_run().day == DAY + timedelta(days=1)
+    assert filled_store.get_latest_run(AuditRunState.DONE).day == DAY
+    assert filled_store.get_run(date(2020, 1, 1)) is None
 
 
-def test_what_a_night_has_not_seen_is_pending(peopled):
-    night = peopled.begin_run(DAY, NOW)
-    first, *rest = peopled.list_accounts()
-    assert list(peopled.list_pending_accounts(night)) == [first, *rest]
-    assert peopled.record_observations([seen(first.id, night)]) == 1
-    assert list(peopled.list_pending_accounts(night)) == rest
-    peopled.save_registry([AMAL, NOUR], LINKS[:2], NOW)
-    assert list(peopled.list_pending_accounts(night)) == rest[:1]
+def test_account_without_an_observation_is_pending(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
+    first, *rest = filled_store.list_accounts()
+    assert list(filled_store.list_pending_accounts(run)) == [first, *rest]
+    assert filled_store.record_observations([observe(first.id, run)]) == 1
+    assert list(filled_store.list_pending_accounts(run)) == rest
+    filled_store.save_registry([AMAL, NOUR], LINKS[:2], NOW)
+    assert list(filled_store.list_pending_accounts(run)) == rest[:1]
 
 
-def test_an_account_is_observed_once_a_night_and_the_first_word_stands(peopled):
-    night = peopled.begin_run(DAY, NOW)
-    account = next(peopled.list_accounts())
+def test_first_observation_of_an_account_in_a_run_is_kept(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
+    account = next(filled_store.list_accounts())
     assert (
-        peopled.record_observations(
-            [seen(account.id, night), seen(account.id, night, Presence.ABSENT)]
+        filled_store.record_observations(
+            [observe(account.id, run), observe(account.id, run, Presence.ABSENT)]
         )
         == 1
     )
-    assert peopled.record_observations([seen(account.id, night, Presence.ABSENT)]) == 0
-    assert peopled.record_observations([]) == 0
-    assert [o.finding.presence for o in peopled.list_observations()] == [Presence.PRESENT]
+    assert filled_store.record_observations([observe(account.id, run, Presence.ABSENT)]) == 0
+    assert filled_store.record_observations([]) == 0
+    assert [o.finding.presence for o in filled_store.list_observations()] == [Presence.PRESENT]
 
 
-def test_observations_are_found_by_night_account_and_association(peopled):
-    nights = [peopled.begin_run(DAY + timedelta(days=d), NOW) for d in range(3)]
-    ids = [a.id for a in peopled.list_accounts()]
-    for night in nights:
-        peopled.record_observations(seen(i, night) for i in ids)
-    assert [o.account_id for o in peopled.list_observations(run_id=nights[1].id)] == ids
-    assert [o.run_id for o in peopled.list_observations(account_id=ids[0])] == [
-        n.id for n in nights
+def test_observations_are_found_by_run_account_and_association(filled_store):
+    runs = [filled_store.begin_run(DAY + timedelta(days=d), NOW) for d in range(3)]
+    ids = [a.id for a in filled_store.list_accounts()]
+    for run in runs:
+        filled_store.record_observations(observe(i, run) for i in ids)
+    assert [o.account_id for o in filled_store.list_observations(run_id=runs[1].id)] == ids
+    assert [o.run_id for o in filled_store.list_observations(account_id=ids[0])] == [
+        n.id for n in runs
     ]
-    assert len(list(peopled.list_observations(association="amal"))) == 6
-    assert len(list(peopled.list_observations())) == 9
-    assert peopled.get_observation(nights[0].id, ids[2]).account_id == ids[2]
-    assert peopled.get_observation(99, ids[2]) is None
+    assert len(list(filled_store.list_observations(association="amal"))) == 6
+    assert len(list(filled_store.list_observations())) == 9
+    assert filled_store.get_observation(runs[0].id, ids[2]).account_id == ids[2]
+    assert filled_store.get_observation(99, ids[2]) is None
 
 
-def test_a_night_is_counted_by_channel_and_presence(peopled):
-    night = peopled.begin_run(DAY, NOW)
-    one, two, three = (a.id for a in peopled.list_accounts())
-    peopled.record_observations(
-        [seen(one, night), seen(two, night, Presence.ABSENT), seen(three, night)]
+def test_observations_are_counted_by_channel_and_presence(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
+    one, two, three = (a.id for a in filled_store.list_accounts())
+    filled_store.record_observations(
+        [observe(one, run), observe(two, run, Presence.ABSENT), observe(three, run)]
     )
-    assert peopled.count_by_presence(night.id) == {
+    assert filled_store.count_by_presence(run.id) == {
         ("facebook", Presence.PRESENT): 1,
         ("website", Presence.ABSENT): 1,
         ("youtube", Presence.PRESENT): 1,
     }
 
 
-def test_of_who_is_present_a_glimpse_of_a_night_tells_no_more(peopled):
-    night = peopled.begin_run(DAY, NOW)
+def test_findings_of_a_run_contain_only_the_presence_of_present_accounts(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
     gone = Finding(Presence.ABSENT, Reason.NOT_FOUND, status=404)
-    peopled.record_observations([seen(1, night), replace(seen(2, night), finding=gone)])
-    assert dict(peopled.list_findings_of_run(night.id)) == {1: Finding(Presence.PRESENT), 2: gone}
+    filled_store.record_observations([observe(1, run), replace(observe(2, run), finding=gone)])
+    assert dict(filled_store.list_findings_of_run(run.id)) == {
+        1: Finding(Presence.PRESENT),
+        2: gone,
+    }
 
 
-def test_reading_pages_of_many_rows_misses_none_and_lets_others_write(store):
+def test_paged_reading_misses_no_row_and_allows_writes(store):
     many = [link("amal", "website", f"{n}.example") for n in range(2500)]
     store.save_registry([AMAL], many, NOW)
-    night = store.begin_run(DAY, NOW)
+    run = store.begin_run(DAY, NOW)
     recorded = sum(
-        store.record_observations([seen(account.id, night)])
-        for account in itertools.islice(store.list_pending_accounts(night), 3)
+        store.record_observations([observe(account.id, run)])
+        for account in itertools.islice(store.list_pending_accounts(run), 3)
     )
     assert recorded == 3
-    assert len(list(store.list_pending_accounts(night))) == 2497
+    assert len(list(store.list_pending_accounts(run))) == 2497
 
 
 # --- round trips
@@ -368,7 +375,7 @@ EVIDENCE = st.builds(
     certificate_expires=st.none() | st.dates(),
     fetched_at=st.none() | INSTANTS,
 )
-STANDINGS = st.builds(
+ACCOUNT_STATUSES = st.builds(
     AccountStatus,
     account_id=st.just(1),
     state=st.sampled_from(AccountState),
@@ -392,66 +399,65 @@ DAYS = itertools.count()
 @example(
     Finding(Presence.PRESENT, facts={"one": 1, "float": 1.0, "true": True, "text": "1"}), (), NOW
 )
-def test_an_observation_survives_unchanged(peopled, finding, evidence, when):
-    day = next(
-        DAYS
-    )  # told in the finding, so that none only repeats another and is kept as that one was
-    night = peopled.begin_run(date(2026, 1, 1) + timedelta(days=day), NOW)
+def test_observation_is_stored_unchanged(filled_store, finding, evidence, when):
+    # The day is part of the finding, so that no observation repeats another's result.
+    day = next(DAYS)
+    run = filled_store.begin_run(date(2026, 1, 1) + timedelta(days=day), NOW)
     finding = replace(finding, detail=f"{finding.detail}{day}")
-    given_ = Observation(1, night.id, when, finding, evidence, probe_version=3)
-    peopled.record_observations([given_])
-    (kept,) = peopled.list_observations(run_id=night.id)
-    assert kept == given_
-    assert {k: type(v) for k, v in kept.finding.facts.items()} == {
+    observation = Observation(1, run.id, when, finding, evidence, probe_version=3)
+    filled_store.record_observations([observation])
+    (stored,) = filled_store.list_observations(run_id=run.id)
+    assert stored == observation
+    assert {k: type(v) for k, v in stored.finding.facts.items()} == {
         k: type(v) for k, v in finding.facts.items()
     }
 
 
 @QUICK
-@given(STANDINGS)
-def test_a_standing_survives_unchanged(peopled, standing):
-    peopled.save_conclusions(statuses=[standing])
-    assert peopled.get_account_status(1) == standing
+@given(ACCOUNT_STATUSES)
+def test_account_status_is_stored_unchanged(filled_store, status):
+    filled_store.save_conclusions(statuses=[status])
+    assert filled_store.get_account_status(1) == status
 
 
 @QUICK
 @given(st.text())
-def test_any_text_can_be_kept_and_is_cleaned_once(peopled, text):
-    peopled.save_conclusions(
+def test_any_text_is_sanitized_once_and_stored(filled_store, text):
+    filled_store.save_conclusions(
         statuses=[
             AccountStatus(
                 1, last_known_finding=Finding(Presence.PRESENT, name=text, facts={"title": text})
             )
         ]
     )
-    kept = peopled.get_account_status(1)
+    kept = filled_store.get_account_status(1)
     assert kept.last_known_finding.name == sanitize(text)
     assert sanitize(kept) is kept
 
 
-def test_controls_surrogates_and_bidi_overrides_never_reach_the_table(peopled):
-    foul = "\x00a\ud800b\u202ec\u2066d\u2069\x1b\x85"
-    decision = Decision("amal", "facebook", DecisionKind.CONFIRM, foul, foul, NOW)
-    assert peopled.add_decision(decision).author == "abcd"
-    assert next(peopled.list_decisions()).reason == "abcd"
+def test_controls_surrogates_and_bidi_overrides_are_removed(filled_store):
+    unsafe = "\x00a\ud800b\u202ec\u2066d\u2069\x1b\x85"
+    decision = Decision("amal", "facebook", DecisionKind.CONFIRM, unsafe, unsafe, NOW)
+    assert filled_store.add_decision(decision).author == "abcd"
+    assert next(filled_store.list_decisions()).reason == "abcd"
     assert sanitize("سطر\nسطر\u200f\t") == "سطر\nسطر\u200f\t"
 
 
-def test_facts_that_are_no_number_are_left_out():
+def test_facts_that_are_not_finite_are_left_out():
     finding = Finding(
         Presence.PRESENT, facts={"seconds": float("nan"), "size": float("inf"), "feed": True}
     )
     assert sanitize(finding).facts == {"feed": True}
 
 
-def test_instants_are_kept_in_utc_and_refused_without_a_zone(peopled):
+def test_times_are_stored_in_utc_and_rejected_without_a_zone(filled_store):
     there = timezone(timedelta(hours=1))
-    peopled.save_conclusions(statuses=[AccountStatus(1, since=NOW.astimezone(there))])
-    assert peopled.get_account_status(1).since.utcoffset() == timedelta(0)
+    filled_store.save_conclusions(statuses=[AccountStatus(1, since=NOW.astimezone(there))])
+    assert filled_store.get_account_status(1).since.utcoffset() == timedelta(0)
     with pytest.raises(ValueError, match="time zone"):
-        peopled.save_conclusions(statuses=[AccountStatus(1, since=NOW.replace(tzinfo=None))])
+        filled_store.save_conclusions(statuses=[AccountStatus(1, since=NOW.replace(tzinfo=None))])
     with pytest.raises(ValueError, match="time zone"):
-        peopled.begin_run(DAY, NOW.replace(tzinfo=None))
+        filled_store.begin_run(DAY, NOW.replace(tzinfo=None))
 
 
 # --- conclusions and decisions
@@ -470,53 +476,53 @@ PROPOSAL = Proposal(
 )
 
 
-def test_a_gap_is_replaced_by_its_later_self(peopled):
-    peopled.save_conclusions(gaps=[GAP])
+def test_gap_is_replaced_by_its_newer_version(filled_store):
+    filled_store.save_conclusions(gaps=[GAP])
     opened = replace(GAP, run_count=3, opened_at=NOW + timedelta(days=6))
-    peopled.save_conclusions(gaps=[opened])
-    (kept,) = peopled.list_gaps()
+    filled_store.save_conclusions(gaps=[opened])
+    (kept,) = filled_store.list_gaps()
     assert replace(kept, id=None) == opened
-    peopled.save_conclusions(gaps=[kept])
-    assert list(peopled.list_gaps()) == [kept]
+    filled_store.save_conclusions(gaps=[kept])
+    assert list(filled_store.list_gaps()) == [kept]
 
 
-def test_a_gap_that_is_known_opens_runs_and_closes_in_its_row(peopled):
-    peopled.save_conclusions(gaps=[GAP])
-    (row,) = peopled.list_gaps()
+def test_known_gap_is_updated_in_its_row(filled_store):
+    filled_store.save_conclusions(gaps=[GAP])
+    (row,) = filled_store.list_gaps()
     for later in (
         {"run_count": 2, "opened_at": NOW + timedelta(days=1), "severity": "urgent"},
         {"run_count": 3, "params": {"days": 4}, "evidence": {"url": "https://b"}},
         {"closed_at": NOW + timedelta(days=3)},
     ):
         row = replace(row, **later)
-        peopled.save_conclusions(gaps=[row])
-        assert list(peopled.list_gaps()) == [row]
+        filled_store.save_conclusions(gaps=[row])
+        assert list(filled_store.list_gaps()) == [row]
 
 
-def test_a_gap_whose_number_is_anothers_by_now_is_kept_under_its_own_name(peopled):
+def test_gap_with_an_outdated_id_is_stored_by_its_key(filled_store):
     """Whoever rebuilds the conclusions numbers the rows anew."""
     other = replace(GAP, subject="u:b")
-    peopled.save_conclusions(gaps=[GAP, other])
-    first, second = peopled.list_gaps()
+    filled_store.save_conclusions(gaps=[GAP, other])
+    first, second = filled_store.list_gaps()
     opened = replace(first, id=second.id, run_count=2, opened_at=NOW + timedelta(days=1))
-    peopled.save_conclusions(gaps=[opened])
-    assert list(peopled.list_gaps()) == [replace(opened, id=first.id), second]
+    filled_store.save_conclusions(gaps=[opened])
+    assert list(filled_store.list_gaps()) == [replace(opened, id=first.id), second]
 
 
-def test_a_gap_that_comes_again_is_another_one(peopled):
+def test_gap_that_reappears_is_a_new_one(filled_store):
     closed = replace(GAP, opened_at=NOW, closed_at=NOW + timedelta(days=1))
-    peopled.save_conclusions(gaps=[closed, replace(GAP, first_seen=NOW + timedelta(days=9))])
-    assert len(list(peopled.list_gaps("amal"))) == 2
+    filled_store.save_conclusions(gaps=[closed, replace(GAP, first_seen=NOW + timedelta(days=9))])
+    assert len(list(filled_store.list_gaps("amal"))) == 2
 
 
-def test_gaps_are_asked_for_by_what_they_are(peopled):
+def test_gaps_are_filtered_by_their_fields(filled_store):
     opened = replace(GAP, subject="u:a", opened_at=NOW)
     closed = replace(GAP, subject="u:b", opened_at=NOW, closed_at=NOW)
     elsewhere = Gap("nour", "youtube", "channel_stale", "low", NOW)
-    peopled.save_conclusions(gaps=[GAP, opened, closed, elsewhere])
+    filled_store.save_conclusions(gaps=[GAP, opened, closed, elsewhere])
 
     def subjects(**wanted):
-        return [gap.subject for gap in peopled.list_gaps(**wanted)]
+        return [gap.subject for gap in filled_store.list_gaps(**wanted)]
 
     assert subjects(association="amal") == ["", "u:a", "u:b"]
     assert subjects(open_only=True) == ["u:a"]
@@ -524,105 +530,113 @@ def test_gaps_are_asked_for_by_what_they_are(peopled):
     assert subjects(code="channel_stale") == subjects(channel="youtube") == [""]
 
 
-def test_a_proposal_survives_and_is_renewed(peopled):
-    peopled.save_conclusions(proposals=[PROPOSAL])
-    peopled.save_conclusions(
+def test_proposal_is_stored_and_updated(filled_store):
+    filled_store.save_conclusions(proposals=[PROPOSAL])
+    filled_store.save_conclusions(
         proposals=[replace(PROPOSAL, run_count=2, last_seen=NOW + timedelta(days=1))]
     )
-    (kept,) = peopled.list_proposals("nour")
+    (kept,) = filled_store.list_proposals("nour")
     assert (kept.link, kept.run_count) == (PROPOSAL.link, 2)
-    assert not list(peopled.list_proposals("amal"))
+    assert not list(filled_store.list_proposals("amal"))
 
 
-def test_a_rebuild_puts_everything_derived_in_place_of_the_old(peopled):
-    peopled.save_conclusions([AccountStatus(1), AccountStatus(2)], [GAP], [PROPOSAL])
+def test_replacing_conclusions_removes_the_old_ones(filled_store):
+    filled_store.save_conclusions([AccountStatus(1), AccountStatus(2)], [GAP], [PROPOSAL])
     fresh = replace(GAP, code="channel_stale")
-    peopled.replace_conclusions([AccountStatus(3)], [fresh], [])
-    assert [s.account_id for s in peopled.list_account_statuses()] == [3]
-    assert [g.code for g in peopled.list_gaps()] == ["channel_stale"]
-    assert not list(peopled.list_proposals())
-    assert not list(peopled.list_account_statuses("amal"))
+    filled_store.replace_conclusions([AccountStatus(3)], [fresh], [])
+    assert [s.account_id for s in filled_store.list_account_statuses()] == [3]
+    assert [g.code for g in filled_store.list_gaps()] == ["channel_stale"]
+    assert not list(filled_store.list_proposals())
+    assert not list(filled_store.list_account_statuses("amal"))
 
 
-def test_a_rebuild_that_fails_changes_nothing(peopled):
-    peopled.save_conclusions([AccountStatus(1)], [GAP], [PROPOSAL])
+def test_replacing_conclusions_that_fails_changes_nothing(filled_store):
+    filled_store.save_conclusions([AccountStatus(1)], [GAP], [PROPOSAL])
     with pytest.raises(IntegrityError):
-        peopled.replace_conclusions([], [replace(GAP, association="nobody")], [])
+        filled_store.replace_conclusions([], [replace(GAP, association="nobody")], [])
     assert (
-        len(list(peopled.list_account_statuses()))
-        == len(list(peopled.list_gaps()))
-        == len(list(peopled.list_proposals()))
+        len(list(filled_store.list_account_statuses()))
+        == len(list(filled_store.list_gaps()))
+        == len(list(filled_store.list_proposals()))
         == 1
     )
 
 
-def test_decisions_are_kept_as_they_were_taken_and_read_as_of_a_moment(peopled):
+def test_decisions_are_read_as_of_a_time(filled_store):
     first = Decision(
         "amal", "facebook", DecisionKind.WAIVE, "Salma", "on leave", NOW, code="channel_stale"
     )
     second = replace(
         first, kind=DecisionKind.DISOWN, decided_at=NOW + timedelta(days=2), account_id=1
     )
-    kept = [peopled.add_decision(d) for d in (first, second)]
-    assert [d.id for d in kept] == [1, 2]
-    assert list(peopled.list_decisions()) == kept
-    assert list(peopled.list_decisions(NOW + timedelta(days=1))) == kept[:1]
-    assert not list(peopled.list_decisions(association="nour"))
+    stored = [filled_store.add_decision(d) for d in (first, second)]
+    assert [decision.id for decision in stored] == [1, 2]
+    assert list(filled_store.list_decisions()) == stored
+    assert list(filled_store.list_decisions(NOW + timedelta(days=1))) == stored[:1]
+    assert not list(filled_store.list_decisions(association="nour"))
 
 
-def test_a_withdrawn_decision_is_kept_and_ends_when_it_was_withdrawn(peopled):
+def test_withdrawn_decision_is_kept_and_ends_at_its_withdrawal(filled_store):
     last = NOW + timedelta(days=90)
-    said = Decision(
+    decision = Decision(
         "amal", "facebook", DecisionKind.WAIVE, "Salma", "on leave", NOW, expires_at=last
     )
-    first, second = peopled.add_decision(said), peopled.add_decision(said)
+    first, second = filled_store.add_decision(decision), filled_store.add_decision(decision)
     end = DecisionWithdrawal("Amina", "back\u202e", NOW + timedelta(days=2))
-    peopled.withdraw_decisions([first.id], end)
-    assert list(peopled.list_decisions()) == [
+    filled_store.withdraw_decisions([first.id], end)
+    assert list(filled_store.list_decisions()) == [
         replace(first, expires_at=end.withdrawn_at, withdrawal=replace(end, reason="back")),
         second,
     ]
     with pytest.raises(IntegrityError):
-        peopled.withdraw_decisions([second.id, first.id], end)
-    assert [one.withdrawal is None for one in peopled.list_decisions()] == [False, True]
-
-
-def test_a_link_that_a_person_registered_outlives_a_sheet_without_it(peopled):
-    sheet = list(peopled.list_associations()), list(peopled.list_accounts())
-    there = Identity("youtube", LinkKind.PROFILE, "@amal", "https://www.youtube.com/@amal")
-    row = peopled.register_account(AccountRow("amal", there.canonical, there, "youtube"), NOW)
-    assert (
-        peopled.register_account(
-            AccountRow("amal", there.canonical, there, "youtube"), NOW + timedelta(1)
-        )
-        == row
-    )
-    said = peopled.add_decision(
-        Decision("amal", "youtube", DecisionKind.CLAIM, "Salma", "asked", NOW, account_id=row.id)
-    )
-    assert not peopled.save_registry(*sheet, NOW + timedelta(days=1), prune=True)
-    peopled.withdraw_decisions(
-        [said.id], DecisionWithdrawal("Salma", "a fan's", NOW + timedelta(days=2))
-    )
-    assert [one.id for one in peopled.save_registry(*sheet, NOW + timedelta(days=3)).accounts_withdrawn] == [
-        row.id
+        filled_store.withdraw_decisions([second.id, first.id], end)
+    assert [decision.withdrawal is None for decision in filled_store.list_decisions()] == [
+        False,
+        True,
     ]
 
 
-def test_a_link_a_person_registered_leaves_with_its_association(peopled):
-    there = Identity("youtube", LinkKind.PROFILE, "@amal", "https://www.youtube.com/@amal")
-    row = peopled.register_account(AccountRow("amal", there.canonical, there, "youtube"), NOW)
-    peopled.add_decision(
+def test_claimed_account_stays_although_the_sheet_does_not_list_it(filled_store):
+    sheet = list(filled_store.list_associations()), list(filled_store.list_accounts())
+    identity = Identity("youtube", LinkKind.PROFILE, "@amal", "https://www.youtube.com/@amal")
+    row = filled_store.register_account(
+        AccountRow("amal", identity.canonical, identity, "youtube"), NOW
+    )
+    assert (
+        filled_store.register_account(
+            AccountRow("amal", identity.canonical, identity, "youtube"), NOW + timedelta(1)
+        )
+        == row
+    )
+    decision = filled_store.add_decision(
         Decision("amal", "youtube", DecisionKind.CLAIM, "Salma", "asked", NOW, account_id=row.id)
     )
-    peopled.save_registry([], [], NOW + timedelta(days=1))
-    assert not list(peopled.list_accounts())
+    assert not filled_store.save_registry(*sheet, NOW + timedelta(days=1), prune=True)
+    filled_store.withdraw_decisions(
+        [decision.id], DecisionWithdrawal("Salma", "a fan's", NOW + timedelta(days=2))
+    )
+    assert [
+        one.id
+        for one in filled_store.save_registry(*sheet, NOW + timedelta(days=3)).accounts_withdrawn
+    ] == [row.id]
 
 
-# --- opening
+def test_claimed_account_is_withdrawn_with_its_association(filled_store):
+    identity = Identity("youtube", LinkKind.PROFILE, "@amal", "https://www.youtube.com/@amal")
+    row = filled_store.register_account(
+        AccountRow("amal", identity.canonical, identity, "youtube"), NOW
+    )
+    filled_store.add_decision(
+        Decision("amal", "youtube", DecisionKind.CLAIM, "Salma", "asked", NOW, account_id=row.id)
+    )
+    filled_store.save_registry([], [], NOW + timedelta(days=1))
+    assert not list(filled_store.list_accounts())
 
 
-def test_a_store_is_made_only_where_that_is_wanted(url, tmp_path):
+# --- opening a database
+
+
+def test_database_is_created_only_on_request(url, tmp_path):
     with pytest.raises(MissingDatabaseError, match=r"auditor\.db"):
         Store.open(url, create=False)
     assert not list(tmp_path.iterdir())
@@ -631,12 +645,12 @@ def test_a_store_is_made_only_where_that_is_wanted(url, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["auditor.db"]
 
 
-def test_the_folder_of_a_new_store_is_made(tmp_path):
+def test_folder_of_a_new_database_is_created(tmp_path):
     Store.open(f"sqlite:///{tmp_path}/a/b/auditor.db").close()
     assert (tmp_path / "a" / "b" / "auditor.db").is_file()
 
 
-def test_a_place_where_nothing_can_be_written_is_told_in_one_line(tmp_path):
+def test_folder_that_cannot_be_written_raises_store_error(tmp_path):
     (tmp_path / "data").write_text("a file, not a folder")
     with pytest.raises(StoreError, match="write access"):
         Store.open(f"sqlite:///{tmp_path}/data/auditor.db")
@@ -644,12 +658,12 @@ def test_a_place_where_nothing_can_be_written_is_told_in_one_line(tmp_path):
         Store.open(f"sqlite:///{tmp_path}")
 
 
-def test_only_its_owner_may_read_a_new_store(url, tmp_path):
+def test_new_database_is_readable_only_by_its_owner(url, tmp_path):
     Store.open(url).close()
     assert (tmp_path / "auditor.db").stat().st_mode & 0o077 == 0
 
 
-def test_a_store_keeps_its_commits_through_a_power_cut(store):
+def test_sqlite_settings_protect_commits_from_a_power_cut(store):
     with store._database.begin_read() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         kept = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
@@ -663,7 +677,7 @@ def plain_sqlite(path):
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("create", "message"),
     [
         (lambda path: path.write_bytes(b""), "empty"),
         (lambda path: path.write_bytes(b"id,name\n" * 1000), "not a database"),
@@ -671,32 +685,32 @@ def plain_sqlite(path):
     ],
     ids=["zero length", "a spreadsheet", "another program's"],
 )
-def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path, make, says):
+def test_foreign_file_is_refused_and_left_unchanged(tmp_path, create, message):
     path = tmp_path / "auditor.db"
-    make(path)
+    create(path)
     before = path.read_bytes()
-    with pytest.raises(ForeignDatabaseError, match=says):
+    with pytest.raises(ForeignDatabaseError, match=message):
         Store.open(f"sqlite:///{path}")
     assert path.read_bytes() == before
 
 
 @pytest.mark.fault("F45")
-def test_a_damaged_database_is_refused_and_never_made_anew(tmp_path, url):
+def test_damaged_database_is_refused_and_left_unchanged(tmp_path, url):
     with Store.open(url) as store:
         store.save_registry(
             [AMAL], [link("amal", "website", f"{n}.example") for n in range(500)], NOW
         )
     path = tmp_path / "auditor.db"
-    whole = path.read_bytes()
-    for page in range(2, len(whole) // 4096):
-        hurt = whole[: page * 4096] + b"\xff" * 4096 + whole[(page + 1) * 4096 :]
-        path.write_bytes(hurt)
+    intact = path.read_bytes()
+    for page in range(2, len(intact) // 4096):
+        damaged = intact[: page * 4096] + b"\xff" * 4096 + intact[(page + 1) * 4096 :]
+        path.write_bytes(damaged)
         with pytest.raises(DamagedDatabaseError, match="damaged"):
             Store.open(url)
-        assert path.read_bytes() == hurt
+        assert path.read_bytes() == damaged
 
 
-def test_a_truncated_database_is_refused(tmp_path, url):
+def test_truncated_database_is_refused(tmp_path, url):
     Store.open(url).close()
     path = tmp_path / "auditor.db"
     path.write_bytes(path.read_bytes()[:-4096])
@@ -716,20 +730,20 @@ def test_a_newer_auditors_database_is_refused(tmp_path, url):
 @pytest.mark.parametrize(
     "address", ["", "nonsense", "mysql://x/y", "sqlite://", "sqlite:///:memory:"]
 )
-def test_an_address_that_cannot_serve_is_refused_in_one_line(address):
+def test_unsupported_database_address_is_refused_in_one_line(address):
     with pytest.raises(StoreError) as caught:
         Store.open(address)
     assert "\n" not in str(caught.value)
 
 
-def test_two_that_open_at_once_get_the_same_new_database(url):
+def test_concurrent_opens_create_one_database(url):
     opened, barrier = [], threading.Barrier(4)
 
-    def open_it():
+    def open_store():
         barrier.wait()
         opened.append(Store.open(url))
 
-    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    threads = [threading.Thread(target=open_store) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -741,98 +755,98 @@ def test_two_that_open_at_once_get_the_same_new_database(url):
 
 
 @pytest.mark.fault("F42")
-def test_writers_in_several_threads_wait_for_each_other(peopled):
-    nights = [peopled.begin_run(DAY + timedelta(days=d), NOW) for d in range(20)]
+def test_writers_in_several_threads_wait_for_each_other(filled_store):
+    runs = [filled_store.begin_run(DAY + timedelta(days=d), NOW) for d in range(20)]
     failures = []
 
     def record(own):
         try:
-            for night in own:
-                peopled.record_observations([seen(1, night)])
-                peopled.save_conclusions(statuses=[AccountStatus(1)])
+            for run in own:
+                filled_store.record_observations([observe(1, run)])
+                filled_store.save_conclusions(statuses=[AccountStatus(1)])
         except StoreError as problem:
             failures.append(problem)
 
-    threads = [threading.Thread(target=record, args=(nights[n::4],)) for n in range(4)]
+    threads = [threading.Thread(target=record, args=(runs[n::4],)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert not failures
-    assert len(list(peopled.list_observations())) == 20
+    assert len(list(filled_store.list_observations())) == 20
 
 
-def test_a_copy_is_whole_while_the_store_is_in_use(peopled, tmp_path):
-    peopled.create_backup(tmp_path / "copy.db")
-    peopled.create_backup(tmp_path / "copy.db")
-    peopled.check_integrity()
+def test_backup_of_a_database_in_use_is_whole(filled_store, tmp_path):
+    filled_store.create_backup(tmp_path / "copy.db")
+    filled_store.create_backup(tmp_path / "copy.db")
+    filled_store.check_integrity()
     with Store.open(f"sqlite:///{tmp_path}/copy.db", create=False) as copied:
-        assert list(copied.list_accounts()) == list(peopled.list_accounts())
+        assert list(copied.list_accounts()) == list(filled_store.list_accounts())
         with copied._database.begin_read() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
 @pytest.mark.fault("F43")
-def test_a_full_disk_is_told_and_loses_nothing_committed(peopled):
-    night = peopled.begin_run(DAY, NOW)
-    with peopled._database.begin_read() as connection:
+def test_full_disk_raises_store_error_and_keeps_commits(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
+    with filled_store._database.begin_read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-        heavy = replace(seen(1, night), finding=Finding(Presence.PRESENT, detail="x" * 100_000))
+        heavy = replace(observe(1, run), finding=Finding(Presence.PRESENT, detail="x" * 100_000))
     with pytest.raises(StoreError, match="disk"):
-        peopled.record_observations([heavy])
-    assert not list(peopled.list_observations())
-    assert len(list(peopled.list_accounts())) == 3
+        filled_store.record_observations([heavy])
+    assert not list(filled_store.list_observations())
+    assert len(list(filled_store.list_accounts())) == 3
 
 
-def test_a_failure_at_any_statement_leaves_all_or_nothing(peopled):
-    night = peopled.begin_run(DAY, NOW)
+def test_failure_at_any_statement_rolls_everything_back(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
     writes = [
-        lambda: peopled.save_registry(
+        lambda: filled_store.save_registry(
             [replace(AMAL, name="A"), Association("new", "N")], LINKS[:1], NOW
         ),
-        lambda: peopled.record_observations([seen(1, night)]),
-        lambda: peopled.save_conclusions([AccountStatus(1)], [GAP], [PROPOSAL]),
-        lambda: peopled.replace_conclusions([AccountStatus(2)], [], []),
-        lambda: peopled.finish_run(night, AuditRunState.DONE, NOW),
+        lambda: filled_store.record_observations([observe(1, run)]),
+        lambda: filled_store.save_conclusions([AccountStatus(1)], [GAP], [PROPOSAL]),
+        lambda: filled_store.replace_conclusions([AccountStatus(2)], [], []),
+        lambda: filled_store.finish_run(run, AuditRunState.DONE, NOW),
     ]
     for write in writes:
-        before = everything(peopled)
-        for n in itertools.count(1):
-            with failing(peopled, n) as reached:
+        before = read_everything(filled_store)
+        for number in itertools.count(1):
+            with failing_at(filled_store, number) as failures:
                 try:
                     write()
                 except StoreError:
                     pass
                 else:
                     break
-            assert reached
-            assert everything(peopled) == before
-        assert n > 1
-        assert everything(peopled) != before
+            assert failures
+            assert read_everything(filled_store) == before
+        assert number > 1
+        assert read_everything(filled_store) != before
 
 
 @contextmanager
-def failing(store, n):
-    """The n-th statement and the commit after the last fail as a broken disk would make them."""
-    reached, count = [], itertools.count(1)
+def failing_at(store, number):
+    """Let the n-th statement or commit fail as a broken disk would make it."""
+    failures, counter = [], itertools.count(1)
 
-    def strike(connection, *_):
-        if next(count) == n:
-            reached.append(n)
+    def fail_at_number(connection, *_):
+        if next(counter) == number:
+            failures.append(number)
             raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
 
     engine = store._database._engine
     for name in ("before_cursor_execute", "commit"):
-        event.listen(engine, name, strike)
+        event.listen(engine, name, fail_at_number)
     try:
-        yield reached
+        yield failures
     finally:
         for name in ("before_cursor_execute", "commit"):
-            event.remove(engine, name, strike)
+            event.remove(engine, name, fail_at_number)
 
 
-def everything(store):
+def read_everything(store):
     parts = (
         store.list_associations(include_withdrawn=True),
         store.list_accounts(include_withdrawn=True),
@@ -845,37 +859,37 @@ def everything(store):
     return [list(part) for part in parts]
 
 
-# --- the writer
+# --- observation writer
 
 
-async def test_a_writer_commits_full_batches_and_the_rest_at_the_end(peopled):
-    nights = [peopled.begin_run(DAY + timedelta(days=d), NOW) for d in range(5)]
+async def test_writer_commits_full_batches_and_the_rest_at_the_end(filled_store):
+    runs = [filled_store.begin_run(DAY + timedelta(days=d), NOW) for d in range(5)]
     commits = []
-    async with peopled.open_observation_writer(
+    async with filled_store.open_observation_writer(
         batch_size=2, max_wait_seconds=60, on_commit=commits.append
     ) as writer:
-        for night in nights:
-            await writer.add(seen(1, night))
+        for run in runs:
+            await writer.add(observe(1, run))
         assert commits == [2, 2]
-        assert len(list(peopled.list_observations())) == 4
+        assert len(list(filled_store.list_observations())) == 4
     assert commits == [2, 2, 1]
-    assert len(list(peopled.list_observations())) == 5
+    assert len(list(filled_store.list_observations())) == 5
 
 
-async def test_a_writer_commits_what_has_waited_long_enough(peopled):
-    night = peopled.begin_run(DAY, NOW)
+async def test_writer_commits_after_its_maximum_wait(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
     committed = asyncio.Event()
-    async with peopled.open_observation_writer(
+    async with filled_store.open_observation_writer(
         max_wait_seconds=0.001, on_commit=lambda _: committed.set()
     ) as writer:
-        await writer.add(seen(1, night))
+        await writer.add(observe(1, run))
         async with asyncio.timeout(5):
             await committed.wait()
-        assert len(list(peopled.list_observations())) == 1
+        assert len(list(filled_store.list_observations())) == 1
 
 
-class Record:
-    """A store's `record` that can be held up or made to fail."""
+class BlockableRecorder:
+    """A function that records batches when its gate is open. The second batch fails."""
 
     def __init__(self):
         self.gate = threading.Event()
@@ -889,8 +903,8 @@ class Record:
         return len(batch)
 
 
-async def test_a_slow_disk_holds_back_those_who_add_but_not_the_loop(store):
-    record = Record()
+async def test_slow_disk_blocks_add_but_not_the_event_loop(store):
+    record = BlockableRecorder()
     async with ObservationWriter(record, batch_size=2, max_wait_seconds=60) as writer:
         adding = [asyncio.create_task(writer.add(n)) for n in (1, 2)]
         await asyncio.wait(adding, return_when=asyncio.FIRST_COMPLETED)
@@ -900,25 +914,25 @@ async def test_a_slow_disk_holds_back_those_who_add_but_not_the_loop(store):
     assert record.batches == [[1, 2]]
 
 
-async def run_until_refused(writer):
+async def add_until_failure(writer):
     async with writer:
         for n in itertools.count(1):
             await writer.add(n)
 
 
-async def test_a_storage_failure_stops_the_run():
-    record = Record()
+async def test_failed_commit_is_raised_by_the_next_add():
+    record = BlockableRecorder()
     record.gate.set()
     writer = ObservationWriter(record, batch_size=1, max_wait_seconds=60)
     with pytest.raises(StoreError, match="full"):
-        await run_until_refused(writer)
+        await add_until_failure(writer)
     assert record.batches == [[1]]
     with pytest.raises(StoreError, match="full"):
         await writer.add(9)
 
 
-async def test_a_failure_behind_the_back_of_the_run_is_raised_at_its_end():
-    record = Record()
+async def test_failed_last_commit_is_raised_at_the_end():
+    record = BlockableRecorder()
     record.gate.set()
     record.batches = [["before"]]
     with pytest.raises(StoreError, match="full"):
@@ -926,26 +940,26 @@ async def test_a_failure_behind_the_back_of_the_run_is_raised_at_its_end():
             await writer.add(1)
 
 
-async def test_a_cancelled_run_still_commits_what_it_found(peopled):
-    night = peopled.begin_run(DAY, NOW)
+async def test_cancelled_run_commits_its_observations(filled_store):
+    run = filled_store.begin_run(DAY, NOW)
     added = asyncio.Event()
 
-    async def run():
-        async with peopled.open_observation_writer(max_wait_seconds=60) as writer:
-            await writer.add(seen(1, night))
+    async def record_and_wait():
+        async with filled_store.open_observation_writer(max_wait_seconds=60) as writer:
+            await writer.add(observe(1, run))
             added.set()
             await asyncio.Event().wait()
 
-    task = asyncio.create_task(run())
+    task = asyncio.create_task(record_and_wait())
     await added.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert len(list(peopled.list_observations())) == 1
+    assert len(list(filled_store.list_observations())) == 1
 
 
-async def test_a_batch_on_its_way_is_not_taken_back_by_a_cancellation():
-    record = Record()
+async def test_cancellation_does_not_cancel_a_running_commit():
+    record = BlockableRecorder()
     async with ObservationWriter(record, batch_size=1, max_wait_seconds=60) as writer:
         adding = asyncio.create_task(writer.add(1))
         await asyncio.sleep(0)
@@ -955,11 +969,11 @@ async def test_a_batch_on_its_way_is_not_taken_back_by_a_cancellation():
     assert record.batches == [[1]]
 
 
-def test_rows_that_are_read_from_one_text_are_what_was_handed_over(tmp_path):
-    hands_rows_over_as_one_text(f"sqlite:///{tmp_path}/auditor.db")
+def test_literal_rows_are_returned_unchanged(tmp_path):
+    assert_literal_rows_are_returned_unchanged(f"sqlite:///{tmp_path}/auditor.db")
 
 
-def hands_rows_over_as_one_text(address):
+def assert_literal_rows_are_returned_unchanged(address):
     words = [
         ('word:"l\'éveil" \\u00e9\\\\', 99_99_99_99, "جمعية"),
         ("🌊", -1, ""),

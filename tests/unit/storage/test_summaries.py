@@ -1,4 +1,4 @@
-"""What lists read: it is what the views say, whatever happened, and it heals where something died."""
+"""Tests of the read model: it matches the views after any change, and recovers from a crash."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ from storage.models.summaries import (
 )
 from storage.read_model.association_search import encode_cursor
 from tests.support.mini_network import AGO, START, configured, link, night_of, opened, steps
-from tests.support.read_model_consistency import everything, recounted, tabled
+from tests.support.read_model_consistency import list_all_summaries, read_tables, recount_from_views
 
 NOUR, AMAL, WALL = (link(name, "facebook", name) for name in ("nour", "amal", "wall"))
 SITE = link("nour", "website", "nour")
@@ -59,7 +59,7 @@ def app(tmp_path):
     small.store.close()
 
 
-def peopled(app, *rows, now=START - timedelta(hours=1), **more):
+def register_network(app, *rows, now=START - timedelta(hours=1), **more):
     """The small network on a sheet, with a region each."""
     rows = rows or (NOUR, AMAL, WALL, SITE)
     about = {"nour": {"region": "Nord", "tags": ("training",)}, "amal": {"region": "Nord"}} | more
@@ -68,15 +68,15 @@ def peopled(app, *rows, now=START - timedelta(hours=1), **more):
     app.store.save_registry(people, list(rows), now)
 
 
-async def nights(app, *answers):
+async def run_each(app, *answers):
     for day, tonight in enumerate(answers):
         app.web.answers = dict(tonight)
         await execute_run(app, night_of(day))
 
 
-async def test_the_lists_say_what_the_views_say_after_every_night(app):
-    peopled(app)
-    assert tabled(app, START) == recounted(app, START)
+async def test_lists_match_the_views_after_every_run(app):
+    register_network(app)
+    assert read_tables(app, START) == recount_from_views(app, START)
     bad = {
         NOUR.typed_text: "gone",
         WALL.typed_text: "wall",
@@ -89,12 +89,12 @@ async def test_the_lists_say_what_the_views_say_after_every_night(app):
         await execute_run(app, night_of(day))
         assert app.store.list_stale_summaries(9) == {}
         now = night_of(day) + timedelta(hours=9)
-        assert tabled(app, now) == recounted(app, now)
+        assert read_tables(app, now) == recount_from_views(app, now)
 
 
 @pytest.fixture
-def made(monkeypatch):
-    """How many summaries each night made."""
+def refresh_counts(monkeypatch):
+    """How many summaries each night refresh_counts."""
     counts = []
     monkeypatch.setattr(
         runs_run, "refresh_summaries", lambda *given: counts.append(refresh_summaries(*given))
@@ -102,32 +102,30 @@ def made(monkeypatch):
     return counts
 
 
-async def test_a_night_makes_only_the_summaries_that_it_changed(app, made):
-    peopled(app)
-    await nights(app, *[{}] * 4, {WALL.typed_text: "wall"})
-    assert made == [4, 0, 0, 0, 1]
-    assert tabled(app, night_of(4)) == recounted(app, night_of(4))
+async def test_run_refreshes_only_changed_summaries(app, refresh_counts):
+    register_network(app)
+    await run_each(app, *[{}] * 4, {WALL.typed_text: "wall"})
+    assert refresh_counts == [4, 0, 0, 0, 1]
+    assert read_tables(app, night_of(4)) == recount_from_views(app, night_of(4))
 
 
-async def test_what_grows_old_is_told_so_on_its_day_though_nothing_changed(app, made):
-    peopled(app)
+async def test_summary_changes_on_the_day_that_an_account_becomes_inactive(app, refresh_counts):
+    register_network(app)
     app.web.answers = {NOUR.typed_text: "fresh"}
     for day in (0, 1, 29, 30, 31, 90, 91, 92, 180, 181, 182, 183):
         await execute_run(app, night_of(day))
-        assert tabled(app, night_of(day)) == recounted(app, night_of(day))
-    assert made == [4, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0]
+        assert read_tables(app, night_of(day)) == recount_from_views(app, night_of(day))
+    assert refresh_counts == [4, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0]
 
 
-async def test_a_page_says_a_month_ago_on_another_day_each_night_and_lists_tell_the_first(
-    app, made
-):
-    peopled(app)
+async def test_relative_date_that_stays_the_same_changes_no_summary(app, refresh_counts):
+    register_network(app)
     told = [*["a month ago"] * 4, *["two months ago"] * 3]
     for day, word in enumerate(told):
         app.web.answers = {NOUR.typed_text: word}
         await execute_run(app, night_of(day))
-        assert tabled(app, night_of(day)) == recounted(app, night_of(day))
-    assert made == [4, 0, 0, 0, 1, 0, 0], "another word tells an earlier day"
+        assert read_tables(app, night_of(day)) == recount_from_views(app, night_of(day))
+    assert refresh_counts == [4, 0, 0, 0, 1, 0, 0], "another word tells an earlier day"
     newest = app.store.list_account_statuses("nour")
     assert max(one.last_activity.published_at.date() for one in newest if one.last_activity) == (
         night_of(4).date() - timedelta(days=62)
@@ -136,33 +134,33 @@ async def test_a_page_says_a_month_ago_on_another_day_each_night_and_lists_tell_
         Decision("nour", "facebook", DecisionKind.CONFIRM, "Amina", "seen", night_of(6))
     )
     await execute_run(app, night_of(7))
-    assert made[-1] == 1
-    assert tabled(app, night_of(7)) == recounted(app, night_of(7))
+    assert refresh_counts[-1] == 1
+    assert read_tables(app, night_of(7)) == recount_from_views(app, night_of(7))
 
 
-async def test_a_word_that_comes_while_a_night_is_concluded_is_in_the_lists(app, monkeypatch):
+async def test_decision_made_during_an_evaluation_is_in_the_lists(app, monkeypatch):
     """It tells an exact day between the two that the page tells on two nights."""
     monkeypatch.setitem(AGO, "four months ago", 115)
-    peopled(app)
-    await nights(app, {NOUR.typed_text: "four months ago"})
-    keep = app.store.save_conclusions
+    register_network(app)
+    await run_each(app, {NOUR.typed_text: "four months ago"})
+    save = app.store.save_conclusions
     day = (START - timedelta(days=114)).date().isoformat()
 
-    def meanwhile(*given, **named):
-        word = Decision(
+    def decide_and_save(*args, **kwargs):
+        decision = Decision(
             "nour", "facebook", DecisionKind.CONFIRM, "Amina", "seen", night_of(2), value=day
         )
-        app.store.add_decision(word)
+        app.store.add_decision(decision)
         refresh_summaries(app.store, app.config)
-        keep(*given, **named)
+        save(*args, **kwargs)
 
-    monkeypatch.setattr(app.store, "save_conclusions", meanwhile)
+    monkeypatch.setattr(app.store, "save_conclusions", decide_and_save)
     app.web.answers = {NOUR.typed_text: "four months ago"}
     await execute_run(app, night_of(2))
-    assert tabled(app, night_of(3)) == recounted(app, night_of(3))
+    assert read_tables(app, night_of(3)) == recount_from_views(app, night_of(3))
 
 
-def test_no_title_speaks_of_what_a_summary_leaves_out():
+def test_no_title_uses_a_volatile_parameter():
     titles = [
         words["title"]
         for entry in load_gap_catalogue().definitions.values()
@@ -173,11 +171,11 @@ def test_no_title_speaks_of_what_a_summary_leaves_out():
     ]
 
 
-async def test_a_word_shows_in_the_next_list_and_its_withdrawal_too(app):
-    peopled(app)
-    await nights(app, {})
-    word = Decision("bare", "facebook", DecisionKind.WAIVE, "Amina", "next year", LATER)
-    kept = app.store.add_decision(word)
+async def test_decision_and_its_withdrawal_change_the_lists(app):
+    register_network(app)
+    await run_each(app, {})
+    decision = Decision("bare", "facebook", DecisionKind.WAIVE, "Amina", "next year", LATER)
+    kept = app.store.add_decision(decision)
     refresh_summaries(app.store, app.config)
     assert {
         row.association.id for row in app.store.list_visible_gaps(channel="facebook").rows
@@ -187,66 +185,66 @@ async def test_a_word_shows_in_the_next_list_and_its_withdrawal_too(app):
     assert [row.association.id for row in app.store.list_visible_gaps(channel="facebook").rows] == [
         "bare"
     ]
-    assert tabled(app, LATER) == recounted(app, LATER)
+    assert read_tables(app, LATER) == recount_from_views(app, LATER)
 
 
-async def test_a_word_is_in_the_lists_whoever_makes_them_as_of_whenever(app):
-    peopled(app)
-    await nights(app, {})
+async def test_decision_is_in_the_lists_for_any_refresh(app):
+    register_network(app)
+    await run_each(app, {})
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER))
     collect_network_changes(
         app.store, app.config, app.store.get_latest_run()
     )  # the bulletin of the night that is over
     await execute_run(app, night_of(1))
-    assert tabled(app, night_of(2)) == recounted(app, night_of(2))
-    assert tabled(app, night_of(2))[0]["bare"].gaps == ()
+    assert read_tables(app, night_of(2)) == recount_from_views(app, night_of(2))
+    assert read_tables(app, night_of(2))[0]["bare"].gaps == ()
 
 
-async def test_who_comes_late_makes_no_summary_as_of_the_night_before(app):
-    peopled(app)
-    await nights(app, {}, {})
+async def test_refresh_for_an_earlier_run_changes_nothing(app):
+    register_network(app)
+    await run_each(app, {}, {})
     first, _ = app.store.list_runs()
     app.store.update_summary_version(compute_summary_version(app.config, first))
     assert app.store.list_stale_summaries(9) == {}
     assert refresh_summaries(app.store, app.config) == 0
 
 
-async def test_who_is_never_to_be_called_dormant_is_not(app):
-    peopled(app)
+async def test_largest_activity_bands_do_not_overflow(app):
+    register_network(app)
     bands = ActivityBands(active=MAX_BAND_DAYS - 2, slow=MAX_BAND_DAYS - 1, inactive=MAX_BAND_DAYS)
     app = replace(app, config=app.config.model_copy(update={"activity": bands}))
-    await nights(app, {NOUR.typed_text: "fresh"})
-    assert tabled(app, night_of(1)) == recounted(app, night_of(1))
+    await run_each(app, {NOUR.typed_text: "fresh"})
+    assert read_tables(app, night_of(1)) == recount_from_views(app, night_of(1))
 
 
-async def test_a_word_that_ends_counts_until_the_next_night_for_every_face(app):
-    peopled(app)
-    await nights(app, {})
+async def test_expiring_waiver_applies_until_the_next_run(app):
+    register_network(app)
+    await run_each(app, {})
     ends = night_of(2)
     app.store.add_decision(
         Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER, expires_at=ends)
     )
     for now in (night_of(1), night_of(3)):
-        assert tabled(app, now) == recounted(app, now)
-        assert tabled(app, now)[0]["bare"].gaps == ()
+        assert read_tables(app, now) == recount_from_views(app, now)
+        assert read_tables(app, now)[0]["bare"].gaps == ()
     await execute_run(app, night_of(3))
-    assert tabled(app, night_of(3)) == recounted(app, night_of(3))
-    assert len(tabled(app, night_of(3))[0]["bare"].gaps) == 2
+    assert read_tables(app, night_of(3)) == recount_from_views(app, night_of(3))
+    assert len(read_tables(app, night_of(3))[0]["bare"].gaps) == 2
 
 
-async def test_a_word_shows_at_once_also_under_a_clock_that_was_set_back(app):
-    peopled(app)
-    await nights(app, {})
+async def test_decision_applies_at_once_if_the_clock_was_set_back(app):
+    register_network(app)
+    await run_each(app, {})
     early = night_of(-1)
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", early))
     refresh_summaries(app.store, app.config)
-    assert {row.id: row.gaps for row in everything(app)}["bare"] == ()
-    assert tabled(app, LATER) == recounted(app, LATER)
+    assert {row.id: row.gaps for row in list_all_summaries(app)}["bare"] == ()
+    assert read_tables(app, LATER) == recount_from_views(app, LATER)
 
 
-def test_a_word_that_ends_holds_until_the_first_night_for_every_face(app):
-    peopled(app)
-    word = Decision(
+def test_expiring_decision_applies_until_the_first_run(app):
+    register_network(app)
+    decision = Decision(
         "bare",
         "facebook",
         DecisionKind.NONE_BY_CHOICE,
@@ -255,56 +253,59 @@ def test_a_word_that_ends_holds_until_the_first_night_for_every_face(app):
         START,
         expires_at=night_of(2),
     )
-    app.store.add_decision(word)
+    app.store.add_decision(decision)
     for now in (night_of(1), night_of(3)):
-        assert tabled(app, now) == recounted(app, now)
+        assert read_tables(app, now) == recount_from_views(app, now)
 
 
-async def test_a_registry_that_changes_changes_the_lists(app):
-    peopled(app)
-    await nights(app, {})
-    peopled(app, NOUR, AMAL, now=LATER, amal={"region": "Sud"}, nour={"region": "Nord"})
-    assert tabled(app, LATER) == recounted(app, LATER)
+async def test_registry_change_changes_the_lists(app):
+    register_network(app)
+    await run_each(app, {})
+    register_network(app, NOUR, AMAL, now=LATER, amal={"region": "Sud"}, nour={"region": "Nord"})
+    assert read_tables(app, LATER) == recount_from_views(app, LATER)
     assert app.store.get_facet_counts("", "region:") == {"region:Nord": 1, "region:Sud": 1}
     app.store.register_account(WALL, LATER)
     app.store.withdraw_accounts([row.id for row in app.store.list_accounts("amal")], LATER)
-    assert tabled(app, LATER) == recounted(app, LATER)
+    assert read_tables(app, LATER) == recount_from_views(app, LATER)
 
 
 @pytest.mark.parametrize("prune", [False, True])
-async def test_who_is_on_the_sheet_no_more_is_in_no_list_and_no_sum(app, prune):
-    peopled(app)
-    await nights(app, {})
+async def test_unlisted_association_is_in_no_list_and_no_count(app, prune):
+    register_network(app)
+    await run_each(app, {})
     app.store.save_registry([Association("wall", "Wall")], [WALL], LATER, prune=prune)
-    assert tabled(app, LATER) == recounted(app, LATER)
-    assert [row.id for row in everything(app)] == ["wall"]
+    assert read_tables(app, LATER) == recount_from_views(app, LATER)
+    assert [row.id for row in list_all_summaries(app)] == ["wall"]
     assert app.store.get_facet_counts("", "region:") == {}
 
 
-async def test_a_sheet_that_is_only_tried_leaves_nothing_stale(app):
-    peopled(app)
+async def test_dry_run_import_leaves_no_stale_summary(app):
+    register_network(app)
     refresh_summaries(app.store, app.config)
     app.store.save_registry([], [], START, dry_run=True)
     assert app.store.list_stale_summaries(9) == {}
 
 
-async def test_a_rebuild_makes_every_summary_and_every_figure_again(app):
-    peopled(app)
+async def test_reevaluation_reproduces_summaries_and_counts(app):
+    register_network(app)
     bad = {NOUR.typed_text: "gone", WALL.typed_text: "wall"}
-    await nights(app, {}, *[bad] * 7)
+    await run_each(app, {}, *[bad] * 7)
     cohorts = ("", "region:Nord", "tag:training")
     now = night_of(8)
     ids = [night.id for night in app.store.list_runs()]
-    before = tabled(app, now), app.store.get_run_facet_counts(ids, cohorts)
+    before = read_tables(app, now), app.store.get_run_facet_counts(ids, cohorts)
     reevaluate.reevaluate(app)
-    assert (tabled(app, now), app.store.get_run_facet_counts(ids, cohorts)) == before
+    assert (read_tables(app, now), app.store.get_run_facet_counts(ids, cohorts)) == before
     assert {night for night, _ in before[1]} == set(ids)
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
-def test_what_summaries_are_made_by_is_the_same_in_every_process(seed):
-    imports = "from auditor.config.schema import Config; from auditor.evaluation.run_results import compute_summary_version"
-    code = f"{imports}; print(compute_summary_version(Config(), None).evaluation_version)"
+def test_summary_version_is_the_same_in_every_process(seed):
+    code = (
+        "from auditor.config.schema import Config;"
+        "from auditor.evaluation.run_results import compute_summary_version;"
+        "print(compute_summary_version(Config(), None).evaluation_version)"
+    )
     environ = {**os.environ, "PYTHONHASHSEED": seed}
     told = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
@@ -312,18 +313,18 @@ def test_what_summaries_are_made_by_is_the_same_in_every_process(seed):
     assert told.stdout.strip() == compute_summary_version(Config(), None).evaluation_version
 
 
-async def test_another_configuration_makes_them_all_anew(app):
-    peopled(app)
-    await nights(app, {})
+async def test_other_configuration_refreshes_all_summaries(app):
+    register_network(app)
+    await run_each(app, {})
     fewer = app.config.model_copy(update={"channels": {"website": app.config.channels["website"]}})
     assert refresh_summaries(app.store, fewer) == 4
     assert refresh_summaries(app.store, fewer) == 0
-    assert set(everything(app)[0].channel_states) == {"website"}
+    assert set(list_all_summaries(app)[0].channel_states) == {"website"}
 
 
-async def test_what_was_left_stale_by_a_kill_is_made_by_whoever_reads_next(app, monkeypatch):
-    peopled(app)
-    await nights(app, {})
+async def test_stale_summaries_left_by_a_killed_run_are_refreshed_on_reading(app, monkeypatch):
+    register_network(app)
+    await run_each(app, {})
 
     def killed(*_, **__):
         raise KeyboardInterrupt
@@ -335,28 +336,30 @@ async def test_what_was_left_stale_by_a_kill_is_made_by_whoever_reads_next(app, 
     monkeypatch.undo()
     monkeypatch.setattr(checker, "probe_steps_for", steps)
     now = night_of(1) + timedelta(hours=1)
-    assert tabled(app, now) == recounted(app, now)
-    assert ("facebook", Reason.LOGIN_WALL) in tabled(app, now)[0]["nour"].unchecked
+    assert read_tables(app, now) == recount_from_views(app, now)
+    assert ("facebook", Reason.LOGIN_WALL) in read_tables(app, now)[0]["nour"].unchecked
     await execute_run(app, night_of(1))
-    assert tabled(app, now) == recounted(app, now)
+    assert read_tables(app, now) == recount_from_views(app, now)
 
 
 @pytest.mark.parametrize("has_run", [True, False])
 @pytest.mark.parametrize("hours", [2, 30])
 async def test_summaries_match_a_recount_after_the_clock_is_set_back(app, hours, has_run):
-    peopled(app, now=START - timedelta(days=3))
+    register_network(app, now=START - timedelta(days=3))
     if has_run:
         await execute_run(app, night_of(0))
     before = night_of(0) + timedelta(hours=9)
-    peopled(app, NOUR, SITE, WALL, now=before)  # the spreadsheet no longer lists amal's link
+    register_network(
+        app, NOUR, SITE, WALL, now=before
+    )  # the spreadsheet no longer lists amal's link
     kind = DecisionKind.NONE_BY_CHOICE
     app.store.add_decision(Decision("bare", "facebook", kind, "Amina", "she said so", before))
     now = app.store.get_effective_time(before - timedelta(hours=hours))
-    assert tabled(app, now) == recounted(app, now)
+    assert read_tables(app, now) == recount_from_views(app, now)
 
 
-def test_what_changes_while_a_summary_is_made_stays_stale(app):
-    peopled(app)
+def test_association_changed_during_a_refresh_stays_stale(app):
+    register_network(app)
     refresh_summaries(app.store, app.config)
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "why", START))
     marks = app.store.list_stale_summaries(9)
@@ -366,8 +369,10 @@ def test_what_changes_while_a_summary_is_made_stays_stale(app):
         if view.association.id == "bare"
     )
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Salma", "why", START))
-    basis = compute_summary_version(app.config, None)
-    assert app.store.save_summaries([build_summary_record(view, app.config.channels)], marks, basis)
+    version = compute_summary_version(app.config, None)
+    assert app.store.save_summaries(
+        [build_summary_record(view, app.config.channels)], marks, version
+    )
     assert list(app.store.list_stale_summaries(9)) == ["bare"]
     assert not app.store.save_summaries(
         [], app.store.list_stale_summaries(9), SummaryVersion("another")
@@ -375,14 +380,14 @@ def test_what_changes_while_a_summary_is_made_stays_stale(app):
     assert list(app.store.list_stale_summaries(9)) == ["bare"]
 
 
-def put(app, *summaries):
+def save_summaries(app, *summaries):
     """Summaries of a network that no night has seen: straight into the tables."""
     people = [Association(one.id, one.name) for one in summaries]
     app.store.save_registry(people, [], START)
     app.store.update_summary_version(SummaryVersion("test"))
-    made = [replace(_plain(one), facets={**build_facets(one)}) for one in summaries]
+    refresh_counts = [replace(_plain(one), facets={**build_facets(one)}) for one in summaries]
     assert app.store.save_summaries(
-        made, app.store.list_stale_summaries(len(people)), SummaryVersion("test")
+        refresh_counts, app.store.list_stale_summaries(len(people)), SummaryVersion("test")
     )
 
 
@@ -396,35 +401,37 @@ def _plain(one):
     )
 
 
-def found(app, text, **more):
+def search(app, text, **more):
     return {
         row.id
         for row in app.store.list_summaries(search_terms=parse_search_query(text), **more).rows
     }
 
 
-def test_a_name_is_found_however_it_was_typed(app):
-    put(
+def test_name_is_found_in_any_spelling(app):
+    save_summaries(
         app,
         AssociationSummary("a-1", "جمعية النُّور للتنمية", city="أكادير"),
         AssociationSummary("a-2", "Association Lumière d’Été", name_ar="جمعيّة الأمل"),
         AssociationSummary("a-3", "100% _Femmes_"),
     )
-    assert found(app, "نور") == found(app, "النور") == found(app, "جمعية اكاد") == {"a-1"}
-    assert found(app, "LUMIERE ete") == found(app, "الامل") == found(app, "lumi") == {"a-2"}
-    assert found(app, "جمعيه") == {"a-1", "a-2"}
-    assert found(app, "umiere") == set()
-    assert found(app, "100 femmes") == {"a-3"}
-    assert found(app, "a 2") == found(app, "a-2") == {"a-2"}
-    assert found(app, "") == {"a-1", "a-2", "a-3"}
+    assert search(app, "نور") == search(app, "النور") == search(app, "جمعية اكاد") == {"a-1"}
+    assert search(app, "LUMIERE ete") == search(app, "الامل") == search(app, "lumi") == {"a-2"}
+    assert search(app, "جمعيه") == {"a-1", "a-2"}
+    assert search(app, "umiere") == set()
+    assert search(app, "100 femmes") == {"a-3"}
+    assert search(app, "a 2") == search(app, "a-2") == {"a-2"}
+    assert search(app, "") == {"a-1", "a-2", "a-3"}
 
 
 @pytest.mark.parametrize(
     "limits", [(5000, 10_000, 12), (3, 10_000, 12), (5000, 5, 12), (5000, 5, 1)]
 )
 @pytest.mark.parametrize("sort", ["urgency", "name", "changed"])
-def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, limits):
-    for name, value in zip(("MAX_COUNT", "MAX_SCANNED_ROWS", "MAX_WORD_VARIANTS"), limits, strict=True):
+def test_pages_contain_every_match_once_in_order(app, monkeypatch, sort, limits):
+    for name, value in zip(
+        ("MAX_COUNT", "MAX_SCANNED_ROWS", "MAX_WORD_VARIANTS"), limits, strict=True
+    ):
         monkeypatch.setattr(f"storage.read_model.association_search.{name}", value)
     monkeypatch.setattr("storage.read_model.association_search.MIN_SAMPLE_MATCHES", 1)
     many = [
@@ -438,7 +445,7 @@ def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, limits):
         )
         for n in range(40)
     ]
-    put(app, *many)
+    save_summaries(app, *many)
     order = {
         "urgency": lambda one: (-len(one.gaps), one.id),
         "name": lambda one: (one.name, one.id),
@@ -450,7 +457,9 @@ def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, limits):
         (("region:Nord",), "nom"),
         ((), "no a 3"),
     ):
-        rows = everything(app, facets=wanted, search_terms=parse_search_query(search), sort=sort)
+        rows = list_all_summaries(
+            app, facets=wanted, search_terms=parse_search_query(search), sort=sort
+        )
         expected = [
             one
             for one in many
@@ -460,8 +469,8 @@ def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, limits):
         assert [row.id for row in rows] == [one.id for one in sorted(expected, key=order)]
 
 
-def test_a_count_stops_at_its_cap(app, monkeypatch):
-    put(app, *(AssociationSummary(f"a-{n}", f"Nom {n}") for n in range(9)))
+def test_count_stops_at_its_maximum(app, monkeypatch):
+    save_summaries(app, *(AssociationSummary(f"a-{n}", f"Nom {n}") for n in range(9)))
     assert (app.store.list_summaries().count, app.store.list_summaries().is_exact) == (9, True)
     monkeypatch.setattr("storage.read_model.association_search.MAX_COUNT", 8)
     page = app.store.list_summaries(search_terms=["nom"], limit=3)
@@ -480,8 +489,8 @@ def test_a_count_stops_at_its_cap(app, monkeypatch):
         *map(encode_cursor, [(-(2**70), "a"), (-1, "\0")]),
     ],
 )
-def test_a_cursor_that_is_none_begins_at_the_beginning(app, cursor):
-    put(app, AssociationSummary("a", "A"), AssociationSummary("b", "B"))
+def test_invalid_cursor_starts_at_the_beginning(app, cursor):
+    save_summaries(app, AssociationSummary("a", "A"), AssociationSummary("b", "B"))
     for sort in ("urgency", "name", "changed"):
         assert [row.id for row in app.store.list_summaries(sort=sort, cursor=cursor).rows] == [
             "a",
@@ -494,42 +503,42 @@ def test_a_cursor_that_is_none_begins_at_the_beginning(app, cursor):
     assert app.store.list_summaries(["a\0"], search_terms=["\0"]).rows == ()
 
 
-async def test_gaps_are_listed_the_gravest_first_and_by_what_is_asked(app):
-    peopled(app)
-    await nights(app, {SITE.typed_text: "wide"})
+async def test_gaps_are_sorted_by_severity_and_filtered(app):
+    register_network(app)
+    await run_each(app, {SITE.typed_text: "wide"})
     refresh_summaries(app.store, app.config)
-    every = app.store.list_visible_gaps()
+    all_gaps = app.store.list_visible_gaps()
     assert [row.gap.association for row in app.store.list_visible_gaps(channel="youtube").rows] == [
         "amal",
         "bare",
         "nour",
         "wall",
     ]
-    one_by_one, after = [], None
+    paged_rows, after = [], None
     while True:
         page = app.store.list_visible_gaps(cursor=after, limit=1)
-        one_by_one += page.rows
+        paged_rows += page.rows
         after = page.next_cursor
         if after is None:
             break
-    assert tuple(one_by_one) == every.rows
-    assert every.count == len(every.rows)
-    souss = app.store.list_visible_gaps(code="channel_missing", region="Nord")
-    assert {row.gap.association for row in souss.rows} == {"amal", "nour"}
+    assert tuple(paged_rows) == all_gaps.rows
+    assert all_gaps.count == len(all_gaps.rows)
+    northern_gaps = app.store.list_visible_gaps(code="channel_missing", region="Nord")
+    assert {row.gap.association for row in northern_gaps.rows} == {"amal", "nour"}
     by_severity = [
         app.store.list_visible_gaps(severity=one).rows
         for one in ("urgent", "high", "medium", "low")
     ]
-    assert sum(by_severity, ()) == every.rows
+    assert sum(by_severity, ()) == all_gaps.rows
     assert app.store.list_visible_gaps(severity="no such").rows == ()
 
 
 @pytest.mark.parametrize("cap", [0, 5000])
 @pytest.mark.parametrize("how", [{}, {"channel": "facebook"}, {"region": "Nord"}], ids=str)
-async def test_gaps_are_listed_the_newest_first_page_by_page(app, monkeypatch, cap, how):
+async def test_gaps_are_paged_newest_first(app, monkeypatch, cap, how):
     monkeypatch.setattr("storage.read_model.gap_search.MAX_COUNT", cap)
-    peopled(app)
-    await nights(app, {}, {SITE.typed_text: "wide"}, {SITE.typed_text: "wide"})
+    register_network(app)
+    await run_each(app, {}, {SITE.typed_text: "wide"}, {SITE.typed_text: "wide"})
     refresh_summaries(app.store, app.config)
     told, after = [], None
     while after is not None or not told:
@@ -538,8 +547,8 @@ async def test_gaps_are_listed_the_newest_first_page_by_page(app, monkeypatch, c
         after = page.next_cursor
         if after is None:
             break
-    every = app.store.list_visible_gaps(limit=1000, **how).rows
-    assert told == sorted(((row.gap.opened_at, row.gap.id) for row in every), reverse=True)
+    all_gaps = app.store.list_visible_gaps(limit=1000, **how).rows
+    assert told == sorted(((row.gap.opened_at, row.gap.id) for row in all_gaps), reverse=True)
     assert len({day for day, _ in told}) > 1 or "channel" in how
     assert app.store.list_visible_gaps(sort="newest", cursor="nonsense", **how).rows
 
@@ -548,9 +557,9 @@ def by_id(gaps):
     return sorted(gaps, key=lambda gap: gap.id)
 
 
-async def test_changes_are_those_of_the_nights_since_the_gravest_first(app):
-    peopled(app)
-    await nights(app, {}, {SITE.typed_text: "linked"})
+async def test_gap_changes_since_a_time_are_sorted_by_severity(app):
+    register_network(app)
+    await run_each(app, {}, {SITE.typed_text: "linked"})
     app.store.register_account(link("bare", "facebook", "bare"), night_of(1) + timedelta(hours=9))
     await execute_run(app, night_of(2))
     refresh_summaries(app.store, app.config)
@@ -565,11 +574,11 @@ async def test_changes_are_those_of_the_nights_since_the_gravest_first(app):
         "channel_unlisted"
     ]
     assert app.store.list_gap_changes(night_of(3)).rows == ()
-    one_by_one, after = [], None
+    paged_rows, after = [], None
     while True:
         page = app.store.list_gap_changes(night_of(0), cursor=after, limit=1)
-        one_by_one += page.rows
+        paged_rows += page.rows
         after = page.next_cursor
         if after is None:
             break
-    assert tuple(one_by_one) == opened.rows
+    assert tuple(paged_rows) == opened.rows
