@@ -1,8 +1,8 @@
-"""`python -m auditor.demo --ca FILE`: the practice web in a process of its own.
+"""Serve the demo network's fake web: `python -m auditor.demo --ca-file FILE`.
 
-The port it listens on is its first line of output. Each line of its input is a night to play
-(`{"night": 3, "nights": 14, "moment": "2026-11-14T00:30:00+00:00"}`), answered by the line `ready`, or the
-word `asked`, answered by how often each address was asked for since the night began, as JSON. It ends
+The port it listens on is its first line of output. Each line of its input is a run to answer for
+(`{"run": 3, "total_runs": 14, "started_at": "2026-11-14T00:30:00+00:00"}`), answered by the line `ready`, or the
+word `requests`, answered by how often each URL was requested since the run began, as JSON. It ends
 with its input, so it never outlives the one who started it.
 """
 
@@ -30,13 +30,13 @@ def parse_arguments() -> argparse.Namespace:
         prog="python -m auditor.demo", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument(
-        "--port", type=int, default=0, help="the port on loopback; 0 lets the system choose"
+        "--port", type=int, default=0, help="listen on this port of 127.0.0.1; 0: any free port"
     )
     parser.add_argument(
-        "--ca", type=Path, required=True, help="where to write the authority's root certificate"
+        "--ca-file", type=Path, required=True, help="write the root certificate to this file"
     )
     parser.add_argument(
-        "--night", type=int, default=1, help="the night to play until told otherwise"
+        "--run", type=int, default=1, help="the run whose answers are served first (default: 1)"
     )
     return parser.parse_args()
 
@@ -51,7 +51,7 @@ async def serve_fake_web(port: int, ca_file: Path, run_number: int) -> None:
     _write_line(str(server.sockets[0].getsockname()[1]))
     reader = await _open_stdin_reader()
     while line := await reader.readline():
-        if line.strip() == b"asked":
+        if line.strip() == b"requests":
             _write_line(json.dumps(proxy.request_counts))
             continue
         proxy.demo_run = DemoRun.from_json(line.decode())
@@ -80,4 +80,4 @@ def _write_line(line: str) -> None:
 if __name__ == "__main__":
     arguments = parse_arguments()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve_fake_web(arguments.port, arguments.ca, arguments.night))
+        asyncio.run(serve_fake_web(arguments.port, arguments.ca_file, arguments.run))

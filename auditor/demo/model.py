@@ -35,17 +35,21 @@ class DemoRun:
         """The night as one line of the control channel."""
         return json.dumps(
             {
-                "night": self.number,
-                "nights": self.total_runs,
-                "moment": self.started_at.isoformat(),
+                "run": self.number,
+                "total_runs": self.total_runs,
+                "started_at": self.started_at.isoformat(),
             },
         )
 
     @classmethod
     def from_json(cls, line: str) -> DemoRun:
         """Read a line of the control channel. Raises ValueError or KeyError where it is not one."""
-        told = json.loads(line)
-        return cls(int(told["night"]), int(told["nights"]), datetime.fromisoformat(told["moment"]))
+        fields = json.loads(line)
+        return cls(
+            int(fields["run"]),
+            int(fields["total_runs"]),
+            datetime.fromisoformat(fields["started_at"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ CONFIG_MARKER = "# Written by `auditor demo`, which may write it anew."
 CONFIG_TEMPLATE = (
     CONFIG_MARKER
     + """
-# The practice web answers only while a demo runs: `python -m auditor.demo --port {port} --ca ca.pem`.
+# The practice web answers only while a demo runs: `python -m auditor.demo --port {port} --ca-file ca.pem`.
 
 [network]
 name = "Réseau de démonstration"
@@ -132,7 +132,7 @@ class FakeWebProcess:
         """How often each address was asked for since the night began, without its query."""
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(b"asked\n")
+        self._process.stdin.write(b"requests\n")
         return Counter(json.loads(await self._read_line()))
 
     async def _read_line(self) -> str:
@@ -147,7 +147,7 @@ class FakeWebProcess:
 
     async def __aenter__(self) -> Self:
         pipe = asyncio.subprocess.PIPE
-        command = (sys.executable, "-m", "auditor.demo", "--ca", str(self._ca_file))
+        command = (sys.executable, "-m", "auditor.demo", "--ca-file", str(self._ca_file))
         self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
         self.port = int(await self._read_line())
         return self

@@ -21,7 +21,7 @@ SHEET = (
 def web(tmp_path_factory):
     """The practice web: the file of its authority, and its port."""
     ca = tmp_path_factory.mktemp("web") / "ca.pem"
-    command = [sys.executable, "-m", "auditor.demo", "--ca", str(ca)]
+    command = [sys.executable, "-m", "auditor.demo", "--ca-file", str(ca)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

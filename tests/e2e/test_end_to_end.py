@@ -38,7 +38,7 @@ SLOWLY = {
 def web(tmp_path_factory):
     """The practice web in a process of its own: the file of its authority, and its port."""
     ca = tmp_path_factory.mktemp("web") / "ca.pem"
-    command = [sys.executable, "-m", "auditor.demo", "--ca", str(ca), "--night", "5"]
+    command = [sys.executable, "-m", "auditor.demo", "--ca-file", str(ca), "--run", "5"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

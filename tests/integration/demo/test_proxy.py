@@ -157,7 +157,7 @@ async def test_one_tunnel_carries_many_requests(web):
 
 async def test_a_silent_host_keeps_whoever_asks_waiting_until_they_leave(web):
     host = member("website", "silent").host
-    web.proxy.tonight = DemoRun(4, 14, NOW)
+    web.proxy.demo_run = DemoRun(4, 14, NOW)
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
     writer.write(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
     with pytest.raises(TimeoutError):
@@ -177,7 +177,7 @@ async def test_the_proxy_counts_what_it_is_asked_by_address(web):
     with pytest.raises(httpx.ConnectError):
         await web(1, f"https://{expired}/")
     await web(1, site)  # so that the refused handshake has surely been heard of
-    assert web.proxy.asked == {site: 3, f"https://{missing}": 1, f"https://{expired}": 1}
+    assert web.proxy.request_counts == {site: 3, f"https://{missing}": 1, f"https://{expired}": 1}
 
 
 @pytest.mark.parametrize("how", ["close", "abort"])
@@ -189,7 +189,7 @@ async def test_a_tunnel_whose_client_leaves_before_it_asks_is_counted_once(web, 
     await writer.start_tls(web.trust, server_hostname=site.host)
     getattr(writer.transport, how)()
     await web(1, site.site_url)  # so that its end has surely been heard of
-    assert web.proxy.asked == {f"https://{site.host}": 1, site.site_url: 1}
+    assert web.proxy.request_counts == {f"https://{site.host}": 1, site.site_url: 1}
 
 
 async def test_a_practice_web_of_its_own_tells_what_it_was_asked_since_the_night_began(tmp_path):
@@ -234,7 +234,7 @@ def test_the_cast_has_the_figures_of_the_survey():
 
 
 def test_names_and_addresses_are_nobody_elses():
-    for told in ("name_fr", "slug", "host", "handle", "twitter_handle", "page_id"):
+    for told in ("name_fr", "slug", "host", "handle", "twitter_handle", "facebook_page_id"):
         assert len({getattr(one, told) for one in load_demo_associations()}) == 100
     assert all(len(one.twitter_handle) <= 15 for one in load_demo_associations())
 
@@ -359,7 +359,7 @@ def test_a_demo_ends_tonight():
 
 def test_the_practice_web_ends_with_an_input_that_has_no_line(tmp_path):
     """Nothing can be waited for on /dev/null, and nothing comes from it."""
-    command = [sys.executable, "-m", "auditor.demo", "--ca", str(tmp_path / "ca.pem")]
+    command = [sys.executable, "-m", "auditor.demo", "--ca-file", str(tmp_path / "ca.pem")]
     ended = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
     )

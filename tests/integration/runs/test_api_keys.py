@@ -38,7 +38,7 @@ class Interface:
         if parts.path.endswith("playlistItems"):
             items = [{"contentDetails": {"videoPublishedAt": NEWEST.isoformat()}}]
             return {"kind": "youtube#playlistItemListResponse", "items": items}
-        found = [self.to_dict(own) for own in self.wanted(query) if own in self.channels]
+        found = [self.build_item(own) for own in self.wanted(query) if own in self.channels]
         told = {"kind": "youtube#channelListResponse", "pageInfo": {"totalResults": len(found)}}
         return {**told, "items": found} if found else told
 
@@ -48,7 +48,7 @@ class Interface:
             query["id"].split(",") if "id" in query else [by_handle.get(query.get("forHandle"), "")]
         )
 
-    def item(self, own):
+    def build_item(self, own):
         return {
             "id": own,
             "snippet": {"title": f"Channel {own}", "customUrl": self.channels[own]},
@@ -94,14 +94,14 @@ def register(app, association, typed):
 
 
 def held(app):
-    return {row.association: app.store.standing(row.id) for row in app.store.list_accounts()}
+    return {row.association: app.store.get_account_status(row.id) for row in app.store.list_accounts()}
 
 
 async def test_a_night_with_a_key_asks_the_interface_alone_and_knows_more(app):
     await run.execute_run(app, night_of(0))
     standing = held(app)["annour"]
     assert (standing.state, standing.platform_id) == (AccountState.PRESENT, OURS)
-    assert standing.last_activity.when == NEWEST
+    assert standing.last_activity.moment == NEWEST
     assert set(app.web.requests_by_host) == {"www.googleapis.com"}
 
 
@@ -168,7 +168,7 @@ async def test_a_rebuild_plays_the_interface_s_answers_again_and_changes_nothing
 async def test_what_the_budget_does_not_cover_is_unknown_and_comes_first_the_next_night(app):
     app.config = keyed(api_budget=1)
     await run.execute_run(app, night_of(0))
-    first = {name for name, standing in held(app).items() if standing.known}
+    first = {name for name, standing in held(app).items() if standing.last_known_finding}
     untold = [
         look.finding for look in app.store.list_observations() if look.finding.presence == "unknown"
     ]
@@ -176,14 +176,14 @@ async def test_what_the_budget_does_not_cover_is_unknown_and_comes_first_the_nex
     assert (len(first), len(untold)) == (1, 1)
     assert str(untold[0].reason) == "rate_limited"
     assert "budget of 1 units" in untold[0].detail
-    assert {name for name, standing in held(app).items() if standing.known} == {"annour", "salam"}
+    assert {name for name, standing in held(app).items() if standing.last_known_finding} == {"annour", "salam"}
 
 
 async def test_who_was_left_out_is_asked_before_who_is_undecided_for_longer(app, api):
     """Last night nobody came to `salam`; `annour` was asked, and is undecided since a month."""
     last = app.store.begin_run(night_of(0).date(), night_of(0))
     app.store.finish_run(last, AuditRunState.DONE, night_of(0))
-    of = {row.typed.rpartition("/")[2]: row.id for row in app.store.list_accounts()}
+    of = {row.typed_text.rpartition("/")[2]: row.id for row in app.store.list_accounts()}
     told = {OURS: (0, -30), "@salam": (-2, -2)}
     app.store.save_conclusions(
         [
@@ -216,10 +216,10 @@ def test_the_doctor_tells_what_a_key_may_cost(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(tmp_path / "data"))
     told = {one.check: one for one in diagnostics.run_diagnostics(None, START)}
     assert told["key of youtube"].state == "ok"
-    assert "10000 units a night" in told["key of youtube"].detail
+    assert "at most 10000 units per night" in told["key of youtube"].detail
     assert "hush-7f3c" not in repr(told)
 
 
 def test_a_key_that_no_interface_takes_is_refused_and_not_ignored():
-    with pytest.raises(ConfigError, match="no official interface"):
+    with pytest.raises(ConfigError, match="this channel has no API"):
         load_config(None, {"AUDITOR_CHANNELS__LINKEDIN__API_KEY": "secret"})

@@ -265,7 +265,7 @@ async def test_whoever_watches_is_told_what_waits_and_who_works(
     ) == (3, 0, 0, 0, True)
     written = metrics.render_metrics(metrics.MetricsCollector(many, START)).decode()
     assert 'auditor_cluster_jobs{state="todo"} 3.0' in written
-    assert "auditor_cluster_workers 0.0" in written
+    assert "auditor_cluster_active_workers 0.0" in written
     with logged_in_client(many, START, name="Reader", role=Role.READER) as client:
         shown = told(client, "en")
     assert "Jobs are queued and no worker is running." in shown

@@ -134,10 +134,12 @@ def test_the_command_asks_nobody_and_tells_both_people_and_programs(tmp_path, mo
     assert main.main(["--lang", "en", "run", "--forecast"]) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[1].split("\t") == ["facebook", "20", "6.25", "0.0", "4"]
-    assert re.search(r"At one request in 6\.25 s, Facebook takes 0 h: 4 nights\.", shown.err)
+    assert re.search(
+        r"With one request every 6\.25 s, Facebook takes 0 hours: 4 nights\.", shown.err
+    )
     assert main.main(["run", "--forecast", "--json"]) == 0
     (item,) = json.loads(capsys.readouterr().out)["items"]
-    assert (item["channel"], item["nights"], item["per_night"]) == ("facebook", 4, 5)
+    assert (item["channel"], item["runs"], item["accounts_per_run"]) == ("facebook", 4, 5)
 
 
 def test_where_a_budget_is_the_limit_no_pace_is_told(app, monkeypatch):
@@ -151,6 +153,6 @@ def test_where_a_budget_is_the_limit_no_pace_is_told(app, monkeypatch):
     (told,) = data._diagnose_run_forecast(app.config, app.store, START)
     assert (
         told.detail_template
-        == "its budget reaches {reached} of {accounts} accounts a night: {n} nights"
+        == "its budget covers {reached} of {accounts} accounts per run; nights needed: {n}"
     )
     assert (told.params["reached"], told.params["n"]) == (10, 3)

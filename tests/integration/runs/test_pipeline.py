@@ -107,7 +107,7 @@ async def test_a_bug_in_a_message_fails_no_night(app, caplog, monkeypatch):
 
     monkeypatch.setattr(delivery, "collect_drafts", buggy)
     assert (await run_audit_pipeline(app, night_of(1))).state is AuditRunState.DONE
-    assert "the messages of the night were not all sent" in caplog.text
+    assert "not all notifications of the run were sent" in caplog.text
 
 
 async def test_a_night_that_is_interrupted_among_its_messages_is_done(app, monkeypatch):

@@ -39,11 +39,11 @@ async def app(tmp_path):
 
 def test_a_check_asks_for_its_accounts_alone_and_keeps_no_observation(app):
     app.web.answers = {NOUR.typed_text: "gone"}
-    before = list(app.store.list_observations()), list(app.store.standings())
+    before = list(app.store.list_observations()), list(app.store.list_account_statuses())
     made = RecheckService().recheck_association(app, "nour", NOW)
     assert sorted(app.web.asked) == sorted([NOUR.typed_text, SITE.typed_text])
     assert [one.finding.presence for one in made.accounts] == [Presence.ABSENT, Presence.PRESENT]
-    assert (list(app.store.list_observations()), list(app.store.standings())) == before
+    assert (list(app.store.list_observations()), list(app.store.list_account_statuses())) == before
 
 
 def test_an_association_is_left_in_peace_for_ten_minutes_and_another_may_be_checked(app):
@@ -93,7 +93,11 @@ def test_nothing_is_checked_while_a_night_goes_on_but_a_killed_one_hinders_nobod
 
 def test_a_platform_that_is_left_alone_tonight_is_left_alone_by_a_check(app):
     tonight = app.store.begin_run(NOW.date(), NOW)
-    told = {"opened_circuits": {"facebook": {"reason": "login_wall", "skipped": 1, "first_account_id": 1}}}
+    told = {
+        "opened_circuits": {
+            "facebook": {"reason": "login_wall", "skipped": 1, "first_account_id": 1}
+        }
+    }
     app.store.finish_run(tonight, AuditRunState.DONE, NOW, receipt=told)
     made = RecheckService().recheck_association(app, "nour", NOW)
     assert app.web.asked == [SITE.typed_text]
@@ -101,7 +105,7 @@ def test_a_platform_that_is_left_alone_tonight_is_left_alone_by_a_check(app):
 
 
 def test_an_account_that_is_not_theirs_is_not_looked_at(app):
-    row = next(row for row in app.store.list_accounts() if row.typed == NOUR.typed_text)
+    row = next(row for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
     word = Decision(
         "nour", "facebook", DecisionKind.DISOWN, "Amina", "namesake", START, account_id=row.id
     )
@@ -119,9 +123,9 @@ def test_the_page_shows_what_was_just_seen_and_says_that_it_changes_nothing(app)
             "/en/associations/nour#check",
         )
         told = client.get("/en/associations/nour").text
-        assert "This changes nothing until tonight" in told
+        assert "The status changes only after tonight’s check" in told
         assert "page not found" in told
         again = client.post("/en/associations/nour/checks").headers["location"]
-        assert again == "/en/associations/nour?check=resting#check"
+        assert again == "/en/associations/nour?check_refused=recently_checked#check"
         assert "left in peace for ten minutes" in client.get(again).text
         assert client.post("/en/associations/nobody/checks").status_code == 404

@@ -56,14 +56,14 @@ def app(tmp_path):
 
 
 def seen(app, done):
-    rows = {row.id: row.typed for row in app.store.list_accounts(include_withdrawn=True)}
+    rows = {row.id: row.typed_text for row in app.store.list_accounts(include_withdrawn=True)}
     looks = app.store.list_observations(run_id=done.id)
     return {rows[look.account_id]: (look.finding.presence, look.finding.reason) for look in looks}
 
 
 def standing(app, typed):
-    row = next(row for row in app.store.list_accounts() if row.typed == typed)
-    return app.store.standing(row.id)
+    row = next(row for row in app.store.list_accounts() if row.typed_text == typed)
+    return app.store.get_account_status(row.id)
 
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
@@ -161,11 +161,15 @@ async def test_an_interrupted_night_is_gone_on_with_where_it_was_left(app):
     assert done.receipt["requests"] > len(app.web.asked)
 
 
-@pytest.mark.parametrize("stage", ["put_derived", "finish"])
+@pytest.mark.parametrize("stage", ["save_conclusions", "finish"])
 async def test_a_night_that_dies_while_concluding_concludes_the_same(app, monkeypatch, stage):
     register(app, SITE, NOUR)
     app.web.answers = {SITE.typed_text: "linked"}
-    target = (app.store, "put_derived") if stage == "put_derived" else (runs_run.receipt, "done")
+    target = (
+        (app.store, "save_conclusions")
+        if stage == "save_conclusions"
+        else (runs_run.receipt, "build_finished_receipt")
+    )
     whole = getattr(*target)
 
     def die(*given, **named):
@@ -179,11 +183,11 @@ async def test_a_night_that_dies_while_concluding_concludes_the_same(app, monkey
     monkeypatch.setattr(*target, whole)
     done = await execute_run(app, START + timedelta(minutes=5))
     assert done.state is AuditRunState.DONE
-    assert [(gap.code, gap.nights) for gap in app.store.list_gaps()] == [
+    assert [(gap.code, gap.run_count) for gap in app.store.list_gaps()] == [
         ("channel_missing", 1),
         ("channel_unlisted", 1),
     ]
-    assert [proposal.nights for proposal in app.store.list_proposals()] == [1]
+    assert [proposal.run_count for proposal in app.store.list_proposals()] == [1]
 
 
 async def test_a_passing_trouble_gets_a_second_look(app):
@@ -264,7 +268,7 @@ async def test_an_unlisted_account_is_proposed_and_its_registration_closes_the_g
         await execute_run(app, night_of(day))
     unlisted = next(gap for gap in app.store.list_gaps() if gap.code == "channel_unlisted")
     assert (unlisted.subject, unlisted.opened_at) == ("@nour", night_of(1))
-    assert [proposal.nights for proposal in app.store.list_proposals()] == [2]
+    assert [proposal.run_count for proposal in app.store.list_proposals()] == [2]
     taken = AccountRow(
         "nour", "@nour", Identity("youtube", LinkKind.PAGE, "@nour", PROFILE.canonical), "youtube"
     )
@@ -290,7 +294,8 @@ async def test_when_five_accounts_turn_in_one_night_the_channel_is_blind_and_not
     assert done.unreliable_channels == ("facebook",)
     assert "not_found" in done.receipt["unreliable_channels"]["facebook"]
     assert all(
-        one.doubt is None and one.state is AccountState.PRESENT for one in app.store.standings()
+        one.unconfirmed_streak is None and one.state is AccountState.PRESENT
+        for one in app.store.list_account_statuses()
     )
 
 
@@ -311,7 +316,7 @@ async def test_a_blind_night_that_is_gone_on_with_stays_blind(app, monkeypatch, 
         monkeypatch.setattr(checker, "probe_steps_for", steps)
         done = await execute_run(app, night_of(1) + timedelta(hours=1))
     assert done.unreliable_channels == ("facebook",)
-    assert all(one.doubt is None for one in app.store.standings())
+    assert all(one.unconfirmed_streak is None for one in app.store.list_account_statuses())
 
 
 def watched(monkeypatch, *canaries):
@@ -321,7 +326,9 @@ def watched(monkeypatch, *canaries):
         for channel, url, exists in canaries
     ]
     monkeypatch.setattr(
-        runs_run, "canaries", lambda channel, *_: [one for one in told if one.channel == channel]
+        runs_run,
+        "build_canaries",
+        lambda channel, *_: [one for one in told if one.channel == channel],
     )
 
 
@@ -352,7 +359,7 @@ async def test_a_canary_that_reads_wrong_blinds_its_channel(app, monkeypatch, ca
         done = await execute_run(app, START)
     assert done.unreliable_channels == ("facebook",)
     assert done.receipt["canaries"][0]["presence"] == "absent"
-    assert standing(app, NOUR.typed_text).doubt is None
+    assert standing(app, NOUR.typed_text).unconfirmed_streak is None
     assert standing(app, SITE.typed_text).state is AccountState.PRESENT
 
 
@@ -366,7 +373,10 @@ async def test_receipts_are_chained(app):
 async def test_the_receipt_counts_what_opened_and_closed(app):
     register(app, NOUR)
     first = await execute_run(app, START)
-    assert (first.receipt["opened_by_code"], first.receipt["closed_gaps"]) == ({"channel_missing": 1}, 0)
+    assert (first.receipt["opened_by_code"], first.receipt["closed_gaps"]) == (
+        {"channel_missing": 1},
+        0,
+    )
     register(app, NOUR, link("nour", "youtube", "nour"), now=START + timedelta(hours=5))
     second = await execute_run(app, night_of(1))
     assert second.receipt["closed_by_code"] == {"channel_missing": 1}
@@ -591,10 +601,10 @@ async def test_a_register_is_concluded_in_parts_like_a_network(tmp_path, monkeyp
         each.web.answers = {SITE.typed_text: "linked"}
         for day in (0, 1):
             await execute_run(each, night_of(day))
-    for part in ("standings", "gaps", "proposals"):
-        told = [list(getattr(each.store, part)()) for each in (app, network)]
-        assert told[0] == told[1], part
-        assert told[0], part
+    for list_name in ("list_account_statuses", "list_gaps", "list_proposals"):
+        in_parts, at_once = (list(getattr(each.store, list_name)()) for each in (app, network))
+        assert in_parts == at_once, list_name
+        assert in_parts, list_name
     assert [
         gap.run_count for gap in app.store.list_gaps("nour") if gap.code == "channel_unlisted"
     ] == [2]
@@ -620,7 +630,7 @@ async def test_a_blind_night_whose_conclusions_cannot_be_kept_stays_blind(app, m
         done = await execute_run(app, START + timedelta(minutes=5))
     assert done.unreliable_channels == ("facebook",)
     assert done.receipt["unreliable_channels"] == {"facebook": "a known account reads not_found"}
-    assert all(one.doubt is None for one in app.store.standings())
+    assert all(one.unconfirmed_streak is None for one in app.store.list_account_statuses())
 
 
 async def test_what_a_person_disowned_is_not_shared_with_its_owner(app, monkeypatch):
@@ -670,7 +680,7 @@ async def test_what_a_canary_said_holds_for_a_night_that_is_gone_on_with(app, mo
     with caplog.at_level(logging.CRITICAL):
         done = await execute_run(app, START + timedelta(hours=1))
     assert done.unreliable_channels == ("facebook",)
-    assert all(one.doubt is None for one in app.store.standings())
+    assert all(one.unconfirmed_streak is None for one in app.store.list_account_statuses())
 
 
 async def test_an_account_that_moved_is_not_looked_at_and_its_channel_is_not_missing(app):

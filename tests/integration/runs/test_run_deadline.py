@@ -69,14 +69,14 @@ def pages(count, channel="website"):
 
 
 def seen(app, night):
-    rows = {row.id: row.typed for row in app.store.list_accounts()}
+    rows = {row.id: row.typed_text for row in app.store.list_accounts()}
     return [rows[look.account_id] for look in app.store.list_observations(run_id=night.id)]
 
 
 async def broken_off(app, now, timer, looks):
     """Begin a night, or go on with it, and cancel it when so many looks are kept."""
     kept = asyncio.Event()
-    told = {"timer": timer, "progress": lambda done, _: kept.set() if done == looks else None}
+    told = {"timer": timer, "on_progress": lambda done, _: kept.set() if done == looks else None}
     going = asyncio.create_task(execute_run(app, now, **told))
     await kept.wait()
     going.cancel()
@@ -92,14 +92,18 @@ async def test_a_night_ends_in_its_window_and_tells_whom_it_left_out(app, caplog
     assert done.receipt["not_reached_by_channel"] == {"website": 4}
     assert (done.receipt["accounts"], done.receipt["seconds"]) == (6, HOUR)
     assert done.finished_at == START + timedelta(hours=1)
-    assert "4 accounts were left out" in caplog.text
+    assert "4 accounts were not checked" in caplog.text
 
 
 async def test_a_window_of_none_ends_never(app):
     settled(app, time_limit_hours=0)
     register(app, *pages(10))
     done = await execute_run(app, START, timer=Slow(app.web))
-    assert (len(seen(app, done)), count_not_reached(done), done.receipt["not_reached_by_channel"]) == (
+    assert (
+        len(seen(app, done)),
+        count_not_reached(done),
+        done.receipt["not_reached_by_channel"],
+    ) == (
         10,
         0,
         {},
@@ -132,8 +136,13 @@ async def test_what_was_not_looked_at_does_not_move(app):
     settled(app, time_limit_hours=0.1)
     for night in (4, 8, 9):  # each reaches one: they take turns
         await execute_run(app, night_of(night), timer=timer)
-    states = {row.typed: app.store.standing(row.id) for row in app.store.list_accounts()}
-    assert {typed: held.doubt and held.doubt.nights for typed, held in states.items()} in (
+    states = {
+        row.typed_text: app.store.get_account_status(row.id) for row in app.store.list_accounts()
+    }
+    assert {
+        typed: held.unconfirmed_streak and held.unconfirmed_streak.run_count
+        for typed, held in states.items()
+    } in (
         {looked.typed_text: None, left.typed_text: 2},
         {looked.typed_text: 2, left.typed_text: None},
     )
@@ -272,7 +281,7 @@ async def test_a_night_never_begins_before_the_end_of_the_one_before(app):
     )
     assert second.started_at == first.finished_at
     assert second.finished_at > second.started_at
-    assert app.store.standing(1).checked_at > first.finished_at
+    assert app.store.get_account_status(1).checked_at > first.finished_at
 
 
 @pytest.mark.fault("F41")

@@ -366,7 +366,9 @@ async def test_a_night_that_is_not_over_keeps_the_next_one_waiting_and_that_is_t
     for hours in (23, 24, 24.5):
         clock.now = NOW + timedelta(hours=hours)
         await watch.run_if_due()
-    told = f"the run for {DAY + timedelta(days=1)} is delayed: the run for {DAY} is still in progress"
+    told = (
+        f"the run for {DAY + timedelta(days=1)} is delayed: the run for {DAY} is still in progress"
+    )
     assert [
         record.getMessage() for record in caplog.records if record.levelno == logging.WARNING
     ] == [told]

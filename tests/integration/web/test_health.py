@@ -38,11 +38,11 @@ def played(tmp_path_factory):
 @pytest.fixture
 def app(played):
     """The sample network with an allowed host, a public address and a metrics token."""
-    told = {
+    settings = {
         "public_url": "https://reports.example.org",
         "allowed_hosts": ["presence.intern.example"],
     }
-    web = WebSettings.model_validate({**told, "metrics_token": TOKEN})
+    web = WebSettings.model_validate({**settings, "metrics_token": TOKEN})
     return App(played.config.model_copy(update={"web": web}), played.store, played.body_store)
 
 
@@ -100,10 +100,10 @@ def test_heartbeat_is_dead_after_a_long_silence_unless_a_job_runs():
 
 async def test_healthz_returns_503_if_the_scheduler_stopped(app):
     heart = SchedulerHeartbeat(Watch())
-    told = []
+    messages = []
 
     async def send(message):
-        told.append(message)
+        messages.append(message)
 
     async def receive():
         return {"type": "http.request", "body": b""}
@@ -123,7 +123,7 @@ async def test_healthz_returns_503_if_the_scheduler_stopped(app):
         "root_path": "",
     }
     await create_app(app, lambda: sample_network.NOW, heart)(scope, receive, send)
-    assert (told[0]["status"], told[1]["body"]) == (503, b"schedule\n")
+    assert (messages[0]["status"], messages[1]["body"]) == (503, b"schedule\n")
 
 
 async def test_serve_updates_the_heartbeat(app):
@@ -134,45 +134,45 @@ async def test_serve_updates_the_heartbeat(app):
         )
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"{format_server_url(at)}healthz")).text == "ok\n"
-            told = figures((await client.get(f"{format_server_url(at)}metrics")).text)
-        assert told[("auditor_schedule_alive",)] == 1
+            metrics = figures((await client.get(f"{format_server_url(at)}metrics")).text)
+        assert metrics[("auditor_scheduler_alive",)] == 1
         stop.set()
         await asyncio.wait_for(serving, 10)
 
 
 def test_metrics_match_the_receipt_and_the_network(app):
-    told = figures(render_metrics(MetricsCollector(app, sample_network.NOW)).decode())
+    metrics = figures(render_metrics(MetricsCollector(app, sample_network.NOW)).decode())
     done = app.store.get_latest_run()
-    assert told[("auditor_night_state", ("state", "done"))] == 1
-    assert told[("auditor_night_state", ("state", "skipped"))] == 0
-    assert told[("auditor_night_done_info", ("night", done.day.isoformat()))] == 1
+    assert metrics[("auditor_run_state", ("state", "done"))] == 1
+    assert metrics[("auditor_run_state", ("state", "skipped"))] == 0
+    assert metrics[("auditor_last_finished_run_info", ("day", done.day.isoformat()))] == 1
     assert (
-        told[("auditor_night_done_age_seconds",)]
+        metrics[("auditor_last_finished_run_age_seconds",)]
         == (sample_network.NOW - done.finished_at).total_seconds()
     )
     counted = {
         (dict(key[1:])["channel"], dict(key[1:])["presence"]): n
-        for key, n in told.items()
-        if key[0] == "auditor_night_accounts"
+        for key, n in metrics.items()
+        if key[0] == "auditor_run_accounts"
     }
     assert sum(counted.values()) == done.receipt["accounts"]
     assert counted["facebook", "present"] == done.receipt["channels"]["facebook"]["present"]
-    assert told[("auditor_associations",)] == len(sample_network.PEOPLE)
+    assert metrics[("auditor_associations",)] == len(sample_network.PEOPLE)
     open_gaps = {
-        dict(key[1:])["severity"]: n for key, n in told.items() if key[0] == "auditor_gaps_open"
+        dict(key[1:])["severity"]: n for key, n in metrics.items() if key[0] == "auditor_gaps_open"
     }
     assert sum(open_gaps.values()) == app.store.list_visible_gaps().count
     for severity, count in open_gaps.items():
         assert count == app.store.list_visible_gaps(severity=severity).count
-    assert told[("auditor_night_gaps_opened",)] == done.receipt["opened_gaps"]
-    assert told[("auditor_night_requests",)] == done.receipt["requests"]
-    assert told[("auditor_night_retries",)] == 0
-    assert told[("auditor_messages_unsent",)] == 0
-    assert told[("auditor_summaries_stale",)] == 0
-    assert told[("auditor_database_schema",)] >= 1
-    assert told[("auditor_database_bytes",)] > 50_000
-    assert told[("process_resident_memory_bytes",)] > 10_000_000
-    assert ("auditor_schedule_alive",) not in told
+    assert metrics[("auditor_run_gaps_opened",)] == done.receipt["opened_gaps"]
+    assert metrics[("auditor_run_requests",)] == done.receipt["requests"]
+    assert metrics[("auditor_run_retries",)] == 0
+    assert metrics[("auditor_unsent_messages",)] == 0
+    assert metrics[("auditor_stale_summaries",)] == 0
+    assert metrics[("auditor_database_schema",)] >= 1
+    assert metrics[("auditor_database_bytes",)] > 50_000
+    assert metrics[("process_resident_memory_bytes",)] > 10_000_000
+    assert ("auditor_scheduler_alive",) not in metrics
 
 
 def test_every_metric_has_help_text_and_a_unit(app):
@@ -188,11 +188,11 @@ def test_every_metric_has_help_text_and_a_unit(app):
 def test_metrics_exist_before_the_first_run(tmp_path):
     config = load_config(find_packaged_config(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
     with App.open(config) as empty:
-        told = figures(render_metrics(MetricsCollector(empty, sample_network.NOW)).decode())
-        assert told[("auditor_disk_free_bytes",)] > 0
-    assert told[("auditor_associations",)] == 0
-    assert not any(name[0] == "auditor_night_done_age_seconds" for name in told)
-    assert sum(n for name, n in told.items() if name[0] == "auditor_night_state") == 0
+        metrics = figures(render_metrics(MetricsCollector(empty, sample_network.NOW)).decode())
+        assert metrics[("auditor_disk_free_bytes",)] > 0
+    assert metrics[("auditor_associations",)] == 0
+    assert not any(name[0] == "auditor_last_finished_run_age_seconds" for name in metrics)
+    assert sum(n for name, n in metrics.items() if name[0] == "auditor_run_state") == 0
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_metrics_token_is_read_from_a_file_and_must_be_long(tmp_path):
     file.write_text('[web]\nmetrics_token_file = "token"\n')
     assert load_config(file, {}).web.metrics_token.get_secret_value() == TOKEN
     (tmp_path / "token").write_text("short\n")
-    with pytest.raises(ConfigError, match="at least 16 characters"):
+    with pytest.raises(ConfigError, match="fewer than 16 characters"):
         load_config(file, {})
 
 
