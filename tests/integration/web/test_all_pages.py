@@ -20,7 +20,7 @@ from tests.support.web_server import logged_in_client
 
 DATA_TEXTS = (
     "Our network",
-    *(one.association.display_name("en") for one in sample_network.PEOPLE),
+    *(entry.association.display_name("en") for entry in sample_network.PEOPLE),
     *(typed for _, _, typed, _ in sample_network.ACCOUNTS),
     *(names["en"] for names in REGIONS.values()),
     *("rabat", "badge", "fax", "no link"),
@@ -70,20 +70,25 @@ def find_untranslated(response):
     if content_type in {"text/html", "image/svg+xml"}:
         return outside(response.text.partition("?>")[2] or response.text, DATA_TEXTS)
     return [
-        said
-        for said in list_headings(content_type, response.content)
-        if outside_text(said, COLUMN_KEYS)
+        heading
+        for heading in list_headings(content_type, response.content)
+        if outside_text(heading, COLUMN_KEYS)
     ]
 
 
 def list_headings(content_type, data):
     """Return the headings of a spreadsheet and the names of its sheets."""
     if content_type == "text/csv":
-        return next(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
+        text = data.decode("utf-8-sig")
+        first_line = text.partition("\n")[0]
+        delimiter = ";" if ";" in first_line else ","
+        return next(csv.reader(io.StringIO(text), delimiter=delimiter))
     if content_type == MEDIA_TYPES["xlsx"]:
         worksheets = load_workbook(io.BytesIO(data)).worksheets
         return [
-            said for one in worksheets for said in (one.title, *(cell.value for cell in one[1]))
+            text
+            for worksheet in worksheets
+            for text in (worksheet.title, *(cell.value for cell in worksheet[1]))
         ]
     return []
 
@@ -94,7 +99,7 @@ def test_page_has_no_untranslatable_text(app, route):
         responses = {url: client.get(url) for url in build_urls(route)}
     assert PAGE_STATUSES & {response.status_code for response in responses.values()}
     assert {
-        url: said for url, response in responses.items() if (said := find_untranslated(response))
+        url: texts for url, response in responses.items() if (texts := find_untranslated(response))
     } == {}
 
 
@@ -102,14 +107,14 @@ def test_page_has_no_untranslatable_text(app, route):
 @pytest.mark.parametrize("route", route_params("GET"))
 def test_probe_notes_are_marked_as_technical_english(app, route):
     with reader_client(app) as client:
-        told = [client.get(url).text for url in build_urls(route)]
-    pages = [html.fromstring(text) for text in told if sample_network.NOTE in text]
+        texts = [client.get(url).text for url in build_urls(route)]
+    pages = [html.fromstring(text) for text in texts if sample_network.NOTE in text]
     notes = [
-        one
+        element
         for page in pages
-        for one in page.xpath("//*[contains(text(), $note)]", note=sample_network.NOTE)
+        for element in page.xpath("//*[contains(text(), $note)]", note=sample_network.NOTE)
     ]
-    assert all(one.tag == "code" and one.get("lang") == "en" for one in notes)
+    assert all(note.tag == "code" and note.get("lang") == "en" for note in notes)
     assert notes or "{account_id" not in route.path
 
 
@@ -118,7 +123,7 @@ def test_page_after_a_form_has_no_untranslatable_text(app, route):
     with pseudo_locale(), reader_client(app) as client:
         responses = list(submit_forms(client, route))
     assert all(response.status_code < 500 for response in responses)
-    assert [said for response in responses if (said := find_untranslated(response))] == []
+    assert [texts for response in responses if (texts := find_untranslated(response))] == []
 
 
 @pytest.mark.slow
@@ -152,8 +157,8 @@ def submit_forms(client, route):
 @pytest.mark.parametrize("route", route_params("GET"))
 def test_page_is_fully_translated(app, route, language):
     with strict_locale(), reader_client(app) as client:
-        told = [
+        statuses = [
             client.get(url).status_code
             for url in build_urls(route, language=(language,), association=("nour",))
         ]
-    assert max(told) < 500
+    assert max(statuses) < 500

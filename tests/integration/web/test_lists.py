@@ -145,7 +145,7 @@ async def test_channel_filter_without_a_state_means_a_gap_on_it(app, query, expe
     with logged_in_client(app, NOW) as client:
         text = html.fromstring(client.get(f"/en/associations?{query}").text)
         plain = html.fromstring(client.get("/en/gaps?channel=facebook").text)
-    labels = [one.text_content() for one in text.xpath("//p[@class='chips']/a/bdi")]
-    assert [one for one in labels if one in expected or "Facebook" in one] == expected
+    labels = [chip.text_content() for chip in text.xpath("//p[@class='chips']/a/bdi")]
+    assert [label for label in labels if label in expected or "Facebook" in label] == expected
     assert text.xpath("//select[@name='state']/option")[0].text == "any status"
     assert plain.xpath("//p[@class='chips']/a/bdi")[0].text_content() == "Facebook"

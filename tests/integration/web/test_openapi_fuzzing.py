@@ -38,8 +38,8 @@ MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 def operations():
     """Return every operation by its label; the site itself does not publish a schema."""
     web = create_app(SimpleNamespace(config=load_config(find_packaged_config(), {})), lambda: NOW)
-    told = get_openapi(title="auditor", version="1", routes=web.routes)
-    operations_found = schemathesis.openapi.from_dict(told).get_all_operations()
+    schema = get_openapi(title="auditor", version="1", routes=web.routes)
+    operations_found = schemathesis.openapi.from_dict(schema).get_all_operations()
     return {operation.ok().label: operation.ok() for operation in operations_found}
 
 
@@ -71,8 +71,8 @@ def send(client, case):
     if isinstance(request.get("data"), bytes | str):
         request["content"] = request.pop("data")
     if cookies := transport.get("cookies"):
-        told = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        request["headers"] = {**request.get("headers", {}), "cookie": told}
+        cookie_header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        request["headers"] = {**request.get("headers", {}), "cookie": cookie_header}
     try:
         return client.request(**request)
     except (
@@ -110,8 +110,8 @@ def test_generated_requests_cause_no_server_error(get_client_of_network, operati
         response = send(get_client_of_network(is_logged_in), case)
         if response is not None:
             assert response.status_code < 500, response.text
-            told = response.headers.get("content-type", "text/html").partition(";")[0]
-            assert told in CONTENT_TYPES
+            content_type = response.headers.get("content-type", "text/html").partition(";")[0]
+            assert content_type in CONTENT_TYPES
         assert not [line for line in caplog.records if line.levelno >= logging.ERROR]
 
     with caplog.at_level(logging.WARNING):

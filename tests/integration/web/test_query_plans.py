@@ -25,9 +25,9 @@ def store(tmp_path):
         url = "https://www.facebook.com/nour"
         rows = [
             AccountRow(
-                one.id, f"{url}{one.id}", identify.identify_link(f"{url}{one.id}"), "facebook"
+                row.id, f"{url}{row.id}", identify.identify_link(f"{url}{row.id}"), "facebook"
             )
-            for one in associations
+            for row in associations
         ]
         store.save_registry(associations, rows, NOW)
         refresh_summaries(store, CONFIG)
@@ -137,7 +137,7 @@ def test_report_links_of_a_state_are_paged_by_their_end(store, report_links, sta
     expected = [report_link for report_link in report_links if report_link.get_state(NOW) is state]
     assert listed == sorted(
         expected,
-        key=lambda one: (getattr(one, END_COLUMN[state]), one.expires_at, one.id),
+        key=lambda row: (getattr(row, END_COLUMN[state]), row.expires_at, row.id),
         reverse=True,
     )
 

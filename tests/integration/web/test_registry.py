@@ -103,7 +103,7 @@ def test_spreadsheet_is_previewed_then_imported(app, language):
         assert client.get(response.headers["location"]).status_code == 404
     facebook = {row.typed_text for row in app.store.list_accounts() if row.channel == "facebook"}
     assert facebook == {"https://www.facebook.com/nour.agadir"}
-    assert {(one.author, one.source) for one in app.store.list_audit_log(limit=1)} == {
+    assert {(entry.author, entry.source) for entry in app.store.list_audit_log(limit=1)} == {
         ("Amina", "web")
     }
     assert not list_uploads(app)
@@ -118,7 +118,7 @@ def test_partial_spreadsheet_needs_confirmation(app):
         response = client.post(preview_url, data=confirmation(client, preview_url))
         assert response.status_code == 422
         assert "Confirm that this file is complete" in response.text
-        assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
+        assert [row.id for row in app.store.list_associations()] == ["amal", "nour"]
         assert (
             client.post(
                 preview_url, data={**confirmation(client, preview_url), "is_complete": "true"}
@@ -126,7 +126,7 @@ def test_partial_spreadsheet_needs_confirmation(app):
             == 303
         )
         whole = client.get(upload(client, rows=UNCHANGED_ROWS).headers["location"]).text
-    assert [one.id for one in app.store.list_associations()] == ["nour"]
+    assert [row.id for row in app.store.list_associations()] == ["nour"]
     assert 'name="is_complete"' not in whole
 
 
@@ -138,7 +138,7 @@ def test_discarded_spreadsheet_changes_nothing_and_is_deleted(app):
             == "/en/registry"
         )
     assert not list_uploads(app)
-    assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
+    assert [row.id for row in app.store.list_associations()] == ["amal", "nour"]
 
 
 def test_preview_is_shown_again_if_the_registry_changed(app):
@@ -156,8 +156,8 @@ def test_preview_is_shown_again_if_the_registry_changed(app):
 
 def test_unchanged_spreadsheet_has_no_import_button(app):
     with logged_in_client(app) as client:
-        sheet = client.get("/fr/registry.xlsx").content
-        response = client.post("/fr/registry", files={"spreadsheet": ("a.xlsx", sheet)})
+        workbook = client.get("/fr/registry.xlsx").content
+        response = client.post("/fr/registry", files={"spreadsheet": ("a.xlsx", workbook)})
         text = client.get(response.headers["location"]).text
     assert "Ce fichier ne change rien." in text
     assert 'value="import"' not in text
@@ -200,7 +200,7 @@ def test_unknown_upload_name_returns_404(app, name):
     with logged_in_client(app) as client:
         assert client.get(f"/en/registry/imports/{name}").status_code == 404
         client.post(f"/en/registry/imports/{name}", data={"action": "discard"})
-    assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
+    assert [row.id for row in app.store.list_associations()] == ["amal", "nour"]
 
 
 def test_preview_shows_at_most_500_changes(app):

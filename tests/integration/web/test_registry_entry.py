@@ -91,7 +91,8 @@ def test_saved_entry_is_logged_with_its_author(app):
     )
     assert [row.typed_text for row in app.store.list_accounts()] == [TYPED[0], THEIRS]
     changes = {
-        (one.author, one.source, one.field) for one in app.store.list_audit_log("nour/1", limit=4)
+        (entry.author, entry.source, entry.field)
+        for entry in app.store.list_audit_log("nour/1", limit=4)
     }
     assert changes == {
         ("Amina", "web", field) for field in ("city", "media_officer", "none_by_choice", "facebook")

@@ -246,11 +246,15 @@ async def test_declined_proposal_disappears(app, client):
     assert not load_association_view(app.store, app.config, "nour").proposals
 
 
-def add_settled_proposals(app, get_account_id):
+def add_settled_proposals(app, count):
     """Add proposals of Amal that were disowned."""
-    for one in range(get_account_id):
+    for number in range(count):
         link = FoundLink(
-            "facebook", f"u:x{one}", f"https://facebook.com/x{one}", "anchor", "https://x.example/"
+            "facebook",
+            f"u:x{number}",
+            f"https://facebook.com/x{number}",
+            "anchor",
+            "https://x.example/",
         )
         app.store.save_conclusions(proposals=[Proposal("amal", link, NOW, NOW)])
         decision = ("facebook", DecisionKind.DISOWN, "Amina", "a theme's", NOW)
@@ -263,7 +267,7 @@ async def test_settled_proposals_are_not_scanned_again(app, client, monkeypatch)
     monkeypatch.setattr(replies, "PROPOSAL_BATCH_SIZE", 5)
     monkeypatch.setattr(replies, "MAX_SCANNED_PROPOSALS", 5)
     assert replies.load_unsettled_proposals(app.store, app.config, after=pending.id) == ([], 0)
-    assert [one.proposal for one in replies.load_unsettled_proposals(app.store, app.config)[0]] == [
+    assert [row.proposal for row in replies.load_unsettled_proposals(app.store, app.config)[0]] == [
         pending
     ]
 

@@ -36,8 +36,8 @@ def app(tmp_path):
 
 @pytest.fixture
 def client(app):
-    with logged_in_client(app, START) as open_one:
-        yield open_one
+    with logged_in_client(app, START) as browser:
+        yield browser
 
 
 def get_text(response, status=200):

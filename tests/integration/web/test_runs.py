@@ -68,7 +68,8 @@ def test_run_report_can_be_downloaded(app):
 def test_tampered_receipt_is_reported(app):
     with closing(sqlite3.connect(app.data_folder / "auditor.db")) as raw:
         raw.execute(
-            "UPDATE audit_run SET receipt = json_set(receipt, '$.present', 99) WHERE day = '2026-03-02'"
+            "UPDATE audit_run SET receipt = json_set(receipt, '$.present', 99) "
+            "WHERE day = '2026-03-02'"
         )
         raw.commit()
     with logged_in_client(app, NOW) as client:

@@ -150,7 +150,8 @@ SCRIPT = "<script>document.title = 1</script>"
 
 @pytest.mark.fault("F54")
 def test_markup_in_names_and_links_is_escaped(app, client):
-    sheet = f"id,name,name_fr,city,website,facebook\nx,{SCRIPT},{SCRIPT},{SCRIPT},javascript:alert(1),{SCRIPT}\n"
+    row = f"x,{SCRIPT},{SCRIPT},{SCRIPT},javascript:alert(1),{SCRIPT}"
+    sheet = f"id,name,name_fr,city,website,facebook\n{row}\n"
     (app.data_folder / "hostile.csv").write_text(sheet, "utf-8")
     import_result = parse_registry_spreadsheet(app.data_folder / "hostile.csv")
     app.store.save_registry(

@@ -16,11 +16,11 @@ AMAL = Subscription("amal@rabat.example", "digest", is_wanted=True, changed_at=N
 
 @pytest.fixture
 def app(tmp_path):
-    told = {
+    settings = {
         "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
         "web": {"public_url": "https://out.example"},
     }
-    with App.open(Config.model_validate(told)) as opened:
+    with App.open(Config.model_validate(settings)) as opened:
         yield opened
 
 
@@ -55,9 +55,9 @@ def test_unsubscribe_button_ends_the_subscription(app, token):
 
 def test_one_click_unsubscribe_needs_no_session(app, token):
     with anonymous_client(app, NOW) as client:
-        told = {"List-Unsubscribe": "One-Click"}
+        form = {"List-Unsubscribe": "One-Click"}
         response = client.post(
-            f"/ar/unsubscribe/{token}", data=told, headers={"host": "out.example"}
+            f"/ar/unsubscribe/{token}", data=form, headers={"host": "out.example"}
         )
     assert response.status_code == 200
     assert not is_wanted(app)
