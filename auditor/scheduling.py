@@ -98,7 +98,9 @@ async def run_scheduler(
     scheduler = build_scheduler(watch, app.config.schedule)
     scheduler.start()
     start_time = app.config.schedule.start_time.isoformat("minutes")
-    logger.info("service_started", "service started; runs start at {time} UTC", time=start_time)
+    logger.info(
+        "service_started", "service started; runs start at {start_time} UTC", start_time=start_time
+    )
     try:
         await stop.wait()
     finally:

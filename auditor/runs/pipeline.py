@@ -205,7 +205,7 @@ def run_maintenance(
             if not should_stop():
                 work(app, app.body_store, finished_run, now, should_stop)
         except (AuditorError, StoreError, OSError, sqlite3.Error) as error:
-            logger.warning("maintenance_failed", "after the run: {error}", error=error)
+            logger.warning("maintenance_failed", "after the run: {reason}", reason=error)
 
 
 def _expire_personal_data(

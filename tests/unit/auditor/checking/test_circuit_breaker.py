@@ -90,7 +90,9 @@ async def test_three_refusals_in_a_row_end_a_platform_s_night(app, caplog, answe
     assert app.web.asked == [row.typed_text for row in rows[:3]]
     assert seen(app, done)[3:] == [(Presence.UNKNOWN, reason)] * 17
     assert done.receipt["unknown"] == 20
-    third = next(row.id for row in app.store.list_accounts() if row.typed_text == rows[3].typed_text)
+    third = next(
+        row.id for row in app.store.list_accounts() if row.typed_text == rows[3].typed_text
+    )
     assert done.receipt["opened_circuits"] == {
         "linkedin": {"reason": reason, "skipped": 17, "first_account_id": third}
     }
@@ -162,14 +164,18 @@ async def test_nothing_moves_and_nobody_is_blind_while_a_platform_is_left_alone(
     rows = pages(40)
     register(app, *rows)
     await tonight(app, 0, caplog)
-    before = {one.account_id: (one.state, one.decided_at) for one in app.store.list_account_statuses()}
+    before = {
+        one.account_id: (one.state, one.decided_at) for one in app.store.list_account_statuses()
+    }
     opened_before = {(gap.code, gap.opened_at) for gap in app.store.list_gaps()}
     app.web.answers = {row.typed_text: DENIED for row in rows}
     for day in range(1, 9):
         done = await tonight(app, day, caplog)
         assert done.unreliable_channels == ()
         assert done.receipt["opened_circuits"]["linkedin"]["skipped"] == 37
-    assert {one.account_id: (one.state, one.decided_at) for one in app.store.list_account_statuses()} == before
+    assert {
+        one.account_id: (one.state, one.decided_at) for one in app.store.list_account_statuses()
+    } == before
     assert all(one.state is AccountState.PRESENT for one in app.store.list_account_statuses())
     assert {(gap.code, gap.opened_at) for gap in app.store.list_gaps()} == opened_before
     assert reevaluate.reevaluate(app).changes == []
@@ -198,7 +204,9 @@ async def test_a_link_that_names_nobody_is_told_as_such_all_the_same(app, caplog
 def canaried(monkeypatch, *typed):
     told = [Canary(Account("", one, identify.identify_link(one)), exists=True) for one in typed]
     monkeypatch.setattr(
-        runs_run, "build_canaries", lambda channel, *_: [one for one in told if one.channel == channel]
+        runs_run,
+        "build_canaries",
+        lambda channel, *_: [one for one in told if one.channel == channel],
     )
 
 
@@ -235,7 +243,9 @@ async def test_a_night_that_is_gone_on_with_leaves_the_platform_alone_still(app,
     register(app, *rows, *slow, *late, now=START - timedelta(minutes=1))
     done = await tonight(app, 0, caplog)
     assert [typed for typed in app.web.asked if "linkedin" in typed] == []
-    fourth = next(row.id for row in app.store.list_accounts() if row.typed_text == rows[3].typed_text)
+    fourth = next(
+        row.id for row in app.store.list_accounts() if row.typed_text == rows[3].typed_text
+    )
     assert done.receipt["opened_circuits"]["linkedin"] == {
         "reason": "blocked",
         "skipped": 8,

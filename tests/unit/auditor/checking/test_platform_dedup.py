@@ -35,7 +35,9 @@ async def app(small):
 
 
 def seen(app, row):
-    account = next(held.id for held in app.store.list_accounts() if held.typed_text == row.typed_text)
+    account = next(
+        held.id for held in app.store.list_accounts() if held.typed_text == row.typed_text
+    )
     return list(app.store.list_observations(account_id=account))
 
 

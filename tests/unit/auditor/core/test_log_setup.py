@@ -206,7 +206,11 @@ def told_events(file):
 def _is_told(call):
     function = call.func
     is_method = isinstance(function, ast.Attribute) and function.attr in METHODS
-    return is_method and isinstance(function.value, ast.Name) and function.value.id in {"logger", "events"}
+    return (
+        is_method
+        and isinstance(function.value, ast.Name)
+        and function.value.id in {"logger", "events"}
+    )
 
 
 def test_every_event_has_a_fixed_name_and_a_sentence_that_its_facts_fill():

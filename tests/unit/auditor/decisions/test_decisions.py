@@ -192,7 +192,9 @@ async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
     kept = [(one["kind"], one["account"], one["value"]) for one in desk.items("decide", "list")]
     assert kept == [("moved", "u:nour", NEW), ("claim", "u:nouragadir", None)]
     said = desk.type("decide", "withdraw", "1", *BECAUSE)[2].splitlines()
-    assert said[1:] == ["still in force: the association’s account (decision 2), made at the same time"]
+    assert said[1:] == [
+        "still in force: the association’s account (decision 2), made at the same time"
+    ]
 
 
 async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before_it_counts_again(
@@ -250,7 +252,10 @@ def test_two_words_may_not_contradict_each_other(desk):
     code, _, err = desk.type(
         "decide", "claim", "nour", NOUR.typed_text.replace("facebook.example", "fb.com"), *BECAUSE
     )
-    assert (code, "a decision of Amina says disown; try: `auditor decide withdraw 1` first" in err) == (
+    assert (
+        code,
+        "a decision of Amina says disown; try: `auditor decide withdraw 1` first" in err,
+    ) == (
         3,
         True,
     )
@@ -260,9 +265,14 @@ async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
     desk.decide("disown", "nour", "facebook")
     await desk.night(0)
     desk.now = night_of(0) + timedelta(hours=12)
-    code, out, err = desk.type("decide", "withdraw", "1", "--author", "Salma", "--reason", "she was wrong")
+    code, out, err = desk.type(
+        "decide", "withdraw", "1", "--author", "Salma", "--reason", "she was wrong"
+    )
     assert (code, out) == (0, "")
-    assert err == "cancelled: not the association’s account, nour on Facebook, according to Amina; cancelled by Salma\n"
+    assert (
+        err
+        == "cancelled: not the association’s account, nour on Facebook, according to Amina; cancelled by Salma\n"
+    )
     [kept] = desk.items("decide", "list")
     assert (kept["state"], kept["in_force"], kept["author"], kept["reason"]) == (
         *("withdrawn", False),
@@ -300,7 +310,9 @@ async def test_a_person_is_asked_whose_an_account_is_once_another_answers_under_
     await desk.night(0)
     row = next(row for row in desk.app.store.list_accounts("nour") if row.channel == "facebook")
     standing = desk.app.store.get_account_status(row.id)
-    desk.app.store.save_conclusions([replace(standing, other_account_streak=Streak("99", START, START))])
+    desk.app.store.save_conclusions(
+        [replace(standing, other_account_streak=Streak("99", START, START))]
+    )
     told = [(one["code"], one["params"]["cause"]) for one in desk.report("nour")["unchecked"]]
     assert told == [("channel_unconfirmed", "different_account")]
     desk.decide("confirm", "nour", "facebook")
@@ -321,7 +333,9 @@ async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
 async def test_one_gap_is_waived_on_every_channel_at_once(desk):
     await desk.night(0)
     told = desk.decide("waive", "bare", "--code", "channel_missing", "--until", "2026-03-05")
-    assert "ignored problem: bare, according to Amina, until 5 March 2026, shown immediately" in told
+    assert (
+        "ignored problem: bare, according to Amina, until 5 March 2026, shown immediately" in told
+    )
     assert desk.gaps("bare") == set()
     assert desk.gaps("amal") == {("youtube", "channel_missing")}
 
@@ -357,7 +371,11 @@ def test_the_list_tells_those_in_force_and_those_expired(desk):
     assert [list(one) for one in told] == [KEYS] * 2
     assert [(one["kind"], one["in_force"]) for one in told] == [("waive", False), ("confirm", True)]
     assert [(one["id"], one["state"]) for one in told] == [(1, "expired"), (2, "in_force")]
-    assert (told[1]["author"], told[1]["reason"], told[1]["account"]) == ("Amina", "she called", "u:nour")
+    assert (told[1]["author"], told[1]["reason"], told[1]["account"]) == (
+        "Amina",
+        "she called",
+        "u:nour",
+    )
     assert told[1]["decided_at"] == "2026-03-01T00:30:00Z"
     assert [
         one["association"] for one in desk.items("decide", "list", "--association", "bare")
@@ -375,9 +393,15 @@ def test_the_list_tells_those_in_force_and_those_expired(desk):
     [
         ("confirm nowhere facebook", "`auditor registry export -` lists them"),
         ("confirm nour myspace", "try: one of website facebook youtube"),
-        ("confirm bare facebook", "it has no account on this channel; try: list it in the spreadsheet"),
+        (
+            "confirm bare facebook",
+            "it has no account on this channel; try: list it in the spreadsheet",
+        ),
         ("confirm nour facebook --account u:else", "try: --account u:nour"),
-        ("confirm nour facebook --until 2026-02-28", "this day is in the past; try: --until 2026-05-30"),
+        (
+            "confirm nour facebook --until 2026-02-28",
+            "this day is in the past; try: --until 2026-05-30",
+        ),
         ("confirm nour facebook --until tomorrow", "not a date; try: --until"),
         (
             "confirm nour facebook --until 2027-03-02",
@@ -405,7 +429,10 @@ def test_the_list_tells_those_in_force_and_those_expired(desk):
             "not a date; try: --last-activity 2026-03-01",
         ),
         ("confirm nour https://www.youtube.com/@nour", "it has no account on this channel"),
-        ("none-by-choice nour facebook.com/nour", "only a channel can be unused by choice; try: facebook"),
+        (
+            "none-by-choice nour facebook.com/nour",
+            "only a channel can be unused by choice; try: facebook",
+        ),
         ("claim nour youtube", "no account given; try: --account"),
         ("claim nour https://www.facebook.com/nour", "it is already registered"),
         (

@@ -72,9 +72,9 @@ class Desk:
         self.config("new.toml", failures=failures, rules=rules)
         code, out, err = self.type("reevaluate", "--config", "new.toml", "--dry-run")
         assert code == 0, err
-        items = json.loads(self.type("--config", "new.toml", "reevaluate", "--dry-run", "--json")[1])[
-            "items"
-        ]
+        items = json.loads(
+            self.type("--config", "new.toml", "reevaluate", "--dry-run", "--json")[1]
+        )["items"]
         return [line.split("\t") for line in out.splitlines()[1:]], err.splitlines(), items
 
 
@@ -119,23 +119,28 @@ def test_the_same_configuration_would_change_nothing(desk):
     lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
     assert said == [
-        "judged by new.toml: 8 nights, 0 looks played again, 16 looks as recorded",
+        "checked with new.toml: 8 checks, 0 observations replayed, 16 observations as recorded",
         "0 conclusions would change; nothing was written",
     ]
 
 
 def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
     before = everything(desk.folder)
-    lines, said, items = desk.preview(
-        failures=2, rules=STALE.format(days=90) + CHANNEL_MISSING
-    )
+    lines, said, items = desk.preview(failures=2, rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert lines == [
-        ["account_status", "nour", "facebook", "u:nour", "unknown/-, no date", "gone/not_found, no date"],
+        [
+            "account_status",
+            "nour",
+            "facebook",
+            "u:nour",
+            "unknown/-, no date",
+            "gone/not_found, no date",
+        ],
         ["gap", "nour", "facebook", "channel_dead u:nour", "candidate, 2 runs", "open, 2 runs"],
     ]
     assert said[2:] == [
-        "The address of your … account no longer leads anywhere: 1 more open, 0 fewer open",
-        "accounts whose state changes: 1",
+        "The address of your … account no longer leads anywhere: 1 more problem, 0 fewer problems",
+        "accounts whose status changes: 1",
     ]
     assert {(one["kind"], one["after"]) for one in items} == {
         ("account_status", "gone/not_found, no date"),
@@ -147,7 +152,9 @@ def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
 def test_other_days_of_a_rule_tell_who_would_be_called_silent(desk):
     lines, said, _ = desk.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert lines == [["gap", "amal", "facebook", "channel_stale u:amal", "", "open, 8 runs"]]
-    assert said[2:] == ["Your … account has been silent for a long time: 1 more open, 0 fewer open"]
+    assert said[2:] == [
+        "Your … account has been silent for a long time: 1 more problem, 0 fewer problems"
+    ]
 
 
 def test_what_is_counted_listed_and_given_to_a_script_is_the_same(desk):
@@ -166,7 +173,10 @@ def test_what_is_counted_listed_and_given_to_a_script_is_the_same(desk):
 def test_an_account_that_nobody_has_seen_yet_is_no_change(desk):
     desk.config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
     link = "https://www.facebook.com/amal.tanger"
-    assert desk.type("decide", "claim", "amal", link, "--reason", "a call", "--author", "Amina")[0] == 0
+    assert (
+        desk.type("decide", "claim", "amal", link, "--reason", "a call", "--author", "Amina")[0]
+        == 0
+    )
     lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
     assert said[1].startswith("0 conclusions would change; ")
@@ -176,7 +186,9 @@ def test_a_rule_that_is_taken_away_takes_its_gaps(desk):
     lines, said, _ = desk.preview(rules=STALE.format(days=90))
     gone = ["gap", "amal", "youtube", "channel_missing", "open, 8 runs", ""]
     assert gone in lines
-    assert said[2:] == ["No … account is known for your association: 0 more open, 2 fewer open"]
+    assert said[2:] == [
+        "No … account is known for your association: 0 more problems, 2 fewer problems"
+    ]
 
 
 def test_a_preview_for_a_place_without_a_database_makes_none(desk, tmp_path):

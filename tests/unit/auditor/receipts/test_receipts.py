@@ -153,7 +153,10 @@ async def test_a_night_that_was_killed_is_closed_with_what_it_can_tell(app, firs
     app.web.answers = {}
     done = await execute_run(app, night_of(6), day=night_of(6).date())
     killed = app.store.get_run(day)
-    assert (killed.state, killed.receipt["interrupted_because"]) == (AuditRunState.INCOMPLETE, "killed")
+    assert (killed.state, killed.receipt["interrupted_because"]) == (
+        AuditRunState.INCOMPLETE,
+        "killed",
+    )
     assert killed.receipt["accounts"] == (0 if first else 1)
     assert killed.finished_at >= night.started_at
     assert done.receipt["previous_digest"] == hash_canonical_json(killed.receipt)
@@ -184,7 +187,11 @@ def test_receipts_in_another_order_are_told(folder, app):
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE audit_run SET unreliable_channels = '[\"facebook\"]'", "UPDATE audit_run SET state = 'skipped'"]
+    "statement",
+    [
+        "UPDATE audit_run SET unreliable_channels = '[\"facebook\"]'",
+        "UPDATE audit_run SET state = 'skipped'",
+    ],
 )
 def test_a_night_that_is_held_otherwise_than_its_receipt_says_is_told(folder, app, statement):
     change(folder, f"{statement} WHERE day = ?", night_of(1).date().isoformat())
@@ -219,7 +226,9 @@ def test_receipts_from_before_they_were_signed_are_no_fault(folder, app):
             receipt.pop(name)
         rewritten(folder, day, receipt)
         last = hash_canonical_json(receipt)
-    change(folder, "UPDATE audit_run SET receipt = '{}' WHERE day = ?", night_of(3).date().isoformat())
+    change(
+        folder, "UPDATE audit_run SET receipt = '{}' WHERE day = ?", night_of(3).date().isoformat()
+    )
     assert faults(app) == {}
     assert [link.position for link in links(app)] == [
         ChainPosition.FIRST,

@@ -374,7 +374,7 @@ async def test_a_backup_that_fails_does_not_trouble_the_night(app, tmp_path, cap
     app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
     (tmp_path / "backups").write_text("a file stands where the folder should")
     assert (await pipeline.run_audit_pipeline(app, night_of(0))).state is AuditRunState.DONE
-    assert [line.getMessage().partition(":")[0] for line in caplog.records] == ["after the night"]
+    assert [line.getMessage().partition(":")[0] for line in caplog.records] == ["after the run"]
 
 
 # --- the commands

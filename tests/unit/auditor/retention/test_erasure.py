@@ -376,7 +376,11 @@ def test_a_sheet_that_lists_it_again_is_warned_of_and_may_be_taken(folder, capsy
     capsys.readouterr()
     assert run("registry", "validate", "again.csv", "--json") == 0
     [problem] = json.loads(capsys.readouterr().out)["items"]
-    assert (problem["line"], problem["problem"], problem["severity"]) == (2, "erased_association", "warning")
+    assert (problem["line"], problem["problem"], problem["severity"]) == (
+        2,
+        "erased_association",
+        "warning",
+    )
     assert run("registry", "import", "again.csv", "--yes") == 0
     assert "erased before" in capsys.readouterr().err
 
@@ -460,11 +464,15 @@ ADDRESS = f"/registry/erase/{ID}"
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder, language):
     with _opened(folder) as app, logged_in_client(app, NOW) as client:
-        assert f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/registry/entries/{ID}").text
+        assert (
+            f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/registry/entries/{ID}").text
+        )
         shown = client.get(f"/{language}{ADDRESS}")
         assert shown.status_code == 200
         assert shown.text.count("<tr>") > 12
-        refused = client.post(f"/{language}{ADDRESS}", data={"scope": "all", "confirmation": "nour"})
+        refused = client.post(
+            f"/{language}{ADDRESS}", data={"scope": "all", "confirmation": "nour"}
+        )
         assert refused.status_code == 422
         assert MARK in dump(folder)
         done = client.post(f"/{language}{ADDRESS}", data={"scope": "all", "confirmation": ID})
@@ -490,7 +498,9 @@ def test_a_coordinator_of_some_regions_and_a_reader_erase_nothing(folder):
             with logged_in_client(app, NOW, name=role, role=role, regions=regions) as client:
                 assert client.get(f"/en{ADDRESS}").status_code == 403
                 assert (
-                    client.post(f"/en{ADDRESS}", data={"scope": "all", "confirmation": ID}).status_code
+                    client.post(
+                        f"/en{ADDRESS}", data={"scope": "all", "confirmation": ID}
+                    ).status_code
                     == 403
                 )
         assert app.store.get_association(ID)

@@ -88,9 +88,9 @@ DEAD = {
 
 def test_a_doubted_absence_is_seen_and_not_confirmed():
     doubt = Streak("not_found", NOW - timedelta(days=2), NOW, 2)
-    one = signs(DEAD, held("facebook", "u:nour", state=AccountState.PRESENT, unconfirmed_streak=doubt))[
-        "facebook", "u:nour"
-    ]
+    one = signs(
+        DEAD, held("facebook", "u:nour", state=AccountState.PRESENT, unconfirmed_streak=doubt)
+    )["facebook", "u:nour"]
     assert (one.holds, one.is_confirmed) == (True, False)
 
 
@@ -113,7 +113,9 @@ DOWN = {"code": "website_down", "check": "unreachable", "reasons": ["timeout", "
 
 def trouble(cause, nights, days):
     return held(
-        "website", "nour.example", failure_streak=Streak(cause, NOW - timedelta(days=days), NOW, nights)
+        "website",
+        "nour.example",
+        failure_streak=Streak(cause, NOW - timedelta(days=days), NOW, nights),
     )
 
 
@@ -228,7 +230,10 @@ def fact(**test):
 )
 def test_a_fact_is_compared(test, value, holds):
     known = Finding(Presence.PRESENT, facts={test["fact"]: value})
-    assert bool(signs(fact(**test), held("website", "nour.example", last_known_finding=known))) is holds
+    assert (
+        bool(signs(fact(**test), held("website", "nour.example", last_known_finding=known)))
+        is holds
+    )
 
 
 def test_a_fact_not_measured_cannot_be_told():
@@ -250,7 +255,9 @@ def test_the_days_of_a_certificate_are_counted_by_whoever_judges(until, holds):
 def test_the_last_day_of_a_certificate_is_told():
     known = Finding(Presence.PRESENT, facts={"certificate_days": 5})
     rule = fact(fact="certificate_days", below=14) | {"code": "website_cert_expiring"}
-    told = signs(rule, held("website", "nour.example", last_known_finding=known))["website", "nour.example"]
+    told = signs(rule, held("website", "nour.example", last_known_finding=known))[
+        "website", "nour.example"
+    ]
     assert told.params["expires_on"] == "2026-03-25"
 
 
@@ -283,7 +290,10 @@ def test_a_proposal_ends_when_registered_disowned_or_gone_from_the_site():
     proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
     assert not signs(UNLISTED, site(), held("facebook", "u:nour"), proposals=(proposal,))
     assert not signs(
-        UNLISTED, site(), proposals=(proposal,), disowned_accounts=frozenset({("facebook", "u:nour")})
+        UNLISTED,
+        site(),
+        proposals=(proposal,),
+        disowned_accounts=frozenset({("facebook", "u:nour")}),
     )
     old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
     assert not signs(UNLISTED, site(), proposals=(old,))
@@ -321,7 +331,9 @@ def test_an_account_of_two_associations_is_shared():
     rule = {"code": "channel_shared", "check": "shared"}
     shared = {("facebook", "u:nour"): ("amal",)}
     assert (
-        signs(rule, held("facebook", "u:nour"), other_owners=shared)["facebook", "u:nour"].params["other"]
+        signs(rule, held("facebook", "u:nour"), other_owners=shared)["facebook", "u:nour"].params[
+            "other"
+        ]
         == "amal"
     )
 
@@ -486,7 +498,9 @@ def test_a_site_that_leads_to_a_lost_account_is_told_with_the_dead_link():
 def test_a_link_to_an_account_whose_loss_is_only_doubted_is_not_broken():
     doubt = Streak("not_found", NOW - timedelta(days=2), NOW, 2)
     assert not signs(
-        BROKEN, site(FACEBOOK), held("facebook", "u:nour", state=AccountState.PRESENT, unconfirmed_streak=doubt)
+        BROKEN,
+        site(FACEBOOK),
+        held("facebook", "u:nour", state=AccountState.PRESENT, unconfirmed_streak=doubt),
     )
     assert not signs(BROKEN, site(FACEBOOK), held("facebook", "u:nour", tonight=False))
     assert signs(BROKEN, held("website", "nour.example"))["website", "nour.example"].holds is None
@@ -552,7 +566,14 @@ def test_an_account_that_leads_to_any_part_of_the_site_is_not_told():
 def test_where_an_accounts_links_were_not_all_read_or_there_is_no_site_nothing_is_told():
     for accounts in (
         (site(), profile(all_links_resolved=False)),
-        (site(), held("youtube", "@nour", last_known_finding=Finding(Presence.PRESENT, links=(ANOTHER_SITE,)))),
+        (
+            site(),
+            held(
+                "youtube",
+                "@nour",
+                last_known_finding=Finding(Presence.PRESENT, links=(ANOTHER_SITE,)),
+            ),
+        ),
         (held("website", "nour.example"), profile()),
         (profile(),),
     ):
@@ -563,7 +584,9 @@ UNNAMED = {"code": "website_no_identity", "check": "not_named", "channels": ["we
 
 
 def says(text, key="bienvenue.example"):
-    known = Finding(Presence.PRESENT, facts={"viewport": True, "site_names": text, "title": "Agir ici"})
+    known = Finding(
+        Presence.PRESENT, facts={"viewport": True, "site_names": text, "title": "Agir ici"}
+    )
     return held("website", key, last_known_finding=known)
 
 

@@ -143,11 +143,7 @@ def _site(world):
         "gone": AccountStatus(1, AccountState.GONE),
         "read": AccountStatus(1, AccountState.PRESENT, last_known_finding=known),
     }
-    return (
-        [_held(1, "website", HOST, standings[world.site])]
-        if world.site in standings
-        else []
-    )
+    return [_held(1, "website", HOST, standings[world.site])] if world.site in standings else []
 
 
 def _page(world):

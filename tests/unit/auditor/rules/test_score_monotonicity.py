@@ -118,7 +118,9 @@ def seen_as(dossier, row, **more):
     one = standing(dossier, row)
     known = replace(one.last_known_finding, **more)
     newest = known.last_activity or one.last_activity
-    return put(dossier, replace(one, last_known_finding=known, reason=known.reason, last_activity=newest))
+    return put(
+        dossier, replace(one, last_known_finding=known, reason=known.reason, last_activity=newest)
+    )
 
 
 def one_of(data, dossier, *states):
@@ -278,7 +280,10 @@ def leading(dossier, old, new):
     link = FoundLink(new.channel, at.key, at.canonical, "anchor", LINKS[0][1])
     standings = {
         number: replace(
-            one, last_known_finding=replace(one.last_known_finding, links=tuple(_led(one.last_known_finding.links, old, link)))
+            one,
+            last_known_finding=replace(
+                one.last_known_finding, links=tuple(_led(one.last_known_finding.links, old, link))
+            ),
         )
         if one.last_known_finding
         else one
@@ -354,7 +359,11 @@ def _out_of_reach(draw, dossier, code):
     trouble = Streak(str(reason), NOW - timedelta(days=9), NOW, 9)
     before = draw(st.one_of(st.just(AccountStatus(1)), seen(row)))
     tonight = replace(
-        before, failure_streak=trouble, checked_at=NOW, latest_presence=Presence.UNKNOWN, latest_reason=reason
+        before,
+        failure_streak=trouble,
+        checked_at=NOW,
+        latest_presence=Presence.UNKNOWN,
+        latest_reason=reason,
     )
     return put_row(dossier, row, tonight), put_row(dossier, row, draw(seen(row)))
 
@@ -381,7 +390,10 @@ def _flawed(draw, dossier, code):
     fact, bad, good = FLAWS[code]
     site = draw(seen(ROWS[0]))
     facts = [site.last_known_finding.facts | {fact: to} for to in (bad, good)]
-    sites = [replace(site, last_known_finding=replace(site.last_known_finding, facts=one)) for one in facts]
+    sites = [
+        replace(site, last_known_finding=replace(site.last_known_finding, facts=one))
+        for one in facts
+    ]
     if code == "website_no_identity":
         dossier = replace(dossier, association=CALLED[0])
     row = typed(ROWS[0], "https://a.example/") if code == "website_no_identity" else ROWS[0]
@@ -394,7 +406,11 @@ def _silent(draw, dossier, code):
         Activity(NOW - timedelta(days=days), "feed") for days in (draw(st.integers(400, 900)), 1)
     )
     before = draw(seen(row, last_activity=old, reason=None))
-    after = replace(before, last_known_finding=replace(before.last_known_finding, last_activity=new), last_activity=new)
+    after = replace(
+        before,
+        last_known_finding=replace(before.last_known_finding, last_activity=new),
+        last_activity=new,
+    )
     return put_row(dossier, row, before), put_row(dossier, row, after)
 
 
@@ -402,9 +418,9 @@ def _empty(draw, dossier, _):
     row = draw(st.sampled_from(ACCOUNTS))
     after = draw(seen(row, reason=None, last_activity=draw(DATES)))
     empty = replace(after.last_known_finding, reason=Reason.EMPTY, last_activity=None)
-    return put_row(dossier, row, replace(after, last_known_finding=empty, last_activity=None)), put_row(
-        dossier, row, after
-    )
+    return put_row(
+        dossier, row, replace(after, last_known_finding=empty, last_activity=None)
+    ), put_row(dossier, row, after)
 
 
 def _private(draw, dossier, _):
@@ -473,7 +489,11 @@ def _not_linked(draw, dossier, _):
     row, site = draw(st.sampled_from(ACCOUNTS)), draw(seen(ROWS[0]))
     link = next(one for one in LEADS if one.key == row.identity.key)
     others = tuple(one for one in site.last_known_finding.links if one != link)
-    before = put_row(dossier, ROWS[0], replace(site, last_known_finding=replace(site.last_known_finding, links=others)))
+    before = put_row(
+        dossier,
+        ROWS[0],
+        replace(site, last_known_finding=replace(site.last_known_finding, links=others)),
+    )
     before = put_row(before, row, draw(seen(row)))
     return before, seen_as(before, ROWS[0], links=(*others, link))
 
@@ -504,7 +524,9 @@ def _misnamed(draw, dossier, _):
     row = draw(st.sampled_from(ACCOUNTS))
     row = typed(row, OTHER[row.channel])
     before = draw(seen(row, name="Bricolage Services Rapides"))
-    after = replace(before, last_known_finding=replace(before.last_known_finding, name=dossier.association.name))
+    after = replace(
+        before, last_known_finding=replace(before.last_known_finding, name=dossier.association.name)
+    )
     return put_row(dossier, row, before), put_row(dossier, row, after)
 
 
@@ -532,8 +554,14 @@ def _incomplete(_, dossier, __):
     """The name that is added is the one they show: another would bring to light that theirs differ."""
     mine = dossier.association
     whole = replace(mine, name_ar=IN_ARABIC[mine.name], reached=frozenset({"email"}))
-    theirs = [one.last_known_finding.name for one in dossier.statuses.values() if one.last_known_finding]
-    says = [one.last_known_finding.facts.get("site_names") for one in dossier.statuses.values() if one.last_known_finding]
+    theirs = [
+        one.last_known_finding.name for one in dossier.statuses.values() if one.last_known_finding
+    ]
+    says = [
+        one.last_known_finding.facts.get("site_names")
+        for one in dossier.statuses.values()
+        if one.last_known_finding
+    ]
     assume(not {*theirs, *says} & {*IN_ARABIC.values()} - {whole.name_ar})
     return dossier, replace(dossier, association=whole)
 
@@ -542,7 +570,9 @@ def _duplicate(draw, dossier, _):
     """The account that is given up has nothing that the one that is kept lacks."""
     kept, given_up, main = ROWS[1], ROWS[2], draw(seen(ROWS[1]))
     long_ago = Activity(NOW - timedelta(days=900), "feed")
-    less = draw(seen(given_up, reason=None, last_activity=long_ago, name=main.last_known_finding.name))
+    less = draw(
+        seen(given_up, reason=None, last_activity=long_ago, name=main.last_known_finding.name)
+    )
     before = put_row(put_row(dossier, kept, main), given_up, less)
     before = leading(before, given_up, typed(given_up, OTHER["twitter"]))
     return before, replace(

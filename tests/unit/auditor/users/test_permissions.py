@@ -109,9 +109,7 @@ def test_whoever_looks_after_it_is_told(app):
     assert "0612345678" in told(app, "/en/", **HERE).text
     assert "0612345678" in told(app, "/en/meeting", **HERE).text
     sheet = told(app, "/en/exports/meeting.csv", **HERE).text.lstrip("\ufeff")
-    phones = {
-        row["Code"]: row["Phone"] for row in csv.DictReader(io.StringIO(sheet))
-    }
+    phones = {row["Code"]: row["Phone"] for row in csv.DictReader(io.StringIO(sheet))}
     assert phones == {"nour": "0612345678", "bare": "", "lost": ""}
 
 
@@ -195,7 +193,9 @@ def test_letters_for_many_are_made_for_those_that_one_looks_after(app):
         sheet = client.post("/en/report-links", data={"form": "csv"}).content.decode("utf-8-sig")
         assert [row[0] for row in csv.reader(io.StringIO(sheet))][1:] == ["bare"]
         assert (
-            client.post("/en/report-links", data={"form": "csv", "region": "souss-massa"}).status_code
+            client.post(
+                "/en/report-links", data={"form": "csv", "region": "souss-massa"}
+            ).status_code
             == 403
         )
         assert '<option value="souss-massa">' not in client.get("/en/report-links").text
