@@ -62,7 +62,7 @@ def detect_absence(document: Document, *, is_home_page: bool) -> tuple[Reason, s
 
 
 def has_site_navigation(document: Document) -> bool:
-    """Return whether the page links to other pages of its site, unlike that of a suspended account."""
+    """Return whether the page links to other pages of its site. A suspended page does not."""
     return document.internal_link_count >= MIN_NAVIGATION_LINKS
 
 
@@ -408,8 +408,8 @@ _REGISTERED_WORD_REGEX = (
     r"\bzaparkov\w*+|\butrzymywan\w*+|\brekisteröi\w*+|\bînregistrat\w*+|зарегистр\w*+|"
     r"зареєстр\w*+|"
     r"припаркован\w*+|"
-    r""
-    r"прилинкован\w*+|đăng ký|hết hạn|\bkay[ıi]t\w*+|\btescil\w*+|取得|注册|登録|过期|過期|등록|مسجل|محجوز|"
+    r"прилинкован\w*+|đăng ký|hết hạn|\bkay[ıi]t\w*+|\btescil\w*+|"
+    r"取得|注册|登録|过期|過期|등록|مسجل|محجوز|"
     r"נרשם|ثبت|"
     r"κατοχυρ\w++|à vendre|en vente|\bexpirée?\b|en venta|in vendita|te koop|zum verkauf|"
     r"abgelaufen|caducado|"

@@ -228,7 +228,7 @@ _REQUESTED_REGEX_AR = r"(?:المطلوبة? |(?:الذي|التي) (?:تبحث 
 
 
 def _build_content_not_found_regex(requested_quantifier: str) -> str:
-    """Return the sentences. An empty `requested_quantifier` demands a mention of the request."""
+    """Return the sentences. An empty `requested_quantifier` requires mention of the request."""
     return (
         rf"(?:the |this |that |your )?(?:requested ){requested_quantifier}{_CONTENT_TYPE_REGEX_EN} "
         rf"{_GONE_REGEX_EN}|"
@@ -378,7 +378,7 @@ def mentions_missing_page(text: str) -> bool:
 
 
 def is_dated_article(document: Document) -> bool:
-    """Return whether a page has a publication date for machines and a story, unlike an error page."""
+    """Return whether a page has a story and a machine-readable date, unlike an error page."""
     articles = [schema for schema in document.json_ld if "headline" in schema]
     is_dated = "article:published_time" in document.meta or any(
         "datePublished" in schema for schema in articles

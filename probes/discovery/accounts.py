@@ -1,7 +1,7 @@
-"""The accounts that an association's own page calls its own: proposed with their clue, never registered.
+"""The accounts that a website presents as its owner's. They are proposed, never registered.
 
-The clues (see `clues`) are weighed channel by channel: what is stated or stands in the owner's places
-counts, more so where it is repeated or bears the site's name; what neither does is left out.
+`signals` yields the clues. For each channel, clues that are statements or in the owner's places
+count, more so if they are repeated or have the site's name. Other accounts are left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["OwnerHints", "find_owner_accounts", "find_owner_hints"]
 
 @dataclass(frozen=True, slots=True)
 class _AccountCandidate:
-    """One account and everything that speaks for it."""
+    """An account and all clues for it."""
 
     clues: tuple[AccountClue, ...]
     has_site_name: bool
@@ -46,17 +46,17 @@ class _AccountCandidate:
 
     @property
     def is_in_owner_place(self) -> bool:
-        """Whether a visitor finds it in the owner's places."""
+        """Return whether visitors see the account in the header, footer, menu or social icons."""
         return any(clue.source in OWNER_PLACES and clue.strength >= 3 for clue in self.clues)
 
     @property
     def is_only_in_metadata(self) -> bool:
-        """Whether only statements that nobody sees speak for it."""
+        """Return whether all clues are in metadata that visitors do not see."""
         return all(clue.source in HIDDEN_SOURCES for clue in self.clues)
 
     @property
     def is_only_in_text(self) -> bool:
-        """Whether only the text of the page speaks for it."""
+        """Return whether all clues are links in the text."""
         return all(clue.source == "link" for clue in self.clues)
 
     @property
@@ -67,24 +67,24 @@ class _AccountCandidate:
 def find_owner_accounts(
     document: Document, *, is_contact_page: bool = False
 ) -> tuple[FoundLink, ...]:
-    """The accounts on other channels that the page presents as its owner's, strongest clue first."""
-    by_account: dict[tuple[str, str], list[AccountClue]] = {}
+    """Return the accounts on other channels that the page presents as its owner's.
+
+    They are grouped by channel, the strongest clue first.
+    """
+    clues_by_account: dict[tuple[str, str], list[AccountClue]] = {}
     for clue in iter_account_clues(document, is_contact_page=is_contact_page):
-        by_account.setdefault(clue.account_key, []).append(clue)
-    words = extract_site_name_words(document)
-    rivals = [
-        _AccountCandidate(tuple(told), share_distinctive_word(at[1], words))
-        for at, told in by_account.items()
-    ]
-    names = dict.fromkeys(at[0] for at in by_account)
-    kept = [
-        one
-        for name in names
-        for one in _select_candidates(
-            [r for r in rivals if r.strongest_clue.account_key[0] == name]
-        )
-    ]
-    return tuple(_to_found_link(one.strongest_clue, document.url) for one in kept)
+        clues_by_account.setdefault(clue.account_key, []).append(clue)
+    site_name_words = extract_site_name_words(document)
+    candidates_by_channel: dict[str, list[_AccountCandidate]] = {}
+    for (channel, key), clues in clues_by_account.items():
+        has_site_name = share_distinctive_word(key, site_name_words)
+        candidate = _AccountCandidate(tuple(clues), has_site_name)
+        candidates_by_channel.setdefault(channel, []).append(candidate)
+    return tuple(
+        _to_found_link(candidate.strongest_clue, document.url)
+        for candidates in candidates_by_channel.values()
+        for candidate in _select_candidates(candidates)
+    )
 
 
 def _to_found_link(clue: AccountClue, page_url: str) -> FoundLink:
@@ -95,61 +95,67 @@ def _to_found_link(clue: AccountClue, page_url: str) -> FoundLink:
 
 
 def _select_candidates(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """Of one channel: what is stated or stands in the owner's places, else what bears the site's name."""
-    strong, named = (
-        [one for one in candidates if one.strength >= 3],
-        [one for one in candidates if one.has_site_name],
-    )
-    top = max((one.strength for one in strong), default=0)
-    chosen = (
-        [one for one in strong if one.strength == top or one.has_site_name] if strong else named
-    )
-    for better in _CANDIDATE_FILTERS:
-        chosen = better(chosen)
-    return sorted(chosen, key=lambda one: -one.strength)
+    """Return the owner's accounts among those of one channel.
+
+    These are the ones with a strong clue, or else those with the site's name.
+    """
+    strong = [candidate for candidate in candidates if candidate.strength >= 3]
+    max_strength = max((candidate.strength for candidate in strong), default=0)
+    selected = [
+        candidate
+        for candidate in strong or candidates
+        if candidate.has_site_name or (strong and candidate.strength == max_strength)
+    ]
+    for apply_filter in _CANDIDATE_FILTERS:
+        selected = apply_filter(selected)
+    return sorted(selected, key=lambda candidate: -candidate.strength)
 
 
 def _prefer_names_to_numeric_ids(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """A number in the head and a name on the page are one account as a rule."""
-    return [
-        one for one in candidates if one.strongest_clue.source not in NUMERIC_ID_SOURCES
-    ] or candidates
+    """Leave out ids in the head: as a rule they are the same account as a name on the page."""
+    named = [
+        candidate
+        for candidate in candidates
+        if candidate.strongest_clue.source not in NUMERIC_ID_SOURCES
+    ]
+    return named or candidates
 
 
 def _prefer_visible_to_metadata(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """What visitors see is looked at and corrected; a statement of the head may be years old."""
-    return (
-        [one for one in candidates if not one.is_only_in_metadata]
-        if any(one.is_in_owner_place for one in candidates)
-        else candidates
-    )
+    """Leave out metadata if there are visible accounts, because metadata may be years old."""
+    if not any(candidate.is_in_owner_place for candidate in candidates):
+        return candidates
+    return [candidate for candidate in candidates if not candidate.is_only_in_metadata]
 
 
 def _prefer_pages_to_groups(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """A group is where people meet; it is the account only of those who have no page."""
-    return [one for one in candidates if not one.is_group] or candidates
+    """Leave out groups if there is a page. A group only counts for an owner without a page."""
+    return [candidate for candidate in candidates if not candidate.is_group] or candidates
 
 
 def _prefer_site_name_in_lists(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """More than two are a list of friends: its namesakes are the owner's, and in the text no other is."""
+    """Select from a list of three or more, which are friends or members.
+
+    The owner's accounts have the site's name. Without any such, links in the text are left out.
+    """
     if len(candidates) < 3:
         return candidates
-    return [one for one in candidates if one.has_site_name] or [
-        one for one in candidates if one.strongest_clue.source != "link"
-    ]
+    named = [candidate for candidate in candidates if candidate.has_site_name]
+    if named:
+        return named
+    return [candidate for candidate in candidates if candidate.strongest_clue.source != "link"]
 
 
 def _prefer_owner_place_to_text(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """Beside the owner's own in its place, namesakes in the text are members, chapters or officers.
+    """Leave out links in the text if the owner's account is in one of the owner's places.
 
-    Where the one in its place bears another name, one in the text may be the owner's; several are a list.
+    Similar names in the text are members, sections or officers. But if the account in the owner's
+    place has another name, a single account in the text may be the owner's.
     """
-    placed, told = (
-        [one for one in candidates if not one.is_only_in_text],
-        [one for one in candidates if one.is_only_in_text],
-    )
-    certain = any(one.has_site_name for one in placed) or len(told) > 1
-    return placed if placed and certain else candidates
+    placed = [candidate for candidate in candidates if not candidate.is_only_in_text]
+    text_count = len(candidates) - len(placed)
+    is_certain = any(candidate.has_site_name for candidate in placed) or text_count > 1
+    return placed if placed and is_certain else candidates
 
 
 _CANDIDATE_FILTERS = (
@@ -161,14 +167,14 @@ _CANDIDATE_FILTERS = (
 )
 
 
-# --- Where else the owner may be found ---------------------------------------------------------------
+# --- Hints to other pages ---
 
 
 @dataclass(frozen=True, slots=True)
 class OwnerHints:
-    """Where else to look for the owner's accounts: the page that tells of him, a video that is shown.
+    """Other places to look for the owner's accounts: the contact page and an embedded video.
 
-    `words` are the site's own, by which a video's maker is known to be its owner.
+    `site_name_words` show whether the video's maker is the site's owner.
     """
 
     contact_url: str = ""
@@ -192,7 +198,7 @@ _EMBEDDED_VIDEO_PATTERN = lazy_regex(
 
 
 def find_owner_hints(document: Document) -> OwnerHints:
-    """What a page says of where its owner can be found."""
+    """Return where else a page suggests to look for its owner's accounts."""
     return OwnerHints(
         _find_contact_url(document),
         _find_video_url(document.embeds),
@@ -201,44 +207,46 @@ def find_owner_hints(document: Document) -> OwnerHints:
 
 
 def _find_contact_url(document: Document) -> str:
-    """The site's own page of contacts, else the one that says who it is."""
-    return next(
-        (
-            anchor.url
-            for words in (_CONTACT_LINK_PATTERN, _ABOUT_LINK_PATTERN)
-            for anchor in document.anchors
-            if _matches_menu_link(anchor, words) and _is_internal_link(anchor, document.url)
-        ),
-        "",
-    )
+    """Return the site's contact page, else its about page, else ""."""
+    for link_pattern in (_CONTACT_LINK_PATTERN, _ABOUT_LINK_PATTERN):
+        for anchor in document.anchors:
+            is_match = _matches_menu_link(anchor, link_pattern)
+            if is_match and _is_internal_link(anchor, document.url):
+                return anchor.url
+    return ""
 
 
 def _is_internal_link(anchor: Anchor, page_url: str) -> bool:
-    target, here = anchor.url.partition("#")[0].rstrip("/"), page_url.partition("#")[0].rstrip("/")
-    same = get_host(target).removeprefix("www.") == get_host(page_url).removeprefix("www.")
-    return (
-        same
-        and target.startswith("http")
-        and target != here
-        and not _NON_PAGE_URL_PATTERN.search(target)
-    )
+    target = anchor.url.partition("#")[0].rstrip("/")
+    if not target.startswith("http") or target == page_url.partition("#")[0].rstrip("/"):
+        return False
+    target_host = get_host(target).removeprefix("www.")
+    is_same_host = target_host == get_host(page_url).removeprefix("www.")
+    return is_same_host and not _NON_PAGE_URL_PATTERN.search(target)
 
 
 def _matches_menu_link(anchor: Anchor, link_pattern: re.Pattern[str]) -> bool:
-    """Whether a link's words are such, or its address: a headline that holds the word is no menu's entry."""
-    short = len(anchor.text) <= _MENU_LINK_MAX_CHARS and link_pattern.search(anchor.text)
-    return bool(
-        short
-        or (not anchor.text and link_pattern.search(anchor.url.rpartition("/")[2] or anchor.label))
-    )
+    """Return whether a short link text matches, or the address of a link without text.
+
+    A headline with the word is no entry of a menu.
+    """
+    if anchor.text:
+        is_short = len(anchor.text) <= _MENU_LINK_MAX_CHARS
+        return is_short and link_pattern.search(anchor.text) is not None
+    last_segment = anchor.url.rpartition("/")[2]
+    return link_pattern.search(last_segment or anchor.label) is not None
 
 
 _MENU_LINK_MAX_CHARS = 30
 
 
 def _find_video_url(embeds: Iterable[str]) -> str:
-    """The first list of videos shown, else the first video, as a visitor would open it."""
-    found = [match for url in embeds if (match := _EMBEDDED_VIDEO_PATTERN.match(url))]
-    lists = [f"https://www.youtube.com/playlist?list={match[1]}" for match in found if match[1]]
-    videos = [f"https://www.youtube.com/watch?v={match[2]}" for match in found if match[2]]
-    return next(iter(lists + videos), "")
+    """Return the address of the first embedded playlist, else of the first video, else ""."""
+    matches = [match for url in embeds if (match := _EMBEDDED_VIDEO_PATTERN.match(url))]
+    for match in matches:
+        if match[1]:
+            return f"https://www.youtube.com/playlist?list={match[1]}"
+    for match in matches:
+        if match[2]:
+            return f"https://www.youtube.com/watch?v={match[2]}"
+    return ""

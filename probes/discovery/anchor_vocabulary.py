@@ -1,8 +1,8 @@
-"""The words on, before and above a link that tell whose account it leads to: patterns of many languages.
+"""Words on, before and above a link that show whose account it leads to, in many languages.
 
-An association's page mostly links to others: its maker, its partners, its members, its officers. What they
-are called is said in words; the languages are those in which associations in and around Morocco write, and
-those of the vendors who sign in their own.
+Most links on an association's page lead to others: the site's maker, partners, members, officers.
+The languages are those in which associations in and around Morocco write, and those of site
+builders.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ def _compile_alternatives(*alternatives: str) -> re.Pattern[str]:
     return lazy_regex("|".join(alternatives), re.IGNORECASE)
 
 
-_NETWORK_NAMES_REGEX = r"facebook|fb|twitter|x|youtube|you tube|linkedin|linked in|instagram|insta|telegram|tiktok|whatsapp"
+_NETWORK_NAMES_REGEX = (
+    r"facebook|fb|twitter|x|youtube|you tube|linkedin|linked in|instagram|insta|telegram|tiktok|"
+    r"whatsapp"
+)
 _ARABIC_NETWORK_NAMES_REGEX = r"(?:ال)?(?:فيسبوك|فايسبوك|تويتر|يوتيوب|لينكد ?[إا]ن|[إا]نستغرام)"
 
 FOLLOW_US_PATTERN = _compile_alternatives(
@@ -28,16 +31,17 @@ FOLLOW_US_PATTERN = _compile_alternatives(
     r"folge|besuchen|auf (?:facebook|twitter|youtube)|síguenos|siga",
     r"تابع|اشترك|صفحتنا|قناتنا|حسابنا|على (?:فيسبوك|تويتر|يوتيوب)",
 )
-"""An invitation to the owner's account."""
+"""An invitation to follow the owner's account."""
 
 NETWORK_NAME_PATTERN = lazy_regex(
-    rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?(?:@?(?:{_NETWORK_NAMES_REGEX})|{_ARABIC_NETWORK_NAMES_REGEX})"
+    rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?(?:@?(?:{_NETWORK_NAMES_REGEX})|"
+    rf"{_ARABIC_NETWORK_NAMES_REGEX})"
     r"\W*(?:page|channel|logo|icon|link|profile|-f|-in)?\W*",
     re.IGNORECASE,
 )
-"""Whole words of a link that only name its network, as an icon does."""
+"""A link text that only names its network, as an icon does."""
 
-# Two letters, a number or such words are what an icon's picture is called by those who name it badly.
+# Icons often have alternative texts of two letters, a number or words such as "image".
 ICON_ALT_PATTERN = _compile_alternatives(
     r"(?:^|[\W_])(?:fb|insta|whatsapp)(?:[\W_\d]|$)|^x\b|\blogo x$",
     r"fa?ce?boo?k|twi?tt?er|you ?tube|link?ed ?in",
@@ -46,42 +50,48 @@ ICON_ALT_PATTERN = _compile_alternatives(
     r"^\W*(?:ic[oô]ne?s?|icono|bouton|button|btn|logo|image|img|picto\w*|social|r[ée]seaux?)?[\W_]*"
     r"(?:social|ic[oô]ne?|media)?[\W_\d]*(?:png|jpe?g|svg|gif|webp)?$",
 )
-"""What the text of a picture says if the picture is a network's sign, and no other body's logo."""
+"""The alternative text of a network's icon, in contrast to another organisation's logo."""
 
 _MAKER_WORDS_REGEX = (
-    r"design\w*|conception|création|développé|développement|hébergé|hébergement|intégration|squelette|"
+    r"design\w*|conception|création|développé|développement|hébergé|hébergement|intégration|"
+    r"squelette|"
     r"web ?sites?|site (?:web|internet)|build|built|made|crafted|created|hosting|hosted|maintained|"
-    r"umsetzung|gestaltung|gestaltet|entwickelt|entwicklung|erstellt|programmierung|technik|webseite|"
+    r"umsetzung|gestaltung|gestaltet|entwickelt|entwicklung|erstellt|programmierung|technik|"
+    r"webseite|"
     r"diseñ\w*|desarroll\w*|realizado|maquetaci[óo]n|sitio web|realizzat\w*|realizzazione|sviluppo|"
-    r"sviluppat\w*|sito web|desenvolvi\w*|criação|criado|feito|ontwerp|ontworpen|ontwikkel\w*|gemaakt|"
-    r"bouw|tasarım|yazılım|kodlama|hazırlayan|projekt|wykonanie|realizacja|разработ\w*|созда\w*|дизайн|"
+    r"sviluppat\w*|sito web|desenvolvi\w*|criação|criado|feito|ontwerp|ontworpen|ontwikkel\w*|"
+    r"gemaakt|"
+    r"bouw|tasarım|yazılım|kodlama|hazırlayan|projekt|wykonanie|realizacja|разработ\w*|созда\w*|"
+    r"дизайн|"
     r"photos?|photographies?|[إا]نجاز|تنفيذ|[إا]نشاء|استضافة|قالب|القالب|الموقع"
 )
 CREDIT_PATTERN = _compile_alternatives(
-    r"design(?:ed)?\b|powered|theme|template|developed|developer|créé par|réalisé|réalisation|conçu",
+    r"design(?:ed)?\b|powered|theme|template|developed|developer|créé par|réalisé|réalisation|"
+    r"conçu",
     r"agence|webmaster|propulsé|credits?|تصميم|برمجة|تطوير",
 )
-"""A maker's signature, wherever its words stand."""
+"""The credit of a site's maker, wherever it is."""
 
 _BY_REGEX = r"\bby|\bpar|\bvon|\bpor|\bda|\bdoor|\bprzez|tarafından|من طرف|من قبل|بواسطة"
 MADE_BY_PATTERN = _compile_alternatives(
     rf"(?:^|\W)(?:{_MAKER_WORDS_REGEX})\b[^.!?|©]{{0,40}}?(?:(?:{_BY_REGEX})(?:\W|$)|:)"
 )
-"""A maker's signature whose words mean a maker only before a `by` or a colon."""
+"""The credit of a maker in words that only mean this before "by" or a colon."""
 
 MADE_PATTERN = lazy_regex(
-    r"(?:design\w*|conception|création|réalisation|développement|umsetzung|gestaltung|diseño|desarrollo|"
+    r"(?:design\w*|conception|création|réalisation|développement|umsetzung|gestaltung|diseño|"
+    r"desarrollo|"
     r"realizzazione|sviluppo|desenvolvimento|tasarım|yazılım|wykonanie|разработка|дизайн|"
     r"تصميم|برمجة|تطوير|[إا]نجاز|تنفيذ)(?: web)?\W*$",
     re.IGNORECASE,
 )
-"""The end of what stands before a maker's name where neither a `by` nor a colon does."""
+"""The end of the text before a maker's name without "by" or a colon."""
 
 BY_PATTERN = lazy_regex(rf"(?:{_BY_REGEX}|\bde|:|و)\W*$", re.IGNORECASE)
-"""The end of what stands before a maker's name."""
+"""The end of the text before a maker's name."""
 
 AGENT_BY_PATTERN = lazy_regex(rf"(?:{_BY_REGEX})\W*$", re.IGNORECASE)
-"""The end of what stands before a name that is the doer's, whatever was done."""
+"""The end of the text before the name of whoever did something."""
 
 TIMELINE_PATTERN = _compile_alternatives(r"tweets (?:by|de|from|von)|posts from|تغريدات")
 
@@ -89,9 +99,12 @@ PARTNER_PATTERN = _compile_alternatives(
     r"partenaires?|partners?|partner(?:i|zy)\b|sponsor|m[ée]c[èe]nes|bailleurs|financeurs",
     r"(?:soutenu|financé|parrainé)e?s? par",
     r"avec (?:le soutien|l['’]appui|le concours|l['’]aide|la participation) d\S*\W*$",
-    r"avec (?:le soutien|l['’]appui|le concours)\W*$|ils nous (?:soutiennent|font confiance|accompagnent)",
-    r"(?:supported|funded|sponsored|trusted) by|\bfunders|our (?:supporters|donors)|partnership with",
-    r"\bmember of|\bmembre d(?:e|u|es)\b|affiliée? [àa]|mitglied (?:im|in|bei|von|der|des)|miembro de",
+    r"avec (?:le soutien|l['’]appui|le concours)\W*$|ils nous (?:soutiennent|font confiance|"
+    r"accompagnent)",
+    r"(?:supported|funded|sponsored|trusted) by|\bfunders|our (?:supporters|donors)|partnership "
+    r"with",
+    r"\bmember of|\bmembre d(?:e|u|es)\b|affiliée? [àa]|mitglied (?:im|in|bei|von|der|des)|miembro "
+    r"de",
     r"förderer|gefördert|unterstützer|unterstützt (?:von|durch)|kooperation",
     r"\bcolabora(?:n|dor[ae]s)\b|patrocina|con el apoyo|sostenitori",
     r"con il (?:contributo|sostegno|patrocinio)",
@@ -99,14 +112,15 @@ PARTNER_PATTERN = _compile_alternatives(
     r"wspierają|партн[её]р|спонсор|при поддержке",
     r"شركاء|شركاؤ?نا|شريكنا|بدعم من|بشراكة مع|الداعم|داعمونا|الممولون|عضو في",
 )
-"""Words before a link, or in a heading above it, that make it a partner's, a donor's, an umbrella's."""
+"""Words before or above a link to a partner, a donor or an umbrella organisation."""
 
 FRIENDLY_SITES_PATTERN = _compile_alternatives(
-    r"^(?:nos )?(?:sites? |blogs? )?amis$|^nos amis|sites? amis|liens (?:utiles|amis)|^liens$|sur le web$",
+    r"^(?:nos )?(?:sites? |blogs? )?amis$|^nos amis|sites? amis|liens (?:utiles|amis)|^liens$|sur "
+    r"le web$",
     r"^our friends|useful links|friendly sites|^links$|blogroll|^enlaces|^linktipps",
     r"مواقع (?:صديقة|مفيدة|ذات صلة)|روابط (?:مفيدة|صديقة)|^روابط$",
 )
-"""Headings of lists of other people's sites."""
+"""Headings of lists of other organisations' sites."""
 
 PEOPLE_HEADING_PATTERN = _compile_alternatives(
     r"^(?:le |notre |l['’])?(?:équipe|equipe|bureau|comité|conseil d['’]administration)"
@@ -114,7 +128,8 @@ PEOPLE_HEADING_PATTERN = _compile_alternatives(
     r"\bnotre (?:équipe|bureau)|membres du bureau|mots? d(?:u|e la|e l['’]|es) \w*"
     r"(?:présid|direct|maire|fondat|secrét)",
     r"témoign|intervenants",
-    r"\b(?:our|the|meet the) (?:team|board|people|staff|trustees|speakers|founders?|mentors|committee)\b",
+    r"\b(?:our|the|meet the) (?:team|board|people|staff|trustees|speakers|founders?|mentors|"
+    r"committee)\b",
     r"^(?:team|board(?: of .*)?|trustees|staff|speakers|committee|leadership)\W*$",
     r"(?:message|word|note) from (?:the|our) |testimonial|what .{3,30} sa(?:y|id)\b",
     r"^(?:unser |das )?team$|^(?:unser |der )?vorstand$|^(?:nuestro |el )?equipo$",
@@ -123,31 +138,35 @@ PEOPLE_HEADING_PATTERN = _compile_alternatives(
     r"أعضاء (?:ال)?مكتب|المكتب (?:المسير|التنفيذي)|^فريق (?:العمل|الجمعية)|^فريقنا|شهادات",
     r"كلمة (?:السيد |السيدة )?(?:ال)?(?:رئيس|مدير|عميد)",
 )
-"""Headings under which people stand, with accounts of their own."""
+"""Headings of lists of people with their own accounts."""
 
 MEMBERS_HEADING_PATTERN = _compile_alternatives(
-    r"\b(?:nos|les) (?:\w+ )?(?:clubs|membres|adhérents|antennes|sections|délégations|filiales|ligues)\b",
+    r"\b(?:nos|les) (?:\w+ )?(?:clubs|membres|adhérents|antennes|sections|délégations|filiales|"
+    r"ligues)\b",
     r"(?:associations?|clubs?|coopératives?|structures?) (?:membres?|adhérente?s?|affiliée?s)\b",
     r"trouve[rz] (?:un|une|votre|ton) ",
-    r"^find (?:a|your) |\b(?:our|local|member|regional|affiliated) (?:\w+ )?(?:clubs|members|chapters|"
+    r"^find (?:a|your) |\b(?:our|local|member|regional|affiliated) (?:\w+ )?(?:clubs|members|"
+    r"chapters|"
     r"branches|choirs|teams|troops|churches|societies|associations|organi[sz]ations)\b",
     r"(?:local|member) groups",
     r"^(?:unsere |die )?mitglieds(?!chaft)\w+|ortsgruppen|landesverbände",
     r"unsere (?:vereine|mitglieder|sektionen)",
     r"(?:nuestr[oa]s|l[oa]s) (?:clubes|miembros|delegaciones|asociaciones)|şubelerimiz|şubeler$",
-    r"فروعنا|^الفروع|فروع (?:الجمعية|الاتحاد|الشبكة)|الجمعيات (?:الأعضاء|العضوة|المنخرطة)|أعضاؤنا|^الأندية",
+    r"فروعنا|^الفروع|فروع (?:الجمعية|الاتحاد|الشبكة)|الجمعيات (?:الأعضاء|العضوة|المنخرطة)|أعضاؤنا|"
+    r"^الأندية",
 )
-"""Headings under which the members of a federation stand, each with its own account."""
+"""Headings of lists of a federation's members with their own accounts."""
 
 OWNER_HEADING_PATTERN = _compile_alternatives(
     r"contact|réseaux sociaux|social|nous (?:écrire|joindre)|coordonnées|redes|netzwerke?n?$",
     r"التواصل|اتصل|تواصل",
 )
-"""Headings, beside those that call, under which the owner's accounts stand again."""
+"""Other headings above the owner's accounts."""
 
-# Whom associations link to beside themselves: authorities and donors, as they are called in Morocco.
+# Authorities and donors, by their names in Morocco.
 AUTHORITY_OR_DONOR_PATTERN = _compile_alternatives(
-    r"minist[eè]re|ministry|ambassade|embassy|pr[ée]fecture|wilaya|conseil (?:r[ée]gional|provincial)",
+    r"minist[eè]re|ministry|ambassade|embassy|pr[ée]fecture|wilaya|conseil (?:r[ée]gional|"
+    r"provincial)",
     r"union europ[ée]enne|european union|\b(?:unicef|undp|pnud|usaid|giz|indh|unesco)\b",
     r"وزارة|سفارة|ولاية|عمالة|المجلس (?:الجهوي|الإقليمي)|الاتحاد الأوروبي|المبادرة الوطنية",
 )

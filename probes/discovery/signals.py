@@ -1,8 +1,8 @@
-"""What on a page says whose an account is: statements for machines, embeds, links and where they stand.
+"""Clues on a page that show whose an account is: metadata, embeds, links and their place.
 
-What a page links to is mostly not its owner's: share buttons, theme credits, an author's quotes, embedded
-posts of strangers. Each link found is a clue with a strength: 5 and 4 are statements, 3 is likely, and 1
-counts only where the account bears the site's own name.
+Most links on a page do not lead to its owner's accounts: share buttons, theme credits, quotes,
+embedded posts. Each clue has a strength. 5 and 4 are statements, 3 is likely, and 1 only counts if
+the account has the site's name. The last part lists accounts that are never the owner's.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from probes.text.lazy_regex import lazy_regex
 from probes.urls import domains
 
 OWNER_PLACES = frozenset({"header", "footer", "nav", "social"})
-"""The places that belong to whoever made the page."""
+"""The sections of a page that belong to its owner."""
 
 NUMERIC_ID_SOURCES = frozenset({"fb:page_id", "fb:pages"})
-"""Statements that name a page by its number: any other link on the page may be the same one's name."""
+"""Metadata with a page's id. Any other link on the page may be the name of the same page."""
 
 HIDDEN_SOURCES = (
     frozenset({"twitter:site", "article:publisher", "og:see_also"}) | NUMERIC_ID_SOURCES
 )
-"""Statements no visitor sees: filled in once, and rarely corrected when the account changes."""
+"""Metadata that visitors do not see. It is rarely corrected when the account changes."""
 
 _THIRD_PARTY_PLACES = frozenset({"embed", "comments", "others"})
 
 
 @dataclass(frozen=True, slots=True)
 class AccountClue:
-    """An account named on a page: by what, how strongly, in which words."""
+    """An account that a page names, with source, strength and text."""
 
     identity: Identity
     source: str
@@ -56,76 +56,77 @@ class AccountClue:
 
     @property
     def account_key(self) -> tuple[str, str]:
-        """Which account it names."""
+        """Return the channel and the key of the account."""
         return (self.identity.channel, self.identity.key or "")
 
 
 def iter_account_clues(
     document: Document, *, is_contact_page: bool = False
 ) -> Iterator[AccountClue]:
-    """Every clue of a page. On a page for `contact`, an address written out is the owner's own."""
+    """Yield every clue of a page. On a contact page, an address in the text is the owner's."""
     yield from _iter_metadata_clues(document)
     for url in document.embeds:
         yield from _iter_clue(resolve_widget_url(url), "embed", 3, url)
-    credited, words = "", extract_site_name_words(document)
+    credit_text, site_name_words = "", extract_site_name_words(document)
     for anchor, url in _iter_external_links(document):
         if _is_maker_credit(anchor):
-            credited = (anchor.text or anchor.preceding_text)[-30:]
+            credit_text = (anchor.text or anchor.preceding_text)[-30:]
         if find_channel_by_host(_get_link_host(url)) != WEBSITE_CHANNEL:
             strength = _rate_link(
                 anchor,
-                words,
-                is_credited=_follows_credit(anchor, credited),
+                site_name_words,
+                is_credited=_follows_credit(anchor, credit_text),
                 is_contact_page=is_contact_page,
             )
             yield from _iter_link_clues(anchor, url, strength)
 
 
 def _iter_external_links(document: Document) -> Iterator[tuple[Anchor, str]]:
-    """The links that leave the site, each with the address it means."""
-    here = _get_link_host(document.url)
+    """Yield the links to other sites, each with its repaired address."""
+    own_host = _get_link_host(document.url)
     for anchor in document.anchors:
         if anchor.url[:4].lower() != "http":
             continue
-        own = _get_link_host(anchor.url) == here
-        url = _repair_url(anchor.url, is_own_host=own)
-        if own and url == anchor.url:
-            continue  # most of a page ends here
-        if _get_link_host(url) != here:
+        is_own_host = _get_link_host(anchor.url) == own_host
+        url = _repair_url(anchor.url, is_own_host=is_own_host)
+        if is_own_host and url == anchor.url:
+            continue  # most links end here
+        if _get_link_host(url) != own_host:
             yield anchor, url
 
 
 def _get_link_host(url: str) -> str:
-    """The host of a link, told quickly: most links need no closer look."""
+    """Return a link's host with a fast method that is enough for most links."""
     return url.partition("//")[2].partition("/")[0].partition("?")[0].lower()
 
 
 def _repair_url(url: str, *, is_own_host: bool) -> str:
-    """The address that an author meant who left out the scheme, or wrote it twice.
+    """Return the address of a link whose author left out the scheme or wrote it twice.
 
-    Without one, browsers take the address for a page of the site.
+    Browsers read an address without a scheme as a page of the same site.
     """
-    typed = _MISSING_SCHEME_PATTERN.match(url) if is_own_host else _DOUBLE_SCHEME_PATTERN.match(url)
-    return f"https://{typed[1]}" if typed else url
+    pattern = _MISSING_SCHEME_PATTERN if is_own_host else _DOUBLE_SCHEME_PATTERN
+    match = pattern.match(url)
+    return f"https://{match[1]}" if match else url
 
 
 _MISSING_SCHEME_PATTERN = lazy_regex(
-    r"https?://[^/]+/(?:[^?#]*/)?((?:[a-z-]{1,5}\.)?(?:facebook|fb|twitter|x|youtube|linkedin)\.com/[^/].*)",
+    r"https?://[^/]+/(?:[^?#]*/)?((?:[a-z-]{1,5}\.)?(?:facebook|fb|twitter|x|youtube|"
+    r"linkedin)\.com/[^/].*)",
     re.IGNORECASE,
 )
 _DOUBLE_SCHEME_PATTERN = lazy_regex(r"(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
 
 
-# --- What is stated for machines -------------------------------------------------------------------
+# --- Metadata ---
 
 
 def _iter_metadata_clues(document: Document) -> Iterator[AccountClue]:
     for schema in document.json_ld:
-        told = 1 if _is_other_organization(schema, document.url) else 5
+        strength = 1 if _is_other_organization(schema, document.url) else 5
         for url in _iter_same_as_urls(schema):
-            yield from _iter_clue(
-                url, "sameAs", told, f"{schema.get('name') or schema.get('@type') or url}"
-            )
+            snippet = str(schema.get("name") or schema.get("@type") or url)
+            yield from _iter_clue(url, "sameAs", strength, snippet)
     for rel, _, href, _ in document.link_tags:
         if "me" in rel.split() or rel == "publisher":
             yield from _iter_clue(href, "rel=me", 5, href)
@@ -133,101 +134,105 @@ def _iter_metadata_clues(document: Document) -> Iterator[AccountClue]:
 
 
 def _iter_meta_clues(meta: Mapping[str, str]) -> Iterator[AccountClue]:
-    """An app's id (`fb:app_id`) is not a page; several `fb:pages` are a network's."""
+    """Yield the clues of meta elements.
+
+    An app's id (`fb:app_id`) is no page. Several `fb:pages` belong to a network.
+    """
     handle = meta.get("twitter:site", "")
-    if re.fullmatch(r"@?\w{1,15}", handle):
-        yield from _iter_clue(
-            f"https://twitter.com/{handle.lstrip('@')}", "twitter:site", 4, handle
-        )
-    else:
-        yield from _iter_clue(_complete_url(handle), "twitter:site", 4, handle)
+    is_handle = re.fullmatch(r"@?\w{1,15}", handle) is not None
+    url = f"https://twitter.com/{handle.lstrip('@')}" if is_handle else _complete_url(handle)
+    yield from _iter_clue(url, "twitter:site", 4, handle)
     for name in ("article:publisher", "og:see_also"):
         yield from _iter_clue(_complete_url(meta.get(name, "")), name, 4, meta.get(name, ""))
     for name in ("fb:page_id", "fb:pages"):
-        if re.fullmatch(r"\d{5,20}", number := meta.get(name, "")):
-            yield from _iter_clue(
-                f"https://www.facebook.com/profile.php?id={number}", name, 3, number
-            )
+        page_id = meta.get(name, "")
+        if re.fullmatch(r"\d{5,20}", page_id):
+            url = f"https://www.facebook.com/profile.php?id={page_id}"
+            yield from _iter_clue(url, name, 3, page_id)
 
 
 def _iter_same_as_urls(schema: Mapping[str, Any]) -> Iterator[str]:
-    kind = str(schema.get("@type", "")).lower()
-    if "person" in kind and "organization" not in kind:
+    schema_type = str(schema.get("@type", "")).lower()
+    if "person" in schema_type and "organization" not in schema_type:
         return
-    same = schema.get("sameAs", [])
-    for told in as_list(same) or [same]:
-        url = (told.get("@id") or told.get("url")) if isinstance(told, dict) else told
+    same_as = schema.get("sameAs", [])
+    for item in as_list(same_as) or [same_as]:
+        url = (item.get("@id") or item.get("url")) if isinstance(item, dict) else item
         if isinstance(url, str):
             yield _complete_url(url)
 
 
 def _is_other_organization(schema: Mapping[str, Any], page_url: str) -> bool:
-    """Whether an organisation calls another domain its home: an author's, a partner's."""
+    """Return whether an organisation's home is another domain, as an author's or a partner's."""
     home = get_host(str(schema.get("url", "")))
     return bool(home) and not domains.is_same_domain(home, get_host(page_url))
 
 
 def _complete_url(url: str) -> str:
-    """An address as people fill it into a form, made whole: with its scheme."""
+    """Return the address with a scheme, which people leave out in forms."""
     url = url.strip()
     if url.startswith("//"):
         return f"https:{url}"
     return f"https://{url}" if re.match(r"[\w-]+(?:\.[\w-]+)+/", url) else url
 
 
-# --- What is embedded ------------------------------------------------------------------------------
+# --- Embeds ---
 
 
 def resolve_widget_url(widget_url: str) -> str:
-    """The account that a widget shows: Facebook's page plugin, a channel's uploads, a subscribe button."""
+    """Return the account that a widget shows, or "".
+
+    Widgets are Facebook's page plugin, a channel's uploads, a subscribe button or a timeline.
+    """
     try:
         parts = urlsplit(widget_url)
     except ValueError:
         return ""
-    asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     if "facebook.com/plugins/" in widget_url or "facebook.com/connect/" in widget_url:
-        number = asked.get("id", "")
-        by_number = f"https://www.facebook.com/profile.php?id={number}" if number.isdigit() else ""
-        return asked.get("href", "") or by_number
+        page_id = query.get("id", "")
+        id_url = f"https://www.facebook.com/profile.php?id={page_id}" if page_id.isdigit() else ""
+        return query.get("href", "") or id_url
     if "youtube" in parts.netloc:
-        return _build_youtube_channel_url(asked)
+        return _build_youtube_channel_url(query)
     if "/timeline-profile/screen-name/" in parts.path:
         return f"https://twitter.com/{parts.path.rpartition('/')[2]}"
     return widget_url
 
 
 def _build_youtube_channel_url(query: Mapping[str, str]) -> str:
-    """The channel that a player's or a button's address names; a video's does not."""
-    listed, channel = query.get("list", ""), query.get("channelid") or query.get("channel", "")
-    if query.get("listType") == "user_uploads" and listed:
-        return f"https://www.youtube.com/user/{listed}"
-    if re.fullmatch(r"UU[\w-]{22}", listed):
-        return f"https://www.youtube.com/channel/UC{listed[2:]}"
+    """Return the channel in a player's or button's address, or "" for a video's address."""
+    playlist = query.get("list", "")
+    channel = query.get("channelid") or query.get("channel", "")
+    if query.get("listType") == "user_uploads" and playlist:
+        return f"https://www.youtube.com/user/{playlist}"
+    if re.fullmatch(r"UU[\w-]{22}", playlist):
+        return f"https://www.youtube.com/channel/UC{playlist[2:]}"
     if not channel:
         return ""
     return f"https://www.youtube.com/{'channel' if channel.startswith('UC') else 'user'}/{channel}"
 
 
-# --- What is linked --------------------------------------------------------------------------------
+# --- Links ---
 
 
 def _get_link_label(anchor: Anchor) -> str:
-    """What a link tells its readers: its words, or what stands for them where it shows a picture."""
+    """Return a link's text, or the text that replaces it for a picture."""
     return anchor.text or anchor.label or anchor.image_alt
 
 
 def _is_maker_credit(anchor: Anchor) -> bool:
-    """Whether a link is its maker's signature: `Design: Studio`, `réalisé par` before the name."""
-    said, before = _get_link_label(anchor), anchor.preceding_text
-    if anchor_vocabulary.CREDIT_PATTERN.search(said) or anchor_vocabulary.MADE_BY_PATTERN.search(
-        said
-    ):
+    """Return whether a link is the credit of the site's maker: `Design: Studio`, `réalisé par`."""
+    label, lead = _get_link_label(anchor), anchor.preceding_text
+    if anchor_vocabulary.CREDIT_PATTERN.search(label):
         return True
-    if anchor_vocabulary.BY_PATTERN.search(before):
-        return bool(anchor_vocabulary.CREDIT_PATTERN.search(before)) or (
-            _is_proper_name(anchor) and _is_maker_lead(before)
-        )
-    return bool(anchor_vocabulary.MADE_PATTERN.search(before)) and _is_proper_name(anchor)
+    if anchor_vocabulary.MADE_BY_PATTERN.search(label):
+        return True
+    if anchor_vocabulary.BY_PATTERN.search(lead):
+        if anchor_vocabulary.CREDIT_PATTERN.search(lead):
+            return True
+        return _is_proper_name(anchor) and _is_maker_lead(lead)
+    return bool(anchor_vocabulary.MADE_PATTERN.search(lead)) and _is_proper_name(anchor)
 
 
 def _is_maker_lead(lead_text: str) -> bool:
@@ -238,7 +243,7 @@ def _is_maker_lead(lead_text: str) -> bool:
 
 
 def _is_proper_name(anchor: Anchor) -> bool:
-    """Whether the words of a link neither call nor name a network: then they name somebody."""
+    """Return whether a link's text is a name, because it is neither an invitation nor a network."""
     return (
         bool(anchor.text)
         and not _invites_to_follow(anchor)
@@ -247,26 +252,26 @@ def _is_proper_name(anchor: Anchor) -> bool:
 
 
 def _follows_credit(anchor: Anchor, credit_text: str) -> bool:
-    """Whether only a signature stands before a link outside a box of icons: its maker's icons follow it."""
+    """Return whether only the maker's credit precedes the link, as before the maker's own icons."""
     return bool(credit_text) and anchor.preceding_text == credit_text and anchor.section != "social"
 
 
 def _invites_to_follow(anchor: Anchor) -> bool:
-    return bool(
-        anchor_vocabulary.FOLLOW_US_PATTERN.search(
-            f"{anchor.text} {anchor.label or anchor.image_alt}"
-        )
-    )
+    label = f"{anchor.text} {anchor.label or anchor.image_alt}"
+    return anchor_vocabulary.FOLLOW_US_PATTERN.search(label) is not None
 
 
 def _is_network_icon(anchor: Anchor, site_name_words: SiteNameWords) -> bool:
-    """Whether a link only shows its network's sign. A picture that is called otherwise is somebody's logo."""
-    if anchor.text or anchor.label or not anchor.image_alt:
-        return not anchor.text or bool(
-            anchor_vocabulary.NETWORK_NAME_PATTERN.fullmatch(anchor.text)
-        )
+    """Return whether a link only shows its network's icon.
+
+    A picture with another alternative text is another organisation's logo.
+    """
+    if anchor.text:
+        return anchor_vocabulary.NETWORK_NAME_PATTERN.fullmatch(anchor.text) is not None
+    if anchor.label or not anchor.image_alt:
+        return True
     return (
-        bool(anchor_vocabulary.ICON_ALT_PATTERN.search(anchor.image_alt))
+        anchor_vocabulary.ICON_ALT_PATTERN.search(anchor.image_alt) is not None
         or share_distinctive_word(anchor.image_alt, site_name_words)
         or contains_distinctive_word(anchor.image_alt, site_name_words)
     )
@@ -275,28 +280,24 @@ def _is_network_icon(anchor: Anchor, site_name_words: SiteNameWords) -> bool:
 def _rate_link(
     anchor: Anchor, site_name_words: SiteNameWords, *, is_credited: bool, is_contact_page: bool
 ) -> int:
-    """How strongly a link speaks for being the owner's; 0 where it is surely a member's or an officer's."""
+    """Return how strongly a link points to the owner's account; 0 for members and officers."""
     if "me" in anchor.rel.split():
         return 5
     if _is_member_or_staff_account(anchor, site_name_words):
         return 0
-    told = _is_network_icon(anchor, site_name_words) or _invites_to_follow(anchor)
-    if (
-        is_credited
-        or _is_maker_credit(anchor)
-        or anchor_vocabulary.AUTHORITY_OR_DONOR_PATTERN.search(_get_link_label(anchor))
-    ):
+    is_owner_wording = _is_network_icon(anchor, site_name_words) or _invites_to_follow(anchor)
+    if is_credited or _is_maker_credit(anchor):
         return 1
-    if _is_partner_link(anchor, is_owner_wording=told):
+    if anchor_vocabulary.AUTHORITY_OR_DONOR_PATTERN.search(_get_link_label(anchor)):
         return 1
-    return _rate_by_place(
-        anchor,
-        is_owner_wording=told or _is_written_contact(anchor, is_contact_page=is_contact_page),
-    )
+    if _is_partner_link(anchor, is_owner_wording=is_owner_wording):
+        return 1
+    is_written_contact = _is_written_contact(anchor, is_contact_page=is_contact_page)
+    return _rate_by_place(anchor, is_owner_wording=is_owner_wording or is_written_contact)
 
 
 def _rate_by_place(anchor: Anchor, *, is_owner_wording: bool) -> int:
-    """How strongly a link speaks by where it stands, whether its words tell the owner's or do not."""
+    """Return how strongly the place of a link points to the owner's account."""
     if anchor.section in OWNER_PLACES:
         return 4 if is_owner_wording else 3
     if anchor.section in _THIRD_PARTY_PLACES:
@@ -305,71 +306,72 @@ def _rate_by_place(anchor: Anchor, *, is_owner_wording: bool) -> int:
 
 
 def _is_timeline(anchor: Anchor) -> bool:
-    """Whether an embedded link shows an account, not a post: before its script has run it has no words."""
-    return not _get_link_label(anchor) or bool(
-        anchor_vocabulary.TIMELINE_PATTERN.match(_get_link_label(anchor))
-    )
+    """Return whether an embedded link shows an account, not a post.
+
+    Before its script has run, a timeline has no text.
+    """
+    label = _get_link_label(anchor)
+    return not label or anchor_vocabulary.TIMELINE_PATTERN.match(label) is not None
 
 
 def _get_relevant_headings(anchor: Anchor) -> tuple[str, ...]:
-    """The headings a link stands under; none where the nearest, or what the link says, calls to the owner."""
+    """Return the headings above a link, or none if the nearest text is about the owner."""
     nearest = anchor.headings[-1] if anchor.headings else ""
-    ours = anchor_vocabulary.FOLLOW_US_PATTERN.search(
-        nearest
-    ) or anchor_vocabulary.OWNER_HEADING_PATTERN.search(nearest)
-    return (
-        ()
-        if ours
+    is_about_owner = (
+        anchor_vocabulary.FOLLOW_US_PATTERN.search(nearest)
+        or anchor_vocabulary.OWNER_HEADING_PATTERN.search(nearest)
         or _invites_to_follow(anchor)
         or anchor_vocabulary.FOLLOW_US_PATTERN.search(anchor.preceding_text)
-        else anchor.headings
     )
+    return () if is_about_owner else anchor.headings
 
 
 def _is_member_or_staff_account(anchor: Anchor, site_name_words: SiteNameWords) -> bool:
-    """Whether a heading says that members or people are shown: many share a word with the site.
+    """Return whether a heading says that members or people are listed.
 
-    No person bears the site's whole name: such an account stands below the people by the page's layout.
+    A person's account does not begin with the site's full name. One that does is below the people
+    only because of the page's layout.
     """
-    heads = _get_relevant_headings(anchor)
-    if any(anchor_vocabulary.MEMBERS_HEADING_PATTERN.search(head) for head in heads):
+    headings = _get_relevant_headings(anchor)
+    if any(anchor_vocabulary.MEMBERS_HEADING_PATTERN.search(text) for text in headings):
         return True
-    people = any(anchor_vocabulary.PEOPLE_HEADING_PATTERN.search(head) for head in heads)
-    return people and not starts_with_site_name(
-        identify_link(anchor.url).key or "", site_name_words
-    )
+    if not any(anchor_vocabulary.PEOPLE_HEADING_PATTERN.search(text) for text in headings):
+        return False
+    return not starts_with_site_name(identify_link(anchor.url).key or "", site_name_words)
 
 
 def _is_partner_link(anchor: Anchor, *, is_owner_wording: bool) -> bool:
-    """Whether the words before a link or a heading say that others are listed; a box of icons is no list."""
-    if anchor_vocabulary.PARTNER_PATTERN.search(anchor.preceding_text) and not (
-        is_owner_wording and anchor.section in OWNER_PLACES
-    ):
+    """Return whether the text before a link, or a heading, says that others are listed.
+
+    Social icons are no such list.
+    """
+    is_owner_icon = is_owner_wording and anchor.section in OWNER_PLACES
+    if anchor_vocabulary.PARTNER_PATTERN.search(anchor.preceding_text) and not is_owner_icon:
         return True
-    return anchor.section != "social" and any(
-        anchor_vocabulary.PARTNER_PATTERN.search(head)
-        or anchor_vocabulary.FRIENDLY_SITES_PATTERN.search(head)
-        for head in _get_relevant_headings(anchor)
+    if anchor.section == "social":
+        return False
+    return any(
+        anchor_vocabulary.PARTNER_PATTERN.search(text)
+        or anchor_vocabulary.FRIENDLY_SITES_PATTERN.search(text)
+        for text in _get_relevant_headings(anchor)
     )
 
 
 def _iter_link_clues(anchor: Anchor, url: str, strength: int) -> Iterator[AccountClue]:
+    if not strength:
+        return
     source = anchor.section if anchor.section in OWNER_PLACES | _THIRD_PARTY_PLACES else "link"
-    if strength:
-        yield from _iter_clue(
-            url, "rel=me" if strength == 5 else source, strength, _get_link_label(anchor) or url
-        )
+    if strength == 5:
+        source = "rel=me"
+    yield from _iter_clue(url, source, strength, _get_link_label(anchor) or url)
 
 
 def _is_written_contact(anchor: Anchor, *, is_contact_page: bool) -> bool:
-    """Whether an address or a handle stands there as in a list of contacts: `Facebook: facebook.com/name`."""
-    listed = (
-        anchor_vocabulary.NETWORK_NAME_PATTERN.fullmatch(anchor.preceding_text) is not None
-        and anchor.section != "article"
-    )
-    return bool(anchor_vocabulary.ACCOUNT_ADDRESS_PATTERN.fullmatch(anchor.text)) and (
-        is_contact_page or listed
-    )
+    """Return whether an address is written out like a contact: `Facebook: facebook.com/name`."""
+    if not anchor_vocabulary.ACCOUNT_ADDRESS_PATTERN.fullmatch(anchor.text):
+        return False
+    follows_network = anchor_vocabulary.NETWORK_NAME_PATTERN.fullmatch(anchor.preceding_text)
+    return is_contact_page or (follows_network is not None and anchor.section != "article")
 
 
 def _iter_clue(url: str, source: str, strength: int, snippet: str) -> Iterator[AccountClue]:
@@ -377,23 +379,23 @@ def _iter_clue(url: str, source: str, strength: int, snippet: str) -> Iterator[A
         return
     identity = _identify_cached(url)
     if identity.kind is LinkKind.PERSON and source == "link":
-        strength = 1  # in the text, a person's profile is that person's
+        strength = 1  # in the text, a person's profile is not the association's
     if identity.channel != WEBSITE_CHANNEL and may_be_owner_account(identity):
         yield AccountClue(identity, source, strength, clean_text(snippet, 120))
 
 
 _identify_cached = lru_cache(maxsize=1024)(identify_link)
-"""The pages of a site lead to the same accounts, one after the other."""
+"""Cached, because the pages of one site link to the same accounts."""
 
 
-# --- Accounts that are never the owner's --------------------------------
+# --- Accounts that are never the owner's ---
 
 
 def _split_names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Why each is here: it stood in the footer or the icons of a fresh installation (seen 2024-2026).
+# Each was in the footer or the icons of a fresh installation (seen 2024 to 2026).
 IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
     "the networks' own accounts": _split_names(
         """
@@ -405,8 +407,8 @@ IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
     "site builders and hosts sign their templates": _split_names(
         """
         wix wixcom wixstudio wixsite wordpress wordpressdotcom wordpresscom wordpressorg squarespace
-        weebly jimdo jimdofree shopify blogger drupal joomla joomlaorg spip prestashop webflow webnode
-        strikingly godaddy hostinger ovh ovhcloud emonsite e-monsite overblog ionos canva
+        weebly jimdo jimdofree shopify blogger drupal joomla joomlaorg spip prestashop webflow
+        webnode strikingly godaddy hostinger ovh ovhcloud emonsite e-monsite overblog ionos canva
         google_sites automattic ghost typo3 zyro yola site123 webador tilda carrd bluehost
         siteground namecheap
         """
@@ -439,7 +441,7 @@ IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
 
 
 def _remove_separators(name: str) -> str:
-    """A name as every network writes it: some put hyphens or dots where others allow none."""
+    """Return a name without separators, which networks allow in different ways."""
     return re.sub(r"[-._]", "", name)
 
 
@@ -449,13 +451,13 @@ _IGNORED_NAMES = frozenset(
 
 
 def may_be_owner_account(identity: Identity) -> bool:
-    """Whether a link can be the account of whoever made the page: no vendor's, no post, no share button.
+    """Return whether a link can be the account of a page's owner: no vendor, post or share button.
 
-    A LinkedIn group is a forum that only members read, not a page of an organisation.
+    A LinkedIn group is a forum for members, not an organisation's page.
     """
     key = identity.key
     if key is None or identity.kind not in ACCOUNT_KINDS or identity.note == "placeholder":
         return False
-    return _remove_separators(strip_key_prefix(key)) not in _IGNORED_NAMES and not key.startswith(
-        "groups/"
-    )
+    if key.startswith("groups/"):
+        return False
+    return _remove_separators(strip_key_prefix(key)) not in _IGNORED_NAMES

@@ -1,8 +1,8 @@
-"""What a site calls itself: its title, the name it is shared under, its organisation, its first heading.
+"""The names of a site, and comparison of account names with them.
 
-The probe does not know the association's name; whoever does can compare it with these.
-
-Whether an account's name and a site's have something in common. Pure, and never enough alone.
+The names are in the title, the sharing metadata, the organisation's data and the first heading. The
+probe does not know the association's name, so rules compare it later. A common word alone is never
+proof that an account belongs to a site.
 """
 
 from __future__ import annotations
@@ -22,29 +22,26 @@ from probes.urls.normalize import get_host
 if TYPE_CHECKING:  # an HTML parser takes 0.1 s to load, and the rules need only the texts
     from probes.parsing.html import Document
 
-MAX_NAMES_CHARS = 300  # characters of all names together
+MAX_NAMES_CHARS = 300
+"""The most characters of all names together."""
 NAME_SEPARATOR = " · "
-_MAX_NAME_CHARS = 120  # characters of one name
+_MAX_NAME_CHARS = 120
 _ORGANIZATION_TYPE_PATTERN = lazy_regex(
     r"(?:website|ngo|organi[sz]ation|localbusiness|corporation|association|foundation|school)$",
     re.IGNORECASE,
 )
 _COPYRIGHT_PATTERN = lazy_regex(r"©|\(c\) ?(?:19|20)\d\d|copyright|حقوق|جميع الحقوق", re.IGNORECASE)
 
-_COPYRIGHT_LITERALS = (
-    "©",
-    "(c)",
-    "copyr",
-    "حقوق",
-)  # one of them is in each match: a page is soon seen to have none
+# Each match contains one of these, so most pages need no search.
+_COPYRIGHT_LITERALS = ("©", "(c)", "copyr", "حقوق")
 
 
 def join_site_names(document: Document) -> str:
-    """The site's own names, each once, the surest first: ` · ` between them, 300 characters at most."""
+    """Return the site's names, each once, the most reliable first, at most 300 characters."""
     names: dict[str, str] = {}
     for name in _iter_site_names(document):
-        tidy = clean_text(name, _MAX_NAME_CHARS)
-        names.setdefault(tidy.casefold(), tidy)
+        cleaned = clean_text(name, _MAX_NAME_CHARS)
+        names.setdefault(cleaned.casefold(), cleaned)
     return clean_text(NAME_SEPARATOR.join(filter(None, names.values())), MAX_NAMES_CHARS)
 
 
@@ -54,30 +51,34 @@ def _iter_site_names(document: Document) -> Iterator[str]:
     yield document.title
     yield document.meta.get("application-name", "")
     yield from document.headings[:1]
-    said = document.text.lower()
-    if signs := [sign for sign in _COPYRIGHT_LITERALS if sign in said]:
-        signed = re.compile("|".join(map(re.escape, signs)), re.IGNORECASE)
-        texts = [
-            chunk.text
-            for chunk in document.text_nodes
-            if signed.search(chunk.text, 0, _MAX_NAME_CHARS)
-        ]
-        yield from (text for text in texts if _COPYRIGHT_PATTERN.search(text[:_MAX_NAME_CHARS]))
+    yield from _iter_copyright_texts(document)
+
+
+def _iter_copyright_texts(document: Document) -> Iterator[str]:
+    lower_text = document.text.lower()
+    literals = [literal for literal in _COPYRIGHT_LITERALS if literal in lower_text]
+    if not literals:
+        return
+    literal_pattern = re.compile("|".join(map(re.escape, literals)), re.IGNORECASE)
+    for node in document.text_nodes:
+        has_literal = literal_pattern.search(node.text, 0, _MAX_NAME_CHARS)
+        if has_literal and _COPYRIGHT_PATTERN.search(node.text[:_MAX_NAME_CHARS]):
+            yield node.text
 
 
 def _iter_organization_names(document: Document) -> Iterator[str]:
-    """The names that JSON-LD gives to the site and to the body that publishes it."""
+    """Yield the names in JSON-LD of the site and of the organisation that publishes it."""
     for schema in document.json_ld:
-        kinds = schema.get("@type", "")
-        if any(
-            _ORGANIZATION_TYPE_PATTERN.search(str(kind))
-            for kind in (kinds if isinstance(kinds, list) else [kinds])
-        ):
-            told = (schema.get(key) for key in ("name", "legalName", "alternateName"))
-            yield from (name for name in told if isinstance(name, str))
+        types = schema.get("@type", "")
+        type_list = types if isinstance(types, list) else [types]
+        if not any(_ORGANIZATION_TYPE_PATTERN.search(str(name)) for name in type_list):
+            continue
+        for key in ("name", "legalName", "alternateName"):
+            if isinstance(schema.get(key), str):
+                yield schema[key]
 
 
-# Words that many sites' titles and addresses share: they tell nobody from another.
+# Words of many sites' titles and addresses, which do not distinguish any.
 _COMMON_NAME_WORDS = frozenset(
     """
     home homepage accueil index default main start welcome bienvenue official officiel site sites
@@ -88,26 +89,26 @@ _COMMON_NAME_WORDS = frozenset(
 
 
 def extract_name_tokens(text: str) -> frozenset[str]:
-    """The words of a name by which it can be told from another, folded; two letters are no word."""
+    """Return the folded words of a name that distinguish it. Words have at least three letters."""
     words = re.findall(r"[^\W_]{3,}", language.fold_text(text))
-    return (
-        frozenset(word.removeprefix("ال") if len(word) > 4 else word for word in words)
-        - _COMMON_NAME_WORDS
-    )
+    tokens = {word.removeprefix("ال") if len(word) > 4 else word for word in words}
+    return frozenset(tokens - _COMMON_NAME_WORDS)
 
 
 def is_similar_name(name: str, other_name: str) -> bool:
-    """Whether two names, or a name and a host, share a word, or one holds a word of the other."""
-    ours, theirs = extract_name_tokens(name), extract_name_tokens(other_name)
-    return bool(ours & theirs) or any(
-        (mine in yours or yours in mine)
-        for mine in ours
-        for yours in theirs
-        if min(len(mine), len(yours)) > 3
-    )
+    """Return whether two names share a word, or a word of one contains a word of the other."""
+    tokens, other_tokens = extract_name_tokens(name), extract_name_tokens(other_name)
+    if tokens & other_tokens:
+        return True
+    for token in tokens:
+        for other_token in other_tokens:
+            is_long = min(len(token), len(other_token)) > 3
+            if is_long and (token in other_token or other_token in token):
+                return True
+    return False
 
 
-# They stand in the names of thousands of associations and sites, so sharing one says nothing.
+# Words of thousands of associations and sites. Sharing one of them proves nothing.
 _STOP_WORDS = frozenset(
     """
     the and for les des une pour sur com org net www blog home news accueil official officiel site
@@ -126,7 +127,7 @@ _FREQUENT_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SiteNameWords:
-    """What a site calls itself: the telling words of its name and host, frequent ones, and both whole."""
+    """The words of a site's name and host: distinctive ones, frequent ones, and the full names."""
 
     distinctive: frozenset[str] = frozenset()
     frequent: frozenset[str] = frozenset()
@@ -134,7 +135,7 @@ class SiteNameWords:
 
 
 def extract_site_name_words(document: Document) -> SiteNameWords:
-    """The labels of a site's host, the words and initials of its name."""
+    """Return the words and initials of a site's name and the labels of its host."""
     return _build_site_name_words(
         document.meta.get("og:site_name") or document.title, get_host(document.url)
     )
@@ -143,12 +144,11 @@ def extract_site_name_words(document: Document) -> SiteNameWords:
 @lru_cache(maxsize=8)
 def _build_site_name_words(site_name: str, site_host: str) -> SiteNameWords:
     name = fold_text(site_name)
-    labels = [
-        re.sub(r"[^\w]", "", label) for label in site_host.removeprefix("www.").split(".")[:-1]
-    ]
+    host_labels = site_host.removeprefix("www.").split(".")[:-1]
+    labels = [re.sub(r"[^\w]", "", label) for label in host_labels]
     initials = "".join(word[0] for word in re.findall(r"[^\W\d_]+", name))
-    told = {*re.findall(r"[^\W\d_]{3,}", name), *labels, initials if len(initials) > 2 else ""}
-    words = {word for word in told if len(word) > 2} - _STOP_WORDS
+    candidates = {*re.findall(r"[^\W\d_]{3,}", name), *labels, initials}
+    words = {word for word in candidates if len(word) > 2} - _STOP_WORDS
     return SiteNameWords(
         frozenset(words - _FREQUENT_WORDS),
         frozenset(words & _FREQUENT_WORDS),
@@ -157,34 +157,45 @@ def _build_site_name_words(site_name: str, site_host: str) -> SiteNameWords:
 
 
 def _build_full_names(name: str, host_labels: list[str]) -> frozenset[str]:
-    """A site's name, up to its slogan, and the labels of its host, each as an account may begin with it."""
-    first = re.findall(r"[^\W\d_]+", re.split(r"[|:–—·]| - ", name)[0])
-    joined = "".join(word for word in first if word not in _STOP_WORDS)
-    return frozenset(one for one in (joined, *host_labels) if len(one) > 3)
+    """Return the site's name without its slogan, and its host labels, as an account may begin."""
+    main_part = re.split(r"[|:–—·]| - ", name)[0]
+    words = re.findall(r"[^\W\d_]+", main_part)
+    joined_name = "".join(word for word in words if word not in _STOP_WORDS)
+    return frozenset(text for text in (joined_name, *host_labels) if len(text) > 3)
 
 
 def share_distinctive_word(key: str, site_name_words: SiteNameWords) -> bool:
-    """Whether an account's key holds a telling word of the site, or is held by one; or two frequent ones."""
-    name = re.sub(r"[\W_]", "", fold_text(strip_key_prefix(key)))
-    telling = any(
-        (len(word) > 3 and word in name) or (len(name) > 3 and name in word) or word == name
-        for word in site_name_words.distinctive
-    )
-    return telling or sum(word in name for word in site_name_words.frequent) > 1
+    """Return whether an account's key and a site share a distinctive word or two frequent ones."""
+    name = _fold_key(key)
+    if any(_is_shared_word(word, name) for word in site_name_words.distinctive):
+        return True
+    return sum(word in name for word in site_name_words.frequent) > 1
+
+
+def _is_shared_word(word: str, name: str) -> bool:
+    if word == name:
+        return True
+    return (len(word) > 3 and word in name) or (len(name) > 3 and name in word)
+
+
+def _fold_key(key: str) -> str:
+    """Return the name in a key without separators: `amalrabat` for `u:amal.rabat`."""
+    return re.sub(r"[\W_]", "", fold_text(strip_key_prefix(key)))
 
 
 def starts_with_site_name(key: str, site_name_words: SiteNameWords) -> bool:
-    """Whether an account's key begins with the whole name of the site: an officer's shares a word of it."""
-    return re.sub(r"[\W_]", "", fold_text(strip_key_prefix(key))).startswith(
-        tuple(site_name_words.full_names)
-    )
+    """Return whether an account's key begins with the site's full name.
+
+    An officer's account may share a word of it.
+    """
+    return _fold_key(key).startswith(tuple(site_name_words.full_names))
 
 
 def contains_distinctive_word(name: str, site_name_words: SiteNameWords) -> bool:
-    """Whether a name, of whatever script, holds a telling word of the site, whole."""
+    """Return whether a name in any script contains a whole distinctive word of the site."""
     return bool(site_name_words.distinctive & set(re.findall(r"[^\W\d_]{4,}", fold_text(name))))
 
 
 def strip_key_prefix(key: str) -> str:
-    """The name in a key, without its kind: `u:name`, `@name`, `company/name`."""
+    """Return the name in a key without its kind: `u:name`, `@name`, `company/name`."""
     return re.sub(r"^(?:u:|id:|@|group:|[a-z]+/)", "", key).lower()

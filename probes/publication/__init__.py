@@ -1,1 +1,5 @@
-"""When a page or a site was last updated, and how often it is."""
+"""Dates of publication: finds the newest one in pages, feeds and sitemaps.
+
+The package knows neither channels nor accounts, sends no requests and reads no clock. Start with
+`latest`.
+"""

@@ -1,4 +1,4 @@
-"""The dates that a page shows to people: its dateline, short texts called a date, dates that stand alone."""
+"""Dates that a page shows to people: its dateline, labelled dates and dates that stand alone."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from probes.publication.metadata import MIN_LIST_DATES, SECONDARY_PLACES, find_m
 from probes.text.lazy_regex import lazy_regex
 
 MAX_TEXT_NODES = 4_000
-_MAX_NODES_AFTER_TITLE = 12  # pieces of text after a title within which a date is that title's
-_DATELINE_NODES_BELOW_TITLE, _DATELINE_NODES_ABOVE_TITLE = (
-    14,
-    4,
-)  # pieces of text in which a dateline stands
-_STORY_MIN_CHARS = 200  # characters: here the story itself has begun
-_DATE_TEXT_MAX_CHARS, _HEADING_MAX_CHARS, _LEAD_MAX_CHARS = 80, 40, 30  # characters
+_MAX_NODES_AFTER_TITLE = 12  # text nodes after a title whose dates belong to that title
+_DATELINE_NODES_BELOW_TITLE = 14  # text nodes that may be the dateline
+_DATELINE_NODES_ABOVE_TITLE = 4
+_STORY_MIN_CHARS = 200  # a text node of this length is part of the story
+_DATE_TEXT_MAX_CHARS = 80
+_HEADING_MAX_CHARS = 40
+_LEAD_MAX_CHARS = 30
 _TITLE_TAGS = frozenset({"h1", "h2", "h3", "h4", "a"})
 _KNOWN_LANGUAGES_PATTERN = lazy_regex(
     r"$|(?:ar|fr|en|de|es|pt|it|nl|sv|da|no|nb|nn|pl|cs|sk|ro|ca)(?:$|[-_])"
@@ -47,7 +47,7 @@ _KNOWN_LANGUAGES_PATTERN = lazy_regex(
 
 
 class DatedText(NamedTuple):
-    """A short text that holds a date: where it stood, and whether words call it published, or a date."""
+    """A short text with a date and its node, and whether words label it."""
 
     node: TextNode
     text: str
@@ -56,51 +56,51 @@ class DatedText(NamedTuple):
 
 
 def iter_dateline_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """What stands right below the page's title, or right above it, in whatever element: its dateline.
+    """Yield the dates right below or above the page's title, in any element.
 
-    Sidebars and footers count where the title itself is taken for one: some themes call the whole page so.
+    Sidebars and footers only count if the title is in one too, as in some themes.
     """
-    chunks = _merge_date_boxes(document)
-    title, changes = _find_title_index(document, chunks), find_modification_dates(document)
-    if title is None:
+    nodes = _merge_date_boxes(document)
+    title_index = _find_title_index(document, nodes)
+    if title_index is None:
         return
-    announced = _is_event_page(document)
-    for n in _iter_nodes_around_title(chunks, title):
-        if chunks[n].text in changes or (
-            chunks[n].section in SECONDARY_PLACES and chunks[n].section != chunks[title].section
-        ):
+    modification_dates = find_modification_dates(document)
+    is_event = _is_event_page(document)
+    title_section = nodes[title_index].section
+    for index in _iter_nodes_around_title(nodes, title_index):
+        node = nodes[index]
+        is_in_other_place = node.section in SECONDARY_PLACES and node.section != title_section
+        if node.text in modification_dates or is_in_other_place:
             continue
-        said = _parse_dated_text(document, chunks[n], chunks[n - 1] if n else None)
-        if said is None:
+        dated = _parse_dated_text(document, node, nodes[index - 1] if index else None)
+        if dated is None:
             continue
-        if (
-            said.is_labelled
-            or _is_date_element(said.node)
-            or has_standalone_date(said.text, has_event=announced)
-        ):
-            yield said.text, "text"
+        is_marked = dated.is_labelled or _is_date_element(dated.node)
+        if is_marked or has_standalone_date(dated.text, has_event=is_event):
+            yield dated.text, "text"
 
 
 def _is_event_page(document: Document) -> bool:
-    """Whether the page seems to be that of an event, past or to come."""
+    """Return whether the page seems to be about an event."""
     return names_event(" ".join([document.title, *document.headings[:3]]))
 
 
 def _merge_date_boxes(document: Document) -> list[TextNode]:
-    """The text of a page, days that are written in boxes, 03 | Mai | 2026, put together.
+    """Return the page's text nodes, with a date in boxes (03 | Mai | 2026) joined to one node.
 
-    Not a number before "mai 2026": an archive counts its months so.
+    A number before "mai 2026" is not joined: archives count their posts in that way.
     """
-    pieces: list[TextNode] = []
-    for chunk in document.text_nodes[:MAX_TEXT_NODES]:
-        pieces.append(chunk)
-        if len(chunk.text) == _YEAR_DIGITS and _YEAR_PATTERN.fullmatch(chunk.text):
-            for count in (2, 3):
-                box = " ".join(piece.text for piece in pieces[-count:])
-                if _DATE_BOX_PATTERN.fullmatch(box) and is_date_only(box):
-                    pieces[-count:] = [pieces[-count]._replace(text=box)]
-                    break
-    return pieces
+    merged: list[TextNode] = []
+    for node in document.text_nodes[:MAX_TEXT_NODES]:
+        merged.append(node)
+        if len(node.text) != _YEAR_DIGITS or not _YEAR_PATTERN.fullmatch(node.text):
+            continue
+        for count in (2, 3):
+            box_text = " ".join(box.text for box in merged[-count:])
+            if _DATE_BOX_PATTERN.fullmatch(box_text) and is_date_only(box_text):
+                merged[-count:] = [merged[-count]._replace(text=box_text)]
+                break
+    return merged
 
 
 _YEAR_DIGITS = 4
@@ -109,62 +109,66 @@ _DATE_BOX_PATTERN = lazy_regex(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3
 
 
 def _iter_nodes_around_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
-    """The pieces of text below the title to the story's first words, then those above; no banner's."""
-    for n in range(title_index + 1, min(title_index + _DATELINE_NODES_BELOW_TITLE, len(nodes))):
-        yield n
-        if len(nodes[n].text) > _STORY_MIN_CHARS:
+    """Yield the indexes below the title as far as the story, then those above, without banners."""
+    end = min(title_index + _DATELINE_NODES_BELOW_TITLE, len(nodes))
+    for index in range(title_index + 1, end):
+        yield index
+        if len(nodes[index].text) > _STORY_MIN_CHARS:
             break
-    for n in range(title_index - 1, max(-1, title_index - 1 - _DATELINE_NODES_ABOVE_TITLE), -1):
-        if nodes[n].section != "header" or nodes[title_index].section == "header":
-            yield n
+    start = max(-1, title_index - 1 - _DATELINE_NODES_ABOVE_TITLE)
+    for index in range(title_index - 1, start, -1):
+        if nodes[index].section != "header" or nodes[title_index].section == "header":
+            yield index
 
 
 def iter_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """Every short text with a date that is called one, by its element or by words at it."""
-    yield from (
-        (said.text, "text")
-        for said in _find_labelled_dates(_get_nodes_from_title(document), document)
-    )
+    """Yield the dates that their element or words near them call a date."""
+    for dated in _find_labelled_dates(_get_nodes_from_title(document), document):
+        yield dated.text, "text"
 
 
 def iter_own_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """The same of one page: no lists of other pages, nothing under "see also" or among comments."""
-    chunks = _get_own_nodes(document)
-    near = set(chunks[:_MAX_NODES_AFTER_TITLE])
-    called = _find_labelled_dates(chunks, document)
-    kinds = Counter(hint for hint, _ in {(said.node.hint, said.text) for said in called})
-    for said in called:
-        if said.node in near or not said.node.hint or kinds[said.node.hint] < MIN_LIST_DATES:
-            yield said.text, "text"
+    """Yield the same dates for one page, without lists of other pages and comments."""
+    nodes = _get_own_nodes(document)
+    nodes_near_title = set(nodes[:_MAX_NODES_AFTER_TITLE])
+    labelled = _find_labelled_dates(nodes, document)
+    unique_dates = {(dated.node.hint, dated.text) for dated in labelled}
+    dates_per_hint = Counter(hint for hint, _ in unique_dates)
+    for dated in labelled:
+        hint = dated.node.hint
+        is_list = bool(hint) and dates_per_hint[hint] >= MIN_LIST_DATES
+        if dated.node in nodes_near_title or not is_list:
+            yield dated.text, "text"
 
 
 def iter_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """Every date that stands alone, unnamed: a weak clue."""
-    yield from (
-        (said.text, "text")
-        for said in _find_standalone_dates(_merge_date_boxes(document), document)
-    )
+    """Yield the dates that stand alone without a label, a weak source."""
+    for dated in _find_standalone_dates(_merge_date_boxes(document), document):
+        yield dated.text, "text"
 
 
 def iter_own_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """The same of one page, the weakest clue: no banner's date, and nothing where three stand alike."""
-    alone = [
-        said
-        for said in _find_standalone_dates(_get_own_nodes(document), document)
-        if said.node.section != "header"
+    """Yield the same dates for one page, without banners and lists. The weakest source."""
+    standalone = [
+        dated
+        for dated in _find_standalone_dates(_get_own_nodes(document), document)
+        if dated.node.section != "header"
     ]
-    kinds = Counter(kind for kind, _ in {(said.node[1:], said.text) for said in alone})
-    yield from ((said.text, "text") for said in alone if kinds[said.node[1:]] < MIN_LIST_DATES)
+    unique_dates = {(dated.node[1:], dated.text) for dated in standalone}
+    dates_per_kind = Counter(kind for kind, _ in unique_dates)
+    for dated in standalone:
+        if dates_per_kind[dated.node[1:]] < MIN_LIST_DATES:
+            yield dated.text, "text"
 
 
 def _find_labelled_dates(nodes: Iterable[TextNode], document: Document) -> list[DatedText]:
-    """Those in elements called so first, then those that words call so."""
-    found = [
-        said
-        for said in _find_dated_texts(nodes, document)
-        if said.is_labelled or _is_date_element(said.node)
+    """Return the dates in date elements, then those with a label in words."""
+    labelled = [
+        dated
+        for dated in _find_dated_texts(nodes, document)
+        if dated.is_labelled or _is_date_element(dated.node)
     ]
-    return sorted(found, key=lambda said: not _is_date_element(said.node))
+    return sorted(labelled, key=lambda dated: not _is_date_element(dated.node))
 
 
 def _is_date_element(node: TextNode) -> bool:
@@ -172,89 +176,92 @@ def _is_date_element(node: TextNode) -> bool:
 
 
 def _find_standalone_dates(nodes: Iterable[TextNode], document: Document) -> list[DatedText]:
-    return [said for said in _find_dated_texts(nodes, document) if is_date_only(said.text)]
+    return [dated for dated in _find_dated_texts(nodes, document) if is_date_only(dated.text)]
 
 
 def _find_dated_texts(nodes: Iterable[TextNode], document: Document) -> list[DatedText]:
-    """The short texts with a date outside sidebars, none that look like an event of the page's."""
-    found: list[DatedText] = []
-    events: set[tuple[str, ...]] = set()
-    before: TextNode | None = None
-    changes = find_modification_dates(document)
-    for chunk in nodes:
-        earlier, before = before, chunk
-        if chunk.section in SECONDARY_PLACES or not has_year(chunk.text):
-            continue  # most of a page ends here
-        if chunk.text in changes:
+    """Return the short texts with a date outside sidebars, without those that look like events."""
+    dated_texts: list[DatedText] = []
+    event_kinds: set[tuple[str, ...]] = set()
+    previous: TextNode | None = None
+    modification_dates = find_modification_dates(document)
+    for node in nodes:
+        node_before, previous = previous, node
+        if node.section in SECONDARY_PLACES or not has_year(node.text):
+            continue  # most nodes end here
+        if node.text in modification_dates:
             continue
-        if len(chunk.text) <= _DATE_TEXT_MAX_CHARS and is_date_range(chunk.text):
-            events.add(chunk[1:])
-        said = _parse_dated_text(document, chunk, earlier)
-        if said is not None:
-            found.append(said)
-    return [said for said in found if said.is_publication_date or said.node[1:] not in events]
+        if len(node.text) <= _DATE_TEXT_MAX_CHARS and is_date_range(node.text):
+            event_kinds.add(node[1:])
+        dated = _parse_dated_text(document, node, node_before)
+        if dated is not None:
+            dated_texts.append(dated)
+    return [
+        dated
+        for dated in dated_texts
+        if dated.is_publication_date or dated.node[1:] not in event_kinds
+    ]
 
 
 def _parse_dated_text(
     document: Document, node: TextNode, previous_node: TextNode | None
 ) -> DatedText | None:
-    """What one chunk says as a publication's date; None if it holds none, or one of something else."""
-    leading = _LEADING_DATE_PATTERN.match(node.text)
-    text = strip_arabic_vowels(leading[1] if leading else find_dateline(node.text) or node.text)
-    if (
-        not has_year(text)
-        or not _is_known_language(document, text)
-        or is_other_date_element(node.hint)
-    ):
+    """Return the node's date of publication, or None if it has none or one of something else."""
+    leading_date = _LEADING_DATE_PATTERN.match(node.text)
+    date_text = leading_date[1] if leading_date else find_dateline(node.text) or node.text
+    text = strip_arabic_vowels(date_text)
+    if not has_year(text) or not _is_known_language(document, text):
+        return None
+    if is_other_date_element(node.hint):
         return None
     lead = _get_lead_text(previous_node)
-    if not lead and is_unlabeled_date(
-        text
-    ):  # most dates of a list: no words to be weighed, which costs the most
-        return (
-            None
-            if is_date_range(node.text[:_DATE_TEXT_MAX_CHARS])
-            else DatedText(node, text, False, leading is not None)
-        )
-    if len(text) > (
-        _DATE_TEXT_MAX_CHARS if not PUBLICATION_SENTENCE.match(text) else 2 * _DATE_TEXT_MAX_CHARS
-    ):
-        return None
-    kept = strip_modification_date(text)
-    if not kept or (MODIFIED_WORD.search(lead) and not PUBLISHED_WORD.search(kept)):
-        return None
-    around = f"{lead if text.startswith(kept) else ''} {kept}"
-    published = PUBLISHED_WORD.search(around) is not None
-    if is_unrelated_date(around) or (
-        is_date_range(node.text[:_DATE_TEXT_MAX_CHARS]) and not published
-    ):
-        return None
-    return DatedText(
-        node, kept, published, leading is not None or PUBLICATION_LABEL.search(around) is not None
+    is_range = is_date_range(node.text[:_DATE_TEXT_MAX_CHARS])
+    if not lead and is_unlabeled_date(text):  # most dates of a list; skips the costly searches
+        return None if is_range else DatedText(node, text, False, leading_date is not None)
+    return _parse_labelled_text(
+        node, text, lead, is_range=is_range, is_lead=leading_date is not None
     )
+
+
+def _parse_labelled_text(
+    node: TextNode, text: str, lead: str, *, is_range: bool, is_lead: bool
+) -> DatedText | None:
+    """Return the date of a text with words around it, unless these make it another date."""
+    is_sentence = PUBLICATION_SENTENCE.match(text) is not None
+    if len(text) > (2 * _DATE_TEXT_MAX_CHARS if is_sentence else _DATE_TEXT_MAX_CHARS):
+        return None
+    kept_text = strip_modification_date(text)
+    if not kept_text:
+        return None
+    if MODIFIED_WORD.search(lead) and not PUBLISHED_WORD.search(kept_text):
+        return None
+    context = f"{lead if text.startswith(kept_text) else ''} {kept_text}"
+    is_published = PUBLISHED_WORD.search(context) is not None
+    if is_unrelated_date(context) or (is_range and not is_published):
+        return None
+    is_labelled = is_lead or PUBLICATION_LABEL.search(context) is not None
+    return DatedText(node, kept_text, is_published, is_labelled)
 
 
 def _get_lead_text(previous_node: TextNode | None) -> str:
-    """The last words before a text, which may be its label; a title is none."""
-    return (
-        strip_arabic_vowels(previous_node.text[-_LEAD_MAX_CHARS:])
-        if previous_node is not None and previous_node.tag not in _TITLE_TAGS
-        else ""
-    )
+    """Return the end of the text before a date, which may be its label; "" for a title."""
+    if previous_node is None or previous_node.tag in _TITLE_TAGS:
+        return ""
+    return strip_arabic_vowels(previous_node.text[-_LEAD_MAX_CHARS:])
 
 
-_LEADING_DATE_PATTERN = lazy_regex(
-    r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S"
-)  # a list of news
+# A date before the title of a news item in a list.
+_LEADING_DATE_PATTERN = lazy_regex(r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S")
 
 
 def _is_known_language(document: Document, text: str) -> bool:
-    """Whether the page's language is one whose months we know; elsewhere "Mai" may be ours and "Juli" not.
+    """Return whether the names of months in the page's language are known.
 
-    A day in numbers needs no language.
+    In other languages "Mai" may be known and "Juli" not. A date in numbers needs no language.
     """
-    known = _KNOWN_LANGUAGES_PATTERN.match(document.language) or _NUMERIC_DATE_PATTERN.search(text)
-    return known is not None or not re.search(r"[^\W\d_]{3}", text)
+    if _KNOWN_LANGUAGES_PATTERN.match(document.language) or _NUMERIC_DATE_PATTERN.search(text):
+        return True
+    return not re.search(r"[^\W\d_]{3}", text)
 
 
 _NUMERIC_DATE_PATTERN = lazy_regex(
@@ -264,75 +271,79 @@ _NUMERIC_DATE_PATTERN = lazy_regex(
 
 
 def _find_title_index(document: Document, nodes: list[TextNode]) -> int | None:
-    """Where the page's title stands in its text: what the head repeats of the body, at its fullest.
+    """Return the index of the page's title: the longest node that the head repeats, or None.
 
-    Else the first `<h1>` outside the banner, which may be only the logo.
+    Otherwise it is the first `<h1>` outside the banner, where it may be a logo.
     """
-    named = f"{document.title} {document.meta.get('og:title', '')}"
-    said = [n for n, chunk in enumerate(nodes) if len(chunk.text) > 15 and chunk.text in named]
-    headed = [n for n, chunk in enumerate(nodes) if chunk.tag == "h1" and chunk.section != "header"]
-    both = [n for n in headed if n in said]
-    if said:
-        return max(both or said, key=lambda n: (len(nodes[n].text), -n))
-    return headed[0] if headed else None
+    head_titles = f"{document.title} {document.meta.get('og:title', '')}"
+    repeated = [
+        index
+        for index, node in enumerate(nodes)
+        if len(node.text) > 15 and node.text in head_titles
+    ]
+    headings = [
+        index for index, node in enumerate(nodes) if node.tag == "h1" and node.section != "header"
+    ]
+    if not repeated:
+        return headings[0] if headings else None
+    repeated_headings = [index for index in headings if index in repeated]
+    return max(repeated_headings or repeated, key=lambda index: (len(nodes[index].text), -index))
 
 
 def _get_nodes_from_title(document: Document) -> list[TextNode]:
-    """The text from the page's title on, then what stands before it."""
-    chunks = _merge_date_boxes(document)
-    start = _find_title_index(document, chunks) or 0
-    return [*chunks[start:], *chunks[:start]]
+    """Return the nodes from the page's title on, then those before it."""
+    nodes = _merge_date_boxes(document)
+    start = _find_title_index(document, nodes) or 0
+    return [*nodes[start:], *nodes[:start]]
 
 
 def _get_own_nodes(document: Document) -> list[TextNode]:
-    """The same, as far as the heading under which other pages or visitors' words follow."""
-    chunks = _merge_date_boxes(document)
-    start = _find_title_index(document, chunks) or 0
-    end = next(
-        (n for n in range(start + 1, len(chunks)) if _starts_other_content(chunks[n])), len(chunks)
-    )
-    return [*chunks[start:end], *chunks[:start]]
+    """Return the same nodes without those below a heading for other pages or comments."""
+    nodes = _merge_date_boxes(document)
+    start = _find_title_index(document, nodes) or 0
+    end = start + 1
+    while end < len(nodes) and not _starts_other_content(nodes[end]):
+        end += 1
+    return [*nodes[start:end], *nodes[:start]]
 
 
 def iter_own_dated_texts(document: Document) -> Iterator[str]:
-    """How the texts of the page's own part begin, without changes, appointments and what visitors wrote.
+    """Yield the beginnings of the page's own texts with a year.
 
-    A sidebar that holds a list of dates is left out: they are other pages'.
+    Modifications, appointments, comments and sidebars with a list of dates are left out.
     """
-    chunks, changes = _get_own_nodes(document), find_modification_dates(document)
-    dated = {(chunk.section, chunk.tag, chunk.text) for chunk in chunks if has_year(chunk.text)}
-    kinds = Counter((place, tag) for place, tag, _ in dated if place in SECONDARY_PLACES)
-    announced = _is_event_page(document)
-    before: TextNode | None = None
-    for chunk in chunks:
-        earlier, before = before, chunk
-        if not has_year(chunk.text) or chunk.section == "comments" or chunk.text in changes:
+    nodes = _get_own_nodes(document)
+    modification_dates = find_modification_dates(document)
+    sidebar_dates = _count_sidebar_dates(nodes)
+    is_event = _is_event_page(document)
+    previous: TextNode | None = None
+    for node in nodes:
+        node_before, previous = previous, node
+        if not has_year(node.text) or node.section == "comments":
             continue
-        if kinds[chunk.section, chunk.tag] >= MIN_LIST_DATES or is_other_date_element(chunk.hint):
+        is_list = sidebar_dates[node.section, node.tag] >= MIN_LIST_DATES
+        if node.text in modification_dates or is_list or is_other_date_element(node.hint):
             continue
-        kept = strip_modification_date(chunk.text[:_STORY_MIN_CHARS])
-        if (
-            not kept
-            or is_unrelated_date(f"{_get_lead_text(earlier)} {kept}")
-            or is_date_range(kept)
-        ):
+        text = strip_modification_date(node.text[:_STORY_MIN_CHARS])
+        if not text or is_date_range(text):
             continue
-        if (
-            not announced
-            or not is_place_dateline(kept)
-            or has_standalone_date(kept, has_event=True)
-        ):
-            yield kept
+        if is_unrelated_date(f"{_get_lead_text(node_before)} {text}"):
+            continue
+        if is_event and is_place_dateline(text) and not has_standalone_date(text, has_event=True):
+            continue
+        yield text
+
+
+def _count_sidebar_dates(nodes: Iterable[TextNode]) -> Counter[tuple[str, str]]:
+    """Return the number of different dated texts per section and tag, for secondary sections."""
+    dated = {(node.section, node.tag, node.text) for node in nodes if has_year(node.text)}
+    return Counter((section, tag) for section, tag, _ in dated if section in SECONDARY_PLACES)
 
 
 def _starts_other_content(node: TextNode) -> bool:
     if node.tag == "a":
         return False
-    said = (
-        UNRELATED_CONTENT_HEADING.fullmatch(node.text)
-        if len(node.text) <= _HEADING_MAX_CHARS
-        else None
-    )
-    return said is not None or (
-        len(node.text) <= _STORY_MIN_CHARS and COMMENT_COUNT_HEADING.match(node.text) is not None
-    )
+    if len(node.text) <= _HEADING_MAX_CHARS and UNRELATED_CONTENT_HEADING.fullmatch(node.text):
+        return True
+    is_short = len(node.text) <= _STORY_MIN_CHARS
+    return is_short and COMMENT_COUNT_HEADING.match(node.text) is not None

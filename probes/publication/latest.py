@@ -1,13 +1,12 @@
-"""When something was last published: the clues of pages, feeds and sitemaps, the most trustworthy first.
+"""The newest publication of a page, a feed or a sitemap, from the most reliable sources first.
 
-A date must be a publication's. Modification dates, footer years, clocks, default posts and a sitemap
-rewritten today say nothing of an association (DESIGN §5.8).
+Only dates of publication count. Modification dates, footer years, clocks, default posts and a
+sitemap that was rewritten today say nothing about an association (see
+docs/explanations/verdicts.md).
 
-Posts that came with the system or the theme: a date of theirs is the day of the installation.
-
-Collected from fresh installations and their translations in Arabic, French and English, 2026-11.
-
-How often something is published: the usual time between two days on which it was.
+The module also detects default posts, whose date is that of the installation (collected from fresh
+installations in Arabic, French and English, 2026-11), and computes the usual time between two
+publications.
 """
 
 from __future__ import annotations
@@ -32,138 +31,152 @@ from probes.publication.metadata import DateCandidates
 from probes.text.lazy_regex import lazy_regex
 
 EARLIEST_PUBLICATION = datetime(1995, 1, 1, tzinfo=UTC)
-MAX_CLOCK_SKEW = timedelta(days=2)  # a time zone, and a clock that is a day fast
+MAX_CLOCK_SKEW = timedelta(days=2)  # a time zone and a clock that is one day fast
 RUN_INTERVAL = timedelta(days=1)
 MAX_RESULT_AGE = timedelta(days=35)
-"""No look is trusted longer, whatever its pages tell (`auditor.checking.checker`)."""
+"""No result is reused longer, whatever its pages say (see `auditor.checking.checker`)."""
 NEVER_VALID = date.min
-"""Until when pages are trusted of which it cannot be told on which night they tell otherwise."""
+"""The validity of a result that may differ in any later run."""
 SERVER_CLOCK_TOLERANCE = timedelta(hours=1)
 RHYTHM_SAMPLE_SIZE = 10
-"""Publications from which a rhythm is taken: how often now, not ten years ago."""
+"""The last publications that determine the rhythm."""
 
-_MAX_TIMEZONE_OFFSET = timedelta(
-    hours=14
-)  # the time zone furthest ahead: there it is tomorrow already
+_MAX_TIMEZONE_OFFSET = timedelta(hours=14)
 _ARABIC_PATTERN = lazy_regex(r"^ar|[\u0600-\u06ff]{3}")
 
 
 @dataclass(frozen=True, slots=True)
 class PublicationResult:
-    """What one source says: its newest publication, and the usual days between two (None: too few)."""
+    """The newest publication of one source and the usual days between two (None: too few)."""
 
     newest: Activity
     rhythm_days: int | None = None
 
 
 def is_credible_date(date_time: datetime, now: datetime) -> bool:
-    """Neither before the web's associations were on it nor after tomorrow."""
+    """Return whether a date is after 1995 and not later than tomorrow."""
     return EARLIEST_PUBLICATION <= date_time <= now + MAX_CLOCK_SKEW
 
 
 def find_validity_end(dates: Iterable[datetime | None], now: datetime) -> date | None:
-    """The day from which one of them may be weighed otherwise than at a look: as news or as a clock.
+    """Return the first day on which one of the dates may be evaluated differently, or None.
 
-    It is told by the first that is of this hour, of today or to come; None where all of them are past. A day
-    sooner than credible, as the pages of a night come after midnight, too.
+    A date of this hour, of today or of the future may be a clock or not yet credible now, and a
+    publication later. The result is a day early, because the pages of a run may be fetched after
+    midnight.
     """
-    since = min(datetime(now.year, now.month, now.day, tzinfo=UTC), now - SERVER_CLOCK_TOLERANCE)
-    first = min((when for when in dates if when is not None and when >= since), default=None)
-    return None if first is None else (first - MAX_CLOCK_SKEW - RUN_INTERVAL).date()
+    midnight = datetime(now.year, now.month, now.day, tzinfo=UTC)
+    limit = min(midnight, now - SERVER_CLOCK_TOLERANCE)
+    recent = [date_time for date_time in dates if date_time is not None and date_time >= limit]
+    if not recent:
+        return None
+    return (min(recent) - MAX_CLOCK_SKEW - RUN_INTERVAL).date()
 
 
 def find_earliest_day(*days: date | None) -> date | None:
-    """The first of some days, as far as there are any."""
+    """Return the earliest of the days, or None if there is none."""
     return min((day for day in days if day is not None), default=None)
 
 
 def find_latest_in_feed(
     feed: Feed | None, now: datetime, source: str = "feed"
 ) -> PublicationResult | None:
-    """The newest publication of a feed. One of comments, or holding only a default post, tells nothing.
+    """Return the newest publication of a feed, or None.
 
-    Neither does one whose every entry was dated as we asked: its clock is the server's.
+    Feeds of comments and feeds with only default posts do not count. Neither do feeds whose entries
+    all have the time of the request, which is the server's clock.
     """
     if feed is None or feed.is_comment_feed:
         return None
-    own = [entry for entry in feed.entries if not is_default_post(entry.title, entry.text)]
-    told = [
-        Activity(e.published_at, source, e.precision)
-        for e in own
-        if e.published_at and is_credible_date(e.published_at, now)
+    activities = [
+        Activity(entry.published_at, source, entry.precision)
+        for entry in feed.entries
+        if entry.published_at
+        and is_credible_date(entry.published_at, now)
+        and not is_default_post(entry.title, entry.text)
     ]
-    whens = [activity.published_at for activity in told]
-    if (
-        len(whens) > 1
-        and max(whens) - min(whens) < timedelta(minutes=2)
-        and now - max(whens) < SERVER_CLOCK_TOLERANCE
-    ):
+    if _are_request_times([activity.published_at for activity in activities], now):
         return None
-    return _summarize_publications(told)
+    return _summarize_publications(activities)
+
+
+def _are_request_times(dates: list[datetime], now: datetime) -> bool:
+    if len(dates) < 2:
+        return False
+    are_alike = max(dates) - min(dates) < timedelta(minutes=2)
+    return are_alike and now - max(dates) < SERVER_CLOCK_TOLERANCE
 
 
 def _summarize_publications(activities: Iterable[Activity]) -> PublicationResult | None:
     latest = nlargest(RHYTHM_SAMPLE_SIZE, activities, key=lambda activity: activity.published_at)
-    return (
-        PublicationResult(
-            latest[0], compute_median_gap_days(activity.published_at for activity in latest)
-        )
-        if latest
-        else None
-    )
+    if not latest:
+        return None
+    dates = [activity.published_at for activity in latest]
+    return PublicationResult(latest[0], compute_median_gap_days(dates))
 
 
 def find_latest_in_sitemap(sitemap: Sitemap | None, now: datetime) -> Activity | None:
-    """The newest `lastmod` before today, where they differ by more than two days.
+    """Return the newest `lastmod` before today, or None.
 
-    Else a machine wrote them all at once; and many write today's date at every page that is asked for today.
+    If all dates are within two days, a program wrote them at once. Many sitemaps give today's date
+    for every page.
     """
     if sitemap is None:
         return None
-    told = sorted(
-        when
-        for _, when in sitemap.pages
-        if when and is_credible_date(when, now) and when.date() < now.date()
+    dates = sorted(
+        modified_at
+        for _, modified_at in sitemap.pages
+        if modified_at and is_credible_date(modified_at, now) and modified_at.date() < now.date()
     )
-    if len(told) < 2 or told[-1] - told[0] <= timedelta(days=2):
+    if len(dates) < 2 or dates[-1] - dates[0] <= timedelta(days=2):
         return None
-    return Activity(told[-1], "sitemap", DatePrecision.DAY)
+    return Activity(dates[-1], "sitemap", DatePrecision.DAY)
 
 
 _NEWS_PATH_PATTERN = lazy_regex(
-    r"/(?:actu(?:alit[eé])?s?|news|nouvelles|blog|articles|publications|communiqu[eé]s|presse|category/[^/]+"
+    r"/(?:actu(?:alit[eé])?s?|news|nouvelles|blog|articles|publications|communiqu[eé]s|presse|"
+    r"category/[^/]+"
     r"|(?:ال)?[أا]خبار|(?:ال)?مقالات|(?:ال)?مستجدات|(?:ال)?[أا]نشطة)(?:\.\w{3,5})?/?$",
     re.IGNORECASE,
 )
 
 
-# Pages that stand for years: who we are, our history, how to reach us. The days in their words are others'.
+# Pages that stay for years: about us, history, contact. Dates in their text are no publication.
 _STATIC_PAGE_PATH_PATTERN = lazy_regex(
-    r"/(?:(?:notre-)?histoire|historique|(?:our-)?history|about(?:-us)?|[aà]-propos|qui-sommes[-_]nous"
+    r"/(?:(?:notre-)?histoire|historique|(?:our-)?history|about(?:-us)?|[aà]-propos|"
+    r"qui-sommes[-_]nous"
     r"|pr[eé]sentation|contact(?:s|-us|ez-nous)?|nous-contacter|mentions-l[eé]gales|quienes-somos"
     r"|من-نحن|تاريخنا|تاريخ-الجمعية|عن-الجمعية|اتصل-بنا)(?:\.\w{3,5})?/?$",
     re.IGNORECASE,
 )
 
-_DateExtractor = Callable[[Document], DateCandidates]
-_MARKED_DATE_EXTRACTORS: tuple[_DateExtractor, ...] = (
+DateExtractor = Callable[[Document], DateCandidates]
+_MARKED_DATE_EXTRACTORS: tuple[DateExtractor, ...] = (
     metadata.iter_schema_dates,
     metadata.iter_meta_dates,
     metadata.iter_media_dates,
     metadata.iter_microdata_dates,
     metadata.iter_url_dates,
 )
-_VISIBLE_DATE_EXTRACTORS: tuple[_DateExtractor, ...] = (
+_VISIBLE_DATE_EXTRACTORS: tuple[DateExtractor, ...] = (
     dateline.iter_dateline_dates,
     metadata.iter_own_time_element_dates,
     dateline.iter_own_labelled_dates,
 )
 
 
-class PageDateFinder:
-    """What one page tells of when something was published, read at one moment.
+_HOME_PAGE_DATE_EXTRACTORS: tuple[DateExtractor, ...] = (
+    metadata.iter_article_dates,
+    metadata.iter_time_element_dates,
+    dateline.iter_labelled_dates,
+)
 
-    `until` tells afterwards from which day on the same page may tell otherwise (`turning`); None: never.
+
+class PageDateFinder:
+    """Finds the dates of publication on one page, at one moment.
+
+    After a search, `valid_until` is the first day on which the same page may lead to another
+    result, or None. It is NEVER_VALID if any day may.
     """
 
     def __init__(self, document: Document, now: datetime) -> None:
@@ -176,14 +189,13 @@ class PageDateFinder:
         self.valid_until: date | None = None if is_settled else NEVER_VALID
 
     def find_page_date(self, get_markup: Callable[[], str] | None = None) -> Activity | None:
-        """When this one page was published, by the most trustworthy clue it gives.
+        """Return when this page was published, by its most reliable source, or None.
 
-        `markup` gives the page's HTML to the last resort, htmldate; without it that one is left out.
+        `get_markup` returns the page's HTML for htmldate, the last resort, which is left out
+        without it.
         """
         if _STATIC_PAGE_PATH_PATTERN.search(self._get_url_path()):
-            return (
-                self._find_marked_date()
-            )  # what such a page tells of is the past, or an appointment
+            return self._find_marked_date()  # its text is about the past or about appointments
         return (
             self._find_marked_date()
             or self._find_first_date(_VISIBLE_DATE_EXTRACTORS)
@@ -193,137 +205,118 @@ class PageDateFinder:
         )
 
     def find_newest_publication(self) -> PublicationResult | None:
-        """The newest publication a home page shows: articles' own dates, `<time>`, dates beside titles."""
-        told = list(
-            self._iter_dates(
-                (
-                    metadata.iter_article_dates,
-                    metadata.iter_time_element_dates,
-                    dateline.iter_labelled_dates,
-                )
-            )
-        )
-        told = told or list(self._iter_dates((dateline.iter_standalone_dates,)))
+        """Return the newest publication on a home page: articles, `<time>`, dates beside titles."""
+        activities = list(self._iter_dates(_HOME_PAGE_DATE_EXTRACTORS))
+        activities = activities or list(self._iter_dates((dateline.iter_standalone_dates,)))
         days: dict[date, Activity] = {}
-        for activity in told:
+        for activity in activities:
             days.setdefault(activity.published_at.date(), activity)
-        return (
-            None
-            if _shows_default_posts(self._document, len(days))
-            else _summarize_publications(days.values())
-        )
+        if _shows_default_posts(self._document, len(days)):
+            return None
+        return _summarize_publications(days.values())
 
     def _find_marked_date(self) -> Activity | None:
-        """The day the page marks for machines. Where its marks disagree, its dateline decides between them.
+        """Return the date in the page's metadata, or None.
 
-        A publishing system may mark the day a text was begun, and beside it the day it was put out.
+        A publishing system may give the first draft and the publication. If the dates differ, one
+        that the dateline shows is preferred.
         """
         marked = list(self._iter_dates(_MARKED_DATE_EXTRACTORS))
         if len({activity.published_at.date() for activity in marked}) > 1:
-            shown = {
-                activity.published_at.date()
-                for activity in self._iter_dates((dateline.iter_dateline_dates,))
-            }
-            marked = [
-                activity for activity in marked if activity.published_at.date() in shown
-            ] or marked
+            datelines = self._iter_dates((dateline.iter_dateline_dates,))
+            shown_days = {activity.published_at.date() for activity in datelines}
+            for activity in marked:
+                if activity.published_at.date() in shown_days:
+                    return activity
         return marked[0] if marked else None
 
-    def _find_first_date(self, extractors: Iterable[_DateExtractor]) -> Activity | None:
-        """The first credible date that weak clues give, in their order, and that fits the address."""
-        return next(
-            (
-                activity
-                for activity in self._iter_dates(extractors)
-                if self._matches_url_month(activity)
-            ),
-            None,
-        )
+    def _find_first_date(self, extractors: Iterable[DateExtractor]) -> Activity | None:
+        """Return the first credible date of the extractors that fits the page's address."""
+        for activity in self._iter_dates(extractors):
+            if self._matches_url_month(activity):
+                return activity
+        return None
 
     def _find_newest_listed_date(self) -> Activity | None:
-        """The newest on a page that is itself the site's list of news, as its address says."""
-        told = (
-            self.find_newest_publication()
-            if _NEWS_PATH_PATTERN.search(self._get_url_path())
-            else None
-        )
-        return told.newest if told else None
+        """Return the newest date of a page whose address says that it lists news, or None."""
+        if not _NEWS_PATH_PATTERN.search(self._get_url_path()):
+            return None
+        publication = self.find_newest_publication()
+        return publication.newest if publication else None
 
     def _guess_page_date(self, get_markup: Callable[[], str] | None) -> Activity | None:
-        """The word of htmldate; not on Arabic pages: it takes a footer's year where a month is Moroccan."""
-        if get_markup is None or _ARABIC_PATTERN.search(
-            self._document.language + self._document.title
-        ):
-            return None
-        text = get_markup()
-        own = list(dateline.iter_own_dated_texts(self._document))
-        bounds = [self._now + MAX_CLOCK_SKEW, self._now + MAX_CLOCK_SKEW + MAX_RESULT_AGE]
-        said, later = htmldate_fallback.guess_dates(self._document.url, own, bounds, text)
-        if said != later:
-            self.valid_until = NEVER_VALID
-        found = self._to_activity(said, "htmldate") if said else None
-        return (
-            found
-            if found
-            and found.published_at.date() != self._now.date()
-            and self._matches_url_month(found)
-            else None
-        )
+        """Return htmldate's guess, or None.
 
-    def _iter_dates(self, extractors: Iterable[_DateExtractor]) -> Iterator[Activity]:
-        for clue in extractors:
-            for text, source in dict.fromkeys(clue(self._document)):
-                found = self._to_activity(
-                    _swap_month_and_day(text) if self._uses_month_first else text, source
-                )
-                if found and not self._is_clock_date(text, found):
-                    yield found
+        Not for Arabic pages: htmldate does not know the names of months in Morocco and takes the
+        year of the footer.
+        """
+        is_arabic = _ARABIC_PATTERN.search(self._document.language + self._document.title)
+        if get_markup is None or is_arabic:
+            return None
+        own_texts = list(dateline.iter_own_dated_texts(self._document))
+        latest_now = self._now + MAX_CLOCK_SKEW
+        guess, later_guess = htmldate_fallback.guess_dates(
+            self._document.url, own_texts, [latest_now, latest_now + MAX_RESULT_AGE], get_markup()
+        )
+        if guess != later_guess:
+            self.valid_until = NEVER_VALID
+        activity = self._to_activity(guess, "htmldate") if guess else None
+        if activity is None or activity.published_at.date() == self._now.date():
+            return None
+        return activity if self._matches_url_month(activity) else None
+
+    def _iter_dates(self, extractors: Iterable[DateExtractor]) -> Iterator[Activity]:
+        for extract in extractors:
+            for text, source in dict.fromkeys(extract(self._document)):
+                date_text = _swap_month_and_day(text) if self._uses_month_first else text
+                activity = self._to_activity(date_text, source)
+                if activity and not self._is_clock_date(text, activity):
+                    yield activity
 
     def _to_activity(self, text: str, source: str) -> Activity | None:
-        found = parse_machine_date(text)
-        if found is None or found[1] in (DatePrecision.YEAR, DatePrecision.MONTH):
+        parsed = parse_machine_date(text)
+        if parsed is None:
             return None
-        self.valid_until = find_earliest_day(
-            self.valid_until, find_validity_end(found[:1], self._now)
-        )
-        return (
-            Activity(found[0], source, found[1]) if is_credible_date(found[0], self._now) else None
-        )
+        date_time, precision = parsed
+        if precision in (DatePrecision.YEAR, DatePrecision.MONTH):
+            return None
+        valid_until = find_validity_end([date_time], self._now)
+        self.valid_until = find_earliest_day(self.valid_until, valid_until)
+        if not is_credible_date(date_time, self._now):
+            return None
+        return Activity(date_time, source, precision)
 
     def _matches_url_month(self, activity: Activity) -> bool:
-        """Whether a date agrees with the month in the address, /2024/03/, if there is one."""
-        month = re.search(
-            r"/((?:19|20)\d\d)/(0?[1-9]|1[0-2])(?=/)", urlsplit(self._document.url).path
-        )
-        if not month:
+        """Return whether the date is within a month of that in the address (/2024/03/), if any."""
+        path = urlsplit(self._document.url).path
+        match = re.search(r"/((?:19|20)\d\d)/(0?[1-9]|1[0-2])(?=/)", path)
+        if not match:
             return True
-        return (
-            abs(
-                (int(month[1]) - activity.published_at.year) * 12
-                + int(month[2])
-                - activity.published_at.month
-            )
-            <= 1
-        )
+        url_month = int(match[1]) * 12 + int(match[2])
+        published_month = activity.published_at.year * 12 + activity.published_at.month
+        return abs(url_month - published_month) <= 1
 
     def _is_clock_date(self, text: str, activity: Activity) -> bool:
-        """Whether a date is the day of the look, outside any article: a clock's or a server's, most likely.
+        """Return whether the date is the day of the fetch outside any article, thus a clock's.
 
-        In Rabat or further east it is tomorrow already in the last hours of a UTC day.
+        In the last hours of a UTC day it is already tomorrow in Rabat and further east.
         """
-        first, last = self._now.date(), (self._now + _MAX_TIMEZONE_OFFSET).date()
-        if not first <= activity.published_at.date() <= last or PUBLICATION_LABEL.search(text):
+        first_day, last_day = self._now.date(), (self._now + _MAX_TIMEZONE_OFFSET).date()
+        if not first_day <= activity.published_at.date() <= last_day:
+            return False
+        if PUBLICATION_LABEL.search(text):
             return False
         if activity.source in metadata.SERVED_DATE_META_NAMES:
             return True
         if activity.source == "time":
             return not any(
-                s.value == text and s.section != "header" for s in self._document.date_stamps
+                stamp.value == text and stamp.section != "header"
+                for stamp in self._document.date_stamps
             )
         if activity.source != "text":
             return False
         return not any(
-            chunk.section == "article" and text in chunk.text for chunk in self._document.text_nodes
+            node.section == "article" and text in node.text for node in self._document.text_nodes
         )
 
     def _get_url_path(self) -> str:
@@ -331,39 +324,43 @@ class PageDateFinder:
 
 
 def _shows_default_posts(document: Document, day_count: int) -> bool:
-    """Whether the dates shown are of default posts: one date beside one, or filler at every date."""
-    shown = (*document.headings, *(anchor.text for anchor in document.anchors))
-    if day_count == 1 and any(is_default_post(text) for text in shown):
+    """Return whether the dates belong to default posts: a single date, or filler text at each."""
+    titles = (*document.headings, *(anchor.text for anchor in document.anchors))
+    if day_count == 1 and any(is_default_post(title) for title in titles):
         return True
     return day_count <= document.text.lower().count("lorem ipsum")
 
 
 _SLASHED_DATE_PATTERN = lazy_regex(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
 _SLASHED_DATE_END_PATTERN = lazy_regex(r"/\d{1,2}/\d{4}")
-"""The end of it, found at a hundredth of the cost, as it begins with a sign that is rare."""
+"""The end of such a date. It begins with a rare character, so the search costs a hundredth."""
 
 
 @lru_cache(maxsize=4)
 def _writes_month_first(text: str, now: datetime) -> bool:
-    """Whether a page writes 02/17/2026, and so means 10 February by 02/10/2026 as well.
+    """Return whether a page writes the month first, as in 02/17/2026.
 
-    So does one that tells the hour of America, or that was posted on a day which else lay ahead.
+    Other signs are a time in an American time zone, and a post whose date would otherwise be in the
+    future.
     """
-    said = [
-        one
-        for it in _SLASHED_DATE_END_PATTERN.finditer(text)
-        for back in (2, 1)
-        if (one := _match_slashed_date(text, it, back))
-    ]
-    if not all(int(one[1]) <= 12 for one in said):
+    dates = list(_iter_slashed_dates(text))
+    if any(int(match[1]) > 12 for match in dates):
         return False
-    return any(int(one[2]) > 12 or _is_american_date(text, one, now) for one in said)
+    return any(int(match[2]) > 12 or _is_american_date(text, match, now) for match in dates)
+
+
+def _iter_slashed_dates(text: str) -> Iterator[re.Match[str]]:
+    for date_end in _SLASHED_DATE_END_PATTERN.finditer(text):
+        for month_digits in (2, 1):
+            match = _match_slashed_date(text, date_end, month_digits)
+            if match:
+                yield match
 
 
 def _match_slashed_date(
     text: str, date_end: re.Match[str], month_digits: int
 ) -> re.Match[str] | None:
-    """The date whose end was found, where its first number has so many digits."""
+    """Return the date with this end if its first number has so many digits, or None."""
     start = date_end.start() - month_digits
     return _SLASHED_DATE_PATTERN.match(text, start) if start >= 0 else None
 
@@ -371,15 +368,13 @@ def _match_slashed_date(
 def _is_american_date(text: str, date_match: re.Match[str], now: datetime) -> bool:
     if _AMERICAN_TIME_PATTERN.match(text, date_match.end()):
         return True
-    ahead = (int(date_match[3]), int(date_match[2]), int(date_match[1])) > (
-        latest := now + MAX_CLOCK_SKEW
-    ).timetuple()[:3]
-    return (
-        ahead
-        and int(date_match[3]) <= latest.year
-        and _POSTED_LABEL_PATTERN.search(text[max(0, date_match.start() - 20) : date_match.start()])
-        is not None
-    )
+    latest = now + MAX_CLOCK_SKEW
+    first, second, year = (int(number) for number in date_match.groups())
+    is_future = (year, second, first) > (latest.year, latest.month, latest.day)
+    if not is_future or year > latest.year:
+        return False
+    lead = text[max(0, date_match.start() - 20) : date_match.start()]
+    return _POSTED_LABEL_PATTERN.search(lead) is not None
 
 
 _AMERICAN_TIME_PATTERN = lazy_regex(
@@ -392,12 +387,13 @@ def _swap_month_and_day(text: str) -> str:
     return _SLASHED_DATE_PATTERN.sub(r"\2/\1/\3", text)
 
 
-_DEFAULT_POST_REGEX = (  # the post that every new WordPress opens with
+_DEFAULT_POST_REGEX = (  # the first post of every new WordPress site
     r"hello,?\s+world|bonjour tout le monde|hola,? mundo|hallo welt"
     r"|[أا]هل[اًا]+ً?\s+بالعالم|مرحب[اًا]*ً?\s+(?:[أا]يها\s+ال|بال)عالم"
 )
-_SAMPLE_PAGE_REGEX = (  # its page; what Joomla, Ghost and Wix put there to show how it is done
-    r"sample (?:page|post)|page d['’]exemple|مثال على صفحة|صفحة مثال|your first post|votre premier article"
+_SAMPLE_PAGE_REGEX = (  # its first page, and the examples of Joomla, Ghost and Wix
+    r"sample (?:page|post)|page d['’]exemple|مثال على صفحة|صفحة مثال|your first post|votre premier "
+    r"article"
     r"|getting started(?: with (?:joomla|ghost))?|welcome to (?:your blog|ghost|joomla)"
     r"|about your (?:home page|blog)|your (?:modules|template)|coming soon"
     r"|now you can blog from everywhere|design a stunning blog|grow your blog community"
@@ -409,52 +405,51 @@ _DEFAULT_TITLE_PATTERN = lazy_regex(
     re.IGNORECASE,
 )
 _DEFAULT_TEXT_PATTERN = lazy_regex(
-    r"welcome to wordpress\.? this is your first post|bienvenue (?:sur|dans) wordpress\.? ceci est votre"
+    r"welcome to wordpress\.? this is your first post|bienvenue (?:sur|dans) wordpress\.? ceci est "
+    r"votre"
     r"|مرحب[اًا]+ً? بكم? في ووردبريس|lorem ipsum dolor",
     re.IGNORECASE,
 )
-# Cicero's words, cut up: what a theme's demonstration is filled with.
+# The filler text of theme demonstrations.
 _LOREM_IPSUM_WORDS = frozenset(
     re.findall(
         r"\w+",
         """
-        lorem ipsum dolor sit amet consectetur adipiscing adipisicing elit sed eiusmod tempor incididunt
-        labore dolore magna aliqua enim minim veniam quis nostrud exercitation ullamco laboris nisi aliquip
-        commodo consequat duis aute irure reprehenderit voluptate velit esse cillum fugiat nulla pariatur
-        excepteur sint occaecat cupidatat proident sunt culpa officia deserunt mollit anim laborum
-        vestibulum aliquam erat volutpat pellentesque morbi tristique senectus netus malesuada fames turpis
-        egestas curabitur praesent vivamus mauris ultricies vel eget facilisis nunc quisque suspendisse
-        phasellus donec integer etiam maecenas fusce nullam sagittis
+        lorem ipsum dolor sit amet consectetur adipiscing adipisicing elit sed eiusmod tempor
+        incididunt labore dolore magna aliqua enim minim veniam quis nostrud exercitation ullamco
+        laboris nisi aliquip commodo consequat duis aute irure reprehenderit voluptate velit esse
+        cillum fugiat nulla pariatur excepteur sint occaecat cupidatat proident sunt culpa officia
+        deserunt mollit anim laborum vestibulum aliquam erat volutpat pellentesque morbi tristique
+        senectus netus malesuada fames turpis egestas curabitur praesent vivamus mauris ultricies
+        vel eget facilisis nunc quisque suspendisse phasellus donec integer etiam maecenas fusce
+        nullam sagittis
         """,
     )
 )
 
 
 def is_default_post(title: str, text: str = "") -> bool:
-    """Whether a post came with the system, by its title or the start of its text."""
-    return bool(
-        _DEFAULT_TITLE_PATTERN.match(title.strip())
-        or _DEFAULT_TEXT_PATTERN.search(text[:400])
-        or _is_lorem_ipsum(title)
-    )
+    """Return whether a post came with the publishing system, by its title or first characters."""
+    if _DEFAULT_TITLE_PATTERN.match(title.strip()) or _DEFAULT_TEXT_PATTERN.search(text[:400]):
+        return True
+    return _is_lorem_ipsum(title)
 
 
 def _is_lorem_ipsum(title: str) -> bool:
-    """Whether a title is filler: three words of it or more, and hardly another."""
+    """Return whether a title is filler text: at least three words, almost all of it Lorem ipsum."""
     words = re.findall(r"[^\W\d_]+", title.lower())
     return len(words) >= 3 and sum(word in _LOREM_IPSUM_WORDS for word in words) >= 0.7 * len(words)
 
 
-_MIN_PUBLICATION_DAYS = 3  # days of publication; two make one gap, which is no habit
+_MIN_PUBLICATION_DAYS = 3  # two days make one gap, which is no rhythm
 
 
 def compute_median_gap_days(dates: Iterable[datetime]) -> int | None:
-    """The median gap in whole days between the days of these publications, or None for fewer than three.
+    """Return the median gap in days between days of publication, or None for fewer than three.
 
-    Days, not moments: ten photos put up in one evening are one publication, and no hourly rhythm. So the
-    answer is never below 1. The order of the moments does not matter.
+    Publications of one day count once, so the result is at least 1. The order does not matter.
     """
-    days = sorted({when.date() for when in dates})
+    days = sorted({date_time.date() for date_time in dates})
     if len(days) < _MIN_PUBLICATION_DAYS:
         return None
     return int(median((later - earlier).days for earlier, later in pairwise(days)) + 0.5)

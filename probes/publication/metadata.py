@@ -1,6 +1,6 @@
-"""The dates that a page marks for machines: JSON-LD, meta names, microdata, `<time>`, its own address.
+"""Dates in a page's metadata: JSON-LD, meta names, microdata, `<time>` and the page's address.
 
-Each clue gives texts that may be the page's publication, with the name of the clue, the surest first.
+Each function yields texts that may be the date of publication with the name of their source.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from probes.text.lazy_regex import lazy_regex
 from probes.urls.normalize import parse_url
 
 DateCandidates = Iterable[tuple[str, str]]
-"""Texts that may be a date, with the clue that gave each."""
+"""Texts that may be a date, each with the name of its source."""
 
 SECONDARY_PLACES = frozenset({"footer", "aside", "comments", "nav", "embed", "share", "events"})
-"""Places on a page where a date is rarely the page's own."""
+"""Sections of a page whose dates are rarely the page's own."""
 
 MIN_LIST_DATES = 3
-"""This many different dates of one kind are a list of other pages."""
+"""So many different dates of one kind are a list of other pages."""
 
-# What publishing systems write of a page's first publication; the modified twin of each is left out.
-# Collected from the documentation of Open Graph, Dublin Core, Parse.ly, Sailthru, Highwire, 2026-11.
+# Meta names for the first publication, without those for modifications. Collected from the
+# documentation of Open Graph, Dublin Core, Parse.ly, Sailthru and Highwire, 2026-11.
 PUBLICATION_META_NAMES = re.findall(
     r"\S+",
     """
@@ -43,21 +43,21 @@ PUBLICATION_META_NAMES = re.findall(
 SERVED_DATE_META_NAMES = frozenset(
     {"date", "dc.date", "dcterms.date", "dc.date.created", "dcterms.created"}
 )
-"""Those of them in which some systems write when the page was served."""
+"""Those in which some publishing systems write the time of the request."""
 
 _WEB_PAGE_TYPES = frozenset(
     {"webpage", "collectionpage", "aboutpage", "itempage", "contactpage", "profilepage"}
 )
-# A film within an article was put up when it was, and says nothing of the article.
+# The date of a video in an article says nothing about the article.
 _MEDIA_TYPES = frozenset({"videoobject", "audioobject", "mediaobject", "podcastepisode", "clip"})
-# What has a date of its own that is no publication of this site's: a book's, a law's, a visitor's word.
+# Types with a date that is no publication of this site: books, laws, visitors' comments.
 _NON_ARTICLE_TYPES = frozenset(
     re.findall(
         r"\w+",
         """
         website organization person imageobject comment review event offer product jobposting rating
-        aggregaterating book movie musicalbum musicrecording tvseries legislation softwareapplication
-        mobileapplication dataset answer question
+        aggregaterating book movie musicalbum musicrecording tvseries legislation
+        softwareapplication mobileapplication dataset answer question
         """,
     )
 )
@@ -65,12 +65,16 @@ _SCHEMA_DATE_FIELDS = ("datePublished", "uploadDate", "dateCreated")
 
 
 def _get_schema_types(schema: Mapping[str, Any]) -> set[str]:
-    kind = schema.get("@type", "")
-    return {str(one).lower() for one in (kind if isinstance(kind, list) else [kind])}
+    types = schema.get("@type", "")
+    type_list = types if isinstance(types, list) else [types]
+    return {str(schema_type).lower() for schema_type in type_list}
 
 
 def iter_article_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """What JSON-LD says of articles, the page's own first: a list of news has a block for each."""
+    """Yield the JSON-LD dates of articles, the page's own first.
+
+    A list of news has a block for each article.
+    """
     for schema in sorted(
         document.json_ld, key=lambda schema: _rank_schema_ownership(document, schema)
     ):
@@ -79,90 +83,86 @@ def iter_article_dates(document: Document) -> Iterator[tuple[str, str]]:
 
 
 def _iter_published_dates(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield from (
-        (schema[name], "json-ld")
-        for name in _SCHEMA_DATE_FIELDS
-        if isinstance(schema.get(name), str)
-    )
+    for name in _SCHEMA_DATE_FIELDS:
+        if isinstance(schema.get(name), str):
+            yield schema[name], "json-ld"
 
 
 def _rank_schema_ownership(document: Document, schema: Mapping[str, Any]) -> int:
-    """How surely a JSON-LD block speaks of this page: 0 it names it, 1 it names none, 2 it names another."""
+    """Return 0 if a JSON-LD block names this page, 1 if it names none, 2 if it names another."""
     entity = schema.get("mainEntityOfPage")
-    named = [
-        entity.get("@id") if isinstance(entity, dict) else entity,
-        schema.get("url"),
-        schema.get("@id"),
+    entity_url = entity.get("@id") if isinstance(entity, dict) else entity
+    urls = (entity_url, schema.get("url"), schema.get("@id"))
+    segments = [
+        _get_last_path_segment(url)
+        for url in urls
+        if isinstance(url, str) and url.startswith("http")
     ]
-    last = [
-        _get_last_path_segment(name)
-        for name in named
-        if isinstance(name, str) and name.startswith("http")
-    ]
+    if _get_last_path_segment(document.url) in segments:
+        return 0
     headline = schema.get("headline") or schema.get("name")
     titles = f"{document.title} {' '.join(document.headings[:2])}"
-    if _get_last_path_segment(document.url) in last or (
-        isinstance(headline, str) and headline and headline[:60] in titles
-    ):
+    if isinstance(headline, str) and headline and headline[:60] in titles:
         return 0
-    return 2 if last else 1
+    return 2 if segments else 1
 
 
 def _get_last_path_segment(url: str) -> str:
-    """The last part of an address's path, which stays when a site moves to https or another language."""
+    """Return the last path segment, which stays the same for https and other languages."""
     return parse_url(url).path.rstrip("/").rpartition("/")[2].lower()
 
 
 def iter_schema_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """The page's own article, else what it says of itself as a page.
+    """Yield the JSON-LD dates of the page's own article, then of the page itself.
 
-    Blocks that all name other pages, with different dates, are a list of news beside it.
+    Blocks that all name other pages, with different dates, are a list of news on the page.
     """
-    articles = [
-        schema
+    ranked_dates = [
+        (_rank_schema_ownership(document, schema), date)
         for schema in document.json_ld
         if not _get_schema_types(schema) & (_NON_ARTICLE_TYPES | _WEB_PAGE_TYPES | _MEDIA_TYPES)
-    ]
-    told = [
-        (_rank_schema_ownership(document, schema), date)
-        for schema in articles
         for date in _iter_published_dates(schema)
     ]
-    others = {date for own, (date, _) in told if own == 2}
-    if len(others) < len(told) or len(others) == 1:
-        yield from (date for _, date in sorted(told, key=lambda pair: pair[0]))
+    other_dates = {text for rank, (text, _) in ranked_dates if rank == 2}
+    if len(other_dates) < len(ranked_dates) or len(other_dates) == 1:
+        for _, date in sorted(ranked_dates, key=lambda pair: pair[0]):
+            yield date
     for schema in document.json_ld:
-        if _get_schema_types(schema) & _WEB_PAGE_TYPES and isinstance(
-            schema.get("datePublished"), str
-        ):
+        is_web_page = bool(_get_schema_types(schema) & _WEB_PAGE_TYPES)
+        if is_web_page and isinstance(schema.get("datePublished"), str):
             yield schema["datePublished"], "json-ld"
 
 
 def iter_media_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """The film or the recording of a page, where nothing surer speaks of the page."""
+    """Yield the JSON-LD dates of a page's video or recording."""
     for schema in document.json_ld:
         if _get_schema_types(schema) & _MEDIA_TYPES:
             yield from _iter_published_dates(schema)
 
 
 def iter_meta_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """The meta names of a first publication."""
-    yield from (
-        (document.meta[name], name) for name in PUBLICATION_META_NAMES if name in document.meta
-    )
+    """Yield the dates in meta elements for the first publication."""
+    for name in PUBLICATION_META_NAMES:
+        if name in document.meta:
+            yield document.meta[name], name
 
 
 def iter_microdata_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """Microdata and microformats: they name themselves published. Where many do, they are a list."""
-    for mark, source in ((_MICRODATA_PATTERN, "microdata"), (_MICROFORMAT_PATTERN, "time")):
-        named = [
+    """Yield the dates of microdata and microformats for publication, unless they are a list."""
+    stamps = _sort_own_stamps(document)
+    for pattern, source in ((_MICRODATA_PATTERN, "microdata"), (_MICROFORMAT_PATTERN, "time")):
+        values = [
             stamp.value
-            for stamp in _sort_own_stamps(document)
-            if mark.search(stamp.hint)
-            and not ("updated" in stamp.hint and "published" not in stamp.hint)
+            for stamp in stamps
+            if pattern.search(stamp.hint) and not _is_update_only(stamp.hint)
         ]
-        if len({value[:10] for value in named}) <= MIN_LIST_DATES:
-            yield from ((value, source) for value in named)
+        if len({value[:10] for value in values}) <= MIN_LIST_DATES:
+            for value in values:
+                yield value, source
+
+
+def _is_update_only(hint: str) -> bool:
+    return "updated" in hint and "published" not in hint
 
 
 _MICRODATA_PATTERN = lazy_regex(r"datepublished|\bpubdate\b|datecreated", re.IGNORECASE)
@@ -172,13 +172,16 @@ _MICROFORMAT_PATTERN = lazy_regex(
 
 
 def _sort_own_stamps(document: Document) -> list[DateStamp]:
-    """The page's own stamps, those after its title first: what precedes a title is often a ticker."""
+    """Return the page's own stamps, those after its title first.
+
+    What precedes a title is often a news ticker.
+    """
     own = [stamp for stamp in document.date_stamps if stamp.section not in SECONDARY_PLACES]
     return sorted(own, key=lambda stamp: not stamp.is_after_title)
 
 
 def iter_url_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """A date in the address, /2024/03/17/ or 20240317; that of an event's page is the event's."""
+    """Yield the date in the address, /2024/03/17/ or 20240317, unless it is an event's page."""
     path = unquote(urlsplit(document.url).path)
     match = _URL_DATE_PATTERN.search(path)
     if match and not _EVENT_PATH_PATTERN.search(path):
@@ -192,15 +195,19 @@ _EVENT_PATH_PATTERN = lazy_regex(
 
 
 def iter_time_element_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """`<time>` elements, and what a script counts from, that are called no change, event or clock."""
-    yield from ((stamp.value, "time") for stamp in _find_time_stamps(document))
+    """Yield the dates of `<time>` and relative-time scripts, without changes, events, clocks."""
+    for stamp in _find_time_stamps(document):
+        yield stamp.value, "time"
 
 
 def iter_own_time_element_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """The same of one page: those that stand in a list, three alike or more, are other pages'."""
-    times = _find_time_stamps(document)
-    days = Counter(hint for hint, _ in {(stamp.hint, stamp.value[:10]) for stamp in times})
-    yield from ((stamp.value, "time") for stamp in times if days[stamp.hint] < MIN_LIST_DATES)
+    """Yield the same dates for one page, without lists of other pages' dates."""
+    stamps = _find_time_stamps(document)
+    unique_days = {(stamp.hint, stamp.value[:10]) for stamp in stamps}
+    days_per_hint = Counter(hint for hint, _ in unique_days)
+    for stamp in stamps:
+        if days_per_hint[stamp.hint] < MIN_LIST_DATES:
+            yield stamp.value, "time"
 
 
 def _find_time_stamps(document: Document) -> list[DateStamp]:
@@ -217,5 +224,5 @@ _MODIFIED_HINT_PATTERN = lazy_regex(r"updat|modif|current|today", re.IGNORECASE)
 
 
 def find_modification_dates(document: Document) -> set[str]:
-    """The values, and what is shown of them, that the page marks as the day of a change."""
+    """Return the values and texts that the page marks as dates of modification."""
     return {stamp.value for stamp in document.date_stamps if "datemodified" in stamp.hint.lower()}
