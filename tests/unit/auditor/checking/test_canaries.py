@@ -47,27 +47,27 @@ def turns(*findings, channel="facebook", held=None):
     return [RunChange(channel, held or before(), finding) for finding in findings]
 
 
-def test_a_known_account_that_reads_absent_blinds_its_channel():
+def test_absent_known_canary_makes_its_channel_unreliable():
     assert "facebook" in find_failed_canaries([(KNOWN, LOST)])
     assert find_failed_canaries([(KNOWN, SEEN), (IMPOSSIBLE, LOST)]) == {}
 
 
-def test_an_impossible_account_that_reads_present_blinds_its_channel():
+def test_present_impossible_canary_makes_its_channel_unreliable():
     assert "facebook" in find_failed_canaries([(IMPOSSIBLE, SEEN)])
 
 
-def test_a_canary_that_cannot_be_told_says_nothing():
+def test_unknown_canary_says_nothing():
     assert find_failed_canaries([(KNOWN, WALL), (IMPOSSIBLE, WALL)]) == {}
 
 
-def test_a_probe_that_breaks_on_a_canary_blinds_its_channel():
+def test_crash_on_a_canary_makes_its_channel_unreliable():
     broken = Finding(Presence.UNKNOWN, Reason.CRASHED, detail="KeyError: 'title'")
     assert find_failed_canaries([(KNOWN, broken)]) == {
         "facebook": "the probe breaks: KeyError: 'title'"
     }
 
 
-def test_five_accounts_and_more_than_a_tenth_turning_alike_blind_a_channel():
+def test_five_accounts_and_more_than_a_tenth_with_one_reason_make_a_channel_unreliable():
     assert find_mass_changes(turns(*[LOST] * 5, *[SEEN] * 44)) == {
         "facebook": "5 of 49 turned to not_found in one run"
     }
@@ -75,7 +75,7 @@ def test_five_accounts_and_more_than_a_tenth_turning_alike_blind_a_channel():
     assert find_mass_changes(turns(*[LOST] * 4, SEEN)) == {}
 
 
-def test_what_a_spent_budget_left_unasked_is_no_swing():
+def test_accounts_skipped_by_the_api_budget_are_no_mass_change():
     """Budgets are spent every night, on other accounts each time: nothing of that is our eyes' fault."""
     unasked = Finding(
         Presence.UNKNOWN, Reason.RATE_LIMITED, detail="tonight's budget of 200 is spent"
@@ -90,7 +90,7 @@ def test_what_a_spent_budget_left_unasked_is_no_swing():
     }
 
 
-def test_whom_a_platform_that_was_left_alone_left_out_is_no_swing():
+def test_accounts_skipped_by_a_circuit_breaker_are_no_mass_change():
     left_out = Finding(
         Presence.UNKNOWN, Reason.BLOCKED, detail="skipped in this run: blocked, 3 times in a row"
     )
@@ -101,12 +101,12 @@ def test_whom_a_platform_that_was_left_alone_left_out_is_no_swing():
     }
 
 
-def test_different_troubles_are_no_swing():
+def test_different_reasons_are_no_mass_change():
     ended = Finding(Presence.ABSENT, Reason.SUSPENDED)
     assert find_mass_changes(turns(*[LOST] * 4, *[ended] * 4)) == {}
 
 
-def test_a_new_wall_is_a_swing_and_a_steady_one_is_not():
+def test_new_login_wall_is_a_mass_change_but_a_lasting_one_is_not():
     assert find_mass_changes(turns(*[WALL] * 5))
     assert (
         find_mass_changes(turns(*[WALL] * 5, held=before(Presence.UNKNOWN, Reason.LOGIN_WALL)))
@@ -114,18 +114,18 @@ def test_a_new_wall_is_a_swing_and_a_steady_one_is_not():
     )
 
 
-def test_accounts_never_seen_present_do_not_swing():
+def test_accounts_that_were_never_present_are_no_mass_change():
     assert find_mass_changes(turns(*[LOST] * 9, held=AccountStatus(1))) == {}
     assert find_mass_changes(turns(*[LOST] * 9, held=before(known=LOST))) == {}
 
 
-def test_an_absence_swings_every_night_until_canaries_vouch_for_our_eyes():
+def test_absences_count_in_every_run_until_canaries_are_correct():
     steady = turns(*[LOST] * 9, held=before(Presence.ABSENT, Reason.NOT_FOUND))
     assert find_mass_changes(steady)
     assert find_mass_changes(steady, frozenset({"facebook"})) == {}
 
 
-def test_canaries_vouch_only_when_all_read_right_and_both_kinds_did():
+def test_channel_is_trusted_only_if_canaries_of_both_kinds_are_correct():
     assert find_trusted_channels([(KNOWN, SEEN), (IMPOSSIBLE, LOST)]) == {"facebook"}
     assert find_trusted_channels([(KNOWN, SEEN)]) == set()
     assert find_trusted_channels([(KNOWN, SEEN), (KNOWN, WALL), (IMPOSSIBLE, LOST)]) == set()
@@ -141,20 +141,20 @@ def test_canaries_vouch_only_when_all_read_right_and_both_kinds_did():
         ([], False),
     ],
 )
-def test_we_are_offline_when_both_ordinary_sites_are_out_of_reach(findings, out):
+def test_offline_if_both_canary_sites_are_unreachable(findings, out):
     assert is_offline([(SITE, finding) for finding in findings]) is out
 
 
-def test_the_impossible_site_says_nothing_of_our_line():
+def test_impossible_site_does_not_count_for_connectivity():
     assert not is_offline([(canary("website", exists=False), NO_HOST), (SITE, DOWN)])
 
 
-def test_a_channel_that_is_not_audited_is_not_blind():
+def test_channel_that_is_not_audited_is_not_unreliable():
     assert find_unreliable_channels([(KNOWN, LOST)], [], {"website": None}) == {}
     assert "facebook" in find_unreliable_channels([(KNOWN, LOST)], [], {"facebook": None})
 
 
-def test_the_impossible_site_is_a_new_name_each_night():
+def test_impossible_site_has_a_new_name_each_day():
     links = pytest.importorskip("probes.links.identify")
     first = build_canaries("website", ["https://one.example/"], None, date(2026, 3, 1))
     second = build_canaries("website", ["https://one.example/"], None, date(2026, 3, 2))

@@ -81,7 +81,7 @@ def seen(app, done):
         (FetchError(Reason.LOGIN_WALL, "redirects", status=302), Reason.LOGIN_WALL),
     ],
 )
-async def test_three_refusals_in_a_row_end_a_platform_s_night(app, caplog, answer, reason):
+async def test_three_refusals_in_a_row_open_the_circuit(app, caplog, answer, reason):
     rows = pages(20)
     register(app, *rows)
     app.web.answers = {row.typed_text: answer for row in rows}
@@ -98,7 +98,7 @@ async def test_three_refusals_in_a_row_end_a_platform_s_night(app, caplog, answe
     }
 
 
-async def test_how_many_refusals_are_borne_can_be_set(app, caplog):
+async def test_number_of_refusals_is_configurable(app, caplog):
     fetch = app.config.fetch.model_copy(update={"platform_breaker_failures": 7})
     app.config = app.config.model_copy(update={"fetch": fetch})
     rows = pages(20)
@@ -108,7 +108,7 @@ async def test_how_many_refusals_are_borne_can_be_set(app, caplog):
     assert len(app.web.asked) == 7
 
 
-async def test_what_a_platform_shows_of_a_page_is_no_refusal_of_us(app, caplog):
+async def test_page_for_members_only_is_not_a_refusal(app, caplog):
     rows = pages(12, "www.facebook.com")
     register(app, *rows)
     kinds = [SHELL, WALL, Page("", 404, {}, b"x"), Page("", 500, {}, b"x")]
@@ -118,7 +118,7 @@ async def test_what_a_platform_shows_of_a_page_is_no_refusal_of_us(app, caplog):
     assert "opened_circuits" not in done.receipt
 
 
-async def test_any_page_begins_the_count_anew(app, caplog):
+async def test_any_page_resets_the_count(app, caplog):
     rows = pages(12)
     register(app, *rows)
     app.web.answers = {row.typed_text: DENIED for at, row in enumerate(rows) if at % 3}
@@ -127,7 +127,7 @@ async def test_any_page_begins_the_count_anew(app, caplog):
     assert "opened_circuits" not in done.receipt
 
 
-async def test_one_platform_s_refusals_are_nothing_to_another_nor_to_sites(app, caplog):
+async def test_refusals_of_one_platform_do_not_affect_others(app, caplog):
     linked, others = pages(9), pages(9, "www.facebook.com")
     sites = pages(9, "amal.example")
     register(app, *linked, *others, *sites)
@@ -136,7 +136,7 @@ async def test_one_platform_s_refusals_are_nothing_to_another_nor_to_sites(app, 
     assert len(app.web.asked) == 3 + 9 + 9
 
 
-async def test_whom_it_left_out_comes_first_on_the_next_night(app, caplog):
+async def test_skipped_accounts_come_first_in_the_next_run(app, caplog):
     rows = pages(8)
     register(app, *rows)
     app.web.answers = {row.typed_text: DENIED for row in rows}
@@ -148,7 +148,7 @@ async def test_whom_it_left_out_comes_first_on_the_next_night(app, caplog):
     assert order == (expected * 2)[:12]
 
 
-async def test_after_a_night_without_refusals_the_order_is_the_usual_one(app, caplog):
+async def test_order_is_normal_after_a_run_without_refusals(app, caplog):
     rows = pages(8)
     register(app, *rows)
     app.web.answers = {row.typed_text: DENIED for row in rows}
@@ -160,7 +160,7 @@ async def test_after_a_night_without_refusals_the_order_is_the_usual_one(app, ca
     assert app.web.asked == [row.typed_text for row in rows]
 
 
-async def test_nothing_moves_and_nobody_is_blind_while_a_platform_is_left_alone(app, caplog):
+async def test_open_circuit_changes_no_status_and_makes_no_channel_unreliable(app, caplog):
     rows = pages(40)
     register(app, *rows)
     await tonight(app, 0, caplog)
@@ -181,7 +181,7 @@ async def test_nothing_moves_and_nobody_is_blind_while_a_platform_is_left_alone(
     assert reevaluate.reevaluate(app).changes == []
 
 
-async def test_a_platform_that_was_left_alone_gets_no_second_pass(app, caplog):
+async def test_open_circuit_has_no_second_pass(app, caplog):
     rows = pages(6)
     register(app, *rows)
     app.web.answers = {row.typed_text: LIMITED for row in rows}
@@ -190,7 +190,7 @@ async def test_a_platform_that_was_left_alone_gets_no_second_pass(app, caplog):
     assert seen(app, done) == [(Presence.UNKNOWN, Reason.RATE_LIMITED)] * 6
 
 
-async def test_a_link_that_names_nobody_is_told_as_such_all_the_same(app, caplog):
+async def test_link_without_account_is_reported_despite_an_open_circuit(app, caplog):
     rows = pages(4)
     button = "https://www.linkedin.com/shareArticle?url=x"
     row = AccountRow("share", button, identify.identify_link(button), "linkedin")
@@ -210,7 +210,7 @@ def canaried(monkeypatch, *typed):
     )
 
 
-async def test_refused_canaries_leave_a_chance_to_one_account(app, monkeypatch, caplog):
+async def test_refused_canaries_leave_one_account_to_try(app, monkeypatch, caplog):
     known = [f"https://www.linkedin.com/company/known-{number}" for number in range(5)]
     canaried(monkeypatch, *known)
     rows = pages(9)
@@ -223,7 +223,7 @@ async def test_refused_canaries_leave_a_chance_to_one_account(app, monkeypatch, 
     assert len(app.web.asked) == 5 + 9
 
 
-async def test_a_night_that_is_gone_on_with_leaves_the_platform_alone_still(app, caplog):
+async def test_resumed_run_keeps_the_circuit_open(app, caplog):
     rows, slow = pages(9), pages(3, "amal.example")
     register(app, *rows, *slow)
     app.web.answers = {row.typed_text: DENIED for row in rows} | {
@@ -256,7 +256,7 @@ async def test_a_night_that_is_gone_on_with_leaves_the_platform_alone_still(app,
 @pytest.mark.parametrize(
     "answer", [FetchError(Reason.TIMEOUT), FetchError(Reason.NETWORK, "host is down")]
 )
-def test_silence_is_neither_a_refusal_nor_an_answer(answer):
+def test_missing_response_is_neither_refusal_nor_response(answer):
     refused = HttpExchange(PageRequest("https://www.linkedin.com/company/amal"), DENIED)
     silent = HttpExchange(PageRequest("https://www.linkedin.com/company/amal"), answer)
     patience = CircuitBreaker("linkedin", 3)
@@ -264,14 +264,14 @@ def test_silence_is_neither_a_refusal_nor_an_answer(answer):
     assert (patience.refusals, patience.opened_reason) == (2, None)
 
 
-def test_a_short_link_s_own_host_says_nothing_of_the_platform_it_leads_to():
+def test_host_of_a_short_link_does_not_count_for_its_platform():
     short = HttpExchange(PageRequest("https://bit.ly/x"), Page("https://bit.ly/x", 403))
     patience = CircuitBreaker("linkedin", 3)
     patience.record_exchanges([short] * 5)
     assert patience.refusals == 0
 
 
-def test_an_identity_without_a_number_is_no_trouble():
+def test_account_without_an_id_can_be_skipped():
     row = AccountRow("amal", "x", Identity("linkedin", LinkKind.PAGE, "company/x"), "linkedin")
     patience = CircuitBreaker("linkedin", 1, opened_reason=Reason.BLOCKED)
     assert patience.skip_if_open(row) is not None

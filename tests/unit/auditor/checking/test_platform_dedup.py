@@ -41,7 +41,7 @@ def seen(app, row):
     return list(app.store.list_observations(account_id=account))
 
 
-async def test_a_platforms_page_is_kept_where_it_tells_something_new(app):
+async def test_page_of_a_platform_is_stored_if_its_finding_is_new(app):
     looks = seen(app, NOUR)
     assert [look.is_repeat for look in looks] == [False, True, True, True, False]
     assert [look.observed_at.date() for look in looks] == [night_of(day).date() for day in range(5)]
@@ -51,19 +51,19 @@ async def test_a_platforms_page_is_kept_where_it_tells_something_new(app):
     assert len(list(app.body_store.list_digests())) == 2 + 5
 
 
-async def test_a_sites_page_is_kept_each_night_that_it_changed(app):
+async def test_page_of_a_site_is_stored_in_each_run_with_a_change(app):
     looks = seen(app, SITE)
     assert not any(look.is_repeat for look in looks)
     assert len({look.evidence[0].digest for look in looks}) == 5
 
 
-async def test_a_rebuild_finds_what_the_nights_found(app):
+async def test_reevaluation_finds_what_the_runs_found(app):
     done = reevaluate.reevaluate(app)
     assert not done.changes
     assert done.replayed_count == 10
 
 
-async def test_what_is_found_again_after_something_else_is_the_look_that_it_was(app):
+async def test_finding_that_returns_is_the_same_observation_again(app):
     app.web.answers = {NOUR.typed_text: "hello again"}
     await execute_run(app, night_of(5))
     last = seen(app, NOUR)[-1]
@@ -78,14 +78,14 @@ async def more(app, *days, answer="hello once more"):
     return seen(app, NOUR)[-len(days) :]
 
 
-async def test_a_page_that_the_archive_lost_is_kept_anew(app):
+async def test_page_missing_from_the_store_is_stored_again(app):
     app.body_store.remove(seen(app, NOUR)[0].evidence[0].digest)
     first, second = await more(app, 5, 6)
     assert (first.is_repeat, second.is_repeat) == (False, True)
     assert app.body_store.get(second.evidence[0].digest) == b"hello once more"
 
 
-async def test_a_page_is_kept_anew_after_four_weeks(app):
+async def test_page_is_stored_again_after_four_weeks(app):
     looks = await more(app, *range(5, 5 + 2 * FULL_CHECK_EVERY_DAYS))
     anew = [look.observed_at.date() for look in looks if not look.is_repeat]
     assert len(anew) == 2
@@ -93,7 +93,7 @@ async def test_a_page_is_kept_anew_after_four_weeks(app):
     assert not reevaluate.reevaluate(app).changes
 
 
-async def test_what_an_interface_answers_is_kept_as_it_is(app):
+async def test_api_responses_are_stored_unchanged(app):
     keyed = app.config.channels | {"facebook": ChannelSettings(api_key="a key")}
     app.config = app.config.model_copy(update={"channels": keyed})
     (look,) = await more(app, 5)
@@ -110,7 +110,7 @@ async def test_what_an_interface_answers_is_kept_as_it_is(app):
         ("ar", "النتيجة نفسها كما في "),
     ],
 )
-async def test_the_evidence_says_which_nights_page_it_shows(app, language, said):
+async def test_evidence_page_says_from_which_run_its_page_is(app, language, said):
     account = seen(app, NOUR)[0].account_id
     with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
         address = f"/{language}/associations/nour/accounts/{account}?run=2026-03-0"
@@ -118,7 +118,7 @@ async def test_the_evidence_says_which_nights_page_it_shows(app, language, said)
     assert [said in one for one in told] == [False, True, False]
 
 
-async def test_the_evidence_is_dated_as_it_came_and_the_look_as_it_was(app):
+async def test_evidence_has_its_original_date_and_observation_its_own(app):
     account = seen(app, NOUR)[0].account_id
     with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
         told = client.get(f"/en/associations/nour/accounts/{account}?run=2026-03-03").text

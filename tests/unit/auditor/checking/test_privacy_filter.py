@@ -47,7 +47,7 @@ UNTOUCHED = [
 
 
 @pytest.mark.parametrize("page", COMMENTED)
-def test_what_visitors_left_is_cut_out_and_the_page_stays(page):
+def test_visitor_content_is_removed_from_the_page(page):
     whole = f"<!doctype html><title>Nour</title><p>Before</p>{page}".encode()
     left = strip_visitor_content(whole).decode()
     assert WHO not in left
@@ -56,19 +56,19 @@ def test_what_visitors_left_is_cut_out_and_the_page_stays(page):
 
 
 @pytest.mark.parametrize("page", UNTOUCHED)
-def test_a_page_without_visitors_stays_the_same_to_the_byte(page):
+def test_page_without_visitor_content_is_unchanged(page):
     body = page.encode("latin-1")
     assert strip_visitor_content(body) is body
 
 
-def test_a_page_that_never_closes_an_element_holds_nothing_up():
+def test_unclosed_elements_do_not_slow_removal():
     body = b"<" + b"a" * 200_000
     began = time.process_time()
     assert strip_visitor_content(body) == body
     assert time.process_time() - began < 5  # it took minutes when each way to part it was tried
 
 
-def test_data_stays_data():
+def test_structured_data_is_not_removed():
     told = {
         "name": "Nour",
         "comments": [{"by": WHO, "replies": {"a": [1]}}],
@@ -91,13 +91,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("page", HOSTILE)
-def test_no_page_is_too_hostile_to_be_cut(page):
+def test_removal_never_raises(page):
     began = time.process_time()
     strip_visitor_content(page.encode())
     assert time.process_time() - began < 5
 
 
-def test_a_page_is_left_alone_only_where_nothing_would_be_cut():
+def test_page_is_only_skipped_if_nothing_would_be_removed():
     """The quick look at the names and the whole way agree, however the page is spoilt."""
     chance = random.Random(6)
     for _ in range(2_000):
@@ -168,7 +168,7 @@ def looks(app):
     return {rows[look.account_id]: look for look in app.store.list_observations()}
 
 
-async def test_a_night_keeps_nothing_of_those_who_comment_follow_or_have_a_profile(app, tmp_path):
+async def test_run_stores_nothing_about_commenters_followers_and_profiles(app, tmp_path):
     await execute_run(app, START)
     app.store.close()
     held = b"".join(file.read_bytes() for file in tmp_path.glob("auditor.db*"))
@@ -177,7 +177,7 @@ async def test_a_night_keeps_nothing_of_those_who_comment_follow_or_have_a_profi
         assert b"Zzcomment" not in app.body_store.get(file.stem), file
 
 
-async def test_of_a_person_only_presence_and_date_are_kept(app):
+async def test_personal_profile_keeps_only_presence_and_date(app):
     await execute_run(app, START)
     look = looks(app)[PERSON]
     assert look.finding.presence is Presence.PRESENT
@@ -189,7 +189,7 @@ async def test_of_a_person_only_presence_and_date_are_kept(app):
     ]
 
 
-async def test_of_a_page_the_rest_is_kept_and_says_the_same(app):
+async def test_page_with_removed_content_gives_the_same_finding(app):
     await execute_run(app, START)
     told = looks(app)
     page, site = told[PAGE], told[SITE]
@@ -206,7 +206,7 @@ async def test_of_a_page_the_rest_is_kept_and_says_the_same(app):
     assert reevaluate(app).changes == []
 
 
-async def test_a_page_on_which_less_would_be_found_is_not_kept(app, monkeypatch):
+async def test_page_is_not_stored_if_its_finding_would_change(app, monkeypatch):
     body = BLOG.replace(
         '<div id="comments">', '<div id="comments"><a href="https://x.com/nour_agadir">X</a>'
     )
@@ -221,7 +221,7 @@ async def test_a_page_on_which_less_would_be_found_is_not_kept(app, monkeypatch)
     assert any(link.channel == "twitter" for link in looks(app)[SITE].finding.links)
 
 
-async def test_a_short_link_to_a_person_is_a_persons(app, monkeypatch):
+async def test_short_link_to_a_person_is_personal(app, monkeypatch):
     short = "https://lnkd.in/abc"
     row = AccountRow("nour", short, identify.identify_link(short, "linkedin"), "linkedin")
     app.store.register_account(row, START)

@@ -37,7 +37,7 @@ def written(capsys):
     return lines
 
 
-def test_an_event_is_one_line_for_a_person(written):
+def test_event_is_one_readable_line(written):
     log_setup.configure_logging()
     events.warning(
         "channel_blind", "blind on {channel} tonight: {why}", channel="x\nERROR: no", why="\x1b[2J"
@@ -46,7 +46,7 @@ def test_an_event_is_one_line_for_a_person(written):
     assert written() == ["WARNING: blind on x ERROR: no tonight:  [2J"]
 
 
-def test_an_event_in_json_has_its_name_its_facts_and_its_moment(written):
+def test_json_event_has_name_fields_and_time(written):
     log_setup.configure_logging("json", "info")
     events.info(
         "night_ended", "the night of {night} is {state}", night="2026-11-25", state="done\n"
@@ -70,7 +70,7 @@ def failed():
         events.exception(bug, "probe_crashed", "the probe crashed")
 
 
-def test_a_bug_is_one_line_and_its_trace_is_in_json_or_asked_for(written):
+def test_traceback_is_only_in_json_or_with_debug(written):
     log_setup.configure_logging()
     failed()
     assert written() == ["ERROR: the probe crashed KeyError: 'by\\nnought'"]
@@ -84,7 +84,7 @@ def test_a_bug_is_one_line_and_its_trace_is_in_json_or_asked_for(written):
     assert "Traceback (most recent call last):" in written()
 
 
-def test_what_a_library_warns_of_is_an_event_too(written):
+def test_warning_of_a_library_is_an_event(written):
     log_setup.configure_logging("json")
     logging.getLogger("somebody.else").warning("%s is odd", "this")
     line = json.loads(written()[0])
@@ -95,7 +95,7 @@ def test_what_a_library_warns_of_is_an_event_too(written):
     )
 
 
-def test_an_empty_page_of_a_strangers_is_no_error(written):
+def test_empty_page_is_not_logged_as_error(written):
     log_setup.configure_logging()
     assert find_date("<p></p>") is None
     with suppress(ValueError):
@@ -115,14 +115,14 @@ def test_an_empty_page_of_a_strangers_is_no_error(written):
         ({"level": "error", "quiet": True}, ["error"]),
     ],
 )
-def test_what_is_heard_is_what_was_asked_for(written, options, heard):
+def test_log_level_is_applied(written, options, heard):
     log_setup.configure_logging("json", **options)
     for level in ("debug", "info", "warning", "error"):
         getattr(events, level)("something", "something")
     assert [json.loads(line)["level"] for line in written()] == heard
 
 
-def test_journald_gets_a_priority_before_each_line_and_nobody_else_does(tmp_path, monkeypatch):
+def test_only_journald_gets_priorities(tmp_path, monkeypatch):
     with (tmp_path / "journal").open("w+") as stream:
         monkeypatch.setattr("sys.stderr", stream)
         there = os.fstat(stream.fileno())
@@ -139,7 +139,7 @@ def test_journald_gets_a_priority_before_each_line_and_nobody_else_does(tmp_path
     assert inner["event"] == "something"
 
 
-def test_every_line_of_a_trace_has_its_priority():
+def test_every_line_of_a_traceback_has_its_priority():
     bug = KeyError("x")
     record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", None, (KeyError, bug, None))
     made = log_setup.create_formatter("line", show_tracebacks=True, is_journald=True).format(record)
@@ -150,7 +150,7 @@ def test_every_line_of_a_trace_has_its_priority():
     assert all(line.startswith("<3>") for line in made.splitlines())
 
 
-def test_the_address_of_a_monitor_is_in_no_line_however_much_is_asked_for(written):
+def test_monitor_url_is_never_logged(written):
     """httpx names every address that it asks."""
     log_setup.configure_logging(debug=True)
     with web_server([500, 500]) as (host, asked):
@@ -159,7 +159,7 @@ def test_the_address_of_a_monitor_is_in_no_line_however_much_is_asked_for(writte
     assert written() == ["WARNING: the monitor was not told of the beginning: it answered 500"]
 
 
-def test_a_recipient_is_known_again_but_cannot_be_written_to():
+def test_recipient_is_masked_in_logs():
     lost = Delivery(
         "amina@example.org", "digest", "2026-11-25", "refused", reason="550 <Amina@Example.org>?"
     )
@@ -173,7 +173,7 @@ def test_a_recipient_is_known_again_but_cannot_be_written_to():
     assert mask_address("slack:3f9a12cc01234567") == "slack:3f9a12cc01234567"
 
 
-def test_a_command_that_fails_is_an_event_where_events_are_json(tmp_path, monkeypatch, capsys):
+def test_failed_command_is_a_json_event(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("config.toml").write_text('[log]\nformat = "json"\n')
     assert main.main(["gaps", "--association", "nobody"]) == 3
@@ -213,7 +213,7 @@ def _is_told(call):
     )
 
 
-def test_every_event_has_a_fixed_name_and_a_sentence_that_its_facts_fill():
+def test_every_event_has_a_constant_name_and_a_message_with_its_fields():
     calls = [(file, *told) for file in MODULES for told in told_events(file)]
     assert len(calls) > 20
     for file, call, said in calls:
@@ -229,7 +229,7 @@ def test_every_event_has_a_fixed_name_and_a_sentence_that_its_facts_fill():
         assert not named & RESERVED_FIELDS, name.value
 
 
-def test_nobody_logs_but_by_events():
+def test_only_event_loggers_are_used():
     allowed = {
         "probes/log.py",
         "auditor/core/log_setup.py",

@@ -105,7 +105,7 @@ def desk(tmp_path, monkeypatch, capsys):
     app.store.close()
 
 
-async def test_an_attested_account_is_present_in_the_report_for_twelve_months(desk):
+async def test_confirmed_account_is_present_for_twelve_months(desk):
     desk.app.web.answers = {NOUR.typed_text: "wall"}
     await desk.night(0)
     assert desk.states("nour")["u:nour"] == "unknown"
@@ -121,7 +121,7 @@ async def test_an_attested_account_is_present_in_the_report_for_twelve_months(de
     assert desk.states("nour")["u:nour"] == "unknown"
 
 
-async def test_against_a_confirmed_absence_an_attestation_holds_180_days(desk):
+async def test_confirmation_against_a_confirmed_absence_lasts_180_days(desk):
     desk.app.web.answers = {NOUR.typed_text: "gone"}
     for day in (0, 3, 6):
         await desk.night(day)
@@ -145,7 +145,7 @@ async def test_against_a_confirmed_absence_an_attestation_holds_180_days(desk):
     assert (code, "lasts 180 days at most" in err) == (3, True)
 
 
-async def test_a_channel_given_up_by_choice_is_no_gap_after_the_next_night(desk):
+async def test_channel_unused_by_choice_is_no_gap_after_the_next_run(desk):
     await desk.night(0)
     assert ("youtube", "channel_missing") in desk.gaps("bare")
     desk.decide("none-by-choice", "bare", "youtube")
@@ -155,12 +155,12 @@ async def test_a_channel_given_up_by_choice_is_no_gap_after_the_next_night(desk)
     assert [(one["channel"], one["code"]) for one in told] == [("youtube", "channel_waived")]
 
 
-def test_a_choice_that_the_sheet_contradicts_is_kept_with_a_warning(desk):
+def test_choice_that_contradicts_the_spreadsheet_warns(desk):
     told = desk.decide("none-by-choice", "nour", "facebook")
     assert f"warning: the file lists an account of nour on Facebook: {NOUR.typed_text}" in told
 
 
-async def test_what_is_not_theirs_is_neither_judged_nor_shown(desk):
+async def test_disowned_account_is_neither_checked_nor_shown(desk):
     desk.decide("disown", "nour", "facebook", "--account", NOUR.typed_text)
     await desk.night(0)
     assert "u:nour" not in desk.states("nour")
@@ -168,7 +168,7 @@ async def test_what_is_not_theirs_is_neither_judged_nor_shown(desk):
     assert ("facebook", "channel_missing") in desk.gaps("nour")
 
 
-async def test_a_proposal_that_is_not_theirs_is_no_longer_told(desk):
+async def test_disowned_proposal_is_no_gap(desk):
     desk.app.web.answers = {SITE.typed_text: "linked"}
     for day in range(2):
         await desk.night(day)
@@ -182,7 +182,7 @@ async def test_a_proposal_that_is_not_theirs_is_no_longer_told(desk):
 NEW = "https://www.facebook.com/NourAgadir"
 
 
-async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
+async def test_moved_account_is_checked_at_its_new_address(desk):
     told = desk.decide("moved", "nour", "facebook", "--to", NEW)
     assert f"to do: put {NEW} in your file in place of {NOUR.typed_text}" in told
     await desk.night(0)
@@ -197,7 +197,7 @@ async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
     ]
 
 
-async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before_it_counts_again(
+async def test_move_to_an_unknown_address_is_listed_before_it_ends(
     desk,
 ):
     told = desk.decide("moved", "nour", "facebook")
@@ -214,7 +214,7 @@ async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before
     assert desk.states("nour")["u:nour"] == "present"
 
 
-def test_an_account_that_moved_to_one_that_is_listed_is_not_registered_twice(desk):
+def test_move_to_a_listed_account_registers_nothing(desk):
     register(desk.app, NOUR, OTHER)
     desk.decide(
         "moved", "nour", "facebook", "--account", "u:nour", "--to", "https://www.facebook.com/other"
@@ -222,7 +222,7 @@ def test_an_account_that_moved_to_one_that_is_listed_is_not_registered_twice(des
     assert [one["kind"] for one in desk.items("decide", "list")] == ["moved"]
 
 
-async def test_a_proposal_that_is_theirs_is_registered_and_stays_when_the_old_sheet_is_read_again(
+async def test_claimed_proposal_stays_registered_after_the_old_spreadsheet_is_imported(
     desk,
 ):
     desk.app.web.answers = {SITE.typed_text: "linked"}
@@ -240,14 +240,14 @@ async def test_a_proposal_that_is_theirs_is_registered_and_stays_when_the_old_sh
     assert ("youtube", "channel_unlisted") in desk.gaps("nour")
 
 
-def test_an_account_is_named_by_its_link_alone(desk):
+def test_link_alone_names_an_account(desk):
     desk.decide("claim", "bare", NEW)
     desk.decide("confirm", "bare", "facebook.com/nour.agadir")
     told = [(one["kind"], one["channel"], one["account"]) for one in desk.items("decide", "list")]
     assert told == [("claim", "facebook", "u:nouragadir"), ("confirm", "facebook", "u:nouragadir")]
 
 
-def test_two_words_may_not_contradict_each_other(desk):
+def test_contradicting_decision_is_refused(desk):
     desk.decide("disown", "nour", "facebook")
     code, _, err = desk.type(
         "decide", "claim", "nour", NOUR.typed_text.replace("facebook.example", "fb.com"), *BECAUSE
@@ -261,7 +261,7 @@ def test_two_words_may_not_contradict_each_other(desk):
     )
 
 
-async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
+async def test_withdrawn_decision_is_stored_but_not_in_force(desk):
     desk.decide("disown", "nour", "facebook")
     await desk.night(0)
     desk.now = night_of(0) + timedelta(hours=12)
@@ -291,14 +291,14 @@ async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
     ]
 
 
-def test_a_word_on_an_account_in_two_columns_is_withdrawn_whole(desk):
+def test_decision_about_an_account_in_two_columns_is_withdrawn_completely(desk):
     register(desk.app, NOUR, replace(NOUR, column="website"))
     desk.decide("confirm", "nour", "facebook")
     assert desk.type("decide", "withdraw", "2", *BECAUSE)[0] == 0
     assert [one["state"] for one in desk.items("decide", "list")] == ["withdrawn"] * 2
 
 
-async def test_the_last_publication_a_person_saw_is_told_as_attested(desk):
+async def test_reported_publication_has_the_attested_source(desk):
     desk.app.web.answers = {NOUR.typed_text: "wall"}
     await desk.night(0)
     desk.decide("confirm", "nour", "facebook", "--last-activity", "2026-02-20")
@@ -306,7 +306,7 @@ async def test_the_last_publication_a_person_saw_is_told_as_attested(desk):
     assert (told["last_activity"], told["activity"]) == ("2026-02-20", "active")
 
 
-async def test_a_person_is_asked_whose_an_account_is_once_another_answers_under_its_name(desk):
+async def test_different_account_is_unconfirmed_until_a_decision(desk):
     await desk.night(0)
     row = next(row for row in desk.app.store.list_accounts("nour") if row.channel == "facebook")
     standing = desk.app.store.get_account_status(row.id)
@@ -319,7 +319,7 @@ async def test_a_person_is_asked_whose_an_account_is_once_another_answers_under_
     assert desk.report("nour")["unchecked"] == []
 
 
-async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
+async def test_list_marks_a_decision_overridden_by_newer_evidence(desk):
     desk.decide("confirm", "nour", "facebook")
     desk.app.web.answers = {NOUR.typed_text: "gone"}
     for day in (1, 4, 7):
@@ -330,7 +330,7 @@ async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
     ]
 
 
-async def test_one_gap_is_waived_on_every_channel_at_once(desk):
+async def test_one_gap_is_waived_on_every_channel(desk):
     await desk.night(0)
     told = desk.decide("waive", "bare", "--code", "channel_missing", "--until", "2026-03-05")
     assert (
@@ -340,7 +340,7 @@ async def test_one_gap_is_waived_on_every_channel_at_once(desk):
     assert desk.gaps("amal") == {("youtube", "channel_missing")}
 
 
-async def test_a_waived_gap_is_hidden_through_its_last_day(desk):
+async def test_waived_gap_is_hidden_until_the_end_of_its_last_day(desk):
     await desk.night(0)
     words = ("waive", "bare", "facebook", "--code", "channel_missing", "--until", "2026-03-05")
     desk.decide(*words)
@@ -351,7 +351,7 @@ async def test_a_waived_gap_is_hidden_through_its_last_day(desk):
     assert ("facebook", "channel_missing") in desk.gaps("bare")
 
 
-async def test_a_waiver_of_one_account_leaves_the_other_s_gap(desk):
+async def test_waiver_of_one_account_keeps_the_gap_of_another(desk):
     register(desk.app, NOUR, OTHER)
     desk.app.web.answers = dict.fromkeys((NOUR.typed_text, OTHER.typed_text), "gone")
     for day in (0, 3, 6):
@@ -363,7 +363,7 @@ async def test_a_waiver_of_one_account_leaves_the_other_s_gap(desk):
     assert [one["params"]["url"] for one in told] == [NOUR.typed_text]
 
 
-def test_the_list_tells_those_in_force_and_those_expired(desk):
+def test_list_has_decisions_in_force_and_expired_ones(desk):
     desk.decide("waive", "bare", "facebook", "--until", "2026-03-02")
     desk.decide("confirm", "nour", "facebook")
     desk.now = night_of(10)
@@ -449,7 +449,7 @@ def test_the_list_tells_those_in_force_and_those_expired(desk):
         ("withdraw 7", "no decision has this number; try: `auditor decide list`"),
     ],
 )
-def test_what_nobody_could_mean_is_refused_in_one_line_and_not_kept(desk, words, complaint):
+def test_invalid_decision_is_one_error_line_and_not_stored(desk, words, complaint):
     typed = words.split() if words.startswith("list") else [*words.split(), *BECAUSE]
     code, out, err = desk.type("decide", *typed)
     assert (code, out, err.count("\n")) == (3, "", 1)
@@ -458,7 +458,7 @@ def test_what_nobody_could_mean_is_refused_in_one_line_and_not_kept(desk, words,
     assert not list(desk.app.store.list_decisions())
 
 
-def test_what_has_ended_cannot_be_withdrawn(desk):
+def test_ended_decision_cannot_be_withdrawn(desk):
     desk.decide("waive", "bare", "facebook", "--until", "2026-03-02")
     desk.decide("waive", "bare", "youtube")
     assert desk.type("decide", "withdraw", "2", *BECAUSE)[0] == 0
@@ -471,7 +471,7 @@ def test_what_has_ended_cannot_be_withdrawn(desk):
         assert (code, complaint in err) == (3, True)
 
 
-def test_of_two_accounts_one_has_to_be_named(desk):
+def test_one_of_two_accounts_must_be_named(desk):
     register(desk.app, NOUR, OTHER)
     code, _, err = desk.type("decide", "confirm", "nour", "facebook", *BECAUSE)
     assert code == 3
@@ -480,7 +480,7 @@ def test_of_two_accounts_one_has_to_be_named(desk):
     assert desk.items("decide", "list")[0]["account"] == "u:other"
 
 
-def test_a_decision_is_the_word_of_whoever_is_logged_in_or_is_asked_whose_it_is(desk, monkeypatch):
+def test_author_defaults_to_the_login_name_and_is_required(desk, monkeypatch):
     code, _, err = desk.type("decide", "confirm", "nour", "facebook", "--reason", "seen")
     assert (code, "try: --author NAME" in err) == (3, True)
     monkeypatch.setenv("USER", "amina")

@@ -44,14 +44,14 @@ async def network(app, days=1, **answers):
     return build_network_overview(app.store, app.config, night_of(days - 1) + timedelta(hours=6))
 
 
-async def test_coverage_is_what_is_confirmed_and_how_far_the_unknown_could_take_it(app):
+async def test_coverage_is_an_interval_from_confirmed_to_possible(app):
     seen = await network(app)
     facebook = next(one for one in seen.coverage if one.channel == "facebook")
     assert (facebook.confirmed, facebook.unknown, facebook.missing) == (2, 1, 1)
     assert (facebook.low, facebook.high, facebook.survey) == (50.0, 75.0, 83.0)
 
 
-async def test_a_channel_given_up_by_choice_is_neither_missing_nor_asked_for(app):
+async def test_channel_unused_by_choice_is_neither_missing_nor_unchecked(app):
     await network(app)
     app.store.add_decision(
         Decision("bare", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "no need", night_of(0))
@@ -67,7 +67,7 @@ async def test_a_channel_given_up_by_choice_is_neither_missing_nor_asked_for(app
     assert {gap.channel for gap in bare.gaps} == {"youtube"}
 
 
-async def test_what_opened_and_closed_since_the_last_night_is_told(app):
+async def test_gap_changes_since_the_last_run_are_listed(app):
     first = await network(app)
     assert {gap.code for gap in first.opened_gaps} == {"channel_missing"}
     later = await network(app, days=2)
@@ -76,7 +76,7 @@ async def test_what_opened_and_closed_since_the_last_night_is_told(app):
     }
 
 
-async def test_the_past_is_folded_anew_as_of_its_moment(app):
+async def test_past_overview_is_replayed(app):
     first = await network(app)
     register(
         app,
@@ -98,7 +98,7 @@ async def test_the_past_is_folded_anew_as_of_its_moment(app):
     )
 
 
-async def test_what_could_not_be_told_is_a_status_and_never_a_gap(app):
+async def test_unchecked_account_is_a_status_and_never_a_gap(app):
     seen = await network(app)
     wall = seen.find_association("wall")
     assert [(one.code, one.params["cause"]) for one in wall.unchecked] == [
@@ -108,7 +108,7 @@ async def test_what_could_not_be_told_is_a_status_and_never_a_gap(app):
     assert seen.unknown_counts == {("facebook", Reason.LOGIN_WALL): 1}
 
 
-async def test_an_account_that_no_night_has_seen_yet_is_not_checked(app):
+async def test_account_without_a_run_is_not_checked(app):
     await network(app)
     register(
         app, NOUR, AMAL, WALL, SITE, link("bare", "youtube", "bare"), now=START + timedelta(hours=5)
@@ -117,7 +117,7 @@ async def test_an_account_that_no_night_has_seen_yet_is_not_checked(app):
     assert [one.code for one in seen.find_association("bare").unchecked] == ["not_checked"]
 
 
-async def test_a_waived_gap_is_not_shown_until_the_first_night_after_the_waiver_ends(app):
+async def test_waived_gap_is_hidden_until_the_first_run_after_the_waiver(app):
     await network(app)
     word = Decision(
         "bare",
@@ -137,14 +137,14 @@ async def test_a_waived_gap_is_not_shown_until_the_first_night_after_the_waiver_
     assert {gap.channel for gap in after.gaps} == {"facebook", "youtube"}
 
 
-async def test_a_proposal_hides_the_missing_channel_and_is_shown_until_it_is_settled(app):
+async def test_proposal_hides_the_missing_channel_until_it_is_settled(app):
     seen = await network(app, days=2)
     nour = seen.find_association("nour")
     assert [gap.code for gap in nour.gaps] == ["channel_unlisted"]
     assert [one.link.key for one in nour.proposals] == ["@nour"]
 
 
-async def test_status_is_one_item_to_the_letter(app):
+async def test_status_json_is_one_exact_item(app):
     seen = await network(app)
     counts = {presence: seen.count_accounts(presence) for presence in Presence}
     assert json_items.build_status_item(seen.run, counts, seen.as_of) == {
@@ -164,7 +164,7 @@ async def test_status_is_one_item_to_the_letter(app):
     }
 
 
-def test_before_the_first_night_the_status_is_empty():
+def test_status_json_is_empty_before_the_first_run():
     assert json_items.build_status_item(None, {}, START)["night"] is None
 
 
@@ -205,7 +205,7 @@ ACCOUNT = {
 }
 
 
-async def test_gaps_and_reports_are_items_to_the_letter(app):
+async def test_gap_and_report_json_are_exact_items(app):
     seen = await network(app, days=2)
     items = json_items.build_report_items(seen)
     assert all(set(item) == GAP for item in json_items.build_gap_items(seen.associations))
@@ -216,7 +216,7 @@ async def test_gaps_and_reports_are_items_to_the_letter(app):
     assert json.loads(whole)["schema"] == 1
 
 
-async def test_how_often_an_account_publishes_is_told_where_it_could_be_counted(app, monkeypatch):
+async def test_rhythm_is_known_if_publications_were_counted(app, monkeypatch):
     def counting(account, _keyed=()):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
         often = {NOUR.typed_text: 9, AMAL.typed_text: True}.get(account.typed_text)
@@ -237,7 +237,7 @@ async def test_how_often_an_account_publishes_is_told_where_it_could_be_counted(
     }
 
 
-async def test_a_bad_night_moves_no_score(app):
+async def test_run_with_unknown_results_changes_no_score(app):
     before = await network(app)
     app.web.answers = dict.fromkeys(
         (row.typed_text for row in (NOUR, SITE, AMAL, WALL)), FetchError(Reason.BLOCKED)
@@ -250,7 +250,7 @@ async def test_a_bad_night_moves_no_score(app):
     assert after.coverage == before.coverage
 
 
-async def test_one_association_alone_is_seen_as_among_all(app):
+async def test_view_of_one_association_equals_that_in_the_overview(app):
     seen = await network(app, days=2)
     assert [
         load_association_view(app.store, app.config, name) for name in ("nour", "amal", "bare")
@@ -258,7 +258,7 @@ async def test_one_association_alone_is_seen_as_among_all(app):
     assert load_association_view(app.store, app.config, "nobody") is None
 
 
-async def test_nothing_drifts_between_two_nights(app, monkeypatch):
+async def test_views_do_not_change_between_two_runs(app, monkeypatch):
     def dated(account, _keyed=()):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
         return present_finding(page, last_activity=Activity(START - timedelta(days=30), "feed"))
@@ -273,7 +273,7 @@ async def test_nothing_drifts_between_two_nights(app, monkeypatch):
     assert {account.activity_band for view in first for account in view.accounts} == {"active"}
 
 
-async def test_a_waived_gap_is_no_news(app):
+async def test_waived_gap_is_not_among_changes(app):
     register(app, NOUR, names=["bare"])
     word = Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", START - timedelta(days=1))
     app.store.add_decision(word)
@@ -286,7 +286,7 @@ async def test_a_waived_gap_is_no_news(app):
     ("kind", "key"),
     [(LinkKind.INVALID, None), (LinkKind.SHORT_LINK, None), (LinkKind.POST, "u:bare")],
 )
-def test_a_cell_that_may_mean_an_account_is_no_missing_channel(app, kind, key):
+def test_cell_that_may_be_an_account_is_not_a_missing_channel(app, kind, key):
     row = AccountRow("bare", "typed", Identity("facebook", kind, key), "facebook")
     register(app, NOUR, row)
     seen = build_network_overview(app.store, app.config, START)

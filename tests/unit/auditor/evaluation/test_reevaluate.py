@@ -69,7 +69,7 @@ async def nights(app, *words):
         await execute_run(app, night_of(day))
 
 
-async def test_a_rebuild_of_an_unchanged_history_changes_nothing(app):
+async def test_rebuild_of_an_unchanged_history_changes_nothing(app):
     register(app, NOUR, AMAL, SITE)
     bad = {NOUR.typed_text: "gone", SITE.typed_text: FetchError(Reason.NETWORK)}
     await nights(
@@ -86,7 +86,7 @@ async def test_a_rebuild_of_an_unchanged_history_changes_nothing(app):
     assert held(app) == before
 
 
-async def test_a_better_probe_is_played_on_old_nights(app, monkeypatch):
+async def test_better_probe_is_replayed_on_old_runs(app, monkeypatch):
     register(app, NOUR)
     await nights(app, *[{NOUR.typed_text: "gone"}] * 7)
     assert next(app.store.list_account_statuses()).state is AccountState.GONE
@@ -109,9 +109,7 @@ async def test_a_better_probe_is_played_on_old_nights(app, monkeypatch):
     assert next(app.store.list_observations()).finding.presence is Presence.ABSENT
 
 
-async def test_where_a_body_was_thinned_away_the_recorded_finding_stands(
-    app, tmp_path, monkeypatch
-):
+async def test_recorded_finding_stays_if_the_body_was_pruned(app, tmp_path, monkeypatch):
     register(app, NOUR)
     await nights(app, *[{NOUR.typed_text: "gone"}] * 7)
     for body in (tmp_path / "archive").rglob("*"):
@@ -121,7 +119,7 @@ async def test_where_a_body_was_thinned_away_the_recorded_finding_stands(
     assert (told.changes, told.replayed_count, told.recorded_count) == ([], 0, 7)
 
 
-async def test_a_page_that_nobody_fetched_then_leaves_the_recorded_finding(app, monkeypatch):
+async def test_recorded_finding_stays_if_the_probe_needs_another_page(app, monkeypatch):
     register(app, NOUR)
     await nights(app, {})
 
@@ -133,14 +131,14 @@ async def test_a_page_that_nobody_fetched_then_leaves_the_recorded_finding(app, 
     assert again(app).recorded_count == 1
 
 
-async def test_our_own_accidents_are_not_played_again(app, caplog):
+async def test_crashes_are_not_replayed(app, caplog):
     register(app, NOUR)
     with caplog.at_level("CRITICAL"):
         await nights(app, {NOUR.typed_text: "bug"})
     assert (again(app).recorded_count, again(app).changes) == (1, [])
 
 
-async def test_links_registered_later_and_withdrawn_are_judged_in_their_time(app):
+async def test_links_are_evaluated_only_while_registered(app):
     register(app, NOUR)
     await nights(app, {}, {})
     register(app, NOUR, AMAL, SITE, now=night_of(1) + timedelta(hours=3))
@@ -153,7 +151,7 @@ async def test_links_registered_later_and_withdrawn_are_judged_in_their_time(app
     assert len([gap for gap in app.store.list_gaps("nour") if gap.code == "channel_missing"]) == 2
 
 
-async def test_a_person_s_word_is_judged_from_its_day(app):
+async def test_decision_counts_from_its_day(app):
     register(app, NOUR)
     await nights(app, *[{NOUR.typed_text: "gone"}] * 8)
     row = next(app.store.list_accounts())
@@ -174,7 +172,7 @@ async def test_a_person_s_word_is_judged_from_its_day(app):
     assert [one.after for one in again(app).changes] == []
 
 
-async def test_a_word_that_was_withdrawn_holds_in_a_rebuild_until_then(app):
+async def test_withdrawn_decision_counts_in_a_rebuild_until_its_withdrawal(app):
     register(app, NOUR, link("amal", "facebook", "nour"))
     row = next(app.store.list_accounts("amal"))
     said = Decision(
@@ -196,7 +194,7 @@ async def test_a_word_that_was_withdrawn_holds_in_a_rebuild_until_then(app):
     assert held(app) == before
 
 
-async def test_blind_nights_stay_blind(app, caplog):
+async def test_unreliable_channels_stay_unreliable_in_a_rebuild(app, caplog):
     rows = [link(f"a{number}", "facebook", f"a{number}") for number in range(9)]
     register(app, *rows)
     with caplog.at_level("CRITICAL"):
@@ -204,7 +202,7 @@ async def test_blind_nights_stay_blind(app, caplog):
     assert again(app).changes == []
 
 
-async def test_an_empty_history_is_rebuilt_to_nothing(app):
+async def test_rebuild_of_an_empty_history_is_empty(app):
     register(app, NOUR)
     told = again(app)
     assert (told.run_count, told.changes, held(app)) == (0, [], ([], [], []))
@@ -223,7 +221,7 @@ HISTORY = st.lists(
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(HISTORY)
-def test_any_history_is_rebuilt_to_what_was_concluded_night_by_night(history):
+def test_rebuild_of_any_history_equals_the_results_of_its_runs(history):
     with tempfile.TemporaryDirectory() as folder:
         app = opened(Path(folder))
         register(app, NOUR, AMAL, SITE)
@@ -247,7 +245,7 @@ def kinds(app, code):
     }
 
 
-async def test_a_link_that_left_the_sheet_and_came_back_was_away_in_between(app):
+async def test_link_that_was_removed_and_restored_is_not_evaluated_in_between(app):
     register(app, NOUR)
     await nights(app, {})
     register(app, names=["nour"], now=night_of(0) + timedelta(hours=3))
@@ -260,14 +258,14 @@ async def test_a_link_that_left_the_sheet_and_came_back_was_away_in_between(app)
     assert held(app) == before
 
 
-async def test_a_link_that_was_just_listed_is_in_no_night_before(app):
+async def test_new_link_is_not_evaluated_in_earlier_runs(app):
     register(app, NOUR)
     await nights(app, {})
     register(app, NOUR, AMAL, SITE, now=night_of(0) + timedelta(hours=3))
     assert again(app).changes == []
 
 
-async def test_an_association_that_left_the_sheet_and_came_back_was_away_in_between(app):
+async def test_association_that_was_removed_and_restored_is_not_evaluated_in_between(app):
     register(app, NOUR, AMAL)
     await nights(app, {})
     register(app, NOUR, now=night_of(0) + timedelta(hours=3))
@@ -285,7 +283,7 @@ def chosen(app, *channels, now):
     app.store.save_registry(people, [NOUR], now)
 
 
-async def test_what_the_sheet_says_of_an_association_counts_from_then_on(app):
+async def test_registry_data_counts_from_its_import(app):
     chosen(app, now=night_of(0) - timedelta(hours=1))
     await nights(app, {})
     chosen(app, "youtube", now=night_of(0) + timedelta(hours=3))
@@ -305,7 +303,7 @@ def reached(app, email, now):
     app.store.save_registry(people, [NOUR], now)
 
 
-async def test_whether_an_association_could_be_reached_is_judged_in_its_time(app):
+async def test_contact_data_is_evaluated_as_of_each_run(app):
     incomplete = TypeAdapter(AnyRule).validate_python(
         {"code": "registry_incomplete", "check": "incomplete", "fields": ["email"]}
     )
@@ -323,7 +321,7 @@ async def test_whether_an_association_could_be_reached_is_judged_in_its_time(app
     assert held(app) == before
 
 
-async def test_a_night_is_concluded_by_the_sheet_that_held_when_it_began(app):
+async def test_run_uses_the_registry_of_its_start(app):
     chosen(app, "youtube", now=night_of(0) - timedelta(hours=1))
     begun = app.store.begin_run(night_of(0).date(), night_of(0))
     chosen(app, now=night_of(0) + timedelta(hours=3))
@@ -333,7 +331,7 @@ async def test_a_night_is_concluded_by_the_sheet_that_held_when_it_began(app):
     assert again(app).changes == []
 
 
-async def test_a_corrected_link_is_judged_as_it_was_typed_before(app):
+async def test_corrected_link_is_evaluated_as_typed_before(app):
     """A post and its page have one key, so that a correction keeps the row, and another kind."""
     page, post = "https://www.facebook.com/nour", "https://www.facebook.com/nour/posts/1"
     wrong = {
@@ -399,9 +397,7 @@ async def killed(app, day, monkeypatch, name, **how):
             await execute_run(app, night_of(day))
 
 
-async def test_a_night_that_ended_between_its_conclusions_and_its_receipt_is_rebuilt_too(
-    app, monkeypatch
-):
+async def test_run_killed_between_evaluation_and_receipt_is_rebuilt(app, monkeypatch):
     register(app, NOUR)
     await killed(app, 0, monkeypatch, "finish_run", after=2)
     assert next(app.store.list_account_statuses()).state is AccountState.PRESENT
@@ -411,7 +407,7 @@ async def test_a_night_that_ended_between_its_conclusions_and_its_receipt_is_reb
     assert held(app) == before
 
 
-async def test_a_concluded_night_that_is_gone_on_with_looks_at_nobody_else(app, monkeypatch):
+async def test_resumed_evaluated_run_checks_no_further_account(app, monkeypatch):
     register(app, NOUR)
     await killed(app, 0, monkeypatch, "finish_run", after=2)
     register(app, NOUR, AMAL, now=night_of(0) + timedelta(hours=3))
@@ -420,16 +416,14 @@ async def test_a_concluded_night_that_is_gone_on_with_looks_at_nobody_else(app, 
     assert again(app).changes == []
 
 
-async def test_a_night_with_nobody_to_look_at_is_concluded_once(app, monkeypatch):
+async def test_run_without_accounts_is_evaluated_once(app, monkeypatch):
     register(app, names=["nour"])
     await killed(app, 0, monkeypatch, "finish_run", after=2)
     await execute_run(app, night_of(0))
     assert {gap.run_count for gap in app.store.list_gaps()} == {1}
 
 
-async def test_what_a_night_was_blind_to_is_known_of_one_that_died_after_its_conclusions(
-    app, monkeypatch
-):
+async def test_unreliable_channels_are_known_after_a_kill(app, monkeypatch):
     known = "https://www.facebook.com/known"
     canary = ChannelSettings(canaries=(known,))
     channels = {**app.config.channels, "facebook": canary}
@@ -442,9 +436,7 @@ async def test_what_a_night_was_blind_to_is_known_of_one_that_died_after_its_con
     assert again(app).changes == []
 
 
-async def test_a_concluded_night_that_is_gone_on_with_is_not_skipped_where_the_line_is_down(
-    app, monkeypatch
-):
+async def test_resumed_evaluated_run_is_not_skipped_when_offline(app, monkeypatch):
     known = "https://known.example/", "https://other.example/"
     channels = {
         **app.config.channels,
@@ -462,7 +454,7 @@ async def test_a_concluded_night_that_is_gone_on_with_is_not_skipped_where_the_l
 # --- clocks that are set back
 
 
-async def test_no_night_follows_that_of_a_later_day(app):
+async def test_no_run_follows_that_of_a_later_day(app):
     register(app, NOUR)
     await execute_run(app, night_of(5))
     with pytest.raises(LaterRunDoneError, match="2026-03-06 is dated in the future"):
@@ -470,7 +462,7 @@ async def test_no_night_follows_that_of_a_later_day(app):
     assert [night.day for night in app.store.list_runs()] == [night_of(5).date()]
 
 
-async def test_what_is_said_by_a_clock_that_was_set_back_counts_from_the_next_night_on(app):
+async def test_changes_before_the_clock_was_set_back_count_from_the_next_run(app):
     register(app, NOUR)
     await execute_run(app, night_of(5))
     row, early = next(app.store.list_accounts()), night_of(3)

@@ -115,7 +115,7 @@ def everything(folder):
     return {path.name: path.read_bytes() for path in (folder / "data").rglob("*.db")}
 
 
-def test_the_same_configuration_would_change_nothing(desk):
+def test_preview_of_the_same_configuration_changes_nothing(desk):
     lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
     assert said == [
@@ -124,7 +124,7 @@ def test_the_same_configuration_would_change_nothing(desk):
     ]
 
 
-def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
+def test_preview_of_fewer_failures_lists_the_lost_accounts(desk):
     before = everything(desk.folder)
     lines, said, items = desk.preview(failures=2, rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert lines == [
@@ -149,7 +149,7 @@ def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
     assert everything(desk.folder) == before
 
 
-def test_other_days_of_a_rule_tell_who_would_be_called_silent(desk):
+def test_preview_of_other_days_lists_the_silent_accounts(desk):
     lines, said, _ = desk.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert lines == [["gap", "amal", "facebook", "channel_stale u:amal", "", "open, 8 runs"]]
     assert said[2:] == [
@@ -157,7 +157,7 @@ def test_other_days_of_a_rule_tell_who_would_be_called_silent(desk):
     ]
 
 
-def test_what_is_counted_listed_and_given_to_a_script_is_the_same(desk):
+def test_preview_counts_lines_and_json_items_agree(desk):
     """With days = 60 the silence is a gap on all the nights; what differs beyond that are its details."""
     desk.config("config.toml", rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert desk.type("reevaluate")[0] == 0
@@ -170,7 +170,7 @@ def test_what_is_counted_listed_and_given_to_a_script_is_the_same(desk):
         assert [[one[name] or "" for name in CHANGE_COLUMNS] for one in items] == lines
 
 
-def test_an_account_that_nobody_has_seen_yet_is_no_change(desk):
+def test_account_without_a_run_is_no_change(desk):
     desk.config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
     link = "https://www.facebook.com/amal.tanger"
     assert (
@@ -182,7 +182,7 @@ def test_an_account_that_nobody_has_seen_yet_is_no_change(desk):
     assert said[1].startswith("0 conclusions would change; ")
 
 
-def test_a_rule_that_is_taken_away_takes_its_gaps(desk):
+def test_removed_rule_removes_its_gaps(desk):
     lines, said, _ = desk.preview(rules=STALE.format(days=90))
     gone = ["gap", "amal", "youtube", "channel_missing", "open, 8 runs", ""]
     assert gone in lines
@@ -191,7 +191,7 @@ def test_a_rule_that_is_taken_away_takes_its_gaps(desk):
     ]
 
 
-def test_a_preview_for_a_place_without_a_database_makes_none(desk, tmp_path):
+def test_preview_creates_no_database(desk, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "config.toml").rename(tmp_path / "elsewhere" / "new.toml")
     code, out, err = desk.type("reevaluate", "--config", "elsewhere/new.toml", "--dry-run")
@@ -200,7 +200,7 @@ def test_a_preview_for_a_place_without_a_database_makes_none(desk, tmp_path):
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["new.toml"]
 
 
-def test_a_gap_that_begins_on_another_night_is_told_as_one_change():
+def test_gap_that_begins_in_another_run_is_one_change():
     def change(before, after, subject="channel_stale u:nour"):
         return ConclusionChange("gap", "nour", "facebook", subject, before, after)
 
@@ -217,7 +217,7 @@ def test_a_gap_that_begins_on_another_night_is_told_as_one_change():
     assert summarize_changes(simplify_changes(rows), ENGLISH) == []
 
 
-def test_gaps_of_a_rebuild_are_opened_in_their_own_time_and_are_no_news_of_today(desk):
+def test_gaps_of_a_rebuild_open_in_the_past_and_are_no_news(desk):
     """What sees more in old nights alarms nobody today: only the last night's gaps are news."""
     desk.config("config.toml", failures=1, rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert desk.type("reevaluate")[0] == 0
@@ -229,7 +229,7 @@ def test_gaps_of_a_rebuild_are_opened_in_their_own_time_and_are_no_news_of_today
     assert "channel_stale" not in {gap.code for gap in seen.opened_gaps}
 
 
-def test_many_accounts_that_turn_at_once_are_told_as_a_doubt_of_the_probe():
+def test_mass_losses_give_a_warning_about_the_probe():
     """A rebuild has no canaries of its own: a probe that is wrong looks like a catastrophe, here too."""
 
     def standing(number, before, after="gone/not_found, no date", channel="facebook"):

@@ -113,7 +113,7 @@ def rewritten(folder, day, receipt):
     change(folder, "UPDATE audit_run SET receipt = ? WHERE day = ?", json.dumps(receipt), at)
 
 
-def test_every_receipt_is_signed_and_follows_the_one_before(app):
+def test_every_receipt_is_signed_and_follows_the_previous_one(app):
     seen = links(app)
     assert [link.signature_status for link in seen] == [SignatureStatus.VALID] * 4
     assert [link.position for link in seen] == [ChainPosition.FIRST] + [ChainPosition.FOLLOWS] * 3
@@ -121,7 +121,7 @@ def test_every_receipt_is_signed_and_follows_the_one_before(app):
     assert {link.public_key for link in seen} == {app.open_signing_key().public_key}
 
 
-def test_an_interrupted_night_has_a_receipt_that_says_so(app):
+def test_interrupted_run_has_a_receipt_with_the_reason(app):
     receipt = told(app, 3)
     assert (receipt["state"], receipt["interrupted_because"]) == ("incomplete", "CancelledError")
     assert (receipt["accounts"], receipt["accounts_due"], receipt["not_reached"]) == (1, 2, 1)
@@ -129,13 +129,13 @@ def test_an_interrupted_night_has_a_receipt_that_says_so(app):
     assert has_valid_signature(receipt)
 
 
-async def test_a_night_that_is_gone_on_with_leaves_nothing_of_its_interruption(app):
+async def test_resumed_run_has_a_receipt_without_interruption(app):
     done = await execute_run(app, night_of(3) + timedelta(hours=1))
     assert done.receipt.keys().isdisjoint({"interrupted_because", "accounts_due"})
     assert (done.receipt["state"], count_not_reached(done), faults(app)) == ("done", 0, {})
 
 
-async def test_a_night_that_nobody_goes_on_with_keeps_its_place_in_the_chain(app):
+async def test_abandoned_run_keeps_its_place_in_the_chain(app):
     before = told(app, 3)
     done = await execute_run(app, night_of(4))
     assert (told(app, 3), done.receipt["previous_digest"]) == (before, hash_canonical_json(before))
@@ -143,7 +143,7 @@ async def test_a_night_that_nobody_goes_on_with_keeps_its_place_in_the_chain(app
 
 
 @pytest.mark.parametrize("first", [True, False])
-async def test_a_night_that_was_killed_is_closed_with_what_it_can_tell(app, first):
+async def test_killed_run_gets_a_receipt_from_the_next_run(app, first):
     """It left no word of its end; the next night writes one, and concludes nothing of it."""
     if first:
         await execute_run(app, night_of(4))
@@ -164,22 +164,22 @@ async def test_a_night_that_was_killed_is_closed_with_what_it_can_tell(app, firs
     assert faults(app) == {}
 
 
-def test_a_changed_receipt_is_told_as_one_fault(folder, app):
+def test_changed_receipt_is_one_fault(folder, app):
     rewritten(folder, 1, {**told(app, 1), "present": 99})
     assert faults(app) == {2: ReceiptFault.TAMPERED}
 
 
-def test_a_night_that_was_taken_out_is_told(folder, app):
+def test_removed_run_breaks_the_chain(folder, app):
     change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(1).date().isoformat())
     assert faults(app) == {3: ReceiptFault.BROKEN_CHAIN}
 
 
-def test_the_first_night_taken_out_is_told(folder, app):
+def test_removed_first_run_breaks_the_chain(folder, app):
     change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(0).date().isoformat())
     assert faults(app) == {2: ReceiptFault.BROKEN_CHAIN}
 
 
-def test_receipts_in_another_order_are_told(folder, app):
+def test_swapped_receipts_belong_to_the_wrong_runs(folder, app):
     one, two = told(app, 0), told(app, 1)
     rewritten(folder, 0, two)
     rewritten(folder, 1, one)
@@ -193,19 +193,19 @@ def test_receipts_in_another_order_are_told(folder, app):
         "UPDATE audit_run SET state = 'skipped'",
     ],
 )
-def test_a_night_that_is_held_otherwise_than_its_receipt_says_is_told(folder, app, statement):
+def test_receipt_that_differs_from_the_stored_run_is_a_fault(folder, app, statement):
     change(folder, f"{statement} WHERE day = ?", night_of(1).date().isoformat())
     assert faults(app) == {2: ReceiptFault.WRONG_RUN}
 
 
-def test_a_receipt_without_its_signature_is_told(folder, app):
+def test_removed_signature_is_a_fault(folder, app):
     receipt = told(app, 1)
     receipt.pop("signature")
     rewritten(folder, 1, receipt)
     assert faults(app) == {2: ReceiptFault.UNSIGNED, 3: ReceiptFault.BROKEN_CHAIN}
 
 
-def test_who_signs_anew_with_a_key_of_his_own_is_told(folder, app, tmp_path_factory):
+def test_signature_with_an_unknown_key_is_a_fault(folder, app, tmp_path_factory):
     forged = SigningKey.open(tmp_path_factory.mktemp("elsewhere"))
     rewritten(folder, 1, forged.sign_receipt({**told(app, 1), "present": 99}))
     assert faults(app) == {2: ReceiptFault.UNKNOWN_KEY, 3: ReceiptFault.BROKEN_CHAIN}
@@ -214,11 +214,11 @@ def test_who_signs_anew_with_a_key_of_his_own_is_told(folder, app, tmp_path_fact
 @pytest.mark.parametrize(
     "signature", [None, {}, "x", {"key": 1}, {"key": "ä", "value": "ä"}, {"key": "AAAA"}]
 )
-def test_a_signature_that_is_none_is_no_signature(app, signature):
+def test_malformed_signature_is_invalid(app, signature):
     assert not has_valid_signature({**told(app, 1), "signature": signature})
 
 
-def test_receipts_from_before_they_were_signed_are_no_fault(folder, app):
+def test_receipts_older_than_signing_are_no_fault(folder, app):
     last = None
     for day in range(3):
         receipt = {**told(app, day), "previous_digest": last}
@@ -238,7 +238,7 @@ def test_receipts_from_before_they_were_signed_are_no_fault(folder, app):
     ]
 
 
-async def test_the_first_signed_receipt_follows_the_last_unsigned_one(folder, app):
+async def test_first_signed_receipt_follows_the_last_unsigned_one(folder, app):
     receipt = told(app, 2)
     receipt.pop("signature")
     for day in (0, 1, 3):
@@ -248,7 +248,7 @@ async def test_the_first_signed_receipt_follows_the_last_unsigned_one(folder, ap
     assert faults(app) == {}
 
 
-def test_the_key_is_its_owners_alone_and_is_made_once(app):
+def test_key_is_private_and_created_once(app):
     assert stat.S_IMODE((app.data_folder / PRIVATE_KEY_FILE_NAME).stat().st_mode) == 0o600
     assert app.open_signing_key().public_key == SigningKey.open(app.data_folder).public_key
     assert read_known_public_keys(app.data_folder) == (app.open_signing_key().public_key,)
@@ -258,7 +258,7 @@ def test_the_key_is_its_owners_alone_and_is_made_once(app):
     ]
 
 
-async def test_a_lost_key_is_followed_by_another_and_the_break_is_told(app, caplog):
+async def test_lost_key_is_replaced_with_a_warning(app, caplog):
     former = app.open_signing_key().public_key
     (app.data_folder / PRIVATE_KEY_FILE_NAME).unlink()
     done = await execute_run(app, night_of(4))
@@ -270,14 +270,14 @@ async def test_a_lost_key_is_followed_by_another_and_the_break_is_told(app, capl
     assert [link.is_new_key for link in links(app)] == [False] * 4 + [True]
 
 
-async def test_where_the_public_keys_are_lost_too_the_old_receipts_are_strange(app):
+async def test_lost_public_keys_make_old_receipts_unknown(app):
     for name in (PRIVATE_KEY_FILE_NAME, PUBLIC_KEYS_FILE_NAME):
         (app.data_folder / name).unlink()
     await execute_run(app, night_of(4))
     assert faults(app) == dict.fromkeys((1, 2, 3, 4), ReceiptFault.UNKNOWN_KEY)
 
 
-async def test_a_key_that_cannot_be_read_ends_the_night_before_anything_is_asked(app):
+async def test_unreadable_key_ends_the_run_before_any_request(app):
     (app.data_folder / PRIVATE_KEY_FILE_NAME).write_text("no key")
     app.web.asked.clear()
     with pytest.raises(ConfigError, match="not a private key for receipts"):
@@ -285,13 +285,13 @@ async def test_a_key_that_cannot_be_read_ends_the_night_before_anything_is_asked
     assert (app.web.asked, app.store.get_run(night_of(4).date())) == ([], None)
 
 
-def test_a_rebuild_changes_no_receipt(app):
+def test_rebuild_changes_no_receipt(app):
     before = [night.receipt for night in app.store.list_runs()]
     reevaluate.reevaluate(app)
     assert [night.receipt for night in app.store.list_runs()] == before
 
 
-async def test_a_restored_backup_goes_on_with_its_chain(folder, app):
+async def test_restored_backup_continues_its_chain(folder, app):
     with (
         closing(sqlite3.connect(folder / "auditor.db")) as live,
         closing(sqlite3.connect(folder / "copy.db")) as copy,
@@ -323,7 +323,7 @@ def desk(folder, monkeypatch, capsys):
     return typed
 
 
-def test_the_command_lists_the_receipts_with_their_digests(desk, app):
+def test_command_lists_receipts_with_digests(desk, app):
     code, out, err = desk("receipts")
     lines = [line.split("\t") for line in out.splitlines()]
     assert (code, err, lines[0][0], len(lines)) == (0, "", "night", 5)
@@ -350,7 +350,7 @@ def test_each_fault_is_one_line_and_exit_code_4(desk, folder, app):
     ]
 
 
-def test_a_digest_that_was_noted_elsewhere_tells_of_nights_that_were_cut_off(desk, folder, app):
+def test_known_digest_reveals_removed_newest_runs(desk, folder, app):
     newest = hash_canonical_json(told(app, 3))
     assert desk("receipts", "--digest", newest)[0] == 0
     change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(3).date().isoformat())
@@ -361,7 +361,7 @@ def test_a_digest_that_was_noted_elsewhere_tells_of_nights_that_were_cut_off(des
     assert err.count("\n") == 1
 
 
-def test_a_receipt_is_proved_without_us_as_the_page_on_nights_tells(app):
+def test_receipt_is_verified_by_the_code_in_the_guide(app):
     (code,) = re.findall(
         r"```python\n(.*?)```", (DOCS / "guides" / "audit-runs.md").read_text("utf-8"), re.DOTALL
     )
@@ -375,7 +375,7 @@ def test_a_receipt_is_proved_without_us_as_the_page_on_nights_tells(app):
             exec(code.replace("receipt.json", str(app.data_folder / "receipt.json")), {})
 
 
-def test_nothing_is_wrong_with_a_night_that_goes_on(app):
+def test_running_run_has_no_fault(app):
     app.store.begin_run(night_of(4).date(), night_of(4))
     assert (links(app)[-1].position, faults(app)) == (ChainPosition.OPEN, {})
     running = replace(app.store.get_latest_run(), state=AuditRunState.RUNNING)

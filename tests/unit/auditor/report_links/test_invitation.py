@@ -38,7 +38,7 @@ def texts(app, association, language, url=URL):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize("association", ["nour", "amal", "sana"])
-def test_a_short_text_names_the_association_and_ends_with_its_link(app, association, language):
+def test_short_text_names_the_association_and_ends_with_its_link(app, association, language):
     told = texts(app, association, language)
     first, *_, last = told.short_text.split("\n")
     assert association.title() in first
@@ -47,7 +47,7 @@ def test_a_short_text_names_the_association_and_ends_with_its_link(app, associat
     assert not [word for word in BLAME if word in told.short_text]
 
 
-async def test_it_tells_one_thing_that_goes_well_and_one_step(app):
+async def test_short_text_has_one_strength_and_one_step(app):
     told = texts(app, "nour", "en").short_text.split("\n")
     assert len(told) == 5
     assert told[1].startswith("Going well: Your website works.")
@@ -63,7 +63,7 @@ async def test_it_tells_one_thing_that_goes_well_and_one_step(app):
         ("en", "First step (YouTube): "),
     ],
 )
-async def test_a_step_names_its_channel_and_ends_with_a_clause(app, language, step):
+async def test_step_names_its_channel_and_ends_with_a_clause(app, language, step):
     register(app, link("nour", "facebook", "nour"), link("nour", "website", "nour"))
     told = next(
         line
@@ -75,7 +75,7 @@ async def test_a_step_names_its_channel_and_ends_with_a_clause(app, language, st
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_a_long_name_and_a_long_address_leave_the_link_whole(app, language):
+def test_long_name_and_url_do_not_truncate_the_link(app, language):
     app.store.save_registry([Association("nour", LONG, name_fr="<b>" + "Nour " * 90)], [], NOW)
     url = "https://" + "reports." * 25 + "example.org/r/" + "x" * 43
     told = texts(app, "nour", language, url)
@@ -84,7 +84,7 @@ def test_a_long_name_and_a_long_address_leave_the_link_whole(app, language):
     assert len(told.subject) <= 60
 
 
-async def test_a_mail_has_a_subject_for_a_telephone_and_says_the_same_as_text_and_as_html(app):
+async def test_mail_has_a_short_subject_and_equal_text_and_html(app):
     told = texts(app, "nour", "fr")
     assert told.subject == "Votre rapport\u00a0: Nour"
     assert "Ce qui marche bien" in told.body

@@ -45,7 +45,7 @@ def made(app, association="nour", **ways):
     return address.removeprefix(PUBLIC)
 
 
-def test_a_letter_opens_the_report_in_the_association_s_language_and_leaves_the_address(app):
+def test_report_link_opens_the_report_without_the_token_in_the_url(app):
     with anonymous_client(app) as client:
         entered = client.get(made(app))
         assert (entered.status_code, entered.headers["location"]) == (303, "/fr/report")
@@ -55,7 +55,7 @@ def test_a_letter_opens_the_report_in_the_association_s_language_and_leaves_the_
 
 
 @needs_pango
-def test_a_report_on_paper_leads_back_to_the_page_and_is_a_pdf_too(app):
+def test_report_is_printable_and_available_as_pdf(app):
     letter = made(app)
     with anonymous_client(app) as client:
         client.get(letter)
@@ -66,7 +66,7 @@ def test_a_report_on_paper_leads_back_to_the_page_and_is_a_pdf_too(app):
         assert answer.headers["content-disposition"] == 'attachment; filename="nour.pdf"'
 
 
-def test_only_the_hash_of_a_token_is_kept(app):
+def test_only_the_hash_of_a_token_is_stored(app):
     token = made(app).removeprefix("/r/")
     [letter] = app.store.list_report_links("nour")
     assert token not in repr(letter)
@@ -74,7 +74,7 @@ def test_only_the_hash_of_a_token_is_kept(app):
 
 
 @pytest.mark.fault("F60")
-def test_a_wrong_an_expired_and_a_revoked_letter_get_the_same_answer(app):
+def test_wrong_expired_and_revoked_links_return_the_same_410(app):
     wrong, expired = "/r/" + "x" * 43, made(app, valid_days=1)
     revoked = made(app, "amal")
     app.store.revoke_report_links("amal", "a coordinator", NOW)
@@ -85,7 +85,7 @@ def test_a_wrong_an_expired_and_a_revoked_letter_get_the_same_answer(app):
 
 
 @pytest.mark.fault("F60")
-def test_a_token_stands_in_no_log_whatever_breaks(app, monkeypatch, caplog):
+def test_token_is_not_logged_after_an_error(app, monkeypatch, caplog):
     way = made(app)
     monkeypatch.setattr(app.store, "get_report_link", lambda _: 1 / 0)
     with anonymous_client(app) as client:
@@ -100,9 +100,7 @@ def is_ours(record):
 
 
 @pytest.mark.fault("F60")
-def test_a_letter_opens_the_report_of_its_association_alone_and_its_token_stands_in_no_copy(
-    app, caplog
-):
+def test_report_link_opens_only_its_report_and_its_token_is_stored_nowhere(app, caplog):
     way, other = made(app), made(app, "amal")
     with caplog.at_level(logging.DEBUG), anonymous_client(app) as client:
         entered = client.get(way)
@@ -120,14 +118,14 @@ def test_a_letter_opens_the_report_of_its_association_alone_and_its_token_stands
     assert tokens.hash_token(other.removeprefix("/r/")).encode() in kept
 
 
-def test_without_a_cookie_a_report_says_how_it_opens_and_not_that_it_ended(app):
+def test_report_without_cookie_explains_how_to_open_it(app):
     with anonymous_client(app) as client:
         answer = client.get("/fr/report")
     assert answer.status_code == 401
     assert "Ouvrez votre rapport avec votre propre lien" in answer.text
 
 
-def test_a_browser_keeps_its_cookie_for_as_long_as_the_letter_was_renewed(app):
+def test_cookie_is_extended_with_the_report_link(app):
     moment = [NOW]
     with anonymous_client(app, lambda: moment[0]) as client:
         client.get(made(app, valid_days=2))
@@ -137,7 +135,7 @@ def test_a_browser_keeps_its_cookie_for_as_long_as_the_letter_was_renewed(app):
     assert f"Max-Age={8 * 86400}" in kept
 
 
-def test_a_new_letter_ends_the_older_ones_unless_they_are_kept(app):
+def test_new_report_link_revokes_older_ones_unless_kept(app):
     first = made(app)
     second = made(app, keep_older_links=True)
     third = made(app)
@@ -148,7 +146,7 @@ def test_a_new_letter_ends_the_older_ones_unless_they_are_kept(app):
     assert opens == [False, False, True]
 
 
-def test_no_letter_is_made_without_a_public_address(app):
+def test_report_link_needs_a_public_url(app):
     bare = app.config.model_copy(
         update={"web": app.config.web.model_copy(update={"public_url": ""})}
     )
@@ -174,7 +172,7 @@ def account(app):
     return str(row.id)
 
 
-def test_an_answer_waits_for_the_coordinator_and_changes_nothing_by_itself(app, client):
+def test_reply_waits_for_review_and_changes_nothing(app, client):
     way, waiting = answered(
         app, client, kind="disowned", account_id=account(app), text="page of a shop"
     )
@@ -186,7 +184,7 @@ def test_an_answer_waits_for_the_coordinator_and_changes_nothing_by_itself(app, 
     assert "Merci" in client.get(way).text
 
 
-def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
+def test_declined_reply_shows_its_reason_and_accepted_reply_takes_a_decision(app, client):
     _, [first] = answered(
         app, client, kind="moved", account_id=account(app), value="facebook.com/NourRabat"
     )
@@ -225,7 +223,7 @@ def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
         ({"kind": "disputed", "text": "it is alive"}, [DecisionKind.WAIVE]),
     ],
 )
-def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client, form, kinds):
+def test_accepted_reply_becomes_the_matching_decision(app, client, form, kinds):
     _, [reply] = answered(app, client, account_id=account(app), **form)
     replies.accept_reply(
         app.store,
@@ -248,21 +246,21 @@ def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client,
         ({"kind": "claimed", "account_id": "999999"}, "unknown_subject"),
     ],
 )
-def test_an_answer_that_lacks_something_is_told_so_and_not_kept(app, client, form, refusal):
+def test_incomplete_reply_is_refused_and_not_stored(app, client, form, refusal):
     way, waiting = answered(app, client, **{"account_id": account(app), **form})
     assert f"error={refusal}" in way
     assert not waiting
     assert 'role="alert"' in client.get(way).text
 
 
-def test_an_association_answers_for_no_other(app, client):
+def test_association_cannot_reply_for_another(app, client):
     with anonymous_client(app) as other:
         other.get(made(app, "amal"))
         way, _ = answered(app, other, kind="disowned", account_id=account(app))
     assert "error=unknown_subject" in way
 
 
-def test_at_most_twenty_answers_of_an_association_wait(app, client):
+def test_at_most_twenty_replies_of_an_association_wait(app, client):
     for number in range(replies.MAX_WAITING_REPLIES):
         answered(app, client, kind="claimed", account_id=account(app), text=str(number))
     way, waiting = answered(app, client, kind="claimed", account_id=account(app))
@@ -270,14 +268,14 @@ def test_at_most_twenty_answers_of_an_association_wait(app, client):
     assert len(waiting) == replies.MAX_WAITING_REPLIES
 
 
-def test_an_impatient_finger_answers_once(app, client):
+def test_repeated_reply_is_stored_once(app, client):
     for _ in range(3):
         way, waiting = answered(app, client, kind="claimed", account_id=account(app))
         assert "sent=true" in way
     assert len(waiting) == 1
 
 
-def test_an_answer_sent_by_another_site_s_page_is_refused(app, client):
+def test_cross_site_reply_is_refused(app, client):
     form = {"kind": "disowned", "account_id": account(app)}
     sent = client.post("/fr/report/replies", data=form, headers={"sec-fetch-site": "cross-site"})
     assert sent.status_code == 403

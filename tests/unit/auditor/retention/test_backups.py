@@ -83,9 +83,7 @@ def conclusions(app):
 
 
 @pytest.mark.fault("F46")
-async def test_a_backup_taken_while_a_night_writes_is_restored_and_gone_on_with(
-    app, tmp_path, monkeypatch
-):
+async def test_backup_during_a_run_is_restored_and_resumed(app, tmp_path, monkeypatch):
     """The rehearsal: backups during a night, one of them put into a fresh folder, the night ended there."""
     await execute_run(app, night_of(0))
     monkeypatch.setattr(
@@ -123,7 +121,7 @@ async def test_a_backup_taken_while_a_night_writes_is_restored_and_gone_on_with(
 
 
 @pytest.mark.fault("F46")
-async def test_a_restored_auditor_holds_what_the_other_held_with_its_evidence(app, tmp_path):
+async def test_restored_database_has_the_same_data_and_evidence(app, tmp_path):
     await execute_run(app, night_of(0))
     made = taken(app)
     assert made.contents.row_counts["observation"] == 40
@@ -135,7 +133,7 @@ async def test_a_restored_auditor_holds_what_the_other_held_with_its_evidence(ap
 
 
 @pytest.mark.fault("F46")
-def test_a_plain_copy_of_the_file_lacks_what_was_committed_last(app, tmp_path):
+def test_plain_copy_of_the_file_lacks_the_last_commit(app, tmp_path):
     """Why there is a command for it."""
     assert len(list(app.store.list_accounts())) == 40
     shutil.copy(tmp_path / "auditor.db", tmp_path / "plain.db")
@@ -144,14 +142,14 @@ def test_a_plain_copy_of_the_file_lacks_what_was_committed_last(app, tmp_path):
     assert taken(app).contents.row_counts["account"] == 40
 
 
-def test_a_backup_is_one_file_for_its_owner_alone(app, tmp_path):
+def test_backup_is_one_private_file(app, tmp_path):
     file = taken(app).backup.file
     assert file == tmp_path / "backups" / "auditor-20260301T003000Z.db"
     assert file.stat().st_mode & 0o077 == 0
     assert [one.name for one in file.parent.iterdir()] == [file.name]
 
 
-def test_older_backups_make_room_and_nothing_else_does(app, tmp_path):
+def test_only_older_backups_are_removed(app, tmp_path):
     app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups", max_count=3))
     (tmp_path / "backups").mkdir()
     for name in ("auditor-of-old.db", "auditor-20200101T000000Z.db.txt", "notes.txt"):
@@ -182,7 +180,7 @@ def test_one_forward_clock_jump_leaves_three_backups(app, tmp_path):
     assert [(backup.made_at - START).days for backup in left] == [3650, 6, 5]
 
 
-def test_a_backup_is_not_removed_as_soon_as_it_is_made(app, tmp_path):
+def test_new_backup_is_never_removed(app, tmp_path):
     app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups", max_count=2))
     for day in (3650, 3651, 0):
         made = taken(app, START + timedelta(days=day))
@@ -190,7 +188,7 @@ def test_a_backup_is_not_removed_as_soon_as_it_is_made(app, tmp_path):
     assert backups.find_newest_backup(tmp_path / "backups", START) == made.backup
 
 
-def test_a_file_that_is_there_is_not_written_over(app, tmp_path):
+def test_existing_file_is_not_overwritten(app, tmp_path):
     taken(app, target=tmp_path / "mine.db")
     before = (tmp_path / "mine.db").read_bytes()
     with pytest.raises(StoreError, match="the file exists"):
@@ -199,7 +197,7 @@ def test_a_file_that_is_there_is_not_written_over(app, tmp_path):
 
 
 @pytest.mark.fault("F46")
-def test_what_is_there_is_kept_aside_and_an_open_service_is_not_robbed_of_it(app, tmp_path):
+def test_restore_keeps_the_replaced_database_and_open_connections(app, tmp_path):
     file = taken(app).backup.file
     register(app, *LINKS[:1], now=START)
     with pytest.raises(StoreError, match="another program has it open"):
@@ -219,7 +217,7 @@ def test_what_is_there_is_kept_aside_and_an_open_service_is_not_robbed_of_it(app
 
 
 @pytest.mark.fault("F45", "F46")
-def test_the_log_of_a_database_that_is_gone_is_not_laid_over_the_restored_one(app, tmp_path):
+def test_wal_of_a_lost_database_is_not_applied_to_the_restored_one(app, tmp_path):
     file = taken(app).backup.file
     app.store.close()
     place, log = tmp_path / "auditor.db", tmp_path / "auditor.db-wal"
@@ -240,7 +238,7 @@ def test_the_log_of_a_database_that_is_gone_is_not_laid_over_the_restored_one(ap
 @pytest.mark.parametrize(
     "hurt", [b"", b"not a database at all\n" * 400, None], ids=["empty", "overwritten", "torn"]
 )
-def test_a_database_that_cannot_be_opened_is_replaced_and_kept(app, tmp_path, hurt):
+def test_unusable_database_is_replaced_and_kept(app, tmp_path, hurt):
     file = taken(app).backup.file
     app.store.close()
     place = tmp_path / "auditor.db"
@@ -253,7 +251,7 @@ def test_a_database_that_cannot_be_opened_is_replaced_and_kept(app, tmp_path, hu
         assert len(list(store.list_accounts())) == 40
 
 
-def test_nobody_is_logged_in_to_what_was_restored(app):
+def test_restore_ends_all_sessions(app):
     """Who logged out since, or was removed, would be let in again."""
     now = START.isoformat(" ")
     with closing(sqlite3.connect(app.store.database_file)) as raw, raw:
@@ -290,7 +288,7 @@ def newer(file):
     ],
     ids=["empty", "a spreadsheet", "torn", "a newer auditor's"],
 )
-def test_a_backup_that_is_none_is_refused_and_nothing_changes(app, tmp_path, hurt, refusal):
+def test_invalid_backup_is_refused_and_nothing_changes(app, tmp_path, hurt, refusal):
     file = taken(app).backup.file
     hurt(file)
     app.store.close()
@@ -302,7 +300,7 @@ def test_a_backup_that_is_none_is_refused_and_nothing_changes(app, tmp_path, hur
 
 
 @pytest.mark.fault("F47")
-def test_a_backup_of_an_older_schema_is_brought_up_and_left_as_it_is(app, tmp_path, monkeypatch):
+def test_backup_of_an_older_schema_is_migrated_and_itself_unchanged(app, tmp_path, monkeypatch):
     file = taken(app).backup.file
     before = file.read_bytes()
     app.store.close()
@@ -319,7 +317,7 @@ def test_a_backup_of_an_older_schema_is_brought_up_and_left_as_it_is(app, tmp_pa
 
 
 @pytest.mark.fault("F43")
-def test_a_backup_that_finds_no_room_leaves_nothing(app, tmp_path, monkeypatch):
+def test_backup_without_disk_space_leaves_no_file(app, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -329,7 +327,7 @@ def test_a_backup_that_finds_no_room_leaves_nothing(app, tmp_path, monkeypatch):
     assert list((tmp_path / "backups").iterdir()) == []
 
 
-def test_the_keys_of_the_auditor_come_back_and_replace_none(app, tmp_path):
+def test_restore_adds_keys_and_replaces_none(app, tmp_path):
     (tmp_path / "receipts.key").write_bytes(b"mine")
     file = taken(app).backup.file
     kept = tmp_path / "backups" / "keys" / "receipts.key"
@@ -342,7 +340,7 @@ def test_the_keys_of_the_auditor_come_back_and_replace_none(app, tmp_path):
     assert (tmp_path / "there" / "receipts.key").read_bytes() == b"another"
 
 
-def test_a_damaged_body_is_not_taken_for_a_copy(app, tmp_path):
+def test_damaged_body_is_not_a_copy(app, tmp_path):
     digest = app.body_store.put(b"<p>Amal</p>")
     next((tmp_path / "archive").rglob(f"{digest}.gz")).write_bytes(b"torn")
     assert taken(app).copied_bodies == 0
@@ -351,7 +349,7 @@ def test_a_damaged_body_is_not_taken_for_a_copy(app, tmp_path):
 # --- after each night
 
 
-async def test_each_night_ends_with_one_backup(app, tmp_path):
+async def test_each_run_ends_with_one_backup(app, tmp_path):
     app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
     for _ in range(2):
         await pipeline.run_audit_pipeline(app, night_of(0))
@@ -370,7 +368,7 @@ async def test_a_backup_dated_in_the_future_keeps_no_night_from_its_own(app, tmp
     assert made == [night_of(400).date(), night_of(0).date()]
 
 
-async def test_a_backup_that_fails_does_not_trouble_the_night(app, tmp_path, caplog):
+async def test_failed_backup_does_not_fail_the_run(app, tmp_path, caplog):
     app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
     (tmp_path / "backups").write_text("a file stands where the folder should")
     assert (await pipeline.run_audit_pipeline(app, night_of(0))).state is AuditRunState.DONE
@@ -394,7 +392,7 @@ def items(out):
     return json.loads(out)["items"]
 
 
-def test_backup_and_restore_tell_in_one_line_what_they_did(place, capsys):
+def test_backup_and_restore_print_one_line(place, capsys):
     assert main(["backup"]) == 0
     (file,) = Path("backups").glob("*.db")
     said = capsys.readouterr()
@@ -412,7 +410,7 @@ def test_backup_and_restore_tell_in_one_line_what_they_did(place, capsys):
     assert [item["file"] for item in items(capsys.readouterr().out)] == [str(file)]
 
 
-def test_the_json_of_backup_and_restore(place, capsys):
+def test_backup_and_restore_json(place, capsys):
     assert main(["backup", "there.db", "--json"]) == 0
     (item,) = items(capsys.readouterr().out)
     assert (item["file"], item["associations"], item["schema"]) == (
@@ -426,7 +424,7 @@ def test_the_json_of_backup_and_restore(place, capsys):
     assert item["accounts"] == 2
 
 
-def test_restore_waits_for_no_run_that_is_going_on(place, capsys):
+def test_restore_during_a_run_exits_5(place, capsys):
     main(["backup"])
     (file,) = Path("backups").glob("*.db")
     with App.open(load_config(place / "config.toml", {})) as app, app.hold_run_lock():
@@ -442,7 +440,7 @@ def test_restore_waits_for_no_run_that_is_going_on(place, capsys):
         (["backup", "--list"], "pg_dump"),
     ],
 )
-def test_postgresql_has_tools_of_its_own(place, capsys, monkeypatch, words, named):
+def test_backup_of_postgresql_is_refused(place, capsys, monkeypatch, words, named):
     monkeypatch.setenv("AUDITOR_STORAGE__URL", "postgresql://nobody@127.0.0.1:1/none")
     assert main(words) == 3
     said = capsys.readouterr().err
@@ -450,6 +448,6 @@ def test_postgresql_has_tools_of_its_own(place, capsys, monkeypatch, words, name
     assert said.count("\n") == 1
 
 
-def test_a_backup_that_is_not_there_is_told(place, capsys):
+def test_missing_backup_is_an_error(place, capsys):
     assert main(["restore", "nowhere.db"]) == 3
     assert "no such file" in capsys.readouterr().err

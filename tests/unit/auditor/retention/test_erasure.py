@@ -229,7 +229,7 @@ def figures(folder):
         return app.store.get_run_facet_counts(nights, ["", "tag:all", "region:Rabat"]), receipts
 
 
-def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
+def test_erasure_leaves_no_trace_of_an_association(folder, capsys):
     before, held = figures(folder), dump(folder)
     assert held.count(MARK) > 60
     assert {"auditor.db", "uploads"} <= {name.partition("/")[0] for name in traces(folder)}
@@ -248,7 +248,7 @@ def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
     assert traces(folder) == []
 
 
-def test_what_a_backup_that_is_under_way_has_laid_of_it_goes_too(folder):
+def test_erasure_removes_bodies_staged_by_a_backup(folder):
     archive, copies = BodyStore(folder / "archive"), BodyStore(folder / "backups" / "evidence")
     with BodyWriter(copies) as laying:
         for digest in archive.list_digests():
@@ -259,7 +259,7 @@ def test_what_a_backup_that_is_under_way_has_laid_of_it_goes_too(folder):
     assert left == set(archive.list_digests()) < before
 
 
-def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, monkeypatch):
+def test_receipt_of_an_interrupted_run_stays_valid_after_erasure(folder, monkeypatch):
     """It may name hosts: those of platforms, which are nobody's, and so it is let be."""
     asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
     monkeypatch.setattr(
@@ -280,7 +280,7 @@ def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, m
     assert traces(folder) == []
 
 
-def test_what_is_left_is_the_others_whole(folder):
+def test_erasure_keeps_the_data_of_others(folder):
     with _opened(folder) as app:
         before = list(app.store.list_observations(association="nour"))
     assert run("registry", "erase", ID, "--yes") == 0
@@ -299,7 +299,7 @@ def test_what_is_left_is_the_others_whole(folder):
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
 
 
-def test_a_rebuild_after_it_leaves_the_figures_of_the_nights_before(folder):
+def test_rebuild_after_erasure_keeps_earlier_coverage(folder):
     assert run("registry", "erase", ID, "--yes") == 0
     before = figures(folder)
     with _opened(folder) as app:
@@ -307,7 +307,7 @@ def test_a_rebuild_after_it_leaves_the_figures_of_the_nights_before(folder):
     assert figures(folder) == before
 
 
-def test_it_asks_where_somebody_is_and_refuses_where_nobody_is(folder, capsys, monkeypatch):
+def test_erasure_asks_on_a_terminal_and_needs_yes_without_one(folder, capsys, monkeypatch):
     assert run("registry", "erase", ID) == 2
     assert "--yes" in capsys.readouterr().err
     assert run("registry", "erase", ID, "--dry-run") == 0
@@ -325,7 +325,7 @@ def test_it_asks_where_somebody_is_and_refuses_where_nobody_is(folder, capsys, m
         assert (MARK in dump(folder)) is is_left
 
 
-def test_an_id_that_nobody_has_is_one_line(tmp_path, monkeypatch, capsys):
+def test_unknown_id_is_one_error_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.toml").write_text(CONFIG)
     (tmp_path / "sheet.csv").write_text("id,name\nnour,Nour\n")
@@ -337,7 +337,7 @@ def test_an_id_that_nobody_has_is_one_line(tmp_path, monkeypatch, capsys):
         ]
 
 
-def test_the_contact_alone_can_go(folder, capsys):
+def test_contact_alone_can_be_erased(folder, capsys):
     assert run("registry", "erase", ID, "--contacts", "--yes") == 0
     with _opened(folder) as app:
         assert not app.store.get_contact(ID)
@@ -355,7 +355,7 @@ def test_the_contact_alone_can_go(folder, capsys):
     assert "already erased" in capsys.readouterr().err
 
 
-def test_all_that_is_kept_can_be_shown_to_whom_it_is_about(folder, capsys):
+def test_all_stored_data_of_an_association_can_be_shown(folder, capsys):
     assert run("registry", "show-data", ID, "--json") == 0
     items = json.loads(capsys.readouterr().out)["items"]
     kinds = {item["kept"] for item in items}
@@ -370,7 +370,7 @@ def test_all_that_is_kept_can_be_shown_to_whom_it_is_about(folder, capsys):
     assert not any("token_hash" in item for item in items)
 
 
-def test_a_sheet_that_lists_it_again_is_warned_of_and_may_be_taken(folder, capsys):
+def test_import_of_an_erased_association_warns(folder, capsys):
     assert run("registry", "erase", ID, "--yes") == 0
     (folder / "again.csv").write_text(f"id,name\n{ID},Back\nnour,Nour\n")
     capsys.readouterr()
@@ -385,7 +385,7 @@ def test_a_sheet_that_lists_it_again_is_warned_of_and_may_be_taken(folder, capsy
     assert "erased before" in capsys.readouterr().err
 
 
-def test_it_is_told_again_after_a_death_half_way(folder, monkeypatch, capsys):
+def test_interrupted_erasure_can_be_repeated(folder, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(Store, "vacuum_database", lambda _: False)
         assert run("registry", "erase", ID, "--yes") == 3
@@ -402,7 +402,7 @@ def impatient(monkeypatch):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_reader_that_stays_is_told_of(folder, capsys):
+def test_erasure_with_an_open_reader_reports_traces(folder, capsys):
     with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM association").fetchone()
@@ -411,7 +411,7 @@ def test_a_reader_that_stays_is_told_of(folder, capsys):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_contact_is_told_again_where_a_reader_held_the_log(folder, capsys):
+def test_contact_erasure_can_be_repeated_after_an_open_reader(folder, capsys):
     with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM association").fetchone()
@@ -423,9 +423,7 @@ def test_a_contact_is_told_again_where_a_reader_held_the_log(folder, capsys):
 
 
 @pytest.mark.parametrize("place", ["backups", "stick"])
-def test_a_restore_over_a_lost_database_knows_who_was_forgotten_from_the_newer_backups(
-    folder, capsys, place
-):
+def test_restore_reports_erased_associations_from_newer_backups(folder, capsys, place):
     assert run("backup") == 0
     [older] = (folder / "backups").glob("auditor-*.db")
     (folder / "stick").mkdir()
@@ -440,7 +438,7 @@ def test_a_restore_over_a_lost_database_knows_who_was_forgotten_from_the_newer_b
     assert json.loads(capsys.readouterr().out)["items"][0]["forgotten"] == [ID]
 
 
-def test_who_was_pruned_before_can_be_forgotten_too(folder):
+def test_unlisted_association_can_be_erased(folder):
     (folder / "less.csv").write_text("id,name,youtube\nnour,Nour,\n")
     assert run("registry", "import", "less.csv", "--prune", "--yes") == 0
     assert MARK in dump(folder)
@@ -449,7 +447,7 @@ def test_who_was_pruned_before_can_be_forgotten_too(folder):
     assert ID not in dump(folder)
 
 
-def test_a_mark_is_of_this_folder_alone(tmp_path):
+def test_erasure_mark_depends_on_the_folder(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     one, other = (compute_erasure_mark(tmp_path / name, "nour") for name in ("a", "b"))
@@ -462,7 +460,7 @@ ADDRESS = f"/registry/erase/{ID}"
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder, language):
+def test_erasure_page_needs_the_typed_code(folder, language):
     with _opened(folder) as app, logged_in_client(app, NOW) as client:
         assert (
             f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/registry/entries/{ID}").text
@@ -485,14 +483,14 @@ def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder
     assert traces(folder) == []
 
 
-def test_the_page_erases_the_contact_alone_unless_all_is_chosen(folder):
+def test_erasure_page_erases_the_contact_by_default(folder):
     with _opened(folder) as app, logged_in_client(app, NOW) as client:
         assert client.post(f"/en{ADDRESS}", data={"confirmation": ID}).status_code == 303
         assert app.store.get_association(ID)
         assert not app.store.get_contact(ID)
 
 
-def test_a_coordinator_of_some_regions_and_a_reader_erase_nothing(folder):
+def test_regional_coordinator_and_reader_cannot_erase(folder):
     with _opened(folder) as app:
         for role, regions in ((Role.READER, ()), (Role.COORDINATOR, (f"Region {MARK}",))):
             with logged_in_client(app, NOW, name=role, role=role, regions=regions) as client:
@@ -506,7 +504,7 @@ def test_a_coordinator_of_some_regions_and_a_reader_erase_nothing(folder):
         assert app.store.get_association(ID)
 
 
-def test_backups_of_before_are_named_and_a_restored_one_tells_who_is_back(folder, capsys):
+def test_erasure_names_older_backups_and_restore_reports_returned_associations(folder, capsys):
     assert run("backup") == 0
     [backup] = (folder / "backups").glob("auditor-*.db")
     assert run("registry", "erase", ID, "--yes") == 0

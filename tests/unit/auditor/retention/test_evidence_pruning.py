@@ -88,7 +88,7 @@ def bodies(app):
     return set(app.body_store.list_digests())
 
 
-async def test_old_pages_go_and_nothing_else_changes(app):
+async def test_pruning_removes_old_pages_only(app):
     await played(app, *[{}] * 20)
     before, kept = everything(app), bodies(app)
     told = thinned(app)
@@ -100,7 +100,7 @@ async def test_old_pages_go_and_nothing_else_changes(app):
     assert thinned(app).bodies == 0
 
 
-async def test_what_is_young_stays(app):
+async def test_young_evidence_stays(app):
     await played(app, *[{}] * 20)
     kept = bodies(app)
     assert thinned(app, night_of(29)).bodies == 0
@@ -111,7 +111,7 @@ async def test_what_is_young_stays(app):
 
 
 @pytest.mark.slow
-async def test_the_ends_of_each_run_and_the_first_of_each_month_stay(app):
+async def test_ends_of_streaks_and_first_of_each_month_stay(app):
     gone = {NOUR.typed_text: "gone"}
     await played(app, *[{}] * 10, *[gone] * 10, *[{}] * 30)
     thinned(app)
@@ -125,7 +125,7 @@ async def test_the_ends_of_each_run_and_the_first_of_each_month_stay(app):
     assert len(whole) < 20
 
 
-async def test_what_gaps_proposals_and_words_rest_on_stays(app):
+async def test_evidence_of_gaps_proposals_and_decisions_stays(app):
     await played(
         app, *[{}] * 4, *[{SITE.typed_text: "linked"}] * 4, *[{SITE.typed_text: "wide"}] * 6
     )
@@ -167,7 +167,7 @@ async def test_what_gaps_proposals_and_words_rest_on_stays(app):
 
 
 @pytest.mark.slow
-async def test_exchanges_are_bared_later_than_bodies_go(app):
+async def test_exchanges_are_stripped_later_than_bodies(app):
     await played(app, *[{}] * 20)
     assert thinned(app, night_of(52)).stripped_observations == 0
     told = thinned(app, night_of(90))
@@ -187,7 +187,7 @@ async def test_exchanges_are_bared_later_than_bodies_go(app):
 
 
 @pytest.mark.slow
-async def test_what_today_s_probe_reads_otherwise_stays(app, monkeypatch):
+async def test_evidence_that_the_current_probe_reads_differently_stays(app, monkeypatch):
     """Else a rebuild after thinning would take back what a better probe has found."""
     await played(app, *[{NOUR.typed_text: f"gone {day}"} for day in range(20)])
 
@@ -205,7 +205,7 @@ async def test_what_today_s_probe_reads_otherwise_stays(app, monkeypatch):
     assert conclusions(app) == before
 
 
-async def test_a_dry_run_tells_the_same_and_removes_nothing(app):
+async def test_dry_run_counts_the_same_and_removes_nothing(app):
     await played(app, *[{}] * 20)
     before, kept = everything(app), bodies(app)
     told = thinned(app, dry_run=True)
@@ -213,7 +213,7 @@ async def test_a_dry_run_tells_the_same_and_removes_nothing(app):
     assert thinned(app) == told
 
 
-async def test_what_is_removed_here_is_removed_beside_the_backups(app):
+async def test_pruned_bodies_are_removed_from_backups(app):
     await played(app, *[{}] * 20)
     taken(app)
     copies = backups.open_backup_bodies(app.config)
@@ -222,9 +222,7 @@ async def test_what_is_removed_here_is_removed_beside_the_backups(app):
     assert set(copies.list_digests()) == bodies(app)
 
 
-async def test_bodies_that_nothing_refers_to_go_and_those_of_a_database_begun_anew_stay(
-    app, tmp_path
-):
+async def test_unreferenced_bodies_are_removed_unless_the_database_is_new(app, tmp_path):
     digest = app.body_store.put(b"of a look that was never committed")
     os.utime(next(tmp_path.rglob(f"{digest}.gz")), times=(night_of(0).timestamp(),) * 2)
     assert thinned(app).bodies == 0
@@ -233,7 +231,7 @@ async def test_bodies_that_nothing_refers_to_go_and_those_of_a_database_begun_an
     assert thinned(app, night_of(31)).bodies == 1
 
 
-async def test_after_a_restore_thinning_leaves_the_pages_of_newer_backups(app, tmp_path):
+async def test_pruning_after_a_restore_keeps_pages_of_newer_backups(app, tmp_path):
     await played(app, *[{}] * 20)
     older = taken(app, night_of(20)).backup
     await played(app, *[{}] * 20, first=40)
@@ -258,7 +256,7 @@ async def test_after_a_restore_thinning_leaves_the_pages_of_newer_backups(app, t
         assert all(piece.digest in app.body_store for look in young for piece in look.evidence)
 
 
-async def test_thinning_that_is_interrupted_is_gone_on_with(app):
+async def test_interrupted_pruning_is_resumed(app):
     await played(app, *[{}] * 20)
     kept = bodies(app)
     assert thinned(app, should_stop=lambda: True).bodies == 0
@@ -269,7 +267,7 @@ async def test_thinning_that_is_interrupted_is_gone_on_with(app):
 
 @pytest.mark.slow
 @pytest.mark.fault("F43")
-async def test_thinning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
+async def test_pruning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
     await played(app, *[{}] * 20)
     before, usual = everything(app), app.store.replace_evidence
     calls = []
@@ -290,7 +288,7 @@ async def test_thinning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
 
 
 @pytest.mark.slow
-async def test_a_sunday_s_night_ends_with_thinning_once_there_is_something_old(app):
+async def test_sunday_run_ends_with_pruning(app):
     await played(app, *[{}] * 20)
     days = range(20, 60)
     due = [
@@ -313,14 +311,14 @@ async def test_a_sunday_s_night_ends_with_thinning_once_there_is_something_old(a
     assert len(bodies(app)) < kept
 
 
-def test_for_ever_is_for_ever():
+def test_retention_zero_keeps_everything():
     config = placed(Path(), retention=RetentionSettings(bodies=0, exchanges=0))
     limits = RetentionLimits.from_config(config, LATER)
     assert limits.bodies < datetime(2, 1, 1, tzinfo=UTC)
     assert limits.exchanges < datetime(2, 1, 1, tzinfo=UTC)
 
 
-def test_the_command_tells_what_went(tmp_path, monkeypatch, capsys):
+def test_prune_command_prints_counts(tmp_path, monkeypatch, capsys):
     (tmp_path / "config.toml").write_text('[network]\nlanguage = "en"\n')
     monkeypatch.chdir(tmp_path)
     app = opened(tmp_path / "data") if (tmp_path / "data").mkdir() is None else None
@@ -356,7 +354,7 @@ QUIET = [HealthCheck.function_scoped_fixture]
 @pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=QUIET)
 @given(HISTORY, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.integers(0, 20))
-def test_any_history_is_rebuilt_after_thinning_to_what_it_was(history, days, later):
+def test_rebuild_after_pruning_equals_the_history(history, days, later):
     with tempfile.TemporaryDirectory() as folder:
         app = opened(
             Path(folder), placed(Path(folder), retention=RetentionSettings(bodies=1, exchanges=3))

@@ -29,14 +29,14 @@ def named(section):
     return found
 
 
-def test_every_column_is_named_once_as_peoples_or_as_nobodys():
+def test_every_column_is_listed_once_as_personal_or_not():
     listed = sorted(named(PAGE))
     assert listed == sorted(
         (table.name, column.name) for table in METADATA.tables.values() for column in table.c
     )
 
 
-def test_every_kind_of_data_says_why_how_long_who_sees_it_and_how_it_goes():
+def test_privacy_guide_describes_every_kind_of_personal_data():
     table = PAGE.partition("| what |")[2].partition("\n\n")[0]
     rows = [re.split(r"(?<!\\)\|", row)[1:-1] for row in table.splitlines()[2:]]
     assert len(rows) > 10
@@ -44,9 +44,7 @@ def test_every_kind_of_data_says_why_how_long_who_sees_it_and_how_it_goes():
 
 
 @pytest.mark.fault("F60")
-async def test_the_log_of_a_night_with_mails_and_letters_names_nobody(
-    tmp_path, monkeypatch, caplog
-):
+async def test_log_of_a_run_contains_no_personal_data(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(checker, "probe_steps_for", steps)
     caplog.set_level(logging.INFO)
     with mail_server() as box:

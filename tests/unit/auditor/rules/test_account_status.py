@@ -42,13 +42,13 @@ def nights(*findings, blind=()):
     return standing
 
 
-def test_one_good_look_makes_an_account_present():
+def test_one_good_run_makes_an_account_present():
     standing = nights(SEEN)
     assert (standing.state, standing.since) == (AccountState.PRESENT, START)
 
 
 @pytest.mark.fault("F32")
-def test_one_bad_night_changes_nothing():
+def test_one_absence_changes_nothing():
     standing = nights(SEEN, LOST)
     assert standing.state is AccountState.PRESENT
     assert (standing.unconfirmed_streak.run_count, standing.unconfirmed_streak.cause) == (
@@ -59,7 +59,7 @@ def test_one_bad_night_changes_nothing():
 
 
 @pytest.mark.fault("F32")
-def test_three_absences_over_six_days_are_believed_and_date_from_the_first():
+def test_three_absences_over_six_days_make_it_gone_since_the_first():
     assert nights(SEEN, *[LOST] * 6).state is AccountState.PRESENT
     standing = nights(SEEN, *[LOST] * 7)
     assert (standing.state, standing.reason) == (AccountState.GONE, Reason.NOT_FOUND)
@@ -70,7 +70,7 @@ def test_three_absences_far_apart_are_enough():
     assert nights(LOST, None, None, LOST, None, None, LOST).state is AccountState.GONE
 
 
-def test_six_days_are_counted_in_dates_not_in_hours():
+def test_span_of_absences_counts_dates_not_hours():
     standing = AccountStatus(1)
     for day, hour in ((0, 2), (3, 1), (6, 1)):
         seen = Observation(1, day, START.replace(hour=hour) + timedelta(days=day), LOST)
@@ -78,12 +78,12 @@ def test_six_days_are_counted_in_dates_not_in_hours():
     assert standing.state is AccountState.GONE
 
 
-def test_an_unknown_night_neither_counts_nor_resets():
+def test_unknown_result_neither_counts_nor_resets():
     assert nights(LOST, WALL, WALL, LOST, WALL, WALL, WALL).unconfirmed_streak.run_count == 2
     assert nights(LOST, WALL, WALL, LOST, WALL, WALL, LOST).state is AccountState.GONE
 
 
-def test_an_unknown_night_keeps_the_last_decided_word_with_its_date():
+def test_unknown_result_keeps_the_last_known_finding():
     standing = nights(SEEN, WALL)
     assert standing.last_known_finding is SEEN
     assert standing.decided_at == START
@@ -94,13 +94,13 @@ def test_an_unknown_night_keeps_the_last_decided_word_with_its_date():
     )
 
 
-def test_a_night_that_asked_nothing_of_an_account_is_no_look_at_it():
+def test_skipped_account_is_unchanged():
     assert nights(SEEN, LEFT_OUT) == nights(SEEN)
     assert nights(LEFT_OUT).checked_at is None
 
 
 @pytest.mark.fault("F32")
-def test_a_lost_account_is_back_after_two_good_nights():
+def test_gone_account_is_present_after_two_good_runs():
     gone = [LOST] * 7
     assert nights(*gone, SEEN).state is AccountState.GONE
     back = nights(*gone, SEEN, SEEN)
@@ -108,13 +108,13 @@ def test_a_lost_account_is_back_after_two_good_nights():
     assert nights(*gone, SEEN, LOST, SEEN).state is AccountState.GONE
 
 
-def test_another_reason_for_being_gone_is_another_date():
+def test_new_reason_of_absence_has_a_new_date():
     ended = Finding(Presence.ABSENT, Reason.SUSPENDED)
     standing = nights(*[LOST] * 7, ended)
     assert (standing.reason, standing.since) == (Reason.SUSPENDED, START + timedelta(days=7))
 
 
-def test_a_blind_night_moves_nothing_but_the_memory_of_having_looked():
+def test_unreliable_channel_changes_only_the_check_time():
     before = nights(SEEN, LOST)
     after = nights(SEEN, LOST, LOST, blind={2})
     assert after == replace(
@@ -125,13 +125,13 @@ def test_a_blind_night_moves_nothing_but_the_memory_of_having_looked():
     )
 
 
-def test_a_night_folded_twice_counts_once():
+def test_run_evaluated_twice_counts_once():
     standing = nights(SEEN, LOST)
     again = advance(standing, Observation(1, 1, START + timedelta(days=1), LOST), CONFIRM)
     assert again == standing
 
 
-def test_trouble_is_the_run_of_one_cause():
+def test_failure_streak_has_one_cause():
     assert nights(SLOW, SLOW, SLOW).failure_streak.run_count == 3
     assert nights(SLOW, EXPIRED).failure_streak.cause == "tls/expired"
     assert nights(SLOW, EXPIRED).failure_streak.run_count == 1
@@ -155,7 +155,7 @@ def answer(reason=Reason.BLOCKED, status=403, url="https://nour.example/", **fac
         (Reason.WRONG_TARGET, 200),
     ],
 )
-def test_a_night_on_which_the_server_answered_ends_the_trouble_to_reach_it(reason, status):
+def test_server_response_ends_the_failure_streak(reason, status):
     assert nights(SLOW, SLOW, answer(reason, status)).failure_streak is None
     assert nights(SLOW, SLOW, answer(reason, status), SLOW).failure_streak.run_count == 1
 
@@ -171,11 +171,11 @@ def test_a_night_on_which_the_server_answered_ends_the_trouble_to_reach_it(reaso
         answer(Reason.CRASHED, None),
     ],
 )
-def test_what_is_no_answer_of_the_server_neither_counts_for_its_trouble_nor_ends_it(silent):
+def test_result_without_response_neither_extends_nor_ends_the_failure_streak(silent):
     assert nights(SLOW, silent, SLOW, silent).failure_streak.run_count == 2
 
 
-def test_a_bad_certificate_is_over_with_an_answer_over_https_that_was_verified_only():
+def test_only_a_verified_https_response_ends_a_certificate_failure():
     assert nights(EXPIRED, EXPIRED, answer()).failure_streak is None
     for unproved in (
         answer(url="http://nour.example/"),
@@ -185,12 +185,12 @@ def test_a_bad_certificate_is_over_with_an_answer_over_https_that_was_verified_o
         assert nights(EXPIRED, unproved, EXPIRED).failure_streak.run_count == 2
 
 
-def test_an_error_of_the_server_is_its_trouble_whatever_its_status():
+def test_server_error_is_a_failure_with_any_status():
     assert nights(SLOW, answer(Reason.SERVER_ERROR, 503)).failure_streak.cause == "server_error"
     assert nights(SLOW, answer(Reason.TIMEOUT, 200)).failure_streak.run_count == 2
 
 
-def test_the_newest_publication_is_kept_when_a_page_shows_an_older_one():
+def test_newest_publication_stays_if_a_page_shows_an_older_one():
     new = Activity(START, "feed")
     old = Activity(START - timedelta(days=50), "sitemap")
     standing = nights(
@@ -224,7 +224,7 @@ NIGHTS = [
 
 
 @pytest.mark.parametrize("day", range(0, 400, 7))
-def test_a_publication_that_was_seen_in_its_days_stays_there_whatever_is_said_of_it_later(day):
+def test_precise_date_is_not_replaced_by_a_relative_one(day):
     """To the day: "1 day ago" is said until the second is over."""
     published = NIGHTS[day] - timedelta(hours=3)
     told = list(held((seen, ago(published, seen)) for seen in NIGHTS[day:]))
@@ -234,7 +234,7 @@ def test_a_publication_that_was_seen_in_its_days_stays_there_whatever_is_said_of
 
 
 @pytest.mark.parametrize("age_then", [8, 20, 29, 40, 100, 180, 210, 290, 362, 400])
-def test_a_publication_that_is_counted_back_comes_no_nearer_night_by_night(age_then):
+def test_relative_date_does_not_drift_from_run_to_run(age_then):
     for start in (0, 60, 100, 130, 200):
         published = NIGHTS[start] - timedelta(days=age_then, hours=5)
         told = list(held((seen, ago(published, seen)) for seen in NIGHTS[start : start + 450]))
@@ -244,7 +244,7 @@ def test_a_publication_that_is_counted_back_comes_no_nearer_night_by_night(age_t
         assert (told[-1].published_at.date() - published.date()).days >= -6
 
 
-def test_a_tab_that_fails_for_a_night_brings_no_publication_nearer():
+def test_missing_tab_does_not_move_a_publication():
     published = NIGHTS[0] - timedelta(days=190)
     looks = [
         (seen, ago(published, seen, "streams" if at == 5 else "videos"))
@@ -253,13 +253,13 @@ def test_a_tab_that_fails_for_a_night_brings_no_publication_nearer():
     assert len({one.published_at for one in held(looks)}) == 1
 
 
-def test_a_new_publication_is_told_though_both_are_counted_back():
+def test_new_relative_publication_replaces_an_older_relative_one():
     first, second = NIGHTS[0] - timedelta(days=70), NIGHTS[3] - timedelta(hours=1)
     told = list(held((seen, ago(second if seen > second else first, seen)) for seen in NIGHTS[:60]))
     assert [one.published_at.date() == second.date() for one in told] == [False] * 3 + [True] * 57
 
 
-def test_an_exact_day_takes_the_place_of_what_was_counted_back_and_keeps_it():
+def test_exact_date_replaces_a_relative_one_and_stays():
     published = NIGHTS[0] - timedelta(days=207)
     exact = Finding(Presence.PRESENT, last_activity=Activity(published, "feed"))
     looks = [ago(published, NIGHTS[0]), exact, *(ago(published, seen) for seen in NIGHTS[2:20])]
@@ -268,7 +268,7 @@ def test_an_exact_day_takes_the_place_of_what_was_counted_back_and_keeps_it():
     assert {one.published_at for one in others} == {published}
 
 
-def test_an_older_exact_day_is_another_publication():
+def test_older_exact_date_is_another_publication():
     counted = ago(NIGHTS[0] - timedelta(days=70), NIGHTS[0])
     older = Finding(
         Presence.PRESENT, last_activity=Activity(NIGHTS[0] - timedelta(days=200), "feed")
@@ -276,7 +276,7 @@ def test_an_older_exact_day_is_another_publication():
     assert nights(counted, older).last_activity == counted.last_activity
 
 
-def test_two_months_that_a_page_names_are_two_publications():
+def test_two_named_months_are_two_publications():
     april, may = (datetime(2026, month, 1, tzinfo=UTC) for month in (4, 5))
     looks = [
         Finding(Presence.PRESENT, last_activity=Activity(at, "text", DatePrecision.MONTH))
@@ -285,7 +285,7 @@ def test_two_months_that_a_page_names_are_two_publications():
     assert nights(*looks).last_activity.published_at == may
 
 
-def test_an_account_without_posts_has_no_publication():
+def test_account_without_posts_has_no_activity():
     dated = Finding(Presence.PRESENT, last_activity=Activity(START, "feed"))
     standing = nights(dated, Finding(Presence.PRESENT, Reason.EMPTY))
     assert standing.last_activity is None
@@ -296,14 +296,14 @@ def test_an_account_without_posts_has_no_publication():
     ("days", "word"),
     [(0, "active"), (30, "active"), (31, "slow"), (90, "slow"), (91, "inactive"), (181, "dormant")],
 )
-def test_bands_follow_the_age_of_the_newest_publication(days, word):
+def test_activity_band_follows_the_age_of_the_newest_publication(days, word):
     standing = nights(
         Finding(Presence.PRESENT, last_activity=Activity(START - timedelta(days=days), "feed"))
     )
     assert ActivityBands().classify_activity(standing, START) == word
 
 
-def test_a_date_to_the_month_is_read_in_the_association_s_favour():
+def test_imprecise_date_counts_in_favour_of_the_association():
     assert (
         days_since_activity(
             Activity(START - timedelta(days=40), "page", DatePrecision.MONTH), START
@@ -312,7 +312,7 @@ def test_a_date_to_the_month_is_read_in_the_association_s_favour():
     )
 
 
-def test_bands_that_do_not_rise_are_refused():
+def test_activity_limits_that_do_not_increase_are_refused():
     with pytest.raises(ValidationError, match="must rise"):
         ActivityBands(active=90, slow=30)
 
@@ -323,7 +323,7 @@ def word(kind=DecisionKind.CONFIRM, at=8, **more):
     )
 
 
-def test_a_person_outweighs_an_unchanged_absence_for_180_days():
+def test_confirmation_overrides_an_unchanged_absence_for_180_days():
     gone = nights(*[LOST] * 7)
     held = apply_decisions(gone, "facebook", [word()], START + timedelta(days=9))
     assert held.state is AccountState.PRESENT
@@ -331,7 +331,7 @@ def test_a_person_outweighs_an_unchanged_absence_for_180_days():
     assert late.state is AccountState.GONE
 
 
-def test_an_absence_that_changes_after_the_word_outweighs_it():
+def test_new_absence_overrides_an_older_confirmation():
     gone = nights(*[LOST] * 10, Finding(Presence.ABSENT, Reason.SUSPENDED))
     assert (
         apply_decisions(gone, "facebook", [word()], START + timedelta(days=11)).state
@@ -339,7 +339,7 @@ def test_an_absence_that_changes_after_the_word_outweighs_it():
     )
 
 
-def test_what_people_attest_of_a_walled_account_holds_a_year():
+def test_confirmation_of_an_unknown_account_lasts_a_year():
     walled = nights(*[WALL] * 3)
     said = word(value="2026-02-20")
     held = apply_decisions(walled, "facebook", [said], START + timedelta(days=9))
@@ -352,7 +352,7 @@ def test_what_people_attest_of_a_walled_account_holds_a_year():
     )
 
 
-def test_a_word_speaks_of_its_own_account_and_moment_only():
+def test_decision_applies_to_its_own_account_and_time():
     walled = nights(WALL)
     assert apply_decisions(walled, "facebook", [word()], START).state is AccountState.UNKNOWN
     other = replace(word(), account_id=2)
@@ -372,7 +372,7 @@ OURS, THEIRS = (
 )
 
 
-def test_another_account_under_the_name_counts_neither_for_nor_against():
+def test_different_account_counts_neither_for_nor_against():
     standing = nights(OURS, THEIRS)
     assert (standing.state, standing.last_known_finding, standing.platform_id) == (
         AccountState.PRESENT,
@@ -392,7 +392,7 @@ def test_another_account_under_the_name_counts_neither_for_nor_against():
     assert nights(OURS, LOST, THEIRS, LOST).unconfirmed_streak.run_count == 2
 
 
-def test_a_name_that_another_account_keeps_is_one_of_which_we_cannot_tell():
+def test_lasting_different_account_makes_it_unknown():
     assert nights(OURS, *[THEIRS] * 6).state is AccountState.PRESENT
     standing = nights(OURS, *[THEIRS] * 7)
     assert (standing.state, standing.reason) == (AccountState.UNKNOWN, Reason.RENAMED)
@@ -400,14 +400,14 @@ def test_a_name_that_another_account_keeps_is_one_of_which_we_cannot_tell():
     assert nights(*[THEIRS] * 9, OURS).platform_id == "99"
 
 
-def test_a_lost_account_does_not_come_back_as_another_one():
+def test_gone_account_does_not_return_as_a_different_one():
     gone = [OURS, *[LOST] * 7]
     assert nights(*gone, THEIRS).state is AccountState.GONE
     assert nights(*gone, THEIRS, THEIRS).state is AccountState.UNKNOWN
     assert nights(*gone, *[THEIRS] * 20).last_known_finding is LOST
 
 
-def test_our_own_account_is_itself_again_at_once():
+def test_original_account_is_recognised_at_once():
     standing = nights(OURS, *[THEIRS] * 7, OURS)
     assert (standing.state, standing.other_account_streak, standing.platform_id) == (
         AccountState.PRESENT,
@@ -416,7 +416,7 @@ def test_our_own_account_is_itself_again_at_once():
     )
 
 
-def test_the_same_account_under_another_name_or_another_of_its_ids_is_ours():
+def test_account_with_a_new_name_or_second_id_is_the_same():
     renamed = named("11", "Association Nour", Reason.RENAMED)
     assert nights(OURS, renamed).last_known_finding is renamed
     second_id = named("10011")
@@ -430,7 +430,7 @@ def test_the_same_account_under_another_name_or_another_of_its_ids_is_ours():
     assert nights(OURS, nameless).other_account_streak.cause == "99"
 
 
-def test_a_person_who_looked_after_the_change_says_whose_the_name_is():
+def test_decision_after_the_change_settles_a_different_account():
     taken = nights(OURS, *[THEIRS] * 8)
     late = START + timedelta(days=10)
     before = apply_decisions(taken, "facebook", [word(at=0)], late)
@@ -447,7 +447,7 @@ def test_a_person_who_looked_after_the_change_says_whose_the_name_is():
     )
 
 
-def test_a_publication_that_a_person_saw_is_told_where_a_machine_saw_none():
+def test_reported_publication_is_used_if_none_was_observed():
     empty = nights(Finding(Presence.PRESENT, Reason.EMPTY))
     said = word(at=1, value="2026-03-01")
     assert (
@@ -469,7 +469,7 @@ ANY = st.one_of(UNKNOWNS, st.sampled_from([SEEN, LOST]))
 
 
 @given(st.lists(ANY, max_size=6), st.lists(st.one_of(UNKNOWNS, st.none()), max_size=20))
-def test_no_run_of_unknowns_moves_a_standing(before, after):
+def test_unknown_results_never_change_a_status(before, after):
     start = nights(*before)
     for at, finding in enumerate(after, start=len(before)):
         if finding is not None:
@@ -494,7 +494,7 @@ def test_no_run_of_unknowns_moves_a_standing(before, after):
 
 
 @given(st.lists(st.tuples(ANY, st.booleans()), max_size=30))
-def test_blind_nights_move_no_state(nightly):
+def test_unreliable_runs_never_change_a_state(nightly):
     standing = AccountStatus(1)
     for at, (finding, blind) in enumerate(nightly):
         after = advance(
@@ -513,7 +513,7 @@ def test_blind_nights_move_no_state(nightly):
 
 
 @given(st.lists(ANY, max_size=40))
-def test_nothing_is_gone_before_three_absences_over_six_days(findings):
+def test_no_account_is_gone_before_three_absences_over_six_days(findings):
     standing, absences = AccountStatus(1), []
     for at, finding in enumerate(findings):
         standing = advance(

@@ -62,19 +62,19 @@ def signs(rule, *accounts, association=NOUR, **case):
 MISSING = {"code": "channel_missing", "check": "undeclared", "channels": ["facebook", "youtube"]}
 
 
-def test_a_channel_without_an_account_is_missing():
+def test_channel_without_an_account_is_missing():
     seen = signs(MISSING, held("facebook", "u:nour"))
     assert list(seen) == [("youtube", "")]
 
 
-def test_a_typed_none_registers_nothing_and_a_choice_is_no_gap():
+def test_typed_none_is_missing_but_a_choice_is_not():
     nothing = held("youtube", None, kind=LinkKind.NONE)
     assert ("youtube", "") in signs(MISSING, nothing)
     assert ("youtube", "") not in signs(MISSING, nothing, none_by_choice=frozenset({"youtube"}))
 
 
 @pytest.mark.parametrize("kind", [LinkKind.INVALID, LinkKind.SHORT_LINK])
-def test_a_cell_that_may_mean_an_account_is_not_missing(kind):
+def test_cell_that_may_be_an_account_is_not_missing(kind):
     assert ("youtube", "") not in signs(MISSING, held("youtube", None, kind=kind))
 
 
@@ -86,7 +86,7 @@ DEAD = {
 }
 
 
-def test_a_doubted_absence_is_seen_and_not_confirmed():
+def test_unconfirmed_absence_matches_without_confirmation():
     doubt = Streak("not_found", NOW - timedelta(days=2), NOW, 2)
     one = signs(
         DEAD, held("facebook", "u:nour", state=AccountState.PRESENT, unconfirmed_streak=doubt)
@@ -94,7 +94,7 @@ def test_a_doubted_absence_is_seen_and_not_confirmed():
     assert (one.holds, one.is_confirmed) == (True, False)
 
 
-def test_a_confirmed_absence_is_a_gap_whatever_tonight_told():
+def test_confirmed_absence_matches_whatever_the_run_found():
     gone = held(
         "facebook", "u:nour", state=AccountState.GONE, reason=Reason.NOT_FOUND, tonight=False
     )
@@ -102,7 +102,7 @@ def test_a_confirmed_absence_is_a_gap_whatever_tonight_told():
     assert (one.holds, one.is_confirmed) == (True, True)
 
 
-def test_an_absence_of_another_reason_is_another_gap():
+def test_absence_with_another_reason_does_not_match():
     assert not signs(
         DEAD, held("facebook", "u:nour", state=AccountState.GONE, reason=Reason.SUSPENDED)
     )
@@ -119,16 +119,16 @@ def trouble(cause, nights, days):
     )
 
 
-def test_trouble_that_spans_too_few_days_is_not_confirmed():
+def test_failure_that_spans_too_few_days_is_not_confirmed():
     assert signs(DOWN, trouble("timeout", 3, 2))["website", "nour.example"].is_confirmed is False
 
 
-def test_lasting_trouble_is_left_to_the_catalogue_s_nights():
+def test_lasting_failure_is_confirmed_by_the_catalogue():
     one = signs(DOWN, trouble("timeout", 4, 3))["website", "nour.example"]
     assert (one.is_confirmed, one.run_count) == (None, 4)
 
 
-def test_a_bad_certificate_tells_its_cause():
+def test_certificate_failure_has_its_cause():
     rule = {"code": "website_insecure", "check": "unreachable", "reasons": ["tls"]}
     assert (
         signs(rule, trouble("tls/expired", 4, 3))["website", "nour.example"].params["cause"]
@@ -137,13 +137,13 @@ def test_a_bad_certificate_tells_its_cause():
     assert not signs(DOWN, trouble("tls/expired", 4, 3))
 
 
-def test_while_an_absence_is_doubted_the_trouble_cannot_be_told():
+def test_failure_is_unknown_while_an_absence_is_doubted():
     doubted = held("website", "nour.example", unconfirmed_streak=Streak("parked", NOW, NOW))
     assert signs(DOWN, doubted)["website", "nour.example"].holds is None
 
 
 @pytest.mark.parametrize("looked", [NOW, NOW - timedelta(days=1)])
-def test_a_wall_met_tonight_says_that_the_trouble_is_over_and_leaves_the_doubt(looked):
+def test_refusal_ends_the_failure_and_keeps_the_doubt(looked):
     wall = {"latest_presence": Presence.UNKNOWN, "latest_reason": Reason.BLOCKED}
     met = held("website", "nour.example", unconfirmed_streak=Streak("not_found", NOW, NOW), **wall)
     walled = replace(met, status=replace(met.status, checked_at=looked))
@@ -156,13 +156,13 @@ def test_a_wall_met_tonight_says_that_the_trouble_is_over_and_leaves_the_doubt(l
 EMPTY = {"code": "channel_empty", "check": "present_as", "reasons": ["empty"]}
 
 
-def test_an_empty_account_is_told():
+def test_empty_account_matches():
     empty = held("youtube", "@nour", last_known_finding=Finding(Presence.PRESENT, Reason.EMPTY))
     assert signs(EMPTY, empty)["youtube", "@nour"].holds is True
     assert not signs(EMPTY, held("youtube", "@nour", last_known_finding=Finding(Presence.PRESENT)))
 
 
-def test_a_renamed_account_tells_its_new_address():
+def test_renamed_account_has_its_new_url():
     rule = {"code": "channel_renamed", "check": "present_as", "reasons": ["renamed"]}
     known = Finding(Presence.PRESENT, Reason.RENAMED, final_url="https://youtube.example/@new")
     one = signs(rule, held("youtube", "@nour", last_known_finding=known))["youtube", "@nour"]
@@ -178,34 +178,34 @@ def dated(days, *, shown=True, **more):
     return held("facebook", "u:nour", last_known_finding=known, last_activity=newest, **more)
 
 
-def test_a_silent_account_is_stale_after_its_days():
+def test_silent_account_matches_after_its_days():
     assert not signs(STALE, dated(90))
     one = signs(STALE, dated(91))["facebook", "u:nour"]
     assert (one.params["age"], one.params["limit"], one.is_decided) == (91, 90, True)
 
 
-def test_a_page_that_stopped_showing_dates_has_not_fallen_silent():
+def test_page_without_dates_is_not_silent():
     assert signs(STALE, dated(200, shown=False))["facebook", "u:nour"].holds is None
 
 
-def test_an_unknown_night_does_not_count_for_silence():
+def test_unknown_run_does_not_count_for_silence():
     assert signs(STALE, dated(91, tonight=False))["facebook", "u:nour"].is_decided is False
 
 
-def test_a_person_and_a_group_are_the_wrong_type():
+def test_person_and_group_are_the_wrong_type():
     rule = {"code": "channel_wrong_type", "check": "kind_is", "kinds": ["person", "group"]}
     assert signs(rule, held("linkedin", "in/nour", kind=LinkKind.PERSON))
     assert not signs(rule, held("linkedin", "company/nour"))
 
 
-def test_a_platform_in_the_website_column_is_told_there():
+def test_platform_link_in_the_website_column_matches():
     rule = {"code": "website_is_social", "check": "column_holds_channel"}
     one = signs(rule, held("facebook", "u:nour", column="website"))["website", "u:nour"]
     assert one.params["channel"] == "facebook"
     assert not signs(rule, held("website", "nour.example"))
 
 
-def test_a_platform_in_the_website_column_counts_as_that_platform_and_not_as_a_website():
+def test_platform_link_in_the_website_column_is_no_website():
     rule = {"code": "no_website", "check": "undeclared", "channels": ["website"]}
     social = held("facebook", "u:nour", column="website")
     assert signs(rule, social)
@@ -228,7 +228,7 @@ def fact(**test):
         ({"fact": "moved_to", "present": True}, "other.example", True),
     ],
 )
-def test_a_fact_is_compared(test, value, holds):
+def test_fact_is_compared(test, value, holds):
     known = Finding(Presence.PRESENT, facts={test["fact"]: value})
     assert (
         bool(signs(fact(**test), held("website", "nour.example", last_known_finding=known)))
@@ -236,7 +236,7 @@ def test_a_fact_is_compared(test, value, holds):
     )
 
 
-def test_a_fact_not_measured_cannot_be_told():
+def test_unmeasured_fact_is_unknown():
     unmeasured = held("website", "nour.example", last_known_finding=Finding(Presence.PRESENT))
     assert (
         signs(fact(fact="https", **{"is": False}), unmeasured)["website", "nour.example"].holds
@@ -246,13 +246,13 @@ def test_a_fact_not_measured_cannot_be_told():
 
 
 @pytest.mark.parametrize(("until", "holds"), [("2026-04-02", True), ("2026-04-03", False)])
-def test_the_days_of_a_certificate_are_counted_by_whoever_judges(until, holds):
+def test_certificate_days_are_counted_at_evaluation(until, holds):
     known = Finding(Presence.PRESENT, facts={"certificate_expires_on": until})
     rule = fact(fact="certificate_days", below=14)
     assert bool(signs(rule, held("website", "nour.example", last_known_finding=known))) is holds
 
 
-def test_the_last_day_of_a_certificate_is_told():
+def test_last_day_of_a_certificate_is_a_parameter():
     known = Finding(Presence.PRESENT, facts={"certificate_days": 5})
     rule = fact(fact="certificate_days", below=14) | {"code": "website_cert_expiring"}
     told = signs(rule, held("website", "nour.example", last_known_finding=known))[
@@ -264,7 +264,7 @@ def test_the_last_day_of_a_certificate_is_told():
 @pytest.mark.parametrize(
     "test", [{"fact": "a"}, {"fact": "a", "below": 1, "above": 2}, {"below": 1}]
 )
-def test_a_fact_rule_has_exactly_one_test(test):
+def test_fact_rule_needs_exactly_one_condition(test):
     with pytest.raises(ValidationError):
         RULE.validate_python(fact(**test))
 
@@ -280,13 +280,13 @@ def site(*links, **more):
     return held("website", "nour.example", last_known_finding=known, **more)
 
 
-def test_an_account_on_the_site_that_nobody_registered_is_proposed():
+def test_unregistered_account_on_the_site_is_proposed():
     proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
     one = signs(UNLISTED, site(FACEBOOK), proposals=(proposal,))["facebook", "u:nour"]
     assert (one.is_decided, one.params["found_on"]) == (True, "https://nour.example/")
 
 
-def test_a_proposal_ends_when_registered_disowned_or_gone_from_the_site():
+def test_proposal_ends_when_registered_disowned_or_unlinked():
     proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
     assert not signs(UNLISTED, site(), held("facebook", "u:nour"), proposals=(proposal,))
     assert not signs(
@@ -306,19 +306,19 @@ def test_a_proposal_ends_when_registered_disowned_or_gone_from_the_site():
 NOT_LINKED = {"code": "channel_not_linked", "check": "not_linked"}
 
 
-def test_a_site_that_does_not_lead_to_an_account_is_told():
+def test_site_without_link_to_an_account_matches():
     assert ("facebook", "u:nour") in signs(NOT_LINKED, site(), held("facebook", "u:nour"))
     assert not signs(NOT_LINKED, site(FACEBOOK), held("facebook", "u:nour"))
     assert not signs(NOT_LINKED, site(FACEBOOK), held("facebook", "id:12", aliases=["u:nour"]))
     assert not signs(NOT_LINKED, held("facebook", "u:nour"))
 
 
-def test_a_site_that_was_not_read_says_nothing_of_links():
+def test_unread_site_is_unknown_for_links():
     walled = held("website", "nour.example", last_known_finding=Finding(Presence.PRESENT))
     assert signs(NOT_LINKED, walled, held("facebook", "u:nour"))["facebook", "u:nour"].holds is None
 
 
-def test_two_accounts_on_a_channel_are_a_duplicate_unless_they_are_one():
+def test_two_accounts_on_a_channel_are_a_duplicate_unless_they_are_the_same():
     rule = {"code": "channel_duplicate", "check": "duplicate", "channels": ["youtube"]}
     assert signs(rule, held("youtube", "@nour"), held("youtube", "@nour2"))
     assert not signs(rule, held("youtube", "@nour"), held("youtube", "UCx", aliases=["@nour"]))
@@ -327,7 +327,7 @@ def test_two_accounts_on_a_channel_are_a_duplicate_unless_they_are_one():
     )
 
 
-def test_an_account_of_two_associations_is_shared():
+def test_account_of_two_associations_is_shared():
     rule = {"code": "channel_shared", "check": "shared"}
     shared = {("facebook", "u:nour"): ("amal",)}
     assert (
@@ -338,7 +338,7 @@ def test_an_account_of_two_associations_is_shared():
     )
 
 
-def test_two_rules_of_one_gap_are_one_candidate_the_clearest():
+def test_two_rules_of_one_gap_give_one_candidate():
     rules = [
         RULE.validate_python(DOWN),
         RULE.validate_python({**DEAD, "code": "website_down", "channels": []}),
@@ -362,7 +362,7 @@ def test_two_rules_of_one_gap_are_one_candidate_the_clearest():
         ({"code": "channel_missing", "check": "undeclared"}, "say which channels"),
     ],
 )
-def test_rules_that_could_not_be_judged_are_refused_at_load(rule, says):
+def test_invalid_rules_are_refused_at_load(rule, says):
     with pytest.raises(ValueError, match=says):
         RULE.validate_python(rule).try_on_sample(load_gap_catalogue())
 
@@ -370,12 +370,12 @@ def test_rules_that_could_not_be_judged_are_refused_at_load(rule, says):
 @pytest.mark.parametrize(
     "rule", [{"code": "a", "check": "eval"}, {"code": "a", "check": "shared", "when": "x"}]
 )
-def test_the_set_of_checks_is_closed(rule):
+def test_unknown_check_is_refused(rule):
     with pytest.raises(ValidationError):
         RULE.validate_python(rule)
 
 
-def test_only_what_is_certain_is_said_of_a_walled_account():
+def test_unreadable_account_has_only_certain_matches():
     """Nothing is told of an account that no look could decide, by any check that looks at it."""
     walled = held("facebook", "u:nour", tonight=False)
     looks = [
@@ -391,14 +391,14 @@ def test_only_what_is_certain_is_said_of_a_walled_account():
 BY_NUMBER = FoundLink("facebook", "id:12", "https://www.facebook.com/profile.php?id=12", "anchor")
 
 
-def test_a_link_by_number_may_lead_to_an_account_known_by_its_handle():
+def test_link_by_id_may_lead_to_an_account_with_a_handle():
     one = signs(NOT_LINKED, site(BY_NUMBER), held("facebook", "u:nour"))["facebook", "u:nour"]
     assert one.holds is None
     told = signs(NOT_LINKED, site(BY_NUMBER), held("facebook", "u:nour", aliases=["id:34"]))
     assert told["facebook", "u:nour"].holds is True
 
 
-def test_a_number_and_a_handle_are_no_duplicate_that_can_be_told():
+def test_id_and_handle_are_an_unknown_duplicate():
     rule = {"code": "channel_duplicate", "check": "duplicate", "channels": ["facebook", "linkedin"]}
     two = held("facebook", "u:nour"), held("facebook", "id:12")
     assert not signs(rule, *two)
@@ -423,11 +423,11 @@ def test_a_number_and_a_handle_are_no_duplicate_that_can_be_told():
         ("c/nour", "user/nour", True),
     ],
 )
-def test_two_names_may_be_one_account_where_they_cannot_be_compared(one, other, may):
+def test_keys_that_cannot_be_compared_may_be_the_same_account(one, other, may):
     assert may_be_same_account({one}, {other}) is may
 
 
-def test_a_site_behind_a_wall_tonight_still_names_whom_it_named():
+def test_site_behind_a_wall_keeps_its_known_links():
     old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
     walled = site(tonight=False)
     assert (
@@ -435,13 +435,13 @@ def test_a_site_behind_a_wall_tonight_still_names_whom_it_named():
     )
 
 
-def test_a_proposal_says_on_which_page_and_in_which_words_it_was_found():
+def test_proposal_has_page_and_text_of_its_link():
     proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
     params = signs(UNLISTED, site(FACEBOOK), proposals=(proposal,))["facebook", "u:nour"].params
     assert (params["found_on"], params["snippet"]) == (FACEBOOK.page_url, FACEBOOK.snippet)
 
 
-def test_an_account_that_may_be_the_registered_one_is_not_called_unlisted():
+def test_account_that_may_be_registered_is_unknown():
     by_number = Proposal("nour", BY_NUMBER, BEGAN, NOW)
     walled = held("facebook", "u:nour", tonight=False)
     assert (
@@ -470,13 +470,13 @@ def withheld(*links, **more):
     return held("website", "nour.example", last_known_finding=known, **more)
 
 
-def test_a_page_of_contacts_that_was_withheld_may_lead_anywhere():
+def test_unread_contact_page_makes_links_unknown():
     one = signs(NOT_LINKED, withheld(), held("facebook", "u:nour"))["facebook", "u:nour"]
     assert one.holds is None
     assert not signs(NOT_LINKED, withheld(FACEBOOK), held("facebook", "u:nour"))
 
 
-def test_a_proposal_from_a_page_that_was_withheld_tonight_stays_as_it_was():
+def test_proposal_from_an_unread_page_stays():
     old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
     one = signs(UNLISTED, withheld(), proposals=(old,))["facebook", "u:nour"]
     assert (one.holds, one.is_decided) == (True, False)
@@ -485,7 +485,7 @@ def test_a_proposal_from_a_page_that_was_withheld_tonight_stays_as_it_was():
 BROKEN = {"code": "website_broken_links", "check": "links_to_gone", "channels": ["website"]}
 
 
-def test_a_site_that_leads_to_a_lost_account_is_told_with_the_dead_link():
+def test_site_with_link_to_a_gone_account_has_the_dead_link():
     gone = held("facebook", "u:nour", state=AccountState.GONE, reason=Reason.NOT_FOUND)
     one = signs(BROKEN, site(FACEBOOK), gone)["website", "nour.example"]
     assert (one.params["links"], one.params["found_on"]) == (FACEBOOK.canonical, FACEBOOK.page_url)
@@ -495,7 +495,7 @@ def test_a_site_that_leads_to_a_lost_account_is_told_with_the_dead_link():
     assert signs(BROKEN, site(FACEBOOK), by_name)
 
 
-def test_a_link_to_an_account_whose_loss_is_only_doubted_is_not_broken():
+def test_link_to_an_unconfirmed_absence_is_not_broken():
     doubt = Streak("not_found", NOW - timedelta(days=2), NOW, 2)
     assert not signs(
         BROKEN,
@@ -520,20 +520,20 @@ def called(name, key="u:page.12", **more):
     return held("facebook", key, last_known_finding=Finding(Presence.PRESENT, name=name), **more)
 
 
-def test_an_account_under_another_name_is_told_with_both_names():
+def test_account_with_another_name_has_both_names():
     one = signs(DIFFERS, called("Radio Soleil"), association=NAMED)["facebook", "u:page.12"]
     assert one.params["found"] == "Radio Soleil"
     assert one.params["expected"] == "Tafsoutine / جمعية تافسوتين / Association Tafsoutine"
 
 
-def test_a_name_that_is_ours_or_may_be_is_no_other_name():
+def test_matching_or_comparable_name_does_not_match_the_rule():
     assert not signs(DIFFERS, called("Tafsoutine Tanger"), association=NAMED)
     for unsure in (called("ⵜⴰⴼⵙⵓⵜⵉⵏ"), called(None), called("Radio Soleil", key="u:tafsoutinema")):
         [one] = signs(DIFFERS, unsure, association=NAMED).values()
         assert one.holds is None
 
 
-def test_an_account_to_which_the_own_site_leads_may_be_called_in_another_language():
+def test_linked_account_may_have_a_name_in_another_language():
     linked = FoundLink("facebook", "u:page.12", "https://facebook.example/page.12", "footer")
     told = signs(DIFFERS, site(linked), called("Reading for All"), association=NAMED)
     assert told["facebook", "u:page.12"].holds is None
@@ -550,12 +550,12 @@ def profile(*links, **facts):
 
 
 @pytest.mark.parametrize("links", [(), (ANOTHER_SITE,)])
-def test_an_account_whose_links_were_all_read_and_do_not_lead_to_the_site_is_told(links):
+def test_account_without_link_to_the_site_matches(links):
     one = signs(SILENT, site(), profile(*links))["twitter", "nour"]
     assert one.params["website"] == "https://website.example/nour.example"
 
 
-def test_an_account_that_leads_to_any_part_of_the_site_is_not_told():
+def test_account_with_link_to_any_part_of_the_site_does_not_match():
     part = FoundLink(
         "website", "dons.nour.example/aider", "https://dons.nour.example/aider", "profile_link"
     )
@@ -563,7 +563,7 @@ def test_an_account_that_leads_to_any_part_of_the_site_is_not_told():
     assert not signs(SILENT, site(), profile(part))
 
 
-def test_where_an_accounts_links_were_not_all_read_or_there_is_no_site_nothing_is_told():
+def test_backlink_is_unknown_without_all_links_or_a_site():
     for accounts in (
         (site(), profile(all_links_resolved=False)),
         (
@@ -601,12 +601,12 @@ def says(text, key="bienvenue.example"):
         ("", None),
     ],
 )
-def test_a_site_is_told_that_it_names_nobody_only_where_its_own_names_can_be_compared(text, holds):
+def test_site_without_the_name_matches_only_if_comparable(text, holds):
     told = [one.holds for one in signs(UNNAMED, says(text), association=NAMED).values()]
     assert told == ([] if holds is False else [holds])
 
 
-def test_a_site_whose_address_is_the_name_is_not_told_that_it_lacks_it():
+def test_site_with_the_name_in_its_host_does_not_match():
     [one] = signs(UNNAMED, says("Agir ici", "tafsoutine.example"), association=NAMED).values()
     assert one.holds is None
 
@@ -614,7 +614,7 @@ def test_a_site_whose_address_is_the_name_is_not_told_that_it_lacks_it():
 MIXED = {"code": "handles_mixed", "check": "handles_differ"}
 
 
-def test_user_names_with_nothing_in_common_are_told_for_the_association():
+def test_handles_without_similarity_match():
     one = signs(MIXED, held("facebook", "u:tafsoutine"), held("youtube", "@lecture.tanger"))["", ""]
     assert (one.channel, one.params["handles"]) == ("", "tafsoutine · lecture.tanger")
 
@@ -638,7 +638,7 @@ def test_user_names_with_nothing_in_common_are_told_for_the_association():
     ],
     ids=["one name", "one channel", "an id", "numbers", "a person", "a lost one"],
 )
-def test_numbers_people_and_lost_accounts_have_no_user_name_to_compare(accounts):
+def test_ids_people_and_gone_accounts_have_no_handle(accounts):
     assert not signs(MIXED, *accounts)
 
 
@@ -654,18 +654,18 @@ LACKS = {"code": "registry_incomplete", "check": "incomplete", "fields": ["name_
         (Association("a", "Nour", contact_methods=frozenset({"email"})), "name_ar"),
     ],
 )
-def test_an_entry_that_lacks_a_name_or_an_address_is_told(association, fields):
+def test_incomplete_entry_matches(association, fields):
     told = signs(LACKS, association=association)
     assert [one.params["fields"] for one in told.values()] == ([fields] if fields else [])
 
 
-def test_the_fields_of_an_entry_are_a_closed_set():
+def test_unknown_field_is_refused():
     with pytest.raises(ValidationError):
         RULE.validate_python({**LACKS, "fields": ["passport"]})
 
 
 @pytest.mark.parametrize("rule", [BROKEN, DIFFERS, SILENT, UNNAMED, MIXED])
-def test_nothing_is_told_of_names_and_links_behind_a_wall(rule):
+def test_names_and_links_behind_a_wall_are_unknown(rule):
     walled = [
         held("website", "nour.example", tonight=False),
         held("facebook", "u:nour", tonight=False),
@@ -673,7 +673,7 @@ def test_nothing_is_told_of_names_and_links_behind_a_wall(rule):
     assert all(one.holds is None for one in signs(rule, *walled).values())
 
 
-def test_judging_loads_no_reader_of_pages():
+def test_rules_load_no_html_parser():
     """Every command reads the configuration and so the rules; an HTML parser takes a tenth of a second."""
     loaded = "import sys, auditor.config.schema, auditor.evaluation.association_view"
     spy = f"{loaded}; sys.exit(bool({{'lxml', 'bs4'}} & set(sys.modules)))"

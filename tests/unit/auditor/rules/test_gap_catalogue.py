@@ -14,7 +14,7 @@ PLACEHOLDER = re.compile(r"{(\w+)}")
 
 
 @pytest.mark.parametrize("code", sorted(WORDS.definitions))
-def test_every_code_speaks_three_languages_with_the_same_facts(code):
+def test_every_gap_has_texts_with_the_same_facts_in_three_languages(code):
     entry = WORDS[code]
     told = {}
     for language in LANGUAGES:
@@ -35,7 +35,7 @@ def test_every_code_speaks_three_languages_with_the_same_facts(code):
     }
 
 
-def test_a_part_that_may_be_left_out_is_closed_and_has_a_fact():
+def test_optional_part_is_closed_and_has_a_fact():
     for entry in WORDS.definitions.values():
         for words in entry.texts.values():
             for text in (
@@ -51,23 +51,23 @@ def test_a_part_that_may_be_left_out_is_closed_and_has_a_fact():
                 assert all(PLACEHOLDER.search(part) for part in OPTIONAL_PART_PATTERN.findall(text))
 
 
-def test_what_a_gap_hides_exists():
+def test_hidden_gaps_exist():
     for entry in WORDS.definitions.values():
         assert entry.hides <= set(WORDS.definitions)
         assert {entry.severity, *entry.severity_by_channel.values()} <= set(SEVERITIES)
 
 
-def test_a_channel_may_have_its_own_steps_and_severity():
+def test_channel_may_have_its_own_steps_and_severity():
     missing = WORDS["channel_missing"]
     assert (missing.get_severity("facebook"), missing.get_severity("twitter")) == ("high", "low")
     assert missing.get_steps("youtube", "fr") != missing.get_steps("facebook", "fr")
 
 
-def test_the_packaged_rules_can_all_be_judged():
+def test_packaged_rules_are_valid():
     for rule in load_config(None, {}).rules:
         rule.try_on_sample(WORDS)
 
 
-def test_a_label_without_words_is_shown_as_it_is():
+def test_unknown_label_is_its_name():
     assert WORDS.label("channel", "bluesky", "ar") == "bluesky"
     assert WORDS.label("channel", "facebook", "ar") == "فيسبوك"

@@ -41,7 +41,7 @@ def candidate(code="mobile_unfriendly", channel="website", subject="nour.example
     return GapCandidate("nour", code, "medium", RuleMatch(channel, subject, **sign))
 
 
-def test_a_gap_opens_after_the_catalogue_s_decided_nights():
+def test_gap_opens_after_the_runs_of_the_catalogue():
     rows = night([], 0, candidate())
     assert (rows[0].run_count, rows[0].opened_at) == (1, None)
     rows = night(rows, 1, candidate(is_decided=False))
@@ -51,23 +51,23 @@ def test_a_gap_opens_after_the_catalogue_s_decided_nights():
     assert rows[0].first_seen == START
 
 
-def test_a_gap_of_one_night_opens_at_once():
+def test_gap_that_needs_one_run_opens_at_once():
     assert night([], 0, candidate("channel_missing", "youtube", ""))[0].opened_at == START
 
 
-def test_a_gap_closes_on_the_first_night_it_is_not_seen():
+def test_gap_closes_in_the_first_run_without_a_match():
     rows = night(night([], 0, candidate()), 1, candidate())
     assert night(rows, 2)[0].closed_at == START + timedelta(days=2)
 
 
-def test_a_closed_gap_is_history_and_a_new_one_begins():
+def test_closed_gap_stays_and_a_new_one_begins():
     rows = night(night(night([], 0, candidate()), 1, candidate()), 2)
     assert night(rows, 3) == []
     again = night(rows, 4, candidate())
     assert (len(again), again[0].first_seen) == (1, START + timedelta(days=4))
 
 
-def test_what_is_over_closes_an_open_gap_though_something_else_is_doubted():
+def test_ended_match_closes_an_open_gap_despite_a_doubt():
     doubted = candidate("website_down", is_confirmed=False)
     over = candidate("website_down", is_decided=False, is_confirmed=False, has_ended=True)
     pending = night([], 0, doubted)
@@ -77,7 +77,7 @@ def test_what_is_over_closes_an_open_gap_though_something_else_is_doubted():
     assert night(rows, 2, over)[0].closed_at == START + timedelta(days=2)
 
 
-def test_an_open_gap_tells_what_was_believed_and_not_what_is_doubted():
+def test_open_gap_keeps_confirmed_parameters():
     rows = night([], 0, candidate("website_down", is_confirmed=True, params={"cause": "timeout"}))
     doubted = candidate("website_down", is_confirmed=False, params={"cause": "not_found"})
     assert night(rows, 1, doubted)[0].params == {"cause": "timeout"}
@@ -85,19 +85,19 @@ def test_an_open_gap_tells_what_was_believed_and_not_what_is_doubted():
     assert night(rows, 1, sure)[0].params == {"cause": "not_found"}
 
 
-def test_what_cannot_be_told_leaves_a_gap_as_it_was():
+def test_unknown_match_keeps_the_gap():
     rows = night(night([], 0, candidate()), 1, candidate())
     assert night(rows, 2, candidate(holds=None)) == rows
     assert night([], 2, candidate(holds=None)) == []
 
 
-def test_nothing_moves_on_a_blind_channel():
+def test_unreliable_channel_changes_no_gap():
     rows = night(night([], 0, candidate()), 1, candidate())
     assert night(rows, 2, blind={"website"}) == rows
     assert night([], 2, candidate(), blind={"website"}) == []
 
 
-def test_an_absence_opens_by_the_standing_alone():
+def test_absence_gap_opens_by_confirmation_only():
     seen = [candidate("channel_dead", "facebook", "u:nour", is_confirmed=False) for _ in range(9)]
     rows = []
     for at, one in enumerate(seen):
@@ -112,7 +112,7 @@ def gap(code, channel="website", subject="nour.example", **more):
     return Gap("nour", channel, code, severity, START, opened_at=START, subject=subject, **more)
 
 
-def test_a_grave_gap_hides_its_consequences():
+def test_gap_hides_its_consequences():
     rows = [
         gap("website_slow"),
         gap("website_domain_lost"),
@@ -121,14 +121,14 @@ def test_a_grave_gap_hides_its_consequences():
     assert [row.code for row in select_visible_gaps(rows, WORDS)] == ["website_domain_lost"]
 
 
-def test_a_gap_that_is_not_open_hides_nothing():
+def test_gap_that_is_not_open_hides_nothing():
     closed = gap("website_domain_lost", closed_at=START)
     assert [row.code for row in select_visible_gaps([closed, gap("website_slow")], WORDS)] == [
         "website_slow"
     ]
 
 
-def test_a_dead_account_hides_only_its_own_silence():
+def test_gone_account_hides_only_its_own_silence():
     rows = [
         gap("channel_dead", "facebook", "u:nour"),
         gap("channel_stale", "facebook", "u:nour"),
@@ -143,12 +143,12 @@ def test_a_dead_account_hides_only_its_own_silence():
     }
 
 
-def test_an_unlisted_account_hides_that_none_is_known():
+def test_unlisted_account_hides_the_missing_channel():
     rows = [gap("channel_unlisted", "youtube", "@nour"), gap("channel_missing", "youtube", "")]
     assert [row.code for row in select_visible_gaps(rows, WORDS)] == ["channel_unlisted"]
 
 
-def test_gaps_are_shown_gravest_first():
+def test_gaps_are_sorted_by_severity():
     rows = [gap("website_slow"), gap("no_contact"), gap("website_suspect_content")]
     assert [row.severity for row in select_visible_gaps(rows, WORDS)] == ["urgent", "medium", "low"]
 
@@ -210,14 +210,14 @@ TELLING_NOTHING = st.one_of(st.tuples(UNKNOWNS, st.booleans()), st.tuples(ANY, s
 
 
 @given(st.lists(TELLING_NOTHING, max_size=30))
-def test_unknowns_refusals_and_blind_nights_accuse_nobody(nightly):
+def test_unknowns_refusals_and_unreliable_runs_open_no_gap(nightly):
     standing, rows, history = play(nightly)
     assert standing.state is AccountState.UNKNOWN
     assert not [row for row in rows + history if is_gap_open(row)]
 
 
 @given(st.lists(NIGHTS, max_size=15), st.lists(TELLING_NOTHING, max_size=15))
-def test_unknowns_and_blind_nights_move_no_gap_either_way(before, after):
+def test_unknowns_and_unreliable_runs_change_no_gap(before, after):
     standing, rows, _ = play(before)
     later, kept, closed = play(after, standing, rows, start=len(before))
     assert later.state is standing.state
@@ -228,7 +228,7 @@ def test_unknowns_and_blind_nights_move_no_gap_either_way(before, after):
 
 
 @given(st.lists(NIGHTS, max_size=30))
-def test_an_absence_gap_is_open_exactly_while_the_account_is_gone(nightly):
+def test_absence_gap_is_open_exactly_while_the_account_is_gone(nightly):
     standing, rows, _ = play(nightly)
     opened = [
         row

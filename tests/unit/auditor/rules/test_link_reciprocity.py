@@ -74,43 +74,43 @@ def stands(*placing, **more):
         ((OURS, OTHER), (), "site_only"),
     ],
 )
-def test_links_are_followed_both_ways(site, profile, word):
+def test_reciprocity_uses_links_in_both_directions(site, profile, word):
     assert stands(read(site), read(profile)) == word
 
 
-def test_a_profile_that_names_a_donors_page_or_an_older_address_contradicts_nothing():
+def test_link_to_a_donor_or_old_address_is_no_contradiction():
     assert stands(read(), read([STRANGE])) == "registry_only"
 
 
-def test_a_profile_that_names_another_associations_site_contradicts():
+def test_link_to_another_associations_site_contradicts():
     owned = {("website", "elsewhere.example"): ("amal",)}
     assert stands(read(), read([STRANGE]), owners=owned) == "contradicted"
     assert stands(read(), read([STRANGE, HOME]), owners=owned) == "profile_only"
 
 
-def test_a_branch_without_a_site_may_name_its_federations():
+def test_branch_without_a_site_may_link_to_its_federation():
     owned = {("website", "elsewhere.example"): ("federation",)}
     assert stands(None, read([STRANGE]), owners=owned) == "registry_only"
 
 
-def test_a_site_that_leads_to_another_registered_account_contradicts_none_of_them():
+def test_site_that_links_to_another_registered_account_contradicts_none():
     second = (row(3, "youtube", "@other"), standing(3, read()))
     assert stands(read([OTHER]), read(), more=[second]) == "registry_only"
 
 
-def test_a_link_by_number_may_be_the_account_that_is_registered_by_its_name():
+def test_link_by_id_may_be_the_account_registered_by_handle():
     assert stands(read([BY_ID]), read()) == "registry_only"
     assert is_linked_from_site(*placed(read([BY_ID]), read())) is None
 
 
-def test_a_profile_that_leads_to_the_sites_new_address_leads_to_the_site():
+def test_link_to_the_new_address_is_a_link_to_the_site():
     moved = Finding(
         Presence.PRESENT, final_url="https://www.nouveau.example/", facts={"viewport": True}
     )
     assert stands(moved, read([link("website", "nouveau.example")])) == "profile_only"
 
 
-def test_a_website_stands_where_the_best_of_its_accounts_does():
+def test_website_has_the_reciprocity_of_its_best_account():
     held, known = placed(read([OURS]), read([HOME]))
     site = next(known.accounts_on("website"))
     assert (
@@ -133,11 +133,11 @@ def test_a_website_stands_where_the_best_of_its_accounts_does():
         (read([OURS], **{UNREAD_CONTACT_FACT: "https://nour.example/contact"}), True),
     ],
 )
-def test_whether_a_site_leads_to_an_account_is_told_only_where_it_was_read(site, leads):
+def test_site_link_is_known_only_if_the_site_was_read(site, leads):
     assert is_linked_from_site(*placed(site, read())) is leads
 
 
-def test_a_second_site_that_was_not_read_may_lead_there():
+def test_unread_second_site_makes_the_link_unknown():
     second = (row(3, "website", "nour2.example"), standing(3, None))
     assert is_linked_from_site(*placed(read(), read(), more=[second])) is None
     gone = (row(3, "website", "nour2.example"), standing(3, None, AccountState.GONE))
@@ -148,5 +148,5 @@ def test_a_second_site_that_was_not_read_may_lead_there():
     ("profile", "leads"),
     [(read([HOME]), True), (read([STRANGE]), False), (read(), None), (None, None)],
 )
-def test_whether_a_profile_leads_to_the_site_is_told_only_where_it_names_one(profile, leads):
+def test_profile_link_is_known_only_if_it_has_links(profile, leads):
     assert has_link_to_site(*placed(read(), profile)) is leads

@@ -69,7 +69,7 @@ def unlisted(dossier):
     ]
 
 
-def test_a_proposal_keeps_where_it_was_found_and_in_which_words():
+def test_proposal_keeps_page_and_text_of_its_link():
     dossier, shown = nights("@nour")
     [proposal] = shown.proposals
     assert (proposal.link.page_url, proposal.link.snippet) == (
@@ -83,12 +83,12 @@ def no(kind=DecisionKind.DISOWN, **of):
     return Decision("nour", "youtube", kind, "Amina", "a namesake", START - timedelta(days=1), **of)
 
 
-def test_what_a_person_said_is_not_theirs_is_never_proposed_again():
+def test_disowned_account_is_never_proposed_again():
     dossier, shown = nights("@nour", decisions=[no(value="@nour")])
     assert (list(shown.proposals), unlisted(dossier)) == ([], [])
 
 
-def test_a_disowned_account_is_not_proposed_under_its_other_name_either():
+def test_disowned_account_is_not_proposed_under_another_name():
     profile = Finding(Presence.PRESENT, platform_id=CHANNEL)
     dossier, shown = nights(
         CHANNEL, registered="@nour", profile=profile, decisions=[no(account_id=2)]
@@ -109,12 +109,12 @@ def test_a_disowned_account_is_not_proposed_under_its_other_name_either():
     ],
     ids=["its number", "its new name", "a number nobody has seen", "a number behind a wall"],
 )
-def test_a_registered_account_is_not_proposed_under_another_name(linked, profile):
+def test_registered_account_is_not_proposed_under_another_name(linked, profile):
     dossier, shown = nights(linked, registered="@nour", profile=profile)
     assert (list(shown.proposals), unlisted(dossier)) == ([], [])
 
 
-def test_an_account_that_moved_is_proposed_where_it_moved_to():
+def test_moved_account_is_proposed_at_its_new_address():
     profile = Finding(
         Presence.PRESENT, Reason.RENAMED, final_url="https://www.youtube.com/@nouveau"
     )
@@ -123,6 +123,6 @@ def test_an_account_that_moved_is_proposed_where_it_moved_to():
     assert [proposal.link.key for proposal in shown.proposals] == ["@nouveau"]
 
 
-def test_another_account_beside_the_registered_one_is_proposed():
+def test_additional_account_is_proposed():
     dossier, _ = nights("@autre", registered="@nour", profile=Finding(Presence.PRESENT))
     assert unlisted(dossier) == ["@autre"]

@@ -27,11 +27,11 @@ def whole(point):
     return dict.fromkeys(POINT_WEIGHTS, point)
 
 
-def test_the_points_are_a_hundred():
+def test_point_weights_sum_to_100():
     assert sum(POINT_WEIGHTS.values()) == 100
 
 
-def test_all_good_is_complete_and_all_bad_is_the_start():
+def test_all_good_is_complete_and_all_bad_is_the_lowest_level():
     assert (
         compute_score(whole(PointState.GOOD)).percent,
         compute_score(whole(PointState.GOOD)).level,
@@ -48,12 +48,12 @@ def test_all_good_is_complete_and_all_bad_is_the_start():
     )
 
 
-def test_where_too_little_is_known_there_is_no_score():
+def test_no_score_if_too_little_is_known():
     result = compute_score(whole(PointState.UNKNOWN))
     assert (result.percent, result.level, result.low, result.high) == (None, "no_data", 0, 100)
 
 
-def test_a_channel_given_up_by_choice_leaves_the_fraction():
+def test_channel_unused_by_choice_is_left_out():
     states = whole(PointState.GOOD) | {
         item: PointState.BAD for item in POINT_WEIGHTS if item.startswith("twitter")
     }
@@ -62,13 +62,13 @@ def test_a_channel_given_up_by_choice_leaves_the_fraction():
     assert compute_score(waived).percent == 100
 
 
-def test_a_site_that_is_not_there_has_no_children():
+def test_missing_site_has_no_child_points():
     states = whole(PointState.GOOD) | {"website.responds": PointState.BAD}
     assert inherit_parent_states(states)["website.https"] is PointState.BAD
     assert compute_score(states).percent == 60
 
 
-def test_a_bare_new_site_is_worth_something():
+def test_minimal_new_site_raises_the_score():
     before = whole(PointState.BAD) | {
         "facebook.exists": PointState.GOOD,
         "facebook.active": PointState.GOOD,
@@ -78,7 +78,7 @@ def test_a_bare_new_site_is_worth_something():
 
 
 @given(STATES, st.sampled_from(sorted(POINT_WEIGHTS)))
-def test_mending_never_lowers_the_score(states, item):
+def test_fix_never_lowers_the_score(states, item):
     """What was given up by choice is not mended but begun: it counts from then on, with all its items."""
     assume(states[item] is not PointState.WAIVED)
     before, after = compute_score(states), compute_score(states | {item: PointState.GOOD})
@@ -88,7 +88,7 @@ def test_mending_never_lowers_the_score(states, item):
 
 
 @given(STATES)
-def test_the_score_lies_in_its_interval(states):
+def test_score_is_inside_its_interval(states):
     result = compute_score(states)
     assert 0 <= result.low <= result.high <= 100
     if result.percent is not None:
@@ -184,7 +184,7 @@ def known_of(world):
         (World(site="none"), "facebook.linked", PointState.BAD),
     ],
 )
-def test_a_point_is_bad_only_where_it_was_seen_to_be(world, item, point):
+def test_point_is_bad_only_if_observed(world, item, point):
     assert known_of(world)[item] is point
 
 
@@ -209,7 +209,7 @@ MENDED = {
 
 
 @given(WORLDS, st.sampled_from(sorted(MENDED)))
-def test_mending_one_thing_of_an_association_never_lowers_its_score(world, what):
+def test_fix_of_one_item_never_lowers_the_score(world, what):
     before, after = (
         compute_score(known_of(one)) for one in (world, replace(world, **{what: MENDED[what]}))
     )
@@ -219,7 +219,7 @@ def test_mending_one_thing_of_an_association_never_lowers_its_score(world, what)
 
 
 @given(WORLDS)
-def test_a_wall_punishes_nobody(world):
+def test_login_wall_lowers_no_point(world):
     """What stood is kept as it stood: a look that tells nothing changes no standing, so no point."""
     seen, walled = known_of(world), known_of(replace(world, site="walled", page="walled"))
     assert all(

@@ -130,7 +130,7 @@ def one_of(data, dossier, *states):
 
 
 @given(association(), st.data())
-def test_an_account_that_is_there_again_lowers_nothing(dossier, data):
+def test_returned_account_never_lowers_the_score(dossier, data):
     row = one_of(data, dossier, AccountState.GONE)
     back = data.draw(held(row).filter(lambda one: one.state is AccountState.PRESENT))
     links_kept = replace(back, last_known_finding=replace(back.last_known_finding, links=()))
@@ -154,19 +154,19 @@ LED = st.sets(st.sampled_from(range(len(LEADS))), max_size=4).map(
 
 
 @given(association(), LED, st.sampled_from(LEADS))
-def test_a_link_from_the_site_lowers_nothing(dossier, found, added):
+def test_link_from_the_site_never_lowers_the_score(dossier, found, added):
     no_lower(with_a_site(dossier, *found), with_a_site(dossier, *found, added))
 
 
 @given(association(), st.sampled_from(HEALTH), st.data())
-def test_a_healthy_site_lowers_nothing(dossier, fact, data):
+def test_healthy_site_never_lowers_the_score(dossier, fact, data):
     row = one_of(data, dossier, AccountState.PRESENT)
     known = standing(dossier, row).last_known_finding
     no_lower(dossier, seen_as(dossier, row, facts={**known.facts, fact: True}))
 
 
 @given(association(), st.data())
-def test_a_new_publication_lowers_nothing(dossier, data):
+def test_new_publication_never_lowers_the_score(dossier, data):
     row = one_of(data, dossier, AccountState.PRESENT)
     reason = standing(dossier, row).last_known_finding.reason
     fresh = Activity(NOW - timedelta(days=1), "feed")
@@ -175,7 +175,7 @@ def test_a_new_publication_lowers_nothing(dossier, data):
 
 
 @given(association(), st.data())
-def test_an_account_on_a_channel_that_had_none_lowers_nothing(dossier, data):
+def test_first_account_on_a_channel_never_lowers_the_score(dossier, data):
     missing = [row for row in ROWS if row.channel not in {one.channel for one in dossier.accounts}]
     assume(missing)
     row, dossier = data.draw(st.sampled_from(missing)), replace(dossier, proposals=())
@@ -188,7 +188,7 @@ def test_an_account_on_a_channel_that_had_none_lowers_nothing(dossier, data):
 
 
 @given(association(), LED, st.sampled_from([*LEADS, FOREIGN]))
-def test_a_proposal_that_is_accepted_lowers_nothing(dossier, found, link):
+def test_accepted_proposal_never_lowers_the_score(dossier, found, link):
     assume(link.key not in {row.identity.key for row in dossier.accounts})
     named = identify.identify_link(link.canonical)
     row = AccountRow("nour", link.canonical, named, link.channel, id=99, added_at=START)
@@ -616,7 +616,7 @@ SHARED = "channel_shared"
 """Settled between two associations: the one that keeps the account keeps its points."""
 
 
-def test_every_gap_that_a_rule_tells_of_has_its_mending():
+def test_every_gap_of_a_rule_has_a_fix():
     assert {*MENDS, SHARED} == RULES
 
 
@@ -626,7 +626,7 @@ def test_every_gap_that_a_rule_tells_of_has_its_mending():
 )
 @settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_no_gap_s_mending_lowers_anything(code, mend, data):
+def test_no_fix_of_a_gap_lowers_the_score(code, mend, data):
     before, after = mend(data.draw, data.draw(presence()), code)
     is_open = {gap.code for gap in before.gaps if gap.closed_at is None}
     assert code in judged(before) | is_open
@@ -634,7 +634,7 @@ def test_no_gap_s_mending_lowers_anything(code, mend, data):
 
 
 @given(presence(), st.sampled_from(sorted(UNREACHABLE_REASONS)), st.integers(1, 2))
-def test_a_trouble_that_is_not_confirmed_takes_nothing_away(dossier, reason, nights):
+def test_unconfirmed_failure_does_not_lower_the_score(dossier, reason, nights):
     site = dossier.statuses.get(1) or AccountStatus(1)
     trouble = Streak(str(reason), NOW - timedelta(days=nights - 1), NOW, nights)
     assert told(put_row(dossier, ROWS[0], replace(site, failure_streak=trouble))) == told(
@@ -643,7 +643,7 @@ def test_a_trouble_that_is_not_confirmed_takes_nothing_away(dossier, reason, nig
 
 
 @given(presence(), st.sampled_from(ACCOUNTS))
-def test_a_wall_before_an_account_earns_nothing_and_costs_nothing(dossier, row):
+def test_unreachable_account_neither_earns_nor_costs_points(dossier, row):
     """What is unknown for our want of sight stays out of the fraction, on any channel, however long."""
     alone = replace(
         dossier, accounts=tuple(one for one in dossier.accounts if one.channel != row.channel)
@@ -666,7 +666,7 @@ def word(kind, channel, row=None, **more):
 
 
 @given(association(), st.none() | st.integers(1, 2000), st.data())
-def test_what_a_person_attests_lowers_nothing(dossier, days, data):
+def test_confirmation_never_lowers_the_score(dossier, days, data):
     row = one_of(data, dossier, AccountState.GONE, AccountState.UNKNOWN)
     seen = None if days is None else (START - timedelta(days=days)).date().isoformat()
     no_lower(
@@ -676,12 +676,12 @@ def test_what_a_person_attests_lowers_nothing(dossier, days, data):
 
 
 @given(association(), st.sampled_from([DecisionKind.DISOWN, DecisionKind.MOVED]), st.data())
-def test_a_lost_account_that_is_not_theirs_or_elsewhere_lowers_nothing(dossier, kind, data):
+def test_disowned_or_moved_gone_account_never_lowers_the_score(dossier, kind, data):
     row = one_of(data, dossier, AccountState.GONE)
     no_lower(dossier, replace(dossier, decisions=(word(kind, row.channel, row),)))
 
 
 @given(association(), st.sampled_from([row.channel for row in ROWS]))
-def test_doing_without_a_channel_lowers_nothing(dossier, channel):
+def test_channel_unused_by_choice_never_lowers_the_score(dossier, channel):
     assume(channel not in {row.channel for row in dossier.accounts})
     no_lower(dossier, replace(dossier, decisions=(word(DecisionKind.NONE_BY_CHOICE, channel),)))

@@ -92,7 +92,7 @@ SHEETS = tuple(
         pytest.param(ELSEWHERE, id="elsewhere", marks=pytest.mark.slow),
     ],
 )
-def test_who_does_not_look_after_an_association_is_told_of_nobody_there(app, user):
+def test_personal_data_is_hidden_from_others(app, user):
     with logged_in_client(app, LATER, **user) as client:
         for path in (*PAGES, *SHEETS, "/en/exports/associations.json", "/en/exports/meeting.json"):
             shown = client.get(path).text
@@ -103,7 +103,7 @@ def test_who_does_not_look_after_an_association_is_told_of_nobody_there(app, use
 
 
 @pytest.mark.slow
-def test_whoever_looks_after_it_is_told(app):
+def test_coordinator_sees_personal_data(app):
     shown = told(app, "/en/associations/nour", **HERE).text
     assert [one for one in PRIVATE if one not in shown] == []
     assert "0612345678" in told(app, "/en/", **HERE).text
@@ -115,7 +115,7 @@ def test_whoever_looks_after_it_is_told(app):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("user", [READER, ELSEWHERE], ids=["reader", "elsewhere"])
-def test_the_pack_as_a_workbook_has_no_contacts_either(app, user):
+def test_workbook_of_the_meeting_pack_hides_contacts(app, user):
     book = load_workbook(io.BytesIO(told(app, "/en/meeting.xlsx", **user).content))
     cells = {str(cell.value) for sheet in book for row in sheet for cell in row}
     assert not cells & {"0612345678", "salma@nour.example", "0688888888"}
@@ -123,7 +123,7 @@ def test_the_pack_as_a_workbook_has_no_contacts_either(app, user):
 
 
 @pytest.mark.slow
-def test_an_association_without_a_region_is_for_those_of_all_regions(app):
+def test_association_without_region_is_for_coordinators_of_all_regions(app):
     assert "0688888888" not in told(app, "/en/associations/lost", **HERE).text
     assert (
         "0688888888" in told(app, "/en/associations/lost", name="Zahra", role=Role.COORDINATOR).text
@@ -146,7 +146,7 @@ LISTS = {
         pytest.param({"name": "Amina"}, {"nour", "bare", "lost"}, id="everywhere"),
     ],
 )
-def test_a_list_has_what_its_coordinator_looks_after_and_nothing_else(app, user, theirs):
+def test_lists_are_restricted_to_the_regions_of_the_coordinator(app, user, theirs):
     with logged_in_client(app, LATER, **user) as client:
         for path, sign in LISTS.items():
             shown = client.get(path).text
@@ -156,13 +156,13 @@ def test_a_list_has_what_its_coordinator_looks_after_and_nothing_else(app, user,
 
 
 @pytest.mark.slow
-def test_an_association_is_found_by_name_among_those_that_one_looks_after(app):
+def test_search_finds_only_editable_associations(app):
     assert "letters/bare" in told(app, "/en/report-links?q=bare", **ELSEWHERE).text
     assert "No association is found" in told(app, "/en/report-links?q=nour", **ELSEWHERE).text
 
 
 @pytest.mark.slow
-def test_what_waits_is_counted_for_each(app):
+def test_waiting_items_are_counted_per_coordinator(app):
     assert "1 reply waits" in plain(told(app, "/en/", **HERE))
     assert "1 reply waits" in plain(told(app, "/en/replies", **HERE))
     assert "3 replies wait" in plain(told(app, "/en/", name="Amina"))
@@ -177,7 +177,7 @@ def plain(answer):
 
 
 @pytest.mark.slow
-def test_a_page_of_a_list_is_whole_although_others_stand_between(app):
+def test_list_page_is_full_despite_other_regions(app):
     for number in range(60):
         app.store.add_reply(
             Reply("bare" if number % 2 else "nour", ReplyKind.DISPUTED, LATER, text=f"nr {number}.")
@@ -188,7 +188,7 @@ def test_a_page_of_a_list_is_whole_although_others_stand_between(app):
 
 
 @pytest.mark.slow
-def test_letters_for_many_are_made_for_those_that_one_looks_after(app):
+def test_bulk_report_links_are_restricted_to_own_regions(app):
     with logged_in_client(app, LATER, **ELSEWHERE) as client:
         sheet = client.post("/en/report-links", data={"form": "csv"}).content.decode("utf-8-sig")
         assert [row[0] for row in csv.reader(io.StringIO(sheet))][1:] == ["bare"]
@@ -202,7 +202,7 @@ def test_letters_for_many_are_made_for_those_that_one_looks_after(app):
 
 
 @pytest.mark.slow
-def test_codes_are_made_for_those_that_one_looks_after(app):
+def test_qr_codes_are_restricted_to_own_regions(app):
     before = {letter.id for letter in app.store.list_report_links()}
     with logged_in_client(app, LATER, **HERE) as client:
         page = client.post("/en/meeting", data={})
@@ -213,7 +213,7 @@ def test_codes_are_made_for_those_that_one_looks_after(app):
 
 
 @pytest.mark.slow
-def test_the_day_of_the_last_meeting_is_kept_by_those_of_all_regions(app):
+def test_meeting_day_is_stored_by_coordinators_of_all_regions(app):
     for user, status in ((HERE, 403), (READER, 403), ({"name": "Amina"}, 200)):
         with logged_in_client(app, LATER, **user) as client:
             answer = client.get("/en/changes?since=2026-02-01&meeting=true")
@@ -221,7 +221,7 @@ def test_the_day_of_the_last_meeting_is_kept_by_those_of_all_regions(app):
 
 
 @pytest.mark.slow
-def test_a_reader_is_offered_nothing_that_would_be_refused(app):
+def test_reader_sees_no_action_that_would_be_refused(app):
     with logged_in_client(app, LATER, **READER) as client:
         for path in ("/en/", *PAGES):
             ways = re.findall(r'(?:href|action)="(/en/[^"?#]*)', client.get(path).text)
@@ -243,7 +243,7 @@ def test_a_reader_is_offered_nothing_that_would_be_refused(app):
         (Role.ADMIN, (), None, True),
     ],
 )
-def test_a_region_is_the_same_however_the_sheet_spells_it(role, regions, region, acts):
+def test_region_matches_in_any_spelling(role, regions, region, acts):
     user = User("x", role, START, "y", regions)
     assert service.can_edit_association(user, Association("a", "A", region=region)) is acts
     there = {"Souss Massa", "سوس - ماسة", "Oriental", "Vallée"}
@@ -254,7 +254,7 @@ def test_a_region_is_the_same_however_the_sheet_spells_it(role, regions, region,
     )
 
 
-def test_nobody_looks_after_anything():
+def test_anonymous_user_has_no_permissions():
     assert not service.can_edit_association(None, NOUR)
     assert not service.can_edit_all_regions(None)
     assert service.find_editable_regions(None, lambda: {"x"}) == frozenset()
