@@ -1,28 +1,28 @@
-"""Every channel reads its recorded pages as a careful person would: adding a case is adding two files.
+"""Every recorded page gives the expected finding. To add a case, add two files.
 
-`tests/fixtures/pages/<channel>/<situation>.toml` tells what was asked, what came, and what must be found;
-`<situation>.html` beside it is the body. All of it is invented. The TOML:
+`tests/fixtures/pages/<channel>/<situation>.toml` has the requests, the responses and the expected
+finding. `<situation>.html` is the body. All of it is invented. The TOML:
 
     link = "https://www.youtube.com/@jamiya-annour"   # as typed in the registry
-    fetched_at = 2026-11-20T03:00:00Z                 # when the pages came: "ago" counts from here
-    default = 404                                     # optional: the status of every URL not listed below;
-                                                      # without it, asking for another URL fails the test
+    fetched_at = 2026-11-20T03:00:00Z                 # the time from which "ago" counts
+    default = 404                                     # optional: the status of all other URLs;
+                                                      # without it, a request for one fails the test
 
     [[exchanges]]
-    url = "https://www.youtube.com/@jamiya-annour"    # exactly as the probe asks for it
-    status = 200                                      # 200 if left out
+    url = "https://www.youtube.com/@jamiya-annour"    # exactly as the probe requests it
+    status = 200                                      # 200 by default
     headers = { content-type = "text/html" }          # optional, lower-case names
-    body = "suspended.html"                           # a file beside the TOML, or text = "…", or neither
-    final = "https://consent.youtube.com/m"           # optional: where redirects ended
-    trouble = "timeout"                               # instead of all but url: no page, and this reason
+    body = "suspended.html"                           # a file in the folder, or text = "…", or none
+    final = "https://consent.youtube.com/m"           # optional: the final URL after redirects
+    trouble = "timeout"                               # only with url: a fetch error of this reason
 
     [expect]                                          # presence always counts; the rest if written
     presence = "absent"
-    reason = "suspended"                              # left out: none where present, else any
-    last_activity = "2026-11-06"                      # false: none was told
+    reason = "suspended"                              # default: none if present, else any
+    last_activity = "2026-11-06"                      # false: unknown
     activity_source = "videos"
     links = ["website annour.example"]                # "channel key", in any order
-    facts = { videos = 12 }                           # these at least
+    facts = { video_count = 12 }                      # at least these
     # and any other field of Finding: name, status, final_url, platform_id, followers
 """
 
@@ -44,79 +44,76 @@ PAGES = Path(__file__).parents[3] / "fixtures" / "pages"
 SITUATIONS = sorted(PAGES.glob("*/*.toml"))
 
 
-def answers(recorded: Mapping[str, Any], folder: Path) -> Responder:
-    """What the recorded web says to an ask."""
+def build_responder(recorded: Mapping[str, Any], folder: Path) -> Responder:
+    """Return a function that answers requests with the recorded responses."""
     exchanges = {exchange["url"]: exchange for exchange in recorded["exchanges"]}
 
-    def answer(asked: PageRequest) -> Page | FetchError:
-        exchange = exchanges.get(asked.url)
+    def respond(request: PageRequest) -> Page | FetchError:
+        exchange = exchanges.get(request.url)
         if exchange is None:
-            assert "default" in recorded, f"the probe asked for {asked.url}, which is not recorded"
+            assert "default" in recorded, (
+                f"the probe requested {request.url}, which is not recorded"
+            )
             exchange = {"status": recorded["default"]}
         if "trouble" in exchange:
-            return FetchError(Reason(exchange["trouble"]), url=asked.url)
-        return _page(asked, exchange, recorded, folder)
+            return FetchError(Reason(exchange["trouble"]), url=request.url)
+        return _build_page(request, exchange, recorded, folder)
 
-    return answer
+    return respond
 
 
-def _page(
-    asked: PageRequest, exchange: Mapping[str, Any], recorded: Mapping[str, Any], folder: Path
+def _build_page(
+    request: PageRequest, exchange: Mapping[str, Any], recorded: Mapping[str, Any], folder: Path
 ) -> Page:
     body = exchange.get("text", "").encode()
     if "body" in exchange:
         body = (folder / exchange["body"]).read_bytes()
-    status, final = exchange.get("status", 200), exchange.get("final", asked.url)
-    moved = (Hop(asked.url, 302),) if final != asked.url else ()
+    status, final_url = exchange.get("status", 200), exchange.get("final", request.url)
+    redirects = (Hop(request.url, 302),) if final_url != request.url else ()
     headers = {"content-type": "text/html; charset=utf-8", **exchange.get("headers", {})}
     return Page(
-        final,
+        final_url,
         status,
         headers,
         body,
         fetched_at=recorded["fetched_at"],
-        hops=(*moved, Hop(final, status)),
+        hops=(*redirects, Hop(final_url, status)),
     )
 
 
-def told(finding: Finding, expected: Mapping[str, Any]) -> dict[str, Any]:
-    """The finding, in the words of the TOML and as far as the TOML asks."""
+def to_expectation(finding: Finding, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the finding that are expected, in the form of the TOML file."""
     activity = finding.last_activity
-    words: dict[str, Any] = {
-        **{
-            name: getattr(finding, name)
-            for name in ("presence", "reason", "name", "status", "final_url")
-        },
-        **{name: getattr(finding, name) for name in ("platform_id", "followers", "detail")},
+    special: dict[str, Any] = {
         "last_activity": activity.format_iso() if activity else False,
         "activity_source": activity.source if activity else None,
         "links": sorted(f"{link.channel} {link.key}" for link in finding.links),
         "facts": {name: finding.facts.get(name) for name in expected.get("facts", {})},
     }
-    return {name: words[name] for name in expected}
+    return {name: special[name] if name in special else getattr(finding, name) for name in expected}
 
 
 @pytest.mark.parametrize("path", SITUATIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_a_recorded_page_is_read_as_a_careful_person_would(path: Path) -> None:
+def test_recorded_page_gives_the_expected_finding(path: Path) -> None:
     recorded = tomllib.loads(path.read_text(encoding="utf-8"))
     channel = cast("ChannelModule", importlib.import_module(f"probes.channels.{path.parent.name}"))
-    account = Account(
-        "test", recorded["link"], channel.identify(recorded["link"], recorded["link"])
-    )
-    finding = run_offline(channel.probe(account), answers(recorded, path.parent)).finding
+    link = recorded["link"]
+    account = Account("test", link, channel.identify(link, link))
+    responder = build_responder(recorded, path.parent)
+    finding = run_offline(channel.probe(account), responder).finding
     expected = dict(recorded["expect"])
     if expected["presence"] == "present":
         expected.setdefault("reason", None)
     if "links" in expected:
         expected["links"] = sorted(expected["links"])
-    assert told(finding, expected) == expected
+    assert to_expectation(finding, expected) == expected
 
 
 def test_every_recorded_body_belongs_to_a_case() -> None:
-    named = {
+    used = {
         path.parent / exchange["body"]
         for path in SITUATIONS
         for exchange in tomllib.loads(path.read_text(encoding="utf-8"))["exchanges"]
         if "body" in exchange
     }
-    assert {path for path in PAGES.glob("*/*") if path.suffix not in {".toml", ".py"}} <= named
+    assert {path for path in PAGES.glob("*/*") if path.suffix not in {".toml", ".py"}} <= used
