@@ -1,4 +1,4 @@
-"""Canaries and blindness: the nights on which our eyes are at fault."""
+"""Canaries and unreliable channels."""
 
 from datetime import UTC, date, datetime
 
@@ -76,7 +76,7 @@ def test_five_accounts_and_more_than_a_tenth_with_one_reason_make_a_channel_unre
 
 
 def test_accounts_skipped_by_the_api_budget_are_no_mass_change():
-    """Budgets are spent every night, on other accounts each time: nothing of that is our eyes' fault."""
+    """A budget may be spent in every run, each time on other accounts."""
     unasked = Finding(
         Presence.UNKNOWN, Reason.RATE_LIMITED, detail="tonight's budget of 200 is spent"
     )

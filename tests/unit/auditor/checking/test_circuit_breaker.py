@@ -1,4 +1,4 @@
-"""A platform that turns us away is left alone for the night; whom that leaves out comes first tomorrow."""
+"""Circuit breakers: a platform that refuses is not requested again; skipped accounts come first."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ def app(tmp_path, monkeypatch):
 
 
 def steps(account, keyed=()):
-    """A probe for tests, to which only a plain page says something."""
+    """Run a probe for tests that only understands a plain page."""
     page = yield PageRequest(account.identity.canonical, is_registered_link=True)
     if page.status != 200 or page.url != account.identity.canonical or b"<title>" in page.body:
         reason = Reason.RATE_LIMITED if page.status == 429 else Reason.BLOCKED
@@ -45,7 +45,7 @@ def steps(account, keyed=()):
 
 
 def pages(count, host="www.linkedin.com/company"):
-    """The accounts of as many associations on one platform, in the order of their numbers."""
+    """Return the accounts of as many associations on one platform, in their order."""
     typed = [f"https://{host}/amal-{number:02}" for number in range(count)]
     found = [identify.identify_link(one) for one in typed]
     return [

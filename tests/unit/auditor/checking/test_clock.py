@@ -1,4 +1,4 @@
-"""The clock is compared with what several hosts say, and one host that is wrong says nothing."""
+"""The clock is compared with several hosts, so that one wrong host changes nothing."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 
 def answer(host, ahead, **headers):
-    """A page of a host, by whose date this machine's clock is so far ahead."""
+    """Return a page of a host, by whose date this machine's clock is so far ahead."""
     date = format_datetime(NOW - ahead, usegmt=True)
     return Page(f"https://{host}.example/", 200, {"date": date, **headers}, b"", NOW)
 

@@ -1,4 +1,4 @@
-"""Platforms write each answer anew: what shows the same is kept once, and each night is still a look."""
+"""Pages of platforms that differ but give the same finding are stored once."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ def simple_probe(monkeypatch):
 
 @lived
 async def app(small):
-    """Five nights: the same is found on every page but the platform's last one, in other bytes each time."""
+    """Run five audits: every page but the last gives the same finding in other bytes."""
     register(small, NOUR, SITE)
     for day in range(5):
         small.web.answers = {

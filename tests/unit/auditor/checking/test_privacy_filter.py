@@ -1,4 +1,4 @@
-"""Of people who only happen to be on a page nothing is kept: no comment, no list of followers, no profile."""
+"""Private data is removed before storage: comments, lists of followers, personal profiles."""
 
 import json
 import random
@@ -19,7 +19,7 @@ from storage.models.audit import AccountRow, Association
 from tests.support.mini_network import START, opened
 
 WHO = "Zineb Zzcomment"
-"""Somebody who commented, follows, or has a profile."""
+"""A person who commented, follows, or has a profile."""
 WHEN = datetime(2026, 2, 27, 10, tzinfo=UTC)
 
 COMMENTED = [
@@ -29,8 +29,10 @@ COMMENTED = [
     f"<div class='widget widget_recent_comments'><ul><li>{WHO} on Summer</ul></div>",
     f'<div itemprop="comment" itemscope><span itemprop="author">{WHO}</span></div>',
     f'<DIV CLASS="Followers Gadget"><img alt="{WHO}"></DIV>',
-    f'<script>var a = {{"top_level_comments": {{"nodes": [{{"by": "{WHO}", "t": "}}\\"]"}}]}}}}</script>',
-    f'<script type="application/ld+json">{{"name": "Nour", "comment": [{{"author": "{WHO}"}}]}}</script>',
+    '<script>var a = {"top_level_comments": {"nodes": '
+    f'[{{"by": "{WHO}", "t": "}}\\"]"}}]}}}}</script>',
+    '<script type="application/ld+json">{"name": "Nour", '
+    f'"comment": [{{"author": "{WHO}"}}]}}</script>',
     f'{{"data": {{"name": "Nour", "followers": [{{"name": "{WHO}"}}], "followers_count": 12}}}}',
     f'<div class="comments">{WHO} and no end',
 ]
@@ -98,7 +100,7 @@ def test_removal_never_raises(page):
 
 
 def test_page_is_only_skipped_if_nothing_would_be_removed():
-    """The quick look at the names and the whole way agree, however the page is spoilt."""
+    """The fast name check and the full removal agree, however the page is damaged."""
     chance = random.Random(6)
     for _ in range(2_000):
         page = "".join(chance.choice(COMMENTED + UNTOUCHED) for _ in range(2))
@@ -125,7 +127,8 @@ PROFILE = f"""<!doctype html><title>{WHO} | LinkedIn</title>
 <script type="application/ld+json">{{"@type": "Person", "name": "{WHO}"}}</script>
 <p>{WHO} writes poems. 500 followers</p>
 <div data-activity-urn="urn:li:activity:7160000000000000000"></div>"""
-BLOG = f"""<!doctype html><title>Association Nour</title><meta name="viewport" content="width=device-width">
+BLOG = f"""<!doctype html><title>Association Nour</title>
+<meta name="viewport" content="width=device-width">
 <p>Nous organisons des ateliers pour les enfants du quartier chaque samedi matin.</p>
 <article><h2>Atelier</h2><time datetime="2026-02-27">27 février 2026</time></article>
 <div id="comments"><ol class="comment-list"><li>{WHO}: bravo</li></ol></div>
@@ -163,7 +166,7 @@ def _page(url, body):
 
 
 def looks(app):
-    """The newest look at each link."""
+    """Return the newest observation of each link."""
     rows = {row.id: row.typed_text for row in app.store.list_accounts()}
     return {rows[look.account_id]: look for look in app.store.list_observations()}
 

@@ -1,4 +1,4 @@
-"""The log is an event a line, for a person, for journald and for what collects JSON; and it keeps secrets."""
+"""Log output for people, journald and JSON collectors, without secrets."""
 
 import ast
 import json
@@ -22,14 +22,14 @@ from tests.support.smtp_and_http_servers import web_server
 ROOT = Path(__file__).resolve().parents[4]
 PACKAGES = ("auditor", "storage", "probes")
 METHODS = {"debug": 0, "info": 0, "warning": 0, "error": 0, "bug": 1}
-"""How an event is told, and at which place its name stands."""
+"""Methods of an event logger, with the position of the event name."""
 MODULES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
 events = EventLogger("auditor.tests")
 
 
 @pytest.fixture
 def written(capsys):
-    """What has been written on standard error since it was last asked for."""
+    """Return what was written to standard error since the last call."""
 
     def lines():
         return capsys.readouterr().err.splitlines()
@@ -151,7 +151,7 @@ def test_every_line_of_a_traceback_has_its_priority():
 
 
 def test_monitor_url_is_never_logged(written):
-    """httpx names every address that it asks."""
+    """httpx logs every URL."""
     log_setup.configure_logging(debug=True)
     with web_server([500, 500]) as (host, asked):
         HealthcheckPing(MonitorSettings(ping_url=f"http://{host}/secret"), "7f3c").report_start()
@@ -184,11 +184,11 @@ def test_failed_command_is_a_json_event(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("error: nobody: ")
 
 
-# --- Each event is told as an event ---
+# --- all calls of event loggers
 
 
 def told_events(file):
-    """Each call that tells an event, with the names that its function gives to texts."""
+    """Yield each call of an event logger, with the names that its function gives to texts."""
     for scope in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
             said = {

@@ -1,4 +1,4 @@
-"""`auditor decide`: what people say is checked, kept with its end, and shown where it counts."""
+"""`auditor decide`: decisions are validated, stored with their end, and applied."""
 
 import io
 import json
@@ -43,7 +43,7 @@ BECAUSE = ("--reason", "she called", "--author", "Amina")
 
 
 class Desk:
-    """A network, and a command line whose clock is set by hand."""
+    """A network and a command line with a clock that tests set."""
 
     def __init__(self, app, read):
         self.app, self._read, self.now = app, read, START
@@ -110,9 +110,9 @@ async def test_confirmed_account_is_present_for_twelve_months(desk):
     await desk.night(0)
     assert desk.states("nour")["u:nour"] == "unknown"
     told = desk.decide("confirm", "nour", "facebook")
-    assert (
-        told
-        == "seen by a person: nour on Facebook, according to Amina, until 1 March 2027, shown immediately, decision 1\n"
+    assert told == (
+        "seen by a person: nour on Facebook, according to Amina, until 1 March 2027, "
+        "shown immediately, decision 1\n"
     )
     assert desk.states("nour")["u:nour"] == "present"
     desk.now += timedelta(days=365)
@@ -269,9 +269,9 @@ async def test_withdrawn_decision_is_stored_but_not_in_force(desk):
         "decide", "withdraw", "1", "--author", "Salma", "--reason", "she was wrong"
     )
     assert (code, out) == (0, "")
-    assert (
-        err
-        == "cancelled: not the association’s account, nour on Facebook, according to Amina; cancelled by Salma\n"
+    assert err == (
+        "cancelled: not the association’s account, nour on Facebook, "
+        "according to Amina; cancelled by Salma\n"
     )
     [kept] = desk.items("decide", "list")
     assert (kept["state"], kept["in_force"], kept["author"], kept["reason"]) == (

@@ -1,4 +1,4 @@
-"""The read model: coverage as an interval, what moved, how accounts are linked, the items of faces."""
+"""The network overview: coverage, changes, link reciprocity and JSON items."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The rebuild: an unchanged history changes nothing, a better probe is played on old nights."""
+"""Re-evaluation: an unchanged history changes nothing, a better probe is replayed on old runs."""
 
 import asyncio
 import itertools
@@ -54,7 +54,7 @@ def app(tmp_path):
 
 
 def held(app):
-    """Every conclusion, without the numbers of its rows."""
+    """Return every conclusion without row ids."""
     return (
         list(app.store.list_account_statuses()),
         sorted((replace(gap, id=None) for gap in app.store.list_gaps()), key=repr),
@@ -63,7 +63,7 @@ def held(app):
 
 
 async def nights(app, *words):
-    """One night after another: the word each account answers."""
+    """Run one audit after another with the given word of each account."""
     for day, tonight in enumerate(words):
         app.web.answers = dict(tonight)
         await execute_run(app, night_of(day))
@@ -233,11 +233,11 @@ def test_rebuild_of_any_history_equals_the_results_of_its_runs(history):
     assert len(before[0]) == (3 if history else 0)
 
 
-# --- the registry changes over the nights
+# --- registry changes between runs
 
 
 def kinds(app, code):
-    """When each gap of a code was first seen and closed, by the association and channel it is of."""
+    """Return when each gap of a code was first seen and closed, by association and channel."""
     return {
         (gap.association, gap.channel, gap.first_seen, gap.closed_at)
         for gap in app.store.list_gaps()
@@ -332,7 +332,7 @@ async def test_run_uses_the_registry_of_its_start(app):
 
 
 async def test_corrected_link_is_evaluated_as_typed_before(app):
-    """A post and its page have one key, so that a correction keeps the row, and another kind."""
+    """A post and its page have the same key, so a correction keeps the row with another kind."""
     page, post = "https://www.facebook.com/nour", "https://www.facebook.com/nour/posts/1"
     wrong = {
         "code": "wrong_target",
@@ -355,15 +355,17 @@ async def test_corrected_link_is_evaluated_as_typed_before(app):
     assert again(app).changes == []
 
 
-# --- nights that die
+# --- killed runs
 
 
 class DeathError(Exception):
-    """What ends a night."""
+    """Ends a run."""
 
 
 def dies(app, monkeypatch, name, *, after=0, once=False):
-    """A write of the store fails after so many that went well: once, or for good where a process ends."""
+    """Let a write of the store fail after some successful ones: once, or always as in a killed
+    process.
+    """
     write, calls = getattr(app.store, name), itertools.count()
 
     def written(*given, **told):
@@ -376,7 +378,7 @@ def dies(app, monkeypatch, name, *, after=0, once=False):
 
 
 async def killed_once_it_is_concluded(app, day, monkeypatch):
-    """The process ends as soon as the conclusions of a night are kept."""
+    """Kill the process right after the results of a run are stored."""
     put = app.store.save_conclusions
 
     def last(*given, **told):
@@ -451,7 +453,7 @@ async def test_resumed_evaluated_run_is_not_skipped_when_offline(app, monkeypatc
     assert again(app).changes == []
 
 
-# --- clocks that are set back
+# --- a clock that is set back
 
 
 async def test_no_run_follows_that_of_a_later_day(app):

@@ -1,4 +1,4 @@
-"""`auditor reevaluate --config new.toml --dry-run`: what another configuration would conclude."""
+"""`auditor reevaluate --config new.toml --dry-run`: the results of another configuration."""
 
 import json
 from datetime import timedelta
@@ -54,7 +54,7 @@ channels = ["youtube"]
 
 
 class Desk:
-    """A folder with a configuration and a database of eight nights, and the command line."""
+    """A folder with a configuration and a database of eight runs, and the command line."""
 
     def __init__(self, folder, read):
         self.folder, self._read = folder, read
@@ -68,7 +68,7 @@ class Desk:
         return code, written.out, written.err
 
     def preview(self, *, failures=3, rules=""):
-        """What another configuration would change, as a person and as a script are told."""
+        """Return the changes of another configuration as lines, messages and JSON items."""
         self.config("new.toml", failures=failures, rules=rules)
         code, out, err = self.type("reevaluate", "--config", "new.toml", "--dry-run")
         assert code == 0, err
@@ -80,7 +80,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch, capsys):
-    """Two accounts: one was lost on two of eight nights, one was silent for 70 days at the first of them."""
+    """Run eight audits of two accounts: one absent in two of them, one silent for 70 days."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
     made = Desk(tmp_path, capsys.readouterr)
@@ -102,7 +102,7 @@ LOST, WALL = Finding(Presence.ABSENT, Reason.NOT_FOUND), Finding(Presence.UNKNOW
 
 
 def concluded(app, day, found):
-    """One night whose findings are given."""
+    """Run one audit with the given findings."""
     begun = app.store.begin_run(night_of(day).date(), night_of(day))
     app.store.record_observations(
         Observation(at, begun.id, night_of(day), one) for at, one in found.items()
@@ -158,7 +158,7 @@ def test_preview_of_other_days_lists_the_silent_accounts(desk):
 
 
 def test_preview_counts_lines_and_json_items_agree(desk):
-    """With days = 60 the silence is a gap on all the nights; what differs beyond that are its details."""
+    """With days = 60, the silence is a gap in all runs; other differences are details."""
     desk.config("config.toml", rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert desk.type("reevaluate")[0] == 0
     for failures, days, count in ((3, 60, 0), (3, 65, 0), (3, 72, 1), (2, 65, 2)):
@@ -218,7 +218,7 @@ def test_gap_that_begins_in_another_run_is_one_change():
 
 
 def test_gaps_of_a_rebuild_open_in_the_past_and_are_no_news(desk):
-    """What sees more in old nights alarms nobody today: only the last night's gaps are news."""
+    """Only gaps of the last run are news."""
     desk.config("config.toml", failures=1, rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert desk.type("reevaluate")[0] == 0
     config = load_config(desk.folder / "config.toml", {})
@@ -230,7 +230,7 @@ def test_gaps_of_a_rebuild_open_in_the_past_and_are_no_news(desk):
 
 
 def test_mass_losses_give_a_warning_about_the_probe():
-    """A rebuild has no canaries of its own: a probe that is wrong looks like a catastrophe, here too."""
+    """A rebuild has no canaries: a wrong probe looks like a catastrophe."""
 
     def standing(number, before, after="gone/not_found, no date", channel="facebook"):
         return ConclusionChange("account_status", "nour", channel, f"u:{number}", before, after)
@@ -248,6 +248,8 @@ def test_mass_losses_give_a_warning_about_the_probe():
         == []
     )
     assert warn_about_mass_losses([*lost, *more], ENGLISH) == [
-        "warning: 5 accounts on Facebook change to: gone, page not found; check some of them, "
-        "the error may be ours"
+        (
+            "warning: 5 accounts on Facebook change to: gone, page not found; "
+            "check some of them, the error may be ours"
+        )
     ]

@@ -1,4 +1,4 @@
-"""Receipts are signed in a chain: what is changed, taken out or put elsewhere is told in a line."""
+"""Receipts are signed in a chain: changed, removed or moved ones are found."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ def simple_probe(monkeypatch):
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
-    """A folder with three nights, whose fourth was interrupted."""
+    """Return a folder with three runs and an interrupted fourth."""
     folder = tmp_path_factory.mktemp("nights")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(checker, "probe_steps_for", steps)
@@ -144,7 +144,7 @@ async def test_abandoned_run_keeps_its_place_in_the_chain(app):
 
 @pytest.mark.parametrize("first", [True, False])
 async def test_killed_run_gets_a_receipt_from_the_next_run(app, first):
-    """It left no word of its end; the next night writes one, and concludes nothing of it."""
+    """A killed run writes no end; the next run does, and evaluates nothing of it."""
     if first:
         await execute_run(app, night_of(4))
     day = night_of(5 if first else 3).date()
@@ -311,7 +311,7 @@ async def test_restored_backup_continues_its_chain(folder, app):
 
 @pytest.fixture
 def desk(folder, monkeypatch, capsys):
-    """Types a command in the folder; gives the exit code, what is given, and what is said."""
+    """Run a command in the folder; return exit code, standard output and standard error."""
     (folder / "config.toml").write_text('[storage]\nfolder = "."\nurl = "sqlite:///auditor.db"\n')
     monkeypatch.chdir(folder)
 

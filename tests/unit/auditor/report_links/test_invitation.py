@@ -1,4 +1,4 @@
-"""The texts that go with a link: short, kind, in the association's language, without score or blame."""
+"""Texts for a report link: short, friendly, in the association's language, without a score."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ BLAME = ("dead", "ne mène plus", "لم يعد", "%", "score", "/100", "niveau",
 
 @lived
 async def app(small):
-    """Nour's page is there and its video channel is not; Amal's page is gone; Sana has nothing."""
+    """Nour has a page and no video channel, Amal's page is gone, Sana has nothing."""
     rows = [
         link("nour", "facebook", "nour"),
         link("nour", "website", "nour"),

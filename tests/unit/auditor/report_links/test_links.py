@@ -1,4 +1,4 @@
-"""Letters: the links that lead an association to its own report, and what it answers there."""
+"""Report links: they open an association's own report, where it can reply."""
 
 import logging
 from datetime import timedelta
@@ -95,7 +95,7 @@ def test_token_is_not_logged_after_an_error(app, monkeypatch, caplog):
 
 
 def is_ours(record):
-    """Whether the server said it, and not the browser of the test."""
+    """Return True if the server logged the record, not the test's browser."""
     return not record.name.startswith(("httpx", "httpcore"))
 
 

@@ -1,4 +1,4 @@
-"""A backup is whole, whatever is written meanwhile, and what it is restored to is what it was taken from."""
+"""A backup is complete whatever is written meanwhile, and a restore returns to its state."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ def simple_probe(monkeypatch):
 
 
 def placed(folder, **tables):
-    """A configuration whose data lie in a folder, and its backups beside them."""
+    """Return a configuration with its data in a folder and backups beside it."""
     own = {
         "storage": StorageSettings(folder=folder),
         "backup": BackupSettings(folder=folder / "backups", after_run=False),
@@ -62,7 +62,7 @@ def taken(app, now=START, target=None):
 
 
 def restored(folder, file, now=START):
-    """The auditor over a backup that was put back into a folder of its own."""
+    """Return the auditor over a backup that was restored into its own folder."""
     config = placed(folder)
     folder.mkdir(exist_ok=True)
     backups.restore_backup(config, file, now)
@@ -84,7 +84,7 @@ def conclusions(app):
 
 @pytest.mark.fault("F46")
 async def test_backup_during_a_run_is_restored_and_resumed(app, tmp_path, monkeypatch):
-    """The rehearsal: backups during a night, one of them put into a fresh folder, the night ended there."""
+    """Back up during a run, restore into a new folder, and finish the run there."""
     await execute_run(app, night_of(0))
     monkeypatch.setattr(
         app.store,
@@ -134,7 +134,7 @@ async def test_restored_database_has_the_same_data_and_evidence(app, tmp_path):
 
 @pytest.mark.fault("F46")
 def test_plain_copy_of_the_file_lacks_the_last_commit(app, tmp_path):
-    """Why there is a command for it."""
+    """This is why there is a backup command."""
     assert len(list(app.store.list_accounts())) == 40
     shutil.copy(tmp_path / "auditor.db", tmp_path / "plain.db")
     with closing(sqlite3.connect(tmp_path / "plain.db")) as plain:
@@ -252,7 +252,7 @@ def test_unusable_database_is_replaced_and_kept(app, tmp_path, hurt):
 
 
 def test_restore_ends_all_sessions(app):
-    """Who logged out since, or was removed, would be let in again."""
+    """Users who logged out or were removed since would be logged in again."""
     now = START.isoformat(" ")
     with closing(sqlite3.connect(app.store.database_file)) as raw, raw:
         for table in ACCESS_TABLES:
@@ -346,7 +346,7 @@ def test_damaged_body_is_not_a_copy(app, tmp_path):
     assert taken(app).copied_bodies == 0
 
 
-# --- after each night
+# --- after each run
 
 
 async def test_each_run_ends_with_one_backup(app, tmp_path):
@@ -375,12 +375,12 @@ async def test_failed_backup_does_not_fail_the_run(app, tmp_path, caplog):
     assert [line.getMessage().partition(":")[0] for line in caplog.records] == ["after the run"]
 
 
-# --- the commands
+# --- commands
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder with a configuration and an association, in which commands are typed."""
+    """Return a folder with a configuration and an association, as the working directory."""
     (tmp_path / "config.toml").write_text('[network]\nlanguage = "en"\n')
     monkeypatch.chdir(tmp_path)
     with App.open(load_config(tmp_path / "config.toml", {})) as app:

@@ -1,4 +1,4 @@
-"""Who is forgotten is nowhere any more: in no table, archived page or byte of a file. The figures stay."""
+"""An erased association is in no table, stored page or byte of a file; the coverage stays."""
 
 import asyncio
 import gzip
@@ -53,7 +53,7 @@ from tests.support.mini_network import START, Web, configured, link, night_of
 from tests.support.web_server import logged_in_client
 
 MARK = "zzmarkzz"
-"""Stands in everything that is kept of the association, and nowhere else."""
+"""A text in everything stored about the association, and nowhere else."""
 ID = f"id-{MARK}"
 PAGE = f"https://facebook.example/{MARK}"
 SITE = f"https://{MARK}.example/"
@@ -68,7 +68,7 @@ public_url = "https://reports.example.org"
 
 
 def steps(account, keyed=()):
-    """A probe that finds on every page the account that it names, and keeps what it says."""
+    """Run a probe that finds the account named on each page and keeps its text."""
     page = yield PageRequest(account.identity.canonical, is_registered_link=True)
     if page.body == b"gone":
         return absent_finding(page, Reason.NOT_FOUND)
@@ -85,7 +85,7 @@ def steps(account, keyed=()):
 
 
 class Seen(App):
-    """The app that a command opens, with a web of the test's, read in this process."""
+    """The app that a command opens, with the test's web, parsed in this process."""
 
     def create_parser_pool(self):
         return ParserPool(0)
@@ -101,7 +101,7 @@ class Seen(App):
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory):
-    """A network whose one association is known in every way there is."""
+    """Return a network with one association that has every kind of stored data."""
     folder = tmp_path_factory.mktemp("known")
     (folder / "config.toml").write_text(CONFIG)
     usual, checker.probe_steps_for = checker.probe_steps_for, steps
@@ -121,7 +121,7 @@ def known(tmp_path_factory):
 
 @pytest.fixture
 def folder(known, tmp_path, monkeypatch):
-    """Such a network, to be changed."""
+    """Return a copy of that network to change."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOGNAME", "Salma")
     monkeypatch.setattr(checker, "probe_steps_for", steps)
@@ -130,7 +130,7 @@ def folder(known, tmp_path, monkeypatch):
 
 
 def _break_off(app):
-    """A night that was never concluded: its receipt names every host."""
+    """Interrupt a run, so that its receipt names every host."""
     running = app.store.begin_run(night_of(3).date(), night_of(3))
     told = {"requests_by_host": {f"{MARK}.example": 2}, "requests": 2}
     app.store.finish_run(running, AuditRunState.INCOMPLETE, night_of(3), receipt=told)
@@ -211,7 +211,7 @@ def dump(folder):
 
 
 def traces(folder):
-    """The files that hold the mark, packed ones looked into."""
+    """Return the files that contain the mark, compressed ones included."""
     found = []
     for file in sorted(folder.rglob("*")):
         if file.is_file():
@@ -260,7 +260,7 @@ def test_erasure_removes_bodies_staged_by_a_backup(folder):
 
 
 def test_receipt_of_an_interrupted_run_stays_valid_after_erasure(folder, monkeypatch):
-    """It may name hosts: those of platforms, which are nobody's, and so it is let be."""
+    """It may name hosts of platforms, which belong to no association."""
     asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
     monkeypatch.setattr(
         Seen, "create_fetcher", lambda _, now, host_lock=None: Web(now=now, requests_by_host=asked)
@@ -361,8 +361,8 @@ def test_all_stored_data_of_an_association_can_be_shown(folder, capsys):
     kinds = {item["kept"] for item in items}
     assert kinds >= {
         "association", "contact", "account", "observation", "decision", "decision_withdrawal",
-        "report_link", "reply", "follow_up", "subscription", "sent_message", "audit_log", "proposal",
-        "association_summary", "probe_result", "account_check_times",
+        "report_link", "reply", "follow_up", "subscription", "sent_message", "audit_log",
+        "proposal", "association_summary", "probe_result", "account_check_times",
     }  # fmt: skip
     assert (
         next(item for item in items if item["kept"] == "contact")["email"] == f"{MARK}@example.org"
@@ -397,7 +397,7 @@ def test_interrupted_erasure_can_be_repeated(folder, monkeypatch, capsys):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Who waits for another program no longer than a second."""
+    """Wait for another program no longer than a second."""
     monkeypatch.setattr("storage.database.sqlite_file.BUSY_TIMEOUT_SECONDS", 1)
 
 

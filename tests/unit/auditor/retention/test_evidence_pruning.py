@@ -1,4 +1,4 @@
-"""Thinning removes old pages that nothing rests on, and no conclusion moves: neither now nor in a rebuild."""
+"""Pruning removes old pages that nothing needs, and no result changes, not even in a rebuild."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ LATER = night_of(400)
 
 
 def counting(account, keyed=()):
-    """The probe for tests, to which each day's page tells something new: how many follow."""
+    """Run a probe for tests that finds another number of followers each day."""
     inner = steps(account, keyed)
     page = yield next(inner)
     with pytest.raises(StopIteration) as ended:
@@ -71,7 +71,7 @@ def thinned(app, now=LATER, **more):
 
 
 def everything(app):
-    """All that is remembered but the evidence."""
+    """Return all stored data except the evidence."""
     looks = [replace(look, evidence=()) for look in app.store.list_observations()]
     return looks, list(app.store.list_runs()), conclusions(app)
 
@@ -188,7 +188,7 @@ async def test_exchanges_are_stripped_later_than_bodies(app):
 
 @pytest.mark.slow
 async def test_evidence_that_the_current_probe_reads_differently_stays(app, monkeypatch):
-    """Else a rebuild after thinning would take back what a better probe has found."""
+    """Otherwise a rebuild after pruning would lose what a better probe has found."""
     await played(app, *[{NOUR.typed_text: f"gone {day}"} for day in range(20)])
 
     def better(account, _keyed):

@@ -1,4 +1,4 @@
-"""docs/guides/privacy.md says of every column whether people stand in it; and a night's log names nobody."""
+"""The privacy guide lists every column with personal data, and logs contain none."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ PAGE = Path(__file__).resolve().parents[4].joinpath("docs/guides/privacy.md").re
 
 
 def named(section):
-    """The columns that the tables of a section name, as they stand there."""
+    """Return the columns that the tables of a section name."""
     found = []
     for row in re.findall(r"^\|.*\|$", section, re.MULTILINE):
         for table, columns in re.findall(r"`(\w+)`:((?: `\w+`)+)", row):

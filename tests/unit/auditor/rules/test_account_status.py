@@ -1,4 +1,4 @@
-"""Standings: folded from nights and people's words."""
+"""Account statuses are folded from runs and decisions."""
 
 import itertools
 from dataclasses import replace
@@ -33,7 +33,7 @@ EXPIRED = Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls_error": "expired"})
 
 
 def nights(*findings, blind=()):
-    """The standing after one finding a night; None is a night without a look."""
+    """Return the status after one finding per run; None is a run without a check."""
     standing = AccountStatus(1)
     for at, finding in enumerate(findings):
         if finding is not None:
@@ -202,14 +202,14 @@ def test_newest_publication_stays_if_a_page_shows_an_older_one():
 
 
 def ago(published, seen, source="videos"):
-    """What YouTube says on a day of when something was published."""
+    """Return what YouTube shows on a day for the age of a video."""
     said = parse_date(in_words(published, seen, "en"), seen)
     activity = Activity(said.moment, source, said.precision, is_relative=said.is_relative)
     return Finding(Presence.PRESENT, last_activity=activity)
 
 
 def held(looks):
-    """The newest publication held after each look."""
+    """Return the newest stored publication after each run."""
     standing = AccountStatus(1)
     for at, (seen, finding) in enumerate(looks):
         standing = advance(standing, Observation(1, at, seen, finding), CONFIRM)
@@ -220,12 +220,12 @@ NIGHTS = [
     datetime(2026, 11, 1, 1, tzinfo=UTC) + timedelta(days=day, minutes=37 * day % 60)
     for day in range(900)
 ]
-"""Across two Februaries; a night's hour moves."""
+"""Runs across two Februaries, at different times of day."""
 
 
 @pytest.mark.parametrize("day", range(0, 400, 7))
 def test_precise_date_is_not_replaced_by_a_relative_one(day):
-    """To the day: "1 day ago" is said until the second is over."""
+    """Precise to the day: "1 day ago" is shown until the second day is over."""
     published = NIGHTS[day] - timedelta(hours=3)
     told = list(held((seen, ago(published, seen)) for seen in NIGHTS[day:]))
     assert {one.precision for one in told} == {DatePrecision.DAY}

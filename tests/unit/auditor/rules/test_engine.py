@@ -1,4 +1,4 @@
-"""The rules, each check on small cases of an invented association."""
+"""Each check of the rules on small examples."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def held(
 
 
 def signs(rule, *accounts, association=NOUR, **case):
-    """What one rule sees, by channel: (holds, decided, confirmed, params)."""
+    """Return the matches of one rule by channel and subject."""
     told = apply_rules(
         RuleContext(association, accounts, NOW, BEGAN, **case),
         [RULE.validate_python(rule)],
@@ -376,7 +376,7 @@ def test_unknown_check_is_refused(rule):
 
 
 def test_unreadable_account_has_only_certain_matches():
-    """Nothing is told of an account that no look could decide, by any check that looks at it."""
+    """No check that needs a conclusive result says anything about it."""
     walled = held("facebook", "u:nour", tonight=False)
     looks = [
         DEAD,
@@ -464,7 +464,7 @@ def test_account_that_may_be_registered_is_unknown():
 
 
 def withheld(*links, **more):
-    """A site whose page of contacts could not be read."""
+    """Return a site whose contact page could not be read."""
     facts = {"viewport": True, "unread_contact_page": "https://nour.example/contact"}
     known = Finding(Presence.PRESENT, links=links, facts=facts)
     return held("website", "nour.example", last_known_finding=known, **more)
@@ -674,7 +674,7 @@ def test_names_and_links_behind_a_wall_are_unknown(rule):
 
 
 def test_rules_load_no_html_parser():
-    """Every command reads the configuration and so the rules; an HTML parser takes a tenth of a second."""
+    """Every command loads the configuration with the rules; an HTML parser takes 0.1 s."""
     loaded = "import sys, auditor.config.schema, auditor.evaluation.association_view"
     spy = f"{loaded}; sys.exit(bool({{'lxml', 'bs4'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", spy], check=False, timeout=60).returncode == 0

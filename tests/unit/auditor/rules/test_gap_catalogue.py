@@ -1,4 +1,4 @@
-"""The catalogue and the rules of the packaged configuration, in step with each other."""
+"""The catalogue of gaps agrees with the rules of the packaged configuration."""
 
 import re
 from itertools import chain

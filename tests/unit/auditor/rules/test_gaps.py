@@ -1,4 +1,4 @@
-"""Gaps over the nights: believed after a while, closed at once, still on blind nights."""
+"""Gaps over several runs: confirmed after some, closed at once, unchanged if unreliable."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -179,7 +179,7 @@ ANY = st.one_of(
 
 
 def play(nightly, standing=AccountStatus(1), rows=(), start=0):  # noqa: B008  # a frozen noun is no trap
-    """Fold nights of one account as the night does: standings, then gaps."""
+    """Fold runs of one account: statuses, then gaps."""
     rows, history = list(rows), []
     for at, (finding, blind) in enumerate(nightly, start=start):
         when = START + timedelta(days=at)

@@ -1,4 +1,4 @@
-"""The ladder of two-way links: how an account and its association's site lead to each other."""
+"""Link reciprocity: how an account and its association's site link to each other."""
 
 from datetime import UTC, datetime
 
@@ -10,8 +10,8 @@ from auditor.rules.link_reciprocity import (
     has_link_to_site,
     is_linked_from_site,
 )
-from probes.models.finding import Finding, FoundLink, Identity, LinkKind, Presence
 from probes.channels.website import UNREAD_CONTACT_FACT
+from probes.models.finding import Finding, FoundLink, Identity, LinkKind, Presence
 from storage.models.audit import AccountRow, AccountState, AccountStatus, Association
 
 NOW = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
@@ -46,7 +46,7 @@ def standing(number, known, state=None):
 
 
 def placed(site, profile, *, owners=None, more=()):
-    """The channel's account, and the case it is judged in. `site` and `profile` are last findings."""
+    """Return an account and its rule context; `site` and `profile` are last findings."""
     rows = [row(2, "youtube", "@nour")] + [one for one, _ in more]
     standings = {2: standing(2, profile)} | {one.id: known for one, known in more}
     if site is not None:

@@ -1,4 +1,4 @@
-"""Names are compared by their telling words; where they may only be spelt otherwise, nothing is told."""
+"""Names are compared by distinctive words; uncertain differences are unknown."""
 
 from datetime import UTC, datetime
 from time import process_time
@@ -197,7 +197,7 @@ HUMAN_RIGHTS = Association(
 
 
 def mixed(*handles):
-    """Whether accounts on as many channels are told to have nothing in common in their user names."""
+    """Return whether the rule reports handles without similarity on as many channels."""
     rows = [
         EvaluatedAccount(
             AccountRow("amdh", name, Identity(channel, LinkKind.PAGE, name), channel, id=at),

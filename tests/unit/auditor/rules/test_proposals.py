@@ -1,4 +1,4 @@
-"""Accounts found on an association's own site: proposed once, with page and words, and never again if no."""
+"""Proposals: accounts on an association's site, with page and text, and never again if disowned."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -45,7 +45,7 @@ def account(key):
 
 
 def nights(key, *, registered=None, profile=None, decisions=(), count=3):
-    """The dossier after nights on which the site linked `key`, and how it is shown."""
+    """Return the state after runs in which the site linked to `key`, and its view."""
     rows = (SITE,) if registered is None else (SITE, account(registered))
     dossier = AssociationState(NOUR, rows, decisions=tuple(decisions))
     for at in range(count):

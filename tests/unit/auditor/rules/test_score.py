@@ -1,4 +1,4 @@
-"""The score: fixed points, unknown never punished, mending never lowering it."""
+"""The score: fixed points, unknown is never punished, a fix never lowers it."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -79,7 +79,7 @@ def test_minimal_new_site_raises_the_score():
 
 @given(STATES, st.sampled_from(sorted(POINT_WEIGHTS)))
 def test_fix_never_lowers_the_score(states, item):
-    """What was given up by choice is not mended but begun: it counts from then on, with all its items."""
+    """A channel unused by choice is started, not fixed: all its items count from then on."""
     assume(states[item] is not PointState.WAIVED)
     before, after = compute_score(states), compute_score(states | {item: PointState.GOOD})
     assert after.low >= before.low
@@ -96,7 +96,7 @@ def test_score_is_inside_its_interval(states):
         assert result.known >= MIN_KNOWN_POINTS
 
 
-# --- What a case tells of each point, and what mending one thing does to it --------------------------
+# --- points of a context, and fixes of one item
 
 
 NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)
@@ -106,7 +106,7 @@ HOST = "bienvenue.example"
 
 @dataclass(frozen=True)
 class World:
-    """A small presence: one site and one page on Facebook, each fact good, bad or untold."""
+    """One site and one page on Facebook, with each fact good, bad or unknown."""
 
     site: str = "read"  # none, walled, gone, read
     https: bool | None = True
@@ -220,7 +220,7 @@ def test_fix_of_one_item_never_lowers_the_score(world, what):
 
 @given(WORLDS)
 def test_login_wall_lowers_no_point(world):
-    """What stood is kept as it stood: a look that tells nothing changes no standing, so no point."""
+    """An unknown result changes no status, so no point."""
     seen, walled = known_of(world), known_of(replace(world, site="walled", page="walled"))
     assert all(
         walled[item] in (PointState.UNKNOWN, seen[item]) for item in POINT_WEIGHTS if item in walled

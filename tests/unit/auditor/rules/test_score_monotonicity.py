@@ -1,7 +1,7 @@
-"""Mending: whatever trouble an association removes, its score and level never fall.
+"""Fixes: whatever problem an association fixes, its score and level never fall.
 
-Each mend takes one trouble out of what is held of an association, as a night, an import or a person's word
-would do; the score before and after is that of the report.
+Each fix removes one problem from the state of an association, as a run, an import or a decision
+would. The score is that of the report before and after.
 """
 
 from dataclasses import replace
@@ -52,7 +52,7 @@ DATES = st.none() | st.integers(0, 900).map(
 
 @st.composite
 def held(draw, row):
-    """What is held true of one account: never looked at, walled, present in any health, doubted, gone."""
+    """Draw the status of an account: unchecked, behind a wall, present, doubted, or gone."""
     state = draw(st.sampled_from(AccountState))
     seen = Finding(
         Presence.PRESENT,
@@ -83,7 +83,7 @@ def held(draw, row):
 
 @st.composite
 def association(draw):
-    """Everything held of an association: some of the accounts, some proposals."""
+    """Draw the state of an association with some accounts and proposals."""
     rows = tuple(row for row in ROWS if draw(st.booleans()))
     found = draw(st.sets(st.sampled_from([*LEADS, FOREIGN]), max_size=2)) if ROWS[0] in rows else ()
     proposals = tuple(Proposal("nour", one, START, NOW, 3) for one in sorted(found, key=str))
@@ -91,7 +91,7 @@ def association(draw):
 
 
 def told(dossier):
-    """The score of a report."""
+    """Return the score of the report."""
     return build_association_view(
         dossier, CONFIG, EvaluationTime(NOW, NOW), find_account_owners(dossier.accounts, NOW)
     ).score
@@ -114,7 +114,7 @@ def put(dossier, changed):
 
 
 def seen_as(dossier, row, **more):
-    """The same, with another thing seen of one present account."""
+    """Return the state with another finding of one present account."""
     one = standing(dossier, row)
     known = replace(one.last_known_finding, **more)
     newest = known.last_activity or one.last_activity
@@ -139,7 +139,7 @@ def test_returned_account_never_lowers_the_score(dossier, data):
 
 
 def with_a_site(dossier, *found):
-    """The same with a site that was read and leads to these accounts."""
+    """Return the state with a readable site that links to these accounts."""
     rows = dossier.accounts if ROWS[0] in dossier.accounts else (ROWS[0], *dossier.accounts)
     known = Finding(Presence.PRESENT, links=found, facts={"viewport": True})
     site = AccountStatus(
@@ -199,7 +199,7 @@ def test_accepted_proposal_never_lowers_the_score(dossier, found, link):
     )
 
 
-# --- every gap, mended: before, its rule sees it; after, it does not
+# --- a fix of every gap: its rule matches before and not after
 
 
 CALLED = [
@@ -256,7 +256,7 @@ TROUBLES = {"website_down": Reason.TIMEOUT, "website_insecure": Reason.TLS}
 
 
 def judged(dossier):
-    """The gaps that the rules see in a dossier."""
+    """Return the gaps that the rules find in a state."""
     now = EvaluationTime(NOW, NOW)
     told = build_rule_context(
         dossier, now, {("facebook", "u:nour"): ("nour", "amal")}, dossier.statuses
@@ -269,13 +269,13 @@ def judged(dossier):
 
 
 def put_row(dossier, row, one):
-    """The same with one account more, or another in the place of the one with its number."""
+    """Return the state with one account added or replaced."""
     rows = tuple(other for other in dossier.accounts if other.id != row.id)
     return put(replace(dossier, accounts=(*rows, row)), one)
 
 
 def leading(dossier, old, new):
-    """The same where the sites lead to a new address in the place of an old one."""
+    """Return the state with sites that link to a new address instead of an old one."""
     at = new.identity
     link = FoundLink(new.channel, at.key, at.canonical, "anchor", LINKS[0][1])
     standings = {
@@ -304,7 +304,7 @@ def typed(row, link):
 
 @st.composite
 def seen(draw, row, **given):
-    """An account that is there, in any health."""
+    """Draw a present account."""
     facts = st.fixed_dictionaries(
         {"viewport": st.booleans()},
         optional={at: st.booleans() for at in ("https", "contact", "feed")},
@@ -335,7 +335,7 @@ def seen(draw, row, **given):
 
 @st.composite
 def presence(draw):
-    """An association with at least one account, its accounts named and dated in any way."""
+    """Draw an association with at least one account, with any names and dates."""
     rows = tuple(row for row in ROWS if draw(st.booleans())) or ROWS[:1]
     standings = {row.id: draw(st.one_of(held(row), seen(row))) for row in rows}
     return AssociationState(draw(st.sampled_from(CALLED)), rows, standings)
@@ -369,7 +369,7 @@ def _out_of_reach(draw, dossier, code):
 
 
 def _out_of_reach_by_another_cause(draw, dossier, code):
-    """The gap is open, and the trouble has just changed its cause, or an absence is doubted."""
+    """The gap is open, and the failure has just changed its cause or an absence is doubted."""
     before, after = _out_of_reach(draw, dossier, code)
     new = Streak(str(draw(st.sampled_from(sorted(UNREACHABLE_REASONS)))), NOW, NOW)
     doubt = {"failure_streak": None, "unconfirmed_streak": replace(new, cause="parked")}
@@ -445,7 +445,7 @@ def _renamed(draw, dossier, code):
 
 
 def _personal(draw, dossier, _):
-    """A page that takes over what the person's or the group's account had: its name, its date, its links."""
+    """A page that takes over the name, date and links of the personal or group account."""
     row = a_row(draw, *PERSONAL)
     personal = typed(row, PERSONAL[row.channel])
     before = draw(st.one_of(st.just(AccountStatus(row.id)), seen(personal)))
@@ -551,7 +551,7 @@ def _no_way_back(draw, dossier, _):
 
 
 def _incomplete(_, dossier, __):
-    """The name that is added is the one they show: another would bring to light that theirs differ."""
+    """The added name is the one they show: another would reveal that theirs differ."""
     mine = dossier.association
     whole = replace(mine, name_ar=IN_ARABIC[mine.name], reached=frozenset({"email"}))
     theirs = [
@@ -567,7 +567,7 @@ def _incomplete(_, dossier, __):
 
 
 def _duplicate(draw, dossier, _):
-    """The account that is given up has nothing that the one that is kept lacks."""
+    """The removed account has nothing that the remaining one lacks."""
     kept, given_up, main = ROWS[1], ROWS[2], draw(seen(ROWS[1]))
     long_ago = Activity(NOW - timedelta(days=900), "feed")
     less = draw(
@@ -644,7 +644,7 @@ def test_unconfirmed_failure_does_not_lower_the_score(dossier, reason, nights):
 
 @given(presence(), st.sampled_from(ACCOUNTS))
 def test_unreachable_account_neither_earns_nor_costs_points(dossier, row):
-    """What is unknown for our want of sight stays out of the fraction, on any channel, however long."""
+    """Unknown results stay out of the fraction, on any channel, however long."""
     alone = replace(
         dossier, accounts=tuple(one for one in dossier.accounts if one.channel != row.channel)
     )

@@ -1,4 +1,4 @@
-"""Which passwords may be taken: long ones, unless a stranger would try them first."""
+"""Which passwords are accepted: long and uncommon ones."""
 
 import time
 

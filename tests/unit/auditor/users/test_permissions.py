@@ -1,4 +1,4 @@
-"""What each role is shown: figures for everybody, persons for their coordinators, each list narrowed."""
+"""What each role sees: figures for all, personal data for coordinators of the region."""
 
 import asyncio
 import csv
@@ -40,7 +40,7 @@ PRIVATE = (
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    """Three associations, one without a region, of each of which the network knows persons."""
+    """Three associations with personal data, one of them without a region."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checker, "probe_steps_for", steps)
         web = WebSettings(public_url="https://reports.example.org")
@@ -135,7 +135,7 @@ LISTS = {
     "/en/replies": 'href="/en/associations/{}"',
     "/en/registry/history": "history?association={}",
 }
-"""Lists of what concerns persons, and by what an association is known there."""
+"""Lists with personal data, and how they identify an association."""
 
 
 @pytest.mark.parametrize(
