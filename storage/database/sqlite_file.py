@@ -1,7 +1,7 @@
 """The SQLite file: creates, verifies, copies, restores and vacuums it.
 
 The application id in its header marks a database of the auditor. Copies are made with SQLite's own
-backup. A copy made with `cp` lacks the newest commits, because they are in the log beside the file
+backup. A copy made with `cp` lacks the newest commits, because they are in the separate log
 (tried on 3.46, 2026-11).
 """
 
@@ -236,7 +236,7 @@ def _copy_snapshot(source: Path, temporary_file: Path, target: Path) -> Database
         raw.execute("BEGIN")
         contents = _count_contents(raw)
         raw.backup(copied)
-        copied.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+        copied.execute("PRAGMA journal_mode=DELETE")  # one file, without a separate log
     return contents
 
 

@@ -166,8 +166,8 @@ class Evidence:
     `is_withheld`: a body was received but not stored, because it shows private people. `is_pruned`:
     only the request, the status and the digest are left. `is_registered_link`: the request was for
     the registered link itself. `received_digest` is the digest of the body as it was received, if
-    another body is stored. `is_volatile`: the server writes every response anew, as platforms do,
-    so the bytes cannot be compared.
+    another body is stored. `is_volatile`: the server generates every response again, as platforms
+    do, so the bytes cannot be compared.
     """
 
     url: str

@@ -6,12 +6,12 @@ no probe reads (`date`, request ids, caches). For such a header only its existen
 of the first observation is stored. Everything else that differs is stored in the row as a short
 text, `per_run_values`: the times and durations of its pages, and the facts computed from them.
 
-Platforms write every response anew. For volatile evidence only the request and the status count,
-not the bytes. A publication date that was counted back ("6 months ago") is compared by its words
-and by the week, month or year it falls in, and the result by the version of its probe, because
-another version may find more in pages that are not stored. A caller that knows that a result is
-equal says so (`duplicate_of`). An observation that is recorded with its own evidence gets a new
-result.
+Platforms generate every response again. For volatile evidence only the request and the status
+count, not the bytes. A publication date that was counted back ("6 months ago") is compared by its
+words and by the week, month or year it falls in, and the result by the version of its probe,
+because another version may find more in pages that are not stored. A caller that knows that a
+result is equal says so (`duplicate_of`). An observation that is recorded with its own evidence gets
+a new result.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _prepare_for_comparison(observation: Observation) -> tuple[Observation, byte
 
 
 UNSAFE_JSON_ESCAPES = (b"\\u00", b"\\b", b"\\f")
-"""JSON escapes of characters that are removed. A backslash before such a letter looks the same."""
+"""JSON escapes of characters that are removed. An escaped backslash can look the same."""
 
 
 def _is_clean(observation: Observation, comparison_key: bytes) -> bool:

@@ -85,14 +85,14 @@ class RegistryQueries:
             item if isinstance(item, AssociationEntry) else AssociationEntry(item)
             for item in associations
         ]
-        sheet = _ImportedSheet(
+        spreadsheet = _ImportedSheet(
             map(sanitize, entries),
             map(sanitize, accounts),
             present_columns=present_columns,
             is_complete=is_complete,
         )
         with self._database.begin_read() if dry_run else self._database.begin_write() as connection:
-            comparison = sheet.compare(connection, prune=prune)
+            comparison = spreadsheet.compare(connection, prune=prune)
             changed_at = consistency.compute_effective_time(connection, now)
             changes = comparison.build_changes(sanitize(origin), changed_at)
             if dry_run or (expected_digest is not None and expected_digest != changes.digest):
@@ -239,8 +239,8 @@ class _ImportedSheet:
         stored_accounts = {_build_import_key(account): account for account in accounts}
         withdrawn_keys = {key for key, account in stored_accounts.items() if account.withdrawn_at}
 
-        sheet, listed_entries = self._partial_sheet, self._associations
-        unaddressed = sheet.find_unaddressed_accounts(stored_accounts, listed_entries)
+        partial_sheet, listed_entries = self._partial_sheet, self._associations
+        unaddressed = partial_sheet.find_unaddressed_accounts(stored_accounts, listed_entries)
         retained = {
             key: account for key, account in unaddressed.items() if key not in withdrawn_keys
         }
@@ -249,7 +249,7 @@ class _ImportedSheet:
         entry_difference = Difference.compare(
             stored_entries,
             withdrawn_ids,
-            sheet.complete_entries(stored_entries, listed_entries),
+            partial_sheet.complete_entries(stored_entries, listed_entries),
             prune=prune,
         )
         account_difference = Difference.compare(
@@ -264,7 +264,7 @@ class _ImportedSheet:
             stored_entries,
             stored_accounts,
             missing_columns=tuple(
-                sheet.list_missing_columns(stored_entries, listed_entries, retained)
+                partial_sheet.list_missing_columns(stored_entries, listed_entries, retained)
             ),
             retained_accounts=tuple(
                 stored_accounts[key]

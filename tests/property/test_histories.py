@@ -215,7 +215,7 @@ CONFIRM = st.builds(
     ConfirmationThresholds,
     failures=st.integers(1, 5),
     days=st.integers(0, 12),
-    back=st.integers(1, 3),
+    recoveries=st.integers(1, 3),
 )
 GONE = [Finding(Presence.ABSENT, reason) for reason in (Reason.NOT_FOUND, Reason.CLOSED)]
 PLAIN = st.sampled_from([Finding(Presence.PRESENT), *GONE])
@@ -235,7 +235,7 @@ def is_gone(runs, number, confirm):
         there = observation.finding.presence is Presence.PRESENT
         run, good = ([] if there else [*run, started_at.date()]), (good + 1 if there else 0)
         if gone:
-            gone = good < confirm.back
+            gone = good < confirm.recoveries
         else:
             gone = len(run) >= confirm.failures and (run[-1] - run[0]).days >= confirm.days
     return gone

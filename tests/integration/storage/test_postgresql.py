@@ -30,32 +30,37 @@ from tests.support.mini_network import night_of, register, steps
 from tests.unit.storage.test_store import assert_literal_rows_are_returned_unchanged
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
-FOUL = "\x00Amal\ud800 \u202egnihton\u2066\x1b[2J"
+UNSAFE_TEXT = "\x00Amal\ud800 \u202egnihton\u2066\x1b[2J"
 
 
-def said(app):
-    """All that is told of the network: every page, and the texts of the terminal."""
-    seen = build_network_overview(app.store, app.config, sample_network.NOW)
+def render_everything(app):
+    """Return every page of the site and every text of the terminal."""
+    overview = build_network_overview(app.store, app.config, sample_network.NOW)
     texts = [
-        format_terminal_report(seen, app.config, one, "fr")
-        for one in (None, *(person.id for person in sample_network.PEOPLE))
+        format_terminal_report(overview, app.config, association, "fr")
+        for association in (None, *(person.id for person in sample_network.PEOPLE))
     ]
-    return dict(render_site_pages(seen, app.config)), texts
+    return dict(render_site_pages(overview, app.config)), texts
 
 
 @pytest.mark.fault("F48")
 def test_same_history_produces_the_same_reports(database, tmp_path):
-    here, there = tmp_path / "sqlite", tmp_path / "postgresql"
-    for folder in (here, there):
+    sqlite_folder, postgresql_folder = tmp_path / "sqlite", tmp_path / "postgresql"
+    for folder in (sqlite_folder, postgresql_folder):
         folder.mkdir()
-    sqlite, postgresql = sample_network.played(here), sample_network.played(there, database)
-    assert said(postgresql) == said(sqlite)
-    for part in ("list_account_statuses", "list_gaps", "list_proposals"):
-        assert len(list(getattr(postgresql.store, part)())) == len(
-            list(getattr(sqlite.store, part)())
-        ), part
-    again = [set(reevaluate.reevaluate(app, dry_run=True).changes) for app in (postgresql, sqlite)]
-    assert again[0] == again[1]
+    sqlite, postgresql = (
+        sample_network.played(sqlite_folder),
+        sample_network.played(postgresql_folder, database),
+    )
+    assert render_everything(postgresql) == render_everything(sqlite)
+    for method in ("list_account_statuses", "list_gaps", "list_proposals"):
+        assert len(list(getattr(postgresql.store, method)())) == len(
+            list(getattr(sqlite.store, method)())
+        ), method
+    changes = [
+        set(reevaluate.reevaluate(app, dry_run=True).changes) for app in (postgresql, sqlite)
+    ]
+    assert changes[0] == changes[1]
     sqlite.store.close()
     postgresql.store.close()
 
@@ -70,25 +75,33 @@ def test_runs_dated_in_the_future_are_discarded_alike(database, tmp_path):
         done = discard_future_runs(app, last.started_at - timedelta(hours=12), skip_backup=True)
         assert last.day in done.days
         assert reevaluate.reevaluate(app, dry_run=True).changes == []
-        histories.append((done, [run.day for run in app.store.list_runs()], said(app)))
+        histories.append((done, [run.day for run in app.store.list_runs()], render_everything(app)))
         app.store.close()
     assert histories[0] == histories[1]
 
 
 @pytest.mark.fault("F48", "F23")
 def test_unsafe_text_is_sanitized_alike(database, tmp_path):
-    kept = []
+    findings = []
     for address in (database, f"sqlite:///{tmp_path}/auditor.db"):
         with Store.open(address) as store:
             app = world(tmp_path, store=store)
             register(app, *LINKS)
-            night = store.begin_run(night_of(0).date(), night_of(0))
-            finding = Finding(Presence.PRESENT, name=FOUL, facts={FOUL: FOUL}, detail=FOUL)
-            seen = Observation(1, night.id, night_of(0), finding)
-            assert [store.record_observations([seen]), store.record_observations([seen])] == [1, 0]
-            kept += [one.finding for one in store.list_observations()]
-    assert kept[0] == kept[1]
-    assert kept[0].name == "Amal gnihton[2J"
+            run = store.begin_run(night_of(0).date(), night_of(0))
+            finding = Finding(
+                Presence.PRESENT,
+                name=UNSAFE_TEXT,
+                facts={UNSAFE_TEXT: UNSAFE_TEXT},
+                detail=UNSAFE_TEXT,
+            )
+            observation = Observation(1, run.id, night_of(0), finding)
+            assert [
+                store.record_observations([observation]),
+                store.record_observations([observation]),
+            ] == [1, 0]
+            findings += [stored.finding for stored in store.list_observations()]
+    assert findings[0] == findings[1]
+    assert findings[0].name == "Amal gnihton[2J"
 
 
 def test_literal_rows_are_returned_unchanged(database):
@@ -107,19 +120,19 @@ def simple_probe(monkeypatch):
 async def test_database_restart_during_a_run_loses_and_duplicates_nothing(
     postgresql, database, tmp_path, monkeypatch, when
 ):
-    """The night stops with one line, or does not notice; it is gone on with by the same process."""
+    """The run stops with an error or continues; the same process resumes it."""
     app = world(tmp_path, store=Store.open(database))
     register(app, *LINKS)
     app.web.answers = {row.typed_text: f"alive at first, {row.channel}" for row in LINKS}
     await execute_run(app, night_of(0))
-    app.web.answers, usual, asked = dict(TONIGHT), app.web.get, itertools.count(1)
+    app.web.answers, get_usual, counter = dict(TONIGHT), app.web.get, itertools.count(1)
     restarts = []
 
-    async def get(ask):
-        if next(asked) == when:
+    async def get(request):
+        if next(counter) == when:
             restarts.append(asyncio.create_task(asyncio.to_thread(cluster.restarted, postgresql)))
             await asyncio.shield(restarts[0])
-        return await usual(ask)
+        return await get_usual(request)
 
     monkeypatch.setattr(app.web, "get", get)
     with contextlib.suppress(StoreError):

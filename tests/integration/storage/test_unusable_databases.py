@@ -30,31 +30,31 @@ def app(tmp_path):
     small.store.close()
 
 
-def overwritten(file):
+def overwrite(file):
     file.write_bytes(os.urandom(file.stat().st_size))
 
 
-def truncated(file):
+def truncate(file):
     file.write_bytes(file.read_bytes()[:-4096])
 
 
 @pytest.mark.fault("F45")
 @pytest.mark.parametrize(
-    "hurt", [lambda file: file.write_bytes(b""), overwritten, truncated, Path.unlink]
+    "damage", [lambda file: file.write_bytes(b""), overwrite, truncate, Path.unlink]
 )
-def test_lost_database_is_refused_and_the_newest_backup_named(app, tmp_path, hurt):
+def test_lost_database_is_refused_and_the_newest_backup_named(app, tmp_path, damage):
     for hour in range(2):
         newest = taken(app, START + timedelta(hours=hour)).backup.file
     app.store.close()
-    place = tmp_path / "auditor.db"
-    hurt(place)
-    left = place.read_bytes() if place.exists() else None
-    with pytest.raises(StoreError) as refusal:
+    file = tmp_path / "auditor.db"
+    damage(file)
+    content = file.read_bytes() if file.exists() else None
+    with pytest.raises(StoreError) as error:
         App.open(app.config)
-    said = str(refusal.value)
-    assert said.endswith(f"`auditor restore {newest}`")
-    assert "\n" not in said
-    assert (place.read_bytes() if place.exists() else None) == left
+    message = str(error.value)
+    assert message.endswith(f"`auditor restore {newest}`")
+    assert "\n" not in message
+    assert (file.read_bytes() if file.exists() else None) == content
 
 
 @pytest.mark.fault("F45")
@@ -68,7 +68,7 @@ def test_missing_database_is_not_created_if_there_are_backups(app, tmp_path):
         App.open(app.config)
 
 
-OPEN_AS_NOBODY = """
+OPEN_AS_ANOTHER_USER = """
 import os, sys
 from storage.errors import StoreError
 from storage.store import Store
@@ -77,48 +77,55 @@ if os.getuid() == 0:
     os.setuid(65534)
 try:
     Store.open(f"sqlite:///{sys.argv[1]}", create=False)
-except StoreError as refusal:
-    sys.exit(str(refusal))
+except StoreError as error:
+    sys.exit(str(error))
 """
 
 
 @pytest.mark.fault("F44")
-@pytest.mark.parametrize(("file", "folder"), [(0o444, 0o777), (0o666, 0o555), (0o666, 0o777)])
-def test_read_only_database_is_refused_in_one_line(app, file, folder):
-    """By a user who is not root: root may write everywhere."""
+@pytest.mark.parametrize(
+    ("file_mode", "folder_mode"), [(0o444, 0o777), (0o666, 0o555), (0o666, 0o777)]
+)
+def test_read_only_database_is_refused_in_one_line(app, file_mode, folder_mode):
+    """The test uses another user, because root may write everywhere."""
     app.store.close()
-    with tempfile.TemporaryDirectory() as place:
-        database = Path(place) / "auditor.db"
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "auditor.db"
         shutil.copy(app.store.database_file, database)
-        database.chmod(file)
-        Path(place).chmod(folder)
-        words = [sys.executable, "-c", OPEN_AS_NOBODY, str(database)]
-        ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-        Path(place).chmod(0o700)
-    writable = (file, folder) == (0o666, 0o777)
-    assert ended.returncode == (0 if writable else 1), ended.stderr
-    assert ("cannot be written; try: " in ended.stderr) is not writable
-    assert ended.stderr.count("\n") == (0 if writable else 1)
+        database.chmod(file_mode)
+        Path(folder).chmod(folder_mode)
+        command = [sys.executable, "-c", OPEN_AS_ANOTHER_USER, str(database)]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        Path(folder).chmod(0o700)
+    writable = (file_mode, folder_mode) == (0o666, 0o777)
+    assert process.returncode == (0 if writable else 1), process.stderr
+    assert ("cannot be written; try: " in process.stderr) is not writable
+    assert process.stderr.count("\n") == (0 if writable else 1)
 
 
-def mounted(folder):
+def build_read_only_mount(folder):
     """Return a command prefix that runs in a mount namespace with this folder read-only."""
-    words = (
+    unshare = (
         ["unshare", "--mount", "--map-root-user", "--user"]
         if os.getuid()
         else ["unshare", "--mount"]
     )
     mount = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder}"
-    tried = subprocess.run([*words, "sh", "-c", mount], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"nothing can be mounted here: {tried.stderr.strip()}")
-    return [*words, "sh", "-c", f'{mount} && exec "$@"', "sh"]
+    attempt = subprocess.run(
+        [*unshare, "sh", "-c", mount], capture_output=True, text=True, check=False
+    )
+    if attempt.returncode:
+        pytest.skip(f"nothing can be mounted here: {attempt.stderr.strip()}")
+    return [*unshare, "sh", "-c", f'{mount} && exec "$@"', "sh"]
 
 
 @pytest.mark.fault("F44")
 @pytest.mark.parametrize(
     "command",
-    ["run", *(pytest.param(one, marks=pytest.mark.slow) for one in ("status", "backup", "doctor"))],
+    [
+        "run",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("status", "backup", "doctor")),
+    ],
 )
 def test_commands_on_a_read_only_disk_fail_in_one_line(app, tmp_path, command):
     app.store.close()
@@ -126,18 +133,18 @@ def test_commands_on_a_read_only_disk_fail_in_one_line(app, tmp_path, command):
     (tmp_path / "auditor.db").rename(tmp_path / "data" / "auditor.db")
     (tmp_path / "config.toml").write_text('[network]\nlanguage = "en"\n')
     before = (tmp_path / "data" / "auditor.db").read_bytes()
-    ended = subprocess.run(
-        [*mounted(tmp_path / "data"), str(AUDITOR), command],
+    process = subprocess.run(
+        [*build_read_only_mount(tmp_path / "data"), str(AUDITOR), command],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert ended.returncode == 3, ended
-    told = ended.stdout if command == "doctor" else ended.stderr
-    assert "cannot be written" in told or "Read-only" in told
-    assert command == "doctor" or ended.stderr.count("\n") == 1
+    assert process.returncode == 3, process
+    output = process.stdout if command == "doctor" else process.stderr
+    assert "cannot be written" in output or "Read-only" in output
+    assert command == "doctor" or process.stderr.count("\n") == 1
     assert (tmp_path / "data" / "auditor.db").read_bytes() == before
 
 
@@ -146,7 +153,7 @@ async def test_run_is_not_started_without_enough_disk_space(app, tmp_path):
     free = shutil.disk_usage(tmp_path).free
     app.config = placed(tmp_path, storage=StorageSettings(folder=tmp_path, min_free_bytes=free * 2))
     with pytest.raises(
-        DiskSpaceError, match=r"MiB are free, fewer than .* the night is not begun; try: make room"
+        DiskSpaceError, match=r"MiB are free, fewer than .*; no run started; try: free disk space"
     ):
         await pipeline.run_audit_pipeline(app, night_of(0))
     assert app.store.get_latest_run() is None
@@ -158,14 +165,14 @@ def test_run_without_enough_disk_space_exits_3_with_one_line(tmp_path, monkeypat
     (tmp_path / "config.toml").write_text("[storage]\nmin_free_bytes = 9_000_000_000_000_000\n")
     monkeypatch.chdir(tmp_path)
     assert main(["run"]) == 3
-    said = capsys.readouterr().err
-    assert said.startswith("error: data: ")
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: data: ")
+    assert message.count("\n") == 1
 
 
 @pytest.mark.fault("F45")
 async def test_large_database_is_checked_before_each_run(app, monkeypatch):
-    """The opening reads those whole that are small."""
+    """Small ones are checked when they are opened."""
     monkeypatch.setattr("storage.store.MAX_OPEN_CHECK_BYTES", 0)
     monkeypatch.setattr(
         type(app.store),

@@ -136,7 +136,7 @@ def test_failed_change_is_not_logged(filled_store):
     since = get_newest_id(filled_store)
     with pytest.raises(Exception, match="FOREIGN KEY"):
         filled_store.save_registry(
-            [replace(AMAL, city="Tiznit")], [link("nobody", "facebook", "x")], START
+            [replace(AMAL, city="Tiznit")], [link("unknown", "facebook", "x")], START
         )
     assert list_changes(filled_store, since) == []
 

@@ -196,7 +196,7 @@ def test_missing_intact_bodies_are_copied(body_store, tmp_path):
 
 
 def test_body_erased_during_a_copy_is_not_copied(body_store, tmp_path, monkeypatch):
-    digest, other = body_store.put(b"somebody's page"), BodyStore(tmp_path / "other")
+    digest, other = body_store.put(b"a person's page"), BodyStore(tmp_path / "other")
     body_store.put(b"another page")
     usual = BodyWriter.stage
 
@@ -212,9 +212,9 @@ def test_body_erased_during_a_copy_is_not_copied(body_store, tmp_path, monkeypat
 
 def test_remove_staged_bodies_deletes_only_the_given_digests(body_store, tmp_path):
     with BodyWriter(body_store) as writer:
-        stage(writer, b"somebody's page")
+        stage(writer, b"a person's page")
         stage(writer, b"another page")
-        digest = BodyStore.compute_digest(b"somebody's page")
+        digest = BodyStore.compute_digest(b"a person's page")
         remove_staged_bodies(body_store, {digest})
         (left,) = files(tmp_path)
         assert digest not in left.name

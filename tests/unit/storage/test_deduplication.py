@@ -56,7 +56,7 @@ def store(tmp_path):
 
 
 def make_observation(run_id, later=timedelta(0), finding=SEEN, evidence=(PAGE, FEED)):
-    """Return an observation of a run, with all its times moved by `later`."""
+    """Return an observation of a run, with all its times later_evidence by `later`."""
     dated = tuple(one and replace(one, fetched_at=one.fetched_at + later) for one in evidence)
     return Observation(1, run_id, NOW + later, finding, dated, probe_version=7)
 
@@ -214,12 +214,12 @@ def test_response_of_a_platform_is_compared(store, other):
 
 def test_finding_and_probe_version_of_a_platform_are_compared(store):
     (one,) = create_runs(store, 1)
-    told = {
+    fingerprints = {
         compute_fingerprint(make_platform_observation(one)),
         compute_fingerprint(make_platform_observation(one, probe_version=8)),
         compute_fingerprint(make_platform_observation(one, ago=31)),
     }
-    assert len(told) == 3
+    assert len(fingerprints) == 3
     assert compute_fingerprint(make_observation(one)) == compute_fingerprint(
         replace(make_observation(one), probe_version=8)
     ), "its pages are kept"
@@ -243,16 +243,16 @@ def test_relative_date_is_compared_by_its_words_and_month(store, days, ago, is_e
 def test_relative_date_is_compared_at_its_precision(store, precision):
     one, two = create_runs(store, 2)
 
-    def told(run_id, when):
-        activity = Activity(when, "videos", precision, is_relative=True)
+    def fingerprint_of(run_id, published_at):
+        activity = Activity(published_at, "videos", precision, is_relative=True)
         return compute_fingerprint(
             make_platform_observation(run_id, finding=replace(SEEN, last_activity=activity))
         )
 
     wednesday = datetime(2026, 11, 25, 8, tzinfo=UTC)
     apart = {DatePrecision.DAY: 1, DatePrecision.WEEK: 5, DatePrecision.YEAR: 37}[precision]
-    assert told(one, wednesday) == told(two, wednesday + timedelta(hours=4))
-    assert told(one, wednesday) != told(two, wednesday + timedelta(days=apart))
+    assert fingerprint_of(one, wednesday) == fingerprint_of(two, wednesday + timedelta(hours=4))
+    assert fingerprint_of(one, wednesday) != fingerprint_of(two, wednesday + timedelta(days=apart))
 
 
 def test_duplicate_of_a_platform_result_is_a_repeat_with_its_own_facts(store):
@@ -411,9 +411,9 @@ def test_unchanged_account_takes_less_than_80_bytes_per_run(store):
 @QUICK
 @given(FINDINGS, st.lists(EVIDENCE, max_size=3).map(tuple), INSTANTS, INSTANTS)
 def test_per_run_values_are_restored_for_any_evidence(finding, evidence, when, then):
-    told = Observation(1, 1, when, finding, evidence)
+    observation = Observation(1, 1, when, finding, evidence)
     differing = {"seconds": 1.5, "certificate_days": 3}
-    moved = tuple(
+    later_evidence = tuple(
         one if one.fetched_at is None else replace(one, fetched_at=then, elapsed_seconds=0.25)
         for one in evidence
     )
@@ -421,11 +421,13 @@ def test_per_run_values_are_restored_for_any_evidence(finding, evidence, when, t
         **finding.facts,
         **{name: fact for name, fact in differing.items() if name in finding.facts},
     }
-    other = Observation(1, 2, then, replace(finding, facts=facts), moved)
+    other = Observation(1, 2, then, replace(finding, facts=facts), later_evidence)
     if [type(fact) for fact in facts.values()] == [type(fact) for fact in finding.facts.values()]:
-        assert compute_fingerprint(other) == compute_fingerprint(told)
-    back = restore_observation(replace(told, run_id=2), then, build_per_run_values(other))
-    assert back.evidence == other.evidence
+        assert compute_fingerprint(other) == compute_fingerprint(observation)
+    restored = restore_observation(
+        replace(observation, run_id=2), then, build_per_run_values(other)
+    )
+    assert restored.evidence == other.evidence
 
 
 def test_every_header_that_a_probe_reads_is_compared():

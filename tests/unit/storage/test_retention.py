@@ -79,7 +79,7 @@ def test_row_expired_for_two_reasons_is_counted_once_also_in_a_dry_run(store):
 
 
 def test_ended_report_links_are_deleted_and_their_replies_stay(store):
-    letters = [
+    links = [
         ReportLink("here", "ended", OLD, "Amina", OLD + timedelta(days=30)),
         ReportLink(
             "here",
@@ -92,13 +92,13 @@ def test_ended_report_links_are_deleted_and_their_replies_stay(store):
         ),
         ReportLink("here", "holds", OLD, "Amina", NOW + timedelta(days=30)),
     ]
-    store.add_report_links(letters, keep_older=True)
+    store.add_report_links(links, keep_older=True)
     first = next(iter(store.list_report_links("here")))
     store.add_reply(
         Reply("here", ReplyKind.DISPUTED, OLD, text="still waits", report_link_id=first.id)
     )
     assert store.delete_expired_data(RetentionCutoffs(report_links=LIMIT)) == {"report_link": 2}
-    assert [letter.token_hash for letter in store.list_report_links("here")] == ["holds"]
+    assert [link.token_hash for link in store.list_report_links("here")] == ["holds"]
     assert [(reply.text, reply.report_link_id) for reply in store.list_replies("here")] == [
         ("still waits", None)
     ]
@@ -193,10 +193,10 @@ def test_maintenance_deletes_expired_data(store, tmp_path):
     app.config = app.config.model_copy(
         update={"backup": BackupSettings(folder=tmp_path / "backups")}
     )
-    at = OLD + timedelta(days=800)
-    night = store.begin_run(at.date(), at)
-    done = store.finish_run(night, AuditRunState.DONE, at)
-    run_maintenance(app, done, at, lambda: False)
+    now = OLD + timedelta(days=800)
+    run = store.begin_run(now.date(), now)
+    done = store.finish_run(run, AuditRunState.DONE, now)
+    run_maintenance(app, done, now, lambda: False)
     assert not store.get_contact("left")
     [backup] = (tmp_path / "backups").glob("*.db")
     assert b"06 left" not in backup.read_bytes()

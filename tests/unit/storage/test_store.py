@@ -103,7 +103,7 @@ def observe(account_id, run, presence=Presence.PRESENT):
 def test_constraint_error_contains_no_personal_data(filled_store):
     number = "0612345678"
     with pytest.raises(IntegrityError) as broken:
-        filled_store.add_reply(Reply("nobody", ReplyKind.DISPUTED, NOW, text=number))
+        filled_store.add_reply(Reply("unknown", ReplyKind.DISPUTED, NOW, text=number))
     assert "FOREIGN KEY" in str(broken.value)
     assert number not in "".join(traceback.format_exception(broken.value))
 
@@ -114,7 +114,7 @@ def test_constraint_error_contains_no_personal_data(filled_store):
 def test_saved_registry_is_returned_unchanged(filled_store):
     assert list(filled_store.list_associations()) == [AMAL, NOUR]
     assert filled_store.get_association("amal") == AMAL
-    assert filled_store.get_association("nobody") is None
+    assert filled_store.get_association("unknown") is None
     stored = list(filled_store.list_accounts())
     assert [replace(a, id=None, added_at=None) for a in stored] == LINKS
     assert all(a.added_at == NOW for a in stored)
@@ -193,7 +193,7 @@ def test_dry_run_returns_changes_and_makes_none(filled_store):
 
 def test_import_with_an_account_of_an_unknown_association_is_rolled_back(filled_store):
     with pytest.raises(IntegrityError):
-        filled_store.save_registry([AMAL], [*LINKS[:1], link("nobody")], NOW)
+        filled_store.save_registry([AMAL], [*LINKS[:1], link("unknown")], NOW)
     assert len(list(filled_store.list_accounts())) == 3
 
 
@@ -500,7 +500,7 @@ def test_known_gap_is_updated_in_its_row(filled_store):
 
 
 def test_gap_with_an_outdated_id_is_stored_by_its_key(filled_store):
-    """Whoever rebuilds the conclusions numbers the rows anew."""
+    """A re-evaluation changes the ids of gaps."""
     other = replace(GAP, subject="u:b")
     filled_store.save_conclusions(gaps=[GAP, other])
     first, second = filled_store.list_gaps()
@@ -553,7 +553,7 @@ def test_replacing_conclusions_removes_the_old_ones(filled_store):
 def test_replacing_conclusions_that_fails_changes_nothing(filled_store):
     filled_store.save_conclusions([AccountStatus(1)], [GAP], [PROPOSAL])
     with pytest.raises(IntegrityError):
-        filled_store.replace_conclusions([], [replace(GAP, association="nobody")], [])
+        filled_store.replace_conclusions([], [replace(GAP, association="unknown")], [])
     assert (
         len(list(filled_store.list_account_statuses()))
         == len(list(filled_store.list_gaps()))
@@ -616,8 +616,10 @@ def test_claimed_account_stays_although_the_sheet_does_not_list_it(filled_store)
         [decision.id], DecisionWithdrawal("Salma", "a fan's", NOW + timedelta(days=2))
     )
     assert [
-        one.id
-        for one in filled_store.save_registry(*sheet, NOW + timedelta(days=3)).accounts_withdrawn
+        account.id
+        for account in filled_store.save_registry(
+            *sheet, NOW + timedelta(days=3)
+        ).accounts_withdrawn
     ] == [row.id]
 
 

@@ -60,7 +60,7 @@ def app(tmp_path):
 
 
 def register_network(app, *rows, now=START - timedelta(hours=1), **more):
-    """The small network on a sheet, with a region each."""
+    """Register a small network with regions and tags."""
     rows = rows or (NOUR, AMAL, WALL, SITE)
     about = {"nour": {"region": "Nord", "tags": ("training",)}, "amal": {"region": "Nord"}} | more
     names = ("nour", "amal", "wall", "bare")
@@ -69,8 +69,8 @@ def register_network(app, *rows, now=START - timedelta(hours=1), **more):
 
 
 async def run_each(app, *answers):
-    for day, tonight in enumerate(answers):
-        app.web.answers = dict(tonight)
+    for day, run_answers in enumerate(answers):
+        app.web.answers = dict(run_answers)
         await execute_run(app, night_of(day))
 
 
@@ -82,10 +82,10 @@ async def test_lists_match_the_views_after_every_run(app):
         WALL.typed_text: "wall",
         SITE.typed_text: FetchError(Reason.NETWORK),
     }
-    for day, tonight in enumerate(
+    for day, run_answers in enumerate(
         [{SITE.typed_text: "linked"}, {SITE.typed_text: "wide"}, *[bad] * 7, {}]
     ):
-        app.web.answers = dict(tonight)
+        app.web.answers = dict(run_answers)
         await execute_run(app, night_of(day))
         assert app.store.list_stale_summaries(9) == {}
         now = night_of(day) + timedelta(hours=9)
@@ -94,7 +94,7 @@ async def test_lists_match_the_views_after_every_run(app):
 
 @pytest.fixture
 def refresh_counts(monkeypatch):
-    """How many summaries each night refresh_counts."""
+    """The number of refreshed summaries of each run."""
     counts = []
     monkeypatch.setattr(
         runs_run, "refresh_summaries", lambda *given: counts.append(refresh_summaries(*given))
@@ -120,16 +120,16 @@ async def test_summary_changes_on_the_day_that_an_account_becomes_inactive(app, 
 
 async def test_relative_date_that_stays_the_same_changes_no_summary(app, refresh_counts):
     register_network(app)
-    told = [*["a month ago"] * 4, *["two months ago"] * 3]
-    for day, word in enumerate(told):
+    words = [*["a month ago"] * 4, *["two months ago"] * 3]
+    for day, word in enumerate(words):
         app.web.answers = {NOUR.typed_text: word}
         await execute_run(app, night_of(day))
         assert read_tables(app, night_of(day)) == recount_from_views(app, night_of(day))
-    assert refresh_counts == [4, 0, 0, 0, 1, 0, 0], "another word tells an earlier day"
-    newest = app.store.list_account_statuses("nour")
-    assert max(one.last_activity.published_at.date() for one in newest if one.last_activity) == (
-        night_of(4).date() - timedelta(days=62)
-    )
+    assert refresh_counts == [4, 0, 0, 0, 1, 0, 0], "another word means an earlier day"
+    statuses = app.store.list_account_statuses("nour")
+    assert max(
+        status.last_activity.published_at.date() for status in statuses if status.last_activity
+    ) == (night_of(4).date() - timedelta(days=62))
     app.store.add_decision(
         Decision("nour", "facebook", DecisionKind.CONFIRM, "Amina", "seen", night_of(6))
     )
@@ -139,7 +139,7 @@ async def test_relative_date_that_stays_the_same_changes_no_summary(app, refresh
 
 
 async def test_decision_made_during_an_evaluation_is_in_the_lists(app, monkeypatch):
-    """It tells an exact day between the two that the page tells on two nights."""
+    """Its exact day is between the relative dates of two runs."""
     monkeypatch.setitem(AGO, "four months ago", 115)
     register_network(app)
     await run_each(app, {NOUR.typed_text: "four months ago"})
@@ -175,12 +175,12 @@ async def test_decision_and_its_withdrawal_change_the_lists(app):
     register_network(app)
     await run_each(app, {})
     decision = Decision("bare", "facebook", DecisionKind.WAIVE, "Amina", "next year", LATER)
-    kept = app.store.add_decision(decision)
+    stored = app.store.add_decision(decision)
     refresh_summaries(app.store, app.config)
     assert {
         row.association.id for row in app.store.list_visible_gaps(channel="facebook").rows
     } == set()
-    app.store.withdraw_decisions([kept.id], DecisionWithdrawal("Amina", "she was wrong", LATER))
+    app.store.withdraw_decisions([stored.id], DecisionWithdrawal("Amina", "she was wrong", LATER))
     refresh_summaries(app.store, app.config)
     assert [row.association.id for row in app.store.list_visible_gaps(channel="facebook").rows] == [
         "bare"
@@ -194,7 +194,7 @@ async def test_decision_is_in_the_lists_for_any_refresh(app):
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER))
     collect_network_changes(
         app.store, app.config, app.store.get_latest_run()
-    )  # the bulletin of the night that is over
+    )  # the digest of the finished run
     await execute_run(app, night_of(1))
     assert read_tables(app, night_of(2)) == recount_from_views(app, night_of(2))
     assert read_tables(app, night_of(2))[0]["bare"].gaps == ()
@@ -290,13 +290,13 @@ async def test_reevaluation_reproduces_summaries_and_counts(app):
     register_network(app)
     bad = {NOUR.typed_text: "gone", WALL.typed_text: "wall"}
     await run_each(app, {}, *[bad] * 7)
-    cohorts = ("", "region:Nord", "tag:training")
+    groups = ("", "region:Nord", "tag:training")
     now = night_of(8)
-    ids = [night.id for night in app.store.list_runs()]
-    before = read_tables(app, now), app.store.get_run_facet_counts(ids, cohorts)
+    ids = [run.id for run in app.store.list_runs()]
+    before = read_tables(app, now), app.store.get_run_facet_counts(ids, groups)
     reevaluate.reevaluate(app)
-    assert (read_tables(app, now), app.store.get_run_facet_counts(ids, cohorts)) == before
-    assert {night for night, _ in before[1]} == set(ids)
+    assert (read_tables(app, now), app.store.get_run_facet_counts(ids, groups)) == before
+    assert {run_id for run_id, _ in before[1]} == set(ids)
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
@@ -307,10 +307,10 @@ def test_summary_version_is_the_same_in_every_process(seed):
         "print(compute_summary_version(Config(), None).evaluation_version)"
     )
     environ = {**os.environ, "PYTHONHASHSEED": seed}
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
     )
-    assert told.stdout.strip() == compute_summary_version(Config(), None).evaluation_version
+    assert process.stdout.strip() == compute_summary_version(Config(), None).evaluation_version
 
 
 async def test_other_configuration_refreshes_all_summaries(app):
@@ -326,10 +326,10 @@ async def test_stale_summaries_left_by_a_killed_run_are_refreshed_on_reading(app
     register_network(app)
     await run_each(app, {})
 
-    def killed(*_, **__):
+    def be_killed(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(app.store), "save_summaries", killed)
+    monkeypatch.setattr(type(app.store), "save_summaries", be_killed)
     app.web.answers = {NOUR.typed_text: "wall"}
     with pytest.raises(KeyboardInterrupt):
         await execute_run(app, night_of(1))
@@ -381,23 +381,25 @@ def test_association_changed_during_a_refresh_stays_stale(app):
 
 
 def save_summaries(app, *summaries):
-    """Summaries of a network that no night has seen: straight into the tables."""
-    people = [Association(one.id, one.name) for one in summaries]
+    """Store summaries without a run."""
+    people = [Association(summary.id, summary.name) for summary in summaries]
     app.store.save_registry(people, [], START)
     app.store.update_summary_version(SummaryVersion("test"))
-    refresh_counts = [replace(_plain(one), facets={**build_facets(one)}) for one in summaries]
+    refresh_counts = [
+        replace(_make_record(summary), facets={**build_facets(summary)}) for summary in summaries
+    ]
     assert app.store.save_summaries(
         refresh_counts, app.store.list_stale_summaries(len(people)), SummaryVersion("test")
     )
 
 
-def _plain(one):
+def _make_record(summary):
     return SummaryRecord(
-        one,
+        summary,
         {},
-        compute_urgency_rank(one.gaps),
-        " ".join(normalize_words(one.name)),
-        tuple(sorted(extract_search_words(one))),
+        compute_urgency_rank(summary.gaps),
+        " ".join(normalize_words(summary.name)),
+        tuple(sorted(extract_search_words(summary))),
     )
 
 
@@ -540,16 +542,16 @@ async def test_gaps_are_paged_newest_first(app, monkeypatch, cap, how):
     register_network(app)
     await run_each(app, {}, {SITE.typed_text: "wide"}, {SITE.typed_text: "wide"})
     refresh_summaries(app.store, app.config)
-    told, after = [], None
-    while after is not None or not told:
+    opened, after = [], None
+    while after is not None or not opened:
         page = app.store.list_visible_gaps(sort="newest", cursor=after, limit=2, **how)
-        told += [(row.gap.opened_at, row.gap.id) for row in page.rows]
+        opened += [(row.gap.opened_at, row.gap.id) for row in page.rows]
         after = page.next_cursor
         if after is None:
             break
     all_gaps = app.store.list_visible_gaps(limit=1000, **how).rows
-    assert told == sorted(((row.gap.opened_at, row.gap.id) for row in all_gaps), reverse=True)
-    assert len({day for day, _ in told}) > 1 or "channel" in how
+    assert opened == sorted(((row.gap.opened_at, row.gap.id) for row in all_gaps), reverse=True)
+    assert len({day for day, _ in opened}) > 1 or "channel" in how
     assert app.store.list_visible_gaps(sort="newest", cursor="nonsense", **how).rows
 
 
