@@ -146,7 +146,7 @@ class ClusterCoordinator:
         )
         await self._retry_store_call(self._load_worker_results)
         if queue.count_jobs("failed"):
-            why = self.worker_results.get("failed") or "it ended its worker each time"
+            why = self.worker_results.get("failure") or "it ended its worker each time"
             raise StoreError(
                 "a worker's job", str(why), "look at the worker's log; `auditor run` goes on"
             )
@@ -184,12 +184,15 @@ class ClusterCoordinator:
         if sweep is None:
             return
         self.worker_results = dict(sweep.worker_results)
-        for channel, held in self.worker_results.get("state", {}).items():
+        for channel, held in self.worker_results.get("channel_states", {}).items():
             if channel in self._circuit_breakers:
                 job_queue.restore_circuit_breaker(self._circuit_breakers[channel], held)
             elif channel in self._api_budgets:
                 job_queue.restore_api_budget(self._api_budgets[channel], held)
-        before, self._counted_accounts = self._counted_accounts, self.worker_results.get("kept", 0)
+        before, self._counted_accounts = (
+            self._counted_accounts,
+            self.worker_results.get("checked_accounts", 0),
+        )
         if before is not None and self._counted_accounts > before:
             self._on_progress(self._counted_accounts - before)
 

@@ -68,28 +68,36 @@ class Job:
         """The job as the queue keeps it."""
         shard = self.batch
         return {
-            "night": self.run_id,
-            "shard": [shard.round, shard.first_bucket, shard.last_bucket, shard.size],
-            "again": self.second_pass,
-            "after": list(self.after_position) if self.after_position else None,
-            "state": {channel: dict(one) for channel, one in self.channel_states.items()},
+            "run_id": self.run_id,
+            "batch": [shard.round, shard.first_bucket, shard.last_bucket, shard.size],
+            "second_pass": self.second_pass,
+            "after_position": list(self.after_position) if self.after_position else None,
+            "channel_states": {channel: dict(one) for channel, one in self.channel_states.items()},
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Job:
         """The job that the queue kept."""
-        after = PlanPosition(*data["after"]) if data["after"] else None
-        return cls(data["night"], PlanBatch(*data["shard"]), data["again"], after, data["state"])
+        position = PlanPosition(*data["after_position"]) if data["after_position"] else None
+        return cls(
+            data["run_id"],
+            PlanBatch(*data["batch"]),
+            data["second_pass"],
+            position,
+            data["channel_states"],
+        )
 
 
 def dump_circuit_breaker(circuit_breaker: CircuitBreaker) -> JsonDict:
     """What is left of the patience with a platform."""
     return {
         "refusals": circuit_breaker.refusals,
-        "gave_up": circuit_breaker.opened_reason.value if circuit_breaker.opened_reason else None,
-        "begin": circuit_breaker.first_account_id,
-        "left_out": circuit_breaker.skipped_count,
-        "first": circuit_breaker.first_skipped_id,
+        "opened_reason": circuit_breaker.opened_reason.value
+        if circuit_breaker.opened_reason
+        else None,
+        "first_account_id": circuit_breaker.first_account_id,
+        "skipped_count": circuit_breaker.skipped_count,
+        "first_skipped_id": circuit_breaker.first_skipped_id,
     }
 
 
@@ -99,14 +107,14 @@ def restore_circuit_breaker(
     """Go on with a platform where another was left."""
     circuit_breaker.refusals, circuit_breaker.first_account_id = (
         saved_state["refusals"],
-        saved_state["begin"],
+        saved_state["first_account_id"],
     )
     circuit_breaker.opened_reason = (
-        Reason(saved_state["gave_up"]) if saved_state["gave_up"] else None
+        Reason(saved_state["opened_reason"]) if saved_state["opened_reason"] else None
     )
     circuit_breaker.skipped_count, circuit_breaker.first_skipped_id = (
-        saved_state["left_out"],
-        saved_state["first"],
+        saved_state["skipped_count"],
+        saved_state["first_skipped_id"],
     )
 
 
@@ -115,7 +123,7 @@ def dump_api_budget(api_budget: ApiBudget) -> JsonDict:
     counts = {
         "cost": api_budget.spent,
         "requests": api_budget.request_count,
-        "left_out": api_budget.skipped_count,
+        "skipped_count": api_budget.skipped_count,
     }
     return {**counts, "closed": api_budget.refusal and list(api_budget.refusal)}
 
@@ -125,7 +133,7 @@ def restore_api_budget(api_budget: ApiBudget, saved_state: Mapping[str, Any]) ->
     api_budget.spent, api_budget.request_count, api_budget.skipped_count = (
         saved_state["cost"],
         saved_state["requests"],
-        saved_state["left_out"],
+        saved_state["skipped_count"],
     )
     api_budget.refusal = (
         (Reason(saved_state["closed"][0]), saved_state["closed"][1])
@@ -136,20 +144,23 @@ def restore_api_budget(api_budget: ApiBudget, saved_state: Mapping[str, Any]) ->
 
 def merge_worker_results(results: Mapping[str, Any], new_results: Mapping[str, Any]) -> JsonDict:
     """What workers have told with what one of them adds: counts are summed, a state stands for the last."""
-    sums = ("requests", "retries", "kept", "hosts")
-    by_host = Counter(results.get("by_host", {}))
-    by_host.update(new_results.get("by_host", {}))
+    sums = ("requests", "retries", "checked_accounts", "other_hosts")
+    by_host = Counter(results.get("requests_by_host", {}))
+    by_host.update(new_results.get("requests_by_host", {}))
     return {
         **results,
         **{name: results.get(name, 0) + new_results.get(name, 0) for name in sums},
-        "by_host": dict(by_host),
-        "state": {**results.get("state", {}), **new_results.get("state", {})},
-        "failed": results.get("failed") or new_results.get("failed"),
+        "requests_by_host": dict(by_host),
+        "channel_states": {
+            **results.get("channel_states", {}),
+            **new_results.get("channel_states", {}),
+        },
+        "failure": results.get("failure") or new_results.get("failure"),
     }
 
 
-QUEUE_NAME = "night"
-TASK_NAME = "audit"
+QUEUE_NAME = "audit_run"
+TASK_NAME = "check_batch"
 MAX_ATTEMPTS = 5
 """So often a job is begun: one that ends its worker each time would end them all."""
 
@@ -334,8 +345,8 @@ class QueueHealth:
             "oldest_job_seconds": None
             if self.status.oldest_wait_seconds is None
             else round(self.status.oldest_wait_seconds, 1),
-            "stalled": self.stalled_jobs,
-            "alive": self.active_workers,
+            "stalled_jobs": self.stalled_jobs,
+            "active_workers": self.active_workers,
             "workers": [
                 {
                     "id": one.id,

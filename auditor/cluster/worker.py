@@ -133,10 +133,10 @@ class ClusterWorker:
         try:
             with shift.keep_open():
                 rest = await self._process_job(job, shift, sweep)
-        except Exception as trouble:
+        except Exception as error:
             with suppress(StoreError):
                 await self._save_results(
-                    job.run_id, {"failed": f"{type(trouble).__name__}: {trouble}"}
+                    job.run_id, {"failure": f"{type(error).__name__}: {error}"}
                 )
             raise
         sweep = await self._load_open_run(job.run_id) if rest else None
@@ -164,7 +164,8 @@ class ClusterWorker:
         left = {channel: job_queue.dump_circuit_breaker(one) for channel, one in platforms.items()}
         left |= {channel: job_queue.dump_api_budget(one) for channel, one in keyed.items()}
         await self._save_results(
-            job.run_id, {**session.take_new_results(), "kept": len(kept), "state": left}
+            job.run_id,
+            {**session.take_new_results(), "checked_accounts": len(kept), "channel_states": left},
         )
         return rest and replace(rest, channel_states=left)
 
@@ -346,8 +347,8 @@ class WorkerSession:
         told = {
             "requests": fetcher.request_count - self._reported_requests,
             "retries": fetcher.retry_count - self._reported_retries,
-            "by_host": dict(by_host - self._reported_requests_by_host),
-            "hosts": others - self._reported_other_hosts,
+            "requests_by_host": dict(by_host - self._reported_requests_by_host),
+            "other_hosts": others - self._reported_other_hosts,
         }
         self._reported_requests, self._reported_retries = fetcher.request_count, fetcher.retry_count
         self._reported_requests_by_host, self._reported_other_hosts = by_host, others
@@ -364,7 +365,7 @@ class WorkerSession:
                     self.stop_event.set()
 
 
-FOLDER_MARKER_FILE = "folder.mark"
+FOLDER_MARKER_FILE = "folder.token"
 
 
 def ensure_folder_token(folder: Path) -> str:

@@ -136,7 +136,7 @@ def build_interrupted_receipt(
     another run begins.
     """
     assert run.id is not None
-    counts, due = (
+    counts, accounts_due = (
         count_accounts_by_presence(store.count_by_presence(run.id)),
         run.receipt.get("accounts_due"),
     )
@@ -149,15 +149,17 @@ def build_interrupted_receipt(
         "interrupted_because": reason,
         **counts,
         **(_count_gap_changes(store, run) if store.is_run_evaluated(run.id) else {}),
-        "not_reached": max(0, due - counts["accounts"]) if isinstance(due, int) else None,
+        "not_reached": max(0, accounts_due - counts["accounts"])
+        if isinstance(accounts_due, int)
+        else None,
         **(_shorten_host_counts(cost, None) if "requests_by_host" in cost else cost),
     }
 
 
 def count_not_reached(run: AuditRun) -> int | None:
     """Return the number of accounts that a run did not reach, or None if unknown."""
-    told = None if run.state is AuditRunState.RUNNING else run.receipt.get("not_reached", 0)
-    return told if isinstance(told, int) else None
+    count = None if run.state is AuditRunState.RUNNING else run.receipt.get("not_reached", 0)
+    return count if isinstance(count, int) else None
 
 
 def select_carried_fields(run: AuditRun) -> dict[str, Any]:
@@ -174,8 +176,8 @@ def _build_end_fields(state: AuditRunState, finished_at: datetime) -> dict[str, 
 
 
 def _build_not_reached_fields(by_channel: Mapping[str, int]) -> dict[str, Any]:
-    told = {channel: count for channel, count in sorted(by_channel.items()) if count}
-    return {"not_reached": sum(told.values()), "not_reached_by_channel": told}
+    counts = {channel: count for channel, count in sorted(by_channel.items()) if count}
+    return {"not_reached": sum(counts.values()), "not_reached_by_channel": counts}
 
 
 def _format_exact_timestamp(timestamp: datetime) -> str:
@@ -219,8 +221,8 @@ def count_accounts_by_presence(counts: Mapping[tuple[str, Presence], int]) -> di
     """Return the number of accounts by presence, in total and by channel."""
     channels: dict[str, dict[str, int]] = {}
     for (channel, presence), count in counts.items():
-        channels.setdefault(channel, {one.value: 0 for one in Presence})[presence.value] = count
-    totals = {one.value: sum(row[one.value] for row in channels.values()) for one in Presence}
+        channels.setdefault(channel, {value.value: 0 for value in Presence})[presence.value] = count
+    totals = {value.value: sum(row[value.value] for row in channels.values()) for value in Presence}
     return {"accounts": sum(totals.values()), **totals, "channels": channels}
 
 
@@ -257,8 +259,10 @@ def add_session_cost(
 def add_worker_cost(cost: Mapping[str, Any], worker_totals: Mapping[str, Any]) -> dict[str, Any]:
     """Return the cost including the requests of workers, which name hosts of platforms only."""
     named = Counter(cost["requests_by_host"])
-    named.update(worker_totals.get("by_host", {}))
-    others = worker_totals.get("requests", 0) - sum(worker_totals.get("by_host", {}).values())
+    named.update(worker_totals.get("requests_by_host", {}))
+    others = worker_totals.get("requests", 0) - sum(
+        worker_totals.get("requests_by_host", {}).values()
+    )
     elsewhere = cost["requests_other_hosts"] or {}
     return {
         **cost,
@@ -266,7 +270,7 @@ def add_worker_cost(cost: Mapping[str, Any], worker_totals: Mapping[str, Any]) -
         "retries": cost["retries"] + worker_totals.get("retries", 0),
         "requests_by_host": dict(named),
         "requests_other_hosts": {
-            "hosts": elsewhere.get("hosts", 0) + worker_totals.get("hosts", 0),
+            "hosts": elsewhere.get("hosts", 0) + worker_totals.get("other_hosts", 0),
             "requests": elsewhere.get("requests", 0) + others,
         },
     }
@@ -295,25 +299,27 @@ def add_api_cost(
     earlier_cost: Mapping[str, Any], api_budgets: Mapping[str, ApiBudget]
 ) -> dict[str, Any]:
     """Return the costs of APIs in their own units; `closed_because` is the reason of a refusal."""
-    held = earlier_cost.get("apis") or {}
-    told = {
+    earlier_apis = earlier_cost.get("apis") or {}
+    apis = {
         name: {
-            "requests": purse.request_count + int((held.get(name) or {}).get("requests") or 0),
-            "skipped": purse.skipped_count + int((held.get(name) or {}).get("skipped") or 0),
-            "cost": purse.spent,
-            "unit": purse.api.cost_unit,
-            "budget": purse.limit,
-            "closed_because": purse.refusal[1] if purse.refusal else None,
+            "requests": api_budget.request_count
+            + int((earlier_apis.get(name) or {}).get("requests") or 0),
+            "skipped": api_budget.skipped_count
+            + int((earlier_apis.get(name) or {}).get("skipped") or 0),
+            "cost": api_budget.spent,
+            "unit": api_budget.api.cost_unit,
+            "budget": api_budget.limit,
+            "closed_because": api_budget.refusal[1] if api_budget.refusal else None,
         }
-        for name, purse in api_budgets.items()
+        for name, api_budget in api_budgets.items()
     }
-    return {"apis": {**held, **told}} if held or told else {}
+    return {"apis": {**earlier_apis, **apis}} if earlier_apis or apis else {}
 
 
 def read_api_cost(earlier_cost: Mapping[str, Any]) -> dict[str, float]:
     """Return the costs of earlier sessions by channel."""
-    held = earlier_cost.get("apis") or {}
-    return {name: float(told.get("cost") or 0) for name, told in held.items()}
+    apis = earlier_cost.get("apis") or {}
+    return {name: float(api.get("cost") or 0) for name, api in apis.items()}
 
 
 def is_chain_link(run: AuditRun) -> bool:
@@ -344,9 +350,11 @@ def compute_previous_digest(store: Store, run: AuditRun) -> str | None:
 def find_former_key(store: Store, run: AuditRun, key: str) -> dict[str, str]:
     """Return a field with the key of the preceding receipt if it is another one."""
     last = find_preceding_run(store, run)
-    held = get_receipt_public_key(last.receipt) if last else None
+    previous_key = get_receipt_public_key(last.receipt) if last else None
     return (
-        {"previous_key": compute_key_fingerprint(held)} if held is not None and held != key else {}
+        {"previous_key": compute_key_fingerprint(previous_key)}
+        if previous_key is not None and previous_key != key
+        else {}
     )
 
 
@@ -410,31 +418,31 @@ def verify_receipt_chain(
     run.
     """
     last = _verify_receipt(preceding_run, None, known_keys) if preceding_run else None
-    for night in runs:
-        link = _verify_receipt(night, last, known_keys)
-        yield link
-        if link.position is not ChainPosition.OPEN:
-            last = link
+    for run in runs:
+        verification = _verify_receipt(run, last, known_keys)
+        yield verification
+        if verification.position is not ChainPosition.OPEN:
+            last = verification
 
 
 def _verify_receipt(
     run: AuditRun, previous: ReceiptVerification | None, known_keys: Collection[str]
 ) -> ReceiptVerification:
-    told, key = dict(run.receipt), get_receipt_public_key(run.receipt)
+    receipt, key = dict(run.receipt), get_receipt_public_key(run.receipt)
     if not is_chain_link(run):
         return ReceiptVerification(
-            run, hash_canonical_json(told), SignatureStatus.UNSIGNED, ChainPosition.OPEN
+            run, hash_canonical_json(receipt), SignatureStatus.UNSIGNED, ChainPosition.OPEN
         )
-    mark = _check_signature(run, known_keys)
-    fault = _find_own_fault(run, mark, previous)
-    place = _find_chain_position(run, previous)
-    blamed = previous is not None and previous.fault in {
+    signature_status = _check_signature(run, known_keys)
+    fault = _find_own_fault(run, signature_status, previous)
+    position = _find_chain_position(run, previous)
+    is_explained = previous is not None and previous.fault in {
         ReceiptFault.TAMPERED,
         ReceiptFault.WRONG_RUN,
     }
-    if fault is None and place is ChainPosition.BROKEN and not blamed:
+    if fault is None and position is ChainPosition.BROKEN and not is_explained:
         fault = ReceiptFault.BROKEN_CHAIN
-    moved = (
+    is_new_key = (
         previous is not None
         and previous.public_key is not None
         and key is not None
@@ -442,13 +450,13 @@ def _verify_receipt(
     )
     return ReceiptVerification(
         run,
-        hash_canonical_json(told),
-        mark,
-        place,
+        hash_canonical_json(receipt),
+        signature_status,
+        position,
         key,
         previous.run.day if previous else None,
         fault,
-        moved,
+        is_new_key,
     )
 
 
@@ -471,30 +479,31 @@ def _find_own_fault(
         return ReceiptFault.WRONG_RUN
     if signature_status is SignatureStatus.UNKNOWN_KEY:
         return ReceiptFault.UNKNOWN_KEY
-    unsigned = (
+    lacks_signature = (
         signature_status is SignatureStatus.UNSIGNED
         and previous is not None
         and previous.public_key is not None
     )
-    return ReceiptFault.UNSIGNED if unsigned else None
+    return ReceiptFault.UNSIGNED if lacks_signature else None
 
 
 def _is_receipt_of_run(run: AuditRun) -> bool:
     """Return True if day, state and unreliable channels of the receipt match the stored run."""
-    told, state = run.receipt, run.receipt.get("state")
-    blind = told.get("unreliable_channels")
+    receipt, state = run.receipt, run.receipt.get("state")
+    unreliable_channels = receipt.get("unreliable_channels")
     return (
-        told.get("run") == run.day.isoformat()
+        receipt.get("run") == run.day.isoformat()
         and state in (None, run.state.value)
         and (
             run.state is not AuditRunState.DONE
-            or set(run.unreliable_channels) == set(blind if isinstance(blind, dict) else ())
+            or set(run.unreliable_channels)
+            == set(unreliable_channels if isinstance(unreliable_channels, dict) else ())
         )
     )
 
 
 def _find_chain_position(run: AuditRun, previous: ReceiptVerification | None) -> ChainPosition:
-    told = run.receipt.get("previous_digest")
+    previous_digest = run.receipt.get("previous_digest")
     if previous is None:
-        return ChainPosition.FIRST if told is None else ChainPosition.BROKEN
-    return ChainPosition.FOLLOWS if told == previous.digest else ChainPosition.BROKEN
+        return ChainPosition.FIRST if previous_digest is None else ChainPosition.BROKEN
+    return ChainPosition.FOLLOWS if previous_digest == previous.digest else ChainPosition.BROKEN

@@ -57,7 +57,10 @@ class Night:
     size: float
 
     def __str__(self) -> str:
-        return f"{self.cost}  {1000 * self.cost.cpu / self.receipt['accounts']:.2f} ms CPU a link, {self.told()}"
+        return (
+            f"{self.cost}  "
+            f"{1000 * self.cost.cpu / self.receipt['accounts']:.2f} ms CPU a link, {self.told()}"
+        )
 
     def told(self) -> str:
         """What was done."""

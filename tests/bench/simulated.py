@@ -185,7 +185,7 @@ class SimulatedFetcher(Fetcher):
 
     async def get(self, ask: PageRequest) -> Page:
         """The world's answer, in its host's turn."""
-        self.asks += 1
+        self.request_count += 1
         url = self._guard.check_url(ask.url)
         host = self._get_host(url)
         self._count_request(host)

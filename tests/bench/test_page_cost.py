@@ -16,7 +16,10 @@ from probes.text.lazy_regex import prepare_patterns
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.example/"
-PARAGRAPH = "<p class='text'>L'association organise des ateliers, des caravanes et du <b>soutien</b> scolaire.</p>"
+PARAGRAPH = (
+    "<p class='text'>L'association organise des ateliers, des "
+    "caravanes et du <b>soutien</b> scolaire.</p>"
+)
 ARTICLE = (
     "<article class='post'><div class='inner'><h2><a href='/actualites/{n}' title='Lire'>Action {n}</a></h2>"
     "<div class='meta'><span class='date'>{day} octobre 2026</span></div><div class='body'>{text}"

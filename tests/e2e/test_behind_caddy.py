@@ -135,7 +135,9 @@ def user(folder):
     """The cookie of somebody who has logged in."""
     url = f"sqlite:///{folder[0]}/auditor.db"
     with App.open(load_config(folder[0] / "config.toml", {"AUDITOR_STORAGE__URL": url})) as app:
-        return f"__Host-{SESSION_COOKIE}={service.start_session(app.store, get_or_create_user(app.store), datetime.now(UTC))}"
+        user = get_or_create_user(app.store)
+        token = service.start_session(app.store, user, datetime.now(UTC))
+        return f"__Host-{SESSION_COOKIE}={token}"
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def looks(app, day):
 def derived(app):
     return [
         list(app.store.list_observations()),
-        list(app.store.standings()),
+        list(app.store.list_account_statuses()),
         list(app.store.list_gaps()),
         list(app.store.list_proposals()),
     ]

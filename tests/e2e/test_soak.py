@@ -289,7 +289,9 @@ async def served(config, clock, ledger, story):
 
 
 @pytest.mark.slow
-async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(tmp_path, monkeypatch):  # noqa: PLR0915  # one story
+async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(
+    tmp_path, monkeypatch
+):  # one story
     monkeypatch.setattr(scheduling, "CATCH_UP_INTERVAL", timedelta(seconds=1))
     async with ParserPool(1):
         pass  # the process that starts readers stays for the life of this one

@@ -94,14 +94,16 @@ def register(app, association, typed):
 
 
 def held(app):
-    return {row.association: app.store.get_account_status(row.id) for row in app.store.list_accounts()}
+    return {
+        row.association: app.store.get_account_status(row.id) for row in app.store.list_accounts()
+    }
 
 
 async def test_a_night_with_a_key_asks_the_interface_alone_and_knows_more(app):
     await run.execute_run(app, night_of(0))
     standing = held(app)["annour"]
     assert (standing.state, standing.platform_id) == (AccountState.PRESENT, OURS)
-    assert standing.last_activity.moment == NEWEST
+    assert standing.last_activity.published_at == NEWEST
     assert set(app.web.requests_by_host) == {"www.googleapis.com"}
 
 
@@ -176,7 +178,8 @@ async def test_what_the_budget_does_not_cover_is_unknown_and_comes_first_the_nex
     assert (len(first), len(untold)) == (1, 1)
     assert str(untold[0].reason) == "rate_limited"
     assert "budget of 1 units" in untold[0].detail
-    assert {name for name, standing in held(app).items() if standing.last_known_finding} == {"annour", "salam"}
+    known = {name for name, status in held(app).items() if status.last_known_finding}
+    assert known == {"annour", "salam"}
 
 
 async def test_who_was_left_out_is_asked_before_who_is_undecided_for_longer(app, api):

@@ -56,7 +56,7 @@ def network(app):
 
 
 def looks(app):
-    rows = {row.id: row.typed for row in app.store.list_accounts()}
+    rows = {row.id: row.typed_text for row in app.store.list_accounts()}
     days = {night.id: night.day for night in app.store.list_runs()}
     return sorted(
         (days[look.run_id], rows[look.account_id], look.observed_at, str(look.finding))
@@ -145,7 +145,7 @@ async def test_a_platform_that_turns_workers_away_is_left_alone_by_the_next_job_
     database, tmp_path, monkeypatch
 ):
     """The jobs of a platform take along what it has said: three refusals end its night, whoever asks."""
-    monkeypatch.setattr("auditor.cluster.worker.WHOLE", 2)
+    monkeypatch.setattr("auditor.cluster.worker.MAX_BATCH_ACCOUNTS", 2)
     monkeypatch.setattr(checker, "probe_steps_for", test_circuit_breaker.steps)
     many = cluster.far(tmp_path, database, configured(("linkedin",)))
     rows = test_circuit_breaker.pages(20)
@@ -294,5 +294,5 @@ async def test_whoever_watches_is_told_what_waits_and_who_works(
     (item,) = json.loads(capsys.readouterr().out)["items"]
     assert item["cluster"]["jobs"]["failed"] == 0
     assert main.main(["--lang", "en", "doctor", "--offline"]) in (0, 3)
-    assert "no worker is alive" in capsys.readouterr().out
+    assert "no worker is running" in capsys.readouterr().out
     many.store.close()

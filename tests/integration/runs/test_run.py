@@ -526,7 +526,10 @@ async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
     async def answer(reader, writer):
         path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
         word = {b"/gone": b"gone", b"/robots.txt": b""}.get(path, b"alive")
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        head = (
+            b"HTTP/1.1 200 OK\r\nContent-Type: "
+            b"text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        )
         writer.write(head % len(word) + word)
         await writer.drain()
         writer.close()
