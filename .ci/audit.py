@@ -21,7 +21,9 @@ def main(lock: Path) -> int:
     asked = ["pip-audit", "--strict", "--progress-spinner", "off", "--format", "json"]
     asked += ["--disable-pip", "--require-hashes", "--requirement", str(lock)]
     try:
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603  # fixed words
+        told = subprocess.run(  # noqa: S603
+            asked, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )  # fixed words
     except FileNotFoundError:
         return say("pip-audit is not installed; try: make audit", code=2)
     except subprocess.TimeoutExpired:

@@ -107,27 +107,29 @@ class App:
 @contextmanager
 def lock_data_folder(folder: Path) -> Iterator[None]:
     """Hold the lock of a data folder. Raises RunLockedError, StoreError."""
-    held = FileLock(folder / "run.lock")
+    file_lock = FileLock(folder / "run.lock")
     try:
         _create_folder(folder)
-        held.acquire(timeout=0)
+        file_lock.acquire(timeout=0)
     except Timeout:
         raise RunLockedError(
-            "another run is in progress", f"{held.lock_file} is held", "wait until it has finished"
+            "another run is in progress",
+            f"{file_lock.lock_file} is held",
+            "wait until it has finished",
         ) from None
-    except OSError as trouble:
-        raise _build_unwritable_error(folder, trouble) from trouble
+    except OSError as error:
+        raise _build_unwritable_error(folder, error) from error
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
 
 
 def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as trouble:
-        raise _build_unwritable_error(folder, trouble) from trouble
+    except OSError as error:
+        raise _build_unwritable_error(folder, error) from error
 
 
 def _build_unwritable_error(folder: Path, error: OSError) -> StoreError:
@@ -144,8 +146,8 @@ def _refuse_lost_database(config: Config) -> None:
     if address.get_backend_name() != "sqlite" or get_sqlite_file(address).exists():
         return
     if list_backups(config.backup.folder):
-        why = "there are backups but no database"
-        raise MissingDatabaseError(str(get_sqlite_file(address)), why, RESTORE_REMEDY)
+        reason = "there are backups but no database"
+        raise MissingDatabaseError(str(get_sqlite_file(address)), reason, RESTORE_REMEDY)
 
 
 def create_fetcher(config: Config, now: datetime, host_lock: HostLock | None = None) -> Fetcher:

@@ -57,13 +57,13 @@ def summarize_stored_data(
 
     Raises InputError if nothing is stored.
     """
-    found = app.store.summarize_stored_data(
+    stored_data = app.store.summarize_stored_data(
         association, _list_protected_addresses(app), contact_only=contact_only, indexed_only=quick
     )
-    if not found:
-        why = "no contact is stored" if contact_only else "no association has this id"
-        raise InputError(association, why, "`auditor registry export -` lists them")
-    return found
+    if not stored_data:
+        reason = "no contact is stored" if contact_only else "no association has this id"
+        raise InputError(association, reason, "`auditor registry export -` lists them")
+    return stored_data
 
 
 def erase_association(
@@ -73,25 +73,25 @@ def erase_association(
 
     Raises RunLockedError during a run, InputError if nothing is stored, StoreError.
     """
-    by = ChangeOrigin(author, ERASE_SOURCE)
+    origin = ChangeOrigin(author, ERASE_SOURCE)
     with app.hold_run_lock():
         refresh_summaries(app.store, app.config)
-        told = summarize_stored_data(app, association, contact_only=contact_only)
+        stored_data = summarize_stored_data(app, association, contact_only=contact_only)
         if contact_only:
-            line = by.build_log_entry(now, association, CONTACT_SUBJECT, None, None)
-            app.store.erase_contact(association, line, _list_protected_addresses(app))
+            log_entry = origin.build_log_entry(now, association, CONTACT_SUBJECT, None, None)
+            app.store.erase_contact(association, log_entry, _list_protected_addresses(app))
         else:
-            gone = {
-                *told.exclusive_bodies,
-                *_find_bodies_naming_accounts(app, association, told.shared_bodies),
+            removed_digests = {
+                *stored_data.exclusive_bodies,
+                *_find_bodies_naming_accounts(app, association, stored_data.shared_bodies),
             }
-            for digest in gone:
+            for digest in removed_digests:
                 app.body_store.remove(digest)
                 open_backup_bodies(app.config).remove(digest)
             body_store.remove_staged_bodies(
-                open_backup_bodies(app.config), gone
+                open_backup_bodies(app.config), removed_digests
             )  # a backup may be in progress
-            line = by.build_log_entry(
+            log_entry = origin.build_log_entry(
                 now,
                 compute_erasure_mark(app.data_folder, association),
                 WHOLE_ASSOCIATION_FIELD,
@@ -100,14 +100,14 @@ def erase_association(
             )
             app.store.erase_association(
                 association,
-                line,
+                log_entry,
                 _find_association_groups(app, association),
                 _list_protected_addresses(app),
             )
         UploadStore(app.data_folder / "uploads").clear()
         body_store.remove_staged_bodies(app.body_store)
         refresh_summaries(app.store, app.config)
-        return ErasureResult(told, app.store.vacuum_database(), find_database_copies(app))
+        return ErasureResult(stored_data, app.store.vacuum_database(), find_database_copies(app))
 
 
 def finish_erasure(app: App) -> ErasureResult:
@@ -123,19 +123,23 @@ def find_database_copies(app: App) -> tuple[Path, ...]:
     """Return the copies of the database: before upgrades and restores, and backups."""
     file = app.store.database_file
     beside = sorted(file.parent.glob(f"{file.name}.before-*")) if file else []
-    return (*beside, *(one.file for one in list_backups(app.config.backup.folder)))
+    return (*beside, *(backup.file for backup in list_backups(app.config.backup.folder)))
 
 
 def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:
     """Return the associations with these marks that exist again, as after a restore."""
-    people = app.store.list_associations(include_withdrawn=True) if marks else ()
-    return [one.id for one in people if compute_erasure_mark(app.data_folder, one.id) in marks]
+    associations = app.store.list_associations(include_withdrawn=True) if marks else ()
+    return [
+        association.id
+        for association in associations
+        if compute_erasure_mark(app.data_folder, association.id) in marks
+    ]
 
 
 def compute_erasure_mark(folder: Path, association: str) -> str:
     """Return the mark of an erased id: constant, and only computable with this folder's key."""
-    told = hmac.digest(load_unsubscribe_key(folder), f"erased\n{association}".encode(), "sha256")
-    return ERASURE_MARK_PREFIX + told.hex()[:ERASURE_MARK_DIGITS]
+    digest = hmac.digest(load_unsubscribe_key(folder), f"erased\n{association}".encode(), "sha256")
+    return ERASURE_MARK_PREFIX + digest.hex()[:ERASURE_MARK_DIGITS]
 
 
 def was_erased(app: App, association: str, *, contact_only: bool = False) -> bool:
@@ -153,10 +157,13 @@ def was_erased(app: App, association: str, *, contact_only: bool = False) -> boo
 def find_erased_in_import(app: App, import_result: ImportResult) -> Iterator[SpreadsheetProblem]:
     """Yield a problem for each imported association that was erased before."""
     marks = app.store.list_erased_ids()
-    for one in import_result.associations if marks else ():
-        if compute_erasure_mark(app.data_folder, one.id) in marks:
+    for association in import_result.associations if marks else ():
+        if compute_erasure_mark(app.data_folder, association.id) in marks:
             yield SpreadsheetProblem(
-                import_result.line_numbers.get(one.id, 0), "id", one.id, Issue.ERASED_ASSOCIATION
+                import_result.line_numbers.get(association.id, 0),
+                "id",
+                association.id,
+                Issue.ERASED_ASSOCIATION,
             )
 
 
@@ -181,23 +188,27 @@ def _collect_account_names(app: App, association: str) -> set[str]:
     identities = [
         row.identity for row in app.store.list_accounts(association, include_withdrawn=True)
     ]
-    told = {
-        one.key.partition("/")[0]
-        for one in identities
-        if one.key and one.channel == channel_registry.WEBSITE_CHANNEL
+    names = {
+        item.key.partition("/")[0]
+        for item in identities
+        if item.key and item.channel == channel_registry.WEBSITE_CHANNEL
     }
-    others = [one for one in identities if one.channel != channel_registry.WEBSITE_CHANNEL]
-    told |= {re.split(r"[:/]", one.key)[-1] for one in others if one.key}
-    told |= {re.split(r"[/=]", one.canonical.rstrip("/"))[-1] for one in others if one.canonical}
-    told |= {
-        one.platform_id for one in app.store.list_account_statuses(association) if one.platform_id
+    others = [item for item in identities if item.channel != channel_registry.WEBSITE_CHANNEL]
+    names |= {re.split(r"[:/]", item.key)[-1] for item in others if item.key}
+    names |= {
+        re.split(r"[/=]", item.canonical.rstrip("/"))[-1] for item in others if item.canonical
     }
-    return {name.lower().removeprefix("@") for name in told if name}
+    names |= {
+        item.platform_id
+        for item in app.store.list_account_statuses(association)
+        if item.platform_id
+    }
+    return {name.lower().removeprefix("@") for name in names if name}
 
 
 def _find_association_groups(app: App, association: str) -> Collection[str]:
-    about = app.store.get_association(association)
-    return find_groups(about.region, about.tags) if about else ()
+    registered = app.store.get_association(association)
+    return find_groups(registered.region, registered.tags) if registered else ()
 
 
 def _list_protected_addresses(app: App) -> list[str]:

@@ -115,16 +115,16 @@ class ReplayError(LookupError):
 def replay_answers(evidence: Sequence[Evidence], body_storage: BodyStorage) -> Responder:
     """Return a responder with the recorded responses. Raises ReplayError, StoreError."""
     waiting: dict[tuple[str, bool], deque[Evidence]] = defaultdict(deque)
-    if any(piece.is_pruned for piece in evidence):
+    if any(exchange.is_pruned for exchange in evidence):
         raise ReplayError("the response was pruned")
-    for piece in evidence:
-        waiting[piece.url, piece.insecure].append(piece)
+    for exchange in evidence:
+        waiting[exchange.url, exchange.insecure].append(exchange)
 
-    def answer(ask: PageRequest) -> Page | FetchError:
-        line = waiting[ask.url, ask.insecure]
-        if not line:
-            raise ReplayError(ask.url)
-        return _replay_answer(line.popleft(), body_storage)
+    def answer(request: PageRequest) -> Page | FetchError:
+        pending = waiting[request.url, request.insecure]
+        if not pending:
+            raise ReplayError(request.url)
+        return _replay_answer(pending.popleft(), body_storage)
 
     return answer
 
@@ -201,8 +201,8 @@ def build_evidence_views(
     evidence: Iterable[Evidence], body_storage: BodyStorage
 ) -> Iterator[EvidenceView]:
     """Yield a view of each exchange of an observation."""
-    for piece in evidence:
-        yield _build_evidence_view(piece, body_storage)
+    for exchange in evidence:
+        yield _build_evidence_view(exchange, body_storage)
 
 
 def _build_evidence_view(evidence: Evidence, body_storage: BodyStorage) -> EvidenceView:
@@ -223,13 +223,13 @@ def _build_evidence_view(evidence: Evidence, body_storage: BodyStorage) -> Evide
         return EvidenceView(
             evidence, "stored", page_text=clean_text(decode_body(page), MAX_READ_BYTES)
         )
-    said = parse_document(page)
+    document = parse_document(page)
     return EvidenceView(
         evidence,
         "stored",
-        clean_text(said.title),
-        clean_text(said.text, MAX_EXCERPT_CHARACTERS),
-        f"{said.title}\n{said.text}",
+        clean_text(document.title),
+        clean_text(document.text, MAX_EXCERPT_CHARACTERS),
+        f"{document.title}\n{document.text}",
     )
 
 
@@ -238,4 +238,4 @@ def is_detail_quoted(finding: Finding, evidence_views: Iterable[EvidenceView]) -
 
     Other details are notes in English.
     """
-    return any(one.has_quoted_detail(finding) for one in evidence_views)
+    return any(view.has_quoted_detail(finding) for view in evidence_views)

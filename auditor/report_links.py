@@ -66,10 +66,12 @@ def build_invitation_text(
     view: AssociationView, config: Config, link: ReportLinkAddress, now: datetime, language: str
 ) -> InvitationText:
     """Return the texts for the report of an association."""
-    told = _InvitationWriter(view, config.network.display_name(language), link, now)
-    words = Translator(language)
-    body, html = render_message(language, told.build_mail)
-    return InvitationText(told.build_short_text(words), told.build_subject(words), body, html)
+    writer = _InvitationWriter(view, config.network.display_name(language), link, now)
+    translator = Translator(language)
+    body, html = render_message(language, writer.build_mail)
+    return InvitationText(
+        writer.build_short_text(translator), writer.build_subject(translator), body, html
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +129,10 @@ class _InvitationWriter:
         )
 
     def _iter_middle_lines(self, translator: Translator) -> Iterator[str]:
-        for said in self.list_strengths(translator)[:1]:
+        for strength in self.list_strengths(translator)[:1]:
             yield translator.translate(
-                "Going well: {strength}", strength=_truncate_at_word(said, MAX_SENTENCE_CHARACTERS)
+                "Going well: {strength}",
+                strength=_truncate_at_word(strength, MAX_SENTENCE_CHARACTERS),
             )
         step, channel = self.find_first_step(translator)
         if step and channel:
@@ -198,9 +201,9 @@ def _truncate_at_clause(text: str, max_characters: int) -> str:
     """Return a text up to its last clause that fits."""
     line = collapse_line_breaks(text)
     ends = [
-        found.start()
-        for found in CLAUSE_END_PATTERN.finditer(line)
-        if found.start() < max_characters
+        match.start()
+        for match in CLAUSE_END_PATTERN.finditer(line)
+        if match.start() < max_characters
     ]
     if len(line) <= max_characters or not ends:
         return _truncate_at_word(line, max_characters)
@@ -285,21 +288,33 @@ class BulkInvitations:
         yield from map(self._build_row, views)
 
     def _build_row(self, view: AssociationView) -> list[object]:
-        about = view.association
-        letter, link = draft_report_link(
-            self.context.config, about.id, self.author, self.now, valid_days=self.valid_days
+        association = view.association
+        report_link, link = draft_report_link(
+            self.context.config, association.id, self.author, self.now, valid_days=self.valid_days
         )
-        self.report_links.append(letter)
-        ends = letter.expires_at
+        self.report_links.append(report_link)
+        expires_at = report_link.expires_at
         texts = build_invitation_text(
-            view, self.context.config, ReportLinkAddress(link, ends), self.now, about.language
+            view,
+            self.context.config,
+            ReportLinkAddress(link, expires_at),
+            self.now,
+            association.language,
         )
-        contact = self.context.store.get_contact(about.id)
+        contact = self.context.store.get_contact(association.id)
         name, chat = (
-            about.display_name(about.language),
+            association.display_name(association.language),
             build_whatsapp_url(contact.phone, texts.short_text),
         )
-        facts = [about.id, name, about.language, contact.phone, contact.email, link, ends.date()]
+        facts = [
+            association.id,
+            name,
+            association.language,
+            contact.phone,
+            contact.email,
+            link,
+            expires_at.date(),
+        ]
         return [*facts, texts.short_text, chat, texts.subject, texts.body]
 
 
@@ -317,12 +332,14 @@ def select_associations(
     """
     named = list(dict.fromkeys(ids))
     if named:
-        seen: Iterable[AssociationView] = [_load_view(context, one) for one in named]
+        views: Iterable[AssociationView] = [
+            _load_view(context, association) for association in named
+        ]
     else:
-        seen = iter_association_views(context.store, context.config, now, association_filter)
+        views = iter_association_views(context.store, context.config, now, association_filter)
     return (
         view
-        for view in seen
+        for view in views
         if not without_link_only
         or not has_active_report_link(context.store, view.association.id, now)
     )
@@ -361,8 +378,10 @@ def create_report_link(
     Older links are revoked unless `keep_older_links`. Raises ConfigError if no public address is
     set.
     """
-    letter, address = draft_report_link(config, association, author, now, valid_days=valid_days)
-    return store.add_report_link(letter, keep_older=keep_older_links), address
+    report_link, address = draft_report_link(
+        config, association, author, now, valid_days=valid_days
+    )
+    return store.add_report_link(report_link, keep_older=keep_older_links), address
 
 
 def draft_report_link(
@@ -395,8 +414,8 @@ def compute_report_link_expiry(
 def require_public_url(config: Config) -> str:
     """Return the public address of the reports. Raises ConfigError if none is set."""
     if not config.web.public_url:
-        why = "report links need the public address of this server"
-        raise ConfigError("[web] public_url", why, 'public_url = "https://reports.example.org"')
+        reason = "report links need the public address of this server"
+        raise ConfigError("[web] public_url", reason, 'public_url = "https://reports.example.org"')
     return config.web.public_url
 
 

@@ -118,17 +118,19 @@ def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOSch
     APScheduler's default grace time is one second: a busy event loop would miss the run. If both
     jobs run at the same time, the second one finds the lock and ends.
     """
-    ways = {
+    job_defaults = {
         "coalesce": True,
         "max_instances": 2,
         "misfire_grace_time": int(schedule.catch_up_hours * 3600),
     }
-    scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=ways)
-    at = schedule.start_time
-    hour = CronTrigger(hour=at.hour, minute=at.minute, second=at.second, timezone=UTC)
+    scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=job_defaults)
+    start_time = schedule.start_time
+    hour = CronTrigger(
+        hour=start_time.hour, minute=start_time.minute, second=start_time.second, timezone=UTC
+    )
     scheduler.add_job(job.run_if_due, hour, id="nightly run")
-    again = IntervalTrigger(seconds=int(CATCH_UP_INTERVAL.total_seconds()), timezone=UTC)
-    scheduler.add_job(job.run_if_due, again, id="catch up", next_run_time=datetime.now(UTC))
+    catch_up = IntervalTrigger(seconds=int(CATCH_UP_INTERVAL.total_seconds()), timezone=UTC)
+    scheduler.add_job(job.run_if_due, catch_up, id="catch up", next_run_time=datetime.now(UTC))
     return scheduler
 
 
@@ -318,7 +320,7 @@ async def refresh_summaries_periodically(app: App, stop: asyncio.Event) -> None:
             )
         except StoreError as error:
             message = "cannot update the summaries: {reason}"
-            logger.error("summary_refresh_failed", message, reason=str(error))  # noqa: TRY400
+            logger.error("summary_refresh_failed", message, reason=str(error))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REFRESH_INTERVAL_SECONDS)
             return
@@ -334,15 +336,15 @@ def open_web_socket(
         return
     family = socket.AF_INET6 if ":" in web_settings.host else socket.AF_INET
     try:
-        held = socket.create_server((web_settings.host, web_settings.port), family=family)
+        listener = socket.create_server((web_settings.host, web_settings.port), family=family)
     except OSError as error:
         reason = (error.strerror or "cannot listen there").lower()
         remedy = "another [web] host or port, or `auditor serve --no-web`"
         raise ConfigError(f"{web_settings.host} port {web_settings.port}", reason, remedy) from None
     # Without this, the end of a page waits 40 ms for an acknowledgement.
-    held.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with held:
-        yield held
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with listener:
+        yield listener
 
 
 def format_server_url(sock: socket.socket) -> str:

@@ -298,14 +298,16 @@ def _build_message_condition(
     table: Table, association: str, excluded_addresses: Collection[str]
 ) -> ColumnElement[bool]:
     """Return the condition for messages about an association, and to addresses of it alone."""
-    other = SUBSCRIPTION.alias()
-    shared = select(other.c.address).where(other.c.association != association)
-    own = select(SUBSCRIPTION.c.address).where(
+    other_subscription = SUBSCRIPTION.alias()
+    shared_addresses = select(other_subscription.c.address).where(
+        other_subscription.c.association != association
+    )
+    own_addresses = select(SUBSCRIPTION.c.address).where(
         SUBSCRIPTION.c.association == association,
         SUBSCRIPTION.c.address.not_in(list(excluded_addresses)),
-        SUBSCRIPTION.c.address.not_in(shared),
+        SUBSCRIPTION.c.address.not_in(shared_addresses),
     )
-    is_to_association: ColumnElement[bool] = table.c.recipient.in_(own)
+    is_to_association: ColumnElement[bool] = table.c.recipient.in_(own_addresses)
     if table is FAILED_MESSAGE:
         return is_to_association
     is_monthly_report = func.substr(table.c.occasion, MONTH_PREFIX_LENGTH) == association

@@ -82,15 +82,15 @@ def find_failed_canaries(canary_readings: Iterable[tuple[Canary, Finding]]) -> d
 
     An unknown result says nothing, unless the probe crashed.
     """
-    blind: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for canary, finding in canary_readings:
         if canary.exists and finding.presence is Presence.ABSENT:
-            blind[canary.channel] = f"a known account reads {finding.reason}"
+            reasons[canary.channel] = f"a known account reads {finding.reason}"
         elif not canary.exists and finding.presence is Presence.PRESENT:
-            blind[canary.channel] = "an impossible account reads present"
+            reasons[canary.channel] = "an impossible account reads present"
         elif finding.reason is Reason.CRASHED:
-            blind[canary.channel] = f"the probe breaks: {finding.detail}"
-    return blind
+            reasons[canary.channel] = f"the probe breaks: {finding.detail}"
+    return reasons
 
 
 def find_trusted_channels(canary_readings: Iterable[tuple[Canary, Finding]]) -> frozenset[str]:
@@ -116,20 +116,24 @@ def find_mass_changes(
     channel were correct. So the second run after a real catastrophe, such as a hosting company that
     closes, counts.
     """
-    looked: Counter[str] = Counter()
-    turned: dict[str, Counter[tuple[Presence, Reason | None]]] = defaultdict(Counter)
-    for turn in run_changes:
-        known = turn.previous_status.last_known_finding
-        if known is None or known.presence is not Presence.PRESENT or was_skipped(turn.finding):
+    present_counts: Counter[str] = Counter()
+    changed_counts: dict[str, Counter[tuple[Presence, Reason | None]]] = defaultdict(Counter)
+    for change in run_changes:
+        last_finding = change.previous_status.last_known_finding
+        if (
+            last_finding is None
+            or last_finding.presence is not Presence.PRESENT
+            or was_skipped(change.finding)
+        ):
             continue
-        looked[turn.channel] += 1
-        if _has_changed(turn, trusted_channels):
-            turned[turn.channel][turn.finding.presence, turn.finding.reason] += 1
+        present_counts[change.channel] += 1
+        if _has_changed(change, trusted_channels):
+            changed_counts[change.channel][change.finding.presence, change.finding.reason] += 1
     return {
-        channel: f"{count} of {looked[channel]} turned to {cause[1]} in one run"
-        for channel, causes in turned.items()
+        channel: f"{count} of {present_counts[channel]} turned to {cause[1]} in one run"
+        for channel, causes in changed_counts.items()
         for cause, count in causes.most_common(1)
-        if count >= MIN_CHANGED_ACCOUNTS and count > MAX_CHANGED_SHARE * looked[channel]
+        if count >= MIN_CHANGED_ACCOUNTS and count > MAX_CHANGED_SHARE * present_counts[channel]
     }
 
 
@@ -153,11 +157,11 @@ def find_unreliable_channels(
 
     `earlier_warnings` are canary results of earlier sessions of an interrupted run.
     """
-    blind = {
+    reasons = {
         **find_mass_changes(
             run_changes, find_trusted_channels(canary_readings) - set(earlier_warnings)
         ),
         **earlier_warnings,
         **find_failed_canaries(canary_readings),
     }
-    return {channel: why for channel, why in blind.items() if channel in channels}
+    return {channel: reason for channel, reason in reasons.items() if channel in channels}

@@ -63,8 +63,10 @@ class AccountChecker:
                     previous_result, probe_steps_for(account), self.fetcher, self.parser_pool
                 )
             return await run_probe(probe_steps_for(account), self.fetcher, self.parser_pool)
-        except FetchError as trouble:
-            return ProbeResult(Finding(Presence.UNKNOWN, trouble.reason, detail=trouble.detail))
+        except FetchError as fetch_error:
+            return ProbeResult(
+                Finding(Presence.UNKNOWN, fetch_error.reason, detail=fetch_error.detail)
+            )
         except HostLockError:
             raise
         except Exception as error:  # a bug in one probe must not end the run
@@ -86,18 +88,20 @@ def create_api_budgets(
     config: Config, spent_by_channel: Mapping[str, float] | None = None
 ) -> dict[str, ApiBudget]:
     """Return the API budgets of the audited channels; `spent` is the cost of earlier sessions."""
-    found = {}
+    budgets = {}
     for name, channel in config.channels.items():
-        own = channel_registry.get_channel_api(name)
-        if channel.api_key and own:
-            budget = own.default_budget if channel.api_budget is None else channel.api_budget
-            found[name] = ApiBudget(
-                own,
+        channel_api = channel_registry.get_channel_api(name)
+        if channel.api_key and channel_api:
+            budget = (
+                channel_api.default_budget if channel.api_budget is None else channel.api_budget
+            )
+            budgets[name] = ApiBudget(
+                channel_api,
                 channel.api_key.get_secret_value(),
                 budget,
                 spent=(spent_by_channel or {}).get(name, 0.0),
             )
-    return found
+    return budgets
 
 
 def find_api_only_hosts(config: Config) -> frozenset[str]:
@@ -137,8 +141,8 @@ def to_probe_account(row: AccountRow, status: AccountStatus | None) -> Account:
 def _get_previous_finding(status: AccountStatus | None) -> Finding | None:
     if status is None or status.last_known_finding is None:
         return None
-    own = status.platform_id or status.last_known_finding.platform_id
-    return replace(status.last_known_finding, links=(), platform_id=own)
+    own_id = status.platform_id or status.last_known_finding.platform_id
+    return replace(status.last_known_finding, links=(), platform_id=own_id)
 
 
 FULL_CHECK_EVERY_DAYS = 28
@@ -165,15 +169,15 @@ def find_previous_result(
         return None
     if not (can_be_revalidated(row, day) and is_recent_enough(row, last_observation.run_day, day)):
         return None
-    look = last_observation.observation
+    observation = last_observation.observation
     if not (
-        _is_complete(look.evidence)
-        and _matches_registered_link(row, look)
-        and _is_still_valid(look, day)
+        _is_complete(observation.evidence)
+        and _matches_registered_link(row, observation)
+        and _is_still_valid(observation, day)
     ):
         return None
     return PreviousResult(
-        look.finding, tuple(map(_to_cached_exchange, look.evidence)), body_storage
+        observation.finding, tuple(map(_to_cached_exchange, observation.evidence)), body_storage
     )
 
 
@@ -199,17 +203,19 @@ def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
     """
     if observation.evidence[0].url != website.get_registered_url(row.identity, row.typed_text):
         return False
-    asked = {
+    requested_urls = {
         url
-        for piece in observation.evidence
-        if piece.is_registered_link
-        for url in (piece.url, piece.final_url)
+        for exchange in observation.evidence
+        if exchange.is_registered_link
+        for url in (exchange.url, exchange.final_url)
     }
     stands = (
         observation.finding.presence is Presence.PRESENT
         and "redirected_home" not in observation.finding.facts
     )
-    return stands or website.build_uncleaned_url(row.typed_text, requested_urls=asked) is None
+    return (
+        stands or website.build_uncleaned_url(row.typed_text, requested_urls=requested_urls) is None
+    )
 
 
 def _is_still_valid(observation: Observation, day: date) -> bool:
@@ -234,7 +240,7 @@ def _is_complete(evidence: Sequence[Evidence]) -> bool:
     return (
         bool(evidence)
         and evidence[0].is_registered_link
-        and not any(piece.is_pruned for piece in evidence)
+        and not any(exchange.is_pruned for exchange in evidence)
     )
 
 
@@ -318,27 +324,29 @@ async def check_links(
     A crash of a probe is a finding (`crashed`) of that link only.
     """
     turns = asyncio.Semaphore(concurrency)
-    looks: dict[int, ProbeResult] = {}
+    results: dict[int, ProbeResult] = {}
 
-    async def one(at: int, account: Account) -> None:
+    async def one(index: int, account: Account) -> None:
         async with turns:
-            looks[at] = await checker.check(account)
+            results[index] = await checker.check(account)
         on_done()
 
     async def together(accounts: Mapping[int, Account]) -> None:
-        for at, seen in zip(
+        for index, result in zip(
             accounts, await checker.check_together(list(accounts.values())), strict=True
         ):
-            looks[at] = seen
+            results[index] = result
             on_done()
 
-    accounts = {at: Account("", text, identity) for at, (text, identity) in enumerate(links)}
+    accounts = {index: Account("", text, identity) for index, (text, identity) in enumerate(links)}
     keyed = {
-        at: account for at, account in accounts.items() if account.channel in checker.api_budgets
+        index: account
+        for index, account in accounts.items()
+        if account.channel in checker.api_budgets
     }
-    alone = (one(at, account) for at, account in accounts.items() if at not in keyed)
+    alone = (one(index, account) for index, account in accounts.items() if index not in keyed)
     await asyncio.gather(together(keyed), *alone)
     return [
-        LinkCheck(text, resolve_identity(identity, looks[at]), looks[at])
-        for at, (text, identity) in enumerate(links)
+        LinkCheck(text, resolve_identity(identity, results[index]), results[index])
+        for index, (text, identity) in enumerate(links)
     ]

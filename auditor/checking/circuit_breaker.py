@@ -129,14 +129,14 @@ def load_circuit_breakers(
 
     They have the state that earlier sessions of the run left.
     """
-    yesterday = _read_opened_circuits(_find_preceding_run(store, run))
-    held = _read_opened_circuits(run)
+    previous_states = _read_opened_circuits(_find_preceding_run(store, run))
+    current_states = _read_opened_circuits(run)
     return {
         name: _restore_circuit_breaker(
             name,
             config.fetch.platform_breaker_failures,
-            yesterday.get(name, {}),
-            held.get(name, {}),
+            previous_states.get(name, {}),
+            current_states.get(name, {}),
         )
         for name in config.channels
         if name != channel_registry.WEBSITE_CHANNEL and name not in api_channels
@@ -149,18 +149,18 @@ def _restore_circuit_breaker(
     previous_run_state: Mapping[str, Any],
     current_run_state: Mapping[str, Any],
 ) -> CircuitBreaker:
-    one = CircuitBreaker(
+    circuit_breaker = CircuitBreaker(
         channel,
         failure_threshold,
         first_account_id=int(previous_run_state.get("first_account_id") or 0),
     )
     if current_run_state.get("reason"):
-        one.opened_reason = Reason(current_run_state["reason"])
-        one.skipped_count, one.first_skipped_id = (
+        circuit_breaker.opened_reason = Reason(current_run_state["reason"])
+        circuit_breaker.skipped_count, circuit_breaker.first_skipped_id = (
             int(current_run_state.get("skipped") or 0),
             current_run_state.get("first_account_id"),
         )
-    return one
+    return circuit_breaker
 
 
 def _find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
@@ -168,17 +168,17 @@ def _find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
 
 
 def _read_opened_circuits(run: AuditRun | None) -> Mapping[str, Any]:
-    told = run.receipt.get(OPENED_CIRCUITS_KEY) if run else None
-    return told if isinstance(told, dict) else {}
+    circuits = run.receipt.get(OPENED_CIRCUITS_KEY) if run else None
+    return circuits if isinstance(circuits, dict) else {}
 
 
 def build_opened_circuits_field(
     circuit_breakers: Mapping[str, CircuitBreaker],
 ) -> dict[str, object]:
     """Return the receipt field of the opened circuits; empty if none is open."""
-    left = {
-        name: one.to_dict()
-        for name, one in circuit_breakers.items()
-        if one.opened_reason is not None
+    opened = {
+        name: circuit_breaker.to_dict()
+        for name, circuit_breaker in circuit_breakers.items()
+        if circuit_breaker.opened_reason is not None
     }
-    return {OPENED_CIRCUITS_KEY: left} if left else {}
+    return {OPENED_CIRCUITS_KEY: opened} if opened else {}

@@ -72,14 +72,14 @@ def refuse_wrong_clock(results: Iterable[ProbeResult]) -> None:
 
 def refuse_unproven_clock(skew: timedelta | None) -> None:
     """Raise ClockError if the clock is wrong, or if no host gave a date to compare it with."""
-    what = "cannot discard runs dated in the future"
+    failure = "cannot discard runs dated in the future"
     if skew is None:
         raise ClockError(
-            what, "no host gave a date to check the clock with", "again with a network"
+            failure, "no host gave a date to check the clock with", "again with a network"
         )
     if is_clock_wrong(skew):
         off = describe_skew(skew)
-        raise ClockError(what, f"this machine's clock is {off} the clocks of the web", SET_CLOCK)
+        raise ClockError(failure, f"this machine's clock is {off} the clocks of the web", SET_CLOCK)
 
 
 def is_dated_in_future(run: AuditRun, now: datetime) -> bool:

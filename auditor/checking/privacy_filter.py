@@ -41,15 +41,18 @@ async def remove_private_data(
     if kind in PRIVATE_KINDS:
         finding = anonymize_finding(result.finding) if kind is LinkKind.PERSON else result.finding
         return StorableResult(replace(result, finding=finding), keep_bodies=False)
-    left = replace(result, exchanges=tuple(map(_remove_visitor_content, result.exchanges)))
-    if all(one is other for one, other in zip(left.exchanges, result.exchanges, strict=True)):
+    shortened = replace(result, exchanges=tuple(map(_remove_visitor_content, result.exchanges)))
+    if all(
+        shortened_exchange is exchange
+        for shortened_exchange, exchange in zip(shortened.exchanges, result.exchanges, strict=True)
+    ):
         return StorableResult(result)
     again = await _replay_probe(
         ProbeRun(checker.probe_steps_for(account, api_channels)),
-        _RecordedAnswers(left.exchanges, parser_pool),
+        _RecordedAnswers(shortened.exchanges, parser_pool),
     )
     return (
-        StorableResult(left)
+        StorableResult(shortened)
         if again.finding == result.finding
         else StorableResult(result, keep_bodies=False)
     )
@@ -97,15 +100,17 @@ class _RecordedAnswers:
     def __init__(self, exchanges: Iterable[HttpExchange], parser_pool: ParserPool) -> None:
         self._parser_pool = parser_pool
         self._pending_exchanges: dict[tuple[str, bool], deque[HttpExchange]] = defaultdict(deque)
-        for one in exchanges:
-            self._pending_exchanges[one.request.url, one.request.insecure].append(one)
+        for exchange in exchanges:
+            self._pending_exchanges[exchange.request.url, exchange.request.insecure].append(
+                exchange
+            )
 
     async def answer(self, request: PageRequest) -> Page | FetchError:
         """Return the next response to a request."""
-        line = self._pending_exchanges[request.url, request.insecure]
-        if not line:
+        pending = self._pending_exchanges[request.url, request.insecure]
+        if not pending:
             return FetchError(Reason.CRASHED, "not requested")
-        before = line.popleft()
+        before = pending.popleft()
         answer = before.outcome
         if isinstance(answer, FetchError) or request.parser is None:
             return answer

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from probes.models.finding import Presence
     from storage.models.audit import AuditRun
     from storage.store import Store
-
-
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
@@ -493,9 +491,6 @@ def _describe_api_costs(run: AuditRun, translator: Translator) -> Iterator[str]:
 
 def _explain_run_state(run: AuditRun) -> str:
     return "there is no connectivity" if run.state == "skipped" else "it was interrupted"
-
-
-# ruff: noqa: PLC0415 - `--help` stays quick
 
 
 def worker(context: typer.Context) -> None:

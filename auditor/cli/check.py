@@ -35,8 +35,6 @@ from auditor.core.formatting import build_json_document, encode_json_item, iter_
 if TYPE_CHECKING:
     from auditor.checking.checker import LinkCheck
     from probes.models.finding import Finding, Identity
-
-
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 

@@ -35,7 +35,9 @@ class CliContext:
     @property
     def language(self) -> str:
         """The language of what is told on a terminal: the one asked for, or the terminal's own."""
-        from auditor.i18n.catalogs import detect_terminal_language  # noqa: PLC0415  # Babel is not needed to print help
+        from auditor.i18n.catalogs import (  # noqa: PLC0415
+            detect_terminal_language,
+        )  # Babel is not needed to print help
 
         return self.requested_language or detect_terminal_language(os.environ)
 

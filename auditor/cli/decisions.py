@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from auditor.decisions.service import DecisionService
     from auditor.i18n.translator import Translator
     from storage.models.audit import Decision
-
-
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
@@ -124,9 +122,6 @@ def resolve_author(author: str | None) -> str:
 def get_login_name() -> str:
     """The login name; empty where there is none, as for some of what cron runs."""
     return next((os.environ[at].strip() for at in LOGIN_VARIABLES if os.environ.get(at)), "")
-
-
-# ruff: noqa: PLC0415 - `--help` stays quick
 
 
 decide_app = typer.Typer(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from storage.models.audit import AuditRun
 
 DELIVERY_COLUMNS = ("status", "kind", "occasion", "subject", "reason", "recipient")
-SUBSCRIPTION_COLUMNS = ("wanted", "kind", "changed_at", "association", "address")
+SUBSCRIPTION_COLUMNS = ("is_wanted", "kind", "changed_at", "association", "address")
 DELIVERY_JSON_KEYS = ("recipient", "kind", "occasion", "status", "subject", "reason")
 
 digest_app = typer.Typer(

@@ -177,5 +177,6 @@ def _report_unexpected_error(
     error_type: type[BaseException], error: BaseException, _traceback: TracebackType | None
 ) -> None:
     print_message(
-        f"error: unexpected {error_type.__name__}: {error}; try: the same with --debug, and report what it prints"
+        f"error: unexpected {error_type.__name__}: {error}; try: the "
+        f"same with --debug, and report what it prints"
     )

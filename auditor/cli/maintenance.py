@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from auditor.receipts.receipt import ReceiptVerification
     from auditor.retention.backups import BackupResult
     from auditor.retention.evidence_pruning import PruningResult
-
-
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
@@ -259,9 +257,6 @@ def _describe_pruning(
     ]
     went = translator.translate("would be removed") if dry_run else translator.translate("removed")
     return translator.format_pair(went, translator.join_list(facts))
-
-
-# ruff: noqa: PLC0415 - `--help` stays quick
 
 
 RECEIPT_COLUMNS = ("night", "state", "accounts", "left_out", "signature", "chain", "key", "digest")

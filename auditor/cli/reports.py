@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from auditor.app import App
     from auditor.evaluation.association_view import AssociationView
     from auditor.i18n.translator import Translator
-
-
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
@@ -259,9 +257,6 @@ def _validate_association(app: App, association: str | None) -> None:
         raise InputError(
             association, "no association has this id", "`auditor registry export -` lists them"
         )
-
-
-# ruff: noqa: PLC0415 - `--help` stays quick
 
 
 EXPORT_KIND_NAMES = ("associations", "gaps", "accounts", "coverage", "changes", "meeting")

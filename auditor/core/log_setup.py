@@ -40,14 +40,14 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; with `with_traceback`, followed by the traceback."""
-        said = to_single_line(f"{record.levelname}: {record.getMessage()}")
-        bug = _build_exception_fields(record)
-        if not bug:
-            return said
+        line = to_single_line(f"{record.levelname}: {record.getMessage()}")
+        exception = _build_exception_fields(record)
+        if not exception:
+            return line
         return (
-            f"{said}\n{bug['trace'].rstrip()}"
+            f"{line}\n{exception['trace'].rstrip()}"
             if self._show_tracebacks
-            else f"{said} {bug['error']}"
+            else f"{line} {exception['error']}"
         )
 
 
@@ -56,7 +56,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of JSON."""
-        told = {
+        fields = {
             "time": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3]
             + "Z",
             "level": record.levelname.lower(),
@@ -66,17 +66,17 @@ class JsonFormatter(logging.Formatter):
             **getattr(record, "fields", {}),
             **_build_exception_fields(record),
         }
-        return json.dumps(told, ensure_ascii=False, default=str)
+        return json.dumps(fields, ensure_ascii=False, default=str)
 
 
 def _build_exception_fields(record: logging.LogRecord) -> dict[str, str]:
     """Return the exception and its traceback as JSON fields."""
-    bug = record.exc_info[1] if record.exc_info else None
-    if bug is None:
+    exception = record.exc_info[1] if record.exc_info else None
+    if exception is None:
         return {}
     return {
-        "error": to_single_line(f"{type(bug).__name__}: {bug}"),
-        "trace": "".join(traceback.format_exception(bug)),
+        "error": to_single_line(f"{type(exception).__name__}: {exception}"),
+        "trace": "".join(traceback.format_exception(exception)),
     }
 
 
@@ -98,20 +98,20 @@ class JournaldFormatter(logging.Formatter):
 def is_journald_stream(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Return True if a stream is connected to journald (systemd.exec(5))."""
     try:
-        there = os.fstat(stream.fileno())
+        file_status = os.fstat(stream.fileno())
     except (OSError, ValueError, AttributeError):
         return False
-    return environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
+    return environ.get("JOURNAL_STREAM") == f"{file_status.st_dev}:{file_status.st_ino}"
 
 
 def create_formatter(
     log_format: str, *, show_tracebacks: bool, is_journald: bool
 ) -> logging.Formatter:
     """Return the formatter for a log format and a stream."""
-    made: logging.Formatter = (
+    formatter: logging.Formatter = (
         JsonFormatter() if log_format == "json" else TextFormatter(show_tracebacks=show_tracebacks)
     )
-    return JournaldFormatter(made) if is_journald else made
+    return JournaldFormatter(formatter) if is_journald else formatter
 
 
 def configure_logging(
@@ -123,11 +123,13 @@ def configure_logging(
     again after the configuration is read.
     """
     root = logging.getLogger()
-    ours = next((one for one in root.handlers if isinstance(one, StderrHandler)), None)
-    if ours is None:
-        ours = StderrHandler()
-        root.addHandler(ours)
-    ours.setFormatter(
+    handler = next(
+        (existing for existing in root.handlers if isinstance(existing, StderrHandler)), None
+    )
+    if handler is None:
+        handler = StderrHandler()
+        root.addHandler(handler)
+    handler.setFormatter(
         create_formatter(
             log_format,
             show_tracebacks=debug,
@@ -137,17 +139,18 @@ def configure_logging(
     root.setLevel(logging.WARNING)
     for name in SILENCED_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    least = max(
+    minimum_level = max(
         logging.getLevelNamesMapping()[level.upper()], logging.WARNING if quiet else logging.DEBUG
     )
     for name in OWN_LOGGERS:
-        logging.getLogger(name).setLevel(logging.DEBUG if debug else least)
+        logging.getLogger(name).setLevel(logging.DEBUG if debug else minimum_level)
 
 
 def is_json_logging() -> bool:
     """Return True if events are logged as JSON."""
     return any(
-        isinstance(one, StderrHandler) and one.is_json for one in logging.getLogger().handlers
+        isinstance(handler, StderrHandler) and handler.is_json
+        for handler in logging.getLogger().handlers
     )
 
 

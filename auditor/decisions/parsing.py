@@ -26,16 +26,16 @@ class DecisionError(TranslatableError):
 
 def build_missing_author_error() -> DecisionError:
     """Return the error for a decision without an author."""
-    said = gettext_noop("Enter who said so.")
-    return DecisionError("--author", "no author given", "--author NAME", message=said)
+    message = gettext_noop("Enter who said so.")
+    return DecisionError("--author", "no author given", "--author NAME", message=message)
 
 
 def require_reason(reason: str) -> str:
     """Return the trimmed reason. Raises DecisionError if it is empty."""
     if not reason.strip():
-        said = gettext_noop("Enter a reason.")
+        message = gettext_noop("Enter a reason.")
         cause = "no reason given"
-        raise DecisionError("--reason", cause, "--reason TEXT", message=said)
+        raise DecisionError("--reason", cause, "--reason TEXT", message=message)
     return reason.strip()
 
 
@@ -66,27 +66,31 @@ class RegisteredAccounts:
         An account that the spreadsheet lists in two columns has two rows. Raises DecisionError if
         no account matches, or if there are several and none is named.
         """
-        found = [row for row in self.rows if typed is None or self._is_account_named(row, typed)]
-        if len({account_subject(row) for row in found}) == 1:
-            return found
+        matching_rows = [
+            row for row in self.rows if typed is None or self._is_account_named(row, typed)
+        ]
+        if len({account_subject(row) for row in matching_rows}) == 1:
+            return matching_rows
         if typed is not None and self.rows:
-            said = gettext_noop("The association has no account at this address: {typed}")
-            why = f"{self.location_text} has no such account"
-            raise DecisionError(typed, why, self._build_account_hint(), message=said, typed=typed)
-        if found:
-            said = gettext_noop("It has several accounts on this channel. Choose one.")
+            message = gettext_noop("The association has no account at this address: {typed}")
+            reason = f"{self.location_text} has no such account"
+            raise DecisionError(
+                typed, reason, self._build_account_hint(), message=message, typed=typed
+            )
+        if matching_rows:
+            message = gettext_noop("It has several accounts on this channel. Choose one.")
             raise DecisionError(
                 self.location_text,
                 "it has several accounts on this channel",
                 self._build_account_hint(),
-                message=said,
+                message=message,
             )
-        said = gettext_noop("It has no account on this channel.")
+        message = gettext_noop("It has no account on this channel.")
         raise DecisionError(
             self.location_text,
             "it has no account on this channel",
             self._build_account_hint(),
-            message=said,
+            message=message,
         )
 
     def is_registered(self, key: str) -> bool:
@@ -95,8 +99,8 @@ class RegisteredAccounts:
 
     def find_proposed_key(self, typed: str) -> str | None:
         """Return the key of the proposal that a text names, or None."""
-        found = self._find_proposal(typed)
-        return found.link.key if found else None
+        proposal = self._find_proposal(typed)
+        return proposal.link.key if proposal else None
 
     def identify_account(self, typed: str) -> Identity:
         """Return the account that a link, or the key of a proposal, names.
@@ -104,36 +108,42 @@ class RegisteredAccounts:
         Raises DecisionError if it names none, or if a decision in force says that this account is
         not the association's or has moved.
         """
-        found = self._find_proposal(typed)
-        there = identify.identify_link(found.link.canonical if found else typed, self.channel)
-        if there.channel != self.channel or there.key is None or there.kind not in ACCOUNT_KINDS:
-            why, remedy = (
+        proposal = self._find_proposal(typed)
+        identity = identify.identify_link(
+            proposal.link.canonical if proposal else typed, self.channel
+        )
+        if (
+            identity.channel != self.channel
+            or identity.key is None
+            or identity.kind not in ACCOUNT_KINDS
+        ):
+            reason, remedy = (
                 f"not a {self.channel} account",
                 "`auditor identify` shows what a link is",
             )
-            said = gettext_noop("This address is not a {channel} account.")
-            raise DecisionError(typed, why, remedy, message=said, channel=self.channel)
-        for word in self._iter_conflicting_decisions(there.key):
-            why, remedy = (
-                f"a decision of {word.author} says {word.kind}",
-                f"`auditor decide withdraw {word.id}` first",
+            message = gettext_noop("This address is not a {channel} account.")
+            raise DecisionError(typed, reason, remedy, message=message, channel=self.channel)
+        for decision in self._iter_conflicting_decisions(identity.key):
+            reason, remedy = (
+                f"a decision of {decision.author} says {decision.kind}",
+                f"`auditor decide withdraw {decision.id}` first",
             )
-            said = gettext_noop("{who} decided otherwise earlier. Cancel that decision first.")
-            raise DecisionError(typed, why, remedy, message=said, who=word.author)
-        return there
+            message = gettext_noop("{who} decided otherwise earlier. Cancel that decision first.")
+            raise DecisionError(typed, reason, remedy, message=message, who=decision.author)
+        return identity
 
     def _iter_conflicting_decisions(self, key: str) -> Iterator[Decision]:
         ids = {row.id for row in self.rows if row.identity.key == key}
-        for word in self.decisions:
-            if word.kind in DISOWNING_DECISION_KINDS and (
-                word.account_id in ids or word.value == key
+        for decision in self.decisions:
+            if decision.kind in DISOWNING_DECISION_KINDS and (
+                decision.account_id in ids or decision.value == key
             ):
-                yield word
+                yield decision
 
     def _find_proposal(self, typed: str) -> Proposal | None:
         names = {typed, identify.identify_link(typed, self.channel).key}
-        found = (row for row in self.proposals if row.link.channel == self.channel)
-        return next((row for row in found if row.link.key in names), None)
+        candidates = (row for row in self.proposals if row.link.channel == self.channel)
+        return next((row for row in candidates if row.link.key in names), None)
 
     def _is_account_named(self, row: AccountRow, typed: str) -> bool:
         named = identify.identify_link(typed, self.channel)
@@ -181,11 +191,11 @@ def parse_channel(
         and named.channel in channels
     ):
         return named.channel, channel_or_link
-    remedy, said = (
+    remedy, message = (
         f"one of {' '.join(channels)}, or a link",
         gettext_noop("This channel is not checked."),
     )
-    raise DecisionError(channel_or_link, "this channel is not audited", remedy, message=said)
+    raise DecisionError(channel_or_link, "this channel is not audited", remedy, message=message)
 
 
 def parse_decision_end(
@@ -196,19 +206,21 @@ def parse_decision_end(
     None means never. Raises DecisionError for an invalid date, a past one, or one beyond the
     longest duration.
     """
-    last = now + max_duration if max_duration is not None else None
+    latest_end = now + max_duration if max_duration is not None else None
     if until is None:
-        return last
+        return latest_end
     day = _parse_day(until, f"--until {_example_end_day(now)}")
     if day < now.date():
-        said = gettext_noop("The date is in the past.")
+        message = gettext_noop("The date is in the past.")
         raise DecisionError(
-            until, "this day is in the past", f"--until {_example_end_day(now)}", message=said
+            until, "this day is in the past", f"--until {_example_end_day(now)}", message=message
         )
-    if last is not None and day > last.date():
-        why = f"such a decision lasts {(last - now).days} days at most"
-        said = gettext_noop("This can last until {date} at most. Choose an earlier date.")
-        raise DecisionError(until, why, f"--until {last.date()}", message=said, date=last)
+    if latest_end is not None and day > latest_end.date():
+        reason = f"such a decision lasts {(latest_end - now).days} days at most"
+        message = gettext_noop("This can last until {date} at most. Choose an earlier date.")
+        raise DecisionError(
+            until, reason, f"--until {latest_end.date()}", message=message, date=latest_end
+        )
     return datetime.combine(day, time(23, 59, 59), UTC)
 
 
@@ -220,14 +232,14 @@ def parse_publication_day(day: str | None, now: datetime) -> str | None:
     if day is None:
         return None
     remedy = f"--last-activity {now.date()}"
-    told = _parse_day(day, remedy)
-    if told > now.date():
-        said = gettext_noop("The date is in the future.")
-        raise DecisionError(day, "this day is in the future", remedy, message=said)
-    if told < EARLIEST_PUBLICATION_DAY:
-        said = gettext_noop("The date is too far in the past.")
-        raise DecisionError(day, "this day is too far in the past", remedy, message=said)
-    return told.isoformat()
+    publication_day = _parse_day(day, remedy)
+    if publication_day > now.date():
+        message = gettext_noop("The date is in the future.")
+        raise DecisionError(day, "this day is in the future", remedy, message=message)
+    if publication_day < EARLIEST_PUBLICATION_DAY:
+        message = gettext_noop("The date is too far in the past.")
+        raise DecisionError(day, "this day is too far in the past", remedy, message=message)
+    return publication_day.isoformat()
 
 
 def _parse_day(typed: str, remedy: str) -> date:
@@ -256,9 +268,9 @@ def require_gap_code(code: str | None, catalogue: GapCatalogue) -> str | None:
     if code is None:
         return None
     entry = catalogue.definitions.get(code)
-    said = gettext_noop("This problem doesn’t exist.")
+    message = gettext_noop("This problem doesn’t exist.")
     if entry is None:
-        raise DecisionError(code, "no gap has this code", GAP_CODES_HINT, message=said)
+        raise DecisionError(code, "no gap has this code", GAP_CODES_HINT, message=message)
     if not entry.is_gap:
-        raise DecisionError(code, "this is a status, not a gap", GAP_CODES_HINT, message=said)
+        raise DecisionError(code, "this is a status, not a gap", GAP_CODES_HINT, message=message)
     return code

@@ -88,32 +88,32 @@ def parse_reply(
     Raises ReplyRefusedError if its subject is not in the report, or if its value is missing or
     invalid.
     """
-    said = Reply(
+    reply = Reply(
         view.association.id,
         form.kind,
         now,
         text=form.text.strip()[:MAX_TEXT_CHARACTERS],
         report_link_id=report_link_id,
     )
-    about = _match_account(form, view) or _match_proposal(form, view) or _match_gap(form, view)
-    if about is None:
+    subject = _match_account(form, view) or _match_proposal(form, view) or _match_gap(form, view)
+    if subject is None:
         raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
-    return _validate_reply_value(replace(said, **about), form, now)
+    return _validate_reply_value(replace(reply, **subject), form, now)
 
 
 def _match_account(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
-    found = (account for account in view.accounts if account.account_id == form.account_id)
-    account = next(found, None) if form.kind in ACCOUNT_REPLY_KINDS else None
+    matching = (account for account in view.accounts if account.account_id == form.account_id)
+    account = next(matching, None) if form.kind in ACCOUNT_REPLY_KINDS else None
     return {"channel": account.channel, "account_id": account.account_id} if account else None
 
 
 def _match_proposal(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
-    found = (
+    matching = (
         row.link
         for row in view.proposals
         if form.proposal_id is not None and row.id == form.proposal_id
     )
-    link = next(found, None) if form.kind in PROPOSAL_REPLY_KINDS else None
+    link = next(matching, None) if form.kind in PROPOSAL_REPLY_KINDS else None
     return {"channel": link.channel, "value": link.key} if link else None
 
 
@@ -143,12 +143,12 @@ def _validate_reply_value(reply: Reply, form: ReplyForm, now: datetime) -> Reply
 
 
 def _parse_account_link(typed: str, channel: str) -> str:
-    there = identify.identify_link(typed.strip(), channel)
-    link = there.canonical or there.url
+    identity = identify.identify_link(typed.strip(), channel)
+    link = identity.canonical or identity.url
     if (
-        there.channel != channel
-        or there.key is None
-        or there.kind not in ACCOUNT_KINDS
+        identity.channel != channel
+        or identity.key is None
+        or identity.kind not in ACCOUNT_KINDS
         or link is None
     ):
         raise ReplyRefusedError(ReplyRefusal.INVALID_ADDRESS)
@@ -170,15 +170,22 @@ def save_reply(store: Store, reply: Reply) -> Reply:
 
     Raises ReplyRefusedError if too many replies wait.
     """
-    waiting = [one for one in store.list_replies(reply.association) if one.outcome is None]
-    for one in waiting:
+    waiting = [
+        waiting_reply
+        for waiting_reply in store.list_replies(reply.association)
+        if waiting_reply.outcome is None
+    ]
+    for waiting_reply in waiting:
         if (
             replace(
-                reply, submitted_at=one.submitted_at, report_link_id=one.report_link_id, id=one.id
+                reply,
+                submitted_at=waiting_reply.submitted_at,
+                report_link_id=waiting_reply.report_link_id,
+                id=waiting_reply.id,
             )
-            == one
+            == waiting_reply
         ):
-            return one
+            return waiting_reply
     if len(waiting) >= MAX_WAITING_REPLIES:
         raise ReplyRefusedError(ReplyRefusal.TOO_MANY)
     return store.add_reply(reply)
@@ -224,7 +231,7 @@ def decline_reply(store: Store, reply: Reply, *, author: str, reason: str, now: 
 
 def _record_promise(store: Store, reply: Reply, author: str, now: datetime) -> None:
     day = date.fromisoformat(reply.value or now.date().isoformat())
-    line = FollowUp(
+    follow_up = FollowUp(
         reply.association,
         FollowUpKind.PROMISED,
         author,
@@ -234,7 +241,7 @@ def _record_promise(store: Store, reply: Reply, author: str, now: datetime) -> N
         reply.channel,
         reply.code,
     )
-    store.add_follow_up(line)
+    store.add_follow_up(follow_up)
 
 
 def _record_decision(
@@ -243,7 +250,7 @@ def _record_decision(
     row = store.get_account(reply.account_id) if reply.account_id is not None else None
     name = (row.identity.key or row.typed_text) if row else None
 
-    def word(account: str | None) -> DecisionService:
+    def create_service(account: str | None) -> DecisionService:
         return DecisionService.create(
             store,
             config.channels,
@@ -257,21 +264,21 @@ def _record_decision(
 
     match reply.kind:
         case ReplyKind.CLAIMED if row:
-            _confirm_registered_account(store, row, word(name))
+            _confirm_registered_account(store, row, create_service(name))
         case ReplyKind.CLAIMED:
-            _claim_account(word(reply.value))
+            _claim_account(create_service(reply.value))
         case ReplyKind.DISOWNED:
-            word(name or reply.value).disown_account()
+            create_service(name or reply.value).disown_account()
         case ReplyKind.MOVED if name:
-            word(name).mark_moved(new_link=reply.value)
+            create_service(name).mark_moved(new_link=reply.value)
         case ReplyKind.MOVED:
-            _claim_account(word(reply.value))
+            _claim_account(create_service(reply.value))
         case ReplyKind.DISPUTED:
-            word(name).waive_gaps(
+            create_service(name).waive_gaps(
                 code=reply.code, until=(now + DISPUTE_VALIDITY).date().isoformat()
             )
         case ReplyKind.CLOSED:
-            _close_channel(word, name)
+            _close_channel(create_service, name)
         case ReplyKind.PROMISED:
             raise AssertionError(reply)
 
@@ -286,8 +293,10 @@ def _confirm_registered_account(
 
 def is_account_gone(store: Store, row: AccountRow) -> bool:
     """Return True if an account is gone; a claim of ownership does not bring it back."""
-    held = store.list_account_statuses(row.association)
-    return any(one.account_id == row.id and one.state is AccountState.GONE for one in held)
+    statuses = store.list_account_statuses(row.association)
+    return any(
+        status.account_id == row.id and status.state is AccountState.GONE for status in statuses
+    )
 
 
 def _claim_account(decision_service: DecisionService) -> None:
@@ -393,13 +402,17 @@ def _select_unsettled_proposals(
     store: Store, config: Config, proposals: Sequence[Proposal]
 ) -> list[UnsettledProposal]:
     """Return the proposals that the page of their association shows, too."""
-    held = store.load_association_data(
+    data = store.load_association_data(
         {row.association for row in proposals}, include_closed_gaps=False
     )
-    moment = get_current_evaluation_time(store.get_latest_evaluated_run())
-    seen = [
-        build_association_view(dossier, config, moment, NO_OWNERS)
-        for dossier in assemble_association_states(held.associations, held)
+    evaluation_time = get_current_evaluation_time(store.get_latest_evaluated_run())
+    views = [
+        build_association_view(association_state, config, evaluation_time, NO_OWNERS)
+        for association_state in assemble_association_states(data.associations, data)
     ]
-    asked = {row.id: one.association for one in seen for row in one.proposals}
-    return [UnsettledProposal(row, asked[row.id]) for row in proposals if row.id in asked]
+    association_by_proposal = {row.id: view.association for view in views for row in view.proposals}
+    return [
+        UnsettledProposal(row, association_by_proposal[row.id])
+        for row in proposals
+        if row.id in association_by_proposal
+    ]

@@ -84,7 +84,7 @@ class DecisionService:
             raise _build_unknown_association_error(association)
         if not author.strip():
             raise build_missing_author_error()
-        because = require_reason(reason)
+        trimmed_reason = require_reason(reason)
         channel, account = (
             parse_channel(channel_or_link, account, channels) if channel_or_link else ("", account)
         )
@@ -93,7 +93,7 @@ class DecisionService:
             _load_registered_accounts(store, association, channel, now),
             account,
             author.strip(),
-            because,
+            trimmed_reason,
             now,
         )
 
@@ -118,8 +118,8 @@ class DecisionService:
         """Store that the association chose not to use the channel. Raises DecisionError."""
         if self.account is not None:
             why = "only a channel can be unused by choice"
-            said = gettext_noop("You can choose not to use a channel, but not a single account.")
-            raise DecisionError(self.account, why, self.registered.channel, message=said)
+            message = gettext_noop("You can choose not to use a channel, but not a single account.")
+            raise DecisionError(self.account, why, self.registered.channel, message=message)
         self._save_decision(
             self._build_decision(DecisionKind.NONE_BY_CHOICE, parse_decision_end(until, self.now))
         )
@@ -127,14 +127,14 @@ class DecisionService:
     def claim_account(self) -> None:
         """Register an account that belongs to the association. Raises DecisionError."""
         if self.account is None:
-            said = gettext_noop("Choose an account.")
+            message = gettext_noop("Choose an account.")
             why, remedy = "no account given", "--account KEY or LINK"
-            raise DecisionError(self.registered.location_text, why, remedy, message=said)
+            raise DecisionError(self.registered.location_text, why, remedy, message=message)
         named = self.registered.identify_account(self.account)
         if self.registered.is_registered(named.key or ""):
-            said = gettext_noop("This account is already registered.")
+            message = gettext_noop("This account is already registered.")
             why, remedy = "it is already registered", "`auditor registry export -` lists it"
-            raise DecisionError(self.account, why, remedy, message=said)
+            raise DecisionError(self.account, why, remedy, message=message)
         self._register_account(named)
 
     def disown_account(self, *, until: str | None = None) -> None:
@@ -154,34 +154,36 @@ class DecisionService:
         Raises DecisionError.
         """
         rows = self.account_rows
-        there = self.registered.identify_account(new_link) if new_link is not None else None
-        if there is not None and there.key == account_subject(rows[0]):
-            said = gettext_noop("This is the old address.")
+        new_identity = self.registered.identify_account(new_link) if new_link is not None else None
+        if new_identity is not None and new_identity.key == account_subject(rows[0]):
+            message = gettext_noop("This is the old address.")
             why, remedy = "this is the old address", "--to with the new address"
-            raise DecisionError(new_link or "", why, remedy, message=said)
-        end = parse_decision_end(until, self.now, DISPUTE_VALIDITY if there is None else None)
-        link = there.canonical or there.url if there is not None else None
+            raise DecisionError(new_link or "", why, remedy, message=message)
+        end = parse_decision_end(
+            until, self.now, DISPUTE_VALIDITY if new_identity is None else None
+        )
+        link = new_identity.canonical or new_identity.url if new_identity is not None else None
         self._save_decision(self._build_decision(DecisionKind.MOVED, end, value=link), rows)
-        if there is not None:
-            self._register_account(there)
+        if new_identity is not None:
+            self._register_account(new_identity)
 
     def waive_gaps(self, *, code: str | None = None, until: str | None = None) -> None:
         """Store that one or all gaps of a channel are ignored. Raises DecisionError."""
         rows = self.account_rows if self.account is not None else []
         gap = require_gap_code(code, load_gap_catalogue())
         name = account_subject(rows[0]) if rows else None
-        told = self._build_decision(
+        decision = self._build_decision(
             DecisionKind.WAIVE, parse_decision_end(until, self.now), code=gap, value=name
         )
-        self._save_decision(told, rows[:1])
+        self._save_decision(decision, rows[:1])
 
     def _build_decision(
         self, kind: DecisionKind, until: datetime | None, **fields: Any
     ) -> Decision:
-        there = self.registered
+        registered = self.registered
         return Decision(
-            there.association,
-            there.channel,
+            registered.association,
+            registered.channel,
             kind,
             self.author,
             self.reason,
@@ -199,12 +201,12 @@ class DecisionService:
 
     def _register_account(self, identity: Identity) -> None:
         """Register an account with a decision that says who did it, unless it is registered."""
-        there = self.registered
-        if there.is_registered(identity.key or ""):
+        registered = self.registered
+        if registered.is_registered(identity.key or ""):
             return
         link = identity.canonical or identity.url or ""
         row = self.store.register_account(
-            AccountRow(there.association, link, identity, there.channel),
+            AccountRow(registered.association, link, identity, registered.channel),
             self.now,
             origin=ChangeOrigin(self.author, DECISION_SOURCE),
         )
@@ -215,15 +217,16 @@ def withdraw_decision(
     store: Store, decision_number: str, *, author: str, reason: str, now: datetime
 ) -> list[Decision]:
     """Withdraw a decision with its twins and return them as they were. Raises DecisionError."""
-    because = require_reason(reason)
-    words = find_decision_with_twins(decision_number, list(store.list_decisions()), now)
+    trimmed_reason = require_reason(reason)
+    decisions = find_decision_with_twins(decision_number, list(store.list_decisions()), now)
     store.withdraw_decisions(
-        [word.id for word in words if word.id], DecisionWithdrawal(author, because, now)
+        [decision.id for decision in decisions if decision.id],
+        DecisionWithdrawal(author, trimmed_reason, now),
     )
-    if words[0].kind is DecisionKind.CLAIM:
-        theirs = [word.account_id for word in words if word.account_id]
-        store.withdraw_accounts(theirs, now, origin=ChangeOrigin(author, DECISION_SOURCE))
-    return words
+    if decisions[0].kind is DecisionKind.CLAIM:
+        account_ids = [decision.account_id for decision in decisions if decision.account_id]
+        store.withdraw_accounts(account_ids, now, origin=ChangeOrigin(author, DECISION_SOURCE))
+    return decisions
 
 
 def refuse_unknown_association(store: Store, association: str) -> None:
@@ -251,7 +254,7 @@ def _load_registered_accounts(
             for row in store.list_accounts(association)
             if row.channel == channel and has_registered_link(row)
         ),
-        {standing.account_id: standing for standing in store.list_account_statuses(association)},
+        {status.account_id: status for status in store.list_account_statuses(association)},
         tuple(store.list_proposals(association)),
         tuple(select_decisions_in_force(store.list_decisions(association=association), now)),
     )
@@ -268,23 +271,36 @@ def find_decision_with_twins(
 
     Raises DecisionError if there is none with this number, or if it is not in force any more.
     """
-    known = list(decisions)
-    found = next(
-        (word for word in known if str(word.id) == decision_number.strip().removeprefix("#")), None
+    all_decisions = list(decisions)
+    decision = next(
+        (
+            candidate
+            for candidate in all_decisions
+            if str(candidate.id) == decision_number.strip().removeprefix("#")
+        ),
+        None,
     )
-    if found is None:
-        why, said = "no decision has this number", gettext_noop("This decision doesn’t exist.")
-        raise DecisionError(decision_number, why, "`auditor decide list` lists them", message=said)
-    if found.withdrawal is not None:
-        who, day = found.withdrawal.author, found.withdrawal.withdrawn_at.date()
-        why, remedy = f"{who} withdrew it on {day}", "`auditor decide list` lists those in force"
-        said = gettext_noop("Already cancelled by {who} on {date}.")
-        raise DecisionError(decision_number, why, remedy, message=said, who=who, date=day)
-    if not select_decisions_in_force([found], now):
-        day, remedy = (found.expires_at or now).date(), "there is nothing to withdraw"
-        said = gettext_noop("This decision ended on {date}; there is nothing to cancel.")
-        raise DecisionError(decision_number, f"it ended on {day}", remedy, message=said, date=day)
-    return [word for word in known if _without_ids(word) == _without_ids(found)]
+    if decision is None:
+        why, message = "no decision has this number", gettext_noop("This decision doesn’t exist.")
+        raise DecisionError(
+            decision_number, why, "`auditor decide list` lists them", message=message
+        )
+    if decision.withdrawal is not None:
+        author, day = decision.withdrawal.author, decision.withdrawal.withdrawn_at.date()
+        why, remedy = f"{author} withdrew it on {day}", "`auditor decide list` lists those in force"
+        message = gettext_noop("Already cancelled by {who} on {date}.")
+        raise DecisionError(decision_number, why, remedy, message=message, who=author, date=day)
+    if not select_decisions_in_force([decision], now):
+        day, remedy = (decision.expires_at or now).date(), "there is nothing to withdraw"
+        message = gettext_noop("This decision ended on {date}; there is nothing to cancel.")
+        raise DecisionError(
+            decision_number, f"it ended on {day}", remedy, message=message, date=day
+        )
+    return [
+        candidate
+        for candidate in all_decisions
+        if _without_ids(candidate) == _without_ids(decision)
+    ]
 
 
 def find_related_decisions(
@@ -294,16 +310,20 @@ def find_related_decisions(
 
     For example, a move to a new address also claims the new account.
     """
-    back = list(withdrawn)
-    ids, breaths = (
-        {word.id for word in back},
-        {(word.association, word.author, word.decided_at) for word in back},
+    withdrawn_decisions = list(withdrawn)
+    ids, taken_together = (
+        {decision.id for decision in withdrawn_decisions},
+        {
+            (decision.association, decision.author, decision.decided_at)
+            for decision in withdrawn_decisions
+        },
     )
-    held = select_decisions_in_force(decisions, now)
+    in_force = select_decisions_in_force(decisions, now)
     return [
-        one
-        for one in held
-        if one.id not in ids and (one.association, one.author, one.decided_at) in breaths
+        related
+        for related in in_force
+        if related.id not in ids
+        and (related.association, related.author, related.decided_at) in taken_together
     ]
 
 
@@ -321,7 +341,7 @@ def build_decision_items(
 
     docs/guides/decisions.md describes their fields.
     """
-    return [_build_decision_item(word, accounts, statuses, now) for word in decisions]
+    return [_build_decision_item(decision, accounts, statuses, now) for decision in decisions]
 
 
 def _build_decision_item(
@@ -331,10 +351,10 @@ def _build_decision_item(
     now: datetime,
 ) -> dict[str, Any]:
     row = accounts.get(decision.account_id or 0)
-    standing = statuses.get(decision.account_id or 0) or AccountStatus(decision.account_id or 0)
+    status = statuses.get(decision.account_id or 0) or AccountStatus(decision.account_id or 0)
     state, until = (
-        _get_decision_state(decision, standing, now),
-        get_decision_end(decision, standing),
+        _get_decision_state(decision, status, now),
+        get_decision_end(decision, status),
     )
     withdrawn = decision.withdrawal
     return {

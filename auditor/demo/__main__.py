@@ -1,7 +1,8 @@
 """Serve the demo network's fake web: `python -m auditor.demo --ca-file FILE`.
 
 The port it listens on is its first line of output. Each line of its input is a run to answer for
-(`{"run": 3, "total_runs": 14, "started_at": "2026-11-14T00:30:00+00:00"}`), answered by the line `ready`, or the
+(`{"run": 3, "total_runs": 14, "started_at": "2026-11-14T00:30:00+00:00"}`), answered by the line
+`ready`, or the
 word `requests`, answered by how often each URL was requested since the run began, as JSON. It ends
 with its input, so it never outlives the one who started it.
 """

@@ -104,9 +104,9 @@ class AssociationView:
     def find_account(self, gap: Gap) -> AccountView | None:
         """Return the account that a gap is about, or None."""
         named = (
-            one
-            for one in self.accounts_on(gap.channel)
-            if gap.subject and gap.subject in (one.key, one.typed)
+            account
+            for account in self.accounts_on(gap.channel)
+            if gap.subject and gap.subject in (account.key, account.typed)
         )
         return next(named, None)
 
@@ -123,8 +123,8 @@ def build_association_view(
     owners: AccountOwners,
 ) -> AssociationView:
     """Build the view of an association. Pure."""
-    known = build_rule_context(association_state, evaluation_time, owners)
-    words = select_decisions_in_force(
+    context = build_rule_context(association_state, evaluation_time, owners)
+    in_force = select_decisions_in_force(
         association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
     )
     # another version may have stored a code without texts here
@@ -133,27 +133,29 @@ def build_association_view(
         for gap in association_state.gaps
         if gap.first_seen <= evaluation_time.now and gap.code in load_gap_catalogue().definitions
     )
-    waived = tuple(gap for gap in rows if any(is_waiver_of(word, gap) for word in words))
+    waived = tuple(gap for gap in rows if any(is_waiver_of(decision, gap) for decision in in_force))
     shown = [gap for gap in rows if gap not in waived]
     return AssociationView(
         association=association_state.association,
         accounts=tuple(
-            _build_account_view(held, known, config, evaluation_time)
-            for held in known.accounts
-            if _has_link(held)
+            _build_account_view(account, context, config, evaluation_time)
+            for account in context.accounts
+            if _has_link(account)
         ),
         gaps=tuple(engine.select_visible_gaps(shown, load_gap_catalogue())),
         all_gaps=rows,
-        proposals=tuple(row for row in association_state.proposals if not _is_settled(row, known)),
-        unchecked=(
-            *_iter_unchecked_items(known, config),
-            *_iter_channels_none_by_choice(known, config, words),
+        proposals=tuple(
+            row for row in association_state.proposals if not _is_settled(row, context)
         ),
-        score=compute_score(rate_points(known, config.activity)),
-        none_by_choice=known.none_by_choice,
+        unchecked=(
+            *_iter_unchecked_items(context, config),
+            *_iter_channels_none_by_choice(context, config, in_force),
+        ),
+        score=compute_score(rate_points(context, config.activity)),
+        none_by_choice=context.none_by_choice,
         waived_gaps=waived,
-        moved_channels=known.moved_channels,
-        decisions=tuple(words),
+        moved_channels=context.moved_channels,
+        decisions=tuple(in_force),
     )
 
 
@@ -164,15 +166,20 @@ def find_next_change_date(
 
     The activity band changes as days pass, and decisions end.
     """
-    newest = [one.last_activity for one in view.accounts if one.last_activity]
-    told = [bands.find_next_change_date(activity, run_started_at) for activity in newest]
-    ends = [
+    activities = [account.last_activity for account in view.accounts if account.last_activity]
+    activity_changes = [
+        bands.find_next_change_date(activity, run_started_at) for activity in activities
+    ]
+    decision_ends = [
         end.date()
-        for word in view.decisions
-        for end in iter_decision_ends(word)
+        for decision in view.decisions
+        for end in iter_decision_ends(decision)
         if end > run_started_at
     ]
-    return min((day for day in (*told, *ends) if day not in (None, date.max)), default=None)
+    return min(
+        (day for day in (*activity_changes, *decision_ends) if day not in (None, date.max)),
+        default=None,
+    )
 
 
 def _has_link(account: EvaluatedAccount) -> bool:
@@ -197,7 +204,7 @@ def is_waiver_of(decision: Decision, gap: Gap) -> bool:
 def _build_account_view(
     account: EvaluatedAccount, context: RuleContext, config: Config, evaluation_time: EvaluationTime
 ) -> AccountView:
-    row, standing = account.row, account.status
+    row, status = account.row, account.status
     assert row.id is not None
     return AccountView(
         account_id=row.id,
@@ -207,20 +214,20 @@ def _build_account_view(
         kind=row.identity.kind,
         key=row.identity.key,
         url=account.url,
-        state=standing.state,
-        since=standing.since,
-        reason=standing.reason,
-        last_activity=standing.last_activity,
-        activity_band=config.activity.classify_activity(standing, evaluation_time.run_started_at),
+        state=status.state,
+        since=status.since,
+        reason=status.reason,
+        last_activity=status.last_activity,
+        activity_band=config.activity.classify_activity(status, evaluation_time.run_started_at),
         link_reciprocity=classify_link_reciprocity(account, context),
-        checked_at=standing.checked_at,
-        decided_at=standing.decided_at,
-        latest=standing.latest_presence,
-        latest_reason=standing.latest_reason,
-        name=standing.last_known_finding.name if standing.last_known_finding else None,
-        followers=standing.last_known_finding.followers if standing.last_known_finding else None,
-        has_doubt=standing.unconfirmed_streak is not None,
-        rhythm_days=get_rhythm_days(standing.last_known_finding),
+        checked_at=status.checked_at,
+        decided_at=status.decided_at,
+        latest=status.latest_presence,
+        latest_reason=status.latest_reason,
+        name=status.last_known_finding.name if status.last_known_finding else None,
+        followers=status.last_known_finding.followers if status.last_known_finding else None,
+        has_doubt=status.unconfirmed_streak is not None,
+        rhythm_days=get_rhythm_days(status.last_known_finding),
     )
 
 
@@ -231,11 +238,11 @@ def get_rhythm_days(finding: Finding | None) -> int | None:
 
 
 def _iter_unchecked_items(context: RuleContext, config: Config) -> Iterator[UncheckedItem]:
-    for held in context.accounts:
-        if held.row.channel in config.channels and held.row.identity.kind in ACCOUNT_KINDS | {
+    for account in context.accounts:
+        if account.row.channel in config.channels and account.row.identity.kind in ACCOUNT_KINDS | {
             LinkKind.SHORT_LINK
         }:
-            yield from _iter_unchecked_reasons(held, context.run_started_at)
+            yield from _iter_unchecked_reasons(account, context.run_started_at)
 
 
 def _iter_channels_none_by_choice(
@@ -245,13 +252,17 @@ def _iter_channels_none_by_choice(
 
     A decision gives the reason and date; the spreadsheet only the choice.
     """
-    told = {word.channel: word for word in decisions if word.kind is DecisionKind.NONE_BY_CHOICE}
+    decisions_by_channel = {
+        decision.channel: decision
+        for decision in decisions
+        if decision.kind is DecisionKind.NONE_BY_CHOICE
+    }
     for channel in sorted(context.none_by_choice & set(config.channels)):
         params: dict[str, FactValue] = {"cause": "none_by_choice"}
-        if channel in told:
+        if channel in decisions_by_channel:
             params = {
-                "cause": told[channel].reason,
-                "last_date": told[channel].decided_at.date().isoformat(),
+                "cause": decisions_by_channel[channel].reason,
+                "last_date": decisions_by_channel[channel].decided_at.date().isoformat(),
             }
         yield UncheckedItem(channel, "channel_waived", params)
 
@@ -259,24 +270,29 @@ def _iter_channels_none_by_choice(
 def _iter_unchecked_reasons(
     account: EvaluatedAccount, run_started_at: datetime
 ) -> Iterator[UncheckedItem]:
-    standing, last = account.status, account.status.decided_at
+    status, decided_at = account.status, account.status.decided_at
     params: dict[str, FactValue] = {
         "url": account.url,
-        "last_date": last.date().isoformat() if last else "",
+        "last_date": decided_at.date().isoformat() if decided_at else "",
     }
-    if standing.checked_at is None or standing.checked_at < run_started_at:
+    if status.checked_at is None or status.checked_at < run_started_at:
         yield UncheckedItem(account.row.channel, "not_checked", params)
-    elif standing.other_account_streak is not None:
-        found = {"cause": "different_account", "found": standing.other_account_streak.cause}
-        yield UncheckedItem(account.row.channel, "channel_unconfirmed", {**params, **found})
+    elif status.other_account_streak is not None:
+        different_account = {
+            "cause": "different_account",
+            "found": status.other_account_streak.cause,
+        }
+        yield UncheckedItem(
+            account.row.channel, "channel_unconfirmed", {**params, **different_account}
+        )
     elif (
-        standing.latest_presence is Presence.UNKNOWN
-        and standing.latest_reason is not Reason.WRONG_TARGET
+        status.latest_presence is Presence.UNKNOWN
+        and status.latest_reason is not Reason.WRONG_TARGET
     ):
         # a link that leads to no account is a gap, not an unchecked item
         code = "website_unknown" if account.row.channel == "website" else "channel_unknown"
         yield UncheckedItem(
             account.row.channel,
             code,
-            {**params, "cause": str(standing.latest_reason or "unreadable")},
+            {**params, "cause": str(status.latest_reason or "unreadable")},
         )

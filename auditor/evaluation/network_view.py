@@ -48,7 +48,11 @@ class NetworkOverview:
 
     def count_accounts(self, presence: Presence) -> int:
         """Return how many accounts the newest run found with a presence."""
-        return sum(count for (_, found), count in self.counts.items() if found is presence)
+        return sum(
+            count
+            for (_, found_presence), count in self.counts.items()
+            if found_presence is presence
+        )
 
     def find_association(self, association_id: str) -> AssociationView | None:
         """Return the view of an association, or None."""
@@ -64,19 +68,19 @@ def build_network_overview(
 
     The past is replayed from what was recorded until then.
     """
-    nights = [night for night in store.list_runs() if night.started_at <= as_of]
-    last = nights[-1] if nights else None
-    concluded = [night for night in nights if night.state is AuditRunState.DONE]
+    runs = [run for run in store.list_runs() if run.started_at <= as_of]
+    last = runs[-1] if runs else None
+    concluded = [run for run in runs if run.state is AuditRunState.DONE]
     since = since or (concluded[-1].started_at if concluded else None)
-    seen = tuple(iter_association_views(store, config, as_of))
-    rows = [gap for view in seen for gap in view.all_gaps if gap not in view.waived_gaps]
+    views = tuple(iter_association_views(store, config, as_of))
+    rows = [gap for view in views for gap in view.all_gaps if gap not in view.waived_gaps]
     return NetworkOverview(
         as_of=as_of,
         since=since,
         run=last,
         counts=store.count_by_presence(last.id) if last and last.id is not None else {},
-        associations=seen,
-        coverage=tuple(compute_coverage(seen, config)),
+        associations=views,
+        coverage=tuple(compute_coverage(views, config)),
         opened_gaps=tuple(
             gap for gap in rows if since and gap.opened_at and gap.opened_at >= since
         ),
@@ -85,7 +89,7 @@ def build_network_overview(
             for gap in rows
             if since and gap.opened_at and gap.closed_at and gap.closed_at >= since
         ),
-        unknown_counts=_count_unknown(seen),
+        unknown_counts=_count_unknown(views),
     )
 
 
@@ -99,20 +103,20 @@ def iter_association_views(
 
     With a filter, only the matching associations are loaded.
     """
-    night = store.get_latest_evaluated_run()
-    if night is not None and night.started_at > as_of:
-        seen = _iter_past_views(store, config, as_of)
+    run = store.get_latest_evaluated_run()
+    if run is not None and run.started_at > as_of:
+        views = _iter_past_views(store, config, as_of)
     else:
-        seen = _iter_current_views(
-            store, config, night, _iter_association_ids(store, config, association_filter)
+        views = _iter_current_views(
+            store, config, run, _iter_association_ids(store, config, association_filter)
         )
-    return association_filter.select_views(seen, config.channels) if association_filter else seen
+    return association_filter.select_views(views, config.channels) if association_filter else views
 
 
 def load_association_view(store: Store, config: Config, association: str) -> AssociationView | None:
     """Return the view of one association, or None if it is not listed. No other one is loaded."""
-    night = store.get_latest_evaluated_run()
-    return next(_iter_current_views(store, config, night, [association]), None)
+    run = store.get_latest_evaluated_run()
+    return next(_iter_current_views(store, config, run, [association]), None)
 
 
 def _iter_association_ids(
@@ -121,7 +125,7 @@ def _iter_association_ids(
     if association_filter is None or not (
         association_filter.facets or association_filter.search_words
     ):
-        return (one.id for one in store.list_associations())
+        return (association.id for association in store.list_associations())
     refresh_summaries(store, config)
     return _search_association_ids(store, association_filter)
 
@@ -142,29 +146,34 @@ def _iter_current_views(
     store: Store, config: Config, latest_run: AuditRun | None, ids: Iterable[str]
 ) -> Iterator[AssociationView]:
     """Yield these associations after the latest evaluated run, read in batches."""
-    moment, waiting = get_current_evaluation_time(latest_run), iter(ids)
-    while some := list(islice(waiting, ASSOCIATION_BATCH_SIZE)):
-        held = store.load_association_data(some)
-        told = list(assemble_association_states(held.associations, held))
+    evaluation_time, remaining_ids = get_current_evaluation_time(latest_run), iter(ids)
+    while batch_ids := list(islice(remaining_ids, ASSOCIATION_BATCH_SIZE)):
+        data = store.load_association_data(batch_ids)
+        states = list(assemble_association_states(data.associations, data))
         rows = store.find_accounts_by_key(
-            {key for dossier in told for key in collect_account_keys(dossier)}
+            {key for association_state in states for key in collect_account_keys(association_state)}
         )
-        words = store.get_decisions_of({row.association for row in rows})
-        owners = find_account_owners(rows, moment.now, words, moment.run_started_at)
-        yield from (build_association_view(dossier, config, moment, owners) for dossier in told)
+        decisions = store.get_decisions_of({row.association for row in rows})
+        owners = find_account_owners(
+            rows, evaluation_time.now, decisions, evaluation_time.run_started_at
+        )
+        yield from (
+            build_association_view(association_state, config, evaluation_time, owners)
+            for association_state in states
+        )
 
 
 def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
     """Yield all associations before a run, replayed from what was recorded."""
-    until = [night for night in store.list_evaluated_runs() if night.started_at <= as_of]
-    moment = EvaluationTime(until[-1].started_at if until else as_of, as_of)
+    runs = [run for run in store.list_evaluated_runs() if run.started_at <= as_of]
+    evaluation_time = EvaluationTime(runs[-1].started_at if runs else as_of, as_of)
     owners, history = (
-        load_account_owners(store, as_of, moment.run_started_at),
-        RunReplay(store, config, until),
+        load_account_owners(store, as_of, evaluation_time.run_started_at),
+        RunReplay(store, config, runs),
     )
     for association in store.list_associations():
         yield build_association_view(
-            history.rebuild_association(association), config, moment, owners
+            history.rebuild_association(association), config, evaluation_time, owners
         )
 
 

@@ -101,34 +101,40 @@ def reevaluate(
 
     With `before`, runs that began at that moment or later are left out.
     """
-    nights = [
+    runs = [
         run
         for run in context.store.list_evaluated_runs()
         if before is None or run.started_at < before
     ]
-    result = ReevaluationResult(run_count=len(nights))
-    figures = {
-        night: CoverageCounter(context.config.channels)
-        for night in find_recountable_runs(context.store, nights)
+    result = ReevaluationResult(run_count=len(runs))
+    coverage_counters = {
+        run: CoverageCounter(context.config.channels)
+        for run in find_recountable_runs(context.store, runs)
     }
-    history = RunReplay(
+    replay = RunReplay(
         context.store,
         context.config,
-        nights,
+        runs,
         body_storage=context.body_store,
         result=result,
-        coverage_counters=figures,
+        coverage_counters=coverage_counters,
     )
     associations = list(context.store.list_associations(include_withdrawn=True))
-    derived = Conclusions()
-    for at, association in enumerate(associations, start=1):
-        derived.add_changes(AssociationState(association), history.rebuild_association(association))
+    conclusions = Conclusions()
+    for number, association in enumerate(associations, start=1):
+        conclusions.add_changes(
+            AssociationState(association), replay.rebuild_association(association)
+        )
         if progress:
-            progress(at, len(associations))
-    result.changes = _find_changes(context.store, derived)
+            progress(number, len(associations))
+    result.changes = _find_changes(context.store, conclusions)
     if not dry_run:
-        told = {number: counted.counts_by_group for number, counted in figures.items()}
-        context.store.replace_conclusions(derived.statuses, derived.gaps, derived.proposals, told)
+        coverage_by_run = {
+            number: counted.counts_by_group for number, counted in coverage_counters.items()
+        }
+        context.store.replace_conclusions(
+            conclusions.statuses, conclusions.gaps, conclusions.proposals, coverage_by_run
+        )
     return result
 
 
@@ -137,9 +143,11 @@ def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[in
 
     The coverage of earlier runs includes erased associations and stays as it is.
     """
-    last = store.get_last_erasure_time()
+    last_erasure = store.get_last_erasure_time()
     return (
-        one.id for one in runs if one.id is not None and (last is None or one.started_at > last)
+        run.id
+        for run in runs
+        if run.id is not None and (last_erasure is None or run.started_at > last_erasure)
     )
 
 
@@ -170,44 +178,57 @@ class RunReplay:
         self._listed_ids = {association.id for association in store.list_associations()}
         self._registry_changes = store.group_changes_by_association()
         self._disowning_decisions: dict[str, list[Decision]] = defaultdict(list)
-        for word in store.list_decisions():
-            if word.kind in DISOWNING_DECISION_KINDS:
-                self._disowning_decisions[word.association].append(word)
+        for decision in store.list_decisions():
+            if decision.kind in DISOWNING_DECISION_KINDS:
+                self._disowning_decisions[decision.association].append(decision)
 
     def rebuild_association(self, association: Association) -> AssociationState:
         """Return the state of an association after its runs."""
         store = self._store
         rows = tuple(store.list_accounts(association.id, include_withdrawn=True))
-        dossier = AssociationState(
+        association_state = AssociationState(
             association, rows, decisions=tuple(store.list_decisions(association=association.id))
         )
         now = RegistrySnapshot(association, association.id in self._listed_ids, rows)
         lines = store.list_audit_log(association.id, limit=None)
-        first = (
+        listed_since = (
             EARLIEST_DATETIME
             if has_arrival_change(lines)
             else self._find_listing_start(association, rows)
         )
-        looks, named = self._load_observations(association), RegisteredLinkCache(store)
+        observations_by_run, link_cache = (
+            self._load_observations(association),
+            RegisteredLinkCache(store),
+        )
         by_id = {row.id: row for row in rows}
-        for night in self._runs:
-            was = registry_at(now, lines, night.started_at)
-            if was.is_listed and first <= night.started_at:
-                dossier = replace(dossier, association=was.association, accounts=was.accounts)
-                recorded = looks.get(night.id or 0, {})
-                seen = {
-                    at: self._replay_observation(by_id[at], look, dossier.statuses.get(at))
-                    for at, look in recorded.items()
-                }
-                tonight = build_evaluation_time(night, night.unreliable_channels)
-                owners = self._find_owners(
-                    named.find_by_keys(collect_linked_keys(dossier, seen.values())),
-                    night.started_at,
+        for run in self._runs:
+            registry = registry_at(now, lines, run.started_at)
+            if registry.is_listed and listed_since <= run.started_at:
+                association_state = replace(
+                    association_state, association=registry.association, accounts=registry.accounts
                 )
-                dossier = evaluate_association(dossier, seen, tonight, self._policy, owners)
-                if night.id is not None and night.id in self._coverage_counters:
-                    self._coverage_counters[night.id].add_association(dossier, tonight)
-        return replace(dossier, association=association, accounts=rows)
+                recorded = observations_by_run.get(run.id or 0, {})
+                observations = {
+                    account_id: self._replay_observation(
+                        by_id[account_id], observation, association_state.statuses.get(account_id)
+                    )
+                    for account_id, observation in recorded.items()
+                }
+                evaluation_time = build_evaluation_time(run, run.unreliable_channels)
+                owners = self._find_owners(
+                    link_cache.find_by_keys(
+                        collect_linked_keys(association_state, observations.values())
+                    ),
+                    run.started_at,
+                )
+                association_state = evaluate_association(
+                    association_state, observations, evaluation_time, self._policy, owners
+                )
+                if run.id is not None and run.id in self._coverage_counters:
+                    self._coverage_counters[run.id].add_association(
+                        association_state, evaluation_time
+                    )
+        return replace(association_state, association=association, accounts=rows)
 
     def _find_listing_start(self, association: Association, rows: Sequence[AccountRow]) -> datetime:
         """Return since when an association without log entries was listed.
@@ -220,19 +241,19 @@ class RunReplay:
 
     def _find_owners(self, rows: Iterable[AccountRow], timestamp: datetime) -> AccountOwners:
         """Return who registered these links at a point in time."""
-        held = list(iter_links_at(rows, self._registry_changes, timestamp))
-        words = [
-            word
-            for name in {one.association for one in held}
-            for word in self._disowning_decisions.get(name, ())
+        links = list(iter_links_at(rows, self._registry_changes, timestamp))
+        decisions = [
+            decision
+            for name in {link.association for link in links}
+            for decision in self._disowning_decisions.get(name, ())
         ]
-        return find_account_owners(held, timestamp, words)
+        return find_account_owners(links, timestamp, decisions)
 
     def _load_observations(self, association: Association) -> Mapping[int, dict[int, Observation]]:
-        looks: dict[int, dict[int, Observation]] = defaultdict(dict)
-        for look in self._store.list_observations(association=association.id):
-            looks[look.run_id][look.account_id] = look
-        return looks
+        observations: dict[int, dict[int, Observation]] = defaultdict(dict)
+        for observation in self._store.list_observations(association=association.id):
+            observations[observation.run_id][observation.account_id] = observation
+        return observations
 
     def _replay_observation(
         self, row: AccountRow, observation: Observation, previous_status: AccountStatus | None
@@ -274,7 +295,7 @@ def replay_probe(
     if observation.finding.reason in PROBE_FAILURE_REASONS:
         return None
     try:
-        seen = run_offline(
+        result = run_offline(
             probe_steps_for(account, _find_api_channels(account, observation)),
             replay_answers(redate_evidence(observation), body_storage),
         )
@@ -287,17 +308,18 @@ def replay_probe(
             reason=str(error),
         )
         return None
-    found = sanitize(seen.finding)
-    return merge_per_run_facts(found, observation.finding) if observation.is_repeat else found
+    finding = sanitize(result.finding)
+    return merge_per_run_facts(finding, observation.finding) if observation.is_repeat else finding
 
 
 def _find_api_channels(account: Account, observation: Observation) -> tuple[str, ...]:
     """Return the channel if the observation was made with its API."""
-    own = channel_registry.get_channel_api(account.channel)
-    asked = own is not None and any(
-        identify.get_link_host(piece.url) == own.host for piece in observation.evidence
+    channel_api = channel_registry.get_channel_api(account.channel)
+    used_api = channel_api is not None and any(
+        identify.get_link_host(exchange.url) == channel_api.host
+        for exchange in observation.evidence
     )
-    return (account.channel,) if asked else ()
+    return (account.channel,) if used_api else ()
 
 
 def _find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
@@ -306,12 +328,12 @@ def _find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
         *_compare_conclusions(
             # before 2026-12, accounts without a check had an empty status, too
             {
-                one.account_id: one
-                for one in store.list_account_statuses()
-                if one != AccountStatus(one.account_id)
+                row.account_id: row
+                for row in store.list_account_statuses()
+                if row != AccountStatus(row.account_id)
             },
-            {standing.account_id: sanitize(standing) for standing in derived.statuses},
-            lambda standing: _describe_status(standing, rows),
+            {status.account_id: sanitize(status) for status in derived.statuses},
+            lambda status: _describe_status(status, rows),
         ),
         *_compare_conclusions(
             {
@@ -322,8 +344,8 @@ def _find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
             _describe_gap,
         ),
         *_compare_conclusions(
-            {_proposal_key(one): replace(one, id=None) for one in store.list_proposals()},
-            {_proposal_key(one): sanitize(one) for one in derived.proposals},
+            {_proposal_key(row): replace(row, id=None) for row in store.list_proposals()},
+            {_proposal_key(row): sanitize(row) for row in derived.proposals},
             _describe_proposal,
         ),
     ]
@@ -339,12 +361,15 @@ def _compare_conclusions(
     describe: Callable[[Any], tuple[str, str, str, str, str]],
 ) -> list[ConclusionChange]:
     changes = []
-    for at in [*before, *(at for at in after if at not in before)]:
-        old, new = before.get(at), after.get(at)
+    for key in [*before, *(key for key in after if key not in before)]:
+        old, new = before.get(key), after.get(key)
         if old != new:
-            what, association, channel, subject, _ = describe(old or new)
-            said = [describe(one)[4] if one is not None else None for one in (old, new)]
-            changes.append(ConclusionChange(what, association, channel, subject, *said))
+            kind, association, channel, subject, _ = describe(old or new)
+            texts = [
+                describe(conclusion)[4] if conclusion is not None else None
+                for conclusion in (old, new)
+            ]
+            changes.append(ConclusionChange(kind, association, channel, subject, *texts))
     return changes
 
 
@@ -353,8 +378,8 @@ def _describe_status(
 ) -> tuple[str, str, str, str, str]:
     row = rows[status.account_id]
     newest = status.last_activity.format_iso() if status.last_activity else "no date"
-    held = f"{status.state}/{status.reason or '-'}, {newest}"
-    return "account_status", row.association, row.channel, row.identity.key or row.typed_text, held
+    text = f"{status.state}/{status.reason or '-'}, {newest}"
+    return "account_status", row.association, row.channel, row.identity.key or row.typed_text, text
 
 
 def _describe_gap(gap: Gap) -> tuple[str, str, str, str, str]:
@@ -382,13 +407,15 @@ def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChan
     With another rule, the same gap may begin in another run. Its removal and its addition become
     one change.
     """
-    places: dict[tuple[str, str, str, str], list[ConclusionChange]] = defaultdict(list)
+    changes_by_subject: dict[tuple[str, str, str, str], list[ConclusionChange]] = defaultdict(list)
     for change in changes:
-        places[change.kind, change.association, change.channel, change.subject].append(change)
-    told = [one for rows in places.values() for one in _pair_changes(rows)]
+        changes_by_subject[change.kind, change.association, change.channel, change.subject].append(
+            change
+        )
+    paired = [change for rows in changes_by_subject.values() for change in _pair_changes(rows)]
     return [
         change
-        for change in told
+        for change in paired
         if _get_effective_text(change, change.before) != _get_effective_text(change, change.after)
     ]
 
@@ -404,9 +431,9 @@ def _pair_changes(changes: Sequence[ConclusionChange]) -> list[ConclusionChange]
     coming = sorted((row for row in changes if row.before is None), key=_is_still_open)
     pairs = min(len(going), len(coming))
     pairs_of = zip(going[len(going) - pairs :], coming[len(coming) - pairs :], strict=True)
-    both = [row for row in changes if row.before is not None and row.after is not None]
-    left = [*going[: len(going) - pairs], *coming[: len(coming) - pairs]]
-    return [*both, *(replace(old, after=new.after) for old, new in pairs_of), *left]
+    modified = [row for row in changes if row.before is not None and row.after is not None]
+    unpaired = [*going[: len(going) - pairs], *coming[: len(coming) - pairs]]
+    return [*modified, *(replace(old, after=new.after) for old, new in pairs_of), *unpaired]
 
 
 def _is_still_open(change: ConclusionChange) -> bool:
@@ -444,8 +471,8 @@ def _translate_part(translator: Translator, part: str) -> str:
     if re.match(r"\d{4}-\d\d", part):
         return translator.format_date(part)
     for group in ("account_status", "gap_state", "cause"):
-        if (said := translator.term(group, part)) != part:
-            return said
+        if (term := translator.term(group, part)) != part:
+            return term
     return part
 
 
@@ -456,7 +483,7 @@ def summarize_changes(changes: Iterable[ConclusionChange], translator: Translato
     others: Counter[str] = Counter()
     for change in changes:
         code = change.subject.partition(" ")[0]
-        before, after = ((word or "").startswith("open") for word in (change.before, change.after))
+        before, after = ((text or "").startswith("open") for text in (change.before, change.after))
         if change.kind != "gap":
             others[change.kind] += 1
         elif before != after:
@@ -469,8 +496,10 @@ def summarize_changes(changes: Iterable[ConclusionChange], translator: Translato
         for code in sorted(opened | closed)
     ]
     rest = [
-        translator.format_pair(translator.term("conclusions", what), translator.format_number(n))
-        for what, n in sorted(others.items())
+        translator.format_pair(
+            translator.term("conclusions", kind), translator.format_number(count)
+        )
+        for kind, count in sorted(others.items())
     ]
     return [*gaps, *rest]
 
@@ -504,9 +533,9 @@ def warn_about_mass_losses(
             "the error may be ours",
             count,
             channel=channel,
-            finding=_translate_conclusion(translator, told),
+            finding=_translate_conclusion(translator, status_text),
         )
-        for (channel, told), count in sorted(lost.items())
+        for (channel, status_text), count in sorted(lost.items())
         if count >= MIN_CHANGED_ACCOUNTS
     ]
 

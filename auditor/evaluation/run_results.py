@@ -110,10 +110,12 @@ class Conclusions:
         """Add the changes of one association."""
         self._add_statuses(before, after)
         self._add_gaps(before, after)
-        known = {row.id: row for row in before.proposals}
-        found = [row for row in after.proposals if row != known.get(row.id)]
-        self.proposals.extend(row for row in found if row.id not in known)
-        self.continuing_proposals.extend(row for row in found if row.id in known)
+        known_proposals = {row.id: row for row in before.proposals}
+        changed_proposals = [row for row in after.proposals if row != known_proposals.get(row.id)]
+        self.proposals.extend(row for row in changed_proposals if row.id not in known_proposals)
+        self.continuing_proposals.extend(
+            row for row in changed_proposals if row.id in known_proposals
+        )
 
     def _add_statuses(self, before: AssociationState, after: AssociationState) -> None:
         for account, new in after.statuses.items():
@@ -175,25 +177,25 @@ def evaluate_run(
     """
     if run.id is not None and store.is_run_evaluated(run.id):
         return
-    figures, tonight = (
+    coverage_counter, evaluation_time = (
         CoverageCounter(config.channels),
         build_evaluation_time(run, unreliable_channels),
     )
     with ExitStack() as files:
         spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in fields(Conclusions)]
         derived = Conclusions(*spools)
-        for before, looks, owners in _iter_association_states(store, run):
+        for before, observations, owners in _iter_association_states(store, run):
             after = evaluate_association(
-                before, looks, tonight, build_evaluation_policy(config), owners
+                before, observations, evaluation_time, build_evaluation_policy(config), owners
             )
             derived.add_changes(before, after)
-            figures.add_association(after, tonight)
-        told = {run.id: figures.counts_by_group} if run.id is not None else {}
+            coverage_counter.add_association(after, evaluation_time)
+        coverage_by_run = {run.id: coverage_counter.counts_by_group} if run.id is not None else {}
         store.save_conclusions(
             derived.statuses,
             derived.gaps,
             derived.proposals,
-            told,
+            coverage_by_run,
             check_times=derived.check_times,
             unchanged_statuses=derived.unlisted_statuses,
             continued_gaps=derived.continuing_gaps,
@@ -209,41 +211,59 @@ def _iter_association_states(
     Each has the observations of the run and the owners of the accounts it has or links to.
     """
     began, lines = run.started_at, store.group_changes_by_association(run.started_at)
-    words = [word for word in store.list_decisions() if word.kind in DISOWNING_DECISION_KINDS]
-    for some in split_into_batches(store.list_associations(include_withdrawn=True)):
-        held = store.load_association_data([one.id for one in some], include_closed_gaps=False)
-        rows = [row.id for row in held.accounts if row.id is not None]
-        seen = (
-            {look.account_id: look for look in store.list_findings_of_accounts(run.id, rows)}
+    disowning_decisions = [
+        decision for decision in store.list_decisions() if decision.kind in DISOWNING_DECISION_KINDS
+    ]
+    for batch in split_into_batches(store.list_associations(include_withdrawn=True)):
+        data = store.load_association_data(
+            [association.id for association in batch], include_closed_gaps=False
+        )
+        rows = [row.id for row in data.accounts if row.id is not None]
+        observations_by_account = (
+            {
+                observation.account_id: observation
+                for observation in store.list_findings_of_accounts(run.id, rows)
+            }
             if run.id
             else {}
         )
-        told = [
+        states = [
             replace(
-                one,
+                association,
                 accounts=tuple(
-                    diff.undo_link_changes(one.accounts, lines.get(one.association.id, ()), began)
+                    diff.undo_link_changes(
+                        association.accounts, lines.get(association.association.id, ()), began
+                    )
                 ),
             )
-            for one in assemble_association_states(
-                _select_listed_associations(some, held, lines, began), held
+            for association in assemble_association_states(
+                _select_listed_associations(batch, data, lines, began), data
             )
         ]
-        looks = {
-            one.association.id: {
-                row.id: seen[row.id] for row in one.accounts if row.id and row.id in seen
+        state_observations = {
+            association.association.id: {
+                row.id: observations_by_account[row.id]
+                for row in association.accounts
+                if row.id and row.id in observations_by_account
             }
-            for one in told
+            for association in states
         }
         keys = {
             key
-            for one in told
-            for key in collect_linked_keys(one, looks[one.association.id].values())
+            for association in states
+            for key in collect_linked_keys(
+                association, state_observations[association.association.id].values()
+            )
         }
         owners = find_account_owners(
-            diff.iter_links_at(store.find_accounts_by_key(keys), lines, began), began, words
+            diff.iter_links_at(store.find_accounts_by_key(keys), lines, began),
+            began,
+            disowning_decisions,
         )
-        yield from ((one, looks[one.association.id], owners) for one in told)
+        yield from (
+            (association, state_observations[association.association.id], owners)
+            for association in states
+        )
 
 
 def _select_listed_associations(
@@ -254,15 +274,15 @@ def _select_listed_associations(
 ) -> list[Association]:
     """Return those of these associations that were listed when the run began, as they were then."""
     now = {association.id for association in association_data.associations}
-    then = (
+    snapshots = (
         diff.registry_at(
-            diff.RegistrySnapshot(about, about.id in now, ()),
-            registry_changes.get(about.id, ()),
+            diff.RegistrySnapshot(association, association.id in now, ()),
+            registry_changes.get(association.id, ()),
             run_started_at,
         )
-        for about in batch
+        for association in batch
     )
-    return [one.association for one in then if one.is_listed]
+    return [snapshot.association for snapshot in snapshots if snapshot.is_listed]
 
 
 def load_account_owners(
@@ -309,7 +329,7 @@ def assemble_association_states(
         _group_by_association(association_data.gaps),
         _group_by_association(association_data.decisions),
     )
-    standings = {standing.account_id: standing for standing in association_data.statuses}
+    standings = {status.account_id: status for status in association_data.statuses}
     for association in associations:
         rows = accounts.get(association.id, ())
         yield AssociationState(
@@ -343,15 +363,17 @@ def save_run_facts(
 
     They apply to every check of the run, even if the canaries are correct in a later session.
     """
-    held = run.receipt.get(CANARY_WARNINGS_KEY)
-    told = find_failed_canaries(canary_readings) | (held if isinstance(held, dict) else {})
+    earlier_warnings = run.receipt.get(CANARY_WARNINGS_KEY)
+    warnings = find_failed_canaries(canary_readings) | (
+        earlier_warnings if isinstance(earlier_warnings, dict) else {}
+    )
     return _save_open_receipt(
         store,
         run,
         {
             **receipt.select_carried_fields(run),
             **facts,
-            **({CANARY_WARNINGS_KEY: told} if told else {}),
+            **({CANARY_WARNINGS_KEY: warnings} if warnings else {}),
         },
     )
 
@@ -363,12 +385,12 @@ def _save_open_receipt(
     unreliable_channels: Iterable[str] = (),
 ) -> AuditRun:
     """Store the receipt of a run that continues."""
-    known = sorted({*run.unreliable_channels, *unreliable_channels})
+    channels = sorted({*run.unreliable_channels, *unreliable_channels})
     store.finish_run(
         run,
         AuditRunState.INCOMPLETE,
         run.started_at,
-        unreliable_channels=known,
+        unreliable_channels=channels,
         receipt=receipt_fields,
     )
     return store.begin_run(run.day, run.started_at)
@@ -382,27 +404,27 @@ def save_unreliable_channels(
     They depend on the statuses before the run, so they are stored before any result. A run that is
     killed in between gives the same results when it is resumed.
     """
-    kept = run.receipt.get("unreliable_channels")
-    if isinstance(kept, dict):
-        return run, kept
-    held = run.receipt.get(CANARY_WARNINGS_KEY)
-    before = held if isinstance(held, dict) else {}
-    blind = find_unreliable_channels(
+    saved_reasons = run.receipt.get("unreliable_channels")
+    if isinstance(saved_reasons, dict):
+        return run, saved_reasons
+    earlier_warnings = run.receipt.get(CANARY_WARNINGS_KEY)
+    before = earlier_warnings if isinstance(earlier_warnings, dict) else {}
+    reasons = find_unreliable_channels(
         canary_readings, _iter_run_changes(store, run), config.channels, before
     )
     return _save_open_receipt(
-        store, run, {**run.receipt, "unreliable_channels": blind}, blind
-    ), blind
+        store, run, {**run.receipt, "unreliable_channels": reasons}, reasons
+    ), reasons
 
 
 def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:
     """Yield the previous status and the finding of each listed account."""
-    for found in split_into_batches(
+    for batch in split_into_batches(
         store.list_findings_of_run(run.id) if run.id is not None else ()
     ):
-        ids = [account for account, _ in found]
+        ids = [account for account, _ in batch]
         channels, before = store.get_account_channels(ids), store.get_account_statuses(ids)
-        for account, finding in found:
+        for account, finding in batch:
             if account in channels:
                 yield RunChange(
                     channels[account], before.get(account) or AccountStatus(account), finding
@@ -422,18 +444,18 @@ class CoverageCounter:
         self, association_state: AssociationState, evaluation_time: EvaluationTime
     ) -> None:
         """Count an association after a run."""
-        known, about = (
+        context, association = (
             build_rule_context(association_state, evaluation_time, {}),
             association_state.association,
         )
         facets = [
             ALL_FACET,
             *(
-                f"{channel}:{get_coverage_state_in_context(known, channel)}"
+                f"{channel}:{get_coverage_state_in_context(context, channel)}"
                 for channel in self._channels
             ),
         ]
-        for cohort in {NETWORK_GROUP, *find_groups(about.region, about.tags)}:
+        for cohort in {NETWORK_GROUP, *find_groups(association.region, association.tags)}:
             self.counts_by_group[cohort].update(facets)
 
 
@@ -465,27 +487,27 @@ def refresh_summaries(
     the old ones, and the command that made them stale, or `auditor serve` within a minute, updates
     them. `should_stop` ends it.
     """
-    made = 0
+    updated_count = 0
     for _ in range(MAX_REFRESH_ATTEMPTS):
-        night = store.get_latest_evaluated_run()
-        basis = compute_summary_version(config, night)
+        run = store.get_latest_evaluated_run()
+        basis = compute_summary_version(config, run)
         store.update_summary_version(basis)
         if max_stale is not None and len(store.list_stale_summaries(max_stale + 1)) > max_stale:
-            return made
-        moment = get_current_evaluation_time(night)
+            return updated_count
+        evaluation_time = get_current_evaluation_time(run)
         while marks := store.list_stale_summaries(ASSOCIATION_BATCH_SIZE):
             if not store.save_summaries(
-                _build_summary_records(store, config, marks, moment), marks, basis
+                _build_summary_records(store, config, marks, evaluation_time), marks, basis
             ):
                 break
-            made += len(marks)
+            updated_count += len(marks)
             if should_stop():
-                return made
+                return updated_count
         else:
-            return made
+            return updated_count
     message = "another process updates the summaries with another configuration"
     logger.warning("summary_refresh_contended", message)
-    return made
+    return updated_count
 
 
 def compute_summary_version(config: Config, run: AuditRun | None) -> SummaryVersion:
@@ -521,11 +543,11 @@ def _compute_short_digest(value: object) -> str:
 def _build_summary_records(
     store: Store, config: Config, stale_marks: Mapping[str, str], evaluation_time: EvaluationTime
 ) -> Iterator[SummaryRecord]:
-    held = store.load_association_data(stale_marks)
-    for dossier in assemble_association_states(held.associations, held):
-        seen = build_association_view(dossier, config, evaluation_time, NO_OWNERS)
+    data = store.load_association_data(stale_marks)
+    for association_state in assemble_association_states(data.associations, data):
+        view = build_association_view(association_state, config, evaluation_time, NO_OWNERS)
         yield build_summary_record(
-            seen,
+            view,
             config.channels,
-            find_next_change_date(seen, config.activity, evaluation_time.run_started_at),
+            find_next_change_date(view, config.activity, evaluation_time.run_started_at),
         )

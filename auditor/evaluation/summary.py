@@ -28,13 +28,13 @@ def build_summary_record(
     view: AssociationView, channels: Iterable[str], valid_until: date | None = None
 ) -> SummaryRecord:
     """Return the record of a view to store, for these audited channels and until `valid_until`."""
-    told = build_summary(view, channels)
+    summary = build_summary(view, channels)
     return SummaryRecord(
-        summary=told,
-        facets=build_facets(told),
-        urgency=compute_urgency_rank(told.gaps),
-        sort_name=" ".join(normalize_words(told.name)),
-        search_terms=tuple(sorted(extract_search_words(told))),
+        summary=summary,
+        facets=build_facets(summary),
+        urgency=compute_urgency_rank(summary.gaps),
+        sort_name=" ".join(normalize_words(summary.name)),
+        search_terms=tuple(sorted(extract_search_words(summary))),
         reportable_gap_ranks={
             gap.id: SEVERITIES.index(gap.severity)
             for gap in _select_reportable_gaps(view)
@@ -54,23 +54,23 @@ def build_summary_record(
 def _iter_gap_change_facets(gaps: Iterable[Gap]) -> Iterator[str]:
     """Yield a facet for each opening and closing of a gap, with its day and code."""
     for gap in gaps:
-        for which, at in (("opened", gap.opened_at), ("closed", gap.closed_at)):
-            if at:
-                yield f"{which}:{at.date()}:{gap.code}@{gap.channel}"
+        for change, changed_at in (("opened", gap.opened_at), ("closed", gap.closed_at)):
+            if changed_at:
+                yield f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"
 
 
 def build_summary(view: AssociationView, channels: Iterable[str]) -> AssociationSummary:
     """Return the summary of a view."""
-    about, score = view.association, view.score
+    association, score = view.association, view.score
     return AssociationSummary(
-        id=about.id,
-        name=about.name,
-        name_ar=about.name_ar,
-        name_fr=about.name_fr,
-        region=about.region,
-        city=about.city,
-        language=about.language,
-        tags=about.tags,
+        id=association.id,
+        name=association.name,
+        name_ar=association.name_ar,
+        name_fr=association.name_fr,
+        region=association.region,
+        city=association.city,
+        language=association.language,
+        tags=association.tags,
         level=score.level,
         score_percent=score.percent,
         score_low=score.low,
@@ -79,9 +79,9 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
         gaps=tuple(map(_to_open_gap, view.gaps)),
         proposal_count=len(view.proposals),
         unchecked=tuple(
-            (one.channel, one.latest_reason)
-            for one in view.accounts
-            if one.latest is Presence.UNKNOWN
+            (account.channel, account.latest_reason)
+            for account in view.accounts
+            if account.latest is Presence.UNKNOWN
         ),
         changed_at=max(_iter_gap_change_times(_select_reportable_gaps(view)), default=None),
     )
@@ -110,23 +110,25 @@ def _select_reportable_gaps(view: AssociationView) -> list[Gap]:
 
 def _iter_gap_change_times(gaps: Iterable[Gap]) -> Iterator[datetime]:
     for gap in gaps:
-        yield from (at for at in (gap.opened_at, gap.closed_at) if at)
+        yield from (changed_at for changed_at in (gap.opened_at, gap.closed_at) if changed_at)
 
 
 def build_facets(summary: AssociationSummary) -> dict[str, int]:
     """Return the strings that find an association, with their weight in counts."""
-    found = Counter(_iter_group_facets(summary))
-    found.update(f"{channel}:{state}" for channel, state in summary.channel_states.items())
-    found.update({f"any:{state}" for state in summary.channel_states.values()})
-    found.update(f"unchecked:{channel}:{reason or ''}" for channel, reason in summary.unchecked)
-    found.update({facet for gap in summary.gaps for facet in _build_gap_facets(gap)})
+    facets = Counter(_iter_group_facets(summary))
+    facets.update(f"{channel}:{state}" for channel, state in summary.channel_states.items())
+    facets.update({f"any:{state}" for state in summary.channel_states.values()})
+    facets.update(f"unchecked:{channel}:{reason or ''}" for channel, reason in summary.unchecked)
+    facets.update({facet for gap in summary.gaps for facet in _build_gap_facets(gap)})
     if summary.proposal_count:
-        found["has_proposals"] = summary.proposal_count
+        facets["has_proposals"] = summary.proposal_count
     if summary.gaps:
-        found.update({f"max_severity:{summary.gaps[0].severity}": 1, "has_gaps": len(summary.gaps)})
+        facets.update(
+            {f"max_severity:{summary.gaps[0].severity}": 1, "has_gaps": len(summary.gaps)}
+        )
     else:
-        found["no_gaps"] = 1
-    return dict(found)
+        facets["no_gaps"] = 1
+    return dict(facets)
 
 
 def _iter_group_facets(summary: AssociationSummary) -> Iterator[str]:
@@ -165,8 +167,8 @@ def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
 def extract_search_words(summary: AssociationSummary | Association) -> set[str]:
     """Return the search words of names, id and city; Arabic words also without their article."""
     names = (summary.id, summary.name, summary.name_ar, summary.name_fr, summary.city)
-    found = {word for name in names if name for word in normalize_words(name)}
-    return found | {_strip_article(word) for word in found}
+    words = {word for name in names if name for word in normalize_words(name)}
+    return words | {_strip_article(word) for word in words}
 
 
 def parse_search_query(text: str) -> set[str]:
@@ -186,8 +188,10 @@ def _strip_article(word: str) -> str:
 
 def is_search_match(summary: AssociationSummary | Association, search_words: Iterable[str]) -> bool:
     """Return True if every search word is the beginning of a word of the association."""
-    own = extract_search_words(summary)
-    return all(any(word.startswith(one) for word in own) for one in search_words)
+    own_words = extract_search_words(summary)
+    return all(
+        any(word.startswith(search_word) for word in own_words) for search_word in search_words
+    )
 
 
 COVERAGE_STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
@@ -240,7 +244,11 @@ def build_coverage(counts: Mapping[str, int], config: Config) -> Iterator[Covera
 
 def get_coverage_state(view: AssociationView, channel: str) -> str:
     """Return the state of an association on a channel: its best account decides."""
-    states = {one.state for one in view.accounts_on(channel) if _may_be_account(one.kind, one.key)}
+    states = {
+        account.state
+        for account in view.accounts_on(channel)
+        if _may_be_account(account.kind, account.key)
+    }
     return _choose_coverage_state(
         states,
         is_none_by_choice=channel in view.none_by_choice,
@@ -250,7 +258,9 @@ def get_coverage_state(view: AssociationView, channel: str) -> str:
 
 def get_coverage_state_in_context(context: RuleContext, channel: str) -> str:
     """Return the state that the view of a rule context would have."""
-    links = ((held.row.identity, held.status.state) for held in context.accounts_on(channel))
+    links = (
+        (account.row.identity, account.status.state) for account in context.accounts_on(channel)
+    )
     states = {state for link, state in links if _may_be_account(link.kind, link.key)}
     return _choose_coverage_state(
         states,

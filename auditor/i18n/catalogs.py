@@ -23,9 +23,10 @@ from auditor.reference.gap_catalogue import load_gap_catalogue as catalogue_cata
 
 if TYPE_CHECKING:
     from babel.messages.catalog import Catalog
-
-
 # ruff: noqa: PLC0415  # keeps `--help` fast
+
+
+# keeps `--help` fast
 
 
 SOURCE_LANGUAGE = "en"
@@ -129,12 +130,19 @@ def negotiate_language(accept_language: str | None, default: str) -> str:
 
 def _parse_accept_language(accept_language: str) -> Iterator[tuple[str, float]]:
     for part in accept_language.split(","):
-        told = WEIGHTED_LANGUAGE_PATTERN.fullmatch(part)
-        if told and (weight := float(told[2] or 1)):
-            yield told[1].lower().replace("_", "-"), weight
+        match = WEIGHTED_LANGUAGE_PATTERN.fullmatch(part)
+        if match and (weight := float(match[2] or 1)):
+            yield match[1].lower().replace("_", "-"), weight
 
 
 def detect_terminal_language(environ: Mapping[str, str]) -> str:
     """Return the language of a terminal by its POSIX variables, else English."""
-    name = next((environ[at] for at in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(at)), "")
+    name = next(
+        (
+            environ[variable]
+            for variable in ("LC_ALL", "LC_MESSAGES", "LANG")
+            if environ.get(variable)
+        ),
+        "",
+    )
     return negotiate_language(re.split(r"[.@]", name)[0], "en")

@@ -139,7 +139,9 @@ class Translator:
     def format_pair(self, label: str, value: str) -> str:
         """Return a label and its value, with a space before the colon in French."""
         joined = "{label}\u00a0: {value}" if self.language == "fr" else "{label}: {value}"
-        return (Markup(joined) if self._is_html else joined).format(label=label, value=value)  # noqa: S704  # a constant
+        return (Markup(joined) if self._is_html else joined).format(  # noqa: S704
+            label=label, value=value
+        )  # a constant
 
     def join_list(self, parts: Iterable[str]) -> str:
         """Return several texts, joined by the comma of the language."""
@@ -179,17 +181,17 @@ class Translator:
 
     def format_time(self, timestamp: datetime, time_zone: str) -> str:
         """Return the time of day in a time zone: "02:35"."""
-        here = timestamp.astimezone(
+        local_time = timestamp.astimezone(
             ZoneInfo(time_zone)
         )  # Babel's own zones are pytz's where that is installed
-        return str(format_time(here.time(), "short", locale=self.locale))
+        return str(format_time(local_time.time(), "short", locale=self.locale))
 
     def format_datetime(self, timestamp: datetime, time_zone: str) -> str:
         """Return date and time in a time zone: "20 غشت 2026، 02:35"."""
-        here = timestamp.astimezone(ZoneInfo(time_zone))
+        local_time = timestamp.astimezone(ZoneInfo(time_zone))
         joined = self._language_pack.translations.gettext("{day}, {time}")
         return joined.format(
-            day=self.format_date(here), time=self.format_time(timestamp, time_zone)
+            day=self.format_date(local_time), time=self.format_time(timestamp, time_zone)
         )
 
     def format_number(self, n: float) -> str:
@@ -292,8 +294,8 @@ class Translator:
             return self.translate("not yet") if name in DATE_FACTS else EMPTY_VALUE
         if name in URL_LIST_FACTS:
             return self.join_list(self._isolate(address, True) for address in str(value).split())
-        said = self._format_quantity(name, value) or self._translate_code(name, str(value))
-        return self._isolate(said, _is_left_to_right(said))
+        text = self._format_quantity(name, value) or self._translate_code(name, str(value))
+        return self._isolate(text, _is_left_to_right(text))
 
     def _format_quantity(self, name: str, value: FactValue) -> str:
         """Return a date, duration or amount; "" for other facts."""
@@ -339,9 +341,9 @@ class _FormattedFacts(dict[str, str]):
         )
 
     def __missing__(self, name: str) -> str:
-        said = self._format_fact(name, self._facts[name]) if name in self._facts else EMPTY_VALUE
-        self[name] = said
-        return said
+        text = self._format_fact(name, self._facts[name]) if name in self._facts else EMPTY_VALUE
+        self[name] = text
+        return text
 
 
 # Cached, because hundreds of pages show the same dates and Babel formats each of them again.
@@ -376,8 +378,8 @@ SHORT_HOST_PATTERN = re.compile(r"(?:http://)?[^/?]{1,24}(?=/|$)")
 def to_breakable_url(address: str) -> Markup:
     """Return a URL without https://, breakable between its parts and never inside a word."""
     shown = address.removeprefix("https://").rstrip("/")
-    host = found[0] if (found := SHORT_HOST_PATTERN.match(shown)) else ""
-    told = URL_SEPARATORS.split(shown.removeprefix(host))
+    host = host_match[0] if (host_match := SHORT_HOST_PATTERN.match(shown)) else ""
+    parts = URL_SEPARATORS.split(shown.removeprefix(host))
     return escape(host) + Markup("").join(
-        escape(part) + (Markup("<wbr>") if at % 2 else "") for at, part in enumerate(told)
+        escape(part) + (Markup("<wbr>") if index % 2 else "") for index, part in enumerate(parts)
     )

@@ -58,10 +58,12 @@ class SigningKey:
         """Return the key of a data folder; create it if there is none. Raises ConfigError."""
         try:
             return cls._load_existing(folder) or cls._create(folder)
-        except OSError as trouble:
-            why = (trouble.strerror or str(trouble)).lower()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
             raise ConfigError(
-                str(folder / PRIVATE_KEY_FILE_NAME), why, "give the auditor permission to read it"
+                str(folder / PRIVATE_KEY_FILE_NAME),
+                reason,
+                "give the auditor permission to read it",
             ) from None
 
     @classmethod
@@ -82,45 +84,47 @@ class SigningKey:
 
     @classmethod
     def _load_existing(cls, folder: Path) -> SigningKey | None:
-        seal = cls.read(folder)
-        if seal and seal.public_key not in read_known_public_keys(folder):
-            _append_public_key(folder, seal.public_key)
+        signing_key = cls.read(folder)
+        if signing_key and signing_key.public_key not in read_known_public_keys(folder):
+            _append_public_key(folder, signing_key.public_key)
             logger.warning(
                 "public_key_restored",
                 "{file} had no entry for the signing key; it was added again",
                 file=str(folder / PUBLIC_KEYS_FILE_NAME),
             )
-        return seal
+        return signing_key
 
     @classmethod
     def _create(cls, folder: Path) -> SigningKey:
         key = Ed25519PrivateKey.generate()
-        seal, former = (
+        signing_key, former_keys = (
             cls(key, _encode_public_key(key.public_key())),
             read_known_public_keys(folder),
         )
-        _append_public_key(folder, seal.public_key)
+        _append_public_key(folder, signing_key.public_key)
         _write_private_file(
             folder / PRIVATE_KEY_FILE_NAME,
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         )
-        if former:
+        if former_keys:
             logger.warning(
                 "signing_key_created",
                 "{folder} has no signing key any more; created a new one: {key}",
                 folder=str(folder),
-                key=compute_key_fingerprint(seal.public_key),
+                key=compute_key_fingerprint(signing_key.public_key),
             )
-        return seal
+        return signing_key
 
     def sign_receipt(self, receipt: Mapping[str, Any]) -> dict[str, Any]:
         """Return the receipt with its signature."""
-        told = json.loads(json.dumps(sanitize({**remove_signature(receipt)}), ensure_ascii=False))
+        content = json.loads(
+            json.dumps(sanitize({**remove_signature(receipt)}), ensure_ascii=False)
+        )
         return {
-            **told,
+            **content,
             SIGNATURE_FIELD: {
                 "key": self.public_key,
-                "value": _encode_base64(self.private_key.sign(build_signed_payload(told))),
+                "value": _encode_base64(self.private_key.sign(build_signed_payload(content))),
             },
         }
 
@@ -142,20 +146,21 @@ def to_canonical_json(value: Any) -> bytes:
 
 def get_receipt_public_key(receipt: Mapping[str, Any]) -> str | None:
     """Return the public key that a receipt names, or None."""
-    told = receipt.get(SIGNATURE_FIELD)
-    key = told.get("key") if isinstance(told, Mapping) else None
+    signature = receipt.get(SIGNATURE_FIELD)
+    key = signature.get("key") if isinstance(signature, Mapping) else None
     return key if isinstance(key, str) else None
 
 
 def has_valid_signature(receipt: Mapping[str, Any]) -> bool:
     """Return True if the key that a receipt names signed exactly this content."""
-    told, key = receipt.get(SIGNATURE_FIELD), get_receipt_public_key(receipt)
-    if not isinstance(told, Mapping) or key is None:
+    signature, key = receipt.get(SIGNATURE_FIELD), get_receipt_public_key(receipt)
+    if not isinstance(signature, Mapping) or key is None:
         return False
     try:
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key, validate=True))
         public.verify(
-            base64.b64decode(str(told.get("value")), validate=True), build_signed_payload(receipt)
+            base64.b64decode(str(signature.get("value")), validate=True),
+            build_signed_payload(receipt),
         )
     except (InvalidSignature, ValueError, binascii.Error):
         return False
@@ -197,8 +202,8 @@ def _append_public_key(folder: Path, public_key: str) -> None:
     It is written before the private key, because a superfluous line does no harm.
     """
     file = folder / PUBLIC_KEYS_FILE_NAME
-    held = file.read_text("utf-8") if file.exists() else PUBLIC_KEYS_HEADER
-    _write_private_file(file, f"{held.rstrip()}\n{public_key}\n".encode())
+    content = file.read_text("utf-8") if file.exists() else PUBLIC_KEYS_HEADER
+    _write_private_file(file, f"{content.rstrip()}\n{public_key}\n".encode())
 
 
 def _write_private_file(file: Path, body: bytes) -> None:

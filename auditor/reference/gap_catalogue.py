@@ -51,8 +51,8 @@ class GapDefinition:
 
     def get_steps(self, channel: str, language: str) -> list[str]:
         """Return the steps to fix it, in order; a channel may have its own."""
-        own = self.steps_by_channel.get(channel, {}).get(language)
-        return own or list(self.texts[language]["steps"])
+        channel_steps = self.steps_by_channel.get(channel, {}).get(language)
+        return channel_steps or list(self.texts[language]["steps"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ COLUMN_SYNONYMS = {
     "tiktok": "tiktok, tik tok, تيك توك, تيكتوك",
     "telegram": "telegram, تيليغرام, تلغرام, تيليجرام",
     "whatsapp": "whatsapp, whats app, واتساب, واتس اب",
-    LINKS_COLUMN: "links, other links, other, other media, other social media, social media, social networks, "
+    LINKS_COLUMN: "links, other links, other, other media, other social "
+    "media, social media, social networks, "
     "liens, "
     "autres liens, autres, reseaux sociaux, autres reseaux, "
     "روابط, روابط اخرى, "

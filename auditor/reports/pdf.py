@@ -63,7 +63,7 @@ def _import_weasyprint() -> Any:
 
 def _fetch_static_file(url: str) -> URLFetcherResponse:
     """A file of ours; whatever else a page may name is not asked for."""
-    from weasyprint.urls import URLFetcherResponse  # noqa: PLC0415 - as above
+    from weasyprint.urls import URLFetcherResponse  # noqa: PLC0415
 
     if url.startswith("data:,"):
         return URLFetcherResponse(url, b"")

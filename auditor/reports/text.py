@@ -210,7 +210,9 @@ def _generate_account_lines(view: AssociationView, translator: Translator) -> It
     yield ""
     yield translator.translate("Accounts")
     for account in view.accounts:
-        yield f"  - {translator.format_pair(translator.channel_name(account.channel), describe_account_state(account, translator))} · {account.url}"
+        state = describe_account_state(account, translator)
+        line = translator.format_pair(translator.channel_name(account.channel), state)
+        yield f"  - {line} · {account.url}"
         last = " · ".join(
             [
                 describe_latest_publication(account, translator),

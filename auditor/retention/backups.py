@@ -68,13 +68,15 @@ class RestoreResult:
 
 def list_backups(folder: Path) -> list[Backup]:
     """Return the backups in a folder, newest first; other files are ignored."""
-    found = (
+    matches = (
         (BACKUP_NAME_PATTERN.fullmatch(file.name), file) for file in folder.glob("auditor-*.db")
     )
     backups = (
-        Backup(file, _parse_timestamp(name[1]), file.stat().st_size) for name, file in found if name
+        Backup(file, _parse_timestamp(name[1]), file.stat().st_size)
+        for name, file in matches
+        if name
     )
-    return sorted(backups, key=lambda one: one.made_at, reverse=True)
+    return sorted(backups, key=lambda backup: backup.made_at, reverse=True)
 
 
 def find_newest_backup(folder: Path, now: datetime) -> Backup | None:
@@ -95,14 +97,14 @@ def create_backup(
     The target is a new file in the configured folder, where old backups are removed, or in a given
     folder, or a given file that must not exist. Raises StoreError and changes nothing then.
     """
-    own = config.backup.folder
-    file = _choose_backup_file(target or own, now)
+    configured_folder = config.backup.folder
+    file = _choose_backup_file(target or configured_folder, now)
     contents = store.create_backup(file)
     bodies = body_store.copy_bodies(evidence_bodies, BodyStore(file.parent / EVIDENCE_FOLDER_NAME))
     _copy_keys(config.storage.folder, file.parent / KEYS_FOLDER_NAME)
-    taken = Backup(file, now, file.stat().st_size)
+    backup = Backup(file, now, file.stat().st_size)
     removed = _remove_old_backups(config, now, file) if target is None else ()
-    return BackupResult(taken, contents, bodies, tuple(removed))
+    return BackupResult(backup, contents, bodies, tuple(removed))
 
 
 def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
@@ -111,15 +113,15 @@ def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
     No other process may write meanwhile. Raises StoreError and changes nothing then.
     """
     place = find_sqlite_file(config, "`pg_restore`")
-    kept = _find_free_path(
+    replaced_file = _find_free_path(
         place.with_name(f"{place.name}.before-restore-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}")
     )
     was_there = place.exists()
-    contents = sqlite_file.restore_database(file, place, kept)
+    contents = sqlite_file.restore_database(file, place, replaced_file)
     archive = BodyStore(config.storage.folder / "archive")
     bodies = body_store.copy_bodies(BodyStore(file.parent / EVIDENCE_FOLDER_NAME), archive)
     _copy_keys(file.parent / KEYS_FOLDER_NAME, config.storage.folder)
-    return RestoreResult(place, contents, kept if was_there else None, bodies)
+    return RestoreResult(place, contents, replaced_file if was_there else None, bodies)
 
 
 def open_backup_bodies(config: Config) -> BodyStore:
@@ -140,12 +142,10 @@ def suggest_newest_backup(config: Config) -> Iterator[None]:
     """Add the newest backup to the remedy of an error about an unusable database."""
     try:
         yield
-    except StoreError as trouble:
+    except StoreError as error:
         newest = next(iter(list_backups(config.backup.folder)), None)
         if newest:
-            trouble.remedy = trouble.remedy.replace(
-                RESTORE_REMEDY, f"`auditor restore {newest.file}`"
-            )
+            error.remedy = error.remedy.replace(RESTORE_REMEDY, f"`auditor restore {newest.file}`")
         raise
 
 
@@ -160,11 +160,11 @@ def _copy_keys(source: Path, target: Path) -> None:
                 with replace_atomically(target / key.name) as new:
                     new.write_bytes(key.read_bytes())
         merge_public_keys(source, target)
-    except OSError as trouble:
-        why = trouble.strerror or str(trouble)
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise StoreError(
-            str(target), why, "give the auditor permission to write there"
-        ) from trouble
+            str(target), reason, "give the auditor permission to write there"
+        ) from error
 
 
 def _choose_backup_file(target: Path, now: datetime) -> Path:

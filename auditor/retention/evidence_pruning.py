@@ -94,12 +94,14 @@ def prune_evidence(
     reader = ReplayComparison(store, config, work.runs, body_store, work.limits.bodies)
     count = sum(1 for _ in store.list_associations(include_withdrawn=True))
     with closing(ReferencedDigests()) as named:
-        for at, association in enumerate(store.list_associations(include_withdrawn=True), start=1):
+        for number, association in enumerate(
+            store.list_associations(include_withdrawn=True), start=1
+        ):
             if should_stop():
                 return work.result
             work.prune_association(association, reader, named)
             if progress:
-                progress(at, count)
+                progress(number, count)
         work.remove_unreferenced_bodies(named, backup_bodies)
     return work.result
 
@@ -126,7 +128,7 @@ class ReplayComparison(RunReplay):
         super().__init__(
             store,
             config,
-            [night for night in runs if night.started_at < limit],
+            [run for run in runs if run.started_at < limit],
             body_storage=body_store,
         )
         self._differing: set[ObservationKey] = set()
@@ -160,17 +162,19 @@ class ReferencedDigests:
 
     def add(self, observations: Iterable[Observation], *, is_required: bool) -> None:
         """Add the bodies of these observations; a body that is required once stays required."""
-        digests = (piece.digest for look in observations for piece in look.evidence)
+        digests = (
+            exchange.digest for observation in observations for exchange in observation.evidence
+        )
         rows = ((bytes.fromhex(digest), is_required) for digest in digests if digest)
         more = "ON CONFLICT DO UPDATE SET wanted = max(wanted, excluded.wanted)"
         self._connection.executemany(f"INSERT INTO named VALUES (?, ?) {more}", rows)  # noqa: S608
 
     def is_required(self, digest: str) -> bool | None:
         """Return True if a kept observation names the digest, None if no observation does."""
-        found = self._connection.execute(
+        row = self._connection.execute(
             "SELECT wanted FROM named WHERE digest = ?", (bytes.fromhex(digest),)
         )
-        row = found.fetchone()
+        row = row.fetchone()
         return bool(row[0]) if row else None
 
     def close(self) -> None:
@@ -195,20 +199,24 @@ class _PruningRun:
         self, association: Association, comparison: ReplayComparison, referenced: ReferencedDigests
     ) -> None:
         """Find the prunable observations of an association and strip the oldest."""
-        looks = list(self._store.list_observations(association=association.id))
-        whole = [look for look in looks if _has_full_evidence(look)]
-        spare = self._find_prunable(association, looks, whole, comparison)
-        going = [look for look in whole if look.key in spare]
-        referenced.add((look for look in whole if look.key not in spare), is_required=True)
+        observations = list(self._store.list_observations(association=association.id))
+        whole = [observation for observation in observations if _has_full_evidence(observation)]
+        spare = self._find_prunable(association, observations, whole, comparison)
+        going = [observation for observation in whole if observation.key in spare]
+        referenced.add(
+            (observation for observation in whole if observation.key not in spare), is_required=True
+        )
         referenced.add(going, is_required=False)
         self.result.pruned_observations += sum(
-            _has_stored_body(look, self._body_store) for look in going
+            _has_stored_body(observation, self._body_store) for observation in going
         )
         bare = _select_unshared(going, whole, self.limits.exchanges)
         self.result.stripped_observations += len(bare)
         if not self._dry_run:
             self._store.replace_evidence(
-                {look.result_id: _strip_observation(look) for look in bare}.values()
+                {
+                    observation.result_id: _strip_observation(observation) for observation in bare
+                }.values()
             )
 
     def _find_prunable(
@@ -219,18 +227,22 @@ class _PruningRun:
         comparison: ReplayComparison,
     ) -> set[ObservationKey]:
         """Return the old observations that nothing needs."""
-        old = {look.key for look in stored_observations if look.observed_at < self.limits.bodies}
+        old = {
+            observation.key
+            for observation in stored_observations
+            if observation.observed_at < self.limits.bodies
+        }
         if not old:
             return old
-        kept = old & find_required_evidence(
+        required = old & find_required_evidence(
             _load_association_state(self._store, association), observations, self.runs
         )
-        self.result.required_observations += len(kept)
-        if old == kept:
+        self.result.required_observations += len(required)
+        if old == required:
             return set()
-        otherwise = (old - kept) & comparison.find_differing(association)
+        otherwise = (old - required) & comparison.find_differing(association)
         self.result.differing_observations += len(otherwise)
-        return old - kept - otherwise
+        return old - required - otherwise
 
     def remove_unreferenced_bodies(
         self, referenced: ReferencedDigests, backup_bodies: BodyStore | None
@@ -261,7 +273,9 @@ class _PruningRun:
 def _load_association_state(store: Store, association: Association) -> AssociationState:
     return AssociationState(
         association,
-        statuses={one.account_id: one for one in store.list_account_statuses(association.id)},
+        statuses={
+            status.account_id: status for status in store.list_account_statuses(association.id)
+        },
         proposals=tuple(store.list_proposals(association.id)),
         gaps=tuple(store.list_gaps(association.id)),
         decisions=tuple(store.list_decisions(association=association.id)),
@@ -269,21 +283,27 @@ def _load_association_state(store: Store, association: Association) -> Associati
 
 
 def _has_full_evidence(observation: Observation) -> bool:
-    return bool(observation.evidence) and not any(piece.is_pruned for piece in observation.evidence)
+    return bool(observation.evidence) and not any(
+        exchange.is_pruned for exchange in observation.evidence
+    )
 
 
 def _select_unshared(
     candidates: Sequence[Observation], stored_observations: Sequence[Observation], limit: datetime
 ) -> list[Observation]:
     """Return observations older than the limit whose evidence is not shared with a newer one."""
-    old = [look for look in candidates if look.observed_at < limit]
-    ats = {look.key for look in old}
-    held = {look.result_id for look in stored_observations if look.key not in ats}
-    return [look for look in old if look.result_id not in held]
+    old = [observation for observation in candidates if observation.observed_at < limit]
+    ats = {observation.key for observation in old}
+    shared_results = {
+        observation.result_id for observation in stored_observations if observation.key not in ats
+    }
+    return [observation for observation in old if observation.result_id not in shared_results]
 
 
 def _has_stored_body(observation: Observation, body_store: BodyStore) -> bool:
-    return any(piece.digest in body_store for piece in observation.evidence if piece.digest)
+    return any(
+        exchange.digest in body_store for exchange in observation.evidence if exchange.digest
+    )
 
 
 def _strip_observation(observation: Observation) -> Observation:
@@ -301,26 +321,44 @@ def find_required_evidence(
 ) -> set[ObservationKey]:
     """Return the observations of an association that are kept complete."""
     by_account: dict[int, list[Observation]] = defaultdict(list)
-    for look in observations:
-        by_account[look.account_id].append(look)
+    for observation in observations:
+        by_account[observation.account_id].append(observation)
     in_order = {
-        at: sorted(seen, key=lambda look: look.observed_at) for at, seen in by_account.items()
+        account_id: sorted(account_observations, key=lambda observation: observation.observed_at)
+        for account_id, account_observations in by_account.items()
     }
-    told = _find_gap_runs(association_state, runs)
-    found = (
+    gap_runs = _find_gap_runs(association_state, runs)
+    proposal_times = (
         (row.last_seen for row in association_state.proposals),
         (row.first_seen for row in association_state.proposals),
     )
-    proposed = {moment for moments in found for moment in moments}
-    kept: set[ObservationKey] = set()
-    for account, seen in in_order.items():
-        standing = association_state.statuses.get(account) or AccountStatus(account)
-        moments = proposed | _collect_status_times(standing)
-        kept |= {look.key for look in seen if look.run_id in told or look.observed_at in moments}
-        kept |= {look.key for look in (*_iter_streak_ends(seen), *_iter_first_of_month(seen))}
-        words = (word for word in association_state.decisions if word.account_id in (None, account))
-        kept |= {look.key for look in _iter_around_decisions(words, seen)}
-    return kept
+    proposed = {moment for moments in proposal_times for moment in moments}
+    required: set[ObservationKey] = set()
+    for account, account_observations in in_order.items():
+        status = association_state.statuses.get(account) or AccountStatus(account)
+        moments = proposed | _collect_status_times(status)
+        required |= {
+            observation.key
+            for observation in account_observations
+            if observation.run_id in gap_runs or observation.observed_at in moments
+        }
+        required |= {
+            observation.key
+            for observation in (
+                *_iter_streak_ends(account_observations),
+                *_iter_first_of_month(account_observations),
+            )
+        }
+        account_decisions = (
+            decision
+            for decision in association_state.decisions
+            if decision.account_id in (None, account)
+        )
+        required |= {
+            observation.key
+            for observation in _iter_around_decisions(account_decisions, account_observations)
+        }
+    return required
 
 
 def _find_gap_runs(
@@ -332,14 +370,18 @@ def _find_gap_runs(
         for gap in association_state.gaps
         for moment in (gap.first_seen, gap.opened_at, gap.closed_at)
     }
-    return {night.id for night in runs if night.started_at in moments}
+    return {run.id for run in runs if run.started_at in moments}
 
 
 def _collect_status_times(status: AccountStatus) -> set[datetime]:
     streaks = [
-        one
-        for one in (status.unconfirmed_streak, status.failure_streak, status.other_account_streak)
-        if one
+        streak
+        for streak in (
+            status.unconfirmed_streak,
+            status.failure_streak,
+            status.other_account_streak,
+        )
+        if streak
     ]
     dated = [status.since, status.checked_at, status.decided_at]
     dated += [moment for streak in streaks for moment in (streak.since, streak.latest_at)]
@@ -349,9 +391,9 @@ def _collect_status_times(status: AccountStatus) -> set[datetime]:
 def _iter_streak_ends(observations: Sequence[Observation]) -> Iterator[Observation]:
     """Yield the first and last observation of each streak with the same finding."""
     yield from observations[:1]
-    for one, after in pairwise(observations):
-        if _get_comparison_key(one) != _get_comparison_key(after):
-            yield one
+    for before, after in pairwise(observations):
+        if _get_comparison_key(before) != _get_comparison_key(after):
+            yield before
             yield after
     yield from observations[-1:]
 
@@ -363,16 +405,26 @@ def _get_comparison_key(observation: Observation) -> tuple[str, str | None, int]
 def _iter_first_of_month(observations: Iterable[Observation]) -> Iterator[Observation]:
     """Yield the first observation of each month."""
     month = (0, 0)
-    for look in observations:
-        if (found := (look.observed_at.year, look.observed_at.month)) != month:
-            month = found
-            yield look
+    for observation in observations:
+        if (
+            observed_month := (observation.observed_at.year, observation.observed_at.month)
+        ) != month:
+            month = observed_month
+            yield observation
 
 
 def _iter_around_decisions(
     decisions: Iterable[Decision], observations: Sequence[Observation]
 ) -> Iterator[Observation]:
     """Yield the newest observation before each decision, and the first that may contradict it."""
-    for word in decisions:
-        yield from [look for look in observations if look.observed_at <= word.decided_at][-1:]
-        yield from [look for look in observations if look.observed_at > word.decided_at][:1]
+    for decision in decisions:
+        yield from [
+            observation
+            for observation in observations
+            if observation.observed_at <= decision.decided_at
+        ][-1:]
+        yield from [
+            observation
+            for observation in observations
+            if observation.observed_at > decision.decided_at
+        ][:1]

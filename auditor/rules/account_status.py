@@ -90,14 +90,14 @@ class ActivityBands(BaseModel):
 
     def classify_activity(self, status: AccountStatus, now: datetime) -> str:
         """Return the activity: active, slow, inactive, dormant, never or unknown."""
-        known = status.last_known_finding
+        last_finding = status.last_known_finding
         if status.state is AccountState.GONE:
             return "unknown"
         if status.last_activity is None:
             empty = (
-                known is not None
-                and known.presence is Presence.PRESENT
-                and known.reason is Reason.EMPTY
+                last_finding is not None
+                and last_finding.presence is Presence.PRESENT
+                and last_finding.reason is Reason.EMPTY
             )
             return "never" if empty else "unknown"
         return self._get_band_name(days_since_activity(status.last_activity, now))
@@ -123,7 +123,7 @@ class ActivityBands(BaseModel):
         return date.fromordinal(min(day, date.max.toordinal()))
 
     def _get_band_name(self, days: int) -> str:
-        return next((word for limit, word in self._list_limits() if days <= limit), "dormant")
+        return next((band for limit, band in self._list_limits() if days <= limit), "dormant")
 
     def _list_limits(self) -> tuple[tuple[int, str], ...]:
         return (self.active, "active"), (self.slow, "slow"), (self.inactive, "inactive")
@@ -157,27 +157,27 @@ def advance(
     finding, when = observation.finding, observation.observed_at
     if was_skipped(finding) or (status.checked_at is not None and when <= status.checked_at):
         return status
-    looked = replace(
+    checked = replace(
         status, checked_at=when, latest_presence=finding.presence, latest_reason=finding.reason
     )
     if is_unreliable:
-        return looked
+        return checked
     if finding.presence is Presence.UNKNOWN:
-        return _apply_unknown_finding(looked, finding, when)
+        return _apply_unknown_finding(checked, finding, when)
     if is_different_account(status, finding):
         return _apply_different_account(
-            replace(looked, failure_streak=None), finding, when, thresholds
+            replace(checked, failure_streak=None), finding, when, thresholds
         )
-    decided = replace(
-        looked,
+    decided_status = replace(
+        checked,
         last_known_finding=finding,
         decided_at=when,
         failure_streak=None,
         other_account_streak=None,
     )
     if finding.presence is Presence.PRESENT:
-        return _apply_present_finding(decided, finding, when, thresholds)
-    return _apply_absent_finding(decided, finding, when, thresholds)
+        return _apply_present_finding(decided_status, finding, when, thresholds)
+    return _apply_absent_finding(decided_status, finding, when, thresholds)
 
 
 def was_skipped(finding: Finding) -> bool:
@@ -230,14 +230,14 @@ def is_different_account(status: AccountStatus, finding: Finding) -> bool:
     alone is not enough: a Facebook page has two ids and shows either of them. See
     docs/explanations/platforms.md.
     """
-    mine, known = status.platform_id, status.last_known_finding
+    known_id, last_finding = status.platform_id, status.last_known_finding
     if (
         finding.presence is not Presence.PRESENT
-        or not mine
-        or finding.platform_id in (None, "", mine)
+        or not known_id
+        or finding.platform_id in (None, "", known_id)
     ):
         return False
-    same_name = known is not None and _is_same_name(known.name, finding.name)
+    same_name = last_finding is not None and _is_same_name(last_finding.name, finding.name)
     return finding.reason is Reason.RENAMED or not same_name
 
 
@@ -254,22 +254,22 @@ def _apply_different_account(
     thresholds: ConfirmationThresholds,
 ) -> AccountStatus:
     """Return the status after a run with another account: first doubted, then unknown."""
-    other = _extend_streak(status.other_account_streak, str(finding.platform_id), observed_at)
-    taken = replace(status, other_account_streak=other)
+    streak = _extend_streak(status.other_account_streak, str(finding.platform_id), observed_at)
+    doubted = replace(status, other_account_streak=streak)
     if status.state is AccountState.GONE:
-        sure = other.run_count >= thresholds.recoveries
+        is_confirmed = streak.run_count >= thresholds.recoveries
     else:
-        sure = (
-            other.run_count >= thresholds.failures
-            and days_between(other.since, other.latest_at) >= thresholds.days
+        is_confirmed = (
+            streak.run_count >= thresholds.failures
+            and days_between(streak.since, streak.latest_at) >= thresholds.days
         )
-    if not sure or status.state is AccountState.UNKNOWN:
-        return taken
+    if not is_confirmed or status.state is AccountState.UNKNOWN:
+        return doubted
     return replace(
-        taken,
+        doubted,
         state=AccountState.UNKNOWN,
         reason=Reason.RENAMED,
-        since=other.since,
+        since=streak.since,
         last_activity=None,
         unconfirmed_streak=None,
     )
@@ -287,23 +287,25 @@ def _apply_present_finding(
     observed_at: datetime,
     thresholds: ConfirmationThresholds,
 ) -> AccountStatus:
-    seen = replace(
+    updated = replace(
         status,
         last_activity=_choose_newest_activity(status.last_activity, finding),
         platform_id=status.platform_id or finding.platform_id,
     )
-    if seen.state is AccountState.PRESENT:
-        return replace(seen, reason=finding.reason, unconfirmed_streak=None)
-    good = _extend_streak(
-        seen.unconfirmed_streak if seen.state is AccountState.GONE else None, "present", observed_at
+    if updated.state is AccountState.PRESENT:
+        return replace(updated, reason=finding.reason, unconfirmed_streak=None)
+    good_streak = _extend_streak(
+        updated.unconfirmed_streak if updated.state is AccountState.GONE else None,
+        "present",
+        observed_at,
     )
-    if seen.state is AccountState.GONE and good.run_count < thresholds.recoveries:
-        return replace(seen, unconfirmed_streak=good)
+    if updated.state is AccountState.GONE and good_streak.run_count < thresholds.recoveries:
+        return replace(updated, unconfirmed_streak=good_streak)
     return replace(
-        seen,
+        updated,
         state=AccountState.PRESENT,
         reason=finding.reason,
-        since=good.since,
+        since=good_streak.since,
         unconfirmed_streak=None,
     )
 
@@ -339,7 +341,7 @@ def _merge_relative_activity(previous: Activity, latest: Activity) -> Activity:
     if may_be_one and coarser > 0:
         return previous
     nearest = min if may_be_one and not coarser else max
-    return nearest(previous, latest, key=lambda told: told.published_at)
+    return nearest(previous, latest, key=lambda activity: activity.published_at)
 
 
 def _get_relative_date_error(activity: Activity) -> timedelta:
@@ -403,18 +405,18 @@ def select_decisions_in_force(
     They were taken by then, and are neither withdrawn nor expired. Decisions expire at the start of
     a run, `run_started_at`, because between runs only people change anything.
     """
-    held = [
-        word
-        for word in decisions
-        if word.decided_at <= now and not _has_ended(word, now, run_started_at or now)
+    in_force = [
+        decision
+        for decision in decisions
+        if decision.decided_at <= now and not _has_ended(decision, now, run_started_at or now)
     ]
-    return sorted(held, key=lambda decision: decision.decided_at)
+    return sorted(in_force, key=lambda decision: decision.decided_at)
 
 
 def _has_ended(decision: Decision, now: datetime, run_started_at: datetime) -> bool:
-    back = decision.withdrawal
+    withdrawal = decision.withdrawal
     return _get_nominal_end(decision) <= run_started_at or (
-        back is not None and back.withdrawn_at <= now
+        withdrawal is not None and withdrawal.withdrawn_at <= now
     )
 
 
@@ -443,8 +445,8 @@ def iter_decision_ends(decision: Decision) -> Iterator[datetime]:
 
 def is_confirmed_lost(status: AccountStatus) -> bool:
     """Return True if the account is confirmed as gone, or as taken by another one."""
-    taken = status.state is AccountState.UNKNOWN and status.reason is Reason.RENAMED
-    return status.state is AccountState.GONE or taken
+    is_taken = status.state is AccountState.UNKNOWN and status.reason is Reason.RENAMED
+    return status.state is AccountState.GONE or is_taken
 
 
 def is_overridden_by_evidence(decision: Decision, status: AccountStatus) -> bool:
@@ -487,18 +489,18 @@ def _apply_attestation(
         ended is not None and run_started_at >= ended
     ):
         return status
-    said, before = _get_attested_activity(decision), status.last_activity
-    newer = said is not None and (before is None or said.published_at > before.published_at)
-    heard = replace(
+    attested, before = _get_attested_activity(decision), status.last_activity
+    newer = attested is not None and (before is None or attested.published_at > before.published_at)
+    attested_status = replace(
         status,
-        last_activity=said if newer else before,
+        last_activity=attested if newer else before,
         other_account_streak=_keep_unresolved_streak(status.other_account_streak, decision),
     )
     if status.state is AccountState.PRESENT:
-        return heard
+        return attested_status
     doubt = None if status.state is AccountState.GONE else status.unconfirmed_streak
     return replace(
-        heard,
+        attested_status,
         state=AccountState.PRESENT,
         reason=None,
         since=decision.decided_at,
@@ -551,11 +553,11 @@ def iter_status_outlooks(
     yield from _iter_streak_outlooks("different_account", status.other_account_streak)
     doubt = status.unconfirmed_streak
     if doubt is not None:
-        gone = status.state is AccountState.GONE
+        is_gone = status.state is AccountState.GONE
         yield _build_pending_outlook(
-            "recovering" if gone else "becoming_gone",
+            "recovering" if is_gone else "becoming_gone",
             doubt,
-            thresholds.recoveries if gone else thresholds.failures,
+            thresholds.recoveries if is_gone else thresholds.failures,
             thresholds,
         )
     elif status.state is AccountState.GONE:

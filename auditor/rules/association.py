@@ -89,9 +89,9 @@ def evaluate_association(
 ) -> AssociationState:
     """Return the state after a run with these observations by account."""
     standings = {
-        row.id: _advance_status(association_state, row, look, evaluation_time, policy)
+        row.id: _advance_status(association_state, row, observation, evaluation_time, policy)
         for row in association_state.accounts
-        if row.id is not None and (look := observations.get(row.id)) is not None
+        if row.id is not None and (observation := observations.get(row.id)) is not None
     }
     moved = replace(association_state, statuses={**association_state.statuses, **standings})
     moved = replace(
@@ -99,16 +99,18 @@ def evaluate_association(
     )
     tonight = frozenset(
         account
-        for account, one in observations.items()
-        if _is_decided(moved.statuses.get(account), one)
+        for account, observation in observations.items()
+        if _is_decided(moved.statuses.get(account), observation)
     )
-    known = build_rule_context(moved, evaluation_time, owners, tonight)
-    candidates = apply_rules(known, policy.rules, policy.catalogue)
+    context = build_rule_context(moved, evaluation_time, owners, tonight)
+    candidates = apply_rules(context, policy.rules, policy.catalogue)
     ours = policy.channels | {""}  # "": gaps of the association itself
-    told = [one for one in candidates if one.rule_match.channel in ours]
+    own_candidates = [
+        observation for observation in candidates if observation.rule_match.channel in ours
+    ]
     rows = engine.update_gaps(
         moved.gaps,
-        told,
+        own_candidates,
         policy.catalogue,
         evaluation_time.now,
         unreliable_channels=evaluation_time.unreliable_channels,
@@ -147,17 +149,19 @@ def build_rule_context(
     decided_account_ids: Collection[int] = (),
 ) -> RuleContext:
     """Return the association for rules: decisions applied, disowned accounts removed."""
-    words = select_decisions_in_force(
+    in_force = select_decisions_in_force(
         association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
     )
-    disowned = _find_disowned_accounts(association_state, words)
+    disowned = _find_disowned_accounts(association_state, in_force)
     accounts = [
-        _evaluate_account(association_state, row, evaluation_time, words, decided_account_ids)
+        _evaluate_account(association_state, row, evaluation_time, in_force, decided_account_ids)
         for row in association_state.accounts
         if is_listed_at(row, evaluation_time.now)
         and (row.channel, row.identity.key or row.typed_text) not in disowned
     ]
-    chosen = {word.channel for word in words if word.kind is DecisionKind.NONE_BY_CHOICE}
+    chosen = {
+        decision.channel for decision in in_force if decision.kind is DecisionKind.NONE_BY_CHOICE
+    }
     return RuleContext(
         association=association_state.association,
         accounts=tuple(accounts),
@@ -167,7 +171,9 @@ def build_rule_context(
         none_by_choice=frozenset(chosen | set(association_state.association.none_by_choice)),
         other_owners=_find_other_owners(association_state, owners),
         disowned_accounts=disowned,
-        moved_channels=frozenset(word.channel for word in words if word.kind is DecisionKind.MOVED),
+        moved_channels=frozenset(
+            decision.channel for decision in in_force if decision.kind is DecisionKind.MOVED
+        ),
         unreachable_sites=frozenset(
             (gap.channel, gap.subject)
             for gap in association_state.gaps
@@ -183,12 +189,12 @@ def _evaluate_account(
     decisions: Iterable[Decision],
     decided_account_ids: Collection[int],
 ) -> EvaluatedAccount:
-    standing = association_state.statuses.get(row.id or 0) or AccountStatus(row.id or 0)
-    held = apply_decisions(
-        standing, row.channel, decisions, evaluation_time.now, evaluation_time.run_started_at
+    status = association_state.statuses.get(row.id or 0) or AccountStatus(row.id or 0)
+    decided_status = apply_decisions(
+        status, row.channel, decisions, evaluation_time.now, evaluation_time.run_started_at
     )
     fresh = row.id in decided_account_ids and row.channel not in evaluation_time.unreliable_channels
-    return EvaluatedAccount(row, held, fresh, collect_account_aliases(row, standing))
+    return EvaluatedAccount(row, decided_status, fresh, collect_account_aliases(row, status))
 
 
 def collect_account_keys(association_state: AssociationState) -> set[tuple[str, str]]:
@@ -200,9 +206,9 @@ def collect_account_keys(association_state: AssociationState) -> set[tuple[str, 
     }
     named = [
         link.key
-        for one in association_state.statuses.values()
-        if one.last_known_finding
-        for link in one.last_known_finding.links
+        for status in association_state.statuses.values()
+        if status.last_known_finding
+        for link in status.last_known_finding.links
     ]
     return keys | {
         (channel_registry.WEBSITE_CHANNEL, key)
@@ -215,7 +221,7 @@ def collect_linked_keys(
     association_state: AssociationState, observations: Iterable[Observation]
 ) -> set[tuple[str, str]]:
     """Return the (channel, key) pairs of the accounts and of those their pages link to."""
-    links_now = [link for look in observations for link in look.finding.links]
+    links_now = [link for observation in observations for link in observation.finding.links]
     sites = {
         (channel_registry.WEBSITE_CHANNEL, key)
         for link in links_now
@@ -232,11 +238,15 @@ def _find_other_owners(
     association_state: AssociationState, owners: AccountOwners
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     others = {
-        at: tuple(one for one in owners.get(at, ()) if one != association_state.association.id)
-        for at in collect_account_keys(association_state)
-        if at in owners
+        account_key: tuple(
+            owner
+            for owner in owners.get(account_key, ())
+            if owner != association_state.association.id
+        )
+        for account_key in collect_account_keys(association_state)
+        if account_key in owners
     }
-    return {at: names for at, names in others.items() if names}
+    return {account_key: names for account_key, names in others.items() if names}
 
 
 def _find_disowned_accounts(
@@ -247,17 +257,17 @@ def _find_disowned_accounts(
     A disowned account is disowned under all its names. A moved one may have moved to one of them.
     """
     rows = {row.id for row in association_state.accounts}
-    said = [word for word in decisions if word.kind in DISOWNING_DECISION_KINDS]
+    disowning = [decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS]
     by_account = {
-        at
-        for word in said
-        if word.account_id in rows
-        for at in _iter_disowned_names(association_state, word)
+        account_key
+        for decision in disowning
+        if decision.account_id in rows
+        for account_key in _iter_disowned_names(association_state, decision)
     }
     by_key = {
-        (word.channel, word.value)
-        for word in said
-        if word.kind is DecisionKind.DISOWN and word.account_id is None and word.value
+        (decision.channel, decision.value)
+        for decision in disowning
+        if decision.kind is DecisionKind.DISOWN and decision.account_id is None and decision.value
     }
     return frozenset(by_account | by_key)
 
@@ -274,18 +284,18 @@ def _iter_disowned_names(
 
 def collect_account_aliases(row: AccountRow, status: AccountStatus) -> frozenset[str]:
     """Return every key of an account: registered, platform ids, target of a redirect."""
-    known, names = status.last_known_finding, {row.identity.key} - {None}
-    for number in (status.platform_id, known.platform_id if known else None):
+    last_finding, names = status.last_known_finding, {row.identity.key} - {None}
+    for number in (status.platform_id, last_finding.platform_id if last_finding else None):
         names |= {number, f"id:{number}"} if number else set()
     if (
-        known is not None
-        and known.presence is Presence.PRESENT
-        and known.final_url
+        last_finding is not None
+        and last_finding.presence is Presence.PRESENT
+        and last_finding.final_url
         and row.channel != "website"
     ):
-        at = _identify_url(known.final_url)
-        if at.channel == row.channel:
-            names |= {at.key} - {None}
+        target = _identify_url(last_finding.final_url)
+        if target.channel == row.channel:
+            names |= {target.key} - {None}
     return frozenset(name for name in names if name)
 
 
@@ -306,26 +316,28 @@ def _update_proposals(
     rows = {(row.link.channel, row.link.key): row for row in association_state.proposals}
     if "website" in evaluation_time.unreliable_channels:
         return association_state.proposals
-    known = _collect_registered_names(association_state, evaluation_time.now)
+    registered_names = _collect_registered_names(association_state, evaluation_time.now)
     for observation in _select_site_observations(
         association_state, observations, evaluation_time.now
     ):
         for link in observation.finding.links:
-            at = (link.channel, link.key)
-            theirs = any(name != association_state.association.id for name in owners.get(at, ()))
+            account_key = (link.channel, link.key)
+            theirs = any(
+                name != association_state.association.id for name in owners.get(account_key, ())
+            )
             if (
                 link.channel not in policy.channels
                 or link.channel == "website"
-                or at in known
+                or account_key in registered_names
                 or theirs
             ):
                 continue
-            before = rows.get(at)
+            before = rows.get(account_key)
             when = observation.observed_at
             if before is None:
-                rows[at] = Proposal(association_state.association.id, link, when, when)
+                rows[account_key] = Proposal(association_state.association.id, link, when, when)
             elif before.last_seen < evaluation_time.run_started_at:
-                rows[at] = replace(
+                rows[account_key] = replace(
                     before, link=link, last_seen=when, run_count=before.run_count + 1
                 )
     return tuple(rows.values())
@@ -335,8 +347,8 @@ def _collect_registered_names(
     association_state: AssociationState, now: datetime
 ) -> set[tuple[str, str]]:
     """Return every name of the registered accounts; of a moved one only its old name."""
-    words = select_decisions_in_force(association_state.decisions, now)
-    moved = {word.account_id for word in words if word.kind is DecisionKind.MOVED}
+    in_force = select_decisions_in_force(association_state.decisions, now)
+    moved = {decision.account_id for decision in in_force if decision.kind is DecisionKind.MOVED}
     return {
         (row.channel, name)
         for row in association_state.accounts
@@ -362,10 +374,14 @@ def _select_site_observations(
         for row in association_state.accounts
         if row.channel == "website" and is_listed_at(row, now)
     ]
-    looks = [
+    site_observations = [
         observations[account] for account in ids if account is not None and account in observations
     ]
-    return [look for look in looks if look.finding.presence is Presence.PRESENT]
+    return [
+        observation
+        for observation in site_observations
+        if observation.finding.presence is Presence.PRESENT
+    ]
 
 
 def is_listed_at(row: AccountRow, now: datetime) -> bool:
@@ -384,20 +400,22 @@ def find_account_owners(
 
     Links that name no account and disowned accounts are left out.
     """
-    words = [
-        word
-        for word in select_decisions_in_force(decisions, now, run_started_at)
-        if word.kind in DISOWNING_DECISION_KINDS
+    disowning = [
+        decision
+        for decision in select_decisions_in_force(decisions, now, run_started_at)
+        if decision.kind in DISOWNING_DECISION_KINDS
     ]
-    ids = {word.account_id for word in words} - {None}
+    ids = {decision.account_id for decision in disowning} - {None}
     keys = {
-        (word.association, word.channel, word.value) for word in words if word.account_id is None
+        (decision.association, decision.channel, decision.value)
+        for decision in disowning
+        if decision.account_id is None
     }
     owners: dict[tuple[str, str], tuple[str, ...]] = {}
     for row in accounts:
-        at = (row.channel, row.identity.key or "")
-        theirs = row.id not in ids and (row.association, *at) not in keys
-        named = at[1] and row.identity.kind in ACCOUNT_KINDS and is_listed_at(row, now)
-        if named and theirs and row.association not in owners.get(at, ()):
-            owners[at] = (*owners.get(at, ()), row.association)
+        account_key = (row.channel, row.identity.key or "")
+        theirs = row.id not in ids and (row.association, *account_key) not in keys
+        named = account_key[1] and row.identity.kind in ACCOUNT_KINDS and is_listed_at(row, now)
+        if named and theirs and row.association not in owners.get(account_key, ()):
+            owners[account_key] = (*owners.get(account_key, ()), row.association)
     return owners

@@ -52,14 +52,14 @@ class EvaluatedAccount:
 
         An account that is confirmed as gone has none.
         """
-        known = self.status.last_known_finding
+        last_finding = self.status.last_known_finding
         if (
-            known is None
-            or known.presence is not Presence.PRESENT
+            last_finding is None
+            or last_finding.presence is not Presence.PRESENT
             or self.status.state is AccountState.GONE
         ):
             return None
-        return known
+        return last_finding
 
     def is_linked_by(self, link: FoundLink) -> bool:
         """Return True if a link leads to this account, or to the owner of a registered post."""
@@ -121,27 +121,27 @@ class RuleContext:
 
     def accounts_on(self, channel: str) -> Iterator[EvaluatedAccount]:
         """Return the accounts on a channel."""
-        return (held for held in self.accounts if held.row.channel == channel)
+        return (account for account in self.accounts if account.row.channel == channel)
 
     def is_known_link(self, link: FoundLink) -> bool | None:
         """Return True if a linked account is registered or disowned, None if it may be."""
         if (link.channel, link.key) in self.disowned_accounts or any(
-            held.is_linked_by(link) for held in self.accounts
+            account.is_linked_by(link) for account in self.accounts
         ):
             return True
-        kept = (
-            held
-            for held in self.accounts
-            if held.is_account and held.status.state is not AccountState.GONE
+        is_disowned = (
+            account
+            for account in self.accounts
+            if account.is_account and account.status.state is not AccountState.GONE
         )
-        return None if any(held.may_be_linked_by(link) for held in kept) else False
+        return None if any(account.may_be_linked_by(link) for account in is_disowned) else False
 
     def list_readable_sites(self) -> list[EvaluatedAccount]:
         """Return the websites whose pages were parsed in their last conclusive check."""
         return [
-            held
-            for held in self.accounts_on("website")
-            if held.present_finding is not None and was_page_read(held.present_finding)
+            account
+            for account in self.accounts_on("website")
+            if account.present_finding is not None and was_page_read(account.present_finding)
         ]
 
 
@@ -167,9 +167,9 @@ def may_be_same_account(keys: Iterable[str], other_keys: Iterable[str]) -> bool:
 
 def _get_key_style(key: str) -> tuple[str | None, bool]:
     """Return the prefix of a key, and whether its name is a number."""
-    told = KEY_STYLE_PATTERN.match(key)
-    assert told is not None
-    return told[1], told[2] is not None
+    match = KEY_STYLE_PATTERN.match(key)
+    assert match is not None
+    return match[1], match[2] is not None
 
 
 def was_page_read(finding: Finding) -> bool:

@@ -123,16 +123,16 @@ def update_gaps(
     Closed rows are history and do not change. On an unreliable channel nothing changes. An unknown
     match keeps its row; a missing match closes it.
     """
-    seen = {candidate.key: candidate for candidate in candidates}
+    candidates_by_key = {candidate.key: candidate for candidate in candidates}
     running = {get_gap_key(row): row for row in gaps if row.closed_at is None}
-    kept = [
-        _update_gap(row, seen.get(at), catalogue, now, unreliable_channels)
-        for at, row in running.items()
+    continued = [
+        _update_gap(row, candidates_by_key.get(gap_key), catalogue, now, unreliable_channels)
+        for gap_key, row in running.items()
     ]
-    return kept + [
+    return continued + [
         _create_gap(candidate, catalogue, now)
-        for at, candidate in seen.items()
-        if at not in running
+        for gap_key, candidate in candidates_by_key.items()
+        if gap_key not in running
         and candidate.rule_match.channel not in unreliable_channels
         and _is_new_gap(candidate)
     ]
@@ -157,9 +157,9 @@ def _update_gap(
     sign = candidate.rule_match
     if sign.holds is None:
         return gap
-    nights = sign.run_count if sign.run_count is not None else gap.run_count + sign.is_decided
-    opening = _find_opening_time(gap, nights, candidate, catalogue, now)
-    changes: dict[str, Any] = {"run_count": nights, "opened_at": opening}
+    run_count = sign.run_count if sign.run_count is not None else gap.run_count + sign.is_decided
+    opening = _find_opening_time(gap, run_count, candidate, catalogue, now)
+    changes: dict[str, Any] = {"run_count": run_count, "opened_at": opening}
     # An open gap shows confirmed parameters only: a new cause is shown when it is confirmed.
     if gap.opened_at is None or (sign.is_decided and sign.is_confirmed is not False):
         changes |= {

@@ -25,7 +25,7 @@ def classify_link_reciprocity(account: EvaluatedAccount, context: RuleContext) -
             for other in context.accounts
             if other.row.channel != "website"
         }
-        return next((word for word in RECIPROCITY_LEVELS[:3] if word in pairs), "registry_only")
+        return next((level for level in RECIPROCITY_LEVELS[:3] if level in pairs), "registry_only")
     by_site, by_profile = is_linked_from_site(account, context), has_link_to_site(account, context)
     if by_site or by_profile:
         return (
@@ -41,13 +41,13 @@ def classify_link_reciprocity(account: EvaluatedAccount, context: RuleContext) -
 
 def is_linked_from_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
     """Return whether a site of the association links to an account; None if unknown."""
-    found = list(_iter_site_links(context))
-    if any(map(account.is_linked_by, found)):
+    site_links = list(_iter_site_links(context))
+    if any(map(account.is_linked_by, site_links)):
         return True
     sites = [
-        one
-        for one in context.accounts_on("website")
-        if one.is_account and one.status.state is not AccountState.GONE
+        site
+        for site in context.accounts_on("website")
+        if site.is_account and site.status.state is not AccountState.GONE
     ]
     unread = any(
         site.present_finding is None
@@ -55,31 +55,38 @@ def is_linked_from_site(account: EvaluatedAccount, context: RuleContext) -> bool
         or has_withheld_pages(site)
         for site in sites
     )
-    return None if not sites or unread or any(map(account.may_be_linked_by, found)) else False
+    return None if not sites or unread or any(map(account.may_be_linked_by, site_links)) else False
 
 
 def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
     """Return whether an account links to a site of its association; None if unknown."""
-    told = _list_profile_site_links(account)
-    if any(_is_own_site(link, context) for link in told):
+    profile_links = _list_profile_site_links(account)
+    if any(_is_own_site(link, context) for link in profile_links):
         return True
-    return False if told else None
+    return False if profile_links else None
 
 
 def has_other_account_on_site(account: EvaluatedAccount, context: RuleContext) -> bool:
     """Return True if sites link to accounts of this channel, none of them registered."""
-    mine = [one for one in context.accounts_on(account.row.channel) if one.is_account]
+    own_accounts = [
+        own_account
+        for own_account in context.accounts_on(account.row.channel)
+        if own_account.is_account
+    ]
     return any(
         link.channel == account.row.channel
-        and not any(one.is_linked_by(link) or one.may_be_linked_by(link) for one in mine)
+        and not any(
+            own_account.is_linked_by(link) or own_account.may_be_linked_by(link)
+            for own_account in own_accounts
+        )
         for link in _iter_site_links(context)
     )
 
 
 def has_link_to_other_association(account: EvaluatedAccount, context: RuleContext) -> bool:
     """Return True if an account links to another association's site instead of its own."""
-    own = any(site.is_account for site in context.accounts_on("website"))
-    return own and any(
+    has_own_site = any(site.is_account for site in context.accounts_on("website"))
+    return has_own_site and any(
         context.other_owners.get(("website", key))
         for link in _list_profile_site_links(account)
         for key in _get_site_keys(link)
@@ -112,9 +119,9 @@ def _is_own_site(link: FoundLink, context: RuleContext) -> bool:
     """Return True if a link leads to the site, to any of its pages or its new address."""
     host = link.key.partition("/")[0]
     return any(
-        _is_related_host(host, own)
+        _is_related_host(host, own_host)
         for site in context.accounts_on("website")
-        for own in _collect_site_hosts(site)
+        for own_host in _collect_site_hosts(site)
     )
 
 

@@ -155,39 +155,43 @@ def _is_name_match(displayed_name: str, names: tuple[str, ...]) -> bool | None:
     ours = [_split_by_script(name) for name in names]
     theirs = _split_by_script(displayed_name)
     if any(
-        _share_distinctive_word(words, own[script])
-        for script, words in theirs.items()
-        for own in ours
-        if script in own
+        _share_distinctive_word(shown_words, own_words[script])
+        for script, shown_words in theirs.items()
+        for own_words in ours
+        if script in own_words
     ):
         return True
     comparable = [
-        (words, list(_iter_comparable_names(script, words, ours)))
-        for script, words in theirs.items()
-        if words.distinctive_words
+        (shown_words, list(_iter_comparable_names(script, shown_words, ours)))
+        for script, shown_words in theirs.items()
+        if shown_words.distinctive_words
     ]
     if (
         not comparable
-        or not all(own for _, own in comparable)
+        or not all(own_words for _, own_words in comparable)
         or _has_same_sound_in_other_script(theirs, ours)
     ):
         return None
-    return None if any(_may_be_initials(words, own) for words, own in comparable) else False
+    return (
+        None
+        if any(_may_be_initials(shown_words, own_words) for shown_words, own_words in comparable)
+        else False
+    )
 
 
 def _iter_comparable_names(
     script: str, words: _ScriptWords, own_names: list[dict[str, _ScriptWords]]
 ) -> Iterator[_ScriptWords]:
     """Yield the names in the script and language of the text, or transliterated."""
-    for own in own_names:
-        mine = own.get(script, _ScriptWords())
+    for own_name in own_names:
+        mine = own_name.get(script, _ScriptWords())
         if mine.distinctive_words and may_share_language(words.languages, mine.languages):
             yield mine
         if (
             ARABIC_LANGUAGE in words.languages
-            and own.get("arabic", _ScriptWords()).distinctive_words
+            and own_name.get("arabic", _ScriptWords()).distinctive_words
         ):
-            yield own["arabic"]
+            yield own_name["arabic"]
 
 
 def is_similar_handle(handle: str, other_handle: str) -> bool | None:
@@ -213,12 +217,12 @@ def has_name_in_handle(handle: str, names: Iterable[str | None]) -> bool:
     return any(
         any(
             len(word) > _MIN_DISTINCTIVE_CHARACTERS[script] and word in letters
-            for word in own.distinctive_words
+            for word in script_words.distinctive_words
         )
-        or any(len(short) > 2 and letters.startswith(short) for short in own.initials)
+        or any(len(short) > 2 and letters.startswith(short) for short in script_words.initials)
         for name in names
         if name
-        for script, own in _split_by_script(name).items()
+        for script, script_words in _split_by_script(name).items()
     )
 
 
@@ -228,7 +232,7 @@ def _get_handle_letters(handle: str) -> str:
 
 
 def _detect_scripts(letters: str) -> set[str]:
-    return {script for script, known in _SCRIPT_LETTERS.items() if re.search(known, letters)}
+    return {script for script, pattern in _SCRIPT_LETTERS.items() if re.search(pattern, letters)}
 
 
 def _normalize_name(text: str) -> str:
@@ -239,9 +243,17 @@ def _normalize_name(text: str) -> str:
 def _split_by_script(name: str) -> dict[str, _ScriptWords]:
     """Return the words of a name by script. Cached, because one name is compared with many."""
     plain = _normalize_name(name)
-    plain = _DOTTED_INITIALS_PATTERN.sub(lambda found: found[0].replace(".", ""), plain)
-    found = {script: re.findall(letters, plain) for script, letters in _SCRIPT_LETTERS.items()}
-    return {script: _ScriptWords(script, tuple(told)) for script, told in found.items() if told}
+    plain = _DOTTED_INITIALS_PATTERN.sub(
+        lambda words_by_script: words_by_script[0].replace(".", ""), plain
+    )
+    words_by_script = {
+        script: re.findall(letters, plain) for script, letters in _SCRIPT_LETTERS.items()
+    }
+    return {
+        script: _ScriptWords(script, tuple(words))
+        for script, words in words_by_script.items()
+        if words
+    }
 
 
 def _share_distinctive_word(first: _ScriptWords, second: _ScriptWords) -> bool:
@@ -307,27 +319,29 @@ def _has_same_sound_in_other_script(
 
     For example, a French page may contain an Arabic name.
     """
-    own = {at for name in own_names for at in _collect_word_sounds(name)}
+    own_sounds = {sound for name in own_names for sound in _collect_word_sounds(name)}
     return any(
         mine == yours and script != other
         for script, mine in _collect_word_sounds(displayed_words)
-        for other, yours in own
+        for other, yours in own_sounds
     )
 
 
 def _collect_word_sounds(words_by_script: dict[str, _ScriptWords]) -> set[tuple[str, str]]:
     """Return the sounds of the distinctive words by script; one consonant is not enough."""
-    told = {
+    sounds = {
         (script, _get_consonant_sounds(word))
         for script, words in words_by_script.items()
         for word in words.distinctive_words
     }
-    return {(script, sounds) for script, sounds in told if len(sounds) > 1}
+    return {(script, sounds) for script, sounds in sounds if len(sounds) > 1}
 
 
 def _may_be_initials(words: _ScriptWords, own_words: list[_ScriptWords]) -> bool:
     """Return True if either name may be initials of words in another language."""
-    return words.may_be_initials or all(own.may_be_initials for own in own_words)
+    return words.may_be_initials or all(
+        own_name_words.may_be_initials for own_name_words in own_words
+    )
 
 
 def list_association_names(association: Association) -> tuple[str, ...]:
@@ -351,12 +365,12 @@ def is_account_named(account: EvaluatedAccount, context: RuleContext) -> bool | 
         account.present_finding.name if account.present_finding else None,
         list_association_names(context.association),
     )
-    told = is_name_match(shown, names) if shown else None
-    cleared = told is False and (
+    matches = is_name_match(shown, names) if shown else None
+    cleared = matches is False and (
         has_name_in_handle(strip_key_prefix(account.subject), names)
         or is_linked_from_site(account, context)
     )
-    return None if cleared else told
+    return None if cleared else matches
 
 
 def is_site_named(site: EvaluatedAccount, context: RuleContext) -> bool | None:
@@ -365,15 +379,15 @@ def is_site_named(site: EvaluatedAccount, context: RuleContext) -> bool | None:
     Returns None if unknown. A host that contains the name is not a text on the page, but visitors
     recognise the site.
     """
-    says, names = (
+    site_names, names = (
         site.present_finding.facts.get("site_names") if site.present_finding else None,
         list_association_names(context.association),
     )
-    told = is_name_match(str(says), names) if says else None
+    matches = is_name_match(str(site_names), names) if site_names else None
     return (
         None
-        if told is False and has_name_in_handle(site.subject.partition("/")[0], names)
-        else told
+        if matches is False and has_name_in_handle(site.subject.partition("/")[0], names)
+        else matches
     )
 
 
@@ -440,8 +454,10 @@ _LANGUAGE_WORDS: Mapping[str, frozenset[str]] = {
 
 def detect_languages(words: Iterable[str]) -> frozenset[str]:
     """Return the languages of normalised words; empty if unknown."""
-    told = frozenset(words)
-    return frozenset(tongue for tongue, known in _LANGUAGE_WORDS.items() if told & known)
+    word_set = frozenset(words)
+    return frozenset(
+        language for language, known_words in _LANGUAGE_WORDS.items() if word_set & known_words
+    )
 
 
 def may_share_language(first: frozenset[str], second: frozenset[str]) -> bool:

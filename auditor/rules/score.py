@@ -96,8 +96,8 @@ def inherit_parent_states(states: PointStates) -> dict[str, PointState]:
     whole = {}
     for item in POINT_WEIGHTS:
         above = states.get(get_parent_item(item), PointState.UNKNOWN)
-        own = states.get(item, PointState.UNKNOWN)
-        whole[item] = above if above in (PointState.BAD, PointState.WAIVED) else own
+        own_state = states.get(item, PointState.UNKNOWN)
+        whole[item] = above if above in (PointState.BAD, PointState.WAIVED) else own_state
     return whole
 
 
@@ -108,19 +108,19 @@ def compute_score(states: PointStates) -> Score:
         point: sum(w for item, w in POINT_WEIGHTS.items() if whole[item] is point)
         for point in PointState
     }
-    earned, known = points[PointState.GOOD], points[PointState.GOOD] + points[PointState.BAD]
-    total = known + points[PointState.UNKNOWN]
+    earned, known_points = points[PointState.GOOD], points[PointState.GOOD] + points[PointState.BAD]
+    total = known_points + points[PointState.UNKNOWN]
     if not total:
         return Score(0, 0, None, "no_data", 0, 0)
     low, high = (
         _round_percent(earned, total),
         _round_percent(earned + points[PointState.UNKNOWN], total),
     )
-    if known < MIN_KNOWN_POINTS:
-        return Score(earned, known, None, "no_data", low, high)
-    percent = _round_percent(earned, known)
+    if known_points < MIN_KNOWN_POINTS:
+        return Score(earned, known_points, None, "no_data", low, high)
+    percent = _round_percent(earned, known_points)
     level = next(name for least, name in LEVEL_THRESHOLDS if percent >= least)
-    return Score(earned, known, percent, level, low, high)
+    return Score(earned, known_points, percent, level, low, high)
 
 
 def _round_percent(part: int, whole: int) -> int:
@@ -141,7 +141,9 @@ def _rate_existence(context: RuleContext, channel: str) -> PointState:
     if channel in context.none_by_choice:
         return PointState.WAIVED
     registered = [
-        held for held in context.accounts_on(channel) if held.row.identity.kind is not LinkKind.NONE
+        account
+        for account in context.accounts_on(channel)
+        if account.row.identity.kind is not LinkKind.NONE
     ]
     if not registered:
         return PointState.UNKNOWN if channel in context.moved_channels else PointState.BAD
@@ -185,9 +187,9 @@ def _rate_website(context: RuleContext, bands: ActivityBands) -> dict[str, Point
 
 def _rate_channel_links(context: RuleContext) -> PointState:
     return _choose_best_state(
-        _rate_site_link(context, held)
-        for held in context.accounts
-        if held.row.channel != "website" and _can_earn_points(held)
+        _rate_site_link(context, account)
+        for account in context.accounts
+        if account.row.channel != "website" and _can_earn_points(account)
     )
 
 
@@ -199,15 +201,17 @@ def _can_earn_points(account: EvaluatedAccount) -> bool:
 def _rate_platforms(context: RuleContext, bands: ActivityBands) -> dict[str, PointState]:
     states = {}
     for channel in ("facebook", "youtube", "linkedin", "twitter"):
-        accounts = [held for held in context.accounts_on(channel) if _can_earn_points(held)]
+        accounts = [
+            account for account in context.accounts_on(channel) if _can_earn_points(account)
+        ]
         states[f"{channel}.active"] = _choose_best_state(
-            _rate_activity(held, bands, context.run_started_at) for held in accounts
+            _rate_activity(account, bands, context.run_started_at) for account in accounts
         )
         states[f"{channel}.linked"] = _choose_best_state(
-            _rate_site_link(context, held) for held in accounts
+            _rate_site_link(context, account) for account in accounts
         )
         states[f"{channel}.named"] = _choose_best_state(
-            _rate_name(held, context) for held in accounts
+            _rate_name(account, context) for account in accounts
         )
     return states
 
@@ -217,9 +221,9 @@ def _rate_activity(account: EvaluatedAccount, bands: ActivityBands, now: datetim
 
     Those of a private or personal account count if they were seen.
     """
-    told = _rate_activity_band(account, bands, now, ("active", "slow"))
+    state = _rate_activity_band(account, bands, now, ("active", "slow"))
     shut = _is_private(account) or _is_person_or_group(account)
-    return PointState.BAD if told is PointState.UNKNOWN and shut else told
+    return PointState.BAD if state is PointState.UNKNOWN and shut else state
 
 
 def _rate_name(account: EvaluatedAccount, context: RuleContext) -> PointState:
@@ -252,8 +256,8 @@ def _rate_activity_band(
     newest = (
         account.status.last_activity
     )  # an old date that a person reported does not count against them
-    told = newest is not None and newest.source == ATTESTED_SOURCE
-    return PointState.UNKNOWN if band == "unknown" or told else PointState.BAD
+    is_attested = newest is not None and newest.source == ATTESTED_SOURCE
+    return PointState.UNKNOWN if band == "unknown" or is_attested else PointState.BAD
 
 
 def _rate_site_link(context: RuleContext, account: EvaluatedAccount) -> PointState:
@@ -274,11 +278,14 @@ def _adjust_context_for_visitors(context: RuleContext) -> RuleContext:
     address. Dead links on a site say nothing about living accounts.
     """
     met = tuple(
-        _follow_rename(_mark_unreachable_as_gone(held, context)) for held in context.accounts
+        _follow_rename(_mark_unreachable_as_gone(account, context)) for account in context.accounts
     )
-    living = [held for held in met if held.status.state is not AccountState.GONE]
-    gone = [held for held in met if held.status.state is AccountState.GONE]
-    return replace(context, accounts=tuple(_remove_dead_links(held, gone, living) for held in met))
+    living = [account for account in met if account.status.state is not AccountState.GONE]
+    gone_accounts = [account for account in met if account.status.state is AccountState.GONE]
+    return replace(
+        context,
+        accounts=tuple(_remove_dead_links(account, gone_accounts, living) for account in met),
+    )
 
 
 def _mark_unreachable_as_gone(account: EvaluatedAccount, context: RuleContext) -> EvaluatedAccount:
@@ -291,27 +298,27 @@ def _mark_unreachable_as_gone(account: EvaluatedAccount, context: RuleContext) -
 
 def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> bool:
     """Return True if visitors cannot reach a site or are warned off, and this is confirmed."""
-    trouble, doubt = account.status.failure_streak, account.status.unconfirmed_streak
-    if account.row.channel != "website" or (trouble is None and doubt is None):
+    failure, doubt = account.status.failure_streak, account.status.unconfirmed_streak
+    if account.row.channel != "website" or (failure is None and doubt is None):
         return False
     if ("website", account.subject) in context.unreachable_sites:
         return True
-    if trouble is None:
+    if failure is None:
         return False
-    is_tls = trouble.cause.partition("/")[0] == Reason.TLS
+    is_tls = failure.cause.partition("/")[0] == Reason.TLS
     enough = load_gap_catalogue()["website_insecure" if is_tls else "website_down"].confirm_runs
     return (
-        trouble.run_count >= enough
-        and days_between(trouble.since, trouble.latest_at) >= MIN_TROUBLE_DAYS
+        failure.run_count >= enough
+        and days_between(failure.since, failure.latest_at) >= MIN_TROUBLE_DAYS
     )
 
 
 def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
     """Return an account with its new name, because its old name would earn nothing."""
-    seen = account.present_finding
-    if seen is None or not (seen.reason is Reason.RENAMED or "moved_to" in seen.facts):
+    finding = account.present_finding
+    if finding is None or not (finding.reason is Reason.RENAMED or "moved_to" in finding.facts):
         return account
-    named = identify.identify_link(seen.final_url or "")
+    named = identify.identify_link(finding.final_url or "")
     if named.channel != account.row.channel or named.key is None or named.kind not in ACCOUNT_KINDS:
         return account
     row, old = replace(account.row, identity=named), {account.row.identity.key}
@@ -323,16 +330,21 @@ def _remove_dead_links(
     gone_accounts: Sequence[EvaluatedAccount],
     live_accounts: Sequence[EvaluatedAccount],
 ) -> EvaluatedAccount:
-    known = site.status.last_known_finding
-    if site.row.channel != "website" or known is None or not gone_accounts:
+    last_finding = site.status.last_known_finding
+    if site.row.channel != "website" or last_finding is None or not gone_accounts:
         return site
-    kept = tuple(
+    remaining_links = tuple(
         link
-        for link in known.links
-        if any(one.is_linked_by(link) for one in live_accounts)
-        or not any(one.is_linked_by(link) for one in gone_accounts)
+        for link in last_finding.links
+        if any(account.is_linked_by(link) for account in live_accounts)
+        or not any(account.is_linked_by(link) for account in gone_accounts)
     )
-    return replace(site, status=replace(site.status, last_known_finding=replace(known, links=kept)))
+    return replace(
+        site,
+        status=replace(
+            site.status, last_known_finding=replace(last_finding, links=remaining_links)
+        ),
+    )
 
 
 def _to_point_state(value: object) -> PointState:

@@ -158,7 +158,7 @@ def _send_notifications(
             "not all notifications of the run were sent: {reason}",
             reason=str(error),
         )
-    except Exception as bug:  # noqa: BLE001  # a bug in a notification must not fail a finished run
+    except Exception as bug:  # a bug in a notification must not fail a finished run
         logger.exception(bug, "notifications_crashed", "not all notifications of the run were sent")
 
 

@@ -83,7 +83,7 @@ class Coordinator(Protocol):
 
 
 class WorkerCluster(Protocol):
-    """The machines that a run is shared with; `auditor.cluster.get_worker_cluster` are those of a configuration."""
+    """The machines that share a run; `auditor.cluster.get_worker_cluster` returns the configured ones."""
 
     def open_host_lock(self) -> AbstractAsyncContextManager[HostLock]:
         """The host locks that they share. Raises ConfigError."""
@@ -448,7 +448,10 @@ class _RunSession:
             message = "channel {channel} is unreliable in this run: {reason}; its statuses are kept"
             logger.warning("channel_unreliable", message, channel=channel, reason=reason)
         if not_reached := sum(self.not_reached.values()):
-            message = "deadline reached: {not_reached} accounts were not checked; the next run checks them first"
+            message = (
+                "deadline reached: {not_reached} accounts were not "
+                "checked; the next run checks them first"
+            )
             logger.warning("run_deadline_reached", message, not_reached=not_reached)
         ended = self.get_current_time()
         told = receipt.build_finished_receipt(

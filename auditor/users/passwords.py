@@ -45,12 +45,12 @@ def find_password_fault(password: str, *names: str) -> PasswordFault | None:
 
     `known_names` are the names of the user and the network, which are easy to guess.
     """
-    told = normalize_password(password)
-    if len(told) > MAX_PASSWORD_CHARACTERS:
+    normalized = normalize_password(password)
+    if len(normalized) > MAX_PASSWORD_CHARACTERS:
         return PasswordFault.LONG
-    if len(told) < MIN_PASSWORD_CHARACTERS:
+    if len(normalized) < MIN_PASSWORD_CHARACTERS:
         return PasswordFault.SHORT
-    return PasswordFault.COMMON if is_common_password(told, names) else None
+    return PasswordFault.COMMON if is_common_password(normalized, names) else None
 
 
 def normalize_password(password: str) -> str:
@@ -135,25 +135,28 @@ trustno one correct horse battery staple the and my new our mon ma mes notre nou
 
 def is_common_password(password: str, names: Iterable[str] = ()) -> bool:
     """Return True if a password is common, or built from common words and known names."""
-    known = _load_known_words() | _split_words(names)
-    told = {
+    known_words = _load_known_words() | _split_words(names)
+    variants = {
         _normalize_letters(password),
         _normalize_letters(password.translate(SIGN_SUBSTITUTIONS)),
     }
     return any(
-        len(set(one)) < MIN_DISTINCT_CHARACTERS or _is_word_chain(one, known) for one in told
+        len(set(variant)) < MIN_DISTINCT_CHARACTERS or _is_word_chain(variant, known_words)
+        for variant in variants
     )
 
 
 def _is_word_chain(text: str, known_words: Collection[str]) -> bool:
     """Return True if a text consists only of these words and digits."""
     spelt, longest = text.translate(DIGIT_SUBSTITUTIONS), max(map(len, known_words))
-    ends = [True]
+    is_chain_end = [True]
     for end in range(1, len(text) + 1):
-        starts = [at for at in range(max(0, end - longest), end - 1) if ends[at]]
-        is_word = any(text[at:end] in known_words or spelt[at:end] in known_words for at in starts)
-        ends.append(is_word or (ends[end - 1] and text[end - 1].isdigit()))
-    return ends[-1]
+        starts = [start for start in range(max(0, end - longest), end - 1) if is_chain_end[start]]
+        is_word = any(
+            text[start:end] in known_words or spelt[start:end] in known_words for start in starts
+        )
+        is_chain_end.append(is_word or (is_chain_end[end - 1] and text[end - 1].isdigit()))
+    return is_chain_end[-1]
 
 
 @cache
@@ -169,12 +172,16 @@ def _split_words(texts: Iterable[str]) -> set[str]:
 
 def _build_sequence_pieces() -> set[str]:
     """Return all pieces of a sequence, forwards and backwards."""
-    both = [way for run in map(_normalize_letters, CHARACTER_SEQUENCES) for way in (run, run[::-1])]
+    directions = [
+        sequence
+        for run in map(_normalize_letters, CHARACTER_SEQUENCES)
+        for sequence in (run, run[::-1])
+    ]
     return {
-        way[at : at + size]
-        for way in both
+        sequence[start : start + size]
+        for sequence in directions
         for size in range(MIN_SEQUENCE_CHARACTERS, MIN_SEQUENCE_CHARACTERS + 4)
-        for at in range(len(way) - size + 1)
+        for start in range(len(sequence) - size + 1)
     }
 
 

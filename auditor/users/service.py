@@ -47,9 +47,11 @@ def add_user(
 
     A removed user with this name is restored.
     """
-    fit = " ".join(sanitize(name).split())
-    _refuse_invalid_name(store, fit)
-    user = store.add_user(User(fit, role, now, author, _normalize_regions(store, role, regions)))
+    normalized_name = " ".join(sanitize(name).split())
+    _refuse_invalid_name(store, normalized_name)
+    user = store.add_user(
+        User(normalized_name, role, now, author, _normalize_regions(store, role, regions))
+    )
     return user, create_invite(store, user, author, now)
 
 
@@ -65,19 +67,19 @@ def create_invite(store: Store, user: User, author: str, now: datetime) -> str:
 
 def find_invited_user(store: Store, token: str, now: datetime) -> User | None:
     """Return the user of a one-time link, or None if it is wrong, used or expired."""
-    found = store.get_user_invite(hash_token(token))
-    if found is None or found[1].removed_at or now >= found[0].expires_at:
+    invited = store.get_user_invite(hash_token(token))
+    if invited is None or invited[1].removed_at or now >= invited[0].expires_at:
         return None
-    return found[1]
+    return invited[1]
 
 
 def get_user(store: Store, name: str) -> User:
     """Return the user with a name. Raises UserError."""
     user = store.get_user(name)
     if user is None or user.removed_at:
-        said = gettext_noop("There is no user with this name.")
+        message = gettext_noop("There is no user with this name.")
         raise UserError(
-            name, "there is no user with this name", "`auditor user list`", message=said
+            name, "there is no user with this name", "`auditor user list`", message=message
         )
     return user
 
@@ -98,45 +100,49 @@ def get_web_base_url(config: Config) -> str:
     if config.notify.pages_url:
         return config.notify.pages_url
     host = config.web.host
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # listens on all interfaces
+    local_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # listens on all interfaces  # noqa: S104
     return (
-        f"http://[{here}]:{config.web.port}" if ":" in here else f"http://{here}:{config.web.port}"
+        f"http://[{local_host}]:{config.web.port}"
+        if ":" in local_host
+        else f"http://{local_host}:{config.web.port}"
     )
 
 
 def _refuse_invalid_name(store: Store, name: str) -> None:
     if not 0 < len(name) <= MAX_NAME_CHARACTERS:
-        said = gettext_noop("Names can have at most {most} characters.")
+        message = gettext_noop("Names can have at most {most} characters.")
         raise UserError(
             "NAME",
             f"a name must have 1 to {MAX_NAME_CHARACTERS} characters",
-            message=said,
+            message=message,
             most=MAX_NAME_CHARACTERS,
         )
-    there = store.get_user(name)
-    if there is not None and there.removed_at is None:
-        said = gettext_noop("There is already a user with this name.")
+    existing = store.get_user(name)
+    if existing is not None and existing.removed_at is None:
+        message = gettext_noop("There is already a user with this name.")
         remedy = "another name, or `auditor user remove` first"
-        raise UserError(there.name, "there is already a user with this name", remedy, message=said)
+        raise UserError(
+            existing.name, "there is already a user with this name", remedy, message=message
+        )
 
 
 def _normalize_regions(store: Store, role: Role, regions: Iterable[str]) -> tuple[str, ...]:
     """Return the keys of a coordinator's regions. Raises UserError for an unknown region."""
-    typed = [one.strip() for one in regions if one.strip()]
+    typed = [region.strip() for region in regions if region.strip()]
     if typed and role is not Role.COORDINATOR:
-        said = gettext_noop(
+        message = gettext_noop(
             "Regions are for coordinators only. All other users see or manage every region."
         )
         raise UserError(
-            "--region", "only coordinators have regions", "--role coordinator", message=said
+            "--region", "only coordinators have regions", "--role coordinator", message=message
         )
-    there = {get_region_key(one) for one in store.list_regions()}
-    for one in typed:
-        if find_region_code(one) is None and one not in there:
-            said = gettext_noop("There is no region called {region}.")
+    registered_keys = {get_region_key(region) for region in store.list_regions()}
+    for region in typed:
+        if find_region_code(region) is None and region not in registered_keys:
+            message = gettext_noop("There is no region called {region}.")
             remedy = f"one of {', '.join(REGIONS)}, or as in the registry"
             raise UserError(
-                one, "no association is in this region", remedy, message=said, region=one
+                region, "no association is in this region", remedy, message=message, region=region
             )
     return tuple(dict.fromkeys(map(get_region_key, typed)))
 
@@ -166,10 +172,10 @@ def find_editable_regions(
     """Return the regions of the registry that a user coordinates; None means all."""
     if can_edit_all_regions(user):
         return None
-    own = user.regions if user is not None and is_coordinator(user) else ()
+    own_regions = user.regions if user is not None and is_coordinator(user) else ()
     return (
-        frozenset(typed for typed in load_regions() if get_region_key(typed) in own)
-        if own
+        frozenset(typed for typed in load_regions() if get_region_key(typed) in own_regions)
+        if own_regions
         else frozenset()
     )
 
@@ -214,18 +220,18 @@ def start_session(
         started_before=now - SESSION_MAX_AGE, last_seen_before=now - SESSION_IDLE_TIMEOUT
     )
     older = hash_token(replaced_token) if replaced_token else None
-    begun = store.start_session(
+    started = store.start_session(
         LoginSession(hash_token(token), user.id, now, now), user, replaced_token_hash=older
     )
-    return token if begun else None
+    return token if started else None
 
 
 def find_session_user(store: Store, token: str, now: datetime) -> User | None:
     """Return the user of a session token and extend the session, or None."""
-    found = store.get_session(hash_token(token))
-    if found is None:
+    session_row = store.get_session(hash_token(token))
+    if session_row is None:
         return None
-    session, user = found
+    session, user = session_row
     if (
         now - session.started_at >= SESSION_MAX_AGE
         or now - session.last_seen_at >= SESSION_IDLE_TIMEOUT

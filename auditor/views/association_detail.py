@@ -92,7 +92,9 @@ def _build_timeline_cell(
     look = observations.get((account.account_id, run.id))
     if look is None:
         return TimelineCell(day, "skipped" if run.state is AuditRunState.SKIPPED else "not_reached")
-    sign = "unreliable" if account.channel in run.unreliable_channels else look.finding.presence.value
+    sign = (
+        "unreliable" if account.channel in run.unreliable_channels else look.finding.presence.value
+    )
     return TimelineCell(day, sign, look.finding.reason)
 
 

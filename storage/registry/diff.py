@@ -157,9 +157,16 @@ class RegistryComparison:
             accounts_retained=self.retained_accounts,
             missing_columns=self.missing_columns,
         )
-        known = {**self.stored_entries, **entries.new, **entries.relisted, **entries.changed}
+        current_entries = {
+            **self.stored_entries,
+            **entries.new,
+            **entries.relisted,
+            **entries.changed,
+        }
         associations = {
-            id_: known[id_].association for id_ in changes.affected_associations if id_ in known
+            id_: current_entries[id_].association
+            for id_ in changes.affected_associations
+            if id_ in current_entries
         }
         return replace(changes, associations=associations)
 

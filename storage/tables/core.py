@@ -22,10 +22,10 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     false,
     text,
 )
-from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
@@ -56,7 +56,11 @@ class JsonModelType(TypeDecorator[Any]):
     def __repr__(self) -> str:
         return "Text()"
 
-    def process_bind_param(self, value: Any, dialect: Dialect | None) -> str | None:  # noqa: ARG002  # SQLAlchemy's signature
+    def process_bind_param(
+        self,
+        value: Any,
+        dialect: Dialect | None,  # noqa: ARG002
+    ) -> str | None:  # SQLAlchemy's signature
         """Return the model as JSON, without its default values."""
         if value is None:
             return None
@@ -136,7 +140,7 @@ class AccountTable(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "account"
     __table_args__ = (
-        Unique("association", "column", "channel", "import_key"),
+        UniqueConstraint("association", "column", "channel", "import_key"),
         Index(None, "channel", "key"),
     )
 
@@ -194,7 +198,7 @@ class GapTable(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "gap"
     __table_args__ = (
-        Unique("association", "channel", "subject", "code", "first_seen"),
+        UniqueConstraint("association", "channel", "subject", "code", "first_seen"),
         Index(None, "is_visible", "severity_rank", "association", "id"),
         Index(None, "is_visible", "code", "severity_rank", "association", "id"),
         Index(None, "is_visible", "channel", "severity_rank", "association", "id"),
@@ -227,7 +231,7 @@ class ProposalTable(SQLModel, table=True):
     """An account that was found but is not registered. Derived."""
 
     __tablename__: ClassVar[Any] = "proposal"
-    __table_args__ = (Unique("association", "channel", "key"),)
+    __table_args__ = (UniqueConstraint("association", "channel", "key"),)
 
     id: int | None = Field(default=None, primary_key=True)
     association: str = Field(

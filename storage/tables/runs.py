@@ -21,8 +21,8 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
-from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 
 from probes.models.finding import Finding
@@ -115,11 +115,19 @@ class MicrosecondTimestamp(TypeDecorator[datetime]):
     def __repr__(self) -> str:
         return "BigInteger()"
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002  # SQLAlchemy's signature
+    def process_bind_param(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> int | None:  # SQLAlchemy's signature
         """Return the time as microseconds since 1970."""
         return None if value is None else (value - EPOCH) // MICROSECOND
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # SQLAlchemy's signature
+    def process_result_value(
+        self,
+        value: int | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> datetime | None:  # SQLAlchemy's signature
         """Return the time in UTC."""
         return None if value is None else EPOCH + value * MICROSECOND
 
@@ -137,7 +145,7 @@ class ProbeResultTable(SQLModel, table=True):
     """
 
     __tablename__: ClassVar[Any] = "probe_result"
-    __table_args__ = (Unique("account_id", "fingerprint"),)
+    __table_args__ = (UniqueConstraint("account_id", "fingerprint"),)
 
     id: int | None = Field(default=None, sa_column=Column(BIG_INTEGER_KEY, primary_key=True))
     account_id: int = Field(

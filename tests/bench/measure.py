@@ -80,8 +80,8 @@ class _Run:
         ctypes.CDLL(None, use_errno=True).prctl(SUBREAPER, 1, 0, 0, 0)
         self._known, self._before, self._began = _own(), _children(), time.perf_counter()
         self._files = (
-            tempfile.TemporaryFile("w+"),
-            tempfile.TemporaryFile("w+"),
+            tempfile.TemporaryFile("w+"),  # noqa: SIM115
+            tempfile.TemporaryFile("w+"),  # noqa: SIM115
         )  # closed at its end
         self.process = subprocess.Popen(
             [*on(core), *command],

@@ -1,6 +1,4 @@
-"""Runs the code of docs/contributing/adding-a-channel.md as a channel.
-page.
-"""
+"""Runs the code of docs/contributing/adding-a-channel.md as a channel."""
 
 from __future__ import annotations
 

@@ -289,7 +289,7 @@ async def served(config, clock, ledger, story):
 
 
 @pytest.mark.slow
-async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(
+async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(  # noqa: PLR0915
     tmp_path, monkeypatch
 ):  # one story
     monkeypatch.setattr(scheduling, "CATCH_UP_INTERVAL", timedelta(seconds=1))

@@ -199,7 +199,9 @@ def configured(channels=("website", "facebook", "youtube"), **canaries):
 
 def opened(folder, config=None, store=None):
     store = store or Store.open(f"sqlite:///{folder}/auditor.db")
-    return Small(config or configured(), store, BodyStore(folder / "archive"), Web(), data_folder=folder)
+    return Small(
+        config or configured(), store, BodyStore(folder / "archive"), Web(), data_folder=folder
+    )
 
 
 def lived(live):

@@ -126,7 +126,9 @@ SAID = [
 
 def steps(account, keyed=()):
     """A probe by words: how the account is, and the day it last published."""
-    page = yield PageRequest(account.identity.canonical or account.typed_text, is_registered_link=True)
+    page = yield PageRequest(
+        account.identity.canonical or account.typed_text, is_registered_link=True
+    )
     word, _, day = page.body.decode().partition(" ")
     last = Activity(datetime.fromisoformat(day).replace(tzinfo=UTC), "feed") if day else None
     if word == "gone":
@@ -201,7 +203,10 @@ def _play(app):
 
 
 async def _nights(app):
-    rows = {row.typed_text: row.identity.canonical or row.typed_text for row in app.store.list_accounts()}
+    rows = {
+        row.typed_text: row.identity.canonical or row.typed_text
+        for row in app.store.list_accounts()
+    }
     usual, checker.probe_steps_for = checker.probe_steps_for, steps
     try:
         for night in range(NIGHTS):

@@ -133,11 +133,13 @@ def render_page(
     return (
         f'<!doctype html>\n<html lang="{association.language}" dir="{direction}">\n<head>\n<meta '
         'charset="utf-8">\n'
-        f"<title>{escape(title or association.name)}</title>\n{_render_head(association, frame)}</head>\n<body>\n"
+        f"<title>{escape(title or association.name)}</title>"
+        f"\n{_render_head(association, frame)}</head>\n<body>\n"
         f'<header><h1><a href="/">{escape(association.name)}</a></h1>\n<nav><a href="/about">'
         f"{SITE_TEXTS[association.language]['about']}</a></nav></header>\n<main>{body_html}</main>\n"
         "<footer>"
-        f"{_render_contact(association, frame)}{_render_social_links(frame)}{_render_share_buttons(association)}{frame.footer_html}</footer>\n</body></html>\n"
+        f"{_render_contact(association, frame)}{_render_social_links(frame)}"
+        f"{_render_share_buttons(association)}{frame.footer_html}</footer>\n</body></html>\n"
     )
 
 
@@ -159,7 +161,10 @@ def render_home_page(
 
 def render_article_page(association: DemoAssociation, post: SitePost, frame: PageFrame) -> str:
     """One article's page."""
-    head = f'{frame.head_html}<meta property="article:published_time" content="{post.published_at.isoformat()}">\n'
+    head = (
+        f'{frame.head_html}<meta property="article:published_time" '
+        f'content="{post.published_at.isoformat()}">\n'
+    )
     inner = f"<article><h2>{post.title}</h2><p>{post.text}</p></article>"
     return render_page(
         association, inner, PageFrame(frame.generator, frame.feed_url, head), post.title
@@ -174,7 +179,10 @@ def format_site_date(moment: datetime, language: str) -> str:
 
 def _render_intro(association: DemoAssociation) -> str:
     words = SITE_TEXTS[association.language]
-    return f"<section><p>{words['intro']}</p><p>{escape(association.city)} – {escape(association.region)}</p></section>\n"
+    return (
+        f"<section><p>{words['intro']}</p><p>{escape(association.city)} – "
+        f"{escape(association.region)}</p></section>\n"
+    )
 
 
 def _render_post_list(
@@ -182,13 +190,22 @@ def _render_post_list(
 ) -> str:
     def entry(post: SitePost) -> str:
         stamp = (
-            f'<time datetime="{post.published_at.isoformat()}">{format_site_date(post.published_at, association.language)}</time>'
+            (
+                f'<time datetime="{post.published_at.isoformat()}">'
+                f"{format_site_date(post.published_at, association.language)}</time>"
+            )
             if show_dates
             else ""
         )
-        return f'<article><h3><a href="{post.path}">{post.title}</a></h3>{stamp}<p>{post.text}</p></article>\n'
+        return (
+            f'<article><h3><a href="{post.path}">{post.title}</a></h3>'
+            f"{stamp}<p>{post.text}</p></article>\n"
+        )
 
-    return f"<section><h2>{SITE_TEXTS[association.language]['news']}</h2>\n{''.join(map(entry, site_posts))}</section>\n"
+    return (
+        f"<section><h2>{SITE_TEXTS[association.language]['news']}</h2>"
+        f"\n{''.join(map(entry, site_posts))}</section>\n"
+    )
 
 
 def _render_head(association: DemoAssociation, frame: PageFrame) -> str:
@@ -216,7 +233,8 @@ def _render_contact(association: DemoAssociation, frame: PageFrame) -> str:
         f"+212 5 00 00 {association.number // 100:02d} {association.number % 100:02d}",
     )
     return (
-        f'<p>{words["contact"]}: <a href="mailto:contact@{association.host}">contact@{association.host}</a> – '
+        f"<p>{words['contact']}: <a "
+        f'href="mailto:contact@{association.host}">contact@{association.host}</a> – '
         f'<a href="tel:{number.replace(" ", "")}">{number}</a></p>\n'
     )
 

@@ -172,7 +172,9 @@ def serve_windows_1256_page(
         f"<title>{association.name_ar}</title></head><body bgcolor=white><center><h2>"
         f"{association.name_ar}</h2></center>"
         f"<p>جمعية محلية يعمل أعضاؤها متطوعين إلى جانب المدرسة ودار الشباب والجماعة.</p>"
-        f"<h3>أخبار الجمعية</h3><p>{format_site_date(demo_run.days_before_last_run(35), 'ar')}: نظمت الجمعية لقاء مفتوحا بدار الشباب.</p>"
+        f"<h3>أخبار الجمعية</h3><p>"
+        f"{format_site_date(demo_run.days_before_last_run(35), 'ar')}:"
+        " نظمت الجمعية لقاء مفتوحا بدار الشباب.</p>"
         f'<p>للاتصال: <a href="mailto:contact@{association.host}">contact@{association.host}</a></p>'
         f"{links}</body></html>"
     )

@@ -45,9 +45,9 @@ class Rule(BaseModel):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield the matches in a context."""
-        for held in context.accounts:
-            if not self.channels or held.row.channel in self.channels:
-                yield from self.match_account(held, context)
+        for account in context.accounts:
+            if not self.channels or account.row.channel in self.channels:
+                yield from self.match_account(account, context)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield the matches for one account."""
@@ -83,19 +83,27 @@ def build_common_params(account: EvaluatedAccount, context: RuleContext) -> dict
 
 def build_title_params(account: EvaluatedAccount) -> dict[str, FactValue]:
     """Return the title of the page, and the words that revealed the problem."""
-    known = account.status.last_known_finding
-    if known is None:
+    last_finding = account.status.last_known_finding
+    if last_finding is None:
         return {}
-    title = known.facts.get("title") or known.name or account.url
-    return {"page_title": title, "marker": known.detail or title, "markers": known.detail or title}
+    title = last_finding.facts.get("title") or last_finding.name or account.url
+    return {
+        "page_title": title,
+        "marker": last_finding.detail or title,
+        "markers": last_finding.detail or title,
+    }
 
 
 def build_evidence_params(account: EvaluatedAccount) -> dict[str, FactValue]:
     """Return the evidence of a gap: status, final address, finding."""
-    known = account.status.last_known_finding
-    if known is None:
+    last_finding = account.status.last_known_finding
+    if last_finding is None:
         return {}
-    proof = {"status": known.status, "final_url": known.final_url, "detail": known.detail or None}
+    proof = {
+        "status": last_finding.status,
+        "final_url": last_finding.final_url,
+        "detail": last_finding.detail or None,
+    }
     return {name: value for name, value in proof.items() if value is not None}
 
 
@@ -105,9 +113,9 @@ def format_iso_day(timestamp: datetime | None) -> str:
 
 
 def _build_sample_context() -> RuleContext:
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
     row = AccountRow(
         "a", "site.example", Identity("website", LinkKind.PAGE, "site.example"), "website", id=1
     )
-    standing = AccountStatus(1, latest_presence=Presence.UNKNOWN)
-    return RuleContext(Association("a", "A"), (EvaluatedAccount(row, standing),), moment, moment)
+    status = AccountStatus(1, latest_presence=Presence.UNKNOWN)
+    return RuleContext(Association("a", "A"), (EvaluatedAccount(row, status),), now, now)

@@ -46,17 +46,17 @@ class ProposedRule(Rule):
             link, fresh = proposal.link, proposal.last_seen >= context.run_started_at
             if self.channels and link.channel not in self.channels:
                 continue
-            known = context.is_known_link(link)
-            if known or (all_read and not fresh):
+            is_known = context.is_known_link(link)
+            if is_known or (all_read and not fresh):
                 continue
-            told = {"url": link.canonical, "found_on": link.page_url, "source": link.source}
-            holds = True if known is False else None
+            params = {"url": link.canonical, "found_on": link.page_url, "source": link.source}
+            holds = True if is_known is False else None
             yield RuleMatch(
                 link.channel,
                 link.key,
                 holds,
                 is_decided=fresh,
-                params={**told, "snippet": link.snippet},
+                params={**params, "snippet": link.snippet},
             )
 
 
@@ -70,22 +70,22 @@ class LinksToGoneRule(Rule):
         if account.present_finding is None:
             yield build_unknown_match(account)
             return
-        gone = [
-            one
-            for one in context.accounts
-            if one is not account and one.status.state is AccountState.GONE
+        gone_accounts = [
+            other_account
+            for other_account in context.accounts
+            if other_account is not account and other_account.status.state is AccountState.GONE
         ]
         links = [
             link
             for link in account.present_finding.links
-            if any(one.is_linked_by(link) for one in gone)
+            if any(other_account.is_linked_by(link) for other_account in gone_accounts)
         ]
         if links:
-            told = {
+            params = {
                 "links": " ".join(link.canonical for link in links),
                 "found_on": links[0].page_url,
             }
-            yield build_account_match(account, {**build_common_params(account, context), **told})
+            yield build_account_match(account, {**build_common_params(account, context), **params})
 
 
 class NoBacklinkRule(Rule):
@@ -193,9 +193,9 @@ class HandlesDifferRule(Rule):
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield one match if two channels have such handles."""
         named = {
-            (held.row.channel, strip_key_prefix(held.subject))
-            for held in context.accounts
-            if self._has_handle(held)
+            (account.row.channel, strip_key_prefix(account.subject))
+            for account in context.accounts
+            if self._has_handle(account)
         }
         ours = {
             name
@@ -203,10 +203,10 @@ class HandlesDifferRule(Rule):
             if has_name_in_handle(name, list_association_names(context.association))
         }
         apart = any(
-            one[0] != other[0]
-            and not {one[1], other[1]} <= ours
-            and is_similar_handle(one[1], other[1]) is False
-            for one, other in combinations(sorted(named), 2)
+            first[0] != second[0]
+            and not {first[1], second[1]} <= ours
+            and is_similar_handle(first[1], second[1]) is False
+            for first, second in combinations(sorted(named), 2)
         )
         if apart:
             yield RuleMatch("", params={"handles": " · ".join(name for _, name in sorted(named))})
@@ -215,13 +215,13 @@ class HandlesDifferRule(Rule):
         """Return True if an account of an organisation has a handle and not a number."""
         row, key = account.row, account.row.identity.key or ""
         audited = not self.channels or row.channel in self.channels
-        standing = (
+        is_existing = (
             row.identity.kind in ORGANISATION_KINDS
             and account.status.state is not AccountState.GONE
         )
         return (
             audited
-            and standing
+            and is_existing
             and bool(key)
             and not key.startswith(NUMERIC_KEY_PREFIXES)
             and not strip_key_prefix(key).isdigit()

@@ -35,26 +35,26 @@ class AbsentRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match from the first absence."""
-        standing, named = account.status, {str(reason) for reason in self.reasons}
-        if standing.state is AccountState.GONE:
-            reason, since, gone = str(standing.reason), standing.since, True
-        elif standing.unconfirmed_streak is not None:
-            reason, since, gone = (
-                standing.unconfirmed_streak.cause,
-                standing.unconfirmed_streak.since,
+        status, reasons = account.status, {str(reason) for reason in self.reasons}
+        if status.state is AccountState.GONE:
+            reason, since, is_gone = str(status.reason), status.since, True
+        elif status.unconfirmed_streak is not None:
+            reason, since, is_gone = (
+                status.unconfirmed_streak.cause,
+                status.unconfirmed_streak.since,
                 False,
             )
         else:
             return
-        if reason in named:
+        if reason in reasons:
             facts = {
                 **build_common_params(account, context),
                 "since": format_iso_day(since),
                 "cause": reason,
                 **build_title_params(account),
             }
-            ended = not gone and _has_answered_in_run(account, context)
-            yield replace(build_account_match(account, facts, confirmed=gone), has_ended=ended)
+            ended = not is_gone and _has_answered_in_run(account, context)
+            yield replace(build_account_match(account, facts, confirmed=is_gone), has_ended=ended)
 
 
 class UnreachableRule(Rule):
@@ -69,37 +69,41 @@ class UnreachableRule(Rule):
 
         It is unknown while an absence is doubted and the site does not respond.
         """
-        standing, trouble = account.status, account.status.failure_streak
-        if trouble is None:
+        status, failure = account.status, account.status.failure_streak
+        if failure is None:
             doubted = (
-                standing.state is not AccountState.GONE and standing.unconfirmed_streak is not None
+                status.state is not AccountState.GONE and status.unconfirmed_streak is not None
             )
             if doubted and not _has_answered_in_run(account, context):
                 yield RuleMatch(account.row.channel, account.subject, holds=None)
             return
-        reason, _, detail = trouble.cause.partition("/")
-        if reason not in {str(known) for known in self.reasons}:
+        reason, _, detail = failure.cause.partition("/")
+        if reason not in {str(known_reason) for known_reason in self.reasons}:
             return
         facts: dict[str, FactValue] = {
-            "since": format_iso_day(trouble.since),
+            "since": format_iso_day(failure.since),
             "cause": detail or reason,
         }
         yield RuleMatch(
             account.row.channel,
             account.subject,
-            is_decided=trouble.latest_at >= context.run_started_at,
+            is_decided=failure.latest_at >= context.run_started_at,
             is_confirmed=None
-            if days_between(trouble.since, trouble.latest_at) >= self.days
+            if days_between(failure.since, failure.latest_at) >= self.days
             else False,
-            run_count=trouble.run_count,
+            run_count=failure.run_count,
             params={**build_common_params(account, context), **facts},
             evidence=build_evidence_params(account),
         )
 
 
 def _has_answered_in_run(account: EvaluatedAccount, context: RuleContext) -> bool:
-    looked = account.status.checked_at
-    return looked is not None and looked >= context.run_started_at and has_answered(account.status)
+    checked_at = account.status.checked_at
+    return (
+        checked_at is not None
+        and checked_at >= context.run_started_at
+        and has_answered(account.status)
+    )
 
 
 class PresentAsRule(Rule):
@@ -183,9 +187,10 @@ class FactRule(Rule):
         if account.present_finding is None or (value is None and self.present is None):
             yield build_unknown_match(account)
         elif value is not None and self._is_fulfilled(value):
-            words = _build_fact_params(self.fact, value, context.now)
+            fact_params = _build_fact_params(self.fact, value, context.now)
             yield build_account_match(
-                account, {**build_common_params(account, context), "pages": account.url, **words}
+                account,
+                {**build_common_params(account, context), "pages": account.url, **fact_params},
             )
 
     def _is_fulfilled(self, value: FactValue) -> bool:
@@ -206,7 +211,7 @@ def _get_fact_value(facts: Mapping[str, FactValue], fact: str, now: datetime) ->
 
 def _build_fact_params(fact: str, value: FactValue, now: datetime) -> dict[str, FactValue]:
     if fact == "certificate_days" and not isinstance(value, str):
-        ends = datetime.fromtimestamp(now.timestamp() + 86_400 * value, UTC)
-        return {"expires_on": ends.date().isoformat()}
+        expires_at = datetime.fromtimestamp(now.timestamp() + 86_400 * value, UTC)
+        return {"expires_on": expires_at.date().isoformat()}
     names = {"moved_to": "new_url"}
     return {names.get(fact, fact): value, "cause": fact}

@@ -99,24 +99,29 @@ class DuplicateRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each channel with several accounts."""
-        for channel in self.channels or sorted({held.row.channel for held in context.accounts}):
-            kept = [
-                held
-                for held in context.accounts_on(channel)
-                if held.is_account and held.status.state is not AccountState.GONE
+        for channel in self.channels or sorted(
+            {account.row.channel for account in context.accounts}
+        ):
+            candidates = [
+                account
+                for account in context.accounts_on(channel)
+                if account.is_account and account.status.state is not AccountState.GONE
             ]
             distinct = [
-                held
-                for at, held in enumerate(kept)
-                if not any(_is_same_account(held, other) for other in kept[:at])
+                account
+                for index, account in enumerate(candidates)
+                if not any(_is_same_account(account, second) for second in candidates[:index])
             ]
             if any(
-                not may_be_same_account(one.all_keys, other.all_keys)
-                for one, other in combinations(distinct, 2)
+                not may_be_same_account(first.all_keys, second.all_keys)
+                for first, second in combinations(distinct, 2)
             ):
                 yield RuleMatch(
                     channel,
-                    params={"url": distinct[0].url, "urls": " ".join(one.url for one in distinct)},
+                    params={
+                        "url": distinct[0].url,
+                        "urls": " ".join(first.url for first in distinct),
+                    },
                 )
 
 

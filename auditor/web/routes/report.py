@@ -139,7 +139,10 @@ def _require_mail_server(report_request: ReportRequest) -> None:
 
 
 @router.get("/{language}/unsubscribe/{token}", dependencies=[access.PUBLIC_ACCESS])
-def show_unsubscribe_form(context: PageContext, token: str) -> HTMLResponse:  # noqa: ARG001  # the page is the same for every token
+def show_unsubscribe_form(
+    context: PageContext,
+    token: str,  # noqa: ARG001
+) -> HTMLResponse:  # the page is the same for every token
     """Show the button that unsubscribes."""
     return context.render_page("unsubscribe.html", is_done=False)
 

@@ -29,10 +29,14 @@ COMMENTED = [
     f"<div class='widget widget_recent_comments'><ul><li>{WHO} on Summer</ul></div>",
     f'<div itemprop="comment" itemscope><span itemprop="author">{WHO}</span></div>',
     f'<DIV CLASS="Followers Gadget"><img alt="{WHO}"></DIV>',
-    '<script>var a = {"top_level_comments": {"nodes": '
-    f'[{{"by": "{WHO}", "t": "}}\\"]"}}]}}}}</script>',
-    '<script type="application/ld+json">{"name": "Nour", '
-    f'"comment": [{{"author": "{WHO}"}}]}}</script>',
+    (
+        '<script>var a = {"top_level_comments": {"nodes": '
+        f'[{{"by": "{WHO}", "t": "}}\\"]"}}]}}}}</script>'
+    ),
+    (
+        '<script type="application/ld+json">{"name": "Nour", '
+        f'"comment": [{{"author": "{WHO}"}}]}}</script>'
+    ),
     f'{{"data": {{"name": "Nour", "followers": [{{"name": "{WHO}"}}], "followers_count": 12}}}}',
     f'<div class="comments">{WHO} and no end',
 ]

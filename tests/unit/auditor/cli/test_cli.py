@@ -374,7 +374,10 @@ def test_a_night_that_is_terminated_keeps_what_was_done(auditor, monkeypatch):
 
 def test_every_command_of_the_contract_is_there(auditor):
     _, out, _ = auditor("--help")
-    wanted = "demo init check identify registry run serve status gaps report export publish reevaluate doctor digest"
+    wanted = (
+        "demo init check identify registry run serve status gaps "
+        "report export publish reevaluate doctor digest"
+    )
     assert set(wanted.split()) <= set(out.split())
 
 
@@ -404,7 +407,10 @@ def test_json_is_utf_8_whatever_the_locale():
 
 
 def test_a_bug_is_one_line_unless_debugging():
-    spoilt = "import sys; from auditor.cli import main; main.move_common_options_first = 1; sys.exit(main.main(['status']))"
+    spoilt = (
+        "import sys; from auditor.cli import main; "
+        "main.move_common_options_first = 1; sys.exit(main.main(['status']))"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", spoilt], capture_output=True, check=False, timeout=60
     )

@@ -148,7 +148,9 @@ def _alone(monkeypatch):
     async def ran(app, *_, **__):
         night = app.store.get_latest_run(AuditRunState.DONE)
         spent = {"twitter": {"cost": 12, "budget": 100, "unit": "lookups"}}
-        return replace(night, unreliable_channels=("facebook",), receipt={**night.receipt, "apis": spent})
+        return replace(
+            night, unreliable_channels=("facebook",), receipt={**night.receipt, "apis": spent}
+        )
 
     async def checked(known, *_):
         when = Activity(datetime(2026, 10, 30, tzinfo=UTC), "feed", DatePrecision.DAY)

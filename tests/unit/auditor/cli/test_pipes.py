@@ -14,7 +14,10 @@ signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
 """
 WAYS = {
     "data": f"from auditor.cli.output import print_data; print_data('é' * {LONG})",
-    "parts": f"from auditor.cli.output import print_data_parts; print_data_parts(['é'] * {LONG // 100} + ['é' * {LONG}])",
+    "parts": (
+        f"from auditor.cli.output import print_data_parts; "
+        f"print_data_parts(['é'] * {LONG // 100} + ['é' * {LONG}])"
+    ),
     "bytes": f"from auditor.cli.output import print_bytes; print_bytes([b'x' * {LONG}], is_text=True)",
     "a word": f"from auditor.cli.output import print_message; print_message('x' * {LONG})",
 }

@@ -271,5 +271,6 @@ def _plain(told, since):
     return {
         (move.association.id, move.gap.code, move.is_open)
         for move in told.changes
-        if (since is None or move.announced_at > since) and move.announced_at <= told.night.started_at
+        if (since is None or move.announced_at > since)
+        and move.announced_at <= told.night.started_at
     }

@@ -105,4 +105,6 @@ def test_nobody_else_finds_one_but_the_coordinator_reads_how_to_ask(app, path):
 
 
 def test_without_an_address_of_this_server_no_line_is_told(app):
-    assert not [code for code in told(app, "/fr/associations/nour%2F1", url="") if "badges/" in code]
+    assert not [
+        code for code in told(app, "/fr/associations/nour%2F1", url="") if "badges/" in code
+    ]

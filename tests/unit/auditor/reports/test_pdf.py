@@ -27,7 +27,11 @@ def read(made):
 
 @pytest.fixture(scope="module")
 def arabic():
-    return read(render_pdf(report(FULL, "ar", is_interactive=False, report_url="https://reports.example/r/abc")))
+    return read(
+        render_pdf(
+            report(FULL, "ar", is_interactive=False, report_url="https://reports.example/r/abc")
+        )
+    )
 
 
 @needs_pango
@@ -132,7 +136,10 @@ def test_the_command_writes_one_in_the_associations_language_and_only_of_one(tmp
 def test_missing_system_library_gives_one_line_and_nothing_on_standard_output(
     monkeypatch, tmp_path, capfd
 ):
-    broken = "print('could not import some external libraries')\nraise OSError('cannot load libpango-1.0-0')\n"
+    broken = (
+        "print('could not import some external libraries')\nraise "
+        "OSError('cannot load libpango-1.0-0')\n"
+    )
     (tmp_path / "weasyprint.py").write_text(broken)
     monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
     monkeypatch.syspath_prepend(tmp_path)

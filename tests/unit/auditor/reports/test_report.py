@@ -174,9 +174,7 @@ def test_a_last_publication_says_where_its_date_comes_from_and_how_often_there_i
     told = Activity(NOW - timedelta(days=21), "videos", DatePrecision.WEEK)
     shown = written(view(accounts=[account(last_activity=told, rhythm_days=9)]))
     assert "about <bdi>4 November 2026</bdi> (active)" in shown["en/nour.html"]
-    assert (
-        "from the videos shown · posts about every <bdi>9 days</bdi>" in shown["en/nour.html"]
-    )
+    assert "from the videos shown · posts about every <bdi>9 days</bdi>" in shown["en/nour.html"]
     assert "environ <bdi>9\u00a0jours</bdi> entre deux publications" in shown["fr/nour.html"]
     assert (
         "حسب الفيديوهات المعروضة · <bdi>9 أيام</bdi> تقريبًا بين منشور وآخر" in shown["ar/nour.html"]
@@ -222,7 +220,10 @@ def test_links_are_not_told_of_a_website_or_where_only_the_registry_speaks():
 
 def test_a_report_in_plain_text_lists_the_accounts():
     gone = account(
-        state=AccountState.GONE, reason=Reason.NOT_FOUND, last_activity=None, activity_band="unknown"
+        state=AccountState.GONE,
+        reason=Reason.NOT_FOUND,
+        last_activity=None,
+        activity_band="unknown",
     )
     said = text.format_terminal_report(
         seen(view(accounts=[account(rhythm_days=1), gone])), CONFIG, "nour", "en"
@@ -253,7 +254,11 @@ def test_a_full_report_is_one_file_of_less_than_ten_kilobytes_on_the_line():
     )
     for language in LANGUAGES:
         told = report(
-            full, language, replies=said, is_reply_sent=True, report_url="https://r.example/r/" + "x" * 43
+            full,
+            language,
+            replies=said,
+            is_reply_sent=True,
+            report_url="https://r.example/r/" + "x" * 43,
         )
         assert len(gzip.compress(told.encode())) < 10_000
         assert not re.search(r'(src|rel="stylesheet")=|url\(', told)

@@ -199,9 +199,9 @@ def test_a_workbook_has_text_dates_and_numbers_and_nothing_else():
     ],
 )
 def test_an_export_has_the_associations_that_its_list_would_have(app, asked, found):
-    items = json.loads(told(app, "associations", "json", association_filter=AssociationFilter(**asked)))[
-        "items"
-    ]
+    items = json.loads(
+        told(app, "associations", "json", association_filter=AssociationFilter(**asked))
+    )["items"]
     assert sorted(item["association"] for item in items) == found.split()
 
 
@@ -259,7 +259,8 @@ def test_in_a_language_an_association_has_the_name_that_its_pages_show_in_it(app
     app.store.save_registry([named], [AMAL], LATER, is_complete=False)
     since = START - timedelta(days=1)
     french, plain_keys = (
-        told(app, kind, translator=words, since=since).decode() for words in (Translator("fr"), None)
+        told(app, kind, translator=words, since=since).decode()
+        for words in (Translator("fr"), None)
     )
     assert ",Association Amal," in french
     assert ",Amal," in plain_keys

@@ -200,8 +200,10 @@ def test_what_was_promised_and_for_when_stands_beside_the_call(app):
     assert "1er avril 2026" in page
     book = load_workbook(io.BytesIO(got(app, "/fr/meeting.xlsx").content))
     assert any(
-        cell.value == datetime(2026, 4, 1) for row in book.worksheets[0].rows for cell in row
-    )  # noqa: DTZ001 - Excel has no zones
+        cell.value == datetime(2026, 4, 1)
+        for row in book.worksheets[0].rows
+        for cell in row  # noqa: DTZ001
+    )
 
 
 def test_a_pack_has_ten_calls_unless_more_are_asked_for_and_its_workbook_has_all(app):
@@ -209,7 +211,10 @@ def test_a_pack_has_ten_calls_unless_more_are_asked_for_and_its_workbook_has_all
     app.store.save_registry([*app.store.list_associations(), *more], [NOUR, SITE], LATER)
     asyncio.run(execute_run(app, night_of(2)))
     with logged_in_client(app, night_of(2) + timedelta(hours=6)) as client:
-        pages = [client.get(f"/en/meeting{query}").text for query in ("", "?call_limit=25", "?call_limit=51")]
+        pages = [
+            client.get(f"/en/meeting{query}").text
+            for query in ("", "?call_limit=25", "?call_limit=51")
+        ]
         book = load_workbook(io.BytesIO(client.get("/en/meeting.xlsx").content))
     assert [len(set(re.findall(r"/en/associations/(\w+)", page))) for page in pages] == [10, 14, 0]
     assert book.worksheets[0].max_row == 1 + 14
@@ -268,7 +273,7 @@ def test_the_last_contact_stands_beside_the_reason(app, path):
     assert "Call ·" not in page
     book = load_workbook(io.BytesIO(got(app, "/en/meeting.xlsx").content))
     cells = [cell.value for row in book.worksheets[0] for cell in row]
-    assert "Wrote" in cells
+    assert "Message" in cells
     assert datetime(2026, 3, 2) in cells  # noqa: DTZ001 - Excel has no zones
 
 

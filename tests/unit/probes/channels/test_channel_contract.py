@@ -167,7 +167,10 @@ def test_registry_lists_the_same_channels() -> None:
 
 # --- A refusal is never an absence ---
 
-CHALLENGE = b"<html><head><title>Just a moment...</title></head><body>Enable JavaScript and cookies</body></html>"
+CHALLENGE = (
+    b"<html><head><title>Just a moment...</title></head><body>"
+    b"Enable JavaScript and cookies</body></html>"
+)
 LOGIN = b"<html><head><title>Log in</title></head><body><form><input type='password'></form></body></html>"
 NOT_FOUND = (
     b"<html><head><title>404 Not Found</title></head><body>This page does not exist.</body></html>"
@@ -453,5 +456,8 @@ def test_only_cli_web_and_scheduler_read_the_clock() -> None:
 
 
 def test_clock_reads_are_found() -> None:
-    code = "import time\nfrom datetime import datetime\na = datetime.now()\nb = time.time\nc = time.monotonic()"
+    code = (
+        "import time\nfrom datetime import datetime\na = "
+        "datetime.now()\nb = time.time\nc = time.monotonic()"
+    )
     assert sorted(_clock_reads(ast.parse(code))) == [3, 4]

@@ -1,4 +1,4 @@
-"""Facebook's grammar, and that nothing it says to a stranger is taken for an absence."""
+"""Facebook: identification of links, and no response is taken for an absence."""
 
 from datetime import UTC, datetime
 
@@ -74,24 +74,24 @@ ACCOUNT = Account("amal", "", identify_link(f"{FB}/Amal.Rabat"))
 
 
 @pytest.mark.parametrize("typed", ACCOUNTS)
-def test_a_link_names_its_account(typed: str) -> None:
+def test_link_identifies_its_account(typed: str) -> None:
     identity = identify_link(typed)
     assert (identity.channel, identity.key) == ("facebook", ACCOUNTS[typed])
     assert identity.kind in {LinkKind.PROFILE, LinkKind.PAGE, LinkKind.GROUP}
 
 
 @pytest.mark.parametrize("typed", POSTS)
-def test_a_post_is_no_account_but_may_name_its_owner(typed: str) -> None:
+def test_post_is_no_account_but_may_name_its_owner(typed: str) -> None:
     assert (identify_link(typed).kind, identify_link(typed).key) == (LinkKind.POST, POSTS[typed])
 
 
 @pytest.mark.parametrize("typed", NOBODY)
-def test_a_link_to_nobody_claims_nobody(typed: str) -> None:
+def test_link_without_account_has_no_key(typed: str) -> None:
     identity = identify_link(typed)
     assert (identity.channel, identity.kind, identity.key) == ("facebook", NOBODY[typed], None)
 
 
-def test_the_canonical_address_keeps_the_name_as_typed() -> None:
+def test_canonical_url_keeps_the_name_as_typed() -> None:
     assert identify_link("facebook.com/Amal.Rabat?ref=x").canonical == f"{FB}/Amal.Rabat"
     assert (
         identify_link(f"{FB}/pages/Amal/190000000000001").canonical
@@ -109,14 +109,14 @@ def test_the_canonical_address_keeps_the_name_as_typed() -> None:
         ("جمعية", "u:جمعية"),
     ],
 )
-def test_a_bare_name_in_the_facebook_column(text: str, key: str) -> None:
+def test_bare_name_in_the_facebook_column_is_identified(text: str, key: str) -> None:
     assert identify_link(text, "facebook").key == key
 
 
 @pytest.mark.parametrize(
     "text", ["Association Amal", "amal!", "a/b", "notifications", "facebook", "#a"]
 )
-def test_what_can_be_no_name_is_none(text: str) -> None:
+def test_impossible_name_is_none(text: str) -> None:
     assert identify_link(text, "facebook").key is None
 
 
@@ -131,7 +131,7 @@ def test_what_can_be_no_name_is_none(text: str) -> None:
         '<title>Facebook</title><meta property="og:title" content="Facebook">',
     ],
 )
-def test_no_words_of_facebooks_prove_an_absence(status: int, body: str) -> None:
+def test_no_message_of_facebook_proves_an_absence(status: int, body: str) -> None:
     finding = run_offline(
         facebook.probe(ACCOUNT), lambda asked: Page(asked.url, status, body=body.encode())
     ).finding
@@ -139,7 +139,7 @@ def test_no_words_of_facebooks_prove_an_absence(status: int, body: str) -> None:
     assert finding.reason in {Reason.UNREADABLE, Reason.SERVER_ERROR}
 
 
-def test_the_registered_page_is_asked_for_once_by_its_own_address() -> None:
+def test_registered_page_is_requested_once() -> None:
     look = run_offline(facebook.probe(ACCOUNT), lambda asked: FetchError(Reason.TIMEOUT))
     assert [(e.request.url, e.request.is_registered_link) for e in look.exchanges] == [
         (f"{FB}/Amal.Rabat", True)
@@ -147,7 +147,7 @@ def test_the_registered_page_is_asked_for_once_by_its_own_address() -> None:
     assert look.finding.reason is Reason.TIMEOUT
 
 
-def test_a_page_on_another_host_proves_nothing() -> None:
+def test_page_on_another_host_proves_nothing() -> None:
     body = b'<meta property="og:title" content="Amal Rabat">'
     finding = run_offline(
         facebook.probe(ACCOUNT), lambda asked: Page("https://portal.example/", 200, body=body)
@@ -165,7 +165,7 @@ def test_a_page_on_another_host_proves_nothing() -> None:
     ],
     ids=["recent", "perhaps pinned", "the same twice", "several"],
 )
-def test_one_old_post_alone_is_no_proof_of_silence(posted: list[str], last: str | None) -> None:
+def test_single_old_post_proves_no_inactivity(posted: list[str], last: str | None) -> None:
     """A page shows one post as a rule, and it may be a pinned one (RSS-Bridge 2026-08)."""
     moments = [int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()) for day in posted]
     body = '<meta property="og:title" content="Amal Rabat">' + "".join(
@@ -203,9 +203,7 @@ def found_of(url: str, body: str) -> tuple[Presence, Reason | None]:
         ("recover/initiate", Reason.UNREADABLE),
     ],
 )
-def test_where_a_redirect_led_to_a_wall_no_marker_on_it_proves_the_page(
-    path: str, reason: Reason
-) -> None:
+def test_markers_after_redirect_to_a_wall_prove_nothing(path: str, reason: Reason) -> None:
     found = found_of(f"{FB}/{path}", f"<title>Amal Rabat</title>{NAMED}{MARKED}")
     assert found == (Presence.UNKNOWN, reason)
 
@@ -233,7 +231,7 @@ def test_where_a_redirect_led_to_a_wall_no_marker_on_it_proves_the_page(
         "الصفحة غير موجودة",
     ],
 )
-def test_the_title_of_a_wall_or_of_an_absence_is_nobody_s_name(title: str) -> None:
+def test_title_of_wall_or_absence_is_no_name(title: str) -> None:
     bodies = [
         f'<title>Facebook</title><meta property="og:title" content="{title}">',
         f"<title>{title}</title>{MARKED}",
@@ -243,13 +241,13 @@ def test_the_title_of_a_wall_or_of_an_absence_is_nobody_s_name(title: str) -> No
 
 
 @pytest.mark.parametrize("name", ["Connexion Citoyenne", "Error 404 Théâtre", "جمعية تسجيل"])
-def test_a_name_that_begins_like_a_wall_s_title_is_a_name(name: str) -> None:
+def test_name_that_begins_like_a_wall_title_is_accepted(name: str) -> None:
     assert (
         found_of(f"{FB}/Amal.Rabat", f'<meta property="og:title" content="{name}">')[0] == "present"
     )
 
 
-def test_a_title_of_absence_over_a_page_s_markers_says_nothing() -> None:
+def test_absence_title_with_account_markers_proves_nothing() -> None:
     title = "<title>This page isn't available | Facebook</title>"
     assert found_of(f"{FB}/Amal.Rabat", title + NAMED + MARKED) == (
         Presence.UNKNOWN,
@@ -257,11 +255,11 @@ def test_a_title_of_absence_over_a_page_s_markers_says_nothing() -> None:
     )
 
 
-def test_a_form_to_sign_in_may_stand_over_a_page_that_is_shown() -> None:
+def test_sign_in_form_on_a_shown_page_is_ignored() -> None:
     body = f"<title>Amal Rabat</title>{NAMED}{MARKED}<form id='login_form'>"
     assert found_of(f"{FB}/Amal.Rabat", body) == (Presence.PRESENT, None)
 
 
-def test_facebook_is_asked_to_speak_english() -> None:
+def test_request_to_facebook_accepts_english() -> None:
     look = run_offline(facebook.probe(ACCOUNT), lambda asked: FetchError(Reason.TIMEOUT))
     assert look.exchanges[0].request.headers["Accept-Language"] == "en-US,en;q=0.9"

@@ -1,4 +1,4 @@
-"""Graph is believed where it shows a page, or names one that leads nowhere; all else is our limit."""
+"""Facebook's Graph API is trusted if it shows a page or names one that does not exist."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ def _gone(*names: str) -> Page:
 
 
 def _hidden(own: str) -> Page:
-    message = f"Unsupported get request. Object with ID '{own}' does not exist, cannot be loaded due to missing"
+    message = (
+        f"Unsupported get request. Object with ID '{own}' does not "
+        f"exist, cannot be loaded due to missing"
+    )
     return _error(100, f"{message} permissions, or does not support this operation", 33)
 
 
@@ -96,7 +99,7 @@ def _look(
 # --- What is asked ---
 
 
-def test_a_page_is_asked_for_by_its_name_as_typed_with_up_to_fifty_others() -> None:
+def test_page_is_requested_by_typed_name_with_up_to_fifty_others() -> None:
     first, second = _look(_named(), NO_POST).exchanges
     assert first.request.url == (
         "https://graph.facebook.com/v25.0/?ids=Jamiya.Annour"
@@ -108,14 +111,14 @@ def test_a_page_is_asked_for_by_its_name_as_typed_with_up_to_fifty_others() -> N
     assert first.request.parser is not second.request.parser
 
 
-def test_a_page_known_by_its_number_is_asked_for_by_it() -> None:
+def test_page_registered_by_id_is_requested_by_id() -> None:
     look = _look(_numbered(), NO_POST, link=BY_ID)
     assert [query["ids"] for query in queries(look)] == [NUMBER, NUMBER]
     assert queries(look)[1]["fields"] == "published_posts.limit(5){created_time}"
     assert look.finding.presence is Presence.PRESENT
 
 
-def test_a_group_and_a_person_are_asked_nothing() -> None:
+def test_group_and_person_are_not_requested() -> None:
     group = _look(link="https://www.facebook.com/groups/annour")
     assert (group.exchanges, group.finding.reason) == ((), Reason.NOT_CONFIGURED)
     assert group.finding.detail == "Facebook's API covers pages only, not a group"
@@ -137,7 +140,7 @@ def test_a_group_and_a_person_are_asked_nothing() -> None:
         f"{LINK}/posts/123456789012",
     ],
 )
-def test_a_link_that_names_no_page_is_asked_nothing(link: str) -> None:
+def test_link_without_page_is_not_requested(link: str) -> None:
     look = _look(link=link, known=NUMBER)
     assert (look.exchanges, look.finding.reason) == ((), Reason.WRONG_TARGET)
 
@@ -145,7 +148,7 @@ def test_a_link_that_names_no_page_is_asked_nothing(link: str) -> None:
 # --- What is there ---
 
 
-def test_a_page_tells_its_figures_its_site_and_its_newest_post() -> None:
+def test_finding_has_followers_website_and_newest_post() -> None:
     finding = _look(_named(), _posts(NUMBER, ago(days=20), ago(days=6), ago(days=13))).finding
     assert (finding.presence, finding.reason, finding.name) == (
         Presence.PRESENT,
@@ -166,16 +169,16 @@ def test_a_page_tells_its_figures_its_site_and_its_newest_post() -> None:
     )
 
 
-def test_fans_are_counted_where_followers_are_not_told() -> None:
+def test_fan_count_replaces_missing_followers() -> None:
     assert _look(_named(followers_count=None), NO_POST).finding.followers == 900
 
 
-def test_a_page_without_a_username_is_shown_by_its_number() -> None:
+def test_page_without_username_is_shown_by_id() -> None:
     finding = _look(_numbered(username=None), NO_POST, link=BY_ID).finding
     assert (finding.reason, finding.final_url) == (None, BY_ID)
 
 
-def test_an_unpublished_page_is_private_and_is_not_asked_for_posts() -> None:
+def test_unpublished_page_is_private_and_posts_are_not_requested() -> None:
     finding = _look(_named(is_published=False)).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.PRIVATE)
 
@@ -185,7 +188,7 @@ def test_full_stops_and_capitals_make_no_other_name(username: object) -> None:
     assert _look(_named(username=username), NO_POST).finding.reason is None
 
 
-def test_another_username_is_renamed() -> None:
+def test_other_username_is_renamed() -> None:
     finding = _look(_named(username="annour.maroc"), NO_POST).finding
     assert (finding.presence, finding.reason, finding.detail) == (
         Presence.PRESENT,
@@ -194,7 +197,7 @@ def test_another_username_is_renamed() -> None:
     )
 
 
-def test_of_several_pages_asked_together_each_is_its_own() -> None:
+def test_pages_of_one_call_are_told_apart() -> None:
     both = page({"Jamiya.Annour": _node(), "NadiChabab": _node(OTHER, username="nadichabab")})
     assert _look(both, NO_POST).finding.platform_id == NUMBER
     assert (
@@ -205,7 +208,7 @@ def test_of_several_pages_asked_together_each_is_its_own() -> None:
     assert (left_out.presence, left_out.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
-def test_a_page_called_error_is_no_error() -> None:
+def test_page_with_the_name_error_is_no_error() -> None:
     found = page({"error": _node(username="error")})
     identity = replace(
         _account().identity, key="u:error", canonical="https://www.facebook.com/error"
@@ -217,7 +220,7 @@ def test_a_page_called_error_is_no_error() -> None:
 # --- Names and numbers that part ---
 
 
-def test_a_name_that_now_leads_to_another_page_is_renamed_to_where_the_known_page_is() -> None:
+def test_taken_name_is_renamed_to_the_known_page() -> None:
     finding = _look(
         _named(OTHER), _numbered(username="annour.maroc"), NO_POST, known=NUMBER
     ).finding
@@ -234,7 +237,7 @@ UNANSWERED = [_hidden(NUMBER), _error(4), page({}), SPENT]
 
 
 @pytest.mark.parametrize("number", UNANSWERED)
-def test_a_name_with_another_number_and_another_display_name_is_another_pages(
+def test_other_id_and_display_name_is_another_page(
     number: Page | FetchError,
 ) -> None:
     finding = _look(_named(OTHER), number, _posts(OTHER), known=NUMBER).finding
@@ -243,7 +246,7 @@ def test_a_name_with_another_number_and_another_display_name_is_another_pages(
 
 
 @pytest.mark.parametrize("number", UNANSWERED)
-def test_a_page_that_shows_its_second_number_under_the_same_display_name_is_itself(
+def test_second_id_with_same_display_name_is_the_same_page(
     number: Page | FetchError,
 ) -> None:
     finding = _look(
@@ -256,7 +259,7 @@ def test_a_page_that_shows_its_second_number_under_the_same_display_name_is_itse
     )
 
 
-def test_two_numbers_that_lead_to_one_page_are_no_renaming() -> None:
+def test_two_ids_of_one_page_are_no_rename() -> None:
     finding = _look(_named(OTHER), _numbered(NUMBER, OTHER), _posts(OTHER), known=NUMBER).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
@@ -265,16 +268,14 @@ def test_two_numbers_that_lead_to_one_page_are_no_renaming() -> None:
     )
 
 
-def test_a_registered_number_that_answers_with_another_is_no_renaming() -> None:
+def test_registered_id_that_answers_with_another_is_no_rename() -> None:
     for known in (NUMBER, OTHER, "7", None):
         finding = _look(_numbered(NUMBER, OTHER), _posts(OTHER), link=BY_ID, known=known).finding
         assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
 
 
 @pytest.mark.parametrize(("known", "told"), [(None, OTHER), (NUMBER, NUMBER)])
-def test_a_page_that_was_merged_into_another_is_renamed_and_known_by_its_number(
-    known: str | None, told: str
-) -> None:
+def test_merged_page_is_renamed_and_keeps_its_id(known: str | None, told: str) -> None:
     finding = _look(_migrated(NUMBER, OTHER), link=BY_ID, known=known).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
@@ -289,7 +290,7 @@ def test_a_page_that_was_merged_into_another_is_renamed_and_known_by_its_number(
 
 
 @pytest.mark.parametrize("named", ["Jamiya.Annour", "jamiyaannour", "someone, JAMIYA.ANNOUR."])
-def test_a_name_that_leads_nowhere_is_not_found(named: str) -> None:
+def test_unknown_name_is_not_found(named: str) -> None:
     finding = _look(_gone(named)).finding
     assert (finding.presence, finding.reason, finding.status) == (
         Presence.ABSENT,
@@ -299,7 +300,7 @@ def test_a_name_that_leads_nowhere_is_not_found(named: str) -> None:
     assert finding.final_url == LINK
 
 
-def test_only_the_names_that_are_listed_lead_nowhere() -> None:
+def test_only_listed_names_are_not_found() -> None:
     answer = _gone("other.one", "other.two")
     assert parse_pages_response(answer).item_errors.keys() == {
         "other.one",
@@ -313,7 +314,7 @@ def test_only_the_names_that_are_listed_lead_nowhere() -> None:
     )
 
 
-def test_a_name_given_up_while_the_page_lives_on_is_renamed() -> None:
+def test_given_up_name_of_existing_page_is_renamed() -> None:
     finding = _look(
         _gone("Jamiya.Annour"), _numbered(username="annour.maroc"), NO_POST, known=NUMBER
     ).finding
@@ -332,14 +333,14 @@ def test_a_name_given_up_while_the_page_lives_on_is_renamed() -> None:
     assert moved.final_url == f"https://www.facebook.com/profile.php?id={OTHER}"
 
 
-def test_a_name_that_leads_nowhere_proves_nothing_where_its_number_is_only_hidden() -> None:
+def test_unknown_name_with_hidden_id_proves_nothing() -> None:
     """100/33 is said of pages that are deleted, hidden or not for this app: a name may have been given up."""
     finding = _look(_gone("Jamiya.Annour"), _hidden(NUMBER), known=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
     assert "cannot be loaded due to missing" in finding.detail
 
 
-def test_a_name_and_a_number_that_lead_nowhere_are_gone() -> None:
+def test_unknown_name_and_id_are_not_found() -> None:
     finding = _look(_gone("Jamiya.Annour"), _gone(NUMBER), known=NUMBER).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.ABSENT,
@@ -358,7 +359,7 @@ def test_a_name_and_a_number_that_lead_nowhere_are_gone() -> None:
         (page({}), Reason.UNREADABLE),
     ],
 )
-def test_a_name_that_leads_nowhere_says_nothing_while_its_number_cannot_be_asked(
+def test_unknown_name_proves_nothing_without_answer_for_its_id(
     number: Page | FetchError, reason: Reason
 ) -> None:
     finding = _look(_gone("Jamiya.Annour"), number, known=NUMBER).finding
@@ -366,7 +367,7 @@ def test_a_name_that_leads_nowhere_says_nothing_while_its_number_cannot_be_asked
 
 
 @pytest.mark.parametrize("link", [LINK, BY_ID])
-def test_a_page_that_cannot_be_shown_is_not_gone(link: str) -> None:
+def test_hidden_page_is_not_absent(link: str) -> None:
     answer = _hidden("Jamiya.Annour" if link == LINK else NUMBER)
     said = parse_pages_response(answer)
     assert (said.is_single_item_error, len(said.item_errors), said.refusal) == (True, 1, None)
@@ -374,7 +375,7 @@ def test_a_page_that_cannot_be_shown_is_not_gone(link: str) -> None:
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
-def test_a_name_of_a_person_is_not_gone() -> None:
+def test_name_of_a_person_is_not_absent() -> None:
     answer = _error(803, "(#803) Cannot query users by their username (Jamiya.Annour)")
     finding = _look(answer).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.NOT_CONFIGURED)
@@ -394,7 +395,7 @@ _REFUSALS = [(code, Reason.NOT_CONFIGURED) for code in (10, 102, 190, 200)] + [
 
 
 @pytest.mark.parametrize(("code", "reason"), _REFUSALS)
-def test_a_key_or_limit_that_is_refused_closes_the_interface(code: int, reason: Reason) -> None:
+def test_refused_key_or_limit_refuses_the_api(code: int, reason: Reason) -> None:
     refusal = parse_pages_response(_error(code, "Not today")).refusal
     assert refusal == (reason, "Not today")
     finding = _look(_error(code, status=403)).finding
@@ -435,9 +436,7 @@ def test_a_key_or_limit_that_is_refused_closes_the_interface(code: int, reason: 
         (replace(_gone("Jamiya.Annour"), truncated=True), None),
     ],
 )
-def test_other_answers_say_nothing_of_a_page_and_close_nothing(
-    error: Page, reason: Reason | None
-) -> None:
+def test_other_errors_prove_nothing_and_refuse_nothing(error: Page, reason: Reason | None) -> None:
     said = parse_pages_response(error)
     assert (said.refusal, said.is_single_item_error) == (None, False)
     finding = _look(error).finding
@@ -464,7 +463,7 @@ def test_other_answers_say_nothing_of_a_page_and_close_nothing(
         SPENT,
     ],
 )
-def test_trouble_with_the_posts_costs_the_date_and_never_the_page(
+def test_error_for_posts_costs_only_the_date(
     trouble: Page | FetchError,
 ) -> None:
     finding = _look(_named(), trouble).finding
@@ -476,13 +475,13 @@ def test_trouble_with_the_posts_costs_the_date_and_never_the_page(
     assert finding.detail
 
 
-def test_posts_that_we_may_not_see_do_not_close_the_interface_and_a_limit_does() -> None:
+def test_forbidden_posts_do_not_refuse_the_api_but_a_limit_does() -> None:
     assert parse_posts_response(_error(10)).refusal is None
     assert parse_posts_response(_error(10)).is_single_item_error is False
     assert parse_posts_response(_error(4)).refusal is not None
 
 
-def test_posts_planned_ahead_and_dates_that_are_none_are_not_told() -> None:
+def test_future_posts_and_invalid_dates_are_ignored() -> None:
     answer = _posts(
         NUMBER,
         ago(days=-30),
@@ -497,7 +496,7 @@ def test_posts_planned_ahead_and_dates_that_are_none_are_not_told() -> None:
     assert newest.published_at == ago(days=3)
 
 
-def test_a_page_without_posts_is_not_called_empty() -> None:
+def test_page_without_posts_is_not_empty() -> None:
     finding = _look(_named(), NO_POST).finding
     assert (finding.reason, finding.last_activity, finding.facts) == (None, None, {})
 
@@ -549,7 +548,7 @@ _SHAPED = st.fixed_dictionaries(
     link=st.sampled_from([LINK, BY_ID]),
     known=st.sampled_from([None, NUMBER, OTHER, ""]),
 )
-def test_no_answer_makes_the_probe_raise(
+def test_probe_accepts_any_response(
     data: object, status: int, link: str, known: str | None
 ) -> None:
     answer = page(data, status)

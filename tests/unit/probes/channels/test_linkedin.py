@@ -1,4 +1,4 @@
-"""LinkedIn's grammar, and that 999, sign-in pages and 404 say nothing."""
+"""LinkedIn: identification of links, and 999, sign-in pages and 404 prove nothing."""
 
 from datetime import UTC, datetime
 
@@ -56,7 +56,7 @@ ACCOUNT = Account("amal", "", identify_link(f"{LI}/company/amal-rabat"))
 
 
 @pytest.mark.parametrize("typed", PAGES)
-def test_a_link_names_its_page(typed: str) -> None:
+def test_link_identifies_its_page(typed: str) -> None:
     identity = identify_link(typed)
     assert (identity.channel, identity.kind, identity.key) == (
         "linkedin",
@@ -67,7 +67,7 @@ def test_a_link_names_its_page(typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", PEOPLE)
-def test_a_person_is_no_organisation(typed: str) -> None:
+def test_person_is_no_organisation(typed: str) -> None:
     identity = identify_link(typed)
     assert (identity.channel, identity.kind, identity.key) == (
         "linkedin",
@@ -77,17 +77,17 @@ def test_a_person_is_no_organisation(typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", NOBODY)
-def test_a_link_to_nobody_claims_nobody(typed: str) -> None:
+def test_link_without_page_has_no_key(typed: str) -> None:
     identity = identify_link(typed)
     assert (identity.channel, identity.kind, identity.key) == ("linkedin", NOBODY[typed], None)
 
 
-def test_a_group_is_a_group() -> None:
+def test_group_is_identified() -> None:
     assert identify_link(f"{LI}/groups/1234567/").kind is LinkKind.GROUP
     assert identify_link(f"{LI}/groups?gid=1234567").key == "groups/1234567"
 
 
-def test_an_authwall_address_says_that_it_was_one() -> None:
+def test_authwall_address_is_unwrapped_with_a_note() -> None:
     wall = f"{LI}/authwall?sessionRedirect=https%3A%2F%2Fwww.linkedin.com%2Fcompany%2Famal-rabat"
     assert identify_link(wall).note == "wrapped"
 
@@ -96,7 +96,7 @@ def test_an_authwall_address_says_that_it_was_one() -> None:
     ("text", "key"),
     [("company/amal-rabat", "company/amal-rabat"), ("salma-amal", "in/salma-amal"), ("jo", None)],
 )
-def test_a_bare_name_in_the_linkedin_column(text: str, key: str | None) -> None:
+def test_bare_name_in_the_linkedin_column_is_identified(text: str, key: str | None) -> None:
     assert identify_link(text, "linkedin").key == key
 
 
@@ -125,7 +125,7 @@ def test_a_bare_name_in_the_linkedin_column(text: str, key: str | None) -> None:
         ),
     ],
 )
-def test_nothing_linkedin_answers_proves_an_absence(page: Page, reason: Reason) -> None:
+def test_no_response_of_linkedin_proves_an_absence(page: Page, reason: Reason) -> None:
     finding = run_offline(linkedin.probe(ACCOUNT), lambda asked: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
 
@@ -153,16 +153,14 @@ GUEST = (
         ("", Reason.UNREADABLE),
     ],
 )
-def test_where_a_redirect_led_away_no_organisation_named_there_proves_the_page(
-    path: str, reason: Reason
-) -> None:
+def test_organisation_after_redirect_proves_nothing(path: str, reason: Reason) -> None:
     finding = run_offline(
         linkedin.probe(ACCOUNT), lambda _: Page(f"{LI}/{path}", 200, body=GUEST.encode())
     ).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
 
 
-def test_an_organisation_under_the_title_of_a_sign_up_page_says_nothing() -> None:
+def test_organisation_on_a_sign_up_page_proves_nothing() -> None:
     body = GUEST.replace("<title>Amal Rabat", "<title>Sign Up").encode()
     page = Page(f"{LI}/company/amal-rabat", 200, body=body)
     finding = run_offline(linkedin.probe(ACCOUNT), lambda _: page).finding
@@ -170,7 +168,7 @@ def test_an_organisation_under_the_title_of_a_sign_up_page_says_nothing() -> Non
 
 
 @pytest.mark.parametrize("host", ["www.linkedin.com", "ma.linkedin.com", "fr.linkedin.com"])
-def test_a_guest_page_proves_the_page_on_any_host_of_linkedin_s(host: str) -> None:
+def test_guest_page_on_any_linkedin_host_proves_the_page(host: str) -> None:
     page = Page(f"https://{host}/company/amal-rabat?trk=x", 200, body=GUEST.encode())
     finding = run_offline(linkedin.probe(ACCOUNT), lambda _: page).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
@@ -180,7 +178,7 @@ def test_a_guest_page_proves_the_page_on_any_host_of_linkedin_s(host: str) -> No
     ("said", "day"),
     [("3w", "2026-10-30"), ("2 mois", "2026-09-20"), ("3 أسابيع", "2026-10-30")],
 )
-def test_the_age_beside_the_newest_post_is_read_in_three_languages(said: str, day: str) -> None:
+def test_age_of_newest_post_is_parsed_in_three_languages(said: str, day: str) -> None:
     post = f'<article data-activity-urn="urn:li:activity:share"><time>{said}</time></article>'
     came = datetime(2026, 11, 20, 3, tzinfo=UTC)
     head = {"content-type": "text/html; charset=utf-8"}

@@ -1,4 +1,4 @@
-"""The channels nobody has to audit: whose account their links name, and that they stay quiet until asked."""
+"""Optional channels: identification of links, and they are ignored unless audited."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -102,19 +102,19 @@ NOBODY = {
 
 
 @pytest.mark.parametrize("typed", ACCOUNTS)
-def test_a_link_names_its_account(typed):
+def test_link_identifies_its_account(typed):
     identity = identify.identify_link(typed)
     assert (identity.kind, (identity.channel, identity.key)) == (LinkKind.PROFILE, ACCOUNTS[typed])
 
 
 @pytest.mark.parametrize("typed", POSTS)
-def test_a_post_is_its_owner_s_where_the_link_names_one(typed):
+def test_post_belongs_to_the_owner_in_its_link(typed):
     identity = identify.identify_link(typed)
     assert (identity.kind, (identity.channel, identity.key)) == (LinkKind.POST, POSTS[typed])
 
 
 @pytest.mark.parametrize("typed", NOBODY)
-def test_a_link_to_nobody_claims_nobody(typed):
+def test_link_without_account_has_no_key(typed):
     identity = identify.identify_link(typed)
     assert ((identity.channel, identity.kind), identity.key) == (NOBODY[typed], None)
 
@@ -122,7 +122,7 @@ def test_a_link_to_nobody_claims_nobody(typed):
 @pytest.mark.parametrize(
     "typed", ["https://t.me/+AbCdEfGhIjKlMnOp", "t.me/joinchat/AbCdEfGhIjKlMnOp"]
 )
-def test_both_forms_of_an_invite_are_one_group_whose_case_counts(typed):
+def test_both_invite_forms_are_one_case_sensitive_group(typed):
     identity = identify.identify_link(typed)
     assert (identity.kind, identity.key) == (LinkKind.GROUP, "+AbCdEfGhIjKlMnOp")
 
@@ -143,11 +143,11 @@ def test_both_forms_of_an_invite_are_one_group_whose_case_counts(typed):
         ("TikTok: @jamiya.annour", None, "jamiya.annour"),
     ],
 )
-def test_a_name_alone_means_something_in_its_column_or_behind_its_label(typed, column, key):
+def test_bare_name_is_identified_in_its_column_or_after_a_label(typed, column, key):
     assert identify.identify_link(typed, column).key == key
 
 
-def test_a_short_link_is_followed_to_its_account():
+def test_short_link_is_resolved():
     def answer(asked):
         if asked.url == "https://vm.tiktok.com/ZMabc/":
             return Page("https://www.tiktok.com/@jamiya.annour?_t=x", 200, fetched_at=START)
@@ -160,7 +160,7 @@ def test_a_short_link_is_followed_to_its_account():
     assert (finding.presence, finding.name) == (Presence.PRESENT, "Annour")
 
 
-def test_an_embed_service_that_names_another_account_proves_nothing():
+def test_oembed_of_another_account_proves_nothing():
     other = b'{"author_url": "https://www.tiktok.com/@somebody.else", "author_name": "Somebody"}'
     typed = "https://www.tiktok.com/@jamiya.annour"
     account = Account("annour", typed, identify.identify_link(typed))
@@ -171,7 +171,7 @@ def test_an_embed_service_that_names_another_account_proves_nothing():
     assert look.finding.presence is Presence.UNKNOWN
 
 
-def test_a_post_dated_after_the_page_is_no_activity():
+def test_post_after_the_fetch_is_no_activity():
     bodies = {
         "https://t.me/annour": b'<div class="tgme_page_title"><span>Annour</span></div>',
         "https://t.me/s/annour": b'<time datetime="2031-01-01T00:00:00+00:00"></time><time datetime="x">',
@@ -188,7 +188,7 @@ def test_a_post_dated_after_the_page_is_no_activity():
 
 
 @pytest.mark.parametrize("channel", OPTIONAL)
-def test_an_optional_channel_is_known_and_not_audited(channel):
+def test_optional_channel_is_known_and_not_audited(channel):
     assert channel in channel_registry.list_channels()
     assert channel not in load_config(None, {}).channels
     assert not any(channel in rule.channels for rule in load_config(None, {}).rules)
@@ -197,7 +197,7 @@ def test_an_optional_channel_is_known_and_not_audited(channel):
     }
 
 
-def test_the_example_s_canaries_name_accounts():
+def test_canaries_of_the_example_are_accounts():
     for channel in OPTIONAL:
         assert all(identify.identify_link(url).channel == channel for url in _canaries(channel))
 
@@ -265,7 +265,7 @@ def audit(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("channels", [("website",), ("website", "tiktok")])
-def test_a_look_tells_of_no_account_on_a_channel_that_is_off(channels):
+def test_result_has_no_account_on_an_unaudited_channel(channels):
     page = Page("https://nour.example/", 200, fetched_at=START)
     looked = ProbeResult(present_finding(page, links=FOUND))
     checked = LinkCheck("nour.example", identify.identify_link("nour.example"), looked)
@@ -273,7 +273,7 @@ def test_a_look_tells_of_no_account_on_a_channel_that_is_off(channels):
     assert {link.channel for link in told} == {*channels} - {"website"}
 
 
-async def test_what_is_not_audited_is_neither_asked_nor_proposed_nor_counted_nor_a_gap(audit):
+async def test_unaudited_channel_is_not_requested_proposed_counted_or_a_gap(audit):
     app, seen, gaps = await audit()
     assert set(app.web.asked) == {SITE.typed_text}
     assert seen.find_association("nour").proposals == ()
@@ -282,7 +282,7 @@ async def test_what_is_not_audited_is_neither_asked_nor_proposed_nor_counted_nor
     assert {channel for _, channel in gaps} <= {"website"}
 
 
-async def test_the_same_network_with_telegram_audited_tells_of_it(audit):
+async def test_audited_telegram_is_requested_proposed_and_counted(audit):
     app, seen, gaps = await audit("telegram")
     assert {row.typed_text for row in TELEGRAM} <= set(app.web.asked)
     assert {row.link.channel for row in seen.find_association("nour").proposals} == {"telegram"}

@@ -1,4 +1,4 @@
-"""X's grammar, and that its shells and walls say nothing."""
+"""X: identification of links, and empty pages and walls prove nothing."""
 
 import pytest
 
@@ -50,7 +50,7 @@ ACCOUNT = Account("amal", "", identify_link("https://twitter.com/Amal_Rabat"))
 
 
 @pytest.mark.parametrize("typed", ACCOUNTS)
-def test_a_link_names_its_account(typed: str) -> None:
+def test_link_identifies_its_account(typed: str) -> None:
     identity = identify_link(typed)
     assert (identity.channel, identity.kind, identity.key) == (
         "twitter",
@@ -60,31 +60,31 @@ def test_a_link_names_its_account(typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", NOBODY)
-def test_a_link_to_nobody_claims_nobody(typed: str) -> None:
+def test_link_without_account_has_no_key(typed: str) -> None:
     identity = identify_link(typed)
     assert (identity.channel, identity.kind, identity.key) == ("twitter", NOBODY[typed], None)
 
 
-def test_a_post_names_its_owner_and_is_no_account() -> None:
+def test_post_names_its_owner_and_is_no_account() -> None:
     identity = identify_link("https://twitter.com/Amal_Rabat/status/1284000000000000001?s=20")
     assert (identity.kind, identity.key, identity.note) == (LinkKind.POST, "amal_rabat", "derived")
 
 
-def test_the_canonical_address_is_on_x_with_the_name_as_typed() -> None:
+def test_canonical_url_is_on_x_with_the_typed_handle() -> None:
     assert (
         identify_link("mobile.twitter.com/Amal_Rabat/media").canonical == "https://x.com/Amal_Rabat"
     )
 
 
 @pytest.mark.parametrize("text", ["@Amal_Rabat", "Amal_Rabat", "/amal_rabat"])
-def test_a_bare_handle_in_the_x_column(text: str) -> None:
+def test_bare_handle_in_the_x_column_is_identified(text: str) -> None:
     assert identify_link(text, "twitter").key == "amal_rabat"
 
 
 @pytest.mark.parametrize(
     "text", ["Amal Rabat", "amal@rabat", "a_handle_longer_than_fifteen", "#amal", "home"]
 )
-def test_what_can_be_no_handle_is_none(text: str) -> None:
+def test_impossible_handle_is_none(text: str) -> None:
     assert identify_link(text, "twitter").key is None
 
 
@@ -111,6 +111,6 @@ def test_what_can_be_no_handle_is_none(text: str) -> None:
         (Page("https://x.com/Amal_Rabat", 200), Reason.UNREADABLE),
     ],
 )
-def test_nothing_x_answers_proves_an_absence(page: Page, reason: Reason) -> None:
+def test_no_response_of_x_proves_an_absence(page: Page, reason: Reason) -> None:
     finding = run_offline(twitter.probe(ACCOUNT), lambda asked: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)

@@ -1,4 +1,4 @@
-"""X's interface is believed where it tells of an account, or says by its name what is the matter with it."""
+"""X's API is trusted if it describes an account or explains its absence by name."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ BY_ID = "https://x.com/i/user/1234567890"
 # --- What is asked ---
 
 
-def test_a_name_is_asked_for_with_up_to_a_hundred_others_for_a_cent_and_a_half_each() -> None:
+def test_handle_is_requested_with_up_to_a_hundred_others_for_1_5_cents() -> None:
     (only,) = _look(_users(_user())).exchanges
     call = only.request.api_call
     assert call is not None
@@ -97,7 +97,7 @@ def test_a_name_is_asked_for_with_up_to_a_hundred_others_for_a_cent_and_a_half_e
 
 
 @pytest.mark.parametrize(("link", "known"), [(LINK, NUMBER), (BY_ID, None), (BY_ID, "77")])
-def test_a_number_that_is_known_is_asked_for_instead(link: str, known: str | None) -> None:
+def test_known_id_is_requested_instead(link: str, known: str | None) -> None:
     look = _look(_users(_user()), link=link, known=known)
     assert queries(look)[0]["ids"] == NUMBER
     assert look.exchanges[0].request.api_call.joined_parameter == "ids"
@@ -107,7 +107,7 @@ def test_a_number_that_is_known_is_asked_for_instead(link: str, known: str | Non
 @pytest.mark.parametrize(
     "link", ["https://x.com/annour/status/1", "https://x.com/home", "https://x.com/search?q=a"]
 )
-def test_a_link_that_names_no_account_is_asked_nothing(link: str) -> None:
+def test_link_without_account_is_not_requested(link: str) -> None:
     look = _look(link=link, known=NUMBER)
     assert (look.exchanges, look.finding.reason) == ((), Reason.WRONG_TARGET)
 
@@ -115,7 +115,7 @@ def test_a_link_that_names_no_account_is_asked_nothing(link: str) -> None:
 # --- What is there ---
 
 
-def test_an_account_tells_its_figures_its_site_and_its_newest_post() -> None:
+def test_finding_has_figures_website_and_newest_post() -> None:
     finding = _look(_users(_user())).finding
     assert (finding.presence, finding.reason, finding.name) == (
         Presence.PRESENT,
@@ -156,7 +156,7 @@ def test_an_account_tells_its_figures_its_site_and_its_newest_post() -> None:
     ],
     ids=["in its text", "a short link", "a page of links", "never expanded", "none", "untold"],
 )
-def test_an_accounts_links_are_all_read_where_none_of_them_is_short(
+def test_links_are_all_resolved_unless_one_is_short(
     entities: object, url: object, sites: list[str], whole: bool
 ) -> None:
     finding = _look(_users(_user(entities=entities, url=url))).finding
@@ -164,7 +164,7 @@ def test_an_accounts_links_are_all_read_where_none_of_them_is_short(
     assert finding.facts["all_links_resolved"] is whole
 
 
-def test_the_newest_post_is_read_under_its_older_name_too() -> None:
+def test_newest_post_is_read_from_the_old_field_too() -> None:
     user = _user(most_recent_post_id=None, most_recent_tweet_id=_post(ago(days=8)))
     assert _look(_users(user)).finding.last_activity is not None
 
@@ -172,16 +172,16 @@ def test_the_newest_post_is_read_under_its_older_name_too() -> None:
 @pytest.mark.parametrize(
     "number", [None, "", "x", "29999999999", _post(ago(days=-9)), "9" * 40, 10**30, -5, [], True]
 )
-def test_a_post_without_a_moment_or_from_the_future_is_no_date(number: object) -> None:
+def test_post_without_time_or_in_the_future_is_no_date(number: object) -> None:
     finding = _look(_users(_user(most_recent_post_id=number))).finding
     assert (finding.presence, finding.last_activity) == (Presence.PRESENT, None)
 
 
-def test_a_protected_account_is_private() -> None:
+def test_protected_account_is_private() -> None:
     assert _look(_users(_user(protected=True))).finding.reason is Reason.PRIVATE
 
 
-def test_an_account_that_never_posted_is_empty() -> None:
+def test_account_without_posts_is_empty() -> None:
     figures = {"followers_count": 3, "tweet_count": 0}
     finding = _look(_users(_user(public_metrics=figures, most_recent_post_id=None))).finding
     assert (finding.presence, finding.reason, finding.facts["post_count"]) == (
@@ -192,14 +192,14 @@ def test_an_account_that_never_posted_is_empty() -> None:
     assert _look(_users(_user(public_metrics=None))).finding.reason is None
 
 
-def test_an_account_withheld_in_a_country_is_there_and_says_so() -> None:
+def test_withheld_account_is_present_with_a_detail() -> None:
     finding = _look(
         _users(_user(withheld={"country_codes": ["DE", "FR"], "scope": "user"}))
     ).finding
     assert (finding.presence, finding.detail) == (Presence.PRESENT, "withheld in DE, FR")
 
 
-def test_another_name_under_the_known_number_is_renamed() -> None:
+def test_other_handle_of_the_known_id_is_renamed() -> None:
     finding = _look(_users(_user(username="AnnourMaroc")), known=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
     assert (finding.detail, finding.final_url) == (
@@ -208,11 +208,11 @@ def test_another_name_under_the_known_number_is_renamed() -> None:
     )
 
 
-def test_a_number_that_leads_to_its_name_is_no_renaming() -> None:
+def test_id_that_leads_to_its_handle_is_no_rename() -> None:
     assert _look(_users(_user(username="AnnourMaroc")), link=BY_ID).finding.reason is None
 
 
-def test_a_name_of_another_account_is_renamed_and_nothing_of_the_stranger_is_told_as_ours() -> None:
+def test_taken_handle_is_renamed_without_data_of_the_other_account() -> None:
     lost = page({"errors": [_missing(NUMBER, parameter="ids")]})
     finding = _look(lost, _users(_user(id="999")), known=NUMBER).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
@@ -227,7 +227,7 @@ def test_a_name_of_another_account_is_renamed_and_nothing_of_the_stranger_is_tol
 # --- What is not there ---
 
 
-def test_an_answer_of_nothing_but_errors_tells_missing_and_suspended_apart() -> None:
+def test_errors_distinguish_missing_and_suspended() -> None:
     answer = page({"errors": [_missing("jamiyaannour"), _suspended("NadiChabab")]})
     missing, suspended = (
         _look(answer, link=f"https://x.com/{name}").finding
@@ -239,7 +239,7 @@ def test_an_answer_of_nothing_but_errors_tells_missing_and_suspended_apart() -> 
     assert suspended.final_url == "https://x.com/nadichabab"
 
 
-def test_of_several_accounts_asked_together_each_has_its_own_answer() -> None:
+def test_accounts_of_one_call_are_told_apart() -> None:
     answer = _users(_user(), _user(id="2", username="other"), errors=[_missing("gone_one")])
     assert _look(answer).finding.presence is Presence.PRESENT
     assert _look(answer, link="https://x.com/gone_one").finding.presence is Presence.ABSENT
@@ -247,7 +247,7 @@ def test_of_several_accounts_asked_together_each_has_its_own_answer() -> None:
     assert (left_out.presence, left_out.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
-def test_a_known_number_that_is_gone_is_asked_for_by_name_before_it_is_missing() -> None:
+def test_missing_id_is_requested_by_handle_too() -> None:
     lost = page({"errors": [_missing(NUMBER, parameter="ids")]})
     finding = _look(lost, page({"errors": [_missing("jamiyaannour")]}), known=NUMBER).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
@@ -259,12 +259,12 @@ def test_a_known_number_that_is_gone_is_asked_for_by_name_before_it_is_missing()
     assert _look(lost, spent, known=NUMBER).finding.presence is Presence.UNKNOWN
 
 
-def test_a_suspended_number_needs_no_second_look() -> None:
+def test_suspended_id_needs_no_second_request() -> None:
     finding = _look(page({"errors": [_suspended(NUMBER, parameter="ids")]}), known=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.SUSPENDED)
 
 
-def test_an_account_we_may_not_see_is_not_gone() -> None:
+def test_forbidden_account_is_not_absent() -> None:
     fault = _fault(
         "jamiyaannour", "Authorization Error", "Sorry, you are not authorized to see the user."
     )
@@ -272,7 +272,7 @@ def test_an_account_we_may_not_see_is_not_gone() -> None:
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.BLOCKED)
 
 
-def test_an_error_about_a_post_is_none_about_an_account() -> None:
+def test_error_about_a_post_is_not_about_the_account() -> None:
     about_post = _missing(NUMBER, resource_type="tweet", parameter="most_recent_post_id")
     assert (
         _look(_users(_user(), errors=[about_post]), known=NUMBER).finding.presence
@@ -282,7 +282,7 @@ def test_an_error_about_a_post_is_none_about_an_account() -> None:
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
-def test_a_name_with_the_words_of_a_verdict_is_no_verdict() -> None:
+def test_name_with_error_words_is_no_error() -> None:
     finding = _look(
         page({"errors": [_missing("suspended")]}), link="https://x.com/suspended"
     ).finding
@@ -292,7 +292,7 @@ def test_a_name_with_the_words_of_a_verdict_is_no_verdict() -> None:
     assert finding.reason is Reason.BLOCKED
 
 
-def test_an_account_in_the_data_is_there_whatever_the_errors_say() -> None:
+def test_account_in_the_data_is_present_despite_errors() -> None:
     assert (
         _look(_users(_user(), errors=[_suspended("jamiyaannour")])).finding.presence
         is Presence.PRESENT
@@ -323,7 +323,7 @@ def test_an_account_in_the_data_is_there_whatever_the_errors_say() -> None:
         replace(page({"errors": [_missing("jamiyaannour")]}), truncated=True),
     ],
 )
-def test_an_answer_that_tells_of_nobody_proves_nothing(answer: Page) -> None:
+def test_response_without_accounts_proves_nothing(answer: Page) -> None:
     finding = _look(answer).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
@@ -345,9 +345,7 @@ def test_an_answer_that_tells_of_nobody_proves_nothing(answer: Page) -> None:
         (page(b"", 429), Reason.RATE_LIMITED),
     ],
 )
-def test_a_key_a_cap_or_a_purse_that_is_refused_closes_the_interface(
-    error: Page, reason: Reason
-) -> None:
+def test_refused_key_cap_or_credits_refuse_the_api(error: Page, reason: Reason) -> None:
     refusal = parse_users_response(error).refusal
     assert refusal is not None
     assert refusal[0] is reason
@@ -368,7 +366,7 @@ def test_a_key_a_cap_or_a_purse_that_is_refused_closes_the_interface(
         (page(b"<title>Just a moment...</title>", 403), Reason.BLOCKED, False),
     ],
 )
-def test_other_errors_say_nothing_of_an_account_and_close_nothing(
+def test_other_errors_prove_nothing_and_refuse_nothing(
     error: Page, reason: Reason, of_one: bool
 ) -> None:
     said = parse_users_response(error)
@@ -379,14 +377,14 @@ def test_other_errors_say_nothing_of_an_account_and_close_nothing(
     )
 
 
-def test_a_404_that_names_the_account_is_as_good_as_a_200() -> None:
+def test_status_404_that_names_the_account_counts_like_200() -> None:
     error = page({"errors": [_missing("jamiyaannour", parameter="username")]}, 404)
     assert parse_users_response(error).item_errors.keys() == {"jamiyaannour"}
     assert _look(error).finding.reason is Reason.NOT_FOUND
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_words_of_absence_in_a_refusal_prove_nothing(status: int) -> None:
+def test_absence_text_in_a_refusal_proves_nothing(status: int) -> None:
     error = page({"errors": [_missing("jamiyaannour"), _suspended("jamiyaannour")]}, status)
     assert _look(error).finding.presence is Presence.UNKNOWN
 
@@ -437,7 +435,7 @@ _SHAPED = st.fixed_dictionaries(
     link=st.sampled_from([LINK, BY_ID]),
     known=st.sampled_from([None, NUMBER, "9", ""]),
 )
-def test_no_answer_makes_the_probe_raise(
+def test_probe_accepts_any_response(
     data: object, status: int, link: str, known: str | None
 ) -> None:
     answer = page(data, status)

@@ -1,4 +1,4 @@
-"""The website probe: few requests, honest marks on them, and no accusation that the pages do not bear."""
+"""The website probe: few requests with honest marks, and no absence without proof."""
 
 import json
 import sys
@@ -37,7 +37,7 @@ def page(url: str, body: str = HOME, status: int = 200, **more: object) -> Page:
 @pytest.mark.parametrize(
     "generator", ["", "WordPress 6.8", "SPIP 4.3", "Joomla!", "Drupal 10", "Hugo 0.140"]
 )
-def test_a_site_without_any_feed_costs_six_requests_at_most(generator: str) -> None:
+def test_site_without_feed_costs_at_most_six_requests(generator: str) -> None:
     head = f'<meta name="generator" content="{generator}"></head>'
 
     def web(asked: PageRequest) -> Page:
@@ -51,7 +51,7 @@ def test_a_site_without_any_feed_costs_six_requests_at_most(generator: str) -> N
     assert len(exchanges) <= 6
 
 
-def test_a_page_whose_text_begins_after_what_is_read_is_too_large_and_no_shell() -> None:
+def test_text_after_the_parsed_part_is_too_large() -> None:
     styled = HOME.replace("<h1>", f"<script>go()</script><style>{' ' * 600_000}</style><h1>")
     finding, _ = look(
         lambda asked: page(asked.url, styled) if asked.url == URL else FetchError(Reason.ROBOTS)
@@ -59,7 +59,7 @@ def test_a_page_whose_text_begins_after_what_is_read_is_too_large_and_no_shell()
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TOO_LARGE)
 
 
-def test_only_the_registered_link_and_its_other_doors_are_marked_registered() -> None:
+def test_only_the_registered_link_and_its_variants_are_marked() -> None:
     _, exchanges = look(
         lambda asked: page(asked.url) if asked.url == URL else FetchError(Reason.ROBOTS)
     )
@@ -69,14 +69,14 @@ def test_only_the_registered_link_and_its_other_doors_are_marked_registered() ->
     assert len(exchanges) > 1
 
 
-def test_a_feed_that_robots_forbid_is_not_called_missing() -> None:
+def test_feed_forbidden_by_robots_is_not_missing() -> None:
     finding, _ = look(
         lambda asked: page(asked.url) if asked.url == URL else FetchError(Reason.ROBOTS)
     )
     assert "feed" not in finding.facts
 
 
-def test_a_bad_certificate_is_looked_past_once_and_only_marked() -> None:
+def test_invalid_certificate_is_ignored_once_and_marked() -> None:
     def web(asked: PageRequest) -> Page | FetchError:
         if not asked.insecure:
             return FetchError(Reason.TLS, "expired", url=asked.url)
@@ -89,7 +89,7 @@ def test_a_bad_certificate_is_looked_past_once_and_only_marked() -> None:
     assert [exchange.request.insecure for exchange in exchanges] == [False, True]
 
 
-def test_what_an_unverified_page_says_is_believed_only_from_plain_http() -> None:
+def test_text_of_unverified_page_is_trusted_only_over_http() -> None:
     parked = "<title>annour.example is for sale</title>"
 
     def web(asked: PageRequest) -> Page | FetchError:
@@ -103,7 +103,7 @@ def test_what_an_unverified_page_says_is_believed_only_from_plain_http() -> None
     assert len(exchanges) == 4  # by https, under its other name, unverified, by http
 
 
-def test_a_site_that_only_spoke_insecurely_is_never_absent_on_that_word_alone() -> None:
+def test_unverified_page_alone_is_never_an_absence() -> None:
     parked = "<title>annour.example is for sale</title>"
 
     def web(asked: PageRequest) -> Page | FetchError:
@@ -116,14 +116,14 @@ def test_a_site_that_only_spoke_insecurely_is_never_absent_on_that_word_alone() 
     assert look(web)[0].reason is Reason.TLS
 
 
-def test_a_redirect_to_a_missing_name_is_no_lost_domain() -> None:
+def test_redirect_to_missing_host_is_no_lost_domain() -> None:
     trouble = FetchError(
         Reason.NO_SUCH_HOST, url="https://ailleurs.example/", hops=(Hop(URL, 301),)
     )
     assert look(lambda _: trouble)[0].presence is Presence.UNKNOWN
 
 
-def test_what_passes_by_itself_makes_no_other_finding() -> None:
+def test_passing_time_does_not_change_the_finding() -> None:
     first, _ = look(
         lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), elapsed_seconds=0.31)
     )
@@ -137,7 +137,7 @@ def test_what_passes_by_itself_makes_no_other_finding() -> None:
 @pytest.mark.parametrize(
     "trouble", [r for r in Reason if r not in (Reason.NO_SUCH_HOST, Reason.TLS)]
 )
-def test_trouble_on_the_way_is_never_an_absence(trouble: Reason) -> None:
+def test_fetch_error_is_never_an_absence(trouble: Reason) -> None:
     finding, _ = look(lambda _: FetchError(trouble))
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, trouble)
 
@@ -145,11 +145,11 @@ def test_trouble_on_the_way_is_never_an_absence(trouble: Reason) -> None:
 @pytest.mark.parametrize(
     "status", [401, 403, 405, 406, 418, 429, 451, 500, 502, 503, 508, 520, 999]
 )
-def test_a_refusal_is_never_an_absence(status: int) -> None:
+def test_refusal_is_never_an_absence(status: int) -> None:
     assert look(lambda asked: page(asked.url, "<p>no</p>", status))[0].presence is Presence.UNKNOWN
 
 
-def test_a_broken_front_page_amid_a_site_that_stands_is_no_lost_site() -> None:
+def test_broken_home_page_of_a_working_site_is_no_absence() -> None:
     menu = "".join(f"<a href=/rubrique-{n}>Rubrique {n}</a>" for n in range(4))
     broken = (
         f"<html><head><title>Page non trouvée – Annour</title></head><body>{menu}</body></html>"
@@ -172,12 +172,12 @@ def test_a_broken_front_page_amid_a_site_that_stands_is_no_lost_site() -> None:
         ("https://a.example/actualites/caravane", False),
     ],
 )
-def test_a_front_page_is_told_from_one_page(url: str, home: bool) -> None:
+def test_home_page_url_is_recognized(url: str, home: bool) -> None:
     assert is_home_page_url(url) is home
 
 
 @pytest.mark.slow
-def test_recorded_sites_are_read_as_a_careful_reader_reads_them(shared: Path) -> None:
+def test_recorded_sites_give_the_expected_findings(shared: Path) -> None:
     sys.path.insert(0, str(shared / "tools"))
     from replay_web import Book  # noqa: PLC0415  # the recorded web lies beside the project
     from score import dated, judge  # noqa: PLC0415

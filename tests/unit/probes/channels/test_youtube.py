@@ -1,4 +1,4 @@
-"""A YouTube link is told by its form alone, and a channel's page by YouTube's own words."""
+"""YouTube: identification of links, and channel pages are judged by YouTube's own messages."""
 
 from __future__ import annotations
 
@@ -72,32 +72,32 @@ NOT_CHANNELS = {
 
 
 @pytest.mark.parametrize(("link", "key"), CHANNELS.items())
-def test_a_channel_is_told_whatever_way_its_link_is_written(link: str, key: str) -> None:
+def test_channel_is_identified_in_every_link_form(link: str, key: str) -> None:
     identity = youtube.identify(link, link)
     assert (identity.kind, identity.key) == (LinkKind.PROFILE, key)
 
 
 @pytest.mark.parametrize(("link", "kind"), NOT_CHANNELS.items())
-def test_what_names_no_channel_is_not_taken_for_one(link: str, kind: LinkKind) -> None:
+def test_link_without_channel_has_no_key(link: str, kind: LinkKind) -> None:
     identity = youtube.identify(link, link)
     assert (identity.kind, identity.key) == (kind, None)
 
 
-def test_a_list_of_uploads_names_its_owner_and_stays_a_list() -> None:
+def test_uploads_playlist_names_its_owner_and_is_a_post() -> None:
     identity = youtube.identify(f"https://www.youtube.com/playlist?list=UU{TAIL}", "")
     assert (identity.kind, identity.key) == (LinkKind.POST, UC)
 
 
-def test_an_id_in_small_letters_is_damaged_not_guessed() -> None:
+def test_lower_case_id_is_invalid() -> None:
     identity = youtube.identify(f"https://www.youtube.com/channel/{UC.lower()}", "")
     assert (identity.kind, identity.key, identity.note) == (LinkKind.INVALID, None, "case_damaged")
 
 
-def test_a_themes_placeholder_is_marked() -> None:
+def test_placeholder_of_a_theme_gets_a_note() -> None:
     assert youtube.identify("https://youtube.com/c/your-custom-name", "").note == "placeholder"
 
 
-def test_the_canonical_address_keeps_the_letters_as_typed() -> None:
+def test_canonical_url_keeps_the_case_as_typed() -> None:
     identity = youtube.identify("http://youtube.com/user/JamiyaAnnour?feature=x", "")
     assert identity.canonical == "https://www.youtube.com/user/JamiyaAnnour"
 
@@ -114,7 +114,7 @@ def test_the_canonical_address_keeps_the_letters_as_typed() -> None:
         ("c/JamiyaAnnour", "c/jamiyaannour"),
     ],
 )
-def test_a_bare_handle_in_the_youtube_column_is_told(typed: str, key: str) -> None:
+def test_bare_handle_in_the_youtube_column_is_identified(typed: str, key: str) -> None:
     identity = youtube.identify_bare(typed)
     assert identity is not None
     assert identity.key == key
@@ -123,7 +123,7 @@ def test_a_bare_handle_in_the_youtube_column_is_told(typed: str, key: str) -> No
 @pytest.mark.parametrize(
     "typed", ["", "@ab", "jamiya annour", "channel/UC1", "user/a@b", "@" + "a" * 31, "جمعية النور"]
 )
-def test_what_cannot_be_a_handle_is_none(typed: str) -> None:
+def test_impossible_handle_is_none(typed: str) -> None:
     assert youtube.identify_bare(typed) is None
 
 
@@ -146,13 +146,13 @@ def test_what_cannot_be_a_handle_is_none(typed: str) -> None:
         ("1,23 тыс. подписчиков", None),
     ],
 )
-def test_followers_are_read_in_three_languages(said: str, followers: int | None) -> None:
+def test_followers_are_parsed_in_three_languages(said: str, followers: int | None) -> None:
     assert (
         _seen({"header": {"pageHeaderRenderer": {"row": {"content": said}}}}).followers == followers
     )
 
 
-def test_only_the_first_page_is_the_registered_link() -> None:
+def test_only_the_first_request_is_the_registered_link() -> None:
     asked: list[PageRequest] = []
     tab = {"endpoint": {"commandMetadata": {"webCommandMetadata": {"url": "/@a/videos"}}}}
     data = {
@@ -171,7 +171,7 @@ def test_only_the_first_page_is_the_registered_link() -> None:
     ]
 
 
-def test_the_data_is_found_in_the_second_half_of_a_large_page() -> None:
+def test_data_late_in_a_large_page_is_found() -> None:
     page = _page(
         "https://www.youtube.com/@annour",
         {"metadata": {"channelMetadataRenderer": {"title": "Annour"}}},
@@ -183,7 +183,7 @@ def test_the_data_is_found_in_the_second_half_of_a_large_page() -> None:
     assert parse_channel_page(large).name == "Annour"
 
 
-def test_two_alerts_of_warning_are_no_absence() -> None:
+def test_warning_alerts_are_no_absence() -> None:
     alert = {
         "alertRenderer": {"type": "WARNING", "text": {"simpleText": "This channel does not exist."}}
     }
@@ -193,7 +193,7 @@ def test_two_alerts_of_warning_are_no_absence() -> None:
     assert finding.presence == "unknown"
 
 
-def test_an_upload_dated_ahead_is_not_activity() -> None:
+def test_future_upload_is_no_activity() -> None:
     tab = {
         "selected": True,
         "endpoint": {"commandMetadata": {"webCommandMetadata": {"url": "/@a/videos"}}},
@@ -205,7 +205,7 @@ def test_an_upload_dated_ahead_is_not_activity() -> None:
     assert _seen(data).newest_upload is None
 
 
-def test_a_link_that_names_no_channel_asks_for_nothing() -> None:
+def test_link_without_channel_makes_no_request() -> None:
     look = run_offline(
         youtube.probe(_account("https://www.youtube.com/watch?v=00000000000")),
         lambda ask: _page(ask.url, {}),
@@ -230,7 +230,7 @@ def remembered(link: str, uc: str) -> Account:
     return replace(_account(link), previous_finding=Finding(Presence.PRESENT, platform_id=uc))
 
 
-def test_a_handle_that_is_gone_is_renamed_where_its_channel_still_answers_by_its_id() -> None:
+def test_missing_handle_of_existing_id_is_renamed() -> None:
     answers = {
         "https://www.youtube.com/@annour": MISSING,
         f"https://www.youtube.com/channel/{UC}": channel(UC, "annour-rabat"),
@@ -244,7 +244,7 @@ def test_a_handle_that_is_gone_is_renamed_where_its_channel_still_answers_by_its
     assert [exchange.request.is_registered_link for exchange in look.exchanges] == [True, False]
 
 
-def test_a_handle_whose_channel_is_gone_by_its_id_too_is_absent() -> None:
+def test_missing_handle_and_id_are_absent() -> None:
     look = run_offline(
         youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
         lambda ask: _page(ask.url, MISSING),
@@ -253,7 +253,7 @@ def test_a_handle_whose_channel_is_gone_by_its_id_too_is_absent() -> None:
     assert len(look.exchanges) == 2
 
 
-def test_where_the_id_is_walled_nothing_can_be_told_of_a_handle_that_is_gone() -> None:
+def test_missing_handle_with_walled_id_is_unknown() -> None:
     def answer(ask: PageRequest) -> Page | FetchError:
         return FetchError(Reason.CONSENT) if "/channel/" in ask.url else _page(ask.url, MISSING)
 
@@ -261,7 +261,7 @@ def test_where_the_id_is_walled_nothing_can_be_told_of_a_handle_that_is_gone() -
     assert (look.finding.presence, look.finding.reason) == (Presence.UNKNOWN, Reason.CONSENT)
 
 
-def test_a_handle_that_somebody_else_took_is_renamed_and_not_silently_theirs() -> None:
+def test_taken_handle_is_renamed() -> None:
     other = channel("UCSomebody00000000000002", "annour")
     look = run_offline(
         youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
@@ -291,7 +291,7 @@ NOT_FOUND = b"<html><head><title>404 Not Found</title></head><body></body></html
         ("https://www.youtube.com/signin?next=%2F%40annour", None),
     ],
 )
-def test_words_of_absence_count_only_where_the_channel_was_asked_for(
+def test_absence_message_counts_only_at_the_channel_url(
     url: str, reason: Reason | None, title: bool
 ) -> None:
     page = Page(url, 404, body=NOT_FOUND, fetched_at=NOW) if title else _page(url, MISSING)
@@ -300,13 +300,13 @@ def test_words_of_absence_count_only_where_the_channel_was_asked_for(
 
 
 @pytest.mark.parametrize("url", [ANNOUR, "https://m.youtube.com/@Annour", f"{ANNOUR}?hl=fr"])
-def test_words_of_absence_are_believed_on_any_host_of_youtubes(url: str) -> None:
+def test_absence_message_counts_on_any_youtube_host(url: str) -> None:
     for page in (Page(url, 404, body=NOT_FOUND, fetched_at=NOW), _page(url, MISSING)):
         finding = run_offline(youtube.probe(_account(ANNOUR)), lambda ask, page=page: page).finding
         assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
-def test_a_page_that_says_both_that_a_channel_is_there_and_that_it_is_not_says_nothing() -> None:
+def test_contradicting_page_proves_nothing() -> None:
     here = channel(UC, "annour")
     both = _page(ANNOUR, here | MISSING)
     title = _page(ANNOUR, here)
@@ -316,13 +316,13 @@ def test_a_page_that_says_both_that_a_channel_is_there_and_that_it_is_not_says_n
         assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
-def test_words_of_absence_under_a_wall_are_the_walls() -> None:
+def test_absence_message_under_a_wall_proves_nothing() -> None:
     page = replace(_page(ANNOUR, MISSING), headers={"cf-mitigated": "challenge"})
     finding = run_offline(youtube.probe(_account(ANNOUR)), lambda ask: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.BLOCKED)
 
 
-def test_youtube_is_asked_to_speak_english() -> None:
+def test_request_to_youtube_accepts_english() -> None:
     """Its ages are words, and one language is read more surely than all (fact sheet, 0.4)."""
     look = run_offline(youtube.probe(_account(ANNOUR)), lambda ask: _page(ask.url, {}))
     assert [dict(exchange.request.headers) for exchange in look.exchanges] == [

@@ -1,4 +1,4 @@
-"""YouTube's interface is believed where it names a channel, or leaves it out of a whole answer."""
+"""YouTube's API is trusted if it names a channel or leaves it out of a complete response."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ HANDLE = "https://www.youtube.com/@JamiyaAnnour"
 # --- What is asked ---
 
 
-def test_a_channel_is_asked_for_by_its_id_with_up_to_fifty_others() -> None:
+def test_channel_is_requested_by_id_with_up_to_fifty_others() -> None:
     first, second = _look(_channels(_channel()), NO_VIDEO).exchanges
     assert first.request.url == (
         "https://www.googleapis.com/youtube/v3/channels"
@@ -112,7 +112,7 @@ def test_a_channel_is_asked_for_by_its_id_with_up_to_fifty_others() -> None:
         ("https://www.youtube.com/user/JamiyaAnnour", {"forUsername": "JamiyaAnnour"}),
     ],
 )
-def test_a_name_is_asked_for_alone(link: str, asked: dict[str, str]) -> None:
+def test_name_is_requested_alone(link: str, asked: dict[str, str]) -> None:
     look = _look(_channels(_channel()), NO_VIDEO, link=link)
     assert asked.items() <= queries(look)[0].items()
     assert look.exchanges[0].request.api_call.joined_parameter == ""
@@ -123,32 +123,32 @@ def test_a_name_is_asked_for_alone(link: str, asked: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "link", [HANDLE, "https://www.youtube.com/c/annour", "https://www.youtube.com/annour"]
 )
-def test_a_known_id_is_asked_for_instead_of_a_name(link: str) -> None:
+def test_known_id_is_requested_instead_of_a_name(link: str) -> None:
     look = _look(_channels(_channel()), NO_VIDEO, link=link, known=UC)
     assert queries(look)[0]["id"] == UC
     assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, None)
 
 
-def test_a_custom_name_is_never_guessed_to_be_a_handle() -> None:
+def test_custom_name_is_never_taken_for_a_handle() -> None:
     look = _look(link="https://www.youtube.com/c/annour")
     assert look.exchanges == ()
     assert (look.finding.presence, look.finding.reason) == (Presence.UNKNOWN, Reason.NOT_CONFIGURED)
     assert "by this kind of name" in look.finding.detail
 
 
-def test_a_link_that_names_no_channel_is_asked_nothing() -> None:
+def test_link_without_channel_is_not_requested() -> None:
     look = _look(link="https://www.youtube.com/watch?v=00000000000")
     assert (look.exchanges, look.finding.reason) == ((), Reason.WRONG_TARGET)
 
 
-def test_an_id_remembered_from_elsewhere_is_no_channels() -> None:
+def test_known_id_of_another_form_is_ignored() -> None:
     assert "forHandle" in queries(_look(NOBODY, link=HANDLE, known="123456"))[0]
 
 
 # --- What is there ---
 
 
-def test_a_channel_tells_its_figures_its_site_and_its_newest_video() -> None:
+def test_finding_has_figures_website_and_newest_video() -> None:
     finding = _look(_channels(_channel()), _uploads(ago(days=9), ago(days=2), ago(days=30))).finding
     assert (finding.presence, finding.reason, finding.name) == (
         Presence.PRESENT,
@@ -190,20 +190,20 @@ def _days_old(weekday: int, videos: int = 42) -> int:
     return (NOW - newest.published_at).days
 
 
-def test_as_many_videos_as_were_known_are_not_asked_for_again_but_once_a_week() -> None:
+def test_unchanged_video_count_requests_uploads_once_a_week() -> None:
     assert sorted(_days_old(weekday) for weekday in range(7)) == [1, *[40] * 6]
 
 
-def test_another_number_of_videos_is_asked_for_at_once() -> None:
+def test_changed_video_count_requests_uploads_at_once() -> None:
     assert {_days_old(weekday, videos=43) for weekday in range(7)} == {1}
 
 
-def test_hidden_subscribers_are_not_told() -> None:
+def test_hidden_subscribers_are_unknown() -> None:
     figures = {"subscriberCount": "0", "videoCount": "3", "hiddenSubscriberCount": True}
     assert _look(_channels(_channel(statistics=figures)), NO_VIDEO).finding.followers is None
 
 
-def test_a_channel_without_videos_is_empty_and_is_not_asked_for_them() -> None:
+def test_channel_without_videos_is_empty_without_second_request() -> None:
     finding = _look(_channels(_channel(statistics={"videoCount": "0"}))).finding
     assert (finding.presence, finding.reason, finding.facts) == (
         Presence.PRESENT,
@@ -212,14 +212,14 @@ def test_a_channel_without_videos_is_empty_and_is_not_asked_for_them() -> None:
     )
 
 
-def test_a_channel_that_does_not_count_its_videos_is_not_called_empty() -> None:
+def test_channel_without_video_count_is_not_empty() -> None:
     assert _look(_channels(_channel(statistics={})), NO_VIDEO).finding.reason is None
 
 
 @pytest.mark.parametrize(
     ("status", "reason"), [("private", Reason.PRIVATE), ("unlisted", None), ("public", None)]
 )
-def test_only_a_private_channel_is_private(status: str, reason: Reason | None) -> None:
+def test_only_private_channel_is_private(status: str, reason: Reason | None) -> None:
     answers = [
         _channels(_channel(status={"privacyStatus": status})),
         *([] if reason else [NO_VIDEO]),
@@ -228,7 +228,7 @@ def test_only_a_private_channel_is_private(status: str, reason: Reason | None) -
     assert (finding.presence, finding.reason) == (Presence.PRESENT, reason)
 
 
-def test_a_handle_that_the_known_channel_has_no_more_is_renamed() -> None:
+def test_former_handle_of_the_known_channel_is_renamed() -> None:
     renamed = _channel(snippet={"title": "Annour", "customUrl": "@annour-maroc"})
     finding = _look(_channels(renamed), NO_VIDEO, link=HANDLE, known=UC).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
@@ -237,16 +237,14 @@ def test_a_handle_that_the_known_channel_has_no_more_is_renamed() -> None:
 
 
 @pytest.mark.parametrize("custom", ["@JamiyaAnnour", "@jamiyaannour", "jamiyatv", None, 7])
-def test_a_handle_in_other_letters_and_a_name_of_before_handles_are_no_renaming(
+def test_other_case_and_legacy_names_are_no_rename(
     custom: object,
 ) -> None:
     channel = _channel(snippet={"title": "Annour", "customUrl": custom})
     assert _look(_channels(channel), NO_VIDEO, link=HANDLE, known=UC).finding.reason is None
 
 
-def test_a_handle_of_another_channel_is_renamed_and_nothing_of_the_stranger_is_told_as_ours() -> (
-    None
-):
+def test_taken_handle_is_renamed_without_data_of_the_other_channel() -> None:
     look = _look(NOBODY, _channels(_channel(OTHER)), link=HANDLE, known=UC)
     finding = look.finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
@@ -259,7 +257,7 @@ def test_a_handle_of_another_channel_is_renamed_and_nothing_of_the_stranger_is_t
     assert finding.final_url == f"https://www.youtube.com/channel/{OTHER}"
 
 
-def test_a_channel_that_its_name_still_finds_is_there() -> None:
+def test_channel_found_by_name_is_present() -> None:
     look = _look(NOBODY, _channels(_channel()), NO_VIDEO, link=HANDLE, known=UC)
     assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, None)
 
@@ -270,7 +268,7 @@ def test_a_channel_that_its_name_still_finds_is_there() -> None:
 @pytest.mark.parametrize(
     "answer", [NOBODY, _channels(), page({**KIND}), _channels(_channel(OTHER))]
 )
-def test_an_id_that_a_whole_answer_leaves_out_is_not_found(answer: Page) -> None:
+def test_id_missing_from_complete_response_is_not_found(answer: Page) -> None:
     finding = _look(answer).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.ABSENT,
@@ -280,14 +278,14 @@ def test_an_id_that_a_whole_answer_leaves_out_is_not_found(answer: Page) -> None
     assert finding.final_url == f"https://www.youtube.com/channel/{UC}"
 
 
-def test_of_several_channels_asked_together_only_the_one_left_out_is_not_found() -> None:
+def test_only_the_missing_channel_of_one_call_is_not_found() -> None:
     answer = _channels(_channel(OTHER), _channel())
     assert _look(answer, NO_VIDEO).finding.platform_id == UC
     missing = _look(answer, link="https://www.youtube.com/channel/UCGone000000000000000003").finding
     assert (missing.presence, missing.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
-def test_a_name_that_leads_nowhere_is_not_found() -> None:
+def test_unknown_name_is_not_found() -> None:
     assert _look(NOBODY, link=HANDLE).finding.reason is Reason.NOT_FOUND
     finding = _look(NOBODY, NOBODY, link=HANDLE, known=UC).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
@@ -297,7 +295,7 @@ def test_a_name_that_leads_nowhere_is_not_found() -> None:
     )
 
 
-def test_an_id_that_is_gone_says_nothing_while_its_name_cannot_be_asked() -> None:
+def test_missing_id_proves_nothing_without_answer_for_its_name() -> None:
     spent = FetchError(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
     finding = _look(NOBODY, spent, link=HANDLE, known=UC).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.RATE_LIMITED)
@@ -321,13 +319,13 @@ CUT = {
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_an_answer_that_is_not_whole_proves_nothing(name: str) -> None:
+def test_incomplete_response_proves_nothing(name: str) -> None:
     finding = _look(CUT[name]).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
     assert _look(CUT["cut"], link=HANDLE).finding.presence is Presence.UNKNOWN
 
 
-def test_several_channels_for_one_name_are_none_to_believe() -> None:
+def test_several_channels_for_one_name_prove_nothing() -> None:
     finding = _look(_channels(_channel(), _channel(OTHER)), link=HANDLE).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
@@ -354,7 +352,7 @@ def test_several_channels_for_one_name_are_none_to_believe() -> None:
         (page(b"", 429), Reason.RATE_LIMITED),
     ],
 )
-def test_a_key_or_quota_that_is_refused_closes_the_interface(error: Page, reason: Reason) -> None:
+def test_refused_key_or_quota_refuses_the_api(error: Page, reason: Reason) -> None:
     refusal = parse_channels_response(error).refusal
     assert refusal is not None
     assert refusal[0] is reason
@@ -376,7 +374,7 @@ def test_a_key_or_quota_that_is_refused_closes_the_interface(error: Page, reason
         (_error(400, "invalidCriteria"), Presence.UNKNOWN, Reason.UNREADABLE),
     ],
 )
-def test_an_error_of_one_channel_is_its_own_and_nobody_elses(
+def test_error_of_one_channel_affects_only_that_channel(
     error: Page, presence: Presence, reason: Reason
 ) -> None:
     said = parse_channels_response(error)
@@ -400,9 +398,7 @@ def test_an_error_of_one_channel_is_its_own_and_nobody_elses(
         (page({"error": {"errors": {"reason": "channelSuspended"}}}, 404), Reason.UNREADABLE),
     ],
 )
-def test_other_errors_say_nothing_of_a_channel_and_close_nothing(
-    error: Page, reason: Reason
-) -> None:
+def test_other_errors_prove_nothing_and_refuse_nothing(error: Page, reason: Reason) -> None:
     said = parse_channels_response(error)
     assert (said.is_single_item_error, said.refusal, said.is_well_formed) == (False, None, False)
     assert (_look(error).finding.presence, _look(error).finding.reason) == (
@@ -426,7 +422,7 @@ def test_other_errors_say_nothing_of_a_channel_and_close_nothing(
         FetchError(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent"),
     ],
 )
-def test_trouble_with_the_videos_costs_the_date_and_never_the_channel(
+def test_error_for_uploads_costs_only_the_date(
     trouble: Page | FetchError,
 ) -> None:
     finding = _look(_channels(_channel()), trouble).finding
@@ -438,7 +434,7 @@ def test_trouble_with_the_videos_costs_the_date_and_never_the_channel(
     assert finding.facts == {"video_count": 42}
 
 
-def test_why_there_is_no_date_is_told() -> None:
+def test_detail_explains_a_missing_date() -> None:
     spent = FetchError(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
     assert (
         _look(_channels(_channel()), spent).finding.detail
@@ -450,12 +446,12 @@ def test_why_there_is_no_date_is_told() -> None:
     )
 
 
-def test_one_closed_list_of_videos_does_not_close_the_interface() -> None:
+def test_forbidden_playlist_does_not_refuse_the_api() -> None:
     assert parse_uploads_response(_error(403, "forbidden")).refusal is None
     assert parse_uploads_response(_error(403, "quotaExceeded")).refusal is not None
 
 
-def test_premieres_and_wrong_clocks_are_no_videos_of_today() -> None:
+def test_future_videos_are_ignored() -> None:
     answer = _uploads(
         ago(days=-3), ago(days=-400), "1970-01-01T00:00:00Z", ago(days=5), "soon", "2026-11-01"
     )
@@ -464,12 +460,12 @@ def test_premieres_and_wrong_clocks_are_no_videos_of_today() -> None:
     assert newest.published_at == ago(days=5)
 
 
-def test_a_clock_that_runs_a_little_fast_is_believed() -> None:
+def test_slightly_fast_clock_is_accepted() -> None:
     newest = _look(_channels(_channel()), _uploads(ago(hours=-2))).finding.last_activity
     assert newest is not None
 
 
-def test_a_list_of_videos_under_another_name_is_asked_for_by_it() -> None:
+def test_uploads_playlist_is_requested_by_its_id() -> None:
     lists = {"relatedPlaylists": {"uploads": "UUOther000000000000000009"[:24]}}
     look = _look(_channels(_channel(contentDetails=lists)), NO_VIDEO)
     assert queries(look)[1]["playlistId"] == "UUOther00000000000000000"
@@ -497,7 +493,7 @@ _SHAPED = st.fixed_dictionaries(
     link=st.sampled_from([HANDLE, f"https://www.youtube.com/channel/{UC}"]),
     known=st.sampled_from([None, UC, OTHER, ""]),
 )
-def test_no_answer_makes_the_probe_raise(
+def test_probe_accepts_any_response(
     data: object, status: int, link: str, known: str | None
 ) -> None:
     answer = page(data, status)

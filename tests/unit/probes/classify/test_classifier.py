@@ -1,4 +1,4 @@
-"""Pages that are no website of anybody, one invented page per signature: each must be called what it is."""
+"""Pages that are no website, one invented page per signature: each gets its reason."""
 
 from datetime import UTC, datetime
 from itertools import product
@@ -335,13 +335,13 @@ def soft(saying: str, way: str) -> str:
         *((Reason.NOT_FOUND, *case) for case in PLATFORM),
     ],
 )
-def test_a_notice_is_called_what_it_is(reason: Reason, title: str, body: str) -> None:
+def test_notice_gets_its_reason(reason: Reason, title: str, body: str) -> None:
     finding = look(HOME, notice(title, body))
     assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
 
 
 @pytest.mark.parametrize("body", HIJACKED)
-def test_a_stolen_site_is_hijacked(body: str) -> None:
+def test_spam_page_is_hijacked(body: str) -> None:
     assert look(HOME, body).reason is Reason.HIJACKED
 
 
@@ -356,19 +356,19 @@ def test_a_stolen_site_is_hijacked(body: str) -> None:
         ("https://wordpress.com/typo/?subdomain=annour", Reason.NOT_FOUND),
     ],
 )
-def test_where_a_site_leads_may_say_it(landed: str, reason: Reason) -> None:
+def test_redirect_target_can_be_the_notice(landed: str, reason: Reason) -> None:
     assert look(HOME, dressed("Annour", "<p>Hello and welcome.</p>"), landed).reason is reason
 
 
 @pytest.mark.parametrize(("saying", "way"), list(product(SAYINGS, WAYS)))
-def test_a_soft_404_is_seen_in_whatever_dress(saying: str, way: str) -> None:
+def test_soft_404_is_recognized_in_any_design(saying: str, way: str) -> None:
     finding = look(OLD, soft(saying, way))
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
 @pytest.mark.parametrize("saying", THINGS)
 @pytest.mark.parametrize("way", ["title", "h1"])
-def test_what_is_missing_may_be_a_post_a_job_or_an_event(saying: str, way: str) -> None:
+def test_missing_post_job_or_event_is_not_found(saying: str, way: str) -> None:
     assert look(OLD, soft(saying, way)).reason is Reason.NOT_FOUND
 
 
@@ -410,12 +410,12 @@ TOLD = {
 
 
 @pytest.mark.parametrize("name", TOLD)
-def test_a_story_may_bear_the_name_of_an_error(name: str) -> None:
+def test_article_with_an_error_title_is_present(name: str) -> None:
     finding = look(OLD, TOLD[name])
     assert finding.presence is Presence.PRESENT, finding.detail
 
 
-def test_a_listing_of_a_folder_is_no_site() -> None:
+def test_directory_listing_is_no_site() -> None:
     assert (
         look(HOME, notice("Index of /", "<h1>Index of /</h1><a href=a/>a/</a>" * 5)).reason
         is Reason.DIRECTORY_LISTING
@@ -423,7 +423,7 @@ def test_a_listing_of_a_folder_is_no_site() -> None:
 
 
 @pytest.mark.parametrize("title", ["Page non trouvée – Annour", "Association Annour"])
-def test_the_news_below_a_missing_page_do_not_hide_that_it_is_missing(title: str) -> None:
+def test_news_below_an_error_message_do_not_hide_it(title: str) -> None:
     news = (
         "<article><h2><a href=/n>La caravane</a></h2><p>Elle est passée par le village.</p></article>"
         * 40

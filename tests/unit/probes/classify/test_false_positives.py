@@ -1,4 +1,4 @@
-"""Honest pages that name every marker without being it: none may be called absent, nor taken for a wall."""
+"""Honest pages that contain every marker: none is absent or a wall."""
 
 from datetime import UTC, datetime
 
@@ -891,28 +891,28 @@ NEVER_ABSENT: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", PRESENT)
-def test_a_page_that_only_names_a_marker_is_present(name: str) -> None:
+def test_page_that_mentions_a_marker_is_present(name: str) -> None:
     url, body = PRESENT[name]
     finding = look(body, url)
     assert (finding.presence, finding.reason) == (Presence.PRESENT, None), finding.detail
 
 
 @pytest.mark.parametrize("name", NEVER_ABSENT)
-def test_a_page_that_says_little_is_never_absent(name: str) -> None:
+def test_page_with_little_text_is_never_absent(name: str) -> None:
     url, body, headers = NEVER_ABSENT[name]
     finding = look(body, url, **headers)
     assert finding.presence is not Presence.ABSENT, finding
 
 
 @pytest.mark.parametrize("charset", ["cp1256", "iso-8859-6", "utf-16"])
-def test_an_arabic_page_without_a_label_is_read(charset: str) -> None:
+def test_arabic_page_without_language_is_read(charset: str) -> None:
     body = bare("جمعية النور للتنمية", f"<h1>جمعية النور</h1><p>{ARABIC * 3}</p>", "ar")
     finding = look(body.encode(charset))
     assert (finding.presence, finding.facts["title"]) == (Presence.PRESENT, "جمعية النور للتنمية")
     assert finding.facts["language"] == "ar"
 
 
-def test_a_page_with_a_wrong_label_is_no_absence() -> None:
+def test_page_with_wrong_language_is_no_absence() -> None:
     finding = look(
         bare("Société", f"<p>{FRENCH}</p>").encode("cp1252"),
         content_type="text/html; charset=utf-8",

@@ -1,7 +1,4 @@
-"""Every notice of the hosts and platforms that associations use, one invented page each, and honest ones.
-
-Parking that only shows in a name server's record cannot be seen by who asks for pages alone.
-"""
+"""Notices of hosting companies and platforms, one invented page each, and honest pages."""
 
 from datetime import UTC, datetime
 
@@ -477,7 +474,7 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
 
 
 @pytest.mark.parametrize("name", ABSENT)
-def test_a_notice_is_named(name: str) -> None:
+def test_notice_gets_its_reason(name: str) -> None:
     reason, body, status = ABSENT[name]
     finding = look(body, status)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
@@ -584,7 +581,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_a_site_that_is_shut_for_now_or_to_us_is_not_gone(name: str) -> None:
+def test_temporarily_closed_or_blocked_site_is_not_absent(name: str) -> None:
     body, status, landed = UNKNOWN[name]
     finding = look(body, status, landed)
     assert finding.presence is Presence.UNKNOWN, finding
@@ -674,7 +671,7 @@ SHORT = {
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_a_home_of_one_sentence_is_no_missing_page(name: str) -> None:
+def test_home_page_of_one_sentence_is_no_soft_404(name: str) -> None:
     finding = look(
         f"<html><head><title>Annour</title></head><body><p>{SHORT[name]}</p></body></html>"
     )
@@ -683,7 +680,7 @@ def test_a_home_of_one_sentence_is_no_missing_page(name: str) -> None:
 
 @pytest.mark.parametrize("name", HONEST)
 @pytest.mark.parametrize("menu", [MENU, ""])
-def test_an_honest_page_may_use_the_words_of_a_notice(name: str, menu: str) -> None:
+def test_honest_page_may_contain_notice_texts(name: str, menu: str) -> None:
     url, title, text = HONEST[name]
     body = f"<html><head><title>{title}</title></head><body>{menu}<h1>{title}</h1><p>{text}</p></body></html>"
     finding = look(body, landed=url, link=url)

@@ -1,4 +1,4 @@
-"""What a page says of itself, and what it says of a bridge: pages of one screen, without a menu."""
+"""Statements of a page about itself, and the same words about other subjects."""
 
 from datetime import UTC, datetime
 
@@ -182,7 +182,7 @@ ONE_SCREEN = {
 
 
 @pytest.mark.parametrize("name", ONE_SCREEN)
-def test_words_of_a_notice_that_are_said_of_something_else_accuse_nobody(name: str) -> None:
+def test_notice_words_about_other_subjects_are_ignored(name: str) -> None:
     finding = look(ONE_SCREEN[name])
     assert finding.presence is not Presence.ABSENT, finding.detail
 
@@ -269,7 +269,7 @@ STATED: dict[str, tuple[Reason, str]] = {
 
 
 @pytest.mark.parametrize("name", STATED)
-def test_a_page_that_says_it_of_itself_and_little_else_is_believed(name: str) -> None:
+def test_statement_of_a_page_about_itself_counts(name: str) -> None:
     reason, body = STATED[name]
     finding = look(body)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
@@ -329,7 +329,7 @@ REGISTRARS = {
 
 
 @pytest.mark.parametrize("name", REGISTRARS)
-def test_a_page_that_speaks_of_its_own_name_alone_is_a_registrars(name: str) -> None:
+def test_page_only_about_its_own_domain_is_parked(name: str) -> None:
     finding = look(REGISTRARS[name])
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.PARKED), finding
 
@@ -357,7 +357,7 @@ OWNERS = {
 
 
 @pytest.mark.parametrize("name", OWNERS)
-def test_an_owner_who_speaks_of_a_domain_is_no_registrar(name: str) -> None:
+def test_owner_page_that_mentions_a_domain_is_present(name: str) -> None:
     finding = look(OWNERS[name])
     assert finding.presence is not Presence.ABSENT, finding.detail
 
@@ -455,13 +455,13 @@ UNKNOWN: dict[str, tuple[str, int, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_a_wall_comes_before_what_its_page_advises(name: str) -> None:
+def test_wall_has_priority_over_its_advice(name: str) -> None:
     body, status, headers = UNKNOWN[name]
     finding = look(body, status=status, **headers)
     assert finding.presence is Presence.UNKNOWN, finding
 
 
-def test_a_host_may_suspend_with_an_error() -> None:
+def test_suspension_with_error_status_counts() -> None:
     finding = look(
         page("Account Suspended", "<h1>This Account has been suspended.</h1>"), status=503
     )
@@ -496,5 +496,5 @@ OPEN = {
 
 
 @pytest.mark.parametrize("name", OPEN)
-def test_a_page_that_also_asks_something_is_there(name: str) -> None:
+def test_page_that_also_asks_a_question_is_present(name: str) -> None:
     assert look(OPEN[name]).presence is Presence.PRESENT

@@ -1,4 +1,4 @@
-"""A stolen site is known by spam in what it says of itself and a strong signal more; no mention is enough."""
+"""A hijacked site needs spam words and another strong sign. A mention is not enough."""
 
 from datetime import UTC, datetime
 
@@ -104,7 +104,7 @@ STOLEN = {
 
 
 @pytest.mark.parametrize("name", STOLEN)
-def test_two_words_of_spam_and_a_strong_signal_are_a_stolen_site(name: str) -> None:
+def test_two_spam_words_and_a_strong_sign_are_hijacked(name: str) -> None:
     finding = look(STOLEN[name])
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.HIJACKED), finding.detail
 
@@ -219,7 +219,7 @@ REPORTS = {
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_news_of_gambling_are_no_gambling(name: str) -> None:
+def test_news_about_gambling_are_no_spam(name: str) -> None:
     finding = look(REPORTS[name])
     assert finding.presence is Presence.PRESENT, finding.detail
 
@@ -262,13 +262,13 @@ TRADES = {
 
 
 @pytest.mark.parametrize("name", TRADES)
-def test_a_menu_hides_no_trade(name: str) -> None:
+def test_menu_does_not_hide_a_spam_shop(name: str) -> None:
     finding = look(TRADES[name])
     assert finding.reason is Reason.HIJACKED, finding
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_a_mention_accuses_nobody(name: str) -> None:
+def test_mention_of_spam_words_is_no_spam(name: str) -> None:
     finding = look(HONEST[name])
     assert finding.presence is Presence.PRESENT, finding.detail
 
@@ -289,7 +289,7 @@ def hidden(style: str, links_: int, host: str = "jeux-{n}.example") -> str:
         "height:0px",
     ],
 )
-def test_a_block_that_nobody_sees_and_that_links_to_many_sites_is_seen(style: str) -> None:
+def test_hidden_block_of_many_external_links_is_found(style: str) -> None:
     assert spam.has_hidden_link_block(hidden(style, 9), HOME)
 
 
@@ -304,10 +304,10 @@ def test_a_block_that_nobody_sees_and_that_links_to_many_sites_is_seen(style: st
     ],
     ids=["few", "shown", "its own menu", "one network", "after it"],
 )
-def test_a_hidden_menu_or_a_few_hidden_links_are_none(block: str) -> None:
+def test_hidden_menu_or_few_links_are_ignored(block: str) -> None:
     assert not spam.has_hidden_link_block(block, HOME)
 
 
-def test_no_markup_can_hold_the_search_for_hidden_links_up() -> None:
+def test_hidden_link_search_is_fast_on_any_markup() -> None:
     for again in ("<div style='", "<div ", "<div style='display:none'>", "display:none "):
         assert not spam.has_hidden_link_block(again * (400_000 // len(again)), HOME)

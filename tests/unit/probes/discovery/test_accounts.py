@@ -1,5 +1,6 @@
-"""An association's page tells which accounts are its own; visitors' links and vendors' credits"
-" do not."""
+"""A page shows which accounts are its owner's. Visitors' links and vendors' credits do not
+count.
+"""
 
 import json
 
@@ -35,7 +36,7 @@ FACEBOOK = '<a href="https://www.facebook.com/ateliers.du.lac">{}</a>'
     ],
     ids=["footer", "header", "social box", "menu", "french words", "arabic words"],
 )
-def test_a_link_in_the_owners_place_or_words_is_the_owners(body: str) -> None:
+def test_link_in_owner_place_or_words_is_proposed(body: str) -> None:
     assert list(found(body)) == ["facebook u:ateliersdulac"]
 
 
@@ -57,11 +58,11 @@ def test_a_link_in_the_owners_place_or_words_is_the_owners(body: str) -> None:
     ],
     ids=["share", "intent", "home", "builder", "credit", "friends", "tweet", "visitor", "video"],
 )
-def test_a_link_that_is_nobodys_or_anothers_is_not_proposed(body: str) -> None:
+def test_link_of_others_is_not_proposed(body: str) -> None:
     assert found(body) == {}
 
 
-def test_machine_readable_statements_count_most() -> None:
+def test_metadata_statements_count_most() -> None:
     head = """<script type="application/ld+json">{"@type": "NGO", "sameAs": "https://twitter.com/annour_ma"}</script>
       <link rel="me" href="https://www.youtube.com/@annour">
       <meta property="article:publisher" content="https://www.facebook.com/annour">"""
@@ -72,24 +73,24 @@ def test_machine_readable_statements_count_most() -> None:
     }
 
 
-def test_an_authors_accounts_are_not_the_sites() -> None:
+def test_accounts_of_an_author_are_not_proposed() -> None:
     head = """<script type="application/ld+json">
       {"@type": "Person", "name": "X", "sameAs": ["https://twitter.com/une_plume"]}</script>"""
     assert found("", head) == {}
 
 
-def test_a_page_plugin_names_its_page() -> None:
+def test_page_plugin_names_its_page() -> None:
     body = '<div class="fb-page" data-href="https://www.facebook.com/annour"></div>'
     assert found(body) == {"facebook u:annour": "embed"}
 
 
-def test_a_tweet_box_in_a_post_with_the_sites_own_name_is_its_own() -> None:
+def test_timeline_with_the_site_name_is_proposed() -> None:
     body = """<p>Voir <a href="https://twitter.com/annour_asso">le fil</a>
       et <a href="https://twitter.com/voisin">un autre</a>.</p>"""
     assert list(found(body)) == ["twitter annour_asso"]
 
 
-def test_a_proposal_carries_its_page_and_words() -> None:
+def test_proposal_has_its_page_and_snippet() -> None:
     markup = f"<footer>{FACEBOOK.format('Facebook')}</footer>"
     [link] = accounts.find_owner_accounts(html.parse_html(markup, "https://annour.example/contact"))
     assert (link.page_url, link.snippet, link.canonical) == (
@@ -99,7 +100,7 @@ def test_a_proposal_carries_its_page_and_words() -> None:
     )
 
 
-def test_every_list_of_nobodys_names_has_its_reason() -> None:
+def test_every_list_of_ignored_names_has_a_reason() -> None:
     assert all(
         len(reason.split()) > 3 and names
         for reason, names in signals.IGNORED_NAMES_BY_REASON.items()
@@ -216,12 +217,12 @@ OWN: dict[str, tuple[str, int]] = {
 
 
 @pytest.mark.parametrize("name", STRANGERS)
-def test_accounts_of_authors_partners_makers_and_strangers_are_not_proposed(name: str) -> None:
+def test_accounts_of_third_parties_are_not_proposed(name: str) -> None:
     assert found(STRANGERS[name]) == {}
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_accounts_in_the_owners_places_are_proposed(name: str) -> None:
+def test_accounts_in_owner_places_are_proposed(name: str) -> None:
     body, number = OWN[name]
     assert len(found(body)) == number
 
@@ -350,7 +351,7 @@ PAIRS: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-def test_the_owners_page_is_told_from_the_visitors(pair: str) -> None:
+def test_owner_page_differs_from_shared_pages(pair: str) -> None:
     owners, visitors, account = PAIRS[pair]
     assert list(found(owners)) == [account]
     assert found(visitors) == {}
@@ -385,14 +386,14 @@ FOOTER = '<footer>{} <a href="https://www.linkedin.com/company/pixelwerk">Pixelw
         "Photos :",
     ],
 )
-def test_a_makers_signature_is_known_in_the_languages_of_makers(before: str) -> None:
+def test_maker_credit_is_recognized_in_many_languages(before: str) -> None:
     assert found(FOOTER.format(before)) == {}
 
 
 @pytest.mark.parametrize(
     "before", ["Retrouvez-nous :", "Page LinkedIn :", "Suivez", "Notre page", "LinkedIn"]
 )
-def test_a_name_in_the_footer_that_nobody_signed_with_is_the_owners(before: str) -> None:
+def test_footer_name_without_credit_is_proposed(before: str) -> None:
     assert list(found(FOOTER.format(before))) == ["linkedin company/pixelwerk"]
 
 
@@ -426,7 +427,7 @@ SIGN, PICTURE = "<i></i>", '<img alt="{}">'
     ],
 )
 @pytest.mark.parametrize("beside", ["", "Un nom : "])
-def test_under_a_heading_of_others_an_icon_is_theirs(heading: str, beside: str) -> None:
+def test_icon_under_a_partner_heading_is_not_proposed(heading: str, beside: str) -> None:
     assert found(TEXT.format(heading, beside, SIGN)) == {}
 
 
@@ -441,11 +442,11 @@ def test_under_a_heading_of_others_an_icon_is_theirs(heading: str, beside: str) 
         "Mitglied werden",
     ],
 )
-def test_under_any_other_heading_an_icon_is_the_owners(heading: str) -> None:
+def test_icon_under_another_heading_is_proposed(heading: str) -> None:
     assert list(found(TEXT.format(heading, "", SIGN))) == ["twitter quelque_part"]
 
 
-def test_an_officers_account_may_bear_the_sites_name_and_is_still_the_officers() -> None:
+def test_officer_account_with_the_site_name_is_not_proposed() -> None:
     own, officers = TEXT.replace("quelque_part", "salma_annour"), "<h3>Salma Annour</h3>"
     assert found(own.format("Notre bureau", officers, SIGN)) == {}
     assert list(found(own.format("Nouvelles", "", SIGN))) == ["twitter salma_annour"]
@@ -458,7 +459,7 @@ def test_an_officers_account_may_bear_the_sites_name_and_is_still_the_officers()
 @pytest.mark.parametrize(
     "after", ["</div><div>", "</div><h2>Autre chose</h2><div>", "</div></main><footer>"]
 )
-def test_a_heading_holds_as_far_as_its_box_its_rank_and_its_region(after: str) -> None:
+def test_heading_applies_to_its_box_rank_and_region(after: str) -> None:
     inside = "<main><div><div><h3>Le bureau</h3></div><p>Salma, trésorière</p>{}" + ICON_IN_TEXT
     assert found(inside.format("")) == {}
     assert list(found(inside.format(after))) == ["twitter quelque_part"]
@@ -484,7 +485,7 @@ ICON_IN_TEXT = '<a href="https://x.com/quelque_part"><i></i></a>'
         "Logo Annour",
     ],
 )
-def test_a_picture_that_says_nothing_else_is_an_icon(alt: str) -> None:
+def test_picture_without_other_text_is_an_icon(alt: str) -> None:
     assert list(found(TEXT.format("Bienvenue", "", PICTURE.format(alt)))) == [
         "twitter quelque_part"
     ]
@@ -493,7 +494,7 @@ def test_a_picture_that_says_nothing_else_is_an_icon(alt: str) -> None:
 @pytest.mark.parametrize(
     "alt", ["Erste Bank", "Ville de Trois-Ponts", "seed-trust.png", "بنك السلام", "Fund X"]
 )
-def test_a_picture_of_another_name_is_a_logo(alt: str) -> None:
+def test_picture_with_another_name_is_a_logo(alt: str) -> None:
     assert found(TEXT.format("Bienvenue", "", PICTURE.format(alt))) == {}
 
 
@@ -503,22 +504,20 @@ MEMBERS = "".join(
 )
 
 
-def test_beside_the_account_in_its_place_namesakes_in_the_text_are_members() -> None:
+def test_similar_names_in_text_are_members_if_owner_account_is_placed() -> None:
     footer = ICON.format("www.facebook.com/annour.maroc")
     assert list(found(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:annourmaroc"]
     assert len(found(f"<ul>{MEMBERS}</ul>")) == 2
 
 
-def test_beside_an_account_of_another_name_one_namesake_in_the_text_is_kept_and_several_are_a_list() -> (
-    None
-):
+def test_single_similar_name_in_text_is_kept_but_several_are_a_list() -> None:
     footer = ICON.format("www.facebook.com/ateliers.du.lac")
     one = '<p><a href="https://www.facebook.com/annour.sale">Facebook</a></p>'
     assert len(found(one + footer)) == 2
     assert list(found(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:ateliersdulac"]
 
 
-def test_a_persons_profile_in_the_text_is_that_persons() -> None:
+def test_person_profile_in_text_is_not_proposed() -> None:
     link = '<a href="https://www.linkedin.com/in/une-personne"><i></i></a>'
     assert found(f"<p>Écrire à Salma {link}</p>") == {}
     assert list(found(f"<footer>{link}</footer>")) == ["linkedin in/une-personne"]
@@ -535,7 +534,7 @@ def test_a_persons_profile_in_the_text_is_that_persons() -> None:
         "https://https://www.linkedin.com/company/annour-asso",
     ],
 )
-def test_an_address_without_its_scheme_is_the_account_its_author_meant(href: str) -> None:
+def test_address_without_scheme_is_repaired(href: str) -> None:
     link = link_of(f'<footer><a href="{href}">LinkedIn</a></footer>')
     assert (link.key, link.canonical) == (
         "company/annour-asso",
@@ -551,7 +550,7 @@ def test_an_address_without_its_scheme_is_the_account_its_author_meant(href: str
         "https://archive.example/web/https://www.facebook.com/annour",
     ],
 )
-def test_an_address_within_another_is_not_taken_for_an_account(href: str) -> None:
+def test_address_inside_another_is_no_account(href: str) -> None:
     assert found(f'<footer><a href="{href}">Facebook</a></footer>') == {}
 
 
@@ -564,11 +563,11 @@ def test_an_address_within_another_is_not_taken_for_an_account(href: str) -> Non
         "x.com/votre_page",
     ],
 )
-def test_a_vendors_name_is_known_however_a_network_writes_it(address: str) -> None:
+def test_vendor_name_is_ignored_with_any_separator(address: str) -> None:
     assert found(ICON.format(address)) == {}
 
 
-def test_a_name_and_an_account_are_akin_whatever_the_accents() -> None:
+def test_similarity_ignores_accents() -> None:
     page = '<title>Lumière</title><p>Lire <a href="https://x.com/lumiere_ma">le fil</a></p>'
     assert [
         link.key
@@ -576,25 +575,25 @@ def test_a_name_and_an_account_are_akin_whatever_the_accents() -> None:
     ] == ["lumiere_ma"]
 
 
-def test_what_visitors_see_outweighs_what_the_head_states() -> None:
+def test_visible_link_has_priority_over_metadata() -> None:
     """A theme's settings are filled in once; the icons are looked at, and corrected when a name changes."""
     head = '<meta name="twitter:site" content="@annour_2012">'
     assert list(found(ICON.format("x.com/annour_maroc"), head)) == ["twitter annour_maroc"]
     assert list(found("", head)) == ["twitter annour_2012"]
 
 
-def test_a_number_in_the_head_is_the_page_whose_name_is_shown() -> None:
+def test_numeric_id_in_head_is_the_shown_page() -> None:
     head = '<meta property="fb:pages" content="123456789012">'
     assert list(found(ICON.format("www.facebook.com/annour"), head)) == ["facebook u:annour"]
 
 
-def test_a_group_is_the_account_of_those_who_have_no_page() -> None:
+def test_group_is_proposed_only_without_a_page() -> None:
     group = '<footer><a href="https://www.facebook.com/groups/annour.sale"><i></i></a></footer>'
     assert list(found(group)) == ["facebook group:annour.sale"]
     assert list(found(group + ICON.format("www.facebook.com/annour"))) == ["facebook u:annour"]
 
 
-def test_statements_are_read_however_they_are_filled_in() -> None:
+def test_metadata_is_read_in_any_form() -> None:
     head = """<meta name="twitter:site" content="https://twitter.com/annour_ma">
       <meta property="article:publisher" content="www.facebook.com/annour">
       <script type="application/ld+json">{"@graph": [{"@type": ["Organization", "NGO"],
@@ -606,7 +605,7 @@ def test_statements_are_read_however_they_are_filled_in() -> None:
     }
 
 
-def test_on_a_page_of_contacts_an_address_written_out_is_the_owners() -> None:
+def test_written_address_on_contact_page_is_proposed() -> None:
     body = '<p>Page : <a href="https://www.facebook.com/atelierdulac">facebook.com/atelierdulac</a></p>'
     assert found(body) == {}
     assert link_of(body, contact=True).key == "u:atelierdulac"
@@ -622,13 +621,13 @@ def test_on_a_page_of_contacts_an_address_written_out_is_the_owners() -> None:
     ],
     ids=["icon", "rel=me", "meta", "plugin"],
 )
-def test_every_clue_says_where_it_stood_and_in_which_words(body: str, head: str) -> None:
+def test_every_clue_has_its_source_and_snippet(body: str, head: str) -> None:
     link = link_of(body, head)
     assert link.page_url == "https://annour.example/"
     assert "annour" in link.snippet
 
 
-def test_two_frequent_words_name_an_account_as_one_telling_word_does() -> None:
+def test_two_frequent_words_count_as_a_distinctive_word() -> None:
     page = (
         '<title>Forum des femmes</title><p>Lire <a href="https://twitter.com/{}">le fil</a> et '
         '<a href="https://twitter.com/voisin">un autre</a></p>'
@@ -661,7 +660,7 @@ def test_two_frequent_words_name_an_account_as_one_telling_word_does() -> None:
         ('<a href="/contact.pdf">Contact</a>', ""),
     ],
 )
-def test_the_page_of_contacts_is_the_sites_own_page_so_called(body: str, address: str) -> None:
+def test_contact_page_is_an_internal_link(body: str, address: str) -> None:
     assert (
         accounts.find_owner_hints(
             html.parse_html(f"<body>{body}</body>", "https://annour.example/")
@@ -688,9 +687,7 @@ def test_the_page_of_contacts_is_the_sites_own_page_so_called(body: str, address
         ("https://player.vimeo.com/video/1", ""),
     ],
 )
-def test_a_video_shown_is_known_by_the_address_a_visitor_would_open(
-    source: str, video: str
-) -> None:
+def test_embedded_video_has_its_watch_url(source: str, video: str) -> None:
     document = html.parse_html(f'<iframe src="{source}"></iframe>', "https://annour.example/")
     assert accounts.find_owner_hints(document).video_url == video
 
@@ -722,9 +719,7 @@ ADDRESSES = st.sampled_from(
 
 
 @given(JSON, ADDRESSES, st.text(max_size=30))
-def test_nothing_that_a_page_states_makes_its_reader_raise(
-    stated: object, address: str, text: str
-) -> None:
+def test_any_metadata_is_accepted(stated: object, address: str, text: str) -> None:
     body = (
         f'<script type="application/ld+json">{json.dumps(stated)}</script>'
         f'<iframe src="{address}{text}"></iframe>'

@@ -1,4 +1,4 @@
-"""A site's own names are gathered from wherever it gives them, short and each once."""
+"""The names of a site are collected from all their places, short and each once."""
 
 import pytest
 
@@ -31,22 +31,22 @@ def says(head: str, body: str = "") -> str:
         ("", "<footer>جميع الحقوق محفوظة للنور</footer>", "جميع الحقوق محفوظة للنور"),
     ],
 )
-def test_each_place_of_a_name_is_read(head: str, body: str, named: str) -> None:
+def test_name_is_read_from_each_place(head: str, body: str, named: str) -> None:
     assert says(head, body) == named
 
 
-def test_a_name_given_twice_is_said_once_and_an_authors_name_never() -> None:
+def test_name_is_listed_once_and_author_never() -> None:
     person = '<script type="application/ld+json">{"@type": "Person", "name": "Salma"}</script>'
     assert says(f"<title>Annour</title>{person}", "<h1>ANNOUR</h1>") == "Annour"
 
 
-def test_the_names_are_short_whatever_a_page_says() -> None:
+def test_names_are_limited_on_any_page() -> None:
     assert (
         len(says(f"<title>{'Annour ' * 90}</title>", "<h1>" + "x" * 900 + "</h1>"))
         <= site_names.MAX_NAMES_CHARS
     )
 
 
-def test_names_of_no_certain_shape_are_read_without_complaint() -> None:
+def test_malformed_names_are_accepted() -> None:
     odd = '{"@type": {"a": 1}, "name": ["x"]}'
     assert says(f'<script type="application/ld+json">{odd}</script>') == ""

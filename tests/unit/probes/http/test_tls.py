@@ -232,7 +232,9 @@ async def test_tls_session_is_resumed_after_close(authority: Authority, says: by
     async with site(authority, authority.context("good"), once) as (fetch, url):
         first = await fetch.get(link_request(url))
         # nobody tells
-        while not all(idle.is_closed for idle in fetch._pool._idle_connections.values()):  # noqa: ASYNC110  # nobody tells
+        while not all(  # noqa: ASYNC110
+            idle.is_closed for idle in fetch._pool._idle_connections.values()
+        ):  # nobody tells
             await asyncio.sleep(0)
         second = await fetch.get(link_request(url))
     assert resumed == [False, True]

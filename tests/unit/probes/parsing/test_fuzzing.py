@@ -97,24 +97,36 @@ NOT_COMMANDS = ("auditor.cli.main", "auditor.cli.output")
 paper, and what workers begin with.
 """
 EXCUSED = {
-    "is given what we wrote": "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp",
+    "is given what we wrote": (
+        "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp"
+    ),
     "is given our templates": "auditor.rendering.templates.render_template",
     "is given our own words": "auditor.rendering.svg.render_qr_code probes.http.ssrf_guard.refuse_address",
     "runs commands": "auditor.cli.main.main",
     "is given the operator's file": "probes.http.dialer.create_verifying_context",
-    "is asked for what is known": "probes.links.channel_registry.get_channel probes.parsing.feeds.choose_posts_sitemap",
+    "is asked for what is known": (
+        "probes.links.channel_registry.get_channel probes.parsing.feeds.choose_posts_sitemap"
+    ),
     "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
     "takes a pattern": (
         "probes.classify.classifier.find_self_statement "
         "probes.classify.classifier.find_other_sentences"
     ),
-    "takes one, too": "probes.channels._public_profile.parse_localized_count probes.text.lazy_regex.may_match",
-    "takes one as text": "probes.text.lazy_regex.required_literals probes.text.lazy_regex.is_anchored_at_start",
+    (
+        "takes one, too"
+    ): "probes.channels._public_profile.parse_localized_count probes.text.lazy_regex.may_match",
+    "takes one as text": (
+        "probes.text.lazy_regex.required_literals probes.text.lazy_regex.is_anchored_at_start"
+    ),
     "sends what was judged": "probes.http.connection.build_request_head",
     "takes an exception": "probes.runner.run.build_crashed_result probes.http.errors.map_network_error",
     "takes a state of tenacity's": "probes.http.request_chain.get_attempt_outcome",
-    "takes an address that was read": "probes.http.ssrf_guard.is_public_address probes.http.ssrf_guard.get_port",
-    "is tried by driving probes": "probes.channels._api_common.explain_missing_account probes.models.probe.run_offline",
+    "takes an address that was read": (
+        "probes.http.ssrf_guard.is_public_address probes.http.ssrf_guard.get_port"
+    ),
+    (
+        "is tried by driving probes"
+    ): "probes.channels._api_common.explain_missing_account probes.models.probe.run_offline",
     "is tried by reading sites and lists": "probes.parsing.feeds.flatten_fields",
 }
 """What is not tried by itself, and why."""

@@ -1,4 +1,4 @@
-"""The rhythm of publication is the usual gap between its days."""
+"""The rhythm of publication is the median gap between its days."""
 
 from __future__ import annotations
 
@@ -27,23 +27,21 @@ def _after(*days: float) -> list[datetime]:
         ((0, 30, 61, 91, 122), 31),
     ],
 )
-def test_the_rhythm_is_the_median_gap_in_whole_days_whatever_the_order(
-    days: tuple[int, ...], gap: int
-) -> None:
+def test_rhythm_is_the_median_gap_in_any_order(days: tuple[int, ...], gap: int) -> None:
     assert compute_median_gap_days(_after(*days)) == gap
 
 
 @pytest.mark.parametrize("days", [(), (0,), (0, 9)])
-def test_fewer_than_three_days_make_no_rhythm(days: tuple[int, ...]) -> None:
+def test_fewer_than_three_days_have_no_rhythm(days: tuple[int, ...]) -> None:
     assert compute_median_gap_days(_after(*days)) is None
 
 
-def test_many_entries_of_one_evening_are_one_publication() -> None:
+def test_entries_of_one_day_count_once() -> None:
     assert compute_median_gap_days(_after(0, 0.01, 0.02, 0.03, 0.04)) is None
     assert compute_median_gap_days(_after(0, 0.01, 0.02, 10, 20)) == 10
 
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), max_size=8))
-def test_any_moments_have_a_rhythm_of_a_day_or_more_or_none(whens: list[datetime]) -> None:
+def test_rhythm_is_at_least_one_day_or_none(whens: list[datetime]) -> None:
     gap = compute_median_gap_days(whens)
     assert gap is None or gap >= 1

@@ -1,4 +1,4 @@
-"""What is no publication, and the honest page that looks like it: invented pages, one cause each."""
+"""Dates that are no publication, and honest pages that look similar, one cause each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def of_page(
 
 
 def of_home(body: str, now: datetime = NOW, lang: str = "fr") -> str | None:
-    markup = f'<html lang="{lang}"><head><title>Annour</title></head><body><h1>Annour</h1>{body}</body></html>'
+    markup = (
+        f'<html lang="{lang}"><head><title>Annour</title></head>'
+        f"<body><h1>Annour</h1>{body}</body></html>"
+    )
     page = Page("https://annour.example/", 200, {}, markup.encode(), now)
     told = latest.PageDateFinder(html.parse_document(page), now).find_newest_publication()
     return told.newest.format_iso()[:10] if told else None
@@ -354,47 +357,47 @@ PUBLISHED_ALL_THE_SAME = {
 
 
 @pytest.mark.parametrize("name", DATELINES)
-def test_a_date_at_the_title_is_the_pages(name: str) -> None:
+def test_date_near_the_title_is_the_page_date(name: str) -> None:
     body, day = DATELINES[name]
     assert of_page(body) == day
 
 
 @pytest.mark.parametrize("name", TONGUES)
-def test_a_date_is_read_in_the_tongue_of_its_page(name: str) -> None:
+def test_date_is_parsed_in_the_page_language(name: str) -> None:
     lang, line = TONGUES[name]
     assert of_page(f"{H}{line}{P}<aside>{LATEST}</aside>", lang=lang) == "2026-05-03"
 
 
 @pytest.mark.parametrize("name", NOT_ITS_OWN)
-def test_what_stands_beside_or_below_the_page_is_not_its_own_in_any_tongue(name: str) -> None:
+def test_dates_of_other_content_are_ignored_in_every_language(name: str) -> None:
     lang, beside = NOT_ITS_OWN[name]
     assert of_page(f"<article>{H}{P}{P}</article>{beside}", lang=lang) is None
 
 
 @pytest.mark.parametrize("name", PUBLISHED_NEVER)
-def test_what_is_no_publication_gives_no_date(name: str) -> None:
+def test_other_dates_give_no_publication(name: str) -> None:
     assert of_page(PUBLISHED_NEVER[name]) is None
 
 
 @pytest.mark.parametrize("name", PUBLISHED_ALL_THE_SAME)
-def test_an_honest_page_that_looks_like_one_keeps_its_date(name: str) -> None:
+def test_similar_honest_page_keeps_its_date(name: str) -> None:
     body, day = PUBLISHED_ALL_THE_SAME[name]
     assert of_page(body) == day
 
 
 @pytest.mark.parametrize("path", ["histoire/", "qui-sommes-nous.html", "contact", "من-نحن"])
-def test_a_page_that_stands_for_years_is_not_dated_by_its_words(path: str) -> None:
+def test_static_page_is_not_dated_by_its_text(path: str) -> None:
     told = f"{H}<p class=date>15 mars 1998</p><p>Le 15 mars 1998, dix femmes ont fondé la maison.</p>{P}"
     assert of_page(told, f"https://annour.example/{path}") is None
     assert of_page(BEGUN + told, f"https://annour.example/{path}") == "2026-05-01"
 
 
-def test_the_day_in_the_address_of_an_event_is_the_events() -> None:
+def test_date_in_an_event_address_is_ignored() -> None:
     assert of_page(H + P, "https://annour.example/evenements/2026-03-05-bal/") is None
     assert of_page(H + P, "https://annour.example/actualites/2026-03-05-bal/") == "2026-03-05"
 
 
-def test_a_list_of_news_has_the_newest_of_it_and_an_article_beside_one_has_none() -> None:
+def test_news_list_has_the_newest_date_but_an_article_next_to_it_none() -> None:
     news = "".join(
         f'<li><time datetime="2026-0{n}-05">5.{n}.</time> Bal {n}</li>' for n in (5, 6, 7)
     )
@@ -457,12 +460,12 @@ HOMES = {
 
 
 @pytest.mark.parametrize("name", HOMES)
-def test_a_home_page_shows_its_newest_publication(name: str) -> None:
+def test_home_page_has_its_newest_publication(name: str) -> None:
     body, day = HOMES[name]
     assert of_home(body + P) == day
 
 
-def test_the_clock_of_rabat_is_not_tomorrows_news() -> None:
+def test_clock_in_rabat_is_no_publication() -> None:
     """At half past eleven UTC it is the next day in Morocco."""
     late = NOW.replace(hour=23, minute=30)
     tomorrow = "<div class=date>Samedi 21 novembre 2026</div>"
@@ -470,11 +473,11 @@ def test_the_clock_of_rabat_is_not_tomorrows_news() -> None:
     assert of_home(f"<article>{tomorrow}Bal</article>", late) == "2026-11-21"
 
 
-def test_yesterdays_news_is_no_clock() -> None:
+def test_yesterday_is_no_clock() -> None:
     assert of_home("<div class=date>Jeudi 19 novembre 2026</div>" + P) == "2026-11-19"
 
 
-def test_the_last_ten_publications_shown_tell_the_rhythm() -> None:
+def test_last_ten_publications_determine_the_rhythm() -> None:
     days = [NOW - timedelta(days=7 * n) for n in range(1, 13)] + [datetime(2012, 1, 2, tzinfo=UTC)]
     body = "".join(f"<p class=date>{day:%d/%m/%Y}</p>" for day in days)
     markup = f'<html lang="fr"><title>Annour</title>{body}'
@@ -484,7 +487,7 @@ def test_the_last_ten_publications_shown_tell_the_rhythm() -> None:
     assert told.rhythm_days == 7
 
 
-def test_a_page_that_is_hardly_one_is_no_error_to_tell_of(caplog) -> None:
+def test_malformed_page_logs_no_error(caplog) -> None:
     assert guess_dates("https://annour.example/a", (), [NOW], "<p>") == [None]
     assert not caplog.records
 
@@ -497,7 +500,7 @@ def test_a_page_that_is_hardly_one_is_no_error_to_tell_of(caplog) -> None:
     ],
     ids=["for machines", "in words"],
 )
-def test_a_page_is_read_anew_each_night_until_a_day_came_that_a_guess_would_find(ahead):
+def test_page_is_never_valid_until_a_guessed_day_has_passed(ahead):
     now = datetime(2026, 5, 26, tzinfo=UTC)
     markup = f"<html><head><title>Camp</title></head><body><h1>Camp</h1><p>{STORY}</p>{ahead}</body></html>"
     page = Page("https://annour.example/camp-story-of-us", 200, {}, markup.encode(), now)
@@ -506,7 +509,7 @@ def test_a_page_is_read_anew_each_night_until_a_day_came_that_a_guess_would_find
     assert dating.valid_until == latest.NEVER_VALID
 
 
-def test_a_page_is_not_trusted_where_a_day_that_htmldate_weighs_comes_within_weeks():
+def test_page_is_never_valid_if_htmldate_may_change_within_weeks():
     now = datetime(2026, 11, 25, 1, tzinfo=UTC)
     ahead = "<p>Date limite : 15/12/2026</p>"
     markup = (
@@ -526,7 +529,7 @@ def test_a_page_is_not_trusted_where_a_day_that_htmldate_weighs_comes_within_wee
     ],
     ids=["until the day", "until the year"],
 )
-def test_a_page_is_not_trusted_where_its_days_may_be_american_only_for_weeks(now, posted):
+def test_page_is_never_valid_if_date_format_may_change_within_weeks(now, posted):
     markup = f"<html lang=en><title>Camp</title><p>{STORY}</p><aside>{posted}</aside></html>"
     page = Page("https://annour.example/", 200, {}, markup.encode(), now)
     assert latest.PageDateFinder(html.parse_document(page), now).valid_until == latest.NEVER_VALID

@@ -1,5 +1,4 @@
-"""When a page was published: its own publication, not its news, its events, its changes or its"
-" clock."""
+"""The date of a page is its own publication, not its news, events, changes or clock."""
 
 from datetime import UTC, datetime
 
@@ -227,7 +226,7 @@ PAGES: dict[str, tuple[str, str, str, str | None]] = {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_date_of_a_page_is_its_own_publication(name: str) -> None:
+def test_page_date_is_its_own_publication(name: str) -> None:
     url, head, body, day = PAGES[name]
     title = "Annour" if url.endswith("example/") else "Le bilan – Annour"
     markup = f"<html><head><title>{title}</title>{head}</head><body>{body}</body></html>"

@@ -1,4 +1,6 @@
-"""A link to one page that leads to the front page, and a page that may be missing, are tried with a decoy."""
+"""Soft-404 check with a decoy, for links that lead to the home page and pages that may be
+missing.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -60,7 +62,7 @@ def home_for_one(asked: PageRequest) -> Page:
     )
 
 
-def test_a_link_that_leads_home_as_any_address_does_is_gone() -> None:
+def test_link_that_leads_home_like_a_decoy_is_not_found() -> None:
     finding, _ = look(home_for_all)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
     assert finding.facts["redirected_home"] is True
@@ -76,7 +78,7 @@ def test_a_link_that_leads_home_as_any_address_does_is_gone() -> None:
         "/agenda",
     ],
 )
-def test_a_page_of_the_site_is_found_whatever_way_its_front_page_links(inside: str) -> None:
+def test_inner_page_is_found_in_any_link_form(inside: str) -> None:
     front = FRONT.replace("/agenda", inside).replace("/annuaire", "/agenda")
 
     def web(asked: PageRequest) -> Page:
@@ -86,26 +88,26 @@ def test_a_page_of_the_site_is_found_whatever_way_its_front_page_links(inside: s
     assert look(web)[0].reason is Reason.NOT_FOUND
 
 
-def test_a_link_that_alone_leads_home_is_there_and_said_to() -> None:
+def test_single_redirect_to_home_is_present_with_a_fact() -> None:
     finding, _ = look(home_for_one)
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
 
 
-def test_a_link_that_was_cleaned_is_not_called_gone_for_leading_home() -> None:
+def test_cleaned_link_that_leads_home_is_not_absent() -> None:
     typed = "https://portail.example/annour%2520sale/"
     identity = identify.identify_link(LINK)
     finding = run_offline(website.probe(Account("a", typed, identity)), home_for_all).finding
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
 
 
-def test_a_site_that_sends_every_visitor_home_proves_nothing() -> None:
+def test_site_that_redirects_every_visitor_proves_nothing() -> None:
     finding, _ = look(lambda asked: page(asked.url, PORTAL))
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
     assert "decoy_tested_on" in finding.facts
 
 
 @pytest.mark.parametrize("trouble", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED, Reason.NETWORK])
-def test_a_decoy_that_cannot_be_asked_proves_nothing_and_is_not_remembered(trouble: Reason) -> None:
+def test_failed_decoy_request_proves_nothing_and_is_not_stored(trouble: Reason) -> None:
     finding, _ = look(
         lambda asked: page(LINK, PORTAL) if asked.url == LINK else FetchError(trouble)
     )
@@ -113,7 +115,7 @@ def test_a_decoy_that_cannot_be_asked_proves_nothing_and_is_not_remembered(troub
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_a_decoy_that_is_refused_proves_nothing_and_is_not_remembered(status: int) -> None:
+def test_refused_decoy_proves_nothing_and_is_not_stored(status: int) -> None:
     finding, _ = look(
         lambda asked: page(LINK, PORTAL) if asked.url == LINK else page(asked.url, status=status)
     )
@@ -138,7 +140,7 @@ ARRIVED = {
 
 
 @pytest.mark.parametrize("name", ARRIVED)
-def test_whoever_lands_on_the_page_that_was_meant_has_arrived(name: str) -> None:
+def test_home_page_on_the_same_topic_is_no_redirect_home(name: str) -> None:
     link, title = ARRIVED[name]
     identity = identify.identify_link(link)
     front = f"https://{identity.key.partition('/')[0]}/" if identity.key else link
@@ -156,7 +158,7 @@ def test_whoever_lands_on_the_page_that_was_meant_has_arrived(name: str) -> None
 @pytest.mark.parametrize(
     "landed", ["https://federation-amal.example/", "https://www.amal.example/fr/"]
 )
-def test_another_domains_front_page_is_a_move_and_perhaps_a_merger(landed: str) -> None:
+def test_home_page_of_another_domain_is_a_move(landed: str) -> None:
     def web(asked: PageRequest) -> Page:
         own = asked.url in (landed, "https://federation-amal.example/agenda")
         return page(asked.url, asked.url if own else landed)
@@ -177,7 +179,9 @@ def softly(asked: PageRequest, day: int = 0) -> Page:
 
 
 @pytest.mark.parametrize(("web", "tries"), [(softly, 1), (home_for_all, 2)])
-def test_a_decoy_is_asked_once_a_month(web: Callable[[PageRequest, int], Page], tries: int) -> None:
+def test_decoy_is_requested_once_a_month(
+    web: Callable[[PageRequest, int], Page], tries: int
+) -> None:
     first, exchanges = look(lambda asked: web(asked, 0))
     assert (first.reason, len(exchanges)) == (Reason.NOT_FOUND, 1 + tries)
     second, exchanges = look(lambda asked: web(asked, 1), known=first)
@@ -188,7 +192,7 @@ def test_a_decoy_is_asked_once_a_month(web: Callable[[PageRequest, int], Page], 
     assert later.facts["decoy_tested_on"] == "2026-12-20"
 
 
-def test_an_outcome_that_cleared_a_page_is_remembered_too() -> None:
+def test_negative_result_is_stored_too() -> None:
     def web(asked: PageRequest) -> Page:
         return softly(asked) if asked.url == LINK else page(asked.url, status=404)
 
@@ -202,21 +206,23 @@ def test_an_outcome_that_cleared_a_page_is_remembered_too() -> None:
     ]
 
 
-def test_a_page_that_changed_is_tried_again_at_once() -> None:
+def test_changed_page_is_tested_again_at_once() -> None:
     first, _ = look(softly)
     changed = SOFT.replace("ses quartiers", "ses villages")
     second, exchanges = look(lambda asked: page(asked.url, body=changed, day=1), known=first)
     assert (second.reason, len(exchanges)) == (Reason.NOT_FOUND, 2)
 
 
-def test_a_memory_of_no_certain_shape_is_no_memory() -> None:
+def test_malformed_stored_result_is_ignored() -> None:
     first, _ = look(softly)
     for odd in ("", "yesterday", 7, "2027-01-01"):
-        known = Finding(Presence.ABSENT, Reason.NOT_FOUND, facts={**first.facts, "decoy_tested_on": odd})
+        known = Finding(
+            Presence.ABSENT, Reason.NOT_FOUND, facts={**first.facts, "decoy_tested_on": odd}
+        )
         assert len(look(softly, known=known)[1]) == 2
 
 
 @pytest.mark.parametrize("url", ["https://[::1/annour", "https://annour\ufe55ma/annour"])
-def test_what_is_no_address_leads_nowhere(url: str) -> None:
+def test_invalid_address_is_no_redirect_home(url: str) -> None:
     home = Page("https://annour.ma/", 200, body=b"<title>Annour</title>")
     assert not redirects_to_home_page(url, home, analyze_site_page(home))

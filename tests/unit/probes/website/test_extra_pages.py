@@ -1,4 +1,4 @@
-"""Where else a site names its owner's accounts: asked for sparingly, and trouble there tells nothing."""
+"""Accounts on other pages of a site: few requests, and their errors prove nothing."""
 
 import json
 from datetime import UTC, datetime
@@ -67,12 +67,12 @@ def made_by(name, address):
 OEMBED = "https://www.youtube.com/oembed"
 
 
-def test_a_home_page_that_names_every_channel_costs_no_further_request():
+def test_home_page_with_every_channel_costs_no_request():
     links, facts, asked = looked(MENU + VIDEO + ALL)
     assert (len(links), facts, asked) == (4, {}, [])
 
 
-def test_the_page_of_contacts_fills_the_channels_that_the_home_page_leaves_open():
+def test_contact_page_adds_the_missing_channels():
     home = MENU + ICON.format("www.facebook.com/annour")
     contacts = html(ICON.format("www.facebook.com/annour.sale") + ICON.format("x.com/annour_ma"))
     links, facts, asked = looked(home, {CONTACT: contacts})
@@ -83,7 +83,7 @@ def test_the_page_of_contacts_fills_the_channels_that_the_home_page_leaves_open(
 
 
 @pytest.mark.parametrize("reason", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED])
-def test_a_page_of_contacts_that_is_withheld_says_only_that_it_was(reason):
+def test_unreadable_contact_page_sets_only_a_fact(reason):
     links, facts, _ = looked(MENU, {CONTACT: FetchError(reason)})
     assert (links, facts) == ({}, {website.UNREAD_CONTACT_FACT: CONTACT})
 
@@ -91,17 +91,17 @@ def test_a_page_of_contacts_that_is_withheld_says_only_that_it_was(reason):
 @pytest.mark.parametrize(
     ("status", "withheld"), [(404, False), (410, False), (403, True), (503, True)]
 )
-def test_a_page_of_contacts_that_is_not_there_names_nobody(status, withheld):
+def test_missing_contact_page_adds_no_account(status, withheld):
     links, facts, _ = looked(MENU, {CONTACT: html(ICON.format("x.com/annour_ma"), status)})
     assert (links, bool(facts)) == ({}, withheld)
 
 
-def test_only_a_front_page_is_looked_beyond():
+def test_only_a_home_page_leads_to_further_requests():
     _, _, asked = looked(MENU + VIDEO, url="https://annour.example/2026/03/bilan")
     assert asked == []
 
 
-def test_a_videos_maker_who_bears_the_sites_name_is_its_channel():
+def test_maker_of_a_video_with_the_site_name_is_its_channel():
     links, _, asked = looked(
         VIDEO, {OEMBED: made_by("Annour Salé", "https://www.youtube.com/@AtelierM")}
     )
@@ -124,16 +124,16 @@ def test_a_videos_maker_who_bears_the_sites_name_is_its_channel():
     ],
     ids=["another's", "no channel", "a list", "no json", "refused", "robots", "a key is there"],
 )
-def test_an_embedded_video_may_be_anybodys(answer):
+def test_maker_of_a_video_with_another_name_is_ignored(answer):
     assert looked(VIDEO, {OEMBED: answer})[0] == {}
 
 
-def test_a_site_that_names_its_channel_is_not_asked_about_its_videos():
+def test_site_with_a_channel_link_requests_no_video():
     _, _, asked = looked(VIDEO + ICON.format("www.youtube.com/@annour"))
     assert OEMBED not in asked
 
 
-def test_a_healthy_site_is_looked_at_with_four_pages():
+def test_healthy_site_costs_four_requests():
     """Beside them comes robots.txt. A site that names its channels costs two: the home page and its feed."""
     feed = (
         b"<rss version='2.0'><channel><title>Annour</title><item><title>Bilan</title>"

@@ -1,4 +1,4 @@
-"""Where a site's newest publication is asked for: each publishing system's places, and how many requests."""
+"""Requests for a site's newest publication: sources by publishing system, and their number."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ Answers = dict[str, bytes | str | FetchError]
 
 def look(answers: Answers, home: str = "", url: str = HOME) -> ProbeResult:
     """A look at a site whose front page holds this, and whose other addresses answer these; 404 else."""
-    front = f'<html lang="fr"><head><title>Annour</title></head><body><h1>Annour</h1>{home}{WORDS}</body></html>'
+    front = (
+        f'<html lang="fr"><head><title>Annour</title></head><body>'
+        f"<h1>Annour</h1>{home}{WORDS}</body></html>"
+    )
 
     def web(asked: PageRequest) -> Page | FetchError:
         body = front if asked.url == url else answers.get(asked.url)
@@ -167,14 +170,14 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_each_system_is_asked_where_it_keeps_its_news_in_at_most_three_requests(name: str) -> None:
+def test_each_system_costs_at_most_three_requests(name: str) -> None:
     mark, url, body, clue = PLACES[name]
     seen = look({url: body}, mark)
     assert told(seen) == ("2026-10-25", clue)
     assert asked(seen).index(url) < latest_post.MAX_FEED_REQUESTS
 
 
-def test_a_blog_at_wordpress_com_is_asked_there() -> None:
+def test_blog_at_wordpress_com_uses_its_api() -> None:
     url = "https://annour.wordpress.com/"
     listed = json.dumps(
         {"found": 1, "posts": [{"date": "2026-10-25T09:30:00+01:00", "title": "Bal"}]}
@@ -185,21 +188,21 @@ def test_a_blog_at_wordpress_com_is_asked_there() -> None:
     assert told(seen) == ("2026-10-25", "wp-json")
 
 
-def test_a_site_whose_feed_tells_costs_two_requests() -> None:
+def test_site_with_a_feed_costs_two_requests() -> None:
     seen = look({f"{HOME}feed/": FEED}, WP)
     assert asked(seen)[0] == f"{HOME}feed/"
     assert not [url for url in asked(seen)[1:] if "wp-json" in url or "sitemap" in url]
 
 
 @pytest.mark.parametrize("mark", [mark for mark, *_ in PLACES.values()])
-def test_a_site_that_tells_nothing_costs_four_requests_of_news_at_most(mark: str) -> None:
+def test_site_without_dates_costs_at_most_four_requests(mark: str) -> None:
     assert (
         len([url for url in asked(look({}, mark)) if "contact" not in url])
         <= latest_post.MAX_REQUESTS
     )
 
 
-def test_a_site_that_does_not_answer_is_not_asked_again() -> None:
+def test_unreachable_site_is_not_requested_again() -> None:
     seen = look({f"{HOME}feed/": FetchError(Reason.TIMEOUT)}, WP)
     assert [url for url in asked(seen) if "wp-json" in url] == []
 
@@ -224,11 +227,11 @@ TELLING_NOTHING = {
 
 
 @pytest.mark.parametrize("name", TELLING_NOTHING)
-def test_a_feed_that_tells_nothing_is_not_believed(name: str) -> None:
+def test_feed_without_publication_is_ignored(name: str) -> None:
     assert told(look({f"{HOME}feed/": TELLING_NOTHING[name]}, WP)) == (None, None)
 
 
-def test_one_entry_put_up_as_we_asked_is_news() -> None:
+def test_single_entry_at_request_time_is_news() -> None:
     assert told(look({f"{HOME}feed/": rss(NOW - timedelta(minutes=1))}, WP)) == (
         "2026-11-20",
         "feed",
@@ -244,12 +247,12 @@ def test_one_entry_put_up_as_we_asked_is_news() -> None:
         "Dolor, une pièce",
     ],
 )
-def test_a_title_that_begins_like_a_default_post_is_an_associations(title: str) -> None:
+def test_title_that_begins_like_a_default_post_counts(title: str) -> None:
     seen = look({f"{HOME}feed/": rss("Sun, 25 Oct 2026 09:30:00 +0000", title=title)}, WP)
     assert told(seen) == ("2026-10-25", "feed")
 
 
-def test_the_installers_text_betrays_it_under_any_title() -> None:
+def test_default_text_is_recognized_under_any_title() -> None:
     item = (
         "<item><title>مرحبا</title><pubDate>Sun, 25 Oct 2026 09:30:00 +0000</pubDate>"
         "<description><![CDATA[<p>Bienvenue sur WordPress. Ceci est votre premier article.</p>]]>"
@@ -267,7 +270,7 @@ def test_the_installers_text_betrays_it_under_any_title() -> None:
         "1792920600",
     ],
 )
-def test_a_feed_in_the_sites_own_language_is_read(date: str) -> None:
+def test_feed_in_the_site_language_is_read(date: str) -> None:
     assert told(look({f"{HOME}feed/": rss(date)}, WP)) == ("2026-10-25", "feed")
 
 
@@ -281,17 +284,17 @@ def test_a_feed_in_the_sites_own_language_is_read(date: str) -> None:
         "/agenda/?ical=1",
     ],
 )
-def test_feeds_of_what_is_no_news_are_not_asked(href: str) -> None:
+def test_feeds_without_news_are_not_requested(href: str) -> None:
     seen = look({}, f'<link rel="alternate" type="application/rss+xml" href="{href}">')
     assert HOME.rstrip("/") + href not in asked(seen)
 
 
-def test_usual_places_come_after_the_announced_one() -> None:
+def test_usual_feeds_follow_the_announced_one() -> None:
     seen = look({}, f'<link rel="alternate" type="application/rss+xml" href="/actu.xml">{WP}')
     assert asked(seen)[:2] == [f"{HOME}actu.xml", f"{HOME}feed/"]
 
 
-def test_one_feed_written_two_ways_is_asked_once() -> None:
+def test_feed_with_two_addresses_is_requested_once() -> None:
     ways = ("http://www.annour.example/feed", "https://annour.example/feed/")
     seen = look(
         {},
@@ -301,7 +304,7 @@ def test_one_feed_written_two_ways_is_asked_once() -> None:
     assert ways[1] not in asked(seen)
 
 
-def test_a_feed_of_a_part_gives_way_to_news_the_front_page_marks() -> None:
+def test_newer_marked_date_on_the_home_page_wins() -> None:
     """A feed may know only the blog, and the news be posts of another kind."""
     newer = '<article><time datetime="2026-11-02">2 novembre</time> Bal</article>'
     older = '<article><time datetime="2026-09-02">2 septembre</time> Bal</article>'
@@ -348,12 +351,12 @@ CHANGED = sitemap("2026-10-25", "2026-01-02")
         ({MAP: "<sitemapindex><sitemap><loc>http://[post</loc></sitemap></sitemapindex>"}, None),
     ],
 )
-def test_a_sitemap_is_the_last_resort(answers: Answers, day: str | None) -> None:
+def test_sitemap_is_the_last_resort(answers: Answers, day: str | None) -> None:
     shell = '<a href="https://sites.google.com/x">site</a>'  # a system without any feed
     assert told(look(answers, shell)) == ((day, "sitemap") if day else (None, None))
 
 
-def test_an_index_leads_to_the_posts_changed_last() -> None:
+def test_sitemap_index_leads_to_the_newest_posts() -> None:
     maps = index(
         ("post_tag-sitemap.xml", "2026-11-19"),
         ("post-sitemap1.xml", "2020-01-01"),
@@ -381,19 +384,17 @@ def test_an_index_leads_to_the_posts_changed_last() -> None:
         ({MAP: sitemap("2026-10-25", "2026-10-18", "2026-10-11", "2026-01-02")}, None),
     ],
 )
-def test_the_rhythm_is_the_median_gap_of_what_told_the_date(
-    answers: Answers, days: int | None
-) -> None:
+def test_rhythm_is_the_median_gap_of_the_same_source(answers: Answers, days: int | None) -> None:
     assert look(answers, WP).finding.facts.get("rhythm_days") == days
 
 
-def test_a_site_without_any_date_has_no_rhythm() -> None:
+def test_site_without_dates_has_no_rhythm() -> None:
     finding = look({}).finding
     assert finding.last_activity is None
     assert "rhythm_days" not in finding.facts
 
 
-def test_the_front_of_a_part_has_the_rhythm_of_its_own_feed() -> None:
+def test_section_has_the_rhythm_of_its_own_feed() -> None:
     url = f"{HOME}association/"
     link = f'<link rel="alternate" type="application/rss+xml" href="{url}feed/">'
     seen = look({f"{url}feed/": rss(*weekly())}, link, url)

@@ -1,4 +1,4 @@
-"""A site is compared with what it was: a name that others took is seen, no change of its own accuses."""
+"""Comparison of a site with its past: takeovers are detected, changes by the owner are accepted."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -70,7 +70,7 @@ def seen(*before: str, link: str = HOME) -> Finding:
     return replace(found, links=())
 
 
-def test_a_good_look_keeps_what_later_ones_are_compared_with() -> None:
+def test_present_finding_stores_facts_for_later_runs() -> None:
     facts = look(page(*BEFORE[:3], WORDPRESS + COUNTER)).facts
     assert facts["title"] == "Association Annour – Salé"
     assert (facts["language"], facts["platform"], facts["tracking_id"]) == (
@@ -123,7 +123,7 @@ STOLEN = {
 
 
 @pytest.mark.parametrize("name", STOLEN)
-def test_a_site_of_another_language_another_name_and_one_sign_more_has_changed_hands(
+def test_other_language_name_and_one_more_sign_is_hijacked(
     name: str,
 ) -> None:
     found = look(page(*STOLEN[name]), seen(*BEFORE))
@@ -131,13 +131,13 @@ def test_a_site_of_another_language_another_name_and_one_sign_more_has_changed_h
     assert "Association Annour" in found.detail
 
 
-def test_a_site_that_leads_to_a_strangers_in_a_far_language_has_changed_hands() -> None:
+def test_redirect_to_another_site_in_foreign_language_is_hijacked() -> None:
     body = page("tr", "En iyi oyunlar", f"<p>{TURKISH * 2}</p>", WORDPRESS)
     assert look(body, seen(*BEFORE), landed="https://oyun.example/").reason is Reason.HIJACKED
 
 
 @pytest.mark.parametrize("name", STOLEN)
-def test_without_a_past_the_same_pages_accuse_nobody_but_by_their_words(name: str) -> None:
+def test_same_pages_without_history_are_hijacked_only_by_words(name: str) -> None:
     assert look(page(*STOLEN[name])).presence is Presence.PRESENT
 
 
@@ -197,36 +197,36 @@ HONEST = {
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_no_change_of_its_own_accuses_a_site(name: str) -> None:
+def test_changes_by_the_owner_are_accepted(name: str) -> None:
     found = look(page(*HONEST[name]), seen(*BEFORE[:3], WORDPRESS + COUNTER))
     assert found.presence is Presence.PRESENT, found
 
 
-def test_a_site_on_a_platform_is_known_by_the_name_in_its_address() -> None:
+def test_name_in_the_address_of_a_platform_site_counts() -> None:
     link = "https://sites.platform.example/view/isik-sale/"
     before = seen("fr", "Lumière", f"<h1>Lumière</h1><p>{FRENCH * 2}</p>", WORDPRESS, link=link)
     now = page("tr", "Isik Sale Derneği", f"<p>{TURKISH * 2}</p>", JOOMLA)
     assert look(now, before, landed=link, link=link).presence is Presence.PRESENT
 
 
-def test_a_page_of_a_few_words_in_a_far_language_is_some_guard_of_the_way() -> None:
+def test_short_foreign_page_is_a_wall() -> None:
     body = "<html><head><title>访问提示</title></head><body>您的访问请求正在处理请稍候再试</body></html>"
     assert look(body, seen(*BEFORE)).presence is not Presence.ABSENT
 
 
-def test_a_site_that_was_always_in_a_far_language_is_at_home_in_it() -> None:
+def test_site_always_in_foreign_language_is_accepted() -> None:
     before = seen("tr", "Işık Derneği", f"<h1>Işık</h1><p>{TURKISH * 2}</p>", WORDPRESS)
     found = look(page("id", "Yayasan Cahaya", f"<p>{INDONESIAN * 3}</p>", JOOMLA), before)
     assert found.presence is Presence.PRESENT
 
 
-def test_a_renamed_site_that_moved_to_its_new_name_is_present_and_said_to_have_moved() -> None:
+def test_renamed_site_on_its_new_domain_is_present_and_moved() -> None:
     body = page("fr", "Fédération Amal", f"<h1>Amal</h1><p>{FRENCH * 2}</p>", JOOMLA)
     found = look(body, seen(*BEFORE), landed="https://amal.example/")
     assert (found.presence, found.facts["moved_to"]) == (Presence.PRESENT, "amal.example")
 
 
-def test_a_stolen_site_is_compared_with_its_past_every_night_and_found_again() -> None:
+def test_hijacked_site_is_compared_with_its_past_in_every_run() -> None:
     stolen, known = page(*STOLEN["one spam word"]), seen(*BEFORE)
     for day in range(1, 5):
         known = look(stolen, known, day=day)
@@ -236,7 +236,7 @@ def test_a_stolen_site_is_compared_with_its_past_every_night_and_found_again() -
     assert (back.presence, "past_title" in back.facts) == (Presence.PRESENT, False)
 
 
-def test_the_past_outlives_a_night_that_the_site_was_suspended_or_its_name_lost() -> None:
+def test_history_survives_a_suspended_or_lost_domain() -> None:
     gone = look(page("en", "Account Suspended", "").replace(MENU, ""), seen(*BEFORE))
     assert (gone.reason, gone.facts["past_language"]) == (Reason.SUSPENDED, "fr")
     lost = run_offline(
@@ -247,14 +247,14 @@ def test_the_past_outlives_a_night_that_the_site_was_suspended_or_its_name_lost(
     assert look(page(*STOLEN["another system"]), lost).reason is Reason.HIJACKED
 
 
-def test_a_strange_site_that_is_not_accused_yet_is_still_compared_with_its_past() -> None:
+def test_foreign_site_without_signal_keeps_its_history() -> None:
     strange = look(page(*HONEST["a Turkish version by the visitor's country"]), seen(*BEFORE))
     assert strange.presence is Presence.PRESENT
     spam = page("tr", "Deneme bonusu veren siteler", f"<p>{TURKISH * 2}</p>", WORDPRESS)
     assert look(spam, strange).reason is Reason.HIJACKED
 
 
-def test_a_site_first_seen_parked_has_no_past_to_be_compared_with() -> None:
+def test_site_first_seen_parked_has_no_history() -> None:
     parked = look("<title>annour.example is for sale</title>")
     assert parked.reason is Reason.PARKED
     assert (

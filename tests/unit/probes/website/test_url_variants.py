@@ -1,4 +1,4 @@
-"""The ways into a site: its other scheme, its name with and without www, and what a certificate tells."""
+"""Variants of a site's URL: scheme, www, and invalid certificates."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ def only(*open_: str, trouble: FetchError | None = None, body: str = SITE) -> We
 
 @pytest.mark.parametrize("way", ["http://annour.example/", WWW, "http://www.annour.example/"])
 @pytest.mark.parametrize("reason", [Reason.NETWORK, Reason.TIMEOUT])
-def test_a_shut_door_is_no_missing_site_while_another_is_open(way: str, reason: Reason) -> None:
+def test_unreachable_url_with_working_variant_is_present(way: str, reason: Reason) -> None:
     if way == "http://www.annour.example/":  # the other name is asked as the link was typed
         finding, _ = look(only(way, trouble=FetchError(reason)), "http://annour.example/")
     else:
@@ -52,13 +52,13 @@ def test_a_shut_door_is_no_missing_site_while_another_is_open(way: str, reason: 
     assert "moved_to" not in finding.facts
 
 
-def test_a_site_by_http_alone_is_told_so_without_asking_https_again() -> None:
+def test_http_only_site_is_recognized_without_second_https_request() -> None:
     finding, exchanges = look(only("http://annour.example/"))
     assert finding.facts["https"] is False
     assert [exchange.request.url for exchange in exchanges].count(URL) == 1
 
 
-def test_a_shut_site_costs_three_requests_and_is_no_lost_name() -> None:
+def test_unreachable_site_costs_three_requests_and_is_unknown() -> None:
     finding, exchanges = look(only())
     assert (finding.presence, finding.reason, len(exchanges)) == (
         Presence.UNKNOWN,
@@ -67,7 +67,7 @@ def test_a_shut_site_costs_three_requests_and_is_no_lost_name() -> None:
     )
 
 
-def test_a_name_below_a_domain_has_no_www() -> None:
+def test_subdomain_has_no_www_variant() -> None:
     _, exchanges = look(only(), "https://annour.portail.ma/")
     assert not [exchange for exchange in exchanges if "www." in exchange.request.url]
 
@@ -93,7 +93,7 @@ def test_a_name_below_a_domain_has_no_www() -> None:
         ("http://annour.blogspot.fr/", "https://annour.blogspot.com/"),
     ],
 )
-def test_another_way_of_writing_a_site_is_no_move(typed: str, landed: str) -> None:
+def test_other_form_of_the_same_url_is_no_move(typed: str, landed: str) -> None:
     finding, _ = look(lambda asked: page(asked.url, landed if asked.url != landed else ""), typed)
     assert finding.presence is Presence.PRESENT
     assert not {"moved_to", "redirected_home"} & set(finding.facts)
@@ -107,7 +107,7 @@ def test_another_way_of_writing_a_site_is_no_move(typed: str, landed: str) -> No
         ("https://annour.blogspot.com/", "https://amal.blogspot.com/", "amal.blogspot.com"),
     ],
 )
-def test_another_domain_is_a_move(typed: str, landed: str, domain: str) -> None:
+def test_other_domain_is_a_move(typed: str, landed: str, domain: str) -> None:
     finding, _ = look(lambda asked: page(asked.url, landed if asked.url != landed else ""), typed)
     assert (finding.presence, finding.facts["moved_to"]) == (Presence.PRESENT, domain)
 
@@ -116,7 +116,7 @@ def test_another_domain_is_a_move(typed: str, landed: str, domain: str) -> None:
     "body", [PARKED, "<title>Account Suspended</title>", "<h1>It works!</h1>", ""]
 )
 @pytest.mark.parametrize("status", [200, 404])
-def test_a_site_in_use_under_its_other_name_is_not_gone(body: str, status: int) -> None:
+def test_working_twin_host_is_no_absence(body: str, status: int) -> None:
     finding, _ = look(lambda asked: page(asked.url, body="" if asked.url == URL else SITE))
     assert finding.presence is not Presence.ABSENT
 
@@ -131,9 +131,7 @@ def test_a_site_in_use_under_its_other_name_is_not_gone(body: str, status: int) 
 @pytest.mark.parametrize(
     ("body", "status"), [("", 404), (PARKED, 200), (PARKED, 404), ("<p>no</p>", 500)]
 )
-def test_a_site_that_did_not_answer_is_not_gone_for_what_its_other_name_says(
-    trouble: Reason, body: str, status: int
-) -> None:
+def test_absence_at_twin_host_proves_nothing(trouble: Reason, body: str, status: int) -> None:
     failed = FetchError(trouble, "wrong_host" if trouble is Reason.TLS else "")
 
     def web(asked: PageRequest) -> Page | FetchError:
@@ -143,7 +141,7 @@ def test_a_site_that_did_not_answer_is_not_gone_for_what_its_other_name_says(
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, trouble)
 
 
-def test_a_name_whose_other_name_is_walled_cannot_be_called_gone() -> None:
+def test_walled_twin_host_prevents_an_absence() -> None:
     def web(asked: PageRequest) -> Page:
         return page(asked.url, body=PARKED) if asked.url == URL else page(asked.url, status=403)
 
@@ -153,7 +151,7 @@ def test_a_name_whose_other_name_is_walled_cannot_be_called_gone() -> None:
 @pytest.mark.parametrize(
     "other", [page(WWW, body=PARKED), page(WWW, status=404), FetchError(Reason.NO_SUCH_HOST)]
 )
-def test_a_name_that_is_parked_and_whose_other_name_is_no_better_is_parked(
+def test_both_hosts_parked_is_parked(
     other: Page | FetchError,
 ) -> None:
     finding, exchanges = look(
@@ -163,7 +161,7 @@ def test_a_name_that_is_parked_and_whose_other_name_is_no_better_is_parked(
 
 
 @pytest.mark.parametrize("detail", [*sorted(set(CERTIFICATE_ERROR_DETAILS.values())), "handshake"])
-def test_every_fault_of_a_certificate_is_named_and_looked_past_only_to_see_an_answer(
+def test_every_certificate_error_is_named_and_ignored_once(
     detail: str,
 ) -> None:
     def web(asked: PageRequest) -> Page | FetchError:
@@ -184,7 +182,7 @@ def test_every_fault_of_a_certificate_is_named_and_looked_past_only_to_see_an_an
 
 
 @pytest.mark.parametrize("detail", ["wrong_host", "self_signed", "untrusted", "handshake"])
-def test_a_certificate_that_is_good_at_the_other_name_opens_the_site(detail: str) -> None:
+def test_valid_certificate_at_twin_host_opens_the_site(detail: str) -> None:
     def web(asked: PageRequest) -> Page | FetchError:
         return page(asked.url) if asked.url.startswith(WWW) else FetchError(Reason.TLS, detail)
 
@@ -193,7 +191,7 @@ def test_a_certificate_that_is_good_at_the_other_name_opens_the_site(detail: str
     assert "moved_to" not in finding.facts
 
 
-def test_a_certificate_that_fails_behind_a_redirect_is_the_same_trouble() -> None:
+def test_certificate_error_after_a_redirect_is_the_same_error() -> None:
     failed = FetchError(Reason.TLS, "expired", url=WWW, hops=(Hop("http://annour.example/", 301),))
 
     def web(asked: PageRequest) -> Page | FetchError:
