@@ -52,15 +52,15 @@ HEAVY = {
         "sort=newest&gap=channel_dead&channel=youtube",
         "sort=newest&severity=low",
     ),
-    "changes": (f"since={FIRST.date()}", f"since={FIRST.date()}&meeting=true"),
-    "cohorts": ("by=tag", f"by=tag&since={FIRST.date()}", "by=region"),
+    "changes": (f"since={FIRST.date()}", f"since={FIRST.date()}&save_meeting_day=true"),
+    "groups": ("group_by=tag", f"group_by=tag&since={FIRST.date()}", "group_by=region"),
     "meeting": (
         f"since={FIRST.date()}",
         *(f"{facet}={value}&since={FIRST.date()}" for facet, value in OF.items()),
         "region=souss-massa&tag=tag-7",
         "q=a&region=souss-massa",
     ),
-    "letters": (
+    "report-links": (
         "q=association",
         "q=a",
         "state=revoked",
@@ -68,8 +68,8 @@ HEAVY = {
         "state=holds",
         "before=100",
     ),
-    "trail": (f"association={named(77)}", "before=100000"),
-    "replies": ("after=100", "beyond=5000"),
+    "history": (f"association={named(77)}", "before=100000"),
+    "replies": ("after_reply=100", "after_proposal=5000"),
 }
 """What costs much in a register, by the last part of a route."""
 
@@ -130,7 +130,7 @@ def addresses(route, app):
 
 def is_whole(route):
     """Whether a route gives everybody, whatever is asked."""
-    return route.path == "/{language}/registry.{form}"
+    return route.path == "/{language}/registry.{file_format}"
 
 
 def is_sheet(address):

@@ -135,7 +135,7 @@ def by_pages(app, now):
             {one: text(row.select("td")[1]) for one, row in rows(client, "/en/associations")},
             Counter((one, text(row.th)) for one, row in rows(client, "/en/gaps")),
             Counter(changed(client, "New")),
-            Counter(changed(client, "Settled")),
+            Counter(changed(client, "Fixed")),
             news(text(front.select_one("p.lead"))),
         )
 
@@ -159,7 +159,7 @@ def rows(client, way):
 
 def news(sentence):
     """How many opened and closed, by the sentence of the night."""
-    both = (re.search(r"(\d+) new point", sentence), re.search(r"(\d+) points? w", sentence))
+    both = (re.search(r"(\d+) new problem", sentence), re.search(r"(\d+) problems? fixed", sentence))
     return tuple(int(found[1]) if found else 0 for found in both)
 
 
