@@ -65,7 +65,7 @@ HEAVY = {
         "q=a",
         "state=revoked",
         "state=expired",
-        "state=holds",
+        "state=active",
         "before=100",
     ),
     "history": (f"association={named(77)}", "before=100000"),
