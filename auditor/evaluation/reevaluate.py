@@ -108,8 +108,8 @@ def reevaluate(
     ]
     result = ReevaluationResult(run_count=len(runs))
     coverage_counters = {
-        run: CoverageCounter(context.config.channels)
-        for run in find_recountable_runs(context.store, runs)
+        run_id: CoverageCounter(context.config.channels)
+        for run_id in find_recountable_runs(context.store, runs)
     }
     replay = RunReplay(
         context.store,
@@ -130,7 +130,7 @@ def reevaluate(
     result.changes = _find_changes(context.store, conclusions)
     if not dry_run:
         coverage_by_run = {
-            number: counted.counts_by_group for number, counted in coverage_counters.items()
+            run_id: counter.counts_by_group for run_id, counter in coverage_counters.items()
         }
         context.store.replace_conclusions(
             conclusions.statuses, conclusions.gaps, conclusions.proposals, coverage_by_run
@@ -328,9 +328,9 @@ def _find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
         *_compare_conclusions(
             # before 2026-12, accounts without a check had an empty status, too
             {
-                row.account_id: row
-                for row in store.list_account_statuses()
-                if row != AccountStatus(row.account_id)
+                status.account_id: status
+                for status in store.list_account_statuses()
+                if status != AccountStatus(status.account_id)
             },
             {status.account_id: sanitize(status) for status in derived.statuses},
             lambda status: _describe_status(status, rows),

@@ -171,10 +171,10 @@ class ReferencedDigests:
 
     def is_required(self, digest: str) -> bool | None:
         """Return True if a kept observation names the digest, None if no observation does."""
-        row = self._connection.execute(
+        cursor = self._connection.execute(
             "SELECT wanted FROM named WHERE digest = ?", (bytes.fromhex(digest),)
         )
-        row = row.fetchone()
+        row = cursor.fetchone()
         return bool(row[0]) if row else None
 
     def close(self) -> None:

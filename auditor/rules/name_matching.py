@@ -329,12 +329,12 @@ def _has_same_sound_in_other_script(
 
 def _collect_word_sounds(words_by_script: dict[str, _ScriptWords]) -> set[tuple[str, str]]:
     """Return the sounds of the distinctive words by script; one consonant is not enough."""
-    sounds = {
+    script_sounds = {
         (script, _get_consonant_sounds(word))
         for script, words in words_by_script.items()
         for word in words.distinctive_words
     }
-    return {(script, sounds) for script, sounds in sounds if len(sounds) > 1}
+    return {(script, sounds) for script, sounds in script_sounds if len(sounds) > 1}
 
 
 def _may_be_initials(words: _ScriptWords, own_words: list[_ScriptWords]) -> bool:

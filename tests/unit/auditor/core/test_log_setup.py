@@ -24,7 +24,7 @@ PACKAGES = ("auditor", "storage", "probes")
 METHODS = {"debug": 0, "info": 0, "warning": 0, "error": 0, "bug": 1}
 """Methods of an event logger, with the position of the event name."""
 MODULES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
-events = EventLogger("auditor.tests")
+logger = EventLogger("auditor.tests")
 
 
 @pytest.fixture
@@ -39,26 +39,24 @@ def written(capsys):
 
 def test_event_is_one_readable_line(written):
     log_setup.configure_logging()
-    events.warning(
+    logger.warning(
         "channel_blind", "blind on {channel} tonight: {why}", channel="x\nERROR: no", why="\x1b[2J"
     )
-    events.info("night_begins", "the night begins")
+    logger.info("run_started", "the run started")
     assert written() == ["WARNING: blind on x ERROR: no tonight:  [2J"]
 
 
 def test_json_event_has_name_fields_and_time(written):
     log_setup.configure_logging("json", "info")
-    events.info(
-        "night_ended", "the night of {night} is {state}", night="2026-11-25", state="done\n"
-    )
+    logger.info("run_finished", "the run for {run} is {state}", run="2026-11-25", state="done\n")
     (line,) = map(json.loads, written())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     assert line == {
         "level": "info",
-        "event": "night_ended",
+        "event": "run_finished",
         "logger": "auditor.tests",
-        "message": "the night of 2026-11-25 is done",
-        "night": "2026-11-25",
+        "message": "the run for 2026-11-25 is done",
+        "run": "2026-11-25",
         "state": "done\n",
     }
 
@@ -67,7 +65,7 @@ def failed():
     try:
         {}["by\nnought"]
     except KeyError as bug:
-        events.exception(bug, "probe_crashed", "the probe crashed")
+        logger.exception(bug, "probe_crashed", "the probe crashed")
 
 
 def test_traceback_is_only_in_json_or_with_debug(written):
@@ -118,7 +116,7 @@ def test_empty_page_is_not_logged_as_error(written):
 def test_log_level_is_applied(written, options, heard):
     log_setup.configure_logging("json", **options)
     for level in ("debug", "info", "warning", "error"):
-        getattr(events, level)("something", "something")
+        getattr(logger, level)("something", "something")
     assert [json.loads(line)["level"] for line in written()] == heard
 
 
@@ -130,7 +128,7 @@ def test_only_journald_gets_priorities(tmp_path, monkeypatch):
             monkeypatch.setenv("JOURNAL_STREAM", f"{device}:{there.st_ino}")
             for form in ("line", "json"):
                 log_setup.configure_logging(form)
-                events.warning("something", "something")
+                logger.warning("something", "something")
         log_setup.configure_logging(debug=True)
         stream.seek(0)
         told = stream.read().splitlines()
@@ -187,23 +185,17 @@ def test_failed_command_is_a_json_event(tmp_path, monkeypatch, capsys):
 # --- all calls of event loggers
 
 
-def told_events(file):
-    """Yield each call of an event logger, with the names that its function gives to texts."""
+def iter_event_calls(file):
+    """Yield each call of an event logger with the expression of its message."""
     for scope in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            said = {
-                target.id: step.value
-                for step in ast.walk(scope)
-                if isinstance(step, ast.Assign)
-                for target in step.targets
-                if isinstance(target, ast.Name)
-            }
+            assignments = [step for step in ast.walk(scope) if isinstance(step, ast.Assign)]
             for call in ast.walk(scope):
-                if isinstance(call, ast.Call) and _is_told(call):
-                    yield call, said
+                if isinstance(call, ast.Call) and _is_event_call(call):
+                    yield call, _find_message(call, assignments)
 
 
-def _is_told(call):
+def _is_event_call(call):
     function = call.func
     is_method = isinstance(function, ast.Attribute) and function.attr in METHODS
     return (
@@ -213,20 +205,33 @@ def _is_told(call):
     )
 
 
+def _find_message(call, assignments):
+    """Return the message of a call, or the last value assigned to its variable before the call."""
+    _name, message = call.args[METHODS[call.func.attr] :]
+    if not isinstance(message, ast.Name):
+        return message
+    values = [
+        (step.lineno, step.value)
+        for step in assignments
+        for target in step.targets
+        if isinstance(target, ast.Name) and target.id == message.id and step.lineno < call.lineno
+    ]
+    return max(values, key=lambda pair: pair[0])[1] if values else message
+
+
 def test_every_event_has_a_constant_name_and_a_message_with_its_fields():
-    calls = [(file, *told) for file in MODULES for told in told_events(file)]
+    calls = [(file, *pair) for file in MODULES for pair in iter_event_calls(file)]
     assert len(calls) > 20
-    for file, call, said in calls:
-        name, sentence = call.args[METHODS[call.func.attr] :]
-        where = f"{file.relative_to(ROOT)}:{call.lineno}"
-        assert isinstance(name, ast.Constant), f"{where}: the name of an event is fixed"
-        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name.value), f"{where}: {name.value}"
-        text = said.get(sentence.id) if isinstance(sentence, ast.Name) else sentence
-        assert isinstance(text, ast.Constant), f"{where}: a sentence is fixed, its facts are not"
-        named = {keyword.arg for keyword in call.keywords}
-        if None not in named:
-            assert set(re.findall(r"{(\w+)}", text.value)) <= named, name.value
-        assert not named & RESERVED_FIELDS, name.value
+    for file, call, message in calls:
+        name = call.args[METHODS[call.func.attr]]
+        place = f"{file.relative_to(ROOT)}:{call.lineno}"
+        assert isinstance(name, ast.Constant), f"{place}: the name of an event is constant"
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name.value), f"{place}: {name.value}"
+        assert isinstance(message, ast.Constant), f"{place}: the message of an event is constant"
+        fields = {keyword.arg for keyword in call.keywords}
+        if None not in fields:
+            assert set(re.findall(r"{(\w+)}", message.value)) <= fields, name.value
+        assert not fields & RESERVED_FIELDS, name.value
 
 
 def test_only_event_loggers_are_used():

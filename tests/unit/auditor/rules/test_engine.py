@@ -34,16 +34,18 @@ def held(
     kind=LinkKind.PAGE,
     column=None,
     tonight=True,
-    known=None,
+    last_known_finding=None,
     aliases=(),
     **standing,
 ):
-    standing.setdefault("state", AccountState.PRESENT if known else AccountState.UNKNOWN)
+    standing.setdefault(
+        "state", AccountState.PRESENT if last_known_finding else AccountState.UNKNOWN
+    )
     identity = Identity(channel, kind, key, f"https://{channel}.example/{key}")
     row = AccountRow("nour", key or "typed", identity, channel if column is None else column, id=1)
     return EvaluatedAccount(
         row,
-        AccountStatus(1, last_known_finding=known, checked_at=NOW, **standing),
+        AccountStatus(1, last_known_finding=last_known_finding, checked_at=NOW, **standing),
         tonight,
         frozenset(aliases),
     )
@@ -359,7 +361,7 @@ def test_two_rules_of_one_gap_give_one_candidate():
     [
         ({"code": "no_such_gap", "check": "shared"}, "no such gap in"),
         ({"code": "channel_unknown", "check": "shared"}, "a status"),
-        ({"code": "channel_missing", "check": "undeclared"}, "say which channels"),
+        ({"code": "channel_missing", "check": "undeclared"}, "no channels"),
     ],
 )
 def test_invalid_rules_are_refused_at_load(rule, says):
