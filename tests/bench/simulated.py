@@ -169,10 +169,15 @@ def _page(ask: PageRequest, status: int, body: bytes, kind: str, now: datetime) 
         "server": "simulated",
         "etag": f'"{digest[:16]}"',
     }
-    told: dict[str, Any] = {"url": ask.url, "headers": headers, "fetched_at": now, "seconds": 0.1}
+    common: dict[str, Any] = {
+        "url": ask.url,
+        "headers": headers,
+        "fetched_at": now,
+        "elapsed_seconds": 0.1,
+    }
     if ask.validators is not None and ask.validators.etag == headers["etag"]:
-        return Page(status=304, hops=(Hop(ask.url, 304),), **told)
-    return Page(status=status, hops=(Hop(ask.url, status),), body=body, digest=digest, **told)
+        return Page(status=304, hops=(Hop(ask.url, 304),), **common)
+    return Page(status=status, hops=(Hop(ask.url, status),), body=body, digest=digest, **common)
 
 
 class SimulatedFetcher(Fetcher):
