@@ -171,7 +171,10 @@ CHALLENGE = (
     b"<html><head><title>Just a moment...</title></head><body>"
     b"Enable JavaScript and cookies</body></html>"
 )
-LOGIN = b"<html><head><title>Log in</title></head><body><form><input type='password'></form></body></html>"
+LOGIN = (
+    b"<html><head><title>Log in</title></head><body><form><input type='password'></form>"
+    b"</body></html>"
+)
 NOT_FOUND = (
     b"<html><head><title>404 Not Found</title></head><body>This page does not exist.</body></html>"
 )

@@ -125,7 +125,10 @@ def test_impossible_name_is_none(text: str) -> None:
     "body",
     [
         "<title>Facebook</title>This content isn't available right now",
-        "<title>Page Not Found</title>The link you followed may be broken, or the page was removed.",
+        (
+            "<title>Page Not Found</title>The link you followed may be broken, or the page was "
+            "removed."
+        ),
         "<title>Facebook</title>Cette page n’est pas disponible",
         "<title>فيسبوك</title>هذا المحتوى غير متوفر حاليًا",
         '<title>Facebook</title><meta property="og:title" content="Facebook">',
@@ -140,11 +143,11 @@ def test_no_message_of_facebook_proves_an_absence(status: int, body: str) -> Non
 
 
 def test_registered_page_is_requested_once() -> None:
-    look = run_offline(facebook.probe(ACCOUNT), lambda asked: FetchError(Reason.TIMEOUT))
-    assert [(e.request.url, e.request.is_registered_link) for e in look.exchanges] == [
+    result = run_offline(facebook.probe(ACCOUNT), lambda asked: FetchError(Reason.TIMEOUT))
+    assert [(e.request.url, e.request.is_registered_link) for e in result.exchanges] == [
         (f"{FB}/Amal.Rabat", True)
     ]
-    assert look.finding.reason is Reason.TIMEOUT
+    assert result.finding.reason is Reason.TIMEOUT
 
 
 def test_page_on_another_host_proves_nothing() -> None:
@@ -261,5 +264,5 @@ def test_sign_in_form_on_a_shown_page_is_ignored() -> None:
 
 
 def test_request_to_facebook_accepts_english() -> None:
-    look = run_offline(facebook.probe(ACCOUNT), lambda asked: FetchError(Reason.TIMEOUT))
-    assert look.exchanges[0].request.headers["Accept-Language"] == "en-US,en;q=0.9"
+    result = run_offline(facebook.probe(ACCOUNT), lambda asked: FetchError(Reason.TIMEOUT))
+    assert result.exchanges[0].request.headers["Accept-Language"] == "en-US,en;q=0.9"

@@ -23,9 +23,9 @@ BY_ID = f"https://www.facebook.com/profile.php?id={NUMBER}"
 SPENT = FetchError(Reason.RATE_LIMITED, "tonight's budget of 200 lookups is spent")
 
 
-def _node(own: str = NUMBER, **changes: object) -> dict[str, object]:
+def _node(page_id: str = NUMBER, **changes: object) -> dict[str, object]:
     return {
-        "id": own,
+        "id": page_id,
         "name": "Jamiya Annour",
         "username": "jamiyaannour",
         "link": "https://www.facebook.com/jamiyaannour/",
@@ -36,30 +36,35 @@ def _node(own: str = NUMBER, **changes: object) -> dict[str, object]:
     } | changes
 
 
-def _named(own: str = NUMBER, **changes: object) -> Page:
-    return page({"Jamiya.Annour": _node(own, **changes)})
+def _named(page_id: str = NUMBER, **changes: object) -> Page:
+    return page({"Jamiya.Annour": _node(page_id, **changes)})
 
 
-def _numbered(asked: str = NUMBER, own: str | None = None, **changes: object) -> Page:
-    return page({asked: _node(own or asked, **changes)})
+def _numbered(requested_id: str = NUMBER, page_id: str | None = None, **changes: object) -> Page:
+    return page({requested_id: _node(page_id or requested_id, **changes)})
 
 
-def _posts(own: str, *whens: datetime | str) -> Page:
-    told = [
-        when if isinstance(when, str) else when.strftime("%Y-%m-%dT%H:%M:%S+0000") for when in whens
+def _posts(page_id: str, *dates: datetime | str) -> Page:
+    timestamps = [
+        date if isinstance(date, str) else date.strftime("%Y-%m-%dT%H:%M:%S+0000") for date in dates
     ]
     return page(
-        {own: {"id": own, "published_posts": {"data": [{"created_time": when} for when in told]}}}
+        {
+            page_id: {
+                "id": page_id,
+                "published_posts": {"data": [{"created_time": date} for date in timestamps]},
+            }
+        }
     )
 
 
 NO_POST = _posts(NUMBER)
 
 
-def _error(code: int, message: str = "No.", sub: int | None = None, status: int = 400) -> Page:
-    more = {} if sub is None else {"error_subcode": sub}
+def _error(code: int, message: str = "No.", subcode: int | None = None, status: int = 400) -> Page:
+    extra = {} if subcode is None else {"error_subcode": subcode}
     return page(
-        {"error": {"message": message, "type": "OAuthException", "code": code, **more}}, status
+        {"error": {"message": message, "type": "OAuthException", "code": code, **extra}}, status
     )
 
 
@@ -69,9 +74,9 @@ def _gone(*names: str) -> Page:
     )
 
 
-def _hidden(own: str) -> Page:
+def _hidden(page_id: str) -> Page:
     message = (
-        f"Unsupported get request. Object with ID '{own}' does not "
+        f"Unsupported get request. Object with ID '{page_id}' does not "
         f"exist, cannot be loaded due to missing"
     )
     return _error(100, f"{message} permissions, or does not support this operation", 33)
@@ -83,24 +88,24 @@ def _migrated(old: str, new: str) -> Page:
     )
 
 
-def _account(link: str = LINK, known: str | None = None, name: str = "Nadi Chabab") -> Account:
-    return remembered(Account("annour", link, facebook.identify(link, link)), known, name)
+def _account(link: str = LINK, known_id: str | None = None, name: str = "Nadi Chabab") -> Account:
+    return remembered(Account("annour", link, facebook.identify(link, link)), known_id, name)
 
 
-def _look(
+def _probe(
     *answers: Page | FetchError,
     link: str = LINK,
-    known: str | None = None,
+    known_id: str | None = None,
     name: str = "Nadi Chabab",
 ) -> ProbeResult:
-    return played(facebook.probe_api(_account(link, known, name)), *answers)
+    return played(facebook.probe_api(_account(link, known_id, name)), *answers)
 
 
 # --- What is asked ---
 
 
 def test_page_is_requested_by_typed_name_with_up_to_fifty_others() -> None:
-    first, second = _look(_named(), NO_POST).exchanges
+    first, second = _probe(_named(), NO_POST).exchanges
     assert first.request.url == (
         "https://graph.facebook.com/v25.0/?ids=Jamiya.Annour"
         "&fields=id,name,username,link,fan_count,followers_count,is_published,website"
@@ -112,20 +117,20 @@ def test_page_is_requested_by_typed_name_with_up_to_fifty_others() -> None:
 
 
 def test_page_registered_by_id_is_requested_by_id() -> None:
-    look = _look(_numbered(), NO_POST, link=BY_ID)
-    assert [query["ids"] for query in queries(look)] == [NUMBER, NUMBER]
-    assert queries(look)[1]["fields"] == "published_posts.limit(5){created_time}"
-    assert look.finding.presence is Presence.PRESENT
+    result = _probe(_numbered(), NO_POST, link=BY_ID)
+    assert [query["ids"] for query in queries(result)] == [NUMBER, NUMBER]
+    assert queries(result)[1]["fields"] == "published_posts.limit(5){created_time}"
+    assert result.finding.presence is Presence.PRESENT
 
 
 def test_group_and_person_are_not_requested() -> None:
-    group = _look(link="https://www.facebook.com/groups/annour")
+    group = _probe(link="https://www.facebook.com/groups/annour")
     assert (group.exchanges, group.finding.reason) == ((), Reason.NOT_CONFIGURED)
     assert group.finding.detail == "Facebook's API covers pages only, not a group"
     person = _account()
     person = replace(person, identity=replace(person.identity, kind=LinkKind.PERSON))
-    look = played(facebook.probe_api(person))
-    assert (look.exchanges, look.finding.presence, look.finding.reason) == (
+    result = played(facebook.probe_api(person))
+    assert (result.exchanges, result.finding.presence, result.finding.reason) == (
         (),
         Presence.UNKNOWN,
         Reason.NOT_CONFIGURED,
@@ -141,15 +146,15 @@ def test_group_and_person_are_not_requested() -> None:
     ],
 )
 def test_link_without_page_is_not_requested(link: str) -> None:
-    look = _look(link=link, known=NUMBER)
-    assert (look.exchanges, look.finding.reason) == ((), Reason.WRONG_TARGET)
+    result = _probe(link=link, known_id=NUMBER)
+    assert (result.exchanges, result.finding.reason) == ((), Reason.WRONG_TARGET)
 
 
 # --- What is there ---
 
 
 def test_finding_has_followers_website_and_newest_post() -> None:
-    finding = _look(_named(), _posts(NUMBER, ago(days=20), ago(days=6), ago(days=13))).finding
+    finding = _probe(_named(), _posts(NUMBER, ago(days=20), ago(days=6), ago(days=13))).finding
     assert (finding.presence, finding.reason, finding.name) == (
         Presence.PRESENT,
         None,
@@ -170,26 +175,26 @@ def test_finding_has_followers_website_and_newest_post() -> None:
 
 
 def test_fan_count_replaces_missing_followers() -> None:
-    assert _look(_named(followers_count=None), NO_POST).finding.followers == 900
+    assert _probe(_named(followers_count=None), NO_POST).finding.followers == 900
 
 
 def test_page_without_username_is_shown_by_id() -> None:
-    finding = _look(_numbered(username=None), NO_POST, link=BY_ID).finding
+    finding = _probe(_numbered(username=None), NO_POST, link=BY_ID).finding
     assert (finding.reason, finding.final_url) == (None, BY_ID)
 
 
 def test_unpublished_page_is_private_and_posts_are_not_requested() -> None:
-    finding = _look(_named(is_published=False)).finding
+    finding = _probe(_named(is_published=False)).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.PRIVATE)
 
 
 @pytest.mark.parametrize("username", ["jamiyaannour", "JamiyaAnnour", "jamiya.annour", "", None, 5])
 def test_full_stops_and_capitals_make_no_other_name(username: object) -> None:
-    assert _look(_named(username=username), NO_POST).finding.reason is None
+    assert _probe(_named(username=username), NO_POST).finding.reason is None
 
 
 def test_other_username_is_renamed() -> None:
-    finding = _look(_named(username="annour.maroc"), NO_POST).finding
+    finding = _probe(_named(username="annour.maroc"), NO_POST).finding
     assert (finding.presence, finding.reason, finding.detail) == (
         Presence.PRESENT,
         Reason.RENAMED,
@@ -199,12 +204,12 @@ def test_other_username_is_renamed() -> None:
 
 def test_pages_of_one_call_are_told_apart() -> None:
     both = page({"Jamiya.Annour": _node(), "NadiChabab": _node(OTHER, username="nadichabab")})
-    assert _look(both, NO_POST).finding.platform_id == NUMBER
+    assert _probe(both, NO_POST).finding.platform_id == NUMBER
     assert (
-        _look(both, _posts(OTHER), link="https://www.facebook.com/nadichabab").finding.platform_id
+        _probe(both, _posts(OTHER), link="https://www.facebook.com/nadichabab").finding.platform_id
         == OTHER
     )
-    left_out = _look(both, link="https://www.facebook.com/left.out").finding
+    left_out = _probe(both, link="https://www.facebook.com/left.out").finding
     assert (left_out.presence, left_out.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
@@ -213,16 +218,16 @@ def test_page_with_the_name_error_is_no_error() -> None:
     identity = replace(
         _account().identity, key="u:error", canonical="https://www.facebook.com/error"
     )
-    look = played(facebook.probe_api(Account("annour", "error", identity)), found, NO_POST)
-    assert look.finding.presence is Presence.PRESENT
+    result = played(facebook.probe_api(Account("annour", "error", identity)), found, NO_POST)
+    assert result.finding.presence is Presence.PRESENT
 
 
 # --- Names and numbers that part ---
 
 
 def test_taken_name_is_renamed_to_the_known_page() -> None:
-    finding = _look(
-        _named(OTHER), _numbered(username="annour.maroc"), NO_POST, known=NUMBER
+    finding = _probe(
+        _named(OTHER), _numbered(username="annour.maroc"), NO_POST, known_id=NUMBER
     ).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
@@ -240,7 +245,7 @@ UNANSWERED = [_hidden(NUMBER), _error(4), page({}), SPENT]
 def test_other_id_and_display_name_is_another_page(
     number: Page | FetchError,
 ) -> None:
-    finding = _look(_named(OTHER), number, _posts(OTHER), known=NUMBER).finding
+    finding = _probe(_named(OTHER), number, _posts(OTHER), known_id=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
     assert (finding.detail, finding.platform_id) == ("another page answers under this name", OTHER)
 
@@ -249,8 +254,8 @@ def test_other_id_and_display_name_is_another_page(
 def test_second_id_with_same_display_name_is_the_same_page(
     number: Page | FetchError,
 ) -> None:
-    finding = _look(
-        _named(OTHER), number, _posts(OTHER), known=NUMBER, name="JAMIYA  Annour"
+    finding = _probe(
+        _named(OTHER), number, _posts(OTHER), known_id=NUMBER, name="JAMIYA  Annour"
     ).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
@@ -260,7 +265,9 @@ def test_second_id_with_same_display_name_is_the_same_page(
 
 
 def test_two_ids_of_one_page_are_no_rename() -> None:
-    finding = _look(_named(OTHER), _numbered(NUMBER, OTHER), _posts(OTHER), known=NUMBER).finding
+    finding = _probe(
+        _named(OTHER), _numbered(NUMBER, OTHER), _posts(OTHER), known_id=NUMBER
+    ).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
         None,
@@ -269,18 +276,20 @@ def test_two_ids_of_one_page_are_no_rename() -> None:
 
 
 def test_registered_id_that_answers_with_another_is_no_rename() -> None:
-    for known in (NUMBER, OTHER, "7", None):
-        finding = _look(_numbered(NUMBER, OTHER), _posts(OTHER), link=BY_ID, known=known).finding
+    for known_id in (NUMBER, OTHER, "7", None):
+        finding = _probe(
+            _numbered(NUMBER, OTHER), _posts(OTHER), link=BY_ID, known_id=known_id
+        ).finding
         assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
 
 
-@pytest.mark.parametrize(("known", "told"), [(None, OTHER), (NUMBER, NUMBER)])
-def test_merged_page_is_renamed_and_keeps_its_id(known: str | None, told: str) -> None:
-    finding = _look(_migrated(NUMBER, OTHER), link=BY_ID, known=known).finding
+@pytest.mark.parametrize(("known_id", "timestamps"), [(None, OTHER), (NUMBER, NUMBER)])
+def test_merged_page_is_renamed_and_keeps_its_id(known_id: str | None, timestamps: str) -> None:
+    finding = _probe(_migrated(NUMBER, OTHER), link=BY_ID, known_id=known_id).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
         Reason.RENAMED,
-        told,
+        timestamps,
     )
     assert finding.final_url == f"https://www.facebook.com/profile.php?id={OTHER}"
     assert f"was migrated to page ID {OTHER}" in finding.detail
@@ -291,7 +300,7 @@ def test_merged_page_is_renamed_and_keeps_its_id(known: str | None, told: str) -
 
 @pytest.mark.parametrize("named", ["Jamiya.Annour", "jamiyaannour", "someone, JAMIYA.ANNOUR."])
 def test_unknown_name_is_not_found(named: str) -> None:
-    finding = _look(_gone(named)).finding
+    finding = _probe(_gone(named)).finding
     assert (finding.presence, finding.reason, finding.status) == (
         Presence.ABSENT,
         Reason.NOT_FOUND,
@@ -306,17 +315,17 @@ def test_only_listed_names_are_not_found() -> None:
         "other.one",
         "other.two",
     }
-    finding = _look(answer).finding
+    finding = _probe(answer).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
     assert (
-        _look(_error(803, "Some of the aliases you requested do not exist")).finding.presence
+        _probe(_error(803, "Some of the aliases you requested do not exist")).finding.presence
         is Presence.UNKNOWN
     )
 
 
 def test_given_up_name_of_existing_page_is_renamed() -> None:
-    finding = _look(
-        _gone("Jamiya.Annour"), _numbered(username="annour.maroc"), NO_POST, known=NUMBER
+    finding = _probe(
+        _gone("Jamiya.Annour"), _numbered(username="annour.maroc"), NO_POST, known_id=NUMBER
     ).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
@@ -324,7 +333,7 @@ def test_given_up_name_of_existing_page_is_renamed() -> None:
         NUMBER,
     )
     assert finding.final_url == "https://www.facebook.com/annour.maroc"
-    moved = _look(_gone("Jamiya.Annour"), _migrated(NUMBER, OTHER), known=NUMBER).finding
+    moved = _probe(_gone("Jamiya.Annour"), _migrated(NUMBER, OTHER), known_id=NUMBER).finding
     assert (moved.presence, moved.reason, moved.platform_id) == (
         Presence.PRESENT,
         Reason.RENAMED,
@@ -335,13 +344,13 @@ def test_given_up_name_of_existing_page_is_renamed() -> None:
 
 def test_unknown_name_with_hidden_id_proves_nothing() -> None:
     """100/33 is said of pages that are deleted, hidden or not for this app: a name may have been given up."""
-    finding = _look(_gone("Jamiya.Annour"), _hidden(NUMBER), known=NUMBER).finding
+    finding = _probe(_gone("Jamiya.Annour"), _hidden(NUMBER), known_id=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
     assert "cannot be loaded due to missing" in finding.detail
 
 
 def test_unknown_name_and_id_are_not_found() -> None:
-    finding = _look(_gone("Jamiya.Annour"), _gone(NUMBER), known=NUMBER).finding
+    finding = _probe(_gone("Jamiya.Annour"), _gone(NUMBER), known_id=NUMBER).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.ABSENT,
         Reason.NOT_FOUND,
@@ -362,25 +371,29 @@ def test_unknown_name_and_id_are_not_found() -> None:
 def test_unknown_name_proves_nothing_without_answer_for_its_id(
     number: Page | FetchError, reason: Reason
 ) -> None:
-    finding = _look(_gone("Jamiya.Annour"), number, known=NUMBER).finding
+    finding = _probe(_gone("Jamiya.Annour"), number, known_id=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
 
 
 @pytest.mark.parametrize("link", [LINK, BY_ID])
 def test_hidden_page_is_not_absent(link: str) -> None:
     answer = _hidden("Jamiya.Annour" if link == LINK else NUMBER)
-    said = parse_pages_response(answer)
-    assert (said.is_single_item_error, len(said.item_errors), said.refusal) == (True, 1, None)
-    finding = _look(answer, link=link).finding
+    response = parse_pages_response(answer)
+    assert (response.is_single_item_error, len(response.item_errors), response.refusal) == (
+        True,
+        1,
+        None,
+    )
+    finding = _probe(answer, link=link).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
 def test_name_of_a_person_is_not_absent() -> None:
     answer = _error(803, "(#803) Cannot query users by their username (Jamiya.Annour)")
-    finding = _look(answer).finding
+    finding = _probe(answer).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.NOT_CONFIGURED)
-    said = parse_pages_response(answer)
-    assert (said.refusal, said.is_single_item_error, set(said.item_errors)) == (
+    response = parse_pages_response(answer)
+    assert (response.refusal, response.is_single_item_error, set(response.item_errors)) == (
         None,
         True,
         {"jamiya.annour"},
@@ -398,7 +411,7 @@ _REFUSALS = [(code, Reason.NOT_CONFIGURED) for code in (10, 102, 190, 200)] + [
 def test_refused_key_or_limit_refuses_the_api(code: int, reason: Reason) -> None:
     refusal = parse_pages_response(_error(code, "Not today")).refusal
     assert refusal == (reason, "Not today")
-    finding = _look(_error(code, status=403)).finding
+    finding = _probe(_error(code, status=403)).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
 
 
@@ -429,7 +442,8 @@ def test_refused_key_or_limit_refuses_the_api(code: int, reason: Reason) -> None
         (page([_node()]), None),
         (
             page(
-                b"<html><title>Hello</title><body>A long welcome from a captive portal</body></html>"
+                b"<html><title>Hello</title><body>A long welcome from a captive portal</body>"
+                b"</html>"
             ),
             None,
         ),
@@ -437,9 +451,9 @@ def test_refused_key_or_limit_refuses_the_api(code: int, reason: Reason) -> None
     ],
 )
 def test_other_errors_prove_nothing_and_refuse_nothing(error: Page, reason: Reason | None) -> None:
-    said = parse_pages_response(error)
-    assert (said.refusal, said.is_single_item_error) == (None, False)
-    finding = _look(error).finding
+    response = parse_pages_response(error)
+    assert (response.refusal, response.is_single_item_error) == (None, False)
+    finding = _probe(error).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason or Reason.UNREADABLE)
 
 
@@ -447,11 +461,12 @@ def test_other_errors_prove_nothing_and_refuse_nothing(error: Page, reason: Reas
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "error_reason",
     [
         _error(
             10,
-            "(#10) To use 'Page Public Content Access', your use of this endpoint must be reviewed.",
+            "(#10) To use 'Page Public Content Access', your use of this endpoint must be "
+            "reviewed.",
         ),
         _error(200, "(#200) Permissions error"),
         _error(4, "(#4) Application request limit reached"),
@@ -464,9 +479,9 @@ def test_other_errors_prove_nothing_and_refuse_nothing(error: Page, reason: Reas
     ],
 )
 def test_error_for_posts_costs_only_the_date(
-    trouble: Page | FetchError,
+    error_reason: Page | FetchError,
 ) -> None:
-    finding = _look(_named(), trouble).finding
+    finding = _probe(_named(), error_reason).finding
     assert (finding.presence, finding.reason, finding.last_activity) == (
         Presence.PRESENT,
         None,
@@ -491,13 +506,13 @@ def test_future_posts_and_invalid_dates_are_ignored() -> None:
         "2026-11-19",
         "1999-01-01T00:00:00+0000",
     )
-    newest = _look(_named(), answer).finding.last_activity
+    newest = _probe(_named(), answer).finding.last_activity
     assert newest is not None
     assert newest.published_at == ago(days=3)
 
 
 def test_page_without_posts_is_not_empty() -> None:
-    finding = _look(_named(), NO_POST).finding
+    finding = _probe(_named(), NO_POST).finding
     assert (finding.reason, finding.last_activity, finding.facts) == (None, None, {})
 
 
@@ -546,17 +561,17 @@ _SHAPED = st.fixed_dictionaries(
     data=_SHAPED | JSON,
     status=st.sampled_from([200, 200, 400, 403, 404, 500]),
     link=st.sampled_from([LINK, BY_ID]),
-    known=st.sampled_from([None, NUMBER, OTHER, ""]),
+    known_id=st.sampled_from([None, NUMBER, OTHER, ""]),
 )
 def test_probe_accepts_any_response(
-    data: object, status: int, link: str, known: str | None
+    data: object, status: int, link: str, known_id: str | None
 ) -> None:
     answer = page(data, status)
-    look = run_offline(
-        facebook.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
+    result = run_offline(
+        facebook.probe_api(_account(link, known_id)), lambda ask: replace(answer, url=ask.url)
     )
-    assert len(look.exchanges) <= 3
-    if look.finding.presence is Presence.ABSENT:
+    assert len(result.exchanges) <= 3
+    if result.finding.presence is Presence.ABSENT:
         assert data["error"]["code"] == 803
-    if look.finding.last_activity:
-        assert look.finding.last_activity.published_at <= ago(days=-1)
+    if result.finding.last_activity:
+        assert result.finding.last_activity.published_at <= ago(days=-1)

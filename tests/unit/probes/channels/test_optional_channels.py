@@ -164,24 +164,25 @@ def test_oembed_of_another_account_proves_nothing():
     other = b'{"author_url": "https://www.tiktok.com/@somebody.else", "author_name": "Somebody"}'
     typed = "https://www.tiktok.com/@jamiya.annour"
     account = Account("annour", typed, identify.identify_link(typed))
-    look = run_offline(
+    result = run_offline(
         channel_registry.get_channel("tiktok").probe(account),
         lambda asked: Page(asked.url, 200, {}, other, START),
     )
-    assert look.finding.presence is Presence.UNKNOWN
+    assert result.finding.presence is Presence.UNKNOWN
 
 
 def test_post_after_the_fetch_is_no_activity():
     bodies = {
         "https://t.me/annour": b'<div class="tgme_page_title"><span>Annour</span></div>',
-        "https://t.me/s/annour": b'<time datetime="2031-01-01T00:00:00+00:00"></time><time datetime="x">',
+        "https://t.me/s/annour": b'<time datetime="2031-01-01T00:00:00+00:00"></time><time '
+        b'datetime="x">',
     }
     account = Account("annour", "", identify.identify_link("https://t.me/annour"))
-    look = run_offline(
+    result = run_offline(
         channel_registry.get_channel("telegram").probe(account),
         lambda asked: Page(asked.url, 200, {"content-type": "text/html"}, bodies[asked.url], START),
     )
-    assert (look.finding.presence, look.finding.last_activity) == (Presence.PRESENT, None)
+    assert (result.finding.presence, result.finding.last_activity) == (Presence.PRESENT, None)
 
 
 # --- Off by default ---

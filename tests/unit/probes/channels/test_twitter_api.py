@@ -39,7 +39,7 @@ def _user(**changes: object) -> dict[str, object]:
     } | changes
 
 
-def _fault(value: str, title: str, detail: str, **changes: object) -> dict[str, object]:
+def _build_error(value: str, title: str, detail: str, **changes: object) -> dict[str, object]:
     named = {
         "value": value,
         "resource_id": value,
@@ -50,32 +50,34 @@ def _fault(value: str, title: str, detail: str, **changes: object) -> dict[str, 
 
 
 def _missing(value: str, **changes: object) -> dict[str, object]:
-    return _fault(
+    return _build_error(
         value, "Not Found Error", f"Could not find user with usernames: [{value}].", **changes
     )
 
 
 def _suspended(value: str, **changes: object) -> dict[str, object]:
-    return _fault(value, "Forbidden", f"User has been suspended: [{value}].", **changes)
+    return _build_error(value, "Forbidden", f"User has been suspended: [{value}].", **changes)
 
 
 def _users(*users: object, **more: object) -> Page:
     return page({"data": list(users), **more})
 
 
-def _problem(status: int, problem: str, **more: object) -> Page:
+def _build_problem(status: int, problem: str, **more: object) -> Page:
     kind = f"https://api.twitter.com/2/problems/{problem}" if problem else "about:blank"
     return page(
         {"title": "No", "detail": "Not today.", "type": kind, "status": status, **more}, status
     )
 
 
-def _account(link: str = LINK, known: str | None = None) -> Account:
-    return remembered(Account("annour", link, twitter.identify(link, link)), known)
+def _account(link: str = LINK, known_id: str | None = None) -> Account:
+    return remembered(Account("annour", link, twitter.identify(link, link)), known_id)
 
 
-def _look(*answers: Page | FetchError, link: str = LINK, known: str | None = None) -> ProbeResult:
-    return played(twitter.probe_api(_account(link, known)), *answers)
+def _probe(
+    *answers: Page | FetchError, link: str = LINK, known_id: str | None = None
+) -> ProbeResult:
+    return played(twitter.probe_api(_account(link, known_id)), *answers)
 
 
 BY_ID = "https://x.com/i/user/1234567890"
@@ -85,7 +87,7 @@ BY_ID = "https://x.com/i/user/1234567890"
 
 
 def test_handle_is_requested_with_up_to_a_hundred_others_for_1_5_cents() -> None:
-    (only,) = _look(_users(_user())).exchanges
+    (only,) = _probe(_users(_user())).exchanges
     call = only.request.api_call
     assert call is not None
     assert only.request.url.startswith(
@@ -96,27 +98,27 @@ def test_handle_is_requested_with_up_to_a_hundred_others_for_1_5_cents() -> None
     assert call.estimate_cost(100) == pytest.approx(1.5)
 
 
-@pytest.mark.parametrize(("link", "known"), [(LINK, NUMBER), (BY_ID, None), (BY_ID, "77")])
-def test_known_id_is_requested_instead(link: str, known: str | None) -> None:
-    look = _look(_users(_user()), link=link, known=known)
-    assert queries(look)[0]["ids"] == NUMBER
-    assert look.exchanges[0].request.api_call.joined_parameter == "ids"
-    assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, None)
+@pytest.mark.parametrize(("link", "known_id"), [(LINK, NUMBER), (BY_ID, None), (BY_ID, "77")])
+def test_known_id_is_requested_instead(link: str, known_id: str | None) -> None:
+    result = _probe(_users(_user()), link=link, known_id=known_id)
+    assert queries(result)[0]["ids"] == NUMBER
+    assert result.exchanges[0].request.api_call.joined_parameter == "ids"
+    assert (result.finding.presence, result.finding.reason) == (Presence.PRESENT, None)
 
 
 @pytest.mark.parametrize(
     "link", ["https://x.com/annour/status/1", "https://x.com/home", "https://x.com/search?q=a"]
 )
 def test_link_without_account_is_not_requested(link: str) -> None:
-    look = _look(link=link, known=NUMBER)
-    assert (look.exchanges, look.finding.reason) == ((), Reason.WRONG_TARGET)
+    result = _probe(link=link, known_id=NUMBER)
+    assert (result.exchanges, result.finding.reason) == ((), Reason.WRONG_TARGET)
 
 
 # --- What is there ---
 
 
 def test_finding_has_figures_website_and_newest_post() -> None:
-    finding = _look(_users(_user())).finding
+    finding = _probe(_users(_user())).finding
     assert (finding.presence, finding.reason, finding.name) == (
         Presence.PRESENT,
         None,
@@ -159,48 +161,48 @@ def test_finding_has_figures_website_and_newest_post() -> None:
 def test_links_are_all_resolved_unless_one_is_short(
     entities: object, url: object, sites: list[str], whole: bool
 ) -> None:
-    finding = _look(_users(_user(entities=entities, url=url))).finding
+    finding = _probe(_users(_user(entities=entities, url=url))).finding
     assert [link.key for link in finding.links] == sites
     assert finding.facts["all_links_resolved"] is whole
 
 
 def test_newest_post_is_read_from_the_old_field_too() -> None:
     user = _user(most_recent_post_id=None, most_recent_tweet_id=_post(ago(days=8)))
-    assert _look(_users(user)).finding.last_activity is not None
+    assert _probe(_users(user)).finding.last_activity is not None
 
 
 @pytest.mark.parametrize(
     "number", [None, "", "x", "29999999999", _post(ago(days=-9)), "9" * 40, 10**30, -5, [], True]
 )
 def test_post_without_time_or_in_the_future_is_no_date(number: object) -> None:
-    finding = _look(_users(_user(most_recent_post_id=number))).finding
+    finding = _probe(_users(_user(most_recent_post_id=number))).finding
     assert (finding.presence, finding.last_activity) == (Presence.PRESENT, None)
 
 
 def test_protected_account_is_private() -> None:
-    assert _look(_users(_user(protected=True))).finding.reason is Reason.PRIVATE
+    assert _probe(_users(_user(protected=True))).finding.reason is Reason.PRIVATE
 
 
 def test_account_without_posts_is_empty() -> None:
     figures = {"followers_count": 3, "tweet_count": 0}
-    finding = _look(_users(_user(public_metrics=figures, most_recent_post_id=None))).finding
+    finding = _probe(_users(_user(public_metrics=figures, most_recent_post_id=None))).finding
     assert (finding.presence, finding.reason, finding.facts["post_count"]) == (
         Presence.PRESENT,
         Reason.EMPTY,
         0,
     )
-    assert _look(_users(_user(public_metrics=None))).finding.reason is None
+    assert _probe(_users(_user(public_metrics=None))).finding.reason is None
 
 
 def test_withheld_account_is_present_with_a_detail() -> None:
-    finding = _look(
+    finding = _probe(
         _users(_user(withheld={"country_codes": ["DE", "FR"], "scope": "user"}))
     ).finding
     assert (finding.presence, finding.detail) == (Presence.PRESENT, "withheld in DE, FR")
 
 
 def test_other_handle_of_the_known_id_is_renamed() -> None:
-    finding = _look(_users(_user(username="AnnourMaroc")), known=NUMBER).finding
+    finding = _probe(_users(_user(username="AnnourMaroc")), known_id=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
     assert (finding.detail, finding.final_url) == (
         "answers as @AnnourMaroc",
@@ -209,12 +211,12 @@ def test_other_handle_of_the_known_id_is_renamed() -> None:
 
 
 def test_id_that_leads_to_its_handle_is_no_rename() -> None:
-    assert _look(_users(_user(username="AnnourMaroc")), link=BY_ID).finding.reason is None
+    assert _probe(_users(_user(username="AnnourMaroc")), link=BY_ID).finding.reason is None
 
 
 def test_taken_handle_is_renamed_without_data_of_the_other_account() -> None:
     lost = page({"errors": [_missing(NUMBER, parameter="ids")]})
-    finding = _look(lost, _users(_user(id="999")), known=NUMBER).finding
+    finding = _probe(lost, _users(_user(id="999")), known_id=NUMBER).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
         Reason.RENAMED,
@@ -230,7 +232,7 @@ def test_taken_handle_is_renamed_without_data_of_the_other_account() -> None:
 def test_errors_distinguish_missing_and_suspended() -> None:
     answer = page({"errors": [_missing("jamiyaannour"), _suspended("NadiChabab")]})
     missing, suspended = (
-        _look(answer, link=f"https://x.com/{name}").finding
+        _probe(answer, link=f"https://x.com/{name}").finding
         for name in ("JamiyaAnnour", "nadichabab")
     )
     assert (missing.presence, missing.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
@@ -241,60 +243,62 @@ def test_errors_distinguish_missing_and_suspended() -> None:
 
 def test_accounts_of_one_call_are_told_apart() -> None:
     answer = _users(_user(), _user(id="2", username="other"), errors=[_missing("gone_one")])
-    assert _look(answer).finding.presence is Presence.PRESENT
-    assert _look(answer, link="https://x.com/gone_one").finding.presence is Presence.ABSENT
-    left_out = _look(answer, link="https://x.com/left_out").finding
+    assert _probe(answer).finding.presence is Presence.PRESENT
+    assert _probe(answer, link="https://x.com/gone_one").finding.presence is Presence.ABSENT
+    left_out = _probe(answer, link="https://x.com/left_out").finding
     assert (left_out.presence, left_out.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
 def test_missing_id_is_requested_by_handle_too() -> None:
     lost = page({"errors": [_missing(NUMBER, parameter="ids")]})
-    finding = _look(lost, page({"errors": [_missing("jamiyaannour")]}), known=NUMBER).finding
+    finding = _probe(lost, page({"errors": [_missing("jamiyaannour")]}), known_id=NUMBER).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.ABSENT,
         Reason.NOT_FOUND,
         NUMBER,
     )
     spent = FetchError(Reason.RATE_LIMITED, "tonight's budget of 2 USD is spent")
-    assert _look(lost, spent, known=NUMBER).finding.presence is Presence.UNKNOWN
+    assert _probe(lost, spent, known_id=NUMBER).finding.presence is Presence.UNKNOWN
 
 
 def test_suspended_id_needs_no_second_request() -> None:
-    finding = _look(page({"errors": [_suspended(NUMBER, parameter="ids")]}), known=NUMBER).finding
+    finding = _probe(
+        page({"errors": [_suspended(NUMBER, parameter="ids")]}), known_id=NUMBER
+    ).finding
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.SUSPENDED)
 
 
 def test_forbidden_account_is_not_absent() -> None:
-    fault = _fault(
+    fault = _build_error(
         "jamiyaannour", "Authorization Error", "Sorry, you are not authorized to see the user."
     )
-    finding = _look(page({"errors": [fault]})).finding
+    finding = _probe(page({"errors": [fault]})).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.BLOCKED)
 
 
 def test_error_about_a_post_is_not_about_the_account() -> None:
     about_post = _missing(NUMBER, resource_type="tweet", parameter="most_recent_post_id")
     assert (
-        _look(_users(_user(), errors=[about_post]), known=NUMBER).finding.presence
+        _probe(_users(_user(), errors=[about_post]), known_id=NUMBER).finding.presence
         is Presence.PRESENT
     )
-    finding = _look(page({"errors": [about_post]}), link=BY_ID).finding
+    finding = _probe(page({"errors": [about_post]}), link=BY_ID).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
 def test_name_with_error_words_is_no_error() -> None:
-    finding = _look(
+    finding = _probe(
         page({"errors": [_missing("suspended")]}), link="https://x.com/suspended"
     ).finding
     assert finding.reason is Reason.NOT_FOUND
-    barred = _fault("not_found", "Authorization Error", "You may not see [not_found].")
-    finding = _look(page({"errors": [barred]}), link="https://x.com/not_found").finding
+    barred = _build_error("not_found", "Authorization Error", "You may not see [not_found].")
+    finding = _probe(page({"errors": [barred]}), link="https://x.com/not_found").finding
     assert finding.reason is Reason.BLOCKED
 
 
 def test_account_in_the_data_is_present_despite_errors() -> None:
     assert (
-        _look(_users(_user(), errors=[_suspended("jamiyaannour")])).finding.presence
+        _probe(_users(_user(), errors=[_suspended("jamiyaannour")])).finding.presence
         is Presence.PRESENT
     )
 
@@ -324,7 +328,7 @@ def test_account_in_the_data_is_present_despite_errors() -> None:
     ],
 )
 def test_response_without_accounts_proves_nothing(answer: Page) -> None:
-    finding = _look(answer).finding
+    finding = _probe(answer).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
@@ -334,14 +338,14 @@ def test_response_without_accounts_proves_nothing(answer: Page) -> None:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (_problem(401, ""), Reason.NOT_CONFIGURED),
+        (_build_problem(401, ""), Reason.NOT_CONFIGURED),
         (page(b"", 401), Reason.NOT_CONFIGURED),
-        (_problem(402, "credits"), Reason.NOT_CONFIGURED),
-        (_problem(403, "client-forbidden"), Reason.NOT_CONFIGURED),
-        (_problem(403, "unsupported-authentication"), Reason.NOT_CONFIGURED),
-        (_problem(429, "usage-capped"), Reason.RATE_LIMITED),
-        (_problem(403, "usage-capped"), Reason.RATE_LIMITED),
-        (_problem(429, "rate-limit-exceeded"), Reason.RATE_LIMITED),
+        (_build_problem(402, "credits"), Reason.NOT_CONFIGURED),
+        (_build_problem(403, "client-forbidden"), Reason.NOT_CONFIGURED),
+        (_build_problem(403, "unsupported-authentication"), Reason.NOT_CONFIGURED),
+        (_build_problem(429, "usage-capped"), Reason.RATE_LIMITED),
+        (_build_problem(403, "usage-capped"), Reason.RATE_LIMITED),
+        (_build_problem(429, "rate-limit-exceeded"), Reason.RATE_LIMITED),
         (page(b"", 429), Reason.RATE_LIMITED),
     ],
 )
@@ -349,7 +353,7 @@ def test_refused_key_cap_or_credits_refuse_the_api(error: Page, reason: Reason) 
     refusal = parse_users_response(error).refusal
     assert refusal is not None
     assert refusal[0] is reason
-    assert (_look(error).finding.presence, _look(error).finding.reason) == (
+    assert (_probe(error).finding.presence, _probe(error).finding.reason) == (
         Presence.UNKNOWN,
         reason,
     )
@@ -358,10 +362,14 @@ def test_refused_key_cap_or_credits_refuse_the_api(error: Page, reason: Reason) 
 @pytest.mark.parametrize(
     ("error", "reason", "of_one"),
     [
-        (_problem(400, "invalid-request", errors=[{"message": "x"}]), Reason.UNREADABLE, True),
-        (_problem(403, ""), Reason.BLOCKED, False),
-        (_problem(404, ""), Reason.UNREADABLE, False),
-        (_problem(503, ""), Reason.SERVER_ERROR, False),
+        (
+            _build_problem(400, "invalid-request", errors=[{"message": "x"}]),
+            Reason.UNREADABLE,
+            True,
+        ),
+        (_build_problem(403, ""), Reason.BLOCKED, False),
+        (_build_problem(404, ""), Reason.UNREADABLE, False),
+        (_build_problem(503, ""), Reason.SERVER_ERROR, False),
         (page(b"over capacity", 503), Reason.SERVER_ERROR, False),
         (page(b"<title>Just a moment...</title>", 403), Reason.BLOCKED, False),
     ],
@@ -369,9 +377,9 @@ def test_refused_key_cap_or_credits_refuse_the_api(error: Page, reason: Reason) 
 def test_other_errors_prove_nothing_and_refuse_nothing(
     error: Page, reason: Reason, of_one: bool
 ) -> None:
-    said = parse_users_response(error)
-    assert (said.is_single_item_error, said.refusal) == (of_one, None)
-    assert (_look(error).finding.presence, _look(error).finding.reason) == (
+    response = parse_users_response(error)
+    assert (response.is_single_item_error, response.refusal) == (of_one, None)
+    assert (_probe(error).finding.presence, _probe(error).finding.reason) == (
         Presence.UNKNOWN,
         reason,
     )
@@ -380,13 +388,13 @@ def test_other_errors_prove_nothing_and_refuse_nothing(
 def test_status_404_that_names_the_account_counts_like_200() -> None:
     error = page({"errors": [_missing("jamiyaannour", parameter="username")]}, 404)
     assert parse_users_response(error).item_errors.keys() == {"jamiyaannour"}
-    assert _look(error).finding.reason is Reason.NOT_FOUND
+    assert _probe(error).finding.reason is Reason.NOT_FOUND
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
 def test_absence_text_in_a_refusal_proves_nothing(status: int) -> None:
     error = page({"errors": [_missing("jamiyaannour"), _suspended("jamiyaannour")]}, status)
-    assert _look(error).finding.presence is Presence.UNKNOWN
+    assert _probe(error).finding.presence is Presence.UNKNOWN
 
 
 # --- No answer is too strange ---
@@ -433,17 +441,17 @@ _SHAPED = st.fixed_dictionaries(
     data=_SHAPED | JSON,
     status=st.sampled_from([200, 200, 400, 403, 404, 500]),
     link=st.sampled_from([LINK, BY_ID]),
-    known=st.sampled_from([None, NUMBER, "9", ""]),
+    known_id=st.sampled_from([None, NUMBER, "9", ""]),
 )
 def test_probe_accepts_any_response(
-    data: object, status: int, link: str, known: str | None
+    data: object, status: int, link: str, known_id: str | None
 ) -> None:
     answer = page(data, status)
-    look = run_offline(
-        twitter.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
+    result = run_offline(
+        twitter.probe_api(_account(link, known_id)), lambda ask: replace(answer, url=ask.url)
     )
-    assert len(look.exchanges) <= 2
+    assert len(result.exchanges) <= 2
     if status in (403, 500):
-        assert look.finding.presence is not Presence.ABSENT
-    if look.finding.last_activity:
-        assert look.finding.last_activity.published_at <= ago(days=-1)
+        assert result.finding.presence is not Presence.ABSENT
+    if result.finding.last_activity:
+        assert result.finding.last_activity.published_at <= ago(days=-1)

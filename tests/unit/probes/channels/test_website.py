@@ -20,12 +20,15 @@ from probes.website.page_analysis import is_home_page_url
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.example/"
 TEXT = "L'association accompagne les familles du quartier depuis des années. " * 4
-HOME = f"<html lang='fr'><head><title>Annour</title></head><body><h1>Annour</h1><p>{TEXT}</p></body></html>"
+HOME = (
+    f"<html lang='fr'><head><title>Annour</title></head><body><h1>Annour</h1><p>{TEXT}</p>"
+    f"</body></html>"
+)
 
 Web = Callable[[PageRequest], Page | FetchError]
 
 
-def look(web: Web, link: str = URL) -> tuple[Finding, tuple[HttpExchange, ...]]:
+def probe_site(web: Web, link: str = URL) -> tuple[Finding, tuple[HttpExchange, ...]]:
     found = run_offline(website.probe(Account("a", link, identify.identify_link(link))), web)
     return found.finding, found.exchanges
 
@@ -46,21 +49,21 @@ def test_site_without_feed_costs_at_most_six_requests(generator: str) -> None:
             asked.url, HOME.replace("</head>", head) if known else "", 200 if known else 404
         )
 
-    finding, exchanges = look(web, "http://annour.example/")
+    finding, exchanges = probe_site(web, "http://annour.example/")
     assert finding.presence is Presence.PRESENT
     assert len(exchanges) <= 6
 
 
 def test_text_after_the_parsed_part_is_too_large() -> None:
     styled = HOME.replace("<h1>", f"<script>go()</script><style>{' ' * 600_000}</style><h1>")
-    finding, _ = look(
+    finding, _ = probe_site(
         lambda asked: page(asked.url, styled) if asked.url == URL else FetchError(Reason.ROBOTS)
     )
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TOO_LARGE)
 
 
 def test_only_the_registered_link_and_its_variants_are_marked() -> None:
-    _, exchanges = look(
+    _, exchanges = probe_site(
         lambda asked: page(asked.url) if asked.url == URL else FetchError(Reason.ROBOTS)
     )
     assert [
@@ -70,7 +73,7 @@ def test_only_the_registered_link_and_its_variants_are_marked() -> None:
 
 
 def test_feed_forbidden_by_robots_is_not_missing() -> None:
-    finding, _ = look(
+    finding, _ = probe_site(
         lambda asked: page(asked.url) if asked.url == URL else FetchError(Reason.ROBOTS)
     )
     assert "feed" not in finding.facts
@@ -82,7 +85,7 @@ def test_invalid_certificate_is_ignored_once_and_marked() -> None:
             return FetchError(Reason.TLS, "expired", url=asked.url)
         return page(asked.url, insecure=True)
 
-    finding, exchanges = look(web)
+    finding, exchanges = probe_site(web)
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TLS)
     assert finding.facts == {"tls_error": "expired"}
     assert finding.links == ()
@@ -97,7 +100,7 @@ def test_text_of_unverified_page_is_trusted_only_over_http() -> None:
             return FetchError(Reason.TLS, "wrong_host", url=asked.url)
         return page(asked.url, parked, insecure=asked.insecure)
 
-    finding, exchanges = look(web)
+    finding, exchanges = probe_site(web)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.PARKED)
     assert finding.facts["tls_error"] == "wrong_host"
     assert len(exchanges) == 4  # by https, under its other name, unverified, by http
@@ -113,21 +116,21 @@ def test_unverified_page_alone_is_never_an_absence() -> None:
             else FetchError(Reason.TLS, "self_signed")
         )
 
-    assert look(web)[0].reason is Reason.TLS
+    assert probe_site(web)[0].reason is Reason.TLS
 
 
 def test_redirect_to_missing_host_is_no_lost_domain() -> None:
-    trouble = FetchError(
+    error_reason = FetchError(
         Reason.NO_SUCH_HOST, url="https://ailleurs.example/", hops=(Hop(URL, 301),)
     )
-    assert look(lambda _: trouble)[0].presence is Presence.UNKNOWN
+    assert probe_site(lambda _: error_reason)[0].presence is Presence.UNKNOWN
 
 
 def test_passing_time_does_not_change_the_finding() -> None:
-    first, _ = look(
+    first, _ = probe_site(
         lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), elapsed_seconds=0.31)
     )
-    later, _ = look(
+    later, _ = probe_site(
         lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), elapsed_seconds=0.44)
     )
     assert first == later
@@ -135,18 +138,21 @@ def test_passing_time_does_not_change_the_finding() -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [r for r in Reason if r not in (Reason.NO_SUCH_HOST, Reason.TLS)]
+    "error_reason", [r for r in Reason if r not in (Reason.NO_SUCH_HOST, Reason.TLS)]
 )
-def test_fetch_error_is_never_an_absence(trouble: Reason) -> None:
-    finding, _ = look(lambda _: FetchError(trouble))
-    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, trouble)
+def test_fetch_error_is_never_an_absence(error_reason: Reason) -> None:
+    finding, _ = probe_site(lambda _: FetchError(error_reason))
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, error_reason)
 
 
 @pytest.mark.parametrize(
     "status", [401, 403, 405, 406, 418, 429, 451, 500, 502, 503, 508, 520, 999]
 )
 def test_refusal_is_never_an_absence(status: int) -> None:
-    assert look(lambda asked: page(asked.url, "<p>no</p>", status))[0].presence is Presence.UNKNOWN
+    assert (
+        probe_site(lambda asked: page(asked.url, "<p>no</p>", status))[0].presence
+        is Presence.UNKNOWN
+    )
 
 
 def test_broken_home_page_of_a_working_site_is_no_absence() -> None:
@@ -154,9 +160,9 @@ def test_broken_home_page_of_a_working_site_is_no_absence() -> None:
     broken = (
         f"<html><head><title>Page non trouvée – Annour</title></head><body>{menu}</body></html>"
     )
-    finding, _ = look(lambda asked: page(asked.url, broken, 404))
+    finding, _ = probe_site(lambda asked: page(asked.url, broken, 404))
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.SERVER_ERROR)
-    finding, _ = look(lambda asked: page(asked.url, broken, 404), f"{URL}projets/ecole")
+    finding, _ = probe_site(lambda asked: page(asked.url, broken, 404), f"{URL}projets/ecole")
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
@@ -201,7 +207,7 @@ def test_recorded_sites_give_the_expected_findings(shared: Path) -> None:
         identity = identify.identify_link(case["link"])
         if identity.channel != website.NAME:
             continue
-        finding, expect = look(web, case["link"])[0], case["expect"]
+        finding, expect = probe_site(web, case["link"])[0], case["expect"]
         totals[judge(expect["verdict"], finding.presence, finding.reason)] += 1
         given = finding.last_activity.format_iso() if finding.last_activity else None
         if expect.get("last_activity") and (given or not expect.get("or_null")):

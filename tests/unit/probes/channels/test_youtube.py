@@ -148,7 +148,8 @@ def test_impossible_handle_is_none(typed: str) -> None:
 )
 def test_followers_are_parsed_in_three_languages(said: str, followers: int | None) -> None:
     assert (
-        _seen({"header": {"pageHeaderRenderer": {"row": {"content": said}}}}).followers == followers
+        _parse_data({"header": {"pageHeaderRenderer": {"row": {"content": said}}}}).followers
+        == followers
     )
 
 
@@ -202,16 +203,16 @@ def test_future_upload_is_no_activity() -> None:
         ],
     }
     data = {"contents": {"twoColumnBrowseResultsRenderer": {"tabs": [{"tabRenderer": tab}]}}}
-    assert _seen(data).newest_upload is None
+    assert _parse_data(data).newest_upload is None
 
 
 def test_link_without_channel_makes_no_request() -> None:
-    look = run_offline(
+    result = run_offline(
         youtube.probe(_account("https://www.youtube.com/watch?v=00000000000")),
         lambda ask: _page(ask.url, {}),
     )
-    assert look.exchanges == ()
-    assert look.finding.reason is Reason.WRONG_TARGET
+    assert result.exchanges == ()
+    assert result.finding.reason is Reason.WRONG_TARGET
 
 
 MISSING = {"alerts": [{"alertRenderer": {"type": "ERROR", "text": "This channel does not exist."}}]}
@@ -235,39 +236,39 @@ def test_missing_handle_of_existing_id_is_renamed() -> None:
         "https://www.youtube.com/@annour": MISSING,
         f"https://www.youtube.com/channel/{UC}": channel(UC, "annour-rabat"),
     }
-    look = run_offline(
+    result = run_offline(
         youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
         lambda ask: _page(ask.url, answers[ask.url]),
     )
-    assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
-    assert (look.finding.platform_id, "@annour-rabat" in look.finding.detail) == (UC, True)
-    assert [exchange.request.is_registered_link for exchange in look.exchanges] == [True, False]
+    assert (result.finding.presence, result.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
+    assert (result.finding.platform_id, "@annour-rabat" in result.finding.detail) == (UC, True)
+    assert [exchange.request.is_registered_link for exchange in result.exchanges] == [True, False]
 
 
 def test_missing_handle_and_id_are_absent() -> None:
-    look = run_offline(
+    result = run_offline(
         youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
         lambda ask: _page(ask.url, MISSING),
     )
-    assert (look.finding.presence, look.finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
-    assert len(look.exchanges) == 2
+    assert (result.finding.presence, result.finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
+    assert len(result.exchanges) == 2
 
 
 def test_missing_handle_with_walled_id_is_unknown() -> None:
     def answer(ask: PageRequest) -> Page | FetchError:
         return FetchError(Reason.CONSENT) if "/channel/" in ask.url else _page(ask.url, MISSING)
 
-    look = run_offline(youtube.probe(remembered("https://www.youtube.com/@annour", UC)), answer)
-    assert (look.finding.presence, look.finding.reason) == (Presence.UNKNOWN, Reason.CONSENT)
+    result = run_offline(youtube.probe(remembered("https://www.youtube.com/@annour", UC)), answer)
+    assert (result.finding.presence, result.finding.reason) == (Presence.UNKNOWN, Reason.CONSENT)
 
 
 def test_taken_handle_is_renamed() -> None:
     other = channel("UCSomebody00000000000002", "annour")
-    look = run_offline(
+    result = run_offline(
         youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
         lambda ask: _page(ask.url, other),
     )
-    assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
+    assert (result.finding.presence, result.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
 
 
 ANNOUR = "https://www.youtube.com/@annour"
@@ -324,8 +325,8 @@ def test_absence_message_under_a_wall_proves_nothing() -> None:
 
 def test_request_to_youtube_accepts_english() -> None:
     """Its ages are words, and one language is read more surely than all (fact sheet, 0.4)."""
-    look = run_offline(youtube.probe(_account(ANNOUR)), lambda ask: _page(ask.url, {}))
-    assert [dict(exchange.request.headers) for exchange in look.exchanges] == [
+    result = run_offline(youtube.probe(_account(ANNOUR)), lambda ask: _page(ask.url, {}))
+    assert [dict(exchange.request.headers) for exchange in result.exchanges] == [
         {"Accept-Language": "en-US,en;q=0.9"}
     ]
 
@@ -335,11 +336,14 @@ def _account(link: str) -> Account:
 
 
 def _page(url: str, data: object) -> Page:
-    body = f"<html><head></head><body><script>var ytInitialData = {json.dumps(data)};</script></body></html>"
+    body = (
+        f"<html><head></head><body><script>var ytInitialData = {json.dumps(data)};</script>"
+        f"</body></html>"
+    )
     return Page(
         url, 200, {"content-type": "text/html; charset=utf-8"}, body.encode(), fetched_at=NOW
     )
 
 
-def _seen(data: object) -> youtube.ChannelPage:
+def _parse_data(data: object) -> youtube.ChannelPage:
     return parse_channel_page(_page("https://www.youtube.com/@annour", data))

@@ -24,13 +24,14 @@ NOBODY = page({**KIND, "pageInfo": {"totalResults": 0, "resultsPerPage": 5}})
 NO_VIDEO = page({"kind": "youtube#playlistItemListResponse", "items": []})
 
 
-def _channel(own: str = UC, **changes: object) -> dict[str, object]:
+def _channel(channel_id: str = UC, **changes: object) -> dict[str, object]:
     return {
-        "id": own,
+        "id": channel_id,
         "snippet": {
             "title": "Jamiya Annour",
             "customUrl": "@jamiyaannour",
-            "description": "Visit https://www.annour.example/ or https://www.youtube.com/@elsewhere",
+            "description": "Visit https://www.annour.example/ or "
+            "https://www.youtube.com/@elsewhere",
         },
         "statistics": {
             "subscriberCount": "1230",
@@ -38,7 +39,7 @@ def _channel(own: str = UC, **changes: object) -> dict[str, object]:
             "hiddenSubscriberCount": False,
         },
         "status": {"privacyStatus": "public"},
-        "contentDetails": {"relatedPlaylists": {"uploads": f"UU{own[2:]}"}},
+        "contentDetails": {"relatedPlaylists": {"uploads": f"UU{channel_id[2:]}"}},
     } | changes
 
 
@@ -70,7 +71,7 @@ def _account(
     return remembered(Account("annour", link, youtube.identify(link, link)), known)
 
 
-def _look(
+def _probe(
     *answers: Page | FetchError,
     link: str = f"https://www.youtube.com/channel/{UC}",
     known: str = "",
@@ -85,7 +86,7 @@ HANDLE = "https://www.youtube.com/@JamiyaAnnour"
 
 
 def test_channel_is_requested_by_id_with_up_to_fifty_others() -> None:
-    first, second = _look(_channels(_channel()), NO_VIDEO).exchanges
+    first, second = _probe(_channels(_channel()), NO_VIDEO).exchanges
     assert first.request.url == (
         "https://www.googleapis.com/youtube/v3/channels"
         f"?part=snippet,contentDetails,statistics,status&id={UC}&maxResults=50"
@@ -113,43 +114,48 @@ def test_channel_is_requested_by_id_with_up_to_fifty_others() -> None:
     ],
 )
 def test_name_is_requested_alone(link: str, asked: dict[str, str]) -> None:
-    look = _look(_channels(_channel()), NO_VIDEO, link=link)
-    assert asked.items() <= queries(look)[0].items()
-    assert look.exchanges[0].request.api_call.joined_parameter == ""
-    assert look.finding.presence is Presence.PRESENT
-    assert look.finding.platform_id == UC
+    result = _probe(_channels(_channel()), NO_VIDEO, link=link)
+    assert asked.items() <= queries(result)[0].items()
+    assert result.exchanges[0].request.api_call.joined_parameter == ""
+    assert result.finding.presence is Presence.PRESENT
+    assert result.finding.platform_id == UC
 
 
 @pytest.mark.parametrize(
     "link", [HANDLE, "https://www.youtube.com/c/annour", "https://www.youtube.com/annour"]
 )
 def test_known_id_is_requested_instead_of_a_name(link: str) -> None:
-    look = _look(_channels(_channel()), NO_VIDEO, link=link, known=UC)
-    assert queries(look)[0]["id"] == UC
-    assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, None)
+    result = _probe(_channels(_channel()), NO_VIDEO, link=link, known=UC)
+    assert queries(result)[0]["id"] == UC
+    assert (result.finding.presence, result.finding.reason) == (Presence.PRESENT, None)
 
 
 def test_custom_name_is_never_taken_for_a_handle() -> None:
-    look = _look(link="https://www.youtube.com/c/annour")
-    assert look.exchanges == ()
-    assert (look.finding.presence, look.finding.reason) == (Presence.UNKNOWN, Reason.NOT_CONFIGURED)
-    assert "by this kind of name" in look.finding.detail
+    result = _probe(link="https://www.youtube.com/c/annour")
+    assert result.exchanges == ()
+    assert (result.finding.presence, result.finding.reason) == (
+        Presence.UNKNOWN,
+        Reason.NOT_CONFIGURED,
+    )
+    assert "by this kind of name" in result.finding.detail
 
 
 def test_link_without_channel_is_not_requested() -> None:
-    look = _look(link="https://www.youtube.com/watch?v=00000000000")
-    assert (look.exchanges, look.finding.reason) == ((), Reason.WRONG_TARGET)
+    result = _probe(link="https://www.youtube.com/watch?v=00000000000")
+    assert (result.exchanges, result.finding.reason) == ((), Reason.WRONG_TARGET)
 
 
 def test_known_id_of_another_form_is_ignored() -> None:
-    assert "forHandle" in queries(_look(NOBODY, link=HANDLE, known="123456"))[0]
+    assert "forHandle" in queries(_probe(NOBODY, link=HANDLE, known="123456"))[0]
 
 
 # --- What is there ---
 
 
 def test_finding_has_figures_website_and_newest_video() -> None:
-    finding = _look(_channels(_channel()), _uploads(ago(days=9), ago(days=2), ago(days=30))).finding
+    finding = _probe(
+        _channels(_channel()), _uploads(ago(days=9), ago(days=2), ago(days=30))
+    ).finding
     assert (finding.presence, finding.reason, finding.name) == (
         Presence.PRESENT,
         None,
@@ -176,11 +182,11 @@ def _days_old(weekday: int, videos: int = 42) -> int:
         last_activity=Activity(ago(days=40), "uploads"),
         facts=facts,
     )
-    tonight = NOW + timedelta(days=weekday - NOW.weekday())
+    now = NOW + timedelta(days=weekday - NOW.weekday())
     channels = _channels(_channel(statistics={"videoCount": str(videos)}))
     answers = {
-        "channels": replace(channels, fetched_at=tonight),
-        "playlistItems": replace(_uploads(ago(days=1)), fetched_at=tonight + timedelta(days=7)),
+        "channels": replace(channels, fetched_at=now),
+        "playlistItems": replace(_uploads(ago(days=1)), fetched_at=now + timedelta(days=7)),
     }
     steps = youtube.probe_api(replace(_account(), previous_finding=known))
     newest = run_offline(
@@ -200,11 +206,11 @@ def test_changed_video_count_requests_uploads_at_once() -> None:
 
 def test_hidden_subscribers_are_unknown() -> None:
     figures = {"subscriberCount": "0", "videoCount": "3", "hiddenSubscriberCount": True}
-    assert _look(_channels(_channel(statistics=figures)), NO_VIDEO).finding.followers is None
+    assert _probe(_channels(_channel(statistics=figures)), NO_VIDEO).finding.followers is None
 
 
 def test_channel_without_videos_is_empty_without_second_request() -> None:
-    finding = _look(_channels(_channel(statistics={"videoCount": "0"}))).finding
+    finding = _probe(_channels(_channel(statistics={"videoCount": "0"}))).finding
     assert (finding.presence, finding.reason, finding.facts) == (
         Presence.PRESENT,
         Reason.EMPTY,
@@ -213,7 +219,7 @@ def test_channel_without_videos_is_empty_without_second_request() -> None:
 
 
 def test_channel_without_video_count_is_not_empty() -> None:
-    assert _look(_channels(_channel(statistics={})), NO_VIDEO).finding.reason is None
+    assert _probe(_channels(_channel(statistics={})), NO_VIDEO).finding.reason is None
 
 
 @pytest.mark.parametrize(
@@ -224,13 +230,13 @@ def test_only_private_channel_is_private(status: str, reason: Reason | None) -> 
         _channels(_channel(status={"privacyStatus": status})),
         *([] if reason else [NO_VIDEO]),
     ]
-    finding = _look(*answers).finding
+    finding = _probe(*answers).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, reason)
 
 
 def test_former_handle_of_the_known_channel_is_renamed() -> None:
     renamed = _channel(snippet={"title": "Annour", "customUrl": "@annour-maroc"})
-    finding = _look(_channels(renamed), NO_VIDEO, link=HANDLE, known=UC).finding
+    finding = _probe(_channels(renamed), NO_VIDEO, link=HANDLE, known=UC).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
     assert (finding.detail, finding.platform_id) == ("answers as @annour-maroc", UC)
     assert finding.final_url == "https://www.youtube.com/@annour-maroc"
@@ -241,12 +247,12 @@ def test_other_case_and_legacy_names_are_no_rename(
     custom: object,
 ) -> None:
     channel = _channel(snippet={"title": "Annour", "customUrl": custom})
-    assert _look(_channels(channel), NO_VIDEO, link=HANDLE, known=UC).finding.reason is None
+    assert _probe(_channels(channel), NO_VIDEO, link=HANDLE, known=UC).finding.reason is None
 
 
 def test_taken_handle_is_renamed_without_data_of_the_other_channel() -> None:
-    look = _look(NOBODY, _channels(_channel(OTHER)), link=HANDLE, known=UC)
-    finding = look.finding
+    result = _probe(NOBODY, _channels(_channel(OTHER)), link=HANDLE, known=UC)
+    finding = result.finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
         Reason.RENAMED,
@@ -258,8 +264,8 @@ def test_taken_handle_is_renamed_without_data_of_the_other_channel() -> None:
 
 
 def test_channel_found_by_name_is_present() -> None:
-    look = _look(NOBODY, _channels(_channel()), NO_VIDEO, link=HANDLE, known=UC)
-    assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, None)
+    result = _probe(NOBODY, _channels(_channel()), NO_VIDEO, link=HANDLE, known=UC)
+    assert (result.finding.presence, result.finding.reason) == (Presence.PRESENT, None)
 
 
 # --- What is not there ---
@@ -269,7 +275,7 @@ def test_channel_found_by_name_is_present() -> None:
     "answer", [NOBODY, _channels(), page({**KIND}), _channels(_channel(OTHER))]
 )
 def test_id_missing_from_complete_response_is_not_found(answer: Page) -> None:
-    finding = _look(answer).finding
+    finding = _probe(answer).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.ABSENT,
         Reason.NOT_FOUND,
@@ -280,14 +286,16 @@ def test_id_missing_from_complete_response_is_not_found(answer: Page) -> None:
 
 def test_only_the_missing_channel_of_one_call_is_not_found() -> None:
     answer = _channels(_channel(OTHER), _channel())
-    assert _look(answer, NO_VIDEO).finding.platform_id == UC
-    missing = _look(answer, link="https://www.youtube.com/channel/UCGone000000000000000003").finding
+    assert _probe(answer, NO_VIDEO).finding.platform_id == UC
+    missing = _probe(
+        answer, link="https://www.youtube.com/channel/UCGone000000000000000003"
+    ).finding
     assert (missing.presence, missing.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
 def test_unknown_name_is_not_found() -> None:
-    assert _look(NOBODY, link=HANDLE).finding.reason is Reason.NOT_FOUND
-    finding = _look(NOBODY, NOBODY, link=HANDLE, known=UC).finding
+    assert _probe(NOBODY, link=HANDLE).finding.reason is Reason.NOT_FOUND
+    finding = _probe(NOBODY, NOBODY, link=HANDLE, known=UC).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.ABSENT,
         Reason.NOT_FOUND,
@@ -297,7 +305,7 @@ def test_unknown_name_is_not_found() -> None:
 
 def test_missing_id_proves_nothing_without_answer_for_its_name() -> None:
     spent = FetchError(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
-    finding = _look(NOBODY, spent, link=HANDLE, known=UC).finding
+    finding = _probe(NOBODY, spent, link=HANDLE, known=UC).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.RATE_LIMITED)
 
 
@@ -320,13 +328,13 @@ CUT = {
 
 @pytest.mark.parametrize("name", CUT)
 def test_incomplete_response_proves_nothing(name: str) -> None:
-    finding = _look(CUT[name]).finding
+    finding = _probe(CUT[name]).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
-    assert _look(CUT["cut"], link=HANDLE).finding.presence is Presence.UNKNOWN
+    assert _probe(CUT["cut"], link=HANDLE).finding.presence is Presence.UNKNOWN
 
 
 def test_several_channels_for_one_name_prove_nothing() -> None:
-    finding = _look(_channels(_channel(), _channel(OTHER)), link=HANDLE).finding
+    finding = _probe(_channels(_channel(), _channel(OTHER)), link=HANDLE).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
@@ -356,7 +364,7 @@ def test_refused_key_or_quota_refuses_the_api(error: Page, reason: Reason) -> No
     refusal = parse_channels_response(error).refusal
     assert refusal is not None
     assert refusal[0] is reason
-    finding = _look(error).finding
+    finding = _probe(error).finding
     assert (finding.presence, finding.reason, finding.status) == (
         Presence.UNKNOWN,
         reason,
@@ -377,12 +385,12 @@ def test_refused_key_or_quota_refuses_the_api(error: Page, reason: Reason) -> No
 def test_error_of_one_channel_affects_only_that_channel(
     error: Page, presence: Presence, reason: Reason
 ) -> None:
-    said = parse_channels_response(error)
-    assert (said.is_single_item_error, said.refusal) == (True, None)
-    assert (_look(error).finding.presence, _look(error).finding.reason) == (presence, reason)
-    assert "<b>" not in _look(error).finding.detail
+    response = parse_channels_response(error)
+    assert (response.is_single_item_error, response.refusal) == (True, None)
+    assert (_probe(error).finding.presence, _probe(error).finding.reason) == (presence, reason)
+    assert "<b>" not in _probe(error).finding.detail
     joined = replace(error, url=f"https://www.googleapis.com/youtube/v3/channels?id={UC},{OTHER}")
-    assert (_look(joined).finding.presence, _look(joined).finding.reason) == (
+    assert (_probe(joined).finding.presence, _probe(joined).finding.reason) == (
         Presence.UNKNOWN,
         Reason.UNREADABLE,
     )
@@ -399,9 +407,13 @@ def test_error_of_one_channel_affects_only_that_channel(
     ],
 )
 def test_other_errors_prove_nothing_and_refuse_nothing(error: Page, reason: Reason) -> None:
-    said = parse_channels_response(error)
-    assert (said.is_single_item_error, said.refusal, said.is_well_formed) == (False, None, False)
-    assert (_look(error).finding.presence, _look(error).finding.reason) == (
+    response = parse_channels_response(error)
+    assert (response.is_single_item_error, response.refusal, response.is_well_formed) == (
+        False,
+        None,
+        False,
+    )
+    assert (_probe(error).finding.presence, _probe(error).finding.reason) == (
         Presence.UNKNOWN,
         reason,
     )
@@ -411,7 +423,7 @@ def test_other_errors_prove_nothing_and_refuse_nothing(error: Page, reason: Reas
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "error_reason",
     [
         _error(404, "playlistNotFound"),
         _error(403, "quotaExceeded"),
@@ -423,9 +435,9 @@ def test_other_errors_prove_nothing_and_refuse_nothing(error: Page, reason: Reas
     ],
 )
 def test_error_for_uploads_costs_only_the_date(
-    trouble: Page | FetchError,
+    error_reason: Page | FetchError,
 ) -> None:
-    finding = _look(_channels(_channel()), trouble).finding
+    finding = _probe(_channels(_channel()), error_reason).finding
     assert (finding.presence, finding.reason, finding.last_activity) == (
         Presence.PRESENT,
         None,
@@ -437,11 +449,11 @@ def test_error_for_uploads_costs_only_the_date(
 def test_detail_explains_a_missing_date() -> None:
     spent = FetchError(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
     assert (
-        _look(_channels(_channel()), spent).finding.detail
+        _probe(_channels(_channel()), spent).finding.detail
         == "tonight's budget of 100 units is spent"
     )
     assert (
-        _look(_channels(_channel()), _error(404, "playlistNotFound")).finding.detail
+        _probe(_channels(_channel()), _error(404, "playlistNotFound")).finding.detail
         == "No: playlistNotFound."
     )
 
@@ -455,24 +467,24 @@ def test_future_videos_are_ignored() -> None:
     answer = _uploads(
         ago(days=-3), ago(days=-400), "1970-01-01T00:00:00Z", ago(days=5), "soon", "2026-11-01"
     )
-    newest = _look(_channels(_channel()), answer).finding.last_activity
+    newest = _probe(_channels(_channel()), answer).finding.last_activity
     assert newest is not None
     assert newest.published_at == ago(days=5)
 
 
 def test_slightly_fast_clock_is_accepted() -> None:
-    newest = _look(_channels(_channel()), _uploads(ago(hours=-2))).finding.last_activity
+    newest = _probe(_channels(_channel()), _uploads(ago(hours=-2))).finding.last_activity
     assert newest is not None
 
 
 def test_uploads_playlist_is_requested_by_its_id() -> None:
     lists = {"relatedPlaylists": {"uploads": "UUOther000000000000000009"[:24]}}
-    look = _look(_channels(_channel(contentDetails=lists)), NO_VIDEO)
-    assert queries(look)[1]["playlistId"] == "UUOther00000000000000000"
-    look = _look(
+    result = _probe(_channels(_channel(contentDetails=lists)), NO_VIDEO)
+    assert queries(result)[1]["playlistId"] == "UUOther00000000000000000"
+    result = _probe(
         _channels(_channel(contentDetails={"relatedPlaylists": {"uploads": "../x?y"}})), NO_VIDEO
     )
-    assert queries(look)[1]["playlistId"] == f"UU{UC[2:]}"
+    assert queries(result)[1]["playlistId"] == f"UU{UC[2:]}"
 
 
 # --- No answer is too strange ---
@@ -497,11 +509,11 @@ def test_probe_accepts_any_response(
     data: object, status: int, link: str, known: str | None
 ) -> None:
     answer = page(data, status)
-    look = run_offline(
+    result = run_offline(
         youtube.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
     )
-    assert len(look.exchanges) <= 3
+    assert len(result.exchanges) <= 3
     if status >= 500:
-        assert look.finding.presence is Presence.UNKNOWN
-    if look.finding.last_activity:
-        assert look.finding.last_activity.published_at <= ago(days=-1)
+        assert result.finding.presence is Presence.UNKNOWN
+    if result.finding.last_activity:
+        assert result.finding.last_activity.published_at <= ago(days=-1)

@@ -18,7 +18,8 @@ MENU = "".join(f'<li><a href="/rubrique-{n}">Rubrique numéro {n}</a></li>' for 
 FOOT = (
     "<footer><p>Association Annour, 12 rue du Puits, Salé. Tél. 05 22 00 00 00.</p>"
     '<a href="/mentions">Mentions</a>'
-    '<a href="/contact">Contact</a><p>Inscrivez-vous à notre lettre et suivez nos actions.</p></footer>'
+    '<a href="/contact">Contact</a><p>Inscrivez-vous à notre lettre et suivez nos actions.</p>'
+    "</footer>"
 )
 ASIDE = (
     '<aside class="sidebar"><h2>Articles récents</h2><ul>'
@@ -27,7 +28,7 @@ ASIDE = (
 )
 
 
-def look(url: str, body: str, landed: str = "", status: int = 200) -> Finding:
+def probe_site(url: str, body: str, landed: str = "", status: int = 200) -> Finding:
     def web(asked: PageRequest) -> Page | FetchError:
         if asked.url != url:
             return Page(asked.url, 404, {}, b"", NOW)
@@ -40,7 +41,7 @@ def notice(title: str, body: str = "", head: str = "") -> str:
     return f"<html><head><title>{title}</title>{head}</head><body>{body}</body></html>"
 
 
-def dressed(title: str, body: str) -> str:
+def add_menu(title: str, body: str) -> str:
     """A page with a whole site around it."""
     return (
         f"<!doctype html><html><head><title>{title}</title></head><body>"
@@ -52,7 +53,10 @@ def dressed(title: str, body: str) -> str:
 SUSPENDED = [
     (
         "Account Suspended",
-        "<h1>This Account has been suspended.</h1><p>Contact your hosting provider for more information.</p>",
+        (
+            "<h1>This Account has been suspended.</h1><p>Contact your hosting provider for more "
+            "information.</p>"
+        ),
     ),
     ("Site suspendu", "<p>Ce compte a été suspendu. Contactez votre hébergeur.</p>"),
     ("Compte suspendu", "<h1>Compte suspendu</h1>"),
@@ -84,7 +88,10 @@ SUSPENDED = [
 DEFAULT = [
     (
         "Default Web Site Page",
-        "<h1>SORRY!</h1><p>If you are the owner of this website, please contact your hosting provider</p>",
+        (
+            "<h1>SORRY!</h1><p>If you are the owner of this website, please contact your hosting "
+            "provider</p>"
+        ),
     ),
     (
         "Apache2 Ubuntu Default Page: It works",
@@ -156,7 +163,10 @@ PARKED = [
     ("annour.example", '<iframe src="https://www.sedoparking.com/frmpark/annour"></iframe>'),
     (
         "annour.example",
-        '<script src="https://img1.wsimg.com/parking-lander/static/js/main.js"></script><div id=root></div>',
+        (
+            '<script src="https://img1.wsimg.com/parking-lander/static/js/main.js"></script><div '
+            "id=root></div>"
+        ),
     ),
     ("annour.example", "<p>This domain has expired. Is this your domain? Renew it now.</p>"),
     ("annour.example", "<p>Ce nom de domaine a expiré.</p>"),
@@ -311,18 +321,19 @@ WAYS = [
 ]
 
 
-def soft(saying: str, way: str) -> str:
+def soft(text: str, place: str) -> str:
     search = "<form><input name=s></form>"
     body = {
         "title": search,
-        "h1": f"<h1>{saying}</h1><p>It seems we can’t find what you are looking for. Try a "
+        "h1": f"<h1>{text}</h1><p>It seems we can’t find what you are looking for. Try a "
         "search.</p>{search}",
-        "h3": f"<h3>{saying}</h3><p>Essayez une recherche, ou revenez à la page d'accueil.</p>{search}",
-        "div": f"<div class='error'>{saying}</div>{search}",
-        "paragraph": f"<p>{saying}</p><p><a href=/>Retour</a></p>",
-    }[way]
-    return dressed(
-        f"{saying} – Association Annour" if way == "title" else "Association Annour", body
+        "h3": f"<h3>{text}</h3><p>Essayez une recherche, ou revenez à la page d'accueil.</p>"
+        f"{search}",
+        "div": f"<div class='error'>{text}</div>{search}",
+        "paragraph": f"<p>{text}</p><p><a href=/>Retour</a></p>",
+    }[place]
+    return add_menu(
+        f"{text} – Association Annour" if place == "title" else "Association Annour", body
     )
 
 
@@ -336,13 +347,13 @@ def soft(saying: str, way: str) -> str:
     ],
 )
 def test_notice_gets_its_reason(reason: Reason, title: str, body: str) -> None:
-    finding = look(HOME, notice(title, body))
+    finding = probe_site(HOME, notice(title, body))
     assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
 
 
 @pytest.mark.parametrize("body", HIJACKED)
 def test_spam_page_is_hijacked(body: str) -> None:
-    assert look(HOME, body).reason is Reason.HIJACKED
+    assert probe_site(HOME, body).reason is Reason.HIJACKED
 
 
 @pytest.mark.parametrize(
@@ -357,53 +368,56 @@ def test_spam_page_is_hijacked(body: str) -> None:
     ],
 )
 def test_redirect_target_can_be_the_notice(landed: str, reason: Reason) -> None:
-    assert look(HOME, dressed("Annour", "<p>Hello and welcome.</p>"), landed).reason is reason
+    assert (
+        probe_site(HOME, add_menu("Annour", "<p>Hello and welcome.</p>"), landed).reason is reason
+    )
 
 
-@pytest.mark.parametrize(("saying", "way"), list(product(SAYINGS, WAYS)))
-def test_soft_404_is_recognized_in_any_design(saying: str, way: str) -> None:
-    finding = look(OLD, soft(saying, way))
+@pytest.mark.parametrize(("text", "place"), list(product(SAYINGS, WAYS)))
+def test_soft_404_is_recognized_in_any_design(text: str, place: str) -> None:
+    finding = probe_site(OLD, soft(text, place))
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
-@pytest.mark.parametrize("saying", THINGS)
-@pytest.mark.parametrize("way", ["title", "h1"])
-def test_missing_post_job_or_event_is_not_found(saying: str, way: str) -> None:
-    assert look(OLD, soft(saying, way)).reason is Reason.NOT_FOUND
+@pytest.mark.parametrize("text", THINGS)
+@pytest.mark.parametrize("place", ["title", "h1"])
+def test_missing_post_job_or_event_is_not_found(text: str, place: str) -> None:
+    assert probe_site(OLD, soft(text, place)).reason is Reason.NOT_FOUND
 
 
 LONG = (
     "Quatre cents familles ont pris part à la caravane, du puits jusqu'au col, sous la pluie. " * 8
 )
 TOLD = {
-    "a heading of its story": dressed(
+    "a heading of its story": add_menu(
         "Le sujet introuvable", f"<h1>Le sujet introuvable de l'examen</h1><p>{LONG}</p>"
     ),
-    "a title before a colon": dressed(
+    "a title before a colon": add_menu(
         "Story not found: how a village lost its archive", f"<p>{LONG}</p>"
     ),
-    "a product amid others": dressed(
+    "a product amid others": add_menu(
         "Savon au miel", f"<h1>Savon au miel</h1><p>Ce produit n'est plus disponible. {LONG}</p>"
     ),
-    "a song": dressed(
+    "a song": add_menu(
         "Erreur 404", f"<h1>Erreur 404</h1><p>Erreur 404, dit la chanson. {LONG * 2}</p>"
     ),
-    "a dated column": dressed(
+    "a dated column": add_menu(
         "Page not found",
         f"<h1>Page not found</h1><p>{LONG}</p><script type='application/ld+json'>"
-        '{"@type": "BlogPosting", "headline": "Page not found", "datePublished": "2026-10-02"}</script>',
+        '{"@type": "BlogPosting", "headline": "Page not found", "datePublished": '
+        '"2026-10-02"}</script>',
     ),
-    "a diary": dressed(
+    "a diary": add_menu(
         "Story not found – The lost diary", f"<h1>The lost diary</h1><p>{LONG[:380]}</p>"
     ),
-    "a play": dressed(
+    "a play": add_menu(
         "Annour", f"<h1>Die Nachricht wurde gelöscht</h1><p>Ein Theaterstück. {LONG[:300]}</p>"
     ),
-    "a theft": dressed(
+    "a theft": add_menu(
         "The item has been removed",
         f"<h1>A theft</h1><p>The item has been removed by night. {LONG[:300]}</p>",
     ),
-    "a lost paper": dressed(
+    "a lost paper": add_menu(
         "Document introuvable ?", f"<h1>Un document introuvable</h1><p>{LONG}</p>"
     ),
 }
@@ -411,13 +425,13 @@ TOLD = {
 
 @pytest.mark.parametrize("name", TOLD)
 def test_article_with_an_error_title_is_present(name: str) -> None:
-    finding = look(OLD, TOLD[name])
+    finding = probe_site(OLD, TOLD[name])
     assert finding.presence is Presence.PRESENT, finding.detail
 
 
 def test_directory_listing_is_no_site() -> None:
     assert (
-        look(HOME, notice("Index of /", "<h1>Index of /</h1><a href=a/>a/</a>" * 5)).reason
+        probe_site(HOME, notice("Index of /", "<h1>Index of /</h1><a href=a/>a/</a>" * 5)).reason
         is Reason.DIRECTORY_LISTING
     )
 
@@ -425,8 +439,8 @@ def test_directory_listing_is_no_site() -> None:
 @pytest.mark.parametrize("title", ["Page non trouvée – Annour", "Association Annour"])
 def test_news_below_an_error_message_do_not_hide_it(title: str) -> None:
     news = (
-        "<article><h2><a href=/n>La caravane</a></h2><p>Elle est passée par le village.</p></article>"
-        * 40
+        "<article><h2><a href=/n>La caravane</a></h2><p>Elle est passée par le village.</p>"
+        "</article>" * 40
     )
-    finding = look(OLD, dressed(title, f"<h1>Oups ! Cette page est introuvable.</h1>{news}"))
+    finding = probe_site(OLD, add_menu(title, f"<h1>Oups ! Cette page est introuvable.</h1>{news}"))
     assert finding.reason is Reason.NOT_FOUND

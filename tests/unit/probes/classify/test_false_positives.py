@@ -20,11 +20,13 @@ FRENCH = (
     "les enfants à faire leurs devoirs et les mères à apprendre à lire. "
 )
 ARABIC = (
-    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ، وينشط فيها متطوعون من مختلف "
+    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ، وينشط فيها "
+    "متطوعون من مختلف "
     "الأعمار كل يوم سبت بدار الشباب. "
 )
 ENGLISH = (
-    "Our volunteers have worked with the families of the old town for twenty years. Every Saturday they help "
+    "Our volunteers have worked with the families of the old town for twenty years. Every "
+    "Saturday they help "
     "children with homework and mothers with reading. "
 )
 MENU = {
@@ -44,7 +46,8 @@ def page(lang: str, title: str, body: str, head: str = "") -> str:
     menu = MENU.get(lang, MENU["en"])
     ways = ' dir="rtl"' if lang == "ar" else ""
     return (
-        f'<!doctype html><html lang="{lang}"{ways}><head><meta charset="utf-8"><title>{title}</title>{head}'
+        f'<!doctype html><html lang="{lang}"{ways}><head><meta charset="utf-8"><title>'
+        f"{title}</title>{head}"
         f"</head><body><header>{menu}</header><main>{body}</main>{FOOT}</body></html>"
     )
 
@@ -56,7 +59,7 @@ def bare(title: str, body: str, lang: str = "fr", head: str = "") -> str:
     )
 
 
-def look(body: str | bytes, url: str = HOME, **headers: str) -> Finding:
+def probe_site(body: str | bytes, url: str = HOME, **headers: str) -> Finding:
     told = {
         "content-type": "text/html",
         **{name.replace("_", "-"): value for name, value in headers.items()},
@@ -89,7 +92,8 @@ PRESENT: dict[str, tuple[str, str]] = {
             "en",
             "Town domain for sale? – Annour",
             "<h1>News</h1><p>The council says its domain is for sale to the "
-            "highest bidder. Residents protest on Saturday at ten in front of the town hall; tea is "
+            "highest bidder. Residents protest on Saturday at ten in front of the town hall; tea "
+            "is "
             "served.</p>",
         ),
     ),
@@ -99,7 +103,8 @@ PRESENT: dict[str, tuple[str, str]] = {
             "fr",
             "Immobilière du Puits : maisons à vendre",
             "<h1>Appartements à vendre et à louer</h1><p>Villa à "
-            "vendre, terrain à vendre, riad à vendre dans la médina. Visites du lundi au samedi.</p>",
+            "vendre, terrain à vendre, riad à vendre dans la médina. Visites du lundi au "
+            "samedi.</p>",
         ),
     ),
     "an estate agent in English": (
@@ -147,7 +152,8 @@ PRESENT: dict[str, tuple[str, str]] = {
             "fr",
             "Coopérative Argane",
             "<h1>Coopérative Argane</h1><p>Vente sur place du lundi au samedi. Notre "
-            "boutique sera bientôt en ligne : huile d'argan, amlou, miel et savons de nos adhérentes.</p>",
+            "boutique sera bientôt en ligne : huile d'argan, amlou, miel et savons de nos "
+            "adhérentes.</p>",
         ),
     ),
     "maintenance of a well": (
@@ -156,7 +162,8 @@ PRESENT: dict[str, tuple[str, str]] = {
             "fr",
             "Maintenance du puits – Annour",
             "<h1>Le puits est en maintenance</h1><p>Les travaux de maintenance du "
-            "puits du douar commencent lundi ; l'eau reste coupée le matin. Merci à la commune.</p>",
+            "puits du douar commencent lundi ; l'eau reste coupée le matin. Merci à la "
+            "commune.</p>",
         ),
     ),
     "maintenance of the site, announced": (
@@ -173,7 +180,8 @@ PRESENT: dict[str, tuple[str, str]] = {
             "en",
             "Stop gambling harm",
             "<h1>Stop gambling harm</h1><p>Online casino, poker online, betting sites and "
-            f"free spins ruin families. Call us before you open 1xbet or bet365 again. {ENGLISH * 2}</p>",
+            f"free spins ruin families. Call us before you open 1xbet or bet365 again. "
+            f"{ENGLISH * 2}</p>",
         ),
     ),
     "against gambling in French": (
@@ -258,7 +266,8 @@ PRESENT: dict[str, tuple[str, str]] = {
             "en",
             "Minister's account suspended – Annour",
             "<h1>Account suspended after protest</h1><p>The minister's "
-            "page is back: the account has been suspended for two days only. Read our press note of "
+            "page is back: the account has been suspended for two days only. Read our press note "
+            "of "
             "Monday.</p>",
         ),
     ),
@@ -267,7 +276,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "fr",
             "Annour",
-            f"<h1>Le compte a été suspendu par la banque</h1><p>Le trésorier explique : {FRENCH}</p>",
+            f"<h1>Le compte a été suspendu par la banque</h1><p>Le trésorier explique : "
+            f"{FRENCH}</p>",
         ),
     ),
     "news of a site suspended in Arabic": (
@@ -283,7 +293,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "en",
             "Annour",
-            f"<h1>Annour</h1><h2><a href=/hello-world>Hello world!</a></h2><p>Welcome to WordPress.</p>"
+            f"<h1>Annour</h1><h2><a href=/hello-world>Hello world!</a></h2><p>Welcome to "
+            f"WordPress.</p>"
             f"<h2><a href=/camp>Summer camp 2026</a></h2><p>{ENGLISH}</p>",
         ),
     ),
@@ -299,7 +310,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         HOME,
         bare(
             "جمعية النور",
-            "<h1>جمعية النور</h1><p>جمعية محلية بحي السلام بسلا، نستقبلكم كل يوم سبت صباحا بدار الشباب.</p>",
+            "<h1>جمعية النور</h1><p>جمعية محلية بحي السلام بسلا، نستقبلكم كل يوم سبت صباحا بدار "
+            "الشباب.</p>",
             "ar",
         ),
     ),
@@ -316,7 +328,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         HOME,
         bare(
             "Annour",
-            "<img src=logo.png><p>Association Annour pour le développement</p><a href=/fr/>Français</a> "
+            "<img src=logo.png><p>Association Annour pour le développement</p><a href=/fr/>"
+            "Français</a> "
             "<a href=/ar/>العربية</a> <a href=/en/>English</a> <a href=/am/>ⵜⴰⵎⴰⵣⵉⵖⵜ</a>",
         ),
     ),
@@ -351,7 +364,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "ar",
             "جمعية النور",
-            "<h1>مدرسة قيد الإنشاء</h1><p>المدرسة قيد الإنشاء منذ شهر ماي، ويشارك في الأشغال الآباء "
+            "<h1>مدرسة قيد الإنشاء</h1><p>المدرسة قيد الإنشاء منذ شهر ماي، ويشارك في الأشغال "
+            "الآباء "
             "والتلاميذ.</p>",
         ),
     ),
@@ -382,7 +396,8 @@ PRESENT: dict[str, tuple[str, str]] = {
             "en",
             "Free software users of the Rif",
             "<h1>Apache, nginx and you</h1><p>Saturday: from the Apache default page "
-            "to your own site. Bring a laptop. Then nginx, with Salma. Tea at four in the library of "
+            "to your own site. Bring a laptop. Then nginx, with Salma. Tea at four in the library "
+            "of "
             "the faculty.</p>",
         ),
     ),
@@ -435,7 +450,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "tr",
             "Işık Derneği",
-            "<h1>Işık Derneği</h1><p>Derneğimiz yirmi yıldır mahallenin çocuklarına ders çalıştırıyor. "
+            "<h1>Işık Derneği</h1><p>Derneğimiz yirmi yıldır mahallenin çocuklarına ders "
+            "çalıştırıyor. "
             "Her cumartesi kütüphanede buluşuyoruz.</p>",
         ),
     ),
@@ -462,7 +478,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "en",
             "Annour",
-            f"<h1>Annour</h1><p>{ENGLISH}</p><p>Protected by Cloudflare. DDoS protection included.</p>",
+            f"<h1>Annour</h1><p>{ENGLISH}</p><p>Protected by Cloudflare. DDoS protection "
+            f"included.</p>",
         ),
     ),
     "captcha on the contact form": (
@@ -500,7 +517,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "en",
             "Annour",
-            f"<h1>Annour</h1><p>{ENGLISH * 2}</p><h2>This domain is for sale</h2><p>Theme demo, buy this "
+            f"<h1>Annour</h1><p>{ENGLISH * 2}</p><h2>This domain is for sale</h2><p>Theme demo, "
+            f"buy this "
             "domain.</p>",
         ),
     ),
@@ -509,7 +527,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "en",
             "Annour",
-            "<h1>Annour</h1><p>Members: please renew your subscription before May. We sing every Friday at "
+            "<h1>Annour</h1><p>Members: please renew your subscription before May. We sing every "
+            "Friday at "
             "the old mill, and twelve of us travel to the festival.</p>",
         ),
     ),
@@ -586,7 +605,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "es",
             "Asociación Luz",
-            "<h1>Bienvenida a su sitio</h1><p>Acompañamos a las familias del barrio desde hace veinte "
+            "<h1>Bienvenida a su sitio</h1><p>Acompañamos a las familias del barrio desde hace "
+            "veinte "
             "años. Los sábados ayudamos a los niños con los deberes en la biblioteca.</p>",
         ),
     ),
@@ -620,7 +640,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "en",
             "Annour",
-            "<h1>Public domain is registered at last</h1><p>The domain was registered as common land in May. "
+            "<h1>Public domain is registered at last</h1><p>The domain was registered as common "
+            "land in May. "
             f"{ENGLISH}</p>",
         ),
     ),
@@ -641,7 +662,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "en",
             "Robot club",
-            "<h1>Are you a robot?</h1><p>Come and build one: every Saturday our club teaches children to "
+            "<h1>Are you a robot?</h1><p>Come and build one: every Saturday our club teaches "
+            "children to "
             "solder and to programme in the library. No fee, tea at four, all are welcome.</p>",
         ),
     ),
@@ -660,7 +682,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "fr",
             "Annour",
-            "<h1>Enable cookies? Non, des biscuits</h1><p>Vente de biscuits samedi, à cause du heavy "
+            "<h1>Enable cookies? Non, des biscuits</h1><p>Vente de biscuits samedi, à cause du "
+            "heavy "
             "traffic on "
             "vient à pied. Le bénéfice va à l'école du douar, comme chaque année.</p>",
         ),
@@ -672,7 +695,8 @@ PRESENT: dict[str, tuple[str, str]] = {
             "Annour",
             "<h1>Radio Annour is back</h1><p>Our radio station was down for maintenance last week. "
             "It is heard "
-            "again on 98.4 from six in the morning, with news, songs and lessons for the villages.</p>",
+            "again on 98.4 from six in the morning, with news, songs and lessons for the "
+            "villages.</p>",
         ),
     ),
     "service temporarily closed": (
@@ -680,7 +704,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "fr",
             "Annour",
-            "<h1>Le centre de santé</h1><p>Le service est temporairement indisponible le mardi ; les autres "
+            "<h1>Le centre de santé</h1><p>Le service est temporairement indisponible le mardi ; "
+            "les autres "
             "jours, la sage-femme reçoit de neuf heures à midi. Merci de venir avec le carnet.</p>",
         ),
     ),
@@ -707,7 +732,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "fr",
             "Pont suspendu – Annour",
-            f"<h1>Le pont du site suspendu</h1><p>Sur ce site suspendu au-dessus du ravin, {FRENCH}</p>",
+            f"<h1>Le pont du site suspendu</h1><p>Sur ce site suspendu au-dessus du ravin, "
+            f"{FRENCH}</p>",
         ),
     ),
     "an archaeological site": (
@@ -746,7 +772,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "pt",
             "Associação Luz",
-            "<h1>Uma escola em construção</h1><p>Acompanhamos as famílias do bairro há vinte anos. Aos "
+            "<h1>Uma escola em construção</h1><p>Acompanhamos as famílias do bairro há vinte "
+            "anos. Aos "
             "sábados ajudamos as crianças na biblioteca, e a escola cresce.</p>",
         ),
     ),
@@ -755,7 +782,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "es",
             "Asociación Luz",
-            "<h1>Dominio público</h1><p>El dominio de las aguas no está en venta. Defendemos el río desde "
+            "<h1>Dominio público</h1><p>El dominio de las aguas no está en venta. Defendemos el "
+            "río desde "
             "hace veinte años con las familias del barrio.</p>",
         ),
     ),
@@ -807,7 +835,8 @@ PRESENT: dict[str, tuple[str, str]] = {
         page(
             "it",
             "Associazione Luce",
-            "<h1>La pagina strappata</h1><p>La pagina non trovata del registro è tornata nell'archivio: "
+            "<h1>La pagina strappata</h1><p>La pagina non trovata del registro è tornata "
+            "nell'archivio: "
             "da vent'anni la nostra associazione cura le carte del paese.</p>",
         ),
     ),
@@ -845,7 +874,8 @@ NEVER_ABSENT: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
         HOME,
         bare(
             "Intranet Annour",
-            "<h1>Connexion</h1><form><input name=login><input type=password><button>Entrer</button></form>",
+            "<h1>Connexion</h1><form><input name=login><input type=password><button>"
+            "Entrer</button></form>",
         ),
         {},
     ),
@@ -856,7 +886,10 @@ NEVER_ABSENT: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
     ),
     "a refresh": (
         HOME,
-        '<html><head><meta http-equiv="refresh" content="0; url=/fr/accueil"></head><body></body></html>',
+        (
+            '<html><head><meta http-equiv="refresh" content="0; url=/fr/accueil"></head><body></body>'
+            "</html>"
+        ),
         {},
     ),
     "an entrance": (HOME, bare("Annour", "<center><a href=/fr/index.html>Entrer</a></center>"), {}),
@@ -893,27 +926,27 @@ NEVER_ABSENT: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
 @pytest.mark.parametrize("name", PRESENT)
 def test_page_that_mentions_a_marker_is_present(name: str) -> None:
     url, body = PRESENT[name]
-    finding = look(body, url)
+    finding = probe_site(body, url)
     assert (finding.presence, finding.reason) == (Presence.PRESENT, None), finding.detail
 
 
 @pytest.mark.parametrize("name", NEVER_ABSENT)
 def test_page_with_little_text_is_never_absent(name: str) -> None:
     url, body, headers = NEVER_ABSENT[name]
-    finding = look(body, url, **headers)
+    finding = probe_site(body, url, **headers)
     assert finding.presence is not Presence.ABSENT, finding
 
 
 @pytest.mark.parametrize("charset", ["cp1256", "iso-8859-6", "utf-16"])
 def test_arabic_page_without_language_is_read(charset: str) -> None:
     body = bare("جمعية النور للتنمية", f"<h1>جمعية النور</h1><p>{ARABIC * 3}</p>", "ar")
-    finding = look(body.encode(charset))
+    finding = probe_site(body.encode(charset))
     assert (finding.presence, finding.facts["title"]) == (Presence.PRESENT, "جمعية النور للتنمية")
     assert finding.facts["language"] == "ar"
 
 
 def test_page_with_wrong_language_is_no_absence() -> None:
-    finding = look(
+    finding = probe_site(
         bare("Société", f"<p>{FRENCH}</p>").encode("cp1252"),
         content_type="text/html; charset=utf-8",
     )

@@ -14,7 +14,7 @@ NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
 
 
-def look(
+def probe_site(
     body: str, status: int = 200, landed: str = HOME, link: str = HOME, **headers: str
 ) -> Finding:
     told = {
@@ -39,7 +39,10 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
     # Suspended
     "cPanel in a frame": (
         Reason.SUSPENDED,
-        '<html><frameset><frame src="https://host.example/cgi-sys/suspendedpage.cgi"></frameset></html>',
+        (
+            '<html><frameset><frame src="https://host.example/cgi-sys/suspendedpage.cgi"></frameset>'
+            "</html>"
+        ),
         200,
     ),
     "BaoTa panel": (
@@ -104,7 +107,8 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         Reason.DEFAULT_PAGE,
         notice(
             "",
-            "<h1>SORRY!</h1><p>If you are the owner of this website, please contact your hosting provider",
+            "<h1>SORRY!</h1><p>If you are the owner of this website, please contact your hosting "
+            "provider",
         ),
         200,
     ),
@@ -335,7 +339,8 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         Reason.NOT_FOUND,
         notice(
             "WordPress.com",
-            "<p>annour.wordpress.com is no longer available. The authors have deleted this site.</p>",
+            "<p>annour.wordpress.com is no longer available. The authors have deleted this "
+            "site.</p>",
         ),
         200,
     ),
@@ -434,7 +439,10 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
     "Railway": (Reason.NOT_FOUND, notice("", "<h1>Application not found</h1>"), 200),
     "S3": (
         Reason.NOT_FOUND,
-        "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>",
+        (
+            "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message>"
+            "</Error>"
+        ),
         404,
     ),
     "S3 behind a page": (Reason.NOT_FOUND, notice("404", "<li>Code: NoSuchBucket</li>"), 200),
@@ -476,7 +484,7 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
 @pytest.mark.parametrize("name", ABSENT)
 def test_notice_gets_its_reason(name: str) -> None:
     reason, body, status = ABSENT[name]
-    finding = look(body, status)
+    finding = probe_site(body, status)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
 
 
@@ -583,16 +591,23 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_temporarily_closed_or_blocked_site_is_not_absent(name: str) -> None:
     body, status, landed = UNKNOWN[name]
-    finding = look(body, status, landed)
+    finding = probe_site(body, status, landed)
     assert finding.presence is Presence.UNKNOWN, finding
 
 
 FRENCH = (
-    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des bénévoles "
+    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des "
+    "bénévoles "
     "aident les enfants à faire leurs devoirs et les mères à apprendre à lire. "
 )
-ARABIC = "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ بدار الشباب كل يوم سبت. "
-MENU = "<nav><a href=/qui>Qui sommes-nous</a><a href=/actions>Actions</a><a href=/contact>Contact</a></nav>"
+ARABIC = (
+    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ بدار الشباب "
+    "كل يوم سبت. "
+)
+MENU = (
+    "<nav><a href=/qui>Qui sommes-nous</a><a href=/actions>Actions</a><a href=/contact>"
+    "Contact</a></nav>"
+)
 
 HONEST = {
     "a bridge in its address": (
@@ -659,20 +674,27 @@ HONEST = {
 
 
 SHORT = {
-    "a lost document": "Annour, founded in 1990. The document of its founding was not found in the archive.",
-    "a lost page": "Chorale Annour, à Salé. Une page du registre a été supprimée ; nous la chantons.",
-    "a page removed": "Annour choir. The page was removed from the old song book; we sing it by heart.",
-    "a link that is no more": "Annour, Salé. The link with the port no longer exists; we meet at the mill.",
-    "a lost child": "Annour, Salé. If a child is not found at the gate after school, call 05 22 00 00 00.",
+    "a lost document": "Annour, founded in 1990. The document of its founding was not found in "
+    "the archive.",
+    "a lost page": "Chorale Annour, à Salé. Une page du registre a été supprimée ; nous la "
+    "chantons.",
+    "a page removed": "Annour choir. The page was removed from the old song book; we sing it by "
+    "heart.",
+    "a link that is no more": "Annour, Salé. The link with the port no longer exists; we meet at "
+    "the mill.",
+    "a lost child": "Annour, Salé. If a child is not found at the gate after school, call 05 22 "
+    "00 00 00.",
     "a lost file": "Annour, Salé. Dossier médical : le document est introuvable ? Téléphonez.",
-    "an error": "Annour, Salé. Notre numéro a changé : une erreur sur l'affiche. Téléphone 05 22 00 00 00.",
-    "a line of buses": "Annour, Salé. Ligne 404, arrêt du puits. Permanence le samedi à dix heures.",
+    "an error": "Annour, Salé. Notre numéro a changé : une erreur sur l'affiche. Téléphone 05 22 "
+    "00 00 00.",
+    "a line of buses": "Annour, Salé. Ligne 404, arrêt du puits. Permanence le samedi à dix "
+    "heures.",
 }
 
 
 @pytest.mark.parametrize("name", SHORT)
 def test_home_page_of_one_sentence_is_no_soft_404(name: str) -> None:
-    finding = look(
+    finding = probe_site(
         f"<html><head><title>Annour</title></head><body><p>{SHORT[name]}</p></body></html>"
     )
     assert finding.presence is Presence.PRESENT, finding
@@ -682,6 +704,9 @@ def test_home_page_of_one_sentence_is_no_soft_404(name: str) -> None:
 @pytest.mark.parametrize("menu", [MENU, ""])
 def test_honest_page_may_contain_notice_texts(name: str, menu: str) -> None:
     url, title, text = HONEST[name]
-    body = f"<html><head><title>{title}</title></head><body>{menu}<h1>{title}</h1><p>{text}</p></body></html>"
-    finding = look(body, landed=url, link=url)
+    body = (
+        f"<html><head><title>{title}</title></head><body>{menu}<h1>{title}</h1><p>{text}</p>"
+        f"</body></html>"
+    )
+    finding = probe_site(body, landed=url, link=url)
     assert finding.presence is Presence.PRESENT, finding

@@ -13,14 +13,18 @@ from probes.models.probe import run_offline
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
 TEXT = (
-    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des bénévoles "
+    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des "
+    "bénévoles "
     "aident les "
     "enfants à faire leurs devoirs. "
 )
-ARABIC = "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ بدار الشباب كل يوم سبت. "
+ARABIC = (
+    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ بدار الشباب "
+    "كل يوم سبت. "
+)
 
 
-def look(body: str, url: str = HOME, status: int = 200, **headers: str) -> Finding:
+def probe_site(body: str, url: str = HOME, status: int = 200, **headers: str) -> Finding:
     told = {
         "content-type": "text/html",
         **{name.replace("_", "-"): value for name, value in headers.items()},
@@ -48,11 +52,13 @@ ONE_SCREEN = {
     ),
     "an old site": page(
         "Old mill",
-        "<p>Our old website is no longer available. Welcome here: tea on Saturdays, choir on Mondays.</p>",
+        "<p>Our old website is no longer available. Welcome here: tea on Saturdays, choir on "
+        "Mondays.</p>",
     ),
     "a site that moved": page(
         "Old mill",
-        "<p>This website is no longer available. Please visit our new website: www.mill.example</p>",
+        "<p>This website is no longer available. Please visit our new website: "
+        "www.mill.example</p>",
     ),
     "a festival": page(
         "Festival du puits | Coming soon",
@@ -79,11 +85,13 @@ ONE_SCREEN = {
     ),
     "a prison": page(
         "Mémoire",
-        "<p>Ce site a été fermé en 2011 : l'ancienne prison est aujourd'hui un lieu de mémoire.</p>",
+        "<p>Ce site a été fermé en 2011 : l'ancienne prison est aujourd'hui un lieu de "
+        "mémoire.</p>",
     ),
     "a circus": page(
         "Site suspendu | Les Voltigeurs",
-        "<h1>Site suspendu</h1><p>Compagnie de voltige née au port. Spectacles dans les falaises, sur "
+        "<h1>Site suspendu</h1><p>Compagnie de voltige née au port. Spectacles dans les falaises, "
+        "sur "
         "les ponts, dans "
         "les arbres. En tournée cet automne dans douze villes.</p>",
     ),
@@ -93,7 +101,8 @@ ONE_SCREEN = {
     ),
     "a register": page(
         "Register",
-        "<p>This domain has been registered as a charity. We keep the roll of old trees of the parish.</p>",
+        "<p>This domain has been registered as a charity. We keep the roll of old trees of the "
+        "parish.</p>",
     ),
     "a charity with its number": page(
         "annour.example", "<p>annour.example is a registered charity. We sing.</p>"
@@ -111,7 +120,8 @@ ONE_SCREEN = {
     ),
     "a shop in winter": page(
         "Honey",
-        "<p>This shop is currently unavailable by car: walk up from the well, ten minutes, all days.</p>",
+        "<p>This shop is currently unavailable by car: walk up from the well, ten minutes, all "
+        "days.</p>",
     ),
     "a band": page("404 Not Found | Ska from Salé", f"<h1>404 NOT FOUND</h1><p>{TEXT * 2}</p>"),
     "a region": page(
@@ -139,7 +149,8 @@ ONE_SCREEN = {
     ),
     "another's account": page(
         "Annour",
-        "<h1>Compte suspendu</h1><p>Notre page Facebook a été suspendue : suivez nos actions ici.</p>",
+        "<h1>Compte suspendu</h1><p>Notre page Facebook a été suspendue : suivez nos actions "
+        "ici.</p>",
     ),
     "a pump": page(
         "It works",
@@ -183,7 +194,7 @@ ONE_SCREEN = {
 
 @pytest.mark.parametrize("name", ONE_SCREEN)
 def test_notice_words_about_other_subjects_are_ignored(name: str) -> None:
-    finding = look(ONE_SCREEN[name])
+    finding = probe_site(ONE_SCREEN[name])
     assert finding.presence is not Presence.ABSENT, finding.detail
 
 
@@ -232,7 +243,8 @@ STATED: dict[str, tuple[Reason, str]] = {
         Reason.DEFAULT_PAGE,
         page(
             "Annour",
-            "<h1>Annour</h1><p>Notre site est actuellement en construction.</p><p>annour@puits.example</p>",
+            "<h1>Annour</h1><p>Notre site est actuellement en construction.</p><p>"
+            "annour@puits.example</p>",
         ),
     ),
     "unfinished, with a date": (
@@ -271,7 +283,7 @@ STATED: dict[str, tuple[Reason, str]] = {
 @pytest.mark.parametrize("name", STATED)
 def test_statement_of_a_page_about_itself_counts(name: str) -> None:
     reason, body = STATED[name]
-    finding = look(body)
+    finding = probe_site(body)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
 
 
@@ -321,16 +333,18 @@ REGISTRARS = {
     ),
     "signed by its host": page(
         "Domain reserved",
-        '<p>This domain is reserved for a Webhaus customer.</p><a href="https://webhaus.example">W</a>',
+        '<p>This domain is reserved for a Webhaus customer.</p><a href="https://webhaus.example">'
+        "W</a>",
     ),
-    "a shell": '<html data-adblockkey="MFwwDQ"><head></head><body><div id="target"></div></body></html>',
+    "a shell": '<html data-adblockkey="MFwwDQ"><head></head><body><div id="target"></div></body>'
+    "</html>",
     "a script's shell": page("annour.example", '<script>window.park = "eyJ1dWlkIjoi"</script>'),
 }
 
 
 @pytest.mark.parametrize("name", REGISTRARS)
 def test_page_only_about_its_own_domain_is_parked(name: str) -> None:
-    finding = look(REGISTRARS[name])
+    finding = probe_site(REGISTRARS[name])
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.PARKED), finding
 
 
@@ -358,7 +372,7 @@ OWNERS = {
 
 @pytest.mark.parametrize("name", OWNERS)
 def test_owner_page_that_mentions_a_domain_is_present(name: str) -> None:
-    finding = look(OWNERS[name])
+    finding = probe_site(OWNERS[name])
     assert finding.presence is not Presence.ABSENT, finding.detail
 
 
@@ -398,7 +412,8 @@ UNKNOWN: dict[str, tuple[str, int, dict[str, str]]] = {
     "consent, or money": (
         page(
             "Die Zeitung",
-            "<h1>Weiterlesen mit Werbung oder mit PUR-Abo</h1><p>Mit Werbung und Tracking lesen; mehr in der "
+            "<h1>Weiterlesen mit Werbung oder mit PUR-Abo</h1><p>Mit Werbung und Tracking lesen; "
+            "mehr in der "
             "Datenschutzerklärung.</p><button>Akzeptieren</button>",
         ),
         200,
@@ -417,7 +432,8 @@ UNKNOWN: dict[str, tuple[str, int, dict[str, str]]] = {
     "consent, in Dutch": (
         page(
             "Poort",
-            "<h1>Jouw privacy</h1><p>Wij en onze partners gebruiken cookies.</p><button>Akkoord</button>",
+            "<h1>Jouw privacy</h1><p>Wij en onze partners gebruiken cookies.</p><button>"
+            "Akkoord</button>",
         ),
         200,
         {},
@@ -438,7 +454,8 @@ UNKNOWN: dict[str, tuple[str, int, dict[str, str]]] = {
     "a sign-in": (
         page(
             "Connexion",
-            "<form><input name=log><input type='password' name=pwd></form><a href='?lost'>Oublié ?</a>",
+            "<form><input name=log><input type='password' name=pwd></form><a href='?lost'>Oublié "
+            "?</a>",
         ),
         200,
         {},
@@ -457,12 +474,12 @@ UNKNOWN: dict[str, tuple[str, int, dict[str, str]]] = {
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_wall_has_priority_over_its_advice(name: str) -> None:
     body, status, headers = UNKNOWN[name]
-    finding = look(body, status=status, **headers)
+    finding = probe_site(body, status=status, **headers)
     assert finding.presence is Presence.UNKNOWN, finding
 
 
 def test_suspension_with_error_status_counts() -> None:
-    finding = look(
+    finding = probe_site(
         page("Account Suspended", "<h1>This Account has been suspended.</h1>"), status=503
     )
     assert finding.reason is Reason.SUSPENDED
@@ -471,7 +488,8 @@ def test_suspension_with_error_status_counts() -> None:
 OPEN = {
     "a banner about cookies": page(
         "Annour",
-        f"<div>Nous utilisons des cookies. <button>Accepter</button></div><h1>Annour</h1><p>{TEXT}</p>",
+        f"<div>Nous utilisons des cookies. <button>Accepter</button></div><h1>Annour</h1><p>"
+        f"{TEXT}</p>",
     ),
     "members may sign in": page(
         "Annour",
@@ -483,18 +501,21 @@ OPEN = {
     ),
     "a banner with a heading": page(
         "Annour",
-        "<h2>Nous utilisons des cookies</h2><p>Avec votre accord, nos partenaires et nous utilisons des "
+        "<h2>Nous utilisons des cookies</h2><p>Avec votre accord, nos partenaires et nous "
+        "utilisons des "
         "cookies. Vous "
-        "pouvez accepter ou refuser.</p><button>Accepter</button><h1>Annour</h1><p>Chorale de la vieille "
+        "pouvez accepter ou refuser.</p><button>Accepter</button><h1>Annour</h1><p>Chorale de la "
+        "vieille "
         "ville.</p>",
     ),
     "a talk about privacy": page(
         "Annour",
-        f"<h1>Privacy for children: a talk</h1><p>{TEXT * 2} All who accept the invitation get tea.</p>",
+        f"<h1>Privacy for children: a talk</h1><p>{TEXT * 2} All who accept the invitation get "
+        f"tea.</p>",
     ),
 }
 
 
 @pytest.mark.parametrize("name", OPEN)
 def test_page_that_also_asks_a_question_is_present(name: str) -> None:
-    assert look(OPEN[name]).presence is Presence.PRESENT
+    assert probe_site(OPEN[name]).presence is Presence.PRESENT

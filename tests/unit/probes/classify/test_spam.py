@@ -14,17 +14,21 @@ from probes.models.probe import run_offline
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
 FRENCH = (
-    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des bénévoles "
+    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des "
+    "bénévoles "
     "aident les enfants à faire leurs devoirs et les mères à apprendre à lire. "
 )
-ARABIC = "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ بدار الشباب كل يوم سبت. "
+ARABIC = (
+    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ بدار الشباب "
+    "كل يوم سبت. "
+)
 ENGLISH = (
     "Our volunteers help the children of the old town with homework, and the mothers with reading. "
 )
 MENU = "".join(f'<a href="/rubrique-{n}">Rubrique {n}</a>' for n in range(5))
 
 
-def look(body: str) -> Finding:
+def probe_site(body: str) -> Finding:
     def web(asked: PageRequest) -> Page | FetchError:
         if asked.url != HOME:
             return Page(asked.url, 404, {}, b"", NOW)
@@ -105,7 +109,7 @@ STOLEN = {
 
 @pytest.mark.parametrize("name", STOLEN)
 def test_two_spam_words_and_a_strong_sign_are_hijacked(name: str) -> None:
-    finding = look(STOLEN[name])
+    finding = probe_site(STOLEN[name])
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.HIJACKED), finding.detail
 
 
@@ -152,7 +156,10 @@ def news(lang: str, title: str, text: str, rest: str = "") -> str:
     body = (
         f"<header><nav>{NEWS_MENU}</nav></header><main><h1>{title}</h1><p>{text}</p>{rest}</main>"
     )
-    return f'<html lang="{lang}"><head><title>{title} – Annour</title></head><body>{body}</body></html>'
+    return (
+        f'<html lang="{lang}"><head><title>{title} – Annour</title></head><body>{body}</body>'
+        f"</html>"
+    )
 
 
 REPORTS = {
@@ -220,7 +227,7 @@ REPORTS = {
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_news_about_gambling_are_no_spam(name: str) -> None:
-    finding = look(REPORTS[name])
+    finding = probe_site(REPORTS[name])
     assert finding.presence is Presence.PRESENT, finding.detail
 
 
@@ -263,13 +270,13 @@ TRADES = {
 
 @pytest.mark.parametrize("name", TRADES)
 def test_menu_does_not_hide_a_spam_shop(name: str) -> None:
-    finding = look(TRADES[name])
+    finding = probe_site(TRADES[name])
     assert finding.reason is Reason.HIJACKED, finding
 
 
 @pytest.mark.parametrize("name", HONEST)
 def test_mention_of_spam_words_is_no_spam(name: str) -> None:
-    finding = look(HONEST[name])
+    finding = probe_site(HONEST[name])
     assert finding.presence is Presence.PRESENT, finding.detail
 
 

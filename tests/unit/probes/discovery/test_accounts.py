@@ -13,7 +13,9 @@ from probes.models.finding import FoundLink
 from probes.parsing import html
 
 
-def found(body: str, head: str = "", url: str = "https://annour.example/") -> dict[str, str]:
+def find_accounts(
+    body: str, head: str = "", url: str = "https://annour.example/"
+) -> dict[str, str]:
     markup = f"<html><head><title>Association Annour</title>{head}</head><body>{body}</body></html>"
     return {
         f"{link.channel} {link.key}": link.source
@@ -37,7 +39,7 @@ FACEBOOK = '<a href="https://www.facebook.com/ateliers.du.lac">{}</a>'
     ids=["footer", "header", "social box", "menu", "french words", "arabic words"],
 )
 def test_link_in_owner_place_or_words_is_proposed(body: str) -> None:
-    assert list(found(body)) == ["facebook u:ateliersdulac"]
+    assert list(find_accounts(body)) == ["facebook u:ateliersdulac"]
 
 
 @pytest.mark.parametrize(
@@ -47,26 +49,32 @@ def test_link_in_owner_place_or_words_is_proposed(body: str) -> None:
         '<footer><a href="https://twitter.com/intent/tweet?text=x">t</a></footer>',
         '<footer><a href="https://www.facebook.com/">f</a></footer>',
         '<footer><a href="https://www.facebook.com/wix">f</a></footer>',
-        '<footer><a href="https://www.facebook.com/studio.pixel">Design by Studio Pixel</a></footer>',
+        (
+            '<footer><a href="https://www.facebook.com/studio.pixel">Design by Studio Pixel</a>'
+            "</footer>"
+        ),
         (
             '<article><p>Merci à <a href="https://twitter.com/un_ami">notre ami</a> et <a'
             ' href="https://twitter.com/une_amie">amie</a>.</p></article>'
         ),
-        '<blockquote class="twitter-tweet"><a href="https://twitter.com/inconnu/status/1">x</a></blockquote>',
+        (
+            '<blockquote class="twitter-tweet"><a href="https://twitter.com/inconnu/status/1">x</a>'
+            "</blockquote>"
+        ),
         '<div id="comments"><a href="https://www.facebook.com/visiteur.curieux">Visiteur</a></div>',
         '<iframe src="https://www.youtube.com/embed/abcdefghijk"></iframe>',
     ],
     ids=["share", "intent", "home", "builder", "credit", "friends", "tweet", "visitor", "video"],
 )
 def test_link_of_others_is_not_proposed(body: str) -> None:
-    assert found(body) == {}
+    assert find_accounts(body) == {}
 
 
 def test_metadata_statements_count_most() -> None:
     head = """<script type="application/ld+json">{"@type": "NGO", "sameAs": "https://twitter.com/annour_ma"}</script>
       <link rel="me" href="https://www.youtube.com/@annour">
       <meta property="article:publisher" content="https://www.facebook.com/annour">"""
-    assert found("", head) == {
+    assert find_accounts("", head) == {
         "twitter annour_ma": "sameAs",
         "youtube @annour": "rel=me",
         "facebook u:annour": "article:publisher",
@@ -76,18 +84,18 @@ def test_metadata_statements_count_most() -> None:
 def test_accounts_of_an_author_are_not_proposed() -> None:
     head = """<script type="application/ld+json">
       {"@type": "Person", "name": "X", "sameAs": ["https://twitter.com/une_plume"]}</script>"""
-    assert found("", head) == {}
+    assert find_accounts("", head) == {}
 
 
 def test_page_plugin_names_its_page() -> None:
     body = '<div class="fb-page" data-href="https://www.facebook.com/annour"></div>'
-    assert found(body) == {"facebook u:annour": "embed"}
+    assert find_accounts(body) == {"facebook u:annour": "embed"}
 
 
 def test_timeline_with_the_site_name_is_proposed() -> None:
     body = """<p>Voir <a href="https://twitter.com/annour_asso">le fil</a>
       et <a href="https://twitter.com/voisin">un autre</a>.</p>"""
-    assert list(found(body)) == ["twitter annour_asso"]
+    assert list(find_accounts(body)) == ["twitter annour_asso"]
 
 
 def test_proposal_has_its_page_and_snippet() -> None:
@@ -109,7 +117,8 @@ def test_every_list_of_ignored_names_has_a_reason() -> None:
 
 STRANGERS: dict[str, str] = {
     "video embed": '<iframe src="https://www.youtube.com/embed/videoseries?list=PLabc"></iframe>',
-    "video link": '<footer><a href="https://www.youtube.com/watch?v=abcdefghijk">Vidéo</a></footer>',
+    "video link": '<footer><a href="https://www.youtube.com/watch?v=abcdefghijk">Vidéo</a>'
+    "</footer>",
     "author box": '<article><h1>Bilan</h1><p>x</p><div class="author-box"><a'
     ' href="https://twitter.com/une_personne">Salma K.</a><a'
     ' href="https://www.linkedin.com/in/une-personne"><i></i></a></div></article>',
@@ -127,7 +136,8 @@ STRANGERS: dict[str, str] = {
     ' href="https://www.facebook.com/fondation.mer">Fondation Mer sur Facebook</a></p></main>',
     "partner one": '<main><div class="partners"><a href="https://www.facebook.com/fondation.mer">'
     "<img></a></div></main>",
-    "footer agency": '<footer>Réalisé par <a href="https://www.facebook.com/agence.pixel">Pixel</a></footer>',
+    "footer agency": '<footer>Réalisé par <a href="https://www.facebook.com/agence.pixel">'
+    "Pixel</a></footer>",
     "footer agency2": "<footer><p>Site conçu par</p><a"
     ' href="https://www.linkedin.com/company/pixel-studio">Pixel Studio</a></footer>',
     "share label": '<main><a title="Partager sur Facebook"'
@@ -139,18 +149,22 @@ STRANGERS: dict[str, str] = {
     ' href="http://www.twitter.com/wix"><img></a><a href="https://www.youtube.com/user/Wix"><img>'
     "</a></footer>",
     "placeholder": '<header><a href="https://www.facebook.com/yourpage">f</a><a'
-    ' href="https://twitter.com/#">t</a><a href="https://www.linkedin.com/company/">in</a></header>',
+    ' href="https://twitter.com/#">t</a><a href="https://www.linkedin.com/company/">in</a>'
+    "</header>",
     "timeline tweet": '<div class="twitter-timeline"><a class="twitter-timeline"'
     ' href="https://twitter.com/inconnu/status/12">x</a></div>',
     "fb post": '<div class="fb-post" data-href="https://www.facebook.com/inconnu/posts/123"></div>',
     "hashtag": '<footer><a href="https://twitter.com/hashtag/maroc">#maroc</a></footer>',
     "person ld": "<script"
-    ' type="application/ld+json">{"@type":"Person","name":"Salma","sameAs":["https://twitter.com/une_personne"]}</script>',
+    ' type="application/ld+json">{"@type":"Person","name":"Salma",'
+    '"sameAs":["https://twitter.com/une_personne"]}</script>',
     "author nested ld": "<script"
-    ' type="application/ld+json">{"@type":"Article","author":{"@type":"Person","sameAs":"https://twitter.com/une_personne"}}</script>',
+    ' type="application/ld+json">{"@type":"Article","author":{"@type":"Person",'
+    '"sameAs":"https://twitter.com/une_personne"}}</script>',
     "creator": '<meta name="twitter:creator" content="@une_personne">',
     "other org in graph": "<script"
-    ' type="application/ld+json">{"@type":"Event","organizer":{"@type":"Organization","sameAs":"https://twitter.com/une_personne"}}</script>',
+    ' type="application/ld+json">{"@type":"Event","organizer":{"@type":"Organization",'
+    '"sameAs":"https://twitter.com/une_personne"}}</script>',
     "news mention twice": '<article><p><a href="https://twitter.com/ministere_x">@ministere_x</a> a'
     ' dit… <a href="https://twitter.com/ministere_x">@ministere_x</a></p></article>',
     "comment author": '<ol class="comment-list"><li><a href="https://www.facebook.com/visiteur"'
@@ -173,7 +187,8 @@ OWN: dict[str, tuple[str, int]] = {
     "footer all": (
         (
             '<footer><a href="https://www.facebook.com/atelier"><i></i></a><a'
-            ' href="https://x.com/atelier_m"><i></i></a><a href="https://www.youtube.com/@atelierm"><i></i>'
+            ' href="https://x.com/atelier_m"><i></i></a><a '
+            'href="https://www.youtube.com/@atelierm"><i></i>'
             '</a><a href="https://www.linkedin.com/company/atelierm"><i></i></a></footer>'
         ),
         4,
@@ -210,7 +225,10 @@ OWN: dict[str, tuple[str, int]] = {
         1,
     ),
     "no class footer": (
-        '<div><p>Adresse</p><a href="https://www.facebook.com/atelierdulac"><img src=f.png></a></div>',
+        (
+            '<div><p>Adresse</p><a href="https://www.facebook.com/atelierdulac"><img src=f.png></a>'
+            "</div>"
+        ),
         1,
     ),
 }
@@ -218,16 +236,16 @@ OWN: dict[str, tuple[str, int]] = {
 
 @pytest.mark.parametrize("name", STRANGERS)
 def test_accounts_of_third_parties_are_not_proposed(name: str) -> None:
-    assert found(STRANGERS[name]) == {}
+    assert find_accounts(STRANGERS[name]) == {}
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_accounts_in_owner_places_are_proposed(name: str) -> None:
     body, number = OWN[name]
-    assert len(found(body)) == number
+    assert len(find_accounts(body)) == number
 
 
-def link_of(body: str, head: str = "", *, contact: bool = False) -> FoundLink:
+def find_link(body: str, head: str = "", *, contact: bool = False) -> FoundLink:
     markup = f"<html><head><title>Association Annour</title>{head}</head><body>{body}</body></html>"
     [link] = accounts.find_owner_accounts(
         html.parse_html(markup, "https://annour.example/"), is_contact_page=contact
@@ -240,7 +258,8 @@ PAIRS: dict[str, tuple[str, str, str]] = {
     "icons after the maker's name": (
         (
             '<footer><p>Réalisé par <a href="https://pixel.example/">Pixel</a></p>'
-            '<div class="social"><a href="https://www.facebook.com/atelierdulac"><i></i></a></div></footer>'
+            '<div class="social"><a href="https://www.facebook.com/atelierdulac"><i></i></a></div>'
+            "</footer>"
         ),
         (
             '<footer><p>Réalisé par <a href="https://pixel.example/">Pixel</a> '
@@ -259,25 +278,35 @@ PAIRS: dict[str, tuple[str, str, str]] = {
             "www.facebook.com/atelierdulac</a></div>"
         ),
         (
-            '<article><p>Source : <a href="https://www.facebook.com/ministere.x">www.facebook.com/ministere.x'
+            '<article><p>Source : <a href="https://www.facebook.com/ministere.x">'
+            "www.facebook.com/ministere.x"
             "</a></p></article>"
         ),
         "facebook u:atelierdulac",
     ),
     "the articles of a network": (
         (
-            '<script type="application/ld+json">{"@type": "Organization", "url": "https://www.annour.example",'
+            '<script type="application/ld+json">{"@type": "Organization", "url": '
+            '"https://www.annour.example",'
             ' "sameAs": ["https://twitter.com/atelier_m"]}</script>'
         ),
         (
-            '<script type="application/ld+json">{"@type": "Article", "author": {"@type": "Organization", '
-            '"url": "https://agence-presse.example", "sameAs": ["https://twitter.com/presse_x"]}}</script>'
+            '<script type="application/ld+json">{"@type": "Article", "author": {"@type": '
+            '"Organization", '
+            '"url": "https://agence-presse.example", "sameAs": '
+            '["https://twitter.com/presse_x"]}}</script>'
         ),
         "twitter atelier_m",
     ),
     "a channel and a video": (
-        '<iframe src="https://www.youtube.com/embed/videoseries?list=UUabcdefghijklmnopqrstuv"></iframe>',
-        '<iframe src="https://www.youtube.com/embed/videoseries?list=PLabcdefghijklmnopqrstuv"></iframe>',
+        (
+            '<iframe src="https://www.youtube.com/embed/videoseries?list=UUabcdefghijklmnopqrstuv">'
+            "</iframe>"
+        ),
+        (
+            '<iframe src="https://www.youtube.com/embed/videoseries?list=PLabcdefghijklmnopqrstuv">'
+            "</iframe>"
+        ),
         "youtube UCabcdefghijklmnopqrstuv",
     ),
     "a page's number and an application's": (
@@ -291,7 +320,10 @@ PAIRS: dict[str, tuple[str, str, str]] = {
         "facebook id:123456789012",
     ),
     "a box for liking a page and one for liking an article": (
-        '<iframe src="https://www.facebook.com/plugins/likebox.php?id=123456789012&width=300"></iframe>',
+        (
+            '<iframe src="https://www.facebook.com/plugins/likebox.php?id=123456789012&width=300">'
+            "</iframe>"
+        ),
         (
             '<iframe src="https://www.facebook.com/plugins/like.php?href=https%3A%2F%2Fannour.example%2F">'
             "</iframe>"
@@ -301,7 +333,8 @@ PAIRS: dict[str, tuple[str, str, str]] = {
     "a timeline before its script has run, and a tweet": (
         '<a class="twitter-timeline" href="https://twitter.com/atelier_m"></a>',
         (
-            '<blockquote class="twitter-tweet"><p>x</p>— <a href="https://twitter.com/inconnu">Inconnu</a>'
+            '<blockquote class="twitter-tweet"><p>x</p>— <a href="https://twitter.com/inconnu">'
+            "Inconnu</a>"
             "</blockquote>"
         ),
         "twitter atelier_m",
@@ -335,9 +368,13 @@ PAIRS: dict[str, tuple[str, str, str]] = {
         "youtube @atelierdulac",
     ),
     "our page and a ministry's": (
-        '<p><a href="https://www.facebook.com/atelierdulac">Suivez l’association sur Facebook</a></p>',
         (
-            '<footer><a href="https://www.facebook.com/jeunesse.x">Suivez le ministère sur Facebook</a>'
+            '<p><a href="https://www.facebook.com/atelierdulac">Suivez l’association sur Facebook</a>'
+            "</p>"
+        ),
+        (
+            '<footer><a href="https://www.facebook.com/jeunesse.x">Suivez le ministère sur '
+            "Facebook</a>"
             '<a href="https://www.facebook.com/donneur.x">الاتحاد الأوروبي على فيسبوك</a></footer>'
         ),
         "facebook u:atelierdulac",
@@ -353,8 +390,8 @@ PAIRS: dict[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("pair", PAIRS)
 def test_owner_page_differs_from_shared_pages(pair: str) -> None:
     owners, visitors, account = PAIRS[pair]
-    assert list(found(owners)) == [account]
-    assert found(visitors) == {}
+    assert list(find_accounts(owners)) == [account]
+    assert find_accounts(visitors) == {}
 
 
 ICON = '<footer><div class="social"><a href="https://{}"><i></i></a></div></footer>'
@@ -387,14 +424,14 @@ FOOTER = '<footer>{} <a href="https://www.linkedin.com/company/pixelwerk">Pixelw
     ],
 )
 def test_maker_credit_is_recognized_in_many_languages(before: str) -> None:
-    assert found(FOOTER.format(before)) == {}
+    assert find_accounts(FOOTER.format(before)) == {}
 
 
 @pytest.mark.parametrize(
     "before", ["Retrouvez-nous :", "Page LinkedIn :", "Suivez", "Notre page", "LinkedIn"]
 )
 def test_footer_name_without_credit_is_proposed(before: str) -> None:
-    assert list(found(FOOTER.format(before))) == ["linkedin company/pixelwerk"]
+    assert list(find_accounts(FOOTER.format(before))) == ["linkedin company/pixelwerk"]
 
 
 TEXT = '<main><h2>{}</h2><div>{}<a href="https://x.com/quelque_part">{}</a></div></main>'
@@ -428,7 +465,7 @@ SIGN, PICTURE = "<i></i>", '<img alt="{}">'
 )
 @pytest.mark.parametrize("beside", ["", "Un nom : "])
 def test_icon_under_a_partner_heading_is_not_proposed(heading: str, beside: str) -> None:
-    assert found(TEXT.format(heading, beside, SIGN)) == {}
+    assert find_accounts(TEXT.format(heading, beside, SIGN)) == {}
 
 
 @pytest.mark.parametrize(
@@ -443,15 +480,15 @@ def test_icon_under_a_partner_heading_is_not_proposed(heading: str, beside: str)
     ],
 )
 def test_icon_under_another_heading_is_proposed(heading: str) -> None:
-    assert list(found(TEXT.format(heading, "", SIGN))) == ["twitter quelque_part"]
+    assert list(find_accounts(TEXT.format(heading, "", SIGN))) == ["twitter quelque_part"]
 
 
 def test_officer_account_with_the_site_name_is_not_proposed() -> None:
     own, officers = TEXT.replace("quelque_part", "salma_annour"), "<h3>Salma Annour</h3>"
-    assert found(own.format("Notre bureau", officers, SIGN)) == {}
-    assert list(found(own.format("Nouvelles", "", SIGN))) == ["twitter salma_annour"]
+    assert find_accounts(own.format("Notre bureau", officers, SIGN)) == {}
+    assert list(find_accounts(own.format("Nouvelles", "", SIGN))) == ["twitter salma_annour"]
     whole = own.replace("salma_annour", "annour_ma")
-    assert list(found(whole.format("Notre bureau", "<p>Dix salariés</p>", SIGN))) == [
+    assert list(find_accounts(whole.format("Notre bureau", "<p>Dix salariés</p>", SIGN))) == [
         "twitter annour_ma"
     ]
 
@@ -461,8 +498,8 @@ def test_officer_account_with_the_site_name_is_not_proposed() -> None:
 )
 def test_heading_applies_to_its_box_rank_and_region(after: str) -> None:
     inside = "<main><div><div><h3>Le bureau</h3></div><p>Salma, trésorière</p>{}" + ICON_IN_TEXT
-    assert found(inside.format("")) == {}
-    assert list(found(inside.format(after))) == ["twitter quelque_part"]
+    assert find_accounts(inside.format("")) == {}
+    assert list(find_accounts(inside.format(after))) == ["twitter quelque_part"]
 
 
 ICON_IN_TEXT = '<a href="https://x.com/quelque_part"><i></i></a>'
@@ -486,7 +523,7 @@ ICON_IN_TEXT = '<a href="https://x.com/quelque_part"><i></i></a>'
     ],
 )
 def test_picture_without_other_text_is_an_icon(alt: str) -> None:
-    assert list(found(TEXT.format("Bienvenue", "", PICTURE.format(alt)))) == [
+    assert list(find_accounts(TEXT.format("Bienvenue", "", PICTURE.format(alt)))) == [
         "twitter quelque_part"
     ]
 
@@ -495,7 +532,7 @@ def test_picture_without_other_text_is_an_icon(alt: str) -> None:
     "alt", ["Erste Bank", "Ville de Trois-Ponts", "seed-trust.png", "بنك السلام", "Fund X"]
 )
 def test_picture_with_another_name_is_a_logo(alt: str) -> None:
-    assert found(TEXT.format("Bienvenue", "", PICTURE.format(alt))) == {}
+    assert find_accounts(TEXT.format("Bienvenue", "", PICTURE.format(alt))) == {}
 
 
 MEMBERS = "".join(
@@ -506,21 +543,21 @@ MEMBERS = "".join(
 
 def test_similar_names_in_text_are_members_if_owner_account_is_placed() -> None:
     footer = ICON.format("www.facebook.com/annour.maroc")
-    assert list(found(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:annourmaroc"]
-    assert len(found(f"<ul>{MEMBERS}</ul>")) == 2
+    assert list(find_accounts(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:annourmaroc"]
+    assert len(find_accounts(f"<ul>{MEMBERS}</ul>")) == 2
 
 
 def test_single_similar_name_in_text_is_kept_but_several_are_a_list() -> None:
     footer = ICON.format("www.facebook.com/ateliers.du.lac")
     one = '<p><a href="https://www.facebook.com/annour.sale">Facebook</a></p>'
-    assert len(found(one + footer)) == 2
-    assert list(found(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:ateliersdulac"]
+    assert len(find_accounts(one + footer)) == 2
+    assert list(find_accounts(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:ateliersdulac"]
 
 
 def test_person_profile_in_text_is_not_proposed() -> None:
     link = '<a href="https://www.linkedin.com/in/une-personne"><i></i></a>'
-    assert found(f"<p>Écrire à Salma {link}</p>") == {}
-    assert list(found(f"<footer>{link}</footer>")) == ["linkedin in/une-personne"]
+    assert find_accounts(f"<p>Écrire à Salma {link}</p>") == {}
+    assert list(find_accounts(f"<footer>{link}</footer>")) == ["linkedin in/une-personne"]
 
 
 @pytest.mark.parametrize(
@@ -535,7 +572,7 @@ def test_person_profile_in_text_is_not_proposed() -> None:
     ],
 )
 def test_address_without_scheme_is_repaired(href: str) -> None:
-    link = link_of(f'<footer><a href="{href}">LinkedIn</a></footer>')
+    link = find_link(f'<footer><a href="{href}">LinkedIn</a></footer>')
     assert (link.key, link.canonical) == (
         "company/annour-asso",
         "https://www.linkedin.com/company/annour-asso",
@@ -551,7 +588,7 @@ def test_address_without_scheme_is_repaired(href: str) -> None:
     ],
 )
 def test_address_inside_another_is_no_account(href: str) -> None:
-    assert found(f'<footer><a href="{href}">Facebook</a></footer>') == {}
+    assert find_accounts(f'<footer><a href="{href}">Facebook</a></footer>') == {}
 
 
 @pytest.mark.parametrize(
@@ -564,7 +601,7 @@ def test_address_inside_another_is_no_account(href: str) -> None:
     ],
 )
 def test_vendor_name_is_ignored_with_any_separator(address: str) -> None:
-    assert found(ICON.format(address)) == {}
+    assert find_accounts(ICON.format(address)) == {}
 
 
 def test_similarity_ignores_accents() -> None:
@@ -578,19 +615,23 @@ def test_similarity_ignores_accents() -> None:
 def test_visible_link_has_priority_over_metadata() -> None:
     """A theme's settings are filled in once; the icons are looked at, and corrected when a name changes."""
     head = '<meta name="twitter:site" content="@annour_2012">'
-    assert list(found(ICON.format("x.com/annour_maroc"), head)) == ["twitter annour_maroc"]
-    assert list(found("", head)) == ["twitter annour_2012"]
+    assert list(find_accounts(ICON.format("x.com/annour_maroc"), head)) == ["twitter annour_maroc"]
+    assert list(find_accounts("", head)) == ["twitter annour_2012"]
 
 
 def test_numeric_id_in_head_is_the_shown_page() -> None:
     head = '<meta property="fb:pages" content="123456789012">'
-    assert list(found(ICON.format("www.facebook.com/annour"), head)) == ["facebook u:annour"]
+    assert list(find_accounts(ICON.format("www.facebook.com/annour"), head)) == [
+        "facebook u:annour"
+    ]
 
 
 def test_group_is_proposed_only_without_a_page() -> None:
     group = '<footer><a href="https://www.facebook.com/groups/annour.sale"><i></i></a></footer>'
-    assert list(found(group)) == ["facebook group:annour.sale"]
-    assert list(found(group + ICON.format("www.facebook.com/annour"))) == ["facebook u:annour"]
+    assert list(find_accounts(group)) == ["facebook group:annour.sale"]
+    assert list(find_accounts(group + ICON.format("www.facebook.com/annour"))) == [
+        "facebook u:annour"
+    ]
 
 
 def test_metadata_is_read_in_any_form() -> None:
@@ -598,7 +639,7 @@ def test_metadata_is_read_in_any_form() -> None:
       <meta property="article:publisher" content="www.facebook.com/annour">
       <script type="application/ld+json">{"@graph": [{"@type": ["Organization", "NGO"],
       "sameAs": [{"@id": "//www.youtube.com/@annour"}, 7]}, {"@type": "WebPage", "sameAs": null}]}</script>"""
-    assert found("", head) == {
+    assert find_accounts("", head) == {
         "twitter annour_ma": "twitter:site",
         "facebook u:annour": "article:publisher",
         "youtube @annour": "sameAs",
@@ -606,9 +647,12 @@ def test_metadata_is_read_in_any_form() -> None:
 
 
 def test_written_address_on_contact_page_is_proposed() -> None:
-    body = '<p>Page : <a href="https://www.facebook.com/atelierdulac">facebook.com/atelierdulac</a></p>'
-    assert found(body) == {}
-    assert link_of(body, contact=True).key == "u:atelierdulac"
+    body = (
+        '<p>Page : <a href="https://www.facebook.com/atelierdulac">'
+        "facebook.com/atelierdulac</a></p>"
+    )
+    assert find_accounts(body) == {}
+    assert find_link(body, contact=True).key == "u:atelierdulac"
 
 
 @pytest.mark.parametrize(
@@ -622,7 +666,7 @@ def test_written_address_on_contact_page_is_proposed() -> None:
     ids=["icon", "rel=me", "meta", "plugin"],
 )
 def test_every_clue_has_its_source_and_snippet(body: str, head: str) -> None:
-    link = link_of(body, head)
+    link = find_link(body, head)
     assert link.page_url == "https://annour.example/"
     assert "annour" in link.snippet
 

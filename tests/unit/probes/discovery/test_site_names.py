@@ -8,7 +8,7 @@ from probes.parsing import html
 URL = "https://annour.example/"
 
 
-def says(head: str, body: str = "") -> str:
+def join_names(head: str, body: str = "") -> str:
     return site_names.join_site_names(
         html.parse_html(f"<html><head>{head}</head><body>{body}</body></html>", URL)
     )
@@ -20,7 +20,10 @@ def says(head: str, body: str = "") -> str:
         ("<title>Accueil – Annour</title>", "", "Accueil – Annour"),
         ('<meta property="og:site_name" content="جمعية النور">', "", "جمعية النور"),
         (
-            '<script type="application/ld+json">{"@graph": [{"@type": ["NGO"], "name": "Annour"}]}</script>',
+            (
+                '<script type="application/ld+json">{"@graph": [{"@type": ["NGO"], "name": '
+                '"Annour"}]}</script>'
+            ),
             "",
             "Annour",
         ),
@@ -32,21 +35,21 @@ def says(head: str, body: str = "") -> str:
     ],
 )
 def test_name_is_read_from_each_place(head: str, body: str, named: str) -> None:
-    assert says(head, body) == named
+    assert join_names(head, body) == named
 
 
 def test_name_is_listed_once_and_author_never() -> None:
     person = '<script type="application/ld+json">{"@type": "Person", "name": "Salma"}</script>'
-    assert says(f"<title>Annour</title>{person}", "<h1>ANNOUR</h1>") == "Annour"
+    assert join_names(f"<title>Annour</title>{person}", "<h1>ANNOUR</h1>") == "Annour"
 
 
 def test_names_are_limited_on_any_page() -> None:
     assert (
-        len(says(f"<title>{'Annour ' * 90}</title>", "<h1>" + "x" * 900 + "</h1>"))
+        len(join_names(f"<title>{'Annour ' * 90}</title>", "<h1>" + "x" * 900 + "</h1>"))
         <= site_names.MAX_NAMES_CHARS
     )
 
 
 def test_malformed_names_are_accepted() -> None:
     odd = '{"@type": {"a": 1}, "name": ["x"]}'
-    assert says(f'<script type="application/ld+json">{odd}</script>') == ""
+    assert join_names(f'<script type="application/ld+json">{odd}</script>') == ""

@@ -13,27 +13,32 @@ from probes.publication.htmldate_fallback import guess_dates
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 STORY = (
-    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des bénévoles aident"
-    " les enfants à faire leurs devoirs et les mères à apprendre à lire ; les portes sont ouvertes à toutes"
+    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des "
+    "bénévoles aident"
+    " les enfants à faire leurs devoirs et les mères à apprendre à lire ; les portes sont "
+    "ouvertes à toutes"
     " et à tous, sans inscription et sans frais, et le thé est offert après chaque atelier."
 )
 HISTORY = (
-    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ كل يوم سبت بدار الشباب. "
-    * 3
+    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ كل يوم سبت بدار "
+    "الشباب. " * 3
 )
 
 
-def of_page(
+def find_page_date(
     body: str, url: str = "https://annour.example/n/bilan", now: datetime = NOW, lang: str = ""
 ) -> str | None:
     title = "حصيلة الموسم" if "حصيلة" in body else "Le bilan de la saison"
-    markup = f'<html lang="{lang}"><head><title>{title} – Annour</title></head><body>{body}</body></html>'
+    markup = (
+        f'<html lang="{lang}"><head><title>{title} – Annour</title></head><body>{body}</body>'
+        f"</html>"
+    )
     page = Page(url, 200, {}, markup.encode(), now)
     found = latest.PageDateFinder(html.parse_document(page), now).find_page_date(lambda: markup)
     return found.format_iso()[:10] if found else None
 
 
-def of_home(body: str, now: datetime = NOW, lang: str = "fr") -> str | None:
+def find_home_date(body: str, now: datetime = NOW, lang: str = "fr") -> str | None:
     markup = (
         f'<html lang="{lang}"><head><title>Annour</title></head>'
         f"<body><h1>Annour</h1>{body}</body></html>"
@@ -63,7 +68,10 @@ DATELINES = {
         "2026-05-03",
     ),
     "a long sentence of the theme": (
-        f"{H}{P}<p>Cet article a été publié le 3 mai 2026 dans la catégorie Quartier par la rédaction</p>",
+        (
+            f"{H}{P}<p>Cet article a été publié le 3 mai 2026 dans la catégorie Quartier par la "
+            f"rédaction</p>"
+        ),
         "2026-05-03",
     ),
     "in a line with author and rubric": (
@@ -172,7 +180,10 @@ TONGUES = {
     ),
     "Spanish, a sentence of the theme": (
         "es",
-        "<p>Esta entrada fue publicada el domingo 3 de mayo de 2026 en la categoría de las actividades</p>",
+        (
+            "<p>Esta entrada fue publicada el domingo 3 de mayo de 2026 en la categoría de las "
+            "actividades</p>"
+        ),
     ),
     "French, changed and written": (
         "fr",
@@ -246,9 +257,11 @@ PUBLISHED_NEVER = {
     "a place in the future": f"{H}<p>Rabat, le 5 décembre 2026</p>{P}",
     "a place and the day of an event": f"{H}<p class=event>Rabat, le 5 mars 2026</p>{P}",
     "a place and the day of what is told of": f"{H}<h2>Colloque</h2><p>Rabat, 5 mars 2026</p>{P}",
-    "an article of a day, in a sentence": f"{H}<p>Lire l'article du 5 mars 2026 du journal d'en face</p>{P}",
+    "an article of a day, in a sentence": f"{H}<p>Lire l'article du 5 mars 2026 du journal d'en "
+    f"face</p>{P}",
     "what somebody did in a place": f"{H}<p>On a fait à Salé un grand bal le 5 mars 2026</p>{P}",
-    "a change, and a foundation": f"{H}<p>Site mis à jour le 5 mai 2026, groupe créé le 5 mars 2012</p>{P}",
+    "a change, and a foundation": f"{H}<p>Site mis à jour le 5 mai 2026, groupe créé le 5 mars "
+    f"2012</p>{P}",
     "a receipt of the authorities": f"{H}<p>Récépissé n° 14 du 5 mars 2012</p>{P}",
     "a royal decree": f"{H}<p class=info>Dahir du 15 novembre 1998</p>{P}",
     "a royal decree in Arabic": f"{AR}<p class=date>ظهير 15 نونبر 1998</p><p>{HISTORY}</p>",
@@ -260,7 +273,8 @@ PUBLISHED_NEVER = {
     ),
     "a day of prayer": f"{H}<p class=info>Fajr, 19 novembre 2026 : 5h42</p>{P}",
     "a Hijri day": f"{AR}<p class=date>15 محرم 1446</p><p>{HISTORY}</p>",
-    "a comment": f"{H}{P}<h3>2 commentaires</h3><p>Hamid</p><p class=date>5 mars 2026</p><p>Bravo !</p>",
+    "a comment": f"{H}{P}<h3>2 commentaires</h3><p>Hamid</p><p class=date>5 mars 2026</p><p>Bravo "
+    f"!</p>",
     "a comment in Arabic": f"{AR}<p>{HISTORY}</p><h3>التعليقات</h3><p class=date>5 مارس 2026</p>",
     "other pages' days": (
         f"{H}{P}<h3>Articles similaires</h3><p>Fête</p><p class=date>5 mars 2026</p>"
@@ -271,7 +285,8 @@ PUBLISHED_NEVER = {
     "an element for a countdown": f"{H}<div class=countdown-date>5 mars 2026</div>{P}",
     "the server's clock": f'<meta name="date" content="2026-11-20T02:59:00">{H}{P}',
     "statutes": f"{H}<li>Statuts adoptés le 5 mars 2012</li>{P}",
-    "a day in a sentence": f"{H}<p>Nous étions à la maison des jeunes le 5 mars 2026 avec vous tous</p>{P}",
+    "a day in a sentence": f"{H}<p>Nous étions à la maison des jeunes le 5 mars 2026 avec vous "
+    f"tous</p>{P}",
     "another page's address": f'{H}{P}<a href="/html/20260305/k1.html">Bal</a>',
     "a picture's name": f'{H}{P}<img src="/files/2026-03-05-bal.jpg" alt="Bal">',
     "the copyright": f"{H}{P}<footer>© 2019 - 2026 Annour</footer>",
@@ -281,8 +296,10 @@ PUBLISHED_NEVER = {
     "the future": f"{H}<p class=date>25 décembre 2026</p>{P}",
     "a book": (LD % '{"@type": "Book", "datePublished": "1998-03-05"}' + H + P),
     "news listed beside it": (
-        '<script type="application/ld+json">[{"@type": "NewsArticle", "url": "https://annour.example/n/bal",'
-        '"datePublished": "2026-03-05"}, {"@type": "NewsArticle", "url": "https://annour.example/n/fete",'
+        '<script type="application/ld+json">[{"@type": "NewsArticle", "url": '
+        '"https://annour.example/n/bal",'
+        '"datePublished": "2026-03-05"}, {"@type": "NewsArticle", "url": '
+        '"https://annour.example/n/fete",'
         '"datePublished": "2026-03-06"}]</script>' + H + P
     ),
 }
@@ -316,9 +333,8 @@ PUBLISHED_ALL_THE_SAME = {
         "2026-05-03",
     ),
     "the page of a film": (
-        '<script type="application/ld+json">{"@type": "VideoObject", "uploadDate": "2026-05-03"}</script>'
-        + H
-        + P,
+        '<script type="application/ld+json">{"@type": "VideoObject", "uploadDate": '
+        '"2026-05-03"}</script>' + H + P,
         "2026-05-03",
     ),
     "a meta date of yesterday": (f'<meta name="date" content="2026-11-19">{H}{P}', "2026-11-19"),
@@ -349,7 +365,10 @@ PUBLISHED_ALL_THE_SAME = {
         "2026-05-03",
     ),
     "below a word of other pages, in German": (
-        f"{H}{P}<b>Siehe auch:</b> <a>Bal</a><p>Dieser Artikel wurde am 3. Mai 2026 um 14:48 von Anna</p>",
+        (
+            f"{H}{P}<b>Siehe auch:</b> <a>Bal</a><p>Dieser Artikel wurde am 3. Mai 2026 um 14:48 von "
+            f"Anna</p>"
+        ),
         "2026-05-03",
     ),
     "a guess that the page bears out": (f"{H}{P}<p>Salé, 3.5.2026</p>", "2026-05-03"),
@@ -359,50 +378,58 @@ PUBLISHED_ALL_THE_SAME = {
 @pytest.mark.parametrize("name", DATELINES)
 def test_date_near_the_title_is_the_page_date(name: str) -> None:
     body, day = DATELINES[name]
-    assert of_page(body) == day
+    assert find_page_date(body) == day
 
 
 @pytest.mark.parametrize("name", TONGUES)
 def test_date_is_parsed_in_the_page_language(name: str) -> None:
     lang, line = TONGUES[name]
-    assert of_page(f"{H}{line}{P}<aside>{LATEST}</aside>", lang=lang) == "2026-05-03"
+    assert find_page_date(f"{H}{line}{P}<aside>{LATEST}</aside>", lang=lang) == "2026-05-03"
 
 
 @pytest.mark.parametrize("name", NOT_ITS_OWN)
 def test_dates_of_other_content_are_ignored_in_every_language(name: str) -> None:
     lang, beside = NOT_ITS_OWN[name]
-    assert of_page(f"<article>{H}{P}{P}</article>{beside}", lang=lang) is None
+    assert find_page_date(f"<article>{H}{P}{P}</article>{beside}", lang=lang) is None
 
 
 @pytest.mark.parametrize("name", PUBLISHED_NEVER)
 def test_other_dates_give_no_publication(name: str) -> None:
-    assert of_page(PUBLISHED_NEVER[name]) is None
+    assert find_page_date(PUBLISHED_NEVER[name]) is None
 
 
 @pytest.mark.parametrize("name", PUBLISHED_ALL_THE_SAME)
 def test_similar_honest_page_keeps_its_date(name: str) -> None:
     body, day = PUBLISHED_ALL_THE_SAME[name]
-    assert of_page(body) == day
+    assert find_page_date(body) == day
 
 
 @pytest.mark.parametrize("path", ["histoire/", "qui-sommes-nous.html", "contact", "من-نحن"])
 def test_static_page_is_not_dated_by_its_text(path: str) -> None:
-    told = f"{H}<p class=date>15 mars 1998</p><p>Le 15 mars 1998, dix femmes ont fondé la maison.</p>{P}"
-    assert of_page(told, f"https://annour.example/{path}") is None
-    assert of_page(BEGUN + told, f"https://annour.example/{path}") == "2026-05-01"
+    told = (
+        f"{H}<p class=date>15 mars 1998</p><p>Le 15 mars 1998, dix femmes ont fondé la "
+        f"maison.</p>{P}"
+    )
+    assert find_page_date(told, f"https://annour.example/{path}") is None
+    assert find_page_date(BEGUN + told, f"https://annour.example/{path}") == "2026-05-01"
 
 
 def test_date_in_an_event_address_is_ignored() -> None:
-    assert of_page(H + P, "https://annour.example/evenements/2026-03-05-bal/") is None
-    assert of_page(H + P, "https://annour.example/actualites/2026-03-05-bal/") == "2026-03-05"
+    assert find_page_date(H + P, "https://annour.example/evenements/2026-03-05-bal/") is None
+    assert (
+        find_page_date(H + P, "https://annour.example/actualites/2026-03-05-bal/") == "2026-03-05"
+    )
 
 
 def test_news_list_has_the_newest_date_but_an_article_next_to_it_none() -> None:
     news = "".join(
         f'<li><time datetime="2026-0{n}-05">5.{n}.</time> Bal {n}</li>' for n in (5, 6, 7)
     )
-    assert of_page(f"{H}<ul>{news}</ul>", "https://annour.example/fr/actualites/") == "2026-07-05"
-    assert of_page(f"{H}{P}<ul>{news}</ul>", "https://annour.example/fr/le-bilan") is None
+    assert (
+        find_page_date(f"{H}<ul>{news}</ul>", "https://annour.example/fr/actualites/")
+        == "2026-07-05"
+    )
+    assert find_page_date(f"{H}{P}<ul>{news}</ul>", "https://annour.example/fr/le-bilan") is None
 
 
 HOMES = {
@@ -440,7 +467,10 @@ HOMES = {
     "a default post": ("<h2>Bonjour tout le monde !</h2><p class=date>3 mai 2026</p>", None),
     "a default post in Arabic": ("<h2>أهلاً بالعالم !</h2><p class=date>3 ماي 2026</p>", None),
     "a theme's demonstration": (
-        "<p class=date>3 mai 2026</p><p>Lorem ipsum dolor</p><p class=date>4 mai 2026</p><p>Lorem ipsum</p>",
+        (
+            "<p class=date>3 mai 2026</p><p>Lorem ipsum dolor</p><p class=date>4 mai 2026</p><p>Lorem "
+            "ipsum</p>"
+        ),
         None,
     ),
     "one filler left over": (
@@ -462,19 +492,19 @@ HOMES = {
 @pytest.mark.parametrize("name", HOMES)
 def test_home_page_has_its_newest_publication(name: str) -> None:
     body, day = HOMES[name]
-    assert of_home(body + P) == day
+    assert find_home_date(body + P) == day
 
 
 def test_clock_in_rabat_is_no_publication() -> None:
     """At half past eleven UTC it is the next day in Morocco."""
     late = NOW.replace(hour=23, minute=30)
     tomorrow = "<div class=date>Samedi 21 novembre 2026</div>"
-    assert of_home(tomorrow + P, late) is None
-    assert of_home(f"<article>{tomorrow}Bal</article>", late) == "2026-11-21"
+    assert find_home_date(tomorrow + P, late) is None
+    assert find_home_date(f"<article>{tomorrow}Bal</article>", late) == "2026-11-21"
 
 
 def test_yesterday_is_no_clock() -> None:
-    assert of_home("<div class=date>Jeudi 19 novembre 2026</div>" + P) == "2026-11-19"
+    assert find_home_date("<div class=date>Jeudi 19 novembre 2026</div>" + P) == "2026-11-19"
 
 
 def test_last_ten_publications_determine_the_rhythm() -> None:
@@ -502,7 +532,10 @@ def test_malformed_page_logs_no_error(caplog) -> None:
 )
 def test_page_is_never_valid_until_a_guessed_day_has_passed(ahead):
     now = datetime(2026, 5, 26, tzinfo=UTC)
-    markup = f"<html><head><title>Camp</title></head><body><h1>Camp</h1><p>{STORY}</p>{ahead}</body></html>"
+    markup = (
+        f"<html><head><title>Camp</title></head><body><h1>Camp</h1><p>{STORY}</p>"
+        f"{ahead}</body></html>"
+    )
     page = Page("https://annour.example/camp-story-of-us", 200, {}, markup.encode(), now)
     dating = latest.PageDateFinder(html.parse_document(page), now)
     assert dating.find_page_date(lambda: markup) is None

@@ -16,7 +16,10 @@ F = (
     " bénévoles aident "
     "les enfants à faire leurs devoirs et les mères à apprendre à lire. "
 )
-A = "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ كل يوم سبت بدار الشباب. "
+A = (
+    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ كل يوم سبت بدار "
+    "الشباب. "
+)
 
 # name: address, head, body, the day expected.
 PAGES: dict[str, tuple[str, str, str, str | None]] = {
@@ -82,7 +85,8 @@ PAGES: dict[str, tuple[str, str, str, str | None]] = {
         "https://a.example/n/x",
         "",
         (
-            '<h1>Bilan</h1><p class=date>3 mai 2020</p><div id=comments><time datetime="2024-01-02">2'
+            "<h1>Bilan</h1><p class=date>3 mai 2020</p><div id=comments><time "
+            'datetime="2024-01-02">2'
             " janvier 2024</time></div>"
         ),
         "2020-05-03",
@@ -156,7 +160,10 @@ PAGES: dict[str, tuple[str, str, str, str | None]] = {
     ),
     "event ld": (
         "https://a.example/n/x",
-        '<script type="application/ld+json">{"@type":"Event","startDate":"2026-11-01","name":"x"}</script>',
+        (
+            '<script type="application/ld+json">{"@type":"Event","startDate":"2026-11-01",'
+            '"name":"x"}</script>'
+        ),
         "<h1>Fête</h1><p>" + F,
         None,
     ),

@@ -19,57 +19,69 @@ NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 PORTAL = "https://portail.example/"
 LINK = "https://portail.example/annour-sale/"
 TEXT = (
-    "<p>Le portail des quartiers rassemble des nouvelles, des adresses et des rendez-vous de la région.</p>"
-    * 3
+    "<p>Le portail des quartiers rassemble des nouvelles, des adresses et des rendez-vous de la "
+    "région.</p>" * 3
 )
-MENU = '<nav><a href="/agenda">Agenda</a><a href="/annuaire">Annuaire</a><a href="/presse">Presse</a></nav>'
-FRONT = f"<html lang=fr><head><title>Portail des quartiers</title></head><body>{MENU}{TEXT}</body></html>"
+MENU = (
+    '<nav><a href="/agenda">Agenda</a><a href="/annuaire">Annuaire</a><a href="/presse">'
+    "Presse</a></nav>"
+)
+FRONT = (
+    f"<html lang=fr><head><title>Portail des quartiers</title></head><body>{MENU}{TEXT}</body>"
+    f"</html>"
+)
 
 Web = Callable[[PageRequest], Page | FetchError]
 
 
-def page(asked: str, landed: str = "", body: str = FRONT, status: int = 200, day: int = 0) -> Page:
-    landed = landed or asked
-    hops = (Hop(asked, 301), Hop(landed, status)) if landed != asked else (Hop(asked, status),)
+def page(
+    request: str, final_url: str = "", body: str = FRONT, status: int = 200, day: int = 0
+) -> Page:
+    final_url = final_url or request
+    hops = (
+        (Hop(request, 301), Hop(final_url, status))
+        if final_url != request
+        else (Hop(request, status),)
+    )
     kind = {"content-type": "text/html"}
-    return Page(landed, status, kind, body.encode(), NOW + timedelta(days=day), hops)
+    return Page(final_url, status, kind, body.encode(), NOW + timedelta(days=day), hops)
 
 
-def look(
+def probe_site(
     web: Web, link: str = LINK, known: Finding | None = None
 ) -> tuple[Finding, tuple[HttpExchange, ...]]:
     found = run_offline(website.probe(Account("a", link, identify.identify_link(link), known)), web)
     return found.finding, found.exchanges
 
 
-def asked_of(exchanges: tuple[HttpExchange, ...]) -> list[str]:
+def list_urls(exchanges: tuple[HttpExchange, ...]) -> list[str]:
     return [exchange.request.url for exchange in exchanges]
 
 
-def home_for_all(asked: PageRequest, day: int = 0) -> Page:
+def home_for_all(request: PageRequest, day: int = 0) -> Page:
     """A portal that sends every address it does not know to its front page."""
-    known = asked.url in (PORTAL, f"{PORTAL}agenda")
-    return page(asked.url, asked.url if known else PORTAL, day=day)
+    known = request.url in (PORTAL, f"{PORTAL}agenda")
+    return page(request.url, request.url if known else PORTAL, day=day)
 
 
-def home_for_one(asked: PageRequest) -> Page:
+def home_for_one(request: PageRequest) -> Page:
     """A portal that redirects this one address, and answers 404 to what it does not know."""
-    known = asked.url in (PORTAL, f"{PORTAL}agenda")
+    known = request.url in (PORTAL, f"{PORTAL}agenda")
     return page(
-        asked.url,
-        PORTAL if asked.url == LINK else "",
-        status=200 if known or asked.url == LINK else 404,
+        request.url,
+        PORTAL if request.url == LINK else "",
+        status=200 if known or request.url == LINK else 404,
     )
 
 
 def test_link_that_leads_home_like_a_decoy_is_not_found() -> None:
-    finding, _ = look(home_for_all)
+    finding, _ = probe_site(home_for_all)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
     assert finding.facts["redirected_home"] is True
 
 
 @pytest.mark.parametrize(
-    "inside",
+    "inner_url",
     [
         "https://www.portail.example/agenda",
         "/spip.php?rubrique3",
@@ -78,18 +90,18 @@ def test_link_that_leads_home_like_a_decoy_is_not_found() -> None:
         "/agenda",
     ],
 )
-def test_inner_page_is_found_in_any_link_form(inside: str) -> None:
-    front = FRONT.replace("/agenda", inside).replace("/annuaire", "/agenda")
+def test_inner_page_is_found_in_any_link_form(inner_url: str) -> None:
+    front = FRONT.replace("/agenda", inner_url).replace("/annuaire", "/agenda")
 
-    def web(asked: PageRequest) -> Page:
-        known = "agenda" in asked.url or "spip.php" in asked.url or asked.url == PORTAL
-        return page(asked.url, asked.url if known else PORTAL, front)
+    def web(request: PageRequest) -> Page:
+        known = "agenda" in request.url or "spip.php" in request.url or request.url == PORTAL
+        return page(request.url, request.url if known else PORTAL, front)
 
-    assert look(web)[0].reason is Reason.NOT_FOUND
+    assert probe_site(web)[0].reason is Reason.NOT_FOUND
 
 
 def test_single_redirect_to_home_is_present_with_a_fact() -> None:
-    finding, _ = look(home_for_one)
+    finding, _ = probe_site(home_for_one)
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
 
 
@@ -101,23 +113,27 @@ def test_cleaned_link_that_leads_home_is_not_absent() -> None:
 
 
 def test_site_that_redirects_every_visitor_proves_nothing() -> None:
-    finding, _ = look(lambda asked: page(asked.url, PORTAL))
+    finding, _ = probe_site(lambda request: page(request.url, PORTAL))
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
     assert "decoy_tested_on" in finding.facts
 
 
-@pytest.mark.parametrize("trouble", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED, Reason.NETWORK])
-def test_failed_decoy_request_proves_nothing_and_is_not_stored(trouble: Reason) -> None:
-    finding, _ = look(
-        lambda asked: page(LINK, PORTAL) if asked.url == LINK else FetchError(trouble)
+@pytest.mark.parametrize(
+    "error_reason", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED, Reason.NETWORK]
+)
+def test_failed_decoy_request_proves_nothing_and_is_not_stored(error_reason: Reason) -> None:
+    finding, _ = probe_site(
+        lambda request: page(LINK, PORTAL) if request.url == LINK else FetchError(error_reason)
     )
     assert (finding.presence, "decoy_tested_on" in finding.facts) == (Presence.PRESENT, False)
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
 def test_refused_decoy_proves_nothing_and_is_not_stored(status: int) -> None:
-    finding, _ = look(
-        lambda asked: page(LINK, PORTAL) if asked.url == LINK else page(asked.url, status=status)
+    finding, _ = probe_site(
+        lambda request: (
+            page(LINK, PORTAL) if request.url == LINK else page(request.url, status=status)
+        )
     )
     assert (finding.presence, "decoy_tested_on" in finding.facts) == (Presence.PRESENT, False)
 
@@ -146,80 +162,83 @@ def test_home_page_on_the_same_topic_is_no_redirect_home(name: str) -> None:
     front = f"https://{identity.key.partition('/')[0]}/" if identity.key else link
     body = FRONT.replace("Portail des quartiers", title)
 
-    def web(asked: PageRequest) -> Page:
-        own = asked.url in (front, f"{front}agenda")
-        return page(asked.url, asked.url if own else front, body)
+    def web(request: PageRequest) -> Page:
+        own = request.url in (front, f"{front}agenda")
+        return page(request.url, request.url if own else front, body)
 
-    finding, _ = look(web, link)
+    finding, _ = probe_site(web, link)
     assert finding.presence is Presence.PRESENT
     assert "redirected_home" not in finding.facts
 
 
 @pytest.mark.parametrize(
-    "landed", ["https://federation-amal.example/", "https://www.amal.example/fr/"]
+    "final_url", ["https://federation-amal.example/", "https://www.amal.example/fr/"]
 )
-def test_home_page_of_another_domain_is_a_move(landed: str) -> None:
-    def web(asked: PageRequest) -> Page:
-        own = asked.url in (landed, "https://federation-amal.example/agenda")
-        return page(asked.url, asked.url if own else landed)
+def test_home_page_of_another_domain_is_a_move(final_url: str) -> None:
+    def web(request: PageRequest) -> Page:
+        own = request.url in (final_url, "https://federation-amal.example/agenda")
+        return page(request.url, request.url if own else final_url)
 
-    finding, _ = look(web, "https://annour.example/presentation.html")
+    finding, _ = probe_site(web, "https://annour.example/presentation.html")
     assert finding.presence is Presence.PRESENT
     assert str(finding.facts["moved_to"]).endswith("amal.example")
 
 
 SOFT = (
-    f"<html><head><title>Portail</title></head><body>{MENU}<main><p>{'Une région, ses quartiers. ' * 60}</p>"
+    f"<html><head><title>Portail</title></head><body>{MENU}<main><p>"
+    f"{'Une région, ses quartiers. ' * 60}</p>"
     "<p>Cette page n'existe plus.</p></main></body></html>"
 )
 
 
-def softly(asked: PageRequest, day: int = 0) -> Page:
-    return page(asked.url, body=SOFT, day=day)
+def softly(request: PageRequest, day: int = 0) -> Page:
+    return page(request.url, body=SOFT, day=day)
 
 
 @pytest.mark.parametrize(("web", "tries"), [(softly, 1), (home_for_all, 2)])
 def test_decoy_is_requested_once_a_month(
     web: Callable[[PageRequest, int], Page], tries: int
 ) -> None:
-    first, exchanges = look(lambda asked: web(asked, 0))
+    first, exchanges = probe_site(lambda request: web(request, 0))
     assert (first.reason, len(exchanges)) == (Reason.NOT_FOUND, 1 + tries)
-    second, exchanges = look(lambda asked: web(asked, 1), known=first)
-    assert (second.reason, asked_of(exchanges)) == (Reason.NOT_FOUND, [LINK])
+    second, exchanges = probe_site(lambda request: web(request, 1), known=first)
+    assert (second.reason, list_urls(exchanges)) == (Reason.NOT_FOUND, [LINK])
     assert second.facts["decoy_tested_on"] == "2026-11-20"
-    later, exchanges = look(lambda asked: web(asked, 30), known=second)
+    later, exchanges = probe_site(lambda request: web(request, 30), known=second)
     assert (later.reason, len(exchanges)) == (Reason.NOT_FOUND, 1 + tries)
     assert later.facts["decoy_tested_on"] == "2026-12-20"
 
 
 def test_negative_result_is_stored_too() -> None:
-    def web(asked: PageRequest) -> Page:
-        return softly(asked) if asked.url == LINK else page(asked.url, status=404)
+    def web(request: PageRequest) -> Page:
+        return softly(request) if request.url == LINK else page(request.url, status=404)
 
-    first, _ = look(web)
+    first, _ = probe_site(web)
     assert (first.presence, first.facts["decoy_matches"]) == (Presence.PRESENT, False)
-    _, exchanges = look(web, known=first)
+    _, exchanges = probe_site(web, known=first)
     assert not [
         url
-        for url in asked_of(exchanges)
+        for url in list_urls(exchanges)
         if url.startswith(LINK[:-1].rpartition("/")[0]) and len(url) > 50
     ]
 
 
 def test_changed_page_is_tested_again_at_once() -> None:
-    first, _ = look(softly)
+    first, _ = probe_site(softly)
     changed = SOFT.replace("ses quartiers", "ses villages")
-    second, exchanges = look(lambda asked: page(asked.url, body=changed, day=1), known=first)
+    second, exchanges = probe_site(
+        lambda request: page(request.url, body=changed, day=1), known=first
+    )
     assert (second.reason, len(exchanges)) == (Reason.NOT_FOUND, 2)
 
 
 def test_malformed_stored_result_is_ignored() -> None:
-    first, _ = look(softly)
+    first, _ = probe_site(softly)
     for odd in ("", "yesterday", 7, "2027-01-01"):
         known = Finding(
             Presence.ABSENT, Reason.NOT_FOUND, facts={**first.facts, "decoy_tested_on": odd}
         )
-        assert len(look(softly, known=known)[1]) == 2
+        assert len(probe_site(softly, known=known)[1]) == 2
 
 
 @pytest.mark.parametrize("url", ["https://[::1/annour", "https://annour\ufe55ma/annour"])

@@ -31,60 +31,64 @@ ALL = "".join(
 )
 
 
-def looked(body, answers=None, url=HOME):
+def discover(body, answers=None, url=HOME):
     """What is found on and beyond a home page, and what was asked: (links, facts, addresses)."""
     document = parsing_html.parse_html(f"<title>Association Annour</title>{body}", url)
     site = SiteAnalysis(
         links=accounts.find_owner_accounts(document),
         owner_hints=accounts.find_owner_hints(document),
     )
-    page, told, asked = Page(url, 200), {}, []
+    page, facts_seen, requested_urls = Page(url, 200), {}, []
 
     def steps():
         links, facts = yield from website.discover_site_accounts(page, site)
-        told.update(facts)
+        facts_seen.update(facts)
         return present_finding(page, links=links)
 
-    def answer(wanted):
-        assert not wanted.is_registered_link  # robots.txt is obeyed
-        asked.append(wanted.url.partition("?")[0])
-        found = (answers or {}).get(asked[-1], FetchError(Reason.NOT_FOUND))
-        return found if isinstance(found, FetchError) else Page(wanted.url, *found)
+    def answer(request):
+        assert not request.is_registered_link  # robots.txt is obeyed
+        requested_urls.append(request.url.partition("?")[0])
+        found = (answers or {}).get(requested_urls[-1], FetchError(Reason.NOT_FOUND))
+        return found if isinstance(found, FetchError) else Page(request.url, *found)
 
     finding = run_offline(steps(), answer).finding
-    return {f"{link.channel} {link.key}": link for link in finding.links}, told, asked
+    return (
+        {f"{link.channel} {link.key}": link for link in finding.links},
+        facts_seen,
+        requested_urls,
+    )
 
 
 def html(body, status=200):
     return status, {"content-type": "text/html"}, f"<body>{body}</body>".encode()
 
 
-def made_by(name, address):
-    told = {"author_name": name, "author_url": address, "title": "x"}
-    return 200, {"content-type": "application/json"}, json.dumps(told).encode()
+def oembed_of(name, address):
+    facts_seen = {"author_name": name, "author_url": address, "title": "x"}
+    return 200, {"content-type": "application/json"}, json.dumps(facts_seen).encode()
 
 
 OEMBED = "https://www.youtube.com/oembed"
 
 
 def test_home_page_with_every_channel_costs_no_request():
-    links, facts, asked = looked(MENU + VIDEO + ALL)
-    assert (len(links), facts, asked) == (4, {}, [])
+    links, facts, requested_urls = discover(MENU + VIDEO + ALL)
+    assert (len(links), facts, requested_urls) == (4, {}, [])
 
 
 def test_contact_page_adds_the_missing_channels():
     home = MENU + ICON.format("www.facebook.com/annour")
     contacts = html(ICON.format("www.facebook.com/annour.sale") + ICON.format("x.com/annour_ma"))
-    links, facts, asked = looked(home, {CONTACT: contacts})
+    links, facts, requested_urls = discover(home, {CONTACT: contacts})
     assert list(links) == ["facebook u:annour", "twitter annour_ma"]
     assert links["twitter annour_ma"].page_url == CONTACT
     assert links["twitter annour_ma"].snippet == "https://x.com/annour_ma"
-    assert (facts, asked) == ({}, [CONTACT])
+    assert (facts, requested_urls) == ({}, [CONTACT])
 
 
 @pytest.mark.parametrize("reason", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED])
 def test_unreadable_contact_page_sets_only_a_fact(reason):
-    links, facts, _ = looked(MENU, {CONTACT: FetchError(reason)})
+    links, facts, _ = discover(MENU, {CONTACT: FetchError(reason)})
     assert (links, facts) == ({}, {website.UNREAD_CONTACT_FACT: CONTACT})
 
 
@@ -92,45 +96,45 @@ def test_unreadable_contact_page_sets_only_a_fact(reason):
     ("status", "withheld"), [(404, False), (410, False), (403, True), (503, True)]
 )
 def test_missing_contact_page_adds_no_account(status, withheld):
-    links, facts, _ = looked(MENU, {CONTACT: html(ICON.format("x.com/annour_ma"), status)})
+    links, facts, _ = discover(MENU, {CONTACT: html(ICON.format("x.com/annour_ma"), status)})
     assert (links, bool(facts)) == ({}, withheld)
 
 
 def test_only_a_home_page_leads_to_further_requests():
-    _, _, asked = looked(MENU + VIDEO, url="https://annour.example/2026/03/bilan")
-    assert asked == []
+    _, _, requested_urls = discover(MENU + VIDEO, url="https://annour.example/2026/03/bilan")
+    assert requested_urls == []
 
 
 def test_maker_of_a_video_with_the_site_name_is_its_channel():
-    links, _, asked = looked(
-        VIDEO, {OEMBED: made_by("Annour Salé", "https://www.youtube.com/@AtelierM")}
+    links, _, requested_urls = discover(
+        VIDEO, {OEMBED: oembed_of("Annour Salé", "https://www.youtube.com/@AtelierM")}
     )
     assert links["youtube @atelierm"] == FoundLink(
         "youtube", "@atelierm", "https://www.youtube.com/@AtelierM", "embed", HOME, "Annour Salé"
     )
-    assert asked == [OEMBED]
+    assert requested_urls == [OEMBED]
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        made_by("Une télévision", "https://www.youtube.com/@UneTele"),
-        made_by("Annour", "https://ailleurs.example/annour"),
+        oembed_of("Une télévision", "https://www.youtube.com/@UneTele"),
+        oembed_of("Annour", "https://ailleurs.example/annour"),
         (200, {}, b"[]"),
         (200, {}, b"no JSON"),
-        (401, {}, made_by("Annour", "https://www.youtube.com/@annour")[2]),
+        (401, {}, oembed_of("Annour", "https://www.youtube.com/@annour")[2]),
         FetchError(Reason.ROBOTS),
         FetchError(Reason.WRONG_TARGET),
     ],
     ids=["another's", "no channel", "a list", "no json", "refused", "robots", "a key is there"],
 )
 def test_maker_of_a_video_with_another_name_is_ignored(answer):
-    assert looked(VIDEO, {OEMBED: answer})[0] == {}
+    assert discover(VIDEO, {OEMBED: answer})[0] == {}
 
 
 def test_site_with_a_channel_link_requests_no_video():
-    _, _, asked = looked(VIDEO + ICON.format("www.youtube.com/@annour"))
-    assert OEMBED not in asked
+    _, _, requested_urls = discover(VIDEO + ICON.format("www.youtube.com/@annour"))
+    assert OEMBED not in requested_urls
 
 
 def test_healthy_site_costs_four_requests():
@@ -148,21 +152,25 @@ def test_healthy_site_costs_four_requests():
         "/contact": html("<p>Rue du Puits</p>"),
     }
 
-    def asked(body):
+    def requested_urls(body):
         found = {HOME: html(head + body)} | {
-            f"https://annour.example{path}": told for path, told in rest.items()
+            f"https://annour.example{path}": facts_seen for path, facts_seen in rest.items()
         }
         seen = []
 
-        def answer(wanted):
-            seen.append(wanted.url.partition("?")[0])
-            told = found.get(seen[-1])
-            return Page(wanted.url, *told, fetched_at=NOW) if told else FetchError(Reason.NOT_FOUND)
+        def answer(request):
+            seen.append(request.url.partition("?")[0])
+            facts_seen = found.get(seen[-1])
+            return (
+                Page(request.url, *facts_seen, fetched_at=NOW)
+                if facts_seen
+                else FetchError(Reason.NOT_FOUND)
+            )
 
         account = Account("annour", HOME, identify_link(HOME))
         assert run_offline(website.probe(account), answer).finding.presence is Presence.PRESENT
         return seen
 
     home = [HOME, "https://annour.example/feed/"]
-    assert asked(MENU + VIDEO) == [*home, CONTACT, OEMBED]
-    assert asked(MENU + VIDEO + ALL) == home
+    assert requested_urls(MENU + VIDEO) == [*home, CONTACT, OEMBED]
+    assert requested_urls(MENU + VIDEO + ALL) == home

@@ -25,28 +25,28 @@ WORDS = (
 Answers = dict[str, bytes | str | FetchError]
 
 
-def look(answers: Answers, home: str = "", url: str = HOME) -> ProbeResult:
+def probe_site(answers: Answers, home: str = "", url: str = HOME) -> ProbeResult:
     """A look at a site whose front page holds this, and whose other addresses answer these; 404 else."""
     front = (
         f'<html lang="fr"><head><title>Annour</title></head><body>'
         f"<h1>Annour</h1>{home}{WORDS}</body></html>"
     )
 
-    def web(asked: PageRequest) -> Page | FetchError:
-        body = front if asked.url == url else answers.get(asked.url)
+    def web(requested_urls: PageRequest) -> Page | FetchError:
+        body = front if requested_urls.url == url else answers.get(requested_urls.url)
         if isinstance(body, FetchError):
             return body
         sent = body.encode() if isinstance(body, str) else body or b""
-        return Page(asked.url, 200 if body is not None else 404, {}, sent, NOW)
+        return Page(requested_urls.url, 200 if body is not None else 404, {}, sent, NOW)
 
     return run_offline(website.probe(Account("annour", url, identify.identify_link(url))), web)
 
 
-def asked(seen: ProbeResult) -> list[str]:
+def requested_urls(seen: ProbeResult) -> list[str]:
     return [exchange.request.url for exchange in seen.exchanges[1:]]
 
 
-def told(seen: ProbeResult) -> tuple[str | None, str | None]:
+def describe_activity(seen: ProbeResult) -> tuple[str | None, str | None]:
     last = seen.finding.last_activity
     return (last.format_iso()[:10], last.source) if last else (None, None)
 
@@ -97,7 +97,8 @@ BLOGGER = json.dumps(
 )
 ATOM = (
     '<feed xmlns="http://www.w3.org/2005/Atom"><title>Annour</title><entry><title>Bal</title>'
-    "<published>2026-10-25T09:30:00Z</published><updated>2026-11-10T09:30:00Z</updated></entry></feed>"
+    "<published>2026-10-25T09:30:00Z</published><updated>2026-11-10T09:30:00Z</updated></entry>"
+    "</feed>"
 )
 FEED = rss("Sun, 25 Oct 2026 09:30:00 +0000")
 
@@ -172,9 +173,9 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
 @pytest.mark.parametrize("name", PLACES)
 def test_each_system_costs_at_most_three_requests(name: str) -> None:
     mark, url, body, clue = PLACES[name]
-    seen = look({url: body}, mark)
-    assert told(seen) == ("2026-10-25", clue)
-    assert asked(seen).index(url) < latest_post.MAX_FEED_REQUESTS
+    seen = probe_site({url: body}, mark)
+    assert describe_activity(seen) == ("2026-10-25", clue)
+    assert requested_urls(seen).index(url) < latest_post.MAX_FEED_REQUESTS
 
 
 def test_blog_at_wordpress_com_uses_its_api() -> None:
@@ -184,27 +185,27 @@ def test_blog_at_wordpress_com_uses_its_api() -> None:
     )
     place = "https://public-api.wordpress.com/rest/v1.1/sites/annour.wordpress.com/posts/"
     place += "?number=10&fields=date,title,excerpt"
-    seen = look({place: listed}, WP, url)
-    assert told(seen) == ("2026-10-25", "wp-json")
+    seen = probe_site({place: listed}, WP, url)
+    assert describe_activity(seen) == ("2026-10-25", "wp-json")
 
 
 def test_site_with_a_feed_costs_two_requests() -> None:
-    seen = look({f"{HOME}feed/": FEED}, WP)
-    assert asked(seen)[0] == f"{HOME}feed/"
-    assert not [url for url in asked(seen)[1:] if "wp-json" in url or "sitemap" in url]
+    seen = probe_site({f"{HOME}feed/": FEED}, WP)
+    assert requested_urls(seen)[0] == f"{HOME}feed/"
+    assert not [url for url in requested_urls(seen)[1:] if "wp-json" in url or "sitemap" in url]
 
 
 @pytest.mark.parametrize("mark", [mark for mark, *_ in PLACES.values()])
 def test_site_without_dates_costs_at_most_four_requests(mark: str) -> None:
     assert (
-        len([url for url in asked(look({}, mark)) if "contact" not in url])
+        len([url for url in requested_urls(probe_site({}, mark)) if "contact" not in url])
         <= latest_post.MAX_REQUESTS
     )
 
 
 def test_unreachable_site_is_not_requested_again() -> None:
-    seen = look({f"{HOME}feed/": FetchError(Reason.TIMEOUT)}, WP)
-    assert [url for url in asked(seen) if "wp-json" in url] == []
+    seen = probe_site({f"{HOME}feed/": FetchError(Reason.TIMEOUT)}, WP)
+    assert [url for url in requested_urls(seen) if "wp-json" in url] == []
 
 
 DAY = "Sun, 25 Oct 2026 09:30:00 +0000"
@@ -228,11 +229,14 @@ TELLING_NOTHING = {
 
 @pytest.mark.parametrize("name", TELLING_NOTHING)
 def test_feed_without_publication_is_ignored(name: str) -> None:
-    assert told(look({f"{HOME}feed/": TELLING_NOTHING[name]}, WP)) == (None, None)
+    assert describe_activity(probe_site({f"{HOME}feed/": TELLING_NOTHING[name]}, WP)) == (
+        None,
+        None,
+    )
 
 
 def test_single_entry_at_request_time_is_news() -> None:
-    assert told(look({f"{HOME}feed/": rss(NOW - timedelta(minutes=1))}, WP)) == (
+    assert describe_activity(probe_site({f"{HOME}feed/": rss(NOW - timedelta(minutes=1))}, WP)) == (
         "2026-11-20",
         "feed",
     )
@@ -248,8 +252,8 @@ def test_single_entry_at_request_time_is_news() -> None:
     ],
 )
 def test_title_that_begins_like_a_default_post_counts(title: str) -> None:
-    seen = look({f"{HOME}feed/": rss("Sun, 25 Oct 2026 09:30:00 +0000", title=title)}, WP)
-    assert told(seen) == ("2026-10-25", "feed")
+    seen = probe_site({f"{HOME}feed/": rss("Sun, 25 Oct 2026 09:30:00 +0000", title=title)}, WP)
+    assert describe_activity(seen) == ("2026-10-25", "feed")
 
 
 def test_default_text_is_recognized_under_any_title() -> None:
@@ -258,7 +262,9 @@ def test_default_text_is_recognized_under_any_title() -> None:
         "<description><![CDATA[<p>Bienvenue sur WordPress. Ceci est votre premier article.</p>]]>"
         "</description></item>"
     )
-    assert told(look({f"{HOME}feed/": f"<rss><channel>{item}</channel></rss>"}, WP)) == (None, None)
+    assert describe_activity(
+        probe_site({f"{HOME}feed/": f"<rss><channel>{item}</channel></rss>"}, WP)
+    ) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +277,7 @@ def test_default_text_is_recognized_under_any_title() -> None:
     ],
 )
 def test_feed_in_the_site_language_is_read(date: str) -> None:
-    assert told(look({f"{HOME}feed/": rss(date)}, WP)) == ("2026-10-25", "feed")
+    assert describe_activity(probe_site({f"{HOME}feed/": rss(date)}, WP)) == ("2026-10-25", "feed")
 
 
 @pytest.mark.parametrize(
@@ -285,23 +291,23 @@ def test_feed_in_the_site_language_is_read(date: str) -> None:
     ],
 )
 def test_feeds_without_news_are_not_requested(href: str) -> None:
-    seen = look({}, f'<link rel="alternate" type="application/rss+xml" href="{href}">')
-    assert HOME.rstrip("/") + href not in asked(seen)
+    seen = probe_site({}, f'<link rel="alternate" type="application/rss+xml" href="{href}">')
+    assert HOME.rstrip("/") + href not in requested_urls(seen)
 
 
 def test_usual_feeds_follow_the_announced_one() -> None:
-    seen = look({}, f'<link rel="alternate" type="application/rss+xml" href="/actu.xml">{WP}')
-    assert asked(seen)[:2] == [f"{HOME}actu.xml", f"{HOME}feed/"]
+    seen = probe_site({}, f'<link rel="alternate" type="application/rss+xml" href="/actu.xml">{WP}')
+    assert requested_urls(seen)[:2] == [f"{HOME}actu.xml", f"{HOME}feed/"]
 
 
 def test_feed_with_two_addresses_is_requested_once() -> None:
     ways = ("http://www.annour.example/feed", "https://annour.example/feed/")
-    seen = look(
+    seen = probe_site(
         {},
         "".join(f'<link rel="alternate" type="application/rss+xml" href="{url}">' for url in ways),
     )
-    assert asked(seen)[0] == ways[0]
-    assert ways[1] not in asked(seen)
+    assert requested_urls(seen)[0] == ways[0]
+    assert ways[1] not in requested_urls(seen)
 
 
 def test_newer_marked_date_on_the_home_page_wins() -> None:
@@ -311,9 +317,9 @@ def test_newer_marked_date_on_the_home_page_wins() -> None:
     event = '<div class="event"><time datetime="2026-11-18">18 novembre</time> Bal</div>'
     words = "<p class=date>18 novembre 2026</p>"
     answers: Answers = {f"{HOME}feed/": FEED}
-    assert told(look(answers, WP + newer)) == ("2026-11-02", "time")
+    assert describe_activity(probe_site(answers, WP + newer)) == ("2026-11-02", "time")
     for honest in (older, event, words):
-        assert told(look(answers, WP + honest)) == ("2026-10-25", "feed")
+        assert describe_activity(probe_site(answers, WP + honest)) == ("2026-10-25", "feed")
 
 
 def sitemap(*changes: str) -> str:
@@ -353,7 +359,9 @@ CHANGED = sitemap("2026-10-25", "2026-01-02")
 )
 def test_sitemap_is_the_last_resort(answers: Answers, day: str | None) -> None:
     shell = '<a href="https://sites.google.com/x">site</a>'  # a system without any feed
-    assert told(look(answers, shell)) == ((day, "sitemap") if day else (None, None))
+    assert describe_activity(probe_site(answers, shell)) == (
+        (day, "sitemap") if day else (None, None)
+    )
 
 
 def test_sitemap_index_leads_to_the_newest_posts() -> None:
@@ -363,8 +371,8 @@ def test_sitemap_index_leads_to_the_newest_posts() -> None:
         ("post-sitemap2.xml", "2026-10-25"),
         ("page-sitemap.xml", "2026-11-19"),
     )
-    seen = look({MAP: maps, f"{HOME}post-sitemap2.xml": CHANGED})
-    assert told(seen) == ("2026-10-25", "sitemap")
+    seen = probe_site({MAP: maps, f"{HOME}post-sitemap2.xml": CHANGED})
+    assert describe_activity(seen) == ("2026-10-25", "sitemap")
 
 
 @pytest.mark.parametrize(
@@ -385,11 +393,11 @@ def test_sitemap_index_leads_to_the_newest_posts() -> None:
     ],
 )
 def test_rhythm_is_the_median_gap_of_the_same_source(answers: Answers, days: int | None) -> None:
-    assert look(answers, WP).finding.facts.get("rhythm_days") == days
+    assert probe_site(answers, WP).finding.facts.get("rhythm_days") == days
 
 
 def test_site_without_dates_has_no_rhythm() -> None:
-    finding = look({}).finding
+    finding = probe_site({}).finding
     assert finding.last_activity is None
     assert "rhythm_days" not in finding.facts
 
@@ -397,6 +405,6 @@ def test_site_without_dates_has_no_rhythm() -> None:
 def test_section_has_the_rhythm_of_its_own_feed() -> None:
     url = f"{HOME}association/"
     link = f'<link rel="alternate" type="application/rss+xml" href="{url}feed/">'
-    seen = look({f"{url}feed/": rss(*weekly())}, link, url)
-    assert told(seen) == ("2026-11-17", "feed")
+    seen = probe_site({f"{url}feed/": rss(*weekly())}, link, url)
+    assert describe_activity(seen) == ("2026-11-17", "feed")
     assert seen.finding.facts["rhythm_days"] == 7

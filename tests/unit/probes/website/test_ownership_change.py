@@ -17,23 +17,28 @@ WORDPRESS = '<meta name="generator" content="WordPress 6.8">'
 JOOMLA = '<meta name="generator" content="Joomla!">'
 COUNTER = "<script async src='https://www.googletagmanager.com/gtag/js?id=G-AB12CD34EF'></script>"
 FRENCH = (
-    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des bénévoles "
+    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des "
+    "bénévoles "
     "aident les enfants à faire leurs devoirs et les mères à apprendre à lire. "
 )
 ARABIC = (
-    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ، وينشط فيها متطوعون من مختلف "
+    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ، وينشط فيها "
+    "متطوعون من مختلف "
     "الأعمار كل يوم سبت بدار الشباب. "
 )
 ENGLISH = (
-    "Our volunteers have worked with the families of the old town for twenty years. Every Saturday they help "
+    "Our volunteers have worked with the families of the old town for twenty years. Every "
+    "Saturday they help "
     "the children with homework and the mothers with reading. "
 )
 INDONESIAN = (
-    "Situs ini adalah tempat terbaik untuk anda yang ingin bermain dengan aman dan mudah di dalam satu akun "
+    "Situs ini adalah tempat terbaik untuk anda yang ingin bermain dengan aman dan mudah di dalam "
+    "satu akun "
     "dari rumah atau di mana saja dengan layanan yang tidak pernah tutup. "
 )
 TURKISH = (
-    "Derneğimiz yirmi yıldır mahallenin çocukları için ders veriyor ve her cumartesi kütüphanede bir araya "
+    "Derneğimiz yirmi yıldır mahallenin çocukları için ders veriyor ve her cumartesi kütüphanede "
+    "bir araya "
     "geliyor. Bu çalışma çok önemli, sizin desteğiniz ile daha da büyüyor. "
 )
 JAPANESE = "私たちの店では毎日新しい商品を取り揃えております。ぜひご覧ください。"
@@ -48,7 +53,7 @@ def page(lang: str, title: str, body: str, head: str = "") -> str:
     )
 
 
-def look(
+def probe_site(
     body: str, known: Finding | None = None, landed: str = HOME, link: str = HOME, day: int = 0
 ) -> Finding:
     def web(asked: PageRequest) -> Page | FetchError:
@@ -65,13 +70,13 @@ def look(
 
 def seen(*before: str, link: str = HOME) -> Finding:
     """The finding of a good night."""
-    found = look(page(*before), landed=link, link=link)
+    found = probe_site(page(*before), landed=link, link=link)
     assert found.presence is Presence.PRESENT
     return replace(found, links=())
 
 
 def test_present_finding_stores_facts_for_later_runs() -> None:
-    facts = look(page(*BEFORE[:3], WORDPRESS + COUNTER)).facts
+    facts = probe_site(page(*BEFORE[:3], WORDPRESS + COUNTER)).facts
     assert facts["title"] == "Association Annour – Salé"
     assert (facts["language"], facts["platform"], facts["tracking_id"]) == (
         "fr",
@@ -126,19 +131,19 @@ STOLEN = {
 def test_other_language_name_and_one_more_sign_is_hijacked(
     name: str,
 ) -> None:
-    found = look(page(*STOLEN[name]), seen(*BEFORE))
+    found = probe_site(page(*STOLEN[name]), seen(*BEFORE))
     assert (found.presence, found.reason) == (Presence.ABSENT, Reason.HIJACKED), found
     assert "Association Annour" in found.detail
 
 
 def test_redirect_to_another_site_in_foreign_language_is_hijacked() -> None:
     body = page("tr", "En iyi oyunlar", f"<p>{TURKISH * 2}</p>", WORDPRESS)
-    assert look(body, seen(*BEFORE), landed="https://oyun.example/").reason is Reason.HIJACKED
+    assert probe_site(body, seen(*BEFORE), landed="https://oyun.example/").reason is Reason.HIJACKED
 
 
 @pytest.mark.parametrize("name", STOLEN)
 def test_same_pages_without_history_are_hijacked_only_by_words(name: str) -> None:
-    assert look(page(*STOLEN[name])).presence is Presence.PRESENT
+    assert probe_site(page(*STOLEN[name])).presence is Presence.PRESENT
 
 
 HONEST = {
@@ -198,7 +203,7 @@ HONEST = {
 
 @pytest.mark.parametrize("name", HONEST)
 def test_changes_by_the_owner_are_accepted(name: str) -> None:
-    found = look(page(*HONEST[name]), seen(*BEFORE[:3], WORDPRESS + COUNTER))
+    found = probe_site(page(*HONEST[name]), seen(*BEFORE[:3], WORDPRESS + COUNTER))
     assert found.presence is Presence.PRESENT, found
 
 
@@ -206,58 +211,58 @@ def test_name_in_the_address_of_a_platform_site_counts() -> None:
     link = "https://sites.platform.example/view/isik-sale/"
     before = seen("fr", "Lumière", f"<h1>Lumière</h1><p>{FRENCH * 2}</p>", WORDPRESS, link=link)
     now = page("tr", "Isik Sale Derneği", f"<p>{TURKISH * 2}</p>", JOOMLA)
-    assert look(now, before, landed=link, link=link).presence is Presence.PRESENT
+    assert probe_site(now, before, landed=link, link=link).presence is Presence.PRESENT
 
 
 def test_short_foreign_page_is_a_wall() -> None:
     body = "<html><head><title>访问提示</title></head><body>您的访问请求正在处理请稍候再试</body></html>"
-    assert look(body, seen(*BEFORE)).presence is not Presence.ABSENT
+    assert probe_site(body, seen(*BEFORE)).presence is not Presence.ABSENT
 
 
 def test_site_always_in_foreign_language_is_accepted() -> None:
     before = seen("tr", "Işık Derneği", f"<h1>Işık</h1><p>{TURKISH * 2}</p>", WORDPRESS)
-    found = look(page("id", "Yayasan Cahaya", f"<p>{INDONESIAN * 3}</p>", JOOMLA), before)
+    found = probe_site(page("id", "Yayasan Cahaya", f"<p>{INDONESIAN * 3}</p>", JOOMLA), before)
     assert found.presence is Presence.PRESENT
 
 
 def test_renamed_site_on_its_new_domain_is_present_and_moved() -> None:
     body = page("fr", "Fédération Amal", f"<h1>Amal</h1><p>{FRENCH * 2}</p>", JOOMLA)
-    found = look(body, seen(*BEFORE), landed="https://amal.example/")
+    found = probe_site(body, seen(*BEFORE), landed="https://amal.example/")
     assert (found.presence, found.facts["moved_to"]) == (Presence.PRESENT, "amal.example")
 
 
 def test_hijacked_site_is_compared_with_its_past_in_every_run() -> None:
     stolen, known = page(*STOLEN["one spam word"]), seen(*BEFORE)
     for day in range(1, 5):
-        known = look(stolen, known, day=day)
+        known = probe_site(stolen, known, day=day)
         assert known.reason is Reason.HIJACKED
         assert known.facts["past_title"] == "Association Annour – Salé"
-    back = look(page(*BEFORE), known, day=5)
+    back = probe_site(page(*BEFORE), known, day=5)
     assert (back.presence, "past_title" in back.facts) == (Presence.PRESENT, False)
 
 
 def test_history_survives_a_suspended_or_lost_domain() -> None:
-    gone = look(page("en", "Account Suspended", "").replace(MENU, ""), seen(*BEFORE))
+    gone = probe_site(page("en", "Account Suspended", "").replace(MENU, ""), seen(*BEFORE))
     assert (gone.reason, gone.facts["past_language"]) == (Reason.SUSPENDED, "fr")
     lost = run_offline(
         website.probe(Account("a", HOME, identify.identify_link(HOME), gone)),
         lambda _: FetchError(Reason.NO_SUCH_HOST),
     ).finding
     assert (lost.presence, lost.facts["past_language"]) == (Presence.ABSENT, "fr")
-    assert look(page(*STOLEN["another system"]), lost).reason is Reason.HIJACKED
+    assert probe_site(page(*STOLEN["another system"]), lost).reason is Reason.HIJACKED
 
 
 def test_foreign_site_without_signal_keeps_its_history() -> None:
-    strange = look(page(*HONEST["a Turkish version by the visitor's country"]), seen(*BEFORE))
+    strange = probe_site(page(*HONEST["a Turkish version by the visitor's country"]), seen(*BEFORE))
     assert strange.presence is Presence.PRESENT
     spam = page("tr", "Deneme bonusu veren siteler", f"<p>{TURKISH * 2}</p>", WORDPRESS)
-    assert look(spam, strange).reason is Reason.HIJACKED
+    assert probe_site(spam, strange).reason is Reason.HIJACKED
 
 
 def test_site_first_seen_parked_has_no_history() -> None:
-    parked = look("<title>annour.example is for sale</title>")
+    parked = probe_site("<title>annour.example is for sale</title>")
     assert parked.reason is Reason.PARKED
     assert (
-        look(page(*HONEST["a Turkish version by the visitor's country"]), parked).presence
+        probe_site(page(*HONEST["a Turkish version by the visitor's country"]), parked).presence
         is Presence.PRESENT
     )

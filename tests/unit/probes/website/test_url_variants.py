@@ -16,50 +16,55 @@ NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.example/"
 WWW = "https://www.annour.example/"
 TEXT = "L'association accompagne les familles du quartier depuis des années. " * 4
-SITE = f"<html lang='fr'><head><title>Annour</title></head><body><h1>Annour</h1><p>{TEXT}</p></body></html>"
+SITE = (
+    f"<html lang='fr'><head><title>Annour</title></head><body><h1>Annour</h1><p>{TEXT}</p>"
+    f"</body></html>"
+)
 PARKED = "<title>annour.example is for sale</title><p>Buy this domain.</p>"
 
 Web = Callable[[PageRequest], Page | FetchError]
 
 
-def look(web: Web, link: str = URL) -> tuple[Finding, tuple[HttpExchange, ...]]:
+def probe_site(web: Web, link: str = URL) -> tuple[Finding, tuple[HttpExchange, ...]]:
     found = run_offline(website.probe(Account("a", link, identify.identify_link(link))), web)
     return found.finding, found.exchanges
 
 
-def page(asked: str, landed: str = "", body: str = SITE, status: int = 200) -> Page:
-    hops = (Hop(asked, 301), Hop(landed, status)) if landed else (Hop(asked, status),)
-    return Page(landed or asked, status, {"content-type": "text/html"}, body.encode(), NOW, hops)
+def page(asked: str, final_url: str = "", body: str = SITE, status: int = 200) -> Page:
+    hops = (Hop(asked, 301), Hop(final_url, status)) if final_url else (Hop(asked, status),)
+    return Page(final_url or asked, status, {"content-type": "text/html"}, body.encode(), NOW, hops)
 
 
-def only(*open_: str, trouble: FetchError | None = None, body: str = SITE) -> Web:
+def serve_only(*urls: str, error_reason: FetchError | None = None, body: str = SITE) -> Web:
     """A web of these addresses, where all else is shut."""
     return lambda asked: (
         page(asked.url, body=body)
-        if asked.url in open_
-        else trouble or FetchError(Reason.NETWORK, "refused")
+        if asked.url in urls
+        else error_reason or FetchError(Reason.NETWORK, "refused")
     )
 
 
-@pytest.mark.parametrize("way", ["http://annour.example/", WWW, "http://www.annour.example/"])
+@pytest.mark.parametrize("variant", ["http://annour.example/", WWW, "http://www.annour.example/"])
 @pytest.mark.parametrize("reason", [Reason.NETWORK, Reason.TIMEOUT])
-def test_unreachable_url_with_working_variant_is_present(way: str, reason: Reason) -> None:
-    if way == "http://www.annour.example/":  # the other name is asked as the link was typed
-        finding, _ = look(only(way, trouble=FetchError(reason)), "http://annour.example/")
+def test_unreachable_url_with_working_variant_is_present(variant: str, reason: Reason) -> None:
+    if variant == "http://www.annour.example/":  # the other name is asked as the link was typed
+        finding, _ = probe_site(
+            serve_only(variant, error_reason=FetchError(reason)), "http://annour.example/"
+        )
     else:
-        finding, _ = look(only(way, trouble=FetchError(reason)))
+        finding, _ = probe_site(serve_only(variant, error_reason=FetchError(reason)))
     assert finding.presence is Presence.PRESENT
     assert "moved_to" not in finding.facts
 
 
 def test_http_only_site_is_recognized_without_second_https_request() -> None:
-    finding, exchanges = look(only("http://annour.example/"))
+    finding, exchanges = probe_site(serve_only("http://annour.example/"))
     assert finding.facts["https"] is False
     assert [exchange.request.url for exchange in exchanges].count(URL) == 1
 
 
 def test_unreachable_site_costs_three_requests_and_is_unknown() -> None:
-    finding, exchanges = look(only())
+    finding, exchanges = probe_site(serve_only())
     assert (finding.presence, finding.reason, len(exchanges)) == (
         Presence.UNKNOWN,
         Reason.NETWORK,
@@ -68,12 +73,12 @@ def test_unreachable_site_costs_three_requests_and_is_unknown() -> None:
 
 
 def test_subdomain_has_no_www_variant() -> None:
-    _, exchanges = look(only(), "https://annour.portail.ma/")
+    _, exchanges = probe_site(serve_only(), "https://annour.portail.ma/")
     assert not [exchange for exchange in exchanges if "www." in exchange.request.url]
 
 
 @pytest.mark.parametrize(
-    ("typed", "landed"),
+    ("typed", "final_url"),
     [
         ("https://annour.example/", "https://www.annour.example/"),
         ("https://www.annour.example/", "https://annour.example/"),
@@ -93,22 +98,26 @@ def test_subdomain_has_no_www_variant() -> None:
         ("http://annour.blogspot.fr/", "https://annour.blogspot.com/"),
     ],
 )
-def test_other_form_of_the_same_url_is_no_move(typed: str, landed: str) -> None:
-    finding, _ = look(lambda asked: page(asked.url, landed if asked.url != landed else ""), typed)
+def test_other_form_of_the_same_url_is_no_move(typed: str, final_url: str) -> None:
+    finding, _ = probe_site(
+        lambda asked: page(asked.url, final_url if asked.url != final_url else ""), typed
+    )
     assert finding.presence is Presence.PRESENT
     assert not {"moved_to", "redirected_home"} & set(finding.facts)
 
 
 @pytest.mark.parametrize(
-    ("typed", "landed", "domain"),
+    ("typed", "final_url", "domain"),
     [
         ("https://annour.example/", "https://amal.example/", "amal.example"),
         ("https://annour.wixsite.com/", "https://www.annour.example/", "annour.example"),
         ("https://annour.blogspot.com/", "https://amal.blogspot.com/", "amal.blogspot.com"),
     ],
 )
-def test_other_domain_is_a_move(typed: str, landed: str, domain: str) -> None:
-    finding, _ = look(lambda asked: page(asked.url, landed if asked.url != landed else ""), typed)
+def test_other_domain_is_a_move(typed: str, final_url: str, domain: str) -> None:
+    finding, _ = probe_site(
+        lambda asked: page(asked.url, final_url if asked.url != final_url else ""), typed
+    )
     assert (finding.presence, finding.facts["moved_to"]) == (Presence.PRESENT, domain)
 
 
@@ -117,35 +126,35 @@ def test_other_domain_is_a_move(typed: str, landed: str, domain: str) -> None:
 )
 @pytest.mark.parametrize("status", [200, 404])
 def test_working_twin_host_is_no_absence(body: str, status: int) -> None:
-    finding, _ = look(lambda asked: page(asked.url, body="" if asked.url == URL else SITE))
+    finding, _ = probe_site(lambda asked: page(asked.url, body="" if asked.url == URL else SITE))
     assert finding.presence is not Presence.ABSENT
 
     def web(asked: PageRequest) -> Page:
         return page(asked.url) if asked.url == WWW else page(asked.url, body=body, status=status)
 
-    finding, _ = look(web)
+    finding, _ = probe_site(web)
     assert finding.presence is not Presence.ABSENT
 
 
-@pytest.mark.parametrize("trouble", [Reason.TIMEOUT, Reason.NETWORK, Reason.TLS])
+@pytest.mark.parametrize("error_reason", [Reason.TIMEOUT, Reason.NETWORK, Reason.TLS])
 @pytest.mark.parametrize(
     ("body", "status"), [("", 404), (PARKED, 200), (PARKED, 404), ("<p>no</p>", 500)]
 )
-def test_absence_at_twin_host_proves_nothing(trouble: Reason, body: str, status: int) -> None:
-    failed = FetchError(trouble, "wrong_host" if trouble is Reason.TLS else "")
+def test_absence_at_twin_host_proves_nothing(error_reason: Reason, body: str, status: int) -> None:
+    failed = FetchError(error_reason, "wrong_host" if error_reason is Reason.TLS else "")
 
     def web(asked: PageRequest) -> Page | FetchError:
         return page(asked.url, body=body, status=status) if "//www." in asked.url else failed
 
-    finding, _ = look(web)
-    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, trouble)
+    finding, _ = probe_site(web)
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, error_reason)
 
 
 def test_walled_twin_host_prevents_an_absence() -> None:
     def web(asked: PageRequest) -> Page:
         return page(asked.url, body=PARKED) if asked.url == URL else page(asked.url, status=403)
 
-    assert look(web)[0].presence is Presence.UNKNOWN
+    assert probe_site(web)[0].presence is Presence.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -154,7 +163,7 @@ def test_walled_twin_host_prevents_an_absence() -> None:
 def test_both_hosts_parked_is_parked(
     other: Page | FetchError,
 ) -> None:
-    finding, exchanges = look(
+    finding, exchanges = probe_site(
         lambda asked: page(asked.url, body=PARKED) if asked.url == URL else other
     )
     assert (finding.reason, finding.final_url, len(exchanges)) == (Reason.PARKED, URL, 2)
@@ -167,7 +176,7 @@ def test_every_certificate_error_is_named_and_ignored_once(
     def web(asked: PageRequest) -> Page | FetchError:
         return page(asked.url) if asked.insecure else FetchError(Reason.TLS, detail)
 
-    finding, exchanges = look(web)
+    finding, exchanges = probe_site(web)
     assert (finding.presence, finding.reason, finding.facts) == (
         Presence.UNKNOWN,
         Reason.TLS,
@@ -186,7 +195,7 @@ def test_valid_certificate_at_twin_host_opens_the_site(detail: str) -> None:
     def web(asked: PageRequest) -> Page | FetchError:
         return page(asked.url) if asked.url.startswith(WWW) else FetchError(Reason.TLS, detail)
 
-    finding, _ = look(web)
+    finding, _ = probe_site(web)
     assert (finding.presence, finding.facts["tls_error"]) == (Presence.PRESENT, detail)
     assert "moved_to" not in finding.facts
 
@@ -197,7 +206,7 @@ def test_certificate_error_after_a_redirect_is_the_same_error() -> None:
     def web(asked: PageRequest) -> Page | FetchError:
         return page(asked.url, WWW) if asked.insecure else failed
 
-    finding, _ = look(web, "http://annour.example/")
+    finding, _ = probe_site(web, "http://annour.example/")
     assert (finding.presence, finding.reason, finding.facts["tls_error"]) == (
         Presence.UNKNOWN,
         Reason.TLS,
