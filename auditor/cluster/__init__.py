@@ -1,4 +1,8 @@
-"""A night on many machines: one leads it, workers look. Reasons: docs/decisions/0026-many-machines.md."""
+"""Spread one run over many machines: a coordinator fills a job queue and workers check accounts.
+
+Reasons: docs/decisions/0026-many-machines.md. Start with `coordinator` and `worker`. Only this package
+knows the queue; on one machine it is not needed.
+"""
 
 from __future__ import annotations
 

@@ -148,7 +148,9 @@ class ClusterCoordinator:
         if queue.count_jobs("failed"):
             why = self.worker_results.get("failure") or "it ended its worker each time"
             raise StoreError(
-                "a worker's job", str(why), "look at the worker's log; `auditor run` goes on"
+                "a worker's job",
+                str(why),
+                "read the worker's log, then continue with `auditor run`",
             )
         return queue
 

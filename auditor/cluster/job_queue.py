@@ -294,7 +294,7 @@ def translate_database_errors() -> Iterator[None]:
     except (exceptions.ConnectorException, psycopg.Error) as trouble:
         why = str(trouble.__cause__ or trouble).strip().splitlines()
         cause = why[0] if why else "its database failed"
-        raise StoreError("the queue", cause, "look at PostgreSQL") from trouble
+        raise StoreError("the job queue", cause, "check PostgreSQL") from trouble
 
 
 @dataclass(frozen=True, slots=True)

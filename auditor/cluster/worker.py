@@ -376,9 +376,9 @@ def ensure_folder_token(folder: Path) -> str:
             file.write(secrets.token_hex(16))
     except FileExistsError:
         pass
-    except OSError as trouble:
+    except OSError as error:
         raise ConfigError(
-            str(folder), (trouble.strerror or "it cannot be written").lower(), "mend it"
+            str(folder), (error.strerror or "it cannot be written").lower(), "check its permissions"
         ) from None
     return read_folder_token(folder)
 

@@ -1,5 +1,5 @@
-"""The practice web: a forward proxy on loopback that answers for the whole web, with fictional associations.
+"""Serve a fake web with 100 fictional associations and run the auditor on it.
 
-The demo, the tests and a coordinator's rehearsal run on it. The auditor reaches it as it would any
-proxy, through `[fetch] proxy` and `ca_file`, and knows nothing else of it.
+The demo, the tests and rehearsals use it. The auditor reaches it as any proxy, through `[fetch] proxy`
+and `ca_file`, and knows nothing else about it. Start with `play` and `associations`.
 """

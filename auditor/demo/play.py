@@ -141,7 +141,7 @@ class FakeWebProcess:
         line = await self._process.stdout.readline()
         if not line:
             raise InputError(
-                "the practice web", "its process ended", "`python -m auditor.demo` tells why"
+                "the fake web", "its process ended", "run `python -m auditor.demo` to see why"
             )
         return line.decode().strip()
 
@@ -200,7 +200,7 @@ def prepare_demo_folder(folder: Path) -> None:
     earlier = folder / "config.toml"
     if earlier.exists() and not earlier.read_text(encoding="utf-8").startswith(CONFIG_MARKER):
         raise InputError(
-            str(folder), "there is an audit of yours in it", "an empty folder for the demo"
+            str(folder), "it contains an audit that is not a demo", "use an empty folder"
         )
     if earlier.exists():
         for name in ("data", "pages"):

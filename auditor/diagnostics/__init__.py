@@ -1,8 +1,7 @@
-"""Whether everything is in order: the installation, the configuration, the data, and the way to the web.
+"""Diagnose the installation, the configuration, the data and the network.
 
-It writes nothing but the data folder, where there is none, and a file that it takes away again. Trouble on
-the way to the web is never a failure: what is out of reach tonight may be back tomorrow, and the night tells
-of it by itself.
+It writes only the data folder if it is missing, and a temporary file. Network problems are never a
+failure: they may be over by the next run, which reports them itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What a monitor reads, as Prometheus writes it: the last night, what is open, and how this machine is.
-
-Everything is read when it is asked for, by a handful of small queries: sums that are kept anyway, rows of
-nights. Nothing is counted in this process alone, so it does not matter which of several did the night.
-"""
+"""Collect the metrics of `GET /metrics` from the store and the newest receipt."""
 
 from __future__ import annotations
 

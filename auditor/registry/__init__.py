@@ -1,1 +1,5 @@
-"""The registry of associations: import from spreadsheets, export, comparison and corrections."""
+"""Import, export and compare the registry of associations and their links.
+
+`importer` reads a spreadsheet, `diff` previews its changes and `exporter` writes one: start with
+`importer`. Nothing here makes requests or knows the results of checks.
+"""

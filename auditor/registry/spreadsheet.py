@@ -77,7 +77,7 @@ def read_sheets(path: Path) -> Iterator[Sheet]:
     elif data.startswith(b"\xd0\xcf\x11\xe0"):
         raise SpreadsheetError(
             str(path),
-            "the Excel format of before 2007 cannot be read",
+            "Excel files from before 2007 cannot be read",
             SAVE_AS_REMEDY,
             code="old_excel",
         )

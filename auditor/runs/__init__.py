@@ -1,1 +1,5 @@
-"""An audit run: its plan, its queues, its deadline and what is done after it."""
+"""Check every account of the network once, evaluate the results and finish the run.
+
+`pipeline` runs everything from the first ping to the backup. `run` has the phases of one run: start
+reading there. Nothing here knows the web pages or how a platform answers.
+"""

@@ -1,15 +1,8 @@
-"""The night: looks once at every account, and concludes. The write side of the auditor.
+"""Run the phases of one audit run: canaries, checks, second pass, evaluation, receipt.
 
-Canaries first (with no line of our own the night is skipped), then every account, host by host, a platform
-for as long as it answers us; then a second pass over what failed for a passing reason; then blindness,
-standings, proposals and gaps in one transaction, and the receipt. What is seen is committed in batches as it
-comes, so a night that is killed is gone on with: its observations stand, and only the accounts it had not
-seen are looked at. A night whose window is over begins no other account and concludes as far as it came.
-
-A night that nobody goes on with: closed when the next one is begun, with what can still be told of it.
-
-A night that was killed stands as `running`. Nothing is concluded of what it saw, as of any interrupted night;
-its receipt says so, is signed and has its place in the chain.
+If both test websites are unreachable, the run is skipped. Results are stored in batches, so a run that
+was killed continues with the accounts that are left. After the deadline no further account is checked.
+A run that is never continued is closed when the next one starts, with a signed receipt that says so.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Page makers of the practice web: one module per platform, each modelled on what it answers today."""
+"""Build the pages and API responses of the fake web, one module per platform."""

@@ -338,7 +338,7 @@ def test_the_sheet_is_read_whole_whatever_language_its_heads_are_in(tmp_path):
 
 def test_a_demo_does_not_touch_an_audit_that_is_somebody_s(tmp_path):
     (tmp_path / "config.toml").write_text("[network]\n", encoding="utf-8")
-    with pytest.raises(InputError, match="an audit of yours"):
+    with pytest.raises(InputError, match="an audit that is not a demo"):
         play.prepare_demo_folder(tmp_path)
 
 
