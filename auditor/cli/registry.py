@@ -466,10 +466,8 @@ def _describe_result(changes: ImportChanges, translator: Translator) -> Iterator
     )
     if changes.accounts_withdrawn:
         yield translator.translate(
-            (
-                "associations missing from the file are kept but not "
-                "checked; {option} removes them and their results"
-            ),
+            "associations missing from the file are kept but not "
+            "checked; {option} removes them and their results",
             option="--prune",
         )
 
