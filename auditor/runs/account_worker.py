@@ -438,7 +438,10 @@ async def _recheck_accounts(
     }
     accounts = [to_probe_account(row, standings.get(row.id or 0)) for row in rows]
     tonight = app.store.get_run(now.date())
-    async with app.create_fetcher(now) as fetcher, app.create_parser_pool() as readers:
+    async with (
+        app.create_parser_pool() as readers,
+        app.create_fetcher(now, parsers=readers) as fetcher,
+    ):
         eyes = AccountChecker(
             fetcher,
             readers,

@@ -175,7 +175,7 @@ class Small:
     locked: bool = False
     data_folder: Path | None = None
 
-    def create_fetcher(self, now, host_lock=None):  # the only process
+    def create_fetcher(self, now, host_lock=None, parsers=None):  # the only process
         self.web.now, self.web.request_count, self.web.requests_by_host = now, 0, Counter()
         return self.web
 
@@ -199,7 +199,9 @@ def configured(channels=("website", "facebook", "youtube"), **canaries):
 
 def opened(folder, config=None, store=None):
     store = store or Store.open(f"sqlite:///{folder}/auditor.db")
-    return Small(config or configured(), store, BodyStore(folder / "archive"), Web(), data_folder=folder)
+    return Small(
+        config or configured(), store, BodyStore(folder / "archive"), Web(), data_folder=folder
+    )
 
 
 def lived(live):

@@ -90,7 +90,7 @@ class Seen(App):
     def create_parser_pool(self):
         return ParserPool(0)
 
-    def create_fetcher(self, now, host_lock=None):  # the only process
+    def create_fetcher(self, now, host_lock=None, parsers=None):  # the only process
         web = Web(now=now)
         web.answers = {
             PAGE: f"{MARK} page",
@@ -263,7 +263,9 @@ def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, m
     """It may name hosts: those of platforms, which are nobody's, and so it is let be."""
     asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
     monkeypatch.setattr(
-        Seen, "create_fetcher", lambda _, now, host_lock=None: Web(now=now, requests_by_host=asked)
+        Seen,
+        "create_fetcher",
+        lambda _, now, *_args, **_kwargs: Web(now=now, requests_by_host=asked),
     )
     stop = asyncio.Event()
     stop.set()

@@ -542,9 +542,7 @@ async def execute_runs(
         allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_delay=0, max_retries=0
     )
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
-    monkeypatch.setattr(
-        app, "create_fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False
-    )
+    monkeypatch.setattr(app, "create_fetcher", lambda now, *_: Fetcher(fetch, now), raising=False)
     monkeypatch.setattr(app, "create_parser_pool", lambda: ParserPool(0), raising=False)
     site = SiteWithETags()
     async with Hostile(lambda path, _: site(path, server.heads[-1])) as server:
