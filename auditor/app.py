@@ -62,12 +62,17 @@ class App:
         """Return the key that signs receipts. Raises ConfigError."""
         return SigningKey.open(self.data_folder)
 
-    def create_fetcher(self, now: datetime, host_lock: HostLock | None = None) -> Fetcher:
+    def create_fetcher(
+        self,
+        now: datetime,
+        host_lock: HostLock | None = None,
+        parsers: ParserPool | None = None,
+    ) -> Fetcher:
         """Return a fetcher whose pages are dated from `now`.
 
-        With a `host_lock`, it shares hosts with other processes.
+        With a `host_lock`, it shares hosts with other processes. `parsers` parses robots.txt.
         """
-        return create_fetcher(self.config, now, host_lock)
+        return create_fetcher(self.config, now, host_lock, parsers)
 
     def create_parser_pool(self) -> ParserPool:
         """Return the worker processes that parse pages and can be killed."""
@@ -150,10 +155,19 @@ def _refuse_lost_database(config: Config) -> None:
         raise MissingDatabaseError(str(get_sqlite_file(address)), reason, RESTORE_REMEDY)
 
 
-def create_fetcher(config: Config, now: datetime, host_lock: HostLock | None = None) -> Fetcher:
+def create_fetcher(
+    config: Config,
+    now: datetime,
+    host_lock: HostLock | None = None,
+    parsers: ParserPool | None = None,
+) -> Fetcher:
     """Return a fetcher without a store, as `auditor check` uses it."""
     return Fetcher(
-        config.fetch, now, api_only_hosts=find_api_only_hosts(config), host_lock=host_lock
+        config.fetch,
+        now,
+        api_only_hosts=find_api_only_hosts(config),
+        host_lock=host_lock,
+        parsers=parsers,
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Protocol
 
 from probes.models.finding import EARLIEST_DATETIME, Finding
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, Responder
-from probes.parsing.html import clean_text, decode_body, looks_like_html, parse_document
+from probes.parsing.html import extract_page_text
+from probes.runner.parser_pool import ParserPool
 from probes.text.language import fold_text
 from storage.errors import StoreError
 from storage.models.audit import Evidence, Observation
@@ -164,8 +166,6 @@ def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> P
 
 MAX_READ_BYTES = 64 * 1024
 """Bytes of a body that are read for title and excerpt, so that a page is fast."""
-MAX_EXCERPT_CHARACTERS = 400
-"""Maximum length of an excerpt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,30 +206,62 @@ def build_evidence_views(
 
 
 def _build_evidence_view(evidence: Evidence, body_storage: BodyStorage) -> EvidenceView:
+    page = _load_page_start(evidence, body_storage)
+    if isinstance(page, EvidenceView):
+        return page
+    return EvidenceView(evidence, "stored", *extract_page_text(page))
+
+
+async def build_fresh_evidence_views(
+    exchanges: Iterable[HttpExchange], parser_pool: ParserPool
+) -> list[EvidenceView]:
+    """Return a view of each exchange of a check that is not stored. Workers parse the pages."""
+    bodies = _InMemoryBodies()
+    views = []
+    for evidence in [build_evidence(exchange, bodies) for exchange in exchanges]:
+        page = _load_page_start(evidence, bodies)
+        if isinstance(page, EvidenceView):
+            views.append(page)
+            continue
+        try:
+            text = await parser_pool.parse(extract_page_text, page)
+        except FetchError:  # the worker was stopped
+            text = ("", "", "")
+        views.append(EvidenceView(evidence, "stored", *text))
+    return views
+
+
+class _InMemoryBodies:
+    """Bodies in memory."""
+
+    def __init__(self) -> None:
+        self._bodies_by_digest: dict[str, bytes] = {}
+
+    def put(self, body: bytes) -> str:
+        """Store a body and return its digest."""
+        digest = sha256(body).hexdigest()
+        self._bodies_by_digest[digest] = body
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return the body with a digest."""
+        return self._bodies_by_digest[digest]
+
+
+def _load_page_start(evidence: Evidence, body_storage: BodyStorage) -> Page | EvidenceView:
+    """Return the start of a stored page, or the view of an exchange without a stored page."""
     if evidence.digest is None:
         return EvidenceView(evidence, "withheld" if evidence.is_withheld else "none")
     try:
         body = body_storage.get(evidence.digest)
     except StoreError:
         return EvidenceView(evidence, "missing")
-    page = Page(
+    return Page(
         evidence.final_url or evidence.url,
         evidence.status or 0,
         evidence.headers,
         body[:MAX_READ_BYTES],
         evidence.fetched_at or EARLIEST_DATETIME,
-    )
-    if not looks_like_html(page):
-        return EvidenceView(
-            evidence, "stored", page_text=clean_text(decode_body(page), MAX_READ_BYTES)
-        )
-    document = parse_document(page)
-    return EvidenceView(
-        evidence,
-        "stored",
-        clean_text(document.title),
-        clean_text(document.text, MAX_EXCERPT_CHARACTERS),
-        f"{document.title}\n{document.text}",
     )
 
 

@@ -41,8 +41,16 @@ class RunContext(EvaluationContext, Protocol):
         """Return the key that signs receipts. Raises ConfigError."""
         ...
 
-    def create_fetcher(self, now: datetime, host_lock: HostLock | None = None) -> Fetcher:
-        """Return a fetcher; `host_lock` shares hosts with other processes."""
+    def create_fetcher(
+        self,
+        now: datetime,
+        host_lock: HostLock | None = None,
+        parsers: ParserPool | None = None,
+    ) -> Fetcher:
+        """Return a fetcher; `host_lock` shares hosts with other processes.
+
+        `parsers` parses robots.txt.
+        """
         ...
 
     def create_parser_pool(self) -> ParserPool:

@@ -18,8 +18,9 @@ from probes.links import identify
 from probes.models.finding import Account, Finding, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import HttpExchange, ProbeResult, ProbeRun
-from probes.parsing.visitor_content import strip_visitor_content
+from probes.parsing.visitor_content import strip_page
 from probes.runner.parser_pool import ParserPool
+from probes.runner.run import parse_page
 
 PRIVATE_KINDS = frozenset({LinkKind.PERSON, LinkKind.GROUP})
 """Kinds of accounts whose pages belong to private people."""
@@ -41,7 +42,13 @@ async def remove_private_data(
     if kind in PRIVATE_KINDS:
         finding = anonymize_finding(result.finding) if kind is LinkKind.PERSON else result.finding
         return StorableResult(replace(result, finding=finding), keep_bodies=False)
-    shortened = replace(result, exchanges=tuple(map(_remove_visitor_content, result.exchanges)))
+    try:
+        exchanges = [
+            await _remove_visitor_content(exchange, parser_pool) for exchange in result.exchanges
+        ]
+    except FetchError:  # the worker was stopped, so the content of visitors is unknown
+        return StorableResult(result, keep_bodies=False)
+    shortened = replace(result, exchanges=tuple(exchanges))
     if all(
         shortened_exchange is exchange
         for shortened_exchange, exchange in zip(shortened.exchanges, result.exchanges, strict=True)
@@ -71,17 +78,17 @@ def anonymize_finding(finding: Finding) -> Finding:
     return replace(finding, name=None, followers=None, links=(), facts={}, detail=detail)
 
 
-def _remove_visitor_content(exchange: HttpExchange) -> HttpExchange:
-    """Return an exchange without content of visitors; the same object if there is none."""
+async def _remove_visitor_content(exchange: HttpExchange, parser_pool: ParserPool) -> HttpExchange:
+    """Return an exchange without content of visitors; the same object if there is none.
+
+    Raises FetchError if the worker is stopped.
+    """
     answer = exchange.outcome
-    if isinstance(answer, FetchError):
+    if isinstance(answer, FetchError) or not answer.body:
         return exchange
-    body = strip_visitor_content(answer.body)
-    return (
-        exchange
-        if body is answer.body
-        else replace(exchange, outcome=replace(answer, body=body, parsed=None))
-    )
+    page = replace(answer, parsed=None, walls=None)
+    body = await parser_pool.parse(strip_page, page)
+    return exchange if body is None else replace(exchange, outcome=replace(page, body=body))
 
 
 async def _replay_probe(probe_run: ProbeRun, recorded_answers: _RecordedAnswers) -> ProbeResult:
@@ -117,6 +124,6 @@ class _RecordedAnswers:
         if answer.parsed is not None and before.request.parser == request.parser:
             return answer
         try:
-            return replace(answer, parsed=await self._parser_pool.parse(request.parser, answer))
+            return await parse_page(request.parser, answer, self._parser_pool)
         except FetchError as none:
             return none

@@ -150,8 +150,8 @@ async def _check_links(
         cli_context.translator.translate("checking"), quiet=cli_context.quiet
     ) as step:
         async with (
-            create_fetcher(config, get_current_time()) as fetch,
             create_parser_pool() as pool,
+            create_fetcher(config, get_current_time(), parsers=pool) as fetch,
         ):
             done = iter(range(1, len(known) + 1))
             eyes = AccountChecker(fetch, pool, create_api_budgets(config))

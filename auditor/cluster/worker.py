@@ -295,8 +295,8 @@ class WorkerSession:
     ) -> WorkerSession:
         """Begin to look at a night, at a moment that is never before its beginning."""
         now, stack = max(now, run.started_at), AsyncExitStack()
-        fetcher = await stack.enter_async_context(app.create_fetcher(now, host_lock))
         readers = await stack.enter_async_context(app.create_parser_pool())
+        fetcher = await stack.enter_async_context(app.create_fetcher(now, host_lock, readers))
         eyes = AccountChecker(fetcher, readers, create_api_budgets(app.config))
         shift = cls(app, run, eyes, now, timer, timer(), _exit_stack=stack)
         watching = asyncio.create_task(shift._stop_when_run_closes())

@@ -383,14 +383,19 @@ def _describe_status(
 
 
 def _describe_gap(gap: Gap) -> tuple[str, str, str, str, str]:
-    state = "closed" if gap.closed_at else "open" if gap.opened_at else "candidate"
     return (
         "gap",
         gap.association,
         gap.channel,
         f"{gap.code} {gap.subject}".strip(),
-        f"{state}, {gap.run_count} runs",
+        f"{_get_gap_state(gap)}, {gap.run_count} runs",
     )
+
+
+def _get_gap_state(gap: Gap) -> str:
+    if gap.closed_at:
+        return "closed"
+    return "open" if gap.opened_at else "candidate"
 
 
 def _describe_proposal(proposal: Proposal) -> tuple[str, str, str, str, str]:

@@ -276,13 +276,9 @@ def _choose_coverage_state(
         return "confirmed"
     if is_none_by_choice:
         return "by_choice"
-    return (
-        "unknown"
-        if AccountState.UNKNOWN in states or has_moved
-        else "gone"
-        if states
-        else "missing"
-    )
+    if AccountState.UNKNOWN in states or has_moved:
+        return "unknown"
+    return "gone" if states else "missing"
 
 
 def _may_be_account(kind: LinkKind, key: str | None) -> bool:

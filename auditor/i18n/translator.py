@@ -303,13 +303,9 @@ class Translator:
             return self.format_date(str(value))
         if isinstance(value, str):
             return ""
-        return (
-            self.format_days(value)
-            if name in DURATION_FACTS
-            else self._format_amount(value, *UNIT_FACTS[name])
-            if name in UNIT_FACTS
-            else ""
-        )
+        if name in DURATION_FACTS:
+            return self.format_days(value)
+        return self._format_amount(value, *UNIT_FACTS[name]) if name in UNIT_FACTS else ""
 
     def _translate_code(self, name: str, value: str) -> str:
         if name == "channel":

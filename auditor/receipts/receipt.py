@@ -219,10 +219,11 @@ def _build_canary_item(canary: Canary, finding: Finding) -> dict[str, Any]:
 
 def count_accounts_by_presence(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
     """Return the number of accounts by presence, in total and by channel."""
+    names = [presence.value for presence in Presence]
     channels: dict[str, dict[str, int]] = {}
     for (channel, presence), count in counts.items():
-        channels.setdefault(channel, {value.value: 0 for value in Presence})[presence.value] = count
-    totals = {value.value: sum(row[value.value] for row in channels.values()) for value in Presence}
+        channels.setdefault(channel, dict.fromkeys(names, 0))[presence.value] = count
+    totals = {name: sum(row[name] for row in channels.values()) for name in names}
     return {"accounts": sum(totals.values()), **totals, "channels": channels}
 
 

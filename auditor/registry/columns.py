@@ -121,7 +121,7 @@ HEADING_FILLER_WORDS = frozenset(
 def identify_column(heading: str, channels: Collection[str]) -> str | None:
     """The column a heading means, or None: what stands in brackets may be an explanation."""
     whole = normalize_label(heading)
-    outside = normalize_label(re.sub(r"[(\[].*?[)\]]", " ", heading))
+    outside = normalize_label(re.sub(r"[(\[].{0,200}?[)\]]", " ", heading))
     pith = " ".join(word for word in outside.split() if word not in HEADING_FILLER_WORDS)
     for said in (whole, outside, pith, pith.removeprefix("ال")):
         column = COLUMN_BY_LABEL.get(said) or (said if said in channels else None)

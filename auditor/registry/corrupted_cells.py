@@ -153,7 +153,7 @@ def _is_compatible_date(date_parts: PartialDate, partial_date: PartialDate) -> b
     )
 
 
-QUESTION_MARKS_PATTERN = re.compile(r"[^\w?]*\?{2,}[\W\d]*")
+QUESTION_MARKS_PATTERN = re.compile(r"[^\w?]*+\?{2,}+[\W\d]*+")
 """Question marks alone: what an encoding without Arabic makes of Arabic words."""
 ARABIC_AS_LATIN_PATTERN = re.compile("[\xd8\xd9][^A-Za-z ]")
 """A letter of Arabic in UTF-8 that was read as two of Latin."""

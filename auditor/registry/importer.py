@@ -112,7 +112,7 @@ NO_EXISTING_ENTRIES = ExistingEntries()
 
 
 LIST_SEPARATOR_PATTERN = re.compile(r"[,;/|\n،؛]+")
-EMAIL_PATTERN = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+EMAIL_PATTERN = re.compile(r"(?<![^@\s])[^@\s]+@[^@\s]+\.[^@\s.]+")
 LANGUAGE_SYNONYMS = {
     **dict.fromkeys(("ar", "arabic", "arabe", "العربيه", "عربيه", "عربي"), "ar"),
     **dict.fromkeys(("fr", "french", "francais", "الفرنسيه", "فرنسيه"), "fr"),

@@ -27,16 +27,16 @@ def classify_link_reciprocity(account: EvaluatedAccount, context: RuleContext) -
         }
         return next((level for level in RECIPROCITY_LEVELS[:3] if level in pairs), "registry_only")
     by_site, by_profile = is_linked_from_site(account, context), has_link_to_site(account, context)
-    if by_site or by_profile:
-        return (
-            "reciprocal" if by_site and by_profile else "site_only" if by_site else "profile_only"
-        )
-    return (
-        "contradicted"
-        if has_other_account_on_site(account, context)
-        or has_link_to_other_association(account, context)
-        else "registry_only"
-    )
+    if by_site and by_profile:
+        return "reciprocal"
+    if by_site:
+        return "site_only"
+    if by_profile:
+        return "profile_only"
+    has_other_account = has_other_account_on_site(account, context)
+    if has_other_account or has_link_to_other_association(account, context):
+        return "contradicted"
+    return "registry_only"
 
 
 def is_linked_from_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
@@ -73,14 +73,15 @@ def has_other_account_on_site(account: EvaluatedAccount, context: RuleContext) -
         for own_account in context.accounts_on(account.row.channel)
         if own_account.is_account
     ]
-    return any(
-        link.channel == account.row.channel
-        and not any(
+    for link in _iter_site_links(context):
+        if link.channel != account.row.channel:
+            continue
+        if not any(
             own_account.is_linked_by(link) or own_account.may_be_linked_by(link)
             for own_account in own_accounts
-        )
-        for link in _iter_site_links(context)
-    )
+        ):
+            return True
+    return False
 
 
 def has_link_to_other_association(account: EvaluatedAccount, context: RuleContext) -> bool:

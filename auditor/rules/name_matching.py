@@ -214,16 +214,16 @@ def is_similar_handle(handle: str, other_handle: str) -> bool | None:
 def has_name_in_handle(handle: str, names: Iterable[str | None]) -> bool:
     """Return True if a handle contains a distinctive word of the name, or its initials."""
     letters = _get_handle_letters(handle)
-    return any(
-        any(
-            len(word) > _MIN_DISTINCTIVE_CHARACTERS[script] and word in letters
-            for word in script_words.distinctive_words
-        )
-        or any(len(short) > 2 and letters.startswith(short) for short in script_words.initials)
-        for name in names
-        if name
-        for script, script_words in _split_by_script(name).items()
-    )
+    for name in names:
+        for script, script_words in _split_by_script(name or "").items():
+            min_length = _MIN_DISTINCTIVE_CHARACTERS[script]
+            words = script_words.distinctive_words
+            if any(len(word) > min_length and word in letters for word in words):
+                return True
+            initials = script_words.initials
+            if any(len(short) > 2 and letters.startswith(short) for short in initials):
+                return True
+    return False
 
 
 def _get_handle_letters(handle: str) -> str:

@@ -104,11 +104,11 @@ def inherit_parent_states(states: PointStates) -> dict[str, PointState]:
 def compute_score(states: PointStates) -> Score:
     """Return the score of these states."""
     whole = inherit_parent_states(states)
-    points = {
-        point: sum(w for item, w in POINT_WEIGHTS.items() if whole[item] is point)
-        for point in PointState
-    }
-    earned, known_points = points[PointState.GOOD], points[PointState.GOOD] + points[PointState.BAD]
+    points = dict.fromkeys(PointState, 0)
+    for item, weight in POINT_WEIGHTS.items():
+        points[whole[item]] += weight
+    earned = points[PointState.GOOD]
+    known_points = earned + points[PointState.BAD]
     total = known_points + points[PointState.UNKNOWN]
     if not total:
         return Score(0, 0, None, "no_data", 0, 0)

@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
 from threading import Lock
 
 from auditor.checking.checker import (
@@ -34,7 +33,7 @@ from auditor.evidence import (
     BodyStorage,
     EvidenceView,
     build_evidence,
-    build_evidence_views,
+    build_fresh_evidence_views,
     is_detail_quoted,
 )
 from auditor.protocols import LockableRunContext, RunContext
@@ -438,7 +437,10 @@ async def _recheck_accounts(
     }
     accounts = [to_probe_account(row, standings.get(row.id or 0)) for row in rows]
     tonight = app.store.get_run(now.date())
-    async with app.create_fetcher(now) as fetcher, app.create_parser_pool() as readers:
+    async with (
+        app.create_parser_pool() as readers,
+        app.create_fetcher(now, parsers=readers) as fetcher,
+    ):
         eyes = AccountChecker(
             fetcher,
             readers,
@@ -455,7 +457,12 @@ async def _recheck_accounts(
                 for row, account in zip(rows, accounts, strict=True)
             )
         )
-    return [_build_account_recheck(row, look) for row, look in zip(rows, looks, strict=True)]
+        return [
+            AccountRecheck(
+                row, look.finding, tuple(await build_fresh_evidence_views(look.exchanges, readers))
+            )
+            for row, look in zip(rows, looks, strict=True)
+        ]
 
 
 async def _run_probe_with_timeout(
@@ -475,26 +482,3 @@ async def _run_probe_with_timeout(
             return await checker.check(account)
     except TimeoutError:
         return ProbeResult(Finding(Presence.UNKNOWN, Reason.TIMEOUT))
-
-
-def _build_account_recheck(row: AccountRow, result: ProbeResult) -> AccountRecheck:
-    bodies = _InMemoryBodies()
-    evidence = [build_evidence(exchange, bodies) for exchange in result.exchanges]
-    return AccountRecheck(row, result.finding, tuple(build_evidence_views(evidence, bodies)))
-
-
-class _InMemoryBodies:
-    """Bodies in memory, for as long as it takes to read their titles."""
-
-    def __init__(self) -> None:
-        self._bodies_by_digest: dict[str, bytes] = {}
-
-    def put(self, body: bytes) -> str:
-        """Hold a body."""
-        digest = sha256(body).hexdigest()
-        self._bodies_by_digest[digest] = body
-        return digest
-
-    def get(self, digest: str) -> bytes:
-        """The body of a digest."""
-        return self._bodies_by_digest[digest]

@@ -232,8 +232,8 @@ class _RunSession:
         config = self.app.config
         async with (
             self._open_host_lock() as shared,
-            self.app.create_fetcher(self.session_started_at, shared) as fetcher,
             self.app.create_parser_pool() as readers,
+            self.app.create_fetcher(self.session_started_at, shared, readers) as fetcher,
         ):
             eyes = self.checker = AccountChecker(
                 fetcher,

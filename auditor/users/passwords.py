@@ -177,12 +177,12 @@ def _build_sequence_pieces() -> set[str]:
         for run in map(_normalize_letters, CHARACTER_SEQUENCES)
         for sequence in (run, run[::-1])
     ]
-    return {
-        sequence[start : start + size]
-        for sequence in directions
-        for size in range(MIN_SEQUENCE_CHARACTERS, MIN_SEQUENCE_CHARACTERS + 4)
-        for start in range(len(sequence) - size + 1)
-    }
+    pieces: set[str] = set()
+    for sequence in directions:
+        for size in range(MIN_SEQUENCE_CHARACTERS, MIN_SEQUENCE_CHARACTERS + 4):
+            starts = range(len(sequence) - size + 1)
+            pieces.update(sequence[start : start + size] for start in starts)
+    return pieces
 
 
 def _normalize_letters(text: str) -> str:

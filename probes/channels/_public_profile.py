@@ -159,7 +159,8 @@ def find_newest_timestamp(timestamps: Iterable[float], page: Page) -> Activity |
 _EARLIEST_POST_TIMESTAMP = EARLIEST_POST_DATE.timestamp()
 # A number and its scale in folded text: `1,234`, `4.2K`, `1,2 million`, `3 آلاف`.
 _COUNT_REGEX = (
-    r"(\d[\d.,٫٬ ]*)(?: ?(k|m|b|md|mrd|milliards?|millions?|mille|الف|الاف|مليون|ملايين|"
+    r"(?<!\d)(\d[\d.,٫٬ ]{0,40})(?: ?(k|m|b|md|mrd|milliards?|millions?|mille|الف|الاف|مليون|"
+    r"ملايين|"
     r"مليار)(?!\w))?"
     r" ?(?:d'|de |من )?"
 )

@@ -13,7 +13,7 @@ from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from probes.classify import classifier, interstitials, soft_404
+from probes.classify import interstitials, soft_404
 from probes.discovery.accounts import find_owner_accounts
 from probes.discovery.signals import may_be_owner_account
 from probes.discovery.site_names import contains_distinctive_word, share_distinctive_word
@@ -175,13 +175,12 @@ def _build_invalid_certificate_finding(page: Page, facts: Mapping[str, FactValue
 def _find_page_problem(page: Page, site: SiteAnalysis) -> Finding | None:
     """Return why the page is not a working website, or None if it is one."""
     # A page with a lot of text or with a menu is no wall, whatever its scripts contain.
-    is_small_page = site.text_length < soft_404.SHORT_PAGE_MAX_CHARS and not site.has_navigation
-    if is_small_page and interstitials.is_firewall_page(page):
+    if site.is_firewall_page:
         return unknown_finding(page, Reason.BLOCKED)
     notice = _find_absence_notice(page, site)
     if notice:
         return absent_finding(page, notice[0], detail=notice[1])
-    if page.status >= 400 or is_small_page:
+    if page.status >= 400 or site.is_small_page:
         refusal = interstitials.detect_refusal(page)
         if refusal is not None:
             return unknown_finding(page, refusal)
@@ -195,7 +194,7 @@ def _find_absence_notice(page: Page, site: SiteAnalysis) -> tuple[Reason, str] |
 
     On a server error only a suspension notice counts. "Not found" is handled by other checks.
     """
-    notice = site.absence or _detect_parking_shell(page, site)
+    notice = site.absence or _detect_parking_shell(site)
     if notice is None or notice[0] is Reason.NOT_FOUND:
         return None
     return notice if page.status < 500 or notice[0] is Reason.SUSPENDED else None
@@ -218,7 +217,7 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         return unknown_finding(page, Reason.WRONG_TARGET, facts=facts, detail="leads to a platform")
     if site.absence:
         return absent_finding(page, site.absence[0], detail=site.absence[1])
-    doubt = _detect_members_only_page(page, site) or site.inconclusive
+    doubt = _detect_members_only_page(site) or site.inconclusive
     if doubt:
         if doubt[0] is Reason.SCRIPT_ONLY and len(page.body) > html.MAX_PARSED_BYTES:
             detail = "its text begins after the part that is read"
@@ -230,18 +229,18 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
     return None
 
 
-def _detect_parking_shell(page: Page, site: SiteAnalysis) -> tuple[Reason, str] | None:
+def _detect_parking_shell(site: SiteAnalysis) -> tuple[Reason, str] | None:
     """Detect a parking service's page that only scripts fill with text."""
     is_empty = site.text_length < soft_404.TINY_PAGE_MAX_CHARS and not site.has_navigation
-    if is_empty and classifier.is_parking_shell(page):
+    if is_empty and site.is_parking_shell:
         return Reason.PARKED, "the shell of a parking service"
     return None
 
 
-def _detect_members_only_page(page: Page, site: SiteAnalysis) -> tuple[Reason, str] | None:
+def _detect_members_only_page(site: SiteAnalysis) -> tuple[Reason, str] | None:
     """Detect a page that only shows a password form."""
     has_little_text = site.text_length < MEMBERS_ONLY_PAGE_MAX_CHARS and not site.has_navigation
-    if has_little_text and interstitials.has_password_form(page):
+    if has_little_text and site.has_password_form:
         return Reason.LOGIN_WALL, "asks for a password"
     return None
 

@@ -269,7 +269,7 @@ CONTACT_DETAILS_PATTERN = lazy_regex(
     r"[\w.+-]{1,64}@[\w-]{1,63}\.\w+|(?:\+|\b0)\d(?:[\s./-]?\d){7,}"
 )
 _WORD_PATTERN = lazy_regex(r"[^\W_]+")
-_DOMAIN_NAME_PATTERN = lazy_regex(r"\S+\.[a-z]{2,12}\b", re.IGNORECASE)
+_DOMAIN_NAME_PATTERN = lazy_regex(r"(?<!\S)\S+\.[a-z]{2,12}\b", re.IGNORECASE)
 
 
 def find_self_statement(
@@ -395,7 +395,7 @@ _DOMAIN_WORD_REGEX = (
     r"\b(?:este|esse|"
     r"questo) dom[íi]nio\b|\bdom[íi]nio (?=\S+\.\w)|\bdomeinnaam\b|"
     r"\bdomein\b|\b(?:die|diese|dieser) domain\b|\bdom[eé]na\b|\bdomeny\b|\bdomen\b|\bdomeniul\b|"
-    r"\bdom[äæe]n(?:en|et)?\b|\bverkkotunnus\w*|домен\w*|tên miền|alan ad\w+|ドメイン|域名|도메인|"
+    r"\bdom[äæe]n(?:en|et)?\b|\bverkkotunnus\w*|домен\w{0,20}|tên miền|alan ad\w{1,20}|ドメイン|域名|도메인|"
     r"النطاق|الدومين|דומיין|دامنه|\bτο domain\b|όνομα χώρου)"
 )
 _REGISTERED_WORD_REGEX = (
@@ -405,13 +405,13 @@ _REGISTERED_WORD_REGEX = (
     r"\bgeparkeerd\b|"
     r"\bparqu\w++|\baparcad\w*+|\bestacionad\w*+|\balojad\w*+|\bhébergé|\bzarejestr\w*+|"
     r"\bzaregistr\w*+|"
-    r"\bzaparkov\w*+|\butrzymywan\w*+|\brekisteröi\w*+|\bînregistrat\w*+|зарегистр\w*+|"
-    r"зареєстр\w*+|"
-    r"припаркован\w*+|"
-    r"прилинкован\w*+|đăng ký|hết hạn|\bkay[ıi]t\w*+|\btescil\w*+|"
+    r"\bzaparkov\w*+|\butrzymywan\w*+|\brekisteröi\w*+|\bînregistrat\w*+|зарегистр\w{0,20}+|"
+    r"зареєстр\w{0,20}+|"
+    r"припаркован\w{0,20}+|"
+    r"прилинкован\w{0,20}+|đăng ký|hết hạn|\bkay[ıi]t\w*+|\btescil\w*+|"
     r"取得|注册|登録|过期|過期|등록|مسجل|محجوز|"
     r"נרשם|ثبت|"
-    r"κατοχυρ\w++|à vendre|en vente|\bexpirée?\b|en venta|in vendita|te koop|zum verkauf|"
+    r"κατοχυρ\w{1,20}+|à vendre|en vente|\bexpirée?\b|en venta|in vendita|te koop|zum verkauf|"
     r"abgelaufen|caducado|"
     r"scaduto|verlopen|na sprzedaż|на продажу|прода[её]тся)"
 )

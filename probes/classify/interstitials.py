@@ -2,7 +2,8 @@
 
 A wall refuses the request: login, consent, captcha, firewall, rate limit. A refusal is never an
 absence. `detect_refusal` needs only the page: its status, headers, final address, title and the
-start of its body. Sources: a survey of link checkers and firewalls (lychee, linkinator,
+start of its body. The body is untrusted, so a worker detects the walls and the page carries them
+(`Page.walls`). Sources: a survey of link checkers and firewalls (lychee, linkinator,
 webappanalyzer, gallery-dl, yt-dlp: 2026-06 to 2026-08) and measurements without an account
 (2026-09, 2026-10), see docs/explanations/platforms.md.
 
@@ -22,7 +23,7 @@ from collections.abc import Iterator
 from probes.classify.notices import NoticePattern, compile_alternatives
 from probes.classify.soft_404 import iter_sentences
 from probes.models.finding import Reason
-from probes.models.http import Page
+from probes.models.http import Page, PageWalls
 from probes.parsing.html import Document
 from probes.text.lazy_regex import lazy_regex
 
@@ -132,7 +133,7 @@ _TEXT_PATTERNS = (
             r"|misusing this feature by going too fast|request denied|access denied"
             r"|sorry, you have been blocked"
             r"|verify(?:ing)? (?:that )?you are (?:a )?human|are you a robot"
-            r"|vérifi\w+ que vous (?:êtes|n.êtes pas)"
+            r"|vérifi\w{1,20} que vous (?:êtes|n.êtes pas)"
             r"|enable javascript and cookies to continue|unusual traffic from your computer network"
             r"|confirm you.re not a bot|the requested url was rejected"
         ),
@@ -169,10 +170,7 @@ def detect_refusal(page: Page) -> Reason | None:
 
     Statuses 404 and 410 are no refusal, and neither is any page with content.
     """
-    wall = detect_full_page_wall(page)
-    if wall is not None or page.status >= 400:
-        return wall
-    return next(_iter_walls_by_text(page, _decode_page_head(page)), None)
+    return (page.walls or detect_walls(page)).refusal
 
 
 def detect_full_page_wall(page: Page) -> Reason | None:
@@ -180,7 +178,17 @@ def detect_full_page_wall(page: Page) -> Reason | None:
 
     The text of a wall does not count here, because it can also be on top of the real page.
     """
-    return next(_iter_full_page_walls(page), None)
+    return (page.walls or detect_walls(page)).full_page
+
+
+def detect_walls(page: Page) -> PageWalls:
+    """Detect the walls of a page. A worker does so for every page that a probe receives."""
+    page_head = _decode_page_head(page)
+    full_page = next(_iter_full_page_walls(page, page_head), None)
+    refusal = full_page
+    if full_page is None and page.status < 400:
+        refusal = next(_iter_walls_by_text(page, page_head), None)
+    return PageWalls(refusal, full_page)
 
 
 def is_firewall_page(page: Page) -> bool:
@@ -233,8 +241,7 @@ def _decode_page_head(page: Page) -> str:
     return page.body[:HEAD_BYTES].decode("utf-8", "replace").replace("’", "'").lower()
 
 
-def _iter_full_page_walls(page: Page) -> Iterator[Reason]:
-    page_head = _decode_page_head(page)
+def _iter_full_page_walls(page: Page, page_head: str) -> Iterator[Reason]:
     yield from _iter_walls_by_header(page)
     yield from _iter_walls_by_url(page)
     yield from _iter_walls_by_title_element(page_head)
@@ -339,7 +346,7 @@ _REGION_RESTRICTION_REGEX = (
     r"seu país|"
     r"na sua região)"
     r"|non (?:è )?disponibile nel(?:la)? (?:tuo|tua|suo|sua) (?:paese|regione|area)"
-    r"|niet beschikbaar in (?:uw|jouw|je) (?:land|regio)|недоступ\w+ в вашем регионе"
+    r"|niet beschikbaar in (?:uw|jouw|je) (?:land|regio)|недоступ\w{1,20} в вашем регионе"
     r"|غير (?:متاح|متوفر)ة? في (?:بلدك|منطقتك|بلدكم|منطقتكم)"
 )
 _REGION_RESTRICTION_PATTERN = lazy_regex(_REGION_RESTRICTION_REGEX, re.IGNORECASE)

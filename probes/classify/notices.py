@@ -74,7 +74,7 @@ ABSENCE_NOTICES = (
         Reason.PARKED,
         compile_alternatives(
             r"domain(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
-            r"\S+\.[a-z]{2,12} (?:is|may ?be) for sale",
+            r"(?<!\S)\S+\.[a-z]{2,12} (?:is|may ?be) for sale",
             r"hugedomains\.com",
             r"domain (?:name )?(?:is |has been )?parked",
             r"parked (?:domain|for free)",
@@ -103,7 +103,7 @@ ABSENCE_NOTICES = (
             r"footer_domain_parking",
             r"(?:هذا )?(?:النطاق|الدومين|نطاق) (?:هذا )?(?:معروض )?للبيع",
             r"انتهت صلاحية (?:هذا )?(?:النطاق|الدومين)",
-            r"(?:domain|\S+\.[a-z]{2,12}) steht zum verkauf",
+            r"(?:domain|(?<!\S)\S+\.[a-z]{2,12}) steht zum verkauf",
             r"este dominio (?:está )?(?:en venta|aparcado)|dominio \S+\.\w+ (?:está )?en venta",
             r"questo dominio (?:è )?in vendita|\| dominio en venta",
             r"dom[íi]nio (?:\S+\.\w+ )?(?:está )?[àa] venda|domein is te koop|alan adı satılık|"
@@ -169,7 +169,7 @@ ABSENCE_NOTICES = (
             r"bienvenue sur votre (?:nouveau site|(?:nouvel )?hébergement|nouvel espace)",
             r"página principal del sitio|página de índice estándar|p[áa]gina por defecto",
             r"file may be deleted or overwritten|place your files in",
-            r"(?:upload|put|copy|place|déposez|déposer|publiez|hochladen|sub[ai]|carica\w*) "
+            r"(?:upload|put|copy|place|déposez|déposer|publiez|hochladen|sub[ai]|carica\w{0,20}) "
             r".{0,60}\b(?:public_html|"
             r"htdocs|httpdocs)\b|welcome to your new (?:web )?(?:server|hosting|web ?space)",
             r"your (?:web )?hosting (?:space |account )?is (?:now )?(?:ready|active)",
@@ -204,7 +204,8 @@ ABSENCE_NOTICES = (
         Reason.NOT_FOUND,
         compile_alternatives(
             r"do you want to register \S+\.wordpress\.com",
-            r"\S+\.wordpress\.com (?:is no longer available|n.est plus disponible|لم يعد متاح)",
+            r"(?<!\S)\S+\.wordpress\.com (?:is no longer available|n.est plus disponible|"
+            r"لم يعد متاح)",
             r"the authors have deleted this site|les auteurs ont supprimé ce site",
             r"(?:looks like )?this domain isn.t connected to a website",
             r"there isn.t a github pages site here",
@@ -252,16 +253,17 @@ SELF_STATED_ABSENCES = (
             r"webpaket) "
             r"(?:wurde |ist )?(?:derzeit |vorübergehend |momentan )?(?:gesperrt|deaktiviert)",
             r"(?:account|sito|servizio|dominio) (?:è (?:stato )?)?sospeso",
-            r"(?:account|website|hosting\w*) (?:is )?(?:opgeschort|geblokkeerd)",
+            r"(?:account|website|hosting\w{0,20}) (?:is )?(?:opgeschort|geblokkeerd)",
             r"(?:hesa(?:p|bı)|(?:web )?site(?:si)?|barındırma)(?: \w+){0,2} askıya alın(?:dı|"
             r"mıştır)",
             r"(?:сайт|аккаунт|хостинг|домен) (?:\w+ )?(?:заблокирован|приостановлен|отключ[её]н)",
             r"(?:konto|strona|usługa|domena|hosting)(?: \w+)? (?:została |zostało |został |jest )?"
             r"(?:zablokowan[aey]|zawieszon[aey]|zablokowany)",
-            r"(?:sid(?:e|an|en)|webbplats\w*|hjemmeside\w*|konto\w*) (?:er |är |har )?(?:blitt |"
+            r"(?:sid(?:e|an|en)|webbplats\w{0,9}|hjemmeside\w{0,9}|konto\w{0,9}) (?:er |är |"
+            r"har )?(?:blitt |"
             r"blevet |"
             r"blivit )?"
-            r"(?:suspender\w+|stängts av|avstängd|sperret|spærret|stengt)",
+            r"(?:suspender\w{1,20}|stängts av|avstängd|sperret|spærret|stengt)",
             r"(?:akun|situs|hosting|layanan)(?: \w+)?(?: ini)? (?:telah |sedang )?(?:ditangguhkan|"
             r"dinonaktifkan)",
         ),
@@ -308,7 +310,8 @@ SELF_STATED_ABSENCES = (
             r"(?:new |nouveau |neuen |nueva |nuevo )?(?:web ?site|site|webseite|web|sitio)",
             r"(?:نشتغل|نعمل) على (?:تطوير |إعداد |تحديث )?موقعنا(?: الجديد)?",
             r"(?:website|site|pagina) (?:is )?(?:momenteel )?in (?:aanbouw|opbouw)",
-            r"(?:webbplats\w*|hemsid\w*|webbsid\w*|sid(?:an|en)) (?:är |er )?under (?:uppbyggnad|"
+            r"(?:webbplats\w{0,9}|hemsid\w{0,9}|webbsid\w{0,9}|sid(?:an|en)) (?:är |"
+            r"er )?under (?:uppbyggnad|"
             r"konstruktion|"
             r"opbygning|oppbygging|arbete|arbejde)",
             r"(?:sivu|sivusto|kotisivu)(?:mme|t)? (?:on|ovat) (?:rakenteilla|työn alla)",
@@ -327,7 +330,8 @@ SELF_STATED_ABSENCES = (
             r"(?:webseite|seite|website|homepage) (?:befindet sich |ist )?(?:derzeit )?im aufbau",
             r"hier entsteht (?:in kürze |bald )?(?:eine|unsere) (?:neue )?(?:web|internet|home)\w+",
             r"(?:sito|pagina) (?:web )?(?:è )?in (?:costruzione|allestimento)|website in opbouw",
-            r"сайт (?:находится )?в разработке|(?:web )?site\w* yapım aşamasında(?:dır)?|^yapım "
+            r"сайт (?:находится )?в разработке|(?:web )?site\w{0,20} yapım aşamasında(?:dır)?|"
+            r"^yapım "
             r"aşamasında(?:dır)?$",
             r"strona (?:internetowa )?(?:jest )?w (?:budowie|przebudowie|przygotowaniu)",
             r"^(?:ただいま|現在)?(?:当)?(?:ホームページ|サイト|ウェブサイト|webサイト)?は?(?:現在)?"

@@ -91,7 +91,7 @@ PAGE_NOT_FOUND_REGEX = (
     r"no est[áa] disponible)|p[áa]gina de error|"
     r"no (?:se (?:encuentra|encontró|ha encontrado|pudo encontrar)|(?:hemos )?(?:podido "
     r")?encontr(?:ado|ar|amos)) "
-    r"(?:la|esta|esa) p[áa]gina(?: (?:solicitada|que busca\w*))?|no s.ha trobat la pàgina|"
+    r"(?:la|esta|esa) p[áa]gina(?: (?:solicitada|que busca\w{0,20}))?|no s.ha trobat la pàgina|"
     # German, Dutch, Scandinavian
     r"(?:die |diese )?(?:von ihnen )?(?:angeforderte |gewünschte |gesuchte |aufgerufene )?seite "
     r"(?:(?:wurde|konnte) )?(?:leider )?(?:nicht gefunden(?: werden)?|nicht vorhanden|existiert "
@@ -134,7 +134,7 @@ PAGE_NOT_FOUND_REGEX = (
     # Asia
     r"(?:aradığınız )?sayfa (?:bulunamadı|mevcut değil)|"
     r"(?:صفحه|مطلب)(?: مورد نظر| درخواستی)?(?: شما)? (?:(?:یافت|پیدا) نشد|وجود ندارد)|"
-    r"ה?(?:דף|עמוד)(?: (?:שחיפשת\w*|שביקשת\w*|המבוקש))? (?:לא נמצא|אינו קיים|לא קיים)|"
+    r"ה?(?:דף|עמוד)(?: (?:שחיפשת\w{0,20}|שביקשת\w{0,20}|המבוקש))? (?:לא נמצא|אינו קיים|לא קיים)|"
     r"halaman (?:yang anda (?:cari|minta) )?tidak (?:ditemukan|ada)|"
     r"không tìm thấy trang(?: này| bạn .{3,20})?|trang (?:này |bạn .{3,20}? )?không (?:tồn tại|"
     r"được tìm "
@@ -182,8 +182,8 @@ _REQUESTED_REGEX_EN = (
     r"(?:trying|tried) to \w+) )"
 )
 _REQUESTED_REGEX_FR = r"(?:demandée? |recherchée? |que vous (?:\w+ ){1,3})"
-_REQUESTED_REGEX_ES = r"(?:solicitad[oa] |que (?:est[áa]s? )?busca\w* )"
-_REQUESTED_REGEX_PT = r"(?:solicitad[oa] |que (?:voc[êe] )?(?:procur\w+|est[áa] procurando) )"
+_REQUESTED_REGEX_ES = r"(?:solicitad[oa] |que (?:est[áa]s? )?busca\w{0,20} )"
+_REQUESTED_REGEX_PT = r"(?:solicitad[oa] |que (?:voc[êe] )?(?:procur\w{1,20}|est[áa] procurando) )"
 _REQUESTED_REGEX_IT = r"(?:richiest[oa] |cercat[oa] |che (?:stai cercando|cerchi|hai richiesto) )"
 _REQUESTED_REGEX_NL = r"(?:(?:die|dat) (?:je|u) zoe?[ck]h?t )"
 _REQUESTED_REGEX_DE = (
@@ -248,7 +248,7 @@ def _build_content_not_found_regex(requested_quantifier: str) -> str:
         rf"(?:het |de |dit |deze )?{_CONTENT_TYPE_REGEX_NL} "
         rf"{_REQUESTED_REGEX_NL}{requested_quantifier}{_GONE_REGEX_NL}|"
         rf"{_CONTENT_TYPE_REGEX_AR} {_REQUESTED_REGEX_AR}{requested_quantifier}(?:غير موجودة?|لم "
-        rf"يعد موجود\w*|لم تعد موجودة)"
+        rf"يعد موجود\w{{0,20}}|لم تعد موجودة)"
     )
 
 

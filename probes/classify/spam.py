@@ -214,7 +214,7 @@ def redirects_to_other_site(document: Document) -> bool:
 
 def _iter_redirect_targets(document: Document) -> Iterator[str]:
     refresh = re.search(
-        r"url\s*=\s*['\"]?\s*(https?://\S+)", document.meta.get("refresh", ""), re.IGNORECASE
+        r"url\s*=\s*+(?:['\"]\s*+)?(https?://\S+)", document.meta.get("refresh", ""), re.IGNORECASE
     )
     if refresh:
         yield refresh[1]
@@ -225,7 +225,7 @@ def _iter_redirect_targets(document: Document) -> Iterator[str]:
 
 
 _SCRIPT_REDIRECT_PATTERN = lazy_regex(
-    r"location(?:\.href|\.replace\()?\s*[=(]?\s*[\"'](https?://[^\"']+)"
+    r"location(?:\.href|\.replace\()?\s*+(?:[=(]\s*+)?[\"'](https?://[^\"']+)"
 )
 
 

@@ -172,7 +172,7 @@ _AGO_PATTERNS = (
 )
 _SHORT_AGO_PATTERN = lazy_regex(rf"{_COUNT_PATTERN}{_UNIT_PATTERN}(?: ?[•·].*)?")
 """LinkedIn's relative dates: "3w" or "2mo" as the whole text."""
-_AT_TIME = r"(?:[ ,]*(?:a|at|علي|في|-)?[ ,]*(?:الساعة )?\d\d?[:h ]+\d\d)?"
+_AT_TIME = r"(?:[ ,]{0,3}(?:a|at|علي|في|-)?[ ,]{0,3}(?:الساعة )?\d\d?[:h ]{1,3}\d\d)?"
 _TODAY_PATTERN = lazy_regex(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT_TIME}")
 _YESTERDAY_PATTERN = lazy_regex(rf"(?:hier|yesterday|امس|البارحة){_AT_TIME}")
 

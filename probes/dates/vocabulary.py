@@ -26,7 +26,8 @@ def has_year(text: str) -> bool:
 
 
 _DATE_ELEMENT_NAME = lazy_regex(
-    r"(?:^|[\s_-])(?:date|datum|fecha|dato|published?|publi\w*|pubblic\w*|posted|meta|byline|"
+    r"(?:^|[\s_-])(?:date|datum|fecha|dato|published?|publi\w{0,20}|pubblic\w{0,20}|posted|meta|"
+    r"byline|"
     r"time(?:stamp)?|info|created?|تاريخ|(?:data|tarih)(?=$|\s|[_-]?(?:pub|post|not|art|h?ora)))",
     re.IGNORECASE,
 )
@@ -39,7 +40,7 @@ _OTHER_DATE_ELEMENT_NAME = lazy_regex(
 )
 """Class names and ids of elements that contain the date of something else."""
 
-_PUBLISHED_STEM = r"publi(?!c(?:s|it\w*)?\b|que|cations\b)"
+_PUBLISHED_STEM = r"publi(?!c(?:s|it\w{0,20})?\b|que|cations\b)"
 _PUBLISHED_WORDS = (
     rf"{_PUBLISHED_STEM}|\bposté|posted|posta[dt]o|mis en ligne|veröffentlicht|pubblicat|geplaatst"
     rf"|zveřejněn"
@@ -120,7 +121,8 @@ FOUNDED_WORDS = (
     r"ت[أا]سيس|gegründet|geboren|fundad[oa]|nacid[oa]|nascid[oa]|fondat[oa]|opgericht)"
 )
 _FOUNDING_DATE = (
-    rf"{FOUNDED_WORDS}\b.{{0,20}}(?:19|20)\d\d|{FOUNDED_WORDS}\W+(?:le|en|on|in|am|el)?\W*$"
+    rf"{FOUNDED_WORDS}\b.{{0,20}}(?:19|20)\d\d"
+    rf"|{FOUNDED_WORDS}\W{{1,9}}(?:le|en|on|in|am|el)?\W{{0,9}}$"
 )
 _OFFICIAL_ACT = (  # a law, an official receipt or a legal deposit
     r"récépissé|\bdahir|décrets?\b|\bloi n|\barrêtés?\b|(?:bulletin|journal) officiel"
@@ -259,7 +261,8 @@ def has_standalone_date(text: str, *, has_event: bool = False) -> bool:
 
 
 _PART_SEPARATOR = lazy_regex(
-    r"\s*[|•·–—]\s*|\s+(?:/|-)\s+|\s+(?:par|by|por|von|da|door|بواسطة|dans|in)\s+", re.IGNORECASE
+    r"(?:(?<!\s)\s++)?[|•·–—]\s*+|(?<!\s)\s++(?:/|-|par|by|por|von|da|door|بواسطة|dans|in)\s++",
+    re.IGNORECASE,
 )
 
 
@@ -294,7 +297,7 @@ def names_event(text: str) -> bool:
 _DATELINE = lazy_regex(
     r"(\W{0,3}[^\W\d_][^:–—]{4,48}(?:19|20)\d\d(?: ?\([A-Z]{2,6}\))?) ?(?:[.:] ?|[–—] ?|- )\w"
 )
-_NEWS_AGENCY = lazy_regex(r"\s*\([A-Z]{2,6}\)\W*$")
+_NEWS_AGENCY = lazy_regex(r"(?:(?<!\s)\s++)?\([A-Z]{2,6}\)\W*+$")
 _PRESS_RELEASE_PREFIX = lazy_regex(
     r"^\W*(?:communiqué\b[^,\d]{0,25},|(?:communiqué(?: de presse)?|article|presse(?:mitteilung"
     r"|information)"
@@ -338,7 +341,7 @@ _RELATED_CONTENT_HEADINGS = (
     r"|plus d['’]) ?articles?"
     r"|articles récents|dernières (?:actualités|nouvelles|publications)"
     r"|(?:related|recent|latest|more|other) (?:posts?|articles?|news|stories|content)"
-    r"|you (?:may|might) also like|read (?:also|next|more on)|(?:[اإ]قر[أا]|شاهد) [أا]يض[اًا]+ً?"
+    r"|you (?:may|might) also like|read (?:also|next|more on)|(?:[اإ]قر[أا]|شاهد) [أا]يض[اًا]++ً?"
     r"|(?:مقالات|مواضيع|[أا]خبار|مواد) (?:ذات صلة|مشابهة|[أا]خرى|متعلقة)|قد (?:يعجبك|يهمك) .{0,20}"
     r"|[آأا]خر (?:ال[أا]خبار|المقالات|المستجدات)|في نفس (?:الموضوع|القسم|السياق)"
     r"|(?:aktuelle|letzte|neueste?|weitere|ähnliche|mehr) (?:beiträge|artikel|nachrichten"
@@ -357,7 +360,7 @@ _RELATED_CONTENT_HEADINGS = (
 _COMMENT_HEADINGS = (
     r"(?:\d+\s+)?(?:comments?|commentaires?|réponses?|responses?|replies)(?:\s*\(\d+\))?"
     r"|leave a (?:reply|comment)|laisser? un commentaire|(?:\d+\s+)?(?:ال)?تعليقات?(?:\s*\(\d+\))?"
-    r"|اترك (?:تعليق[اًا]*|رد[اًا]*)ً?"
+    r"|اترك (?:تعليق[اًا]*+|رد[اًا]*+)ً?"
     r"|(?:\d+\s+)?(?:kommentare?|antworten|comentarios?|respuestas?|comentários?|respostas?"
     r"|commenti|reacties)"
     r"(?:\s*\(\d+\))?"

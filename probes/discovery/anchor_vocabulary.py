@@ -36,7 +36,7 @@ FOLLOW_US_PATTERN = _compile_alternatives(
 NETWORK_NAME_PATTERN = lazy_regex(
     rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?(?:@?(?:{_NETWORK_NAMES_REGEX})|"
     rf"{_ARABIC_NETWORK_NAMES_REGEX})"
-    r"\W*(?:page|channel|logo|icon|link|profile|-f|-in)?\W*",
+    r"\W*+(?:(?:page|channel|logo|icon|link|profile|(?<=-)f|(?<=-)in)\W*+)?",
     re.IGNORECASE,
 )
 """A link text that only names its network, as an icon does."""
@@ -46,22 +46,26 @@ ICON_ALT_PATTERN = _compile_alternatives(
     r"(?:^|[\W_])(?:fb|insta|whatsapp)(?:[\W_\d]|$)|^x\b|\blogo x$",
     r"fa?ce?boo?k|twi?tt?er|you ?tube|link?ed ?in",
     _ARABIC_NETWORK_NAMES_REGEX,
-    r"^\W*\w{0,2}\W*$",
-    r"^\W*(?:ic[oô]ne?s?|icono|bouton|button|btn|logo|image|img|picto\w*|social|r[ée]seaux?)?[\W_]*"
-    r"(?:social|ic[oô]ne?|media)?[\W_\d]*(?:png|jpe?g|svg|gif|webp)?$",
+    r"^\W*+(?:\w{1,2}\W*+)?$",
+    r"^\W*+(?:ic[oô]ne?s?|icono|bouton|button|btn|logo|image|img|picto\w*+|social|"
+    r"r[ée]seaux?)?[\W_]*+"
+    r"(?:social|ic[oô]ne?|media)?[\W_\d]*+(?:png|jpe?g|svg|gif|webp)?$",
 )
 """The alternative text of a network's icon, in contrast to another organisation's logo."""
 
 _MAKER_WORDS_REGEX = (
-    r"design\w*|conception|création|développé|développement|hébergé|hébergement|intégration|"
+    r"design\w{0,20}|conception|création|développé|développement|hébergé|hébergement|intégration|"
     r"squelette|"
     r"web ?sites?|site (?:web|internet)|build|built|made|crafted|created|hosting|hosted|maintained|"
     r"umsetzung|gestaltung|gestaltet|entwickelt|entwicklung|erstellt|programmierung|technik|"
     r"webseite|"
-    r"diseñ\w*|desarroll\w*|realizado|maquetaci[óo]n|sitio web|realizzat\w*|realizzazione|sviluppo|"
-    r"sviluppat\w*|sito web|desenvolvi\w*|criação|criado|feito|ontwerp|ontworpen|ontwikkel\w*|"
+    r"diseñ\w{0,20}|desarroll\w{0,20}|realizado|maquetaci[óo]n|sitio web|realizzat\w{0,20}|"
+    r"realizzazione|sviluppo|"
+    r"sviluppat\w{0,20}|sito web|desenvolvi\w{0,20}|criação|criado|feito|ontwerp|ontworpen|"
+    r"ontwikkel\w{0,20}|"
     r"gemaakt|"
-    r"bouw|tasarım|yazılım|kodlama|hazırlayan|projekt|wykonanie|realizacja|разработ\w*|созда\w*|"
+    r"bouw|tasarım|yazılım|kodlama|hazırlayan|projekt|wykonanie|realizacja|разработ\w{0,20}|"
+    r"созда\w{0,20}|"
     r"дизайн|"
     r"photos?|photographies?|[إا]نجاز|تنفيذ|[إا]نشاء|استضافة|قالب|القالب|الموقع"
 )
@@ -79,7 +83,7 @@ MADE_BY_PATTERN = _compile_alternatives(
 """The credit of a maker in words that only mean this before "by" or a colon."""
 
 MADE_PATTERN = lazy_regex(
-    r"(?:design\w*|conception|création|réalisation|développement|umsetzung|gestaltung|diseño|"
+    r"(?:design\w{0,20}|conception|création|réalisation|développement|umsetzung|gestaltung|diseño|"
     r"desarrollo|"
     r"realizzazione|sviluppo|desenvolvimento|tasarım|yazılım|wykonanie|разработка|дизайн|"
     r"تصميم|برمجة|تطوير|[إا]نجاز|تنفيذ)(?: web)?\W*$",
@@ -87,7 +91,7 @@ MADE_PATTERN = lazy_regex(
 )
 """The end of the text before a maker's name without "by" or a colon."""
 
-BY_PATTERN = lazy_regex(rf"(?:{_BY_REGEX}|\bde|:|و)\W*$", re.IGNORECASE)
+BY_PATTERN = lazy_regex(rf"(?:{_BY_REGEX}|\bde|:|و)\W{{0,20}}$", re.IGNORECASE)
 """The end of the text before a maker's name."""
 
 AGENT_BY_PATTERN = lazy_regex(rf"(?:{_BY_REGEX})\W*$", re.IGNORECASE)
@@ -98,7 +102,7 @@ TIMELINE_PATTERN = _compile_alternatives(r"tweets (?:by|de|from|von)|posts from|
 PARTNER_PATTERN = _compile_alternatives(
     r"partenaires?|partners?|partner(?:i|zy)\b|sponsor|m[ée]c[èe]nes|bailleurs|financeurs",
     r"(?:soutenu|financé|parrainé)e?s? par",
-    r"avec (?:le soutien|l['’]appui|le concours|l['’]aide|la participation) d\S*\W*$",
+    r"avec (?:le soutien|l['’]appui|le concours|l['’]aide|la participation) d\S{0,40}\W{0,20}$",
     r"avec (?:le soutien|l['’]appui|le concours)\W*$|ils nous (?:soutiennent|font confiance|"
     r"accompagnent)",
     r"(?:supported|funded|sponsored|trusted) by|\bfunders|our (?:supporters|donors)|partnership "

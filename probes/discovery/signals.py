@@ -105,8 +105,7 @@ def _repair_url(url: str, *, is_own_host: bool) -> str:
 
     Browsers read an address without a scheme as a page of the same site.
     """
-    pattern = _MISSING_SCHEME_PATTERN if is_own_host else _DOUBLE_SCHEME_PATTERN
-    match = pattern.match(url)
+    match = _MISSING_SCHEME_PATTERN.match(url) if is_own_host else _DOUBLE_SCHEME_PATTERN.match(url)
     return f"https://{match[1]}" if match else url
 
 

@@ -20,7 +20,7 @@ from probes.models.http import FetchError
 from probes.text.lazy_regex import lazy_regex
 
 MAX_DIALED_ADDRESSES = 4  # addresses of one name that are tried
-_NXDOMAIN = lazy_regex(r'(?i)error="?dns_error\b.*rcode="?nxdomain\b')
+_NXDOMAIN = lazy_regex(r'(?i)error="?dns_error\b.{0,300}rcode="?nxdomain\b')
 
 
 async def open_connection(address: str, port: int, timeout_seconds: float | None) -> HttpConnection:

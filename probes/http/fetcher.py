@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import httpx
 from tenacity import RetryCallState, wait_exponential_jitter
@@ -27,9 +27,7 @@ from probes.http.host_state import (
     HostLock,
     HostState,
     NoHostLock,
-    RobotsRules,
     parse_retry_after,
-    parse_robots,
 )
 from probes.http.pool import ConnectionPool
 from probes.http.request_chain import (
@@ -38,14 +36,20 @@ from probes.http.request_chain import (
     fetch_with_retries,
     get_attempt_outcome,
 )
+from probes.http.robots import RobotsRules, parse_robots_page
 from probes.http.settings import PRODUCT_NAME, FetchOptions
 from probes.http.ssrf_guard import DnsResolver, SsrfGuard, get_port
 from probes.links import channel_registry
+from probes.log import EventLogger
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.urls.domains import load_suffix_list
 
 __all__ = ["FetchOptions", "Fetcher"]
+
+events = EventLogger(__name__)
+
+ParsedT = TypeVar("ParsedT")
 
 TRANSIENT_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK})
 # Cloudflare uses 520 to 527.
@@ -59,6 +63,14 @@ HOST_DOWN_DETAIL = "host is down"
 API_ONLY_DETAIL = "only the platform's API is used"
 
 
+class PageParserPool(Protocol):
+    """Parses pages where a parser can be stopped (`probes.runner.parser_pool`)."""
+
+    async def parse(self, parser: Callable[[Page], ParsedT], page: Page) -> ParsedT:
+        """Return what the parser returns. Raises FetchError if it is stopped."""
+        ...
+
+
 class Fetcher:
     """Fetches pages for one run. Use it as an async context manager.
 
@@ -66,7 +78,8 @@ class Fetcher:
     `request_count` counts all requests, those for robots.txt included. `requests_by_host` names the
     hosts of platforms and APIs only, because there are too many others. `api_only_hosts` (with
     their subdomains) belong to platforms with an API key, so only API calls are sent to them.
-    `host_lock` coordinates several processes. Tests replace `sleep` and `clock`.
+    `host_lock` coordinates several processes. `parsers` parses robots.txt; without it, this process
+    does. Tests replace `sleep` and `clock`.
     """
 
     def __init__(
@@ -76,6 +89,7 @@ class Fetcher:
         *,
         api_only_hosts: frozenset[str] = frozenset(),
         host_lock: HostLock | None = None,
+        parsers: PageParserPool | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -88,6 +102,7 @@ class Fetcher:
         self._now = now
         self._api_only_hosts = api_only_hosts
         self._host_lock = host_lock or NoHostLock()
+        self._parsers = parsers
         self._sleep = sleep
         self._clock = clock
         self._started_at = clock()
@@ -378,7 +393,20 @@ class Fetcher:
             if error.reason in TRANSIENT_REASONS or error.reason is Reason.SERVER_ERROR:
                 return RobotsRules(PRODUCT_NAME, disallows_all=True)
             return RobotsRules(PRODUCT_NAME)
-        return parse_robots(page.status, page.body, PRODUCT_NAME)
+        return await self._parse_robots(page)
+
+    async def _parse_robots(self, page: Page) -> RobotsRules:
+        """Parse a robots.txt. If the parser is stopped, that counts as a server error (RFC 9309)."""
+        if self._parsers is None:
+            return parse_robots_page(page, PRODUCT_NAME)
+        try:
+            return await self._parsers.parse(
+                partial(parse_robots_page, user_agent=PRODUCT_NAME), page
+            )
+        except FetchError as error:
+            message = "{url} cannot be parsed and counts as a server error: {reason}"
+            events.info("robots_unreadable", message, url=page.url, reason=error.detail)
+            return RobotsRules(PRODUCT_NAME, disallows_all=True)
 
     # Retries
 

@@ -1,4 +1,4 @@
-"""State of a host during a run, parsing of robots.txt and Retry-After, and locks between processes.
+"""State of a host during a run, parsing of Retry-After, and locks between processes.
 
 Times are in seconds of the monotonic clock.
 """
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
-from protego import Protego
+from probes.http.robots import RobotsRules
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 MAX_CRAWL_DELAY_SECONDS = 30.0
@@ -95,40 +95,6 @@ class HostState:
         """Apply a Retry-After of the host."""
         if self.crawl_delay:
             self.retry_after_until = max(self.retry_after_until, now + seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class RobotsRules:
-    """The rules of a robots.txt.
-
-    If it is absent everything is allowed, after an error nothing (RFC 9309).
-    """
-
-    user_agent: str
-    rules: Protego | None = None
-    disallows_all: bool = False
-
-    def is_allowed(self, url: str) -> bool:
-        """Return True if the URL may be requested."""
-        if self.rules is None:
-            return not self.disallows_all
-        return bool(self.rules.can_fetch(url, self.user_agent))
-
-    def is_disallowed(self, url: str) -> bool:
-        """Return True if a rule forbids the URL. A robots.txt that failed has no rules."""
-        return self.rules is not None and not self.is_allowed(url)
-
-    @property
-    def crawl_delay(self) -> float | None:
-        """Return the Crawl-delay in seconds, or None."""
-        return self.rules.crawl_delay(self.user_agent) if self.rules else None
-
-
-def parse_robots(status: int, body: bytes, user_agent: str) -> RobotsRules:
-    """Parse a response to /robots.txt. 429 is treated as 5xx, as search engines do."""
-    if 200 <= status < 300:
-        return RobotsRules(user_agent, Protego.parse(body.decode("utf-8", "replace")))
-    return RobotsRules(user_agent, disallows_all=status >= 500 or status == 429)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:

@@ -107,12 +107,12 @@ def split_label(text: str) -> tuple[str | None, str]:
 
 # A comma without a space belongs to the address unless a host follows.
 _LINK_SEPARATOR = lazy_regex(
-    r"[\r\n\v\f\u2028\u2029]+|\s*;\s*(?!/)|\s*،\s*|\s+[|/]\s+"
-    r"|(?<!www)\s*,\s*(?=https?:|www\.|@|\s*$)|\s*,\s+(?=\S*\.\S)"
+    r"[\r\n\v\f\u2028\u2029]+|\s{0,9};\s{0,9}(?!/)|\s{0,9}،\s{0,9}|\s{1,9}[|/]\s{1,9}"
+    r"|(?<!www)\s{0,9},\s{0,9}(?=https?:|www\.|@|\s{0,9}$)|\s{0,9},\s{1,9}(?=\S*\.\S)"
     rf"|(?<!www),(?=(?:[\w-]+\.)+{_build_alternation(COMMON_TLDS)}(?:[/,;\s]|$))"
 )
 _MULTIPLE_SPACES = lazy_regex(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
-_CONJUNCTION = r"\s+(?:(?:and|et|ou|or|&|و|-|–)\s+)?"
+_CONJUNCTION = r"(?<!\s)\s++(?:(?:and|et|ou|or|&|و|-|–)\s++)?"
 _BEFORE_NEXT_LINK = lazy_regex(
     rf"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{{1,2}})|(?<![\s:=>])(?<!//){_CONJUNCTION}"
     rf"(?=https?:/{{1,2}}|www\.|@\w)"

@@ -120,7 +120,7 @@ def _explain_invalid_text(text: str) -> str:
     return "name_only" if _SEVERAL_WORDS.fullmatch(text) else "no_address"
 
 
-_SEVERAL_WORDS = re.compile(r"[^\W\d_][\w\s.,'’&()-]*\s[\w\s.,'’&()-]*")
+_SEVERAL_WORDS = re.compile(r"(?=\S+\s)[^\W\d_][\w\s.,'’&()-]*")
 _EMAIL_ADDRESS = lazy_regex(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
 
 
@@ -188,8 +188,10 @@ def resolve_short_link(account: Account) -> Generator[PageRequest, Page, Account
 
 
 _INTERSTITIAL_TARGET = re.compile(
-    rb"""(?i)http-equiv=["']?refresh["']?[^>]*url=["']?(https?://[^"'>\s]+)"""
-    rb"""|data-tracking-control-name=["']external_url_click["'][^>]*href=["'](https?://[^"']+)"""
+    rb"""(?i)http-equiv=["']?refresh["']?[^<>]{0,300}url=["']?(https?://[^"'>\s]+)"""
+    rb""""""
+    rb"""|data-tracking-control-name=["']external_url_click["'][^<>]{0,1000}"""
+    rb"""href=["'](https?://[^"']+)"""
 )
 
 

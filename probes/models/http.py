@@ -89,6 +89,17 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
+class PageWalls:
+    """The walls of a page, or None (`probes.classify.interstitials`).
+
+    `full_page` replaces the page. `refusal` is the same, or else a wall that the text tells of.
+    """
+
+    refusal: Reason | None = None
+    full_page: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """An HTTP response as a probe sees it, with lower-case header names and a decompressed body.
 
@@ -98,7 +109,7 @@ class Page:
     server's certificate, or None without TLS. `insecure` marks a request without certificate
     verification: it proves that a site responds, but its content cannot be trusted. `digest` is the
     SHA-256 of the body, or empty for a page made in a test. `parsed` is the result of the request's
-    parser.
+    parser. `walls` are those that the same worker detected, or None if no worker parsed the page.
     """
 
     url: str
@@ -113,6 +124,7 @@ class Page:
     insecure: bool = False
     digest: str = ""
     parsed: object = None
+    walls: PageWalls | None = None
 
 
 class FetchError(Exception):

@@ -82,7 +82,7 @@ def parse_feed(page: Page) -> Feed | None:
 def _parse_xml(text: str) -> Element:
     """Parse XML. A plain DOCTYPE is removed first; one with declarations raises an error."""
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text, count=1)
-    text = re.sub(r"<!DOCTYPE[^>\[]*>", "", text, count=1)
+    text = re.sub(r"<!DOCTYPE[^<>\[]*>", "", text, count=1)
     tree: Element = fromstring(text.strip(), forbid_dtd=True)
     return tree
 
@@ -127,7 +127,7 @@ _HTML_TAG = lazy_regex(r"<[^>]{0,500}>")
 _TEXT_FIELDS = ("description", "summary", "content", "encoded", "content_text", "content_html")
 _ENTRY_FIELD = lazy_regex(
     r"<(?:\w+:)?(title|description|summary|pubDate|published|updated|date|issued"
-    r"|created)\b[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]{0,500})",
+    r"|created)\b[^<>]*>\s*(?:<!\[CDATA\[)?([^<\]]{0,500})",
     re.IGNORECASE,
 )
 

@@ -111,6 +111,19 @@ def parse_document(page: Page) -> Document:
     return parse_html(decode_body(page), page.url) if looks_like_html(page) else Document(page.url)
 
 
+MAX_EXCERPT_CHARACTERS = 400
+"""Maximum length of the excerpt of a page that people see."""
+
+
+def extract_page_text(page: Page) -> tuple[str, str, str]:
+    """Return the title, an excerpt and the text of a page. If it is no HTML, only the text."""
+    if not looks_like_html(page):
+        return "", "", clean_text(decode_body(page), len(page.body))
+    document = parse_document(page)
+    excerpt = clean_text(document.text, MAX_EXCERPT_CHARACTERS)
+    return clean_text(document.title), excerpt, f"{document.title}\n{document.text}"
+
+
 def looks_like_html(page: Page) -> bool:
     """Return True if the body may be HTML. The declared type counts little."""
     start = page.body[:512].lstrip()
@@ -322,7 +335,7 @@ def _read_date_stamp(
 
 
 _DIGIT = lazy_regex(r"\d")
-_PUBLISHED_WITH_YEAR = lazy_regex(r"(?:publi|posted|نشر).*(?:19|20)\d\d", re.IGNORECASE)
+_PUBLISHED_WITH_YEAR = lazy_regex(r"(?:publi|posted|نشر).{0,80}(?:19|20)\d\d", re.IGNORECASE)
 
 
 def parse_head(page: Page) -> Document:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from probes.models.http import Page
 from probes.text.lazy_regex import lazy_regex
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ Most pages contain none, so they are checked first.
 """
 JSON_KEY_END = re.compile(rb'[a-z]{0,12}"\s*:\s*[\[{]')
 TAG_NAME = re.compile(rb"<([a-z][a-z0-9]*)")
-JSON_TOKEN = lazy_regex(r'[\[\]{}]|"(?:[^"\\]|\\.)*"')
+JSON_TOKEN = lazy_regex(r'[\[\]{}]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A bracket or a string. An unterminated string extends to the end, so that none is read twice."""
 
 
 def strip_visitor_content(body: bytes) -> bytes:
@@ -64,6 +66,15 @@ def strip_visitor_content(body: bytes) -> bytes:
     stripped = _remove_spans(text, _find_visitor_lists(text), keep_brackets=True)
     stripped = _remove_spans(stripped, _find_visitor_elements(stripped), keep_brackets=False)
     return body if stripped == text else stripped.encode("latin-1")
+
+
+def strip_page(page: Page) -> bytes | None:
+    """Return the body without visitors' content, or None if there is none.
+
+    Runs in a worker, because bodies are untrusted.
+    """
+    body = strip_visitor_content(page.body)
+    return None if body is page.body else body
 
 
 def _may_have_visitor_content(body: bytes) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from probes.models.http import Page
+
 BytesPair = tuple[bytes, bytes]
 
 _VOLATILE_TAGS = (
@@ -98,6 +100,11 @@ def equal_except_tokens(first: bytes, second: bytes) -> bool:
         _strip_volatile_values(first_part) == _strip_volatile_values(second_part)
         for first_part, second_part in hidden_parts
     )
+
+
+def is_same_page(previous_body: bytes, page: Page) -> bool:
+    """Return `equal_except_tokens` for a page. Runs in a worker, because bodies are untrusted."""
+    return equal_except_tokens(previous_body, page.body)
 
 
 def strip_tokens(piece: bytes) -> bytes:

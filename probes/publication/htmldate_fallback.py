@@ -154,7 +154,7 @@ _EVENT_LEAD_CHARS = 20  # about two words
 
 
 _DATE_LEAD_PATTERN = lazy_regex(
-    r"(?:.*[|·•–—:,/(\-]|)\s*(?:(?:[^\W\d_]{1,12}[.,]?\s+){0,2}|\W*)", re.DOTALL
+    r"(?>.*[|·•–—:,/(\-]|)\s*+(?:(?:[^\W\d_]{1,12}[.,]?\s++){0,2}|\W*+)", re.DOTALL
 )
 
 

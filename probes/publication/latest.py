@@ -398,7 +398,7 @@ _SAMPLE_PAGE_REGEX = (  # its first page, and the examples of Joomla, Ghost and 
     r"|about your (?:home page|blog)|your (?:modules|template)|coming soon"
     r"|now you can blog from everywhere|design a stunning blog|grow your blog community"
 )
-_TITLE_END_REGEX = r"[\s\u00a0!.…]*(?:\(\d+\)|\d{1,2})?\s*$"
+_TITLE_END_REGEX = r"[\s\u00a0!.…]*+(?:(?:\(\d++\)|\d{1,2})\s*+)?$"
 _THEME_TEST_REGEX = r"(?:markup|template|layout test|edge case)\s*:|lorem ipsum"
 _DEFAULT_TITLE_PATTERN = lazy_regex(
     rf"(?:{_DEFAULT_POST_REGEX}|{_SAMPLE_PAGE_REGEX}){_TITLE_END_REGEX}|{_THEME_TEST_REGEX}",

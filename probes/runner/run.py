@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
+from probes.classify import interstitials
 from probes.models.finding import Finding, Presence, Reason
 from probes.models.http import (
     COMPARED_HEADERS,
@@ -21,10 +23,12 @@ from probes.models.http import (
     FetchError,
     Hop,
     Page,
+    PageParser,
     PageRequest,
+    PageWalls,
 )
 from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult, ProbeRun
-from probes.parsing.volatile_tokens import equal_except_tokens
+from probes.parsing.volatile_tokens import is_same_page
 from probes.runner.parser_pool import ParserPool
 
 
@@ -55,15 +59,29 @@ async def fetch_and_parse(
     """Fetch and parse a page. Returns the error if it cannot be fetched."""
     try:
         page = await source.get(request)
-        if request.parser is None:
-            return page
-        return replace(page, parsed=await parsers.parse(request.parser, page))
+        return page if request.parser is None else await parse_page(request.parser, page, parsers)
     except FetchError as error:
         return error
     except asyncio.CancelledError:
         if _is_task_cancelling():
             raise
         return FetchError(Reason.CRASHED, "cancelled from outside", url=request.url)
+
+
+async def parse_page(parser: PageParser, page: Page, parsers: ParserPool) -> Page:
+    """Return the page with the result of its parser and its walls. Raises FetchError."""
+    parsed, walls = await parsers.parse(_ParserWithWalls(parser), page)
+    return replace(page, parsed=parsed, walls=walls)
+
+
+@dataclass(frozen=True, slots=True)
+class _ParserWithWalls:
+    """Runs a parser and the detection of walls in one task of a worker."""
+
+    parser: PageParser
+
+    def __call__(self, page: Page) -> tuple[object, PageWalls]:
+        return self.parser(page), interstitials.detect_walls(page)
 
 
 def _is_task_cancelling() -> bool:
@@ -130,7 +148,9 @@ async def revalidate(
         request = cached.build_conditional_request()
         outcome = await fetch_and_parse(request, source, parsers)
         received.append((cached, outcome))
-        if not _is_unchanged(cached, outcome, request.validators, previous.load_body):
+        if not await _is_unchanged(
+            cached, outcome, request.validators, previous.load_body, parsers
+        ):
             replaying_source = _ReplayingSource(previous, received, source)
             return await run_probe(generator, replaying_source, parsers)
     generator.close()
@@ -138,11 +158,12 @@ async def revalidate(
     return ProbeResult(previous.finding, exchanges, is_unchanged=True)
 
 
-def _is_unchanged(
+async def _is_unchanged(
     cached: CachedExchange,
     outcome: Page | FetchError,
     validators: CacheValidators | None,
     load_body: BodyLoader,
+    parsers: ParserPool,
 ) -> bool:
     """Return True if this outcome is the same to a probe as the previous one."""
     previous = cached.outcome
@@ -165,7 +186,8 @@ def _is_unchanged(
         return False
     if is_not_modified:
         return True
-    return _has_same_body(previous, outcome, load_body if cached.has_body else None)
+    loader = load_body if cached.has_body else None
+    return await _has_same_body(previous, outcome, loader, parsers)
 
 
 def _get_transport_key(page: Page) -> tuple[object, ...]:
@@ -179,17 +201,25 @@ def _get_transport_key(page: Page) -> tuple[object, ...]:
     )
 
 
-def _has_same_body(previous: Page, current: Page, load_body: BodyLoader | None) -> bool:
+async def _has_same_body(
+    previous: Page, current: Page, load_body: BodyLoader | None, parsers: ParserPool
+) -> bool:
     """Return True if the bodies are equal, or differ in volatile tokens only.
 
-    Tokens can be compared only if the previous body is stored.
+    Tokens can be compared only if the previous body is stored. If the worker that compares them is
+    stopped, the bodies count as different.
     """
     if (current.status, current.truncated) != (previous.status, previous.truncated):
         return False
     if current.digest == previous.digest or load_body is None or current.truncated:
         return current.digest == previous.digest
     body = load_body(previous.digest)
-    return body is not None and equal_except_tokens(body, current.body)
+    if body is None:
+        return False
+    try:
+        return await parsers.parse(partial(is_same_page, body), current)
+    except FetchError:
+        return False
 
 
 def _get_error_key(error: FetchError) -> tuple[Reason, int | None, str]:

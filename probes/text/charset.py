@@ -70,10 +70,10 @@ _BYTE_ORDER_MARKS = (
 def _find_declared_charset(page: Page, body: bytes) -> str | None:
     """Return the charset that the HTTP header or the page declares, or None if it is unknown."""
     header = re.search(
-        r"charset\s*=\s*[\"']?([\w.:-]+)", page.headers.get("content-type", ""), re.IGNORECASE
+        r"charset\s*+=\s*+[\"']?([\w.:-]+)", page.headers.get("content-type", ""), re.IGNORECASE
     )
     in_page = re.search(
-        rb"(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]+)", body[:4096], re.IGNORECASE
+        rb"(?:charset|encoding)\s*+=\s*+(?:[\"']\s*+)?([\w.:-]+)", body[:4096], re.IGNORECASE
     )
     labels = (header and header[1], in_page and in_page[1].decode("ascii", "ignore"))
     for label in labels:

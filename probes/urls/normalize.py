@@ -46,11 +46,13 @@ _HYPERLINK_FORMULA = lazy_regex(
     r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*(?:"([^"]*)"|'([^']*)')"""
 )
 _ACCESS_HYPERLINK = lazy_regex(r"^[^#/]*#((?:https?://|www\.)[^#]+)#[^#]*$")
+_MARKDOWN_WORD = r"""(?:[^\s()>"']|'(?=\S)|\([^()]*+\))++"""
 _MARKDOWN_LINK = lazy_regex(
-    r"""\[[^\]]*\]\(\s*<?((?:[^()>"']|'(?=\S)|\([^()]*\))+?)>?(?:\s+["'][^)]*)?\s*\)"""
+    rf"""\[[^\[\]]*+\]\(\s*+<?\s*+({_MARKDOWN_WORD}(?:\s++(?!["']){_MARKDOWN_WORD})*+)"""
+    r"""(?:\s*+>)?(?:\s++["'][^)]{0,300}+)?\s*+\)"""
 )
 _HTML_ANCHOR = lazy_regex(
-    r"""(?i)<a\s[^>]*href\s*=\s*(?:"([^"<>]+)|'([^'<>]+)|([^"'\s>][^"\s>]*))"""
+    r"""(?i)<a\s[^<>]*href\s*=\s*(?:"([^"<>]+)|'([^'<>]+)|([^"'\s>][^"\s>]*))"""
 )
 _LINK_SYNTAXES = (
     ("(", _HYPERLINK_FORMULA),

@@ -12,7 +12,7 @@ from datetime import date
 from hashlib import sha256
 from urllib.parse import unquote, urljoin
 
-from probes.classify import classifier, spam
+from probes.classify import classifier, interstitials, soft_404, spam
 from probes.discovery import accounts, site_names
 from probes.models.finding import Activity, FactValue, FoundLink, Reason
 from probes.models.http import Page
@@ -46,6 +46,9 @@ class SiteAnalysis:
     platform: str = ""
     language: str = ""
     is_foreign_language: bool = False
+    is_firewall_page: bool = False
+    is_parking_shell: bool = False
+    has_password_form: bool = False
     tracking_id: str = ""
     spam_words: tuple[str, ...] = ()
     redirects_to_other_site: bool = False
@@ -58,6 +61,11 @@ class SiteAnalysis:
     owner_hints: accounts.OwnerHints = field(default_factory=accounts.OwnerHints)
     facts: Mapping[str, FactValue] = field(default_factory=dict)
 
+    @property
+    def is_small_page(self) -> bool:
+        """Return True if the page has neither much text nor a menu."""
+        return self.text_length < soft_404.SHORT_PAGE_MAX_CHARS and not self.has_navigation
+
 
 def analyze_site_page(page: Page) -> SiteAnalysis:
     """Parse and analyze a page of a website.
@@ -66,13 +74,23 @@ def analyze_site_page(page: Page) -> SiteAnalysis:
     foreign language (a sign of a new owner), the reference parser reads the page again.
     """
     if not html.looks_like_html(page):
-        return SiteAnalysis(is_html=False)
+        return _add_markup_signs(SiteAnalysis(is_html=False), page)
     markup = html.decode_body(page)
     site = _analyze_markup(page, markup)
-    return (
-        _analyze_markup(page, markup, use_reference_parser=True)
-        if site.is_foreign_language or _is_decisive(site, page.status)
-        else site
+    if site.is_foreign_language or _is_decisive(site, page.status):
+        site = _analyze_markup(page, markup, use_reference_parser=True)
+    return _add_markup_signs(site, page)
+
+
+def _add_markup_signs(site: SiteAnalysis, page: Page) -> SiteAnalysis:
+    """Add the signs in the markup of a small page. On larger pages they prove nothing."""
+    if not site.is_small_page:
+        return site
+    return replace(
+        site,
+        is_firewall_page=interstitials.is_firewall_page(page),
+        is_parking_shell=classifier.is_parking_shell(page),
+        has_password_form=interstitials.has_password_form(page),
     )
 
 
@@ -149,8 +167,8 @@ def is_home_page_url(url: str) -> bool:
 
 
 _HOME_PATH_PATTERN = lazy_regex(
-    r"/*(?:(?:index|default|home|accueil|welcome|site|web|www)(?:\.\w{3,5})?|"
-    r"[a-z]{2}(?:[-_][a-z]{2})?)?/*"
+    r"/*+(?:(?:(?:index|default|home|accueil|welcome|site|web|www)(?:\.\w{3,5})?|"
+    r"[a-z]{2}(?:[-_][a-z]{2})?)/*)?"
     r"(?:(?:index|home|accueil)(?:\.\w{3,5})?/?)?",
     re.IGNORECASE,
 )

@@ -102,7 +102,7 @@ class Simulated:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.app, name)
 
-    def fetcher(self, now: datetime, *_: object) -> Fetcher:
+    def create_fetcher(self, now: datetime, *_: object) -> Fetcher:
         """Pages of the world."""
         made = SimulatedFetcher(self.app.config.fetch, now)
         made.world = self.world

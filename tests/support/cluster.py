@@ -91,7 +91,7 @@ class Far(Small):
     webs: list = field(default_factory=list)
     slow: float = 0.0
 
-    def create_fetcher(self, now, host_lock=None):
+    def create_fetcher(self, now, host_lock=None, parsers=None):
         if host_lock is None:
             return super().create_fetcher(now)
         web = Frozen(self.web.answers, now, once=self.web.once, slow=self.slow)

@@ -175,7 +175,7 @@ class Small:
     locked: bool = False
     data_folder: Path | None = None
 
-    def create_fetcher(self, now, host_lock=None):  # the only process
+    def create_fetcher(self, now, host_lock=None, parsers=None):  # the only process
         self.web.now, self.web.request_count, self.web.requests_by_host = now, 0, Counter()
         return self.web
 

@@ -159,7 +159,10 @@ def rows(client, way):
 
 def news(sentence):
     """How many opened and closed, by the sentence of the night."""
-    both = (re.search(r"(\d+) new problem", sentence), re.search(r"(\d+) problems? fixed", sentence))
+    both = (
+        re.search(r"(\d+) new problem", sentence),
+        re.search(r"(\d+) problems? fixed", sentence),
+    )
     return tuple(int(found[1]) if found else 0 for found in both)
 
 

@@ -48,7 +48,7 @@ _UNAVAILABLE_PATTERN = lazy_regex(
     r"|لم يتم العثور على الصفحة"
 )
 _FOLLOWERS_REGEX = "followers|abonnes|people follow|personnes suivent|متابع"
-_TITLE_SUFFIX_PATTERN = lazy_regex(r"(?i)\s*[|–-]\s*(?:[^|]*\|\s*)?facebook$")
+_TITLE_SUFFIX_PATTERN = lazy_regex(r"(?i)(?:(?<!\s)\s++)?[|–-]\s*+(?:[^|]{0,200}\|\s*+)?facebook$")
 
 
 def parse_profile_page(page: Page) -> PublicProfile:

@@ -132,7 +132,7 @@ async def evil(tmp_path, monkeypatch):
         )
         app = opened(tmp_path, configured(("website",)).model_copy(update={"fetch": fetch}))
         monkeypatch.setattr(
-            app, "create_fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False
+            app, "create_fetcher", lambda now, *_: Fetcher(fetch, now), raising=False
         )
         monkeypatch.setattr(
             app, "create_parser_pool", lambda: ParserPool(1, timeout=2), raising=False

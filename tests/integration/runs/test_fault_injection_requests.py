@@ -166,7 +166,7 @@ def prepared(folder: Path, port: int, nameserver: str, fault: Fault) -> Small:
         folder, configured().model_copy(update={"fetch": options, "channels": {"website": watched}})
     )
 
-    def fetcher(now: datetime, _turns: None = None) -> Fetcher:
+    def fetcher(now: datetime, *_: object) -> Fetcher:
         failing = Failing(options, now)
         failing.fault = fault
         return failing

@@ -540,9 +540,7 @@ async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
         allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_delay=0, max_retries=0
     )
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
-    monkeypatch.setattr(
-        app, "create_fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False
-    )
+    monkeypatch.setattr(app, "create_fetcher", lambda now, *_: Fetcher(fetch, now), raising=False)
     monkeypatch.setattr(app, "create_parser_pool", lambda: ParserPool(1), raising=False)
     urls = [f"http://127.0.0.1:{port}/{name}" for name in ("gone", "here")]
     register(

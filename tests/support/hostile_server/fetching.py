@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from probes.http.fetcher import Fetcher, FetchOptions
+from probes.http.fetcher import Fetcher, FetchOptions, PageParserPool
 from probes.http.host_state import HostLock
 from probes.models.http import FetchError, Page, PageRequest
 
@@ -46,6 +46,7 @@ def create_fetcher(
     *,
     api_only_hosts: frozenset[str] = frozenset(),
     host_lock: HostLock | None = None,
+    parsers: PageParserPool | None = None,
     **changes: Any,
 ) -> Fetcher:
     """Return a fetcher with a fake clock. `changes` are fetch options."""
@@ -55,6 +56,7 @@ def create_fetcher(
         NOW,
         api_only_hosts=api_only_hosts,
         host_lock=host_lock,
+        parsers=parsers,
         sleep=clock.sleep,
         clock=clock,
     )

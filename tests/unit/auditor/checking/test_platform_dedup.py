@@ -121,9 +121,9 @@ async def test_evidence_page_says_from_which_run_its_page_is(app, language, said
 async def test_evidence_has_its_original_date_and_observation_its_own(app):
     account = seen(app, NOUR)[0].account_id
     with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
-        told = client.get(f"/en/associations/nour/accounts/{account}?run=2026-03-03").text
+        page = client.get(f"/en/associations/nour/accounts/{account}?run=2026-03-03").text
     looked, came = (
-        told.split(f"<dt>{name}</dt>")[1].split("</dd>")[0] for name in ("Checked", "Time")
+        page.split(f"<dt>{name}</dt>")[1].split("</dd>")[0] for name in ("Checked", "Time")
     )
     assert "3 March 2026" in looked
     assert "1 March 2026" in came

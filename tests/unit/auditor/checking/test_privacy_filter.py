@@ -11,12 +11,12 @@ from auditor.evaluation.reevaluate import reevaluate
 from auditor.evidence import build_evidence_views
 from auditor.runs.run import execute_run
 from probes.links import identify
-from probes.models.finding import Presence
-from probes.models.http import Page
+from probes.models.finding import Presence, Reason
+from probes.models.http import FetchError, Page
 from probes.parsing import visitor_content
-from probes.parsing.visitor_content import strip_visitor_content
+from probes.parsing.visitor_content import strip_page, strip_visitor_content
 from storage.models.audit import AccountRow, Association
-from tests.support.mini_network import START, opened
+from tests.support.mini_network import START, Readers, opened
 
 WHO = "Zineb Zzcomment"
 """A person who commented, follows, or has a profile."""
@@ -89,6 +89,7 @@ HOSTILE = [
     '<p class="comments"' * 50_000,
     '"comments":[' * 100_000,
     '"' * 500_001,
+    '"comments":[' + '\\"' * 30_000,
     "comment" * 100_000,
     "<a comment" * 80_000 + ">",
     "<" + "comment " * 80_000 + ">",
@@ -226,6 +227,22 @@ async def test_page_is_not_stored_if_its_finding_would_change(app, monkeypatch):
     )
     reevaluate(app)
     assert any(link.channel == "twitter" for link in looks(app)[SITE].finding.links)
+
+
+async def test_page_is_not_stored_if_removing_visitors_is_stopped(app, monkeypatch):
+    parse = Readers.parse
+
+    async def stop_stripping(pool, parser, page):
+        if parser is strip_page:
+            raise FetchError(Reason.UNREADABLE, "parsing took too long")
+        return await parse(pool, parser, page)
+
+    monkeypatch.setattr(Readers, "parse", stop_stripping)
+    await execute_run(app, START)
+    site = looks(app)[SITE]
+    assert site.finding.presence is Presence.PRESENT
+    pieces = [(one.digest, one.is_withheld) for one in site.evidence if one.url == SITE]
+    assert pieces == [(None, True)]
 
 
 async def test_short_link_to_a_person_is_personal(app, monkeypatch):

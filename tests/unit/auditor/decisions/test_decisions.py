@@ -66,7 +66,9 @@ class Desk:
         return self.items("report", association)[0]
 
     def states(self, association):
-        return {one["key"]: one["state"] for one in self.report(association)["accounts"]}
+        return {
+            account["key"]: account["state"] for account in self.report(association)["accounts"]
+        }
 
     def gaps(self, association):
         return {
@@ -109,8 +111,8 @@ async def test_confirmed_account_is_present_for_twelve_months(desk):
     desk.app.web.answers = {NOUR.typed_text: "wall"}
     await desk.night(0)
     assert desk.states("nour")["u:nour"] == "unknown"
-    told = desk.decide("confirm", "nour", "facebook")
-    assert told == (
+    message = desk.decide("confirm", "nour", "facebook")
+    assert message == (
         "seen by a person: nour on Facebook, according to Amina, until 1 March 2027, "
         "shown immediately, decision 1\n"
     )
@@ -156,8 +158,8 @@ async def test_channel_unused_by_choice_is_no_gap_after_the_next_run(desk):
 
 
 def test_choice_that_contradicts_the_spreadsheet_warns(desk):
-    told = desk.decide("none-by-choice", "nour", "facebook")
-    assert f"warning: the file lists an account of nour on Facebook: {NOUR.typed_text}" in told
+    message = desk.decide("none-by-choice", "nour", "facebook")
+    assert f"warning: the file lists an account of nour on Facebook: {NOUR.typed_text}" in message
 
 
 async def test_disowned_account_is_neither_checked_nor_shown(desk):
@@ -183,8 +185,8 @@ NEW = "https://www.facebook.com/NourAgadir"
 
 
 async def test_moved_account_is_checked_at_its_new_address(desk):
-    told = desk.decide("moved", "nour", "facebook", "--to", NEW)
-    assert f"to do: put {NEW} in your file in place of {NOUR.typed_text}" in told
+    message = desk.decide("moved", "nour", "facebook", "--to", NEW)
+    assert f"to do: put {NEW} in your file in place of {NOUR.typed_text}" in message
     await desk.night(0)
     assert desk.states("nour") == {"u:nouragadir": "present", "nour.example": "present"}
     assert NOUR.typed_text not in desk.app.web.asked
@@ -200,9 +202,10 @@ async def test_moved_account_is_checked_at_its_new_address(desk):
 async def test_move_to_an_unknown_address_is_listed_before_it_ends(
     desk,
 ):
-    told = desk.decide("moved", "nour", "facebook")
+    message = desk.decide("moved", "nour", "facebook")
     assert (
-        f"to do: find the new address and put it in your file in place of {NOUR.typed_text}" in told
+        f"to do: find the new address and put it in your file in place of {NOUR.typed_text}"
+        in message
     )
     await desk.night(0)
     assert ("facebook", "channel_missing") not in desk.gaps("nour")
@@ -302,16 +305,18 @@ async def test_reported_publication_has_the_attested_source(desk):
     desk.app.web.answers = {NOUR.typed_text: "wall"}
     await desk.night(0)
     desk.decide("confirm", "nour", "facebook", "--last-activity", "2026-02-20")
-    told = next(one for one in desk.report("nour")["accounts"] if one["key"] == "u:nour")
+    told = next(
+        account for account in desk.report("nour")["accounts"] if account["key"] == "u:nour"
+    )
     assert (told["last_activity"], told["activity"]) == ("2026-02-20", "active")
 
 
 async def test_different_account_is_unconfirmed_until_a_decision(desk):
     await desk.night(0)
     row = next(row for row in desk.app.store.list_accounts("nour") if row.channel == "facebook")
-    standing = desk.app.store.get_account_status(row.id)
+    account_status = desk.app.store.get_account_status(row.id)
     desk.app.store.save_conclusions(
-        [replace(standing, other_account_streak=Streak("99", START, START))]
+        [replace(account_status, other_account_streak=Streak("99", START, START))]
     )
     told = [(one["code"], one["params"]["cause"]) for one in desk.report("nour")["unchecked"]]
     assert told == [("channel_unconfirmed", "different_account")]
@@ -332,9 +337,10 @@ async def test_list_marks_a_decision_overridden_by_newer_evidence(desk):
 
 async def test_one_gap_is_waived_on_every_channel(desk):
     await desk.night(0)
-    told = desk.decide("waive", "bare", "--code", "channel_missing", "--until", "2026-03-05")
+    message = desk.decide("waive", "bare", "--code", "channel_missing", "--until", "2026-03-05")
     assert (
-        "ignored problem: bare, according to Amina, until 5 March 2026, shown immediately" in told
+        "ignored problem: bare, according to Amina, until 5 March 2026, shown immediately"
+        in message
     )
     assert desk.gaps("bare") == set()
     assert desk.gaps("amal") == {("youtube", "channel_missing")}

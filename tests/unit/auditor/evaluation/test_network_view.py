@@ -57,10 +57,10 @@ async def test_channel_unused_by_choice_is_neither_missing_nor_unchecked(app):
         Decision("bare", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "no need", night_of(0))
     )
     await execute_run(app, night_of(1))
-    seen = build_network_overview(app.store, app.config, night_of(1))
-    facebook = next(one for one in seen.coverage if one.channel == "facebook")
+    network_overview = build_network_overview(app.store, app.config, night_of(1))
+    facebook = next(one for one in network_overview.coverage if one.channel == "facebook")
     assert (facebook.missing, facebook.by_choice) == (0, 1)
-    bare = seen.find_association("bare")
+    bare = network_overview.find_association("bare")
     assert [(one.channel, one.code, one.params["cause"]) for one in bare.unchecked] == [
         ("facebook", "channel_waived", "no need")
     ]
@@ -113,8 +113,10 @@ async def test_account_without_a_run_is_not_checked(app):
     register(
         app, NOUR, AMAL, WALL, SITE, link("bare", "youtube", "bare"), now=START + timedelta(hours=5)
     )
-    seen = build_network_overview(app.store, app.config, START + timedelta(hours=6))
-    assert [one.code for one in seen.find_association("bare").unchecked] == ["not_checked"]
+    network_overview = build_network_overview(app.store, app.config, START + timedelta(hours=6))
+    assert [one.code for one in network_overview.find_association("bare").unchecked] == [
+        "not_checked"
+    ]
 
 
 async def test_waived_gap_is_hidden_until_the_first_run_after_the_waiver(app):
@@ -141,7 +143,7 @@ async def test_proposal_hides_the_missing_channel_until_it_is_settled(app):
     seen = await network(app, days=2)
     nour = seen.find_association("nour")
     assert [gap.code for gap in nour.gaps] == ["channel_unlisted"]
-    assert [one.link.key for one in nour.proposals] == ["@nour"]
+    assert [proposal.link.key for proposal in nour.proposals] == ["@nour"]
 
 
 async def test_status_json_is_one_exact_item(app):
@@ -278,8 +280,8 @@ async def test_waived_gap_is_not_among_changes(app):
     word = Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", START - timedelta(days=1))
     app.store.add_decision(word)
     await execute_run(app, night_of(0))
-    seen = build_network_overview(app.store, app.config, night_of(1))
-    assert {gap.association for gap in seen.opened_gaps} == {"nour"}
+    network_overview = build_network_overview(app.store, app.config, night_of(1))
+    assert {gap.association for gap in network_overview.opened_gaps} == {"nour"}
 
 
 @pytest.mark.parametrize(
@@ -289,6 +291,6 @@ async def test_waived_gap_is_not_among_changes(app):
 def test_cell_that_may_be_an_account_is_not_a_missing_channel(app, kind, key):
     row = AccountRow("bare", "typed", Identity("facebook", kind, key), "facebook")
     register(app, NOUR, row)
-    seen = build_network_overview(app.store, app.config, START)
-    facebook = next(one for one in seen.coverage if one.channel == "facebook")
+    network_overview = build_network_overview(app.store, app.config, START)
+    facebook = next(one for one in network_overview.coverage if one.channel == "facebook")
     assert (facebook.unknown, facebook.missing) == (2, 0)

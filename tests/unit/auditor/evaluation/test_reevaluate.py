@@ -58,7 +58,7 @@ def held(app):
     return (
         list(app.store.list_account_statuses()),
         sorted((replace(gap, id=None) for gap in app.store.list_gaps()), key=repr),
-        sorted((replace(one, id=None) for one in app.store.list_proposals()), key=repr),
+        sorted((replace(proposal, id=None) for proposal in app.store.list_proposals()), key=repr),
     )
 
 
@@ -99,7 +99,7 @@ async def test_better_probe_is_replayed_on_old_runs(app, monkeypatch):
     before = held(app)
     told = again(app, dry_run=True)
     assert held(app) == before
-    assert {(one.kind, one.before, one.after) for one in told.changes} == {
+    assert {(change.kind, change.before, change.after) for change in told.changes} == {
         ("account_status", "gone/not_found, no date", "present/-, no date"),
         ("gap", "open, 7 runs", None),
     }
@@ -169,7 +169,7 @@ async def test_decision_counts_from_its_day(app):
     await execute_run(app, night_of(8))
     dead = next(gap for gap in app.store.list_gaps() if gap.code == "channel_dead")
     assert (dead.opened_at, dead.closed_at) == (night_of(6), night_of(8))
-    assert [one.after for one in again(app).changes] == []
+    assert [change.after for change in again(app).changes] == []
 
 
 async def test_withdrawn_decision_counts_in_a_rebuild_until_its_withdrawal(app):
@@ -461,7 +461,7 @@ async def test_no_run_follows_that_of_a_later_day(app):
     await execute_run(app, night_of(5))
     with pytest.raises(LaterRunDoneError, match="2026-03-06 is dated in the future"):
         await execute_run(app, night_of(3))
-    assert [night.day for night in app.store.list_runs()] == [night_of(5).date()]
+    assert [run.day for run in app.store.list_runs()] == [night_of(5).date()]
 
 
 async def test_changes_before_the_clock_was_set_back_count_from_the_next_run(app):

@@ -223,10 +223,12 @@ def test_gaps_of_a_rebuild_open_in_the_past_and_are_no_news(desk):
     assert desk.type("reevaluate")[0] == 0
     config = load_config(desk.folder / "config.toml", {})
     with App.open(config) as app:
-        seen = build_network_overview(app.store, config, night_of(7) + timedelta(hours=9))
+        network_overview = build_network_overview(
+            app.store, config, night_of(7) + timedelta(hours=9)
+        )
         stale = [gap for gap in app.store.list_gaps() if gap.code == "channel_stale"]
     assert [gap.opened_at for gap in stale] == [night_of(2)]
-    assert "channel_stale" not in {gap.code for gap in seen.opened_gaps}
+    assert "channel_stale" not in {gap.code for gap in network_overview.opened_gaps}
 
 
 def test_mass_losses_give_a_warning_about_the_probe():

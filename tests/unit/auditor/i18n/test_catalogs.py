@@ -63,11 +63,11 @@ def sorted_by_singular(message_ids):
 
 @pytest.mark.parametrize("language", list_catalog_languages())
 def test_catalogue_has_exactly_the_messages_of_code_and_templates(language):
-    kept = list_message_ids(load_message_catalog(language))
-    assert sorted_by_singular(extract_messages() - kept) == [], (
+    message_ids = list_message_ids(load_message_catalog(language))
+    assert sorted_by_singular(extract_messages() - message_ids) == [], (
         "not in the catalogue: run `make messages` and translate them"
     )
-    assert sorted_by_singular(kept - extract_messages()) == [], (
+    assert sorted_by_singular(message_ids - extract_messages()) == [], (
         "in the catalogue, but not used: run `make messages`"
     )
 
@@ -289,12 +289,12 @@ REPLACED_WORDS = {
 
 @pytest.mark.parametrize("language", REPLACED_WORDS)
 def test_no_text_uses_a_word_that_the_glossary_replaces(language):
-    said = list(iter_all_texts(language))
+    all_texts = list(iter_all_texts(language))
     assert [
         text
-        for text in said
-        for word in REPLACED_WORDS[language]
-        if word in text.lower() or word in text
+        for text in all_texts
+        for replaced_word in REPLACED_WORDS[language]
+        if replaced_word in text.lower() or replaced_word in text
     ] == []
 
 
@@ -367,9 +367,9 @@ LATIN_NAMES = {
 
 
 def test_arabic_uses_arabic_punctuation_and_western_digits():
-    said = list(iter_all_texts("ar"))
-    assert [text for text in said if re.search(r"[;?]|,(?!\d)", text)] == []
-    assert [text for text in said if re.search(r"[٠-٩۰-۹]", text)] == []
+    all_texts = list(iter_all_texts("ar"))
+    assert [text for text in all_texts if re.search(r"[;?]|,(?!\d)", text)] == []
+    assert [text for text in all_texts if re.search(r"[٠-٩۰-۹]", text)] == []
 
 
 def test_arabic_uses_latin_letters_only_for_names():

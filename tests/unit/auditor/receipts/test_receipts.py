@@ -149,7 +149,7 @@ async def test_killed_run_gets_a_receipt_from_the_next_run(app, first):
         await execute_run(app, night_of(4))
     day = night_of(5 if first else 3).date()
     night = app.store.begin_run(day, night_of(5 if first else 3))
-    held = list(app.store.list_account_statuses())
+    account_statuses = list(app.store.list_account_statuses())
     app.web.answers = {}
     done = await execute_run(app, night_of(6), day=night_of(6).date())
     killed = app.store.get_run(day)
@@ -160,7 +160,7 @@ async def test_killed_run_gets_a_receipt_from_the_next_run(app, first):
     assert killed.receipt["accounts"] == (0 if first else 1)
     assert killed.finished_at >= night.started_at
     assert done.receipt["previous_digest"] == hash_canonical_json(killed.receipt)
-    assert len(held) == 2
+    assert len(account_statuses) == 2
     assert faults(app) == {}
 
 
@@ -286,9 +286,9 @@ async def test_unreadable_key_ends_the_run_before_any_request(app):
 
 
 def test_rebuild_changes_no_receipt(app):
-    before = [night.receipt for night in app.store.list_runs()]
+    before = [run.receipt for run in app.store.list_runs()]
     reevaluate.reevaluate(app)
-    assert [night.receipt for night in app.store.list_runs()] == before
+    assert [run.receipt for run in app.store.list_runs()] == before
 
 
 async def test_restored_backup_continues_its_chain(folder, app):
@@ -305,7 +305,7 @@ async def test_restored_backup_continues_its_chain(folder, app):
     again = opened(folder)
     await execute_run(again, night_of(5))
     assert faults(again) == {}
-    assert [night.day.day for night in again.store.list_runs()] == [1, 2, 3, 4, 6]
+    assert [run.day.day for run in again.store.list_runs()] == [1, 2, 3, 4, 6]
     again.store.close()
 
 

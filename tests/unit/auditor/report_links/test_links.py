@@ -114,7 +114,9 @@ def test_report_link_opens_only_its_report_and_its_token_is_stored_nowhere(app, 
     kept = (app.data_folder / "copy.db").read_bytes()
     for token in (way.removeprefix("/r/"), other.removeprefix("/r/")):
         assert token.encode() not in kept
-        assert not [one for one in caplog.records if token in one.getMessage() and is_ours(one)]
+        assert not [
+            record for record in caplog.records if token in record.getMessage() and is_ours(record)
+        ]
     assert tokens.hash_token(other.removeprefix("/r/")).encode() in kept
 
 

@@ -156,7 +156,11 @@ def test_only_older_backups_are_removed(app, tmp_path):
         (tmp_path / "backups" / name).write_text("somebody's")
     for hour in range(5):
         made = taken(app, START + timedelta(hours=hour))
-    assert [one.made_at.hour for one in backups.list_backups(tmp_path / "backups")] == [4, 3, 2]
+    assert [backup.made_at.hour for backup in backups.list_backups(tmp_path / "backups")] == [
+        4,
+        3,
+        2,
+    ]
     assert len(made.removed_backups) == 1
     assert len(list((tmp_path / "backups").iterdir())) == 6
 
@@ -364,7 +368,7 @@ async def test_a_backup_dated_in_the_future_keeps_no_night_from_its_own(app, tmp
     app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
     taken(app, now=night_of(400))
     await pipeline.run_audit_pipeline(app, night_of(0))
-    made = [one.made_at.date() for one in backups.list_backups(tmp_path / "backups")]
+    made = [backup.made_at.date() for backup in backups.list_backups(tmp_path / "backups")]
     assert made == [night_of(400).date(), night_of(0).date()]
 
 
@@ -443,9 +447,9 @@ def test_restore_during_a_run_exits_5(place, capsys):
 def test_backup_of_postgresql_is_refused(place, capsys, monkeypatch, words, named):
     monkeypatch.setenv("AUDITOR_STORAGE__URL", "postgresql://nobody@127.0.0.1:1/none")
     assert main(words) == 3
-    said = capsys.readouterr().err
-    assert named in said
-    assert said.count("\n") == 1
+    error_output = capsys.readouterr().err
+    assert named in error_output
+    assert error_output.count("\n") == 1
 
 
 def test_missing_backup_is_an_error(place, capsys):

@@ -90,7 +90,7 @@ class Seen(App):
     def create_parser_pool(self):
         return ParserPool(0)
 
-    def create_fetcher(self, now, host_lock=None):  # the only process
+    def create_fetcher(self, now, host_lock=None, parsers=None):  # the only process
         web = Web(now=now)
         web.answers = {
             PAGE: f"{MARK} page",
@@ -235,9 +235,9 @@ def test_erasure_leaves_no_trace_of_an_association(folder, capsys):
     assert {"auditor.db", "uploads"} <= {name.partition("/")[0] for name in traces(folder)}
     assert sum(name.startswith("archive/") for name in traces(folder)) == 2
     assert run("registry", "erase", ID, "--yes") == 0
-    told = capsys.readouterr().err
-    assert "rows erased" in told
-    assert "older backups still contain it" in told
+    error_output = capsys.readouterr().err
+    assert "rows erased" in error_output
+    assert "older backups still contain it" in error_output
     assert MARK not in dump(folder)
     assert traces(folder) == []
     assert figures(folder) == before
@@ -263,7 +263,9 @@ def test_receipt_of_an_interrupted_run_stays_valid_after_erasure(folder, monkeyp
     """It may name hosts of platforms, which belong to no association."""
     asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
     monkeypatch.setattr(
-        Seen, "create_fetcher", lambda _, now, host_lock=None: Web(now=now, requests_by_host=asked)
+        Seen,
+        "create_fetcher",
+        lambda _, now, *_args, **_kwargs: Web(now=now, requests_by_host=asked),
     )
     stop = asyncio.Event()
     stop.set()
@@ -465,9 +467,9 @@ def test_erasure_page_needs_the_typed_code(folder, language):
         assert (
             f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/registry/entries/{ID}").text
         )
-        shown = client.get(f"/{language}{ADDRESS}")
-        assert shown.status_code == 200
-        assert shown.text.count("<tr>") > 12
+        response = client.get(f"/{language}{ADDRESS}")
+        assert response.status_code == 200
+        assert response.text.count("<tr>") > 12
         refused = client.post(
             f"/{language}{ADDRESS}", data={"scope": "all", "confirmation": "nour"}
         )

@@ -72,7 +72,7 @@ def thinned(app, now=LATER, **more):
 
 def everything(app):
     """Return all stored data except the evidence."""
-    looks = [replace(look, evidence=()) for look in app.store.list_observations()]
+    looks = [replace(observation, evidence=()) for observation in app.store.list_observations()]
     return looks, list(app.store.list_runs()), conclusions(app)
 
 
@@ -80,7 +80,7 @@ def conclusions(app):
     return (
         list(app.store.list_account_statuses()),
         sorted((replace(gap, id=None) for gap in app.store.list_gaps()), key=repr),
-        sorted((replace(one, id=None) for one in app.store.list_proposals()), key=repr),
+        sorted((replace(proposal, id=None) for proposal in app.store.list_proposals()), key=repr),
     )
 
 
@@ -116,9 +116,11 @@ async def test_ends_of_streaks_and_first_of_each_month_stay(app):
     await played(app, *[{}] * 10, *[gone] * 10, *[{}] * 30)
     thinned(app)
     whole = {
-        look.observed_at.date()
-        for look in app.store.list_observations(account_id=next(app.store.list_accounts("nour")).id)
-        if all(piece.digest in app.body_store for piece in look.evidence)
+        observation.observed_at.date()
+        for observation in app.store.list_observations(
+            account_id=next(app.store.list_accounts("nour")).id
+        )
+        if all(piece.digest in app.body_store for piece in observation.evidence)
     }
     assert {night_of(day).date() for day in (0, 9, 10, 19, 20, 49)} <= whole
     assert datetime(2026, 4, 1, tzinfo=UTC).date() in whole
@@ -138,9 +140,9 @@ async def test_evidence_of_gaps_proposals_and_decisions_stays(app):
     await played(app, *[{SITE.typed_text: "wide"}] * 2, first=14)
     thinned(app)
     whole = {
-        (look.account_id, look.observed_at)
-        for look in app.store.list_observations()
-        if all(piece.digest in app.body_store for piece in look.evidence)
+        (observation.account_id, observation.observed_at)
+        for observation in app.store.list_observations()
+        if all(piece.digest in app.body_store for piece in observation.evidence)
     }
     sites = {
         at
@@ -149,17 +151,19 @@ async def test_evidence_of_gaps_proposals_and_decisions_stays(app):
     }
     found = next(app.store.list_proposals())
     assert {found.first_seen, found.last_seen} <= sites
-    by_start = {night.started_at: night.id for night in app.store.list_runs()}
+    by_start = {run.started_at: run.id for run in app.store.list_runs()}
     for gap in app.store.list_gaps():
         for moment in filter(None, (gap.first_seen, gap.opened_at, gap.closed_at)):
-            for look in app.store.list_observations(run_id=by_start[moment], association=None):
+            for observation in app.store.list_observations(
+                run_id=by_start[moment], association=None
+            ):
                 if (
                     next(
-                        r for r in app.store.list_accounts() if r.id == look.account_id
+                        r for r in app.store.list_accounts() if r.id == observation.account_id
                     ).association
                     == gap.association
                 ):
-                    assert (look.account_id, look.observed_at) in whole
+                    assert (observation.account_id, observation.observed_at) in whole
     mine = sorted(at for number, at in whole if number == account.id)
     assert [at.date() for at in mine if night_of(12) < at < night_of(15)] == [
         night_of(13).date(), night_of(14).date()
@@ -174,8 +178,8 @@ async def test_exchanges_are_stripped_later_than_bodies(app):
     assert told.stripped_observations > 30
     bare = [
         piece
-        for look in app.store.list_observations()
-        for piece in look.evidence
+        for observation in app.store.list_observations()
+        for piece in observation.evidence
         if piece.is_pruned
     ]
     assert len(bare) == told.stripped_observations

@@ -66,7 +66,7 @@ async def test_log_of_a_run_contains_no_personal_data(tmp_path, monkeypatch, cap
         await run_audit_pipeline(app, START)
         app.store.close()
     told = "\n".join(
-        one.getMessage() for one in caplog.records if one.name != "mail.log"
+        record.getMessage() for record in caplog.records if record.name != "mail.log"
     )  # its server's
     assert told.count("did not get the message") == 2
     for secret in (

@@ -203,8 +203,8 @@ def test_newest_publication_stays_if_a_page_shows_an_older_one():
 
 def ago(published, seen, source="videos"):
     """Return what YouTube shows on a day for the age of a video."""
-    said = parse_date(in_words(published, seen, "en"), seen)
-    activity = Activity(said.moment, source, said.precision, is_relative=said.is_relative)
+    date = parse_date(in_words(published, seen, "en"), seen)
+    activity = Activity(date.moment, source, date.precision, is_relative=date.is_relative)
     return Finding(Presence.PRESENT, last_activity=activity)
 
 

@@ -258,12 +258,12 @@ TROUBLES = {"website_down": Reason.TIMEOUT, "website_insecure": Reason.TLS}
 def judged(dossier):
     """Return the gaps that the rules find in a state."""
     now = EvaluationTime(NOW, NOW)
-    told = build_rule_context(
+    rule_context = build_rule_context(
         dossier, now, {("facebook", "u:nour"): ("nour", "amal")}, dossier.statuses
     )
     return {
         one.code
-        for one in apply_rules(told, CONFIG.rules, load_gap_catalogue())
+        for one in apply_rules(rule_context, CONFIG.rules, load_gap_catalogue())
         if one.rule_match.holds
     }
 
@@ -381,7 +381,7 @@ def _out_of_reach_by_another_cause(draw, dossier, code):
 
 def _missing(draw, dossier, code):
     row = a_row(draw, "website") if code == "no_website" else draw(st.sampled_from(ACCOUNTS))
-    rows = tuple(one for one in dossier.accounts if one.channel != row.channel)
+    rows = tuple(account for account in dossier.accounts if account.channel != row.channel)
     before = replace(dossier, accounts=rows)
     return before, put_row(before, row, draw(st.one_of(held(row), seen(row))))
 
@@ -555,12 +555,14 @@ def _incomplete(_, dossier, __):
     mine = dossier.association
     whole = replace(mine, name_ar=IN_ARABIC[mine.name], reached=frozenset({"email"}))
     theirs = [
-        one.last_known_finding.name for one in dossier.statuses.values() if one.last_known_finding
+        status.last_known_finding.name
+        for status in dossier.statuses.values()
+        if status.last_known_finding
     ]
     says = [
-        one.last_known_finding.facts.get("site_names")
-        for one in dossier.statuses.values()
-        if one.last_known_finding
+        status.last_known_finding.facts.get("site_names")
+        for status in dossier.statuses.values()
+        if status.last_known_finding
     ]
     assume(not {*theirs, *says} & {*IN_ARABIC.values()} - {whole.name_ar})
     return dossier, replace(dossier, association=whole)
@@ -646,7 +648,8 @@ def test_unconfirmed_failure_does_not_lower_the_score(dossier, reason, nights):
 def test_unreachable_account_neither_earns_nor_costs_points(dossier, row):
     """Unknown results stay out of the fraction, on any channel, however long."""
     alone = replace(
-        dossier, accounts=tuple(one for one in dossier.accounts if one.channel != row.channel)
+        dossier,
+        accounts=tuple(account for account in dossier.accounts if account.channel != row.channel),
     )
     trouble = Streak(str(Reason.TIMEOUT), START, NOW, 30)
     walled = put_row(

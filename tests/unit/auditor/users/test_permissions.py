@@ -104,8 +104,8 @@ def test_personal_data_is_hidden_from_others(app, user):
 
 @pytest.mark.slow
 def test_coordinator_sees_personal_data(app):
-    shown = told(app, "/en/associations/nour", **HERE).text
-    assert [one for one in PRIVATE if one not in shown] == []
+    page = told(app, "/en/associations/nour", **HERE).text
+    assert [one for one in PRIVATE if one not in page] == []
     assert "0612345678" in told(app, "/en/", **HERE).text
     assert "0612345678" in told(app, "/en/meeting", **HERE).text
     sheet = told(app, "/en/exports/meeting.csv", **HERE).text.lstrip("\ufeff")
@@ -149,9 +149,9 @@ LISTS = {
 def test_lists_are_restricted_to_the_regions_of_the_coordinator(app, user, theirs):
     with logged_in_client(app, LATER, **user) as client:
         for path, sign in LISTS.items():
-            shown = client.get(path).text
+            page = client.get(path).text
             assert {
-                one for one in ("nour", "bare", "lost") if sign.format(one) in shown
+                one for one in ("nour", "bare", "lost") if sign.format(one) in page
             } == theirs, path
 
 

@@ -31,14 +31,19 @@ from __future__ import annotations
 import importlib
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from auditor.checking.circuit_breaker import CircuitBreaker
+from auditor.checking.privacy_filter import remove_private_data
 from probes.models.finding import Account, Finding, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import ChannelModule, Responder, run_offline
+from probes.runner.parser_pool import ParserPool
+from probes.runner.run import run_probe
 
 PAGES = Path(__file__).parents[3] / "fixtures" / "pages"
 SITUATIONS = sorted(PAGES.glob("*/*.toml"))
@@ -107,6 +112,50 @@ def test_recorded_page_gives_the_expected_finding(path: Path) -> None:
     if "links" in expected:
         expected["links"] = sorted(expected["links"])
     assert to_expectation(finding, expected) == expected
+
+
+class SealedBody:
+    """A body that only a worker process can read: pickled, it becomes bytes."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __len__(self) -> int:
+        return len(self._body)
+
+    def __reduce__(self) -> tuple[object, tuple[bytes]]:
+        return bytes, (self._body,)
+
+
+class SealedSource:
+    """Returns recorded pages with sealed bodies."""
+
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
+
+    async def get(self, request: PageRequest) -> Page:
+        outcome = self._responder(request)
+        if isinstance(outcome, FetchError):
+            raise outcome
+        return replace(outcome, body=SealedBody(outcome.body))  # type: ignore[arg-type]
+
+
+async def test_every_body_is_read_in_a_worker() -> None:
+    """Bodies are untrusted and the event loop serves all hosts, so it must not read them."""
+    async with ParserPool(1) as parsers:
+        for path in SITUATIONS:
+            recorded = tomllib.loads(path.read_text(encoding="utf-8"))
+            channel = cast(
+                "ChannelModule", importlib.import_module(f"probes.channels.{path.parent.name}")
+            )
+            link = recorded["link"]
+            account = Account("test", link, channel.identify(link, link))
+            responder = answers(recorded, path.parent)
+            result = await run_probe(channel.probe(account), SealedSource(responder), parsers)
+            expected = run_offline(channel.probe(account), responder)
+            assert result.finding == expected.finding, path
+            CircuitBreaker(path.parent.name, 3).record_exchanges(result.exchanges)
+            await remove_private_data(account, result, parsers)
 
 
 def test_every_recorded_body_belongs_to_a_case() -> None:

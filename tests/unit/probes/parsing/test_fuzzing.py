@@ -32,6 +32,7 @@ from probes.dates import vocabulary
 from probes.http import host_state
 from probes.http.fetcher import FetchOptions
 from probes.http.request_chain import RedirectChain, RequestSender
+from probes.http.robots import parse_robots
 from probes.http.ssrf_guard import SsrfGuard
 from probes.links import channel_registry, identify
 from probes.models.finding import Account, Finding
@@ -333,7 +334,7 @@ def test_redirect_target_is_web_url_or_error(location, at):
 def test_retry_after_is_limited_and_any_robots_txt_parses(value, status, body):
     wait = host_state.parse_retry_after(value, NOW)
     assert wait is None or 0 <= wait <= host_state.MAX_RETRY_AFTER_SECONDS
-    robots = host_state.parse_robots(status, b"User-agent: *\nDisallow: " + body, "auditor")
+    robots = parse_robots(status, b"User-agent: *\nDisallow: " + body, "auditor")
     assert robots.is_allowed("https://nour.example/") in {True, False}
     assert robots.crawl_delay is None or robots.crawl_delay >= 0
 

@@ -20,6 +20,7 @@ from probes.links import identify
 from probes.models.finding import Account, Activity, Presence, Reason
 from probes.models.http import CacheValidators, FetchError, Hop, Page, PageRequest
 from probes.models.probe import ProbeResult
+from probes.parsing.volatile_tokens import is_same_page
 from probes.publication import latest
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import revalidate, run_probe
@@ -155,14 +156,35 @@ def add_token(site: Site, token: str) -> Site:
     return site
 
 
-async def test_page_with_new_tokens_is_not_parsed_again(
-    monkeypatch,
-) -> None:
-    bodies = Bodies()
+async def test_page_with_new_tokens_is_only_compared(monkeypatch) -> None:
+    bodies, parsers_used = Bodies(), []
     last = await check_first(add_token(Site(), "8yJbVD5xohi"), bodies)
-    monkeypatch.setattr(ParserPool, "parse", None)
+    parse = ParserPool.parse
+
+    async def record_parser(pool, parser, page):
+        parsers_used.append(parser.func)
+        return await parse(pool, parser, page)
+
+    monkeypatch.setattr(ParserPool, "parse", record_parser)
     result = await check_again(last, add_token(Site(NEXT_DAY), "x0hiEzPQdci"), bodies)
     assert result.is_unchanged
+    assert result.finding == last.finding
+    assert parsers_used == [is_same_page]
+
+
+async def test_page_is_parsed_again_if_its_comparison_is_stopped(monkeypatch) -> None:
+    bodies = Bodies()
+    last = await check_first(add_token(Site(), "8yJbVD5xohi"), bodies)
+    parse = ParserPool.parse
+
+    async def stop_comparison(pool, parser, page):
+        if getattr(parser, "func", None) is is_same_page:
+            raise FetchError(Reason.UNREADABLE, "parsing took too long")
+        return await parse(pool, parser, page)
+
+    monkeypatch.setattr(ParserPool, "parse", stop_comparison)
+    result = await check_again(last, add_token(Site(NEXT_DAY), "x0hiEzPQdci"), bodies)
+    assert not result.is_unchanged
     assert result.finding == last.finding
 
 
@@ -542,9 +564,7 @@ async def execute_runs(
         allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_delay=0, max_retries=0
     )
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
-    monkeypatch.setattr(
-        app, "create_fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False
-    )
+    monkeypatch.setattr(app, "create_fetcher", lambda now, *_: Fetcher(fetch, now), raising=False)
     monkeypatch.setattr(app, "create_parser_pool", lambda: ParserPool(0), raising=False)
     site = SiteWithETags()
     async with Hostile(lambda path, _: site(path, server.heads[-1])) as server:
