@@ -122,8 +122,8 @@ def finish_erasure(app: App) -> ErasureResult:
 def find_database_copies(app: App) -> tuple[Path, ...]:
     """Return the copies of the database: before upgrades and restores, and backups."""
     file = app.store.database_file
-    beside = sorted(file.parent.glob(f"{file.name}.before-*")) if file else []
-    return (*beside, *(backup.file for backup in list_backups(app.config.backup.folder)))
+    earlier_files = sorted(file.parent.glob(f"{file.name}.before-*")) if file else []
+    return (*earlier_files, *(backup.file for backup in list_backups(app.config.backup.folder)))
 
 
 def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:

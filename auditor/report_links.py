@@ -426,5 +426,5 @@ def can_create_report_links(config: Config) -> bool:
 
 def find_active_report_link(store: Store, token: str, now: datetime) -> ReportLink | None:
     """Return the link of a token, or None if it is wrong, expired or revoked."""
-    letter = store.get_report_link(hash_token(token))
-    return letter if letter is not None and letter.is_active(now) else None
+    report_link = store.get_report_link(hash_token(token))
+    return report_link if report_link is not None and report_link.is_active(now) else None

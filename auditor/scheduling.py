@@ -92,7 +92,7 @@ async def run_scheduler(
     clock: Clock = utc_now,
     heartbeat: SchedulerHeartbeat | None = None,
 ) -> None:
-    """Execute runs until `stop`, without handling signals, beside other tasks."""
+    """Execute runs until `stop`, without handling signals, so that other tasks can run as well."""
     watch = SchedulerJob(app, audit_runner, clock, heartbeat)
     watch.heartbeat.record()
     scheduler = build_scheduler(watch, app.config.schedule)

@@ -134,7 +134,7 @@ def _build_wrong_target_finding(identity: Identity) -> Finding:
 
 
 def to_probe_account(row: AccountRow, status: AccountStatus | None) -> Account:
-    """Return a registered account with what its status already tells."""
+    """Return a registered account with the known facts of its status."""
     return Account(row.association, row.typed_text, row.identity, _get_previous_finding(status))
 
 
@@ -209,12 +209,13 @@ def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
         if exchange.is_registered_link
         for url in (exchange.url, exchange.final_url)
     }
-    stands = (
+    was_requested_as_typed = (
         observation.finding.presence is Presence.PRESENT
         and "redirected_home" not in observation.finding.facts
     )
     return (
-        stands or website.build_uncleaned_url(row.typed_text, requested_urls=requested_urls) is None
+        was_requested_as_typed
+        or website.build_uncleaned_url(row.typed_text, requested_urls=requested_urls) is None
     )
 
 

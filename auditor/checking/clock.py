@@ -55,7 +55,7 @@ def is_clock_wrong(skew: timedelta) -> bool:
 
 
 def refuse_wrong_clock(results: Iterable[ProbeResult]) -> None:
-    """Raise ClockError if several of the hosts asked say that the clock is wrong."""
+    """Raise ClockError if several hosts agree that the clock is wrong."""
     answers = (exchange.outcome for result in results for exchange in result.exchanges)
     skew = measure_skew((answer for answer in answers if isinstance(answer, Page)), MIN_HOSTS)
     if skew is not None and is_clock_wrong(skew):

@@ -329,16 +329,16 @@ def assemble_association_states(
         _group_by_association(association_data.gaps),
         _group_by_association(association_data.decisions),
     )
-    standings = {status.account_id: status for status in association_data.statuses}
+    statuses = {status.account_id: status for status in association_data.statuses}
     for association in associations:
         rows = accounts.get(association.id, ())
         yield AssociationState(
             association=association,
             accounts=tuple(rows),
             statuses={
-                row.id: standings[row.id]
+                row.id: statuses[row.id]
                 for row in rows
-                if row.id is not None and row.id in standings
+                if row.id is not None and row.id in statuses
             },
             proposals=tuple(proposals.get(association.id, ())),
             gaps=tuple(gaps.get(association.id, ())),

@@ -108,7 +108,7 @@ def create_backup(
 
 
 def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
-    """Replace the database by a backup; the replaced database is kept beside it.
+    """Replace the database by a backup; the replaced database is kept in the same folder.
 
     No other process may write meanwhile. Raises StoreError and changes nothing then.
     """

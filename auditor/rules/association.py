@@ -88,12 +88,12 @@ def evaluate_association(
     owners: AccountOwners,
 ) -> AssociationState:
     """Return the state after a run with these observations by account."""
-    standings = {
+    changed_statuses = {
         row.id: _advance_status(association_state, row, observation, evaluation_time, policy)
         for row in association_state.accounts
         if row.id is not None and (observation := observations.get(row.id)) is not None
     }
-    moved = replace(association_state, statuses={**association_state.statuses, **standings})
+    moved = replace(association_state, statuses={**association_state.statuses, **changed_statuses})
     moved = replace(
         moved, proposals=_update_proposals(moved, observations, evaluation_time, policy, owners)
     )
