@@ -209,12 +209,12 @@ def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
         if exchange.is_registered_link
         for url in (exchange.url, exchange.final_url)
     }
-    was_requested_as_typed = (
+    is_present_there = (
         observation.finding.presence is Presence.PRESENT
         and "redirected_home" not in observation.finding.facts
     )
     return (
-        was_requested_as_typed
+        is_present_there
         or website.build_uncleaned_url(row.typed_text, requested_urls=requested_urls) is None
     )
 

@@ -10,8 +10,6 @@ from datetime import datetime
 from probes.models.finding import ACCOUNT_KINDS, FactValue, Finding, FoundLink, LinkKind, Presence
 from storage.models.audit import AccountRow, AccountState, AccountStatus, Association, Proposal
 
-"""Kinds of links that may be an account; a short link may turn out to be one."""
-
 NON_ACCOUNT_KINDS = frozenset(
     {LinkKind.INVALID, LinkKind.POST, LinkKind.SHARE, LinkKind.SEARCH, LinkKind.HOME, LinkKind.FILE}
 )
