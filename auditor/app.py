@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,14 +16,19 @@ from filelock import FileLock, Timeout
 
 from auditor.checking.checker import find_api_only_hosts
 from auditor.config.schema import Config
-from auditor.core.errors import RunLockedError
+from auditor.core.errors import ConfigError, RunLockedError
 from auditor.receipts.signing import SigningKey
 from auditor.retention.backups import list_backups, suggest_newest_backup
 from probes.http.fetcher import Fetcher
 from probes.http.host_state import HostLock
 from probes.runner.parser_pool import ParserForkServer, ParserPool
 from storage.database.engine import get_sqlite_file, parse_database_url
-from storage.errors import RESTORE_REMEDY, MissingDatabaseError, StoreError
+from storage.errors import (
+    RESTORE_REMEDY,
+    MissingDatabaseError,
+    build_file_error,
+    explain_file_error,
+)
 from storage.files.body_store import BodyStore
 from storage.store import Store
 
@@ -48,8 +54,8 @@ class App:
         folder = config.storage.folder
         with suggest_newest_backup(config):
             if create:
-                _refuse_lost_database(config)
                 _create_folder(folder)
+                _refuse_lost_database(config)
             store = Store.open(config.storage.url, create=create)
         return cls(config, store, BodyStore(folder / "archive"))
 
@@ -122,8 +128,8 @@ def lock_data_folder(folder: Path) -> Iterator[None]:
             f"{file_lock.lock_file} is held",
             "wait until it has finished",
         ) from None
-    except OSError as error:
-        raise _build_unwritable_error(folder, error) from error
+    except OSError as trouble:
+        raise build_file_error(trouble) from trouble
     try:
         yield
     finally:
@@ -133,13 +139,8 @@ def lock_data_folder(folder: Path) -> Iterator[None]:
 def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _build_unwritable_error(folder, error) from error
-
-
-def _build_unwritable_error(folder: Path, error: OSError) -> StoreError:
-    remedy = "give the auditor permission to write there, or mount the disk for writing"
-    return StoreError(str(folder), (error.strerror or "cannot be written").lower(), remedy)
+    except OSError as trouble:
+        raise build_file_error(trouble, f"cannot create the folder {folder}") from trouble
 
 
 def _refuse_lost_database(config: Config) -> None:
@@ -148,7 +149,14 @@ def _refuse_lost_database(config: Config) -> None:
     A new database would hide the loss.
     """
     address = parse_database_url(config.storage.url)
-    if address.get_backend_name() != "sqlite" or get_sqlite_file(address).exists():
+    if address.get_backend_name() != "sqlite":
+        return
+    file = get_sqlite_file(address)
+    try:
+        has_file = file.exists()
+    except OSError as trouble:
+        raise build_file_error(trouble, f"cannot open the database {file}") from trouble
+    if has_file:
         return
     if list_backups(config.backup.folder):
         reason = "there are backups but no database"
@@ -162,6 +170,8 @@ def create_fetcher(
     parsers: ParserPool | None = None,
 ) -> Fetcher:
     """Return a fetcher without a store, as `auditor check` uses it."""
+    if config.fetch.ca_file:
+        validate_certificate_file(Path(config.fetch.ca_file))
     return Fetcher(
         config.fetch,
         now,
@@ -169,6 +179,19 @@ def create_fetcher(
         host_lock=host_lock,
         parsers=parsers,
     )
+
+
+def validate_certificate_file(file: Path) -> None:
+    """Raise ConfigError if a file of certificates cannot be used: no page could be requested."""
+    subject = f"cannot use [fetch] ca_file {file}"
+    try:
+        file.read_bytes()  # an error of SSL does not name the file
+        ssl.create_default_context(cafile=str(file))
+    except ssl.SSLError:
+        remedy = "a file of certificates in PEM format"
+        raise ConfigError(subject, "it contains no certificate", remedy) from None
+    except OSError as error:
+        raise ConfigError(subject, *explain_file_error(error)) from None
 
 
 def create_parser_pool(fork_server: ParserForkServer | None = None) -> ParserPool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 RESTORE_REMEDY = "restore a backup"
 """The remedy for an unusable database. A caller that knows the backups replaces it by a command."""
 
@@ -24,6 +26,55 @@ class OneLineError(Exception):
 
 class StoreError(OneLineError):
     """An error of the database or the body store that an operator can fix. It stops a run."""
+
+
+ACCESS_REMEDY = "check its owner and permissions, and those of its folder"
+_PATH_BLOCKED = ("a part of this path is a file, not a folder", "another path")
+_FILE_ERRORS = {
+    errno.EACCES: ("permission denied", ACCESS_REMEDY),
+    errno.EPERM: ("permission denied", ACCESS_REMEDY),
+    errno.EROFS: ("the disk is mounted read-only", "mount it for writing, or another path"),
+    errno.ENOSPC: ("no space is left on the disk", "free disk space"),
+    errno.EDQUOT: ("the disk quota is used up", "free disk space"),
+    errno.ENOENT: ("there is no such file or folder", "check the path"),
+    errno.ENOTDIR: _PATH_BLOCKED,
+    errno.EEXIST: _PATH_BLOCKED,  # from creating a folder
+    errno.EISDIR: ("it is a folder, not a file", "another path"),
+    errno.ENAMETOOLONG: ("the name is too long", "a shorter one"),
+    errno.ELOOP: ("too many links lead to it", "check the path"),
+    errno.EIO: ("the disk cannot be read or written", "check the disk"),
+    errno.EMFILE: ("too many files are open", "raise the limit (`ulimit -n`)"),
+    errno.ENFILE: ("too many files are open", "end other programs"),
+}
+"""Reason and remedy by error number."""
+
+_DISK_ERRORS = {
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+}
+"""Errors that are about files even without a file name. Others may be about the network."""
+
+
+def is_file_error(error: OSError) -> bool:
+    """Return True if an error is about a file or a folder, and an operator can fix it."""
+    has_file_name = error.filename is not None
+    return error.errno in _FILE_ERRORS and (has_file_name or error.errno in _DISK_ERRORS)
+
+
+def explain_file_error(error: OSError) -> tuple[str, str]:
+    """Return the reason and the remedy of an error of a file or a folder."""
+    other = (str(error.strerror or error).lower(), ACCESS_REMEDY)
+    return _FILE_ERRORS.get(error.errno or 0, other)
+
+
+def build_file_error(error: OSError, subject: str | None = None) -> StoreError:
+    """Return a StoreError for an error of a file. The default subject names its path."""
+    reason, remedy = explain_file_error(error)
+    return StoreError(subject or f"cannot use {error.filename or 'a file'}", reason, remedy)
 
 
 class MissingDatabaseError(StoreError):

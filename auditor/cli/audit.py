@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from auditor.cli.context import JsonOption, get_cli_context, get_current_time
+from auditor.cli.help import examples
 from auditor.cli.output import (
     is_stdout_terminal,
     print_data,
@@ -49,10 +50,14 @@ FORECAST_COLUMNS = ("channel", "accounts", "seconds_per_request", "hours", "runs
 CHANGE_COLUMNS = ("kind", "association", "channel", "subject", "before", "after")
 
 
+@examples("auditor run", "auditor run --forecast")
 def run(
     context: typer.Context,
     forecast: Annotated[
-        bool, typer.Option("--forecast", help="Ask nobody; tell how long it will take.")
+        bool,
+        typer.Option(
+            "--forecast", help="Show how long the next run will take, without making requests."
+        ),
     ] = False,
     discard_future: Annotated[
         bool,
@@ -62,13 +67,17 @@ def run(
         ),
     ] = False,
     no_backup: Annotated[
-        bool, typer.Option("--no-backup", help="With --discard-future: you made a backup yourself.")
+        bool,
+        typer.Option(
+            "--no-backup", help="Skip the backup of --discard-future, because you made one."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at every account, once a night.
+    """Run the nightly audit.
 
-    A night that was interrupted is gone on with; one that is done is left as it is.
+    Checks every account once a day. Resumes an interrupted run; does nothing if today's run has
+    finished.
     """
     from auditor.app import App
 
@@ -207,12 +216,16 @@ def _raise_if_incomplete(finished_run: AuditRun) -> None:
         )
 
 
+@examples("auditor serve", "auditor serve --no-schedule")
 def serve(
     context: typer.Context,
-    web: Annotated[bool, typer.Option(help="Show the pages.")] = True,
-    schedule: Annotated[bool, typer.Option(help="Run the night at its hour.")] = True,
+    web: Annotated[bool, typer.Option(help="Serve the web pages.")] = True,
+    schedule: Annotated[bool, typer.Option(help="Run the audit at its time.")] = True,
 ) -> None:
-    """Run the night on its schedule and show the pages, until told to stop."""
+    """Run the audit on schedule and serve the web pages.
+
+    Stops on Ctrl-C or SIGTERM without losing anything: an interrupted run is resumed later.
+    """
     from auditor import scheduling
 
     if not web and not schedule:
@@ -232,15 +245,19 @@ def serve(
         )
 
 
+@examples("auditor status", "auditor status --max-age 26")
 def status(
     context: typer.Context,
     max_age: Annotated[
         float | None,
-        typer.Option("--max-age", help="Hours after which the last night done is too old: exit 4."),
+        typer.Option(
+            "--max-age",
+            help="Exit with code 4 if the last finished run is older than this many hours.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell how the last night went."""
+    """Show how the last run went."""
     from auditor.checking.clock import DISCARD_FUTURE, FUTURE_RUN
     from auditor.cluster.job_queue import load_queue_health
     from auditor.schedule_times import find_delayed_day
@@ -279,16 +296,18 @@ def status(
         _raise_if_stale(done, max_age, now)
 
 
+@examples("auditor reevaluate --dry-run")
 def reevaluate(
     context: typer.Context,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would change; change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would change, without changing anything.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Conclude anew from what was seen and decided.
+    """Re-evaluate all observations with the current rules.
 
-    With --config and --dry-run it tells what another configuration would conclude, before it is taken.
+    Uses the stored observations, evidence and decisions, and makes no requests. Running it twice
+    changes nothing. With --config and --dry-run it shows what another configuration would change.
     """
     from auditor.app import App
     from auditor.config.schema import find_config_file
@@ -494,9 +513,10 @@ def _explain_run_state(run: AuditRun) -> str:
 
 
 def worker(context: typer.Context) -> None:
-    """Look at accounts for the nights that `auditor run` or `auditor serve` leads, until told to stop.
+    """Process accounts of runs that another machine leads.
 
-    One on each machine, with the same configuration, database and data folder.
+    Start one on each machine, with the same configuration, database and data folder. It works until
+    it is stopped.
     """
     asked = get_cli_context(context)
     config = asked.load_config()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from auditor.cli.context import CliContext, JsonOption, get_cli_context, get_current_time
+from auditor.cli.help import examples
 from auditor.cli.output import (
     format_tsv_row,
     is_stdout_terminal,
@@ -29,8 +30,9 @@ from auditor.cli.output import (
     show_progress,
 )
 from auditor.core import runtime
-from auditor.core.errors import InputError, UsageError
+from auditor.core.errors import UsageError
 from auditor.core.formatting import build_json_document, encode_json_item, iter_encoded_document
+from storage.errors import build_file_error
 
 if TYPE_CHECKING:
     from auditor.checking.checker import LinkCheck
@@ -44,19 +46,25 @@ TERM_GROUPS = {"presence": "account_status", "reason": "cause"}
 """Where the words of a column's codes are."""
 
 
+@examples("auditor identify links.txt", "auditor identify --json https://www.facebook.com/example")
 def identify(
     context: typer.Context,
     file: Annotated[
-        str, typer.Argument(metavar="[FILE|-]", help="Links, one a line; - reads them here.")
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="File with one link per line, a single link, or - for standard input.",
+        ),
     ] = "-",
     channel: Annotated[
-        str | None, typer.Option(help="The column the values were typed in.")
+        str | None, typer.Option(help="Read every value as one of this channel.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell whose accounts links are, asking nobody.
+    """Identify which account each link points to.
 
-    A line is a link, or a channel, a tab and the value typed in that channel's column.
+    Makes no network requests. A line is a link, or a channel, a tab and the value typed for that
+    channel.
     """
     _validate_channel(channel)
     lines = _read_lines(file)
@@ -107,17 +115,25 @@ def _identify_lines(channel: str | None, lines: Iterable[str]) -> Iterator[dict[
     )
 
 
+@examples("auditor check https://example.org", "auditor check --json https://x.com/example")
 def check(
     context: typer.Context,
     links: Annotated[
-        list[str], typer.Argument(metavar="LINK…", help="Links; - reads them here, one a line.")
+        list[str],
+        typer.Argument(
+            metavar="LINK…",
+            help="Links to check; - reads them from standard input, one per line.",
+        ),
     ],
     channel: Annotated[
-        str | None, typer.Option(help="The column the values were typed in.")
+        str | None, typer.Option(help="Read every value as one of this channel.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at links now, without a registry."""
+    """Check links now and print the findings.
+
+    Needs no registry and no database, and stores nothing.
+    """
     _validate_channel(channel)
     typed = [line for link in links for line in (_read_lines("-") if link == "-" else [link])]
     checked = runtime.run_async(
@@ -252,9 +268,7 @@ def _read_lines(source: str) -> Iterable[str]:
     try:
         return _split_lines(Path(source).read_bytes())
     except OSError as trouble:
-        raise InputError(
-            source, (trouble.strerror or "cannot be read").lower(), "a file of links, or -"
-        ) from None
+        raise build_file_error(trouble, f"cannot read {source}") from None
 
 
 def _split_lines(data: bytes) -> Iterator[str]:

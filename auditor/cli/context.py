@@ -88,7 +88,7 @@ def get_current_time() -> datetime:
     return datetime.now(UTC)
 
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Give JSON instead of a table.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 YES_ANSWERS = {"y", "yes", "o", "oui", "نعم"}

@@ -6,6 +6,7 @@ What every command of `decide` begins with: of whom, on which channel, by whom, 
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auditor.cli.context import JsonOption, get_cli_context, get_current_time
+from auditor.cli.help import examples, make_group
 from auditor.cli.output import print_data, print_message, print_table
 from auditor.core.formatting import build_json_document
 
@@ -27,23 +29,26 @@ if TYPE_CHECKING:
 LOGIN_VARIABLES = ("LOGNAME", "USER", "LNAME", "USERNAME")
 """Where a login name stands in the environment, in the order of Python's `getpass.getuser`."""
 
-AssociationIdArgument = Annotated[str, typer.Argument(metavar="ASSOCIATION", help="Its id.")]
+AssociationIdArgument = Annotated[
+    str, typer.Argument(metavar="ASSOCIATION", help="Id of the association.")
+]
 ChannelOrLinkArgument = Annotated[
     str,
     typer.Argument(
-        metavar="CHANNEL|LINK", help="website, facebook, twitter … or the account's link."
+        metavar="CHANNEL|LINK", help="Channel, such as facebook, or the link of the account."
     ),
 ]
 AccountOption = Annotated[
     str | None,
-    typer.Option("--account", metavar="KEY|LINK", help="Which account, where there are several."),
+    typer.Option("--account", metavar="KEY|LINK", help="Use this account, if there are several."),
 ]
 UntilOption = Annotated[
-    str | None, typer.Option(metavar="DATE", help="The last day it holds, as 2027-06-30.")
+    str | None,
+    typer.Option(metavar="DATE", help="End the decision after this day, such as 2027-06-30."),
 ]
-ReasonOption = Annotated[str, typer.Option(help="What it rests on, in a few words.")]
+ReasonOption = Annotated[str, typer.Option(help="Give the reason in a few words.")]
 AuthorOption = Annotated[
-    str | None, typer.Option("--author", help="Who decided; default: your login name.")
+    str | None, typer.Option("--author", help="Record this author. The default is your login name.")
 ]
 
 
@@ -120,13 +125,24 @@ def resolve_author(author: str | None) -> str:
 
 
 def get_login_name() -> str:
-    """The login name; empty where there is none, as for some of what cron runs."""
-    return next((os.environ[at].strip() for at in LOGIN_VARIABLES if os.environ.get(at)), "")
+    """Return the login name, or the name or number of the account.
+
+    Cron and containers set no variable.
+    """
+    names = (os.environ.get(variable, "").strip() for variable in LOGIN_VARIABLES)
+    return next(filter(None, names), "") or _get_account_name()
 
 
-decide_app = typer.Typer(
-    no_args_is_help=True, help="What people know: attest, waive, and whose an account is."
-)
+def _get_account_name() -> str:
+    """Return the name of the account that runs this process, or its number without a name."""
+    user_id = os.getuid()
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return str(user_id)
+
+
+decide_app = make_group("Record what people know about accounts and gaps.")
 
 TERM_GROUPS = {"kind": "decision", "state": "decision_state"}
 """Where the words of a column's codes are."""
@@ -145,6 +161,7 @@ DECISION_COLUMNS = (
 
 
 @decide_app.command("confirm")
+@examples("auditor decide confirm nour facebook --reason checked")
 def confirm_account(
     context: typer.Context,
     association: AssociationIdArgument,
@@ -153,15 +170,15 @@ def confirm_account(
     reason: ReasonOption,
     last_activity: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="The day of the last publication that was seen."),
+        typer.Option(metavar="DATE", help="Record this day as that of the last publication."),
     ] = None,
     account: AccountOption = None,
     until: UntilOption = None,
     author: AuthorOption = None,
 ) -> None:
-    """Say that an account is there, because a person looked.
+    """Confirm that an account exists.
 
-    It holds 12 months, or 180 days against an absence that was confirmed; newer evidence outweighs it.
+    Holds for 12 months, or 180 days if the account was found absent. Newer evidence outweighs it.
     """
     with open_decision_service(
         context, association, channel, author=author, reason=reason, account=account
@@ -173,15 +190,13 @@ def confirm_account(
 def record_none_by_choice(
     context: typer.Context,
     association: AssociationIdArgument,
-    channel: Annotated[
-        str, typer.Argument(metavar="CHANNEL", help="facebook, twitter, linkedin …")
-    ],
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="Channel, such as facebook.")],
     *,
     reason: ReasonOption,
     until: UntilOption = None,
     author: AuthorOption = None,
 ) -> None:
-    """Say that an association chose to have no account on a channel."""
+    """Record that an association wants no account there."""
     with open_decision_service(context, association, channel, author=author, reason=reason) as word:
         word.mark_none_by_choice(until=until)
     words = get_cli_context(context).translator
@@ -204,9 +219,10 @@ def claim_account(
     account: AccountOption = None,
     author: AuthorOption = None,
 ) -> None:
-    """Say that an account, found on the site or named by its link, is the association's: register it.
+    """Register an account as the association's own.
 
-    It is kept beside what the sheet lists until the decision is withdrawn.
+    Takes an account that was found on the association's site, or any link. Imports keep the account
+    until the decision is withdrawn.
     """
     with open_decision_service(
         context, association, channel, author=author, reason=reason, account=account
@@ -225,7 +241,10 @@ def disown_account(
     until: UntilOption = None,
     author: AuthorOption = None,
 ) -> None:
-    """Say that an account, registered or found on the site, is somebody else's."""
+    """Record that an account is not the association's.
+
+    Takes an account that is registered, or that was found on the association's site.
+    """
     with open_decision_service(
         context, association, channel, author=author, reason=reason, account=account
     ) as word:
@@ -241,14 +260,15 @@ def record_move(
     reason: ReasonOption,
     account: AccountOption = None,
     to: Annotated[
-        str | None, typer.Option(metavar="LINK", help="Where it is now: it is registered.")
+        str | None, typer.Option(metavar="LINK", help="Register this link as the new account.")
     ] = None,
     until: UntilOption = None,
     author: AuthorOption = None,
 ) -> None:
-    """Say that an account is elsewhere now: the old one is no longer looked at, the new one is.
+    """Record that an account has moved.
 
-    Without --to the channel is not missing for 180 days at most, and somebody has to find the new address.
+    The old account is no longer checked. With --to, the new one is registered. Without it, the
+    channel is not reported as missing for 180 days at most.
     """
     with open_decision_service(
         context, association, channel, author=author, reason=reason, account=account
@@ -276,16 +296,16 @@ def waive_gaps(
     association: AssociationIdArgument,
     channel: Annotated[
         str | None,
-        typer.Argument(metavar="[CHANNEL|LINK]", help="Nothing is the whole association."),
+        typer.Argument(metavar="CHANNEL|LINK", help="Channel or link; without it, all channels."),
     ] = None,
     *,
     reason: ReasonOption,
     account: AccountOption = None,
-    code: Annotated[str | None, typer.Option(help="Only the gap of this code.")] = None,
+    code: Annotated[str | None, typer.Option(help="Hide only the gap with this code.")] = None,
     until: UntilOption = None,
     author: AuthorOption = None,
 ) -> None:
-    """Say that a channel's gaps, or one of them, need not be told; or one gap wherever it is."""
+    """Hide a gap, or all gaps of a channel."""
     from auditor.decisions.parsing import build_waiver_target_error
 
     if channel is None and (code is None or account is not None):
@@ -300,12 +320,17 @@ def waive_gaps(
 @decide_app.command("withdraw")
 def withdraw_decision(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(metavar="ID", help="Its number in `decide list`.")],
+    number: Annotated[
+        str, typer.Argument(metavar="ID", help="Number of the decision, as decide list shows it.")
+    ],
     *,
     reason: ReasonOption,
     author: AuthorOption = None,
 ) -> None:
-    """Take a decision back before its time. It is kept, with who took it back and why."""
+    """Withdraw a decision.
+
+    Keeps the decision, with who withdrew it and why.
+    """
     from auditor.decisions.service import find_related_decisions, withdraw_decision
 
     by, asked, now = resolve_author(author), get_cli_context(context), get_current_time()
@@ -331,17 +356,18 @@ def withdraw_decision(
 def list_decisions(
     context: typer.Context,
     association: Annotated[
-        str | None, typer.Option(help="Only this association's, by its id.")
+        str | None, typer.Option(help="Show only this association, by its id.")
     ] = None,
     ending: Annotated[
         bool,
-        typer.Option("--ending", help="Only those that end within 30 days and may be renewed."),
+        typer.Option("--ending", help="Show only decisions that end within 30 days."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the decisions, ended ones too, in the order they were taken down.
+    """List all decisions, the oldest first.
 
-    Their state is in_force, ending (within 30 days), outweighed (by newer evidence), expired or withdrawn.
+    The state is in_force, ending (within 30 days), outweighed (by newer evidence), expired or
+    withdrawn.
     """
     from auditor.decisions.service import build_decision_items, refuse_unknown_association
 

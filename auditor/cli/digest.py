@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auditor.cli.context import JsonOption, get_cli_context, get_current_time
+from auditor.cli.help import examples, make_group
 from auditor.cli.output import print_data, print_table, print_text
 from auditor.core.errors import IncompleteRunError, InputError
 from auditor.core.formatting import build_json_document
@@ -30,27 +31,29 @@ DELIVERY_COLUMNS = ("status", "kind", "occasion", "subject", "reason", "recipien
 SUBSCRIPTION_COLUMNS = ("is_wanted", "kind", "changed_at", "association", "address")
 DELIVERY_JSON_KEYS = ("recipient", "kind", "occasion", "status", "subject", "reason")
 
-digest_app = typer.Typer(
+digest_app = make_group(
+    "Send the digest of the last run and monthly reports.\n\n"
+    "Sends each message once to each recipient.",
     no_args_is_help=False,
     invoke_without_command=True,
-    help="Tell those who follow the network what changed.",
 )
 
 
 @digest_app.callback()
+@examples("auditor digest --dry-run")
 def send_digest(
     context: typer.Context,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be sent, without sending anything.")
     ] = False,
     since: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Tell of everything since this day (UTC)."),
+        typer.Option(formats=["%Y-%m-%d"], help="Include everything since this day (UTC)."),
     ] = None,
-    to: Annotated[str | None, typer.Option(help="Only to this address.")] = None,
+    to: Annotated[str | None, typer.Option(help="Send only to this address.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send what the last night gives to tell to those who did not get it: digests, and monthly reports."""
+    """Send the digest of the last run and monthly reports to those who did not get them yet."""
     if context.invoked_subcommand:
         return
     from auditor.notifications import delivery
@@ -84,30 +87,37 @@ def send_digest(
 @digest_app.command()
 def subscribe(
     context: typer.Context,
-    address: Annotated[str, typer.Argument(help="A mail address.")],
+    address: Annotated[str, typer.Argument(help="Mail address.")],
     association: Annotated[
-        str | None, typer.Option(help="The monthly report of this association, by its id.")
+        str | None, typer.Option(help="Use the monthly report of this association, by its id.")
     ] = None,
 ) -> None:
-    """Let an address have its association's monthly report, or the digest again that it no longer wanted."""
+    """Subscribe an address to the digest or a report.
+
+    With --association it is the monthly report of that association. Otherwise it is the digest, for
+    a recipient of the configuration who had unsubscribed.
+    """
     _save_subscription(context, address, association, wanted=True)
 
 
 @digest_app.command()
 def unsubscribe(
     context: typer.Context,
-    address: Annotated[str, typer.Argument(help="A mail address.")],
+    address: Annotated[str, typer.Argument(help="Mail address.")],
     association: Annotated[
-        str | None, typer.Option(help="The monthly report of this association, by its id.")
+        str | None, typer.Option(help="Use the monthly report of this association, by its id.")
     ] = None,
 ) -> None:
-    """Send an address no digest any more, or no monthly report of an association."""
+    """Unsubscribe an address from the digest or a report."""
     _save_subscription(context, address, association, wanted=False)
 
 
 @digest_app.command()
 def subscriptions(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List what people said they want and no longer want; the configuration lists who gets the digest."""
+    """List who subscribed and who unsubscribed.
+
+    The recipients of the digest are in the configuration.
+    """
     asked = get_cli_context(context)
     with asked.open_app() as app:
         items = [

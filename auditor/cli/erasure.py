@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from storage.retention import ErasureSummary
 
 ErasureAssociationArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="The association, by its id.")
+    str, typer.Argument(metavar="ID", help="Id of the association.")
 ]
 STORED_DATA_COLUMNS = ("kept", "count")
 
@@ -35,9 +35,10 @@ STORED_DATA_COLUMNS = ("kept", "count")
 def show_stored_data(
     context: typer.Context, association: ErasureAssociationArgument, as_json: JsonOption = False
 ) -> None:
-    """Tell all that is kept of an association, its contact and letters as well: what it may ask to see.
+    """Show all data that is stored about an association.
 
-    How much of each kind; with --json every row. Hashes of tokens are left out.
+    Answers a request for access: contact and report links are included, hashes of tokens are not.
+    Shows how many rows there are of each kind; with --json, every row.
     """
     from auditor.erasure import summarize_stored_data
 
@@ -62,24 +63,25 @@ def erase_association(
     association: ErasureAssociationArgument,
     *,
     contact_only: Annotated[
-        bool, typer.Option("--contacts", help="Only its contact and its subscriptions to mails.")
+        bool, typer.Option("--contacts", help="Erase only the contact and the mail subscriptions.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would be erased; erase nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be erased, without erasing anything.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask on a terminal.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Import without asking.")] = False,
     author: AuthorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase an association with all that is kept of it: contact, links, looks, evidence, letters, replies.
+    """Erase all data of an association.
 
-    The network's figures and the receipts of its nights stay. It cannot be undone. The trail keeps that
-    somebody was forgotten, when and by whom. Older backups still hold it: the end tells what to do.
+    Erases contact, links, observations, evidence, report links and replies. This cannot be undone.
+    Keeps the figures of the network, the signed run reports, and in the audit log when and by whom
+    it was erased. Older backups still contain the data: the command says what to do about them.
     """
     from auditor.erasure import erase_association as erase
     from auditor.erasure import finish_erasure, summarize_stored_data, was_erased
 
-    asked, by = get_cli_context(context), (author or "").strip() or get_login_name() or "operator"
+    asked, by = get_cli_context(context), (author or "").strip() or get_login_name()
     with asked.open_app() as app:
         if not dry_run and was_erased(app, association, contact_only=contact_only):
             _print_erasure_result(finish_erasure(app), asked, association, as_json=as_json)

@@ -24,6 +24,7 @@ from auditor.cli.context import CliContext
 from auditor.cli.decisions import decide_app
 from auditor.cli.digest import digest_app
 from auditor.cli.erasure import erase_association, show_stored_data
+from auditor.cli.help import GroupWithExamples, examples, make_group, show_examples
 from auditor.cli.maintenance import receipts
 from auditor.cli.output import print_message
 from auditor.cli.registry import registry_app
@@ -33,19 +34,16 @@ from auditor.cli.users import user_app
 from auditor.core import log_setup, runtime
 from auditor.core.errors import AuditorError, ConfigError
 from probes.log import EventLogger
-from storage.errors import StoreError
+from storage.errors import StoreError, build_file_error, is_file_error
 
 events = EventLogger(__name__)
 
 INTERRUPTED_EXIT_CODE = 130
 
-cli = typer.Typer(
+cli = make_group(
+    "Audit the websites and social accounts of a network of associations.",
     name="auditor",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Check the public presence of a network of associations every night.",
+    cls=GroupWithExamples,
 )
 registry_app.command("show-data")(show_stored_data)
 registry_app.command("erase")(erase_association)
@@ -57,7 +55,8 @@ COMMAND_GROUPS = {
     "user": user_app,
 }
 for name, group in COMMAND_GROUPS.items():
-    cli.add_typer(group, name=name)
+    show_examples(group)
+    cli.add_typer(group, name=name, cls=GroupWithExamples)
 for command in (
     reports.demo,
     setup.init,
@@ -79,6 +78,7 @@ for command in (
     setup.doctor,
 ):
     cli.command()(command)
+show_examples(cli)
 
 
 def _is_debug_enabled() -> bool:
@@ -92,19 +92,27 @@ def _print_version(is_requested: bool) -> None:
 
 
 @cli.callback()
+@examples("auditor demo", "auditor init")
 def store_common_options(
     context: typer.Context,
-    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            readable=False,
+            help="Read this configuration file. The default is AUDITOR_CONFIG, then config.toml.",
+        ),
+    ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing unless something is wrong.")
+        bool, typer.Option("--quiet", "-q", help="Print nothing unless something is wrong.")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show a traceback when something goes wrong.")
+        bool, typer.Option("--debug", help="Show a traceback for every error.")
     ] = False,
     lang: Annotated[
         Literal["ar", "fr", "en"] | None,
         typer.Option(
-            help="The language of what is told: ar, fr or en; the terminal's own otherwise."
+            help="Use this language for messages: ar, fr or en. "
+            "The default is the language of the terminal."
         ),
     ] = None,
     _version: Annotated[
@@ -137,6 +145,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = trouble.exit_code if isinstance(trouble, AuditorError) else ConfigError.exit_code
         _report_failure(trouble, code, debug=debug)
         return code
+    except OSError as error:
+        if not is_file_error(error):
+            raise
+        failure = error if debug else build_file_error(error)
+        _report_failure(failure, ConfigError.exit_code, debug=debug)
+        return ConfigError.exit_code
     return 0
 
 

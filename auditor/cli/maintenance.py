@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auditor.cli.context import JsonOption, get_cli_context, get_current_time
+from auditor.cli.help import examples
 from auditor.cli.output import print_data, print_message, print_table, show_progress
 from auditor.core.errors import IncompleteRunError
 from auditor.core.formatting import build_json_document
@@ -29,20 +30,24 @@ if TYPE_CHECKING:
 BACKUP_COLUMNS = ("file", "made_at", "bytes")
 
 
+@examples("auditor backup", "auditor backup --list")
 def backup(
     context: typer.Context,
     target: Annotated[
         Path | None,
-        typer.Argument(help="A folder, or a file that ends in .db; [backup] folder otherwise."),
+        typer.Argument(
+            readable=False,
+            help="Folder, or a file that ends in .db. The default is the setting backup.folder.",
+        ),
     ] = None,
     listed: Annotated[
-        bool, typer.Option("--list", help="Tell which there are; make none.")
+        bool, typer.Option("--list", help="List the existing backups, without making one.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy the database and its evidence, also while a night is being written.
+    """Back up the database and its evidence.
 
-    The copy is read again before it counts.
+    Works while a run is in progress. The copy is verified before it counts.
     """
     from auditor.app import App
     from auditor.retention import backups
@@ -64,12 +69,12 @@ def backup(
 
 def restore(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A backup.")],
+    file: Annotated[Path, typer.Argument(readable=False, help="Backup to restore.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Put a backup in the database's place.
+    """Replace the database with a backup.
 
-    The database that is there is kept beside it under another name.
+    Keeps the current database next to it under another name.
     """
     from auditor import erasure
     from auditor.app import App, lock_data_folder
@@ -131,13 +136,15 @@ def restore(
 def prune(
     context: typer.Context,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would go; remove nothing.")
+        bool,
+        typer.Option("--dry-run", help="Show what would be deleted, without deleting anything."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove old evidence that nothing rests on, and what people left behind whose time is over.
+    """Delete old evidence and expired personal data.
 
-    No finding and no conclusion changes. Each Sunday's night ends with it; what people left goes every night.
+    Does not change any finding or conclusion. Runs delete expired personal data every day, and old
+    evidence on Sundays.
     """
     from auditor.app import App
     from auditor.retention import backups, evidence_pruning
@@ -269,15 +276,15 @@ def receipts(
     digest: Annotated[
         str | None,
         typer.Option(
-            help="A digest that was noted elsewhere: exit 4 where no receipt has it any more."
+            help="Exit with code 4 if no run report has this digest, which was noted before."
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the receipts of the nights, and prove them.
+    """Verify the signed reports of all runs.
 
-    Each is signed and holds the digest of the one before: one that was changed, taken out or put elsewhere is
-    told, and the command ends with 4.
+    Each run report is signed and contains the digest of the one before. Exits with code 4 if one
+    was changed, removed or moved.
     """
     from auditor.receipts.receipt import verify_receipt_chain
     from auditor.receipts.signing import read_known_public_keys

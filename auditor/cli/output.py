@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO, cast, get_args
 
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import CONTROL_CHARACTERS, format_timestamp, to_single_line
+from storage.errors import build_file_error
 
 if TYPE_CHECKING:
     from auditor.i18n.translator import Translator
@@ -230,6 +231,4 @@ def write_file_atomically(
             on_written()
         unfinished.replace(target)
     except OSError as trouble:
-        raise InputError(
-            str(target), (trouble.strerror or "cannot be written").lower(), "another path"
-        ) from None
+        raise build_file_error(trouble, f"cannot write {target}") from None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -19,6 +19,7 @@ from auditor.cli.context import (
     read_confirmation,
 )
 from auditor.cli.decisions import AuthorOption, get_login_name
+from auditor.cli.help import examples, make_group
 from auditor.cli.output import (
     choose_output_format,
     is_stdout_terminal,
@@ -42,10 +43,10 @@ if TYPE_CHECKING:
     from storage.models.users import AuditLogEntry, ChangeOrigin
     from storage.registry.diff import ImportChanges
 
-registry_app = typer.Typer(
-    no_args_is_help=True, help="The spreadsheet of associations and their links."
-)
-SpreadsheetArgument = Annotated[Path, typer.Argument(metavar="SHEET", help="A CSV or XLSX file.")]
+registry_app = make_group("Import, validate and export the registry of associations.")
+SpreadsheetArgument = Annotated[
+    Path, typer.Argument(metavar="SHEET", readable=False, help="Sheet to read, CSV or XLSX.")
+]
 ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
 CHANGE_COLUMNS = ("association", "field", "change", "before", "after", "name")
 HISTORY_COLUMNS = ("at", "author", "source", "association", "field", "change", "before", "after")
@@ -55,12 +56,16 @@ MAX_SHOWN_CHANGES = 200
 
 
 @registry_app.command("validate")
+@examples(
+    "auditor registry validate registry.csv", "auditor registry validate --json registry.xlsx"
+)
 def validate_spreadsheet(
     context: typer.Context, spreadsheet: SpreadsheetArgument, as_json: JsonOption = False
 ) -> None:
-    """Tell every problem of a sheet with its line and column; change nothing.
+    """Validate a sheet and report every problem.
 
-    It is read beside what is registered already, as an import reads it.
+    Names line and column of each problem, and changes nothing. Compares the sheet with the
+    registry, as an import does. Exits with code 3 if the sheet has errors.
     """
     asked = get_cli_context(context)
     reading = _read_beside_registry(spreadsheet, asked.load_config())
@@ -100,27 +105,39 @@ def _read_beside_registry(spreadsheet: Path, config: Config) -> ImportResult:
 
 
 @registry_app.command("import")
+@examples("auditor registry import registry.csv", "auditor registry import --dry-run registry.csv")
 def import_registry(
     context: typer.Context,
     spreadsheet: SpreadsheetArgument,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would change; change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would change, without changing anything.")
     ] = False,
     prune: Annotated[
         bool,
         typer.Option(
-            "--prune", help="Remove what the sheet no longer lists, with all that was seen of it."
+            "--prune", help="Remove what the sheet does not list, with its whole history."
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask on a terminal.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Import without asking.")] = False,
+    allow_withdrawals: Annotated[
+        bool,
+        typer.Option(
+            "--allow-withdrawals",
+            help="Import even if more than a fifth of the associations leave the registry.",
+        ),
+    ] = False,
     author: AuthorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the registry what a sheet says. The same sheet again changes nothing.
+    """Import a sheet into the registry.
 
-    An empty cell clears what was known; a column that the sheet does not have leaves it as it is.
-    On a terminal it shows what would change and asks first.
+    Importing the same sheet again changes nothing. An empty cell clears a value; a missing column
+    keeps it.
+
+    On a terminal, the command shows the changes and asks before it makes them. If more than a fifth
+    of the associations are not in the sheet, it asks in any case; without a terminal it refuses the
+    sheet.
     """
     from auditor.app import App
     from auditor.erasure import find_erased_in_import
@@ -142,12 +159,15 @@ def import_registry(
                 as_json=as_json,
             )
             return
-        agreed: str | None = None
-        if not (yes or as_json or asked.quiet) and can_prompt():
+        confirmed_digest: str | None = None
+        always_asks = not (yes or asked.quiet)
+        if can_prompt() and not as_json and (always_asks or not allow_withdrawals):
             draft = build_import_preview(app.store, reading, get_current_time(), prune=prune)
-            if draft.lines and not _confirm_import(draft, asked):
-                return
-            agreed = draft.digest
+            has_too_many = draft.changes.has_many_leaving and not allow_withdrawals
+            if always_asks or has_too_many:
+                if draft.lines and not _confirm_import(draft, asked, has_too_many=has_too_many):
+                    return
+                confirmed_digest = draft.digest
         changes = app.store.save_registry(
             reading.associations,
             reading.accounts,
@@ -155,35 +175,58 @@ def import_registry(
             origin=_build_change_author(author),
             present_columns=reading.columns,
             prune=prune,
-            expected_digest=agreed,
+            expected_digest=confirmed_digest,
+            allow_many_leaving=allow_withdrawals or confirmed_digest is not None,
         )
-        if agreed not in {None, changes.digest}:
-            raise InputError(
-                str(spreadsheet), "the registry changed meanwhile, so nothing was changed", "again"
-            )
+    if confirmed_digest not in {None, changes.digest}:
+        raise InputError(
+            str(spreadsheet), "the registry changed meanwhile, so nothing was changed", "again"
+        )
+    if changes.has_many_leaving and not allow_withdrawals and confirmed_digest is None:
+        _refuse_withdrawals(spreadsheet, reading, changes, asked)
     reading.problems += find_shared_accounts(reading, changes)
     if as_json:
         print_data(build_json_document([_build_import_item(reading, changes)], get_current_time()))
+    else:
+        _print_import_result(reading, changes, asked, is_shown=confirmed_digest is not None)
+
+
+def _refuse_withdrawals(
+    spreadsheet: Path, import_result: ImportResult, changes: ImportChanges, cli_context: CliContext
+) -> NoReturn:
+    """Print the problems of a spreadsheet, which may be why it lost lines. Raises InputError."""
+    for problem in import_result.problems:
+        print_message(problem.describe(cli_context.translator))
+    count = f"{changes.leaving_count} of {changes.listed_count} associations"
+    raise InputError(
+        str(spreadsheet),
+        f"{count} are not in it, so nothing was changed",
+        "a file with all associations, or --allow-withdrawals",
+    )
+
+
+def _print_import_result(
+    import_result: ImportResult, changes: ImportChanges, cli_context: CliContext, *, is_shown: bool
+) -> None:
+    """Print what an import changed. If it `is_shown`, problems and lines were printed before."""
+    translator = cli_context.translator
+    if not is_shown or not changes:
+        for problem in import_result.problems:
+            print_message(problem.describe(translator))
+    if cli_context.quiet:
         return
-    if agreed is None or not changes:
-        for problem in reading.problems:
-            print_message(problem.describe(asked.translator))
-    if not asked.quiet:
-        told = (
-            _describe_result(changes, asked.translator)
-            if agreed and changes
-            else _describe_import(reading, changes, asked.translator)
-        )
-        for line in told:
-            print_message(line)
+    if is_shown and changes:
+        lines = _describe_result(changes, translator)
+    else:
+        lines = _describe_import(import_result, changes, translator)
+    for line in lines:
+        print_message(line)
 
 
 def _build_change_author(author: str | None) -> ChangeOrigin:
     from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 
-    return ChangeOrigin(
-        (author or "").strip() or get_login_name() or OPERATOR_ORIGIN.author, OPERATOR_ORIGIN.source
-    )
+    return ChangeOrigin((author or "").strip() or get_login_name(), OPERATOR_ORIGIN.source)
 
 
 def _print_import_preview(
@@ -206,7 +249,7 @@ def _print_import_preview(
         print_message(cli_context.translator.translate("preview only; nothing was written"))
 
 
-def _confirm_import(preview: ImportPreview, cli_context: CliContext) -> bool:
+def _confirm_import(preview: ImportPreview, cli_context: CliContext, *, has_too_many: bool) -> bool:
     """Show what would change and ask whether it shall."""
     words = cli_context.translator
     for problem in preview.problems:
@@ -218,7 +261,19 @@ def _confirm_import(preview: ImportPreview, cli_context: CliContext) -> bool:
         print_message(words.translate_plural("{n} more change", "{n} more changes", rest))
     if told := preview.describe_unlisted_associations(words):
         print_message(told)
-    print_message(words.translate("Apply these changes? Type yes or no."))
+    if has_too_many:
+        print_message(
+            words.translate_plural(
+                "{n} of {total} associations would leave the registry. "
+                "Import this file? Type yes or no.",
+                "{n} of {total} associations would leave the registry. "
+                "Import this file? Type yes or no.",
+                preview.changes.leaving_count,
+                total=words.format_number(preview.changes.listed_count),
+            )
+        )
+    else:
+        print_message(words.translate("Apply these changes? Type yes or no."))
     if read_confirmation():
         return True
     print_message(words.translate("no changes"))
@@ -256,26 +311,36 @@ def _read_nonempty_spreadsheet(
 
 
 @registry_app.command("export")
+@examples("auditor registry export registry.xlsx")
 def export_registry(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE|-", help="A .csv or .xlsx file, or - for here.")
+        Path,
+        typer.Argument(
+            metavar="FILE", readable=False, help="A .csv or .xlsx file, or - for standard output."
+        ),
     ],
     *,
     file_format: Annotated[
         Literal["csv", "xlsx"] | None,
-        typer.Option("--format", help="Otherwise as the file's name ends; here, CSV."),
+        typer.Option(
+            "--format", help="Write this format. The default is that of the file name, or CSV."
+        ),
     ] = None,
     bom: Annotated[
-        bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")
+        bool, typer.Option(help="Begin CSV with the mark by which Excel detects UTF-8.")
     ] = True,
     delimiter: Annotated[
-        str, typer.Option(help="What parts the cells of CSV; French Excel wants a semicolon.")
+        str,
+        typer.Option(
+            help="Separate CSV cells with this character; French Excel expects a semicolon."
+        ),
     ] = ",",
 ) -> None:
-    """Write the registry as a sheet that, imported again, changes nothing.
+    """Export the registry as a sheet.
 
-    With --lang its headings and words are in that language; English keys and codes otherwise.
+    Importing that sheet again changes nothing. With --lang, headings and words are in that
+    language; otherwise they are English keys and codes.
     """
     from auditor.i18n.catalogs import get_text_direction
     from auditor.registry import exporter, spreadsheet
@@ -313,14 +378,17 @@ def export_registry(
 def show_registry_history(
     context: typer.Context,
     association: Annotated[
-        str | None, typer.Option(help="Only this association's, by its id.")
+        str | None, typer.Option(help="Show only this association, by its id.")
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, help="So many changes, the newest.")
+        int, typer.Option("--limit", min=1, help="Show at most this many changes.")
     ] = 1000,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell who changed what in the registry, the newest first; of what was removed, too."""
+    """List the changes of the registry, the newest first.
+
+    Includes changes of associations that were removed.
+    """
     asked = get_cli_context(context)
     with asked.open_app() as app:
         changes = app.store.list_audit_log(association, limit=limit)

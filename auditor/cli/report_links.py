@@ -12,6 +12,7 @@ import typer
 
 from auditor.cli.context import JsonOption, get_cli_context, get_current_time
 from auditor.cli.decisions import AuthorOption, resolve_author
+from auditor.cli.help import examples, make_group
 from auditor.cli.output import print_data_parts, print_table, print_text
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import iter_json_document
@@ -31,49 +32,62 @@ REPORT_LINK_COLUMNS = (
     "name",
 )
 
-report_links_app = typer.Typer(
-    no_args_is_help=True, help="The links that lead associations to their own reports."
-)
+report_links_app = make_group("Create and manage the report links of associations.")
 
 AssociationIdsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]…", help="Associations, by their ids.")
+    list[str] | None, typer.Argument(metavar="ID…", help="Ids of associations.")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Every association.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Include every association.")]
 DaysOption = Annotated[
     int | None,
-    typer.Option(min=1, max=3660, help="For how many days; [report_links] valid_days otherwise."),
+    typer.Option(
+        min=1,
+        max=3660,
+        help="Keep the link valid for this many days. The default is in the configuration.",
+    ),
 ]
 KeepOption = Annotated[
-    bool, typer.Option("--keep-existing", help="Let older links of an association go on holding.")
+    bool, typer.Option("--keep-existing", help="Keep the older links of the association valid.")
 ]
 
 
 @report_links_app.command()
+@examples("auditor report-links create nour", "auditor report-links create --all --out links.xlsx")
 def create(
     context: typer.Context,
     ids: AssociationIdsArgument = None,
     *,
     all_associations: AllOption = False,
-    region: Annotated[str, typer.Option(help="With --all: only those of this region.")] = "",
-    tag: Annotated[str, typer.Option(help="With --all: only those with this tag.")] = "",
+    region: Annotated[
+        str, typer.Option(help="Include only associations of this region; needs --all.")
+    ] = "",
+    tag: Annotated[
+        str, typer.Option(help="Include only associations with this tag; needs --all.")
+    ] = "",
     missing: Annotated[
-        bool, typer.Option("--without-link", help="Only those without a link that holds.")
+        bool, typer.Option("--without-link", help="Include only associations without a valid link.")
     ] = False,
     days: DaysOption = None,
     keep_older: KeepOption = False,
     out: Annotated[
-        Path, typer.Option(metavar="FILE|-", help="A .csv or .xlsx file; CSV here otherwise.")
+        Path,
+        typer.Option(
+            metavar="FILE",
+            readable=False,
+            help="Write a .csv or .xlsx file, or CSV to standard output.",
+        ),
     ] = Path("-"),
     bom: Annotated[
-        bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")
+        bool, typer.Option(help="Begin CSV with the mark by which Excel detects UTF-8.")
     ] = True,
-    delimiter: Annotated[str, typer.Option(help="What parts the cells of CSV.")] = ",",
+    delimiter: Annotated[str, typer.Option(help="Separate CSV cells with this character.")] = ",",
     author: AuthorOption = None,
 ) -> None:
-    """Make links, and a sheet with the texts to send them, a row for each association.
+    """Create report links and a sheet to send them.
 
-    The links stand in this sheet and nowhere else. An association's older ones end. The texts are in its own
-    language; with --lang the headings are in that one.
+    The sheet has a row with texts to send for each association. It is the only place with the
+    links. Older links of these associations end. Texts are in the association's language, headings
+    in that of --lang.
     """
     from auditor.cli.output import (
         choose_output_format,
@@ -129,18 +143,19 @@ def create(
 @report_links_app.command()
 def text(
     context: typer.Context,
-    association: Annotated[str, typer.Argument(metavar="ID", help="An association, by its id.")],
+    association: Annotated[str, typer.Argument(metavar="ID", help="Id of the association.")],
     *,
     mail: Annotated[
-        bool, typer.Option("--mail/--whatsapp", help="A mail, or a short text.")
+        bool, typer.Option("--mail/--whatsapp", help="Print a mail or a short message.")
     ] = False,
     days: DaysOption = None,
     keep_older: KeepOption = False,
     author: AuthorOption = None,
 ) -> None:
-    """Make one association's link and print the text to send it with, in its language or that of --lang.
+    """Create a report link and print a text to send it.
 
-    No link is kept, so each text has a new one, and older ones end.
+    The text is in the association's language or that of --lang. Links are not stored, so each text
+    has a new one, and older ones end.
     """
     from auditor.registry.columns import build_whatsapp_url
     from auditor.report_links import (
@@ -193,11 +208,15 @@ def renew(
     *,
     all_associations: AllOption = False,
     within: Annotated[
-        int, typer.Option(min=0, help="With --all: only those that end within so many days.")
+        int,
+        typer.Option(min=0, help="Include only links that end within this many days; needs --all."),
     ] = 14,
     days: DaysOption = None,
 ) -> None:
-    """Let links that still hold do so for longer; nobody has to be sent a new one."""
+    """Extend report links that are still valid.
+
+    Their addresses stay the same.
+    """
     from auditor.report_links import compute_report_link_expiry
 
     names = _resolve_ids(ids, all_associations=all_associations)
@@ -228,7 +247,7 @@ def revoke(
     all_associations: AllOption = False,
     author: AuthorOption = None,
 ) -> None:
-    """End links at once: they open nothing any more."""
+    """Revoke report links at once."""
     names, by = _resolve_ids(ids, all_associations=all_associations), resolve_author(author)
     with get_cli_context(context).open_app() as app:
         now = get_current_time()
@@ -245,14 +264,17 @@ def revoke(
 def list_report_links(
     context: typer.Context,
     association: Annotated[
-        str | None, typer.Option(help="Only this association's, by its id.")
+        str | None, typer.Option(help="Show only this association, by its id.")
     ] = None,
     state: Annotated[
-        str | None, typer.Option(help="Only those: holds, expired or revoked.")
+        str | None, typer.Option(help="Show only links in this state: holds, expired or revoked.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the links that were made: when, until when, and when the report was last read. Never a link."""
+    """List the report links, without their addresses.
+
+    Shows when each was created, when it expires and when the report was last opened.
+    """
     wanted = _parse_link_state(state)
     with get_cli_context(context).open_app() as app:
         now = get_current_time()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auditor.cli.context import CliContext, JsonOption, get_cli_context, get_current_time
+from auditor.cli.help import examples
 from auditor.cli.output import (
     OutputFormat,
     choose_output_format,
@@ -27,6 +28,7 @@ from auditor.cli.output import (
 from auditor.core import runtime
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import build_json_document
+from storage.errors import build_file_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,16 +44,17 @@ GAP_COLUMNS = ("severity", "code", "channel", "opened_at", "association", "name"
 TERMINAL_GAP_COLUMNS = ("severity", "code", "opened_at", "association", "name", "key")
 
 
+@examples("auditor gaps", "auditor gaps --channel facebook --json")
 def gaps(
     context: typer.Context,
     association: Annotated[
-        str | None, typer.Option(help="Only this association's, by its id.")
+        str | None, typer.Option(help="Show only this association, by its id.")
     ] = None,
-    channel: Annotated[str | None, typer.Option(help="Only this channel's.")] = None,
-    code: Annotated[str | None, typer.Option(help="Only those of this code.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Show only this channel.")] = None,
+    code: Annotated[str | None, typer.Option(help="Show only gaps with this code.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the gaps that are open, the gravest first."""
+    """List the open gaps, the most severe first."""
     wanted = {"association": association, "channel": channel, "code": code}
     asked = get_cli_context(context)
     with asked.open_app() as app:
@@ -64,21 +67,27 @@ def gaps(
         _print_gaps(found, asked.translator)
 
 
+@examples("auditor report", "auditor report nour --pdf nour.pdf")
 def report(
     context: typer.Context,
     association: Annotated[
-        str | None, typer.Argument(help="Its id; every association without one.")
+        str | None,
+        typer.Argument(help="Id of an association; without it, the report of the network."),
     ] = None,
     *,
     pdf: Annotated[
-        Path | None, typer.Option(help="Write one association's report as a PDF.")
+        Path | None,
+        typer.Option(readable=False, help="Write the association's report to this PDF file."),
     ] = None,
     address: Annotated[
-        str, typer.Option(help="Where it is found online, for a square to scan.")
+        str, typer.Option(help="Print this address on the PDF, as a code to scan.")
     ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Tell an association where it stands, in its own language unless --lang asks for another."""
+    """Show the report of an association or the network.
+
+    An association's report is in its own language, unless --lang selects another one.
+    """
     from auditor.evaluation.network_view import build_network_overview
     from auditor.reports import text
     from auditor.views.json_items import build_report_item, build_report_items
@@ -107,14 +116,21 @@ def report(
     print_data(build_json_document(items, now)) if as_json else print_text(told)
 
 
+@examples("auditor publish pages")
 def publish(
     context: typer.Context,
     folder: Annotated[
-        Path | None, typer.Argument(help="Where to; [report] folder otherwise.")
+        Path | None,
+        typer.Argument(
+            readable=False, help="Folder to write to. The default is the setting report.folder."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The same, by name.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(readable=False, help="Write to this folder; the same as the argument."),
+    ] = None,
 ) -> None:
-    """Write the network's pages to open or upload."""
+    """Write the pages of the network as a static site."""
     asked = get_cli_context(context)
     with asked.open_app() as app:
         target = folder or out or app.config.report.folder
@@ -122,13 +138,17 @@ def publish(
     asked.print_translated_count("{file}: {n} page", "{file}: {n} pages", written, file=str(target))
 
 
+@examples("auditor demo")
 def demo(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where to lay it out.")] = Path("demo"),
+    folder: Annotated[
+        Path, typer.Argument(readable=False, help="Folder to create the demo in.")
+    ] = Path("demo"),
 ) -> None:
-    """Play 14 nights of a fictional network.
+    """Demonstrate the auditor with a fictional network.
 
-    100 associations are imported from a spreadsheet and audited against the practice web.
+    Imports 100 associations, runs 14 audits of a simulated web on this machine and writes pages to
+    open. Needs no network.
     """
     from auditor.app import App
     from auditor.demo import play
@@ -164,9 +184,7 @@ def _publish_site(app: App, target: Path, cli_context: CliContext) -> int:
         ) as step:
             return write_pages(app, target, get_current_time(), on_progress=step)
     except OSError as trouble:
-        raise InputError(
-            str(target), (trouble.strerror or "cannot be written").lower(), "another folder"
-        ) from None
+        raise build_file_error(trouble, f"cannot write to {target}") from None
 
 
 def _render_pdf_report(
@@ -187,9 +205,7 @@ def _write_pdf(file: Path, content: bytes) -> None:
     try:
         file.write_bytes(content)
     except OSError as trouble:
-        raise InputError(
-            str(file), (trouble.strerror or "cannot be written").lower(), "another"
-        ) from None
+        raise build_file_error(trouble, f"cannot write {file}") from None
 
 
 def _load_gap_items(app: App, association: str | None = None) -> list[dict[str, Any]]:
@@ -262,40 +278,54 @@ def _validate_association(app: App, association: str | None) -> None:
 EXPORT_KIND_NAMES = ("associations", "gaps", "accounts", "coverage", "changes", "meeting")
 
 
+@examples("auditor export gaps.csv", "auditor export associations associations.xlsx")
 def export(
     context: typer.Context,
     kind_or_file: Annotated[
         str,
         typer.Argument(
-            metavar="[KIND] FILE|-",
-            help="associations, gaps (unless another is named), accounts, coverage, changes or meeting; "
-            "then a .csv, .xlsx or .json file, or - for here.",
+            metavar="KIND|FILE",
+            help="What to export: associations, gaps, accounts, coverage, changes or meeting. "
+            "If it is left out, the file comes first and gaps are exported.",
         ),
     ],
-    file: Annotated[Path | None, typer.Argument(hidden=True)] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            readable=False,
+            help="A .csv, .xlsx or .json file, or - for standard output.",
+        ),
+    ] = None,
     *,
     file_format: Annotated[
         OutputFormat | None,
-        typer.Option("--format", help="Otherwise as the file's name ends; here, CSV."),
+        typer.Option(
+            "--format", help="Write this format. The default is that of the file name, or CSV."
+        ),
     ] = None,
     bom: Annotated[
-        bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")
+        bool, typer.Option(help="Begin CSV with the mark by which Excel detects UTF-8.")
     ] = True,
     delimiter: Annotated[
-        str, typer.Option(help="What parts the cells of CSV; French Excel wants a semicolon.")
+        str,
+        typer.Option(
+            help="Separate CSV cells with this character; French Excel expects a semicolon."
+        ),
     ] = ",",
     since: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d"], help="Changes since this day; since the last night otherwise."
+            formats=["%Y-%m-%d"], help="Export changes since this day. The default is the last run."
         ),
     ] = None,
-    region: Annotated[str, typer.Option(help="Only associations of this region.")] = "",
-    tag: Annotated[str, typer.Option(help="Only associations with this tag.")] = "",
+    region: Annotated[str, typer.Option(help="Include only associations of this region.")] = "",
+    tag: Annotated[str, typer.Option(help="Include only associations with this tag.")] = "",
 ) -> None:
-    """Write what is known as a sheet or as JSON: every open gap, unless another kind is named.
+    """Export gaps, associations or figures to a file.
 
-    With --lang it has headings and words in that language beside the codes; English keys otherwise.
+    With --lang, headings and words are in that language beside the codes; otherwise keys are
+    English.
     """
     from auditor.evaluation.summary import AssociationFilter
     from auditor.i18n.catalogs import get_text_direction

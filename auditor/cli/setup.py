@@ -10,22 +10,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auditor.cli.context import JsonOption, get_cli_context, get_current_time
+from auditor.cli.help import examples
 from auditor.cli.output import is_stdout_terminal, print_data, print_message, print_table
-from auditor.core.errors import ConfigError, InputError
+from auditor.core.errors import ConfigError
 from auditor.core.formatting import build_json_document
+from storage.errors import build_file_error
 
 if TYPE_CHECKING:
     from auditor.diagnostics import DiagnosticResult
     from auditor.i18n.translator import Translator
 
 
+@examples("auditor init", "auditor init /srv/auditor")
 def init(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(readable=False, help="Folder to create them in.")
+    ] = Path(),
 ) -> None:
-    """Write a configuration and an empty sheet.
+    """Create a configuration file and an empty registry.
 
-    What is there already is left as it is.
+    Does not change files that exist.
     """
     from auditor.config.schema import find_packaged_config
     from auditor.registry.exporter import build_export_rows
@@ -46,30 +51,31 @@ def init(
 
 
 def _write_unless_exists(file: Path, data: bytes, translator: Translator) -> str:
-    """Write a file unless it is there; say which it was. Raises InputError."""
+    """Write a file unless it exists. Return which of both, in words. Raises StoreError."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("xb") as new:
-            new.write(data)
-    except FileExistsError:
+        exists = file.exists()
+        if not exists:
+            with file.open("xb") as new:
+                new.write(data)
+    except OSError as error:
+        raise build_file_error(error, f"cannot write {file}") from None
+    if exists:
         return translator.translate("{file}: already exists, not changed", file=str(file))
-    except OSError as trouble:
-        raise InputError(
-            str(file), (trouble.strerror or "cannot be written").lower(), "another folder"
-        ) from None
     return translator.translate("{file}: written", file=str(file))
 
 
+@examples("auditor doctor", "auditor doctor --offline")
 def doctor(
     context: typer.Context,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Ask nobody: no canary, no name server, no proxy.")
+        bool, typer.Option("--offline", help="Skip the checks that need the network.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell whether everything is in order.
+    """Check the installation, configuration and data.
 
-    The installation, the configuration and the data are looked at, and a canary of each channel is asked.
+    Requests a canary of each channel, too. Exits with code 3 if something does not work.
     """
     from auditor.diagnostics import network, run_diagnostics
 

@@ -9,6 +9,7 @@ import typer
 
 from auditor.cli.context import CliContext, JsonOption, get_cli_context, get_current_time
 from auditor.cli.decisions import AuthorOption, resolve_author
+from auditor.cli.help import examples, make_group
 from auditor.cli.output import print_data, print_table
 from auditor.core.formatting import build_json_document
 
@@ -20,34 +21,36 @@ if TYPE_CHECKING:
 
 USER_COLUMNS = ("role", "state", "added_at", "added_by", "regions", "name")
 
-user_app = typer.Typer(
-    no_args_is_help=True, help="Who may log in to the pages, and what each may do there."
-)
+user_app = make_group("Manage who may log in to the web pages.")
 
 UserNameArgument = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="As it is typed to log in, and stands beside what they sign."
+        metavar="NAME", help="Name to log in with; it is the author of what the user changes."
     ),
 ]
 
 
 @user_app.command()
+@examples("auditor user add Amina --role admin")
 def add(
     context: typer.Context,
     name: UserNameArgument,
     *,
     role: Annotated[
         Literal["admin", "coordinator", "reader"],
-        typer.Option(help="What they may do: docs/guides/users-and-permissions.md."),
+        typer.Option(help="Give this role; see docs/guides/users-and-permissions.md."),
     ],
     region: Annotated[
         list[str] | None,
-        typer.Option(help="A coordinator's region, as often as needed; all without one."),
+        typer.Option(help="Limit a coordinator to this region; can be repeated."),
     ] = None,
     author: AuthorOption = None,
 ) -> None:
-    """Add somebody, and print the link by which they set a password, once and within a day."""
+    """Add a user and print an invitation link.
+
+    The link sets the password. It works once, for one day.
+    """
     from auditor.users import service
     from storage.models.users import Role
 
@@ -62,7 +65,7 @@ def add(
 
 @user_app.command("list")
 def list_users(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List who may log in, and who has not set a password yet."""
+    """List the users and who has set a password."""
     asked = get_cli_context(context)
     with asked.open_app() as app:
         items = list(map(_build_user_item, app.store.list_users()))
@@ -87,7 +90,10 @@ def list_users(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @user_app.command()
 def reset(context: typer.Context, name: UserNameArgument, author: AuthorOption = None) -> None:
-    """Print a new link to set a password; the old one and every session end at once."""
+    """Create a new invitation link for a user.
+
+    The old password and all sessions end at once.
+    """
     from auditor.users import service
 
     by, asked = resolve_author(author), get_cli_context(context)
@@ -98,7 +104,10 @@ def reset(context: typer.Context, name: UserNameArgument, author: AuthorOption =
 
 @user_app.command()
 def remove(context: typer.Context, name: UserNameArgument) -> None:
-    """Let somebody in no more, from now on. What they signed keeps their name."""
+    """Remove a user.
+
+    The user can no longer log in. The audit log keeps the name.
+    """
     from auditor.users import service
 
     asked = get_cli_context(context)

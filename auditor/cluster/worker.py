@@ -39,7 +39,7 @@ from probes.http.host_state import HostLock, HostLockError
 from probes.log import EventLogger
 from probes.runner.api_batcher import ApiBudget
 from storage.database.engine import parse_database_url
-from storage.errors import StoreError
+from storage.errors import StoreError, explain_file_error
 from storage.models.audit import AuditRun
 from storage.runs.cluster import ClusterRun, DatabaseHostLock
 
@@ -377,9 +377,7 @@ def ensure_folder_token(folder: Path) -> str:
     except FileExistsError:
         pass
     except OSError as error:
-        raise ConfigError(
-            str(folder), (error.strerror or "it cannot be written").lower(), "check its permissions"
-        ) from None
+        raise ConfigError(f"cannot write to {folder}", *explain_file_error(error)) from None
     return read_folder_token(folder)
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 from auditor.core.errors import ConfigError
+from storage.errors import explain_file_error
 
 ENV_PREFIX = "AUDITOR_"
 SECRET_NAME_PATTERN = re.compile(r"(?:^|_)(?:key|token|secret|password|bearer)$")
@@ -35,16 +37,25 @@ def read_toml_tables(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(str(path), "not UTF-8 text", "save it as UTF-8") from None
     except OSError as error:
-        reason = lowercase_first(error.strerror or str(error))
-        raise ConfigError(str(path), reason, "correct its permissions") from None
+        raise build_unreadable_error(path, error) from None
+
+
+def build_unreadable_error(path: Path, error: OSError) -> ConfigError:
+    """Return the error for a configuration file that cannot be read."""
+    return ConfigError(f"cannot read {path}", *explain_file_error(error))
 
 
 def read_secret_file(path: str | Path) -> str:
     """Return the secret in a file. Raises ValueError, which a model reports with its place."""
     try:
         return Path(path).read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        reason, remedy = "it is not UTF-8 text", "save it as UTF-8"
     except OSError as error:
-        raise ValueError(f"cannot read the secret file {path} ({error.strerror})") from None
+        reason, remedy = explain_file_error(error)
+    context = {"path": str(path), "reason": reason, "suggestion": remedy}
+    message = "cannot read the secret file {path}: {reason}"
+    raise PydanticCustomError("unreadable_secret", message, context)
 
 
 def refuse_secrets(table: Mapping[str, Any], origin: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from datetime import time
 from ipaddress import ip_network
@@ -32,6 +33,7 @@ from auditor.config.loader import (
     ENV_PREFIX,
     apply_overrides,
     build_config_error,
+    build_unreadable_error,
     read_env_overrides,
     read_secret_file,
     read_toml_tables,
@@ -392,11 +394,25 @@ def find_config_file(path: Path | None, environ: Mapping[str, str]) -> Path | No
     if path is None and environ.get("AUDITOR_CONFIG"):
         path = Path(environ["AUDITOR_CONFIG"])
     if path is not None:
-        if not path.is_file():
+        if not _config_file_exists(path):
             raise ConfigError(f"{path}", "there is no such file", "`auditor init` writes one")
         return path
     default = Path("config.toml")
-    return default if default.is_file() else None
+    return default if _config_file_exists(default) else None
+
+
+def _config_file_exists(path: Path) -> bool:
+    """Return True if the file exists. Raises ConfigError for a folder, and without access to it."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise build_unreadable_error(path, error) from None
+    if stat.S_ISDIR(mode):
+        reason = "it is a folder, not a file"
+        raise ConfigError(f"cannot read {path}", reason, "`auditor init` writes a file")
+    return True
 
 
 def find_packaged_config() -> Path:

@@ -43,8 +43,8 @@ def encode_json_item(item: Mapping[str, Any]) -> str:
 
 
 def format_timestamp(timestamp: datetime) -> str:
-    """Return a time as ISO 8601 in UTC with seconds, or None."""
-    return timestamp.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    """Return a time in the form of JSON, exports and run reports: `2026-11-01T00:30:00Z`."""
+    return timestamp.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _encode_default(value: Any) -> Any:
@@ -62,6 +62,6 @@ def to_single_line(value: object) -> str:
     return (text if text.isprintable() else CONTROL_CHARACTERS.sub(" ", text)).strip()
 
 
-def format_exact_timestamp(timestamp: datetime | None) -> str | None:
-    """Return a time as ISO 8601 in UTC with microseconds, or None."""
-    return timestamp.isoformat().replace("+00:00", "Z") if timestamp else None
+def format_optional_timestamp(timestamp: datetime | None) -> str | None:
+    """Return a time as `format_timestamp` does, or None."""
+    return format_timestamp(timestamp) if timestamp else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from auditor.core.formatting import format_exact_timestamp
+from auditor.core.formatting import format_optional_timestamp
 from auditor.decisions.parsing import (
     DecisionError,
     RegisteredAccounts,
@@ -367,11 +367,11 @@ def _build_decision_item(
         "value": decision.value,
         "author": decision.author,
         "reason": decision.reason,
-        "decided_at": format_exact_timestamp(decision.decided_at),
-        "until": format_exact_timestamp(until),
+        "decided_at": format_optional_timestamp(decision.decided_at),
+        "until": format_optional_timestamp(until),
         "in_force": state in {"in_force", "ending_soon"},
         "state": state,
-        "withdrawn_at": format_exact_timestamp(withdrawn.withdrawn_at) if withdrawn else None,
+        "withdrawn_at": format_optional_timestamp(withdrawn.withdrawn_at) if withdrawn else None,
         "withdrawn_by": withdrawn.author if withdrawn else None,
         "withdrawn_reason": withdrawn.reason if withdrawn else None,
     }

@@ -21,6 +21,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -204,7 +205,8 @@ def prepare_demo_folder(folder: Path) -> None:
         )
     if earlier.exists():
         for name in ("data", "pages"):
-            shutil.rmtree(folder / name, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                shutil.rmtree(folder / name)
     folder.mkdir(parents=True, exist_ok=True)
 
 

@@ -71,13 +71,13 @@ def _diagnose_signing_key(folder: Path) -> DiagnosticResult:
     """The key that signs receipts, as people tell it from another."""
     about, file = gettext_noop("run report key"), folder / PRIVATE_KEY_FILE_NAME
     try:
+        before = read_known_public_keys(folder)
         if held := SigningKey.read(folder):
             return ok(
                 about,
                 gettext_noop("fingerprint {print}"),
                 print=compute_key_fingerprint(held.public_key),
             )
-        before = read_known_public_keys(folder)
     except (ConfigError, OSError) as trouble:
         return failure(about, gettext_noop("{trouble}"), trouble=str(trouble))
     if before:
@@ -115,10 +115,15 @@ def _diagnose_future_changes(store: Store, now: datetime) -> Iterator[Diagnostic
 
 def _diagnose_backups(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
     """A word only where the newest backup of a SQLite database is old, or there is none."""
-    about, newest = gettext_noop("backups"), find_newest_backup(config.backup.folder, now)
+    about = gettext_noop("backups")
     if parse_database_url(config.storage.url).get_backend_name() != "sqlite":
         return
-    last = next(iter(list_backups(config.backup.folder)), None)
+    try:
+        newest = find_newest_backup(config.backup.folder, now)
+        last = next(iter(list_backups(config.backup.folder)), None)
+    except StoreError as error:
+        yield failure(about, gettext_noop("{trouble}"), trouble=str(error))
+        return
     if last is not None and last != newest:
         future = gettext_noop("{file} is dated in the future; move it away")
         yield warning(about, future, file=last.file.name)

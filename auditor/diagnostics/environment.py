@@ -8,7 +8,6 @@ from __future__ import annotations
 import locale
 import os
 import resource
-import ssl
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,9 +16,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from auditor.app import validate_certificate_file
 from auditor.checking.checker import create_api_budgets
 from auditor.config import schema
 from auditor.config.schema import Config, StorageSettings
+from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import (
     LOCALE_BY_LANGUAGE,
@@ -28,6 +29,7 @@ from auditor.i18n.catalogs import (
     load_message_catalog,
 )
 from storage.database.engine import parse_database_url
+from storage.errors import build_file_error
 
 OTHER_USERS_MODE = 0o007
 """What a file lets every user of the machine do."""
@@ -58,20 +60,11 @@ def _diagnose_config_file(file: Path | None, rule_count: int) -> DiagnosticResul
 
 def _diagnose_ca_file(file: Path) -> Iterator[DiagnosticResult]:
     """A word only where it cannot be used: then no page at all can be asked for."""
-    if not file.is_file():
-        yield failure(
-            gettext_noop("certificate authority"),
-            gettext_noop("file not found: {file}"),
-            file=str(file),
-        )
-        return
     try:
-        ssl.create_default_context(cafile=str(file))
-    except OSError:
+        validate_certificate_file(file)
+    except ConfigError as error:
         yield failure(
-            gettext_noop("certificate authority"),
-            gettext_noop("no certificate in {file}"),
-            file=str(file),
+            gettext_noop("certificate authority"), gettext_noop("{trouble}"), trouble=str(error)
         )
 
 
@@ -84,17 +77,28 @@ def _diagnose_api_keys(config: Config) -> Iterator[DiagnosticResult]:
 
 def _diagnose_secret_files(config: Config) -> DiagnosticResult:
     """Whether what nobody should read can be read by everybody. Nothing of it is shown."""
-    held = [
-        file
+    modes = {
+        file: _read_file_mode(file)
         for file in (*iter_secret_files(config), *_iter_generated_secret_files(config))
-        if file.is_file()
-    ]
-    bare = [file for file in held if file.stat().st_mode & OTHER_USERS_MODE]
+    }
+    held = [file for file, mode in modes.items() if mode is not None]
+    bare = [file for file in held if (modes[file] or 0) & OTHER_USERS_MODE]
     if bare:
         command = f"`chmod o= {bare[0]}`"
         open_ = gettext_noop("any user can read {file}; try {command}")
         return warning(gettext_noop("secrets"), open_, file=str(bare[0]), command=command)
     return ok(gettext_noop("secrets"), gettext_noop("private files: {n}"), n=len(held))
+
+
+def _read_file_mode(file: Path) -> int | None:
+    """Return the mode of a file, or None if it is missing or cannot be examined.
+
+    Other checks report what cannot be examined.
+    """
+    try:
+        return file.stat().st_mode if file.is_file() else None
+    except OSError:
+        return None
 
 
 def iter_secret_files(settings: BaseModel) -> Iterator[Path]:
@@ -151,6 +155,9 @@ SPARE_FILE_DESCRIPTORS = 200
 def diagnose_environment(config: Config) -> Iterator[DiagnosticResult]:
     """The disks, the limits, the languages."""
     yield _diagnose_data_folder(config.storage)
+    evidence_folder = config.storage.folder / "archive"
+    yield from _diagnose_folder(gettext_noop("evidence folder"), evidence_folder)
+    yield from _diagnose_folder(gettext_noop("backup folder"), config.backup.folder)
     yield from _diagnose_temporary_files()
     yield from _diagnose_open_file_limit(config.fetch.concurrency)
     yield _diagnose_languages()
@@ -191,6 +198,23 @@ def _diagnose_data_folder(storage: StorageSettings) -> DiagnosticResult:
         return warning(about, few, **facts, share=f"{left.free_inode_share:.0%}")
     told = warning if left.free_bytes <= LOW_DISK_BYTES else ok
     return told(about, gettext_noop("{folder}, {free} GiB free"), **facts)
+
+
+def _diagnose_folder(check: str, folder: Path) -> Iterator[DiagnosticResult]:
+    """Yield a failure if a folder exists and cannot be read and written.
+
+    A missing folder is created when it is needed.
+    """
+    try:
+        for _ in folder.iterdir():
+            break
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        problem = build_file_error(error, f"cannot use {folder}")
+        yield failure(check, gettext_noop("{trouble}"), trouble=str(problem))
 
 
 def _diagnose_temporary_files() -> Iterator[DiagnosticResult]:

@@ -21,6 +21,7 @@ from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
 from auditor.cluster.job_queue import QueueHealth, load_queue_health
 from auditor.receipts.receipt import count_not_reached
 from auditor.retention.backups import find_newest_backup
+from storage.errors import StoreError
 from storage.models.audit import SEVERITIES, AuditRun, AuditRunState
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.store import Store
@@ -224,7 +225,10 @@ def _collect_storage_metrics(app: App, now: datetime) -> Iterator[Gauge]:
     if revision.isdigit():
         yield _build_gauge("database_schema", "The revision of the database", int(revision))
     yield _build_gauge("database_bytes", "The size of the database", app.store.get_database_size())
-    if newest := find_newest_backup(app.config.backup.folder, now):
+    newest = None
+    with suppress(StoreError):  # a folder that cannot be read
+        newest = find_newest_backup(app.config.backup.folder, now)
+    if newest:
         made = newest.made_at.timestamp()
         yield _build_gauge("backup_timestamp_seconds", "When the newest backup was made", made)
     with suppress(OSError):  # a folder that is not there has no disk

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from auditor.app import create_fetcher
 from auditor.checking.clock import is_clock_wrong, measure_skew
 from auditor.config.schema import ChannelSettings, Config
+from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import gettext_noop
 from probes.http.fetcher import Fetcher
@@ -157,7 +158,7 @@ def check_network(config: Config, now: datetime) -> NetworkAnswers:
     """Ask, and wait. Without the authority that is configured nobody can be asked."""
     try:
         return asyncio.run(query_network(config, now))
-    except OSError:
+    except (OSError, ConfigError):
         return NetworkAnswers()
 
 

@@ -18,12 +18,12 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from auditor.config.loader import lowercase_first
 from auditor.config.notifications import is_mail_address, normalize_mail_address
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError, InputError
 from auditor.core.tokens import hash_token
 from auditor.notifications.drafts import DIGEST_KIND, MONTHLY_KIND
+from storage.errors import explain_file_error
 from storage.models.users import Subscription
 from storage.store import Store
 
@@ -99,10 +99,8 @@ def load_unsubscribe_key(folder: Path) -> bytes:
         if not path.exists():
             _create_key_file(path)
         return path.read_bytes()
-    except OSError as trouble:
-        raise ConfigError(
-            str(path), lowercase_first(trouble.strerror or str(trouble)), "mend its permissions"
-        ) from None
+    except OSError as error:
+        raise ConfigError(f"cannot use the key file {path}", *explain_file_error(error)) from None
 
 
 def _create_key_file(path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from auditor import __version__
 from auditor.checking.canaries import Canary
 from auditor.config.schema import Config
+from auditor.core.formatting import format_timestamp
 from auditor.receipts.signing import (
     SIGNATURE_FIELD,
     compute_key_fingerprint,
@@ -143,7 +144,7 @@ def build_interrupted_receipt(
     return {
         **{name: value for name, value in run.receipt.items() if name != SIGNATURE_FIELD},
         "run": run.day.isoformat(),
-        "started_at": _format_exact_timestamp(run.started_at),
+        "started_at": format_timestamp(run.started_at),
         "previous_digest": compute_previous_digest(store, run),
         **_build_end_fields(AuditRunState.INCOMPLETE, finished_at),
         "interrupted_because": reason,
@@ -172,7 +173,7 @@ def select_carried_fields(run: AuditRun) -> dict[str, Any]:
 
 
 def _build_end_fields(state: AuditRunState, finished_at: datetime) -> dict[str, Any]:
-    return {"state": state.value, "finished_at": _format_exact_timestamp(finished_at)}
+    return {"state": state.value, "finished_at": format_timestamp(finished_at)}
 
 
 def _build_not_reached_fields(by_channel: Mapping[str, int]) -> dict[str, Any]:
@@ -180,16 +181,12 @@ def _build_not_reached_fields(by_channel: Mapping[str, int]) -> dict[str, Any]:
     return {"not_reached": sum(counts.values()), "not_reached_by_channel": counts}
 
 
-def _format_exact_timestamp(timestamp: datetime) -> str:
-    return timestamp.isoformat().replace("+00:00", "Z")
-
-
 def _build_common_fields(
     store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config
 ) -> dict[str, Any]:
     return {
         "run": run.day.isoformat(),
-        "started_at": _format_exact_timestamp(run.started_at),
+        "started_at": format_timestamp(run.started_at),
         "canaries": [_build_canary_item(canary, finding) for canary, finding in canary_readings]
         or run.receipt.get("canaries", []),
         "software": __version__,

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from auditor.core.errors import ConfigError
 from probes.log import EventLogger
+from storage.errors import explain_file_error
 from storage.files.spool import replace_atomically
 from storage.sanitize import sanitize
 
@@ -59,12 +60,8 @@ class SigningKey:
         try:
             return cls._load_existing(folder) or cls._create(folder)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise ConfigError(
-                str(folder / PRIVATE_KEY_FILE_NAME),
-                reason,
-                "give the auditor permission to read it",
-            ) from None
+            subject = f"cannot use the key file {error.filename}"
+            raise ConfigError(subject, *explain_file_error(error)) from None
 
     @classmethod
     def read(cls, folder: Path) -> SigningKey | None:

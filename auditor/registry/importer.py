@@ -165,7 +165,7 @@ def parse_registry_spreadsheet(
     if not headings:
         _refuse_mojibake_headings(path, tables)
         remedy = "`auditor init` writes a sheet to begin with"
-        raise SpreadsheetError(str(path), "no column is called name", remedy, code="no_name_column")
+        raise SpreadsheetError(path, "no column is called name", remedy, code="no_name_column")
     _, chosen, table, at = max(headings, key=lambda heading: heading[:2])
     reading = _RegistryReader(table.rows[at], default_language, existing).read_rows(
         table, table.rows[at + 1 :]
@@ -178,7 +178,7 @@ def parse_registry_spreadsheet(
     ]
     for one in reading.associations:
         if is_mojibake(one.name):
-            raise _build_mojibake_error(f"{path}, line {reading.line_numbers[one.id]}")
+            raise _build_mojibake_error(path, reading.line_numbers[one.id])
     return reading
 
 
@@ -187,13 +187,12 @@ def _refuse_mojibake_headings(path: Path, tables: Iterable[Sheet]) -> None:
     for table in tables:
         for row in table.rows[:HEADING_SEARCH_ROWS]:
             if any(map(is_mojibake, row.cells)):
-                raise _build_mojibake_error(f"{path}, line {row.line}")
+                raise _build_mojibake_error(path, row.line)
 
 
-def _build_mojibake_error(location: str) -> SpreadsheetError:
-    return SpreadsheetError(
-        location, "the letters of these words were lost", UTF8_REMEDY, code="mojibake"
-    )
+def _build_mojibake_error(path: Path, line: int) -> SpreadsheetError:
+    reason = "the letters of these words were lost"
+    return SpreadsheetError(path, reason, UTF8_REMEDY, code="mojibake", line=line)
 
 
 def parse_registry_entry(cells: Mapping[str, str], language: str) -> ImportResult:
@@ -230,6 +229,9 @@ class _RegistryReader:
         if table.encoding:
             self._add_problem(1, "", table.encoding, Issue.GUESSED_ENCODING)
         self._map_columns()
+        self._report_nameless_columns(table, rows)
+        if table.delimiter:
+            self._report_misplaced_cells(table.delimiter, rows)
         self._result.columns = frozenset(self._columns.values())
         self._given_ids = frozenset(
             text for row in rows for column, text in self._iter_cells(row) if column == "id"
@@ -257,6 +259,37 @@ class _RegistryReader:
             else:
                 self._columns[at] = column
                 self._headings_by_column.setdefault(column, title)
+
+    def _report_nameless_columns(self, table: Sheet, rows: Sequence[SheetRow]) -> None:
+        """Report once each column that has cells but no heading. Nothing in it is read."""
+        headings = self._heading.cells
+        nameless = [index for index, heading in enumerate(headings) if not heading]
+        first_texts: dict[int, str] = {}
+        for row in rows:
+            width = len(headings) if table.delimiter else len(row.cells)
+            for index in (*nameless, *range(len(headings), width)):
+                if index < len(row.cells) and row.cells[index]:
+                    first_texts.setdefault(index, row.cells[index])
+        for _, text in sorted(first_texts.items()):
+            self._add_problem(self._heading.line, "", text, Issue.UNKNOWN_COLUMN)
+
+    def _report_misplaced_cells(self, delimiter: str, rows: Sequence[SheetRow]) -> None:
+        """Report the rows of a CSV file whose cells are probably in wrong columns."""
+        width = len(self._heading.cells)
+        min_width = max(self._columns, default=0) + 1
+        short_rows = [row for row in rows if len(row.cells) < min_width]
+        are_short_rows_unusual = 2 * len(short_rows) < len(rows)
+        for row in rows:
+            if row.follows_stray_return:
+                self._add_problem(row.line, "", row.cells[0], Issue.STRAY_LINE_BREAK)
+            extra_texts = [text for text in row.cells[width:] if text]
+            if extra_texts:
+                self._add_problem(row.line, "", extra_texts[0], Issue.EXTRA_CELLS)
+            if _has_swallowed_lines(row, width, delimiter):
+                longest = max(row.cells, key=len)
+                self._add_problem(row.line, "", longest, Issue.SWALLOWED_LINES)
+            elif len(row.cells) < min_width and are_short_rows_unusual:
+                self._add_problem(row.line, "", row.cells[-1], Issue.MISSING_CELLS)
 
     def _iter_cells(self, row: SheetRow) -> Iterator[tuple[str, str]]:
         return (
@@ -422,6 +455,19 @@ class _RegistryReader:
             != association.id
         ):
             self._add_problem(line, column, typed, Issue.SHARED_ACCOUNT)
+
+
+def _has_swallowed_lines(row: SheetRow, width: int, delimiter: str) -> bool:
+    """Return True if cells of a row contain so many delimiters that they are lines of the file.
+
+    Two unmatched quotation marks make one cell of everything between them. With one or two columns
+    such a cell looks like a list.
+    """
+    cells = [cell for cell in row.cells if "\n" in cell]
+    line_breaks = sum(cell.count("\n") for cell in cells)
+    delimiters = sum(cell.count(delimiter) for cell in cells)
+    swallowed_delimiters = line_breaks * (width - 1) + width - len(row.cells)
+    return line_breaks > 0 and width > 2 and delimiters >= swallowed_delimiters
 
 
 def _get_cell_text(row: SheetRow, index: int, column: str) -> str:

@@ -33,9 +33,23 @@ class Issue(StrEnum):
     ROUNDED_NUMBER = "rounded_number"
     CONFLICTING_ID = "conflicting_id"
     ERASED_ASSOCIATION = "erased_association"
+    EXTRA_CELLS = "extra_cells"
+    MISSING_CELLS = "missing_cells"
+    SWALLOWED_LINES = "swallowed_lines"
+    STRAY_LINE_BREAK = "stray_line_break"
 
 
-ERROR_ISSUES = frozenset({Issue.NO_NAME, Issue.DUPLICATE_ID, Issue.MOJIBAKE, Issue.ROUNDED_NUMBER})
+ERROR_ISSUES = frozenset(
+    {
+        Issue.NO_NAME,
+        Issue.DUPLICATE_ID,
+        Issue.MOJIBAKE,
+        Issue.ROUNDED_NUMBER,
+        Issue.EXTRA_CELLS,
+        Issue.SWALLOWED_LINES,
+        Issue.STRAY_LINE_BREAK,
+    }
+)
 """The troubles that need a person before the sheet says what it means. The others are warnings."""
 
 
@@ -54,12 +68,19 @@ class SpreadsheetProblem:
         return "error" if self.issue in ERROR_ISSUES else "warning"
 
     def describe(self, translator: Translator) -> str:
-        """The problem as a sentence; of the whole file where it is in no column."""
+        """Return the problem as a sentence.
+
+        Without a column it is about the line, or in line 1 about the file.
+        """
         facts = {
             "severity": translator.term("issue_severity", self.severity),
             "problem": translator.term("problem", self.issue),
             "value": self.value,
         }
+        if not self.column and self.line > 1:
+            return translator.translate(
+                "{severity}, line {line}: {problem}: {value}", line=self.line, **facts
+            )
         if not self.column:
             return translator.translate("{severity}: {problem}: {value}", **facts)
         return translator.translate(

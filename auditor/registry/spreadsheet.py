@@ -16,6 +16,7 @@ import posixpath
 import re
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -39,34 +40,59 @@ FORMULA_PATTERN = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
 apostrophes before it."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """The line ends of other systems, as they are and as Excel writes them."""
+LINE_END_PATTERN = re.compile(r"\r\n?|\n")
+STATED_DELIMITER_PATTERN = re.compile(r"sep=([^\w \"])[\r\n]*")
+"""The first line of a CSV file that Excel wrote for its own use."""
+DELIMITER_SAMPLE_LINES = 50
+MIN_VALID_UTF8_LETTERS = 3
+"""If so many letters before the first invalid byte are valid UTF-8, the file is damaged UTF-8."""
 SAVE_AS_REMEDY = "save it as XLSX or as CSV"
+SAVE_AGAIN_REMEDY = "open the original and save it again as XLSX or as CSV in UTF-8"
+CLOSE_QUOTE_REMEDY = "close or delete that quotation mark, or save the file as XLSX"
 SMALLER_SHEET_REMEDY = "a sheet with the associations alone"
 
 
 class SpreadsheetError(InputError):
-    """A file that cannot be read as a sheet: `trouble` is the code of why (`unreadable` in the words)."""
+    """A file that cannot be read as a spreadsheet.
 
-    def __init__(self, what: str, why: str, remedy: str, *, code: str) -> None:
-        super().__init__(what, why, remedy)
+    `code` is that of the reason in `[spreadsheet_error]` of the terms, `line` the line of the file
+    that causes it, or None if it is the whole file.
+    """
+
+    def __init__(
+        self, path: Path, reason: str, remedy: str, *, code: str, line: int | None = None
+    ) -> None:
+        super().__init__(str(path) if line is None else f"{path}, line {line}", reason, remedy)
         self.code = code
+        self.line = line
 
 
 @dataclass(frozen=True, slots=True)
 class SheetRow:
-    """A line of a sheet that is not empty: where it begins, its cells as text, the addresses beneath them."""
+    """A row of a spreadsheet that is not empty: its line, its cells as text, and their hyperlinks.
+
+    `follows_stray_return` is true if the line before it ends with a carriage return, although the
+    lines of this file end otherwise.
+    """
 
     line: int
     cells: tuple[str, ...]
     hyperlinks: Mapping[int, str] = field(default_factory=dict)
+    follows_stray_return: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table of a file. `encoding` is the one that was guessed, where one had to be."""
+    """A table of a file.
+
+    `encoding` is set if it had to be guessed. `delimiter` separates the cells of a CSV file; a
+    workbook has none.
+    """
 
     rows: tuple[SheetRow, ...]
     title: str = ""
     encoding: str | None = None
+    delimiter: str = ""
 
 
 def read_sheets(path: Path) -> Iterator[Sheet]:
@@ -76,14 +102,14 @@ def read_sheets(path: Path) -> Iterator[Sheet]:
         yield from _read_workbook(data, path)
     elif data.startswith(b"\xd0\xcf\x11\xe0"):
         raise SpreadsheetError(
-            str(path),
+            path,
             "Excel files from before 2007 cannot be read",
             SAVE_AS_REMEDY,
             code="old_excel",
         )
     elif b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SpreadsheetError(
-            str(path), "this is not a spreadsheet", SAVE_AS_REMEDY, code="not_a_spreadsheet"
+            path, "this is not a spreadsheet", SAVE_AS_REMEDY, code="not_a_spreadsheet"
         )
     else:
         yield _parse_csv(data, path)
@@ -93,7 +119,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise SpreadsheetError(
-                str(path), "larger than 64 MB", SMALLER_SHEET_REMEDY, code="too_large"
+                path, "larger than 64 MB", SMALLER_SHEET_REMEDY, code="too_large"
             )
         return path.read_bytes()
     except OSError as trouble:
@@ -103,13 +129,42 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _parse_csv(data: bytes, path: Path) -> Sheet:
-    text, guessed = decode_text(data)
-    first, _, rest = text.partition("\n")
-    if re.fullmatch(r"sep=.\r?", first):
-        return Sheet(
-            tuple(_parse_csv_rows(rest, first[4], path, skipped_lines=1)), encoding=guessed
-        )
-    return Sheet(tuple(_parse_csv_rows(text, _detect_delimiter(text), path)), encoding=guessed)
+    text, guessed_encoding = decode_text(data)
+    if guessed_encoding is not None:
+        _refuse_damaged_utf8(data, path)
+    _refuse_nul_characters(text, path)
+    lines = list(io.StringIO(text, newline=""))
+    stated = STATED_DELIMITER_PATTERN.fullmatch(lines[0]) if lines else None
+    delimiter = stated[1] if stated else _detect_delimiter(lines[:DELIMITER_SAMPLE_LINES])
+    rows = _parse_csv_rows(lines, 1 if stated else 0, delimiter, path)
+    return Sheet(tuple(rows), encoding=guessed_encoding, delimiter=delimiter)
+
+
+def _refuse_damaged_utf8(data: bytes, path: Path) -> None:
+    """Raise SpreadsheetError if data that are not valid UTF-8 are mostly UTF-8."""
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        valid_text = error.object[: error.start].decode()
+        if sum(letter > "\x7f" for letter in valid_text) < MIN_VALID_UTF8_LETTERS:
+            return
+        line = _get_line_number(valid_text, len(valid_text))
+        reason = "the file is damaged: this is not valid UTF-8"
+        raise SpreadsheetError(path, reason, SAVE_AGAIN_REMEDY, code="damaged", line=line) from None
+
+
+def _refuse_nul_characters(text: str, path: Path) -> None:
+    """Raise SpreadsheetError if the text contains NUL: a disk or a transfer lost a part of it."""
+    offset = text.find("\0")
+    if offset >= 0:
+        reason = "the file is damaged: it contains a NUL character"
+        line = _get_line_number(text, offset)
+        raise SpreadsheetError(path, reason, SAVE_AGAIN_REMEDY, code="damaged", line=line)
+
+
+def _get_line_number(text: str, offset: int) -> int:
+    """Return the number of the line at an offset, from 1."""
+    return len(LINE_END_PATTERN.findall(text, 0, offset)) + 1
 
 
 def decode_text(data: bytes) -> tuple[str, str | None]:
@@ -129,29 +184,71 @@ def decode_text(data: bytes) -> tuple[str, str | None]:
         return data.decode("cp1252", errors="replace"), "cp1252"
 
 
-def _detect_delimiter(text: str) -> str:
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    unquoted = re.sub(r'"[^"]*"', "", first)
-    return max(",;\t", key=unquoted.count)
+def _detect_delimiter(lines: Iterable[str]) -> str:
+    """Return the delimiter that occurs equally often in most of these lines."""
+    unquoted_lines = LINE_END_PATTERN.split(re.sub(r'"[^"]*"', "", "".join(lines)))
+    return max(",;\t", key=partial(_measure_regularity, unquoted_lines))
+
+
+def _measure_regularity(lines: Iterable[str], delimiter: str) -> tuple[int, int]:
+    """Return in how many lines a delimiter occurs equally often, and how often that is."""
+    line_counts = Counter(line.count(delimiter) for line in lines)
+    del line_counts[0]
+    regularities = ((line_count, times) for times, line_count in line_counts.items())
+    return max(regularities, default=(0, 0))
 
 
 def _parse_csv_rows(
-    text: str, delimiter: str, path: Path, skipped_lines: int = 0
+    lines: list[str], skipped_lines: int, delimiter: str, path: Path
 ) -> Iterator[SheetRow]:
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    line = skipped_lines + 1
+    """Yield the rows of a CSV file after the skipped lines. Raises SpreadsheetError."""
+    has_line_feeds = any(line.endswith("\n") for line in lines)
+    reader = csv.reader(
+        islice(lines, skipped_lines, None),
+        delimiter=delimiter,
+        skipinitialspace=True,
+        strict=True,
+    )
+    start = skipped_lines
     try:
-        for cells in lines:
-            if any(cell.strip() for cell in cells):
-                yield SheetRow(line, clean_cells(cells))
-            line = skipped_lines + lines.line_num + 1
-    except csv.Error as trouble:
-        raise SpreadsheetError(
-            f"{path}, line {line}",
-            str(trouble),
-            "a closing quote is often missing",
-            code="unclosed_quote",
-        ) from None
+        for raw_cells in reader:
+            cells = clean_cells(raw_cells)
+            if any(cells):
+                is_after_return = start > 0 and lines[start - 1].endswith("\r")
+                follows_stray_return = has_line_feeds and is_after_return
+                yield SheetRow(start + 1, cells, follows_stray_return=follows_stray_return)
+            start = skipped_lines + reader.line_num
+    except csv.Error as error:
+        raise _build_csv_error(error, lines, start, delimiter, path) from None
+
+
+def _build_csv_error(
+    error: csv.Error, lines: list[str], start: int, delimiter: str, path: Path
+) -> SpreadsheetError:
+    """Return the error for a row that begins at the index `start` of the lines."""
+    rest = "".join(lines[start:])
+    offset = _find_open_quote(rest, delimiter)
+    if offset is None:
+        return SpreadsheetError(path, str(error), SAVE_AS_REMEDY, code="damaged", line=start + 1)
+    reason = "a quotation mark opens a cell here and is not closed at the end of the cell"
+    line = start + _get_line_number(rest, offset)
+    return SpreadsheetError(path, reason, CLOSE_QUOTE_REMEDY, code="unclosed_quote", line=line)
+
+
+def _find_open_quote(text: str, delimiter: str) -> int | None:
+    """Return the offset of a quotation mark in the first row that opens a cell and is not closed.
+
+    Return None if there is no such mark.
+    """
+    separator = re.escape(delimiter)
+    quoted, plain = '"(?:[^"]|"")*+"', rf'(?!")[^{separator}\r\n]*'
+    whole_cell = re.compile(rf" *+(?:{quoted}|{plain})({separator}|[\r\n]|\Z)")
+    offset = 0
+    while cell := whole_cell.match(text, offset):
+        if cell[1] != delimiter:
+            return None
+        offset = cell.end()
+    return text.index('"', offset)
 
 
 def clean_cells(cells: Iterable[str]) -> tuple[str, ...]:
@@ -193,7 +290,7 @@ def _read_workbook(data: bytes, path: Path) -> Iterator[Sheet]:
             zipfile.BadZipFile,
         ):
             raise SpreadsheetError(
-                str(path), "this workbook is damaged", SAVE_AS_REMEDY, code="damaged"
+                path, "this workbook is damaged", SAVE_AS_REMEDY, code="damaged"
             ) from None
 
 
@@ -204,15 +301,15 @@ def _refuse_zip_bomb(data: bytes, path: Path) -> None:
             unpacked = sum(member.file_size for member in packed.infolist())
     except zipfile.BadZipFile:
         raise SpreadsheetError(
-            str(path), "this workbook is damaged", SAVE_AS_REMEDY, code="damaged"
+            path, "this workbook is damaged", SAVE_AS_REMEDY, code="damaged"
         ) from None
     if "xl/workbook.xml" not in names:
         raise SpreadsheetError(
-            str(path), "this is not an Excel workbook", SAVE_AS_REMEDY, code="not_a_spreadsheet"
+            path, "this is not an Excel workbook", SAVE_AS_REMEDY, code="not_a_spreadsheet"
         )
     if unpacked > MAX_UNPACKED_BYTES:
         raise SpreadsheetError(
-            str(path), "it unpacks to more than 512 MB", SMALLER_SHEET_REMEDY, code="too_large"
+            path, "it unpacks to more than 512 MB", SMALLER_SHEET_REMEDY, code="too_large"
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from auditor.receipts.signing import merge_public_keys
 from storage.database import sqlite_file
 from storage.database.engine import get_sqlite_file, parse_database_url
 from storage.database.sqlite_file import DatabaseContents
-from storage.errors import RESTORE_REMEDY, StoreError
+from storage.errors import RESTORE_REMEDY, StoreError, build_file_error
 from storage.files import body_store
 from storage.files.body_store import BodyStore
 from storage.files.spool import replace_atomically
@@ -67,15 +67,21 @@ class RestoreResult:
 
 
 def list_backups(folder: Path) -> list[Backup]:
-    """Return the backups in a folder, newest first; other files are ignored."""
-    matches = (
-        (BACKUP_NAME_PATTERN.fullmatch(file.name), file) for file in folder.glob("auditor-*.db")
-    )
-    backups = (
-        Backup(file, _parse_timestamp(name[1]), file.stat().st_size)
-        for name, file in matches
-        if name
-    )
+    """Return the backups of a folder, the newest first. Raises StoreError.
+
+    Ignores files of other names, and a folder that does not exist.
+    """
+    try:
+        matches = ((BACKUP_NAME_PATTERN.fullmatch(file.name), file) for file in folder.iterdir())
+        backups = [
+            Backup(file, _parse_timestamp(match[1]), file.stat().st_size)
+            for match, file in matches
+            if match
+        ]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise build_file_error(error, f"cannot list the backups in {folder}") from error
     return sorted(backups, key=lambda backup: backup.made_at, reverse=True)
 
 
@@ -143,7 +149,9 @@ def suggest_newest_backup(config: Config) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        newest = next(iter(list_backups(config.backup.folder)), None)
+        newest = None
+        with suppress(StoreError):
+            newest = next(iter(list_backups(config.backup.folder)), None)
         if newest:
             error.remedy = error.remedy.replace(RESTORE_REMEDY, f"`auditor restore {newest.file}`")
         raise
@@ -161,10 +169,7 @@ def _copy_keys(source: Path, target: Path) -> None:
                     new.write_bytes(key.read_bytes())
         merge_public_keys(source, target)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StoreError(
-            str(target), reason, "give the auditor permission to write there"
-        ) from error
+        raise build_file_error(error) from error
 
 
 def _choose_backup_file(target: Path, now: datetime) -> Path:

@@ -95,10 +95,15 @@ class PasswordService:
 
 
 MIN_DISTINCT_CHARACTERS = 5
-"""A password with fewer different characters is a repetition."""
-SIGN_SUBSTITUTIONS = str.maketrans("@$!€", "asie")
-DIGIT_SUBSTITUTIONS = str.maketrans("013457", "oieast")
-"""Digits and symbols that people write instead of letters."""
+"""Different characters below which a password is a repetition."""
+SIGNS = "@$!€"
+SIGN_SUBSTITUTIONS = str.maketrans(SIGNS, "asie")
+SUBSTITUTIONS = (
+    SIGN_SUBSTITUTIONS,
+    SIGN_SUBSTITUTIONS | str.maketrans("013457", "oieast"),
+    SIGN_SUBSTITUTIONS | str.maketrans("013457", "oleast"),
+)
+"""What people write for letters: signs and digits. Each may also be only a sign or a digit."""
 CHARACTER_SEQUENCES = (
     "abcdefghijklmnopqrstuvwxyz",
     "01234567890123456789",
@@ -135,28 +140,30 @@ trustno one correct horse battery staple the and my new our mon ma mes notre nou
 
 def is_common_password(password: str, names: Iterable[str] = ()) -> bool:
     """Return True if a password is common, or built from common words and known names."""
-    known_words = _load_known_words() | _split_words(names)
-    variants = {
-        _normalize_letters(password),
-        _normalize_letters(password.translate(SIGN_SUBSTITUTIONS)),
-    }
+    known = _load_known_words() | _split_words(names)
+    forms = {_normalize_letters(password), _normalize_letters(password, kept_signs=SIGNS)}
     return any(
-        len(set(variant)) < MIN_DISTINCT_CHARACTERS or _is_word_chain(variant, known_words)
-        for variant in variants
+        len(set(form)) < MIN_DISTINCT_CHARACTERS or _is_word_chain(form, known) for form in forms
     )
 
 
 def _is_word_chain(text: str, known_words: Collection[str]) -> bool:
-    """Return True if a text consists only of these words and digits."""
-    spelt, longest = text.translate(DIGIT_SUBSTITUTIONS), max(map(len, known_words))
-    is_chain_end = [True]
+    """Return True if a text consists of these words, with digits and signs between and around.
+
+    A sign or a digit counts as a letter only inside a word: the last one of `p@ssword2024!` does
+    not.
+    """
+    spellings = [text.translate(substitution) for substitution in SUBSTITUTIONS]
+    longest = max(map(len, known_words))
+    ends = [True]
     for end in range(1, len(text) + 1):
-        starts = [start for start in range(max(0, end - longest), end - 1) if is_chain_end[start]]
+        starts = [start for start in range(max(0, end - longest), end - 1) if ends[start]]
         is_word = any(
-            text[start:end] in known_words or spelt[start:end] in known_words for start in starts
+            spelling[start:end] in known_words for start in starts for spelling in spellings
         )
-        is_chain_end.append(is_word or (is_chain_end[end - 1] and text[end - 1].isdigit()))
-    return is_chain_end[-1]
+        is_filler = text[end - 1].isdigit() or text[end - 1] in SIGNS
+        ends.append(is_word or (ends[end - 1] and is_filler))
+    return ends[-1]
 
 
 @cache
@@ -185,6 +192,7 @@ def _build_sequence_pieces() -> set[str]:
     return pieces
 
 
-def _normalize_letters(text: str) -> str:
-    """Return the letters and digits without case, accents and vowel marks."""
-    return re.sub(r"[\W_]+", "", fold_text(text)).replace("ة", "ه")
+def _normalize_letters(text: str, kept_signs: str = "") -> str:
+    """Return the letters, digits and kept signs, without case, accents and vowel marks."""
+    others = rf"[^\w{re.escape(kept_signs)}]+|_+"
+    return re.sub(others, "", fold_text(text)).replace("ة", "ه")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from auditor.config.schema import Config
-from auditor.core.formatting import format_exact_timestamp
+from auditor.core.formatting import format_optional_timestamp
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import Coverage, compute_coverage, get_coverage_state
 from auditor.i18n.translator import Translator
@@ -170,7 +170,7 @@ def _build_change_items(export_data: ExportData) -> Iterator[JsonItem]:
         for change, gap in find_gap_changes(view, export_data.since):
             at = gap.opened_at if change == "opened" else gap.closed_at
             told = build_gap_item(gap, export_data.get_association_name(view.association))
-            yield {"change": change, "at": format_exact_timestamp(at), **told}
+            yield {"change": change, "at": format_optional_timestamp(at), **told}
 
 
 def find_gap_changes(view: AssociationView, since: datetime | None) -> Iterator[tuple[str, Gap]]:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from auditor.checking.clock import is_dated_in_future
-from auditor.core.formatting import format_exact_timestamp
+from auditor.core.formatting import format_optional_timestamp
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview
 from auditor.receipts.receipt import count_not_reached
@@ -32,8 +32,8 @@ def build_status_item(
     is_future = run is not None and is_dated_in_future(run, now)
     return {
         "night": run.day.isoformat() if run else None,
-        "started_at": format_exact_timestamp(run.started_at) if run else None,
-        "finished_at": format_exact_timestamp(run.finished_at) if run else None,
+        "started_at": format_optional_timestamp(run.started_at) if run else None,
+        "finished_at": format_optional_timestamp(run.finished_at) if run else None,
         "state": run.state.value if run else None,
         "accounts": sum(counts.values()),
         **{presence.value: counts.get(presence, 0) for presence in Presence},
@@ -64,8 +64,8 @@ def _build_gap_fields(gap: Gap) -> JsonItem:
         "channel": gap.channel,
         "code": gap.code,
         "severity": gap.severity,
-        "opened_at": format_exact_timestamp(gap.opened_at),
-        "closed_at": format_exact_timestamp(gap.closed_at),
+        "opened_at": format_optional_timestamp(gap.opened_at),
+        "closed_at": format_optional_timestamp(gap.closed_at),
         "params": dict(gap.params),
         "evidence": dict(gap.evidence),
     }
@@ -120,11 +120,11 @@ def build_account_item(account: AccountView) -> JsonItem:
         "url": account.url,
         "key": account.key,
         "state": account.state.value,
-        "since": format_exact_timestamp(account.since),
+        "since": format_optional_timestamp(account.since),
         "reason": account.reason.value if account.reason else None,
         "last_activity": account.last_activity.format_iso() if account.last_activity else None,
         "activity": account.activity_band,
         "rhythm_days": account.rhythm_days,
         "linked": account.link_reciprocity,
-        "checked_at": format_exact_timestamp(account.checked_at),
+        "checked_at": format_optional_timestamp(account.checked_at),
     }

@@ -80,9 +80,10 @@ class Activity:
     is_relative: bool = field(default=False, compare=False)
 
     def format_iso(self) -> str:
-        """Return the date as ISO 8601, with a time only if it is exact to the second."""
+        """Return the date as ISO 8601, with a time in UTC only if it is exact to the second."""
         if self.precision is DatePrecision.SECOND:
-            return self.published_at.isoformat().replace("+00:00", "Z")
+            published_at = self.published_at.astimezone(UTC)
+            return published_at.isoformat(timespec="seconds").replace("+00:00", "Z")
         return self.published_at.date().isoformat()
 
 

@@ -33,7 +33,7 @@ from storage.database.engine import (
     parse_database_url,
 )
 from storage.database.sqlite_file import DatabaseContents
-from storage.errors import MissingDatabaseError, StoreError
+from storage.errors import MissingDatabaseError, StoreError, build_file_error
 
 BATCH_SIZE = 1000
 
@@ -63,7 +63,11 @@ class Database:
         if address.get_backend_name() != "sqlite":
             return cls._connect(address, None, create=create)
         file = get_sqlite_file(address)
-        if not file.exists():
+        try:
+            has_file = file.exists()
+        except OSError as error:
+            raise build_file_error(error, f"cannot open the database {file}") from error
+        if not has_file:
             if not create:
                 raise MissingDatabaseError(
                     f"cannot open the database {file}",

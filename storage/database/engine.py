@@ -19,7 +19,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, ProgrammingError
 
-from storage.errors import RESTORE_REMEDY, DamagedDatabaseError, ForeignDatabaseError, StoreError
+from storage.errors import (
+    ACCESS_REMEDY,
+    RESTORE_REMEDY,
+    DamagedDatabaseError,
+    ForeignDatabaseError,
+    StoreError,
+)
 
 BUSY_TIMEOUT_SECONDS = 10
 WRITE_OPTIONS = {"begin_immediate": True}
@@ -129,6 +135,6 @@ def _build_store_error(file: Path | None, cause: BaseException) -> StoreError:
         sqlite3.SQLITE_FULL: "free disk space; committed data is safe",
         sqlite3.SQLITE_BUSY: "stop the other program that writes to it",
         sqlite3.SQLITE_READONLY: "give the auditor write access to it",
-        sqlite3.SQLITE_CANTOPEN: "give the auditor write access to its folder",
+        sqlite3.SQLITE_CANTOPEN: ACCESS_REMEDY,
     }
     return StoreError(f"cannot use {name}", str(cause).strip(), remedies.get(code, ""))

@@ -24,7 +24,13 @@ from storage.database.engine import (
     convert_driver_errors,
     create_database_engine,
 )
-from storage.errors import RESTORE_REMEDY, DamagedDatabaseError, ForeignDatabaseError, StoreError
+from storage.errors import (
+    RESTORE_REMEDY,
+    DamagedDatabaseError,
+    ForeignDatabaseError,
+    StoreError,
+    build_file_error,
+)
 from storage.files.spool import replace_atomically
 
 APPLICATION_ID = 0x50524155
@@ -47,11 +53,7 @@ def create_database_file(file: Path) -> None:
         os.close(descriptor)
         _create_beside(Path(name), file)
     except OSError as problem:
-        raise StoreError(
-            f"cannot create the database {file}",
-            problem.strerror or str(problem),
-            "give the auditor write access to that folder",
-        ) from problem
+        raise build_file_error(problem, f"cannot create the database {file}") from problem
 
 
 def _create_beside(temporary_file: Path, file: Path) -> None:
@@ -314,6 +316,4 @@ def _replace_atomically(target: Path) -> Iterator[Path]:
                 for end in ("-journal", "-wal", "-shm"):
                     new.with_name(new.name + end).unlink(missing_ok=True)
     except OSError as problem:
-        raise StoreError(
-            f"cannot write {target}", problem.strerror or str(problem), DISK_SPACE_REMEDY
-        ) from problem
+        raise build_file_error(problem, f"cannot write {target}") from problem

@@ -29,7 +29,12 @@ from threading import Lock, get_ident
 from typing import Self
 
 from storage.batching import split_into_batches
-from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
+from storage.errors import (
+    DamagedEvidenceError,
+    MissingEvidenceError,
+    StoreError,
+    build_file_error,
+)
 from storage.files.spool import fsync_path, replace_atomically
 
 DIGEST_PATTERN = re.compile(r"[0-9a-f]{64}")
@@ -61,20 +66,30 @@ class BodyStore:
         return decompress_body(digest, self.read_compressed(digest))
 
     def read_compressed(self, digest: str) -> bytes:
-        """Return the compressed body of a digest, without checking it. Raises as `get` does."""
+        """Return the compressed body of a digest, without checking it.
+
+        Raises as `get` does, and StoreError without the right to read it.
+        """
         try:
             with open(self._build_path(digest), "rb") as file:  # noqa: PTH123  # see `_build_path`
                 return file.read()
         except FileNotFoundError:
             raise _build_missing_error(digest) from None
+        except PermissionError as problem:
+            raise _build_read_error(self.folder, problem) from problem
         except OSError as problem:
             raise _build_damaged_error(digest, str(problem)) from problem
 
     def list_digests(self) -> Iterator[str]:
-        """Yield the digests of all stored bodies."""
-        for path in self.folder.glob("??/??/*.gz"):
-            if DIGEST_PATTERN.fullmatch(path.stem):
-                yield path.stem
+        """Yield the digests of all stored bodies. Raises StoreError if a folder cannot be read."""
+        try:
+            for _, _, names in os.walk(self.folder, onerror=_raise_unless_missing):
+                for name in names:
+                    digest, _, suffix = name.partition(".")
+                    if suffix == "gz" and DIGEST_PATTERN.fullmatch(digest):
+                        yield digest
+        except OSError as problem:
+            raise _build_read_error(self.folder, problem) from problem
 
     def remove(self, digest: str) -> int:
         """Delete a body. Return its size in bytes; 0 if there was none. Raises StoreError."""
@@ -85,11 +100,7 @@ class BodyStore:
         except FileNotFoundError:
             return 0
         except OSError as problem:
-            raise StoreError(
-                f"cannot delete a body in {self.folder}",
-                problem.strerror or str(problem),
-                "give the auditor write access to the folder",
-            ) from problem
+            raise build_file_error(problem, f"cannot delete a body in {self.folder}") from problem
         return size
 
     def get_size(self, digest: str) -> int:
@@ -149,11 +160,17 @@ def _build_damaged_error(digest: str, reason: str) -> DamagedEvidenceError:
 
 
 def _build_write_error(folder: Path, problem: OSError) -> StoreError:
-    return StoreError(
-        f"cannot write to {folder}",
-        problem.strerror or str(problem),
-        "free disk space, or give the auditor write access to the folder",
-    )
+    return build_file_error(problem, f"cannot write to {folder}")
+
+
+def _build_read_error(folder: Path, problem: OSError) -> StoreError:
+    return build_file_error(problem, f"cannot read {folder}")
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    """Raise an error of `os.walk`, unless a folder is missing or was removed meanwhile."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _write_body_file(path: Path, content: bytes) -> None:
@@ -276,7 +293,9 @@ class BodyWriter:
 
     def __enter__(self) -> Self:
         """Delete staged bodies that processes left when they died."""
-        if not self._folder.exists():
+        with self._convert_os_errors():
+            has_folder = self._folder.exists()
+        if not has_folder:
             return self
         with self._convert_os_errors(), tempfile.TemporaryFile(dir=self._folder) as new:
             now = os.fstat(new.fileno()).st_mtime  # by the clock of the file system
@@ -324,10 +343,19 @@ def _read_intact_bodies(
 
 
 def remove_staged_bodies(body_store: BodyStore, digests: Collection[str] | None = None) -> None:
-    """Delete staged bodies with these digests, or all if no process is writing any."""
-    for file in (body_store.folder / STAGING_FOLDER).glob("*"):
-        if digests is None or file.name.rpartition("-")[2] in digests:
-            file.unlink(missing_ok=True)
+    """Delete staged bodies with these digests, or all if no process is writing any.
+
+    Raises StoreError.
+    """
+    folder = body_store.folder / STAGING_FOLDER
+    try:
+        for file in folder.iterdir():
+            if digests is None or file.name.rpartition("-")[2] in digests:
+                file.unlink(missing_ok=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as problem:
+        raise build_file_error(problem, f"cannot delete files in {folder}") from problem
 
 
 def _write_new_file(file: Path, data: bytes) -> None:

@@ -67,6 +67,7 @@ class RegistryQueries:
         prune: bool = False,
         dry_run: bool = False,
         expected_digest: str | None = None,
+        allow_many_leaving: bool = True,
     ) -> ImportChanges:
         """Import a spreadsheet into the registry, in one transaction. Idempotent.
 
@@ -79,7 +80,8 @@ class RegistryQueries:
         contact.
 
         Return the changes; new accounts in them have no id yet. Nothing is changed with `dry_run`,
-        or if the digest of the changes is not `expected_digest`.
+        if the digest of the changes is not `expected_digest`, or if many associations leave
+        (`ImportChanges.has_many_leaving`) without `allow_many_leaving`.
         """
         entries = [
             item if isinstance(item, AssociationEntry) else AssociationEntry(item)
@@ -95,7 +97,9 @@ class RegistryQueries:
             comparison = spreadsheet.compare(connection, prune=prune)
             changed_at = consistency.compute_effective_time(connection, now)
             changes = comparison.build_changes(sanitize(origin), changed_at)
-            if dry_run or (expected_digest is not None and expected_digest != changes.digest):
+            is_unexpected = expected_digest is not None and expected_digest != changes.digest
+            is_refused = changes.has_many_leaving and not allow_many_leaving
+            if dry_run or is_unexpected or is_refused:
                 return changes
             _apply_comparison(connection, comparison, changed_at)
             audit_log.append_audit_log(connection, changes.log_entries)
@@ -271,6 +275,7 @@ class _ImportedSheet:
                 for key in kept_keys
                 if key not in listed_accounts and key not in withdrawn_keys
             ),
+            withdrawn_ids=withdrawn_ids,
             prune=prune,
         )
 

@@ -21,6 +21,10 @@ from storage.models.users import (
     ChangeOrigin,
 )
 
+MAX_LEAVING_SHARE = 0.2
+"""If a larger share of the listed associations leaves at once, the spreadsheet is probably
+incomplete."""
+
 ImportKey = tuple[str, str, str, str]
 """Association, column, channel, and the account's key or typed text."""
 
@@ -72,7 +76,8 @@ class ImportChanges:
     `accounts_added` and `associations_added` include relisted ones. `log_entries` has every change
     as the audit log stores it; `associations` has the associations they are about.
     `accounts_retained` stay although they are not listed. `missing_columns` are columns that the
-    spreadsheet lacks and for which something is stored.
+    spreadsheet lacks and for which something is stored. `leaving_count` of the `listed_count`
+    associations are withdrawn or pruned.
     """
 
     accounts_added: tuple[AccountRow, ...] = ()
@@ -87,12 +92,19 @@ class ImportChanges:
     associations: Mapping[str, Association] = field(default_factory=dict)
     accounts_retained: tuple[AccountRow, ...] = ()
     missing_columns: tuple[str, ...] = ()
+    listed_count: int = 0
+    leaving_count: int = 0
 
     def __bool__(self) -> bool:
-        no_changes = {"accounts_retained", "missing_columns"}
+        no_changes = {"accounts_retained", "missing_columns", "listed_count", "leaving_count"}
         return any(
             getattr(self, field.name) for field in fields(self) if field.name not in no_changes
         )
+
+    @property
+    def has_many_leaving(self) -> bool:
+        """True if so many associations leave that the spreadsheet has probably lost lines."""
+        return self.leaving_count > MAX_LEAVING_SHARE * self.listed_count
 
     @property
     def affected_associations(self) -> set[str]:
@@ -126,6 +138,7 @@ class RegistryComparison:
     """A spreadsheet compared with the registry: entries by id, and accounts by their import key.
 
     `stored_entries` and `stored_accounts` are the stored rows, with their ids and times.
+    `withdrawn_ids` are the associations that were withdrawn before.
     """
 
     entries: Difference[str, AssociationEntry]
@@ -134,6 +147,7 @@ class RegistryComparison:
     stored_accounts: Mapping[ImportKey, AccountRow]
     retained_accounts: tuple[AccountRow, ...] = ()
     missing_columns: tuple[str, ...] = ()
+    withdrawn_ids: Collection[str] = ()
     prune: bool = False
 
     def build_changes(self, origin: ChangeOrigin, now: datetime) -> ImportChanges:
@@ -156,6 +170,8 @@ class RegistryComparison:
             log_entries=tuple(log_entries),
             accounts_retained=self.retained_accounts,
             missing_columns=self.missing_columns,
+            listed_count=len(self.stored_entries) - len(self.withdrawn_ids),
+            leaving_count=sum(id_ not in self.withdrawn_ids for id_ in unlisted_ids),
         )
         current_entries = {
             **self.stored_entries,

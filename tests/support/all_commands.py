@@ -67,7 +67,8 @@ TYPED = {
     "registry import": (
         ("--dry-run", "sheet.csv"),
         ("sheet.csv",),
-        ("--yes", "--prune", "sheet.csv"),
+        ("--allow-withdrawals", "sheet.csv"),
+        ("--allow-withdrawals", "--prune", "sheet.csv"),
     ),
     "registry export": (("registry.csv",),),
     "registry history": ((),),
@@ -116,6 +117,19 @@ TYPED = {
 def commands() -> list[str]:
     """The commands that there are, by all of their words; one that does something and has others, too."""
     return sorted(_under(typer.main.get_command(cli), ()))
+
+
+def all_commands() -> Iterator[tuple[str, click.Command]]:
+    """Every group and every command, the program itself among them, by their words."""
+    return _all_under(typer.main.get_command(cli), ())
+
+
+def _all_under(
+    command: click.Command, words: tuple[str, ...]
+) -> Iterator[tuple[str, click.Command]]:
+    yield " ".join(words), command
+    for name, one in getattr(command, "commands", {}).items():
+        yield from _all_under(one, (*words, name))
 
 
 def _under(command: click.Command, words: tuple[str, ...]) -> Iterator[str]:

@@ -41,6 +41,7 @@ class ImportDecisionForm(BaseModel):
     """Whether to import an uploaded spreadsheet; `digest` identifies the changes that were shown.
 
     `is_complete`: associations that the spreadsheet does not list may be withdrawn.
+    `allow_many_leaving`: even if these are more than a fifth of all.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +49,7 @@ class ImportDecisionForm(BaseModel):
     action: Literal["import", "discard"]
     digest: str = ""
     is_complete: bool = False
+    allow_many_leaving: bool = False
 
 
 @router.get("/{language}/registry", dependencies=[access.COORDINATOR_ACCESS])
@@ -75,7 +77,7 @@ def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Respons
         _build_import_preview(context, uploads.folder / upload_name)
     except SpreadsheetError as error:
         uploads.delete(upload_name)
-        error_message = translator.term("spreadsheet_error", error.code)
+        error_message = _describe_spreadsheet_error(context, error)
         return _render_registry(context, status=422, error_message=error_message)
     return RedirectResponse(_build_preview_url(context, upload_name), 303)
 
@@ -109,7 +111,9 @@ def submit_import_decision(
         uploads.delete(upload_name)
         return RedirectResponse(context.links.page_url("registry"), 303)
     preview = _build_import_preview(context, path)
-    if not form.is_complete and preview.changes.associations_withdrawn:
+    is_unconfirmed = preview.changes.associations_withdrawn and not form.is_complete
+    has_too_many = preview.changes.has_many_leaving and not form.allow_many_leaving
+    if is_unconfirmed or has_too_many:
         return _render_import_preview(context, upload_name, preview, status=422, is_partial=True)
     import_result = preview.import_result
     changes = context.app.store.save_registry(
@@ -173,6 +177,16 @@ def _render_import_preview(
     )
 
 
+def _describe_spreadsheet_error(context: RequestContext, error: SpreadsheetError) -> str:
+    """Return why a spreadsheet cannot be read, with the line that causes it, if any."""
+    translator = context.translator
+    reason = translator.term("spreadsheet_error", error.code)
+    if error.line is None:
+        return reason
+    line = translator.translate("Line {line}", line=error.line)
+    return translator.format_pair(line, reason)
+
+
 def _get_uploads(context: RequestContext) -> UploadStore:
     return UploadStore(context.app.data_folder / "uploads")
 
@@ -190,7 +204,7 @@ def _read_uploaded_spreadsheet(context: RequestContext, path: Path) -> ImportRes
     import_result = parse_registry_spreadsheet(path, context.app.config.network.language, entries)
     if not import_result.associations:
         raise SpreadsheetError(
-            str(path),
+            path,
             "it lists no association",
             "fill in one row per association",
             code="no_associations",

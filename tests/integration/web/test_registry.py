@@ -119,15 +119,33 @@ def test_partial_spreadsheet_needs_confirmation(app):
         assert response.status_code == 422
         assert "Confirm that this file is complete" in response.text
         assert [row.id for row in app.store.list_associations()] == ["amal", "nour"]
-        assert (
-            client.post(
-                preview_url, data={**confirmation(client, preview_url), "is_complete": "true"}
-            ).status_code
-            == 303
-        )
+        both_boxes = {
+            **confirmation(client, preview_url),
+            "is_complete": "true",
+            "allow_many_leaving": "true",
+        }
+        assert client.post(preview_url, data=both_boxes).status_code == 303
         whole = client.get(upload(client, rows=UNCHANGED_ROWS).headers["location"]).text
     assert [row.id for row in app.store.list_associations()] == ["nour"]
     assert 'name="is_complete"' not in whole
+
+
+def test_import_that_withdraws_more_than_a_fifth_needs_a_second_confirmation(app):
+    rows = [[f"n{number}", f"Name {number}", "", ""] for number in range(18)]
+    with logged_in_client(app) as client:
+        preview_url = upload(client, rows=[*UNCHANGED_ROWS, *rows]).headers["location"]
+        client.post(preview_url, data=confirmation(client, preview_url))
+        preview_url = upload(client, rows=[*UNCHANGED_ROWS, *rows[:14]]).headers["location"]
+        assert 'name="allow_many_leaving"' not in client.get(preview_url).text
+        preview_url = upload(client, rows=[*UNCHANGED_ROWS, *rows[:13]]).headers["location"]
+        text = client.get(preview_url).text.replace("<bdi>", "").replace("</bdi>", "")
+        assert "5 of 20 associations leave the registry" in text
+        one_box = {**confirmation(client, preview_url), "is_complete": "true"}
+        assert client.post(preview_url, data=one_box).status_code == 422
+        assert len(list(app.store.list_associations())) == 20
+        both_boxes = {**one_box, "allow_many_leaving": "true"}
+        assert client.post(preview_url, data=both_boxes).status_code == 303
+    assert len(list(app.store.list_associations())) == 15
 
 
 def test_discarded_spreadsheet_changes_nothing_and_is_deleted(app):
@@ -170,6 +188,8 @@ def test_unchanged_spreadsheet_has_no_import_button(app):
         (b"\0\0\0", 422, "is not a spreadsheet"),
         (b"PK\x03\x04broken", 422, "damaged"),
         (b'name\n"open' + b"x" * 200_000, 422, "quotation mark"),
+        (b'id,name\n1,"open\n2,b\n', 422, "Line 2: A quotation mark"),
+        (b"id,name\n" + b"1,a\n" * 2000 + b"2,\0\n", 422, "Line 2002: This file is damaged"),
         (b"what,where\n1,2\n", 422, "No column has association names"),
         (b"id,name\n", 422, "This file has no associations"),
         (b"x" * (10 * 1024 * 1024 + 1), 413, "larger than 10 MB"),

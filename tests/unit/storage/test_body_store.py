@@ -90,7 +90,7 @@ def test_failed_write_leaves_no_file(body_store, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail_without_space)
-    with pytest.raises(StoreError, match="No space left"):
+    with pytest.raises(StoreError, match="no space is left on the disk"):
         body_store.put(b"body")
     assert files(tmp_path) == []
     monkeypatch.undo()
@@ -231,7 +231,7 @@ def test_failed_copy_leaves_no_file(body_store, tmp_path, monkeypatch):
     body_store.put(b"body")
     other = BodyStore(tmp_path / "other")
     monkeypatch.setattr("storage.files.body_store._fsync_paths", _fail_without_space)
-    with pytest.raises(StoreError, match="No space left"):
+    with pytest.raises(StoreError, match="no space is left on the disk"):
         copy_bodies(body_store, other)
     assert files(tmp_path / "other") == []
 
@@ -254,7 +254,7 @@ def test_bodies_that_failed_are_stored_by_the_next_commit(body_store, monkeypatc
             "_write_staged",
             lambda *asked: usual(*asked) if digests[0] in asked else _fail_without_space(asked),
         )
-        with pytest.raises(StoreError, match="No space left"):
+        with pytest.raises(StoreError, match="no space is left on the disk"):
             writer.commit()
         assert list(body_store.list_digests()) == []
         monkeypatch.setattr(BodyWriter, "_write_staged", usual)

@@ -654,7 +654,7 @@ def test_folder_of_a_new_database_is_created(tmp_path):
 
 def test_folder_that_cannot_be_written_raises_store_error(tmp_path):
     (tmp_path / "data").write_text("a file, not a folder")
-    with pytest.raises(StoreError, match="write access"):
+    with pytest.raises(StoreError, match="a part of this path is a file"):
         Store.open(f"sqlite:///{tmp_path}/data/auditor.db")
     with pytest.raises(StoreError):
         Store.open(f"sqlite:///{tmp_path}")

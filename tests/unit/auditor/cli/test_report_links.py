@@ -158,7 +158,9 @@ def test_a_run_that_breaks_off_changes_nothing(desk):
 def test_a_file_that_cannot_be_written_leaves_the_links_as_they_are(desk):
     code, _, err = desk.type("create", "--all", "--out", "nowhere/letters.csv", *BY)
     assert code == 3
-    assert err.startswith("error: nowhere/letters.csv: no such file or directory")
+    assert err.startswith(
+        "error: cannot write nowhere/letters.csv: there is no such file or folder"
+    )
     assert desk.states() == []
 
 

@@ -486,8 +486,9 @@ def test_one_of_two_accounts_must_be_named(desk):
     assert desk.items("decide", "list")[0]["account"] == "u:other"
 
 
-def test_author_defaults_to_the_login_name_and_is_required(desk, monkeypatch):
-    code, _, err = desk.type("decide", "confirm", "nour", "facebook", "--reason", "seen")
+def test_author_defaults_to_the_login_name_and_must_not_be_empty(desk, monkeypatch):
+    words = ("decide", "confirm", "nour", "facebook", "--reason", "seen")
+    code, _, err = desk.type(*words, "--author", "")
     assert (code, "try: --author NAME" in err) == (3, True)
     monkeypatch.setenv("USER", "amina")
     assert desk.type("decide", "confirm", "nour", "facebook", "--reason", "seen")[0] == 0

@@ -152,7 +152,7 @@ async def test_status_json_is_one_exact_item(app):
     assert json_items.build_status_item(seen.run, counts, seen.as_of) == {
         "night": "2026-03-01",
         "started_at": "2026-03-01T00:30:00Z",
-        "finished_at": formatting.format_exact_timestamp(seen.run.finished_at),
+        "finished_at": formatting.format_optional_timestamp(seen.run.finished_at),
         "state": "done",
         "accounts": 4,
         "present": 3,

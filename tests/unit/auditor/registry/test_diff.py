@@ -172,8 +172,8 @@ class Terminal(io.StringIO):
         ("نعم\n", ["--lang", "ar"], True),
         ("n\n", [], False),
         ("", [], False),
-        ("", ["--yes"], True),
-        ("", ["--quiet"], True),
+        ("", ["--yes", "--allow-withdrawals"], True),
+        ("", ["--quiet", "--allow-withdrawals"], True),
     ],
 )
 @pytest.mark.usefixtures("folder")

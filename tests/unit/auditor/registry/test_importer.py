@@ -273,7 +273,7 @@ def test_a_cell_over_two_lines_does_not_shift_the_lines_after_it(tmp_path):
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "before 2007"),
         (b"PK\x03\x04 not really", "damaged"),
         (b"\x89PNG\r\n\x1a\n\0\0\0", "not a spreadsheet"),
-        (b'name\n"never closed' + b"x" * 200_000, "field"),
+        (b'name\n"never closed' + b"x" * 200_000, "line 2: a quotation mark"),
     ],
 )
 def test_what_is_no_registry_is_refused_in_one_line(tmp_path, content, why):

@@ -442,7 +442,7 @@ def test_restore_reports_erased_associations_from_newer_backups(folder, capsys, 
 
 def test_unlisted_association_can_be_erased(folder):
     (folder / "less.csv").write_text("id,name,youtube\nnour,Nour,\n")
-    assert run("registry", "import", "less.csv", "--prune", "--yes") == 0
+    assert run("registry", "import", "less.csv", "--prune", "--allow-withdrawals") == 0
     assert MARK in dump(folder)
     assert run("registry", "erase", ID, "--yes") == 0
     assert f"Officer {MARK}" not in dump(folder)

@@ -52,6 +52,43 @@ def test_common_password_is_refused(password):
 @pytest.mark.parametrize(
     "password",
     [
+        *("P@ssw0rd2024!", "p@ssword!!!!", "M@roc2024!!!!", "$oleil123456!", "passw0rd€€€€"),
+        *("!!!!p@ssw0rd", "2024!P@ssw0rd!", "p@ss-word-2024!", "P@$$w0rd$$$$", "m0tdep@sse2024!"),
+        *("@dmin@dmin2024!", "@gadir@gadir!", "we1come2024!!", "W!nter2024!!!", "adm!n!str@t0r!"),
+        *("S@lma Benali!!", "Password2024!!", "Qwerty@12345!", "المغرب 2024!!!!", "!@$€!@$€!@$€"),
+    ],
+)
+def test_signs_and_digits_around_a_common_word_do_not_make_it_rare(password):
+    assert (
+        find_password_fault(password, "Salma Benali", "Réseau des Oliviers") is PasswordFault.COMMON
+    )
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *(
+            "goats climb argan trees!",
+            "argan! goats? 7 trees",
+            "Tr0ub4dor&3-xkcd!",
+            "b7f1c0a95e2d!!!!",
+        ),
+        *("une chèvre grimpe !", "horse-saffron-tea!9", "mint tea @ sunset!", "zqxj!vbnw@kdl$"),
+        *(
+            "عنزة تتسلق شجرة أركان!!",
+            "kasbah-lantern-42!",
+            "my goat eats figs!!!!",
+            "$affron gr0ws!!",
+        ),
+    ],
+)
+def test_signs_and_digits_around_rare_words_are_no_fault(password):
+    assert find_password_fault(password, "Salma Benali", "Réseau des Oliviers") is None
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
         *(
             "goats climb argan trees",
             "saffron grows in Taliouine",
@@ -87,6 +124,13 @@ def test_password_length_is_limited(password, wrong):
 
 def test_password_check_is_fast():
     before = time.process_time()
-    for text in ("12" * 63 + "€!", "abcd" * 31 + "é€", "passwordpass" * 10 + "€"):
+    for text in (
+        "12" * 63 + "€!",
+        "p@" * 64,
+        "!" * 127 + "x",
+        "1!" * 60 + "passwor",
+        "abcd" * 31 + "é€",
+        "passwordpass" * 10 + "€",
+    ):
         find_password_fault(text)
     assert time.process_time() - before < 1

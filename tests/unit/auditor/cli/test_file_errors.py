@@ -1,0 +1,378 @@
+"""A file or folder that cannot be used ends a command with one clear line and exit code 3."""
+
+import errno
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from auditor.cli import main
+from auditor.demo import play
+from storage.errors import StoreError, build_file_error, is_file_error
+from storage.files.body_store import BodyStore, BodyWriter, copy_bodies, remove_staged_bodies
+from tests.support.all_commands import all_commands
+from tests.support.permissions import permissions_respected
+
+CONFIG = """
+[storage]
+folder = "data"
+[web]
+public_url = "https://reports.example.org"
+[notify]
+from = "auditor@example.org"
+smtp = { host = "127.0.0.1", port = 9, security = "none" }
+[[notify.recipients]]
+to = "amina@example.org"
+[channels]
+website = {}
+"""
+SHEET = "id,name,website\nnour,Nour,http://127.0.0.1:9/\n"
+LINE = re.compile(r"error: (?P<what>.+?): (?P<why>.+); try: (?P<action>.+)")
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    """A folder with a registry, one run and its keys."""
+    folder = tmp_path_factory.mktemp("audited")
+    (folder / "config.toml").write_text(CONFIG)
+    (folder / "sheet.csv").write_text(SHEET)
+    config = str(folder / "config.toml")
+    assert (
+        main.main(["-q", "--config", config, "registry", "import", str(folder / "sheet.csv")]) == 0
+    )
+    assert main.main(["-q", "--config", config, "run"]) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(audited, tmp_path, monkeypatch):
+    shutil.copytree(audited, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
+    yield tmp_path
+    for place in [tmp_path, *tmp_path.rglob("*")]:
+        place.chmod(0o700)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command as somebody who is bound by permissions; give its code and what it wrote."""
+
+    def type_in(*words):
+        capsys.readouterr()
+        with permissions_respected():
+            code = main.main(list(words))
+        return code, capsys.readouterr()
+
+    return type_in
+
+
+def closed(path):
+    """Make a file or a folder that nobody may read or write."""
+
+    def make(folder):
+        _made(folder / path).chmod(0)
+
+    return make
+
+
+def read_only(path):
+    def make(folder):
+        _made(folder / path).chmod(0o500)
+
+    return make
+
+
+def a_file(path):
+    """Put a file where a folder should be."""
+
+    def make(folder):
+        if (folder / path).is_dir():
+            shutil.rmtree(folder / path)
+        (folder / path).write_text("x")
+
+    return make
+
+
+def a_folder(path):
+    """Put a folder where a file should be."""
+
+    def make(folder):
+        (folder / path).unlink(missing_ok=True)
+        (folder / path).mkdir(parents=True)
+
+    return make
+
+
+def _made(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() and path.suffix:
+        path.write_text("x")
+    path.mkdir(exist_ok=True) if not path.exists() else None
+    return path
+
+
+TROUBLES = [
+    # the data folder and the database
+    (closed("data"), ("status",), "data/auditor.db: permission denied"),
+    (closed("data"), ("run",), "data/auditor.db: permission denied"),
+    (closed("data"), ("registry", "validate", "sheet.csv"), "data/auditor.db: permission denied"),
+    (read_only("data"), ("run",), "data cannot be written"),
+    (a_file("data"), ("run",), "data: a part of this path is a file"),
+    (closed("data/auditor.db"), ("status",), "data/auditor.db cannot be written"),
+    (a_folder("data/run.lock"), ("run",), "run.lock: it is a folder"),
+    # the evidence folder
+    (closed("data/archive"), ("backup",), "data/archive: permission denied"),
+    (
+        closed("data/archive/.staging"),
+        ("registry", "erase", "nour", "--yes"),
+        "data/archive/.staging: permission denied",
+    ),
+    # the backup folder
+    (closed("backups"), ("backup",), "permission denied"),
+    (read_only("backups"), ("backup",), "permission denied"),
+    (a_file("backups"), ("backup",), "a part of this path is a file"),
+    (closed("backups"), ("backup", "--list"), "backups: permission denied"),
+    (a_file("backups"), ("backup", "--list"), "backups: a part of this path is a file"),
+    (closed("backups"), ("restore", "backups/x.db"), "backups/x.db: permission denied"),
+    (closed("out"), ("backup", "out/x.db"), "out/x.db: permission denied"),
+    # the configuration
+    (closed("config.toml"), ("status",), "config.toml: permission denied"),
+    (a_folder("config.toml"), ("status",), "config.toml: it is a folder"),
+    (
+        closed("etc"),
+        ("--config", "etc/auditor.toml", "status"),
+        "etc/auditor.toml: permission denied",
+    ),
+    (a_folder("etc"), ("--config", "etc", "status"), "etc: it is a folder"),
+    (closed("."), ("status",), "config.toml: permission denied"),
+    # keys
+    (closed("data/receipts.key"), ("run",), "data/receipts.key: permission denied"),
+    (a_folder("data/receipts.key"), ("run",), "data/receipts.key: it is a folder"),
+    (closed("data/receipts.pub"), ("receipts",), "data/receipts.pub: permission denied"),
+    (closed("data/receipts.pub"), ("run",), "data/receipts.pub: permission denied"),
+    (closed("data/unsubscribe.key"), ("digest",), "data/unsubscribe.key: permission denied"),
+    (closed("data/unsubscribe.key"), ("backup", "out"), "data/unsubscribe.key: permission denied"),
+    # the demo
+    (read_only("demo"), ("demo", "demo"), "demo/config.toml: permission denied"),
+    (closed("demo"), ("demo", "demo"), "demo/config.toml: permission denied"),
+    (a_file("demo"), ("demo", "demo"), "demo: a part of this path is a file"),
+    (a_file("demo"), ("demo", "demo/inner"), "a part of this path is a file"),
+    (a_folder("demo/config.toml"), ("demo", "demo"), "demo/config.toml: it is a folder"),
+    # what is read and written by name
+    (closed("sheet.csv"), ("registry", "import", "sheet.csv"), "sheet.csv: permission denied"),
+    (closed("links.txt"), ("identify", "links.txt"), "links.txt: permission denied"),
+    (read_only("out"), ("publish", "out"), "out: permission denied"),
+    (a_file("out"), ("publish", "out"), "out: a part of this path is a file"),
+    (read_only("out"), ("export", "gaps", "out/gaps.csv"), "out/gaps.csv: permission denied"),
+    (read_only("out"), ("report", "nour", "--pdf", "out/x.pdf"), "out/x.pdf: permission denied"),
+    (
+        read_only("out"),
+        ("report-links", "create", "--all", "--out", "out/x.csv"),
+        "out/x.csv: permission denied",
+    ),
+    (read_only("out"), ("init", "out/new"), "permission denied"),
+    (a_file("out"), ("init", "out"), "out/config.toml: a part of this path is a file"),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "words", "told"),
+    TROUBLES,
+    ids=[
+        f"{make.__qualname__.split('.')[0]} {told} ({' '.join(words)})"
+        for make, words, told in TROUBLES
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_3(folder, run, make, words, told):
+    make(folder)
+    code, shown = run(*words)
+    assert code == 3, shown.err
+    lines = [line for line in shown.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, shown.err
+    assert LINE.fullmatch(lines[0]), lines[0]
+    assert told in lines[0]
+    assert "unexpected" not in shown.err
+    assert "Traceback" not in shown.err
+
+
+SECRETS = [
+    ('[storage]\nurl_file = "secret.txt"\n', "storage"),
+    ('[channels]\nyoutube = { api_key_file = "secret.txt" }\n', "channels.youtube"),
+    ('[web]\nmetrics_token_file = "secret.txt"\n', "web"),
+    ('[notify]\nsmtp = { host = "m.example.org", password_file = "secret.txt" }\n', "notify.smtp"),
+    ('[[notify.recipients]]\nto_file = "secret.txt"\n', "notify.recipients[1]"),
+    ('[monitor]\nping_url_file = "secret.txt"\n', "monitor"),
+]
+
+
+@pytest.mark.parametrize(("config", "place"), SECRETS)
+def test_a_secret_that_cannot_be_read_is_named_with_what_to_do(folder, run, config, place):
+    (folder / "config.toml").write_text(config)
+    secret = folder / "secret.txt"
+    _refused(run, place, "there is no such file or folder")
+    secret.write_bytes(b"\xff\xfe\xe9")
+    _refused(run, place, "it is not UTF-8 text")
+    secret.chmod(0)
+    _refused(run, place, "permission denied")
+    a_folder("secret.txt")(folder)
+    _refused(run, place, "it is a folder, not a file")
+
+
+def _refused(run, place, why):
+    code, shown = run("status")
+    line = LINE.fullmatch(shown.err.strip())
+    assert (code, bool(line)) == (3, True), shown.err
+    assert f"config.toml: {place}: " in shown.err
+    assert f"secret.txt: {why}; try: " in shown.err
+    assert "example" not in line["action"]
+
+
+AUTHORITIES = [
+    (closed("ca.pem"), "permission denied"),
+    (a_folder("ca.pem"), "it is a folder, not a file"),
+    (lambda _: None, "there is no such file or folder"),
+    (lambda folder: (folder / "ca.pem").write_text("x"), "it contains no certificate"),
+]
+
+
+@pytest.mark.parametrize(("make", "why"), AUTHORITIES)
+def test_certificates_that_cannot_be_used_are_named(folder, run, make, why):
+    (folder / "config.toml").write_text(CONFIG + '[fetch]\nca_file = "ca.pem"\n')
+    make(folder)
+    for words in (("check", "https://nour.example/"), ("run",)):
+        for name in ("data", "backups"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        code, shown = run(*words)
+        assert code == 3
+        assert f"error: cannot use [fetch] ca_file ca.pem: {why}; try: " in shown.err
+    code, shown = run("doctor", "--json")
+    states = {item["check"]: item for item in json.loads(shown.out)["items"]}
+    assert (code, states["certificate authority"]["state"]) == (3, "fail")
+    assert why in states["certificate authority"]["detail"]
+    assert "configuration" in states
+
+
+@pytest.mark.parametrize(
+    ("make", "check"),
+    [
+        (closed("data"), "data folder"),
+        (a_file("data"), "data folder"),
+        (closed("data/archive"), "evidence folder"),
+        (read_only("data/archive"), "evidence folder"),
+        (a_file("data/archive"), "evidence folder"),
+        (closed("backups"), "backup folder"),
+        (read_only("backups"), "backup folder"),
+        (a_file("backups"), "backup folder"),
+        (closed("config.toml"), "configuration"),
+        (closed("data/receipts.key"), "run report key"),
+        (closed("data/receipts.pub"), "run report key"),
+        (closed("data/auditor.db"), "database"),
+    ],
+)
+def test_the_doctor_reports_what_cannot_be_used_and_goes_on(folder, run, make, check):
+    make(folder)
+    code, shown = run("doctor", "--offline", "--json")
+    states = {item["check"]: item["state"] for item in json.loads(shown.out)["items"]}
+    assert code == 3
+    assert states[check] == "fail"
+    assert states["auditor"] == "ok"
+
+
+def test_a_demo_that_cannot_remove_an_earlier_one_is_refused(folder, run):
+    (folder / "demo" / "data" / "archive").mkdir(parents=True)
+    (folder / "demo" / "data" / "archive" / "page").write_text("x")
+    (folder / "demo" / "config.toml").write_text(play.CONFIG_MARKER)
+    (folder / "demo" / "data" / "archive").chmod(0o500)
+    code, shown = run("demo", "demo")
+    assert code == 3
+    assert LINE.fullmatch(shown.err.strip()), shown.err
+
+
+@pytest.mark.parametrize("mode", [0, 0o500])
+def test_evidence_that_cannot_be_kept_names_the_folder(tmp_path, mode):
+    archive = BodyStore(tmp_path / "archive")
+    archive.folder.mkdir()
+    archive.folder.chmod(mode)
+    with (
+        permissions_respected(),
+        pytest.raises(StoreError, match="archive: permission denied; try: "),
+    ):
+        _keep(archive, b"page")
+    archive.folder.chmod(0o700)
+
+
+def _keep(archive, body):
+    with BodyWriter(archive) as writer:
+        writer.put(body)
+        writer.commit()
+
+
+def test_evidence_that_cannot_be_read_does_not_count_as_missing(tmp_path):
+    archive = BodyStore(tmp_path / "archive")
+    digest = archive.put(b"page")
+    place = archive.get_path(digest)
+    for closed_place in (place, place.parent, archive.folder):
+        mode = closed_place.stat().st_mode
+        closed_place.chmod(0)
+        with permissions_respected():
+            with pytest.raises(StoreError, match="permission denied"):
+                archive.get(digest)
+            with pytest.raises(StoreError, match="permission denied"):
+                copy_bodies(archive, BodyStore(tmp_path / "copy"))
+        closed_place.chmod(mode)
+    assert copy_bodies(archive, BodyStore(tmp_path / "copy")) == 1
+
+
+def test_an_archive_that_is_not_there_is_empty(tmp_path):
+    archive = BodyStore(tmp_path / "archive")
+    assert list(archive.list_digests()) == []
+    remove_staged_bodies(archive)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_about_files"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), True),
+        (PermissionError(errno.EACCES, "Permission denied"), False),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), False),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), False),
+    ],
+)
+def test_errors_of_the_network_are_not_taken_for_errors_of_files(error, is_about_files):
+    assert is_file_error(error) is is_about_files
+
+
+def test_a_file_error_has_the_subject_that_the_caller_knows():
+    error = PermissionError(errno.EACCES, "Permission denied", ".x.db.abc.new")
+    assert str(build_file_error(error)).startswith(
+        "cannot use .x.db.abc.new: permission denied; try: "
+    )
+    assert str(build_file_error(error, "cannot write x.db")).startswith(
+        "cannot write x.db: permission denied; try: "
+    )
+    assert str(build_file_error(OSError(errno.ENOSPC, "No space"))) == (
+        "cannot use a file: no space is left on the disk; try: free disk space"
+    )
+
+
+def test_an_error_with_debug_shows_where_it_arose(folder, run):
+    closed("data")(folder)
+    code, shown = run("--debug", "status")
+    assert code == 3
+    assert "Traceback" in shown.err
+
+
+def test_no_option_refuses_a_path_before_its_command_can_say_why():
+    """Typer checks by default that a path is readable, and then exits with 2."""
+    paths = [
+        (words, one.name, one.type_descriptor.parameter_info.readable)
+        for words, command in all_commands()
+        for one in command.params
+        if one.type_descriptor.annotation is Path
+    ]
+    assert len(paths) > 10
+    assert [(words, name) for words, name, is_checked in paths if is_checked] == []

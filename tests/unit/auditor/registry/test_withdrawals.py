@@ -1,0 +1,126 @@
+"""An import that takes many associations off the registry at once is confirmed first."""
+
+import io
+import json
+
+import pytest
+
+from auditor.cli.main import main
+from storage.store import Store
+
+COUNT = 20
+
+
+def sheet(*numbers):
+    return "\n".join(["id,name", *(f"{i},Club {i}" for i in numbers), ""])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").write_text('[storage]\nfolder = "."\n')
+    (tmp_path / "all.csv").write_text(sheet(*range(COUNT)))
+    (tmp_path / "few.csv").write_text(sheet(*range(4)))
+    (tmp_path / "most.csv").write_text(sheet(*range(16)))
+    assert main(["--quiet", "registry", "import", "all.csv"]) == 0
+    return tmp_path
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    def type_in(text):
+        screen = Terminal()
+        monkeypatch.setattr("sys.stdin", Terminal(text))
+        monkeypatch.setattr("sys.stderr", screen)
+        return screen
+
+    return type_in
+
+
+def listed(folder, **options):
+    with Store.open(f"sqlite:///{folder}/auditor.db") as store:
+        return len(list(store.list_associations(**options)))
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--yes"], ["--quiet"], ["--json"], ["--prune"], ["--prune", "--yes"]]
+)
+def test_without_a_terminal_an_import_that_withdraws_many_is_refused(folder, capsys, options):
+    assert main(["registry", "import", "few.csv", *options]) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "16 of 20 associations are not in it, so nothing was changed; try: " in said.err
+    assert "--allow-withdrawals" in said.err
+    assert listed(folder) == COUNT
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"), [([], COUNT), (["--yes"], COUNT), (["--json"], COUNT), (["--prune"], 4)]
+)
+def test_an_option_allows_many_withdrawals(folder, options, kept):
+    assert main(["registry", "import", "few.csv", "--allow-withdrawals", *options]) == 0
+    assert listed(folder) == 4
+    assert listed(folder, include_withdrawn=True) == kept
+
+
+def test_a_fifth_may_leave_unasked_and_one_more_may_not(folder):
+    assert main(["registry", "import", "most.csv"]) == 0
+    assert listed(folder) == 16
+    (folder / "fewer.csv").write_text(sheet(*range(12)))
+    assert main(["registry", "import", "fewer.csv"]) == 3
+    assert listed(folder) == 16
+
+
+def test_pruning_what_left_before_needs_no_confirmation(folder):
+    assert main(["registry", "import", "few.csv", "--allow-withdrawals"]) == 0
+    assert main(["registry", "import", "few.csv", "--prune"]) == 0
+    assert listed(folder, include_withdrawn=True) == 4
+
+
+@pytest.mark.parametrize("options", [[], ["--yes"], ["--quiet"], ["--prune", "--yes"]])
+@pytest.mark.parametrize(("typed", "left"), [("yes\n", 4), ("no\n", COUNT), ("", COUNT)])
+def test_on_a_terminal_many_withdrawals_are_asked_about_in_any_case(
+    folder, terminal, options, typed, left
+):
+    screen = terminal(typed)
+    assert main(["--lang", "en", "registry", "import", "few.csv", *options]) == 0
+    question = "16 of 20 associations would leave the registry. Import this file? Type yes or no."
+    assert screen.getvalue().count(question) == 1
+    assert screen.getvalue().count("yes or no") == 1
+    assert listed(folder) == left
+
+
+@pytest.mark.parametrize(("options", "asks"), [([], True), (["--yes"], False)])
+def test_on_a_terminal_the_option_answers_that_question(folder, terminal, options, asks):
+    screen = terminal("yes\n")
+    assert (
+        main(["--lang", "en", "registry", "import", "few.csv", "--allow-withdrawals", *options])
+        == 0
+    )
+    assert "would leave" not in screen.getvalue()
+    assert ("yes or no" in screen.getvalue()) is asks
+    assert listed(folder) == 4
+
+
+def test_a_refusal_also_reports_the_problems_of_the_sheet(folder, capsys):
+    (folder / "few.csv").write_text(
+        'id,name,city\n1,"Club 1,Rabat\n2,Club 2,Rabat\n3,Club 3",Rabat\n'
+    )
+    assert main(["--lang", "en", "registry", "import", "few.csv"]) == 3
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("error, line 2: this cell contains whole lines of the file")
+    assert "19 of 20 associations" in said[-1]
+
+
+def test_a_dry_run_shows_many_withdrawals_and_is_not_refused(folder, capsys):
+    assert main(["registry", "import", "few.csv", "--dry-run", "--json"]) == 0
+    items = json.loads(capsys.readouterr().out)["items"]
+    assert sum(item["kind"] == "withdrawn" for item in items) == 16
+    assert listed(folder) == COUNT
