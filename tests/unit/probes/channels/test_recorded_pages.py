@@ -150,7 +150,7 @@ async def test_every_body_is_read_in_a_worker() -> None:
             )
             link = recorded["link"]
             account = Account("test", link, channel.identify(link, link))
-            responder = answers(recorded, path.parent)
+            responder = build_responder(recorded, path.parent)
             result = await run_probe(channel.probe(account), SealedSource(responder), parsers)
             expected = run_offline(channel.probe(account), responder)
             assert result.finding == expected.finding, path
