@@ -159,7 +159,7 @@ def test_the_demo_ends_with_pages_to_open(tmp_path):
 
 def test_every_command_there_is_stands_in_readme():
     helped = subprocess.run([AUDITOR, "--help"], capture_output=True, text=True, check=True).stdout
-    commands = re.findall(r"^  (\w+) ", helped.partition("Commands:")[2], re.MULTILINE)
+    commands = re.findall(r"^  ([\w-]+) ", helped.partition("Commands:")[2], re.MULTILINE)
     assert {one.split()[1] for one in LISTED} == set(commands)
 
 
