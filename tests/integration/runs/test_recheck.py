@@ -127,5 +127,5 @@ def test_the_page_shows_what_was_just_seen_and_says_that_it_changes_nothing(app)
         assert "page not found" in told
         again = client.post("/en/associations/nour/checks").headers["location"]
         assert again == "/en/associations/nour?check_refused=recently_checked#check"
-        assert "left in peace for ten minutes" in client.get(again).text
+        assert "Checked a few minutes ago" in client.get(again).text
         assert client.post("/en/associations/nobody/checks").status_code == 404
