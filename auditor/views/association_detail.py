@@ -1,6 +1,6 @@
-"""Everything the coordinator's page of one association shows, and nothing of any other association.
+"""Data of a coordinator's page about one association: statuses, timeline, gaps, decisions, events.
 
-The nights of one association: a row for each account, a column for each day, what was seen. Pure.
+Only rows of that association are read.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from storage.models.users import FollowUp, Reply
 from storage.store import Store
 
 TIMELINE_DAYS = 30
-"""Days that are shown."""
+"""How many days a timeline covers at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineCell:
-    """One account on one day.
+    """The result of one account on one day.
 
-    `sign` is present, absent or unknown; blind where the night distrusted the channel; left_out where the
-    night was and did not look at it; skipped where we had no line of our own; empty where there was no night.
+    `state` is "present", "absent" or "unknown" as observed, "unreliable" if the channel was
+    unreliable in the run, "not_reached" if the run did not check the account, "skipped" if the run
+    was skipped because there was no connection, and "" if there was no run on that day.
     """
 
     day: date
@@ -37,13 +38,13 @@ class TimelineCell:
 
     @property
     def has_observation(self) -> bool:
-        """Whether the night looked at the account, so that there is evidence to show."""
+        """Return True if the account was checked on that day, so there is evidence to show."""
         return self.state in {"present", "absent", "unknown", "unreliable"}
 
 
 @dataclass(frozen=True, slots=True)
 class AccountTimeline:
-    """One account's days, the oldest first."""
+    """One account and its cells, oldest first."""
 
     account: AccountView
     cells: tuple[TimelineCell, ...]
@@ -51,7 +52,7 @@ class AccountTimeline:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The days, the oldest first, and every account's strip."""
+    """The recent results of one association: its days, oldest first, and a row for each account."""
 
     days: tuple[date, ...] = ()
     rows: tuple[AccountTimeline, ...] = ()
@@ -63,22 +64,25 @@ def build_timeline(
     observations: Iterable[Observation],
     max_days: int = TIMELINE_DAYS,
 ) -> Timeline:
-    """The days up to the newest night, `span` at most, none before the first."""
+    """Build the timeline of these accounts. It covers at most `max_days` days up to the newest run."""
     if not runs:
         return Timeline()
-    by_day = {night.day: night for night in runs}
-    last = max(by_day)
-    first = max(min(by_day), last - timedelta(days=max_days - 1))
-    days = tuple(first + timedelta(days=ahead) for ahead in range((last - first).days + 1))
-    seen = {(look.account_id, look.run_id): look for look in observations}
-    strips = (
-        AccountTimeline(
-            account,
-            tuple(_build_timeline_cell(account, day, by_day.get(day), seen) for day in days),
+    run_by_day = {run.day: run for run in runs}
+    last_day = max(run_by_day)
+    first_day = max(min(run_by_day), last_day - timedelta(days=max_days - 1))
+    day_count = (last_day - first_day).days + 1
+    days = tuple(first_day + timedelta(days=offset) for offset in range(day_count))
+    observation_by_key = {
+        (observation.account_id, observation.run_id): observation for observation in observations
+    }
+    rows = []
+    for account in accounts:
+        cells = (
+            _build_timeline_cell(account, day, run_by_day.get(day), observation_by_key)
+            for day in days
         )
-        for account in accounts
-    )
-    return Timeline(days, tuple(strips))
+        rows.append(AccountTimeline(account, tuple(cells)))
+    return Timeline(days, tuple(rows))
 
 
 def _build_timeline_cell(
@@ -89,24 +93,28 @@ def _build_timeline_cell(
 ) -> TimelineCell:
     if run is None or run.id is None:
         return TimelineCell(day)
-    look = observations.get((account.account_id, run.id))
-    if look is None:
+    observation = observations.get((account.account_id, run.id))
+    if observation is None:
         return TimelineCell(day, "skipped" if run.state is AuditRunState.SKIPPED else "not_reached")
-    sign = (
-        "unreliable" if account.channel in run.unreliable_channels else look.finding.presence.value
-    )
-    return TimelineCell(day, sign, look.finding.reason)
+    finding = observation.finding
+    if account.channel in run.unreliable_channels:
+        return TimelineCell(day, "unreliable", finding.reason)
+    return TimelineCell(day, finding.presence.value, finding.reason)
 
 
 RECENT_PERIOD = timedelta(days=30)
-"""How long a settled gap is still told of."""
+"""How long a closed gap is listed."""
 MAX_EVENTS = 60
-"""Events that are listed."""
+"""How many events are listed at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationEvent:
-    """What happened: opened or closed (a gap), decided or withdrawn (a decision), replied, touched."""
+    """Something that happened to an association.
+
+    `kind` is "opened" or "closed" for a gap, "decided" or "withdrawn" for a decision, "replied" for a
+    reply and "contacted" for a follow-up.
+    """
 
     occurred_at: datetime
     kind: str
@@ -117,9 +125,8 @@ class AssociationEvent:
 class AssociationDetail:
     """One association as its coordinator sees it.
 
-    `settled` are the gaps closed lately; `waived` those somebody said need not be told, each with that word.
-    `ledger` are the decisions as `decide list` tells them, the newest first; `log` is the follow-up log, and
-    `waiting` how many replies wait for an answer.
+    `waived_gaps` are open gaps that a decision hides, each with the newest such decision.
+    `decisions` are items as `auditor decide list --json` prints them, newest first.
     """
 
     view: AssociationView
@@ -134,13 +141,11 @@ class AssociationDetail:
     confirm: ConfirmationThresholds
 
     def list_outlooks(self, account_id: int) -> list[StatusOutlook]:
-        """What is on its way for an account: a doubt, a trouble, another account, a return."""
-        standing = self.account_statuses.get(account_id)
-        return (
-            [one for one in iter_status_outlooks(standing, self.confirm) if one.runs]
-            if standing
-            else []
-        )
+        """Return the status changes of an account that further runs may confirm."""
+        status = self.account_statuses.get(account_id)
+        if status is None:
+            return []
+        return [outlook for outlook in iter_status_outlooks(status, self.confirm) if outlook.runs]
 
 
 def build_association_detail(
@@ -151,52 +156,56 @@ def build_association_detail(
     *,
     include_private: bool = True,
 ) -> AssociationDetail:
-    """The page of an association whose view is at hand; what was said with its people, if `private`."""
-    mine = view.association.id
-    decisions = tuple(store.list_decisions(association=mine))
-    standings = {standing.account_id: standing for standing in store.list_account_statuses(mine)}
-    rows = {row.id: row for row in store.list_accounts(mine, include_withdrawn=True) if row.id}
-    told = build_decision_items(decisions, rows, standings, now)
-    replies = list(store.list_replies(mine)) if include_private else []
-    log = store.list_follow_ups(mine) if include_private else []
+    """Build the page data of one association.
+
+    Replies and follow-ups are left out unless `include_private` is true.
+    """
+    association_id = view.association.id
+    decisions = tuple(store.list_decisions(association=association_id))
+    statuses = {status.account_id: status for status in store.list_account_statuses(association_id)}
+    accounts = store.list_accounts(association_id, include_withdrawn=True)
+    account_by_id = {account.id: account for account in accounts if account.id}
+    decision_items = build_decision_items(decisions, account_by_id, statuses, now)
+    replies = list(store.list_replies(association_id)) if include_private else []
+    follow_ups = store.list_follow_ups(association_id) if include_private else []
+    oldest_listed = now - RECENT_PERIOD
+    recently_closed_gaps = tuple(
+        gap for gap in _find_closed_gaps(view) if gap.closed_at and gap.closed_at >= oldest_listed
+    )
     return AssociationDetail(
         view=view,
-        account_statuses=standings,
+        account_statuses=statuses,
         timeline=_load_timeline(store, view),
-        recently_closed_gaps=tuple(
-            gap
-            for gap in _find_closed_gaps(view)
-            if gap.closed_at and gap.closed_at >= now - RECENT_PERIOD
-        ),
+        recently_closed_gaps=recently_closed_gaps,
         waived_gaps=tuple(_find_waived_gaps(view)),
-        decisions=tuple(reversed(told)),
-        events=tuple(list_events(view, decisions, replies, log))[:MAX_EVENTS],
-        follow_ups=tuple(log),
+        decisions=tuple(reversed(decision_items)),
+        events=tuple(list_events(view, decisions, replies, follow_ups))[:MAX_EVENTS],
+        follow_ups=tuple(follow_ups),
         pending_reply_count=sum(reply.outcome is None for reply in replies),
         confirm=confirm,
     )
 
 
 def _load_timeline(store: Store, view: AssociationView) -> Timeline:
-    nights = store.list_newest_runs(TIMELINE_DAYS)
-    ids = [night.id for night in nights if night.id is not None]
-    looks: Iterable[Observation] = store.list_findings_of_association(view.association.id, ids)
-    return build_timeline(view.accounts, nights, looks)
+    runs = store.list_newest_runs(TIMELINE_DAYS)
+    run_ids = [run.id for run in runs if run.id is not None]
+    observations = store.list_findings_of_association(view.association.id, run_ids)
+    return build_timeline(view.accounts, runs, observations)
 
 
 def _find_closed_gaps(view: AssociationView) -> Iterator[Gap]:
-    """The gaps that were told and are over, those a person waived left out."""
-    return (
-        gap
-        for gap in view.all_gaps
-        if gap.opened_at and gap.closed_at and gap not in view.waived_gaps
-    )
+    """Yield the gaps that were open and are closed. Waived gaps are left out."""
+    for gap in view.all_gaps:
+        if gap.opened_at and gap.closed_at and gap not in view.waived_gaps:
+            yield gap
 
 
 def _find_waived_gaps(view: AssociationView) -> Iterator[tuple[Gap, Decision]]:
-    """The open gaps that need not be told, each with the newest word that says so."""
-    for gap in filter(is_gap_open, view.waived_gaps):
-        yield gap, next(word for word in reversed(view.decisions) if is_waiver_of(word, gap))
+    """Yield the open gaps that are waived, each with the newest decision that waives it."""
+    for gap in view.waived_gaps:
+        if is_gap_open(gap):
+            newest_first = reversed(view.decisions)
+            yield gap, next(decision for decision in newest_first if is_waiver_of(decision, gap))
 
 
 def list_events(
@@ -205,21 +214,30 @@ def list_events(
     replies: Iterable[Reply] = (),
     follow_ups: Iterable[FollowUp] = (),
 ) -> list[AssociationEvent]:
-    """What happened, the newest first."""
-    told = [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived_gaps]
-    opened = [AssociationEvent(gap.opened_at, "opened", gap) for gap in told if gap.opened_at]
-    closed = [AssociationEvent(gap.closed_at, "closed", gap) for gap in told if gap.closed_at]
-    words = list(decisions)
-    said = [AssociationEvent(word.decided_at, "decided", word) for word in words]
-    back = [
-        AssociationEvent(word.withdrawal.withdrawn_at, "withdrawn", word)
-        for word in words
-        if word.withdrawal
+    """Return what happened to an association, newest first. Waived gaps are left out."""
+    events = [
+        *_iter_gap_events(view),
+        *_iter_decision_events(decisions),
+        *(AssociationEvent(reply.submitted_at, "replied", reply) for reply in replies),
+        *(AssociationEvent(entry.occurred_at, "contacted", entry) for entry in follow_ups),
     ]
-    replied = [AssociationEvent(reply.submitted_at, "replied", reply) for reply in replies]
-    touched = [AssociationEvent(line.occurred_at, "contacted", line) for line in follow_ups]
-    return sorted(
-        [*opened, *closed, *said, *back, *replied, *touched],
-        key=lambda event: event.occurred_at,
-        reverse=True,
-    )
+    return sorted(events, key=lambda event: event.occurred_at, reverse=True)
+
+
+def _iter_gap_events(view: AssociationView) -> Iterator[AssociationEvent]:
+    gaps = [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived_gaps]
+    for gap in gaps:
+        if gap.opened_at:
+            yield AssociationEvent(gap.opened_at, "opened", gap)
+    for gap in gaps:
+        if gap.closed_at:
+            yield AssociationEvent(gap.closed_at, "closed", gap)
+
+
+def _iter_decision_events(decisions: Iterable[Decision]) -> Iterator[AssociationEvent]:
+    recorded = list(decisions)
+    for decision in recorded:
+        yield AssociationEvent(decision.decided_at, "decided", decision)
+    for decision in recorded:
+        if decision.withdrawal:
+            yield AssociationEvent(decision.withdrawal.withdrawn_at, "withdrawn", decision)

@@ -1,12 +1,6 @@
-"""The first page, read from the kept sums: no association is looked at for it.
+"""Figures of the first page: coverage of the network and of groups, changes, and whom to call.
 
-It says what the Overview says; both read the same views, one of them today and the other when they changed.
-
-What a coordinator reads in the morning: the first page's figures, the groups that moved, who waits.
-
-Groups of associations: how many have what, and what moved since another night.
-
-Whom to call first, and why: the most pressing, and behind them whoever is in hand already.
+Everything is read from the stored counts and summaries. No association is evaluated for a page.
 """
 
 from __future__ import annotations
@@ -37,9 +31,10 @@ from storage.registry.regions import RegionFilter
 from storage.store import Store
 
 MIN_GROUP_SIZE = 5
-"""A group of fewer members tells more of one of them than of the group."""
+"""The figures of a smaller group say more about one member than about the group."""
 MAX_COMPARED_GROUPS = 400
-"""Groups of a kind that are compared while somebody waits: of more, the largest."""
+"""How many groups of a kind are compared for a page. If there are more, the largest are compared."""
+CONFIRMED_STATE = COVERAGE_STATES[0]
 
 CountByFacet = Mapping[str, int]
 """How many associations have each facet."""
@@ -47,7 +42,7 @@ CountByFacet = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class CoverageChange:
-    """The figure of one channel on two nights."""
+    """The coverage of one channel in two runs."""
 
     before: Coverage
     current: Coverage
@@ -55,18 +50,18 @@ class CoverageChange:
 
     @property
     def channel(self) -> str:
-        """The channel it is of."""
+        """Return the channel of both figures."""
         return self.current.channel
 
     @property
     def percentage_points(self) -> float:
-        """By how many percent of its associations the confirmed ones grew."""
+        """Return the change of the confirmed share in percentage points."""
         return self.current.low - self.before.low
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group: its figures, and the channels that moved, the farthest first."""
+    """A group of associations, its coverage, and the channels that changed, largest change first."""
 
     name: str
     size: int
@@ -75,46 +70,45 @@ class Group:
 
     @property
     def total_change(self) -> float:
-        """How far it moved in all."""
-        return sum(abs(move.percentage_points) for move in self.coverage_changes)
+        """Return the sum of the changes of all channels, in percentage points without sign."""
+        return sum(abs(change.percentage_points) for change in self.coverage_changes)
 
 
 def load_groups(
     store: Store, config: Config, sizes: Mapping[str, int], compared_run: AuditRun | None
 ) -> list[Group]:
-    """The groups of these names and sizes as they stand, those first that moved farthest since a night."""
-    names, facets = _pick_largest_groups(sizes), list_coverage_facets(config)
+    """Return the groups with their current coverage, those first that changed most since a run.
+
+    `sizes` maps the facet of a group (`region:…`, `tag:…`) to its number of associations.
+    """
+    names = _pick_largest_groups(sizes)
+    facets = list_coverage_facets(config)
     before = _load_previous_counts(store, compared_run, names, facets) if compared_run else {}
-    return build_groups(
-        store.get_facet_counts_by_group(names, facets),
-        before,
-        compared_run.day if compared_run else None,
-        config,
-    )
+    current = store.get_facet_counts_by_group(names, facets)
+    return build_groups(current, before, compared_run.day if compared_run else None, config)
 
 
 def find_most_changed_groups(
     store: Store, config: Config, sizes: Mapping[str, int], compared_run: AuditRun, limit: int
 ) -> list[Group]:
-    """Those that moved farthest since a night, at most so many; of the others only little is read."""
-    names, facets = _pick_largest_groups(sizes), list_coverage_facets(config, COVERAGE_STATES[:1])
-    now, before = (
-        store.get_facet_counts_by_group(names, facets),
-        _load_previous_counts(store, compared_run, names, facets),
-    )
-    far = {
-        name: _measure_total_change(before[name], held, config)
-        for name, held in now.items()
+    """Return the groups that changed most since a run, at most `limit`.
+
+    All figures are read for these only. The others are compared by their confirmed accounts.
+    """
+    names = _pick_largest_groups(sizes)
+    facets = list_coverage_facets(config, [CONFIRMED_STATE])
+    current = store.get_facet_counts_by_group(names, facets)
+    before = _load_previous_counts(store, compared_run, names, facets)
+    changes = {
+        name: _measure_total_change(before[name], counts, config)
+        for name, counts in current.items()
         if name in before
     }
-    farthest = sorted(filter(far.get, far), key=lambda name: (-far[name], name))[:limit]
-    return [
-        one
-        for one in load_groups(
-            store, config, {name: sizes[name] for name in farthest}, compared_run
-        )
-        if one.total_change
-    ]
+    changed_names = [name for name, change in changes.items() if change]
+    most_changed = sorted(changed_names, key=lambda name: (-changes[name], name))[:limit]
+    chosen_sizes = {name: sizes[name] for name in most_changed}
+    groups = load_groups(store, config, chosen_sizes, compared_run)
+    return [group for group in groups if group.total_change]
 
 
 def _pick_largest_groups(sizes: Mapping[str, int]) -> list[str]:
@@ -124,14 +118,10 @@ def _pick_largest_groups(sizes: Mapping[str, int]) -> list[str]:
 def _load_previous_counts(
     store: Store, compared_run: AuditRun, names: list[str], facets: list[str]
 ) -> Mapping[str, CountByFacet]:
-    """What the groups had on a night."""
+    """Return the counts of each group as they were in a run."""
     assert compared_run.id is not None
-    return {
-        cohort: held
-        for (_, cohort), held in store.get_run_facet_counts(
-            [compared_run.id], names, facets
-        ).items()
-    }
+    counts = store.get_run_facet_counts([compared_run.id], names, facets)
+    return {group: group_counts for (_, group), group_counts in counts.items()}
 
 
 def build_groups(
@@ -140,31 +130,32 @@ def build_groups(
     since: date | None,
     config: Config,
 ) -> list[Group]:
-    """The groups, those that moved farthest first; among those that did not, by name. Pure.
+    """Return the groups sorted by change, largest first, then by name. Pure.
 
-    `now` and `before` give the facets by the facet that a group is called by (`region:…`).
+    `current` and `before` map the facet of a group (`region:…`) to its counts by facet.
     """
-    told = (
-        _build_group(facet, held, before.get(facet, {}), since, config)
-        for facet, held in current.items()
+    groups = (
+        _build_group(group_facet, counts, before.get(group_facet, {}), since, config)
+        for group_facet, counts in current.items()
     )
-    return sorted(told, key=lambda cohort: (-cohort.total_change, cohort.name))
+    return sorted(groups, key=lambda group: (-group.total_change, group.name))
 
 
 def _build_group(
     facet: str, current: CountByFacet, before: CountByFacet, since: date | None, config: Config
 ) -> Group:
-    figures = tuple(build_coverage(current, config))
-    moves = (
-        find_coverage_changes(build_coverage(before, config), figures, since)
-        if since and before
-        else ()
-    )
-    return Group(facet.partition(":")[2], current.get(ALL_FACET, 0), figures, tuple(moves))
+    coverage = tuple(build_coverage(current, config))
+    changes: list[CoverageChange] = []
+    if since and before:
+        changes = find_coverage_changes(build_coverage(before, config), coverage, since)
+    return Group(facet.partition(":")[2], current.get(ALL_FACET, 0), coverage, tuple(changes))
 
 
 def _measure_total_change(before: CountByFacet, current: CountByFacet, config: Config) -> float:
-    """How far a group's confirmed ones moved in all: everybody counts as something on each channel."""
+    """Return the sum of the changes of the confirmed shares, in percentage points without sign.
+
+    `ALL_FACET` gives the total of each channel: each association has one state on each channel.
+    """
     return sum(
         abs(_percent_confirmed(current, channel) - _percent_confirmed(before, channel))
         for channel in config.channels
@@ -172,47 +163,44 @@ def _measure_total_change(before: CountByFacet, current: CountByFacet, config: C
 
 
 def _percent_confirmed(counts: CountByFacet, channel: str) -> float:
-    return to_percent(counts.get(f"{channel}:{COVERAGE_STATES[0]}", 0), counts.get(ALL_FACET, 0))
+    return to_percent(counts.get(f"{channel}:{CONFIRMED_STATE}", 0), counts.get(ALL_FACET, 0))
 
 
 def find_coverage_changes(
     before: Iterable[Coverage], current: Iterable[Coverage], since: date
 ) -> list[CoverageChange]:
-    """The channels of which another number is confirmed, the farthest first."""
-    pairs = (CoverageChange(old, new, since) for old, new in zip(before, current, strict=True))
+    """Return the channels whose confirmed share changed, largest change first."""
+    changes = (CoverageChange(old, new, since) for old, new in zip(before, current, strict=True))
     return sorted(
-        (move for move in pairs if move.percentage_points),
-        key=lambda move: -abs(move.percentage_points),
+        (change for change in changes if change.percentage_points),
+        key=lambda change: -abs(change.percentage_points),
     )
 
 
 def list_coverage_facets(config: Config, states: Iterable[str] = COVERAGE_STATES) -> list[str]:
-    """What the figures of a group are counted from."""
-    return [
-        ALL_FACET,
-        *(f"{channel}:{state}" for channel, state in product(config.channels, states)),
-    ]
+    """Return the facets whose counts give the coverage of a group."""
+    facets = (f"{channel}:{state}" for channel, state in product(config.channels, states))
+    return [ALL_FACET, *facets]
 
 
 MAX_CALLS = 50
-"""Associations that are named: more calls than that are no meeting's work."""
+"""How many associations to call are listed. A meeting cannot discuss more."""
 MAX_CALL_REASONS = 3
 MAX_CALL_PROMISES = 2
 RECENT_CONTACT_PERIOD = timedelta(days=7)
-"""So long somebody who was spoken to is not among the first to be called again."""
+"""An association contacted within this time is listed after the others."""
 CONVERSATION_KINDS = frozenset({FollowUpKind.CALLED, FollowUpKind.MET, FollowUpKind.PROMISED})
-"""What counts as having spoken: a message that was sent or a note is none."""
+"""Follow-ups that count as a conversation. A sent message or a note does not."""
 EXTRA_CANDIDATES = 100
-"""So many beside those that are wanted are looked at, to find who is not in hand. More calls in a week than
-that, and some of them stand among the first again."""
+"""How many candidates beyond the limit are read to find some that are not followed up yet.
+
+If more associations than this were contacted within a week, some of them are listed first again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class CallCandidate:
-    """An association whose turn it is, as a list shows it, how it is reached, and its follow-up log.
-
-    The newest line of the log is the first.
-    """
+    """An association that may be called: its summary, its follow-ups (newest first), its contact."""
 
     summary: AssociationSummary
     follow_ups: tuple[FollowUp, ...]
@@ -220,35 +208,37 @@ class CallCandidate:
 
     @property
     def latest_follow_up(self) -> FollowUp | None:
-        """When it was last in touch with the network."""
+        """Return the newest follow-up, or None."""
         return self.follow_ups[0] if self.follow_ups else None
 
     @property
     def latest_promises(self) -> tuple[FollowUp, ...]:
-        """What it promised last."""
-        return tuple(line for line in self.follow_ups if line.kind is FollowUpKind.PROMISED)[
-            :MAX_CALL_PROMISES
-        ]
+        """Return the newest promises of the association, newest first."""
+        promises = (entry for entry in self.follow_ups if entry.kind is FollowUpKind.PROMISED)
+        return tuple(promises)[:MAX_CALL_PROMISES]
 
     def is_being_followed_up(self, today: date) -> bool:
-        """Whether it was spoken to within a week, or has promised something for a day that is not over."""
+        """Return True if there was a recent conversation or a promise is not overdue."""
         return any(
-            (
-                line.kind in CONVERSATION_KINDS
-                and today - line.occurred_at.date() <= RECENT_CONTACT_PERIOD
-            )
-            or (
-                line.kind is FollowUpKind.PROMISED
-                and line.due_date is not None
-                and line.due_date >= today
-            )
-            for line in self.follow_ups
+            _is_recent_conversation(entry, today) or _is_pending_promise(entry, today)
+            for entry in self.follow_ups
         )
+
+
+def _is_recent_conversation(follow_up: FollowUp, today: date) -> bool:
+    is_conversation = follow_up.kind in CONVERSATION_KINDS
+    return is_conversation and today - follow_up.occurred_at.date() <= RECENT_CONTACT_PERIOD
+
+
+def _is_pending_promise(follow_up: FollowUp, today: date) -> bool:
+    if follow_up.kind is not FollowUpKind.PROMISED or follow_up.due_date is None:
+        return False
+    return follow_up.due_date >= today
 
 
 @dataclass(frozen=True, slots=True)
 class CallEntry:
-    """An association to call: how, why (the gravest reason first), what it promised last, the last touch."""
+    """An association to call: why (most severe reason first), how, and its latest promises."""
 
     association: Association
     reasons: tuple[OpenGap, ...]
@@ -260,17 +250,24 @@ class CallEntry:
 def rank_call_candidates(
     store: Store, association_filter: AssociationFilter, today: date, limit: int
 ) -> list[CallCandidate]:
-    """The most pressing of those that are chosen, whoever is in hand behind the others; so many at most."""
-    pressing = store.list_summaries(
+    """Return the most urgent associations of a filter, at most `limit`.
+
+    Associations that are being followed up come after the others.
+    """
+    summaries = store.list_summaries(
         {*association_filter.facets, "has_gaps"},
         search_terms=association_filter.search_words,
         limit=limit + EXTRA_CANDIDATES,
     ).rows
-    logs = store.group_follow_ups_by_association([row.id for row in pressing])
-    found = [CallCandidate(row, logs.get(row.id, ())) for row in pressing]
-    first = sorted(found, key=lambda turn: turn.is_being_followed_up(today))[:limit]
-    contacts = store.get_contacts([turn.summary.id for turn in first])
-    return [replace(turn, contact=contacts.get(turn.summary.id, EMPTY_CONTACT)) for turn in first]
+    logs = store.group_follow_ups_by_association([summary.id for summary in summaries])
+    candidates = [CallCandidate(summary, logs.get(summary.id, ())) for summary in summaries]
+    candidates.sort(key=lambda candidate: candidate.is_being_followed_up(today))
+    listed = candidates[:limit]
+    contacts = store.get_contacts([candidate.summary.id for candidate in listed])
+    return [
+        replace(candidate, contact=contacts.get(candidate.summary.id, EMPTY_CONTACT))
+        for candidate in listed
+    ]
 
 
 def list_calls(
@@ -282,40 +279,41 @@ def list_calls(
     limit: int = MAX_CALLS,
     max_stale_summaries: int | None = None,
 ) -> Iterator[CallEntry]:
-    """Whom to call of those that are chosen, in their turn, so many at most.
+    """Yield the associations of a filter to call, most urgent first, at most `limit`.
 
-    Where more summaries are stale than `patience`, the old ones tell it (`auditor.evaluation.run_results`).
+    If more than `max_stale_summaries` are stale, the old ones are used (see `refresh_summaries`).
     """
     refresh_summaries(store, config, max_stale=max_stale_summaries)
-    for turn in rank_call_candidates(store, association_filter, now.date(), limit):
-        association = store.get_association(turn.summary.id)
+    for candidate in rank_call_candidates(store, association_filter, now.date(), limit):
+        association = store.get_association(candidate.summary.id)
         if association is not None:
             yield CallEntry(
                 association,
-                turn.summary.gaps[:MAX_CALL_REASONS],
-                turn.contact,
-                turn.latest_promises,
-                turn.latest_follow_up,
+                candidate.summary.gaps[:MAX_CALL_REASONS],
+                candidate.contact,
+                candidate.latest_promises,
+                candidate.latest_follow_up,
             )
 
 
 MAX_LISTED_CHANGES = 10
-"""Changes of a kind that the first page lists."""
+"""How many changes of a kind the first page lists."""
 MAX_DASHBOARD_CALLS = 8
-"""Associations to call in a morning."""
+"""How many associations to call the first page lists."""
 MAX_TREND_RUNS = 60
-"""How far back a trend goes."""
+"""How many runs a trend covers at most."""
 
 CoverageTrend = tuple[tuple[date, Coverage | None], ...]
-"""A channel's coverage night by night; None where a night is missing, told nothing, or was blind."""
+"""A channel's coverage by day. None if there was no run, no count, or the channel was unreliable."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkFigures:
-    """The network on one page. `night` is the newest; `before` the concluded one before the last concluded.
+    """The figures of the network for one page.
 
-    `opened` and `closed` are what moved since `since` (the last concluded night), the gravest first; `untold`
-    counts accounts by channel and reason; `calls` are the associations to be called first.
+    `latest_run` is the newest run. `previous_run` is the evaluated run before the newest evaluated
+    one. `opened` and `closed` are gap changes since `since`, most severe first. `unknown_counts`
+    are accounts by channel and reason.
     """
 
     association_count: int
@@ -330,41 +328,39 @@ class NetworkFigures:
     trends: Mapping[str, CoverageTrend]
 
     def count_observations(self, *presences: Presence) -> int:
-        """How many looks the newest night counted, or how many with one of these outcomes."""
-        told = self.latest_run.receipt if self.latest_run else {}
-        counts = (told.get(one.value) for one in presences or Presence)
+        """Return the number of checks of the newest run, or of those with one of these results."""
+        receipt = self.latest_run.receipt if self.latest_run else {}
+        counts = (receipt.get(presence.value) for presence in presences or Presence)
         return sum(count for count in counts if isinstance(count, int))
 
 
 def load_network_figures(
     store: Store, config: Config, now: datetime, since: datetime | None = None
 ) -> NetworkFigures:
-    """The first page as it stands."""
+    """Return the current figures. Changes are counted since `since` or the newest evaluated run."""
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
-    judged, newest, sums = (
-        store.list_evaluated_runs(2),
-        store.list_newest_runs(MAX_TREND_RUNS),
-        store.get_facet_counts(),
+    evaluated_runs = store.list_evaluated_runs(2)
+    newest_runs = store.list_newest_runs(MAX_TREND_RUNS)
+    facet_counts = store.get_facet_counts()
+    since = since or (evaluated_runs[-1].started_at if evaluated_runs else None)
+    opened = closed = GapPage((), None, 0)
+    if since:
+        opened = store.list_gap_changes(since, "opened", limit=MAX_LISTED_CHANGES)
+        closed = store.list_gap_changes(since, "closed", limit=MAX_LISTED_CHANGES)
+    call_candidates = rank_call_candidates(
+        store, AssociationFilter(), now.date(), MAX_DASHBOARD_CALLS
     )
-    since = since or (judged[-1].started_at if judged else None)
-    nothing = GapPage((), None, 0)
     return NetworkFigures(
-        association_count=sums.get(ALL_FACET, 0),
-        latest_run=newest[-1] if newest else None,
-        previous_run=judged[0] if len(judged) == 2 else None,
+        association_count=facet_counts.get(ALL_FACET, 0),
+        latest_run=newest_runs[-1] if newest_runs else None,
+        previous_run=evaluated_runs[0] if len(evaluated_runs) == 2 else None,
         since=since,
-        coverage=tuple(build_coverage(sums, config)),
-        opened=store.list_gap_changes(since, "opened", limit=MAX_LISTED_CHANGES)
-        if since
-        else nothing,
-        closed=store.list_gap_changes(since, "closed", limit=MAX_LISTED_CHANGES)
-        if since
-        else nothing,
-        unknown_counts=dict(_count_unknown_accounts(sums)),
-        call_candidates=tuple(
-            rank_call_candidates(store, AssociationFilter(), now.date(), MAX_DASHBOARD_CALLS)
-        ),
-        trends=build_coverage_trends(store, config, newest),
+        coverage=tuple(build_coverage(facet_counts, config)),
+        opened=opened,
+        closed=closed,
+        unknown_counts=dict(_count_unknown_accounts(facet_counts)),
+        call_candidates=tuple(call_candidates),
+        trends=build_coverage_trends(store, config, newest_runs),
     )
 
 
@@ -372,24 +368,22 @@ def _count_unknown_accounts(
     facet_counts: Mapping[str, int],
 ) -> Iterator[tuple[tuple[str, Reason | None], int]]:
     for facet, count in facet_counts.items():
-        kind, _, rest = facet.partition(":")
-        if kind == "unchecked":
-            channel, _, reason = rest.partition(":")
+        prefix, _, channel_and_reason = facet.partition(":")
+        if prefix == "unchecked":
+            channel, _, reason = channel_and_reason.partition(":")
             yield (channel, Reason(reason) if reason else None), count
 
 
 def build_coverage_trends(
     store: Store, config: Config, runs: Sequence[AuditRun], group: str = NETWORK_GROUP
 ) -> dict[str, CoverageTrend]:
-    """The coverage of each channel over these nights, of everybody or of a cohort."""
-    figures = store.get_run_facet_counts(
-        [night.id for night in runs if night.id is not None], [group]
-    )
-    steps = list(_fill_missing_days(runs))
+    """Return the coverage of each channel in these runs, of the network or of a group."""
+    run_ids = [run.id for run in runs if run.id is not None]
+    counts = store.get_run_facet_counts(run_ids, [group])
+    days = list(_fill_missing_days(runs))
     return {
         channel: tuple(
-            (day, _find_run_coverage(night, channel, figures, group, config))
-            for day, night in steps
+            (day, _find_run_coverage(run, channel, counts, group, config)) for day, run in days
         )
         for channel in config.channels
     }
@@ -398,46 +392,52 @@ def build_coverage_trends(
 def _find_run_coverage(
     run: AuditRun | None,
     channel: str,
-    figures: Mapping[tuple[int, str], Mapping[str, int]],
+    counts_by_run_and_group: Mapping[tuple[int, str], Mapping[str, int]],
     group: str,
     config: Config,
 ) -> Coverage | None:
-    told = figures.get((run.id or 0, group)) if run else None
-    if run is None or told is None or channel in run.unreliable_channels:
+    counts = counts_by_run_and_group.get((run.id or 0, group)) if run else None
+    if run is None or counts is None or channel in run.unreliable_channels:
         return None
-    return next(one for one in build_coverage(told, config) if one.channel == channel)
+    return next(
+        coverage for coverage in build_coverage(counts, config) if coverage.channel == channel
+    )
 
 
 def _fill_missing_days(runs: Sequence[AuditRun]) -> Iterator[tuple[date, AuditRun | None]]:
-    """The nights, and between them the days on which one is missing, as nights usually follow each other."""
-    days = [(later.day - earlier.day).days for earlier, later in pairwise(runs)]
-    usual = median_low(days) if days else 1
-    for number, night in enumerate(runs):
-        if number:
-            before = runs[number - 1].day
-            for missed in range(1, (days[number - 1] + usual // 2) // usual):
-                yield before + timedelta(days=missed * usual), None
-        yield night.day, night
+    """Yield the runs with their days, and None for each day on which the usual run is missing.
+
+    The usual distance is the median distance between two runs.
+    """
+    distances = [(later.day - earlier.day).days for earlier, later in pairwise(runs)]
+    usual_distance = median_low(distances) if distances else 1
+    for index, run in enumerate(runs):
+        if index:
+            previous_day = runs[index - 1].day
+            step_count = (distances[index - 1] + usual_distance // 2) // usual_distance
+            for step in range(1, step_count):
+                yield previous_day + timedelta(days=step * usual_distance), None
+        yield run.day, run
 
 
 GROUP_KINDS: tuple[Literal["region", "tag"], ...] = ("region", "tag")
 MAX_CHANGED_GROUPS = 3
-"""Groups that moved, of those that did."""
+"""How many groups with changes the first page lists."""
 PROMISE_LOOKAHEAD, PROMISE_OVERDUE_PERIOD = timedelta(days=7), timedelta(days=30)
-"""How far ahead, and how long after its day, a promise is told of."""
+"""A promise is listed from this long before its due date until this long after it."""
 WRONG_LINK_REASON = Reason.WRONG_TARGET
-"""Why a look told nothing of an account, and the registered link is at fault."""
+"""The reason that means the registered link is wrong: a gap, not a limit of the audit."""
 MAX_LISTED_PROMISES = 8
-"""Promises that are told of."""
+"""How many promises the first page lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """The first page. `told` are its figures, `age_days` is how long ago the newest night began.
+    """The first page.
 
-    `waiting` is the day whose night has not begun because the newest has not ended. `moves` are the channels
-    that moved since the night before, `movers` the groups, by region and by tag.
-    `replies` wait for an answer; `promises` are due, each with whose it is.
+    `age_days` is the age of the newest run. `delayed_run_day` is the day whose run waits because
+    the newest run has not finished. `changed_groups` are pairs of group kind and group.
+    `due_promises` are promises with their association.
     """
 
     figures: NetworkFigures
@@ -450,87 +450,84 @@ class Dashboard:
 
     @property
     def checked_account_count(self) -> int:
-        """How many accounts the newest night looked at; 0 as long as it has not ended."""
+        """Return how many accounts the newest run checked; 0 until it has finished."""
         return self.figures.count_observations()
 
     @property
     def unknown_account_count(self) -> int:
-        """Of how many it could tell nothing."""
+        """Return how many accounts could not be checked in the newest run."""
         return self.figures.count_observations(Presence.UNKNOWN)
 
     @property
     def not_reached_count(self) -> int | None:
-        """How many accounts the newest night did not reach; None where nobody can tell."""
+        """Return how many accounts the newest run did not reach, or None if that is not known."""
         return count_not_reached(self.figures.latest_run) if self.figures.latest_run else 0
 
     @property
     def unknown_by_reason(self) -> list[tuple[str, str, int]]:
-        """Channel, reason and how many accounts, the most first within each channel."""
-        told = self.figures.unknown_counts.items()
+        """Return channel, reason and number of accounts, the largest number of a channel first."""
         rows = [
-            (channel, str(why), count)
-            for (channel, why), count in told
-            if why is not WRONG_LINK_REASON
+            (channel, str(reason), count)
+            for (channel, reason), count in self.figures.unknown_counts.items()
+            if reason is not WRONG_LINK_REASON
         ]
-        return sorted(rows, key=lambda one: (one[0], -one[2], one[1]))
+        return sorted(rows, key=lambda row: (row[0], -row[2], row[1]))
 
     @property
     def wrong_link_count(self) -> int:
-        """How many registered links lead to no account: no limit of ours, but a gap."""
+        """Return how many registered links lead to no account."""
         return sum(
             count
-            for (_, why), count in self.figures.unknown_counts.items()
-            if why is WRONG_LINK_REASON
+            for (_, reason), count in self.figures.unknown_counts.items()
+            if reason is WRONG_LINK_REASON
         )
 
 
 def build_dashboard(
     store: Store, config: Config, now: datetime, *, regions: RegionFilter = None
 ) -> Dashboard:
-    """The first page as of a moment; replies and promises are those of the reader's regions."""
-    told = load_network_figures(store, config, now)
-    due = store.list_promises(
+    """Build the first page. Replies and promises are limited to the reader's regions."""
+    figures = load_network_figures(store, config, now)
+    latest_run = figures.latest_run
+    promises = store.list_promises(
         now.date() + PROMISE_LOOKAHEAD,
         due_from=now.date() - PROMISE_OVERDUE_PERIOD,
         limit=MAX_LISTED_PROMISES,
         regions=regions,
     )
     return Dashboard(
-        figures=told,
-        age_days=(now - told.latest_run.started_at).days if told.latest_run else 0,
-        delayed_run_day=find_delayed_day(told.latest_run, config.schedule, now),
-        coverage_changes=tuple(_find_network_changes(store, told, config)),
-        changed_groups=_list_changed_groups(store, told.previous_run, config),
+        figures=figures,
+        age_days=(now - latest_run.started_at).days if latest_run else 0,
+        delayed_run_day=find_delayed_day(latest_run, config.schedule, now),
+        coverage_changes=tuple(_find_network_changes(store, figures, config)),
+        changed_groups=_list_changed_groups(store, figures.previous_run, config),
         pending_reply_count=store.count_pending_replies(regions=regions),
-        due_promises=tuple((line, store.get_association(line.association)) for line in due),
+        due_promises=tuple(
+            (promise, store.get_association(promise.association)) for promise in promises
+        ),
     )
 
 
 def _find_network_changes(
     store: Store, network_figures: NetworkFigures, config: Config
 ) -> list[CoverageChange]:
-    before = network_figures.previous_run
-    if before is None or before.id is None:
+    run = network_figures.previous_run
+    if run is None or run.id is None:
         return []
-    held = store.get_run_facet_counts([before.id]).get((before.id, NETWORK_GROUP), {})
-    return find_coverage_changes(build_coverage(held, config), network_figures.coverage, before.day)
+    counts = store.get_run_facet_counts([run.id]).get((run.id, NETWORK_GROUP), {})
+    return find_coverage_changes(build_coverage(counts, config), network_figures.coverage, run.day)
 
 
 def _list_changed_groups(
     store: Store, previous_run: AuditRun | None, config: Config
 ) -> tuple[tuple[str, Group], ...]:
-    """The groups that moved since a night, by region and by tag, the farthest first."""
+    """Return the regions and tags that changed since a run, largest change first."""
     if previous_run is None or previous_run.id is None:
         return ()
-    moved = [
-        (kind, group)
-        for kind in GROUP_KINDS
-        for group in find_most_changed_groups(
-            store,
-            config,
-            store.get_group_sizes(kind, MIN_GROUP_SIZE),
-            previous_run,
-            MAX_CHANGED_GROUPS,
-        )
-    ]
-    return tuple(sorted(moved, key=lambda pair: -pair[1].total_change)[:MAX_CHANGED_GROUPS])
+    changed_groups: list[tuple[str, Group]] = []
+    for kind in GROUP_KINDS:
+        sizes = store.get_group_sizes(kind, MIN_GROUP_SIZE)
+        groups = find_most_changed_groups(store, config, sizes, previous_run, MAX_CHANGED_GROUPS)
+        changed_groups += ((kind, group) for group in groups)
+    changed_groups.sort(key=lambda kind_and_group: -kind_and_group[1].total_change)
+    return tuple(changed_groups[:MAX_CHANGED_GROUPS])
