@@ -422,18 +422,18 @@ def _print_status(item: dict[str, Any], translator: Translator, zone: str) -> No
 
 def _print_delays(item: dict[str, Any], cli_context: CliContext) -> None:
     """What a reader of the figures alone would miss."""
-    if item["waiting"]:
-        day, other = map(date.fromisoformat, (item["waiting"], item["night"]))
+    if item["delayed_run"]:
+        day, other = map(date.fromisoformat, (item["delayed_run"], item["run"]))
         cli_context.print_translated(
             "The check of {day} has not started: the one of {other} has not finished.",
             day=day,
             other=other,
         )
-    if item["left_out"] and item["state"] == "done":
+    if item["not_reached"] and item["state"] == "done":
         cli_context.print_translated_count(
             "{n} account left over; it comes first in the next check.",
             "{n} accounts left over; they come first in the next check.",
-            item["left_out"],
+            item["not_reached"],
         )
 
 

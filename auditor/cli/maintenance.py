@@ -266,7 +266,7 @@ def _describe_pruning(
     return translator.format_pair(went, translator.join_list(facts))
 
 
-RECEIPT_COLUMNS = ("night", "state", "accounts", "left_out", "signature", "chain", "key", "digest")
+RECEIPT_COLUMNS = ("run", "state", "accounts", "not_reached", "signature", "chain", "key", "digest")
 RECEIPT_TERM_GROUPS = {"state": "run", "signature": "signature", "chain": "chain"}
 """In which group of words the codes of a column are."""
 
@@ -315,10 +315,10 @@ def _build_receipt_item(verification: ReceiptVerification) -> dict[str, Any]:
 
     night = verification.run
     return {
-        "night": night.day.isoformat(),
+        "run": night.day.isoformat(),
         "state": night.state.value,
         "accounts": night.receipt.get("accounts"),
-        "left_out": count_not_reached(night),
+        "not_reached": count_not_reached(night),
         "signature": verification.signature_status.value,
         "chain": verification.position.value,
         "key": compute_key_fingerprint(verification.public_key)

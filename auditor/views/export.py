@@ -1,8 +1,11 @@
-"""An export as a stream of bytes: what the web sends and the command line writes, never held whole."""
+"""Exports as a stream of bytes, for the web and the command line.
+
+An export is never held in memory as a whole. `EXPORT_KINDS` lists all kinds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
@@ -15,7 +18,7 @@ from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
 from auditor.registry import spreadsheet
 from auditor.views import export_rows, meeting_pack
-from auditor.views.dashboard import list_calls
+from auditor.views.dashboard import CallEntry, list_calls
 from auditor.views.export_rows import ExportData, ExportKind, allow_all
 from storage.models.audit import Association, AuditRunState
 
@@ -23,9 +26,9 @@ EXPORT_KINDS: Mapping[str, ExportKind] = {
     **export_rows.BASE_EXPORT_KINDS,
     "meeting": meeting_pack.MEETING_EXPORT_KIND,
 }
-"""Every kind of export, by its name on the command line."""
+"""Every kind of export by its name on the command line and in URLs."""
 WORKBOOK_SHEETS = {"meeting": ("meeting", "coverage", "changes")}
-"""Kinds whose workbook has sheets of other kinds as well."""
+"""Kinds whose workbook also contains sheets of other kinds."""
 ExportFormat = Literal["csv", "xlsx", "json"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 MEDIA_TYPES = {
@@ -37,10 +40,11 @@ MEDIA_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is asked for: the kind of rows, of which associations, in which format and whose words.
+    """An export to build: the kind of rows, the format, and the associations it covers.
 
-    Without `words` the headings are the English keys and codes stand alone. `since` is when `changes` begin,
-    the newest concluded night where it is None. `private` tells whose people may be told of to whoever asked.
+    Without `translator` headings are English keys, and codes have no column with their label.
+    `since` is when `changes` begin; None means the start of the newest finished run.
+    `can_see_contact` says whether the user may see the contact data of an association.
     """
 
     kind: str
@@ -54,11 +58,11 @@ class ExportRequest:
     can_see_contact: Callable[[Association], bool] = allow_all
 
     def get_file_name(self, now: datetime) -> str:
-        """A dated name for the file, in ASCII."""
+        """Return a file name with the date, in ASCII."""
         return f"{self.kind}-{now.date().isoformat()}.{self.format}"
 
     def get_translated_file_name(self, now: datetime) -> str:
-        """The same name in its language."""
+        """Return the file name in the language of the export."""
         kind = self.translator.term("export", self.kind) if self.translator else self.kind
         return f"{kind}-{now.date().isoformat()}.{self.format}"
 
@@ -66,47 +70,45 @@ class ExportRequest:
 def stream_export(
     export_request: ExportRequest, app: EvaluationContext, now: datetime
 ) -> Iterator[bytes]:
-    """The export's bytes, piece by piece."""
-    told = collect_export_data(export_request, app, now)
+    """Yield the bytes of an export in chunks."""
+    data = collect_export_data(export_request, app, now)
     kind = EXPORT_KINDS[export_request.kind]
     if export_request.format == "json":
-        return (
-            part.encode(errors="replace")
-            for part in iter_json_document(kind.build_items(told), now)
-        )
+        chunks = iter_json_document(kind.build_items(data), now)
+        return (chunk.encode(errors="replace") for chunk in chunks)
     if export_request.format == "csv":
-        table = kind.build_table(kind.build_items(told), told.config, export_request.translator)
+        table = kind.build_table(kind.build_items(data), data.config, export_request.translator)
         return spreadsheet.iter_csv_lines(
             table, bom=export_request.bom, delimiter=export_request.delimiter
         )
-    return _stream_workbook(export_request, told)
+    return _stream_workbook(export_request, data)
 
 
 def collect_export_data(
     export_request: ExportRequest, app: EvaluationContext, now: datetime
 ) -> ExportData:
-    """What the rows are made of."""
-    last = app.store.get_latest_run(AuditRunState.DONE) if export_request.since is None else None
-    since = last.started_at if last else export_request.since
-    called = (
-        list_calls(app.store, app.config, export_request.association_filter, now)
-        if export_request.kind == "meeting"
-        else ()
-    )
-    words = None if export_request.format == "json" else export_request.translator
+    """Return the data of which the rows are built. JSON is never translated."""
+    association_filter = export_request.association_filter
+    since = export_request.since
+    if since is None:
+        last_run = app.store.get_latest_run(AuditRunState.DONE)
+        since = last_run.started_at if last_run else None
+    calls: Iterable[CallEntry] = ()
+    if export_request.kind == "meeting":
+        calls = list_calls(app.store, app.config, association_filter, now)
     return ExportData(
-        _FilteredAssociations(app, export_request.association_filter, now),
-        app.config,
-        since,
-        called,
-        words,
-        export_request.can_see_contact,
+        views=_FilteredAssociations(app, association_filter, now),
+        config=app.config,
+        since=since,
+        calls=calls,
+        translator=None if export_request.format == "json" else export_request.translator,
+        can_see_contact=export_request.can_see_contact,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _FilteredAssociations:
-    """The associations that are chosen, read anew for each sheet, so that none has to hold them all."""
+    """The associations of a filter. They are read again for each sheet, never held all at once."""
 
     app: EvaluationContext
     association_filter: AssociationFilter
@@ -119,15 +121,11 @@ class _FilteredAssociations:
 
 
 def _stream_workbook(export_request: ExportRequest, export_data: ExportData) -> Iterator[bytes]:
-    names = WORKBOOK_SHEETS.get(export_request.kind, (export_request.kind,))
-    tables = {
-        export_request.translator.term("export", name)
-        if export_request.translator
-        else name: EXPORT_KINDS[name].build_table(
-            EXPORT_KINDS[name].build_items(export_data),
-            export_data.config,
-            export_request.translator,
-        )
-        for name in names
-    }
+    translator = export_request.translator
+    tables = {}
+    for name in WORKBOOK_SHEETS.get(export_request.kind, (export_request.kind,)):
+        kind = EXPORT_KINDS[name]
+        title = translator.term("export", name) if translator else name
+        items = kind.build_items(export_data)
+        tables[title] = kind.build_table(items, export_data.config, translator)
     return spreadsheet.iter_workbook_chunks(tables, right_to_left=export_request.right_to_left)

@@ -1,7 +1,8 @@
-"""What the rows of each export are, once for every format: the contract's items, and their columns. Pure.
+"""Rows and columns of each export kind, shared by all formats. Pure.
 
-An item is what JSON gives. A column takes its cell from an item; in a language it has the words of its code
-as well, in a column of their own, so that a script can go by the code and a person by the words.
+JSON exports contain the items. In tables, a column takes its cell from an item. In a translated
+table, a column of codes is followed by a column with their labels: scripts read the codes, people
+read the labels.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ TableRow = list[CellValue]
 
 @dataclass(frozen=True, slots=True)
 class ExportColumn:
-    """A column: its key, its cell, and for a code the words that say it."""
+    """A column: its key, the value of its cell, and for a code its label."""
 
     key: str
     get_value: Callable[[JsonItem], CellValue]
@@ -33,16 +34,16 @@ class ExportColumn:
 
 
 def allow_all(_association: Association) -> bool:
-    """Whose people are told of to whoever keeps the registry: everybody's."""
+    """Return True: the contact data of every association may be exported."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class ExportData:
-    """What rows are made of: the associations, the configuration, since when changes are told, whom to call.
+    """The data of which rows are built.
 
-    `views` are read anew each time they are gone through. With `words` names and regions are in a language.
-    `private` tells whose people are told of: how they are reached, and what was said with them.
+    `views` can be iterated several times. With a `translator`, names and regions are translated.
+    `can_see_contact` says whether contact data and follow-ups of an association are included.
     """
 
     views: Iterable[AssociationView]
@@ -53,7 +54,7 @@ class ExportData:
     can_see_contact: Callable[[Association], bool] = allow_all
 
     def get_association_name(self, association: Association) -> str:
-        """What an association is called."""
+        """Return the name of an association, translated if there is a translator."""
         return (
             association.display_name(self.translator.language)
             if self.translator
@@ -61,14 +62,14 @@ class ExportData:
         )
 
     def get_region_name(self, association: Association) -> str | None:
-        """Its region: as it is registered, or in words."""
+        """Return the region of an association, translated if there is a translator."""
         region = association.region
         return self.translator.region_name(region) if self.translator and region else region
 
 
 @dataclass(frozen=True, slots=True)
 class ExportKind:
-    """A kind of rows: its items, and the columns they have as a sheet."""
+    """A kind of export: its items, and the columns of its table."""
 
     build_items: Callable[[ExportData], Iterator[JsonItem]]
     list_columns: Callable[[Config], tuple[ExportColumn, ...]]
@@ -76,7 +77,7 @@ class ExportKind:
     def build_table(
         self, items: Iterable[JsonItem], config: Config, translator: Translator | None = None
     ) -> Iterator[TableRow]:
-        """The headings and the rows: English keys alone, or with the words of a language."""
+        """Yield the row of headings, then the rows. Without translator headings are English keys."""
         columns = self.list_columns(config)
         yield [heading for column in columns for heading in _get_headings(column, translator)]
         for item in items:
@@ -86,9 +87,10 @@ class ExportKind:
 def _get_headings(column: ExportColumn, translator: Translator | None) -> list[str]:
     if translator is None:
         return [column.key]
-    said = translator.term("heading", column.key)
-    named = translator.channel_name(column.key) if said == column.key else said
-    return [column.key, named] if column.get_label else [named]
+    heading = translator.term("heading", column.key)
+    if heading == column.key:  # no term: the column of a channel
+        heading = translator.channel_name(column.key)
+    return [column.key, heading] if column.get_label else [heading]
 
 
 def _get_cells(
@@ -102,21 +104,21 @@ def _get_cells(
 
 def _build_association_items(export_data: ExportData) -> Iterator[JsonItem]:
     for view in export_data.views:
-        about, score = view.association, view.score
+        association, score = view.association, view.score
         yield {
-            "association": about.id,
-            "name": export_data.get_association_name(about),
-            "region": export_data.get_region_name(about),
-            "city": about.city,
-            "tags": list(about.tags),
-            "language": about.language,
+            "association": association.id,
+            "name": export_data.get_association_name(association),
+            "region": export_data.get_region_name(association),
+            "city": association.city,
+            "tags": list(association.tags),
+            "language": association.language,
             "level": score.level,
             "score": score.percent,
             "low": score.low,
             "high": score.high,
             "known": score.known,
             "gaps": len(view.gaps),
-            "gravest": view.gaps[0].severity if view.gaps else None,
+            "worst_severity": view.gaps[0].severity if view.gaps else None,
             "channels": {
                 channel: get_coverage_state(view, channel)
                 for channel in export_data.config.channels
@@ -134,15 +136,13 @@ def _build_gap_items(export_data: ExportData) -> Iterator[JsonItem]:
 
 def _build_account_items(export_data: ExportData) -> Iterator[JsonItem]:
     for view in export_data.views:
-        about = view.association
-        yield from (
-            {
-                "association": about.id,
-                "name": export_data.get_association_name(about),
-                **build_account_item(one),
+        association = view.association
+        for account in view.accounts:
+            yield {
+                "association": association.id,
+                "name": export_data.get_association_name(association),
+                **build_account_item(account),
             }
-            for one in view.accounts
-        )
 
 
 def _build_coverage_items(export_data: ExportData) -> Iterator[JsonItem]:
@@ -150,7 +150,7 @@ def _build_coverage_items(export_data: ExportData) -> Iterator[JsonItem]:
 
 
 def build_coverage_item(channel_coverage: Coverage) -> JsonItem:
-    """The network's figure on one channel; shares in percent."""
+    """Return the coverage of one channel. Shares are percentages."""
     return {
         "channel": channel_coverage.channel,
         "associations": channel_coverage.associations,
@@ -168,13 +168,13 @@ def build_coverage_item(channel_coverage: Coverage) -> JsonItem:
 def _build_change_items(export_data: ExportData) -> Iterator[JsonItem]:
     for view in export_data.views:
         for change, gap in find_gap_changes(view, export_data.since):
-            at = gap.opened_at if change == "opened" else gap.closed_at
-            told = build_gap_item(gap, export_data.get_association_name(view.association))
-            yield {"change": change, "at": format_optional_timestamp(at), **told}
+            changed_at = gap.opened_at if change == "opened" else gap.closed_at
+            gap_item = build_gap_item(gap, export_data.get_association_name(view.association))
+            yield {"change": change, "at": format_optional_timestamp(changed_at), **gap_item}
 
 
 def find_gap_changes(view: AssociationView, since: datetime | None) -> Iterator[tuple[str, Gap]]:
-    """What opened and what closed since a moment; what a person said need not be told is no change."""
+    """Yield the gaps that opened or closed since a time. Waived gaps are left out."""
     if since is None:
         return
     for gap in view.all_gaps:
@@ -187,17 +187,17 @@ def find_gap_changes(view: AssociationView, since: datetime | None) -> Iterator[
 
 
 def make_plain_column(key: str) -> ExportColumn:
-    """A fact as it stands in the item."""
+    """Return a column with a value of the item as it is."""
     return ExportColumn(key, lambda item: item[key])
 
 
 def make_date_column(key: str) -> ExportColumn:
-    """The day of a moment."""
+    """Return a column with the day of a timestamp."""
     return ExportColumn(key, lambda item: date.fromisoformat(item[key][:10]) if item[key] else None)
 
 
 def make_list_column(key: str) -> ExportColumn:
-    """Several facts in one cell."""
+    """Return a column with several values in one cell."""
     return ExportColumn(key, lambda item: ", ".join(item[key]))
 
 
@@ -208,20 +208,20 @@ def _make_params_column(key: str) -> ExportColumn:
 
 
 def make_term_column(key: str, group: str) -> ExportColumn:
-    """A code that `terms.toml` has words for."""
+    """Return a column of codes whose labels are in `terms.toml`."""
     return ExportColumn(
         key,
         lambda item: item[key],
-        lambda item, words: _translate_code(words.term, group, item[key]),
+        lambda item, translator: _translate_code(translator.term, group, item[key]),
     )
 
 
 def make_label_column(key: str, group: str) -> ExportColumn:
-    """A code that the catalogue has a label for."""
+    """Return a column of codes whose labels are in the gap catalogue."""
     return ExportColumn(
         key,
         lambda item: item[key],
-        lambda item, words: _translate_code(words.label, group, item[key]),
+        lambda item, translator: _translate_code(translator.label, group, item[key]),
     )
 
 
@@ -233,7 +233,7 @@ def _make_channel_state_column(channel: str) -> ExportColumn:
     return ExportColumn(
         channel,
         lambda item: item["channels"][channel],
-        lambda item, words: words.term("coverage_state", item["channels"][channel]),
+        lambda item, translator: translator.term("coverage_state", item["channels"][channel]),
     )
 
 
@@ -285,7 +285,7 @@ ASSOCIATION_COLUMNS = (
     make_plain_column("language"),
     make_label_column("level", "level"),
     *map(make_plain_column, ("score", "low", "high", "known", "gaps")),
-    make_label_column("gravest", "severity"),
+    make_label_column("worst_severity", "severity"),
 )
 COVERAGE_COLUMNS = (
     make_label_column("channel", "channel"),
@@ -307,4 +307,4 @@ BASE_EXPORT_KINDS: Mapping[str, ExportKind] = {
     "coverage": ExportKind(_build_coverage_items, lambda _: COVERAGE_COLUMNS),
     "changes": ExportKind(_build_change_items, lambda _: CHANGE_COLUMNS),
 }
-"""Every kind of export, by its name on the command line and in addresses."""
+"""The kinds of export that are built from association views alone, by name."""

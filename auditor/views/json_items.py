@@ -1,4 +1,7 @@
-"""The JSON items of the reading commands, to the letter of their contract. Pure functions of the Overview."""
+"""JSON items of the reading commands (`status`, `gaps`, `report`). Pure functions.
+
+The keys are a contract with other programs.
+"""
 
 from __future__ import annotations
 
@@ -23,39 +26,40 @@ def build_status_item(
     now: datetime,
     delayed_run_day: date | None = None,
 ) -> JsonItem:
-    """The item of `status`. It needs a night's counts alone, so that a monitor may ask every minute.
+    """Return the item of `auditor status`. A monitor may request it every minute.
 
-    `left_out` counts whom the night did not reach, null where nobody can tell; `waiting` (`waits`) is the day
-    of a night that has not begun because this one has not ended. A run that is `dated_in_future` has no age.
+    `not_reached` is null if it is not known how many accounts the run did not reach. `delayed_run`
+    is the day whose run waits because this one has not finished. `age_hours` is null for a run
+    that is dated in the future.
     """
-    ended = (run.finished_at or run.started_at) if run else None
+    ended_at = (run.finished_at or run.started_at) if run else None
     is_future = run is not None and is_dated_in_future(run, now)
     return {
-        "night": run.day.isoformat() if run else None,
+        "run": run.day.isoformat() if run else None,
         "started_at": format_optional_timestamp(run.started_at) if run else None,
         "finished_at": format_optional_timestamp(run.finished_at) if run else None,
         "state": run.state.value if run else None,
         "accounts": sum(counts.values()),
         **{presence.value: counts.get(presence, 0) for presence in Presence},
-        "blind": list(run.unreliable_channels) if run else [],
-        "left_out": count_not_reached(run) if run else 0,
-        "waiting": delayed_run_day.isoformat() if delayed_run_day else None,
+        "unreliable_channels": list(run.unreliable_channels) if run else [],
+        "not_reached": count_not_reached(run) if run else 0,
+        "delayed_run": delayed_run_day.isoformat() if delayed_run_day else None,
         "dated_in_future": is_future,
-        "age_hours": None if ended is None or is_future else _count_hours(now - ended),
+        "age_hours": None if ended_at is None or is_future else _to_hours(now - ended_at),
     }
 
 
-def _count_hours(age: timedelta) -> float:
+def _to_hours(age: timedelta) -> float:
     return round(max(0.0, age.total_seconds()) / 3600, 1)
 
 
 def build_gap_items(views: Iterable[AssociationView]) -> list[JsonItem]:
-    """Every open gap that no other hides, association by association, gravest first."""
+    """Return every open gap that no other gap hides, by association, most severe first."""
     return [build_gap_item(gap, view.association.name) for view in views for gap in view.gaps]
 
 
 def build_gap_item(gap: Gap, association_name: str) -> JsonItem:
-    """One gap of the association of that name."""
+    """Return the item of one gap."""
     return {"association": gap.association, "name": association_name, **_build_gap_fields(gap)}
 
 
@@ -74,7 +78,7 @@ def _build_gap_fields(gap: Gap) -> JsonItem:
 def build_report_items(
     overview: NetworkOverview, association_id: str | None = None
 ) -> list[JsonItem]:
-    """One item for each association, or the one that is asked for."""
+    """Return one item for each association, or only the item of `association_id`."""
     return [
         build_report_item(view)
         for view in overview.associations
@@ -83,7 +87,7 @@ def build_report_items(
 
 
 def build_report_item(view: AssociationView) -> JsonItem:
-    """One association's report."""
+    """Return the report of one association."""
     association = view.association
     return {
         "association": association.id,
@@ -96,25 +100,25 @@ def build_report_item(view: AssociationView) -> JsonItem:
         "accounts": [build_account_item(account) for account in view.accounts],
         "gaps": [_build_gap_fields(gap) for gap in view.gaps],
         "unchecked": [
-            {"channel": one.channel, "code": one.code, "params": dict(one.params)}
-            for one in view.unchecked
+            {"channel": check.channel, "code": check.code, "params": dict(check.params)}
+            for check in view.unchecked
         ],
     }
 
 
 def _build_score_fields(view: AssociationView) -> Mapping[str, Any]:
-    told = view.score
+    score = view.score
     return {
-        "earned": told.earned,
-        "known": told.known,
-        "low": told.low,
-        "high": told.high,
-        "version": told.version,
+        "earned": score.earned,
+        "known": score.known,
+        "low": score.low,
+        "high": score.high,
+        "version": score.version,
     }
 
 
 def build_account_item(account: AccountView) -> JsonItem:
-    """One account of a report."""
+    """Return the item of one account in a report."""
     return {
         "channel": account.channel,
         "url": account.url,

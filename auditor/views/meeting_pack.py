@@ -1,6 +1,6 @@
-"""What a coordinator takes to a meeting: the network's figures, what changed, and whom to call.
+"""The meeting pack: coverage of the network or a selection, changes of gaps, and whom to call.
 
-It is read from the kept sums: no association is looked at but those to call.
+Figures are read from stored counts. Only the associations to call are read one by one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from auditor.views.export_rows import (
     make_plain_column,
 )
 from auditor.views.json_items import JsonItem
+from storage.models.audit import EMPTY_CONTACT
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.models.users import FollowUp
 from storage.read_model.counts import GapCountsByKind, SelectionCounts
@@ -36,10 +37,10 @@ NO_GAPS_FACET = "no_gaps"
 
 @dataclass(frozen=True, slots=True)
 class MeetingPack:
-    """The figures, what opened and closed, whom to call, and how many have a gap at all.
+    """Coverage, counts of opened and closed gaps, and the associations to call.
 
-    `told` is None where nothing is counted: so many are chosen, by more than one region or tag, that it would
-    take too long.
+    `counts` is None if counting would take too long: a filter with more than one region or tag
+    that selects many associations.
     """
 
     counts: SelectionCounts | None
@@ -48,15 +49,15 @@ class MeetingPack:
 
     @property
     def association_count(self) -> int:
-        """How many there are."""
+        """Return how many associations are selected; 0 if they were not counted."""
         return self.counts.facet_counts.get(ALL_FACET, 0) if self.counts else 0
 
     @property
     def association_with_gaps_count(self) -> int:
-        """How many of them have a gap."""
-        return self.association_count - (
-            self.counts.facet_counts.get(NO_GAPS_FACET, 0) if self.counts else 0
-        )
+        """Return how many of the selected associations have an open gap."""
+        if self.counts is None:
+            return 0
+        return self.association_count - self.counts.facet_counts.get(NO_GAPS_FACET, 0)
 
 
 def build_meeting_pack(
@@ -68,8 +69,8 @@ def build_meeting_pack(
     *,
     limit: int = MAX_CALLS,
 ) -> MeetingPack:
-    """The pack of the associations that are chosen, with so many calls. `since` is a day's beginning, UTC."""
-    called = tuple(
+    """Build the pack of the selected associations. `since` is the start of a day in UTC."""
+    calls = tuple(
         list_calls(
             store,
             config,
@@ -79,29 +80,32 @@ def build_meeting_pack(
             max_stale_summaries=MAX_STALE_WHILE_READING,
         )
     )
-    told = load_meeting_counts(store, association_filter, since)
-    return MeetingPack(
-        told, tuple(build_coverage(told.facet_counts, config)) if told else (), called
-    )
+    counts = load_meeting_counts(store, association_filter, since)
+    coverage = tuple(build_coverage(counts.facet_counts, config)) if counts else ()
+    return MeetingPack(counts, coverage, calls)
 
 
 def load_meeting_counts(
     store: Store, association_filter: AssociationFilter, since: datetime
 ) -> SelectionCounts | None:
-    """What was counted of a whole cohort, or is counted of a few; None for many that are no cohort.
+    """Return the stored counts of a group, or count a small selection now.
 
-    Of a cohort, what opened and closed is told from the beginning of the day.
+    Return None if the filter is not one group and selects too many. For a group, changes are
+    counted from the start of the day of `since`.
     """
-    cohort = _find_group_facet(association_filter)
-    if cohort is None:
+    group_facet = _find_group_facet(association_filter)
+    if group_facet is None:
         return store.counts_for_small_selection(
             since, association_filter.facets, search_terms=association_filter.search_words
         )
-    moves = store.count_gap_changes(since.date(), cohort)
-    return SelectionCounts(store.get_facet_counts(cohort), moves["opened"], moves["closed"])
+    changes = store.count_gap_changes(since.date(), group_facet)
+    return SelectionCounts(
+        store.get_facet_counts(group_facet), changes["opened"], changes["closed"]
+    )
 
 
 def _find_group_facet(association_filter: AssociationFilter) -> str | None:
+    """Return the group that a filter selects (the whole network without filter), or None."""
     if association_filter.search_words or len(association_filter.facets) > 1:
         return None
     facet = next(iter(association_filter.facets), NETWORK_GROUP)
@@ -111,32 +115,37 @@ def _find_group_facet(association_filter: AssociationFilter) -> str | None:
 def count_gap_titles(
     counts_by_kind: GapCountsByKind, translator: Translator
 ) -> list[tuple[str, int]]:
-    """What gaps are about, and how many are about it, the most frequent first."""
-    told: Counter[str] = Counter()
+    """Return the titles of gaps with their number, most frequent first."""
+    count_by_title: Counter[str] = Counter()
     for (code, channel), count in counts_by_kind.items():
-        told[translator.gap_title(code, channel)] += count
-    return told.most_common()
+        count_by_title[translator.gap_title(code, channel)] += count
+    return count_by_title.most_common()
 
 
 def _build_call_items(export_data: ExportData) -> Iterator[JsonItem]:
     for call in export_data.calls:
-        about, told = call.association, export_data.can_see_contact(call.association)
-        promised, newest = (call.latest_promises, call.latest_follow_up) if told else ((), None)
-        due = [one.due_date for one in promised if one.due_date]
+        association = call.association
+        can_see_contact = export_data.can_see_contact(association)
+        contact = call.contact if can_see_contact else EMPTY_CONTACT
+        promises = call.latest_promises if can_see_contact else ()
+        last_contact = call.latest_follow_up if can_see_contact else None
+        due_dates = [promise.due_date for promise in promises if promise.due_date]
         yield {
-            "association": about.id,
-            "name": export_data.get_association_name(about),
-            "region": export_data.get_region_name(about),
-            "city": about.city,
-            "phone": call.contact.phone if told else None,
-            "email": call.contact.email if told else None,
-            "media_officer": call.contact.media_officer if told else None,
-            "gravest": call.reasons[0].severity,
+            "association": association.id,
+            "name": export_data.get_association_name(association),
+            "region": export_data.get_region_name(association),
+            "city": association.city,
+            "phone": contact.phone,
+            "email": contact.email,
+            "media_officer": contact.media_officer,
+            "worst_severity": call.reasons[0].severity,
             "reasons": [{"channel": gap.channel, "code": gap.code} for gap in call.reasons],
-            "promised": [_build_promise_item(one) for one in promised],
-            "touch": newest.kind.value if newest else None,
-            "touched_at": newest.occurred_at.date().isoformat() if newest else None,
-            "due": min(due).isoformat() if due else None,
+            "promises": [_build_promise_item(promise) for promise in promises],
+            "last_contact_kind": last_contact.kind.value if last_contact else None,
+            "last_contact_at": last_contact.occurred_at.date().isoformat()
+            if last_contact
+            else None,
+            "due_date": min(due_dates).isoformat() if due_dates else None,
         }
 
 
@@ -146,30 +155,29 @@ def _build_promise_item(promise: FollowUp) -> JsonItem:
 
 def _join_reason_codes(item: JsonItem) -> str:
     return "; ".join(
-        " ".join(filter(None, (one["channel"], one["code"]))) for one in item["reasons"]
+        " ".join(filter(None, (reason["channel"], reason["code"]))) for reason in item["reasons"]
     )
 
 
 def _join_reason_titles(item: JsonItem, translator: Translator) -> str:
-    return " · ".join(translator.gap_title(one["code"], one["channel"]) for one in item["reasons"])
+    return " · ".join(
+        translator.gap_title(reason["code"], reason["channel"]) for reason in item["reasons"]
+    )
 
 
 def _join_promise_codes(item: JsonItem) -> str:
-    """What was promised, by codes."""
-    return "; ".join(" ".join(filter(None, one.values())) for one in item["promised"])
+    return "; ".join(" ".join(filter(None, promise.values())) for promise in item["promises"])
 
 
 def _join_promise_titles(item: JsonItem, translator: Translator) -> str:
-    return "; ".join(_describe_promise(one, translator) for one in item["promised"])
+    return "; ".join(_describe_promise(promise, translator) for promise in item["promises"])
 
 
 def _describe_promise(promise_item: JsonItem, translator: Translator) -> str:
-    about = (
-        translator.gap_title(promise_item["code"], promise_item["channel"])
-        if promise_item["code"]
-        else ""
-    )
-    return " · ".join(filter(None, (about, promise_item["text"])))
+    title = ""
+    if promise_item["code"]:
+        title = translator.gap_title(promise_item["code"], promise_item["channel"])
+    return " · ".join(filter(None, (title, promise_item["text"])))
 
 
 def _get_media_officer(item: JsonItem, translator: Translator) -> str:
@@ -177,7 +185,8 @@ def _get_media_officer(item: JsonItem, translator: Translator) -> str:
 
 
 def _get_follow_up_kind(item: JsonItem, translator: Translator) -> str:
-    return translator.term("follow_up", item["touch"]) if item["touch"] else ""
+    kind = item["last_contact_kind"]
+    return translator.term("follow_up", kind) if kind else ""
 
 
 CALL_COLUMNS = (
@@ -188,11 +197,11 @@ CALL_COLUMNS = (
     make_plain_column("phone"),
     make_plain_column("email"),
     ExportColumn("media_officer", lambda item: item["media_officer"], _get_media_officer),
-    make_label_column("gravest", "severity"),
+    make_label_column("worst_severity", "severity"),
     ExportColumn("reasons", _join_reason_codes, _join_reason_titles),
-    ExportColumn("promised", _join_promise_codes, _join_promise_titles),
-    make_date_column("due"),
-    ExportColumn("touch", lambda item: item["touch"], _get_follow_up_kind),
-    make_date_column("touched_at"),
+    ExportColumn("promises", _join_promise_codes, _join_promise_titles),
+    make_date_column("due_date"),
+    ExportColumn("last_contact_kind", lambda item: item["last_contact_kind"], _get_follow_up_kind),
+    make_date_column("last_contact_at"),
 )
 MEETING_EXPORT_KIND = ExportKind(_build_call_items, lambda _: CALL_COLUMNS)

@@ -286,6 +286,6 @@ def test_a_run_whose_window_ends_says_so_and_ends_with_4(tmp_path):
         )
         status = ended(begun(tmp_path, "status", "--json"))
         (item,) = json.loads(status[1])["items"]
-        assert (status[0], item["state"], item["accounts"], item["left_out"]) == (0, "done", 0, 30)
+        assert (status[0], item["state"], item["accounts"], item["not_reached"]) == (0, "done", 0, 30)
         assert ended(begun(tmp_path, "run"))[0] == 4
         assert web.asked == []

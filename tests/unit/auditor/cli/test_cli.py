@@ -241,7 +241,7 @@ def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(au
     assert code == 0
     assert items(out) == [
         {
-            "night": None,
+            "run": None,
             "started_at": None,
             "finished_at": None,
             "state": None,
@@ -249,9 +249,9 @@ def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(au
             "present": 0,
             "absent": 0,
             "unknown": 0,
-            "blind": [],
-            "left_out": 0,
-            "waiting": None,
+            "unreliable_channels": [],
+            "not_reached": 0,
+            "delayed_run": None,
             "dated_in_future": False,
             "age_hours": None,
         }

@@ -150,7 +150,7 @@ async def test_status_json_is_one_exact_item(app):
     seen = await network(app)
     counts = {presence: seen.count_accounts(presence) for presence in Presence}
     assert json_items.build_status_item(seen.run, counts, seen.as_of) == {
-        "night": "2026-03-01",
+        "run": "2026-03-01",
         "started_at": "2026-03-01T00:30:00Z",
         "finished_at": formatting.format_optional_timestamp(seen.run.finished_at),
         "state": "done",
@@ -158,16 +158,16 @@ async def test_status_json_is_one_exact_item(app):
         "present": 3,
         "absent": 0,
         "unknown": 1,
-        "blind": [],
-        "left_out": 0,
-        "waiting": None,
+        "unreliable_channels": [],
+        "not_reached": 0,
+        "delayed_run": None,
         "dated_in_future": False,
         "age_hours": 6.0,
     }
 
 
 def test_status_json_is_empty_before_the_first_run():
-    assert json_items.build_status_item(None, {}, START)["night"] is None
+    assert json_items.build_status_item(None, {}, START)["run"] is None
 
 
 GAP = {

@@ -326,7 +326,7 @@ def desk(folder, monkeypatch, capsys):
 def test_command_lists_receipts_with_digests(desk, app):
     code, out, err = desk("receipts")
     lines = [line.split("\t") for line in out.splitlines()]
-    assert (code, err, lines[0][0], len(lines)) == (0, "", "night", 5)
+    assert (code, err, lines[0][0], len(lines)) == (0, "", "run", 5)
     assert lines[1][4:6] == ["valid", "first"]
     items = json.loads(desk("receipts", "--json")[1])["items"]
     assert [item["digest"] for item in items] == [
