@@ -29,9 +29,8 @@ from storage.registry.audit_log import AuditLogQueries
 from storage.registry.regions import RegionQueries
 from storage.retention import AssociationErasure, RetentionQueries
 from storage.runs.cluster import ClusterRunQueries
-from storage.runs.future import FutureRunQueries
 from storage.runs.plan import RunPlanQueries
-from storage.runs.runs import AuditRunQueries
+from storage.runs.runs import AuditRunQueries, FutureRunQueries
 from storage.users import SessionQueries, UserQueries
 
 

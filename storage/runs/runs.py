@@ -1,22 +1,40 @@
-"""Queries of audit runs: their day, state and signed report."""
+"""Queries of audit runs: their day, state and signed report; removal of runs dated in the future."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select, update
+from sqlalchemy import Column, Connection, Select, and_, delete, func, select, update
+from sqlmodel.sql.sqltypes import UTCDateTime
 
+from storage import consistency
 from storage.consistency import compute_effective_time
 from storage.database.connection import Database
 from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.sanitize import sanitize, to_utc
-from storage.tables.core import AUDIT_RUN
+from storage.tables.communication import REPORT_LINK
+from storage.tables.core import AUDIT_RUN, DECISION, GAP, METADATA, PROPOSAL, USER_INVITE
 from storage.tables.mappers import to_audit_run
-from storage.tables.summaries import RUN_FACET_COUNT
+from storage.tables.runs import CLUSTER_RUN, HOST_LOCK, OBSERVATION, PROBE_RESULT
+from storage.tables.summaries import RUN_FACET_COUNT, SUMMARY_VERSION
+
+TABLES_WRITTEN_BY_RUNS = frozenset(
+    {AUDIT_RUN, GAP, PROPOSAL, SUMMARY_VERSION, CLUSTER_RUN, HOST_LOCK}
+)
+"""Tables whose times come from runs. Their rows are removed with a run, or derived again."""
+
+COUNTED_DEADLINES = (
+    (DECISION, "decided_at", "expires_at"),
+    (REPORT_LINK, "created_at", "expires_at"),
+    (USER_INVITE, "created_at", "expires_at"),
+)
+"""Times that may be in the future, each with the time that it is counted from."""
+
+TIME_STEP = timedelta(microseconds=1)
 
 
 class AuditRunQueries:
@@ -157,3 +175,86 @@ def _build_run_values(run: AuditRun) -> dict[str, Any]:
         "unreliable_channels": list(run.unreliable_channels),
         "receipt": dict(run.receipt),
     }
+
+
+class FutureRunQueries:
+    """The part of `Store` for runs and changes that are dated in the future."""
+
+    _database: Database
+
+    def count_future_changes(self, limit: datetime) -> int:
+        """Return the number of distinct times after `limit` at which people made changes."""
+        with self._database.begin_read() as connection:
+            return len(set().union(*_find_moments_after(connection, limit).values()))
+
+    def discard_runs(self, runs: Collection[AuditRun], limit: datetime, now: datetime) -> int:
+        """Remove these newest runs with their observations, and correct the times of later changes.
+
+        Changes dated after `limit` get times from `now` on, in their order. An end that was counted
+        from such a change moves with it. Return how many times were changed. The conclusions must
+        have been derived again without the runs before.
+        """
+        with self._database.begin_write() as connection:
+            if runs:
+                _remove_runs(connection, runs)
+            moments = _find_moments_after(connection, limit)
+            dates = _compute_new_dates(
+                moments.values(), consistency.compute_effective_time(connection, now)
+            )
+            for table, start, end in COUNTED_DEADLINES:
+                _move_ends(connection, table.c[start], table.c[end], dates)
+            for column, old_dates in moments.items():
+                for old in old_dates:
+                    change = update(column.table).where(column == old)
+                    connection.execute(change.values({column.name: dates[old]}))
+            connection.execute(delete(SUMMARY_VERSION))  # it names the newest run
+            consistency.mark_all_stale(self._database, connection)
+        return len(dates)
+
+
+def _remove_runs(connection: Connection, runs: Collection[AuditRun]) -> None:
+    ids = [run.id for run in runs]
+    first = min(run.started_at for run in runs)
+    for table in (OBSERVATION, RUN_FACET_COUNT, CLUSTER_RUN):
+        connection.execute(delete(table).where(table.c.run_id.in_(ids)))
+    connection.execute(delete(PROBE_RESULT).where(PROBE_RESULT.c.observed_at > first))
+    connection.execute(delete(AUDIT_RUN).where(AUDIT_RUN.c.id.in_(ids)))
+
+
+def _iter_change_columns() -> Iterator[Column[datetime]]:
+    """Yield every column that says when a person changed something."""
+    ends = {table.c[end] for table, _, end in COUNTED_DEADLINES}
+    for table in METADATA.sorted_tables:
+        if table not in TABLES_WRITTEN_BY_RUNS:
+            moments = (column for column in table.c if isinstance(column.type, UTCDateTime))
+            yield from (column for column in moments if column not in ends)
+
+
+def _find_moments_after(
+    connection: Connection, limit: datetime
+) -> dict[Column[datetime], set[datetime]]:
+    """Return the moments after `limit` that each of these columns has."""
+    found = {}
+    for column in _iter_change_columns():
+        query = select(column).where(column > to_utc(limit)).distinct()
+        found[column] = set(connection.execute(query).scalars())
+    return found
+
+
+def _compute_new_dates(moments: Iterable[set[datetime]], now: datetime) -> dict[datetime, datetime]:
+    """Return a moment from `now` on for each of these. Their order stays; equal ones stay equal."""
+    old = sorted(set[datetime]().union(*moments))
+    return {moment: now + number * TIME_STEP for number, moment in enumerate(old)}
+
+
+def _move_ends(
+    connection: Connection,
+    start: Column[datetime],
+    end: Column[datetime],
+    dates: Mapping[datetime, datetime],
+) -> None:
+    query = select(start, end).where(start.in_(dates), end.is_not(None)).distinct()
+    for began, ends in connection.execute(query).all():
+        moved = ends - (began - dates[began])
+        change = update(start.table).where(start == began, end == ends)
+        connection.execute(change.values({end.name: moved}))

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from auditor.web.report_reader import REPORT_LINK_COOKIE
+from auditor.web.routes.report import REPORT_LINK_COOKIE
 from tests.bench.register import FIRST, NOW, TOKEN, memory, named, register, tell
 from tests.support.all_routes import build_urls, list_routes
 from tests.support.web_server import logged_in_client

@@ -13,7 +13,7 @@ from auditor.config.notifications import NotifySettings
 from auditor.reports import publish_site
 from auditor.users import service
 from auditor.web.access import INVITE_COOKIE, SESSION_COOKIE
-from auditor.web.report_reader import REPORT_LINK_COOKIE
+from auditor.web.routes.report import REPORT_LINK_COOKIE
 from tests.browser import debian
 from tests.browser.pages import PAGES, STATIC_PAGES
 from tests.support import sample_network

@@ -13,8 +13,8 @@ from auditor.app import App
 from auditor.config.schema import Config
 from auditor.web.access import Access, RequireAccess
 from auditor.web.app import create_app
-from auditor.web.report_reader import get_report_request
 from auditor.web.routes.health import METRICS_PATH
+from auditor.web.routes.report import get_report_request
 from storage.models.audit import Proposal
 from storage.models.users import Reply, ReplyKind, Role
 from tests.support import sample_network
