@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ErasureAssociationArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Id of the association.")
 ]
-STORED_DATA_COLUMNS = ("kept", "count")
+STORED_DATA_COLUMNS = ("stored", "count")
 
 
 def show_stored_data(
@@ -51,7 +51,7 @@ def show_stored_data(
             )
             print_data_parts(
                 iter_json_document(
-                    ({"kept": table, **row} for table, row in rows), get_current_time()
+                    ({"stored": table, **row} for table, row in rows), get_current_time()
                 )
             )
         else:
@@ -132,7 +132,7 @@ def _print_stored_data(stored_data: ErasureSummary, cli_context: CliContext) -> 
         STORED_DATA_COLUMNS,
         stored_data.list_counts(),
         cli_context.translator,
-        {"kept": partial(cli_context.translator.term, "stored_data")},
+        {"stored": partial(cli_context.translator.term, "stored_data")},
     )
 
 
@@ -153,7 +153,7 @@ def _print_erasure_preview(
 def _build_erasure_item(
     association: str, counts: Iterable[tuple[str, int]], **extra_fields: Any
 ) -> dict[str, Any]:
-    return {"association": association, "kept": dict(counts), **extra_fields}
+    return {"association": association, "stored": dict(counts), **extra_fields}
 
 
 def _print_erasure_result(

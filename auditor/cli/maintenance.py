@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
-BACKUP_COLUMNS = ("file", "made_at", "bytes")
+BACKUP_COLUMNS = ("file", "created_at", "size_bytes")
 
 
 @examples("auditor backup", "auditor backup --list")
@@ -98,7 +98,7 @@ def restore(
     if as_json:
         item = {
             "file": str(done.file),
-            "kept": str(done.replaced_database) if done.replaced_database else None,
+            "previous_database": str(done.replaced_database) if done.replaced_database else None,
             "bodies": done.copied_bodies,
         }
         print_data(
@@ -106,7 +106,7 @@ def restore(
                 [
                     {
                         **item,
-                        "forgotten": there,
+                        "erased_but_restored": there,
                         **_count_rows(done.contents.row_counts),
                         "schema": done.contents.schema_revision,
                     }
@@ -185,8 +185,8 @@ def _print_backups(
         print_data(build_json_document(items, get_current_time()))
         return
     sayings = {
-        "made_at": lambda cell: translator.format_datetime(datetime.fromisoformat(cell), zone),
-        "bytes": lambda cell: translator.format_number(int(cell)),
+        "created_at": lambda cell: translator.format_datetime(datetime.fromisoformat(cell), zone),
+        "size_bytes": lambda cell: translator.format_number(int(cell)),
     }
     print_table(
         BACKUP_COLUMNS,

@@ -485,7 +485,7 @@ def _build_import_item(import_result: ImportResult, changes: ImportChanges) -> d
         "dry_run": False,
         **told,
         **people,
-        "unsaid": list(changes.missing_columns),
+        "not_specified": list(changes.missing_columns),
         "problems": [problem.to_dict() for problem in import_result.problems],
     }
 

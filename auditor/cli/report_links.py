@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 REPORT_LINK_COLUMNS = (
     "id",
     "state",
-    "made_at",
+    "created_at",
     "expires_at",
-    "last_read",
-    "made_by",
+    "last_opened_at",
+    "created_by",
     "association",
     "name",
 )
@@ -288,10 +288,7 @@ def list_report_links(
             print_data_parts(iter_json_document(items, now))
         else:
             words = get_cli_context(context).translator
-            lines = (
-                [_format_cell(item[name]) for name in REPORT_LINK_COLUMNS]
-                for item in map(_rename_for_table, items)
-            )
+            lines = ([_format_cell(item[name]) for name in REPORT_LINK_COLUMNS] for item in items)
             print_table(
                 REPORT_LINK_COLUMNS,
                 lines,
@@ -345,18 +342,13 @@ def _build_report_link_item(app: App, report_link: ReportLink, now: datetime) ->
         "association": report_link.association,
         "name": about.name if about else None,
         "state": report_link.get_state(now).value,
-        "made_at": report_link.created_at,
-        "made_by": report_link.created_by,
+        "created_at": report_link.created_at,
+        "created_by": report_link.created_by,
         "expires_at": report_link.expires_at,
         "revoked_at": report_link.revoked_at,
         "revoked_by": report_link.revoked_by,
-        "opened_at": report_link.last_opened_at,
+        "last_opened_at": report_link.last_opened_at,
     }
-
-
-def _rename_for_table(item: dict[str, Any]) -> dict[str, Any]:
-    """The same item for a table, where a gap's `opened_at` has another heading."""
-    return {**item, "last_read": item["opened_at"]}
 
 
 def _format_cell(cell: Any) -> Any:

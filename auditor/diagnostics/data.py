@@ -132,7 +132,7 @@ def _diagnose_backups(config: Config, now: datetime) -> Iterator[DiagnosticResul
             about, gettext_noop("none; {command} creates one"), command="`auditor backup`"
         )
         return
-    hours = (now - newest.made_at).total_seconds() / 3600
+    hours = (now - newest.created_at).total_seconds() / 3600
     if hours > MAX_AGE_HOURS:
         yield warning(
             about,

@@ -229,7 +229,7 @@ def _collect_storage_metrics(app: App, now: datetime) -> Iterator[Gauge]:
     with suppress(StoreError):  # a folder that cannot be read
         newest = find_newest_backup(app.config.backup.folder, now)
     if newest:
-        made = newest.made_at.timestamp()
+        made = newest.created_at.timestamp()
         yield _build_gauge("backup_timestamp_seconds", "When the newest backup was made", made)
     with suppress(OSError):  # a folder that is not there has no disk
         free = shutil.disk_usage(app.data_folder).free

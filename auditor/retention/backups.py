@@ -38,12 +38,12 @@ class Backup:
     """A backup in a folder: its file, time and size."""
 
     file: Path
-    made_at: datetime
+    created_at: datetime
     size_bytes: int
 
     def to_dict(self) -> dict[str, object]:
         """Return the item of `backup --list --json`."""
-        return {"file": str(self.file), "made_at": self.made_at, "bytes": self.size_bytes}
+        return {"file": str(self.file), "created_at": self.created_at, "size_bytes": self.size_bytes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,13 @@ def list_backups(folder: Path) -> list[Backup]:
         return []
     except OSError as error:
         raise build_file_error(error, f"cannot list the backups in {folder}") from error
-    return sorted(backups, key=lambda backup: backup.made_at, reverse=True)
+    return sorted(backups, key=lambda backup: backup.created_at, reverse=True)
 
 
 def find_newest_backup(folder: Path, now: datetime) -> Backup | None:
     """Return the newest backup that is not dated in the future, or None."""
     backups = list_backups(folder)
-    return next((backup for backup in backups if backup.made_at - now <= CLOCK_TOLERANCE), None)
+    return next((backup for backup in backups if backup.created_at - now <= CLOCK_TOLERANCE), None)
 
 
 def create_backup(
@@ -194,7 +194,7 @@ def _remove_old_backups(config: Config, now: datetime, made: Path) -> Iterator[P
     max_days = config.retention.backups
     limit = now - timedelta(days=max_days) if max_days else datetime.min.replace(tzinfo=UTC)
     for number, backup in enumerate(list_backups(config.backup.folder)):
-        is_too_old = number >= KEPT_WHATEVER_AGE and backup.made_at < limit
+        is_too_old = number >= KEPT_WHATEVER_AGE and backup.created_at < limit
         is_too_many = number >= config.backup.max_count
         if backup.file != made and (is_too_many or is_too_old):
             backup.file.unlink(missing_ok=True)

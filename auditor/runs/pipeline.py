@@ -237,7 +237,7 @@ def _create_backup(
     """Back up, unless that is done since the night's end. PostgreSQL's own tools do it there."""
     config = app.config
     ended = finished_run.finished_at and finished_run.finished_at.replace(microsecond=0)
-    if ended and any(ended <= one.made_at <= now for one in list_backups(config.backup.folder)):
+    if ended and any(ended <= one.created_at <= now for one in list_backups(config.backup.folder)):
         return
     if config.backup.after_run and app.store.database_file:
         taken = create_backup(app.store, body_store, config, now)

@@ -224,12 +224,12 @@ def test_the_list_tells_when_a_link_was_made_ends_and_was_read(desk):
         "association": "nour",
         "name": "Nour",
         "state": "expired",
-        "made_at": "2026-03-01T00:30:00Z",
-        "made_by": "Amina",
+        "created_at": "2026-03-01T00:30:00Z",
+        "created_by": "Amina",
         "expires_at": "2026-05-30T00:30:00Z",
         "revoked_at": None,
         "revoked_by": None,
-        "opened_at": "2026-03-02T00:30:00Z",
+        "last_opened_at": "2026-03-02T00:30:00Z",
     }
     assert json.loads(desk.done("list", "--state", "active", "--json"))["items"] == []
     assert "2026-03-02" in desk.done("list")

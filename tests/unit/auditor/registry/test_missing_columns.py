@@ -187,7 +187,7 @@ def test_the_command_tells_which_columns_are_not_there(capsys):
     assert main(["registry", "import", "--dry-run", path]) == 0
     assert "so they don’t change: Name in Arabic, City, Language" in capsys.readouterr().err
     assert main(["registry", "import", "--json", path]) == 0
-    assert json.loads(capsys.readouterr().out)["items"][0]["unsaid"] == [
+    assert json.loads(capsys.readouterr().out)["items"][0]["not_specified"] == [
         "name_ar",
         "city",
         "language",

@@ -156,7 +156,7 @@ def test_only_older_backups_are_removed(app, tmp_path):
         (tmp_path / "backups" / name).write_text("somebody's")
     for hour in range(5):
         made = taken(app, START + timedelta(hours=hour))
-    assert [backup.made_at.hour for backup in backups.list_backups(tmp_path / "backups")] == [
+    assert [backup.created_at.hour for backup in backups.list_backups(tmp_path / "backups")] == [
         4,
         3,
         2,
@@ -181,7 +181,7 @@ def test_one_forward_clock_jump_leaves_three_backups(app, tmp_path):
         taken(app, START + timedelta(days=day))
     taken(app, START + timedelta(days=3650))
     left = backups.list_backups(tmp_path / "backups")
-    assert [(backup.made_at - START).days for backup in left] == [3650, 6, 5]
+    assert [(backup.created_at - START).days for backup in left] == [3650, 6, 5]
 
 
 def test_new_backup_is_never_removed(app, tmp_path):
@@ -368,7 +368,7 @@ async def test_a_backup_dated_in_the_future_keeps_no_night_from_its_own(app, tmp
     app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
     taken(app, now=night_of(400))
     await pipeline.run_audit_pipeline(app, night_of(0))
-    made = [backup.made_at.date() for backup in backups.list_backups(tmp_path / "backups")]
+    made = [backup.created_at.date() for backup in backups.list_backups(tmp_path / "backups")]
     assert made == [night_of(400).date(), night_of(0).date()]
 
 
@@ -424,7 +424,7 @@ def test_backup_and_restore_json(place, capsys):
     )
     assert main(["restore", "there.db", "--json"]) == 0
     (item,) = items(capsys.readouterr().out)
-    assert Path(item["kept"]).exists()
+    assert Path(item["previous_database"]).exists()
     assert item["accounts"] == 2
 
 

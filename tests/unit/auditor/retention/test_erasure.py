@@ -360,14 +360,14 @@ def test_contact_alone_can_be_erased(folder, capsys):
 def test_all_stored_data_of_an_association_can_be_shown(folder, capsys):
     assert run("registry", "show-data", ID, "--json") == 0
     items = json.loads(capsys.readouterr().out)["items"]
-    kinds = {item["kept"] for item in items}
+    kinds = {item["stored"] for item in items}
     assert kinds >= {
         "association", "contact", "account", "observation", "decision", "decision_withdrawal",
         "report_link", "reply", "follow_up", "subscription", "sent_message", "audit_log",
         "proposal", "association_summary", "probe_result", "account_check_times",
     }  # fmt: skip
     assert (
-        next(item for item in items if item["kept"] == "contact")["email"] == f"{MARK}@example.org"
+        next(item for item in items if item["stored"] == "contact")["email"] == f"{MARK}@example.org"
     )
     assert not any("token_hash" in item for item in items)
 
@@ -437,7 +437,7 @@ def test_restore_reports_erased_associations_from_newer_backups(folder, capsys, 
     (folder / "auditor.db").unlink()
     capsys.readouterr()
     assert run("restore", str(older), "--json") == 0
-    assert json.loads(capsys.readouterr().out)["items"][0]["forgotten"] == [ID]
+    assert json.loads(capsys.readouterr().out)["items"][0]["erased_but_restored"] == [ID]
 
 
 def test_unlisted_association_can_be_erased(folder):
@@ -513,7 +513,7 @@ def test_erasure_names_older_backups_and_restore_reports_returned_associations(f
     assert f"delete it: {backup.relative_to(folder)}" in capsys.readouterr().err
     assert traces(folder) == [backup.relative_to(folder).as_posix()]
     assert run("restore", str(backup), "--json") == 0
-    assert json.loads(capsys.readouterr().out)["items"][0]["forgotten"] == [ID]
+    assert json.loads(capsys.readouterr().out)["items"][0]["erased_but_restored"] == [ID]
     assert run("registry", "erase", ID, "--yes") == 0
     backup.unlink()
     for copy in folder.glob("auditor.db.before-*"):
