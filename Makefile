@@ -54,11 +54,12 @@ test-slow: $(VENV)/.dev ## the slow ones, which take minutes: every page in ever
 test-all: $(VENV)/.dev ## all of them, with more random cases
 	@$(PYTEST) -m "not bench" --hypothesis-profile exploring
 
-check: $(VENV)/.dev ## format, lint, types, import layers
+check: $(VENV)/.dev ## check format, lint rules, types, import layers and wording
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python .ci/check_text.py
 
 audit: $(VENV)/.dev ## known vulnerabilities of what is pinned, where the service that tells them can be reached
 	@PATH="$(BIN):$$PATH" $(BIN)/python .ci/audit.py requirements.lock

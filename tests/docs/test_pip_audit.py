@@ -1,4 +1,4 @@
-"""`make audit` fails on what is known to be vulnerable, and calls nothing sound that nobody looked at."""
+"""`make audit` fails for known vulnerabilities and reports when it could not check."""
 
 import json
 import os
@@ -8,81 +8,97 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parents[2]
-SOUND = {"name": "jinja2", "version": "3.1.6", "vulns": []}
-HURT = {"name": "h11", "version": "0.14", "vulns": [{"id": "GHSA-vqfr", "fix_versions": ["0.16"]}]}
+ROOT = Path(__file__).parents[2]
+SAFE = {"name": "jinja2", "version": "3.1.6", "vulns": []}
+VULNERABLE = {
+    "name": "h11",
+    "version": "0.14",
+    "vulns": [{"id": "GHSA-vqfr", "fix_versions": ["0.16"]}],
+}
 SKIPPED = {"name": "jinja2", "skip_reason": "not found on PyPI"}
-CLEAN = "No known vulnerabilities found"
+SUCCESS_MESSAGE = "No known vulnerabilities found"
 
 
 def report(*packages):
     return json.dumps({"dependencies": packages, "fixes": []})
 
 
-def audited(folder, output, errors, code):
-    """What the step says and how it ends, with such a pip-audit on the path."""
+def run_audit(folder, output, errors, code):
+    """Run the script with a pip-audit that prints these texts; return exit code and output."""
     fake = folder / "pip-audit"
-    told = f"sys.stdout.write({output!r}); sys.stderr.write({errors!r}); sys.exit({code})"
-    fake.write_text(f"#!{sys.executable}\nimport sys\nassert '--strict' in sys.argv\n{told}\n")
+    body = f"sys.stdout.write({output!r}); sys.stderr.write({errors!r}); sys.exit({code})"
+    fake.write_text(f"#!{sys.executable}\nimport sys\nassert '--strict' in sys.argv\n{body}\n")
     fake.chmod(0o755)
     lock = folder / "requirements.lock"
     lock.write_text("h11==0.16.0 \\\n    --hash=sha256:00\njinja2==3.1.6 ; python_version > '3'\n")
-    script = [sys.executable, str(HERE / ".ci" / "audit.py"), str(lock)]
-    ended = subprocess.run(
+    script = [sys.executable, str(ROOT / ".ci" / "audit.py"), str(lock)]
+    result = subprocess.run(
         script, env=os.environ | {"PATH": str(folder)}, capture_output=True, text=True, check=False
     )
-    assert not ended.stderr
-    return ended.returncode, ended.stdout
+    assert not result.stderr
+    return result.returncode, result.stdout
 
 
 @pytest.mark.parametrize(
-    ("output", "errors", "code", "ends", "says"),
+    ("output", "errors", "code", "exit_code", "message"),
     [
         (
-            report(SOUND, SOUND),
-            CLEAN,
+            report(SAFE, SAFE),
+            SUCCESS_MESSAGE,
             0,
             0,
-            "pip-audit: no known vulnerability in 2 packages, of 2",
+            "pip-audit: no known vulnerability in 2 of 2 pinned packages",
         ),
-        (report(SOUND, HURT), "Found 1", 1, 1, "pip-audit: h11 0.14: GHSA-vqfr, mended in 0.16\n"),
+        (
+            report(SAFE, VULNERABLE),
+            "Found 1",
+            1,
+            1,
+            "pip-audit: h11 0.14: GHSA-vqfr, fixed in 0.16\n",
+        ),
         (
             "",
             "ERROR: Failed to connect\n",
             1,
             0,
-            "pip-audit: not run: its service cannot be reached (ERROR",
+            "pip-audit: not run: the vulnerability service cannot be reached (ERROR",
         ),
         (
             report(SKIPPED, SKIPPED),
-            CLEAN,
+            SUCCESS_MESSAGE,
             0,
             0,
-            "pip-audit: not run: its service cannot be reached",
+            "pip-audit: not run: the vulnerability service cannot be reached",
         ),
-        (report(), CLEAN, 0, 0, "pip-audit: not run: its service cannot be reached"),
+        (
+            report(),
+            SUCCESS_MESSAGE,
+            0,
+            0,
+            "pip-audit: not run: the vulnerability service cannot be reached",
+        ),
     ],
-    ids=["sound", "vulnerable", "no service", "a false green", "nothing asked"],
+    ids=["safe", "vulnerable", "no service", "packages skipped", "no packages"],
 )
-def test_an_audit_ends_in_one_of_three_ways(tmp_path, output, errors, code, ends, says):  # noqa: PLR0917
-    ended, said = audited(tmp_path, output, errors, code)
-    assert ended == ends
-    assert says in said
-    assert ("no known" in said) == (output == report(SOUND, SOUND))
+def test_audit_reports_one_of_three_results(tmp_path, output, errors, code, exit_code, message):  # noqa: PLR0917
+    result, printed = run_audit(tmp_path, output, errors, code)
+    assert result == exit_code
+    assert message in printed
+    assert ("no known" in printed) == (output == report(SAFE, SAFE))
 
 
-def test_an_audit_without_pip_audit_fails_plainly(tmp_path):
+def test_missing_pip_audit_is_reported_with_a_remedy(tmp_path):
     (tmp_path / "requirements.lock").write_text("h11==0.16.0\n")
-    script = [sys.executable, str(HERE / ".ci" / "audit.py"), str(tmp_path / "requirements.lock")]
-    ended = subprocess.run(
+    script = [sys.executable, str(ROOT / ".ci" / "audit.py"), str(tmp_path / "requirements.lock")]
+    result = subprocess.run(
         script, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )
-    assert (ended.returncode, ended.stdout) == (
+    assert (result.returncode, result.stdout) == (
         2,
         "pip-audit: pip-audit is not installed; try: make audit\n",
     )
 
 
-def test_ci_and_make_know_the_audit():
-    assert "make audit" in (HERE / ".ci" / "run").read_text()
-    assert ".ci/audit.py requirements.lock" in (HERE / "Makefile").read_text()
+def test_make_and_ci_run_the_audit():
+    assert "make audit" in (ROOT / ".ci" / "run").read_text()
+    assert ".ci/audit.py requirements.lock" in (ROOT / "Makefile").read_text()
