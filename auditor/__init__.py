@@ -1,3 +1,3 @@
-"""Judges and tells: the night, standings, gaps, reports and the command line."""
+"""The application: runs, evaluation, gaps, reports, web pages and the command line."""
 
 __version__ = "26.1.0"

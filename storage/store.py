@@ -108,7 +108,7 @@ class Store(
 
     @property
     def is_large(self) -> bool:
-        """Whether the database is too large to be checked whenever it is opened."""
+        """Return True if the database is too large to be checked each time it is opened."""
         return (
             self.database_file is not None
             and self.database_file.stat().st_size > MAX_OPEN_CHECK_BYTES

@@ -194,7 +194,7 @@ class ChannelSettings(SettingsTable):
 
 
 class SurveySettings(SettingsTable):
-    """Results of a survey in percent of associations, which pages show beside the coverage.
+    """Results of a survey in percent of associations, which pages show next to the coverage.
 
     Each page also says what the survey was, and that the two do not measure the same thing.
     """

@@ -85,7 +85,7 @@ def has_other_account_on_site(account: EvaluatedAccount, context: RuleContext) -
 
 
 def has_link_to_other_association(account: EvaluatedAccount, context: RuleContext) -> bool:
-    """Return True if an account links to another association's site instead of its own."""
+    """Return True if an account links to the site of another association."""
     has_own_site = any(site.is_account for site in context.accounts_on("website"))
     return has_own_site and any(
         context.other_owners.get(("website", key))

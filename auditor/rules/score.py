@@ -194,7 +194,7 @@ def _rate_channel_links(context: RuleContext) -> PointState:
 
 
 def _can_earn_points(account: EvaluatedAccount) -> bool:
-    """Return True if an account can earn points of its own; a lost one cannot."""
+    """Return True if an account can earn points. An account that is gone cannot."""
     return account.is_account and account.status.state is not AccountState.GONE
 
 

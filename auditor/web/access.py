@@ -167,7 +167,7 @@ def set_cookie(
 
 
 def delete_cookie(request: Request, response: Response, name: str) -> None:
-    """Tell the browser to delete a cookie."""
+    """Make the browser delete a cookie."""
     secure = request.scope["scheme"] == "https"
     response.delete_cookie(
         _build_cookie_name(request, name), httponly=True, samesite="lax", secure=secure

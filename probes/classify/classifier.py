@@ -89,7 +89,7 @@ def _match_visible_text(notice: NoticePattern, document: Document) -> str | None
 
 
 def _match_script_sources(notice: NoticePattern, document: Document) -> str | None:
-    """Return the script or frame of a parking service, if the page has no content of its own."""
+    """Return the script or frame of a parking service, if the page has no other content."""
     has_own_content = len(document.main_text) > PARKING_PAGE_MAX_MAIN_CHARS
     if has_site_navigation(document) or has_own_content:
         return None
@@ -466,7 +466,7 @@ def _has_contact_details(document: Document) -> bool:
 
 
 def _mentions_own_host(document: Document) -> bool:
-    """Return whether the page contains the name of its own host."""
+    """Return True if the page contains the name of the host that serves it."""
     name = domains.normalize_host(get_host(document.url))
     return bool(name) and name in f"{document.title} {document.text}".lower()
 

@@ -33,7 +33,7 @@ class PlatformApi:
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """The API call that a page request stands for.
+    """The API call that replaces a page request.
 
     `joined_parameter` is the query parameter that may list up to `max_values` values, separated by
     commas, in one request. A request costs `base_cost`, and `cost_per_value` for each value.
@@ -92,7 +92,7 @@ class Hop:
 class PageWalls:
     """The walls of a page, or None (`probes.classify.interstitials`).
 
-    `full_page` replaces the page. `refusal` is the same, or else a wall that the text tells of.
+    `full_page` replaces the page. `refusal` is the same, or else a wall that the text mentions.
     """
 
     refusal: Reason | None = None

@@ -209,7 +209,7 @@ class BodyWriter:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is pending that it should be committed before more is added."""
+        """Return True if so much is pending that it should be committed before more is added."""
         return self._pending_bytes > MAX_PENDING_BYTES
 
     def put(self, body: bytes) -> str:

@@ -250,7 +250,7 @@ class AuditLogEntry:
 
     @property
     def kind(self) -> RegistryChangeKind:
-        """How the registry changed."""
+        """The kind of change to the registry."""
         if self.source == ERASE_SOURCE:
             return RegistryChangeKind.ERASED
         if self.field in REGISTRY_FIELDS or (self.before is not None and self.after is not None):

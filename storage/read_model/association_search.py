@@ -209,7 +209,7 @@ class SearchQuery:
 
     @property
     def has_conditions(self) -> bool:
-        """Whether the search has any condition."""
+        """Return True if the search has any condition."""
         return self._smallest_condition is not None
 
     def count_matches(self) -> tuple[int, bool]:

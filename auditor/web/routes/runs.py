@@ -46,7 +46,7 @@ class RunView:
 
     @property
     def not_reached_count(self) -> int | None:
-        """How many accounts the run did not reach."""
+        """The number of accounts that the run did not reach."""
         return receipt.count_not_reached(self.verification.run)
 
     @property
@@ -61,7 +61,7 @@ class RunView:
 
     @property
     def finished_at(self) -> datetime | None:
-        """When the run ended."""
+        """The time at which the run ended."""
         return self.verification.run.finished_at
 
 
