@@ -1,1 +1,6 @@
-"""Tells: digests, monthly reports and the ping, from what is news to how it is sent."""
+"""Sends digests, monthly reports and healthcheck pings.
+
+`drafts` and `monthly` decide which messages are due and build them, `delivery` sends each once, and
+`transports` knows SMTP and Apprise. The package must not evaluate accounts. Start reading in
+`delivery`.
+"""

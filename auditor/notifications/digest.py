@@ -1,12 +1,12 @@
-"""The digest: what a coordinator should hear at the end of a night, the worst first. Pure.
+"""The digest: the changes of a run as a message to coordinators, most severe first.
 
-The digest in words. Pure.
+A digest announces that the same gap opened, or closed, at most once in 30 days. A gap that opens and
+closes repeatedly is announced once as opened and once as closed. If it changes again within 30 days,
+the change is announced when they are over, provided it still holds. This follows from the history of
+the gap alone and does not depend on which messages were sent.
 
-What moved in the network, and what of it is news: nobody is told twice within 30 days that one gap opened.
-
-A gap that opens and closes by turns is told once as opened and once as closed. Where it moves again within 30
-days of that, the rest is silence; if it still stands so when they are over, that is told then. Which
-messages went out does not matter for this: it follows from the gap's own history.
+`collect_network_changes` reads the changes, `build_digest` selects those for one recipient, and
+`digest_text` writes the message.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import zip_longest
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import iter_association_views
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.i18n.translator import Translator
-from auditor.receipts.receipt import hash_canonical_json as receipt_digest
+from auditor.receipts.receipt import hash_canonical_json
 from auditor.receipts.signing import get_receipt_public_key
 from auditor.reference.gap_catalogue import SEVERITIES
 from auditor.reference.regions import find_region_code
@@ -40,9 +40,9 @@ from storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class MessageFrame:
-    """What stands around every message: the network's name, where the web's pages are, how it is ended.
+    """The parts that every message has: network name, address of the pages, unsubscribe link.
 
-    `web` and `stop` are addresses, empty where there is none.
+    `web_url` and `unsubscribe_url` are empty if there is none.
     """
 
     network_name: str
@@ -50,51 +50,49 @@ class MessageFrame:
     unsubscribe_url: str = ""
 
     def get_page_url(self, translator: Translator, name: str = "") -> str:
-        """The address of a page of the web; empty where there is none."""
+        """Return the URL of a page, or "" without `web_url`."""
         return self.web_url and self.web_url + WebAppLinks(translator.language).page_url(name)
 
     def get_association_url(self, translator: Translator, identifier: str) -> str:
-        """The address of an association's page; empty where there is none."""
-        return self.web_url and self.web_url + WebAppLinks(translator.language).association_url(
-            identifier
-        )
+        """Return the URL of an association's page, or "" without `web_url`."""
+        links = WebAppLinks(translator.language)
+        return self.web_url and self.web_url + links.association_url(identifier)
 
 
 def digest_subject(run_digest: Digest, translator: Translator) -> str:
-    """The subject: what moved, as numbers."""
+    """Return the subject line with the numbers of changes."""
     numbers = {
         "urgent": len(run_digest.urgent),
         "new": len(run_digest.new),
         "settled": len(run_digest.closed),
     }
     if not run_digest.is_run_finished:
-        return translator.translate("The check of {date} did not finish", date=run_digest.night.day)
+        return translator.translate("The check of {date} did not finish", date=run_digest.run.day)
     if run_digest.urgent:
         return translator.translate("Urgent: {urgent} · new: {new} · fixed: {settled}", **numbers)
     if run_digest.new or run_digest.closed:
         return translator.translate("New: {new} · fixed: {settled}", **numbers)
     return translator.translate(
-        "Check of {date}: some accounts couldn’t be checked", date=run_digest.night.day
+        "Check of {date}: some accounts couldn’t be checked", date=run_digest.run.day
     )
 
 
 def digest_text(run_digest: Digest, frame: MessageFrame, translator: Translator) -> MessageDocument:
-    """The whole message."""
-    names = {
+    """Return the whole message."""
+    headings = {
         "urgent": translator.translate("New urgent problems"),
         "new": translator.translate("New problems"),
         "fixed": translator.translate("Fixed problems"),
     }
+    sections = []
+    for name, changes in run_digest.sections:
+        if changes:
+            items = (_build_list_item(change, frame, translator) for change in changes)
+            sections.append(MessageSection(headings[name], tuple(items)))
     return MessageDocument(
         title=translator.translate("{network}: what’s new", network=frame.network_name),
         intro=tuple(_generate_intro(run_digest, translator)),
-        sections=tuple(
-            MessageSection(
-                names[name], tuple(_build_list_item(move, frame, translator) for move in moves)
-            )
-            for name, moves in run_digest.sections
-            if moves
-        ),
+        sections=tuple(sections),
         closing=tuple(_generate_closing(run_digest, translator)),
         links=(MessageLink(translator.translate("See everything"), frame.get_page_url(translator)),)
         if frame.web_url
@@ -113,7 +111,7 @@ def digest_text(run_digest: Digest, frame: MessageFrame, translator: Translator)
 
 
 def _generate_intro(run_digest: Digest, translator: Translator) -> Iterator[str]:
-    day = run_digest.night.day
+    day = run_digest.run.day
     if not run_digest.is_run_finished:
         yield translator.translate(
             "The check of {date} did not finish. Its results are kept and the next run continues it.",
@@ -150,18 +148,20 @@ def _generate_closing(run_digest: Digest, translator: Translator) -> Iterator[st
 
 
 def _generate_receipt_note(run_digest: Digest, translator: Translator) -> Iterator[str]:
-    """The digest of the night's receipt: whoever keeps this message can tell if that night is taken out."""
-    if run_digest.is_run_finished and get_receipt_public_key(run_digest.night.receipt):
+    """Yield the digest of the signed run report.
+
+    With it, a recipient can prove later that the run report was removed or changed.
+    """
+    if run_digest.is_run_finished and get_receipt_public_key(run_digest.run.receipt):
         yield translator.translate(
             "Fingerprint of this run report: {digest}",
-            digest=receipt_digest(run_digest.night.receipt),
+            digest=hash_canonical_json(run_digest.run.receipt),
         )
 
 
 def _join_channel_names(channels: Sequence[str], translator: Translator) -> str:
-    return ("، " if translator.language == "ar" else ", ").join(
-        map(translator.channel_name, channels)
-    )
+    separator = "، " if translator.language == "ar" else ", "
+    return separator.join(map(translator.channel_name, channels))
 
 
 def _build_list_item(
@@ -180,12 +180,12 @@ def _build_list_item(
 
 
 QUIET_PERIOD = timedelta(days=30)
-"""How long nothing more is told of a gap that was told of."""
+"""How long a change of a gap is not announced again."""
 
 
 @dataclass(frozen=True, slots=True)
 class GapChange:
-    """A gap that opened, or closed, and when that is told."""
+    """A gap that opened or closed, and when that is announced."""
 
     association: Association | AssociationSummary
     gap: Gap
@@ -195,9 +195,9 @@ class GapChange:
 
 @dataclass(frozen=True, slots=True)
 class NetworkChanges:
-    """What moved in the whole network until a night. `still` counts the open gaps by region."""
+    """The changes of all gaps up to a run."""
 
-    night: AuditRun
+    run: AuditRun
     previous_run: AuditRun | None
     changes: tuple[GapChange, ...]
     open_gaps_by_region: Mapping[str | None, int]
@@ -206,86 +206,102 @@ class NetworkChanges:
 def collect_network_changes(
     store: Store, config: Config, run: AuditRun, since: datetime | None = None
 ) -> NetworkChanges:
-    """What there is to tell at the end of a night to whoever was last told at a moment, or later.
+    """Return the changes that a digest of a run may announce.
 
-    Who was told more than QUIET ago, or never, is told from the night before on. A night that was not
-    concluded has moved nothing.
+    `since` is when the recipient got the last digest. If it is None or longer ago than QUIET_PERIOD,
+    changes since the previous run are announced. A run that did not finish has no changes.
     """
-    before = store.get_latest_run(AuditRunState.DONE, before_day=run.day)
+    previous_run = store.get_latest_run(AuditRunState.DONE, before_day=run.day)
     if run.state is not AuditRunState.DONE:
-        return NetworkChanges(run, before, (), {})
+        return NetworkChanges(run, previous_run, (), {})
     if store.get_latest_evaluated_run() != run:
-        return _rebuild_network_changes(store, config, run, before)
+        return _rebuild_network_changes(store, config, run, previous_run)
     refresh_summaries(store, config)
-    # What is told now for the first time may have moved QUIET ago.
-    moments = [
-        one for one in (since, before and before.started_at, run.started_at - QUIET_PERIOD) if one
-    ]
-    known = store.list_gap_histories(min(moments) - QUIET_PERIOD if before else None)
-    moves = tuple(
-        move for association, gaps in known for move in _list_gap_changes(association, gaps)
+    histories = store.list_gap_histories(_find_history_start(run, previous_run, since))
+    changes = tuple(
+        change for association, gaps in histories for change in _list_gap_changes(association, gaps)
     )
-    return NetworkChanges(run, before, moves, _count_open_gaps_by_region(store))
+    return NetworkChanges(run, previous_run, changes, _count_open_gaps_by_region(store))
+
+
+def _find_history_start(
+    run: AuditRun, previous_run: AuditRun | None, since: datetime | None
+) -> datetime | None:
+    """Return the time from which gap histories are needed, or None for all.
+
+    A change that is announced now may have happened QUIET_PERIOD ago.
+    """
+    if previous_run is None:
+        return None
+    oldest_announced = min(previous_run.started_at, run.started_at - QUIET_PERIOD)
+    if since:
+        oldest_announced = min(oldest_announced, since)
+    return oldest_announced - QUIET_PERIOD
 
 
 def _rebuild_network_changes(
     store: Store, config: Config, run: AuditRun, previous_run: AuditRun | None
 ) -> NetworkChanges:
-    """The same of a night that is not the newest: everybody is looked at as of then."""
-    moves: list[GapChange] = []
-    still: Counter[str | None] = Counter()
+    """Return the changes of a run that is not the newest: evaluate every association as of then."""
+    changes: list[GapChange] = []
+    open_gaps_by_region: Counter[str | None] = Counter()
     for view in iter_association_views(store, config, run.finished_at or run.started_at):
-        moves += list_association_changes(view)
-        still[view.association.region] += len(view.gaps)
-    return NetworkChanges(run, previous_run, tuple(moves), still)
+        changes += list_association_changes(view)
+        open_gaps_by_region[view.association.region] += len(view.gaps)
+    return NetworkChanges(run, previous_run, tuple(changes), open_gaps_by_region)
 
 
 def _count_open_gaps_by_region(store: Store) -> dict[str | None, int]:
+    """Return the number of open gaps by region; None counts associations without a region."""
     regions = store.get_group_sizes("region", min_size=1)
-    told = store.get_facet_counts_by_group(regions, ["has_gaps"])
+    counts_by_group = store.get_facet_counts_by_group(regions, ["has_gaps"])
     by_region: dict[str | None, int] = {
-        cohort.partition(":")[2]: sums.get("has_gaps", 0) for cohort, sums in told.items()
+        group.partition(":")[2]: counts.get("has_gaps", 0)
+        for group, counts in counts_by_group.items()
     }
-    return {
-        **by_region,
-        None: store.get_facet_counts(prefix="has_gaps").get("has_gaps", 0)
-        - sum(by_region.values()),
-    }
+    total = store.get_facet_counts(prefix="has_gaps").get("has_gaps", 0)
+    return {**by_region, None: total - sum(by_region.values())}
 
 
 def list_association_changes(view: AssociationView) -> Iterator[GapChange]:
-    """What is ever told of an association's gaps; waived ones are no news. Pure."""
-    return _list_gap_changes(
-        view.association,
-        (gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived_gaps),
-    )
+    """Return all changes of an association that are ever announced. Waived gaps are left out."""
+    gaps = (gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived_gaps)
+    return _list_gap_changes(view.association, gaps)
 
 
 def _list_gap_changes(
     association: Association | AssociationSummary, gaps: Iterable[Gap]
 ) -> Iterator[GapChange]:
-    rows: dict[tuple[str, str, str], list[Gap]] = defaultdict(list)
+    rows_by_gap: dict[tuple[str, str, str], list[Gap]] = defaultdict(list)
     for gap in gaps:
-        rows[gap.channel, gap.subject, gap.code].append(gap)
-    for several in rows.values():
-        yield from (GapChange(association, *told) for told in _select_announcements(several))
+        rows_by_gap[gap.channel, gap.subject, gap.code].append(gap)
+    for rows in rows_by_gap.values():
+        for gap, is_open, announced_at in _select_announcements(rows):
+            yield GapChange(association, gap, is_open, announced_at)
 
 
 def _select_announcements(gaps: Iterable[Gap]) -> Iterator[tuple[Gap, bool, datetime]]:
-    """The news of one gap's rows: each with whether it opened, and when that is told."""
-    turns = sorted(_list_transitions(gaps), key=lambda turn: turn[2])
-    last: dict[bool, datetime] = {}
-    said = False  # what the reader believes: no such gap
-    for (gap, is_open, at), (_, _, ends) in zip(
-        turns, [*turns[1:], (None, None, None)], strict=True
-    ):
-        when = max(at, last[is_open] + QUIET_PERIOD) if is_open in last else at
-        if is_open is not said and (ends is None or when < ends):
-            said, last[is_open] = is_open, when
-            yield gap, is_open, when
+    """Yield what is announced about one gap: its row, True if it opened, and when.
+
+    `gaps` are all rows of the same gap, one for each time it opened.
+    """
+    transitions = sorted(_list_transitions(gaps), key=lambda transition: transition[2])
+    next_changes = [changed_at for _, _, changed_at in transitions[1:]]
+    last_announced: dict[bool, datetime] = {}
+    is_announced_open = False  # the reader knows of no such gap at first
+    for (gap, is_open, changed_at), next_changed_at in zip_longest(transitions, next_changes):
+        announced_at = changed_at
+        if is_open in last_announced:
+            announced_at = max(changed_at, last_announced[is_open] + QUIET_PERIOD)
+        still_holds = next_changed_at is None or announced_at < next_changed_at
+        if is_open is not is_announced_open and still_holds:
+            is_announced_open = is_open
+            last_announced[is_open] = announced_at
+            yield gap, is_open, announced_at
 
 
 def _list_transitions(gaps: Iterable[Gap]) -> Iterator[tuple[Gap, bool, datetime]]:
+    """Yield each opening (True) and closing (False) of a gap with its time."""
     for gap in gaps:
         assert gap.opened_at is not None
         yield gap, True, gap.opened_at
@@ -294,17 +310,17 @@ def _list_transitions(gaps: Iterable[Gap]) -> Iterator[tuple[Gap, bool, datetime
 
 
 MAX_LISTED_CHANGES = 40
-"""How many gaps a message lists; a longer one is not read, and mail programs cut it off."""
+"""How many changes a message lists. Mail programs cut off longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What moved after `since` until the night, by what it asks of the reader.
+    """The changes from `since` to the start of a run for one recipient.
 
-    `still` counts what is open in all. `blind` are the channels on which nothing could be told tonight.
+    `open_gap_count` counts all open gaps of the recipient's regions.
     """
 
-    night: AuditRun
+    run: AuditRun
     since: datetime | None
     urgent: tuple[GapChange, ...] = ()
     new: tuple[GapChange, ...] = ()
@@ -314,22 +330,24 @@ class Digest:
 
     @property
     def is_run_finished(self) -> bool:
-        """Whether the night came to its end."""
-        return self.night.state is AuditRunState.DONE
+        """Return True if the run has finished."""
+        return self.run.state is AuditRunState.DONE
 
     @property
     def sections(self) -> tuple[tuple[str, tuple[GapChange, ...]], ...]:
-        """The three lists in their order, cut to what a message lists, each with its name."""
-        everything = iter([*self.urgent, *self.new, *self.closed])
-        listed = set(map(id, islice(everything, MAX_LISTED_CHANGES)))
-        named = (("urgent", self.urgent), ("new", self.new), ("fixed", self.closed))
-        return tuple(
-            (name, tuple(move for move in rows if id(move) in listed)) for name, rows in named
-        )
+        """Return the names and changes of the three lists, with MAX_LISTED_CHANGES in all."""
+        lists = (("urgent", self.urgent), ("new", self.new), ("fixed", self.closed))
+        sections = []
+        remaining = MAX_LISTED_CHANGES
+        for name, changes in lists:
+            listed = changes[:remaining]
+            sections.append((name, listed))
+            remaining -= len(listed)
+        return tuple(sections)
 
     @property
     def unlisted_count(self) -> int:
-        """How many moves a message does not list."""
+        """Return how many changes the message does not list."""
         return max(0, len(self.urgent) + len(self.new) + len(self.closed) - MAX_LISTED_CHANGES)
 
 
@@ -339,61 +357,57 @@ def build_digest(
     since: datetime | None = None,
     regions: Collection[str] = frozenset(),
 ) -> Digest | None:
-    """The digest of a night for someone who hears of these regions (of all, if empty); None for no news.
+    """Return the digest of a run for a recipient of these regions (of all, if empty).
 
-    `since` is when that reader was last told; the night before otherwise. What moves while a night
-    goes on belongs to the next one.
+    Return None if there is nothing to announce. `since` is when the recipient got the last digest
+    (default: the start of the previous run). What changes during a run belongs to the next digest.
     """
-    night, before = network_changes.night, network_changes.previous_run
-    if since is None and before:
-        since = before.started_at
-    moves = [
-        move
-        for move in network_changes.changes
-        if (since is None or move.announced_at > since)
-        and move.announced_at <= night.started_at
-        and _is_in_regions(move.association.region, regions)
+    run, previous_run = network_changes.run, network_changes.previous_run
+    if since is None and previous_run:
+        since = previous_run.started_at
+    changes = [
+        change
+        for change in network_changes.changes
+        if (since is None or change.announced_at > since)
+        and change.announced_at <= run.started_at
+        and _is_in_regions(change.association.region, regions)
     ]
-    newly_blind = set(night.unreliable_channels) - set(before.unreliable_channels if before else ())
-    if not moves and not newly_blind and night.state is AuditRunState.DONE:
+    previously_unreliable = previous_run.unreliable_channels if previous_run else ()
+    newly_unreliable = set(run.unreliable_channels) - set(previously_unreliable)
+    if not changes and not newly_unreliable and run.state is AuditRunState.DONE:
         return None
-    opened = sorted(
-        (move for move in _keep_latest_changes(moves) if move.is_open), key=_severity_sort_key
-    )
+    latest_changes = sorted(_keep_latest_changes(changes), key=_severity_sort_key)
+    opened = [change for change in latest_changes if change.is_open]
     return Digest(
-        night=night,
+        run=run,
         since=since,
-        urgent=tuple(move for move in opened if move.gap.severity == SEVERITIES[0]),
-        new=tuple(move for move in opened if move.gap.severity != SEVERITIES[0]),
-        closed=tuple(
-            sorted(
-                (move for move in _keep_latest_changes(moves) if not move.is_open),
-                key=_severity_sort_key,
-            )
-        ),
+        urgent=tuple(change for change in opened if change.gap.severity == SEVERITIES[0]),
+        new=tuple(change for change in opened if change.gap.severity != SEVERITIES[0]),
+        closed=tuple(change for change in latest_changes if not change.is_open),
         open_gap_count=sum(
             count
             for region, count in network_changes.open_gaps_by_region.items()
             if _is_in_regions(region, regions)
         ),
-        unreliable_channels=night.unreliable_channels,
+        unreliable_channels=run.unreliable_channels,
     )
 
 
 def _is_in_regions(region: str | None, regions: Collection[str]) -> bool:
-    """Whether a region is among these, whichever way either is spelt."""
-    return not regions or (find_region_code(region) or region) in {
-        find_region_code(one) or one for one in regions
-    }
+    """Return True if a region is one of these in any spelling, or if `regions` is empty."""
+    if not regions:
+        return True
+    region_keys = {find_region_code(spelling) or spelling for spelling in regions}
+    return (find_region_code(region) or region) in region_keys
 
 
 def _keep_latest_changes(changes: Collection[GapChange]) -> list[GapChange]:
-    """Of each gap the newest move alone: what opened and closed since then is told as closed."""
-    newest: dict[tuple[str, str, str, str], GapChange] = {}
-    for move in sorted(changes, key=lambda move: move.announced_at):
-        gap = move.gap
-        newest[gap.association, gap.channel, gap.subject, gap.code] = move
-    return list(newest.values())
+    """Return the latest change of each gap: one that opened and closed again counts as closed."""
+    latest: dict[tuple[str, str, str, str], GapChange] = {}
+    for change in sorted(changes, key=lambda change: change.announced_at):
+        gap = change.gap
+        latest[gap.association, gap.channel, gap.subject, gap.code] = change
+    return list(latest.values())
 
 
 def _severity_sort_key(change: GapChange) -> tuple[int, str, str, str]:

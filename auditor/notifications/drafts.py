@@ -1,6 +1,6 @@
-"""What a night gives to send: for each recipient a message not yet written, or why there is none.
+"""Drafts: the digest that each recipient gets after a run, or the reason why there is none.
 
-Nothing here sends or keeps anything, so `--dry-run` shows what a night would send.
+Nothing here sends or stores anything, so `--dry-run` can show what a run would send.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DraftLinks:
-    """The links that are made for one message: to end it, and to an association's report."""
+    """The links of one message: to unsubscribe, and to the report of an association."""
 
     unsubscribe_url: str = ""
     report_url: str = ""
@@ -51,7 +51,10 @@ class DraftLinks:
 
 @dataclass(frozen=True, slots=True)
 class MessageDraft:
-    """A message for one recipient, or why there is none. `occasion` names it among those of its kind."""
+    """A message for one recipient, or the reason why there is none.
+
+    Recipient, `kind` and `occasion` identify a message. `build_message` is None without message.
+    """
 
     recipient: Recipient
     kind: str
@@ -63,7 +66,7 @@ class MessageDraft:
 
     @property
     def subscription_kind(self) -> str:
-        """The kind of subscription it belongs to."""
+        """Return the kind of subscription that the message belongs to."""
         return MONTHLY_KIND if self.association else DIGEST_KIND
 
 
@@ -75,13 +78,12 @@ def draft_digests(
     since: date | None = None,
     only_recipients: Iterable[Recipient] = (),
 ) -> Iterator[MessageDraft]:
-    """The digests of a night for those of the configuration, or for these alone. Writes nothing."""
+    """Yield a draft of a run's digest for each recipient of the configuration, or for these only."""
     recipients = tuple(only_recipients) or config.notify.recipients
     if recipients and run.state is not AuditRunState.SKIPPED:
-        told = collect_network_changes(store, config, run, _start_of_day_utc(since))
-        yield from (
-            _draft_digest(store, config, told, recipient, since) for recipient in recipients
-        )
+        changes = collect_network_changes(store, config, run, _start_of_day_utc(since))
+        for recipient in recipients:
+            yield _draft_digest(store, config, changes, recipient, since)
 
 
 def _draft_digest(
@@ -91,28 +93,33 @@ def _draft_digest(
     recipient: Recipient,
     since: date | None,
 ) -> MessageDraft:
-    night, language = network_changes.night, recipient.language or config.network.language
+    run = network_changes.run
+    language = recipient.language or config.network.language
     kind = f"{DIGEST_KIND} since {since}" if since else DIGEST_KIND
-    if night.state is not AuditRunState.DONE:
+    if run.state is not AuditRunState.DONE:
         kind = INCOMPLETE_RUN_KIND
-    draft = MessageDraft(recipient, kind, night.day.isoformat(), language)
-    if left := find_skip_reason(store, draft):
-        return replace(draft, skip_reason=left)
-    after = _start_of_day_utc(since) or _find_last_digest_time(store, recipient, night)
-    found = build_digest(network_changes, since=after, regions=recipient.regions)
-    if found is None:
+    draft = MessageDraft(recipient, kind, run.day.isoformat(), language)
+    if skip_reason := find_skip_reason(store, draft):
+        return replace(draft, skip_reason=skip_reason)
+    last_sent = _start_of_day_utc(since) or _find_last_digest_time(store, recipient, run)
+    digest = build_digest(network_changes, since=last_sent, regions=recipient.regions)
+    if digest is None:
         return replace(draft, skip_reason=SkipReason.NOTHING_NEW)
 
-    def write(links: DraftLinks) -> OutgoingMessage:
+    def build_digest_message(links: DraftLinks) -> OutgoingMessage:
         frame = MessageFrame(
             config.network.display_name(language), config.notify.pages_url, links.unsubscribe_url
         )
-        line = digest_subject(found, Translator(language))
+        subject_line = digest_subject(digest, Translator(language))
         return build_message(
-            draft, night, line, lambda words: digest_text(found, frame, words), links
+            draft,
+            run,
+            subject_line,
+            lambda translator: digest_text(digest, frame, translator),
+            links,
         )
 
-    return replace(draft, build_message=write)
+    return replace(draft, build_message=build_digest_message)
 
 
 def _start_of_day_utc(day: date | None) -> datetime | None:
@@ -120,12 +127,14 @@ def _start_of_day_utc(day: date | None) -> datetime | None:
 
 
 def find_skip_reason(store: Store, draft: MessageDraft) -> SkipReason | None:
-    """Whether a recipient does not want such messages, or has this one."""
-    wish = store.get_subscription(draft.recipient.key, draft.subscription_kind, draft.association)
-    if wish and not wish.is_wanted:
+    """Return why a message is not sent (unsubscribed, or sent already), or None."""
+    subscription = store.get_subscription(
+        draft.recipient.key, draft.subscription_kind, draft.association
+    )
+    if subscription and not subscription.is_wanted:
         return SkipReason.UNSUBSCRIBED
-    sent = store.is_message_sent(draft.recipient.key, draft.kind, draft.occasion)
-    return SkipReason.ALREADY_SENT if sent else None
+    is_sent = store.is_message_sent(draft.recipient.key, draft.kind, draft.occasion)
+    return SkipReason.ALREADY_SENT if is_sent else None
 
 
 def build_message(
@@ -135,24 +144,26 @@ def build_message(
     document_builder: DocumentBuilder,
     links: DraftLinks,
 ) -> OutgoingMessage:
-    """A draft written out: the same each time, so that a mail program knows it again."""
-    told = f"{draft.recipient.key}\n{draft.kind}\n{draft.occasion}".encode()
-    mark = f"{draft.kind.partition(' ')[0]}.{run.day}.{hashlib.sha256(told).hexdigest()[:24]}"
+    """Build the message of a draft.
+
+    Its id and time depend on the draft and the run alone, so a mail program recognizes a copy.
+    """
+    identity = f"{draft.recipient.key}\n{draft.kind}\n{draft.occasion}".encode()
+    kind_word = draft.kind.partition(" ")[0]
     text, html = render_message(draft.language, document_builder)
-    moment = run.finished_at or run.started_at
     return OutgoingMessage(
-        shorten_subject(subject_line),
-        text,
-        html,
-        draft.language,
-        mark,
-        moment,
-        links.unsubscribe_url,
+        subject=shorten_subject(subject_line),
+        text=text,
+        html=html,
+        language=draft.language,
+        message_id=f"{kind_word}.{run.day}.{hashlib.sha256(identity).hexdigest()[:24]}",
+        sent_at=run.finished_at or run.started_at,
+        unsubscribe_url=links.unsubscribe_url,
     )
 
 
 def _find_last_digest_time(store: Store, recipient: Recipient, run: AuditRun) -> datetime | None:
-    """The beginning of the night of which a recipient was last told, at most 30 days ago."""
+    """Return the start of the run that the recipient's last digest covered, at most 30 days ago."""
     occasion = store.get_last_occasion(recipient.key, DIGEST_KIND)
-    last = store.get_run(date.fromisoformat(occasion)) if occasion else None
-    return max(last.started_at, run.started_at - QUIET_PERIOD) if last else None
+    last_run = store.get_run(date.fromisoformat(occasion)) if occasion else None
+    return max(last_run.started_at, run.started_at - QUIET_PERIOD) if last_run else None

@@ -1,7 +1,7 @@
-"""The monthly report of an association, for those of it who asked: what works, and at most five next steps.
+"""The monthly report of an association to its subscribers: what works, and at most five next steps.
 
-It goes with the first night of a month that is concluded, in the association's language, and leads to its
-report.
+It is sent after the first finished run of a month, in the association's language, and links to the
+full report.
 """
 
 from __future__ import annotations
@@ -31,36 +31,34 @@ from auditor.rendering.templates import (
     MessageSection,
 )
 from auditor.reports.text import MAX_DETAILED_GAPS, describe_strengths, list_strengths
-from storage.models.audit import Association, AuditRun, AuditRunState
+from storage.models.audit import Association, AuditRun, AuditRunState, Gap
 from storage.models.users import Subscription
 from storage.store import Store
 
 
 def draft_monthly_reports(store: Store, config: Config, run: AuditRun) -> Iterator[MessageDraft]:
-    """The monthly reports that are due after a night. Writes nothing.
+    """Yield drafts of the monthly reports that are due after a run.
 
-    Who subscribes in the middle of a month gets the first report with the next month; one that did not go
-    is due again after the next night.
+    A subscription made after the first run of a month starts with the next month. A report that
+    could not be delivered is due again after the next run.
     """
     if run.state is not AuditRunState.DONE:
         return
-    first = next(_list_finished_runs_of_month(store, run))
-    for wish in store.list_subscriptions(MONTHLY_KIND):
-        association = store.get_association(wish.association)
-        if (
-            association
-            and wish.is_wanted
-            and wish.changed_at <= (first.finished_at or first.started_at)
-        ):
-            yield _draft_monthly_report(store, config, run, wish, association)
+    first_run = next(_list_finished_runs_of_month(store, run))
+    first_ended_at = first_run.finished_at or first_run.started_at
+    for subscription in store.list_subscriptions(MONTHLY_KIND):
+        association = store.get_association(subscription.association)
+        is_due = subscription.is_wanted and subscription.changed_at <= first_ended_at
+        if association and is_due:
+            yield _draft_monthly_report(store, config, run, subscription, association)
 
 
 def _list_finished_runs_of_month(store: Store, run: AuditRun) -> Iterator[AuditRun]:
-    """The concluded nights of a night's month."""
-    month = run.day.replace(day=1)
-    return (
-        one for one in store.list_runs() if one.day >= month and one.state is AuditRunState.DONE
-    )
+    """Yield the finished runs since the start of a run's month, oldest first."""
+    first_day = run.day.replace(day=1)
+    for listed_run in store.list_runs():
+        if listed_run.day >= first_day and listed_run.state is AuditRunState.DONE:
+            yield listed_run
 
 
 def _draft_monthly_report(
@@ -75,48 +73,50 @@ def _draft_monthly_report(
     draft = MessageDraft(
         recipient, MONTHLY_KIND, occasion, association.language, association=association.id
     )
-    if left := find_skip_reason(store, draft):
-        return replace(draft, skip_reason=left)
-    seen = load_association_view(store, config, association.id)
-    if seen is None:
+    if skip_reason := find_skip_reason(store, draft):
+        return replace(draft, skip_reason=skip_reason)
+    view = load_association_view(store, config, association.id)
+    if view is None:
         return replace(draft, skip_reason=SkipReason.NOTHING_NEW)
 
-    def write(links: DraftLinks) -> OutgoingMessage:
+    def build_report_message(links: DraftLinks) -> OutgoingMessage:
         frame = MessageFrame(
             config.network.display_name(draft.language), links.report_url, links.unsubscribe_url
         )
-        said = Translator(draft.language).translate(
+        subject_line = Translator(draft.language).translate(
             "Your monthly report: {association}",
             association=association.display_name(draft.language),
         )
         return build_message(
-            draft, run, said, lambda words: build_monthly_report(seen, run, frame, words), links
+            draft,
+            run,
+            subject_line,
+            lambda translator: build_monthly_report(view, run, frame, translator),
+            links,
         )
 
-    return replace(draft, build_message=write)
+    return replace(draft, build_message=build_report_message)
 
 
 def build_monthly_report(
     view: AssociationView, run: AuditRun, frame: MessageFrame, translator: Translator
 ) -> MessageDocument:
-    """The report in words. `frame.web` is the address of the whole report. Pure."""
+    """Return the message. `frame.web_url` is the URL of the full report. Pure."""
     name = view.association.display_name(translator.language)
-    good = tuple(
-        MessageListItem(said)
-        for said in describe_strengths(list_strengths(view, run.started_at), translator)
+    strengths = describe_strengths(list_strengths(view, run.started_at), translator)
+    strength_items = tuple(map(MessageListItem, strengths))
+    step_items = tuple(_build_step_item(gap, translator) for gap in view.gaps[:MAX_DETAILED_GAPS])
+    sections = (
+        MessageSection(translator.label("ui", "strengths"), strength_items),
+        MessageSection(translator.label("ui", "todo"), step_items),
     )
-    steps = tuple(
-        _build_step_item(view, number, translator)
-        for number in range(min(MAX_DETAILED_GAPS, len(view.gaps)))
-    )
-    parts = ((translator.label("ui", "strengths"), good), (translator.label("ui", "todo"), steps))
     return MessageDocument(
         title=name,
         intro=(
             translator.translate("On {date}", date=run.day),
             translator.label("ui", "not_judgement"),
         ),
-        sections=tuple(MessageSection(title, lines) for title, lines in parts if lines),
+        sections=tuple(section for section in sections if section.items),
         links=(MessageLink(translator.translate("Read the full report and reply"), frame.web_url),)
         if frame.web_url
         else (),
@@ -133,12 +133,8 @@ def build_monthly_report(
     )
 
 
-def _build_step_item(
-    view: AssociationView, gap_index: int, translator: Translator
-) -> MessageListItem:
-    gap = view.gaps[gap_index]
-    told = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
-    return MessageListItem(
-        told.title,
-        (*told.steps[:1], translator.format_pair(translator.label("ui", "time"), told.effort)),
-    )
+def _build_step_item(gap: Gap, translator: Translator) -> MessageListItem:
+    """Return a gap with its first step and the time that it takes."""
+    text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
+    effort = translator.format_pair(translator.label("ui", "time"), text.effort)
+    return MessageListItem(text.title, (*text.steps[:1], effort))

@@ -272,5 +272,5 @@ def _plain(told, since):
         (move.association.id, move.gap.code, move.is_open)
         for move in told.changes
         if (since is None or move.announced_at > since)
-        and move.announced_at <= told.night.started_at
+        and move.announced_at <= told.run.started_at
     }
