@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from auditor.app import App
     from auditor.cli.context import CliContext
     from auditor.cli.output import ProgressCallback
-    from auditor.cluster.job_queue import QueueHealth
+    from auditor.cluster.health import QueueHealth
     from auditor.evaluation.reevaluate import ReevaluationResult
     from auditor.i18n.translator import Translator
     from probes.models.finding import Presence
@@ -259,7 +259,7 @@ def status(
 ) -> None:
     """Show how the last run went."""
     from auditor.checking.clock import DISCARD_FUTURE, FUTURE_RUN
-    from auditor.cluster.job_queue import load_queue_health
+    from auditor.cluster.health import load_queue_health
     from auditor.schedule_times import find_delayed_day
     from auditor.views.json_items import build_status_item
     from storage.models.audit import AuditRunState

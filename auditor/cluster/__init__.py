@@ -49,7 +49,7 @@ class ProcrastinateCluster:
         """The turns with hosts that they share. Raises ConfigError."""
         with require_cluster_extra():
             from storage.database.engine import parse_database_url  # noqa: PLC0415 - a command of one machine needs none
-            from storage.runs.cluster import DatabaseHostLock  # noqa: PLC0415 - an extra: one machine needs no turns
+            from storage.runs.host_lock import DatabaseHostLock  # noqa: PLC0415 - an extra: one machine needs no turns
         async with DatabaseHostLock(parse_database_url(self.config.storage.url)) as shared:
             yield shared
 

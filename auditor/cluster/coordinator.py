@@ -15,8 +15,8 @@ from typing import Any, Self, TypeVar
 
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.cluster import job_queue
+from auditor.cluster.health import ensure_folder_token
 from auditor.cluster.job_queue import Job, JobQueue, open_job_queue
-from auditor.cluster.worker import ensure_folder_token
 from auditor.protocols import RunContext
 from auditor.runs.plan import API_ROUND, PLATFORM_ROUND
 from auditor.runs.process import RunDeadline

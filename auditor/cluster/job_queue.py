@@ -4,8 +4,6 @@ What a job takes along and what it tells: patience with platforms, purses of int
 
 The accounts of a platform are asked by one job after the other, on whatever machine; each hands the next what
 the platform has said so far.
-
-How the queue and its workers are, for whoever watches: a terminal, a page, a monitor, the doctor.
 """
 
 from __future__ import annotations
@@ -23,15 +21,13 @@ from procrastinate import exceptions, jobs
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
 from auditor.checking.circuit_breaker import CircuitBreaker
-from auditor.config.schema import ClusterSettings, Config
+from auditor.config.schema import ClusterSettings
 from probes.http.host_state import HostLockError
 from probes.models.finding import Reason
 from probes.runner.api_batcher import ApiBudget
 from storage.database.engine import parse_database_url
 from storage.errors import StoreError
-from storage.runs.cluster import QueueSnapshot
 from storage.runs.plan import PlanBatch, PlanPosition
-from storage.store import Store
 
 JsonDict = dict[str, Any]
 
@@ -295,70 +291,3 @@ def translate_database_errors() -> Iterator[None]:
         why = str(trouble.__cause__ or trouble).strip().splitlines()
         cause = why[0] if why else "its database failed"
         raise StoreError("the job queue", cause, "check PostgreSQL") from trouble
-
-
-@dataclass(frozen=True, slots=True)
-class QueueHealth:
-    """The queue, with what counts as stalled."""
-
-    status: QueueSnapshot
-    stalled_after_seconds: float
-
-    @property
-    def waiting_jobs(self) -> int:
-        """Jobs that wait."""
-        return self.status.count_jobs("todo")
-
-    @property
-    def running_jobs(self) -> int:
-        """Jobs under way."""
-        return self.status.count_jobs("doing")
-
-    @property
-    def failed_jobs(self) -> int:
-        """Jobs that failed for good."""
-        return self.status.count_jobs("failed")
-
-    @property
-    def stalled_jobs(self) -> int:
-        """Jobs of workers that are not heard of any more."""
-        return self.status.count_stalled_jobs(self.stalled_after_seconds)
-
-    @property
-    def active_workers(self) -> int:
-        """Workers that are."""
-        return self.status.count_active_workers(self.stalled_after_seconds)
-
-    @property
-    def has_no_workers(self) -> bool:
-        """Whether jobs wait and nobody is there to do them."""
-        return self.waiting_jobs > 0 and not self.active_workers
-
-    def to_dict(self) -> dict[str, Any]:
-        """What `status --json` tells."""
-        return {
-            "jobs": {
-                "todo": self.waiting_jobs,
-                "doing": self.running_jobs,
-                "failed": self.failed_jobs,
-            },
-            "oldest_job_seconds": None
-            if self.status.oldest_wait_seconds is None
-            else round(self.status.oldest_wait_seconds, 1),
-            "stalled_jobs": self.stalled_jobs,
-            "active_workers": self.active_workers,
-            "workers": [
-                {
-                    "id": one.id,
-                    "heartbeat_seconds": round(one.silent_seconds, 1),
-                    "jobs": one.job_count,
-                }
-                for one in self.status.workers
-            ],
-        }
-
-
-def load_queue_health(store: Store, config: Config) -> QueueHealth | None:
-    """How the queue is; None on one machine, and before there is a queue."""
-    queue = store.get_queue_snapshot() if config.cluster.enabled else None
-    return QueueHealth(queue, config.cluster.stalled_after_seconds) if queue else None

@@ -8,7 +8,6 @@ The mark by which workers see that they have the leader's data folder: bodies ar
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,11 +15,11 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 from auditor.checking.checker import AccountChecker, create_api_budgets
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.cluster import job_queue
+from auditor.cluster.health import require_folder_token
 from auditor.cluster.job_queue import Job, JobQueue, JobRejectedError, JsonDict, open_job_queue
 from auditor.core.errors import ConfigError
 from auditor.core.runtime import run_together
@@ -39,9 +38,10 @@ from probes.http.host_state import HostLock, HostLockError
 from probes.log import EventLogger
 from probes.runner.api_batcher import ApiBudget
 from storage.database.engine import parse_database_url
-from storage.errors import StoreError, explain_file_error
+from storage.errors import StoreError
 from storage.models.audit import AuditRun
-from storage.runs.cluster import ClusterRun, DatabaseHostLock
+from storage.runs.cluster import ClusterRun
+from storage.runs.host_lock import DatabaseHostLock
 
 logger = EventLogger(__name__)
 
@@ -363,36 +363,3 @@ class WorkerSession:
                 sweep = await asyncio.to_thread(self.app.store.get_cluster_run, self.audit_run.id)
                 if sweep is None or sweep.is_closed:
                     self.stop_event.set()
-
-
-FOLDER_MARKER_FILE = "folder.token"
-
-
-def ensure_folder_token(folder: Path) -> str:
-    """The mark of a folder, made where there is none. Raises ConfigError where it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / FOLDER_MARKER_FILE).open("x", encoding="ascii") as file:
-            file.write(secrets.token_hex(16))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise ConfigError(f"cannot write to {folder}", *explain_file_error(error)) from None
-    return read_folder_token(folder)
-
-
-def read_folder_token(folder: Path) -> str:
-    """The mark of a folder, empty where it has none."""
-    try:
-        return (folder / FOLDER_MARKER_FILE).read_text("ascii")
-    except OSError:
-        return ""
-
-
-def require_folder_token(folder: Path, expected_token: str) -> None:
-    """Raise ConfigError where a folder is not the one with this mark."""
-    if read_folder_token(folder) != expected_token:
-        why = "it is not the data folder of the machine that leads the night"
-        raise ConfigError(
-            f"[storage] folder: {folder}", why, "mount that one here, under the same name"
-        )

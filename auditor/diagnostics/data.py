@@ -12,8 +12,7 @@ from pathlib import Path
 
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
 from auditor.cluster import CLUSTER_INSTALL_COMMAND
-from auditor.cluster.job_queue import load_queue_health
-from auditor.cluster.worker import read_folder_token
+from auditor.cluster.health import load_queue_health, read_folder_token
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning

@@ -18,7 +18,7 @@ from auditor import __version__
 from auditor.app import App
 from auditor.checking.circuit_breaker import OPENED_CIRCUITS_KEY
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
-from auditor.cluster.job_queue import QueueHealth, load_queue_health
+from auditor.cluster.health import QueueHealth, load_queue_health
 from auditor.receipts.receipt import count_not_reached
 from auditor.retention.backups import find_newest_backup
 from storage.errors import StoreError

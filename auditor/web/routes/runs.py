@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response
 
-from auditor.cluster.job_queue import load_queue_health
+from auditor.cluster.health import load_queue_health
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evidence import build_evidence_views, is_detail_quoted, redate_evidence
 from auditor.i18n.translator import Translator

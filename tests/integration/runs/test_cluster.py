@@ -12,7 +12,8 @@ import pytest
 from auditor.checking import checker
 from auditor.cli import main
 from auditor.cluster import get_worker_cluster, job_queue
-from auditor.cluster.job_queue import Job, load_queue_health
+from auditor.cluster.health import load_queue_health
+from auditor.cluster.job_queue import Job
 from auditor.cluster.worker import ClusterWorker
 from auditor.config.schema import ClusterSettings, ScheduleSettings
 from auditor.core.errors import ConfigError

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from storage.database.engine import parse_database_url
-from storage.runs import cluster as runs_cluster
-from storage.runs.cluster import ORPHANED_LOCK_DELAY_SECONDS, DatabaseHostLock
+from storage.runs import host_lock
+from storage.runs.host_lock import ORPHANED_LOCK_DELAY_SECONDS, DatabaseHostLock
 from storage.store import Store
 from tests.support import cluster
 
@@ -64,7 +64,7 @@ async def test_a_turn_that_is_lost_while_it_begins_is_waited_for_again(database,
         asked, cuts = late._execute_scalar, []
 
         async def cut_before_the_mark(query, *values):
-            if query == runs_cluster.MARK_BUSY_QUERY and not cuts:
+            if query == host_lock.MARK_BUSY_QUERY and not cuts:
                 cuts.append(await cut(database))
                 await quick.acquire(HOST)
             return await asked(query, *values)

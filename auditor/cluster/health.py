@@ -1,0 +1,118 @@
+"""State of a cluster, for pages, metrics and the doctor: the job queue and the shared data folder.
+
+Needs no extra, so it can be imported where only one machine is used.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auditor.config.schema import Config
+from auditor.core.errors import ConfigError
+from storage.errors import explain_file_error
+from storage.runs.cluster import QueueSnapshot
+from storage.store import Store
+
+FOLDER_MARKER_FILE = "folder.token"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueHealth:
+    """The queue, with what counts as stalled."""
+
+    status: QueueSnapshot
+    stalled_after_seconds: float
+
+    @property
+    def waiting_jobs(self) -> int:
+        """The number of jobs that wait."""
+        return self.status.count_jobs("todo")
+
+    @property
+    def running_jobs(self) -> int:
+        """The number of jobs that a worker does."""
+        return self.status.count_jobs("doing")
+
+    @property
+    def failed_jobs(self) -> int:
+        """The number of jobs that failed in all attempts."""
+        return self.status.count_jobs("failed")
+
+    @property
+    def stalled_jobs(self) -> int:
+        """The number of jobs of workers without a recent heartbeat."""
+        return self.status.count_stalled_jobs(self.stalled_after_seconds)
+
+    @property
+    def active_workers(self) -> int:
+        """The number of workers with a recent heartbeat."""
+        return self.status.count_active_workers(self.stalled_after_seconds)
+
+    @property
+    def has_no_workers(self) -> bool:
+        """Return True if jobs wait and no worker is active."""
+        return self.waiting_jobs > 0 and not self.active_workers
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the item of `status --json`."""
+        return {
+            "jobs": {
+                "todo": self.waiting_jobs,
+                "doing": self.running_jobs,
+                "failed": self.failed_jobs,
+            },
+            "oldest_job_seconds": None
+            if self.status.oldest_wait_seconds is None
+            else round(self.status.oldest_wait_seconds, 1),
+            "stalled_jobs": self.stalled_jobs,
+            "active_workers": self.active_workers,
+            "workers": [
+                {
+                    "id": worker.id,
+                    "heartbeat_seconds": round(worker.silent_seconds, 1),
+                    "jobs": worker.job_count,
+                }
+                for worker in self.status.workers
+            ],
+        }
+
+
+def load_queue_health(store: Store, config: Config) -> QueueHealth | None:
+    """Return the state of the queue; None on one machine, and before there is a queue."""
+    queue = store.get_queue_snapshot() if config.cluster.enabled else None
+    return QueueHealth(queue, config.cluster.stalled_after_seconds) if queue else None
+
+
+def ensure_folder_token(folder: Path) -> str:
+    """Return the token of a data folder, creating it if needed. Raises ConfigError if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / FOLDER_MARKER_FILE).open("x", encoding="ascii") as file:
+            file.write(secrets.token_hex(16))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ConfigError(f"cannot write to {folder}", *explain_file_error(error)) from None
+    return read_folder_token(folder)
+
+
+def read_folder_token(folder: Path) -> str:
+    """Return the token of a data folder, or "" if it has none."""
+    try:
+        return (folder / FOLDER_MARKER_FILE).read_text("ascii")
+    except OSError:
+        return ""
+
+
+def require_folder_token(folder: Path, expected_token: str) -> None:
+    """Raise ConfigError if a folder does not have this token."""
+    if read_folder_token(folder) != expected_token:
+        why = "it is not the data folder of the coordinator"
+        raise ConfigError(
+            f"[storage] folder: {folder}",
+            why,
+            "mount the coordinator's data folder here, at the same path",
+        )
