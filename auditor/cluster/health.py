@@ -87,7 +87,10 @@ def load_queue_health(store: Store, config: Config) -> QueueHealth | None:
 
 
 def ensure_folder_token(folder: Path) -> str:
-    """Return the token of a data folder, creating it if needed. Raises ConfigError if it cannot be written."""
+    """Return the token of a data folder, and create it if needed.
+
+    Raises ConfigError if it cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / FOLDER_MARKER_FILE).open("x", encoding="ascii") as file:
