@@ -1,10 +1,12 @@
-"""The courier: takes each recipient its message at the end of a night, once.
+"""Delivers the messages that are due after a run, each at most once.
 
-At most once: a message is claimed in the database, then sent. Of two runs one sends. A run that is killed
-between claim and sending has lost that message, and the next night does not repeat it: what is lost is still
-in the web and in `auditor digest --since`, while a mailbox that gets everything twice is soon not read.
-A message that surely did not go (refused, unreachable) gives its claim back. It is tried again with the next
-night, which tells of everything since that recipient was last told.
+A message is claimed in the database, then sent. If two processes try, one of them sends it. A process
+that is killed between claim and sending loses the message, and the next run does not repeat it: its
+contents are still on the pages and in `auditor digest --since`, and people stop reading mail that
+arrives twice.
+
+The claim of a message that was certainly not delivered (refused, unreachable) is released. The next
+run sends the recipient everything since the last digest that arrived.
 """
 
 from __future__ import annotations
@@ -27,15 +29,15 @@ from probes.log import EventLogger
 from storage.models.audit import AuditRun
 from storage.models.users import Subscription
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 UNDELIVERED_STATUSES = frozenset({DeliveryStatus.REFUSED, DeliveryStatus.UNREACHABLE})
-"""What surely did not go."""
+"""Statuses of messages that were certainly not delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one recipient's message."""
+    """The result of one recipient's message."""
 
     recipient: str
     kind: str
@@ -47,7 +49,7 @@ class Delivery:
 
     @property
     def is_undelivered(self) -> bool:
-        """Whether a message there was did not surely arrive."""
+        """Return True if there was a message and it may not have arrived."""
         return self.status in {
             DeliveryStatus.REFUSED,
             DeliveryStatus.UNREACHABLE,
@@ -58,40 +60,47 @@ class Delivery:
 def send_run_notifications(
     app: EvaluationContext, run: AuditRun, now: datetime, is_time_over: Callable[[], bool]
 ) -> None:
-    """Send what a night gives to send until `is_over`. What does not arrive is told in one line each."""
-    for one in deliver_drafts(
-        app, takewhile(lambda _draft: not is_time_over(), collect_drafts(app, run)), now
-    ):
-        if one.is_undelivered:
-            said = "{recipient} did not get the message {kind} of {occasion}: {status}, {reason}"
-            events.warning("message_delivery_failed", said, **build_log_fields(one))
+    """Send the messages of a run until `is_time_over`. Log a warning for each that did not arrive."""
+    drafts = takewhile(lambda _draft: not is_time_over(), collect_drafts(app, run))
+    for delivery in deliver_drafts(app, drafts, now):
+        if delivery.is_undelivered:
+            logger.warning(
+                "message_delivery_failed",
+                "message {kind} of {occasion} to {recipient} not delivered: {status}, {reason}",
+                **build_log_fields(delivery),
+            )
 
 
 def build_log_fields(delivery: Delivery) -> dict[str, str]:
-    """A delivery as the log tells it: without the address, which a mail server likes to repeat."""
-    names = ("kind", "occasion", "status")
-    why = re.sub(
+    """Return the fields of a delivery for the log.
+
+    The address is masked, also in the reason: mail servers repeat it in their replies.
+    """
+    reason = re.sub(
         re.escape(delivery.recipient),
         mask_address(delivery.recipient),
         delivery.reason,
         flags=re.IGNORECASE,
     )
-    return {name: str(getattr(delivery, name)) for name in names} | {
+    return {
+        "kind": delivery.kind,
+        "occasion": delivery.occasion,
+        "status": str(delivery.status),
         "recipient": mask_address(delivery.recipient),
-        "reason": why,
+        "reason": reason,
     }
 
 
 def mask_address(recipient: str) -> str:
-    """A mail address that the operator knows again and nobody can write to: `a…@example.org`.
+    """Return a mail address as `a…@example.org`: recognizable for the operator, useless for others.
 
-    Another service is called by a digest already.
+    Recipients of other services are identified by a hash already and are returned unchanged.
     """
     return re.sub(r"^(.)[^@]*@", r"\1…@", recipient)
 
 
 def collect_drafts(app: EvaluationContext, run: AuditRun) -> Iterator[MessageDraft]:
-    """Everything that a night gives to send."""
+    """Yield all messages that are due after a run."""
     yield from draft_digests(app.store, app.config, run)
     yield from draft_monthly_reports(app.store, app.config, run)
 
@@ -99,7 +108,7 @@ def collect_drafts(app: EvaluationContext, run: AuditRun) -> Iterator[MessageDra
 def deliver_drafts(
     app: EvaluationContext, drafts: Iterable[MessageDraft], now: datetime
 ) -> Iterator[Delivery]:
-    """Send these messages, one after the other, and tell what became of each."""
+    """Send these messages one after the other and yield the result of each."""
     for draft in drafts:
         if draft.build_message is None:
             yield _build_skipped_delivery(draft)
@@ -122,33 +131,33 @@ def _deliver_draft(
         app.store.release_message(*claim)
         raise
     notify = app.config.notify
-    outcome = transports.send_message(
+    result = transports.send_message(
         message,
         draft.recipient,
         notify.smtp,
         notify.sender,
         app.config.network.display_name(draft.language),
     )
-    if outcome.status in UNDELIVERED_STATUSES:
+    if result.status in UNDELIVERED_STATUSES:
         app.store.release_message(*claim)
-        app.store.record_failed_message(*claim[:2], str(outcome.status), now)
+        app.store.record_failed_message(*claim[:2], str(result.status), now)
     else:
         app.store.clear_failed_message(*claim[:2])
-    return Delivery(*claim, outcome.status, message.subject, outcome.reason, message.text)
+    return Delivery(*claim, result.status, message.subject, result.reason, message.text)
 
 
 def preview_drafts(config: Config, drafts: Iterable[MessageDraft]) -> Iterator[Delivery]:
-    """What would be sent. Links that are made for one message alone are left unmade."""
-    unmade = f"{config.web.public_url}/…" if config.web.public_url else ""
+    """Yield what would be sent. Secret links are not created; they end in "…" instead."""
+    placeholder = f"{config.web.public_url}/…" if config.web.public_url else ""
     for draft in drafts:
         if draft.build_message is None:
             yield _build_skipped_delivery(draft)
         else:
-            message = draft.build_message(
-                DraftLinks(
-                    unsubscribe_url=unmade if draft.recipient.address else "", report_url=unmade
-                )
+            links = DraftLinks(
+                unsubscribe_url=placeholder if draft.recipient.address else "",
+                report_url=placeholder,
             )
+            message = draft.build_message(links)
             claim = (draft.recipient.key, draft.kind, draft.occasion)
             yield Delivery(*claim, "would_send", message.subject, text=message.text)
 
@@ -158,24 +167,28 @@ def _build_skipped_delivery(draft: MessageDraft) -> Delivery:
 
 
 def _build_message_links(app: EvaluationContext, draft: MessageDraft, now: datetime) -> DraftLinks:
-    base = app.config.web.public_url
-    if not base or draft.recipient.address is None:
+    """Create the links of a message. There are none without a public URL or mail address."""
+    base_url = app.config.web.public_url
+    if not base_url or draft.recipient.address is None:
         return DraftLinks()
     key = load_unsubscribe_key(app.config.storage.folder)
-    wish = Subscription(
+    subscription = Subscription(
         draft.recipient.key,
         draft.subscription_kind,
         is_wanted=True,
         changed_at=now,
         association=draft.association,
     )
-    token = ensure_unsubscribe_token(app.store, key, wish)
-    stop = f"{base}/{draft.language}/unsubscribe/{token}"
-    return DraftLinks(stop, _create_report_url(app, draft, now) if draft.association else "")
+    token = ensure_unsubscribe_token(app.store, key, subscription)
+    return DraftLinks(
+        unsubscribe_url=f"{base_url}/{draft.language}/unsubscribe/{token}",
+        report_url=_create_report_url(app, draft, now) if draft.association else "",
+    )
 
 
 def _create_report_url(app: EvaluationContext, draft: MessageDraft, now: datetime) -> str:
-    """The address of a fresh letter beside those that the association has: its telephone keeps its own."""
-    return report_links.create_report_link(
+    """Create a report link and return its URL. Older links of the association stay valid."""
+    _, url = report_links.create_report_link(
         app.store, app.config, draft.association, MONTHLY_KIND, now, keep_older_links=True
-    )[1]
+    )
+    return url

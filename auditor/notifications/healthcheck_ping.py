@@ -1,13 +1,13 @@
-"""The dead-man ping: a monitor hears that the night began and how it ended, and rings when it hears nothing.
+"""Pings a monitor when a run starts and ends. The monitor raises an alarm if it hears nothing.
 
-`healthchecks` is the convention of Healthchecks.io, also self-hosted: `/start`, the bare address, `/fail`
-with the last lines of the log, paired by `rid`. `push` is Uptime Kuma's: `?status=up|down&msg=`, nothing at
-the start.
+`healthchecks` is the protocol of Healthchecks.io: `/start`, the plain URL on success, `/fail` with the
+last lines of the log, paired by `rid`. `push` is the protocol of Uptime Kuma: `?status=up|down&msg=`,
+and nothing at the start.
 
-The address is the operator's own and may well be in the operator's own network, so it is asked by a client
-of its own and not through the guarded Fetcher, which is for addresses that strangers typed; it has its own
-proxy, if any. It is a secret (who has it can silence the alarm) and never shown. A ping that fails fails
-nothing.
+The operator chooses the URL, and it may be in a private network. So it is requested by a plain HTTP
+client with an optional proxy, not by the fetcher with its SSRF guard, which is for links that other
+people typed. The URL is a secret and never shown: with it, one can silence the alarm. A failed ping
+does not stop the run.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from auditor.config.notifications import MonitorSettings
 from auditor.core.formatting import to_single_line
 from probes.log import EventLogger
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 PING_TIMEOUT_SECONDS = 10.0
 MAX_PING_ATTEMPTS = 2
 MAX_LOG_BYTES = 10_000
-"""Bytes of the log that go with a failure."""
+"""How many bytes of the log are sent with a failure."""
 MAX_PUSH_MESSAGE_CHARS = 200
-"""Characters of a push message."""
+"""How long the message of a push monitor may be."""
 MAX_LOG_LINES = 100
-PING_DESCRIPTIONS = {"/start": "beginning", "": "end", "/fail": "failure"}
-"""What each ending of the address tells of."""
+PING_DESCRIPTIONS = {"/start": "start", "": "success", "/fail": "failure"}
+"""What a ping with this URL suffix reports."""
 
 
 class HealthcheckPing:
-    """The pings of one night, paired by `rid`."""
+    """The pings of one run. `run_id` pairs start and end for the monitor."""
 
     def __init__(self, monitor: MonitorSettings, run_id: str) -> None:
         self._url = monitor.ping_url.get_secret_value() if monitor.ping_url else None
@@ -47,18 +47,18 @@ class HealthcheckPing:
         self._run_id = run_id
 
     def report_start(self) -> None:
-        """The night begins."""
+        """Report that the run has started. A push monitor has no such ping."""
         if not self._is_push:
             self._send_with_retry("/start")
 
     def report_success(self, message: str) -> None:
-        """The night is done."""
+        """Report that the run has finished."""
         self._send_with_retry("", message, "up")
 
     def report_failure(self, log_lines: list[str]) -> None:
-        """The night did not come to its end; the last lines tell why."""
-        said = "\n".join(log_lines).encode()[-MAX_LOG_BYTES:].decode(errors="ignore")
-        self._send_with_retry("/fail", said, "down")
+        """Report that the run did not finish, with the last lines of the log."""
+        log_tail = "\n".join(log_lines).encode()[-MAX_LOG_BYTES:].decode(errors="ignore")
+        self._send_with_retry("/fail", log_tail, "down")
 
     def _send_with_retry(self, path_suffix: str, message: str = "", status: str = "") -> None:
         if self._url is None:
@@ -66,14 +66,13 @@ class HealthcheckPing:
         for attempt in range(1, MAX_PING_ATTEMPTS + 1):
             try:
                 self._send_request(self._url, path_suffix, message, status)
-            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as trouble:
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
                 if attempt == MAX_PING_ATTEMPTS:
-                    message = "the monitor was not told of the {moment}: {why}"
-                    events.warning(
-                        "monitor_untold",
-                        message,
-                        moment=PING_DESCRIPTIONS[path_suffix],
-                        why=_describe_ping_error(trouble),
+                    logger.warning(
+                        "healthcheck_ping_failed",
+                        "cannot report the {outcome} of the run to the monitor: {reason}",
+                        outcome=PING_DESCRIPTIONS[path_suffix],
+                        reason=_describe_ping_error(error),
                     )
             else:
                 return
@@ -83,59 +82,65 @@ class HealthcheckPing:
             timeout=PING_TIMEOUT_SECONDS, trust_env=False, proxy=self._proxy
         ) as client:
             if self._is_push:
-                last = message.rpartition("\n")[2][-MAX_PUSH_MESSAGE_CHARS:]
-                answer = client.get(_build_ping_url(url, "", f"status={status}&msg={quote(last)}"))
+                last_line = message.rpartition("\n")[2][-MAX_PUSH_MESSAGE_CHARS:]
+                query = f"status={status}&msg={quote(last_line)}"
+                response = client.get(_build_ping_url(url, "", query))
             else:
-                answer = client.post(
+                response = client.post(
                     _build_ping_url(url, path_suffix, f"rid={self._run_id}"),
                     content=message.encode(),
                 )
-            answer.raise_for_status()
+            response.raise_for_status()
 
 
 def _describe_ping_error(error: Exception) -> str:
-    """The cause without the address: httpx's own words would name it."""
+    """Return the cause without the URL, which messages of httpx contain."""
     if isinstance(error, httpx.HTTPStatusError):
-        return f"it answered {error.response.status_code}"
-    return "its address cannot be used" if isinstance(error, ValueError) else type(error).__name__
+        return f"it responded with status {error.response.status_code}"
+    return "its URL is invalid" if isinstance(error, ValueError) else type(error).__name__
 
 
 def _build_ping_url(url: str, path_suffix: str, query: str) -> str:
-    """The address with an ending of its path and more of a query; `status` and `msg` it has already go."""
+    """Return the URL with a path suffix and a query added.
+
+    `status` and `msg` are removed from the configured query: Uptime Kuma shows a URL with both.
+    """
     parts = urlsplit(url)
-    kept = [
-        part
-        for part in parts.query.split("&")
-        if part and part.partition("=")[0] not in {"status", "msg"}
+    other_params = [
+        param
+        for param in parts.query.split("&")
+        if param and param.partition("=")[0] not in {"status", "msg"}
     ]
-    whole = parts._replace(
-        path=parts.path.rstrip("/") + path_suffix, query="&".join([*kept, query]), fragment=""
+    ping_parts = parts._replace(
+        path=parts.path.rstrip("/") + path_suffix,
+        query="&".join([*other_params, query]),
+        fragment="",
     )
-    return urlunsplit(whole)
+    return urlunsplit(ping_parts)
 
 
 class RecentWarningsHandler(logging.Handler):
-    """The last warnings that were logged."""
+    """Collects the last warnings that are logged."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the line."""
+        """Store the record as one line."""
         self._lines.append(to_single_line(f"{record.levelname}: {record.getMessage()}"))
 
     def get_lines(self) -> list[str]:
-        """Them, the oldest first."""
+        """Return the lines, oldest first."""
         return list(self._lines)
 
 
 @contextmanager
 def capture_recent_warnings() -> Iterator[RecentWarningsHandler]:
-    """Keep the last warnings that are logged within."""
-    last = RecentWarningsHandler()
-    logging.getLogger().addHandler(last)
+    """Collect the last warnings that are logged inside the `with` block."""
+    handler = RecentWarningsHandler()
+    logging.getLogger().addHandler(handler)
     try:
-        yield last
+        yield handler
     finally:
-        logging.getLogger().removeHandler(last)
+        logging.getLogger().removeHandler(handler)

@@ -1,9 +1,8 @@
-"""What people want to receive: a word on a subscription, whoever gives it.
+"""Subscriptions to digests and monthly reports, and the tokens of their unsubscribe links.
 
-The tokens by which a subscription is ended from a mail, and the key they are made with.
-
-A link in last month's mail must still work, so a subscription has one token for ever: it is computed from a
-key in the data folder, and the database holds its hash alone. Where the key is lost, old links end nothing.
+A link in an old mail must still work, so the token of a subscription never changes. It is computed
+from a key in the data folder, and the database stores only its hash. If the key is lost, old links
+no longer work.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from storage.models.users import Subscription
 from storage.store import Store
 
 MAX_SUBSCRIBERS_PER_ASSOCIATION = 5
-"""Addresses that get an association's report: whoever holds its letter could name anybody's."""
+"""Limit for each association: a person with its report link can subscribe any address."""
 
 
 class SubscriptionOutcome(StrEnum):
-    """What became of an association's wish."""
+    """The result of a request to subscribe."""
 
     SAVED = "saved"
     INVALID_ADDRESS = "invalid_address"
@@ -42,19 +41,18 @@ class SubscriptionOutcome(StrEnum):
 def subscribe_to_monthly_report(
     store: Store, address: str, association: str, now: datetime
 ) -> SubscriptionOutcome:
-    """Keep that an address wants an association's monthly report, as far as there is room."""
+    """Subscribe an address to the monthly report of an association."""
     bare = normalize_mail_address(address.strip().removeprefix("mailto:"))
     if not is_mail_address(bare):
         return SubscriptionOutcome.INVALID_ADDRESS
-    others = (
-        one
-        for one in store.list_subscriptions(MONTHLY_KIND, association)
-        if one.is_wanted and one.address != bare
+    other_subscriber_count = sum(
+        subscription.is_wanted and subscription.address != bare
+        for subscription in store.list_subscriptions(MONTHLY_KIND, association)
     )
-    if sum(1 for _ in others) >= MAX_SUBSCRIBERS_PER_ASSOCIATION:
+    if other_subscriber_count >= MAX_SUBSCRIBERS_PER_ASSOCIATION:
         return SubscriptionOutcome.TOO_MANY_SUBSCRIBERS
-    known = store.get_subscription(bare, MONTHLY_KIND, association)
-    if known is None or not known.is_wanted:
+    existing = store.get_subscription(bare, MONTHLY_KIND, association)
+    if existing is None or not existing.is_wanted:
         _store_subscription(store, Subscription(bare, MONTHLY_KIND, True, now, association))
     return SubscriptionOutcome.SAVED
 
@@ -62,19 +60,20 @@ def subscribe_to_monthly_report(
 def save_subscription(
     store: Store, config: Config, address: str, association: str, *, wanted: bool, now: datetime
 ) -> None:
-    """Keep whether an address wants the digest, or an association's monthly report.
+    """Store whether an address wants the digest, or the monthly report of an association.
 
-    Raises InputError: no address, no such association, or a digest for somebody whom the configuration
-    does not list (it alone says who gets it).
+    Raises InputError if the address is invalid, the association does not exist, or the address
+    would get a digest but is not in the configuration, which alone decides who gets one.
     """
     bare = normalize_mail_address(address.removeprefix("mailto:"))
     if not is_mail_address(bare):
-        raise InputError(address, "this is no mail address", "name@example.org")
+        raise InputError(address, "this is not a mail address", "name@example.org")
     if association and store.get_association(association) is None:
         raise InputError(association, "no association has this id", "`auditor report` lists them")
-    if wanted and not association and all(one.key != bare for one in config.notify.recipients):
-        remedy = "list it in [[notify.recipients]], or name its --association"
-        raise InputError(address, "the digest goes to those whom the configuration lists", remedy)
+    recipient_keys = {recipient.key for recipient in config.notify.recipients}
+    if wanted and not association and bare not in recipient_keys:
+        remedy = "add it to [[notify.recipients]], or name an --association"
+        raise InputError(address, "the configuration does not list it for the digest", remedy)
     _store_subscription(
         store,
         Subscription(bare, MONTHLY_KIND if association else DIGEST_KIND, wanted, now, association),
@@ -82,18 +81,19 @@ def save_subscription(
 
 
 def _store_subscription(store: Store, subscription: Subscription) -> None:
-    """Keep a wish, and the token by which it is ended where it has one."""
-    known = store.get_subscription(
+    """Store a subscription and keep the hash of its token if it has one."""
+    existing = store.get_subscription(
         subscription.address, subscription.kind, subscription.association
     )
-    store.save_subscription(replace(subscription, token_hash=known.token_hash if known else None))
+    token_hash = existing.token_hash if existing else None
+    store.save_subscription(replace(subscription, token_hash=token_hash))
 
 
 UNSUBSCRIBE_KEY_FILE = "unsubscribe.key"
 
 
 def load_unsubscribe_key(folder: Path) -> bytes:
-    """The key; made where there is none, for its owner's eyes alone. Raises ConfigError."""
+    """Return the key. Create it first if there is none. Raises ConfigError."""
     path = folder / UNSUBSCRIBE_KEY_FILE
     try:
         if not path.exists():
@@ -104,28 +104,31 @@ def load_unsubscribe_key(folder: Path) -> bytes:
 
 
 def _create_key_file(path: Path) -> None:
-    """Make the key whole or not at all; of two who make it at once the first one's stands."""
-    fresh = path.with_name(f"{UNSUBSCRIBE_KEY_FILE}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    """Create the key file atomically, readable by its owner only.
+
+    If two processes create it at the same time, the key of the first is used.
+    """
+    new_file = path.with_name(f"{UNSUBSCRIBE_KEY_FILE}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(new_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secrets.token_bytes(32))
     with contextlib.suppress(FileExistsError):
-        os.link(fresh, path)
-    fresh.unlink()
+        os.link(new_file, path)
+    new_file.unlink()
 
 
 def compute_unsubscribe_token(key: bytes, subscription: Subscription) -> str:
-    """The token of one subscription."""
-    told = f"{subscription.address}\n{subscription.kind}\n{subscription.association}".encode()
-    return urlsafe_b64encode(hmac.digest(key, told, "sha256")[:24]).decode()
+    """Return the token of a subscription."""
+    identity = f"{subscription.address}\n{subscription.kind}\n{subscription.association}".encode()
+    return urlsafe_b64encode(hmac.digest(key, identity, "sha256")[:24]).decode()
 
 
 def ensure_unsubscribe_token(store: Store, key: bytes, subscription: Subscription) -> str:
-    """The token of a subscription, which the database knows from now on; `wish` is kept where it is new."""
-    made = compute_unsubscribe_token(key, subscription)
-    kept = (
-        store.get_subscription(subscription.address, subscription.kind, subscription.association)
-        or subscription
+    """Return the token of a subscription and store its hash. A new subscription is stored, too."""
+    token = compute_unsubscribe_token(key, subscription)
+    existing = store.get_subscription(
+        subscription.address, subscription.kind, subscription.association
     )
-    if kept.token_hash != hash_token(made):
-        store.save_subscription(replace(kept, token_hash=hash_token(made)))
-    return made
+    stored = existing or subscription
+    if stored.token_hash != hash_token(token):
+        store.save_subscription(replace(stored, token_hash=hash_token(token)))
+    return token

@@ -1,8 +1,8 @@
-"""The post: one message to one recipient, by SMTP or by Apprise, and what became of it.
+"""Sends one message to one recipient by SMTP or Apprise and returns the result.
 
-What became of it is a value: a recipient that cannot be reached must not stop the others. Only a message
-that surely did not go may be tried again; where the line broke after the text had been handed over, it is
-`unsure`.
+Failures are values, because a recipient that cannot be reached must not stop the others. A message is
+sent again only if it was certainly not delivered. If the connection breaks after the text was handed
+over, the result is `uncertain`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ DELIVERY_ERRORS = (smtplib.SMTPException, OSError, ValueError)
 
 
 class DeliveryStatus(StrEnum):
-    """What became of a message."""
+    """The result of sending a message."""
 
     SENT = "sent"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
-    UNCERTAIN = "unsure"
+    UNCERTAIN = "uncertain"
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What became of a message, and the other side's words where there are some."""
+    """The result of sending a message, with the reply of the server if it refused."""
 
     status: DeliveryStatus
     reason: str = ""
@@ -45,9 +45,10 @@ class DeliveryResult:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """A message in words: `mark` tells it from every other (a night and a recipient), the same each time.
+    """A message to send.
 
-    `stop` is the address that ends the subscription with one click, empty where there is none.
+    `message_id` identifies it by run and recipient and stays the same when it is built again.
+    `unsubscribe_url` ends the subscription with one click; it is empty if there is none.
     """
 
     subject: str
@@ -62,25 +63,28 @@ class OutgoingMessage:
 def build_email(
     message: OutgoingMessage, sender: str, recipient_address: str, sender_name: str = ""
 ) -> EmailMessage:
-    """The mail: plain text and HTML, the same bytes each time it is made. Raises ValueError."""
-    made = EmailMessage(
-        policy=SMTP.clone(max_line_length=900)
-    )  # shorter ones would be broken within an address
-    made["From"] = _parse_mail_address(sender, sender_name)
-    made["To"] = _parse_mail_address(recipient_address)
-    made["Subject"] = message.subject
-    made["Date"] = format_datetime(message.sent_at)
-    made["Message-ID"] = f"<{message.message_id}@{sender.rpartition('@')[2]}>"
-    made["Auto-Submitted"] = "auto-generated"
+    """Return the mail as plain text and HTML. Raises ValueError for an invalid address.
+
+    The same message always gives the same bytes.
+    """
+    # The default line length would break long addresses.
+    email = EmailMessage(policy=SMTP.clone(max_line_length=900))
+    email["From"] = _parse_mail_address(sender, sender_name)
+    email["To"] = _parse_mail_address(recipient_address)
+    email["Subject"] = message.subject
+    email["Date"] = format_datetime(message.sent_at)
+    email["Message-ID"] = f"<{message.message_id}@{sender.rpartition('@')[2]}>"
+    email["Auto-Submitted"] = "auto-generated"
     if message.unsubscribe_url:
-        made["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
-        if message.unsubscribe_url.startswith("https:"):  # RFC 8058 has no other
-            made["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    made.set_content(message.text, cte="base64")
-    made.add_alternative(message.html, subtype="html", cte="base64")
-    made["Content-Language"] = message.language  # before, it would have gone into the first part
-    made.set_boundary(f"part.{message.message_id}")
-    return made
+        email["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
+        if message.unsubscribe_url.startswith("https:"):  # RFC 8058 requires HTTPS
+            email["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    email.set_content(message.text, cte="base64")
+    email.add_alternative(message.html, subtype="html", cte="base64")
+    # Set last: add_alternative moves earlier content headers into the first part.
+    email["Content-Language"] = message.language
+    email.set_boundary(f"part.{message.message_id}")
+    return email
 
 
 def _parse_mail_address(text: str, display_name: str = "") -> Address:
@@ -88,8 +92,8 @@ def _parse_mail_address(text: str, display_name: str = "") -> Address:
     try:
         ascii_domain = domain.encode("idna").decode("ascii")
         return Address(" ".join(display_name.split()), local, ascii_domain)
-    except (UnicodeError, HeaderParseError) as trouble:
-        raise ValueError(f"{text} is no mail address") from trouble
+    except (UnicodeError, HeaderParseError) as error:
+        raise ValueError(f"{text} is not a mail address") from error
 
 
 def send_by_mail(
@@ -99,56 +103,52 @@ def send_by_mail(
     recipient_address: str,
     sender_name: str = "",
 ) -> DeliveryResult:
-    """Hand a mail to the mail server. Raises nothing that the network or the server does."""
-    handed = False
+    """Send a mail through the mail server. Errors of network and server become the result."""
+    is_handed_over = False
     try:
-        made = build_email(message, sender, recipient_address, sender_name)
-        with _connect_smtp(smtp) as line:
-            code, said = line.mail(made["From"].addresses[0].addr_spec)
+        email = build_email(message, sender, recipient_address, sender_name)
+        with _connect_smtp(smtp) as connection:
+            code, reply = connection.mail(email["From"].addresses[0].addr_spec)
             if code == 250:
-                code, said = line.rcpt(made["To"].addresses[0].addr_spec)
+                code, reply = connection.rcpt(email["To"].addresses[0].addr_spec)
             if code in {250, 251}:
-                handed = True
-                code, said = line.data(made.as_bytes())
+                is_handed_over = True
+                code, reply = connection.data(email.as_bytes())
     except (smtplib.SMTPAuthenticationError, smtplib.SMTPDataError) as refusal:
         return DeliveryResult(
             DeliveryStatus.REFUSED, _format_smtp_reply(refusal.smtp_code, refusal.smtp_error)
         )
-    except DELIVERY_ERRORS as trouble:
-        return DeliveryResult(
-            DeliveryStatus.UNCERTAIN if handed else DeliveryStatus.UNREACHABLE,
-            f"{smtp.host}: {_describe_delivery_error(trouble)}",
-        )
-    return (
-        DeliveryResult(DeliveryStatus.SENT)
-        if code == 250
-        else DeliveryResult(DeliveryStatus.REFUSED, _format_smtp_reply(code, said))
-    )
+    except DELIVERY_ERRORS as error:
+        status = DeliveryStatus.UNCERTAIN if is_handed_over else DeliveryStatus.UNREACHABLE
+        return DeliveryResult(status, f"{smtp.host}: {_describe_delivery_error(error)}")
+    if code == 250:
+        return DeliveryResult(DeliveryStatus.SENT)
+    return DeliveryResult(DeliveryStatus.REFUSED, _format_smtp_reply(code, reply))
 
 
 @contextlib.contextmanager
 def _connect_smtp(smtp: SmtpSettings) -> Iterator[smtplib.SMTP]:
-    """A line to the mail server, secure and signed in as configured."""
+    """Connect to the mail server, with TLS and login as configured."""
     context = ssl.create_default_context()
     if smtp.ca_file:
         context.load_verify_locations(smtp.ca_file)
     if smtp.security == "tls":
-        line: smtplib.SMTP = smtplib.SMTP_SSL(
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(
             smtp.host, smtp.port, timeout=smtp.timeout_seconds, context=context
         )
     else:
-        line = smtplib.SMTP(smtp.host, smtp.port, timeout=smtp.timeout_seconds)
+        connection = smtplib.SMTP(smtp.host, smtp.port, timeout=smtp.timeout_seconds)
     try:
-        line.ehlo_or_helo_if_needed()
+        connection.ehlo_or_helo_if_needed()
         if smtp.security == "starttls":
-            line.starttls(context=context)
+            connection.starttls(context=context)
         if smtp.user and smtp.password:
-            line.login(smtp.user, smtp.password.get_secret_value())
-        yield line
+            connection.login(smtp.user, smtp.password.get_secret_value())
+        yield connection
     finally:
         with contextlib.suppress(*DELIVERY_ERRORS):
-            line.quit()
-        line.close()
+            connection.quit()
+        connection.close()
 
 
 def send_by_apprise(message: OutgoingMessage, recipient: Recipient) -> DeliveryResult:
@@ -157,39 +157,41 @@ def send_by_apprise(message: OutgoingMessage, recipient: Recipient) -> DeliveryR
     Apprise reports only success or failure.
     """
     try:
-        from apprise import Apprise, AppriseAsset, NotifyFormat  # noqa: PLC0415  # an extra, and slow to load
+        # An optional dependency, and slow to import.
+        from apprise import Apprise, AppriseAsset, NotifyFormat  # noqa: PLC0415
     except ImportError:
         return DeliveryResult(
             DeliveryStatus.REFUSED,
             "Apprise is not installed; try: pip install 'presence-auditor[chat]'",
         )
 
-    post = Apprise(
+    apprise = Apprise(
         asset=AppriseAsset(app_id="Presence auditor", app_desc="", app_url="", async_mode=False)
     )
     with _silence_logger("apprise"):
-        if not post.add(recipient.to.get_secret_value()):
+        if not apprise.add(recipient.to.get_secret_value()):
             return DeliveryResult(
-                DeliveryStatus.REFUSED, "Apprise knows no such service, or its URL is not whole"
+                DeliveryStatus.REFUSED,
+                "Apprise does not know this service, or its URL is incomplete",
             )
-        done = post.notify(body=message.text, title=message.subject, body_format=NotifyFormat.TEXT)
-    return (
-        DeliveryResult(DeliveryStatus.SENT)
-        if done
-        else DeliveryResult(DeliveryStatus.UNREACHABLE, "the service did not take it")
-    )
+        is_sent = apprise.notify(
+            body=message.text, title=message.subject, body_format=NotifyFormat.TEXT
+        )
+    if is_sent:
+        return DeliveryResult(DeliveryStatus.SENT)
+    return DeliveryResult(DeliveryStatus.UNREACHABLE, "the service did not accept the message")
 
 
 @contextlib.contextmanager
 def _silence_logger(logger_name: str) -> Iterator[None]:
-    """Keep a library's own log lines out of ours: they name the URL, which is a secret."""
+    """Disable the logger of a library whose messages contain the URL, which is a secret."""
     logger = logging.getLogger(logger_name)
-    before = logger.disabled
+    was_disabled = logger.disabled
     logger.disabled = True
     try:
         yield
     finally:
-        logger.disabled = before
+        logger.disabled = was_disabled
 
 
 def send_message(
@@ -199,12 +201,15 @@ def send_message(
     sender: str,
     sender_name: str = "",
 ) -> DeliveryResult:
-    """Send a message the way its recipient's address says. `name` is shown beside the sender's address."""
+    """Send a message by mail, or by Apprise if the recipient is not a mail address.
+
+    Mail programs show `sender_name` before the sender's address.
+    """
     if recipient.address is None:
         return send_by_apprise(message, recipient)
     if not smtp.host:
         return DeliveryResult(
-            DeliveryStatus.REFUSED, "no mail server is configured; see [notify.smtp]"
+            DeliveryStatus.REFUSED, "no mail server is configured; try: set [notify.smtp] host"
         )
     return send_by_mail(message, smtp, sender, recipient.address, sender_name)
 

@@ -154,7 +154,9 @@ def test_monitor_url_is_never_logged(written):
     with web_server([500, 500]) as (host, asked):
         HealthcheckPing(MonitorSettings(ping_url=f"http://{host}/secret"), "7f3c").report_start()
     assert len(asked) == 2
-    assert written() == ["WARNING: the monitor was not told of the beginning: it answered 500"]
+    assert written() == [
+        "WARNING: cannot report the start of the run to the monitor: it responded with status 500"
+    ]
 
 
 def test_recipient_is_masked_in_logs():

@@ -1,4 +1,4 @@
-"""The digest tells what changed, the worst first, once, and says nothing where there is nothing to say."""
+"""Tests of the digest: which changes it announces, to whom, and how often."""
 
 from collections import Counter
 from dataclasses import replace
@@ -16,11 +16,11 @@ from auditor.notifications.digest import (
     MessageFrame,
     NetworkChanges,
     build_digest,
+    collect_network_changes,
     digest_subject,
     digest_text,
     list_association_changes,
 )
-from auditor.notifications.digest import collect_network_changes as told_news
 from auditor.rendering.templates import (
     get_html_translator,
     render_html_message,
@@ -31,7 +31,7 @@ from auditor.rendering.templates import (
 from auditor.rules.score import compute_score
 from auditor.runs.run import execute_run
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap
-from tests.support.mini_network import START as SMALL
+from tests.support import mini_network
 from tests.support.mini_network import link, night_of, opened, steps
 
 START = datetime(2026, 11, 1, 0, 30, tzinfo=UTC)
@@ -44,103 +44,133 @@ def day(number):
     return START + timedelta(days=number)
 
 
-def night(number, state=AuditRunState.DONE, blind=()):
-    at = day(number)
-    return AuditRun(at.date(), state, at, at + timedelta(hours=2), blind)
+def build_run(number, state=AuditRunState.DONE, unreliable_channels=()):
+    started_at = day(number)
+    finished_at = started_at + timedelta(hours=2)
+    return AuditRun(started_at.date(), state, started_at, finished_at, unreliable_channels)
 
 
-def gap(opened, closed=None, **more):
-    ends = None if closed is None else day(closed)
-    down = Gap("nour", "website", "website_down", "high", day(opened), 1, day(opened), ends)
-    return replace(down, **more)
+def build_gap(opened_day, closed_day=None, **changes):
+    opened_at = day(opened_day)
+    closed_at = None if closed_day is None else day(closed_day)
+    gap = Gap("nour", "website", "website_down", "high", opened_at, 1, opened_at, closed_at)
+    return replace(gap, **changes)
 
 
-def view(*gaps, association=NOUR, waived=()):
-    shown = tuple(one for one in gaps if one.closed_at is None and one not in waived)
+def build_view(*gaps, association=NOUR, waived=()):
+    visible = tuple(gap for gap in gaps if gap.closed_at is None and gap not in waived)
     return AssociationView(
-        association, (), shown, gaps, (), (), compute_score({}), waived_gaps=waived
+        association, (), visible, gaps, (), (), compute_score({}), waived_gaps=waived
     )
 
 
-def news(*views, at=1, before=0, blind=(), blind_before=()):
-    moves = tuple(move for one in views for move in list_association_changes(one))
-    still = {}
-    for one in views:
-        still[one.association.region] = still.get(one.association.region, 0) + len(one.gaps)
-    return NetworkChanges(night(at, blind=blind), night(before, blind=blind_before), moves, still)
+def build_changes(*views, run_day=1, previous_day=0, unreliable=(), previously_unreliable=()):
+    """Return the changes of these associations up to the run of `run_day`."""
+    changes = tuple(change for view in views for change in list_association_changes(view))
+    open_gaps_by_region = Counter()
+    for view in views:
+        open_gaps_by_region[view.association.region] += len(view.gaps)
+    return NetworkChanges(
+        build_run(run_day, unreliable_channels=unreliable),
+        build_run(previous_day, unreliable_channels=previously_unreliable),
+        changes,
+        open_gaps_by_region,
+    )
 
 
-def told(view, until=80):
-    """Each move that is told: (opened or not, day)."""
+def list_announcements(view, until=80):
+    """Return the announced changes as pairs: True if the gap opened, and the day."""
     return [
-        (move.is_open, (move.announced_at - START).days)
-        for move in list_association_changes(view)
-        if move.announced_at <= day(until)
+        (change.is_open, (change.announced_at - START).days)
+        for change in list_association_changes(view)
+        if change.announced_at <= day(until)
     ]
 
 
-def test_what_is_urgent_comes_first_then_what_is_new_then_what_was_settled():
-    rows = (
-        gap(1, severity="low", code="feed_missing"),
-        gap(1, severity="urgent", code="website_suspect_content"),
-        gap(1, severity="high"),
-        gap(0, 1, code="channel_dead", channel="facebook"),
+def test_digest_lists_urgent_then_new_then_closed_gaps():
+    gaps = (
+        build_gap(1, severity="low", code="feed_missing"),
+        build_gap(1, severity="urgent", code="website_suspect_content"),
+        build_gap(1, severity="high"),
+        build_gap(0, 1, code="channel_dead", channel="facebook"),
     )
-    found = build_digest(news(view(*rows)))
-    assert [move.gap.code for move in found.urgent] == ["website_suspect_content"]
-    assert [move.gap.code for move in found.new] == ["website_down", "feed_missing"]
-    assert [move.gap.code for move in found.closed] == ["channel_dead"]
-    assert found.open_gap_count == 3
+    digest = build_digest(build_changes(build_view(*gaps)))
+    assert [change.gap.code for change in digest.urgent] == ["website_suspect_content"]
+    assert [change.gap.code for change in digest.new] == ["website_down", "feed_missing"]
+    assert [change.gap.code for change in digest.closed] == ["channel_dead"]
+    assert digest.open_gap_count == 3
 
 
-def test_where_nothing_changed_there_is_no_digest():
-    assert build_digest(news(view(gap(0)))) is None
+def test_there_is_no_digest_without_changes():
+    assert build_digest(build_changes(build_view(build_gap(0)))) is None
     assert (
-        build_digest(news(view(gap(1, severity="urgent"), waived=(gap(1, severity="urgent"),))))
+        build_digest(
+            build_changes(
+                build_view(
+                    build_gap(1, severity="urgent"), waived=(build_gap(1, severity="urgent"),)
+                )
+            )
+        )
         is None
     )
 
 
-def test_what_moved_before_the_reader_was_last_told_is_not_told_again():
-    rows = news(view(gap(1), gap(4, code="website_slow")), at=5, before=4)
-    assert build_digest(rows) is None
-    assert [move.gap.code for move in build_digest(rows, since=day(1)).new] == ["website_slow"]
-    assert len(build_digest(rows, since=day(0)).new) == 2
+def test_changes_before_the_last_digest_are_not_announced_again():
+    changes = build_changes(
+        build_view(build_gap(1), build_gap(4, code="website_slow")), run_day=5, previous_day=4
+    )
+    assert build_digest(changes) is None
+    assert [change.gap.code for change in build_digest(changes, since=day(1)).new] == [
+        "website_slow"
+    ]
+    assert len(build_digest(changes, since=day(0)).new) == 2
 
 
-def test_what_opened_and_closed_since_then_is_told_as_settled_alone():
-    found = build_digest(news(view(gap(2, 4)), at=5), since=day(0))
-    assert not found.new
-    assert len(found.closed) == 1
+def test_gap_that_opened_and_closed_is_announced_as_closed_only():
+    digest = build_digest(build_changes(build_view(build_gap(2, 4)), run_day=5), since=day(0))
+    assert not digest.new
+    assert len(digest.closed) == 1
 
 
-def test_a_reader_hears_of_its_regions_alone():
-    rows = news(view(gap(1)), view(replace(gap(1), association="amal"), association=AMAL))
-    assert build_digest(rows).open_gap_count == 2
-    found = build_digest(rows, regions={"Souss-Massa"})
-    assert [move.association for move in found.new] == [NOUR]
-    assert found.open_gap_count == 1
-    assert build_digest(rows, regions={"جهة سوس ماسة"}) == found
-    assert build_digest(rows, regions={"Draa"}) is None
+def test_digest_is_limited_to_the_regions_of_the_recipient():
+    changes = build_changes(
+        build_view(build_gap(1)),
+        build_view(replace(build_gap(1), association="amal"), association=AMAL),
+    )
+    assert build_digest(changes).open_gap_count == 2
+    digest = build_digest(changes, regions={"Souss-Massa"})
+    assert [change.association for change in digest.new] == [NOUR]
+    assert digest.open_gap_count == 1
+    assert build_digest(changes, regions={"جهة سوس ماسة"}) == digest
+    assert build_digest(changes, regions={"Draa"}) is None
 
 
-def test_a_channel_that_turns_blind_is_told_once_and_named_as_long_as_there_is_news():
-    assert build_digest(news(view(), blind=("youtube",))).unreliable_channels == ("youtube",)
-    assert build_digest(news(view(), blind=("youtube",), blind_before=("youtube",))) is None
+def test_unreliable_channel_is_announced_once_and_named_in_every_digest():
     assert build_digest(
-        news(view(gap(1)), blind=("youtube",), blind_before=("youtube",))
+        build_changes(build_view(), unreliable=("youtube",))
+    ).unreliable_channels == ("youtube",)
+    assert (
+        build_digest(
+            build_changes(build_view(), unreliable=("youtube",), previously_unreliable=("youtube",))
+        )
+        is None
+    )
+    assert build_digest(
+        build_changes(
+            build_view(build_gap(1)), unreliable=("youtube",), previously_unreliable=("youtube",)
+        )
     ).unreliable_channels == ("youtube",)
 
 
-def test_a_night_that_did_not_end_is_told():
-    found = build_digest(NetworkChanges(night(1, AuditRunState.INCOMPLETE), None, (), {}))
-    text, _ = render_message("en", lambda words: digest_text(found, FRAME, words))
+def test_incomplete_run_is_announced():
+    digest = build_digest(NetworkChanges(build_run(1, AuditRunState.INCOMPLETE), None, (), {}))
+    text, _ = render_message("en", lambda translator: digest_text(digest, FRAME, translator))
     assert "The check of 2 November 2026 did not finish." in text
-    assert digest_subject(found, Translator("en")) == "The check of 2 November 2026 did not finish"
+    assert digest_subject(digest, Translator("en")) == "The check of 2 November 2026 did not finish"
 
 
 @pytest.mark.parametrize(
-    ("rows", "days"),
+    ("periods", "announcements"),
     [
         ([(0, None)], [(True, 0)]),
         ([(0, 3)], [(True, 0), (False, 3)]),
@@ -154,123 +184,130 @@ def test_a_night_that_did_not_end_is_told():
         ),
     ],
 )
-def test_a_gap_that_comes_and_goes_is_told_once_in_thirty_days(rows, days):
-    assert told(view(*(gap(opened, closed) for opened, closed in rows))) == days
+def test_flapping_gap_is_announced_once_in_thirty_days(periods, announcements):
+    assert (
+        list_announcements(build_view(*(build_gap(opened, closed) for opened, closed in periods)))
+        == announcements
+    )
 
 
-def test_two_accounts_of_a_channel_are_two_gaps():
-    rows = (gap(0, 3, subject="u:nour"), gap(4, subject="u:nour.agadir"))
-    assert told(view(*rows)) == [(True, 0), (False, 3), (True, 4)]
+def test_gaps_of_two_accounts_are_announced_separately():
+    gaps = (build_gap(0, 3, subject="u:nour"), build_gap(4, subject="u:nour.agadir"))
+    assert list_announcements(build_view(*gaps)) == [(True, 0), (False, 3), (True, 4)]
 
 
-def many(number):
-    rows = [
-        gap(1, association=f"n{at:05}", severity="urgent" if at < 3 else "low")
-        for at in range(number)
+def build_many_changes(count):
+    gaps = [
+        build_gap(1, association=f"n{number:05}", severity="urgent" if number < 3 else "low")
+        for number in range(count)
     ]
-    return tuple(GapChange(replace(NOUR, id=row.association), row, True, day(1)) for row in rows)
+    return tuple(GapChange(replace(NOUR, id=gap.association), gap, True, day(1)) for gap in gaps)
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_a_message_lists_forty_changes_counts_the_rest_and_stays_small(language):
-    found = build_digest(NetworkChanges(night(1), night(0), many(5000), {}))
-    text, page = render_message(language, lambda words: digest_text(found, FRAME, words))
+def test_message_lists_forty_changes_and_counts_the_others(language):
+    digest = build_digest(NetworkChanges(build_run(1), build_run(0), build_many_changes(5000), {}))
+    text, page = render_message(language, lambda translator: digest_text(digest, FRAME, translator))
     assert page.count("<li ") == MAX_LISTED_CHANGES
     assert text.count("\n- ") == MAX_LISTED_CHANGES
     assert str(5000 - MAX_LISTED_CHANGES) in text.replace("\u202f", "").replace(",", "")
     assert len(page.encode()) < 100_000
-    assert len(shorten_subject(digest_subject(found, Translator(language)))) <= 60
+    assert len(shorten_subject(digest_subject(digest, Translator(language)))) <= 60
 
 
 @pytest.mark.parametrize(
     ("language", "direction", "begins"),
     [("ar", "rtl", "عاجل: 1"), ("fr", "ltr", "Urgents"), ("en", "ltr", "Urgent: 1")],
 )
-def test_each_language_has_its_direction_on_the_table_and_no_picture_nor_style_sheet(
-    language, direction, begins
-):
-    found = build_digest(news(view(gap(1, severity="urgent")), blind=("youtube",)))
-    page = render_html_message(digest_text(found, FRAME, get_html_translator(language)), language)
+def test_html_has_text_direction_and_no_images_or_style_sheets(language, direction, begins):
+    digest = build_digest(
+        build_changes(build_view(build_gap(1, severity="urgent")), unreliable=("youtube",))
+    )
+    page = render_html_message(digest_text(digest, FRAME, get_html_translator(language)), language)
     assert f'<table role="presentation" lang="{language}" dir="{direction}"' in page
     assert not any(tag in page for tag in ("<img", "<style", "<link", "<script"))
-    assert digest_subject(found, Translator(language)).startswith(begins)
+    assert digest_subject(digest, Translator(language)).startswith(begins)
 
 
-def test_names_are_text_and_never_markup():
-    found = build_digest(news(view(replace(gap(1), association="amal"), association=AMAL)))
-    page = render_html_message(digest_text(found, FRAME, get_html_translator("en")), "en")
+def test_names_are_escaped():
+    digest = build_digest(
+        build_changes(build_view(replace(build_gap(1), association="amal"), association=AMAL))
+    )
+    page = render_html_message(digest_text(digest, FRAME, get_html_translator("en")), "en")
     assert "<bdi>Amal &lt;b&gt;</bdi>" in page
     assert "<title>Réseau &lt;i&gt;: what’s new</title>" in page
 
 
-def test_a_name_with_a_line_end_stays_on_its_line():
-    odd = replace(AMAL, name="Amal\n\n-- \nfaked")
-    found = build_digest(news(view(replace(gap(1), association="amal"), association=odd)))
-    text = render_plain_text(digest_text(found, FRAME, Translator("en")))
+def test_line_break_in_a_name_becomes_a_space():
+    two_line_name = replace(AMAL, name="Amal\n\n-- \nfaked")
+    digest = build_digest(
+        build_changes(
+            build_view(replace(build_gap(1), association="amal"), association=two_line_name)
+        )
+    )
+    text = render_plain_text(digest_text(digest, FRAME, Translator("en")))
     assert (
         "- Amal -- faked: Your website does not open\n  https://in.example/en/associations/amal"
         in text
     )
 
 
-def test_a_subject_is_one_line_of_sixty_characters():
+def test_subject_is_one_line_of_at_most_sixty_characters():
     assert shorten_subject("a\r\nBcc: b") == "a Bcc: b"
     assert len(shorten_subject("نقطة " * 40)) <= 60
 
 
-async def test_what_the_store_tells_of_a_night_is_what_looking_at_everybody_does(
-    tmp_path, monkeypatch
-):
+async def test_stored_changes_equal_those_of_evaluating_all_associations(tmp_path, monkeypatch):
     monkeypatch.setattr(checker, "probe_steps_for", steps)
     app = opened(tmp_path)
-    rows = [link(name, "facebook", name) for name in ("nour", "amal", "rif")]
-    people = [
+    accounts = [link(name, "facebook", name) for name in ("nour", "amal", "rif")]
+    associations = [
         Association("nour", "Nour", region="souss massa"),
         Association("amal", "A"),
-        NOUR_OF_RIF,
+        Association("rif", "Rif", region="Souss-Massa"),
     ]
-    app.store.save_registry(people, rows, SMALL - timedelta(hours=1))
+    app.store.save_registry(associations, accounts, mini_network.START - timedelta(hours=1))
     for number in range(12):
-        app.web.answers = {rows[0].typed_text: "gone"} if number > 2 else {}
-        app.web.answers |= {rows[1].typed_text: "gone" if 1 < number < 8 else "alive"}
-        tonight = await execute_run(app, night_of(number))
-        found, rebuilt = (
-            tell(app.store, app.config, tonight) for tell in (told_news, _by_everybody)
-        )
+        app.web.answers = {accounts[0].typed_text: "gone"} if number > 2 else {}
+        app.web.answers |= {accounts[1].typed_text: "gone" if 1 < number < 8 else "alive"}
+        run = await execute_run(app, night_of(number))
+        collected = collect_network_changes(app.store, app.config, run)
+        rebuilt = evaluate_all_associations(app.store, app.config, run)
         since = rebuilt.previous_run and rebuilt.previous_run.started_at
-        assert _plain(found, since) == _plain(rebuilt, since)
-        assert sum(found.open_gaps_by_region.values()) == sum(rebuilt.open_gaps_by_region.values())
-        mine = [
-            one and one.open_gap_count
-            for one in (build_digest(told, regions=["سوس ماسة"]) for told in (found, rebuilt))
+        assert simplify(collected, since) == simplify(rebuilt, since)
+        open_gap_count = sum(collected.open_gaps_by_region.values())
+        assert open_gap_count == sum(rebuilt.open_gaps_by_region.values())
+        regional_counts = [
+            digest and digest.open_gap_count
+            for digest in (
+                build_digest(changes, regions=["سوس ماسة"]) for changes in (collected, rebuilt)
+            )
         ]
-        assert mine[0] == mine[1]
-    assert {one for one, _, _ in _plain(found, None)} == {"nour", "amal", "rif"}
+        assert regional_counts[0] == regional_counts[1]
+    assert {association for association, _, _ in simplify(collected, None)} == {
+        "nour",
+        "amal",
+        "rif",
+    }
     app.store.close()
 
 
-NOUR_OF_RIF = Association("rif", "Rif", region="Souss-Massa")
+def evaluate_all_associations(store, config, run):
+    """Return the changes of a run by evaluating every association."""
+    previous_run = store.get_latest_run(AuditRunState.DONE, before_day=run.day)
+    changes = []
+    open_gaps_by_region = Counter()
+    for view in iter_association_views(store, config, run.finished_at):
+        changes += list_association_changes(view)
+        open_gaps_by_region[view.association.region] += len(view.gaps)
+    return NetworkChanges(run, previous_run, tuple(changes), open_gaps_by_region)
 
 
-def _by_everybody(store, config, night):
-    before = store.get_latest_run(AuditRunState.DONE, before_day=night.day)
-    moves = [
-        move
-        for one in iter_association_views(store, config, night.finished_at)
-        for move in list_association_changes(one)
-    ]
-    still = Counter(
-        one.association.region
-        for one in iter_association_views(store, config, night.finished_at)
-        for _ in one.gaps
-    )
-    return NetworkChanges(night, before, tuple(moves), still)
-
-
-def _plain(told, since):
+def simplify(network_changes, since):
+    """Return association, code and direction of the changes since a time."""
     return {
-        (move.association.id, move.gap.code, move.is_open)
-        for move in told.changes
-        if (since is None or move.announced_at > since)
-        and move.announced_at <= told.run.started_at
+        (change.association.id, change.gap.code, change.is_open)
+        for change in network_changes.changes
+        if (since is None or change.announced_at > since)
+        and change.announced_at <= network_changes.run.started_at
     }

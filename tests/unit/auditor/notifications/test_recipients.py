@@ -1,4 +1,4 @@
-"""Who is told and who is not: the configuration's addresses, what was sent before, what people want."""
+"""Tests of recipients: configuration, claims of messages, and subscriptions."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ def store(tmp_path):
         yield opened
 
 
-def test_an_address_stands_in_the_file_and_a_services_url_beside_it(tmp_path):
+def test_recipient_is_a_mail_address_or_a_secret_url_from_a_file(tmp_path):
     (tmp_path / "chat").write_text("slack://TokenA/TokenB/TokenC\n")
     (tmp_path / "ping").write_text("https://hc.example/abc\n")
     path = tmp_path / "config.toml"
@@ -34,16 +34,16 @@ def test_an_address_stands_in_the_file_and_a_services_url_beside_it(tmp_path):
     assert chat.key.startswith("slack:")
     assert "Token" not in chat.key
     assert config.notify.smtp.password.get_secret_value() == "hidden"
-    shown = repr((config.notify, config.monitor))
-    assert not any(secret in shown for secret in ("TokenB", "hidden", "hc.example"))
+    text = repr((config.notify, config.monitor))
+    assert not any(secret in text for secret in ("TokenB", "hidden", "hc.example"))
 
 
-def test_the_environment_may_name_the_recipients_too():
+def test_recipients_can_be_set_in_the_environment():
     config = load_config(None, {"AUDITOR_NOTIFY__RECIPIENTS": '[{to = "json://localhost/hook"}]'})
     assert [recipient.address for recipient in config.notify.recipients] == [None]
 
 
-def test_of_two_senders_one_may_send_and_a_message_that_did_not_go_may_be_sent_later(store):
+def test_message_can_be_claimed_once_and_again_after_release(store):
     message = ("amal@rabat.example", "digest", "2026-11-25")
     assert store.claim_message(*message, NOW)
     assert not store.claim_message(*message, NOW)
@@ -53,7 +53,7 @@ def test_of_two_senders_one_may_send_and_a_message_that_did_not_go_may_be_sent_l
     assert store.claim_message(*message, NOW)
 
 
-def test_the_newest_occasion_of_a_recipient_is_known(store):
+def test_last_occasion_ignores_digests_since_a_day(store):
     for day in ("2026-11-24", "2026-11-25", "2026-11-23"):
         store.claim_message("amal@rabat.example", "digest", day, NOW)
     store.claim_message("amal@rabat.example", "digest since 2026-11-01", "2026-11-26", NOW)
@@ -61,7 +61,7 @@ def test_the_newest_occasion_of_a_recipient_is_known(store):
     assert store.get_last_occasion("nour@rabat.example", "digest") is None
 
 
-def test_the_newest_word_on_a_subscription_counts(store):
+def test_unsubscribing_replaces_the_subscription(store):
     wanted = Subscription("amal@rabat.example", "monthly", True, NOW, "amal", "0f3a")
     store.save_subscription(wanted)
     assert list(store.list_subscriptions("monthly")) == [wanted]

@@ -1,4 +1,4 @@
-"""The post hands one message to one recipient and says truly what became of it."""
+"""Tests of sending one message by SMTP or Apprise, and of the result."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ from auditor.notifications.transports import (
 )
 from tests.support.smtp_and_http_servers import free_port, mail_server, web_server
 
-AT = datetime(2026, 11, 25, 2, 30, tzinfo=UTC)
+SENT_AT = datetime(2026, 11, 25, 2, 30, tzinfo=UTC)
 SENDER = "auditor@rabat.example"
 MESSAGE = OutgoingMessage(
     subject="نقاط جديدة: 3، عولجت: 2",
@@ -30,133 +30,144 @@ MESSAGE = OutgoingMessage(
     html='<p dir="rtl">مرحبا</p>',
     language="ar",
     message_id="digest.2026-11-25.0f3a",
-    sent_at=AT,
+    sent_at=SENT_AT,
     unsubscribe_url="https://rabat.example/ar/unsubscribe/" + "a" * 60,
 )
 
 
-def post(to, port, message=MESSAGE, **how):
-    smtp = SmtpSettings(host="127.0.0.1", port=port, security="none", **how)
+def send_mail(to, port, message=MESSAGE):
+    smtp = SmtpSettings(host="127.0.0.1", port=port, security="none")
     return send_message(message, Recipient(to=to), smtp, SENDER)
 
 
-def test_a_mail_carries_both_texts_and_says_how_to_end_it():
-    with mail_server() as box:
-        assert post("mailto:amal@rabat.example", box.port).status is DeliveryStatus.SENT
-    [got] = box.to("amal@rabat.example")
-    assert got["Subject"] == MESSAGE.subject
-    assert got["From"] == SENDER
-    assert got["To"] == "amal@rabat.example"
-    assert got["Date"].datetime == AT
-    assert got["Message-ID"] == "<digest.2026-11-25.0f3a@rabat.example>"
-    assert got["Auto-Submitted"] == "auto-generated"
-    assert got["Content-Language"] == "ar"
-    assert got["List-Unsubscribe"] == f"<{MESSAGE.unsubscribe_url}>"
-    assert got["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert got.get_content_type() == "multipart/alternative"
-    assert [part.get_content_type() for part in got.iter_parts()] == ["text/plain", "text/html"]
-    assert got.get_body(("plain",)).get_content().splitlines() == MESSAGE.text.splitlines()
-    assert "مرحبا" in got.get_body(("html",)).get_content()
+def test_mail_has_both_texts_and_unsubscribe_headers():
+    with mail_server() as mailbox:
+        assert send_mail("mailto:amal@rabat.example", mailbox.port).status is DeliveryStatus.SENT
+    [mail] = mailbox.to("amal@rabat.example")
+    assert mail["Subject"] == MESSAGE.subject
+    assert mail["From"] == SENDER
+    assert mail["To"] == "amal@rabat.example"
+    assert mail["Date"].datetime == SENT_AT
+    assert mail["Message-ID"] == "<digest.2026-11-25.0f3a@rabat.example>"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Content-Language"] == "ar"
+    assert mail["List-Unsubscribe"] == f"<{MESSAGE.unsubscribe_url}>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert mail.get_body(("plain",)).get_content().splitlines() == MESSAGE.text.splitlines()
+    assert "مرحبا" in mail.get_body(("html",)).get_content()
 
 
-def test_one_click_is_offered_over_a_secure_line_alone():
-    with mail_server() as box:
-        post(
+def test_one_click_unsubscribe_needs_https():
+    with mail_server() as mailbox:
+        send_mail(
             "amal@rabat.example",
-            box.port,
+            mailbox.port,
             replace(MESSAGE, unsubscribe_url="http://rabat.example/u"),
         )
-    [got] = box.to("amal@rabat.example")
-    assert got["List-Unsubscribe"] == "<http://rabat.example/u>"
-    assert got["List-Unsubscribe-Post"] is None
+    [mail] = mailbox.to("amal@rabat.example")
+    assert mail["List-Unsubscribe"] == "<http://rabat.example/u>"
+    assert mail["List-Unsubscribe-Post"] is None
 
 
-def test_an_address_to_end_it_stands_unbroken_on_its_line():
-    with mail_server() as box:
-        post("amal@rabat.example", box.port)
-    assert f"List-Unsubscribe: <{MESSAGE.unsubscribe_url}>\r\n".encode() in box.raw[0]
+def test_unsubscribe_url_is_not_broken_over_lines():
+    with mail_server() as mailbox:
+        send_mail("amal@rabat.example", mailbox.port)
+    assert f"List-Unsubscribe: <{MESSAGE.unsubscribe_url}>\r\n".encode() in mailbox.raw[0]
 
 
-def test_the_same_message_is_the_same_bytes():
-    made = [build_email(MESSAGE, SENDER, "amal@rabat.example").as_bytes() for _ in range(2)]
-    assert made[0] == made[1]
+def test_same_message_gives_the_same_bytes():
+    first, second = (
+        build_email(MESSAGE, SENDER, "amal@rabat.example").as_bytes() for _ in range(2)
+    )
+    assert first == second
 
 
-def test_a_refused_recipient_is_told_in_the_servers_words():
-    with mail_server(refused={"nobody@rabat.example": "550 5.1.1 no such person"}) as box:
-        outcome = post("nobody@rabat.example", box.port)
-    assert outcome.status is DeliveryStatus.REFUSED
-    assert outcome.reason == "550 5.1.1 no such person"
-    assert not box.taken
+def test_refused_recipient_has_the_reply_of_the_server():
+    with mail_server(refused={"nobody@rabat.example": "550 5.1.1 no such person"}) as mailbox:
+        result = send_mail("nobody@rabat.example", mailbox.port)
+    assert result.status is DeliveryStatus.REFUSED
+    assert result.reason == "550 5.1.1 no such person"
+    assert not mailbox.taken
 
 
-def test_a_server_out_of_reach_is_told_by_its_name():
-    outcome = post("amal@rabat.example", free_port())
-    assert outcome.status is DeliveryStatus.UNREACHABLE
-    assert outcome.reason.startswith("127.0.0.1: ")
+def test_unreachable_server_is_named():
+    result = send_mail("amal@rabat.example", free_port())
+    assert result.status is DeliveryStatus.UNREACHABLE
+    assert result.reason.startswith("127.0.0.1: ")
 
 
-def test_a_server_without_a_secure_line_gets_no_password():
-    with mail_server() as box:
-        smtp = SmtpSettings(host="127.0.0.1", port=box.port, user="amal", password="hidden")
-        outcome = send_message(MESSAGE, Recipient(to="amal@rabat.example"), smtp, SENDER)
-    assert outcome.status is DeliveryStatus.UNREACHABLE
-    assert not box.taken
+def test_server_without_tls_gets_no_password():
+    with mail_server() as mailbox:
+        smtp = SmtpSettings(host="127.0.0.1", port=mailbox.port, user="amal", password="hidden")
+        result = send_message(MESSAGE, Recipient(to="amal@rabat.example"), smtp, SENDER)
+    assert result.status is DeliveryStatus.UNREACHABLE
+    assert not mailbox.taken
 
 
 @pytest.fixture
 def authority(tmp_path):
-    """The file of an authority, and how a server of its own speaks."""
-    made = trustme.CA()
-    made.cert_pem.write_to_path(tmp_path / "ca.pem")
+    """Return the certificate file of a test CA and the TLS context of a server with its certificate."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    made.issue_cert("127.0.0.1").configure_cert(context)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
     return tmp_path / "ca.pem", context
 
 
-def signed_in(server, session, envelope, mechanism, auth_data):
+def check_login(server, session, envelope, mechanism, auth_data):
     is_known = (auth_data.login, auth_data.password) == (b"auditor", b"hidden")
     return AuthResult(success=is_known, handled=False)
 
 
-def over(port, security, ca_file, password="hidden"):
-    told = {"host": "127.0.0.1", "port": port, "security": security, "ca_file": ca_file}
-    smtp = SmtpSettings.model_validate({**told, "user": "auditor", "password": password})
+def send_with_login(port, security, ca_file, password="hidden"):
+    smtp = SmtpSettings(
+        host="127.0.0.1",
+        port=port,
+        security=security,
+        ca_file=ca_file,
+        user="auditor",
+        password=password,
+    )
     return send_message(MESSAGE, Recipient(to="amal@rabat.example"), smtp, SENDER)
 
 
-def test_a_password_goes_over_a_secure_line_alone(authority):
+def test_password_is_sent_over_starttls_only(authority):
     ca_file, context = authority
-    with mail_server(tls_context=context, require_starttls=True, authenticator=signed_in) as box:
-        assert over(box.port, "starttls", ca_file).status is DeliveryStatus.SENT
-        wrong = over(box.port, "starttls", ca_file, "wrong")
+    with mail_server(
+        tls_context=context, require_starttls=True, authenticator=check_login
+    ) as mailbox:
+        assert send_with_login(mailbox.port, "starttls", ca_file).status is DeliveryStatus.SENT
+        wrong = send_with_login(mailbox.port, "starttls", ca_file, "wrong")
         assert wrong.status is DeliveryStatus.REFUSED
         assert wrong.reason.startswith("535 ")
-        assert over(box.port, "starttls", None).status is DeliveryStatus.UNREACHABLE
-    assert len(box.taken) == 1
+        assert send_with_login(mailbox.port, "starttls", None).status is DeliveryStatus.UNREACHABLE
+    assert len(mailbox.taken) == 1
 
 
-def test_a_line_may_be_secure_from_the_start(authority):
+def test_tls_from_the_start_of_the_connection(authority):
     ca_file, context = authority
-    how = {"ssl_context": context, "authenticator": signed_in, "auth_require_tls": False}
-    with mail_server(**how) as box:
-        assert over(box.port, "tls", ca_file).status is DeliveryStatus.SENT
+    with mail_server(
+        ssl_context=context, authenticator=check_login, auth_require_tls=False
+    ) as mailbox:
+        assert send_with_login(mailbox.port, "tls", ca_file).status is DeliveryStatus.SENT
 
 
 @contextlib.contextmanager
 def server_that_hangs_up():
-    """A mail server that takes the text and goes without a word."""
+    """Run a mail server that closes the connection after the text, without a reply."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve():
-        line, _ = listening.accept()
-        with line, line.makefile("rb") as words:
-            line.sendall(b"220 hello\r\n")
-            for word in iter(words.readline, b"data\r\n"):
-                line.sendall(b"250 OK\r\n" if word else b"")
-            line.sendall(b"354 go on\r\n")
-            for word in words:
-                if word == b".\r\n":
+        connection, _ = listening.accept()
+        with connection, connection.makefile("rb") as lines:
+            connection.sendall(b"220 hello\r\n")
+            for line in iter(lines.readline, b"data\r\n"):
+                connection.sendall(b"250 OK\r\n" if line else b"")
+            connection.sendall(b"354 go on\r\n")
+            for line in lines:
+                if line == b".\r\n":
                     return
 
     thread = threading.Thread(target=serve)
@@ -168,29 +179,30 @@ def server_that_hangs_up():
         listening.close()
 
 
-def test_where_the_line_breaks_after_the_text_nobody_can_be_sure():
+def test_connection_lost_after_the_text_is_uncertain():
     with server_that_hangs_up() as port:
-        assert post("amal@rabat.example", port).status is DeliveryStatus.UNCERTAIN
+        assert send_mail("amal@rabat.example", port).status is DeliveryStatus.UNCERTAIN
 
 
 @pytest.mark.parametrize(
-    ("answer", "fate"), [(200, DeliveryStatus.SENT), (500, DeliveryStatus.UNREACHABLE)]
+    ("http_status", "delivery_status"),
+    [(200, DeliveryStatus.SENT), (500, DeliveryStatus.UNREACHABLE)],
 )
-def test_another_service_gets_subject_and_text(answer, fate, caplog):
-    with web_server([answer]) as (host, asked):
-        outcome = send_message(
+def test_chat_service_gets_subject_and_text(http_status, delivery_status, caplog):
+    with web_server([http_status]) as (host, requests):
+        result = send_message(
             MESSAGE, Recipient(to=f"json://{host}/hook/hidden"), SmtpSettings(), ""
         )
-    assert outcome.status is fate
-    [(_, path, body)] = asked
+    assert result.status is delivery_status
+    [(_, path, body)] = requests
     assert path == "/hook/hidden"
-    told = json.loads(body)
-    assert told["title"] == MESSAGE.subject
-    assert "مرحبا" in told["message"]
+    payload = json.loads(body)
+    assert payload["title"] == MESSAGE.subject
+    assert "مرحبا" in payload["message"]
     assert "hidden" not in caplog.text
 
 
-def test_a_service_that_nobody_knows_is_refused(caplog):
+def test_unknown_service_is_refused(caplog):
     assert (
         send_message(MESSAGE, Recipient(to="pigeon://hidden"), SmtpSettings(), "").status
         is DeliveryStatus.REFUSED
@@ -200,6 +212,6 @@ def test_a_service_that_nobody_knows_is_refused(caplog):
 
 def test_chat_message_without_apprise_names_the_extra_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "apprise", None)
-    outcome = send_message(MESSAGE, Recipient(to="json://hooks.example/path"), SmtpSettings(), "")
-    assert outcome.status is DeliveryStatus.REFUSED
-    assert "presence-auditor[chat]" in outcome.reason
+    result = send_message(MESSAGE, Recipient(to="json://hooks.example/path"), SmtpSettings(), "")
+    assert result.status is DeliveryStatus.REFUSED
+    assert "presence-auditor[chat]" in result.reason
