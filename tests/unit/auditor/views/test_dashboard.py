@@ -1,4 +1,4 @@
-"""The front page's figures: those of the read model, the days without a night, the groups that moved."""
+"""Tests of the dashboard: its figures, trends, changed groups and calls."""
 
 from collections import Counter
 from datetime import timedelta
@@ -15,7 +15,7 @@ from storage.models.audit import Association
 from storage.models.summaries import ALL_FACET
 from tests.support.mini_network import START, link, lived, night_of, steps
 
-NIGHTS = (0, 1, 3, 7)
+RUN_DAYS = (0, 1, 3, 7)
 NOW = night_of(7) + timedelta(hours=8)
 NAMES = [f"a{number}" for number in range(12)]
 
@@ -27,57 +27,58 @@ def simple_probe(monkeypatch):
 
 @lived
 async def app(small):
-    """Twelve associations on Facebook, half of them in the south, where one is lost on the last night."""
-    people = [
+    """Return twelve associations on Facebook; one of the six in the south disappears."""
+    associations = [
         Association(name, name.title(), region="South" if number < 6 else "North")
         for number, name in enumerate(NAMES)
     ]
-    rows = [link(name, "facebook", name) for name in NAMES]
-    small.store.save_registry(people, rows, START - timedelta(hours=1))
-    for day in NIGHTS:
+    accounts = [link(name, "facebook", name) for name in NAMES]
+    small.store.save_registry(associations, accounts, START - timedelta(hours=1))
+    for day in RUN_DAYS:
         small.web.answers = {
-            rows[0].typed_text: "gone" if day else "alive",
-            rows[7].typed_text: "wall",
+            accounts[0].typed_text: "gone" if day else "alive",
+            accounts[7].typed_text: "wall",
         }
         await execute_run(small, night_of(day))
     refresh_summaries(small.store, small.config)
 
 
-async def test_the_front_page_tells_what_the_read_model_tells(app):
-    told, seen = (
-        build_dashboard(app.store, app.config, NOW),
-        build_network_overview(app.store, app.config, NOW),
+async def test_dashboard_agrees_with_the_network_overview(app):
+    dashboard = build_dashboard(app.store, app.config, NOW)
+    overview = build_network_overview(app.store, app.config, NOW)
+    figures = dashboard.figures
+    assert figures.coverage == overview.coverage
+    assert (figures.opened.count, figures.closed.count) == (
+        len(overview.opened_gaps),
+        len(overview.closed_gaps),
     )
-    assert told.figures.coverage == seen.coverage
-    assert (told.figures.opened.count, told.figures.closed.count) == (
-        len(seen.opened_gaps),
-        len(seen.closed_gaps),
+    assert all(row.gap in overview.opened_gaps for row in figures.opened.rows)
+    unknown_counts = Counter(
+        {(channel, reason): count for channel, reason, count in dashboard.unknown_by_reason}
     )
-    assert all(row.gap in seen.opened_gaps for row in told.figures.opened.rows)
-    assert Counter(
-        {(channel, reason): n for channel, reason, n in told.unknown_by_reason}
-    ) == Counter(seen.unknown_counts)
-    assert told.figures.association_count == len(seen.associations)
-    assert told.checked_account_count == sum(seen.counts.values())
+    assert unknown_counts == Counter(overview.unknown_counts)
+    assert figures.association_count == len(overview.associations)
+    assert dashboard.checked_account_count == sum(overview.counts.values())
 
 
-async def test_the_line_of_a_channel_has_a_figure_for_each_night(app):
+async def test_trend_has_a_value_for_each_run(app):
     facebook = build_dashboard(app.store, app.config, NOW).figures.trends["facebook"]
-    told = [(day, figure.confirmed) for day, figure in facebook if figure]
-    days = [START.date() + timedelta(days=day) for day in NIGHTS]
-    assert told == list(zip(days, (11, 11, 11, 10), strict=True))
+    confirmed_by_day = [(day, coverage.confirmed) for day, coverage in facebook if coverage]
+    days = [START.date() + timedelta(days=day) for day in RUN_DAYS]
+    assert confirmed_by_day == list(zip(days, (11, 11, 11, 10), strict=True))
 
 
-async def test_a_group_that_moved_is_told_with_how_far(app):
-    told = build_dashboard(app.store, app.config, NOW)
-    ((kind, group),) = told.changed_groups
+async def test_changed_group_is_listed_with_its_change(app):
+    dashboard = build_dashboard(app.store, app.config, NOW)
+    ((kind, group),) = dashboard.changed_groups
     assert (kind, group.name) == ("region", "South")
-    (move,) = group.coverage_changes
-    assert (move.before.confirmed, move.current.confirmed, move.current.associations) == (6, 5, 6)
-    assert [one.channel for one in told.coverage_changes] == ["facebook"]
+    (change,) = group.coverage_changes
+    assert (change.before.confirmed, change.current.confirmed) == (6, 5)
+    assert change.current.associations == 6
+    assert [change.channel for change in dashboard.coverage_changes] == ["facebook"]
 
 
-async def test_who_is_called_first_has_the_gravest_gap(app):
+async def test_first_call_is_the_association_with_the_most_severe_gap(app):
     assert build_dashboard(app.store, app.config, NOW).figures.call_candidates[0].summary.id == "a0"
 
 
@@ -88,14 +89,14 @@ def facets(size, confirmed):
     return {ALL_FACET: size, "facebook:confirmed": confirmed, "facebook:missing": size - confirmed}
 
 
-def test_groups_come_by_how_far_they_moved_and_never_by_how_well_they_do():
-    now = {"tag:best": facets(10, 10), "tag:fell": facets(10, 2), "tag:rose": facets(10, 4)}
+def test_groups_are_sorted_by_change():
+    current = {"tag:best": facets(10, 10), "tag:fell": facets(10, 2), "tag:rose": facets(10, 4)}
     before = {"tag:best": facets(10, 10), "tag:fell": facets(10, 5), "tag:rose": facets(10, 3)}
-    told = build_groups(now, before, START.date(), CONFIG)
-    assert [group.name for group in told] == ["fell", "rose", "best"]
-    assert [move.percentage_points for move in told[0].coverage_changes] == [-30.0]
+    groups = build_groups(current, before, START.date(), CONFIG)
+    assert [group.name for group in groups] == ["fell", "rose", "best"]
+    assert [change.percentage_points for change in groups[0].coverage_changes] == [-30.0]
 
 
-def test_a_group_of_which_nothing_was_kept_has_not_moved():
+def test_group_without_earlier_counts_has_no_change():
     (group,) = build_groups({"tag:new": facets(5, 5)}, {}, START.date(), CONFIG)
     assert group.coverage_changes == ()

@@ -1,4 +1,4 @@
-"""The meeting pack: the figures of the overview, what changed, and whom to call first."""
+"""Tests of the meeting pack: figures, changes, associations to call, and its downloads."""
 
 import asyncio
 import io
@@ -31,7 +31,7 @@ NAME = "<b>جمعية</b> " + "النور " * 40
 
 @lived
 async def app(small):
-    people = [
+    entries = [
         AssociationEntry(
             Association("nour", NAME, region="Souss-Massa", tags=("rabat",)),
             Contact(phone="06 12-34 56 78"),
@@ -40,19 +40,19 @@ async def app(small):
             Association("bare", "Nu", region="L’Oriental & co"), Contact("nu@nu.example")
         ),
     ]
-    small.store.save_registry(people, [NOUR, SITE], START - timedelta(hours=1))
+    small.store.save_registry(entries, [NOUR, SITE], START - timedelta(hours=1))
     for day in range(2):
         await execute_run(small, night_of(day))
 
 
-def got(app, path):
+def get_page(app, path):
     with logged_in_client(app, LATER) as client:
         return client.get(path)
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_the_pack_tells_whom_to_call_why_and_by_which_number(app, language):
-    page = got(app, f"/{language}/meeting?since=2026-03-01").text
+def test_pack_lists_calls_with_reasons_and_phone_numbers(app, language):
+    page = get_page(app, f"/{language}/meeting?since=2026-03-01").text
     assert 'href="tel:0612345678"' in page
     assert '<bdi dir="ltr">06 12-34 56 78</bdi>' in page
     assert "YouTube" in page or "يوتيوب" in page
@@ -60,11 +60,11 @@ def test_the_pack_tells_whom_to_call_why_and_by_which_number(app, language):
     assert "<b>" not in page
 
 
-def kinds(gaps):
+def count_gaps(gaps):
     return Counter((gap.code, gap.channel) for gap in gaps)
 
 
-CHOICES = [
+FILTERS = [
     {},
     {"region": "souss massa"},
     {"tag": "rabat"},
@@ -73,44 +73,40 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize("chosen", CHOICES, ids=str)
-def test_the_pack_has_the_figures_and_the_changes_of_the_overview(app, chosen):
-    since, wanted = START.replace(hour=0, minute=0), AssociationFilter(**chosen)
-    seen = list(
-        wanted.select_views(
-            build_network_overview(app.store, app.config, LATER).associations, app.config.channels
-        )
-    )
-    pack = meeting_pack.build_meeting_pack(app.store, app.config, wanted, since, LATER)
-    assert pack.coverage == tuple(compute_coverage(seen, app.config))
-    moves = [change for view in seen for change in find_gap_changes(view, since)]
-    assert kinds(gap for which, gap in moves if which == "opened") == pack.counts.opened
-    assert kinds(gap for which, gap in moves if which == "closed") == pack.counts.closed
-    assert (pack.association_count, pack.association_with_gaps_count) == (
-        len(seen),
-        sum(bool(view.gaps) for view in seen),
-    )
+@pytest.mark.parametrize("criteria", FILTERS, ids=str)
+def test_pack_agrees_with_the_network_overview(app, criteria):
+    since = START.replace(hour=0, minute=0)
+    association_filter = AssociationFilter(**criteria)
+    overview = build_network_overview(app.store, app.config, LATER)
+    views = list(association_filter.select_views(overview.associations, app.config.channels))
+    pack = meeting_pack.build_meeting_pack(app.store, app.config, association_filter, since, LATER)
+    assert pack.coverage == tuple(compute_coverage(views, app.config))
+    changes = [change for view in views for change in find_gap_changes(view, since)]
+    assert pack.counts.opened == count_gaps(gap for kind, gap in changes if kind == "opened")
+    assert pack.counts.closed == count_gaps(gap for kind, gap in changes if kind == "closed")
+    assert pack.association_count == len(views)
+    assert pack.association_with_gaps_count == sum(bool(view.gaps) for view in views)
     assert pack.counts.opened
 
 
-def test_many_that_are_no_cohort_are_not_counted_and_the_page_says_so(app, monkeypatch):
+def test_large_selection_of_two_criteria_is_not_counted(app, monkeypatch):
     monkeypatch.setattr("storage.read_model.counts.MAX_SMALL_SELECTION", 0)
-    page = got(app, "/en/meeting?region=Souss-Massa&tag=rabat").text
+    page = get_page(app, "/en/meeting?region=Souss-Massa&tag=rabat").text
     assert "Choose one region or one tag." in page
     assert "/en/associations/nour" in page
-    assert "Network overview" in got(app, "/en/meeting?region=Souss-Massa").text
+    assert "Network overview" in get_page(app, "/en/meeting?region=Souss-Massa").text
 
 
-def test_a_gap_that_is_waived_or_gone_is_no_longer_counted_among_what_opened(app):
+def test_waived_gap_is_not_counted_as_opened(app):
     before = app.store.count_gap_changes(START.date())
-    word = Decision(
+    decision = Decision(
         "nour", "youtube", DecisionKind.WAIVE, "Amina", "no", LATER, code="channel_missing"
     )
-    app.store.add_decision(word)
+    app.store.add_decision(decision)
     refresh_summaries(app.store, app.config)
     after = app.store.count_gap_changes(START.date())
-    kind = ("channel_missing", "youtube")
-    assert (before["opened"][kind], after["opened"][kind]) == (2, 1)
+    gap_kind = ("channel_missing", "youtube")
+    assert (before["opened"][gap_kind], after["opened"][gap_kind]) == (2, 1)
     assert app.store.count_gap_changes(LATER.date() + timedelta(days=1)) == {
         "opened": {},
         "closed": {},
@@ -118,7 +114,7 @@ def test_a_gap_that_is_waived_or_gone_is_no_longer_counted_among_what_opened(app
 
 
 @pytest.mark.parametrize(
-    ("query", "named"),
+    ("query", "listed_ids"),
     [
         ("region=Souss-Massa", {"nour"}),
         ("tag=rabat", {"nour"}),
@@ -126,101 +122,101 @@ def test_a_gap_that_is_waived_or_gone_is_no_longer_counted_among_what_opened(app
         ("tag=x", set()),
     ],
 )
-def test_a_region_or_a_tag_narrows_the_pack(app, query, named):
-    page = got(app, f"/fr/meeting?{query}&since=").text
-    assert {name for name in ("nour", "bare") if f'/fr/associations/{name}"' in page} == named
+def test_pack_is_limited_to_a_region_or_tag(app, query, listed_ids):
+    page = get_page(app, f"/fr/meeting?{query}&since=").text
+    links = {name for name in ("nour", "bare") if f'/fr/associations/{name}"' in page}
+    assert links == listed_ids
 
 
-def test_the_most_pressing_come_first_and_no_pack_is_endless(app):
-    seen = build_network_overview(app.store, app.config, LATER).associations
-    pressing = sorted(seen, key=lambda view: compute_urgency_rank(view.gaps))
-    called = list(dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER))
-    assert [call.association.id for call in called] == [view.association.id for view in pressing]
-    assert [[gap.code for gap in call.reasons] for call in called] == [
-        [gap.code for gap in view.gaps[: dashboard.MAX_CALL_REASONS]] for view in pressing
-    ]
+def test_most_urgent_calls_come_first_up_to_the_limit(app):
+    overview = build_network_overview(app.store, app.config, LATER)
+    views = sorted(overview.associations, key=lambda view: compute_urgency_rank(view.gaps))
+    calls = list(dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER))
+    assert [call.association.id for call in calls] == [view.association.id for view in views]
+    for call, view in zip(calls, views, strict=True):
+        expected_codes = [gap.code for gap in view.gaps[: dashboard.MAX_CALL_REASONS]]
+        assert [gap.code for gap in call.reasons] == expected_codes
     pack = meeting_pack.build_meeting_pack(
         app.store, app.config, AssociationFilter(), START, LATER, limit=1
     )
     assert (len(pack.calls), pack.association_with_gaps_count) == (1, 2)
 
 
-def test_the_workbook_has_calls_coverage_and_changes_from_right_to_left(app):
-    answer = got(app, "/ar/meeting.xlsx?since=2026-03-01")
-    book = load_workbook(io.BytesIO(answer.content))
-    assert [len(list(page.rows)) > 1 for page in book.worksheets] == [True, True, True]
-    assert all(page.sheet_view.rightToLeft for page in book.worksheets)
-    assert book.worksheets[0]["A2"].value in {"nour", "bare"}
+def test_workbook_has_three_sheets_from_right_to_left(app):
+    workbook = download_workbook(app, "/ar/meeting.xlsx?since=2026-03-01")
+    assert [len(list(sheet.rows)) > 1 for sheet in workbook.worksheets] == [True, True, True]
+    assert all(sheet.sheet_view.rightToLeft for sheet in workbook.worksheets)
+    assert workbook.worksheets[0]["A2"].value in {"nour", "bare"}
 
 
-def codes(page):
+def download_workbook(app, path):
+    return load_workbook(io.BytesIO(get_page(app, path).content))
+
+
+def count_qr_codes(page):
     return page.count('class="qr"')
 
 
-def test_codes_are_made_only_when_asked_for_and_end_the_older_links(app):
+def test_qr_codes_are_created_on_request_and_revoke_older_links(app):
     app.config = app.config.model_copy(
         update={"web": WebSettings(public_url="https://reports.example.org")}
     )
-    _, older = report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
+    _, older_url = report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
     with logged_in_client(app, LATER) as client:
-        assert codes(client.get("/fr/meeting").text) == 0
-        answer = client.post("/fr/meeting", data={"since": "", "region": "Souss-Massa"})
-    assert (answer.status_code, answer.headers["cache-control"], codes(answer.text)) == (
-        200,
-        "no-store",
-        1,
-    )
-    assert report_links.find_active_report_link(app.store, older.rpartition("/")[2], LATER) is None
-    held = [letter for letter in app.store.list_report_links() if letter.is_active(LATER)]
-    assert [(letter.association, letter.created_by) for letter in held] == [("nour", "Amina")]
+        assert count_qr_codes(client.get("/fr/meeting").text) == 0
+        response = client.post("/fr/meeting", data={"since": "", "region": "Souss-Massa"})
+    assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
+    assert count_qr_codes(response.text) == 1
+    older_token = older_url.rpartition("/")[2]
+    assert report_links.find_active_report_link(app.store, older_token, LATER) is None
+    [active] = [link for link in app.store.list_report_links() if link.is_active(LATER)]
+    assert (active.association, active.created_by) == ("nour", "Amina")
 
 
-def test_nobody_makes_links_without_an_address(app):
+def test_links_need_a_public_url(app):
     with logged_in_client(app, LATER) as client:
         assert client.post("/fr/meeting", data={}).status_code == 409
         assert 'method="post" action="/fr/meeting">' not in client.get("/fr/meeting").text
     assert not list(app.store.list_report_links())
 
 
-def test_a_code_holds_the_address_and_its_quiet_zone():
-    address = "https://reports.example.org/r/" + "x" * 43
-    modules = segno.make(address, error="m").symbol_size(border=4)[0]
-    drawn = svg.render_qr_code(address)
+def test_qr_code_has_a_quiet_zone():
+    url = "https://reports.example.org/r/" + "x" * 43
+    modules = segno.make(url, error="m").symbol_size(border=4)[0]
+    drawn = svg.render_qr_code(url)
     assert f'viewBox="0 0 {modules} {modules}"' in drawn
     assert drawn.startswith("<svg ")
 
 
-def test_what_was_promised_and_for_when_stands_beside_the_call(app):
-    line = FollowUp(
+def test_promise_and_due_date_are_shown_with_the_call(app):
+    promise = FollowUp(
         "nour", FollowUpKind.PROMISED, "Amina", LATER, "<i>une chaîne</i>", date(2026, 4, 1)
     )
-    app.store.add_follow_up(line)
-    page = got(app, "/fr/meeting").text
+    app.store.add_follow_up(promise)
+    page = get_page(app, "/fr/meeting").text
     assert "&lt;i&gt;une chaîne" in page
     assert "1er avril 2026" in page
-    book = load_workbook(io.BytesIO(got(app, "/fr/meeting.xlsx").content))
-    assert any(
-        cell.value == datetime(2026, 4, 1)  # noqa: DTZ001
-        for row in book.worksheets[0].rows
-        for cell in row
-    )
+    sheet = download_workbook(app, "/fr/meeting.xlsx").worksheets[0]
+    cells = [cell.value for row in sheet.rows for cell in row]
+    assert datetime(2026, 4, 1) in cells  # noqa: DTZ001
 
 
-def test_a_pack_has_ten_calls_unless_more_are_asked_for_and_its_workbook_has_all(app):
-    more = [Association(f"more{number}", f"More {number}") for number in range(12)]
-    app.store.save_registry([*app.store.list_associations(), *more], [NOUR, SITE], LATER)
+def test_page_lists_ten_calls_by_default_and_the_workbook_all(app):
+    more_associations = [Association(f"more{number}", f"More {number}") for number in range(12)]
+    associations = [*app.store.list_associations(), *more_associations]
+    app.store.save_registry(associations, [NOUR, SITE], LATER)
     asyncio.run(execute_run(app, night_of(2)))
     with logged_in_client(app, night_of(2) + timedelta(hours=6)) as client:
         pages = [
             client.get(f"/en/meeting{query}").text
             for query in ("", "?call_limit=25", "?call_limit=51")
         ]
-        book = load_workbook(io.BytesIO(client.get("/en/meeting.xlsx").content))
+        workbook = load_workbook(io.BytesIO(client.get("/en/meeting.xlsx").content))
     assert [len(set(re.findall(r"/en/associations/(\w+)", page))) for page in pages] == [10, 14, 0]
-    assert book.worksheets[0].max_row == 1 + 14
+    assert workbook.worksheets[0].max_row == 1 + 14
 
 
-def test_a_pack_begins_at_the_day_that_was_kept_as_the_last_meeting(app):
+def test_changes_begin_at_the_saved_day_of_the_last_meeting(app):
     with logged_in_client(app, LATER) as client:
         assert 'name="since" value="2026-01-31"' in client.get("/en/meeting").text
         client.get("/en/changes?since=2026-02-20&save_meeting_day=true")
@@ -231,7 +227,7 @@ def test_a_pack_begins_at_the_day_that_was_kept_as_the_last_meeting(app):
 
 
 @pytest.mark.parametrize(
-    ("kind", "ago", "due", "in_hand"),
+    ("kind", "days_ago", "due_in_days", "is_followed_up"),
     [
         ("called", 0, None, True),
         ("met", 7, None, True),
@@ -243,39 +239,39 @@ def test_a_pack_begins_at_the_day_that_was_kept_as_the_last_meeting(app):
         ("promised", 1, None, True),
     ],
 )
-def test_whoever_was_spoken_to_lately_or_has_promised_comes_after_the_others(
-    app, kind, ago, due, in_hand
+def test_followed_up_association_comes_after_the_others(
+    app, kind, days_ago, due_in_days, is_followed_up
 ):
-    first, second = (
-        call.association.id
-        for call in dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER)
-    )
-    day = LATER.date() + timedelta(days=due) if due is not None else None
+    first, second = list_called_ids(app)
+    due_date = None if due_in_days is None else LATER.date() + timedelta(days=due_in_days)
+    occurred_at = LATER - timedelta(days=days_ago)
     app.store.add_follow_up(
-        FollowUp(first, FollowUpKind(kind), "Amina", LATER - timedelta(days=ago), due_date=day)
+        FollowUp(first, FollowUpKind(kind), "Amina", occurred_at, due_date=due_date)
     )
     app.store.add_follow_up(
         FollowUp(second, FollowUpKind.CALLED, "Amina", START - timedelta(days=90))
     )
-    now = [
-        call.association.id
-        for call in dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER)
-    ]
-    assert now == ([second, first] if in_hand else [first, second])
+    expected_order = [second, first] if is_followed_up else [first, second]
+    assert list_called_ids(app) == expected_order
+
+
+def list_called_ids(app):
+    calls = dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER)
+    return [call.association.id for call in calls]
 
 
 @pytest.mark.parametrize("path", ["/en/", "/en/meeting"])
-def test_the_last_contact_stands_beside_the_reason(app, path):
+def test_last_contact_is_shown_with_the_call(app, path):
     app.store.add_follow_up(FollowUp("nour", FollowUpKind.CALLED, "Amina", START))
     app.store.add_follow_up(FollowUp("nour", FollowUpKind.WROTE, "Amina", LATER))
-    page = got(app, path).text
+    page = get_page(app, path).text
     assert "Message · 2 March 2026" in page
     assert "Call ·" not in page
-    book = load_workbook(io.BytesIO(got(app, "/en/meeting.xlsx").content))
-    cells = [cell.value for row in book.worksheets[0] for cell in row]
+    sheet = download_workbook(app, "/en/meeting.xlsx").worksheets[0]
+    cells = [cell.value for row in sheet.rows for cell in row]
     assert "Message" in cells
     assert datetime(2026, 3, 2) in cells  # noqa: DTZ001
 
 
-def test_a_day_that_is_none_is_refused(app):
-    assert got(app, "/fr/meeting?since=yesterday").status_code == 422
+def test_invalid_day_is_refused(app):
+    assert get_page(app, "/fr/meeting?since=yesterday").status_code == 422

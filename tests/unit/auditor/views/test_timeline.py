@@ -1,4 +1,4 @@
-"""The nights of an association as a table: what was seen of whom on which day, and what would change it."""
+"""Tests of the timeline of an association and of the outlooks of account statuses."""
 
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
@@ -19,88 +19,101 @@ START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 ACCOUNT = SimpleNamespace(account_id=7, channel="facebook")
 
 
-def night(day, state=AuditRunState.DONE, blind=()):
-    when = START + timedelta(days=day)
-    return AuditRun(when.date(), state, when, unreliable_channels=blind, id=day + 1)
+def build_run(day, state=AuditRunState.DONE, unreliable_channels=()):
+    started_at = START + timedelta(days=day)
+    return AuditRun(
+        started_at.date(),
+        state,
+        started_at,
+        unreliable_channels=unreliable_channels,
+        id=day + 1,
+    )
 
 
-def look(day, presence, reason=None, account=7):
+def build_observation(day, presence, reason=None, account=7):
     return Observation(account, day + 1, START + timedelta(days=day), Finding(presence, reason))
 
 
-def signs(nights, looks, span=30):
-    (strip,) = build_timeline([ACCOUNT], nights, looks, span).rows
-    return [cell.state for cell in strip.cells]
+def list_cell_states(runs, observations):
+    (row,) = build_timeline([ACCOUNT], runs, observations).rows
+    return [cell.state for cell in row.cells]
 
 
-def test_a_day_says_what_its_night_saw_and_a_day_without_a_night_says_nothing():
-    nights = [
-        night(0),
-        night(1),
-        night(3),
-        night(4, blind=("facebook",)),
-        night(5, AuditRunState.SKIPPED),
+def test_cell_has_the_result_of_its_run():
+    runs = [
+        build_run(0),
+        build_run(1),
+        build_run(3),
+        build_run(4, unreliable_channels=("facebook",)),
+        build_run(5, AuditRunState.SKIPPED),
     ]
-    looks = [
-        look(0, Presence.PRESENT),
-        look(3, Presence.ABSENT, Reason.NOT_FOUND),
-        look(4, Presence.ABSENT),
+    observations = [
+        build_observation(0, Presence.PRESENT),
+        build_observation(3, Presence.ABSENT, Reason.NOT_FOUND),
+        build_observation(4, Presence.ABSENT),
     ]
-    assert signs(nights, looks) == ["present", "not_reached", "", "absent", "unreliable", "skipped"]
+    assert list_cell_states(runs, observations) == [
+        "present",
+        "not_reached",
+        "",
+        "absent",
+        "unreliable",
+        "skipped",
+    ]
 
 
-def test_no_more_days_are_shown_than_asked_for_and_none_before_the_first_night():
-    shown = build_timeline([ACCOUNT], [night(0), night(40)], [], max_days=30)
-    assert (shown.days[0], shown.days[-1], len(shown.days)) == (
-        date(2026, 3, 12),
-        date(2026, 4, 10),
-        30,
-    )
-    assert len(build_timeline([ACCOUNT], [night(0), night(2)], []).days) == 3
+def test_timeline_is_limited_and_starts_at_the_first_run():
+    timeline = build_timeline([ACCOUNT], [build_run(0), build_run(40)], [], max_days=30)
+    assert (timeline.days[0], timeline.days[-1]) == (date(2026, 3, 12), date(2026, 4, 10))
+    assert len(timeline.days) == 30
+    assert len(build_timeline([ACCOUNT], [build_run(0), build_run(2)], []).days) == 3
     assert build_timeline([ACCOUNT], [], []).days == ()
 
 
-def kinds(standing):
+def list_outlooks(status):
     return [
-        (one.kind, one.runs, one.runs_needed)
-        for one in iter_status_outlooks(standing, ConfirmationThresholds())
+        (outlook.kind, outlook.runs, outlook.runs_needed)
+        for outlook in iter_status_outlooks(status, ConfirmationThresholds())
     ]
 
 
-def test_a_present_account_is_lost_after_three_nights_and_a_doubt_tells_how_many_are_left():
-    assert kinds(AccountStatus(7, AccountState.PRESENT)) == [("absences_needed", 0, 3)]
-    doubt = Streak("not_found", START, START + timedelta(days=1), 2)
-    assert kinds(AccountStatus(7, AccountState.PRESENT, unconfirmed_streak=doubt)) == [
+def test_present_account_becomes_gone_after_three_absences():
+    assert list_outlooks(AccountStatus(7, AccountState.PRESENT)) == [("absences_needed", 0, 3)]
+    streak = Streak("not_found", START, START + timedelta(days=1), 2)
+    assert list_outlooks(AccountStatus(7, AccountState.PRESENT, unconfirmed_streak=streak)) == [
         ("becoming_gone", 2, 1)
     ]
-    (losing,) = iter_status_outlooks(
-        AccountStatus(7, AccountState.PRESENT, unconfirmed_streak=doubt), ConfirmationThresholds()
+    (outlook,) = iter_status_outlooks(
+        AccountStatus(7, AccountState.PRESENT, unconfirmed_streak=streak), ConfirmationThresholds()
     )
-    assert losing.earliest_at == START + timedelta(days=6)
+    assert outlook.earliest_at == START + timedelta(days=6)
 
 
-def test_three_absences_too_close_together_need_one_more_night():
-    doubt = Streak("not_found", START, START + timedelta(days=2), 3)
-    assert kinds(AccountStatus(7, AccountState.PRESENT, unconfirmed_streak=doubt)) == [
+def test_three_absences_in_a_short_time_need_one_more_run():
+    streak = Streak("not_found", START, START + timedelta(days=2), 3)
+    assert list_outlooks(AccountStatus(7, AccountState.PRESENT, unconfirmed_streak=streak)) == [
         ("becoming_gone", 3, 1)
     ]
 
 
-def test_a_lost_account_comes_back_with_two_good_nights():
-    assert kinds(AccountStatus(7, AccountState.GONE)) == [("recoveries_needed", 0, 2)]
-    good = Streak("present", START, START)
-    assert kinds(AccountStatus(7, AccountState.GONE, unconfirmed_streak=good)) == [
+def test_gone_account_recovers_with_two_good_runs():
+    assert list_outlooks(AccountStatus(7, AccountState.GONE)) == [("recoveries_needed", 0, 2)]
+    streak = Streak("present", START, START)
+    assert list_outlooks(AccountStatus(7, AccountState.GONE, unconfirmed_streak=streak)) == [
         ("recovering", 1, 1)
     ]
 
 
-def test_a_trouble_and_another_account_are_told_before_what_it_would_take():
-    trouble, other = Streak("tls/expired", START, START, 4), Streak("991", START, START)
-    told = list(
-        iter_status_outlooks(
-            AccountStatus(7, failure_streak=trouble, other_account_streak=other),
-            ConfirmationThresholds(),
-        )
+def test_current_problems_come_before_pending_changes():
+    status = AccountStatus(
+        7,
+        failure_streak=Streak("tls/expired", START, START, 4),
+        other_account_streak=Streak("991", START, START),
     )
-    assert [one.kind for one in told] == ["unreachable", "different_account", "check_needed"]
-    assert told[0].cause == "expired"
+    outlooks = list(iter_status_outlooks(status, ConfirmationThresholds()))
+    assert [outlook.kind for outlook in outlooks] == [
+        "unreachable",
+        "different_account",
+        "check_needed",
+    ]
+    assert outlooks[0].cause == "expired"
