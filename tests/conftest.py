@@ -27,16 +27,16 @@ settings.register_profile("exploring", max_examples=500, deadline=None)
 settings.load_profile("steady")
 
 
-MEMORY, ROOM = (
-    Path("/dev/shm"),
-    2_000_000_000,
-)  # a file system in memory, and bytes that a run takes
+SHARED_MEMORY = Path("/dev/shm")
+REQUIRED_BYTES = 2_000_000_000
+"""Bytes that the temporary files of a whole test run take."""
 
 
 def pytest_configure():
-    """What tests write lies in memory where there is room for it: none of them waits for a disk."""
-    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    """Keep temporary files in memory if there is room, because many tests wait for the disk."""
+    is_usable = SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK)
+    if is_usable and shutil.disk_usage(SHARED_MEMORY).free > REQUIRED_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(SHARED_MEMORY))
 
 
 IN_BOTH = {"test_fetcher", "test_tls", "test_retry", "test_revalidate"}
