@@ -221,11 +221,10 @@ async def read(client, turn, ledger):
         said = {
             "kind": "none_by_choice",
             "channel": "facebook",
-            "who": "Amina",
-            "why": f"call {turn}",
+            "reason": f"call {turn}",
         }
         ledger.sent += 1
-        kept = await client.post(f"/en/associations/n{turn % 60}/decide", data=said)
+        kept = await client.post(f"/en/associations/n{turn % 60}/decisions", data=said)
         ledger.decided += kept.status_code == 303
         ledger.answered[kept.status_code, full or ledger.full] += 1
 

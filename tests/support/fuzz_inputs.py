@@ -238,7 +238,7 @@ REFUSED = st.builds(
 CLOSED = {
     **dict.fromkeys(("column", "channel"), st.sampled_from(CHANNELS)),
     **dict.fromkeys(("language", "default"), st.sampled_from(sorted(LOCALE_BY_LANGUAGE))),
-    **dict.fromkeys(("node", "root", "value"), JSON),
+    **dict.fromkeys(("node", "root"), JSON),
 }
 """Arguments with these names have only these values."""
 NAMED = {

@@ -169,7 +169,7 @@ def different(expected: set[ExpectedValue], cells: set[ExpectedValue]) -> str:
 async def test_without_keys_every_standing_and_gap_is_the_careful_reader_s(month):
     assert (
         different(
-            demo_play.compute_expected_values(WITH_KEYS_RUN_COUNT), month.url_without_filter.cells
+            demo_play.compute_expected_values(WITH_KEYS_RUN_COUNT), month.without.cells
         )
         == ""
     )
@@ -239,13 +239,13 @@ async def test_no_absence_is_told_by_one_of_what_the_other_holds_present(month):
         for at, one, other in month.pairs()
         for told, against in ((one, other), (other, one))
         for code, name in told.gaps
-        if code in month.url_without_filter.absences
+        if code in month.without.absences
         and (code, name)
         not in against.gaps  # a site that is there and does not answer is down for both
         and name in against.standings
         and against.standings[name].state is AccountState.PRESENT
     ]
-    assert month.url_without_filter.absences
+    assert month.without.absences
     assert not wrong
 
 
@@ -254,12 +254,12 @@ async def test_no_absence_is_told_by_one_of_what_the_other_holds_present(month):
 
 async def test_with_keys_every_night_knows_more(month):
     for at, one, other in month.pairs():
-        assert one.is_decided < other.is_decided, at
+        assert one.decided < other.decided, at
 
 
 async def test_a_channel_with_a_key_is_blind_only_when_its_interface_is_in_trouble(month):
     for at, one, other in month.pairs():
-        assert set(other.night.blind) <= {
+        assert set(other.night.unreliable_channels) <= {
             channel for channel, (bad, _) in API_FAILURES.items() if bad == at
         }
         assert set(one.night.blind) == ({"youtube"} if at == UNRELIABLE_YOUTUBE_RUN else set())
@@ -288,7 +288,7 @@ async def test_in_a_night_of_trouble_every_account_is_unknown_and_nothing_moves(
 
 
 async def test_the_receipt_counts_what_the_proxy_counted(month):
-    for audit in (month.url_without_filter, month.with_keys):
+    for audit in (month.without, month.with_keys):
         for at, told in audit.nights.items():
             receipt, counted = told.night.receipt, told.allowed_hosts()
             assert receipt["requests"] == counted.total(), at
@@ -301,7 +301,7 @@ async def test_the_receipt_counts_what_the_proxy_counted(month):
 
 
 async def test_without_keys_each_account_is_asked_for_once_and_a_channel_s_tabs_at_most(month):
-    for told in month.url_without_filter.nights.values():
+    for told in month.without.nights.values():
         for channel in ("facebook", "twitter", "linkedin"):
             registered = Counter(row.identity.canonical for row in told.on(channel))
             assert all(told.asked[url] == times for url, times in registered.items())

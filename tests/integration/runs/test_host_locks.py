@@ -69,7 +69,7 @@ async def test_a_turn_that_is_lost_while_it_begins_is_waited_for_again(database,
                 await quick.acquire(HOST)
             return await asked(query, *values)
 
-        monkeypatch.setattr(late, "_asked", cut_before_the_mark)
+        monkeypatch.setattr(late, "_execute_scalar", cut_before_the_mark)
         waiting = asyncio.create_task(late.acquire(HOST))
         done, _ = await asyncio.wait([waiting], timeout=3)
         assert not done

@@ -299,7 +299,7 @@ def _led(found, old, link):
 
 
 def typed(row, link):
-    return replace(row, typed=link, identity=identify.identify_link(link, row.channel))
+    return replace(row, typed_text=link, identity=identify.identify_link(link, row.channel))
 
 
 @st.composite
@@ -553,7 +553,7 @@ def _no_way_back(draw, dossier, _):
 def _incomplete(_, dossier, __):
     """The added name is the one they show: another would reveal that theirs differ."""
     mine = dossier.association
-    whole = replace(mine, name_ar=IN_ARABIC[mine.name], reached=frozenset({"email"}))
+    whole = replace(mine, name_ar=IN_ARABIC[mine.name], contact_methods=frozenset({"email"}))
     theirs = [
         status.last_known_finding.name
         for status in dossier.statuses.values()

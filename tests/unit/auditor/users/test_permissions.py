@@ -157,15 +157,15 @@ def test_lists_are_restricted_to_the_regions_of_the_coordinator(app, user, their
 
 @pytest.mark.slow
 def test_search_finds_only_editable_associations(app):
-    assert "letters/bare" in told(app, "/en/report-links?q=bare", **ELSEWHERE).text
+    assert "report-links/bare" in told(app, "/en/report-links?q=bare", **ELSEWHERE).text
     assert "No association is found" in told(app, "/en/report-links?q=nour", **ELSEWHERE).text
 
 
 @pytest.mark.slow
 def test_waiting_items_are_counted_per_coordinator(app):
-    assert "1 reply waits" in plain(told(app, "/en/", **HERE))
-    assert "1 reply waits" in plain(told(app, "/en/replies", **HERE))
-    assert "3 replies wait" in plain(told(app, "/en/", name="Amina"))
+    assert "1 reply waiting for a decision" in plain(told(app, "/en/", **HERE))
+    assert "1 reply waiting for a decision" in plain(told(app, "/en/replies", **HERE))
+    assert "3 replies waiting for a decision" in plain(told(app, "/en/", name="Amina"))
     assert (
         "repl"
         not in plain(told(app, "/en/", **READER)).partition("<main")[2].partition("</main>")[0]
@@ -190,11 +190,11 @@ def test_list_page_is_full_despite_other_regions(app):
 @pytest.mark.slow
 def test_bulk_report_links_are_restricted_to_own_regions(app):
     with logged_in_client(app, LATER, **ELSEWHERE) as client:
-        sheet = client.post("/en/report-links", data={"form": "csv"}).content.decode("utf-8-sig")
+        sheet = client.post("/en/report-links", data={"file_format": "csv"}).content.decode("utf-8-sig")
         assert [row[0] for row in csv.reader(io.StringIO(sheet))][1:] == ["bare"]
         assert (
             client.post(
-                "/en/report-links", data={"form": "csv", "region": "souss-massa"}
+                "/en/report-links", data={"file_format": "csv", "region": "souss-massa"}
             ).status_code
             == 403
         )
@@ -216,8 +216,8 @@ def test_qr_codes_are_restricted_to_own_regions(app):
 def test_meeting_day_is_stored_by_coordinators_of_all_regions(app):
     for user, status in ((HERE, 403), (READER, 403), ({"name": "Amina"}, 200)):
         with logged_in_client(app, LATER, **user) as client:
-            answer = client.get("/en/changes?since=2026-02-01&meeting=true")
-            assert (answer.status_code, "meeting" in answer.cookies) == (status, status == 200)
+            answer = client.get("/en/changes?since=2026-02-01&save_meeting_day=true")
+            assert (answer.status_code, "last_meeting_day" in answer.cookies) == (status, status == 200)
 
 
 @pytest.mark.slow
