@@ -158,7 +158,7 @@ def test_lists_are_restricted_to_the_regions_of_the_coordinator(app, user, their
 @pytest.mark.slow
 def test_search_finds_only_editable_associations(app):
     assert "report-links/bare" in told(app, "/en/report-links?q=bare", **ELSEWHERE).text
-    assert "No association is found" in told(app, "/en/report-links?q=nour", **ELSEWHERE).text
+    assert "No association matches your search" in told(app, "/en/report-links?q=nour", **ELSEWHERE).text
 
 
 @pytest.mark.slow
