@@ -1,4 +1,5 @@
-"""Check one account: run its probe, repeat unchanged results, remove private data.
+"""Checks single accounts: runs probes, reuses unchanged results and removes private data.
 
-This package does not know runs, queues or rules. Start with `checker.AccountChecker`.
+Canaries, circuit breakers and the clock test decide whether results can be trusted. The package does
+not know runs, queues or gaps. Start reading with `checker.AccountChecker`.
 """

@@ -1,4 +1,4 @@
-"""Canaries and unreliable channels: the auditor, not an association, is at fault. Pure.
+"""Canaries detect that the auditor itself fails, so a channel is unreliable in a run. Pure.
 
 Each channel has accounts that exist and one that cannot exist. If one of them gives the wrong
 result, or if too many accounts turn to the same reason in one run, the channel is unreliable and no
@@ -55,26 +55,27 @@ def build_canaries(
     Unless an impossible website is configured, it has a new random name each day.
     """
     if impossible_account is None and channel == "website" and known_accounts:
-        impossible_account = (
-            f"https://{hashlib.sha256(day.isoformat().encode()).hexdigest()[:24]}.com/"
-        )
-    named = [(typed, True) for typed in known_accounts] + [
-        (typed, False) for typed in (impossible_account,) if typed
-    ]
+        random_name = hashlib.sha256(day.isoformat().encode()).hexdigest()[:24]
+        impossible_account = f"https://{random_name}.com/"
+    links = [(link, True) for link in known_accounts]
+    if impossible_account:
+        links.append((impossible_account, False))
     return [
-        Canary(Account("", typed, identify.identify_link(typed, channel)), exists=exists)
-        for typed, exists in named
+        Canary(Account("", link, identify.identify_link(link, channel)), exists=exists)
+        for link, exists in links
     ]
 
 
 def is_offline(canary_readings: Iterable[tuple[Canary, Finding]]) -> bool:
-    """Return True if both canary websites are unreachable, so that our own connection is down."""
-    ordinary = [
+    """Return True if all canary websites (two at least) are unreachable: we are offline."""
+    website_findings = [
         finding
         for canary, finding in canary_readings
         if canary.channel == "website" and canary.exists
     ]
-    return len(ordinary) >= 2 and all(finding.reason in OFFLINE_REASONS for finding in ordinary)
+    return len(website_findings) >= 2 and all(
+        finding.reason in OFFLINE_REASONS for finding in website_findings
+    )
 
 
 def find_failed_canaries(canary_readings: Iterable[tuple[Canary, Finding]]) -> dict[str, str]:
@@ -95,15 +96,16 @@ def find_failed_canaries(canary_readings: Iterable[tuple[Canary, Finding]]) -> d
 
 def find_trusted_channels(canary_readings: Iterable[tuple[Canary, Finding]]) -> frozenset[str]:
     """Return the channels with correct results for a known and an impossible canary at least."""
-    right: dict[str, set[bool]] = defaultdict(set)
-    wrong: set[str] = set()
+    correct_kinds: dict[str, set[bool]] = defaultdict(set)
+    failed_channels: set[str] = set()
     for canary, finding in canary_readings:
         expected = Presence.PRESENT if canary.exists else Presence.ABSENT
         if finding.presence is expected:
-            right[canary.channel].add(canary.exists)
+            correct_kinds[canary.channel].add(canary.exists)
         else:
-            wrong.add(canary.channel)
-    return frozenset(channel for channel, kinds in right.items() if len(kinds) == 2) - wrong
+            failed_channels.add(canary.channel)
+    tested_channels = (channel for channel, kinds in correct_kinds.items() if len(kinds) == 2)
+    return frozenset(tested_channels) - failed_channels
 
 
 def find_mass_changes(
@@ -138,13 +140,13 @@ def find_mass_changes(
 
 
 def _has_changed(run_change: RunChange, trusted_channels: frozenset[str]) -> bool:
-    finding, before = run_change.finding, run_change.previous_status
+    finding, previous_status = run_change.finding, run_change.previous_status
     if finding.presence is Presence.PRESENT:
         return False
-    steady = (before.latest_presence, before.latest_reason) == (finding.presence, finding.reason)
-    return not steady or (
-        finding.presence is Presence.ABSENT and run_change.channel not in trusted_channels
-    )
+    previous_result = (previous_status.latest_presence, previous_status.latest_reason)
+    if previous_result != (finding.presence, finding.reason):
+        return True
+    return finding.presence is Presence.ABSENT and run_change.channel not in trusted_channels
 
 
 def find_unreliable_channels(
@@ -157,10 +159,9 @@ def find_unreliable_channels(
 
     `earlier_warnings` are canary results of earlier sessions of an interrupted run.
     """
+    trusted_channels = find_trusted_channels(canary_readings) - set(earlier_warnings)
     reasons = {
-        **find_mass_changes(
-            run_changes, find_trusted_channels(canary_readings) - set(earlier_warnings)
-        ),
+        **find_mass_changes(run_changes, trusted_channels),
         **earlier_warnings,
         **find_failed_canaries(canary_readings),
     }

@@ -1,6 +1,6 @@
-"""Check accounts with their API if a key is set, else with their pages.
+"""Checks accounts with the API of their platform if a key is set, else with their pages.
 
-It also decides which earlier result can be revalidated instead of running the probe again, and
+The module also decides which earlier result can be revalidated instead of running the probe again, and
 checks links for `auditor check`.
 """
 
@@ -70,16 +70,18 @@ class AccountChecker:
         except HostLockError:
             raise
         except Exception as error:  # a bug in one probe must not end the run
-            where = account.identity.canonical or account.channel
             logger.exception(
-                error, "probe_crashed", "the probe crashed on {account}", account=where
+                error,
+                "probe_crashed",
+                "the probe crashed on {account}",
+                account=account.identity.canonical or account.channel,
             )
             return build_crashed_result(error)
 
     async def check_together(self, accounts: Sequence[Account]) -> list[ProbeResult]:
         """Check accounts of channels with an API in as few calls as possible."""
-        desk = ApiRequestBatcher(self.fetcher, self.parser_pool, self.api_budgets.values())
-        return await desk.run_probes(
+        batcher = ApiRequestBatcher(self.fetcher, self.parser_pool, self.api_budgets.values())
+        return await batcher.run_probes(
             [probe_steps_for(account, self.api_budgets) for account in accounts]
         )
 
@@ -87,7 +89,10 @@ class AccountChecker:
 def create_api_budgets(
     config: Config, spent_by_channel: Mapping[str, float] | None = None
 ) -> dict[str, ApiBudget]:
-    """Return the API budgets of the audited channels; `spent` is the cost of earlier sessions."""
+    """Return the API budgets of the audited channels that have a key.
+
+    `spent_by_channel` is the cost of earlier sessions of the run.
+    """
     budgets = {}
     for name, channel in config.channels.items():
         channel_api = channel_registry.get_channel_api(name)
@@ -106,8 +111,10 @@ def create_api_budgets(
 
 def find_api_only_hosts(config: Config) -> frozenset[str]:
     """Return the hosts of the platforms that are only requested by their API."""
-    keyed = (name for name, channel in config.channels.items() if channel.api_key)
-    return frozenset(host for name in keyed for host in channel_registry.get_channel(name).HOSTS)
+    api_channels = (name for name, channel in config.channels.items() if channel.api_key)
+    return frozenset(
+        host for name in api_channels for host in channel_registry.get_channel(name).HOSTS
+    )
 
 
 def probe_steps_for(account: Account, api_channels: Iterable[str] = ()) -> ProbeGenerator:
@@ -163,7 +170,7 @@ def find_previous_result(
 ) -> PreviousResult | None:
     """Return the previous result of an account if it can be revalidated today, or None.
 
-    `version` is the current version of the probe.
+    `probe_version` is the current version of the probe.
     """
     if last_observation is None or last_observation.observation.probe_version != probe_version:
         return None
@@ -203,20 +210,17 @@ def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
     """
     if observation.evidence[0].url != website.get_registered_url(row.identity, row.typed_text):
         return False
+    finding = observation.finding
+    if finding.presence is Presence.PRESENT and "redirected_home" not in finding.facts:
+        return True
     requested_urls = {
         url
         for exchange in observation.evidence
         if exchange.is_registered_link
         for url in (exchange.url, exchange.final_url)
     }
-    is_present_there = (
-        observation.finding.presence is Presence.PRESENT
-        and "redirected_home" not in observation.finding.facts
-    )
-    return (
-        is_present_there
-        or website.build_uncleaned_url(row.typed_text, requested_urls=requested_urls) is None
-    )
+    uncleaned_url = website.build_uncleaned_url(row.typed_text, requested_urls=requested_urls)
+    return uncleaned_url is None
 
 
 def _is_still_valid(observation: Observation, day: date) -> bool:
@@ -232,8 +236,8 @@ def _is_still_valid(observation: Observation, day: date) -> bool:
         or "decoy_tested_on" in finding.facts
     ):
         return False
-    until = finding.facts.get("valid_until")
-    return not isinstance(until, str) or day < date.fromisoformat(until)
+    valid_until = finding.facts.get("valid_until")
+    return not isinstance(valid_until, str) or day < date.fromisoformat(valid_until)
 
 
 def _is_complete(evidence: Sequence[Evidence]) -> bool:
@@ -246,22 +250,14 @@ def _is_complete(evidence: Sequence[Evidence]) -> bool:
 
 
 def _to_cached_exchange(evidence: Evidence) -> CachedExchange:
-    ask = PageRequest(
+    request = PageRequest(
         evidence.url, is_registered_link=evidence.is_registered_link, insecure=evidence.insecure
     )
-    digest = (
-        evidence.received_digest
-        or evidence.digest
-        or ("" if evidence.is_withheld else EMPTY_BODY_DIGEST)
-    )
-    answer = rebuild_answer(evidence, digest=digest)
-    return CachedExchange(
-        ask,
-        answer,
-        has_body=isinstance(answer, Page)
-        and evidence.received_digest is None
-        and bool(evidence.digest),
-    )
+    digest_without_body = "" if evidence.is_withheld else EMPTY_BODY_DIGEST
+    digest = evidence.received_digest or evidence.digest or digest_without_body
+    outcome = rebuild_answer(evidence, digest=digest)
+    is_body_stored = evidence.received_digest is None and bool(evidence.digest)
+    return CachedExchange(request, outcome, has_body=isinstance(outcome, Page) and is_body_stored)
 
 
 UNREQUESTED_REASONS = frozenset(
@@ -297,21 +293,19 @@ def resolve_identity(identity: Identity, result: ProbeResult) -> Identity:
     """Return the identity a check ended with: a short link has that of its first response."""
     if identity.kind is not LinkKind.SHORT_LINK or not result.exchanges:
         return identity
-    first = result.exchanges[0].outcome
-    return (
-        identify.identify_link(str(first.parsed or first.url))
-        if isinstance(first, Page)
-        else identity
-    )
+    outcome = result.exchanges[0].outcome
+    if not isinstance(outcome, Page):
+        return identity
+    return identify.identify_link(str(outcome.parsed or outcome.url))
 
 
 def _count_requests(exchange: HttpExchange) -> int:
-    answer = exchange.outcome
-    if isinstance(answer, Page):
-        return max(1, len(answer.hops))
-    if answer.reason in UNREQUESTED_REASONS and answer.status is None:
-        return len(answer.hops)
-    return max(1, len(answer.hops))
+    outcome = exchange.outcome
+    hop_count = len(outcome.hops)
+    if isinstance(outcome, Page):
+        return max(1, hop_count)
+    is_last_unrequested = outcome.reason in UNREQUESTED_REASONS and outcome.status is None
+    return hop_count if is_last_unrequested else max(1, hop_count)
 
 
 async def check_links(
@@ -324,29 +318,32 @@ async def check_links(
 
     A crash of a probe is a finding (`crashed`) of that link only.
     """
-    turns = asyncio.Semaphore(concurrency)
+    slots = asyncio.Semaphore(concurrency)
     results: dict[int, ProbeResult] = {}
 
-    async def one(index: int, account: Account) -> None:
-        async with turns:
+    async def check_one(index: int, account: Account) -> None:
+        async with slots:
             results[index] = await checker.check(account)
         on_done()
 
-    async def together(accounts: Mapping[int, Account]) -> None:
-        for index, result in zip(
-            accounts, await checker.check_together(list(accounts.values())), strict=True
-        ):
+    async def check_batch(batch: Mapping[int, Account]) -> None:
+        batch_results = await checker.check_together(list(batch.values()))
+        for index, result in zip(batch, batch_results, strict=True):
             results[index] = result
             on_done()
 
     accounts = {index: Account("", text, identity) for index, (text, identity) in enumerate(links)}
-    keyed = {
+    api_accounts = {
         index: account
         for index, account in accounts.items()
         if account.channel in checker.api_budgets
     }
-    alone = (one(index, account) for index, account in accounts.items() if index not in keyed)
-    await asyncio.gather(together(keyed), *alone)
+    single_checks = (
+        check_one(index, account)
+        for index, account in accounts.items()
+        if index not in api_accounts
+    )
+    await asyncio.gather(check_batch(api_accounts), *single_checks)
     return [
         LinkCheck(text, resolve_identity(identity, results[index]), results[index])
         for index, (text, identity) in enumerate(links)

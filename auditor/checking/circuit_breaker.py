@@ -77,13 +77,12 @@ class CircuitBreaker:
         """Return the result for a skipped account, or None if it may be requested."""
         if self.opened_reason is None or row.identity.kind not in REQUESTED_KINDS:
             return None
-        number = row.id or 0
+        account_id = row.id or 0
         self.skipped_count += 1
-        self.first_skipped_id = (
-            number
-            if self.first_skipped_id is None
-            else min(self.first_skipped_id, number, key=self.sort_key)
-        )
+        if self.first_skipped_id is None:
+            self.first_skipped_id = account_id
+        else:
+            self.first_skipped_id = min(self.first_skipped_id, account_id, key=self.sort_key)
         return ProbeResult(
             Finding(
                 Presence.UNKNOWN,
@@ -110,16 +109,14 @@ def _iter_refusals(channel: str, exchanges: Iterable[HttpExchange]) -> Iterator[
     Requests without a response are left out.
     """
     for exchange in exchanges:
-        answer = exchange.outcome
-        if (
-            channel_registry.find_channel_by_host(identify.get_link_host(exchange.request.url))
-            != channel
-        ):
+        outcome = exchange.outcome
+        host = identify.get_link_host(exchange.request.url)
+        if channel_registry.find_channel_by_host(host) != channel:
             continue  # a short link of another service
-        if isinstance(answer, Page):
-            yield interstitials.detect_client_block(answer)
-        elif answer.reason is Reason.LOGIN_WALL:
-            yield answer.reason  # a redirect loop
+        if isinstance(outcome, Page):
+            yield interstitials.detect_client_block(outcome)
+        elif outcome.reason is Reason.LOGIN_WALL:
+            yield outcome.reason  # a redirect loop
 
 
 def load_circuit_breakers(
@@ -156,10 +153,8 @@ def _restore_circuit_breaker(
     )
     if current_run_state.get("reason"):
         circuit_breaker.opened_reason = Reason(current_run_state["reason"])
-        circuit_breaker.skipped_count, circuit_breaker.first_skipped_id = (
-            int(current_run_state.get("skipped") or 0),
-            current_run_state.get("first_account_id"),
-        )
+        circuit_breaker.skipped_count = int(current_run_state.get("skipped") or 0)
+        circuit_breaker.first_skipped_id = current_run_state.get("first_account_id")
     return circuit_breaker
 
 

@@ -50,22 +50,25 @@ def measure_skew(pages: Iterable[Page], min_hosts: int = 1) -> timedelta | None:
 
 
 def is_clock_wrong(skew: timedelta) -> bool:
-    """Return whether the clock is so far off that a run would have a false date."""
+    """Return True if the clock is so far off that a run would have a false date."""
     return abs(skew) > CLOCK_TOLERANCE
 
 
 def refuse_wrong_clock(results: Iterable[ProbeResult]) -> None:
     """Raise ClockError if several hosts agree that the clock is wrong."""
-    answers = (exchange.outcome for result in results for exchange in result.exchanges)
-    skew = measure_skew((answer for answer in answers if isinstance(answer, Page)), MIN_HOSTS)
+    outcomes = (exchange.outcome for result in results for exchange in result.exchanges)
+    pages = (outcome for outcome in outcomes if isinstance(outcome, Page))
+    skew = measure_skew(pages, MIN_HOSTS)
     if skew is not None and is_clock_wrong(skew):
-        off = describe_skew(skew)
+        skew_text = describe_skew(skew)
         logger.error(
-            "clock_wrong", "this machine's clock is {off} the web's: no run started", off=off
+            "clock_wrong",
+            "this machine's clock is {skew} the web's: no run started",
+            skew=skew_text,
         )
         raise ClockError(
             "cannot begin the audit run",
-            f"this machine's clock is {off} the clocks of the web",
+            f"this machine's clock is {skew_text} the clocks of the web",
             SET_CLOCK,
         )
 
@@ -78,12 +81,14 @@ def refuse_unproven_clock(skew: timedelta | None) -> None:
             failure, "no host gave a date to check the clock with", "again with a network"
         )
     if is_clock_wrong(skew):
-        off = describe_skew(skew)
-        raise ClockError(failure, f"this machine's clock is {off} the clocks of the web", SET_CLOCK)
+        skew_text = describe_skew(skew)
+        raise ClockError(
+            failure, f"this machine's clock is {skew_text} the clocks of the web", SET_CLOCK
+        )
 
 
 def is_dated_in_future(run: AuditRun, now: datetime) -> bool:
-    """Return whether a run began later than now, as one does that ran while the clock was ahead."""
+    """Return True if a run began later than `now`, because the clock was ahead then."""
     return run.started_at - now > CLOCK_TOLERANCE
 
 
@@ -96,7 +101,7 @@ def describe_skew(skew: timedelta) -> str:
 
 
 def _compute_skew(page: Page) -> timedelta | None:
-    """Return how far this clock was ahead of the server's. `Age` says how old an answer is."""
+    """Return how far this clock was ahead of the server's. `Age` is the age of a cached response."""
     try:
         date = parsedate_to_datetime(page.headers.get("date", ""))
         age = timedelta(seconds=int(page.headers.get("age", "0")))

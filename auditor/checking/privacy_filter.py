@@ -1,4 +1,4 @@
-"""Remove private data from results before they are stored.
+"""Removes private data from results before they are stored.
 
 For the account of a private person, the finding keeps its presence and the date of the last
 publication, but no name, followers, texts or pages. For a group no page is stored, because its
@@ -49,20 +49,16 @@ async def remove_private_data(
     except FetchError:  # the worker was stopped, so the content of visitors is unknown
         return StorableResult(result, keep_bodies=False)
     shortened = replace(result, exchanges=tuple(exchanges))
-    if all(
-        shortened_exchange is exchange
-        for shortened_exchange, exchange in zip(shortened.exchanges, result.exchanges, strict=True)
-    ):
+    pairs = zip(shortened.exchanges, result.exchanges, strict=True)
+    if all(shortened_exchange is exchange for shortened_exchange, exchange in pairs):
         return StorableResult(result)
-    again = await _replay_probe(
+    replayed = await _replay_probe(
         ProbeRun(checker.probe_steps_for(account, api_channels)),
-        _RecordedAnswers(shortened.exchanges, parser_pool),
+        _RecordedOutcomes(shortened.exchanges, parser_pool),
     )
-    return (
-        StorableResult(shortened)
-        if again.finding == result.finding
-        else StorableResult(result, keep_bodies=False)
-    )
+    if replayed.finding == result.finding:
+        return StorableResult(shortened)
+    return StorableResult(result, keep_bodies=False)
 
 
 def resolve_account_kind(account: Account, finding: Finding) -> LinkKind:
@@ -83,22 +79,22 @@ async def _remove_visitor_content(exchange: HttpExchange, parser_pool: ParserPoo
 
     Raises FetchError if the worker is stopped.
     """
-    answer = exchange.outcome
-    if isinstance(answer, FetchError) or not answer.body:
+    outcome = exchange.outcome
+    if isinstance(outcome, FetchError) or not outcome.body:
         return exchange
-    page = replace(answer, parsed=None, walls=None)
+    page = replace(outcome, parsed=None, walls=None)
     body = await parser_pool.parse(strip_page, page)
     return exchange if body is None else replace(exchange, outcome=replace(page, body=body))
 
 
-async def _replay_probe(probe_run: ProbeRun, recorded_answers: _RecordedAnswers) -> ProbeResult:
+async def _replay_probe(probe_run: ProbeRun, recorded_outcomes: _RecordedOutcomes) -> ProbeResult:
     """Return the result of the probe on the shortened exchanges."""
-    while (wanted := probe_run.pending_request) is not None:
-        probe_run.resume(await recorded_answers.answer(wanted))
+    while (request := probe_run.pending_request) is not None:
+        probe_run.resume(await recorded_outcomes.get_next(request))
     return probe_run.result
 
 
-class _RecordedAnswers:
+class _RecordedOutcomes:
     """Gives recorded responses in their order to a probe that expects the web.
 
     The parsed form of a page is reused as long as the page is the same.
@@ -112,18 +108,18 @@ class _RecordedAnswers:
                 exchange
             )
 
-    async def answer(self, request: PageRequest) -> Page | FetchError:
+    async def get_next(self, request: PageRequest) -> Page | FetchError:
         """Return the next response to a request."""
         pending = self._pending_exchanges[request.url, request.insecure]
         if not pending:
             return FetchError(Reason.CRASHED, "not requested")
-        before = pending.popleft()
-        answer = before.outcome
-        if isinstance(answer, FetchError) or request.parser is None:
-            return answer
-        if answer.parsed is not None and before.request.parser == request.parser:
-            return answer
+        exchange = pending.popleft()
+        outcome = exchange.outcome
+        if isinstance(outcome, FetchError) or request.parser is None:
+            return outcome
+        if outcome.parsed is not None and exchange.request.parser == request.parser:
+            return outcome
         try:
-            return await parse_page(request.parser, answer, self._parser_pool)
-        except FetchError as none:
-            return none
+            return await parse_page(request.parser, outcome, self._parser_pool)
+        except FetchError as fetch_error:
+            return fetch_error
