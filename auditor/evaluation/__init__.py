@@ -1,6 +1,5 @@
-"""Results derived from stored data: statuses, gaps, coverage, summaries, and views of them.
+"""Derives statuses, gaps, coverage and summaries from stored data, and builds views of them.
 
-This package reads the store and applies `auditor.rules`. It makes no requests, except that
-re-evaluation replays stored pages. Start with `run_results.evaluate_run` or
-`network_view.build_network_overview`.
+The package reads the store and applies `auditor.rules`. It makes no requests: re-evaluation replays
+stored pages. Start reading with `run_results.evaluate_run` or `network_view.build_network_overview`.
 """

@@ -103,12 +103,11 @@ class AssociationView:
 
     def find_account(self, gap: Gap) -> AccountView | None:
         """Return the account that a gap is about, or None."""
-        named = (
-            account
-            for account in self.accounts_on(gap.channel)
-            if gap.subject and gap.subject in (account.key, account.typed)
-        )
-        return next(named, None)
+        if gap.subject:
+            for account in self.accounts_on(gap.channel):
+                if gap.subject in (account.key, account.typed):
+                    return account
+        return None
 
     def distinguishing_url(self, gap: Gap) -> str:
         """Return the URL of a gap's account if its channel has several accounts, else ""."""
@@ -127,14 +126,15 @@ def build_association_view(
     in_force = select_decisions_in_force(
         association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
     )
-    # another version may have stored a code without texts here
-    rows = tuple(
+    catalogue = load_gap_catalogue()
+    # Another version may have stored gaps whose code has no texts in this one.
+    gaps = tuple(
         gap
         for gap in association_state.gaps
-        if gap.first_seen <= evaluation_time.now and gap.code in load_gap_catalogue().definitions
+        if gap.first_seen <= evaluation_time.now and gap.code in catalogue.definitions
     )
-    waived = tuple(gap for gap in rows if any(is_waiver_of(decision, gap) for decision in in_force))
-    shown = [gap for gap in rows if gap not in waived]
+    waived = tuple(gap for gap in gaps if any(is_waiver_of(decision, gap) for decision in in_force))
+    not_waived = [gap for gap in gaps if gap not in waived]
     return AssociationView(
         association=association_state.association,
         accounts=tuple(
@@ -142,10 +142,12 @@ def build_association_view(
             for account in context.accounts
             if _has_link(account)
         ),
-        gaps=tuple(engine.select_visible_gaps(shown, load_gap_catalogue())),
-        all_gaps=rows,
+        gaps=tuple(engine.select_visible_gaps(not_waived, catalogue)),
+        all_gaps=gaps,
         proposals=tuple(
-            row for row in association_state.proposals if not _is_settled(row, context)
+            proposal
+            for proposal in association_state.proposals
+            if not _is_settled(proposal, context)
         ),
         unchecked=(
             *_iter_unchecked_items(context, config),
@@ -176,10 +178,8 @@ def find_next_change_date(
         for end in iter_decision_ends(decision)
         if end > run_started_at
     ]
-    return min(
-        (day for day in (*activity_changes, *decision_ends) if day not in (None, date.max)),
-        default=None,
-    )
+    change_dates = (*activity_changes, *decision_ends)
+    return min((day for day in change_dates if day not in (None, date.max)), default=None)
 
 
 def _has_link(account: EvaluatedAccount) -> bool:
@@ -238,10 +238,10 @@ def get_rhythm_days(finding: Finding | None) -> int | None:
 
 
 def _iter_unchecked_items(context: RuleContext, config: Config) -> Iterator[UncheckedItem]:
+    checked_kinds = ACCOUNT_KINDS | {LinkKind.SHORT_LINK}
     for account in context.accounts:
-        if account.row.channel in config.channels and account.row.identity.kind in ACCOUNT_KINDS | {
-            LinkKind.SHORT_LINK
-        }:
+        row = account.row
+        if row.channel in config.channels and row.identity.kind in checked_kinds:
             yield from _iter_unchecked_reasons(account, context.run_started_at)
 
 
@@ -289,7 +289,7 @@ def _iter_unchecked_reasons(
         status.latest_presence is Presence.UNKNOWN
         and status.latest_reason is not Reason.WRONG_TARGET
     ):
-        # a link that leads to no account is a gap, not an unchecked item
+        # A link that leads to no account is a gap, not an unchecked item.
         code = "website_unknown" if account.row.channel == "website" else "channel_unknown"
         yield UncheckedItem(
             account.row.channel,

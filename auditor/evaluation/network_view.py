@@ -1,6 +1,6 @@
-"""The network at a point in time. Pages and exports render it and never query the store themselves.
+"""The network at a point in time: views of its associations, coverage, and changes of gaps.
 
-It has what is known and since when, and how far the unknown could change it.
+The past is rebuilt from what was recorded until then.
 """
 
 from __future__ import annotations
@@ -64,29 +64,26 @@ class NetworkOverview:
 def build_network_overview(
     store: Store, config: Config, as_of: datetime, *, since: datetime | None = None
 ) -> NetworkOverview:
-    """Build the overview at a point in time.
-
-    The past is replayed from what was recorded until then.
-    """
+    """Build the overview at a point in time, which may be in the past."""
     runs = [run for run in store.list_runs() if run.started_at <= as_of]
-    last = runs[-1] if runs else None
-    concluded = [run for run in runs if run.state is AuditRunState.DONE]
-    since = since or (concluded[-1].started_at if concluded else None)
+    last_run = runs[-1] if runs else None
+    finished_runs = [run for run in runs if run.state is AuditRunState.DONE]
+    since = since or (finished_runs[-1].started_at if finished_runs else None)
     views = tuple(iter_association_views(store, config, as_of))
-    rows = [gap for view in views for gap in view.all_gaps if gap not in view.waived_gaps]
+    gaps = [gap for view in views for gap in view.all_gaps if gap not in view.waived_gaps]
     return NetworkOverview(
         as_of=as_of,
         since=since,
-        run=last,
-        counts=store.count_by_presence(last.id) if last and last.id is not None else {},
+        run=last_run,
+        counts=store.count_by_presence(last_run.id) if last_run and last_run.id is not None else {},
         associations=views,
         coverage=tuple(compute_coverage(views, config)),
         opened_gaps=tuple(
-            gap for gap in rows if since and gap.opened_at and gap.opened_at >= since
+            gap for gap in gaps if since and gap.opened_at and gap.opened_at >= since
         ),
         closed_gaps=tuple(
             gap
-            for gap in rows
+            for gap in gaps
             if since and gap.opened_at and gap.closed_at and gap.closed_at >= since
         ),
         unknown_counts=_count_unknown(views),
@@ -131,50 +128,45 @@ def _iter_association_ids(
 
 
 def _search_association_ids(store: Store, association_filter: AssociationFilter) -> Iterator[str]:
-    last = ""
+    last_id = ""
     while ids := store.list_association_ids(
         association_filter.facets,
         search_terms=association_filter.search_words,
-        after_id=last,
+        after_id=last_id,
         limit=ASSOCIATION_BATCH_SIZE,
     ):
         yield from ids
-        last = ids[-1]
+        last_id = ids[-1]
 
 
 def _iter_current_views(
     store: Store, config: Config, latest_run: AuditRun | None, ids: Iterable[str]
 ) -> Iterator[AssociationView]:
     """Yield these associations after the latest evaluated run, read in batches."""
-    evaluation_time, remaining_ids = get_current_evaluation_time(latest_run), iter(ids)
+    evaluation_time = get_current_evaluation_time(latest_run)
+    remaining_ids = iter(ids)
     while batch_ids := list(islice(remaining_ids, ASSOCIATION_BATCH_SIZE)):
         data = store.load_association_data(batch_ids)
         states = list(assemble_association_states(data.associations, data))
-        rows = store.find_accounts_by_key(
-            {key for association_state in states for key in collect_account_keys(association_state)}
-        )
-        decisions = store.get_decisions_of({row.association for row in rows})
+        keys = {key for state in states for key in collect_account_keys(state)}
+        accounts = store.find_accounts_by_key(keys)
+        decisions = store.get_decisions_of({account.association for account in accounts})
         owners = find_account_owners(
-            rows, evaluation_time.now, decisions, evaluation_time.run_started_at
+            accounts, evaluation_time.now, decisions, evaluation_time.run_started_at
         )
-        yield from (
-            build_association_view(association_state, config, evaluation_time, owners)
-            for association_state in states
-        )
+        for state in states:
+            yield build_association_view(state, config, evaluation_time, owners)
 
 
 def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
     """Yield all associations before a run, replayed from what was recorded."""
     runs = [run for run in store.list_evaluated_runs() if run.started_at <= as_of]
     evaluation_time = EvaluationTime(runs[-1].started_at if runs else as_of, as_of)
-    owners, history = (
-        load_account_owners(store, as_of, evaluation_time.run_started_at),
-        RunReplay(store, config, runs),
-    )
+    owners = load_account_owners(store, as_of, evaluation_time.run_started_at)
+    replay = RunReplay(store, config, runs)
     for association in store.list_associations():
-        yield build_association_view(
-            history.rebuild_association(association), config, evaluation_time, owners
-        )
+        state = replay.rebuild_association(association)
+        yield build_association_view(state, config, evaluation_time, owners)
 
 
 def _count_unknown(views: Iterable[AssociationView]) -> dict[tuple[str, Reason | None], int]:

@@ -1,11 +1,11 @@
-"""Rebuild every status, gap and proposal from observations, stored evidence and decisions.
+"""Rebuilds every status, gap and proposal from observations, stored evidence and decisions.
 
 The stored pages of each observation are replayed with the current probes. If a page was pruned, or
-if a probe now asks for a page that was not requested then, the recorded finding stays. Observations
+if a probe now requests a page that was not requested then, the recorded finding stays. Observations
 never change. A rebuild of an unchanged history with unchanged probes and rules changes nothing.
 
-It also describes the changes of a rebuild for a person: line by line, by kind, and as possible
-errors of ours.
+The module also describes the changes of a rebuild for people: line by line, by kind, and as warnings
+of possible errors of the auditor.
 """
 
 from __future__ import annotations
@@ -122,9 +122,8 @@ def reevaluate(
     associations = list(context.store.list_associations(include_withdrawn=True))
     conclusions = Conclusions()
     for number, association in enumerate(associations, start=1):
-        conclusions.add_changes(
-            AssociationState(association), replay.rebuild_association(association)
-        )
+        rebuilt = replay.rebuild_association(association)
+        conclusions.add_changes(AssociationState(association), rebuilt)
         if progress:
             progress(number, len(associations))
     result.changes = _find_changes(context.store, conclusions)
@@ -185,63 +184,62 @@ class RunReplay:
     def rebuild_association(self, association: Association) -> AssociationState:
         """Return the state of an association after its runs."""
         store = self._store
-        rows = tuple(store.list_accounts(association.id, include_withdrawn=True))
-        association_state = AssociationState(
-            association, rows, decisions=tuple(store.list_decisions(association=association.id))
-        )
-        now = RegistrySnapshot(association, association.id in self._listed_ids, rows)
-        lines = store.list_audit_log(association.id, limit=None)
-        listed_since = (
-            EARLIEST_DATETIME
-            if has_arrival_change(lines)
-            else self._find_listing_start(association, rows)
-        )
-        observations_by_run, link_cache = (
-            self._load_observations(association),
-            RegisteredLinkCache(store),
-        )
-        by_id = {row.id: row for row in rows}
+        accounts = tuple(store.list_accounts(association.id, include_withdrawn=True))
+        decisions = tuple(store.list_decisions(association=association.id))
+        state = AssociationState(association, accounts, decisions=decisions)
+        current = RegistrySnapshot(association, association.id in self._listed_ids, accounts)
+        log_entries = store.list_audit_log(association.id, limit=None)
+        if has_arrival_change(log_entries):
+            listed_since = EARLIEST_DATETIME
+        else:
+            listed_since = self._find_listing_start(association, accounts)
+        observations_by_run = self._load_observations(association)
+        account_by_id = {account.id: account for account in accounts}
+        link_cache = RegisteredLinkCache(store)
         for run in self._runs:
-            registry = registry_at(now, lines, run.started_at)
+            registry = registry_at(current, log_entries, run.started_at)
             if registry.is_listed and listed_since <= run.started_at:
-                association_state = replace(
-                    association_state, association=registry.association, accounts=registry.accounts
-                )
-                recorded = observations_by_run.get(run.id or 0, {})
+                state = replace(state, association=registry.association, accounts=registry.accounts)
                 observations = {
                     account_id: self._replay_observation(
-                        by_id[account_id], observation, association_state.statuses.get(account_id)
+                        account_by_id[account_id], observation, state.statuses.get(account_id)
                     )
-                    for account_id, observation in recorded.items()
+                    for account_id, observation in observations_by_run.get(run.id or 0, {}).items()
                 }
-                evaluation_time = build_evaluation_time(run, run.unreliable_channels)
-                owners = self._find_owners(
-                    link_cache.find_by_keys(
-                        collect_linked_keys(association_state, observations.values())
-                    ),
-                    run.started_at,
-                )
-                association_state = evaluate_association(
-                    association_state, observations, evaluation_time, self._policy, owners
-                )
-                if run.id is not None and run.id in self._coverage_counters:
-                    self._coverage_counters[run.id].add_association(
-                        association_state, evaluation_time
-                    )
-        return replace(association_state, association=association, accounts=rows)
+                state = self._evaluate_run(state, run, observations, link_cache)
+        return replace(state, association=association, accounts=accounts)
 
-    def _find_listing_start(self, association: Association, rows: Sequence[AccountRow]) -> datetime:
+    def _evaluate_run(
+        self,
+        state: AssociationState,
+        run: AuditRun,
+        observations: Mapping[int, Observation],
+        link_cache: RegisteredLinkCache,
+    ) -> AssociationState:
+        """Return the state of an association after one run, and count its coverage."""
+        evaluation_time = build_evaluation_time(run, run.unreliable_channels)
+        linked_keys = collect_linked_keys(state, observations.values())
+        owners = self._find_owners(link_cache.find_by_keys(linked_keys), run.started_at)
+        state = evaluate_association(state, observations, evaluation_time, self._policy, owners)
+        if run.id is not None and run.id in self._coverage_counters:
+            self._coverage_counters[run.id].add_association(state, evaluation_time)
+        return state
+
+    def _find_listing_start(
+        self, association: Association, accounts: Sequence[AccountRow]
+    ) -> datetime:
         """Return since when an association without log entries was listed.
 
         It is derived from its links and gaps.
         """
-        starts = [row.added_at for row in rows if row.added_at]
+        starts = [account.added_at for account in accounts if account.added_at]
         starts += [gap.first_seen for gap in self._store.list_gaps(association.id)]
-        return min(starts, default=self._runs[-1].started_at if self._runs else LATEST_DATETIME)
+        last_run_start = self._runs[-1].started_at if self._runs else LATEST_DATETIME
+        return min(starts, default=last_run_start)
 
-    def _find_owners(self, rows: Iterable[AccountRow], timestamp: datetime) -> AccountOwners:
-        """Return who registered these links at a point in time."""
-        links = list(iter_links_at(rows, self._registry_changes, timestamp))
+    def _find_owners(self, accounts: Iterable[AccountRow], timestamp: datetime) -> AccountOwners:
+        """Return which associations had registered these links at a point in time."""
+        links = list(iter_links_at(accounts, self._registry_changes, timestamp))
         decisions = [
             decision
             for name in {link.association for link in links}
@@ -258,11 +256,10 @@ class RunReplay:
     def _replay_observation(
         self, row: AccountRow, observation: Observation, previous_status: AccountStatus | None
     ) -> Observation:
-        finding = (
-            replay_probe(to_probe_account(row, previous_status), observation, self._body_storage)
-            if self._body_storage
-            else None
-        )
+        finding = None
+        if self._body_storage:
+            account = to_probe_account(row, previous_status)
+            finding = replay_probe(account, observation, self._body_storage)
         if finding is None:
             self._result.recorded_count += 1
             return observation
@@ -271,7 +268,7 @@ class RunReplay:
 
 
 class RegisteredLinkCache:
-    """The links registered under the keys that the runs of one association ask for."""
+    """The registered links that the runs of one association need, read once for each key."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -283,9 +280,8 @@ class RegisteredLinkCache:
             self._rows_by_key |= {key: [] for key in unknown}
             for row in self._store.find_accounts_by_key(unknown):
                 self._rows_by_key[row.channel, row.identity.key or ""].append(row)
-        return sorted(
-            (row for key in keys for row in self._rows_by_key[key]), key=lambda row: row.id or 0
-        )
+        rows = (row for key in keys for row in self._rows_by_key[key])
+        return sorted(rows, key=lambda row: row.id or 0)
 
 
 def replay_probe(
@@ -323,32 +319,41 @@ def _find_api_channels(account: Account, observation: Observation) -> tuple[str,
 
 
 def _find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
-    rows = {row.id: row for row in store.list_accounts(include_withdrawn=True)}
+    """Return the differences between the stored and the derived conclusions."""
     return [
-        *_compare_conclusions(
-            # before 2026-12, accounts without a check had an empty status, too
-            {
-                status.account_id: status
-                for status in store.list_account_statuses()
-                if status != AccountStatus(status.account_id)
-            },
-            {status.account_id: sanitize(status) for status in derived.statuses},
-            lambda status: _describe_status(status, rows),
-        ),
-        *_compare_conclusions(
-            {
-                (engine.get_gap_key(gap), gap.first_seen): replace(gap, id=None)
-                for gap in store.list_gaps()
-            },
-            {(engine.get_gap_key(gap), gap.first_seen): sanitize(gap) for gap in derived.gaps},
-            _describe_gap,
-        ),
-        *_compare_conclusions(
-            {_proposal_key(row): replace(row, id=None) for row in store.list_proposals()},
-            {_proposal_key(row): sanitize(row) for row in derived.proposals},
-            _describe_proposal,
-        ),
+        *_find_status_changes(store, derived),
+        *_find_gap_changes(store, derived),
+        *_find_proposal_changes(store, derived),
     ]
+
+
+def _find_status_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
+    accounts = {account.id: account for account in store.list_accounts(include_withdrawn=True)}
+    # Before 2026-12, accounts without a check had an empty status, too.
+    stored = {
+        status.account_id: status
+        for status in store.list_account_statuses()
+        if status != AccountStatus(status.account_id)
+    }
+    rebuilt = {status.account_id: sanitize(status) for status in derived.statuses}
+    return _compare_conclusions(stored, rebuilt, lambda status: _describe_status(status, accounts))
+
+
+def _find_gap_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
+    stored = {
+        (engine.get_gap_key(gap), gap.first_seen): replace(gap, id=None)
+        for gap in store.list_gaps()
+    }
+    rebuilt = {(engine.get_gap_key(gap), gap.first_seen): sanitize(gap) for gap in derived.gaps}
+    return _compare_conclusions(stored, rebuilt, _describe_gap)
+
+
+def _find_proposal_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
+    stored = {
+        _proposal_key(proposal): replace(proposal, id=None) for proposal in store.list_proposals()
+    }
+    rebuilt = {_proposal_key(proposal): sanitize(proposal) for proposal in derived.proposals}
+    return _compare_conclusions(stored, rebuilt, _describe_proposal)
 
 
 def _proposal_key(proposal: Proposal) -> tuple[str, str, str]:
@@ -374,12 +379,13 @@ def _compare_conclusions(
 
 
 def _describe_status(
-    status: AccountStatus, rows: Mapping[int | None, AccountRow]
+    status: AccountStatus, accounts: Mapping[int | None, AccountRow]
 ) -> tuple[str, str, str, str, str]:
-    row = rows[status.account_id]
-    newest = status.last_activity.format_iso() if status.last_activity else "no date"
-    text = f"{status.state}/{status.reason or '-'}, {newest}"
-    return "account_status", row.association, row.channel, row.identity.key or row.typed_text, text
+    account = accounts[status.account_id]
+    subject = account.identity.key or account.typed_text
+    last_activity = status.last_activity.format_iso() if status.last_activity else "no date"
+    text = f"{status.state}/{status.reason or '-'}, {last_activity}"
+    return "account_status", account.association, account.channel, subject, text
 
 
 def _describe_gap(gap: Gap) -> tuple[str, str, str, str, str]:
@@ -414,10 +420,9 @@ def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChan
     """
     changes_by_subject: dict[tuple[str, str, str, str], list[ConclusionChange]] = defaultdict(list)
     for change in changes:
-        changes_by_subject[change.kind, change.association, change.channel, change.subject].append(
-            change
-        )
-    paired = [change for rows in changes_by_subject.values() for change in _pair_changes(rows)]
+        key = (change.kind, change.association, change.channel, change.subject)
+        changes_by_subject[key].append(change)
+    paired = [change for group in changes_by_subject.values() for change in _pair_changes(group)]
     return [
         change
         for change in paired
@@ -432,13 +437,16 @@ def _get_effective_text(change: ConclusionChange, text: str | None) -> str | Non
 
 def _pair_changes(changes: Sequence[ConclusionChange]) -> list[ConclusionChange]:
     """Pair removals and additions with the same subject: open gaps with open gaps."""
-    going = sorted((row for row in changes if row.after is None), key=_is_still_open)
-    coming = sorted((row for row in changes if row.before is None), key=_is_still_open)
-    pairs = min(len(going), len(coming))
-    pairs_of = zip(going[len(going) - pairs :], coming[len(coming) - pairs :], strict=True)
-    modified = [row for row in changes if row.before is not None and row.after is not None]
-    unpaired = [*going[: len(going) - pairs], *coming[: len(coming) - pairs]]
-    return [*modified, *(replace(old, after=new.after) for old, new in pairs_of), *unpaired]
+    removed = sorted((change for change in changes if change.after is None), key=_is_still_open)
+    added = sorted((change for change in changes if change.before is None), key=_is_still_open)
+    modified = [
+        change for change in changes if change.before is not None and change.after is not None
+    ]
+    pair_count = min(len(removed), len(added))
+    first_removed, first_added = len(removed) - pair_count, len(added) - pair_count
+    pairs = zip(removed[first_removed:], added[first_added:], strict=True)
+    merged = [replace(old, after=new.after) for old, new in pairs]
+    return [*modified, *merged, *removed[:first_removed], *added[:first_added]]
 
 
 def _is_still_open(change: ConclusionChange) -> bool:
@@ -485,28 +493,35 @@ def summarize_changes(changes: Iterable[ConclusionChange], translator: Translato
     """Return how many gaps of each code open or close, and how many other conclusions change."""
     opened: Counter[str] = Counter()
     closed: Counter[str] = Counter()
-    others: Counter[str] = Counter()
+    other_counts: Counter[str] = Counter()
     for change in changes:
-        code = change.subject.partition(" ")[0]
-        before, after = ((text or "").startswith("open") for text in (change.before, change.after))
         if change.kind != "gap":
-            others[change.kind] += 1
-        elif before != after:
-            (opened if after else closed)[code] += 1
-    gaps = [
+            other_counts[change.kind] += 1
+            continue
+        code = change.subject.partition(" ")[0]
+        was_open, is_open = _is_open(change.before), _is_open(change.after)
+        if is_open and not was_open:
+            opened[code] += 1
+        elif was_open and not is_open:
+            closed[code] += 1
+    gap_lines = [
         translator.format_pair(
             translator.gap_title(code),
             translator.join_list(_format_gap_counts(translator, opened[code], closed[code])),
         )
         for code in sorted(opened | closed)
     ]
-    rest = [
+    other_lines = [
         translator.format_pair(
             translator.term("conclusions", kind), translator.format_number(count)
         )
-        for kind, count in sorted(others.items())
+        for kind, count in sorted(other_counts.items())
     ]
-    return [*gaps, *rest]
+    return [*gap_lines, *other_lines]
+
+
+def _is_open(gap_text: str | None) -> bool:
+    return (gap_text or "").startswith("open")
 
 
 def _format_gap_counts(translator: Translator, opened: int, closed: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Evaluate a run: unreliable channels, then statuses, proposals and gaps of every association.
+"""Evaluates a run: unreliable channels, then statuses, proposals and gaps of every association.
 
 The coverage is counted at the same time, by group, channel and state. `refresh_summaries` updates
 the summaries that became stale; readers of summaries call it first.
@@ -91,11 +91,11 @@ class ResultSink(Protocol[Noun]):
 
 @dataclass(slots=True)
 class Conclusions:
-    """The results to store: only what changed.
+    """The results of an evaluation to store: only what changed.
 
     `check_times` are those of statuses that did not change otherwise. `unlisted_statuses` changed
-    only in a relative activity, which no list shows. `ongoing_gaps` and `seen_proposals` are
-    unchanged for lists.
+    only in a relative activity, which no list shows. `continuing_gaps` and `continuing_proposals`
+    look the same as before in lists.
     """
 
     statuses: ResultSink[AccountStatus] = field(default_factory=list)
@@ -110,12 +110,7 @@ class Conclusions:
         """Add the changes of one association."""
         self._add_statuses(before, after)
         self._add_gaps(before, after)
-        known_proposals = {row.id: row for row in before.proposals}
-        changed_proposals = [row for row in after.proposals if row != known_proposals.get(row.id)]
-        self.proposals.extend(row for row in changed_proposals if row.id not in known_proposals)
-        self.continuing_proposals.extend(
-            row for row in changed_proposals if row.id in known_proposals
-        )
+        self._add_proposals(before, after)
 
     def _add_statuses(self, before: AssociationState, after: AssociationState) -> None:
         for account, new in after.statuses.items():
@@ -130,29 +125,40 @@ class Conclusions:
                 self.statuses.extend((new,))
 
     def _add_gaps(self, before: AssociationState, after: AssociationState) -> None:
-        old = {row.id: row for row in before.gaps}
-        changed = [row for row in after.gaps if row != old.get(row.id)]
-        running = {
-            row.id for row in changed if row.id in old and _is_listed_alike(old[row.id], row)
-        }
-        self.gaps.extend(row for row in changed if row.id not in running)
-        self.continuing_gaps.extend(row for row in changed if row.id in running)
+        old_gaps = {gap.id: gap for gap in before.gaps}
+        for gap in after.gaps:
+            old_gap = old_gaps.get(gap.id)
+            if old_gap is None or not _is_listed_alike(old_gap, gap):
+                self.gaps.extend((gap,))
+            elif gap != old_gap:
+                self.continuing_gaps.extend((gap,))
+
+    def _add_proposals(self, before: AssociationState, after: AssociationState) -> None:
+        old_proposals = {proposal.id: proposal for proposal in before.proposals}
+        for proposal in after.proposals:
+            if proposal.id not in old_proposals:
+                self.proposals.extend((proposal,))
+            elif proposal != old_proposals[proposal.id]:
+                self.continuing_proposals.extend((proposal,))
 
 
 _get_status_values = attrgetter(
-    *(one.name for one in fields(AccountStatus) if one.name not in CheckTimes._fields)
+    *(column.name for column in fields(AccountStatus) if column.name not in CheckTimes._fields)
 )
 """Return the values of a status without its check times."""
 
 
 def _has_only_activity_changed(old: AccountStatus, new: AccountStatus) -> bool:
     """Return True if only a relative date changed: "6 months ago" moves every day."""
-    then, now = old.last_known_finding, new.last_known_finding
-    if not (then and now and then.last_activity and now.last_activity):
+    old_finding, new_finding = old.last_known_finding, new.last_known_finding
+    if not (old_finding and new_finding):
         return False
-    return _get_status_values(old) == _get_status_values(
-        replace(new, last_known_finding=replace(now, last_activity=then.last_activity))
+    if not (old_finding.last_activity and new_finding.last_activity):
+        return False
+    new_with_old_activity = replace(
+        new, last_known_finding=replace(new_finding, last_activity=old_finding.last_activity)
     )
+    return _get_status_values(old) == _get_status_values(new_with_old_activity)
 
 
 _get_listed_gap_values = attrgetter(
@@ -162,9 +168,9 @@ _get_listed_gap_values = attrgetter(
 
 def _is_listed_alike(old: Gap, new: Gap) -> bool:
     """Return True if lists show a gap unchanged; they do not show its evidence and run count."""
-    return _get_listed_gap_values(old) == _get_listed_gap_values(new) and select_lasting_params(
-        old.params
-    ) == select_lasting_params(new.params)
+    if _get_listed_gap_values(old) != _get_listed_gap_values(new):
+        return False
+    return select_lasting_params(old.params) == select_lasting_params(new.params)
 
 
 def evaluate_run(
@@ -177,17 +183,14 @@ def evaluate_run(
     """
     if run.id is not None and store.is_run_evaluated(run.id):
         return
-    coverage_counter, evaluation_time = (
-        CoverageCounter(config.channels),
-        build_evaluation_time(run, unreliable_channels),
-    )
+    coverage_counter = CoverageCounter(config.channels)
+    evaluation_time = build_evaluation_time(run, unreliable_channels)
+    policy = build_evaluation_policy(config)
     with ExitStack() as files:
         spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in fields(Conclusions)]
         derived = Conclusions(*spools)
         for before, observations, owners in _iter_association_states(store, run):
-            after = evaluate_association(
-                before, observations, evaluation_time, build_evaluation_policy(config), owners
-            )
+            after = evaluate_association(before, observations, evaluation_time, policy, owners)
             derived.add_changes(before, after)
             coverage_counter.add_association(after, evaluation_time)
         coverage_by_run = {run.id: coverage_counter.counts_by_group} if run.id is not None else {}
@@ -210,7 +213,7 @@ def _iter_association_states(
 
     Each has the observations of the run and the owners of the accounts it has or links to.
     """
-    began, lines = run.started_at, store.group_changes_by_association(run.started_at)
+    registry_changes = store.group_changes_by_association(run.started_at)
     disowning_decisions = [
         decision for decision in store.list_decisions() if decision.kind in DISOWNING_DECISION_KINDS
     ]
@@ -218,52 +221,51 @@ def _iter_association_states(
         data = store.load_association_data(
             [association.id for association in batch], include_closed_gaps=False
         )
-        rows = [row.id for row in data.accounts if row.id is not None]
-        observations_by_account = (
-            {
-                observation.account_id: observation
-                for observation in store.list_findings_of_accounts(run.id, rows)
+        observations_by_account = _load_observations_of(store, run, data.accounts)
+        listed = _select_listed_associations(batch, data, registry_changes, run.started_at)
+        states_and_observations = []
+        linked_keys: set[tuple[str, str]] = set()
+        for current_state in assemble_association_states(listed, data):
+            state = _restore_accounts(current_state, registry_changes, run.started_at)
+            observations = {
+                account.id: observations_by_account[account.id]
+                for account in state.accounts
+                if account.id and account.id in observations_by_account
             }
-            if run.id
-            else {}
-        )
-        states = [
-            replace(
-                association,
-                accounts=tuple(
-                    diff.undo_link_changes(
-                        association.accounts, lines.get(association.association.id, ()), began
-                    )
-                ),
-            )
-            for association in assemble_association_states(
-                _select_listed_associations(batch, data, lines, began), data
-            )
-        ]
-        state_observations = {
-            association.association.id: {
-                row.id: observations_by_account[row.id]
-                for row in association.accounts
-                if row.id and row.id in observations_by_account
-            }
-            for association in states
-        }
-        keys = {
-            key
-            for association in states
-            for key in collect_linked_keys(
-                association, state_observations[association.association.id].values()
-            )
-        }
+            states_and_observations.append((state, observations))
+            linked_keys |= collect_linked_keys(state, observations.values())
+        linked_accounts = store.find_accounts_by_key(linked_keys)
         owners = find_account_owners(
-            diff.iter_links_at(store.find_accounts_by_key(keys), lines, began),
-            began,
+            diff.iter_links_at(linked_accounts, registry_changes, run.started_at),
+            run.started_at,
             disowning_decisions,
         )
-        yield from (
-            (association, state_observations[association.association.id], owners)
-            for association in states
-        )
+        for state, observations in states_and_observations:
+            yield state, observations, owners
+
+
+def _load_observations_of(
+    store: Store, run: AuditRun, accounts: Iterable[AccountRow]
+) -> dict[int, Observation]:
+    """Return the observations of these accounts in a run, by account id."""
+    if not run.id:
+        return {}
+    account_ids = [account.id for account in accounts if account.id is not None]
+    return {
+        observation.account_id: observation
+        for observation in store.list_findings_of_accounts(run.id, account_ids)
+    }
+
+
+def _restore_accounts(
+    state: AssociationState,
+    registry_changes: Mapping[str, Sequence[AuditLogEntry]],
+    run_started_at: datetime,
+) -> AssociationState:
+    """Return the state with the accounts that were registered when the run began."""
+    changes = registry_changes.get(state.association.id, ())
+    accounts = diff.undo_link_changes(state.accounts, changes, run_started_at)
+    return replace(state, accounts=tuple(accounts))
 
 
 def _select_listed_associations(
@@ -273,10 +275,10 @@ def _select_listed_associations(
     run_started_at: datetime,
 ) -> list[Association]:
     """Return those of these associations that were listed when the run began, as they were then."""
-    now = {association.id for association in association_data.associations}
+    listed_ids = {association.id for association in association_data.associations}
     snapshots = (
         diff.registry_at(
-            diff.RegistrySnapshot(association, association.id in now, ()),
+            diff.RegistrySnapshot(association, association.id in listed_ids, ()),
             registry_changes.get(association.id, ()),
             run_started_at,
         )
@@ -288,7 +290,10 @@ def _select_listed_associations(
 def load_account_owners(
     store: Store, now: datetime, run_started_at: datetime | None = None
 ) -> AccountOwners:
-    """Return who registered each account at a point in time, with regard to decisions."""
+    """Return which associations had registered each account at a point in time.
+
+    Decisions that an account is not an association's are respected.
+    """
     return find_account_owners(
         store.list_accounts(include_withdrawn=True), now, store.list_decisions(), run_started_at
     )
@@ -302,7 +307,7 @@ def build_evaluation_policy(config: Config) -> EvaluationPolicy:
 
 
 def build_evaluation_time(run: AuditRun, unreliable_channels: Iterable[str]) -> EvaluationTime:
-    """Return the evaluation time of a run: its start, so that a rebuild gives the same results."""
+    """Return the evaluation time of a run: its start, because a rebuild must give equal results."""
     return EvaluationTime(run.started_at, run.started_at, frozenset(unreliable_channels))
 
 
@@ -321,24 +326,20 @@ def assemble_association_states(
     associations: Iterable[Association], association_data: AssociationData
 ) -> Iterator[AssociationState]:
     """Yield the state of each association from data loaded for several."""
-    accounts, proposals = (
-        _group_by_association(association_data.accounts),
-        _group_by_association(association_data.proposals),
-    )
-    gaps, decisions = (
-        _group_by_association(association_data.gaps),
-        _group_by_association(association_data.decisions),
-    )
+    accounts_by_association = _group_by_association(association_data.accounts)
+    proposals = _group_by_association(association_data.proposals)
+    gaps = _group_by_association(association_data.gaps)
+    decisions = _group_by_association(association_data.decisions)
     statuses = {status.account_id: status for status in association_data.statuses}
     for association in associations:
-        rows = accounts.get(association.id, ())
+        accounts = accounts_by_association.get(association.id, ())
         yield AssociationState(
             association=association,
-            accounts=tuple(rows),
+            accounts=tuple(accounts),
             statuses={
-                row.id: statuses[row.id]
-                for row in rows
-                if row.id is not None and row.id in statuses
+                account.id: statuses[account.id]
+                for account in accounts
+                if account.id is not None and account.id in statuses
             },
             proposals=tuple(proposals.get(association.id, ())),
             gaps=tuple(gaps.get(association.id, ())),
@@ -363,19 +364,17 @@ def save_run_facts(
 
     They apply to every check of the run, even if the canaries are correct in a later session.
     """
-    earlier_warnings = run.receipt.get(CANARY_WARNINGS_KEY)
-    warnings = find_failed_canaries(canary_readings) | (
-        earlier_warnings if isinstance(earlier_warnings, dict) else {}
-    )
-    return _save_open_receipt(
-        store,
-        run,
-        {
-            **receipt.select_carried_fields(run),
-            **facts,
-            **({CANARY_WARNINGS_KEY: warnings} if warnings else {}),
-        },
-    )
+    receipt_fields = {**receipt.select_carried_fields(run), **facts}
+    warnings = find_failed_canaries(canary_readings) | _get_canary_warnings(run)
+    if warnings:
+        receipt_fields[CANARY_WARNINGS_KEY] = warnings
+    return _save_open_receipt(store, run, receipt_fields)
+
+
+def _get_canary_warnings(run: AuditRun) -> dict[str, str]:
+    """Return the canary results that earlier sessions of a run stored."""
+    warnings = run.receipt.get(CANARY_WARNINGS_KEY)
+    return warnings if isinstance(warnings, dict) else {}
 
 
 def _save_open_receipt(
@@ -407,32 +406,28 @@ def save_unreliable_channels(
     saved_reasons = run.receipt.get("unreliable_channels")
     if isinstance(saved_reasons, dict):
         return run, saved_reasons
-    earlier_warnings = run.receipt.get(CANARY_WARNINGS_KEY)
-    before = earlier_warnings if isinstance(earlier_warnings, dict) else {}
     reasons = find_unreliable_channels(
-        canary_readings, _iter_run_changes(store, run), config.channels, before
+        canary_readings, _iter_run_changes(store, run), config.channels, _get_canary_warnings(run)
     )
-    return _save_open_receipt(
-        store, run, {**run.receipt, "unreliable_channels": reasons}, reasons
-    ), reasons
+    receipt_fields = {**run.receipt, "unreliable_channels": reasons}
+    return _save_open_receipt(store, run, receipt_fields, reasons), reasons
 
 
 def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:
     """Yield the previous status and the finding of each listed account."""
-    for batch in split_into_batches(
-        store.list_findings_of_run(run.id) if run.id is not None else ()
-    ):
-        ids = [account for account, _ in batch]
-        channels, before = store.get_account_channels(ids), store.get_account_statuses(ids)
-        for account, finding in batch:
-            if account in channels:
-                yield RunChange(
-                    channels[account], before.get(account) or AccountStatus(account), finding
-                )
+    findings = store.list_findings_of_run(run.id) if run.id is not None else ()
+    for batch in split_into_batches(findings):
+        account_ids = [account_id for account_id, _ in batch]
+        channels = store.get_account_channels(account_ids)
+        statuses = store.get_account_statuses(account_ids)
+        for account_id, finding in batch:
+            if account_id in channels:
+                previous_status = statuses.get(account_id) or AccountStatus(account_id)
+                yield RunChange(channels[account_id], previous_status, finding)
 
 
 class CoverageCounter:
-    """Counts by group and facet. Pure."""
+    """Counts associations by group and facet for the coverage of a run. Pure."""
 
     def __init__(self, channels: Iterable[str]) -> None:
         self._channels = tuple(channels)
@@ -444,19 +439,14 @@ class CoverageCounter:
         self, association_state: AssociationState, evaluation_time: EvaluationTime
     ) -> None:
         """Count an association after a run."""
-        context, association = (
-            build_rule_context(association_state, evaluation_time, {}),
-            association_state.association,
-        )
-        facets = [
-            ALL_FACET,
-            *(
-                f"{channel}:{get_coverage_state_in_context(context, channel)}"
-                for channel in self._channels
-            ),
+        context = build_rule_context(association_state, evaluation_time, {})
+        channel_facets = [
+            f"{channel}:{get_coverage_state_in_context(context, channel)}"
+            for channel in self._channels
         ]
-        for cohort in {NETWORK_GROUP, *find_groups(association.region, association.tags)}:
-            self.counts_by_group[cohort].update(facets)
+        association = association_state.association
+        for group in {NETWORK_GROUP, *find_groups(association.region, association.tags)}:
+            self.counts_by_group[group].update([ALL_FACET, *channel_facets])
 
 
 logger = EventLogger(__name__)
@@ -480,25 +470,24 @@ def refresh_summaries(
     max_stale: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Update every stale summary and return their number; two small queries if there are none.
+    """Update every stale summary and return their number. Two small queries if there are none.
 
-    After a run, the summaries of changed associations are stale, and all of them after a change of
-    the configuration or program. If more than `max_stale` are stale, none is updated: a page shows
-    the old ones, and the command that made them stale, or `auditor serve` within a minute, updates
-    them. `should_stop` ends it.
+    After a run, the summaries of changed associations are stale. After a change of configuration or
+    program, all are. If more than `max_stale` are stale, none is updated: a page shows the old ones,
+    and the command that made them stale, or `auditor serve` within a minute, updates them.
+    `should_stop` is called after each batch.
     """
     updated_count = 0
     for _ in range(MAX_REFRESH_ATTEMPTS):
         run = store.get_latest_evaluated_run()
-        basis = compute_summary_version(config, run)
-        store.update_summary_version(basis)
+        version = compute_summary_version(config, run)
+        store.update_summary_version(version)
         if max_stale is not None and len(store.list_stale_summaries(max_stale + 1)) > max_stale:
             return updated_count
         evaluation_time = get_current_evaluation_time(run)
         while marks := store.list_stale_summaries(ASSOCIATION_BATCH_SIZE):
-            if not store.save_summaries(
-                _build_summary_records(store, config, marks, evaluation_time), marks, basis
-            ):
+            records = _build_summary_records(store, config, marks, evaluation_time)
+            if not store.save_summaries(records, marks, version):
                 break
             updated_count += len(marks)
             if should_stop():
@@ -512,7 +501,7 @@ def refresh_summaries(
 
 def compute_summary_version(config: Config, run: AuditRun | None) -> SummaryVersion:
     """Return what summaries depend on: channels, rules, program version and run."""
-    judged = (
+    dependencies = (
         SUMMARY_FORMAT_VERSION,
         score.SCORE_VERSION,
         engine.RULES_VERSION,
@@ -521,7 +510,8 @@ def compute_summary_version(config: Config, run: AuditRun | None) -> SummaryVers
         config.activity,
     )
     return SummaryVersion(
-        f"{auditor.__version__} {_compute_short_digest(judged)}", run.started_at if run else None
+        f"{auditor.__version__} {_compute_short_digest(dependencies)}",
+        run.started_at if run else None,
     )
 
 

@@ -158,10 +158,10 @@ def _build_gap_facets(gap: OpenGap) -> tuple[str, str, str]:
 def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
     """Return a rank that is lower for more urgent gaps, then more high ones, and so on."""
     counts = Counter(gap.severity for gap in gaps)
-    place = 0
+    rank = 0
     for severity in SEVERITIES:
-        place = place * 100 + 99 - min(counts[severity], 99)
-    return place
+        rank = rank * 100 + 99 - min(counts[severity], 99)
+    return rank
 
 
 def extract_search_words(summary: AssociationSummary | Association) -> set[str]:
@@ -182,8 +182,8 @@ def normalize_words(text: str) -> list[str]:
 
 
 def _strip_article(word: str) -> str:
-    rest = word.removeprefix(ARABIC_ARTICLE)
-    return rest if len(rest) > 1 else word
+    bare_word = word.removeprefix(ARABIC_ARTICLE)
+    return bare_word if len(bare_word) > 1 else word
 
 
 def is_search_match(summary: AssociationSummary | Association, search_words: Iterable[str]) -> bool:
@@ -332,12 +332,12 @@ class AssociationFilter:
         return parse_search_query(self.q)
 
     def _iter_facets(self) -> Iterator[str]:
-        named = {
+        group_facets = {
             "region": self.region and get_region_key(self.region),
             "tag": self.tag,
             "level": self.level,
         }
-        yield from (f"{name}:{value}" for name, value in named.items() if value)
+        yield from (f"{name}:{value}" for name, value in group_facets.items() if value)
         if self.state:
             yield f"{self.channel or 'any'}:{self.state}"
         elif self.channel:
