@@ -1,4 +1,4 @@
-"""Circuit breakers: a platform that refuses is not requested again; skipped accounts come first."""
+"""Tests of circuit breakers: when they open, what they skip, and how the next run starts."""
 
 import asyncio
 import logging
@@ -44,33 +44,31 @@ def steps(account, keyed=()):
     return present_finding(page)
 
 
-def pages(count, host="www.linkedin.com/company"):
-    """Return the accounts of as many associations on one platform, in their order."""
-    typed = [f"https://{host}/amal-{number:02}" for number in range(count)]
-    found = [identify.identify_link(one) for one in typed]
-    return [
-        AccountRow(f"a{number:02}", one, identity, identity.channel)
-        for number, (one, identity) in enumerate(zip(typed, found, strict=True))
-    ]
+def build_accounts(count, host="www.linkedin.com/company"):
+    """Return accounts on one host, each of another association, in their order."""
+    accounts = []
+    for number in range(count):
+        url = f"https://{host}/amal-{number:02}"
+        identity = identify.identify_link(url)
+        accounts.append(AccountRow(f"a{number:02}", url, identity, identity.channel))
+    return accounts
 
 
-def asked(app):
-    return list(dict.fromkeys(app.web.asked))
-
-
-async def tonight(app, day, caplog):
+async def run_day(app, day, caplog):
     app.web.asked = []
     with caplog.at_level(logging.CRITICAL):
         return await execute_run(app, night_of(day))
 
 
-def seen(app, done):
-    looks = app.store.list_observations(run_id=done.id)
-    return [(look.finding.presence, look.finding.reason) for look in looks]
+def list_results(app, run):
+    observations = app.store.list_observations(run_id=run.id)
+    return [
+        (observation.finding.presence, observation.finding.reason) for observation in observations
+    ]
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("response", "reason"),
     [
         (DENIED, Reason.BLOCKED),
         (Page("", 403, {}, b"x"), Reason.BLOCKED),
@@ -81,198 +79,199 @@ def seen(app, done):
         (FetchError(Reason.LOGIN_WALL, "redirects", status=302), Reason.LOGIN_WALL),
     ],
 )
-async def test_three_refusals_in_a_row_open_the_circuit(app, caplog, answer, reason):
-    rows = pages(20)
+async def test_three_refusals_in_a_row_open_the_circuit(app, caplog, response, reason):
+    rows = build_accounts(20)
     register(app, *rows)
-    app.web.answers = {row.typed_text: answer for row in rows}
+    app.web.answers = {row.typed_text: response for row in rows}
     app.web.once = set(app.web.answers)
-    done = await tonight(app, 0, caplog)
+    run = await run_day(app, 0, caplog)
     assert app.web.asked == [row.typed_text for row in rows[:3]]
-    assert seen(app, done)[3:] == [(Presence.UNKNOWN, reason)] * 17
-    assert done.receipt["unknown"] == 20
-    third = next(
-        row.id for row in app.store.list_accounts() if row.typed_text == rows[3].typed_text
-    )
-    assert done.receipt["opened_circuits"] == {
-        "linkedin": {"reason": reason, "skipped": 17, "first_account_id": third}
+    assert list_results(app, run)[3:] == [(Presence.UNKNOWN, reason)] * 17
+    assert run.receipt["unknown"] == 20
+    first_skipped_id = find_account_id(app, rows[3].typed_text)
+    assert run.receipt["opened_circuits"] == {
+        "linkedin": {"reason": reason, "skipped": 17, "first_account_id": first_skipped_id}
     }
+
+
+def find_account_id(app, url):
+    return next(account.id for account in app.store.list_accounts() if account.typed_text == url)
 
 
 async def test_number_of_refusals_is_configurable(app, caplog):
     fetch = app.config.fetch.model_copy(update={"platform_breaker_failures": 7})
     app.config = app.config.model_copy(update={"fetch": fetch})
-    rows = pages(20)
+    rows = build_accounts(20)
     register(app, *rows)
     app.web.answers = {row.typed_text: DENIED for row in rows}
-    await tonight(app, 0, caplog)
+    await run_day(app, 0, caplog)
     assert len(app.web.asked) == 7
 
 
 async def test_page_for_members_only_is_not_a_refusal(app, caplog):
-    rows = pages(12, "www.facebook.com")
+    rows = build_accounts(12, "www.facebook.com")
     register(app, *rows)
-    kinds = [SHELL, WALL, Page("", 404, {}, b"x"), Page("", 500, {}, b"x")]
-    app.web.answers = {row.typed_text: kinds[at % 4] for at, row in enumerate(rows)}
-    done = await tonight(app, 0, caplog)
-    assert len(asked(app)) == 12
-    assert "opened_circuits" not in done.receipt
+    responses = [SHELL, WALL, Page("", 404, {}, b"x"), Page("", 500, {}, b"x")]
+    app.web.answers = {row.typed_text: responses[index % 4] for index, row in enumerate(rows)}
+    run = await run_day(app, 0, caplog)
+    assert len(set(app.web.asked)) == 12
+    assert "opened_circuits" not in run.receipt
 
 
 async def test_any_page_resets_the_count(app, caplog):
-    rows = pages(12)
+    rows = build_accounts(12)
     register(app, *rows)
-    app.web.answers = {row.typed_text: DENIED for at, row in enumerate(rows) if at % 3}
-    done = await tonight(app, 0, caplog)
+    app.web.answers = {row.typed_text: DENIED for index, row in enumerate(rows) if index % 3}
+    run = await run_day(app, 0, caplog)
     assert len(app.web.asked) == 12
-    assert "opened_circuits" not in done.receipt
+    assert "opened_circuits" not in run.receipt
 
 
 async def test_refusals_of_one_platform_do_not_affect_others(app, caplog):
-    linked, others = pages(9), pages(9, "www.facebook.com")
-    sites = pages(9, "amal.example")
-    register(app, *linked, *others, *sites)
-    app.web.answers = {row.typed_text: DENIED for row in [*linked, *sites]}
-    await tonight(app, 0, caplog)
+    linkedin, facebook = build_accounts(9), build_accounts(9, "www.facebook.com")
+    websites = build_accounts(9, "amal.example")
+    register(app, *linkedin, *facebook, *websites)
+    app.web.answers = {row.typed_text: DENIED for row in [*linkedin, *websites]}
+    await run_day(app, 0, caplog)
     assert len(app.web.asked) == 3 + 9 + 9
 
 
 async def test_skipped_accounts_come_first_in_the_next_run(app, caplog):
-    rows = pages(8)
+    rows = build_accounts(8)
     register(app, *rows)
     app.web.answers = {row.typed_text: DENIED for row in rows}
-    order = []
+    requested_urls = []
     for day in range(4):
-        await tonight(app, day, caplog)
-        order += app.web.asked
-    expected = [row.typed_text for row in rows]
-    assert order == (expected * 2)[:12]
+        await run_day(app, day, caplog)
+        requested_urls += app.web.asked
+    urls = [row.typed_text for row in rows]
+    assert requested_urls == (urls * 2)[:12]
 
 
 async def test_order_is_normal_after_a_run_without_refusals(app, caplog):
-    rows = pages(8)
+    rows = build_accounts(8)
     register(app, *rows)
     app.web.answers = {row.typed_text: DENIED for row in rows}
-    await tonight(app, 0, caplog)
+    await run_day(app, 0, caplog)
     app.web.answers = {}
-    await tonight(app, 1, caplog)
+    await run_day(app, 1, caplog)
     assert app.web.asked == [row.typed_text for row in [*rows[3:], *rows[:3]]]
-    await tonight(app, 2, caplog)
+    await run_day(app, 2, caplog)
     assert app.web.asked == [row.typed_text for row in rows]
 
 
 async def test_open_circuit_changes_no_status_and_makes_no_channel_unreliable(app, caplog):
-    rows = pages(40)
+    rows = build_accounts(40)
     register(app, *rows)
-    await tonight(app, 0, caplog)
-    before = {
-        one.account_id: (one.state, one.decided_at) for one in app.store.list_account_statuses()
-    }
-    opened_before = {(gap.code, gap.opened_at) for gap in app.store.list_gaps()}
+    await run_day(app, 0, caplog)
+    statuses_before = get_status_values(app)
+    gaps_before = {(gap.code, gap.opened_at) for gap in app.store.list_gaps()}
     app.web.answers = {row.typed_text: DENIED for row in rows}
     for day in range(1, 9):
-        done = await tonight(app, day, caplog)
-        assert done.unreliable_channels == ()
-        assert done.receipt["opened_circuits"]["linkedin"]["skipped"] == 37
-    assert {
-        one.account_id: (one.state, one.decided_at) for one in app.store.list_account_statuses()
-    } == before
-    assert all(one.state is AccountState.PRESENT for one in app.store.list_account_statuses())
-    assert {(gap.code, gap.opened_at) for gap in app.store.list_gaps()} == opened_before
+        run = await run_day(app, day, caplog)
+        assert run.unreliable_channels == ()
+        assert run.receipt["opened_circuits"]["linkedin"]["skipped"] == 37
+    assert get_status_values(app) == statuses_before
+    assert {state for state, _ in statuses_before.values()} == {AccountState.PRESENT}
+    assert {(gap.code, gap.opened_at) for gap in app.store.list_gaps()} == gaps_before
     assert reevaluate.reevaluate(app).changes == []
 
 
+def get_status_values(app):
+    return {
+        status.account_id: (status.state, status.decided_at)
+        for status in app.store.list_account_statuses()
+    }
+
+
 async def test_open_circuit_has_no_second_pass(app, caplog):
-    rows = pages(6)
+    rows = build_accounts(6)
     register(app, *rows)
     app.web.answers = {row.typed_text: LIMITED for row in rows}
-    done = await tonight(app, 0, caplog)
+    run = await run_day(app, 0, caplog)
     assert app.web.asked == [row.typed_text for row in rows[:3]]
-    assert seen(app, done) == [(Presence.UNKNOWN, Reason.RATE_LIMITED)] * 6
+    assert list_results(app, run) == [(Presence.UNKNOWN, Reason.RATE_LIMITED)] * 6
 
 
-async def test_link_without_account_is_reported_despite_an_open_circuit(app, caplog):
-    rows = pages(4)
-    button = "https://www.linkedin.com/shareArticle?url=x"
-    row = AccountRow("share", button, identify.identify_link(button), "linkedin")
-    assert CircuitBreaker("linkedin", 3, opened_reason=Reason.BLOCKED).skip_if_open(row) is None
-    assert (
-        CircuitBreaker("linkedin", 3, opened_reason=Reason.BLOCKED).skip_if_open(rows[0])
-        is not None
-    )
+def test_link_without_account_is_reported_despite_an_open_circuit():
+    share_url = "https://www.linkedin.com/shareArticle?url=x"
+    share_link = AccountRow("share", share_url, identify.identify_link(share_url), "linkedin")
+    [account] = build_accounts(1)
+    circuit_breaker = CircuitBreaker("linkedin", 3, opened_reason=Reason.BLOCKED)
+    assert circuit_breaker.skip_if_open(share_link) is None
+    assert circuit_breaker.skip_if_open(account) is not None
 
 
-def canaried(monkeypatch, *typed):
-    told = [Canary(Account("", one, identify.identify_link(one)), exists=True) for one in typed]
+def set_canaries(monkeypatch, urls):
+    canaries = [Canary(Account("", url, identify.identify_link(url)), exists=True) for url in urls]
     monkeypatch.setattr(
         runs_run,
         "build_canaries",
-        lambda channel, *_: [one for one in told if one.channel == channel],
+        lambda channel, *_: [canary for canary in canaries if canary.channel == channel],
     )
 
 
 async def test_refused_canaries_leave_one_account_to_try(app, monkeypatch, caplog):
-    known = [f"https://www.linkedin.com/company/known-{number}" for number in range(5)]
-    canaried(monkeypatch, *known)
-    rows = pages(9)
+    canary_urls = [f"https://www.linkedin.com/company/known-{number}" for number in range(5)]
+    set_canaries(monkeypatch, canary_urls)
+    rows = build_accounts(9)
     register(app, *rows)
-    app.web.answers = dict.fromkeys([*known, *(row.typed_text for row in rows)], DENIED)
-    await tonight(app, 0, caplog)
-    assert [typed for typed in app.web.asked if typed not in known] == [rows[0].typed_text]
-    app.web.answers = dict.fromkeys(known, DENIED)
-    await tonight(app, 1, caplog)
+    app.web.answers = dict.fromkeys([*canary_urls, *(row.typed_text for row in rows)], DENIED)
+    await run_day(app, 0, caplog)
+    requested_urls = [url for url in app.web.asked if url not in canary_urls]
+    assert requested_urls == [rows[0].typed_text]
+    app.web.answers = dict.fromkeys(canary_urls, DENIED)
+    await run_day(app, 1, caplog)
     assert len(app.web.asked) == 5 + 9
 
 
 async def test_resumed_run_keeps_the_circuit_open(app, caplog):
-    rows, slow = pages(9), pages(3, "amal.example")
+    rows, slow = build_accounts(9), build_accounts(3, "amal.example")
     register(app, *rows, *slow)
     app.web.answers = {row.typed_text: DENIED for row in rows} | {
         row.typed_text: "hang" for row in slow
     }
-    nine = asyncio.Event()
+    nine_done = asyncio.Event()
     with caplog.at_level(logging.CRITICAL):
-        going = asyncio.create_task(
-            execute_run(app, START, on_progress=lambda done, _: done == 9 and nine.set())
+        run_task = asyncio.create_task(
+            execute_run(app, START, on_progress=lambda count, _: count == 9 and nine_done.set())
         )
-        await nine.wait()
-        going.cancel()
+        await nine_done.wait()
+        run_task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await going
+            await run_task
     app.web.answers = {}
-    late = pages(11)[9:]
-    register(app, *rows, *slow, *late, now=START - timedelta(minutes=1))
-    done = await tonight(app, 0, caplog)
-    assert [typed for typed in app.web.asked if "linkedin" in typed] == []
-    fourth = next(
-        row.id for row in app.store.list_accounts() if row.typed_text == rows[3].typed_text
-    )
-    assert done.receipt["opened_circuits"]["linkedin"] == {
+    added_later = build_accounts(11)[9:]
+    register(app, *rows, *slow, *added_later, now=START - timedelta(minutes=1))
+    run = await run_day(app, 0, caplog)
+    assert not any("linkedin" in url for url in app.web.asked)
+    assert run.receipt["opened_circuits"]["linkedin"] == {
         "reason": "blocked",
         "skipped": 8,
-        "first_account_id": fourth,
+        "first_account_id": find_account_id(app, rows[3].typed_text),
     }
 
 
 @pytest.mark.parametrize(
-    "answer", [FetchError(Reason.TIMEOUT), FetchError(Reason.NETWORK, "host is down")]
+    "fetch_error", [FetchError(Reason.TIMEOUT), FetchError(Reason.NETWORK, "host is down")]
 )
-def test_missing_response_is_neither_refusal_nor_response(answer):
+def test_missing_response_is_neither_refusal_nor_response(fetch_error):
     refused = HttpExchange(PageRequest("https://www.linkedin.com/company/amal"), DENIED)
-    silent = HttpExchange(PageRequest("https://www.linkedin.com/company/amal"), answer)
-    patience = CircuitBreaker("linkedin", 3)
-    patience.record_exchanges([refused, silent, refused, silent])
-    assert (patience.refusals, patience.opened_reason) == (2, None)
+    silent = HttpExchange(PageRequest("https://www.linkedin.com/company/amal"), fetch_error)
+    circuit_breaker = CircuitBreaker("linkedin", 3)
+    circuit_breaker.record_exchanges([refused, silent, refused, silent])
+    assert (circuit_breaker.refusals, circuit_breaker.opened_reason) == (2, None)
 
 
 def test_host_of_a_short_link_does_not_count_for_its_platform():
-    short = HttpExchange(PageRequest("https://bit.ly/x"), Page("https://bit.ly/x", 403))
-    patience = CircuitBreaker("linkedin", 3)
-    patience.record_exchanges([short] * 5)
-    assert patience.refusals == 0
+    exchange = HttpExchange(PageRequest("https://bit.ly/x"), Page("https://bit.ly/x", 403))
+    circuit_breaker = CircuitBreaker("linkedin", 3)
+    circuit_breaker.record_exchanges([exchange] * 5)
+    assert circuit_breaker.refusals == 0
 
 
 def test_account_without_an_id_can_be_skipped():
     row = AccountRow("amal", "x", Identity("linkedin", LinkKind.PAGE, "company/x"), "linkedin")
-    patience = CircuitBreaker("linkedin", 1, opened_reason=Reason.BLOCKED)
-    assert patience.skip_if_open(row) is not None
-    assert patience.to_dict()["skipped"] == 1
+    circuit_breaker = CircuitBreaker("linkedin", 1, opened_reason=Reason.BLOCKED)
+    assert circuit_breaker.skip_if_open(row) is not None
+    assert circuit_breaker.to_dict()["skipped"] == 1

@@ -1,4 +1,4 @@
-"""Private data is removed before storage: comments, lists of followers, personal profiles."""
+"""Tests of the removal of private data: comments, lists of followers, personal profiles."""
 
 import json
 import random
@@ -18,27 +18,27 @@ from probes.parsing.visitor_content import strip_page, strip_visitor_content
 from storage.models.audit import AccountRow, Association
 from tests.support.mini_network import START, Readers, opened
 
-WHO = "Zineb Zzcomment"
+VISITOR = "Zineb Zzcomment"
 """A person who commented, follows, or has a profile."""
-WHEN = datetime(2026, 2, 27, 10, tzinfo=UTC)
+FETCHED_AT = datetime(2026, 2, 27, 10, tzinfo=UTC)
 
 COMMENTED = [
-    f'<ol class="comment-list"><li id="comment-7"><p>{WHO}<p>said so</li><li>again</ol>',
-    f"<div id=comments><h2>2 comments</h2><div><cite>{WHO}</cite></div></div>",
-    f'<section class="post__comments js-x"><div><div>{WHO}</div></div></section>',
-    f"<div class='widget widget_recent_comments'><ul><li>{WHO} on Summer</ul></div>",
-    f'<div itemprop="comment" itemscope><span itemprop="author">{WHO}</span></div>',
-    f'<DIV CLASS="Followers Gadget"><img alt="{WHO}"></DIV>',
+    f'<ol class="comment-list"><li id="comment-7"><p>{VISITOR}<p>said so</li><li>again</ol>',
+    f"<div id=comments><h2>2 comments</h2><div><cite>{VISITOR}</cite></div></div>",
+    f'<section class="post__comments js-x"><div><div>{VISITOR}</div></div></section>',
+    f"<div class='widget widget_recent_comments'><ul><li>{VISITOR} on Summer</ul></div>",
+    f'<div itemprop="comment" itemscope><span itemprop="author">{VISITOR}</span></div>',
+    f'<DIV CLASS="Followers Gadget"><img alt="{VISITOR}"></DIV>',
     (
         '<script>var a = {"top_level_comments": {"nodes": '
-        f'[{{"by": "{WHO}", "t": "}}\\"]"}}]}}}}</script>'
+        f'[{{"by": "{VISITOR}", "t": "}}\\"]"}}]}}}}</script>'
     ),
     (
         '<script type="application/ld+json">{"name": "Nour", '
-        f'"comment": [{{"author": "{WHO}"}}]}}</script>'
+        f'"comment": [{{"author": "{VISITOR}"}}]}}</script>'
     ),
-    f'{{"data": {{"name": "Nour", "followers": [{{"name": "{WHO}"}}], "followers_count": 12}}}}',
-    f'<div class="comments">{WHO} and no end',
+    f'{{"data": {{"name": "Nour", "followers": [{{"name": "{VISITOR}"}}], "followers_count": 12}}}}',
+    f'<div class="comments">{VISITOR} and no end',
 ]
 UNTOUCHED = [
     '<body class="single comments-open"><p>Nour</p></body>',
@@ -54,11 +54,11 @@ UNTOUCHED = [
 
 @pytest.mark.parametrize("page", COMMENTED)
 def test_visitor_content_is_removed_from_the_page(page):
-    whole = f"<!doctype html><title>Nour</title><p>Before</p>{page}".encode()
-    left = strip_visitor_content(whole).decode()
-    assert WHO not in left
-    assert "<p>Before</p>" in left
-    assert strip_visitor_content(left.encode()) == left.encode()
+    body = f"<!doctype html><title>Nour</title><p>Before</p>{page}".encode()
+    stripped = strip_visitor_content(body)
+    assert VISITOR not in stripped.decode()
+    assert b"<p>Before</p>" in stripped
+    assert strip_visitor_content(stripped) == stripped
 
 
 @pytest.mark.parametrize("page", UNTOUCHED)
@@ -69,19 +69,20 @@ def test_page_without_visitor_content_is_unchanged(page):
 
 def test_unclosed_elements_do_not_slow_removal():
     body = b"<" + b"a" * 200_000
-    began = time.process_time()
+    started_at = time.process_time()
     assert strip_visitor_content(body) == body
-    assert time.process_time() - began < 5  # it took minutes when each way to part it was tried
+    # A pattern with backtracking took minutes.
+    assert time.process_time() - started_at < 5
 
 
 def test_structured_data_is_not_removed():
-    told = {
+    data = {
         "name": "Nour",
-        "comments": [{"by": WHO, "replies": {"a": [1]}}],
-        "posts": [{"comments": {"n": WHO}}, 2],
+        "comments": [{"by": VISITOR, "replies": {"a": [1]}}],
+        "posts": [{"comments": {"n": VISITOR}}, 2],
     }
-    bare = json.loads(strip_visitor_content(json.dumps(told).encode()))
-    assert bare == {"name": "Nour", "comments": [], "posts": [{"comments": {}}, 2]}
+    stripped = json.loads(strip_visitor_content(json.dumps(data).encode()))
+    assert stripped == {"name": "Nour", "comments": [], "posts": [{"comments": {}}, 2]}
 
 
 HOSTILE = [
@@ -99,50 +100,51 @@ HOSTILE = [
 
 @pytest.mark.parametrize("page", HOSTILE)
 def test_removal_never_raises(page):
-    began = time.process_time()
+    started_at = time.process_time()
     strip_visitor_content(page.encode())
-    assert time.process_time() - began < 5
+    assert time.process_time() - started_at < 5
 
 
 def test_page_is_only_skipped_if_nothing_would_be_removed():
     """The fast name check and the full removal agree, however the page is damaged."""
-    chance = random.Random(6)
+    generator = random.Random(6)
     for _ in range(2_000):
-        page = "".join(chance.choice(COMMENTED + UNTOUCHED) for _ in range(2))
-        at = chance.randrange(len(page) + 1)
-        body = (page[:at] + chance.choice("<>\"' {[") + page[at + chance.randrange(4) :]).encode(
-            "utf-8"
-        )
+        page = "".join(generator.choice(COMMENTED + UNTOUCHED) for _ in range(2))
+        index = generator.randrange(len(page) + 1)
+        inserted = generator.choice("<>\"' {[")
+        body = (page[:index] + inserted + page[index + generator.randrange(4) :]).encode("utf-8")
         text = body.decode("latin-1")
-        lists = visitor_content._remove_spans(
+        without_lists = visitor_content._remove_spans(
             text, visitor_content._find_visitor_lists(text), keep_brackets=True
         )
-        whole = visitor_content._remove_spans(
-            lists, visitor_content._find_visitor_elements(lists), keep_brackets=False
+        stripped = visitor_content._remove_spans(
+            without_lists,
+            visitor_content._find_visitor_elements(without_lists),
+            keep_brackets=False,
         )
-        assert strip_visitor_content(body) == whole.encode("latin-1")
+        assert strip_visitor_content(body) == stripped.encode("latin-1")
 
 
 PERSON = "https://www.linkedin.com/in/zineb-zzcomment"
 GROUP = "https://www.facebook.com/groups/nour"
 SITE = "https://nour.example/"
 PAGE = "https://www.facebook.com/nour.agadir"
-PROFILE = f"""<!doctype html><title>{WHO} | LinkedIn</title>
-<meta name="description" content="{WHO}, 500 followers">
-<script type="application/ld+json">{{"@type": "Person", "name": "{WHO}"}}</script>
-<p>{WHO} writes poems. 500 followers</p>
+PROFILE = f"""<!doctype html><title>{VISITOR} | LinkedIn</title>
+<meta name="description" content="{VISITOR}, 500 followers">
+<script type="application/ld+json">{{"@type": "Person", "name": "{VISITOR}"}}</script>
+<p>{VISITOR} writes poems. 500 followers</p>
 <div data-activity-urn="urn:li:activity:7160000000000000000"></div>"""
 BLOG = f"""<!doctype html><title>Association Nour</title>
 <meta name="viewport" content="width=device-width">
 <p>Nous organisons des ateliers pour les enfants du quartier chaque samedi matin.</p>
 <article><h2>Atelier</h2><time datetime="2026-02-27">27 février 2026</time></article>
-<div id="comments"><ol class="comment-list"><li>{WHO}: bravo</li></ol></div>
+<div id="comments"><ol class="comment-list"><li>{VISITOR}: bravo</li></ol></div>
 <footer><a href="{PAGE}">Facebook</a></footer>"""
-SHOWN = f"""<!doctype html><title>Nour</title><meta property="og:title" content="Nour Agadir">
+FACEBOOK_PAGE = f"""<!doctype html><title>Nour</title><meta property="og:title" content="Nour Agadir">
 <meta property="og:description" content="Nour Agadir. 1,234 followers">
 <script>{{"delegate_page":{{"id":"123456"}},"creation_time":1772186400,
-"display_comments":{{"nodes":[{{"author":"{WHO}"}}]}},"followers":{{"edges":[{{"name":"{WHO}"}}]}}}}</script>"""
-MEMBERS = f"<!doctype html><title>Nour | Facebook</title><p>{WHO} joined the group</p>"
+"display_comments":{{"nodes":[{{"author":"{VISITOR}"}}]}},"followers":{{"edges":[{{"name":"{VISITOR}"}}]}}}}</script>"""
+MEMBERS = f"<!doctype html><title>Nour | Facebook</title><p>{VISITOR} joined the group</p>"
 
 
 @pytest.fixture
@@ -150,67 +152,72 @@ async def app(tmp_path):
     small = opened(tmp_path)
     channels = {**small.config.channels, "linkedin": small.config.channels["facebook"]}
     small.config = small.config.model_copy(update={"channels": channels})
-    rows = [
-        AccountRow("nour", typed, identify.identify_link(typed, channel), channel)
-        for typed, channel in (
-            (SITE, "website"),
-            (PAGE, "facebook"),
-            (GROUP, "facebook"),
-            (PERSON, "linkedin"),
-        )
+    links = [
+        (SITE, "website"),
+        (PAGE, "facebook"),
+        (GROUP, "facebook"),
+        (PERSON, "linkedin"),
     ]
-    small.store.save_registry([Association("nour", "Nour")], rows, START)
-    bodies = {SITE: BLOG, PAGE: SHOWN, GROUP: MEMBERS, PERSON: PROFILE}
+    accounts = [
+        AccountRow("nour", url, identify.identify_link(url, channel), channel)
+        for url, channel in links
+    ]
+    small.store.save_registry([Association("nour", "Nour")], accounts, START)
+    bodies = {SITE: BLOG, PAGE: FACEBOOK_PAGE, GROUP: MEMBERS, PERSON: PROFILE}
     small.web.answers = {url: _page(url, body) for url, body in bodies.items()}
     yield small
     small.store.close()
 
 
 def _page(url, body):
-    return Page(url, 200, {"content-type": "text/html; charset=utf-8"}, body.encode(), WHEN)
+    return Page(url, 200, {"content-type": "text/html; charset=utf-8"}, body.encode(), FETCHED_AT)
 
 
-def looks(app):
+def get_observations(app):
     """Return the newest observation of each link."""
-    rows = {row.id: row.typed_text for row in app.store.list_accounts()}
-    return {rows[look.account_id]: look for look in app.store.list_observations()}
+    links = {account.id: account.typed_text for account in app.store.list_accounts()}
+    return {
+        links[observation.account_id]: observation for observation in app.store.list_observations()
+    }
 
 
 async def test_run_stores_nothing_about_commenters_followers_and_profiles(app, tmp_path):
     await execute_run(app, START)
     app.store.close()
-    held = b"".join(file.read_bytes() for file in tmp_path.glob("auditor.db*"))
-    assert b"Zzcomment" not in held
+    database_bytes = b"".join(file.read_bytes() for file in tmp_path.glob("auditor.db*"))
+    assert b"Zzcomment" not in database_bytes
     for file in (tmp_path / "archive").rglob("*.gz"):
         assert b"Zzcomment" not in app.body_store.get(file.stem), file
 
 
 async def test_personal_profile_keeps_only_presence_and_date(app):
     await execute_run(app, START)
-    look = looks(app)[PERSON]
-    assert look.finding.presence is Presence.PRESENT
-    assert look.finding.last_activity is not None
-    assert (look.finding.name, look.finding.followers, look.finding.detail) == (None, None, "")
-    assert [(piece.digest, piece.is_withheld) for piece in look.evidence] == [(None, True)]
-    assert [one.body_state for one in build_evidence_views(look.evidence, app.body_store)] == [
-        "withheld"
-    ]
+    observation = get_observations(app)[PERSON]
+    finding = observation.finding
+    assert finding.presence is Presence.PRESENT
+    assert finding.last_activity is not None
+    assert (finding.name, finding.followers, finding.detail) == (None, None, "")
+    [evidence] = observation.evidence
+    assert (evidence.digest, evidence.is_withheld) == (None, True)
+    [evidence_view] = build_evidence_views([evidence], app.body_store)
+    assert evidence_view.body_state == "withheld"
 
 
 async def test_page_with_removed_content_gives_the_same_finding(app):
     await execute_run(app, START)
-    told = looks(app)
-    page, site = told[PAGE], told[SITE]
+    observations = get_observations(app)
+    page, site = observations[PAGE], observations[SITE]
     assert (page.finding.name, page.finding.followers, page.finding.platform_id) == (
         "Nour Agadir",
         1234,
         "123456",
     )
     assert b"Nour Agadir" in app.body_store.get(page.evidence[0].digest)
-    first = next(piece for piece in site.evidence if piece.url == SITE)
-    assert b"Atelier" in app.body_store.get(first.digest)
-    assert PAGE.encode() in app.body_store.get(first.digest)
-    assert told[GROUP].evidence[0].is_withheld
+    first_page = next(evidence for evidence in site.evidence if evidence.url == SITE)
+    body = app.body_store.get(first_page.digest)
+    assert b"Atelier" in body
+    assert PAGE.encode() in body
+    assert observations[GROUP].evidence[0].is_withheld
     assert reevaluate(app).changes == []
 
 
@@ -220,13 +227,14 @@ async def test_page_is_not_stored_if_its_finding_would_change(app, monkeypatch):
     )
     app.web.answers[SITE] = _page(SITE, body)
     await execute_run(app, START)
-    site = looks(app)[SITE]
+    site = get_observations(app)[SITE]
     assert any(link.channel == "twitter" for link in site.finding.links)
-    assert all(
-        piece.is_withheld for piece in site.evidence if piece.status == 200 and piece.url == SITE
-    )
+    pages = [
+        evidence for evidence in site.evidence if evidence.status == 200 and evidence.url == SITE
+    ]
+    assert all(page.is_withheld for page in pages)
     reevaluate(app)
-    assert any(link.channel == "twitter" for link in looks(app)[SITE].finding.links)
+    assert any(link.channel == "twitter" for link in get_observations(app)[SITE].finding.links)
 
 
 async def test_page_is_not_stored_if_removing_visitors_is_stopped(app, monkeypatch):
@@ -239,18 +247,18 @@ async def test_page_is_not_stored_if_removing_visitors_is_stopped(app, monkeypat
 
     monkeypatch.setattr(Readers, "parse", stop_stripping)
     await execute_run(app, START)
-    site = looks(app)[SITE]
+    site = get_observations(app)[SITE]
     assert site.finding.presence is Presence.PRESENT
-    pieces = [(one.digest, one.is_withheld) for one in site.evidence if one.url == SITE]
-    assert pieces == [(None, True)]
+    [page] = [evidence for evidence in site.evidence if evidence.url == SITE]
+    assert (page.digest, page.is_withheld) == (None, True)
 
 
 async def test_short_link_to_a_person_is_personal(app, monkeypatch):
     short = "https://lnkd.in/abc"
     row = AccountRow("nour", short, identify.identify_link(short, "linkedin"), "linkedin")
     app.store.register_account(row, START)
-    moved = Page(PERSON, 200, {"content-type": "text/html"}, PROFILE.encode(), WHEN)
-    app.web.answers[short] = moved
+    app.web.answers[short] = _page(PERSON, PROFILE)
     await execute_run(app, START)
-    assert not looks(app)[short].finding.name
-    assert all(piece.digest is None for piece in looks(app)[short].evidence)
+    observation = get_observations(app)[short]
+    assert not observation.finding.name
+    assert all(evidence.digest is None for evidence in observation.evidence)
