@@ -80,7 +80,7 @@ def test_five_accounts_and_more_than_a_tenth_with_one_reason_make_a_channel_unre
 def test_accounts_skipped_by_the_api_budget_are_no_mass_change():
     """A budget may be spent in every run, each time on other accounts."""
     skipped = Finding(
-        Presence.UNKNOWN, Reason.RATE_LIMITED, detail="tonight's budget of 200 is spent"
+        Presence.UNKNOWN, Reason.RATE_LIMITED, detail="the run's budget of 200 units is spent"
     )
     assert find_mass_changes(build_run_changes(*[skipped] * 40, *[PRESENT] * 40)) == {}
     assert find_mass_changes(

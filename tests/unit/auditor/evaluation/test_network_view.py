@@ -1,4 +1,4 @@
-"""The network overview: coverage, changes, link reciprocity and JSON items."""
+"""Tests of the network overview: coverage, changes, unchecked items and JSON items."""
 
 import json
 from datetime import timedelta
@@ -36,48 +36,53 @@ NOUR, AMAL, WALL = (link(name, "facebook", name) for name in ("nour", "amal", "w
 SITE = link("nour", "website", "nour")
 
 
-async def network(app, days=1, **answers):
+async def run_small_network(app, days=1):
+    """Run audits of a small network and return the overview after the last."""
     register(app, NOUR, AMAL, WALL, SITE, names=["bare"])
-    app.web.answers = {WALL.typed_text: "wall", SITE.typed_text: "linked"} | answers
+    app.web.answers = {WALL.typed_text: "wall", SITE.typed_text: "linked"}
     for day in range(days):
         await execute_run(app, night_of(day))
     return build_network_overview(app.store, app.config, night_of(days - 1) + timedelta(hours=6))
 
 
+def find_coverage(network_overview, channel):
+    return next(coverage for coverage in network_overview.coverage if coverage.channel == channel)
+
+
 async def test_coverage_is_an_interval_from_confirmed_to_possible(app):
-    seen = await network(app)
-    facebook = next(one for one in seen.coverage if one.channel == "facebook")
+    network_overview = await run_small_network(app)
+    facebook = find_coverage(network_overview, "facebook")
     assert (facebook.confirmed, facebook.unknown, facebook.missing) == (2, 1, 1)
     assert (facebook.low, facebook.high, facebook.survey) == (50.0, 75.0, 83.0)
 
 
 async def test_channel_unused_by_choice_is_neither_missing_nor_unchecked(app):
-    await network(app)
+    await run_small_network(app)
     app.store.add_decision(
         Decision("bare", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "no need", night_of(0))
     )
     await execute_run(app, night_of(1))
     network_overview = build_network_overview(app.store, app.config, night_of(1))
-    facebook = next(one for one in network_overview.coverage if one.channel == "facebook")
+    facebook = find_coverage(network_overview, "facebook")
     assert (facebook.missing, facebook.by_choice) == (0, 1)
     bare = network_overview.find_association("bare")
-    assert [(one.channel, one.code, one.params["cause"]) for one in bare.unchecked] == [
-        ("facebook", "channel_waived", "no need")
-    ]
+    [item] = bare.unchecked
+    assert (item.channel, item.code) == ("facebook", "channel_waived")
+    assert item.params["cause"] == "no need"
     assert {gap.channel for gap in bare.gaps} == {"youtube"}
 
 
 async def test_gap_changes_since_the_last_run_are_listed(app):
-    first = await network(app)
+    first = await run_small_network(app)
     assert {gap.code for gap in first.opened_gaps} == {"channel_missing"}
-    later = await network(app, days=2)
+    later = await run_small_network(app, days=2)
     assert {(gap.association, gap.code) for gap in later.opened_gaps} == {
         ("nour", "channel_unlisted")
     }
 
 
 async def test_past_overview_is_replayed(app):
-    first = await network(app)
+    first = await run_small_network(app)
     register(
         app,
         NOUR,
@@ -88,40 +93,38 @@ async def test_past_overview_is_replayed(app):
         now=START + timedelta(hours=9),
     )
     await execute_run(app, night_of(1))
-    now = build_network_overview(app.store, app.config, night_of(1))
-    assert {gap.code for gap in now.closed_gaps} == {"channel_missing"}
+    current = build_network_overview(app.store, app.config, night_of(1))
+    assert {gap.code for gap in current.closed_gaps} == {"channel_missing"}
     past = build_network_overview(app.store, app.config, first.as_of)
     assert past.coverage == first.coverage
-    assert [view.gaps for view in past.associations] != [view.gaps for view in now.associations]
+    assert [view.gaps for view in past.associations] != [view.gaps for view in current.associations]
     assert json_items.build_gap_items(past.associations) == json_items.build_gap_items(
         first.associations
     )
 
 
 async def test_unchecked_account_is_a_status_and_never_a_gap(app):
-    seen = await network(app)
-    wall = seen.find_association("wall")
-    assert [(one.code, one.params["cause"]) for one in wall.unchecked] == [
-        ("channel_unknown", "login_wall")
-    ]
+    network_overview = await run_small_network(app)
+    wall = network_overview.find_association("wall")
+    [item] = wall.unchecked
+    assert (item.code, item.params["cause"]) == ("channel_unknown", "login_wall")
     assert {gap.code for gap in wall.gaps} == {"channel_missing"}
-    assert seen.unknown_counts == {("facebook", Reason.LOGIN_WALL): 1}
+    assert network_overview.unknown_counts == {("facebook", Reason.LOGIN_WALL): 1}
 
 
 async def test_account_without_a_run_is_not_checked(app):
-    await network(app)
+    await run_small_network(app)
     register(
         app, NOUR, AMAL, WALL, SITE, link("bare", "youtube", "bare"), now=START + timedelta(hours=5)
     )
     network_overview = build_network_overview(app.store, app.config, START + timedelta(hours=6))
-    assert [one.code for one in network_overview.find_association("bare").unchecked] == [
-        "not_checked"
-    ]
+    [item] = network_overview.find_association("bare").unchecked
+    assert item.code == "not_checked"
 
 
 async def test_waived_gap_is_hidden_until_the_first_run_after_the_waiver(app):
-    await network(app)
-    word = Decision(
+    await run_small_network(app)
+    decision = Decision(
         "bare",
         "facebook",
         DecisionKind.WAIVE,
@@ -131,7 +134,7 @@ async def test_waived_gap_is_hidden_until_the_first_run_after_the_waiver(app):
         expires_at=night_of(5),
         code="channel_missing",
     )
-    app.store.add_decision(word)
+    app.store.add_decision(decision)
     during = build_network_overview(app.store, app.config, night_of(6)).find_association("bare")
     await execute_run(app, night_of(6))
     after = build_network_overview(app.store, app.config, night_of(6)).find_association("bare")
@@ -140,19 +143,19 @@ async def test_waived_gap_is_hidden_until_the_first_run_after_the_waiver(app):
 
 
 async def test_proposal_hides_the_missing_channel_until_it_is_settled(app):
-    seen = await network(app, days=2)
-    nour = seen.find_association("nour")
+    network_overview = await run_small_network(app, days=2)
+    nour = network_overview.find_association("nour")
     assert [gap.code for gap in nour.gaps] == ["channel_unlisted"]
     assert [proposal.link.key for proposal in nour.proposals] == ["@nour"]
 
 
 async def test_status_json_is_one_exact_item(app):
-    seen = await network(app)
-    counts = {presence: seen.count_accounts(presence) for presence in Presence}
-    assert json_items.build_status_item(seen.run, counts, seen.as_of) == {
+    network_overview = await run_small_network(app)
+    counts = {presence: network_overview.count_accounts(presence) for presence in Presence}
+    assert json_items.build_status_item(network_overview.run, counts, network_overview.as_of) == {
         "run": "2026-03-01",
         "started_at": "2026-03-01T00:30:00Z",
-        "finished_at": formatting.format_optional_timestamp(seen.run.finished_at),
+        "finished_at": formatting.format_optional_timestamp(network_overview.run.finished_at),
         "state": "done",
         "accounts": 4,
         "present": 3,
@@ -170,7 +173,7 @@ def test_status_json_is_empty_before_the_first_run():
     assert json_items.build_status_item(None, {}, START)["run"] is None
 
 
-GAP = {
+GAP_KEYS = {
     "association",
     "name",
     "channel",
@@ -181,7 +184,7 @@ GAP = {
     "params",
     "evidence",
 }
-REPORT = {
+REPORT_KEYS = {
     "association",
     "name",
     "region",
@@ -192,7 +195,7 @@ REPORT = {
     "gaps",
     "unchecked",
 }
-ACCOUNT = {
+ACCOUNT_KEYS = {
     "channel",
     "url",
     "key",
@@ -208,30 +211,35 @@ ACCOUNT = {
 
 
 async def test_gap_and_report_json_are_exact_items(app):
-    seen = await network(app, days=2)
-    items = json_items.build_report_items(seen)
-    assert all(set(item) == GAP for item in json_items.build_gap_items(seen.associations))
-    assert all(set(item) >= REPORT for item in items)
-    assert all(set(account) == ACCOUNT for item in items for account in item["accounts"])
-    assert [item["association"] for item in json_items.build_report_items(seen, "nour")] == ["nour"]
-    whole = build_json_document(items + json_items.build_gap_items(seen.associations), seen.as_of)
-    assert json.loads(whole)["schema"] == 1
+    network_overview = await run_small_network(app, days=2)
+    items = json_items.build_report_items(network_overview)
+    assert all(
+        set(item) == GAP_KEYS for item in json_items.build_gap_items(network_overview.associations)
+    )
+    assert all(set(item) >= REPORT_KEYS for item in items)
+    assert all(set(account) == ACCOUNT_KEYS for item in items for account in item["accounts"])
+    assert [
+        item["association"] for item in json_items.build_report_items(network_overview, "nour")
+    ] == ["nour"]
+    gap_items = json_items.build_gap_items(network_overview.associations)
+    document = build_json_document(items + gap_items, network_overview.as_of)
+    assert json.loads(document)["schema"] == 1
 
 
 async def test_rhythm_is_known_if_publications_were_counted(app, monkeypatch):
-    def counting(account, _keyed=()):
+    def find_rhythm(account, _keyed=()):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
-        often = {NOUR.typed_text: 9, AMAL.typed_text: True}.get(account.typed_text)
-        return present_finding(page, facts={"rhythm_days": often} if often else {})
+        rhythm_days = {NOUR.typed_text: 9, AMAL.typed_text: True}.get(account.typed_text)
+        return present_finding(page, facts={"rhythm_days": rhythm_days} if rhythm_days else {})
 
-    monkeypatch.setattr(checker, "probe_steps_for", counting)
-    seen = await network(app)
-    told = {
-        one["url"]: one["rhythm_days"]
-        for item in json_items.build_report_items(seen)
-        for one in item["accounts"]
+    monkeypatch.setattr(checker, "probe_steps_for", find_rhythm)
+    network_overview = await run_small_network(app)
+    rhythm_by_url = {
+        account["url"]: account["rhythm_days"]
+        for item in json_items.build_report_items(network_overview)
+        for account in item["accounts"]
     }
-    assert told == {
+    assert rhythm_by_url == {
         NOUR.typed_text: 9,
         AMAL.typed_text: None,
         WALL.typed_text: None,
@@ -240,7 +248,7 @@ async def test_rhythm_is_known_if_publications_were_counted(app, monkeypatch):
 
 
 async def test_run_with_unknown_results_changes_no_score(app):
-    before = await network(app)
+    before = await run_small_network(app)
     app.web.answers = dict.fromkeys(
         (row.typed_text for row in (NOUR, SITE, AMAL, WALL)), FetchError(Reason.BLOCKED)
     )
@@ -253,23 +261,24 @@ async def test_run_with_unknown_results_changes_no_score(app):
 
 
 async def test_view_of_one_association_equals_that_in_the_overview(app):
-    seen = await network(app, days=2)
-    assert [
-        load_association_view(app.store, app.config, name) for name in ("nour", "amal", "bare")
-    ] == [seen.find_association(name) for name in ("nour", "amal", "bare")]
+    network_overview = await run_small_network(app, days=2)
+    for name in ("nour", "amal", "bare"):
+        view = load_association_view(app.store, app.config, name)
+        assert view == network_overview.find_association(name)
     assert load_association_view(app.store, app.config, "nobody") is None
 
 
 async def test_views_do_not_change_between_two_runs(app, monkeypatch):
-    def dated(account, _keyed=()):
+    def find_old_post(account, _keyed=()):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
         return present_finding(page, last_activity=Activity(START - timedelta(days=30), "feed"))
 
-    monkeypatch.setattr(checker, "probe_steps_for", dated)
-    await network(app)
-    late = START + timedelta(days=400)
-    (first, later) = (
-        build_network_overview(app.store, app.config, now).associations for now in (START, late)
+    monkeypatch.setattr(checker, "probe_steps_for", find_old_post)
+    await run_small_network(app)
+    much_later = START + timedelta(days=400)
+    first, later = (
+        build_network_overview(app.store, app.config, as_of).associations
+        for as_of in (START, much_later)
     )
     assert first == later
     assert {account.activity_band for view in first for account in view.accounts} == {"active"}
@@ -277,8 +286,10 @@ async def test_views_do_not_change_between_two_runs(app, monkeypatch):
 
 async def test_waived_gap_is_not_among_changes(app):
     register(app, NOUR, names=["bare"])
-    word = Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", START - timedelta(days=1))
-    app.store.add_decision(word)
+    decision = Decision(
+        "bare", "", DecisionKind.WAIVE, "Amina", "next year", START - timedelta(days=1)
+    )
+    app.store.add_decision(decision)
     await execute_run(app, night_of(0))
     network_overview = build_network_overview(app.store, app.config, night_of(1))
     assert {gap.association for gap in network_overview.opened_gaps} == {"nour"}
@@ -292,5 +303,5 @@ def test_cell_that_may_be_an_account_is_not_a_missing_channel(app, kind, key):
     row = AccountRow("bare", "typed", Identity("facebook", kind, key), "facebook")
     register(app, NOUR, row)
     network_overview = build_network_overview(app.store, app.config, START)
-    facebook = next(one for one in network_overview.coverage if one.channel == "facebook")
+    facebook = find_coverage(network_overview, "facebook")
     assert (facebook.unknown, facebook.missing) == (2, 0)

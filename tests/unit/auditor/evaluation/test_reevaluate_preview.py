@@ -1,4 +1,4 @@
-"""`auditor reevaluate --config new.toml --dry-run`: the results of another configuration."""
+"""Tests of `auditor reevaluate --config new.toml --dry-run`, the preview of another configuration."""
 
 import json
 from datetime import timedelta
@@ -24,7 +24,7 @@ from tests.support.mini_network import link, night_of, register
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 ENGLISH = Translator("en")
-OWN = """
+CONFIG = """
 [channels.website]
 [channels.facebook]
 [channels.youtube]
@@ -53,80 +53,83 @@ channels = ["youtube"]
 """
 
 
-class Desk:
-    """A folder with a configuration and a database of eight runs, and the command line."""
+class CommandLine:
+    """The command line in a folder with a configuration and a database of eight runs."""
 
-    def __init__(self, folder, read):
-        self.folder, self._read = folder, read
+    def __init__(self, folder, read_output):
+        self.folder, self._read_output = folder, read_output
 
-    def config(self, name, *, failures=3, rules=""):
-        (self.folder / name).write_text(OWN.format(failures=failures, rules=rules))
+    def write_config(self, name, *, failures=3, rules=""):
+        (self.folder / name).write_text(CONFIG.format(failures=failures, rules=rules))
 
-    def type(self, *words):
-        code = main.main(list(words))
-        written = self._read()
-        return code, written.out, written.err
+    def run(self, *arguments):
+        code = main.main(list(arguments))
+        output = self._read_output()
+        return code, output.out, output.err
 
     def preview(self, *, failures=3, rules=""):
         """Return the changes of another configuration as lines, messages and JSON items."""
-        self.config("new.toml", failures=failures, rules=rules)
-        code, out, err = self.type("reevaluate", "--config", "new.toml", "--dry-run")
+        self.write_config("new.toml", failures=failures, rules=rules)
+        code, out, err = self.run("reevaluate", "--config", "new.toml", "--dry-run")
         assert code == 0, err
-        items = json.loads(
-            self.type("--config", "new.toml", "reevaluate", "--dry-run", "--json")[1]
-        )["items"]
-        return [line.split("\t") for line in out.splitlines()[1:]], err.splitlines(), items
+        _, document, _ = self.run("--config", "new.toml", "reevaluate", "--dry-run", "--json")
+        lines = [line.split("\t") for line in out.splitlines()[1:]]
+        return lines, err.splitlines(), json.loads(document)["items"]
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch, capsys):
+def command_line(tmp_path, monkeypatch, capsys):
     """Run eight audits of two accounts: one absent in two of them, one silent for 70 days."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
-    made = Desk(tmp_path, capsys.readouterr)
-    made.config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
+    command_line = CommandLine(tmp_path, capsys.readouterr)
+    command_line.write_config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
     config = load_config(tmp_path / "config.toml", {})
     with App.open(config) as app:
         register(app, NOUR, AMAL)
-        old = Activity(night_of(-70), "feed")
+        old_activity = Activity(night_of(-70), "feed")
         for day in range(8):
-            found = {
-                1: LOST if day in (0, 7) else WALL,
-                2: Finding(Presence.PRESENT, last_activity=old),
+            findings = {
+                1: ABSENT if day in (0, 7) else UNKNOWN,
+                2: Finding(Presence.PRESENT, last_activity=old_activity),
             }
-            concluded(app, day, found)
-    return made
+            record_run(app, day, findings)
+    return command_line
 
 
-LOST, WALL = Finding(Presence.ABSENT, Reason.NOT_FOUND), Finding(Presence.UNKNOWN, Reason.ROBOTS)
+ABSENT = Finding(Presence.ABSENT, Reason.NOT_FOUND)
+UNKNOWN = Finding(Presence.UNKNOWN, Reason.ROBOTS)
 
 
-def concluded(app, day, found):
-    """Run one audit with the given findings."""
-    begun = app.store.begin_run(night_of(day).date(), night_of(day))
+def record_run(app, day, findings):
+    """Store and evaluate a run with these findings by account id."""
+    run = app.store.begin_run(night_of(day).date(), night_of(day))
     app.store.record_observations(
-        Observation(at, begun.id, night_of(day), one) for at, one in found.items()
+        Observation(account_id, run.id, night_of(day), finding)
+        for account_id, finding in findings.items()
     )
-    evaluate_run(app.store, app.config, begun, ())
-    app.store.finish_run(begun, AuditRunState.DONE, night_of(day))
+    evaluate_run(app.store, app.config, run, ())
+    app.store.finish_run(run, AuditRunState.DONE, night_of(day))
 
 
-def everything(folder):
+def read_databases(folder):
     return {path.name: path.read_bytes() for path in (folder / "data").rglob("*.db")}
 
 
-def test_preview_of_the_same_configuration_changes_nothing(desk):
-    lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
+def test_preview_of_the_same_configuration_changes_nothing(command_line):
+    lines, messages, items = command_line.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
-    assert said == [
+    assert messages == [
         "checked with new.toml: 8 checks, 0 observations replayed, 16 observations as recorded",
         "0 conclusions would change; nothing was written",
     ]
 
 
-def test_preview_of_fewer_failures_lists_the_lost_accounts(desk):
-    before = everything(desk.folder)
-    lines, said, items = desk.preview(failures=2, rules=STALE.format(days=90) + CHANNEL_MISSING)
+def test_preview_of_fewer_failures_lists_the_lost_accounts(command_line):
+    databases = read_databases(command_line.folder)
+    lines, messages, items = command_line.preview(
+        failures=2, rules=STALE.format(days=90) + CHANNEL_MISSING
+    )
     assert lines == [
         [
             "account_status",
@@ -138,118 +141,116 @@ def test_preview_of_fewer_failures_lists_the_lost_accounts(desk):
         ],
         ["gap", "nour", "facebook", "channel_dead u:nour", "candidate, 2 runs", "open, 2 runs"],
     ]
-    assert said[2:] == [
+    assert messages[2:] == [
         "The address of your … account no longer leads anywhere: 1 more problem, 0 fewer problems",
         "accounts whose status changes: 1",
     ]
-    assert {(one["kind"], one["after"]) for one in items} == {
+    assert {(item["kind"], item["after"]) for item in items} == {
         ("account_status", "gone/not_found, no date"),
         ("gap", "open, 2 runs"),
     }
-    assert everything(desk.folder) == before
+    assert read_databases(command_line.folder) == databases
 
 
-def test_preview_of_other_days_lists_the_silent_accounts(desk):
-    lines, said, _ = desk.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
+def test_preview_of_other_days_lists_the_silent_accounts(command_line):
+    lines, messages, _ = command_line.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert lines == [["gap", "amal", "facebook", "channel_stale u:amal", "", "open, 8 runs"]]
-    assert said[2:] == [
+    assert messages[2:] == [
         "Your … account has been silent for a long time: 1 more problem, 0 fewer problems"
     ]
 
 
-def test_preview_counts_lines_and_json_items_agree(desk):
+def test_preview_counts_lines_and_json_items_agree(command_line):
     """With days = 60, the silence is a gap in all runs; other differences are details."""
-    desk.config("config.toml", rules=STALE.format(days=60) + CHANNEL_MISSING)
-    assert desk.type("reevaluate")[0] == 0
+    command_line.write_config("config.toml", rules=STALE.format(days=60) + CHANNEL_MISSING)
+    assert command_line.run("reevaluate")[0] == 0
     for failures, days, count in ((3, 60, 0), (3, 65, 0), (3, 72, 1), (2, 65, 2)):
-        lines, said, items = desk.preview(
+        lines, messages, items = command_line.preview(
             failures=failures, rules=STALE.format(days=days) + CHANNEL_MISSING
         )
         assert len(lines) == count
-        assert said[1].startswith(f"{count} conclusion")
-        assert [[one[name] or "" for name in CHANGE_COLUMNS] for one in items] == lines
+        assert messages[1].startswith(f"{count} conclusion")
+        item_rows = [[item[name] or "" for name in CHANGE_COLUMNS] for item in items]
+        assert item_rows == lines
 
 
-def test_account_without_a_run_is_no_change(desk):
-    desk.config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
+def test_account_without_a_run_is_no_change(command_line):
+    command_line.write_config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
     link = "https://www.facebook.com/amal.tanger"
-    assert (
-        desk.type("decide", "claim", "amal", link, "--reason", "a call", "--author", "Amina")[0]
-        == 0
+    code, _, _ = command_line.run(
+        "decide", "claim", "amal", link, "--reason", "a call", "--author", "Amina"
     )
-    lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
+    assert code == 0
+    lines, messages, items = command_line.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
-    assert said[1].startswith("0 conclusions would change; ")
+    assert messages[1].startswith("0 conclusions would change; ")
 
 
-def test_removed_rule_removes_its_gaps(desk):
-    lines, said, _ = desk.preview(rules=STALE.format(days=90))
-    gone = ["gap", "amal", "youtube", "channel_missing", "open, 8 runs", ""]
-    assert gone in lines
-    assert said[2:] == [
+def test_removed_rule_removes_its_gaps(command_line):
+    lines, messages, _ = command_line.preview(rules=STALE.format(days=90))
+    assert ["gap", "amal", "youtube", "channel_missing", "open, 8 runs", ""] in lines
+    assert messages[2:] == [
         "No … account is known for your association: 0 more problems, 2 fewer problems"
     ]
 
 
-def test_preview_creates_no_database(desk, tmp_path):
+def test_preview_creates_no_database(command_line, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "config.toml").rename(tmp_path / "elsewhere" / "new.toml")
-    code, out, err = desk.type("reevaluate", "--config", "elsewhere/new.toml", "--dry-run")
+    code, out, err = command_line.run("reevaluate", "--config", "elsewhere/new.toml", "--dry-run")
     assert (code, out) == (3, "")
     assert "there is no database" in err
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["new.toml"]
 
 
 def test_gap_that_begins_in_another_run_is_one_change():
-    def change(before, after, subject="channel_stale u:nour"):
+    def build_change(before, after, subject="channel_stale u:nour"):
         return ConclusionChange("gap", "nour", "facebook", subject, before, after)
 
-    rows = [
-        change("open, 2 runs", None),
-        change("closed, 4 runs", None),
-        change(None, "open, 9 runs"),
+    changes = [
+        build_change("open, 2 runs", None),
+        build_change("closed, 4 runs", None),
+        build_change(None, "open, 9 runs"),
     ]
-    assert simplify_changes(rows) == [
-        change("open, 2 runs", "open, 9 runs"),
-        change("closed, 4 runs", None),
+    assert simplify_changes(changes) == [
+        build_change("open, 2 runs", "open, 9 runs"),
+        build_change("closed, 4 runs", None),
     ]
-    assert simplify_changes([change("open, 2 runs", "open, 2 runs")]) == []
-    assert summarize_changes(simplify_changes(rows), ENGLISH) == []
+    assert simplify_changes([build_change("open, 2 runs", "open, 2 runs")]) == []
+    assert summarize_changes(simplify_changes(changes), ENGLISH) == []
 
 
-def test_gaps_of_a_rebuild_open_in_the_past_and_are_no_news(desk):
+def test_gaps_of_a_rebuild_open_in_the_past_and_are_no_news(command_line):
     """Only gaps of the last run are news."""
-    desk.config("config.toml", failures=1, rules=STALE.format(days=60) + CHANNEL_MISSING)
-    assert desk.type("reevaluate")[0] == 0
-    config = load_config(desk.folder / "config.toml", {})
+    command_line.write_config(
+        "config.toml", failures=1, rules=STALE.format(days=60) + CHANNEL_MISSING
+    )
+    assert command_line.run("reevaluate")[0] == 0
+    config = load_config(command_line.folder / "config.toml", {})
     with App.open(config) as app:
         network_overview = build_network_overview(
             app.store, config, night_of(7) + timedelta(hours=9)
         )
-        stale = [gap for gap in app.store.list_gaps() if gap.code == "channel_stale"]
-    assert [gap.opened_at for gap in stale] == [night_of(2)]
+        stale_gaps = [gap for gap in app.store.list_gaps() if gap.code == "channel_stale"]
+    assert [gap.opened_at for gap in stale_gaps] == [night_of(2)]
     assert "channel_stale" not in {gap.code for gap in network_overview.opened_gaps}
 
 
 def test_mass_losses_give_a_warning_about_the_probe():
-    """A rebuild has no canaries: a wrong probe looks like a catastrophe."""
+    """A rebuild has no canaries, so a wrong probe may appear as a mass loss of accounts."""
 
-    def standing(number, before, after="gone/not_found, no date", channel="facebook"):
+    def build_change(number, before, after="gone/not_found, no date", channel="facebook"):
         return ConclusionChange("account_status", "nour", channel, f"u:{number}", before, after)
 
-    lost = [standing(number, "present/-, no date") for number in range(5)]
-    more = [
-        standing(9, "present/-, no date", "unknown/-, no date"),
-        standing(8, "gone/closed, no date"),
+    lost = [build_change(number, "present/-, no date") for number in range(5)]
+    other_changes = [
+        build_change(9, "present/-, no date", "unknown/-, no date"),
+        build_change(8, "gone/closed, no date"),
     ]
-    assert warn_about_mass_losses([*lost[:4], *more], ENGLISH) == []
-    assert (
-        warn_about_mass_losses(
-            [*lost[:4], standing(7, "present/-, no date", channel="youtube")], ENGLISH
-        )
-        == []
-    )
-    assert warn_about_mass_losses([*lost, *more], ENGLISH) == [
+    assert warn_about_mass_losses([*lost[:4], *other_changes], ENGLISH) == []
+    lost_elsewhere = build_change(7, "present/-, no date", channel="youtube")
+    assert warn_about_mass_losses([*lost[:4], lost_elsewhere], ENGLISH) == []
+    assert warn_about_mass_losses([*lost, *other_changes], ENGLISH) == [
         (
             "warning: 5 accounts on Facebook change to: gone, page not found; "
             "check some of them, the error may be ours"
