@@ -332,15 +332,20 @@ class AssociationFilter:
         return parse_search_query(self.q)
 
     def _iter_facets(self) -> Iterator[str]:
-        group_facets = {
-            "region": self.region and get_region_key(self.region),
-            "tag": self.tag,
-            "level": self.level,
-        }
-        yield from (f"{name}:{value}" for name, value in group_facets.items() if value)
+        if self.region:
+            yield f"region:{get_region_key(self.region)}"
+        if self.tag:
+            yield f"tag:{self.tag}"
+        if self.level:
+            yield f"level:{self.level}"
+        yield from self._iter_gap_and_channel_facets()
+
+    def _iter_gap_and_channel_facets(self) -> Iterator[str]:
         if self.state:
             yield f"{self.channel or 'any'}:{self.state}"
+            if self.gap:
+                yield f"gap:{self.gap}"
+        elif self.gap:
+            yield f"gap:{self.gap}@{self.channel}" if self.channel else f"gap:{self.gap}"
         elif self.channel:
-            yield f"gap:{self.gap}@{self.channel}" if self.gap else f"gap_channel:{self.channel}"
-        if self.gap and (self.state or not self.channel):
-            yield f"gap:{self.gap}"
+            yield f"gap_channel:{self.channel}"

@@ -262,7 +262,7 @@ async def test_a_channel_with_a_key_is_blind_only_when_its_interface_is_in_troub
         assert set(other.night.unreliable_channels) <= {
             channel for channel, (bad, _) in API_FAILURES.items() if bad == at
         }
-        assert set(one.night.blind) == ({"youtube"} if at == UNRELIABLE_YOUTUBE_RUN else set())
+        assert set(one.night.unreliable_channels) == ({"youtube"} if at == UNRELIABLE_YOUTUBE_RUN else set())
 
 
 async def test_in_a_night_of_trouble_every_account_is_unknown_and_nothing_moves(month):
