@@ -3,20 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# one worker more than cores: many tests wait, for a browser or another process
+# One worker more than cores, because many tests wait for a browser or another process.
 WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
-# compiled code is kept: without it each of the hundreds of commands that the tests start compiles all anew
+# Tests start hundreds of commands. Without cached bytecode, each of them compiles all modules.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-all check audit format messages faults diagram people pictures bench bench-peers lock clean
+.PHONY: help install demo test test-slow test-all check audit format messages fault-matrix diagram access-table pictures bench bench-peers lock clean
 
-help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-# The virtual environment belongs to one interpreter, version and folder. The stamp names them and is written last,
-# so that a failed, moved or outdated environment is created again.
+# The virtual environment belongs to one interpreter, version and folder. The stamp file names them and is
+# written last. A failed, moved or outdated environment is therefore created again.
 INTERPRETER := $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable), sys.version.split()[0])' 2>&1) in $(CURDIR)
 ifneq ($(INTERPRETER),$(shell cat $(VENV)/.interpreter 2>/dev/null))
 .PHONY: $(VENV)/.interpreter
@@ -39,39 +39,39 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-install: $(VENV)/.run ## what a server needs and no more: .venv/bin/auditor (docs/guides/deployment.md)
-	@$(BIN)/python -m compileall -q auditor probes storage # a service may not write here, see deploy/
+install: $(VENV)/.run ## Install .venv/bin/auditor without development tools (docs/guides/deployment.md)
+	@$(BIN)/python -m compileall -q auditor probes storage # the service cannot write here, see deploy/
 
-demo: $(VENV)/.run ## a network of 100 associations over 14 nights, ending in pages to open
+demo: $(VENV)/.run ## Run the demo: 100 fictional associations, 14 audit runs, pages to open
 	@$(BIN)/auditor demo
 
-test: $(VENV)/.dev ## the tests, in minutes
+test: $(VENV)/.dev ## Run the tests (minutes)
 	@$(PYTEST)
 
-test-slow: $(VENV)/.dev ## the slow ones, which take minutes: every page in every language, thirty nights
+test-slow: $(VENV)/.dev ## Run the slow tests: every page in every language, 30 demo runs
 	@$(PYTEST) -m "slow and not bench"
 
-test-all: $(VENV)/.dev ## all of them, with more random cases
+test-all: $(VENV)/.dev ## Run all tests, with more random cases
 	@$(PYTEST) -m "not bench" --hypothesis-profile exploring
 
-check: $(VENV)/.dev ## check format, lint rules, types, import layers and wording
+check: $(VENV)/.dev ## Check format, lint rules, types, import layers and wording
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python .ci/check_text.py
 
-audit: $(VENV)/.dev ## known vulnerabilities of what is pinned, where the service that tells them can be reached
+audit: $(VENV)/.dev ## Check the pinned dependencies for known vulnerabilities (needs network)
 	@PATH="$(BIN):$$PATH" $(BIN)/python .ci/audit.py requirements.lock
 
-format: $(VENV)/.dev ## let ruff format and fix
+format: $(VENV)/.dev ## Format the code and fix lint errors with ruff
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 MESSAGE_FUNCTIONS = _ gettext gettext_noop translate print_translated _n:1,2 translate_plural:1,2 print_translated_count:1,2
 LOCALES = auditor/i18n/locales
 
-messages: $(VENV)/.run ## update the message catalogues from code and templates (pybabel)
+messages: $(VENV)/.run ## Update the message catalogues from code and templates
 	@$(BIN)/pybabel -q extract --mapping-file=pyproject.toml --no-default-keywords \
 		$(MESSAGE_FUNCTIONS:%=--keyword=%) --no-location --sort-output --output=$(LOCALES)/messages.pot auditor
 	@for language in $(notdir $(wildcard $(LOCALES)/*/)); do \
@@ -81,27 +81,27 @@ messages: $(VENV)/.run ## update the message catalogues from code and templates 
 	done
 	@rm $(LOCALES)/messages.pot
 
-faults: $(VENV)/.run ## write docs/contributing/fault-matrix.md anew from the marks of the tests
+fault-matrix: $(VENV)/.run ## Update docs/contributing/fault-matrix.md from the marked tests
 	@$(BIN)/python -m tests.support.fault_matrix
 
-diagram: $(VENV)/.dev ## update the generated parts of docs/architecture.md
+diagram: $(VENV)/.dev ## Update the generated parts of docs/architecture.md
 	@$(BIN)/python -m tests.support.architecture_diagram
 
-people: $(VENV)/.dev ## write the table of docs/guides/users-and-permissions.md from the routes
+access-table: $(VENV)/.dev ## Update the tables of docs/guides/users-and-permissions.md
 	@$(BIN)/python -m tests.support.access_table
 
-pictures: $(VENV)/.dev demo ## take the pictures of docs/images from the demo anew
+pictures: $(VENV)/.dev demo ## Take the pictures of docs/images from the demo
 	@$(BIN)/python -m tests.browser.pictures demo docs/images
 
-bench: $(VENV)/.dev ## measured costs, as ratios in one run
+bench: $(VENV)/.dev ## Run the benchmarks (hours)
 	@$(BIN)/python -m pytest tests/bench -m bench -s
 
-bench-peers: $(VENV)/.dev ## the link checkers that bench runs beside us, in a cache of their own
+bench-peers: $(VENV)/.dev ## Install the link checkers that `make bench` compares with
 	@$(BIN)/python -m tests.bench.peers
 
-lock: ## pin anew what pyproject.toml allows (needs uv)
+lock: ## Update the lock files from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra pdf --group build --group dev -o requirements-dev.lock
 
-clean: ## remove what was set up
+clean: ## Remove the virtual environment, the demo and the caches
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -26,18 +26,18 @@ from tests.support.web_server import create_session, serve_app
 
 LANGUAGES, WIDTHS = ("ar", "fr", "en"), (360, 1280)
 PAGES_IN_ALL_LANGUAGES = {
-    "front": "/",
+    "dashboard": "/",
     "associations": "/associations",
     "association": "/associations/a068",
 }
 PAGES_IN_ONE_LANGUAGE = {
     "evidence": ("en", "/associations/a068/accounts/{account}"),
     "groups": ("fr", "/groups"),
-    "points": ("ar", "/gaps"),
+    "gaps": ("ar", "/gaps"),
     "meeting": ("fr", "/meeting"),
     "replies": ("en", "/replies"),
     "registry": ("ar", "/registry"),
-    "letters": ("fr", "/report-links"),
+    "report-links": ("fr", "/report-links"),
 }
 MAX_HEIGHT = 2400
 COLOURS = 96
@@ -70,7 +70,7 @@ def main(demo: Path, out: Path) -> None:
             for name, (language, path) in PAGES_IN_ONE_LANGUAGE.items():
                 page_path = f"/{language}{path.format(account=account_id)}"
                 camera.take(f"{name}-{language}-1280", page_path, 1280)
-            camera.take("front-dark-en-1280", "/en/", 1280, colour_scheme="dark")
+            camera.take("dashboard-dark-en-1280", "/en/", 1280, colour_scheme="dark")
             for language, width in product(LANGUAGES, WIDTHS):
                 camera.take(
                     f"report-{language}-{width}",

@@ -1,4 +1,4 @@
-"""docs/contributing/fault-matrix.md is what the tests say, and every row that we are exposed to has one."""
+"""docs/contributing/fault-matrix.md matches the tests, and every row has a test."""
 
 import ast
 
@@ -6,33 +6,35 @@ import pytest
 
 from tests.support import fault_matrix
 
-ROWS = fault_matrix.rows()
+ROWS = fault_matrix.load_rows()
 
 
-def test_the_page_of_faults_is_as_the_tests_are():
-    assert fault_matrix.PAGE.read_text("utf-8") == fault_matrix.page(), "try: make faults"
+def test_fault_matrix_page_is_up_to_date():
+    page = fault_matrix.PAGE.read_text("utf-8")
+    assert page == fault_matrix.render_page(), "try: make fault-matrix"
 
 
-def test_the_rows_are_sixty_one_and_whole():
+def test_all_61_rows_are_complete():
     assert list(ROWS) == [f"F{number:02}" for number in range(1, 62)]
     assert all({"area", "fault", "then"} <= row.keys() for row in ROWS.values())
 
 
-def test_no_test_is_marked_with_a_row_there_is_not():
-    assert set(fault_matrix.carriers()) <= set(ROWS)
+def test_marks_name_only_existing_rows():
+    assert set(fault_matrix.find_tests_by_row()) <= set(ROWS)
 
 
 def test_every_row_has_a_test():
-    assert set(ROWS) == set(fault_matrix.carriers())
+    assert set(ROWS) == set(fault_matrix.find_tests_by_row())
 
 
-def test_every_mark_stands_where_the_page_finds_it():
+def test_every_mark_is_on_a_test_function_and_found_once():
     for file in sorted(fault_matrix.TESTS.rglob("test_*.py")):
         tree = ast.parse(file.read_text("utf-8"))
-        calls = [node for node in ast.walk(tree) if fault_matrix.is_fault(node)]
-        found = list(fault_matrix.marks(tree))
-        assert sum(len(call.args) for call in calls) == len(found) == len(set(found)), file
-        assert all(test.startswith("test_") for test, _ in found), file
+        calls = [node for node in ast.walk(tree) if fault_matrix.is_fault_mark(node)]
+        marked_tests = list(fault_matrix.iter_marked_tests(tree))
+        argument_count = sum(len(call.args) for call in calls)
+        assert argument_count == len(marked_tests) == len(set(marked_tests)), file
+        assert all(test.startswith("test_") for test, _ in marked_tests), file
 
 
 @pytest.mark.parametrize(
@@ -43,5 +45,6 @@ def test_every_mark_stands_where_the_page_finds_it():
         'class Tests:\n    @pytest.mark.fault("F01", "F02")\n    def test_a(self): ...',
     ],
 )
-def test_a_mark_is_found_on_every_kind_of_test(text):
-    assert list(fault_matrix.marks(ast.parse(text))) == [("test_a", "F01"), ("test_a", "F02")]
+def test_marks_are_found_on_every_kind_of_test(text):
+    marked_tests = list(fault_matrix.iter_marked_tests(ast.parse(text)))
+    assert marked_tests == [("test_a", "F01"), ("test_a", "F02")]

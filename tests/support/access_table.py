@@ -1,4 +1,4 @@
-"""Writes the permission tables of docs/guides/users-and-permissions.md (`make people`).
+"""Writes the permission tables of docs/guides/users-and-permissions.md (`make access-table`).
 
 The routes table comes from the routers, the list of commands from the command line.
 """
@@ -11,9 +11,9 @@ from tests.support.all_commands import commands
 from tests.support.all_routes import list_all_routes
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "users-and-permissions.md"
-ROUTES_START = "<!-- access: written from the routes by `make people` -->\n"
+ROUTES_START = "<!-- access: written from the routes by `make access-table` -->\n"
 ROUTES_END = "<!-- access ends -->\n"
-COMMANDS_START = "<!-- commands: written from the command line by `make people` -->\n"
+COMMANDS_START = "<!-- commands: written from the command line by `make access-table` -->\n"
 COMMANDS_END = "<!-- commands end -->\n"
 ACCESS_LABELS = {
     Access.PUBLIC: "everyone; a token in the address is the permission",

@@ -1,8 +1,7 @@
-"""Writes docs/contributing/fault-matrix.md: the rows of data/faults.toml, each with the tests marked with it.
+"""Writes docs/contributing/fault-matrix.md (`make fault-matrix`).
 
-    python -m tests.support.fault_matrix
-
-The tests are read, not imported, so that a row can be told where a test's own needs are not there.
+Each row of tests/fixtures/data/faults.toml is listed with the tests that are marked with it. The
+test files are parsed, not imported: a row is also found if the requirements of its test are missing.
 """
 
 import ast
@@ -14,76 +13,78 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "contributing" / "fault-matrix.md"
-HEAD = """# Faults
+INTRODUCTION = """# Fault matrix
 
-What can go wrong between us and the web, our disk, our clock and our readers, and what the auditor makes of
-it. `make faults` writes this page from `tests/fixtures/data/faults.toml` and from the tests that are marked
-with a row. Most of them work over real sockets, files and processes, with the misbehaving servers of
-`tests/support/hostile_server/`; where one plays whole nights, the clock is its own, and often the web.
+What can go wrong on the web, the disk, the clock or the side of a user, and how the auditor reacts.
+`make fault-matrix` writes this page from `tests/fixtures/data/faults.toml` and from the tests that are marked
+with a row. Most of these tests use real sockets, files and processes, and the misbehaving servers of
+`tests/support/hostile_server/`. Tests that play whole runs set the clock themselves, and many serve the web too.
 
-A fault of a server is a finding with one reason of the closed set, never an exception, and never an absence
-unless the absence was proved. A fault of ours (a full disk, a lock, a sheet that cannot be read) ends the
-command with one line and an exit code, and loses nothing that was recorded.
+A fault of a server is a finding with one reason of a closed list. It is never an exception, and never an
+absence unless the absence is proven. A local fault (a full disk, a lock, an unreadable spreadsheet) ends the
+command with one line and an exit code. No stored result is lost.
 """
 
 
-def rows():
-    """The rows by id, in their order."""
+def load_rows():
+    """Return the rows by id, in the order of the file."""
     return tomllib.loads((TESTS / "fixtures" / "data" / "faults.toml").read_text("utf-8"))
 
 
-def marks(tree):
-    """Pairs of a test and a row it is marked with, as they stand in a module."""
-    for one in ast.walk(tree):
-        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
-            for mark in filter(is_fault, one.decorator_list):
-                yield from ((one.name, ast.literal_eval(row)) for row in mark.args)
+def iter_marked_tests(tree):
+    """Yield a pair of test name and row id for each mark in a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for mark in filter(is_fault_mark, node.decorator_list):
+                for argument in mark.args:
+                    yield node.name, ast.literal_eval(argument)
 
 
-def is_fault(node):
-    """Whether a node is a call of the marker."""
+def is_fault_mark(node):
+    """Return True if a node is a call of `pytest.mark.fault`."""
     return isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault"
 
 
 @cache
-def carriers():
-    """The tests of each row, by their file: {"F01": {"test_guard.py": ["test_…"]}}."""
-    found = defaultdict(lambda: defaultdict(list))
+def find_tests_by_row():
+    """Return the tests of each row by file: {"F01": {"test_guard.py": ["test_…"]}}."""
+    tests_by_row = defaultdict(lambda: defaultdict(list))
     for file in sorted(TESTS.rglob("test_*.py")):
-        for test, row in marks(ast.parse(file.read_text("utf-8"))):
-            found[row][file.relative_to(TESTS).as_posix()].append(test)
-    return found
+        relative_path = file.relative_to(TESTS).as_posix()
+        for test, row_id in iter_marked_tests(ast.parse(file.read_text("utf-8"))):
+            tests_by_row[row_id][relative_path].append(test)
+    return tests_by_row
 
 
-def page():
-    """The whole page."""
-    tests = carriers()
-    areas = groupby(sorted(rows().items(), key=_by_area), lambda row: row[1]["area"])
-    return "\n".join([HEAD, *(_area(area, list(several), tests) for area, several in areas)])
+def render_page():
+    """Return the Markdown text of the whole page."""
+    rows = load_rows()
+    areas = list(dict.fromkeys(row["area"] for row in rows.values()))
+    ordered_rows = sorted(rows.items(), key=lambda item: (areas.index(item[1]["area"]), item[0]))
+    sections = [
+        _render_area(area, list(area_rows))
+        for area, area_rows in groupby(ordered_rows, key=lambda item: item[1]["area"])
+    ]
+    return "\n".join([INTRODUCTION, *sections])
 
 
-def _by_area(row):
-    areas = list(dict.fromkeys(one["area"] for one in rows().values()))
-    return areas.index(row[1]["area"]), row[0]
-
-
-def _area(name, several, tests):
-    table = [f"| {row} | {of['fault']} | {of['then']} |" for row, of in several]
-    proofs = [f"- {row}: {_proof(of, tests.get(row, {}))}" for row, of in several]
+def _render_area(area, rows):
+    table = [f"| {row_id} | {row['fault']} | {row['then']} |" for row_id, row in rows]
+    tests = [f"- {row_id}: {_render_tests(row_id)}" for row_id, _ in rows]
     head = ["", "| row | fault | what happens |", "|---|---|---|"]
-    return "\n".join([f"## {name.capitalize()}", *head, *table, "", *proofs, ""])
+    return "\n".join([f"## {area.capitalize()}", *head, *table, "", *tests, ""])
 
 
-def _proof(row, files):
-    if not files:
-        return "not there yet"
-    named = (f"[{file}](../../tests/{file}) {_names(tests)}" for file, tests in files.items())
-    return "; ".join(named)
-
-
-def _names(tests):
-    return ", ".join(f"`{test}`" for test in tests)
+def _render_tests(row_id):
+    tests_by_file = find_tests_by_row().get(row_id, {})
+    if not tests_by_file:
+        return "not tested yet"
+    links = []
+    for file, tests in tests_by_file.items():
+        names = ", ".join(f"`{test}`" for test in tests)
+        links.append(f"[{file}](../../tests/{file}) {names}")
+    return "; ".join(links)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), "utf-8")
+    PAGE.write_text(render_page(), "utf-8")
