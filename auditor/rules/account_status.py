@@ -94,12 +94,12 @@ class ActivityBands(BaseModel):
         if status.state is AccountState.GONE:
             return "unknown"
         if status.last_activity is None:
-            empty = (
+            is_empty = (
                 last_finding is not None
                 and last_finding.presence is Presence.PRESENT
                 and last_finding.reason is Reason.EMPTY
             )
-            return "never" if empty else "unknown"
+            return "never" if is_empty else "unknown"
         return self._get_band_name(days_since_activity(status.last_activity, now))
 
     def find_next_change_date(self, newest: Activity, now: datetime) -> date | None:
@@ -151,33 +151,36 @@ def advance(
     """Return the status after one more run.
 
     On an unreliable channel only the time of the check changes. An observation that is not newer
-    than the last check changes nothing, so that an interrupted run can be evaluated again. A
-    skipped account does not change.
+    than the last check changes nothing, because an interrupted run is evaluated again. A skipped
+    account does not change.
     """
-    finding, when = observation.finding, observation.observed_at
-    if was_skipped(finding) or (status.checked_at is not None and when <= status.checked_at):
+    finding, observed_at = observation.finding, observation.observed_at
+    if was_skipped(finding) or (status.checked_at is not None and observed_at <= status.checked_at):
         return status
-    checked = replace(
-        status, checked_at=when, latest_presence=finding.presence, latest_reason=finding.reason
+    checked_status = replace(
+        status,
+        checked_at=observed_at,
+        latest_presence=finding.presence,
+        latest_reason=finding.reason,
     )
     if is_unreliable:
-        return checked
+        return checked_status
     if finding.presence is Presence.UNKNOWN:
-        return _apply_unknown_finding(checked, finding, when)
+        return _apply_unknown_finding(checked_status, finding, observed_at)
     if is_different_account(status, finding):
         return _apply_different_account(
-            replace(checked, failure_streak=None), finding, when, thresholds
+            replace(checked_status, failure_streak=None), finding, observed_at, thresholds
         )
     decided_status = replace(
-        checked,
+        checked_status,
         last_known_finding=finding,
-        decided_at=when,
+        decided_at=observed_at,
         failure_streak=None,
         other_account_streak=None,
     )
     if finding.presence is Presence.PRESENT:
-        return _apply_present_finding(decided_status, finding, when, thresholds)
-    return _apply_absent_finding(decided_status, finding, when, thresholds)
+        return _apply_present_finding(decided_status, finding, observed_at, thresholds)
+    return _apply_absent_finding(decided_status, finding, observed_at, thresholds)
 
 
 def was_skipped(finding: Finding) -> bool:
@@ -192,15 +195,12 @@ def _apply_unknown_finding(
     status: AccountStatus, finding: Finding, observed_at: datetime
 ) -> AccountStatus:
     if finding.reason not in UNREACHABLE_REASONS:
-        return (
-            replace(status, failure_streak=None)
-            if _has_trouble_ended(status.failure_streak, finding)
-            else status
-        )
-    tls = finding.facts.get("tls_error")
-    cause = (
-        f"{finding.reason}/{tls}" if tls and finding.reason is Reason.TLS else str(finding.reason)
-    )
+        if _has_trouble_ended(status.failure_streak, finding):
+            return replace(status, failure_streak=None)
+        return status
+    cause, tls_error = str(finding.reason), finding.facts.get("tls_error")
+    if tls_error and finding.reason is Reason.TLS:
+        cause = f"{cause}/{tls_error}"
     return replace(status, failure_streak=_extend_streak(status.failure_streak, cause, observed_at))
 
 
@@ -211,16 +211,18 @@ def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
     """
     if trouble is None or finding.reason not in ANSWERED_REASONS or finding.status is None:
         return False
-    verified = (finding.final_url or "").startswith("https:") and "tls_error" not in finding.facts
-    return verified or trouble.cause.partition("/")[0] != Reason.TLS
+    is_verified_https = (finding.final_url or "").startswith(
+        "https:"
+    ) and "tls_error" not in finding.facts
+    return is_verified_https or trouble.cause.partition("/")[0] != Reason.TLS
 
 
 def has_answered(status: AccountStatus) -> bool:
     """Return True if the newest check got a response and the site has no failure streak."""
-    told_nothing = (
+    is_inconclusive_response = (
         status.latest_presence is Presence.UNKNOWN and status.latest_reason in ANSWERED_REASONS
     )
-    return told_nothing and status.failure_streak is None
+    return is_inconclusive_response and status.failure_streak is None
 
 
 def is_different_account(status: AccountStatus, finding: Finding) -> bool:
@@ -237,8 +239,8 @@ def is_different_account(status: AccountStatus, finding: Finding) -> bool:
         or finding.platform_id in (None, "", known_id)
     ):
         return False
-    same_name = last_finding is not None and _is_same_name(last_finding.name, finding.name)
-    return finding.reason is Reason.RENAMED or not same_name
+    has_same_name = last_finding is not None and _is_same_name(last_finding.name, finding.name)
+    return finding.reason is Reason.RENAMED or not has_same_name
 
 
 def _is_same_name(first: str | None, second: str | None) -> bool:
@@ -368,15 +370,15 @@ def _apply_absent_finding(
     thresholds: ConfirmationThresholds,
 ) -> AccountStatus:
     if status.state is AccountState.GONE:
-        changed = status.reason is not finding.reason
-        since = observed_at if changed else status.since
+        has_new_reason = status.reason is not finding.reason
+        since = observed_at if has_new_reason else status.since
         return replace(status, reason=finding.reason, since=since, unconfirmed_streak=None)
-    before = status.unconfirmed_streak
+    previous_doubt = status.unconfirmed_streak
     doubt = Streak(
         str(finding.reason),
-        before.since if before else observed_at,
+        previous_doubt.since if previous_doubt else observed_at,
         observed_at,
-        before.run_count + 1 if before else 1,
+        previous_doubt.run_count + 1 if previous_doubt else 1,
     )
     if (
         doubt.run_count < thresholds.failures
@@ -402,8 +404,9 @@ def select_decisions_in_force(
 ) -> list[Decision]:
     """Return the decisions in force at a time, oldest first.
 
-    They were taken by then, and are neither withdrawn nor expired. Decisions expire at the start of
-    a run, `run_started_at`, because between runs only people change anything.
+    A decision is in force if it was taken at or before `now` and is neither withdrawn nor expired.
+    Decisions expire at the start of a run, `run_started_at`, because between runs only people
+    change anything.
     """
     in_force = [
         decision
@@ -421,11 +424,13 @@ def _has_ended(decision: Decision, now: datetime, run_started_at: datetime) -> b
 
 
 def _get_nominal_end(decision: Decision) -> datetime:
-    far = datetime.max.replace(tzinfo=UTC)
-    longest = (
-        decision.decided_at + ATTESTATION_VALIDITY if decision.kind is DecisionKind.CONFIRM else far
+    no_end = datetime.max.replace(tzinfo=UTC)
+    latest_end = (
+        decision.decided_at + ATTESTATION_VALIDITY
+        if decision.kind is DecisionKind.CONFIRM
+        else no_end
     )
-    return min(decision.expires_at or far, longest)
+    return min(decision.expires_at or no_end, latest_end)
 
 
 def get_decision_end(decision: Decision, status: AccountStatus) -> datetime | None:
@@ -484,16 +489,19 @@ def _is_about_account(decision: Decision, status: AccountStatus, channel: str) -
 def _apply_attestation(
     status: AccountStatus, decision: Decision, run_started_at: datetime
 ) -> AccountStatus:
-    ended = get_decision_end(decision, status)
+    decision_end = get_decision_end(decision, status)
     if is_overridden_by_evidence(decision, status) or (
-        ended is not None and run_started_at >= ended
+        decision_end is not None and run_started_at >= decision_end
     ):
         return status
-    attested, before = _get_attested_activity(decision), status.last_activity
-    newer = attested is not None and (before is None or attested.published_at > before.published_at)
+    last_activity, attested_activity = status.last_activity, _get_attested_activity(decision)
+    if attested_activity is not None and (
+        last_activity is None or attested_activity.published_at > last_activity.published_at
+    ):
+        last_activity = attested_activity
     attested_status = replace(
         status,
-        last_activity=attested if newer else before,
+        last_activity=last_activity,
         other_account_streak=_keep_unresolved_streak(status.other_account_streak, decision),
     )
     if status.state is AccountState.PRESENT:
@@ -571,9 +579,9 @@ def _build_pending_outlook(
     kind: str, doubt: Streak, required_runs: int, thresholds: ConfirmationThresholds
 ) -> StatusOutlook:
     """Return the outlook of a change that has begun; only absences need a minimum span."""
-    soonest = doubt.since + timedelta(days=thresholds.days) if kind == "becoming_gone" else None
+    earliest_at = doubt.since + timedelta(days=thresholds.days) if kind == "becoming_gone" else None
     return StatusOutlook(
-        kind, doubt.run_count, max(1, required_runs - doubt.run_count), doubt.since, soonest
+        kind, doubt.run_count, max(1, required_runs - doubt.run_count), doubt.since, earliest_at
     )
 
 

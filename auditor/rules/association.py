@@ -93,30 +93,33 @@ def evaluate_association(
         for row in association_state.accounts
         if row.id is not None and (observation := observations.get(row.id)) is not None
     }
-    moved = replace(association_state, statuses={**association_state.statuses, **changed_statuses})
-    moved = replace(
-        moved, proposals=_update_proposals(moved, observations, evaluation_time, policy, owners)
+    new_state = replace(
+        association_state, statuses={**association_state.statuses, **changed_statuses}
     )
-    tonight = frozenset(
+    new_state = replace(
+        new_state,
+        proposals=_update_proposals(new_state, observations, evaluation_time, policy, owners),
+    )
+    decided_account_ids = frozenset(
         account
         for account, observation in observations.items()
-        if _is_decided(moved.statuses.get(account), observation)
+        if _is_decided(new_state.statuses.get(account), observation)
     )
-    context = build_rule_context(moved, evaluation_time, owners, tonight)
+    context = build_rule_context(new_state, evaluation_time, owners, decided_account_ids)
     candidates = apply_rules(context, policy.rules, policy.catalogue)
-    ours = policy.channels | {""}  # "": gaps of the association itself
+    evaluated_channels = policy.channels | {""}  # "": gaps of the association itself
     own_candidates = [
-        observation for observation in candidates if observation.rule_match.channel in ours
+        candidate for candidate in candidates if candidate.rule_match.channel in evaluated_channels
     ]
-    rows = engine.update_gaps(
-        moved.gaps,
+    open_gaps = engine.update_gaps(
+        new_state.gaps,
         own_candidates,
         policy.catalogue,
         evaluation_time.now,
         unreliable_channels=evaluation_time.unreliable_channels,
     )
-    closed = tuple(row for row in moved.gaps if row.closed_at is not None)
-    return replace(moved, gaps=closed + tuple(rows))
+    closed_gaps = tuple(row for row in new_state.gaps if row.closed_at is not None)
+    return replace(new_state, gaps=closed_gaps + tuple(open_gaps))
 
 
 def _is_decided(status: AccountStatus | None, observation: Observation) -> bool:
@@ -131,11 +134,11 @@ def _advance_status(
     evaluation_time: EvaluationTime,
     policy: EvaluationPolicy,
 ) -> AccountStatus:
-    before = association_state.statuses.get(observation.account_id) or AccountStatus(
+    previous_status = association_state.statuses.get(observation.account_id) or AccountStatus(
         observation.account_id
     )
     return advance(
-        before,
+        previous_status,
         observation,
         policy.confirmation_thresholds,
         is_unreliable=row.channel in evaluation_time.unreliable_channels,
@@ -159,7 +162,7 @@ def build_rule_context(
         if is_listed_at(row, evaluation_time.now)
         and (row.channel, row.identity.key or row.typed_text) not in disowned
     ]
-    chosen = {
+    channels_without_account = {
         decision.channel for decision in in_force if decision.kind is DecisionKind.NONE_BY_CHOICE
     }
     return RuleContext(
@@ -168,7 +171,9 @@ def build_rule_context(
         now=evaluation_time.now,
         run_started_at=evaluation_time.run_started_at,
         proposals=association_state.proposals,
-        none_by_choice=frozenset(chosen | set(association_state.association.none_by_choice)),
+        none_by_choice=frozenset(
+            channels_without_account | set(association_state.association.none_by_choice)
+        ),
         other_owners=_find_other_owners(association_state, owners),
         disowned_accounts=disowned,
         moved_channels=frozenset(
@@ -193,8 +198,12 @@ def _evaluate_account(
     decided_status = apply_decisions(
         status, row.channel, decisions, evaluation_time.now, evaluation_time.run_started_at
     )
-    fresh = row.id in decided_account_ids and row.channel not in evaluation_time.unreliable_channels
-    return EvaluatedAccount(row, decided_status, fresh, collect_account_aliases(row, status))
+    was_decided_in_run = (
+        row.id in decided_account_ids and row.channel not in evaluation_time.unreliable_channels
+    )
+    return EvaluatedAccount(
+        row, decided_status, was_decided_in_run, collect_account_aliases(row, status)
+    )
 
 
 def collect_account_keys(association_state: AssociationState) -> set[tuple[str, str]]:
@@ -204,7 +213,7 @@ def collect_account_keys(association_state: AssociationState) -> set[tuple[str, 
         for row in association_state.accounts
         if row.identity.key is not None
     }
-    named = [
+    linked_keys = [
         link.key
         for status in association_state.statuses.values()
         if status.last_known_finding
@@ -212,8 +221,8 @@ def collect_account_keys(association_state: AssociationState) -> set[tuple[str, 
     ]
     return keys | {
         (channel_registry.WEBSITE_CHANNEL, key)
-        for site in named
-        for key in (site, site.partition("/")[0])
+        for linked_key in linked_keys
+        for key in (linked_key, linked_key.partition("/")[0])
     }
 
 
@@ -237,7 +246,7 @@ def collect_linked_keys(
 def _find_other_owners(
     association_state: AssociationState, owners: AccountOwners
 ) -> dict[tuple[str, str], tuple[str, ...]]:
-    others = {
+    owners_by_key = {
         account_key: tuple(
             owner
             for owner in owners.get(account_key, ())
@@ -246,7 +255,11 @@ def _find_other_owners(
         for account_key in collect_account_keys(association_state)
         if account_key in owners
     }
-    return {account_key: names for account_key, names in others.items() if names}
+    return {
+        account_key: other_owners
+        for account_key, other_owners in owners_by_key.items()
+        if other_owners
+    }
 
 
 def _find_disowned_accounts(
@@ -256,12 +269,12 @@ def _find_disowned_accounts(
 
     A disowned account is disowned under all its names. A moved one may have moved to one of them.
     """
-    rows = {row.id for row in association_state.accounts}
+    account_ids = {row.id for row in association_state.accounts}
     disowning = [decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS]
     by_account = {
         account_key
         for decision in disowning
-        if decision.account_id in rows
+        if decision.account_id in account_ids
         for account_key in _iter_disowned_names(association_state, decision)
     }
     by_key = {
@@ -313,32 +326,35 @@ def _update_proposals(
     owners: AccountOwners,
 ) -> tuple[Proposal, ...]:
     """Return the proposals after a run: unregistered accounts that the own sites link to."""
-    rows = {(row.link.channel, row.link.key): row for row in association_state.proposals}
     if "website" in evaluation_time.unreliable_channels:
         return association_state.proposals
+    rows = {(row.link.channel, row.link.key): row for row in association_state.proposals}
+
     registered_names = _collect_registered_names(association_state, evaluation_time.now)
     for observation in _select_site_observations(
         association_state, observations, evaluation_time.now
     ):
         for link in observation.finding.links:
             account_key = (link.channel, link.key)
-            theirs = any(
+            has_other_owner = any(
                 name != association_state.association.id for name in owners.get(account_key, ())
             )
             if (
                 link.channel not in policy.channels
                 or link.channel == "website"
                 or account_key in registered_names
-                or theirs
+                or has_other_owner
             ):
                 continue
-            before = rows.get(account_key)
-            when = observation.observed_at
-            if before is None:
-                rows[account_key] = Proposal(association_state.association.id, link, when, when)
-            elif before.last_seen < evaluation_time.run_started_at:
+            previous = rows.get(account_key)
+            observed_at = observation.observed_at
+            if previous is None:
+                rows[account_key] = Proposal(
+                    association_state.association.id, link, observed_at, observed_at
+                )
+            elif previous.last_seen < evaluation_time.run_started_at:
                 rows[account_key] = replace(
-                    before, link=link, last_seen=when, run_count=before.run_count + 1
+                    previous, link=link, last_seen=observed_at, run_count=previous.run_count + 1
                 )
     return tuple(rows.values())
 
@@ -348,16 +364,19 @@ def _collect_registered_names(
 ) -> set[tuple[str, str]]:
     """Return every name of the registered accounts; of a moved one only its old name."""
     in_force = select_decisions_in_force(association_state.decisions, now)
-    moved = {decision.account_id for decision in in_force if decision.kind is DecisionKind.MOVED}
-    return {
-        (row.channel, name)
-        for row in association_state.accounts
-        if is_listed_at(row, now)
-        for name in (
-            {row.identity.key} if row.id in moved else _collect_row_aliases(association_state, row)
-        )
-        if name
+    moved_account_ids = {
+        decision.account_id for decision in in_force if decision.kind is DecisionKind.MOVED
     }
+    registered_names: set[tuple[str, str]] = set()
+    for row in association_state.accounts:
+        if not is_listed_at(row, now):
+            continue
+        if row.id not in moved_account_ids:
+            aliases = _collect_row_aliases(association_state, row)
+            registered_names.update((row.channel, alias) for alias in aliases)
+        elif row.identity.key:
+            registered_names.add((row.channel, row.identity.key))
+    return registered_names
 
 
 def _collect_row_aliases(association_state: AssociationState, row: AccountRow) -> frozenset[str]:
@@ -369,13 +388,15 @@ def _collect_row_aliases(association_state: AssociationState, row: AccountRow) -
 def _select_site_observations(
     association_state: AssociationState, observations: Mapping[int, Observation], now: datetime
 ) -> list[Observation]:
-    ids = [
+    site_ids = [
         row.id
         for row in association_state.accounts
         if row.channel == "website" and is_listed_at(row, now)
     ]
     site_observations = [
-        observations[account] for account in ids if account is not None and account in observations
+        observations[account_id]
+        for account_id in site_ids
+        if account_id is not None and account_id in observations
     ]
     return [
         observation
@@ -386,8 +407,8 @@ def _select_site_observations(
 
 def is_listed_at(row: AccountRow, now: datetime) -> bool:
     """Return True if a link was listed at a point in time."""
-    added = row.added_at is None or row.added_at <= now
-    return added and (row.withdrawn_at is None or row.withdrawn_at > now)
+    was_added = row.added_at is None or row.added_at <= now
+    return was_added and (row.withdrawn_at is None or row.withdrawn_at > now)
 
 
 def find_account_owners(
@@ -405,8 +426,8 @@ def find_account_owners(
         for decision in select_decisions_in_force(decisions, now, run_started_at)
         if decision.kind in DISOWNING_DECISION_KINDS
     ]
-    ids = {decision.account_id for decision in disowning} - {None}
-    keys = {
+    disowned_ids = {decision.account_id for decision in disowning} - {None}
+    disowned_keys = {
         (decision.association, decision.channel, decision.value)
         for decision in disowning
         if decision.account_id is None
@@ -414,8 +435,12 @@ def find_account_owners(
     owners: dict[tuple[str, str], tuple[str, ...]] = {}
     for row in accounts:
         account_key = (row.channel, row.identity.key or "")
-        theirs = row.id not in ids and (row.association, *account_key) not in keys
-        named = account_key[1] and row.identity.kind in ACCOUNT_KINDS and is_listed_at(row, now)
-        if named and theirs and row.association not in owners.get(account_key, ()):
+        is_owned = (
+            row.id not in disowned_ids and (row.association, *account_key) not in disowned_keys
+        )
+        is_listed_account = (
+            account_key[1] and row.identity.kind in ACCOUNT_KINDS and is_listed_at(row, now)
+        )
+        if is_listed_account and is_owned and row.association not in owners.get(account_key, ()):
             owners[account_key] = (*owners.get(account_key, ()), row.association)
     return owners

@@ -127,12 +127,12 @@ class RuleContext:
             account.is_linked_by(link) for account in self.accounts
         ):
             return True
-        is_disowned = (
+        living_accounts = (
             account
             for account in self.accounts
             if account.is_account and account.status.state is not AccountState.GONE
         )
-        return None if any(account.may_be_linked_by(link) for account in is_disowned) else False
+        return None if any(account.may_be_linked_by(link) for account in living_accounts) else False
 
     def list_readable_sites(self) -> list[EvaluatedAccount]:
         """Return the websites whose pages were parsed in their last conclusive check."""
@@ -155,11 +155,11 @@ def may_be_same_account(keys: Iterable[str], other_keys: Iterable[str]) -> bool:
     A number and a handle cannot be compared (`id:12` and `u:nour` may be one page); two handles
     can.
     """
-    mine, theirs = frozenset(keys), frozenset(other_keys)
-    if any(key.startswith(NEVER_ALIASED_PREFIXES) for key in mine | theirs):
+    first_keys, second_keys = frozenset(keys), frozenset(other_keys)
+    if any(key.startswith(NEVER_ALIASED_PREFIXES) for key in first_keys | second_keys):
         return False
-    return not mine & theirs and not set(map(_get_key_style, mine)) & set(
-        map(_get_key_style, theirs)
+    return not first_keys & second_keys and not set(map(_get_key_style, first_keys)) & set(
+        map(_get_key_style, second_keys)
     )
 
 

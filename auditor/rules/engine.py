@@ -89,11 +89,11 @@ def apply_rules(
     """Return one candidate for each gap; if several rules match, the most certain one."""
     best: dict[tuple[str, str, str, str], GapCandidate] = {}
     for rule in rules:
-        for sign in rule.find_matches(context):
-            severity = catalogue[rule.code].get_severity(sign.channel)
-            candidate = GapCandidate(context.association.id, rule.code, severity, sign)
-            before = best.get(candidate.key)
-            if before is None or _get_certainty(candidate) > _get_certainty(before):
+        for rule_match in rule.find_matches(context):
+            severity = catalogue[rule.code].get_severity(rule_match.channel)
+            candidate = GapCandidate(context.association.id, rule.code, severity, rule_match)
+            current_best = best.get(candidate.key)
+            if current_best is None or _get_certainty(candidate) > _get_certainty(current_best):
                 best[candidate.key] = candidate
     return list(best.values())
 
@@ -139,8 +139,8 @@ def update_gaps(
 
 
 def _is_new_gap(candidate: GapCandidate) -> bool:
-    sign = candidate.rule_match
-    return sign.holds is True and (sign.is_decided or sign.is_confirmed is True)
+    rule_match = candidate.rule_match
+    return rule_match.holds is True and (rule_match.is_decided or rule_match.is_confirmed is True)
 
 
 def _update_gap(
@@ -154,34 +154,40 @@ def _update_gap(
         return gap
     if candidate is None or (candidate.rule_match.has_ended and gap.opened_at is not None):
         return replace(gap, closed_at=now)
-    sign = candidate.rule_match
-    if sign.holds is None:
+    rule_match = candidate.rule_match
+    if rule_match.holds is None:
         return gap
-    run_count = sign.run_count if sign.run_count is not None else gap.run_count + sign.is_decided
+    run_count = (
+        rule_match.run_count
+        if rule_match.run_count is not None
+        else gap.run_count + rule_match.is_decided
+    )
     opening = _find_opening_time(gap, run_count, candidate, catalogue, now)
     changes: dict[str, Any] = {"run_count": run_count, "opened_at": opening}
     # An open gap shows confirmed parameters only: a new cause is shown when it is confirmed.
-    if gap.opened_at is None or (sign.is_decided and sign.is_confirmed is not False):
+    if gap.opened_at is None or (rule_match.is_decided and rule_match.is_confirmed is not False):
         changes |= {
-            "params": sign.params,
-            "evidence": sign.evidence,
+            "params": rule_match.params,
+            "evidence": rule_match.evidence,
             "severity": candidate.severity,
         }
     return replace(gap, **changes)
 
 
 def _create_gap(candidate: GapCandidate, catalogue: GapCatalogue, now: datetime) -> Gap:
-    sign = candidate.rule_match
+    rule_match = candidate.rule_match
     row = Gap(
         association=candidate.association,
-        channel=sign.channel,
+        channel=rule_match.channel,
         code=candidate.code,
         severity=candidate.severity,
         first_seen=now,
-        run_count=sign.run_count if sign.run_count is not None else int(sign.is_decided),
-        subject=sign.subject,
-        params=sign.params,
-        evidence=sign.evidence,
+        run_count=rule_match.run_count
+        if rule_match.run_count is not None
+        else int(rule_match.is_decided),
+        subject=rule_match.subject,
+        params=rule_match.params,
+        evidence=rule_match.evidence,
     )
     opening = _find_opening_time(row, row.run_count, candidate, catalogue, now)
     return replace(row, opened_at=opening) if opening else row
@@ -191,13 +197,13 @@ def _find_opening_time(
     gap: Gap, run_count: int, candidate: GapCandidate, catalogue: GapCatalogue, now: datetime
 ) -> datetime | None:
     """Return when a row that matched in so many runs is confirmed, or None."""
-    sign = candidate.rule_match
-    if gap.opened_at is not None or sign.is_confirmed is False:
+    rule_match = candidate.rule_match
+    if gap.opened_at is not None or rule_match.is_confirmed is False:
         return gap.opened_at
-    is_believed = sign.is_confirmed or (
-        sign.is_decided and run_count >= catalogue[gap.code].confirm_runs
+    is_confirmed = rule_match.is_confirmed or (
+        rule_match.is_decided and run_count >= catalogue[gap.code].confirm_runs
     )
-    return now if is_believed else None
+    return now if is_confirmed else None
 
 
 def is_gap_open(gap: Gap) -> bool:
@@ -211,12 +217,14 @@ def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Ga
     A gap hides its consequences for the same account. A gap of the website hides them on other
     channels, too: a lost domain explains why nothing is linked.
     """
-    opened = [row for row in gaps if is_gap_open(row)]
-    hiding = [row for row in opened if catalogue[row.code].hides]
-    shown = [
-        row for row in opened if not any(_is_hiding_gap(other, row, catalogue) for other in hiding)
+    open_gaps = [row for row in gaps if is_gap_open(row)]
+    hiding = [row for row in open_gaps if catalogue[row.code].hides]
+    visible = [
+        row
+        for row in open_gaps
+        if not any(_is_hiding_gap(hiding_gap, row, catalogue) for hiding_gap in hiding)
     ]
-    return sorted(shown, key=lambda row: _get_sort_key(row, catalogue[row.code]))
+    return sorted(visible, key=lambda row: _get_sort_key(row, catalogue[row.code]))
 
 
 def _get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[int, int, int, str, str]:
@@ -225,10 +233,10 @@ def _get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[int, int, int, s
 
 
 def _is_hiding_gap(hiding_gap: Gap, gap: Gap, catalogue: GapCatalogue) -> bool:
-    entry = catalogue[hiding_gap.code]
-    if gap.code not in entry.hides or hiding_gap is gap:
+    definition = catalogue[hiding_gap.code]
+    if gap.code not in definition.hides or hiding_gap is gap:
         return False
-    same_account = not gap.subject or not hiding_gap.subject or gap.subject == hiding_gap.subject
+    is_same_account = not gap.subject or not hiding_gap.subject or gap.subject == hiding_gap.subject
     if hiding_gap.channel != gap.channel:
-        return entry.scope == "association"
-    return same_account or hiding_gap.code == "channel_unlisted"
+        return definition.scope == "association"
+    return is_same_account or hiding_gap.code == "channel_unlisted"

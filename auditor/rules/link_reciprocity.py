@@ -20,12 +20,12 @@ RECIPROCITY_LEVELS = ("reciprocal", "site_only", "profile_only", "registry_only"
 def classify_link_reciprocity(account: EvaluatedAccount, context: RuleContext) -> str:
     """Return the reciprocity of an account; a website has that of its best account."""
     if account.row.channel == "website":
-        pairs = {
-            classify_link_reciprocity(other, context)
-            for other in context.accounts
-            if other.row.channel != "website"
+        levels = {
+            classify_link_reciprocity(platform_account, context)
+            for platform_account in context.accounts
+            if platform_account.row.channel != "website"
         }
-        return next((level for level in RECIPROCITY_LEVELS[:3] if level in pairs), "registry_only")
+        return next((level for level in RECIPROCITY_LEVELS[:3] if level in levels), "registry_only")
     by_site, by_profile = is_linked_from_site(account, context), has_link_to_site(account, context)
     if by_site and by_profile:
         return "reciprocal"
@@ -49,13 +49,17 @@ def is_linked_from_site(account: EvaluatedAccount, context: RuleContext) -> bool
         for site in context.accounts_on("website")
         if site.is_account and site.status.state is not AccountState.GONE
     ]
-    unread = any(
+    has_unread_site = any(
         site.present_finding is None
         or not was_page_read(site.present_finding)
         or has_withheld_pages(site)
         for site in sites
     )
-    return None if not sites or unread or any(map(account.may_be_linked_by, site_links)) else False
+    return (
+        None
+        if not sites or has_unread_site or any(map(account.may_be_linked_by, site_links))
+        else False
+    )
 
 
 def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
@@ -132,10 +136,10 @@ def _is_related_host(host: str, own_host: str) -> bool:
 
 
 def _collect_site_hosts(account: EvaluatedAccount) -> set[str]:
-    led_to = account.present_finding.final_url if account.present_finding else None
+    final_url = account.present_finding.final_url if account.present_finding else None
     return {
         (account.row.identity.key or "").partition("/")[0],
-        identify.get_link_host(led_to or "").removeprefix("www."),
+        identify.get_link_host(final_url or "").removeprefix("www."),
     } - {""}
 
 

@@ -20,7 +20,7 @@ from probes.discovery.site_names import strip_key_prefix
 from probes.text.language import build_replacer, fold_text
 from storage.models.audit import Association
 
-# Words in the names of most associations, so that sharing one says nothing.
+# Words in the names of most associations: two names that share one need not be related.
 _GENERIC_WORDS = frozenset(
     """
     association associations associatif assoc asso ass amicale fondation foundation reseau network
@@ -101,13 +101,13 @@ class _ScriptWords:
     @cached_property
     def distinctive_words(self) -> tuple[str, ...]:
         """Return the words that identify the name."""
-        words = self._words_without_article
-        telling = [
+        candidates = self._words_without_article
+        distinctive = [
             word
-            for word in words
+            for word in candidates
             if len(word) > 2 and word not in _GENERIC_WORDS and not word.isdigit()
         ]
-        return tuple(dict.fromkeys(telling))
+        return tuple(dict.fromkeys(distinctive))
 
     @cached_property
     def joined_words(self) -> str:
@@ -117,9 +117,13 @@ class _ScriptWords:
     @cached_property
     def initials(self) -> frozenset[str]:
         """Return the initials with and without those of stop words."""
-        main = [word for word in self.words if word not in _STOP_WORDS and len(word) > 2]
-        every, without = ("".join(word[0] for word in words) for words in (self.words, main))
-        return frozenset(short for short in (every, without) if len(short) > 2)
+        main_words = [word for word in self.words if word not in _STOP_WORDS and len(word) > 2]
+        all_initials, main_initials = (
+            "".join(word[0] for word in word_group) for word_group in (self.words, main_words)
+        )
+        return frozenset(
+            initials for initials in (all_initials, main_initials) if len(initials) > 2
+        )
 
     @cached_property
     def languages(self) -> frozenset[str]:
@@ -128,14 +132,13 @@ class _ScriptWords:
 
     @cached_property
     def _words_without_article(self) -> tuple[str, ...]:
-        return (
-            tuple(_ARABIC_ARTICLE_PATTERN.sub("", word) for word in self.words)
-            if self.script == "arabic"
-            else self.words
-        )
+        if self.script != "arabic":
+            return self.words
+        return tuple(_ARABIC_ARTICLE_PATTERN.sub("", word) for word in self.words)
 
     @property
     def may_be_initials(self) -> bool:
+        """Return True if the only distinctive word is short enough to be initials."""
         return (
             len(self.distinctive_words) == 1
             and len(self.distinctive_words[0]) <= _MAX_INITIALS_CHARACTERS
@@ -152,43 +155,43 @@ def is_name_match(displayed_name: str, names: Iterable[str | None]) -> bool | No
 
 @lru_cache(maxsize=COMPARISON_CACHE_SIZE)
 def _is_name_match(displayed_name: str, names: tuple[str, ...]) -> bool | None:
-    ours = [_split_by_script(name) for name in names]
-    theirs = _split_by_script(displayed_name)
+    own_names = [_split_by_script(name) for name in names]
+    displayed_words = _split_by_script(displayed_name)
     if any(
         _share_distinctive_word(shown_words, own_words[script])
-        for script, shown_words in theirs.items()
-        for own_words in ours
+        for script, shown_words in displayed_words.items()
+        for own_words in own_names
         if script in own_words
     ):
         return True
     comparable = [
-        (shown_words, list(_iter_comparable_names(script, shown_words, ours)))
-        for script, shown_words in theirs.items()
+        (shown_words, list(_iter_comparable_names(script, shown_words, own_names)))
+        for script, shown_words in displayed_words.items()
         if shown_words.distinctive_words
     ]
     if (
         not comparable
         or not all(own_words for _, own_words in comparable)
-        or _has_same_sound_in_other_script(theirs, ours)
+        or _has_same_sound_in_other_script(displayed_words, own_names)
     ):
         return None
-    return (
-        None
-        if any(_may_be_initials(shown_words, own_words) for shown_words, own_words in comparable)
-        else False
-    )
+    if any(_may_be_initials(shown_words, own_words) for shown_words, own_words in comparable):
+        return None
+    return False
 
 
 def _iter_comparable_names(
-    script: str, words: _ScriptWords, own_names: list[dict[str, _ScriptWords]]
+    script: str, displayed_words: _ScriptWords, own_names: list[dict[str, _ScriptWords]]
 ) -> Iterator[_ScriptWords]:
     """Yield the names in the script and language of the text, or transliterated."""
     for own_name in own_names:
-        mine = own_name.get(script, _ScriptWords())
-        if mine.distinctive_words and may_share_language(words.languages, mine.languages):
-            yield mine
+        own_words = own_name.get(script, _ScriptWords())
+        if own_words.distinctive_words and may_share_language(
+            displayed_words.languages, own_words.languages
+        ):
+            yield own_words
         if (
-            ARABIC_LANGUAGE in words.languages
+            ARABIC_LANGUAGE in displayed_words.languages
             and own_name.get("arabic", _ScriptWords()).distinctive_words
         ):
             yield own_name["arabic"]
@@ -206,9 +209,9 @@ def is_similar_handle(handle: str, other_handle: str) -> bool | None:
         and not _detect_scripts(first) & _detect_scripts(second)
     ):
         return None
-    shorter = min(len(first), len(second))
-    run = SequenceMatcher(None, first, second, autojunk=False).find_longest_match().size
-    return shorter == 0 or run >= min(4, shorter)
+    shorter_length = min(len(first), len(second))
+    common_length = SequenceMatcher(None, first, second, autojunk=False).find_longest_match().size
+    return shorter_length == 0 or common_length >= min(4, shorter_length)
 
 
 def has_name_in_handle(handle: str, names: Iterable[str | None]) -> bool:
@@ -217,11 +220,14 @@ def has_name_in_handle(handle: str, names: Iterable[str | None]) -> bool:
     for name in names:
         for script, script_words in _split_by_script(name or "").items():
             min_length = _MIN_DISTINCTIVE_CHARACTERS[script]
-            words = script_words.distinctive_words
-            if any(len(word) > min_length and word in letters for word in words):
+            distinctive_words = script_words.distinctive_words
+            if any(len(word) > min_length and word in letters for word in distinctive_words):
                 return True
             initials = script_words.initials
-            if any(len(short) > 2 and letters.startswith(short) for short in initials):
+            if any(
+                len(abbreviation) > 2 and letters.startswith(abbreviation)
+                for abbreviation in initials
+            ):
                 return True
     return False
 
@@ -242,18 +248,15 @@ def _normalize_name(text: str) -> str:
 @lru_cache(maxsize=1024)
 def _split_by_script(name: str) -> dict[str, _ScriptWords]:
     """Return the words of a name by script. Cached, because one name is compared with many."""
-    plain = _normalize_name(name)
     plain = _DOTTED_INITIALS_PATTERN.sub(
-        lambda words_by_script: words_by_script[0].replace(".", ""), plain
+        lambda match: match[0].replace(".", ""), _normalize_name(name)
     )
-    words_by_script = {
-        script: re.findall(letters, plain) for script, letters in _SCRIPT_LETTERS.items()
-    }
-    return {
-        script: _ScriptWords(script, tuple(words))
-        for script, words in words_by_script.items()
-        if words
-    }
+    words_by_script: dict[str, _ScriptWords] = {}
+    for script, letters in _SCRIPT_LETTERS.items():
+        found_words = re.findall(letters, plain)
+        if found_words:
+            words_by_script[script] = _ScriptWords(script, tuple(found_words))
+    return words_by_script
 
 
 def _share_distinctive_word(first: _ScriptWords, second: _ScriptWords) -> bool:
@@ -261,20 +264,20 @@ def _share_distinctive_word(first: _ScriptWords, second: _ScriptWords) -> bool:
     if not set(first.distinctive_words).isdisjoint(second.distinctive_words):
         return True
     if any(
-        _is_same_word(mine, yours)
-        for mine in first.distinctive_words
-        for yours in second.distinctive_words
+        _is_same_word(first_word, second_word)
+        for first_word in first.distinctive_words
+        for second_word in second.distinctive_words
     ):
         return True
     if any(
-        len(word) > 4 and word in words.joined_words
-        for word, words in _list_cross_pairs(first, second)
+        len(word) > 4 and word in other_name.joined_words
+        for word, other_name in _list_cross_pairs(first, second)
     ):
         return True
     return any(
-        word.startswith(short)
-        for words, short in _list_initials_pairs(first, second)
-        for word in (*words.distinctive_words, words.joined_words)
+        word.startswith(abbreviation)
+        for other_name, abbreviation in _list_initials_pairs(first, second)
+        for word in (*other_name.distinctive_words, other_name.joined_words)
     )
 
 
@@ -287,8 +290,8 @@ def _list_cross_pairs(first: _ScriptWords, second: _ScriptWords) -> list[tuple[s
 def _list_initials_pairs(
     first: _ScriptWords, second: _ScriptWords
 ) -> list[tuple[_ScriptWords, str]]:
-    return [(first, short) for short in second.initials] + [
-        (second, short) for short in first.initials
+    return [(first, abbreviation) for abbreviation in second.initials] + [
+        (second, abbreviation) for abbreviation in first.initials
     ]
 
 
@@ -307,8 +310,8 @@ def _is_same_word(first: str, second: str) -> bool:
 
 def _get_consonant_sounds(word: str) -> str:
     """Return the consonants of a word by their sound."""
-    for written, heard in _SOUND_REPLACEMENTS:
-        word = word.replace(written, heard)
+    for spelling, sound in _SOUND_REPLACEMENTS:
+        word = word.replace(spelling, sound)
     return re.sub(r"(.)\1+", r"\1", _SILENT_LETTERS_PATTERN.sub("", word.translate(_ARABIC_SOUNDS)))
 
 
@@ -321,9 +324,9 @@ def _has_same_sound_in_other_script(
     """
     own_sounds = {sound for name in own_names for sound in _collect_word_sounds(name)}
     return any(
-        mine == yours and script != other
-        for script, mine in _collect_word_sounds(displayed_words)
-        for other, yours in own_sounds
+        displayed_sound == own_sound and script != own_script
+        for script, displayed_sound in _collect_word_sounds(displayed_words)
+        for own_script, own_sound in own_sounds
     )
 
 
@@ -331,15 +334,15 @@ def _collect_word_sounds(words_by_script: dict[str, _ScriptWords]) -> set[tuple[
     """Return the sounds of the distinctive words by script; one consonant is not enough."""
     script_sounds = {
         (script, _get_consonant_sounds(word))
-        for script, words in words_by_script.items()
-        for word in words.distinctive_words
+        for script, script_words in words_by_script.items()
+        for word in script_words.distinctive_words
     }
     return {(script, sounds) for script, sounds in script_sounds if len(sounds) > 1}
 
 
-def _may_be_initials(words: _ScriptWords, own_words: list[_ScriptWords]) -> bool:
+def _may_be_initials(displayed_words: _ScriptWords, own_words: list[_ScriptWords]) -> bool:
     """Return True if either name may be initials of words in another language."""
-    return words.may_be_initials or all(
+    return displayed_words.may_be_initials or all(
         own_name_words.may_be_initials for own_name_words in own_words
     )
 
@@ -361,16 +364,14 @@ def is_account_named(account: EvaluatedAccount, context: RuleContext) -> bool | 
     Another name does not count against an account that the association's site links to, or whose
     handle contains the name: it may be called so in another language.
     """
-    shown, names = (
-        account.present_finding.name if account.present_finding else None,
-        list_association_names(context.association),
-    )
-    matches = is_name_match(shown, names) if shown else None
-    cleared = matches is False and (
+    displayed_name = account.present_finding.name if account.present_finding else None
+    names = list_association_names(context.association)
+    matches = is_name_match(displayed_name, names) if displayed_name else None
+    is_excused = matches is False and (
         has_name_in_handle(strip_key_prefix(account.subject), names)
         or is_linked_from_site(account, context)
     )
-    return None if cleared else matches
+    return None if is_excused else matches
 
 
 def is_site_named(site: EvaluatedAccount, context: RuleContext) -> bool | None:
@@ -379,16 +380,12 @@ def is_site_named(site: EvaluatedAccount, context: RuleContext) -> bool | None:
     Returns None if unknown. A host that contains the name is not a text on the page, but visitors
     recognise the site.
     """
-    site_names, names = (
-        site.present_finding.facts.get("site_names") if site.present_finding else None,
-        list_association_names(context.association),
-    )
+    site_names = site.present_finding.facts.get("site_names") if site.present_finding else None
+    names = list_association_names(context.association)
     matches = is_name_match(str(site_names), names) if site_names else None
-    return (
-        None
-        if matches is False and has_name_in_handle(site.subject.partition("/")[0], names)
-        else matches
-    )
+    if matches is False and has_name_in_handle(site.subject.partition("/")[0], names):
+        return None
+    return matches
 
 
 ARABIC_LANGUAGE = "arabic"
@@ -452,9 +449,9 @@ _LANGUAGE_WORDS: Mapping[str, frozenset[str]] = {
 }
 
 
-def detect_languages(words: Iterable[str]) -> frozenset[str]:
+def detect_languages(name_words: Iterable[str]) -> frozenset[str]:
     """Return the languages of normalised words; empty if unknown."""
-    word_set = frozenset(words)
+    word_set = frozenset(name_words)
     return frozenset(
         language for language, known_words in _LANGUAGE_WORDS.items() if word_set & known_words
     )

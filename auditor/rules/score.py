@@ -93,42 +93,42 @@ def get_parent_item(item: str) -> str:
 
 def inherit_parent_states(states: PointStates) -> dict[str, PointState]:
     """Return the states, with that of the parent if it is bad or waived."""
-    whole = {}
+    inherited = {}
     for item in POINT_WEIGHTS:
-        above = states.get(get_parent_item(item), PointState.UNKNOWN)
+        parent_state = states.get(get_parent_item(item), PointState.UNKNOWN)
         own_state = states.get(item, PointState.UNKNOWN)
-        whole[item] = above if above in (PointState.BAD, PointState.WAIVED) else own_state
-    return whole
+        inherited[item] = (
+            parent_state if parent_state in (PointState.BAD, PointState.WAIVED) else own_state
+        )
+    return inherited
 
 
 def compute_score(states: PointStates) -> Score:
-    """Return the score of these states."""
-    whole = inherit_parent_states(states)
+    """Return the score of these states; missing items are unknown."""
+    inherited = inherit_parent_states(states)
     points = dict.fromkeys(PointState, 0)
     for item, weight in POINT_WEIGHTS.items():
-        points[whole[item]] += weight
+        points[inherited[item]] += weight
     earned = points[PointState.GOOD]
     known_points = earned + points[PointState.BAD]
     total = known_points + points[PointState.UNKNOWN]
     if not total:
         return Score(0, 0, None, "no_data", 0, 0)
-    low, high = (
-        _round_percent(earned, total),
-        _round_percent(earned + points[PointState.UNKNOWN], total),
-    )
+    low = _round_percent(earned, total)
+    high = _round_percent(earned + points[PointState.UNKNOWN], total)
     if known_points < MIN_KNOWN_POINTS:
         return Score(earned, known_points, None, "no_data", low, high)
     percent = _round_percent(earned, known_points)
-    level = next(name for least, name in LEVEL_THRESHOLDS if percent >= least)
+    level = next(name for threshold, name in LEVEL_THRESHOLDS if percent >= threshold)
     return Score(earned, known_points, percent, level, low, high)
 
 
-def _round_percent(part: int, whole: int) -> int:
-    return (200 * part + whole) // (2 * whole)
+def _round_percent(earned: int, total: int) -> int:
+    return (200 * earned + total) // (2 * total)
 
 
 def rate_points(context: RuleContext, bands: ActivityBands) -> dict[str, PointState]:
-    """Return the state of each item."""
+    """Return the state of each item of `POINT_WEIGHTS`."""
     context = _adjust_context_for_visitors(context)
     states: dict[str, PointState] = {}
     for channel in ("website", "facebook", "youtube", "linkedin", "twitter"):
@@ -140,21 +140,21 @@ def rate_points(context: RuleContext, bands: ActivityBands) -> dict[str, PointSt
 def _rate_existence(context: RuleContext, channel: str) -> PointState:
     if channel in context.none_by_choice:
         return PointState.WAIVED
-    registered = [
+    accounts = [
         account
         for account in context.accounts_on(channel)
         if account.row.identity.kind is not LinkKind.NONE
     ]
-    if not registered:
+    if not accounts:
         return PointState.UNKNOWN if channel in context.moved_channels else PointState.BAD
-    return _choose_best_state(map(_rate_account, registered))
+    return _choose_best_state(map(_rate_account, accounts))
 
 
 def _rate_account(account: EvaluatedAccount) -> PointState:
     """Rate whether an account exists; a personal profile or group counts if it was seen."""
-    unseen = PointState.BAD if _is_person_or_group(account) else PointState.UNKNOWN
+    default_state = PointState.BAD if _is_person_or_group(account) else PointState.UNKNOWN
     return {AccountState.PRESENT: PointState.GOOD, AccountState.GONE: PointState.BAD}.get(
-        account.status.state, unseen
+        account.status.state, default_state
     )
 
 
@@ -173,14 +173,14 @@ def _rate_website(context: RuleContext, bands: ActivityBands) -> dict[str, Point
         )
         for item, fact in facts.items()
     }
-    fresh = _choose_best_state(
+    freshness = _choose_best_state(
         _rate_activity_band(site, bands, context.run_started_at, ("active", "slow", "inactive"))
         for site in sites
     )
-    named = _choose_best_state(_to_point_state(is_site_named(site, context)) for site in sites)
+    identity = _choose_best_state(_to_point_state(is_site_named(site, context)) for site in sites)
     return states | {
-        "website.fresh": fresh,
-        "website.identity": named,
+        "website.fresh": freshness,
+        "website.identity": identity,
         "website.links_channels": _rate_channel_links(context),
     }
 
@@ -222,8 +222,8 @@ def _rate_activity(account: EvaluatedAccount, bands: ActivityBands, now: datetim
     Those of a private or personal account count if they were seen.
     """
     state = _rate_activity_band(account, bands, now, ("active", "slow"))
-    shut = _is_private(account) or _is_person_or_group(account)
-    return PointState.BAD if state is PointState.UNKNOWN and shut else state
+    is_hidden = _is_private(account) or _is_person_or_group(account)
+    return PointState.BAD if state is PointState.UNKNOWN and is_hidden else state
 
 
 def _rate_name(account: EvaluatedAccount, context: RuleContext) -> PointState:
@@ -231,12 +231,10 @@ def _rate_name(account: EvaluatedAccount, context: RuleContext) -> PointState:
 
     A private account without a name has not.
     """
-    nameless = account.present_finding is not None and not account.present_finding.name
-    return (
-        PointState.BAD
-        if nameless and _is_private(account)
-        else _to_point_state(is_account_named(account, context))
-    )
+    has_no_name = account.present_finding is not None and not account.present_finding.name
+    if has_no_name and _is_private(account):
+        return PointState.BAD
+    return _to_point_state(is_account_named(account, context))
 
 
 def _is_private(account: EvaluatedAccount) -> bool:
@@ -253,9 +251,8 @@ def _rate_activity_band(
     band = bands.classify_activity(account.status, now)
     if band in good_bands:
         return PointState.GOOD
-    newest = (
-        account.status.last_activity
-    )  # an old date that a person reported does not count against them
+    newest = account.status.last_activity
+    # An old date that a person reported does not count against the association.
     is_attested = newest is not None and newest.source == ATTESTED_SOURCE
     return PointState.UNKNOWN if band == "unknown" or is_attested else PointState.BAD
 
@@ -277,14 +274,21 @@ def _adjust_context_for_visitors(context: RuleContext) -> RuleContext:
     Unreachable accounts and links to no account count as lost. A moved account is rated at its new
     address. Dead links on a site say nothing about living accounts.
     """
-    met = tuple(
+    adjusted_accounts = tuple(
         _follow_rename(_mark_unreachable_as_gone(account, context)) for account in context.accounts
     )
-    living = [account for account in met if account.status.state is not AccountState.GONE]
-    gone_accounts = [account for account in met if account.status.state is AccountState.GONE]
+    live_accounts = [
+        account for account in adjusted_accounts if account.status.state is not AccountState.GONE
+    ]
+    gone_accounts = [
+        account for account in adjusted_accounts if account.status.state is AccountState.GONE
+    ]
     return replace(
         context,
-        accounts=tuple(_remove_dead_links(account, gone_accounts, living) for account in met),
+        accounts=tuple(
+            _remove_dead_links(account, gone_accounts, live_accounts)
+            for account in adjusted_accounts
+        ),
     )
 
 
@@ -306,9 +310,11 @@ def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> boo
     if failure is None:
         return False
     is_tls = failure.cause.partition("/")[0] == Reason.TLS
-    enough = load_gap_catalogue()["website_insecure" if is_tls else "website_down"].confirm_runs
+    required_runs = load_gap_catalogue()[
+        "website_insecure" if is_tls else "website_down"
+    ].confirm_runs
     return (
-        failure.run_count >= enough
+        failure.run_count >= required_runs
         and days_between(failure.since, failure.latest_at) >= MIN_TROUBLE_DAYS
     )
 
@@ -318,11 +324,16 @@ def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
     finding = account.present_finding
     if finding is None or not (finding.reason is Reason.RENAMED or "moved_to" in finding.facts):
         return account
-    named = identify.identify_link(finding.final_url or "")
-    if named.channel != account.row.channel or named.key is None or named.kind not in ACCOUNT_KINDS:
+    new_identity = identify.identify_link(finding.final_url or "")
+    if (
+        new_identity.channel != account.row.channel
+        or new_identity.key is None
+        or new_identity.kind not in ACCOUNT_KINDS
+    ):
         return account
-    row, old = replace(account.row, identity=named), {account.row.identity.key}
-    return replace(account, row=row, aliases=(account.aliases - old) | {named.key})
+    row = replace(account.row, identity=new_identity)
+    aliases = (account.aliases - {account.row.identity.key}) | {new_identity.key}
+    return replace(account, row=row, aliases=aliases)
 
 
 def _remove_dead_links(

@@ -27,10 +27,11 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _validate_rule(self) -> Rule:
-        if (
-            self.code in load_gap_catalogue().definitions
-        ):  # an unknown code is refused by the configuration, with a suggestion
-            self.try_on_sample(load_gap_catalogue())
+        catalogue = load_gap_catalogue()
+        # The configuration refuses an unknown code itself, with a suggestion.
+        if self.code in catalogue.definitions:
+            self.try_on_sample(catalogue)
+
         return self
 
     def try_on_sample(self, catalogue: GapCatalogue) -> None:

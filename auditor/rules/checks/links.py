@@ -39,15 +39,15 @@ class ProposedRule(Rule):
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each proposal that is still linked."""
         sites = context.list_readable_sites()
-        all_read = bool(sites) and all(
+        were_all_read = bool(sites) and all(
             site.was_decided_in_run and not has_withheld_pages(site) for site in sites
         )
         for proposal in context.proposals:
-            link, fresh = proposal.link, proposal.last_seen >= context.run_started_at
+            link, is_fresh = proposal.link, proposal.last_seen >= context.run_started_at
             if self.channels and link.channel not in self.channels:
                 continue
             is_known = context.is_known_link(link)
-            if is_known or (all_read and not fresh):
+            if is_known or (were_all_read and not is_fresh):
                 continue
             params = {"url": link.canonical, "found_on": link.page_url, "source": link.source}
             holds = True if is_known is False else None
@@ -55,7 +55,7 @@ class ProposedRule(Rule):
                 link.channel,
                 link.key,
                 holds,
-                is_decided=fresh,
+                is_decided=is_fresh,
                 params={**params, "snippet": link.snippet},
             )
 
@@ -124,19 +124,21 @@ class NotLinkedRule(Rule):
         """Yield a match for each account that no readable site links to."""
         if account.row.channel == "website" or not account.is_account:
             return
-        leads = (
+        is_linked = (
             None
             if account.status.state is AccountState.GONE
             else is_linked_from_site(account, context)
         )
-        if leads is None:
+        if is_linked is None:
             if any(context.accounts_on("website")):
                 yield build_unknown_match(account)
-        elif not leads:
+        elif not is_linked:
             sites = context.list_readable_sites()
             params = {**build_common_params(account, context), "pages": sites[0].url}
-            decided = any(site.was_decided_in_run for site in sites)
-            yield RuleMatch(account.row.channel, account.subject, is_decided=decided, params=params)
+            is_decided = any(site.was_decided_in_run for site in sites)
+            yield RuleMatch(
+                account.row.channel, account.subject, is_decided=is_decided, params=params
+            )
 
 
 NUMERIC_KEY_PREFIXES = ("id:", "UC")
@@ -150,10 +152,10 @@ class NameDiffersRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if they can be compared and differ."""
-        named = is_account_named(account, context)
-        if named is None:
+        is_named = is_account_named(account, context)
+        if is_named is None:
             yield build_unknown_match(account)
-        elif not named and account.present_finding is not None:
+        elif not is_named and account.present_finding is not None:
             facts = {
                 "expected": format_expected_names(context.association),
                 "found": account.present_finding.name or "",
@@ -168,10 +170,10 @@ class NotNamedRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if they can be compared and differ."""
-        named = is_site_named(account, context)
-        if named is None:
+        is_named = is_site_named(account, context)
+        if is_named is None:
             yield build_unknown_match(account)
-        elif not named and account.present_finding is not None:
+        elif not is_named and account.present_finding is not None:
             title = (
                 account.present_finding.facts.get("title")
                 or account.present_finding.name
@@ -192,35 +194,37 @@ class HandlesDifferRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield one match if two channels have such handles."""
-        named = {
+        handles = {
             (account.row.channel, strip_key_prefix(account.subject))
             for account in context.accounts
             if self._has_handle(account)
         }
-        ours = {
-            name
-            for _, name in named
-            if has_name_in_handle(name, list_association_names(context.association))
+        own_handles = {
+            handle
+            for _, handle in handles
+            if has_name_in_handle(handle, list_association_names(context.association))
         }
-        apart = any(
+        has_difference = any(
             first[0] != second[0]
-            and not {first[1], second[1]} <= ours
+            and not {first[1], second[1]} <= own_handles
             and is_similar_handle(first[1], second[1]) is False
-            for first, second in combinations(sorted(named), 2)
+            for first, second in combinations(sorted(handles), 2)
         )
-        if apart:
-            yield RuleMatch("", params={"handles": " · ".join(name for _, name in sorted(named))})
+        if has_difference:
+            yield RuleMatch(
+                "", params={"handles": " · ".join(handle for _, handle in sorted(handles))}
+            )
 
     def _has_handle(self, account: EvaluatedAccount) -> bool:
         """Return True if an account of an organisation has a handle and not a number."""
         row, key = account.row, account.row.identity.key or ""
-        audited = not self.channels or row.channel in self.channels
+        is_audited = not self.channels or row.channel in self.channels
         is_existing = (
             row.identity.kind in ORGANISATION_KINDS
             and account.status.state is not AccountState.GONE
         )
         return (
-            audited
+            is_audited
             and is_existing
             and bool(key)
             and not key.startswith(NUMERIC_KEY_PREFIXES)

@@ -53,12 +53,17 @@ class AbsentRule(Rule):
                 "cause": reason,
                 **build_title_params(account),
             }
-            ended = not is_gone and _has_answered_in_run(account, context)
-            yield replace(build_account_match(account, facts, confirmed=is_gone), has_ended=ended)
+            has_ended = not is_gone and _has_answered_in_run(account, context)
+            yield replace(
+                build_account_match(account, facts, confirmed=is_gone), has_ended=has_ended
+            )
 
 
 class UnreachableRule(Rule):
-    """A site that visitors cannot reach for the same reason in several runs; it is not absent."""
+    """A site that visitors cannot reach for the same reason in several runs.
+
+    It is not absent: a server that fails still exists.
+    """
 
     check: Literal["unreachable"]
     reasons: tuple[Reason, ...] = Field(min_length=1)
@@ -71,10 +76,10 @@ class UnreachableRule(Rule):
         """
         status, failure = account.status, account.status.failure_streak
         if failure is None:
-            doubted = (
+            is_absence_doubted = (
                 status.state is not AccountState.GONE and status.unconfirmed_streak is not None
             )
-            if doubted and not _has_answered_in_run(account, context):
+            if is_absence_doubted and not _has_answered_in_run(account, context):
                 yield RuleMatch(account.row.channel, account.subject, holds=None)
             return
         reason, _, detail = failure.cause.partition("/")
@@ -84,13 +89,12 @@ class UnreachableRule(Rule):
             "since": format_iso_day(failure.since),
             "cause": detail or reason,
         }
+        lasted_long_enough = days_between(failure.since, failure.latest_at) >= self.days
         yield RuleMatch(
             account.row.channel,
             account.subject,
             is_decided=failure.latest_at >= context.run_started_at,
-            is_confirmed=None
-            if days_between(failure.since, failure.latest_at) >= self.days
-            else False,
+            is_confirmed=None if lasted_long_enough else False,
             run_count=failure.run_count,
             params={**build_common_params(account, context), **facts},
             evidence=build_evidence_params(account),
@@ -145,9 +149,9 @@ class OlderThanRule(Rule):
         ):
             if not _has_never_published(account):
                 yield build_unknown_match(account)
-        elif (old := days_since_activity(newest, context.now)) > self.days:
+        elif (age_days := days_since_activity(newest, context.now)) > self.days:
             day = newest.published_at.date().isoformat()
-            facts: dict[str, FactValue] = {"last_date": day, "age": old, "limit": self.days}
+            facts: dict[str, FactValue] = {"last_date": day, "age": age_days, "limit": self.days}
             yield build_account_match(
                 account,
                 {**build_common_params(account, context), **facts, "date_source": newest.source},
@@ -170,8 +174,8 @@ class FactRule(Rule):
 
     @model_validator(mode="after")
     def _validate_single_test(self) -> FactRule:
-        given = [self.below, self.above, self.equals, self.present]
-        if sum(test is not None for test in given) != 1:
+        conditions = [self.below, self.above, self.equals, self.present]
+        if sum(condition is not None for condition in conditions) != 1:
             raise ValueError(
                 "a fact rule needs one condition; try: exactly one of below, above, is, present"
             )
@@ -205,8 +209,12 @@ class FactRule(Rule):
 
 def _get_fact_value(facts: Mapping[str, FactValue], fact: str, now: datetime) -> FactValue | None:
     """Return the fact now: for a certificate, the days until it expires."""
-    until = facts.get("certificate_expires_on") if fact == "certificate_days" else None
-    return facts.get(fact) if until is None else (date.fromisoformat(str(until)) - now.date()).days
+    expires_on = facts.get("certificate_expires_on") if fact == "certificate_days" else None
+    return (
+        facts.get(fact)
+        if expires_on is None
+        else (date.fromisoformat(str(expires_on)) - now.date()).days
+    )
 
 
 def _build_fact_params(fact: str, value: FactValue, now: datetime) -> dict[str, FactValue]:

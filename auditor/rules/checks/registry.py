@@ -107,20 +107,20 @@ class DuplicateRule(Rule):
                 for account in context.accounts_on(channel)
                 if account.is_account and account.status.state is not AccountState.GONE
             ]
-            distinct = [
+            distinct_accounts = [
                 account
                 for index, account in enumerate(candidates)
                 if not any(_is_same_account(account, second) for second in candidates[:index])
             ]
             if any(
                 not may_be_same_account(first.all_keys, second.all_keys)
-                for first, second in combinations(distinct, 2)
+                for first, second in combinations(distinct_accounts, 2)
             ):
                 yield RuleMatch(
                     channel,
                     params={
-                        "url": distinct[0].url,
-                        "urls": " ".join(first.url for first in distinct),
+                        "url": distinct_accounts[0].url,
+                        "urls": " ".join(first.url for first in distinct_accounts),
                     },
                 )
 
@@ -139,9 +139,11 @@ class IncompleteRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield one match with all missing fields."""
-        lacking = [field for field in self.fields if not _has_field(context.association, field)]
-        if lacking:
-            yield RuleMatch("", params={"fields": " ".join(lacking)})
+        missing_fields = [
+            field for field in self.fields if not _has_field(context.association, field)
+        ]
+        if missing_fields:
+            yield RuleMatch("", params={"fields": " ".join(missing_fields)})
 
 
 def _has_field(association: Association, field: str) -> bool:
@@ -149,9 +151,9 @@ def _has_field(association: Association, field: str) -> bool:
         return field in association.contact_methods or (
             field == "email" and bool(association.contact_methods)
         )
-    arabic = any("\u0621" <= letter <= "\u064a" for letter in association.name)
-    in_name = {"name_ar": arabic, "name_fr": not arabic}.get(field, False)
-    return in_name or bool(getattr(association, field))
+    is_arabic = any("\u0621" <= letter <= "\u064a" for letter in association.name)
+    is_in_name = {"name_ar": is_arabic, "name_fr": not is_arabic}.get(field, False)
+    return is_in_name or bool(getattr(association, field))
 
 
 def _is_same_account(account: EvaluatedAccount, other_account: EvaluatedAccount) -> bool:
@@ -165,10 +167,10 @@ class SharedRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each account that another association registers, too."""
-        others = context.other_owners.get((account.row.channel, account.subject), ())
-        if account.is_account and others:
+        other_owners = context.other_owners.get((account.row.channel, account.subject), ())
+        if account.is_account and other_owners:
             yield RuleMatch(
                 account.row.channel,
                 account.subject,
-                params={**build_common_params(account, context), "other": others[0]},
+                params={**build_common_params(account, context), "other": other_owners[0]},
             )
