@@ -40,7 +40,7 @@ def build_evidence(
     body_storage: BodyStorage | None,
     *,
     is_withheld: bool = False,
-    is_fleeting: bool = False,
+    is_volatile: bool = False,
 ) -> Evidence:
     """Return an exchange as evidence; its body is stored unless it is withheld or empty."""
     ask, answer = exchange.request, exchange.outcome
@@ -54,7 +54,7 @@ def build_evidence(
             detail=answer.detail,
             insecure=ask.insecure,
             is_registered_link=ask.is_registered_link,
-            is_volatile=is_fleeting,
+            is_volatile=is_volatile,
         )
     digest = (
         body_storage.put(answer.body)
@@ -78,7 +78,7 @@ def build_evidence(
         is_withheld=bool(answer.body) and is_withheld,
         is_registered_link=ask.is_registered_link,
         received_digest=answer.digest if digest and answer.digest not in ("", digest) else None,
-        is_volatile=is_fleeting,
+        is_volatile=is_volatile,
     )
 
 

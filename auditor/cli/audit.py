@@ -84,27 +84,27 @@ def run(
     if no_backup and not discard_future:
         raise UsageError("--no-backup", "only --discard-future makes a backup", "both, or neither")
 
-    asked = get_cli_context(context)
+    cli_context = get_cli_context(context)
     if forecast:
-        _print_forecast(asked, as_json=as_json)
+        _print_forecast(cli_context, as_json=as_json)
         return
-    with App.open(asked.load_config()) as app, app.hold_run_lock():
+    with App.open(cli_context.load_config()) as app, app.hold_run_lock():
         if discard_future:
-            _discard_future_runs(app, asked, skip_backup=no_backup)
-        with show_progress(asked.translator.translate("the check"), quiet=asked.quiet) as step:
+            _discard_future_runs(app, cli_context, skip_backup=no_backup)
+        with show_progress(cli_context.translator.translate("the check"), quiet=cli_context.quiet) as step:
             done = runtime.run_async(_execute_run(app, step))
         counts = count_presences(app.store, done)
     if as_json:
         print_data(build_json_document([done.receipt], get_current_time()))
-    elif done.state == "done" and not asked.quiet:
-        print_message(_format_run_summary(done, counts, asked.translator))
+    elif done.state == "done" and not cli_context.quiet:
+        print_message(_format_run_summary(done, counts, cli_context.translator))
     _raise_if_incomplete(done)
-    if done.unreliable_channels and asked.quiet:
-        blind = asked.translator.join_list(
-            map(asked.translator.channel_name, done.unreliable_channels)
+    if done.unreliable_channels and cli_context.quiet:
+        blind = cli_context.translator.join_list(
+            map(cli_context.translator.channel_name, done.unreliable_channels)
         )
         print_message(
-            asked.translator.translate(
+            cli_context.translator.translate(
                 "warning: unreliable channels: {channels}; nothing changed there", channels=blind
             )
         )
@@ -136,7 +136,7 @@ def _discard_future_runs(app: App, cli_context: CliContext, *, skip_backup: bool
 
 def _print_forecast(cli_context: CliContext, *, as_json: bool) -> None:
     """What the next night will take; where one is not enough, how many."""
-    from auditor.runs.plan import forecast_channels
+    from auditor.runs.forecast import forecast_channels
 
     with cli_context.open_app() as app:
         told = forecast_channels(app.config, app.store, get_current_time())
@@ -230,13 +230,13 @@ def serve(
 
     if not web and not schedule:
         raise UsageError("--no-web --no-schedule", "that leaves nothing to do", "one of the two")
-    asked = get_cli_context(context)
-    with asked.open_app() as app, scheduling.open_web_socket(app.config.web, is_enabled=web) as at:
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app, scheduling.open_web_socket(app.config.web, is_enabled=web) as at:
         if at:
-            asked.print_translated("web pages: {url}", url=scheduling.format_server_url(at))
+            cli_context.print_translated("web pages: {url}", url=scheduling.format_server_url(at))
             if not app.store.count_users():
                 command = "`auditor user add NAME --role admin`"
-                asked.print_translated(
+                cli_context.print_translated(
                     "no one can log in yet; {command} creates the first link", command=command
                 )
         gc.freeze()  # what is loaded stays: to look through it again held pages up by 200 ms, now and then
@@ -264,8 +264,8 @@ def status(
     from auditor.views.json_items import build_status_item
     from storage.models.audit import AuditRunState
 
-    asked = get_cli_context(context)
-    with asked.open_app() as app:
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
         now, night = get_current_time(), app.store.get_latest_run()
         item = build_status_item(
             night,
@@ -282,14 +282,14 @@ def status(
             )
         )
     elif night:
-        _print_status(item, asked.translator, app.config.network.time_zone)
-        _print_delays(item, asked)
+        _print_status(item, cli_context.translator, app.config.network.time_zone)
+        _print_delays(item, cli_context)
     else:
         print_message(
-            asked.translator.translate("no runs yet; {command} starts one", command="`auditor run`")
+            cli_context.translator.translate("no runs yet; {command} starts one", command="`auditor run`")
         )
     if seen and not as_json:
-        _print_worker_counts(seen, asked)
+        _print_worker_counts(seen, cli_context)
     if night and item["dated_in_future"]:
         raise IncompleteRunError(f"the run for {night.day}", FUTURE_RUN, DISCARD_FUTURE)
     if max_age is not None:
@@ -319,12 +319,12 @@ def reevaluate(
     )
     from auditor.evaluation.reevaluate import reevaluate as again
 
-    asked = get_cli_context(context)
-    words = asked.translator
+    cli_context = get_cli_context(context)
+    translator = cli_context.translator
     with (
-        App.open(asked.load_config(), create=not dry_run) as app,
+        App.open(cli_context.load_config(), create=not dry_run) as app,
         app.hold_run_lock(),
-        show_progress(words.translate("re-evaluating"), quiet=asked.quiet) as step,
+        show_progress(translator.translate("re-evaluating"), quiet=cli_context.quiet) as step,
     ):
         rebuilt = again(app, dry_run=dry_run, progress=step)
     told = simplify_changes(rebuilt.changes)
@@ -332,15 +332,15 @@ def reevaluate(
         print_data(build_json_document(map(asdict, told), get_current_time()))
     elif told:
         lines = ([getattr(change, column) for column in CHANGE_COLUMNS] for change in told)
-        print_table(CHANGE_COLUMNS, lines, words, build_column_translators(words))
-    if not asked.quiet:
-        by = find_config_file(asked.config_path, os.environ)
+        print_table(CHANGE_COLUMNS, lines, translator, build_column_translators(translator))
+    if not cli_context.quiet:
+        by = find_config_file(cli_context.config_path, os.environ)
         for line in (
-            *_describe_reevaluation(rebuilt, by, len(told), words, dry_run=dry_run),
-            *summarize_changes(told, words),
+            *_describe_reevaluation(rebuilt, by, len(told), translator, dry_run=dry_run),
+            *summarize_changes(told, translator),
         ):
             print_message(line)
-    for line in warn_about_mass_losses(told, words):
+    for line in warn_about_mass_losses(told, translator):
         print_message(line)
 
 
@@ -518,16 +518,16 @@ def worker(context: typer.Context) -> None:
     Start one on each machine, with the same configuration, database and data folder. It works until
     it is stopped.
     """
-    asked = get_cli_context(context)
-    config = asked.load_config()
+    cli_context = get_cli_context(context)
+    config = cli_context.load_config()
     if not config.cluster.enabled:
         raise ConfigError(
             "[cluster] enabled",
             "this network is looked at by one machine",
             "docs/guides/deployment.md",
         )
-    with asked.open_app() as app:
-        asked.print_translated("waiting for the next run")
+    with cli_context.open_app() as app:
+        cli_context.print_translated("waiting for the next run")
         runtime.run_async(_run_worker(app))
 
 

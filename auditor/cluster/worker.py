@@ -25,6 +25,7 @@ from auditor.core.errors import ConfigError
 from auditor.core.runtime import run_together
 from auditor.protocols import RunContext
 from auditor.runs.account_worker import API_CHUNK_SIZE, AccountWorker, open_account_worker
+from auditor.runs.deadline import RunDeadline, Timer
 from auditor.runs.host_queue import HostQueue
 from auditor.runs.plan import (
     API_ROUND,
@@ -33,7 +34,6 @@ from auditor.runs.plan import (
     PLATFORM_ROUND,
     WEBSITE_ROUND,
 )
-from auditor.runs.process import RunDeadline, Timer
 from probes.http.host_state import HostLock, HostLockError
 from probes.log import EventLogger
 from probes.runner.api_batcher import ApiBudget

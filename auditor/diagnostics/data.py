@@ -28,7 +28,7 @@ from auditor.retention.backups import (
     list_backups,
     suggest_newest_backup,
 )
-from auditor.runs.plan import forecast_channels
+from auditor.runs.forecast import forecast_channels
 from storage.database.engine import parse_database_url
 from storage.errors import MissingDatabaseError, StoreError
 from storage.models.users import Role

@@ -1,5 +1,7 @@
 """Check every account of the network once, evaluate the results and finish the run.
 
-`pipeline` runs everything from the first ping to the backup. `run` has the phases of one run: start
-reading there. Nothing here knows the web pages or how a platform answers.
+Start with `run`: it has the phases of one run. `pipeline` adds what belongs around a run:
+preconditions, notifications, backup and pruning. `plan`, `host_queue` and `account_worker` decide
+which account is checked when, and by which worker. Nothing here knows the web pages of this
+application, or how a platform answers.
 """

@@ -1,11 +1,6 @@
-"""The watch: looks at the accounts of a shard, host by host, and keeps what it sees.
+"""Check the accounts of a batch, host by host, and store the observations.
 
-One machine and many work alike: whoever is fed with shards audits each of them by `Watch.audit`.
-
-Checking one association again at once, when somebody asks: politely, one at a time, changing nothing.
-
-What is seen so is shown and forgotten. It is no observation: those belong to nights, which distrust what
-their canaries contradict, and a check that is asked for has none.
+One machine and a cluster work alike: both pass batches to `AccountWorker.check_batches`.
 """
 
 from __future__ import annotations
@@ -13,49 +8,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
-from threading import Lock
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from auditor.checking.checker import (
     AccountChecker,
-    create_api_budgets,
     find_previous_result,
     is_recent_enough,
     to_probe_account,
 )
-from auditor.checking.circuit_breaker import CircuitBreaker, load_circuit_breakers
+from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.checking.privacy_filter import StorableResult, remove_private_data
-from auditor.core.errors import RunLockedError
 from auditor.core.runtime import run_together
-from auditor.evidence import (
-    BodyStorage,
-    EvidenceView,
-    build_evidence,
-    build_fresh_evidence_views,
-    is_detail_quoted,
-)
-from auditor.protocols import LockableRunContext, RunContext
-from auditor.receipts.receipt import read_api_cost
+from auditor.evidence import BodyStorage, build_evidence
+from auditor.protocols import RunContext
 from auditor.rules.account_status import was_skipped
+from auditor.runs.deadline import RunDeadline
 from auditor.runs.host_queue import HostQueue, WorkQueue, iter_host_queues
-from auditor.runs.plan import API_ROUND, get_host_concurrency, select_accounts_to_check
-from auditor.runs.process import RunDeadline
+from auditor.runs.plan import API_ROUND, get_host_concurrency
 from probes.links import channel_registry
-from probes.models.finding import Account, Finding, Presence, Reason
+from probes.models.finding import Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import ProbeResult
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.files.body_store import BodyWriter
-from storage.models.audit import (
-    AccountRow,
-    AuditRun,
-    AuditRunState,
-    Evidence,
-    Observation,
-    PreviousObservation,
-)
+from storage.models.audit import AccountRow, AuditRun, Evidence, Observation, PreviousObservation
 from storage.observations.observations import ObservationWriter
 from storage.observations.rows import duplicate_of
 from storage.runs.plan import PlanBatch, PlannedAccount
@@ -63,18 +40,20 @@ from storage.runs.plan import PlanBatch, PlannedAccount
 TRANSIENT_REASONS = frozenset(
     {Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED}
 )
-"""Troubles that may be over in half an hour: their accounts get a second look at the end."""
+"""Failures that may be over in half an hour: the second pass repeats these checks."""
 
 API_CHUNK_SIZE = 500
-"""How many accounts are at a desk together: ten calls of 50, and what is kept of them fits in memory."""
+"""Accounts that are checked by an API together: ten calls of 50, and their results fit in memory."""
 
 
 @dataclass(slots=True)
 class AccountWorker:
-    """Who looks. What fails for a passing reason is held back by `later`, all else goes to `writer`.
+    """Checks the planned accounts of a run and passes the observations to writers.
 
-    `bodies` is where pages go. `kept` is told after each account that is done with; `failed_at` is when the
-    last one was held back.
+    `deferred_writer` takes the first observation of an account that the second pass checks again,
+    `observation_writer` all others, and `body_writer` the page bodies. `on_progress` is called
+    after each account that is finished. `last_deferred_at` is the timer value at which the last
+    check was deferred, or 0.
     """
 
     app: RunContext
@@ -92,83 +71,94 @@ class AccountWorker:
     async def check_batches(
         self, batches: Sequence[PlanBatch], *, second_pass: bool = False
     ) -> None:
-        """Look at the accounts of the shards: one host that answers slowly holds a few workers, never all.
+        """Check the accounts of the batches, several hosts at a time.
 
-        The desk has a worker of its own. With `again` they are looked at for the second and last time.
+        A slow host occupies at most `MAX_WORKERS_PER_HOST` tasks, so it never blocks the others.
+        Accounts of APIs have a task of their own. A check of the second pass is not repeated again.
         """
-        store, night = self.app.store, self.audit_run
-        desk = [shard for shard in batches if shard.round == API_ROUND]
-        others = [shard for shard in batches if shard.round != API_ROUND]
-        source = iter_host_queues(store, night, others, second_pass=second_pass)
-        feed = WorkQueue(source)
-        workers = min(sum(shard.size for shard in others), get_host_concurrency(self.app.config))
-        try:
-            await run_together(
-                *(
-                    self.check_api_queue(
-                        HostQueue(store, night, shard, second_pass=second_pass),
-                        second_pass=second_pass,
-                    )
-                    for shard in desk
-                ),
-                *(self._check_next_queues(feed, second_pass=second_pass) for _ in range(workers)),
+        store, run = self.app.store, self.audit_run
+        api_batches = [batch for batch in batches if batch.round == API_ROUND]
+        host_batches = [batch for batch in batches if batch.round != API_ROUND]
+        host_queues = iter_host_queues(store, run, host_batches, second_pass=second_pass)
+        work_queue = WorkQueue(host_queues)
+        account_count = sum(batch.size for batch in host_batches)
+        task_count = min(account_count, get_host_concurrency(self.app.config))
+        api_tasks = [
+            self.check_api_queue(
+                HostQueue(store, run, batch, second_pass=second_pass), second_pass=second_pass
             )
+            for batch in api_batches
+        ]
+        host_tasks = [
+            self._check_next_queues(work_queue, second_pass=second_pass) for _ in range(task_count)
+        ]
+        try:
+            await run_together(*api_tasks, *host_tasks)
         finally:
-            await source.aclose()
+            await host_queues.aclose()
 
     async def _check_next_queues(self, work_queue: WorkQueue, *, second_pass: bool) -> None:
-        while not self.deadline.should_stop and (lane := await work_queue.next_queue()) is not None:
-            await self.check_queue(lane, second_pass=second_pass)
+        """Check one host queue after the other until none is left."""
+        while not self.deadline.should_stop:
+            host_queue = await work_queue.next_queue()
+            if host_queue is None:
+                break
+            await self.check_queue(host_queue, second_pass=second_pass)
 
     async def check_queue(
         self, host_queue: HostQueue, *, second_pass: bool = False, limit: int | None = None
     ) -> int:
-        """Look at the accounts of a lane one after the other, at most so many; give how many there were."""
-        done = 0
-        while (
-            not self.deadline.should_stop and done != limit and (taken := await host_queue.take())
-        ):
-            await self._handle_result(
-                taken[0], await self._run_probe(taken[0]), second_pass=second_pass
-            )
-            done += 1
-        return done
+        """Check at most `limit` accounts of a queue, one after the other. Return their number."""
+        checked_count = 0
+        while not self.deadline.should_stop and checked_count != limit:
+            next_accounts = await host_queue.take()
+            if not next_accounts:
+                break
+            planned = next_accounts[0]
+            result = await self._run_probe(planned)
+            await self._handle_result(planned, result, second_pass=second_pass)
+            checked_count += 1
+        return checked_count
 
     async def check_api_queue(
         self, host_queue: HostQueue, *, second_pass: bool = False, limit: int | None = None
     ) -> int:
-        """Look at the accounts of a lane at the desk, many at a time, as `follow` does."""
-        done = 0
-        while not self.deadline.should_stop and done != limit:
-            several = await host_queue.take(
-                API_CHUNK_SIZE if limit is None else min(API_CHUNK_SIZE, limit - done)
-            )
-            if not several:
+        """Check at most `limit` accounts of a queue by API, many per call. Return their number."""
+        checked_count = 0
+        while not self.deadline.should_stop and checked_count != limit:
+            chunk_size = API_CHUNK_SIZE
+            if limit is not None:
+                chunk_size = min(chunk_size, limit - checked_count)
+            chunk = await host_queue.take(chunk_size)
+            if not chunk:
                 break
-            looks = await self.checker.check_together(
-                [to_probe_account(one.account, one.status) for one in several]
+            results = await self.checker.check_together(
+                [to_probe_account(planned.account, planned.status) for planned in chunk]
             )
-            for one, seen in zip(several, looks, strict=True):
-                await self._handle_result(one, seen, second_pass=second_pass)
-            done += len(several)
-        return done
+            for planned, result in zip(chunk, results, strict=True):
+                await self._handle_result(planned, result, second_pass=second_pass)
+            checked_count += len(chunk)
+        return checked_count
 
     async def _run_probe(self, planned: PlannedAccount) -> ProbeResult:
-        """The look at one account, unless its platform is left alone tonight."""
-        platform = self.circuit_breakers.get(planned.account.channel)
-        if platform and (left_out := platform.skip_if_open(planned.account)):
-            return left_out
-        before = find_previous_result(
+        """Return the result of one check; no request is sent if the circuit breaker is open."""
+        circuit_breaker = self.circuit_breakers.get(planned.account.channel)
+        if circuit_breaker:
+            skipped_result = circuit_breaker.skip_if_open(planned.account)
+            if skipped_result:
+                return skipped_result
+        previous_result = find_previous_result(
             planned.account,
             planned.last_observation,
             get_probe_version(planned.account),
             self.audit_run.day,
             self._read_body,
         )
-        seen = await self.checker.check(to_probe_account(planned.account, planned.status), before)
-        if platform:
-            platform.record_exchanges(seen.exchanges)
-        return seen
+        account = to_probe_account(planned.account, planned.status)
+        result = await self.checker.check(account, previous_result)
+        if circuit_breaker:
+            circuit_breaker.record_exchanges(result.exchanges)
+        return result
 
     def _read_body(self, digest: str) -> bytes | None:
         try:
@@ -179,19 +169,20 @@ class AccountWorker:
     async def _handle_result(
         self, planned: PlannedAccount, result: ProbeResult, *, second_pass: bool
     ) -> None:
-        purse = self.checker.api_budgets.get(planned.account.channel)
-        if purse and was_skipped(result.finding):  # half an hour later there is no more in it
-            purse.skipped_count += 1
+        """Store the result, or defer the account to the second pass."""
+        api_budget = self.checker.api_budgets.get(planned.account.channel)
+        if api_budget and was_skipped(result.finding):
+            # No retry: the budget will still be spent in the second pass.
+            api_budget.skipped_count += 1
         elif not second_pass and await self._should_retry(result):
-            await self.deferred_writer.add(
-                await self._to_observation(planned, result, will_retry=True)
-            )
+            observation = await self._to_observation(planned, result, will_retry=True)
+            await self.deferred_writer.add(observation)
             self.last_deferred_at = self.deadline.timer()
             return
         await self.save_observation(await self._to_observation(planned, result))
 
     async def save_observation(self, observation: Observation) -> None:
-        """Keep what was seen of an account; that it is written is known when the writer was flushed."""
+        """Pass an observation to its writer. It is stored for certain after the next flush."""
         await self.observation_writer.add(observation)
         self.on_progress()
         if self.body_writer.is_full:
@@ -200,87 +191,100 @@ class AccountWorker:
     async def _to_observation(
         self, planned: PlannedAccount, result: ProbeResult, *, will_retry: bool = False
     ) -> Observation:
-        """A look as it is kept: of a first one, after which a second is nearly always made, no page."""
-        if (
-            result.is_unchanged
-            and planned.last_observation is not None
-            and self.audit_run.id is not None
-        ):
+        """Return the observation to store.
+
+        If the check will be repeated, no body is stored: the second result nearly always replaces
+        the first one.
+        """
+        last_observation = planned.last_observation
+        if result.is_unchanged and last_observation is not None and self.audit_run.id is not None:
             return replace(
-                planned.last_observation.observation,
+                last_observation.observation,
                 run_id=self.audit_run.id,
                 observed_at=_get_observed_at(result, self.clock()),
             )
-        account = to_probe_account(planned.account, planned.status)
-        shown = await remove_private_data(
-            account, result, self.checker.parser_pool, self.checker.api_budgets
+        filtered_result = await remove_private_data(
+            to_probe_account(planned.account, planned.status),
+            result,
+            self.checker.parser_pool,
+            self.checker.api_budgets,
         )
-        shown = replace(shown, keep_bodies=False) if will_retry else shown
-        return await self._build_observation(planned, shown, self.clock())
+        if will_retry:
+            filtered_result = replace(filtered_result, keep_bodies=False)
+        return await self._build_observation(planned, filtered_result, self.clock())
 
     async def _should_retry(self, result: ProbeResult) -> bool:
-        """Whether a trouble may be over by the second pass, and the links may be asked for again then."""
-        passing = (
+        """Return True if the failure may be over by the second pass and a request is allowed then."""
+        is_transient = (
             result.finding.presence is Presence.UNKNOWN
             and result.finding.reason in TRANSIENT_REASONS
         )
-        again = self.checker.fetcher.can_request_again
-        return (
-            passing
-            and bool(result.exchanges)
-            and all([await again(one.request, one.outcome) for one in result.exchanges])
-        )
+        if not is_transient or not result.exchanges:
+            return False
+        can_request_again = self.checker.fetcher.can_request_again
+        allowed = [
+            await can_request_again(exchange.request, exchange.outcome)
+            for exchange in result.exchanges
+        ]
+        return all(allowed)
 
     async def _build_observation(
         self, planned: PlannedAccount, filtered_result: StorableResult, now: datetime
     ) -> Observation:
-        """A look as it is kept: of a platform, whose answers are all others, what tells something new."""
-        row, seen = planned.account, filtered_result.result
+        """Return an observation with its evidence.
+
+        A platform generates every response again, so the bodies of two runs differ although they
+        say the same. If the result equals an earlier one, the observation refers to that one.
+        """
+        row, result = planned.account, filtered_result.result
         assert row.id is not None
         assert self.audit_run.id is not None
-        look = Observation(
+        observation = Observation(
             row.id,
             self.audit_run.id,
-            _get_observed_at(seen, now),
-            seen.finding,
+            _get_observed_at(result, now),
+            result.finding,
             (),
             get_probe_version(row),
         )
-        fleeting = (
+        is_volatile = (
             row.channel != channel_registry.WEBSITE_CHANNEL
             and row.channel not in self.checker.api_budgets
         )
-        if fleeting and planned.status is not None:
-            bare = replace(look, evidence=_build_evidence(filtered_result, None, is_fleeting=True))
-            before = await asyncio.to_thread(self._find_duplicate, row, bare)
-            if before is not None:
-                return duplicate_of(look, before)
-        return replace(
-            look, evidence=_build_evidence(filtered_result, self.body_writer, is_fleeting=fleeting)
-        )
+        if is_volatile and planned.status is not None:
+            evidence = _build_evidence(filtered_result, None, is_volatile=True)
+            previous = await asyncio.to_thread(
+                self._find_duplicate, row, replace(observation, evidence=evidence)
+            )
+            if previous is not None:
+                return duplicate_of(observation, previous)
+        evidence = _build_evidence(filtered_result, self.body_writer, is_volatile=is_volatile)
+        return replace(observation, evidence=evidence)
 
     def _find_duplicate(
         self, row: AccountRow, observation: Observation
     ) -> PreviousObservation | None:
-        """The earlier look that said the same, where its pages may stand for tonight's."""
-        before = self.app.store.find_equal_result(observation)
-        return before if before is not None and self._can_reuse_evidence(row, before) else None
+        """Return an earlier observation with an equal result and usable evidence, or None."""
+        previous = self.app.store.find_equal_result(observation)
+        if previous is None or not self._can_reuse_evidence(row, previous):
+            return None
+        return previous
 
     def _can_reuse_evidence(self, row: AccountRow, previous: PreviousObservation) -> bool:
-        """Whether the pages of an earlier look may stand for tonight's: they are there, and not too old."""
-        young = not previous.body_digests or is_recent_enough(
+        """Return True if the earlier bodies are still stored and not too old."""
+        is_fresh = not previous.body_digests or is_recent_enough(
             row, previous.first_observed_at.date(), self.audit_run.day
         )
-        return young and all(digest in self.app.body_store for digest in previous.body_digests)
+        return is_fresh and all(digest in self.app.body_store for digest in previous.body_digests)
 
 
 def _build_evidence(
-    filtered_result: StorableResult, bodies: BodyStorage | None, *, is_fleeting: bool
+    filtered_result: StorableResult, bodies: BodyStorage | None, *, is_volatile: bool
 ) -> tuple[Evidence, ...]:
-    """What came, with its bodies where they are kept."""
+    """Return the evidence of a result. Bodies are stored only if `bodies` is given."""
     return tuple(
         build_evidence(
-            exchange, bodies, is_withheld=not filtered_result.keep_bodies, is_fleeting=is_fleeting
+            exchange, bodies, is_withheld=not filtered_result.keep_bodies, is_volatile=is_volatile
         )
         for exchange in filtered_result.result.exchanges
     )
@@ -297,11 +301,13 @@ async def open_account_worker(
     clock: Callable[[], datetime],
     on_progress: Callable[[], None],
 ) -> AsyncIterator[AccountWorker]:
-    """Who looks, with where pages and looks go: leaving it, everything that was seen is written."""
-    with BodyWriter(app.body_store) as bodies:
+    """Open an account worker with its writers. On exit, all its observations are stored."""
+    with BodyWriter(app.body_store) as body_writer:
         async with (
-            app.store.open_observation_writer(before_commit=bodies.commit) as writer,
-            ObservationWriter(app.store.save_first_observations) as later,
+            app.store.open_observation_writer(
+                before_commit=body_writer.commit
+            ) as observation_writer,
+            ObservationWriter(app.store.save_first_observations) as deferred_writer,
         ):
             yield AccountWorker(
                 app=app,
@@ -310,175 +316,21 @@ async def open_account_worker(
                 circuit_breakers=circuit_breakers,
                 deadline=deadline,
                 clock=clock,
-                body_writer=bodies,
-                observation_writer=writer,
-                deferred_writer=later,
+                body_writer=body_writer,
+                observation_writer=observation_writer,
+                deferred_writer=deferred_writer,
                 on_progress=on_progress,
             )
 
 
 def _get_observed_at(result: ProbeResult, now: datetime) -> datetime:
-    """When a look was: when its last page came."""
-    pages = [
-        exchange.outcome for exchange in result.exchanges if isinstance(exchange.outcome, Page)
-    ]
+    """Return the time at which the last page was received, or `now` without a page."""
+    outcomes = [exchange.outcome for exchange in result.exchanges]
+    pages = [outcome for outcome in outcomes if isinstance(outcome, Page)]
     return pages[-1].fetched_at if pages else now
 
 
 def get_probe_version(row: AccountRow) -> int:
-    """The version of the probe that looks at an account."""
+    """Return the version of the probe that checks an account, or 0 for an unknown channel."""
     channel = channel_registry.list_channels().get(row.channel)
     return channel.VERSION if channel else 0
-
-
-RECHECK_INTERVAL = timedelta(minutes=10)
-"""How long an association is left alone after a check; as long is what was seen shown."""
-
-RECHECK_TIMEOUT_SECONDS = 45.0
-"""Seconds that one account may take: somebody is waiting for the page."""
-
-
-class RecheckRefusal(StrEnum):
-    """Why nothing is checked now."""
-
-    BUSY = "busy"
-    RECENTLY_CHECKED = "recently_checked"
-    RUN_IN_PROGRESS = "run_in_progress"
-
-
-class RecheckRefusedError(Exception):
-    """The association cannot be checked now. `why` says whether that may change in a moment."""
-
-    def __init__(self, reason: RecheckRefusal) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRecheck:
-    """One account as it was just seen."""
-
-    account: AccountRow
-    finding: Finding
-    evidence_views: tuple[EvidenceView, ...]
-
-    @property
-    def has_page_quote(self) -> bool:
-        """Whether what told it are the page's own words."""
-        return is_detail_quoted(self.finding, self.evidence_views)
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationRecheck:
-    """What a check saw, and when."""
-
-    checked_at: datetime
-    accounts: tuple[AccountRecheck, ...]
-
-
-@dataclass(slots=True)
-class RecheckService:
-    """The checks of the last minutes. One is made at a time, whoever asks; it is safe among threads."""
-
-    _lock: Lock = field(default_factory=Lock)
-    _recent_rechecks: dict[str, AssociationRecheck] = field(default_factory=dict)
-
-    def find_recent(self, association: str, now: datetime) -> AssociationRecheck | None:
-        """The check of an association that is still worth showing."""
-        made = self._recent_rechecks.get(association)
-        return made if made is not None and now - made.checked_at < RECHECK_INTERVAL else None
-
-    def recheck_association(
-        self, app: LockableRunContext, association: str, now: datetime
-    ) -> AssociationRecheck:
-        """Look at an association's accounts. Raises NotNowError."""
-        if not self._lock.acquire(blocking=False):
-            raise RecheckRefusedError(RecheckRefusal.BUSY)
-        try:
-            self._recent_rechecks = {
-                name: made
-                for name, made in self._recent_rechecks.items()
-                if now - made.checked_at < RECHECK_INTERVAL
-            }
-            if association in self._recent_rechecks:
-                raise RecheckRefusedError(RecheckRefusal.RECENTLY_CHECKED)
-            if _is_run_in_progress(app):
-                raise RecheckRefusedError(RecheckRefusal.RUN_IN_PROGRESS)
-            made = AssociationRecheck(
-                now, tuple(asyncio.run(_recheck_accounts(app, association, now)))
-            )
-            self._recent_rechecks[association] = made
-            return made
-        finally:
-            self._lock.release()
-
-
-def _is_run_in_progress(app: LockableRunContext) -> bool:
-    """Whether a night is going on: platforms are asked by one of us at a time."""
-    last = app.store.get_latest_run()
-    if last is None or last.state is not AuditRunState.RUNNING:
-        return False
-    try:
-        with app.hold_run_lock():
-            return False
-    except RunLockedError:
-        return True
-
-
-async def _recheck_accounts(
-    app: RunContext, association: str, now: datetime
-) -> list[AccountRecheck]:
-    decisions = app.store.list_decisions(association=association)
-    rows = list(
-        select_accounts_to_check(app.store.list_accounts(association), decisions, app.config, now)
-    )
-    standings = {
-        standing.account_id: standing for standing in app.store.list_account_statuses(association)
-    }
-    accounts = [to_probe_account(row, standings.get(row.id or 0)) for row in rows]
-    tonight = app.store.get_run(now.date())
-    async with (
-        app.create_parser_pool() as readers,
-        app.create_fetcher(now, parsers=readers) as fetcher,
-    ):
-        eyes = AccountChecker(
-            fetcher,
-            readers,
-            create_api_budgets(app.config, read_api_cost(tonight.receipt) if tonight else None),
-        )
-        left_alone = (
-            load_circuit_breakers(app.config, app.store, tonight, eyes.api_budgets)
-            if tonight
-            else {}
-        )
-        looks = await asyncio.gather(
-            *(
-                _run_probe_with_timeout(row, account, eyes, left_alone)
-                for row, account in zip(rows, accounts, strict=True)
-            )
-        )
-        return [
-            AccountRecheck(
-                row, look.finding, tuple(await build_fresh_evidence_views(look.exchanges, readers))
-            )
-            for row, look in zip(rows, looks, strict=True)
-        ]
-
-
-async def _run_probe_with_timeout(
-    row: AccountRow,
-    account: Account,
-    checker: AccountChecker,
-    circuit_breakers: Mapping[str, CircuitBreaker],
-) -> ProbeResult:
-    """One look, unless its platform is left alone tonight."""
-    platform = circuit_breakers.get(row.channel)
-    if platform and (left_out := platform.skip_if_open(row)):
-        return left_out
-    try:
-        async with asyncio.timeout(RECHECK_TIMEOUT_SECONDS):
-            if row.channel in checker.api_budgets:
-                return (await checker.check_together([account]))[0]
-            return await checker.check(account)
-    except TimeoutError:
-        return ProbeResult(Finding(Presence.UNKNOWN, Reason.TIMEOUT))

@@ -1,8 +1,8 @@
-"""Discards runs that are dated in the future: no run can follow them until that date.
+"""Discard runs that are dated in the future, because no other run can follow them until that date.
 
-Such a run took its date from a clock that was ahead. What it saw cannot be dated, so it is removed
-with what was concluded from it, after a backup. What people changed meanwhile is kept and gets a
-true date.
+Such a run took its date from a clock that was ahead. Its results cannot be dated, so they are
+removed together with the conclusions from them, after a backup. Changes that users made in the
+meantime are kept and get the current date.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ logger = EventLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DiscardResult:
-    """The days of the runs removed, how many changes got another date, and the backup."""
+    """The days of the removed runs, the number of changes that got a new date, and the backup file."""
 
     days: tuple[date, ...] = ()
     change_count: int = 0
@@ -33,37 +33,37 @@ class DiscardResult:
 
 
 def find_future_runs(store: Store, now: datetime) -> list[AuditRun]:
-    """Return the runs that are dated in the future, the oldest first."""
+    """Return the runs that are dated in the future, oldest first."""
     return [run for run in store.list_runs() if is_dated_in_future(run, now)]
 
 
 def discard_future_runs(
     context: EvaluationContext, now: datetime, *, skip_backup: bool = False
 ) -> DiscardResult:
-    """Back up, derive every conclusion without the runs dated in the future, and remove these runs.
+    """Create a backup, re-evaluate without the runs dated in the future, and remove these runs.
 
-    The caller holds the run lock and has checked the clock. If this is interrupted, the runs are
-    still there and it can be repeated. With `skip_backup` no backup is made. Raises StoreError if
-    none can be made.
+    The caller holds the run lock and has checked the clock. If this function is interrupted, the
+    runs still exist and it can be called again. With `skip_backup` no backup is created. Raises
+    StoreError if the backup fails.
     """
     store, limit = context.store, now + CLOCK_TOLERANCE
     runs = find_future_runs(store, now)
     if not runs and not store.count_future_changes(limit):
         return DiscardResult()
-    copy = None if skip_backup else _back_up(context, now)
+    backup_file = None if skip_backup else _back_up(context, now)
     if runs:
         reevaluate(context, before=runs[0].started_at)
-    changes = store.discard_runs(runs, limit, now)
+    change_count = store.discard_runs(runs, limit, now)
     refresh_summaries(store, context.config)
     days = tuple(run.day for run in runs)
     logger.warning(
         "future_runs_discarded",
         "discarded the runs dated in the future: {days}",
         days=", ".join(map(str, days)) or "none",
-        changes=changes,
-        backup=str(copy),
+        changes=change_count,
+        backup=str(backup_file),
     )
-    return DiscardResult(days, changes, copy)
+    return DiscardResult(days, change_count, backup_file)
 
 
 def _back_up(context: EvaluationContext, now: datetime) -> Path:

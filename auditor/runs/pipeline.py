@@ -1,15 +1,7 @@
-"""The night with what belongs to it: a ping before and after, the messages at its end, and the upkeep.
+"""Execute a run with everything around it: preconditions, pings, notifications and maintenance.
 
-`run` and `serve` do it so. Neither a monitor nor a mailbox nor a backup may trouble the night: what goes
-wrong with them is a line of the log.
-
-Whether a night may begin: the database is whole, and there is room for what it will keep.
-
-What a night ends with, so that nobody has to think of it: what is over goes, a backup, thinning.
-
-None may trouble the night, which is done by then: what goes wrong is a line of the log.
-
-From which moment on what people left behind is kept, as the configuration has it. Pure.
+`auditor run` and `auditor serve` both use `run_audit_pipeline`. A failure of the monitor, a mail
+server or a backup never fails a run: it is logged as a warning.
 """
 
 from __future__ import annotations
@@ -42,8 +34,8 @@ from auditor.retention.backups import (
     suggest_newest_backup,
 )
 from auditor.retention.evidence_pruning import is_pruning_due, prune_evidence
-from auditor.runs import run as runs_run
-from auditor.runs.process import Timer
+from auditor.runs import run as run_module
+from auditor.runs.deadline import Timer
 from auditor.runs.run import ProgressCallback, WorkerCluster
 from probes.log import EventLogger
 from storage.errors import StoreError
@@ -55,7 +47,7 @@ from storage.store import Store
 logger = EventLogger(__name__)
 
 StopCheck = Callable[[], bool]
-"""Whether nothing more is to be begun."""
+"""Returns True if no further work may begin."""
 
 
 async def run_audit_pipeline(
@@ -68,42 +60,50 @@ async def run_audit_pipeline(
     timer: Timer = time.monotonic,
     cluster: WorkerCluster | None = None,
 ) -> AuditRun:
-    """Do the night of a UTC day as `auditor.runs.run.execute_run` does, and tell those who wait for it.
+    """Execute the run of a UTC day, as `auditor.runs.run.execute_run` does, and what belongs to it.
 
-    Raises RoomError where there is too little room to begin. An interruption ends the messages after the one
-    that is on its way; the rest goes with the next night. Of a night that was told to stop the monitor alone
-    hears: it is gone on with.
+    The monitor is pinged before and after the run. After the run, notifications are sent, expired
+    data is deleted, a backup is created, and on Sundays evidence is pruned. A run that was stopped
+    is only reported to the monitor, because a later session resumes it. If the task is cancelled
+    during the notifications, the current message is still sent; the others are sent after the next
+    run.
+
+    Raises DiskSpaceError if there is too little free space to begin, and whatever `execute_run`
+    raises.
     """
-    pulse, quiet = HealthcheckPing(app.config.monitor, str(uuid.uuid4())), threading.Event()
+    ping = HealthcheckPing(app.config.monitor, str(uuid.uuid4()))
+    is_cancelled = threading.Event()
 
-    def over() -> bool:
-        return quiet.is_set() or (stop is not None and stop.is_set())
+    def should_stop() -> bool:
+        return is_cancelled.is_set() or (stop is not None and stop.is_set())
 
-    with capture_recent_warnings() as last:
-        await asyncio.to_thread(pulse.report_start)
+    with capture_recent_warnings() as recent_log:
+        await asyncio.to_thread(ping.report_start)
         try:
             await asyncio.to_thread(check_run_preconditions, app.config, app.store)
-            done = await runs_run.execute_run(
+            run = await run_module.execute_run(
                 app, now, day=day, on_progress=on_progress, stop=stop, timer=timer, cluster=cluster
             )
-        except BaseException as trouble:
-            await asyncio.to_thread(
-                pulse.report_failure, [*last.get_lines(), _describe_interruption(trouble)]
-            )
-            if isinstance(trouble, Exception):
-                with suppress(StoreError):  # what went wrong is told, not that it went wrong again
-                    ended = await asyncio.to_thread(app.store.get_run, day or now.date())
-                    await asyncio.to_thread(_send_notifications, app, ended, now, over)
+        except BaseException as error:
+            log_lines = [*recent_log.get_lines(), _describe_interruption(error)]
+            await asyncio.to_thread(ping.report_failure, log_lines)
+            if isinstance(error, Exception):
+                # The first error is raised, not a second one of the same broken storage.
+                with suppress(StoreError):
+                    failed_run = await asyncio.to_thread(app.store.get_run, day or now.date())
+                    await asyncio.to_thread(_send_notifications, app, failed_run, now, should_stop)
             raise
         try:
-            await asyncio.to_thread(_ping_result, pulse, done, last)
-            if done.state is AuditRunState.INCOMPLETE:
-                return done
-            await asyncio.to_thread(_send_notifications, app, done, done.finished_at or now, over)
-        except asyncio.CancelledError:  # the night itself is done, and that is what is said of it
-            quiet.set()
-        await _run_maintenance_in_thread(quiet, over, app, done, now)
-    return done
+            await asyncio.to_thread(_ping_result, ping, run, recent_log)
+            if run.state is AuditRunState.INCOMPLETE:
+                return run
+            finished_at = run.finished_at or now
+            await asyncio.to_thread(_send_notifications, app, run, finished_at, should_stop)
+        except asyncio.CancelledError:
+            # The run itself has finished, so the caller gets its result.
+            is_cancelled.set()
+        await _run_maintenance_in_thread(is_cancelled, should_stop, app, run, now)
+    return run
 
 
 async def _run_maintenance_in_thread(
@@ -113,15 +113,19 @@ async def _run_maintenance_in_thread(
     finished_run: AuditRun,
     now: datetime,
 ) -> None:
-    """Do the upkeep beside the loop. An interruption is told to it and waits: it works under the lock."""
-    work = asyncio.create_task(
+    """Run the maintenance in a thread.
+
+    A cancellation sets `stop_event` and then waits, because the maintenance needs the run lock,
+    which the caller holds.
+    """
+    maintenance = asyncio.create_task(
         asyncio.to_thread(
             run_maintenance, app, finished_run, finished_run.finished_at or now, should_stop
         )
     )
-    while not work.done():
+    while not maintenance.done():
         try:
-            await asyncio.shield(work)
+            await asyncio.shield(maintenance)
         except asyncio.CancelledError:
             stop_event.set()
 
@@ -129,25 +133,26 @@ async def _run_maintenance_in_thread(
 def _ping_result(
     ping: HealthcheckPing, finished_run: AuditRun, recent_log: RecentWarningsHandler
 ) -> None:
+    """Report the state of the run to the monitor. An incomplete or skipped run is a failure."""
     if finished_run.state is AuditRunState.DONE:
-        left = receipt.count_not_reached(finished_run)
-        rest = f"; its window left {left} accounts out" if left else ""
-        ping.report_success(f"the night of {finished_run.day} is done{rest}")
+        not_reached = receipt.count_not_reached(finished_run)
+        suffix = f"; {not_reached} accounts were not reached" if not_reached else ""
+        ping.report_success(f"the run of {finished_run.day} has finished{suffix}")
     else:
-        ping.report_failure(
-            [*recent_log.get_lines(), f"the night of {finished_run.day} is {finished_run.state}"]
-        )
+        last_line = f"the run of {finished_run.day} is {finished_run.state}"
+        ping.report_failure([*recent_log.get_lines(), last_line])
 
 
 def _describe_interruption(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
-        return "interrupted; it is gone on with at the next run"
+        return "interrupted; the next `auditor run` resumes it"
     return f"{type(error).__name__}: {error}"
 
 
 def _send_notifications(
     app: RunContext, run: AuditRun | None, now: datetime, should_stop: StopCheck
 ) -> None:
+    """Send the notifications of a run; a failure is logged. A skipped run has none."""
     if run is None or run.state is AuditRunState.SKIPPED:
         return
     try:
@@ -158,22 +163,23 @@ def _send_notifications(
             "not all notifications of the run were sent: {reason}",
             reason=str(error),
         )
-    except Exception as bug:  # a bug in a notification must not fail a finished run
-        logger.exception(bug, "notifications_crashed", "not all notifications of the run were sent")
+    except Exception as error:  # a bug in a notification must not fail a finished run
+        logger.exception(
+            error, "notifications_crashed", "not all notifications of the run were sent"
+        )
 
 
 BYTES_PER_MIB = 1 << 20
 
 
 def check_run_preconditions(config: Config, store: Store) -> None:
-    """Raise RoomError where the disk is too full to begin, a StoreError where the database is damaged.
+    """Raise DiskSpaceError if the disk is too full, and StoreError if the database is damaged.
 
-    The opening reads a small database whole; a large one is read here.
+    A small database has been checked completely when it was opened, a large one is checked here.
     """
-    folders = {
-        config.storage.folder,
-        *([store.database_file.parent] if store.database_file else []),
-    }
+    folders = {config.storage.folder}
+    if store.database_file:
+        folders.add(store.database_file.parent)
     for folder in filter(Path.exists, folders):
         require_free_space(folder, config.storage.min_free_bytes)
     if store.is_large:
@@ -182,7 +188,7 @@ def check_run_preconditions(config: Config, store: Store) -> None:
 
 
 def require_free_space(folder: Path, min_free_bytes: int) -> None:
-    """Raise RoomError where fewer bytes are free on the disk that a folder lies on."""
+    """Raise DiskSpaceError if the disk of a folder has fewer free bytes than required."""
     free = shutil.disk_usage(folder).free
     if free < min_free_bytes:
         reason = (
@@ -195,15 +201,18 @@ def require_free_space(folder: Path, min_free_bytes: int) -> None:
 
 
 def run_maintenance(
-    app: EvaluationContext, finished_run: AuditRun, now: datetime, should_stop: Callable[[], bool]
+    app: EvaluationContext, finished_run: AuditRun, now: datetime, should_stop: StopCheck
 ) -> None:
-    """Let go what is over, back up, on Sundays thin. Whoever calls it holds the night's lock."""
+    """Delete expired personal data, create a backup and, on Sundays, prune evidence.
+
+    Only after a finished run. The caller holds the run lock. A failure is logged as a warning.
+    """
     if finished_run.state is not AuditRunState.DONE or not isinstance(app.body_store, BodyStore):
         return
-    for work in (_expire_personal_data, _create_backup, _prune_evidence_if_due):
+    for run_step in (_expire_personal_data, _create_backup, _prune_evidence_if_due):
         try:
             if not should_stop():
-                work(app, app.body_store, finished_run, now, should_stop)
+                run_step(app, app.body_store, finished_run, now, should_stop)
         except (AuditorError, StoreError, OSError, sqlite3.Error) as error:
             logger.warning("maintenance_failed", "after the run: {reason}", reason=error)
 
@@ -213,9 +222,9 @@ def _expire_personal_data(
     _body_store: BodyStore,
     _finished_run: AuditRun,
     now: datetime,
-    _should_stop: Callable[[], bool],
+    _should_stop: StopCheck,
 ) -> None:
-    """Before the backup, which is not to hold it for longer."""
+    """Delete personal data after its retention period, before the backup would keep it longer."""
     deleted_counts = app.store.delete_expired_data(
         compute_retention_cutoffs(app.config.retention, now)
     )
@@ -232,16 +241,22 @@ def _create_backup(
     body_store: BodyStore,
     finished_run: AuditRun,
     now: datetime,
-    _should_stop: Callable[[], bool],
+    _should_stop: StopCheck,
 ) -> None:
-    """Back up, unless that is done since the night's end. PostgreSQL's own tools do it there."""
+    """Create a backup, unless there is one since the end of the run.
+
+    Only for SQLite: PostgreSQL has its own backup tools.
+    """
     config = app.config
-    ended = finished_run.finished_at and finished_run.finished_at.replace(microsecond=0)
-    if ended and any(ended <= one.created_at <= now for one in list_backups(config.backup.folder)):
-        return
+    if finished_run.finished_at:
+        # The file name of a backup has its time in whole seconds.
+        finished_at = finished_run.finished_at.replace(microsecond=0)
+        backups = list_backups(config.backup.folder)
+        if any(finished_at <= backup.created_at <= now for backup in backups):
+            return
     if config.backup.after_run and app.store.database_file:
-        taken = create_backup(app.store, body_store, config, now)
-        logger.info("backup_created", "backup created: {file}", file=taken.backup.file)
+        result = create_backup(app.store, body_store, config, now)
+        logger.info("backup_created", "backup created: {file}", file=result.backup.file)
 
 
 def _prune_evidence_if_due(
@@ -249,7 +264,7 @@ def _prune_evidence_if_due(
     body_store: BodyStore,
     finished_run: AuditRun,
     now: datetime,
-    should_stop: Callable[[], bool],
+    should_stop: StopCheck,
 ) -> None:
     if is_pruning_due(app.store, app.config, finished_run):
         pruned = prune_evidence(
@@ -269,17 +284,17 @@ def _prune_evidence_if_due(
 
 
 def compute_retention_cutoffs(retention: RetentionSettings, now: datetime) -> RetentionCutoffs:
-    """The moments before which each kind goes; of a kind that is kept for ever there is none."""
+    """Return the time before which each kind of data is deleted, or None if it is kept for ever."""
 
-    def before(days: int) -> datetime | None:
+    def subtract(days: int) -> datetime | None:
         return now - timedelta(days=days) if days else None
 
     return RetentionCutoffs(
-        contacts=before(retention.contacts),
-        report_links=before(retention.report_links),
-        replies=before(retention.replies),
-        follow_ups=before(retention.follow_ups),
-        subscriptions=before(retention.subscriptions),
-        messages=before(retention.messages),
-        audit_log=before(retention.audit_log),
+        contacts=subtract(retention.contacts),
+        report_links=subtract(retention.report_links),
+        replies=subtract(retention.replies),
+        follow_ups=subtract(retention.follow_ups),
+        subscriptions=subtract(retention.subscriptions),
+        messages=subtract(retention.messages),
+        audit_log=subtract(retention.audit_log),
     )

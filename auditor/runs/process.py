@@ -1,9 +1,4 @@
-"""How work ends when told to: it begins nothing more, has a grace for what is under way, then is cut off.
-
-When a night begins no other account: its window is over, or it was told to stop.
-
-Whether the schedule lives: it beats with every look for a night that is due, and while it does one.
-"""
+"""Helpers for commands that run long: SIGTERM, the grace period and the scheduler's heartbeat."""
 
 from __future__ import annotations
 
@@ -11,8 +6,8 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,17 +15,17 @@ T = TypeVar("T")
 
 @contextmanager
 def stop_on_sigterm(stop_event: asyncio.Event) -> Iterator[None]:
-    """The first SIGTERM sets the flag; the second is the system's own again and ends the process at once.
+    """Set `stop_event` on the first SIGTERM. A second SIGTERM ends the process at once.
 
-    SIGINT stays Python's: it cancels, and the command exits with 130.
+    SIGINT keeps Python's meaning: it cancels the work, and the command exits with 130.
     """
     loop = asyncio.get_running_loop()
 
-    def told() -> None:
+    def handle_sigterm() -> None:
         stop_event.set()
         loop.remove_signal_handler(signal.SIGTERM)
 
-    loop.add_signal_handler(signal.SIGTERM, told)
+    loop.add_signal_handler(signal.SIGTERM, handle_sigterm)
     try:
         yield
     finally:
@@ -40,93 +35,64 @@ def stop_on_sigterm(stop_event: asyncio.Event) -> Iterator[None]:
 async def run_with_grace_period(
     coroutine: Coroutine[Any, Any, T], stop_event: asyncio.Event, grace_seconds: float
 ) -> T:
-    """What the work gives. From `stop` on it has `grace` seconds to end by itself, then it is cancelled.
+    """Return the result of the coroutine.
 
-    Raises CancelledError where it was cut off. It is over when this returns or raises, whatever happens.
+    Once `stop_event` is set, the coroutine has `grace_seconds` to end, then it is cancelled. It has
+    ended when this function returns or raises. Raises CancelledError if it was cancelled.
     """
-    working, stopping = asyncio.ensure_future(coroutine), asyncio.create_task(stop_event.wait())
+    work = asyncio.ensure_future(coroutine)
+    stop_request = asyncio.create_task(stop_event.wait())
     try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            await asyncio.wait({working}, timeout=grace_seconds)
+        await asyncio.wait({work, stop_request}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            await asyncio.wait({work}, timeout=grace_seconds)
     finally:
-        stopping.cancel()
-        working.cancel()
-        await _wait_until_done(working)
-    return working.result()
+        stop_request.cancel()
+        work.cancel()
+        await _wait_until_done(work)
+    return work.result()
 
 
 async def _wait_until_done(task: asyncio.Future[Any]) -> None:
-    """Wait for its end, however often somebody cancels the wait: what it keeps is kept whole."""
-    cut: asyncio.CancelledError | None = None
+    """Wait until the task has ended, even if this wait is cancelled: the task may be storing data."""
+    cancellation: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.wait({task})
-        except asyncio.CancelledError as again:
-            cut = again
-    if cut:
-        raise cut
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation:
+        raise cancellation
     if not task.cancelled():
-        task.exception()  # whoever waits is told by `result`; one that was cancelled asks no more
-
-
-Timer = Callable[[], float]
-"""A clock that only goes forward, in seconds: `time.monotonic`, whatever becomes of the wall clock."""
-
-
-class StoppedError(Exception):
-    """The night was told to stop. What it has not looked at is looked at when it is gone on with."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunDeadline:
-    """What may end a night before it has looked at everybody. `ends` is by its timer, None for never."""
-
-    timer: Timer
-    ends_at: float | None = None
-    stop_event: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether it was told to stop."""
-        return self.stop_event.is_set()
-
-    @property
-    def is_expired(self) -> bool:
-        """Whether its window is over."""
-        return self.ends_at is not None and self.timer() >= self.ends_at
-
-    @property
-    def should_stop(self) -> bool:
-        """Whether no other account is begun."""
-        return self.is_stopped or self.is_expired
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait so long, or until it closes."""
-        left = seconds if self.ends_at is None else min(seconds, self.ends_at - self.timer())
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.stop_event.wait(), max(0.0, left))
+        # Marks the exception as retrieved, or asyncio logs it a second time. `result` raises it.
+        task.exception()
 
 
 HEARTBEAT_TIMEOUT_SECONDS = 75 * 60.0
-"""Seconds without a beat after which it is dead: it looks every half hour, so two looks were missed."""
+"""Seconds without a heartbeat after which the scheduler counts as dead.
+
+It checks every half hour whether a run is due, so two checks were missed.
+"""
 
 
 @dataclass(slots=True)
 class SchedulerHeartbeat:
-    """The beats of one schedule. `clock` counts seconds, but none while a laptop sleeps."""
+    """The heartbeat of one scheduler.
+
+    `clock` counts seconds, but none while the machine sleeps. `is_busy` is set during a run.
+    """
 
     clock: Callable[[], float] = time.monotonic
     last_beat_at: float | None = None
     is_busy: bool = False
 
     def record(self) -> None:
-        """Say that it lives."""
+        """Record that the scheduler is alive now."""
         self.last_beat_at = self.clock()
 
     @contextmanager
     def stay_alive(self) -> Iterator[None]:
-        """Live for as long as a night takes, which may be hours."""
+        """Count as alive during a run, which may take hours."""
         self.is_busy = True
         try:
             yield
@@ -136,8 +102,9 @@ class SchedulerHeartbeat:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it was heard lately; it beats as soon as it begins."""
-        return self.is_busy or (
-            self.last_beat_at is not None
-            and self.clock() - self.last_beat_at < HEARTBEAT_TIMEOUT_SECONDS
-        )
+        """Return True during a run or after a recent heartbeat. The first one is at the start."""
+        if self.is_busy:
+            return True
+        if self.last_beat_at is None:
+            return False
+        return self.clock() - self.last_beat_at < HEARTBEAT_TIMEOUT_SECONDS

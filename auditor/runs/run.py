@@ -1,8 +1,8 @@
-"""Run the phases of one audit run: canaries, checks, second pass, evaluation, receipt.
+"""Execute one audit run: canaries, checks, second pass, evaluation, receipt.
 
-If both test websites are unreachable, the run is skipped. Results are stored in batches, so a run that
-was killed continues with the accounts that are left. After the deadline no further account is checked.
-A run that is never continued is closed when the next one starts, with a signed receipt that says so.
+Start with `execute_run`; `_RunSession` has the phases in their order. If both test websites are
+unreachable, the run is skipped. Results are stored in batches, so a run that was killed continues
+with the remaining accounts. How a verdict is reached: docs/explanations/verdicts.md.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from auditor.evaluation import run_results
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.protocols import RunContext
 from auditor.receipts import receipt
+from auditor.receipts.receipt import CanaryReadings
 from auditor.receipts.signing import SigningKey
 from auditor.runs import plan
 from auditor.runs.account_worker import AccountWorker, open_account_worker
+from auditor.runs.deadline import RunDeadline, StoppedError, Timer
 from auditor.runs.plan import MAX_BATCH_ACCOUNTS, build_batches, compute_batch_size
-from auditor.runs.process import RunDeadline, StoppedError, Timer
 from probes.http.host_state import HostLock
 from probes.log import EventLogger
-from probes.models.finding import Finding
 from probes.models.probe import ProbeResult
 from probes.runner.api_batcher import ApiBudget
 from storage.errors import LaterRunDoneError, StoreError
@@ -43,26 +43,24 @@ from storage.runs.plan import PlanBatch
 
 logger = EventLogger(__name__)
 
-CanaryReadings = Sequence[tuple[Canary, Finding]]
-
 ProgressCallback = Callable[[int, int], None]
-"""Is told, after each account, how many are done and how many there are."""
+"""Called after each account with the number of checked accounts and the number of all accounts."""
 
 
 class Coordinator(Protocol):
-    """Has workers check the accounts of one run. It is used as an async context."""
+    """Distributes the accounts of one run to workers. Used as an async context manager."""
 
     worker_results: dict[str, Any]
-    """What the workers counted."""
+    """The counts and costs that the workers reported."""
 
     async def check_batches(
         self, batches: Sequence[PlanBatch], *, second_pass: bool = False
     ) -> None:
-        """Have them all checked."""
+        """Have the workers check all accounts of the batches."""
         ...
 
     async def __aenter__(self) -> Self:
-        """Begin."""
+        """Open the job queue."""
         ...
 
     async def __aexit__(
@@ -71,15 +69,18 @@ class Coordinator(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End, and leave no job."""
+        """Close the job queue and leave no job in it."""
         ...
 
 
 class WorkerCluster(Protocol):
-    """The machines that share a run; `auditor.cluster.get_worker_cluster` returns the configured ones."""
+    """The machines that share a run.
+
+    `auditor.cluster.get_worker_cluster` returns the configured ones.
+    """
 
     def open_host_lock(self) -> AbstractAsyncContextManager[HostLock]:
-        """The host locks that they share. Raises ConfigError."""
+        """Open the host locks that the machines share. Raises ConfigError."""
         ...
 
     def create_coordinator(
@@ -92,7 +93,7 @@ class WorkerCluster(Protocol):
         api_budgets: Mapping[str, ApiBudget],
         on_progress: Callable[[int], None],
     ) -> Coordinator:
-        """What has them work. Raises ConfigError."""
+        """Return the coordinator of a run. Raises ConfigError."""
         ...
 
 
@@ -106,82 +107,103 @@ async def execute_run(
     timer: Timer = time.monotonic,
     cluster: WorkerCluster | None = None,
 ) -> AuditRun:
-    """Do the night of a UTC day (today's, unless one is given), or go on with it where it was left.
+    """Execute the run of a UTC day (default: the day of `now`), or resume it if it was interrupted.
 
-    A night that is done is given back as it is. Once `stop` is set nothing more is begun, and the night is
-    given back `incomplete` when what is under way has ended; one that is cancelled is left so at once. The
-    wall clock is read nowhere: moments are `now` and what `timer` has counted since.
+    A finished run is returned unchanged. If `stop` is set, no further check begins and the run is
+    returned as `incomplete` once the current checks have ended. A cancelled run is left
+    `incomplete` at once. The wall clock is never read: every time is `now` plus the seconds that
+    `timer` has counted.
 
-    Nothing is written before the canaries have answered. Raises LaterRunDoneError if there is a run for a
-    later day, ClockError if the canaries' servers say that the clock is wrong, ConfigError if the receipt
-    cannot be signed, and StoreError if the storage fails: what cannot be kept must not be counted.
+    Nothing is stored before the canaries are checked. Raises LaterRunDoneError if a run of a later
+    day exists, ClockError if the servers of the canaries show that the clock is wrong, ConfigError
+    if the receipt cannot be signed, and StoreError if the storage fails, because a result that
+    cannot be stored must not count.
     """
     assert (cluster is not None) is app.config.cluster.enabled, (
-        "hand it auditor.cluster.get_worker_cluster(config)"
+        "pass auditor.cluster.get_worker_cluster(config)"
     )
     runtime.limit_malloc_arenas()
     day = day or now.date()
-    seal = app.open_signing_key()
+    signing_key = app.open_signing_key()
     _refuse_earlier_day(app, day, now)
-    night = app.store.get_run(day)
-    if night is not None and night.state is AuditRunState.DONE:
-        return night
-    now = _not_before_earlier_runs(app, night, day, now)
-    night = night or AuditRun(day, AuditRunState.RUNNING, now)
-    closing = RunDeadline(timer, _compute_end_time(app, night, now, timer), stop or asyncio.Event())
+    run = app.store.get_run(day)
+    if run is not None and run.state is AuditRunState.DONE:
+        return run
+    now = _not_before_earlier_runs(app, run, day, now)
+    run = run or AuditRun(day, AuditRunState.RUNNING, now)
+    deadline = RunDeadline(timer, _compute_end_time(app, run, now, timer), stop or asyncio.Event())
     session = _RunSession(
-        app, night, now, on_progress or (lambda _done, _all: None), seal, closing, timer(), cluster
+        app=app,
+        audit_run=run,
+        session_started_at=now,
+        on_progress=on_progress or (lambda _checked, _total: None),
+        signing_key=signing_key,
+        deadline=deadline,
+        timer_started_at=timer(),
+        cluster=cluster,
     )
     try:
         return await session.execute()
     except StoppedError:
-        return session.finish_interrupted("told to stop")
-    except BaseException as trouble:
+        return session.finish_interrupted("stop requested")
+    except BaseException as error:
         if session.is_begun:
             with contextlib.suppress(StoreError):
-                session.finish_interrupted(type(trouble).__name__)
+                session.finish_interrupted(type(error).__name__)
         raise
 
 
 def _refuse_earlier_day(app: RunContext, day: date, now: datetime) -> None:
-    """Raise LaterRunDoneError: receipts are a chain, and that of a later run would follow none."""
-    newest = app.store.get_latest_run()
-    if newest is None or newest.day <= day:
+    """Raise LaterRunDoneError if a run of a later day exists.
+
+    Each receipt refers to the previous one, so no run can be inserted before another.
+    """
+    latest_run = app.store.get_latest_run()
+    if latest_run is None or latest_run.day <= day:
         return
-    what = f"cannot begin the run for {day}"
-    if is_dated_in_future(newest, now):
-        why = f"the run for {newest.day} is dated in the future"
-        raise LaterRunDoneError(what, why, DISCARD_FUTURE)
-    how = "has finished" if newest.state is AuditRunState.DONE else "has begun"
-    raise LaterRunDoneError(what, f"the run for {newest.day} {how}", "check the system clock")
+    failure = f"cannot begin the run for {day}"
+    if is_dated_in_future(latest_run, now):
+        reason = f"the run for {latest_run.day} is dated in the future"
+        raise LaterRunDoneError(failure, reason, DISCARD_FUTURE)
+    progress = "has finished" if latest_run.state is AuditRunState.DONE else "has begun"
+    reason = f"the run for {latest_run.day} {progress}"
+    raise LaterRunDoneError(failure, reason, "check the system clock")
 
 
 def _not_before_earlier_runs(
     app: RunContext, run: AuditRun | None, day: date, now: datetime
 ) -> datetime:
     """Return `now`, or the end of an earlier run if that is later: the clock may be set back."""
-    before = app.store.get_latest_run(before_day=day)
-    moments = [now]
-    if before is not None and before.id is not None:
-        last_check = app.store.get_last_check_time(before.id)
-        moments.append(before.finished_at or last_check or before.started_at)
+    times = [now]
+    previous_run = app.store.get_latest_run(before_day=day)
+    if previous_run is not None and previous_run.id is not None:
+        last_check = app.store.get_last_check_time(previous_run.id)
+        times.append(previous_run.finished_at or last_check or previous_run.started_at)
     if run is not None:
-        moments.append(run.started_at)
-    return max(moments)
+        times.append(run.started_at)
+    return max(times)
 
 
 def _compute_end_time(app: RunContext, run: AuditRun, now: datetime, timer: Timer) -> float | None:
-    """When its window is over, by the timer. It opens with the session that looks at the first account."""
-    window = timedelta(hours=app.config.schedule.time_limit_hours)
-    if not window:
+    """Return the timer value at which the time limit of the run ends, or None without a limit.
+
+    The limit counts from the first check of the run, which an earlier session may have made.
+    """
+    time_limit = timedelta(hours=app.config.schedule.time_limit_hours)
+    if not time_limit:
         return None
-    opened = app.store.get_first_check_time(run.id) if run.id is not None else None
-    return timer() + ((opened or now) + window - now).total_seconds()
+    first_check = app.store.get_first_check_time(run.id) if run.id is not None else None
+    time_left = (first_check or now) + time_limit - now
+    return timer() + time_left.total_seconds()
 
 
 @dataclass(slots=True)
 class _RunSession:
-    """One run of one night; a night that was interrupted has several."""
+    """One process's work on a run. A run that was interrupted has several sessions.
+
+    `coordinator` is set if several machines share the run. `is_begun` is set as soon as the run is
+    stored as running. `not_reached` counts by channel the accounts that the run did not check.
+    """
 
     app: RunContext
     audit_run: AuditRun
@@ -200,61 +222,63 @@ class _RunSession:
     is_begun: bool = False
 
     def get_current_time(self) -> datetime:
-        """The moment, counted from `now` by the timer: a night has no other."""
+        """Return the current time: the start of the session plus the seconds of the timer."""
         return self.session_started_at + timedelta(seconds=self._get_elapsed_seconds())
 
     def _get_elapsed_seconds(self) -> float:
         return self.deadline.timer() - self.timer_started_at
 
     def collect_costs(self) -> dict[str, object]:
-        """What this session and the ones before it have cost."""
-        eyes = self.checker
-        requests, hosts = (
-            (eyes.fetcher.request_count, eyes.fetcher.requests_by_host) if eyes else (0, {})
-        )
-        others = eyes.fetcher.count_other_hosts() if eyes else 0
-        calls = receipt.add_api_cost(self.audit_run.receipt, eyes.api_budgets if eyes else {})
-        retries = eyes.fetcher.retry_count if eyes else 0
-        told = receipt.add_session_cost(
-            self.audit_run.receipt,
-            requests,
-            hosts,
-            self._get_elapsed_seconds(),
-            retries=retries,
-            other_hosts=others,
-        )
+        """Return what this session and the earlier ones have cost, for the receipt."""
+        saved_receipt = self.audit_run.receipt
+        if self.checker is None:
+            costs = receipt.add_session_cost(
+                saved_receipt, 0, {}, self._get_elapsed_seconds(), retries=0, other_hosts=0
+            )
+            api_costs = receipt.add_api_cost(saved_receipt, {})
+        else:
+            fetcher = self.checker.fetcher
+            costs = receipt.add_session_cost(
+                saved_receipt,
+                fetcher.request_count,
+                fetcher.requests_by_host,
+                self._get_elapsed_seconds(),
+                retries=fetcher.retry_count,
+                other_hosts=fetcher.count_other_hosts(),
+            )
+            api_costs = receipt.add_api_cost(saved_receipt, self.checker.api_budgets)
         if self.coordinator:
-            told = receipt.add_worker_cost(told, self.coordinator.worker_results)
-        return told | calls | circuit_breaker.build_opened_circuits_field(self.circuit_breakers)
+            costs = receipt.add_worker_cost(costs, self.coordinator.worker_results)
+        circuits = circuit_breaker.build_opened_circuits_field(self.circuit_breakers)
+        return costs | api_costs | circuits
 
     async def execute(self) -> AuditRun:
-        """Canaries, accounts, conclusions."""
+        """Check the canaries, check the accounts, evaluate the results and finish the run."""
         config = self.app.config
         async with (
-            self._open_host_lock() as shared,
-            self.app.create_parser_pool() as readers,
-            self.app.create_fetcher(self.session_started_at, shared, readers) as fetcher,
+            self._open_host_lock() as host_lock,
+            self.app.create_parser_pool() as parsers,
+            self.app.create_fetcher(self.session_started_at, host_lock, parsers) as fetcher,
         ):
-            eyes = self.checker = AccountChecker(
-                fetcher,
-                readers,
-                create_api_budgets(config, receipt.read_api_cost(self.audit_run.receipt)),
+            api_budgets = create_api_budgets(config, receipt.read_api_cost(self.audit_run.receipt))
+            checker = self.checker = AccountChecker(fetcher, parsers, api_budgets)
+            canary_results = (
+                [] if self.deadline.should_stop else await self._check_canaries(checker)
             )
-            results = [] if self.deadline.should_stop else await self._check_canaries(eyes)
-            refuse_wrong_clock(result for _, result in results)
-            self._begin(eyes, results)
-            readings = [(canary, result.finding) for canary, result in results]
-            if is_offline(readings) and not self._is_concluded():
-                return self._finish_skipped(readings)
-            await self._check_accounts(eyes, readings)
+            refuse_wrong_clock(result for _, result in canary_results)
+            self._begin(checker, canary_results)
+            canary_readings = [(canary, result.finding) for canary, result in canary_results]
+            if is_offline(canary_readings) and not self._is_evaluated():
+                return self._finish_skipped(canary_readings)
+            await self._check_accounts(checker, canary_readings)
             if self.deadline.is_stopped:
                 raise StoppedError
-        return await self._conclude_in_thread(readings)
+        return await self._evaluate_in_thread(canary_readings)
 
     def _begin(
         self, checker: AccountChecker, canary_results: Iterable[tuple[Canary, ProbeResult]]
     ) -> None:
-        """Write down that the run has begun, and close the one before if it was killed."""
+        """Store that the run has begun, and close the previous run if it was killed."""
         store, day = self.app.store, self.audit_run.day
         close_previous_run(self.app, day, self.signing_key)
         self.audit_run = store.begin_run(day, self.session_started_at)
@@ -268,45 +292,47 @@ class _RunSession:
 
     @contextlib.asynccontextmanager
     async def _open_host_lock(self) -> AsyncIterator[HostLock | None]:
-        """The host locks that machines share, where there are several."""
+        """Open the host locks that the machines of a cluster share; None on one machine."""
         if self.cluster is None:
             yield None
             return
-        async with self.cluster.open_host_lock() as shared:
-            yield shared
+        async with self.cluster.open_host_lock() as host_lock:
+            yield host_lock
 
-    async def _conclude_in_thread(self, canary_readings: CanaryReadings) -> AuditRun:
-        """Conclude beside the loop. An interruption waits: conclusions are drawn whole or not at all."""
-        work = asyncio.get_running_loop().run_in_executor(None, self._conclude, canary_readings)
-        while not work.done():
+    async def _evaluate_in_thread(self, canary_readings: CanaryReadings) -> AuditRun:
+        """Evaluate and finish the run in a thread.
+
+        A cancellation waits for its end: the conclusions are stored completely or not at all.
+        """
+        loop = asyncio.get_running_loop()
+        evaluation = loop.run_in_executor(None, self._evaluate_and_finish, canary_readings)
+        while not evaluation.done():
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(work)
-        return work.result()
+                await asyncio.shield(evaluation)
+        return evaluation.result()
 
     async def _check_canaries(self, checker: AccountChecker) -> list[tuple[Canary, ProbeResult]]:
-        config = self.app.config
-        named = [
-            canary
-            for name, channel in config.channels.items()
-            for canary in build_canaries(
+        """Check all canaries: those of an API in batches, the others one by one."""
+        canaries: list[Canary] = []
+        for name, channel in self.app.config.channels.items():
+            canaries += build_canaries(
                 name, channel.canaries, channel.impossible_account, self.audit_run.day
             )
-        ]
-        keyed = [canary for canary in named if canary.channel in checker.api_budgets]
-        free = [canary for canary in named if canary.channel not in checker.api_budgets]
-        together, alone = await asyncio.gather(
-            checker.check_together([canary.account for canary in keyed]),
-            asyncio.gather(*(checker.check(canary.account) for canary in free)),
+        api_canaries = [canary for canary in canaries if canary.channel in checker.api_budgets]
+        page_canaries = [canary for canary in canaries if canary.channel not in checker.api_budgets]
+        api_results, page_results = await asyncio.gather(
+            checker.check_together([canary.account for canary in api_canaries]),
+            asyncio.gather(*(checker.check(canary.account) for canary in page_canaries)),
         )
-        return list(zip(keyed + free, [*together, *alone], strict=True))
+        return list(zip(api_canaries + page_canaries, [*api_results, *page_results], strict=True))
 
     async def _check_accounts(
         self, checker: AccountChecker, canary_readings: CanaryReadings
     ) -> None:
-        """Look at everybody who is due; once a night is concluded, nobody is any more."""
-        store, is_concluded = self.app.store, self._is_concluded()
+        """Plan the run and check its accounts. In an evaluated run, no account is checked."""
+        store, is_evaluated = self.app.store, self._is_evaluated()
         async with contextlib.AsyncExitStack() as stack:
-            if self.cluster is not None and not is_concluded:
+            if self.cluster is not None and not is_evaluated:
                 self.coordinator = await stack.enter_async_context(
                     self._create_coordinator(self.cluster, checker)
                 )
@@ -317,9 +343,9 @@ class _RunSession:
                 self.circuit_breakers,
                 frozenset(checker.api_budgets),
             )
-            due = await asyncio.to_thread(store.count_planned_accounts, self.audit_run)
-            self._save_run_facts(canary_readings, due)
-            self.account_count = 0 if is_concluded else due
+            planned_count = await asyncio.to_thread(store.count_planned_accounts, self.audit_run)
+            self._save_run_facts(canary_readings, planned_count)
+            self.account_count = 0 if is_evaluated else planned_count
             self.on_progress(0, self.account_count)
             try:
                 if self.account_count:
@@ -350,84 +376,103 @@ class _RunSession:
             deadline=self.deadline,
             clock=self.get_current_time,
             on_progress=self._report_progress,
-        ) as watch:
-            await self._run_passes(watch)
+        ) as account_worker:
+            await self._run_passes(account_worker)
 
     async def _run_passes(self, worker: AccountWorker) -> None:
-        """Look at everybody, then again at what failed for a passing reason.
+        """Check all accounts, then repeat the checks that failed for a transient reason.
 
-        What there is no time for stays as it was seen.
+        If there is no time for the second pass, the results of the first one count.
         """
-        store, audit = (
-            self.app.store,
-            self.coordinator.check_batches if self.coordinator else worker.check_batches,
-        )
-        await audit(await self._load_batches(second_pass=False))
+        check_batches = self.coordinator.check_batches if self.coordinator else worker.check_batches
+        await check_batches(await self._load_batches(second_pass=False))
         await worker.deferred_writer.flush()
-        if not await asyncio.to_thread(
-            store.count_planned_accounts, self.audit_run, second_pass=True
-        ):
+        deferred_count = await asyncio.to_thread(
+            self.app.store.count_planned_accounts, self.audit_run, second_pass=True
+        )
+        if not deferred_count:
             return
-        passed = self.deadline.timer() - worker.last_deferred_at if worker.last_deferred_at else 0.0
-        await self.deadline.sleep(self.app.config.fetch.second_pass_delay - passed)
+        await self._wait_for_second_pass(worker)
         if not self.deadline.should_stop:
             worker.checker.fetcher.start_new_pass()
-            await audit(await self._load_batches(second_pass=True), second_pass=True)
+            await check_batches(await self._load_batches(second_pass=True), second_pass=True)
             await worker.observation_writer.flush()
         if not self.deadline.is_stopped:
-            waiting = store.list_first_observations(self.audit_run)
-            while (seen := await asyncio.to_thread(next, waiting, None)) is not None:
-                await worker.save_observation(seen)
-            await worker.observation_writer.flush()
+            await self._save_first_observations(worker)
+
+    async def _wait_for_second_pass(self, worker: AccountWorker) -> None:
+        """Wait until the last failure is old enough to try again, or until the deadline."""
+        seconds_since_failure = 0.0
+        if worker.last_deferred_at:
+            seconds_since_failure = self.deadline.timer() - worker.last_deferred_at
+        await self.deadline.sleep(self.app.config.fetch.second_pass_delay - seconds_since_failure)
+
+    async def _save_first_observations(self, worker: AccountWorker) -> None:
+        """Store the first observation of each account that the second pass did not reach."""
+        first_observations = self.app.store.list_first_observations(self.audit_run)
+        while True:
+            observation = await asyncio.to_thread(next, first_observations, None)
+            if observation is None:
+                break
+            await worker.save_observation(observation)
+        await worker.observation_writer.flush()
 
     async def _load_batches(self, *, second_pass: bool) -> list[PlanBatch]:
-        store, night = self.app.store, self.audit_run
-        most = compute_batch_size(self.account_count) if self.coordinator else MAX_BATCH_ACCOUNTS
+        store, run = self.app.store, self.audit_run
+        max_accounts = MAX_BATCH_ACCOUNTS
+        if self.coordinator:
+            max_accounts = compute_batch_size(self.account_count)
         return await asyncio.to_thread(
-            lambda: build_batches(store.count_by_host_bucket(night, second_pass=second_pass), most)
+            lambda: build_batches(
+                store.count_by_host_bucket(run, second_pass=second_pass), max_accounts
+            )
         )
 
     def _report_progress(self, count: int = 1) -> None:
-        if (
-            self.checked_count // runtime.ACCOUNTS_PER_MEMORY_RELEASE
-            != (self.checked_count + count) // runtime.ACCOUNTS_PER_MEMORY_RELEASE
-        ):
-            runtime.release_free_memory()
+        releases_before = self.checked_count // runtime.ACCOUNTS_PER_MEMORY_RELEASE
         self.checked_count += count
+        if self.checked_count // runtime.ACCOUNTS_PER_MEMORY_RELEASE != releases_before:
+            runtime.release_free_memory()
         self.on_progress(self.checked_count, self.account_count)
 
     def _save_run_facts(self, canary_readings: CanaryReadings, waiting_count: int) -> None:
-        """Write down what a night that is killed could not tell: what it is done by, and how many are due."""
-        store, night = self.app.store, self.audit_run
-        seen = sum(store.count_by_presence(night.id).values()) if night.id is not None else 0
+        """Store versions, canary results and the number of due accounts.
+
+        They are stored before the first check, because a run that is killed cannot store them later.
+        """
+        store, run = self.app.store, self.audit_run
+        observed_count = 0
+        if run.id is not None:
+            observed_count = sum(store.count_by_presence(run.id).values())
         facts = receipt.build_started_receipt(
-            store, night, canary_readings, self.app.config, waiting_count + seen
+            store, run, canary_readings, self.app.config, waiting_count + observed_count
         )
-        self.audit_run = run_results.save_run_facts(store, night, canary_readings, facts)
+        self.audit_run = run_results.save_run_facts(store, run, canary_readings, facts)
 
     def _finish_skipped(self, canary_readings: CanaryReadings) -> AuditRun:
         reason = "both test websites are unreachable"
         logger.warning(
             "run_skipped_offline", "run skipped: no connectivity: {reason}", reason=reason
         )
-        ended, config = self.get_current_time(), self.app.config
-        told = receipt.build_skipped_receipt(
+        finished_at = self.get_current_time()
+        receipt_fields = receipt.build_skipped_receipt(
             self.app.store,
             self.audit_run,
             canary_readings,
-            config,
+            self.app.config,
             cost=self.collect_costs(),
-            finished_at=ended,
+            finished_at=finished_at,
         )
         return self._finish_run(
-            AuditRunState.SKIPPED, told, ended, self.audit_run.unreliable_channels
+            AuditRunState.SKIPPED, receipt_fields, finished_at, self.audit_run.unreliable_channels
         )
 
-    def _is_concluded(self) -> bool:
-        """Whether an earlier session drew the conclusions: then the night only has to be ended."""
+    def _is_evaluated(self) -> bool:
+        """Return True if an earlier session evaluated the run, so it only has to be finished."""
         return self.audit_run.id is not None and self.app.store.is_run_evaluated(self.audit_run.id)
 
-    def _conclude(self, canary_readings: CanaryReadings) -> AuditRun:
+    def _evaluate_and_finish(self, canary_readings: CanaryReadings) -> AuditRun:
+        """Find the unreliable channels, store all conclusions and sign the receipt."""
         store, config = self.app.store, self.app.config
         runtime.release_free_memory()
         with runtime.reduce_garbage_collection():
@@ -437,6 +482,24 @@ class _RunSession:
             run_results.evaluate_run(store, config, self.audit_run, unreliable_channels)
             runtime.release_free_memory()
             refresh_summaries(store, config)
+        self._log_limits(unreliable_channels)
+        finished_at = self.get_current_time()
+        receipt_fields = receipt.build_finished_receipt(
+            store,
+            self.audit_run,
+            canary_readings,
+            config,
+            unreliable_channels=unreliable_channels,
+            not_reached_by_channel=self.not_reached,
+            cost=self.collect_costs(),
+            finished_at=finished_at,
+        )
+        return self._finish_run(
+            AuditRunState.DONE, receipt_fields, finished_at, unreliable_channels
+        )
+
+    def _log_limits(self, unreliable_channels: Mapping[str, str]) -> None:
+        """Log the unreliable channels and the number of accounts that were not reached."""
         for channel, reason in unreliable_channels.items():
             message = "channel {channel} is unreliable in this run: {reason}; its statuses are kept"
             logger.warning("channel_unreliable", message, channel=channel, reason=reason)
@@ -446,74 +509,73 @@ class _RunSession:
                 "checked; the next run checks them first"
             )
             logger.warning("run_deadline_reached", message, not_reached=not_reached)
-        ended = self.get_current_time()
-        told = receipt.build_finished_receipt(
-            store,
-            self.audit_run,
-            canary_readings,
-            config,
-            unreliable_channels=unreliable_channels,
-            not_reached_by_channel=self.not_reached,
-            cost=self.collect_costs(),
-            finished_at=ended,
-        )
-        return self._finish_run(AuditRunState.DONE, told, ended, unreliable_channels)
 
     def finish_interrupted(self, reason: str) -> AuditRun:
-        """Leave the night incomplete, with what its receipt can tell by now."""
-        ended, store = self.get_current_time(), self.app.store
-        told = receipt.build_interrupted_receipt(
-            store, self.audit_run, reason=reason, cost=self.collect_costs(), finished_at=ended
+        """Store the run as incomplete, with a receipt of what is known so far."""
+        finished_at = self.get_current_time()
+        receipt_fields = receipt.build_interrupted_receipt(
+            self.app.store,
+            self.audit_run,
+            reason=reason,
+            cost=self.collect_costs(),
+            finished_at=finished_at,
         )
         return self._finish_run(
-            AuditRunState.INCOMPLETE, told, ended, self.audit_run.unreliable_channels
+            AuditRunState.INCOMPLETE,
+            receipt_fields,
+            finished_at,
+            self.audit_run.unreliable_channels,
         )
 
     def _finish_run(
         self,
         state: AuditRunState,
-        receipt_facts: Mapping[str, object],
-        ended_at: datetime,
+        receipt_fields: Mapping[str, object],
+        finished_at: datetime,
         unreliable_channels: Iterable[str] = (),
     ) -> AuditRun:
-        former = receipt.find_former_key(
+        """Sign the receipt and store the final state of the run."""
+        former_key = receipt.find_former_key(
             self.app.store, self.audit_run, self.signing_key.public_key
         )
-        receipt_facts = self.signing_key.sign_receipt({**receipt_facts, **former})
         return self.app.store.finish_run(
             self.audit_run,
             state,
-            ended_at,
+            finished_at,
             unreliable_channels=sorted(unreliable_channels),
-            receipt=receipt_facts,
+            receipt=self.signing_key.sign_receipt({**receipt_fields, **former_key}),
         )
 
 
 def close_previous_run(app: RunContext, day: date, signing_key: SigningKey) -> None:
-    """Close the newest night before a day, where it is still open. The caller holds the lock of nights."""
+    """Close the newest run before `day` if it was killed, with a signed receipt that says so.
+
+    The caller holds the run lock.
+    """
     store = app.store
-    night = store.get_latest_run(before_day=day)
-    if night is None or receipt.is_chain_link(night):
+    run = store.get_latest_run(before_day=day)
+    if run is None or receipt.is_chain_link(run):
         return
-    if night.state is not AuditRunState.RUNNING:
-        night = store.begin_run(night.day, night.started_at)
-    ended = (
-        store.get_last_check_time(night.id) if night.id is not None else None
-    ) or night.started_at
-    spent = receipt.select_carried_fields(night)
-    told = receipt.build_interrupted_receipt(
-        store, night, reason="killed", cost=spent, finished_at=ended
+    if run.state is not AuditRunState.RUNNING:
+        run = store.begin_run(run.day, run.started_at)
+    last_check = store.get_last_check_time(run.id) if run.id is not None else None
+    finished_at = last_check or run.started_at
+    receipt_fields = receipt.build_interrupted_receipt(
+        store,
+        run,
+        reason="killed",
+        cost=receipt.select_carried_fields(run),
+        finished_at=finished_at,
     )
-    told |= receipt.find_former_key(store, night, signing_key.public_key)
-    # One that died when its conclusions were kept is judged by, so it is done: only the word of it is late.
-    state = (
-        AuditRunState.DONE if store.is_run_evaluated(night.id or 0) else AuditRunState.INCOMPLETE
-    )
-    told["state"] = state.value
+    receipt_fields |= receipt.find_former_key(store, run, signing_key.public_key)
+    # If the run was killed after its evaluation, its conclusions count. Only the receipt is late.
+    is_evaluated = store.is_run_evaluated(run.id or 0)
+    state = AuditRunState.DONE if is_evaluated else AuditRunState.INCOMPLETE
+    receipt_fields["state"] = state.value
     store.finish_run(
-        night,
+        run,
         state,
-        ended,
-        unreliable_channels=sorted(night.unreliable_channels),
-        receipt=signing_key.sign_receipt(told),
+        finished_at,
+        unreliable_channels=sorted(run.unreliable_channels),
+        receipt=signing_key.sign_receipt(receipt_fields),
     )

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auditor.app import App
-from auditor.runs.account_worker import RecheckService
 from auditor.runs.process import SchedulerHeartbeat
+from auditor.runs.recheck import RecheckService
 from auditor.web.access import NotLoggedInError
 from auditor.web.errors import Clock, handle_http_error
 from auditor.web.middleware import SecurityMiddleware

@@ -15,7 +15,7 @@ from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
 from auditor.evaluation.summary import get_region_key
 from auditor.reports.html import build_badge_html, sum_channel_points, wants_badge
-from auditor.runs.account_worker import RecheckRefusal, RecheckRefusedError, RecheckService
+from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.views.association_detail import build_association_detail
 from auditor.web import access, list_filters
 from auditor.web.list_filters import FieldChoices

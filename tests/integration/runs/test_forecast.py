@@ -9,8 +9,8 @@ import pytest
 from auditor.cli import main
 from auditor.config.schema import ChannelSettings, ScheduleSettings
 from auditor.diagnostics import data
-from auditor.runs import plan
-from auditor.runs.plan import forecast_channels
+from auditor.runs import forecast
+from auditor.runs.forecast import forecast_channels
 from probes.http.fetcher import FetchOptions
 from storage.models.audit import AuditRun, AuditRunState
 from tests.support.mini_network import START, configured, link, opened, register
@@ -68,7 +68,7 @@ def test_of_very_many_sites_only_so_many_are_looked_at_side_by_side(app, monkeyp
         app.store, "list_accounts", lambda: [row for row in sites for _ in range(1000)]
     )
     numbers = itertools.count()
-    monkeypatch.setattr(plan, "get_account_host", lambda _: f"s{next(numbers)}.example")
+    monkeypatch.setattr(forecast, "get_account_host", lambda _: f"s{next(numbers)}.example")
     told = outlook(app, "website")
     assert (told.sequential_accounts, told.seconds_per_request, told.requests_per_account) == (
         250_000,

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.runs.account_worker import (
+from auditor.runs.recheck import (
     RECHECK_INTERVAL,
     RecheckRefusal,
     RecheckRefusedError,

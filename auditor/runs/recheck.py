@@ -1,0 +1,183 @@
+"""Check the accounts of one association now, because a user requested it.
+
+A recheck is as polite as a run, and only one is made at a time. Its result is shown for a few
+minutes and never stored: observations belong to runs, whose canaries show whether a channel is
+reliable. A recheck has no canaries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from threading import Lock
+
+from auditor.checking.checker import AccountChecker, create_api_budgets, to_probe_account
+from auditor.checking.circuit_breaker import CircuitBreaker, load_circuit_breakers
+from auditor.core.errors import RunLockedError
+from auditor.evidence import EvidenceView, build_fresh_evidence_views, is_detail_quoted
+from auditor.protocols import LockableRunContext, RunContext
+from auditor.receipts.receipt import read_api_cost
+from auditor.runs.plan import select_accounts_to_check
+from probes.models.finding import Account, Finding, Presence, Reason
+from probes.models.probe import ProbeResult
+from storage.models.audit import AccountRow, AuditRunState
+
+RECHECK_INTERVAL = timedelta(minutes=10)
+"""How long an association is not rechecked again, and how long the result is shown."""
+
+RECHECK_TIMEOUT_SECONDS = 45.0
+"""Seconds that one account may take: a user waits for the page."""
+
+
+class RecheckRefusal(StrEnum):
+    """Why a recheck is not possible now."""
+
+    BUSY = "busy"
+    RECENTLY_CHECKED = "recently_checked"
+    RUN_IN_PROGRESS = "run_in_progress"
+
+
+class RecheckRefusedError(Exception):
+    """The association cannot be checked now, for the given reason."""
+
+    def __init__(self, reason: RecheckRefusal) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecheck:
+    """The result of a recheck for one account."""
+
+    account: AccountRow
+    finding: Finding
+    evidence_views: tuple[EvidenceView, ...]
+
+    @property
+    def has_page_quote(self) -> bool:
+        """Return True if the detail of the finding quotes the page."""
+        return is_detail_quoted(self.finding, self.evidence_views)
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRecheck:
+    """The results of a recheck for all accounts of an association."""
+
+    checked_at: datetime
+    accounts: tuple[AccountRecheck, ...]
+
+
+@dataclass(slots=True)
+class RecheckService:
+    """Makes rechecks, one at a time, and remembers the recent ones. Thread-safe."""
+
+    _lock: Lock = field(default_factory=Lock)
+    _recent_rechecks: dict[str, AssociationRecheck] = field(default_factory=dict)
+
+    def find_recent(self, association: str, now: datetime) -> AssociationRecheck | None:
+        """Return the last recheck of an association while it is recent, otherwise None."""
+        recheck = self._recent_rechecks.get(association)
+        return recheck if recheck is not None and _is_recent(recheck, now) else None
+
+    def recheck_association(
+        self, app: LockableRunContext, association: str, now: datetime
+    ) -> AssociationRecheck:
+        """Check the accounts of an association now.
+
+        Raises RecheckRefusedError during a run or another recheck, or if the association was
+        rechecked recently.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise RecheckRefusedError(RecheckRefusal.BUSY)
+        try:
+            self._recent_rechecks = {
+                name: recheck
+                for name, recheck in self._recent_rechecks.items()
+                if _is_recent(recheck, now)
+            }
+            if association in self._recent_rechecks:
+                raise RecheckRefusedError(RecheckRefusal.RECENTLY_CHECKED)
+            if _is_run_in_progress(app):
+                raise RecheckRefusedError(RecheckRefusal.RUN_IN_PROGRESS)
+            accounts = asyncio.run(_recheck_accounts(app, association, now))
+            recheck = AssociationRecheck(now, tuple(accounts))
+            self._recent_rechecks[association] = recheck
+            return recheck
+        finally:
+            self._lock.release()
+
+
+def _is_recent(recheck: AssociationRecheck, now: datetime) -> bool:
+    return now - recheck.checked_at < RECHECK_INTERVAL
+
+
+def _is_run_in_progress(app: LockableRunContext) -> bool:
+    """Return True if a process executes a run: only one of us at a time requests a platform."""
+    latest_run = app.store.get_latest_run()
+    if latest_run is None or latest_run.state is not AuditRunState.RUNNING:
+        return False
+    try:
+        with app.hold_run_lock():
+            return False
+    except RunLockedError:
+        return True
+
+
+async def _recheck_accounts(
+    app: RunContext, association: str, now: datetime
+) -> list[AccountRecheck]:
+    """Check the accounts with the API budgets and circuit breakers that today's run has left."""
+    decisions = app.store.list_decisions(association=association)
+    rows = list(
+        select_accounts_to_check(app.store.list_accounts(association), decisions, app.config, now)
+    )
+    statuses = {
+        status.account_id: status for status in app.store.list_account_statuses(association)
+    }
+    accounts = [to_probe_account(row, statuses.get(row.id or 0)) for row in rows]
+    todays_run = app.store.get_run(now.date())
+    spent_by_channel = read_api_cost(todays_run.receipt) if todays_run else None
+    api_budgets = create_api_budgets(app.config, spent_by_channel)
+    circuit_breakers: Mapping[str, CircuitBreaker] = {}
+    if todays_run:
+        circuit_breakers = load_circuit_breakers(app.config, app.store, todays_run, api_budgets)
+    async with (
+        app.create_parser_pool() as parsers,
+        app.create_fetcher(now, parsers=parsers) as fetcher,
+    ):
+        checker = AccountChecker(fetcher, parsers, api_budgets)
+        results = await asyncio.gather(
+            *(
+                _run_probe_with_timeout(row, account, checker, circuit_breakers)
+                for row, account in zip(rows, accounts, strict=True)
+            )
+        )
+        rechecks = []
+        for row, result in zip(rows, results, strict=True):
+            evidence_views = await build_fresh_evidence_views(result.exchanges, parsers)
+            rechecks.append(AccountRecheck(row, result.finding, tuple(evidence_views)))
+        return rechecks
+
+
+async def _run_probe_with_timeout(
+    row: AccountRow,
+    account: Account,
+    checker: AccountChecker,
+    circuit_breakers: Mapping[str, CircuitBreaker],
+) -> ProbeResult:
+    """Return the result of one check; no request is sent if the circuit breaker is open."""
+    circuit_breaker = circuit_breakers.get(row.channel)
+    if circuit_breaker:
+        skipped_result = circuit_breaker.skip_if_open(row)
+        if skipped_result:
+            return skipped_result
+    try:
+        async with asyncio.timeout(RECHECK_TIMEOUT_SECONDS):
+            if row.channel in checker.api_budgets:
+                return (await checker.check_together([account]))[0]
+            return await checker.check(account)
+    except TimeoutError:
+        return ProbeResult(Finding(Presence.UNKNOWN, Reason.TIMEOUT))
