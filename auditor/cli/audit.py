@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from probes.models.finding import Presence
     from storage.models.audit import AuditRun
     from storage.store import Store
-# ruff: noqa: PLC0415 - `--help` stays quick
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 
 INTERRUPTED_EXIT_CODE = 130
@@ -91,7 +91,9 @@ def run(
     with App.open(cli_context.load_config()) as app, app.hold_run_lock():
         if discard_future:
             _discard_future_runs(app, cli_context, skip_backup=no_backup)
-        with show_progress(cli_context.translator.translate("the check"), quiet=cli_context.quiet) as step:
+        with show_progress(
+            cli_context.translator.translate("the check"), quiet=cli_context.quiet
+        ) as step:
             done = runtime.run_async(_execute_run(app, step))
         counts = count_presences(app.store, done)
     if as_json:
@@ -231,7 +233,10 @@ def serve(
     if not web and not schedule:
         raise UsageError("--no-web --no-schedule", "that leaves nothing to do", "one of the two")
     cli_context = get_cli_context(context)
-    with cli_context.open_app() as app, scheduling.open_web_socket(app.config.web, is_enabled=web) as at:
+    with (
+        cli_context.open_app() as app,
+        scheduling.open_web_socket(app.config.web, is_enabled=web) as at,
+    ):
         if at:
             cli_context.print_translated("web pages: {url}", url=scheduling.format_server_url(at))
             if not app.store.count_users():
@@ -286,7 +291,9 @@ def status(
         _print_delays(item, cli_context)
     else:
         print_message(
-            cli_context.translator.translate("no runs yet; {command} starts one", command="`auditor run`")
+            cli_context.translator.translate(
+                "no runs yet; {command} starts one", command="`auditor run`"
+            )
         )
     if seen and not as_json:
         _print_worker_counts(seen, cli_context)

@@ -37,7 +37,7 @@ from storage.errors import build_file_error
 if TYPE_CHECKING:
     from auditor.checking.checker import LinkCheck
     from probes.models.finding import Finding, Identity
-# ruff: noqa: PLC0415 - `--help` stays quick
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 
 IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
@@ -79,7 +79,7 @@ def identify(
     elif not is_stdout_terminal():
         print_tsv(IDENTITY_COLUMNS, map_in_processes(partial(_identify_as_rows, channel), lines))
     else:
-        words = get_cli_context(context).translator
+        translator = get_cli_context(context).translator
         rows = (
             [item[column] for column in IDENTITY_COLUMNS]
             for item in _identify_lines(channel, lines)
@@ -87,8 +87,8 @@ def identify(
         print_table(
             IDENTITY_COLUMNS,
             rows,
-            words,
-            {name: partial(words.term, name) for name in ("kind", "note")},
+            translator,
+            {name: partial(translator.term, name) for name in ("kind", "note")},
         )
 
 
@@ -145,10 +145,13 @@ def check(
         lines = (
             [item[column] for column in FINDING_COLUMNS] for item in map(build_check_item, checked)
         )
-        words = get_cli_context(context).translator
-        say_as = {name: partial(words.term, group) for name, group in TERM_GROUPS.items()}
+        translator = get_cli_context(context).translator
+        say_as = {name: partial(translator.term, group) for name, group in TERM_GROUPS.items()}
         print_table(
-            FINDING_COLUMNS, lines, words, {**say_as, "last_activity": lambda moment: moment[:10]}
+            FINDING_COLUMNS,
+            lines,
+            translator,
+            {**say_as, "last_activity": lambda moment: moment[:10]},
         )
 
 

@@ -1,7 +1,4 @@
-"""What every command knows of how it was started: the configuration, how much to say, what time it is.
-
-Asking somebody on a terminal whether a thing shall be done.
-"""
+"""What all commands share: common options, configuration, current time and confirmation prompts."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CliContext:
-    """The options that stand before or after any command."""
+    """The common options of a command, and what follows from them: language, output and App."""
 
     config_path: Path | None = None
     quiet: bool = False
@@ -34,57 +31,63 @@ class CliContext:
 
     @property
     def language(self) -> str:
-        """The language of what is told on a terminal: the one asked for, or the terminal's own."""
-        from auditor.i18n.catalogs import (  # noqa: PLC0415
-            detect_terminal_language,
-        )  # Babel is not needed to print help
+        """The language of messages: that of `--lang`, else that of the terminal."""
+        # Babel is not needed to print help
+        from auditor.i18n.catalogs import detect_terminal_language  # noqa: PLC0415
 
         return self.requested_language or detect_terminal_language(os.environ)
 
     @property
     def translator(self) -> Translator:
-        """The words of that language."""
-        from auditor.i18n.translator import Translator  # noqa: PLC0415  # Babel is not needed to print help
+        """A translator into that language."""
+        # Babel is not needed to print help
+        from auditor.i18n.translator import Translator  # noqa: PLC0415
 
         return Translator(self.language)
 
     def print_translated(self, message: str, /, **facts: MessageValue) -> None:
-        """Say how it went, beside the data, unless nothing is to be said but troubles."""
+        """Translate a message and print it on standard error, unless the command is quiet."""
         if not self.quiet:
             print_message(self.translator.translate(message, **facts))
 
     def print_translated_count(
         self, singular: str, plural: str, n: int, /, **facts: MessageValue
     ) -> None:
-        """The same of something that is counted."""
+        """Print a message whose form depends on the number `n`, unless the command is quiet."""
         if not self.quiet:
             print_message(self.translator.translate_plural(singular, plural, n, **facts))
 
     def load_config(self) -> Config:
-        """The configuration; from now on events are told as it says. Raises ConfigError."""
-        from auditor.config.schema import load_config  # noqa: PLC0415  # pydantic is not needed to print help
+        """Load the configuration and set up the log as it says. Raises ConfigError."""
+        # pydantic is not needed to print help
+        from auditor.config.schema import load_config  # noqa: PLC0415
 
-        read = load_config(self.config_path)
+        config = load_config(self.config_path)
         log_setup.configure_logging(
-            read.log.format, read.log.level, debug=self.debug, quiet=self.quiet
+            config.log.format, config.log.level, debug=self.debug, quiet=self.quiet
         )
-        return read
+        return config
 
     def open_app(self) -> App:
-        """The store, archive and the rest. Raises ConfigError."""
-        from auditor.app import App  # noqa: PLC0415  # the database engine is not needed to print help
+        """Load the configuration and open the database and evidence. Raises ConfigError."""
+        # the database engine is not needed to print help
+        from auditor.app import App  # noqa: PLC0415
 
         return App.open(self.load_config())
 
 
 def get_cli_context(context: typer.Context) -> CliContext:
-    """The session of a command's context."""
-    found = context.find_root().obj
-    return found if isinstance(found, CliContext) else CliContext()
+    """Return the common options of a command."""
+    root_object = context.find_root().obj
+    return root_object if isinstance(root_object, CliContext) else CliContext()
 
 
 def get_current_time() -> datetime:
-    """The wall clock: only commands, the web and the schedule read it."""
+    """Return the current time in UTC.
+
+    Only commands, the web pages and the scheduler read the clock. Other code has `now` as an
+    argument.
+    """
     return datetime.now(UTC)
 
 
@@ -92,13 +95,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 YES_ANSWERS = {"y", "yes", "o", "oui", "نعم"}
+"""Answers that mean yes, in English, French and Arabic."""
 
 
 def can_prompt() -> bool:
-    """Whether somebody is there to be asked."""
+    """Return whether the command runs on a terminal, where a user can answer."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def read_confirmation() -> bool:
-    """Whether the next line that is typed is a yes, in any of our languages."""
+    """Read a line from standard input and return whether it means yes."""
     return sys.stdin.readline().strip().casefold() in YES_ANSWERS

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from auditor.decisions.service import DecisionService
     from auditor.i18n.translator import Translator
     from storage.models.audit import Decision
-# ruff: noqa: PLC0415 - `--help` stays quick
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 
 LOGIN_VARIABLES = ("LOGNAME", "USER", "LNAME", "USERNAME")
@@ -68,8 +68,8 @@ def open_decision_service(
     """
     from auditor.decisions.service import DecisionService
 
-    by, asked = resolve_author(author), get_cli_context(context)
-    with asked.open_app() as app:
+    by, cli_context = resolve_author(author), get_cli_context(context)
+    with cli_context.open_app() as app:
         saying = DecisionService.create(
             app.store,
             app.config.channels,
@@ -81,9 +81,9 @@ def open_decision_service(
             account=account,
         )
         yield saying
-    if not asked.quiet:
+    if not cli_context.quiet:
         for kept in saying.saved_decisions:
-            print_message(_describe_decision(kept, asked.translator))
+            print_message(_describe_decision(kept, cli_context.translator))
 
 
 def _describe_decision(decision: Decision, translator: Translator) -> str:
@@ -199,11 +199,11 @@ def record_none_by_choice(
     """Record that an association wants no account there."""
     with open_decision_service(context, association, channel, author=author, reason=reason) as word:
         word.mark_none_by_choice(until=until)
-    words = get_cli_context(context).translator
+    translator = get_cli_context(context).translator
     for row in word.registered.rows[:1]:
-        listed = words.translate(
+        listed = translator.translate(
             "warning: the file lists an account of {place}: {typed}",
-            place=describe_decision_target(word.saved_decisions[0], words),
+            place=describe_decision_target(word.saved_decisions[0], translator),
             typed=row.typed_text,
         )
         print_message(listed)
@@ -333,21 +333,21 @@ def withdraw_decision(
     """
     from auditor.decisions.service import find_related_decisions, withdraw_decision
 
-    by, asked, now = resolve_author(author), get_cli_context(context), get_current_time()
-    with asked.open_app() as app:
+    by, cli_context, now = resolve_author(author), get_cli_context(context), get_current_time()
+    with cli_context.open_app() as app:
         taken = withdraw_decision(app.store, number, author=by, reason=reason, now=now)
         others = find_related_decisions(taken, list(app.store.list_decisions()), now)
-    asked.print_translated(
+    cli_context.print_translated(
         "cancelled: {decision}, {place}, according to {teller}; cancelled by {who}",
-        decision=asked.translator.term("decision", taken[0].kind),
-        place=describe_decision_target(taken[0], asked.translator),
+        decision=cli_context.translator.term("decision", taken[0].kind),
+        place=describe_decision_target(taken[0], cli_context.translator),
         teller=taken[0].author,
         who=by,
     )
     for other in others:
-        asked.print_translated(
+        cli_context.print_translated(
             "still in force: {decision} (decision {number}), made at the same time",
-            decision=asked.translator.term("decision", other.kind),
+            decision=cli_context.translator.term("decision", other.kind),
             number=other.id,
         )
 
@@ -371,8 +371,8 @@ def list_decisions(
     """
     from auditor.decisions.service import build_decision_items, refuse_unknown_association
 
-    now, asked = get_current_time(), get_cli_context(context)
-    with asked.open_app() as app:
+    now, cli_context = get_current_time(), get_cli_context(context)
+    with cli_context.open_app() as app:
         if association is not None:
             refuse_unknown_association(app.store, association)
         rows = {
@@ -392,7 +392,9 @@ def list_decisions(
         print_data(build_json_document(told, now))
     else:
         lines = [{**one, "until": (one["until"] or "")[:10]} for one in told]
-        words = asked.translator
-        say_as = {name: partial(words.term, group) for name, group in TERM_GROUPS.items()}
+        translator = cli_context.translator
+        say_as = {name: partial(translator.term, group) for name, group in TERM_GROUPS.items()}
         rows_told = ([one[name] for name in DECISION_COLUMNS] for one in lines)
-        print_table(DECISION_COLUMNS, rows_told, words, {**say_as, "code": words.gap_title})
+        print_table(
+            DECISION_COLUMNS, rows_told, translator, {**say_as, "code": translator.gap_title}
+        )

@@ -1,5 +1,5 @@
 """`digest`: what a night gives to tell, sent or shown by hand, and who wants to hear it."""
-# ruff: noqa: PLC0415 - `--help` stays quick
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def send_digest(
         return
     from auditor.notifications import delivery
 
-    asked = get_cli_context(context)
-    with asked.open_app() as app:
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
         drafts = _select_drafts(app, since.date() if since else None, to)
         carried = (
             delivery.preview_drafts(app.config, drafts)
@@ -70,14 +70,17 @@ def send_digest(
     if as_json:
         print_data(build_json_document(map(_build_delivery_item, told), get_current_time()))
     elif dry_run:
-        print_text("\n\n".join(_format_preview(one, asked.translator) for one in told))
+        print_text("\n\n".join(_format_preview(one, cli_context.translator) for one in told))
     else:
         lines = ([getattr(one, name) for name in DELIVERY_COLUMNS] for one in told)
         print_table(
-            DELIVERY_COLUMNS, lines, asked.translator, _build_cell_formatters(asked.translator)
+            DELIVERY_COLUMNS,
+            lines,
+            cli_context.translator,
+            _build_cell_formatters(cli_context.translator),
         )
     if not told:
-        asked.print_translated(
+        cli_context.print_translated(
             "no one receives the digest yet; add addresses in {setting}",
             setting="[[notify.recipients]]",
         )
@@ -118,8 +121,8 @@ def subscriptions(context: typer.Context, as_json: JsonOption = False) -> None:
 
     The recipients of the digest are in the configuration.
     """
-    asked = get_cli_context(context)
-    with asked.open_app() as app:
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
         items = [
             {name: value for name, value in asdict(one).items() if name != "token_hash"}
             for one in app.store.list_subscriptions()
@@ -129,7 +132,10 @@ def subscriptions(context: typer.Context, as_json: JsonOption = False) -> None:
     else:
         lines = ([item[name] for name in SUBSCRIPTION_COLUMNS] for item in items)
         print_table(
-            SUBSCRIPTION_COLUMNS, lines, asked.translator, _build_cell_formatters(asked.translator)
+            SUBSCRIPTION_COLUMNS,
+            lines,
+            cli_context.translator,
+            _build_cell_formatters(cli_context.translator),
         )
 
 
@@ -142,19 +148,19 @@ def _save_subscription(
         subscriptions.save_subscription(
             app.store, app.config, address, association or "", wanted=wanted, now=get_current_time()
         )
-    asked = get_cli_context(context)
+    cli_context = get_cli_context(context)
     if association is None and wanted:
-        asked.print_translated("{address} gets the digest", address=address)
+        cli_context.print_translated("{address} gets the digest", address=address)
     elif association is None:
-        asked.print_translated("{address} no longer gets the digest", address=address)
+        cli_context.print_translated("{address} no longer gets the digest", address=address)
     elif wanted:
-        asked.print_translated(
+        cli_context.print_translated(
             "{address} gets the monthly report of {association}",
             address=address,
             association=association,
         )
     else:
-        asked.print_translated(
+        cli_context.print_translated(
             "{address} no longer gets the monthly report of {association}",
             address=address,
             association=association,

@@ -1,5 +1,5 @@
 """`registry show-data` and `registry erase`: all that is kept of an association, told and erased."""
-# ruff: noqa: PLC0415 - `--help` stays quick
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def show_stored_data(
     """
     from auditor.erasure import summarize_stored_data
 
-    asked = get_cli_context(context)
-    with asked.open_app() as app:
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
         found = summarize_stored_data(app, association)
         if as_json:
             rows = app.store.list_stored_rows(
@@ -55,7 +55,7 @@ def show_stored_data(
                 )
             )
         else:
-            _print_stored_data(found, asked)
+            _print_stored_data(found, cli_context)
 
 
 def erase_association(
@@ -81,21 +81,23 @@ def erase_association(
     from auditor.erasure import erase_association as erase
     from auditor.erasure import finish_erasure, summarize_stored_data, was_erased
 
-    asked, by = get_cli_context(context), (author or "").strip() or get_login_name()
-    with asked.open_app() as app:
+    cli_context, by = get_cli_context(context), (author or "").strip() or get_login_name()
+    with cli_context.open_app() as app:
         if not dry_run and was_erased(app, association, contact_only=contact_only):
-            _print_erasure_result(finish_erasure(app), asked, association, as_json=as_json)
+            _print_erasure_result(finish_erasure(app), cli_context, association, as_json=as_json)
             return
         found = summarize_stored_data(app, association, contact_only=contact_only)
         if dry_run:
-            _print_erasure_preview(found, asked, association, as_json=as_json)
+            _print_erasure_preview(found, cli_context, association, as_json=as_json)
             return
-        if not yes and not _confirm_erasure(found, asked, association, contact_only=contact_only):
-            asked.print_translated("no changes")
+        if not yes and not _confirm_erasure(
+            found, cli_context, association, contact_only=contact_only
+        ):
+            cli_context.print_translated("no changes")
             return
         _print_erasure_result(
             erase(app, association, by, get_current_time(), contact_only=contact_only),
-            asked,
+            cli_context,
             association,
             as_json=as_json,
         )
@@ -109,18 +111,20 @@ def _confirm_erasure(
         raise UsageError(
             "registry erase", "it cannot be undone, and nobody is there to ask", "--yes"
         )
-    words = cli_context.translator
+    translator = cli_context.translator
     for kind, count in stored_data.list_counts():
         print_message(
-            words.format_pair(words.term("stored_data", kind), words.format_number(count))
+            translator.format_pair(
+                translator.term("stored_data", kind), translator.format_number(count)
+            )
         )
     print_message(
-        words.translate(
+        translator.translate(
             "Erase the contact details of {association} for good? Type yes or no.",
             association=association,
         )
         if contact_only
-        else words.translate(
+        else translator.translate(
             "Erase all data about {association} for good? Type yes or no.", association=association
         )
     )

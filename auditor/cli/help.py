@@ -1,4 +1,4 @@
-"""The settings that all groups of commands share, and help texts that begin with examples."""
+"""Settings of all command groups, and help texts that begin with examples."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typer.core import TyperCommand, TyperGroup
 F = TypeVar("F", bound=Callable[..., Any])
 
 SETTINGS: dict[str, Any] = {
-    "rich_markup_mode": None,  # markup would take words in square brackets out of help texts
+    "rich_markup_mode": None,  # markup would remove words in square brackets from help texts
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 
 
 def make_group(text: str, **settings: Any) -> typer.Typer:
-    """Return a group of commands, with `text` as its help."""
+    """Return a group of commands with this help text. `settings` are arguments of `Typer`."""
     return typer.Typer(help=text, **{"no_args_is_help": True, **SETTINGS, **settings})
 
 
 def examples(*lines: str) -> Callable[[F], F]:
-    """Name one or two commands that the help of a command shows before its text."""
+    """Decorate a command with one or two examples, which its help shows before its text."""
 
     def mark(command: F) -> F:
         vars(command)["examples"] = lines
@@ -33,13 +33,13 @@ def examples(*lines: str) -> Callable[[F], F]:
 
 
 def show_examples(group: typer.Typer) -> None:
-    """Make the help of every command of a group show its examples."""
+    """Make all commands of a group show their examples in their help."""
     for command in group.registered_commands:
         command.cls = CommandWithExamples
 
 
 def write_examples(callback: Callable[..., Any] | None, formatter: Any) -> None:
-    """Write the examples of a command, if it has some, to its help."""
+    """Write the examples of a command to its help, if it has any."""
     lines = getattr(callback, "examples", ())
     if not lines:
         return

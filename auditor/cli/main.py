@@ -1,7 +1,8 @@
-"""The command line: commands, common options, and how an error ends.
+"""The list of all commands, the options that they share, and the handling of errors.
 
-Exit codes: 0 done, 1 unexpected, 2 usage, 3 configuration or input invalid, 4 run incomplete or
-stale, 5 another run holds the lock, 130 interrupted with its state kept.
+Exit codes: 0 success, 1 unexpected error, 2 invalid command line, 3 invalid configuration or
+input, 4 incomplete or outdated run, 5 another run holds the lock, 130 interrupted (finished work is
+kept).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from auditor.core.errors import AuditorError, ConfigError
 from probes.log import EventLogger
 from storage.errors import StoreError, build_file_error, is_file_error
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 INTERRUPTED_EXIT_CODE = 130
 
@@ -99,11 +100,12 @@ def store_common_options(
         Path | None,
         typer.Option(
             readable=False,
-            help="Read this configuration file. The default is AUDITOR_CONFIG, then config.toml.",
+            help="Read this configuration file. The default is the variable AUDITOR_CONFIG, "
+            "then config.toml in the current folder.",
         ),
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing unless something is wrong.")
+        bool, typer.Option("--quiet", "-q", help="Print only data, warnings and errors.")
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show a traceback for every error.")
@@ -111,8 +113,7 @@ def store_common_options(
     lang: Annotated[
         Literal["ar", "fr", "en"] | None,
         typer.Option(
-            help="Use this language for messages: ar, fr or en. "
-            "The default is the language of the terminal."
+            help="Print messages in this language. The default is the language of the terminal."
         ),
     ] = None,
     _version: Annotated[
@@ -122,29 +123,34 @@ def store_common_options(
         ),
     ] = False,
 ) -> None:
-    """Keep the options that every command understands."""
+    """Store the options that every command accepts."""
     context.obj = CliContext(config, quiet, debug or _is_debug_enabled(), lang)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that was typed; give its exit code."""
+    """Run one command and return its exit code.
+
+    `argv` are the arguments without the name of the program; None means those of the process.
+    """
     gc.set_threshold(*runtime.REDUCED_GC_THRESHOLDS)
-    words = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in words or _is_debug_enabled()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments or _is_debug_enabled()
     sys.excepthook = sys.__excepthook__ if debug else _report_unexpected_error
     log_setup.configure_logging(debug=debug)
     try:
-        typer.main.get_command(cli)(args=move_common_options_first(words), prog_name="auditor")
-    except SystemExit as end:
-        if end.code == INTERRUPTED_EXIT_CODE:
-            CliContext(requested_language=_find_language_option(words)).print_translated(
+        typer.main.get_command(cli)(args=move_common_options_first(arguments), prog_name="auditor")
+    except SystemExit as exit_request:
+        if exit_request.code == INTERRUPTED_EXIT_CODE:
+            CliContext(requested_language=_find_language_option(arguments)).print_translated(
                 "interrupted; finished work is kept"
             )
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except (AuditorError, StoreError) as trouble:
-        code = trouble.exit_code if isinstance(trouble, AuditorError) else ConfigError.exit_code
-        _report_failure(trouble, code, debug=debug)
-        return code
+        if isinstance(exit_request.code, int):
+            return exit_request.code
+        return 0 if exit_request.code is None else 1
+    except (AuditorError, StoreError) as error:
+        exit_code = error.exit_code if isinstance(error, AuditorError) else ConfigError.exit_code
+        _report_failure(error, exit_code, debug=debug)
+        return exit_code
     except OSError as error:
         if not is_file_error(error):
             raise
@@ -155,42 +161,47 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report_failure(error: Exception, exit_code: int, *, debug: bool) -> None:
-    """Tell why a command ended, to a person or as an event among the others."""
+    """Print why the command failed, or log it as an event if the log is for a machine."""
     if debug:
         sys.__excepthook__(type(error), error, error.__traceback__)
     if log_setup.is_json_logging() or log_setup.is_journald_stream(sys.stderr, os.environ):
-        events.error("command_failed", "{trouble}", trouble=str(error), code=exit_code)
+        logger.error("command_failed", "{cause}", cause=str(error), code=exit_code)
     else:
         print_message(f"error: {error}")
 
 
 def move_common_options_first(arguments: list[str]) -> list[str]:
-    """The same words with the common options before the command, wherever they were typed."""
+    """Return the arguments with the common options first.
+
+    Users may type these options before or after the command. Arguments after `--` are not changed.
+    """
     common: list[str] = []
-    rest: list[str] = []
-    while arguments:
-        word = arguments.pop(0)
-        if word == "--":
-            return [*common, *rest, word, *arguments]
-        if word in {"--quiet", "-q", "--debug"} or word.startswith(("--config=", "--lang=")):
-            common.append(word)
-        elif word in {"--config", "--lang"} and arguments:
-            common += [word, arguments.pop(0)]
+    others: list[str] = []
+    remaining = list(arguments)
+    while remaining:
+        argument = remaining.pop(0)
+        if argument == "--":
+            return [*common, *others, argument, *remaining]
+        is_flag = argument in {"--quiet", "-q", "--debug"}
+        if is_flag or argument.startswith(("--config=", "--lang=")):
+            common.append(argument)
+        elif argument in {"--config", "--lang"} and remaining:
+            common += [argument, remaining.pop(0)]
         else:
-            rest.append(word)
-    return [*common, *rest]
+            others.append(argument)
+    return [*common, *others]
 
 
 def _find_language_option(arguments: Sequence[str]) -> str | None:
-    """The language that was typed, if any."""
-    typed = re.search(r"--lang[ =](ar|fr|en)\b", " ".join(arguments))
-    return typed[1] if typed else None
+    """Return the value of `--lang`, or None if it is missing or invalid."""
+    match = re.search(r"--lang[ =](ar|fr|en)\b", " ".join(arguments))
+    return match[1] if match else None
 
 
 def _report_unexpected_error(
     error_type: type[BaseException], error: BaseException, _traceback: TracebackType | None
 ) -> None:
     print_message(
-        f"error: unexpected {error_type.__name__}: {error}; try: the "
-        f"same with --debug, and report what it prints"
+        f"error: unexpected {error_type.__name__}: {error}; "
+        f"try: the same command with --debug, and report its output"
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from auditor.receipts.receipt import ReceiptVerification
     from auditor.retention.backups import BackupResult
     from auditor.retention.evidence_pruning import PruningResult
-# ruff: noqa: PLC0415 - `--help` stays quick
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 
 BACKUP_COLUMNS = ("file", "created_at", "size_bytes")
@@ -52,19 +52,19 @@ def backup(
     from auditor.app import App
     from auditor.retention import backups
 
-    asked, now = get_cli_context(context), get_current_time()
-    config = asked.load_config()
+    cli_context, now = get_cli_context(context), get_current_time()
+    config = cli_context.load_config()
     backups.find_sqlite_file(config, "`pg_dump`")
     if listed:
         items = [one.to_dict() for one in backups.list_backups(target or config.backup.folder)]
-        _print_backups(items, asked.translator, config.network.time_zone, as_json=as_json)
+        _print_backups(items, cli_context.translator, config.network.time_zone, as_json=as_json)
         return
     with App.open(config, create=False) as app:
         taken = backups.create_backup(app.store, app.body_store, config, now, target)
     if as_json:
         print_data(build_json_document([_build_backup_item(taken)], now))
-    elif not asked.quiet:
-        print_message(_describe_backup(taken, asked.translator))
+    elif not cli_context.quiet:
+        print_message(_describe_backup(taken, cli_context.translator))
 
 
 def restore(
@@ -82,8 +82,8 @@ def restore(
     from auditor.retention import backups
     from storage.retention import read_erased_ids
 
-    asked, now = get_cli_context(context), get_current_time()
-    config = asked.load_config()
+    cli_context, now = get_cli_context(context), get_current_time()
+    config = cli_context.load_config()
     backups.find_sqlite_file(config, "`pg_restore`")
     if not file.is_file():
         raise InputError(str(file), "there is no such file", "`auditor backup --list`")
@@ -114,20 +114,22 @@ def restore(
                 now,
             )
         )
-    elif not asked.quiet:
-        told = asked.translator.translate(
+    elif not cli_context.quiet:
+        told = cli_context.translator.translate(
             "{file} was restored from {backup}", file=str(done.file), backup=str(file)
         )
-        facts = [_describe_row_counts(done.contents.row_counts, asked.translator)]
+        facts = [_describe_row_counts(done.contents.row_counts, cli_context.translator)]
         if done.replaced_database:
             facts.append(
-                asked.translator.translate(
+                cli_context.translator.translate(
                     "the previous database was kept as {kept}", kept=str(done.replaced_database)
                 )
             )
-        print_message(asked.translator.format_pair(told, asked.translator.join_list(facts)))
+        print_message(
+            cli_context.translator.format_pair(told, cli_context.translator.join_list(facts))
+        )
     for one in there:
-        asked.print_translated(
+        cli_context.print_translated(
             "{association} was erased and is back: “auditor registry erase” erases it again",
             association=one,
         )
@@ -150,12 +152,12 @@ def prune(
     from auditor.retention import backups, evidence_pruning
     from auditor.runs.pipeline import compute_retention_cutoffs
 
-    asked = get_cli_context(context)
+    cli_context = get_cli_context(context)
     with (
-        App.open(asked.load_config(), create=False) as app,
+        App.open(cli_context.load_config(), create=False) as app,
         app.hold_run_lock(),
         show_progress(
-            asked.translator.translate("looking for data to delete"), quiet=asked.quiet
+            cli_context.translator.translate("looking for data to delete"), quiet=cli_context.quiet
         ) as step,
     ):
         told = evidence_pruning.prune_evidence(
@@ -172,9 +174,9 @@ def prune(
         )
     if as_json:
         print_data(build_json_document([{**told.to_dict(), "expired": over}], get_current_time()))
-    elif not asked.quiet:
+    elif not cli_context.quiet:
         print_message(
-            _describe_pruning(told, sum(over.values()), asked.translator, dry_run=dry_run)
+            _describe_pruning(told, sum(over.values()), cli_context.translator, dry_run=dry_run)
         )
 
 
@@ -289,8 +291,8 @@ def receipts(
     from auditor.receipts.receipt import verify_receipt_chain
     from auditor.receipts.signing import read_known_public_keys
 
-    asked = get_cli_context(context)
-    with asked.open_app() as app:
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
         links = list(
             verify_receipt_chain(app.store.list_runs(), read_known_public_keys(app.data_folder))
         )
@@ -298,15 +300,17 @@ def receipts(
     if as_json:
         print_data(build_json_document(items, get_current_time()))
     elif items:
-        words = asked.translator
-        sayings = {name: partial(words.term, group) for name, group in RECEIPT_TERM_GROUPS.items()}
+        translator = cli_context.translator
+        sayings = {
+            name: partial(translator.term, group) for name, group in RECEIPT_TERM_GROUPS.items()
+        }
         print_table(
             RECEIPT_COLUMNS,
             ([item[name] for name in RECEIPT_COLUMNS] for item in items),
-            words,
+            translator,
             sayings,
         )
-    _raise_if_invalid(links, digest, asked)
+    _raise_if_invalid(links, digest, cli_context)
 
 
 def _build_receipt_item(verification: ReceiptVerification) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""How an answer is written: data on standard output, everything else on standard error.
+"""Output of commands: data to standard output, messages and progress to standard error.
 
-Files that commands write: in which format, and whole or not at all.
+Files are written completely or not at all.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ if TYPE_CHECKING:
 
 
 def print_data(text: str) -> None:
-    """Write data. UTF-8 whatever the locale; what cannot be encoded is escaped, never fatal."""
+    """Print data in UTF-8, whatever the locale. Escapes characters that cannot be encoded."""
     print_data_parts([text])
 
 
 def print_data_parts(parts: Iterable[str]) -> None:
-    """The same of parts that need not be held."""
+    """Print data that comes in parts, without holding all of it in memory."""
     with _open_utf8(sys.stdout) as out:
         out.writelines(parts)
         out.write("\n")
 
 
 def print_text(text: str) -> None:
-    """Write lines for a person, without terminal controls or direction overrides."""
+    """Print text for a person, without terminal control codes and direction overrides."""
     print_data("\n".join(CONTROL_CHARACTERS.sub(" ", line) for line in text.split("\n")))
 
 
 def is_stdout_terminal() -> bool:
-    """Whether the data are for a person: they are said in words then, and as codes into a pipe."""
+    """Return whether a person reads the data. If not, they are printed with codes, not words."""
     return sys.stdout.isatty()
 
 
 def print_message(text: str) -> None:
-    """Tell a person something, beside the data."""
+    """Print a message of one line to standard error."""
     with _open_utf8(sys.stderr) as err:
         err.write(to_single_line(text) + "\n")
 
 
 @contextmanager
 def open_unbuffered_safely(file: BinaryIO) -> Iterator[BinaryIO]:
-    """The file, of which a pipe takes all.
+    """Yield a file of which a write to a pipe is always complete.
 
-    In Python's unbuffered mode (PYTHONUNBUFFERED) a standard stream loses without a word what a pipe did not
-    take before a signal came: whoever reads it gets 64 or 128 KiB of a document (seen 2026-11).
+    In Python's unbuffered mode (PYTHONUNBUFFERED), a write to a full pipe can be cut short by a
+    signal. The rest is lost without an error: readers got 64 or 128 KiB of a document (2026-11).
     """
     if not isinstance(file, io.RawIOBase):
         yield file
@@ -71,7 +71,7 @@ def open_unbuffered_safely(file: BinaryIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _open_utf8(stream: TextIO) -> Iterator[TextIO]:
-    """The stream in UTF-8, of which a pipe takes all."""
+    """Yield the stream in UTF-8. A write to a pipe is always complete."""
     if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.RawIOBase):
         with open_unbuffered_safely(cast("BinaryIO", stream.buffer)) as file:
             text = io.TextIOWrapper(file, "utf-8", "backslashreplace")
@@ -87,7 +87,7 @@ def _open_utf8(stream: TextIO) -> Iterator[TextIO]:
 
 
 CellFormatter = Callable[[str], str]
-"""A code in words."""
+"""Returns the text that a terminal shows for a cell."""
 
 
 def print_table(
@@ -96,27 +96,31 @@ def print_table(
     translator: Translator,
     formatters: Mapping[str, CellFormatter] = MappingProxyType({}),
 ) -> None:
-    """A table in words on a terminal; tab-separated values, with their English codes, into a pipe.
+    """Print a translated table on a terminal, or tab-separated values with codes into a pipe.
 
-    `say_as` tells of a column how its codes are said. Names last: terminals do no bidi.
+    `formatters` translate the cells of a column. Put names of associations in the last column:
+    they may be Arabic, and terminals do not order text of both directions.
     """
-    if is_stdout_terminal():
-        cells = map(_format_cells, rows)
-        told = {"channel": translator.channel_name, **formatters}
-        sayings = [told.get(column, str) for column in columns]
-        said = [[saying(cell) for saying, cell in zip(sayings, row, strict=True)] for row in cells]
-        _print_rich_table([translator.term("heading", column) for column in columns], said)
-    else:
+    if not is_stdout_terminal():
         print_tsv(columns, map(format_tsv_row, rows))
+        return
+    known_formatters = {"channel": translator.channel_name, **formatters}
+    row_formatters = [known_formatters.get(column, str) for column in columns]
+    headings = [translator.term("heading", column) for column in columns]
+    lines = []
+    for row in rows:
+        cells = zip(row_formatters, _format_cells(row), strict=True)
+        lines.append([format_cell(cell) for format_cell, cell in cells])
+    _print_rich_table(headings, lines)
 
 
 def print_tsv(columns: Sequence[str], rows: Iterable[str]) -> None:
-    """Tab-separated values, of rows that are made already."""
+    """Print tab-separated values. `rows` are complete lines, see `format_tsv_row`."""
     print_data("\n".join(["\t".join(columns), *rows]))
 
 
 def format_tsv_row(cells: Iterable[object]) -> str:
-    """One row of tab-separated values."""
+    """Return one line of tab-separated values."""
     return "\t".join(_format_cells(cells))
 
 
@@ -147,7 +151,7 @@ ProgressCallback = Callable[[int, int], None]
 
 @contextmanager
 def show_progress(title: str, *, quiet: bool) -> Iterator[ProgressCallback]:
-    """A bar on a terminal only. It is moved by `step(done, total)`."""
+    """Show a progress bar on a terminal. Yields a function that sets `(done, total)`."""
     if quiet or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
@@ -168,7 +172,7 @@ def show_progress(title: str, *, quiet: bool) -> Iterator[ProgressCallback]:
 OutputFormat = Literal["csv", "xlsx", "json"]
 NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 PRIVATE_FILE_MODE, PUBLIC_FILE_MODE = 0o600, 0o666
-"""Who may read a file: its owner, or whoever the operator's umask lets."""
+"""Modes of files that only the owner may read, and of files for which the umask decides."""
 
 
 def choose_output_format(
@@ -176,30 +180,38 @@ def choose_output_format(
     target: Path | None,
     allowed_formats: tuple[OutputFormat, ...] = get_args(OutputFormat),
 ) -> OutputFormat:
-    """The format that is asked for, else the one that the name ends in, else CSV. Raises InputError."""
+    """Return the requested format, else that of the file name. Standard output is CSV by default.
+
+    Raises InputError if the file name has another extension.
+    """
     if requested_format:
         return requested_format
     if target is None:
         return "csv"
-    found = next((one for one in allowed_formats if target.suffix.lower() == f".{one}"), None)
-    if found is None:
-        ends = ", ".join(f".{one}" for one in allowed_formats)
-        raise InputError(str(target), f"its name ends in none of {ends}", f"{target.stem}.csv")
-    return found
+    extension = target.suffix.lower()
+    for allowed_format in allowed_formats:
+        if extension == f".{allowed_format}":
+            return allowed_format
+    extensions = ", ".join(f".{name}" for name in allowed_formats)
+    raise InputError(
+        str(target), f"its name does not end in one of {extensions}", f"{target.stem}.csv"
+    )
 
 
 def validate_delimiter(delimiter: str) -> None:
-    """Raise UsageError where this cannot part the cells of CSV."""
+    """Raise UsageError if this text cannot separate the cells of CSV."""
     if len(delimiter) != 1 or delimiter in '\r\n"':
         raise UsageError(
-            f'--delimiter "{delimiter}"', "it is one character that parts cells", '--delimiter ";"'
+            f'--delimiter "{delimiter}"',
+            "a delimiter is one character, and neither a quote nor a line break",
+            '--delimiter ";"',
         )
 
 
 def print_bytes(chunks: Iterable[bytes], *, is_text: bool) -> None:
-    """Write to standard output. Raises InputError: a terminal cannot show what is no text."""
+    """Write bytes to standard output. Raises InputError for a workbook on a terminal."""
     if not is_text and sys.stdout.isatty():
-        raise InputError("a workbook", "a terminal cannot show it", "a file's name")
+        raise InputError("standard output", "a terminal cannot show a workbook", "a file name")
     with open_unbuffered_safely(sys.stdout.buffer) as out:
         out.writelines(chunks)
 
@@ -211,9 +223,10 @@ def write_file_atomically(
     is_private: bool = False,
     on_written: Callable[[], None] | None = None,
 ) -> None:
-    """Write a file whole or not at all; a private one is for its owner alone. Raises InputError.
+    """Write a file completely or not at all. Raises StoreError.
 
-    `written` is called when all of it lies on the disk, before it has its name.
+    Only the owner can read a private file. `on_written` is called when the content is on the disk,
+    before the file gets its final name.
     """
     unfinished = target.with_name(f"{target.name}.part")
     try:
@@ -230,5 +243,5 @@ def write_file_atomically(
         if on_written:
             on_written()
         unfinished.replace(target)
-    except OSError as trouble:
-        raise build_file_error(trouble, f"cannot write {target}") from None
+    except OSError as error:
+        raise build_file_error(error, f"cannot write {target}") from None

@@ -1,5 +1,5 @@
 """`registry import`, `export` and `validate`: the coordinator's spreadsheet, in and out."""
-# ruff: noqa: PLC0415 - `--help` stays quick
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def validate_spreadsheet(
     Names line and column of each problem, and changes nothing. Compares the sheet with the
     registry, as an import does. Exits with code 3 if the sheet has errors.
     """
-    asked = get_cli_context(context)
-    reading = _read_beside_registry(spreadsheet, asked.load_config())
+    cli_context = get_cli_context(context)
+    reading = _read_beside_registry(spreadsheet, cli_context.load_config())
     if as_json:
         print_data(
             build_json_document(
@@ -76,9 +76,9 @@ def validate_spreadsheet(
             )
         )
     elif reading.problems:
-        _print_issues(reading.problems, asked.translator)
-    if not asked.quiet:
-        print_message(_describe_import_counts(reading, asked.translator))
+        _print_issues(reading.problems, cli_context.translator)
+    if not cli_context.quiet:
+        print_message(_describe_import_counts(reading, cli_context.translator))
     if any(problem.severity == "error" for problem in reading.problems):
         raise typer.Exit(InputError.exit_code)
 
@@ -144,8 +144,8 @@ def import_registry(
     from auditor.registry.diff import build_import_preview, find_shared_accounts
     from auditor.registry.importer import ExistingEntries
 
-    asked = get_cli_context(context)
-    config = asked.load_config()
+    cli_context = get_cli_context(context)
+    config = cli_context.load_config()
     with App.open(config) as app:
         known = ExistingEntries.from_registry(
             app.store.list_association_entries(), app.store.list_accounts()
@@ -155,17 +155,19 @@ def import_registry(
         if dry_run:
             _print_import_preview(
                 build_import_preview(app.store, reading, get_current_time(), prune=prune),
-                asked,
+                cli_context,
                 as_json=as_json,
             )
             return
         confirmed_digest: str | None = None
-        always_asks = not (yes or asked.quiet)
+        always_asks = not (yes or cli_context.quiet)
         if can_prompt() and not as_json and (always_asks or not allow_withdrawals):
             draft = build_import_preview(app.store, reading, get_current_time(), prune=prune)
             has_too_many = draft.changes.has_many_leaving and not allow_withdrawals
             if always_asks or has_too_many:
-                if draft.lines and not _confirm_import(draft, asked, has_too_many=has_too_many):
+                if draft.lines and not _confirm_import(
+                    draft, cli_context, has_too_many=has_too_many
+                ):
                     return
                 confirmed_digest = draft.digest
         changes = app.store.save_registry(
@@ -183,12 +185,12 @@ def import_registry(
             str(spreadsheet), "the registry changed meanwhile, so nothing was changed", "again"
         )
     if changes.has_many_leaving and not allow_withdrawals and confirmed_digest is None:
-        _refuse_withdrawals(spreadsheet, reading, changes, asked)
+        _refuse_withdrawals(spreadsheet, reading, changes, cli_context)
     reading.problems += find_shared_accounts(reading, changes)
     if as_json:
         print_data(build_json_document([_build_import_item(reading, changes)], get_current_time()))
     else:
-        _print_import_result(reading, changes, asked, is_shown=confirmed_digest is not None)
+        _print_import_result(reading, changes, cli_context, is_shown=confirmed_digest is not None)
 
 
 def _refuse_withdrawals(
@@ -251,32 +253,32 @@ def _print_import_preview(
 
 def _confirm_import(preview: ImportPreview, cli_context: CliContext, *, has_too_many: bool) -> bool:
     """Show what would change and ask whether it shall."""
-    words = cli_context.translator
+    translator = cli_context.translator
     for problem in preview.problems:
-        print_message(problem.describe(words))
-    if told := preview.describe_missing_columns(words):
+        print_message(problem.describe(translator))
+    if told := preview.describe_missing_columns(translator):
         print_message(told)
-    _print_changes(preview.lines[:MAX_SHOWN_CHANGES], words)
+    _print_changes(preview.lines[:MAX_SHOWN_CHANGES], translator)
     if (rest := len(preview.lines) - MAX_SHOWN_CHANGES) > 0:
-        print_message(words.translate_plural("{n} more change", "{n} more changes", rest))
-    if told := preview.describe_unlisted_associations(words):
+        print_message(translator.translate_plural("{n} more change", "{n} more changes", rest))
+    if told := preview.describe_unlisted_associations(translator):
         print_message(told)
     if has_too_many:
         print_message(
-            words.translate_plural(
+            translator.translate_plural(
                 "{n} of {total} associations would leave the registry. "
                 "Import this file? Type yes or no.",
                 "{n} of {total} associations would leave the registry. "
                 "Import this file? Type yes or no.",
                 preview.changes.leaving_count,
-                total=words.format_number(preview.changes.listed_count),
+                total=translator.format_number(preview.changes.listed_count),
             )
         )
     else:
-        print_message(words.translate("Apply these changes? Type yes or no."))
+        print_message(translator.translate("Apply these changes? Type yes or no."))
     if read_confirmation():
         return True
-    print_message(words.translate("no changes"))
+    print_message(translator.translate("no changes"))
     return False
 
 
@@ -345,18 +347,24 @@ def export_registry(
     from auditor.i18n.catalogs import get_text_direction
     from auditor.registry import exporter, spreadsheet
 
-    asked = get_cli_context(context)
+    cli_context = get_cli_context(context)
     validate_delimiter(delimiter)
     target = None if str(file) == "-" else file
     written = choose_output_format(file_format, target, ("csv", "xlsx"))
-    words = asked.translator if asked.requested_language else None
-    with asked.open_app() as app:
+    translator = cli_context.translator if cli_context.requested_language else None
+    with cli_context.open_app() as app:
         mirrored = (
-            get_text_direction(asked.requested_language or app.config.network.language) == "rtl"
+            get_text_direction(cli_context.requested_language or app.config.network.language)
+            == "rtl"
         )
-        lines, count = exporter.iter_export_rows(app.store, words), app.store.count_registered()[0]
+        lines, count = (
+            exporter.iter_export_rows(app.store, translator),
+            app.store.count_registered()[0],
+        )
         if written == "xlsx":
-            pieces = exporter.iter_registry_workbook_chunks(lines, words, right_to_left=mirrored)
+            pieces = exporter.iter_registry_workbook_chunks(
+                lines, translator, right_to_left=mirrored
+            )
         else:
             pieces = spreadsheet.iter_csv_lines(
                 lines, bom=bom and target is not None, delimiter=delimiter
@@ -365,11 +373,13 @@ def export_registry(
             print_bytes(pieces, is_text=written == "csv")
             return
         write_file_atomically(pieces, target)
-    if not asked.quiet:
+    if not cli_context.quiet:
         print_message(
-            asked.translator.format_pair(
+            cli_context.translator.format_pair(
                 str(file),
-                asked.translator.translate_plural("{n} association", "{n} associations", count),
+                cli_context.translator.translate_plural(
+                    "{n} association", "{n} associations", count
+                ),
             )
         )
 
@@ -389,13 +399,13 @@ def show_registry_history(
 
     Includes changes of associations that were removed.
     """
-    asked = get_cli_context(context)
-    with asked.open_app() as app:
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
         changes = app.store.list_audit_log(association, limit=limit)
     if as_json:
         print_data(build_json_document(map(_build_change_item, changes), get_current_time()))
     else:
-        _print_history(changes, asked.translator, app.config.network.time_zone)
+        _print_history(changes, cli_context.translator, app.config.network.time_zone)
 
 
 def _build_change_item(change: AuditLogEntry) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """`letters`: the associations' links to their own reports, made, renewed, ended, with the texts to send."""
-# ruff: noqa: PLC0415 - `--help` stays quick
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -287,13 +287,13 @@ def list_report_links(
         if as_json:
             print_data_parts(iter_json_document(items, now))
         else:
-            words = get_cli_context(context).translator
+            translator = get_cli_context(context).translator
             lines = ([_format_cell(item[name]) for name in REPORT_LINK_COLUMNS] for item in items)
             print_table(
                 REPORT_LINK_COLUMNS,
                 lines,
-                words,
-                {"state": lambda code: words.term("report_link", code)},
+                translator,
+                {"state": lambda code: translator.term("report_link", code)},
             )
 
 

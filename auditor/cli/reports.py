@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from auditor.app import App
     from auditor.evaluation.association_view import AssociationView
     from auditor.i18n.translator import Translator
-# ruff: noqa: PLC0415 - `--help` stays quick
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 
 GAP_COLUMNS = ("severity", "code", "channel", "opened_at", "association", "name")
@@ -56,15 +56,15 @@ def gaps(
 ) -> None:
     """List the open gaps, the most severe first."""
     wanted = {"association": association, "channel": channel, "code": code}
-    asked = get_cli_context(context)
-    with asked.open_app() as app:
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
         found = [
             item for item in _load_gap_items(app, association) if _matches_filters(item, wanted)
         ]
     if as_json:
         print_data(build_json_document(found, get_current_time()))
     else:
-        _print_gaps(found, asked.translator)
+        _print_gaps(found, cli_context.translator)
 
 
 @examples("auditor report", "auditor report nour --pdf nour.pdf")
@@ -92,26 +92,28 @@ def report(
     from auditor.reports import text
     from auditor.views.json_items import build_report_item, build_report_items
 
-    now, asked = get_current_time(), get_cli_context(context)
+    now, cli_context = get_current_time(), get_cli_context(context)
     if pdf and not association:
         raise UsageError(
             "--pdf", "is of one association's report", "`auditor report ID --pdf FILE`"
         )
-    with asked.open_app() as app:
+    with cli_context.open_app() as app:
         if association is None:
             seen = build_network_overview(app.store, app.config, now)
             items, told = (
                 build_report_items(seen),
-                text.format_terminal_report(seen, app.config, None, asked.language),
+                text.format_terminal_report(seen, app.config, None, cli_context.language),
             )
         else:
             view = _load_listed_association(app, association)
             items, told = (
                 [build_report_item(view)],
-                text.format_association_report(view, now, asked.requested_language),
+                text.format_association_report(view, now, cli_context.requested_language),
             )
             if pdf and not as_json:
-                _write_pdf(pdf, _render_pdf_report(view, app, asked.requested_language, address))
+                _write_pdf(
+                    pdf, _render_pdf_report(view, app, cli_context.requested_language, address)
+                )
                 return
     print_data(build_json_document(items, now)) if as_json else print_text(told)
 
@@ -131,11 +133,13 @@ def publish(
     ] = None,
 ) -> None:
     """Write the pages of the network as a static site."""
-    asked = get_cli_context(context)
-    with asked.open_app() as app:
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
         target = folder or out or app.config.report.folder
-        written = _publish_site(app, target, asked)
-    asked.print_translated_count("{file}: {n} page", "{file}: {n} pages", written, file=str(target))
+        written = _publish_site(app, target, cli_context)
+    cli_context.print_translated_count(
+        "{file}: {n} page", "{file}: {n} pages", written, file=str(target)
+    )
 
 
 @examples("auditor demo")
@@ -155,20 +159,22 @@ def demo(
     from auditor.evaluation.network_view import build_network_overview
     from auditor.reports import text
 
-    asked = get_cli_context(context)
-    with show_progress(asked.translator.translate("14 checks"), quiet=asked.quiet) as step:
+    cli_context = get_cli_context(context)
+    with show_progress(
+        cli_context.translator.translate("14 checks"), quiet=cli_context.quiet
+    ) as step:
         played = runtime.run_async(play.run_demo(folder, on_progress=step, now=get_current_time()))
     with App.open(played.config) as app:
-        written = _publish_site(app, played.config.report.folder, asked)
+        written = _publish_site(app, played.config.report.folder, cli_context)
         seen = build_network_overview(
             app.store, app.config, get_current_time(), since=played.runs[0].started_at
         )
-        print_text(text.format_terminal_report(seen, app.config, None, asked.language))
+        print_text(text.format_terminal_report(seen, app.config, None, cli_context.language))
     first = str(played.config.report.folder / "index.html")
-    asked.print_translated_count(
+    cli_context.print_translated_count(
         "{n} page to open: {file}", "{n} pages to open: {file}", written, file=first
     )
-    asked.print_translated(
+    cli_context.print_translated(
         "database: {file}; continue with: {command}",
         file=played.config.storage.url,
         command=f"auditor --config {folder}/config.toml gaps",
@@ -336,7 +342,7 @@ def export(
     validate_delimiter(delimiter)
     lang = get_cli_context(context).requested_language
     with get_cli_context(context).open_app() as app:
-        asked = ExportRequest(
+        cli_context = ExportRequest(
             kind=kind,
             format=choose_output_format(file_format, target),
             association_filter=AssociationFilter(region=region, tag=tag),
@@ -346,9 +352,9 @@ def export(
             delimiter=delimiter,
             right_to_left=get_text_direction(lang or app.config.network.language) == "rtl",
         )
-        pieces = stream_export(asked, app, get_current_time())
+        pieces = stream_export(cli_context, app, get_current_time())
         if target is None:
-            print_bytes(pieces, is_text=asked.format != "xlsx")
+            print_bytes(pieces, is_text=cli_context.format != "xlsx")
             return
         write_file_atomically(pieces, target)
     get_cli_context(context).print_translated("{file}: written", file=str(target))

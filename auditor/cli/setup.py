@@ -1,5 +1,5 @@
-"""`init` and `doctor`: a place to begin, and whether everything is in order."""
-# ruff: noqa: PLC0415 - `--help` stays quick
+"""`init` and `doctor`: create the first files, and check an installation."""
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -25,39 +25,40 @@ if TYPE_CHECKING:
 def init(
     context: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(readable=False, help="Folder to create them in.")
+        Path, typer.Argument(readable=False, help="Folder to create the files in.")
     ] = Path(),
 ) -> None:
     """Create a configuration file and an empty registry.
 
-    Does not change files that exist.
+    The files are config.toml and registry.csv. Files that already exist are not changed.
     """
     from auditor.config.schema import find_packaged_config
     from auditor.registry.exporter import build_export_rows
     from auditor.registry.spreadsheet import to_csv
 
-    asked, sheet = get_cli_context(context), folder / "registry.csv"
-    print_message(
-        _write_unless_exists(
-            folder / "config.toml", find_packaged_config().read_bytes(), asked.translator
-        )
-    )
-    print_message(_write_unless_exists(sheet, to_csv(build_export_rows([], [])), asked.translator))
-    asked.print_translated(
+    cli_context = get_cli_context(context)
+    spreadsheet = folder / "registry.csv"
+    contents = {
+        folder / "config.toml": find_packaged_config().read_bytes(),
+        spreadsheet: to_csv(build_export_rows([], [])),
+    }
+    for file, content in contents.items():
+        print_message(_write_unless_exists(file, content, cli_context.translator))
+    cli_context.print_translated(
         "next: fill {file}, then {command}",
-        file=str(sheet),
-        command=f"`auditor registry import {sheet}`",
+        file=str(spreadsheet),
+        command=f"`auditor registry import {spreadsheet}`",
     )
 
 
-def _write_unless_exists(file: Path, data: bytes, translator: Translator) -> str:
-    """Write a file unless it exists. Return which of both, in words. Raises StoreError."""
+def _write_unless_exists(file: Path, content: bytes, translator: Translator) -> str:
+    """Write a file unless it exists. Return a message that says which. Raises StoreError."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         exists = file.exists()
         if not exists:
-            with file.open("xb") as new:
-                new.write(data)
+            with file.open("xb") as new_file:
+                new_file.write(content)
     except OSError as error:
         raise build_file_error(error, f"cannot write {file}") from None
     if exists:
@@ -75,14 +76,15 @@ def doctor(
 ) -> None:
     """Check the installation, configuration and data.
 
-    Requests a canary of each channel, too. Exits with code 3 if something does not work.
+    Also requests one account that is known to exist on each channel. Exits with code 3 if a check
+    fails.
     """
     from auditor.diagnostics import network, run_diagnostics
 
-    asked = get_cli_context(context)
+    cli_context = get_cli_context(context)
     findings = list(
         run_diagnostics(
-            asked.config_path, get_current_time(), None if offline else network.check_network
+            cli_context.config_path, get_current_time(), None if offline else network.check_network
         )
     )
     if as_json:
@@ -90,23 +92,20 @@ def doctor(
             build_json_document((finding.to_dict() for finding in findings), get_current_time())
         )
     else:
-        _print_diagnostics(findings, asked.translator)
+        _print_diagnostics(findings, cli_context.translator)
     if any(finding.state == "fail" for finding in findings):
         raise typer.Exit(ConfigError.exit_code)
 
 
 def _print_diagnostics(results: Iterable[DiagnosticResult], translator: Translator) -> None:
-    if is_stdout_terminal():
-        lines = (
-            [
-                translator.translate(f.check_template, **f.params),
-                f.state,
-                translator.translate(f.detail_template, **f.params),
-            ]
-            for f in results
-        )
-    else:
-        lines = ([f.check, f.state, f.detail] for f in results)
+    is_translated = is_stdout_terminal()
+    lines = []
+    for result in results:
+        check, detail = result.check, result.detail
+        if is_translated:
+            check = translator.translate(result.check_template, **result.params)
+            detail = translator.translate(result.detail_template, **result.params)
+        lines.append([check, result.state, detail])
     print_table(
         ("check", "state", "detail"),
         lines,

@@ -1,5 +1,5 @@
-"""`user`: who may use the pages, added and removed by whoever has the machine's account."""
-# ruff: noqa: PLC0415 - `--help` stays quick
+"""`user`: add, list and remove the users of the web pages."""
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from auditor.app import App
+    from auditor.i18n.translator import Translator
     from storage.models.users import User
 
 USER_COLUMNS = ("role", "state", "added_at", "added_by", "regions", "name")
@@ -26,7 +27,7 @@ user_app = make_group("Manage who may log in to the web pages.")
 UserNameArgument = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="Name to log in with; it is the author of what the user changes."
+        metavar="NAME", help="Name to log in with. It is recorded as the author of changes."
     ),
 ]
 
@@ -39,51 +40,55 @@ def add(
     *,
     role: Annotated[
         Literal["admin", "coordinator", "reader"],
-        typer.Option(help="Give this role; see docs/guides/users-and-permissions.md."),
+        typer.Option(
+            help="Give this role. A reader sees everything, a coordinator also edits "
+            "associations, an admin also manages users."
+        ),
     ],
     region: Annotated[
         list[str] | None,
-        typer.Option(help="Limit a coordinator to this region; can be repeated."),
+        typer.Option(help="Limit a coordinator to this region. Can be repeated."),
     ] = None,
     author: AuthorOption = None,
 ) -> None:
     """Add a user and print an invitation link.
 
-    The link sets the password. It works once, for one day.
+    The user opens the link to choose a password. It works once and expires after one day.
     """
     from auditor.users import service
     from storage.models.users import Role
 
-    by, asked = resolve_author(author), get_cli_context(context)
-    with asked.open_app() as app:
+    author_name, cli_context = resolve_author(author), get_cli_context(context)
+    with cli_context.open_app() as app:
         now = get_current_time()
-        added, token = service.add_user(
-            app.store, name, Role(role), region or (), author=by, now=now
+        user, token = service.add_user(
+            app.store, name, Role(role), region or (), author=author_name, now=now
         )
-        _print_invite_link(asked, app, added, token, now)
+        _print_invite_link(cli_context, app, user, token, now)
 
 
 @user_app.command("list")
 def list_users(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the users and who has set a password."""
-    asked = get_cli_context(context)
-    with asked.open_app() as app:
+    """List the users.
+
+    The state is invited until the user has set a password, then ready.
+    """
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
         items = list(map(_build_user_item, app.store.list_users()))
     if as_json:
         print_data(build_json_document(items, get_current_time()))
         return
-    words = asked.translator
+    translator = cli_context.translator
     lines = ([_format_cell(name, item[name]) for name in USER_COLUMNS] for item in items)
     print_table(
         USER_COLUMNS,
         lines,
-        words,
+        translator,
         {
-            "role": lambda code: words.term("role", code),
-            "state": lambda code: words.term("user", code),
-            "regions": lambda codes: (
-                words.join_list(map(words.region_name, codes.split(", "))) if codes else ""
-            ),
+            "role": lambda code: translator.term("role", code),
+            "state": lambda code: translator.term("user", code),
+            "regions": lambda codes: _translate_regions(codes, translator),
         },
     )
 
@@ -92,29 +97,31 @@ def list_users(context: typer.Context, as_json: JsonOption = False) -> None:
 def reset(context: typer.Context, name: UserNameArgument, author: AuthorOption = None) -> None:
     """Create a new invitation link for a user.
 
-    The old password and all sessions end at once.
+    The old password no longer works, and the user is logged out everywhere.
     """
     from auditor.users import service
 
-    by, asked = resolve_author(author), get_cli_context(context)
-    with asked.open_app() as app:
-        now, found = get_current_time(), service.get_user(app.store, name)
-        _print_invite_link(asked, app, found, service.create_invite(app.store, found, by, now), now)
+    author_name, cli_context = resolve_author(author), get_cli_context(context)
+    with cli_context.open_app() as app:
+        now = get_current_time()
+        user = service.get_user(app.store, name)
+        token = service.create_invite(app.store, user, author_name, now)
+        _print_invite_link(cli_context, app, user, token, now)
 
 
 @user_app.command()
 def remove(context: typer.Context, name: UserNameArgument) -> None:
     """Remove a user.
 
-    The user can no longer log in. The audit log keeps the name.
+    The user can no longer log in. The history of changes still shows the name.
     """
     from auditor.users import service
 
-    asked = get_cli_context(context)
-    with asked.open_app() as app:
-        found = service.get_user(app.store, name)
-        service.remove_user(app.store, found, get_current_time())
-    asked.print_translated("{name} can no longer log in", name=found.name)
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
+        user = service.get_user(app.store, name)
+        service.remove_user(app.store, user, get_current_time())
+    cli_context.print_translated("{name} can no longer log in", name=user.name)
 
 
 def _print_invite_link(
@@ -135,7 +142,7 @@ def _print_invite_link(
 
 
 def _build_user_item(listed_user: User) -> dict[str, Any]:
-    """The item of `user list --json`."""
+    """Return an item of `user list --json`."""
     return {
         "name": listed_user.name,
         "role": listed_user.role.value,
@@ -145,6 +152,13 @@ def _build_user_item(listed_user: User) -> dict[str, Any]:
         "added_by": listed_user.added_by,
         "password_at": listed_user.password_set_at,
     }
+
+
+def _translate_regions(codes: str, translator: Translator) -> str:
+    """Return the names of regions, whose codes are separated by commas."""
+    if not codes:
+        return ""
+    return translator.join_list(map(translator.region_name, codes.split(", ")))
 
 
 def _format_cell(column: str, value: Any) -> Any:

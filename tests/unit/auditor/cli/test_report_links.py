@@ -170,7 +170,7 @@ def test_a_file_that_cannot_be_written_leaves_the_links_as_they_are(desk):
         (("create", "nobody"), 3, "no association has this id"),
         (("create",), 2, "either ids are named or all are meant"),
         (("create", "nour", "--all"), 2, "either ids are named or all are meant"),
-        (("create", "nour", "--out", "letters.pdf"), 3, "its name ends in none of .csv, .xlsx"),
+        (("create", "nour", "--out", "letters.pdf"), 3, "its name does not end in one of .csv, .xlsx"),
         (("revoke", "nour"), 3, "it has no link that holds"),
         (("renew", "nobody"), 3, "no association has this id"),
         (("list", "--state", "lost"), 2, "this is no state of a link"),
