@@ -1,10 +1,13 @@
 """Serve the demo network's fake web: `python -m auditor.demo --ca-file FILE`.
 
-The port it listens on is its first line of output. Each line of its input is a run to answer for
-(`{"run": 3, "total_runs": 14, "started_at": "2026-11-14T00:30:00+00:00"}`), answered by the line
-`ready`, or the
-word `requests`, answered by how often each URL was requested since the run began, as JSON. It ends
-with its input, so it never outlives the one who started it.
+The first line of output is the port. Standard input takes two kinds of lines:
+
+- a run to play (`{"run": 3, "total_runs": 14, "started_at": "2026-11-14T00:30:00+00:00"}`). The
+  answer is the line `ready`.
+- the word `requests`. The answer is a JSON object with the number of requests of each URL since
+  the run started.
+
+The process ends when its input ends. It therefore never outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from auditor.demo.proxy import CertificateAuthority, FakeWebProxy
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         prog="python -m auditor.demo", description=(__doc__ or "").splitlines()[0]
     )
@@ -37,18 +40,18 @@ def parse_arguments() -> argparse.Namespace:
         "--ca-file", type=Path, required=True, help="write the root certificate to this file"
     )
     parser.add_argument(
-        "--run", type=int, default=1, help="the run whose answers are served first (default: 1)"
+        "--run", type=int, default=1, help="start with the responses of this run (default: 1)"
     )
     return parser.parse_args()
 
 
 async def serve_fake_web(port: int, ca_file: Path, run_number: int) -> None:
-    """Serve until the input ends."""
+    """Serve the fake web until standard input ends."""
     authority = CertificateAuthority()
     authority.write_root_certificate(ca_file)
     proxy = FakeWebProxy(FakeWeb(), authority, DemoRun(run_number, 14, datetime.now(UTC)))
     server = await proxy.listen(port)
-    gc.freeze()  # the world never goes away, so the collector need not walk it again
+    gc.freeze()  # the fake web lives as long as the process; do not scan it
     _write_line(str(server.sockets[0].getsockname()[1]))
     reader = await _open_stdin_reader()
     while line := await reader.readline():
@@ -61,7 +64,10 @@ async def serve_fake_web(port: int, ca_file: Path, run_number: int) -> None:
 
 
 async def _open_stdin_reader() -> asyncio.StreamReader:
-    """The input, line by line. A file, or nothing (/dev/null), cannot be waited for: it is read at once."""
+    """Return a reader of standard input.
+
+    A file and /dev/null do not support waiting for input. They are read at once.
+    """
     reader = asyncio.StreamReader()
     mode = os.fstat(sys.stdin.fileno()).st_mode
     if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty():

@@ -1,6 +1,6 @@
-"""The nouns of the practice web: what is asked of it, what it answers, and which night it plays.
+"""Requests, responses and runs of the fake web, and the API keys that it accepts.
 
-The keys that the interfaces of the practice web take: one each, invented, known to everybody.
+The API keys are invented and not secret.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HTML_CONTENT_TYPE = "text/html; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class DemoRun:
-    """The night being played: its number from 1, of how many, and its moment (aware UTC)."""
+    """The audit run that is played: its number from 1, the number of runs, and its start (UTC)."""
 
     number: int
     total_runs: int
@@ -24,15 +24,15 @@ class DemoRun:
 
     @property
     def last_run_at(self) -> datetime:
-        """The moment of the last night; what is dated in the world is dated from it."""
+        """Return the start of the last run. All dates on the fake web are relative to it."""
         return self.started_at + timedelta(days=self.total_runs - self.number)
 
     def days_before_last_run(self, days: float) -> datetime:
-        """A moment that many days before the last night, the same on every night."""
+        """Return the moment `days` before the last run. It is the same in every run."""
         return self.last_run_at - timedelta(days=days)
 
     def to_json(self) -> str:
-        """The night as one line of the control channel."""
+        """Return the run as one line for the fake web process."""
         return json.dumps(
             {
                 "run": self.number,
@@ -43,7 +43,7 @@ class DemoRun:
 
     @classmethod
     def from_json(cls, line: str) -> DemoRun:
-        """Read a line of the control channel. Raises ValueError or KeyError where it is not one."""
+        """Parse a line of `to_json`. Raise ValueError or KeyError if it is invalid."""
         fields = json.loads(line)
         return cls(
             int(fields["run"]),
@@ -54,7 +54,7 @@ class DemoRun:
 
 @dataclass(frozen=True, slots=True)
 class FakeRequest:
-    """A request as the proxy understood it; host and header names in lower case, the host without a port."""
+    """A parsed request. The host (without port) and header names are in lower case."""
 
     scheme: str
     host: str
@@ -64,23 +64,26 @@ class FakeRequest:
 
     @property
     def url(self) -> str:
-        """The whole address asked for."""
+        """Return the absolute URL."""
         return f"{self.scheme}://{self.host}{self.target}"
 
     @property
     def path(self) -> str:
-        """The path, decoded, without its query."""
+        """Return the decoded path without the query."""
         return unquote(urlsplit(self.target).path) or "/"
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's first value by name."""
+        """Return the first value of each query parameter by name."""
         return {name: values[0] for name, values in parse_qs(urlsplit(self.target).query).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class FakeResponse:
-    """What comes back. `repeats` sends the body so many times over; `delay` is seconds to the first byte."""
+    """A response of the fake web.
+
+    The body is sent `body_repeats` times. The first byte is sent after `delay_seconds`.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -91,57 +94,58 @@ class FakeResponse:
 
 
 def html_response(text: str, status: int = 200, **headers: str) -> FakeResponse:
-    """An HTML page; header names are written with underscores."""
-    return FakeResponse(
-        status, text.encode(), headers={k.replace("_", "-"): v for k, v in headers.items()}
-    )
+    """Return an HTML page. Header names are keywords with underscores for hyphens."""
+    header_fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return FakeResponse(status, text.encode(), headers=header_fields)
 
 
 def redirect_response(url: str, status: int = 301) -> FakeResponse:
-    """A redirect to an address."""
+    """Return a redirect to a URL."""
     return FakeResponse(status, b"", headers={"location": url})
 
 
 def xml_response(
     text: str, content_type: str = "application/rss+xml; charset=utf-8"
 ) -> FakeResponse:
-    """A feed or a sitemap."""
+    """Return a feed or a sitemap."""
     return FakeResponse(200, text.encode(), content_type)
 
 
 def json_response(value: object, status: int = 200) -> FakeResponse:
-    """A JSON document."""
+    """Return a JSON document."""
     return FakeResponse(
         status, json.dumps(value, ensure_ascii=False).encode(), "application/json; charset=utf-8"
     )
 
 
 def text_response(text: str, status: int = 200) -> FakeResponse:
-    """A text document, such as robots.txt."""
+    """Return a text document, such as robots.txt."""
     return FakeResponse(status, text.encode(), "text/plain; charset=utf-8")
 
 
 NO_SUCH_HOST_RESPONSE = FakeResponse(
-    502, b"no such host", headers={"proxy-status": "practice; error=dns_error; rcode=NXDOMAIN"}
-)  # RFC 9209: the only way a proxy proves that a name is missing
+    502, b"no such host", headers={"proxy-status": "demo; error=dns_error; rcode=NXDOMAIN"}
+)
+"""The only proxy response that proves that a host name does not exist (RFC 9209)."""
+
 CONNECTION_REFUSED_RESPONSE = FakeResponse(
-    502, b"connection refused", headers={"proxy-status": "practice; error=connection_refused"}
+    502, b"connection refused", headers={"proxy-status": "demo; error=connection_refused"}
 )
 CONNECTION_TIMEOUT_RESPONSE = FakeResponse(
-    504, b"", headers={"proxy-status": "practice; error=connection_timeout"}, delay_seconds=60.0
+    504, b"", headers={"proxy-status": "demo; error=connection_timeout"}, delay_seconds=60.0
 )
-"""A firewall that drops what it is sent: whoever asks has gone before the proxy tells of it."""
+"""A firewall that drops packets. Most clients time out before the proxy responds."""
 
 
 DEMO_API_KEYS = {
-    "youtube": "practice-key-of-youtube",
-    "twitter": "practice-token-of-x",
-    "facebook": "practice-token-of-facebook",
+    "youtube": "demo-youtube-key",
+    "twitter": "demo-x-token",
+    "facebook": "demo-facebook-token",
 }
 
 
 def build_api_key_environ() -> dict[str, str]:
-    """The settings that give the auditor all of them, as an operator gives real ones."""
+    """Return environment variables that set all demo keys, as an operator sets real ones."""
     return {
         f"AUDITOR_CHANNELS__{channel.upper()}__API_KEY": key
         for channel, key in DEMO_API_KEYS.items()
@@ -149,5 +153,5 @@ def build_api_key_environ() -> dict[str, str]:
 
 
 def has_bearer_key(request: FakeRequest, channel: str) -> bool:
-    """Whether a request shows the key of a channel as a bearer of it."""
+    """Return True if a request has the bearer token of a channel."""
     return request.headers.get("authorization", "") == f"Bearer {DEMO_API_KEYS[channel]}"

@@ -1,14 +1,14 @@
-"""The demo: a network of 100 associations, imported from a spreadsheet and audited night after night.
+"""Play the demo, and compute what the audit must find.
 
-The practice web runs in a process of its own and is reached as any web would be: through the `proxy` and
-`ca_file` of the configuration that is written beside the sheet. Everything after that is the
-product's ordinary way; whoever wants can go on with the folder by hand.
+The demo imports a network of 100 associations from a spreadsheet and audits it once for each of
+several days. The fake web runs in its own process. The auditor reaches it through the `proxy` and
+`ca_file` of the configuration file that the demo writes. The folder of a demo is an ordinary
+auditor folder.
 
-The careful reader's tables: for every association, night and account, what is seen, held and open.
-
-They are written from what the situations declare and from the sheet, never from the auditor's output. As
-files (`expected.csv`, and `expected_with_keys.csv` for an audit that has all keys) they have one row for
-each run of nights that say the same; to write them anew: `python -m auditor.demo.play`.
+The expected findings, account statuses and gaps of each run are computed from the scenarios and
+the spreadsheet, never from the auditor's output. `expected.csv` and `expected_with_keys.csv` (an
+audit with all API keys) hold them, with one row for consecutive runs with one value. Write both
+files with `python -m auditor.demo.play`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -52,11 +52,12 @@ from probes.runner.parser_pool import ParserForkServer
 from storage.models.audit import AuditRun
 from storage.models.users import ChangeOrigin
 
-CONFIG_MARKER = "# Written by `auditor demo`, which may write it anew."
+CONFIG_MARKER = "# Written by `auditor demo`, which may overwrite it."
 CONFIG_TEMPLATE = (
     CONFIG_MARKER
     + """
-# The practice web answers only while a demo runs: `python -m auditor.demo --port {port} --ca-file ca.pem`.
+# The fake web responds only while a demo runs. Start it with:
+# `python -m auditor.demo --port {port} --ca-file ca.pem`
 
 [network]
 name = "Réseau de démonstration"
@@ -69,10 +70,10 @@ folder = "data"
 [fetch]
 proxy = "http://127.0.0.1:{port}"
 ca_file = "ca.pem"
-host_delay = 0                        # the practice web is nobody's server
-platform_breaker_failures = 1000                  # every kind of wall is met, every night
-connect_timeout = 1.0                 # one site lets everybody wait
-max_retries = 0                       # a failed request is repeated in the second pass, at once
+host_delay = 0                        # the fake web needs no rate limit
+platform_breaker_failures = 1000                  # each run meets every kind of refusal
+connect_timeout = 1.0                 # one site never responds
+max_retries = 0                       # failed requests are repeated at once in the second pass
 second_pass_delay = 0
 
 [channels.website]
@@ -82,7 +83,7 @@ impossible_account = "https://c4b1a7e0-personne.ma/"
 [channels.facebook]
 canaries = ["https://www.facebook.com/GazetteTamesnaSud", "https://www.facebook.com/BibliothequeZerhouna"]
 impossible_account = "https://www.facebook.com/personne.c4b1a7e0"
-api_budget = 600                          # with a key: four of its pages spoil a call for 49 others
+api_budget = 600                          # with a key: four pages make a request for 50 pages fail
 
 [channels.twitter]
 canaries = ["https://x.com/tamesna_sud", "https://x.com/biblio_zerhouna"]
@@ -102,12 +103,12 @@ folder = "pages"
 )
 
 DemoProgressCallback = Callable[[int, int], None]
-"""Is told how many accounts are done, over all nights, and how many there are."""
+"""Called with the number of checked accounts over all runs, and their total."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """A demo that was played: where it lies, by what configuration, and its nights."""
+    """The folder, the configuration and the audit runs of a finished demo."""
 
     folder: Path
     config: Config
@@ -115,7 +116,7 @@ class DemoResult:
 
 
 class FakeWebProcess:
-    """The practice web in a process of its own, for `async with`. It plays the night it is told to."""
+    """The fake web in a separate process, for `async with`."""
 
     def __init__(self, ca_file: Path) -> None:
         self._ca_file = ca_file
@@ -123,14 +124,14 @@ class FakeWebProcess:
         self.port = 0
 
     async def switch_to_run(self, demo_run: DemoRun) -> None:
-        """Have the world be as it is on that night."""
+        """Serve the responses of this run from now on."""
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.write(f"{demo_run.to_json()}\n".encode())
         await self._read_line()
 
     async def get_request_counts(self) -> Counter[str]:
-        """How often each address was asked for since the night began, without its query."""
+        """Return the number of requests of each URL (without query) since the run started."""
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.write(b"requests\n")
@@ -147,9 +148,10 @@ class FakeWebProcess:
         return line.decode().strip()
 
     async def __aenter__(self) -> Self:
-        pipe = asyncio.subprocess.PIPE
         command = (sys.executable, "-m", "auditor.demo", "--ca-file", str(self._ca_file))
-        self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        self._process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
         self.port = int(await self._read_line())
         return self
 
@@ -159,7 +161,7 @@ class FakeWebProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """It ends with its input, so that it cannot be left behind."""
+        """Close the input of the process, which ends it."""
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -173,37 +175,43 @@ async def run_demo(
     on_progress: DemoProgressCallback | None = None,
     now: datetime,
 ) -> DemoResult:
-    """Import the network and do its nights, the last of them at `now`. Raises InputError."""
+    """Import the network and audit it `total_runs` times, the last time at `now`.
+
+    Raise InputError if the folder cannot be used.
+    """
     prepare_demo_folder(folder)
-    with ParserForkServer() as workshop:
-        workshop.start()  # it loads while the practice web does, and while the database is made
-        opening = asyncio.create_task(asyncio.to_thread(App.open, write_demo_config(folder, 0)))
+    with ParserForkServer() as fork_server:
+        fork_server.start()  # loads while the fake web starts and the database is created
+        opening_app = asyncio.create_task(asyncio.to_thread(App.open, write_demo_config(folder, 0)))
         async with FakeWebProcess(folder / "ca.pem") as web:
-            with await opening as opened:
+            with await opening_app as opened_app:
                 config = write_demo_config(folder, web.port)
-                app = replace(opened, config=config, fork_server=workshop)
-                gc.freeze()  # what is loaded stays: the collector need not look through it night after night
-                done = [
-                    await _play_run(app, web, folder, tonight, on_progress)
-                    for tonight in schedule_demo_runs(total_runs, now)
+                app = replace(opened_app, config=config, fork_server=fork_server)
+                gc.freeze()  # loaded objects live until the end; do not scan them in each run
+                runs = [
+                    await _play_run(app, web, folder, demo_run, on_progress)
+                    for demo_run in schedule_demo_runs(total_runs, now)
                 ]
-    return DemoResult(folder, config, tuple(done))
+    return DemoResult(folder, config, tuple(runs))
 
 
 def schedule_demo_runs(total_runs: int, now: datetime) -> list[DemoRun]:
-    """The nights, one a day, the last of them now."""
-    moments = [now - timedelta(days=back) for back in reversed(range(total_runs))]
-    return [DemoRun(number, total_runs, moment) for number, moment in enumerate(moments, 1)]
+    """Return one run for each day, the last one at `now`."""
+    start_times = [now - timedelta(days=days) for days in reversed(range(total_runs))]
+    return [DemoRun(number, total_runs, start) for number, start in enumerate(start_times, 1)]
 
 
 def prepare_demo_folder(folder: Path) -> None:
-    """An empty place for a demo. What an earlier demo wrote is removed; anything else is left and refused."""
-    earlier = folder / "config.toml"
-    if earlier.exists() and not earlier.read_text(encoding="utf-8").startswith(CONFIG_MARKER):
+    """Create the folder, or remove the results of an earlier demo from it.
+
+    Raise InputError if the folder contains an audit that is not a demo.
+    """
+    old_config = folder / "config.toml"
+    if old_config.exists() and not old_config.read_text(encoding="utf-8").startswith(CONFIG_MARKER):
         raise InputError(
             str(folder), "it contains an audit that is not a demo", "use an empty folder"
         )
-    if earlier.exists():
+    if old_config.exists():
         for name in ("data", "pages"):
             with suppress(FileNotFoundError):
                 shutil.rmtree(folder / name)
@@ -213,31 +221,35 @@ def prepare_demo_folder(folder: Path) -> None:
 def write_demo_config(
     folder: Path, port: int, environ: Mapping[str, str] = MappingProxyType({})
 ) -> Config:
-    """Write the demo's configuration and read it back, as any other; `environ` may hold keys."""
+    """Write the configuration file of the demo and load it. `environ` may set API keys."""
     path = folder / "config.toml"
     path.write_text(CONFIG_TEMPLATE.format(port=port) + build_demo_rules(), encoding="utf-8")
     return load_config(path, environ)
 
 
 def build_demo_rules() -> str:
-    """The usual rules, but for how long a site may take: nobody waits eight seconds for a demo."""
-    usual = find_packaged_config().read_text(encoding="utf-8").partition("\n[[rules]]\n")[2]
+    """Return the packaged rules with a shorter limit for slow sites, to keep the demo fast."""
+    packaged_rules = (
+        find_packaged_config().read_text(encoding="utf-8").partition("\n[[rules]]\n")[2]
+    )
     return (
-        "\n# The usual rules, with a shorter patience for slow sites.\n[[rules]]\n"
-        + usual.replace("above = 8\n", "above = 1.5\n")
+        "\n# The packaged rules, with a shorter limit for slow sites.\n[[rules]]\n"
+        + packaged_rules.replace("above = 8\n", "above = 1.5\n")
     )
 
 
 def import_demo_spreadsheet(app: App, folder: Path, demo_run: DemoRun) -> None:
-    """Write the sheet and import it: before the first night, and corrected before the ninth."""
+    """Write and import the spreadsheet before the first run, and corrected before the ninth."""
     if demo_run.number in (1, SECOND_IMPORT_RUN):
         path = associations.write_demo_spreadsheet(
             folder / "registry.xlsx", is_corrected=demo_run.number == SECOND_IMPORT_RUN
         )
-        reading = importer.parse_registry_spreadsheet(path, app.config.network.language)
-        by = ChangeOrigin("coordinator", "import")
+        import_result = importer.parse_registry_spreadsheet(path, app.config.network.language)
         app.store.save_registry(
-            reading.associations, reading.accounts, demo_run.started_at, origin=by
+            import_result.associations,
+            import_result.accounts,
+            demo_run.started_at,
+            origin=ChangeOrigin("coordinator", "import"),
         )
 
 
@@ -250,26 +262,26 @@ async def _play_run(
 ) -> AuditRun:
     import_demo_spreadsheet(app, folder, demo_run)
     await fake_web.switch_to_run(demo_run)
-    step = _scale_progress(on_progress, demo_run) if on_progress else None
-    return await run.execute_run(app, demo_run.started_at, on_progress=step)
+    on_run_progress = _scale_progress(on_progress, demo_run) if on_progress else None
+    return await run.execute_run(app, demo_run.started_at, on_progress=on_run_progress)
 
 
 def _scale_progress(on_progress: DemoProgressCallback, demo_run: DemoRun) -> DemoProgressCallback:
-    """The progress of one night as progress over all of them."""
+    """Return a callback that adds the earlier runs to the progress of one run."""
 
-    def step(done: int, whole: int) -> None:
-        on_progress((demo_run.number - 1) * whole + done, demo_run.total_runs * whole)
+    def report_progress(done: int, accounts: int) -> None:
+        on_progress((demo_run.number - 1) * accounts + done, demo_run.total_runs * accounts)
 
-    return step
+    return report_progress
 
 
 EXPECTED_VALUES_PATH = Path(__file__).with_name("expected.csv")
 EXPECTED_VALUES_WITH_KEYS_PATH = Path(__file__).with_name("expected_with_keys.csv")
 WITH_KEYS_RUN_COUNT = 30
-"""The table with keys is of so many nights, in which every script comes to its end."""
+"""Number of runs in the table with API keys. Every scenario reaches its end in them."""
 
 FINDINGS_WITHOUT_API_REQUEST = ("", "unknown wrong_target", "unknown not_configured")
-"""What is seen of links that no interface is asked about, in trouble or not."""
+"""Findings of links for which no API request is sent. An API failure does not change them."""
 
 EXPECTED_VALUES_COLUMNS = ("association", "channel", "kind", "value", "first", "last")
 SOCIAL_SCENARIOS = {
@@ -280,12 +292,12 @@ SOCIAL_SCENARIOS = {
 }
 SCENARIOS_WITHOUT_ACCOUNT = {"none_typed"}
 SCENARIOS_WITHOUT_OWNER = {"share_button", "intent"}
-"""Links that name nobody: the channel is missing, whatever stands in the cell."""
+"""Links that name no account. The channel counts as missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedValue:
-    """One cell of the table: on that night, `what` (seen, held or gap) has that value."""
+    """An expected value in one run. `kind` is `finding`, `status` or `gap`."""
 
     association: str
     channel: str
@@ -297,107 +309,119 @@ class ExpectedValue:
 def compute_expected_values(
     total_runs: int = DEFAULT_RUN_COUNT, *, has_api_keys: bool = False
 ) -> set[ExpectedValue]:
-    """Every cell of so many nights, from the scripts, for an audit without keys or with all of them."""
-    span = range(1, total_runs + 1)
-    return {
-        cell
-        for member in load_demo_associations()
-        for night in span
-        for cell in _iter_expected_values(member, night, total_runs, has_api_keys=has_api_keys)
-    }
+    """Return all expected values of an audit, without API keys or with all of them."""
+    expected_values: set[ExpectedValue] = set()
+    for association in load_demo_associations():
+        for run_number in range(1, total_runs + 1):
+            expected_values.update(
+                _iter_expected_values(
+                    association, run_number, total_runs, has_api_keys=has_api_keys
+                )
+            )
+    return expected_values
 
 
 def iter_run_ranges(
     expected_values: Iterable[ExpectedValue],
 ) -> Iterator[tuple[str, str, str, str, int, int]]:
-    """The cells as runs of nights, sorted."""
-    ordered = sorted(expected_values, key=lambda c: (*astuple(c)[:4], c.run_number))
-    for key, cells in groupby(
-        enumerate(ordered), key=lambda pair: (*astuple(pair[1])[:4], pair[1].run_number - pair[0])
-    ):
-        nights = [cell.run_number for _, cell in cells]
-        yield (*key[:4], nights[0], nights[-1])
+    """Yield the rows of the table, sorted. Consecutive runs with one value are one row."""
+    ordered = sorted(expected_values, key=lambda value: (*_row_key(value), value.run_number))
+    # in consecutive runs, run number and index grow together: their difference stays the same
+    ranges = groupby(
+        enumerate(ordered), key=lambda pair: (*_row_key(pair[1]), pair[1].run_number - pair[0])
+    )
+    for key, indexed_values in ranges:
+        run_numbers = [value.run_number for _, value in indexed_values]
+        yield (*key[:4], run_numbers[0], run_numbers[-1])
+
+
+def _row_key(value: ExpectedValue) -> tuple[str, str, str, str]:
+    return value.association, value.channel, value.kind, value.value
 
 
 def read_expected_values(path: Path = EXPECTED_VALUES_PATH) -> set[ExpectedValue]:
-    """The cells of the committed file."""
+    """Return the expected values of a table file."""
+    expected_values = set()
     with path.open(encoding="utf-8", newline="") as file:
-        return {
-            ExpectedValue(row["association"], row["channel"], row["kind"], row["value"], night)
-            for row in csv.DictReader(file)
-            for night in range(int(row["first"]), int(row["last"]) + 1)
-        }
+        for row in csv.DictReader(file):
+            cells = (row["association"], row["channel"], row["kind"], row["value"])
+            for run_number in range(int(row["first"]), int(row["last"]) + 1):
+                expected_values.add(ExpectedValue(*cells, run_number))
+    return expected_values
 
 
 def write_expected_values(path: Path, expected_values: Iterable[ExpectedValue]) -> None:
-    """Write a table."""
+    """Write expected values to a table file."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(EXPECTED_VALUES_COLUMNS)
-        out.writerows(iter_run_ranges(expected_values))
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(EXPECTED_VALUES_COLUMNS)
+        writer.writerows(iter_run_ranges(expected_values))
 
 
 def find_account_scenario(association: DemoAssociation, channel: str) -> AccountScenario | None:
-    """The script of a member's account on a channel, None where it has no account there."""
+    """Return the scenario of an association's account, or None if there is no account."""
     name = association.get_scenario_name(channel)
     if channel == "website":
         return SITE_SCENARIOS[name].expected if name else None
     if channel == "youtube" and association.website == "footer_unlisted":
         return YOUTUBE_SCENARIOS["added"]
-    return (
-        SOCIAL_SCENARIOS[channel][name] if name and name not in SCENARIOS_WITHOUT_ACCOUNT else None
-    )
+    if not name or name in SCENARIOS_WITHOUT_ACCOUNT:
+        return None
+    return SOCIAL_SCENARIOS[channel][name]
 
 
 def _iter_expected_values(
     association: DemoAssociation, run_number: int, total_runs: int, *, has_api_keys: bool
 ) -> Iterator[ExpectedValue]:
     for channel in DEMO_CHANNELS:
-        if script := find_account_scenario(association, channel):
-            true = script.select_api_scenario() if has_api_keys else script
-            seen, held = true.expected_at(run_number)
-            if (
-                has_api_keys
-                and channel in API_FAILURES
-                and seen not in FINDINGS_WITHOUT_API_REQUEST
-                and run_number == API_FAILURES[channel][0]
-            ):
-                seen = f"unknown {API_FAILURES[channel][1]}"
-            if seen:
-                yield ExpectedValue(association.id, channel, "finding", seen, run_number)
-                yield ExpectedValue(association.id, channel, "status", held, run_number)
-            for code in true.iter_open_gaps(run_number, total_runs):
-                yield ExpectedValue(association.id, channel, "gap", code, run_number)
+        scenario = find_account_scenario(association, channel)
+        if scenario is None:
+            continue
+        if has_api_keys:
+            scenario = scenario.select_api_scenario()
+        finding, status = scenario.expected_at(run_number)
+        if has_api_keys and _is_api_failing(channel, finding, run_number):
+            finding = f"unknown {API_FAILURES[channel][1]}"
+        if finding:
+            yield ExpectedValue(association.id, channel, "finding", finding, run_number)
+            yield ExpectedValue(association.id, channel, "status", status, run_number)
+        for code in scenario.iter_open_gaps(run_number, total_runs):
+            yield ExpectedValue(association.id, channel, "gap", code, run_number)
     for channel, code in _iter_registry_gaps(association, run_number):
         yield ExpectedValue(association.id, channel, "gap", code, run_number)
     if _links_to_gone_account(association, run_number, has_api_keys=has_api_keys):
         yield ExpectedValue(association.id, "website", "gap", "website_broken_links", run_number)
 
 
+def _is_api_failing(channel: str, finding: str, run_number: int) -> bool:
+    if channel not in API_FAILURES or finding in FINDINGS_WITHOUT_API_REQUEST:
+        return False
+    return run_number == API_FAILURES[channel][0]
+
+
 def _links_to_gone_account(
     association: DemoAssociation, run_number: int, *, has_api_keys: bool
 ) -> bool:
-    """Whether the site, in good health, links an account that is held gone for the third night."""
+    """Return True if a present site links to an account that is gone for the third run."""
     site = find_account_scenario(association, "website")
-    if (
-        site is None
-        or not site.expected_at(run_number)[1].startswith("present")
-        or association.website == "not_linked"
-    ):
+    if site is None or association.website == "not_linked" or run_number <= 2:
         return False
-    linked = (
-        find_account_scenario(association, channel) for channel in association.get_profile_urls()
-    )
-    scripts = [
-        script.select_api_scenario() if has_api_keys else script for script in linked if script
-    ]
-    return run_number > 2 and any(
-        script.expected_at(run_number - 2)[1].startswith("gone") for script in scripts
-    )
+    if not site.expected_at(run_number)[1].startswith("present"):
+        return False
+    for channel in association.get_profile_urls():
+        scenario = find_account_scenario(association, channel)
+        if scenario is None:
+            continue
+        if has_api_keys:
+            scenario = scenario.select_api_scenario()
+        if scenario.expected_at(run_number - 2)[1].startswith("gone"):
+            return True
+    return False
 
 
 def _iter_registry_gaps(association: DemoAssociation, run_number: int) -> Iterator[tuple[str, str]]:
-    """The gaps that follow from who is registered where, and from what the site says of it."""
+    """Yield channel and code of the gaps that follow from the registry and the site's links."""
+    is_in_footer = association.website == "footer_unlisted"
     if not association.website:
         yield "website", "no_website"
     if association.facebook == "in_site_column":
@@ -406,22 +430,15 @@ def _iter_registry_gaps(association: DemoAssociation, run_number: int) -> Iterat
         yield "facebook", "channel_shared"
     for channel in DEMO_CHANNELS[1:]:
         name = association.get_scenario_name(channel)
-        late = (
-            channel == "youtube"
-            and association.website == "footer_unlisted"
-            and run_number >= SECOND_IMPORT_RUN
-        )
-        if not late and (not name or name in SCENARIOS_WITHOUT_ACCOUNT | SCENARIOS_WITHOUT_OWNER):
+        is_missing = not name or name in SCENARIOS_WITHOUT_ACCOUNT | SCENARIOS_WITHOUT_OWNER
+        is_added = channel == "youtube" and is_in_footer and run_number >= SECOND_IMPORT_RUN
+        if is_missing and not is_added:
             yield channel, "channel_missing"
-    if association.website == "footer_unlisted" and 2 <= run_number < SECOND_IMPORT_RUN:
+    if is_in_footer and 2 <= run_number < SECOND_IMPORT_RUN:
         yield "youtube", "channel_unlisted"
-    if (
-        association.website == "jsonld_unlisted" and run_number >= 2
-    ):  # it is confirmed on the second night
+    if association.website == "jsonld_unlisted" and run_number >= 2:  # confirmed in the second run
         yield "linkedin", "channel_unlisted"
-    if (
-        association.website == "not_linked" and run_number >= 2
-    ):  # it is confirmed on the second night
+    if association.website == "not_linked" and run_number >= 2:  # confirmed in the second run
         for channel in association.get_profile_urls():
             yield channel, "channel_not_linked"
 
