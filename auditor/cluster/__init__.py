@@ -1,6 +1,6 @@
 """Spread one run over many machines: a coordinator fills a job queue and workers check accounts.
 
-Reasons: docs/decisions/0026-many-machines.md. Start with `coordinator` and `worker`. Only this package
+Reasons: docs/decisions/0026-cluster-runs.md. Start with `coordinator` and `worker`. Only this package
 knows the queue; on one machine it is not needed.
 """
 
