@@ -1,4 +1,4 @@
-"""`digest`: what a night gives to tell, sent or shown by hand, and who wants to hear it."""
+"""`digest`: send or preview the messages of the last run, and manage mail subscriptions."""
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ SUBSCRIPTION_COLUMNS = ("is_wanted", "kind", "changed_at", "association", "addre
 DELIVERY_JSON_KEYS = ("recipient", "kind", "occasion", "status", "subject", "reason")
 
 digest_app = make_group(
-    "Send the digest of the last run and monthly reports.\n\n"
-    "Sends each message once to each recipient.",
+    "Send the digest of the last run and the monthly reports.\n\n"
+    "Each recipient gets each message once. Runs do this on their own: use this command to repeat "
+    "a delivery that failed, or to send a digest of a longer time.",
     no_args_is_help=False,
     invoke_without_command=True,
 )
@@ -53,7 +54,7 @@ def send_digest(
     to: Annotated[str | None, typer.Option(help="Send only to this address.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send the digest of the last run and monthly reports to those who did not get them yet."""
+    """Send the digest of the last run and the monthly reports to those who did not get them yet."""
     if context.invoked_subcommand:
         return
     from auditor.notifications import delivery
@@ -61,30 +62,24 @@ def send_digest(
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
         drafts = _select_drafts(app, since.date() if since else None, to)
-        carried = (
-            delivery.preview_drafts(app.config, drafts)
-            if dry_run
-            else delivery.deliver_drafts(app, drafts, get_current_time())
-        )
-        told = list(carried)
+        if dry_run:
+            deliveries = list(delivery.preview_drafts(app.config, drafts))
+        else:
+            deliveries = list(delivery.deliver_drafts(app, drafts, get_current_time()))
+    translator = cli_context.translator
     if as_json:
-        print_data(build_json_document(map(_build_delivery_item, told), get_current_time()))
+        print_data(build_json_document(map(_build_delivery_item, deliveries), get_current_time()))
     elif dry_run:
-        print_text("\n\n".join(_format_preview(one, cli_context.translator) for one in told))
+        print_text("\n\n".join(_format_preview(item, translator) for item in deliveries))
     else:
-        lines = ([getattr(one, name) for name in DELIVERY_COLUMNS] for one in told)
-        print_table(
-            DELIVERY_COLUMNS,
-            lines,
-            cli_context.translator,
-            _build_cell_formatters(cli_context.translator),
-        )
-    if not told:
+        rows = ([getattr(item, name) for name in DELIVERY_COLUMNS] for item in deliveries)
+        print_table(DELIVERY_COLUMNS, rows, translator, _build_cell_formatters(translator))
+    if not deliveries:
         cli_context.print_translated(
             "no one receives the digest yet; add addresses in {setting}",
             setting="[[notify.recipients]]",
         )
-    _raise_if_undelivered(told)
+    _raise_if_undelivered(deliveries)
 
 
 @digest_app.command()
@@ -95,10 +90,10 @@ def subscribe(
         str | None, typer.Option(help="Use the monthly report of this association, by its id.")
     ] = None,
 ) -> None:
-    """Subscribe an address to the digest or a report.
+    """Subscribe an address to a monthly report or the digest.
 
-    With --association it is the monthly report of that association. Otherwise it is the digest, for
-    a recipient of the configuration who had unsubscribed.
+    With --association, the address gets the monthly report of that association. Without it, a
+    recipient in the configuration who has unsubscribed gets the digest again.
     """
     _save_subscription(context, address, association, wanted=True)
 
@@ -111,32 +106,28 @@ def unsubscribe(
         str | None, typer.Option(help="Use the monthly report of this association, by its id.")
     ] = None,
 ) -> None:
-    """Unsubscribe an address from the digest or a report."""
+    """Unsubscribe an address from a monthly report or the digest."""
     _save_subscription(context, address, association, wanted=False)
 
 
 @digest_app.command()
 def subscriptions(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List who subscribed and who unsubscribed.
+    """List the addresses that subscribed or unsubscribed.
 
-    The recipients of the digest are in the configuration.
+    The recipients of the digest are in the configuration. They are listed here only if they have
+    unsubscribed.
     """
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        items = [
-            {name: value for name, value in asdict(one).items() if name != "token_hash"}
-            for one in app.store.list_subscriptions()
-        ]
+        items = [asdict(subscription) for subscription in app.store.list_subscriptions()]
+    for item in items:
+        del item["token_hash"]  # a secret
     if as_json:
         print_data(build_json_document(items, get_current_time()))
     else:
-        lines = ([item[name] for name in SUBSCRIPTION_COLUMNS] for item in items)
-        print_table(
-            SUBSCRIPTION_COLUMNS,
-            lines,
-            cli_context.translator,
-            _build_cell_formatters(cli_context.translator),
-        )
+        rows = ([item[name] for name in SUBSCRIPTION_COLUMNS] for item in items)
+        translator = cli_context.translator
+        print_table(SUBSCRIPTION_COLUMNS, rows, translator, _build_cell_formatters(translator))
 
 
 def _save_subscription(
@@ -171,78 +162,89 @@ def _build_cell_formatters(translator: Translator) -> Mapping[str, CellFormatter
     return {
         "kind": partial(_format_message_kind, translator),
         "status": partial(translator.term, "delivery"),
-        "wanted": partial(translator.term, "boolean"),
-        "changed_at": lambda moment: moment[:10],
+        "is_wanted": partial(translator.term, "boolean"),
+        "changed_at": lambda timestamp: timestamp[:10],
     }
 
 
 def _format_message_kind(translator: Translator, kind: str) -> str:
-    """The kind of a message in words; of a digest that tells of more than a night, since when."""
-    base, _, since = kind.partition(" since ")
-    said = translator.term("message", base)
-    return (
-        translator.translate("{message} since {date}", message=said, date=date.fromisoformat(since))
-        if since
-        else said
+    """Return the name of a kind of message. If a digest covers several runs, add the first day."""
+    base_kind, _, since = kind.partition(" since ")
+    name = translator.term("message", base_kind)
+    if not since:
+        return name
+    return translator.translate(
+        "{message} since {date}", message=name, date=date.fromisoformat(since)
     )
 
 
 def _select_drafts(app: App, since: date | None, to: str | None) -> Iterator[MessageDraft]:
-    """All that the last night gives to send; the digest alone where it is asked for by day or address."""
+    """Return the messages of the last run: all, or only digests if a day or an address is given."""
     from auditor.notifications.delivery import collect_drafts
     from auditor.notifications.drafts import draft_digests
 
-    night = _load_last_finished_run(app)
+    run = _load_last_finished_run(app)
     if since is None and to is None:
-        return collect_drafts(app, night)
-    only = () if to is None else (_find_recipient(app, to),)
-    return draft_digests(app.store, app.config, night, since=since, only_recipients=only)
+        return collect_drafts(app, run)
+    recipients = () if to is None else (_find_recipient(app, to),)
+    return draft_digests(app.store, app.config, run, since=since, only_recipients=recipients)
 
 
 def _load_last_finished_run(app: App) -> AuditRun:
     from storage.models.audit import AuditRunState
 
-    night = app.store.get_latest_run(AuditRunState.DONE)
-    if night is None:
-        raise IncompleteRunError("no night is done", "there is nothing to tell of", "`auditor run`")
-    return night
+    run = app.store.get_latest_run(AuditRunState.DONE)
+    if run is None:
+        raise IncompleteRunError("no messages to send", "no run has finished yet", "`auditor run`")
+    return run
 
 
 def _find_recipient(app: App, address: str) -> Recipient:
-    """The recipient of the configuration by its address or its name in tables, or an address of its own."""
+    """Return a recipient of the configuration by its address or key, or one for any mail address.
+
+    Raises InputError if the text is neither.
+    """
     from auditor.config.notifications import Recipient, is_mail_address, normalize_mail_address
 
-    bare = address.removeprefix("mailto:")
-    listed = (
-        one
-        for one in app.config.notify.recipients
-        if one.key in {normalize_mail_address(bare), address}
-    )
-    if found := next(listed, None):
-        return found
-    if not is_mail_address(bare):
+    bare_address = address.removeprefix("mailto:")
+    keys = {normalize_mail_address(bare_address), address}
+    for recipient in app.config.notify.recipients:
+        if recipient.key in keys:
+            return recipient
+    if not is_mail_address(bare_address):
         raise InputError(
-            address, "this is no mail address, and no recipient is called so", "name@example.org"
+            address,
+            "it is neither a mail address nor a recipient of the configuration",
+            "name@example.org",
         )
-    return Recipient.model_validate({"to": bare})
+    return Recipient.model_validate({"to": bare_address})
 
 
 def _build_delivery_item(delivery: Delivery) -> dict[str, object]:
-    """The item of `digest --json`; what would be sent goes with its text."""
+    """Return an item of `digest --json`. A preview also has the text."""
     item = {name: getattr(delivery, name) for name in DELIVERY_JSON_KEYS}
-    return {**item, "text": delivery.text} if delivery.status == "would_send" else item
+    if delivery.status == "would_send":
+        item["text"] = delivery.text
+    return item
 
 
 def _format_preview(delivery: Delivery, translator: Translator) -> str:
-    head = translator.format_pair(delivery.recipient, translator.term("delivery", delivery.status))
-    return f"{head}\n{delivery.subject}\n\n{delivery.text}" if delivery.text else head
+    heading = translator.format_pair(
+        delivery.recipient, translator.term("delivery", delivery.status)
+    )
+    if not delivery.text:
+        return heading
+    return f"{heading}\n{delivery.subject}\n\n{delivery.text}"
 
 
 def _raise_if_undelivered(deliveries: Iterable[Delivery]) -> None:
-    """Raise IncompleteError where a message did not surely arrive."""
-    lost = [one for one in deliveries if one.is_undelivered]
-    if lost:
-        why = "; ".join(f"{one.recipient} {one.status}, {one.reason}" for one in lost)
-        raise IncompleteRunError(
-            f"{len(lost)} of the messages did not arrive", why, "`auditor digest` again"
-        )
+    """Raise IncompleteRunError if a message may not have arrived."""
+    undelivered = [delivery for delivery in deliveries if delivery.is_undelivered]
+    if not undelivered:
+        return
+    reasons = "; ".join(
+        f"{delivery.recipient} {delivery.status}, {delivery.reason}" for delivery in undelivered
+    )
+    raise IncompleteRunError(
+        f"{len(undelivered)} messages may not have arrived", reasons, "`auditor digest` again"
+    )

@@ -1,4 +1,4 @@
-"""`registry show-data` and `registry erase`: all that is kept of an association, told and erased."""
+"""`registry show-data` and `registry erase`: show or erase all stored data of an association."""
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
@@ -37,25 +37,22 @@ def show_stored_data(
 ) -> None:
     """Show all data that is stored about an association.
 
-    Answers a request for access: contact and report links are included, hashes of tokens are not.
-    Shows how many rows there are of each kind; with --json, every row.
+    Prints the number of rows of each kind. With --json, prints every row, to answer a request for
+    access to personal data. Includes contacts and report links, but no secrets such as hashes of
+    tokens.
     """
     from auditor.erasure import summarize_stored_data
 
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        found = summarize_stored_data(app, association)
-        if as_json:
-            rows = app.store.list_stored_rows(
-                association, [one.key for one in app.config.notify.recipients]
-            )
-            print_data_parts(
-                iter_json_document(
-                    ({"stored": table, **row} for table, row in rows), get_current_time()
-                )
-            )
-        else:
-            _print_stored_data(found, cli_context)
+        stored_data = summarize_stored_data(app, association)
+        if not as_json:
+            _print_stored_data(stored_data, cli_context)
+            return
+        recipient_keys = [recipient.key for recipient in app.config.notify.recipients]
+        rows = app.store.list_stored_rows(association, recipient_keys)
+        items = ({"stored": table, **row} for table, row in rows)
+        print_data_parts(iter_json_document(items, get_current_time()))
 
 
 def erase_association(
@@ -63,53 +60,56 @@ def erase_association(
     association: ErasureAssociationArgument,
     *,
     contact_only: Annotated[
-        bool, typer.Option("--contacts", help="Erase only the contact and the mail subscriptions.")
+        bool,
+        typer.Option("--contacts", help="Erase only contact details and mail subscriptions."),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be erased, without erasing anything.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Import without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Erase without asking.")] = False,
     author: AuthorOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Erase all data of an association.
 
-    Erases contact, links, observations, evidence, report links and replies. This cannot be undone.
-    Keeps the figures of the network, the signed run reports, and in the audit log when and by whom
-    it was erased. Older backups still contain the data: the command says what to do about them.
+    Erases contacts, links, observations, evidence, report links and replies. This cannot be undone.
+    The figures of the network and the signed run reports stay. The audit log records when and by
+    whom the data was erased. Older backups still contain it: the command says what to do with them.
     """
-    from auditor.erasure import erase_association as erase
-    from auditor.erasure import finish_erasure, summarize_stored_data, was_erased
+    from auditor import erasure
 
-    cli_context, by = get_cli_context(context), (author or "").strip() or get_login_name()
+    cli_context = get_cli_context(context)
+    author_name = (author or "").strip() or get_login_name()
     with cli_context.open_app() as app:
-        if not dry_run and was_erased(app, association, contact_only=contact_only):
-            _print_erasure_result(finish_erasure(app), cli_context, association, as_json=as_json)
+        if not dry_run and erasure.was_erased(app, association, contact_only=contact_only):
+            result = erasure.finish_erasure(app)
+            _print_erasure_result(result, cli_context, association, as_json=as_json)
             return
-        found = summarize_stored_data(app, association, contact_only=contact_only)
+        stored_data = erasure.summarize_stored_data(app, association, contact_only=contact_only)
         if dry_run:
-            _print_erasure_preview(found, cli_context, association, as_json=as_json)
+            _print_erasure_preview(stored_data, cli_context, association, as_json=as_json)
             return
-        if not yes and not _confirm_erasure(
-            found, cli_context, association, contact_only=contact_only
-        ):
+        is_confirmed = yes or _confirm_erasure(
+            stored_data, cli_context, association, contact_only=contact_only
+        )
+        if not is_confirmed:
             cli_context.print_translated("no changes")
             return
-        _print_erasure_result(
-            erase(app, association, by, get_current_time(), contact_only=contact_only),
-            cli_context,
-            association,
-            as_json=as_json,
+        result = erasure.erase_association(
+            app, association, author_name, get_current_time(), contact_only=contact_only
         )
+        _print_erasure_result(result, cli_context, association, as_json=as_json)
 
 
 def _confirm_erasure(
     stored_data: ErasureSummary, cli_context: CliContext, association: str, *, contact_only: bool
 ) -> bool:
-    """Show what would go and ask whether it shall. Raises UsageError where nobody can be asked."""
+    """Show what will be erased and ask for confirmation. Raises UsageError without a terminal."""
     if not can_prompt():
         raise UsageError(
-            "registry erase", "it cannot be undone, and nobody is there to ask", "--yes"
+            "registry erase",
+            "it needs a confirmation, and there is no terminal to ask on",
+            "--yes to erase without asking",
         )
     translator = cli_context.translator
     for kind, count in stored_data.list_counts():
@@ -118,16 +118,16 @@ def _confirm_erasure(
                 translator.term("stored_data", kind), translator.format_number(count)
             )
         )
-    print_message(
-        translator.translate(
+    if contact_only:
+        question = translator.translate(
             "Erase the contact details of {association} for good? Type yes or no.",
             association=association,
         )
-        if contact_only
-        else translator.translate(
+    else:
+        question = translator.translate(
             "Erase all data about {association} for good? Type yes or no.", association=association
         )
-    )
+    print_message(question)
     return read_confirmation()
 
 
@@ -144,11 +144,8 @@ def _print_erasure_preview(
     stored_data: ErasureSummary, cli_context: CliContext, association: str, *, as_json: bool
 ) -> None:
     if as_json:
-        print_data(
-            build_json_document(
-                [_build_erasure_item(association, stored_data.list_counts())], get_current_time()
-            )
-        )
+        item = _build_erasure_item(association, stored_data.list_counts())
+        print_data(build_json_document([item], get_current_time()))
         return
     _print_stored_data(stored_data, cli_context)
     cli_context.print_translated("preview only; nothing was written")
@@ -163,22 +160,16 @@ def _build_erasure_item(
 def _print_erasure_result(
     result: ErasureResult, cli_context: CliContext, association: str, *, as_json: bool
 ) -> None:
-    """Tell what was erased, and which copies still hold it."""
-    copies = list(map(str, result.remaining_copies))
+    """Print what was erased and which copies still contain it.
+
+    Raises InputError if the database file still has traces of the data.
+    """
+    copies = [str(file) for file in result.remaining_copies]
     if as_json:
-        print_data(
-            build_json_document(
-                [
-                    _build_erasure_item(
-                        association,
-                        result.stored_data.list_counts(),
-                        clean=result.is_clean,
-                        copies=copies,
-                    )
-                ],
-                get_current_time(),
-            )
+        item = _build_erasure_item(
+            association, result.stored_data.list_counts(), clean=result.is_clean, copies=copies
         )
+        print_data(build_json_document([item], get_current_time()))
     elif result.stored_data:
         cli_context.print_translated_count(
             "{n} row erased", "{n} rows erased", sum(result.stored_data.row_counts.values())
@@ -190,8 +181,8 @@ def _print_erasure_result(
     if not result.is_clean:
         raise InputError(
             association,
-            "it is erased, but the database's log still holds traces while it is read",
-            "the same command again when `auditor serve` is stopped",
+            "it is erased, but the log of the database still has traces while others read it",
+            "stop `auditor serve`, and run this command again",
         )
     cli_context.print_translated(
         "older backups still contain it: delete them, or run erase again after restoring one"

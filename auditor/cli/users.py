@@ -41,7 +41,7 @@ def add(
     role: Annotated[
         Literal["admin", "coordinator", "reader"],
         typer.Option(
-            help="Give this role. A reader sees everything, a coordinator also edits "
+            help="Give this role. A reader only reads, a coordinator also edits "
             "associations, an admin also manages users."
         ),
     ],

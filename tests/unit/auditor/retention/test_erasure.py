@@ -391,7 +391,7 @@ def test_interrupted_erasure_can_be_repeated(folder, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(Store, "vacuum_database", lambda _: False)
         assert run("registry", "erase", ID, "--yes") == 3
-    assert "still holds traces" in capsys.readouterr().err
+    assert "still has traces" in capsys.readouterr().err
     assert run("registry", "erase", ID, "--yes") == 0
     assert "already erased" in capsys.readouterr().err
     assert traces(folder) == []
@@ -409,7 +409,7 @@ def test_erasure_with_an_open_reader_reports_traces(folder, capsys):
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM association").fetchone()
         assert run("registry", "erase", ID, "--yes") == 3
-    assert "still holds traces" in capsys.readouterr().err
+    assert "still has traces" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("impatient")
