@@ -1,8 +1,7 @@
-"""The columns of a registry sheet and what people call them in Arabic, French and English.
+"""Columns of a registry spreadsheet, their synonyms in three languages, and how cells are parsed.
 
-Telephone numbers as registries hold them, made into what WhatsApp takes. Pure.
-
-Who runs an association's channels (nobody, a volunteer, a dedicated person): as people write it.
+Headings and some values are recognised in Arabic, French and English. The module also normalizes
+phone numbers and parses who runs the channels of an association.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from auditor.i18n.translator import Translator
 from probes.links.cells import is_none_answer
 
 LINKS_COLUMN = "links"
-"""A column for links of any kind, for sheets that keep "other networks" in one."""
+"""Column for links of any channel, such as "other networks"."""
 
 FACT_COLUMNS = (
     "id",
@@ -94,16 +93,17 @@ LETTER_VARIANTS = str.maketrans("أإآٱىة_", "اااايه ", "\u0640")
 
 
 def normalize_label(text: str) -> str:
-    """A heading without case, accents, vowel marks, letter variants and punctuation."""
-    spread = unicodedata.normalize("NFKD", text.casefold().translate(LETTER_VARIANTS))
-    letters = "".join(c for c in spread if not unicodedata.combining(c)).translate(LETTER_VARIANTS)
+    """Return a text without case, accents, vowel marks, letter variants and punctuation."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(LETTER_VARIANTS))
+    base_letters = "".join(char for char in decomposed if not unicodedata.combining(char))
+    letters = base_letters.translate(LETTER_VARIANTS)
     return " ".join(re.findall(r"\w+", letters))
 
 
 COLUMN_BY_LABEL = {
-    normalize_label(called): column
-    for column, names in COLUMN_SYNONYMS.items()
-    for called in names.split(",")
+    normalize_label(synonym): column
+    for column, synonyms in COLUMN_SYNONYMS.items()
+    for synonym in synonyms.split(",")
 }
 COLUMN_BY_LABEL |= {normalize_label(column): column for column in COLUMN_SYNONYMS}
 
@@ -115,79 +115,81 @@ HEADING_FILLER_WORDS = frozenset(
         "رابط صفحة حساب قناة عنوان على منصة الرسمية الرسمي"
     ).split()
 )
-"""Words that say nothing of which column a heading means: "url website", "lien de la page Facebook"."""
+"""Words that do not help to identify a column: "url website", "lien de la page Facebook"."""
 
 
 def identify_column(heading: str, channels: Collection[str]) -> str | None:
-    """The column a heading means, or None: what stands in brackets may be an explanation."""
-    whole = normalize_label(heading)
-    outside = normalize_label(re.sub(r"[(\[].{0,200}?[)\]]", " ", heading))
-    pith = " ".join(word for word in outside.split() if word not in HEADING_FILLER_WORDS)
-    for said in (whole, outside, pith, pith.removeprefix("ال")):
-        column = COLUMN_BY_LABEL.get(said) or (said if said in channels else None)
+    """Return the column that a heading means, or None.
+
+    The heading is tried as a whole, without text in brackets, and without filler words.
+    """
+    full_label = normalize_label(heading)
+    unbracketed_label = normalize_label(re.sub(r"[(\[].{0,200}?[)\]]", " ", heading))
+    core_words = [word for word in unbracketed_label.split() if word not in HEADING_FILLER_WORDS]
+    core_label = " ".join(core_words)
+    known_columns = {*FACT_COLUMNS, *TRAILING_COLUMNS, LINKS_COLUMN, *channels}
+    for label in (full_label, unbracketed_label, core_label, core_label.removeprefix("ال")):
+        column = COLUMN_BY_LABEL.get(label) or (label if label in channels else None)
         if column is not None:
-            return (
-                column
-                if column in {*FACT_COLUMNS, *TRAILING_COLUMNS, LINKS_COLUMN} or column in channels
-                else None
-            )
+            return column if column in known_columns else None
     return None
 
 
 def order_columns(channels: Sequence[str]) -> list[str]:
-    """The columns of a sheet we write, in the order of DESIGN §6."""
+    """Return all columns of an exported spreadsheet in their order."""
     return [*FACT_COLUMNS, *channels, *TRAILING_COLUMNS]
 
 
 HOME_COUNTRY_CODE = "212"
-"""Morocco, where a number without a country belongs."""
+"""Country code of Morocco, assumed for numbers without a country code."""
 PHONE_SEPARATOR_PATTERN = re.compile(r"[/;,|\n]|\s(?:ou|et|or|and|أو|و)\s", re.IGNORECASE)
-"""What stands between two numbers of one cell; the first is taken."""
+"""Separator between two numbers in one cell. Only the first number is used."""
 TRUNK_PREFIX_PATTERN = re.compile(r"\(0\)")
-"""As in +212 (0)6 …: dialled at home only."""
+"""The trunk prefix in +212 (0)6 …, which is dialled within the country only."""
 MOROCCAN_NUMBER_PATTERN = re.compile(r"[5-8]\d{8}")
 E164_NUMBER_PATTERN = re.compile(r"[1-9]\d{7,14}")
-"""A number with its country has 8 to 15 digits (E.164)."""
+"""A number with its country code has 8 to 15 digits (E.164)."""
 
 
 def normalize_phone(phone: str | None) -> str | None:
-    """The number with its country and without a sign, as `212612345678`; None where it cannot be told.
+    """Return the number with its country code and without a plus, as `212612345678`.
 
-    Moroccan numbers are known as 06…, 07…, 05…, +212…, 00212…, 212… and without the leading zero, which
-    spreadsheets drop; any other has to begin with + or 00.
+    Return None if it is not a valid number. Moroccan numbers are accepted as 06…, 07…, 05…, +212…,
+    00212…, 212… and without the leading zero, which spreadsheets drop. Other numbers must begin
+    with + or 00.
     """
-    first = PHONE_SEPARATOR_PATTERN.split(_clean_phone_text(phone or ""), maxsplit=1)[0]
-    bare = TRUNK_PREFIX_PATTERN.sub("", first).strip()
-    digits = "".join(re.findall(r"\d", bare))
-    if bare.startswith("+"):
+    first_number = PHONE_SEPARATOR_PATTERN.split(_clean_phone_text(phone or ""), maxsplit=1)[0]
+    number = TRUNK_PREFIX_PATTERN.sub("", first_number).strip()
+    digits = "".join(re.findall(r"\d", number))
+    if number.startswith("+"):
         return _normalize_country_number(digits)
     if digits.startswith("00"):
         return _normalize_country_number(digits[2:])
     if digits.startswith(HOME_COUNTRY_CODE) and len(digits) > 9:
         return _normalize_country_number(digits)
-    national = digits.removeprefix("0")
-    return f"{HOME_COUNTRY_CODE}{national}" if MOROCCAN_NUMBER_PATTERN.fullmatch(national) else None
+    return _normalize_national_number(digits)
 
 
 def _normalize_country_number(digits: str) -> str | None:
     if digits.startswith(HOME_COUNTRY_CODE):
-        national = digits.removeprefix(HOME_COUNTRY_CODE).removeprefix("0")
-        return (
-            f"{HOME_COUNTRY_CODE}{national}"
-            if MOROCCAN_NUMBER_PATTERN.fullmatch(national)
-            else None
-        )
+        return _normalize_national_number(digits.removeprefix(HOME_COUNTRY_CODE))
     return digits if E164_NUMBER_PATTERN.fullmatch(digits) else None
 
 
+def _normalize_national_number(digits: str) -> str | None:
+    number = digits.removeprefix("0")
+    return f"{HOME_COUNTRY_CODE}{number}" if MOROCCAN_NUMBER_PATTERN.fullmatch(number) else None
+
+
 def _clean_phone_text(phone: str) -> str:
-    """The text with Western digits, and without the marks of direction that were copied along."""
-    spelt = (str(unicodedata.digit(sign, sign)) for sign in unicodedata.normalize("NFKC", phone))
-    return "".join(sign for sign in spelt if unicodedata.category(sign) != "Cf").strip()
+    """Return the text with Western digits and without invisible direction marks."""
+    normalized = unicodedata.normalize("NFKC", phone)
+    western = (str(unicodedata.digit(char, char)) for char in normalized)
+    return "".join(char for char in western if unicodedata.category(char) != "Cf").strip()
 
 
 def build_whatsapp_url(phone: str | None, text: str) -> str | None:
-    """The link that opens WhatsApp on a number with a text ready to send; None without such a number."""
+    """Return the link that opens WhatsApp with a prepared message, or None without a valid number."""
     number = normalize_phone(phone)
     return f"https://wa.me/{number}?text={quote(text, safe='')}" if number else None
 
@@ -208,26 +210,26 @@ MEDIA_OFFICER_SYNONYMS = {
 }
 MIN_NAME_LETTERS, MIN_PHONE_DIGITS = 2, 6
 NON_ANSWERS = frozenset(map(normalize_label, ("oui", "yes", "ok", "vrai", "true", "نعم", "يوجد")))
-"""Answers that say neither who nor of what kind."""
+"""Answers that name neither a person nor a role."""
 MEDIA_OFFICER_CODE_BY_LABEL = {
-    normalize_label(said): code
-    for code, sayings in MEDIA_OFFICER_SYNONYMS.items()
-    for said in sayings.split(",")
+    normalize_label(synonym): code
+    for code, synonyms in MEDIA_OFFICER_SYNONYMS.items()
+    for synonym in synonyms.split(",")
 }
 
 
 def parse_media_officer(text: str | None) -> str | None:
-    """The code that a cell means. Any other text, as a name, is kept: it says that there is somebody."""
+    """Return the code that a cell means, another text such as a name unchanged, or None if empty."""
     return MEDIA_OFFICER_CODE_BY_LABEL.get(normalize_label(text), text) if text else None
 
 
 def format_media_officer(code_or_name: str | None, translator: Translator | None) -> str | None:
-    """Who runs the channels, in words; a name as it is."""
+    """Return the translated code, or a name unchanged."""
     return translator.term("officer", code_or_name) if code_or_name and translator else code_or_name
 
 
 def can_name_person(text: str) -> bool:
-    """Whether a cell that is no code can name a person: by a name, a number to call or an address."""
+    """Return True if a text that is not a code can be a name, a phone number or an email address."""
     is_long = (
         sum(map(str.isalpha, text)) >= MIN_NAME_LETTERS
         or sum(map(str.isdigit, text)) >= MIN_PHONE_DIGITS

@@ -1,10 +1,9 @@
-"""What a spreadsheet program shows where it took a text for a number, a day or a truth. Pure.
+"""Recognise values that a spreadsheet program changed when it opened and saved a file.
 
-Excel and LibreOffice do so whenever they open CSV: 0612345678 becomes 612345678, a long number 1.00065E+14,
-12/03 a day of this year. Letters that an encoding lacks are saved as question marks. What was lost cannot be
-had back from the cell, but a known text can be known again.
-
-Words whose letters did not outlive being saved: a program wrote what its encoding does not have. Pure.
+Excel and LibreOffice convert texts whenever they open CSV: 0612345678 becomes 612345678, a long
+number becomes 1.00065E+14, and 12/03 becomes a date of the current year. Letters that the encoding
+lacks are saved as question marks. The original cannot be restored from the cell alone, but a value
+that is already registered can be recognised. `is_mojibake` finds texts whose letters are lost.
 """
 
 from __future__ import annotations
@@ -12,26 +11,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from decimal import Context, Decimal
+from itertools import product
 
 NUMBER_PATTERN = re.compile(r"([+-]?[\d\s]*\d(?:[.,]\d+)?(?:[eE][+-]?\d{1,3})?)\s?(%?)")
 DISPLAYED_NUMBER_PATTERN = re.compile(r"-?(?:0|[1-9]\d*)(?:[.,]\d+)?(E[+-]\d{1,3})?\s?%?")
-"""A number as a program shows it: without a plus, without noughts before it."""
+"""A number as a program displays it: without a plus sign and without leading zeros."""
 ROUNDED_NUMBER_PATTERN = re.compile(r"-?\d(?:[.,]\d+)?E\+\d{1,3}")
-"""A number of which only the first digits are left."""
+"""A number in scientific notation, of which only the first digits are left."""
 SPREADSHEET_DIGITS = 15
-"""So many digits of a number a spreadsheet keeps."""
+"""Number of significant digits that a spreadsheet program stores."""
 UNALTERED_TEXT_PATTERN = re.compile(r"0|[1-9]\d{0,10}|\D*")
-"""What every program leaves as it is: numbers of eleven digits at most, and what has none, but for truths."""
+"""Texts that every program leaves unchanged: plain numbers of at most 11 digits, and texts without
+digits. Boolean words are the exception."""
 BOOLEAN_WORDS = {"true": True, "vrai": True, "false": False, "faux": False}
 PARTIAL_DATE_PATTERN = re.compile(r"(\d{1,4})[-/.](\d{1,4})(?:[-/.](\d{1,4}))?")
 TWO_DIGIT_YEAR_PIVOT = 30
-"""Years of two digits are of this century below it."""
+"""Two-digit years below this value belong to the 2000s."""
 
 PartialDate = tuple[int | None, int, int | None]
 
 
 def may_be_corrupted_form_of(cell: str, original: str) -> bool:
-    """Whether a spreadsheet program may show the text as this cell, which is not what the text was."""
+    """Return True if a spreadsheet program may have turned `original` into this different text."""
     if cell == original:
         return False
     return (
@@ -43,32 +44,33 @@ def may_be_corrupted_form_of(cell: str, original: str) -> bool:
 
 
 class CorruptedValueIndex:
-    """Many texts, each found again by what a program shows in its place."""
+    """Index of texts that finds the originals of a cell that a program may have changed."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        odd = [
+        alterable_texts = [
             text
             for text in texts
             if not UNALTERED_TEXT_PATTERN.fullmatch(text) or text.casefold() in BOOLEAN_WORDS
         ]
-        self._numbers = [text for text in odd if NUMBER_PATTERN.fullmatch(text)]
+        self._numbers = [text for text in alterable_texts if NUMBER_PATTERN.fullmatch(text)]
         self._dates_and_booleans = [
             text
-            for text in odd
+            for text in alterable_texts
             if PARTIAL_DATE_PATTERN.fullmatch(text) or text.casefold() in BOOLEAN_WORDS
         ]
         self._numbers_by_digits: dict[int, dict[Decimal, list[str]]] = {}
 
     def find_originals(self, cell: str) -> list[str]:
-        """The texts that may be shown as this cell."""
-        like = self._dates_and_booleans
+        """Return the texts that a program may have turned into this cell."""
+        candidates = self._dates_and_booleans
         if DISPLAYED_NUMBER_PATTERN.fullmatch(cell):
             digits = _count_significant_digits(cell)
-            like = like + self._index_numbers(digits).get(_parse_decimal(cell, digits), [])
-        return [text for text in dict.fromkeys(like) if may_be_corrupted_form_of(cell, text)]
+            numbers = self._index_numbers(digits).get(_parse_decimal(cell, digits), [])
+            candidates = candidates + numbers
+        return [text for text in dict.fromkeys(candidates) if may_be_corrupted_form_of(cell, text)]
 
     def _index_numbers(self, digits: int) -> dict[Decimal, list[str]]:
-        """The numbers by their value, rounded to so many digits."""
+        """Return the numbers by their value, rounded to this number of significant digits."""
         if digits not in self._numbers_by_digits:
             values: dict[Decimal, list[str]] = {}
             for text in self._numbers:
@@ -85,39 +87,46 @@ def _is_same_number(cell: str, original: str) -> bool:
 
 
 def _count_significant_digits(cell: str) -> int:
-    """So many digits of a number its cell tells."""
-    told, exponent, _ = cell.partition("E")
-    return min(SPREADSHEET_DIGITS, len(re.sub(r"\D", "", told))) if exponent else SPREADSHEET_DIGITS
+    """Return how many significant digits of a number its cell shows."""
+    mantissa, exponent, _ = cell.partition("E")
+    if not exponent:
+        return SPREADSHEET_DIGITS
+    return min(SPREADSHEET_DIGITS, len(re.sub(r"\D", "", mantissa)))
 
 
 def _parse_decimal(text: str, digits: int) -> Decimal:
-    figures = re.sub(r"[\s%]", "", text).replace(",", ".")
-    percent = "e-2" if "%" in text else ""
-    return Decimal(figures).normalize(Context(prec=digits)) * Decimal(f"1{percent}")
+    number = re.sub(r"[\s%]", "", text).replace(",", ".")
+    factor = Decimal("1e-2") if "%" in text else Decimal(1)
+    return Decimal(number).normalize(Context(prec=digits)) * factor
 
 
 def _is_same_boolean(cell: str, original: str) -> bool:
-    truth = BOOLEAN_WORDS.get(original.casefold())
-    return truth is not None and cell.isupper() and BOOLEAN_WORDS.get(cell.casefold()) is truth
+    value = BOOLEAN_WORDS.get(original.casefold())
+    return value is not None and cell.isupper() and BOOLEAN_WORDS.get(cell.casefold()) is value
 
 
 def _is_same_date(cell: str, original: str) -> bool:
-    """Whether both name one day. A day in the same form as the known one is a correction."""
+    """Return True if both texts can mean the same day.
+
+    A date in the same format as the original is a correction by a person.
+    """
     if _mask_digits(cell) == _mask_digits(original):
         return False
+    cell_dates = [parts for parts in _parse_partial_dates(cell) if None not in parts]
+    original_dates = _parse_partial_dates(original)
     return any(
-        _is_compatible_date(one, other)
-        for one in _parse_partial_dates(cell)
-        if None not in one
-        for other in _parse_partial_dates(original)
+        _is_compatible_date(cell_date, original_date)
+        for cell_date, original_date in product(cell_dates, original_dates)
     )
 
 
 def _is_question_mark_form(cell: str, original: str) -> bool:
-    """Whether question marks stand for the letters of other scripts, and the rest is the same."""
-    pairs = zip(cell, original, strict=False)
-    return len(cell) == len(original) and all(
-        c == t or (c == "?" and not t.isascii()) for c, t in pairs
+    """Return True if the texts only differ where a question mark replaces a non-ASCII letter."""
+    if len(cell) != len(original):
+        return False
+    return all(
+        shown == letter or (shown == "?" and not letter.isascii())
+        for shown, letter in zip(cell, original, strict=True)
     )
 
 
@@ -126,46 +135,48 @@ def _mask_digits(text: str) -> str:
 
 
 def _parse_partial_dates(text: str) -> set[PartialDate]:
-    """The days that a text may name as (year, month, day); what it leaves open is None."""
-    found = PARTIAL_DATE_PATTERN.fullmatch(text)
-    if found is None:
+    """Return the dates that a text may mean as (year, month, day). Missing parts are None."""
+    match = PARTIAL_DATE_PATTERN.fullmatch(text)
+    if match is None:
         return set()
-    first, second = int(found[1]), int(found[2])
-    last = int(found[3]) if found[3] else None
-    if len(found[1]) > 2:
-        return {(first, second, last)}
-    if len(found[2]) > 2:
-        return {(second, first, last)}
-    year = _parse_year(found[3]) if found[3] else None
+    first, second = int(match[1]), int(match[2])
+    third = int(match[3]) if match[3] else None
+    if len(match[1]) > 2:
+        return {(first, second, third)}
+    if len(match[2]) > 2:
+        return {(second, first, third)}
+    year = _parse_year(match[3]) if match[3] else None
     return {(year, second, first), (year, first, second)}
 
 
 def _parse_year(digits: str) -> int:
     year = int(digits)
-    return year if len(digits) > 2 else year + (2000 if year < TWO_DIGIT_YEAR_PIVOT else 1900)
+    if len(digits) > 2:
+        return year
+    return year + 2000 if year < TWO_DIGIT_YEAR_PIVOT else year + 1900
 
 
 def _is_compatible_date(date_parts: PartialDate, partial_date: PartialDate) -> bool:
     return all(
-        mine == theirs
-        for mine, theirs in zip(date_parts, partial_date, strict=True)
-        if theirs is not None
+        part == partial
+        for part, partial in zip(date_parts, partial_date, strict=True)
+        if partial is not None
     )
 
 
 QUESTION_MARKS_PATTERN = re.compile(r"[^\w?]*+\?{2,}+[\W\d]*+")
-"""Question marks alone: what an encoding without Arabic makes of Arabic words."""
+"""Texts without letters and with several question marks: Arabic saved in an encoding without Arabic."""
 ARABIC_AS_LATIN_PATTERN = re.compile("[\xd8\xd9][^A-Za-z ]")
-"""A letter of Arabic in UTF-8 that was read as two of Latin."""
+"""An Arabic letter in UTF-8 that was decoded as two Latin-1 characters."""
 MIN_MOJIBAKE_LETTERS = 3
 MOJIBAKE_SAMPLE_CHARS = 200
-"""So many signs tell."""
+"""Only the start of a text is examined."""
 
 
 def is_mojibake(text: str) -> bool:
-    """Whether these were other words before a program saved them."""
-    first = text[:MOJIBAKE_SAMPLE_CHARS]
+    """Return True if the letters of a text were lost when a program saved it."""
+    sample = text[:MOJIBAKE_SAMPLE_CHARS]
     return (
-        bool(QUESTION_MARKS_PATTERN.fullmatch(first))
-        or len(ARABIC_AS_LATIN_PATTERN.findall(first)) >= MIN_MOJIBAKE_LETTERS
+        bool(QUESTION_MARKS_PATTERN.fullmatch(sample))
+        or len(ARABIC_AS_LATIN_PATTERN.findall(sample)) >= MIN_MOJIBAKE_LETTERS
     )

@@ -1,12 +1,9 @@
-"""What a sheet would change in the registry, line by line, for a person to confirm. Pure.
+"""Compare an imported spreadsheet with the registry, and rebuild the registry of an earlier time.
 
-A revision of the registry: a sheet beside what is kept, to be shown before it is taken over.
-
-The registry as it was at a moment: today's, with what its trail tells of since undone. Pure.
-
-A link that left the sheet and came back is one row, which knows when it was first listed and whether it is
-listed now; what lay between stands in the trail alone, and so do the words that an association had before. A
-night is concluded, and rebuilt, by the sheet that held when it began.
+`build_import_preview` lists what an import would change and changes nothing. `registry_at` undoes
+the entries of the audit log after a given time. Runs are evaluated with the registry that was in
+force when they began. The row of a link only knows when the link was first listed and whether it is
+listed now. Earlier removals and earlier texts are in the audit log only.
 """
 
 from __future__ import annotations
@@ -36,10 +33,11 @@ from storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class RegistryChangeLine:
-    """One change: of which association, of what of it, from what to what.
+    """One change of one field of an association.
 
-    `field` is a fact of the association, a link's column, or `association` where it comes or leaves whole;
-    `kind` is added, changed, withdrawn or pruned. Codes stand as they are kept.
+    `field` is a field of the association, the column of a link, or `association` if the whole
+    association is added or removed. `kind` is added, changed, withdrawn or pruned. Values are codes
+    as stored.
     """
 
     association: str
@@ -51,30 +49,36 @@ class RegistryChangeLine:
 
     @classmethod
     def from_change(cls, change: AuditLogEntry, name: str) -> RegistryChangeLine:
-        """A line of the trail, made or to be made, of the association that has this name."""
-        told = change.field, change.before, change.after, change.kind
-        return cls(change.association, name, *told)
+        """Return the line for an entry of the audit log of the association with this name."""
+        return cls(
+            association=change.association,
+            name=name,
+            field=change.field,
+            before=change.before,
+            after=change.after,
+            kind=change.kind,
+        )
 
     def to_dict(self) -> dict[str, str | None]:
-        """The line as JSON has it."""
+        """Return the line as a JSON object."""
         return asdict(self)
 
     def describe_field(self, translator: Translator) -> str:
-        """What is changed, in words."""
+        """Return the heading of the changed column."""
         return exporter.format_column_heading(self.field or LINKS_COLUMN, translator)
 
     def describe_values(self, translator: Translator) -> tuple[str, str]:
-        """What stood there and what will, in words; empty for nothing."""
-        return _format_value(self.field, self.before, translator), _format_value(
-            self.field, self.after, translator
-        )
+        """Return the old and the new value for display, each empty if there is none."""
+        before = _format_value(self.field, self.before, translator)
+        after = _format_value(self.field, self.after, translator)
+        return before, after
 
 
 def build_change_lines(changes: ImportChanges) -> list[RegistryChangeLine]:
-    """Every change, an association's together, in the order of their ids."""
+    """Return a line for each change, grouped by association in the order of their ids."""
     return [
-        RegistryChangeLine.from_change(one, changes.associations[one.association].name)
-        for one in changes.log_entries
+        RegistryChangeLine.from_change(entry, changes.associations[entry.association].name)
+        for entry in changes.log_entries
     ]
 
 
@@ -95,24 +99,32 @@ def _format_value(field: str, value: str | None, translator: Translator) -> str:
 def find_shared_accounts(
     import_result: ImportResult, changes: ImportChanges
 ) -> Iterator[SpreadsheetProblem]:
-    """Accounts of the sheet that another association has, which the sheet does not list or not with them."""
-    gone = {*changes.associations_withdrawn, *changes.associations_pruned}
-    left = (
+    """Yield accounts of the spreadsheet that are already registered for another association.
+
+    Only registered accounts that the spreadsheet itself does not list are compared. The import finds
+    duplicates within the spreadsheet.
+    """
+    unlisted_associations = {*changes.associations_withdrawn, *changes.associations_pruned}
+    unlisted_accounts = (
         row
         for row in (*changes.accounts_withdrawn, *changes.accounts_pruned)
-        if row.association in gone
+        if row.association in unlisted_associations
     )
-    owners: dict[tuple[str, str], set[str]] = {}
-    for row in (*left, *changes.accounts_retained):
-        owners.setdefault(_get_account_key(row), set()).add(row.association)
+    owners_by_account: dict[tuple[str, str], set[str]] = {}
+    for row in (*unlisted_accounts, *changes.accounts_retained):
+        owners_by_account.setdefault(_get_account_key(row), set()).add(row.association)
     for row in import_result.accounts:
-        if row.identity.key and owners.get(_get_account_key(row), set()) - {row.association}:
+        owners = owners_by_account.get(_get_account_key(row), set())
+        if row.identity.key and owners - {row.association}:
             line = import_result.line_numbers.get(row.association, 0)
             yield SpreadsheetProblem(line, row.column, row.typed_text, Issue.SHARED_ACCOUNT)
 
 
 def describe_missing_columns(changes: ImportChanges, translator: Translator) -> str:
-    """Which columns the sheet lacks where something is known, as a sentence; empty where there are none."""
+    """Return a sentence with the columns that the spreadsheet lacks but the registry has values for.
+
+    Return an empty string if there are none.
+    """
     if not changes.missing_columns:
         return ""
     columns = translator.join_list(
@@ -124,19 +136,24 @@ def describe_missing_columns(changes: ImportChanges, translator: Translator) -> 
 
 
 def describe_unlisted_associations(changes: ImportChanges, translator: Translator) -> str:
-    """How many associations the sheet does not list, and what becomes of them; empty where it lists all."""
-    if gone := len(changes.associations_pruned):
+    """Return a sentence with the number of unlisted associations and what happens to them.
+
+    Return an empty string if the spreadsheet lists all associations.
+    """
+    pruned_count = len(changes.associations_pruned)
+    if pruned_count:
         return translator.translate_plural(
             "{n} association is not in this file: it is removed with all its results.",
             "{n} associations are not in this file: they are removed with all their results.",
-            gone,
+            pruned_count,
         )
-    if not (gone := len(changes.associations_withdrawn)):
+    withdrawn_count = len(changes.associations_withdrawn)
+    if not withdrawn_count:
         return ""
     return translator.translate_plural(
         "{n} association is not in this file: it is kept but no longer checked.",
         "{n} associations are not in this file: they are kept but no longer checked.",
-        gone,
+        withdrawn_count,
     )
 
 
@@ -146,7 +163,7 @@ def _get_account_key(row: AccountRow) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ImportPreview:
-    """What a sheet would change, and what is odd about it."""
+    """The changes that an import would make, and the problems of the spreadsheet."""
 
     import_result: ImportResult
     changes: ImportChanges
@@ -154,26 +171,30 @@ class ImportPreview:
     problems: list[SpreadsheetProblem]
 
     def describe_missing_columns(self, translator: Translator) -> str:
-        """Which columns it lacks where something is known, as a sentence, or nothing."""
+        """Return the sentence about missing columns, or an empty string."""
         return describe_missing_columns(self.changes, translator)
 
     def describe_unlisted_associations(self, translator: Translator) -> str:
-        """How many associations it does not list, and what becomes of them, as a sentence, or nothing."""
+        """Return the sentence about unlisted associations, or an empty string."""
         return describe_unlisted_associations(self.changes, translator)
 
     @property
     def digest(self) -> str:
-        """What it would change, in short."""
+        """Return a hash of the changes. Two previews with the same changes have the same hash."""
         return self.changes.digest
 
 
 def build_import_preview(
     store: Store, import_result: ImportResult, now: datetime, *, prune: bool = False
 ) -> ImportPreview:
-    """Compare a sheet with the registry; change nothing."""
-    people, links = import_result.associations, import_result.accounts
+    """Compare a parsed spreadsheet with the registry without changing anything."""
     changes = store.save_registry(
-        people, links, now, present_columns=import_result.columns, prune=prune, dry_run=True
+        import_result.associations,
+        import_result.accounts,
+        now,
+        present_columns=import_result.columns,
+        prune=prune,
+        dry_run=True,
     )
     return ImportPreview(
         import_result,
@@ -184,14 +205,14 @@ def build_import_preview(
 
 
 MULTI_VALUE_FIELDS = frozenset(
-    one.name for one in fields(Association) if str(one.type).startswith("tuple")
+    spec.name for spec in fields(Association) if str(spec.type).startswith("tuple")
 )
-"""The fields that hold several words, which a line of the trail joins by commas."""
+"""Fields with several values. The audit log stores these values separated by commas."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistrySnapshot:
-    """An association at a moment: its words, whether the sheet listed it, its links as they stood."""
+    """An association at one point in time: its fields, if it was listed, and its links."""
 
     association: Association
     is_listed: bool
@@ -201,36 +222,35 @@ class RegistrySnapshot:
 def registry_at(
     current: RegistrySnapshot, changes: Iterable[AuditLogEntry], moment: datetime
 ) -> RegistrySnapshot:
-    """An association as it was at a moment, by the lines of its trail, the newest first.
+    """Return the association as it was at `moment`.
 
-    What was removed with all that was seen of it is not remembered: before that it was not there.
+    `changes` are the entries of its audit log, newest first. An association that was pruned has no
+    history: before that entry it counts as not listed.
     """
-    about, listed, rows = current.association, current.is_listed, current.accounts
-    for line in changes:
-        if line.changed_at <= moment:
+    association, is_listed, rows = current.association, current.is_listed, current.accounts
+    for change in changes:
+        if change.changed_at <= moment:
             continue
-        if line.field == WHOLE_ASSOCIATION_FIELD:
-            listed = line.before is not None
-            if line.kind is RegistryChangeKind.PRUNED:
-                return RegistrySnapshot(about, is_listed=False, accounts=rows)
-        elif line.field in REGISTRY_FIELDS:
-            about = _undo_field_change(about, line)
+        if change.field == WHOLE_ASSOCIATION_FIELD:
+            is_listed = change.before is not None
+            if change.kind is RegistryChangeKind.PRUNED:
+                return RegistrySnapshot(association, is_listed=False, accounts=rows)
+        elif change.field in REGISTRY_FIELDS:
+            association = _undo_field_change(association, change)
         else:
-            rows = tuple(_undo_link_change(row, line) for row in rows)
-    return RegistrySnapshot(about, listed, rows)
+            rows = tuple(_undo_link_change(row, change) for row in rows)
+    return RegistrySnapshot(association, is_listed, rows)
 
 
 def undo_link_changes(
     rows: Sequence[AccountRow], changes: Iterable[AuditLogEntry], moment: datetime
 ) -> Sequence[AccountRow]:
-    """The links of one association as they stood at a moment."""
-    for line in changes:
-        if (
-            line.changed_at > moment
-            and line.field != WHOLE_ASSOCIATION_FIELD
-            and line.field not in REGISTRY_FIELDS
-        ):
-            rows = [_undo_link_change(row, line) for row in rows]
+    """Return the links of one association as they were at `moment`."""
+    for change in changes:
+        if change.changed_at <= moment:
+            continue
+        if change.field != WHOLE_ASSOCIATION_FIELD and change.field not in REGISTRY_FIELDS:
+            rows = [_undo_link_change(row, change) for row in rows]
     return rows
 
 
@@ -239,20 +259,22 @@ def iter_links_at(
     changes_by_association: Mapping[str, Sequence[AuditLogEntry]],
     moment: datetime,
 ) -> Iterator[AccountRow]:
-    """The links of several associations as they stood at a moment, by the lines of each."""
+    """Yield the links of several associations as they were at `moment`."""
     for row in rows:
         yield from undo_link_changes([row], changes_by_association.get(row.association, ()), moment)
 
 
 def has_arrival_change(changes: Iterable[AuditLogEntry]) -> bool:
-    """Whether the trail knows when an association came: it was kept already by then."""
-    return any(line.field == WHOLE_ASSOCIATION_FIELD and line.before is None for line in changes)
+    """Return True if the audit log records when the association was added."""
+    return any(
+        change.field == WHOLE_ASSOCIATION_FIELD and change.before is None for change in changes
+    )
 
 
 def _undo_link_change(row: AccountRow, change: AuditLogEntry) -> AccountRow:
-    """A link as it was before a line of the trail, which may be about another one."""
-    said = change.before if change.after is None else change.after
-    if row.column != change.field or row.typed_text != said:
+    """Return a link as it was before a change; a link that the change is not about as it is."""
+    changed_text = change.before if change.after is None else change.after
+    if row.column != change.field or row.typed_text != changed_text:
         return row
     if change.before is None:
         return replace(row, withdrawn_at=EARLIEST_DATETIME)
@@ -272,15 +294,18 @@ def _restore_typed_text(row: AccountRow, typed_text: str) -> AccountRow:
 
 
 def _undo_field_change(association: Association, change: AuditLogEntry) -> Association:
-    """An association as it was before a line; of its people it only knows whether they could be reached."""
+    """Return an association as it was before a change.
+
+    Contact details are not part of an association. It only has the ways it can be contacted.
+    """
     if change.field in ASSOCIATION_FIELDS:
         return replace(association, **{change.field: _parse_previous_value(change)})
     if change.field not in CONTACT_METHODS:
         return association
-    others = association.contact_methods - {change.field}
-    return replace(
-        association, contact_methods=others | {change.field} if change.before else others
-    )
+    methods = association.contact_methods - {change.field}
+    if change.before:
+        methods |= {change.field}
+    return replace(association, contact_methods=methods)
 
 
 def _parse_previous_value(change: AuditLogEntry) -> Any:

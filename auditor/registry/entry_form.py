@@ -1,4 +1,7 @@
-"""An association's entry in the registry as a form has it: shown as it is kept, read as a row of a sheet."""
+"""The registry entry of an association as an editable form.
+
+Submitted cells are parsed like a row of an imported spreadsheet.
+"""
 
 from __future__ import annotations
 
@@ -19,51 +22,52 @@ from auditor.registry.issues import Issue
 from storage.models.audit import AccountRow, AssociationEntry
 
 BLOCKING_ISSUES = frozenset({Issue.NO_NAME, Issue.BAD_EMAIL})
-"""What has to be mended before an entry can be kept; the rest may be kept all the same."""
+"""Issues that must be corrected before an entry can be saved. Other issues are warnings."""
 EDITABLE_COLUMNS = tuple(name for name in (*FACT_COLUMNS, *TRAILING_COLUMNS) if name != "id")
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryEntryForm:
-    """The cells of an entry by their columns: facts, and links one a line."""
+    """The cells of an entry by column. A cell of links has one link per line."""
 
     association_id: str
     cells: Mapping[str, str]
 
     def list_visible_columns(self, audited_channels: Iterable[str]) -> list[str]:
-        """The columns that are shown: those of the audited channels, and those of which something is kept."""
-        held = [name for name in self.cells if name not in {"id", *EDITABLE_COLUMNS}]
-        return [
-            *dict.fromkeys(
-                (
-                    *DEFAULT_CHANNELS,
-                    *audited_channels,
-                    *held,
-                    *self.list_none_by_choice(),
-                    LINKS_COLUMN,
-                )
-            )
-        ]
+        """Return the link columns to display, without duplicates.
+
+        These are the default and audited channels, columns with links, channels that the
+        association does not use by choice, and the column for other links.
+        """
+        filled_columns = [name for name in self.cells if name not in {"id", *EDITABLE_COLUMNS}]
+        columns = (
+            *DEFAULT_CHANNELS,
+            *audited_channels,
+            *filled_columns,
+            *self.list_none_by_choice(),
+            LINKS_COLUMN,
+        )
+        return list(dict.fromkeys(columns))
 
     def list_none_by_choice(self) -> list[str]:
-        """The channels that it does without."""
+        """Return the channels that the association does not use by choice."""
         return list(filter(None, self.cells.get("none_by_choice", "").split(", ")))
 
     @property
     def version(self) -> str:
-        """What stands in it, in short."""
-        told = sorted((name, text) for name, text in self.cells.items() if text)
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
+        """Return a hash of the filled cells, to detect concurrent edits."""
+        filled_cells = sorted((name, text) for name, text in self.cells.items() if text)
+        return hashlib.sha256(repr(filled_cells).encode()).hexdigest()[:32]
 
     def parse(self, language: str) -> ImportResult:
-        """Understand the entry as a sheet's row is."""
+        """Parse the entry like a row of a spreadsheet."""
         return parse_registry_entry({"id": self.association_id, **self.cells}, language)
 
 
 def build_entry_form(
     entry: AssociationEntry, accounts: Iterable[AccountRow], translator: Translator
 ) -> RegistryEntryForm:
-    """The entry as it is kept."""
+    """Return the form filled with the stored entry and its accounts."""
     cells: dict[str, str] = {}
     for name in EDITABLE_COLUMNS:
         value = entry.get_value(name)

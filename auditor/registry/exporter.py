@@ -1,6 +1,7 @@
-"""The registry as a sheet that people correct: its headings and words in a language, its choices, its rows.
+"""Export the registry as a spreadsheet that people can correct and import again.
 
-Read again it changes nothing, whatever the language.
+Headings and values are in one language. Importing an unchanged export changes nothing, in any
+language.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from storage.store import Store
 
 ExportRow = list[object]
 LinksByColumn = Mapping[str, list[str]]
-"""What an association lists in each column."""
+"""Links of an association as they were typed, by column."""
 EXPORT_BATCH_SIZE = 500
-"""Associations whose links are asked for together."""
+"""Number of associations whose links are loaded in one query."""
 DEFAULT_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
-"""The channels whose columns are always there."""
+"""Channels that always have a column."""
 
 
 def build_export_rows(
@@ -37,34 +38,45 @@ def build_export_rows(
     accounts: Iterable[AccountRow],
     translator: Translator | None = None,
 ) -> Iterator[ExportRow]:
-    """The headings and a row for each association; English keys and codes where no words are given."""
-    held = _group_links(accounts)
-    entries = ((one, held.get(one.id, {})) for one in registry_entries)
-    return _render_rows(
-        entries, (cell for cells in held.values() for cell in cells.items()), translator
+    """Return the headings and one row per association.
+
+    Without a translator, headings and values are English keys and codes.
+    """
+    links_by_association = _group_links(accounts)
+    entries = ((entry, links_by_association.get(entry.id, {})) for entry in registry_entries)
+    cells = (
+        cell
+        for links_by_column in links_by_association.values()
+        for cell in links_by_column.items()
     )
+    return _render_rows(entries, cells, translator)
 
 
 def iter_export_rows(store: Store, translator: Translator | None = None) -> Iterator[ExportRow]:
-    """The same of everybody whom the store lists, read as it is written, never held whole."""
-    cells = ((column or LINKS_COLUMN, typed) for column, typed in store.list_account_cells())
+    """Yield the headings and one row per registered association.
+
+    Associations are loaded in batches, so memory does not grow with the registry.
+    """
+    cells = ((column or LINKS_COLUMN, links) for column, links in store.list_account_cells())
     return _render_rows(_load_entries(store), cells, translator)
 
 
 def _load_entries(store: Store) -> Iterator[tuple[AssociationEntry, LinksByColumn]]:
-    waiting = store.list_association_entries()
-    while some := list(islice(waiting, EXPORT_BATCH_SIZE)):
-        held = _group_links(store.list_accounts_of([one.id for one in some]))
-        yield from ((one, held.get(one.id, {})) for one in some)
+    entries = store.list_association_entries()
+    while batch := list(islice(entries, EXPORT_BATCH_SIZE)):
+        accounts = store.list_accounts_of([entry.id for entry in batch])
+        links_by_association = _group_links(accounts)
+        for entry in batch:
+            yield entry, links_by_association.get(entry.id, {})
 
 
 def _group_links(accounts: Iterable[AccountRow]) -> dict[str, dict[str, list[str]]]:
-    held: dict[str, dict[str, list[str]]] = {}
+    links_by_association: dict[str, dict[str, list[str]]] = {}
     for account in accounts:
-        held.setdefault(account.association, {}).setdefault(
-            account.column or LINKS_COLUMN, []
-        ).append(account.typed_text)
-    return held
+        links_by_column = links_by_association.setdefault(account.association, {})
+        column = account.column or LINKS_COLUMN
+        links_by_column.setdefault(column, []).append(account.typed_text)
+    return links_by_association
 
 
 def _render_rows(
@@ -73,41 +85,48 @@ def _render_rows(
     translator: Translator | None,
 ) -> Iterator[ExportRow]:
     widths = dict.fromkeys(DEFAULT_CHANNELS, 1)
-    for column, typed in links_by_column:
-        widths[column] = max(widths.get(column, 1), len(_split_into_cells(typed)))
+    for column, links in links_by_column:
+        widths[column] = max(widths.get(column, 1), len(_split_into_cells(links)))
     channels = [*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})]
     columns = order_columns([column for column in channels for _ in range(widths[column])])
     yield [format_column_heading(column, translator) for column in columns]
-    for member, own in entries:
-        left = {column: iter(_split_into_cells(typed)) for column, typed in own.items()}
-        yield [_format_cell(member, column, left, translator) for column in columns]
+    for entry, entry_links in entries:
+        remaining_links = {
+            column: iter(_split_into_cells(links)) for column, links in entry_links.items()
+        }
+        yield [_format_cell(entry, column, remaining_links, translator) for column in columns]
 
 
 def _split_into_cells(links: list[str]) -> list[str]:
-    """Links as cells hold them: in one, a line each, unless reading that would take words for a remark."""
-    together = "\n".join(links)
-    return [together] if len(links) == 1 or split_links(together) == links else links
+    """Return the texts of the cells for these links.
+
+    All links share one cell, one link per line, unless the import would read them differently, for
+    example a handle as a remark. Then each link gets a cell.
+    """
+    joined_links = "\n".join(links)
+    can_share_cell = len(links) == 1 or split_links(joined_links) == links
+    return [joined_links] if can_share_cell else links
 
 
 def format_column_heading(column: str, translator: Translator | None) -> str:
-    """What a column is called."""
+    """Return the heading of a column: the translated name, or the key without a translator."""
     if translator is None:
         return column
-    said = translator.term("column", column)
-    return translator.channel_name(column) if said == column else said
+    heading = translator.term("column", column)
+    return translator.channel_name(column) if heading == column else heading
 
 
 def build_registry_workbook(
     rows: Iterable[ExportRow], translator: Translator | None, *, right_to_left: bool
 ) -> bytes:
-    """The sheet as a workbook that offers what may stand in a cell."""
+    """Return the rows as an XLSX workbook with lists of choices for some columns."""
     return b"".join(iter_registry_workbook_chunks(rows, translator, right_to_left=right_to_left))
 
 
 def iter_registry_workbook_chunks(
     rows: Iterable[ExportRow], translator: Translator | None, *, right_to_left: bool
 ) -> Iterator[bytes]:
-    """The same, piece by piece, never held whole."""
+    """Yield the bytes of the workbook of `build_registry_workbook` in chunks."""
     title = translator.translate("Registry") if translator else "registry"
     return iter_xlsx_chunks(
         rows, title=title, right_to_left=right_to_left, choices=_build_column_choices(translator)
@@ -115,17 +134,16 @@ def iter_registry_workbook_chunks(
 
 
 def _build_column_choices(translator: Translator | None) -> dict[str, list[str]]:
+    languages = [format_language(code, translator) for code in LANGUAGE_NAMES]
     officers = [format_media_officer(code, translator) or code for code in MEDIA_OFFICER_CODES]
     return {
-        format_column_heading("language", translator): [
-            format_language(code, translator) for code in LANGUAGE_NAMES
-        ],
+        format_column_heading("language", translator): languages,
         format_column_heading("media_officer", translator): officers,
     }
 
 
 def format_language(code: str, translator: Translator | None) -> str:
-    """A language as it calls itself."""
+    """Return the name of a language in that language, or its code without a translator."""
     return LANGUAGE_NAMES[code] if translator else code
 
 

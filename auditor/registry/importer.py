@@ -1,8 +1,8 @@
-"""The registry: from a coordinator's spreadsheet to associations and their links.
+"""Parse a coordinator's spreadsheet into associations and accounts.
 
-Nothing in a sheet is lost silently: what cannot be used is a problem with its line and column.
-
-What the registry holds already, for reading a sheet that comes back: whom a row means, what a cell was.
+Nothing in a spreadsheet is dropped silently. Each cell that cannot be used becomes a problem with its
+line and column. `ExistingEntries` holds the current registry, which is used to match rows without an
+id and to restore cells that a spreadsheet program changed.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ from storage.models.users import REGISTRY_FIELDS
 
 @dataclass(frozen=True, slots=True)
 class ExistingEntries:
-    """The entries of the registry by their ids, their ids by their names, and links by whose and where.
+    """The registry before an import, indexed for matching rows and cells.
 
-    `odd` finds the ids again that a spreadsheet program takes for numbers or days.
+    `links_by_column` has the links by association id and column. `corruptible_ids` finds ids that a
+    spreadsheet program converted to numbers or dates.
     """
 
     entries_by_id: Mapping[str, AssociationEntry] = field(default_factory=dict)
@@ -57,55 +58,69 @@ class ExistingEntries:
     def from_registry(
         cls, entries: Iterable[AssociationEntry], accounts: Iterable[AccountRow]
     ) -> ExistingEntries:
-        """What is registered."""
-        people = {one.id: one for one in entries}
-        typed: dict[tuple[str, str], list[str]] = {}
+        """Build the indexes from the entries and accounts of the registry."""
+        entries_by_id = {entry.id: entry for entry in entries}
+        links_by_column: dict[tuple[str, str], list[str]] = {}
         for row in accounts:
-            typed.setdefault((row.association, row.column or LINKS_COLUMN), []).append(
-                row.typed_text
-            )
-        return cls(people, CorruptedValueIndex(people), _index_ids_by_name(people.values()), typed)
-
-    def resolve_id(self, cell: str, taken_ids: Collection[str]) -> str:
-        """The id that a cell means: what stands there, or the one that a spreadsheet program made this of."""
-        if cell in self.entries_by_id:
-            return cell
-        meant = [i for i in self.corruptible_ids.find_originals(cell) if i not in taken_ids]
-        return meant[0] if len(meant) == 1 else cell
-
-    def find_ids_by_name(self, names: Iterable[str]) -> list[str]:
-        """The ids of the associations with such a name, in their order."""
-        return sorted(
-            {i for name in map(normalize_label, names) for i in self.ids_by_name.get(name, ())}
+            key = (row.association, row.column or LINKS_COLUMN)
+            links_by_column.setdefault(key, []).append(row.typed_text)
+        return cls(
+            entries_by_id,
+            CorruptedValueIndex(entries_by_id),
+            _index_ids_by_name(entries_by_id.values()),
+            links_by_column,
         )
 
+    def resolve_id(self, cell: str, taken_ids: Collection[str]) -> str:
+        """Return the registered id that a cell means, even if a program changed the cell.
+
+        Return the cell unchanged if no id or several ids match.
+        """
+        if cell in self.entries_by_id:
+            return cell
+        originals = self.corruptible_ids.find_originals(cell)
+        candidates = [original for original in originals if original not in taken_ids]
+        return candidates[0] if len(candidates) == 1 else cell
+
+    def find_ids_by_name(self, names: Iterable[str]) -> list[str]:
+        """Return the sorted ids of the associations that have one of these names."""
+        ids: set[str] = set()
+        for name in names:
+            ids.update(self.ids_by_name.get(normalize_label(name), ()))
+        return sorted(ids)
+
     def restore_cell(self, association: str, column: str, text: str) -> str:
-        """What stood in a cell before a spreadsheet program took it for a number; else what stands there."""
-        was = [
-            known
-            for known in self._list_known_texts(association, column)
-            if known == text or may_be_corrupted_form_of(text, known)
+        """Return the registered text if a spreadsheet program turned it into this cell.
+
+        Return the text of the cell unchanged if no registered text or several match.
+        """
+        candidates = [
+            known_text
+            for known_text in self._list_known_texts(association, column)
+            if known_text == text or may_be_corrupted_form_of(text, known_text)
         ]
-        return was[0] if text not in was and len(was) == 1 else text
+        return candidates[0] if text not in candidates and len(candidates) == 1 else text
 
     def _list_known_texts(self, association: str, column: str) -> Iterator[str]:
         if column not in REGISTRY_FIELDS:
             yield from self.links_by_column.get((association, column), ())
-        elif (one := self.entries_by_id.get(association)) is not None and (
-            value := one.get_value(column)
-        ):
+            return
+        entry = self.entries_by_id.get(association)
+        value = entry.get_value(column) if entry is not None else None
+        if value:
             yield ", ".join(value) if isinstance(value, tuple) else value
 
 
 def _index_ids_by_name(entries: Iterable[AssociationEntry]) -> dict[str, set[str]]:
-    """The ids of associations by their names, without case and accents."""
-    ids: dict[str, set[str]] = {}
-    for about in (one.association for one in entries):
-        for name in filter(
-            None, map(normalize_label, filter(None, (about.name, about.name_ar, about.name_fr)))
-        ):
-            ids.setdefault(name, set()).add(about.id)
-    return ids
+    """Return the ids of associations by normalized name."""
+    ids_by_name: dict[str, set[str]] = {}
+    for entry in entries:
+        association = entry.association
+        for name in (association.name, association.name_ar, association.name_fr):
+            label = normalize_label(name or "")
+            if label:
+                ids_by_name.setdefault(label, set()).add(association.id)
+    return ids_by_name
 
 
 NO_EXISTING_ENTRIES = ExistingEntries()
@@ -120,23 +135,26 @@ LANGUAGE_SYNONYMS = {
 }
 NAME_COLUMNS = ("name", "name_ar", "name_fr")
 TEXT_COLUMNS = frozenset((*NAME_COLUMNS, "region", "city", "tags", "note"))
-"""The columns that hold words."""
+"""Columns with free text."""
 LETTER_COLUMNS = TEXT_COLUMNS | {"phone", "media_officer"}
-"""The columns that may hold letters, or figures, that not every encoding has."""
+"""Columns that may contain letters or digits that some encodings lack."""
 UTF8_REMEDY = "save it as XLSX or as CSV in UTF-8"
 ADDRESS_PATTERN = re.compile(r"[./:@]")
-"""What every typed address has one of; words over a link have none."""
+"""Characters of which every typed address has at least one. Plain words over a hyperlink have none."""
 MAX_LINK_NESTING = 9
-"""So often a link is looked into for others: rarely more than once, never without an end."""
+"""Limit for splitting a link into further links, to guarantee termination. One split is typical."""
 HEADING_SEARCH_ROWS = 15
-"""The heading is the line, of so many first ones, that names the most columns: sheets begin with titles."""
+"""Number of rows searched for the headings, because spreadsheets often begin with a title.
+
+The row that names the most columns is the heading."""
 
 
 @dataclass(slots=True)
 class ImportResult:
-    """A sheet as it was understood. `lines` tells where each association stands, by its id.
+    """The contents of a spreadsheet and its problems.
 
-    `said` are the columns that it has: of the others it says nothing.
+    `line_numbers` has the line of each association by id. `columns` are the columns that the
+    spreadsheet has. The import does not change the values of other columns.
     """
 
     associations: list[AssociationEntry] = field(default_factory=list)
@@ -149,43 +167,71 @@ class ImportResult:
 def parse_registry_spreadsheet(
     path: Path, default_language: str = "ar", existing: ExistingEntries = NO_EXISTING_ENTRIES
 ) -> ImportResult:
-    """Understand a spreadsheet. `language` is of an association that states none.
+    """Parse a registry spreadsheet.
 
-    Beside what is `known`, a row without an id is of the one association that has its name, and a cell that a
-    spreadsheet program took for a number or a day is what it was.
-    Raises SheetError: the file cannot be read, no line of it names the columns, or its letters are lost.
+    `default_language` is the language of associations without one. With `existing`, a row without an
+    id is matched to the association with its name, and cells that a spreadsheet program changed are
+    restored.
+
+    Raises SpreadsheetError if the file cannot be read, if it has no row of headings, or if its letters
+    are lost.
     """
-    tables = list(spreadsheet.read_sheets(path))
-    headings = [
-        (len(named), -number, table, at)
-        for number, table in enumerate(tables)
-        for at, row in enumerate(table.rows[:HEADING_SEARCH_ROWS])
-        if (named := _identify_columns(row)) & {*NAME_COLUMNS}
-    ]
-    if not headings:
-        _refuse_mojibake_headings(path, tables)
+    sheets = list(spreadsheet.read_sheets(path))
+    candidates = list(_find_headings(sheets))
+    if not candidates:
+        _refuse_mojibake_headings(path, sheets)
         remedy = "`auditor init` writes a sheet to begin with"
         raise SpreadsheetError(path, "no column is called name", remedy, code="no_name_column")
-    _, chosen, table, at = max(headings, key=lambda heading: heading[:2])
-    reading = _RegistryReader(table.rows[at], default_language, existing).read_rows(
-        table, table.rows[at + 1 :]
+    # On a tie, `max` returns the first candidate, which is the first sheet.
+    chosen = max(candidates, key=lambda candidate: candidate.column_count)
+    result = _RegistryReader(chosen.row, default_language, existing).read_rows(
+        chosen.sheet, chosen.data_rows
     )
-    others = {number: other for _, number, other, first in headings if other.rows[first + 1 :]}
-    reading.problems[:0] = [
-        SpreadsheetProblem(1, "", other.title, Issue.IGNORED_SHEET)
-        for number, other in others.items()
-        if number != chosen
+    ignored_titles = {
+        candidate.sheet_index: candidate.sheet.title
+        for candidate in candidates
+        if candidate.data_rows and candidate.sheet_index != chosen.sheet_index
+    }
+    result.problems[:0] = [
+        SpreadsheetProblem(1, "", title, Issue.IGNORED_SHEET) for title in ignored_titles.values()
     ]
-    for one in reading.associations:
-        if is_mojibake(one.name):
-            raise _build_mojibake_error(path, reading.line_numbers[one.id])
-    return reading
+    for entry in result.associations:
+        if is_mojibake(entry.name):
+            raise _build_mojibake_error(path, result.line_numbers[entry.id])
+    return result
 
 
-def _refuse_mojibake_headings(path: Path, tables: Iterable[Sheet]) -> None:
-    """Raise SheetError where the headings were in letters that are lost."""
-    for table in tables:
-        for row in table.rows[:HEADING_SEARCH_ROWS]:
+@dataclass(frozen=True, slots=True)
+class _HeadingCandidate:
+    """A row that may be the headings of a sheet."""
+
+    sheet_index: int
+    sheet: Sheet
+    row_index: int
+    column_count: int
+
+    @property
+    def row(self) -> SheetRow:
+        return self.sheet.rows[self.row_index]
+
+    @property
+    def data_rows(self) -> tuple[SheetRow, ...]:
+        return self.sheet.rows[self.row_index + 1 :]
+
+
+def _find_headings(sheets: Iterable[Sheet]) -> Iterator[_HeadingCandidate]:
+    """Yield the first rows of each sheet that name a name column."""
+    for sheet_index, sheet in enumerate(sheets):
+        for row_index, row in enumerate(sheet.rows[:HEADING_SEARCH_ROWS]):
+            columns = _identify_columns(row)
+            if columns & {*NAME_COLUMNS}:
+                yield _HeadingCandidate(sheet_index, sheet, row_index, len(columns))
+
+
+def _refuse_mojibake_headings(path: Path, sheets: Iterable[Sheet]) -> None:
+    """Raise SpreadsheetError if the letters of the headings are lost."""
+    for sheet in sheets:
+        for row in sheet.rows[:HEADING_SEARCH_ROWS]:
             if any(map(is_mojibake, row.cells)):
                 raise _build_mojibake_error(path, row.line)
 
@@ -196,18 +242,18 @@ def _build_mojibake_error(path: Path, line: int) -> SpreadsheetError:
 
 
 def parse_registry_entry(cells: Mapping[str, str], language: str) -> ImportResult:
-    """Understand one association, its cells by their columns, as a row of a sheet is."""
+    """Parse the cells of one association, by column, like a row of a spreadsheet."""
     heading, row = SheetRow(1, tuple(cells)), SheetRow(2, spreadsheet.clean_cells(cells.values()))
     return _RegistryReader(heading, language).read_rows(Sheet((heading, row)), [row])
 
 
 def _identify_columns(heading: SheetRow) -> set[str]:
-    named = (identify_column(cell, channel_registry.list_channels()) for cell in heading.cells)
-    return {column for column in named if column}
+    columns = (identify_column(cell, channel_registry.list_channels()) for cell in heading.cells)
+    return {column for column in columns if column}
 
 
 class _RegistryReader:
-    """Reads the rows under one heading. What rows say of each other is told once all are read."""
+    """Parses the rows below one row of headings and collects their problems."""
 
     def __init__(
         self, heading: SheetRow, language: str, existing: ExistingEntries = NO_EXISTING_ENTRIES
@@ -224,14 +270,14 @@ class _RegistryReader:
         self._line_by_name: dict[str, int] = {}
         self._owner_by_account: dict[tuple[str, str], str] = {}
 
-    def read_rows(self, table: Sheet, rows: Sequence[SheetRow]) -> ImportResult:
-        """Understand every row."""
-        if table.encoding:
-            self._add_problem(1, "", table.encoding, Issue.GUESSED_ENCODING)
+    def read_rows(self, sheet: Sheet, rows: Sequence[SheetRow]) -> ImportResult:
+        """Parse all rows and return the result."""
+        if sheet.encoding:
+            self._add_problem(1, "", sheet.encoding, Issue.GUESSED_ENCODING)
         self._map_columns()
-        self._report_nameless_columns(table, rows)
-        if table.delimiter:
-            self._report_misplaced_cells(table.delimiter, rows)
+        self._report_nameless_columns(sheet, rows)
+        if sheet.delimiter:
+            self._report_misplaced_cells(sheet.delimiter, rows)
         self._result.columns = frozenset(self._columns.values())
         self._given_ids = frozenset(
             text for row in rows for column, text in self._iter_cells(row) if column == "id"
@@ -246,7 +292,7 @@ class _RegistryReader:
         self._result.problems.append(SpreadsheetProblem(line, title, value[:200], issue))
 
     def _map_columns(self) -> None:
-        for at, title in enumerate(self._heading.cells):
+        for index, title in enumerate(self._heading.cells):
             column = identify_column(title, channel_registry.list_channels())
             if column is None:
                 if title:
@@ -257,16 +303,16 @@ class _RegistryReader:
             }:
                 self._add_problem(self._heading.line, title, title, Issue.DUPLICATE_COLUMN)
             else:
-                self._columns[at] = column
+                self._columns[index] = column
                 self._headings_by_column.setdefault(column, title)
 
-    def _report_nameless_columns(self, table: Sheet, rows: Sequence[SheetRow]) -> None:
+    def _report_nameless_columns(self, sheet: Sheet, rows: Sequence[SheetRow]) -> None:
         """Report once each column that has cells but no heading. Nothing in it is read."""
         headings = self._heading.cells
         nameless = [index for index, heading in enumerate(headings) if not heading]
         first_texts: dict[int, str] = {}
         for row in rows:
-            width = len(headings) if table.delimiter else len(row.cells)
+            width = len(headings) if sheet.delimiter else len(row.cells)
             for index in (*nameless, *range(len(headings), width)):
                 if index < len(row.cells) and row.cells[index]:
                     first_texts.setdefault(index, row.cells[index])
@@ -293,26 +339,27 @@ class _RegistryReader:
 
     def _iter_cells(self, row: SheetRow) -> Iterator[tuple[str, str]]:
         return (
-            (column, _get_cell_text(row, at, column))
-            for at, column in self._columns.items()
-            if at < len(row.cells)
+            (column, _get_cell_text(row, index, column))
+            for index, column in self._columns.items()
+            if index < len(row.cells)
         )
 
     def _read_row(self, row: SheetRow) -> None:
-        shown = [(column, text) for column, text in self._iter_cells(row) if text]
-        name = self._find_name(dict(shown))
+        filled_cells = [(column, text) for column, text in self._iter_cells(row) if text]
+        name = self._find_name(dict(filled_cells))
         if name is None:
-            self._add_problem(row.line, "name", " ".join(text for _, text in shown), Issue.NO_NAME)
+            row_text = " ".join(text for _, text in filled_cells)
+            self._add_problem(row.line, "name", row_text, Issue.NO_NAME)
             return
-        meant = self._assign_id(row.line, name, dict(shown))
+        association_id = self._assign_id(row.line, name, dict(filled_cells))
         cells = [
-            (column, self._existing.restore_cell(meant, column, text)) for column, text in shown
+            (column, self._existing.restore_cell(association_id, column, text))
+            for column, text in filled_cells
         ]
         self._report_corrupted_cells(row.line, cells)
-        association = self._build_association(row.line, meant, dict(cells))
-        self._result.associations.append(
-            AssociationEntry(association, self._build_contact(row.line, dict(cells)))
-        )
+        association = self._build_association(row.line, association_id, dict(cells))
+        contact = self._build_contact(row.line, dict(cells))
+        self._result.associations.append(AssociationEntry(association, contact))
         self._result.line_numbers[association.id] = row.line
         keys: set[tuple[str, str, str]] = set()
         for column, text in cells:
@@ -320,7 +367,7 @@ class _RegistryReader:
                 self._read_links(row.line, association, column, text, keys)
 
     def _report_corrupted_cells(self, line: int, cells: Iterable[tuple[str, str]]) -> None:
-        """Tell what other programs made of cells, where what it was is not known."""
+        """Report cells that a program changed and that could not be restored."""
         for column, text in cells:
             if column in LETTER_COLUMNS and is_mojibake(text):
                 self._add_problem(line, column, text, Issue.MOJIBAKE)
@@ -329,7 +376,10 @@ class _RegistryReader:
 
     def _find_name(self, facts: Mapping[str, str]) -> str | None:
         order = ("name", f"name_{self._language}", "name_ar", "name_fr")
-        return next((" ".join(facts[key].split()) for key in order if facts.get(key)), None)
+        for column in order:
+            if facts.get(column):
+                return " ".join(facts[column].split())
+        return None
 
     def _build_association(
         self, line: int, association_id: str, facts: Mapping[str, str]
@@ -359,60 +409,65 @@ class _RegistryReader:
         if normalize_label(name) in self._line_by_name:
             self._add_problem(line, "name", name, Issue.DUPLICATE_NAME)
         self._line_by_name.setdefault(normalize_label(name), line)
-        given = facts.get("id")
-        wanted = self._resolve_id(line, name, facts) or make_association_id(name)
-        self._id_counts[wanted] += 1
-        if self._id_counts[wanted] == 1:
-            return wanted
-        if given:
-            self._add_problem(line, "id", given, Issue.DUPLICATE_ID)
-        return self._make_unique_id(wanted)
+        association_id = self._resolve_id(line, name, facts) or make_association_id(name)
+        self._id_counts[association_id] += 1
+        if self._id_counts[association_id] == 1:
+            return association_id
+        id_cell = facts.get("id")
+        if id_cell:
+            self._add_problem(line, "id", id_cell, Issue.DUPLICATE_ID)
+        return self._make_unique_id(association_id)
 
     def _get_name_without_id(self, row: SheetRow) -> str | None:
-        """The name of a row that has no id, to be compared with others."""
+        """Return the normalized name of a row without an id, or None."""
         facts = {column: text for column, text in self._iter_cells(row) if text}
         name = None if "id" in facts else self._find_name(facts)
         return normalize_label(name) if name else None
 
     def _resolve_id(self, line: int, name: str, facts: Mapping[str, str]) -> str | None:
-        """The id that stands there or is known to belong there; namesakes in their order, if all stand."""
-        given, names = facts.get("id"), [facts[key] for key in NAME_COLUMNS if key in facts]
-        named = [
-            i
-            for i in self._existing.find_ids_by_name(names)
-            if i not in self._given_ids and i not in self._id_counts
+        """Return the id in the row, or the registered id of the association with its name, or None.
+
+        If several registered associations share the name, their ids are assigned in order. This
+        requires that the spreadsheet has a row for each of them.
+        """
+        names = [facts[column] for column in NAME_COLUMNS if column in facts]
+        ids_with_name = [
+            known_id
+            for known_id in self._existing.find_ids_by_name(names)
+            if known_id not in self._given_ids and known_id not in self._id_counts
         ]
-        if given is None:
-            rows_left = self._names_without_id[normalize_label(name)]
-            self._names_without_id[normalize_label(name)] -= 1
-            return named[0] if named and rows_left >= len(named) else None
-        meant = self._existing.resolve_id(given, self._given_ids)
-        if len(named) == 1 and meant not in self._existing.entries_by_id:
-            self._add_problem(line, "id", given, Issue.CONFLICTING_ID)
-        return meant
+        id_cell = facts.get("id")
+        if id_cell is None:
+            label = normalize_label(name)
+            remaining_rows = self._names_without_id[label]
+            self._names_without_id[label] -= 1
+            can_match = ids_with_name and remaining_rows >= len(ids_with_name)
+            return ids_with_name[0] if can_match else None
+        resolved_id = self._existing.resolve_id(id_cell, self._given_ids)
+        if len(ids_with_name) == 1 and resolved_id not in self._existing.entries_by_id:
+            self._add_problem(line, "id", id_cell, Issue.CONFLICTING_ID)
+        return resolved_id
 
     def _make_unique_id(self, taken_id: str) -> str:
-        """An id beside one that is taken: both associations are kept, and the problem says so."""
-        free = next(
-            f"{taken_id}-{n}"
-            for n in range(2, 1_000_000)
-            if f"{taken_id}-{n}" not in self._id_counts
-        )
-        self._id_counts[free] += 1
-        return free
+        """Return an unused id made from one that is taken. Both associations are imported."""
+        numbered_ids = (f"{taken_id}-{number}" for number in range(2, 1_000_000))
+        unique_id = next(numbered for numbered in numbered_ids if numbered not in self._id_counts)
+        self._id_counts[unique_id] += 1
+        return unique_id
 
     def _parse_language(self, line: int, text: str | None) -> str:
         if not text:
             return self._language
-        if (code := LANGUAGE_SYNONYMS.get(normalize_label(text))) is None:
+        code = LANGUAGE_SYNONYMS.get(normalize_label(text))
+        if code is None:
             self._add_problem(line, "language", text, Issue.UNKNOWN_LANGUAGE)
         return code or self._language
 
     def _parse_officer(self, line: int, text: str | None) -> str | None:
-        who = parse_media_officer(text)
-        if who and who not in MEDIA_OFFICER_CODES and not can_name_person(who):
-            self._add_problem(line, "media_officer", who, Issue.UNKNOWN_OFFICER)
-        return who
+        officer = parse_media_officer(text)
+        if officer and officer not in MEDIA_OFFICER_CODES and not can_name_person(officer):
+            self._add_problem(line, "media_officer", officer, Issue.UNKNOWN_OFFICER)
+        return officer
 
     def _parse_none_by_choice(self, line: int, text: str) -> Iterator[str]:
         for word in split_list(text):
@@ -434,26 +489,27 @@ class _RegistryReader:
             identity = identify.identify_link(typed, None if column == LINKS_COLUMN else column)
             if identity.kind is LinkKind.NONE or identity.note == identify.EMPTY_CELL_NOTE:
                 continue
-            mark = (column, identity.channel, identity.key or typed)
-            if mark in seen_keys:
+            account_key = (column, identity.channel, identity.key or typed)
+            if account_key in seen_keys:
                 self._add_problem(line, column, typed, Issue.REPEATED_ACCOUNT)
                 continue
-            seen_keys.add(mark)
+            seen_keys.add(account_key)
             self._report_link_problems(line, association, column, typed, identity)
             self._result.accounts.append(AccountRow(association.id, typed, identity, column))
 
     def _report_link_problems(
         self, line: int, association: Association, column: str, typed: str, identity: Identity
     ) -> None:
-        if (trouble := _find_link_issue(column, identity)) is not None:
-            self._add_problem(line, column, typed, trouble)
-        if identity.channel in association.none_by_choice and identity.key:
+        issue = _find_link_issue(column, identity)
+        if issue is not None:
+            self._add_problem(line, column, typed, issue)
+        if not identity.key:
+            return
+        if identity.channel in association.none_by_choice:
             self._add_problem(line, column, typed, Issue.NONE_BY_CHOICE_BUT_LISTED)
-        if (
-            identity.key
-            and self._owner_by_account.setdefault((identity.channel, identity.key), association.id)
-            != association.id
-        ):
+        account = (identity.channel, identity.key)
+        owner = self._owner_by_account.setdefault(account, association.id)
+        if owner != association.id:
             self._add_problem(line, column, typed, Issue.SHARED_ACCOUNT)
 
 
@@ -471,25 +527,27 @@ def _has_swallowed_lines(row: SheetRow, width: int, delimiter: str) -> bool:
 
 
 def _get_cell_text(row: SheetRow, index: int, column: str) -> str:
-    """A cell's text, or the address beneath it in a column of links where the text is only words."""
+    """Return the text of a cell, or its hyperlink if the text in a link column is only words."""
     text = row.cells[index]
-    is_link = column not in {*FACT_COLUMNS, *TRAILING_COLUMNS}
-    return (
-        row.hyperlinks[index]
-        if is_link and text and index in row.hyperlinks and not ADDRESS_PATTERN.search(text)
-        else text
-    )
+    is_link_column = column not in {*FACT_COLUMNS, *TRAILING_COLUMNS}
+    has_hyperlink = text and index in row.hyperlinks
+    if is_link_column and has_hyperlink and not ADDRESS_PATTERN.search(text):
+        return row.hyperlinks[index]
+    return text
 
 
 def _split_links(cell: str) -> list[str]:
-    """The links of a cell, each as it would be read alone: what goes out as a sheet comes back the same."""
-    parts = [cell]
+    """Return the links of a cell, split until each link alone is not split further.
+
+    This way an exported registry is imported with the same links.
+    """
+    links = [cell]
     for _ in range(MAX_LINK_NESTING):
-        inner = [link for part in parts for link in split_links(part) or [part]]
-        if inner == parts:
+        split = [part for link in links for part in split_links(link) or [link]]
+        if split == links:
             break
-        parts = inner
-    return parts
+        links = split
+    return links
 
 
 def _find_link_issue(column: str, identity: Identity) -> Issue | None:
@@ -509,12 +567,15 @@ def _find_link_issue(column: str, identity: Identity) -> Issue | None:
 
 
 def split_list(cell: str) -> list[str]:
-    """The words of a cell that lists several."""
+    """Return the values of a cell that contains a list."""
     return [word.strip() for word in LIST_SEPARATOR_PATTERN.split(cell) if word.strip()]
 
 
 def make_association_id(name: str) -> str:
-    """An id made from a name alone, so that every import makes the same: readable where it is Latin."""
+    """Return an id made from the name alone, so each import makes the same id.
+
+    A Latin name gives a readable id, any other name a hash.
+    """
     plain = normalize_label(name)
     latin = "-".join(re.findall(r"[a-z0-9]+", plain))
     if plain.isascii() and len(latin) > 2:

@@ -1,4 +1,4 @@
-"""What can be wrong in a registry sheet: a closed set, each with its line and column."""
+"""Problems of a registry spreadsheet, each with its line and column."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from auditor.i18n.translator import Translator
 
 
 class Issue(StrEnum):
-    """What can be wrong in a sheet. A closed set."""
+    """The kinds of problems in a spreadsheet. The set is closed."""
 
     NO_NAME = "no_name"
     DUPLICATE_ID = "duplicate_id"
@@ -50,12 +50,12 @@ ERROR_ISSUES = frozenset(
         Issue.STRAY_LINE_BREAK,
     }
 )
-"""The troubles that need a person before the sheet says what it means. The others are warnings."""
+"""Issues that a person has to correct before the import. All others are warnings."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpreadsheetProblem:
-    """Something wrong in a sheet: where, and what stood there."""
+    """A problem in a spreadsheet: its line, column, the text found there and the kind of issue."""
 
     line: int
     column: str
@@ -64,7 +64,7 @@ class SpreadsheetProblem:
 
     @property
     def severity(self) -> str:
-        """`error` or `warning`."""
+        """Return `error` or `warning`."""
         return "error" if self.issue in ERROR_ISSUES else "warning"
 
     def describe(self, translator: Translator) -> str:
@@ -91,7 +91,7 @@ class SpreadsheetProblem:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """The item of `registry validate` (DESIGN §6)."""
+        """Return the problem as an item of `auditor registry validate --json`."""
         return {
             "line": self.line,
             "column": self.column,

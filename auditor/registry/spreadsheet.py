@@ -1,10 +1,8 @@
-"""Spreadsheets as people keep them: CSV in any of four encodings and XLSX, read to text and written safely.
+"""Read and write spreadsheets: CSV in four encodings, and XLSX.
 
-It knows nothing of associations. A line is counted as a spreadsheet shows it, from 1.
-
-Where the cells of a workbook lead: what people paste often shows a name, with the address beneath it.
-
-A workbook as it is written row by row: days and numbers are such, the rest is text, no formula.
+The module knows nothing of associations. Lines are numbered from 1, as spreadsheet programs show them.
+Hyperlinks of cells are read because pasted cells often show a name only. Written files contain no
+formulas: dates and numbers keep their type, everything else is text.
 """
 
 from __future__ import annotations
@@ -29,17 +27,18 @@ from typing import IO, Any
 from zipfile import ZipFile
 
 from auditor.core.errors import InputError
-from storage.sanitize import sanitize_text as fit
+from storage.sanitize import sanitize_text
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 MAX_COLUMNS = 300
 ARABIC_WORD_PATTERN = re.compile(r"[\u0621-\u064a]{3,}")
 FORMULA_PATTERN = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
-"""What a spreadsheet would take for a formula, also behind spaces or in full width, and what already has
-apostrophes before it."""
+"""Text that a spreadsheet program treats as a formula, also after spaces or in full-width characters.
+
+Matches guarded text too, which has apostrophes before it."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
-"""The line ends of other systems, as they are and as Excel writes them."""
+"""Line breaks other than a line feed, including the escape that Excel writes for a carriage return."""
 LINE_END_PATTERN = re.compile(r"\r\n?|\n")
 STATED_DELIMITER_PATTERN = re.compile(r"sep=([^\w \"])[\r\n]*")
 """The first line of a CSV file that Excel wrote for its own use."""
@@ -96,7 +95,7 @@ class Sheet:
 
 
 def read_sheets(path: Path) -> Iterator[Sheet]:
-    """Every table of a file, the first first. Raises InputError."""
+    """Yield the sheets of a file in their order. Raises InputError."""
     data = _read_bytes(path)
     if data.startswith(b"PK\x03\x04"):
         yield from _read_workbook(data, path)
@@ -122,10 +121,9 @@ def _read_bytes(path: Path) -> bytes:
                 path, "larger than 64 MB", SMALLER_SHEET_REMEDY, code="too_large"
             )
         return path.read_bytes()
-    except OSError as trouble:
-        raise InputError(
-            str(path), (trouble.strerror or "cannot be read").lower(), "another path"
-        ) from None
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise InputError(str(path), reason, "another path") from None
 
 
 def _parse_csv(data: bytes, path: Path) -> Sheet:
@@ -134,9 +132,12 @@ def _parse_csv(data: bytes, path: Path) -> Sheet:
         _refuse_damaged_utf8(data, path)
     _refuse_nul_characters(text, path)
     lines = list(io.StringIO(text, newline=""))
-    stated = STATED_DELIMITER_PATTERN.fullmatch(lines[0]) if lines else None
-    delimiter = stated[1] if stated else _detect_delimiter(lines[:DELIMITER_SAMPLE_LINES])
-    rows = _parse_csv_rows(lines, 1 if stated else 0, delimiter, path)
+    stated_delimiter = STATED_DELIMITER_PATTERN.fullmatch(lines[0]) if lines else None
+    if stated_delimiter:
+        delimiter, skipped_lines = stated_delimiter[1], 1
+    else:
+        delimiter, skipped_lines = _detect_delimiter(lines[:DELIMITER_SAMPLE_LINES]), 0
+    rows = _parse_csv_rows(lines, skipped_lines, delimiter, path)
     return Sheet(tuple(rows), encoding=guessed_encoding, delimiter=delimiter)
 
 
@@ -168,10 +169,10 @@ def _get_line_number(text: str, offset: int) -> int:
 
 
 def decode_text(data: bytes) -> tuple[str, str | None]:
-    """The text of a file, and the encoding where it was a guess.
+    """Return the text of a file, and its encoding if it was guessed, or None.
 
-    cp1256 has the small accented letters of French where cp1252 has them, so what tells the two apart
-    is whether reading the bytes as cp1256 gives Arabic words.
+    cp1256 and cp1252 share the lowercase accented letters of French. The guess is cp1256 if decoding
+    with it gives Arabic words.
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace"), None
@@ -252,34 +253,34 @@ def _find_open_quote(text: str, delimiter: str) -> int | None:
 
 
 def clean_cells(cells: Iterable[str]) -> tuple[str, ...]:
-    """Cells as they are kept: without what surrounds their text, and without what no text should carry.
+    """Return the cells without surrounding whitespace, unsafe characters and formula guards."""
+    return tuple(map(_clean_cell, cells))
 
-    Nor with the apostrophe that keeps a formula from running.
-    """
-    return tuple(
-        _strip_formula_guard(fit(LINE_BREAK_PATTERN.sub("\n", cell)).replace("\xa0", " ").strip())
-        for cell in cells
-    )
+
+def _clean_cell(cell: str) -> str:
+    text = sanitize_text(LINE_BREAK_PATTERN.sub("\n", cell))
+    return _strip_formula_guard(text.replace("\xa0", " ").strip())
 
 
 def _strip_formula_guard(cell: str) -> str:
+    """Return the cell without the apostrophe that prevents it from running as a formula."""
     return cell[1:].strip() if cell[:1] == "'" and FORMULA_PATTERN.match(cell) else cell
 
 
 def _read_workbook(data: bytes, path: Path) -> Iterator[Sheet]:
-    from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415  # slow to load, and only workbooks need it
+    from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415  # slow to load
 
     _refuse_zip_bomb(data, path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of features that reading values does not need
+        warnings.simplefilter("ignore")  # about features that reading values does not need
         try:
             reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True)
             reader.read()
-            parts = {page.name: rel.target for page, rel in reader.parser.find_sheets()}
-            for page in reader.wb.worksheets:
-                page.reset_dimensions()
-                beneath = read_hyperlinks(reader.archive, parts[page.title])
-                yield Sheet(tuple(_read_worksheet(page, beneath)), page.title)
+            parts = {sheet.name: part.target for sheet, part in reader.parser.find_sheets()}
+            for worksheet in reader.wb.worksheets:
+                worksheet.reset_dimensions()
+                hyperlinks = read_hyperlinks(reader.archive, parts[worksheet.title])
+                yield Sheet(tuple(_read_worksheet(worksheet, hyperlinks)), worksheet.title)
         except (
             KeyError,
             ValueError,
@@ -296,9 +297,9 @@ def _read_workbook(data: bytes, path: Path) -> Iterator[Sheet]:
 
 def _refuse_zip_bomb(data: bytes, path: Path) -> None:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            names = packed.namelist()
-            unpacked = sum(member.file_size for member in packed.infolist())
+        with ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            unpacked_bytes = sum(member.file_size for member in archive.infolist())
     except zipfile.BadZipFile:
         raise SpreadsheetError(
             path, "this workbook is damaged", SAVE_AS_REMEDY, code="damaged"
@@ -307,7 +308,7 @@ def _refuse_zip_bomb(data: bytes, path: Path) -> None:
         raise SpreadsheetError(
             path, "this is not an Excel workbook", SAVE_AS_REMEDY, code="not_a_spreadsheet"
         )
-    if unpacked > MAX_UNPACKED_BYTES:
+    if unpacked_bytes > MAX_UNPACKED_BYTES:
         raise SpreadsheetError(
             path, "it unpacks to more than 512 MB", SMALLER_SHEET_REMEDY, code="too_large"
         )
@@ -316,17 +317,20 @@ def _refuse_zip_bomb(data: bytes, path: Path) -> None:
 def _read_worksheet(
     worksheet: Any, hyperlinks: Mapping[tuple[int, int], str]
 ) -> Iterator[SheetRow]:
-    leads: dict[int, dict[int, str]] = {}
+    hyperlinks_by_line: dict[int, dict[int, str]] = {}
     for (line, column), address in hyperlinks.items():
-        leads.setdefault(line, {})[column - 1] = address
+        hyperlinks_by_line.setdefault(line, {})[column - 1] = address
     for line, values in enumerate(worksheet.iter_rows(values_only=True, max_col=MAX_COLUMNS), 1):
         cells = clean_cells(_format_cell_value(value) for value in values)
         if any(cells):
-            yield SheetRow(line, cells, leads.get(line, {}))
+            yield SheetRow(line, cells, hyperlinks_by_line.get(line, {}))
 
 
 def _format_cell_value(value: object) -> str:
-    """What a cell shows: 20857.0 is a postcode that a spreadsheet took for a number."""
+    """Return the text of a cell value.
+
+    Whole numbers have no decimals, because a postcode may be stored as 20857.0.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -339,23 +343,23 @@ def _format_cell_value(value: object) -> str:
 
 
 def to_csv(table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ",") -> bytes:
-    """A table as CSV that no spreadsheet takes for formulas. The BOM lets Excel read Arabic."""
+    """Return a table as CSV without formulas. Excel needs the BOM to read Arabic."""
     return b"".join(iter_csv_lines(table, bom=bom, delimiter=delimiter))
 
 
 def iter_csv_lines(
     table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ","
 ) -> Iterator[bytes]:
-    """The same, line by line, for a table that need not be held."""
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter=delimiter, lineterminator="\r\n")
+    """Yield the lines of the CSV of `to_csv`, for tables too large for memory."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n")
     if bom:
         yield codecs.BOM_UTF8
     for row in table:
         writer.writerow([_guard_formula(_format_cell_value(cell)) for cell in row])
-        yield out.getvalue().encode(errors="replace")
-        out.seek(0)
-        out.truncate()
+        yield buffer.getvalue().encode(errors="replace")
+        buffer.seek(0)
+        buffer.truncate()
 
 
 def _guard_formula(cell: str) -> str:
@@ -363,16 +367,14 @@ def _guard_formula(cell: str) -> str:
 
 
 def _double_apostrophe(value: object) -> object:
-    """A cell whose own apostrophe would be taken for the one that keeps a formula from running."""
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value[:1] == "'" and FORMULA_PATTERN.match(value)
-        else value
-    )
+    """Return a value with a second apostrophe if an import would strip its first as a guard."""
+    if isinstance(value, str) and value[:1] == "'" and FORMULA_PATTERN.match(value):
+        return f"'{value}"
+    return value
 
 
 def to_xlsx(table: Iterable[Sequence[object]]) -> bytes:
-    """A table as a workbook (`auditor.registry.spreadsheet`) that is read as it was."""
+    """Return a table as a workbook that `read_sheets` reads back unchanged."""
     return b"".join(iter_xlsx_chunks(table))
 
 
@@ -383,7 +385,7 @@ def iter_xlsx_chunks(
     right_to_left: bool = False,
     choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Iterator[bytes]:
-    """The same, piece by piece, for a table that need not be held."""
+    """Yield the bytes of a workbook with one table in chunks, for tables too large for memory."""
     rows = ([_double_apostrophe(cell) for cell in row] for row in table)
     return iter_workbook_chunks({title: rows}, right_to_left=right_to_left, choices=choices)
 
@@ -396,21 +398,22 @@ CellPosition = tuple[int, int]
 
 
 def read_hyperlinks(archive: ZipFile, part_name: str) -> dict[CellPosition, str]:
-    """The web addresses beneath a page's cells, by line and column from 1. `page` is its part's name."""
+    """Return the web addresses of a worksheet's cells, by line and column from 1.
+
+    `part_name` is the name of the worksheet's file in the archive.
+    """
     folder, name = posixpath.split(part_name)
-    rels = f"{folder}/_rels/{name}.rels"
-    if rels not in archive.namelist():
+    relationships = f"{folder}/_rels/{name}.rels"
+    if relationships not in archive.namelist():
         return {}
-    leads = {
-        one.get("Id"): one.get("Target", "")
-        for one in _iter_elements(archive, rels, f"{PACKAGE_NAMESPACE}Relationship")
-        if one.get("TargetMode") == "External"
+    targets_by_id = {
+        attributes.get("Id"): attributes.get("Target", "")
+        for attributes in _iter_elements(archive, relationships, f"{PACKAGE_NAMESPACE}Relationship")
+        if attributes.get("TargetMode") == "External"
     }
-    return (
-        dict(_iter_hyperlinks(archive, part_name, leads))
-        if any(map(_is_web_url, leads.values()))
-        else {}
-    )
+    if not any(map(_is_web_url, targets_by_id.values())):
+        return {}
+    return dict(_iter_hyperlinks(archive, part_name, targets_by_id))
 
 
 def _iter_hyperlinks(
@@ -418,11 +421,11 @@ def _iter_hyperlinks(
 ) -> Iterator[tuple[CellPosition, str]]:
     from openpyxl.utils.cell import coordinate_to_tuple  # noqa: PLC0415  # slow to load
 
-    for one in _iter_elements(archive, part_name, f"{SPREADSHEET_NAMESPACE}hyperlink"):
-        address = targets_by_id.get(one.get(f"{RELATIONSHIP_NAMESPACE}id"), "")
+    for attributes in _iter_elements(archive, part_name, f"{SPREADSHEET_NAMESPACE}hyperlink"):
+        address = targets_by_id.get(attributes.get(f"{RELATIONSHIP_NAMESPACE}id"), "")
         if _is_web_url(address):
-            first, _, _ = one.get("ref", "A1").partition(":")
-            yield coordinate_to_tuple(first), address
+            first_cell, _, _ = attributes.get("ref", "A1").partition(":")
+            yield coordinate_to_tuple(first_cell), address
 
 
 def _iter_elements(archive: ZipFile, part_name: str, tag: str) -> Iterator[dict[str, str]]:
@@ -440,10 +443,10 @@ def _is_web_url(url: str) -> bool:
 
 
 WIDTH_SAMPLE_ROWS = 200
-"""Rows that tell how wide the columns are: the widths come before the rows."""
+"""Number of rows that the column widths are computed from. A workbook stores widths before rows."""
 MIN_COLUMN_WIDTH, MAX_COLUMN_WIDTH = 8, 60
 MAX_CELL_CHARS = 32_767
-"""Characters that Excel takes in a cell."""
+"""Maximum length of a cell in Excel."""
 MAX_ROWS = 1_048_576
 CHUNK_BYTES = 64 * 1024
 DATE_NUMBER_FORMAT = "yyyy-mm-dd"
@@ -458,16 +461,19 @@ def write_workbook(
     right_to_left: bool = False,
     choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
-    """Write tables by their titles, each with its header frozen and filtered, as wide as what it holds.
+    """Write a workbook with one worksheet per table.
 
-    `choices` are the words that a column offers, by its heading; any other may be typed.
+    `tables` are by title. Headings are frozen and have filters, and columns are as wide as their
+    contents. `choices` are the values suggested for the cells of a column, by heading. Other values
+    are allowed.
     """
-    from openpyxl import Workbook  # noqa: PLC0415  # slow to load, and only workbooks need it
+    from openpyxl import Workbook  # noqa: PLC0415  # slow to load
 
-    book = Workbook(write_only=True)
+    workbook = Workbook(write_only=True)
     for title, table in tables.items():
-        _write_worksheet(book.create_sheet(title[:31]), table, choices, right_to_left=right_to_left)
-    book.save(output)
+        worksheet = workbook.create_sheet(title[:31])
+        _write_worksheet(worksheet, table, choices, right_to_left=right_to_left)
+    workbook.save(output)
 
 
 def iter_workbook_chunks(
@@ -476,7 +482,7 @@ def iter_workbook_chunks(
     right_to_left: bool = False,
     choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Iterator[bytes]:
-    """The same as bytes, piece by piece, never held whole."""
+    """Yield the bytes of the workbook of `write_workbook` in chunks."""
     with TemporaryFile() as file:
         write_workbook(file, tables, right_to_left=right_to_left, choices=choices)
         file.seek(0)
@@ -493,23 +499,23 @@ def _write_worksheet(
     worksheet.sheet_view.rightToLeft = right_to_left
     worksheet.freeze_panes = "A2"
     rows = iter(table)
-    measured = list(islice(rows, WIDTH_SAMPLE_ROWS))
-    _set_column_widths(worksheet, measured)
-    _add_choice_lists(worksheet, measured, choices)
-    last = 0
-    for last, row in enumerate(chain(measured, rows), 1):
-        worksheet.append(list(_build_cells(worksheet, row, is_heading=last == 1)))
-    if measured:
-        worksheet.auto_filter.ref = f"A1:{_get_column_letter(len(measured[0]))}{last}"
+    sample_rows = list(islice(rows, WIDTH_SAMPLE_ROWS))
+    _set_column_widths(worksheet, sample_rows)
+    _add_choice_lists(worksheet, sample_rows, choices)
+    line = 0
+    for line, row in enumerate(chain(sample_rows, rows), 1):
+        worksheet.append(list(_build_cells(worksheet, row, is_heading=line == 1)))
+    if sample_rows:
+        last_column = _get_column_letter(len(sample_rows[0]))
+        worksheet.auto_filter.ref = f"A1:{last_column}{line}"
 
 
 def _set_column_widths(worksheet: Any, rows: list[CellRow]) -> None:
-    for at, column in enumerate(zip(*rows, strict=True), 1):
+    for column_number, column in enumerate(zip(*rows, strict=True), 1):
         lines = (line for cell in column if cell is not None for line in str(cell).split("\n"))
         longest = max(map(len, lines), default=0)
-        worksheet.column_dimensions[_get_column_letter(at)].width = min(
-            MAX_COLUMN_WIDTH, max(MIN_COLUMN_WIDTH, longest + 2)
-        )
+        width = min(MAX_COLUMN_WIDTH, max(MIN_COLUMN_WIDTH, longest + 2))
+        worksheet.column_dimensions[_get_column_letter(column_number)].width = width
 
 
 def _add_choice_lists(
@@ -517,12 +523,16 @@ def _add_choice_lists(
 ) -> None:
     from openpyxl.worksheet.datavalidation import DataValidation  # noqa: PLC0415
 
-    for at, heading in enumerate(rows[0] if rows else (), 1):
-        if words := choices.get(str(heading)):
-            offered = DataValidation(type="list", formula1=f'"{",".join(words)}"', allow_blank=True)
-            offered.showErrorMessage = False
-            offered.add(f"{_get_column_letter(at)}2:{_get_column_letter(at)}{MAX_ROWS}")
-            worksheet.data_validations.append(offered)
+    for column_number, heading in enumerate(rows[0] if rows else (), 1):
+        values = choices.get(str(heading))
+        if not values:
+            continue
+        formula = f'"{",".join(values)}"'
+        validation = DataValidation(type="list", formula1=formula, allow_blank=True)
+        validation.showErrorMessage = False
+        column = _get_column_letter(column_number)
+        validation.add(f"{column}2:{column}{MAX_ROWS}")
+        worksheet.data_validations.append(validation)
 
 
 def _get_column_letter(column_number: int) -> str:
@@ -559,8 +569,6 @@ def _fill_cell(cell: Any, value: object) -> None:
 def _to_cell_text(value: object) -> str | None:
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # noqa: PLC0415
 
-    return (
-        ILLEGAL_CHARACTERS_RE.sub("", str(value))[:MAX_CELL_CHARS] or None
-        if value is not None
-        else None
-    )
+    if value is None:
+        return None
+    return ILLEGAL_CHARACTERS_RE.sub("", str(value))[:MAX_CELL_CHARS] or None

@@ -1,4 +1,4 @@
-"""Sheets that were brought in and wait to be taken over or dropped: files that are forgotten after a day."""
+"""Store uploaded spreadsheets until they are imported or discarded, for at most one day."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ UPLOAD_LIFETIME = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class UploadStore:
-    """The sheets that wait in a folder. Their names cannot be guessed, and tell when they came."""
+    """Uploaded spreadsheets in a folder.
+
+    File names contain the time of the upload and a random part, so they cannot be guessed.
+    """
 
     folder: Path
 
     def save(self, data: bytes, now: datetime) -> str:
-        """Keep a sheet and give its name; those of before yesterday are forgotten."""
+        """Save a spreadsheet and return its name. Deletes expired uploads."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._delete_expired(now)
         name = f"{now.astimezone(UTC).strftime(UPLOAD_TIME_FORMAT)}-{secrets.token_urlsafe(16)}"
@@ -28,21 +31,19 @@ class UploadStore:
         return name
 
     def find(self, name: str, now: datetime) -> Path | None:
-        """The file of this name, as long as it waits."""
+        """Return the path of an upload, or None if it is missing, expired or not a valid name."""
+        if not UPLOAD_NAME_PATTERN.fullmatch(name) or _is_expired(name, now):
+            return None
         path = self.folder / name
-        return (
-            path
-            if UPLOAD_NAME_PATTERN.fullmatch(name) and not _is_expired(name, now) and path.is_file()
-            else None
-        )
+        return path if path.is_file() else None
 
     def delete(self, name: str) -> None:
-        """Remove a sheet; one that is not there stays so."""
+        """Delete an upload if it exists."""
         if UPLOAD_NAME_PATTERN.fullmatch(name):
             self.folder.joinpath(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove every sheet that waits."""
+        """Delete all uploads."""
         for path in self.folder.glob("*"):
             if UPLOAD_NAME_PATTERN.fullmatch(path.name):
                 path.unlink(missing_ok=True)
@@ -55,7 +56,7 @@ class UploadStore:
 
 def _is_expired(name: str, now: datetime) -> bool:
     try:
-        came = datetime.strptime(name[:14], UPLOAD_TIME_FORMAT).replace(tzinfo=UTC)
+        uploaded_at = datetime.strptime(name[:14], UPLOAD_TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return True
-    return not now - UPLOAD_LIFETIME < came
+    return uploaded_at <= now - UPLOAD_LIFETIME
