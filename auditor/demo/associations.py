@@ -1,9 +1,9 @@
-"""The cast: 100 associations that do not exist, over Morocco's twelve regions, and their accounts' addresses.
+"""The 100 fictional associations of the demo, their account URLs, and the coordinator's spreadsheet.
 
-`associations.csv` names each one's situation on each channel (see `situations`). Names, handles and domains
-are coined; no organisation bears them.
-
-The coordinator's spreadsheet of the demo: written as people fill such sheets, and corrected once.
+`associations.csv` has the scenario of each association on each channel (see `website_scenarios`
+and `account_scenarios`). The associations are in Morocco's twelve regions. Names, handles and
+domains are invented. The spreadsheet has the formats and mistakes of real spreadsheets, and is
+corrected once.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ from openpyxl import Workbook
 
 DEMO_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
 SCENARIOS_WITHOUT_PROFILE = {"share_button", "none_typed", "intent", "malformed"}
-"""Situations of a cell that names no account."""
+"""Scenarios whose spreadsheet cell names no account."""
 
 DISTINCT_NAME_COUNT = 50
-"""The names of the cast come twice, for two causes: associations so far apart are sisters."""
+"""Each name is used twice. Associations with this distance in the list are sisters."""
 
 HOSTED_SITE_DOMAINS = {"wix_active": "{}.wixsite.com", "blogger_active": "{}.blogspot.com"}
 
 
 @dataclass(frozen=True, slots=True)
 class DemoAssociation:
-    """One association of the cast. A channel's field names its situation there; empty: it is not there."""
+    """A fictional association.
+
+    The field of a channel has the name of its scenario. It is empty if there is no account.
+    """
 
     id: str
     name_fr: str
@@ -45,92 +48,93 @@ class DemoAssociation:
 
     @property
     def name(self) -> str:
-        """The name in the association's own language."""
+        """Return the name in the association's language."""
         return self.name_ar if self.language == "ar" else self.name_fr
 
     @property
     def number(self) -> int:
-        """Its place in the cast, from 1."""
+        """Return the position in the list, from 1."""
         return int(self.id[1:])
 
     @property
     def host(self) -> str:
-        """The site's host name."""
+        """Return the host name of the site."""
         ending = (".ma", ".org.ma", "-maroc.org")[self.number % 3]
         return HOSTED_SITE_DOMAINS.get(self.website, "{}" + ending).format(self.slug)
 
     @property
     def site_url(self) -> str:
-        """The site's address."""
+        """Return the URL of the site."""
         return f"{'http' if self.website == 'http_only' else 'https'}://{self.host}/"
 
     @property
     def handle(self) -> str:
-        """The user name on Facebook, and on YouTube behind an @."""
+        """Return the username on Facebook, and on YouTube after an @."""
         return "".join(word.capitalize() for word in self.slug.split("-"))
 
     @property
     def twitter_handle(self) -> str:
-        """The user name on Twitter, which allows 15 signs: shortened, with the number to keep it unique."""
+        """Return the username on Twitter, shortened to the limit of 15 characters."""
         return f"{self.handle[:10]}_{self.number}"
 
     @property
     def youtube_channel_id(self) -> str:
-        """The stable id on YouTube: UC and 22 signs."""
+        """Return the YouTube channel id: UC and 22 characters."""
         return "UC" + hashlib.sha256(self.slug.encode()).hexdigest()[:22]
 
     @property
     def facebook_page_id(self) -> str:
-        """The stable id on Facebook."""
+        """Return the id of the Facebook page."""
         return f"6155{self.number:03d}00{self.number:03d}77"
 
     @property
     def old_facebook_handle(self) -> str:
-        """The user name of the page that an association with two of them left behind."""
+        """Return the username of the older of two Facebook pages."""
         return f"{self.handle}Ancienne"
 
     @property
     def twitter_id(self) -> str:
-        """The stable number on Twitter."""
+        """Return the id on Twitter."""
         return str(1_204_000_000_000_000_000 + 7_919 * self.number)
 
     @property
     def sister_association(self) -> DemoAssociation:
-        """The association of the same name for another cause."""
+        """Return the association with the same name and another cause."""
         return load_demo_associations()[
             (self.number - 1 + DISTINCT_NAME_COUNT) % len(load_demo_associations())
         ]
 
     def get_scenario_name(self, channel: str) -> str:
-        """The name of its situation on a channel, or empty."""
+        """Return the scenario name on a channel, or an empty string."""
         return str(getattr(self, channel))
 
     def get_profile_urls(self) -> dict[str, str]:
-        """The addresses of its registered social accounts, as its own site links them."""
-        found = {
-            channel: self.get_profile_url(channel)
-            for channel in DEMO_CHANNELS[1:]
-            if self.get_scenario_name(channel)
-        }
-        return {channel: url for channel, url in found.items() if url}
+        """Return the URLs of the registered social accounts, as the site links to them."""
+        urls = {}
+        for channel in DEMO_CHANNELS[1:]:
+            url = self.get_profile_url(channel) if self.get_scenario_name(channel) else ""
+            if url:
+                urls[channel] = url
+        return urls
 
     def get_profile_url(self, channel: str) -> str:
-        """The address of its account on a channel; empty where its situation is to have none."""
-        situation = self.get_scenario_name(channel)
-        if situation in SCENARIOS_WITHOUT_PROFILE:
+        """Return the URL of an account, or an empty string if the scenario has none."""
+        scenario_name = self.get_scenario_name(channel)
+        if scenario_name in SCENARIOS_WITHOUT_PROFILE:
             return ""
-        if situation == "shared":
+        if scenario_name == "shared":
             return self.sister_association.get_profile_url(channel)
-        return self._build_own_profile_url(channel, situation)
+        return self._build_own_profile_url(channel, scenario_name)
 
     def _build_own_profile_url(self, channel: str, scenario_name: str) -> str:
         if channel == "facebook":
-            inner = f"groups/{self.slug}" if scenario_name == "group" else self.handle
-            return f"https://www.facebook.com/{inner}"
+            path = f"groups/{self.slug}" if scenario_name == "group" else self.handle
+            return f"https://www.facebook.com/{path}"
         if channel == "twitter":
             return f"https://x.com/{self.twitter_handle}"
         if channel == "linkedin":
-            return f"https://www.linkedin.com/{'in' if scenario_name == 'person' else 'company'}/{self.slug}"
+            folder = "in" if scenario_name == "person" else "company"
+            return f"https://www.linkedin.com/{folder}/{self.slug}"
         if scenario_name == "terminated":
             return f"https://www.youtube.com/channel/{self.youtube_channel_id}"
         return f"https://www.youtube.com/@{self.handle}"
@@ -138,7 +142,7 @@ class DemoAssociation:
 
 @cache
 def load_demo_associations() -> tuple[DemoAssociation, ...]:
-    """All of them, in the order of the sheet."""
+    """Return all associations in the order of the spreadsheet."""
     path = Path(__file__).with_name("associations.csv")
     with path.open(encoding="utf-8", newline="") as file:
         return tuple(DemoAssociation(**row) for row in csv.DictReader(file))
@@ -149,7 +153,7 @@ SPREADSHEET_HEADINGS = (
     "Site web", "فيسبوك", "Twitter / X", "LinkedIn", "يوتيوب",
     "GSM", "الوسوم", "Qui anime les canaux",
 )  # fmt: skip
-"""Arabic, French and English heads, as one finds them side by side in one sheet."""
+"""Headings in Arabic, French and English, mixed as in many real spreadsheets."""
 
 PHONE_FORMATS = (
     "06 00 00 {:02} {:02}",
@@ -157,9 +161,9 @@ PHONE_FORMATS = (
     "06.00.00.{:02}.{:02}",
     "060000{:02}{:02}",
 )
-"""Numbers that nobody answers, as people write them."""
+"""Formats of the invented phone numbers."""
 TRAINING_SESSIONS = {"formation Agadir": 7, "formation Rabat": 9}
-"""Training sessions, and who was there: every seventh, every ninth of the cast."""
+"""Training sessions: every seventh association attended the first, every ninth the second."""
 MEDIA_OFFICER_CELLS = ("aucun", "", "bénévole", "متطوعة", "", "salariée")
 
 FACEBOOK_URL_FORMATS = (
@@ -176,25 +180,25 @@ SITE_URL_FORMATS = ("https://{}/", "{}", "http://www.{}", "https://{}/ ", "www.{
 
 
 def write_demo_spreadsheet(path: Path, *, is_corrected: bool = False) -> Path:
-    """Write the sheet as XLSX; `corrected`: as it stands before the ninth night."""
-    book = Workbook()
-    sheet = book.active
+    """Write the spreadsheet as XLSX. `is_corrected` writes the version of the second import."""
+    workbook = Workbook()
+    sheet = workbook.active
     assert sheet is not None
     sheet.append(SPREADSHEET_HEADINGS)
-    for member in load_demo_associations():
-        sheet.append(build_spreadsheet_row(member, is_corrected=is_corrected))
-    book.save(path)
+    for association in load_demo_associations():
+        sheet.append(build_spreadsheet_row(association, is_corrected=is_corrected))
+    workbook.save(path)
     return path
 
 
 def build_spreadsheet_row(association: DemoAssociation, *, is_corrected: bool = False) -> list[str]:
-    """One association's row."""
+    """Return the row of an association."""
     cells = {channel: build_link_cell(association, channel) for channel in DEMO_CHANNELS}
     if association.facebook == "in_site_column":
         cells["website"], cells["facebook"] = cells["facebook"], ""
     if is_corrected and association.website == "footer_unlisted":
         cells["youtube"] = f"https://www.youtube.com/@{association.handle}"
-    about = [
+    description = [
         association.id,
         association.name,
         association.name_ar,
@@ -204,7 +208,7 @@ def build_spreadsheet_row(association: DemoAssociation, *, is_corrected: bool = 
         association.language,
     ]
     return [
-        *about,
+        *description,
         f"contact@{association.slug}.ma",
         *cells.values(),
         *build_contact_cells(association),
@@ -212,33 +216,30 @@ def build_spreadsheet_row(association: DemoAssociation, *, is_corrected: bool = 
 
 
 def build_contact_cells(association: DemoAssociation) -> list[str]:
-    """What stands in the cells of its telephone, its tags and who runs its channels: every fifth has none."""
+    """Return the cells for phone, tags and media officer. Every fifth association has no phone."""
     number = association.number
-    phone = (
-        PHONE_FORMATS[number % len(PHONE_FORMATS)].format(*divmod(number, 100))
-        if number % 5
-        else ""
-    )
-    tags = ", ".join(session for session, every in TRAINING_SESSIONS.items() if number % every == 0)
-    return [phone, tags, MEDIA_OFFICER_CELLS[number % len(MEDIA_OFFICER_CELLS)]]
+    phone = ""
+    if number % 5:
+        phone = PHONE_FORMATS[number % len(PHONE_FORMATS)].format(*divmod(number, 100))
+    sessions = [session for session, step in TRAINING_SESSIONS.items() if number % step == 0]
+    return [phone, ", ".join(sessions), MEDIA_OFFICER_CELLS[number % len(MEDIA_OFFICER_CELLS)]]
 
 
 def build_link_cell(association: DemoAssociation, channel: str) -> str:
-    """What stands in a channel's cell."""
-    situation = association.get_scenario_name(channel)
-    if not situation:
+    """Return the spreadsheet cell of a channel."""
+    scenario_name = association.get_scenario_name(channel)
+    if not scenario_name:
         return ""
     if channel == "website":
         return _build_site_link(association)
-    special = SPECIAL_LINK_FORMATS.get((channel, situation))
-    if special is not None:
-        return special.format(
+    link_format = SPECIAL_LINK_FORMATS.get((channel, scenario_name))
+    if link_format is not None:
+        return link_format.format(
             association=association, handle=association.handle, twitter=association.twitter_handle
         )
-    if channel == "facebook" and situation not in ("group", "shared"):
-        return FACEBOOK_URL_FORMATS[association.number % len(FACEBOOK_URL_FORMATS)].format(
-            association.handle
-        )
+    if channel == "facebook" and scenario_name not in ("group", "shared"):
+        link_format = FACEBOOK_URL_FORMATS[association.number % len(FACEBOOK_URL_FORMATS)]
+        return link_format.format(association.handle)
     return association.get_profile_url(channel)
 
 
@@ -250,25 +251,23 @@ def _build_site_link(association: DemoAssociation) -> str:
 
 SPECIAL_LINK_FORMATS = {
     ("facebook", "bare"): "@{handle}",
-    (
-        "facebook",
-        "post_link",
-    ): "https://www.facebook.com/{handle}/posts/pfbid02Tz{association.number}kQ",
-    (
-        "facebook",
-        "share_button",
-    ): "https://www.facebook.com/sharer/sharer.php?u=https%3A%2F%2F{association.host}%2F",
+    ("facebook", "post_link"): (
+        "https://www.facebook.com/{handle}/posts/pfbid02Tz{association.number}kQ"
+    ),
+    ("facebook", "share_button"): (
+        "https://www.facebook.com/sharer/sharer.php?u=https%3A%2F%2F{association.host}%2F"
+    ),
     ("facebook", "none_typed"): "لا يوجد",
-    (
-        "facebook",
-        "duplicate",
-    ): "https://www.facebook.com/{handle} ; https://www.facebook.com/{association.old_facebook_handle}",
+    ("facebook", "duplicate"): (
+        "https://www.facebook.com/{handle} ; "
+        "https://www.facebook.com/{association.old_facebook_handle}"
+    ),
     ("twitter", "bare"): "@{twitter}",
     ("twitter", "moved_host"): "https://twitter.com/{twitter}?lang=ar",
-    (
-        "twitter",
-        "intent",
-    ): "https://twitter.com/intent/tweet?url=https%3A%2F%2F{association.host}%2F",
+    ("twitter", "intent"): (
+        "https://twitter.com/intent/tweet?url=https%3A%2F%2F{association.host}%2F"
+    ),
     ("twitter", "malformed"): "https://twitter.com/association.{association.number}.maroc",
     ("youtube", "active"): " @{handle} ",
 }
+"""Cell formats of scenarios that do not use the plain profile URL."""

@@ -1,7 +1,8 @@
-"""The scripts of the sites: what each shows on which night, and what a careful reader concludes.
+"""Scenarios of the sites: what each site serves in each run, and the expected results.
 
-An absence is believed after three decisive nights spread over six days: lost on night n, it is held
-gone from night n + 6. Trouble that visitors meet too is told when it has lasted three days.
+An absence is confirmed after three decisive runs over six days. A site that is lost in run n is
+therefore gone from run n + 6. A fault that visitors also see becomes a gap after three days.
+See docs/explanations/verdicts.md.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ DEFAULT_SITE = site_engines.make_wordpress_site()
 
 @dataclass(frozen=True, slots=True)
 class SiteScenario:
-    """A site's truth beside what it shows.
+    """What a site serves, with the results that the audit must find.
 
-    `missing` are the first and last night on which its name does not resolve, `expired` those of a
-    certificate that has ended, `silent` those on which nothing answers on its secure port and its plain one
-    is shut. `days` is how long its certificate is good after the last night.
+    Ranges of runs have a first and a last run, both included. In `unresolvable_runs` the host name
+    does not resolve. In `expired_certificate_runs` the certificate is expired. In
+    `unresponsive_runs` HTTPS connections time out and HTTP connections are refused.
+    `certificate_days` is the lifetime of the certificate after the last run.
     """
 
     expected: AccountScenario
@@ -44,56 +46,58 @@ class SiteScenario:
 
 
 def is_during(run_range: tuple[int, int] | None, demo_run: DemoRun) -> bool:
-    """Whether tonight is among these nights, both ends included."""
+    """Return True if the run is in the range, both ends included."""
     return run_range is not None and run_range[0] <= demo_run.number <= run_range[1]
 
 
 def is_unresponsive(scenario: SiteScenario, demo_run: DemoRun) -> bool:
-    """Whether nothing answers tonight."""
-    return any(is_during(nights, demo_run) for nights in scenario.unresponsive_runs)
+    """Return True if the site does not respond in this run."""
+    return any(is_during(run_range, demo_run) for run_range in scenario.unresponsive_runs)
 
 
 def make_temporary_site(
     first_run: int, last_run: int, handler: SiteHandler, default_handler: SiteHandler | None = None
 ) -> SiteHandler:
-    """A site that shows something else from the first to the last night."""
-    usual = default_handler or DEFAULT_SITE
+    """Return a site that uses `handler` from the first to the last run."""
+    other_handler = default_handler or DEFAULT_SITE
 
-    def show(member: DemoAssociation, request: FakeRequest, tonight: DemoRun) -> FakeResponse:
-        return (handler if is_during((first_run, last_run), tonight) else usual)(
-            member, request, tonight
-        )
+    def respond(
+        association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+    ) -> FakeResponse:
+        if is_during((first_run, last_run), demo_run):
+            return handler(association, request, demo_run)
+        return other_handler(association, request, demo_run)
 
-    return show
+    return respond
 
 
 SITE_SCENARIOS = {
     "wordpress_active": SiteScenario(
-        make_steady_scenario("a WordPress that publishes every week", "present")
+        make_steady_scenario("a WordPress site with a post every week", "present")
     ),
     "wordpress_slow": SiteScenario(
-        make_steady_scenario("a WordPress whose newest article is two months old", "present"),
+        make_steady_scenario("a WordPress site whose newest post is two months old", "present"),
         site_engines.make_wordpress_site(PublishingHabit(12, ended_days_ago=60)),
     ),
     "wordpress_dormant": SiteScenario(
         make_steady_scenario(
-            "a WordPress that has been silent for over a year", "present", website_stale=3
+            "a WordPress site without a post for more than a year", "present", website_stale=3
         ),
         site_engines.make_wordpress_site(PublishingHabit(12, ended_days_ago=400)),
     ),
     "wordpress_hello": SiteScenario(
         make_steady_scenario(
-            "a WordPress with the installer's article only: nothing was ever published", "present"
+            "a WordPress site with only the sample post of the installer", "present"
         ),
         site_engines.serve_unused_wordpress,
     ),
     "spip_active": SiteScenario(
-        make_steady_scenario("a SPIP that publishes", "present"),
+        make_steady_scenario("a SPIP site with regular posts", "present"),
         site_engines.make_spip_site(PublishingHabit(7)),
     ),
     "spip_dormant": SiteScenario(
         make_steady_scenario(
-            "a SPIP that has been silent for over two years", "present", website_stale=3
+            "a SPIP site without a post for more than two years", "present", website_stale=3
         ),
         site_engines.make_spip_site(PublishingHabit(30, ended_days_ago=800)),
     ),
@@ -105,7 +109,7 @@ SITE_SCENARIOS = {
     ),
     "static_1256": SiteScenario(
         make_steady_scenario(
-            "one page of 2009 in windows-1256",
+            "a single page from 2009 in windows-1256",
             "present",
             mobile_unfriendly=2,
             share_preview_missing=2,
@@ -115,19 +119,19 @@ SITE_SCENARIOS = {
     ),
     "dead": SiteScenario(
         make_gone_scenario(
-            "a domain that was lost before the first night", "no_such_host", "website_domain_lost"
+            "a domain that was lost before the first run", "no_such_host", "website_domain_lost"
         ),
         unresolvable_runs=(1, FOREVER),
     ),
     "dead_later": SiteScenario(
         make_gone_scenario(
-            "a domain that is lost on the fourth night", "no_such_host", "website_domain_lost", 4
+            "a domain that is lost in the fourth run", "no_such_host", "website_domain_lost", 4
         ),
         unresolvable_runs=(4, FOREVER),
     ),
     "dead_renewed": SiteScenario(
         AccountScenario(
-            "a domain lost on the second night and renewed on the eleventh; two good nights bring it back",
+            "a domain that is lost in the second run and renewed in the eleventh",
             {1: "present", 2: "absent no_such_host", 11: "present"},
             {1: "present", 8: "gone no_such_host", 12: "present"},
             {"website_domain_lost": (8, 11)},
@@ -135,12 +139,14 @@ SITE_SCENARIOS = {
         unresolvable_runs=(2, 10),
     ),
     "parked": SiteScenario(
-        make_gone_scenario("a seller's page at the address", "parked", "website_parked"),
+        make_gone_scenario(
+            "a parked domain with a page of a domain seller", "parked", "website_parked"
+        ),
         make_temporary_site(1, FOREVER, site_variants.serve_parked_page),
     ),
     "suspended": SiteScenario(
         make_gone_scenario(
-            "the hosting is suspended on the third night, with status 200",
+            "a hosting account that is suspended in the third run, with status 200",
             "suspended",
             "website_down",
             3,
@@ -148,28 +154,33 @@ SITE_SCENARIOS = {
         make_temporary_site(3, FOREVER, site_variants.serve_suspended_page),
     ),
     "default_page": SiteScenario(
-        make_gone_scenario("the hosting's own first page", "default_page", "website_placeholder"),
+        make_gone_scenario(
+            "the default page of the hosting company", "default_page", "website_placeholder"
+        ),
         make_temporary_site(1, FOREVER, site_variants.serve_default_page),
     ),
     "under_construction": SiteScenario(
-        make_gone_scenario("a page that promises a site", "default_page", "website_placeholder"),
+        make_gone_scenario(
+            "a page that says the site is under construction", "default_page", "website_placeholder"
+        ),
         make_temporary_site(1, FOREVER, site_variants.serve_under_construction_page),
     ),
     "hijacked": SiteScenario(
         make_gone_scenario(
-            "gambling advertising from the fifth night on", "hijacked", "website_suspect_content", 5
+            "a hijacked site with gambling ads from the fifth run",
+            "hijacked",
+            "website_suspect_content",
+            5,
         ),
         make_temporary_site(5, FOREVER, site_variants.serve_gambling_page),
     ),
     "soft_404": SiteScenario(
-        make_gone_scenario(
-            "status 200 for a page that says it is not there", "not_found", "website_down"
-        ),
+        make_gone_scenario('a "page not found" text with status 200', "not_found", "website_down"),
         make_temporary_site(1, FOREVER, site_variants.serve_soft_404),
     ),
     "tls_renewed": SiteScenario(
         AccountScenario(
-            "a certificate that had expired, renewed on the ninth night",
+            "an expired certificate that is renewed in the ninth run",
             {1: "unknown tls", 9: "present"},
             {1: "unknown", 9: "present"},
             {"website_insecure": (4, 8)},
@@ -178,7 +189,7 @@ SITE_SCENARIOS = {
     ),
     "redirect_loop": SiteScenario(
         AccountScenario(
-            "redirects that lead to each other from the sixth night on",
+            "two redirects in a circle from the sixth run",
             {1: "present", 6: "unknown server_error"},
             {1: "present"},
             {"website_down": (9, FOREVER)},
@@ -187,7 +198,7 @@ SITE_SCENARIOS = {
     ),
     "unwell": SiteScenario(
         AccountScenario(
-            "503 for two nights, then well",
+            "status 503 in two runs",
             {1: "present", 5: "unknown server_error", 7: "present"},
             {1: "present"},
         ),
@@ -195,7 +206,7 @@ SITE_SCENARIOS = {
     ),
     "down_mended": SiteScenario(
         AccountScenario(
-            "a database that is gone from the third night and back on the tenth",
+            "a database error from the third to the ninth run",
             {1: "present", 3: "unknown server_error", 10: "present"},
             {1: "present"},
             {"website_down": (6, 9)},
@@ -204,14 +215,14 @@ SITE_SCENARIOS = {
     ),
     "rate_limited": SiteScenario(
         AccountScenario(
-            "429 with an hour to wait, from the fourth night on: our limit",
+            "status 429 with Retry-After from the fourth run",
             {1: "present", 4: "unknown rate_limited"},
             {1: "present"},
         ),
         make_temporary_site(4, FOREVER, site_variants.serve_429_error),
     ),
     "captcha": SiteScenario(
-        make_steady_scenario("a wall that lets browsers think", "unknown blocked"),
+        make_steady_scenario("a Cloudflare challenge page", "unknown blocked"),
         site_variants.serve_captcha,
     ),
     "robots_forbid": SiteScenario(
@@ -220,7 +231,7 @@ SITE_SCENARIOS = {
     ),
     "slow": SiteScenario(
         AccountScenario(
-            "a site that is slow for five nights, which is told on the fifth; then its hosting is changed",
+            "a site that is slow in five runs, and then changes its hosting",
             {1: "present"},
             {1: "present"},
             {"website_slow": (5, 5)},
@@ -229,7 +240,7 @@ SITE_SCENARIOS = {
     ),
     "silent": SiteScenario(
         AccountScenario(
-            "a server that does not answer in time for one night, and for four nights two weeks later",
+            "a server that times out in one run, and in four runs two weeks later",
             {
                 1: "present",
                 4: "unknown timeout",
@@ -243,19 +254,19 @@ SITE_SCENARIOS = {
         unresponsive_runs=((4, 4), (20, 23)),
     ),
     "no_contact": SiteScenario(
-        make_steady_scenario("a site that nobody can write to or ring up", "present", no_contact=2),
+        make_steady_scenario("a site without contact details", "present", no_contact=2),
         site_engines.make_wordpress_site(frame=PageFrame(has_contact=False)),
     ),
     "huge": SiteScenario(
         make_steady_scenario("a home page of 20 MB", "present"), site_variants.serve_huge_page
     ),
     "http_only": SiteScenario(
-        make_steady_scenario("a site without a secure address", "present", website_http_only=2),
+        make_steady_scenario("a site without HTTPS", "present", website_http_only=2),
         has_https=False,
     ),
     "cert_expiring": SiteScenario(
         AccountScenario(
-            "a certificate with less than 14 days left from four nights before the last on",
+            "a certificate that expires in less than 14 days from the fourth-last run",
             {1: "present"},
             {1: "present"},
             {"website_cert_expiring": (-3, FOREVER)},
@@ -264,7 +275,7 @@ SITE_SCENARIOS = {
     ),
     "noindex": SiteScenario(
         make_steady_scenario(
-            "a site that asks search engines to leave it out",
+            "a site with a noindex meta tag",
             "present",
             website_hidden_from_search=2,
         ),
@@ -273,25 +284,23 @@ SITE_SCENARIOS = {
         ),
     ),
     "footer_unlisted": SiteScenario(
-        make_steady_scenario("its footer leads to a channel that nobody registered", "present"),
+        make_steady_scenario("a footer with a link to an unregistered channel", "present"),
         site_variants.make_site_with_footer(site_variants.render_youtube_icon),
     ),
     "jsonld_unlisted": SiteScenario(
-        make_steady_scenario("its JSON-LD names a page that nobody registered", "present"),
+        make_steady_scenario("JSON-LD data with an unregistered page", "present"),
         site_variants.make_site_with_footer(lambda _: "", site_variants.render_same_as_json_ld),
     ),
     "theme_credit": SiteScenario(
-        make_steady_scenario(
-            "a footer that credits the theme and its maker: nobody's channel", "present"
-        ),
+        make_steady_scenario("a footer with credits of the theme and its maker", "present"),
         site_variants.make_site_with_footer(site_variants.render_theme_credit),
     ),
     "not_linked": SiteScenario(
-        make_steady_scenario("a site that leads to none of its accounts", "present"),
+        make_steady_scenario("a site without links to the accounts", "present"),
         site_variants.serve_site_without_social_links,
     ),
     "moved": SiteScenario(
-        make_steady_scenario("an address that leads to a new one", "present", website_moved=3),
+        make_steady_scenario("a site that redirects to a new domain", "present", website_moved=3),
         site_variants.serve_moved_site,
     ),
 }

@@ -1,4 +1,4 @@
-"""LinkedIn as it answers without an account: 999 to robots, the authwall, and now and then a guest page."""
+"""LinkedIn pages without login: status 999 for robots, the signup page, and some guest pages."""
 
 from __future__ import annotations
 
@@ -29,34 +29,30 @@ AUTHWALL_HTML = (
 def respond_linkedin(
     association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
 ) -> FakeResponse:
-    """What the member's page answers."""
+    """Return the response of an association's page."""
     if association.linkedin == "authwall":
+        return_url = quote(request.url, safe="")
         return redirect_response(
-            f"https://www.linkedin.com/authwall?sessionRedirect={quote(request.url, safe='')}", 302
+            f"https://www.linkedin.com/authwall?sessionRedirect={return_url}", 302
         )
-    if association.linkedin in ("guest", "guest_dormant"):
-        return html_response(
-            _render_guest_page(
-                association,
-                ("2y", "3y") if association.linkedin == "guest_dormant" else ("2w", "2mo"),
-            )
-        )
+    if association.linkedin == "guest":
+        return html_response(_render_guest_page(association, ("2w", "2mo")))
+    if association.linkedin == "guest_dormant":
+        return html_response(_render_guest_page(association, ("2y", "3y")))
     return build_denied_response()
 
 
 def respond_other_linkedin(request: FakeRequest) -> FakeResponse:
-    """999, but for the pages that everybody gets."""
+    """Return robots.txt, the signup page, or status 999 for all other paths."""
     if request.path == "/robots.txt":
         return text_response("User-agent: *\nDisallow: /\n")
-    return (
-        html_response(AUTHWALL_HTML)
-        if request.path.startswith("/authwall")
-        else build_denied_response()
-    )
+    if request.path.startswith("/authwall"):
+        return html_response(AUTHWALL_HTML)
+    return build_denied_response()
 
 
 def build_denied_response() -> FakeResponse:
-    """999 is LinkedIn's no to robots, whether the page is there or not."""
+    """Return status 999, with which LinkedIn refuses robots for existing and missing pages."""
     return html_response(DENIED_HTML, 999)
 
 
@@ -84,5 +80,6 @@ def _render_guest_page(association: DemoAssociation, ages: tuple[str, ...]) -> s
 def _render_update(age: str) -> str:
     return (
         f'<li><article data-activity-urn="urn:li:activity:share"><time>{age}</time>'
-        '<p data-test-id="main-feed-activity-card__commentary">Retour sur notre rencontre.</p></article></li>'
+        '<p data-test-id="main-feed-activity-card__commentary">Retour sur notre rencontre.</p>'
+        "</article></li>"
     )

@@ -1,4 +1,4 @@
-"""The pages of an association's own site: the common frame, its footer, and when it publishes."""
+"""Pages of an association's site: layout, header, footer, posts and their dates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARABIC_MONTHS = [
     "أكتوبر",
     "نونبر",
     "دجنبر",
-]  # as Morocco names them
+]  # names used in Morocco
 FRENCH_MONTHS = [
     "janvier",
     "février",
@@ -65,24 +65,24 @@ SITE_TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class PublishingHabit:
-    """When a site publishes: every so many days until that many days before the last night."""
+    """How often an account publishes, and how many days before the last run it stopped."""
 
     interval_days: int = 6
     ended_days_ago: int = 0
     post_count: int = 8
 
     def list_post_dates(self, demo_run: DemoRun) -> list[datetime]:
-        """The moments of its newest posts as of tonight, newest first."""
-        all_of_them = [
+        """Return the times of the posts that exist in this run, newest first."""
+        post_dates = [
             demo_run.days_before_last_run(self.ended_days_ago + self.interval_days * step + 0.4)
             for step in range(self.post_count)
         ]
-        return [moment for moment in all_of_them if moment <= demo_run.started_at]
+        return [moment for moment in post_dates if moment <= demo_run.started_at]
 
 
 @dataclass(frozen=True, slots=True)
 class SitePost:
-    """One article of a site."""
+    """A post of a site."""
 
     number: int
     title: str
@@ -94,26 +94,20 @@ class SitePost:
 def build_site_posts(
     association: DemoAssociation, habit: PublishingHabit, demo_run: DemoRun
 ) -> list[SitePost]:
-    """The articles a site shows tonight, newest first."""
-    words = SITE_TEXTS[association.language]
-    found = []
-    for when in habit.list_post_dates(demo_run):
-        number = 1 + (demo_run.last_run_at - when + timedelta(hours=1)).days
-        found.append(
-            SitePost(
-                number,
-                words["post"].format(number),
-                words["text"],
-                when,
-                f"/{when:%Y/%m}/r-{number}/",
-            )
-        )
-    return found
+    """Return the posts that a site shows in this run, newest first."""
+    texts = SITE_TEXTS[association.language]
+    posts = []
+    for published_at in habit.list_post_dates(demo_run):
+        number = 1 + (demo_run.last_run_at - published_at + timedelta(hours=1)).days
+        title = texts["post"].format(number)
+        path = f"/{published_at:%Y/%m}/r-{number}/"
+        posts.append(SitePost(number, title, texts["text"], published_at, path))
+    return posts
 
 
 @dataclass(frozen=True, slots=True)
 class PageFrame:
-    """What a page has besides its text. All true for a site in good health."""
+    """The parts of a page around its text. The defaults are those of a site without gaps."""
 
     generator: str = ""
     feed_url: str = ""
@@ -128,7 +122,7 @@ class PageFrame:
 def render_page(
     association: DemoAssociation, body_html: str, frame: PageFrame, title: str = ""
 ) -> str:
-    """A whole page of the site."""
+    """Return a complete HTML page of the site."""
     direction = "rtl" if association.language == "ar" else "ltr"
     return (
         f'<!doctype html>\n<html lang="{association.language}" dir="{direction}">\n<head>\n<meta '
@@ -150,37 +144,33 @@ def render_home_page(
     *,
     show_dates: bool = True,
 ) -> str:
-    """The home page with its newest articles."""
-    return render_page(
-        association,
-        _render_intro(association)
-        + _render_post_list(association, site_posts, show_dates=show_dates),
-        frame,
-    )
+    """Return the home page with the newest posts."""
+    post_list = _render_post_list(association, site_posts, show_dates=show_dates)
+    return render_page(association, _render_intro(association) + post_list, frame)
 
 
 def render_article_page(association: DemoAssociation, post: SitePost, frame: PageFrame) -> str:
-    """One article's page."""
+    """Return the page of a post."""
     head = (
         f'{frame.head_html}<meta property="article:published_time" '
         f'content="{post.published_at.isoformat()}">\n'
     )
-    inner = f"<article><h2>{post.title}</h2><p>{post.text}</p></article>"
+    body = f"<article><h2>{post.title}</h2><p>{post.text}</p></article>"
     return render_page(
-        association, inner, PageFrame(frame.generator, frame.feed_url, head), post.title
+        association, body, PageFrame(frame.generator, frame.feed_url, head), post.title
     )
 
 
 def format_site_date(moment: datetime, language: str) -> str:
-    """A date as a site writes it."""
-    month = (ARABIC_MONTHS if language == "ar" else FRENCH_MONTHS)[moment.month - 1]
-    return f"{moment.day} {month} {moment.year}"
+    """Return a date in words, as sites write it."""
+    months = ARABIC_MONTHS if language == "ar" else FRENCH_MONTHS
+    return f"{moment.day} {months[moment.month - 1]} {moment.year}"
 
 
 def _render_intro(association: DemoAssociation) -> str:
-    words = SITE_TEXTS[association.language]
+    texts = SITE_TEXTS[association.language]
     return (
-        f"<section><p>{words['intro']}</p><p>{escape(association.city)} – "
+        f"<section><p>{texts['intro']}</p><p>{escape(association.city)} – "
         f"{escape(association.region)}</p></section>\n"
     )
 
@@ -188,24 +178,18 @@ def _render_intro(association: DemoAssociation) -> str:
 def _render_post_list(
     association: DemoAssociation, site_posts: list[SitePost], *, show_dates: bool
 ) -> str:
-    def entry(post: SitePost) -> str:
-        stamp = (
-            (
-                f'<time datetime="{post.published_at.isoformat()}">'
-                f"{format_site_date(post.published_at, association.language)}</time>"
-            )
-            if show_dates
-            else ""
-        )
-        return (
+    articles = []
+    for post in site_posts:
+        date_html = ""
+        if show_dates:
+            date = format_site_date(post.published_at, association.language)
+            date_html = f'<time datetime="{post.published_at.isoformat()}">{date}</time>'
+        articles.append(
             f'<article><h3><a href="{post.path}">{post.title}</a></h3>'
-            f"{stamp}<p>{post.text}</p></article>\n"
+            f"{date_html}<p>{post.text}</p></article>\n"
         )
-
-    return (
-        f"<section><h2>{SITE_TEXTS[association.language]['news']}</h2>"
-        f"\n{''.join(map(entry, site_posts))}</section>\n"
-    )
+    heading = SITE_TEXTS[association.language]["news"]
+    return f"<section><h2>{heading}</h2>\n{''.join(articles)}</section>\n"
 
 
 def _render_head(association: DemoAssociation, frame: PageFrame) -> str:
@@ -218,7 +202,8 @@ def _render_head(association: DemoAssociation, frame: PageFrame) -> str:
         lines.append(f'<meta property="og:title" content="{escape(association.name)}">')
         lines.append(f'<meta property="og:image" content="https://{association.host}/logo.png">')
         lines.append(
-            f'<meta name="description" content="{escape(association.name)} – {escape(association.city)}">'
+            f'<meta name="description" content="{escape(association.name)} – '
+            f'{escape(association.city)}">'
         )
     if frame.feed_url:
         lines.append(f'<link rel="alternate" type="application/rss+xml" href="{frame.feed_url}">')
@@ -228,12 +213,10 @@ def _render_head(association: DemoAssociation, frame: PageFrame) -> str:
 def _render_contact(association: DemoAssociation, frame: PageFrame) -> str:
     if not frame.has_contact:
         return ""
-    words, number = (
-        SITE_TEXTS[association.language],
-        f"+212 5 00 00 {association.number // 100:02d} {association.number % 100:02d}",
-    )
+    label = SITE_TEXTS[association.language]["contact"]
+    number = f"+212 5 00 00 {association.number // 100:02d} {association.number % 100:02d}"
     return (
-        f"<p>{words['contact']}: <a "
+        f"<p>{label}: <a "
         f'href="mailto:contact@{association.host}">contact@{association.host}</a> – '
         f'<a href="tel:{number.replace(" ", "")}">{number}</a></p>\n'
     )
@@ -247,9 +230,10 @@ def _render_social_links(frame: PageFrame) -> str:
 
 
 def _render_share_buttons(association: DemoAssociation) -> str:
-    """The share buttons every theme has: they name nobody's account."""
-    here = quote(f"https://{association.host}/", safe="")
+    """Return the share buttons that many themes have. They link to no account."""
+    page_url = quote(f"https://{association.host}/", safe="")
     return (
-        f'<div class="share"><a href="https://www.facebook.com/sharer/sharer.php?u={here}">Partager</a> '
-        f'<a href="https://twitter.com/intent/tweet?url={here}">Tweeter</a></div>\n'
+        '<div class="share">'
+        f'<a href="https://www.facebook.com/sharer/sharer.php?u={page_url}">Partager</a> '
+        f'<a href="https://twitter.com/intent/tweet?url={page_url}">Tweeter</a></div>\n'
     )

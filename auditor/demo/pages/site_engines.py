@@ -1,4 +1,4 @@
-"""Sites by the engine that serves them: WordPress with feed and REST, SPIP, Wix, Blogger, a static page."""
+"""Sites of common publishing systems: WordPress, SPIP, Wix, Blogger, and a static page."""
 
 from __future__ import annotations
 
@@ -35,23 +35,25 @@ SiteHandler = Callable[[DemoAssociation, FakeRequest, DemoRun], FakeResponse]
 def make_wordpress_site(
     habit: PublishingHabit | None = None, frame: PageFrame | None = None
 ) -> SiteHandler:
-    """A WordPress of these habits; a frame's true fields are kept, its generator and feed are WordPress's."""
-    habit, wanted = habit or PublishingHabit(), frame or PageFrame()
+    """Return a WordPress site with a feed and a REST API. It sets the generator of `frame`."""
+    habit, base_frame = habit or PublishingHabit(), frame or PageFrame()
 
-    def answer(member: DemoAssociation, request: FakeRequest, tonight: DemoRun) -> FakeResponse:
-        dressed = replace(
-            wanted,
+    def respond(
+        association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+    ) -> FakeResponse:
+        wordpress_frame = replace(
+            base_frame,
             generator="WordPress 6.8.2",
             feed_url="/feed/",
             head_html='<link rel="https://api.w.org/" href="/wp-json/">\n'
-            f'<link rel="stylesheet" href="/wp-content/themes/aneme/style.css">\n{wanted.head_html}',
-            profile_urls=wanted.profile_urls or member.get_profile_urls(),
+            '<link rel="stylesheet" href="/wp-content/themes/aneme/style.css">\n'
+            f"{base_frame.head_html}",
+            profile_urls=base_frame.profile_urls or association.get_profile_urls(),
         )
-        return _respond_wordpress(
-            member, request, build_site_posts(member, habit, tonight), dressed
-        )
+        posts = build_site_posts(association, habit, demo_run)
+        return _respond_wordpress(association, request, posts, wordpress_frame)
 
-    return answer
+    return respond
 
 
 def _respond_wordpress(
@@ -81,44 +83,46 @@ def _respond_wordpress(
 def serve_unused_wordpress(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """A WordPress that was installed and never used: its one post is the installer's."""
-    when = demo_run.days_before_last_run(700)
+    """Return a WordPress page of a site that has only the sample post of the installer."""
+    published_at = demo_run.days_before_last_run(700)
     title = "أهلاً بالعالم !" if association.language == "ar" else "Bonjour tout le monde !"
-    first = SitePost(
-        1, title, "Bienvenue sur WordPress. Ceci est votre premier article.", when, "/hello-world/"
-    )
+    text = "Bienvenue sur WordPress. Ceci est votre premier article."
+    sample_post = SitePost(1, title, text, published_at, "/hello-world/")
     frame = PageFrame(
-        "WordPress 6.1", "/feed/", '<link rel="https://api.w.org/" href="/wp-json/">\n'
+        "WordPress 6.1",
+        "/feed/",
+        '<link rel="https://api.w.org/" href="/wp-json/">\n',
+        profile_urls=association.get_profile_urls(),
     )
-    return _respond_wordpress(
-        association, request, [first], replace(frame, profile_urls=association.get_profile_urls())
-    )
+    return _respond_wordpress(association, request, [sample_post], frame)
 
 
 def make_spip_site(habit: PublishingHabit) -> SiteHandler:
-    """A SPIP, common among French-speaking associations: its feed is /spip.php?page=backend."""
+    """Return a SPIP site, common among French-speaking associations. It has a feed."""
 
-    def answer(member: DemoAssociation, request: FakeRequest, tonight: DemoRun) -> FakeResponse:
-        news = build_site_posts(member, habit, tonight)
+    def respond(
+        association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+    ) -> FakeResponse:
+        posts = build_site_posts(association, habit, demo_run)
         frame = PageFrame(
-            "SPIP 4.3.6", "/spip.php?page=backend", profile_urls=member.get_profile_urls()
+            "SPIP 4.3.6", "/spip.php?page=backend", profile_urls=association.get_profile_urls()
         )
         if request.path == "/spip.php" and request.query.get("page") == "backend":
-            return xml_response(render_rss(member, news, "SPIP"))
+            return xml_response(render_rss(association, posts, "SPIP"))
         if request.path == "/":
             return html_response(
-                render_home_page(member, news, frame), composed_by="SPIP 4.3.6 @ www.spip.net"
+                render_home_page(association, posts, frame), composed_by="SPIP 4.3.6 @ www.spip.net"
             )
-        return _respond_inner_page(member, request, news, frame)
+        return _respond_inner_page(association, request, posts, frame)
 
-    return answer
+    return respond
 
 
 def serve_wix_site(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """A Wix site with a blog: /blog-feed.xml."""
-    news = build_site_posts(association, PublishingHabit(9), demo_run)
+    """Serve a Wix site with a blog and its feed, /blog-feed.xml."""
+    posts = build_site_posts(association, PublishingHabit(9), demo_run)
     script = '<script src="https://static.wixstatic.com/thunderbolt.js"></script>\n'
     frame = PageFrame(
         "Wix.com Website Builder",
@@ -127,19 +131,19 @@ def serve_wix_site(
         profile_urls=association.get_profile_urls(),
     )
     if request.path == "/blog-feed.xml":
-        return xml_response(render_rss(association, news, "RSS for Node"))
+        return xml_response(render_rss(association, posts, "RSS for Node"))
     if request.path == "/":
         return html_response(
-            render_home_page(association, news, frame), x_wix_request_id="1764000000.1"
+            render_home_page(association, posts, frame), x_wix_request_id="1764000000.1"
         )
-    return _respond_inner_page(association, request, news, frame)
+    return _respond_inner_page(association, request, posts, frame)
 
 
 def serve_blogger_site(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """A Blogger blog: /feeds/posts/default, as Atom and as JSON."""
-    news = build_site_posts(association, PublishingHabit(8), demo_run)
+    """Serve a Blogger site with its feed, /feeds/posts/default, as RSS, Atom and JSON."""
+    posts = build_site_posts(association, PublishingHabit(8), demo_run)
     script = "<script>_WidgetManager._Init('//www.blogger.com/rearrange');</script>\n"
     frame = PageFrame(
         "blogger",
@@ -148,16 +152,19 @@ def serve_blogger_site(
         profile_urls=association.get_profile_urls(),
     )
     if request.path.startswith("/feeds/posts/default"):
-        return _respond_blogger_feed(association, request, news)
+        return _respond_blogger_feed(association, request, posts)
     if request.path == "/":
-        return html_response(render_home_page(association, news, frame))
-    return _respond_inner_page(association, request, news, frame)
+        return html_response(render_home_page(association, posts, frame))
+    return _respond_inner_page(association, request, posts, frame)
 
 
 def serve_windows_1256_page(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """One page of 2009, in windows-1256 by its own word only: no viewport, no feed, no preview picture."""
+    """Serve a single page from 2009 in windows-1256, without viewport, feed and preview image.
+
+    Only a meta tag declares the encoding.
+    """
     if request.path != "/":
         return FakeResponse(
             404,
@@ -182,7 +189,7 @@ def serve_windows_1256_page(
 
 
 def render_rss(association: DemoAssociation, site_posts: list[SitePost], generator: str) -> str:
-    """An RSS 2.0 feed."""
+    """Return an RSS 2.0 feed."""
     items = "".join(
         f"<item><title>{escape(post.title)}</title><link>https://{association.host}{post.path}</link>"
         f"<pubDate>{format_datetime(post.published_at)}</pubDate><description>{escape(post.text)}</description></item>\n"
