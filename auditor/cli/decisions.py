@@ -1,6 +1,6 @@
-"""`decide`: what a person knows and a machine cannot tell, with who said so, why and until when.
+"""`decide`: record, withdraw and list decisions, which are what people know about accounts and gaps.
 
-What every command of `decide` begins with: of whom, on which channel, by whom, why and when.
+A decision has an author, a reason and sometimes an end date. See docs/guides/decisions.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from auditor.cli.output import print_data, print_message, print_table
 from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
+    from auditor.cli.output import CellFormatter
     from auditor.decisions.service import DecisionService
     from auditor.i18n.translator import Translator
     from storage.models.audit import Decision
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 LOGIN_VARIABLES = ("LOGNAME", "USER", "LNAME", "USERNAME")
-"""Where a login name stands in the environment, in the order of Python's `getpass.getuser`."""
+"""Environment variables with a login name, in the order of Python's `getpass.getuser`."""
 
 AssociationIdArgument = Annotated[
     str, typer.Argument(metavar="ASSOCIATION", help="Id of the association.")
@@ -40,7 +41,11 @@ ChannelOrLinkArgument = Annotated[
 ]
 AccountOption = Annotated[
     str | None,
-    typer.Option("--account", metavar="KEY|LINK", help="Use this account, if there are several."),
+    typer.Option(
+        "--account",
+        metavar="KEY|LINK",
+        help="Choose the account if there are several on the channel.",
+    ),
 ]
 UntilOption = Annotated[
     str | None,
@@ -62,42 +67,47 @@ def open_decision_service(
     reason: str,
     account: str | None = None,
 ) -> Iterator[DecisionService]:
-    """What was typed, complete, with the store open; what came of it is told in the end.
+    """Open the database and yield a service that records a decision. At the end, print the decision.
 
-    No `where` is the whole association. Raises InputError.
+    `channel_or_link` is None for the whole association. Raises DecisionError if an argument is
+    invalid.
     """
     from auditor.decisions.service import DecisionService
 
-    by, cli_context = resolve_author(author), get_cli_context(context)
+    author_name, cli_context = resolve_author(author), get_cli_context(context)
     with cli_context.open_app() as app:
-        saying = DecisionService.create(
+        service = DecisionService.create(
             app.store,
             app.config.channels,
             association,
             channel_or_link,
-            author=by,
+            author=author_name,
             reason=reason,
             now=get_current_time(),
             account=account,
         )
-        yield saying
+        yield service
     if not cli_context.quiet:
-        for kept in saying.saved_decisions:
-            print_message(_describe_decision(kept, cli_context.translator))
+        for decision in service.saved_decisions:
+            print_message(_describe_decision(decision, cli_context.translator))
 
 
 def _describe_decision(decision: Decision, translator: Translator) -> str:
     from auditor.decisions.service import IMMEDIATE_DECISION_KINDS
 
+    if decision.expires_at:
+        end = translator.translate("until {date}", date=decision.expires_at)
+    else:
+        end = translator.translate("no end date")
+    if decision.kind in IMMEDIATE_DECISION_KINDS:
+        effect = translator.translate("shown immediately")
+    else:
+        effect = translator.translate("shown after the next check")
     facts = [
         describe_decision_target(decision, translator),
         translator.translate("according to {who}", who=decision.author),
-        translator.translate("until {date}", date=decision.expires_at)
-        if decision.expires_at
-        else translator.translate("no end date"),
-        translator.translate("shown immediately")
-        if decision.kind in IMMEDIATE_DECISION_KINDS
-        else translator.translate("shown after the next check"),
+        end,
+        effect,
         translator.translate("decision {number}", number=decision.id),
     ]
     return translator.format_pair(
@@ -106,7 +116,7 @@ def _describe_decision(decision: Decision, translator: Translator) -> str:
 
 
 def describe_decision_target(decision: Decision, translator: Translator) -> str:
-    """Of whom a decision is, and where."""
+    """Return the association that a decision is about, with its channel if there is one."""
     if not decision.channel:
         return decision.association
     return translator.translate(
@@ -115,7 +125,7 @@ def describe_decision_target(decision: Decision, translator: Translator) -> str:
 
 
 def resolve_author(author: str | None) -> str:
-    """Whose word it is. Raises InputError."""
+    """Return the given author, or the login name. Raises DecisionError if it is empty."""
     from auditor.decisions.parsing import build_missing_author_error
 
     name = author if author is not None else get_login_name()
@@ -125,9 +135,9 @@ def resolve_author(author: str | None) -> str:
 
 
 def get_login_name() -> str:
-    """Return the login name, or the name or number of the account.
+    """Return the login name from the environment, or else the name or number of the account.
 
-    Cron and containers set no variable.
+    Cron and containers may set no variable.
     """
     names = (os.environ.get(variable, "").strip() for variable in LOGIN_VARIABLES)
     return next(filter(None, names), "") or _get_account_name()
@@ -145,7 +155,7 @@ def _get_account_name() -> str:
 decide_app = make_group("Record what people know about accounts and gaps.")
 
 TERM_GROUPS = {"kind": "decision", "state": "decision_state"}
-"""Where the words of a column's codes are."""
+"""Group of terms with the translations of a column's codes."""
 DECISION_COLUMNS = (
     "id",
     "kind",
@@ -170,7 +180,7 @@ def confirm_account(
     reason: ReasonOption,
     last_activity: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="Record this day as that of the last publication."),
+        typer.Option(metavar="DATE", help="Record that the last publication is of this day."),
     ] = None,
     account: AccountOption = None,
     until: UntilOption = None,
@@ -178,12 +188,13 @@ def confirm_account(
 ) -> None:
     """Confirm that an account exists.
 
-    Holds for 12 months, or 180 days if the account was found absent. Newer evidence outweighs it.
+    The decision ends after 12 months, or after 180 days if the audit found the account absent. Newer
+    evidence overrides it.
     """
     with open_decision_service(
         context, association, channel, author=author, reason=reason, account=account
-    ) as word:
-        word.confirm_account(publication_day=last_activity, until=until)
+    ) as service:
+        service.confirm_account(publication_day=last_activity, until=until)
 
 
 @decide_app.command("none-by-choice")
@@ -196,17 +207,19 @@ def record_none_by_choice(
     until: UntilOption = None,
     author: AuthorOption = None,
 ) -> None:
-    """Record that an association wants no account there."""
-    with open_decision_service(context, association, channel, author=author, reason=reason) as word:
-        word.mark_none_by_choice(until=until)
+    """Record that an association wants no account on a channel."""
+    with open_decision_service(
+        context, association, channel, author=author, reason=reason
+    ) as service:
+        service.mark_none_by_choice(until=until)
     translator = get_cli_context(context).translator
-    for row in word.registered.rows[:1]:
-        listed = translator.translate(
+    for row in service.registered.rows[:1]:
+        warning = translator.translate(
             "warning: the file lists an account of {place}: {typed}",
-            place=describe_decision_target(word.saved_decisions[0], translator),
+            place=describe_decision_target(service.saved_decisions[0], translator),
             typed=row.typed_text,
         )
-        print_message(listed)
+        print_message(warning)
 
 
 @decide_app.command("claim")
@@ -221,13 +234,13 @@ def claim_account(
 ) -> None:
     """Register an account as the association's own.
 
-    Takes an account that was found on the association's site, or any link. Imports keep the account
-    until the decision is withdrawn.
+    The account may be one that the audit found on the association's website, or any other link. It
+    stays registered through imports until the decision is withdrawn.
     """
     with open_decision_service(
         context, association, channel, author=author, reason=reason, account=account
-    ) as word:
-        word.claim_account()
+    ) as service:
+        service.claim_account()
 
 
 @decide_app.command("disown")
@@ -243,12 +256,12 @@ def disown_account(
 ) -> None:
     """Record that an account is not the association's.
 
-    Takes an account that is registered, or that was found on the association's site.
+    The account may be registered, or one that the audit found on the association's website.
     """
     with open_decision_service(
         context, association, channel, author=author, reason=reason, account=account
-    ) as word:
-        word.disown_account(until=until)
+    ) as service:
+        service.disown_account(until=until)
 
 
 @decide_app.command("moved")
@@ -267,15 +280,15 @@ def record_move(
 ) -> None:
     """Record that an account has moved.
 
-    The old account is no longer checked. With --to, the new one is registered. Without it, the
-    channel is not reported as missing for 180 days at most.
+    The old account is no longer checked. With --to, the new one is registered. Without --to, the
+    channel is not reported as missing, for 180 days at most.
     """
     with open_decision_service(
         context, association, channel, author=author, reason=reason, account=account
-    ) as word:
-        word.mark_moved(new_link=to, until=until)
-    new_address = word.saved_decisions[0].value
-    old_address = word.account_rows[0].typed_text
+    ) as service:
+        service.mark_moved(new_link=to, until=until)
+    new_address = service.saved_decisions[0].value
+    old_address = service.account_rows[0].typed_text
     cli_context = get_cli_context(context)
     if new_address:
         cli_context.print_translated(
@@ -305,23 +318,29 @@ def waive_gaps(
     until: UntilOption = None,
     author: AuthorOption = None,
 ) -> None:
-    """Hide a gap, or all gaps of a channel."""
+    """Hide a gap, or all gaps of a channel.
+
+    Without --until, it stays hidden until the decision is withdrawn. Give a channel, a code or both.
+    """
     from auditor.decisions.parsing import build_waiver_target_error
 
     if channel is None and (code is None or account is not None):
-        what = "a channel has to be said" if account else "what is waived is not said"
-        raise build_waiver_target_error(association, what)
+        reason_text = "an account needs a channel" if account else "no channel and no code given"
+        raise build_waiver_target_error(association, reason_text)
     with open_decision_service(
         context, association, channel, author=author, reason=reason, account=account
-    ) as word:
-        word.waive_gaps(code=code, until=until)
+    ) as service:
+        service.waive_gaps(code=code, until=until)
 
 
 @decide_app.command("withdraw")
 def withdraw_decision(
     context: typer.Context,
     number: Annotated[
-        str, typer.Argument(metavar="ID", help="Number of the decision, as decide list shows it.")
+        str,
+        typer.Argument(
+            metavar="ID", help="Number of the decision. `auditor decide list` shows it."
+        ),
     ],
     *,
     reason: ReasonOption,
@@ -329,26 +348,27 @@ def withdraw_decision(
 ) -> None:
     """Withdraw a decision.
 
-    Keeps the decision, with who withdrew it and why.
+    It no longer has an effect. The list still shows it, with who withdrew it and why.
     """
     from auditor.decisions.service import find_related_decisions, withdraw_decision
 
-    by, cli_context, now = resolve_author(author), get_cli_context(context), get_current_time()
+    author_name, cli_context = resolve_author(author), get_cli_context(context)
+    translator, now = cli_context.translator, get_current_time()
     with cli_context.open_app() as app:
-        taken = withdraw_decision(app.store, number, author=by, reason=reason, now=now)
-        others = find_related_decisions(taken, list(app.store.list_decisions()), now)
+        withdrawn = withdraw_decision(app.store, number, author=author_name, reason=reason, now=now)
+        related = find_related_decisions(withdrawn, list(app.store.list_decisions()), now)
     cli_context.print_translated(
         "cancelled: {decision}, {place}, according to {teller}; cancelled by {who}",
-        decision=cli_context.translator.term("decision", taken[0].kind),
-        place=describe_decision_target(taken[0], cli_context.translator),
-        teller=taken[0].author,
-        who=by,
+        decision=translator.term("decision", withdrawn[0].kind),
+        place=describe_decision_target(withdrawn[0], translator),
+        teller=withdrawn[0].author,
+        who=author_name,
     )
-    for other in others:
+    for decision in related:
         cli_context.print_translated(
             "still in force: {decision} (decision {number}), made at the same time",
-            decision=cli_context.translator.term("decision", other.kind),
-            number=other.id,
+            decision=translator.term("decision", decision.kind),
+            number=decision.id,
         )
 
 
@@ -366,7 +386,7 @@ def list_decisions(
 ) -> None:
     """List all decisions, the oldest first.
 
-    The state is in_force, ending (within 30 days), outweighed (by newer evidence), expired or
+    The state is in_force, ending_soon (within 30 days), overridden (by newer evidence), expired or
     withdrawn.
     """
     from auditor.decisions.service import build_decision_items, refuse_unknown_association
@@ -375,26 +395,29 @@ def list_decisions(
     with cli_context.open_app() as app:
         if association is not None:
             refuse_unknown_association(app.store, association)
-        rows = {
+        accounts = {
             row.id: row
             for row in app.store.list_accounts(association, include_withdrawn=True)
             if row.id
         }
-        standings = {
-            standing.account_id: standing
-            for standing in app.store.list_account_statuses(association)
+        statuses = {
+            status.account_id: status for status in app.store.list_account_statuses(association)
         }
-        told = build_decision_items(
-            app.store.list_decisions(association=association), rows, standings, now
+        items = build_decision_items(
+            app.store.list_decisions(association=association), accounts, statuses, now
         )
-    told = [one for one in told if not ending or one["state"] == "ending_soon"]
+    if ending:
+        items = [item for item in items if item["state"] == "ending_soon"]
     if as_json:
-        print_data(build_json_document(told, now))
-    else:
-        lines = [{**one, "until": (one["until"] or "")[:10]} for one in told]
-        translator = cli_context.translator
-        say_as = {name: partial(translator.term, group) for name, group in TERM_GROUPS.items()}
-        rows_told = ([one[name] for name in DECISION_COLUMNS] for one in lines)
-        print_table(
-            DECISION_COLUMNS, rows_told, translator, {**say_as, "code": translator.gap_title}
-        )
+        print_data(build_json_document(items, now))
+        return
+    rows = []
+    for item in items:
+        cells = {**item, "until": (item["until"] or "")[:10]}
+        rows.append([cells[column] for column in DECISION_COLUMNS])
+    translator = cli_context.translator
+    formatters: dict[str, CellFormatter] = {
+        column: partial(translator.term, group) for column, group in TERM_GROUPS.items()
+    }
+    formatters["code"] = translator.gap_title
+    print_table(DECISION_COLUMNS, rows, translator, formatters)

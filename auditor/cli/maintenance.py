@@ -1,6 +1,6 @@
-"""`backup`, `restore` and `thin`: that nothing is lost, and that nothing is kept for ever.
+"""`backup`, `restore`, `prune` and `receipts`: keep data safe, delete old data, verify run reports.
 
-`receipts`: what each night left, whether it is what was signed, and whether it follows the one before.
+The signed report of a run is called a receipt in code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from auditor.cli.context import CliContext
     from auditor.i18n.translator import Translator
     from auditor.receipts.receipt import ReceiptVerification
-    from auditor.retention.backups import BackupResult
+    from auditor.retention.backups import BackupResult, RestoreResult
     from auditor.retention.evidence_pruning import PruningResult
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
@@ -37,17 +37,19 @@ def backup(
         Path | None,
         typer.Argument(
             readable=False,
-            help="Folder, or a file that ends in .db. The default is the setting backup.folder.",
+            help="Folder for the backup, or a file name that ends in .db. The default is "
+            "the setting backup.folder.",
         ),
     ] = None,
     listed: Annotated[
-        bool, typer.Option("--list", help="List the existing backups, without making one.")
+        bool, typer.Option("--list", help="List the existing backups instead of making one.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Back up the database and its evidence.
 
-    Works while a run is in progress. The copy is verified before it counts.
+    Can be used during a run. Verifies the new backup, then removes the oldest ones as the
+    configuration says. Supports SQLite only.
     """
     from auditor.app import App
     from auditor.retention import backups
@@ -56,25 +58,32 @@ def backup(
     config = cli_context.load_config()
     backups.find_sqlite_file(config, "`pg_dump`")
     if listed:
-        items = [one.to_dict() for one in backups.list_backups(target or config.backup.folder)]
+        existing = backups.list_backups(target or config.backup.folder)
+        items = [existing_backup.to_dict() for existing_backup in existing]
         _print_backups(items, cli_context.translator, config.network.time_zone, as_json=as_json)
         return
     with App.open(config, create=False) as app:
-        taken = backups.create_backup(app.store, app.body_store, config, now, target)
+        result = backups.create_backup(app.store, app.body_store, config, now, target)
     if as_json:
-        print_data(build_json_document([_build_backup_item(taken)], now))
+        print_data(build_json_document([_build_backup_item(result)], now))
     elif not cli_context.quiet:
-        print_message(_describe_backup(taken, cli_context.translator))
+        print_message(_describe_backup(result, cli_context.translator))
 
 
+@examples("auditor restore backups/auditor-20270301T003000Z.db")
 def restore(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(readable=False, help="Backup to restore.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            readable=False, help="File of the backup. `auditor backup --list` shows them."
+        ),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Replace the database with a backup.
 
-    Keeps the current database next to it under another name.
+    The current database is kept next to it under another name. Stop `auditor serve` first.
     """
     from auditor import erasure
     from auditor.app import App, lock_data_folder
@@ -88,53 +97,55 @@ def restore(
     if not file.is_file():
         raise InputError(str(file), "there is no such file", "`auditor backup --list`")
     with lock_data_folder(config.storage.folder):
+        database = backups.find_sqlite_file(config, "`pg_restore`")
         folders = {config.backup.folder.resolve(), file.parent.resolve()}
-        files = [one.file for folder in folders for one in backups.list_backups(folder)]
-        here = backups.find_sqlite_file(config, "`pg_restore`")
-        marks = frozenset[str]().union(*map(read_erased_ids, (here, *files)))
-        done = backups.restore_backup(config, file, now)
+        files = [database]
+        for folder in folders:
+            files.extend(existing.file for existing in backups.list_backups(folder))
+        erasure_marks = frozenset[str]().union(*map(read_erased_ids, files))
+        result = backups.restore_backup(config, file, now)
     with App.open(config, create=False) as app:
-        there = erasure.find_restored_associations(app, marks)
+        erased_but_restored = erasure.find_restored_associations(app, erasure_marks)
     if as_json:
-        item = {
-            "file": str(done.file),
-            "previous_database": str(done.replaced_database) if done.replaced_database else None,
-            "bodies": done.copied_bodies,
-        }
-        print_data(
-            build_json_document(
-                [
-                    {
-                        **item,
-                        "erased_but_restored": there,
-                        **_count_rows(done.contents.row_counts),
-                        "schema": done.contents.schema_revision,
-                    }
-                ],
-                now,
-            )
-        )
+        item = _build_restore_item(result)
+        item["erased_but_restored"] = erased_but_restored
+        print_data(build_json_document([item], now))
     elif not cli_context.quiet:
-        told = cli_context.translator.translate(
-            "{file} was restored from {backup}", file=str(done.file), backup=str(file)
-        )
-        facts = [_describe_row_counts(done.contents.row_counts, cli_context.translator)]
-        if done.replaced_database:
-            facts.append(
-                cli_context.translator.translate(
-                    "the previous database was kept as {kept}", kept=str(done.replaced_database)
-                )
-            )
-        print_message(
-            cli_context.translator.format_pair(told, cli_context.translator.join_list(facts))
-        )
-    for one in there:
+        print_message(_describe_restore(result, file, cli_context.translator))
+    for association in erased_but_restored:
         cli_context.print_translated(
             "{association} was erased and is back: “auditor registry erase” erases it again",
-            association=one,
+            association=association,
         )
 
 
+def _build_restore_item(result: RestoreResult) -> dict[str, Any]:
+    """Return the item of `restore --json`."""
+    previous = result.replaced_database
+    return {
+        "file": str(result.file),
+        "previous_database": str(previous) if previous else None,
+        "bodies": result.copied_bodies,
+        **_count_rows(result.contents.row_counts),
+        "schema": result.contents.schema_revision,
+    }
+
+
+def _describe_restore(result: RestoreResult, backup_file: Path, translator: Translator) -> str:
+    message = translator.translate(
+        "{file} was restored from {backup}", file=str(result.file), backup=str(backup_file)
+    )
+    facts = [_describe_row_counts(result.contents.row_counts, translator)]
+    if result.replaced_database:
+        facts.append(
+            translator.translate(
+                "the previous database was kept as {kept}", kept=str(result.replaced_database)
+            )
+        )
+    return translator.format_pair(message, translator.join_list(facts))
+
+
+@examples("auditor prune --dry-run", "auditor prune")
 def prune(
     context: typer.Context,
     dry_run: Annotated[
@@ -145,8 +156,8 @@ def prune(
 ) -> None:
     """Delete old evidence and expired personal data.
 
-    Does not change any finding or conclusion. Runs delete expired personal data every day, and old
-    evidence on Sundays.
+    Does not change findings or conclusions. Runs do the same: they delete expired personal data
+    every day, and old evidence on Sundays. The [retention] settings say what is old.
     """
     from auditor.app import App
     from auditor.retention import backups, evidence_pruning
@@ -160,7 +171,7 @@ def prune(
             cli_context.translator.translate("looking for data to delete"), quiet=cli_context.quiet
         ) as step,
     ):
-        told = evidence_pruning.prune_evidence(
+        result = evidence_pruning.prune_evidence(
             app.store,
             app.body_store,
             app.config,
@@ -169,14 +180,16 @@ def prune(
             dry_run=dry_run,
             progress=step,
         )
-        over = app.store.delete_expired_data(
+        expired = app.store.delete_expired_data(
             compute_retention_cutoffs(app.config.retention, get_current_time()), dry_run=dry_run
         )
     if as_json:
-        print_data(build_json_document([{**told.to_dict(), "expired": over}], get_current_time()))
+        item = {**result.to_dict(), "expired": expired}
+        print_data(build_json_document([item], get_current_time()))
     elif not cli_context.quiet:
+        expired_count = sum(expired.values())
         print_message(
-            _describe_pruning(told, sum(over.values()), cli_context.translator, dry_run=dry_run)
+            _describe_pruning(result, expired_count, cli_context.translator, dry_run=dry_run)
         )
 
 
@@ -186,27 +199,25 @@ def _print_backups(
     if as_json:
         print_data(build_json_document(items, get_current_time()))
         return
-    sayings = {
+    formatters = {
         "created_at": lambda cell: translator.format_datetime(datetime.fromisoformat(cell), zone),
         "size_bytes": lambda cell: translator.format_number(int(cell)),
     }
     print_table(
         BACKUP_COLUMNS,
-        ([one[name] for name in BACKUP_COLUMNS] for one in items),
+        ([item[column] for column in BACKUP_COLUMNS] for item in items),
         translator,
-        sayings,
+        formatters,
     )
 
 
 def _build_backup_item(result: BackupResult) -> dict[str, Any]:
-    held = {
+    """Return the item of `backup --json`."""
+    return {
+        **result.backup.to_dict(),
         "schema": result.contents.schema_revision,
         **_count_rows(result.contents.row_counts),
         "bodies": result.copied_bodies,
-    }
-    return {
-        **result.backup.to_dict(),
-        **held,
         "removed": [str(file) for file in result.removed_backups],
     }
 
@@ -264,97 +275,104 @@ def _describe_pruning(
         ),
         translator.translate_plural("{n} row about people", "{n} rows about people", expired_count),
     ]
-    went = translator.translate("would be removed") if dry_run else translator.translate("removed")
-    return translator.format_pair(went, translator.join_list(facts))
+    if dry_run:
+        heading = translator.translate("would be removed")
+    else:
+        heading = translator.translate("removed")
+    return translator.format_pair(heading, translator.join_list(facts))
 
 
 RECEIPT_COLUMNS = ("run", "state", "accounts", "not_reached", "signature", "chain", "key", "digest")
 RECEIPT_TERM_GROUPS = {"state": "run", "signature": "signature", "chain": "chain"}
-"""In which group of words the codes of a column are."""
+"""Group of terms with the translations of a column's codes."""
 
 
+@examples("auditor receipts", "auditor receipts --json")
 def receipts(
     context: typer.Context,
     digest: Annotated[
         str | None,
         typer.Option(
-            help="Exit with code 4 if no run report has this digest, which was noted before."
+            help="Exit with code 4 if no report has this digest, which you noted earlier."
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify the signed reports of all runs.
 
-    Each run report is signed and contains the digest of the one before. Exits with code 4 if one
-    was changed, removed or moved.
+    Each run leaves a signed report, the receipt, that contains the digest of the one before. Exits
+    with code 4 if a report was changed, removed or moved.
     """
     from auditor.receipts.receipt import verify_receipt_chain
     from auditor.receipts.signing import read_known_public_keys
 
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        links = list(
+        verifications = list(
             verify_receipt_chain(app.store.list_runs(), read_known_public_keys(app.data_folder))
         )
-    items = [_build_receipt_item(link) for link in links]
+    items = [_build_receipt_item(verification) for verification in verifications]
     if as_json:
         print_data(build_json_document(items, get_current_time()))
     elif items:
         translator = cli_context.translator
-        sayings = {
-            name: partial(translator.term, group) for name, group in RECEIPT_TERM_GROUPS.items()
+        formatters = {
+            column: partial(translator.term, group) for column, group in RECEIPT_TERM_GROUPS.items()
         }
         print_table(
             RECEIPT_COLUMNS,
-            ([item[name] for name in RECEIPT_COLUMNS] for item in items),
+            ([item[column] for column in RECEIPT_COLUMNS] for item in items),
             translator,
-            sayings,
+            formatters,
         )
-    _raise_if_invalid(links, digest, cli_context)
+    _raise_if_invalid(verifications, digest, cli_context)
 
 
 def _build_receipt_item(verification: ReceiptVerification) -> dict[str, Any]:
     from auditor.receipts.receipt import count_not_reached
     from auditor.receipts.signing import compute_key_fingerprint
 
-    night = verification.run
+    run, public_key = verification.run, verification.public_key
     return {
-        "run": night.day.isoformat(),
-        "state": night.state.value,
-        "accounts": night.receipt.get("accounts"),
-        "not_reached": count_not_reached(night),
+        "run": run.day.isoformat(),
+        "state": run.state.value,
+        "accounts": run.receipt.get("accounts"),
+        "not_reached": count_not_reached(run),
         "signature": verification.signature_status.value,
         "chain": verification.position.value,
-        "key": compute_key_fingerprint(verification.public_key)
-        if verification.public_key
-        else None,
+        "key": compute_key_fingerprint(public_key) if public_key else None,
         "digest": verification.digest,
-        "previous": night.receipt.get("previous_digest"),
+        "previous": run.receipt.get("previous_digest"),
         "fault": verification.fault.value if verification.fault else None,
-        "receipt": dict(night.receipt),
+        "receipt": dict(run.receipt),
     }
 
 
 def _raise_if_invalid(
     verifications: list[ReceiptVerification], digest: str | None, cli_context: CliContext
 ) -> None:
-    """Tell each fault in a line of its own, and end with 4 where there is one."""
-    for link in verifications:
-        if link.fault:
-            print_message(describe_receipt_fault(link))
-        elif link.is_new_key:
+    """Print each fault on one line. Exit with code 4 if there is one, or if no receipt has `digest`.
+
+    Raises IncompleteRunError for a missing digest.
+    """
+    for verification in verifications:
+        if verification.fault:
+            print_message(describe_receipt_fault(verification))
+        elif verification.is_new_key:
             cli_context.print_translated(
-                "Run reports from {day} on are signed with a different key.", day=link.run.day
+                "Run reports from {day} on are signed with a different key.",
+                day=verification.run.day,
             )
-    if digest is not None and digest not in {link.digest for link in verifications}:
-        remedy = "look for a copy of that night, in a backup or a mail"
+    known_digests = {verification.digest for verification in verifications}
+    if digest is not None and digest not in known_digests:
+        remedy = "compare with a copy of that receipt, in a backup or a mail"
         raise IncompleteRunError(f"the digest {digest}", "no receipt has it", remedy)
-    if any(link.fault for link in verifications):
+    if any(verification.fault for verification in verifications):
         raise typer.Exit(IncompleteRunError.exit_code)
 
 
 def describe_receipt_fault(verification: ReceiptVerification) -> str:
-    """Return the error for a faulty receipt."""
+    """Return the message for a faulty receipt."""
     reasons = {
         "tampered": "its receipt was changed after it was signed",
         "unknown_key": "its receipt is signed with a key that is not in receipts.pub",

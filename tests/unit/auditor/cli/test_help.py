@@ -35,6 +35,7 @@ VERBS = frozenset(
             "back",
             "begin",
             "check",
+            "choose",
             "confirm",
             "create",
             "delete",

@@ -450,8 +450,8 @@ def test_list_has_decisions_in_force_and_expired_ones(desk):
             "moved nour facebook --until 2026-09-30",
             "lasts 180 days at most; try: --until 2026-08-28",
         ),
-        ("waive nour", "what is waived is not said; try: CHANNEL, or --code CODE"),
-        ("waive nour --account u:nour", "a channel has to be said"),
+        ("waive nour", "no channel and no code given; try: CHANNEL, or --code CODE"),
+        ("waive nour --account u:nour", "an account needs a channel"),
         ("withdraw 7", "no decision has this number; try: `auditor decide list`"),
     ],
 )
