@@ -157,7 +157,7 @@ def prune(
     """Delete old evidence and expired personal data.
 
     Does not change findings or conclusions. Runs do the same: they delete expired personal data
-    every day, and old evidence on Sundays. The [retention] settings say what is old.
+    every day, and old evidence on Sundays. The retention settings say what is old.
     """
     from auditor.app import App
     from auditor.retention import backups, evidence_pruning
@@ -275,11 +275,8 @@ def _describe_pruning(
         ),
         translator.translate_plural("{n} row about people", "{n} rows about people", expired_count),
     ]
-    if dry_run:
-        heading = translator.translate("would be removed")
-    else:
-        heading = translator.translate("removed")
-    return translator.format_pair(heading, translator.join_list(facts))
+    title = translator.translate("would be removed") if dry_run else translator.translate("removed")
+    return translator.format_pair(title, translator.join_list(facts))
 
 
 RECEIPT_COLUMNS = ("run", "state", "accounts", "not_reached", "signature", "chain", "key", "digest")
