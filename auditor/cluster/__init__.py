@@ -1,7 +1,7 @@
-"""Spread one run over many machines: a coordinator fills a job queue and workers check accounts.
+"""Spread one run over many machines: a coordinator fills a job queue, and workers check accounts.
 
-Reasons: docs/decisions/0026-cluster-runs.md. Start with `coordinator` and `worker`. Only this package
-knows the queue; on one machine it is not needed.
+Start with `coordinator` and `worker`. Only this package knows the queue; a single machine needs
+none of it. Reasons: docs/decisions/0026-many-machines.md.
 """
 
 from __future__ import annotations
@@ -24,34 +24,38 @@ if TYPE_CHECKING:
     from storage.models.audit import AuditRun
 
 CLUSTER_INSTALL_COMMAND = "pip install 'presence-auditor[cluster]'"
-"""What brings the queue, an extra: one machine needs none."""
+"""Installs the job queue, which is an optional extra."""
 
 
 @contextmanager
 def require_cluster_extra() -> Iterator[None]:
-    """Within it, import what needs the queue. Raises ConfigError where it is not installed."""
+    """Import the job queue inside this block. Raises ConfigError if it is not installed."""
     try:
         yield
-    except ModuleNotFoundError as missing:
+    except ModuleNotFoundError as error:
         raise ConfigError(
-            "[cluster] enabled", f"{missing.name} is not installed", CLUSTER_INSTALL_COMMAND
+            "[cluster] enabled", f"{error.name} is not installed", CLUSTER_INSTALL_COMMAND
         ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class ProcrastinateCluster:
-    """The machines that a run is shared with, as `auditor.runs.run.WorkerCluster` wants them."""
+    """The machines that share a run, with Procrastinate as their job queue.
+
+    Implements `auditor.runs.run.WorkerCluster`.
+    """
 
     config: Config
 
     @asynccontextmanager
     async def open_host_lock(self) -> AsyncIterator[HostLock]:
-        """The turns with hosts that they share. Raises ConfigError."""
+        """Open the host locks that the machines share. Raises ConfigError."""
         with require_cluster_extra():
-            from storage.database.engine import parse_database_url  # noqa: PLC0415 - a command of one machine needs none
-            from storage.runs.host_lock import DatabaseHostLock  # noqa: PLC0415 - an extra: one machine needs no turns
-        async with DatabaseHostLock(parse_database_url(self.config.storage.url)) as shared:
-            yield shared
+            # Imported here, because the extra is not installed on a single machine.
+            from storage.database.engine import parse_database_url  # noqa: PLC0415
+            from storage.runs.host_lock import DatabaseHostLock  # noqa: PLC0415
+        async with DatabaseHostLock(parse_database_url(self.config.storage.url)) as host_lock:
+            yield host_lock
 
     def create_coordinator(
         self,
@@ -63,9 +67,10 @@ class ProcrastinateCluster:
         api_budgets: Mapping[str, ApiBudget],
         on_progress: Callable[[int], None],
     ) -> Coordinator:
-        """Who lets workers look. Raises ConfigError."""
+        """Return the coordinator of a run. Raises ConfigError."""
         with require_cluster_extra():
-            from auditor.cluster.coordinator import ClusterCoordinator  # noqa: PLC0415 - an extra: one machine needs no queue
+            # Imported here, because the extra is not installed on a single machine.
+            from auditor.cluster.coordinator import ClusterCoordinator  # noqa: PLC0415
         return ClusterCoordinator(
             app,
             run,
@@ -77,5 +82,5 @@ class ProcrastinateCluster:
 
 
 def get_worker_cluster(config: Config) -> ProcrastinateCluster | None:
-    """The machines that runs are shared with, where the configuration says so."""
+    """Return the configured cluster, or None on a single machine."""
     return ProcrastinateCluster(config) if config.cluster.enabled else None

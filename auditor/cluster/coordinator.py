@@ -1,7 +1,7 @@
-"""The leader: lets workers do the passes of a night, and waits for them.
+"""The coordinator: has workers check the batches of a run, and waits for them.
 
-Jobs are fed in waves, so that the queue stays small; what a worker that died was at is given to another; a
-pass is over when nothing waits and nobody is at work.
+Jobs are added in waves, so the queue stays small. A job of a worker that died returns to the queue.
+A pass is over when no job waits and no job runs.
 """
 
 from __future__ import annotations
@@ -30,18 +30,19 @@ from storage.runs.plan import PlanBatch, compute_host_bucket
 logger = EventLogger(__name__)
 
 QUEUE_POLL_SECONDS = 0.5
-"""Seconds between two looks at the queue."""
+"""Seconds between two reads of the queue."""
 
 DATABASE_RETRY_SECONDS = 60.0
-"""Seconds for which a database that went away is waited for."""
+"""Seconds for which calls are retried while the database is unavailable."""
 
 T = TypeVar("T")
 
 
 class ClusterCoordinator:
-    """Leads one session of a night. Use it as an async context: on leaving, no job of it is left.
+    """Distributes the jobs of one session of a run. Used as an async context manager.
 
-    `platforms` and `purses` are brought to where the workers left them; `told` is what they counted.
+    On exit, no job is left in the queue. The circuit breakers and API budgets are updated with the
+    state that the workers report. `worker_results` has the sums of their counts.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class ClusterCoordinator:
         self.worker_results: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
-        """Begin with an empty queue, whatever a session that died has left in it."""
+        """Open the run to workers, with an empty queue: a killed session may have left jobs in it."""
         try:
             await self._start()
         except BaseException:
@@ -83,11 +84,12 @@ class ClusterCoordinator:
         )
         await self._job_queue.create_tables()
         await self._drain_queue()
-        ends, timer = self._deadline.ends_at, self._deadline.timer
-        left = None if ends is None else max(0.0, ends - timer())
-        mark = await asyncio.to_thread(ensure_folder_token, self._app.config.storage.folder)
+        seconds_left = None
+        if self._deadline.ends_at is not None:
+            seconds_left = max(0.0, self._deadline.ends_at - self._deadline.timer())
+        folder_token = await asyncio.to_thread(ensure_folder_token, self._app.config.storage.folder)
         await self._retry_store_call(
-            lambda: self._app.store.open_cluster_run(self._run_id, mark, left)
+            lambda: self._app.store.open_cluster_run(self._run_id, folder_token, seconds_left)
         )
         await self._retry_store_call(self._load_worker_results)
 
@@ -104,17 +106,19 @@ class ClusterCoordinator:
     async def check_batches(
         self, batches: Sequence[PlanBatch], *, second_pass: bool = False
     ) -> None:
-        """Let workers look at the accounts of the shards. Raises StoreError where one of them fails."""
+        """Have workers check all accounts of the batches. Raises StoreError if a job fails."""
         waiting = deque(batches)
+        max_queued_jobs = self._cluster_config.max_queued_jobs
         while not self._deadline.should_stop:
             queue = await self._read_queue()
-            if waiting and queue.count_jobs("todo") <= self._cluster_config.max_queued_jobs // 2:
-                room = self._cluster_config.max_queued_jobs - queue.count_jobs("todo")
-                wave = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+            queued_count, running_count = queue.count_jobs("todo"), queue.count_jobs("doing")
+            if waiting and queued_count <= max_queued_jobs // 2:
+                wave_size = min(max_queued_jobs - queued_count, len(waiting))
+                wave = [waiting.popleft() for _ in range(wave_size)]
                 await self._job_queue.enqueue(
-                    self._build_job(shard, second_pass=second_pass) for shard in wave
+                    self._build_job(batch, second_pass=second_pass) for batch in wave
                 )
-            elif not waiting and not queue.count_jobs("todo") + queue.count_jobs("doing"):
+            elif not waiting and not queued_count and not running_count:
                 break
             else:
                 await self._deadline.sleep(QUEUE_POLL_SECONDS)
@@ -124,32 +128,36 @@ class ClusterCoordinator:
         await self._retry_store_call(self._load_worker_results)
 
     def _build_job(self, batch: PlanBatch, *, second_pass: bool) -> Job:
-        held: dict[str, Mapping[str, Any]] = {}
+        """Return the job of a batch, with the API budgets or the circuit breaker that it needs."""
+        channel_states: dict[str, Mapping[str, Any]] = {}
         if batch.round == API_ROUND:
-            held = {
-                channel: job_queue.dump_api_budget(purse)
-                for channel, purse in self._api_budgets.items()
+            channel_states = {
+                channel: job_queue.dump_api_budget(api_budget)
+                for channel, api_budget in self._api_budgets.items()
             }
         elif batch.round == PLATFORM_ROUND:
-            held = {
-                channel: job_queue.dump_circuit_breaker(one)
-                for channel, one in self._circuit_breakers.items()
+            channel_states = {
+                channel: job_queue.dump_circuit_breaker(circuit_breaker)
+                for channel, circuit_breaker in self._circuit_breakers.items()
                 if compute_host_bucket(channel) == batch.first_bucket
             }
-        return Job(self._run_id, batch, second_pass, channel_states=held)
+        return Job(self._run_id, batch, second_pass, channel_states=channel_states)
 
     async def _read_queue(self) -> QueueSnapshot:
-        """The queue as it is, with what stalled given back. Raises StoreError where a job failed for good."""
+        """Return the state of the queue, after returning stalled jobs to it.
+
+        Raises StoreError if a job has failed in all its attempts.
+        """
         await self._requeue_stalled_jobs()
-        queue = await self._retry_store_call(self._app.store.get_queue_snapshot) or QueueSnapshot(
-            {}, None, ()
-        )
+        queue = await self._retry_store_call(self._app.store.get_queue_snapshot)
+        if queue is None:
+            queue = QueueSnapshot({}, None, ())
         await self._retry_store_call(self._load_worker_results)
         if queue.count_jobs("failed"):
-            why = self.worker_results.get("failure") or "it ended its worker each time"
+            reason = self.worker_results.get("failure") or "it ended its worker each time"
             raise StoreError(
                 "a worker's job",
-                str(why),
+                str(reason),
                 "read the worker's log, then continue with `auditor run`",
             )
         return queue
@@ -159,7 +167,7 @@ class ClusterCoordinator:
             count = await self._job_queue.requeue_stalled(
                 self._cluster_config.stalled_after_seconds
             )
-        except StoreError as error:  # the next read of the queue fails too, and says so
+        except StoreError as error:  # the next read of the queue raises it
             logger.warning(
                 "stalled_jobs_not_requeued",
                 "stalled jobs were not returned to the queue: {reason}",
@@ -171,7 +179,7 @@ class ClusterCoordinator:
             logger.warning("stalled_jobs_requeued", message, count=count)
 
     async def _drain_queue(self) -> None:
-        """Wait until nobody is at work; what is left in the queue is taken away."""
+        """Remove all waiting jobs and wait until no job runs."""
         while True:
             await self._retry_store_call(self._app.store.clear_queue)
             queue = await self._retry_store_call(self._app.store.get_queue_snapshot)
@@ -181,30 +189,31 @@ class ClusterCoordinator:
             await asyncio.sleep(QUEUE_POLL_SECONDS)
 
     def _load_worker_results(self) -> None:
-        """Take in what the workers have told."""
-        sweep = self._app.store.get_cluster_run(self._run_id)
-        if sweep is None:
+        """Take over the results, circuit breakers and API budgets that the workers have stored."""
+        cluster_run = self._app.store.get_cluster_run(self._run_id)
+        if cluster_run is None:
             return
-        self.worker_results = dict(sweep.worker_results)
-        for channel, held in self.worker_results.get("channel_states", {}).items():
+        self.worker_results = dict(cluster_run.worker_results)
+        for channel, state in self.worker_results.get("channel_states", {}).items():
             if channel in self._circuit_breakers:
-                job_queue.restore_circuit_breaker(self._circuit_breakers[channel], held)
+                job_queue.restore_circuit_breaker(self._circuit_breakers[channel], state)
             elif channel in self._api_budgets:
-                job_queue.restore_api_budget(self._api_budgets[channel], held)
-        before, self._counted_accounts = (
-            self._counted_accounts,
-            self.worker_results.get("checked_accounts", 0),
-        )
-        if before is not None and self._counted_accounts > before:
-            self._on_progress(self._counted_accounts - before)
+                job_queue.restore_api_budget(self._api_budgets[channel], state)
+        previous_count = self._counted_accounts
+        self._counted_accounts = checked_count = self.worker_results.get("checked_accounts", 0)
+        if previous_count is not None and checked_count > previous_count:
+            self._on_progress(checked_count - previous_count)
 
     async def _retry_store_call(self, call: Callable[[], T]) -> T:
-        """What a call gives, made again for a while where the database went away. Raises StoreError."""
-        until = time.monotonic() + DATABASE_RETRY_SECONDS
+        """Return the result of a call, retried while the database is unavailable.
+
+        Raises StoreError after `DATABASE_RETRY_SECONDS`.
+        """
+        retry_until = time.monotonic() + DATABASE_RETRY_SECONDS
         while True:
             try:
                 return await asyncio.to_thread(call)
             except StoreError:
-                if time.monotonic() >= until:
+                if time.monotonic() >= retry_until:
                     raise
                 await asyncio.sleep(1)

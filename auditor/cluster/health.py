@@ -1,6 +1,7 @@
-"""State of a cluster, for pages, metrics and the doctor: the job queue and the shared data folder.
+"""The health of a cluster, for pages, metrics and `auditor doctor`: the job queue and the data folder.
 
-Needs no extra, so it can be imported where only one machine is used.
+Page bodies are stored in one data folder that all machines mount. A token in the folder shows a
+worker that it has the coordinator's folder. Needs no extra, so a single machine can import it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from storage.runs.cluster import QueueSnapshot
 from storage.store import Store
 
 FOLDER_MARKER_FILE = "folder.token"
+"""The file in the data folder that has its token."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueHealth:
-    """The queue, with what counts as stalled."""
+    """The state of the queue, and how long a silent worker counts as active."""
 
     status: QueueSnapshot
     stalled_after_seconds: float
@@ -33,7 +35,7 @@ class QueueHealth:
 
     @property
     def running_jobs(self) -> int:
-        """The number of jobs that a worker does."""
+        """The number of jobs that workers are doing."""
         return self.status.count_jobs("doing")
 
     @property
@@ -58,15 +60,16 @@ class QueueHealth:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the item of `status --json`."""
+        oldest_job_seconds = self.status.oldest_wait_seconds
+        if oldest_job_seconds is not None:
+            oldest_job_seconds = round(oldest_job_seconds, 1)
         return {
             "jobs": {
                 "todo": self.waiting_jobs,
                 "doing": self.running_jobs,
                 "failed": self.failed_jobs,
             },
-            "oldest_job_seconds": None
-            if self.status.oldest_wait_seconds is None
-            else round(self.status.oldest_wait_seconds, 1),
+            "oldest_job_seconds": oldest_job_seconds,
             "stalled_jobs": self.stalled_jobs,
             "active_workers": self.active_workers,
             "workers": [
@@ -113,9 +116,8 @@ def read_folder_token(folder: Path) -> str:
 def require_folder_token(folder: Path, expected_token: str) -> None:
     """Raise ConfigError if a folder does not have this token."""
     if read_folder_token(folder) != expected_token:
-        why = "it is not the data folder of the coordinator"
         raise ConfigError(
             f"[storage] folder: {folder}",
-            why,
+            "it is not the data folder of the coordinator",
             "mount the coordinator's data folder here, at the same path",
         )

@@ -1,9 +1,7 @@
-"""The queue of jobs, kept by Procrastinate on the database of the auditor. Nothing else speaks to it.
+"""The job queue of a shared run, which Procrastinate keeps in the auditor's PostgreSQL database.
 
-What a job takes along and what it tells: patience with platforms, purses of interfaces, counts. Pure.
-
-The accounts of a platform are asked by one job after the other, on whatever machine; each hands the next what
-the platform has said so far.
+Only this module uses Procrastinate. The accounts of one platform are checked by one job after the
+other, on any machine. Each job passes the state of the circuit breaker or API budget to the next.
 """
 
 from __future__ import annotations
@@ -34,9 +32,10 @@ JsonDict = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A part of a pass: the accounts of a shard after a place, for a while or to the end.
+    """The accounts of a batch, or those after a position in it, to be checked by one worker.
 
-    `state` is what platforms and interfaces have said before, by channel.
+    `channel_states` has by channel the state of its circuit breaker or API budget. A job of a large
+    host checks some of its accounts and adds a job for the rest.
     """
 
     run_id: int
@@ -47,33 +46,35 @@ class Job:
 
     @property
     def is_single_host(self) -> bool:
-        """Whether it is of one host or platform, whose accounts are asked in several jobs."""
+        """Return True for one host or platform, whose accounts may need several jobs."""
         return self.batch.first_bucket == self.batch.last_bucket
 
     @property
     def lock_key(self) -> str:
-        """Where it works: of one place there is never more than one job under way."""
+        """The lock of the hosts. Only one job with the same lock runs at a time."""
         return f"{self.batch.first_bucket}-{self.batch.last_bucket}"
 
     @property
     def queueing_key(self) -> str:
-        """By what it is known in the queue, in which it waits once at most."""
+        """The key in the queue. Only one job with the same key waits at a time."""
         return f"{self.batch.round}/{self.lock_key}"
 
     def to_dict(self) -> JsonDict:
-        """The job as the queue keeps it."""
-        shard = self.batch
+        """Return the task arguments that the queue stores."""
+        batch = self.batch
         return {
             "run_id": self.run_id,
-            "batch": [shard.round, shard.first_bucket, shard.last_bucket, shard.size],
+            "batch": [batch.round, batch.first_bucket, batch.last_bucket, batch.size],
             "second_pass": self.second_pass,
             "after_position": list(self.after_position) if self.after_position else None,
-            "channel_states": {channel: dict(one) for channel, one in self.channel_states.items()},
+            "channel_states": {
+                channel: dict(state) for channel, state in self.channel_states.items()
+            },
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Job:
-        """The job that the queue kept."""
+        """Return the job of stored task arguments."""
         position = PlanPosition(*data["after_position"]) if data["after_position"] else None
         return cls(
             data["run_id"],
@@ -85,12 +86,11 @@ class Job:
 
 
 def dump_circuit_breaker(circuit_breaker: CircuitBreaker) -> JsonDict:
-    """What is left of the patience with a platform."""
+    """Return the state of a circuit breaker for the next job."""
+    opened_reason = circuit_breaker.opened_reason
     return {
         "refusals": circuit_breaker.refusals,
-        "opened_reason": circuit_breaker.opened_reason.value
-        if circuit_breaker.opened_reason
-        else None,
+        "opened_reason": opened_reason.value if opened_reason else None,
         "first_account_id": circuit_breaker.first_account_id,
         "skipped_count": circuit_breaker.skipped_count,
         "first_skipped_id": circuit_breaker.first_skipped_id,
@@ -100,52 +100,47 @@ def dump_circuit_breaker(circuit_breaker: CircuitBreaker) -> JsonDict:
 def restore_circuit_breaker(
     circuit_breaker: CircuitBreaker, saved_state: Mapping[str, Any]
 ) -> None:
-    """Go on with a platform where another was left."""
-    circuit_breaker.refusals, circuit_breaker.first_account_id = (
-        saved_state["refusals"],
-        saved_state["first_account_id"],
-    )
-    circuit_breaker.opened_reason = (
-        Reason(saved_state["opened_reason"]) if saved_state["opened_reason"] else None
-    )
-    circuit_breaker.skipped_count, circuit_breaker.first_skipped_id = (
-        saved_state["skipped_count"],
-        saved_state["first_skipped_id"],
-    )
+    """Set the state of a circuit breaker to that of an earlier job."""
+    opened_reason = saved_state["opened_reason"]
+    circuit_breaker.refusals = saved_state["refusals"]
+    circuit_breaker.first_account_id = saved_state["first_account_id"]
+    circuit_breaker.opened_reason = Reason(opened_reason) if opened_reason else None
+    circuit_breaker.skipped_count = saved_state["skipped_count"]
+    circuit_breaker.first_skipped_id = saved_state["first_skipped_id"]
 
 
 def dump_api_budget(api_budget: ApiBudget) -> JsonDict:
-    """What an interface has cost, and why it is closed if it is."""
-    counts = {
+    """Return the state of an API budget for the next job: its costs, and why it is closed if so."""
+    return {
         "cost": api_budget.spent,
         "requests": api_budget.request_count,
         "skipped_count": api_budget.skipped_count,
+        "closed": api_budget.refusal and list(api_budget.refusal),
     }
-    return {**counts, "closed": api_budget.refusal and list(api_budget.refusal)}
 
 
 def restore_api_budget(api_budget: ApiBudget, saved_state: Mapping[str, Any]) -> None:
-    """Go on with an interface where another was left."""
-    api_budget.spent, api_budget.request_count, api_budget.skipped_count = (
-        saved_state["cost"],
-        saved_state["requests"],
-        saved_state["skipped_count"],
-    )
-    api_budget.refusal = (
-        (Reason(saved_state["closed"][0]), saved_state["closed"][1])
-        if saved_state["closed"]
-        else None
-    )
+    """Set the state of an API budget to that of an earlier job."""
+    api_budget.spent = saved_state["cost"]
+    api_budget.request_count = saved_state["requests"]
+    api_budget.skipped_count = saved_state["skipped_count"]
+    api_budget.refusal = None
+    if saved_state["closed"]:
+        reason, detail = saved_state["closed"]
+        api_budget.refusal = Reason(reason), detail
 
 
 def merge_worker_results(results: Mapping[str, Any], new_results: Mapping[str, Any]) -> JsonDict:
-    """What workers have told with what one of them adds: counts are summed, a state stands for the last."""
-    sums = ("requests", "retries", "checked_accounts", "other_hosts")
+    """Return the results of all workers with the new ones of one worker.
+
+    Counts are summed. Of the channel states the newest counts, of the failures the first.
+    """
+    summed_fields = ("requests", "retries", "checked_accounts", "other_hosts")
     by_host = Counter(results.get("requests_by_host", {}))
     by_host.update(new_results.get("requests_by_host", {}))
     return {
         **results,
-        **{name: results.get(name, 0) + new_results.get(name, 0) for name in sums},
+        **{name: results.get(name, 0) + new_results.get(name, 0) for name in summed_fields},
         "requests_by_host": dict(by_host),
         "channel_states": {
             **results.get("channel_states", {}),
@@ -158,23 +153,23 @@ def merge_worker_results(results: Mapping[str, Any], new_results: Mapping[str, A
 QUEUE_NAME = "audit_run"
 TASK_NAME = "check_batch"
 MAX_ATTEMPTS = 5
-"""So often a job is begun: one that ends its worker each time would end them all."""
+"""How often a job is started. One that crashes its worker each time would crash all workers."""
 
 RETRY_DELAY_SECONDS = 5
 JobHandler = Callable[[Job], Awaitable[None]]
 
 
 class JobRejectedError(Exception):
-    """A job cannot be done by the worker that took it; another may."""
+    """The worker cannot do the job, but another worker may."""
 
 
 class JobRetryStrategy(BaseRetryStrategy):
-    """A job that was cut off is gone on with; one whose storage failed is tried again in a while."""
+    """Retries a cut-off or rejected job at once, and a job whose database failed after a delay."""
 
     def get_retry_decision(
         self, *, exception: BaseException, job: jobs.Job
     ) -> RetryDecision | None:
-        """When, or None for a bug and for what fails again and again."""
+        """Return when to retry, or None after a bug or too many attempts."""
         if isinstance(exception, (asyncio.CancelledError, exceptions.JobAborted, JobRejectedError)):
             return RetryDecision(retry_in={"seconds": 0})
         if isinstance(exception, (StoreError, HostLockError)) and job.attempts + 1 < MAX_ATTEMPTS:
@@ -183,20 +178,20 @@ class JobRetryStrategy(BaseRetryStrategy):
 
 
 class JobQueue:
-    """An open queue."""
+    """The open job queue. Its methods raise StoreError if the database fails."""
 
     def __init__(self, app: procrastinate.App) -> None:
         self._app = app
 
     async def enqueue(self, jobs_to_add: Iterable[Job]) -> None:
-        """Let jobs wait to be begun, all of them or none."""
-        listed = [self._to_procrastinate_job(job) for job in jobs_to_add]
-        if listed:
+        """Add jobs to the queue, all of them or none."""
+        procrastinate_jobs = [self._to_procrastinate_job(job) for job in jobs_to_add]
+        if procrastinate_jobs:
             with translate_database_errors():
-                await self._app.job_manager.batch_defer_jobs_async(jobs=listed)
+                await self._app.job_manager.batch_defer_jobs_async(jobs=procrastinate_jobs)
 
     async def enqueue_remainder(self, job: Job) -> None:
-        """Let the rest of a job wait, unless it does already: one that was begun twice has one rest."""
+        """Add the rest of a job, unless it waits already: a job that was started twice has one rest."""
         with suppress(exceptions.AlreadyEnqueued):
             await self.enqueue([job])
 
@@ -212,32 +207,33 @@ class JobQueue:
         )
 
     async def requeue_stalled(self, stalled_after_seconds: float) -> int:
-        """Let what stalled be begun again: jobs of workers not heard of for so many seconds.
+        """Return the jobs of silent workers to the queue, and return their number.
 
-        Gives how many there were. One that was begun too often fails.
+        A worker is silent if its last heartbeat is `stalled_after_seconds` old. A job that was
+        started `MAX_ATTEMPTS` times fails.
         """
         manager = self._app.job_manager
         with translate_database_errors():
-            stalled = list(
+            stalled_jobs = list(
                 await manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after_seconds)
             )
-            for job in stalled:
+            for job in stalled_jobs:
                 if job.attempts + 1 >= MAX_ATTEMPTS:
                     await manager.finish_job(job, jobs.Status.FAILED, delete_job=False)
                     continue
                 try:
                     await manager.retry_job(job)
-                except exceptions.UniqueViolation:  # its rest waits already, and goes on with it
+                except exceptions.UniqueViolation:  # its rest waits already and continues it
                     await manager.finish_job(job, jobs.Status.SUCCEEDED, delete_job=True)
-        return len(stalled)
+        return len(stalled_jobs)
 
     async def has_tables(self) -> bool:
-        """Whether the database has a queue."""
+        """Return True if the database has the tables of the queue."""
         with translate_database_errors():
             return await self._app.check_connection_async()
 
     async def create_tables(self) -> None:
-        """Make the tables of the queue where there are none."""
+        """Create the tables of the queue if they do not exist."""
         if not await self.has_tables():
             with translate_database_errors():
                 await self._app.schema_manager.apply_schema_async()
@@ -245,11 +241,14 @@ class JobQueue:
     async def run_worker(
         self, handle_job: JobHandler, cluster_config: ClusterSettings, grace_seconds: float
     ) -> None:
-        """Work at jobs until cancelled; then what is under way has its grace, and is given back."""
+        """Handle jobs until cancelled.
+
+        Running jobs then have `grace_seconds` to end, after which they return to the queue.
+        """
 
         @self._app.task(queue=QUEUE_NAME, name=TASK_NAME, retry=JobRetryStrategy())
-        async def audit(**job: Any) -> None:
-            await handle_job(Job.from_dict(job))
+        async def check_batch(**task_arguments: Any) -> None:
+            await handle_job(Job.from_dict(task_arguments))
 
         with translate_database_errors():
             await self._app.run_worker_async(
@@ -268,11 +267,12 @@ class JobQueue:
 
 @asynccontextmanager
 async def open_job_queue(url: str) -> AsyncIterator[JobQueue]:
-    """The queue at the address of a database. Raises StoreError."""
-    address = (
-        parse_database_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """Open the job queue in a PostgreSQL database. Raises StoreError."""
+    postgresql_url = parse_database_url(url).set(drivername="postgresql")
+    conninfo = postgresql_url.render_as_string(hide_password=False)
+    connector = procrastinate.PsycopgConnector(
+        conninfo=conninfo, min_size=1, max_size=5, timeout=10
     )
-    connector = procrastinate.PsycopgConnector(conninfo=address, min_size=1, max_size=5, timeout=10)
     app = procrastinate.App(connector=connector)
     with translate_database_errors():
         await app.open_async()
@@ -284,10 +284,10 @@ async def open_job_queue(url: str) -> AsyncIterator[JobQueue]:
 
 @contextmanager
 def translate_database_errors() -> Iterator[None]:
-    """Tell a failure of the queue's database as one of the storage."""
+    """Raise StoreError if the queue's database fails."""
     try:
         yield
-    except (exceptions.ConnectorException, psycopg.Error) as trouble:
-        why = str(trouble.__cause__ or trouble).strip().splitlines()
-        cause = why[0] if why else "its database failed"
-        raise StoreError("the job queue", cause, "check PostgreSQL") from trouble
+    except (exceptions.ConnectorException, psycopg.Error) as error:
+        lines = str(error.__cause__ or error).strip().splitlines()
+        cause = lines[0] if lines else "its database failed"
+        raise StoreError("the job queue", cause, "check PostgreSQL") from error

@@ -1,8 +1,7 @@
-"""The worker: takes jobs of the night that goes on, looks, and tells. There may be one on each machine.
+"""The worker: takes jobs of the current run from the queue, checks accounts and reports results.
 
-A shift: what a worker looks with for the length of one night. Its jobs share a fetcher and its hosts.
-
-The mark by which workers see that they have the leader's data folder: bodies are kept in one archive.
+Each machine of a cluster runs one or more workers. `ClusterWorker` handles jobs. `WorkerSession` is
+what its jobs of one run share: the fetcher with its hosts, the parsers and the clock.
 """
 
 from __future__ import annotations
@@ -46,15 +45,15 @@ from storage.runs.host_lock import DatabaseHostLock
 logger = EventLogger(__name__)
 
 RECONNECT_DELAY_SECONDS = 2.0
-"""Seconds until a worker whose database went away tries it again."""
+"""Seconds until a worker tries to reconnect to the database."""
 
 Clock = Callable[[], datetime]
 
 
 class ClusterWorker:
-    """A worker on an open app, with the clock of its machine.
+    """Handles jobs until `stop_event` is set; running jobs then have the grace period to end.
 
-    It works until `stop` is set, then gives what it has begun its grace.
+    `clock` returns the time of this machine, and `timer` counts seconds.
     """
 
     def __init__(
@@ -73,9 +72,9 @@ class ClusterWorker:
         self._fatal_error: ConfigError | None = None
 
     async def run(self) -> None:
-        """Work. A database that goes away is tried again for as long as the worker is wanted.
+        """Handle jobs until stopped, and reconnect if the database is unavailable.
 
-        Raises ConfigError where this machine has not the leader's data folder.
+        Raises ConfigError if this machine does not have the coordinator's data folder.
         """
         while not self._stop_event.is_set():
             try:
@@ -93,114 +92,133 @@ class ClusterWorker:
     async def _work_on_queue(self) -> None:
         url = self._app.config.storage.url
         async with (
-            open_job_queue(url) as jobs,
-            DatabaseHostLock(parse_database_url(url)) as turns,
+            open_job_queue(url) as queue,
+            DatabaseHostLock(parse_database_url(url)) as host_lock,
             AsyncExitStack() as stack,
         ):
             stack.push_async_callback(self._close_session)
-            while not await jobs.has_tables():
+            while not await queue.has_tables():
                 await _sleep_until_stopped(self._stop_event, RECONNECT_DELAY_SECONDS)
                 if self._stop_event.is_set():
                     return
-            await self._work_until_stopped(jobs, turns)
+            await self._work_until_stopped(queue, host_lock)
 
     async def _work_until_stopped(self, queue: JobQueue, host_lock: HostLock) -> None:
-        settings, grace = self._app.config.cluster, self._app.config.schedule.shutdown_grace_seconds
+        config = self._app.config
 
-        async def work(job: Job) -> None:
+        async def handle_job(job: Job) -> None:
             await self._handle_job(job, queue, host_lock)
 
-        working = asyncio.create_task(queue.run_worker(work, settings, grace))
-        stopping = asyncio.create_task(self._stop_event.wait())
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        work = asyncio.create_task(
+            queue.run_worker(handle_job, config.cluster, config.schedule.shutdown_grace_seconds)
+        )
+        stop_request = asyncio.create_task(self._stop_event.wait())
+        await asyncio.wait({work, stop_request}, return_when=asyncio.FIRST_COMPLETED)
+        stop_request.cancel()
         if self._session:
             self._session.stop_event.set()
-        working.cancel()
-        (ended,) = await asyncio.gather(working, return_exceptions=True)
-        if isinstance(ended, Exception):
-            raise ended
+        work.cancel()
+        (outcome,) = await asyncio.gather(work, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
 
     async def _handle_job(self, job: Job, queue: JobQueue, host_lock: HostLock) -> None:
-        """Do a job; why it could not be done is told to the leader, too."""
+        """Do a job and enqueue its rest. The reason of a failure is also reported to the coordinator."""
         if self._stop_event.is_set():
             await queue.enqueue_remainder(job)
             return
-        sweep = await self._load_open_run(job.run_id)
-        if sweep is None or sweep.is_closed:
+        cluster_run = await self._load_open_run(job.run_id)
+        if cluster_run is None or cluster_run.is_closed:
             return
-        shift = await self._get_session(sweep, host_lock)
+        session = await self._get_session(cluster_run, host_lock)
         try:
-            with shift.keep_open():
-                rest = await self._process_job(job, shift, sweep)
+            with session.keep_open():
+                remaining_job = await self._process_job(job, session, cluster_run)
         except Exception as error:
             with suppress(StoreError):
                 await self._save_results(
                     job.run_id, {"failure": f"{type(error).__name__}: {error}"}
                 )
             raise
-        sweep = await self._load_open_run(job.run_id) if rest else None
-        if rest and sweep and not sweep.is_closed:
-            await queue.enqueue_remainder(rest)
+        if remaining_job is None:
+            return
+        cluster_run = await self._load_open_run(job.run_id)
+        if cluster_run and not cluster_run.is_closed:
+            await queue.enqueue_remainder(remaining_job)
 
     async def _process_job(
         self, job: Job, session: WorkerSession, cluster_run: ClusterRun
     ) -> Job | None:
-        """Look at the accounts of a job, and tell. Gives what is left of it."""
+        """Check accounts of a job and store the results. Return the rest of the job, or None."""
         session.begin_pass(second_pass=job.second_pass)
-        platforms = self._restore_circuit_breakers(job)
-        keyed = self._restore_api_budgets(job) if job.batch.round == API_ROUND else {}
-        kept: list[None] = []
+        circuit_breakers = self._restore_circuit_breakers(job)
+        api_budgets = self._restore_api_budgets(job) if job.batch.round == API_ROUND else {}
+        checked_count = 0
+
+        def count_checked() -> None:
+            nonlocal checked_count
+            checked_count += 1
+
         async with open_account_worker(
             self._app,
             session.audit_run,
-            replace(session.checker, api_budgets=keyed),
-            circuit_breakers=platforms,
+            replace(session.checker, api_budgets=api_budgets),
+            circuit_breakers=circuit_breakers,
             deadline=session.build_deadline(cluster_run.seconds_left),
             clock=session.get_current_time,
-            on_progress=lambda: kept.append(None),
-        ) as watch:
-            rest = await _check_job_accounts(watch, job)
-        left = {channel: job_queue.dump_circuit_breaker(one) for channel, one in platforms.items()}
-        left |= {channel: job_queue.dump_api_budget(one) for channel, one in keyed.items()}
-        await self._save_results(
-            job.run_id,
-            {**session.take_new_results(), "checked_accounts": len(kept), "channel_states": left},
-        )
-        return rest and replace(rest, channel_states=left)
+            on_progress=count_checked,
+        ) as account_worker:
+            remaining_job = await _check_job_accounts(account_worker, job)
+        channel_states: dict[str, JsonDict] = {}
+        for channel, circuit_breaker in circuit_breakers.items():
+            channel_states[channel] = job_queue.dump_circuit_breaker(circuit_breaker)
+        for channel, api_budget in api_budgets.items():
+            channel_states[channel] = job_queue.dump_api_budget(api_budget)
+        new_results = {
+            **session.take_new_results(),
+            "checked_accounts": checked_count,
+            "channel_states": channel_states,
+        }
+        await self._save_results(job.run_id, new_results)
+        return remaining_job and replace(remaining_job, channel_states=channel_states)
 
     def _restore_circuit_breakers(self, job: Job) -> dict[str, CircuitBreaker]:
         if job.batch.round != PLATFORM_ROUND:
             return {}
-        limit = self._app.config.fetch.platform_breaker_failures
-        platforms = {channel: CircuitBreaker(channel, limit) for channel in job.channel_states}
-        for channel, one in platforms.items():
-            job_queue.restore_circuit_breaker(one, job.channel_states[channel])
-        return platforms
+        failure_threshold = self._app.config.fetch.platform_breaker_failures
+        circuit_breakers = {}
+        for channel, state in job.channel_states.items():
+            circuit_breakers[channel] = CircuitBreaker(channel, failure_threshold)
+            job_queue.restore_circuit_breaker(circuit_breakers[channel], state)
+        return circuit_breakers
 
     def _restore_api_budgets(self, job: Job) -> dict[str, ApiBudget]:
-        held = create_api_budgets(self._app.config)
-        for channel, purse in held.items():
+        api_budgets = create_api_budgets(self._app.config)
+        for channel, api_budget in api_budgets.items():
             if channel in job.channel_states:
-                job_queue.restore_api_budget(purse, job.channel_states[channel])
-        return held
+                job_queue.restore_api_budget(api_budget, job.channel_states[channel])
+        return api_budgets
 
     async def _get_session(self, cluster_run: ClusterRun, host_lock: HostLock) -> WorkerSession:
-        """The shift of a night. One that was closed and opened again has a new one."""
+        """Return the session of a run. A run that was closed and opened again gets a new session."""
         async with self._session_lock:
-            shift = self._session
-            if shift and shift.audit_run.id == cluster_run.run_id and not shift.stop_event.is_set():
-                return shift
+            session = self._session
+            if (
+                session
+                and session.audit_run.id == cluster_run.run_id
+                and not session.stop_event.is_set()
+            ):
+                return session
             await self._close_session()
             try:
                 require_folder_token(self._app.config.storage.folder, cluster_run.folder_token)
-            except ConfigError as trouble:
-                self._fatal_error = trouble
+            except ConfigError as error:
+                self._fatal_error = error
                 self._stop_event.set()
-                raise JobRejectedError from trouble
-            night = await asyncio.to_thread(self._app.store.get_run_by_id, cluster_run.run_id)
+                raise JobRejectedError from error
+            run = await asyncio.to_thread(self._app.store.get_run_by_id, cluster_run.run_id)
             self._session = await WorkerSession.open(
-                self._app, night, self._clock(), host_lock, self._timer
+                self._app, run, self._clock(), host_lock, self._timer
             )
             return self._session
 
@@ -210,10 +228,12 @@ class ClusterWorker:
         self._session = None
 
     async def _load_open_run(self, run_id: int) -> ClusterRun | None:
-        sweep = await asyncio.to_thread(self._app.store.get_cluster_run, run_id)
-        return (
-            None if sweep and sweep.seconds_left is not None and sweep.seconds_left <= 0 else sweep
-        )
+        """Return the shared run, or None if it does not exist or its time limit is over."""
+        cluster_run = await asyncio.to_thread(self._app.store.get_cluster_run, run_id)
+        if cluster_run is None:
+            return None
+        is_expired = cluster_run.seconds_left is not None and cluster_run.seconds_left <= 0
+        return None if is_expired else cluster_run
 
     async def _save_results(self, run_id: int, new_results: JsonDict) -> None:
         await asyncio.to_thread(
@@ -224,11 +244,14 @@ class ClusterWorker:
 
 
 async def _check_job_accounts(account_worker: AccountWorker, job: Job) -> Job | None:
-    """Look at a job's accounts: all of a parcel, some of a large host. Gives what is left of it."""
+    """Check accounts of a job: all accounts of a batch of small hosts, some of a large host.
+
+    Return the rest of the job, or None if it is finished.
+    """
     if not job.is_single_host:
         await account_worker.check_batches([job.batch], second_pass=job.second_pass)
         return job if account_worker.deadline.is_stopped else None
-    lane = HostQueue(
+    host_queue = HostQueue(
         account_worker.app.store,
         account_worker.audit_run,
         job.batch,
@@ -237,22 +260,20 @@ async def _check_job_accounts(account_worker: AccountWorker, job: Job) -> Job | 
     )
     if job.batch.round == API_ROUND:
         await account_worker.check_api_queue(
-            lane, second_pass=job.second_pass, limit=API_CHUNK_SIZE
+            host_queue, second_pass=job.second_pass, limit=API_CHUNK_SIZE
         )
     else:
-        workers = MAX_WORKERS_PER_HOST if job.batch.round >= WEBSITE_ROUND else 1
-        some = [
+        task_count = MAX_WORKERS_PER_HOST if job.batch.round >= WEBSITE_ROUND else 1
+        tasks = [
             account_worker.check_queue(
-                lane, second_pass=job.second_pass, limit=MAX_BATCH_ACCOUNTS // workers
+                host_queue, second_pass=job.second_pass, limit=MAX_BATCH_ACCOUNTS // task_count
             )
-            for _ in range(workers)
+            for _ in range(task_count)
         ]
-        await run_together(*some)
-    return (
-        None
-        if lane.is_exhausted or account_worker.deadline.is_expired
-        else replace(job, after_position=lane.cursor)
-    )
+        await run_together(*tasks)
+    if host_queue.is_exhausted or account_worker.deadline.is_expired:
+        return None
+    return replace(job, after_position=host_queue.cursor)
 
 
 async def _sleep_until_stopped(stop_event: asyncio.Event, seconds: float) -> None:
@@ -261,12 +282,16 @@ async def _sleep_until_stopped(stop_event: asyncio.Event, seconds: float) -> Non
 
 
 CLOSE_CHECK_SECONDS = 1.0
-"""Seconds between two looks at whether the night was closed."""
+"""Seconds between two reads of whether the run was closed."""
 
 
 @dataclass(slots=True)
 class WorkerSession:
-    """One night of a worker. `stop` is set when the night is closed, or the worker is to end."""
+    """What the jobs of one run share on a worker: fetcher, parsers and clock.
+
+    `stop_event` is set when the run is closed or the worker stops. The `_reported` fields have what
+    has already been reported to the coordinator.
+    """
 
     app: RunContext
     audit_run: AuditRun
@@ -293,19 +318,22 @@ class WorkerSession:
         host_lock: HostLock,
         timer: Timer = time.monotonic,
     ) -> WorkerSession:
-        """Begin to look at a night, at a moment that is never before its beginning."""
-        now, stack = max(now, run.started_at), AsyncExitStack()
-        readers = await stack.enter_async_context(app.create_parser_pool())
-        fetcher = await stack.enter_async_context(app.create_fetcher(now, host_lock, readers))
-        eyes = AccountChecker(fetcher, readers, create_api_budgets(app.config))
-        shift = cls(app, run, eyes, now, timer, timer(), _exit_stack=stack)
-        watching = asyncio.create_task(shift._stop_when_run_closes())
-        stack.callback(watching.cancel)
-        return shift
+        """Open a session. Its time begins at `now`, or at the start of the run if that is later."""
+        started_at = max(now, run.started_at)
+        stack = AsyncExitStack()
+        parsers = await stack.enter_async_context(app.create_parser_pool())
+        fetcher = await stack.enter_async_context(
+            app.create_fetcher(started_at, host_lock, parsers)
+        )
+        checker = AccountChecker(fetcher, parsers, create_api_budgets(app.config))
+        session = cls(app, run, checker, started_at, timer, timer(), _exit_stack=stack)
+        close_watcher = asyncio.create_task(session._stop_when_run_closes())
+        stack.callback(close_watcher.cancel)
+        return session
 
     @contextmanager
     def keep_open(self) -> Iterator[None]:
-        """Look with it: it does not end meanwhile."""
+        """Keep the session open while a job uses it."""
         self._active_jobs += 1
         self._idle.clear()
         try:
@@ -316,50 +344,52 @@ class WorkerSession:
                 self._idle.set()
 
     async def close(self) -> None:
-        """Let go of the web and the readers, when nobody looks any more."""
+        """Close fetcher and parsers after the last job has ended."""
         self.stop_event.set()
         if self._active_jobs:
             await self._idle.wait()
         await self._exit_stack.aclose()
 
     def get_current_time(self) -> datetime:
-        """The moment."""
+        """Return the current time: the start of the session plus the seconds of the timer."""
         return self.started_at + timedelta(seconds=self.timer() - self.timer_started_at)
 
     def build_deadline(self, seconds_left: float | None) -> RunDeadline:
-        """When no other account is begun; the window has so many seconds left."""
-        return RunDeadline(
-            self.timer,
-            None if seconds_left is None else self.timer() + seconds_left,
-            self.stop_event,
-        )
+        """Return the deadline of a job, `seconds_left` from now; None means no time limit."""
+        ends_at = None if seconds_left is None else self.timer() + seconds_left
+        return RunDeadline(self.timer, ends_at, self.stop_event)
 
     def begin_pass(self, *, second_pass: bool) -> None:
-        """Begin the second pass, once: hosts that were down have another chance."""
+        """Begin the second pass if it has not begun: hosts that were down are requested again."""
         if second_pass and not self.is_second_pass:
             self.is_second_pass = True
             self.checker.fetcher.start_new_pass()
 
     def take_new_results(self) -> JsonDict:
-        """What was asked since this was last told: requests, and by name the hosts of platforms alone."""
+        """Return the requests since the last call. Only hosts of platforms are named."""
         fetcher = self.checker.fetcher
-        by_host, others = Counter(fetcher.requests_by_host), fetcher.count_other_hosts()
-        told = {
+        requests_by_host = Counter(fetcher.requests_by_host)
+        other_hosts = fetcher.count_other_hosts()
+        new_results = {
             "requests": fetcher.request_count - self._reported_requests,
             "retries": fetcher.retry_count - self._reported_retries,
-            "requests_by_host": dict(by_host - self._reported_requests_by_host),
-            "other_hosts": others - self._reported_other_hosts,
+            "requests_by_host": dict(requests_by_host - self._reported_requests_by_host),
+            "other_hosts": other_hosts - self._reported_other_hosts,
         }
-        self._reported_requests, self._reported_retries = fetcher.request_count, fetcher.retry_count
-        self._reported_requests_by_host, self._reported_other_hosts = by_host, others
-        return told
+        self._reported_requests = fetcher.request_count
+        self._reported_retries = fetcher.retry_count
+        self._reported_requests_by_host = requests_by_host
+        self._reported_other_hosts = other_hosts
+        return new_results
 
     async def _stop_when_run_closes(self) -> None:
-        """See whether the leader has closed the night, and end with it."""
+        """Set `stop_event` as soon as the coordinator has closed the run."""
         assert self.audit_run.id is not None
         while not self.stop_event.is_set():
             await asyncio.sleep(CLOSE_CHECK_SECONDS)
-            with suppress(StoreError):  # a database that is restarted; the jobs are told of it
-                sweep = await asyncio.to_thread(self.app.store.get_cluster_run, self.audit_run.id)
-                if sweep is None or sweep.is_closed:
+            with suppress(StoreError):  # a restart of the database: the jobs report it
+                cluster_run = await asyncio.to_thread(
+                    self.app.store.get_cluster_run, self.audit_run.id
+                )
+                if cluster_run is None or cluster_run.is_closed:
                     self.stop_event.set()

@@ -1,7 +1,7 @@
-"""Diagnose the installation, the configuration, the data and the network.
+"""Diagnose the installation, the configuration, the data and the network for `auditor doctor`.
 
-It writes only the data folder if it is missing, and a temporary file. Network problems are never a
-failure: they may be over by the next run, which reports them itself.
+Nothing is written but the data folder, if it is missing, and temporary files. A network problem is
+never a failure, because it may be over by the next run, which reports it itself.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ from auditor.i18n.catalogs import gettext_noop
 __all__ = ["DiagnosticResult", "run_diagnostics"]
 
 NetworkCheck = Callable[[Config, datetime], NetworkAnswers]
-"""Asks a few on the web; `auditor.diagnostics.network.check_network` is one."""
+"""Sends a few requests. `auditor.diagnostics.network.check_network` is the real one."""
 
 
 def run_diagnostics(
     path: Path | None, now: datetime, network_check: NetworkCheck | None = None
 ) -> Iterator[DiagnosticResult]:
-    """Look at everything, in the order in which one thing needs another. Without `listen` nobody is asked."""
+    """Yield the result of every check, in the order in which one depends on another.
+
+    `path` is the configuration file. If it cannot be loaded, no further check is made. Without
+    `network_check`, no request is sent.
+    """
     version, python = __version__, sys.version.split()[0]
     yield ok(
         gettext_noop("auditor"),
@@ -38,13 +42,12 @@ def run_diagnostics(
         python=python,
     )
     try:
-        read = schema.load_config(path)
-    except ConfigError as trouble:
-        yield failure(
-            gettext_noop("configuration"), gettext_noop("{trouble}"), trouble=str(trouble)
-        )
+        config = schema.load_config(path)
+    except ConfigError as error:
+        yield failure(gettext_noop("configuration"), gettext_noop("{trouble}"), trouble=str(error))
         return
-    yield from environment.diagnose_settings(path, read)
-    yield from network.diagnose_network(read, network_check(read, now) if network_check else None)
-    yield from environment.diagnose_environment(read)
-    yield from data.diagnose_data(read, now)
+    yield from environment.diagnose_settings(path, config)
+    network_answers = network_check(config, now) if network_check else None
+    yield from network.diagnose_network(config, network_answers)
+    yield from environment.diagnose_environment(config)
+    yield from data.diagnose_data(config, now)

@@ -1,7 +1,4 @@
-"""What the doctor says of the configuration: what is set, and what is set and does nothing.
-
-What the doctor says of this machine: its disks, what it lets a process do, the languages.
-"""
+"""Diagnose the settings and this machine: secrets, notifications, disks, limits and languages."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,15 +29,15 @@ from storage.database.engine import parse_database_url
 from storage.errors import build_file_error
 
 OTHER_USERS_MODE = 0o007
-"""What a file lets every user of the machine do."""
+"""The permission bits of all other users of the machine."""
 
 
 def diagnose_settings(path: Path | None, config: Config) -> Iterator[DiagnosticResult]:
-    """The file, the environment, the secrets, and who is told."""
+    """Yield the results for the configuration file, the environment, secrets and notifications."""
     yield _diagnose_config_file(schema.find_config_file(path, os.environ), len(config.rules))
     for name in schema.find_unused_variables(os.environ):
-        nothing = gettext_noop("{name} is not a setting; settings look like {form}")
-        yield warning(gettext_noop("environment"), nothing, name=name, form="AUDITOR_TABLE__NAME")
+        unused = gettext_noop("{name} is not a setting; settings look like {form}")
+        yield warning(gettext_noop("environment"), unused, name=name, form="AUDITOR_TABLE__NAME")
     if config.fetch.ca_file:
         yield from _diagnose_ca_file(Path(config.fetch.ca_file))
     yield from _diagnose_api_keys(config)
@@ -49,17 +46,18 @@ def diagnose_settings(path: Path | None, config: Config) -> Iterator[DiagnosticR
 
 
 def _diagnose_config_file(file: Path | None, rule_count: int) -> DiagnosticResult:
-    about, state = gettext_noop("configuration"), "ok" if rule_count else "warn"
+    check = gettext_noop("configuration")
+    state = "ok" if rule_count else "warn"
     if file:
         return build_diagnostic(
-            about, state, gettext_noop("{file}, rules: {n}"), file=str(file), n=rule_count
+            check, state, gettext_noop("{file}, rules: {n}"), file=str(file), n=rule_count
         )
     packaged = gettext_noop("built-in example; {command} writes your own")
-    return build_diagnostic(about, state, packaged, command="`auditor init`")
+    return build_diagnostic(check, state, packaged, command="`auditor init`")
 
 
 def _diagnose_ca_file(file: Path) -> Iterator[DiagnosticResult]:
-    """A word only where it cannot be used: then no page at all can be asked for."""
+    """Yield a failure if the certificate file is invalid, because then no page can be fetched."""
     try:
         validate_certificate_file(file)
     except ConfigError as error:
@@ -69,25 +67,30 @@ def _diagnose_ca_file(file: Path) -> Iterator[DiagnosticResult]:
 
 
 def _diagnose_api_keys(config: Config) -> Iterator[DiagnosticResult]:
-    for name, purse in create_api_budgets(config).items():
-        alone = gettext_noop("API only, at most {most} {unit} per night")
-        most, unit = f"{purse.limit:g}", purse.api.cost_unit
-        yield ok(gettext_noop("key of {channel}"), alone, channel=name, most=most, unit=unit)
+    for channel, api_budget in create_api_budgets(config).items():
+        yield ok(
+            gettext_noop("key of {channel}"),
+            gettext_noop("API only, at most {most} {unit} per night"),
+            channel=channel,
+            most=f"{api_budget.limit:g}",
+            unit=api_budget.api.cost_unit,
+        )
 
 
 def _diagnose_secret_files(config: Config) -> DiagnosticResult:
-    """Whether what nobody should read can be read by everybody. Nothing of it is shown."""
-    modes = {
-        file: _read_file_mode(file)
-        for file in (*iter_secret_files(config), *_iter_generated_secret_files(config))
-    }
-    held = [file for file, mode in modes.items() if mode is not None]
-    bare = [file for file in held if (modes[file] or 0) & OTHER_USERS_MODE]
-    if bare:
-        command = f"`chmod o= {bare[0]}`"
-        open_ = gettext_noop("any user can read {file}; try {command}")
-        return warning(gettext_noop("secrets"), open_, file=str(bare[0]), command=command)
-    return ok(gettext_noop("secrets"), gettext_noop("private files: {n}"), n=len(held))
+    """Warn if any user of the machine can read a secret. No content is shown."""
+    check = gettext_noop("secrets")
+    secret_files = [*iter_secret_files(config), *_iter_generated_secret_files(config)]
+    private_count = 0
+    for file in dict.fromkeys(secret_files):
+        mode = _read_file_mode(file)
+        if mode is None:
+            continue
+        if mode & OTHER_USERS_MODE:
+            readable = gettext_noop("any user can read {file}; try {command}")
+            return warning(check, readable, file=str(file), command=f"`chmod o= {file}`")
+        private_count += 1
+    return ok(check, gettext_noop("private files: {n}"), n=private_count)
 
 
 def _read_file_mode(file: Path) -> int | None:
@@ -102,35 +105,40 @@ def _read_file_mode(file: Path) -> int | None:
 
 
 def iter_secret_files(settings: BaseModel) -> Iterator[Path]:
-    """The files that settings name to hold a secret, at any depth."""
+    """Yield the secret files that settings name, at any depth."""
     for name, value in settings:
         if name.endswith("_file") and name != "ca_file" and value:
             yield Path(value)
-        for inner in (
-            value.values()
-            if isinstance(value, dict)
-            else value
-            if isinstance(value, tuple)
-            else [value]
-        ):
+        for inner in _list_values(value):
             if isinstance(inner, BaseModel):
                 yield from iter_secret_files(inner)
 
 
+def _list_values(value: object) -> Iterable[object]:
+    """Return the values of a mapping or a tuple, or the value itself."""
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, tuple):
+        return value
+    return (value,)
+
+
 def _iter_generated_secret_files(config: Config) -> Iterator[Path]:
-    """The keys that the auditor made itself, and the database, which has people's addresses."""
+    """Yield the keys that the auditor created, and the database, which has people's addresses."""
     yield from sorted(config.storage.folder.glob("*.key"))
-    address = parse_database_url(config.storage.url)
-    if address.get_backend_name() == "sqlite" and address.database:
-        yield Path(address.database)
+    url = parse_database_url(config.storage.url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        yield Path(url.database)
 
 
 def _diagnose_notifications(config: Config) -> Iterator[DiagnosticResult]:
-    """Whether somebody is told, and can end it; whether somebody rings when no night ends."""
+    """Yield the results for the digest recipients and the monitor."""
     recipients, monitor = config.notify.recipients, config.monitor
-    if any(one.address for one in recipients) and not config.web.public_url:
-        unending = gettext_noop("emails have no unsubscribe link because {setting} is not set")
-        yield warning(gettext_noop("messages"), unending, setting="[web] public_url")
+    if any(recipient.address for recipient in recipients) and not config.web.public_url:
+        no_unsubscribe = gettext_noop(
+            "emails have no unsubscribe link because {setting} is not set"
+        )
+        yield warning(gettext_noop("messages"), no_unsubscribe, setting="[web] public_url")
     elif recipients:
         yield ok(
             gettext_noop("messages"), gettext_noop("digest recipients: {n}"), n=len(recipients)
@@ -142,18 +150,22 @@ def _diagnose_notifications(config: Config) -> Iterator[DiagnosticResult]:
         yield ok(gettext_noop("monitor"), gettext_noop("notified by {kind}"), kind=monitor.kind)
 
 
+BYTES_PER_GIB = 1 << 30
 LOW_DISK_BYTES = 1 << 30
-"""Free bytes under which the doctor warns: a night of a large register keeps some hundred megabytes."""
+"""Free bytes below which the doctor warns.
+
+A run of a large registry stores some hundred megabytes.
+"""
 LOW_TEMP_DISK_BYTES = 100 << 20
-"""Free bytes for temporary files under which it warns: uploads and sheets on their way."""
+"""Free bytes for temporary files below which the doctor warns: uploads and spreadsheets."""
 LOW_INODE_SHARE = 0.05
-"""The free share of the inodes under which it warns: the archive has a file for each page that is kept."""
+"""Free share of inodes below which the doctor warns: each stored page body is a file."""
 SPARE_FILE_DESCRIPTORS = 200
-"""Files that are open beside the connections: the database, readers, what Python keeps."""
+"""Open files besides the connections: the database, the parsers, and those of Python."""
 
 
 def diagnose_environment(config: Config) -> Iterator[DiagnosticResult]:
-    """The disks, the limits, the languages."""
+    """Yield the results for disks, limits and languages."""
     yield _diagnose_data_folder(config.storage)
     evidence_folder = config.storage.folder / "archive"
     yield from _diagnose_folder(gettext_noop("evidence folder"), evidence_folder)
@@ -165,39 +177,44 @@ def diagnose_environment(config: Config) -> Iterator[DiagnosticResult]:
 
 @dataclass(frozen=True, slots=True)
 class DiskSpace:
-    """What is free on the disk of a folder; `inodes` is a share, None where the disk counts none."""
+    """The free space on the disk of a folder.
+
+    `free_inode_share` is None if the file system does not count inodes.
+    """
 
     free_bytes: int
     free_inode_share: float | None
 
 
 def get_disk_space(folder: Path) -> DiskSpace:
-    """What a process of this user may still take there. Raises OSError."""
-    there = os.statvfs(folder)
-    share = there.f_favail / there.f_files if there.f_files else None
-    return DiskSpace(there.f_bavail * there.f_frsize, share)
+    """Return the space that a process of this user may still use. Raises OSError."""
+    stats = os.statvfs(folder)
+    free_inode_share = stats.f_favail / stats.f_files if stats.f_files else None
+    return DiskSpace(stats.f_bavail * stats.f_frsize, free_inode_share)
 
 
 def _diagnose_data_folder(storage: StorageSettings) -> DiagnosticResult:
-    about, folder = gettext_noop("data folder"), storage.folder
+    check = gettext_noop("data folder")
+    folder = storage.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):
-            left = get_disk_space(folder)
-    except OSError as trouble:
+            disk_space = get_disk_space(folder)
+    except OSError as error:
         return failure(
-            about, gettext_noop("{folder}: {trouble}"), folder=str(folder), trouble=trouble.strerror
+            check, gettext_noop("{folder}: {trouble}"), folder=str(folder), trouble=error.strerror
         )
-    facts = {"folder": str(folder), "free": f"{left.free_bytes / LOW_DISK_BYTES:.1f}"}
-    if left.free_bytes < storage.min_free_bytes:
+    facts = {"folder": str(folder), "free": f"{disk_space.free_bytes / BYTES_PER_GIB:.1f}"}
+    if disk_space.free_bytes < storage.min_free_bytes:
         return failure(
-            about, gettext_noop("{folder}, {free} GiB free: too little to start a run"), **facts
+            check, gettext_noop("{folder}, {free} GiB free: too little to start a run"), **facts
         )
-    if left.free_inode_share is not None and left.free_inode_share < LOW_INODE_SHARE:
-        few = gettext_noop("{folder}, {free} GiB free, but only {share} of inodes left")
-        return warning(about, few, **facts, share=f"{left.free_inode_share:.0%}")
-    told = warning if left.free_bytes <= LOW_DISK_BYTES else ok
-    return told(about, gettext_noop("{folder}, {free} GiB free"), **facts)
+    free_inode_share = disk_space.free_inode_share
+    if free_inode_share is not None and free_inode_share < LOW_INODE_SHARE:
+        few_inodes = gettext_noop("{folder}, {free} GiB free, but only {share} of inodes left")
+        return warning(check, few_inodes, **facts, share=f"{free_inode_share:.0%}")
+    state = "warn" if disk_space.free_bytes <= LOW_DISK_BYTES else "ok"
+    return build_diagnostic(check, state, gettext_noop("{folder}, {free} GiB free"), **facts)
 
 
 def _diagnose_folder(check: str, folder: Path) -> Iterator[DiagnosticResult]:
@@ -218,42 +235,46 @@ def _diagnose_folder(check: str, folder: Path) -> Iterator[DiagnosticResult]:
 
 
 def _diagnose_temporary_files() -> Iterator[DiagnosticResult]:
-    """A word only where something is wrong: nothing of ours stays there."""
-    about = gettext_noop("temporary files")
+    """Yield a failure or a warning if temporary files cannot be written or have little space."""
+    check = gettext_noop("temporary files")
     try:
         with tempfile.NamedTemporaryFile() as file:
-            left = get_disk_space(Path(file.name).parent)
-    except OSError as trouble:
-        yield failure(about, gettext_noop("{trouble}"), trouble=str(trouble))
+            disk_space = get_disk_space(Path(file.name).parent)
+    except OSError as error:
+        yield failure(check, gettext_noop("{trouble}"), trouble=str(error))
         return
-    if left.free_bytes < LOW_TEMP_DISK_BYTES:
-        little = gettext_noop("{folder}, {free} MiB free")
-        yield warning(about, little, folder=tempfile.gettempdir(), free=str(left.free_bytes >> 20))
+    if disk_space.free_bytes < LOW_TEMP_DISK_BYTES:
+        yield warning(
+            check,
+            gettext_noop("{folder}, {free} MiB free"),
+            folder=tempfile.gettempdir(),
+            free=str(disk_space.free_bytes >> 20),
+        )
 
 
 def _diagnose_open_file_limit(concurrency: int) -> Iterator[DiagnosticResult]:
-    """A word only where too few may be open at once."""
-    most, needed = (
-        resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        concurrency + SPARE_FILE_DESCRIPTORS,
-    )
-    if most != resource.RLIM_INFINITY and most < needed:
-        said = gettext_noop("limit {most}; up to {needed} may be needed")
-        yield warning(gettext_noop("open files"), said, most=str(most), needed=str(needed))
+    """Yield a warning if the process may open too few files."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = concurrency + SPARE_FILE_DESCRIPTORS
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        too_low = gettext_noop("limit {most}; up to {needed} may be needed")
+        yield warning(gettext_noop("open files"), too_low, most=str(limit), needed=str(needed))
 
 
 def _diagnose_languages() -> DiagnosticResult:
-    """Whether each language can be spoken, and the terminal says that it can show it."""
-    about, empty = (
-        gettext_noop("languages"),
-        [one for one in list_catalog_languages() if not len(load_message_catalog(one))],
-    )
-    if empty:
+    """Check that each language has translations and that the terminal reports UTF-8."""
+    check = gettext_noop("languages")
+    untranslated = [
+        language for language in list_catalog_languages() if not len(load_message_catalog(language))
+    ]
+    if untranslated:
         return failure(
-            about, gettext_noop("no translations for {languages}"), languages=", ".join(empty)
+            check,
+            gettext_noop("no translations for {languages}"),
+            languages=", ".join(untranslated),
         )
-    spoken = ", ".join(LOCALE_BY_LANGUAGE)
+    languages = ", ".join(LOCALE_BY_LANGUAGE)
     if sys.stdout.isatty() and locale.getencoding().lower().replace("-", "") != "utf8":
-        blind = gettext_noop("{languages}; the terminal doesn’t report UTF-8: try {command}")
-        return warning(about, blind, languages=spoken, command="`LANG=C.UTF-8`")
-    return ok(about, gettext_noop("{languages}, in UTF-8"), languages=spoken)
+        not_utf8 = gettext_noop("{languages}; the terminal doesn’t report UTF-8: try {command}")
+        return warning(check, not_utf8, languages=languages, command="`LANG=C.UTF-8`")
+    return ok(check, gettext_noop("{languages}, in UTF-8"), languages=languages)

@@ -27,7 +27,7 @@ from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.store import Store
 
 MAX_COUNTED_STALE_SUMMARIES = 1000
-"""Stale summaries are counted so far: whether there are more, a monitor need not know."""
+"""Stale summaries are counted up to this number, which is enough for an alert."""
 
 LabelledValues = Mapping[tuple[str, ...], float]
 
@@ -56,11 +56,13 @@ class MetricsCollector(Collector):
                 self.is_scheduler_alive,
             )
         yield from _collect_run_metrics(store, self.now)
-        if done := store.get_latest_run(AuditRunState.DONE):
-            yield from _collect_receipt_metrics(done, config.channels)
-        yield from _collect_network_metrics(store, done)
-        if seen := load_queue_health(store, config):
-            yield from _collect_cluster_metrics(seen)
+        finished_run = store.get_latest_run(AuditRunState.DONE)
+        if finished_run:
+            yield from _collect_receipt_metrics(finished_run, config.channels)
+        yield from _collect_network_metrics(store, finished_run)
+        queue_health = load_queue_health(store, config)
+        if queue_health:
+            yield from _collect_cluster_metrics(queue_health)
         yield from _collect_storage_metrics(self.app, self.now)
 
 
@@ -80,8 +82,8 @@ def _build_labelled_gauge(
     name: str, description: str, label_names: Iterable[str], values: LabelledValues
 ) -> Gauge:
     gauge = Gauge(f"auditor_{name}", description, labels=list(label_names))
-    for named, value in values.items():
-        gauge.add_metric(list(named), float(value))
+    for label_values, value in values.items():
+        gauge.add_metric(list(label_values), float(value))
     return gauge
 
 
@@ -90,27 +92,27 @@ def _collect_run_metrics(store: Store, now: datetime) -> Iterator[Gauge]:
 
     A run that is dated in the future has no age, so the newest finished run before it counts.
     """
-    last = store.get_latest_run()
-    done = store.get_latest_run(AuditRunState.DONE, started_by=now + CLOCK_TOLERANCE)
-    is_future = last is not None and is_dated_in_future(last, now)
+    newest = store.get_latest_run()
+    finished = store.get_latest_run(AuditRunState.DONE, started_by=now + CLOCK_TOLERANCE)
+    is_future = newest is not None and is_dated_in_future(newest, now)
     yield _build_gauge(
         "run_dated_in_future", "Whether the newest run is dated in the future", is_future
     )
     states: LabelledValues = {
-        (state.value,): last is not None and last.state is state for state in AuditRunState
+        (state.value,): newest is not None and newest.state is state for state in AuditRunState
     }
     yield _build_labelled_gauge(
         "run_state", "The state of the newest run: 1 for its current state", ("state",), states
     )
-    if last:
-        began = last.started_at.timestamp()
-        yield _build_gauge("run_start_timestamp_seconds", "When the newest run began", began)
-    if done:
-        age = (now - (done.finished_at or done.started_at)).total_seconds()
+    if newest:
+        started_at = newest.started_at.timestamp()
+        yield _build_gauge("run_start_timestamp_seconds", "When the newest run began", started_at)
+    if finished:
+        age = (now - (finished.finished_at or finished.started_at)).total_seconds()
         yield _build_gauge(
             "last_finished_run_age_seconds", "Time since the newest finished run ended", age
         )
-        day = (done.day.isoformat(),)
+        day = (finished.day.isoformat(),)
         yield _build_labelled_gauge(
             "last_finished_run_info",
             "The day (UTC) of the newest finished run",
@@ -121,11 +123,11 @@ def _collect_run_metrics(store: Store, now: datetime) -> Iterator[Gauge]:
 
 def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) -> Iterator[Gauge]:
     """Yield the counts in the receipt of the newest finished run."""
-    told: Mapping[str, Any] = finished_run.receipt
+    receipt: Mapping[str, Any] = finished_run.receipt
     yield _build_gauge(
         "run_duration_seconds",
         "Duration of the newest finished run, over all its sessions",
-        told.get("seconds", 0),
+        receipt.get("seconds", 0),
     )
     yield _build_labelled_gauge(
         "run_accounts",
@@ -133,43 +135,47 @@ def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) ->
         ("channel", "presence"),
         {
             (channel, presence): count
-            for channel, row in told.get("channels", {}).items()
+            for channel, row in receipt.get("channels", {}).items()
             for presence, count in row.items()
         },
     )
-    blind: LabelledValues = {
+    unreliable: LabelledValues = {
         (channel,): channel in finished_run.unreliable_channels for channel in channels
     }
     yield _build_labelled_gauge(
         "run_channel_unreliable",
         "Whether a channel was unreliable in the newest finished run",
         ("channel",),
-        blind,
+        unreliable,
     )
-    left: LabelledValues = {
-        (name,): one.get("skipped", 0) for name, one in told.get(OPENED_CIRCUITS_KEY, {}).items()
+    skipped: LabelledValues = {
+        (channel,): circuit.get("skipped", 0)
+        for channel, circuit in receipt.get(OPENED_CIRCUITS_KEY, {}).items()
     }
     meaning = "Accounts skipped because their platform refused requests"
     yield _build_labelled_gauge(
-        "run_accounts_skipped_by_circuit_breaker", meaning, ("channel",), left
+        "run_accounts_skipped_by_circuit_breaker", meaning, ("channel",), skipped
     )
-    missed = count_not_reached(finished_run) or 0
+    not_reached = count_not_reached(finished_run) or 0
     yield _build_gauge(
-        "run_accounts_not_reached", "Accounts not reached before the deadline of the run", missed
+        "run_accounts_not_reached",
+        "Accounts not reached before the deadline of the run",
+        not_reached,
     )
     for name, meaning in (
         ("requests", "Requests of the newest finished run"),
         ("retries", "Repeated requests of the newest finished run"),
     ):
-        yield _build_gauge(f"run_{name}", meaning, told.get(name, 0))
+        yield _build_gauge(f"run_{name}", meaning, receipt.get(name, 0))
     for name in ("opened", "closed"):
         yield _build_gauge(
             f"run_gaps_{name}",
             f"Gaps that the newest finished run {name}",
-            told.get(f"{name}_gaps", 0),
+            receipt.get(f"{name}_gaps", 0),
         )
     cost: LabelledValues = {
-        (name, one["unit"]): one["cost"] for name, one in told.get("apis", {}).items()
+        (channel, api_cost["unit"]): api_cost["cost"]
+        for channel, api_cost in receipt.get("apis", {}).items()
     }
     yield _build_labelled_gauge(
         "run_api_cost",
@@ -181,12 +187,11 @@ def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) ->
 
 def _collect_network_metrics(store: Store, finished_run: AuditRun | None) -> Iterator[Gauge]:
     """Yield the size of the network, its open gaps and its pending work."""
-    size = store.get_facet_counts_by_group([NETWORK_GROUP], [ALL_FACET])[NETWORK_GROUP].get(
-        ALL_FACET, 0
-    )
-    yield _build_gauge("associations", "Associations in the registry", size)
-    open_ = store.count_open_gaps()
-    gaps: LabelledValues = {(severity,): open_.get(severity, 0) for severity in SEVERITIES}
+    counts_by_group = store.get_facet_counts_by_group([NETWORK_GROUP], [ALL_FACET])
+    association_count = counts_by_group[NETWORK_GROUP].get(ALL_FACET, 0)
+    yield _build_gauge("associations", "Associations in the registry", association_count)
+    open_gaps = store.count_open_gaps()
+    gaps: LabelledValues = {(severity,): open_gaps.get(severity, 0) for severity in SEVERITIES}
     yield _build_labelled_gauge("gaps_open", "Open gaps", ("severity",), gaps)
     unsent = store.count_failed_messages(finished_run.started_at) if finished_run else 0
     yield _build_gauge("unsent_messages", "Messages not sent since the newest finished run", unsent)
@@ -229,8 +234,10 @@ def _collect_storage_metrics(app: App, now: datetime) -> Iterator[Gauge]:
     with suppress(StoreError):  # a folder that cannot be read
         newest = find_newest_backup(app.config.backup.folder, now)
     if newest:
-        made = newest.created_at.timestamp()
-        yield _build_gauge("backup_timestamp_seconds", "When the newest backup was made", made)
-    with suppress(OSError):  # a folder that is not there has no disk
+        created_at = newest.created_at.timestamp()
+        yield _build_gauge(
+            "backup_timestamp_seconds", "When the newest backup was made", created_at
+        )
+    with suppress(OSError):  # a missing folder has no disk
         free = shutil.disk_usage(app.data_folder).free
         yield _build_gauge("disk_free_bytes", "Free space on the disk of the data folder", free)

@@ -1,9 +1,8 @@
-"""What the doctor says of the way to the web: the guard, the proxy, names, the clock, each channel.
+"""Diagnose the network: address guard, proxy, DNS, clock and the channels.
 
-What the doctor hears from the web: one polite request to a canary of each channel, and a few names.
-
-All at once, in ten seconds at most. The Fetcher of the nights asks for the pages, with its guard; what they
-show is for the night to judge: only that they came is told.
+One polite request is sent to a canary of each channel, and a few names are resolved, all at the
+same time and in ten seconds at most. The requests use the fetcher of the runs with its SSRF guard.
+Only whether a response arrives is reported; the next run evaluates the pages.
 """
 
 from __future__ import annotations
@@ -28,13 +27,17 @@ from probes.models.finding import Reason
 from probes.models.http import FetchError, Page, PageRequest
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""How far a clock may be off: more, and a night has another day's date, and certificates seem expired."""
+"""How far the clock may be off before the doctor warns.
+
+A clock that is further off may give a run the date of another day, and make certificates seem
+expired.
+"""
 
 
 def diagnose_network(
     config: Config, network_answers: NetworkAnswers | None
 ) -> Iterator[DiagnosticResult]:
-    """The guard and the channels; and what was heard, if anybody was asked."""
+    """Yield the results for the guard and the channels, and for the network if it was checked."""
     yield _diagnose_ssrf_guard(config)
     if config.fetch.proxy:
         yield _diagnose_proxy(network_answers.is_proxy_reachable if network_answers else None)
@@ -42,20 +45,17 @@ def diagnose_network(
         if network_answers.resolved_host_count:
             yield _diagnose_dns(network_answers)
         yield _diagnose_clock(network_answers.clock_skew)
+    answers = network_answers.answers_by_channel if network_answers else {}
     for name, channel in config.channels.items():
-        yield _diagnose_channel(
-            name, channel, network_answers.answers_by_channel.get(name) if network_answers else None
-        )
+        yield _diagnose_channel(name, channel, answers.get(name))
 
 
 def _diagnose_ssrf_guard(config: Config) -> DiagnosticResult:
-    about, networks = (
-        gettext_noop("address guard"),
-        ", ".join(map(str, config.fetch.allow_networks)),
-    )
+    check = gettext_noop("address guard")
+    networks = ", ".join(map(str, config.fetch.allow_networks))
     if networks:
-        return warning(about, gettext_noop("exempt networks: {networks}"), networks=networks)
-    return ok(about, gettext_noop("private addresses are blocked"))
+        return warning(check, gettext_noop("exempt networks: {networks}"), networks=networks)
+    return ok(check, gettext_noop("private addresses are blocked"))
 
 
 def _diagnose_proxy(is_reachable: bool | None) -> DiagnosticResult:
@@ -69,37 +69,33 @@ def _diagnose_proxy(is_reachable: bool | None) -> DiagnosticResult:
 
 
 def _diagnose_dns(network_answers: NetworkAnswers) -> DiagnosticResult:
-    about = gettext_noop("domain names")
+    check = gettext_noop("domain names")
     if network_answers.has_wildcard_dns:
-        lie = gettext_noop("an invented name is found: lost websites would go unnoticed")
-        return warning(about, lie)
-    if network_answers.unresolved_hosts:
-        missed = gettext_noop("not found within 2 seconds: {n}, first {host}")
-        return warning(
-            about,
-            missed,
-            n=len(network_answers.unresolved_hosts),
-            host=network_answers.unresolved_hosts[0],
-        )
+        wildcard = gettext_noop("an invented name is found: lost websites would go unnoticed")
+        return warning(check, wildcard)
+    unresolved_hosts = network_answers.unresolved_hosts
+    if unresolved_hosts:
+        not_found = gettext_noop("not found within 2 seconds: {n}, first {host}")
+        return warning(check, not_found, n=len(unresolved_hosts), host=unresolved_hosts[0])
     return ok(
-        about,
+        check,
         gettext_noop("{n} found; an invented name is not found"),
         n=network_answers.resolved_host_count,
     )
 
 
 def _diagnose_clock(skew: timedelta | None) -> DiagnosticResult:
-    about = gettext_noop("clock")
+    check = gettext_noop("clock")
     if skew is None:
-        return warning(about, gettext_noop("the time could not be checked"))
+        return warning(check, gettext_noop("the time could not be checked"))
     if is_clock_wrong(skew):
-        wrong = gettext_noop("clock is {hours} hours off: no run begins until it is set")
-        return failure(about, wrong, hours=f"{skew.total_seconds() / 3600:+.0f}")
+        far_off = gettext_noop("clock is {hours} hours off: no run begins until it is set")
+        return failure(check, far_off, hours=f"{skew.total_seconds() / 3600:+.0f}")
     if abs(skew) > MAX_CLOCK_SKEW:
         off = gettext_noop("clock is {minutes} minutes off: is NTP running?")
-        return warning(about, off, minutes=f"{skew.total_seconds() / 60:+.0f}")
+        return warning(check, off, minutes=f"{skew.total_seconds() / 60:+.0f}")
     return ok(
-        about,
+        check,
         gettext_noop("clock is {seconds} seconds off"),
         seconds=f"{skew.total_seconds():+.0f}",
     )
@@ -108,42 +104,45 @@ def _diagnose_clock(skew: timedelta | None) -> DiagnosticResult:
 def _diagnose_channel(
     name: str, channel_config: ChannelSettings, answer: Page | FetchError | None
 ) -> DiagnosticResult:
-    about = gettext_noop("channel {channel}")
+    check = gettext_noop("channel {channel}")
     if not channel_config.canaries:
-        blind = gettext_noop("no test accounts: changes in its pages would go unnoticed")
-        return warning(about, blind, channel=name)
+        no_canaries = gettext_noop("no test accounts: changes in its pages would go unnoticed")
+        return warning(check, no_canaries, channel=name)
     if answer is None:
         return ok(
-            about, gettext_noop("test accounts: {n}"), channel=name, n=len(channel_config.canaries)
+            check, gettext_noop("test accounts: {n}"), channel=name, n=len(channel_config.canaries)
         )
     if isinstance(answer, FetchError):
         return warning(
-            about, gettext_noop("unreachable now: {cause}"), channel=name, cause=answer.reason.value
+            check, gettext_noop("unreachable now: {cause}"), channel=name, cause=answer.reason.value
         )
-    # A platform that turns a stranger away is no news; an ordinary website that does is.
-    is_odd = name == channel_registry.WEBSITE_CHANNEL and answer.status >= 400
-    said, seconds = (
+    # Platforms often refuse anonymous visitors; an ordinary website does not.
+    is_unusual = name == channel_registry.WEBSITE_CHANNEL and answer.status >= 400
+    return build_diagnostic(
+        check,
+        "warn" if is_unusual else "ok",
         gettext_noop("response {status} in {seconds} s"),
-        f"{answer.elapsed_seconds:.1f}",
+        channel=name,
+        status=answer.status,
+        seconds=f"{answer.elapsed_seconds:.1f}",
     )
-    state = "warn" if is_odd else "ok"
-    return build_diagnostic(about, state, said, channel=name, status=answer.status, seconds=seconds)
 
 
 CANARY_TIMEOUT_SECONDS = 10.0
-"""Seconds after which nobody is waited for."""
+"""Seconds until the doctor stops waiting for a canary."""
 PAGE_TIMEOUT_SECONDS = 8.0
 PROXY_TIMEOUT_SECONDS = 3.0
 DNS_TIMEOUT_SECONDS = 1.0
-"""Seconds of one try; there are two."""
+"""Seconds of one attempt; there are two."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkAnswers:
-    """What came back. `answers` are those of the canaries by channel; `unknown` are names not found in time.
+    """The responses of the canaries by channel, and the results of the other network checks.
 
-    `is_lied_to` says that a name that nobody has was found; `skew` is how far this clock is ahead of the
-    web's; `proxy` whether it could be reached. None is what was not asked or not told.
+    `unresolved_hosts` are names that were not found in time. `has_wildcard_dns` is True if a name
+    that does not exist was found. `clock_skew` is how far this clock is ahead of the web servers'.
+    `clock_skew` and `is_proxy_reachable` are None if they were not checked or remain unknown.
     """
 
     answers_by_channel: Mapping[str, Page | FetchError] = field(default_factory=dict)
@@ -155,7 +154,7 @@ class NetworkAnswers:
 
 
 def check_network(config: Config, now: datetime) -> NetworkAnswers:
-    """Ask, and wait. Without the authority that is configured nobody can be asked."""
+    """Check the network. The result is empty if the configured certificate file is invalid."""
     try:
         return asyncio.run(query_network(config, now))
     except (OSError, ConfigError):
@@ -163,70 +162,73 @@ def check_network(config: Config, now: datetime) -> NetworkAnswers:
 
 
 async def query_network(config: Config, now: datetime) -> NetworkAnswers:
-    """Ask the canaries, the name server and the proxy. Raises nothing that the network does."""
+    """Request the canaries, the name server and the proxy. Network errors are part of the result."""
     urls = get_canary_urls(config)
-    hurried = config.fetch.model_copy(
+    quick_fetch_options = config.fetch.model_copy(
         update={
             "max_retries": 0,
             "timeout": PAGE_TIMEOUT_SECONDS,
             "dns_timeout": DNS_TIMEOUT_SECONDS,
         }
     )
-    async with create_fetcher(config.model_copy(update={"fetch": hurried}), now) as asks:
-        pages, names, proxy = await asyncio.gather(
-            asyncio.gather(*(_fetch_canary(asks, url) for url in urls.values())),
+    async with create_fetcher(
+        config.model_copy(update={"fetch": quick_fetch_options}), now
+    ) as fetcher:
+        outcomes, dns_results, is_proxy_reachable = await asyncio.gather(
+            asyncio.gather(*(_fetch_canary(fetcher, url) for url in urls.values())),
             _query_name_servers(config, urls.values()),
             _query_proxy(config.fetch.proxy),
         )
-    answers = dict(zip(urls, pages, strict=True))
-    skew = measure_skew(answer for answer in pages if isinstance(answer, Page))
-    return NetworkAnswers(answers, *names, clock_skew=skew, is_proxy_reachable=proxy)
+    answers = dict(zip(urls, outcomes, strict=True))
+    clock_skew = measure_skew(outcome for outcome in outcomes if isinstance(outcome, Page))
+    return NetworkAnswers(
+        answers, *dns_results, clock_skew=clock_skew, is_proxy_reachable=is_proxy_reachable
+    )
 
 
 def get_canary_urls(config: Config) -> dict[str, str]:
-    """The address of one canary of each channel whose pages are asked; a channel with a key has none."""
-    found = {}
+    """Return the URL of one canary of each channel that is checked without an API."""
+    urls = {}
     for name, channel in config.channels.items():
         if channel.canaries and not channel.api_key:
-            typed = channel.canaries[0]
-            identity = identify.identify_link(typed, name)
-            found[name] = identity.canonical or identity.url or typed
-    return found
+            canary = channel.canaries[0]
+            identity = identify.identify_link(canary, name)
+            urls[name] = identity.canonical or identity.url or canary
+    return urls
 
 
 async def _fetch_canary(fetcher: Fetcher, url: str) -> Page | FetchError:
     try:
         async with asyncio.timeout(CANARY_TIMEOUT_SECONDS):
             return await fetcher.get(PageRequest(url, is_registered_link=True))
-    except FetchError as none:
-        return none
+    except FetchError as error:
+        return error
     except TimeoutError:
-        return FetchError(Reason.TIMEOUT, "the doctor waited no longer")
+        return FetchError(Reason.TIMEOUT, "no response in time")
 
 
 async def _query_name_servers(
     config: Config, urls: Collection[str]
 ) -> tuple[int, tuple[str, ...], bool]:
-    """How many names were looked up, which were not found, and whether one that nobody has was.
+    """Return the number of resolved names, those not found, and True if an invented one is found.
 
-    Behind a proxy we look up none.
+    Behind a proxy, no name is resolved.
     """
     if config.fetch.proxy:
         return 0, (), False
     hosts = sorted({urlsplit(url).hostname or "" for url in urls})
-    names = DnsResolver(config.fetch.nameservers, DNS_TIMEOUT_SECONDS)
+    resolver = DnsResolver(config.fetch.nameservers, DNS_TIMEOUT_SECONDS)
     try:
-        nobody = f"{secrets.token_hex(12)}.com"
-        *known, lied = await asyncio.gather(
-            *(_can_resolve(names, host) for host in (*hosts, nobody))
+        invented_host = f"{secrets.token_hex(12)}.com"
+        *resolved, has_wildcard_dns = await asyncio.gather(
+            *(_can_resolve(resolver, host) for host in (*hosts, invented_host))
         )
     finally:
-        await names.close()
-    return (
-        len(hosts),
-        tuple(host for host, there in zip(hosts, known, strict=True) if not there),
-        lied,
-    )
+        await resolver.close()
+    unresolved_hosts = [
+        host for host, is_resolved in zip(hosts, resolved, strict=True) if not is_resolved
+    ]
+    return len(hosts), tuple(unresolved_hosts), has_wildcard_dns
 
 
 async def _can_resolve(resolver: DnsResolver, host: str) -> bool:
@@ -237,12 +239,13 @@ async def _can_resolve(resolver: DnsResolver, host: str) -> bool:
 
 
 async def _query_proxy(proxy: str | None) -> bool | None:
+    """Return True if the proxy accepts a connection, or None without a proxy."""
     if not proxy:
         return None
-    where = urlsplit(proxy)
+    parts = urlsplit(proxy)
     try:
         async with asyncio.timeout(PROXY_TIMEOUT_SECONDS):
-            _, writer = await asyncio.open_connection(where.hostname, where.port or 80)
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
             writer.close()
             await writer.wait_closed()
     except (OSError, TimeoutError):

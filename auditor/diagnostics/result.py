@@ -1,4 +1,4 @@
-"""One thing that the doctor looked at, and how it is."""
+"""The result of one check of `auditor doctor`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from auditor.i18n.translator import MessageValue
 
 @dataclass(frozen=True, slots=True)
 class DiagnosticResult:
-    """One thing that was looked at: `ok`, `warn` (works, but look at it) or `fail`.
+    """One check and its state: `ok`, `warn` (works, but needs attention) or `fail`.
 
-    What it is about and what was found are messages with their facts.
+    `check_template` says what was checked and `detail_template` the result. Both are translatable
+    messages, formatted with `params`.
     """
 
     check_template: str
@@ -22,36 +23,36 @@ class DiagnosticResult:
 
     @property
     def check(self) -> str:
-        """What was looked at, in English."""
+        """Return what was checked, in English."""
         return self.check_template.format(**self.params)
 
     @property
     def detail(self) -> str:
-        """What was found, in English."""
+        """Return the result, in English."""
         return self.detail_template.format(**self.params)
 
     def to_dict(self) -> dict[str, str]:
-        """The item of `doctor --json`."""
+        """Return the item of `doctor --json`."""
         return {"check": self.check, "state": self.state, "detail": self.detail}
 
 
 def build_diagnostic(
     check_template: str, state: str, detail_template: str, **params: MessageValue
 ) -> DiagnosticResult:
-    """A finding with its facts."""
+    """Return a result with a computed state."""
     return DiagnosticResult(check_template, state, detail_template, params)
 
 
 def ok(check_template: str, detail_template: str, **params: MessageValue) -> DiagnosticResult:
-    """What is in order."""
+    """Return the result of a check without problems."""
     return DiagnosticResult(check_template, "ok", detail_template, params)
 
 
 def warning(check_template: str, detail_template: str, **params: MessageValue) -> DiagnosticResult:
-    """What works, but should be looked at."""
+    """Return the result of a check of something that works, but needs attention."""
     return DiagnosticResult(check_template, "warn", detail_template, params)
 
 
 def failure(check_template: str, detail_template: str, **params: MessageValue) -> DiagnosticResult:
-    """What does not work."""
+    """Return the result of a check of something that does not work."""
     return DiagnosticResult(check_template, "fail", detail_template, params)

@@ -115,7 +115,7 @@ async def test_a_worker_without_the_leaders_folder_ends_and_what_it_took_goes_to
     network(many)
     lost = asyncio.create_task(ClusterWorker(stranger, asyncio.Event(), lambda: START).run())
     night = asyncio.create_task(run(many, START))
-    with pytest.raises(ConfigError, match="not the data folder of the machine that leads"):
+    with pytest.raises(ConfigError, match="not the data folder of the coordinator"):
         await lost
     async with cluster.at_work(many, clock=lambda: START):
         assert (await night).state is AuditRunState.DONE
@@ -149,7 +149,7 @@ async def test_a_platform_that_turns_workers_away_is_left_alone_by_the_next_job_
     monkeypatch.setattr("auditor.cluster.worker.MAX_BATCH_ACCOUNTS", 2)
     monkeypatch.setattr(checker, "probe_steps_for", test_circuit_breaker.steps)
     many = cluster.far(tmp_path, database, configured(("linkedin",)))
-    rows = test_circuit_breaker.pages(20)
+    rows = test_circuit_breaker.build_accounts(20)
     register(many, *rows)
     many.web.answers = {row.typed_text: Page("", 999, {"server": "x"}, b"x") for row in rows}
     async with cluster.at_work(many, 2, clock=lambda: START):
