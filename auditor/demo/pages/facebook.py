@@ -1,11 +1,10 @@
-"""Facebook as it answers without an account: mostly walls and shells, sometimes a page with its meta tags.
+"""Facebook pages without login, and Meta's Graph API.
 
-A page that is restricted, deleted or merely hidden from strangers gets one and the same text.
-
-Meta's Graph API: pages by name or number, up to fifty in one call, which one of them can spoil for all.
-
-A name that is nobody's is error 803, which lists all such names; a page that is hidden, and a number that
-is nobody's, are error 100/33, which does not say which of the two (fact sheet, v25, 2026).
+Without login, Facebook mostly serves login and challenge pages, and sometimes a page with its meta
+tags. Restricted, deleted and hidden pages get the same text. The API looks up to 50 pages up by
+name or id, and one page can make the whole request fail. Error 803 lists all names that do not
+exist. Error 100/33 is returned for a hidden page and for an unknown id alike
+(docs/explanations/platforms.md, Graph API v25, 2026).
 """
 
 from __future__ import annotations
@@ -66,12 +65,12 @@ PUBLISHING_HABITS = {
 DEFAULT_HABIT = PublishingHabit(5, post_count=20)
 OLD_PAGE_HABIT = PublishingHabit(30, ended_days_ago=1100)
 SCENARIOS_WITHOUT_POSTS = {"plain", "bare", "in_site_column", "renamed"}
-"""Situations whose page shows strangers no post."""
+"""Scenarios whose page shows no posts without login."""
 
 
 @dataclass(frozen=True, slots=True)
 class FakePage:
-    """A page as of a night: its number, its name, its posts newest first."""
+    """A page in one run, with its posts newest first."""
 
     id: str
     name: str
@@ -81,39 +80,33 @@ class FakePage:
 def respond_facebook(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """What the member's page answers tonight."""
-    situation = association.facebook
-    if situation == "walled_later":
-        situation = "login_wall" if demo_run.number >= 8 else "plain"  # the script's night
-    elif situation == "challenged_later":
-        situation = "challenge" if demo_run.number >= 10 else "plain"  # the script's night
-    if situation == "login_wall":
+    """Return the response of an association's page in this run."""
+    scenario_name = association.facebook
+    # the run numbers are those of account_scenarios
+    if scenario_name == "walled_later":
+        scenario_name = "login_wall" if demo_run.number >= 8 else "plain"
+    elif scenario_name == "challenged_later":
+        scenario_name = "challenge" if demo_run.number >= 10 else "plain"
+    if scenario_name == "login_wall":
         return redirect_response(
             f"https://www.facebook.com/login/?next={quote(request.url, safe='')}", 302
         )
-    if situation in WALL_HTML_BY_SCENARIO:
-        return html_response(
-            WALL_HTML_BY_SCENARIO[situation], 403 if situation == "challenge" else 200
-        )
-    if situation == "renamed" and not request.path.strip("/").endswith(RENAMED_SUFFIX):
+    if scenario_name in WALL_HTML_BY_SCENARIO:
+        status = 403 if scenario_name == "challenge" else 200
+        return html_response(WALL_HTML_BY_SCENARIO[scenario_name], status)
+    name = request.path.strip("/")
+    if scenario_name == "renamed" and not name.endswith(RENAMED_SUFFIX):
         return redirect_response(f"https://www.facebook.com/{association.handle}{RENAMED_SUFFIX}")
-    if (
-        situation == "duplicate"
-        and request.path.strip("/").lower() == association.old_facebook_handle.lower()
-    ):
-        return html_response(
-            render_facebook_page(build_old_facebook_page(association, demo_run), request.url)
-        )
-    shown = build_facebook_page(association, demo_run)
-    return html_response(
-        render_facebook_page(
-            replace(shown, posts=()) if situation in SCENARIOS_WITHOUT_POSTS else shown, request.url
-        )
-    )
+    page = build_facebook_page(association, demo_run)
+    if scenario_name == "duplicate" and name.lower() == association.old_facebook_handle.lower():
+        page = build_old_facebook_page(association, demo_run)
+    elif scenario_name in SCENARIOS_WITHOUT_POSTS:
+        page = replace(page, posts=())
+    return html_response(render_facebook_page(page, request.url))
 
 
 def build_facebook_page(association: DemoAssociation, demo_run: DemoRun) -> FakePage:
-    """The member's page as of tonight, whoever may see it."""
+    """Return an association's page in this run, also if it is not public."""
     return FakePage(
         association.facebook_page_id,
         association.name,
@@ -122,7 +115,7 @@ def build_facebook_page(association: DemoAssociation, demo_run: DemoRun) -> Fake
 
 
 def build_old_facebook_page(association: DemoAssociation, demo_run: DemoRun) -> FakePage:
-    """The page that a member with two of them left behind."""
+    """Return the older page of an association with two pages."""
     return FakePage(
         f"{association.facebook_page_id}9",
         association.name,
@@ -131,10 +124,10 @@ def build_old_facebook_page(association: DemoAssociation, demo_run: DemoRun) -> 
 
 
 def build_canary_page(name: str, demo_run: DemoRun) -> FakePage:
-    """A page that has always been there."""
-    number = "6155000000007" + ("78" if name.startswith("Biblio") else "77")
+    """Return the page of a canary."""
+    page_id = "6155000000007" + ("78" if name.startswith("Biblio") else "77")
     return FakePage(
-        number, name, [demo_run.started_at - timedelta(days=age) for age in (1, 10, 32)]
+        page_id, name, [demo_run.started_at - timedelta(days=age) for age in (1, 10, 32)]
     )
 
 
@@ -147,7 +140,7 @@ WALL_HTML_BY_SCENARIO = {
 
 
 def respond_other_facebook(request: FakeRequest) -> FakeResponse:
-    """What Facebook answers where no page of the cast is asked for."""
+    """Return the response to a request for any other page."""
     if request.path == "/robots.txt":
         return text_response(ROBOTS_TXT)
     if request.path.startswith("/login"):
@@ -156,15 +149,19 @@ def respond_other_facebook(request: FakeRequest) -> FakeResponse:
 
 
 def render_facebook_page(fake_page: FakePage, url: str) -> str:
-    """The HTML of a page that is shown to strangers."""
+    """Return the HTML of a public page."""
     name, page_id, story = fake_page.name, fake_page.id, ""
     if fake_page.posts:
-        moments = [int(when.timestamp()) for when in fake_page.posts[:3]]
-        nodes = [
-            {"__typename": "Story", "post_id": str(one * 7), "creation_time": one}
-            for one in moments
-        ]
-        data = {"timeline_list_feed_units": {"edges": [{"node": node} for node in nodes]}}
+        edges = []
+        for published_at in fake_page.posts[:3]:
+            timestamp = int(published_at.timestamp())
+            story_node = {
+                "__typename": "Story",
+                "post_id": str(timestamp * 7),
+                "creation_time": timestamp,
+            }
+            edges.append({"node": story_node})
+        data = {"timeline_list_feed_units": {"edges": edges}}
         story = f'<script type="application/json">{json.dumps(data)}</script>'
     profile = {
         "__isProfile": "User",
@@ -183,12 +180,13 @@ def render_facebook_page(fake_page: FakePage, url: str) -> str:
 
 
 MAX_IDS_PER_REQUEST = 50
+DEFAULT_POST_LIMIT = 25
 SCENARIOS_WITHOUT_PAGE = {"group", "shared", "share_button", "none_typed"}
 
 
 @dataclass(frozen=True, slots=True)
 class FakeGraphPage:
-    """A page as of a night, its posts newest first."""
+    """A page of the API in one run, with its posts newest first."""
 
     id: str
     username: str
@@ -200,30 +198,25 @@ class FakeGraphPage:
 def build_graph_pages(
     associations: Iterable[DemoAssociation], demo_run: DemoRun
 ) -> dict[str, FakeGraphPage]:
-    """Tonight's pages by number and by lower-case name, an old name too."""
-    there = [
-        m
-        for m in associations
-        if m.facebook and m.facebook not in SCENARIOS_WITHOUT_PAGE and not _is_deleted(m, demo_run)
-    ]
-    found = {
-        name: _build_graph_page(member, demo_run)
-        for member in there
-        for name in (_get_page_key(member), member.facebook_page_id)
-    }
-    old = [(m, build_old_facebook_page(m, demo_run)) for m in there if m.facebook == "duplicate"]
-    left_behind = {
-        name: FakeGraphPage(shown.id, member.old_facebook_handle, shown.name, shown.posts)
-        for member, shown in old
-        for name in (member.old_facebook_handle.lower(), shown.id)
-    }
-    return found | left_behind
+    """Return the existing pages in this run by id and by lower-case name."""
+    pages = {}
+    for association in associations:
+        if not association.facebook or association.facebook in SCENARIOS_WITHOUT_PAGE:
+            continue
+        if _is_deleted(association, demo_run):
+            continue
+        page = _build_graph_page(association, demo_run)
+        pages |= {association.handle.lower(): page, page.id: page}
+        if association.facebook == "duplicate":
+            old_page = _build_old_graph_page(association, demo_run)
+            pages |= {old_page.username.lower(): old_page, old_page.id: old_page}
+    return pages
 
 
 def build_canary_graph_page(name: str, demo_run: DemoRun) -> FakeGraphPage:
-    """A page that has always been there."""
-    shown = build_canary_page(name, demo_run)
-    return FakeGraphPage(shown.id, name, shown.name, shown.posts)
+    """Return the page of a canary."""
+    page = build_canary_page(name, demo_run)
+    return FakeGraphPage(page.id, name, page.name, page.posts)
 
 
 def _is_deleted(association: DemoAssociation, demo_run: DemoRun) -> bool:
@@ -232,80 +225,83 @@ def _is_deleted(association: DemoAssociation, demo_run: DemoRun) -> bool:
     )
 
 
-def _get_page_key(association: DemoAssociation) -> str:
-    return association.handle.lower()
-
-
 def _build_graph_page(association: DemoAssociation, demo_run: DemoRun) -> FakeGraphPage:
-    renamed = RENAMED_SUFFIX if association.facebook == "renamed" else ""
-    shown = build_facebook_page(association, demo_run)
+    suffix = RENAMED_SUFFIX if association.facebook == "renamed" else ""
+    page = build_facebook_page(association, demo_run)
     return FakeGraphPage(
-        shown.id,
-        association.handle + renamed,
-        shown.name,
-        shown.posts,
+        page.id,
+        association.handle + suffix,
+        page.name,
+        page.posts,
         association.facebook == "hidden",
     )
+
+
+def _build_old_graph_page(association: DemoAssociation, demo_run: DemoRun) -> FakeGraphPage:
+    page = build_old_facebook_page(association, demo_run)
+    return FakeGraphPage(page.id, association.old_facebook_handle, page.name, page.posts)
 
 
 def respond_graph_api(
     pages_by_key: Mapping[str, FakeGraphPage], request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """What the interface answers tonight."""
+    """Return the response of the API in this run."""
     if not has_bearer_key(request, "facebook"):
         return build_graph_error(190, "Invalid OAuth access token - Cannot parse access token")
     if demo_run.number == API_FAILURES["facebook"][0]:
         return build_graph_error(
             2, "An unexpected error has occurred. Please retry your request later.", status=500
         )
-    asked = [one for one in request.query.get("ids", "").split(",") if one]
-    if not asked or len(asked) > MAX_IDS_PER_REQUEST:
+    requested_ids = [page_id for page_id in request.query.get("ids", "").split(",") if page_id]
+    if not requested_ids or len(requested_ids) > MAX_IDS_PER_REQUEST:
         return build_graph_error(
             100,
-            f"(#100) Between 1 and {MAX_IDS_PER_REQUEST} ids are expected. Provided: {len(asked)}.",
+            f"(#100) Between 1 and {MAX_IDS_PER_REQUEST} ids are expected. "
+            f"Provided: {len(requested_ids)}.",
         )
-    return _find_graph_error(pages_by_key, asked) or json_response(
-        {
-            one: _build_graph_node(
-                pages_by_key[_normalize_page_key(one)], request.query.get("fields", "")
-            )
-            for one in asked
-        }
-    )
+    error = _find_graph_error(pages_by_key, requested_ids)
+    if error is not None:
+        return error
+    fields = request.query.get("fields", "")
+    nodes = {}
+    for page_id in requested_ids:
+        page = pages_by_key[_normalize_page_key(page_id)]
+        nodes[page_id] = _build_graph_node(page, fields)
+    return json_response(nodes)
 
 
 def build_graph_error(
     code: int, message: str, error_subcode: int | None = None, status: int = 400
 ) -> FakeResponse:
-    """An error of the whole call."""
-    told: dict[str, object] = {"message": message, "type": "OAuthException", "code": code}
+    """Return an error for the whole request."""
+    error: dict[str, object] = {"message": message, "type": "OAuthException", "code": code}
     if error_subcode:
-        told["error_subcode"] = error_subcode
-    return json_response({"error": {**told, "fbtrace_id": "Apractice"}}, status)
+        error["error_subcode"] = error_subcode
+    return json_response({"error": {**error, "fbtrace_id": "demo-trace"}}, status)
 
 
 def _find_graph_error(
     pages_by_key: Mapping[str, FakeGraphPage], requested_ids: Sequence[str]
 ) -> FakeResponse | None:
-    """The error for what cannot be shown: all names that are nobody's, else the first page that is hidden."""
-    if nobody := [
-        one
-        for one in requested_ids
-        if not one.isdigit() and _normalize_page_key(one) not in pages_by_key
-    ]:
+    """Return the error for all unknown names, or for the first hidden page or unknown id."""
+    unknown_names = [
+        name
+        for name in requested_ids
+        if not name.isdigit() and _normalize_page_key(name) not in pages_by_key
+    ]
+    if unknown_names:
+        names = ",".join(unknown_names)
         return build_graph_error(
-            803, f"(#803) Some of the aliases you requested do not exist: {','.join(nobody)}"
+            803, f"(#803) Some of the aliases you requested do not exist: {names}"
         )
-    for one in requested_ids:
-        if (
-            _normalize_page_key(one) not in pages_by_key
-            or pages_by_key[_normalize_page_key(one)].is_hidden
-        ):
-            told = (
-                f"Unsupported get request. Object with ID '{one}' does not exist, cannot be loaded due to "
-                "missing permissions, or does not support this operation."
+    for page_id in requested_ids:
+        page = pages_by_key.get(_normalize_page_key(page_id))
+        if page is None or page.is_hidden:
+            message = (
+                f"Unsupported get request. Object with ID '{page_id}' does not exist, cannot be "
+                "loaded due to missing permissions, or does not support this operation."
             )
-            return build_graph_error(100, told, 33)
+            return build_graph_error(100, message, 33)
     return None
 
 
@@ -314,12 +310,13 @@ def _normalize_page_key(requested_id: str) -> str:
 
 
 def _build_graph_node(graph_page: FakeGraphPage, fields: str) -> dict[str, object]:
-    """A page with the fields that were asked for; its id comes always."""
+    """Return the id and the requested fields of a page."""
     link = f"https://www.facebook.com/{graph_page.username}"
-    limit = re.search(r"published_posts(?:\.limit\((\d+)\))?", fields)
+    limit_match = re.search(r"published_posts\.limit\((\d+)\)", fields)
+    limit = int(limit_match[1]) if limit_match else DEFAULT_POST_LIMIT
     posts = [
-        {"created_time": f"{when:%Y-%m-%dT%H:%M:%S}+0000", "id": f"{graph_page.id}_{at}"}
-        for at, when in enumerate(graph_page.posts)
+        {"created_time": f"{created_at:%Y-%m-%dT%H:%M:%S}+0000", "id": f"{graph_page.id}_{index}"}
+        for index, created_at in enumerate(graph_page.posts[:limit])
     ]
     node: dict[str, object] = {
         "name": graph_page.name,
@@ -328,7 +325,8 @@ def _build_graph_node(graph_page: FakeGraphPage, fields: str) -> dict[str, objec
         "fan_count": 1284,
         "followers_count": 1310,
         "is_published": True,
-        "published_posts": {"data": posts[: int(limit[1]) if limit and limit[1] else 25]},
+        "published_posts": {"data": posts},
     }
-    wanted = set(re.findall(r"[a-z_]+", re.sub(r"\.limit\(\d+\)|\{[^}]*\}", "", fields)))
-    return {"id": graph_page.id, **{name: value for name, value in node.items() if name in wanted}}
+    requested_fields = set(re.findall(r"[a-z_]+", re.sub(r"\.limit\(\d+\)|\{[^}]*\}", "", fields)))
+    selected = {name: value for name, value in node.items() if name in requested_fields}
+    return {"id": graph_page.id, **selected}

@@ -1,6 +1,8 @@
-"""What stands at an association's address when its site does not: each text as its maker serves it.
+"""Sites with faults and special sites.
 
-Sites in good health with one thing that is odd: slow, huge, closed to robots, moved, linked strangely.
+The first part serves pages in place of a site: parked domains, default pages, errors. The second
+part serves working sites with one special property: slow, huge, closed to robots, moved, with
+unusual links.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ CLOUDFLARE_CHALLENGE_HTML = (
 def respond_404_except_home(
     _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
 ) -> FakeResponse | None:
-    """A bare server's 404, for the paths that a trouble page does not answer; None for its home page."""
+    """Return a 404 page for all paths except the home page, and None for the home page."""
     if request.path == "/":
         return None
     return html_response(
@@ -65,7 +67,7 @@ def respond_404_except_home(
 def serve_parked_page(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """A seller's page, on every path but robots.txt."""
+    """Serve the page of a domain seller on all paths except robots.txt."""
     if request.path == "/robots.txt":
         return respond_404_except_home(association, request, demo_run) or html_response("")
     return html_response(PARKED_HTML.format(host=association.host))
@@ -74,7 +76,7 @@ def serve_parked_page(
 def serve_suspended_page(
     _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
 ) -> FakeResponse:
-    """CPanel's notice, which it serves with status 200 behind a redirect."""
+    """Serve the cPanel page for suspended accounts: a redirect to a page with status 200."""
     if request.path == "/cgi-sys/suspendedpage.cgi":
         return html_response(CPANEL_SUSPENDED_HTML)
     return redirect_response("/cgi-sys/suspendedpage.cgi", 302)
@@ -83,7 +85,7 @@ def serve_suspended_page(
 def serve_default_page(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """A hosting's own first page, before anything was uploaded."""
+    """Serve the default page of a hosting account without files."""
     return respond_404_except_home(association, request, demo_run) or html_response(
         CPANEL_DEFAULT_HTML.format(host=association.host)
     )
@@ -92,15 +94,15 @@ def serve_default_page(
 def serve_under_construction_page(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """A page that promises a site."""
-    words = (
+    """Serve a page that says the site is under construction."""
+    soon, title = (
         ("قريبا", "الموقع قيد الإنشاء")
         if association.language == "ar"
         else ("Bientôt", "Site en construction")
     )
     text = (
-        f"<html><head><title>{words[1]}</title></head><body><h1>{words[1]}</h1><p>"
-        f"{words[0]}</p></body></html>"
+        f"<html><head><title>{title}</title></head><body><h1>{title}</h1><p>"
+        f"{soon}</p></body></html>"
     )
     return respond_404_except_home(association, request, demo_run) or html_response(text)
 
@@ -108,14 +110,14 @@ def serve_under_construction_page(
 def serve_gambling_page(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """Somebody else's advertising at the association's address."""
+    """Serve the gambling ads of a hijacked site."""
     return respond_404_except_home(association, request, demo_run) or html_response(GAMBLING_HTML)
 
 
 def serve_soft_404(
     association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
 ) -> FakeResponse:
-    """Every path answers 200 and says that it is not there."""
+    """Serve the text of a "not found" page with status 200 on every path."""
     if request.path == "/robots.txt":
         return text_response("User-agent: *\nDisallow:\n")
     title = "الصفحة غير موجودة" if association.language == "ar" else "Page introuvable"
@@ -132,7 +134,7 @@ def serve_soft_404(
 def serve_redirect_loop(
     _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
 ) -> FakeResponse:
-    """Two redirects that lead to each other."""
+    """Serve two redirects in a circle."""
     if request.path == "/robots.txt":
         return text_response("", 404)
     return redirect_response("/ar/" if request.path == "/" else "/", 302)
@@ -141,7 +143,7 @@ def serve_redirect_loop(
 def serve_503_error(
     _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
 ) -> FakeResponse:
-    """A server that is up and cannot answer."""
+    """Serve status 503 on every path except robots.txt."""
     status = 404 if request.path == "/robots.txt" else 503
     return html_response(
         "<html><head><title>503 Service Unavailable</title></head><body>Erreur</body></html>",
@@ -152,7 +154,7 @@ def serve_503_error(
 def serve_database_error(
     _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
 ) -> FakeResponse:
-    """A site whose database is gone, as WordPress says it."""
+    """Serve the error page of WordPress without a database connection."""
     if request.path == "/robots.txt":
         return text_response("", 404)
     title = "Erreur lors de la connexion à la base de données"
@@ -164,7 +166,7 @@ def serve_database_error(
 def serve_429_error(
     _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
 ) -> FakeResponse:
-    """A host that counts, and names its hour."""
+    """Serve status 429 with a Retry-After of one hour."""
     if request.path == "/robots.txt":
         return text_response("", 404)
     return html_response(
@@ -175,7 +177,7 @@ def serve_429_error(
 def serve_captcha(
     _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
 ) -> FakeResponse:
-    """A wall of Cloudflare's, which lets browsers think."""
+    """Serve a Cloudflare challenge page."""
     if request.path == "/robots.txt":
         return text_response("", 404)
     return html_response(
@@ -188,7 +190,7 @@ SiteHandler = Callable[[DemoAssociation, FakeRequest, DemoRun], FakeResponse]
 DEFAULT_SITE = site_engines.make_wordpress_site()
 
 SLOW_SITE_DELAY_SECONDS = 1.52
-"""Seconds that a slow site thinks; the demo calls 1.5 slow, so that nobody waits eight (see `demo`)."""
+"""Delay of a slow site. The demo sets the limit of the rule to 1.5 seconds (see `play`)."""
 
 CACHE_MARKER = b"<!-- from the cache of its new hosting -->"
 
@@ -196,33 +198,32 @@ CACHE_MARKER = b"<!-- from the cache of its new hosting -->"
 def serve_slow_site(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """A site that thinks before its home page, until its hosting is changed on the sixth night."""
-    answer = DEFAULT_SITE(association, request, demo_run)
+    """Serve a site with a slow home page, until its hosting changes in the sixth run."""
+    response = DEFAULT_SITE(association, request, demo_run)
     if request.path != "/":
-        return answer
+        return response
     if demo_run.number <= 5:
-        return replace(answer, delay_seconds=SLOW_SITE_DELAY_SECONDS)
-    return replace(answer, body=answer.body + CACHE_MARKER)
+        return replace(response, delay_seconds=SLOW_SITE_DELAY_SECONDS)
+    return replace(response, body=response.body + CACHE_MARKER)
 
 
 def serve_huge_page(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """A home page of 20 MB: the whole archive on one page, the newest first."""
-    answer = DEFAULT_SITE(association, request, demo_run)
+    """Serve a home page of 20 MB."""
+    response = DEFAULT_SITE(association, request, demo_run)
     if request.path != "/":
-        return answer
-    filler = (
-        b"<p>" + b"archive " * 5_000 + b"</p>\n"
-    )  # little enough for a client that leaves to be noticed
-    whole = answer.body + filler
-    return replace(answer, body=whole, body_repeats=1 + 20_000_000 // len(whole))
+        return response
+    # small chunks, because the proxy notices a closed connection only between two chunks
+    filler = b"<p>" + b"archive " * 5_000 + b"</p>\n"
+    chunk = response.body + filler
+    return replace(response, body=chunk, body_repeats=1 + 20_000_000 // len(chunk))
 
 
 def serve_robots_forbidden_site(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """A site whose robots.txt forbids everything: its registered link alone is asked for."""
+    """Serve a site whose robots.txt forbids everything. Only the home page can be fetched."""
     if request.path == "/robots.txt":
         return text_response("User-agent: *\nDisallow: /\n")
     if request.path == "/":
@@ -234,39 +235,43 @@ def make_site_with_footer(
     render_footer: Callable[[DemoAssociation], str],
     render_head: Callable[[DemoAssociation], str] = lambda _: "",
 ) -> SiteHandler:
-    """A WordPress with something more in its footer or its head."""
+    """Return a WordPress site with additional HTML in its footer or head."""
 
-    def show(member: DemoAssociation, request: FakeRequest, tonight: DemoRun) -> FakeResponse:
-        frame = PageFrame(footer_html=render_footer(member), head_html=render_head(member))
-        return site_engines.make_wordpress_site(frame=frame)(member, request, tonight)
+    def respond(
+        association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+    ) -> FakeResponse:
+        frame = PageFrame(
+            footer_html=render_footer(association), head_html=render_head(association)
+        )
+        return site_engines.make_wordpress_site(frame=frame)(association, request, demo_run)
 
-    return show
+    return respond
 
 
 def serve_site_without_social_links(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """A site that leads to nobody's account but to one of its own articles."""
-    nowhere = PageFrame(profile_urls={"articles": f"https://{association.host}/about"})
-    return site_engines.make_wordpress_site(frame=nowhere)(association, request, demo_run)
+    """Serve a site without links to social accounts."""
+    frame = PageFrame(profile_urls={"articles": f"https://{association.host}/about"})
+    return site_engines.make_wordpress_site(frame=frame)(association, request, demo_run)
 
 
 def serve_moved_site(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """An address that leads to the site's new one."""
+    """Serve a redirect to the new domain of a site, and the site on the new domain."""
     if request.host == association.host:
         return redirect_response(f"https://{get_moved_host(association)}{request.target}")
     return DEFAULT_SITE(association, request, demo_run)
 
 
 def get_moved_host(association: DemoAssociation) -> str:
-    """The host to which a moved site moved."""
+    """Return the new host of a moved site."""
     return f"espace-{association.slug}.org"
 
 
 def render_youtube_icon(association: DemoAssociation) -> str:
-    """An icon in the footer, which leads to the member's channel."""
+    """Return a footer icon with a link to the association's YouTube channel."""
     return (
         f'<p><a class="yt" href="https://www.youtube.com/@{association.handle}"><img alt="YouTube" '
         'src="/yt.png"></a></p>'
@@ -274,7 +279,7 @@ def render_youtube_icon(association: DemoAssociation) -> str:
 
 
 def render_same_as_json_ld(association: DemoAssociation) -> str:
-    """Data in the head, which name the member's page on LinkedIn."""
+    """Return JSON-LD data with a link to the association's LinkedIn page."""
     return (
         '<script type="application/ld+json">{"@context": "https://schema.org", "@type": "NGO", '
         f'"name": "{association.name_fr}", "url": "{association.site_url}", '
@@ -283,7 +288,7 @@ def render_same_as_json_ld(association: DemoAssociation) -> str:
 
 
 def render_theme_credit(_association: DemoAssociation) -> str:
-    """The names of those who made the theme: nobody's channel here."""
+    """Return the credits of a theme, with links to accounts of other organisations."""
     return (
         '<p class="site-info">Fièrement propulsé par <a '
         'href="https://www.facebook.com/WordPresscom">WordPress</a> – '

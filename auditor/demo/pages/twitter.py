@@ -1,9 +1,9 @@
-"""X as it answers without an account: one script shell for every name, there or not; Cloudflare for some.
+"""X pages without login, and X's API v2.
 
-X's API v2: accounts by name or by number, up to a hundred, and what is said against the others.
-
-An answer of 200 tells of every account asked: in `data`, or in `errors`. The number of the newest post
-holds its time (fact sheet 2026-08).
+Without login, X serves the same script page for existing and missing accounts, and a Cloudflare
+challenge for some. The API looks up to 100 accounts up by name or id. A response with status 200
+lists every requested account in `data` or in `errors`. The id of the newest post encodes its time
+(docs/explanations/platforms.md, observed 2026-08).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SHELL_HTML = (
 def respond_twitter(
     association: DemoAssociation, _request: FakeRequest, _demo_run: DemoRun
 ) -> FakeResponse:
-    """What the member's profile answers: nothing that tells."""
+    """Return the script page, or a challenge, for an association's profile."""
     if association.twitter == "blocked":
         return html_response(
             CLOUDFLARE_CHALLENGE_HTML, 403, server="cloudflare", cf_mitigated="challenge"
@@ -51,16 +51,17 @@ def respond_twitter(
 
 
 def respond_other_twitter(request: FakeRequest) -> FakeResponse:
-    """The same shell for everybody else."""
+    """Return robots.txt, or the script page for any other name."""
     if request.path == "/robots.txt":
         return text_response("User-agent: *\nDisallow: /\n")
     return html_response(SHELL_HTML)
 
 
 MAX_USERS_PER_REQUEST = 100
-SNOWFLAKE_EPOCH_MS = 1_288_834_974_657  # ms: the beginning of the numbers that hold a time
+SNOWFLAKE_EPOCH_MS = 1_288_834_974_657  # epoch of the timestamps in post ids
 USERNAME_PATTERN = re.compile(r"[A-Za-z0-9_]{1,15}")
-SCENARIOS_WITHOUT_USER = {"intent", "malformed"}
+USER_ID_PATTERN = re.compile(r"[0-9]{1,19}")
+SCENARIOS_WITHOUT_USER = {"intent", "malformed", "deleted"}
 PUBLISHING_HABITS = {
     "active": PublishingHabit(2, post_count=60),
     "dormant": PublishingHabit(90, ended_days_ago=4 * 365),
@@ -71,7 +72,7 @@ DEFAULT_HABIT = PublishingHabit(11, post_count=20)
 
 @dataclass(frozen=True, slots=True)
 class FakeTwitterUser:
-    """An account as of a night. `state` is empty, or `protected` or `suspended`; `site` is where it leads."""
+    """An account in one run. `state` is empty, `protected` or `suspended`."""
 
     id: str
     username: str
@@ -85,59 +86,67 @@ class FakeTwitterUser:
 def build_twitter_users(
     associations: Iterable[DemoAssociation], demo_run: DemoRun
 ) -> dict[str, FakeTwitterUser]:
-    """Tonight's accounts by lower-case name and by number; a deleted one is nobody."""
-    found = [
-        _build_user(m, demo_run)
-        for m in associations
-        if m.twitter and m.twitter not in SCENARIOS_WITHOUT_USER | {"deleted"}
-    ]
-    return {key: user for user in found for key in (user.username.lower(), user.id)}
+    """Return the existing accounts in this run by lower-case name and by id."""
+    users = {}
+    for association in associations:
+        if association.twitter and association.twitter not in SCENARIOS_WITHOUT_USER:
+            user = _build_user(association, demo_run)
+            users |= {user.username.lower(): user, user.id: user}
+    return users
 
 
 def build_canary_user(name: str, user_id: int, demo_run: DemoRun) -> FakeTwitterUser:
-    """An account that has always been there."""
+    """Return the account of a canary."""
     return FakeTwitterUser(
         str(user_id), name, name, demo_run.started_at - timedelta(hours=20), 1284
     )
 
 
 def _build_user(association: DemoAssociation, demo_run: DemoRun) -> FakeTwitterUser:
-    situation = association.twitter
+    scenario_name = association.twitter
     username, state = association.twitter_handle, ""
-    if situation == "renamed" and demo_run.number >= 5:  # the script's night
+    if scenario_name == "renamed" and demo_run.number >= 5:  # as in account_scenarios
         username = f"{association.handle[:9]}_x{association.number}"
-    if situation == "suspended" and 5 <= demo_run.number < 20:  # the script's nights
+    if scenario_name == "suspended" and 5 <= demo_run.number < 20:  # as in account_scenarios
         state = "suspended"
-    elif situation == "protected":
+    elif scenario_name == "protected":
         state = "protected"
-    posts = PUBLISHING_HABITS.get(situation, DEFAULT_HABIT).list_post_dates(demo_run)
-    newest = posts[0] if posts and not state else None
-    site = association.site_url if association.website and situation != "dormant" else ""
+    posts = PUBLISHING_HABITS.get(scenario_name, DEFAULT_HABIT).list_post_dates(demo_run)
+    newest_post_at = posts[0] if posts and not state else None
+    has_site_link = association.website and scenario_name != "dormant"
+    site_url = association.site_url if has_site_link else ""
     return FakeTwitterUser(
-        association.twitter_id, username, association.name, newest, len(posts), state, site
+        association.twitter_id,
+        username,
+        association.name,
+        newest_post_at,
+        len(posts),
+        state,
+        site_url,
     )
 
 
 def respond_twitter_api(
     users_by_key: Mapping[str, FakeTwitterUser], request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """What the interface answers tonight."""
+    """Return the response of the API in this run."""
     if not has_bearer_key(request, "twitter"):
         return build_twitter_error(401, "Unauthorized", "Unauthorized")
     if demo_run.number == API_FAILURES["twitter"][0]:
         return build_twitter_error(503, "Service Unavailable", "Service Unavailable")
     parameter = {"/2/users/by": "usernames", "/2/users": "ids"}.get(request.path, "")
-    asked = request.query.get(parameter, "").split(",")
-    usual = USERNAME_PATTERN if parameter == "usernames" else re.compile(r"[0-9]{1,19}")
-    if not parameter or len(asked) > MAX_USERS_PER_REQUEST or not all(map(usual.fullmatch, asked)):
+    requested_users = request.query.get(parameter, "").split(",")
+    pattern = USERNAME_PATTERN if parameter == "usernames" else USER_ID_PATTERN
+    are_valid = all(map(pattern.fullmatch, requested_users))
+    if not parameter or len(requested_users) > MAX_USERS_PER_REQUEST or not are_valid:
         return build_twitter_error(
             400, "Invalid Request", "One or more parameters to your request was invalid."
         )
-    return _respond_user_lookup(users_by_key, asked, parameter)
+    return _respond_user_lookup(users_by_key, requested_users, parameter)
 
 
 def build_twitter_error(status: int, title: str, detail: str) -> FakeResponse:
-    """An error about the whole request."""
+    """Return an error for the whole request."""
     return json_response(
         {"title": title, "detail": detail, "type": "about:blank", "status": status}, status
     )
@@ -146,25 +155,20 @@ def build_twitter_error(status: int, title: str, detail: str) -> FakeResponse:
 def _respond_user_lookup(
     users_by_key: Mapping[str, FakeTwitterUser], requested_users: list[str], parameter: str
 ) -> FakeResponse:
-    found = {one: users_by_key.get(one.lower()) for one in requested_users}
-    data = [_build_user_item(user) for user in found.values() if user and user.state != "suspended"]
-    errors = [
-        _build_lookup_error(one, parameter, is_suspended=user is not None)
-        for one, user in found.items()
-        if user is None or user.state == "suspended"
-    ]
-    return json_response(
-        {**({"data": data} if data else {}), **({"errors": errors} if errors else {})}
-    )
+    data: list[dict[str, object]] = []
+    errors: list[dict[str, str]] = []
+    for name in dict.fromkeys(requested_users):
+        user = users_by_key.get(name.lower())
+        if user is None or user.state == "suspended":
+            errors.append(_build_lookup_error(name, parameter, is_suspended=user is not None))
+        else:
+            data.append(_build_user_item(user))
+    lists = {"data": data, "errors": errors}
+    return json_response({key: items for key, items in lists.items() if items})
 
 
 def _build_user_item(user: FakeTwitterUser) -> dict[str, object]:
-    newest = (
-        {"most_recent_post_id": make_post_id(user.newest_post_at)} if user.newest_post_at else {}
-    )
-    link = {"url": f"https://t.co/p{user.id[-6:]}", "expanded_url": user.site_url}
-    site = {"url": link["url"], "entities": {"url": {"urls": [link]}}} if user.site_url else {}
-    return {
+    item: dict[str, object] = {
         "id": user.id,
         "username": user.username,
         "name": user.name,
@@ -174,13 +178,17 @@ def _build_user_item(user: FakeTwitterUser) -> dict[str, object]:
             "following_count": 41,
             "tweet_count": user.post_count,
         },
-        **site,
-        **newest,
     }
+    if user.site_url:
+        link = {"url": f"https://t.co/p{user.id[-6:]}", "expanded_url": user.site_url}
+        item |= {"url": link["url"], "entities": {"url": {"urls": [link]}}}
+    if user.newest_post_at:
+        item["most_recent_post_id"] = make_post_id(user.newest_post_at)
+    return item
 
 
 def make_post_id(posted_at: datetime) -> str:
-    """The number of a post written at a moment."""
+    """Return the id of a post published at this time."""
     return str((int(posted_at.timestamp() * 1000) - SNOWFLAKE_EPOCH_MS) << 22)
 
 

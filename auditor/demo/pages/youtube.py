@@ -1,11 +1,9 @@
-"""YouTube's channel pages: HTML around `ytInitialData`, in the viewer's language.
+"""YouTube channel pages, and YouTube's Data API v3.
 
-How long ago something was, as YouTube says it: in one unit, rounded down, in the viewer's language.
-
-YouTube's Data API v3: channels by id, handle or user name, and a channel's newest uploads.
-
-A channel that is missing or terminated is left out without a word; without any, `items` is left out too
-(fact sheet 2026-08).
+A channel page is HTML with a `ytInitialData` object in the viewer's language. Ages have one unit
+and are rounded down. The API returns channels by id, handle or username, and the newest uploads
+of a channel. It omits missing and terminated channels, and omits `items` if there are none
+(docs/explanations/platforms.md, observed 2026-08).
 """
 
 from __future__ import annotations
@@ -45,7 +43,8 @@ ROBOTS_TXT = (
     "User-agent: *\nDisallow: /api/\nDisallow: /comment\nDisallow: /feeds/videos.xml\nDisallow: /results\n"
     "Disallow: /youtubei/\n"
 )
-PUBLISHING_HABITS = {  # three years and a half month: the same three years on each of thirty nights
+# "renamed" ended three years and a half month ago: the page says "3 years" in all of 30 runs
+PUBLISHING_HABITS = {
     "active": PublishingHabit(9, post_count=31),
     "renamed": PublishingHabit(120, ended_days_ago=3 * 365 + 45, post_count=9),
     "empty": PublishingHabit(post_count=0),
@@ -66,7 +65,10 @@ EMPTY_CHANNEL_TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class FakeYoutubeChannel:
-    """A channel as of a night, its uploads newest first; `old` draws them as videoRenderer, until 2026-05."""
+    """A channel in one run, with its uploads newest first.
+
+    The old layout uses `videoRenderer` objects, as YouTube did until 2026-05.
+    """
 
     title: str
     id: str
@@ -80,17 +82,17 @@ class FakeYoutubeChannel:
 def respond_youtube(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """What the member's channel answers."""
-    situation = association.youtube
+    """Return the response of an association's channel."""
+    scenario_name = association.youtube
     if is_terminated(association, demo_run):
         return html_response(
             _render_html("YouTube", {"alerts": [_build_alert(TERMINATED_MESSAGE)]})
         )
-    if situation == "active" and demo_run.number == 11:  # the script's night
+    if scenario_name == "active" and demo_run.number == 11:  # as in account_scenarios
         return redirect_response(
             f"https://consent.youtube.com/m?continue={quote(request.url, safe='')}", 302
         )
-    if situation == "renamed" and "Officiel" not in request.path:
+    if scenario_name == "renamed" and "Officiel" not in request.path:
         tab = request.path.strip("/").partition("/")[2]
         return redirect_response(
             f"https://www.youtube.com/@{association.handle}Officiel/{tab}".rstrip("/")
@@ -99,38 +101,36 @@ def respond_youtube(
 
 
 def respond_other_youtube(request: FakeRequest) -> FakeResponse:
-    """robots.txt, and the 404 of a name that nobody has."""
-    return (
-        text_response(ROBOTS_TXT)
-        if request.path == "/robots.txt"
-        else html_response(NOT_FOUND_HTML, 404)
-    )
+    """Return robots.txt, or the 404 page for any other name."""
+    if request.path == "/robots.txt":
+        return text_response(ROBOTS_TXT)
+    return html_response(NOT_FOUND_HTML, 404)
 
 
 def respond_youtube_consent(_request: FakeRequest) -> FakeResponse:
-    """The question that comes before YouTube in some countries."""
+    """Return the consent page that YouTube serves in some countries."""
     return html_response(CONSENT_HTML)
 
 
 def build_channel_response(fake_channel: FakeYoutubeChannel, path: str) -> FakeResponse:
-    """The page of a channel, with the tab open that the path names."""
-    opened = "Videos" if path.endswith("/videos") else "Home"
+    """Return the page of a channel with the tab that the path names."""
+    open_tab = "Videos" if path.endswith("/videos") else "Home"
     return html_response(
         _render_html(
             f"{fake_channel.title} - YouTube",
-            _build_initial_data(fake_channel, opened),
+            _build_initial_data(fake_channel, open_tab),
             _render_head_links(fake_channel),
         )
     )
 
 
 def is_terminated(association: DemoAssociation, demo_run: DemoRun) -> bool:
-    """Whether YouTube has closed the channel."""
-    return association.youtube == "terminated" and demo_run.number >= 3  # the script's night
+    """Return True if YouTube has terminated the channel."""
+    return association.youtube == "terminated" and demo_run.number >= 3  # as in account_scenarios
 
 
 def build_youtube_channel(association: DemoAssociation, demo_run: DemoRun) -> FakeYoutubeChannel:
-    """The member's channel as of tonight."""
+    """Return an association's channel in this run."""
     habit = PUBLISHING_HABITS.get(association.youtube, PUBLISHING_HABITS[""])
     language = PAGE_LANGUAGES.get(association.youtube, "ar")
     return FakeYoutubeChannel(
@@ -145,7 +145,7 @@ def build_youtube_channel(association: DemoAssociation, demo_run: DemoRun) -> Fa
 
 
 def build_canary_channel(name: str, demo_run: DemoRun) -> FakeYoutubeChannel:
-    """A channel that has always been there."""
+    """Return the channel of a canary."""
     uploads = tuple(demo_run.started_at - timedelta(days=age) for age in (2.5, 12.5, 40.5))
     return FakeYoutubeChannel(
         name, "UC" + name.ljust(22, "x")[:22], name, demo_run.started_at, uploads
@@ -170,12 +170,12 @@ def _render_head_links(channel: FakeYoutubeChannel) -> str:
 
 
 def _build_initial_data(channel: FakeYoutubeChannel, open_tab: str) -> dict[str, object]:
-    at = f"http://www.youtube.com/@{channel.handle}"
+    channel_url = f"http://www.youtube.com/@{channel.handle}"
     metadata = {
         "title": channel.title,
         "externalId": channel.id,
-        "vanityChannelUrl": at,
-        "ownerUrls": [at],
+        "vanityChannelUrl": channel_url,
+        "ownerUrls": [channel_url],
         "channelUrl": f"https://www.youtube.com/channel/{channel.id}",
         "rssUrl": f"https://www.youtube.com/feeds/videos.xml?channel_id={channel.id}",
     }
@@ -190,15 +190,16 @@ def _build_initial_data(channel: FakeYoutubeChannel, open_tab: str) -> dict[str,
 
 
 def _build_header(channel: FakeYoutubeChannel) -> dict[str, object]:
-    subscribers, some, none = COUNT_TEXTS[channel.language]
-    videos = some.format(len(channel.uploads)) if channel.uploads else none
+    subscribers, count_format, no_videos = COUNT_TEXTS[channel.language]
+    count = len(channel.uploads)
+    videos = count_format.format(count) if count else no_videos
     rows = [[f"@{channel.handle}"], [subscribers, videos]]
     parts = [{"metadataParts": [{"text": {"content": text}} for text in row]} for row in rows]
     return {"metadata": {"contentMetadataViewModel": {"metadataRows": parts}}}
 
 
 def _build_tabs(channel: FakeYoutubeChannel, open_tab: str) -> list[dict[str, object]]:
-    """The tabs by title; only the open one has its content. Without videos there is no Videos tab."""
+    """Return the tabs. Only the open tab has content. Without videos there is no Videos tab."""
     base = f"/@{channel.handle}"
     if not channel.uploads:
         message = {
@@ -208,44 +209,39 @@ def _build_tabs(channel: FakeYoutubeChannel, open_tab: str) -> list[dict[str, ob
         return [
             _build_tab("Home", f"{base}/featured", {"sectionListRenderer": {"contents": [section]}})
         ]
-    grid = {
-        "richGridRenderer": {
-            "contents": [
-                _build_video(channel, number) for number in range(min(3, len(channel.uploads)))
-            ]
-        }
-    }
-    shown: dict[str, tuple[str, Mapping[str, object]]] = {
+    videos = [_build_video(channel, index) for index in range(min(3, len(channel.uploads)))]
+    grid = {"richGridRenderer": {"contents": videos}}
+    tabs: dict[str, tuple[str, Mapping[str, object]]] = {
         "Home": ("featured", {}),
         "Videos": ("videos", grid),
     }
     return [
         _build_tab(title, f"{base}/{name}", content if title == open_tab else None)
-        for title, (name, content) in shown.items()
+        for title, (name, content) in tabs.items()
     ]
 
 
 def _build_tab(title: str, url: str, content: Mapping[str, object] | None) -> dict[str, object]:
     endpoint = {"commandMetadata": {"webCommandMetadata": {"url": url}}}
-    shown = {} if content is None else {"selected": True, "content": content}
-    return {"tabRenderer": {"title": title, "endpoint": endpoint, **shown}}
+    fields = {} if content is None else {"selected": True, "content": content}
+    return {"tabRenderer": {"title": title, "endpoint": endpoint, **fields}}
 
 
 def _build_video(channel: FakeYoutubeChannel, index: int) -> dict[str, object]:
-    video = f"{channel.id[2:12]}{index}"
+    video_id = f"{channel.id[2:12]}{index}"
     age = format_age(channel.uploads[index], channel.now, channel.language)
     if channel.has_old_layout:
-        old = {
-            "videoId": video,
+        renderer = {
+            "videoId": video_id,
             "title": {"runs": [{"text": "لقاء"}]},
             "publishedTimeText": {"simpleText": age},
         }
-        return {"richItemRenderer": {"content": {"videoRenderer": old}}}
+        return {"richItemRenderer": {"content": {"videoRenderer": renderer}}}
     parts = [{"text": {"content": "1.1K views"}}, {"text": {"content": age}}]
     rows = {"contentMetadataViewModel": {"metadataRows": [{"metadataParts": parts}]}}
     lockup = {"title": {"content": "Rencontre"}, "metadata": rows}
     model = {
-        "contentId": video,
+        "contentId": video_id,
         "contentType": "LOCKUP_CONTENT_TYPE_VIDEO",
         "metadata": {"lockupMetadataViewModel": lockup},
     }
@@ -257,7 +253,7 @@ def _build_alert(text: str) -> dict[str, object]:
 
 
 AGE_UNITS = ((365.0, "year"), (30.0, "month"), (7.0, "week"), (1.0, "day"), (1 / 24, "hour"))
-"""Days of each unit, the longest first."""
+"""Length of each unit in days, longest first."""
 
 AGE_SENTENCES = {"en": "{} ago", "fr": "il y a {}", "ar": "قبل {}"}
 AGE_UNIT_NAMES = {
@@ -270,7 +266,7 @@ AGE_UNIT_NAMES = {
         "hour": ("heure", "heures"),
     },
 }
-ARABIC_AGE_PHRASES = {  # one, two, three to ten, more
+ARABIC_AGE_PHRASES = {  # forms for 1, 2, 3 to 10, and more
     "year": ("سنة واحدة", "سنتين (2)", "سنوات", "سنة"),
     "month": ("شهر واحد", "شهرين (2)", "أشهر", "شهرًا"),
     "week": ("أسبوع واحد", "أسبوعين (2)", "أسابيع", "أسبوعًا"),
@@ -280,40 +276,39 @@ ARABIC_AGE_PHRASES = {  # one, two, three to ten, more
 
 
 def format_age(published_at: datetime, now: datetime, language: str) -> str:
-    """The words for a moment in the past."""
+    """Return the age of a video in words, as YouTube shows it."""
     days = (now - published_at).total_seconds() / 86_400
-    size, unit = next((one for one in AGE_UNITS if days >= one[0]), AGE_UNITS[-1])
+    size, unit = next((pair for pair in AGE_UNITS if days >= pair[0]), AGE_UNITS[-1])
     count = max(1, int(days / size))
-    return AGE_SENTENCES[language].format(
-        _format_arabic_age(count, unit)
-        if language == "ar"
-        else _format_latin_age(count, unit, language)
-    )
+    if language == "ar":
+        return AGE_SENTENCES[language].format(_format_arabic_age(count, unit))
+    return AGE_SENTENCES[language].format(_format_latin_age(count, unit, language))
 
 
 def _format_latin_age(count: int, unit: str, language: str) -> str:
-    return f"{count} {AGE_UNIT_NAMES[language][unit][count > 1]}"
+    singular, plural = AGE_UNIT_NAMES[language][unit]
+    return f"{count} {plural if count > 1 else singular}"
 
 
 def _format_arabic_age(count: int, unit: str) -> str:
     one, two, few, many = ARABIC_AGE_PHRASES[unit]
-    return (one, two)[count - 1] if count <= 2 else f"{count} {few if count <= 10 else many}"
+    if count <= 2:
+        return one if count == 1 else two
+    return f"{count} {few if count <= 10 else many}"
 
 
 MAX_IDS_PER_REQUEST = 50
 
 ChannelsByKey = Mapping[str, FakeYoutubeChannel]
-"""Tonight's channels by id, and by `@` and handle in lower case, new or old."""
+"""Channels in one run by id, and by `@` and lower-case handle (current or former)."""
 
 
 def respond_youtube_api(
     channels: ChannelsByKey, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """What the interface answers tonight."""
-    if DEMO_API_KEYS["youtube"] not in (
-        request.headers.get("x-goog-api-key"),
-        request.query.get("key"),
-    ):
+    """Return the response of the API in this run."""
+    keys = (request.headers.get("x-goog-api-key"), request.query.get("key"))
+    if DEMO_API_KEYS["youtube"] not in keys:
         return build_youtube_error(
             400, "keyInvalid", "API key not valid. Please pass a valid API key."
         )
@@ -329,13 +324,13 @@ def respond_youtube_api(
 
 
 def build_youtube_error(status: int, reason: str, message: str) -> FakeResponse:
-    """An error as Google's interfaces write it."""
-    told = {
+    """Return an error in the format of Google's APIs."""
+    error = {
         "message": message,
         "domain": "youtube.quota" if status == 403 else "global",
         "reason": reason,
     }
-    return json_response({"error": {"code": status, "message": message, "errors": [told]}}, status)
+    return json_response({"error": {"code": status, "message": message, "errors": [error]}}, status)
 
 
 def _respond_channels(channels: ChannelsByKey, query: Mapping[str, str]) -> FakeResponse:
@@ -348,18 +343,16 @@ def _respond_channels(channels: ChannelsByKey, query: Mapping[str, str]) -> Fake
         return build_youtube_error(
             400, "missingRequiredParameter", "No filter selected. Expected one of: id, forHandle."
         )
-    return _build_list_response(
-        "channel",
-        [
-            _build_channel_item(channels[name])
-            for name in _iter_requested_names(query)
-            if name in channels
-        ],
-    )
+    items = [
+        _build_channel_item(channels[name])
+        for name in _iter_requested_names(query)
+        if name in channels
+    ]
+    return _build_list_response("channel", items)
 
 
 def _iter_requested_names(query: Mapping[str, str]) -> Iterator[str]:
-    """The names that are asked for; nobody of the cast has a user name of the time before handles."""
+    """Yield the requested handles and ids. No channel of the demo has an old-style username."""
     if handle := query.get("forHandle"):
         yield "@" + handle.removeprefix("@").lower()
     yield from dict.fromkeys(query.get("id", "").split(","))
@@ -386,24 +379,24 @@ def _build_channel_item(channel: FakeYoutubeChannel) -> dict[str, object]:
 
 
 def _respond_uploads(channels: ChannelsByKey, playlist: str) -> FakeResponse:
-    found = channels.get(f"UC{playlist.removeprefix('UU')}")
-    if found is None or not found.uploads:
+    channel = channels.get(f"UC{playlist.removeprefix('UU')}")
+    if channel is None or not channel.uploads:
         return build_youtube_error(
             404, "playlistNotFound", "The playlist identified with the request cannot be found."
         )
     items: list[dict[str, object]] = [
         {
             "kind": "youtube#playlistItem",
-            "contentDetails": {"videoPublishedAt": f"{when:%Y-%m-%dT%H:%M:%SZ}"},
+            "contentDetails": {"videoPublishedAt": f"{published_at:%Y-%m-%dT%H:%M:%SZ}"},
         }
-        for when in found.uploads[:5]
+        for published_at in channel.uploads[:5]
     ]
     return _build_list_response("playlistItem", items)
 
 
 def _build_list_response(kind: str, items: list[dict[str, object]]) -> FakeResponse:
-    told = {
+    response = {
         "kind": f"youtube#{kind}ListResponse",
         "pageInfo": {"totalResults": len(items), "resultsPerPage": 5},
     }
-    return json_response({**told, "items": items} if items else told)
+    return json_response({**response, "items": items} if items else response)
