@@ -1,7 +1,7 @@
-"""Every example of the fact sheet's grammar tables, by its number, in the keys and kinds of the design.
+"""Example links of each platform give the expected keys and kinds.
 
-The sheet is `platforms.md`; its rows are facts about addresses. Whoever stands in a row there has an invented
-name of the same shape here. Where a row gives several inputs, each stands with the row's number.
+The examples have the forms that public projects and documentation show, with invented names. The
+number of each example is part of its test id. Several inputs of one form share a number.
 """
 
 import re
