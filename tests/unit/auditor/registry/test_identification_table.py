@@ -416,7 +416,7 @@ def _cell(typed: str) -> tuple[str, str | None]:
 
 
 @pytest.mark.parametrize(("channel", "number", "typed", "kind", "key"), ROWS)
-def test_every_example_of_the_fact_sheet_is_read_as_it_says(
+def test_example_links_give_the_expected_identity(
     channel: str, number: str, typed: str, kind: str, key: str | None
 ) -> None:
     wanted = re.fullmatch(r"(website):(.+)", key or "")
@@ -426,14 +426,14 @@ def test_every_example_of_the_fact_sheet_is_read_as_it_says(
 
 
 @pytest.mark.parametrize("typed", CANONICAL)
-def test_a_key_of_the_fact_sheet_has_the_designs_canonical_address(typed: str) -> None:
+def test_key_has_its_canonical_address(typed: str) -> None:
     assert identify_link(typed).canonical == CANONICAL[typed]
 
 
 @pytest.mark.parametrize(
     ("rows", "last"), [(FACEBOOK, 36), (TWITTER, 28), (YOUTUBE, 38), (LINKEDIN, 27)]
 )
-def test_no_row_of_the_fact_sheets_tables_is_left_out(rows: tuple[Row, ...], last: int) -> None:
+def test_example_numbers_have_no_gaps(rows: tuple[Row, ...], last: int) -> None:
     assert [int(number) for number in dict.fromkeys(row[0] for row in rows)] == list(
         range(1, last + 1)
     )
