@@ -1,7 +1,7 @@
-"""What the farm's sites say: pages as WordPress makes them, and their feeds, in Arabic, French and English.
+"""Generated pages and feeds of the farm's sites, as WordPress writes them, in three languages.
 
-Every site's text is its own (seeded by its number), so that no page is another's: what is kept once by its
-digest, or read once, would flatter whoever does so.
+The text of each site is different and follows from its number. Equal pages would favour programs
+that store or parse equal bodies only once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from html import escape
 
 TODAY = datetime(2026, 11, 20, 9, tzinfo=UTC)
 SMALL, USUAL, LARGE = 4_700, 61_000, 250_000
-"""Bytes of a page: a plain one, a home page, and one of a long list."""
+"""Bytes of a plain page, a home page, and a page with a long list."""
+
 
 LANGUAGES = ("fr", "ar", "fr", "ar", "en")
 WORDS = {
@@ -40,7 +41,7 @@ WORDS = {
         "award water mountain coast"
     ),
 }
-SAID = {
+LABELS = {
     "fr": (
         "Accueil",
         "Qui sommes-nous",
@@ -68,66 +69,69 @@ THEME = (
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """One site: its name, and the dice that write it. Its links name no host: it is served as many."""
+    """The generator of one site. Its links contain no host, because it is served under many."""
 
     number: int
 
     @property
     def language(self) -> str:
-        """What the site is written in."""
+        """Return the language of the site."""
         return LANGUAGES[self.number % len(LANGUAGES)]
 
     @property
     def name(self) -> str:
-        """The association's name, which is the site's."""
-        dice = random.Random(self.number)
-        return f"{' '.join(dice.sample(WORDS[self.language].split()[:20], 3)).capitalize()} {self.number}"
+        """Return the name of the association and of its site."""
+        random_source = random.Random(self.number)
+        name_words = random_source.sample(WORDS[self.language].split()[:20], 3)
+        return f"{' '.join(name_words).capitalize()} {self.number}"
 
-    def dice(self, page: str) -> random.Random:
-        """The dice of one page: the same every time."""
+    def create_random(self, page: str) -> random.Random:
+        """Return the random generator of one page, which always has the same seed."""
         return random.Random(f"{self.number} {page}")
 
-    def sentence(self, dice: random.Random, words: int) -> str:
-        """So many words."""
-        return " ".join(dice.choices(WORDS[self.language].split(), k=words)).capitalize()
+    def write_sentence(self, random_source: random.Random, word_count: int) -> str:
+        """Return a sentence of `word_count` random words."""
+        words = random_source.choices(WORDS[self.language].split(), k=word_count)
+        return " ".join(words).capitalize()
 
-    def published(self, post: int) -> datetime:
-        """When one of its posts came out: the first is the newest, the sites' rhythms differ."""
+    def get_published_at(self, post: int) -> datetime:
+        """Return the publication time of a post. Post 0 is the newest; intervals differ by site."""
         return TODAY - timedelta(
             days=self.number % 97 + post * (3 + self.number % 9), hours=self.number % 11
         )
 
 
-def page(author: Author, path: str, size: int = SMALL) -> bytes:
-    """A page of so many bytes, near enough."""
-    dice, said = author.dice(path), SAID[author.language]
-    head, foot = _head(author, path), _foot(author, said)
+def build_page(author: Author, path: str, size: int = SMALL) -> bytes:
+    """Return a page of about `size` bytes."""
+    random_source, labels = author.create_random(path), LABELS[author.language]
+    head, foot = _head(author, path), _foot(author, labels)
     parts, length, post = [], len(head.encode()) + len(foot.encode()), 0
     while length < size or not parts:
-        parts.append(_article(author, dice, post, said))
+        parts.append(_article(author, random_source, post, labels))
         length, post = length + len(parts[-1].encode()), post + 1
     return (head + "".join(parts) + foot).encode()
 
 
-def missing(author: Author) -> bytes:
-    """What the site says where there is nothing."""
-    said = SAID[author.language]
-    body = f"<h1 class='page-title'>{said[5]}</h1><p>{author.sentence(author.dice('404'), 20)}</p>"
+def build_missing_page(author: Author) -> bytes:
+    """Return the page with which the site answers an unknown path."""
+    labels = LABELS[author.language]
+    text = author.write_sentence(author.create_random("404"), 20)
+    body = f"<h1 class='page-title'>{labels[5]}</h1><p>{text}</p>"
     return (
-        _head(author, "/404", title=said[5]) + f"<main>{body}</main>" + _foot(author, said)
+        _head(author, "/404", title=labels[5]) + f"<main>{body}</main>" + _foot(author, labels)
     ).encode()
 
 
 def _head(author: Author, path: str, title: str = "") -> str:
-    said, name = SAID[author.language], escape(author.name)
+    labels, name = LABELS[author.language], escape(author.name)
     direction = " dir='rtl'" if author.language == "ar" else ""
     menu = "".join(
-        f"<li class='menu-item menu-item-type-post_type menu-item-{n}'><a href='{at}'>{text}</a></li>"
-        for n, (at, text) in enumerate(
-            (("/", said[0]), ("/qui-sommes-nous/", said[1]), ("/contact/", said[2]))
+        f"<li class='menu-item menu-item-type-post_type menu-item-{n}'><a href='{link}'>{text}</a></li>"
+        for n, (link, text) in enumerate(
+            (("/", labels[0]), ("/qui-sommes-nous/", labels[1]), ("/contact/", labels[2]))
         )
     )
-    known = json.dumps(
+    organization = json.dumps(
         {
             "@context": "https://schema.org",
             "@type": "Organization",
@@ -136,34 +140,45 @@ def _head(author: Author, path: str, title: str = "") -> str:
         },
         ensure_ascii=False,
     )
-    shown = title or (said[0] if path == "/" else author.sentence(author.dice(path), 4))
+    shown_title = title or (
+        labels[0] if path == "/" else author.write_sentence(author.create_random(path), 4)
+    )
     return (
         f"<!doctype html><html lang='{author.language}'{direction}><head><meta charset='utf-8'>"
-        f"<meta name='viewport' content='width=device-width, initial-scale=1'><title>{shown} – {name}</title>"
-        f"<meta name='description' content='{author.sentence(author.dice('about'), 14)}'>"
-        f"<meta property='og:site_name' content='{name}'><meta property='og:title' content='{shown}'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{shown_title} – {name}</title>"
+        f"<meta name='description' content='{author.write_sentence(author.create_random('about'), 14)}'>"
+        f"<meta property='og:site_name' content='{name}'><meta property='og:title' content='{shown_title}'>"
         f"<meta name='generator' content='WordPress 6.8.1'><link rel='canonical' href='{path}'>"
         f"<link rel='alternate' type='application/rss+xml' title='{name}' href='/feed/'>"
-        f"<script type='application/ld+json'>{known}</script>{THEME}</head>"
+        f"<script type='application/ld+json'>{organization}</script>{THEME}</head>"
         f"<body class='wp-embed-responsive'><header class='site-header'><a class='site-title' href='/'>"
         f"{name}</a><nav><ul class='menu'>{menu}</ul></nav></header><main class='wp-block-group'>"
     )
 
 
-def _article(author: Author, dice: random.Random, post: int, said: tuple[str, ...]) -> str:
-    at, link = author.published(post), f"/{author.published(post):%Y/%m}/article-{post}/"
-    title = author.sentence(dice, 7)
-    text = "".join(f"<p class='has-text'>{author.sentence(dice, 38)}.</p>" for _ in range(2))
+def _article(
+    author: Author, random_source: random.Random, post: int, labels: tuple[str, ...]
+) -> str:
+    published_at, link = (
+        author.get_published_at(post),
+        f"/{author.get_published_at(post):%Y/%m}/article-{post}/",
+    )
+    title = author.write_sentence(random_source, 7)
+    text = "".join(
+        f"<p class='has-text'>{author.write_sentence(random_source, 38)}.</p>" for _ in range(2)
+    )
     return (
         f"<article id='post-{post}' class='post type-post status-publish format-standard hentry'>"
         f"<h2 class='entry-title'><a href='{link}' rel='bookmark'>{title}</a></h2><div class='entry-meta'>"
-        f"<time class='entry-date published' datetime='{at.isoformat()}'>{at:%d/%m/%Y}</time></div>"
+        f"<time class='entry-date published' datetime='{published_at.isoformat()}'>"
+        f"{published_at:%d/%m/%Y}</time></div>"
         f"<figure><img loading='lazy' width='300' src='/wp-content/uploads/{post}.jpg' alt=''></figure>"
-        f"<div class='entry-content'>{text}<a class='more-link' href='{link}'>{said[3]}</a></div></article>"
+        f"<div class='entry-content'>{text}<a class='more-link' href='{link}'>{labels[3]}</a></div></article>"
     )
 
 
-def _foot(author: Author, said: tuple[str, ...]) -> str:
+def _foot(author: Author, labels: tuple[str, ...]) -> str:
     handle = f"assoc{author.number:04}"
     hosts = ("www.facebook.com/", "x.com/", "www.linkedin.com/company/", "www.youtube.com/@")
     icons = "".join(
@@ -171,20 +186,20 @@ def _foot(author: Author, said: tuple[str, ...]) -> str:
         for host in hosts
     )
     return (
-        f"</main><footer class='site-footer'>{icons}<p>{said[4]} © {author.name}</p>"
+        f"</main><footer class='site-footer'>{icons}<p>{labels[4]} © {author.name}</p>"
         f"<a href='mailto:contact@{handle}.example.org'>contact@{handle}.example.org</a></footer>"
         "<script src='/wp-includes/js/wp-embed.min.js' defer></script></body></html>"
     )
 
 
-def rss(author: Author) -> bytes:
-    """Ten posts as WordPress feeds them, about 15 KB."""
-    dice = author.dice("rss")
+def build_rss(author: Author) -> bytes:
+    """Return an RSS feed of ten posts as WordPress writes it, about 15 KB."""
+    random_source = author.create_random("rss")
     items = "".join(
-        f"<item><title>{author.sentence(dice, 7)}</title><link>/article-{n}/</link>"
-        f"<pubDate>{format_datetime(author.published(n))}</pubDate><dc:creator><![CDATA[admin]]></dc:creator>"
+        f"<item><title>{author.write_sentence(random_source, 7)}</title><link>/article-{n}/</link>"
+        f"<pubDate>{format_datetime(author.get_published_at(n))}</pubDate><dc:creator><![CDATA[admin]]></dc:creator>"
         f"<guid isPermaLink='false'>/?p={n}</guid>"
-        f"<description><![CDATA[<p>{author.sentence(dice, 120)}</p>]]></description></item>"
+        f"<description><![CDATA[<p>{author.write_sentence(random_source, 120)}</p>]]></description></item>"
         for n in range(10)
     )
     return (
@@ -194,19 +209,19 @@ def rss(author: Author) -> bytes:
     ).encode()
 
 
-def atom(author: Author) -> bytes:
-    """The same in Atom, as other systems feed them."""
-    dice = author.dice("atom")
+def build_atom(author: Author) -> bytes:
+    """Return an Atom feed of fifteen posts, as other systems write it."""
+    random_source = author.create_random("atom")
     entries = "".join(
-        f"<entry><title>{author.sentence(dice, 7)}</title><id>/{n}</id>"
-        f"<link href='/article-{n}/'/><published>{author.published(n).isoformat()}</published>"
-        f"<updated>{author.published(n).isoformat()}</updated>"
-        f"<summary>{author.sentence(dice, 120)}</summary></entry>"
+        f"<entry><title>{author.write_sentence(random_source, 7)}</title><id>/{n}</id>"
+        f"<link href='/article-{n}/'/><published>{author.get_published_at(n).isoformat()}</published>"
+        f"<updated>{author.get_published_at(n).isoformat()}</updated>"
+        f"<summary>{author.write_sentence(random_source, 120)}</summary></entry>"
         for n in range(15)
     )
     return (
         "<?xml version='1.0' encoding='utf-8'?><feed xmlns='http://www.w3.org/2005/Atom'>"
-        f"<title>{author.name}</title><id>/</id><updated>{author.published(0).isoformat()}</updated>"
+        f"<title>{author.name}</title><id>/</id><updated>{author.get_published_at(0).isoformat()}</updated>"
         f"{entries}</feed>"
     ).encode()
 

@@ -1,12 +1,12 @@
-"""A farm of websites on the loopback: 1,000 hosts, 5,000 links, served by nginx or by a small server of ours.
+"""A farm of websites on the loopback: 1,000 hosts, 5,000 links, served by nginx or `small_server.py`.
 
-nginx listens on one socket a port, and refuses whoever asks from elsewhere.
+nginx listens on one socket per port and refuses requests from other machines.
 
-    python tests/bench/farm.py FOLDER        writes it, serves it until Ctrl-C
+    python tests/bench/farm.py FOLDER        writes the farm and serves it until Ctrl-C
 
-The mix: 900 home pages of 61 KB (200 of them behind a 301), 2,700 plain pages of 5 KB, 1,000 feeds and 400
-that are missing. Hosts are addresses of 127/8, each with its own certificate for TLS; ports above 1024,
-so that nobody has to be root.
+The mix: 900 home pages of 61 KB (200 of them behind a 301), 2,700 plain pages of 5 KB, 1,000 feeds
+and 400 missing pages. Hosts are addresses of 127/8, each with its own certificate for TLS. Ports are
+above 1024, because lower ones need root.
 """
 
 from __future__ import annotations
@@ -34,20 +34,21 @@ PLAIN, SECURE = (
     int(port) for port in os.environ.get("AUDITOR_BENCH_PORTS", "18080,18443").split(",")
 )
 FIRST, FIRST_SPREAD = IPv4Address("127.1.0.1"), IPv4Address("127.16.0.1")
-LISTS = "127.8.0.1"
-WRITTEN = datetime(2026, 11, 20, 9, tzinfo=UTC).timestamp()
+LINK_LIST_HOST = "127.8.0.1"
+MODIFIED_AT = datetime(2026, 11, 20, 9, tzinfo=UTC).timestamp()
 HERE = Path(__file__).parent
-FORM = "2"  # of what is written: another number has a kept farm written anew
+FORMAT_VERSION = "2"
+"""Version of the written files. A farm of another version is deleted and written again."""
 
 
-def address(number: int, first: IPv4Address = FIRST) -> str:
-    """The address of a host; no two share the last part 0 or 255."""
+def get_address(number: int, first: IPv4Address = FIRST) -> str:
+    """Return the address of a host. The last part is never 0 or 255."""
     return str(first + number // 250 * 256 + number % 250)
 
 
 @dataclass(frozen=True, slots=True)
 class Farm:
-    """What is served, and where."""
+    """The files of a farm, and the addresses where they are served."""
 
     folder: Path
     secure: bool = False
@@ -55,106 +56,122 @@ class Farm:
 
     @property
     def ca_file(self) -> Path:
-        """The authority of its certificates."""
+        """Return the path of the root certificate."""
         return self.folder / "ca.pem"
 
-    def site(self, host: str) -> Path:
-        """Where the pages of a host lie."""
+    def get_site_folder(self, host: str) -> Path:
+        """Return the folder with the pages of a host."""
         return self.folder / "sites" / host
 
-    def origin(self, host: str) -> str:
-        """Where a host is asked."""
+    def get_origin(self, host: str) -> str:
+        """Return the scheme, address and port of a host."""
         return f"https://{host}:{SECURE}" if self.secure else f"http://{host}:{PLAIN}"
 
-    def sites(self) -> Iterator[list[str]]:
-        """The five links of each host."""
+    def list_site_links(self) -> Iterator[list[str]]:
+        """Yield the five links of each host."""
         for number in range(self.hosts):
-            yield [self.origin(address(number)) + path for path in paths(number)]
+            yield [self.get_origin(get_address(number)) + path for path in list_paths(number)]
 
-    def listed(self, links: Sequence[str]) -> str:
-        """The address of a page of the farm that links to all of these, for who reads its list from one."""
-        site = self.site(LISTS)
+    def write_link_list(self, links: Sequence[str]) -> str:
+        """Write a page that links to all of these, and return its URL.
+
+        Some peers read their list of links from a page.
+        """
+        site = self.get_site_folder(LINK_LIST_HOST)
         site.mkdir(exist_ok=True)
         anchors = "".join(f"<a href='{link}'>link</a>\n" for link in links)
         (site / "links.html").write_text(f"<!doctype html><title>links</title>{anchors}")
-        return f"http://{LISTS}:{PLAIN}/links.html"
+        return f"http://{LINK_LIST_HOST}:{PLAIN}/links.html"
 
-    def spread(self) -> list[str]:
-        """The same 5,000 pages, each on a host of its own: for who waits between two requests to a host."""
-        several = [path for number in range(self.hosts) for path in paths(number)]
-        return [self.origin(address(n, FIRST_SPREAD)) + path for n, path in enumerate(several)]
+    def list_spread_links(self) -> list[str]:
+        """Return links to the same 5,000 pages, each on a separate host.
+
+        They are for programs that wait between two requests to a host.
+        """
+        all_paths = [path for number in range(self.hosts) for path in list_paths(number)]
+        return [
+            self.get_origin(get_address(n, FIRST_SPREAD)) + path for n, path in enumerate(all_paths)
+        ]
 
 
-def spread_of(number: int) -> list[str]:
-    """The addresses of a site's links where each has a host of its own."""
-    return [address(5 * number + link, FIRST_SPREAD) for link in range(5)]
+def list_spread_addresses(number: int) -> list[str]:
+    """Return the addresses of a site's links if each has a separate host."""
+    return [get_address(5 * number + link, FIRST_SPREAD) for link in range(5)]
 
 
-def paths(number: int) -> tuple[str, ...]:
-    """The five links of a host."""
+def list_paths(number: int) -> tuple[str, ...]:
+    """Return the paths of the five links of a host."""
     home = "/accueil" if number % 5 == 1 else "/"
     fifth = "/ancienne-page/" if number % 5 in (2, 3) else "/actualites/"
     return home, "/qui-sommes-nous/", "/contact/", "/feed/", fifth
 
 
-# What lies on the disk
+# Writing the files
 
 
-def written(folder: Path, hosts: int = HOSTS) -> Path:
-    """The farm's files, written unless they were kept there."""
-    done = folder / f"written-{FORM}-{hosts}"
-    if not done.exists():
+def write_farm(folder: Path, hosts: int = HOSTS) -> Path:
+    """Write the files of the farm, unless the folder already has them. Return the folder.
+
+    Raises SystemExit if the folder contains other files.
+    """
+    marker = folder / f"written-{FORMAT_VERSION}-{hosts}"
+    if not marker.exists():
         if any(folder.glob("written-*")):
-            shutil.rmtree(folder)  # of another form, or size
+            shutil.rmtree(folder)  # another version or size
         if folder.exists() and any(folder.iterdir()):
-            raise SystemExit(f"{folder}: it holds something else; try: another folder")
+            raise SystemExit(f"{folder}: it contains other files; try: another folder")
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(hosts):
-            _site(folder / "sites" / address(number), number)
+            _write_site(folder / "sites" / get_address(number), number)
         for number in range(5 * hosts):
-            link = folder / "sites" / address(number, FIRST_SPREAD)
-            link.symlink_to(address(number // 5))
-        _certificates(folder, hosts)
-        done.touch()
+            link = folder / "sites" / get_address(number, FIRST_SPREAD)
+            link.symlink_to(get_address(number // 5))
+        _write_certificates(folder, hosts)
+        marker.touch()
     return folder
 
 
-def _site(folder: Path, number: int) -> None:
+def _write_site(folder: Path, number: int) -> None:
     author = bodies.Author(number)
     size = bodies.SMALL if number % 10 == 9 else bodies.USUAL
     (folder / "feed").mkdir(parents=True)
-    _put(folder / "index.html", bodies.page(author, "/", size))
+    _write_with_gzip(folder / "index.html", bodies.build_page(author, "/", size))
     for path in ("/qui-sommes-nous/", "/contact/", "/actualites/"):
-        if path in paths(number):
+        if path in list_paths(number):
             (folder / path.strip("/")).mkdir()
-            _put(folder / path.strip("/") / "index.html", bodies.page(author, path))
-    _put(folder / "feed" / "index.xml", (bodies.rss if number % 2 else bodies.atom)(author))
-    _put(folder / "404.html", bodies.missing(author))
+            _write_with_gzip(
+                folder / path.strip("/") / "index.html", bodies.build_page(author, path)
+            )
+    _write_with_gzip(
+        folder / "feed" / "index.xml",
+        (bodies.build_rss if number % 2 else bodies.build_atom)(author),
+    )
+    _write_with_gzip(folder / "404.html", bodies.build_missing_page(author))
     (folder / "robots.txt").write_bytes(bodies.ROBOTS)
 
 
-def _put(path: Path, body: bytes) -> None:
+def _write_with_gzip(path: Path, body: bytes) -> None:
     path.write_bytes(body)
-    packed = path.with_name(path.name + ".gz")
-    packed.write_bytes(gzip.compress(body, 6, mtime=0))
-    for one in (path, packed):
-        os.utime(one, (WRITTEN, WRITTEN))
+    compressed = path.with_name(path.name + ".gz")
+    compressed.write_bytes(gzip.compress(body, 6, mtime=0))
+    for file in (path, compressed):
+        os.utime(file, (MODIFIED_AT, MODIFIED_AT))
 
 
-def _certificates(folder: Path, hosts: int) -> None:
+def _write_certificates(folder: Path, hosts: int) -> None:
     root = trustme.CA(key_type=trustme.KeyType.ECDSA)
     root.cert_pem.write_to_path(str(folder / "ca.pem"))
     middle = root.create_child_ca(key_type=trustme.KeyType.ECDSA)
     (folder / "tls").mkdir()
     for number in range(hosts):
-        names = (address(number), *spread_of(number))
+        names = (get_address(number), *list_spread_addresses(number))
         leaf = middle.issue_cert(*names, key_type=trustme.KeyType.ECDSA)
         leaf.private_key_and_cert_chain_pem.write_to_path(
-            str(folder / "tls" / f"{address(number)}.pem")
+            str(folder / "tls" / f"{get_address(number)}.pem")
         )
 
 
-# How it is served
+# Serving them
 
 NGINX = """
 daemon off; worker_processes 1; error_log {folder}/nginx.log; pid {folder}/nginx.pid; {user}
@@ -173,23 +190,26 @@ http {{
   {secure}
 }}
 """
-SITE = """
+NGINX_SITE = """
 root {folder}/sites/$server_addr; index index.html index.xml; absolute_redirect off; error_page 404 /404.html;
 location = /accueil {{ return 301 /; }}
 """
 
 
-def configured(farm: Farm, log: str = "off") -> Path:
-    """The configuration of nginx for a farm: a socket for each port, whatever the addresses that are asked.
+def write_nginx_config(farm: Farm, log: str = "off") -> Path:
+    """Write the nginx configuration of a farm and return its path.
 
-    A socket for each address left no room for the peers' connections.
+    There is one socket per port for all addresses. One socket per address left too few file
+    descriptors for the connections of the peers.
     """
-    (farm.folder / "site.conf").write_text(SITE.format(folder=farm.folder))
+    (farm.folder / "site.conf").write_text(NGINX_SITE.format(folder=farm.folder))
     sites = (
-        {address(number): spread_of(number) for number in range(farm.hosts)} if farm.secure else {}
+        {get_address(number): list_spread_addresses(number) for number in range(farm.hosts)}
+        if farm.secure
+        else {}
     )
     secure = "\n  ".join(
-        f"server {{ {' '.join(f'listen {one}:{SECURE} ssl;' for one in (host, *links))}"
+        f"server {{ {' '.join(f'listen {listen_address}:{SECURE} ssl;' for listen_address in (host, *links))}"
         f" ssl_certificate {farm.folder}/tls/{host}.pem; ssl_certificate_key {farm.folder}/tls/{host}.pem;"
         f" include {farm.folder}/site.conf; }}"
         for host, links in sites.items()
@@ -199,14 +219,14 @@ def configured(farm: Farm, log: str = "off") -> Path:
             f"server {{ listen *:{SECURE} ssl backlog=4096; ssl_reject_handshake on; }}\n  {secure}"
         )
     user = "user root;" if os.getuid() == 0 else ""
-    told = NGINX.format(folder=farm.folder, plain=PLAIN, secure=secure, log=log, user=user)
-    (farm.folder / "nginx.conf").write_text(told)
+    text = NGINX.format(folder=farm.folder, plain=PLAIN, secure=secure, log=log, user=user)
+    (farm.folder / "nginx.conf").write_text(text)
     return farm.folder / "nginx.conf"
 
 
 @contextlib.contextmanager
-def serving(farm: Farm, *, core: int = 0, log: str = "off") -> Iterator[str]:
-    """Serve the farm on one core; gives the name of what serves it."""
+def serve_farm(farm: Farm, *, core: int = 0, log: str = "off") -> Iterator[str]:
+    """Serve the farm on one core. Yields the name of the server."""
     nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     (farm.folder / "temp").mkdir(exist_ok=True)
     if nginx:
@@ -217,7 +237,7 @@ def serving(farm: Farm, *, core: int = 0, log: str = "off") -> Iterator[str]:
             "-e",
             str(farm.folder / "nginx.log"),
             "-c",
-            str(configured(farm, log)),
+            str(write_nginx_config(farm, log)),
         ]
     else:
         ports = (PLAIN, SECURE if farm.secure else 0, farm.hosts)
@@ -227,36 +247,39 @@ def serving(farm: Farm, *, core: int = 0, log: str = "off") -> Iterator[str]:
             str(farm.folder),
             *map(str, ports),
         ]
-    process = subprocess.Popen([*on(core), *command])
+    process = subprocess.Popen([*pin_to_core(core), *command])
     try:
-        _answering(farm, process)
+        _wait_until_served(farm, process)
         yield "nginx" if nginx else "the project's own server"
     finally:
         process.terminate()
         process.wait()
 
 
-def on(core: int) -> list[str]:
-    """What keeps a command, and all that it starts, on one core, where there are several."""
+def pin_to_core(core: int) -> list[str]:
+    """Return a command prefix that pins a process tree to one core, or [] on a single core."""
     several = core in os.sched_getaffinity(0) and shutil.which("taskset")
     return ["taskset", "-c", str(core)] if several else []
 
 
-def _answering(farm: Farm, process: subprocess.Popen[bytes]) -> None:
-    at = (address(farm.hosts - 1), SECURE if farm.secure else PLAIN)
+def _wait_until_served(farm: Farm, process: subprocess.Popen[bytes]) -> None:
+    server_address = (get_address(farm.hosts - 1), SECURE if farm.secure else PLAIN)
     for _ in range(200):
-        with contextlib.suppress(OSError), socket.create_connection(at, 1):
+        with contextlib.suppress(OSError), socket.create_connection(server_address, 1):
             return
         if process.poll() is not None:
             break
         time.sleep(0.05)
-    raise RuntimeError(f"the farm is not served: {farm.folder}/nginx.log tells why")
+    raise RuntimeError(f"the farm is not served; try: read {farm.folder}/nginx.log")
 
 
 if __name__ == "__main__":
-    here = Farm(written(Path(sys.argv[1]).absolute()), secure=True)
-    with serving(here, log=f"{here.folder}/access.log asked") as by:
-        print(f"{by}: {here.hosts} hosts, {next(iter(here.sites()))}", flush=True)
+    main_farm = Farm(write_farm(Path(sys.argv[1]).absolute()), secure=True)
+    with serve_farm(main_farm, log=f"{main_farm.folder}/access.log asked") as server_name:
+        print(
+            f"{server_name}: {main_farm.hosts} hosts, {next(iter(main_farm.list_site_links()))}",
+            flush=True,
+        )
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 time.sleep(3600)

@@ -1,7 +1,8 @@
-"""What a command costs with all that it starts: wall clock, CPU, and the memory of the whole tree.
+"""Measure a command and all its child processes: wall clock, CPU and memory.
 
-Orphans are adopted (a fork server outlives who started it), so that no CPU is lost; memory is the tree's
-proportional share (PSS), looked at four times a second: pages that workers share count once.
+Orphaned processes are adopted, because a fork server outlives its parent and its CPU counts, too.
+Memory is the proportional share (PSS) of the tree, sampled four times a second. Pages that workers
+share count once.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
-from tests.bench.farm import on
+from tests.bench.farm import pin_to_core
 
 SUBREAPER = 36  # of prctl(2)
-LOOKED = 0.25  # seconds between two looks at the memory
+SAMPLE_SECONDS = 0.25
+"""Seconds between two samples of the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a run took: seconds, MB, and what it said."""
+    """The seconds and MB that a command took, its exit code and its output."""
 
     wall: float
     cpu: float
@@ -40,7 +42,7 @@ class Cost:
         return f"{self.wall:6.1f} s  {self.cpu:6.2f} s CPU  {self.peak:5.0f} MB"
 
 
-def cost(
+def measure_command(
     command: Sequence[str],
     *,
     core: int = 1,
@@ -48,8 +50,8 @@ def cost(
     env: Mapping[str, str] | None = None,
     seconds: float = 900,
 ) -> Cost:
-    """Run a command to its end on one core and give what it cost."""
-    with _Run(command, core, folder, env) as run:
+    """Run a command to its end on one core and return its cost."""
+    with _MeasuredCommand(command, core, folder, env) as run:
         try:
             run.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -58,40 +60,46 @@ def cost(
 
 
 @contextmanager
-def running(
+def run_server(
     command: Sequence[str],
     *,
     core: int = 1,
     folder: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[float, str], Cost]]:
-    """Run a server on one core while others ask it; what is given tells its cost, once it has ended."""
-    with _Run(command, core, folder, env) as run:
+    """Run a server on one core during the block, then stop it.
+
+    Yields a function that returns the cost after the block, given the wall clock and the output.
+    """
+    with _MeasuredCommand(command, core, folder, env) as run:
         yield lambda wall, out: replace(run.cost, wall=wall, out=out)
         run.process.terminate()
 
 
-class _Run:
-    """A command under watch, for `with`; `cost` is known after its end."""
+class _MeasuredCommand:
+    """A measured command, for `with`; `cost` is set after its end."""
 
     def __init__(
         self, command: Sequence[str], core: int, folder: Path | None, env: Mapping[str, str] | None
     ) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(SUBREAPER, 1, 0, 0, 0)
-        self._known, self._before, self._began = _own(), _children(), time.perf_counter()
+        self._known_children = _list_own_children()
+        self._cpu_before = _get_children_cpu_seconds()
+        self._started_at = time.perf_counter()
+        # `__exit__` closes both files.
         self._files = (
             tempfile.TemporaryFile("w+"),  # noqa: SIM115
             tempfile.TemporaryFile("w+"),  # noqa: SIM115
-        )  # closed at its end
+        )
         self.process = subprocess.Popen(
-            [*on(core), *command],
+            [*pin_to_core(core), *command],
             cwd=folder,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=self._files[0],
             stderr=self._files[1],
         )
-        self._watch = _Watch(self.process.pid)
+        self._watch = _MemoryWatch(self.process.pid)
 
     def __enter__(self) -> Self:
         self._watch.start()
@@ -99,21 +107,29 @@ class _Run:
 
     def __exit__(self, *_: object) -> None:
         code = self.process.wait()
-        wall = time.perf_counter() - self._began
-        self._watch.end()
-        _adopted(self._known)
-        told = [(file.seek(0), file.read(), file.close())[1] for file in self._files]
-        self.cost = Cost(wall, _children() - self._before, self._watch.peak, code, *told)
+        wall = time.perf_counter() - self._started_at
+        self._watch.stop()
+        _wait_for_orphans(self._known_children)
+        outputs = [_read_and_close(file) for file in self._files]
+        self.cost = Cost(
+            wall, _get_children_cpu_seconds() - self._cpu_before, self._watch.peak, code, *outputs
+        )
 
 
-def _children() -> float:
+def _read_and_close(file: IO[str]) -> str:
+    with file:
+        file.seek(0)
+        return file.read()
+
+
+def _get_children_cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def _adopted(known: set[int]) -> None:
-    """Wait for those that were left behind: their CPU counts."""
-    for process in _own() - known:
+def _wait_for_orphans(known_children: set[int]) -> None:
+    """Wait for orphaned child processes, because their CPU counts."""
+    for process in _list_own_children() - known_children:
         for _ in range(100):
             try:
                 if os.waitpid(process, os.WNOHANG)[0]:
@@ -123,67 +139,69 @@ def _adopted(known: set[int]) -> None:
             time.sleep(0.02)
 
 
-def _own() -> set[int]:
-    found: set[int] = set()
+def _list_own_children() -> set[int]:
+    children: set[int] = set()
     for task in Path("/proc/self/task").glob("*/children"):
-        found |= {int(child) for child in task.read_text().split()}
-    return found
+        children |= {int(child) for child in task.read_text().split()}
+    return children
 
 
-def _kin(process: int) -> list[int]:
-    """The processes that one has started, and theirs."""
-    found: list[int] = []
+def _list_descendants(process: int) -> list[int]:
+    """Return the ids of all descendants of a process."""
+    descendants: list[int] = []
     for task in Path(f"/proc/{process}/task").glob("*/children"):
         try:
-            children = [int(child) for child in task.read_text().split()]
+            direct_children = [int(child) for child in task.read_text().split()]
         except OSError:
             continue
-        for child in children:
-            found += [child, *_kin(child)]
-    return found
+        for child in direct_children:
+            descendants += [child, *_list_descendants(child)]
+    return descendants
 
 
-class _Watch:
-    """Looks at the memory of a tree of processes until it is told to stop."""
+class _MemoryWatch:
+    """A thread that samples the memory of a process tree until `stop`."""
 
     def __init__(self, process: int) -> None:
         self.peak = 0.0
         self._process = process
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def end(self) -> None:
-        self._over.set()
+    def stop(self) -> None:
+        self._stopped.set()
         self._thread.join()
 
-    def _look(self) -> None:
-        while not self._over.wait(LOOKED):
-            self.peak = max(self.peak, tree(self._process))
+    def _sample(self) -> None:
+        while not self._stopped.wait(SAMPLE_SECONDS):
+            self.peak = max(self.peak, measure_memory(self._process))
 
 
-def tree(process: int) -> float:
-    """The memory of a process and all that it started, in MB."""
-    return sum(map(_share, [process, *_kin(process)]))
+def measure_memory(process: int) -> float:
+    """Return the memory of a process and its descendants in MB."""
+    return sum(map(_get_memory_share, [process, *_list_descendants(process)]))
 
 
-def busy(process: int) -> float:
-    """The CPU of a process and all that it started, and of those that ended."""
-    return sum(map(_ticks, [process, *_kin(process)])) / os.sysconf("SC_CLK_TCK")
+def measure_cpu(process: int) -> float:
+    """Return the CPU seconds of a process and its descendants, including ended ones."""
+    return sum(map(_get_cpu_ticks, [process, *_list_descendants(process)])) / os.sysconf(
+        "SC_CLK_TCK"
+    )
 
 
-def _ticks(process: int) -> int:
+def _get_cpu_ticks(process: int) -> int:
     try:
-        told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0
-    return sum(map(int, told[11:15]))  # its own, and its children's
+    return sum(map(int, fields[11:15]))  # its own ticks and those of its ended children
 
 
-def _share(process: int) -> float:
-    """The memory of a process in MB: what it shares with others is divided among them."""
+def _get_memory_share(process: int) -> float:
+    """Return the memory of a process in MB. Shared pages are divided among their processes."""
     try:
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

@@ -1,6 +1,6 @@
-"""One night of ours as `auditor run` does it, at a moment that is given: the second night follows at once.
+"""Run an `auditor` command at a given time, because a second run can then follow at once.
 
-python tests/bench/ours.py MOMENT FOLDER COMMAND…    as 2026-11-25T01:00 . run --json
+python tests/bench/ours.py TIME FOLDER COMMAND…    for example 2026-11-25T01:00 . run --json
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from auditor.cli import main as cli_main
 
 
 def main() -> None:
-    """Set the clock, then be `auditor`."""
+    """Set the clock, then run `auditor`."""
+
     moment = datetime.fromisoformat(sys.argv[1]).replace(tzinfo=UTC)
     began = monotonic()
     audit.get_current_time = registry.get_current_time = lambda: (

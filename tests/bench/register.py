@@ -1,7 +1,7 @@
-"""An invented national register, with all that pages read: accounts, looks, gaps, letters, figures.
+"""A generated national register with everything that pages show, from accounts to facet counts.
 
-`AUDITOR_BENCH_ASSOCIATIONS` makes another number than 250,000 of them; `AUDITOR_BENCH_FOLDER` keeps the
-register for the next bench, as an address in `AUDITOR_BENCH_DATABASE` makes it there.
+`AUDITOR_BENCH_ASSOCIATIONS` sets the number of associations (250,000). `AUDITOR_BENCH_FOLDER` keeps
+the register for the next benchmark. `AUDITOR_BENCH_DATABASE` is the URL of another database.
 """
 
 import hashlib
@@ -40,18 +40,18 @@ from storage.models.audit import (
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.models.users import ChangeOrigin, FollowUp, FollowUpKind, Reply, ReplyKind, ReportLink
 
-MANY = int(os.environ.get("AUDITOR_BENCH_ASSOCIATIONS", "250000"))
+ASSOCIATION_COUNT = int(os.environ.get("AUDITOR_BENCH_ASSOCIATIONS", "250000"))
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
-NIGHTS = 365
-LAST = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
-FIRST = LAST - timedelta(days=NIGHTS - 1)
-FIGURED = 60
-"""Nights that have figures of every cohort, as many as a line shows."""
-PART = 5000
-WATCHED = 200
-"""Associations that were looked at in each of the last thirty nights; the others in the last alone."""
+RUN_COUNT = 365
+LAST_RUN_AT = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
+FIRST_RUN_AT = LAST_RUN_AT - timedelta(days=RUN_COUNT - 1)
+RUNS_WITH_COUNTS = 60
+"""Runs with facet counts of every group, as many as a chart shows."""
+BATCH_SIZE = 5000
+WATCHED_COUNT = 200
+"""Associations that were checked in each of the last thirty runs; the others in the last run only."""
 TOKEN = "a-token-of-the-bench"
-"""Opens the report of the first association."""
+"""The token that opens the report of the first association."""
 
 CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
 TAGS = [f"tag-{n}" for n in range(400)]
@@ -64,233 +64,291 @@ ADDRESSES = {
     "linkedin": "https://www.linkedin.com/company/{}",
     "youtube": "https://www.youtube.com/@{}",
 }
-ELSE = ("channel_stale", "name_mismatch", "channel_no_backlink", "channel_incomplete")
-"""Gaps that an account may have that is there."""
+OTHER_GAPS = ("channel_stale", "name_mismatch", "channel_no_backlink", "channel_incomplete")
+"""Gaps that a present account may have."""
 PAGE = f"<html><title>Association</title><body>{'<p>Des ateliers et des caravanes.</p>' * 400}</body></html>"
 
 
 @contextmanager
-def register(folder):
-    """The register, filled unless it was kept, its summaries fresh."""
-    kept = Path(os.environ.get("AUDITOR_BENCH_FOLDER", folder))
-    at = {"folder": kept, "url": os.environ.get("AUDITOR_BENCH_DATABASE", "")}
+def open_register(folder):
+    """Yield an application with the register and fresh summaries. A kept register is reused."""
+    register_folder = Path(os.environ.get("AUDITOR_BENCH_FOLDER", folder))
+    storage = {"folder": register_folder, "url": os.environ.get("AUDITOR_BENCH_DATABASE", "")}
     config = load_config(find_packaged_config(), {})
     web = config.web.model_copy(update={"public_url": "https://reports.example.org"})
-    changed = {"storage": StorageSettings.model_validate(at), "web": web}
-    with App.open(config.model_copy(update=changed)) as app:
-        if app.store.get_association(named(MANY - 1)) is None:
-            timed("put in", lambda: fill(app))
+    changes = {"storage": StorageSettings.model_validate(storage), "web": web}
+    with App.open(config.model_copy(update=changes)) as app:
+        if app.store.get_association(get_association_id(ASSOCIATION_COUNT - 1)) is None:
+            measure_step("imported", lambda: fill_register(app))
         if app.store.list_stale_summaries(1) or not app.store.get_facet_counts():
-            timed("summed up", lambda: refresh_summaries(app.store, app.config))
+            measure_step("summarised", lambda: refresh_summaries(app.store, app.config))
         yield app
 
 
-def timed(what, work):
-    """Tell how long a work on everybody takes, and the memory it took at most."""
+def measure_step(action, work):
+    """Print the time and the peak memory of a step over all associations."""
     began, busy = time.perf_counter(), time.process_time()
     work()
-    seconds, worked = time.perf_counter() - began, time.process_time() - busy
-    rate = f"{MANY / seconds:.0f}/s, {worked:.0f} s CPU, {memory():.0f} MB at most"
-    tell(f"{MANY} associations were {what} in {seconds:.0f} s ({rate})")
+    seconds, cpu = time.perf_counter() - began, time.process_time() - busy
+    rate = (
+        f"{ASSOCIATION_COUNT / seconds:.0f}/s, {cpu:.0f} s CPU, {get_peak_memory():.0f} MB at most"
+    )
+    print_figure(f"{ASSOCIATION_COUNT} associations were {action} in {seconds:.0f} s ({rate})")
 
 
-def memory():
-    """The most that this process ever took, in MB."""
+def get_peak_memory():
+    """Return the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def tell(figure):
-    """Print what was measured."""
-    print(figure, flush=True)  # a bench tells its figures
+def print_figure(figure):
+    """Print a measurement."""
+    print(figure, flush=True)
 
 
-def named(number):
-    """The id of an association."""
+def get_association_id(number):
+    """Return the id of an association."""
     return f"MA-{number:06}"
 
 
-def fill(app):
-    """Everybody, in parts."""
-    dice, store = random.Random(7), app.store
-    nights = [_night(store, FIRST + timedelta(days=day)) for day in range(NIGHTS)]
+def fill_register(app):
+    """Store all associations in batches."""
+    random_source, store = random.Random(7), app.store
+    runs = [_record_run(store, FIRST_RUN_AT + timedelta(days=day)) for day in range(RUN_COUNT)]
     body = app.body_store.put(PAGE.encode())
-    people = (person(dice, number) for number in range(MANY))
-    while some := list(islice(people, PART)):
-        told = {about.id: states for about, states in some}
-        rows = [row for about, states in some for row in _rows(about.id, states)]
-        by = ChangeOrigin("Amina", "import")
+    entries = (build_association(random_source, number) for number in range(ASSOCIATION_COUNT))
+    while batch := list(islice(entries, BATCH_SIZE)):
+        states_by_id = {entry.id: states for entry, states in batch}
+        rows = [row for entry, states in batch for row in _build_accounts(entry.id, states)]
+        origin = ChangeOrigin("Amina", "import")
         store.save_registry(
-            [about for about, _ in some],
+            [entry for entry, _ in batch],
             rows,
-            FIRST - timedelta(days=1),
-            origin=by,
+            FIRST_RUN_AT - timedelta(days=1),
+            origin=origin,
             is_complete=False,
         )
-        held = store.load_association_data(told)
-        _conclude(store, held, told, dice)
-        _look(store, held.accounts, told, nights, body)
-        _talk(store, held.associations, dice)
-    _figures(store, nights[-FIGURED:])
+        stored = store.load_association_data(states_by_id)
+        _save_conclusions(store, stored, states_by_id, random_source)
+        _record_observations(store, stored.accounts, states_by_id, runs, body)
+        _record_communication(store, stored.associations, random_source)
+    _save_facet_counts(store, runs[-RUNS_WITH_COUNTS:])
 
 
-def _night(store, began):
-    night = store.begin_run(began.date(), began)
-    counts = {"present": 3 * MANY // 2, "absent": MANY // 3, "unknown": MANY, "accounts": 3 * MANY}
-    return store.finish_run(night, AuditRunState.DONE, began + timedelta(hours=5), receipt=counts)
+def _record_run(store, started_at):
+    run = store.begin_run(started_at.date(), started_at)
+    counts = {
+        "present": 3 * ASSOCIATION_COUNT // 2,
+        "absent": ASSOCIATION_COUNT // 3,
+        "unknown": ASSOCIATION_COUNT,
+        "accounts": 3 * ASSOCIATION_COUNT,
+    }
+    return store.finish_run(
+        run, AuditRunState.DONE, started_at + timedelta(hours=5), receipt=counts
+    )
 
 
-def person(dice, number):
-    """One association, and what it has on each channel."""
-    states = dict(zip(CHANNELS, dice.choices(COVERAGE_STATES, WEIGHTS, k=5), strict=True))
-    about = Association(
-        id=named(number),
-        name=f"Association {dice.choice(NAMES)} {dice.choice(NAMES)} {number}",
-        name_ar=f"جمعية {dice.choice(NAMES)} {dice.choice(NAMES)}",
-        region=dice.choice(list(REGIONS.values()))[dice.choice(("ar", "fr"))],
-        city=f"City {dice.randint(1, 1500)}",
-        language=dice.choice(("ar", "fr")),
-        tags=tuple(dice.sample(TAGS, dice.randint(0, 3))),
+def build_association(random_source, number):
+    """Return a random association, and its coverage state by channel."""
+    states = dict(zip(CHANNELS, random_source.choices(COVERAGE_STATES, WEIGHTS, k=5), strict=True))
+    association = Association(
+        id=get_association_id(number),
+        name=f"Association {random_source.choice(NAMES)} {random_source.choice(NAMES)} {number}",
+        name_ar=f"جمعية {random_source.choice(NAMES)} {random_source.choice(NAMES)}",
+        region=random_source.choice(list(REGIONS.values()))[random_source.choice(("ar", "fr"))],
+        city=f"City {random_source.randint(1, 1500)}",
+        language=random_source.choice(("ar", "fr")),
+        tags=tuple(random_source.sample(TAGS, random_source.randint(0, 3))),
         none_by_choice=tuple(channel for channel in CHANNELS if states[channel] == "by_choice"),
     )
     return AssociationEntry(
-        about, Contact(f"ma{number:06}@example.org", "+212 600 00 00 00")
+        association, Contact(f"ma{number:06}@example.org", "+212 600 00 00 00")
     ), states
 
 
-def _rows(association, states):
+def _build_accounts(association, states):
     for channel, state in states.items():
         if state in {"confirmed", "unknown", "gone"}:
             url = ADDRESSES[channel].format(association.replace("-", "").lower())
             yield AccountRow(association, url, identify.identify_link(url, channel), channel)
 
 
-def _conclude(store, held, told, dice):
-    """What the nights made of these."""
+def _save_conclusions(store, stored, states_by_id, random_source):
+    """Store statuses, gaps and proposals as runs would have left them."""
     store.save_conclusions(
-        statuses=[_standing(row, told[row.association][row.channel]) for row in held.accounts],
-        gaps=[gap for name, states in told.items() for gap in _gaps(name, states, dice)],
-        proposals=[_found(name) for name in told if dice.random() < 0.05],
+        statuses=[
+            _build_status(row, states_by_id[row.association][row.channel])
+            for row in stored.accounts
+        ],
+        gaps=[
+            gap
+            for name, states in states_by_id.items()
+            for gap in _build_gaps(name, states, random_source)
+        ],
+        proposals=[_build_proposal(name) for name in states_by_id if random_source.random() < 0.05],
     )
 
 
-def _finding(row, state):
+def _build_finding(row, state):
     if state == "confirmed":
-        seen = Activity(NOW - timedelta(days=len(row.typed)), "feed")
+        activity = Activity(NOW - timedelta(days=len(row.typed_text)), "feed")
         facts = {"https": True, "viewport": True, "rhythm_days": 7}
         name, url = f"Association {row.association}", row.identity.canonical
         return Finding(
-            Presence.PRESENT, None, 200, url, name, last_activity=seen, followers=120, facts=facts
+            Presence.PRESENT,
+            None,
+            200,
+            url,
+            name,
+            last_activity=activity,
+            followers=120,
+            facts=facts,
         )
     if state == "gone":
         return Finding(Presence.ABSENT, Reason.NOT_FOUND, 404)
     return Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, 200)
 
 
-def _standing(row, state):
-    seen = _finding(row, state)
-    decided = seen.presence is not Presence.UNKNOWN
+def _build_status(row, state):
+    finding = _build_finding(row, state)
+    is_decided = finding.presence is not Presence.UNKNOWN
     return AccountStatus(
         row.id,
         state={"confirmed": AccountState.PRESENT, "gone": AccountState.GONE}.get(
             state, AccountState.UNKNOWN
         ),
-        reason=seen.reason if decided else None,
-        since=FIRST if decided else None,
-        checked_at=LAST,
-        decided_at=LAST if decided else None,
-        latest_presence=seen.presence,
-        latest_reason=seen.reason,
-        last_known_finding=seen if decided else None,
-        last_activity=seen.last_activity,
+        reason=finding.reason if is_decided else None,
+        since=FIRST_RUN_AT if is_decided else None,
+        checked_at=LAST_RUN_AT,
+        decided_at=LAST_RUN_AT if is_decided else None,
+        latest_presence=finding.presence,
+        latest_reason=finding.reason,
+        last_known_finding=finding if is_decided else None,
+        last_activity=finding.last_activity,
     )
 
 
-def _gaps(name, states, dice):
-    """What is missing, what is gone, what else is amiss, and a closed one for every second."""
+def _build_gaps(name, states, random_source):
+    """Yield the gaps of the states, some other gaps, and a closed gap for half of the associations."""
     codes = {"missing": "channel_missing", "gone": "channel_dead"}
     for channel, state in states.items():
-        code = codes.get(state) or (dice.choice(ELSE) if dice.random() < 0.1 else None)
+        code = codes.get(state) or (
+            random_source.choice(OTHER_GAPS) if random_source.random() < 0.1 else None
+        )
         if (channel, code) == ("website", "channel_missing"):
             code = "no_website"
         if code:
-            opened = LAST - timedelta(days=dice.randint(0, NIGHTS - 1))
-            yield Gap(name, channel, code, _severity(code, channel), opened, 3, opened)
-    if dice.random() < 0.5:
-        closed = LAST - timedelta(days=dice.randint(0, 89))
-        was = closed - timedelta(days=30)
-        yield Gap(name, "website", "website_down", _severity("website_down"), was, 3, was, closed)
+            opened_at = LAST_RUN_AT - timedelta(days=random_source.randint(0, RUN_COUNT - 1))
+            yield Gap(name, channel, code, _get_severity(code, channel), opened_at, 3, opened_at)
+    if random_source.random() < 0.5:
+        closed_at = LAST_RUN_AT - timedelta(days=random_source.randint(0, 89))
+        old_opened_at = closed_at - timedelta(days=30)
+        yield Gap(
+            name,
+            "website",
+            "website_down",
+            _get_severity("website_down"),
+            old_opened_at,
+            3,
+            old_opened_at,
+            closed_at,
+        )
 
 
-def _severity(code, channel="website"):
+def _get_severity(code, channel="website"):
     return load_gap_catalogue()[code].get_severity(channel)
 
 
-def _found(name):
-    key = f"{name.lower()}-found"
+def _build_proposal(name):
+    account_key = f"{name.lower()}-found"
     link = FoundLink(
-        "instagram", key, f"https://www.instagram.com/{key}/", "anchor", "https://example.org/"
+        "instagram",
+        account_key,
+        f"https://www.instagram.com/{account_key}/",
+        "anchor",
+        "https://example.org/",
     )
-    return Proposal(name, link, FIRST, LAST, 9)
+    return Proposal(name, link, FIRST_RUN_AT, LAST_RUN_AT, 9)
 
 
-def _look(store, rows, told, nights, body):
-    """The last night's looks at everybody, and those of thirty nights at a few."""
-    few = [row for row in rows if int(row.association.removeprefix("MA-")) < WATCHED]
-    for night in nights[-30:]:
-        some = rows if night is nights[-1] else few
+def _record_observations(store, rows, states_by_id, runs, body):
+    """Store observations of all accounts in the last run, and of a few accounts in thirty runs."""
+    watched_accounts = [
+        row for row in rows if int(row.association.removeprefix("MA-")) < WATCHED_COUNT
+    ]
+    for run in runs[-30:]:
+        accounts = rows if run is runs[-1] else watched_accounts
         store.record_observations(
-            [_observation(row, told[row.association][row.channel], night, body) for row in some]
+            [
+                _build_observation(row, states_by_id[row.association][row.channel], run, body)
+                for row in accounts
+            ]
         )
 
 
-def _observation(row, state, night, body):
-    seen, at = _finding(row, state), night.started_at + timedelta(minutes=9)
+def _build_observation(row, state, run, body):
+    finding, observed_at = _build_finding(row, state), run.started_at + timedelta(minutes=9)
     url, html = row.identity.canonical, {"content-type": "text/html; charset=utf-8"}
-    piece = Evidence(
-        url, seen.status, url, seen.reason, body, html, elapsed_seconds=0.4, fetched_at=at
+    evidence = Evidence(
+        url,
+        finding.status,
+        url,
+        finding.reason,
+        body,
+        html,
+        elapsed_seconds=0.4,
+        fetched_at=observed_at,
     )
-    return Observation(row.id, night.id, at, seen, (piece,))
+    return Observation(row.id, run.id, observed_at, finding, (evidence,))
 
 
-def _talk(store, people, dice):
-    """Letters, replies, words and follow-ups."""
-    names = [one.id for one in people]
+def _record_communication(store, associations, random_source):
+    """Store report links, replies, decisions and follow-ups."""
+    ids = [association.id for association in associations]
     for years in (2, 1, 0):
-        made = NOW - timedelta(days=90 + 365 * years)
+        created_at = NOW - timedelta(days=90 + 365 * years)
         store.add_report_links(
-            ReportLink(name, _hash(name, years), made, "Amina", made + timedelta(days=365))
-            for name in names
+            ReportLink(
+                name,
+                _hash_token(name, years),
+                created_at,
+                "Amina",
+                created_at + timedelta(days=365),
+            )
+            for name in ids
         )
-    for name in names:
-        if dice.random() < 0.02:
-            about = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
-            store.add_reply(Reply(name, ReplyKind.PROMISED, NOW, text="نعم", **about))
-        if dice.random() < 0.01:
-            due = (NOW + timedelta(days=dice.randint(-60, 60))).date()
+    for name in ids:
+        if random_source.random() < 0.02:
+            reply_fields = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
+            store.add_reply(Reply(name, ReplyKind.PROMISED, NOW, text="نعم", **reply_fields))
+        if random_source.random() < 0.01:
+            due = (NOW + timedelta(days=random_source.randint(-60, 60))).date()
             store.add_follow_up(FollowUp(name, FollowUpKind.PROMISED, "Amina", NOW, "un site", due))
-            word = (DecisionKind.WAIVE, "Amina", "sans objet", NOW)
-            store.add_decision(Decision(name, "youtube", *word, code="channel_missing"))
+            decision_fields = (DecisionKind.WAIVE, "Amina", "sans objet", NOW)
+            store.add_decision(Decision(name, "youtube", *decision_fields, code="channel_missing"))
 
 
-def _hash(name, years):
-    token = TOKEN if (name, years) == (named(0), 0) else f"{name} {years}"
+def _hash_token(name, years):
+    token = TOKEN if (name, years) == (get_association_id(0), 0) else f"{name} {years}"
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _figures(store, nights):
-    """What was counted of each cohort, as if it had grown by and by."""
+def _save_facet_counts(store, runs):
+    """Store facet counts of each group, which grow from run to run."""
     kinds = [f"{channel}:{state}" for channel in CHANNELS for state in COVERAGE_STATES]
     places = [f"region:{code}" for code in REGIONS]
-    sizes = {NETWORK_GROUP: MANY, **dict.fromkeys(places, MANY // 12)}
-    sizes |= {f"tag:{tag}": 3 * MANY // 800 for tag in TAGS}
+    sizes = {NETWORK_GROUP: ASSOCIATION_COUNT, **dict.fromkeys(places, ASSOCIATION_COUNT // 12)}
+    sizes |= {f"tag:{tag}": 3 * ASSOCIATION_COUNT // 800 for tag in TAGS}
     parts = [weight / 100 for _ in CHANNELS for weight in WEIGHTS]
-    for number, night in enumerate(nights):
-        grown = 0.8 + 0.2 * number / len(nights)
-        told = {
+    for number, run in enumerate(runs):
+        growth = 0.8 + 0.2 * number / len(runs)
+        counts = {
             cohort: {
                 ALL_FACET: size,
-                **{kind: int(size * part * grown) for kind, part in zip(kinds, parts, strict=True)},
+                **{
+                    kind: int(size * part * growth) for kind, part in zip(kinds, parts, strict=True)
+                },
             }
             for cohort, size in sizes.items()
         }
-        store.save_conclusions(facet_counts={night.id: told})
+        store.save_conclusions(facet_counts={run.id: counts})

@@ -1,9 +1,10 @@
-"""A web that exists only in this process: so many associations with a site and four accounts on platforms.
+"""A simulated web in this process: associations with a site and accounts on four platforms.
 
-Everything about an association follows from its number and the seed, so that nothing is held of it: what
-grows during a night is ours. A site has a page and a feed, and a fifth of the sites are in trouble; Facebook
-shows its sign-in page to most, LinkedIn refuses, X shows a shell, YouTube its channels. Each night a part of
-the sites and channels publishes something; all else is what it was, and says so to who asks with an ETag.
+Everything about an association follows from its number and the seed, and nothing is stored. Memory
+that grows during a run therefore belongs to the auditor. A site has a page and a feed, and a fifth of
+the sites have a problem. Facebook usually shows its sign-in page, LinkedIn refuses, X shows an empty
+shell, and YouTube shows its channels. In each run some sites and channels publish something. The
+others are unchanged and answer a matching ETag with 304.
 """
 
 from __future__ import annotations
@@ -23,82 +24,87 @@ from probes.models.finding import Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from tests.bench import bodies
 
-FIRST = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
-SIZE = 12_000  # bytes of a site's page
+FIRST_RUN_AT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
+PAGE_BYTES = 12_000
 CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
-ADDRESSES = {
+URL_TEMPLATES = {
     "website": "https://ma{:07}.example.ma/",
     "facebook": "https://www.facebook.com/assoc{:07}",
     "twitter": "https://x.com/assoc{:07}",
     "linkedin": "https://www.linkedin.com/company/assoc{:07}",
     "youtube": "https://www.youtube.com/@assoc{:07}",
 }
-CANARIES = ("https://canary-one.example.ma/", "https://canary-two.example.ma/")
-SHOWN_ON_FACEBOOK = 0.3
-STATES = ("there", "missing", "no_host", "failing", "slow")
-WEIGHTS = (80, 8, 6, 3, 3)
+CANARY_URLS = ("https://canary-one.example.ma/", "https://canary-two.example.ma/")
+VISIBLE_FACEBOOK_SHARE = 0.3
+SITE_STATES = ("there", "missing", "no_host", "failing", "slow")
+SITE_STATE_WEIGHTS = (80, 8, 6, 3, 3)
 _NUMBER = re.compile(r"(?:ma|assoc)(\d{7})")
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """What is true of one association's site and channels on one night."""
+class SimulatedSite:
+    """The state of one association's site and channels in one run."""
 
     number: int
     state: str
     version: int
 
 
-class World:
-    """What the web answers on a night, from 0. `changing` is the part of sites that publishes in one."""
+class SimulatedWeb:
+    """The simulated web in one run, counted from 0.
 
-    def __init__(self, seed: int = 7, changing: float = 0.03) -> None:
-        self.night = 0
+    `changing_share` is the share of sites that publish something in each run.
+    """
+
+    def __init__(self, seed: int = 7, changing_share: float = 0.03) -> None:
+        self.run_number = 0
         self._seed = seed
-        self._changing = changing
+        self._changing_share = changing_share
 
     @cached_property
-    def _middle(self) -> str:
-        """What all sites' pages have in common, but for their head and their newest article."""
-        whole = re.sub("<time.*?</time>", "", bodies.page(bodies.Author(1), "/", SIZE).decode())
-        return whole[whole.index("</article>") :].replace("assoc0001", "{handle}")
+    def _common_html(self) -> str:
+        """Return the part that all pages share: all but the head and the newest article."""
+        html = re.sub(
+            "<time.*?</time>", "", bodies.build_page(bodies.Author(1), "/", PAGE_BYTES).decode()
+        )
+        return html[html.index("</article>") :].replace("assoc0001", "{handle}")
 
-    def _dice(self, *about: object) -> random.Random:
+    def _create_random(self, *about: object) -> random.Random:
         return random.Random(f"{self._seed} {about}")
 
-    def site(self, number: int) -> Site:
-        """The site of an association tonight."""
-        (state,) = self._dice(number).choices(STATES, WEIGHTS)
+    def get_site(self, number: int) -> SimulatedSite:
+        """Return the site of an association in the current run."""
+        (state,) = self._create_random(number).choices(SITE_STATES, SITE_STATE_WEIGHTS)
         published = (
-            self._dice(number, night).random() < self._changing
-            for night in range(1, self.night + 1)
+            self._create_random(number, run_number).random() < self._changing_share
+            for run_number in range(1, self.run_number + 1)
         )
-        return Site(number, state, sum(published))
+        return SimulatedSite(number, state, sum(published))
 
-    def page(self, ask: PageRequest, now: datetime) -> Page:
-        """The page that answers an ask. Raises NoPage."""
-        host, path = re.fullmatch(r"https?://([^/]+)(/[^?#]*)?.*", ask.url).groups()  # type: ignore[union-attr]
-        found = _NUMBER.search(ask.url)
-        number = int(found[1]) if found else 0
+    def answer(self, request: PageRequest, now: datetime) -> Page:
+        """Return the page for a request. Raises FetchError."""
+        host, path = re.fullmatch(r"https?://([^/]+)(/[^?#]*)?.*", request.url).groups()  # type: ignore[union-attr]
+        number_match = _NUMBER.search(request.url)
+        number = int(number_match[1]) if number_match else 0
         status, body, kind = self._answer(host, path or "/", number)
-        return _page(ask, status, body, kind, now)
+        return _build_page(request, status, body, kind, now)
 
     def _answer(self, host: str, path: str, number: int) -> tuple[int, bytes, str]:
         html = "text/html; charset=utf-8"
         if host == "www.facebook.com":
-            return 200, self._facebook(number), html
+            return 200, self._build_facebook_page(number), html
         if host == "x.com":
             return 200, twitter.SHELL_HTML.encode(), html
         if host == "www.linkedin.com":
             return 999, linkedin.DENIED_HTML.encode(), html
         if host == "www.youtube.com":
-            return 200, self._youtube(number, path), html
-        return self._website(host, path, number)
+            return 200, self._build_youtube_page(number, path), html
+        return self._answer_website(host, path, number)
 
-    def _website(self, host: str, path: str, number: int) -> tuple[int, bytes, str]:
-        if not number and f"https://{host}/" not in CANARIES:
+    def _answer_website(self, host: str, path: str, number: int) -> tuple[int, bytes, str]:
+        if not number and f"https://{host}/" not in CANARY_URLS:
             raise FetchError(Reason.NO_SUCH_HOST, "the name does not exist")
-        site = self.site(number) if number else Site(0, "there", 0)
+        site = self.get_site(number) if number else SimulatedSite(0, "there", 0)
         if site.state == "no_host":
             raise FetchError(Reason.NO_SUCH_HOST, "the name does not exist")
         if site.state == "slow":
@@ -110,17 +116,17 @@ class World:
                 "text/html",
             )
         if path == "/feed/" and site.state == "there":
-            return 200, self._feed(site), "application/rss+xml; charset=utf-8"
+            return 200, self._build_feed(site), "application/rss+xml; charset=utf-8"
         if path == "/" and site.state == "there":
-            return 200, self._home(site), "text/html; charset=utf-8"
+            return 200, self._build_home(site), "text/html; charset=utf-8"
         return (
             404,
             b"<html><title>404</title><body><h1>Page introuvable</h1></body></html>",
             "text/html",
         )
 
-    def _home(self, site: Site) -> bytes:
-        handle, day = f"assoc{site.number:07}", self._published(site)
+    def _build_home(self, site: SimulatedSite) -> bytes:
+        handle, day = f"assoc{site.number:07}", self._get_published_at(site)
         return (
             "<!doctype html><html lang='fr'><head><meta charset='utf-8'>"
             "<meta name='viewport' content='width=device-width'>"
@@ -128,81 +134,87 @@ class World:
             "<link rel='alternate' type='application/rss+xml' href='/feed/'></head><body><main><article>"
             f"<h2><a href='/{site.version}/'>Rencontre {site.version} de l'association {site.number}</a></h2>"
             f"<time datetime='{day.isoformat()}'>{day:%d/%m/%Y}</time>"
-            + self._middle.replace("{handle}", handle)
+            + self._common_html.replace("{handle}", handle)
         ).encode()
 
-    def _published(self, site: Site) -> datetime:
-        """When the newest article of a site came out."""
-        return FIRST - timedelta(days=site.number % 300 if not site.version else 0, hours=5)
+    def _get_published_at(self, site: SimulatedSite) -> datetime:
+        """Return the publication time of the newest article of a site."""
+        return FIRST_RUN_AT - timedelta(days=site.number % 300 if not site.version else 0, hours=5)
 
-    def _feed(self, site: Site) -> bytes:
-        times = [self._published(site) - timedelta(days=9 * n) for n in range(5)]
+    def _build_feed(self, site: SimulatedSite) -> bytes:
+        times = [self._get_published_at(site) - timedelta(days=9 * index) for index in range(5)]
         items = "".join(
-            f"<item><title>Rencontre {site.number}</title><link>/{n}/</link>"
-            f"<pubDate>{when:%a, %d %b %Y %H:%M:%S} +0000</pubDate></item>"
-            for n, when in enumerate(times)
+            f"<item><title>Rencontre {site.number}</title><link>/{index}/</link>"
+            f"<pubDate>{published_at:%a, %d %b %Y %H:%M:%S} +0000</pubDate></item>"
+            for index, published_at in enumerate(times)
         )
-        told = f"<title>Association {site.number}</title>{items}"
-        return f"<?xml version='1.0'?><rss version='2.0'><channel>{told}</channel></rss>".encode()
+        items_with_title = f"<title>Association {site.number}</title>{items}"
+        return f"<?xml version='1.0'?><rss version='2.0'><channel>{items_with_title}</channel></rss>".encode()
 
-    def _facebook(self, number: int) -> bytes:
-        if self._dice(number, "facebook").random() >= SHOWN_ON_FACEBOOK:
+    def _build_facebook_page(self, number: int) -> bytes:
+        if self._create_random(number, "facebook").random() >= VISIBLE_FACEBOOK_SHARE:
             return facebook.LOGIN_HTML.encode()
-        shown = facebook.FakePage(str(61_000_000_000_000 + number), f"Association {number}")
-        return facebook.render_facebook_page(shown, ADDRESSES["facebook"].format(number)).encode()
+        fake_page = facebook.FakePage(str(61_000_000_000_000 + number), f"Association {number}")
+        return facebook.render_facebook_page(
+            fake_page, URL_TEMPLATES["facebook"].format(number)
+        ).encode()
 
-    def _youtube(self, number: int, path: str) -> bytes:
-        site, handle = self.site(number), f"assoc{number:07}"
-        uploads = tuple(self._published(site) - timedelta(days=20 * n) for n in range(5))
-        # "3 weeks ago" is counted from tonight: what is shown of an old video seldom changes
-        now = FIRST + timedelta(days=self.night)
-        told = youtube.FakeYoutubeChannel(
+    def _build_youtube_page(self, number: int, path: str) -> bytes:
+        site, handle = self.get_site(number), f"assoc{number:07}"
+        uploads = tuple(
+            self._get_published_at(site) - timedelta(days=20 * index) for index in range(5)
+        )
+        # "3 weeks ago" counts from the current run: the text of an old video seldom changes.
+        now = FIRST_RUN_AT + timedelta(days=self.run_number)
+        channel = youtube.FakeYoutubeChannel(
             f"Association {number}", f"UC{number:022}", handle, now, uploads, "fr"
         )
-        return youtube.build_channel_response(told, path).body
+        return youtube.build_channel_response(channel, path).body
 
 
-def _page(ask: PageRequest, status: int, body: bytes, kind: str, now: datetime) -> Page:
+def _build_page(
+    request: PageRequest, status: int, body: bytes, content_type: str, now: datetime
+) -> Page:
     digest = sha256(body).hexdigest()
     headers: Mapping[str, str] = {
-        "content-type": kind,
+        "content-type": content_type,
         "server": "simulated",
         "etag": f'"{digest[:16]}"',
     }
     common: dict[str, Any] = {
-        "url": ask.url,
+        "url": request.url,
         "headers": headers,
         "fetched_at": now,
         "elapsed_seconds": 0.1,
     }
-    if ask.validators is not None and ask.validators.etag == headers["etag"]:
-        return Page(status=304, hops=(Hop(ask.url, 304),), **common)
-    return Page(status=status, hops=(Hop(ask.url, status),), body=body, digest=digest, **common)
+    if request.validators is not None and request.validators.etag == headers["etag"]:
+        return Page(status=304, hops=(Hop(request.url, 304),), **common)
+    return Page(status=status, hops=(Hop(request.url, status),), body=body, digest=digest, **common)
 
 
 class SimulatedFetcher(Fetcher):
-    """The fetcher over a simulated web: it keeps what it keeps of each host, but asks the world."""
+    """A fetcher that keeps its records of each host, but gets its pages from a simulated web."""
 
-    world: World
+    web: SimulatedWeb
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def get(self, ask: PageRequest) -> Page:
-        """The world's answer, in its host's turn."""
+    async def get(self, request: PageRequest) -> Page:
+        """Return the page of the simulated web while holding the lock of its host."""
         self.request_count += 1
-        url = self._guard.check_url(ask.url)
+        url = self._guard.check_url(request.url)
         host = self._get_host(url)
         self._count_request(host)
         async with host.lock:
-            host.record_request(0.0)  # long ago: nobody has to rest
-            return self.world.page(ask, self._get_current_time())
+            host.record_request(0.0)  # long ago: no request has to wait
+            return self.web.answer(request, self._get_current_time())
 
-    async def may_repeat(self, ask: PageRequest, got: Page | FetchError) -> bool:
-        """No site's robots.txt says no."""
+    async def may_repeat(self, request: PageRequest, result: Page | FetchError) -> bool:
+        """Return True, because no simulated site has a robots.txt."""
         return True
 
 
-def line(number: int) -> dict[str, str]:
-    """An association's links, by channel."""
-    return {channel: ADDRESSES[channel].format(number) for channel in CHANNELS}
+def build_account_urls(number: int) -> dict[str, str]:
+    """Return the links of an association by channel."""
+    return {channel: URL_TEMPLATES[channel].format(number) for channel in CHANNELS}

@@ -1,10 +1,11 @@
-"""A national register in one night, simulated: the real pipeline and store over a web in this process.
+"""Run the real pipeline and store over a simulated web, with a register of any size.
 
     python tests/bench/simulation.py ASSOCIATIONS FOLDER [--nights 3] [--changing 0.03] [--pages]
 
-Each association has five accounts: 250,000 of them are 1.25 million links. It tells, of each night, the time
-and the CPU of each stage, the memory of all processes at most, and how much database and evidence grew; with
-`--pages` then the slowest pages. What it leaves out: sockets, TLS, robots.txt, and hosts' patience.
+Each association has five accounts, so 250,000 associations are 1.25 million links. For each run it
+prints the time and CPU of each stage, the peak memory of all processes, and the growth of database
+and evidence. With `--pages` it then prints the slowest pages. It leaves out sockets, TLS, robots.txt
+and rate limits.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import auditor.cli.audit  # what `auditor run` loads, so that the memory is its
+import auditor.cli.audit  # the modules that `auditor run` loads count in its memory
 import auditor.runs.run
 from auditor.app import App
 from auditor.config.schema import (
@@ -44,73 +45,82 @@ from probes.http.fetcher import Fetcher
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, AuditRun, Contact
 from storage.models.users import ChangeOrigin
-from tests.bench.measure import busy, tree
-from tests.bench.simulated import CANARIES, CHANNELS, FIRST, SimulatedFetcher, World, line
-
-PART = 5000
-STAGES: tuple[tuple[str, Any, str], ...] = (
-    ("plan", plan, "make"),
-    ("blindness", run_results, "blinded"),
-    ("judge", run_results, "conclude"),
-    ("sum up", auditor.runs.run, "refresh"),
+from tests.bench.measure import measure_cpu, measure_memory
+from tests.bench.simulated import (
+    CANARY_URLS,
+    CHANNELS,
+    FIRST_RUN_AT,
+    SimulatedFetcher,
+    SimulatedWeb,
+    build_account_urls,
 )
-"""What a night does beside looking, and where it is found."""
+
+BATCH_SIZE = 5000
+STAGE_FUNCTIONS: tuple[tuple[str, Any, str], ...] = (
+    ("plan", plan, "create_run_plan"),
+    ("unreliable", run_results, "save_unreliable_channels"),
+    ("evaluate", run_results, "evaluate_run"),
+    ("summarise", auditor.runs.run, "refresh_summaries"),
+)
+"""The stages of a run other than checking, and the function of each: module and name."""
 
 
 @dataclass
-class Gauge:
-    """The time, the CPU and the memory of each stage, by its name."""
+class StageMeter:
+    """The time, CPU and peak memory of each stage, by name."""
 
     wall: Counter[str] = field(default_factory=Counter)
     cpu: Counter[str] = field(default_factory=Counter)
     peak: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    at: str = "look"
+    current_stage: str = "check"
 
-    def during(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        """The same work, measured."""
+    def measure(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `work` with its time and CPU added to a stage."""
 
         @functools.wraps(work)
-        def measured(*given: Any, **named: Any) -> Any:
-            before, self.at = self.at, name
-            began, busy = time.perf_counter(), time.process_time()
+        def measured(*args: Any, **kwargs: Any) -> Any:
+            previous_stage, self.current_stage = self.current_stage, name
+            started_at, cpu_before = time.perf_counter(), time.process_time()
             try:
-                return work(*given, **named)
+                return work(*args, **kwargs)
             finally:
-                self.wall[name] += time.perf_counter() - began
-                self.cpu[name] += time.process_time() - busy
-                self.at = before
+                self.wall[name] += time.perf_counter() - started_at
+                self.cpu[name] += time.process_time() - cpu_before
+                self.current_stage = previous_stage
 
         return measured
 
-    async def watch(self) -> None:
-        """Note the memory of this process and its readers, for as long as the night takes."""
+    async def sample_memory(self) -> None:
+        """Sample the memory of this process and its parser processes until cancelled."""
         while True:
-            self.look()
+            self.sample()
             await asyncio.sleep(0.5)
 
-    def look(self) -> None:
-        self.peak[self.at] = max(self.peak[self.at], tree(os.getpid()))
+    def sample(self) -> None:
+        self.peak[self.current_stage] = max(
+            self.peak[self.current_stage], measure_memory(os.getpid())
+        )
 
 
 @dataclass(frozen=True)
-class Simulated:
-    """The application over a simulated web."""
+class SimulatedApp:
+    """The application with a fetcher for the simulated web."""
 
     app: App
-    world: World
+    web: SimulatedWeb
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.app, name)
 
     def create_fetcher(self, now: datetime, *_: object) -> Fetcher:
-        """Pages of the world."""
-        made = SimulatedFetcher(self.app.config.fetch, now)
-        made.world = self.world
-        return made
+        """Return a fetcher for the simulated web."""
+        fetcher = SimulatedFetcher(self.app.config.fetch, now)
+        fetcher.web = self.web
+        return fetcher
 
 
-def configured(folder: Path) -> Any:
-    """The configuration of a night that waits for nobody and gives no platform up."""
+def build_config(folder: Path) -> Any:
+    """Return a configuration without delays, retries and circuit breakers."""
     config = load_config(find_packaged_config(), {})
     fetch = config.fetch.model_copy(
         update={
@@ -121,7 +131,7 @@ def configured(folder: Path) -> Any:
         }
     )
     channels = {name: ChannelSettings() for name in CHANNELS} | {
-        "website": ChannelSettings(canaries=CANARIES)
+        "website": ChannelSettings(canaries=CANARY_URLS)
     }
     return config.model_copy(
         update={
@@ -133,97 +143,105 @@ def configured(folder: Path) -> Any:
     )
 
 
-def register(app: App, associations: int) -> None:
-    """Put the register in, a part at a time, unless it is there."""
+def fill_register(app: App, associations: int) -> None:
+    """Import the register in batches, unless it exists."""
     if app.store.get_association("MA-0000001"):
         return
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     regions = [names["fr"] for names in REGIONS.values()]
     numbers = iter(range(1, associations + 1))
-    while some := list(islice(numbers, PART)):
-        people = [
+    while batch := list(islice(numbers, BATCH_SIZE)):
+        entries = [
             AssociationEntry(
                 Association(
-                    id=f"MA-{n:07}", name=f"Association {n}", region=regions[n % 12], language="fr"
+                    id=f"MA-{number:07}",
+                    name=f"Association {number}",
+                    region=regions[number % 12],
+                    language="fr",
                 ),
-                Contact(f"a{n}@example.org"),
+                Contact(f"a{number}@example.org"),
             )
-            for n in some
+            for number in batch
         ]
-        rows = [row for n in some for row in _rows(n)]
+        rows = [row for number in batch for row in _build_accounts(number)]
         app.store.save_registry(
-            people,
+            entries,
             rows,
-            FIRST - timedelta(days=1),
+            FIRST_RUN_AT - timedelta(days=1),
             origin=ChangeOrigin("bench", "import"),
             is_complete=False,
         )
     print(
-        f"{associations} associations registered in {time.perf_counter() - began:.0f} s", flush=True
+        f"{associations} associations registered in {time.perf_counter() - started_at:.0f} s",
+        flush=True,
     )
 
 
-def _rows(number: int) -> Iterator[AccountRow]:
-    for channel, url in line(number).items():
+def _build_accounts(number: int) -> Iterator[AccountRow]:
+    for channel, url in build_account_urls(number).items():
         yield AccountRow(f"MA-{number:07}", url, identify.identify_link(url, channel), channel)
 
 
-def night(app: Simulated, number: int) -> tuple[AuditRun, Gauge]:
-    """One night, measured."""
-    gauge, app.world.night = Gauge(), number
-    kept = [(module, name, getattr(module, name)) for _, module, name in STAGES]
-    for stage, module, name in STAGES:
-        setattr(module, name, gauge.during(stage, getattr(module, name)))
+def measure_run(app: SimulatedApp, number: int) -> tuple[AuditRun, StageMeter]:
+    """Execute and measure one run."""
+    gauge, app.web.run_number = StageMeter(), number
+    original_functions = [
+        (module, name, getattr(module, name)) for _, module, name in STAGE_FUNCTIONS
+    ]
+    for stage, module, name in STAGE_FUNCTIONS:
+        setattr(module, name, gauge.measure(stage, getattr(module, name)))
     try:
-        done = runtime.run_async(_night(app, FIRST + timedelta(days=number), gauge))
+        audit_run = runtime.run_async(
+            _execute_run(app, FIRST_RUN_AT + timedelta(days=number), gauge)
+        )
     finally:
-        for module, name, work in kept:
-            setattr(module, name, work)
-    return done, gauge
+        for module, name, function in original_functions:
+            setattr(module, name, function)
+    return audit_run, gauge
 
 
-async def _night(app: Simulated, now: datetime, gauge: Gauge) -> AuditRun:
-    watching = asyncio.create_task(gauge.watch())
-    began, before = time.perf_counter(), busy(os.getpid())
-    done = await auditor.runs.run.execute_run(app, now)
-    watching.cancel()
-    gauge.wall["look"] = time.perf_counter() - began - sum(gauge.wall.values())
-    gauge.cpu["look"] = busy(os.getpid()) - before - sum(gauge.cpu.values())
-    return done
+async def _execute_run(app: SimulatedApp, now: datetime, gauge: StageMeter) -> AuditRun:
+    watcher = asyncio.create_task(gauge.sample_memory())
+    started_at, cpu_before = time.perf_counter(), measure_cpu(os.getpid())
+    audit_run = await auditor.runs.run.execute_run(app, now)
+    watcher.cancel()
+    gauge.wall["check"] = time.perf_counter() - started_at - sum(gauge.wall.values())
+    gauge.cpu["check"] = measure_cpu(os.getpid()) - cpu_before - sum(gauge.cpu.values())
+    return audit_run
 
 
-def size(folder: Path) -> tuple[float, float]:
-    """MB of the database and of the evidence."""
+def measure_storage(folder: Path) -> tuple[float, float]:
+    """Return the MB of the database and of the evidence."""
     with closing(sqlite3.connect(folder / "data/auditor.db")) as database:
         database.execute("pragma wal_checkpoint(truncate)")
-    held = sum(file.stat().st_size for file in folder.glob("data/auditor.db*"))
-    evidence = sum(
+    database_bytes = sum(file.stat().st_size for file in folder.glob("data/auditor.db*"))
+    evidence_bytes = sum(
         file.stat().st_size
-        for at, _, names in os.walk(folder / "data/archive")
-        for file in map(Path(at).joinpath, names)
+        for directory, _, names in os.walk(folder / "data/archive")
+        for file in map(Path(directory).joinpath, names)
     )
-    return held / 1e6, evidence / 1e6
+    return database_bytes / 1e6, evidence_bytes / 1e6
 
 
-def told(done: AuditRun, gauge: Gauge, grown: tuple[float, float]) -> str:
-    """A night in a few lines."""
-    receipt = done.receipt
+def describe_run(audit_run: AuditRun, gauge: StageMeter, growth: tuple[float, float]) -> str:
+    """Return a run as text of a few lines."""
+    receipt = audit_run.receipt
     accounts = int(str(receipt["accounts"]))
-    whole, busy = sum(gauge.wall.values()), sum(gauge.cpu.values())
-    found = (
+    total_seconds, total_cpu = sum(gauge.wall.values()), sum(gauge.cpu.values())
+    verdicts = (
         f"{receipt['present']} present, {receipt['absent']} absent, {receipt['unknown']} unknown"
     )
-    cost = f"{whole:.0f} s, {busy:.0f} s CPU, {1000 * busy / accounts:.2f} ms an account"
+    cost = f"{total_seconds:.0f} s, {total_cpu:.0f} s CPU, {1000 * total_cpu / accounts:.2f} ms an account"
     lines = [
-        f"night of {done.day}: {accounts} accounts ({found}), {receipt['requests']} requests in {cost}"
+        f"run of {audit_run.day}: {accounts} accounts ({verdicts}), {receipt['requests']} requests in {cost}"
     ]
-    for stage in ("plan", "look", "blindness", "judge", "sum up"):
+    for stage in ("plan", "check", *(name for name, _, _ in STAGE_FUNCTIONS[1:])):
         rate = 1000 * gauge.cpu[stage] / accounts
         lines.append(
             f"  {stage:10}{gauge.wall[stage]:9.1f} s{gauge.cpu[stage]:9.1f} s CPU{rate:8.3f} ms an account"
             f"{gauge.peak.get(stage, 0.0):8.0f} MB at most"
         )
-    database, evidence = grown
+    database, evidence = growth
     lines.append(
         f"  database {database:+.1f} MB ({1e6 * database / accounts:.0f} bytes an account),"
         f" evidence {evidence:+.1f} MB"
@@ -232,53 +250,68 @@ def told(done: AuditRun, gauge: Gauge, grown: tuple[float, float]) -> str:
 
 
 def main() -> None:
-    """Tell each night's cost."""
-    asked = argparse.ArgumentParser(
+    """Print the cost of each run."""
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    asked.add_argument("associations", type=int)
-    asked.add_argument("folder", type=Path, help="kept; nights are added to those that are there")
-    asked.add_argument("--nights", type=int, default=3, help="0 only registers them")
-    asked.add_argument(
-        "--changing", type=float, default=0.03, help="the part of sites that publish in a night"
+    parser.add_argument("associations", type=int)
+    parser.add_argument(
+        "folder", type=Path, help="folder of the register; it is kept, and runs are added"
     )
-    asked.add_argument("--pages", action="store_true", help="then ask for pages")
-    how = asked.parse_args()
-    how.folder.mkdir(parents=True, exist_ok=True)
-    if how.nights:
-        registered(how.folder, how.associations)
-    with App.open(configured(how.folder)) as app:
-        if not how.nights:
-            register(app, how.associations)
-        first = nights_done(app)
-        for number in range(first, first + how.nights):
-            before = size(how.folder)
-            done, gauge = night(Simulated(app, World(changing=how.changing)), number)
-            after = size(how.folder)
-            print(told(done, gauge, (after[0] - before[0], after[1] - before[1])), flush=True)
-        if how.pages:
-            pages(app)
+    parser.add_argument(
+        "--nights", type=int, default=3, help="number of runs; 0 only imports the register"
+    )
+    parser.add_argument(
+        "--changing", type=float, default=0.03, help="share of sites that publish in each run"
+    )
+    parser.add_argument(
+        "--pages", action="store_true", help="measure pages of the web interface, too"
+    )
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if options.nights:
+        fill_register_in_subprocess(options.folder, options.associations)
+    with App.open(build_config(options.folder)) as app:
+        if not options.nights:
+            fill_register(app, options.associations)
+        first = count_finished_runs(app)
+        for number in range(first, first + options.nights):
+            size_before = measure_storage(options.folder)
+            audit_run, gauge = measure_run(
+                SimulatedApp(app, SimulatedWeb(changing_share=options.changing)), number
+            )
+            size_after = measure_storage(options.folder)
+            print(
+                describe_run(
+                    audit_run,
+                    gauge,
+                    (size_after[0] - size_before[0], size_after[1] - size_before[1]),
+                ),
+                flush=True,
+            )
+        if options.pages:
+            print_slowest_pages(app)
 
 
-def registered(folder: Path, associations: int) -> None:
-    """Put the register in by a process of its own: whoever imports a sheet does no night."""
+def fill_register_in_subprocess(folder: Path, associations: int) -> None:
+    """Import the register in another process, because a real import is not part of a run."""
     subprocess.run(
         [sys.executable, __file__, str(associations), str(folder), "--nights", "0"], check=True
     )
 
 
-def nights_done(app: App) -> int:
-    """How many nights were there before."""
+def count_finished_runs(app: App) -> int:
+    """Return the number of finished runs."""
     last = app.store.get_latest_run()
-    return (last.day - FIRST.date()).days + 1 if last else 0
+    return (last.day - FIRST_RUN_AT.date()).days + 1 if last else 0
 
 
-def pages(app: App) -> None:
-    """Ask for pages as a coordinator does, and tell the slowest."""
+def print_slowest_pages(app: App) -> None:
+    """Request pages as a coordinator does, and print the slowest ones."""
     from tests.support.web_server import logged_in_client  # noqa: PLC0415 - of the tests
 
-    one, region = "MA-0000077", "region=souss-massa"
-    asked = (
+    association_id, region = "MA-0000077", "region=souss-massa"
+    paths = (
         "",
         "associations",
         f"associations?{region}",
@@ -286,16 +319,30 @@ def pages(app: App) -> None:
         "gaps",
         "gaps?sort=newest",
     )
-    more = (f"gaps?{region}", "changes", "cohorts?by=region", "nights", f"associations/{one}")
-    with logged_in_client(app, FIRST + timedelta(days=nights_done(app) - 1, hours=9)) as client:
-        took = {}
+    slow_paths = (
+        f"gaps?{region}",
+        "changes",
+        "groups?group_by=region",
+        "runs",
+        f"associations/{association_id}",
+    )
+    with logged_in_client(
+        app, FIRST_RUN_AT + timedelta(days=count_finished_runs(app) - 1, hours=9)
+    ) as client:
+        times = {}
         for address in [
-            f"/{language}/{page}" for language in ("ar", "fr", "en") for page in (*asked, *more)
+            f"/{language}/{page}"
+            for language in ("ar", "fr", "en")
+            for page in (*paths, *slow_paths)
         ]:
-            answers = [client.get(address) for _ in range(4)]
-            seconds = sorted(answer.elapsed.total_seconds() for answer in answers[1:])
-            took[address] = (seconds[1], answers[0].elapsed.total_seconds(), answers[0].status_code)
-    for address, (usual, first, status) in sorted(took.items(), key=lambda pair: -pair[1][0])[:8]:
+            responses = [client.get(address) for _ in range(4)]
+            seconds = sorted(response.elapsed.total_seconds() for response in responses[1:])
+            times[address] = (
+                seconds[1],
+                responses[0].elapsed.total_seconds(),
+                responses[0].status_code,
+            )
+    for address, (usual, first, status) in sorted(times.items(), key=lambda pair: -pair[1][0])[:8]:
         print(f"  {1000 * usual:6.0f} ms  ({1000 * first:.0f} at first)  {status}  {address}")
 
 

@@ -1,11 +1,12 @@
-"""Each stage of a night alone, over what a whole night saw: CPU per link, and their sum beside the whole.
+"""Measure each stage of a run alone, in CPU per link, and compare their sum with the run.
 
     python tests/bench/stages.py FARM [--hosts 1000] [--secure] [--rounds 3]
 
-Three cannot be avoided: `fetch`, the same requests without reading; `parse`, the same pages read by the probe
-in one process; `write`, the same observations and bodies put into an empty store. The others are `judge`,
-`sum up` and what readers wait for: `overview`, `publish`. Rounds are told by their medians, and so is their
-ratio: a machine moves between a night and its stages. Registers stay until the end, as in `race.py`.
+Three stages cannot be avoided. `fetch` sends the same requests without parsing. `parse` runs the probe
+over the same pages in one process. `write` stores the same observations and bodies in an empty store.
+The others are `judge`, `sum up`, and `overview` and `publish`, for which readers wait. Results are
+medians of the rounds and of their ratios, because the speed of a machine changes between a run and
+its stages. Registers are deleted at the end only, as in `race.py`.
 """
 
 from __future__ import annotations
@@ -37,163 +38,195 @@ from probes.runner import parser_worker
 from probes.text.lazy_regex import prepare_patterns
 from storage.files.body_store import BodyWriter
 from storage.models.audit import Observation
-from tests.bench.farm import Farm, serving, written
-from tests.bench.pipeline import NIGHTS, Register
+from tests.bench.farm import Farm, serve_farm, write_farm
+from tests.bench.pipeline import RUN_TIMES, BenchRegister
 
-NIGHT = datetime.fromisoformat(NIGHTS[0]).replace(tzinfo=UTC)
-UNAVOIDABLE = ("fetch", "parse", "write")
-T = TypeVar("T")
+RUN_AT = datetime.fromisoformat(RUN_TIMES[0]).replace(tzinfo=UTC)
+UNAVOIDABLE_STAGES = ("fetch", "parse", "write")
+Result = TypeVar("Result")
 Pages = Mapping[str, Page | FetchError]
 
 
 @dataclass(frozen=True, slots=True)
-class Stages:
-    """The CPU of each stage, and of the whole night, in ms a link."""
+class StageCosts:
+    """The CPU of each stage, and of the run, in ms per link."""
 
-    alone: Mapping[str, float]
-    whole: float
+    stages: Mapping[str, float]
+    run: float
 
     @property
-    def least(self) -> float:
-        """What cannot be avoided."""
-        return sum(self.alone[name] for name in UNAVOIDABLE)
+    def unavoidable(self) -> float:
+        """Return the CPU of the stages that cannot be avoided."""
+        return sum(self.stages[name] for name in UNAVOIDABLE_STAGES)
 
 
-def told(rounds: Sequence[Stages]) -> str:
-    """The medians of several rounds, and of their ratios."""
-    alone = {name: median(one.alone[name] for one in rounds) for name in rounds[0].alone}
-    lines = [f"  {name:10}{cpu:8.3f} ms CPU a link" for name, cpu in alone.items()]
-    whole, least = (median(getattr(one, name) for one in rounds) for name in ("whole", "least"))
-    times = [one.whole / one.least for one in rounds]
-    each = f" ({', '.join(f'{one:.2f}' for one in times)})" if len(times) > 1 else ""
-    last = f"  the whole night {whole:.3f} ms, {' + '.join(UNAVOIDABLE)} {least:.3f} ms"
-    return "\n".join([*lines, f"{last}: {median(times):.2f} times{each}"])
+def describe_rounds(rounds: Sequence[StageCosts]) -> str:
+    """Return the medians of several rounds, and of their ratios, as text."""
+    stage_costs = {
+        name: median(costs.stages[name] for costs in rounds) for name in rounds[0].stages
+    }
+    lines = [f"  {name:10}{cpu:8.3f} ms CPU a link" for name, cpu in stage_costs.items()]
+    run_cost, minimum = (
+        median(getattr(costs, name) for costs in rounds) for name in ("run", "unavoidable")
+    )
+    ratios = [costs.run / costs.unavoidable for costs in rounds]
+    all_ratios = f" ({', '.join(f'{costs:.2f}' for costs in ratios)})" if len(ratios) > 1 else ""
+    summary = (
+        f"  the complete run {run_cost:.3f} ms, {' + '.join(UNAVOIDABLE_STAGES)} {minimum:.3f} ms"
+    )
+    return "\n".join([*lines, f"{summary}: {median(ratios):.2f} times{all_ratios}"])
 
 
-def several(farm: Farm, rounds: int) -> list[Stages]:
-    """So many rounds."""
-    with tempfile.TemporaryDirectory() as place, serving(farm):
-        return [stages(farm, Path(place)) for _ in range(rounds)]
+def measure_rounds(farm: Farm, rounds: int) -> list[StageCosts]:
+    """Return the costs of several rounds."""
+    with tempfile.TemporaryDirectory() as folder_name, serve_farm(farm):
+        return [measure_stages(farm, Path(folder_name)) for _ in range(rounds)]
 
 
-def stages(farm: Farm, place: Path) -> Stages:
-    """Run a whole night, then each of its stages, in folders of their own within one."""
+def measure_stages(farm: Farm, folder: Path) -> StageCosts:
+    """Measure a run, then each of its stages, in two folders within `folder`."""
     links = 5 * farm.hosts
-    one, other = (Path(tempfile.mkdtemp(dir=place)) for _ in range(2))
-    night = Register(one, farm, farm.sites())
-    whole = night.night(0).cost.cpu
-    Register(other, farm, farm.sites())
-    with _on(1):
-        alone = _alone(one, other)
-    alone["publish"] = night.published().cpu
-    return Stages({name: 1000 * cpu / links for name, cpu in alone.items()}, 1000 * whole / links)
+    measured_folder, empty_folder = (Path(tempfile.mkdtemp(dir=folder)) for _ in range(2))
+    register = BenchRegister(measured_folder, farm, farm.list_site_links())
+    run_seconds = register.run(0).cost.cpu
+    BenchRegister(empty_folder, farm, farm.list_site_links())
+    with _pin_to_core(1):
+        stage_seconds = _measure_stages_alone(measured_folder, empty_folder)
+    stage_seconds["publish"] = register.publish().cpu
+    return StageCosts(
+        {name: 1000 * cpu / links for name, cpu in stage_seconds.items()},
+        1000 * run_seconds / links,
+    )
 
 
-def _alone(seen: Path, empty: Path) -> dict[str, float]:
-    """Seconds of CPU of the stages, from a register that had its night to one that has had none."""
-    with App.open(_config(seen)) as app:
-        (night,) = app.store.list_runs()
-        assert night.id is not None
-        looks = list(app.store.list_observations(run_id=night.id))
-        rows = {row.id: row for row in app.store.list_accounts()}
-        spent = {}
-        spent["fetch"], pages = _measured(lambda: runtime.run_async(_fetched(app.config, looks)))
-        accounts = [to_probe_account(rows[look.account_id], None) for look in looks]
-        prepare_patterns()  # as in the processes that read pages
-        parser_worker.tune_garbage_collector()
-        spent["parse"], _ = _measured(
-            lambda: [run_offline(checker.probe_steps_for(one), _from(pages)) for one in accounts]
+def _measure_stages_alone(measured_folder: Path, empty_folder: Path) -> dict[str, float]:
+    """Return the CPU seconds of each stage.
+
+    The input is the register in `measured_folder` after its run. Writing uses an empty register.
+    """
+    with App.open(_load_config(measured_folder)) as app:
+        (audit_run,) = app.store.list_runs()
+        assert audit_run.id is not None
+        observations = list(app.store.list_observations(run_id=audit_run.id))
+        accounts_by_id = {row.id: row for row in app.store.list_accounts()}
+        seconds = {}
+        seconds["fetch"], pages = _measure_cpu(
+            lambda: runtime.run_async(_fetch_pages(app.config, observations))
         )
-        spent["overview"], _ = _measured(
-            lambda: network_view.build_network_overview(app.store, app.config, NIGHT)
+        accounts = [
+            to_probe_account(accounts_by_id[observation.account_id], None)
+            for observation in observations
+        ]
+        prepare_patterns()  # as in the parser processes
+        parser_worker.tune_garbage_collector()
+        seconds["parse"], _ = _measure_cpu(
+            lambda: [
+                run_offline(checker.probe_steps_for(account), _answer_from(pages))
+                for account in accounts
+            ]
+        )
+        seconds["overview"], _ = _measure_cpu(
+            lambda: network_view.build_network_overview(app.store, app.config, RUN_AT)
         )
     bodies = [page.body for page in pages.values() if isinstance(page, Page) and page.body]
-    with App.open(_config(empty)) as app:
-        spent |= _written(app, looks, bodies)
-    return spent
+    with App.open(_load_config(empty_folder)) as app:
+        seconds |= _measure_writing(app, observations, bodies)
+    return seconds
 
 
-def _written(app: App, looks: Sequence[Observation], bodies: Sequence[bytes]) -> dict[str, float]:
-    """The looks and bodies put into an empty register, and what is concluded of them."""
-    night = app.store.begin_run(NIGHT.date(), NIGHT)
-    assert night.id is not None
-    new = [replace(look, run_id=night.id, result_id=None) for look in looks]
+def _measure_writing(
+    app: App, observations: Sequence[Observation], bodies: Sequence[bytes]
+) -> dict[str, float]:
+    """Return the CPU seconds of storing observations and bodies, and of evaluating them."""
+    audit_run = app.store.begin_run(RUN_AT.date(), RUN_AT)
+    assert audit_run.id is not None
+    new_observations = [
+        replace(observation, run_id=audit_run.id, result_id=None) for observation in observations
+    ]
 
     async def write() -> None:
-        with BodyWriter(app.body_store) as laying:
-            async with app.store.open_observation_writer(before_commit=laying.commit) as writer:
+        with BodyWriter(app.body_store) as body_writer:
+            async with app.store.open_observation_writer(
+                before_commit=body_writer.commit
+            ) as writer:
                 for body in bodies:
-                    laying.put(body)
-                    if laying.is_full:
-                        await asyncio.to_thread(laying.commit)
-                for look in new:
-                    await writer.add(look)
+                    body_writer.put(body)
+                    if body_writer.is_full:
+                        await asyncio.to_thread(body_writer.commit)
+                for observation in new_observations:
+                    await writer.add(observation)
 
-    spent = {"write": _measured(lambda: runtime.run_async(write()))[0]}
-    spent["judge"], _ = _measured(
-        lambda: run_results.evaluate_run(app.store, app.config, night, ())
+    seconds = {"write": _measure_cpu(lambda: runtime.run_async(write()))[0]}
+    seconds["judge"], _ = _measure_cpu(
+        lambda: run_results.evaluate_run(app.store, app.config, audit_run, ())
     )
-    spent["sum up"], _ = _measured(lambda: refresh_summaries(app.store, app.config))
-    return spent
+    seconds["sum up"], _ = _measure_cpu(lambda: refresh_summaries(app.store, app.config))
+    return seconds
 
 
-async def _fetched(config: Config, looks: Sequence[Observation]) -> dict[str, Page | FetchError]:
-    """Every page of the looks, asked for again by as many at once as a night does."""
-    waiting: Iterator[Observation] = iter(looks)
+async def _fetch_pages(
+    config: Config, observations: Sequence[Observation]
+) -> dict[str, Page | FetchError]:
+    """Request every page of the observations again, with the concurrency of a run."""
+    remaining: Iterator[Observation] = iter(observations)
     pages: dict[str, Page | FetchError] = {}
-    async with Fetcher(config.fetch, NIGHT) as fetcher:
+    async with Fetcher(config.fetch, RUN_AT) as fetcher:
 
-        async def work() -> None:
-            for look in waiting:
-                for piece in look.evidence:
+        async def fetch_pages() -> None:
+            for observation in remaining:
+                for evidence in observation.evidence:
                     try:
-                        pages[piece.url] = await fetcher.get(
-                            PageRequest(piece.url, is_registered_link=piece.is_registered_link)
+                        pages[evidence.url] = await fetcher.get(
+                            PageRequest(
+                                evidence.url, is_registered_link=evidence.is_registered_link
+                            )
                         )
-                    except FetchError as none:
-                        pages[piece.url] = none
+                    except FetchError as error:
+                        pages[evidence.url] = error
 
-        await asyncio.gather(*(work() for _ in range(config.fetch.concurrency)))
+        await asyncio.gather(*(fetch_pages() for _ in range(config.fetch.concurrency)))
     return pages
 
 
-def _from(pages: Pages) -> Callable[[PageRequest], Page | FetchError]:
-    return lambda ask: pages[ask.url]
+def _answer_from(pages: Pages) -> Callable[[PageRequest], Page | FetchError]:
+    return lambda request: pages[request.url]
 
 
-def _measured(work: Callable[[], T]) -> tuple[float, T]:
-    before = time.process_time()
-    done = work()
-    return time.process_time() - before, done
+def _measure_cpu(work: Callable[[], Result]) -> tuple[float, Result]:
+    cpu_before = time.process_time()
+    result = work()
+    return time.process_time() - cpu_before, result
 
 
-def _config(folder: Path) -> Config:
+def _load_config(folder: Path) -> Config:
     return load_config(folder / "config.toml", {})
 
 
 @contextmanager
-def _on(core: int) -> Iterator[None]:
-    """Keep this process on one core, where there are several."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core} & before or before)
+def _pin_to_core(core: int) -> Iterator[None]:
+    """Pin this process to one core if there are several."""
+    allowed_cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core} & allowed_cores or allowed_cores)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        os.sched_setaffinity(0, allowed_cores)
 
 
 def main() -> None:
-    """Tell what each stage costs."""
-    asked = argparse.ArgumentParser(
+    """Print the cost of each stage."""
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    asked.add_argument("farm", type=Path, help="where the farm lies, or is written")
-    asked.add_argument("--hosts", type=int, default=1000, help="five links each")
-    asked.add_argument("--secure", action="store_true", help="by TLS")
-    asked.add_argument("--rounds", type=int, default=1)
-    how = asked.parse_args()
-    farm = Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)
-    print(told(several(farm, how.rounds)))
+    parser.add_argument("farm", type=Path, help="folder of the farm; it is written if missing")
+    parser.add_argument(
+        "--hosts", type=int, default=1000, help="number of hosts with five links each"
+    )
+    parser.add_argument("--secure", action="store_true", help="use TLS")
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    farm = Farm(write_farm(options.farm.absolute(), options.hosts), options.secure, options.hosts)
+    print(describe_rounds(measure_rounds(farm, options.rounds)))
 
 
 if __name__ == "__main__":

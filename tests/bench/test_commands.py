@@ -1,4 +1,4 @@
-"""What one waits for at a terminal: the help, links told from a list, the demo."""
+"""The time of commands that a person waits for: the help, `identify`, the demo."""
 
 import statistics
 import subprocess
@@ -10,29 +10,35 @@ import pytest
 
 pytestmark = pytest.mark.bench
 AUDITOR = Path(sys.executable).with_name("auditor")
-LINES, ROUNDS = 100_000, 7
+LINK_COUNT, ROUNDS = 100_000, 7
 
 
-def seconds(folder, *words, text=None):
-    """How long a command takes, from its start to its end."""
-    began = time.perf_counter()
-    done = subprocess.run(
-        [AUDITOR, *words], cwd=folder, input=text, capture_output=True, text=True, check=False
+def measure_command(folder, *arguments, standard_input=None):
+    """Return the seconds that a command takes, from its start to its end."""
+    started_at = time.perf_counter()
+    process = subprocess.run(
+        [AUDITOR, *arguments],
+        cwd=folder,
+        input=standard_input,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return time.perf_counter() - began
+    assert process.returncode == 0, process.stderr
+    return time.perf_counter() - started_at
 
 
-def test_how_long_one_waits_for_commands(tmp_path):
-    helped = [seconds(tmp_path, "--help") for _ in range(ROUNDS)]
-    typed = "".join(
+def test_time_of_commands(tmp_path):
+    help_seconds = [measure_command(tmp_path, "--help") for _ in range(ROUNDS)]
+    links = "".join(
         f"https://www.facebook.com/association.{number}\nannour{number}.ma\n"
-        for number in range(LINES // 2)
+        for number in range(LINK_COUNT // 2)
     )
-    told = seconds(tmp_path, "identify", "-", text=typed)
-    played = seconds(tmp_path, "--quiet", "demo")
+    identify_seconds = measure_command(tmp_path, "identify", "-", standard_input=links)
+    demo_seconds = measure_command(tmp_path, "--quiet", "demo")
     print(
-        f"\n--help {statistics.median(helped):.3f} s (the middle of {ROUNDS},"
-        f" {min(helped):.3f} to {max(helped):.3f}), identify {LINES / told:.0f} links a second (of {LINES},"
-        f" start included), demo {played:.1f} s"
+        f"\n--help {statistics.median(help_seconds):.3f} s (median of {ROUNDS},"
+        f" {min(help_seconds):.3f} to {max(help_seconds):.3f}),"
+        f" identify {LINK_COUNT / identify_seconds:.0f} links per second"
+        f" (of {LINK_COUNT}, including the start), demo {demo_seconds:.1f} s"
     )

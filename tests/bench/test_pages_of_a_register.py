@@ -1,9 +1,9 @@
-"""What each page costs over a national register: milliseconds from the request to the last byte.
+"""The time of each page over a national register, from the request to the last byte.
 
     python -m pytest tests/bench/test_pages_of_a_register.py -m bench -s
 
-Every page of the routers is asked for over a socket of loopback, each in the ways that cost most, once and
-then some times again; `register` tells how another size is made, and kept for the next bench.
+Every route is requested over a loopback socket, with the queries that cost most, once and then five
+times more. See `register` for another size and for keeping the register.
 """
 
 import time
@@ -14,28 +14,36 @@ from urllib.parse import quote
 import pytest
 
 from auditor.web.routes.report import REPORT_LINK_COOKIE
-from tests.bench.register import FIRST, NOW, TOKEN, memory, named, register, tell
+from tests.bench.register import (
+    FIRST_RUN_AT,
+    NOW,
+    TOKEN,
+    get_association_id,
+    get_peak_memory,
+    open_register,
+    print_figure,
+)
 from tests.support.all_routes import build_urls, list_routes
 from tests.support.web_server import logged_in_client
 
-AGAIN = 5
-SLOW = 300
+REPETITIONS = 5
+SLOW_MS = 300
 LANGUAGES = ("ar", "fr", "en")
-SHEETS = ("/exports/", "/meeting.xlsx")
-"""What is downloaded: here of a tag, in one language; a whole register is no page's work."""
-WHOLE = ("/fr/registry.csv", "/ar/registry.xlsx", "/fr/exports/associations.csv")
-OF = {"region": "souss-massa", "tag": "tag-7"}
-HEAVY = {
+DOWNLOADS = ("/exports/", "/meeting.xlsx")
+"""Parts of URLs of downloads. They are measured for one tag and in one language."""
+FULL_EXPORTS = ("/fr/registry.csv", "/ar/registry.xlsx", "/fr/exports/associations.csv")
+FACETS = {"region": "souss-massa", "tag": "tag-7"}
+HEAVY_QUERIES = {
     "associations": (
         *(
             f"{facet}={value}&sort={sort}"
-            for facet, value in OF.items()
+            for facet, value in FACETS.items()
             for sort in ("", "name", "changed")
         ),
         *(
-            f"sort={sort}&q={quote(words)}"
+            f"sort={sort}&q={quote(search_terms)}"
             for sort in ("urgency", "name")
-            for words in ("a", "جمعية", "نور أمل")
+            for search_terms in ("a", "جمعية", "نور أمل")
         ),
         "state=missing&channel=youtube&region=oriental&sort=name",
         "level=complete&sort=name",
@@ -52,11 +60,14 @@ HEAVY = {
         "sort=newest&gap=channel_dead&channel=youtube",
         "sort=newest&severity=low",
     ),
-    "changes": (f"since={FIRST.date()}", f"since={FIRST.date()}&save_meeting_day=true"),
-    "groups": ("group_by=tag", f"group_by=tag&since={FIRST.date()}", "group_by=region"),
+    "changes": (
+        f"since={FIRST_RUN_AT.date()}",
+        f"since={FIRST_RUN_AT.date()}&save_meeting_day=true",
+    ),
+    "groups": ("group_by=tag", f"group_by=tag&since={FIRST_RUN_AT.date()}", "group_by=region"),
     "meeting": (
-        f"since={FIRST.date()}",
-        *(f"{facet}={value}&since={FIRST.date()}" for facet, value in OF.items()),
+        f"since={FIRST_RUN_AT.date()}",
+        *(f"{facet}={value}&since={FIRST_RUN_AT.date()}" for facet, value in FACETS.items()),
         "region=souss-massa&tag=tag-7",
         "q=a&region=souss-massa",
     ),
@@ -68,17 +79,17 @@ HEAVY = {
         "state=active",
         "before=100",
     ),
-    "history": (f"association={named(77)}", "before=100000"),
+    "history": (f"association={get_association_id(77)}", "before=100000"),
     "replies": ("after_reply=100", "after_proposal=5000"),
 }
-"""What costs much in a register, by the last part of a route."""
+"""The most expensive queries of a page, by the last part of its route."""
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Milliseconds of a page: the first time, and of the times after that the middle and the slowest.
+class PageCost:
+    """The milliseconds of a page: the first request, then median and maximum of the others.
 
-    `cpu` is what server and client work in the cheapest of them: it tells a dear page from a busy machine.
+    `cpu` is the lowest CPU of server and client. It distinguishes a slow page from a busy machine.
     """
 
     address: str
@@ -96,15 +107,15 @@ class Cost:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    with register(tmp_path_factory.mktemp("register")) as opened:
+    with open_register(tmp_path_factory.mktemp("register")) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def client(app):
-    """A browser at the coordinator's desk that came by an association's link, too."""
-    tell(
-        f"\n{app.store.count_registered()} are registered; first, usual and slowest of {AGAIN}, CPU:"
+    """Yield a client with a coordinator's session and the cookie of a report link."""
+    print_figure(
+        f"\n{app.store.count_registered()} are registered; first, usual and slowest of {REPETITIONS}, CPU:"
     )
     with logged_in_client(app, NOW) as opened:
         opened.cookies.set(REPORT_LINK_COOKIE, TOKEN)
@@ -112,87 +123,107 @@ def client(app):
         yield opened
 
 
-def addresses(route, app):
-    """The ways to ask for a page: those that any test asks, those that are heavy, those that go on deep."""
-    one = named(77)
-    account = next(row.id for row in app.store.list_accounts(one))
-    given = {"association": (one,), "account_id": (account,), "number": (1,), "token": (TOKEN,)}
-    spoken = LANGUAGES[:1] if is_sheet(route.path) else LANGUAGES
-    told = {way for language in spoken for way in build_urls(route, language=(language,), **given)}
-    last = route.path.rpartition("/")[2]
-    for way in [way for way in told if "?" not in way]:
-        told |= {f"{way}?{query}" for query in (*HEAVY.get(last, ()), *deep(app.store, last))}
+def build_page_urls(route, app):
+    """Return the URLs of a route: the usual ones, expensive queries, and pages deep in a list."""
+    association_id = get_association_id(77)
+    account_id = next(row.id for row in app.store.list_accounts(association_id))
+    parameters = {
+        "association": (association_id,),
+        "account_id": (account_id,),
+        "number": (1,),
+        "token": (TOKEN,),
+    }
+    languages = LANGUAGES[:1] if is_download(route.path) else LANGUAGES
+    urls = {
+        url
+        for language in languages
+        for url in build_urls(route, language=(language,), **parameters)
+    }
+    page_name = route.path.rpartition("/")[2]
+    for url in [url for url in urls if "?" not in url]:
+        urls |= {
+            f"{url}?{query}"
+            for query in (
+                *HEAVY_QUERIES.get(page_name, ()),
+                *iter_deep_queries(app.store, page_name),
+            )
+        }
     return sorted(
-        f"{way}{'&' if '?' in way else '?'}tag={OF['tag']}" if is_sheet(way) else way
-        for way in told
+        f"{url}{'&' if '?' in url else '?'}tag={FACETS['tag']}" if is_download(url) else url
+        for url in urls
     )
 
 
-def is_whole(route):
-    """Whether a route gives everybody, whatever is asked."""
+def is_full_export(route):
+    """Return True if a route always returns the whole registry."""
     return route.path == "/{language}/registry.{file_format}"
 
 
-def is_sheet(address):
-    return any(part in address for part in SHEETS)
+def is_download(address):
+    return any(part in address for part in DOWNLOADS)
 
 
-def deep(store, page):
-    """Where the hundredth page of a list begins."""
+def iter_deep_queries(store, page):
+    """Yield queries of the hundredth page of a list."""
     if page == "associations":
         for sort in ("urgency", "name", "changed"):
-            yield f"sort={sort}&region={OF['region']}&after={hundredth(store, sort)}"
-            yield f"sort={sort}&q=a&after={hundredth(store, sort)}"
+            yield f"sort={sort}&region={FACETS['region']}&after={find_hundredth_cursor(store, sort)}"
+            yield f"sort={sort}&q=a&after={find_hundredth_cursor(store, sort)}"
     if page == "gaps":
-        after = None
+        cursor = None
         for _ in range(100):
-            after = store.list_visible_gaps(cursor=after).next or after
-        yield f"after={after}"
-        yield f"region=souss-massa&after={after}"
+            cursor = store.list_visible_gaps(cursor=cursor).next_cursor or cursor
+        yield f"after={cursor}"
+        yield f"region=souss-massa&after={cursor}"
 
 
-def hundredth(store, sort):
-    after = None
+def find_hundredth_cursor(store, sort):
+    cursor = None
     for _ in range(100):
-        after = store.list_summaries(cursor=after, sort=sort).next or after
-    return after
+        cursor = store.list_summaries(cursor=cursor, sort=sort).next_cursor or cursor
+    return cursor
 
 
-def cost(client, address):
-    """What a page costs."""
-    taken, worked = [], []
-    for _ in range(2 if is_sheet(address) else 1 + AGAIN):
+def measure_page(client, address):
+    """Return the cost of a page."""
+    milliseconds, cpu_milliseconds = [], []
+    for _ in range(2 if is_download(address) else 1 + REPETITIONS):
         began, busy = time.perf_counter(), time.process_time()
-        answer = client.get(address)
-        taken.append((time.perf_counter() - began) * 1000)
-        worked.append((time.process_time() - busy) * 1000)
-    first, *rest = taken
-    size = len(answer.content)
-    return Cost(address, answer.status_code, size, first, median(rest), max(rest), min(worked))
+        response = client.get(address)
+        milliseconds.append((time.perf_counter() - began) * 1000)
+        cpu_milliseconds.append((time.process_time() - busy) * 1000)
+    first, *rest = milliseconds
+    size = len(response.content)
+    return PageCost(
+        address, response.status_code, size, first, median(rest), max(rest), min(cpu_milliseconds)
+    )
 
 
 @pytest.mark.bench
 @pytest.mark.parametrize(
-    "route", [one for one in list_routes("GET") if not is_whole(one)], ids=lambda one: one.path
+    "route",
+    [route for route in list_routes("GET") if not is_full_export(route)],
+    ids=lambda route: route.path,
 )
-def test_a_page_is_there_in_a_moment(app, client, route):
-    told = sorted(
-        (cost(client, address) for address in addresses(route, app)), key=lambda one: -one.cpu
+def test_time_of_each_page(app, client, route):
+    costs = sorted(
+        (measure_page(client, address) for address in build_page_urls(route, app)),
+        key=lambda page_cost: -page_cost.cpu,
     )
-    tell(f"{max(told, key=lambda one: one.usual)}   of {len(told)} ways")
-    for one in told[:20]:
-        if one.cpu > SLOW or one.usual > SLOW:
-            tell(f"{one}   (slow)")
+    print_figure(f"{max(costs, key=lambda page_cost: page_cost.usual)}   of {len(costs)} URLs")
+    for page_cost in costs[:20]:
+        if page_cost.cpu > SLOW_MS or page_cost.usual > SLOW_MS:
+            print_figure(f"{page_cost}   (slow)")
 
 
 @pytest.mark.bench
-@pytest.mark.parametrize("address", WHOLE)
-def test_a_whole_register_is_sent_as_it_is_made(client, address):
-    before, began, size, first = memory(), time.perf_counter(), 0, 0.0
-    with client.stream("GET", address) as answer:
-        for piece in answer.iter_raw():
+@pytest.mark.parametrize("address", FULL_EXPORTS)
+def test_time_of_full_exports(client, address):
+    memory_before, began, size, first = get_peak_memory(), time.perf_counter(), 0, 0.0
+    with client.stream("GET", address) as response:
+        for chunk in response.iter_raw():
             first = first or time.perf_counter() - began
-            size += len(piece)
-    took, grown = time.perf_counter() - began, memory() - before
-    sent = f"{first:8.1f} s to the first byte, {took:6.0f} s for {size / 1e6:.0f} MB"
-    tell(f"{sent}, {grown:.0f} MB more taken  {address}")
+            size += len(chunk)
+    seconds, memory_growth = time.perf_counter() - began, get_peak_memory() - memory_before
+    figures = f"{first:8.1f} s to the first byte, {seconds:6.0f} s for {size / 1e6:.0f} MB"
+    print_figure(f"{figures}, {memory_growth:.0f} MB more taken  {address}")

@@ -1,6 +1,6 @@
-"""What the queue costs: to fill it, and to find a job in it, by how many wait and behind what.
+"""The time to add a job to the cluster queue and to fetch it, by the number of waiting jobs.
 
-The last rows are what the auditor avoids: a line of jobs behind one lock.
+The last rows show what the auditor avoids: many jobs that wait for one lock.
 """
 
 import time
@@ -15,50 +15,53 @@ from storage.runs.plan import PlanBatch
 from tests.support import cluster
 
 pytestmark = pytest.mark.bench
-FOUND = 100
-FIND = "SELECT id FROM procrastinate_fetch_job_v2(NULL, %s)"
+FETCH_COUNT = 100
+FETCH_JOB_SQL = "SELECT id FROM procrastinate_fetch_job_v2(NULL, %s)"
 
 
-def parcels(count):
+def build_batch_jobs(count):
     return [
         Job(1, PlanBatch(2, 2 * number, 2 * number + 1, MAX_BATCH_ACCOUNTS))
         for number in range(count)
     ]
 
 
-def chain(links):
-    """The one job of a large host that waits or is under way."""
+def build_chain_job(links):
+    """Return the single job of a large host, waiting or running."""
     return [Job(1, PlanBatch(1, 7, 7, links))]
 
 
-async def filled(url, several):
-    """Milliseconds a job, to put it into the queue."""
-    async with job_queue.open_job_queue(url) as jobs:
-        await jobs.create_tables()
-        began = time.monotonic()
-        await jobs.enqueue(several)
-        return (time.monotonic() - began) / len(several) * 1000
+async def measure_enqueue(url, queued_jobs):
+    """Return the milliseconds per job to add it to the queue."""
+    async with job_queue.open_job_queue(url) as queue:
+        await queue.create_tables()
+        started_at = time.monotonic()
+        await queue.enqueue(queued_jobs)
+        return (time.monotonic() - started_at) / len(queued_jobs) * 1000
 
 
-def found(url, held=False):
-    """Milliseconds a job, to find it and to be done with it; with the first one under way if it is `held`."""
-    address = url.replace("postgresql+psycopg://", "postgresql://")
-    with psycopg.connect(address, autocommit=True) as there:
-        there.execute("ANALYZE procrastinate_jobs")
-        worker = there.execute(
+def measure_fetch(url, is_first_running=False):
+    """Return the milliseconds per job to fetch and finish it.
+
+    With `is_first_running` another worker runs the first job meanwhile.
+    """
+    dsn = url.replace("postgresql+psycopg://", "postgresql://")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("ANALYZE procrastinate_jobs")
+        worker = connection.execute(
             "INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id"
         ).fetchone()[0]
-        if held:
-            there.execute(FIND, (worker,))
-        began = time.monotonic()
-        for _ in range(FOUND):
-            job = there.execute(FIND, (worker,)).fetchone()[0]
-            there.execute("SELECT procrastinate_finish_job_v1(%s, 'succeeded', true)", (job,))
-        return (time.monotonic() - began) / FOUND * 1000
+        if is_first_running:
+            connection.execute(FETCH_JOB_SQL, (worker,))
+        started_at = time.monotonic()
+        for _ in range(FETCH_COUNT):
+            job = connection.execute(FETCH_JOB_SQL, (worker,)).fetchone()[0]
+            connection.execute("SELECT procrastinate_finish_job_v1(%s, 'succeeded', true)", (job,))
+        return (time.monotonic() - started_at) / FETCH_COUNT * 1000
 
 
-class Same(Job):
-    """A job that another of its kind has to be over for."""
+class JobWithLock(Job):
+    """A job that waits until the previous one of its host has finished."""
 
     place = "one host"
 
@@ -67,25 +70,44 @@ class Same(Job):
         return str(self.batch.first_bucket)
 
 
-def line(count):
-    """Jobs of one host that wait behind each other, which is what a chain avoids."""
+def build_locked_jobs(count):
+    """Return jobs of one host that wait for each other, which a chain avoids."""
+    return [
+        JobWithLock(1, PlanBatch(1, number, number, MAX_BATCH_ACCOUNTS)) for number in range(count)
+    ]
 
-    return [Same(1, PlanBatch(1, number, number, MAX_BATCH_ACCOUNTS)) for number in range(count)]
 
-
-async def test_what_a_job_costs():
-    told = []
+async def test_time_of_queue_operations():
+    measurements = []
     with cluster.served() as server:
-        for what, several, held in (
-            ("200 parcels", parcels(200), False),
-            ("2,000 parcels", parcels(2_000), False),
-            ("10,000 parcels", parcels(10_000), False),
-            ("a chain of 20,000 links before 2,000", [*chain(20_000), *parcels(2_000)], True),
-            ("a line of 100 jobs before 2,000", [*line(100), *parcels(2_000)], True),
-            ("a line of 2,000 jobs before 2,000", [*line(2_000), *parcels(2_000)], True),
+        for label, queued_jobs, is_first_running in (
+            ("200 batches", build_batch_jobs(200), False),
+            ("2,000 batches", build_batch_jobs(2_000), False),
+            ("10,000 batches", build_batch_jobs(10_000), False),
+            (
+                "a chain of 20,000 links before 2,000",
+                [*build_chain_job(20_000), *build_batch_jobs(2_000)],
+                True,
+            ),
+            (
+                "100 jobs with one lock before 2,000",
+                [*build_locked_jobs(100), *build_batch_jobs(2_000)],
+                True,
+            ),
+            (
+                "2,000 jobs with one lock before 2,000",
+                [*build_locked_jobs(2_000), *build_batch_jobs(2_000)],
+                True,
+            ),
         ):
             url = cluster.database(server)
-            told.append((what, await filled(url, several), found(url, held)))
+            measurements.append(
+                (
+                    label,
+                    await measure_enqueue(url, queued_jobs),
+                    measure_fetch(url, is_first_running),
+                )
+            )
     print()
-    for what, put, find in told:
-        print(f"{what:>38}: {put:6.2f} ms to put, {find:6.2f} ms to find and end")
+    for label, enqueue_ms, fetch_ms in measurements:
+        print(f"{label:>38}: {enqueue_ms:6.2f} ms to add, {fetch_ms:6.2f} ms to fetch and finish")

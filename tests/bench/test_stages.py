@@ -1,4 +1,4 @@
-"""What each stage of a night costs alone, and how the whole compares with the stages it cannot do without.
+"""The cost of each stage of a run alone, and the ratio of the run to its unavoidable stages.
 
 python -m pytest tests/bench/test_stages.py -m bench -s
 """
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.farm import Farm, written
-from tests.bench.stages import UNAVOIDABLE, several, told
+from tests.bench.farm import Farm, write_farm
+from tests.bench.stages import UNAVOIDABLE_STAGES, describe_rounds, measure_rounds
 
 ROUNDS = int(os.environ.get("AUDITOR_BENCH_ROUNDS", "3"))
 HOSTS = int(os.environ.get("AUDITOR_BENCH_HOSTS", "1000"))
@@ -17,9 +17,9 @@ HOSTS = int(os.environ.get("AUDITOR_BENCH_HOSTS", "1000"))
 
 @pytest.mark.bench
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
-def test_the_stages_of_a_night_alone(tmp_path_factory, secure):
+def test_time_of_each_stage(tmp_path_factory, secure):
     folder = Path(os.environ.get("AUDITOR_BENCH_FARM", tmp_path_factory.getbasetemp() / "farm"))
-    farm = Farm(written(folder, HOSTS), secure, HOSTS)
-    rounds = several(farm, ROUNDS)
-    print(f"\n{told(rounds)}")
-    assert all(set(UNAVOIDABLE) <= set(one.alone) for one in rounds)
+    farm = Farm(write_farm(folder, HOSTS), secure, HOSTS)
+    rounds = measure_rounds(farm, ROUNDS)
+    print(f"\n{describe_rounds(rounds)}")
+    assert all(set(UNAVOIDABLE_STAGES) <= set(costs.stages) for costs in rounds)
