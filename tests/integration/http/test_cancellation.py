@@ -18,7 +18,7 @@ OPTIONS = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, max_retrie
 
 @types.coroutine
 def cancelled_at(place, work):
-    """Do the work, but cancel it where it waits for the n-th time; whether it came so far."""
+    """Run `work` and cancel it at its n-th wait. Return True if it came to that wait."""
     steps = work.__await__()
     for turn in itertools.count():
         try:
@@ -63,5 +63,5 @@ async def test_cancelled_fetch_closes_its_connection(monkeypatch, before, path):
 
 
 def _idle(fetcher):
-    """The connections that are kept for the next request."""
+    """Return the connections that are kept for the next request."""
     return fetcher._pool._idle_connections.values()

@@ -104,14 +104,14 @@ TOLD = {
 
 
 def addressed(name: str, port: int) -> str:
-    """A site of its own for each fault; those that are no home page are asked for by their path."""
+    """Return the URL of a fault's own site. Faults that are not on the home page have a path."""
     path = "" if name in HOMES else name
     return f"http://{name.split('/', maxsplit=1)[0]}.example:{port}/{path}"
 
 
 @pytest.fixture
 async def evil(tmp_path, monkeypatch):
-    """A night over real sockets, a real name server and real readers: its observations by fault."""
+    """Execute a run over real sockets, with a real name server and real parsers. Return findings by fault."""
     zone: dict[str, object] = {f"{name.split('/')[0]}.example": ["127.0.0.1"] for name in TOLD}
     zone |= {"nowhere.example": "NXDOMAIN", "inside.example": ["10.0.0.5"]}
     zone["servfail.example"] = {"A": "SERVFAIL", "AAAA": "SERVFAIL"}
@@ -174,7 +174,7 @@ READ = {"hanging": hang, "swelling": swell, "dying": die}
 
 
 def reading(account, keyed=()):
-    """A probe whose readers are as bad as the host's name says."""
+    """A probe whose parser does what the host's name says."""
     url = account.identity.canonical
     page, name = yield from request_page(
         url, READ.get(url.split("/")[2].split(".")[0], title), is_registered_link=True
@@ -184,7 +184,7 @@ def reading(account, keyed=()):
 
 @pytest.mark.fault("F22")
 async def test_bad_parser_affects_only_its_page(tmp_path, monkeypatch):
-    """The loop goes on beside it, the others are read, and the night tells whose page could not be."""
+    """The event loop is not blocked, other pages are parsed, and the log names the bad page."""
     monkeypatch.setattr(checker, "probe_steps_for", reading)
     app = opened(tmp_path, configured(("website",)))
     monkeypatch.setattr(

@@ -93,9 +93,7 @@ async def test_each_server_failure_has_its_reason(
 
 @pytest.mark.fault("F06")
 async def test_refused_connection_differs_from_timeout() -> None:
-    """Nothing listens on port 1 of loopback; the black hole is a full queue, for which the kernel
-    drops.
-    """
+    """Port 1 of loopback has no listener. The black hole is a full queue, whose packets the kernel drops."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as hole, socket.socket() as first:
         first.connect(hole.getsockname())
         async with create_fetcher(connect_timeout=0.2) as fetch:
@@ -200,7 +198,7 @@ async def test_redirect_loop_ends_after_max_redirects(server: Hostile, path: str
 
 
 async def test_redirect_loop_at_login_is_a_login_wall(server: Hostile) -> None:
-    """A platform that sends a visitor without cookies from its login page to its login page."""
+    """A platform redirects a visitor without cookies from its login page to its login page."""
     async with create_fetcher() as fetch:
         assert (
             describe_outcome(await fetch_outcome(fetch, server.url("login")))
@@ -240,7 +238,7 @@ async def test_non_ascii_redirect_is_followed(server: Hostile, path: str) -> Non
     ],
 )
 async def test_redirect_to_forbidden_url_is_unsafe(server: Hostile, path: str) -> None:
-    """The hop that was made is kept."""
+    """The hop before it is stored."""
     async with create_fetcher() as fetch:
         none = await fetch_outcome(fetch, server.url(path))
     assert isinstance(none, FetchError)
@@ -373,9 +371,7 @@ async def test_closed_idle_connection_is_replaced() -> None:
 async def test_cancelled_request_leaves_no_connection_open(
     server: Hostile, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """As by its deadline: after one turn of the loop, after two, and so on until it is done before
-    that.
-    """
+    """It is cancelled after one turn of the event loop, after two, and so on, until it completes first."""
     made: list[HttpConnection] = []
     real = dialer.open_connection
 
@@ -411,7 +407,7 @@ async def test_host_gets_one_request_at_a_time_with_delay() -> None:
 async def rests(
     monkeypatch: pytest.MonkeyPatch, requests: int = 4, **changes: float
 ) -> list[float]:
-    """The rests between requests to a platform's host, which is played on loopback."""
+    """Return the delays between requests to a platform's host, which loopback serves."""
     monkeypatch.setattr(
         channel_registry,
         "find_channel_by_host",
@@ -462,7 +458,7 @@ def test_api_host_has_no_platform_delay() -> None:
 
 
 async def test_waiting_for_a_host_does_not_block_others() -> None:
-    """With one place for all requests, a second host is served while the first rests."""
+    """With one connection in all, a second host is requested during the crawl delay of the first."""
     order: list[str] = []
 
     async def sleep(seconds: float) -> None:

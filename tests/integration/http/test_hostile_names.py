@@ -87,7 +87,7 @@ def hostile(person):
 
 
 def steps(account, keyed=()):
-    """The probe of the network; what it found is called as hostile as can be."""
+    """The probe of the small network. Every name that it finds is hostile."""
     found = yield from STEPS(account, keyed)
     return replace(
         found,
@@ -102,7 +102,7 @@ STEPS = sample_network.steps
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    """The network, whose associations are called what nobody should be."""
+    """The small network, whose associations have hostile names."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample_network, "PEOPLE", tuple(map(hostile, sample_network.PEOPLE)))
         patch.setattr(sample_network, "steps", steps)
@@ -143,7 +143,7 @@ def app(tmp_path_factory):
 
 
 def letter(app, association):
-    """The way that an association's link leads."""
+    """Return the path of an association's report link."""
     _, link = report_links.create_report_link(
         app.store, app.config, association, HOSTILE["x4"], sample_network.NOW, keep_older_links=True
     )
@@ -151,7 +151,7 @@ def letter(app, association):
 
 
 def broken(answer):
-    """What a hostile name did to an answer."""
+    """Return what a hostile name did to a response."""
     kind = answer.headers.get("content-type", "").partition(";")[0]
     if answer.status_code >= 500:
         return [answer.status_code]
@@ -165,7 +165,7 @@ ALONE = {"bdi", "code", "title", "option", "textarea", "text", "style"}
 
 
 def escaped(root):
-    """Elements and attributes of names; names that are not isolated from the sentence around them."""
+    """Return elements and attributes that a name created, and names without bidirectional isolation."""
     for element in root.iter():
         tag = etree.QName(element).localname if isinstance(element.tag, str) else ""
         if tag == "zz" or any(name.startswith("onzz") for name in element.attrib):
@@ -217,7 +217,7 @@ def test_hostile_form_values_break_no_page(app, route):
 
 
 def sent(client, route, said):
-    """The answers to every form of a route, each of its fields that one can type in being hostile."""
+    """Return the responses to every form of a route, with hostile text in each text field."""
     for path in build_paths(route, association=("x6",)):
         for form in FORMS[route.path.rpartition("/")[2]]:
             if "sheet" in form:

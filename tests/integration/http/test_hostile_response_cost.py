@@ -40,9 +40,7 @@ def costs() -> dict[str, dict[str, Any]]:
 @pytest.mark.fault("F09", "F10", "F11")
 @pytest.mark.parametrize("name", MOST)
 def test_hostile_response_is_cheap(costs: dict[str, dict[str, Any]], name: str) -> None:
-    """A quarter of a gigabyte is unpacked in well under a second; the bound is for a machine that
-    is busy.
-    """
+    """A quarter of a gigabyte is decompressed in well under a second. The limit is for a busy machine."""
     cost = costs[name]
     assert cost["mib"] < MOST[name], cost
     assert cost["seconds"] < 5, cost

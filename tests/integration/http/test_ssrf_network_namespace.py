@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("bed")
 
 @cache
 def alone() -> list[str] | None:
-    """The way that works here, if there is one."""
+    """Return the command that opens a network namespace on this machine, or None."""
     route = (
         "ip link set lo up && ip route add local 0.0.0.0/0 dev lo && ip -6 route add local ::/0 "
         "dev lo"
@@ -41,7 +41,7 @@ def alone() -> list[str] | None:
 
 @pytest.fixture(scope="module")
 def play(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Plays cases in a network of their own: the cases by id, each with what came of it."""
+    """Return a function that plays cases in their own network and returns their outcomes by id."""
     way = alone()
     if way is None:
         pytest.skip("a network namespace cannot be made here (unshare --net, and iproute2)")
@@ -64,7 +64,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def cases(request: pytest.FixtureRequest) -> list[Case]:
-    """Our own cases, and the recorded ones where they are."""
+    """Return our own cases, and the recorded ones if they exist."""
     try:
         return made() + recorded(request.getfixturevalue("shared"))
     except pytest.skip.Exception:
@@ -72,7 +72,7 @@ def cases(request: pytest.FixtureRequest) -> list[Case]:
 
 
 def inward(played: list[Case]) -> list[tuple[str, str, int]]:
-    """Who was reached and should not have been: a leak, however short."""
+    """Return the forbidden addresses that were reached, however briefly."""
     return [
         (case["id"], address, port)
         for case in played
@@ -92,7 +92,7 @@ def of(played: list[Case], expected: str) -> list[Case]:
 
 
 def judge(played: list[Case]) -> None:
-    """A case that says `soft` may also end at the public address that is part of it."""
+    """Check the outcomes. A `soft` case may also end at the public address that is part of it."""
     assert inward(played) == []
     assert [case for case in played if case["outcome"].startswith("untyped")] == []
     good, bad = of(played, "allow"), of(played, "deny")
@@ -108,28 +108,24 @@ def test_no_recorded_trick_connects_to_forbidden_address(play: Any, shared: Path
 @pytest.mark.slow
 @pytest.mark.fault("F01", "F02", "F03")
 def test_no_spelling_connects_to_forbidden_address(play: Any, cases: list[Case]) -> None:
-    """Each block of the table as a literal, behind a name, behind half a name and a redirect."""
+    """Each block of the table as a literal, as a name, as a half-resolved name and as a redirect."""
     judge(play("ours", cases))
 
 
 @pytest.mark.slow
 def test_bed_detects_a_leak(play: Any, cases: list[Case]) -> None:
-    """With everything exempt from the guard many cases reach where they lead; others are no
-    address.
-    """
+    """If the guard allows everything, many cases reach their target. Others are not addresses."""
     played = play("open", cases)
     assert len({case for case, *_ in inward(played)}) > len(of(played, "deny")) / 3
 
 
 def hosts(case: Case) -> set[str]:
-    """Whom a proxy was asked for."""
+    """Return the hosts that were requested from a proxy."""
     return {httpx.URL(head.split(" ")[1]).host for head in case["heard"]}
 
 
 def lie_inward(names: set[str], known: dict[str, object]) -> list[str]:
-    """Those of the hosts that lead inward: as they are written, or by the name server's first
-    answer.
-    """
+    """Return the hosts that lead inward, as a literal or by the name server's first response."""
     return [
         name
         for name in names
@@ -148,7 +144,7 @@ def literal(name: str) -> bool:
 
 
 def first(says: Any) -> list[str]:
-    """The addresses that a zone tells at the first look-up."""
+    """Return the addresses of a zone at the first lookup."""
     if isinstance(says, dict):
         return [*says.get("A", []), *says.get("AAAA", [])]
     return (says[0] if says and isinstance(says[0], list) else says) or []
@@ -158,7 +154,7 @@ def first(says: Any) -> list[str]:
 @pytest.mark.fault("F01", "F03")
 @pytest.mark.parametrize("who", ["proxied", "judged"])
 def test_proxy_never_receives_forbidden_address(play: Any, cases: list[Case], who: str) -> None:
-    """Nor of a name that leads to one, where we have a name server to ask; else the proxy has to."""
+    """Nor a name of one, if a name server is available. Otherwise the proxy must refuse it."""
     played = play(who, cases)
     known = zone(cases) if who == "judged" else {}
     assert {tuple(one) for case in played for one in case["reached"]} == {("11.11.11.11", 3128)}

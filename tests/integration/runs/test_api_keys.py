@@ -1,4 +1,4 @@
-"""A night with a key: the interface alone is asked, what it costs is told, and it can be judged again."""
+"""Runs with an API key: requests, costs, budgets and re-evaluation."""
 
 import json
 from datetime import timedelta
@@ -24,7 +24,7 @@ NEWEST = START - timedelta(days=5)
 
 
 class Interface:
-    """YouTube's Data API, with the channels it is given by id. Any other address is refused by the test."""
+    """YouTube's Data API with channels by id. A request for any other URL fails the test."""
 
     def __init__(self, channels):
         self.channels = dict(channels)
@@ -99,7 +99,7 @@ def held(app):
     }
 
 
-async def test_a_night_with_a_key_asks_the_interface_alone_and_knows_more(app):
+async def test_run_with_key_requests_only_the_api(app):
     await run.execute_run(app, night_of(0))
     standing = held(app)["annour"]
     assert (standing.state, standing.platform_id) == (AccountState.PRESENT, OURS)
@@ -107,7 +107,7 @@ async def test_a_night_with_a_key_asks_the_interface_alone_and_knows_more(app):
     assert set(app.web.requests_by_host) == {"www.googleapis.com"}
 
 
-async def test_once_an_id_is_known_all_channels_are_one_call(app, api):
+async def test_channels_with_known_ids_need_one_call(app, api):
     await run.execute_run(app, night_of(0))
     api.asked.clear()
     await run.execute_run(app, night_of(1))
@@ -115,7 +115,7 @@ async def test_once_an_id_is_known_all_channels_are_one_call(app, api):
     assert not [query for query in api.asked if "forHandle" in query]
 
 
-async def test_the_receipt_tells_what_the_interface_has_cost(app):
+async def test_receipt_has_api_cost(app):
     done = await run.execute_run(app, night_of(0))
     assert done.receipt["apis"] == {
         "youtube": {
@@ -130,7 +130,7 @@ async def test_the_receipt_tells_what_the_interface_has_cost(app):
     assert done.receipt["requests_by_host"] == {"www.googleapis.com": 4}
 
 
-async def test_the_key_is_in_nothing_that_is_kept(app, tmp_path):
+async def test_key_is_never_stored(app, tmp_path):
     await run.execute_run(app, night_of(0))
     kept = [piece for look in app.store.list_observations() for piece in look.evidence]
     assert len(kept) == 4
@@ -140,9 +140,7 @@ async def test_the_key_is_in_nothing_that_is_kept(app, tmp_path):
     )
 
 
-async def test_a_renamed_channel_is_told_by_its_id_and_a_lost_one_only_after_the_confirmed_nights(
-    app, api
-):
+async def test_renamed_channel_is_found_by_id_and_lost_one_is_confirmed(app, api):
     await run.execute_run(app, night_of(0))
     api.channels = {OTHER: "@salam-rabat"}
     for day in (1, 4, 7):
@@ -157,7 +155,7 @@ async def test_a_renamed_channel_is_told_by_its_id_and_a_lost_one_only_after_the
     )
 
 
-async def test_a_rebuild_plays_the_interface_s_answers_again_and_changes_nothing(app, api):
+async def test_reevaluation_of_api_responses_changes_nothing(app, api):
     await run.execute_run(app, night_of(0))
     api.channels = {OTHER: "@salam-rabat"}
     for day in (1, 4, 7):
@@ -167,7 +165,7 @@ async def test_a_rebuild_plays_the_interface_s_answers_again_and_changes_nothing
     assert (rebuilt.replayed_count, rebuilt.recorded_count) == (8, 0)
 
 
-async def test_what_the_budget_does_not_cover_is_unknown_and_comes_first_the_next_night(app):
+async def test_accounts_beyond_the_budget_are_unknown_and_first_in_the_next_run(app):
     app.config = keyed(api_budget=1)
     await run.execute_run(app, night_of(0))
     first = {name for name, standing in held(app).items() if standing.last_known_finding}
@@ -182,8 +180,8 @@ async def test_what_the_budget_does_not_cover_is_unknown_and_comes_first_the_nex
     assert known == {"annour", "salam"}
 
 
-async def test_who_was_left_out_is_asked_before_who_is_undecided_for_longer(app, api):
-    """Last night nobody came to `salam`; `annour` was asked, and is undecided since a month."""
+async def test_skipped_account_precedes_a_longer_unknown_one(app, api):
+    """The last run skipped `salam`. It checked `annour`, which has been unknown for a month."""
     last = app.store.begin_run(night_of(0).date(), night_of(0))
     app.store.finish_run(last, AuditRunState.DONE, night_of(0))
     of = {row.typed_text.rpartition("/")[2]: row.id for row in app.store.list_accounts()}
@@ -199,7 +197,7 @@ async def test_who_was_left_out_is_asked_before_who_is_undecided_for_longer(app,
     assert [query.get("forHandle") for query in api.asked] == ["@salam"]
 
 
-async def test_a_link_is_checked_by_the_interface_too(app):
+async def test_check_links_uses_the_api(app):
     purses = checker.create_api_budgets(app.config)
     seen = await check_links(
         [("@salam", identify.identify_link("https://www.youtube.com/@salam"))],
@@ -209,12 +207,12 @@ async def test_a_link_is_checked_by_the_interface_too(app):
     assert purses["youtube"].spent == 2
 
 
-def test_the_hosts_of_a_keyed_platform_are_shut_and_no_others():
+def test_only_hosts_of_platforms_with_key_are_api_only():
     assert checker.find_api_only_hosts(keyed()) == channel_registry.get_channel("youtube").HOSTS
     assert checker.find_api_only_hosts(configured()) == frozenset()
 
 
-def test_the_doctor_tells_what_a_key_may_cost(tmp_path, monkeypatch):
+def test_doctor_shows_the_budget_of_a_key(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__API_KEY", "hush-7f3c")
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(tmp_path / "data"))
     told = {one.check: one for one in diagnostics.run_diagnostics(None, START)}
@@ -223,6 +221,6 @@ def test_the_doctor_tells_what_a_key_may_cost(tmp_path, monkeypatch):
     assert "hush-7f3c" not in repr(told)
 
 
-def test_a_key_that_no_interface_takes_is_refused_and_not_ignored():
+def test_key_for_channel_without_api_is_rejected():
     with pytest.raises(ConfigError, match="this channel has no API"):
         load_config(None, {"AUDITOR_CHANNELS__LINKEDIN__API_KEY": "secret"})

@@ -1,4 +1,4 @@
-"""Many machines do the night that one machine does: everybody once, told in the same bytes."""
+"""A run on many machines has the same results as on one, whatever fails."""
 
 import asyncio
 import itertools
@@ -66,7 +66,7 @@ def looks(app):
 
 
 def run(app, now, **options):
-    """A run on the machines of its configuration."""
+    """Execute a run on the machines of its configuration."""
     return runs_run.execute_run(app, now, cluster=get_worker_cluster(app.config), **options)
 
 
@@ -75,7 +75,7 @@ async def nights(app, count=3):
 
 
 @pytest.mark.fault("F48")
-async def test_many_machines_tell_in_the_same_bytes_what_one_tells(database, tmp_path):
+async def test_cluster_renders_the_same_bytes_as_one_machine(database, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
@@ -105,9 +105,7 @@ async def test_many_machines_tell_in_the_same_bytes_what_one_tells(database, tmp
     many.store.close()
 
 
-async def test_a_worker_without_the_leaders_folder_ends_and_what_it_took_goes_to_another(
-    database, tmp_path
-):
+async def test_worker_without_shared_folder_ends_and_its_job_is_requeued(database, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
@@ -124,8 +122,8 @@ async def test_a_worker_without_the_leaders_folder_ends_and_what_it_took_goes_to
     stranger.store.close()
 
 
-async def test_a_window_that_is_over_closes_the_night_for_all_workers(database, tmp_path):
-    """Of a platform's thirty accounts some are asked for; the others come first tomorrow."""
+async def test_deadline_stops_all_workers(database, tmp_path):
+    """Some of a platform's thirty accounts are checked. The others come first in the next run."""
     config = configured().model_copy(
         update={"schedule": ScheduleSettings(time_limit_hours=1 / 3600)}
     )
@@ -142,10 +140,8 @@ async def test_a_window_that_is_over_closes_the_night_for_all_workers(database, 
     many.store.close()
 
 
-async def test_a_platform_that_turns_workers_away_is_left_alone_by_the_next_job_too(
-    database, tmp_path, monkeypatch
-):
-    """The jobs of a platform take along what it has said: three refusals end its night, whoever asks."""
+async def test_circuit_breaker_is_passed_to_the_next_job(database, tmp_path, monkeypatch):
+    """Three refusals open the circuit breaker, whichever worker gets them."""
     monkeypatch.setattr("auditor.cluster.worker.MAX_BATCH_ACCOUNTS", 2)
     monkeypatch.setattr(checker, "probe_steps_for", test_circuit_breaker.steps)
     many = cluster.far(tmp_path, database, configured(("linkedin",)))
@@ -160,9 +156,7 @@ async def test_a_platform_that_turns_workers_away_is_left_alone_by_the_next_job_
     many.store.close()
 
 
-async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(
-    database, tmp_path, monkeypatch
-):
+async def test_storage_failure_in_a_job_fails_the_run(database, tmp_path, monkeypatch):
     monkeypatch.setattr("auditor.cluster.job_queue.RETRY_DELAY_SECONDS", 0)
     many = cluster.far(tmp_path, database)
     network(many)
@@ -179,7 +173,7 @@ async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(
 
 
 async def seconds_of_a_job(database, links):
-    """What a job of a small host waits for the queue, with so many links on one large host beside them."""
+    """Return how long a job of a small host waits while one large host has `links` links."""
     parcels = [Job(1, PlanBatch(2, number, number + 1, 200)) for number in range(0, 800, 2)]
     done, asked, over = [], itertools.count(200, 200), asyncio.Event()
     async with job_queue.open_job_queue(database) as jobs:
@@ -205,8 +199,8 @@ async def seconds_of_a_job(database, links):
 
 
 @pytest.mark.fault("F52")
-async def test_twenty_thousand_links_on_one_host_do_not_slow_the_queue_down(postgresql):
-    """One job of the host waits at a time: the next one is found as quickly as without it."""
+async def test_20000_links_on_one_host_do_not_slow_the_queue(postgresql):
+    """Only one job of the host waits at a time, so the next job is found as quickly as without it."""
     alone, beside = [
         await seconds_of_a_job(cluster.database(postgresql), links) for links in (0, 20_000)
     ]
@@ -214,8 +208,8 @@ async def test_twenty_thousand_links_on_one_host_do_not_slow_the_queue_down(post
 
 
 @pytest.mark.fault("F49")
-async def test_a_worker_that_dies_after_it_put_the_rest_of_its_job_holds_nobody_up(database):
-    """The rest holds all that is left: the job that stalled is done with, the others are given back."""
+async def test_worker_that_dies_after_enqueuing_the_rest_blocks_no_job(database):
+    """The rest has all remaining accounts. The stalled job is finished, and other jobs are requeued."""
     first, rest = (
         Job(1, PlanBatch(2, 7, 7, 500), after_position=after)
         for after in (None, PlanPosition(2, 7, 0, 9))
@@ -247,10 +241,8 @@ def told(client, language):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
 
 
-async def test_whoever_watches_is_told_what_waits_and_who_works(
-    database, tmp_path, capsys, monkeypatch
-):
-    """On the page of nights, to a monitor, on a terminal: what waits, and that nobody is there to do it."""
+async def test_queue_and_workers_are_shown(database, tmp_path, capsys, monkeypatch):
+    """The page of runs, the metrics and the command line show waiting jobs and missing workers."""
     many = cluster.far(tmp_path, database)
     assert load_queue_health(many.store, many.config) is None
     async with job_queue.open_job_queue(database) as jobs:

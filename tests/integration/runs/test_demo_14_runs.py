@@ -1,4 +1,4 @@
-"""Fourteen nights on the practice web, every standing and every gap beside the careful reader's table."""
+"""Fourteen runs on the fake web: every status and every gap equals the expected table."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pytestmark = [
 
 @dataclass
 class Fortnight:
-    """What the auditor held after each night, in the cells of the table."""
+    """The conclusions after each run, in the cells of the expected table."""
 
     cells: set[ExpectedValue] = field(default_factory=set)
     blind: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Fortnight:
 
 
 def after(app: App, number: int) -> set[ExpectedValue]:
-    """Every cell of one night: what was seen, what is held, what is open."""
+    """Return every cell of one run: findings, statuses and open gaps."""
     standings = {standing.account_id: standing for standing in app.store.list_account_statuses()}
     last = app.store.get_latest_run()
     assert last is not None
@@ -82,7 +82,10 @@ def words(*told: object) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fortnight(tmp_path_factory):
-    """The whole demo, once; its last night is today, as OpenSSL judges certificates by today."""
+    """Play the whole demo once.
+
+    The last run is today, because OpenSSL checks certificates against the current date.
+    """
     folder, told = tmp_path_factory.mktemp("demo"), Fortnight()
     now = datetime.combine(datetime.now(UTC).date(), time(0, 30), UTC)
     demo_play.prepare_demo_folder(folder)
@@ -115,7 +118,7 @@ async def play(
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_every_standing_and_every_gap_of_every_night_is_the_careful_reader_s(fortnight):
+async def test_every_status_and_gap_is_as_expected(fortnight):
     expected = demo_play.read_expected_values()
     missed = [f"- {row}" for row in demo_play.iter_run_ranges(expected - fortnight.cells)]
     invented = [f"+ {row}" for row in demo_play.iter_run_ranges(fortnight.cells - expected)]
@@ -125,7 +128,7 @@ async def test_every_standing_and_every_gap_of_every_night_is_the_careful_reader
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_only_the_night_of_the_failing_canary_is_blind(fortnight):
+async def test_only_the_run_with_the_failing_canary_has_an_unreliable_channel(fortnight):
     assert fortnight.states == {AuditRunState.DONE}
     assert fortnight.blind == {
         n: ("youtube",) if n == UNRELIABLE_YOUTUBE_RUN else ()
@@ -135,7 +138,7 @@ async def test_only_the_night_of_the_failing_canary_is_blind(fortnight):
 
 @pytest.mark.parametrize("face", ["terminal", "sheet", "pages"])
 @pytest.mark.asyncio(loop_scope="module")
-async def test_every_face_says_what_the_overview_says_every_night(fortnight, face):
+async def test_every_output_agrees_with_the_overview(fortnight, face):
     for number, said in fortnight.said.items():
         told, expected = said[face], said["overview"]
         assert told.coverage == expected.coverage, number
@@ -151,13 +154,13 @@ async def test_every_face_says_what_the_overview_says_every_night(fortnight, fac
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_the_pages_and_the_overview_never_disagree(fortnight):
+async def test_pages_agree_with_the_overview(fortnight):
     assert fortnight.apart == {number: [] for number in range(1, DEFAULT_RUN_COUNT + 1)}
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_nothing_is_told_otherwise_after_thinning_and_a_rebuild(fortnight):
-    """The last of these tests, as it removes pages. Standings, gaps and reports are the same to the byte."""
+async def test_pruning_and_reevaluation_change_nothing(fortnight):
+    """Must be the last test, because it deletes pages. Statuses, gaps and reports stay identical."""
     retention = RetentionSettings(bodies=5, exchanges=8)
     with App.open(fortnight.config.model_copy(update={"retention": retention})) as app:
         now = app.store.get_latest_run().started_at
@@ -179,7 +182,7 @@ async def test_nothing_is_told_otherwise_after_thinning_and_a_rebuild(fortnight)
 
 
 def conclusions(app: App) -> list[list[object]]:
-    """Every standing, gap and proposal, without the numbers of its rows."""
+    """Return every status, gap and proposal, without the ids of their rows."""
     store = app.store
     rows = [
         [replace(one, id=None) for one in part]

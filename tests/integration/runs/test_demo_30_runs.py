@@ -1,6 +1,6 @@
-"""Thirty nights on the practice web, without keys and with all of them: the two never contradict each other.
+"""Thirty runs on the fake web, without API keys and with all of them, never contradict each other.
 
-Each audit has a practice web of its own, which counts what it is asked.
+Each audit has its own fake web, which counts the requests.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Named = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Told:
-    """What one audit held after one night, and what it asked for it."""
+    """The conclusions of one audit after one run, and its requests."""
 
     night: AuditRun
     rows: Mapping[Named, AccountRow]
@@ -62,14 +62,14 @@ class Told:
         }
 
     def hosts(self) -> Counter[str]:
-        """What was asked for, by host."""
+        """Return the number of requests by host."""
         counted: Counter[str] = Counter()
         for url, times in self.asked.items():
             counted[urlsplit(url).hostname or ""] += times
         return counted
 
     def on(self, channel: str) -> list[AccountRow]:
-        """The accounts of a channel that somebody can be asked about."""
+        """Return the accounts of a channel that can be checked."""
         return [
             row
             for row in self.rows.values()
@@ -79,7 +79,7 @@ class Told:
 
 @dataclass
 class Audit:
-    """One of the two audits, night after night."""
+    """One of the two audits, with all its runs."""
 
     absences: frozenset[str] = frozenset()
     cells: set[ExpectedValue] = field(default_factory=set)
@@ -94,13 +94,13 @@ class Month:
     with_keys: Audit
 
     def pairs(self):
-        """The two audits of each night."""
+        """Return the two audits of each run."""
         return [
             (at, self.without.nights[at], self.with_keys.nights[at]) for at in self.without.nights
         ]
 
     def accounts(self):
-        """Each account on each night, in both."""
+        """Return each account after each run, in both audits."""
         for at, one, other in self.pairs():
             for name in one.standings.keys() & other.standings.keys():
                 yield at, name, one, other
@@ -108,7 +108,10 @@ class Month:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def month(tmp_path_factory):
-    """Both audits at once; their last night is today, as OpenSSL judges certificates by today."""
+    """Play both audits concurrently.
+
+    The last run is today, because OpenSSL checks certificates against the current date.
+    """
     now = datetime.combine(datetime.now(UTC).date(), time(0, 30), UTC)
     nights = demo_play.schedule_demo_runs(WITH_KEYS_RUN_COUNT, now)
     folders = tmp_path_factory.mktemp("without"), tmp_path_factory.mktemp("with")
@@ -166,16 +169,13 @@ def different(expected: set[ExpectedValue], cells: set[ExpectedValue]) -> str:
 # --- Each is the careful reader's ----------------------------------------------------------------
 
 
-async def test_without_keys_every_standing_and_gap_is_the_careful_reader_s(month):
+async def test_without_keys_every_status_and_gap_is_as_expected(month):
     assert (
-        different(
-            demo_play.compute_expected_values(WITH_KEYS_RUN_COUNT), month.without.cells
-        )
-        == ""
+        different(demo_play.compute_expected_values(WITH_KEYS_RUN_COUNT), month.without.cells) == ""
     )
 
 
-async def test_with_keys_every_standing_and_gap_is_the_careful_reader_s(month):
+async def test_with_keys_every_status_and_gap_is_as_expected(month):
     assert (
         different(
             demo_play.read_expected_values(demo_play.EXPECTED_VALUES_WITH_KEYS_PATH),
@@ -188,7 +188,7 @@ async def test_with_keys_every_standing_and_gap_is_the_careful_reader_s(month):
 # --- They never contradict each other ------------------------------------------------------------
 
 
-async def test_what_one_holds_present_the_other_never_holds_gone(month):
+async def test_present_in_one_audit_is_never_gone_in_the_other(month):
     against = {AccountState.PRESENT, AccountState.GONE}
     contradicted = [
         (at, name)
@@ -198,7 +198,7 @@ async def test_what_one_holds_present_the_other_never_holds_gone(month):
     assert not contradicted
 
 
-async def test_the_same_account_has_the_same_number_and_name_in_both(month):
+async def test_platform_id_and_name_agree(month):
     told = [
         (one.findings[name], other.findings[name])
         for _, name, one, other in month.accounts()
@@ -216,7 +216,7 @@ async def test_the_same_account_has_the_same_number_and_name_in_both(month):
     assert all(a == b for a, b in ids if a and b)
 
 
-async def test_where_both_tell_when_something_was_published_they_agree(month):
+async def test_publication_dates_agree(month):
     compared: Counter[str] = Counter()
     for at, name, one, other in month.accounts():
         looks = [told.findings.get(name) for told in (one, other)]
@@ -228,12 +228,12 @@ async def test_where_both_tell_when_something_was_published_they_agree(month):
 
 
 def agree(one: Activity, other: Activity) -> bool:
-    """Whether two dates may be the same: a coarse one is up to its unit too late or a day too early."""
+    """Return True if two dates may be the same: a coarse one is one unit late or one day early at most."""
     slack = max(PRECISION_SLACK_DAYS.get(date.precision, 1) for date in (one, other))
     return abs(one.published_at - other.published_at) <= timedelta(days=slack + 1)
 
 
-async def test_no_absence_is_told_by_one_of_what_the_other_holds_present(month):
+async def test_absent_in_one_audit_is_never_present_in_the_other(month):
     wrong = [
         (at, code, name)
         for at, one, other in month.pairs()
@@ -252,20 +252,22 @@ async def test_no_absence_is_told_by_one_of_what_the_other_holds_present(month):
 # --- A key sees more, and is never blind for the pages' sake --------------------------------------
 
 
-async def test_with_keys_every_night_knows_more(month):
+async def test_run_with_keys_decides_more_accounts(month):
     for at, one, other in month.pairs():
         assert one.decided < other.decided, at
 
 
-async def test_a_channel_with_a_key_is_blind_only_when_its_interface_is_in_trouble(month):
+async def test_channel_with_key_is_unreliable_only_when_its_api_fails(month):
     for at, one, other in month.pairs():
         assert set(other.night.unreliable_channels) <= {
             channel for channel, (bad, _) in API_FAILURES.items() if bad == at
         }
-        assert set(one.night.unreliable_channels) == ({"youtube"} if at == UNRELIABLE_YOUTUBE_RUN else set())
+        assert set(one.night.unreliable_channels) == (
+            {"youtube"} if at == UNRELIABLE_YOUTUBE_RUN else set()
+        )
 
 
-async def test_in_a_night_of_trouble_every_account_is_unknown_and_nothing_moves(month):
+async def test_failing_api_makes_accounts_unknown_and_changes_no_status(month):
     for channel, (bad, reason) in API_FAILURES.items():
         before, told = month.with_keys.nights[bad - 1], month.with_keys.nights[bad]
         asked = [
@@ -287,10 +289,10 @@ async def test_in_a_night_of_trouble_every_account_is_unknown_and_nothing_moves(
 # --- What is asked, and what the receipt says of it ----------------------------------------------
 
 
-async def test_the_receipt_counts_what_the_proxy_counted(month):
+async def test_receipt_has_the_request_count_of_the_proxy(month):
     for audit in (month.without, month.with_keys):
         for at, told in audit.nights.items():
-            receipt, counted = told.night.receipt, told.allowed_hosts()
+            receipt, counted = told.night.receipt, told.hosts()
             assert receipt["requests"] == counted.total(), at
             assert receipt["requests_by_host"].items() <= counted.items(), at
             elsewhere = receipt["requests_other_hosts"]
@@ -300,7 +302,7 @@ async def test_the_receipt_counts_what_the_proxy_counted(month):
             ), at
 
 
-async def test_without_keys_each_account_is_asked_for_once_and_a_channel_s_tabs_at_most(month):
+async def test_without_keys_each_account_is_requested_once(month):
     for told in month.without.nights.values():
         for channel in ("facebook", "twitter", "linkedin"):
             registered = Counter(row.identity.canonical for row in told.on(channel))
@@ -309,24 +311,24 @@ async def test_without_keys_each_account_is_asked_for_once_and_a_channel_s_tabs_
             own = str(row.identity.canonical)
             assert sum(told.asked[url] for url in (own, f"{own}/videos", f"{own}/streams")) <= 3
             assert told.asked[own] == 1
-        assert not told.allowed_hosts().keys() & {
+        assert not told.hosts().keys() & {
             channel_registry.get_channel_api(channel).host for channel in API_FAILURES
         }
 
 
-async def test_with_a_key_no_page_of_the_platform_is_ever_asked_for(month):
+async def test_with_key_no_page_of_the_platform_is_requested(month):
     interfaces = {channel_registry.get_channel_api(channel).host for channel in API_FAILURES}
     for told in month.with_keys.nights.values():
-        pages = told.allowed_hosts().keys() - interfaces
+        pages = told.hosts().keys() - interfaces
         assert {channel_registry.find_channel_by_host(host) for host in pages}.isdisjoint(
             API_FAILURES
         )
-        assert interfaces <= told.allowed_hosts().keys()
+        assert interfaces <= told.hosts().keys()
 
 
-async def test_interfaces_are_asked_in_as_few_calls_as_they_allow(month):
+async def test_apis_are_called_as_rarely_as_possible(month):
     for at, told in month.with_keys.nights.items():
-        hosts, spoilt = told.allowed_hosts(), len(troubled(told, "facebook"))
+        hosts, spoilt = told.hosts(), len(troubled(told, "facebook"))
         youtube, twitter, facebook = (
             len(told.on(name)) for name in ("youtube", "twitter", "facebook")
         )
@@ -340,6 +342,6 @@ async def test_interfaces_are_asked_in_as_few_calls_as_they_allow(month):
 
 
 def troubled(told: Told, channel: str) -> list[Named]:
-    """The accounts that spoil a call for others."""
+    """Return the accounts that make a call fail for others."""
     found = {name: look for name, look in told.findings.items() if name[1] == channel}
     return [name for name, look in found.items() if look.presence is not Presence.PRESENT]

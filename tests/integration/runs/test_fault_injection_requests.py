@@ -1,7 +1,7 @@
-"""A failure at the first, the second, the n-th request of a night: each account is seen once.
+"""A failure at the n-th request of a run: each account is still checked exactly once.
 
-Over real sockets, with a real name server and real readers. What failed is told as what it was, or seen in
-the second pass; nothing is absent for it, and nothing is left behind.
+Over real sockets, with a real name server and real parsers. The failure is recorded with its reason, or the
+second pass succeeds. No account is absent because of it, and no resource stays open.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SAID = {  # what the server does at its n-th request
 
 @dataclass
 class Fault:
-    """What goes wrong, at which request, and whether it came to it."""
+    """What goes wrong, at which request, and whether it has happened."""
 
     kind: str
     at: int
@@ -68,7 +68,7 @@ class Fault:
     came: bool = False
 
     def now(self, kind: str) -> bool:
-        """Whether it is to happen here: this is the n-th time that the question is put for this kind."""
+        """Return True if the fault happens here: this is the n-th call for its kind."""
         if kind != self.kind:
             return False
         self.counted[kind] += 1
@@ -77,7 +77,7 @@ class Fault:
 
 
 class Failing(Fetcher):
-    """A fetcher that fails by a bug, or by a cancellation that nobody asked for."""
+    """A fetcher that fails with a bug, or with a cancellation from outside."""
 
     fault: Fault
 
@@ -90,7 +90,7 @@ class Failing(Fetcher):
 
 
 def buggy(fault: Fault) -> Callable[..., ProbeGenerator]:
-    """The real steps; after the n-th page that comes to any probe, that probe crashes."""
+    """Return the real probe steps, which crash after the n-th page that any probe receives."""
     real = checker.probe_steps_for
 
     def steps(account: Account, keyed: Iterable[str] = ()) -> ProbeGenerator:
@@ -113,7 +113,7 @@ def buggy(fault: Fault) -> Callable[..., ProbeGenerator]:
 
 
 async def looked(folder: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
-    """What a night with the fault has recorded, gone on with where it was interrupted."""
+    """Return what a run with the fault has recorded, resumed if it was interrupted."""
     ending: list[asyncio.Task[AuditRun]] = []
 
     def script(path: str, _: int) -> bytes | str | None:
@@ -151,7 +151,7 @@ async def looked(folder: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def prepared(folder: Path, port: int, nameserver: str, fault: Fault) -> Small:
-    """An auditor of two sites with a canary, whose web is on loopback."""
+    """Return an auditor of two websites with a canary, whose web is on loopback."""
     options = FetchOptions(
         allow_networks=("127.0.0.0/8",),
         nameservers=(nameserver,),
@@ -199,7 +199,7 @@ KINDS = (
 
 @pytest.mark.fault("F36")
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_failure_at_the_nth_request_costs_nobody_a_look(
+async def test_failure_at_nth_request_loses_no_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     opened_before = None

@@ -1,7 +1,7 @@
-"""After SQLite's habit: fail at the n-th write, commit and kept page, n = 1, 2, 3 … until a night is clean.
+"""A failure at the n-th write, commit or stored page, n = 1, 2, 3 … until a run has no failure.
 
-Each failure must stop the night with a StoreError. The night is then gone on with, and it must be one night:
-each account once, nothing lost that was committed, conclusions as a rebuild makes them, each gap open once.
+SQLite is tested in the same way. Each failure must stop the run with a StoreError. After it is resumed, each
+account is checked once, no commit is lost, conclusions equal those of a rebuild, and each gap is open once.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ def simple_probe(monkeypatch):
 
 
 def world(folder, store=None):
-    """The small network of five links; a batch is committed every other look."""
+    """Return the small network of five links. Every second observation is committed."""
     app = opened(folder, store=store)
     app.store.open_observation_writer = partial(app.store.open_observation_writer, batch_size=2)
     app.web.answers = dict(TONIGHT)
@@ -54,7 +54,7 @@ def world(folder, store=None):
 
 
 def begun(folder):
-    """A folder with one night behind it: what every try begins with."""
+    """Return a folder with one finished run, from which every attempt starts."""
     folder.mkdir()
     app = world(folder)
     register(app, *LINKS)
@@ -66,7 +66,7 @@ def begun(folder):
 
 @contextmanager
 def failing(app, what, number, *, lasting):
-    """The n-th step of a kind fails as on a broken disk; where it is lasting, those after it, too."""
+    """Make the n-th step of a kind fail, and those after it if the fault is lasting."""
     counted = itertools.count(1)
 
     def strikes():
@@ -108,7 +108,7 @@ def looks(app):
 
 
 def is_one_night(app, before):
-    """The invariants, after a night that was gone on with; `before` are the looks that were committed."""
+    """Check the invariants of a resumed run; `before` are the observations that were committed."""
     told = list(app.store.list_observations())
     assert len(told) == len(looks(app)) == 2 * len(LINKS)
     assert {at: look for at, look in looks(app).items() if at in before} == before
@@ -129,7 +129,7 @@ def is_one_night(app, before):
 
 
 def tried(template, folder, what, number, *, lasting=False):
-    """One try; gives whether something failed."""
+    """Make one attempt. Return True if a step failed."""
     shutil.copytree(template, folder)
     app = world(folder)
     with failing(app, what, number, lasting=lasting):
@@ -151,13 +151,13 @@ def tried(template, folder, what, number, *, lasting=False):
 
 
 def every(template, folder, what, step, **more):
-    """At which step of a kind nothing fails any more, as the night has not so many."""
+    """Return the first step number of a kind at which no run fails any more."""
     return next(n for n in itertools.count(1, step) if not tried(template, folder, what, n, **more))
 
 
 @pytest.mark.fault("F42", "F43")
 @pytest.mark.parametrize(("what", "number"), [("write", 2), ("commit", 3), ("page", 1)])
-def test_a_night_that_fails_is_gone_on_with_and_is_one_night(tmp_path, what, number):
+def test_failed_run_is_resumed(tmp_path, what, number):
     assert tried(begun(tmp_path / "begun"), tmp_path / "try", what, number)
 
 
@@ -165,16 +165,14 @@ def test_a_night_that_fails_is_gone_on_with_and_is_one_night(tmp_path, what, num
 @pytest.mark.fault("F42", "F43")
 @pytest.mark.parametrize(("lasting", "step"), [(False, 1), (True, 5)], ids=["once", "from then on"])
 @pytest.mark.parametrize(("what", "least"), [("write", 20), ("commit", 6), ("page", 2)])
-def test_a_failure_at_any_step_of_a_night_loses_nothing_and_doubles_nothing(
-    tmp_path, what, least, lasting, step
-):
+def test_failure_at_any_step_loses_and_duplicates_nothing(tmp_path, what, least, lasting, step):
     step = step if what == "write" else 1
     assert every(begun(tmp_path / "begun"), tmp_path / "try", what, step, lasting=lasting) > least
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F35", "F43")
-def test_a_death_at_any_commit_of_a_night_loses_nothing_and_doubles_nothing(tmp_path):
+def test_kill_at_any_commit_loses_and_duplicates_nothing(tmp_path):
     ended = subprocess.run(
         [sys.executable, __file__, str(tmp_path)],
         capture_output=True,
@@ -187,7 +185,7 @@ def test_a_death_at_any_commit_of_a_night_loses_nothing_and_doubles_nothing(tmp_
 
 
 def deaths(folder):
-    """Kill a night at its n-th commit, for every n until one lives; gives how many died."""
+    """Kill a run at its n-th commit, for every n until one survives. Return the number of kills."""
     checker.probe_steps_for = reevaluate.probe_steps_for = steps
     template = begun(folder / "begun")
     for number in itertools.count(1):

@@ -1,4 +1,4 @@
-"""How long a night will take is told before it begins: by accounts, rests and the window."""
+"""The forecast of a run: accounts, crawl delays, time limit and API budgets."""
 
 import itertools
 import json
@@ -37,8 +37,8 @@ def many(count, channel="facebook"):
     return [link(f"a{number}", channel, f"a{number}") for number in range(count)]
 
 
-def test_a_platform_of_many_accounts_takes_several_nights(app, monkeypatch):
-    """At a request in 1.25 s, by and large, 250,000 accounts are 87 hours: 18 nights of five."""
+def test_large_platform_takes_several_runs(app, monkeypatch):
+    """At one request every 1.25 s on average, 250,000 accounts take 87 hours: 18 runs of five."""
     register(app, *many(250))
     monkeypatch.setattr(
         app.store, "list_accounts", lambda: [row for row in many(250) for _ in range(1000)]
@@ -53,14 +53,14 @@ def test_a_platform_of_many_accounts_takes_several_nights(app, monkeypatch):
     assert told.accounts_per_run == 14_400
 
 
-def test_of_sites_the_busiest_host_counts(app):
+def test_largest_host_counts_for_websites(app):
     sites = [link(f"b{number}", "website", f"b{number}") for number in range(40)]
     register(app, *sites)
     told = outlook(app, "website")
     assert (told.accounts, told.sequential_accounts, told.runs) == (40, 1, 1)
 
 
-def test_of_very_many_sites_only_so_many_are_looked_at_side_by_side(app, monkeypatch):
+def test_concurrency_limits_very_many_websites(app, monkeypatch):
     """Six requests a site, a second before each, 250 sites at a time: 150,000 in an hour."""
     sites = many(250, "website")
     register(app, *sites)
@@ -78,7 +78,7 @@ def test_of_very_many_sites_only_so_many_are_looked_at_side_by_side(app, monkeyp
     assert (told.hours, told.runs) == (1.7, 1)
 
 
-def test_what_a_spent_budget_left_out_cost_nothing(app, monkeypatch):
+def test_accounts_skipped_for_the_budget_cost_nothing(app, monkeypatch):
     keyed = {"youtube": ChannelSettings(api_key="k" * 20, api_budget=10)}
     app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
     register(app, *many(30, "youtube"))
@@ -89,14 +89,14 @@ def test_what_a_spent_budget_left_out_cost_nothing(app, monkeypatch):
     assert (outlook(app, "youtube").runs, outlook(app, "youtube").accounts_per_run) == (3, 10)
 
 
-def test_without_a_window_one_night_has_room_for_all(app):
+def test_without_time_limit_one_run_reaches_all(app):
     app.config = app.config.model_copy(update={"schedule": ScheduleSettings(time_limit_hours=0)})
     register(app, *many(30))
     told = outlook(app, "facebook")
     assert (told.runs, told.accounts_per_run) == (1, None)
 
 
-def test_how_many_requests_an_account_takes_is_what_it_took_last(app, monkeypatch):
+def test_requests_per_account_are_those_of_the_last_run(app, monkeypatch):
     register(app, *many(30))
     counts = {"channels": {"facebook": {"present": 10, "absent": 0, "unknown": 0}}}
     spent = {"requests_by_host": {"www.facebook.com": 25, "m.facebook.com": 5, "x.com": 9}}
@@ -105,7 +105,7 @@ def test_how_many_requests_an_account_takes_is_what_it_took_last(app, monkeypatc
     assert outlook(app, "facebook").requests_per_account == 3
 
 
-def test_an_interface_is_limited_by_its_budget(app, monkeypatch):
+def test_budget_limits_an_api(app, monkeypatch):
     keyed = {"youtube": ChannelSettings(api_key="k" * 20, api_budget=10)}
     app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
     register(app, *many(30, "youtube"))
@@ -121,7 +121,7 @@ def test_an_interface_is_limited_by_its_budget(app, monkeypatch):
     assert (outlook(app, "youtube").runs, outlook(app, "youtube").accounts_per_run) == (3, 10)
 
 
-def test_the_command_asks_nobody_and_tells_both_people_and_programs(tmp_path, monkeypatch, capsys):
+def test_command_makes_no_request_and_prints_text_and_json(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     config = (
         '[storage]\nfolder = "data"\n[channels.facebook]\n[schedule]\ntime_limit_hours = 0.01\n'
@@ -142,7 +142,7 @@ def test_the_command_asks_nobody_and_tells_both_people_and_programs(tmp_path, mo
     assert (item["channel"], item["runs"], item["accounts_per_run"]) == ("facebook", 4, 5)
 
 
-def test_where_a_budget_is_the_limit_no_pace_is_told(app, monkeypatch):
+def test_forecast_by_budget_has_no_seconds_per_request(app, monkeypatch):
     keyed = {"youtube": ChannelSettings(api_key="k" * 20, api_budget=10)}
     app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
     register(app, *many(30, "youtube"))

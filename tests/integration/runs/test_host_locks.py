@@ -1,4 +1,4 @@
-"""Turns with hosts on a real PostgreSQL: what becomes of them where a worker or its connection dies."""
+"""Host locks on a real PostgreSQL when a worker or its connection dies."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ def _tables(database):
 
 
 async def cut(database):
-    """End every other connection to the database, as its machine would that goes away."""
+    """Close every other connection to the database, as a machine that fails would."""
     plain = database.replace("postgresql+psycopg://", "postgresql://")
     async with await psycopg.AsyncConnection.connect(plain, autocommit=True) as ours:
         await ours.execute(
@@ -30,7 +30,7 @@ async def cut(database):
         )
 
 
-async def test_a_turn_that_is_given_back_leaves_the_rest_to_the_next_one(database):
+async def test_released_lock_passes_the_crawl_delay_on(database):
     async with (
         DatabaseHostLock(parse_database_url(database)) as one,
         DatabaseHostLock(parse_database_url(database)) as other,
@@ -40,9 +40,7 @@ async def test_a_turn_that_is_given_back_leaves_the_rest_to_the_next_one(databas
         assert 50 < await other.acquire(HOST) <= 60
 
 
-async def test_after_a_restart_of_the_database_a_host_that_may_still_be_asked_is_left_alone(
-    postgresql, database
-):
+async def test_after_database_restart_a_locked_host_stays_locked(postgresql, database):
     async with (
         DatabaseHostLock(parse_database_url(database)) as one,
         DatabaseHostLock(parse_database_url(database)) as other,
@@ -55,7 +53,7 @@ async def test_after_a_restart_of_the_database_a_host_that_may_still_be_asked_is
         assert ORPHANED_LOCK_DELAY_SECONDS - 4 < held <= ORPHANED_LOCK_DELAY_SECONDS
 
 
-async def test_a_turn_that_is_lost_while_it_begins_is_waited_for_again(database, monkeypatch):
+async def test_lock_that_is_lost_while_it_is_taken_is_requested_again(database, monkeypatch):
     """The connection breaks between the lock and the mark, and another worker is quicker."""
     async with (
         DatabaseHostLock(parse_database_url(database)) as late,
@@ -77,7 +75,7 @@ async def test_a_turn_that_is_lost_while_it_begins_is_waited_for_again(database,
         assert await waiting <= ORPHANED_LOCK_DELAY_SECONDS
 
 
-async def test_whose_turn_was_lost_does_not_end_that_of_the_one_who_has_it_now(database):
+async def test_lost_lock_does_not_release_that_of_its_new_holder(database):
     async with DatabaseHostLock(parse_database_url(database)) as lost:
         await lost.acquire(HOST)
         await cut(database)

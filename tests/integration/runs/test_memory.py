@@ -1,4 +1,4 @@
-"""The memory of a long night: what is asked of the C library, and that another one is done without."""
+"""The memory of a run: settings of the C library and garbage collection."""
 
 import ctypes
 import gc
@@ -8,7 +8,7 @@ import pytest
 from auditor.core import runtime
 
 
-def test_what_is_free_is_given_back_and_threads_share_a_heap(monkeypatch):
+def test_free_memory_is_released_and_threads_share_a_heap(monkeypatch):
     asked = []
     monkeypatch.setattr(
         runtime, "_find_glibc_function", lambda name: lambda *given: asked.append((name, *given))
@@ -18,7 +18,7 @@ def test_what_is_free_is_given_back_and_threads_share_a_heap(monkeypatch):
     assert asked == [("mallopt", runtime.M_ARENA_MAX, 1), ("malloc_trim", 0)]
 
 
-def test_another_c_library_is_done_without(monkeypatch):
+def test_other_c_library_is_ignored(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     assert runtime._find_glibc_function.__wrapped__("malloc_trim") is None
     monkeypatch.setattr(runtime, "_find_glibc_function", lambda _: None)
@@ -26,7 +26,7 @@ def test_another_c_library_is_done_without(monkeypatch):
     runtime.release_free_memory()
 
 
-def test_garbage_is_collected_as_before_once_conclusions_are_drawn_or_fail():
+def test_garbage_collection_is_restored_after_evaluation():
     before = gc.get_threshold()
     with runtime.reduce_garbage_collection():
         assert gc.get_threshold() == runtime.REDUCED_GC_THRESHOLDS

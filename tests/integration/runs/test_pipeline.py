@@ -1,4 +1,4 @@
-"""The night tells those who wait for it, and nothing that goes wrong there makes the night fail."""
+"""Pings and notifications of a run. Their failure never fails the run."""
 
 import asyncio
 import threading
@@ -44,7 +44,7 @@ def paths(asked):
     return [urlsplit(path).path for _, path, _ in asked]
 
 
-async def test_a_night_is_announced_reported_and_told(app):
+async def test_run_is_pinged_and_notified(app):
     with web_server() as (host, asked), mail_server() as box:
         told(app, monitor=MonitorSettings(ping_url=f"http://{host}/p"), notify=mailed(box.port))
         done = await run_audit_pipeline(app, START)
@@ -56,7 +56,7 @@ async def test_a_night_is_announced_reported_and_told(app):
     assert len(box.to(AMAL)) == 1
 
 
-async def test_a_night_that_fails_is_reported_with_its_last_lines_and_told(app, monkeypatch):
+async def test_failed_run_is_pinged_with_log_and_notified(app, monkeypatch):
     def broken(*_, **__):
         raise StoreError("the disk", "it is full")
 
@@ -70,7 +70,7 @@ async def test_a_night_that_fails_is_reported_with_its_last_lines_and_told(app, 
     assert len(box.to(AMAL)) == 1
 
 
-async def test_an_interrupted_night_is_reported_and_nobody_is_written_to(app):
+async def test_interrupted_run_is_pinged_and_not_notified(app):
     reached = asyncio.Event()
 
     async def hang(ask):
@@ -90,7 +90,7 @@ async def test_an_interrupted_night_is_reported_and_nobody_is_written_to(app):
     assert not box.taken
 
 
-async def test_neither_a_silent_monitor_nor_a_silent_mail_server_fails_a_night(app, caplog):
+async def test_unreachable_monitor_and_mail_server_do_not_fail_the_run(app, caplog):
     told(
         app,
         monitor=MonitorSettings(ping_url=f"http://127.0.0.1:{free_port()}/p"),
@@ -101,7 +101,7 @@ async def test_neither_a_silent_monitor_nor_a_silent_mail_server_fails_a_night(a
     assert caplog.text.count("to a…@rabat.example not delivered") == 1
 
 
-async def test_a_bug_in_a_message_fails_no_night(app, caplog, monkeypatch):
+async def test_bug_in_a_notification_does_not_fail_the_run(app, caplog, monkeypatch):
     def buggy(*_):
         raise ZeroDivisionError
 
@@ -110,7 +110,7 @@ async def test_a_bug_in_a_message_fails_no_night(app, caplog, monkeypatch):
     assert "not all notifications of the run were sent" in caplog.text
 
 
-async def test_a_night_that_is_interrupted_among_its_messages_is_done(app, monkeypatch):
+async def test_run_that_is_interrupted_during_notifications_is_done(app, monkeypatch):
     reached, go_on, over = threading.Event(), threading.Event(), []
 
     def slow(_app, _night, _now, is_over):

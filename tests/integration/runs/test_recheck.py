@@ -1,4 +1,4 @@
-"""Checking an association again at once: seldom, one at a time, and without a trace in what is held."""
+"""Checking an association on request: rarely, one at a time, and nothing is stored."""
 
 import threading
 from datetime import timedelta
@@ -37,7 +37,7 @@ async def app(tmp_path):
     small.store.close()
 
 
-def test_a_check_asks_for_its_accounts_alone_and_keeps_no_observation(app):
+def test_recheck_requests_only_its_accounts_and_stores_no_observation(app):
     app.web.answers = {NOUR.typed_text: "gone"}
     before = list(app.store.list_observations()), list(app.store.list_account_statuses())
     made = RecheckService().recheck_association(app, "nour", NOW)
@@ -46,7 +46,7 @@ def test_a_check_asks_for_its_accounts_alone_and_keeps_no_observation(app):
     assert (list(app.store.list_observations()), list(app.store.list_account_statuses())) == before
 
 
-def test_an_association_is_left_in_peace_for_ten_minutes_and_another_may_be_checked(app):
+def test_association_is_rechecked_again_after_ten_minutes(app):
     checks = RecheckService()
     made = checks.recheck_association(app, "nour", NOW)
     with pytest.raises(RecheckRefusedError) as refused:
@@ -59,7 +59,7 @@ def test_an_association_is_left_in_peace_for_ten_minutes_and_another_may_be_chec
 
 
 @pytest.mark.fault("F34")
-def test_one_check_is_made_at_a_time(app, monkeypatch):
+def test_one_recheck_at_a_time(app, monkeypatch):
     checks, inside, go_on = RecheckService(), threading.Event(), threading.Event()
     plain = app.store.list_accounts
 
@@ -81,7 +81,7 @@ def test_one_check_is_made_at_a_time(app, monkeypatch):
     assert refused.value.reason is RecheckRefusal.BUSY
 
 
-def test_nothing_is_checked_while_a_night_goes_on_but_a_killed_one_hinders_nobody(app):
+def test_running_run_prevents_a_recheck_and_killed_one_does_not(app):
     app.store.begin_run(NOW.date(), NOW)
     app.locked = True
     with pytest.raises(RecheckRefusedError) as refused:
@@ -91,7 +91,7 @@ def test_nothing_is_checked_while_a_night_goes_on_but_a_killed_one_hinders_nobod
     assert RecheckService().recheck_association(app, "nour", NOW)
 
 
-def test_a_platform_that_is_left_alone_tonight_is_left_alone_by_a_check(app):
+def test_open_circuit_breaker_applies_to_a_recheck(app):
     tonight = app.store.begin_run(NOW.date(), NOW)
     told = {
         "opened_circuits": {
@@ -104,7 +104,7 @@ def test_a_platform_that_is_left_alone_tonight_is_left_alone_by_a_check(app):
     assert made.accounts[0].finding.reason == "login_wall"
 
 
-def test_an_account_that_is_not_theirs_is_not_looked_at(app):
+def test_disowned_account_is_not_rechecked(app):
     row = next(row for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
     word = Decision(
         "nour", "facebook", DecisionKind.DISOWN, "Amina", "namesake", START, account_id=row.id
@@ -114,7 +114,7 @@ def test_an_account_that_is_not_theirs_is_not_looked_at(app):
     assert app.web.asked == [SITE.typed_text]
 
 
-def test_the_page_shows_what_was_just_seen_and_says_that_it_changes_nothing(app):
+def test_page_shows_recheck_and_says_that_it_changes_nothing(app):
     app.web.answers = {NOUR.typed_text: "gone"}
     with logged_in_client(app, NOW) as client:
         answer = client.post("/en/associations/nour/checks")

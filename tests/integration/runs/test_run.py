@@ -1,4 +1,4 @@
-"""The night: every account once, whatever breaks; what is seen is kept, what is kept is concluded."""
+"""A run: every account is checked once, observations survive failures, and results are evaluated."""
 
 import asyncio
 import logging
@@ -70,7 +70,7 @@ NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 SITE = link("nour", "website", "nour")
 
 
-async def test_a_night_looks_at_every_account_once_and_says_what_it_found(app):
+async def test_run_checks_every_account_once(app):
     register(app, NOUR, AMAL, SITE)
     app.web.answers = {NOUR.typed_text: "gone", SITE.typed_text: "wall"}
     done = await execute_run(app, START)
@@ -86,7 +86,7 @@ async def test_a_night_looks_at_every_account_once_and_says_what_it_found(app):
     assert sorted(app.web.asked) == sorted([NOUR.typed_text, AMAL.typed_text, SITE.typed_text])
 
 
-async def test_pages_that_are_heavy_are_kept_before_the_night_takes_more(app, monkeypatch):
+async def test_large_bodies_are_stored_before_the_next_check(app, monkeypatch):
     monkeypatch.setattr("storage.files.body_store.MAX_PENDING_BYTES", 0)
     settled, usual = [], BodyWriter.commit
     monkeypatch.setattr(BodyWriter, "commit", lambda laying: settled.append(usual(laying)))
@@ -100,14 +100,14 @@ async def test_pages_that_are_heavy_are_kept_before_the_night_takes_more(app, mo
     assert max(settled) < 3
 
 
-async def test_a_night_that_is_done_is_not_done_again(app):
+async def test_finished_run_is_not_repeated(app):
     register(app, NOUR)
     first = await execute_run(app, START)
     assert await execute_run(app, START + timedelta(hours=1)) == first
     assert app.web.asked == [NOUR.typed_text]
 
 
-async def test_a_probe_that_crashes_is_recorded_and_the_night_goes_on(app, caplog):
+async def test_crashed_probe_is_recorded_and_the_run_continues(app, caplog):
     register(app, NOUR, AMAL)
     app.web.answers = {NOUR.typed_text: "bug"}
     with caplog.at_level(logging.CRITICAL):
@@ -118,7 +118,7 @@ async def test_a_probe_that_crashes_is_recorded_and_the_night_goes_on(app, caplo
     assert standing(app, NOUR.typed_text).state is AccountState.UNKNOWN
 
 
-async def test_a_storage_failure_stops_the_night_and_is_told_as_it_is(app, monkeypatch):
+async def test_storage_failure_stops_the_run_with_its_error(app, monkeypatch):
     register(app, NOUR, AMAL)
     record = app.store.record_observations
     monkeypatch.setattr(
@@ -136,7 +136,7 @@ async def test_a_storage_failure_stops_the_night_and_is_told_as_it_is(app, monke
     assert len(seen(app, done)) == 2
 
 
-async def test_an_interrupted_night_is_gone_on_with_where_it_was_left(app):
+async def test_interrupted_run_is_resumed(app):
     rows = [link(name, "website", name) for name in (f"a{number}" for number in range(9))]
     register(app, *rows)
     app.web.answers = {row.typed_text: "hang" for row in rows[7:]}
@@ -162,7 +162,7 @@ async def test_an_interrupted_night_is_gone_on_with_where_it_was_left(app):
 
 
 @pytest.mark.parametrize("stage", ["save_conclusions", "finish"])
-async def test_a_night_that_dies_while_concluding_concludes_the_same(app, monkeypatch, stage):
+async def test_run_killed_during_evaluation_has_equal_conclusions(app, monkeypatch, stage):
     register(app, SITE, NOUR)
     app.web.answers = {SITE.typed_text: "linked"}
     target = (
@@ -190,7 +190,7 @@ async def test_a_night_that_dies_while_concluding_concludes_the_same(app, monkey
     assert [proposal.run_count for proposal in app.store.list_proposals()] == [1]
 
 
-async def test_a_passing_trouble_gets_a_second_look(app):
+async def test_transient_failure_is_checked_in_the_second_pass(app):
     register(app, NOUR, AMAL)
     app.web.answers = {
         NOUR.typed_text: [FetchError(Reason.TIMEOUT), "alive"],
@@ -203,7 +203,7 @@ async def test_a_passing_trouble_gets_a_second_look(app):
     assert app.web.asked.count(AMAL.typed_text) == 2
 
 
-async def test_what_may_be_asked_for_once_a_night_gets_no_second_look(app):
+async def test_link_that_may_be_requested_once_has_no_second_pass(app):
     register(app, NOUR, AMAL)
     app.web.answers = {
         one.typed_text: [FetchError(Reason.SERVER_ERROR), "alive"] for one in (NOUR, AMAL)
@@ -215,21 +215,21 @@ async def test_what_may_be_asked_for_once_a_night_gets_no_second_look(app):
     assert (app.web.asked.count(NOUR.typed_text), app.web.asked.count(AMAL.typed_text)) == (1, 2)
 
 
-async def test_what_is_final_gets_one_look(app):
+async def test_final_result_has_no_second_pass(app):
     register(app, NOUR, AMAL)
     app.web.answers = {NOUR.typed_text: "gone", AMAL.typed_text: FetchError(Reason.BLOCKED)}
     await execute_run(app, START)
     assert (app.web.asked.count(NOUR.typed_text), app.web.asked.count(AMAL.typed_text)) == (1, 1)
 
 
-async def test_cells_that_name_nobody_and_channels_not_audited_are_not_looked_at(app):
+async def test_unusable_cells_and_unaudited_channels_are_not_checked(app):
     nothing = AccountRow("nour", "لا يوجد", Identity("facebook", LinkKind.NONE), "facebook")
     register(app, NOUR, nothing, link("nour", "telegram", "nour"))
     await execute_run(app, START)
     assert app.web.asked == [NOUR.typed_text]
 
 
-async def test_an_account_that_is_not_theirs_is_neither_looked_at_nor_judged(app):
+async def test_disowned_account_is_neither_checked_nor_evaluated(app):
     register(app, NOUR)
     row = next(app.store.list_accounts())
     app.store.add_decision(
@@ -244,7 +244,7 @@ async def test_an_account_that_is_not_theirs_is_neither_looked_at_nor_judged(app
     }
 
 
-async def test_a_gone_account_opens_its_gap_after_three_nights_over_six_days(app):
+async def test_gone_account_opens_gap_after_three_runs_over_six_days(app):
     register(app, NOUR)
     app.web.answers = {NOUR.typed_text: "gone"}
     opened_after = []
@@ -261,7 +261,7 @@ async def test_a_gone_account_opens_its_gap_after_three_nights_over_six_days(app
     assert (dead.opened_at, dead.closed_at) == (night_of(6), night_of(8))
 
 
-async def test_an_unlisted_account_is_proposed_and_its_registration_closes_the_gap(app):
+async def test_unlisted_account_is_proposed_until_registered(app):
     register(app, SITE)
     app.web.answers = {SITE.typed_text: "linked"}
     for day in (0, 1):
@@ -282,9 +282,7 @@ def many(count):
     return [link(f"a{number}", "facebook", f"a{number}") for number in range(count)]
 
 
-async def test_when_five_accounts_turn_in_one_night_the_channel_is_blind_and_nothing_moves(
-    app, caplog
-):
+async def test_five_changes_in_one_run_make_the_channel_unreliable(app, caplog):
     rows = many(9)
     register(app, *rows)
     await execute_run(app, START)
@@ -299,7 +297,7 @@ async def test_when_five_accounts_turn_in_one_night_the_channel_is_blind_and_not
     )
 
 
-async def test_a_blind_night_that_is_gone_on_with_stays_blind(app, monkeypatch, caplog):
+async def test_channel_stays_unreliable_in_a_resumed_run(app, monkeypatch, caplog):
     rows = many(9)
     register(app, *rows)
     await execute_run(app, START)
@@ -320,7 +318,7 @@ async def test_a_blind_night_that_is_gone_on_with_stays_blind(app, monkeypatch, 
 
 
 def watched(monkeypatch, *canaries):
-    """Use these canaries: (channel, url, exists)."""
+    """Configure these canaries: (channel, URL, exists)."""
     told = [
         Canary(Account("", url, Identity(channel, LinkKind.PAGE, url, url, url)), exists)
         for channel, url, exists in canaries
@@ -333,9 +331,7 @@ def watched(monkeypatch, *canaries):
 
 
 @pytest.mark.fault("F31")
-async def test_without_connectivity_the_night_is_skipped_and_can_be_done_later(
-    app, monkeypatch, caplog
-):
+async def test_run_without_connectivity_is_skipped_and_can_be_repeated(app, monkeypatch, caplog):
     register(app, NOUR)
     sites = ["https://one.example/", "https://two.example/"]
     watched(monkeypatch, *(("website", url, True) for url in sites))
@@ -351,7 +347,7 @@ async def test_without_connectivity_the_night_is_skipped_and_can_be_done_later(
     assert (await execute_run(app, START + timedelta(hours=1))).state is AuditRunState.DONE
 
 
-async def test_a_canary_that_reads_wrong_blinds_its_channel(app, monkeypatch, caplog):
+async def test_failed_canary_makes_its_channel_unreliable(app, monkeypatch, caplog):
     register(app, NOUR, SITE)
     watched(monkeypatch, ("facebook", "https://facebook.example/known", True))
     app.web.answers = {"https://facebook.example/known": "gone", NOUR.typed_text: "gone"}
@@ -370,7 +366,7 @@ async def test_receipts_are_chained(app):
     assert second.receipt["previous_digest"] == hash_canonical_json(first.receipt)
 
 
-async def test_the_receipt_counts_what_opened_and_closed(app):
+async def test_receipt_counts_opened_and_closed_gaps(app):
     register(app, NOUR)
     first = await execute_run(app, START)
     assert (first.receipt["opened_by_code"], first.receipt["closed_gaps"]) == (
@@ -382,9 +378,7 @@ async def test_the_receipt_counts_what_opened_and_closed(app):
     assert second.receipt["closed_by_code"] == {"channel_missing": 1}
 
 
-async def test_the_receipt_names_busy_platforms_and_counts_other_hosts_over_all_sessions(
-    app, monkeypatch
-):
+async def test_receipt_names_platform_hosts_and_counts_others(app, monkeypatch):
     monkeypatch.setattr(runs_run.receipt, "MAX_HOSTS_IN_RECEIPT", 2)
     monkeypatch.setattr(
         channel_registry,
@@ -422,7 +416,7 @@ async def test_the_receipt_names_busy_platforms_and_counts_other_hosts_over_all_
 
 
 @pytest.mark.fault("F19")
-async def test_evidence_is_kept_without_cookies(app):
+async def test_evidence_has_no_cookies(app):
     register(app, NOUR)
     done = await execute_run(app, START)
     look = next(app.store.list_observations(run_id=done.id))
@@ -438,7 +432,7 @@ async def test_progress_counts_to_the_end(app):
 
 
 async def lanes_of(app, *rows):
-    """The lanes of a night by their sizes, each as often as it is given to a worker."""
+    """Return the host queues of a run by size, each as often as a worker gets it."""
     register(app, *rows)
     tonight = app.store.begin_run(START.date(), START)
     plan.create_run_plan(app, tonight, {}, ())
@@ -446,7 +440,7 @@ async def lanes_of(app, *rows):
     return [lane.batch.size async for lane in iter_host_queues(app.store, tonight, shards)]
 
 
-async def test_the_busiest_host_is_begun_with_and_holds_a_few_workers(app):
+async def test_largest_host_begins_and_has_several_workers(app):
     pages = [
         replace(SITE, typed_text=f"{SITE.typed_text}{page}", identity=site_of(page))
         for page in range(10)
@@ -458,7 +452,7 @@ def site_of(page):
     return replace(SITE.identity, key=f"nour.example/{page}", url=f"{SITE.typed_text}{page}")
 
 
-async def test_a_platform_holds_one_worker_with_all_its_hosts_and_is_begun_first(app):
+async def test_platform_begins_and_has_one_worker(app):
     short = AccountRow(
         "amal",
         "fb.me/x",
@@ -468,7 +462,7 @@ async def test_a_platform_holds_one_worker_with_all_its_hosts_and_is_begun_first
     assert await lanes_of(app, *many(10), short, SITE) == [11, 1]
 
 
-async def test_a_lane_is_read_as_it_is_taken_and_each_account_once(app, monkeypatch):
+async def test_host_queue_is_read_page_by_page(app, monkeypatch):
     monkeypatch.setattr("auditor.runs.host_queue.HOST_PAGE_SIZE", 3)
     register(app, *many(10))
     tonight = app.store.begin_run(START.date(), START)
@@ -481,7 +475,7 @@ async def test_a_lane_is_read_as_it_is_taken_and_each_account_once(app, monkeypa
     assert await rest.take() == []
 
 
-async def test_small_hosts_are_taken_in_parcels_and_a_large_one_by_itself(app):
+async def test_small_hosts_share_a_batch_and_a_large_one_has_its_own(app):
     spots = [
         (0, 1, 300),
         (1, 2, 9),
@@ -500,7 +494,7 @@ async def test_small_hosts_are_taken_in_parcels_and_a_large_one_by_itself(app):
     ]  # fmt: skip
 
 
-def test_a_small_register_has_something_for_each_worker():
+def test_small_registry_has_a_batch_for_each_worker():
     assert [compute_batch_size(accounts) for accounts in (1, 30, 90, 6000, 1_250_000)] == [
         1,
         1,
@@ -510,7 +504,7 @@ def test_a_small_register_has_something_for_each_worker():
     ]
 
 
-def test_a_large_host_has_one_round_though_some_of_its_accounts_are_late(app):
+def test_large_host_has_one_round(app):
     register(app, *many(4))
     places = [PlanPosition(round_, 7, 0, number) for number, round_ in enumerate((3, 2, 3, 9), 1)]
     tonight = app.store.begin_run(START.date(), START)
@@ -520,8 +514,8 @@ def test_a_large_host_has_one_round_though_some_of_its_accounts_are_late(app):
     assert list(app.store.count_by_host_bucket(tonight)) == [(2, 7, 4)]
 
 
-async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
-    """A real Fetcher, real readers, a server on loopback that the guard is told to allow."""
+async def test_run_over_real_sockets(tmp_path, monkeypatch):
+    """With a real fetcher, real parsers, and a server on loopback that the guard allows."""
 
     async def answer(reader, writer):
         path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
@@ -557,7 +551,7 @@ async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
     assert (done.receipt["present"], done.receipt["absent"]) == (1, 1)
 
 
-async def test_conclusions_are_kept_only_where_something_changed(app):
+async def test_only_changed_conclusions_are_stored(app):
     register(app, NOUR)
     await execute_run(app, START)
     held = app.store.load_association_data(["nour"], include_closed_gaps=False)
@@ -567,8 +561,8 @@ async def test_conclusions_are_kept_only_where_something_changed(app):
     assert derived == run_results.Conclusions()
 
 
-async def test_a_site_that_rests_keeps_no_other_waiting(tmp_path, monkeypatch):
-    """One request at a time, and five sites are looked at: each comes while the others rest."""
+async def test_crawl_delay_of_a_site_does_not_block_others(tmp_path, monkeypatch):
+    """One connection and five sites: each is requested while the others wait for their crawl delay."""
     fetch = FetchOptions(second_pass_delay=0, concurrency=1, host_delay=1)
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
     sites = [link(f"s{number}", "website", f"s{number}") for number in range(5)]
@@ -585,8 +579,8 @@ async def test_a_site_that_rests_keeps_no_other_waiting(tmp_path, monkeypatch):
     assert done.receipt["present"] == len(sites)
 
 
-async def test_a_register_is_concluded_in_parts_like_a_network(tmp_path, monkeypatch):
-    """Each association by itself, and what is concluded in files: the same standings, gaps and proposals."""
+async def test_evaluation_in_parts_equals_evaluation_at_once(tmp_path, monkeypatch):
+    """Each association alone, with data in files: equal statuses, gaps and proposals."""
     fetch = FetchOptions(
         second_pass_delay=0, concurrency=1, host_delay=0
     )  # so that both look in the same order
@@ -613,7 +607,7 @@ async def test_a_register_is_concluded_in_parts_like_a_network(tmp_path, monkeyp
     network.store.close()
 
 
-async def test_a_blind_night_whose_conclusions_cannot_be_kept_stays_blind(app, monkeypatch, caplog):
+async def test_channel_stays_unreliable_after_a_failed_evaluation(app, monkeypatch, caplog):
     known = "https://facebook.example/known"
     watched(monkeypatch, ("facebook", known, True))
     register(app, NOUR)
@@ -634,7 +628,7 @@ async def test_a_blind_night_whose_conclusions_cannot_be_kept_stays_blind(app, m
     assert all(one.unconfirmed_streak is None for one in app.store.list_account_statuses())
 
 
-async def test_what_a_person_disowned_is_not_shared_with_its_owner(app, monkeypatch):
+async def test_disowned_account_is_not_shared(app, monkeypatch):
     monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
     shared = SharedRule(code="channel_shared", check="shared")
     app.config = app.config.model_copy(update={"rules": (*app.config.rules, shared)})
@@ -658,13 +652,13 @@ async def test_what_a_person_disowned_is_not_shared_with_its_owner(app, monkeypa
     assert reevaluate.reevaluate(app).changes == []
 
 
-def test_a_post_of_somebody_s_page_does_not_share_the_page():
+def test_post_of_a_page_does_not_share_the_page():
     page = link("nour", "facebook", "nour")
     post = replace(page, association="amal", identity=replace(page.identity, kind=LinkKind.POST))
     assert find_account_owners([page, post], START) == {("facebook", "u:nour"): ("nour",)}
 
 
-async def test_what_a_canary_said_holds_for_a_night_that_is_gone_on_with(app, monkeypatch, caplog):
+async def test_canary_result_counts_in_a_resumed_run(app, monkeypatch, caplog):
     known = "https://facebook.example/known"
     watched(monkeypatch, ("facebook", known, True))
     register(app, NOUR, AMAL)
@@ -684,7 +678,7 @@ async def test_what_a_canary_said_holds_for_a_night_that_is_gone_on_with(app, mo
     assert all(one.unconfirmed_streak is None for one in app.store.list_account_statuses())
 
 
-async def test_an_account_that_moved_is_not_looked_at_and_its_channel_is_not_missing(app):
+async def test_moved_account_is_not_checked_and_its_channel_not_missing(app):
     register(app, NOUR)
     row = next(app.store.list_accounts())
     word = Decision("nour", "facebook", DecisionKind.MOVED, "Amina", "", START, account_id=row.id)

@@ -1,4 +1,4 @@
-"""A night whose window ends concludes as far as it came; who was not reached comes first in the next one."""
+"""A run that reaches its deadline is evaluated, and unreached accounts come first in the next run."""
 
 import asyncio
 from dataclasses import replace
@@ -33,7 +33,7 @@ def simple_probe(monkeypatch):
 
 
 class Slow:
-    """A timer by which each page takes ten minutes, whatever the wall clock says."""
+    """A timer by which each page takes ten minutes."""
 
     def __init__(self, web, seconds=600.0):
         self.now = 0.0
@@ -74,7 +74,7 @@ def seen(app, night):
 
 
 async def broken_off(app, now, timer, looks):
-    """Begin a night, or go on with it, and cancel it when so many looks are kept."""
+    """Start or resume a run, and cancel it when `looks` observations are stored."""
     kept = asyncio.Event()
     told = {"timer": timer, "on_progress": lambda done, _: kept.set() if done == looks else None}
     going = asyncio.create_task(execute_run(app, now, **told))
@@ -84,7 +84,7 @@ async def broken_off(app, now, timer, looks):
         await going
 
 
-async def test_a_night_ends_in_its_window_and_tells_whom_it_left_out(app, caplog):
+async def test_run_ends_at_deadline_and_counts_unreached_accounts(app, caplog):
     rows = pages(10)
     register(app, *rows)
     done = await execute_run(app, START, timer=Slow(app.web))
@@ -95,7 +95,7 @@ async def test_a_night_ends_in_its_window_and_tells_whom_it_left_out(app, caplog
     assert "4 accounts were not checked" in caplog.text
 
 
-async def test_a_window_of_none_ends_never(app):
+async def test_run_without_time_limit_never_ends_early(app):
     settled(app, time_limit_hours=0)
     register(app, *pages(10))
     done = await execute_run(app, START, timer=Slow(app.web))
@@ -110,7 +110,7 @@ async def test_a_window_of_none_ends_never(app):
     )
 
 
-async def test_who_was_left_out_comes_first_in_the_next_night(app):
+async def test_unreached_accounts_come_first_in_the_next_run(app):
     rows = pages(10)
     register(app, *rows)
     timer = Slow(app.web)
@@ -125,8 +125,8 @@ async def test_who_was_left_out_comes_first_in_the_next_night(app):
     assert set(seen(app, second)) | set(seen(app, third)) == {row.typed_text for row in rows}
 
 
-async def test_what_was_not_looked_at_does_not_move(app):
-    """Of two accounts that are gone only the one that is looked at counts a failure."""
+async def test_unreached_account_keeps_its_status(app):
+    """Two accounts are gone. Only the one that is checked counts a failure."""
     looked, left = pages(2, "facebook")
     register(app, looked, left)
     app.web.answers = {looked.typed_text: "gone", left.typed_text: "gone"}
@@ -154,7 +154,7 @@ async def test_what_was_not_looked_at_does_not_move(app):
     assert len(dead) == 1
 
 
-async def test_a_rebuild_of_nights_that_left_some_out_changes_nothing(app):
+async def test_reevaluation_after_unreached_accounts_changes_nothing(app):
     register(app, *pages(10), *pages(3, "facebook"))
     app.web.answers = {row.typed_text: "gone" for row in pages(3, "facebook")}
     timer = Slow(app.web)
@@ -163,8 +163,8 @@ async def test_a_rebuild_of_nights_that_left_some_out_changes_nothing(app):
     assert reevaluate.reevaluate(app).changes == []
 
 
-async def test_a_night_with_a_passed_window_is_concluded_and_not_gone_on_with(app):
-    """It was killed with half of it done, and nobody was there to go on before its window was over."""
+async def test_run_resumed_after_its_deadline_is_only_evaluated(app):
+    """The run was killed halfway and is resumed after its deadline."""
     register(app, *pages(8))
     timer = Slow(app.web)
     await broken_off(app, START, timer, looks=3)
@@ -180,7 +180,7 @@ async def test_a_night_with_a_passed_window_is_concluded_and_not_gone_on_with(ap
     assert app.web.asked == []
 
 
-async def test_a_window_opens_with_the_first_look_so_that_a_skipped_night_can_be_done_later(app):
+async def test_time_limit_begins_with_the_first_check(app):
     register(app, *pages(3))
     night = app.store.begin_run(START.date(), START)
     app.store.finish_run(night, AuditRunState.SKIPPED, START)
@@ -188,8 +188,8 @@ async def test_a_window_opens_with_the_first_look_so_that_a_skipped_night_can_be
     assert (done.state, count_not_reached(done)) == (AuditRunState.DONE, 0)
 
 
-async def test_a_try_that_was_skipped_takes_nothing_from_the_window_of_who_goes_on_later(app):
-    """Skipped at 00:30, begun at 05:30 and broken off: there are fifty minutes left, not none."""
+async def test_skipped_session_does_not_use_the_time_limit(app):
+    """Skipped at 00:30, started at 05:30 and interrupted: fifty minutes are left."""
     register(app, *pages(3))
     app.store.finish_run(app.store.begin_run(START.date(), START), AuditRunState.SKIPPED, START)
     timer, late = Slow(app.web), START + timedelta(hours=5)
@@ -198,8 +198,8 @@ async def test_a_try_that_was_skipped_takes_nothing_from_the_window_of_who_goes_
     assert (done.started_at, count_not_reached(done), len(seen(app, done))) == (START, 0, 3)
 
 
-async def test_whom_a_night_left_out_is_told_though_it_died_before_it_could(app, monkeypatch):
-    """It died between conclusions and receipt; who was listed since was nobody it left out."""
+async def test_unreached_accounts_are_counted_after_a_kill(app, monkeypatch):
+    """The run was killed between evaluation and receipt. Accounts added later are not counted."""
     register(app, *pages(10))
     with monkeypatch.context() as patched:
         patched.setattr(receipt, "build_finished_receipt", Mock(side_effect=KeyboardInterrupt))
@@ -211,7 +211,7 @@ async def test_whom_a_night_left_out_is_told_though_it_died_before_it_could(app,
     assert (count_not_reached(done), done.receipt["not_reached_by_channel"]) == (4, {"website": 4})
 
 
-async def test_what_there_is_no_time_for_a_second_look_at_stays_as_it_was_first_seen(app):
+async def test_first_result_counts_without_time_for_second_pass(app):
     failing, *others = pages(6)
     register(app, failing, *others)
     app.web.answers = {failing.typed_text: FetchError(Reason.TIMEOUT, "silence")}
@@ -227,7 +227,7 @@ async def test_what_there_is_no_time_for_a_second_look_at_stays_as_it_was_first_
     assert reevaluate.reevaluate(app).changes == []
 
 
-async def test_the_wait_for_the_second_pass_ends_with_the_window(app):
+async def test_wait_for_second_pass_ends_at_deadline(app):
     fetch = FetchOptions(second_pass_delay=3600, concurrency=1)
     app.config = app.config.model_copy(
         update={"fetch": fetch, "schedule": ScheduleSettings(time_limit_hours=0.2)}
@@ -241,8 +241,8 @@ async def test_the_wait_for_the_second_pass_ends_with_the_window(app):
 
 
 @pytest.mark.fault("F33")
-async def test_a_storm_of_errors_does_not_carry_a_night_beyond_its_window(app):
-    """Ten of twenty are to be looked at again after fifty minutes; for four of them there is time."""
+async def test_second_pass_of_many_errors_ends_at_deadline(app):
+    """Ten of twenty accounts need a second pass after fifty minutes. There is time for four."""
     rows = pages(20)
     register(app, *rows)
     app.web.answers = {
@@ -258,7 +258,7 @@ async def test_a_storm_of_errors_does_not_carry_a_night_beyond_its_window(app):
 
 
 @pytest.mark.fault("F41")
-async def test_no_moment_of_a_night_is_before_its_beginning_though_the_clock_jumps_back(app):
+async def test_times_of_a_run_never_precede_its_start(app):
     register(app, *pages(4))
     timer = Slow(app.web)
     await broken_off(app, START, timer, looks=2)
@@ -271,8 +271,8 @@ async def test_no_moment_of_a_night_is_before_its_beginning_though_the_clock_jum
 
 
 @pytest.mark.fault("F41")
-async def test_a_night_never_begins_before_the_end_of_the_one_before(app):
-    """The night before ended at 00:50; by the clock of the next one it is 00:35."""
+async def test_run_never_starts_before_the_end_of_the_previous_run(app):
+    """The previous run ended at 00:50; by the clock of the next run it is 00:35."""
     register(app, *pages(2))
     timer = Slow(app.web)
     first = await execute_run(app, START, timer=timer)
@@ -285,7 +285,7 @@ async def test_a_night_never_begins_before_the_end_of_the_one_before(app):
 
 
 @pytest.mark.fault("F41")
-async def test_no_night_is_done_before_one_that_is_held(app):
+async def test_run_before_a_stored_run_is_refused(app):
     register(app, *pages(2))
     timer = Slow(app.web)
     await execute_run(app, night_of(1), timer=timer)
@@ -299,7 +299,7 @@ def order(**named):
     return CheckPriority(Mock(started_at=night_of(9)), active_since=night_of(-21), **named)
 
 
-def test_platforms_are_begun_first_and_of_sites_those_that_have_waited_longest():
+def test_platforms_come_first_then_longest_waiting_sites():
     site, page = link("a", "website", "a"), link("b", "facebook", "b")
     never, late, known = (
         None,
@@ -310,8 +310,8 @@ def test_platforms_are_begun_first_and_of_sites_those_that_have_waited_longest()
     assert order().compute_position(page, known).round < rounds[0] < rounds[1] < rounds[2]
 
 
-def test_of_a_platform_the_most_overdue_come_first_and_then_who_is_likely_to_have_changed():
-    """One that waited two days and has something to be confirmed is asked before one of five days."""
+def test_platform_accounts_are_ordered_by_waiting_and_likely_change():
+    """Two days of waiting with an unconfirmed change come before five days without one."""
     page = link("b", "facebook", "b")
     doubted = AccountStatus(
         1, checked_at=night_of(7), unconfirmed_streak=Streak("not_found", night_of(6), night_of(7))
@@ -330,8 +330,8 @@ def test_of_a_platform_the_most_overdue_come_first_and_then_who_is_likely_to_hav
     assert len(set(ranks)) == len(ranks)
 
 
-def test_whom_nights_cannot_reach_all_at_once_is_reached_in_turn():
-    """A platform of which a night reaches a tenth: nobody waits for ever, whoever else changes."""
+def test_every_account_of_a_large_platform_is_reached_in_turn():
+    """One run reaches a tenth of the platform. No account waits for ever, whichever others change."""
     rows = [replace(link(f"a{at}", "facebook", f"a{at}"), id=at) for at in range(1, 101)]
     busy = Activity(night_of(1000), "feed")
     held = {
@@ -348,7 +348,7 @@ def test_whom_nights_cannot_reach_all_at_once_is_reached_in_turn():
     assert min(map(len, list(asked.values())[:20])) > max(map(len, list(asked.values())[20:]))
 
 
-def test_waiting_is_counted_from_the_night_before():
+def test_waiting_time_counts_until_the_previous_run():
     class Last:
         started_at = night_of(3)
 

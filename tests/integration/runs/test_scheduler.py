@@ -1,4 +1,4 @@
-"""The service does each night once, catches up what was missed, and stops without losing anything."""
+"""The scheduler executes one run a day, catches up a missed run, and stops without losing data."""
 
 import asyncio
 import itertools
@@ -37,7 +37,7 @@ def app(tmp_path):
 
 
 class Clock:
-    """A clock that stands where it was put."""
+    """A clock that shows a fixed time."""
 
     def __init__(self, now=NOW):
         self.now = now
@@ -47,7 +47,7 @@ class Clock:
 
 
 class Nights:
-    """Does nights without looking at anything; `hold` keeps one going, `ends` says how they end."""
+    """A runner that checks nothing. `hold` keeps a run going, and `ends` says how runs end."""
 
     def __init__(self, ends=AuditRunState.DONE):
         self.begun = []
@@ -82,7 +82,7 @@ class Nights:
         ("02:30", "2027-02-07T02:30:00", "2027-02-07"),
     ],
 )
-def test_a_night_is_due_from_its_hour_until_its_grace_is_over(at, now, day):
+def test_run_is_due_from_its_hour_until_its_grace_is_over(at, now, day):
     schedule = ScheduleSettings(start_time=time.fromisoformat(at), catch_up_hours=6)
     found = find_due_day(schedule, datetime.fromisoformat(now).replace(tzinfo=UTC))
     assert found == (date.fromisoformat(day) if day else None)
@@ -99,7 +99,7 @@ def fires(trigger, start, count):
 
 
 @pytest.mark.fault("F39")
-def test_the_hour_comes_once_a_day_also_when_ramadan_turns_the_clocks(app):
+def test_hour_comes_once_a_day_when_ramadan_changes_the_clocks(app):
     scheduler = build_scheduler(
         SchedulerJob(app, Nights(), Clock()), ScheduleSettings(start_time=time(2, 30))
     )
@@ -110,7 +110,7 @@ def test_the_hour_comes_once_a_day_also_when_ramadan_turns_the_clocks(app):
     assert {moment.astimezone(UTC).time() for moment in moments} == {time(2, 30)}
 
 
-async def test_the_timers_have_hours_of_grace(app):
+async def test_timers_have_hours_of_grace(app):
     scheduler = build_scheduler(SchedulerJob(app, Nights(), Clock()), app.config.schedule)
     scheduler.start(paused=True)
     for job in scheduler.get_jobs():
@@ -119,7 +119,7 @@ async def test_the_timers_have_hours_of_grace(app):
     await asyncio.sleep(0)
 
 
-async def test_a_night_that_is_due_is_done_once(app):
+async def test_due_run_is_executed_once(app):
     nights, clock = Nights(), Clock()
     watch = SchedulerJob(app, nights, clock)
     await watch.run_if_due()
@@ -132,14 +132,14 @@ async def test_a_night_that_is_due_is_done_once(app):
 
 
 @pytest.mark.fault("F38")
-async def test_no_night_is_begun_outside_its_window(app):
+async def test_no_run_starts_outside_its_hours(app):
     nights = Nights()
     await SchedulerJob(app, nights, Clock(NOW - timedelta(minutes=1))).run_if_due()
     await SchedulerJob(app, nights, Clock(NOW + timedelta(hours=7))).run_if_due()
     assert not nights.begun
 
 
-async def test_a_night_after_midnight_belongs_to_the_day_it_was_due(app):
+async def test_run_after_midnight_belongs_to_the_day_it_was_due(app):
     app = App(
         app.config.model_copy(
             update={"schedule": ScheduleSettings(start_time=time(23), catch_up_hours=6)}
@@ -153,7 +153,7 @@ async def test_a_night_after_midnight_belongs_to_the_day_it_was_due(app):
 
 
 @pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.SKIPPED])
-async def test_an_interrupted_or_skipped_night_is_tried_again_within_its_window(app, state):
+async def test_interrupted_or_skipped_run_is_retried_within_its_grace(app, state):
     nights = Nights(ends=state)
     watch = SchedulerJob(app, nights, Clock())
     await watch.run_if_due()
@@ -164,9 +164,7 @@ async def test_an_interrupted_or_skipped_night_is_tried_again_within_its_window(
 
 
 @pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.RUNNING])
-async def test_a_night_that_was_broken_off_is_gone_on_with_after_its_grace_until_the_next_hour(
-    app, state
-):
+async def test_interrupted_run_is_resumed_until_the_next_one_is_due(app, state):
     night = app.store.begin_run(DAY, NOW)
     if state is not AuditRunState.RUNNING:
         app.store.finish_run(night, state, NOW)
@@ -178,7 +176,7 @@ async def test_a_night_that_was_broken_off_is_gone_on_with_after_its_grace_until
     assert app.store.get_run(DAY).state is AuditRunState.DONE
 
 
-async def test_a_night_that_was_skipped_is_not_tried_again_after_its_grace(app):
+async def test_skipped_run_is_not_retried_after_its_grace(app):
     app.store.finish_run(app.store.begin_run(DAY, NOW), AuditRunState.SKIPPED, NOW)
     nights = Nights()
     await SchedulerJob(app, nights, Clock(NOW + timedelta(hours=7))).run_if_due()
@@ -186,7 +184,7 @@ async def test_a_night_that_was_skipped_is_not_tried_again_after_its_grace(app):
 
 
 @pytest.mark.fault("F40")
-async def test_a_second_look_does_not_begin_the_night_that_is_going_on(app):
+async def test_second_trigger_does_not_start_the_running_run_again(app):
     nights = Nights()
     nights.hold = asyncio.Event()
     watch = SchedulerJob(app, nights, Clock())
@@ -199,7 +197,7 @@ async def test_a_second_look_does_not_begin_the_night_that_is_going_on(app):
 
 
 @pytest.mark.fault("F34")
-async def test_a_night_that_another_process_runs_is_left_to_it(app, caplog):
+async def test_run_of_another_process_is_not_started(app, caplog):
     nights = Nights()
     with app.hold_run_lock():
         await SchedulerJob(app, nights, Clock()).run_if_due()
@@ -208,7 +206,7 @@ async def test_a_night_that_another_process_runs_is_left_to_it(app, caplog):
 
 
 @pytest.mark.fault("F34")
-def test_the_lock_has_one_holder_and_its_file_stays(app):
+def test_run_lock_has_one_holder_and_its_file_stays(app):
     with app.hold_run_lock():
         assert refused(app)
     with app.hold_run_lock():
@@ -231,7 +229,7 @@ def refused(app):
         (ZeroDivisionError(), "crashed", True),
     ],
 )
-async def test_a_night_that_fails_is_told_and_the_service_lives(app, caplog, trouble, said, traced):
+async def test_failed_run_is_logged_and_the_scheduler_continues(app, caplog, trouble, said, traced):
     nights = Nights(ends=trouble)
     watch = SchedulerJob(app, nights, Clock())
     await watch.run_if_due()
@@ -244,7 +242,7 @@ async def test_a_night_that_fails_is_told_and_the_service_lives(app, caplog, tro
 
 
 @pytest.mark.fault("F38")
-async def test_a_missed_night_is_caught_up_at_start(app):
+async def test_missed_run_is_caught_up_at_start(app):
     nights, stop = Nights(), asyncio.Event()
     serving = asyncio.create_task(
         serve_schedule(app, audit_runner=nights, clock=Clock(NOW + timedelta(hours=5)), stop=stop)
@@ -257,7 +255,7 @@ async def test_a_missed_night_is_caught_up_at_start(app):
 
 
 @pytest.mark.fault("F36")
-async def test_sigterm_commits_what_was_seen_and_the_next_start_goes_on(app):
+async def test_sigterm_stores_observations_and_next_start_resumes(app):
     page = Identity("website", LinkKind.PAGE, "amal.example", "https://amal.example/")
     links = [AccountRow("amal", f"{n}", page, column=f"{n}") for n in range(3)]
     app.store.save_registry([Association("amal", "Amal")], links, NOW)
@@ -281,7 +279,7 @@ async def test_sigterm_commits_what_was_seen_and_the_next_start_goes_on(app):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-async def test_an_interrupt_drains_too(app):
+async def test_interrupt_stores_observations_too(app):
     nights = Nights()
     nights.hold = asyncio.Event()
     serving = asyncio.create_task(serve_schedule(app, audit_runner=nights, clock=Clock()))
@@ -295,7 +293,7 @@ async def test_an_interrupt_drains_too(app):
 
 
 async def looked_at(app, moments, nights=None):
-    """The days whose nights a watch begins that looks at these moments, one after the other."""
+    """Return the days whose runs a scheduler starts when it is triggered at these times."""
     nights = nights or Nights()
     clock = Clock()
     watch = SchedulerJob(app, nights, clock)
@@ -314,8 +312,8 @@ def every_half_hour(first, last):
 @pytest.mark.fault("F39")
 @pytest.mark.parametrize("at", [time(0, 30), time(1, 30), time(2, 30), time(23)])
 @pytest.mark.parametrize("turn", [date(2027, 2, 7), date(2027, 3, 14)])
-async def test_there_is_one_night_a_day_when_casablanca_turns_its_clocks(app, at, turn):
-    """On the first day its clocks show 02:30 twice, on the second not at all."""
+async def test_one_run_a_day_when_casablanca_changes_its_clocks(app, at, turn):
+    """On the first day the clocks show 02:30 twice, on the second never."""
     app = App(
         app.config.model_copy(update={"schedule": ScheduleSettings(start_time=at)}),
         app.store,
@@ -330,7 +328,7 @@ async def test_there_is_one_night_a_day_when_casablanca_turns_its_clocks(app, at
 
 @pytest.fixture
 def clocks_of_2026():
-    """The zones as tzdata 2026b has them: Morocco may do away with its changes any year."""
+    """Use the time zones of tzdata 2026b: Morocco may change its rules in any year."""
     zoneinfo.reset_tzpath([TESTS / "fixtures" / "data" / "zoneinfo"])
     zoneinfo.ZoneInfo.clear_cache()
     yield
@@ -349,15 +347,13 @@ def clocks_of_2026():
         ("2027-03-14T02:30", "14 March 2027, 03:30"),
     ],
 )
-def test_times_are_shown_by_the_clocks_of_the_network(clocks_of_2026, moment, shown):
+def test_times_are_shown_in_the_time_zone_of_the_network(clocks_of_2026, moment, shown):
     when = datetime.fromisoformat(moment).replace(tzinfo=UTC)
     assert Translator("en").format_datetime(when, "Africa/Casablanca") == shown
 
 
 @pytest.mark.fault("F40")
-async def test_a_night_that_is_not_over_keeps_the_next_one_waiting_and_that_is_told_once(
-    app, caplog
-):
+async def test_long_run_delays_the_next_one_and_this_is_logged_once(app, caplog):
     nights, clock = Nights(), Clock()
     nights.hold = asyncio.Event()
     watch = SchedulerJob(app, nights, clock)
@@ -382,7 +378,7 @@ async def test_a_night_that_is_not_over_keeps_the_next_one_waiting_and_that_is_t
     assert find_delayed_day(app.store.get_latest_run(), app.config.schedule, clock.now) is None
 
 
-def test_nothing_waits_for_a_night_that_has_ended_or_goes_on_in_its_own_day():
+def test_ended_or_current_run_delays_nothing():
     schedule, running = (
         ScheduleSettings(start_time=time(0, 30)),
         AuditRun(DAY, AuditRunState.RUNNING, NOW),
@@ -404,8 +400,8 @@ def test_nothing_waits_for_a_night_that_has_ended_or_goes_on_in_its_own_day():
         (timedelta(days=1), [0, 1, 2, 3]),
     ],
 )
-async def test_a_clock_that_jumps_makes_no_second_night_of_a_day(app, jump, days):
-    """It jumps an hour after the first night; what jumped ahead is put right twelve hours later."""
+async def test_clock_jump_causes_no_second_run_of_a_day(app, jump, days):
+    """The clock jumps an hour after the first run. A jump ahead is corrected twelve hours later."""
     first = NOW - timedelta(hours=1)
     true = list(every_half_hour(first, first + timedelta(days=3)))
     wrong = [
@@ -419,7 +415,7 @@ async def test_a_clock_that_jumps_makes_no_second_night_of_a_day(app, jump, days
 
 
 @pytest.mark.fault("F41")
-async def test_a_night_before_one_that_is_held_is_never_begun(app, caplog):
+async def test_run_before_a_stored_run_is_never_started(app, caplog):
     tomorrow = NOW + timedelta(days=1)
     assert await looked_at(app, [tomorrow, NOW, NOW]) == [tomorrow.date()]
     said = f"no run can begin: the run for {tomorrow.date()} is dated in the future"
@@ -427,14 +423,14 @@ async def test_a_night_before_one_that_is_held_is_never_begun(app, caplog):
 
 
 def hold_up(seconds):
-    """Keep the loop from everything else, as a long computation would."""
+    """Block the event loop, as a long computation would."""
     wall.sleep(seconds)
 
 
 @pytest.mark.fault("F37")
 @pytest.mark.slow
-async def test_a_loop_that_is_held_up_at_the_hour_begins_the_night_once(app):
-    """APScheduler's own grace is a second: then it would skip the night. Real timers, so a few seconds."""
+async def test_blocked_event_loop_starts_the_run_once(app):
+    """APScheduler's own grace of a second would skip the run. The timers are real, so it takes seconds."""
     hour = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
     app = App(
         app.config.model_copy(
@@ -457,7 +453,7 @@ async def test_a_loop_that_is_held_up_at_the_hour_begins_the_night_once(app):
 
 
 @pytest.mark.fault("F36")
-async def test_a_night_has_its_grace_to_end(app):
+async def test_run_has_a_grace_period_to_end(app):
     nights = Nights()
     nights.hold = asyncio.Event()
     watch = SchedulerJob(app, nights, Clock())

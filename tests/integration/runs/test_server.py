@@ -1,4 +1,4 @@
-"""The nights and the pages in one process: one stop ends both, and a port that is taken is one line."""
+"""Runs and pages in one process: one signal stops both, and a used port is a one-line error."""
 
 import asyncio
 import os
@@ -51,7 +51,7 @@ async def read(where):
         return await client.get(f"{where}en/login")
 
 
-async def test_the_pages_are_shown_while_the_night_waits_and_one_signal_ends_both(app):
+async def test_pages_are_served_before_the_run_and_one_signal_ends_both(app):
     with open_web_socket(HERE) as at:
         where = format_server_url(at)
         serving = asyncio.create_task(run_server(app, clock, sock=at))
@@ -61,7 +61,7 @@ async def test_the_pages_are_shown_while_the_night_waits_and_one_signal_ends_bot
     assert app.store.get_latest_run() is None
 
 
-async def test_a_cancelled_service_ends_the_pages_too(app):
+async def test_cancelled_service_stops_serving_pages(app):
     with open_web_socket(HERE) as at:
         where = format_server_url(at)
         serving = asyncio.create_task(run_server(app, clock, sock=at, with_schedule=False))
@@ -73,7 +73,7 @@ async def test_a_cancelled_service_ends_the_pages_too(app):
             await read(where)
 
 
-async def test_the_pages_are_read_while_a_night_goes_on(tmp_path):
+async def test_pages_are_served_during_a_run(tmp_path):
     storage = StorageSettings.model_validate({"folder": tmp_path / "data"})
     begins, copies = (
         ScheduleSettings(start_time=time(12, 0), catch_up_hours=6),
@@ -91,7 +91,7 @@ async def test_the_pages_are_read_while_a_night_goes_on(tmp_path):
         await asyncio.wait_for(serving, 10)
 
 
-def test_a_port_that_is_taken_is_one_line():
+def test_used_port_is_a_one_line_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
@@ -101,7 +101,7 @@ def test_a_port_that_is_taken_is_one_line():
             pass
 
 
-def test_the_end_of_a_page_does_not_wait_for_an_acknowledgement():
+def test_end_of_a_page_does_not_wait_for_an_acknowledgement():
     with (
         open_web_socket(HERE) as at,
         socket.create_connection(at.getsockname()),
@@ -110,7 +110,7 @@ def test_the_end_of_a_page_does_not_wait_for_an_acknowledgement():
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_a_host_that_is_not_this_machines_is_one_line():
+def test_foreign_host_is_a_one_line_error():
     with (
         pytest.raises(ConfigError, match=r"another \[web] host or port"),
         open_web_socket(WebSettings(host="192.0.2.1")),
@@ -118,12 +118,12 @@ def test_a_host_that_is_not_this_machines_is_one_line():
         pass
 
 
-def test_neither_pages_nor_nights_is_nothing_to_do(capsys):
+def test_serve_without_pages_and_runs_is_refused(capsys):
     assert main(["serve", "--no-web", "--no-schedule"]) == 2
     assert "nothing to do" in capsys.readouterr().err
 
 
-async def test_a_page_waits_for_few_changes_and_the_service_makes_up_for_very_many(app):
+async def test_page_waits_for_few_stale_summaries_and_service_updates_many(app):
     many = [
         Association(f"a{number}", f"Association {number}")
         for number in range(MAX_STALE_WHILE_READING + 1)

@@ -1,4 +1,4 @@
-"""A clock that is wrong begins no run; a run dated in the future is shown everywhere and can be resolved."""
+"""A wrong clock prevents a run, and a run dated in the future is shown and can be discarded."""
 
 import json
 from dataclasses import replace
@@ -80,13 +80,13 @@ def app(tmp_path):
 
 
 def web_says(app, moment):
-    """Let every canary answer with this moment as its date."""
+    """Make every canary respond with this time as its date."""
     page = Page("", 200, {"date": format_datetime(moment, usegmt=True)}, b"alive")
     app.web.answers |= dict.fromkeys(CANARIES, page)
 
 
 def rows(store):
-    """Every row of every table, without what says that a summary is to be made again."""
+    """Return every row of every table, without the marks of stale summaries."""
     with store._database.begin_read() as connection:
         return {
             table.name: sorted(map(repr, connection.execute(table.select())))
@@ -96,7 +96,7 @@ def rows(store):
 
 
 def moments(store):
-    """Every moment that is stored, but for those that runs leave."""
+    """Return every stored time, except those that runs store."""
     with store._database.begin_read() as connection:
         return [
             moment
@@ -110,7 +110,7 @@ def moments(store):
 
 @pytest.mark.fault("F41")
 @pytest.mark.parametrize("ahead", [AHEAD, timedelta(hours=2), -timedelta(hours=2), -AHEAD])
-async def test_a_run_is_not_begun_when_the_canaries_contradict_the_clock(app, caplog, ahead):
+async def test_no_run_starts_when_canaries_contradict_the_clock(app, caplog, ahead):
     web_says(app, START - ahead)
     before = rows(app.store)
     with pytest.raises(ClockError, match="cannot begin the audit run: this machine's clock is"):
@@ -121,12 +121,12 @@ async def test_a_run_is_not_begun_when_the_canaries_contradict_the_clock(app, ca
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=50), timedelta(), -timedelta(minutes=50)])
-async def test_a_run_begins_when_the_clock_is_about_right(app, ahead):
+async def test_run_starts_when_the_clock_is_nearly_right(app, ahead):
     web_says(app, START - ahead)
     assert (await execute_run(app, START)).state is AuditRunState.DONE
 
 
-async def test_an_interrupted_run_stays_as_it_was_when_the_clock_is_wrong(app):
+async def test_interrupted_run_is_unchanged_when_the_clock_is_wrong(app):
     app.store.begin_run(START.date(), START)
     before = app.store.get_run(START.date())
     web_says(app, START)
@@ -136,7 +136,7 @@ async def test_an_interrupted_run_stays_as_it_was_when_the_clock_is_wrong(app):
 
 
 async def lived(app):
-    """A run, one at a false date, and what people changed before, during and after that."""
+    """Store a run, one at a false date, and changes of users before, during and after it."""
     await execute_run(app, START)
     told = Decision("nour", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "she said so", FALSE)
     app.store.add_decision(replace(told, expires_at=FALSE + timedelta(days=90)))
@@ -150,7 +150,7 @@ async def lived(app):
     return night_of(1) + timedelta(hours=9)
 
 
-async def test_no_run_follows_one_that_is_dated_in_the_future_and_the_error_says_what_to_try(app):
+async def test_future_run_prevents_runs_and_error_has_a_remedy(app):
     now = await lived(app)
     with pytest.raises(
         LaterRunDoneError, match=r"dated in the future; try: `auditor run --discard-future`"
@@ -159,7 +159,7 @@ async def test_no_run_follows_one_that_is_dated_in_the_future_and_the_error_says
 
 
 @pytest.mark.fault("F41")
-async def test_a_run_dated_in_the_future_is_removed_with_what_it_concluded(app):
+async def test_future_run_is_removed_with_its_conclusions(app):
     now = await lived(app)
     done = discard_future_runs(app, now)
     assert done.days == ((FALSE + timedelta(hours=1)).date(),)
@@ -183,7 +183,7 @@ async def test_a_run_dated_in_the_future_is_removed_with_what_it_concluded(app):
 
 
 @pytest.mark.fault("F41")
-async def test_what_people_changed_while_the_clock_was_ahead_is_kept_and_dated_now(app):
+async def test_changes_of_users_are_kept_and_get_the_current_date(app):
     now = await lived(app)
     soon = now + timedelta(minutes=1)
     assert app.store.count_future_changes(soon) > 0
@@ -202,7 +202,7 @@ async def test_what_people_changed_while_the_clock_was_ahead_is_kept_and_dated_n
     assert "facebook" in load_association_view(app.store, app.config, "nour").none_by_choice
 
 
-async def test_the_database_of_before_is_kept_in_a_backup(app, tmp_path):
+async def test_discarding_creates_a_backup_first(app, tmp_path):
     now = await lived(app)
     done = discard_future_runs(app, now)
     assert done.backup == backups.list_backups(tmp_path / "backups")[0].file
@@ -212,7 +212,7 @@ async def test_the_database_of_before_is_kept_in_a_backup(app, tmp_path):
 
 
 @pytest.mark.fault("F41")
-async def test_a_discarding_that_is_interrupted_can_be_repeated(app, monkeypatch):
+async def test_interrupted_discarding_can_be_repeated(app, monkeypatch):
     now = await lived(app)
 
     def killed(*_):
@@ -227,7 +227,7 @@ async def test_a_discarding_that_is_interrupted_can_be_repeated(app, monkeypatch
     assert reevaluate.reevaluate(app, dry_run=True).changes == []
 
 
-async def test_where_nothing_is_dated_in_the_future_nothing_is_changed(app, tmp_path):
+async def test_discarding_without_future_dates_changes_nothing(app, tmp_path):
     await execute_run(app, START)
     before = rows(app.store)
     assert discard_future_runs(app, START + timedelta(hours=9)).backup is None
@@ -235,7 +235,7 @@ async def test_where_nothing_is_dated_in_the_future_nothing_is_changed(app, tmp_
     assert backups.list_backups(tmp_path / "backups") == []
 
 
-async def test_the_schedule_says_that_no_run_can_begin(app, caplog):
+async def test_scheduler_logs_that_no_run_can_start(app, caplog):
     now = await lived(app)
 
     async def night(*_, **__):
@@ -250,7 +250,7 @@ async def test_the_schedule_says_that_no_run_can_begin(app, caplog):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with a configuration and a database whose newest run is dated in the future."""
+    """Return a folder with a configuration and a database whose newest run is dated in the future."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
     (tmp_path / "config.toml").write_text(
@@ -276,7 +276,7 @@ def auditor(folder, capsys):
 
 
 @pytest.mark.fault("F41")
-def test_status_ends_with_an_error(auditor):
+def test_status_exits_with_an_error(auditor):
     code, out, err = auditor("status", "--json")
     (item,) = json.loads(out)["items"]
     assert (code, item["dated_in_future"], item["age_hours"]) == (4, True, None)
@@ -287,7 +287,7 @@ def test_status_ends_with_an_error(auditor):
 
 
 @pytest.mark.fault("F41")
-def test_doctor_fails(auditor):
+def test_doctor_reports_a_failure(auditor):
     code, out, _ = auditor("doctor", "--offline", "--json")
     told = {item["check"]: item for item in json.loads(out)["items"]}
     assert (code, told["last check"]["state"]) == (3, "fail")
@@ -308,7 +308,7 @@ def test_doctor_names_a_backup_dated_in_the_future(folder, auditor):
 
 
 @pytest.mark.fault("F41")
-def test_health_and_the_age_metric_show_it(folder):
+def test_health_and_age_metric_show_the_future_run(folder):
     config = Config(
         storage=StorageSettings(folder=folder / "data"),
         rules=RULES,
@@ -329,7 +329,7 @@ def test_health_and_the_age_metric_show_it(folder):
     assert figures["auditor_last_finished_run_age_seconds"] == pytest.approx(2 * 86400, abs=60)
 
 
-def test_the_command_checks_the_clock_discards_and_runs(auditor, folder, monkeypatch):
+def test_discard_future_checks_the_clock_first(auditor, folder, monkeypatch):
     async def night(app, _step):
         return app.store.get_latest_run()
 
@@ -354,7 +354,7 @@ def test_the_command_checks_the_clock_discards_and_runs(auditor, folder, monkeyp
     assert "Nothing is dated in the future" in auditor("run", "--discard-future")[2]
 
 
-def test_only_a_run_that_began_more_than_an_hour_ahead_is_dated_in_the_future(app):
+def test_run_is_dated_in_the_future_from_one_hour_ahead(app):
     night = app.store.begin_run(START.date(), START)
     assert not is_dated_in_future(night, START - timedelta(hours=1))
     assert is_dated_in_future(night, START - timedelta(hours=1, seconds=1))

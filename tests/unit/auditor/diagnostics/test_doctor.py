@@ -1,4 +1,4 @@
-"""The doctor tells in one screen what is wrong and what to try, asks politely, and shows no secret."""
+"""`auditor doctor` reports every problem with a remedy, on one screen and without secrets."""
 
 import io
 import re
@@ -34,7 +34,7 @@ FINE = NetworkAnswers(
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty folder; gives what the doctor finds there, by what it is about."""
+    """Return a function that runs the doctor in an empty folder and returns its results by check."""
     monkeypatch.chdir(tmp_path)
 
     def examined(heard=None, **settings):
@@ -46,7 +46,7 @@ def here(tmp_path, monkeypatch):
     return examined
 
 
-def test_without_being_allowed_to_it_asks_nobody(here, monkeypatch):
+def test_offline_doctor_makes_no_request(here, monkeypatch):
     def asked(*_, **__):
         raise AssertionError("somebody was asked")
 
@@ -56,7 +56,7 @@ def test_without_being_allowed_to_it_asks_nobody(here, monkeypatch):
     assert {"domain names", "clock"} & set(here()) == set()
 
 
-def test_the_network_never_fails_it(here):
+def test_network_problem_is_never_a_failure(here):
     gone = FetchError(Reason.NETWORK, "dns")
     silent = NetworkAnswers(
         dict.fromkeys(("website", "facebook"), gone), 2, ("www.un.org", "x.com")
@@ -68,7 +68,7 @@ def test_the_network_never_fails_it(here):
     assert told["clock"].state == "warn"
 
 
-def test_what_answers_is_in_order_whatever_it_answers_but_an_ordinary_site(here):
+def test_any_response_of_a_platform_is_ok_but_not_of_a_website(here):
     wall = Page("https://www.linkedin.com/", 999, elapsed_seconds=0.1)
     told = here(
         NetworkAnswers(
@@ -88,12 +88,12 @@ def test_what_answers_is_in_order_whatever_it_answers_but_an_ordinary_site(here)
         (timedelta(hours=2), "fail", "clock is +2 hours off: no run begins until it is set"),
     ],
 )
-def test_a_clock_that_is_far_off_is_told(here, skew, state, said):
+def test_clock_skew_is_reported(here, skew, state, said):
     clock = here(NetworkAnswers({}, clock_skew=skew))["clock"]
     assert (clock.state, clock.detail) == (state, said)
 
 
-def test_a_name_server_that_knows_every_name_is_told(here):
+def test_wildcard_dns_is_reported(here):
     assert (
         "lost websites would go unnoticed"
         in here(NetworkAnswers({}, 5, has_wildcard_dns=True))["domain names"].detail
@@ -103,7 +103,7 @@ def test_a_name_server_that_knows_every_name_is_told(here):
 @pytest.mark.parametrize(
     ("mode", "state"), [(0o600, "ok"), (0o640, "ok"), (0o644, "warn"), (0o602, "warn")]
 )
-def test_a_secret_that_every_user_may_read_is_told_and_never_shown(here, tmp_path, mode, state):
+def test_readable_secret_is_reported_and_never_shown(here, tmp_path, mode, state):
     (tmp_path / "key").write_text("hush-7f3c")
     (tmp_path / "key").chmod(mode)
     (tmp_path / "config.toml").write_text('[channels.youtube]\napi_key_file = "key"\n')
@@ -113,7 +113,7 @@ def test_a_secret_that_every_user_may_read_is_told_and_never_shown(here, tmp_pat
     assert ("`chmod o= key`" in told["secrets"].detail) is (state == "warn")
 
 
-def test_every_setting_that_names_a_secret_is_looked_at(tmp_path):
+def test_every_secret_file_setting_is_checked(tmp_path):
     files = {name: tmp_path / name for name in ("youtube", "smtp", "to", "ping", "metrics", "url")}
     texts = {
         "to": "json://x",
@@ -134,7 +134,7 @@ def test_every_setting_that_names_a_secret_is_looked_at(tmp_path):
     assert set(environment.iter_secret_files(load_config(config, {}))) == set(files.values())
 
 
-def test_a_disk_without_room_or_inodes_is_told(here, monkeypatch):
+def test_full_disk_is_reported(here, monkeypatch):
     monkeypatch.setattr(
         environment, "get_disk_space", lambda _: environment.DiskSpace(5 << 30, 0.02)
     )
@@ -150,19 +150,19 @@ def test_a_disk_without_room_or_inodes_is_told(here, monkeypatch):
     assert here()["data folder"].state == "warn"
 
 
-def test_a_folder_that_cannot_be_written_fails(here, tmp_path):
+def test_unwritable_data_folder_is_a_failure(here, tmp_path):
     (tmp_path / "data").write_text("a file stands where the folder should")
     assert here()["data folder"].state == "fail"
     assert main.main(["doctor", "--offline"]) == 3
 
 
-def test_too_few_open_files_are_told(here, monkeypatch):
+def test_low_open_file_limit_is_reported(here, monkeypatch):
     monkeypatch.setattr(environment.resource, "getrlimit", lambda _: (128, 4096))
     files = here()["open files"]
     assert (files.state, files.detail) == ("warn", "limit 128; up to 250 may be needed")
 
 
-def test_a_message_that_did_not_go_is_told(here, tmp_path):
+def test_unsent_message_is_reported(here, tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
         store.finish_run(store.begin_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
         store.record_failed_message("amina@example.org", "digest", "refused", NOW)
@@ -174,15 +174,15 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self):
         return True
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language):
-    """24 lines of 80 columns; a path that is long takes a line more."""
+def test_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language):
+    """24 lines of 80 columns."""
     screen = Terminal()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
@@ -199,8 +199,8 @@ def test_a_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language)
     assert max(cell_len(line.rstrip()) for line in lines) <= 80
 
 
-async def test_the_canaries_are_asked_once_each_with_the_guard_and_the_proxy_is_tried(tmp_path):
-    """Against the practice web, through its proxy: one request to each canary, and no name is looked up."""
+async def test_each_canary_is_requested_once_through_the_proxy(tmp_path):
+    """On the fake web and through its proxy, no name is resolved."""
     async with play.FakeWebProcess(tmp_path / "ca.pem") as web:
         await web.switch_to_run(play.schedule_demo_runs(1, NOW)[0])
         read = play.write_demo_config(tmp_path, web.port)
@@ -216,7 +216,7 @@ async def test_the_canaries_are_asked_once_each_with_the_guard_and_the_proxy_is_
     )
 
 
-async def test_a_proxy_that_is_not_there_is_told_and_nothing_waits_long(tmp_path):
+async def test_unreachable_proxy_is_reported_quickly(tmp_path):
     CertificateAuthority().write_root_certificate(tmp_path / "ca.pem")
     read = play.write_demo_config(tmp_path, free_port())
     heard = await network.query_network(read, NOW)
@@ -225,7 +225,7 @@ async def test_a_proxy_that_is_not_there_is_told_and_nothing_waits_long(tmp_path
 
 
 @pytest.mark.parametrize("text", [None, "no certificate"])
-def test_an_authority_that_cannot_be_used_fails_it_and_nobody_is_asked(here, tmp_path, text):
+def test_invalid_certificate_file_is_a_failure_and_prevents_requests(here, tmp_path, text):
     if text:
         (tmp_path / "ca.pem").write_text(text)
     told = here(AUDITOR_FETCH__CA_FILE="ca.pem")
@@ -236,8 +236,8 @@ def test_an_authority_that_cannot_be_used_fails_it_and_nobody_is_asked(here, tmp
     assert network.check_network(load_config(None), NOW) == NetworkAnswers()
 
 
-async def test_names_are_looked_up_and_one_that_nobody_has(tmp_path, monkeypatch):
-    """The answers of the name server stand in for it; its own tests ask a real one."""
+async def test_names_and_an_invented_name_are_resolved(tmp_path, monkeypatch):
+    """The resolver is replaced; its own tests use a real name server."""
     asked = []
 
     async def addresses(self, host):
@@ -253,15 +253,13 @@ async def test_names_are_looked_up_and_one_that_nobody_has(tmp_path, monkeypatch
     assert sorted(asked)[-2:] == ["www.un.org", "x.com"]
 
 
-def test_a_channel_with_a_key_is_not_asked_for_its_pages(monkeypatch):
+def test_page_of_a_channel_with_key_is_not_requested(monkeypatch):
     read = load_config(None, {"AUDITOR_CHANNELS__YOUTUBE__API_KEY": "hush-7f3c"})
     assert "youtube" not in network.get_canary_urls(read)
     assert network.get_canary_urls(read)["website"] == "https://www.iana.org/"
 
 
-def test_that_nobody_looks_after_users_is_told_until_an_administrator_has_a_password(
-    tmp_path, monkeypatch
-):
+def test_missing_administrator_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDITOR_STORAGE__URL", f"sqlite:///{tmp_path}/auditor.db")
     monkeypatch.chdir(tmp_path)
 
