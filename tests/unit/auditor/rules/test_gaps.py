@@ -28,115 +28,132 @@ from storage.models.audit import (
 )
 
 START = datetime(2026, 3, 1, 1, tzinfo=UTC)
-WORDS = load_gap_catalogue()
+CATALOGUE = load_gap_catalogue()
 
 
-def night(rows, at, *candidates, blind=()):
+def update_after_run(gaps, day, *candidates, unreliable_channels=()):
     return update_gaps(
-        rows, candidates, WORDS, START + timedelta(days=at), unreliable_channels=blind
+        gaps,
+        candidates,
+        CATALOGUE,
+        START + timedelta(days=day),
+        unreliable_channels=unreliable_channels,
     )
 
 
-def candidate(code="mobile_unfriendly", channel="website", subject="nour.example", **sign):
-    return GapCandidate("nour", code, "medium", RuleMatch(channel, subject, **sign))
+def build_candidate(
+    code="mobile_unfriendly", channel="website", subject="nour.example", **match_fields
+):
+    return GapCandidate("nour", code, "medium", RuleMatch(channel, subject, **match_fields))
 
 
 def test_gap_opens_after_the_runs_of_the_catalogue():
-    rows = night([], 0, candidate())
-    assert (rows[0].run_count, rows[0].opened_at) == (1, None)
-    rows = night(rows, 1, candidate(is_decided=False))
-    assert (rows[0].run_count, rows[0].opened_at) == (1, None)
-    rows = night(rows, 2, candidate())
-    assert (rows[0].run_count, rows[0].opened_at) == (2, START + timedelta(days=2))
-    assert rows[0].first_seen == START
+    gaps = update_after_run([], 0, build_candidate())
+    assert (gaps[0].run_count, gaps[0].opened_at) == (1, None)
+    gaps = update_after_run(gaps, 1, build_candidate(is_decided=False))
+    assert (gaps[0].run_count, gaps[0].opened_at) == (1, None)
+    gaps = update_after_run(gaps, 2, build_candidate())
+    assert (gaps[0].run_count, gaps[0].opened_at) == (2, START + timedelta(days=2))
+    assert gaps[0].first_seen == START
 
 
 def test_gap_that_needs_one_run_opens_at_once():
-    assert night([], 0, candidate("channel_missing", "youtube", ""))[0].opened_at == START
+    assert (
+        update_after_run([], 0, build_candidate("channel_missing", "youtube", ""))[0].opened_at
+        == START
+    )
 
 
 def test_gap_closes_in_the_first_run_without_a_match():
-    rows = night(night([], 0, candidate()), 1, candidate())
-    assert night(rows, 2)[0].closed_at == START + timedelta(days=2)
+    rows = update_after_run(update_after_run([], 0, build_candidate()), 1, build_candidate())
+    assert update_after_run(rows, 2)[0].closed_at == START + timedelta(days=2)
 
 
 def test_closed_gap_stays_and_a_new_one_begins():
-    rows = night(night(night([], 0, candidate()), 1, candidate()), 2)
-    assert night(rows, 3) == []
-    again = night(rows, 4, candidate())
-    assert (len(again), again[0].first_seen) == (1, START + timedelta(days=4))
+    gaps = update_after_run(
+        update_after_run(update_after_run([], 0, build_candidate()), 1, build_candidate()), 2
+    )
+    assert update_after_run(gaps, 3) == []
+    new_gaps = update_after_run(gaps, 4, build_candidate())
+    assert (len(new_gaps), new_gaps[0].first_seen) == (1, START + timedelta(days=4))
 
 
 def test_ended_match_closes_an_open_gap_despite_a_doubt():
-    doubted = candidate("website_down", is_confirmed=False)
-    over = candidate("website_down", is_decided=False, is_confirmed=False, has_ended=True)
-    pending = night([], 0, doubted)
-    assert night(pending, 1, over)[0].closed_at is None
-    rows = night(pending, 1, candidate("website_down", is_confirmed=True))
-    assert night(rows, 2, doubted)[0].closed_at is None
-    assert night(rows, 2, over)[0].closed_at == START + timedelta(days=2)
+    doubted = build_candidate("website_down", is_confirmed=False)
+    ended = build_candidate("website_down", is_decided=False, is_confirmed=False, has_ended=True)
+    pending = update_after_run([], 0, doubted)
+    assert update_after_run(pending, 1, ended)[0].closed_at is None
+    gaps = update_after_run(pending, 1, build_candidate("website_down", is_confirmed=True))
+    assert update_after_run(gaps, 2, doubted)[0].closed_at is None
+    assert update_after_run(gaps, 2, ended)[0].closed_at == START + timedelta(days=2)
 
 
 def test_open_gap_keeps_confirmed_parameters():
-    rows = night([], 0, candidate("website_down", is_confirmed=True, params={"cause": "timeout"}))
-    doubted = candidate("website_down", is_confirmed=False, params={"cause": "not_found"})
-    assert night(rows, 1, doubted)[0].params == {"cause": "timeout"}
-    sure = candidate("website_down", is_confirmed=True, params={"cause": "not_found"})
-    assert night(rows, 1, sure)[0].params == {"cause": "not_found"}
+    rows = update_after_run(
+        [], 0, build_candidate("website_down", is_confirmed=True, params={"cause": "timeout"})
+    )
+    doubted = build_candidate("website_down", is_confirmed=False, params={"cause": "not_found"})
+    assert update_after_run(rows, 1, doubted)[0].params == {"cause": "timeout"}
+    confirmed = build_candidate("website_down", is_confirmed=True, params={"cause": "not_found"})
+    assert update_after_run(rows, 1, confirmed)[0].params == {"cause": "not_found"}
 
 
 def test_unknown_match_keeps_the_gap():
-    rows = night(night([], 0, candidate()), 1, candidate())
-    assert night(rows, 2, candidate(holds=None)) == rows
-    assert night([], 2, candidate(holds=None)) == []
+    rows = update_after_run(update_after_run([], 0, build_candidate()), 1, build_candidate())
+    assert update_after_run(rows, 2, build_candidate(holds=None)) == rows
+    assert update_after_run([], 2, build_candidate(holds=None)) == []
 
 
 def test_unreliable_channel_changes_no_gap():
-    rows = night(night([], 0, candidate()), 1, candidate())
-    assert night(rows, 2, blind={"website"}) == rows
-    assert night([], 2, candidate(), blind={"website"}) == []
+    rows = update_after_run(update_after_run([], 0, build_candidate()), 1, build_candidate())
+    assert update_after_run(rows, 2, unreliable_channels={"website"}) == rows
+    assert update_after_run([], 2, build_candidate(), unreliable_channels={"website"}) == []
 
 
 def test_absence_gap_opens_by_confirmation_only():
-    seen = [candidate("channel_dead", "facebook", "u:nour", is_confirmed=False) for _ in range(9)]
-    rows = []
-    for at, one in enumerate(seen):
-        rows = night(rows, at, one)
-    assert (rows[0].run_count, rows[0].opened_at) == (9, None)
-    rows = night(rows, 9, candidate("channel_dead", "facebook", "u:nour", is_confirmed=True))
-    assert rows[0].opened_at == START + timedelta(days=9)
+    candidates = [
+        build_candidate("channel_dead", "facebook", "u:nour", is_confirmed=False) for _ in range(9)
+    ]
+    gaps = []
+    for day, current in enumerate(candidates):
+        gaps = update_after_run(gaps, day, current)
+    assert (gaps[0].run_count, gaps[0].opened_at) == (9, None)
+    gaps = update_after_run(
+        gaps, 9, build_candidate("channel_dead", "facebook", "u:nour", is_confirmed=True)
+    )
+    assert gaps[0].opened_at == START + timedelta(days=9)
 
 
-def gap(code, channel="website", subject="nour.example", **more):
-    severity = WORDS[code].severity
-    return Gap("nour", channel, code, severity, START, opened_at=START, subject=subject, **more)
+def build_open_gap(code, channel="website", subject="nour.example", **fields):
+    severity = CATALOGUE[code].severity
+    return Gap("nour", channel, code, severity, START, opened_at=START, subject=subject, **fields)
 
 
 def test_gap_hides_its_consequences():
     rows = [
-        gap("website_slow"),
-        gap("website_domain_lost"),
-        gap("channel_not_linked", "facebook", "u:nour"),
+        build_open_gap("website_slow"),
+        build_open_gap("website_domain_lost"),
+        build_open_gap("channel_not_linked", "facebook", "u:nour"),
     ]
-    assert [row.code for row in select_visible_gaps(rows, WORDS)] == ["website_domain_lost"]
+    assert [row.code for row in select_visible_gaps(rows, CATALOGUE)] == ["website_domain_lost"]
 
 
 def test_gap_that_is_not_open_hides_nothing():
-    closed = gap("website_domain_lost", closed_at=START)
-    assert [row.code for row in select_visible_gaps([closed, gap("website_slow")], WORDS)] == [
-        "website_slow"
-    ]
+    closed = build_open_gap("website_domain_lost", closed_at=START)
+    assert [
+        row.code for row in select_visible_gaps([closed, build_open_gap("website_slow")], CATALOGUE)
+    ] == ["website_slow"]
 
 
 def test_gone_account_hides_only_its_own_silence():
     rows = [
-        gap("channel_dead", "facebook", "u:nour"),
-        gap("channel_stale", "facebook", "u:nour"),
-        gap("channel_stale", "facebook", "u:other"),
-        gap("channel_stale", "youtube", "@nour"),
+        build_open_gap("channel_dead", "facebook", "u:nour"),
+        build_open_gap("channel_stale", "facebook", "u:nour"),
+        build_open_gap("channel_stale", "facebook", "u:other"),
+        build_open_gap("channel_stale", "youtube", "@nour"),
     ]
-    shown = {(row.code, row.channel, row.subject) for row in select_visible_gaps(rows, WORDS)}
-    assert shown == {
+    visible = {(row.code, row.channel, row.subject) for row in select_visible_gaps(rows, CATALOGUE)}
+    assert visible == {
         ("channel_dead", "facebook", "u:nour"),
         ("channel_stale", "facebook", "u:other"),
         ("channel_stale", "youtube", "@nour"),
@@ -144,13 +161,24 @@ def test_gone_account_hides_only_its_own_silence():
 
 
 def test_unlisted_account_hides_the_missing_channel():
-    rows = [gap("channel_unlisted", "youtube", "@nour"), gap("channel_missing", "youtube", "")]
-    assert [row.code for row in select_visible_gaps(rows, WORDS)] == ["channel_unlisted"]
+    rows = [
+        build_open_gap("channel_unlisted", "youtube", "@nour"),
+        build_open_gap("channel_missing", "youtube", ""),
+    ]
+    assert [row.code for row in select_visible_gaps(rows, CATALOGUE)] == ["channel_unlisted"]
 
 
 def test_gaps_are_sorted_by_severity():
-    rows = [gap("website_slow"), gap("no_contact"), gap("website_suspect_content")]
-    assert [row.severity for row in select_visible_gaps(rows, WORDS)] == ["urgent", "medium", "low"]
+    rows = [
+        build_open_gap("website_slow"),
+        build_open_gap("no_contact"),
+        build_open_gap("website_suspect_content"),
+    ]
+    assert [row.severity for row in select_visible_gaps(rows, CATALOGUE)] == [
+        "urgent",
+        "medium",
+        "low",
+    ]
 
 
 RULES = [
@@ -167,9 +195,9 @@ RULES = [
     )
 ]
 ROW = AccountRow("nour", "nour", Identity("facebook", LinkKind.PAGE, "u:nour"), "facebook", id=1)
-UNKNOWNS = st.builds(Finding, st.just(Presence.UNKNOWN), st.sampled_from(Reason))
-ANY = st.one_of(
-    UNKNOWNS,
+UNKNOWN_FINDINGS = st.builds(Finding, st.just(Presence.UNKNOWN), st.sampled_from(Reason))
+ALL_FINDINGS = st.one_of(
+    UNKNOWN_FINDINGS,
     st.just(Finding(Presence.PRESENT)),
     st.just(Finding(Presence.PRESENT, Reason.EMPTY)),
     st.builds(
@@ -178,61 +206,66 @@ ANY = st.one_of(
 )
 
 
-def play(nightly, standing=AccountStatus(1), rows=(), start=0):  # noqa: B008  # a frozen noun is no trap
+def replay_runs(runs, status=AccountStatus(1), rows=(), start=0):  # noqa: B008  # the default is immutable
     """Fold runs of one account: statuses, then gaps."""
     rows, history = list(rows), []
-    for at, (finding, blind) in enumerate(nightly, start=start):
-        when = START + timedelta(days=at)
-        standing = advance(
-            standing,
-            Observation(1, at, when, finding),
+    for day, (finding, is_unreliable) in enumerate(runs, start=start):
+        run_at = START + timedelta(days=day)
+        status = advance(
+            status,
+            Observation(1, day, run_at, finding),
             ConfirmationThresholds(),
-            is_unreliable=blind,
+            is_unreliable=is_unreliable,
         )
-        told = finding.presence is not Presence.UNKNOWN and not blind
-        case = RuleContext(
-            Association("nour", "Nour"), (EvaluatedAccount(ROW, standing, told),), when, when
+        was_decided = finding.presence is not Presence.UNKNOWN and not is_unreliable
+        context = RuleContext(
+            Association("nour", "Nour"),
+            (EvaluatedAccount(ROW, status, was_decided),),
+            run_at,
+            run_at,
         )
-        after = update_gaps(
+        new_rows = update_gaps(
             rows,
-            apply_rules(case, RULES, WORDS),
-            WORDS,
-            when,
-            unreliable_channels={"facebook"} if blind else set(),
+            apply_rules(context, RULES, CATALOGUE),
+            CATALOGUE,
+            run_at,
+            unreliable_channels={"facebook"} if is_unreliable else set(),
         )
-        history += [row for row in after if row.closed_at is not None]
-        rows = [row for row in after if row.closed_at is None]
-    return standing, rows, history
+        history += [row for row in new_rows if row.closed_at is not None]
+        rows = [row for row in new_rows if row.closed_at is None]
+    return status, rows, history
 
 
-NIGHTS = st.tuples(ANY, st.booleans())
-TELLING_NOTHING = st.one_of(st.tuples(UNKNOWNS, st.booleans()), st.tuples(ANY, st.just(True)))
+RUNS = st.tuples(ALL_FINDINGS, st.booleans())
+INCONCLUSIVE_RUNS = st.one_of(
+    st.tuples(UNKNOWN_FINDINGS, st.booleans()), st.tuples(ALL_FINDINGS, st.just(True))
+)
 
 
-@given(st.lists(TELLING_NOTHING, max_size=30))
-def test_unknowns_refusals_and_unreliable_runs_open_no_gap(nightly):
-    standing, rows, history = play(nightly)
-    assert standing.state is AccountState.UNKNOWN
+@given(st.lists(INCONCLUSIVE_RUNS, max_size=30))
+def test_unknowns_refusals_and_unreliable_runs_open_no_gap(runs):
+    status, rows, history = replay_runs(runs)
+    assert status.state is AccountState.UNKNOWN
     assert not [row for row in rows + history if is_gap_open(row)]
 
 
-@given(st.lists(NIGHTS, max_size=15), st.lists(TELLING_NOTHING, max_size=15))
-def test_unknowns_and_unreliable_runs_change_no_gap(before, after):
-    standing, rows, _ = play(before)
-    later, kept, closed = play(after, standing, rows, start=len(before))
-    assert later.state is standing.state
+@given(st.lists(RUNS, max_size=15), st.lists(INCONCLUSIVE_RUNS, max_size=15))
+def test_unknowns_and_unreliable_runs_change_no_gap(first_runs, later_runs):
+    status, rows, _ = replay_runs(first_runs)
+    later_status, later_rows, closed = replay_runs(later_runs, status, rows, start=len(first_runs))
+    assert later_status.state is status.state
     assert not closed
-    assert {(row.code, row.opened_at, row.run_count) for row in kept} == {
+    assert {(row.code, row.opened_at, row.run_count) for row in later_rows} == {
         (row.code, row.opened_at, row.run_count) for row in rows
     }
 
 
-@given(st.lists(NIGHTS, max_size=30))
-def test_absence_gap_is_open_exactly_while_the_account_is_gone(nightly):
-    standing, rows, _ = play(nightly)
-    opened = [
+@given(st.lists(RUNS, max_size=30))
+def test_absence_gap_is_open_exactly_while_the_account_is_gone(runs):
+    status, rows, _ = replay_runs(runs)
+    open_gaps = [
         row
         for row in rows
         if is_gap_open(row) and row.code in {"channel_dead", "channel_suspended"}
     ]
-    assert bool(opened) is (standing.state is AccountState.GONE)
+    assert bool(open_gaps) is (status.state is AccountState.GONE)

@@ -20,7 +20,7 @@ ARABIC = "جمعية تافسوتين للقراءة"
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "displayed_name",
     [
         "Tafsoutine",
         "TAFSOUTINE – Tanger",
@@ -35,28 +35,29 @@ ARABIC = "جمعية تافسوتين للقراءة"
         "Tafsutin",
     ],
 )
-def test_name_matches_by_distinctive_word_or_initials(shown):
-    assert is_name_match(shown, [FRENCH, ARABIC]) is True
+def test_name_matches_by_distinctive_word_or_initials(displayed_name):
+    assert is_name_match(displayed_name, [FRENCH, ARABIC]) is True
 
 
 @pytest.mark.parametrize(
-    "shown", ["Karim Benomar", "كريم بنعمر", "Radio Soleil du Sud", "Karim Benomar – كريم بنعمر"]
+    "displayed_name",
+    ["Karim Benomar", "كريم بنعمر", "Radio Soleil du Sud", "Karim Benomar – كريم بنعمر"],
 )
-def test_other_name_in_the_same_script_differs(shown):
-    assert is_name_match(shown, [FRENCH, ARABIC]) is False
+def test_other_name_in_the_same_script_differs(displayed_name):
+    assert is_name_match(displayed_name, [FRENCH, ARABIC]) is False
 
 
 @pytest.mark.parametrize(
-    ("shown", "names"),
+    ("displayed_name", "names"),
     [
         ("جمعية تافسوتين للقراءة", [FRENCH]),  # an Arabic name and a French one
         ("Karim Benomar", [ARABIC]),
-        ("Karim بنعمر", [FRENCH]),  # what stands in the other letters may be the name
+        ("Karim بنعمر", [FRENCH]),  # the Arabic part may be the name
         ("ⵜⴰⴼⵙⵓⵜⵉⵏ", [FRENCH, ARABIC]),
         ("Association marocaine", [FRENCH]),  # says nothing
         ("Accueil", [FRENCH]),
         ("", [FRENCH]),
-        ("AMRK", [FRENCH]),  # initials, of a name in whatever language
+        ("AMRK", [FRENCH]),  # initials of a name in any language
         ("Reading Club of Tangier", ["AMSAT"]),
         (
             "Dar Taliba",
@@ -67,12 +68,12 @@ def test_other_name_in_the_same_script_differs(shown):
         ("Karim Benomar", [None, ""]),
     ],
 )
-def test_names_that_cannot_be_compared_are_unknown(shown, names):
-    assert is_name_match(shown, names) is None
+def test_names_that_cannot_be_compared_are_unknown(displayed_name, names):
+    assert is_name_match(displayed_name, names) is None
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("spelling", "other_spelling"),
     [
         ("Choukri", "Shukri"),
         ("Al Mostaqbal", "Moustakbal"),
@@ -80,12 +81,12 @@ def test_names_that_cannot_be_compared_are_unknown(shown, names):
         ("Jeunes", "Jeune"),
     ],
 )
-def test_spelling_variants_match(one, other):
-    assert is_name_match(one, [other]) is True
+def test_spelling_variants_match(spelling, other_spelling):
+    assert is_name_match(spelling, [other_spelling]) is True
 
 
 @pytest.mark.parametrize(
-    ("shown", "names"),
+    ("displayed_name", "names"),
     [
         ("Hope for Children", ["Association espoir pour l'enfance"]),
         ("Association espoir pour l'enfance", ["Hope for Children"]),
@@ -96,12 +97,12 @@ def test_spelling_variants_match(one, other):
         ("Jam3iyat Al Yad Al Khadra", ["Les mains vertes"]),
     ],
 )
-def test_names_in_two_languages_are_unknown(shown, names):
-    assert is_name_match(shown, names) is None
+def test_names_in_two_languages_are_unknown(displayed_name, names):
+    assert is_name_match(displayed_name, names) is None
 
 
 @pytest.mark.parametrize(
-    ("shown", "names"),
+    ("displayed_name", "names"),
     [
         ("Soleil du Sud", ["Les mains vertes"]),
         ("Sunrise Youth Village", ["Hope for Children"]),
@@ -113,12 +114,12 @@ def test_names_in_two_languages_are_unknown(shown, names):
         (
             "Al Wahda Tanger",
             ["Les mains vertes", "جمعية الأيادي الخضراء"],
-        ),  # heard, and not the Arabic name
+        ),  # by its sound not the Arabic name
         ("نادي الشطرنج الملكي", ["جمعية الأيادي الخضراء"]),
     ],
 )
-def test_other_name_in_a_known_language_differs(shown, names):
-    assert is_name_match(shown, names) is False
+def test_other_name_in_a_known_language_differs(displayed_name, names):
+    assert is_name_match(displayed_name, names) is False
 
 
 def test_transliterated_arabic_name_matches():
@@ -126,19 +127,19 @@ def test_transliterated_arabic_name_matches():
 
 
 @given(st.text(max_size=60), st.lists(st.text(max_size=60), max_size=3))
-def test_comparison_never_raises(shown, names):
-    assert is_name_match(shown, names) in (True, False, None)
+def test_comparison_never_raises(displayed_name, names):
+    assert is_name_match(displayed_name, names) in (True, False, None)
 
 
 @pytest.mark.parametrize(
-    "long", ["a" * 30_000, " ".join(f"word{number}" for number in range(3_000))]
+    "long_name", ["a" * 30_000, " ".join(f"word{number}" for number in range(3_000))]
 )
-def test_comparison_time_is_bounded(long):
-    began = process_time()
-    is_name_match(long, [f"{long}b"])
-    is_similar_handle(long, f"{long}b")
-    has_name_in_handle(long, [long])
-    assert process_time() - began < 1
+def test_comparison_time_is_bounded(long_name):
+    started_at = process_time()
+    is_name_match(long_name, [f"{long_name}b"])
+    is_similar_handle(long_name, f"{long_name}b")
+    has_name_in_handle(long_name, [long_name])
+    assert process_time() - started_at < 1
 
 
 @given(
@@ -153,7 +154,7 @@ def test_name_never_differs_from_itself(name):
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "akin"),
+    ("handle", "other_handle", "is_similar"),
     [
         ("TafsoutineLecture", "Tafsoutine_12", True),
         ("asso-tafsoutine", "tafsoutine.ma", True),
@@ -166,19 +167,19 @@ def test_name_never_differs_from_itself(name):
         ("ⵏⵓⵔ", "annour", None),
     ],
 )
-def test_handles_are_similar_if_they_share_four_letters(one, other, akin):
-    assert is_similar_handle(one, other) is akin
+def test_handles_are_similar_if_they_share_four_letters(handle, other_handle, is_similar):
+    assert is_similar_handle(handle, other_handle) is is_similar
 
 
 @pytest.mark.parametrize(
-    ("handle", "named"), [("tafsoutine_ma", True), ("atl.tanger", True), ("radiosoleil", False)]
+    ("handle", "has_name"), [("tafsoutine_ma", True), ("atl.tanger", True), ("radiosoleil", False)]
 )
-def test_handle_may_contain_the_name(handle, named):
-    assert has_name_in_handle(handle, [FRENCH, ARABIC]) is named
+def test_handle_may_contain_the_name(handle, has_name):
+    assert has_name_in_handle(handle, [FRENCH, ARABIC]) is has_name
 
 
 @pytest.mark.parametrize(
-    ("handle", "names", "named"),
+    ("handle", "names", "has_name"),
     [
         ("amdh", ["Association marocaine des droits humains"], True),
         ("amdh_tanger", ["Association marocaine des droits humains"], True),
@@ -187,8 +188,8 @@ def test_handle_may_contain_the_name(handle, named):
         ("radiosoleil", ["Association marocaine des droits humains"], False),
     ],
 )
-def test_handle_may_be_initials_or_arabic(handle, names, named):
-    assert has_name_in_handle(handle, names) is named
+def test_handle_may_be_initials_or_arabic(handle, names, has_name):
+    assert has_name_in_handle(handle, names) is has_name
 
 
 HUMAN_RIGHTS = Association(
@@ -196,20 +197,22 @@ HUMAN_RIGHTS = Association(
 )
 
 
-def mixed(*handles):
+def has_different_handles(*handles):
     """Return whether the rule reports handles without similarity on as many channels."""
-    rows = [
+    accounts = [
         EvaluatedAccount(
-            AccountRow("amdh", name, Identity(channel, LinkKind.PAGE, name), channel, id=at),
-            AccountStatus(at),
+            AccountRow(
+                "amdh", name, Identity(channel, LinkKind.PAGE, name), channel, id=account_id
+            ),
+            AccountStatus(account_id),
         )
-        for at, (channel, name) in enumerate(
+        for account_id, (channel, name) in enumerate(
             zip(("facebook", "twitter", "instagram"), handles, strict=False)
         )
     ]
-    case = RuleContext(HUMAN_RIGHTS, tuple(rows), NOW, NOW)
+    context = RuleContext(HUMAN_RIGHTS, tuple(accounts), NOW, NOW)
     return bool(
-        list(HandlesDifferRule(code="handles_mixed", check="handles_differ").find_matches(case))
+        list(HandlesDifferRule(code="handles_mixed", check="handles_differ").find_matches(context))
     )
 
 
@@ -223,7 +226,7 @@ def mixed(*handles):
     ],
 )
 def test_handles_with_the_name_or_not_comparable_do_not_match(handles):
-    assert not mixed(*handles)
+    assert not has_different_handles(*handles)
 
 
 @pytest.mark.parametrize(
@@ -236,4 +239,4 @@ def test_handles_with_the_name_or_not_comparable_do_not_match(handles):
     ],
 )
 def test_handle_with_another_name_matches(handles):
-    assert mixed(*handles)
+    assert has_different_handles(*handles)

@@ -29,7 +29,7 @@ SITE = AccountRow(
 CHANNEL = "UC" + "a" * 22
 
 
-def link(key):
+def build_link(key):
     return FoundLink(
         "youtube",
         key,
@@ -40,64 +40,68 @@ def link(key):
     )
 
 
-def account(key):
+def build_account(key):
     return AccountRow("nour", key, Identity("youtube", LinkKind.PROFILE, key), "youtube", id=2)
 
 
-def nights(key, *, registered=None, profile=None, decisions=(), count=3):
+def run_evaluations(key, *, registered=None, profile=None, decisions=(), count=3):
     """Return the state after runs in which the site linked to `key`, and its view."""
-    rows = (SITE,) if registered is None else (SITE, account(registered))
-    dossier = AssociationState(NOUR, rows, decisions=tuple(decisions))
-    for at in range(count):
-        when = START + timedelta(days=at)
+    rows = (SITE,) if registered is None else (SITE, build_account(registered))
+    state = AssociationState(NOUR, rows, decisions=tuple(decisions))
+    for day in range(count):
+        run_at = START + timedelta(days=day)
         findings = {
-            1: Finding(Presence.PRESENT, links=(link(key),), facts={"viewport": True}),
+            1: Finding(Presence.PRESENT, links=(build_link(key),), facts={"viewport": True}),
             2: profile,
         }
-        seen = {
-            number: Observation(number, at, when, finding)
+        observations = {
+            number: Observation(number, day, run_at, finding)
             for number, finding in findings.items()
             if finding
         }
-        dossier = evaluate_association(dossier, seen, EvaluationTime(when, when), POLICY, {})
-    return dossier, build_association_view(dossier, CONFIG, EvaluationTime(when, when), {})
+        state = evaluate_association(
+            state, observations, EvaluationTime(run_at, run_at), POLICY, {}
+        )
+    return state, build_association_view(state, CONFIG, EvaluationTime(run_at, run_at), {})
 
 
-def unlisted(dossier):
+def list_unlisted_subjects(state):
     return [
-        gap.subject for gap in dossier.gaps if gap.code == "channel_unlisted" and is_gap_open(gap)
+        gap.subject for gap in state.gaps if gap.code == "channel_unlisted" and is_gap_open(gap)
     ]
 
 
 def test_proposal_keeps_page_and_text_of_its_link():
-    dossier, shown = nights("@nour")
-    [proposal] = shown.proposals
+    state, view = run_evaluations("@nour")
+    [proposal] = view.proposals
     assert (proposal.link.page_url, proposal.link.snippet) == (
         "https://nour.example/contact",
         "YouTube",
     )
-    assert (proposal.run_count, unlisted(dossier)) == (3, ["@nour"])
+    assert (proposal.run_count, list_unlisted_subjects(state)) == (3, ["@nour"])
 
 
-def no(kind=DecisionKind.DISOWN, **of):
-    return Decision("nour", "youtube", kind, "Amina", "a namesake", START - timedelta(days=1), **of)
+def refuse(kind=DecisionKind.DISOWN, **subject):
+    return Decision(
+        "nour", "youtube", kind, "Amina", "a namesake", START - timedelta(days=1), **subject
+    )
 
 
 def test_disowned_account_is_never_proposed_again():
-    dossier, shown = nights("@nour", decisions=[no(value="@nour")])
-    assert (list(shown.proposals), unlisted(dossier)) == ([], [])
+    state, view = run_evaluations("@nour", decisions=[refuse(value="@nour")])
+    assert (list(view.proposals), list_unlisted_subjects(state)) == ([], [])
 
 
 def test_disowned_account_is_not_proposed_under_another_name():
     profile = Finding(Presence.PRESENT, platform_id=CHANNEL)
-    dossier, shown = nights(
-        CHANNEL, registered="@nour", profile=profile, decisions=[no(account_id=2)]
+    state, view = run_evaluations(
+        CHANNEL, registered="@nour", profile=profile, decisions=[refuse(account_id=2)]
     )
-    assert (list(shown.proposals), unlisted(dossier)) == ([], [])
+    assert (list(view.proposals), list_unlisted_subjects(state)) == ([], [])
 
 
 @pytest.mark.parametrize(
-    ("linked", "profile"),
+    ("linked_key", "profile"),
     [
         (CHANNEL, Finding(Presence.PRESENT, platform_id=CHANNEL)),
         (
@@ -107,22 +111,22 @@ def test_disowned_account_is_not_proposed_under_another_name():
         (CHANNEL, None),
         (CHANNEL, Finding(Presence.UNKNOWN, Reason.CONSENT)),
     ],
-    ids=["its number", "its new name", "a number nobody has seen", "a number behind a wall"],
+    ids=["own_id", "new_handle", "unknown_id", "id_behind_login_wall"],
 )
-def test_registered_account_is_not_proposed_under_another_name(linked, profile):
-    dossier, shown = nights(linked, registered="@nour", profile=profile)
-    assert (list(shown.proposals), unlisted(dossier)) == ([], [])
+def test_registered_account_is_not_proposed_under_another_name(linked_key, profile):
+    state, view = run_evaluations(linked_key, registered="@nour", profile=profile)
+    assert (list(view.proposals), list_unlisted_subjects(state)) == ([], [])
 
 
 def test_moved_account_is_proposed_at_its_new_address():
     profile = Finding(
         Presence.PRESENT, Reason.RENAMED, final_url="https://www.youtube.com/@nouveau"
     )
-    moved = no(DecisionKind.MOVED, account_id=2)
-    _, shown = nights("@nouveau", registered="@nour", profile=profile, decisions=[moved])
-    assert [proposal.link.key for proposal in shown.proposals] == ["@nouveau"]
+    decision = refuse(DecisionKind.MOVED, account_id=2)
+    _, view = run_evaluations("@nouveau", registered="@nour", profile=profile, decisions=[decision])
+    assert [proposal.link.key for proposal in view.proposals] == ["@nouveau"]
 
 
 def test_additional_account_is_proposed():
-    dossier, _ = nights("@autre", registered="@nour", profile=Finding(Presence.PRESENT))
-    assert unlisted(dossier) == ["@autre"]
+    state, _ = run_evaluations("@autre", registered="@nour", profile=Finding(Presence.PRESENT))
+    assert list_unlisted_subjects(state) == ["@autre"]

@@ -23,7 +23,7 @@ from storage.models.audit import AccountRow, AccountState, AccountStatus, Associ
 STATES = st.fixed_dictionaries({item: st.sampled_from(PointState) for item in POINT_WEIGHTS})
 
 
-def whole(point):
+def build_states(point):
     return dict.fromkeys(POINT_WEIGHTS, point)
 
 
@@ -33,15 +33,15 @@ def test_point_weights_sum_to_100():
 
 def test_all_good_is_complete_and_all_bad_is_the_lowest_level():
     assert (
-        compute_score(whole(PointState.GOOD)).percent,
-        compute_score(whole(PointState.GOOD)).level,
+        compute_score(build_states(PointState.GOOD)).percent,
+        compute_score(build_states(PointState.GOOD)).level,
     ) == (
         100,
         "complete",
     )
     assert (
-        compute_score(whole(PointState.BAD)).percent,
-        compute_score(whole(PointState.BAD)).level,
+        compute_score(build_states(PointState.BAD)).percent,
+        compute_score(build_states(PointState.BAD)).level,
     ) == (
         0,
         "start",
@@ -49,12 +49,12 @@ def test_all_good_is_complete_and_all_bad_is_the_lowest_level():
 
 
 def test_no_score_if_too_little_is_known():
-    result = compute_score(whole(PointState.UNKNOWN))
+    result = compute_score(build_states(PointState.UNKNOWN))
     assert (result.percent, result.level, result.low, result.high) == (None, "no_data", 0, 100)
 
 
 def test_channel_unused_by_choice_is_left_out():
-    states = whole(PointState.GOOD) | {
+    states = build_states(PointState.GOOD) | {
         item: PointState.BAD for item in POINT_WEIGHTS if item.startswith("twitter")
     }
     waived = states | {"twitter.exists": PointState.WAIVED}
@@ -63,28 +63,28 @@ def test_channel_unused_by_choice_is_left_out():
 
 
 def test_missing_site_has_no_child_points():
-    states = whole(PointState.GOOD) | {"website.responds": PointState.BAD}
+    states = build_states(PointState.GOOD) | {"website.responds": PointState.BAD}
     assert inherit_parent_states(states)["website.https"] is PointState.BAD
     assert compute_score(states).percent == 60
 
 
 def test_minimal_new_site_raises_the_score():
-    before = whole(PointState.BAD) | {
+    old_states = build_states(PointState.BAD) | {
         "facebook.exists": PointState.GOOD,
         "facebook.active": PointState.GOOD,
     }
-    after = before | {"website.responds": PointState.GOOD}
-    assert compute_score(after).percent > compute_score(before).percent
+    new_states = old_states | {"website.responds": PointState.GOOD}
+    assert compute_score(new_states).percent > compute_score(old_states).percent
 
 
 @given(STATES, st.sampled_from(sorted(POINT_WEIGHTS)))
 def test_fix_never_lowers_the_score(states, item):
     """A channel unused by choice is started, not fixed: all its items count from then on."""
     assume(states[item] is not PointState.WAIVED)
-    before, after = compute_score(states), compute_score(states | {item: PointState.GOOD})
-    assert after.low >= before.low
-    if before.percent is not None and after.percent is not None:
-        assert after.percent >= before.percent
+    old_score, new_score = compute_score(states), compute_score(states | {item: PointState.GOOD})
+    assert new_score.low >= old_score.low
+    if old_score.percent is not None and new_score.percent is not None:
+        assert new_score.percent >= old_score.percent
 
 
 @given(STATES)
@@ -105,12 +105,12 @@ HOST = "bienvenue.example"
 
 
 @dataclass(frozen=True)
-class World:
-    """One site and one page on Facebook, with each fact good, bad or unknown."""
+class ScoreCase:
+    """A site and a Facebook page, with each fact good, bad or unknown."""
 
     site: str = "read"  # none, walled, gone, read
     https: bool | None = True
-    says: str | None = "Association Tafsoutine"
+    site_names: str | None = "Association Tafsoutine"
     linked: bool = True
     withheld: bool = False
     page: str = "seen"  # none, walled, gone, seen
@@ -118,110 +118,124 @@ class World:
     days: int | None = 2
 
 
-def case_of(world):
-    return RuleContext(NOUR, (*_site(world), *_page(world)), NOW, NOW)
+def build_context(case):
+    return RuleContext(NOUR, (*_build_site(case), *_build_page(case)), NOW, NOW)
 
 
-def _held(number, channel, key, standing):
+def _build_account(number, channel, key, status):
     identity = Identity(channel, LinkKind.PAGE, key, f"https://{channel}.example/")
-    return EvaluatedAccount(AccountRow("taf", key, identity, channel, id=number), standing, True)
+    return EvaluatedAccount(AccountRow("taf", key, identity, channel, id=number), status, True)
 
 
-def _site(world):
-    facts = {"viewport": True, "contact": True, "https": world.https, "site_names": world.says}
-    if world.withheld:
+def _build_site(case):
+    facts = {
+        "viewport": True,
+        "contact": True,
+        "https": case.https,
+        "site_names": case.site_names,
+    }
+    if case.withheld:
         facts["unread_contact_page"] = "https://bienvenue.example/contact"
     links = (
         (FoundLink("facebook", "u:page12", "https://facebook.example/", "footer"),)
-        if world.linked
+        if case.linked
         else ()
     )
-    told = {name: value for name, value in facts.items() if value is not None}
-    known = Finding(Presence.PRESENT, links=links, facts=told)
-    standings = {
+    known_facts = {name: value for name, value in facts.items() if value is not None}
+    finding = Finding(Presence.PRESENT, links=links, facts=known_facts)
+    statuses = {
         "walled": AccountStatus(1),
         "gone": AccountStatus(1, AccountState.GONE),
-        "read": AccountStatus(1, AccountState.PRESENT, last_known_finding=known),
+        "read": AccountStatus(1, AccountState.PRESENT, last_known_finding=finding),
     }
-    return [_held(1, "website", HOST, standings[world.site])] if world.site in standings else []
+    return (
+        [_build_account(1, "website", HOST, statuses[case.site])] if case.site in statuses else []
+    )
 
 
-def _page(world):
-    newest = Activity(NOW - timedelta(days=world.days), "posts") if world.days is not None else None
-    known = Finding(Presence.PRESENT, name=world.name, last_activity=newest)
-    standings = {
+def _build_page(case):
+    newest = Activity(NOW - timedelta(days=case.days), "posts") if case.days is not None else None
+    finding = Finding(Presence.PRESENT, name=case.name, last_activity=newest)
+    statuses = {
         "walled": AccountStatus(2),
         "gone": AccountStatus(2, AccountState.GONE),
         "seen": AccountStatus(
-            2, AccountState.PRESENT, last_known_finding=known, last_activity=newest
+            2, AccountState.PRESENT, last_known_finding=finding, last_activity=newest
         ),
     }
     return (
-        [_held(2, "facebook", "u:page12", standings[world.page])] if world.page in standings else []
+        [_build_account(2, "facebook", "u:page12", statuses[case.page])]
+        if case.page in statuses
+        else []
     )
 
 
-def known_of(world):
-    return rate_points(case_of(world), ActivityBands())
+def rate_case(case):
+    return rate_points(build_context(case), ActivityBands())
 
 
 @pytest.mark.parametrize(
-    ("world", "item", "point"),
+    ("case", "item", "point"),
     [
-        (World(), "website.identity", PointState.GOOD),
-        (World(says="Agir ici"), "website.identity", PointState.BAD),
-        (World(says="Accueil"), "website.identity", PointState.UNKNOWN),
-        (World(says=None), "website.identity", PointState.UNKNOWN),
-        (World(site="walled"), "website.identity", PointState.UNKNOWN),
-        (World(), "facebook.named", PointState.GOOD),
-        (World(name="Radio Soleil", linked=False), "facebook.named", PointState.BAD),
-        (World(name="Radio Soleil"), "facebook.named", PointState.UNKNOWN),
-        (World(name="ⵜⴰⴼⵙⵓⵜⵉⵏ"), "facebook.named", PointState.UNKNOWN),
-        (World(name=None), "facebook.named", PointState.UNKNOWN),
-        (World(page="walled"), "facebook.named", PointState.UNKNOWN),
-        (World(linked=False), "facebook.linked", PointState.BAD),
-        (World(linked=False, withheld=True), "facebook.linked", PointState.UNKNOWN),
-        (World(site="none"), "facebook.linked", PointState.BAD),
+        (ScoreCase(), "website.identity", PointState.GOOD),
+        (ScoreCase(site_names="Agir ici"), "website.identity", PointState.BAD),
+        (ScoreCase(site_names="Accueil"), "website.identity", PointState.UNKNOWN),
+        (ScoreCase(site_names=None), "website.identity", PointState.UNKNOWN),
+        (ScoreCase(site="walled"), "website.identity", PointState.UNKNOWN),
+        (ScoreCase(), "facebook.named", PointState.GOOD),
+        (ScoreCase(name="Radio Soleil", linked=False), "facebook.named", PointState.BAD),
+        (ScoreCase(name="Radio Soleil"), "facebook.named", PointState.UNKNOWN),
+        (ScoreCase(name="ⵜⴰⴼⵙⵓⵜⵉⵏ"), "facebook.named", PointState.UNKNOWN),
+        (ScoreCase(name=None), "facebook.named", PointState.UNKNOWN),
+        (ScoreCase(page="walled"), "facebook.named", PointState.UNKNOWN),
+        (ScoreCase(linked=False), "facebook.linked", PointState.BAD),
+        (ScoreCase(linked=False, withheld=True), "facebook.linked", PointState.UNKNOWN),
+        (ScoreCase(site="none"), "facebook.linked", PointState.BAD),
     ],
 )
-def test_point_is_bad_only_if_observed(world, item, point):
-    assert known_of(world)[item] is point
+def test_point_is_bad_only_if_observed(case, item, point):
+    assert rate_case(case)[item] is point
 
 
-WORLDS = st.builds(
-    World,
+SCORE_CASES = st.builds(
+    ScoreCase,
     site=st.sampled_from(["none", "walled", "gone", "read"]),
     https=st.sampled_from([True, False, None]),
-    says=st.sampled_from(["Association Tafsoutine", "Agir ici", "Accueil", "جمعية تافسوتين", None]),
+    site_names=st.sampled_from(
+        ["Association Tafsoutine", "Agir ici", "Accueil", "جمعية تافسوتين", None]
+    ),
     linked=st.booleans(),
     withheld=st.booleans(),
     page=st.sampled_from(["none", "walled", "gone", "seen"]),
     name=st.sampled_from(["Tafsoutine", "Radio Soleil", "كريم بنعمر", "ⵜⴰⴼⵙⵓⵜⵉⵏ", None]),
     days=st.sampled_from([2, 400, None]),
 )
-MENDED = {
+FIXED_VALUES = {
     "https": True,
-    "says": "Association Tafsoutine",
+    "site_names": "Association Tafsoutine",
     "linked": True,
     "name": "Tafsoutine",
     "days": 1,
 }
 
 
-@given(WORLDS, st.sampled_from(sorted(MENDED)))
-def test_fix_of_one_item_never_lowers_the_score(world, what):
-    before, after = (
-        compute_score(known_of(one)) for one in (world, replace(world, **{what: MENDED[what]}))
+@given(SCORE_CASES, st.sampled_from(sorted(FIXED_VALUES)))
+def test_fix_of_one_item_never_lowers_the_score(case, field):
+    old_score, new_score = (
+        compute_score(rate_case(current))
+        for current in (case, replace(case, **{field: FIXED_VALUES[field]}))
     )
-    assert after.low >= before.low
-    if before.percent is not None and after.percent is not None:
-        assert after.percent >= before.percent
+    assert new_score.low >= old_score.low
+    if old_score.percent is not None and new_score.percent is not None:
+        assert new_score.percent >= old_score.percent
 
 
-@given(WORLDS)
-def test_login_wall_lowers_no_point(world):
+@given(SCORE_CASES)
+def test_login_wall_lowers_no_point(case):
     """An unknown result changes no status, so no point."""
-    seen, walled = known_of(world), known_of(replace(world, site="walled", page="walled"))
+    points, walled_points = rate_case(case), rate_case(replace(case, site="walled", page="walled"))
     assert all(
-        walled[item] in (PointState.UNKNOWN, seen[item]) for item in POINT_WEIGHTS if item in walled
+        walled_points[item] in (PointState.UNKNOWN, points[item])
+        for item in POINT_WEIGHTS
+        if item in walled_points
     )

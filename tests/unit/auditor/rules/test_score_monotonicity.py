@@ -38,12 +38,12 @@ from tests.support.histories import CONFIG, LINKS, NOUR, ROWS, START
 
 NOW = START + timedelta(days=30)
 RANKS = {name: rank for rank, (_, name) in enumerate(reversed(LEVEL_THRESHOLDS))}
-HEALTH = ("https", "contact", "viewport", "feed")
-LEADS = [
+SITE_FACTS = ("https", "contact", "viewport", "feed")
+ACCOUNT_LINKS = [
     FoundLink(row.channel, row.identity.key, row.identity.canonical, "anchor", LINKS[0][1])
     for row in ROWS[1:]
 ]
-FOREIGN = FoundLink("youtube", "@amal", "https://www.youtube.com/@amal", "anchor", LINKS[0][1])
+FOREIGN_LINK = FoundLink("youtube", "@amal", "https://www.youtube.com/@amal", "anchor", LINKS[0][1])
 
 DATES = st.none() | st.integers(0, 900).map(
     lambda days: Activity(NOW - timedelta(days=days), "feed")
@@ -51,22 +51,24 @@ DATES = st.none() | st.integers(0, 900).map(
 
 
 @st.composite
-def held(draw, row):
+def draw_status(draw, row):
     """Draw the status of an account: unchecked, behind a wall, present, doubted, or gone."""
     state = draw(st.sampled_from(AccountState))
-    seen = Finding(
+    finding = Finding(
         Presence.PRESENT,
         draw(st.sampled_from([None, None, Reason.EMPTY, Reason.PRIVATE, Reason.RENAMED])),
         last_activity=draw(DATES),
-        links=tuple(draw(st.lists(st.sampled_from([*LEADS, FOREIGN]), max_size=4)))
+        links=tuple(draw(st.lists(st.sampled_from([*ACCOUNT_LINKS, FOREIGN_LINK]), max_size=4)))
         if row.id == 1
         else (),
-        facts=draw(st.fixed_dictionaries({}, optional={fact: st.booleans() for fact in HEALTH})),
+        facts=draw(
+            st.fixed_dictionaries({}, optional={fact: st.booleans() for fact in SITE_FACTS})
+        ),
     )
     if state is AccountState.GONE:
-        lost = Finding(Presence.ABSENT, Reason.NOT_FOUND)
+        absent_finding = Finding(Presence.ABSENT, Reason.NOT_FOUND)
         return AccountStatus(
-            row.id, state, Reason.NOT_FOUND, START, NOW, NOW, last_known_finding=lost
+            row.id, state, Reason.NOT_FOUND, START, NOW, NOW, last_known_finding=absent_finding
         )
     if state is AccountState.UNKNOWN:
         return AccountStatus(
@@ -75,142 +77,190 @@ def held(draw, row):
             latest_presence=Presence.UNKNOWN,
             latest_reason=Reason.LOGIN_WALL,
         )
-    newest = None if seen.reason is Reason.EMPTY else seen.last_activity
+    newest = None if finding.reason is Reason.EMPTY else finding.last_activity
     return AccountStatus(
-        row.id, state, seen.reason, START, NOW, NOW, last_known_finding=seen, last_activity=newest
+        row.id,
+        state,
+        finding.reason,
+        START,
+        NOW,
+        NOW,
+        last_known_finding=finding,
+        last_activity=newest,
     )
 
 
 @st.composite
-def association(draw):
+def draw_association(draw):
     """Draw the state of an association with some accounts and proposals."""
     rows = tuple(row for row in ROWS if draw(st.booleans()))
-    found = draw(st.sets(st.sampled_from([*LEADS, FOREIGN]), max_size=2)) if ROWS[0] in rows else ()
-    proposals = tuple(Proposal("nour", one, START, NOW, 3) for one in sorted(found, key=str))
-    return AssociationState(NOUR, rows, {row.id: draw(held(row)) for row in rows}, proposals)
+    links = (
+        draw(st.sets(st.sampled_from([*ACCOUNT_LINKS, FOREIGN_LINK]), max_size=2))
+        if ROWS[0] in rows
+        else ()
+    )
+    proposals = tuple(Proposal("nour", link, START, NOW, 3) for link in sorted(links, key=str))
+    return AssociationState(NOUR, rows, {row.id: draw(draw_status(row)) for row in rows}, proposals)
 
 
-def told(dossier):
+def compute_report_score(association_state):
     """Return the score of the report."""
     return build_association_view(
-        dossier, CONFIG, EvaluationTime(NOW, NOW), find_account_owners(dossier.accounts, NOW)
+        association_state,
+        CONFIG,
+        EvaluationTime(NOW, NOW),
+        find_account_owners(association_state.accounts, NOW),
     ).score
 
 
-def no_lower(before, after):
-    one, other = told(before), told(after)
-    assert other.low >= one.low
-    if one.percent is not None and other.percent is not None:
-        assert other.percent >= one.percent
-        assert RANKS[other.level] >= RANKS[one.level]
+def assert_not_lower(flawed_state, fixed_state):
+    old_score, new_score = compute_report_score(flawed_state), compute_report_score(fixed_state)
+    assert new_score.low >= old_score.low
+    if old_score.percent is not None and new_score.percent is not None:
+        assert new_score.percent >= old_score.percent
+        assert RANKS[new_score.level] >= RANKS[old_score.level]
 
 
-def standing(dossier, row):
-    return dossier.statuses[row.id]
+def get_status(association_state, row):
+    return association_state.statuses[row.id]
 
 
-def put(dossier, changed):
-    return replace(dossier, statuses={**dossier.statuses, changed.account_id: changed})
-
-
-def seen_as(dossier, row, **more):
-    """Return the state with another finding of one present account."""
-    one = standing(dossier, row)
-    known = replace(one.last_known_finding, **more)
-    newest = known.last_activity or one.last_activity
-    return put(
-        dossier, replace(one, last_known_finding=known, reason=known.reason, last_activity=newest)
+def replace_status(association_state, status):
+    return replace(
+        association_state, statuses={**association_state.statuses, status.account_id: status}
     )
 
 
-def one_of(data, dossier, *states):
-    rows = [row for row in dossier.accounts if standing(dossier, row).state in states]
+def change_finding(association_state, row, **changes):
+    """Return the state with another finding of one present account."""
+    status = get_status(association_state, row)
+    finding = replace(status.last_known_finding, **changes)
+    newest = finding.last_activity or status.last_activity
+    return replace_status(
+        association_state,
+        replace(status, last_known_finding=finding, reason=finding.reason, last_activity=newest),
+    )
+
+
+def draw_account(data, association_state, *account_states):
+    rows = [
+        row
+        for row in association_state.accounts
+        if get_status(association_state, row).state in account_states
+    ]
     assume(rows)
     return data.draw(st.sampled_from(rows))
 
 
-@given(association(), st.data())
-def test_returned_account_never_lowers_the_score(dossier, data):
-    row = one_of(data, dossier, AccountState.GONE)
-    back = data.draw(held(row).filter(lambda one: one.state is AccountState.PRESENT))
-    links_kept = replace(back, last_known_finding=replace(back.last_known_finding, links=()))
-    for after in (back, links_kept):
-        no_lower(dossier, put(dossier, after))
-
-
-def with_a_site(dossier, *found):
-    """Return the state with a readable site that links to these accounts."""
-    rows = dossier.accounts if ROWS[0] in dossier.accounts else (ROWS[0], *dossier.accounts)
-    known = Finding(Presence.PRESENT, links=found, facts={"viewport": True})
-    site = AccountStatus(
-        1, AccountState.PRESENT, None, START, NOW, NOW, Presence.PRESENT, last_known_finding=known
+@given(draw_association(), st.data())
+def test_returned_account_never_lowers_the_score(association_state, data):
+    row = draw_account(data, association_state, AccountState.GONE)
+    returned = data.draw(
+        draw_status(row).filter(lambda status: status.state is AccountState.PRESENT)
     )
-    return put(replace(dossier, accounts=rows), site)
+    without_links = replace(
+        returned, last_known_finding=replace(returned.last_known_finding, links=())
+    )
+    for fixed_state in (returned, without_links):
+        assert_not_lower(association_state, replace_status(association_state, fixed_state))
 
 
-LED = st.sets(st.sampled_from(range(len(LEADS))), max_size=4).map(
-    lambda at: [LEADS[one] for one in sorted(at)]
+def add_readable_site(association_state, *links):
+    """Return the state with a readable site that links to these accounts."""
+    accounts = (
+        association_state.accounts
+        if ROWS[0] in association_state.accounts
+        else (ROWS[0], *association_state.accounts)
+    )
+    finding = Finding(Presence.PRESENT, links=links, facts={"viewport": True})
+    site = AccountStatus(
+        1, AccountState.PRESENT, None, START, NOW, NOW, Presence.PRESENT, last_known_finding=finding
+    )
+    return replace_status(replace(association_state, accounts=accounts), site)
+
+
+LINK_SELECTIONS = st.sets(st.sampled_from(range(len(ACCOUNT_LINKS))), max_size=4).map(
+    lambda indexes: [ACCOUNT_LINKS[index] for index in sorted(indexes)]
 )
 
 
-@given(association(), LED, st.sampled_from(LEADS))
-def test_link_from_the_site_never_lowers_the_score(dossier, found, added):
-    no_lower(with_a_site(dossier, *found), with_a_site(dossier, *found, added))
+@given(draw_association(), LINK_SELECTIONS, st.sampled_from(ACCOUNT_LINKS))
+def test_link_from_the_site_never_lowers_the_score(association_state, links, new_link):
+    assert_not_lower(
+        add_readable_site(association_state, *links),
+        add_readable_site(association_state, *links, new_link),
+    )
 
 
-@given(association(), st.sampled_from(HEALTH), st.data())
-def test_healthy_site_never_lowers_the_score(dossier, fact, data):
-    row = one_of(data, dossier, AccountState.PRESENT)
-    known = standing(dossier, row).last_known_finding
-    no_lower(dossier, seen_as(dossier, row, facts={**known.facts, fact: True}))
+@given(draw_association(), st.sampled_from(SITE_FACTS), st.data())
+def test_healthy_site_never_lowers_the_score(association_state, fact, data):
+    row = draw_account(data, association_state, AccountState.PRESENT)
+    finding = get_status(association_state, row).last_known_finding
+    assert_not_lower(
+        association_state,
+        change_finding(association_state, row, facts={**finding.facts, fact: True}),
+    )
 
 
-@given(association(), st.data())
-def test_new_publication_never_lowers_the_score(dossier, data):
-    row = one_of(data, dossier, AccountState.PRESENT)
-    reason = standing(dossier, row).last_known_finding.reason
+@given(draw_association(), st.data())
+def test_new_publication_never_lowers_the_score(association_state, data):
+    row = draw_account(data, association_state, AccountState.PRESENT)
+    reason = get_status(association_state, row).last_known_finding.reason
     fresh = Activity(NOW - timedelta(days=1), "feed")
     reason = None if reason is Reason.EMPTY else reason
-    no_lower(dossier, seen_as(dossier, row, last_activity=fresh, reason=reason))
+    assert_not_lower(
+        association_state,
+        change_finding(association_state, row, last_activity=fresh, reason=reason),
+    )
 
 
-@given(association(), st.data())
-def test_first_account_on_a_channel_never_lowers_the_score(dossier, data):
-    missing = [row for row in ROWS if row.channel not in {one.channel for one in dossier.accounts}]
+@given(draw_association(), st.data())
+def test_first_account_on_a_channel_never_lowers_the_score(association_state, data):
+    missing = [
+        row
+        for row in ROWS
+        if row.channel not in {account.channel for account in association_state.accounts}
+    ]
     assume(missing)
-    row, dossier = data.draw(st.sampled_from(missing)), replace(dossier, proposals=())
-    rows = replace(dossier, accounts=(*dossier.accounts, row))
-    for one in (
+    row, association_state = (
+        data.draw(st.sampled_from(missing)),
+        replace(association_state, proposals=()),
+    )
+    rows = replace(association_state, accounts=(*association_state.accounts, row))
+    for account in (
         AccountStatus(row.id),
-        data.draw(held(row).filter(lambda one: one.state is AccountState.PRESENT)),
+        data.draw(draw_status(row).filter(lambda account: account.state is AccountState.PRESENT)),
     ):
-        no_lower(dossier, put(rows, one))
+        assert_not_lower(association_state, replace_status(rows, account))
 
 
-@given(association(), LED, st.sampled_from([*LEADS, FOREIGN]))
-def test_accepted_proposal_never_lowers_the_score(dossier, found, link):
-    assume(link.key not in {row.identity.key for row in dossier.accounts})
-    named = identify.identify_link(link.canonical)
-    row = AccountRow("nour", link.canonical, named, link.channel, id=99, added_at=START)
-    site = with_a_site(dossier, *found, link)
+@given(draw_association(), LINK_SELECTIONS, st.sampled_from([*ACCOUNT_LINKS, FOREIGN_LINK]))
+def test_accepted_proposal_never_lowers_the_score(association_state, links, link):
+    assume(link.key not in {row.identity.key for row in association_state.accounts})
+    identity = identify.identify_link(link.canonical)
+    row = AccountRow("nour", link.canonical, identity, link.channel, id=99, added_at=START)
+    site = add_readable_site(association_state, *links, link)
     proposed = replace(site, proposals=(Proposal("nour", link, START, NOW, 3),))
-    no_lower(
-        proposed, put(replace(proposed, accounts=(*proposed.accounts, row)), AccountStatus(99))
+    assert_not_lower(
+        proposed,
+        replace_status(replace(proposed, accounts=(*proposed.accounts, row)), AccountStatus(99)),
     )
 
 
 # --- a fix of every gap: its rule matches before and not after
 
 
-CALLED = [
-    replace(NOUR, name="Nour Environnement"),  # its user names hold its name
+NAMED_ASSOCIATIONS = [
+    replace(NOUR, name="Nour Environnement"),  # its handles contain its name
     replace(NOUR, name="Tafsoutine Azilal"),
 ]
-IN_ARABIC = {"Nour Environnement": "نور للبيئة", "Tafsoutine Azilal": "تافسوتين أزيلال"}
-NAMES = st.sampled_from([None, *IN_ARABIC, *IN_ARABIC.values(), "Casino Royal Palace", "ⵜⴰⴼⵙⵓⵜⵉⵏ"])
-SAYS = NAMES.map(lambda name: {"site_names": name} if name else {})
+ARABIC_NAMES = {"Nour Environnement": "نور للبيئة", "Tafsoutine Azilal": "تافسوتين أزيلال"}
+NAMES = st.sampled_from(
+    [None, *ARABIC_NAMES, *ARABIC_NAMES.values(), "Casino Royal Palace", "ⵜⴰⴼⵙⵓⵜⵉⵏ"]
+)
+SITE_NAME_FACTS = NAMES.map(lambda name: {"site_names": name} if name else {})
 ACCOUNTS = [row for row in ROWS if row.channel != "website"]
-WRONG = {
+WRONG_LINKS = {
     "link_malformed": {"website": "www nour", "facebook": "nour agadir !"},
     "wrong_target": {
         "website": "https://nour.example/statuts.pdf",
@@ -220,11 +270,11 @@ WRONG = {
         "youtube": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
     },
 }
-PERSONAL = {
+PERSONAL_LINKS = {
     "facebook": "https://www.facebook.com/groups/nour",
     "linkedin": "https://www.linkedin.com/in/nour",
 }
-OTHER = {
+OTHER_LINKS = {
     "website": "https://casino.example/",
     "facebook": "https://www.facebook.com/casino",
     "twitter": "https://x.com/casino",
@@ -232,7 +282,7 @@ OTHER = {
     "youtube": "https://www.youtube.com/@casino",
 }
 RULES = {rule.code for rule in CONFIG.rules}
-FLAWS = {
+FLAWED_FACTS = {
     "website_http_only": ("https", False, True),
     "website_cert_expiring": ("certificate_days", 3, 80),
     "mobile_unfriendly": ("viewport", False, True),
@@ -255,436 +305,542 @@ LOSSES = {
 TROUBLES = {"website_down": Reason.TIMEOUT, "website_insecure": Reason.TLS}
 
 
-def judged(dossier):
+def find_gap_codes(association_state):
     """Return the gaps that the rules find in a state."""
-    now = EvaluationTime(NOW, NOW)
+    evaluation_time = EvaluationTime(NOW, NOW)
     rule_context = build_rule_context(
-        dossier, now, {("facebook", "u:nour"): ("nour", "amal")}, dossier.statuses
+        association_state,
+        evaluation_time,
+        {("facebook", "u:nour"): ("nour", "amal")},
+        association_state.statuses,
     )
     return {
-        one.code
-        for one in apply_rules(rule_context, CONFIG.rules, load_gap_catalogue())
-        if one.rule_match.holds
+        candidate.code
+        for candidate in apply_rules(rule_context, CONFIG.rules, load_gap_catalogue())
+        if candidate.rule_match.holds
     }
 
 
-def put_row(dossier, row, one):
+def replace_account(association_state, row, status):
     """Return the state with one account added or replaced."""
-    rows = tuple(other for other in dossier.accounts if other.id != row.id)
-    return put(replace(dossier, accounts=(*rows, row)), one)
+    rows = tuple(account for account in association_state.accounts if account.id != row.id)
+    return replace_status(replace(association_state, accounts=(*rows, row)), status)
 
 
-def leading(dossier, old, new):
+def replace_site_links(association_state, old, new):
     """Return the state with sites that link to a new address instead of an old one."""
-    at = new.identity
-    link = FoundLink(new.channel, at.key, at.canonical, "anchor", LINKS[0][1])
-    standings = {
-        number: replace(
-            one,
+    identity = new.identity
+    link = FoundLink(new.channel, identity.key, identity.canonical, "anchor", LINKS[0][1])
+    statuses = {
+        account_id: replace(
+            status,
             last_known_finding=replace(
-                one.last_known_finding, links=tuple(_led(one.last_known_finding.links, old, link))
+                status.last_known_finding,
+                links=tuple(_replace_links(status.last_known_finding.links, old, link)),
             ),
         )
-        if one.last_known_finding
-        else one
-        for number, one in dossier.statuses.items()
+        if status.last_known_finding
+        else status
+        for account_id, status in association_state.statuses.items()
     }
-    return replace(dossier, statuses=standings)
+    return replace(association_state, statuses=statuses)
 
 
-def _led(found, old, link):
+def _replace_links(links, old, link):
     return (
-        link if (one.channel, one.key) == (old.channel, old.identity.key) else one for one in found
+        link if (old_link.channel, old_link.key) == (old.channel, old.identity.key) else old_link
+        for old_link in links
     )
 
 
-def typed(row, link):
+def change_link(row, link):
     return replace(row, typed_text=link, identity=identify.identify_link(link, row.channel))
 
 
 @st.composite
-def seen(draw, row, **given):
+def draw_present_status(draw, row, **fixed_fields):
     """Draw a present account."""
     facts = st.fixed_dictionaries(
         {"viewport": st.booleans()},
-        optional={at: st.booleans() for at in ("https", "contact", "feed")},
+        optional={fact: st.booleans() for fact in ("https", "contact", "feed")},
     )
-    told = {
+    fields = {
         "reason": draw(st.sampled_from([None, None, Reason.EMPTY])),
         "name": draw(NAMES),
         "last_activity": draw(DATES),
-        "links": tuple(draw(st.lists(st.sampled_from([*LEADS, FOREIGN]), max_size=4)))
+        "links": tuple(draw(st.lists(st.sampled_from([*ACCOUNT_LINKS, FOREIGN_LINK]), max_size=4)))
         if row.id == 1
         else (),
-        "facts": {**draw(facts), **draw(SAYS)} if row.channel == "website" else {},
-    } | given
-    if told["reason"] is Reason.EMPTY:
-        told["last_activity"] = None
-    known = Finding(Presence.PRESENT, **told)
+        "facts": {**draw(facts), **draw(SITE_NAME_FACTS)} if row.channel == "website" else {},
+    } | fixed_fields
+    if fields["reason"] is Reason.EMPTY:
+        fields["last_activity"] = None
+    finding = Finding(Presence.PRESENT, **fields)
     return AccountStatus(
         row.id,
         AccountState.PRESENT,
-        known.reason,
+        finding.reason,
         START,
         NOW,
         NOW,
-        last_known_finding=known,
-        last_activity=known.last_activity,
+        last_known_finding=finding,
+        last_activity=finding.last_activity,
     )
 
 
 @st.composite
-def presence(draw):
+def draw_association_with_accounts(draw):
     """Draw an association with at least one account, with any names and dates."""
     rows = tuple(row for row in ROWS if draw(st.booleans())) or ROWS[:1]
-    standings = {row.id: draw(st.one_of(held(row), seen(row))) for row in rows}
-    return AssociationState(draw(st.sampled_from(CALLED)), rows, standings)
+    statuses = {row.id: draw(st.one_of(draw_status(row), draw_present_status(row))) for row in rows}
+    return AssociationState(draw(st.sampled_from(NAMED_ASSOCIATIONS)), rows, statuses)
 
 
-def a_row(draw, *channels):
+def draw_row(draw, *channels):
     return draw(st.sampled_from([row for row in ROWS if row.channel in channels]))
 
 
-def _lost(draw, dossier, code):
-    row = a_row(draw, "website") if code.startswith("website") else draw(st.sampled_from(ACCOUNTS))
-    lost = Finding(Presence.ABSENT, LOSSES[code])
-    gone = AccountStatus(
-        row.id, AccountState.GONE, LOSSES[code], START, NOW, NOW, last_known_finding=lost
+def _fix_lost(draw, association_state, code):
+    row = (
+        draw_row(draw, "website") if code.startswith("website") else draw(st.sampled_from(ACCOUNTS))
     )
-    return put_row(dossier, row, gone), put_row(dossier, row, draw(seen(row)))
+    absent_finding = Finding(Presence.ABSENT, LOSSES[code])
+    gone_status = AccountStatus(
+        row.id, AccountState.GONE, LOSSES[code], START, NOW, NOW, last_known_finding=absent_finding
+    )
+    return replace_account(association_state, row, gone_status), replace_account(
+        association_state, row, draw(draw_present_status(row))
+    )
 
 
-def _out_of_reach(draw, dossier, code):
+def _fix_unreachable(draw, association_state, code):
     row, reason = ROWS[0], TROUBLES[code]
     trouble = Streak(str(reason), NOW - timedelta(days=9), NOW, 9)
-    before = draw(st.one_of(st.just(AccountStatus(1)), seen(row)))
-    tonight = replace(
-        before,
+    flawed_status = draw(st.one_of(st.just(AccountStatus(1)), draw_present_status(row)))
+    unreachable_status = replace(
+        flawed_status,
         failure_streak=trouble,
         checked_at=NOW,
         latest_presence=Presence.UNKNOWN,
         latest_reason=reason,
     )
-    return put_row(dossier, row, tonight), put_row(dossier, row, draw(seen(row)))
+    return replace_account(association_state, row, unreachable_status), replace_account(
+        association_state, row, draw(draw_present_status(row))
+    )
 
 
-def _out_of_reach_by_another_cause(draw, dossier, code):
+def _fix_unreachable_with_new_cause(draw, association_state, code):
     """The gap is open, and the failure has just changed its cause or an absence is doubted."""
-    before, after = _out_of_reach(draw, dossier, code)
-    new = Streak(str(draw(st.sampled_from(sorted(UNREACHABLE_REASONS)))), NOW, NOW)
-    doubt = {"failure_streak": None, "unconfirmed_streak": replace(new, cause="parked")}
-    one = replace(before.statuses[1], **draw(st.sampled_from([{"failure_streak": new}, doubt])))
-    row = Gap("nour", "website", code, "high", START, 9, START, subject="nour.example")
-    closed = replace(after, gaps=(replace(row, closed_at=NOW),))
-    return replace(put(before, one), gaps=(row,)), closed
+    flawed_state, fixed_state = _fix_unreachable(draw, association_state, code)
+    new_streak = Streak(str(draw(st.sampled_from(sorted(UNREACHABLE_REASONS)))), NOW, NOW)
+    doubt = {"failure_streak": None, "unconfirmed_streak": replace(new_streak, cause="parked")}
+    status = replace(
+        flawed_state.statuses[1], **draw(st.sampled_from([{"failure_streak": new_streak}, doubt]))
+    )
+    open_gap = Gap("nour", "website", code, "high", START, 9, START, subject="nour.example")
+    closed = replace(fixed_state, gaps=(replace(open_gap, closed_at=NOW),))
+    return replace(replace_status(flawed_state, status), gaps=(open_gap,)), closed
 
 
-def _missing(draw, dossier, code):
-    row = a_row(draw, "website") if code == "no_website" else draw(st.sampled_from(ACCOUNTS))
-    rows = tuple(account for account in dossier.accounts if account.channel != row.channel)
-    before = replace(dossier, accounts=rows)
-    return before, put_row(before, row, draw(st.one_of(held(row), seen(row))))
+def _fix_missing(draw, association_state, code):
+    row = draw_row(draw, "website") if code == "no_website" else draw(st.sampled_from(ACCOUNTS))
+    rows = tuple(
+        account for account in association_state.accounts if account.channel != row.channel
+    )
+    flawed_state = replace(association_state, accounts=rows)
+    return flawed_state, replace_account(
+        flawed_state, row, draw(st.one_of(draw_status(row), draw_present_status(row)))
+    )
 
 
-def _flawed(draw, dossier, code):
-    fact, bad, good = FLAWS[code]
-    site = draw(seen(ROWS[0]))
-    facts = [site.last_known_finding.facts | {fact: to} for to in (bad, good)]
+def _fix_flaw(draw, association_state, code):
+    fact, bad, good = FLAWED_FACTS[code]
+    site = draw(draw_present_status(ROWS[0]))
+    facts = [site.last_known_finding.facts | {fact: value} for value in (bad, good)]
     sites = [
-        replace(site, last_known_finding=replace(site.last_known_finding, facts=one))
-        for one in facts
+        replace(site, last_known_finding=replace(site.last_known_finding, facts=item))
+        for item in facts
     ]
     if code == "website_no_identity":
-        dossier = replace(dossier, association=CALLED[0])
-    row = typed(ROWS[0], "https://a.example/") if code == "website_no_identity" else ROWS[0]
-    return tuple(put_row(dossier, row, one) for one in sites)
+        association_state = replace(association_state, association=NAMED_ASSOCIATIONS[0])
+    row = change_link(ROWS[0], "https://a.example/") if code == "website_no_identity" else ROWS[0]
+    return tuple(replace_account(association_state, row, item) for item in sites)
 
 
-def _silent(draw, dossier, code):
-    row = a_row(draw, "website") if code == "website_stale" else draw(st.sampled_from(ACCOUNTS))
+def _fix_silent(draw, association_state, code):
+    row = draw_row(draw, "website") if code == "website_stale" else draw(st.sampled_from(ACCOUNTS))
     old, new = (
         Activity(NOW - timedelta(days=days), "feed") for days in (draw(st.integers(400, 900)), 1)
     )
-    before = draw(seen(row, last_activity=old, reason=None))
-    after = replace(
-        before,
-        last_known_finding=replace(before.last_known_finding, last_activity=new),
+    flawed_status = draw(draw_present_status(row, last_activity=old, reason=None))
+    fixed_status = replace(
+        flawed_status,
+        last_known_finding=replace(flawed_status.last_known_finding, last_activity=new),
         last_activity=new,
     )
-    return put_row(dossier, row, before), put_row(dossier, row, after)
+    return replace_account(association_state, row, flawed_status), replace_account(
+        association_state, row, fixed_status
+    )
 
 
-def _empty(draw, dossier, _):
+def _fix_empty(draw, association_state, _):
     row = draw(st.sampled_from(ACCOUNTS))
-    after = draw(seen(row, reason=None, last_activity=draw(DATES)))
-    empty = replace(after.last_known_finding, reason=Reason.EMPTY, last_activity=None)
-    return put_row(
-        dossier, row, replace(after, last_known_finding=empty, last_activity=None)
-    ), put_row(dossier, row, after)
+    fixed_status = draw(draw_present_status(row, reason=None, last_activity=draw(DATES)))
+    empty = replace(fixed_status.last_known_finding, reason=Reason.EMPTY, last_activity=None)
+    return replace_account(
+        association_state, row, replace(fixed_status, last_known_finding=empty, last_activity=None)
+    ), replace_account(association_state, row, fixed_status)
 
 
-def _private(draw, dossier, _):
+def _fix_private(draw, association_state, _):
     row = draw(st.sampled_from(ACCOUNTS))
-    after = draw(seen(row))
-    shown = draw(st.sampled_from([None, after.last_known_finding.name]))
-    shut = replace(after.last_known_finding, reason=Reason.PRIVATE, last_activity=None, name=shown)
-    before = replace(after, last_known_finding=shut, last_activity=None)
-    return put_row(dossier, row, before), put_row(dossier, row, after)
+    fixed_status = draw(draw_present_status(row))
+    displayed_name = draw(st.sampled_from([None, fixed_status.last_known_finding.name]))
+    private_finding = replace(
+        fixed_status.last_known_finding,
+        reason=Reason.PRIVATE,
+        last_activity=None,
+        name=displayed_name,
+    )
+    flawed_status = replace(fixed_status, last_known_finding=private_finding, last_activity=None)
+    return replace_account(association_state, row, flawed_status), replace_account(
+        association_state, row, fixed_status
+    )
 
 
-def _renamed(draw, dossier, code):
+def _fix_renamed(draw, association_state, code):
     row = ROWS[0] if code == "website_moved" else draw(st.sampled_from(ACCOUNTS))
-    new, after = typed(row, OTHER[row.channel]), draw(seen(row, reason=None))
-    moved = {"final_url": new.identity.canonical}
+    new_row, fixed_status = (
+        change_link(row, OTHER_LINKS[row.channel]),
+        draw(draw_present_status(row, reason=None)),
+    )
+    changes = {"final_url": new_row.identity.canonical}
     if code == "website_moved":
-        moved |= {"facts": after.last_known_finding.facts | {"moved_to": "casino.example"}}
+        changes |= {"facts": fixed_status.last_known_finding.facts | {"moved_to": "casino.example"}}
     else:
-        moved |= {"reason": Reason.RENAMED}
-    before = replace(after, last_known_finding=replace(after.last_known_finding, **moved))
-    return put_row(dossier, row, before), put_row(dossier, new, after)
+        changes |= {"reason": Reason.RENAMED}
+    flawed_status = replace(
+        fixed_status, last_known_finding=replace(fixed_status.last_known_finding, **changes)
+    )
+    return replace_account(association_state, row, flawed_status), replace_account(
+        association_state, new_row, fixed_status
+    )
 
 
-def _personal(draw, dossier, _):
+def _fix_personal(draw, association_state, _):
     """A page that takes over the name, date and links of the personal or group account."""
-    row = a_row(draw, *PERSONAL)
-    personal = typed(row, PERSONAL[row.channel])
-    before = draw(st.one_of(st.just(AccountStatus(row.id)), seen(personal)))
-    had = before.last_known_finding
-    named = {"name": draw(st.sampled_from([None, dossier.association.name]))}
-    kept = {"name": had.name, "reason": had.reason} if had else named
-    kept |= {"last_activity": had.last_activity} if had and had.last_activity else {}
-    after = draw(seen(row, **kept))
-    old = put_row(leading(dossier, row, personal), personal, before)
-    return old, put_row(leading(old, personal, row), row, after)
+    row = draw_row(draw, *PERSONAL_LINKS)
+    personal = change_link(row, PERSONAL_LINKS[row.channel])
+    flawed_status = draw(st.one_of(st.just(AccountStatus(row.id)), draw_present_status(personal)))
+    old_finding = flawed_status.last_known_finding
+    name_fields = {"name": draw(st.sampled_from([None, association_state.association.name]))}
+    kept_fields = (
+        {"name": old_finding.name, "reason": old_finding.reason} if old_finding else name_fields
+    )
+    kept_fields |= (
+        {"last_activity": old_finding.last_activity}
+        if old_finding and old_finding.last_activity
+        else {}
+    )
+    fixed_status = draw(draw_present_status(row, **kept_fields))
+    flawed_association = replace_account(
+        replace_site_links(association_state, row, personal), personal, flawed_status
+    )
+    return flawed_association, replace_account(
+        replace_site_links(flawed_association, personal, row), row, fixed_status
+    )
 
 
-def _wrong(draw, dossier, code):
-    channel = draw(st.sampled_from(sorted(WRONG[code])))
-    row = a_row(draw, channel)
-    wrong = typed(row, WRONG[code][channel])
-    after = draw(st.one_of(held(row), seen(row)))
-    return put_row(dossier, wrong, AccountStatus(row.id)), put_row(dossier, row, after)
+def _fix_wrong_link(draw, association_state, code):
+    channel = draw(st.sampled_from(sorted(WRONG_LINKS[code])))
+    row = draw_row(draw, channel)
+    wrong_row = change_link(row, WRONG_LINKS[code][channel])
+    fixed_status = draw(st.one_of(draw_status(row), draw_present_status(row)))
+    return replace_account(association_state, wrong_row, AccountStatus(row.id)), replace_account(
+        association_state, row, fixed_status
+    )
 
 
-def _in_the_wrong_column(draw, dossier, _):
+def _fix_wrong_column(draw, association_state, _):
     row = draw(st.sampled_from(ACCOUNTS))
-    one = draw(st.one_of(held(row), seen(row)))
-    return put_row(dossier, replace(row, column="website"), one), put_row(dossier, row, one)
+    status = draw(st.one_of(draw_status(row), draw_present_status(row)))
+    return replace_account(
+        association_state, replace(row, column="website"), status
+    ), replace_account(association_state, row, status)
 
 
-def _unlisted(draw, dossier, _):
+def _fix_unlisted(draw, association_state, _):
     row = draw(st.sampled_from(ACCOUNTS))
-    rows = tuple(one for one in dossier.accounts if one.channel != row.channel)
-    link = next(one for one in LEADS if one.key == row.identity.key)
-    before = replace(dossier, accounts=rows, proposals=(Proposal("nour", link, START, NOW, 3),))
-    refused = Decision(
+    rows = tuple(item for item in association_state.accounts if item.channel != row.channel)
+    link = next(item for item in ACCOUNT_LINKS if item.key == row.identity.key)
+    flawed_state = replace(
+        association_state, accounts=rows, proposals=(Proposal("nour", link, START, NOW, 3),)
+    )
+    refusal = Decision(
         "nour", row.channel, DecisionKind.DISOWN, "Amina", "no", START, value=row.identity.key
     )
     if draw(st.booleans()):
-        return before, replace(before, decisions=(refused,))
-    return before, put_row(before, row, draw(st.one_of(held(row), seen(row))))
-
-
-def _not_linked(draw, dossier, _):
-    row, site = draw(st.sampled_from(ACCOUNTS)), draw(seen(ROWS[0]))
-    link = next(one for one in LEADS if one.key == row.identity.key)
-    others = tuple(one for one in site.last_known_finding.links if one != link)
-    before = put_row(
-        dossier,
-        ROWS[0],
-        replace(site, last_known_finding=replace(site.last_known_finding, links=others)),
+        return flawed_state, replace(flawed_state, decisions=(refusal,))
+    return flawed_state, replace_account(
+        flawed_state, row, draw(st.one_of(draw_status(row), draw_present_status(row)))
     )
-    before = put_row(before, row, draw(seen(row)))
-    return before, seen_as(before, ROWS[0], links=(*others, link))
 
 
-def _dead_links(draw, dossier, _):
-    row, site = draw(st.sampled_from([ROWS[1], ROWS[2], ROWS[5]])), draw(seen(ROWS[0]))
+def _fix_not_linked(draw, association_state, _):
+    row, site = draw(st.sampled_from(ACCOUNTS)), draw(draw_present_status(ROWS[0]))
+    link = next(item for item in ACCOUNT_LINKS if item.key == row.identity.key)
+    other_links = tuple(item for item in site.last_known_finding.links if item != link)
+    flawed_state = replace_account(
+        association_state,
+        ROWS[0],
+        replace(site, last_known_finding=replace(site.last_known_finding, links=other_links)),
+    )
+    flawed_state = replace_account(flawed_state, row, draw(draw_present_status(row)))
+    return flawed_state, change_finding(flawed_state, ROWS[0], links=(*other_links, link))
+
+
+def _fix_dead_links(draw, association_state, _):
+    row, site = (
+        draw(st.sampled_from([ROWS[1], ROWS[2], ROWS[5]])),
+        draw(draw_present_status(ROWS[0])),
+    )
     numbers = {
         "facebook": "https://www.facebook.com/profile.php?id=12",
         "youtube": "https://www.youtube.com/channel/UCabcdefghijklmnopqrstuv",
     }
-    lost = typed(replace(row, id=98), numbers[row.channel])
-    dead = FoundLink(
-        lost.channel, lost.identity.key, lost.identity.canonical, "anchor", LINKS[0][1]
+    lost_row = change_link(replace(row, id=98), numbers[row.channel])
+    dead_link = FoundLink(
+        lost_row.channel, lost_row.identity.key, lost_row.identity.canonical, "anchor", LINKS[0][1]
     )
-    gone = Finding(Presence.ABSENT, Reason.NOT_FOUND)
-    after = put_row(
-        dossier,
-        lost,
+    absent_finding = Finding(Presence.ABSENT, Reason.NOT_FOUND)
+    fixed_state = replace_account(
+        association_state,
+        lost_row,
         AccountStatus(
-            98, AccountState.GONE, Reason.NOT_FOUND, START, NOW, NOW, last_known_finding=gone
+            98,
+            AccountState.GONE,
+            Reason.NOT_FOUND,
+            START,
+            NOW,
+            NOW,
+            last_known_finding=absent_finding,
         ),
     )
-    after = put_row(put_row(after, ROWS[0], site), row, draw(seen(row)))
-    return seen_as(after, ROWS[0], links=(*site.last_known_finding.links, dead)), after
-
-
-def _misnamed(draw, dossier, _):
-    row = draw(st.sampled_from(ACCOUNTS))
-    row = typed(row, OTHER[row.channel])
-    before = draw(seen(row, name="Bricolage Services Rapides"))
-    after = replace(
-        before, last_known_finding=replace(before.last_known_finding, name=dossier.association.name)
+    fixed_state = replace_account(
+        replace_account(fixed_state, ROWS[0], site), row, draw(draw_present_status(row))
     )
-    return put_row(dossier, row, before), put_row(dossier, row, after)
+    return change_finding(
+        fixed_state, ROWS[0], links=(*site.last_known_finding.links, dead_link)
+    ), fixed_state
 
 
-def _mixed(draw, dossier, _):
+def _fix_wrong_name(draw, association_state, _):
     row = draw(st.sampled_from(ACCOUNTS))
-    mixed, one = typed(row, OTHER[row.channel]), draw(seen(row))
-    rest = replace(
-        dossier, accounts=tuple(each for each in dossier.accounts if each.channel != row.channel)
+    row = change_link(row, OTHER_LINKS[row.channel])
+    flawed_status = draw(draw_present_status(row, name="Bricolage Services Rapides"))
+    fixed_status = replace(
+        flawed_status,
+        last_known_finding=replace(
+            flawed_status.last_known_finding, name=association_state.association.name
+        ),
     )
-    other = next(each for each in ACCOUNTS if each.channel != row.channel)
-    rest = put_row(rest, other, draw(seen(other)))
-    before = put_row(leading(rest, row, mixed), mixed, one)
-    return before, put_row(leading(before, mixed, row), row, one)
+    return replace_account(association_state, row, flawed_status), replace_account(
+        association_state, row, fixed_status
+    )
 
 
-def _no_way_back(draw, dossier, _):
-    row, site = ROWS[3], draw(seen(ROWS[0]))
-    told = draw(seen(row, facts={"all_links_resolved": True}))
-    home = FoundLink("website", "nour.example", LINKS[0][1], "bio", row.typed_text)
-    before = put_row(put_row(dossier, ROWS[0], site), row, told)
-    return before, seen_as(before, row, links=(home,))
+def _fix_mixed_handles(draw, association_state, _):
+    row = draw(st.sampled_from(ACCOUNTS))
+    other_row, status = change_link(row, OTHER_LINKS[row.channel]), draw(draw_present_status(row))
+    remaining = replace(
+        association_state,
+        accounts=tuple(
+            account for account in association_state.accounts if account.channel != row.channel
+        ),
+    )
+    other_account = next(account for account in ACCOUNTS if account.channel != row.channel)
+    remaining = replace_account(remaining, other_account, draw(draw_present_status(other_account)))
+    flawed_state = replace_account(replace_site_links(remaining, row, other_row), other_row, status)
+    return flawed_state, replace_account(
+        replace_site_links(flawed_state, other_row, row), row, status
+    )
 
 
-def _incomplete(_, dossier, __):
-    """The added name is the one they show: another would reveal that theirs differ."""
-    mine = dossier.association
-    whole = replace(mine, name_ar=IN_ARABIC[mine.name], contact_methods=frozenset({"email"}))
-    theirs = [
+def _fix_missing_backlink(draw, association_state, _):
+    row, site = ROWS[3], draw(draw_present_status(ROWS[0]))
+    status = draw(draw_present_status(row, facts={"all_links_resolved": True}))
+    home_link = FoundLink("website", "nour.example", LINKS[0][1], "bio", row.typed_text)
+    flawed_state = replace_account(replace_account(association_state, ROWS[0], site), row, status)
+    return flawed_state, change_finding(flawed_state, row, links=(home_link,))
+
+
+def _fix_incomplete_entry(_, association_state, __):
+    """The added name is the displayed one: another name would reveal a difference."""
+    own_association = association_state.association
+    completed = replace(
+        own_association,
+        name_ar=ARABIC_NAMES[own_association.name],
+        contact_methods=frozenset({"email"}),
+    )
+    account_names = [
         status.last_known_finding.name
-        for status in dossier.statuses.values()
+        for status in association_state.statuses.values()
         if status.last_known_finding
     ]
-    says = [
+    site_names = [
         status.last_known_finding.facts.get("site_names")
-        for status in dossier.statuses.values()
+        for status in association_state.statuses.values()
         if status.last_known_finding
     ]
-    assume(not {*theirs, *says} & {*IN_ARABIC.values()} - {whole.name_ar})
-    return dossier, replace(dossier, association=whole)
+    assume(not {*account_names, *site_names} & {*ARABIC_NAMES.values()} - {completed.name_ar})
+    return association_state, replace(association_state, association=completed)
 
 
-def _duplicate(draw, dossier, _):
+def _fix_duplicate(draw, association_state, _):
     """The removed account has nothing that the remaining one lacks."""
-    kept, given_up, main = ROWS[1], ROWS[2], draw(seen(ROWS[1]))
-    long_ago = Activity(NOW - timedelta(days=900), "feed")
-    less = draw(
-        seen(given_up, reason=None, last_activity=long_ago, name=main.last_known_finding.name)
+    kept_row, duplicate_row, main_status = ROWS[1], ROWS[2], draw(draw_present_status(ROWS[1]))
+    old_activity = Activity(NOW - timedelta(days=900), "feed")
+    duplicate_status = draw(
+        draw_present_status(
+            duplicate_row,
+            reason=None,
+            last_activity=old_activity,
+            name=main_status.last_known_finding.name,
+        )
     )
-    before = put_row(put_row(dossier, kept, main), given_up, less)
-    before = leading(before, given_up, typed(given_up, OTHER["twitter"]))
-    return before, replace(
-        before, accounts=tuple(row for row in before.accounts if row != given_up)
+    flawed_state = replace_account(
+        replace_account(association_state, kept_row, main_status), duplicate_row, duplicate_status
+    )
+    flawed_state = replace_site_links(
+        flawed_state, duplicate_row, change_link(duplicate_row, OTHER_LINKS["twitter"])
+    )
+    return flawed_state, replace(
+        flawed_state, accounts=tuple(row for row in flawed_state.accounts if row != duplicate_row)
     )
 
 
-MENDS = {
-    **dict.fromkeys(LOSSES, (_lost,)),
+FIXES = {
+    **dict.fromkeys(LOSSES, (_fix_lost,)),
     **dict.fromkeys(
         TROUBLES,
         (
-            _out_of_reach,
-            _out_of_reach_by_another_cause,
+            _fix_unreachable,
+            _fix_unreachable_with_new_cause,
         ),
     ),
     "website_down": (
-        _lost,
-        _out_of_reach,
-        _out_of_reach_by_another_cause,
+        _fix_lost,
+        _fix_unreachable,
+        _fix_unreachable_with_new_cause,
     ),
-    **dict.fromkeys(FLAWS, (_flawed,)),
-    **dict.fromkeys(["no_website", "channel_missing"], (_missing,)),
-    **dict.fromkeys(["website_stale", "channel_stale"], (_silent,)),
-    **dict.fromkeys(["website_moved", "channel_renamed"], (_renamed,)),
-    **dict.fromkeys(WRONG, (_wrong,)),
-    "channel_empty": (_empty,),
-    "channel_private": (_private,),
-    "channel_wrong_type": (_personal,),
-    "website_is_social": (_in_the_wrong_column,),
-    "channel_unlisted": (_unlisted,),
-    "channel_not_linked": (_not_linked,),
-    "website_broken_links": (_dead_links,),
-    "name_mismatch": (_misnamed,),
-    "handles_mixed": (_mixed,),
-    "channel_no_backlink": (_no_way_back,),
-    "registry_incomplete": (_incomplete,),
-    "channel_duplicate": (_duplicate,),
+    **dict.fromkeys(FLAWED_FACTS, (_fix_flaw,)),
+    **dict.fromkeys(["no_website", "channel_missing"], (_fix_missing,)),
+    **dict.fromkeys(["website_stale", "channel_stale"], (_fix_silent,)),
+    **dict.fromkeys(["website_moved", "channel_renamed"], (_fix_renamed,)),
+    **dict.fromkeys(WRONG_LINKS, (_fix_wrong_link,)),
+    "channel_empty": (_fix_empty,),
+    "channel_private": (_fix_private,),
+    "channel_wrong_type": (_fix_personal,),
+    "website_is_social": (_fix_wrong_column,),
+    "channel_unlisted": (_fix_unlisted,),
+    "channel_not_linked": (_fix_not_linked,),
+    "website_broken_links": (_fix_dead_links,),
+    "name_mismatch": (_fix_wrong_name,),
+    "handles_mixed": (_fix_mixed_handles,),
+    "channel_no_backlink": (_fix_missing_backlink,),
+    "registry_incomplete": (_fix_incomplete_entry,),
+    "channel_duplicate": (_fix_duplicate,),
 }
 SHARED = "channel_shared"
 """Settled between two associations: the one that keeps the account keeps its points."""
 
 
 def test_every_gap_of_a_rule_has_a_fix():
-    assert {*MENDS, SHARED} == RULES
+    assert {*FIXES, SHARED} == RULES
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("code", "mend"), [(code, mend) for code, mends in sorted(MENDS.items()) for mend in mends]
+    ("code", "apply_fix"),
+    [(code, fix) for code, fixes in sorted(FIXES.items()) for fix in fixes],
 )
 @settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_no_fix_of_a_gap_lowers_the_score(code, mend, data):
-    before, after = mend(data.draw, data.draw(presence()), code)
-    is_open = {gap.code for gap in before.gaps if gap.closed_at is None}
-    assert code in judged(before) | is_open
-    no_lower(before, after)
-
-
-@given(presence(), st.sampled_from(sorted(UNREACHABLE_REASONS)), st.integers(1, 2))
-def test_unconfirmed_failure_does_not_lower_the_score(dossier, reason, nights):
-    site = dossier.statuses.get(1) or AccountStatus(1)
-    trouble = Streak(str(reason), NOW - timedelta(days=nights - 1), NOW, nights)
-    assert told(put_row(dossier, ROWS[0], replace(site, failure_streak=trouble))) == told(
-        put_row(dossier, ROWS[0], site)
+def test_no_fix_of_a_gap_lowers_the_score(code, apply_fix, data):
+    flawed_state, fixed_state = apply_fix(
+        data.draw, data.draw(draw_association_with_accounts()), code
     )
+    is_open = {gap.code for gap in flawed_state.gaps if gap.closed_at is None}
+    assert code in find_gap_codes(flawed_state) | is_open
+    assert_not_lower(flawed_state, fixed_state)
 
 
-@given(presence(), st.sampled_from(ACCOUNTS))
-def test_unreachable_account_neither_earns_nor_costs_points(dossier, row):
+@given(
+    draw_association_with_accounts(),
+    st.sampled_from(sorted(UNREACHABLE_REASONS)),
+    st.integers(1, 2),
+)
+def test_unconfirmed_failure_does_not_lower_the_score(association_state, reason, run_count):
+    site = association_state.statuses.get(1) or AccountStatus(1)
+    streak = Streak(str(reason), NOW - timedelta(days=run_count - 1), NOW, run_count)
+    assert compute_report_score(
+        replace_account(association_state, ROWS[0], replace(site, failure_streak=streak))
+    ) == compute_report_score(replace_account(association_state, ROWS[0], site))
+
+
+@given(draw_association_with_accounts(), st.sampled_from(ACCOUNTS))
+def test_unreachable_account_neither_earns_nor_costs_points(association_state, row):
     """Unknown results stay out of the fraction, on any channel, however long."""
-    alone = replace(
-        dossier,
-        accounts=tuple(account for account in dossier.accounts if account.channel != row.channel),
-    )
-    trouble = Streak(str(Reason.TIMEOUT), START, NOW, 30)
-    walled = put_row(
-        alone,
-        row,
-        AccountStatus(
-            row.id, checked_at=NOW, latest_presence=Presence.UNKNOWN, failure_streak=trouble
+    without_account = replace(
+        association_state,
+        accounts=tuple(
+            account for account in association_state.accounts if account.channel != row.channel
         ),
     )
-    assert told(walled).known <= told(alone).known
-    assert told(walled).earned >= told(alone).earned
+    streak = Streak(str(Reason.TIMEOUT), START, NOW, 30)
+    with_account = replace_account(
+        without_account,
+        row,
+        AccountStatus(
+            row.id, checked_at=NOW, latest_presence=Presence.UNKNOWN, failure_streak=streak
+        ),
+    )
+    assert compute_report_score(with_account).known <= compute_report_score(without_account).known
+    assert compute_report_score(with_account).earned >= compute_report_score(without_account).earned
 
 
-def word(kind, channel, row=None, **more):
+def decide(kind, channel, row=None, **fields):
     account = row.id if row else None
-    return Decision("nour", channel, kind, "Amina", "she called", START, account_id=account, **more)
-
-
-@given(association(), st.none() | st.integers(1, 2000), st.data())
-def test_confirmation_never_lowers_the_score(dossier, days, data):
-    row = one_of(data, dossier, AccountState.GONE, AccountState.UNKNOWN)
-    seen = None if days is None else (START - timedelta(days=days)).date().isoformat()
-    no_lower(
-        dossier,
-        replace(dossier, decisions=(word(DecisionKind.CONFIRM, row.channel, row, value=seen),)),
+    return Decision(
+        "nour", channel, kind, "Amina", "she called", START, account_id=account, **fields
     )
 
 
-@given(association(), st.sampled_from([DecisionKind.DISOWN, DecisionKind.MOVED]), st.data())
-def test_disowned_or_moved_gone_account_never_lowers_the_score(dossier, kind, data):
-    row = one_of(data, dossier, AccountState.GONE)
-    no_lower(dossier, replace(dossier, decisions=(word(kind, row.channel, row),)))
+@given(draw_association(), st.none() | st.integers(1, 2000), st.data())
+def test_confirmation_never_lowers_the_score(association_state, days, data):
+    row = draw_account(data, association_state, AccountState.GONE, AccountState.UNKNOWN)
+    publication_day = None if days is None else (START - timedelta(days=days)).date().isoformat()
+    assert_not_lower(
+        association_state,
+        replace(
+            association_state,
+            decisions=(decide(DecisionKind.CONFIRM, row.channel, row, value=publication_day),),
+        ),
+    )
 
 
-@given(association(), st.sampled_from([row.channel for row in ROWS]))
-def test_channel_unused_by_choice_never_lowers_the_score(dossier, channel):
-    assume(channel not in {row.channel for row in dossier.accounts})
-    no_lower(dossier, replace(dossier, decisions=(word(DecisionKind.NONE_BY_CHOICE, channel),)))
+@given(draw_association(), st.sampled_from([DecisionKind.DISOWN, DecisionKind.MOVED]), st.data())
+def test_disowned_or_moved_gone_account_never_lowers_the_score(association_state, kind, data):
+    row = draw_account(data, association_state, AccountState.GONE)
+    assert_not_lower(
+        association_state, replace(association_state, decisions=(decide(kind, row.channel, row),))
+    )
+
+
+@given(draw_association(), st.sampled_from([row.channel for row in ROWS]))
+def test_channel_unused_by_choice_never_lowers_the_score(association_state, channel):
+    assume(channel not in {row.channel for row in association_state.accounts})
+    assert_not_lower(
+        association_state,
+        replace(association_state, decisions=(decide(DecisionKind.NONE_BY_CHOICE, channel),)),
+    )
