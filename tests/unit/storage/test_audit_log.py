@@ -38,13 +38,13 @@ def filled_store(store):
     return store
 
 
-def list_changes(store, after=0, association=None):
+def list_changes(store, after_id=0, association=None):
     """Return the entries in the order in which they were written."""
     lines = store.list_audit_log(association, limit=None)
     return [
         (entry.association, entry.field, entry.before, entry.after)
         for entry in reversed(lines)
-        if entry.id > after
+        if entry.id > after_id
     ]
 
 
@@ -68,11 +68,14 @@ def test_added_associations_and_accounts_are_logged(filled_store):
 
 def test_changed_fields_are_logged_with_both_values(filled_store):
     since = get_newest_id(filled_store)
-    named = replace(AMAL, city=None, tags=("youth", "rabat"), none_by_choice=("twitter",))
-    after = AssociationEntry(named, Contact(phone="06"))
-    retyped = replace(LINKS[0], typed_text="fb.com/amal")
+    changed = replace(AMAL, city=None, tags=("youth", "rabat"), none_by_choice=("twitter",))
+    changed_entry = AssociationEntry(changed, Contact(phone="06"))
+    retyped_link = replace(LINKS[0], typed_text="fb.com/amal")
     filled_store.save_registry(
-        [after, NOUR], [retyped, *LINKS[1:]], START, origin=ChangeOrigin("Amina", "import")
+        [changed_entry, NOUR],
+        [retyped_link, *LINKS[1:]],
+        START,
+        origin=ChangeOrigin("Amina", "import"),
     )
     assert list_changes(filled_store, since) == [
         ("amal", "city", "Agadir", None),
@@ -81,9 +84,7 @@ def test_changed_fields_are_logged_with_both_values(filled_store):
         ("amal", "none_by_choice", None, "twitter"),
         ("amal", "facebook", LINKS[0].typed_text, "fb.com/amal"),
     ]
-    kinds = {
-        (entry.author, entry.kind) for entry in filled_store.list_audit_log() if entry.id > since
-    }
+    kinds = {(line.author, line.kind) for line in filled_store.list_audit_log() if line.id > since}
     assert kinds == {("Amina", RegistryChangeKind.CHANGED)}
 
 
@@ -178,21 +179,21 @@ def test_unrelated_change_does_not_change_the_digest(filled_store):
         [replace(AMAL, city="Tiznit")], LINKS[:2], START, is_complete=False, dry_run=True
     )
     filled_store.save_registry([replace(NOUR, city="Taza")], LINKS[2:], START, is_complete=False)
-    made = filled_store.save_registry(
+    changes = filled_store.save_registry(
         [replace(AMAL, city="Tiznit")],
         LINKS[:2],
         START,
         is_complete=False,
         expected_digest=preview.digest,
     )
-    assert made.digest == preview.digest
+    assert changes.digest == preview.digest
     assert filled_store.get_association("amal").city == "Tiznit"
 
 
 def test_account_added_by_a_decision_is_logged_with_its_author(filled_store):
     since = get_newest_id(filled_store)
     address = "https://www.youtube.com/@amal"
-    word = DecisionService.create(
+    service = DecisionService.create(
         filled_store,
         ("youtube",),
         "amal",
@@ -202,10 +203,10 @@ def test_account_added_by_a_decision_is_logged_with_its_author(filled_store):
         now=START,
         account=address,
     )
-    word.claim_account()
+    service.claim_account()
     withdraw_decision(
         filled_store,
-        str(word.saved_decisions[0].id),
+        str(service.saved_decisions[0].id),
         author="Salma",
         reason="a fan's",
         now=START + timedelta(days=1),
@@ -229,7 +230,8 @@ def test_registering_a_listed_account_is_not_logged(filled_store):
     filled_store.withdraw_accounts([row.id], START)
     filled_store.register_account(LINKS[0], START)
     assert [
-        (before is None, after is None) for _, _, before, after in list_changes(filled_store, since)
+        (old_value is None, new_value is None)
+        for _, _, old_value, new_value in list_changes(filled_store, since)
     ] == [
         (False, True),
         (True, False),
@@ -268,10 +270,10 @@ def auditor(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOGNAME", "keeper")
 
-    def run(*words, **sheets):
+    def run(*arguments, **sheets):
         for name, text in sheets.items():
             (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
-        assert main(list(words)) == 0
+        assert main(list(arguments)) == 0
         return capsys.readouterr().out
 
     return run

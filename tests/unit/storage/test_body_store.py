@@ -49,9 +49,9 @@ def test_body_is_returned_unchanged(body_store, body):
 def test_body_is_stored_once_and_compressed(body_store, tmp_path):
     body = "<p>جمعية</p>".encode() * 1000
     assert body_store.put(body) == body_store.put(body)
-    (kept,) = files(tmp_path)
-    assert kept.stat().st_size < len(body) / 5
-    assert kept.parent.parent.name == kept.name[:2]
+    (body_file,) = files(tmp_path)
+    assert body_file.stat().st_size < len(body) / 5
+    assert body_file.parent.parent.name == body_file.name[:2]
 
 
 def test_missing_body_raises_missing_evidence_error(body_store):
@@ -75,12 +75,12 @@ def test_invalid_digest_opens_no_file(body_store, digest):
         lambda data: data[:20] + bytes([data[20] ^ 255]) + data[21:],
         lambda data: gzip.compress(b"another body"),
     ],
-    ids=["cut", "emptied", "overwritten", "one byte turned", "exchanged"],
+    ids=["truncated", "empty", "overwritten", "one_byte_changed", "replaced"],
 )
 def test_damaged_body_raises_damaged_evidence_error(body_store, tmp_path, damage):
     digest = body_store.put(b"a body of evidence " * 20)
-    (kept,) = files(tmp_path)
-    kept.write_bytes(damage(kept.read_bytes()))
+    (body_file,) = files(tmp_path)
+    body_file.write_bytes(damage(body_file.read_bytes()))
     with pytest.raises(DamagedEvidenceError):
         body_store.get(digest)
 
@@ -100,29 +100,29 @@ def test_failed_write_leaves_no_file(body_store, tmp_path, monkeypatch):
 def test_body_file_appears_complete(body_store, tmp_path, monkeypatch):
     sizes = []
 
-    def watched(path, target):
+    def record_size(path, target):
         sizes.append((path.stat().st_size, Path(target).exists()))
         return path.rename(target)
 
-    monkeypatch.setattr(Path, "replace", watched)
+    monkeypatch.setattr(Path, "replace", record_size)
     body_store.put(b"body" * 100)
-    (kept,) = files(tmp_path)
-    assert sizes == [(kept.stat().st_size, False)]
+    (body_file,) = files(tmp_path)
+    assert sizes == [(body_file.stat().st_size, False)]
 
 
 # --- body writer
 
 
-@pytest.mark.parametrize("many", [2, 40])
-def test_committed_bodies_are_in_the_store(body_store, tmp_path, many):
-    bodies = [b"page %d " % number * 20 for number in range(many)]
+@pytest.mark.parametrize("count", [2, 40])
+def test_committed_bodies_are_in_the_store(body_store, tmp_path, count):
+    bodies = [b"page %d " % number * 20 for number in range(count)]
     with BodyWriter(body_store) as writer:
         digests = [writer.put(body) for body in (*bodies, *bodies)]
         assert not any(digest in body_store for digest in digests)
         assert files(tmp_path) == []
         writer.commit()
         assert [body_store.get(digest) for digest in digests] == bodies * 2
-        assert len(files(tmp_path)) == many
+        assert len(files(tmp_path)) == count
         assert writer.put(bodies[0]) == digests[0]
         assert writer.commit() == 0
     assert sorted(body_store.list_digests()) == sorted(set(digests))
@@ -131,7 +131,7 @@ def test_committed_bodies_are_in_the_store(body_store, tmp_path, many):
 
 def test_uncommitted_bodies_are_deleted(body_store, tmp_path):
     with BodyWriter(body_store) as writer:
-        writer.put(b"of a look that was never committed")
+        writer.put(b"of an uncommitted observation")
         stage(writer, b"of another one")
         assert len(files(tmp_path)) == 1
     assert files(tmp_path) == []
@@ -159,12 +159,12 @@ def test_bodies_staged_while_the_writer_closes_are_deleted(body_store, monkeypat
         stage(writer, b"two")
         unlink = Path.unlink
 
-        def meanwhile(file, **how):
+        def unlink_and_stage(file, **options):
             monkeypatch.setattr(Path, "unlink", unlink)
             stage(writer, b"three")
-            unlink(file, **how)
+            unlink(file, **options)
 
-        monkeypatch.setattr(Path, "unlink", meanwhile)
+        monkeypatch.setattr(Path, "unlink", unlink_and_stage)
     stage(writer, b"four")
     writer.put(b"five")
     assert writer.commit() == 0
@@ -173,12 +173,12 @@ def test_bodies_staged_while_the_writer_closes_are_deleted(body_store, monkeypat
 
 
 def test_staged_bodies_of_a_dead_process_are_deleted_after_a_day(body_store, tmp_path):
-    dead = BodyWriter(body_store)
-    stage(dead, b"laid before the death")
-    (left,) = files(tmp_path)
+    dead_writer = BodyWriter(body_store)
+    stage(dead_writer, b"staged before the process ended")
+    (staged_file,) = files(tmp_path)
     with BodyWriter(body_store):
-        assert files(tmp_path) == [left]
-    os.utime(left, times=(0, 0))
+        assert files(tmp_path) == [staged_file]
+    os.utime(staged_file, times=(0, 0))
     with BodyWriter(body_store):
         assert files(tmp_path) == []
 
@@ -186,27 +186,27 @@ def test_staged_bodies_of_a_dead_process_are_deleted_after_a_day(body_store, tmp
 def test_missing_intact_bodies_are_copied(body_store, tmp_path):
     digests = [body_store.put(b"page %d " % number * 50) for number in range(600)]
     body_store.get_path(digests[0]).write_bytes(gzip.compress(b"another body"))
-    other = BodyStore(tmp_path / "other")
-    other.put(b"page 1 " * 50)
-    assert copy_bodies(body_store, other) == 598
-    assert copy_bodies(body_store, other) == 0
-    assert digests[0] not in other
+    target = BodyStore(tmp_path / "other")
+    target.put(b"page 1 " * 50)
+    assert copy_bodies(body_store, target) == 598
+    assert copy_bodies(body_store, target) == 0
+    assert digests[0] not in target
     for digest in digests[1:]:
-        assert other.get_path(digest).read_bytes() == body_store.get_path(digest).read_bytes()
+        assert target.get_path(digest).read_bytes() == body_store.get_path(digest).read_bytes()
 
 
 def test_body_erased_during_a_copy_is_not_copied(body_store, tmp_path, monkeypatch):
-    digest, other = body_store.put(b"a person's page"), BodyStore(tmp_path / "other")
+    digest, target = body_store.put(b"a person's page"), BodyStore(tmp_path / "other")
     body_store.put(b"another page")
-    usual = BodyWriter.stage
+    original_stage = BodyWriter.stage
 
-    def forgotten(writer, *laid):
-        usual(writer, *laid)
+    def stage_and_erase(writer, *staged):
+        original_stage(writer, *staged)
         body_store.remove(digest)
 
-    monkeypatch.setattr(BodyWriter, "stage", forgotten)
-    assert copy_bodies(body_store, other) == 1
-    assert digest not in other
+    monkeypatch.setattr(BodyWriter, "stage", stage_and_erase)
+    assert copy_bodies(body_store, target) == 1
+    assert digest not in target
     assert len(files(tmp_path / "other")) == 1
 
 
@@ -216,8 +216,8 @@ def test_remove_staged_bodies_deletes_only_the_given_digests(body_store, tmp_pat
         stage(writer, b"another page")
         digest = BodyStore.compute_digest(b"a person's page")
         remove_staged_bodies(body_store, {digest})
-        (left,) = files(tmp_path)
-        assert digest not in left.name
+        (staged_file,) = files(tmp_path)
+        assert digest not in staged_file.name
 
 
 def test_body_staged_twice_is_stored_once(body_store, tmp_path):
@@ -229,10 +229,10 @@ def test_body_staged_twice_is_stored_once(body_store, tmp_path):
 
 def test_failed_copy_leaves_no_file(body_store, tmp_path, monkeypatch):
     body_store.put(b"body")
-    other = BodyStore(tmp_path / "other")
+    target = BodyStore(tmp_path / "other")
     monkeypatch.setattr("storage.files.body_store._fsync_paths", _fail_without_space)
     with pytest.raises(StoreError, match="no space is left on the disk"):
-        copy_bodies(body_store, other)
+        copy_bodies(body_store, target)
     assert files(tmp_path / "other") == []
 
 
@@ -246,18 +246,20 @@ def test_full_disk_raises_store_error_on_commit(body_store, monkeypatch):
 
 
 def test_bodies_that_failed_are_stored_by_the_next_commit(body_store, monkeypatch):
-    bodies, usual = [b"page %d " % number for number in range(3)], BodyWriter._write_staged
+    bodies, original_write = [b"page %d " % number for number in range(3)], BodyWriter._write_staged
     with BodyWriter(body_store) as writer:
         digests = [writer.put(body) for body in bodies]
         monkeypatch.setattr(
             BodyWriter,
             "_write_staged",
-            lambda *asked: usual(*asked) if digests[0] in asked else _fail_without_space(asked),
+            lambda *args: (
+                original_write(*args) if digests[0] in args else _fail_without_space(args)
+            ),
         )
         with pytest.raises(StoreError, match="no space is left on the disk"):
             writer.commit()
         assert list(body_store.list_digests()) == []
-        monkeypatch.setattr(BodyWriter, "_write_staged", usual)
+        monkeypatch.setattr(BodyWriter, "_write_staged", original_write)
         assert writer.commit() == 3
     assert sorted(body_store.list_digests()) == sorted(digests)
 
@@ -275,11 +277,11 @@ async def test_body_is_stored_before_its_observation_is_committed(body_store, tm
         observation = Observation(
             1, run.id, NOW, Finding(Presence.PRESENT), (Evidence("u", 200, "u", digest=digest),)
         )
-        usual = store.record_observations
+        original_record = store.record_observations
 
         def record(batch):
             assert digest in body_store
-            return usual(batch)
+            return original_record(batch)
 
         store.record_observations = record
         async with store.open_observation_writer(before_commit=writer.commit) as observation_writer:

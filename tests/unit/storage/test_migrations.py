@@ -141,23 +141,23 @@ def test_upgrade_that_fails_half_way_changes_nothing(filled_url, tmp_path, last_
 def test_prerelease_database_is_refused_in_one_line_and_left_alone(url, tmp_path, revision):
     file = tmp_path / "auditor.db"
     old_databases.create_prerelease_database(file, revision)
-    before = old_databases.read_contents(file)
+    contents_before = old_databases.read_contents(file)
     with pytest.raises(PrereleaseDatabaseError) as caught:
         Store.open(url)
     assert str(caught.value) == (
         f"cannot open the database {file}: it was created by a pre-release version;"
         " try: move it away and import your spreadsheet again with `auditor registry import`"
     )
-    assert old_databases.read_contents(file) == before
+    assert old_databases.read_contents(file) == contents_before
 
 
 def test_prerelease_backup_is_not_restored(filled_url, tmp_path):
     backup, file = tmp_path / "backup.db", tmp_path / "auditor.db"
     old_databases.create_prerelease_database(backup, "0012")
-    before = old_databases.read_contents(file)
+    contents_before = old_databases.read_contents(file)
     with pytest.raises(PrereleaseDatabaseError, match=str(backup)):
         restore_database(backup, file, tmp_path / "previous.db")
-    assert old_databases.read_contents(file) == before
+    assert old_databases.read_contents(file) == contents_before
 
 
 @pytest.mark.parametrize("revision", ["0000", "0002", "9999"])

@@ -51,15 +51,15 @@ def test_contact_of_an_association_withdrawn_long_ago_is_deleted(store):
 
 def test_log_entries_about_a_deleted_contact_are_deleted(store):
     changed = AssociationEntry(Association("left", "Another name"), Contact(phone="07 left"))
-    others = AssociationEntry(Association("here", "here"), Contact(phone="07 here"))
-    store.save_registry([changed, others], [], OLD, origin=ChangeOrigin("Amina", "web"))
-    store.save_registry([others], [], OLD, origin=ChangeOrigin("Amina", "web"))
+    other_entry = AssociationEntry(Association("here", "here"), Contact(phone="07 here"))
+    store.save_registry([changed, other_entry], [], OLD, origin=ChangeOrigin("Amina", "web"))
+    store.save_registry([other_entry], [], OLD, origin=ChangeOrigin("Amina", "web"))
     assert store.delete_expired_data(RetentionCutoffs(contacts=LIMIT)) == {
         "contact": 1,
         "audit_log": 1,
     }
-    cutoffs = {(entry.association, entry.field) for entry in store.list_audit_log()}
-    assert cutoffs & {("left", "phone"), ("left", "name"), ("here", "phone")} == {
+    logged_fields = {(entry.association, entry.field) for entry in store.list_audit_log()}
+    assert logged_fields & {("left", "phone"), ("left", "name"), ("here", "phone")} == {
         ("left", "name"),
         ("here", "phone"),
     }
@@ -70,10 +70,10 @@ def test_row_expired_for_two_reasons_is_counted_once_also_in_a_dry_run(store):
     store.save_registry([changed], [], OLD, origin=ChangeOrigin("Amina", "web"))
     store.save_registry([], [], OLD, origin=ChangeOrigin("Amina", "web"))
     store.claim_message("a@x.ma", "monthly", "2025-10 here", OLD)
-    before = store.delete_expired_data(ALL, dry_run=True)
+    dry_run_counts = store.delete_expired_data(ALL, dry_run=True)
     assert (
         store.delete_expired_data(ALL)
-        == before
+        == dry_run_counts
         == {"contact": 2, "sent_message": 1, "audit_log": 1}
     )
 
@@ -119,13 +119,15 @@ def test_reviewed_replies_and_old_follow_ups_are_deleted(store):
 
 
 def test_ended_subscription_of_a_coordinator_is_kept(store):
-    for address, of, wanted in (
+    for address, association_id, is_active in (
         ("a@x.ma", "here", False),
         ("b@x.ma", "", False),
         ("c@x.ma", "here", True),
     ):
         store.save_subscription(
-            Subscription(address, "monthly" if of else "digest", wanted, OLD, of)
+            Subscription(
+                address, "monthly" if association_id else "digest", is_active, OLD, association_id
+            )
         )
     store.claim_message("a@x.ma", "monthly", "2025-10 here", OLD)
     assert store.delete_expired_data(RetentionCutoffs(subscriptions=LIMIT, messages=LIMIT)) == {
@@ -143,9 +145,11 @@ def test_log_entries_about_contacts_are_deleted_and_others_stay(store):
     changed = AssociationEntry(Association("here", "Here"), Contact(phone="07 here"))
     store.save_registry([changed], [], OLD, origin=ChangeOrigin("Amina", "web"))
     assert {"phone", "name", "association"} <= {entry.field for entry in store.list_audit_log()}
-    before = store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT), dry_run=True)
+    dry_run_counts = store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT), dry_run=True)
     assert (
-        store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT)) == before == {"audit_log": 1}
+        store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT))
+        == dry_run_counts
+        == {"audit_log": 1}
     )
     assert {entry.field for entry in store.list_audit_log()} == {"name", "association"}
     assert "erased-1" in {entry.association for entry in store.list_audit_log()}
@@ -159,7 +163,7 @@ def test_nothing_is_deleted_before_its_time(store):
 
 
 def test_configuration_sets_the_cutoff_of_each_kind():
-    keep = RetentionSettings(
+    retention = RetentionSettings(
         contacts=1,
         report_links=2,
         replies=3,
@@ -168,7 +172,7 @@ def test_configuration_sets_the_cutoff_of_each_kind():
         messages=62,
         audit_log=0,
     )
-    cutoffs = compute_retention_cutoffs(keep, NOW)
+    cutoffs = compute_retention_cutoffs(retention, NOW)
     days = [1, 2, 3, 4, 5, 62]
     assert [NOW - timedelta(days=count) for count in days] == [
         *(
@@ -195,8 +199,8 @@ def test_maintenance_deletes_expired_data(store, tmp_path):
     )
     now = OLD + timedelta(days=800)
     run = store.begin_run(now.date(), now)
-    done = store.finish_run(run, AuditRunState.DONE, now)
-    run_maintenance(app, done, now, lambda: False)
+    finished_run = store.finish_run(run, AuditRunState.DONE, now)
+    run_maintenance(app, finished_run, now, lambda: False)
     assert not store.get_contact("left")
     [backup] = (tmp_path / "backups").glob("*.db")
     assert b"06 left" not in backup.read_bytes()

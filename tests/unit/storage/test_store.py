@@ -153,20 +153,20 @@ def test_link_that_is_no_longer_listed_is_withdrawn(filled_store):
     assert [a.channel for a in changes.accounts_withdrawn] == ["website", "youtube"]
     assert changes.associations_withdrawn == ("nour",)
     assert len(list(filled_store.list_accounts())) == 1
-    kept = list(filled_store.list_accounts(include_withdrawn=True))
-    assert [a.withdrawn_at for a in kept] == [None, later, later]
+    all_accounts = list(filled_store.list_accounts(include_withdrawn=True))
+    assert [a.withdrawn_at for a in all_accounts] == [None, later, later]
     assert list(filled_store.list_associations()) == [AMAL]
     assert list(filled_store.list_associations(include_withdrawn=True)) == [AMAL, NOUR]
     assert not filled_store.save_registry([AMAL], LINKS[:1], later)
 
 
 def test_relisted_link_is_the_same_account(filled_store):
-    before = list(filled_store.list_accounts())
+    accounts_before = list(filled_store.list_accounts())
     filled_store.save_registry([AMAL], LINKS[:1], NOW)
     changes = filled_store.save_registry([AMAL, NOUR], LINKS, NOW + timedelta(days=2))
-    assert [a.id for a in changes.accounts_added] == [a.id for a in before[1:]]
+    assert [a.id for a in changes.accounts_added] == [a.id for a in accounts_before[1:]]
     assert changes.associations_added == ("nour",)
-    assert list(filled_store.list_accounts()) == before
+    assert list(filled_store.list_accounts()) == accounts_before
 
 
 def test_pruning_removes_an_unlisted_account_with_its_observations(filled_store):
@@ -226,11 +226,11 @@ def test_finished_run_keeps_its_outcome(filled_store):
     run = filled_store.begin_run(DAY, NOW)
     end = NOW + timedelta(hours=1)
     receipt = {"requests": 12, "counts": {"facebook": {"present": 1}}, "previous": None}
-    done = filled_store.finish_run(
+    finished_run = filled_store.finish_run(
         run, AuditRunState.DONE, end, unreliable_channels=["facebook"], receipt=receipt
     )
-    assert filled_store.get_run(DAY) == done
-    assert (done.finished_at, done.unreliable_channels, done.receipt) == (
+    assert filled_store.get_run(DAY) == finished_run
+    assert (finished_run.finished_at, finished_run.unreliable_channels, finished_run.receipt) == (
         end,
         ("facebook",),
         receipt,
@@ -296,9 +296,9 @@ def test_observations_are_found_by_run_account_and_association(filled_store):
 
 def test_observations_are_counted_by_channel_and_presence(filled_store):
     run = filled_store.begin_run(DAY, NOW)
-    one, two, three = (a.id for a in filled_store.list_accounts())
+    first, second, third = (a.id for a in filled_store.list_accounts())
     filled_store.record_observations(
-        [observe(one, run), observe(two, run, Presence.ABSENT), observe(three, run)]
+        [observe(first, run), observe(second, run, Presence.ABSENT), observe(third, run)]
     )
     assert filled_store.count_by_presence(run.id) == {
         ("facebook", Presence.PRESENT): 1,
@@ -309,17 +309,19 @@ def test_observations_are_counted_by_channel_and_presence(filled_store):
 
 def test_findings_of_a_run_contain_only_the_presence_of_present_accounts(filled_store):
     run = filled_store.begin_run(DAY, NOW)
-    gone = Finding(Presence.ABSENT, Reason.NOT_FOUND, status=404)
-    filled_store.record_observations([observe(1, run), replace(observe(2, run), finding=gone)])
+    absent_finding = Finding(Presence.ABSENT, Reason.NOT_FOUND, status=404)
+    filled_store.record_observations(
+        [observe(1, run), replace(observe(2, run), finding=absent_finding)]
+    )
     assert dict(filled_store.list_findings_of_run(run.id)) == {
         1: Finding(Presence.PRESENT),
-        2: gone,
+        2: absent_finding,
     }
 
 
 def test_paged_reading_misses_no_row_and_allows_writes(store):
-    many = [link("amal", "website", f"{n}.example") for n in range(2500)]
-    store.save_registry([AMAL], many, NOW)
+    links = [link("amal", "website", f"{n}.example") for n in range(2500)]
+    store.save_registry([AMAL], links, NOW)
     run = store.begin_run(DAY, NOW)
     recorded = sum(
         store.record_observations([observe(account.id, run)])
@@ -400,7 +402,7 @@ DAYS = itertools.count()
     Finding(Presence.PRESENT, facts={"one": 1, "float": 1.0, "true": True, "text": "1"}), (), NOW
 )
 def test_observation_is_stored_unchanged(filled_store, finding, evidence, when):
-    # The day is part of the finding, so that no observation repeats another's result.
+    # The day is part of the finding, because no observation may repeat another result.
     day = next(DAYS)
     run = filled_store.begin_run(date(2026, 1, 1) + timedelta(days=day), NOW)
     finding = replace(finding, detail=f"{finding.detail}{day}")
@@ -430,9 +432,9 @@ def test_any_text_is_sanitized_once_and_stored(filled_store, text):
             )
         ]
     )
-    kept = filled_store.get_account_status(1)
-    assert kept.last_known_finding.name == sanitize(text)
-    assert sanitize(kept) is kept
+    stored = filled_store.get_account_status(1)
+    assert stored.last_known_finding.name == sanitize(text)
+    assert sanitize(stored) is stored
 
 
 def test_controls_surrogates_and_bidi_overrides_are_removed(filled_store):
@@ -451,8 +453,8 @@ def test_facts_that_are_not_finite_are_left_out():
 
 
 def test_times_are_stored_in_utc_and_rejected_without_a_zone(filled_store):
-    there = timezone(timedelta(hours=1))
-    filled_store.save_conclusions(statuses=[AccountStatus(1, since=NOW.astimezone(there))])
+    morocco_time = timezone(timedelta(hours=1))
+    filled_store.save_conclusions(statuses=[AccountStatus(1, since=NOW.astimezone(morocco_time))])
     assert filled_store.get_account_status(1).since.utcoffset() == timedelta(0)
     with pytest.raises(ValueError, match="time zone"):
         filled_store.save_conclusions(statuses=[AccountStatus(1, since=NOW.replace(tzinfo=None))])
@@ -480,10 +482,10 @@ def test_gap_is_replaced_by_its_newer_version(filled_store):
     filled_store.save_conclusions(gaps=[GAP])
     opened = replace(GAP, run_count=3, opened_at=NOW + timedelta(days=6))
     filled_store.save_conclusions(gaps=[opened])
-    (kept,) = filled_store.list_gaps()
-    assert replace(kept, id=None) == opened
-    filled_store.save_conclusions(gaps=[kept])
-    assert list(filled_store.list_gaps()) == [kept]
+    (stored,) = filled_store.list_gaps()
+    assert replace(stored, id=None) == opened
+    filled_store.save_conclusions(gaps=[stored])
+    assert list(filled_store.list_gaps()) == [stored]
 
 
 def test_known_gap_is_updated_in_its_row(filled_store):
@@ -501,8 +503,8 @@ def test_known_gap_is_updated_in_its_row(filled_store):
 
 def test_gap_with_an_outdated_id_is_stored_by_its_key(filled_store):
     """A re-evaluation changes the ids of gaps."""
-    other = replace(GAP, subject="u:b")
-    filled_store.save_conclusions(gaps=[GAP, other])
+    other_gap = replace(GAP, subject="u:b")
+    filled_store.save_conclusions(gaps=[GAP, other_gap])
     first, second = filled_store.list_gaps()
     opened = replace(first, id=second.id, run_count=2, opened_at=NOW + timedelta(days=1))
     filled_store.save_conclusions(gaps=[opened])
@@ -535,8 +537,8 @@ def test_proposal_is_stored_and_updated(filled_store):
     filled_store.save_conclusions(
         proposals=[replace(PROPOSAL, run_count=2, last_seen=NOW + timedelta(days=1))]
     )
-    (kept,) = filled_store.list_proposals("nour")
-    assert (kept.link, kept.run_count) == (PROPOSAL.link, 2)
+    (stored,) = filled_store.list_proposals("nour")
+    assert (stored.link, stored.run_count) == (PROPOSAL.link, 2)
     assert not list(filled_store.list_proposals("amal"))
 
 
@@ -668,8 +670,8 @@ def test_new_database_is_readable_only_by_its_owner(url, tmp_path):
 def test_sqlite_settings_protect_commits_from_a_power_cut(store):
     with store._database.begin_read() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        kept = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
-    assert kept == ["wal", 2, 1, 10_000]
+        values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+    assert values == ["wal", 2, 1, 10_000]
 
 
 def plain_sqlite(path):
@@ -685,15 +687,15 @@ def plain_sqlite(path):
         (lambda path: path.write_bytes(b"id,name\n" * 1000), "not a database"),
         (plain_sqlite, "not a database of the auditor"),
     ],
-    ids=["zero length", "a spreadsheet", "another program's"],
+    ids=["empty", "spreadsheet", "other_program"],
 )
 def test_foreign_file_is_refused_and_left_unchanged(tmp_path, create, message):
     path = tmp_path / "auditor.db"
     create(path)
-    before = path.read_bytes()
+    content_before = path.read_bytes()
     with pytest.raises(ForeignDatabaseError, match=message):
         Store.open(f"sqlite:///{path}")
-    assert path.read_bytes() == before
+    assert path.read_bytes() == content_before
 
 
 @pytest.mark.fault("F45")
@@ -761,9 +763,9 @@ def test_writers_in_several_threads_wait_for_each_other(filled_store):
     runs = [filled_store.begin_run(DAY + timedelta(days=d), NOW) for d in range(20)]
     failures = []
 
-    def record(own):
+    def record(thread_runs):
         try:
-            for run in own:
+            for run in thread_runs:
                 filled_store.record_observations([observe(1, run)])
                 filled_store.save_conclusions(statuses=[AccountStatus(1)])
         except StoreError as problem:
@@ -813,7 +815,7 @@ def test_failure_at_any_statement_rolls_everything_back(filled_store):
         lambda: filled_store.finish_run(run, AuditRunState.DONE, NOW),
     ]
     for write in writes:
-        before = read_everything(filled_store)
+        content_before = read_everything(filled_store)
         for number in itertools.count(1):
             with failing_at(filled_store, number) as failures:
                 try:
@@ -823,9 +825,9 @@ def test_failure_at_any_statement_rolls_everything_back(filled_store):
                 else:
                     break
             assert failures
-            assert read_everything(filled_store) == before
+            assert read_everything(filled_store) == content_before
         assert number > 1
-        assert read_everything(filled_store) != before
+        assert read_everything(filled_store) != content_before
 
 
 @contextmanager
@@ -976,17 +978,17 @@ def test_literal_rows_are_returned_unchanged(tmp_path):
 
 
 def assert_literal_rows_are_returned_unchanged(address):
-    words = [
+    word_rows = [
         ('word:"l\'éveil" \\u00e9\\\\', 99_99_99_99, "جمعية"),
         ("🌊", -1, ""),
         ("null", 0, "{}"),
     ]
-    flags = [(1, True, False, None), (2**31 - 1, False, True, 3)]
+    flag_rows = [(1, True, False, None), (2**31 - 1, False, True, 3)]
     database = Database.open(address)
     with database.begin_read() as connection:
         for table, names, rows in (
-            (ASSOCIATION_FACET, FACET_KEY, words),
-            (core.GAP, ("id", *GAP_FLAG_COLUMNS), flags),
+            (ASSOCIATION_FACET, FACET_KEY, word_rows),
+            (core.GAP, ("id", *GAP_FLAG_COLUMNS), flag_rows),
         ):
             assert (
                 list(connection.execute(database.select_literal_rows(table, names, rows))) == rows

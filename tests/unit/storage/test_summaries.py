@@ -68,8 +68,8 @@ def register_network(app, *rows, now=START - timedelta(hours=1), **more):
     app.store.save_registry(people, list(rows), now)
 
 
-async def run_each(app, *answers):
-    for day, run_answers in enumerate(answers):
+async def run_each(app, *answers_by_day):
+    for day, run_answers in enumerate(answers_by_day):
         app.web.answers = dict(run_answers)
         await execute_run(app, night_of(day))
 
@@ -94,10 +94,10 @@ async def test_lists_match_the_views_after_every_run(app):
 
 @pytest.fixture
 def refresh_counts(monkeypatch):
-    """The number of refreshed summaries of each run."""
+    """Return a list that gets the number of refreshed summaries of each run."""
     counts = []
     monkeypatch.setattr(
-        runs_run, "refresh_summaries", lambda *given: counts.append(refresh_summaries(*given))
+        runs_run, "refresh_summaries", lambda *args: counts.append(refresh_summaries(*args))
     )
     return counts
 
@@ -120,12 +120,12 @@ async def test_summary_changes_on_the_day_that_an_account_becomes_inactive(app, 
 
 async def test_relative_date_that_stays_the_same_changes_no_summary(app, refresh_counts):
     register_network(app)
-    words = [*["a month ago"] * 4, *["two months ago"] * 3]
-    for day, word in enumerate(words):
-        app.web.answers = {NOUR.typed_text: word}
+    shown_ages = [*["a month ago"] * 4, *["two months ago"] * 3]
+    for day, shown_age in enumerate(shown_ages):
+        app.web.answers = {NOUR.typed_text: shown_age}
         await execute_run(app, night_of(day))
         assert read_tables(app, night_of(day)) == recount_from_views(app, night_of(day))
-    assert refresh_counts == [4, 0, 0, 0, 1, 0, 0], "another word means an earlier day"
+    assert refresh_counts == [4, 0, 0, 0, 1, 0, 0], "another text means an earlier day"
     statuses = app.store.list_account_statuses("nour")
     assert max(
         status.last_activity.published_at.date() for status in statuses if status.last_activity
@@ -162,9 +162,9 @@ async def test_decision_made_during_an_evaluation_is_in_the_lists(app, monkeypat
 
 def test_no_title_uses_a_volatile_parameter():
     titles = [
-        words["title"]
-        for entry in load_gap_catalogue().definitions.values()
-        for words in entry.texts.values()
+        gap_texts["title"]
+        for definition in load_gap_catalogue().definitions.values()
+        for gap_texts in definition.texts.values()
     ]
     assert not [
         title for title in titles if any(f"{{{name}}}" in title for name in VOLATILE_GAP_PARAMS)
@@ -293,10 +293,10 @@ async def test_reevaluation_reproduces_summaries_and_counts(app):
     groups = ("", "region:Nord", "tag:training")
     now = night_of(8)
     ids = [run.id for run in app.store.list_runs()]
-    before = read_tables(app, now), app.store.get_run_facet_counts(ids, groups)
+    values_before = read_tables(app, now), app.store.get_run_facet_counts(ids, groups)
     reevaluate.reevaluate(app)
-    assert (read_tables(app, now), app.store.get_run_facet_counts(ids, groups)) == before
-    assert {run_id for run_id, _ in before[1]} == set(ids)
+    assert (read_tables(app, now), app.store.get_run_facet_counts(ids, groups)) == values_before
+    assert {run_id for run_id, _ in values_before[1]} == set(ids)
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
@@ -348,13 +348,13 @@ async def test_summaries_match_a_recount_after_the_clock_is_set_back(app, hours,
     register_network(app, now=START - timedelta(days=3))
     if has_run:
         await execute_run(app, night_of(0))
-    before = night_of(0) + timedelta(hours=9)
+    changed_at = night_of(0) + timedelta(hours=9)
     register_network(
-        app, NOUR, SITE, WALL, now=before
+        app, NOUR, SITE, WALL, now=changed_at
     )  # the spreadsheet no longer lists amal's link
     kind = DecisionKind.NONE_BY_CHOICE
-    app.store.add_decision(Decision("bare", "facebook", kind, "Amina", "she said so", before))
-    now = app.store.get_effective_time(before - timedelta(hours=hours))
+    app.store.add_decision(Decision("bare", "facebook", kind, "Amina", "she said so", changed_at))
+    now = app.store.get_effective_time(changed_at - timedelta(hours=hours))
     assert read_tables(app, now) == recount_from_views(app, now)
 
 
@@ -385,11 +385,11 @@ def save_summaries(app, *summaries):
     people = [Association(summary.id, summary.name) for summary in summaries]
     app.store.save_registry(people, [], START)
     app.store.update_summary_version(SummaryVersion("test"))
-    refresh_counts = [
+    records = [
         replace(_make_record(summary), facets={**build_facets(summary)}) for summary in summaries
     ]
     assert app.store.save_summaries(
-        refresh_counts, app.store.list_stale_summaries(len(people)), SummaryVersion("test")
+        records, app.store.list_stale_summaries(len(people)), SummaryVersion("test")
     )
 
 
@@ -436,39 +436,42 @@ def test_pages_contain_every_match_once_in_order(app, monkeypatch, sort, limits)
     ):
         monkeypatch.setattr(f"storage.read_model.association_search.{name}", value)
     monkeypatch.setattr("storage.read_model.association_search.MIN_SAMPLE_MATCHES", 1)
-    many = [
+    summaries = [
         AssociationSummary(
-            f"a-{n:02}",
-            f"Nom {n % 5}",
-            region="Nord" if n % 2 else "Sud",
-            gaps=(OpenGap("channel_missing", "youtube", "high"),) * (n % 3),
-            changed_at=START + timedelta(days=n % 4) if n % 4 else None,
-            channel_states={"youtube": "missing" if n % 3 else "confirmed"},
+            f"a-{number:02}",
+            f"Nom {number % 5}",
+            region="Nord" if number % 2 else "Sud",
+            gaps=(OpenGap("channel_missing", "youtube", "high"),) * (number % 3),
+            changed_at=START + timedelta(days=number % 4) if number % 4 else None,
+            channel_states={"youtube": "missing" if number % 3 else "confirmed"},
         )
-        for n in range(40)
+        for number in range(40)
     ]
-    save_summaries(app, *many)
+    save_summaries(app, *summaries)
     order = {
-        "urgency": lambda one: (-len(one.gaps), one.id),
-        "name": lambda one: (one.name, one.id),
-        "changed": lambda one: (-one.changed_at.timestamp() if one.changed_at else 0, one.id),
+        "urgency": lambda summary: (-len(summary.gaps), summary.id),
+        "name": lambda summary: (summary.name, summary.id),
+        "changed": lambda summary: (
+            -summary.changed_at.timestamp() if summary.changed_at else 0,
+            summary.id,
+        ),
     }[sort]
-    for wanted, search in (
+    for facets, text in (
         ((), ""),
         (("region:Nord", "youtube:missing"), ""),
         (("region:Nord",), "nom"),
         ((), "no a 3"),
     ):
         rows = list_all_summaries(
-            app, facets=wanted, search_terms=parse_search_query(search), sort=sort
+            app, facets=facets, search_terms=parse_search_query(text), sort=sort
         )
         expected = [
-            one
-            for one in many
-            if set(wanted) <= set(build_facets(one))
-            and is_search_match(one, parse_search_query(search))
+            summary
+            for summary in summaries
+            if set(facets) <= set(build_facets(summary))
+            and is_search_match(summary, parse_search_query(text))
         ]
-        assert [row.id for row in rows] == [one.id for one in sorted(expected, key=order)]
+        assert [row.id for row in rows] == [summary.id for summary in sorted(expected, key=order)]
 
 
 def test_count_stops_at_its_maximum(app, monkeypatch):
@@ -516,43 +519,43 @@ async def test_gaps_are_sorted_by_severity_and_filtered(app):
         "nour",
         "wall",
     ]
-    paged_rows, after = [], None
+    paged_rows, cursor = [], None
     while True:
-        page = app.store.list_visible_gaps(cursor=after, limit=1)
+        page = app.store.list_visible_gaps(cursor=cursor, limit=1)
         paged_rows += page.rows
-        after = page.next_cursor
-        if after is None:
+        cursor = page.next_cursor
+        if cursor is None:
             break
     assert tuple(paged_rows) == all_gaps.rows
     assert all_gaps.count == len(all_gaps.rows)
     northern_gaps = app.store.list_visible_gaps(code="channel_missing", region="Nord")
     assert {row.gap.association for row in northern_gaps.rows} == {"amal", "nour"}
     by_severity = [
-        app.store.list_visible_gaps(severity=one).rows
-        for one in ("urgent", "high", "medium", "low")
+        app.store.list_visible_gaps(severity=severity).rows
+        for severity in ("urgent", "high", "medium", "low")
     ]
     assert sum(by_severity, ()) == all_gaps.rows
     assert app.store.list_visible_gaps(severity="no such").rows == ()
 
 
 @pytest.mark.parametrize("cap", [0, 5000])
-@pytest.mark.parametrize("how", [{}, {"channel": "facebook"}, {"region": "Nord"}], ids=str)
-async def test_gaps_are_paged_newest_first(app, monkeypatch, cap, how):
+@pytest.mark.parametrize("filters", [{}, {"channel": "facebook"}, {"region": "Nord"}], ids=str)
+async def test_gaps_are_paged_newest_first(app, monkeypatch, cap, filters):
     monkeypatch.setattr("storage.read_model.gap_search.MAX_COUNT", cap)
     register_network(app)
     await run_each(app, {}, {SITE.typed_text: "wide"}, {SITE.typed_text: "wide"})
     refresh_summaries(app.store, app.config)
-    opened, after = [], None
-    while after is not None or not opened:
-        page = app.store.list_visible_gaps(sort="newest", cursor=after, limit=2, **how)
+    opened, cursor = [], None
+    while cursor is not None or not opened:
+        page = app.store.list_visible_gaps(sort="newest", cursor=cursor, limit=2, **filters)
         opened += [(row.gap.opened_at, row.gap.id) for row in page.rows]
-        after = page.next_cursor
-        if after is None:
+        cursor = page.next_cursor
+        if cursor is None:
             break
-    all_gaps = app.store.list_visible_gaps(limit=1000, **how).rows
+    all_gaps = app.store.list_visible_gaps(limit=1000, **filters).rows
     assert opened == sorted(((row.gap.opened_at, row.gap.id) for row in all_gaps), reverse=True)
-    assert len({day for day, _ in opened}) > 1 or "channel" in how
-    assert app.store.list_visible_gaps(sort="newest", cursor="nonsense", **how).rows
+    assert len({day for day, _ in opened}) > 1 or "channel" in filters
+    assert app.store.list_visible_gaps(sort="newest", cursor="nonsense", **filters).rows
 
 
 def by_id(gaps):
@@ -566,8 +569,8 @@ async def test_gap_changes_since_a_time_are_sorted_by_severity(app):
     await execute_run(app, night_of(2))
     refresh_summaries(app.store, app.config)
     opened = app.store.list_gap_changes(night_of(0), "opened", limit=100)
-    seen = build_network_overview(app.store, app.config, night_of(3), since=night_of(0))
-    assert by_id(row.gap for row in opened.rows) == by_id(seen.opened_gaps)
+    overview = build_network_overview(app.store, app.config, night_of(3), since=night_of(0))
+    assert by_id(row.gap for row in opened.rows) == by_id(overview.opened_gaps)
     assert opened.count == len(opened.rows) == 6
     assert [row.gap.code for row in app.store.list_gap_changes(night_of(2), "closed").rows] == [
         "channel_missing"
@@ -576,11 +579,11 @@ async def test_gap_changes_since_a_time_are_sorted_by_severity(app):
         "channel_unlisted"
     ]
     assert app.store.list_gap_changes(night_of(3)).rows == ()
-    paged_rows, after = [], None
+    paged_rows, cursor = [], None
     while True:
-        page = app.store.list_gap_changes(night_of(0), cursor=after, limit=1)
+        page = app.store.list_gap_changes(night_of(0), cursor=cursor, limit=1)
         paged_rows += page.rows
-        after = page.next_cursor
-        if after is None:
+        cursor = page.next_cursor
+        if cursor is None:
             break
     assert tuple(paged_rows) == opened.rows
