@@ -29,54 +29,60 @@ def simple_probe(monkeypatch):
 
 @pytest.fixture
 async def app(tmp_path):
-    small = opened(tmp_path)
-    register(small, NOUR, SITE, link("amal", "facebook", "amal"))
-    await execute_run(small, night_of(0))
-    small.web.asked.clear()
-    yield small
-    small.store.close()
+    small_app = opened(tmp_path)
+    register(small_app, NOUR, SITE, link("amal", "facebook", "amal"))
+    await execute_run(small_app, night_of(0))
+    small_app.web.asked.clear()
+    yield small_app
+    small_app.store.close()
 
 
 def test_recheck_requests_only_its_accounts_and_stores_no_observation(app):
     app.web.answers = {NOUR.typed_text: "gone"}
-    before = list(app.store.list_observations()), list(app.store.list_account_statuses())
-    made = RecheckService().recheck_association(app, "nour", NOW)
+    stored_before = list(app.store.list_observations()), list(app.store.list_account_statuses())
+    recheck = RecheckService().recheck_association(app, "nour", NOW)
     assert sorted(app.web.asked) == sorted([NOUR.typed_text, SITE.typed_text])
-    assert [one.finding.presence for one in made.accounts] == [Presence.ABSENT, Presence.PRESENT]
-    assert (list(app.store.list_observations()), list(app.store.list_account_statuses())) == before
+    assert [account.finding.presence for account in recheck.accounts] == [
+        Presence.ABSENT,
+        Presence.PRESENT,
+    ]
+    assert (
+        list(app.store.list_observations()),
+        list(app.store.list_account_statuses()),
+    ) == stored_before
 
 
 def test_association_is_rechecked_again_after_ten_minutes(app):
-    checks = RecheckService()
-    made = checks.recheck_association(app, "nour", NOW)
+    service = RecheckService()
+    recheck = service.recheck_association(app, "nour", NOW)
     with pytest.raises(RecheckRefusedError) as refused:
-        checks.recheck_association(app, "nour", NOW + RECHECK_INTERVAL - timedelta(seconds=1))
+        service.recheck_association(app, "nour", NOW + RECHECK_INTERVAL - timedelta(seconds=1))
     assert refused.value.reason is RecheckRefusal.RECENTLY_CHECKED
-    assert checks.recheck_association(app, "amal", NOW + timedelta(minutes=1))
-    assert checks.find_recent("nour", NOW + timedelta(minutes=2)) is made
-    assert checks.find_recent("nour", NOW + RECHECK_INTERVAL) is None
-    assert checks.recheck_association(app, "nour", NOW + RECHECK_INTERVAL)
+    assert service.recheck_association(app, "amal", NOW + timedelta(minutes=1))
+    assert service.find_recent("nour", NOW + timedelta(minutes=2)) is recheck
+    assert service.find_recent("nour", NOW + RECHECK_INTERVAL) is None
+    assert service.recheck_association(app, "nour", NOW + RECHECK_INTERVAL)
 
 
 @pytest.mark.fault("F34")
 def test_one_recheck_at_a_time(app, monkeypatch):
-    checks, inside, go_on = RecheckService(), threading.Event(), threading.Event()
-    plain = app.store.list_accounts
+    service, inside, may_continue = RecheckService(), threading.Event(), threading.Event()
+    list_accounts = app.store.list_accounts
 
-    def slow(*of, **how):
+    def slow_list_accounts(*args, **kwargs):
         inside.set()
-        go_on.wait()
-        return plain(*of, **how)
+        may_continue.wait()
+        return list_accounts(*args, **kwargs)
 
-    monkeypatch.setattr(app.store, "list_accounts", slow)
-    first = threading.Thread(target=checks.recheck_association, args=(app, "nour", NOW))
+    monkeypatch.setattr(app.store, "list_accounts", slow_list_accounts)
+    first = threading.Thread(target=service.recheck_association, args=(app, "nour", NOW))
     first.start()
     inside.wait()
     try:
         with pytest.raises(RecheckRefusedError) as refused:
-            checks.recheck_association(app, "amal", NOW)
+            service.recheck_association(app, "amal", NOW)
     finally:
-        go_on.set()
+        may_continue.set()
         first.join()
     assert refused.value.reason is RecheckRefusal.BUSY
 
@@ -92,24 +98,24 @@ def test_running_run_prevents_a_recheck_and_killed_one_does_not(app):
 
 
 def test_open_circuit_breaker_applies_to_a_recheck(app):
-    tonight = app.store.begin_run(NOW.date(), NOW)
-    told = {
+    run = app.store.begin_run(NOW.date(), NOW)
+    receipt = {
         "opened_circuits": {
             "facebook": {"reason": "login_wall", "skipped": 1, "first_account_id": 1}
         }
     }
-    app.store.finish_run(tonight, AuditRunState.DONE, NOW, receipt=told)
-    made = RecheckService().recheck_association(app, "nour", NOW)
+    app.store.finish_run(run, AuditRunState.DONE, NOW, receipt=receipt)
+    recheck = RecheckService().recheck_association(app, "nour", NOW)
     assert app.web.asked == [SITE.typed_text]
-    assert made.accounts[0].finding.reason == "login_wall"
+    assert recheck.accounts[0].finding.reason == "login_wall"
 
 
 def test_disowned_account_is_not_rechecked(app):
     row = next(row for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
-    word = Decision(
+    decision = Decision(
         "nour", "facebook", DecisionKind.DISOWN, "Amina", "namesake", START, account_id=row.id
     )
-    app.store.add_decision(word)
+    app.store.add_decision(decision)
     RecheckService().recheck_association(app, "nour", NOW)
     assert app.web.asked == [SITE.typed_text]
 
@@ -117,15 +123,15 @@ def test_disowned_account_is_not_rechecked(app):
 def test_page_shows_recheck_and_says_that_it_changes_nothing(app):
     app.web.answers = {NOUR.typed_text: "gone"}
     with logged_in_client(app, NOW) as client:
-        answer = client.post("/en/associations/nour/checks")
-        assert (answer.status_code, answer.headers["location"]) == (
+        response = client.post("/en/associations/nour/checks")
+        assert (response.status_code, response.headers["location"]) == (
             303,
             "/en/associations/nour#check",
         )
-        told = client.get("/en/associations/nour").text
-        assert "The status changes only after tonight’s check" in told
-        assert "page not found" in told
-        again = client.post("/en/associations/nour/checks").headers["location"]
-        assert again == "/en/associations/nour?check_refused=recently_checked#check"
-        assert "Checked a few minutes ago" in client.get(again).text
+        page = client.get("/en/associations/nour").text
+        assert "The status changes only after tonight’s check" in page
+        assert "page not found" in page
+        location = client.post("/en/associations/nour/checks").headers["location"]
+        assert location == "/en/associations/nour?check_refused=recently_checked#check"
+        assert "Checked a few minutes ago" in client.get(location).text
         assert client.post("/en/associations/nobody/checks").status_code == 404

@@ -16,7 +16,7 @@ from auditor.rules.association import find_account_owners
 from auditor.rules.checks.registry import SharedRule
 from auditor.rules.engine import is_gap_open
 from auditor.runs import plan
-from auditor.runs import run as runs_run
+from auditor.runs import run as run_module
 from auditor.runs.host_queue import HostQueue, iter_host_queues
 from auditor.runs.plan import build_batches, compute_batch_size
 from auditor.runs.run import execute_run
@@ -50,18 +50,21 @@ def simple_probe(monkeypatch):
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(tmp_path)
-    yield small
-    small.store.close()
+    small_app = opened(tmp_path)
+    yield small_app
+    small_app.store.close()
 
 
-def seen(app, done):
+def findings_of(app, run):
     rows = {row.id: row.typed_text for row in app.store.list_accounts(include_withdrawn=True)}
-    looks = app.store.list_observations(run_id=done.id)
-    return {rows[look.account_id]: (look.finding.presence, look.finding.reason) for look in looks}
+    observations = app.store.list_observations(run_id=run.id)
+    return {
+        rows[observation.account_id]: (observation.finding.presence, observation.finding.reason)
+        for observation in observations
+    }
 
 
-def standing(app, typed):
+def get_status(app, typed):
     row = next(row for row in app.store.list_accounts() if row.typed_text == typed)
     return app.store.get_account_status(row.id)
 
@@ -73,31 +76,31 @@ SITE = link("nour", "website", "nour")
 async def test_run_checks_every_account_once(app):
     register(app, NOUR, AMAL, SITE)
     app.web.answers = {NOUR.typed_text: "gone", SITE.typed_text: "wall"}
-    done = await execute_run(app, START)
-    assert done.state is AuditRunState.DONE
-    assert seen(app, done) == {
+    run = await execute_run(app, START)
+    assert run.state is AuditRunState.DONE
+    assert findings_of(app, run) == {
         NOUR.typed_text: (Presence.ABSENT, Reason.NOT_FOUND),
         AMAL.typed_text: (Presence.PRESENT, None),
         SITE.typed_text: (Presence.UNKNOWN, Reason.LOGIN_WALL),
     }
-    assert (done.receipt["present"], done.receipt["absent"], done.receipt["unknown"]) == (1, 1, 1)
-    assert done.receipt["channels"]["facebook"] == {"present": 1, "absent": 1, "unknown": 0}
-    assert done.receipt["requests"] == 3
+    assert (run.receipt["present"], run.receipt["absent"], run.receipt["unknown"]) == (1, 1, 1)
+    assert run.receipt["channels"]["facebook"] == {"present": 1, "absent": 1, "unknown": 0}
+    assert run.receipt["requests"] == 3
     assert sorted(app.web.asked) == sorted([NOUR.typed_text, AMAL.typed_text, SITE.typed_text])
 
 
 async def test_large_bodies_are_stored_before_the_next_check(app, monkeypatch):
     monkeypatch.setattr("storage.files.body_store.MAX_PENDING_BYTES", 0)
-    settled, usual = [], BodyWriter.commit
-    monkeypatch.setattr(BodyWriter, "commit", lambda laying: settled.append(usual(laying)))
+    commit_sizes, commit = [], BodyWriter.commit
+    monkeypatch.setattr(BodyWriter, "commit", lambda writer: commit_sizes.append(commit(writer)))
     register(app, NOUR, AMAL, SITE)
     app.web.answers = {
-        row.typed_text: f"a page of its own, {row.typed_text}" for row in (NOUR, AMAL, SITE)
+        row.typed_text: f"the page of {row.typed_text}" for row in (NOUR, AMAL, SITE)
     }
-    done = await execute_run(app, START)
-    assert len(seen(app, done)) == 3
-    assert sum(settled) == 3
-    assert max(settled) < 3
+    run = await execute_run(app, START)
+    assert len(findings_of(app, run)) == 3
+    assert sum(commit_sizes) == 3
+    assert max(commit_sizes) < 3
 
 
 async def test_finished_run_is_not_repeated(app):
@@ -111,11 +114,11 @@ async def test_crashed_probe_is_recorded_and_the_run_continues(app, caplog):
     register(app, NOUR, AMAL)
     app.web.answers = {NOUR.typed_text: "bug"}
     with caplog.at_level(logging.CRITICAL):
-        done = await execute_run(app, START)
-    assert done.state is AuditRunState.DONE
-    assert seen(app, done)[NOUR.typed_text] == (Presence.UNKNOWN, Reason.CRASHED)
-    assert seen(app, done)[AMAL.typed_text] == (Presence.PRESENT, None)
-    assert standing(app, NOUR.typed_text).state is AccountState.UNKNOWN
+        run = await execute_run(app, START)
+    assert run.state is AuditRunState.DONE
+    assert findings_of(app, run)[NOUR.typed_text] == (Presence.UNKNOWN, Reason.CRASHED)
+    assert findings_of(app, run)[AMAL.typed_text] == (Presence.PRESENT, None)
+    assert get_status(app, NOUR.typed_text).state is AccountState.UNKNOWN
 
 
 async def test_storage_failure_stops_the_run_with_its_error(app, monkeypatch):
@@ -128,12 +131,12 @@ async def test_storage_failure_stops_the_run_with_its_error(app, monkeypatch):
     )
     with pytest.raises(StoreError, match="is full"):
         await execute_run(app, START)
-    left = app.store.get_run(START.date())
-    assert left.state is AuditRunState.INCOMPLETE
+    failed = app.store.get_run(START.date())
+    assert failed.state is AuditRunState.INCOMPLETE
     monkeypatch.setattr(app.store, "record_observations", record)
-    done = await execute_run(app, START + timedelta(minutes=1))
-    assert done.state is AuditRunState.DONE
-    assert len(seen(app, done)) == 2
+    run = await execute_run(app, START + timedelta(minutes=1))
+    assert run.state is AuditRunState.DONE
+    assert len(findings_of(app, run)) == 2
 
 
 async def test_interrupted_run_is_resumed(app):
@@ -141,24 +144,26 @@ async def test_interrupted_run_is_resumed(app):
     register(app, *rows)
     app.web.answers = {row.typed_text: "hang" for row in rows[7:]}
     seven = asyncio.Event()
-    going = asyncio.create_task(
-        execute_run(app, START, on_progress=lambda done, _: seven.set() if done == 7 else None)
+    task = asyncio.create_task(
+        execute_run(
+            app, START, on_progress=lambda checked, _: seven.set() if checked == 7 else None
+        )
     )
     await seven.wait()
-    going.cancel()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await going
-    left = app.store.get_run(START.date())
-    before = set(seen(app, left))
-    assert left.state is AuditRunState.INCOMPLETE
-    assert before == {row.typed_text for row in rows[:7]}
+        await task
+    interrupted = app.store.get_run(START.date())
+    checked_before = set(findings_of(app, interrupted))
+    assert interrupted.state is AuditRunState.INCOMPLETE
+    assert checked_before == {row.typed_text for row in rows[:7]}
     app.web.answers, app.web.asked = {}, []
-    done = await execute_run(app, START + timedelta(minutes=5))
-    assert done.state is AuditRunState.DONE
-    assert done.started_at == START
-    assert before.isdisjoint(app.web.asked)
-    assert len(seen(app, done)) == 9
-    assert done.receipt["requests"] > len(app.web.asked)
+    run = await execute_run(app, START + timedelta(minutes=5))
+    assert run.state is AuditRunState.DONE
+    assert run.started_at == START
+    assert checked_before.isdisjoint(app.web.asked)
+    assert len(findings_of(app, run)) == 9
+    assert run.receipt["requests"] > len(app.web.asked)
 
 
 @pytest.mark.parametrize("stage", ["save_conclusions", "finish"])
@@ -168,21 +173,21 @@ async def test_run_killed_during_evaluation_has_equal_conclusions(app, monkeypat
     target = (
         (app.store, "save_conclusions")
         if stage == "save_conclusions"
-        else (runs_run.receipt, "build_finished_receipt")
+        else (run_module.receipt, "build_finished_receipt")
     )
-    whole = getattr(*target)
+    original = getattr(*target)
 
-    def die(*given, **named):
+    def die(*args, **kwargs):
         if stage == "finish":
-            whole(*given, **named)
+            original(*args, **kwargs)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(*target, die)
     with pytest.raises(KeyboardInterrupt):
         await execute_run(app, START)
-    monkeypatch.setattr(*target, whole)
-    done = await execute_run(app, START + timedelta(minutes=5))
-    assert done.state is AuditRunState.DONE
+    monkeypatch.setattr(*target, original)
+    run = await execute_run(app, START + timedelta(minutes=5))
+    assert run.state is AuditRunState.DONE
     assert [(gap.code, gap.run_count) for gap in app.store.list_gaps()] == [
         ("channel_missing", 1),
         ("channel_unlisted", 1),
@@ -196,9 +201,9 @@ async def test_transient_failure_is_checked_in_the_second_pass(app):
         NOUR.typed_text: [FetchError(Reason.TIMEOUT), "alive"],
         AMAL.typed_text: FetchError(Reason.NETWORK, "host is down"),
     }
-    done = await execute_run(app, START)
-    assert seen(app, done)[NOUR.typed_text] == (Presence.PRESENT, None)
-    assert seen(app, done)[AMAL.typed_text] == (Presence.UNKNOWN, Reason.NETWORK)
+    run = await execute_run(app, START)
+    assert findings_of(app, run)[NOUR.typed_text] == (Presence.PRESENT, None)
+    assert findings_of(app, run)[AMAL.typed_text] == (Presence.UNKNOWN, Reason.NETWORK)
     assert app.web.passes == 2
     assert app.web.asked.count(AMAL.typed_text) == 2
 
@@ -206,12 +211,12 @@ async def test_transient_failure_is_checked_in_the_second_pass(app):
 async def test_link_that_may_be_requested_once_has_no_second_pass(app):
     register(app, NOUR, AMAL)
     app.web.answers = {
-        one.typed_text: [FetchError(Reason.SERVER_ERROR), "alive"] for one in (NOUR, AMAL)
+        row.typed_text: [FetchError(Reason.SERVER_ERROR), "alive"] for row in (NOUR, AMAL)
     }
     app.web.once = {NOUR.typed_text}
-    done = await execute_run(app, START)
-    assert seen(app, done)[NOUR.typed_text] == (Presence.UNKNOWN, Reason.SERVER_ERROR)
-    assert seen(app, done)[AMAL.typed_text] == (Presence.PRESENT, None)
+    run = await execute_run(app, START)
+    assert findings_of(app, run)[NOUR.typed_text] == (Presence.UNKNOWN, Reason.SERVER_ERROR)
+    assert findings_of(app, run)[AMAL.typed_text] == (Presence.PRESENT, None)
     assert (app.web.asked.count(NOUR.typed_text), app.web.asked.count(AMAL.typed_text)) == (1, 2)
 
 
@@ -269,41 +274,41 @@ async def test_unlisted_account_is_proposed_until_registered(app):
     unlisted = next(gap for gap in app.store.list_gaps() if gap.code == "channel_unlisted")
     assert (unlisted.subject, unlisted.opened_at) == ("@nour", night_of(1))
     assert [proposal.run_count for proposal in app.store.list_proposals()] == [2]
-    taken = AccountRow(
+    registered = AccountRow(
         "nour", "@nour", Identity("youtube", LinkKind.PAGE, "@nour", PROFILE.canonical), "youtube"
     )
-    register(app, SITE, taken, now=night_of(1) + timedelta(hours=5))
+    register(app, SITE, registered, now=night_of(1) + timedelta(hours=5))
     await execute_run(app, night_of(2))
     unlisted = next(gap for gap in app.store.list_gaps() if gap.code == "channel_unlisted")
     assert unlisted.closed_at == night_of(2)
 
 
-def many(count):
+def build_accounts(count):
     return [link(f"a{number}", "facebook", f"a{number}") for number in range(count)]
 
 
 async def test_five_changes_in_one_run_make_the_channel_unreliable(app, caplog):
-    rows = many(9)
+    rows = build_accounts(9)
     register(app, *rows)
     await execute_run(app, START)
     app.web.answers = {row.typed_text: "gone" for row in rows[:6]}
     with caplog.at_level(logging.CRITICAL):
-        done = await execute_run(app, night_of(1))
-    assert done.unreliable_channels == ("facebook",)
-    assert "not_found" in done.receipt["unreliable_channels"]["facebook"]
+        run = await execute_run(app, night_of(1))
+    assert run.unreliable_channels == ("facebook",)
+    assert "not_found" in run.receipt["unreliable_channels"]["facebook"]
     assert all(
-        one.unconfirmed_streak is None and one.state is AccountState.PRESENT
-        for one in app.store.list_account_statuses()
+        status.unconfirmed_streak is None and status.state is AccountState.PRESENT
+        for status in app.store.list_account_statuses()
     )
 
 
 async def test_channel_stays_unreliable_in_a_resumed_run(app, monkeypatch, caplog):
-    rows = many(9)
+    rows = build_accounts(9)
     register(app, *rows)
     await execute_run(app, START)
     app.web.answers = {row.typed_text: "gone" for row in rows}
     monkeypatch.setattr(
-        runs_run.receipt,
+        run_module.receipt,
         "build_finished_receipt",
         lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt),
     )
@@ -312,21 +317,21 @@ async def test_channel_stays_unreliable_in_a_resumed_run(app, monkeypatch, caplo
             await execute_run(app, night_of(1))
         monkeypatch.undo()
         monkeypatch.setattr(checker, "probe_steps_for", steps)
-        done = await execute_run(app, night_of(1) + timedelta(hours=1))
-    assert done.unreliable_channels == ("facebook",)
-    assert all(one.unconfirmed_streak is None for one in app.store.list_account_statuses())
+        run = await execute_run(app, night_of(1) + timedelta(hours=1))
+    assert run.unreliable_channels == ("facebook",)
+    assert all(status.unconfirmed_streak is None for status in app.store.list_account_statuses())
 
 
-def watched(monkeypatch, *canaries):
+def configure_canaries(monkeypatch, *canaries):
     """Configure these canaries: (channel, URL, exists)."""
-    told = [
+    configured_canaries = [
         Canary(Account("", url, Identity(channel, LinkKind.PAGE, url, url, url)), exists)
         for channel, url, exists in canaries
     ]
     monkeypatch.setattr(
-        runs_run,
+        run_module,
         "build_canaries",
-        lambda channel, *_: [one for one in told if one.channel == channel],
+        lambda channel, *_: [canary for canary in configured_canaries if canary.channel == channel],
     )
 
 
@@ -334,11 +339,11 @@ def watched(monkeypatch, *canaries):
 async def test_run_without_connectivity_is_skipped_and_can_be_repeated(app, monkeypatch, caplog):
     register(app, NOUR)
     sites = ["https://one.example/", "https://two.example/"]
-    watched(monkeypatch, *(("website", url, True) for url in sites))
+    configure_canaries(monkeypatch, *(("website", url, True) for url in sites))
     app.web.answers = dict.fromkeys(sites, FetchError(Reason.NETWORK))
     with caplog.at_level(logging.CRITICAL):
         skipped = await execute_run(app, START)
-    assert (skipped.state, seen(app, skipped), list(app.store.list_gaps())) == (
+    assert (skipped.state, findings_of(app, skipped), list(app.store.list_gaps())) == (
         AuditRunState.SKIPPED,
         {},
         [],
@@ -349,14 +354,14 @@ async def test_run_without_connectivity_is_skipped_and_can_be_repeated(app, monk
 
 async def test_failed_canary_makes_its_channel_unreliable(app, monkeypatch, caplog):
     register(app, NOUR, SITE)
-    watched(monkeypatch, ("facebook", "https://facebook.example/known", True))
+    configure_canaries(monkeypatch, ("facebook", "https://facebook.example/known", True))
     app.web.answers = {"https://facebook.example/known": "gone", NOUR.typed_text: "gone"}
     with caplog.at_level(logging.CRITICAL):
-        done = await execute_run(app, START)
-    assert done.unreliable_channels == ("facebook",)
-    assert done.receipt["canaries"][0]["presence"] == "absent"
-    assert standing(app, NOUR.typed_text).unconfirmed_streak is None
-    assert standing(app, SITE.typed_text).state is AccountState.PRESENT
+        run = await execute_run(app, START)
+    assert run.unreliable_channels == ("facebook",)
+    assert run.receipt["canaries"][0]["presence"] == "absent"
+    assert get_status(app, NOUR.typed_text).unconfirmed_streak is None
+    assert get_status(app, SITE.typed_text).state is AccountState.PRESENT
 
 
 async def test_receipts_are_chained(app):
@@ -379,7 +384,7 @@ async def test_receipt_counts_opened_and_closed_gaps(app):
 
 
 async def test_receipt_names_platform_hosts_and_counts_others(app, monkeypatch):
-    monkeypatch.setattr(runs_run.receipt, "MAX_HOSTS_IN_RECEIPT", 2)
+    monkeypatch.setattr(run_module.receipt, "MAX_HOSTS_IN_RECEIPT", 2)
     monkeypatch.setattr(
         channel_registry,
         "find_channel_by_host",
@@ -389,55 +394,55 @@ async def test_receipt_names_platform_hosts_and_counts_others(app, monkeypatch):
     register(app, *rows)
     get, hangs = app.web.get, asyncio.Event()
 
-    async def counted(ask):
-        host = ask.url.split("/")[2]
+    async def count_request(request):
+        host = request.url.split("/")[2]
         app.web.requests_by_host[host] += 1
         if host == "a0.example":
             hangs.set()
-        return await get(ask)
+        return await get(request)
 
-    monkeypatch.setattr(app.web, "get", counted)
+    monkeypatch.setattr(app.web, "get", count_request)
     app.web.answers = {rows[0].typed_text: "hang"}
     four = asyncio.Event()
-    going = asyncio.create_task(
-        execute_run(app, START, on_progress=lambda done, _: four.set() if done == 4 else None)
+    task = asyncio.create_task(
+        execute_run(app, START, on_progress=lambda checked, _: four.set() if checked == 4 else None)
     )
     await four.wait()
     await hangs.wait()
-    going.cancel()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await going
+        await task
     app.web.answers = {}
-    done = await execute_run(app, START + timedelta(minutes=5))
-    shown, elsewhere = done.receipt["requests_by_host"], done.receipt["requests_other_hosts"]
-    assert (shown["a0.example"], len(shown)) == (2, 2)
+    run = await execute_run(app, START + timedelta(minutes=5))
+    named, elsewhere = run.receipt["requests_by_host"], run.receipt["requests_other_hosts"]
+    assert (named["a0.example"], len(named)) == (2, 2)
     assert elsewhere == {"hosts": 3, "requests": 3}
-    assert sum(shown.values()) + elsewhere["requests"] == done.receipt["requests"] == 6
+    assert sum(named.values()) + elsewhere["requests"] == run.receipt["requests"] == 6
 
 
 @pytest.mark.fault("F19")
 async def test_evidence_has_no_cookies(app):
     register(app, NOUR)
-    done = await execute_run(app, START)
-    look = next(app.store.list_observations(run_id=done.id))
-    assert dict(look.evidence[0].headers) == {"server": "x"}
-    assert app.body_store.get(look.evidence[0].digest) == b"alive"
+    run = await execute_run(app, START)
+    observation = next(app.store.list_observations(run_id=run.id))
+    assert dict(observation.evidence[0].headers) == {"server": "x"}
+    assert app.body_store.get(observation.evidence[0].digest) == b"alive"
 
 
 async def test_progress_counts_to_the_end(app):
-    register(app, *many(5))
-    told = []
-    await execute_run(app, START, on_progress=lambda done, whole: told.append((done, whole)))
-    assert told == [(number, 5) for number in range(6)]
+    register(app, *build_accounts(5))
+    calls = []
+    await execute_run(app, START, on_progress=lambda checked, total: calls.append((checked, total)))
+    assert calls == [(number, 5) for number in range(6)]
 
 
-async def lanes_of(app, *rows):
+async def list_queue_sizes(app, *rows):
     """Return the host queues of a run by size, each as often as a worker gets it."""
     register(app, *rows)
-    tonight = app.store.begin_run(START.date(), START)
-    plan.create_run_plan(app, tonight, {}, ())
-    shards = build_batches(app.store.count_by_host_bucket(tonight))
-    return [lane.batch.size async for lane in iter_host_queues(app.store, tonight, shards)]
+    run = app.store.begin_run(START.date(), START)
+    plan.create_run_plan(app, run, {}, ())
+    batches = build_batches(app.store.count_by_host_bucket(run))
+    return [host_queue.batch.size async for host_queue in iter_host_queues(app.store, run, batches)]
 
 
 async def test_largest_host_begins_and_has_several_workers(app):
@@ -445,7 +450,7 @@ async def test_largest_host_begins_and_has_several_workers(app):
         replace(SITE, typed_text=f"{SITE.typed_text}{page}", identity=site_of(page))
         for page in range(10)
     ]
-    assert await lanes_of(app, *pages, link("amal", "website", "amal")) == [10, 10, 10, 1]
+    assert await list_queue_sizes(app, *pages, link("amal", "website", "amal")) == [10, 10, 10, 1]
 
 
 def site_of(page):
@@ -459,24 +464,26 @@ async def test_platform_begins_and_has_one_worker(app):
         Identity("facebook", LinkKind.SHORT_LINK, url="https://fb.me/x"),
         "facebook",
     )
-    assert await lanes_of(app, *many(10), short, SITE) == [11, 1]
+    assert await list_queue_sizes(app, *build_accounts(10), short, SITE) == [11, 1]
 
 
 async def test_host_queue_is_read_page_by_page(app, monkeypatch):
     monkeypatch.setattr("auditor.runs.host_queue.HOST_PAGE_SIZE", 3)
-    register(app, *many(10))
-    tonight = app.store.begin_run(START.date(), START)
-    plan.create_run_plan(app, tonight, {}, ())
-    (shard,) = build_batches(app.store.count_by_host_bucket(tonight))
-    lane = HostQueue(app.store, tonight, shard)
-    taken = [one for _ in range(4) for one in await lane.take(2)]
-    rest = HostQueue(app.store, tonight, shard, after=lane.cursor)
-    assert [one.account.id for one in taken + await rest.take(5)] == list(range(1, 11))
-    assert await rest.take() == []
+    register(app, *build_accounts(10))
+    run = app.store.begin_run(START.date(), START)
+    plan.create_run_plan(app, run, {}, ())
+    (batch,) = build_batches(app.store.count_by_host_bucket(run))
+    host_queue = HostQueue(app.store, run, batch)
+    first_accounts = [planned for _ in range(4) for planned in await host_queue.take(2)]
+    remaining_queue = HostQueue(app.store, run, batch, after=host_queue.cursor)
+    assert [
+        planned.account.id for planned in first_accounts + await remaining_queue.take(5)
+    ] == list(range(1, 11))
+    assert await remaining_queue.take() == []
 
 
 async def test_small_hosts_share_a_batch_and_a_large_one_has_its_own(app):
-    spots = [
+    host_buckets = [
         (0, 1, 300),
         (1, 2, 9),
         (1, 5, 9),
@@ -486,10 +493,11 @@ async def test_small_hosts_share_a_batch_and_a_large_one_has_its_own(app):
         (2, 6, 1),
         (3, 1, 1),
     ]
-    told = [
-        (one.round, one.first_bucket, one.last_bucket, one.size) for one in build_batches(spots, 4)
+    batches = [
+        (batch.round, batch.first_bucket, batch.last_bucket, batch.size)
+        for batch in build_batches(host_buckets, 4)
     ]
-    assert told == [
+    assert batches == [
         (0, 1, 1, 300), (1, 2, 2, 9), (1, 5, 5, 9), (2, 4, 4, 5), (2, 1, 3, 3), (2, 6, 6, 1), (3, 1, 1, 1)
     ]  # fmt: skip
 
@@ -505,30 +513,33 @@ def test_small_registry_has_a_batch_for_each_worker():
 
 
 def test_large_host_has_one_round(app):
-    register(app, *many(4))
-    places = [PlanPosition(round_, 7, 0, number) for number, round_ in enumerate((3, 2, 3, 9), 1)]
-    tonight = app.store.begin_run(START.date(), START)
-    app.store.replace_plan(places, 4)
-    assert list(app.store.count_by_host_bucket(tonight)) == [(2, 7, 1), (3, 7, 2), (9, 7, 1)]
-    app.store.replace_plan(places, 3)
-    assert list(app.store.count_by_host_bucket(tonight)) == [(2, 7, 4)]
+    register(app, *build_accounts(4))
+    positions = [
+        PlanPosition(round_number, 7, 0, number)
+        for number, round_number in enumerate((3, 2, 3, 9), 1)
+    ]
+    run = app.store.begin_run(START.date(), START)
+    app.store.replace_plan(positions, 4)
+    assert list(app.store.count_by_host_bucket(run)) == [(2, 7, 1), (3, 7, 2), (9, 7, 1)]
+    app.store.replace_plan(positions, 3)
+    assert list(app.store.count_by_host_bucket(run)) == [(2, 7, 4)]
 
 
 async def test_run_over_real_sockets(tmp_path, monkeypatch):
     """With a real fetcher, real parsers, and a server on loopback that the guard allows."""
 
-    async def answer(reader, writer):
+    async def respond(reader, writer):
         path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
-        word = {b"/gone": b"gone", b"/robots.txt": b""}.get(path, b"alive")
+        body = {b"/gone": b"gone", b"/robots.txt": b""}.get(path, b"alive")
         head = (
             b"HTTP/1.1 200 OK\r\nContent-Type: "
             b"text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
         )
-        writer.write(head % len(word) + word)
+        writer.write(head % len(body) + body)
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     fetch = FetchOptions(
         allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_delay=0, max_retries=0
@@ -545,20 +556,20 @@ async def test_run_over_real_sockets(tmp_path, monkeypatch):
         ),
     )
     async with server:
-        done = await execute_run(app, START)
+        run = await execute_run(app, START)
     app.store.close()
-    assert done.receipt["requests"] >= 2
-    assert (done.receipt["present"], done.receipt["absent"]) == (1, 1)
+    assert run.receipt["requests"] >= 2
+    assert (run.receipt["present"], run.receipt["absent"]) == (1, 1)
 
 
 async def test_only_changed_conclusions_are_stored(app):
     register(app, NOUR)
     await execute_run(app, START)
-    held = app.store.load_association_data(["nour"], include_closed_gaps=False)
-    (before,) = run_results.assemble_association_states(held.associations, held)
-    derived = run_results.Conclusions()
-    derived.add_changes(before, before)
-    assert derived == run_results.Conclusions()
+    data = app.store.load_association_data(["nour"], include_closed_gaps=False)
+    (state,) = run_results.assemble_association_states(data.associations, data)
+    conclusions = run_results.Conclusions()
+    conclusions.add_changes(state, state)
+    assert conclusions == run_results.Conclusions()
 
 
 async def test_crawl_delay_of_a_site_does_not_block_others(tmp_path, monkeypatch):
@@ -567,37 +578,39 @@ async def test_crawl_delay_of_a_site_does_not_block_others(tmp_path, monkeypatch
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
     sites = [link(f"s{number}", "website", f"s{number}") for number in range(5)]
     register(app, *sites)
-    together, get = asyncio.Barrier(len(sites)), app.web.get
+    barrier, get = asyncio.Barrier(len(sites)), app.web.get
 
-    async def rested(ask):
-        await asyncio.wait_for(together.wait(), 20)
-        return await get(ask)
+    async def wait_for_all(request):
+        await asyncio.wait_for(barrier.wait(), 20)
+        return await get(request)
 
-    monkeypatch.setattr(app.web, "get", rested)
-    done = await execute_run(app, START)
+    monkeypatch.setattr(app.web, "get", wait_for_all)
+    run = await execute_run(app, START)
     app.store.close()
-    assert done.receipt["present"] == len(sites)
+    assert run.receipt["present"] == len(sites)
 
 
 async def test_evaluation_in_parts_equals_evaluation_at_once(tmp_path, monkeypatch):
     """Each association alone, with data in files: equal statuses, gaps and proposals."""
     fetch = FetchOptions(
         second_pass_delay=0, concurrency=1, host_delay=0
-    )  # so that both look in the same order
+    )  # so both check in the same order
     config = configured().model_copy(update={"fetch": fetch})
     app, network = (opened(tmp_path / name, config) for name in ("register", "network"))
-    for each, at_once, in_memory in (
+    for tested_app, batch_size, max_bytes in (
         (app, 1, 10),
         (network, batching.QUERY_BATCH_SIZE, spool.MAX_MEMORY_BYTES),
     ):
-        monkeypatch.setattr(batching, "QUERY_BATCH_SIZE", at_once)
-        monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", in_memory)
-        register(each, NOUR, AMAL, SITE)
-        each.web.answers = {SITE.typed_text: "linked"}
+        monkeypatch.setattr(batching, "QUERY_BATCH_SIZE", batch_size)
+        monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", max_bytes)
+        register(tested_app, NOUR, AMAL, SITE)
+        tested_app.web.answers = {SITE.typed_text: "linked"}
         for day in (0, 1):
-            await execute_run(each, night_of(day))
+            await execute_run(tested_app, night_of(day))
     for list_name in ("list_account_statuses", "list_gaps", "list_proposals"):
-        in_parts, at_once = (list(getattr(each.store, list_name)()) for each in (app, network))
+        in_parts, at_once = (
+            list(getattr(tested_app.store, list_name)()) for tested_app in (app, network)
+        )
         assert in_parts == at_once, list_name
         assert in_parts, list_name
     assert [
@@ -608,35 +621,41 @@ async def test_evaluation_in_parts_equals_evaluation_at_once(tmp_path, monkeypat
 
 
 async def test_channel_stays_unreliable_after_a_failed_evaluation(app, monkeypatch, caplog):
-    known = "https://facebook.example/known"
-    watched(monkeypatch, ("facebook", known, True))
+    canary_url = "https://facebook.example/known"
+    configure_canaries(monkeypatch, ("facebook", canary_url, True))
     register(app, NOUR)
-    app.web.answers = {known: "gone", NOUR.typed_text: "gone"}
+    app.web.answers = {canary_url: "gone", NOUR.typed_text: "gone"}
 
-    def full(*_, **__):
+    def fail(*_, **__):
         raise StoreError("the database", "the disk is full", "make room")
 
     with caplog.at_level(logging.CRITICAL):
         with monkeypatch.context() as patch:
-            patch.setattr(app.store, "save_conclusions", full)
+            patch.setattr(app.store, "save_conclusions", fail)
             with pytest.raises(StoreError):
                 await execute_run(app, START)
-        app.web.answers[known] = "alive"
-        done = await execute_run(app, START + timedelta(minutes=5))
-    assert done.unreliable_channels == ("facebook",)
-    assert done.receipt["unreliable_channels"] == {"facebook": "a known account reads not_found"}
-    assert all(one.unconfirmed_streak is None for one in app.store.list_account_statuses())
+        app.web.answers[canary_url] = "alive"
+        run = await execute_run(app, START + timedelta(minutes=5))
+    assert run.unreliable_channels == ("facebook",)
+    assert run.receipt["unreliable_channels"] == {"facebook": "a known account reads not_found"}
+    assert all(status.unconfirmed_streak is None for status in app.store.list_account_statuses())
 
 
 async def test_disowned_account_is_not_shared(app, monkeypatch):
     monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
     shared = SharedRule(code="channel_shared", check="shared")
     app.config = app.config.model_copy(update={"rules": (*app.config.rules, shared)})
-    both = link("amal", "facebook", "nour")
-    register(app, NOUR, both)
-    wrong = next(row for row in app.store.list_accounts() if row.association == "amal")
-    word = Decision(
-        "amal", "facebook", DecisionKind.DISOWN, "Amina", "", night_of(2), account_id=wrong.id
+    shared_link = link("amal", "facebook", "nour")
+    register(app, NOUR, shared_link)
+    disowned_row = next(row for row in app.store.list_accounts() if row.association == "amal")
+    decision = Decision(
+        "amal",
+        "facebook",
+        DecisionKind.DISOWN,
+        "Amina",
+        "",
+        night_of(2),
+        account_id=disowned_row.id,
     )
     for day in range(2):
         await execute_run(app, night_of(day))
@@ -644,7 +663,7 @@ async def test_disowned_account_is_not_shared(app, monkeypatch):
         "nour",
         "amal",
     }
-    app.store.add_decision(word)
+    app.store.add_decision(decision)
     await execute_run(app, night_of(2))
     assert not [
         gap for gap in app.store.list_gaps(unclosed_only=True) if gap.code == "channel_shared"
@@ -659,32 +678,34 @@ def test_post_of_a_page_does_not_share_the_page():
 
 
 async def test_canary_result_counts_in_a_resumed_run(app, monkeypatch, caplog):
-    known = "https://facebook.example/known"
-    watched(monkeypatch, ("facebook", known, True))
+    canary_url = "https://facebook.example/known"
+    configure_canaries(monkeypatch, ("facebook", canary_url, True))
     register(app, NOUR, AMAL)
-    app.web.answers = {known: "gone", NOUR.typed_text: "gone", AMAL.typed_text: "hang"}
-    one_done = asyncio.Event()
-    begun = asyncio.create_task(
-        execute_run(app, START, on_progress=lambda done, _all: done and one_done.set())
+    app.web.answers = {canary_url: "gone", NOUR.typed_text: "gone", AMAL.typed_text: "hang"}
+    one_checked = asyncio.Event()
+    task = asyncio.create_task(
+        execute_run(app, START, on_progress=lambda checked, _total: checked and one_checked.set())
     )
-    await one_done.wait()
-    begun.cancel()
+    await one_checked.wait()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await begun
+        await task
     app.web.answers = {NOUR.typed_text: "gone"}
     with caplog.at_level(logging.CRITICAL):
-        done = await execute_run(app, START + timedelta(hours=1))
-    assert done.unreliable_channels == ("facebook",)
-    assert all(one.unconfirmed_streak is None for one in app.store.list_account_statuses())
+        run = await execute_run(app, START + timedelta(hours=1))
+    assert run.unreliable_channels == ("facebook",)
+    assert all(status.unconfirmed_streak is None for status in app.store.list_account_statuses())
 
 
 async def test_moved_account_is_not_checked_and_its_channel_not_missing(app):
     register(app, NOUR)
     row = next(app.store.list_accounts())
-    word = Decision("nour", "facebook", DecisionKind.MOVED, "Amina", "", START, account_id=row.id)
-    app.store.add_decision(word)
+    decision = Decision(
+        "nour", "facebook", DecisionKind.MOVED, "Amina", "", START, account_id=row.id
+    )
+    app.store.add_decision(decision)
     await execute_run(app, night_of(0))
     assert {gap.channel for gap in app.store.list_gaps()} == {"youtube"}
-    seen = build_network_overview(app.store, app.config, night_of(1))
-    facebook = next(one for one in seen.coverage if one.channel == "facebook")
+    overview = build_network_overview(app.store, app.config, night_of(1))
+    facebook = next(coverage for coverage in overview.coverage if coverage.channel == "facebook")
     assert (facebook.unknown, facebook.missing) == (1, 0)

@@ -32,7 +32,7 @@ def simple_probe(monkeypatch):
         monkeypatch.setattr(module, "probe_steps_for", steps)
 
 
-class Slow:
+class SlowTimer:
     """A timer by which each page takes ten minutes."""
 
     def __init__(self, web, seconds=600.0):
@@ -44,12 +44,12 @@ class Slow:
     def __call__(self):
         return self.now
 
-    async def get(self, ask):
+    async def get(self, request):
         self.now += self.seconds
-        return await self._get(ask)
+        return await self._get(request)
 
 
-def settled(app, **schedule):
+def set_schedule(app, **schedule):
     fetch = FetchOptions(second_pass_delay=0, concurrency=1)
     app.config = app.config.model_copy(
         update={"fetch": fetch, "schedule": ScheduleSettings(**schedule)}
@@ -58,51 +58,61 @@ def settled(app, **schedule):
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(tmp_path, configured())
-    settled(small, time_limit_hours=1)
-    yield small
-    small.store.close()
+    small_app = opened(tmp_path, configured())
+    set_schedule(small_app, time_limit_hours=1)
+    yield small_app
+    small_app.store.close()
 
 
 def pages(count, channel="website"):
     return [link(f"a{number:02}", channel, f"a{number:02}") for number in range(count)]
 
 
-def seen(app, night):
+def list_checked(app, run):
     rows = {row.id: row.typed_text for row in app.store.list_accounts()}
-    return [rows[look.account_id] for look in app.store.list_observations(run_id=night.id)]
+    return [
+        rows[observation.account_id] for observation in app.store.list_observations(run_id=run.id)
+    ]
 
 
-async def broken_off(app, now, timer, looks):
-    """Start or resume a run, and cancel it when `looks` observations are stored."""
-    kept = asyncio.Event()
-    told = {"timer": timer, "on_progress": lambda done, _: kept.set() if done == looks else None}
-    going = asyncio.create_task(execute_run(app, now, **told))
-    await kept.wait()
-    going.cancel()
+async def interrupt_run(app, now, timer, observation_count):
+    """Start or resume a run, and cancel it when `observation_count` observations are stored."""
+    reached = asyncio.Event()
+
+    def on_progress(checked, _total):
+        if checked == observation_count:
+            reached.set()
+
+    task = asyncio.create_task(execute_run(app, now, timer=timer, on_progress=on_progress))
+    await reached.wait()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await going
+        await task
 
 
 async def test_run_ends_at_deadline_and_counts_unreached_accounts(app, caplog):
     rows = pages(10)
     register(app, *rows)
-    done = await execute_run(app, START, timer=Slow(app.web))
-    assert (done.state, len(seen(app, done)), count_not_reached(done)) == (AuditRunState.DONE, 6, 4)
-    assert done.receipt["not_reached_by_channel"] == {"website": 4}
-    assert (done.receipt["accounts"], done.receipt["seconds"]) == (6, HOUR)
-    assert done.finished_at == START + timedelta(hours=1)
+    run = await execute_run(app, START, timer=SlowTimer(app.web))
+    assert (run.state, len(list_checked(app, run)), count_not_reached(run)) == (
+        AuditRunState.DONE,
+        6,
+        4,
+    )
+    assert run.receipt["not_reached_by_channel"] == {"website": 4}
+    assert (run.receipt["accounts"], run.receipt["seconds"]) == (6, HOUR)
+    assert run.finished_at == START + timedelta(hours=1)
     assert "4 accounts were not checked" in caplog.text
 
 
 async def test_run_without_time_limit_never_ends_early(app):
-    settled(app, time_limit_hours=0)
+    set_schedule(app, time_limit_hours=0)
     register(app, *pages(10))
-    done = await execute_run(app, START, timer=Slow(app.web))
+    run = await execute_run(app, START, timer=SlowTimer(app.web))
     assert (
-        len(seen(app, done)),
-        count_not_reached(done),
-        done.receipt["not_reached_by_channel"],
+        len(list_checked(app, run)),
+        count_not_reached(run),
+        run.receipt["not_reached_by_channel"],
     ) == (
         10,
         0,
@@ -113,40 +123,42 @@ async def test_run_without_time_limit_never_ends_early(app):
 async def test_unreached_accounts_come_first_in_the_next_run(app):
     rows = pages(10)
     register(app, *rows)
-    timer = Slow(app.web)
+    timer = SlowTimer(app.web)
     first = await execute_run(app, START, timer=timer)
-    reached = seen(app, first)
+    reached = list_checked(app, first)
     app.web.asked.clear()
     second = await execute_run(app, night_of(1), timer=timer)
     missed = {row.typed_text for row in rows} - set(reached)
     assert set(app.web.asked[:4]) == missed
-    assert set(seen(app, second)) == missed | set(app.web.asked[4:6])
+    assert set(list_checked(app, second)) == missed | set(app.web.asked[4:6])
     third = await execute_run(app, night_of(2), timer=timer)
-    assert set(seen(app, second)) | set(seen(app, third)) == {row.typed_text for row in rows}
+    assert set(list_checked(app, second)) | set(list_checked(app, third)) == {
+        row.typed_text for row in rows
+    }
 
 
 async def test_unreached_account_keeps_its_status(app):
     """Two accounts are gone. Only the one that is checked counts a failure."""
-    looked, left = pages(2, "facebook")
-    register(app, looked, left)
-    app.web.answers = {looked.typed_text: "gone", left.typed_text: "gone"}
-    settled(app, time_limit_hours=0)
-    timer = Slow(app.web)
+    first, second = pages(2, "facebook")
+    register(app, first, second)
+    app.web.answers = {first.typed_text: "gone", second.typed_text: "gone"}
+    set_schedule(app, time_limit_hours=0)
+    timer = SlowTimer(app.web)
     await execute_run(app, START, timer=timer)
-    settled(app, time_limit_hours=0.1)
-    for night in (4, 8, 9):  # each reaches one: they take turns
-        await execute_run(app, night_of(night), timer=timer)
-    states = {
+    set_schedule(app, time_limit_hours=0.1)
+    for day in (4, 8, 9):  # each run reaches one of them, in turn
+        await execute_run(app, night_of(day), timer=timer)
+    statuses = {
         row.typed_text: app.store.get_account_status(row.id) for row in app.store.list_accounts()
     }
     assert {
-        typed: held.unconfirmed_streak and held.unconfirmed_streak.run_count
-        for typed, held in states.items()
+        typed: status.unconfirmed_streak and status.unconfirmed_streak.run_count
+        for typed, status in statuses.items()
     } in (
-        {looked.typed_text: None, left.typed_text: 2},
-        {looked.typed_text: 2, left.typed_text: None},
+        {first.typed_text: None, second.typed_text: 2},
+        {first.typed_text: 2, second.typed_text: None},
     )
-    assert sorted(held.state for held in states.values()) == [
+    assert sorted(status.state for status in statuses.values()) == [
         AccountState.GONE,
         AccountState.UNKNOWN,
     ]
@@ -157,45 +169,45 @@ async def test_unreached_account_keeps_its_status(app):
 async def test_reevaluation_after_unreached_accounts_changes_nothing(app):
     register(app, *pages(10), *pages(3, "facebook"))
     app.web.answers = {row.typed_text: "gone" for row in pages(3, "facebook")}
-    timer = Slow(app.web)
-    for night in range(6):
-        await execute_run(app, night_of(night), timer=timer)
+    timer = SlowTimer(app.web)
+    for day in range(6):
+        await execute_run(app, night_of(day), timer=timer)
     assert reevaluate.reevaluate(app).changes == []
 
 
 async def test_run_resumed_after_its_deadline_is_only_evaluated(app):
     """The run was killed halfway and is resumed after its deadline."""
     register(app, *pages(8))
-    timer = Slow(app.web)
-    await broken_off(app, START, timer, looks=3)
+    timer = SlowTimer(app.web)
+    await interrupt_run(app, START, timer, observation_count=3)
     app.web.asked.clear()
-    done = await execute_run(app, START + timedelta(hours=5), timer=timer)
-    assert (done.state, count_not_reached(done), app.web.asked) == (
+    run = await execute_run(app, START + timedelta(hours=5), timer=timer)
+    assert (run.state, count_not_reached(run), app.web.asked) == (
         AuditRunState.DONE,
-        8 - len(seen(app, done)),
+        8 - len(list_checked(app, run)),
         [],
     )
-    assert len(seen(app, done)) >= 3
-    assert (await execute_run(app, START + timedelta(hours=6), timer=timer)) == done
+    assert len(list_checked(app, run)) >= 3
+    assert (await execute_run(app, START + timedelta(hours=6), timer=timer)) == run
     assert app.web.asked == []
 
 
 async def test_time_limit_begins_with_the_first_check(app):
     register(app, *pages(3))
-    night = app.store.begin_run(START.date(), START)
-    app.store.finish_run(night, AuditRunState.SKIPPED, START)
-    done = await execute_run(app, START + timedelta(hours=12), timer=Slow(app.web))
-    assert (done.state, count_not_reached(done)) == (AuditRunState.DONE, 0)
+    skipped_run = app.store.begin_run(START.date(), START)
+    app.store.finish_run(skipped_run, AuditRunState.SKIPPED, START)
+    run = await execute_run(app, START + timedelta(hours=12), timer=SlowTimer(app.web))
+    assert (run.state, count_not_reached(run)) == (AuditRunState.DONE, 0)
 
 
 async def test_skipped_session_does_not_use_the_time_limit(app):
     """Skipped at 00:30, started at 05:30 and interrupted: fifty minutes are left."""
     register(app, *pages(3))
     app.store.finish_run(app.store.begin_run(START.date(), START), AuditRunState.SKIPPED, START)
-    timer, late = Slow(app.web), START + timedelta(hours=5)
-    await broken_off(app, late, timer, looks=1)
-    done = await execute_run(app, late + timedelta(minutes=10), timer=timer)
-    assert (done.started_at, count_not_reached(done), len(seen(app, done))) == (START, 0, 3)
+    timer, late = SlowTimer(app.web), START + timedelta(hours=5)
+    await interrupt_run(app, late, timer, observation_count=1)
+    run = await execute_run(app, late + timedelta(minutes=10), timer=timer)
+    assert (run.started_at, count_not_reached(run), len(list_checked(app, run))) == (START, 0, 3)
 
 
 async def test_unreached_accounts_are_counted_after_a_kill(app, monkeypatch):
@@ -204,25 +216,25 @@ async def test_unreached_accounts_are_counted_after_a_kill(app, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(receipt, "build_finished_receipt", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            await execute_run(app, START, timer=Slow(app.web))
+            await execute_run(app, START, timer=SlowTimer(app.web))
     register(app, *pages(12), now=START + timedelta(hours=2))
-    done = await execute_run(app, START + timedelta(hours=3), timer=Slow(app.web))
-    assert (done.state, len(seen(app, done))) == (AuditRunState.DONE, 6)
-    assert (count_not_reached(done), done.receipt["not_reached_by_channel"]) == (4, {"website": 4})
+    run = await execute_run(app, START + timedelta(hours=3), timer=SlowTimer(app.web))
+    assert (run.state, len(list_checked(app, run))) == (AuditRunState.DONE, 6)
+    assert (count_not_reached(run), run.receipt["not_reached_by_channel"]) == (4, {"website": 4})
 
 
 async def test_first_result_counts_without_time_for_second_pass(app):
-    failing, *others = pages(6)
-    register(app, failing, *others)
+    failing, *other_rows = pages(6)
+    register(app, failing, *other_rows)
     app.web.answers = {failing.typed_text: FetchError(Reason.TIMEOUT, "silence")}
-    done = await execute_run(app, START, timer=Slow(app.web))
-    assert count_not_reached(done) == 0
-    (look,) = [
-        one
-        for one in app.store.list_observations(run_id=done.id)
-        if one.finding.presence is Presence.UNKNOWN
+    run = await execute_run(app, START, timer=SlowTimer(app.web))
+    assert count_not_reached(run) == 0
+    (observation,) = [
+        candidate
+        for candidate in app.store.list_observations(run_id=run.id)
+        if candidate.finding.presence is Presence.UNKNOWN
     ]
-    assert look.finding.reason is Reason.TIMEOUT
+    assert observation.finding.reason is Reason.TIMEOUT
     assert app.web.asked.count(failing.typed_text) == 1
     assert reevaluate.reevaluate(app).changes == []
 
@@ -236,8 +248,8 @@ async def test_wait_for_second_pass_ends_at_deadline(app):
     register(app, failing)
     app.web.answers = {failing.typed_text: FetchError(Reason.TIMEOUT, "silence")}
     async with asyncio.timeout(10):
-        done = await execute_run(app, START, timer=Slow(app.web, seconds=719.9))
-    assert (done.receipt["unknown"], count_not_reached(done)) == (1, 0)
+        run = await execute_run(app, START, timer=SlowTimer(app.web, seconds=719.9))
+    assert (run.receipt["unknown"], count_not_reached(run)) == (1, 0)
 
 
 @pytest.mark.fault("F33")
@@ -248,9 +260,9 @@ async def test_second_pass_of_many_errors_ends_at_deadline(app):
     app.web.answers = {
         row.typed_text: FetchError(Reason.SERVER_ERROR, "503", status=503) for row in rows[::2]
     }
-    done = await execute_run(app, START, timer=Slow(app.web, seconds=150.0))
-    assert (done.receipt["seconds"], len(app.web.asked)) == (HOUR, 24)
-    assert (done.receipt["accounts"], done.receipt["unknown"], count_not_reached(done)) == (
+    run = await execute_run(app, START, timer=SlowTimer(app.web, seconds=150.0))
+    assert (run.receipt["seconds"], len(app.web.asked)) == (HOUR, 24)
+    assert (run.receipt["accounts"], run.receipt["unknown"], count_not_reached(run)) == (
         20,
         10,
         0,
@@ -260,21 +272,24 @@ async def test_second_pass_of_many_errors_ends_at_deadline(app):
 @pytest.mark.fault("F41")
 async def test_times_of_a_run_never_precede_its_start(app):
     register(app, *pages(4))
-    timer = Slow(app.web)
-    await broken_off(app, START, timer, looks=2)
-    left = app.store.get_run(START.date())
-    assert left.finished_at >= left.started_at
-    done = await execute_run(app, START - timedelta(minutes=20), timer=timer)
-    assert done.started_at == START <= done.finished_at
-    assert done.receipt["seconds"] > 0
-    assert all(look.observed_at >= START for look in app.store.list_observations(run_id=done.id))
+    timer = SlowTimer(app.web)
+    await interrupt_run(app, START, timer, observation_count=2)
+    interrupted = app.store.get_run(START.date())
+    assert interrupted.finished_at >= interrupted.started_at
+    run = await execute_run(app, START - timedelta(minutes=20), timer=timer)
+    assert run.started_at == START <= run.finished_at
+    assert run.receipt["seconds"] > 0
+    assert all(
+        observation.observed_at >= START
+        for observation in app.store.list_observations(run_id=run.id)
+    )
 
 
 @pytest.mark.fault("F41")
 async def test_run_never_starts_before_the_end_of_the_previous_run(app):
     """The previous run ended at 00:50; by the clock of the next run it is 00:35."""
     register(app, *pages(2))
-    timer = Slow(app.web)
+    timer = SlowTimer(app.web)
     first = await execute_run(app, START, timer=timer)
     second = await execute_run(
         app, START + timedelta(minutes=5), day=night_of(1).date(), timer=timer
@@ -287,7 +302,7 @@ async def test_run_never_starts_before_the_end_of_the_previous_run(app):
 @pytest.mark.fault("F41")
 async def test_run_before_a_stored_run_is_refused(app):
     register(app, *pages(2))
-    timer = Slow(app.web)
+    timer = SlowTimer(app.web)
     await execute_run(app, night_of(1), timer=timer)
     app.web.asked.clear()
     with pytest.raises(LaterRunDoneError, match="2026-03-02 is dated in the future"):
@@ -295,36 +310,43 @@ async def test_run_before_a_stored_run_is_refused(app):
     assert (app.web.asked, app.store.get_run(START.date())) == ([], None)
 
 
-def order(**named):
-    return CheckPriority(Mock(started_at=night_of(9)), active_since=night_of(-21), **named)
+def build_priority(**kwargs):
+    return CheckPriority(Mock(started_at=night_of(9)), active_since=night_of(-21), **kwargs)
 
 
 def test_platforms_come_first_then_longest_waiting_sites():
     site, page = link("a", "website", "a"), link("b", "facebook", "b")
-    never, late, known = (
+    never_checked, overdue, on_time = (
         None,
         AccountStatus(1, checked_at=night_of(7)),
         AccountStatus(1, checked_at=night_of(9)),
     )
-    rounds = [order().compute_position(site, standing).round for standing in (never, late, known)]
-    assert order().compute_position(page, known).round < rounds[0] < rounds[1] < rounds[2]
+    rounds = [
+        build_priority().compute_position(site, status).round
+        for status in (never_checked, overdue, on_time)
+    ]
+    assert (
+        build_priority().compute_position(page, on_time).round < rounds[0] < rounds[1] < rounds[2]
+    )
 
 
 def test_platform_accounts_are_ordered_by_waiting_and_likely_change():
     """Two days of waiting with an unconfirmed change come before five days without one."""
     page = link("b", "facebook", "b")
-    doubted = AccountStatus(
+    unconfirmed = AccountStatus(
         1, checked_at=night_of(7), unconfirmed_streak=Streak("not_found", night_of(6), night_of(7))
     )
     active = AccountStatus(2, checked_at=night_of(7), last_activity=Activity(night_of(5), "feed"))
-    asleep = AccountStatus(3, checked_at=night_of(7), last_activity=Activity(night_of(-90), "feed"))
-    longer, on_time = (
+    inactive = AccountStatus(
+        3, checked_at=night_of(7), last_activity=Activity(night_of(-90), "feed")
+    )
+    overdue, on_time = (
         AccountStatus(4, checked_at=night_of(4)),
         AccountStatus(5, checked_at=night_of(9)),
     )
     ranks = [
-        order().compute_position(page, one).rank
-        for one in (None, doubted, longer, active, asleep, on_time)
+        build_priority().compute_position(page, status).rank
+        for status in (None, unconfirmed, overdue, active, inactive, on_time)
     ]
     assert ranks == sorted(ranks)
     assert len(set(ranks)) == len(ranks)
@@ -332,20 +354,26 @@ def test_platform_accounts_are_ordered_by_waiting_and_likely_change():
 
 def test_every_account_of_a_large_platform_is_reached_in_turn():
     """One run reaches a tenth of the platform. No account waits for ever, whichever others change."""
-    rows = [replace(link(f"a{at}", "facebook", f"a{at}"), id=at) for at in range(1, 101)]
+    rows = [
+        replace(link(f"a{number}", "facebook", f"a{number}"), id=number) for number in range(1, 101)
+    ]
     busy = Activity(night_of(1000), "feed")
-    held = {
+    statuses = {
         row.id: AccountStatus(row.id, last_activity=busy if row.id <= 20 else None) for row in rows
     }
-    asked = {row.id: [] for row in rows}
-    for night in range(1, 120):
-        made = CheckPriority(Mock(started_at=night_of(night - 1)), active_since=night_of(0))
-        for row in sorted(rows, key=lambda row: made.compute_position(row, held[row.id]).rank)[:10]:
-            held[row.id] = replace(held[row.id], checked_at=night_of(night))
-            asked[row.id].append(night)
-    waits = [later - before for nights in asked.values() for before, later in pairwise(nights)]
+    check_days = {row.id: [] for row in rows}
+    for day in range(1, 120):
+        priority = CheckPriority(Mock(started_at=night_of(day - 1)), active_since=night_of(0))
+        for row in sorted(
+            rows, key=lambda row: priority.compute_position(row, statuses[row.id]).rank
+        )[:10]:
+            statuses[row.id] = replace(statuses[row.id], checked_at=night_of(day))
+            check_days[row.id].append(day)
+    waits = [later - earlier for days in check_days.values() for earlier, later in pairwise(days)]
     assert max(waits) <= 16
-    assert min(map(len, list(asked.values())[:20])) > max(map(len, list(asked.values())[20:]))
+    assert min(map(len, list(check_days.values())[:20])) > max(
+        map(len, list(check_days.values())[20:])
+    )
 
 
 def test_waiting_time_counts_until_the_previous_run():
