@@ -95,32 +95,35 @@ def test_unobserved_accounts_open_only_gaps_of_the_registry(runs):
 
 
 @given(history(ANY_FINDING, 15), st.lists(partly_unreliable_run(UNKNOWN), max_size=15))
-def test_inconclusive_runs_change_no_status(before, inconclusive):
-    first, after = evaluate_all(before), evaluate_all([*before, *inconclusive])
+def test_inconclusive_runs_change_no_status(first_runs, inconclusive):
+    first, last = evaluate_all(first_runs), evaluate_all([*first_runs, *inconclusive])
     for account_id, status in first.statuses.items():
-        later = after.statuses[account_id]
+        later = last.statuses[account_id]
         assert (later.state, later.reason, later.since, later.unconfirmed_streak) == (
             *(status.state, status.reason, status.since),
             status.unconfirmed_streak,
         )
-    assert list_absence_gaps(first.gaps) == list_absence_gaps(after.gaps)
+    assert list_absence_gaps(first.gaps) == list_absence_gaps(last.gaps)
 
 
 # --- unreachable sites
 
 SITE = ROWS[0].id
-QUIET = SimulatedRun(1, {}, dict.fromkeys([row.id for row in ROWS], 0), frozenset())
-NIGHTLY = st.one_of(
+EMPTY_RUN = SimulatedRun(1, {}, dict.fromkeys([row.id for row in ROWS], 0), frozenset())
+SITE_FINDINGS = st.one_of(
     UNREACHABLE, UNREACHABLE, UNREACHABLE, ANSWERED, UNKNOWN, PRESENT, ABSENT_FINDING
 )
-OF_A_SITE = st.lists(
+SITE_RUNS = st.lists(
     st.builds(
-        lambda days, unreliable, seen: replace(
-            QUIET, days_until_next=days, unreliable_channels=frozenset(unreliable), findings=seen
+        lambda days, unreliable, findings: replace(
+            EMPTY_RUN,
+            days_until_next=days,
+            unreliable_channels=frozenset(unreliable),
+            findings=findings,
         ),
         st.integers(1, 3),
         st.sampled_from([(), (), (), ("website",)]),
-        st.dictionaries(st.just(SITE), NIGHTLY, min_size=0, max_size=1),
+        st.dictionaries(st.just(SITE), SITE_FINDINGS, min_size=0, max_size=1),
     ),
     max_size=25,
 )
@@ -155,16 +158,16 @@ FINDINGS = {
 )
 def test_unreachable_site_has_an_open_gap_until_it_responds(letters, open_on):
     """T: timeout, S: bad certificate, B: blocked, R: refused by robots.txt, L: not found."""
-    runs = [replace(QUIET, findings={SITE: FINDINGS[letter]}) for letter in letters]
+    runs = [replace(EMPTY_RUN, findings={SITE: FINDINGS[letter]}) for letter in letters]
     assert (
         "".join("x" if list_unreachable_gaps(state) else "." for state in evaluate_each(runs))
         == open_on
     )
 
 
-@given(OF_A_SITE, ANSWERED)
-def test_response_closes_the_gaps_of_an_unreachable_site(runs, answer):
-    run = replace(QUIET, findings={SITE: answer})
+@given(SITE_RUNS, ANSWERED)
+def test_response_closes_the_gaps_of_an_unreachable_site(runs, finding):
+    run = replace(EMPTY_RUN, findings={SITE: finding})
     assert not list_unreachable_gaps(evaluate_all([*runs, run]))
 
 
@@ -175,33 +178,43 @@ def is_code_of_cause(code, cause):
 
 def list_failure_days(runs):
     """Yield, after each run, the days of consecutive failures of one cause, and the cause."""
-    run, cause = [], None
-    for started_at, seen, unreliable in date_runs(runs):
-        observation = seen[SITE].finding if SITE in seen and "website" not in unreliable else None
+    failure_days, cause = [], None
+    for started_at, observations, unreliable in date_runs(runs):
+        observation = (
+            observations[SITE].finding
+            if SITE in observations and "website" not in unreliable
+            else None
+        )
         if (
             observation
             and observation.reason in UNREACHABLE_REASONS
             and observation.presence is Presence.UNKNOWN
         ):
-            run, cause = (
-                ([*run, started_at.date()] if observation.reason is cause else [started_at.date()]),
+            failure_days, cause = (
+                (
+                    [*failure_days, started_at.date()]
+                    if observation.reason is cause
+                    else [started_at.date()]
+                ),
                 observation.reason,
             )
         elif observation and (observation.presence is not Presence.UNKNOWN or observation.status):
-            run, cause = [], None
-        yield run, cause
+            failure_days, cause = [], None
+        yield failure_days, cause
 
 
-@given(OF_A_SITE)
+@given(SITE_RUNS)
 def test_unreachable_gap_opens_only_after_consecutive_failures_of_one_cause(runs):
-    known = set()
-    for state, (run, cause) in zip(evaluate_each(runs), list_failure_days(runs), strict=True):
+    known_openings = set()
+    for state, (failure_days, cause) in zip(
+        evaluate_each(runs), list_failure_days(runs), strict=True
+    ):
         for gap in list_unreachable_gaps(state):
-            if (gap.code, gap.opened_at) not in known:
-                assert len(run) >= POLICY.catalogue[gap.code].confirm_runs
-                assert (run[-1] - run[0]).days >= 3
+            if (gap.code, gap.opened_at) not in known_openings:
+                assert len(failure_days) >= POLICY.catalogue[gap.code].confirm_runs
+                assert (failure_days[-1] - failure_days[0]).days >= 3
                 assert is_code_of_cause(gap.code, cause)
-            known.add((gap.code, gap.opened_at))
+            known_openings.add((gap.code, gap.opened_at))
 
 
 @given(st.lists(partly_unreliable_run(st.one_of(ANSWERED, REFUSED)), max_size=30))
@@ -218,35 +231,43 @@ CONFIRM = st.builds(
     recoveries=st.integers(1, 3),
 )
 GONE = [Finding(Presence.ABSENT, reason) for reason in (Reason.NOT_FOUND, Reason.CLOSED)]
-PLAIN = st.sampled_from([Finding(Presence.PRESENT), *GONE])
+PLAIN_FINDINGS = st.sampled_from([Finding(Presence.PRESENT), *GONE])
 
 
 def is_gone(runs, number, confirm):
     """Return whether an account is gone, computed from its absences since it was last present."""
-    run, good, gone = [], 0, False
-    for started_at, seen, unreliable in date_runs(runs):
-        observation = seen.get(number)
+    absence_days, good_runs, account_is_gone = [], 0, False
+    for started_at, observations, unreliable in date_runs(runs):
+        observation = observations.get(number)
         if (
             observation is None
             or ROWS[number - 1].channel in unreliable
             or observation.finding.presence is Presence.UNKNOWN
         ):
             continue
-        there = observation.finding.presence is Presence.PRESENT
-        run, good = ([] if there else [*run, started_at.date()]), (good + 1 if there else 0)
-        if gone:
-            gone = good < confirm.recoveries
+        is_present = observation.finding.presence is Presence.PRESENT
+        absence_days, good_runs = (
+            ([] if is_present else [*absence_days, started_at.date()]),
+            (good_runs + 1 if is_present else 0),
+        )
+        if account_is_gone:
+            account_is_gone = good_runs < confirm.recoveries
         else:
-            gone = len(run) >= confirm.failures and (run[-1] - run[0]).days >= confirm.days
-    return gone
+            account_is_gone = (
+                len(absence_days) >= confirm.failures
+                and (absence_days[-1] - absence_days[0]).days >= confirm.days
+            )
+    return account_is_gone
 
 
-@given(history(st.one_of(UNKNOWN, PLAIN), 30), CONFIRM)
+@given(history(st.one_of(UNKNOWN, PLAIN_FINDINGS), 30), CONFIRM)
 def test_account_is_gone_exactly_after_the_configured_absences(runs, confirm):
     state = evaluate_all(runs, rules=replace(POLICY, confirmation_thresholds=confirm))
     for row in ROWS:
-        gone = row.id in state.statuses and state.statuses[row.id].state is AccountState.GONE
-        assert gone is is_gone(runs, row.id, confirm)
+        account_is_gone = (
+            row.id in state.statuses and state.statuses[row.id].state is AccountState.GONE
+        )
+        assert account_is_gone is is_gone(runs, row.id, confirm)
 
 
 @given(history(ANY_FINDING), CONFIRM)
@@ -273,7 +294,7 @@ def test_inconclusive_observations_do_not_change_a_status(runs, confirm):
     ]
     complete, reduced = evaluate_all(runs, rules=rules), evaluate_all(conclusive_runs, rules=rules)
     for account_id, status in complete.statuses.items():
-        other = reduced.statuses.get(account_id) or AccountStatus(account_id)
+        reduced_status = reduced.statuses.get(account_id) or AccountStatus(account_id)
         for field in (
             "state",
             "reason",
@@ -284,7 +305,7 @@ def test_inconclusive_observations_do_not_change_a_status(runs, confirm):
             "platform_id",
             "other_account_streak",
         ):
-            assert getattr(status, field) == getattr(other, field)
+            assert getattr(status, field) == getattr(reduced_status, field)
 
 
 # --- order, repetition, rebuilding
@@ -292,29 +313,29 @@ def test_inconclusive_observations_do_not_change_a_status(runs, confirm):
 
 @given(history(ANY_FINDING), st.permutations(ROWS))
 def test_order_of_accounts_changes_nothing(runs, rows):
-    one, other = evaluate_all(runs), evaluate_all(runs, rows=tuple(rows))
-    assert list_known_statuses(one) == list_known_statuses(other)
+    complete, reordered_state = evaluate_all(runs), evaluate_all(runs, rows=tuple(rows))
+    assert list_known_statuses(complete) == list_known_statuses(reordered_state)
 
     def list_gap_times(state):
         return {
             (gap.code, gap.channel, gap.subject, gap.opened_at, gap.closed_at) for gap in state.gaps
         }
 
-    assert list_gap_times(one) == list_gap_times(other)
+    assert list_gap_times(complete) == list_gap_times(reordered_state)
 
 
 @given(history(ANY_FINDING, 15))
 def test_evaluating_a_run_twice_changes_no_status(runs):
-    for (started_at, seen, unreliable), after in zip(
+    for (started_at, observations, unreliable), state in zip(
         date_runs(runs), evaluate_each(runs), strict=True
     ):
-        again = evaluate_association(
-            after, seen, EvaluationTime(started_at, started_at, unreliable), POLICY, {}
+        repeated = evaluate_association(
+            state, observations, EvaluationTime(started_at, started_at, unreliable), POLICY, {}
         )
-        assert again.statuses == after.statuses
-        assert again.proposals == after.proposals
-        assert {(gap.subject, gap.opened_at) for gap in list_absence_gaps(again.gaps)} == {
-            (gap.subject, gap.opened_at) for gap in list_absence_gaps(after.gaps)
+        assert repeated.statuses == state.statuses
+        assert repeated.proposals == state.proposals
+        assert {(gap.subject, gap.opened_at) for gap in list_absence_gaps(repeated.gaps)} == {
+            (gap.subject, gap.opened_at) for gap in list_absence_gaps(state.gaps)
         }
 
 
@@ -323,13 +344,13 @@ def store_history(folder, runs):
     store = Store.open(f"sqlite:///{folder}/auditor.db")
     app = Small(CONFIG, store, BodyStore(Path(folder) / "archive"), Web())
     store.save_registry([NOUR], ROWS, BEFORE)
-    for started_at, seen, unreliable in date_runs(runs):
+    for started_at, observations, unreliable in date_runs(runs):
         run = store.begin_run(started_at.date(), started_at)
         store.record_observations(
-            replace(observation, run_id=run.id) for observation in seen.values()
+            replace(observation, run_id=run.id) for observation in observations.values()
         )
         # Twice, as after a crash between the conclusions and the end of the run.
-        for _ in range(2 if seen else 1):
+        for _ in range(2 if observations else 1):
             evaluate_run(store, CONFIG, run, unreliable)
         store.finish_run(
             run,
@@ -354,10 +375,10 @@ def slow(examples):
 def test_reevaluation_equals_the_evaluation_of_each_run(runs):
     with tempfile.TemporaryDirectory() as folder:
         app = store_history(folder, runs)
-        changes, after = reevaluate(app).changes, list(app.store.list_account_statuses())
+        changes, statuses = reevaluate(app).changes, list(app.store.list_account_statuses())
         app.store.close()
     assert changes == []
-    assert after == (
+    assert statuses == (
         [status for _, status in sorted(evaluate_all(runs).statuses.items())] if runs else []
     )
 
@@ -425,30 +446,32 @@ def test_ended_decision_has_no_effect(runs, decisions):
 @given(history(ANY_FINDING, 12), simulated_run(ANY_FINDING), st.sampled_from(CHANNELS))
 def test_unreliable_channel_changes_nothing_on_other_channels(runs, run, unreliable):
     """On other channels everything is as with a reliable channel, or as before."""
-    before = evaluate_all(runs)
+    old_state = evaluate_all(runs)
     with_reliable, with_unreliable = (
         evaluate_all([*runs, replace(run, unreliable_channels=frozenset(channels))])
         for channels in ((), (unreliable,))
     )
     for row in ROWS:
-        one, other = (
-            seen.statuses.get(row.id) or AccountStatus(row.id)
-            for seen in (with_unreliable, with_reliable)
+        status, reliable_status = (
+            state.statuses.get(row.id) or AccountStatus(row.id)
+            for state in (with_unreliable, with_reliable)
         )
         if row.channel != unreliable:
-            assert one == other
+            assert status == reliable_status
         else:
-            assert one.state is before.statuses.get(row.id, AccountStatus(row.id)).state
+            assert status.state is old_state.statuses.get(row.id, AccountStatus(row.id)).state
     for gap in with_unreliable.gaps:
-        if gap not in before.gaps:
+        if gap not in old_state.gaps:
             assert gap.channel != unreliable
-            assert _list_changes(gap, before) <= _list_changes(gap, with_reliable)
+            assert _list_changes(gap, old_state) <= _list_changes(gap, with_reliable)
 
 
 def _list_changes(gap, state):
     """Return whether a gap opened or closed, as names of its times."""
-    at = (gap.code, gap.channel, gap.subject, gap.first_seen)
-    rows = [row for row in state.gaps if (row.code, row.channel, row.subject, row.first_seen) == at]
+    gap_key = (gap.code, gap.channel, gap.subject, gap.first_seen)
+    rows = [
+        row for row in state.gaps if (row.code, row.channel, row.subject, row.first_seen) == gap_key
+    ]
     return {name for row in rows for name in ("opened_at", "closed_at") if getattr(row, name)}
 
 
@@ -475,14 +498,15 @@ def observe_walls(day, walls):
 def test_lasting_wall_makes_its_channel_unreliable_in_its_first_run_at_most(walls, runs):
     state, unreliable = AssociationState(NOUR, tuple(MANY[: len(walls)])), []
     for day in range(runs):
-        seen, started_at = observe_walls(day, walls), START + timedelta(days=day)
-        statuses = [state.statuses.get(id_) or AccountStatus(id_) for id_ in seen]
+        observations, started_at = observe_walls(day, walls), START + timedelta(days=day)
+        statuses = [state.statuses.get(id_) or AccountStatus(id_) for id_ in observations]
         changes = [
-            RunChange("twitter", status, seen[status.account_id].finding) for status in statuses
+            RunChange("twitter", status, observations[status.account_id].finding)
+            for status in statuses
         ]
         unreliable.append(frozenset(find_mass_changes(changes)))
         state = evaluate_association(
-            state, seen, EvaluationTime(started_at, started_at, unreliable[-1]), POLICY, {}
+            state, observations, EvaluationTime(started_at, started_at, unreliable[-1]), POLICY, {}
         )
     assert not any(unreliable[2:])
     assert {status.state for status in state.statuses.values()} == {AccountState.PRESENT}

@@ -124,8 +124,8 @@ EDITS = st.lists(
     max_size=4,
 )
 FOUND_LINKS = tuple(
-    FoundLink(channel, named, f"https://{named}.example/", "anchor", "https://nour.example/")
-    for channel, named in (("youtube", "@nour"), ("twitter", "amal"), ("facebook", "u:rif"))
+    FoundLink(channel, key, f"https://{key}.example/", "anchor", "https://nour.example/")
+    for channel, key in (("youtube", "@nour"), ("twitter", "amal"), ("facebook", "u:rif"))
 )
 FINDINGS = {
     "alive": Finding(Presence.PRESENT),
@@ -171,15 +171,15 @@ AUTHOR = {"author": "Amina", "reason": "she called"}
 
 
 def steps(account, keyed=()):
-    """A probe whose page is a key of FINDINGS."""
+    """Return the finding whose name is the page."""
     page = yield PageRequest(
         account.identity.canonical or account.identity.url or account.typed_text,
         is_registered_link=True,
     )
-    word = page.body.decode()
-    if word == "bug":
+    finding_name = page.body.decode()
+    if finding_name == "bug":
         raise ZeroDivisionError("a bug in a probe")
-    return replace(FINDINGS[word], status=page.status, final_url=page.url)
+    return replace(FINDINGS[finding_name], status=page.status, final_url=page.url)
 
 
 class DeathError(Exception):
@@ -334,11 +334,11 @@ class Histories(RuleBasedStateMachine):
 
     # --- runs
 
-    def execute(self, answers, network_state, failure):
+    def execute(self, answer_by_link, network_state, failure):
         web = self.app.web = Web()
-        web.answers = {typed: self._build_answer(word) for typed, word in answers.items()} | {
-            NOWHERE: "gone"
-        }
+        web.answers = {
+            typed: self._build_answer(answer) for typed, answer in answer_by_link.items()
+        } | {NOWHERE: "gone"}
         if network_state == "offline":
             web.answers |= {url: FetchError(Reason.NETWORK) for url in KNOWN}
         if network_state == "unreliable":
@@ -350,35 +350,39 @@ class Histories(RuleBasedStateMachine):
                 self.recorded_keys |= failure.recorded_keys
 
     @staticmethod
-    def _build_answer(word):
-        return FetchError(word) if isinstance(word, Reason) else word
+    def _build_answer(answer):
+        return FetchError(answer) if isinstance(answer, Reason) else answer
 
     @rule(
-        answers=ANSWERS, network_state=NETWORK_STATES, days=st.sampled_from([0, 1, 1, 1, 1, 2, 5])
+        answer_by_link=ANSWERS,
+        network_state=NETWORK_STATES,
+        days=st.sampled_from([0, 1, 1, 1, 1, 2, 5]),
     )
-    def run_an_audit(self, answers, network_state, days):
+    def run_an_audit(self, answer_by_link, network_state, days):
         self.pass_time(days=days)
         try:
-            done = self.execute(answers, network_state, WriteFailure(self.app))
+            audit_run = self.execute(answer_by_link, network_state, WriteFailure(self.app))
         except LaterRunDoneError:
             assert self.app.store.get_latest_run().day > self.now.date()
         else:
-            assert done.state in {AuditRunState.DONE, AuditRunState.SKIPPED}
+            assert audit_run.state in {AuditRunState.DONE, AuditRunState.SKIPPED}
         self.pass_time()
 
     @rule(
-        answers=ANSWERS,
+        answer_by_link=ANSWERS,
         network_state=NETWORK_STATES,
         days=st.sampled_from([0, 1, 1, 2]),
-        left=st.integers(1, 9),
+        left_writes=st.integers(1, 9),
         committed=st.booleans(),
         how=DEATHS,
     )
-    def run_an_audit_that_fails(self, answers, network_state, days, left, committed, how):  # noqa: PLR0917
+    def run_an_audit_that_fails(  # noqa: PLR0917
+        self, answer_by_link, network_state, days, left_writes, committed, how
+    ):
         self.pass_time(days=days)
-        failure = WriteFailure(self.app, left, committed, how)
+        failure = WriteFailure(self.app, left_writes, committed, how)
         with suppress(DeathError, StoreError):
-            self.execute(answers, network_state, failure)
+            self.execute(answer_by_link, network_state, failure)
         if failure.snapshot:
             self._restart_with(failure.snapshot)
         self.pass_time()
@@ -510,9 +514,9 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def reevaluate_everything(self):
-        before = read_conclusions(self.app.store)
+        conclusions_before = read_conclusions(self.app.store)
         assert reevaluate.reevaluate(self.app).changes == []
-        assert read_conclusions(self.app.store) == before
+        assert read_conclusions(self.app.store) == conclusions_before
 
     @rule()
     def read_the_lists(self):
@@ -527,10 +531,12 @@ class Histories(RuleBasedStateMachine):
         store = self.app.store
         with store._database.begin_read() as connection:
             query = select(OBSERVATION.c.account_id, OBSERVATION.c.run_id)
-            seen = Counter(tuple(row) for row in connection.execute(query))
-        assert set(seen.values()) <= {1}
-        there = {row.id for row in store.list_accounts(include_withdrawn=True)}
-        assert {at for at in self.recorded_keys if at[0] in there} <= set(seen)
+            observation_counts = Counter(tuple(row) for row in connection.execute(query))
+        assert set(observation_counts.values()) <= {1}
+        account_ids = {row.id for row in store.list_accounts(include_withdrawn=True)}
+        assert {key for key in self.recorded_keys if key[0] in account_ids} <= set(
+            observation_counts
+        )
 
     @invariant()
     def a_day_has_one_run_and_receipts_are_chained(self):
@@ -560,7 +566,7 @@ class Histories(RuleBasedStateMachine):
 
 
 def read_conclusions(store):
-    """Every conclusion, without the numbers of its rows, and the counts of every run."""
+    """Return every conclusion without its row id, and the facet counts of every run."""
     with store._database.begin_read() as connection:
         counts = {tuple(row) for row in connection.execute(select(RUN_FACET_COUNT)) if row.count}
     return (
@@ -572,11 +578,11 @@ def read_conclusions(store):
 
 
 SEEDS = (1, 5, 8)
-"""Seeds of the histories, so that moving code does not change them. Each found a bug."""
+"""Seeds of the histories: with a fixed seed, moving code does not change them. Each found a bug."""
 MANY = 1000
 SOME = 60
 EXPLORING = settings.default.max_examples > 100
-"""Whether `make test-all` runs, which has the time for a thousand others."""
+"""True under `make test-all`, which has time for a thousand more histories."""
 
 
 @pytest.mark.slow

@@ -72,10 +72,14 @@ def test_runs_dated_in_the_future_are_discarded_alike(database, tmp_path):
         (tmp_path / name).mkdir()
         app = sample_network.played(tmp_path / name, *([address] if address else []))
         last = app.store.get_latest_run(AuditRunState.DONE)
-        done = discard_future_runs(app, last.started_at - timedelta(hours=12), skip_backup=True)
-        assert last.day in done.days
+        discarded = discard_future_runs(
+            app, last.started_at - timedelta(hours=12), skip_backup=True
+        )
+        assert last.day in discarded.days
         assert reevaluate.reevaluate(app, dry_run=True).changes == []
-        histories.append((done, [run.day for run in app.store.list_runs()], render_everything(app)))
+        histories.append(
+            (discarded, [run.day for run in app.store.list_runs()], render_everything(app))
+        )
         app.store.close()
     assert histories[0] == histories[1]
 
@@ -138,7 +142,7 @@ async def test_database_restart_during_a_run_loses_and_duplicates_nothing(
     with contextlib.suppress(StoreError):
         await execute_run(app, night_of(1))
     await restarts[0]
-    before = looks(app)
+    observations_before = looks(app)
     assert (await execute_run(app, night_of(1))).state is AuditRunState.DONE
-    is_one_night(app, before)
+    is_one_night(app, observations_before)
     app.store.close()

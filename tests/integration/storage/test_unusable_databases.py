@@ -132,7 +132,7 @@ def test_commands_on_a_read_only_disk_fail_in_one_line(app, tmp_path, command):
     (tmp_path / "data").mkdir()
     (tmp_path / "auditor.db").rename(tmp_path / "data" / "auditor.db")
     (tmp_path / "config.toml").write_text('[network]\nlanguage = "en"\n')
-    before = (tmp_path / "data" / "auditor.db").read_bytes()
+    content_before = (tmp_path / "data" / "auditor.db").read_bytes()
     process = subprocess.run(
         [*build_read_only_mount(tmp_path / "data"), str(AUDITOR), command],
         cwd=tmp_path,
@@ -145,7 +145,7 @@ def test_commands_on_a_read_only_disk_fail_in_one_line(app, tmp_path, command):
     output = process.stdout if command == "doctor" else process.stderr
     assert "cannot be written" in output or "Read-only" in output
     assert command == "doctor" or process.stderr.count("\n") == 1
-    assert (tmp_path / "data" / "auditor.db").read_bytes() == before
+    assert (tmp_path / "data" / "auditor.db").read_bytes() == content_before
 
 
 @pytest.mark.fault("F43")

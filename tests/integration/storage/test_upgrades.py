@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("migrated")
 
 @pytest.fixture(autouse=True)
 def later_release(tmp_path):
-    """Know a second revision, so that there is something to upgrade to."""
+    """Add a second revision, to which the tests upgrade."""
     with old_databases.next_revision(tmp_path):
         yield
 
@@ -58,7 +58,7 @@ def fail_upgrades(folder, points=None):
     """Let an upgrade fail at its n-th step, for every n. Return the number of steps."""
     template, file = folder / "old.db", folder / "auditor.db"
     old_databases.create_old_database(template)
-    before = old_databases.read_contents(template)
+    old_contents = old_databases.read_contents(template)
     for number in points or itertools.count(1):
         for leftover in folder.glob("auditor.db*"):
             leftover.unlink()
@@ -67,11 +67,13 @@ def fail_upgrades(folder, points=None):
             try:
                 open_and_close(file)
             except StoreError:
-                assert not old_databases.is_upgraded(before, old_databases.read_contents(file))
+                assert not old_databases.is_upgraded(
+                    old_contents, old_databases.read_contents(file)
+                )
             else:
                 return number
         open_and_close(file)
-        assert old_databases.is_upgraded(before, old_databases.read_contents(file))
+        assert old_databases.is_upgraded(old_contents, old_databases.read_contents(file))
     return 0
 
 
@@ -103,16 +105,16 @@ def test_upgrade_that_was_killed_is_repeated_and_keeps_every_row(tmp_path):
 
 
 @pytest.mark.fault("F47")
-def test_copy_from_before_an_upgrade_is_whole_and_private_and_old_copies_go(tmp_path):
+def test_copy_from_before_an_upgrade_is_whole_and_private_and_old_ones_are_deleted(tmp_path):
     file = tmp_path / "auditor.db"
     old_databases.create_old_database(file)
     for number in range(5):
-        (tmp_path / f"auditor.db.before-000{number}").write_text("of an earlier upgrade")
-    before = old_databases.read_contents(file)
+        (tmp_path / f"auditor.db.before-000{number}").write_text("copy of an earlier upgrade")
+    old_contents = old_databases.read_contents(file)
     open_and_close(file)
     copies = sorted(path.name for path in tmp_path.glob("auditor.db.before-*"))
     assert copies == ["auditor.db.before-0004", f"auditor.db.before-{NEXT_REVISION}"]
-    assert old_databases.read_contents(tmp_path / copies[-1]) == before
+    assert old_databases.read_contents(tmp_path / copies[-1]) == old_contents
     assert (tmp_path / copies[-1]).stat().st_mode & 0o077 == 0
 
 
@@ -120,7 +122,7 @@ def test_copy_from_before_an_upgrade_is_whole_and_private_and_old_copies_go(tmp_
 def test_without_room_for_the_copy_there_is_no_upgrade(tmp_path, monkeypatch):
     file = tmp_path / "auditor.db"
     old_databases.create_old_database(file)
-    before = old_databases.read_contents(file)
+    old_contents = old_databases.read_contents(file)
 
     def fail_without_room(*_):
         raise OSError(28, "No space left on device")
@@ -128,7 +130,7 @@ def test_without_room_for_the_copy_there_is_no_upgrade(tmp_path, monkeypatch):
     monkeypatch.setattr("storage.files.spool.fsync_path", fail_without_room)
     with pytest.raises(StoreError, match="free disk space"):
         open_and_close(file)
-    assert old_databases.read_contents(file) == before
+    assert old_databases.read_contents(file) == old_contents
     assert [path.name for path in tmp_path.glob("*before*")] == []
 
 
@@ -137,7 +139,7 @@ def kill_upgrades(folder):
     old_databases.add_next_revision(folder)
     template, file = folder / "old.db", folder / "auditor.db"
     old_databases.create_old_database(template)
-    before = old_databases.read_contents(template)
+    old_contents = old_databases.read_contents(template)
     for number in itertools.count(1, KILL_STEP):
         for leftover in folder.glob("*auditor.db*"):
             leftover.unlink()
@@ -149,9 +151,9 @@ def kill_upgrades(folder):
 
         if in_a_child(upgrade):
             break
-        old_databases.is_upgraded(before, old_databases.read_contents(file))
+        old_databases.is_upgraded(old_contents, old_databases.read_contents(file))
         assert in_a_child(lambda: open_and_close(file))
-        assert old_databases.is_upgraded(before, old_databases.read_contents(file))
+        assert old_databases.is_upgraded(old_contents, old_databases.read_contents(file))
     return number - 1
 
 
