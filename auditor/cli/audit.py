@@ -1,7 +1,5 @@
-"""`run`, `serve`, `status` and `rejudge`: the night, by hand, by schedule, and what it left.
-
-`worker`: looks at the accounts of the night that another machine leads.
-"""
+"""`run`, `serve`, `worker`, `status` and `reevaluate`: audit runs and their results."""
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from probes.models.finding import Presence
     from storage.models.audit import AuditRun
     from storage.store import Store
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 
 INTERRUPTED_EXIT_CODE = 130
@@ -56,64 +53,67 @@ def run(
     forecast: Annotated[
         bool,
         typer.Option(
-            "--forecast", help="Show how long the next run will take, without making requests."
+            "--forecast", help="Show how long the next run will take, instead of running it."
         ),
     ] = False,
     discard_future: Annotated[
         bool,
         typer.Option(
             "--discard-future",
-            help="Check the clock, back up and remove the runs dated in the future. Then run.",
+            help="Remove runs that are dated in the future, then run. Use this after the clock of "
+            "this machine was wrong. Checks the clock and makes a backup first.",
         ),
     ] = False,
     no_backup: Annotated[
         bool,
-        typer.Option(
-            "--no-backup", help="Skip the backup of --discard-future, because you made one."
-        ),
+        typer.Option("--no-backup", help="Skip the backup that --discard-future makes."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run the nightly audit.
 
-    Checks every account once a day. Resumes an interrupted run; does nothing if today's run has
-    finished.
+    Checks every account once per UTC day. Resumes an interrupted run, and does nothing if today's
+    run has finished. Exits with code 4 if the run is incomplete, and 5 if another run is active.
     """
     from auditor.app import App
 
     if no_backup and not discard_future:
-        raise UsageError("--no-backup", "only --discard-future makes a backup", "both, or neither")
+        raise UsageError(
+            "--no-backup", "only --discard-future makes a backup", "both options, or neither"
+        )
 
     cli_context = get_cli_context(context)
+    translator = cli_context.translator
     if forecast:
         _print_forecast(cli_context, as_json=as_json)
         return
     with App.open(cli_context.load_config()) as app, app.hold_run_lock():
         if discard_future:
             _discard_future_runs(app, cli_context, skip_backup=no_backup)
-        with show_progress(
-            cli_context.translator.translate("the check"), quiet=cli_context.quiet
-        ) as step:
-            done = runtime.run_async(_execute_run(app, step))
-        counts = count_presences(app.store, done)
+        title = translator.translate("the check")
+        with show_progress(title, quiet=cli_context.quiet) as on_progress:
+            finished_run = runtime.run_async(_execute_run(app, on_progress))
+        counts = count_presences(app.store, finished_run)
     if as_json:
-        print_data(build_json_document([done.receipt], get_current_time()))
-    elif done.state == "done" and not cli_context.quiet:
-        print_message(_format_run_summary(done, counts, cli_context.translator))
-    _raise_if_incomplete(done)
-    if done.unreliable_channels and cli_context.quiet:
-        blind = cli_context.translator.join_list(
-            map(cli_context.translator.channel_name, done.unreliable_channels)
-        )
+        print_data(build_json_document([finished_run.receipt], get_current_time()))
+    elif finished_run.state == "done" and not cli_context.quiet:
+        print_message(_format_run_summary(finished_run, counts, translator))
+    _raise_if_incomplete(finished_run)
+    if finished_run.unreliable_channels and cli_context.quiet:
+        channels = map(translator.channel_name, finished_run.unreliable_channels)
         print_message(
-            cli_context.translator.translate(
-                "warning: unreliable channels: {channels}; nothing changed there", channels=blind
+            translator.translate(
+                "warning: unreliable channels: {channels}; nothing changed there",
+                channels=translator.join_list(channels),
             )
         )
 
 
 def _discard_future_runs(app: App, cli_context: CliContext, *, skip_backup: bool) -> None:
-    """Remove the runs dated in the future. Raises ClockError unless the web says that the clock is right."""
+    """Remove the runs that are dated in the future and print what was removed.
+
+    Raises ClockError if servers on the internet do not confirm the clock of this machine.
+    """
     from auditor.checking.clock import refuse_unproven_clock
     from auditor.diagnostics.network import check_network
     from auditor.runs.future_runs import discard_future_runs
@@ -137,83 +137,88 @@ def _discard_future_runs(app: App, cli_context: CliContext, *, skip_backup: bool
 
 
 def _print_forecast(cli_context: CliContext, *, as_json: bool) -> None:
-    """What the next night will take; where one is not enough, how many."""
+    """Print how long the next run takes on each channel, and how many runs a full pass needs."""
     from auditor.runs.forecast import forecast_channels
 
     with cli_context.open_app() as app:
-        told = forecast_channels(app.config, app.store, get_current_time())
+        forecasts = forecast_channels(app.config, app.store, get_current_time())
     if as_json:
-        print_data(build_json_document([one.to_dict() for one in told], get_current_time()))
+        items = (forecast.to_dict() for forecast in forecasts)
+        print_data(build_json_document(items, get_current_time()))
         return
+    translator = cli_context.translator
     print_table(
         FORECAST_COLUMNS,
-        ([getattr(one, column) for column in FORECAST_COLUMNS] for one in told),
-        cli_context.translator,
+        ([getattr(forecast, column) for column in FORECAST_COLUMNS] for forecast in forecasts),
+        translator,
     )
-    for one in told:
-        if one.runs > 1 and not one.seconds_per_request:
+    for forecast in forecasts:
+        if forecast.runs > 1 and not forecast.seconds_per_request:
             cli_context.print_translated_count(
                 "The {channel} budget covers {accounts} accounts per run: {n} night.",
                 "The {channel} budget covers {accounts} accounts per run: {n} nights.",
-                one.runs,
-                channel=cli_context.translator.channel_name(one.channel),
-                accounts=cli_context.translator.format_number(one.accounts_per_run or 0),
+                forecast.runs,
+                channel=translator.channel_name(forecast.channel),
+                accounts=translator.format_number(forecast.accounts_per_run or 0),
             )
-        elif one.runs > 1:
+        elif forecast.runs > 1:
             cli_context.print_translated_count(
                 "With one request every {seconds} s, {channel} takes {hours} hours: {n} night.",
                 "With one request every {seconds} s, {channel} takes {hours} hours: {n} nights.",
-                one.runs,
-                seconds=cli_context.translator.format_number(one.seconds_per_request),
-                channel=cli_context.translator.channel_name(one.channel),
-                hours=cli_context.translator.format_number(one.hours),
+                forecast.runs,
+                seconds=translator.format_number(forecast.seconds_per_request),
+                channel=translator.channel_name(forecast.channel),
+                hours=translator.format_number(forecast.hours),
             )
 
 
 async def _execute_run(app: App, on_progress: ProgressCallback) -> AuditRun:
-    """The night; told to stop, it ends in its grace, and so does the command."""
+    """Execute today's run and return it. SIGTERM stops it after its grace period.
+
+    Raises typer.Exit with code 130 if the run was stopped.
+    """
     import asyncio
 
     from auditor.cluster import get_worker_cluster
     from auditor.runs import pipeline
     from auditor.runs.process import run_with_grace_period, stop_on_sigterm
 
-    stop, grace = asyncio.Event(), app.config.schedule.shutdown_grace_seconds
-    gc.freeze()  # what is loaded stays: the collector of garbage would look through it some times a night
+    stop, grace_seconds = asyncio.Event(), app.config.schedule.shutdown_grace_seconds
+    gc.freeze()  # loaded code is never garbage, and each collection would search it again
     with stop_on_sigterm(stop):
         try:
-            run = pipeline.run_audit_pipeline(
+            run_coroutine = pipeline.run_audit_pipeline(
                 app,
                 get_current_time(),
                 on_progress=on_progress,
                 stop=stop,
                 cluster=get_worker_cluster(app.config),
             )
-            done = await run_with_grace_period(run, stop, grace)
+            ended_run = await run_with_grace_period(run_coroutine, stop, grace_seconds)
         except asyncio.CancelledError:
             if stop.is_set():
                 raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
             raise
-    if stop.is_set() and done.state == "incomplete":
+    if stop.is_set() and ended_run.state == "incomplete":
         raise typer.Exit(INTERRUPTED_EXIT_CODE)
-    return done
+    return ended_run
 
 
 def _raise_if_incomplete(finished_run: AuditRun) -> None:
-    """Raise IncompleteError where the night did not look at everybody."""
+    """Raise IncompleteRunError if the run did not check every account."""
     from auditor.receipts.receipt import count_not_reached
 
+    subject = f"the run for {finished_run.day}"
     if finished_run.state != "done":
-        remedy = "`auditor run` again, `auditor doctor`"
         raise IncompleteRunError(
-            f"the night of {finished_run.day} is {finished_run.state}",
+            f"{subject} is {finished_run.state}",
             _explain_run_state(finished_run),
-            remedy,
+            "`auditor run` again, or `auditor doctor`",
         )
-    if left := count_not_reached(finished_run):
+    if count := count_not_reached(finished_run):
         raise IncompleteRunError(
-            f"the night of {finished_run.day}",
-            f"its window was over before {left} accounts were looked at; they come first tomorrow",
+            subject,
+            f"{count} accounts were not reached before the time limit; the next run begins with them",
             "a longer [schedule] time_limit_hours",
         )
 
@@ -222,31 +227,34 @@ def _raise_if_incomplete(finished_run: AuditRun) -> None:
 def serve(
     context: typer.Context,
     web: Annotated[bool, typer.Option(help="Serve the web pages.")] = True,
-    schedule: Annotated[bool, typer.Option(help="Run the audit at its time.")] = True,
+    schedule: Annotated[bool, typer.Option(help="Run the audit every day.")] = True,
 ) -> None:
     """Run the audit on schedule and serve the web pages.
 
-    Stops on Ctrl-C or SIGTERM without losing anything: an interrupted run is resumed later.
+    The settings under schedule and web say when and where. Stop it with Ctrl-C or SIGTERM: no data
+    is lost, and an interrupted run is resumed later.
     """
     from auditor import scheduling
 
     if not web and not schedule:
-        raise UsageError("--no-web --no-schedule", "that leaves nothing to do", "one of the two")
+        raise UsageError("--no-web --no-schedule", "nothing is left to do", "only one of them")
     cli_context = get_cli_context(context)
     with (
         cli_context.open_app() as app,
-        scheduling.open_web_socket(app.config.web, is_enabled=web) as at,
+        scheduling.open_web_socket(app.config.web, is_enabled=web) as web_socket,
     ):
-        if at:
-            cli_context.print_translated("web pages: {url}", url=scheduling.format_server_url(at))
+        if web_socket:
+            url = scheduling.format_server_url(web_socket)
+            cli_context.print_translated("web pages: {url}", url=url)
             if not app.store.count_users():
                 command = "`auditor user add NAME --role admin`"
                 cli_context.print_translated(
                     "no one can log in yet; {command} creates the first link", command=command
                 )
-        gc.freeze()  # what is loaded stays: to look through it again held pages up by 200 ms, now and then
+        # Loaded code is never garbage. Searching it again delayed some pages by 200 ms.
+        gc.freeze()
         runtime.run_async(
-            scheduling.run_server(app, get_current_time, sock=at, with_schedule=schedule)
+            scheduling.run_server(app, get_current_time, sock=web_socket, with_schedule=schedule)
         )
 
 
@@ -262,7 +270,11 @@ def status(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how the last run went."""
+    """Show how the last run went.
+
+    Shows its time, state and number of accounts, and the channels that were unreliable. To monitor
+    runs, call it with --max-age from cron.
+    """
     from auditor.checking.clock import DISCARD_FUTURE, FUTURE_RUN
     from auditor.cluster.health import load_queue_health
     from auditor.schedule_times import find_delayed_day
@@ -271,39 +283,38 @@ def status(
 
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        now, night = get_current_time(), app.store.get_latest_run()
+        now, last_run = get_current_time(), app.store.get_latest_run()
         item = build_status_item(
-            night,
-            count_presences(app.store, night),
+            last_run,
+            count_presences(app.store, last_run),
             now,
-            find_delayed_day(night, app.config.schedule, now),
+            find_delayed_day(last_run, app.config.schedule, now),
         )
-        done = app.store.get_latest_run(AuditRunState.DONE)
-        seen = load_queue_health(app.store, app.config)
+        last_finished_run = app.store.get_latest_run(AuditRunState.DONE)
+        queue_health = load_queue_health(app.store, app.config)
     if as_json:
-        print_data(
-            build_json_document(
-                [item | ({"cluster": seen.to_dict()} if seen else {})], get_current_time()
-            )
-        )
-    elif night:
-        _print_status(item, cli_context.translator, app.config.network.time_zone)
-        _print_delays(item, cli_context)
+        if queue_health:
+            item |= {"cluster": queue_health.to_dict()}
+        print_data(build_json_document([item], get_current_time()))
     else:
-        print_message(
-            cli_context.translator.translate(
-                "no runs yet; {command} starts one", command="`auditor run`"
+        if last_run:
+            _print_status(item, cli_context.translator, app.config.network.time_zone)
+            _print_delays(item, cli_context)
+        else:
+            print_message(
+                cli_context.translator.translate(
+                    "no runs yet; {command} starts one", command="`auditor run`"
+                )
             )
-        )
-    if seen and not as_json:
-        _print_worker_counts(seen, cli_context)
-    if night and item["dated_in_future"]:
-        raise IncompleteRunError(f"the run for {night.day}", FUTURE_RUN, DISCARD_FUTURE)
+        if queue_health:
+            _print_worker_counts(queue_health, cli_context)
+    if last_run and item["dated_in_future"]:
+        raise IncompleteRunError(f"the run for {last_run.day}", FUTURE_RUN, DISCARD_FUTURE)
     if max_age is not None:
-        _raise_if_stale(done, max_age, now)
+        _raise_if_stale(last_finished_run, max_age, now)
 
 
-@examples("auditor reevaluate --dry-run")
+@examples("auditor reevaluate --dry-run", "auditor reevaluate")
 def reevaluate(
     context: typer.Context,
     dry_run: Annotated[
@@ -313,41 +324,38 @@ def reevaluate(
 ) -> None:
     """Re-evaluate all observations with the current rules.
 
-    Uses the stored observations, evidence and decisions, and makes no requests. Running it twice
-    changes nothing. With --config and --dry-run it shows what another configuration would change.
+    Use this after you have changed the rules or upgraded the program. It uses the stored
+    observations, evidence and decisions, and makes no requests. Repeating it changes nothing more.
+    With --config and --dry-run, it shows what another configuration would change.
     """
     from auditor.app import App
     from auditor.config.schema import find_config_file
-    from auditor.evaluation.reevaluate import (
-        build_column_translators,
-        simplify_changes,
-        summarize_changes,
-        warn_about_mass_losses,
-    )
-    from auditor.evaluation.reevaluate import reevaluate as again
+    from auditor.evaluation import reevaluate as reevaluation
 
     cli_context = get_cli_context(context)
     translator = cli_context.translator
+    title = translator.translate("re-evaluating")
     with (
         App.open(cli_context.load_config(), create=not dry_run) as app,
         app.hold_run_lock(),
-        show_progress(translator.translate("re-evaluating"), quiet=cli_context.quiet) as step,
+        show_progress(title, quiet=cli_context.quiet) as on_progress,
     ):
-        rebuilt = again(app, dry_run=dry_run, progress=step)
-    told = simplify_changes(rebuilt.changes)
+        result = reevaluation.reevaluate(app, dry_run=dry_run, progress=on_progress)
+    changes = reevaluation.simplify_changes(result.changes)
     if as_json:
-        print_data(build_json_document(map(asdict, told), get_current_time()))
-    elif told:
-        lines = ([getattr(change, column) for column in CHANGE_COLUMNS] for change in told)
-        print_table(CHANGE_COLUMNS, lines, translator, build_column_translators(translator))
+        print_data(build_json_document(map(asdict, changes), get_current_time()))
+    elif changes:
+        rows = ([getattr(change, column) for column in CHANGE_COLUMNS] for change in changes)
+        formatters = reevaluation.build_column_translators(translator)
+        print_table(CHANGE_COLUMNS, rows, translator, formatters)
     if not cli_context.quiet:
-        by = find_config_file(cli_context.config_path, os.environ)
+        config_path = find_config_file(cli_context.config_path, os.environ)
         for line in (
-            *_describe_reevaluation(rebuilt, by, len(told), translator, dry_run=dry_run),
-            *summarize_changes(told, translator),
+            *_describe_reevaluation(result, config_path, len(changes), translator, dry_run=dry_run),
+            *reevaluation.summarize_changes(changes, translator),
         ):
             print_message(line)
-    for line in warn_about_mass_losses(told, translator):
+    for line in reevaluation.warn_about_mass_losses(changes, translator):
         print_message(line)
 
 
@@ -359,13 +367,12 @@ def _describe_reevaluation(
     *,
     dry_run: bool,
 ) -> Iterator[str]:
-    """By what it was judged, what that took, and how much of it is new."""
-    judged = (
-        translator.translate("checked with {file}", file=str(config_path))
-        if config_path
-        else translator.translate("checked with the built-in rules")
-    )
-    took = [
+    """Yield messages: which rules were used, what was re-evaluated, and how much changed."""
+    if config_path:
+        rules = translator.translate("checked with {file}", file=str(config_path))
+    else:
+        rules = translator.translate("checked with the built-in rules")
+    counts = [
         translator.translate_plural("{n} check", "{n} checks", result.run_count),
         translator.translate_plural(
             "{n} observation replayed", "{n} observations replayed", result.replayed_count
@@ -374,7 +381,7 @@ def _describe_reevaluation(
             "{n} observation as recorded", "{n} observations as recorded", result.recorded_count
         ),
     ]
-    yield translator.format_pair(judged, translator.join_list(took))
+    yield translator.format_pair(rules, translator.join_list(counts))
     if dry_run:
         yield translator.translate_plural(
             "{n} conclusion would change; nothing was written",
@@ -388,7 +395,7 @@ def _describe_reevaluation(
 
 
 def count_presences(store: Store, run: AuditRun | None) -> Counter[Presence]:
-    """How many accounts a night found in each presence."""
+    """Return how many accounts a run found present, absent and unknown."""
     total: Counter[Presence] = Counter()
     if run is not None and run.id is not None:
         for (_, presence), count in store.count_by_presence(run.id).items():
@@ -399,42 +406,45 @@ def count_presences(store: Store, run: AuditRun | None) -> Counter[Presence]:
 def _raise_if_stale(
     last_finished_run: AuditRun | None, max_age_hours: float, now: datetime
 ) -> None:
-    """Raise IncompleteError. Only a night that was done tells anything: one skipped every day is no news."""
+    """Raise IncompleteRunError if the last finished run is too old.
+
+    Only finished runs count. A run that is skipped every day must not look healthy.
+    """
     if last_finished_run is None:
-        raise IncompleteRunError("no night is done", "there is none to tell of", "`auditor run`")
-    hours = (
-        now - (last_finished_run.finished_at or last_finished_run.started_at)
-    ).total_seconds() / 3600
+        raise IncompleteRunError("no recent run", "no run has finished yet", "`auditor run`")
+    ended_at = last_finished_run.finished_at or last_finished_run.started_at
+    hours = (now - ended_at).total_seconds() / 3600
     if hours > max_age_hours:
-        why = f"the night of {last_finished_run.day} ended {hours:.1f} hours ago"
         raise IncompleteRunError(
-            "the last night is too old", why, "`auditor run`, and look at the schedule"
+            "the last run is too old",
+            f"the run for {last_finished_run.day} finished {hours:.1f} hours ago",
+            "`auditor run`, and check the schedule",
         )
 
 
 def _print_status(item: dict[str, Any], translator: Translator, zone: str) -> None:
-    item = {
-        key: value for key, value in item.items() if key != "dated_in_future"
-    }  # an error line says it
-    said = (
-        {key: _format_status_value(value, translator, zone) for key, value in item.items()}
-        if is_stdout_terminal()
-        else item
-    )
-    told = (
-        (key, ", ".join(value) if isinstance(value, list) else value) for key, value in said.items()
-    )
-    print_table(("what", "value"), told, translator, {"what": partial(translator.term, "heading")})
+    is_translated = is_stdout_terminal()
+    rows = []
+    for key, value in item.items():
+        if key == "dated_in_future":
+            continue  # an error message says so
+        if is_translated:
+            text = _format_status_value(value, translator, zone)
+        else:
+            text = ", ".join(value) if isinstance(value, list) else value
+        rows.append((key, text))
+    print_table(("what", "value"), rows, translator, {"what": partial(translator.term, "heading")})
 
 
 def _print_delays(item: dict[str, Any], cli_context: CliContext) -> None:
-    """What a reader of the figures alone would miss."""
+    """Print what the figures do not show: a run that has not started, and accounts not reached."""
     if item["delayed_run"]:
-        day, other = map(date.fromisoformat, (item["delayed_run"], item["run"]))
+        delayed_day = date.fromisoformat(item["delayed_run"])
+        running_day = date.fromisoformat(item["run"])
         cli_context.print_translated(
             "The check of {day} has not started: the one of {other} has not finished.",
-            day=day,
-            other=other,
+            day=delayed_day,
+            other=running_day,
         )
     if item["not_reached"] and item["state"] == "done":
         cli_context.print_translated_count(
@@ -445,7 +455,7 @@ def _print_delays(item: dict[str, Any], cli_context: CliContext) -> None:
 
 
 def _print_worker_counts(cluster_figures: QueueHealth, cli_context: CliContext) -> None:
-    """Who works at the night on many machines, and what waits for them."""
+    """Print the number of active workers and of jobs, if a run uses several machines."""
     number = cli_context.translator.format_number
     cli_context.print_translated_count(
         "{n} active worker; jobs queued: {waiting}, running: {doing}, stalled: {stalled}.",
@@ -458,33 +468,31 @@ def _print_worker_counts(cluster_figures: QueueHealth, cli_context: CliContext) 
 
 
 def _format_status_value(value: Any, translator: Translator, zone: str) -> str:
-    """A value of the status in words: a moment by the network's clocks, a state, channels, a number."""
+    """Return a value of the status as text: channels, a time in the network's zone, a number, a state."""
     if isinstance(value, list):
         return translator.join_list(map(translator.channel_name, value))
     if isinstance(value, str) and value.endswith("Z"):
         return translator.format_datetime(datetime.fromisoformat(value), zone)
-    return (
-        translator.format_number(value)
-        if isinstance(value, (int, float))
-        else translator.term("run", value or "")
-    )
+    if isinstance(value, (int, float)):
+        return translator.format_number(value)
+    return translator.term("run", value or "")
 
 
 def _format_run_summary(run: AuditRun, counts: Counter[Presence], translator: Translator) -> str:
-    parts = [
-        translator.translate_plural("{n} account", "{n} accounts", sum(counts.values())),
-        *(
-            translator.format_pair(translator.term("presence", str(what)), str(count))
-            for what, count in sorted(counts.items())
-        ),
+    total = sum(counts.values())
+    parts = [translator.translate_plural("{n} account", "{n} accounts", total)]
+    for presence, count in sorted(counts.items()):
+        name = translator.term("presence", str(presence))
+        parts.append(translator.format_pair(name, str(count)))
+    parts += [
         *_describe_unreliable_channels(run, translator),
         *_describe_not_reached(run, translator),
         *_describe_api_costs(run, translator),
     ]
-    told = translator.translate(
+    title = translator.translate(
         "the check of {date}: {run_state}", date=run.day, run_state=str(run.state)
     )
-    return translator.format_pair(told, translator.join_list(parts))
+    return translator.format_pair(title, translator.join_list(parts))
 
 
 def _describe_unreliable_channels(run: AuditRun, translator: Translator) -> Iterator[str]:
@@ -496,42 +504,43 @@ def _describe_unreliable_channels(run: AuditRun, translator: Translator) -> Iter
 def _describe_not_reached(run: AuditRun, translator: Translator) -> Iterator[str]:
     from auditor.receipts.receipt import count_not_reached
 
-    if left := count_not_reached(run):
+    if count := count_not_reached(run):
         yield translator.translate_plural(
-            "{n} left for the next run", "{n} left for the next run", left
+            "{n} left for the next run", "{n} left for the next run", count
         )
 
 
 def _describe_api_costs(run: AuditRun, translator: Translator) -> Iterator[str]:
-    """What the interfaces have cost, each in its unit."""
-    held = cast("dict[str, dict[str, Any]]", run.receipt.get("apis") or {})
-    for name, spent in held.items():
+    """Yield the cost of each API that the run used, in the unit of the API."""
+    usage_by_api = cast("dict[str, dict[str, Any]]", run.receipt.get("apis") or {})
+    for name, usage in usage_by_api.items():
         yield translator.translate(
             "the {channel} API used {cost} of {budget} {unit}",
             channel=name,
-            cost=translator.format_number(spent["cost"]),
-            budget=translator.format_number(spent["budget"]),
-            unit=spent["unit"],
+            cost=translator.format_number(usage["cost"]),
+            budget=translator.format_number(usage["budget"]),
+            unit=usage["unit"],
         )
 
 
 def _explain_run_state(run: AuditRun) -> str:
-    return "there is no connectivity" if run.state == "skipped" else "it was interrupted"
+    return "the network is not reachable" if run.state == "skipped" else "it was interrupted"
 
 
+@examples("auditor worker")
 def worker(context: typer.Context) -> None:
-    """Process accounts of runs that another machine leads.
+    """Check accounts for a run that another machine coordinates.
 
-    Start one on each machine, with the same configuration, database and data folder. It works until
-    it is stopped.
+    Needs PostgreSQL and the cluster setting. Start one worker on each machine, with the same
+    configuration, database and data folder. It works until you stop it.
     """
     cli_context = get_cli_context(context)
     config = cli_context.load_config()
     if not config.cluster.enabled:
         raise ConfigError(
             "[cluster] enabled",
-            "this network is looked at by one machine",
-            "docs/guides/deployment.md",
+            "it is false, so one machine checks all accounts",
+            "set it to true; see docs/guides/deployment.md",
         )
     with cli_context.open_app() as app:
         cli_context.print_translated("waiting for the next run")
@@ -546,7 +555,7 @@ async def _run_worker(app: App) -> None:
     with require_cluster_extra():
         from auditor.cluster.worker import ClusterWorker
     stop = asyncio.Event()
-    runtime.limit_malloc_arenas()  # it reads pages all night, as `auditor run` does
+    runtime.limit_malloc_arenas()  # a worker parses as many pages as `auditor run`
     gc.freeze()
     with stop_on_sigterm(stop):
         await ClusterWorker(app, stop, get_current_time).run()

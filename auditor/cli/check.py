@@ -1,7 +1,8 @@
-"""`identify` and `check`: whose account a link is, and what is found there now. Neither needs a registry.
+"""`identify` and `check`: identify and check links that need not be in the registry.
 
-Plain work on many items: by all cores where it is worth another process, and in the order they came.
+Also `map_in_processes`, with which `identify` uses all CPU cores for large inputs.
 """
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -36,14 +37,13 @@ from storage.errors import build_file_error
 
 if TYPE_CHECKING:
     from auditor.checking.checker import LinkCheck
+    from auditor.cli.output import CellFormatter
     from probes.models.finding import Finding, Identity
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
-
 
 IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
 FINDING_COLUMNS = ("channel", "presence", "reason", "last_activity", "input", "name")
 TERM_GROUPS = {"presence": "account_status", "reason": "cause"}
-"""Where the words of a column's codes are."""
+"""Group of terms with the translations of a column's codes."""
 
 
 @examples("auditor identify links.txt", "auditor identify --json https://www.facebook.com/example")
@@ -53,29 +53,24 @@ def identify(
         str,
         typer.Argument(
             metavar="FILE",
-            help="File with one link per line, a single link, or - for standard input.",
+            help="File with one link per line, or a single link, or - for standard input.",
         ),
     ] = "-",
     channel: Annotated[
-        str | None, typer.Option(help="Read every value as one of this channel.")
+        str | None, typer.Option(help="Read every value as an account on this channel.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Identify which account each link points to.
 
-    Makes no network requests. A line is a link, or a channel, a tab and the value typed for that
-    channel.
+    Makes no network requests. Each line is a link, or the name of a channel, a tab and what was
+    typed for that channel, such as a user name.
     """
     _validate_channel(channel)
     lines = _read_lines(file)
     if as_json:
-        print_data(
-            "".join(
-                iter_encoded_document(
-                    map_in_processes(partial(_identify_as_json, channel), lines), get_current_time()
-                )
-            )
-        )
+        items = map_in_processes(partial(_identify_as_json, channel), lines)
+        print_data("".join(iter_encoded_document(items, get_current_time())))
     elif not is_stdout_terminal():
         print_tsv(IDENTITY_COLUMNS, map_in_processes(partial(_identify_as_rows, channel), lines))
     else:
@@ -84,35 +79,35 @@ def identify(
             [item[column] for column in IDENTITY_COLUMNS]
             for item in _identify_lines(channel, lines)
         )
-        print_table(
-            IDENTITY_COLUMNS,
-            rows,
-            translator,
-            {name: partial(translator.term, name) for name in ("kind", "note")},
-        )
+        formatters = {name: partial(translator.term, name) for name in ("kind", "note")}
+        print_table(IDENTITY_COLUMNS, rows, translator, formatters)
 
 
 def _identify_as_json(channel: str | None, lines: list[str]) -> list[str]:
-    """Items of JSON, joined as in a document: what another process hands over is one text."""
-    return [",\n".join(map(encode_json_item, _identify_lines(channel, lines)))] if lines else []
+    """Return the items as one JSON text, which is cheaper to pass between processes than objects."""
+    if not lines:
+        return []
+    return [",\n".join(map(encode_json_item, _identify_lines(channel, lines)))]
 
 
 def _identify_as_rows(channel: str | None, lines: list[str]) -> list[str]:
-    rows = (
-        format_tsv_row([item[column] for column in IDENTITY_COLUMNS])
-        for item in _identify_lines(channel, lines)
+    """Return the rows as one text of tab-separated values."""
+    if not lines:
+        return []
+    cells = (
+        [item[column] for column in IDENTITY_COLUMNS] for item in _identify_lines(channel, lines)
     )
-    return ["\n".join(rows)] if lines else []
+    rows = map(format_tsv_row, cells)
+    return ["\n".join(rows)]
 
 
 def _identify_lines(channel: str | None, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     from probes.links import identify
 
-    split = _make_line_splitter(channel)
-    return (
-        build_identity_item(typed, identify.identify_link(typed, column))
-        for column, typed in map(split, lines)
-    )
+    split_line = _make_line_splitter(channel)
+    for line in lines:
+        column, typed_text = split_line(line)
+        yield build_identity_item(typed_text, identify.identify_link(typed_text, column))
 
 
 @examples("auditor check https://example.org", "auditor check --json https://x.com/example")
@@ -122,71 +117,70 @@ def check(
         list[str],
         typer.Argument(
             metavar="LINK…",
-            help="Links to check; - reads them from standard input, one per line.",
+            help="Links to check, or - to read them from standard input, one per line.",
         ),
     ],
     channel: Annotated[
-        str | None, typer.Option(help="Read every value as one of this channel.")
+        str | None, typer.Option(help="Read every value as an account on this channel.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check links now and print the findings.
 
-    Needs no registry and no database, and stores nothing.
+    Needs no registry and no database. Stores nothing.
     """
     _validate_channel(channel)
-    typed = [line for link in links for line in (_read_lines("-") if link == "-" else [link])]
-    checked = runtime.run_async(
-        _check_links(get_cli_context(context), list(map(_make_line_splitter(channel), typed)))
-    )
+    lines: list[str] = []
+    for link in links:
+        lines.extend(_read_lines("-") if link == "-" else [link])
+    cli_context = get_cli_context(context)
+    inputs = list(map(_make_line_splitter(channel), lines))
+    checked = runtime.run_async(_check_links(cli_context, inputs))
+    items = list(map(build_check_item, checked))
     if as_json:
-        print_data(build_json_document(map(build_check_item, checked), get_current_time()))
-    else:
-        lines = (
-            [item[column] for column in FINDING_COLUMNS] for item in map(build_check_item, checked)
-        )
-        translator = get_cli_context(context).translator
-        say_as = {name: partial(translator.term, group) for name, group in TERM_GROUPS.items()}
-        print_table(
-            FINDING_COLUMNS,
-            lines,
-            translator,
-            {**say_as, "last_activity": lambda moment: moment[:10]},
-        )
+        print_data(build_json_document(items, get_current_time()))
+        return
+    translator = cli_context.translator
+    formatters: dict[str, CellFormatter] = {
+        column: partial(translator.term, group) for column, group in TERM_GROUPS.items()
+    }
+    formatters["last_activity"] = lambda timestamp: timestamp[:10]
+    rows = ([item[column] for column in FINDING_COLUMNS] for item in items)
+    print_table(FINDING_COLUMNS, rows, translator, formatters)
 
 
 async def _check_links(
     cli_context: CliContext, inputs: list[tuple[str | None, str]]
 ) -> list[LinkCheck]:
     from auditor.app import create_fetcher, create_parser_pool
-    from auditor.checking.checker import AccountChecker, create_api_budgets
-    from auditor.checking.checker import check_links as look_at
+    from auditor.checking.checker import AccountChecker, check_links, create_api_budgets
     from probes.links import identify
 
-    known = [(text, identify.identify_link(text, column)) for column, text in inputs]
+    links = [(text, identify.identify_link(text, column)) for column, text in inputs]
     config = cli_context.load_config()
-    with show_progress(
-        cli_context.translator.translate("checking"), quiet=cli_context.quiet
-    ) as step:
+    title = cli_context.translator.translate("checking")
+    with show_progress(title, quiet=cli_context.quiet) as on_progress:
         async with (
             create_parser_pool() as pool,
-            create_fetcher(config, get_current_time(), parsers=pool) as fetch,
+            create_fetcher(config, get_current_time(), parsers=pool) as fetcher,
         ):
-            done = iter(range(1, len(known) + 1))
-            eyes = AccountChecker(fetch, pool, create_api_budgets(config))
-            checked = await look_at(known, eyes, lambda: step(next(done), len(known)))
-    return [keep_audited_channels(one, config.channels) for one in checked]
+            counter = iter(range(1, len(links) + 1))
+            checker = AccountChecker(fetcher, pool, create_api_budgets(config))
+            checked = await check_links(
+                links, checker, lambda: on_progress(next(counter), len(links))
+            )
+    return [keep_audited_channels(link_check, config.channels) for link_check in checked]
 
 
 def keep_audited_channels(checked: LinkCheck, channels: Collection[str]) -> LinkCheck:
-    """A look that tells of no account on a channel nobody audits: a channel that is off is off here, too."""
+    """Return the check without links to accounts on channels that the configuration does not audit."""
     finding = checked.result.finding
     links = tuple(link for link in finding.links if link.channel in channels)
     return replace(checked, result=replace(checked.result, finding=replace(finding, links=links)))
 
 
 def build_identity_item(link_text: str, identity: Identity) -> dict[str, Any]:
-    """One item of `identify` (DESIGN §6)."""
+    """Return an item of `identify --json`."""
     return {
         "input": link_text,
         "channel": identity.channel,
@@ -198,10 +192,9 @@ def build_identity_item(link_text: str, identity: Identity) -> dict[str, Any]:
 
 
 def build_check_item(checked: LinkCheck) -> dict[str, Any]:
-    """One item of `check` (DESIGN §6)."""
-    told = build_identity_item(checked.typed, checked.identity)
+    """Return an item of `check --json`."""
     return {
-        **told,
+        **build_identity_item(checked.typed, checked.identity),
         **_build_finding_fields(checked.result.finding),
         "requests": checked.request_count,
     }
@@ -236,82 +229,92 @@ def _build_finding_fields(finding: Finding) -> Mapping[str, Any]:
 
 
 def _make_line_splitter(default_channel: str | None) -> Callable[[str], tuple[str | None, str]]:
-    """Tells a line's column and value: what stands before a tab is a column where it names a channel."""
+    """Return a function that splits a line into its channel and the typed text.
+
+    The text before a tab is the channel if it names one. Otherwise the whole line is the typed
+    text, and its channel is `default_channel`.
+    """
     from probes.links import channel_registry
 
-    known = channel_registry.list_channels()
+    known_channels = channel_registry.list_channels()
 
-    def split(line: str) -> tuple[str | None, str]:
-        before, tab, after = line.partition("\t")
-        return (
-            (name, after)
-            if tab and (name := before.strip().lower()) in known
-            else (default_channel, line)
-        )
+    def split_line(line: str) -> tuple[str | None, str]:
+        prefix, tab, typed_text = line.partition("\t")
+        channel = prefix.strip().lower()
+        if tab and channel in known_channels:
+            return channel, typed_text
+        return default_channel, line
 
-    return split
+    return split_line
 
 
 def _validate_channel(channel: str | None) -> None:
+    """Raise UsageError if there is no such channel."""
     from probes.links import channel_registry
 
-    if channel is not None and channel not in channel_registry.list_channels():
-        known = ", ".join(sorted(channel_registry.list_channels()))
-        raise UsageError(f"--channel {channel}", "there is no such channel", f"one of {known}")
+    known_channels = channel_registry.list_channels()
+    if channel is not None and channel not in known_channels:
+        names = ", ".join(sorted(known_channels))
+        raise UsageError(f"--channel {channel}", "there is no such channel", f"one of {names}")
 
 
 def _read_lines(source: str) -> Iterable[str]:
-    """The lines of a file, of standard input (`-`), or a link typed in place of a file."""
+    """Return the lines of a file or of standard input (`-`), or a link that was given directly."""
     if source == "-":
-        return _split_lines(
-            sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode()
-        )
+        if hasattr(sys.stdin, "buffer"):
+            return _split_lines(sys.stdin.buffer.read())
+        return _split_lines(sys.stdin.read().encode())
     if "://" in source:
         return [source]
     try:
         return _split_lines(Path(source).read_bytes())
-    except OSError as trouble:
-        raise build_file_error(trouble, f"cannot read {source}") from None
+    except OSError as error:
+        raise build_file_error(error, f"cannot read {source}") from None
 
 
 def _split_lines(data: bytes) -> Iterator[str]:
-    """Lines end with a line feed and nothing else; each is an item, even an empty one."""
+    """Yield the lines. Only a line feed ends a line, and empty lines are kept."""
     text = data.decode("utf-8-sig", errors="replace")
     lines = text.split("\n")
-    yield from (line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines))
+    if lines[-1] == "":
+        lines.pop()
+    for line in lines:
+        yield line.removesuffix("\r")
 
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 BATCH_SIZE = 4_000
-"""Items that one process is given at once. With fewer in all there is no other process."""
+"""Items in one batch of a process. Smaller inputs need no other process."""
 
 
 def map_in_processes(
     work: Callable[[list[T]], list[R]], items: Iterable[T], *, batch_size: int = BATCH_SIZE
 ) -> Iterator[R]:
-    """What `work` makes of the items. It must be a function of a module, and the process has one thread.
+    """Yield the results of `work` in the order of the items, with one process for each CPU core.
 
-    The first batch is worked here, so that what is loaded and compiled for it is there for all.
+    `work` must be a function of a module, because it is pickled. This process must have one thread,
+    because it is forked. It works on the first batch itself, so the other processes inherit the
+    modules and compiled patterns that `work` has loaded.
     """
-    pieces = _split_batches(iter(items), batch_size)
-    yield from work(next(pieces, []))
-    second = next(pieces, None)
-    if second is None:
+    batches = _split_batches(iter(items), batch_size)
+    yield from work(next(batches, []))
+    second_batch = next(batches, None)
+    if second_batch is None:
         return
-    rest = chain([second], pieces)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if cores == 1:
-        yield from chain.from_iterable(map(work, rest))
+    remaining_batches = chain([second_batch], batches)
+    core_count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if core_count == 1:
+        yield from chain.from_iterable(map(work, remaining_batches))
         return
-    gc.freeze()  # the collector of another process need not copy what it shares with this one
+    gc.freeze()  # a collection in a forked process would copy the memory that is shared
     with multiprocessing.get_context("fork").Pool(
-        cores, signal.signal, (signal.SIGINT, signal.SIG_IGN)
+        core_count, signal.signal, (signal.SIGINT, signal.SIG_IGN)
     ) as pool:
-        yield from chain.from_iterable(pool.imap(work, rest))
+        yield from chain.from_iterable(pool.imap(work, remaining_batches))
 
 
 def _split_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    while piece := list(islice(items, size)):
-        yield piece
+    while batch := list(islice(items, size)):
+        yield batch

@@ -2,6 +2,7 @@
 
 A decision has an author, a reason and sometimes an end date. See docs/guides/decisions.md.
 """
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from auditor.decisions.service import DecisionService
     from auditor.i18n.translator import Translator
     from storage.models.audit import Decision
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
-
 
 LOGIN_VARIABLES = ("LOGNAME", "USER", "LNAME", "USERNAME")
 """Environment variables with a login name, in the order of Python's `getpass.getuser`."""

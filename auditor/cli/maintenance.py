@@ -2,6 +2,7 @@
 
 The signed report of a run is called a receipt in code.
 """
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from auditor.receipts.receipt import ReceiptVerification
     from auditor.retention.backups import BackupResult, RestoreResult
     from auditor.retention.evidence_pruning import PruningResult
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
-
 
 BACKUP_COLUMNS = ("file", "created_at", "size_bytes")
 
@@ -157,7 +156,7 @@ def prune(
     """Delete old evidence and expired personal data.
 
     Does not change findings or conclusions. Runs do the same: they delete expired personal data
-    every day, and old evidence on Sundays. The retention settings say what is old.
+    every day, and old evidence on Sundays. The retention settings set the age limits.
     """
     from auditor.app import App
     from auditor.retention import backups, evidence_pruning

@@ -2,6 +2,7 @@
 
 `export`: what is known of the network as a sheet or as JSON, for a person or for a script.
 """
+# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from auditor.app import App
     from auditor.evaluation.association_view import AssociationView
     from auditor.i18n.translator import Translator
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
-
 
 GAP_COLUMNS = ("severity", "code", "channel", "opened_at", "association", "name")
 TERMINAL_GAP_COLUMNS = ("severity", "code", "opened_at", "association", "name", "key")

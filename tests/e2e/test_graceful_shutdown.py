@@ -282,7 +282,7 @@ def test_a_run_whose_window_ends_says_so_and_ends_with_4(tmp_path):
         )
         assert (code, out) == (4, "")
         assert (
-            "its window was over before 30 accounts were looked at; they come first tomorrow" in err
+            "30 accounts were not reached before the time limit; the next run begins with them" in err
         )
         status = ended(begun(tmp_path, "status", "--json"))
         (item,) = json.loads(status[1])["items"]
