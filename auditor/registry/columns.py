@@ -189,7 +189,7 @@ def _clean_phone_text(phone: str) -> str:
 
 
 def build_whatsapp_url(phone: str | None, text: str) -> str | None:
-    """Return the link that opens WhatsApp with a prepared message, or None without a valid number."""
+    """Return a WhatsApp link with a prepared message, or None without a valid number."""
     number = normalize_phone(phone)
     return f"https://wa.me/{number}?text={quote(text, safe='')}" if number else None
 
@@ -219,7 +219,7 @@ MEDIA_OFFICER_CODE_BY_LABEL = {
 
 
 def parse_media_officer(text: str | None) -> str | None:
-    """Return the code that a cell means, another text such as a name unchanged, or None if empty."""
+    """Return the code that a cell means, a name unchanged, or None if the cell is empty."""
     return MEDIA_OFFICER_CODE_BY_LABEL.get(normalize_label(text), text) if text else None
 
 
@@ -229,7 +229,7 @@ def format_media_officer(code_or_name: str | None, translator: Translator | None
 
 
 def can_name_person(text: str) -> bool:
-    """Return True if a text that is not a code can be a name, a phone number or an email address."""
+    """Return True if a text that is not a code can be a name, a phone number or an email."""
     is_long = (
         sum(map(str.isalpha, text)) >= MIN_NAME_LETTERS
         or sum(map(str.isdigit, text)) >= MIN_PHONE_DIGITS

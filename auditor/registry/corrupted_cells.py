@@ -165,7 +165,7 @@ def _is_compatible_date(date_parts: PartialDate, partial_date: PartialDate) -> b
 
 
 QUESTION_MARKS_PATTERN = re.compile(r"[^\w?]*+\?{2,}+[\W\d]*+")
-"""Texts without letters and with several question marks: Arabic saved in an encoding without Arabic."""
+"""Question marks without letters: Arabic text that was saved in an encoding without Arabic."""
 ARABIC_AS_LATIN_PATTERN = re.compile("[\xd8\xd9][^A-Za-z ]")
 """An Arabic letter in UTF-8 that was decoded as two Latin-1 characters."""
 MIN_MOJIBAKE_LETTERS = 3

@@ -101,8 +101,8 @@ def find_shared_accounts(
 ) -> Iterator[SpreadsheetProblem]:
     """Yield accounts of the spreadsheet that are already registered for another association.
 
-    Only registered accounts that the spreadsheet itself does not list are compared. The import finds
-    duplicates within the spreadsheet.
+    Only registered accounts that the spreadsheet itself does not list are compared. The import
+    finds duplicates within the spreadsheet.
     """
     unlisted_associations = {*changes.associations_withdrawn, *changes.associations_pruned}
     unlisted_accounts = (
@@ -121,7 +121,7 @@ def find_shared_accounts(
 
 
 def describe_missing_columns(changes: ImportChanges, translator: Translator) -> str:
-    """Return a sentence with the columns that the spreadsheet lacks but the registry has values for.
+    """Return a sentence with the columns that have values but are missing in the spreadsheet.
 
     Return an empty string if there are none.
     """
@@ -284,7 +284,10 @@ def _undo_link_change(row: AccountRow, change: AuditLogEntry) -> AccountRow:
 
 
 def _restore_typed_text(row: AccountRow, typed_text: str) -> AccountRow:
-    """Return a link as it was before a correction. It had the same key, but perhaps another kind."""
+    """Return a link as it was before a correction.
+
+    The earlier text had the same key, but perhaps another kind.
+    """
     column = None if row.column == LINKS_COLUMN else row.column
     identity = identify_link(typed_text, column)
     is_same_account = (identity.channel, identity.key) == (row.identity.channel, row.identity.key)

@@ -1,8 +1,8 @@
 """Parse a coordinator's spreadsheet into associations and accounts.
 
-Nothing in a spreadsheet is dropped silently. Each cell that cannot be used becomes a problem with its
-line and column. `ExistingEntries` holds the current registry, which is used to match rows without an
-id and to restore cells that a spreadsheet program changed.
+Nothing in a spreadsheet is dropped silently. Each cell that cannot be used becomes a problem with
+its line and column. `ExistingEntries` holds the current registry, which is used to match rows
+without an id and to restore cells that a spreadsheet program changed.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ LETTER_COLUMNS = TEXT_COLUMNS | {"phone", "media_officer"}
 """Columns that may contain letters or digits that some encodings lack."""
 UTF8_REMEDY = "save it as XLSX or as CSV in UTF-8"
 ADDRESS_PATTERN = re.compile(r"[./:@]")
-"""Characters of which every typed address has at least one. Plain words over a hyperlink have none."""
+"""Characters of an address. Every typed address has one, plain words over a hyperlink have none."""
 MAX_LINK_NESTING = 9
 """Limit for splitting a link into further links, to guarantee termination. One split is typical."""
 HEADING_SEARCH_ROWS = 15
@@ -169,12 +169,12 @@ def parse_registry_spreadsheet(
 ) -> ImportResult:
     """Parse a registry spreadsheet.
 
-    `default_language` is the language of associations without one. With `existing`, a row without an
-    id is matched to the association with its name, and cells that a spreadsheet program changed are
-    restored.
+    `default_language` is the language of associations without one. With `existing`, a row without
+    an id is matched to the association with its name, and cells that a spreadsheet program changed
+    are restored.
 
-    Raises SpreadsheetError if the file cannot be read, if it has no row of headings, or if its letters
-    are lost.
+    Raises SpreadsheetError if the file cannot be read, if it has no row of headings, or if its
+    letters are lost.
     """
     sheets = list(spreadsheet.read_sheets(path))
     candidates = list(_find_headings(sheets))

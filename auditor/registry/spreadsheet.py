@@ -1,8 +1,8 @@
 """Read and write spreadsheets: CSV in four encodings, and XLSX.
 
-The module knows nothing of associations. Lines are numbered from 1, as spreadsheet programs show them.
-Hyperlinks of cells are read because pasted cells often show a name only. Written files contain no
-formulas: dates and numbers keep their type, everything else is text.
+The module knows nothing of associations. Lines are numbered from 1, as spreadsheet programs show
+them. Hyperlinks of cells are read because pasted cells often show a name only. Written files
+contain no formulas: dates and numbers keep their type, everything else is text.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 MAX_COLUMNS = 300
 ARABIC_WORD_PATTERN = re.compile(r"[\u0621-\u064a]{3,}")
 FORMULA_PATTERN = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
-"""Text that a spreadsheet program treats as a formula, also after spaces or in full-width characters.
+"""Text that a spreadsheet program treats as a formula, also after spaces or in full width.
 
 Matches guarded text too, which has apostrophes before it."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
-"""Line breaks other than a line feed, including the escape that Excel writes for a carriage return."""
+"""Line breaks other than a line feed, including the escape of Excel for a carriage return."""
 LINE_END_PATTERN = re.compile(r"\r\n?|\n")
 STATED_DELIMITER_PATTERN = re.compile(r"sep=([^\w \"])[\r\n]*")
 """The first line of a CSV file that Excel wrote for its own use."""
@@ -171,8 +171,8 @@ def _get_line_number(text: str, offset: int) -> int:
 def decode_text(data: bytes) -> tuple[str, str | None]:
     """Return the text of a file, and its encoding if it was guessed, or None.
 
-    cp1256 and cp1252 share the lowercase accented letters of French. The guess is cp1256 if decoding
-    with it gives Arabic words.
+    cp1256 and cp1252 share the lowercase accented letters of French. The guess is cp1256 if
+    decoding with it gives Arabic words.
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace"), None

@@ -1,8 +1,7 @@
-"""A figure over the nights, drawn: a line through what was seen, a band up to what could be. Pure.
+"""Draw trend charts and QR codes as SVG.
 
-A night that told nothing is a gap in the line: never zero, and never bridged.
-
-A picture that a telephone reads an address from.
+A trend has a line for confirmed values and a band up to possible values. A run without a value is a
+break in the line: it is not drawn as zero and not bridged.
 """
 
 from __future__ import annotations
@@ -15,14 +14,17 @@ import segno
 from markupsafe import Markup
 
 SCALE_SPANS_PERCENT = (10, 20, 40, 60, 80, 100)
-"""How much of the scale is shown, in percent: never so little that noise looks like news."""
+"""Allowed heights of the scale, in percent. The minimum keeps noise from looking like a change."""
 
 Coordinates = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class TrendPoint:
-    """One night: its label, and the percent confirmed and possible; None where it told nothing."""
+    """The values of one run, in percent: confirmed (`low`) and possible (`high`).
+
+    `low` is None if the run has no value.
+    """
 
     label: str
     low: float | None
@@ -31,9 +33,11 @@ class TrendPoint:
 
 @dataclass(frozen=True, slots=True)
 class TrendDrawing:
-    """SVG paths in a square of 100 by 100, what its height means, and where the survey's line lies.
+    """SVG paths in a square of 100 by 100, and the scale.
 
-    `dots` are the nights that stand alone between silent ones, `edge` is the upper end of the band.
+    `dots_path` has the isolated runs between runs without a value. `edge_path` is the upper edge of
+    the band. `bottom` and `top` are the values at the ends of the scale. `survey_y` is the position
+    of the survey's line, or None.
     """
 
     line_path: str
@@ -46,27 +50,30 @@ class TrendDrawing:
 
     @property
     def middle(self) -> float:
-        """The value at half its height."""
+        """Return the value at half the height of the scale."""
         return (self.bottom + self.top) / 2
 
 
 def is_flat_trend(points: Sequence[TrendPoint]) -> bool:
-    """Whether all nights that told something told the same: words say it better than a line."""
+    """Return True if all values are equal. Then a sentence replaces the chart."""
     return len({(point.low, point.high) for point in points if point.low is not None}) <= 1
 
 
 def draw_trend(
     points: Sequence[TrendPoint], *, survey: float | None = None, is_mirrored: bool = False
 ) -> TrendDrawing:
-    """Draw the nights in order, the first at the side where reading begins."""
+    """Return the drawing of runs in order. `is_mirrored` puts the first run on the right."""
     values = [value for point in points for value in (point.low, point.high) if value is not None]
-    bottom, top = _choose_scale([*values, *([] if survey is None else [survey])])
-    runs = list(_split_segments(points, bottom, top, is_mirrored=is_mirrored))
+    if survey is not None:
+        values.append(survey)
+    bottom, top = _choose_scale(values)
+    segments = list(_split_segments(points, bottom, top, is_mirrored=is_mirrored))
+    bands = [(lows, highs) for lows, highs in segments if lows != highs]
     return TrendDrawing(
-        line_path=" ".join(_format_line_path(lows) for lows, _ in runs),
-        dots_path=" ".join(_format_line_path(lows) for lows, _ in runs if len(lows) == 1),
-        band_path=" ".join(_format_band_path(lows, highs) for lows, highs in runs if lows != highs),
-        edge_path=" ".join(_format_line_path(highs) for lows, highs in runs if lows != highs),
+        line_path=" ".join(_format_line_path(lows) for lows, _ in segments),
+        dots_path=" ".join(_format_line_path(lows) for lows, _ in segments if len(lows) == 1),
+        band_path=" ".join(_format_band_path(lows, highs) for lows, highs in bands),
+        edge_path=" ".join(_format_line_path(highs) for _, highs in bands),
         bottom=bottom,
         top=top,
         survey_y=None if survey is None else _scale_to_y(survey, bottom, top),
@@ -74,11 +81,11 @@ def draw_trend(
 
 
 def _choose_scale(values: Sequence[float]) -> tuple[float, float]:
-    """Even ends around the values, at most 0 and 100."""
-    least, most = (min(values), max(values)) if values else (0.0, 100.0)
+    """Return round ends of a scale that includes all values, between 0 and 100."""
+    minimum, maximum = (min(values), max(values)) if values else (0.0, 100.0)
     for span in SCALE_SPANS_PERCENT:
-        bottom = min(least // 10 * 10, 100 - span)
-        if most <= bottom + span:
+        bottom = min(minimum // 10 * 10, 100 - span)
+        if maximum <= bottom + span:
             return bottom, bottom + span
     return 0.0, 100.0
 
@@ -86,19 +93,18 @@ def _choose_scale(values: Sequence[float]) -> tuple[float, float]:
 def _split_segments(
     points: Sequence[TrendPoint], bottom: float, top: float, *, is_mirrored: bool
 ) -> Iterator[tuple[list[Coordinates], list[Coordinates]]]:
-    """The unbroken runs, each as the places of what was confirmed and of what could be."""
-    last = max(1, len(points) - 1)
-    for told, run in groupby(enumerate(points), lambda pair: pair[1].low is not None):
-        if not told:
+    """Yield the coordinates of confirmed and possible values for each unbroken segment."""
+    last_index = max(1, len(points) - 1)
+    for has_value, segment in groupby(enumerate(points), lambda pair: pair[1].low is not None):
+        if not has_value:
             continue
         lows, highs = [], []
-        for number, point in run:
+        for index, point in segment:
             assert point.low is not None
-            across = (last - number if is_mirrored else number) * 100 / last
-            lows.append((across, _scale_to_y(point.low, bottom, top)))
-            highs.append(
-                (across, _scale_to_y(point.low if point.high is None else point.high, bottom, top))
-            )
+            high = point.low if point.high is None else point.high
+            x = (last_index - index if is_mirrored else index) * 100 / last_index
+            lows.append((x, _scale_to_y(point.low, bottom, top)))
+            highs.append((x, _scale_to_y(high, bottom, top)))
         yield lows, highs
 
 
@@ -106,15 +112,15 @@ def _scale_to_y(value: float, bottom: float, top: float) -> float:
     return round((top - value) * 100 / (top - bottom), 2)
 
 
-def _format_line_path(places: Sequence[Coordinates]) -> str:
-    """A line that begins with a dot, so that a night alone between two silent ones is seen."""
-    return f"M{_format_coordinates(places[0])}h0" + "".join(
-        f"L{_format_coordinates(place)}" for place in places[1:]
-    )
+def _format_line_path(points: Sequence[Coordinates]) -> str:
+    """Return the path of a line. It begins with a dot to make a single point visible."""
+    start = f"M{_format_coordinates(points[0])}h0"
+    return start + "".join(f"L{_format_coordinates(point)}" for point in points[1:])
 
 
 def _format_band_path(lows: Sequence[Coordinates], highs: Sequence[Coordinates]) -> str:
-    return "M" + "L".join(_format_coordinates(place) for place in (*lows, *reversed(highs))) + "Z"
+    outline = (*lows, *reversed(highs))
+    return "M" + "L".join(_format_coordinates(point) for point in outline) + "Z"
 
 
 def _format_coordinates(point: Coordinates) -> str:
@@ -122,13 +128,13 @@ def _format_coordinates(point: Coordinates) -> str:
 
 
 QR_QUIET_ZONE_MODULES = 4
-"""Modules of white around a code: without them many telephones do not see it."""
+"""Width of the white border in modules. Many phones cannot read a code without it."""
 
 
 def render_qr_code(address: str) -> Markup:
-    """The code of an address as SVG, black and as large as the place it is put in: that must be white."""
-    drawn = segno.make(address, error="m", micro=False)
-    shape = drawn.svg_inline(
+    """Return a QR code as black SVG without a background. It takes the size of its container."""
+    code = segno.make(address, error="m", micro=False)
+    svg = code.svg_inline(
         border=QR_QUIET_ZONE_MODULES, omitsize=True, svgclass=None, lineclass=None
     )
-    return Markup(shape)  # noqa: S704  # segno's own paths; the address is in their pattern only
+    return Markup(svg)  # noqa: S704  # the SVG has segno's paths only, not the text of the address

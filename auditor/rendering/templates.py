@@ -1,12 +1,8 @@
-"""Templates into pages: the same ones for the web and for the folder of static pages.
+"""Render templates to pages, and messages to plain text and HTML.
 
-Where a page's links lead: addresses of the web application, or files of the folder of static pages.
-
-Templates ask `link` and do not know which of the two they are rendered for.
-
-A message in words, before it is plain text or HTML: headings, lists, links. Pure.
-
-The same is written twice, with the words of each medium, so that the two parts of a mail never differ.
+The web application and the static site share the templates. `PageLinks` hides from a template for
+which of the two it is rendered. A `MessageDocument` is rendered twice, so the plain-text and the
+HTML part of an email have the same contents.
 """
 
 from __future__ import annotations
@@ -28,33 +24,31 @@ from auditor.rendering.svg import draw_trend, is_flat_trend
 
 
 def get_html_translator(language: str) -> Translator:
-    """The words of a language for a page: what is filled in is escaped and isolated."""
+    """Return a translator for HTML, which escapes values and isolates their text direction."""
     return Translator(language, isolate_html)
 
 
 def render_template(template_name: str, language: str, **values: object) -> str:
-    """A page of `templates/` in a language.
+    """Return a template of `templates/` rendered in one language.
 
     A template translates with `_("…", name=value)` and `_n("{n} one", "{n} several", n)`. The
     `translator` formats dates, numbers and codes.
     """
     translator = get_html_translator(language)
-    speech = {
+    context = {
         "translator": translator,
         "_": translator.translate,
         "_n": translator.translate_plural,
+        "user": None,
+        **values,
     }
-    return (
-        _get_template_environment()
-        .get_template(template_name)
-        .render(**speech, **{"user": None, **values})
-        .lstrip()
-    )
+    template = _get_template_environment().get_template(template_name)
+    return template.render(context).lstrip()
 
 
 def normalize_phone_number(phone: str) -> str:
-    """A number as a telephone takes it."""
-    return "".join(sign for sign in phone if sign in "+0123456789")
+    """Return the digits and plus signs of a phone number, for a `tel:` link."""
+    return "".join(char for char in phone if char in "+0123456789")
 
 
 @cache
@@ -80,46 +74,50 @@ SAFE_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}")
 class PageLinks(Protocol):
     """The links of one page in one language.
 
-    `live` pages can be answered to, those of a folder cannot. Without `home` it leads nowhere else.
+    Pages of the web application are interactive, pages of the static site are not. Without
+    `has_network_pages`, the page does not link to other pages.
     """
 
     is_interactive: bool
 
     @property
     def has_network_pages(self) -> bool:
-        """Whether the reader may go to the network's pages."""
+        """Return True if the reader may open the pages of the network."""
         ...
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages the page is there in."""
+        """Return the languages in which the page exists."""
         ...
 
     @property
     def section(self) -> str:
-        """The page of the navigation that it belongs to."""
+        """Return the section of the navigation that the page belongs to."""
         ...
 
     def page_url(self, name: str = "") -> str:
-        """A page of the navigation; the front page without a name."""
+        """Return the URL of a page of the navigation, by default the front page."""
         ...
 
     def association_url(self, identifier: str) -> str:
-        """An association's page."""
+        """Return the URL of an association's page."""
         ...
 
     def translated_url(self, language: str) -> str:
-        """The page itself in another language."""
+        """Return the URL of this page in another language."""
         ...
 
     def asset_url(self, name: str) -> str:
-        """A style sheet or another file that every page shares."""
+        """Return the URL of a style sheet or another shared file."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class WebAppLinks:
-    """Links of the web application. `path` is this page's own behind the language, with its query."""
+    """Links of the web application.
+
+    `path` is the path of this page without the language, with its query.
+    """
 
     language: str
     path: str = "/"
@@ -128,28 +126,28 @@ class WebAppLinks:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Every language we speak."""
+        """Return all supported languages."""
         return tuple(LOCALE_BY_LANGUAGE)
 
     @property
     def section(self) -> str:
-        """The first part of the path."""
+        """Return the first part of the path."""
         return self.path.partition("?")[0].strip("/").partition("/")[0]
 
     def page_url(self, name: str = "") -> str:
-        """`/fr/gaps`."""
+        """Return a path such as `/fr/gaps`."""
         return f"/{self.language}/{name}"
 
     def association_url(self, identifier: str) -> str:
-        """`/fr/associations/nour`."""
+        """Return a path such as `/fr/associations/nour`."""
         return self.page_url(f"associations/{quote(identifier, safe='')}")
 
     def translated_url(self, language: str) -> str:
-        """The same path and query under another language."""
+        """Return the same path and query in another language."""
         return f"/{language}{self.path}"
 
     def asset_url(self, name: str) -> str:
-        """Its address with a version in it, so that it may be kept for a year and is never stale."""
+        """Return the URL with a version, so browsers can cache the file for a year."""
         return f"/static/{name}?v={_compute_asset_version(name)}"
 
 
@@ -164,47 +162,47 @@ class StaticSiteLinks:
 
     @property
     def section(self) -> str:
-        """Empty on the network's page, `associations` on an association's."""
+        """Return an empty string for the network page, else `associations`."""
         return "" if self.file_name == "index.html" else "associations"
 
     def page_url(self, name: str = "") -> str:
-        """The network's page: the folder has no other."""
+        """Return the network page, which is the only page of the navigation."""
         return f"index.html#{name}" if name else "index.html"
 
     def association_url(self, identifier: str) -> str:
-        """Its report."""
+        """Return the file name of an association's report."""
         return build_report_file_name(identifier)
 
     def translated_url(self, language: str) -> str:
-        """The file of the same name in another language's folder."""
+        """Return the file of the same name in the folder of another language."""
         return f"../{language}/{self.file_name}"
 
     def asset_url(self, name: str) -> str:
-        """A file at the top of the folder."""
+        """Return the path of a file in the top folder."""
         return f"../{name}"
 
 
 def build_report_file_name(identifier: str) -> str:
-    """The name of an association's file: its id where that makes a safe one, else a digest of it."""
-    safe = SAFE_FILE_NAME.fullmatch(identifier) and identifier.lower() != "index"
-    return f"{identifier if safe else hashlib.sha256(identifier.encode()).hexdigest()[:20]}.html"
+    """Return the file name of an association's report: its id, or a hash if the id is not safe."""
+    is_safe = SAFE_FILE_NAME.fullmatch(identifier) and identifier.lower() != "index"
+    stem = identifier if is_safe else hashlib.sha256(identifier.encode()).hexdigest()[:20]
+    return f"{stem}.html"
 
 
 @cache
 def _compute_asset_version(name: str) -> str:
-    return hashlib.sha256(files("auditor.web").joinpath("static", name).read_bytes()).hexdigest()[
-        :10
-    ]
+    content = files("auditor.web").joinpath("static", name).read_bytes()
+    return hashlib.sha256(content).hexdigest()[:10]
 
 
 MAX_SUBJECT_CHARS = 60
-"""Characters of a subject that a telephone shows."""
+"""Number of characters of a subject that a phone shows."""
 LINE_BREAKS = re.compile(r"[ \t\n\r\f\v\x85\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
 class MessageListItem:
-    """An entry of a list: what it says, more beneath it, and where it leads."""
+    """An entry of a list: its text, details below it, and a link."""
 
     text: str
     details: tuple[str, ...] = ()
@@ -213,7 +211,7 @@ class MessageListItem:
 
 @dataclass(frozen=True, slots=True)
 class MessageSection:
-    """A list with its heading."""
+    """A list with a heading."""
 
     title: str
     items: tuple[MessageListItem, ...]
@@ -221,7 +219,7 @@ class MessageSection:
 
 @dataclass(frozen=True, slots=True)
 class MessageLink:
-    """A link with its words."""
+    """A link with a label."""
 
     label: str
     url: str
@@ -229,7 +227,10 @@ class MessageLink:
 
 @dataclass(frozen=True, slots=True)
 class MessageDocument:
-    """A message: its heading, what it begins with, its lists, what it ends with, and the small print."""
+    """A message, independent of its format.
+
+    `intro` and `closing` are paragraphs before and after the sections. `footer` is the small print.
+    """
 
     title: str
     intro: tuple[str, ...] = ()
@@ -241,56 +242,63 @@ class MessageDocument:
 
 
 DocumentBuilder = Callable[[Translator], MessageDocument]
-"""A message, given the words to write it with."""
+"""Builds a message with a translator, which is different for plain text and HTML."""
 
 
 def render_message(language: str, build_document: DocumentBuilder) -> tuple[str, str]:
-    """A message as plain text and as HTML."""
-    return render_plain_text(build_document(Translator(language))), render_html_message(
-        build_document(get_html_translator(language)), language
-    )
+    """Return a message as plain text and as HTML."""
+    plain_text = render_plain_text(build_document(Translator(language)))
+    html = render_html_message(build_document(get_html_translator(language)), language)
+    return plain_text, html
 
 
 def render_plain_text(document: MessageDocument) -> str:
-    """A message as plain text. Addresses stand on lines of their own, where no direction disturbs them."""
-    blocks = [collapse_line_breaks(said) for said in (document.title, *document.intro)]
-    blocks += [
-        f"{part.title}\n\n" + "\n".join(map(_format_list_item, part.items))
-        for part in document.sections
-    ]
-    blocks += [
-        *map(collapse_line_breaks, document.closing),
-        *(f"{way.label}\n{way.url}" for way in document.links),
-    ]
-    small = [
-        *map(collapse_line_breaks, document.footer),
-        *(
-            [f"{document.unsubscribe_link.label}\n{document.unsubscribe_link.url}"]
-            if document.unsubscribe_link
-            else []
-        ),
-    ]
-    if small:
-        blocks.append("-- \n" + "\n".join(small))
+    """Return a message as plain text.
+
+    URLs are on separate lines, where right-to-left text does not reorder them.
+    """
+    blocks = [collapse_line_breaks(paragraph) for paragraph in (document.title, *document.intro)]
+    for section in document.sections:
+        items = "\n".join(map(_format_list_item, section.items))
+        blocks.append(f"{section.title}\n\n{items}")
+    blocks += map(collapse_line_breaks, document.closing)
+    blocks += map(_format_link, document.links)
+    footer = [collapse_line_breaks(line) for line in document.footer]
+    if document.unsubscribe_link:
+        footer.append(_format_link(document.unsubscribe_link))
+    if footer:
+        blocks.append("-- \n" + "\n".join(footer))
     return "\n\n".join(blocks) + "\n"
 
 
+def _format_link(link: MessageLink) -> str:
+    return f"{link.label}\n{link.url}"
+
+
 def _format_list_item(item: MessageListItem) -> str:
-    beneath = [*map(collapse_line_breaks, item.details), *([item.url] if item.url else [])]
-    return "\n".join([f"- {collapse_line_breaks(item.text)}", *(f"  {text}" for text in beneath)])
+    lines = [f"- {collapse_line_breaks(item.text)}"]
+    lines += [f"  {collapse_line_breaks(detail)}" for detail in item.details]
+    if item.url:
+        lines.append(f"  {item.url}")
+    return "\n".join(lines)
 
 
 def collapse_line_breaks(text: str) -> str:
-    """A sentence on one line, whatever the names in it hold; the spaces that keep French together stay."""
+    """Return a text on one line.
+
+    Names in it may contain line breaks. Non-breaking spaces of French punctuation are kept.
+    """
     return " ".join(LINE_BREAKS.split(text.strip()))
 
 
 def render_html_message(document: MessageDocument, language: str) -> str:
-    """A message as HTML that mail programs show: a table, styles in place, no picture."""
+    """Return a message as HTML for mail programs: a table with inline styles and no images."""
     return render_template("mail/message.html", language, document=document)
 
 
 def shorten_subject(text: str) -> str:
-    """A subject that a telephone shows whole, on one line."""
-    line = collapse_line_breaks(text)
-    return line if len(line) <= MAX_SUBJECT_CHARS else f"{line[: MAX_SUBJECT_CHARS - 1].rstrip()}…"
+    """Return a subject on one line, shortened to what a phone shows."""
+    subject = collapse_line_breaks(text)
+    if len(subject) <= MAX_SUBJECT_CHARS:
+        return subject
+    return f"{subject[: MAX_SUBJECT_CHARS - 1].rstrip()}…"

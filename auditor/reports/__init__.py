@@ -1,4 +1,9 @@
-"""The faces that are written down: terminal text and a folder of static pages, all from one Overview."""
+"""Write reports as terminal text, HTML pages, PDF and a static site.
+
+`html` renders the report of one association and the static site, `text` the terminal output, and
+`pdf` converts a report to PDF. All of them present an `AssociationView` or a `NetworkOverview` and
+evaluate nothing themselves. Start with `html`.
+"""
 
 from auditor.reports.html import publish_site
 

@@ -1,20 +1,16 @@
-"""An association's own report as one page: what works, what to do next, what could not be told.
+"""Render the report of an association as HTML, the static site, and the badges.
 
-It carries its own style and asks for nothing else, so that it opens on an old telephone and a weak line;
-the same page is served, published, printed and made into a PDF.
-
-A folder of static pages: the network, and each association in each language. No script.
-
-The same templates, the same Overview as every other face; any web server or a memory stick can carry it.
-
-A badge for an association's own pages: its level and the day it was checked, for those that want one.
+A report is one page with an inline style and no other resources, so it opens on old phones and slow
+connections. The same page is served, published, printed and converted to PDF. The static site has
+the network page and all reports in each language, without scripts. A badge shows the level of an
+association and the date of the last check, for associations that want one.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
@@ -30,7 +26,7 @@ from auditor.config.schema import Config
 from auditor.decisions.replies import ReplyRefusal
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import NetworkOverview, build_network_overview
-from auditor.i18n.translator import Translator
+from auditor.i18n.translator import GapText, Translator
 from auditor.rendering import svg
 from auditor.rendering.templates import (
     PageLinks,
@@ -63,18 +59,18 @@ CONTENT_SECURITY_POLICY = (
 
 @dataclass(frozen=True, slots=True)
 class ReportReplies:
-    """What an association has already said, by what it is about, oldest first."""
+    """The replies of an association to its report, oldest first."""
 
     replies: Sequence[Reply] = ()
 
     def list_for_account(self, account_id: int) -> list[Reply]:
-        """About one registered link."""
+        """Return the replies about a registered account, without replies about its gaps."""
         return [
             reply for reply in self.replies if reply.account_id == account_id and reply.code is None
         ]
 
     def list_for_gap(self, gap: Gap) -> list[Reply]:
-        """About one gap."""
+        """Return the replies about a gap."""
         return [
             reply
             for reply in self.replies
@@ -82,7 +78,7 @@ class ReportReplies:
         ]
 
     def list_for_proposal(self, key: str) -> list[Reply]:
-        """About an account that was found and that nobody registered."""
+        """Return the replies about a proposed account that is not registered."""
         return [reply for reply in self.replies if reply.value == key and reply.account_id is None]
 
 
@@ -100,13 +96,19 @@ def render_report(
     report_url: str = "",
     pdf_url: str = "",
 ) -> str:
-    """The report in a language, whole. Pure.
+    """Return the HTML page of a report in one language.
 
-    A `live` one can be answered to: `replies` are the answers so far, `thanked` follows one, `refused` one
-    that could not be taken. `address` is where it is found online, for the QR code on paper; `pdf` is where
-    its PDF is.
+    An interactive report has forms for replies. `replies` are the replies so far. `is_reply_sent`
+    shows the confirmation of a reply, `refusal` the reason why a reply was refused. `report_url`,
+    if not empty, is printed as a QR code. `pdf_url` is the address of the PDF.
     """
-    words = get_html_translator(language)
+    translator = get_html_translator(language)
+
+    def describe_gaps(gaps: Iterable[Gap]) -> list[GapText]:
+        return [
+            translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params) for gap in gaps
+        ]
+
     return render_template(
         "report.html",
         language,
@@ -118,23 +120,15 @@ def render_report(
         replies=ReportReplies(sorted(replies, key=lambda reply: reply.submitted_at)),
         is_reply_sent=is_reply_sent,
         refusal=refusal,
-        strengths=list(text.describe_strengths(list_current_strengths(view), words)),
-        gaps=[
-            (gap, words.describe_gap(gap.code, gap.channel, gap.severity, gap.params))
-            for gap in view.gaps
-        ],
+        strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
+        gaps=list(zip(view.gaps, describe_gaps(view.gaps), strict=True)),
         max_detailed_gaps=MAX_DETAILED_GAPS,
         unchecked=[
-            words.describe_gap(one.code, one.channel, "info", one.params) for one in view.unchecked
+            translator.describe_gap(item.code, item.channel, "info", item.params)
+            for item in view.unchecked
         ],
-        closed_gaps=[
-            words.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
-            for gap in list_recently_closed_gaps(view, as_of)
-        ],
-        opened_gaps=[
-            words.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
-            for gap in list_recently_opened_gaps(view, as_of)
-        ],
+        closed_gaps=describe_gaps(list_recently_closed_gaps(view, as_of)),
+        opened_gaps=describe_gaps(list_recently_opened_gaps(view, as_of)),
         channel_points=sum_channel_points(),
         advice=choose_advice(view),
         describe_account_state=text.describe_account_state,
@@ -149,7 +143,7 @@ def render_report(
 
 
 def parse_promise_day(reply: Reply) -> date | str:
-    """The day of a promise; what stands there where it is none."""
+    """Return the date of a promise, or its text if it is not a date."""
     try:
         return date.fromisoformat(reply.value or "")
     except ValueError:
@@ -157,23 +151,20 @@ def parse_promise_day(reply: Reply) -> date | str:
 
 
 def sum_channel_points() -> Mapping[str, int]:
-    """How many of the 100 points each channel has."""
-    channels = dict.fromkeys(item.partition(".")[0] for item in POINT_WEIGHTS)
-    return {
-        channel: sum(
-            weight for item, weight in POINT_WEIGHTS.items() if item.startswith(f"{channel}.")
-        )
-        for channel in channels
-    }
+    """Return how many of the 100 points each channel contributes."""
+    points: dict[str, int] = {}
+    for item, weight in POINT_WEIGHTS.items():
+        channel = item.partition(".")[0]
+        points[channel] = points.get(channel, 0) + weight
+    return points
 
 
 def build_report_csp(html_text: str) -> str:
-    """The Content-Security-Policy of a report: its own style, and nothing from anywhere."""
+    """Return the Content-Security-Policy of a report, which allows its inline style only."""
     style = re.search(r"<style>(.*?)</style>", html_text, re.DOTALL)
     assert style is not None
-    return CONTENT_SECURITY_POLICY.format(
-        digest=b64encode(sha256(style[1].encode()).digest()).decode()
-    )
+    digest = b64encode(sha256(style[1].encode()).digest()).decode()
+    return CONTENT_SECURITY_POLICY.format(digest=digest)
 
 
 STYLE_SHEETS = ("pico.min.css", "pico-rtl.css", "app.css")
@@ -187,15 +178,22 @@ def publish_site(
     *,
     on_progress: ProgressCallback | None = None,
 ) -> int:
-    """Write the pages, each whole or not at all; returns how many. Raises OSError."""
-    seen = build_network_overview(app.store, app.config, now)
-    wanted = sum(wants_badge(view.association) for view in seen.associations)
-    total = 1 + len(app.config.report.languages) * (1 + len(seen.associations) + wanted)
+    """Write the static site to a folder and return the number of pages and badges.
+
+    Each file is written atomically. Raises OSError.
+    """
+    overview = build_network_overview(app.store, app.config, now)
+    badges = sum(wants_badge(view.association) for view in overview.associations)
+    files_per_language = 1 + len(overview.associations) + badges
+    total = 1 + len(app.config.report.languages) * files_per_language
     written = 0
     for name in STYLE_SHEETS:
-        _write_page(folder / name, files("auditor.web").joinpath("static", name).read_text("utf-8"))
-    for name, told in chain(render_site_pages(seen, app.config), render_badges(seen, app.config)):
-        _write_page(folder / name, told)
+        style = files("auditor.web").joinpath("static", name).read_text("utf-8")
+        _write_page(folder / name, style)
+    pages = render_site_pages(overview, app.config)
+    badge_images = render_badges(overview, app.config)
+    for name, content in chain(pages, badge_images):
+        _write_page(folder / name, content)
         written += 1
         if on_progress:
             on_progress(written, total)
@@ -204,75 +202,73 @@ def publish_site(
 
 def _write_page(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(content, "utf-8")
-    unfinished.replace(path)
+    temporary_path = path.with_suffix(".part")
+    temporary_path.write_text(content, "utf-8")
+    temporary_path.replace(path)
 
 
 def render_site_pages(
     network_overview: NetworkOverview, config: Config
 ) -> Iterator[tuple[str, str]]:
-    """Every page by its name in the folder. Pure."""
+    """Yield the file name and the HTML of each page of the static site."""
     languages = config.report.languages
     yield "index.html", render_template("language_index.html", languages[0], config=config)
     for language in languages:
-        front = StaticSiteLinks("index.html", languages)
-        yield (
-            f"{language}/index.html",
-            render_template(
-                "network.html",
-                language,
-                overview=network_overview,
-                config=config,
-                links=front,
-                updated_at=network_overview.as_of,
-            ),
+        network_page = render_template(
+            "network.html",
+            language,
+            overview=network_overview,
+            config=config,
+            links=StaticSiteLinks("index.html", languages),
+            updated_at=network_overview.as_of,
         )
+        yield f"{language}/index.html", network_page
         for view in network_overview.associations:
             name = build_report_file_name(view.association.id)
-            yield (
-                f"{language}/{name}",
-                render_report(
-                    view, config, network_overview.as_of, StaticSiteLinks(name, languages), language
-                ),
-            )
+            links = StaticSiteLinks(name, languages)
+            report = render_report(view, config, network_overview.as_of, links, language)
+            yield f"{language}/{name}", report
 
 
 def render_badges(network_overview: NetworkOverview, config: Config) -> Iterator[tuple[str, str]]:
-    """The badges of the associations that want one, once there is something to tell. Pure."""
+    """Yield the file name and the SVG of each badge, or nothing before the first run."""
+    if not network_overview.since:
+        return
     for view in network_overview.associations:
-        if network_overview.since and wants_badge(view.association):
-            stem = build_report_file_name(view.association.id).removesuffix(".html")
-            for language in config.report.languages:
-                yield (
-                    f"badges/{stem}/{language}.svg",
-                    render_badge(view, network_overview.since, language),
-                )
+        if not wants_badge(view.association):
+            continue
+        stem = build_report_file_name(view.association.id).removesuffix(".html")
+        for language in config.report.languages:
+            badge = render_badge(view, network_overview.since, language)
+            yield f"badges/{stem}/{language}.svg", badge
 
 
 BADGE_TAG = "badge"
-"""Who wants a badge has this tag in the registry; nobody else has one."""
+"""Tag in the registry of associations that want a badge."""
 
 
 def wants_badge(association: Association) -> bool:
-    """Whether the association chose to show a badge."""
+    """Return True if the association wants a badge."""
     return BADGE_TAG in association.tags
 
 
 def render_badge(view: AssociationView, checked_at: datetime, language: str) -> str:
-    """The badge as SVG, in a language. Pure."""
-    words = Translator(language)
+    """Return the badge of an association as SVG in one language."""
+    translator = Translator(language)
     return render_template(
         "badge.svg",
         language,
         name=view.association.display_name(language),
-        level=words.label("level", view.score.level),
-        checked_text=words.translate("Online presence checked on {day}", day=checked_at),
+        level=translator.label("level", view.score.level),
+        checked_text=translator.translate("Online presence checked on {day}", day=checked_at),
     )
 
 
 def build_badge_url(config: Config, association: Association, language: str) -> str:
-    """Where other sites find its badge; empty where it wants none, or this server has no public address."""
+    """Return the public URL of a badge.
+
+    Return an empty string if the association wants no badge or the server has no public URL.
+    """
     base = config.web.public_url
     if not base or not wants_badge(association):
         return ""
@@ -280,11 +276,11 @@ def build_badge_url(config: Config, association: Association, language: str) -> 
 
 
 def build_badge_html(config: Config, association: Association, language: str) -> str:
-    """The HTML that shows the badge on its own site; empty where it has no address."""
-    words, source = Translator(language), build_badge_url(config, association, language)
-    if not source:
+    """Return the HTML that embeds the badge, or an empty string without a badge URL."""
+    badge_url = build_badge_url(config, association, language)
+    if not badge_url:
         return ""
-    said = words.translate(
+    alt_text = Translator(language).translate(
         "Online presence, checked by {network}", network=config.network.display_name(language)
     )
-    return f'<img src="{escape(source)}" width="300" height="64" alt="{escape(said)}">'
+    return f'<img src="{escape(badge_url)}" width="300" height="64" alt="{escape(alt_text)}">'

@@ -1,7 +1,7 @@
-"""The report as a PDF, with letters of our own and tags for those who have it read to them.
+"""Render a report as a tagged PDF with embedded fonts, readable by screen readers.
 
-WeasyPrint is the extra `pdf`, and needs Pango of the system. Where either is missing, printing from a browser
-does the same.
+WeasyPrint comes with the extra `pdf` and needs the system library Pango. Without them, users can
+print the page from a browser.
 """
 
 from __future__ import annotations
@@ -19,26 +19,28 @@ if TYPE_CHECKING:
     from weasyprint.urls import URLFetcherResponse
 
 STATIC_BASE_URL = "https://auditor.invalid/static/"
-"""What the style sheet's own addresses are taken from; nothing else is fetched."""
+"""Base of the URLs in the style sheet. Nothing else is loaded."""
 
 
 class PdfUnavailableError(AuditorError):
-    """A PDF cannot be made on this machine."""
+    """A PDF cannot be made because WeasyPrint or a system library is missing."""
 
     code = 3
 
 
 def render_pdf(report_html: str) -> bytes:
-    """A report's page as a tagged PDF (PDF/UA-1). Raises NoPaperError."""
+    """Return the page of a report as a tagged PDF (PDF/UA-1). Raises PdfUnavailableError."""
     weasyprint = _import_weasyprint()
-    style = files("auditor").joinpath("templates", "print.css").read_text("utf-8")
-    dressed = report_html.replace("</style>", f"{style}</style>", 1)
-    made = weasyprint.HTML(string=dressed, base_url=STATIC_BASE_URL, url_fetcher=_fetch_static_file)
-    return bytes(made.write_pdf(pdf_variant="pdf/ua-1"))
+    print_style = files("auditor").joinpath("templates", "print.css").read_text("utf-8")
+    print_html = report_html.replace("</style>", f"{print_style}</style>", 1)
+    document = weasyprint.HTML(
+        string=print_html, base_url=STATIC_BASE_URL, url_fetcher=_fetch_static_file
+    )
+    return bytes(document.write_pdf(pdf_variant="pdf/ua-1"))
 
 
 def _import_weasyprint() -> Any:
-    # WeasyPrint prints a banner if a library is missing, and warns of the optional HarfBuzz-Subset
+    # WeasyPrint prints a banner if a library is missing, and warns about HarfBuzz-Subset.
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "HarfBuzz-Subset", DeprecationWarning)
@@ -48,27 +50,25 @@ def _import_weasyprint() -> Any:
         raise PdfUnavailableError(
             "no PDF can be made", "WeasyPrint is not installed", remedy
         ) from None
-    except OSError as trouble:
+    except OSError as error:
+        reason = str(error).partition("\n")[0]
         remedy = (
             "apt-get install libpango-1.0-0 libpangoft2-1.0-0, or print the page from a browser"
         )
-        raise PdfUnavailableError(
-            "no PDF can be made", str(trouble).partition("\n")[0], remedy
-        ) from None
-    logging.getLogger("weasyprint").setLevel(
-        logging.ERROR
-    )  # it warns of what browsers know and it does not
+        raise PdfUnavailableError("no PDF can be made", reason, remedy) from None
+    # Its warnings are about CSS that only browsers support.
+    logging.getLogger("weasyprint").setLevel(logging.ERROR)
     return weasyprint
 
 
 def _fetch_static_file(url: str) -> URLFetcherResponse:
-    """A file of ours; whatever else a page may name is not asked for."""
+    """Return a static file of the package. Raises ValueError for any other URL."""
     from weasyprint.urls import URLFetcherResponse  # noqa: PLC0415
 
     if url.startswith("data:,"):
         return URLFetcherResponse(url, b"")
     name = url.removeprefix(STATIC_BASE_URL)
     if name == url or ".." in name:
-        raise ValueError(f"not one of ours: {url}")
+        raise ValueError(f"not a static file of this package: {url}")
     body = files("auditor.web").joinpath("static", name).read_bytes()
     return URLFetcherResponse(url, body)

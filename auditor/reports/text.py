@@ -1,6 +1,6 @@
-"""What a terminal shows: the network in one screen, or one association's report in plain text. Pure.
+"""Format the network summary and the report of an association as plain text for a terminal.
 
-What to say before the gaps: what works, and the standing advice that fits. Pure.
+The module also selects the strengths and the general advice that every form of a report shows.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from probes.models.finding import Presence, Reason
 from storage.models.audit import AccountState, Gap
 
 MAX_DETAILED_GAPS = 5
-"""Gaps told whole; more than five things to do is a list nobody starts (see docs/decisions)."""
+"""Number of gaps described in full. People do not start on a longer list (see docs/decisions)."""
 
 PUBLISHING_BANDS = ("active", "slow")
-"""Who still publishes; how often the others used to says nothing of today."""
+"""Bands of accounts that still publish. Only for them the publication rhythm is shown."""
 
 
 def format_terminal_report(
     overview: NetworkOverview, config: Config, association_id: str | None, language: str | None
 ) -> str:
-    """One association's report, or the network's summary; in the language asked for, or its own."""
+    """Return the report of an association, or the network summary if `association_id` is None.
+
+    The default language is that of the association, and English for the summary.
+    """
     if association_id is None:
         return format_network_summary(overview, Translator(language or "en"), config)
     view = overview.find_association(association_id)
@@ -37,16 +40,15 @@ def format_terminal_report(
 
 
 def format_association_report(view: AssociationView, as_of: datetime, language: str | None) -> str:
-    """One association's report, in the language asked for or its own."""
-    return "\n".join(
-        _generate_report_lines(view, as_of, Translator(language or view.association.language))
-    )
+    """Return the report of an association, by default in its language."""
+    translator = Translator(language or view.association.language)
+    return "\n".join(_generate_report_lines(view, as_of, translator))
 
 
 def format_network_summary(
     overview: NetworkOverview, translator: Translator, config: Config
 ) -> str:
-    """Coverage beside the survey, what opened, what closed, what could not be told."""
+    """Return coverage compared with the survey, new and fixed problems, and unknown accounts."""
     parts = [
         _format_headline(overview, config, translator),
         _format_table(_build_coverage_rows(overview.coverage, translator)),
@@ -69,7 +71,7 @@ def _format_headline(overview: NetworkOverview, config: Config, translator: Tran
 
 
 def _build_coverage_rows(
-    figures: Iterable[Coverage], translator: Translator
+    coverages: Iterable[Coverage], translator: Translator
 ) -> Iterator[tuple[str, ...]]:
     yield (
         translator.translate("Channel"),
@@ -77,36 +79,37 @@ def _build_coverage_rows(
         translator.translate("Number"),
         translator.translate("Survey"),
     )
-    for one in figures:
-        survey = (
-            translator.format_percent(one.survey / 100) if one.survey is not None else EMPTY_VALUE
-        )
+    for coverage in coverages:
+        survey = EMPTY_VALUE
+        if coverage.survey is not None:
+            survey = translator.format_percent(coverage.survey / 100)
         yield (
-            translator.channel_name(one.channel),
-            format_coverage_interval(one, translator),
-            f"{one.confirmed}/{one.associations}",
+            translator.channel_name(coverage.channel),
+            format_coverage_interval(coverage, translator),
+            f"{coverage.confirmed}/{coverage.associations}",
             survey,
         )
 
 
 def format_coverage_interval(channel_coverage: Coverage, translator: Translator) -> str:
-    """The confirmed share, and how far the unknown ones could take it: "31–35 %"."""
-    low, high = (
-        translator.format_percent(channel_coverage.low / 100),
-        translator.format_percent(channel_coverage.high / 100),
-    )
+    """Return the confirmed and the possible share, as "31 % – 35 %".
+
+    Return one figure if both are equal.
+    """
+    low = translator.format_percent(channel_coverage.low / 100)
+    high = translator.format_percent(channel_coverage.high / 100)
     return low if low == high else f"{low} – {high}"
 
 
 def _format_gap_changes(title: str, gaps: Iterable[Gap], translator: Translator) -> str:
-    titles = Counter(
+    counts_by_title = Counter(
         translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params).title
         for gap in gaps
     )
-    if not titles:
+    if not counts_by_title:
         return translator.format_pair(title, translator.translate("None"))
-    lines = [(str(count), said) for said, count in titles.most_common()]
-    return f"{title}\n{_format_table(lines, align_first_right=True)}"
+    rows = [(str(count), gap_title) for gap_title, count in counts_by_title.most_common()]
+    return f"{title}\n{_format_table(rows, align_first_right=True)}"
 
 
 def _format_unknown_counts(overview: NetworkOverview, translator: Translator) -> str:
@@ -116,30 +119,26 @@ def _format_unknown_counts(overview: NetworkOverview, translator: Translator) ->
     ranked = sorted(
         overview.unknown_counts.items(), key=lambda pair: (-pair[1], pair[0][0], str(pair[0][1]))
     )
-    lines = [
-        (
-            str(count),
-            translator.format_pair(
-                translator.channel_name(channel), translator.term("cause", str(reason))
-            ),
-        )
-        for (channel, reason), count in ranked
-    ]
-    return f"{title}\n{_format_table(lines, align_first_right=True)}"
+    rows = []
+    for (channel, reason), count in ranked:
+        cause = translator.term("cause", str(reason))
+        label = translator.format_pair(translator.channel_name(channel), cause)
+        rows.append((str(count), label))
+    return f"{title}\n{_format_table(rows, align_first_right=True)}"
 
 
 def _format_table(rows: Iterable[tuple[str, ...]], *, align_first_right: bool = False) -> str:
-    listed = list(rows)
-    widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
-        _format_table_row(row, widths, align_first_right=align_first_right) for row in listed
+        _format_table_row(row, widths, align_first_right=align_first_right) for row in table
     )
 
 
 def _format_table_row(row: tuple[str, ...], widths: list[int], *, align_first_right: bool) -> str:
-    first = row[0].rjust(widths[0]) if align_first_right else row[0].ljust(widths[0])
-    rest = (cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-    return "  " + "  ".join([first, *rest]).rstrip()
+    first_cell = row[0].rjust(widths[0]) if align_first_right else row[0].ljust(widths[0])
+    other_cells = (cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+    return "  " + "  ".join([first_cell, *other_cells]).rstrip()
 
 
 def _generate_report_lines(
@@ -148,9 +147,8 @@ def _generate_report_lines(
     yield view.association.display_name(translator.language)
     yield translator.translate("On {date}", date=as_of)
     yield translator.label("ui", "not_judgement")
-    yield from _generate_strength_lines(
-        list(describe_strengths(list_strengths(view, as_of), translator)), translator
-    )
+    strengths = describe_strengths(list_strengths(view, as_of), translator)
+    yield from _generate_strength_lines(list(strengths), translator)
     yield from _generate_gap_lines(view, translator)
     yield from _generate_account_lines(view, translator)
     yield from _generate_unchecked_lines(view, translator)
@@ -160,18 +158,19 @@ def _generate_strength_lines(sentences: list[str], translator: Translator) -> It
     if sentences:
         yield ""
         yield translator.label("ui", "strengths")
-        yield from (f"  + {said}" for said in sentences)
+        yield from (f"  + {sentence}" for sentence in sentences)
 
 
-def describe_strengths(
-    found_strengths: Iterable[Strength], translator: Translator
-) -> Iterator[str]:
-    """Strengths as sentences."""
-    for one in found_strengths:
-        facts: dict[str, MessageValue] = dict(one.facts)
-        if one.code:
-            facts["title"] = translator.describe_gap(one.code, one.channel, "info", one.facts).title
-        yield translator.label("strength", one.label, **facts)
+def describe_strengths(strengths: Iterable[Strength], translator: Translator) -> Iterator[str]:
+    """Yield a sentence for each strength."""
+    for strength in strengths:
+        facts: dict[str, MessageValue] = dict(strength.facts)
+        if strength.code:
+            fixed_gap = translator.describe_gap(
+                strength.code, strength.channel, "info", strength.facts
+            )
+            facts["title"] = fixed_gap.title
+        yield translator.label("strength", strength.label, **facts)
 
 
 def _generate_gap_lines(view: AssociationView, translator: Translator) -> Iterator[str]:
@@ -180,16 +179,16 @@ def _generate_gap_lines(view: AssociationView, translator: Translator) -> Iterat
     yield ""
     yield translator.label("ui", "todo")
     for number, gap in enumerate(view.gaps[:MAX_DETAILED_GAPS], 1):
-        told = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
+        gap_text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
         yield ""
-        yield f"{number}. {told.title} [{told.severity}]"
-        if which := view.distinguishing_url(gap):
-            yield f"   {which}"
-        yield f"   {told.why}"
-        yield f"   {told.evidence}"
-        yield f"   {translator.format_pair(translator.label('ui', 'who'), told.actor)}"
-        yield f"   {translator.format_pair(translator.label('ui', 'time'), told.effort)}"
-        yield from (f"   ☐ {step}" for step in told.steps)
+        yield f"{number}. {gap_text.title} [{gap_text.severity}]"
+        if account_url := view.distinguishing_url(gap):
+            yield f"   {account_url}"
+        yield f"   {gap_text.why}"
+        yield f"   {gap_text.evidence}"
+        yield f"   {translator.format_pair(translator.label('ui', 'who'), gap_text.actor)}"
+        yield f"   {translator.format_pair(translator.label('ui', 'time'), gap_text.effort)}"
+        yield from (f"   ☐ {step}" for step in gap_text.steps)
     yield from _generate_further_gap_lines(view.gaps[MAX_DETAILED_GAPS:], translator)
 
 
@@ -213,38 +212,35 @@ def _generate_account_lines(view: AssociationView, translator: Translator) -> It
         state = describe_account_state(account, translator)
         line = translator.format_pair(translator.channel_name(account.channel), state)
         yield f"  - {line} · {account.url}"
-        last = " · ".join(
-            [
-                describe_latest_publication(account, translator),
-                *describe_activity_source(account, translator),
-            ]
-        )
+        publication = describe_latest_publication(account, translator)
+        source = describe_activity_source(account, translator)
+        latest_post = " · ".join([publication, *source])
         latest_post_label = translator.translate("Latest post")
-        yield f"    {translator.format_pair(latest_post_label, last)}"
-        if said := describe_link_status(account, translator):
+        yield f"    {translator.format_pair(latest_post_label, latest_post)}"
+        if link_status := describe_link_status(account, translator):
             links_label = translator.translate("Links")
-            yield f"    {translator.format_pair(links_label, said)}"
+            yield f"    {translator.format_pair(links_label, link_status)}"
 
 
 def describe_account_state(account: AccountView, translator: Translator) -> str:
-    """Whether an account is there, and why not."""
+    """Return the status of an account with its reason, if it has one."""
     if account.reason is Reason.WRONG_TARGET:
         return translator.term("cause", account.reason)
-    said = translator.term("account_status", account.state)
-    return f"{said} ({translator.term('cause', account.reason)})" if account.reason else said
+    status = translator.term("account_status", account.state)
+    return f"{status} ({translator.term('cause', account.reason)})" if account.reason else status
 
 
 def describe_latest_publication(account: AccountView, translator: Translator) -> str:
-    """When it last published, and what that makes of it."""
+    """Return the date of the latest publication and the activity band."""
     band = translator.term("activity", account.activity_band)
     if account.last_activity is None:
         return band
-    told = translator.format_activity_date(account.last_activity)
-    return told if account.activity_band == "unknown" else f"{told} ({band})"
+    date = translator.format_activity_date(account.last_activity)
+    return date if account.activity_band == "unknown" else f"{date} ({band})"
 
 
 def describe_activity_source(account: AccountView, translator: Translator) -> list[str]:
-    """What to know of that day: where it comes from, and how often there is one where it goes on."""
+    """Return the source of the latest publication date, and the rhythm of accounts that publish."""
     parts = [translator.date_source(account.last_activity.source)] if account.last_activity else []
     if account.rhythm_days and account.activity_band in PUBLISHING_BANDS:
         parts.append(translator.format_rhythm(account.rhythm_days))
@@ -252,9 +248,13 @@ def describe_activity_source(account: AccountView, translator: Translator) -> li
 
 
 def describe_link_status(account: AccountView, translator: Translator) -> str:
-    """How the site and an account lead to each other; empty where only the registry speaks."""
-    silent = account.channel == "website" or account.link_reciprocity == "registry_only"
-    return "" if silent else translator.term("link_reciprocity", account.link_reciprocity)
+    """Return how the website and an account link to each other.
+
+    Return an empty string for a website, and for an account that only the registry lists.
+    """
+    if account.channel == "website" or account.link_reciprocity == "registry_only":
+        return ""
+    return translator.term("link_reciprocity", account.link_reciprocity)
 
 
 def _generate_unchecked_lines(view: AssociationView, translator: Translator) -> Iterator[str]:
@@ -262,21 +262,29 @@ def _generate_unchecked_lines(view: AssociationView, translator: Translator) -> 
         return
     yield ""
     yield translator.label("ui", "unknowns")
-    for one in view.unchecked:
-        told = translator.describe_gap(one.code, one.channel, "info", one.params)
-        yield f"  ? {told.title}. {told.evidence}"
+    for item in view.unchecked:
+        item_text = translator.describe_gap(item.code, item.channel, "info", item.params)
+        yield f"  ? {item_text.title}. {item_text.evidence}"
 
 
 RECENT_PERIOD = timedelta(days=30)
+ADVICE_BY_GAP = (
+    ("own_website", ("no_website", "website")),
+    ("archive_videos", ("channel_missing", "youtube")),
+)
+"""Codes of advice, each with the code and channel of the gap that it is for."""
 GENERAL_ADVICE = ("dedicated_person", "two_admins", "few_but_alive")
 MAX_ADVICE = 3
 SERIOUS_SEVERITIES = frozenset({"urgent", "high"})
-"""Of a gap on a site with which nobody would say that it works."""
+"""Severities of website gaps that contradict the statement that the website works."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """A label of the catalogue and its facts; `code` names the gap that was settled, if it is one."""
+    """A strength of an association: a label of the catalogue and its facts.
+
+    For a fixed gap, `code` and `channel` are those of the gap.
+    """
 
     label: str
     facts: Mapping[str, MessageValue] = field(default_factory=dict)
@@ -285,7 +293,7 @@ class Strength:
 
 
 def list_strengths(view: AssociationView, as_of: datetime) -> list[Strength]:
-    """What works well, and what was settled in the last 30 days."""
+    """Return what works well and which gaps were fixed in the last 30 days."""
     return [
         *list_current_strengths(view),
         *(_build_fixed_gap_strength(gap) for gap in list_recently_closed_gaps(view, as_of)),
@@ -293,10 +301,15 @@ def list_strengths(view: AssociationView, as_of: datetime) -> list[Strength]:
 
 
 def list_current_strengths(view: AssociationView) -> list[Strength]:
-    """What works well; where we looked and there is nothing to mend, that."""
-    found = list(_find_account_strengths(view))
-    looked = any(account.decided_at for account in view.accounts)
-    return found if found or view.gaps or not looked else [Strength("no_gap")]
+    """Return what works well.
+
+    If nothing else is found, having no gap is a strength, provided that an account was checked.
+    """
+    strengths = list(_find_account_strengths(view))
+    if strengths or view.gaps:
+        return strengths
+    is_checked = any(account.decided_at for account in view.accounts)
+    return [Strength("no_gap")] if is_checked else []
 
 
 def _find_account_strengths(view: AssociationView) -> Iterator[Strength]:
@@ -306,39 +319,44 @@ def _find_account_strengths(view: AssociationView) -> Iterator[Strength]:
         if account.channel == "website":
             yield from _find_website_strength(account, view)
         elif account.activity_band == "active" and account.last_activity:
-            told: dict[str, MessageValue] = {
+            facts: dict[str, MessageValue] = {
                 "channel": account.channel,
                 "last_date": account.last_activity,
             }
-            yield Strength("channel_active", told)
+            yield Strength("channel_active", facts)
         if account.link_reciprocity == "reciprocal" and account.channel != "website":
             yield Strength("channel_linked", {"channel": account.channel})
 
 
 def _find_website_strength(account: AccountView, view: AssociationView) -> Iterator[Strength]:
-    """A site works where the newest look saw it, and nothing grave is told of it."""
-    grave = any(
+    """Yield a strength if the latest check found the website and it has no serious gap."""
+    has_serious_gap = any(
         gap.channel == "website" and gap.severity in SERIOUS_SEVERITIES for gap in view.gaps
     )
-    if account.latest is Presence.PRESENT and not grave:
+    if account.latest is Presence.PRESENT and not has_serious_gap:
         yield Strength("website_ok")
 
 
 def list_recently_closed_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
-    """The gaps that were settled in the last 30 days and have not come back."""
-    still = {(gap.code, gap.channel) for gap in view.gaps}
+    """Return the gaps that were closed in the last 30 days and are not open again or waived."""
+    open_gaps = {(gap.code, gap.channel) for gap in view.gaps}
     return [
         gap
         for gap in view.all_gaps
         if gap.opened_at and gap.closed_at and gap.closed_at >= as_of - RECENT_PERIOD
-        if (gap.code, gap.channel) not in still and gap not in view.waived_gaps
+        if (gap.code, gap.channel) not in open_gaps and gap not in view.waived_gaps
     ]
 
 
 def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
-    """The open gaps that were first told of in the last 30 days; none where all are: that is no news."""
-    new = [gap for gap in view.gaps if gap.opened_at and gap.opened_at >= as_of - RECENT_PERIOD]
-    return new if len(new) < len(view.gaps) else []
+    """Return the open gaps that were opened in the last 30 days.
+
+    Return an empty list if all open gaps are recent, because then the mark carries no information.
+    """
+    recent_gaps = [
+        gap for gap in view.gaps if gap.opened_at and gap.opened_at >= as_of - RECENT_PERIOD
+    ]
+    return recent_gaps if len(recent_gaps) < len(view.gaps) else []
 
 
 def _build_fixed_gap_strength(gap: Gap) -> Strength:
@@ -346,14 +364,7 @@ def _build_fixed_gap_strength(gap: Gap) -> Strength:
 
 
 def choose_advice(view: AssociationView) -> list[str]:
-    """At most three standing pieces of advice, those that fit its gaps first."""
-    codes = {(gap.code, gap.channel) for gap in view.gaps}
-    fitting = [
-        name
-        for name, gap in (
-            ("own_website", ("no_website", "website")),
-            ("archive_videos", ("channel_missing", "youtube")),
-        )
-        if gap in codes
-    ]
-    return [*fitting, *GENERAL_ADVICE][:MAX_ADVICE]
+    """Return at most three codes of advice. Advice for open gaps comes first."""
+    open_gaps = {(gap.code, gap.channel) for gap in view.gaps}
+    specific_advice = [advice for advice, gap in ADVICE_BY_GAP if gap in open_gaps]
+    return [*specific_advice, *GENERAL_ADVICE][:MAX_ADVICE]
