@@ -23,56 +23,63 @@ OTHER = "UCSalam00000000000000002"
 NEWEST = START - timedelta(days=5)
 
 
-class Interface:
+class FakeYoutubeApi:
     """YouTube's Data API with channels by id. A request for any other URL fails the test."""
 
     def __init__(self, channels):
         self.channels = dict(channels)
-        self.asked = []
+        self.queries = []
 
-    def __call__(self, ask):
-        parts = urlsplit(ask.url)
-        assert parts.hostname == "www.googleapis.com", ask.url
+    def __call__(self, request):
+        parts = urlsplit(request.url)
+        assert parts.hostname == "www.googleapis.com", request.url
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self.asked.append(query)
+        self.queries.append(query)
         if parts.path.endswith("playlistItems"):
             items = [{"contentDetails": {"videoPublishedAt": NEWEST.isoformat()}}]
             return {"kind": "youtube#playlistItemListResponse", "items": items}
-        found = [self.build_item(own) for own in self.wanted(query) if own in self.channels]
-        told = {"kind": "youtube#channelListResponse", "pageInfo": {"totalResults": len(found)}}
-        return {**told, "items": found} if found else told
+        items_found = [
+            self.build_item(channel_id)
+            for channel_id in self.find_requested_ids(query)
+            if channel_id in self.channels
+        ]
+        response = {
+            "kind": "youtube#channelListResponse",
+            "pageInfo": {"totalResults": len(items_found)},
+        }
+        return {**response, "items": items_found} if items_found else response
 
-    def wanted(self, query):
-        by_handle = {handle: own for own, handle in self.channels.items()}
+    def find_requested_ids(self, query):
+        by_handle = {handle: channel_id for channel_id, handle in self.channels.items()}
         return (
             query["id"].split(",") if "id" in query else [by_handle.get(query.get("forHandle"), "")]
         )
 
-    def build_item(self, own):
+    def build_item(self, channel_id):
         return {
-            "id": own,
-            "snippet": {"title": f"Channel {own}", "customUrl": self.channels[own]},
+            "id": channel_id,
+            "snippet": {"title": f"Channel {channel_id}", "customUrl": self.channels[channel_id]},
             "statistics": {"videoCount": "9", "subscriberCount": "214"},
-            "contentDetails": {"relatedPlaylists": {"uploads": f"UU{own[2:]}"}},
+            "contentDetails": {"relatedPlaylists": {"uploads": f"UU{channel_id[2:]}"}},
             "status": {"privacyStatus": "public"},
         }
 
 
 @pytest.fixture
 def api():
-    return Interface({OURS: "@annour", OTHER: "@salam"})
+    return FakeYoutubeApi({OURS: "@annour", OTHER: "@salam"})
 
 
 @pytest.fixture
 def app(tmp_path, api, monkeypatch):
-    app = opened(tmp_path, keyed())
+    app = opened(tmp_path, config_with_key())
 
-    async def get(ask):
+    async def get(request):
         app.web.request_count += 1
-        app.web.requests_by_host[urlsplit(ask.url).hostname] += 1
+        app.web.requests_by_host[urlsplit(request.url).hostname] += 1
         app.web.now += timedelta(seconds=1)
-        body = json.dumps(api(ask)).encode()
-        return Page(ask.url, 200, {"content-type": "application/json"}, body, app.web.now)
+        body = json.dumps(api(request)).encode()
+        return Page(request.url, 200, {"content-type": "application/json"}, body, app.web.now)
 
     monkeypatch.setattr(app.web, "get", get)
     register(app, "annour", f"https://www.youtube.com/channel/{OURS}")
@@ -81,19 +88,21 @@ def app(tmp_path, api, monkeypatch):
     app.store.close()
 
 
-def keyed(**changes):
+def config_with_key(**changes):
     config = configured(("youtube",))
     channel = ChannelSettings(api_key="secret", **changes)
     return config.model_copy(update={"channels": {"youtube": channel}})
 
 
-def register(app, association, typed):
-    known = [*app.store.list_associations(), Association(association, association.title())]
-    row = AccountRow(association, typed, identify.identify_link(typed), "youtube")
-    app.store.save_registry(known, [*app.store.list_accounts(), row], START - timedelta(hours=1))
+def register(app, association, typed_text):
+    associations = [*app.store.list_associations(), Association(association, association.title())]
+    row = AccountRow(association, typed_text, identify.identify_link(typed_text), "youtube")
+    app.store.save_registry(
+        associations, [*app.store.list_accounts(), row], START - timedelta(hours=1)
+    )
 
 
-def held(app):
+def get_statuses(app):
     return {
         row.association: app.store.get_account_status(row.id) for row in app.store.list_accounts()
     }
@@ -101,23 +110,23 @@ def held(app):
 
 async def test_run_with_key_requests_only_the_api(app):
     await run.execute_run(app, night_of(0))
-    standing = held(app)["annour"]
-    assert (standing.state, standing.platform_id) == (AccountState.PRESENT, OURS)
-    assert standing.last_activity.published_at == NEWEST
+    status = get_statuses(app)["annour"]
+    assert (status.state, status.platform_id) == (AccountState.PRESENT, OURS)
+    assert status.last_activity.published_at == NEWEST
     assert set(app.web.requests_by_host) == {"www.googleapis.com"}
 
 
 async def test_channels_with_known_ids_need_one_call(app, api):
     await run.execute_run(app, night_of(0))
-    api.asked.clear()
+    api.queries.clear()
     await run.execute_run(app, night_of(1))
-    assert [query["id"] for query in api.asked if "id" in query] == [f"{OURS},{OTHER}"]
-    assert not [query for query in api.asked if "forHandle" in query]
+    assert [query["id"] for query in api.queries if "id" in query] == [f"{OURS},{OTHER}"]
+    assert not [query for query in api.queries if "forHandle" in query]
 
 
 async def test_receipt_has_api_cost(app):
-    done = await run.execute_run(app, night_of(0))
-    assert done.receipt["apis"] == {
+    done_run = await run.execute_run(app, night_of(0))
+    assert done_run.receipt["apis"] == {
         "youtube": {
             "requests": 4,
             "skipped": 0,
@@ -127,14 +136,16 @@ async def test_receipt_has_api_cost(app):
             "closed_because": None,
         }
     }
-    assert done.receipt["requests_by_host"] == {"www.googleapis.com": 4}
+    assert done_run.receipt["requests_by_host"] == {"www.googleapis.com": 4}
 
 
 async def test_key_is_never_stored(app, tmp_path):
     await run.execute_run(app, night_of(0))
-    kept = [piece for look in app.store.list_observations() for piece in look.evidence]
-    assert len(kept) == 4
-    assert "secret" not in repr(kept)
+    evidence = [
+        item for observation in app.store.list_observations() for item in observation.evidence
+    ]
+    assert len(evidence) == 4
+    assert "secret" not in repr(evidence)
     assert b"secret" not in b"".join(
         path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()
     )
@@ -145,11 +156,11 @@ async def test_renamed_channel_is_found_by_id_and_lost_one_is_confirmed(app, api
     api.channels = {OTHER: "@salam-rabat"}
     for day in (1, 4, 7):
         await run.execute_run(app, night_of(day))
-    assert (held(app)["salam"].state, str(held(app)["salam"].reason)) == (
+    assert (get_statuses(app)["salam"].state, str(get_statuses(app)["salam"].reason)) == (
         AccountState.PRESENT,
         "renamed",
     )
-    assert (held(app)["annour"].state, str(held(app)["annour"].reason)) == (
+    assert (get_statuses(app)["annour"].state, str(get_statuses(app)["annour"].reason)) == (
         AccountState.GONE,
         "not_found",
     )
@@ -166,59 +177,66 @@ async def test_reevaluation_of_api_responses_changes_nothing(app, api):
 
 
 async def test_accounts_beyond_the_budget_are_unknown_and_first_in_the_next_run(app):
-    app.config = keyed(api_budget=1)
+    app.config = config_with_key(api_budget=1)
     await run.execute_run(app, night_of(0))
-    first = {name for name, standing in held(app).items() if standing.last_known_finding}
-    untold = [
-        look.finding for look in app.store.list_observations() if look.finding.presence == "unknown"
+    first = {name for name, status in get_statuses(app).items() if status.last_known_finding}
+    unknown_findings = [
+        observation.finding
+        for observation in app.store.list_observations()
+        if observation.finding.presence == "unknown"
     ]
     await run.execute_run(app, night_of(1))
-    assert (len(first), len(untold)) == (1, 1)
-    assert str(untold[0].reason) == "rate_limited"
-    assert "budget of 1 units" in untold[0].detail
-    known = {name for name, status in held(app).items() if status.last_known_finding}
-    assert known == {"annour", "salam"}
+    assert (len(first), len(unknown_findings)) == (1, 1)
+    assert str(unknown_findings[0].reason) == "rate_limited"
+    assert "budget of 1 units" in unknown_findings[0].detail
+    checked = {name for name, status in get_statuses(app).items() if status.last_known_finding}
+    assert checked == {"annour", "salam"}
 
 
 async def test_skipped_account_precedes_a_longer_unknown_one(app, api):
     """The last run skipped `salam`. It checked `annour`, which has been unknown for a month."""
     last = app.store.begin_run(night_of(0).date(), night_of(0))
     app.store.finish_run(last, AuditRunState.DONE, night_of(0))
-    of = {row.typed_text.rpartition("/")[2]: row.id for row in app.store.list_accounts()}
-    told = {OURS: (0, -30), "@salam": (-2, -2)}
+    account_ids = {row.typed_text.rpartition("/")[2]: row.id for row in app.store.list_accounts()}
+    days = {OURS: (0, -30), "@salam": (-2, -2)}
     app.store.save_conclusions(
         [
-            AccountStatus(of[name], checked_at=night_of(checked), decided_at=night_of(decided))
-            for name, (checked, decided) in told.items()
+            AccountStatus(
+                account_ids[name], checked_at=night_of(checked), decided_at=night_of(decided)
+            )
+            for name, (checked, decided) in days.items()
         ]
     )
-    app.config = keyed(api_budget=1)
+    app.config = config_with_key(api_budget=1)
     await run.execute_run(app, night_of(1))
-    assert [query.get("forHandle") for query in api.asked] == ["@salam"]
+    assert [query.get("forHandle") for query in api.queries] == ["@salam"]
 
 
 async def test_check_links_uses_the_api(app):
-    purses = checker.create_api_budgets(app.config)
-    seen = await check_links(
+    api_budgets = checker.create_api_budgets(app.config)
+    link_checks = await check_links(
         [("@salam", identify.identify_link("https://www.youtube.com/@salam"))],
-        checker.AccountChecker(app.web, app.create_parser_pool(), purses),
+        checker.AccountChecker(app.web, app.create_parser_pool(), api_budgets),
     )
-    assert seen[0].result.finding.platform_id == OTHER
-    assert purses["youtube"].spent == 2
+    assert link_checks[0].result.finding.platform_id == OTHER
+    assert api_budgets["youtube"].spent == 2
 
 
 def test_only_hosts_of_platforms_with_key_are_api_only():
-    assert checker.find_api_only_hosts(keyed()) == channel_registry.get_channel("youtube").HOSTS
+    assert (
+        checker.find_api_only_hosts(config_with_key())
+        == channel_registry.get_channel("youtube").HOSTS
+    )
     assert checker.find_api_only_hosts(configured()) == frozenset()
 
 
 def test_doctor_shows_the_budget_of_a_key(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__API_KEY", "hush-7f3c")
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(tmp_path / "data"))
-    told = {one.check: one for one in diagnostics.run_diagnostics(None, START)}
-    assert told["key of youtube"].state == "ok"
-    assert "at most 10000 units per night" in told["key of youtube"].detail
-    assert "hush-7f3c" not in repr(told)
+    results = {result.check: result for result in diagnostics.run_diagnostics(None, START)}
+    assert results["key of youtube"].state == "ok"
+    assert "at most 10000 units per night" in results["key of youtube"].detail
+    assert "hush-7f3c" not in repr(results)
 
 
 def test_key_for_channel_without_api_is_rejected():

@@ -21,80 +21,92 @@ PAGE = link("nour", "facebook", "nour")
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(
+    small_app = opened(
         tmp_path, configured().model_copy(update={"storage": StorageSettings(folder=tmp_path)})
     )
-    register(small, PAGE)
-    yield small
-    small.store.close()
+    register(small_app, PAGE)
+    yield small_app
+    small_app.store.close()
 
 
-def told(app, **tables):
+def update_config(app, **tables):
     app.config = app.config.model_copy(update=tables)
 
 
-def mailed(port):
+def build_mail_settings(port):
     smtp = {"host": "127.0.0.1", "port": port, "security": "none"}
     return NotifySettings.model_validate(
         {"from": "a@rabat.example", "smtp": smtp, "recipients": [{"to": AMAL}]}
     )
 
 
-def paths(asked):
-    return [urlsplit(path).path for _, path, _ in asked]
+def list_paths(requests):
+    return [urlsplit(path).path for _, path, _ in requests]
 
 
 async def test_run_is_pinged_and_notified(app):
-    with web_server() as (host, asked), mail_server() as box:
-        told(app, monitor=MonitorSettings(ping_url=f"http://{host}/p"), notify=mailed(box.port))
-        done = await run_audit_pipeline(app, START)
+    with web_server() as (host, requests), mail_server() as mailbox:
+        update_config(
+            app,
+            monitor=MonitorSettings(ping_url=f"http://{host}/p"),
+            notify=build_mail_settings(mailbox.port),
+        )
+        run = await run_audit_pipeline(app, START)
         assert (await run_audit_pipeline(app, START)).state is AuditRunState.DONE
-    assert done.state is AuditRunState.DONE
-    assert paths(asked) == ["/p/start", "/p", "/p/start", "/p"]
-    runs = [path.partition("rid=")[2] for _, path, _ in asked]
+    assert run.state is AuditRunState.DONE
+    assert list_paths(requests) == ["/p/start", "/p", "/p/start", "/p"]
+    runs = [path.partition("rid=")[2] for _, path, _ in requests]
     assert runs[0] == runs[1] != runs[2] == runs[3]
-    assert len(box.to(AMAL)) == 1
+    assert len(mailbox.to(AMAL)) == 1
 
 
 async def test_failed_run_is_pinged_with_log_and_notified(app, monkeypatch):
-    def broken(*_, **__):
+    def fail(*_, **__):
         raise StoreError("the disk", "it is full")
 
-    monkeypatch.setattr(app.store, "record_observations", broken)
-    with web_server() as (host, asked), mail_server() as box:
-        told(app, monitor=MonitorSettings(ping_url=f"http://{host}/p"), notify=mailed(box.port))
+    monkeypatch.setattr(app.store, "record_observations", fail)
+    with web_server() as (host, requests), mail_server() as mailbox:
+        update_config(
+            app,
+            monitor=MonitorSettings(ping_url=f"http://{host}/p"),
+            notify=build_mail_settings(mailbox.port),
+        )
         with pytest.raises(StoreError):
             await run_audit_pipeline(app, START)
-    assert paths(asked) == ["/p/start", "/p/fail"]
-    assert "the disk: it is full" in asked[1][2]
-    assert len(box.to(AMAL)) == 1
+    assert list_paths(requests) == ["/p/start", "/p/fail"]
+    assert "the disk: it is full" in requests[1][2]
+    assert len(mailbox.to(AMAL)) == 1
 
 
 async def test_interrupted_run_is_pinged_and_not_notified(app):
     reached = asyncio.Event()
 
-    async def hang(ask):
+    async def hang(request):
         reached.set()
         await asyncio.Event().wait()
 
     app.web.get = hang
-    with web_server() as (host, asked), mail_server() as box:
-        told(app, monitor=MonitorSettings(ping_url=f"http://{host}/p"), notify=mailed(box.port))
-        going = asyncio.create_task(run_audit_pipeline(app, START))
+    with web_server() as (host, requests), mail_server() as mailbox:
+        update_config(
+            app,
+            monitor=MonitorSettings(ping_url=f"http://{host}/p"),
+            notify=build_mail_settings(mailbox.port),
+        )
+        task = asyncio.create_task(run_audit_pipeline(app, START))
         await asyncio.wait_for(reached.wait(), 10)
-        going.cancel()
+        task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await going
-    assert paths(asked) == ["/p/start", "/p/fail"]
-    assert "interrupted" in asked[1][2]
-    assert not box.taken
+            await task
+    assert list_paths(requests) == ["/p/start", "/p/fail"]
+    assert "interrupted" in requests[1][2]
+    assert not mailbox.taken
 
 
 async def test_unreachable_monitor_and_mail_server_do_not_fail_the_run(app, caplog):
-    told(
+    update_config(
         app,
         monitor=MonitorSettings(ping_url=f"http://127.0.0.1:{free_port()}/p"),
-        notify=mailed(free_port()),
+        notify=build_mail_settings(free_port()),
     )
     assert (await run_audit_pipeline(app, START)).state is AuditRunState.DONE
     assert caplog.text.count("of the run to the monitor") == 2
@@ -111,18 +123,18 @@ async def test_bug_in_a_notification_does_not_fail_the_run(app, caplog, monkeypa
 
 
 async def test_run_that_is_interrupted_during_notifications_is_done(app, monkeypatch):
-    reached, go_on, over = threading.Event(), threading.Event(), []
+    reached, may_continue, stop_answers = threading.Event(), threading.Event(), []
 
-    def slow(_app, _night, _now, is_over):
+    def slow(_app, _night, _now, should_stop):
         reached.set()
-        go_on.wait(10)
-        over.append(is_over())
+        may_continue.wait(10)
+        stop_answers.append(should_stop())
 
     monkeypatch.setattr(delivery, "send_run_notifications", slow)
-    going = asyncio.create_task(run_audit_pipeline(app, START))
+    task = asyncio.create_task(run_audit_pipeline(app, START))
     assert await asyncio.to_thread(reached.wait, 10)
-    going.cancel()
-    assert (await going).state is AuditRunState.DONE
-    go_on.set()
+    task.cancel()
+    assert (await task).state is AuditRunState.DONE
+    may_continue.set()
     await asyncio.get_running_loop().shutdown_default_executor()
-    assert over == [True]
+    assert stop_answers == [True]

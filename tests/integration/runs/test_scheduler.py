@@ -26,13 +26,13 @@ from storage.models.audit import AccountRow, Association, AuditRun, AuditRunStat
 TESTS = Path(__file__).parents[2]
 DAY = date(2026, 11, 25)
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
-AT_NIGHT = ScheduleSettings(start_time=time(0, 30), catch_up_hours=6, shutdown_grace_seconds=0.1)
+SCHEDULE = ScheduleSettings(start_time=time(0, 30), catch_up_hours=6, shutdown_grace_seconds=0.1)
 
 
 @pytest.fixture
 def app(tmp_path):
     storage = StorageSettings.model_validate({"folder": tmp_path / "data"})
-    with App.open(Config(storage=storage, schedule=AT_NIGHT)) as opened:
+    with App.open(Config(storage=storage, schedule=SCHEDULE)) as opened:
         yield opened
 
 
@@ -46,30 +46,30 @@ class Clock:
         return self.now
 
 
-class Nights:
-    """A runner that checks nothing. `hold` keeps a run going, and `ends` says how runs end."""
+class FakeAuditRunner:
+    """A runner that checks nothing. `hold` keeps a run going, and `outcome` says how runs end."""
 
-    def __init__(self, ends=AuditRunState.DONE):
-        self.begun = []
+    def __init__(self, outcome=AuditRunState.DONE):
+        self.started_runs = []
         self.stop = None
-        self.ends = ends
+        self.outcome = outcome
         self.hold = None
         self.started = asyncio.Event()
 
     async def __call__(self, app, now, *, day, stop):
-        self.begun.append((day, now))
+        self.started_runs.append((day, now))
         self.stop = stop
         self.started.set()
-        night = app.store.begin_run(day, now)
+        run = app.store.begin_run(day, now)
         if self.hold:
             await self.hold.wait()
-        if isinstance(self.ends, Exception):
-            raise self.ends
-        return app.store.finish_run(night, self.ends, now)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return app.store.finish_run(run, self.outcome, now)
 
 
 @pytest.mark.parametrize(
-    ("at", "now", "day"),
+    ("start_time", "now", "expected_day"),
     [
         ("00:30", "2026-11-25T00:29:59", None),
         ("00:30", "2026-11-25T00:30:00", "2026-11-25"),
@@ -82,13 +82,13 @@ class Nights:
         ("02:30", "2027-02-07T02:30:00", "2027-02-07"),
     ],
 )
-def test_run_is_due_from_its_hour_until_its_grace_is_over(at, now, day):
-    schedule = ScheduleSettings(start_time=time.fromisoformat(at), catch_up_hours=6)
-    found = find_due_day(schedule, datetime.fromisoformat(now).replace(tzinfo=UTC))
-    assert found == (date.fromisoformat(day) if day else None)
+def test_run_is_due_from_its_hour_until_its_grace_is_over(start_time, now, expected_day):
+    schedule = ScheduleSettings(start_time=time.fromisoformat(start_time), catch_up_hours=6)
+    due_day = find_due_day(schedule, datetime.fromisoformat(now).replace(tzinfo=UTC))
+    assert due_day == (date.fromisoformat(expected_day) if expected_day else None)
 
 
-def fires(trigger, start, count):
+def list_fire_times(trigger, start, count):
     moments, moment = [], None
     now = start
     for _ in range(count):
@@ -101,17 +101,17 @@ def fires(trigger, start, count):
 @pytest.mark.fault("F39")
 def test_hour_comes_once_a_day_when_ramadan_changes_the_clocks(app):
     scheduler = build_scheduler(
-        SchedulerJob(app, Nights(), Clock()), ScheduleSettings(start_time=time(2, 30))
+        SchedulerJob(app, FakeAuditRunner(), Clock()), ScheduleSettings(start_time=time(2, 30))
     )
     trigger = scheduler._pending_jobs[0][0].trigger
     assert isinstance(trigger, CronTrigger)
-    moments = fires(trigger, datetime(2027, 2, 5, 12, tzinfo=UTC), 60)
+    moments = list_fire_times(trigger, datetime(2027, 2, 5, 12, tzinfo=UTC), 60)
     assert {later - sooner for sooner, later in itertools.pairwise(moments)} == {timedelta(days=1)}
     assert {moment.astimezone(UTC).time() for moment in moments} == {time(2, 30)}
 
 
 async def test_timers_have_hours_of_grace(app):
-    scheduler = build_scheduler(SchedulerJob(app, Nights(), Clock()), app.config.schedule)
+    scheduler = build_scheduler(SchedulerJob(app, FakeAuditRunner(), Clock()), app.config.schedule)
     scheduler.start(paused=True)
     for job in scheduler.get_jobs():
         assert (job.misfire_grace_time, job.coalesce) == (6 * 3600, True)
@@ -120,23 +120,23 @@ async def test_timers_have_hours_of_grace(app):
 
 
 async def test_due_run_is_executed_once(app):
-    nights, clock = Nights(), Clock()
-    watch = SchedulerJob(app, nights, clock)
-    await watch.run_if_due()
-    await watch.run_if_due()
-    assert nights.begun == [(DAY, NOW)]
+    runner, clock = FakeAuditRunner(), Clock()
+    job = SchedulerJob(app, runner, clock)
+    await job.run_if_due()
+    await job.run_if_due()
+    assert runner.started_runs == [(DAY, NOW)]
     assert app.store.get_run(DAY).state is AuditRunState.DONE
     clock.now += timedelta(days=1)
-    await watch.run_if_due()
-    assert [day for day, _ in nights.begun] == [DAY, DAY + timedelta(days=1)]
+    await job.run_if_due()
+    assert [day for day, _ in runner.started_runs] == [DAY, DAY + timedelta(days=1)]
 
 
 @pytest.mark.fault("F38")
 async def test_no_run_starts_outside_its_hours(app):
-    nights = Nights()
-    await SchedulerJob(app, nights, Clock(NOW - timedelta(minutes=1))).run_if_due()
-    await SchedulerJob(app, nights, Clock(NOW + timedelta(hours=7))).run_if_due()
-    assert not nights.begun
+    runner = FakeAuditRunner()
+    await SchedulerJob(app, runner, Clock(NOW - timedelta(minutes=1))).run_if_due()
+    await SchedulerJob(app, runner, Clock(NOW + timedelta(hours=7))).run_if_due()
+    assert not runner.started_runs
 
 
 async def test_run_after_midnight_belongs_to_the_day_it_was_due(app):
@@ -147,111 +147,113 @@ async def test_run_after_midnight_belongs_to_the_day_it_was_due(app):
         app.store,
         app.body_store,
     )
-    nights = Nights()
-    await SchedulerJob(app, nights, Clock(datetime(2026, 11, 26, 1, tzinfo=UTC))).run_if_due()
-    assert [day for day, _ in nights.begun] == [DAY]
+    runner = FakeAuditRunner()
+    await SchedulerJob(app, runner, Clock(datetime(2026, 11, 26, 1, tzinfo=UTC))).run_if_due()
+    assert [day for day, _ in runner.started_runs] == [DAY]
 
 
 @pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.SKIPPED])
 async def test_interrupted_or_skipped_run_is_retried_within_its_grace(app, state):
-    nights = Nights(ends=state)
-    watch = SchedulerJob(app, nights, Clock())
-    await watch.run_if_due()
-    nights.ends = AuditRunState.DONE
-    await watch.run_if_due()
-    assert len(nights.begun) == 2
+    runner = FakeAuditRunner(outcome=state)
+    job = SchedulerJob(app, runner, Clock())
+    await job.run_if_due()
+    runner.outcome = AuditRunState.DONE
+    await job.run_if_due()
+    assert len(runner.started_runs) == 2
     assert app.store.get_run(DAY).state is AuditRunState.DONE
 
 
 @pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.RUNNING])
 async def test_interrupted_run_is_resumed_until_the_next_one_is_due(app, state):
-    night = app.store.begin_run(DAY, NOW)
+    run = app.store.begin_run(DAY, NOW)
     if state is not AuditRunState.RUNNING:
-        app.store.finish_run(night, state, NOW)
-    nights = Nights()
-    next_hour = datetime.combine(DAY + timedelta(days=1), AT_NIGHT.start_time, UTC)
+        app.store.finish_run(run, state, NOW)
+    runner = FakeAuditRunner()
+    next_hour = datetime.combine(DAY + timedelta(days=1), SCHEDULE.start_time, UTC)
     for late in (next_hour + timedelta(hours=7), next_hour - timedelta(minutes=1)):
-        await SchedulerJob(app, nights, Clock(late)).run_if_due()
-    assert nights.begun == [(DAY, next_hour - timedelta(minutes=1))]
+        await SchedulerJob(app, runner, Clock(late)).run_if_due()
+    assert runner.started_runs == [(DAY, next_hour - timedelta(minutes=1))]
     assert app.store.get_run(DAY).state is AuditRunState.DONE
 
 
 async def test_skipped_run_is_not_retried_after_its_grace(app):
     app.store.finish_run(app.store.begin_run(DAY, NOW), AuditRunState.SKIPPED, NOW)
-    nights = Nights()
-    await SchedulerJob(app, nights, Clock(NOW + timedelta(hours=7))).run_if_due()
-    assert nights.begun == []
+    runner = FakeAuditRunner()
+    await SchedulerJob(app, runner, Clock(NOW + timedelta(hours=7))).run_if_due()
+    assert runner.started_runs == []
 
 
 @pytest.mark.fault("F40")
 async def test_second_trigger_does_not_start_the_running_run_again(app):
-    nights = Nights()
-    nights.hold = asyncio.Event()
-    watch = SchedulerJob(app, nights, Clock())
-    first = asyncio.create_task(watch.run_if_due())
-    await nights.started.wait()
-    await watch.run_if_due()
-    nights.hold.set()
+    runner = FakeAuditRunner()
+    runner.hold = asyncio.Event()
+    job = SchedulerJob(app, runner, Clock())
+    first = asyncio.create_task(job.run_if_due())
+    await runner.started.wait()
+    await job.run_if_due()
+    runner.hold.set()
     await first
-    assert len(nights.begun) == 1
+    assert len(runner.started_runs) == 1
 
 
 @pytest.mark.fault("F34")
 async def test_run_of_another_process_is_not_started(app, caplog):
-    nights = Nights()
+    runner = FakeAuditRunner()
     with app.hold_run_lock():
-        await SchedulerJob(app, nights, Clock()).run_if_due()
-    assert not nights.begun
+        await SchedulerJob(app, runner, Clock()).run_if_due()
+    assert not runner.started_runs
     assert "another run holds the lock" in caplog.text
 
 
 @pytest.mark.fault("F34")
 def test_run_lock_has_one_holder_and_its_file_stays(app):
     with app.hold_run_lock():
-        assert refused(app)
+        assert is_refused(app)
     with app.hold_run_lock():
-        assert refused(app)
+        assert is_refused(app)
     assert (app.data_folder / "run.lock").exists()
 
 
-def refused(app):
+def is_refused(app):
     try:
         with app.hold_run_lock():
             return False
-    except RunLockedError as problem:
-        return problem.exit_code == 5
+    except RunLockedError as error:
+        return error.exit_code == 5
 
 
 @pytest.mark.parametrize(
-    ("trouble", "said", "traced"),
+    ("error", "message", "has_traceback"),
     [
         (StoreError("the disk", "it is full"), "the disk: it is full", False),
         (ZeroDivisionError(), "crashed", True),
     ],
 )
-async def test_failed_run_is_logged_and_the_scheduler_continues(app, caplog, trouble, said, traced):
-    nights = Nights(ends=trouble)
-    watch = SchedulerJob(app, nights, Clock())
-    await watch.run_if_due()
+async def test_failed_run_is_logged_and_the_scheduler_continues(
+    app, caplog, error, message, has_traceback
+):
+    runner = FakeAuditRunner(outcome=error)
+    job = SchedulerJob(app, runner, Clock())
+    await job.run_if_due()
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert said in record.getMessage()
-    assert bool(record.exc_info) is traced
-    nights.ends = AuditRunState.DONE
-    await watch.run_if_due()
+    assert message in record.getMessage()
+    assert bool(record.exc_info) is has_traceback
+    runner.outcome = AuditRunState.DONE
+    await job.run_if_due()
     assert app.store.get_run(DAY).state is AuditRunState.DONE
 
 
 @pytest.mark.fault("F38")
 async def test_missed_run_is_caught_up_at_start(app):
-    nights, stop = Nights(), asyncio.Event()
+    runner, stop = FakeAuditRunner(), asyncio.Event()
     serving = asyncio.create_task(
-        serve_schedule(app, audit_runner=nights, clock=Clock(NOW + timedelta(hours=5)), stop=stop)
+        serve_schedule(app, audit_runner=runner, clock=Clock(NOW + timedelta(hours=5)), stop=stop)
     )
     async with asyncio.timeout(5):
-        await nights.started.wait()
+        await runner.started.wait()
         stop.set()
         await serving
-    assert [day for day, _ in nights.begun] == [DAY]
+    assert [day for day, _ in runner.started_runs] == [DAY]
 
 
 @pytest.mark.fault("F36")
@@ -259,32 +261,32 @@ async def test_sigterm_stores_observations_and_next_start_resumes(app):
     page = Identity("website", LinkKind.PAGE, "amal.example", "https://amal.example/")
     links = [AccountRow("amal", f"{n}", page, column=f"{n}") for n in range(3)]
     app.store.save_registry([Association("amal", "Amal")], links, NOW)
-    seen = asyncio.Event()
+    is_observed = asyncio.Event()
 
     async def endless(app, now, *, day, stop):
-        night = app.store.begin_run(day, now)
+        run = app.store.begin_run(day, now)
         async with app.store.open_observation_writer(max_wait_seconds=60) as writer:
-            await writer.add(Observation(1, night.id, now, Finding(Presence.PRESENT)))
-            seen.set()
+            await writer.add(Observation(1, run.id, now, Finding(Presence.PRESENT)))
+            is_observed.set()
             await asyncio.Event().wait()
 
     serving = asyncio.create_task(serve_schedule(app, audit_runner=endless, clock=Clock()))
     async with asyncio.timeout(5):
-        await seen.wait()
+        await is_observed.wait()
         os.kill(os.getpid(), signal.SIGTERM)
         await serving
-    assert [o.account_id for o in app.store.list_observations()] == [1]
+    assert [observation.account_id for observation in app.store.list_observations()] == [1]
     with app.hold_run_lock():
         assert len(list(app.store.list_pending_accounts(app.store.get_run(DAY)))) == 2
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 async def test_interrupt_stores_observations_too(app):
-    nights = Nights()
-    nights.hold = asyncio.Event()
-    serving = asyncio.create_task(serve_schedule(app, audit_runner=nights, clock=Clock()))
+    runner = FakeAuditRunner()
+    runner.hold = asyncio.Event()
+    serving = asyncio.create_task(serve_schedule(app, audit_runner=runner, clock=Clock()))
     async with asyncio.timeout(5):
-        await nights.started.wait()
+        await runner.started.wait()
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving
@@ -292,15 +294,15 @@ async def test_interrupt_stores_observations_too(app):
         assert app.store.get_run(DAY).state is AuditRunState.RUNNING
 
 
-async def looked_at(app, moments, nights=None):
+async def trigger_at(app, moments, runner=None):
     """Return the days whose runs a scheduler starts when it is triggered at these times."""
-    nights = nights or Nights()
+    runner = runner or FakeAuditRunner()
     clock = Clock()
-    watch = SchedulerJob(app, nights, clock)
+    job = SchedulerJob(app, runner, clock)
     for moment in moments:
         clock.now = moment
-        await watch.run_if_due()
-    return [day for day, _ in nights.begun]
+        await job.run_if_due()
+    return [day for day, _ in runner.started_runs]
 
 
 def every_half_hour(first, last):
@@ -310,19 +312,22 @@ def every_half_hour(first, last):
 
 
 @pytest.mark.fault("F39")
-@pytest.mark.parametrize("at", [time(0, 30), time(1, 30), time(2, 30), time(23)])
-@pytest.mark.parametrize("turn", [date(2027, 2, 7), date(2027, 3, 14)])
-async def test_one_run_a_day_when_casablanca_changes_its_clocks(app, at, turn):
+@pytest.mark.parametrize("start_time", [time(0, 30), time(1, 30), time(2, 30), time(23)])
+@pytest.mark.parametrize("change_day", [date(2027, 2, 7), date(2027, 3, 14)])
+async def test_one_run_a_day_when_casablanca_changes_its_clocks(app, start_time, change_day):
     """On the first day the clocks show 02:30 twice, on the second never."""
     app = App(
-        app.config.model_copy(update={"schedule": ScheduleSettings(start_time=at)}),
+        app.config.model_copy(update={"schedule": ScheduleSettings(start_time=start_time)}),
         app.store,
         app.body_store,
     )
-    first = datetime.combine(turn - timedelta(days=2), time(12), UTC)
-    days = await looked_at(app, every_half_hour(first, first + timedelta(days=4)))
+    first = datetime.combine(change_day - timedelta(days=2), time(12), UTC)
+    days = await trigger_at(app, every_half_hour(first, first + timedelta(days=4)))
     assert (
-        days == [first.date() + timedelta(days=n) for n in range(1 if at < time(12) else 0, 5)][:4]
+        days
+        == [first.date() + timedelta(days=n) for n in range(1 if start_time < time(12) else 0, 5)][
+            :4
+        ]
     )
 
 
@@ -338,7 +343,7 @@ def clocks_of_2026():
 
 @pytest.mark.fault("F39")
 @pytest.mark.parametrize(
-    ("moment", "shown"),
+    ("moment", "expected"),
     [
         ("2027-02-07T00:30", "7 February 2027, 01:30"),
         ("2027-02-07T01:30", "7 February 2027, 02:30"),
@@ -347,34 +352,34 @@ def clocks_of_2026():
         ("2027-03-14T02:30", "14 March 2027, 03:30"),
     ],
 )
-def test_times_are_shown_in_the_time_zone_of_the_network(clocks_of_2026, moment, shown):
-    when = datetime.fromisoformat(moment).replace(tzinfo=UTC)
-    assert Translator("en").format_datetime(when, "Africa/Casablanca") == shown
+def test_times_are_shown_in_the_time_zone_of_the_network(clocks_of_2026, moment, expected):
+    moment_utc = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    assert Translator("en").format_datetime(moment_utc, "Africa/Casablanca") == expected
 
 
 @pytest.mark.fault("F40")
 async def test_long_run_delays_the_next_one_and_this_is_logged_once(app, caplog):
-    nights, clock = Nights(), Clock()
-    nights.hold = asyncio.Event()
-    watch = SchedulerJob(app, nights, clock)
-    first = asyncio.create_task(watch.run_if_due())
-    await nights.started.wait()
+    runner, clock = FakeAuditRunner(), Clock()
+    runner.hold = asyncio.Event()
+    job = SchedulerJob(app, runner, clock)
+    first = asyncio.create_task(job.run_if_due())
+    await runner.started.wait()
     for hours in (23, 24, 24.5):
         clock.now = NOW + timedelta(hours=hours)
-        await watch.run_if_due()
-    told = (
+        await job.run_if_due()
+    expected = (
         f"the run for {DAY + timedelta(days=1)} is delayed: the run for {DAY} is still in progress"
     )
     assert [
         record.getMessage() for record in caplog.records if record.levelno == logging.WARNING
-    ] == [told]
+    ] == [expected]
     assert find_delayed_day(
         app.store.get_latest_run(), app.config.schedule, clock.now
     ) == DAY + timedelta(days=1)
-    nights.hold.set()
+    runner.hold.set()
     await first
-    await watch.run_if_due()
-    assert [day for day, _ in nights.begun] == [DAY, DAY + timedelta(days=1)]
+    await job.run_if_due()
+    assert [day for day, _ in runner.started_runs] == [DAY, DAY + timedelta(days=1)]
     assert find_delayed_day(app.store.get_latest_run(), app.config.schedule, clock.now) is None
 
 
@@ -403,26 +408,26 @@ def test_ended_or_current_run_delays_nothing():
 async def test_clock_jump_causes_no_second_run_of_a_day(app, jump, days):
     """The clock jumps an hour after the first run. A jump ahead is corrected twelve hours later."""
     first = NOW - timedelta(hours=1)
-    true = list(every_half_hour(first, first + timedelta(days=3)))
-    wrong = [
+    true_times = list(every_half_hour(first, first + timedelta(days=3)))
+    shown_times = [
         moment + jump if timedelta(hours=2) <= moment - first < timedelta(hours=14) else moment
-        for moment in true
+        for moment in true_times
     ]
-    begun = await looked_at(app, wrong)
-    assert begun == sorted(set(begun))
-    assert begun == [DAY + timedelta(days=n) for n in days][: len(begun)]
-    assert len(begun) == 3
+    started_days = await trigger_at(app, shown_times)
+    assert started_days == sorted(set(started_days))
+    assert started_days == [DAY + timedelta(days=n) for n in days][: len(started_days)]
+    assert len(started_days) == 3
 
 
 @pytest.mark.fault("F41")
 async def test_run_before_a_stored_run_is_never_started(app, caplog):
     tomorrow = NOW + timedelta(days=1)
-    assert await looked_at(app, [tomorrow, NOW, NOW]) == [tomorrow.date()]
-    said = f"no run can begin: the run for {tomorrow.date()} is dated in the future"
-    assert caplog.text.count(said) == 1
+    assert await trigger_at(app, [tomorrow, NOW, NOW]) == [tomorrow.date()]
+    message = f"no run can begin: the run for {tomorrow.date()} is dated in the future"
+    assert caplog.text.count(message) == 1
 
 
-def hold_up(seconds):
+def block_event_loop(seconds):
     """Block the event loop, as a long computation would."""
     wall.sleep(seconds)
 
@@ -439,30 +444,30 @@ async def test_blocked_event_loop_starts_the_run_once(app):
         app.store,
         app.body_store,
     )
-    nights, stop = Nights(), asyncio.Event()
-    serving = asyncio.create_task(serve_schedule(app, audit_runner=nights, stop=stop))
+    runner, stop = FakeAuditRunner(), asyncio.Event()
+    serving = asyncio.create_task(serve_schedule(app, audit_runner=runner, stop=stop))
     await asyncio.sleep(0.5)
-    hold_up(max(0.0, (hour - datetime.now(UTC)).total_seconds()) + 2.2)
+    block_event_loop(max(0.0, (hour - datetime.now(UTC)).total_seconds()) + 2.2)
     async with asyncio.timeout(5):
-        await nights.started.wait()
+        await runner.started.wait()
     await asyncio.sleep(0.3)
     stop.set()
     await serving
-    assert [day for day, _ in nights.begun] == [hour.date()]
-    assert nights.begun[0][1] - hour > timedelta(seconds=2)
+    assert [day for day, _ in runner.started_runs] == [hour.date()]
+    assert runner.started_runs[0][1] - hour > timedelta(seconds=2)
 
 
 @pytest.mark.fault("F36")
 async def test_run_has_a_grace_period_to_end(app):
-    nights = Nights()
-    nights.hold = asyncio.Event()
-    watch = SchedulerJob(app, nights, Clock())
-    looking = asyncio.create_task(watch.run_if_due())
-    await nights.started.wait()
-    draining = asyncio.create_task(watch.drain())
-    await nights.stop.wait()
-    nights.hold.set()
-    await asyncio.gather(looking, draining)
+    runner = FakeAuditRunner()
+    runner.hold = asyncio.Event()
+    job = SchedulerJob(app, runner, Clock())
+    run_task = asyncio.create_task(job.run_if_due())
+    await runner.started.wait()
+    drain_task = asyncio.create_task(job.drain())
+    await runner.stop.wait()
+    runner.hold.set()
+    await asyncio.gather(run_task, drain_task)
     assert app.store.get_run(DAY).state is AuditRunState.DONE
-    await watch.run_if_due()
-    assert len(nights.begun) == 1
+    await job.run_if_due()
+    assert len(runner.started_runs) == 1

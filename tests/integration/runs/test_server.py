@@ -46,54 +46,56 @@ def app(tmp_path):
         yield opened
 
 
-async def read(where):
+async def get_login_page(server_url):
     async with httpx.AsyncClient(trust_env=False) as client:
-        return await client.get(f"{where}en/login")
+        return await client.get(f"{server_url}en/login")
 
 
 async def test_pages_are_served_before_the_run_and_one_signal_ends_both(app):
-    with open_web_socket(HERE) as at:
-        where = format_server_url(at)
-        serving = asyncio.create_task(run_server(app, clock, sock=at))
-        assert (await read(where)).status_code == 200
+    with open_web_socket(HERE) as web_socket:
+        server_url = format_server_url(web_socket)
+        server_task = asyncio.create_task(run_server(app, clock, sock=web_socket))
+        assert (await get_login_page(server_url)).status_code == 200
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(serving, 10)
+        await asyncio.wait_for(server_task, 10)
     assert app.store.get_latest_run() is None
 
 
 async def test_cancelled_service_stops_serving_pages(app):
-    with open_web_socket(HERE) as at:
-        where = format_server_url(at)
-        serving = asyncio.create_task(run_server(app, clock, sock=at, with_schedule=False))
-        assert (await read(where)).status_code == 200
-        serving.cancel()
+    with open_web_socket(HERE) as web_socket:
+        server_url = format_server_url(web_socket)
+        server_task = asyncio.create_task(
+            run_server(app, clock, sock=web_socket, with_schedule=False)
+        )
+        assert (await get_login_page(server_url)).status_code == 200
+        server_task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await serving
+            await server_task
         with pytest.raises(httpx.TransportError):
-            await read(where)
+            await get_login_page(server_url)
 
 
 async def test_pages_are_served_during_a_run(tmp_path):
     storage = StorageSettings.model_validate({"folder": tmp_path / "data"})
-    begins, copies = (
+    schedule, backup = (
         ScheduleSettings(start_time=time(12, 0), catch_up_hours=6),
         BackupSettings(folder=tmp_path / "backups"),
     )
     with (
-        App.open(Config(storage=storage, schedule=begins, backup=copies)) as app,
-        open_web_socket(HERE) as at,
+        App.open(Config(storage=storage, schedule=schedule, backup=backup)) as app,
+        open_web_socket(HERE) as web_socket,
     ):
-        stop, where = asyncio.Event(), format_server_url(at)
-        serving = asyncio.create_task(run_server(app, clock, sock=at, stop=stop))
+        stop, server_url = asyncio.Event(), format_server_url(web_socket)
+        server_task = asyncio.create_task(run_server(app, clock, sock=web_socket, stop=stop))
         while app.store.get_latest_run(AuditRunState.DONE) is None:
-            assert (await read(where)).status_code == 200
+            assert (await get_login_page(server_url)).status_code == 200
         stop.set()
-        await asyncio.wait_for(serving, 10)
+        await asyncio.wait_for(server_task, 10)
 
 
 def test_used_port_is_a_one_line_error():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         with (
             pytest.raises(ConfigError, match=rf"127\.0\.0\.1 port {port}: address already in use"),
             open_web_socket(WebSettings(port=port)),
@@ -103,9 +105,9 @@ def test_used_port_is_a_one_line_error():
 
 def test_end_of_a_page_does_not_wait_for_an_acknowledgement():
     with (
-        open_web_socket(HERE) as at,
-        socket.create_connection(at.getsockname()),
-        at.accept()[0] as accepted,
+        open_web_socket(HERE) as web_socket,
+        socket.create_connection(web_socket.getsockname()),
+        web_socket.accept()[0] as accepted,
     ):
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -120,19 +122,19 @@ def test_foreign_host_is_a_one_line_error():
 
 def test_serve_without_pages_and_runs_is_refused(capsys):
     assert main(["serve", "--no-web", "--no-schedule"]) == 2
-    assert "nothing to do" in capsys.readouterr().err
+    assert "nothing is left to do" in capsys.readouterr().err
 
 
 async def test_page_waits_for_few_stale_summaries_and_service_updates_many(app):
-    many = [
+    associations = [
         Association(f"a{number}", f"Association {number}")
         for number in range(MAX_STALE_WHILE_READING + 1)
     ]
-    app.store.save_registry(many, [], NOW)
+    app.store.save_registry(associations, [], NOW)
     assert refresh_summaries(app.store, app.config, max_stale=MAX_STALE_WHILE_READING) == 0
     stop = asyncio.Event()
     stop.set()
     await refresh_summaries_periodically(app, stop)
     assert app.store.get_facet_counts()[ALL_FACET] == MAX_STALE_WHILE_READING + 1
-    app.store.save_registry([*many, Association("new", "A new one")], [], NOW)
+    app.store.save_registry([*associations, Association("new", "A new one")], [], NOW)
     assert refresh_summaries(app.store, app.config, max_stale=MAX_STALE_WHILE_READING) == 1

@@ -65,27 +65,29 @@ def simple_probe(monkeypatch):
 
 @pytest.fixture
 def app(tmp_path):
-    own = {
+    overrides = {
         "storage": StorageSettings(folder=tmp_path),
         "backup": BackupSettings(folder=tmp_path / "backups", after_run=False),
     }
     config = configured()
     website = ChannelSettings(canaries=CANARIES, impossible_account=NOBODY)
-    config = config.model_copy(update={**own, "channels": {**config.channels, "website": website}})
-    small = opened(tmp_path, config)
-    small.web.answers = {NOBODY: "gone"}
-    register(small, NOUR, AMAL)
-    yield small
-    small.store.close()
+    config = config.model_copy(
+        update={**overrides, "channels": {**config.channels, "website": website}}
+    )
+    small_app = opened(tmp_path, config)
+    small_app.web.answers = {NOBODY: "gone"}
+    register(small_app, NOUR, AMAL)
+    yield small_app
+    small_app.store.close()
 
 
-def web_says(app, moment):
+def set_web_time(app, moment):
     """Make every canary respond with this time as its date."""
     page = Page("", 200, {"date": format_datetime(moment, usegmt=True)}, b"alive")
     app.web.answers |= dict.fromkeys(CANARIES, page)
 
 
-def rows(store):
+def dump_tables(store):
     """Return every row of every table, without the marks of stale summaries."""
     with store._database.begin_read() as connection:
         return {
@@ -95,7 +97,7 @@ def rows(store):
         }
 
 
-def moments(store):
+def list_times(store):
     """Return every stored time, except those that runs store."""
     with store._database.begin_read() as connection:
         return [
@@ -111,35 +113,37 @@ def moments(store):
 @pytest.mark.fault("F41")
 @pytest.mark.parametrize("ahead", [AHEAD, timedelta(hours=2), -timedelta(hours=2), -AHEAD])
 async def test_no_run_starts_when_canaries_contradict_the_clock(app, caplog, ahead):
-    web_says(app, START - ahead)
-    before = rows(app.store)
+    set_web_time(app, START - ahead)
+    tables_before = dump_tables(app.store)
     with pytest.raises(ClockError, match="cannot begin the audit run: this machine's clock is"):
         await pipeline.run_audit_pipeline(app, START)
-    assert rows(app.store) == before
+    assert dump_tables(app.store) == tables_before
     assert set(app.web.asked) == {*CANARIES, NOBODY}, "an account was asked"
     assert "no run started" in caplog.text
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=50), timedelta(), -timedelta(minutes=50)])
 async def test_run_starts_when_the_clock_is_nearly_right(app, ahead):
-    web_says(app, START - ahead)
+    set_web_time(app, START - ahead)
     assert (await execute_run(app, START)).state is AuditRunState.DONE
 
 
 async def test_interrupted_run_is_unchanged_when_the_clock_is_wrong(app):
     app.store.begin_run(START.date(), START)
-    before = app.store.get_run(START.date())
-    web_says(app, START)
+    run_before = app.store.get_run(START.date())
+    set_web_time(app, START)
     with pytest.raises(ClockError):
         await execute_run(app, START + timedelta(hours=5))
-    assert app.store.get_run(START.date()) == before
+    assert app.store.get_run(START.date()) == run_before
 
 
-async def lived(app):
+async def store_history(app):
     """Store a run, one at a false date, and changes of users before, during and after it."""
     await execute_run(app, START)
-    told = Decision("nour", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "she said so", FALSE)
-    app.store.add_decision(replace(told, expires_at=FALSE + timedelta(days=90)))
+    decision = Decision(
+        "nour", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "she said so", FALSE
+    )
+    app.store.add_decision(replace(decision, expires_at=FALSE + timedelta(days=90)))
     app.store.add_report_link(
         ReportLink("nour", "0" * 64, FALSE, "Amina", FALSE + timedelta(days=90))
     )
@@ -151,7 +155,7 @@ async def lived(app):
 
 
 async def test_future_run_prevents_runs_and_error_has_a_remedy(app):
-    now = await lived(app)
+    now = await store_history(app)
     with pytest.raises(
         LaterRunDoneError, match=r"dated in the future; try: `auditor run --discard-future`"
     ):
@@ -160,17 +164,17 @@ async def test_future_run_prevents_runs_and_error_has_a_remedy(app):
 
 @pytest.mark.fault("F41")
 async def test_future_run_is_removed_with_its_conclusions(app):
-    now = await lived(app)
-    done = discard_future_runs(app, now)
-    assert done.days == ((FALSE + timedelta(hours=1)).date(),)
-    assert [night.day for night in app.store.list_runs()] == [START.date()]
+    now = await store_history(app)
+    result = discard_future_runs(app, now)
+    assert result.days == ((FALSE + timedelta(hours=1)).date(),)
+    assert [run.day for run in app.store.list_runs()] == [START.date()]
     assert not find_future_runs(app.store, now)
-    assert {look.run_id for look in app.store.list_observations()} == {
+    assert {observation.run_id for observation in app.store.list_observations()} == {
         app.store.get_latest_run().id
     }
     assert reevaluate.reevaluate(app, dry_run=True).changes == []
     assert read_tables(app, now) == recount_from_views(app, now)
-    assert max(moments(app.store)) < now + timedelta(days=91)
+    assert max(list_times(app.store)) < now + timedelta(days=91)
     assert (await execute_run(app, now)).state is AuditRunState.DONE
     assert {
         link.fault
@@ -184,17 +188,17 @@ async def test_future_run_is_removed_with_its_conclusions(app):
 
 @pytest.mark.fault("F41")
 async def test_changes_of_users_are_kept_and_get_the_current_date(app):
-    now = await lived(app)
+    now = await store_history(app)
     soon = now + timedelta(minutes=1)
     assert app.store.count_future_changes(soon) > 0
     discard_future_runs(app, now)
     assert app.store.count_future_changes(soon) == 0
-    (word,) = app.store.list_decisions()
-    assert timedelta() <= word.decided_at - now < timedelta(seconds=1)
-    assert word.expires_at - word.decided_at == timedelta(days=90)
-    (letter,) = app.store.list_recent_report_links(now)
-    assert letter.expires_at - letter.created_at == timedelta(days=90)
-    assert {one.id for one in app.store.list_associations()} == {"amal", "nour", "rif"}
+    (decision,) = app.store.list_decisions()
+    assert timedelta() <= decision.decided_at - now < timedelta(seconds=1)
+    assert decision.expires_at - decision.decided_at == timedelta(days=90)
+    (report_link,) = app.store.list_recent_report_links(now)
+    assert report_link.expires_at - report_link.created_at == timedelta(days=90)
+    assert {item.id for item in app.store.list_associations()} == {"amal", "nour", "rif"}
     await execute_run(app, now + timedelta(days=1))
     assert load_association_view(app.store, app.config, "rif").accounts[0].checked_at, (
         "no run counts it"
@@ -203,23 +207,23 @@ async def test_changes_of_users_are_kept_and_get_the_current_date(app):
 
 
 async def test_discarding_creates_a_backup_first(app, tmp_path):
-    now = await lived(app)
-    done = discard_future_runs(app, now)
-    assert done.backup == backups.list_backups(tmp_path / "backups")[0].file
-    with Store.open(f"sqlite:///{done.backup}") as copy:
+    now = await store_history(app)
+    result = discard_future_runs(app, now)
+    assert result.backup == backups.list_backups(tmp_path / "backups")[0].file
+    with Store.open(f"sqlite:///{result.backup}") as copy:
         assert len(list(copy.list_runs())) == 2
         assert len(list(copy.list_observations())) == 4
 
 
 @pytest.mark.fault("F41")
 async def test_interrupted_discarding_can_be_repeated(app, monkeypatch):
-    now = await lived(app)
+    now = await store_history(app)
 
-    def killed(*_):
+    def kill(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(app.store, "discard_runs", killed)
+        patched.setattr(app.store, "discard_runs", kill)
         with pytest.raises(KeyboardInterrupt):
             discard_future_runs(app, now)
     assert len(find_future_runs(app.store, now)) == 1
@@ -229,23 +233,23 @@ async def test_interrupted_discarding_can_be_repeated(app, monkeypatch):
 
 async def test_discarding_without_future_dates_changes_nothing(app, tmp_path):
     await execute_run(app, START)
-    before = rows(app.store)
+    tables_before = dump_tables(app.store)
     assert discard_future_runs(app, START + timedelta(hours=9)).backup is None
-    assert rows(app.store) == before
+    assert dump_tables(app.store) == tables_before
     assert backups.list_backups(tmp_path / "backups") == []
 
 
 async def test_scheduler_logs_that_no_run_can_start(app, caplog):
-    now = await lived(app)
+    now = await store_history(app)
 
-    async def night(*_, **__):
+    async def fail(*_, **__):
         raise AssertionError("a run was begun")
 
-    await SchedulerJob(app, night, lambda: now.replace(hour=1)).run_if_due()
+    await SchedulerJob(app, fail, lambda: now.replace(hour=1)).run_if_due()
     assert "no run can begin: the run for 2036-02-27 is dated in the future" in caplog.text
 
 
-# --- what shows it
+# --- where it is shown
 
 
 @pytest.fixture
@@ -260,19 +264,19 @@ def folder(tmp_path, monkeypatch):
     with Store.open(f"sqlite:///{tmp_path}/data/auditor.db") as store:
         store.save_registry([Association("nour", "Nour")], [], now - timedelta(days=9))
         for began in (now - timedelta(days=2), now + AHEAD):
-            night = store.begin_run(began.date(), began)
-            store.finish_run(night, AuditRunState.DONE, began)
+            run = store.begin_run(began.date(), began)
+            store.finish_run(run, AuditRunState.DONE, began)
     return tmp_path
 
 
 @pytest.fixture
 def auditor(folder, capsys):
-    def typed(*words):
-        code = main.main(list(words))
+    def run_command(*args):
+        code = main.main(list(args))
         written = capsys.readouterr()
         return code, written.out, written.err
 
-    return typed
+    return run_command
 
 
 @pytest.mark.fault("F41")
@@ -289,9 +293,9 @@ def test_status_exits_with_an_error(auditor):
 @pytest.mark.fault("F41")
 def test_doctor_reports_a_failure(auditor):
     code, out, _ = auditor("doctor", "--offline", "--json")
-    told = {item["check"]: item for item in json.loads(out)["items"]}
-    assert (code, told["last check"]["state"]) == (3, "fail")
-    assert "`auditor run --discard-future`" in told["last check"]["detail"]
+    results = {item["check"]: item for item in json.loads(out)["items"]}
+    assert (code, results["last check"]["state"]) == (3, "fail")
+    assert "`auditor run --discard-future`" in results["last check"]["detail"]
 
 
 def test_doctor_names_a_backup_dated_in_the_future(folder, auditor):
@@ -299,9 +303,9 @@ def test_doctor_names_a_backup_dated_in_the_future(folder, auditor):
     (folder / "backups").mkdir()
     (folder / "backups" / f"auditor-{later:%Y%m%dT%H%M%SZ}.db").write_bytes(b"")
     details = [
-        one.detail
-        for one in diagnostics.run_diagnostics(None, datetime.now(UTC))
-        if one.check == "backups"
+        result.detail
+        for result in diagnostics.run_diagnostics(None, datetime.now(UTC))
+        if result.check == "backups"
     ]
     assert ["future" in detail for detail in details] == [True, False]
     assert details[1].startswith("none")
@@ -317,23 +321,23 @@ def test_health_and_age_metric_show_the_future_run(folder):
     now = datetime.now(UTC)
     with App.open(config) as app:
         with logged_in_client(app, now) as client:
-            answer = client.get("/healthz")
+            response = client.get("/healthz")
         text = render_metrics(MetricsCollector(app, now)).decode()
     figures = {
-        one.name: one.samples[0].value
-        for one in text_string_to_metric_families(text)
-        if one.samples
+        metric.name: metric.samples[0].value
+        for metric in text_string_to_metric_families(text)
+        if metric.samples
     }
-    assert (answer.status_code, answer.text) == (503, "clock\n")
+    assert (response.status_code, response.text) == (503, "clock\n")
     assert figures["auditor_run_dated_in_future"] == 1
     assert figures["auditor_last_finished_run_age_seconds"] == pytest.approx(2 * 86400, abs=60)
 
 
 def test_discard_future_checks_the_clock_first(auditor, folder, monkeypatch):
-    async def night(app, _step):
+    async def skip_run(app, _step):
         return app.store.get_latest_run()
 
-    monkeypatch.setattr(audit, "_execute_run", night)
+    monkeypatch.setattr(audit, "_execute_run", skip_run)
     monkeypatch.setattr(network, "check_network", lambda *_: NetworkAnswers())
     code, _, err = auditor("run", "--discard-future")
     assert (code, "no host gave a date" in err) == (4, True)
@@ -355,6 +359,6 @@ def test_discard_future_checks_the_clock_first(auditor, folder, monkeypatch):
 
 
 def test_run_is_dated_in_the_future_from_one_hour_ahead(app):
-    night = app.store.begin_run(START.date(), START)
-    assert not is_dated_in_future(night, START - timedelta(hours=1))
-    assert is_dated_in_future(night, START - timedelta(hours=1, seconds=1))
+    run = app.store.begin_run(START.date(), START)
+    assert not is_dated_in_future(run, START - timedelta(hours=1))
+    assert is_dated_in_future(run, START - timedelta(hours=1, seconds=1))
