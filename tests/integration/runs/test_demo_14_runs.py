@@ -32,41 +32,44 @@ from tests.support.read_model_consistency import (
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("fourteen nights"),
-]  # played once, not once a worker
+]  # one group, or each pytest worker plays the demo
 
 
 @dataclass
-class Fortnight:
+class DemoResults:
     """The conclusions after each run, in the cells of the expected table."""
 
     cells: set[ExpectedValue] = field(default_factory=set)
-    blind: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    unreliable_channels: dict[int, tuple[str, ...]] = field(default_factory=dict)
     states: set[AuditRunState] = field(default_factory=set)
-    said: dict[int, dict[str, output_formats.Said]] = field(default_factory=dict)
-    apart: dict[int, list[str]] = field(default_factory=dict)
+    outputs: dict[int, dict[str, output_formats.Said]] = field(default_factory=dict)
+    differences: dict[int, list[str]] = field(default_factory=dict)
     config: Config | None = None
 
 
-def after(app: App, number: int) -> set[ExpectedValue]:
+def collect_cells(app: App, number: int) -> set[ExpectedValue]:
     """Return every cell of one run: findings, statuses and open gaps."""
-    standings = {standing.account_id: standing for standing in app.store.list_account_statuses()}
-    last = app.store.get_latest_run()
-    assert last is not None
-    looks = {look.account_id: look.finding for look in app.store.list_observations(run_id=last.id)}
+    statuses = {status.account_id: status for status in app.store.list_account_statuses()}
+    last_run = app.store.get_latest_run()
+    assert last_run is not None
+    findings = {
+        observation.account_id: observation.finding
+        for observation in app.store.list_observations(run_id=last_run.id)
+    }
     cells = set()
     for row in app.store.list_accounts():
-        standing = standings.get(row.id)
-        if standing is not None and standing.checked_at is not None:
-            look = looks.get(row.id)
-            last_seen = standing.latest_presence, standing.latest_reason
-            told = words(*((look.presence, look.reason) if look else last_seen))
-            cells.add(ExpectedValue(row.association, row.channel, "finding", told, number))
+        status = statuses.get(row.id)
+        if status is not None and status.checked_at is not None:
+            finding = findings.get(row.id)
+            latest = status.latest_presence, status.latest_reason
+            finding_text = join_words(*((finding.presence, finding.reason) if finding else latest))
+            cells.add(ExpectedValue(row.association, row.channel, "finding", finding_text, number))
             cells.add(
                 ExpectedValue(
                     row.association,
                     row.channel,
                     "status",
-                    words(standing.state, standing.reason),
+                    join_words(status.state, status.reason),
                     number,
                 )
             )
@@ -76,116 +79,121 @@ def after(app: App, number: int) -> set[ExpectedValue]:
     }
 
 
-def words(*told: object) -> str:
-    return " ".join(str(word) for word in told if word)
+def join_words(*values: object) -> str:
+    return " ".join(str(value) for value in values if value)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def fortnight(tmp_path_factory):
+async def demo_results(tmp_path_factory):
     """Play the whole demo once.
 
     The last run is today, because OpenSSL checks certificates against the current date.
     """
-    folder, told = tmp_path_factory.mktemp("demo"), Fortnight()
+    folder, results = tmp_path_factory.mktemp("demo"), DemoResults()
     now = datetime.combine(datetime.now(UTC).date(), time(0, 30), UTC)
     demo_play.prepare_demo_folder(folder)
     async with demo_play.FakeWebProcess(folder / "ca.pem") as web:
         with App.open(demo_play.write_demo_config(folder, web.port)) as app:
-            told.config = app.config
-            for tonight in demo_play.schedule_demo_runs(DEFAULT_RUN_COUNT, now):
-                await play(app, web, folder, tonight, told)
-    return told
+            results.config = app.config
+            for demo_run in demo_play.schedule_demo_runs(DEFAULT_RUN_COUNT, now):
+                await play(app, web, folder, demo_run, results)
+    return results
 
 
 async def play(
-    app: App, web: demo_play.FakeWebProcess, folder, tonight: DemoRun, told: Fortnight
+    app: App, web: demo_play.FakeWebProcess, folder, demo_run: DemoRun, results: DemoResults
 ) -> None:
-    demo_play.import_demo_spreadsheet(app, folder, tonight)
-    await web.switch_to_run(tonight)
-    done = await run.execute_run(app, tonight.started_at)
-    told.states.add(done.state)
-    told.blind[tonight.number] = done.unreliable_channels
-    told.cells |= after(app, tonight.number)
-    told.said[tonight.number] = {
-        "overview": output_formats.by_overview(app, tonight.started_at),
+    demo_play.import_demo_spreadsheet(app, folder, demo_run)
+    await web.switch_to_run(demo_run)
+    finished_run = await run.execute_run(app, demo_run.started_at)
+    results.states.add(finished_run.state)
+    results.unreliable_channels[demo_run.number] = finished_run.unreliable_channels
+    results.cells |= collect_cells(app, demo_run.number)
+    results.outputs[demo_run.number] = {
+        "overview": output_formats.by_overview(app, demo_run.started_at),
         "terminal": output_formats.by_terminal(folder / "config.toml"),
         "sheet": output_formats.by_sheet(folder / "config.toml"),
-        "pages": output_formats.by_pages(app, tonight.started_at),
+        "pages": output_formats.by_pages(app, demo_run.started_at),
     }
-    later = tonight.started_at + timedelta(hours=9)
+    later = demo_run.started_at + timedelta(hours=9)
     lists = [] if read_tables(app, later) == recount_from_views(app, later) else ["lists"]
-    told.apart[tonight.number] = list_dashboard_differences(app, later) + lists
+    results.differences[demo_run.number] = list_dashboard_differences(app, later) + lists
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_every_status_and_gap_is_as_expected(fortnight):
+async def test_every_status_and_gap_is_as_expected(demo_results):
     expected = demo_play.read_expected_values()
-    missed = [f"- {row}" for row in demo_play.iter_run_ranges(expected - fortnight.cells)]
-    invented = [f"+ {row}" for row in demo_play.iter_run_ranges(fortnight.cells - expected)]
+    missed = [f"- {row}" for row in demo_play.iter_run_ranges(expected - demo_results.cells)]
+    invented = [f"+ {row}" for row in demo_play.iter_run_ranges(demo_results.cells - expected)]
     assert not missed + invented, "\n" + "\n".join(
         sorted(missed + invented, key=lambda line: line[2:])
     )
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_only_the_run_with_the_failing_canary_has_an_unreliable_channel(fortnight):
-    assert fortnight.states == {AuditRunState.DONE}
-    assert fortnight.blind == {
-        n: ("youtube",) if n == UNRELIABLE_YOUTUBE_RUN else ()
-        for n in range(1, DEFAULT_RUN_COUNT + 1)
+async def test_only_the_run_with_the_failing_canary_has_an_unreliable_channel(demo_results):
+    assert demo_results.states == {AuditRunState.DONE}
+    assert demo_results.unreliable_channels == {
+        number: ("youtube",) if number == UNRELIABLE_YOUTUBE_RUN else ()
+        for number in range(1, DEFAULT_RUN_COUNT + 1)
     }
 
 
-@pytest.mark.parametrize("face", ["terminal", "sheet", "pages"])
+@pytest.mark.parametrize("output_name", ["terminal", "sheet", "pages"])
 @pytest.mark.asyncio(loop_scope="module")
-async def test_every_output_agrees_with_the_overview(fortnight, face):
-    for number, said in fortnight.said.items():
-        told, expected = said[face], said["overview"]
-        assert told.coverage == expected.coverage, number
-        assert told.levels == expected.levels, number
-        assert told.open == expected.open, number
-        assert told.news == expected.news, number
-        for listed, all_of_them in ((told.opened, expected.opened), (told.closed, expected.closed)):
-            assert listed <= all_of_them, number
-            assert listed == all_of_them or (
-                face == "pages" and listed.total() == MAX_LISTED_CHANGES
+async def test_every_output_agrees_with_the_overview(demo_results, output_name):
+    for number, outputs in demo_results.outputs.items():
+        output, expected = outputs[output_name], outputs["overview"]
+        assert output.coverage == expected.coverage, number
+        assert output.levels == expected.levels, number
+        assert output.open == expected.open, number
+        assert output.news == expected.news, number
+        for listed_changes, all_changes in (
+            (output.opened, expected.opened),
+            (output.closed, expected.closed),
+        ):
+            assert listed_changes <= all_changes, number
+            assert listed_changes == all_changes or (
+                output_name == "pages" and listed_changes.total() == MAX_LISTED_CHANGES
             ), number
-    assert len(fortnight.said) == DEFAULT_RUN_COUNT
+    assert len(demo_results.outputs) == DEFAULT_RUN_COUNT
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_pages_agree_with_the_overview(fortnight):
-    assert fortnight.apart == {number: [] for number in range(1, DEFAULT_RUN_COUNT + 1)}
+async def test_pages_agree_with_the_overview(demo_results):
+    assert demo_results.differences == {number: [] for number in range(1, DEFAULT_RUN_COUNT + 1)}
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_pruning_and_reevaluation_change_nothing(fortnight):
+async def test_pruning_and_reevaluation_change_nothing(demo_results):
     """Must be the last test, because it deletes pages. Statuses, gaps and reports stay identical."""
     retention = RetentionSettings(bodies=5, exchanges=8)
-    with App.open(fortnight.config.model_copy(update={"retention": retention})) as app:
+    with App.open(demo_results.config.model_copy(update={"retention": retention})) as app:
         now = app.store.get_latest_run().started_at
-        before = (
+        results_before = (
             conclusions(app),
             dict(render_site_pages(build_network_overview(app.store, app.config, now), app.config)),
         )
-        told = prune_evidence(app.store, app.body_store, app.config, now + timedelta(hours=9))
-        assert told.pruned_observations > 1000
-        assert told.bodies > 30
-        assert told.stripped_observations > 10, "a look that later nights repeat is not bared"
-        assert told.differing_observations < told.pruned_observations / 20
+        pruning = prune_evidence(app.store, app.body_store, app.config, now + timedelta(hours=9))
+        assert pruning.pruned_observations > 1000
+        assert pruning.bodies > 30
+        assert pruning.stripped_observations > 10, (
+            "an observation that later runs repeat is not stripped"
+        )
+        assert pruning.differing_observations < pruning.pruned_observations / 20
         assert reevaluate(app).changes == []
-        after = (
+        results_after = (
             conclusions(app),
             dict(render_site_pages(build_network_overview(app.store, app.config, now), app.config)),
         )
-    assert after == before
+    assert results_after == results_before
 
 
 def conclusions(app: App) -> list[list[object]]:
     """Return every status, gap and proposal, without the ids of their rows."""
     store = app.store
     rows = [
-        [replace(one, id=None) for one in part]
+        [replace(item, id=None) for item in part]
         for part in (store.list_gaps(), store.list_proposals())
     ]
     return [list(store.list_account_statuses()), *(sorted(part, key=repr) for part in rows)]

@@ -37,8 +37,8 @@ pytestmark = pytest.mark.slow
 HOSTS = ("amal", "nour")
 CANARIES = ("canary",)
 WITH_WORKERS = ("timeout", "interruption", "stray cancellation")
-MOST = 60
-"""More requests than this small a night has."""
+MAX_REQUESTS = 60
+"""More requests than such a small run has."""
 HOME = (
     b"<!doctype html><title>Association</title>"
     b'<link rel="alternate" type="application/rss+xml" href="/feed"><p>'
@@ -50,7 +50,7 @@ FEED = (
     b"<link>/1</link><pubDate>Fri, 27 Feb 2026 10:00:00 GMT</pubDate></item></channel></rss>"
 )
 PAGES = {"": HOME, "feed": FEED}
-SAID = {  # what the server does at its n-th request
+SERVER_FAULTS = {  # what the server does at its n-th request
     "reset": "reset",
     "reset in the body": "resetbody",
     "timeout": "hang",
@@ -63,94 +63,98 @@ class Fault:
     """What goes wrong, at which request, and whether it has happened."""
 
     kind: str
-    at: int
+    number: int
     counted: Counter[str] = field(default_factory=Counter)
-    came: bool = False
+    has_happened: bool = False
 
-    def now(self, kind: str) -> bool:
+    def happens_now(self, kind: str) -> bool:
         """Return True if the fault happens here: this is the n-th call for its kind."""
         if kind != self.kind:
             return False
         self.counted[kind] += 1
-        self.came |= self.counted[kind] == self.at
-        return self.counted[kind] == self.at
+        self.has_happened |= self.counted[kind] == self.number
+        return self.counted[kind] == self.number
 
 
-class Failing(Fetcher):
+class FailingFetcher(Fetcher):
     """A fetcher that fails with a bug, or with a cancellation from outside."""
 
     fault: Fault
 
-    async def get(self, ask: PageRequest) -> Page:
-        if self.fault.now("stray cancellation"):
+    async def get(self, request: PageRequest) -> Page:
+        if self.fault.happens_now("stray cancellation"):
             raise asyncio.CancelledError
-        if self.fault.now("bug of the fetcher"):
+        if self.fault.happens_now("bug of the fetcher"):
             raise ZeroDivisionError
-        return await super().get(ask)
+        return await super().get(request)
 
 
-def buggy(fault: Fault) -> Callable[..., ProbeGenerator]:
+def build_crashing_probe(fault: Fault) -> Callable[..., ProbeGenerator]:
     """Return the real probe steps, which crash after the n-th page that any probe receives."""
-    real = checker.probe_steps_for
+    original = checker.probe_steps_for
 
     def steps(account: Account, keyed: Iterable[str] = ()) -> ProbeGenerator:
-        inner = real(account, keyed)
+        generator = original(account, keyed)
         try:
-            wanted = next(inner)
+            request = next(generator)
             while True:
                 try:
-                    got = yield wanted
-                    if fault.now("bug of a probe"):
+                    page = yield request
+                    if fault.happens_now("bug of a probe"):
                         raise ZeroDivisionError
-                    wanted = inner.send(got)
-                except FetchError as none:
-                    wanted = inner.throw(none)
-        except StopIteration as end:
-            finding: Finding = end.value
+                    request = generator.send(page)
+                except FetchError as error:
+                    request = generator.throw(error)
+        except StopIteration as stop:
+            finding: Finding = stop.value
             return finding
 
     return steps
 
 
-async def looked(folder: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
+async def execute_with_fault(
+    folder: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> list[Observation]:
     """Return what a run with the fault has recorded, resumed if it was interrupted."""
-    ending: list[asyncio.Task[AuditRun]] = []
+    tasks: list[asyncio.Task[AuditRun]] = []
 
     def script(path: str, _: int) -> bytes | str | None:
-        if fault.kind in SAID and fault.now(fault.kind):
-            return SAID[fault.kind]
-        if fault.now("interruption"):
-            ending[0].cancel()
+        if fault.kind in SERVER_FAULTS and fault.happens_now(fault.kind):
+            return SERVER_FAULTS[fault.kind]
+        if fault.happens_now("interruption"):
+            tasks[0].cancel()
         return answer(PAGES[path]) if path in PAGES else None
 
-    real = dialer.open_connection
+    open_connection = dialer.open_connection
 
     async def dial(address: str, port: int, seconds: float | None) -> HttpConnection:
-        return await real(address, 1 if fault.now("refused") else port, seconds)
+        return await open_connection(address, 1 if fault.happens_now("refused") else port, seconds)
 
     zone: dict[str, object] = {f"{name}.example": ["127.0.0.1"] for name in (*HOSTS, *CANARIES)}
     with monkeypatch.context() as patched:
         patched.setattr(dialer, "open_connection", dial)
-        patched.setattr(checker, "probe_steps_for", buggy(fault))
+        patched.setattr(checker, "probe_steps_for", build_crashing_probe(fault))
         async with Hostile(script) as server, NameServer(zone) as names:
-            app = prepared(folder, server.port, names.address, fault)
-            ending.append(asyncio.create_task(run.execute_run(app, START)))
+            app = create_app(folder, server.port, names.address, fault)
+            tasks.append(asyncio.create_task(run.execute_run(app, START)))
             try:
-                done = await ending[0]
+                finished_run = await tasks[0]
             except asyncio.CancelledError:
                 interrupted = app.store.get_latest_run()
-                if interrupted is None:  # nothing is written before the canaries have answered
-                    assert fault.at <= 2 * (len(CANARIES) + 1)  # robots.txt and the page of each
+                if interrupted is None:  # nothing is stored before the canaries are checked
+                    assert fault.number <= 2 * (
+                        len(CANARIES) + 1
+                    )  # robots.txt and the page of each
                 else:
                     assert interrupted.state is AuditRunState.INCOMPLETE
-                done = await run.execute_run(app, START)
-    assert done.state is AuditRunState.DONE
-    told = list(app.store.list_observations(run_id=done.id))
+                finished_run = await run.execute_run(app, START)
+    assert finished_run.state is AuditRunState.DONE
+    observations = list(app.store.list_observations(run_id=finished_run.id))
     app.store.close()
-    return told
+    return observations
 
 
-def prepared(folder: Path, port: int, nameserver: str, fault: Fault) -> Small:
+def create_app(folder: Path, port: int, nameserver: str, fault: Fault) -> Small:
     """Return an auditor of two websites with a canary, whose web is on loopback."""
     options = FetchOptions(
         allow_networks=("127.0.0.0/8",),
@@ -161,17 +165,17 @@ def prepared(folder: Path, port: int, nameserver: str, fault: Fault) -> Small:
         timeout=0.5 if fault.kind == "timeout" else 5,
     )
     urls = {name: f"http://{name}.example:{port}/" for name in (*HOSTS, *CANARIES, "impossible")}
-    watched = ChannelSettings(
+    website = ChannelSettings(
         canaries=tuple(urls[name] for name in CANARIES), impossible_account=urls["impossible"]
     )
     app = opened(
-        folder, configured().model_copy(update={"fetch": options, "channels": {"website": watched}})
+        folder, configured().model_copy(update={"fetch": options, "channels": {"website": website}})
     )
 
     def fetcher(now: datetime, *_: object) -> Fetcher:
-        failing = Failing(options, now)
-        failing.fault = fault
-        return failing
+        failing_fetcher = FailingFetcher(options, now)
+        failing_fetcher.fault = fault
+        return failing_fetcher
 
     app.create_fetcher = fetcher
     app.readers = lambda: ParserPool(1 if fault.kind in WITH_WORKERS else 0)
@@ -183,13 +187,13 @@ def prepared(folder: Path, port: int, nameserver: str, fault: Fault) -> Small:
     return app
 
 
-def left_open() -> int:
+def count_open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 KINDS = (
     "refused",
-    *SAID,
+    *SERVER_FAULTS,
     "interruption",
     "stray cancellation",
     "bug of the fetcher",
@@ -202,20 +206,20 @@ KINDS = (
 async def test_failure_at_nth_request_loses_no_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    opened_before = None
-    for at in range(1, MOST):
-        (tmp_path / str(at)).mkdir()
-        fault = Fault(kind, at)
-        told = await looked(tmp_path / str(at), fault, monkeypatch)
-        assert sorted(look.account_id for look in told) == [1, 2]
-        presences = {look.finding.presence for look in told}
+    open_files_before = None
+    for number in range(1, MAX_REQUESTS):
+        (tmp_path / str(number)).mkdir()
+        fault = Fault(kind, number)
+        observations = await execute_with_fault(tmp_path / str(number), fault, monkeypatch)
+        assert sorted(observation.account_id for observation in observations) == [1, 2]
+        presences = {observation.finding.presence for observation in observations}
         assert presences <= (
-            {Presence.PRESENT, Presence.UNKNOWN} if fault.came else {Presence.PRESENT}
+            {Presence.PRESENT, Presence.UNKNOWN} if fault.has_happened else {Presence.PRESENT}
         )
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert not multiprocessing.active_children()
-        opened_before = opened_before or left_open()
-        assert left_open() <= opened_before
-        if not fault.came:
+        open_files_before = open_files_before or count_open_files()
+        assert count_open_files() <= open_files_before
+        if not fault.has_happened:
             return
-    pytest.fail("no night was clean")
+    pytest.fail("every run had a failure")

@@ -35,7 +35,11 @@ LINKS = (
     link("hana", "website", "hana"),
     link("rim", "youtube", "rim"),
 )
-TONIGHT = {LINKS[0].typed_text: "gone", LINKS[1].typed_text: "linked", LINKS[3].typed_text: "wide"}
+SECOND_RUN_ANSWERS = {
+    LINKS[0].typed_text: "gone",
+    LINKS[1].typed_text: "linked",
+    LINKS[3].typed_text: "wide",
+}
 FIRST, SECOND = 0, 1
 
 
@@ -45,18 +49,18 @@ def simple_probe(monkeypatch):
     monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
 
 
-def world(folder, store=None):
+def create_app(folder, store=None):
     """Return the small network of five links. Every second observation is committed."""
     app = opened(folder, store=store)
     app.store.open_observation_writer = partial(app.store.open_observation_writer, batch_size=2)
-    app.web.answers = dict(TONIGHT)
+    app.web.answers = dict(SECOND_RUN_ANSWERS)
     return app
 
 
-def begun(folder):
+def create_template(folder):
     """Return a folder with one finished run, from which every attempt starts."""
     folder.mkdir()
-    app = world(folder)
+    app = create_app(folder)
     register(app, *LINKS)
     app.web.answers = {row.typed_text: f"alive at first, {row.channel}" for row in LINKS}
     asyncio.run(execute_run(app, night_of(FIRST)))
@@ -65,55 +69,60 @@ def begun(folder):
 
 
 @contextmanager
-def failing(app, what, number, *, lasting):
+def failing_step(app, what, number, *, lasting):
     """Make the n-th step of a kind fail, and those after it if the fault is lasting."""
-    counted = itertools.count(1)
+    counter = itertools.count(1)
 
-    def strikes():
-        at = next(counted)
-        return at == number or (lasting and at > number)
+    def is_failing():
+        step = next(counter)
+        return step == number or (lasting and step > number)
 
     if what == "page":
-        usual = BodyWriter._write_staged
+        original = BodyWriter._write_staged
 
-        def laid(self, digest, data):
-            if strikes():
+        def write_staged(self, digest, data):
+            if is_failing():
                 raise OSError(28, "No space left on device")
-            return usual(self, digest, data)
+            return original(self, digest, data)
 
-        BodyWriter._write_staged = laid
+        BodyWriter._write_staged = write_staged
         try:
             yield
         finally:
-            BodyWriter._write_staged = usual
+            BodyWriter._write_staged = original
         return
 
-    def strike(*_):
-        if strikes():
+    def raise_if_failing(*_):
+        if is_failing():
             raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
 
     engine, name = (
         app.store._database._engine,
         {"write": "before_cursor_execute", "commit": "commit"}[what],
     )
-    event.listen(engine, name, strike)
+    event.listen(engine, name, raise_if_failing)
     try:
         yield
     finally:
-        event.remove(engine, name, strike)
+        event.remove(engine, name, raise_if_failing)
 
 
-def looks(app):
-    return {(look.run_id, look.account_id): look for look in app.store.list_observations()}
+def list_observations(app):
+    return {
+        (observation.run_id, observation.account_id): observation
+        for observation in app.store.list_observations()
+    }
 
 
-def is_one_night(app, before):
-    """Check the invariants of a resumed run; `before` are the observations that were committed."""
-    told = list(app.store.list_observations())
-    assert len(told) == len(looks(app)) == 2 * len(LINKS)
-    assert {at: look for at, look in looks(app).items() if at in before} == before
+def check_invariants(app, committed):
+    """Check the invariants of a resumed run; `committed` are the observations that were committed."""
+    observations = list(app.store.list_observations())
+    assert len(observations) == len(list_observations(app)) == 2 * len(LINKS)
+    assert {
+        key: observation for key, observation in list_observations(app).items() if key in committed
+    } == committed
     first, second = app.store.list_runs()
-    assert [night.state for night in (first, second)] == [AuditRunState.DONE] * 2
+    assert [run.state for run in (first, second)] == [AuditRunState.DONE] * 2
     assert second.receipt["previous_digest"] == hash_canonical_json(first.receipt)
     assert second.receipt["accounts"] == len(LINKS)
     gaps = [
@@ -128,37 +137,41 @@ def is_one_night(app, before):
     app.store.check_integrity()
 
 
-def tried(template, folder, what, number, *, lasting=False):
+def make_attempt(template, folder, what, number, *, lasting=False):
     """Make one attempt. Return True if a step failed."""
     shutil.copytree(template, folder)
-    app = world(folder)
-    with failing(app, what, number, lasting=lasting):
+    app = create_app(folder)
+    with failing_step(app, what, number, lasting=lasting):
         try:
             asyncio.run(execute_run(app, night_of(SECOND)))
             failed = False
         except StoreError:
             failed = True
-    before = looks(app)
+    committed = list_observations(app)
     app.store.close()
-    app = world(folder)
+    app = create_app(folder)
     if not failed:
         assert app.store.get_latest_run().state is AuditRunState.DONE
     asyncio.run(execute_run(app, night_of(SECOND)))
-    is_one_night(app, before)
+    check_invariants(app, committed)
     app.store.close()
     shutil.rmtree(folder)
     return failed
 
 
-def every(template, folder, what, step, **more):
+def find_first_clean_step(template, folder, what, step, **options):
     """Return the first step number of a kind at which no run fails any more."""
-    return next(n for n in itertools.count(1, step) if not tried(template, folder, what, n, **more))
+    return next(
+        number
+        for number in itertools.count(1, step)
+        if not make_attempt(template, folder, what, number, **options)
+    )
 
 
 @pytest.mark.fault("F42", "F43")
 @pytest.mark.parametrize(("what", "number"), [("write", 2), ("commit", 3), ("page", 1)])
 def test_failed_run_is_resumed(tmp_path, what, number):
-    assert tried(begun(tmp_path / "begun"), tmp_path / "try", what, number)
+    assert make_attempt(create_template(tmp_path / "begun"), tmp_path / "try", what, number)
 
 
 @pytest.mark.slow
@@ -167,7 +180,12 @@ def test_failed_run_is_resumed(tmp_path, what, number):
 @pytest.mark.parametrize(("what", "least"), [("write", 20), ("commit", 6), ("page", 2)])
 def test_failure_at_any_step_loses_and_duplicates_nothing(tmp_path, what, least, lasting, step):
     step = step if what == "write" else 1
-    assert every(begun(tmp_path / "begun"), tmp_path / "try", what, step, lasting=lasting) > least
+    assert (
+        find_first_clean_step(
+            create_template(tmp_path / "begun"), tmp_path / "try", what, step, lasting=lasting
+        )
+        > least
+    )
 
 
 @pytest.mark.slow
@@ -184,29 +202,29 @@ def test_kill_at_any_commit_loses_and_duplicates_nothing(tmp_path):
     assert int(ended.stdout) > 6
 
 
-def deaths(folder):
+def count_kills(folder):
     """Kill a run at its n-th commit, for every n until one survives. Return the number of kills."""
     checker.probe_steps_for = reevaluate.probe_steps_for = steps
-    template = begun(folder / "begun")
+    template = create_template(folder / "begun")
     for number in itertools.count(1):
-        place = folder / str(number)
-        shutil.copytree(template, place)
+        run_folder = folder / str(number)
+        shutil.copytree(template, run_folder)
 
-        def night(place=place, at=number):
-            app = world(place)
-            dies_at("commit", at)
+        def execute_second_run(run_folder=run_folder, commit_number=number):
+            app = create_app(run_folder)
+            dies_at("commit", commit_number)
             asyncio.run(execute_run(app, night_of(SECOND)))
 
-        lived = in_a_child(night)
-        app = world(place)
-        before = looks(app)
+        has_survived = in_a_child(execute_second_run)
+        app = create_app(run_folder)
+        committed = list_observations(app)
         asyncio.run(execute_run(app, night_of(SECOND)))
-        is_one_night(app, before)
+        check_invariants(app, committed)
         app.store.close()
-        if lived:
+        if has_survived:
             break
     return number - 1
 
 
 if __name__ == "__main__":
-    print(deaths(Path(sys.argv[1])))  # noqa: T201 - to the test
+    print(count_kills(Path(sys.argv[1])))  # noqa: T201 - to the test
