@@ -1,4 +1,4 @@
-"""The badge: only for who wants one, dated, in three languages, and nothing in it but its own words."""
+"""Badges: opt-in, dated, in three languages, without external resources."""
 
 from datetime import timedelta
 from xml.etree import ElementTree as ET
@@ -23,32 +23,31 @@ HOSTILE = '<script>alert("1")</script>&'
 async def app(tmp_path, monkeypatch):
     monkeypatch.setattr(checker, "probe_steps_for", steps)
     small = opened(tmp_path, configured())
-    people = [Association("nour/1", HOSTILE, tags=("badge",)), Association("shy", "Shy")]
-    small.store.save_registry(
-        people, [link("nour/1", "website", "nour")], START - timedelta(hours=1)
-    )
+    associations = [Association("nour/1", HOSTILE, tags=("badge",)), Association("shy", "Shy")]
+    accounts = [link("nour/1", "website", "nour")]
+    small.store.save_registry(associations, accounts, START - timedelta(hours=1))
     await execute_run(small, night_of(1))
     yield small
     small.store.close()
 
 
 @pytest.mark.parametrize(
-    ("language", "direction", "said"),
+    ("language", "direction", "date"),
     [("ar", "rtl", "2 مارس 2026"), ("fr", "ltr", "2 mars 2026"), ("en", "ltr", "2 March 2026")],
 )
-def test_a_badge_tells_level_and_day_and_escapes_every_name(app, language, direction, said):
+def test_badge_shows_level_and_date_and_escapes_the_name(app, language, direction, date):
     with anonymous_client(app, LATER) as client:
-        answer = client.get(f"/badges/nour%2F1/{language}.svg")
-    drawn = ET.fromstring(answer.text)
-    assert answer.headers["content-type"] == "image/svg+xml"
-    assert HOSTILE in drawn[0].text
-    assert said in "".join(drawn.itertext())
-    assert drawn.find("{*}g").get("direction") == direction
-    assert "http" not in answer.text.replace('xmlns="http://www.w3.org/2000/svg"', "")
-    assert not list(drawn.iter("{*}script"))
+        response = client.get(f"/badges/nour%2F1/{language}.svg")
+    svg = ET.fromstring(response.text)
+    assert response.headers["content-type"] == "image/svg+xml"
+    assert HOSTILE in svg[0].text
+    assert date in "".join(svg.itertext())
+    assert svg.find("{*}g").get("direction") == direction
+    assert "http" not in response.text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert not list(svg.iter("{*}script"))
 
 
-def test_the_folder_of_pages_has_the_same_badges(app, tmp_path):
+def test_static_site_has_the_same_badges(app, tmp_path):
     publish_site(app, tmp_path / "pages", LATER)
     [folder] = (tmp_path / "pages" / "badges").iterdir()
     with anonymous_client(app, LATER) as client:
@@ -56,13 +55,13 @@ def test_the_folder_of_pages_has_the_same_badges(app, tmp_path):
     assert {path.name for path in folder.iterdir()} == {"ar.svg", "fr.svg", "en.svg"}
 
 
-def test_nobody_has_a_badge_that_did_not_ask_for_one(app):
+def test_association_without_the_tag_has_no_badge(app):
     with anonymous_client(app, LATER) as client:
         paths = ("/badges/shy/fr.svg", "/badges/nobody/fr.svg", "/badges/nour%2F1/de.svg")
         assert {client.get(path).status_code for path in paths} == {404}
 
 
-def test_a_badge_is_kept_for_a_day_and_sent_again_only_when_it_changed(app):
+def test_badge_is_cached_for_a_day_and_revalidated(app):
     with anonymous_client(app, LATER) as client:
         first = client.get("/badges/nour%2F1/fr.svg")
         again = client.get(
@@ -72,39 +71,42 @@ def test_a_badge_is_kept_for_a_day_and_sent_again_only_when_it_changed(app):
     assert (again.status_code, again.content) == (304, b"")
 
 
-def told(app, path, association="nour/1", url="https://reports.example.org"):
-    """The code that a page shows, of an association's page or, by its letter, of its own report."""
+def code_on_page(app, path, association="nour/1", url="https://reports.example.org"):
+    """Return the texts of `code` elements on a page of the web application.
+
+    A report is opened with a report link, any other page by a user who is logged in.
+    """
     app.config = app.config.model_copy(update={"web": WebSettings(public_url=url)})
-    with (anonymous_client if path.endswith("/report") else logged_in_client)(app, LATER) as client:
-        if path.endswith("/report"):
-            _, link = report_links.create_report_link(
+    is_report = path.endswith("/report")
+    open_client = anonymous_client if is_report else logged_in_client
+    with open_client(app, LATER) as client:
+        if is_report:
+            _, report_url = report_links.create_report_link(
                 app.store, app.config, association, "Amina", LATER
             )
-            client.get(f"/r/{link.rpartition('/')[2]}")
-        return [one.text_content() for one in html.fromstring(client.get(path).text).iter("code")]
+            client.get(f"/r/{report_url.rpartition('/')[2]}")
+        page = html.fromstring(client.get(path).text)
+    return [element.text_content() for element in page.iter("code")]
 
 
 @pytest.mark.parametrize("path", ["/fr/associations/nour%2F1", "/fr/report"])
-def test_whoever_wants_a_badge_finds_the_line_to_put_into_a_site(app, path):
-    lines = [html.fromstring(code) for code in told(app, path) if "badges/" in code]
+def test_pages_show_the_html_that_embeds_the_badge(app, path):
+    lines = [html.fromstring(code) for code in code_on_page(app, path) if "badges/" in code]
     [french] = [line for line in lines if line.get("src").endswith("/fr.svg")]
     assert french.get("src") == "https://reports.example.org/badges/nour%2F1/fr.svg"
     assert french.get("alt") == f"Présence en ligne, vérifiée par {app.config.network.name}"
+    badge_path = french.get("src").removeprefix("https://reports.example.org")
     with anonymous_client(app, LATER) as client:
-        assert (
-            client.get(french.get("src").removeprefix("https://reports.example.org")).status_code
-            == 200
-        )
+        assert client.get(badge_path).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/fr/associations/shy", "/fr/report"])
-def test_nobody_else_finds_one_but_the_coordinator_reads_how_to_ask(app, path):
-    assert not [code for code in told(app, path, "shy") if "badges/" in code]
+def test_coordinator_reads_how_to_enable_a_badge(app, path):
+    assert not [code for code in code_on_page(app, path, "shy") if "badges/" in code]
     with logged_in_client(app, LATER) as client:
         assert "ajoutez le mot-clé <bdi>badge</bdi>" in client.get("/fr/associations/shy").text
 
 
-def test_without_an_address_of_this_server_no_line_is_told(app):
-    assert not [
-        code for code in told(app, "/fr/associations/nour%2F1", url="") if "badges/" in code
-    ]
+def test_badge_html_needs_a_public_url(app):
+    codes = code_on_page(app, "/fr/associations/nour%2F1", url="")
+    assert not [code for code in codes if "badges/" in code]

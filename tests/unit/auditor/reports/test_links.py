@@ -1,4 +1,4 @@
-"""The same templates lead somewhere on the web and in a folder: addresses there, files here, none dead."""
+"""Links of the web application and of the static site."""
 
 import re
 from posixpath import join, normpath
@@ -6,14 +6,14 @@ from posixpath import join, normpath
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.rendering.templates import StaticSiteLinks, WebAppLinks
 from auditor.reports.html import STYLE_SHEETS
-from tests.unit.auditor.reports.test_report import CODES, account, gap, view, written
+from tests.unit.auditor.reports.test_report import CODES, account, gap, render_site, view
 
-EVERY = tuple(LOCALE_BY_LANGUAGE)
+LANGUAGES = tuple(LOCALE_BY_LANGUAGE)
 
 
-def test_a_published_page_leads_only_to_files_that_are_published():
+def test_published_pages_link_only_to_published_files():
     folder = {
-        **written(view(gaps=map(gap, CODES), accounts=[account()])),
+        **render_site(view(gaps=map(gap, CODES), accounts=[account()])),
         **dict.fromkeys(STYLE_SHEETS),
     }
     for name, page in folder.items():
@@ -22,15 +22,15 @@ def test_a_published_page_leads_only_to_files_that_are_published():
                 assert normpath(join(name, "..", href)) in folder, (name, href)
 
 
-def test_an_address_keeps_its_path_and_query_in_another_language():
+def test_translated_url_keeps_path_and_query():
     link = WebAppLinks("ar", "/gaps?channel=facebook&page=2")
     assert link.translated_url("fr") == "/fr/gaps?channel=facebook&page=2"
     assert (link.section, link.page_url("gaps"), link.page_url()) == ("gaps", "/ar/gaps", "/ar/")
     assert link.association_url("a/b ?") == "/ar/associations/a%2Fb%20%3F"
 
 
-def test_a_file_keeps_its_name_in_another_language():
-    link = StaticSiteLinks("nour.html", EVERY)
+def test_translated_file_keeps_its_name():
+    link = StaticSiteLinks("nour.html", LANGUAGES)
     assert (link.translated_url("fr"), link.page_url(), link.asset_url("app.css")) == (
         "../fr/nour.html",
         "index.html",
@@ -39,7 +39,7 @@ def test_a_file_keeps_its_name_in_another_language():
     assert link.association_url("nour") == "nour.html"
 
 
-def test_the_version_in_an_address_is_that_of_the_files_contents():
+def test_asset_version_depends_on_the_contents():
     link = WebAppLinks("ar")
     assert link.asset_url("app.css") == WebAppLinks("fr").asset_url("app.css")
     assert (

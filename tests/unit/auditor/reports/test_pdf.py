@@ -1,4 +1,4 @@
-"""The PDF: Arabic comes out as words, in letters of our own, and nothing is fetched to make it."""
+"""PDF of a report: Arabic text, embedded fonts, tags, and no external resources."""
 
 import io
 import sys
@@ -21,28 +21,25 @@ from tests.unit.auditor.reports.test_report import CODES, NOW, account, gap, rep
 FULL = view(gaps=map(gap, CODES), accounts=[account()])
 
 
-def read(made):
-    return pypdf.PdfReader(io.BytesIO(made))
+def read_pdf(data):
+    return pypdf.PdfReader(io.BytesIO(data))
 
 
 @pytest.fixture(scope="module")
 def arabic():
-    return read(
-        render_pdf(
-            report(FULL, "ar", is_interactive=False, report_url="https://reports.example/r/abc")
-        )
-    )
+    url = "https://reports.example/r/abc"
+    return read_pdf(render_pdf(report(FULL, "ar", is_interactive=False, report_url=url)))
 
 
 @needs_pango
-def test_arabic_comes_out_as_words(arabic):
-    said = "\n".join(page.extract_text() for page in arabic.pages)
-    for words in ("جمعية النور", "على ما يرام", "حساباتكم", "هذا التقرير أداة مساعدة"):
-        assert words in said
+def test_arabic_text_can_be_extracted(arabic):
+    text = "\n".join(page.extract_text() for page in arabic.pages)
+    for phrase in ("جمعية النور", "على ما يرام", "حساباتكم", "هذا التقرير أداة مساعدة"):
+        assert phrase in text
 
 
 @needs_pango
-def test_it_has_its_letters_its_language_and_its_tags_with_it(arabic):
+def test_pdf_embeds_fonts_and_has_language_and_tags(arabic):
     fonts = {
         str(font.get_object()["/BaseFont"])
         for page in arabic.pages
@@ -59,7 +56,7 @@ def test_it_has_its_letters_its_language_and_its_tags_with_it(arabic):
 
 
 @needs_pango
-def test_it_fits_a_few_pages_and_has_nothing_to_press(arabic):
+def test_pdf_has_few_pages_and_no_form_fields(arabic):
     assert len(arabic.pages) <= 5
     assert not arabic.get_fields()
 
@@ -74,64 +71,65 @@ def test_it_fits_a_few_pages_and_has_nothing_to_press(arabic):
     ],
 )
 @needs_pango
-def test_nothing_but_our_own_files_is_fetched(address):
+def test_only_static_files_of_the_package_are_loaded(address):
     with pytest.raises(ValueError, match="not a static file"):
         _fetch_static_file(address)
 
 
-def test_without_its_library_one_line_says_what_to_do(monkeypatch):
+def test_missing_weasyprint_names_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     with pytest.raises(PdfUnavailableError, match="print the page from a browser"):
         render_pdf(report(FULL))
 
 
-def served_paper(monkeypatch):
+def serve_pdf(monkeypatch):
     router = APIRouter()
 
     @router.get("/{language}/report.pdf")
-    def paper(asked: PageContext):
-        return asked.render_report_pdf(FULL)
+    def download_report(context: PageContext):
+        return context.render_report_pdf(FULL)
 
     monkeypatch.setattr(module, "ROUTERS", (router,))
 
 
 @pytest.fixture
 def app(tmp_path):
-    told = {"storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"}}
-    with App.open(Config.model_validate(told)) as held:
-        yield held
+    settings = {"storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"}}
+    with App.open(Config.model_validate(settings)) as opened_app:
+        yield opened_app
 
 
 @needs_pango
-def test_the_web_hands_it_out_as_a_file(app, monkeypatch):
-    served_paper(monkeypatch)
+def test_web_serves_pdf_as_download(app, monkeypatch):
+    serve_pdf(monkeypatch)
     with logged_in_client(app, NOW) as client:
-        answer = client.get("/fr/report.pdf")
-    assert answer.headers["content-type"] == "application/pdf"
-    assert answer.headers["content-disposition"] == 'attachment; filename="nour.pdf"'
-    assert answer.content.startswith(b"%PDF")
+        response = client.get("/fr/report.pdf")
+    assert response.headers["content-type"] == "application/pdf"
+    assert response.headers["content-disposition"] == 'attachment; filename="nour.pdf"'
+    assert response.content.startswith(b"%PDF")
 
 
-def test_where_none_can_be_made_the_web_tells_to_print_instead(app, monkeypatch):
-    served_paper(monkeypatch)
+def test_web_suggests_printing_if_no_pdf_can_be_made(app, monkeypatch):
+    serve_pdf(monkeypatch)
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     with logged_in_client(app, NOW) as client:
-        answer = client.get("/fr/report.pdf")
-    assert answer.status_code == 503
-    assert "Imprimer" in answer.text
+        response = client.get("/fr/report.pdf")
+    assert response.status_code == 503
+    assert "Imprimer" in response.text
 
 
 @needs_pango
-def test_the_command_writes_one_in_the_associations_language_and_only_of_one(tmp_path, capsys):
+def test_command_writes_pdf_of_one_association_in_its_language(tmp_path, capsys):
     app = opened(tmp_path)
     register(app, link("nour", "website", "nour"))
     app.store.close()
     (tmp_path / "config.toml").write_text(f'[storage]\nfolder = "{tmp_path}"\n', "utf-8")
-    ask = ["--config", str(tmp_path / "config.toml"), "report", "--pdf", str(tmp_path / "nour.pdf")]
-    assert main(ask) == 2
-    assert main([*ask, "nour"]) == 0
+    config, pdf = str(tmp_path / "config.toml"), tmp_path / "nour.pdf"
+    arguments = ["--config", config, "report", "--pdf", str(pdf)]
+    assert main(arguments) == 2
+    assert main([*arguments, "nour"]) == 0
     assert "weasyprint" not in capsys.readouterr().err
-    assert read((tmp_path / "nour.pdf").read_bytes()).trailer["/Root"]["/Lang"] == "ar-MA"
+    assert read_pdf(pdf.read_bytes()).trailer["/Root"]["/Lang"] == "ar-MA"
 
 
 def test_missing_system_library_gives_one_line_and_nothing_on_standard_output(
