@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Settings and fixtures of all tests."""
 
 import asyncio
 import gc
@@ -18,10 +18,10 @@ from tests.support.database_template import (
     use_template,
 )
 
-os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests are run on
+os.environ["LC_ALL"] = "C.UTF-8"  # independent of the locale of the terminal
 
-# The ordinary run tries the same examples every time, so that a change alone can make it fail; the whole run
-# (`make test-all`) looks for new ones.
+# The "steady" profile tries the same examples in every run: only a change can make a test fail.
+# The "exploring" profile (`make test-all`) tries new examples.
 settings.register_profile("steady", derandomize=True, max_examples=40, deadline=None)
 settings.register_profile("exploring", max_examples=500, deadline=None)
 settings.load_profile("steady")
@@ -29,7 +29,7 @@ settings.load_profile("steady")
 
 SHARED_MEMORY = Path("/dev/shm")
 REQUIRED_BYTES = 2_000_000_000
-"""Bytes that the temporary files of a whole test run take."""
+"""Size of the temporary files of a whole test run."""
 
 
 def pytest_configure():
@@ -39,34 +39,34 @@ def pytest_configure():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(SHARED_MEMORY))
 
 
-IN_BOTH = {"test_fetcher", "test_tls", "test_retry", "test_revalidate"}
-"""What is tried in asyncio's loop and, with the slow tests, in uvloop, in which commands run."""
+TESTED_WITH_UVLOOP = {"test_fetcher", "test_tls", "test_retry", "test_revalidate"}
+"""Modules that also run in uvloop, the event loop of the commands, as slow tests."""
 
 
 def pytest_asyncio_loop_factories(config, item):
-    """The loops that a test runs in."""
-    uvloop = {"uvloop": new_event_loop} if Path(item.fspath).stem in IN_BOTH else {}
+    """Return the event loops that a test runs in."""
+    uvloop = {"uvloop": new_event_loop} if Path(item.fspath).stem in TESTED_WITH_UVLOOP else {}
     return {"asyncio": asyncio.new_event_loop, **uvloop}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The second loop is for the slow tests."""
+    """Mark tests in uvloop as slow."""
     for item in items:
         if getattr(item, "callspec", None) and new_event_loop in item.callspec.params.values():
             item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish():
-    """What was collected stays: the collector of garbage need not look through it again, test after test."""
+    """Exclude the collected tests from garbage collection. They live until the end."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def postgresql():
-    """A real PostgreSQL of their own for the tests of one group, "postgresql"."""
-    from tests.support import cluster  # noqa: PLC0415  # few tests need it, and it loads long
+    """Return a running PostgreSQL server for the tests of the group "postgresql"."""
+    from tests.support import cluster  # noqa: PLC0415  # slow import, used by few tests
 
     with cluster.served() as running:
         yield running
@@ -74,50 +74,55 @@ def postgresql():
 
 @pytest.fixture
 def database(postgresql):
-    """The address of a new, empty database in it."""
-    from tests.support import cluster  # noqa: PLC0415  # as above
+    """Return the URL of a new, empty PostgreSQL database."""
+    from tests.support import cluster  # noqa: PLC0415  # slow import, used by few tests
 
     return cluster.database(postgresql)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _template(tmp_path_factory):
+def _database_template(tmp_path_factory):
     share_compiled_statements()
     use_template(tmp_path_factory.mktemp("template") / "auditor.db")
 
 
-HERE = Path.cwd()
-OWN = [HERE / name for name in ("data", "backups") if not (HERE / name).exists()]
-"""Where the auditor writes unless told otherwise: a test that forgets to would disturb the others."""
+DEFAULT_FOLDERS = [
+    Path.cwd() / name for name in ("data", "backups") if not (Path.cwd() / name).exists()
+]
+"""Default folders of the auditor. A test that writes to them would disturb other tests."""
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere():
+def _check_default_folders():
+    """Fail if a test writes to a default folder of the auditor."""
     yield
-    assert not [folder for folder in OWN if folder.exists()]
+    assert not [folder for folder in DEFAULT_FOLDERS if folder.exists()]
 
 
 @pytest.fixture(autouse=True)
-def _log():
-    """What a command did to the log ends with its test."""
-    root, ours = logging.getLogger(), [logging.getLogger(name) for name in OWN_LOGGERS]
-    levels = [(one, one.level) for one in (root, *ours)]
+def _restore_logging():
+    """Undo changes of a command to log levels and handlers."""
+    root = logging.getLogger()
+    loggers = [root, *map(logging.getLogger, OWN_LOGGERS)]
+    levels = [logger.level for logger in loggers]
     yield
-    for one, level in levels:
-        one.setLevel(level)
-    root.handlers[:] = [one for one in root.handlers if not isinstance(one, StderrHandler)]
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    root.handlers[:] = [
+        handler for handler in root.handlers if not isinstance(handler, StderrHandler)
+    ]
 
 
 @pytest.fixture
 def migrated(monkeypatch):
-    """Databases are made as the auditor makes them, revision by revision."""
+    """Create databases with the migrations instead of a template copy."""
     monkeypatch.setattr("storage.database.sqlite_file._create_beside", CREATE_WITH_MIGRATIONS)
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Recorded material kept beside the project, not in it."""
+    """Return the folder of recorded material next to the project, or skip the test."""
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not (folder / "DESIGN.md").exists():
-        pytest.skip(f"the recorded pages are not here ({folder.name}/ beside the project)")
+        pytest.skip(f"recorded pages not found: {folder.name}/ next to the project")
     return folder

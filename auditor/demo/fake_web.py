@@ -190,7 +190,7 @@ class FakeWeb:
         return youtube.respond_youtube(association, request, demo_run)
 
     def _respond_youtube_api(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
-        channels = {}
+        channels: dict[str, youtube.FakeYoutubeChannel] = {}
         for name in CANARY_ACCOUNT_NAMES:
             canary = youtube.build_canary_channel(name, demo_run)
             channels |= {canary.id: canary, f"@{canary.handle}": canary}
@@ -201,7 +201,7 @@ class FakeWeb:
         return youtube.respond_youtube_api(channels, request, demo_run)
 
     def _respond_twitter_api(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
-        users = {}
+        users: dict[str, twitter.FakeTwitterUser] = {}
         for name, user_id in CANARY_X_IDS.items():
             canary = twitter.build_canary_user(name, user_id, demo_run)
             users |= {canary.username: canary, canary.id: canary}
@@ -209,7 +209,7 @@ class FakeWeb:
         return twitter.respond_twitter_api(users, request, demo_run)
 
     def _respond_graph_api(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
-        pages = {}
+        pages: dict[str, facebook.FakeGraphPage] = {}
         for name in CANARY_ACCOUNT_NAMES:
             canary = facebook.build_canary_graph_page(name, demo_run)
             pages |= {name: canary, canary.id: canary}

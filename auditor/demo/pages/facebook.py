@@ -199,7 +199,7 @@ def build_graph_pages(
     associations: Iterable[DemoAssociation], demo_run: DemoRun
 ) -> dict[str, FakeGraphPage]:
     """Return the existing pages in this run by id and by lower-case name."""
-    pages = {}
+    pages: dict[str, FakeGraphPage] = {}
     for association in associations:
         if not association.facebook or association.facebook in SCENARIOS_WITHOUT_PAGE:
             continue

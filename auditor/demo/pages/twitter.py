@@ -87,7 +87,7 @@ def build_twitter_users(
     associations: Iterable[DemoAssociation], demo_run: DemoRun
 ) -> dict[str, FakeTwitterUser]:
     """Return the existing accounts in this run by lower-case name and by id."""
-    users = {}
+    users: dict[str, FakeTwitterUser] = {}
     for association in associations:
         if association.twitter and association.twitter not in SCENARIOS_WITHOUT_USER:
             user = _build_user(association, demo_run)
