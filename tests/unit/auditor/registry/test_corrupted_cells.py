@@ -1,4 +1,4 @@
-"""A spreadsheet program takes text for numbers and days; a text that is known is known again."""
+"""Values that a spreadsheet program converted are recognised as their originals."""
 
 import pytest
 from hypothesis import given
@@ -52,7 +52,7 @@ CORRECTED = [
 
 
 @pytest.mark.parametrize(("cell", "text"), TAKEN)
-def test_what_a_program_shows_in_its_place_is_known_again(cell, text):
+def test_converted_value_matches_its_original(cell, text):
     assert may_be_corrupted_form_of(cell, text)
     assert CorruptedValueIndex(["nour", text, "7"]).find_originals(cell) == [text]
 
@@ -68,28 +68,28 @@ def test_what_a_program_shows_in_its_place_is_known_again(cell, text):
         ("????", "Nour", False),
     ],
 )
-def test_question_marks_stand_for_the_letters_that_an_encoding_lacks(cell, text, same):
+def test_question_marks_match_only_non_ascii_letters(cell, text, same):
     assert may_be_corrupted_form_of(cell, text) is same
 
 
 @pytest.mark.parametrize(("cell", "text"), CORRECTED)
-def test_what_no_program_makes_of_it_is_a_correction(cell, text):
+def test_other_values_are_corrections(cell, text):
     assert not may_be_corrupted_form_of(cell, text)
     assert CorruptedValueIndex([text]).find_originals(cell) == []
 
 
 @given(cell=st.text("01E+-.,/% 2TRUE", max_size=12), text=st.text("01e+-.,/% 2true", max_size=12))
-def test_many_texts_are_searched_as_one_is(cell, text):
+def test_index_finds_the_same_originals(cell, text):
     assert CorruptedValueIndex([text]).find_originals(cell) in ([], [text])
     if CorruptedValueIndex([text]).find_originals(cell):
         assert may_be_corrupted_form_of(cell, text)
 
 
 @pytest.mark.parametrize("words", ["????? ?????", "???", "?? 2026", "Ø¬Ù…Ø¹ÙŠØ© Ø§Ù„Ù†ÙˆØ±"])
-def test_words_whose_letters_did_not_outlive_being_saved_are_lost(words):
+def test_mojibake_is_detected(words):
     assert is_mojibake(words)
 
 
 @pytest.mark.parametrize("words", ["Qui sommes-nous ??", "?", "Ødegård", "جمعية؟؟", "2026", ""])
-def test_other_words_are_not(words):
+def test_ordinary_text_is_not_mojibake(words):
     assert not is_mojibake(words)

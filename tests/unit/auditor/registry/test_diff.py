@@ -1,4 +1,4 @@
-"""Before a sheet is taken over, it is told what it would change."""
+"""The preview of an import lists every change before anything is saved."""
 
 import io
 import json
@@ -46,7 +46,7 @@ def lines(told):
     return [(one.association, one.field, one.before, one.after, one.kind) for one in told]
 
 
-def test_comparing_holds_up_nobody_who_writes(store, folder, monkeypatch):
+def test_preview_does_not_block_writers(store, folder, monkeypatch):
     monkeypatch.setattr("storage.database.engine.BUSY_TIMEOUT_SECONDS", 0)
     with Store.open(f"sqlite:///{folder}/auditor.db") as other, store._database.begin_write():
         assert build_import_preview(
@@ -54,7 +54,7 @@ def test_comparing_holds_up_nobody_who_writes(store, folder, monkeypatch):
         ).lines
 
 
-def test_every_change_is_told_with_what_stood_there_and_what_will(store, folder):
+def test_changes_have_old_and_new_values(store, folder):
     told = build_import_preview(store, parse_registry_spreadsheet(folder / "second.csv"), NOW).lines
     assert lines(told) == [
         ("amal", "association", "Amal", None, "withdrawn"),
@@ -80,14 +80,14 @@ def test_every_change_is_told_with_what_stood_there_and_what_will(store, folder)
     assert [one.id for one in store.list_associations()] == ["amal", "nour"]
 
 
-def test_the_same_sheet_again_has_nothing_to_tell(store, folder):
+def test_unchanged_spreadsheet_has_no_changes(store, folder):
     assert (
         build_import_preview(store, parse_registry_spreadsheet(folder / "first.csv"), NOW).lines
         == []
     )
 
 
-def test_an_association_that_comes_back_is_told_with_what_changed_meanwhile(store, folder):
+def test_returning_association_is_listed_with_its_other_changes(store, folder):
     reading = parse_registry_spreadsheet(folder / "second.csv")
     store.save_registry(reading.associations, reading.accounts, NOW)
     back = [
@@ -103,7 +103,7 @@ def test_an_association_that_comes_back_is_told_with_what_changed_meanwhile(stor
     ]
 
 
-def test_an_account_of_an_association_that_the_sheet_leaves_out_is_warned_of(store, folder):
+def test_account_of_an_unlisted_association_is_a_shared_account(store, folder):
     told = build_import_preview(
         store, parse_registry_spreadsheet(folder / "second.csv"), NOW
     ).problems
@@ -130,7 +130,7 @@ def test_an_account_of_an_association_that_the_sheet_leaves_out_is_warned_of(sto
         ("en", ("Not used, by choice", "X (Twitter), YouTube", "no one", "volunteer", "Français")),
     ],
 )
-def test_a_change_is_told_in_the_readers_words(store, folder, language, said):
+def test_changes_are_described_in_each_language(store, folder, language, said):
     words = Translator(language)
     by_field = {
         one.field: one
@@ -148,7 +148,7 @@ def test_a_change_is_told_in_the_readers_words(store, folder, language, said):
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_dry_run_gives_the_changes_as_items(capsys):
+def test_dry_run_prints_changes_as_json(capsys):
     assert main(["registry", "import", "--dry-run", "--json", "second.csv"]) == 0
     told = json.loads(capsys.readouterr().out)["items"]
     assert list(told[0]) == ["association", "name", "field", "before", "after", "kind"]
@@ -177,9 +177,7 @@ class Terminal(io.StringIO):
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_on_a_terminal_it_is_asked_before_anything_changes(
-    store, monkeypatch, typed, options, taken
-):
+def test_terminal_import_needs_confirmation(store, monkeypatch, typed, options, taken):
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     monkeypatch.setattr("sys.stderr", Terminal())
     assert main(["registry", "import", "second.csv", *options]) == 0
@@ -197,7 +195,7 @@ def test_on_a_terminal_it_is_asked_before_anything_changes(
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_before_it_asks_it_says_how_many_are_not_in_the_sheet(monkeypatch, options, told):
+def test_question_states_the_number_of_unlisted_associations(monkeypatch, options, told):
     said = Terminal()
     monkeypatch.setattr("sys.stdin", Terminal("no\n"))
     monkeypatch.setattr("sys.stderr", said)
@@ -207,7 +205,7 @@ def test_before_it_asks_it_says_how_many_are_not_in_the_sheet(monkeypatch, optio
 
 
 @pytest.mark.usefixtures("folder")
-def test_what_was_shown_before_the_question_is_not_told_again(monkeypatch):
+def test_output_before_the_question_is_not_repeated(monkeypatch):
     said = Terminal()
     monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
     monkeypatch.setattr("sys.stderr", said)
@@ -223,7 +221,7 @@ def test_what_was_shown_before_the_question_is_not_told_again(monkeypatch):
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_sheet_that_changes_nothing_is_not_asked_about(monkeypatch):
+def test_import_without_changes_needs_no_confirmation(monkeypatch):
     said = Terminal()
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("sys.stderr", said)
@@ -238,7 +236,7 @@ def problems(capsys, path):
     return code, [(one["line"], one["problem"], one["value"]) for one in found]
 
 
-def test_a_sheet_is_validated_beside_what_is_registered(folder, capsys):
+def test_validation_compares_with_the_registry(folder, capsys):
     rows = [
         ["id", "name", "facebook"],
         ["new", "New", "facebook.com/amal.oujda"],
@@ -251,7 +249,7 @@ def test_a_sheet_is_validated_beside_what_is_registered(folder, capsys):
     )
 
 
-def test_a_sheet_is_validated_alone_where_nothing_is_registered(tmp_path, monkeypatch, capsys):
+def test_validation_works_without_a_registry(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.toml").write_text('[storage]\nfolder = "none"\n')
     (tmp_path / "sheet.csv").write_bytes(
@@ -261,7 +259,7 @@ def test_a_sheet_is_validated_alone_where_nothing_is_registered(tmp_path, monkey
     assert not (tmp_path / "none").exists()
 
 
-def test_a_registry_that_cannot_be_read_is_told_and_not_taken_for_none(folder, capsys):
+def test_validation_reports_an_unreadable_registry(folder, capsys):
     database = next(folder.rglob("auditor.db"))
     database.write_bytes(b"no database at all" * 300)
     assert main(["registry", "validate", "first.csv"]) == 3

@@ -1,4 +1,4 @@
-"""A coordinator's spreadsheet becomes the registry, and nothing in it is lost silently."""
+"""A coordinator's spreadsheet becomes the registry, and nothing in it is dropped silently."""
 
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ def store(tmp_path):
         yield opened
 
 
-def written(tmp_path, text, name="sheet.csv", encoding="utf-8"):
+def write_spreadsheet(tmp_path, text, name="sheet.csv", encoding="utf-8"):
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
     return path
@@ -38,12 +38,12 @@ def keys(reading, channel):
     return [account.identity.key for account in reading.accounts if account.channel == channel]
 
 
-def troubles(reading):
+def list_issues(reading):
     return [(problem.line, problem.column, problem.issue) for problem in reading.problems]
 
 
 @pytest.mark.parametrize("name", ["arabic.csv", "arabic-cp1256.csv"])
-def test_an_arabic_sheet_is_read_in_either_encoding(name):
+def test_arabic_spreadsheet_is_read_in_both_encodings(name):
     reading = parse_registry_spreadsheet(SHEETS / name)
     assert [one.name for one in reading.associations] == [
         "جمعية الغيمة الزرقاء",
@@ -56,7 +56,7 @@ def test_an_arabic_sheet_is_read_in_either_encoding(name):
     assert keys(reading, "youtube") == ["@alghaymazarqae"]
 
 
-def test_a_french_sheet_from_an_old_excel_is_read():
+def test_french_spreadsheet_of_an_old_excel_is_read():
     reading = parse_registry_spreadsheet(SHEETS / "french-cp1252.csv")
     first, second = reading.associations
     assert (first.id, first.name, first.association.language) == (
@@ -69,15 +69,15 @@ def test_a_french_sheet_from_an_old_excel_is_read():
     assert first.contact.phone == "+212 5 00 00 00 01"
     assert first.contact.media_officer == "volunteer"
     assert second.name == "Club Lumière Éclair"
-    assert troubles(reading) == [
+    assert list_issues(reading) == [
         (1, "", Issue.GUESSED_ENCODING),
         (3, "Courriel", Issue.BAD_EMAIL),
     ]
 
 
-def test_every_problem_is_told_with_its_line_and_column():
+def test_problems_have_line_and_column():
     reading = parse_registry_spreadsheet(SHEETS / "troubled.csv")
-    assert troubles(reading) == [
+    assert list_issues(reading) == [
         (3, "Shoe size", Issue.UNKNOWN_COLUMN),
         (5, "ID", Issue.DUPLICATE_ID),
         (5, "Website", Issue.WRONG_COLUMN),
@@ -92,12 +92,12 @@ def test_every_problem_is_told_with_its_line_and_column():
     assert severities[Issue.SHARED_ACCOUNT] == "warning"
 
 
-def test_a_repeated_id_loses_neither_association():
+def test_duplicate_id_keeps_both_associations():
     reading = parse_registry_spreadsheet(SHEETS / "troubled.csv")
     assert [one.id for one in reading.associations] == ["a1", "a1-2", "a3", "a5"]
 
 
-def test_several_links_in_a_cell_are_several_accounts():
+def test_links_in_one_cell_become_separate_accounts():
     reading = parse_registry_spreadsheet(SHEETS / "troubled.csv")
     sites = [
         a.identity.key for a in reading.accounts if a.association == "a5" and a.channel == "website"
@@ -105,32 +105,38 @@ def test_several_links_in_a_cell_are_several_accounts():
     assert sites == ["hill-singers.example", "songs.hill-singers.example"]
 
 
-def test_a_cell_that_says_none_registers_nothing():
+def test_cell_meaning_none_registers_no_account():
     reading = parse_registry_spreadsheet(SHEETS / "troubled.csv")
     assert not [a for a in reading.accounts if a.association == "a1" and a.column == "youtube"]
 
 
-def test_a_cell_of_invisible_marks_is_an_empty_cell(tmp_path):
-    reading = parse_registry_spreadsheet(written(tmp_path, "name,facebook\nAnnour,\u200f\u200e\n"))
-    assert (reading.accounts, troubles(reading)) == ([], [])
+def test_cell_of_invisible_characters_is_empty(tmp_path):
+    reading = parse_registry_spreadsheet(
+        write_spreadsheet(tmp_path, "name,facebook\nAnnour,\u200f\u200e\n")
+    )
+    assert (reading.accounts, list_issues(reading)) == ([], [])
 
 
 @pytest.mark.parametrize("cell", ["????? ?????", "\ufffd\ufffd", "✔"])
-def test_a_cell_whose_words_were_destroyed_is_told_and_not_taken_for_none(tmp_path, cell):
+def test_mojibake_cell_is_reported(tmp_path, cell):
     assert [
         column
-        for _, column, _ in troubles(
-            parse_registry_spreadsheet(written(tmp_path, f"name,facebook\nAnnour,{cell}\n"))
+        for _, column, _ in list_issues(
+            parse_registry_spreadsheet(
+                write_spreadsheet(tmp_path, f"name,facebook\nAnnour,{cell}\n")
+            )
         )
     ] == ["facebook"]
 
 
-def test_the_order_of_columns_is_free(tmp_path):
+def test_columns_may_have_any_order(tmp_path):
     one = parse_registry_spreadsheet(
-        written(tmp_path, "name,facebook,website\nX Y,https://www.facebook.com/xyclub,xy.example\n")
+        write_spreadsheet(
+            tmp_path, "name,facebook,website\nX Y,https://www.facebook.com/xyclub,xy.example\n"
+        )
     )
     other = parse_registry_spreadsheet(
-        written(
+        write_spreadsheet(
             tmp_path, "website\tfacebook\tname\nxy.example\thttps://www.facebook.com/xyclub\tX Y\n"
         )
     )
@@ -160,23 +166,23 @@ def test_the_order_of_columns_is_free(tmp_path):
         ("", None),
     ],
 )
-def test_headings_are_known_in_three_languages(heading, column):
+def test_headings_are_recognised_in_three_languages(heading, column):
     assert identify_column(heading, CHANNELS) == column
 
 
-def test_a_channel_nobody_probes_is_an_unknown_column():
+def test_channel_without_probe_is_an_unknown_column():
     assert identify_column("Instagram", CHANNELS) is None
     assert identify_column("Instagram", CHANNELS | {"instagram"}) == "instagram"
 
 
-def test_an_id_is_made_stably_from_the_name():
+def test_generated_id_depends_only_on_the_name():
     assert make_association_id("Les Amis du  Théâtre") == make_association_id("les amis du théâtre")
     assert make_association_id("Harbour Readers") == "harbour-readers"
     assert make_association_id("جمعية نبع الحكاية") == make_association_id("جمعيّة نبع الحكاية")
     assert make_association_id("جمعية نبع الحكاية") != make_association_id("جمعية نبع الرواية")
 
 
-def test_a_workbook_is_read_as_a_spreadsheet_shows_it(tmp_path):
+def test_workbook_cells_are_read_as_displayed(tmp_path):
     book = Workbook()
     book.active.title = "cover"
     page = book.create_sheet("list")
@@ -191,7 +197,7 @@ def test_a_workbook_is_read_as_a_spreadsheet_shows_it(tmp_path):
     assert keys(reading, "website") == ["harbour-readers.example"]
 
 
-def test_the_sheet_that_names_the_most_columns_is_the_registry(tmp_path):
+def test_sheet_with_most_columns_is_imported(tmp_path):
     book = Workbook()
     book.active.append(["Title", "Shoe size"])
     book.active.append(["Not an association", "41"])
@@ -233,22 +239,20 @@ HARBOUR = "https://www.facebook.com/harbourreaders"
         ("harbour", None, "harbour"),
     ],
 )
-def test_words_over_a_link_mean_where_it_leads_and_an_address_means_itself(
-    tmp_path, shown, leads, typed
-):
+def test_hyperlink_replaces_words_but_not_an_address(tmp_path, shown, leads, typed):
     rows = [["name", "facebook"], ["Harbour Readers", (shown, leads)]]
     reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
     assert [row.typed_text for row in reading.accounts] == [typed]
 
 
-def test_a_name_that_leads_somewhere_stays_a_name(tmp_path):
+def test_hyperlink_does_not_replace_a_name(tmp_path):
     rows = [["name", "website"], [("Harbour", HARBOUR), ""]]
     reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
     assert [one.name for one in reading.associations] == ["Harbour"]
     assert not reading.accounts
 
 
-def test_a_second_sheet_with_associations_is_told_of(tmp_path):
+def test_second_sheet_with_associations_is_reported(tmp_path):
     rows = [["name", "city"], ["Harbour Readers", "Mersa"]]
     pages = ("Rabat", rows), ("Agadir", rows), ("Notes", [["what to do"]]), ("Empty", rows[:1])
     reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", *pages))
@@ -258,9 +262,9 @@ def test_a_second_sheet_with_associations_is_told_of(tmp_path):
     assert "line" not in reading.problems[0].describe(Translator("en"))
 
 
-def test_a_cell_over_two_lines_does_not_shift_the_lines_after_it(tmp_path):
+def test_multiline_cell_does_not_shift_line_numbers(tmp_path):
     text = 'name,note,facebook\n"Two\nlines",x,\nNext,y,not a link at all\n'
-    assert troubles(parse_registry_spreadsheet(written(tmp_path, text))) == [
+    assert list_issues(parse_registry_spreadsheet(write_spreadsheet(tmp_path, text))) == [
         (4, "facebook", Issue.UNREADABLE_LINK)
     ]
 
@@ -276,79 +280,81 @@ def test_a_cell_over_two_lines_does_not_shift_the_lines_after_it(tmp_path):
         (b'name\n"never closed' + b"x" * 200_000, "line 2: a quotation mark"),
     ],
 )
-def test_what_is_no_registry_is_refused_in_one_line(tmp_path, content, why):
+def test_invalid_file_is_refused_with_one_line(tmp_path, content, why):
     with pytest.raises(InputError, match=why) as refusal:
-        parse_registry_spreadsheet(written(tmp_path, content))
+        parse_registry_spreadsheet(write_spreadsheet(tmp_path, content))
     assert "\n" not in str(refusal.value)
 
 
-def test_an_archive_that_is_no_workbook_is_refused(tmp_path):
+def test_archive_without_workbook_is_refused(tmp_path):
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
     with pytest.raises(InputError, match="not an Excel workbook"):
-        parse_registry_spreadsheet(written(tmp_path, packed.getvalue(), "sheet.ods"))
+        parse_registry_spreadsheet(write_spreadsheet(tmp_path, packed.getvalue(), "sheet.ods"))
 
 
-def test_a_sheet_that_is_not_there_is_told(tmp_path):
+def test_missing_file_is_an_error(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         parse_registry_spreadsheet(tmp_path / "none.csv")
 
 
-def saved(store, path, now=NOW, **options):
+def import_file(store, path, now=NOW, **options):
     reading = parse_registry_spreadsheet(path)
     return store.save_registry(reading.associations, reading.accounts, now, **options)
 
 
 @pytest.mark.parametrize("name", ["arabic.csv", "french-cp1252.csv", "troubled.csv"])
-def test_the_same_sheet_again_changes_nothing(store, name):
-    assert saved(store, SHEETS / name)
-    assert not saved(store, SHEETS / name, NOW + timedelta(days=1))
+def test_repeated_import_changes_nothing(store, name):
+    assert import_file(store, SHEETS / name)
+    assert not import_file(store, SHEETS / name, NOW + timedelta(days=1))
 
 
 @pytest.mark.parametrize("name", ["arabic.csv", "french-cp1252.csv", "troubled.csv"])
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])
-def test_what_is_exported_changes_nothing_when_imported(store, tmp_path, name, suffix):
-    saved(store, SHEETS / name)
+def test_import_of_an_export_changes_nothing(store, tmp_path, name, suffix):
+    import_file(store, SHEETS / name)
     lines = build_export_rows(store.list_association_entries(), store.list_accounts())
     data = spreadsheet.to_csv(lines) if suffix == "csv" else spreadsheet.to_xlsx(lines)
-    changes = saved(store, written(tmp_path, data, f"out.{suffix}"), NOW + timedelta(days=1))
+    changes = import_file(
+        store, write_spreadsheet(tmp_path, data, f"out.{suffix}"), NOW + timedelta(days=1)
+    )
     assert not changes, changes
 
 
-def test_a_link_that_is_no_longer_listed_is_kept_until_it_is_pruned(store, tmp_path):
+def test_unlisted_link_is_kept_until_pruned(store, tmp_path):
     full = "name,facebook\nHarbour Readers,https://www.facebook.com/harbourreaders\n"
-    saved(store, written(tmp_path, full))
-    less = written(tmp_path, "name,facebook\nHarbour Readers,\n")
-    assert [row.typed_text for row in saved(store, less).accounts_withdrawn] == [
+    import_file(store, write_spreadsheet(tmp_path, full))
+    less = write_spreadsheet(tmp_path, "name,facebook\nHarbour Readers,\n")
+    assert [row.typed_text for row in import_file(store, less).accounts_withdrawn] == [
         "https://www.facebook.com/harbourreaders"
     ]
     assert len(list(store.list_accounts(include_withdrawn=True))) == 1
-    assert saved(store, less, prune=True).accounts_pruned
+    assert import_file(store, less, prune=True).accounts_pruned
     assert not list(store.list_accounts(include_withdrawn=True))
 
 
-def test_a_dry_run_changes_nothing(store):
-    assert saved(store, SHEETS / "arabic.csv", dry_run=True)
+def test_dry_run_changes_nothing(store):
+    assert import_file(store, SHEETS / "arabic.csv", dry_run=True)
     assert not list(store.list_associations())
 
 
 HOSTILE = ["=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "\t=1"]
 
 
-def test_no_exported_cell_is_taken_for_a_formula():
+def test_exported_cells_are_never_formulas():
     text = spreadsheet.to_csv([HOSTILE]).decode("utf-8-sig")
     assert all(cell.lstrip('"').startswith("'") for cell in text.strip().split(","))
     book = load_workbook(BytesIO(spreadsheet.to_xlsx([HOSTILE])))
     assert {cell.data_type for cell in book.active[1]} == {"s"}
 
 
-def test_a_hostile_cell_comes_back_as_it_was(tmp_path):
-    path = written(tmp_path, spreadsheet.to_csv([["name", "note"], ["Harbour", "=1+1"]]))
+def test_hostile_cell_survives_export_and_import(tmp_path):
+    path = write_spreadsheet(tmp_path, spreadsheet.to_csv([["name", "note"], ["Harbour", "=1+1"]]))
     assert parse_registry_spreadsheet(path).associations[0].contact.note == "=1+1"
 
 
-def test_csv_begins_with_the_mark_that_excel_wants_unless_told_otherwise():
+def test_csv_has_a_bom_by_default():
     assert spreadsheet.to_csv([["x"]]).startswith(b"\xef\xbb\xbf")
     assert spreadsheet.to_csv([["x", "y"]], bom=False, delimiter=";") == b"x;y\r\n"
 
@@ -361,7 +367,7 @@ def test_csv_begins_with_the_mark_that_excel_wants_unless_told_otherwise():
         "opendatafrance_orgs.csv",
     ],
 )
-def test_real_registries_are_read_without_losing_a_row(shared, name):
+def test_real_registries_are_read_completely(shared, name):
     path = shared / "data" / "registries" / name
     reading = parse_registry_spreadsheet(path)
     rows = len(next(iter(spreadsheet.read_sheets(path))).rows) - 1

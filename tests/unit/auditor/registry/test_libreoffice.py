@@ -1,4 +1,4 @@
-"""A sheet that another program opened and saved, untouched, changes nothing: with LibreOffice itself."""
+"""A registry that LibreOffice opened and saved unchanged causes no changes."""
 
 import shutil
 import subprocess
@@ -75,9 +75,7 @@ def changed(store, path):
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
-def test_a_workbook_comes_back_the_same_as_a_workbook_and_as_csv(
-    store, profile, tmp_path, language
-):
+def test_workbook_saved_by_libreoffice_changes_nothing(store, profile, tmp_path, language):
     words = Translator(language) if language else None
     lines = exporter.build_export_rows(
         store.list_association_entries(), store.list_accounts(), words
@@ -90,9 +88,7 @@ def test_a_workbook_comes_back_the_same_as_a_workbook_and_as_csv(
 
 @pytest.mark.parametrize("delimiter", [",", ";"])
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
-def test_csv_comes_back_the_same_although_its_numbers_were_taken_for_such(
-    store, profile, tmp_path, language, delimiter
-):
+def test_csv_with_converted_numbers_changes_nothing(store, profile, tmp_path, language, delimiter):
     code = ord(delimiter)
     words = Translator(language) if language else None
     lines = exporter.build_export_rows(
@@ -106,7 +102,7 @@ def test_csv_comes_back_the_same_although_its_numbers_were_taken_for_such(
 
 
 @pytest.mark.parametrize("charset", [38, 1, 65535], ids=["windows-1256", "windows-1252", "utf-16"])
-def test_csv_of_another_encoding_comes_back_the_same(store, profile, tmp_path, charset):
+def test_csv_in_another_encoding_changes_nothing(store, profile, tmp_path, charset):
     words = Translator("fr")
     lines = exporter.build_export_rows(
         store.list_association_entries(), store.list_accounts(), words

@@ -1,4 +1,4 @@
-"""A column that a sheet does not have says nothing; an empty cell says that there is nothing."""
+"""A missing column changes nothing; an empty cell clears the value."""
 
 import json
 import re
@@ -46,7 +46,7 @@ AMAL = ("A-8", "Amal", "", "Oujda", "", "ar", "", "facebook.com/amal", "")
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.toml").write_text('[storage]\nfolder = "."\n')
-    assert brought(HEADING, NOUR, AMAL) == 0
+    assert import_rows(HEADING, NOUR, AMAL) == 0
     return tmp_path
 
 
@@ -56,21 +56,21 @@ def store(folder):
         yield there
 
 
-def written(*rows):
+def write_rows(*rows):
     Path("sheet.csv").write_bytes(spreadsheet.to_csv(rows))
     return "sheet.csv"
 
 
-def brought(*rows, options=()):
+def import_rows(*rows, options=()):
     words = ("--quiet", "registry", "import", "--allow-withdrawals")
-    return main([*words, written(*rows), *options])
+    return main([*words, write_rows(*rows), *options])
 
 
 def differing(store, folder, *rows, **options):
     draft = build_import_preview(
         store,
         parse_registry_spreadsheet(
-            folder / written(*rows),
+            folder / write_rows(*rows),
             "ar",
             ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts()),
         ),
@@ -80,13 +80,16 @@ def differing(store, folder, *rows, **options):
     return [(one.association, one.field, one.before, one.after) for one in draft.lines]
 
 
-def test_a_sheet_of_names_and_towns_leaves_all_else_as_it_was(store):
+def test_missing_columns_change_nothing(store):
     before = [*store.list_associations()], [*store.list_accounts()]
-    assert brought(("id", "name", "city"), ("A-7", "Nour", "Agadir"), ("A-8", "Amal", "Oujda")) == 0
+    assert (
+        import_rows(("id", "name", "city"), ("A-7", "Nour", "Agadir"), ("A-8", "Amal", "Oujda"))
+        == 0
+    )
     assert ([*store.list_associations()], [*store.list_accounts()]) == before
 
 
-def test_what_such_a_sheet_does_say_is_taken_over(store, folder):
+def test_existing_columns_are_imported(store, folder):
     rows = ("id", "name", "city"), ("A-7", "Nour", "Tiznit"), ("A-8", "Amal", "")
     assert differing(store, folder, *rows) == [
         ("A-7", "city", "Agadir", "Tiznit"),
@@ -94,7 +97,7 @@ def test_what_such_a_sheet_does_say_is_taken_over(store, folder):
     ]
 
 
-def test_an_empty_cell_clears_and_is_shown(store, folder):
+def test_empty_cell_clears_the_value(store, folder):
     cleared = ("A-7", "Nour", "", "", "", "", "", "", "")
     assert [line[1] for line in differing(store, folder, HEADING, cleared, AMAL)] == [
         "name_ar",
@@ -107,14 +110,14 @@ def test_an_empty_cell_clears_and_is_shown(store, folder):
     ]
 
 
-def test_pruning_removes_nothing_of_a_column_that_is_not_there(store):
-    assert brought(("id", "name"), ("A-7", "Nour"), ("A-8", "Amal"), options=["--prune"]) == 0
+def test_pruning_ignores_missing_columns(store):
+    assert import_rows(("id", "name"), ("A-7", "Nour"), ("A-8", "Amal"), options=["--prune"]) == 0
     assert len([*store.list_accounts()]) == 3
-    assert brought(("id", "name"), ("A-7", "Nour"), options=["--prune"]) == 0
+    assert import_rows(("id", "name"), ("A-7", "Nour"), options=["--prune"]) == 0
     assert {row.association for row in store.list_accounts()} == {"A-7"}
 
 
-def test_a_sheet_without_ids_is_matched_by_names(store, folder):
+def test_rows_without_id_are_matched_by_name(store, folder):
     rows = ("Nom", "Ville"), ("NOUR", "Agadir"), ("Amal", "Oujda")
     assert differing(store, folder, *rows) == [("A-7", "name", "Nour", "NOUR")]
     assert differing(
@@ -125,9 +128,9 @@ def test_a_sheet_without_ids_is_matched_by_names(store, folder):
     ]
 
 
-def test_a_name_that_two_have_or_whose_id_another_row_has_is_no_match(store, folder):
+def test_ambiguous_name_is_no_match(store, folder):
     twins = ("id", "name"), ("A-7", "Nour"), ("A-8", "Amal"), ("A-9", "Amal")
-    assert brought(*twins) == 0
+    assert import_rows(*twins) == 0
     assert [line[0] for line in differing(store, folder, ("name",), ("Nour",), ("Amal",))] == [
         "A-8",
         "A-8",
@@ -138,7 +141,7 @@ def test_a_name_that_two_have_or_whose_id_another_row_has_is_no_match(store, fol
     assert told == [("nour", "association", None, "Nour")]
 
 
-def test_namesakes_without_ids_are_the_known_ones_in_their_order_and_stay_so(store, folder):
+def test_equal_names_without_ids_are_matched_in_order(store, folder):
     rows = ("name", "city"), ("Nour", "Agadir"), ("Nour", "Taza"), ("Amal", "Oujda")
     first = [("nour", "association", None, "Nour")]
     assert differing(store, folder, *rows) == first
@@ -153,14 +156,14 @@ def test_namesakes_without_ids_are_the_known_ones_in_their_order_and_stay_so(sto
     assert differing(store, folder, *rows) == []
 
 
-def test_the_name_to_show_follows_the_one_it_was_taken_from(folder):
-    assert brought(("id", "name_ar"), ("A-9", "الأمل")) == 0
-    assert brought(("id", "name_ar"), ("A-9", "جمعية الأمل")) == 0
+def test_display_name_follows_its_source_column(folder):
+    assert import_rows(("id", "name_ar"), ("A-9", "الأمل")) == 0
+    assert import_rows(("id", "name_ar"), ("A-9", "جمعية الأمل")) == 0
     with Store.open(f"sqlite:///{folder}/auditor.db") as store:
         assert store.get_association("A-9").name == "جمعية الأمل"
 
 
-def test_an_account_known_under_a_column_that_is_not_there_is_not_listed_twice(store, folder):
+def test_account_of_a_missing_column_is_not_registered_twice(store, folder):
     rows = (
         ("id", "name", "links"),
         ("A-7", "Nour", "https://www.facebook.com/Nour"),
@@ -169,8 +172,8 @@ def test_an_account_known_under_a_column_that_is_not_there_is_not_listed_twice(s
     assert differing(store, folder, *rows) == []
 
 
-def test_an_account_of_a_column_that_is_not_there_is_still_shared(store, folder):
-    path = written(
+def test_account_of_a_missing_column_counts_as_shared(store, folder):
+    path = write_rows(
         ("id", "name", "links"),
         ("A-7", "Nour", ""),
         ("A-8", "Amal", "https://www.youtube.com/@nour"),
@@ -182,8 +185,8 @@ def test_an_account_of_a_column_that_is_not_there_is_still_shared(store, folder)
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_command_tells_which_columns_are_not_there(capsys):
-    path = written(("id", "name", "facebook"), NOUR[:2], AMAL[:2])
+def test_command_lists_missing_columns(capsys):
+    path = write_rows(("id", "name", "facebook"), NOUR[:2], AMAL[:2])
     assert main(["registry", "import", "--dry-run", path]) == 0
     assert "so they don’t change: Name in Arabic, City, Language" in capsys.readouterr().err
     assert main(["registry", "import", "--json", path]) == 0
@@ -198,8 +201,8 @@ def test_the_command_tells_which_columns_are_not_there(capsys):
 
 
 @pytest.mark.usefixtures("folder")
-def test_an_import_warns_of_an_account_that_somebody_left_out_has(capsys):
-    path = written(("id", "name", "facebook"), ("A-7", "Nour", "facebook.com/amal"))
+def test_import_warns_of_an_account_of_an_unlisted_association(capsys):
+    path = write_rows(("id", "name", "facebook"), ("A-7", "Nour", "facebook.com/amal"))
     assert main(["registry", "import", "--allow-withdrawals", path]) == 0
     assert "facebook.com/amal" in capsys.readouterr().err.splitlines()[0]
 
@@ -212,7 +215,7 @@ def test_an_import_warns_of_an_account_that_somebody_left_out_has(capsys):
         ("ar", "لا توجد هذه الأعمدة في ملفكم"),
     ],
 )
-def test_the_page_tells_which_columns_are_not_there_and_leaves_them(tmp_path, language, said):
+def test_page_lists_missing_columns_and_keeps_their_values(tmp_path, language, said):
     app = opened(tmp_path)
     (tmp_path / "first.csv").write_bytes(spreadsheet.to_csv([HEADING, NOUR, AMAL]))
     first = parse_registry_spreadsheet(tmp_path / "first.csv")

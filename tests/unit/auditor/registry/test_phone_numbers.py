@@ -1,4 +1,4 @@
-"""Telephone numbers become what WhatsApp takes, or nothing."""
+"""Phone numbers are normalized for WhatsApp links."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,7 +30,7 @@ from auditor.registry.columns import build_whatsapp_url, normalize_phone
         "0612345678 أو 0700000000",
     ],
 )
-def test_a_moroccan_number_is_known_however_it_was_typed(phone):
+def test_moroccan_number_is_normalized(phone):
     assert normalize_phone(phone) == "212612345678"
 
 
@@ -44,7 +44,7 @@ def test_a_moroccan_number_is_known_however_it_was_typed(phone):
         ("+1 (202) 555-0143", "12025550143"),
     ],
 )
-def test_other_lines_and_countries_are_known_by_how_they_begin(phone, known):
+def test_foreign_number_needs_an_international_prefix(phone, known):
     assert normalize_phone(phone) == known
 
 
@@ -63,11 +63,11 @@ def test_other_lines_and_countries_are_known_by_how_they_begin(phone, known):
         "@",
     ],
 )
-def test_what_is_no_whole_number_is_none(phone):
+def test_invalid_number_is_none(phone):
     assert normalize_phone(phone) is None
 
 
-def test_a_link_opens_whatsapp_on_the_number_with_the_text_whole():
+def test_whatsapp_url_contains_number_and_text():
     text = "السلام عليكم، & bienvenue?\nhttps://reports.example.org/r/x"
     link = urlsplit(build_whatsapp_url("0612345678", text))
     assert (link.scheme, link.netloc, link.path) == ("https", "wa.me", "/212612345678")

@@ -1,4 +1,4 @@
-"""The twelve regions: one name for each in each language, whichever way a sheet spells it."""
+"""The twelve regions have one name per language, however they are spelled."""
 
 import pytest
 
@@ -6,13 +6,13 @@ from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.reference.regions import REGION_ALIASES, REGIONS, find_region_code, get_region_name
 
 
-def test_there_are_twelve_with_a_name_in_each_language():
+def test_twelve_regions_have_a_name_in_each_language():
     assert len(REGIONS) == 12
     assert all(set(names) == set(LOCALE_BY_LANGUAGE) for names in REGIONS.values())
     assert set(REGION_ALIASES.values()) <= set(REGIONS)
 
 
-def test_every_official_name_leads_to_itself():
+def test_official_name_is_recognised():
     for code, names in REGIONS.items():
         assert {find_region_code(name) for name in names.values()} == {code}
 
@@ -31,10 +31,10 @@ def test_every_official_name_leads_to_itself():
         ("Laayoune Saguia El Hamra", "Laâyoune-Sakia El Hamra"),
     ],
 )
-def test_a_spelling_leads_to_the_official_name(typed, french):
+def test_variant_spelling_is_recognised(typed, french):
     assert get_region_name(typed, "fr") == french
 
 
 @pytest.mark.parametrize("typed", ["Atlantis", "Souss-Massa-Drâa", "جهة", "", None, "<b>"])
-def test_what_is_none_of_the_twelve_stays_as_it_was_typed(typed):
+def test_unknown_region_is_kept_as_typed(typed):
     assert get_region_name(typed, "ar") == typed

@@ -1,4 +1,4 @@
-"""The registry goes out as a sheet, is corrected in Excel or LibreOffice, and comes in again."""
+"""An exported registry can be edited in Excel or LibreOffice and imported again."""
 
 import csv
 import io
@@ -84,13 +84,13 @@ def store(tmp_path):
         yield opened
 
 
-def taken(store, data, path, now=NOW, **options):
+def import_data(store, data, path, now=NOW, **options):
     path.write_bytes(data)
     reading = parse_registry_spreadsheet(path)
     return store.save_registry(reading.associations, reading.accounts, now, **options)
 
 
-def exported(store, language, form, delimiter=","):
+def export_registry(store, language, form, delimiter=","):
     words = Translator(language) if language else None
     lines = exporter.iter_export_rows(store, words)
     if form == "xlsx":
@@ -101,15 +101,13 @@ def exported(store, language, form, delimiter=","):
 @pytest.mark.parametrize("delimiter", [",", ";"])
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
-def test_a_sheet_of_any_language_changes_nothing_when_it_comes_back(
-    store, tmp_path, language, form, delimiter
-):
-    assert taken(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
-    back = exported(store, language, form, delimiter)
-    assert not taken(store, back, tmp_path / f"again.{form}", NOW + timedelta(days=1))
+def test_export_in_any_language_changes_nothing(store, tmp_path, language, form, delimiter):
+    assert import_data(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
+    back = export_registry(store, language, form, delimiter)
+    assert not import_data(store, back, tmp_path / f"again.{form}", NOW + timedelta(days=1))
 
 
-def saved_by_another_program(data, encoding, delimiter):
+def save_as_another_program(data, encoding, delimiter):
     """CSV as LibreOffice writes it with "quote all text cells", and other programs in other encodings."""
     rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
     out = io.StringIO()
@@ -122,35 +120,37 @@ def saved_by_another_program(data, encoding, delimiter):
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
-def test_a_sheet_that_another_program_saved_changes_nothing(
+def test_csv_saved_by_another_program_changes_nothing(
     store, tmp_path, language, encoding, delimiter
 ):
-    assert taken(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
-    back = saved_by_another_program(exported(store, language, "csv"), encoding, delimiter)
-    assert not taken(store, back, tmp_path / "again.csv", NOW + timedelta(days=1))
+    assert import_data(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
+    back = save_as_another_program(export_registry(store, language, "csv"), encoding, delimiter)
+    assert not import_data(store, back, tmp_path / "again.csv", NOW + timedelta(days=1))
 
 
-def test_a_sheet_in_the_encoding_of_an_old_arabic_excel_changes_nothing(store, tmp_path):
+def test_csv_in_cp1256_changes_nothing(store, tmp_path):
     first = [
         ["الرمز", "اسم الجمعية", "الوسوم"],
         ["1", "جمعية النور", "شباب، نساء"],
         ["2", "Théâtre d'Ombres", ""],
     ]
-    assert taken(store, spreadsheet.to_csv(first), tmp_path / "first.csv")
-    back = saved_by_another_program(exported(store, "ar", "csv"), "cp1256", ";")
-    assert not taken(store, back, tmp_path / "again.csv", NOW + timedelta(days=1))
+    assert import_data(store, spreadsheet.to_csv(first), tmp_path / "first.csv")
+    back = save_as_another_program(export_registry(store, "ar", "csv"), "cp1256", ";")
+    assert not import_data(store, back, tmp_path / "again.csv", NOW + timedelta(days=1))
 
 
-def test_a_workbook_that_another_program_saved_changes_nothing(store, tmp_path):
-    assert taken(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
-    book = load_workbook(BytesIO(exported(store, "ar", "xlsx")))
+def test_workbook_saved_by_another_program_changes_nothing(store, tmp_path):
+    assert import_data(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
+    book = load_workbook(BytesIO(export_registry(store, "ar", "xlsx")))
     for row in book.active.iter_rows(min_row=2):
         for cell in row:
             if isinstance(cell.value, str):
                 cell.value, cell.data_type = cell.value.replace("\n", "_x000D_\n"), "s"
     saved = BytesIO()
     book.save(saved)
-    assert not taken(store, saved.getvalue(), tmp_path / "again.xlsx", NOW + timedelta(days=1))
+    assert not import_data(
+        store, saved.getvalue(), tmp_path / "again.xlsx", NOW + timedelta(days=1)
+    )
 
 
 CELL = st.text(
@@ -178,9 +178,7 @@ ROW = st.fixed_dictionaries(dict.fromkeys(TYPED, CELL))
 )
 @settings(max_examples=15, deadline=None, derandomize=True)
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
-def test_whatever_people_type_reads_the_same_once_it_went_out_and_came_back(
-    tmp_path_factory, form, rows, language
-):
+def test_any_typed_text_survives_export_and_import(tmp_path_factory, form, rows, language):
     folder, words = tmp_path_factory.mktemp("sheets"), Translator(language) if language else None
     typed = [
         [f"h{n}", f"Name {n}", *(row[name] for name in TYPED), more]
@@ -203,17 +201,17 @@ def test_whatever_people_type_reads_the_same_once_it_went_out_and_came_back(
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
-def test_a_note_as_long_as_a_cell_may_be_comes_back_whole(store, tmp_path, form):
+def test_longest_note_survives_export_and_import(store, tmp_path, form):
     note = "n" * 32_767
-    assert taken(
+    assert import_data(
         store, spreadsheet.to_csv([["name", "note"], ["Nour", note]]), tmp_path / "first.csv"
     )
-    assert not taken(store, exported(store, "ar", form), tmp_path / f"again.{form}")
+    assert not import_data(store, export_registry(store, "ar", form), tmp_path / f"again.{form}")
     assert next(store.list_association_entries()).contact.note == note
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
-def test_a_sheet_names_its_columns_so_that_we_know_them_again(language):
+def test_exported_headings_are_recognised(language):
     words = Translator(language) if language else None
     columns = [*FACT_COLUMNS, LINKS_COLUMN, *TRAILING_COLUMNS, *channel_registry.list_channels()]
     assert [
@@ -225,7 +223,7 @@ def test_a_sheet_names_its_columns_so_that_we_know_them_again(language):
 
 
 @pytest.mark.parametrize("language", ["ar", "fr"])
-def test_no_heading_of_a_language_is_left_in_english(language):
+def test_headings_are_translated(language):
     said = [
         exporter.format_column_heading(name, Translator(language))
         for name in (*FACT_COLUMNS, *TRAILING_COLUMNS)
@@ -252,7 +250,7 @@ def test_no_heading_of_a_language_is_left_in_english(language):
         ("", None),
     ],
 )
-def test_who_runs_the_channels_is_known_in_three_languages_and_a_name_stays(said, kept):
+def test_media_officer_is_parsed_in_three_languages(said, kept):
     assert parse_media_officer(said) == kept
 
 
@@ -273,7 +271,7 @@ def test_who_runs_the_channels_is_known_in_three_languages_and_a_name_stays(said
         ("لا أحد", False),
     ],
 )
-def test_only_what_can_be_nobodys_name_is_asked_about_and_kept_all_the_same(tmp_path, said, is_odd):
+def test_media_officer_that_cannot_be_a_name_is_reported_and_kept(tmp_path, said, is_odd):
     path = tmp_path / "sheet.csv"
     path.write_bytes(spreadsheet.to_csv([["name", "Qui tient les canaux"], ["Nour", said]]))
     reading = parse_registry_spreadsheet(path)
@@ -284,7 +282,7 @@ def test_only_what_can_be_nobodys_name_is_asked_about_and_kept_all_the_same(tmp_
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_an_arabic_workbook_runs_right_to_left_and_every_one_offers_its_words(language):
+def test_workbook_has_direction_and_choices_of_its_language(language):
     words = Translator(language)
     lines = exporter.build_export_rows(
         [AssociationEntry(Association("nour", "Nour"), Contact(media_officer="volunteer"))],
@@ -309,18 +307,16 @@ def test_an_arabic_workbook_runs_right_to_left_and_every_one_offers_its_words(la
     assert page.auto_filter.ref
 
 
-def test_what_a_workbook_offers_is_read_again():
+def test_workbook_choices_are_parsed():
     for language in ("ar", "fr", "en"):
         said = [Translator(language).term("officer", code) for code in MEDIA_OFFICER_CODES]
         assert [parse_media_officer(word) for word in said] == [*MEDIA_OFFICER_CODES]
 
 
-def test_the_command_writes_the_language_and_the_format_that_are_asked_for(
-    store, tmp_path, monkeypatch, capfd
-):
+def test_command_exports_language_and_format(store, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.toml").write_text('[storage]\nfolder = "."\n')
-    taken(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
+    import_data(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
     assert main(["--lang", "ar", "registry", "export", "-", "--delimiter", ";"]) == 0
     assert capfd.readouterr().out.startswith("الرمز;اسم الجمعية;")
     assert main(["--lang", "fr", "registry", "export", "a.out", "--format", "xlsx"]) == 0
@@ -332,7 +328,7 @@ def test_the_command_writes_the_language_and_the_format_that_are_asked_for(
     assert main(["registry", "export", "-", "--delimiter", "ab"]) == 2
 
 
-def returned(store, tmp_path, *rows):
+def reimport_rows(store, tmp_path, *rows):
     """A sheet that comes back beside what is registered: its reading, and what it would change."""
     (tmp_path / "back.csv").write_bytes(spreadsheet.to_csv(rows))
     reading = parse_registry_spreadsheet(
@@ -347,21 +343,21 @@ def returned(store, tmp_path, *rows):
 NUMBERS = ("id", "name", "phone", "facebook")
 
 
-def test_numbers_that_excel_shortened_are_what_they_were(store, tmp_path):
+def test_rounded_numbers_are_restored(store, tmp_path):
     first = [
         NUMBERS,
         ("007", "Nour", "0612345678", "100064512345678"),
         ("8", "Amal", "+212612345678", ""),
     ]
-    taken(store, spreadsheet.to_csv(first), tmp_path / "first.csv")
+    import_data(store, spreadsheet.to_csv(first), tmp_path / "first.csv")
     rows = ("7", "Nour", "612345678", "1.00065E+14"), ("8", "Amal", "2.12612E+11", "")
-    reading, changes = returned(store, tmp_path, NUMBERS, *rows)
+    reading, changes = reimport_rows(store, tmp_path, NUMBERS, *rows)
     assert (changes, reading.problems) == ([], [])
 
 
-def test_a_shortened_number_of_which_nothing_is_known_is_an_error_that_is_told(store, tmp_path):
+def test_unknown_rounded_number_is_an_error(store, tmp_path):
     rows = [NUMBERS, ("1.23457E+17", "Nour", "6,12346E+08", "1.00065E+14")]
-    told = returned(store, tmp_path, *rows)[0].problems
+    told = reimport_rows(store, tmp_path, *rows)[0].problems
     assert [(one.column, one.severity) for one in told if one.issue is Issue.ROUNDED_NUMBER] == [
         ("id", "error"),
         ("phone", "error"),
@@ -369,56 +365,60 @@ def test_a_shortened_number_of_which_nothing_is_known_is_an_error_that_is_told(s
     ]
 
 
-def test_an_id_that_changed_is_warned_of_as_it_makes_another_association(store, tmp_path):
-    taken(store, spreadsheet.to_csv([NUMBERS, ("3/2", "Nour", "", "")]), tmp_path / "first.csv")
-    reading, changes = returned(store, tmp_path, NUMBERS, ("03-févr", "Nour", "", ""))
+def test_changed_id_is_a_warning(store, tmp_path):
+    import_data(
+        store, spreadsheet.to_csv([NUMBERS, ("3/2", "Nour", "", "")]), tmp_path / "first.csv"
+    )
+    reading, changes = reimport_rows(store, tmp_path, NUMBERS, ("03-févr", "Nour", "", ""))
     assert [(one.issue, one.value, one.severity) for one in reading.problems] == [
         (Issue.CONFLICTING_ID, "03-févr", "warning")
     ]
     assert [line[0] for line in changes] == ["03-févr", "3/2"]
 
 
-def test_an_id_that_two_may_have_been_is_left_as_it_stands(store, tmp_path):
-    taken(
+def test_ambiguous_converted_id_is_not_restored(store, tmp_path):
+    import_data(
         store,
         spreadsheet.to_csv([NUMBERS, ("01", "Nour", "", ""), ("001", "Amal", "", "")]),
         tmp_path / "first.csv",
     )
-    assert returned(store, tmp_path, NUMBERS, ("1", "New", "", ""))[0].associations[0].id == "1"
+    assert (
+        reimport_rows(store, tmp_path, NUMBERS, ("1", "New", "", ""))[0].associations[0].id == "1"
+    )
 
 
 @pytest.mark.parametrize("name", ["????? ?????", "Ø¬Ù…Ø¹ÙŠØ© Ø§Ù„Ù†ÙˆØ±"])
-def test_a_sheet_whose_names_lost_their_letters_is_refused(store, tmp_path, name):
+def test_mojibake_names_are_refused(store, tmp_path, name):
     with pytest.raises(SpreadsheetError, match=r"line 2.*letters.*UTF-8") as refusal:
-        returned(store, tmp_path, ("id", "name"), ("7", name))
+        reimport_rows(store, tmp_path, ("id", "name"), ("7", name))
     assert refusal.value.code == "mojibake"
 
 
-def test_letters_that_were_lost_are_what_they_were_where_the_line_has_its_id(store, tmp_path):
+def test_lost_letters_are_restored_by_id(store, tmp_path):
     first = [("id", "name", "Ville", "phone"), ("7", "جمعية النور", "أكادير", "٠٦١٢٣٤٥٦٧٨")]
-    taken(store, spreadsheet.to_csv(first), tmp_path / "first.csv")
-    reading, changes = returned(
+    import_data(store, spreadsheet.to_csv(first), tmp_path / "first.csv")
+    reading, changes = reimport_rows(
         store, tmp_path, first[0], ("7", "????? ?????", "??????", "??????????")
     )
     assert (changes, reading.problems) == ([], [])
 
 
-def test_another_word_that_lost_its_letters_is_an_error_that_is_told(store, tmp_path):
+def test_unknown_mojibake_cell_is_an_error(store, tmp_path):
     rows = ("id", "name", "Ville", "phone"), ("7", "Nour", "??????", "??????????")
-    reading, _ = returned(store, tmp_path, *rows)
+    reading, _ = reimport_rows(store, tmp_path, *rows)
     assert [(one.column, one.issue) for one in reading.problems] == [
         ("Ville", Issue.MOJIBAKE),
         ("phone", Issue.MOJIBAKE),
     ]
 
 
-def test_a_sheet_whose_headings_lost_their_letters_is_refused_for_that(store, tmp_path):
+def test_mojibake_headings_are_refused(store, tmp_path):
     with pytest.raises(SpreadsheetError, match=r"line 1.*letters") as refusal:
-        returned(store, tmp_path, ("?????", "??? ???????"), ("7", "????? ?????"))
+        reimport_rows(store, tmp_path, ("?????", "??? ???????"), ("7", "????? ?????"))
     assert refusal.value.code == "mojibake"
 
 
-def test_a_truth_of_a_workbook_stands_as_the_program_shows_it(tmp_path):
+def test_boolean_cell_is_read_as_displayed(tmp_path):
     book = Workbook()
     book.active.append(["name", "note"])
     book.active.append(["Nour", True])
@@ -428,8 +428,8 @@ def test_a_truth_of_a_workbook_stands_as_the_program_shows_it(tmp_path):
     )
 
 
-def test_a_register_is_written_a_few_at_a_time(store, tmp_path, monkeypatch):
-    taken(store, spreadsheet.to_csv(SHEET), tmp_path / "sheet.csv")
+def test_export_loads_associations_in_batches(store, tmp_path, monkeypatch):
+    import_data(store, spreadsheet.to_csv(SHEET), tmp_path / "sheet.csv")
     asked, links_of = [], store.list_accounts_of
     monkeypatch.setattr(exporter, "EXPORT_BATCH_SIZE", 2)
     monkeypatch.setattr(store, "list_accounts_of", lambda ids: asked.append(ids) or links_of(ids))

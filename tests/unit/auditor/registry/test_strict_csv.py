@@ -1,4 +1,4 @@
-"""A CSV file that is broken never loses rows silently: it is refused, or the line is reported."""
+"""A broken CSV file is refused or its line is reported; no rows are lost silently."""
 
 import json
 
@@ -49,7 +49,7 @@ def found(reading):
         ({20: '20,Club 20,Rabat,"club20.example'}, 21),
     ],
 )
-def test_an_unmatched_quote_is_refused_with_the_line_where_it_opens(path, changes, line):
+def test_unmatched_quote_is_refused_with_its_line(path, changes, line):
     with pytest.raises(SpreadsheetError, match=f"line {line}: a quotation mark") as refused:
         parse_registry_spreadsheet(path(sheet(changes)))
     assert (refused.value.code, refused.value.line) == ("unclosed_quote", line)
@@ -57,20 +57,20 @@ def test_an_unmatched_quote_is_refused_with_the_line_where_it_opens(path, change
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_the_line_of_a_quote_is_counted_with_every_kind_of_line_end(path, end):
+def test_line_of_a_quote_is_correct_with_any_line_end(path, end):
     with pytest.raises(SpreadsheetError, match="line 8:"):
         parse_registry_spreadsheet(path(sheet({7: '7,"Club 7,Rabat,x'}, end=end)))
     with pytest.raises(SpreadsheetError, match="line 9:"):
         parse_registry_spreadsheet(path(f"sep=,{end}" + sheet({7: '7,"Club 7,Rabat,x'}, end=end)))
 
 
-def test_two_unmatched_quotes_that_swallow_whole_rows_are_an_error(path):
+def test_swallowed_rows_are_an_error(path):
     changes = {4: '4,"Club 4,Rabat,club4.example', 6: '6,Club 6",Rabat,club6.example'}
     reading = parse_registry_spreadsheet(path(sheet(changes)))
     assert found(reading) == [(5, "swallowed_lines", "error")]
 
 
-def test_quotes_that_open_and_close_in_different_columns_are_an_error(path):
+def test_quotes_across_columns_are_an_error(path):
     changes = {4: '4,"Club 4,Rabat,club4.example', 5: '5,Club 5,Rabat",club5.example'}
     assert (5, "swallowed_lines", "error") in found(
         parse_registry_spreadsheet(path(sheet(changes)))
@@ -89,14 +89,14 @@ def test_quotes_that_open_and_close_in_different_columns_are_an_error(path):
         "4,Club 4,Rabat,club4.example,,,",
     ],
 )
-def test_a_line_that_means_one_thing_is_read_without_a_remark(path, line):
+def test_unambiguous_line_has_no_problems(path, line):
     reading = parse_registry_spreadsheet(path(sheet({4: line})))
     assert (len(reading.associations), found(reading)) == (COUNT, [])
     assert reading.associations[3].id == "4"
     assert len(reading.accounts) == COUNT
 
 
-def test_a_line_with_more_cells_than_the_heading_is_an_error(path):
+def test_extra_cells_are_an_error(path):
     reading = parse_registry_spreadsheet(
         path(sheet({4: "4,Club, of the South,Rabat,club4.example"}))
     )
@@ -106,7 +106,7 @@ def test_a_line_with_more_cells_than_the_heading_is_an_error(path):
     assert told.describe(Translator("en")).startswith("error, line 5: ")
 
 
-def test_a_line_with_fewer_cells_than_the_others_is_a_warning(path):
+def test_missing_cells_are_a_warning(path):
     reading = parse_registry_spreadsheet(
         path(sheet({4: "4,Club\nof the South,Rabat,club4.example"}))
     )
@@ -116,24 +116,24 @@ def test_a_line_with_fewer_cells_than_the_others_is_a_warning(path):
     ]
 
 
-def test_a_sheet_whose_lines_end_with_their_last_filled_cell_has_no_remarks(path):
+def test_lines_without_trailing_empty_cells_have_no_problems(path):
     lines = [f"{i},Club {i},Rabat" for i in range(1, COUNT + 1)]
     assert found(parse_registry_spreadsheet(path("\n".join([HEADING, *lines])))) == []
 
 
-def test_a_carriage_return_inside_a_cell_is_an_error(path):
+def test_carriage_return_in_a_cell_is_an_error(path):
     reading = parse_registry_spreadsheet(path(sheet({4: "4,Club\r4,Rabat,club4.example"})))
     assert (6, "stray_line_break", "error") in found(reading)
 
 
 @pytest.mark.parametrize("end", ["\r", "\r\r\n"])
-def test_old_line_ends_are_read_as_line_ends(path, end):
+def test_old_line_ends_are_accepted(path, end):
     reading = parse_registry_spreadsheet(path(sheet(end=end)))
     assert (len(reading.associations), len(reading.accounts), found(reading)) == (COUNT, COUNT, [])
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_a_nul_byte_is_refused_with_its_line(path, encoding):
+def test_nul_character_is_refused_with_its_line(path, encoding):
     many = "\n".join(f"{i},Club {i},Rabat,club{i}.example" for i in range(1, 400))
     with pytest.raises(SpreadsheetError, match=r"line 401: .*NUL") as refused:
         parse_registry_spreadsheet(
@@ -142,24 +142,24 @@ def test_a_nul_byte_is_refused_with_its_line(path, encoding):
     assert refused.value.code == "damaged"
 
 
-def test_the_end_of_file_mark_of_old_programs_is_no_row(path):
+def test_end_of_file_character_is_no_row(path):
     assert found(parse_registry_spreadsheet(path(sheet() + "\x1a"))) == []
 
 
-def test_damaged_utf8_is_refused_with_the_line_of_the_damage(path):
+def test_damaged_utf8_is_refused_with_its_line(path):
     lines = "\n".join(f"{i},جمعية النور {i},Rabat,club{i}.example" for i in range(1, 21))
     with pytest.raises(SpreadsheetError, match=r"line 22: .*UTF-8"):
         parse_registry_spreadsheet(path(f"{HEADING}\n{lines}\n21,".encode() + b"\xd8"))
 
 
-def test_a_cell_without_a_heading_is_reported_once(path):
+def test_column_without_heading_is_reported_once(path):
     text = "id,name,,website\n1,A,facebook.com/a,a.example\n2,B,facebook.com/b,b.example\n"
     reading = parse_registry_spreadsheet(path(text))
     assert found(reading) == [(1, "unknown_column", "warning")]
     assert reading.problems[0].value == "facebook.com/a"
 
 
-def test_a_delimiter_is_found_below_a_title_and_beside_a_heading_of_two_lines(path):
+def test_delimiter_is_detected_with_title_and_multiline_heading(path):
     reading = parse_registry_spreadsheet(
         path(
             'Associations, Rabat\n\n"Nom\nde l’association";ville;site web\nClub;Rabat;c.example\n'
@@ -185,7 +185,7 @@ def listed(folder):
 
 
 @pytest.mark.parametrize("command", ["validate", "import"])
-def test_commands_refuse_a_broken_sheet_and_change_nothing(folder, capsys, command):
+def test_commands_refuse_a_broken_file_and_change_nothing(folder, capsys, command):
     assert main(["registry", command, "broken.csv"]) == 3
     said = capsys.readouterr().err
     assert "broken.csv, line 5: a quotation mark" in said
@@ -193,7 +193,7 @@ def test_commands_refuse_a_broken_sheet_and_change_nothing(folder, capsys, comma
     assert listed(folder) == COUNT
 
 
-def test_a_swallowed_row_makes_validate_fail(folder, path, capsys):
+def test_validate_fails_for_a_swallowed_row(folder, path, capsys):
     path(
         sheet({4: '4,"Club 4,Rabat,club4.example', 6: '6,Club 6",Rabat,club6.example'}),
         "broken.csv",
@@ -206,7 +206,7 @@ def test_a_swallowed_row_makes_validate_fail(folder, path, capsys):
     assert listed(folder) == COUNT
 
 
-def test_what_the_auditor_writes_is_read_without_a_remark(path):
+def test_exported_csv_has_no_problems(path):
     cells = ['say "hi"', '"', "a\nb", "a,b;c\td", " x ", "'=1", "\r\nx", 'q"\n"q']
     rows = [
         ["id", "name", "note", "website"],
@@ -218,5 +218,5 @@ def test_what_the_auditor_writes_is_read_without_a_remark(path):
         assert len(reading.associations) == len(cells)
 
 
-def test_a_refused_sheet_is_an_input_error():
+def test_spreadsheet_error_is_an_input_error():
     assert issubclass(SpreadsheetError, InputError)

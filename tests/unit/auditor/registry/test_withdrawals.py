@@ -1,4 +1,4 @@
-"""An import that takes many associations off the registry at once is confirmed first."""
+"""An import that withdraws many associations at once needs confirmation."""
 
 import io
 import json
@@ -52,11 +52,11 @@ def listed(folder, **options):
 @pytest.mark.parametrize(
     "options", [[], ["--yes"], ["--quiet"], ["--json"], ["--prune"], ["--prune", "--yes"]]
 )
-def test_without_a_terminal_an_import_that_withdraws_many_is_refused(folder, capsys, options):
+def test_many_withdrawals_without_a_terminal_are_refused(folder, capsys, options):
     assert main(["registry", "import", "few.csv", *options]) == 3
     said = capsys.readouterr()
     assert said.out == ""
-    assert "16 of 20 associations are not in it, so nothing was changed; try: " in said.err
+    assert "16 of 20 associations are not in it, so nothing was imported; try: " in said.err
     assert "--allow-withdrawals" in said.err
     assert listed(folder) == COUNT
 
@@ -64,13 +64,13 @@ def test_without_a_terminal_an_import_that_withdraws_many_is_refused(folder, cap
 @pytest.mark.parametrize(
     ("options", "kept"), [([], COUNT), (["--yes"], COUNT), (["--json"], COUNT), (["--prune"], 4)]
 )
-def test_an_option_allows_many_withdrawals(folder, options, kept):
+def test_option_allows_many_withdrawals(folder, options, kept):
     assert main(["registry", "import", "few.csv", "--allow-withdrawals", *options]) == 0
     assert listed(folder) == 4
     assert listed(folder, include_withdrawn=True) == kept
 
 
-def test_a_fifth_may_leave_unasked_and_one_more_may_not(folder):
+def test_up_to_a_fifth_needs_no_confirmation(folder):
     assert main(["registry", "import", "most.csv"]) == 0
     assert listed(folder) == 16
     (folder / "fewer.csv").write_text(sheet(*range(12)))
@@ -78,7 +78,7 @@ def test_a_fifth_may_leave_unasked_and_one_more_may_not(folder):
     assert listed(folder) == 16
 
 
-def test_pruning_what_left_before_needs_no_confirmation(folder):
+def test_pruning_earlier_withdrawals_needs_no_confirmation(folder):
     assert main(["registry", "import", "few.csv", "--allow-withdrawals"]) == 0
     assert main(["registry", "import", "few.csv", "--prune"]) == 0
     assert listed(folder, include_withdrawn=True) == 4
@@ -86,9 +86,7 @@ def test_pruning_what_left_before_needs_no_confirmation(folder):
 
 @pytest.mark.parametrize("options", [[], ["--yes"], ["--quiet"], ["--prune", "--yes"]])
 @pytest.mark.parametrize(("typed", "left"), [("yes\n", 4), ("no\n", COUNT), ("", COUNT)])
-def test_on_a_terminal_many_withdrawals_are_asked_about_in_any_case(
-    folder, terminal, options, typed, left
-):
+def test_many_withdrawals_need_confirmation_on_a_terminal(folder, terminal, options, typed, left):
     screen = terminal(typed)
     assert main(["--lang", "en", "registry", "import", "few.csv", *options]) == 0
     question = "16 of 20 associations would leave the registry. Import this file? Type yes or no."
@@ -98,7 +96,7 @@ def test_on_a_terminal_many_withdrawals_are_asked_about_in_any_case(
 
 
 @pytest.mark.parametrize(("options", "asks"), [([], True), (["--yes"], False)])
-def test_on_a_terminal_the_option_answers_that_question(folder, terminal, options, asks):
+def test_option_replaces_the_confirmation(folder, terminal, options, asks):
     screen = terminal("yes\n")
     assert (
         main(["--lang", "en", "registry", "import", "few.csv", "--allow-withdrawals", *options])
@@ -109,7 +107,7 @@ def test_on_a_terminal_the_option_answers_that_question(folder, terminal, option
     assert listed(folder) == 4
 
 
-def test_a_refusal_also_reports_the_problems_of_the_sheet(folder, capsys):
+def test_refusal_also_reports_problems(folder, capsys):
     (folder / "few.csv").write_text(
         'id,name,city\n1,"Club 1,Rabat\n2,Club 2,Rabat\n3,Club 3",Rabat\n'
     )
@@ -119,7 +117,7 @@ def test_a_refusal_also_reports_the_problems_of_the_sheet(folder, capsys):
     assert "19 of 20 associations" in said[-1]
 
 
-def test_a_dry_run_shows_many_withdrawals_and_is_not_refused(folder, capsys):
+def test_dry_run_with_many_withdrawals_is_not_refused(folder, capsys):
     assert main(["registry", "import", "few.csv", "--dry-run", "--json"]) == 0
     items = json.loads(capsys.readouterr().out)["items"]
     assert sum(item["kind"] == "withdrawn" for item in items) == 16
