@@ -1,4 +1,4 @@
-"""`registry import`, `export` and `validate`: the coordinator's spreadsheet, in and out."""
+"""`registry validate`, `import`, `export` and `history`: the spreadsheet of associations."""
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 registry_app = make_group("Import, validate and export the registry of associations.")
 SpreadsheetArgument = Annotated[
-    Path, typer.Argument(metavar="SHEET", readable=False, help="Sheet to read, CSV or XLSX.")
+    Path, typer.Argument(metavar="SPREADSHEET", readable=False, help="CSV or XLSX file to read.")
 ]
 ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
 CHANGE_COLUMNS = ("association", "field", "change", "before", "after", "name")
 HISTORY_COLUMNS = ("at", "author", "source", "association", "field", "change", "before", "after")
 CHANGE_KINDS = ("added", "changed", "withdrawn", "pruned")
 MAX_SHOWN_CHANGES = 200
-"""So many changes are shown before the question."""
+"""Changes that are listed before the command asks for confirmation."""
 
 
 @registry_app.command("validate")
@@ -62,29 +62,29 @@ MAX_SHOWN_CHANGES = 200
 def validate_spreadsheet(
     context: typer.Context, spreadsheet: SpreadsheetArgument, as_json: JsonOption = False
 ) -> None:
-    """Validate a sheet and report every problem.
+    """Validate a spreadsheet and list its problems.
 
-    Names line and column of each problem, and changes nothing. Compares the sheet with the
-    registry, as an import does. Exits with code 3 if the sheet has errors.
+    Shows the line and column of each problem. Compares the spreadsheet with the registry, as an
+    import does, but changes nothing. Exits with code 3 if there are errors.
     """
     cli_context = get_cli_context(context)
-    reading = _read_beside_registry(spreadsheet, cli_context.load_config())
+    import_result = _parse_with_registry(spreadsheet, cli_context.load_config())
     if as_json:
         print_data(
             build_json_document(
-                (problem.to_dict() for problem in reading.problems), get_current_time()
+                (problem.to_dict() for problem in import_result.problems), get_current_time()
             )
         )
-    elif reading.problems:
-        _print_issues(reading.problems, cli_context.translator)
+    elif import_result.problems:
+        _print_issues(import_result.problems, cli_context.translator)
     if not cli_context.quiet:
-        print_message(_describe_import_counts(reading, cli_context.translator))
-    if any(problem.severity == "error" for problem in reading.problems):
+        print_message(_describe_import_counts(import_result, cli_context.translator))
+    if any(problem.severity == "error" for problem in import_result.problems):
         raise typer.Exit(InputError.exit_code)
 
 
-def _read_beside_registry(spreadsheet: Path, config: Config) -> ImportResult:
-    """A sheet with its problems, beside the registry where there is one."""
+def _parse_with_registry(spreadsheet: Path, config: Config) -> ImportResult:
+    """Return a spreadsheet with its problems, compared with the registry if there is one."""
     from auditor.app import App
     from auditor.erasure import find_erased_in_import
     from auditor.registry.diff import build_import_preview
@@ -92,15 +92,17 @@ def _read_beside_registry(spreadsheet: Path, config: Config) -> ImportResult:
     from storage.errors import MissingDatabaseError
 
     with suppress(MissingDatabaseError), App.open(config, create=False) as app:
-        known = ExistingEntries.from_registry(
+        existing_entries = ExistingEntries.from_registry(
             app.store.list_association_entries(), app.store.list_accounts()
         )
-        reading = parse_registry_spreadsheet(spreadsheet, config.network.language, known)
-        reading.problems = [
-            *build_import_preview(app.store, reading, get_current_time()).problems,
-            *find_erased_in_import(app, reading),
+        import_result = parse_registry_spreadsheet(
+            spreadsheet, config.network.language, existing_entries
+        )
+        import_result.problems = [
+            *build_import_preview(app.store, import_result, get_current_time()).problems,
+            *find_erased_in_import(app, import_result),
         ]
-        return reading
+        return import_result
     return parse_registry_spreadsheet(spreadsheet, config.network.language)
 
 
@@ -116,7 +118,9 @@ def import_registry(
     prune: Annotated[
         bool,
         typer.Option(
-            "--prune", help="Remove what the sheet does not list, with its whole history."
+            "--prune",
+            help="Remove associations and links that are not in the spreadsheet, "
+            "with their whole history.",
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Import without asking.")] = False,
@@ -124,20 +128,20 @@ def import_registry(
         bool,
         typer.Option(
             "--allow-withdrawals",
-            help="Import even if more than a fifth of the associations leave the registry.",
+            help="Import even if more than a fifth of the associations are missing.",
         ),
     ] = False,
     author: AuthorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a sheet into the registry.
+    """Import a spreadsheet into the registry.
 
-    Importing the same sheet again changes nothing. An empty cell clears a value; a missing column
-    keeps it.
+    Importing the same spreadsheet again changes nothing. An empty cell clears a value. A missing
+    column leaves its values unchanged.
 
-    On a terminal, the command shows the changes and asks before it makes them. If more than a fifth
-    of the associations are not in the sheet, it asks in any case; without a terminal it refuses the
-    sheet.
+    On a terminal, the command shows the changes and asks before it applies them. If more than a
+    fifth of the associations are missing, it always asks. Without a terminal, it refuses such a
+    spreadsheet.
     """
     from auditor.app import App
     from auditor.erasure import find_erased_in_import
@@ -147,62 +151,72 @@ def import_registry(
     cli_context = get_cli_context(context)
     config = cli_context.load_config()
     with App.open(config) as app:
-        known = ExistingEntries.from_registry(
+        existing_entries = ExistingEntries.from_registry(
             app.store.list_association_entries(), app.store.list_accounts()
         )
-        reading = _read_nonempty_spreadsheet(spreadsheet, config.network.language, known)
-        reading.problems += find_erased_in_import(app, reading)
+        import_result = _read_nonempty_spreadsheet(
+            spreadsheet, config.network.language, existing_entries
+        )
+        import_result.problems += find_erased_in_import(app, import_result)
         if dry_run:
             _print_import_preview(
-                build_import_preview(app.store, reading, get_current_time(), prune=prune),
+                build_import_preview(app.store, import_result, get_current_time(), prune=prune),
                 cli_context,
                 as_json=as_json,
             )
             return
         confirmed_digest: str | None = None
-        always_asks = not (yes or cli_context.quiet)
-        if can_prompt() and not as_json and (always_asks or not allow_withdrawals):
-            draft = build_import_preview(app.store, reading, get_current_time(), prune=prune)
-            has_too_many = draft.changes.has_many_leaving and not allow_withdrawals
-            if always_asks or has_too_many:
-                if draft.lines and not _confirm_import(
-                    draft, cli_context, has_too_many=has_too_many
+        must_ask = not (yes or cli_context.quiet)
+        if can_prompt() and not as_json and (must_ask or not allow_withdrawals):
+            preview = build_import_preview(
+                app.store, import_result, get_current_time(), prune=prune
+            )
+            has_too_many = preview.changes.has_many_leaving and not allow_withdrawals
+            if must_ask or has_too_many:
+                if preview.lines and not _confirm_import(
+                    preview, cli_context, has_too_many=has_too_many
                 ):
                     return
-                confirmed_digest = draft.digest
+                confirmed_digest = preview.digest
         changes = app.store.save_registry(
-            reading.associations,
-            reading.accounts,
+            import_result.associations,
+            import_result.accounts,
             get_current_time(),
             origin=_build_change_author(author),
-            present_columns=reading.columns,
+            present_columns=import_result.columns,
             prune=prune,
             expected_digest=confirmed_digest,
             allow_many_leaving=allow_withdrawals or confirmed_digest is not None,
         )
     if confirmed_digest not in {None, changes.digest}:
         raise InputError(
-            str(spreadsheet), "the registry changed meanwhile, so nothing was changed", "again"
+            str(spreadsheet),
+            "the registry changed meanwhile, so nothing was imported",
+            "the same command again",
         )
     if changes.has_many_leaving and not allow_withdrawals and confirmed_digest is None:
-        _refuse_withdrawals(spreadsheet, reading, changes, cli_context)
-    reading.problems += find_shared_accounts(reading, changes)
+        _refuse_withdrawals(spreadsheet, import_result, changes, cli_context)
+    import_result.problems += find_shared_accounts(import_result, changes)
     if as_json:
-        print_data(build_json_document([_build_import_item(reading, changes)], get_current_time()))
+        print_data(
+            build_json_document([_build_import_item(import_result, changes)], get_current_time())
+        )
     else:
-        _print_import_result(reading, changes, cli_context, is_shown=confirmed_digest is not None)
+        _print_import_result(
+            import_result, changes, cli_context, is_shown=confirmed_digest is not None
+        )
 
 
 def _refuse_withdrawals(
     spreadsheet: Path, import_result: ImportResult, changes: ImportChanges, cli_context: CliContext
 ) -> NoReturn:
-    """Print the problems of a spreadsheet, which may be why it lost lines. Raises InputError."""
+    """Print the problems of a spreadsheet, which may explain missing lines. Raises InputError."""
     for problem in import_result.problems:
         print_message(problem.describe(cli_context.translator))
     count = f"{changes.leaving_count} of {changes.listed_count} associations"
     raise InputError(
         str(spreadsheet),
-        f"{count} are not in it, so nothing was changed",
+        f"{count} are not in it, so nothing was imported",
         "a file with all associations, or --allow-withdrawals",
     )
 
@@ -234,7 +248,7 @@ def _build_change_author(author: str | None) -> ChangeOrigin:
 def _print_import_preview(
     preview: ImportPreview, cli_context: CliContext, *, as_json: bool
 ) -> None:
-    """Tell what would change."""
+    """Print what an import would change."""
     if as_json:
         print_data(
             build_json_document((line.to_dict() for line in preview.lines), get_current_time())
@@ -252,17 +266,20 @@ def _print_import_preview(
 
 
 def _confirm_import(preview: ImportPreview, cli_context: CliContext, *, has_too_many: bool) -> bool:
-    """Show what would change and ask whether it shall."""
+    """Show what an import would change and return whether the user confirms it."""
     translator = cli_context.translator
     for problem in preview.problems:
         print_message(problem.describe(translator))
-    if told := preview.describe_missing_columns(translator):
-        print_message(told)
+    if message := preview.describe_missing_columns(translator):
+        print_message(message)
     _print_changes(preview.lines[:MAX_SHOWN_CHANGES], translator)
-    if (rest := len(preview.lines) - MAX_SHOWN_CHANGES) > 0:
-        print_message(translator.translate_plural("{n} more change", "{n} more changes", rest))
-    if told := preview.describe_unlisted_associations(translator):
-        print_message(told)
+    hidden_count = len(preview.lines) - MAX_SHOWN_CHANGES
+    if hidden_count > 0:
+        print_message(
+            translator.translate_plural("{n} more change", "{n} more changes", hidden_count)
+        )
+    if message := preview.describe_unlisted_associations(translator):
+        print_message(message)
     if has_too_many:
         print_message(
             translator.translate_plural(
@@ -283,17 +300,14 @@ def _confirm_import(preview: ImportPreview, cli_context: CliContext, *, has_too_
 
 
 def _print_changes(changes: list[RegistryChangeLine], translator: Translator) -> None:
-    is_told = is_stdout_terminal()
-    rows = (
-        (
-            line.association,
-            line.describe_field(translator) if is_told else line.field,
-            line.kind,
-            *(line.describe_values(translator) if is_told else (line.before, line.after)),
-            line.name,
-        )
-        for line in changes
-    )
+    is_translated = is_stdout_terminal()
+    rows = []
+    for line in changes:
+        field, before, after = line.field, line.before, line.after
+        if is_translated:
+            field = line.describe_field(translator)
+            before, after = line.describe_values(translator)
+        rows.append((line.association, field, line.kind, before, after, line.name))
     print_table(CHANGE_COLUMNS, rows, translator, {"change": partial(translator.term, "outcome")})
 
 
@@ -302,14 +316,14 @@ def _read_nonempty_spreadsheet(
 ) -> ImportResult:
     from auditor.registry.importer import parse_registry_spreadsheet
 
-    reading = parse_registry_spreadsheet(spreadsheet, language, existing_entries)
-    if not reading.associations:
+    import_result = parse_registry_spreadsheet(spreadsheet, language, existing_entries)
+    if not import_result.associations:
         raise InputError(
             str(spreadsheet),
-            "it names no association, so nothing was changed",
-            "fill the sheet first",
+            "it contains no association, so nothing was imported",
+            "fill in the spreadsheet first",
         )
-    return reading
+    return import_result
 
 
 @registry_app.command("export")
@@ -326,23 +340,23 @@ def export_registry(
     file_format: Annotated[
         Literal["csv", "xlsx"] | None,
         typer.Option(
-            "--format", help="Write this format. The default is that of the file name, or CSV."
+            "--format", help="Write this format. The default is the extension of the file, or CSV."
         ),
     ] = None,
     bom: Annotated[
-        bool, typer.Option(help="Begin CSV with the mark by which Excel detects UTF-8.")
+        bool, typer.Option(help="Begin CSV with a byte order mark, so Excel detects UTF-8.")
     ] = True,
     delimiter: Annotated[
         str,
         typer.Option(
-            help="Separate CSV cells with this character; French Excel expects a semicolon."
+            help="Separate CSV cells with this character. French Excel expects a semicolon."
         ),
     ] = ",",
 ) -> None:
-    """Export the registry as a sheet.
+    """Export the registry as a spreadsheet.
 
-    Importing that sheet again changes nothing. With --lang, headings and words are in that
-    language; otherwise they are English keys and codes.
+    Importing it again changes nothing. With --lang, column headings and values are in that
+    language. Without it, they are English keys and codes.
     """
     from auditor.i18n.catalogs import get_text_direction
     from auditor.registry import exporter, spreadsheet
@@ -350,29 +364,25 @@ def export_registry(
     cli_context = get_cli_context(context)
     validate_delimiter(delimiter)
     target = None if str(file) == "-" else file
-    written = choose_output_format(file_format, target, ("csv", "xlsx"))
-    translator = cli_context.translator if cli_context.requested_language else None
+    output_format = choose_output_format(file_format, target, ("csv", "xlsx"))
+    language = cli_context.requested_language
+    translator = cli_context.translator if language else None
     with cli_context.open_app() as app:
-        mirrored = (
-            get_text_direction(cli_context.requested_language or app.config.network.language)
-            == "rtl"
-        )
-        lines, count = (
-            exporter.iter_export_rows(app.store, translator),
-            app.store.count_registered()[0],
-        )
-        if written == "xlsx":
-            pieces = exporter.iter_registry_workbook_chunks(
-                lines, translator, right_to_left=mirrored
+        rows = exporter.iter_export_rows(app.store, translator)
+        count = app.store.count_registered()[0]
+        if output_format == "xlsx":
+            direction = get_text_direction(language or app.config.network.language)
+            chunks = exporter.iter_registry_workbook_chunks(
+                rows, translator, right_to_left=direction == "rtl"
             )
         else:
-            pieces = spreadsheet.iter_csv_lines(
-                lines, bom=bom and target is not None, delimiter=delimiter
+            chunks = spreadsheet.iter_csv_lines(
+                rows, bom=bom and target is not None, delimiter=delimiter
             )
         if target is None:
-            print_bytes(pieces, is_text=written == "csv")
+            print_bytes(chunks, is_text=output_format == "csv")
             return
-        write_file_atomically(pieces, target)
+        write_file_atomically(chunks, target)
     if not cli_context.quiet:
         print_message(
             cli_context.translator.format_pair(
@@ -397,7 +407,7 @@ def show_registry_history(
 ) -> None:
     """List the changes of the registry, the newest first.
 
-    Includes changes of associations that were removed.
+    Includes associations that were removed. Shows who made each change and how.
     """
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
@@ -409,7 +419,7 @@ def show_registry_history(
 
 
 def _build_change_item(change: AuditLogEntry) -> dict[str, Any]:
-    """A change as JSON has it."""
+    """Return an item of `registry history --json`."""
     return {
         "at": change.changed_at,
         "author": change.author,
@@ -423,28 +433,22 @@ def _build_change_item(change: AuditLogEntry) -> dict[str, Any]:
 
 
 def _print_history(changes: list[AuditLogEntry], translator: Translator, zone: str) -> None:
-    is_told = is_stdout_terminal()
-    rows = (
-        {
-            **_build_change_item(one),
-            "at": format_timestamp(one.changed_at),
-            **(_translate_change(one, translator, zone) if is_told else {}),
-        }
-        for one in changes
-    )
-    say_as = {
+    is_translated = is_stdout_terminal()
+    rows = []
+    for change in changes:
+        cells = {**_build_change_item(change), "at": format_timestamp(change.changed_at)}
+        if is_translated:
+            cells |= _translate_change(change, translator, zone)
+        rows.append([cells[column] for column in HISTORY_COLUMNS])
+    formatters = {
         "change": partial(translator.term, "outcome"),
         "source": partial(translator.term, "changed_by"),
     }
-    print_table(
-        HISTORY_COLUMNS,
-        ([row[name] for name in HISTORY_COLUMNS] for row in rows),
-        translator,
-        say_as,
-    )
+    print_table(HISTORY_COLUMNS, rows, translator, formatters)
 
 
 def _translate_change(change: AuditLogEntry, translator: Translator, zone: str) -> dict[str, str]:
+    """Return the cells of a change that a terminal shows as text."""
     from auditor.registry.diff import RegistryChangeLine
 
     line = RegistryChangeLine.from_change(change, "")
@@ -452,17 +456,22 @@ def _translate_change(change: AuditLogEntry, translator: Translator, zone: str) 
     author = change.author
     if author == "operator":
         author = translator.label("actor", author)
-    at, field = translator.format_datetime(change.changed_at, zone), line.describe_field(translator)
-    return {"at": at, "author": author, "field": field, "before": before, "after": after}
+    return {
+        "at": translator.format_datetime(change.changed_at, zone),
+        "author": author,
+        "field": line.describe_field(translator),
+        "before": before,
+        "after": after,
+    }
 
 
 def _print_issues(issues: list[SpreadsheetProblem], translator: Translator) -> None:
     lines = ([problem.to_dict()[name] for name in ISSUE_COLUMNS] for problem in issues)
-    say_as = {
+    formatters = {
         "problem": partial(translator.term, "problem"),
         "severity": partial(translator.term, "issue_severity"),
     }
-    print_table(ISSUE_COLUMNS, lines, translator, say_as)
+    print_table(ISSUE_COLUMNS, lines, translator, formatters)
 
 
 def _describe_import_counts(import_result: ImportResult, translator: Translator) -> str:
@@ -482,19 +491,20 @@ def _describe_import_counts(import_result: ImportResult, translator: Translator)
 
 
 def _build_import_item(import_result: ImportResult, changes: ImportChanges) -> dict[str, Any]:
-    told = {
-        key: list(map(_build_account_item, rows))
-        for key, rows in _group_accounts_by_kind(changes).items()
+    """Return the item of `registry import --json`."""
+    accounts_by_kind = {
+        kind: [_build_account_item(row) for row in rows]
+        for kind, rows in _group_accounts_by_kind(changes).items()
     }
-    people = {
+    associations_by_kind = {
         f"associations_{kind}": list(_list_association_ids(changes, kind)) for kind in CHANGE_KINDS
     }
     return {
         "associations": len(import_result.associations),
         "accounts": len(import_result.accounts),
         "dry_run": False,
-        **told,
-        **people,
+        **accounts_by_kind,
+        **associations_by_kind,
         "not_specified": list(changes.missing_columns),
         "problems": [problem.to_dict() for problem in import_result.problems],
     }
@@ -505,8 +515,8 @@ def _group_accounts_by_kind(changes: ImportChanges) -> dict[str, tuple[Any, ...]
 
 
 def _list_association_ids(changes: ImportChanges, kind: str) -> tuple[str, ...]:
-    found: tuple[str, ...] = getattr(changes, f"associations_{kind}")
-    return found
+    ids: tuple[str, ...] = getattr(changes, f"associations_{kind}")
+    return ids
 
 
 def _build_account_item(row: Any) -> dict[str, Any]:
@@ -521,27 +531,26 @@ def _describe_import(
     from auditor.registry.diff import describe_missing_columns
 
     yield _describe_import_counts(import_result, translator)
-    if told := describe_missing_columns(changes, translator):
-        yield told
+    if message := describe_missing_columns(changes, translator):
+        yield message
     for row in changes.accounts_withdrawn:
-        what = translator.join_list(
+        account = translator.join_list(
             [
                 row.association,
                 exporter.format_column_heading(row.column or LINKS_COLUMN, translator),
                 row.typed_text,
             ]
         )
-        yield translator.format_pair(translator.translate("No longer in the file, kept"), what)
+        yield translator.format_pair(translator.translate("No longer in the file, kept"), account)
     yield from _describe_result(changes, translator)
 
 
 def _describe_result(changes: ImportChanges, translator: Translator) -> Iterator[str]:
-    """What came of it, where all else was shown before."""
-    yield from (
-        _describe_change_counts(changes, translator)
-        if changes
-        else [translator.translate("no changes")]
-    )
+    """Yield the numbers of changes, or that there are none. Problems were printed before."""
+    if changes:
+        yield from _describe_change_counts(changes, translator)
+    else:
+        yield translator.translate("no changes")
     if changes.accounts_withdrawn:
         yield translator.translate(
             "associations missing from the file are kept but not "
@@ -551,14 +560,19 @@ def _describe_result(changes: ImportChanges, translator: Translator) -> Iterator
 
 
 def _describe_change_counts(changes: ImportChanges, translator: Translator) -> Iterator[str]:
-    """What was added, changed, left out and removed: of each how many associations and links."""
-    for name, rows in _group_accounts_by_kind(changes).items():
-        associations = len(_list_association_ids(changes, name))
-        parts = [
-            translator.translate_plural("{n} association", "{n} associations", associations)
-            if associations
-            else "",
-            translator.translate_plural("{n} link", "{n} links", len(rows)) if rows else "",
-        ]
-        if told := translator.join_list(filter(None, parts)):
-            yield translator.format_pair(translator.term("outcome", name), told)
+    """Yield how many associations and links were added, changed, withdrawn and removed."""
+    for kind, rows in _group_accounts_by_kind(changes).items():
+        association_count = len(_list_association_ids(changes, kind))
+        parts = []
+        if association_count:
+            parts.append(
+                translator.translate_plural(
+                    "{n} association", "{n} associations", association_count
+                )
+            )
+        if rows:
+            parts.append(translator.translate_plural("{n} link", "{n} links", len(rows)))
+        if parts:
+            yield translator.format_pair(
+                translator.term("outcome", kind), translator.join_list(parts)
+            )

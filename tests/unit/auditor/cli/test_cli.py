@@ -268,7 +268,7 @@ def test_a_night_that_was_skipped_ends_with_its_own_code(auditor, monkeypatch):
     code, out, err = auditor("run", "--json", "--quiet")
     assert code == 4
     assert items(out) == [{"state": "skipped"}]
-    assert "no connectivity" in err
+    assert "the network is not reachable" in err
 
 
 def test_cron_hears_nothing_of_a_good_night(auditor, monkeypatch):

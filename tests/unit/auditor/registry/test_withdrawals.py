@@ -44,7 +44,7 @@ def terminal(monkeypatch):
     return type_in
 
 
-def listed(folder, **options):
+def count_associations(folder, **options):
     with Store.open(f"sqlite:///{folder}/auditor.db") as store:
         return len(list(store.list_associations(**options)))
 
@@ -54,45 +54,48 @@ def listed(folder, **options):
 )
 def test_many_withdrawals_without_a_terminal_are_refused(folder, capsys, options):
     assert main(["registry", "import", "few.csv", *options]) == 3
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "16 of 20 associations are not in it, so nothing was imported; try: " in said.err
-    assert "--allow-withdrawals" in said.err
-    assert listed(folder) == COUNT
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "16 of 20 associations are not in it, so nothing was imported; try: " in output.err
+    assert "--allow-withdrawals" in output.err
+    assert count_associations(folder) == COUNT
 
 
 @pytest.mark.parametrize(
-    ("options", "kept"), [([], COUNT), (["--yes"], COUNT), (["--json"], COUNT), (["--prune"], 4)]
+    ("options", "stored_count"),
+    [([], COUNT), (["--yes"], COUNT), (["--json"], COUNT), (["--prune"], 4)],
 )
-def test_option_allows_many_withdrawals(folder, options, kept):
+def test_option_allows_many_withdrawals(folder, options, stored_count):
     assert main(["registry", "import", "few.csv", "--allow-withdrawals", *options]) == 0
-    assert listed(folder) == 4
-    assert listed(folder, include_withdrawn=True) == kept
+    assert count_associations(folder) == 4
+    assert count_associations(folder, include_withdrawn=True) == stored_count
 
 
 def test_up_to_a_fifth_needs_no_confirmation(folder):
     assert main(["registry", "import", "most.csv"]) == 0
-    assert listed(folder) == 16
+    assert count_associations(folder) == 16
     (folder / "fewer.csv").write_text(sheet(*range(12)))
     assert main(["registry", "import", "fewer.csv"]) == 3
-    assert listed(folder) == 16
+    assert count_associations(folder) == 16
 
 
 def test_pruning_earlier_withdrawals_needs_no_confirmation(folder):
     assert main(["registry", "import", "few.csv", "--allow-withdrawals"]) == 0
     assert main(["registry", "import", "few.csv", "--prune"]) == 0
-    assert listed(folder, include_withdrawn=True) == 4
+    assert count_associations(folder, include_withdrawn=True) == 4
 
 
 @pytest.mark.parametrize("options", [[], ["--yes"], ["--quiet"], ["--prune", "--yes"]])
-@pytest.mark.parametrize(("typed", "left"), [("yes\n", 4), ("no\n", COUNT), ("", COUNT)])
-def test_many_withdrawals_need_confirmation_on_a_terminal(folder, terminal, options, typed, left):
+@pytest.mark.parametrize(("typed", "remaining"), [("yes\n", 4), ("no\n", COUNT), ("", COUNT)])
+def test_many_withdrawals_need_confirmation_on_a_terminal(
+    folder, terminal, options, typed, remaining
+):
     screen = terminal(typed)
     assert main(["--lang", "en", "registry", "import", "few.csv", *options]) == 0
     question = "16 of 20 associations would leave the registry. Import this file? Type yes or no."
     assert screen.getvalue().count(question) == 1
     assert screen.getvalue().count("yes or no") == 1
-    assert listed(folder) == left
+    assert count_associations(folder) == remaining
 
 
 @pytest.mark.parametrize(("options", "asks"), [([], True), (["--yes"], False)])
@@ -104,7 +107,7 @@ def test_option_replaces_the_confirmation(folder, terminal, options, asks):
     )
     assert "would leave" not in screen.getvalue()
     assert ("yes or no" in screen.getvalue()) is asks
-    assert listed(folder) == 4
+    assert count_associations(folder) == 4
 
 
 def test_refusal_also_reports_problems(folder, capsys):
@@ -112,13 +115,13 @@ def test_refusal_also_reports_problems(folder, capsys):
         'id,name,city\n1,"Club 1,Rabat\n2,Club 2,Rabat\n3,Club 3",Rabat\n'
     )
     assert main(["--lang", "en", "registry", "import", "few.csv"]) == 3
-    said = capsys.readouterr().err.splitlines()
-    assert said[0].startswith("error, line 2: this cell contains whole lines of the file")
-    assert "19 of 20 associations" in said[-1]
+    error_lines = capsys.readouterr().err.splitlines()
+    assert error_lines[0].startswith("error, line 2: this cell contains whole lines of the file")
+    assert "19 of 20 associations" in error_lines[-1]
 
 
 def test_dry_run_with_many_withdrawals_is_not_refused(folder, capsys):
     assert main(["registry", "import", "few.csv", "--dry-run", "--json"]) == 0
     items = json.loads(capsys.readouterr().out)["items"]
     assert sum(item["kind"] == "withdrawn" for item in items) == 16
-    assert listed(folder) == COUNT
+    assert count_associations(folder) == COUNT
