@@ -17,51 +17,55 @@ OPTIONS = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, max_retrie
 
 
 @types.coroutine
-def cancelled_at(place, work):
+def cancel_at_wait(wait_number, work):
     """Run `work` and cancel it at its n-th wait. Return True if it came to that wait."""
     steps = work.__await__()
     for turn in itertools.count():
         try:
             waits_for = (
-                steps.throw(asyncio.CancelledError()) if turn == place + 1 else steps.send(None)
+                steps.throw(asyncio.CancelledError())
+                if turn == wait_number + 1
+                else steps.send(None)
             )
         except StopIteration:
             return False
         except asyncio.CancelledError:
             return True
-        if turn != place:
+        if turn != wait_number:
             yield waits_for
         elif waits_for is not None:
             waits_for._asyncio_future_blocking = False
             waits_for.cancel()
 
 
-@pytest.mark.parametrize("before", [0, 1], ids=["a new connection", "a kept connection"])
+@pytest.mark.parametrize("earlier_requests", [0, 1], ids=["a new connection", "a kept connection"])
 @pytest.mark.parametrize("path", ["page", "empty"])
-async def test_cancelled_fetch_closes_its_connection(monkeypatch, before, path):
-    dialled, dial = [], dialer.open_connection
+async def test_cancelled_fetch_closes_its_connection(monkeypatch, earlier_requests, path):
+    connections, dial = [], dialer.open_connection
 
-    async def watched(*where):
-        dialled.append(await dial(*where))
-        return dialled[-1]
+    async def record_connection(*address):
+        connections.append(await dial(*address))
+        return connections[-1]
 
-    monkeypatch.setattr(dialer, "open_connection", watched)
+    monkeypatch.setattr(dialer, "open_connection", record_connection)
     page = answer(b"<title>Amal</title>" * 5000)
     async with Hostile(lambda path, _: page if path == "page" else None) as web:
-        for place in itertools.count():
+        for wait_number in itertools.count():
             async with Fetcher(OPTIONS, NOW) as fetcher:
-                for _ in range(before):
+                for _ in range(earlier_requests):
                     await fetcher.get(PageRequest(web.url(path), is_registered_link=True))
-                was_cancelled = await cancelled_at(
-                    place, fetcher.get(PageRequest(web.url(path), is_registered_link=True))
+                was_cancelled = await cancel_at_wait(
+                    wait_number, fetcher.get(PageRequest(web.url(path), is_registered_link=True))
                 )
-                kept = {id(stream) for stream in _idle(fetcher)}
-                assert all(id(one) in kept or one.is_closed for one in dialled)
+                idle_ids = {id(stream) for stream in list_idle_connections(fetcher)}
+                assert all(
+                    id(connection) in idle_ids or connection.is_closed for connection in connections
+                )
             if not was_cancelled:
                 break
-    assert place >= 1
+    assert wait_number >= 1
 
 
-def _idle(fetcher):
+def list_idle_connections(fetcher):
     """Return the connections that are kept for the next request."""
     return fetcher._pool._idle_connections.values()

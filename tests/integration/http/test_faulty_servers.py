@@ -27,17 +27,17 @@ WORDS = (
     * 5
 )
 FEED = b'<link rel="alternate" type="application/rss+xml" href="/%s">'
-LAUGHS = (
+ENTITY_BOMB = (
     b'<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
     b"<rss><channel><item><title>&b;</title>"
     b"<pubDate>Fri, 27 Feb 2026 10:00:00 GMT</pubDate></item></channel></rss>"
 )
-INCLUDING = LAUGHS.replace(b'"ha"', b'SYSTEM "file:///etc/passwd"')
+EXTERNAL_ENTITY = ENTITY_BOMB.replace(b'"ha"', b'SYSTEM "file:///etc/passwd"')
 TITLE = b"Amal\x00 \xe2\x80\xae\x1b[2J" + b"x" * 100_000
 
 
-def home(head: bytes = b"", title: bytes = b"Association Amal", words: bytes = WORDS) -> bytes:
-    return answer(b"<!doctype html><title>" + title + b"</title>" + head + b"<body>" + words)
+def home(head: bytes = b"", title: bytes = b"Association Amal", body_html: bytes = WORDS) -> bytes:
+    return answer(b"<!doctype html><title>" + title + b"</title>" + head + b"<body>" + body_html)
 
 
 HOMES = {  # by host: what its home page is
@@ -47,14 +47,14 @@ HOMES = {  # by host: what its home page is
     "resetting": home(FEED % b"reset"),
     "bombing": home(FEED % b"bomb"),
     "titled": home(title=TITLE),
-    "nested": home(words=WORDS + b"<div>" * 400_000),
-    "comments": home(words=WORDS + b"<!--" * 500_000),
+    "nested": home(body_html=WORDS + b"<div>" * 400_000),
+    "comments": home(body_html=WORDS + b"<!--" * 500_000),
     "busy": answer(b"", "503 Service Unavailable"),
     "robot": answer(b"", "999 Request denied"),
     "inward": moved(b"http://10.1.2.3/"),
-    "feedonly": answer(LAUGHS),
+    "feedonly": answer(ENTITY_BOMB),
 }
-PATHS = {"laughs": answer(LAUGHS), "including": answer(INCLUDING)}
+PATHS = {"laughs": answer(ENTITY_BOMB), "including": answer(EXTERNAL_ENTITY)}
 HERE = (Presence.PRESENT, None)
 EMPTY, UNREADABLE, UNSAFE, BROKEN, LATE, ERROR = (
     (Presence.UNKNOWN, reason)
@@ -68,7 +68,7 @@ EMPTY, UNREADABLE, UNSAFE, BROKEN, LATE, ERROR = (
     )
 )
 GONE = (Presence.ABSENT, Reason.NOT_FOUND)
-TOLD = {
+EXPECTED = {
     **dict.fromkeys(
         ["brokenjson", "laughing", "including", "resetting", "bombing", "titled", "feedonly"], HERE
     ),
@@ -103,16 +103,19 @@ TOLD = {
 }
 
 
-def addressed(name: str, port: int) -> str:
+def build_fault_url(name: str, port: int) -> str:
     """Return the URL of a fault's own site. Faults that are not on the home page have a path."""
     path = "" if name in HOMES else name
     return f"http://{name.split('/', maxsplit=1)[0]}.example:{port}/{path}"
 
 
 @pytest.fixture
-async def evil(tmp_path, monkeypatch):
-    """Execute a run over real sockets, with a real name server and real parsers. Return findings by fault."""
-    zone: dict[str, object] = {f"{name.split('/')[0]}.example": ["127.0.0.1"] for name in TOLD}
+async def observations(tmp_path, monkeypatch):
+    """Execute a run over real sockets and return its observations by fault.
+
+    The name server and the parsers are real.
+    """
+    zone: dict[str, object] = {f"{name.split('/')[0]}.example": ["127.0.0.1"] for name in EXPECTED}
     zone |= {"nowhere.example": "NXDOMAIN", "inside.example": ["10.0.0.5"]}
     zone["servfail.example"] = {"A": "SERVFAIL", "AAAA": "SERVFAIL"}
 
@@ -120,10 +123,10 @@ async def evil(tmp_path, monkeypatch):
         host = server.heads[-1].split("Host: ")[1].split(".")[0]
         return PATHS.get(path) or (HOMES.get(host) if path == "" else None)
 
-    async with Hostile(script) as server, NameServer(zone) as names:
+    async with Hostile(script) as server, NameServer(zone) as nameserver:
         fetch = FetchOptions(
             allow_networks=("127.0.0.0/8",),
-            nameservers=(names.address,),
+            nameservers=(nameserver.address,),
             host_delay=0,
             second_pass_delay=0,
             max_retries=0,
@@ -137,47 +140,54 @@ async def evil(tmp_path, monkeypatch):
         monkeypatch.setattr(
             app, "create_parser_pool", lambda: ParserPool(1, timeout=2), raising=False
         )
-        urls = {name: addressed(name, server.port) for name in TOLD}
-        named = {name: identify.identify_link(url, "website") for name, url in urls.items()}
+        urls = {name: build_fault_url(name, server.port) for name in EXPECTED}
+        identities = {name: identify.identify_link(url, "website") for name, url in urls.items()}
         register(
             app,
             *(
                 AccountRow(name, urls[name], identity, "website")
-                for name, identity in named.items()
+                for name, identity in identities.items()
             ),
         )
-        done = await run.execute_run(app, START)
-    assert done.state is AuditRunState.DONE
-    names_of = {row.id: row.association for row in app.store.list_accounts()}
-    yield {names_of[look.account_id]: look for look in app.store.list_observations(run_id=done.id)}
+        finished_run = await run.execute_run(app, START)
+    assert finished_run.state is AuditRunState.DONE
+    associations = {row.id: row.association for row in app.store.list_accounts()}
+    yield {
+        associations[observation.account_id]: observation
+        for observation in app.store.list_observations(run_id=finished_run.id)
+    }
     app.store.close()
 
 
 @pytest.mark.fault("F23", "F24")
-async def test_every_fault_has_a_reason_and_the_run_continues(evil):
-    seen = {name: (look.finding.presence, look.finding.reason) for name, look in evil.items()}
-    assert seen == TOLD
-    assert {evil[name].finding.name for name in ("laughing", "resetting", "bombing")} == {
+async def test_every_fault_has_a_reason_and_the_run_continues(observations):
+    findings = {
+        name: (observation.finding.presence, observation.finding.reason)
+        for name, observation in observations.items()
+    }
+    assert findings == EXPECTED
+    assert {observations[name].finding.name for name in ("laughing", "resetting", "bombing")} == {
         "Association Amal"
     }
     assert all(
-        len(evil[name].evidence) > 1 for name in ("laughing", "including", "resetting", "bombing")
+        len(observations[name].evidence) > 1
+        for name in ("laughing", "including", "resetting", "bombing")
     )
-    assert "root:" not in repr(evil["including"])
-    title = evil["titled"].finding.name
+    assert "root:" not in repr(observations["including"])
+    title = observations["titled"].finding.name
     assert title.startswith("Amal")
     assert len(title) <= 300
     assert not {unicodedata.category(letter) for letter in title} & {"Cc", "Cf", "Cs"}
 
 
-READ = {"hanging": hang, "swelling": swell, "dying": die}
+BAD_PARSERS = {"hanging": hang, "swelling": swell, "dying": die}
 
 
-def reading(account, keyed=()):
+def bad_parser_probe(account, keyed=()):
     """A probe whose parser does what the host's name says."""
     url = account.identity.canonical
     page, name = yield from request_page(
-        url, READ.get(url.split("/")[2].split(".")[0], title), is_registered_link=True
+        url, BAD_PARSERS.get(url.split("/")[2].split(".")[0], title), is_registered_link=True
     )
     return present_finding(page, name=name)
 
@@ -185,7 +195,7 @@ def reading(account, keyed=()):
 @pytest.mark.fault("F22")
 async def test_bad_parser_affects_only_its_page(tmp_path, monkeypatch):
     """The event loop is not blocked, other pages are parsed, and the log names the bad page."""
-    monkeypatch.setattr(checker, "probe_steps_for", reading)
+    monkeypatch.setattr(checker, "probe_steps_for", bad_parser_probe)
     app = opened(tmp_path, configured(("website",)))
     monkeypatch.setattr(
         app,
@@ -193,26 +203,32 @@ async def test_bad_parser_affects_only_its_page(tmp_path, monkeypatch):
         lambda: ParserPool(1, timeout=1, memory_bytes=400 << 20),
         raising=False,
     )
-    names = [*READ, *(f"good{number}" for number in range(8))]
+    names = [*BAD_PARSERS, *(f"good{number}" for number in range(8))]
     register(app, *(link(name, "website", name) for name in names))
     lags = []
 
-    async def watch():
+    async def measure_lag():
         while True:
-            before = time.monotonic()
+            started_at = time.monotonic()
             await asyncio.sleep(0.005)
-            lags.append(time.monotonic() - before - 0.005)
+            lags.append(time.monotonic() - started_at - 0.005)
 
-    watching = asyncio.create_task(watch())
-    done = await run.execute_run(app, START)
-    watching.cancel()
+    lag_task = asyncio.create_task(measure_lag())
+    finished_run = await run.execute_run(app, START)
+    lag_task.cancel()
     rows = {row.id: row.association for row in app.store.list_accounts()}
-    seen = {rows[look.account_id]: look for look in app.store.list_observations(run_id=done.id)}
+    observations = {
+        rows[observation.account_id]: observation
+        for observation in app.store.list_observations(run_id=finished_run.id)
+    }
     app.store.close()
-    assert done.state is AuditRunState.DONE
-    told = {name: (look.finding.presence, look.finding.reason) for name, look in seen.items()}
-    assert told == {name: UNREADABLE if name in READ else HERE for name in names}
-    assert {seen[name].evidence[0].status for name in READ} == {200}
+    assert finished_run.state is AuditRunState.DONE
+    findings = {
+        name: (observation.finding.presence, observation.finding.reason)
+        for name, observation in observations.items()
+    }
+    assert findings == {name: UNREADABLE if name in BAD_PARSERS else HERE for name in names}
+    assert {observations[name].evidence[0].status for name in BAD_PARSERS} == {200}
     assert sorted(lags)[int(0.95 * len(lags))] < 0.1
     assert not multiprocessing.active_children()
 

@@ -299,18 +299,18 @@ async def test_request_headers_are_not_sent_to_another_host() -> None:
     """A key of a channel's API must not be sent wherever a redirect points."""
     hosts = ("127.0.0.1", "127.0.0.2")
 
-    def away(path, _):
+    def redirect(path, _):
         return moved(f"http://127.0.0.2:{server.port}/echo".encode()) if path == "away" else None
 
-    async with Hostile(away, hosts) as server, create_fetcher() as fetch:
-        kept = await fetch.get(
+    async with Hostile(redirect, hosts) as server, create_fetcher() as fetch:
+        direct = await fetch.get(
             link_request(server.url("echo"), headers={"Authorization": "Bearer key"})
         )
-        sent = await fetch.get(
+        redirected = await fetch.get(
             link_request(server.url("away"), headers={"Authorization": "Bearer key"})
         )
-    assert b"Bearer key" in kept.body
-    assert b"Bearer key" not in sent.body
+    assert b"Bearer key" in direct.body
+    assert b"Bearer key" not in redirected.body
 
 
 API_CALL = ApiCall(PlatformApi("127.0.0.2", "X-Key", "units", default_budget=1), base_cost=1)
@@ -319,20 +319,20 @@ API_CALL = ApiCall(PlatformApi("127.0.0.2", "X-Key", "units", default_budget=1),
 async def test_api_only_host_gets_no_page_requests() -> None:
     hosts = ("127.0.0.1", "127.0.0.2")
 
-    def away(path, _):
+    def redirect(path, _):
         return moved(f"http://127.0.0.2:{server.port}/ok".encode()) if path == "away" else None
 
     async with (
-        Hostile(away, hosts) as server,
+        Hostile(redirect, hosts) as server,
         create_fetcher(api_only_hosts=frozenset({"127.0.0.2"})) as fetch,
     ):
         direct = await fetch_outcome(fetch, server.url("ok", "127.0.0.2"))
-        led = await fetch_outcome(fetch, server.url("away"))
+        redirected = await fetch_outcome(fetch, server.url("away"))
         called = await fetch.get(PageRequest(server.url("ok", "127.0.0.2"), api_call=API_CALL))
     assert isinstance(direct, FetchError)
-    assert isinstance(led, FetchError)
-    assert direct.reason is led.reason is Reason.WRONG_TARGET
-    assert led.url == server.url("ok", "127.0.0.2")
+    assert isinstance(redirected, FetchError)
+    assert direct.reason is redirected.reason is Reason.WRONG_TARGET
+    assert redirected.url == server.url("ok", "127.0.0.2")
     assert called.status == 200
     assert server.seen == {"away": 1, "ok": 1}
 
@@ -372,27 +372,27 @@ async def test_cancelled_request_leaves_no_connection_open(
     server: Hostile, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """It is cancelled after one turn of the event loop, after two, and so on, until it completes first."""
-    made: list[HttpConnection] = []
-    real = dialer.open_connection
+    connections: list[HttpConnection] = []
+    open_connection = dialer.open_connection
 
-    async def dial(*there: Any) -> HttpConnection:
-        made.append(await real(*there))
-        return made[-1]
+    async def dial(*address: Any) -> HttpConnection:
+        connections.append(await open_connection(*address))
+        return connections[-1]
 
     monkeypatch.setattr(dialer, "open_connection", dial)
     for turns in count(1):
         async with create_fetcher() as fetch:
             await fetch_outcome(
                 fetch, server.url("ok")
-            )  # the next request finds a connection that was kept
-            asking = asyncio.create_task(fetch_outcome(fetch, server.url(path)))
+            )  # the next request finds an idle connection
+            task = asyncio.create_task(fetch_outcome(fetch, server.url(path)))
             for _ in range(turns):
                 await asyncio.sleep(0)
-            done = asking.done()
-            asking.cancel()
-            await asyncio.wait([asking])
-        assert all(one.is_closed for one in made), turns
-        if done:
+            is_done = task.done()
+            task.cancel()
+            await asyncio.wait([task])
+        assert all(connection.is_closed for connection in connections), turns
+        if is_done:
             break
 
 
@@ -404,7 +404,7 @@ async def test_host_gets_one_request_at_a_time_with_delay() -> None:
     assert server.connections == 1
 
 
-async def rests(
+async def measure_delays(
     monkeypatch: pytest.MonkeyPatch, requests: int = 4, **changes: float
 ) -> list[float]:
     """Return the delays between requests to a platform's host, which loopback serves."""
@@ -421,7 +421,7 @@ async def rests(
 
 
 async def test_platform_delay_is_longer_and_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    sleeps = await rests(monkeypatch, host_delay=1)
+    sleeps = await measure_delays(monkeypatch, host_delay=1)
     assert all(5 <= seconds <= 7.5 for seconds in sleeps)
     assert len(set(sleeps)) == 3
 
@@ -438,14 +438,14 @@ async def test_platform_delay_is_longer_and_random(monkeypatch: pytest.MonkeyPat
 async def test_platform_delay_is_configurable(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, float], least: float
 ) -> None:
-    (seconds,) = await rests(monkeypatch, 2, **changes)
+    (seconds,) = await measure_delays(monkeypatch, 2, **changes)
     assert least <= seconds <= 1.5 * least
 
 
 async def test_zero_host_delay_disables_platform_delay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert await rests(monkeypatch, host_delay=0) == []
+    assert await measure_delays(monkeypatch, host_delay=0) == []
 
 
 def test_api_host_has_no_platform_delay() -> None:
@@ -540,14 +540,14 @@ async def test_missing_robots_txt_allows_all_and_failed_one_nothing(
         ) is allowed
 
 
-def exceptions_of(module: object) -> list[type[BaseException]]:
-    found = [
+def list_exceptions(module: object) -> list[type[BaseException]]:
+    exceptions = [
         kind
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, Exception)
     ]
     return [
-        *found,
+        *exceptions,
         OSError,
         TimeoutError,
         ConnectionResetError,
@@ -556,7 +556,7 @@ def exceptions_of(module: object) -> list[type[BaseException]]:
     ]
 
 
-@pytest.mark.parametrize("kind", exceptions_of(httpx), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", list_exceptions(httpx), ids=lambda kind: kind.__name__)
 def test_every_network_exception_has_a_reason(kind: type[BaseException]) -> None:
     error = kind.__new__(kind)
     assert isinstance(error, NETWORK_ERRORS)
@@ -578,13 +578,16 @@ def steps(url: str) -> ProbeGenerator:
 
 
 async def test_run_probe_records_every_exchange(server: Hostile) -> None:
-    async with create_fetcher() as fetch, ParserPool(0) as readers:
-        seen = await run_probe(steps(server.url("ok")), fetch, readers)
-        lost = await run_probe(steps(server.url("reset")), fetch, readers)
-    assert (seen.finding.presence, seen.finding.facts) == (Presence.PRESENT, {"length": 2})
-    assert [exchange.outcome.url for exchange in seen.exchanges] == [server.url("ok")]
-    assert (lost.finding.presence, lost.finding.reason) == (Presence.UNKNOWN, Reason.NETWORK)
-    assert isinstance(lost.exchanges[0].outcome, FetchError)
+    async with create_fetcher() as fetch, ParserPool(0) as parsers:
+        successful = await run_probe(steps(server.url("ok")), fetch, parsers)
+        failed = await run_probe(steps(server.url("reset")), fetch, parsers)
+    assert (successful.finding.presence, successful.finding.facts) == (
+        Presence.PRESENT,
+        {"length": 2},
+    )
+    assert [exchange.outcome.url for exchange in successful.exchanges] == [server.url("ok")]
+    assert (failed.finding.presence, failed.finding.reason) == (Presence.UNKNOWN, Reason.NETWORK)
+    assert isinstance(failed.exchanges[0].outcome, FetchError)
 
 
 async def test_evicted_host_stays_down_for_the_pass(
@@ -642,15 +645,15 @@ async def test_data_after_complete_response_is_ignored() -> None:
 @pytest.mark.parametrize("tag", ["lun., 05 févr. 2026", "x" * 5_000, "a\tb"])
 async def test_invalid_validators_are_not_sent(server: Hostile, tag: str) -> None:
     async with create_fetcher() as fetch:
-        known = CacheValidators(server.url("echo"), etag=tag, last_modified=tag)
-        page = await fetch.get(link_request(server.url("echo"), validators=known))
+        validators = CacheValidators(server.url("echo"), etag=tag, last_modified=tag)
+        page = await fetch.get(link_request(server.url("echo"), validators=validators))
     assert (page.status, b"if-none-match" in page.body.lower()) == (200, False)
 
 
 async def test_other_hosts_are_only_counted(monkeypatch) -> None:
     monkeypatch.setattr(
         "probes.http.fetcher.MAX_REMEMBERED_HOSTS", 1
-    )  # so that hosts are forgotten, and known anew
+    )  # hosts are evicted and remembered again
     hosts = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
     async with Hostile(hosts=hosts) as server, create_fetcher() as fetch:
         for name in (*hosts, *hosts[:2]):

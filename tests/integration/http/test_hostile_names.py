@@ -36,7 +36,7 @@ from tests.support import sample_network
 from tests.support.all_routes import FORMS, build_paths, build_urls, list_routes, route_params
 from tests.support.web_server import logged_in_client
 
-READING = (
+READING_COMMANDS = (
     *(
         ("gaps",),
         ("status",),
@@ -59,10 +59,10 @@ READING = (
     ),
     *(("report-links", "text", "amal", "--mail", "--author", "Amina"),),
 )
-"""Commands that tell of what people typed."""
+"""Commands that print text which people typed."""
 
 MARK = "¤"
-"""Stands in everything that is hostile, so that it is found again."""
+"""Part of every hostile text, to find it in the output."""
 HOSTILE = {
     "nour": f"{MARK}<zz onzz=1>\"'><zz></bdi></title></style>",
     "amal": f"\u202e\u2066{MARK}Nour\u202e",
@@ -75,25 +75,25 @@ HOSTILE = {
     "x4": f"@{MARK}{{x}} {{0}} %s %(x)s {{{{ 7*7 }}}} [[x]] \\N{{x}}",
     "x5": f"-{MARK}\ttab\x00\x1b[31m\x07\ud800",
 }
-"""What stands as the name, place, contact, tag and note of one association after the other."""
+"""The name, place, contact, tag and note of one association each."""
 
 
-def hostile(person):
-    said = HOSTILE.get(person.id)
-    if said is None:
-        return person
-    named = dict.fromkeys(("name", "name_ar", "name_fr", "region", "city", *CONTACT_FIELDS), said)
-    return person.replace_values({**named, "tags": ("rabat", "badge", said)})
+def make_hostile(association):
+    text = HOSTILE.get(association.id)
+    if text is None:
+        return association
+    changes = dict.fromkeys(("name", "name_ar", "name_fr", "region", "city", *CONTACT_FIELDS), text)
+    return association.replace_values({**changes, "tags": ("rabat", "badge", text)})
 
 
 def steps(account, keyed=()):
     """The probe of the small network. Every name that it finds is hostile."""
-    found = yield from STEPS(account, keyed)
+    finding = yield from STEPS(account, keyed)
     return replace(
-        found,
+        finding,
         name=HOSTILE["nour"],
         detail=HOSTILE["x4"],
-        facts={**found.facts, "title": HOSTILE["amal"]},
+        facts={**finding.facts, "title": HOSTILE["amal"]},
     )
 
 
@@ -104,7 +104,7 @@ STEPS = sample_network.steps
 def app(tmp_path_factory):
     """The small network, whose associations have hostile names."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sample_network, "PEOPLE", tuple(map(hostile, sample_network.PEOPLE)))
+        patch.setattr(sample_network, "PEOPLE", tuple(map(make_hostile, sample_network.PEOPLE)))
         patch.setattr(sample_network, "steps", steps)
         patch.setattr(sample_network, "MARKUP", HOSTILE["nour"])
         patch.setattr(
@@ -112,10 +112,13 @@ def app(tmp_path_factory):
             "ACCOUNTS",
             (
                 *sample_network.ACCOUNTS,
-                *((who, "facebook", sanitize_text(said), "alive") for who, said in HOSTILE.items()),
+                *(
+                    (association, "facebook", sanitize_text(text), "alive")
+                    for association, text in HOSTILE.items()
+                ),
             ),
         )
-        played = sample_network.played(tmp_path_factory.mktemp("network"))
+        network_app = sample_network.played(tmp_path_factory.mktemp("network"))
     mail = {
         "from": "auditor@example.org",
         "smtp": {"host": "mail.example.org"},
@@ -124,25 +127,30 @@ def app(tmp_path_factory):
             for language in LOCALE_BY_LANGUAGE
         ],
     }
-    named = played.config.network.model_copy(update={"name": HOSTILE["nour"]})
-    played.config = played.config.model_copy(
-        update={"notify": NotifySettings.model_validate(mail), "network": named}
+    network_settings = network_app.config.network.model_copy(update={"name": HOSTILE["nour"]})
+    network_app.config = network_app.config.model_copy(
+        update={"notify": NotifySettings.model_validate(mail), "network": network_settings}
     )
-    for who, said in HOSTILE.items():
+    for association, text in HOSTILE.items():
         channel = "linkedin"
-        played.store.add_decision(
-            Decision(who, channel, DecisionKind.WAIVE, said, said, sample_network.NOW)
+        network_app.store.add_decision(
+            Decision(association, channel, DecisionKind.WAIVE, text, text, sample_network.NOW)
         )
-        played.store.add_reply(
+        network_app.store.add_reply(
             Reply(
-                who, ReplyKind.MOVED, sample_network.NOW, text=said, channel="youtube", value=said
+                association,
+                ReplyKind.MOVED,
+                sample_network.NOW,
+                text=text,
+                channel="youtube",
+                value=text,
             )
         )
-    yield played
-    played.store.close()
+    yield network_app
+    network_app.store.close()
 
 
-def letter(app, association):
+def create_report_link_path(app, association):
     """Return the path of an association's report link."""
     _, link = report_links.create_report_link(
         app.store, app.config, association, HOSTILE["x4"], sample_network.NOW, keep_older_links=True
@@ -150,35 +158,39 @@ def letter(app, association):
     return f"/r/{link.rpartition('/')[2]}"
 
 
-def broken(answer):
+def find_damage(response):
     """Return what a hostile name did to a response."""
-    kind = answer.headers.get("content-type", "").partition(";")[0]
-    if answer.status_code >= 500:
-        return [answer.status_code]
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    if response.status_code >= 500:
+        return [response.status_code]
     if kind == "text/html":
-        return list(escaped(html.fromstring(answer.text)))
-    return list(escaped(etree.fromstring(answer.content))) if kind == "image/svg+xml" else []
+        return list(find_escaped_text(html.fromstring(response.text)))
+    return (
+        list(find_escaped_text(etree.fromstring(response.content)))
+        if kind == "image/svg+xml"
+        else []
+    )
 
 
-ALONE = {"bdi", "code", "title", "option", "textarea", "text", "style"}
-"""Elements that isolate what is in them, or hold nothing else."""
+ISOLATING_ELEMENTS = {"bdi", "code", "title", "option", "textarea", "text", "style"}
+"""Elements that isolate their text, or contain only one."""
 
 
-def escaped(root):
+def find_escaped_text(root):
     """Return elements and attributes that a name created, and names without bidirectional isolation."""
     for element in root.iter():
         tag = etree.QName(element).localname if isinstance(element.tag, str) else ""
         if tag == "zz" or any(name.startswith("onzz") for name in element.attrib):
             yield etree.tostring(element, encoding="unicode")[:200]
-        for said, holder in ((element.text, element), (element.tail, element.getparent())):
-            if said and MARK in said and not isolated(holder):
-                yield f"<{holder.tag}> {said[:80]}"
+        for text, holder in ((element.text, element), (element.tail, element.getparent())):
+            if text and MARK in text and not is_isolated(holder):
+                yield f"<{holder.tag}> {text[:80]}"
 
 
-def isolated(element):
+def is_isolated(element):
     while element is not None:
         if isinstance(element.tag, str) and (
-            etree.QName(element).localname in ALONE or element.get("dir")
+            etree.QName(element).localname in ISOLATING_ELEMENTS or element.get("dir")
         ):
             return element.getparent() is not None
         element = element.getparent()
@@ -187,108 +199,131 @@ def isolated(element):
 
 @pytest.mark.parametrize("route", route_params("GET"))
 def test_hostile_name_is_escaped_on_every_page(app, route):
-    given = {"association": tuple(HOSTILE), "language": ("ar",)}
+    params = {"association": tuple(HOSTILE), "language": ("ar",)}
     with logged_in_client(app, sample_network.NOW) as client:
         client.timeout = 60  # to draw a PDF takes a while
-        answers = {}
-        for who in HOSTILE if "/report" in route.path else ("nour",):
+        responses = {}
+        for association in HOSTILE if "/report" in route.path else ("nour",):
             client.cookies.clear()
-            client.get(letter(app, who))
-            asked = (
-                build_paths(route, **given)
+            client.get(create_report_link_path(app, association))
+            urls = (
+                build_paths(route, **params)
                 if "association" in route.param_convertors
-                else build_urls(route, **given)
+                else build_urls(route, **params)
             )
-            answers |= {f"{who} {way}": client.get(way) for way in asked}
-    assert {way: said for way, answer in answers.items() if (said := broken(answer))} == {}
+            responses |= {f"{association} {url}": client.get(url) for url in urls}
+    assert {
+        url: damage for url, response in responses.items() if (damage := find_damage(response))
+    } == {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("route", list_routes("POST"), ids=lambda route: route.path)
 def test_hostile_form_values_break_no_page(app, route):
     with logged_in_client(app, sample_network.NOW) as client:
-        client.get(letter(app, "nour"))
-        answers = [
-            answer
-            for said in HOSTILE.values()
-            for answer in sent(client, route, sanitize_text(said))
+        client.get(create_report_link_path(app, "nour"))
+        responses = [
+            response
+            for text in HOSTILE.values()
+            for response in send_forms(client, route, sanitize_text(text))
         ]
-    assert [said for answer in answers if (said := broken(answer))] == []
+    assert [damage for response in responses if (damage := find_damage(response))] == []
 
 
-def sent(client, route, said):
+def send_forms(client, route, text):
     """Return the responses to every form of a route, with hostile text in each text field."""
     for path in build_paths(route, association=("x6",)):
         for form in FORMS[route.path.rpartition("/")[2]]:
             if "sheet" in form:
-                sheet = to_csv([["id", "name", "facebook", said], ["x6", said, said, said]])
-                yield client.post(path, files={"sheet": (sanitize_text(said), sheet)})
+                sheet = to_csv([["id", "name", "facebook", text], ["x6", text, text, text]])
+                yield client.post(path, files={"sheet": (sanitize_text(text), sheet)})
             else:
                 yield client.post(
-                    path, data={name: told if name in KEPT else said for name, told in form.items()}
+                    path,
+                    data={
+                        name: value if name in CHOICE_FIELDS else text
+                        for name, value in form.items()
+                    },
                 )
 
 
-KEPT = {"kind", "answer", "act", "form"}
+CHOICE_FIELDS = {"kind", "answer", "act", "form"}
 """Fields that are a choice."""
 
 
 def test_hostile_text_is_detected_if_unescaped():
-    page = f"""<html dir=rtl><body><p>{MARK} loose <bdi>{MARK} kept</bdi></p>{HOSTILE["nour"]}"""
-    assert len(list(escaped(html.fromstring(page)))) == 4
+    page = (
+        f"""<html dir=rtl><body><p>{MARK} loose <bdi>{MARK} isolated</bdi></p>{HOSTILE["nour"]}"""
+    )
+    assert len(list(find_escaped_text(html.fromstring(page)))) == 4
 
 
-@pytest.mark.parametrize("who", HOSTILE)
+@pytest.mark.parametrize("association", HOSTILE)
 @pytest.mark.parametrize("language", LOCALE_BY_LANGUAGE)
-def test_invitation_keeps_hostile_name_on_its_line(app, who, language):
-    [view] = select_associations(app, sample_network.NOW, [who])
+def test_invitation_keeps_hostile_name_on_its_line(app, association, language):
+    [view] = select_associations(app, sample_network.NOW, [association])
     link = "https://reports.example.org/r/x"
-    told = build_invitation_text(
+    invitation = build_invitation_text(
         view, app.config, ReportLinkAddress(link, sample_network.NOW), sample_network.NOW, language
     )
-    assert "\n" not in told.subject
-    for line in (told.subject, *told.body.splitlines(), *told.short_text.splitlines()):
+    assert "\n" not in invitation.subject
+    for line in (
+        invitation.subject,
+        *invitation.body.splitlines(),
+        *invitation.short_text.splitlines(),
+    ):
         assert not CONTROL_CHARACTERS.search(line)
-    assert link in told.short_text
-    assert not re.search("^Bcc", f"{told.subject}\n{told.body}\n{told.short_text}", re.MULTILINE)
-    opened = build_whatsapp_url("0612345678", told.short_text)
-    assert re.fullmatch(r"https://wa\.me/212612345678\?text=[\w.~%-]+", opened)
+    assert link in invitation.short_text
+    assert not re.search(
+        "^Bcc", f"{invitation.subject}\n{invitation.body}\n{invitation.short_text}", re.MULTILINE
+    )
+    whatsapp_url = build_whatsapp_url("0612345678", invitation.short_text)
+    assert re.fullmatch(r"https://wa\.me/212612345678\?text=[\w.~%-]+", whatsapp_url)
 
 
 def test_mails_with_hostile_names_are_valid(app):
-    for who in HOSTILE:
+    for association in HOSTILE:
         subscriptions.save_subscription(
-            app.store, app.config, f"{who}@example.org", who, wanted=True, now=sample_network.FIRST
+            app.store,
+            app.config,
+            f"{association}@example.org",
+            association,
+            wanted=True,
+            now=sample_network.FIRST,
         )
-    night = app.store.get_latest_run()
-    since = draft_digests(app.store, app.config, night, since=sample_network.FIRST.date())
+    run = app.store.get_latest_run()
+    later_digests = draft_digests(app.store, app.config, run, since=sample_network.FIRST.date())
     drafts = [
-        draft for draft in (*delivery.collect_drafts(app, night), *since) if draft.build_message
+        draft
+        for draft in (*delivery.collect_drafts(app, run), *later_digests)
+        if draft.build_message
     ]
-    told = [
+    messages = [
         draft.build_message(DraftLinks("https://a.example/s", "https://a.example/r"))
         for draft in drafts
     ]
-    assert len(told) > len(HOSTILE)
-    for one in told:
+    assert len(messages) > len(HOSTILE)
+    for message in messages:
         mail = transports.build_email(
-            one, "auditor@example.org", "amina@example.org", HOSTILE["x1"]
+            message, "auditor@example.org", "amina@example.org", HOSTILE["x1"]
         )
-        read = BytesParser(policy=default).parsebytes(mail.as_bytes())
-        assert (read["Bcc"], read["To"], read.defects) == (None, "amina@example.org", [])
-        plain, rich = (part.get_content() for part in read.iter_parts())
+        parsed = BytesParser(policy=default).parsebytes(mail.as_bytes())
+        assert (parsed["Bcc"], parsed["To"], parsed.defects) == (None, "amina@example.org", [])
+        plain, rich = (part.get_content() for part in parsed.iter_parts())
         assert not any(CONTROL_CHARACTERS.search(line) for line in plain.splitlines())
         assert "\nBcc" not in plain
-        assert list(escaped(html.fromstring(rich))) == []
+        assert list(find_escaped_text(html.fromstring(rich))) == []
 
 
-@pytest.mark.parametrize("who", HOSTILE)
-def test_badge_with_hostile_name_is_valid_svg(app, who):
-    view = load_association_view(app.store, app.config, who)
+@pytest.mark.parametrize("association", HOSTILE)
+def test_badge_with_hostile_name_is_valid_svg(app, association):
+    view = load_association_view(app.store, app.config, association)
     for language in LOCALE_BY_LANGUAGE:
         assert (
             list(
-                escaped(etree.fromstring(render_badge(view, sample_network.NOW, language).encode()))
+                find_escaped_text(
+                    etree.fromstring(render_badge(view, sample_network.NOW, language).encode())
+                )
             )
             == []
         )
@@ -297,20 +332,20 @@ def test_badge_with_hostile_name_is_valid_svg(app, who):
 @pytest.mark.parametrize("language", [None, *LOCALE_BY_LANGUAGE])
 @pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_export_cells_are_no_formulas(app, kind, language):
-    words = Translator(language) if language else None
+    translator = Translator(language) if language else None
 
-    def exported(form):
-        asked = ExportRequest(
-            kind=kind, format=form, association_filter=AssociationFilter(), translator=words
+    def export(form):
+        request = ExportRequest(
+            kind=kind, format=form, association_filter=AssociationFilter(), translator=translator
         )
-        return b"".join(stream_export(asked, app, sample_network.NOW))
+        return b"".join(stream_export(request, app, sample_network.NOW))
 
-    lines = list(csv.reader(io.StringIO(exported("csv").decode("utf-8-sig"))))
+    lines = list(csv.reader(io.StringIO(export("csv").decode("utf-8-sig"))))
     assert {len(line) for line in lines} == {len(lines[0])}
     assert [
         cell for line in lines for cell in line if cell[:1] in {"=", "@"} or cell[:2] == f"-{MARK}"
     ] == []
-    pages = load_workbook(io.BytesIO(exported("xlsx"))).worksheets
+    pages = load_workbook(io.BytesIO(export("xlsx"))).worksheets
     assert [
         cell.value
         for page in pages
@@ -318,21 +353,21 @@ def test_export_cells_are_no_formulas(app, kind, language):
         for cell in row
         if cell.data_type == "f"
     ] == []
-    items = json.loads(exported("json"))["items"]
+    items = json.loads(export("json"))["items"]
     names = {item["name"] for item in items if "name" in item}
-    assert names <= {sanitize_text(said) for said in HOSTILE.values()} | {
-        one.name for one in sample_network.PEOPLE
+    assert names <= {sanitize_text(text) for text in HOSTILE.values()} | {
+        person.name for person in sample_network.PEOPLE
     }
 
 
-@pytest.mark.parametrize("command", READING, ids=" ".join)
+@pytest.mark.parametrize("command", READING_COMMANDS, ids=" ".join)
 def test_command_output_keeps_hostile_names_on_one_line(app, monkeypatch, capsys, command):
     monkeypatch.setattr(CliContext, "open_app", lambda _: contextlib.nullcontext(app))
     monkeypatch.setattr(
-        "sys.stdin", io.StringIO("\n".join(sanitize_text(said) for said in HOSTILE.values()))
+        "sys.stdin", io.StringIO("\n".join(sanitize_text(text) for text in HOSTILE.values()))
     )
     assert main.main([*command]) == 0
-    told = capsys.readouterr().out
-    assert not CONTROL_CHARACTERS.search(told.replace("\t", "").replace("\n", ""))
+    output = capsys.readouterr().out
+    assert not CONTROL_CHARACTERS.search(output.replace("\t", "").replace("\n", ""))
     if command[0] not in {"report", "letters", "digest"} or command[1:2] == ["list"]:
-        assert len({line.count("\t") for line in told.splitlines()}) == 1
+        assert len({line.count("\t") for line in output.splitlines()}) == 1

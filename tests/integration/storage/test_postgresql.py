@@ -20,10 +20,10 @@ from storage.models.audit import AuditRunState, Observation
 from storage.store import Store
 from tests.integration.runs.test_fault_injection_storage import (
     LINKS,
-    TONIGHT,
-    is_one_night,
-    looks,
-    world,
+    SECOND_RUN_ANSWERS,
+    check_invariants,
+    create_app,
+    list_observations,
 )
 from tests.support import cluster, sample_network
 from tests.support.mini_network import night_of, register, steps
@@ -89,7 +89,7 @@ def test_unsafe_text_is_sanitized_alike(database, tmp_path):
     findings = []
     for address in (database, f"sqlite:///{tmp_path}/auditor.db"):
         with Store.open(address) as store:
-            app = world(tmp_path, store=store)
+            app = create_app(tmp_path, store=store)
             register(app, *LINKS)
             run = store.begin_run(night_of(0).date(), night_of(0))
             finding = Finding(
@@ -125,11 +125,11 @@ async def test_database_restart_during_a_run_loses_and_duplicates_nothing(
     postgresql, database, tmp_path, monkeypatch, when
 ):
     """The run stops with an error or continues; the same process resumes it."""
-    app = world(tmp_path, store=Store.open(database))
+    app = create_app(tmp_path, store=Store.open(database))
     register(app, *LINKS)
     app.web.answers = {row.typed_text: f"alive at first, {row.channel}" for row in LINKS}
     await execute_run(app, night_of(0))
-    app.web.answers, get_usual, counter = dict(TONIGHT), app.web.get, itertools.count(1)
+    app.web.answers, get_usual, counter = dict(SECOND_RUN_ANSWERS), app.web.get, itertools.count(1)
     restarts = []
 
     async def get(request):
@@ -142,7 +142,7 @@ async def test_database_restart_during_a_run_loses_and_duplicates_nothing(
     with contextlib.suppress(StoreError):
         await execute_run(app, night_of(1))
     await restarts[0]
-    observations_before = looks(app)
+    observations_before = list_observations(app)
     assert (await execute_run(app, night_of(1))).state is AuditRunState.DONE
-    is_one_night(app, observations_before)
+    check_invariants(app, observations_before)
     app.store.close()
