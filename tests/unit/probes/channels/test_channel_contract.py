@@ -204,16 +204,16 @@ WALLS = (
 )
 
 
-def _probe(name: str, account: Account, answer: Page | FetchError) -> Finding:
+def _probe(name: str, account: Account, response: Page | FetchError) -> Finding:
     """Return the finding if every request gets the same answer.
 
     A page without a URL gets the requested one.
     """
 
     def respond(request: PageRequest) -> Page | FetchError:
-        if isinstance(answer, FetchError) or answer.url:
-            return answer
-        return Page(request.url, answer.status, answer.headers, answer.body, fetched_at=NOW)
+        if isinstance(response, FetchError) or response.url:
+            return response
+        return Page(request.url, response.status, response.headers, response.body, fetched_at=NOW)
 
     return run_offline(CHANNELS[name].probe(account), respond).finding
 
@@ -235,14 +235,14 @@ def test_refusal_is_never_an_absence(name: str, refusal: str) -> None:
 def test_api_probe_sends_api_calls_only_and_a_refusal_is_never_an_absence(
     name: str, refusal: str
 ) -> None:
-    channel, answer = cast("Any", CHANNELS[name]), _page(*REFUSALS[refusal])
+    channel, response = cast("Any", CHANNELS[name]), _page(*REFUSALS[refusal])
     for account, platform_id in itertools.product(
         _accounts(name), (None, "1234567", "UCAnnour0000000000000001")
     ):
-        known = Finding(Presence.PRESENT, platform_id=platform_id)
+        previous = Finding(Presence.PRESENT, platform_id=platform_id)
         result = run_offline(
-            channel.probe_api(replace(account, previous_finding=known)),
-            lambda request: replace(answer, url=request.url),
+            channel.probe_api(replace(account, previous_finding=previous)),
+            lambda request: replace(response, url=request.url),
         )
         assert result.finding.presence is Presence.UNKNOWN
         for request in (exchange.request for exchange in result.exchanges):
@@ -309,8 +309,8 @@ def test_link_without_account_is_unknown(name: str) -> None:
 def _mutated(name: str) -> st.SearchStrategy[bytes]:
     bodies = [path.read_bytes() for path in sorted((PAGES / name).glob("*.html"))] or [b""]
     return st.builds(
-        lambda body, cut, junk, at: (
-            body[: at % (len(body) + 1)] + junk + body[cut % (len(body) + 1) :]
+        lambda body, cut, junk, position: (
+            body[: position % (len(body) + 1)] + junk + body[cut % (len(body) + 1) :]
         ),
         st.sampled_from(bodies),
         st.integers(0, 10**6),
@@ -333,7 +333,7 @@ def test_probe_accepts_any_body(name: str, data: st.DataObject) -> None:
     account = data.draw(st.sampled_from(_accounts(name) or [_home(name)]))
     look = run_offline(
         CHANNELS[name].probe(account),
-        lambda asked: Page(asked.url, status, headers, body, fetched_at=NOW),
+        lambda request: Page(request.url, status, headers, body, fetched_at=NOW),
     )
     assert len(look.exchanges) <= 40
     for exchange in look.exchanges:
@@ -405,7 +405,9 @@ def assert_imports_are_pure(name: str, source: str) -> None:
         )
     reached = reached_from(source)
     assert not {module.partition(".")[0] for module in reached} & REACHING
-    assert not reached & {f"probes.channels.{other}" for other in CHANNELS if other != name}
+    assert not reached & {
+        f"probes.channels.{other_channel}" for other_channel in CHANNELS if other_channel != name
+    }
 
 
 @EVERY_CHANNEL

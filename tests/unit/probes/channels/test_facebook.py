@@ -136,14 +136,14 @@ def test_impossible_name_is_none(text: str) -> None:
 )
 def test_no_message_of_facebook_proves_an_absence(status: int, body: str) -> None:
     finding = run_offline(
-        facebook.probe(ACCOUNT), lambda asked: Page(asked.url, status, body=body.encode())
+        facebook.probe(ACCOUNT), lambda request: Page(request.url, status, body=body.encode())
     ).finding
     assert finding.presence is Presence.UNKNOWN
     assert finding.reason in {Reason.UNREADABLE, Reason.SERVER_ERROR}
 
 
 def test_registered_page_is_requested_once() -> None:
-    result = run_offline(facebook.probe(ACCOUNT), lambda asked: FetchError(Reason.TIMEOUT))
+    result = run_offline(facebook.probe(ACCOUNT), lambda request: FetchError(Reason.TIMEOUT))
     assert [(e.request.url, e.request.is_registered_link) for e in result.exchanges] == [
         (f"{FB}/Amal.Rabat", True)
     ]
@@ -153,7 +153,7 @@ def test_registered_page_is_requested_once() -> None:
 def test_page_on_another_host_proves_nothing() -> None:
     body = b'<meta property="og:title" content="Amal Rabat">'
     finding = run_offline(
-        facebook.probe(ACCOUNT), lambda asked: Page("https://portal.example/", 200, body=body)
+        facebook.probe(ACCOUNT), lambda request: Page("https://portal.example/", 200, body=body)
     ).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
@@ -177,7 +177,7 @@ def test_single_old_post_proves_no_inactivity(posted: list[str], last: str | Non
     came = datetime(2026, 11, 20, 3, tzinfo=UTC)
     finding = run_offline(
         facebook.probe(ACCOUNT),
-        lambda asked: Page(asked.url, 200, body=body.encode(), fetched_at=came),
+        lambda request: Page(request.url, 200, body=body.encode(), fetched_at=came),
     ).finding
     assert finding.presence is Presence.PRESENT
     assert (finding.last_activity.format_iso() if finding.last_activity else None) == last
@@ -190,7 +190,7 @@ NAMED = '<meta property="og:title" content="Amal Rabat">'
 
 def found_of(url: str, body: str) -> tuple[Presence, Reason | None]:
     page = Page(url, 200, {"content-type": "text/html; charset=utf-8"}, body.encode())
-    finding = run_offline(facebook.probe(ACCOUNT), lambda asked: page).finding
+    finding = run_offline(facebook.probe(ACCOUNT), lambda request: page).finding
     return finding.presence, finding.reason
 
 
@@ -207,8 +207,8 @@ def found_of(url: str, body: str) -> tuple[Presence, Reason | None]:
     ],
 )
 def test_markers_after_redirect_to_a_wall_prove_nothing(path: str, reason: Reason) -> None:
-    found = found_of(f"{FB}/{path}", f"<title>Amal Rabat</title>{NAMED}{MARKED}")
-    assert found == (Presence.UNKNOWN, reason)
+    outcome = found_of(f"{FB}/{path}", f"<title>Amal Rabat</title>{NAMED}{MARKED}")
+    assert outcome == (Presence.UNKNOWN, reason)
 
 
 @pytest.mark.parametrize(
@@ -264,5 +264,5 @@ def test_sign_in_form_on_a_shown_page_is_ignored() -> None:
 
 
 def test_request_to_facebook_accepts_english() -> None:
-    result = run_offline(facebook.probe(ACCOUNT), lambda asked: FetchError(Reason.TIMEOUT))
+    result = run_offline(facebook.probe(ACCOUNT), lambda request: FetchError(Reason.TIMEOUT))
     assert result.exchanges[0].request.headers["Accept-Language"] == "en-US,en;q=0.9"

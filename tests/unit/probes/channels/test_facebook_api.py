@@ -93,15 +93,15 @@ def _account(link: str = LINK, known_id: str | None = None, name: str = "Nadi Ch
 
 
 def _probe(
-    *answers: Page | FetchError,
+    *responses: Page | FetchError,
     link: str = LINK,
     known_id: str | None = None,
     name: str = "Nadi Chabab",
 ) -> ProbeResult:
-    return played(facebook.probe_api(_account(link, known_id, name)), *answers)
+    return played(facebook.probe_api(_account(link, known_id, name)), *responses)
 
 
-# --- What is asked ---
+# --- API calls ---
 
 
 def test_page_is_requested_by_typed_name_with_up_to_fifty_others() -> None:
@@ -214,11 +214,11 @@ def test_pages_of_one_call_are_told_apart() -> None:
 
 
 def test_page_with_the_name_error_is_no_error() -> None:
-    found = page({"error": _node(username="error")})
+    response = page({"error": _node(username="error")})
     identity = replace(
         _account().identity, key="u:error", canonical="https://www.facebook.com/error"
     )
-    result = played(facebook.probe_api(Account("annour", "error", identity)), found, NO_POST)
+    result = played(facebook.probe_api(Account("annour", "error", identity)), response, NO_POST)
     assert result.finding.presence is Presence.PRESENT
 
 
@@ -298,9 +298,11 @@ def test_merged_page_is_renamed_and_keeps_its_id(known_id: str | None, timestamp
 # --- What is not there ---
 
 
-@pytest.mark.parametrize("named", ["Jamiya.Annour", "jamiyaannour", "someone, JAMIYA.ANNOUR."])
-def test_unknown_name_is_not_found(named: str) -> None:
-    finding = _probe(_gone(named)).finding
+@pytest.mark.parametrize(
+    "listed_name", ["Jamiya.Annour", "jamiyaannour", "someone, JAMIYA.ANNOUR."]
+)
+def test_unknown_name_is_not_found(listed_name: str) -> None:
+    finding = _probe(_gone(listed_name)).finding
     assert (finding.presence, finding.reason, finding.status) == (
         Presence.ABSENT,
         Reason.NOT_FOUND,
@@ -310,12 +312,12 @@ def test_unknown_name_is_not_found(named: str) -> None:
 
 
 def test_only_listed_names_are_not_found() -> None:
-    answer = _gone("other.one", "other.two")
-    assert parse_pages_response(answer).item_errors.keys() == {
+    response = _gone("other.one", "other.two")
+    assert parse_pages_response(response).item_errors.keys() == {
         "other.one",
         "other.two",
     }
-    finding = _probe(answer).finding
+    finding = _probe(response).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
     assert (
         _probe(_error(803, "Some of the aliases you requested do not exist")).finding.presence
@@ -333,13 +335,13 @@ def test_given_up_name_of_existing_page_is_renamed() -> None:
         NUMBER,
     )
     assert finding.final_url == "https://www.facebook.com/annour.maroc"
-    moved = _probe(_gone("Jamiya.Annour"), _migrated(NUMBER, OTHER), known_id=NUMBER).finding
-    assert (moved.presence, moved.reason, moved.platform_id) == (
+    renamed = _probe(_gone("Jamiya.Annour"), _migrated(NUMBER, OTHER), known_id=NUMBER).finding
+    assert (renamed.presence, renamed.reason, renamed.platform_id) == (
         Presence.PRESENT,
         Reason.RENAMED,
         NUMBER,
     )
-    assert moved.final_url == f"https://www.facebook.com/profile.php?id={OTHER}"
+    assert renamed.final_url == f"https://www.facebook.com/profile.php?id={OTHER}"
 
 
 def test_unknown_name_with_hidden_id_proves_nothing() -> None:
@@ -377,22 +379,22 @@ def test_unknown_name_proves_nothing_without_answer_for_its_id(
 
 @pytest.mark.parametrize("link", [LINK, BY_ID])
 def test_hidden_page_is_not_absent(link: str) -> None:
-    answer = _hidden("Jamiya.Annour" if link == LINK else NUMBER)
-    response = parse_pages_response(answer)
+    hidden = _hidden("Jamiya.Annour" if link == LINK else NUMBER)
+    response = parse_pages_response(hidden)
     assert (response.is_single_item_error, len(response.item_errors), response.refusal) == (
         True,
         1,
         None,
     )
-    finding = _probe(answer, link=link).finding
+    finding = _probe(hidden, link=link).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
 def test_name_of_a_person_is_not_absent() -> None:
-    answer = _error(803, "(#803) Cannot query users by their username (Jamiya.Annour)")
-    finding = _probe(answer).finding
+    error = _error(803, "(#803) Cannot query users by their username (Jamiya.Annour)")
+    finding = _probe(error).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.NOT_CONFIGURED)
-    response = parse_pages_response(answer)
+    response = parse_pages_response(error)
     assert (response.refusal, response.is_single_item_error, set(response.item_errors)) == (
         None,
         True,
@@ -497,7 +499,7 @@ def test_forbidden_posts_do_not_refuse_the_api_but_a_limit_does() -> None:
 
 
 def test_future_posts_and_invalid_dates_are_ignored() -> None:
-    answer = _posts(
+    response = _posts(
         NUMBER,
         ago(days=-30),
         ago(days=3),
@@ -506,7 +508,7 @@ def test_future_posts_and_invalid_dates_are_ignored() -> None:
         "2026-11-19",
         "1999-01-01T00:00:00+0000",
     )
-    newest = _probe(_named(), answer).finding.last_activity
+    newest = _probe(_named(), response).finding.last_activity
     assert newest is not None
     assert newest.published_at == ago(days=3)
 
@@ -566,9 +568,10 @@ _SHAPED = st.fixed_dictionaries(
 def test_probe_accepts_any_response(
     data: object, status: int, link: str, known_id: str | None
 ) -> None:
-    answer = page(data, status)
+    response = page(data, status)
     result = run_offline(
-        facebook.probe_api(_account(link, known_id)), lambda ask: replace(answer, url=ask.url)
+        facebook.probe_api(_account(link, known_id)),
+        lambda request: replace(response, url=request.url),
     )
     assert len(result.exchanges) <= 3
     if result.finding.presence is Presence.ABSENT:

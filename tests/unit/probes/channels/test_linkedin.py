@@ -126,7 +126,7 @@ def test_bare_name_in_the_linkedin_column_is_identified(text: str, key: str | No
     ],
 )
 def test_no_response_of_linkedin_proves_an_absence(page: Page, reason: Reason) -> None:
-    finding = run_offline(linkedin.probe(ACCOUNT), lambda asked: page).finding
+    finding = run_offline(linkedin.probe(ACCOUNT), lambda request: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
 
 
@@ -175,11 +175,11 @@ def test_guest_page_on_any_linkedin_host_proves_the_page(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "day"),
+    ("shown_age", "day"),
     [("3w", "2026-10-30"), ("2 mois", "2026-09-20"), ("3 أسابيع", "2026-10-30")],
 )
-def test_age_of_newest_post_is_parsed_in_three_languages(said: str, day: str) -> None:
-    post = f'<article data-activity-urn="urn:li:activity:share"><time>{said}</time></article>'
+def test_age_of_newest_post_is_parsed_in_three_languages(shown_age: str, day: str) -> None:
+    post = f'<article data-activity-urn="urn:li:activity:share"><time>{shown_age}</time></article>'
     came = datetime(2026, 11, 20, 3, tzinfo=UTC)
     head = {"content-type": "text/html; charset=utf-8"}
     page = Page(f"{LI}/company/amal-rabat", 200, head, (GUEST + post).encode(), came)

@@ -148,11 +148,13 @@ def test_bare_name_is_identified_in_its_column_or_after_a_label(typed, column, k
 
 
 def test_short_link_is_resolved():
-    def answer(asked):
-        if asked.url == "https://vm.tiktok.com/ZMabc/":
+    def answer(request):
+        if request.url == "https://vm.tiktok.com/ZMabc/":
             return Page("https://www.tiktok.com/@jamiya.annour?_t=x", 200, fetched_at=START)
-        named = b'{"author_url": "https://www.tiktok.com/@jamiya.annour", "author_name": "Annour"}'
-        return Page(asked.url, 200, {"content-type": "application/json"}, named, START)
+        profile_json = (
+            b'{"author_url": "https://www.tiktok.com/@jamiya.annour", "author_name": "Annour"}'
+        )
+        return Page(request.url, 200, {"content-type": "application/json"}, profile_json, START)
 
     typed = "https://vm.tiktok.com/ZMabc/"
     account = Account("annour", typed, identify.identify_link(typed))
@@ -161,12 +163,14 @@ def test_short_link_is_resolved():
 
 
 def test_oembed_of_another_account_proves_nothing():
-    other = b'{"author_url": "https://www.tiktok.com/@somebody.else", "author_name": "Somebody"}'
+    other_profile = (
+        b'{"author_url": "https://www.tiktok.com/@somebody.else", "author_name": "Somebody"}'
+    )
     typed = "https://www.tiktok.com/@jamiya.annour"
     account = Account("annour", typed, identify.identify_link(typed))
     result = run_offline(
         channel_registry.get_channel("tiktok").probe(account),
-        lambda asked: Page(asked.url, 200, {}, other, START),
+        lambda request: Page(request.url, 200, {}, other_profile, START),
     )
     assert result.finding.presence is Presence.UNKNOWN
 
@@ -180,7 +184,9 @@ def test_post_after_the_fetch_is_no_activity():
     account = Account("annour", "", identify.identify_link("https://t.me/annour"))
     result = run_offline(
         channel_registry.get_channel("telegram").probe(account),
-        lambda asked: Page(asked.url, 200, {"content-type": "text/html"}, bodies[asked.url], START),
+        lambda request: Page(
+            request.url, 200, {"content-type": "text/html"}, bodies[request.url], START
+        ),
     )
     assert (result.finding.presence, result.finding.last_activity) == (Presence.PRESENT, None)
 
@@ -257,10 +263,10 @@ def audit(tmp_path, monkeypatch):
         register(app, SITE, *TELEGRAM, replace(TELEGRAM[0], association="amal"))
         for day in range(8):
             await execute_run(app, night_of(day))
-        seen = build_network_overview(app.store, app.config, night_of(7) + timedelta(hours=1))
+        overview = build_network_overview(app.store, app.config, night_of(7) + timedelta(hours=1))
         gaps = {(gap.code, gap.channel) for gap in app.store.list_gaps()}
         app.store.close()
-        return app, seen, gaps
+        return app, overview, gaps
 
     return nights
 
@@ -270,24 +276,24 @@ def test_result_has_no_account_on_an_unaudited_channel(channels):
     page = Page("https://nour.example/", 200, fetched_at=START)
     looked = ProbeResult(present_finding(page, links=FOUND))
     checked = LinkCheck("nour.example", identify.identify_link("nour.example"), looked)
-    told = keep_audited_channels(checked, channels).result.finding.links
-    assert {link.channel for link in told} == {*channels} - {"website"}
+    links = keep_audited_channels(checked, channels).result.finding.links
+    assert {link.channel for link in links} == {*channels} - {"website"}
 
 
 async def test_unaudited_channel_is_not_requested_proposed_counted_or_a_gap(audit):
-    app, seen, gaps = await audit()
+    app, overview, gaps = await audit()
     assert set(app.web.asked) == {SITE.typed_text}
-    assert seen.find_association("nour").proposals == ()
-    assert seen.find_association("nour").unchecked == ()
-    assert [one.channel for one in seen.coverage] == ["website"]
+    assert overview.find_association("nour").proposals == ()
+    assert overview.find_association("nour").unchecked == ()
+    assert [coverage.channel for coverage in overview.coverage] == ["website"]
     assert {channel for _, channel in gaps} <= {"website"}
 
 
 async def test_audited_telegram_is_requested_proposed_and_counted(audit):
-    app, seen, gaps = await audit("telegram")
+    app, overview, gaps = await audit("telegram")
     assert {row.typed_text for row in TELEGRAM} <= set(app.web.asked)
-    assert {row.link.channel for row in seen.find_association("nour").proposals} == {"telegram"}
-    assert [one.channel for one in seen.coverage] == ["website", "telegram"]
+    assert {row.link.channel for row in overview.find_association("nour").proposals} == {"telegram"}
+    assert [coverage.channel for coverage in overview.coverage] == ["website", "telegram"]
     assert {"channel_unlisted", "channel_not_linked", "channel_duplicate", "channel_shared"} <= {
         code for code, channel in gaps if channel == "telegram"
     }

@@ -112,5 +112,5 @@ def test_impossible_handle_is_none(text: str) -> None:
     ],
 )
 def test_no_response_of_x_proves_an_absence(page: Page, reason: Reason) -> None:
-    finding = run_offline(twitter.probe(ACCOUNT), lambda asked: page).finding
+    finding = run_offline(twitter.probe(ACCOUNT), lambda request: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)

@@ -40,13 +40,13 @@ def _user(**changes: object) -> dict[str, object]:
 
 
 def _build_error(value: str, title: str, detail: str, **changes: object) -> dict[str, object]:
-    named = {
+    parameters = {
         "value": value,
         "resource_id": value,
         "resource_type": "user",
         "parameter": "usernames",
     }
-    return {**named, "title": title, "detail": detail, "type": NOT_FOUND, **changes}
+    return {**parameters, "title": title, "detail": detail, "type": NOT_FOUND, **changes}
 
 
 def _missing(value: str, **changes: object) -> dict[str, object]:
@@ -75,15 +75,15 @@ def _account(link: str = LINK, known_id: str | None = None) -> Account:
 
 
 def _probe(
-    *answers: Page | FetchError, link: str = LINK, known_id: str | None = None
+    *responses: Page | FetchError, link: str = LINK, known_id: str | None = None
 ) -> ProbeResult:
-    return played(twitter.probe_api(_account(link, known_id)), *answers)
+    return played(twitter.probe_api(_account(link, known_id)), *responses)
 
 
 BY_ID = "https://x.com/i/user/1234567890"
 
 
-# --- What is asked ---
+# --- API calls ---
 
 
 def test_handle_is_requested_with_up_to_a_hundred_others_for_1_5_cents() -> None:
@@ -137,7 +137,7 @@ def test_finding_has_figures_website_and_newest_post() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entities", "url", "sites", "whole"),
+    ("entities", "url", "sites", "all_resolved"),
     [
         (
             {"description": {"urls": [{"expanded_url": "https://annour.example"}]}},
@@ -159,11 +159,11 @@ def test_finding_has_figures_website_and_newest_post() -> None:
     ids=["in its text", "a short link", "a page of links", "never expanded", "none", "untold"],
 )
 def test_links_are_all_resolved_unless_one_is_short(
-    entities: object, url: object, sites: list[str], whole: bool
+    entities: object, url: object, sites: list[str], all_resolved: bool
 ) -> None:
     finding = _probe(_users(_user(entities=entities, url=url))).finding
     assert [link.key for link in finding.links] == sites
-    assert finding.facts["all_links_resolved"] is whole
+    assert finding.facts["all_links_resolved"] is all_resolved
 
 
 def test_newest_post_is_read_from_the_old_field_too() -> None:
@@ -230,9 +230,9 @@ def test_taken_handle_is_renamed_without_data_of_the_other_account() -> None:
 
 
 def test_errors_distinguish_missing_and_suspended() -> None:
-    answer = page({"errors": [_missing("jamiyaannour"), _suspended("NadiChabab")]})
+    response = page({"errors": [_missing("jamiyaannour"), _suspended("NadiChabab")]})
     missing, suspended = (
-        _probe(answer, link=f"https://x.com/{name}").finding
+        _probe(response, link=f"https://x.com/{name}").finding
         for name in ("JamiyaAnnour", "nadichabab")
     )
     assert (missing.presence, missing.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
@@ -241,11 +241,11 @@ def test_errors_distinguish_missing_and_suspended() -> None:
     assert suspended.final_url == "https://x.com/nadichabab"
 
 
-def test_accounts_of_one_call_are_told_apart() -> None:
-    answer = _users(_user(), _user(id="2", username="other"), errors=[_missing("gone_one")])
-    assert _probe(answer).finding.presence is Presence.PRESENT
-    assert _probe(answer, link="https://x.com/gone_one").finding.presence is Presence.ABSENT
-    left_out = _probe(answer, link="https://x.com/left_out").finding
+def test_accounts_of_one_call_are_distinguished() -> None:
+    response = _users(_user(), _user(id="2", username="other"), errors=[_missing("gone_one")])
+    assert _probe(response).finding.presence is Presence.PRESENT
+    assert _probe(response, link="https://x.com/gone_one").finding.presence is Presence.ABSENT
+    left_out = _probe(response, link="https://x.com/left_out").finding
     assert (left_out.presence, left_out.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
@@ -304,7 +304,7 @@ def test_account_in_the_data_is_present_despite_errors() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         page({}),
         page({"data": {}}),
@@ -327,8 +327,8 @@ def test_account_in_the_data_is_present_despite_errors() -> None:
         replace(page({"errors": [_missing("jamiyaannour")]}), truncated=True),
     ],
 )
-def test_response_without_accounts_proves_nothing(answer: Page) -> None:
-    finding = _probe(answer).finding
+def test_response_without_accounts_proves_nothing(response: Page) -> None:
+    finding = _probe(response).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
@@ -446,9 +446,10 @@ _SHAPED = st.fixed_dictionaries(
 def test_probe_accepts_any_response(
     data: object, status: int, link: str, known_id: str | None
 ) -> None:
-    answer = page(data, status)
+    response = page(data, status)
     result = run_offline(
-        twitter.probe_api(_account(link, known_id)), lambda ask: replace(answer, url=ask.url)
+        twitter.probe_api(_account(link, known_id)),
+        lambda request: replace(response, url=request.url),
     )
     assert len(result.exchanges) <= 2
     if status in (403, 500):

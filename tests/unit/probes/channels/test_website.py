@@ -29,8 +29,8 @@ Web = Callable[[PageRequest], Page | FetchError]
 
 
 def probe_site(web: Web, link: str = URL) -> tuple[Finding, tuple[HttpExchange, ...]]:
-    found = run_offline(website.probe(Account("a", link, identify.identify_link(link))), web)
-    return found.finding, found.exchanges
+    result = run_offline(website.probe(Account("a", link, identify.identify_link(link))), web)
+    return result.finding, result.exchanges
 
 
 def page(url: str, body: str = HOME, status: int = 200, **more: object) -> Page:
@@ -43,10 +43,12 @@ def page(url: str, body: str = HOME, status: int = 200, **more: object) -> Page:
 def test_site_without_feed_costs_at_most_six_requests(generator: str) -> None:
     head = f'<meta name="generator" content="{generator}"></head>'
 
-    def web(asked: PageRequest) -> Page:
-        known = asked.url.rstrip("/") == "http://annour.example"
+    def web(request: PageRequest) -> Page:
+        is_home_page = request.url.rstrip("/") == "http://annour.example"
         return page(
-            asked.url, HOME.replace("</head>", head) if known else "", 200 if known else 404
+            request.url,
+            HOME.replace("</head>", head) if is_home_page else "",
+            200 if is_home_page else 404,
         )
 
     finding, exchanges = probe_site(web, "http://annour.example/")
@@ -57,14 +59,16 @@ def test_site_without_feed_costs_at_most_six_requests(generator: str) -> None:
 def test_text_after_the_parsed_part_is_too_large() -> None:
     styled = HOME.replace("<h1>", f"<script>go()</script><style>{' ' * 600_000}</style><h1>")
     finding, _ = probe_site(
-        lambda asked: page(asked.url, styled) if asked.url == URL else FetchError(Reason.ROBOTS)
+        lambda request: (
+            page(request.url, styled) if request.url == URL else FetchError(Reason.ROBOTS)
+        )
     )
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TOO_LARGE)
 
 
 def test_only_the_registered_link_and_its_variants_are_marked() -> None:
     _, exchanges = probe_site(
-        lambda asked: page(asked.url) if asked.url == URL else FetchError(Reason.ROBOTS)
+        lambda request: page(request.url) if request.url == URL else FetchError(Reason.ROBOTS)
     )
     assert [
         exchange.request.url for exchange in exchanges if exchange.request.is_registered_link
@@ -74,16 +78,16 @@ def test_only_the_registered_link_and_its_variants_are_marked() -> None:
 
 def test_feed_forbidden_by_robots_is_not_missing() -> None:
     finding, _ = probe_site(
-        lambda asked: page(asked.url) if asked.url == URL else FetchError(Reason.ROBOTS)
+        lambda request: page(request.url) if request.url == URL else FetchError(Reason.ROBOTS)
     )
     assert "feed" not in finding.facts
 
 
 def test_invalid_certificate_is_ignored_once_and_marked() -> None:
-    def web(asked: PageRequest) -> Page | FetchError:
-        if not asked.insecure:
-            return FetchError(Reason.TLS, "expired", url=asked.url)
-        return page(asked.url, insecure=True)
+    def web(request: PageRequest) -> Page | FetchError:
+        if not request.insecure:
+            return FetchError(Reason.TLS, "expired", url=request.url)
+        return page(request.url, insecure=True)
 
     finding, exchanges = probe_site(web)
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TLS)
@@ -95,10 +99,10 @@ def test_invalid_certificate_is_ignored_once_and_marked() -> None:
 def test_text_of_unverified_page_is_trusted_only_over_http() -> None:
     parked = "<title>annour.example is for sale</title>"
 
-    def web(asked: PageRequest) -> Page | FetchError:
-        if asked.url.startswith("https:") and not asked.insecure:
-            return FetchError(Reason.TLS, "wrong_host", url=asked.url)
-        return page(asked.url, parked, insecure=asked.insecure)
+    def web(request: PageRequest) -> Page | FetchError:
+        if request.url.startswith("https:") and not request.insecure:
+            return FetchError(Reason.TLS, "wrong_host", url=request.url)
+        return page(request.url, parked, insecure=request.insecure)
 
     finding, exchanges = probe_site(web)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.PARKED)
@@ -109,10 +113,10 @@ def test_text_of_unverified_page_is_trusted_only_over_http() -> None:
 def test_unverified_page_alone_is_never_an_absence() -> None:
     parked = "<title>annour.example is for sale</title>"
 
-    def web(asked: PageRequest) -> Page | FetchError:
+    def web(request: PageRequest) -> Page | FetchError:
         return (
-            page(asked.url, parked, insecure=True)
-            if asked.insecure
+            page(request.url, parked, insecure=True)
+            if request.insecure
             else FetchError(Reason.TLS, "self_signed")
         )
 
@@ -128,10 +132,14 @@ def test_redirect_to_missing_host_is_no_lost_domain() -> None:
 
 def test_passing_time_does_not_change_the_finding() -> None:
     first, _ = probe_site(
-        lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), elapsed_seconds=0.31)
+        lambda request: page(
+            request.url, certificate_expires=date(2026, 11, 30), elapsed_seconds=0.31
+        )
     )
     later, _ = probe_site(
-        lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), elapsed_seconds=0.44)
+        lambda request: page(
+            request.url, certificate_expires=date(2026, 11, 30), elapsed_seconds=0.44
+        )
     )
     assert first == later
     assert (first.facts["certificate_expires_on"], first.facts["seconds"]) == ("2026-11-30", 0)
@@ -150,7 +158,7 @@ def test_fetch_error_is_never_an_absence(error_reason: Reason) -> None:
 )
 def test_refusal_is_never_an_absence(status: int) -> None:
     assert (
-        probe_site(lambda asked: page(asked.url, "<p>no</p>", status))[0].presence
+        probe_site(lambda request: page(request.url, "<p>no</p>", status))[0].presence
         is Presence.UNKNOWN
     )
 
@@ -160,9 +168,9 @@ def test_broken_home_page_of_a_working_site_is_no_absence() -> None:
     broken = (
         f"<html><head><title>Page non trouvée – Annour</title></head><body>{menu}</body></html>"
     )
-    finding, _ = probe_site(lambda asked: page(asked.url, broken, 404))
+    finding, _ = probe_site(lambda request: page(request.url, broken, 404))
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.SERVER_ERROR)
-    finding, _ = probe_site(lambda asked: page(asked.url, broken, 404), f"{URL}projets/ecole")
+    finding, _ = probe_site(lambda request: page(request.url, broken, 404), f"{URL}projets/ecole")
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
@@ -185,22 +193,28 @@ def test_home_page_url_is_recognized(url: str, home: bool) -> None:
 @pytest.mark.slow
 def test_recorded_sites_give_the_expected_findings(shared: Path) -> None:
     sys.path.insert(0, str(shared / "tools"))
-    from replay_web import Book  # noqa: PLC0415  # the recorded web lies beside the project
+    from replay_web import Book  # noqa: PLC0415  # the recorded web is next to the project
     from score import dated, judge  # noqa: PLC0415
 
     book, totals = Book([shared / "corpus"]), Counter()
 
-    def web(asked: PageRequest) -> Page:
-        url, hops = asked.url, []
+    def web(request: PageRequest) -> Page:
+        url, hops = request.url, []
         for _ in range(8):
-            told = book.find(url)
-            headers = {name.lower(): value for name, value in (told.get("headers") or {}).items()}
-            hops.append(Hop(url, told.get("status") or 200))
+            recorded = book.find(url)
+            headers = {
+                name.lower(): value for name, value in (recorded.get("headers") or {}).items()
+            }
+            hops.append(Hop(url, recorded.get("status") or 200))
             if "location" not in headers:
                 break
             url = urljoin(url, headers["location"])
-        body = (told["_folder"] / told["body_file"]).read_bytes() if "body_file" in told else None
-        body = told.get("body", "").encode() if body is None else body
+        body = (
+            (recorded["_folder"] / recorded["body_file"]).read_bytes()
+            if "body_file" in recorded
+            else None
+        )
+        body = recorded.get("body", "").encode() if body is None else body
         return Page(url, hops[-1].status, headers, body, NOW, tuple(hops))
 
     for case in json.loads((shared / "corpus" / "cases.json").read_text(encoding="utf-8")):
@@ -209,11 +223,11 @@ def test_recorded_sites_give_the_expected_findings(shared: Path) -> None:
             continue
         finding, expect = probe_site(web, case["link"])[0], case["expect"]
         totals[judge(expect["verdict"], finding.presence, finding.reason)] += 1
-        given = finding.last_activity.format_iso() if finding.last_activity else None
-        if expect.get("last_activity") and (given or not expect.get("or_null")):
-            totals["date " + dated(expect["last_activity"], given)] += 1
+        found_date = finding.last_activity.format_iso() if finding.last_activity else None
+        if expect.get("last_activity") and (found_date or not expect.get("or_null")):
+            totals["date " + dated(expect["last_activity"], found_date)] += 1
     assert totals["accused"] == 0
     assert totals["missed"] <= 4
-    told = totals["date right"] + totals["date wrong"] + totals["date none"]
-    assert totals["date right"] >= 0.95 * told
-    assert totals["date wrong"] <= 0.025 * told
+    date_count = totals["date right"] + totals["date wrong"] + totals["date none"]
+    assert totals["date right"] >= 0.95 * date_count
+    assert totals["date wrong"] <= 0.025 * date_count

@@ -128,7 +128,7 @@ def test_impossible_handle_is_none(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "followers"),
+    ("shown_count", "followers"),
     [
         ("1.23K subscribers", 1230),
         ("1,234 subscribers", 1234),
@@ -146,27 +146,29 @@ def test_impossible_handle_is_none(typed: str) -> None:
         ("1,23 тыс. подписчиков", None),
     ],
 )
-def test_followers_are_parsed_in_three_languages(said: str, followers: int | None) -> None:
+def test_followers_are_parsed_in_three_languages(shown_count: str, followers: int | None) -> None:
     assert (
-        _parse_data({"header": {"pageHeaderRenderer": {"row": {"content": said}}}}).followers
+        _parse_data({"header": {"pageHeaderRenderer": {"row": {"content": shown_count}}}}).followers
         == followers
     )
 
 
 def test_only_the_first_request_is_the_registered_link() -> None:
-    asked: list[PageRequest] = []
+    requests: list[PageRequest] = []
     tab = {"endpoint": {"commandMetadata": {"webCommandMetadata": {"url": "/@a/videos"}}}}
     data = {
         "contents": {"twoColumnBrowseResultsRenderer": {"tabs": [{"tabRenderer": tab}]}},
         "metadata": {"channelMetadataRenderer": {"externalId": UC}},
     }
 
-    def answer(ask: PageRequest) -> Page:
-        asked.append(ask)
-        return _page(ask.url, data)
+    def answer(request: PageRequest) -> Page:
+        requests.append(request)
+        return _page(request.url, data)
 
     run_offline(youtube.probe(_account(f"https://www.youtube.com/channel/{UC}")), answer)
-    assert [(ask.url.rpartition("/")[2], ask.is_registered_link) for ask in asked] == [
+    assert [
+        (request.url.rpartition("/")[2], request.is_registered_link) for request in requests
+    ] == [
         (UC, True),
         ("videos", False),
     ]
@@ -190,7 +192,7 @@ def test_warning_alerts_are_no_absence() -> None:
     }
     data = {"alerts": [alert, alert]}
     account = _account("https://www.youtube.com/@annour")
-    finding = run_offline(youtube.probe(account), lambda ask: _page(ask.url, data)).finding
+    finding = run_offline(youtube.probe(account), lambda request: _page(request.url, data)).finding
     assert finding.presence == "unknown"
 
 
@@ -209,7 +211,7 @@ def test_future_upload_is_no_activity() -> None:
 def test_link_without_channel_makes_no_request() -> None:
     result = run_offline(
         youtube.probe(_account("https://www.youtube.com/watch?v=00000000000")),
-        lambda ask: _page(ask.url, {}),
+        lambda request: _page(request.url, {}),
     )
     assert result.exchanges == ()
     assert result.finding.reason is Reason.WRONG_TARGET
@@ -232,13 +234,13 @@ def remembered(link: str, uc: str) -> Account:
 
 
 def test_missing_handle_of_existing_id_is_renamed() -> None:
-    answers = {
+    responses = {
         "https://www.youtube.com/@annour": MISSING,
         f"https://www.youtube.com/channel/{UC}": channel(UC, "annour-rabat"),
     }
     result = run_offline(
         youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
-        lambda ask: _page(ask.url, answers[ask.url]),
+        lambda request: _page(request.url, responses[request.url]),
     )
     assert (result.finding.presence, result.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
     assert (result.finding.platform_id, "@annour-rabat" in result.finding.detail) == (UC, True)
@@ -248,25 +250,29 @@ def test_missing_handle_of_existing_id_is_renamed() -> None:
 def test_missing_handle_and_id_are_absent() -> None:
     result = run_offline(
         youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
-        lambda ask: _page(ask.url, MISSING),
+        lambda request: _page(request.url, MISSING),
     )
     assert (result.finding.presence, result.finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
     assert len(result.exchanges) == 2
 
 
 def test_missing_handle_with_walled_id_is_unknown() -> None:
-    def answer(ask: PageRequest) -> Page | FetchError:
-        return FetchError(Reason.CONSENT) if "/channel/" in ask.url else _page(ask.url, MISSING)
+    def answer(request: PageRequest) -> Page | FetchError:
+        return (
+            FetchError(Reason.CONSENT)
+            if "/channel/" in request.url
+            else _page(request.url, MISSING)
+        )
 
     result = run_offline(youtube.probe(remembered("https://www.youtube.com/@annour", UC)), answer)
     assert (result.finding.presence, result.finding.reason) == (Presence.UNKNOWN, Reason.CONSENT)
 
 
 def test_taken_handle_is_renamed() -> None:
-    other = channel("UCSomebody00000000000002", "annour")
+    other_channel = channel("UCSomebody00000000000002", "annour")
     result = run_offline(
         youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
-        lambda ask: _page(ask.url, other),
+        lambda request: _page(request.url, other_channel),
     )
     assert (result.finding.presence, result.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
 
@@ -296,14 +302,16 @@ def test_absence_message_counts_only_at_the_channel_url(
     url: str, reason: Reason | None, title: bool
 ) -> None:
     page = Page(url, 404, body=NOT_FOUND, fetched_at=NOW) if title else _page(url, MISSING)
-    finding = run_offline(youtube.probe(_account(ANNOUR)), lambda ask: page).finding
+    finding = run_offline(youtube.probe(_account(ANNOUR)), lambda request: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason or Reason.UNREADABLE)
 
 
 @pytest.mark.parametrize("url", [ANNOUR, "https://m.youtube.com/@Annour", f"{ANNOUR}?hl=fr"])
 def test_absence_message_counts_on_any_youtube_host(url: str) -> None:
     for page in (Page(url, 404, body=NOT_FOUND, fetched_at=NOW), _page(url, MISSING)):
-        finding = run_offline(youtube.probe(_account(ANNOUR)), lambda ask, page=page: page).finding
+        finding = run_offline(
+            youtube.probe(_account(ANNOUR)), lambda request, page=page: page
+        ).finding
         assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
@@ -313,19 +321,21 @@ def test_contradicting_page_proves_nothing() -> None:
     title = _page(ANNOUR, here)
     title = replace(title, status=404, body=NOT_FOUND.replace(b"<body>", b"<body>" + title.body))
     for page in (both, title):
-        finding = run_offline(youtube.probe(_account(ANNOUR)), lambda ask, page=page: page).finding
+        finding = run_offline(
+            youtube.probe(_account(ANNOUR)), lambda request, page=page: page
+        ).finding
         assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
 def test_absence_message_under_a_wall_proves_nothing() -> None:
     page = replace(_page(ANNOUR, MISSING), headers={"cf-mitigated": "challenge"})
-    finding = run_offline(youtube.probe(_account(ANNOUR)), lambda ask: page).finding
+    finding = run_offline(youtube.probe(_account(ANNOUR)), lambda request: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.BLOCKED)
 
 
 def test_request_to_youtube_accepts_english() -> None:
     """Its ages are words, and one language is read more surely than all (fact sheet, 0.4)."""
-    result = run_offline(youtube.probe(_account(ANNOUR)), lambda ask: _page(ask.url, {}))
+    result = run_offline(youtube.probe(_account(ANNOUR)), lambda request: _page(request.url, {}))
     assert [dict(exchange.request.headers) for exchange in result.exchanges] == [
         {"Accept-Language": "en-US,en;q=0.9"}
     ]

@@ -49,40 +49,40 @@ def _channels(*channels: object, **more: object) -> Page:
     )
 
 
-def _uploads(*whens: datetime | str) -> Page:
-    told = [when if isinstance(when, str) else when.isoformat() for when in whens]
-    items = [{"contentDetails": {"videoPublishedAt": when}} for when in told]
+def _uploads(*all_dates: datetime | str) -> Page:
+    dates = [date if isinstance(date, str) else date.isoformat() for date in all_dates]
+    items = [{"contentDetails": {"videoPublishedAt": date}} for date in dates]
     return page({"kind": "youtube#playlistItemListResponse", "items": items})
 
 
 def _error(code: int, reason: str, **more: object) -> Page:
-    words = {
+    details = {
         "code": code,
         "message": f"No: <b>{reason}</b>.",
         "errors": [{"reason": reason}],
         **more,
     }
-    return page({"error": words}, code)
+    return page({"error": details}, code)
 
 
 def _account(
-    link: str = f"https://www.youtube.com/channel/{UC}", known: str | None = None
+    link: str = f"https://www.youtube.com/channel/{UC}", known_id: str | None = None
 ) -> Account:
-    return remembered(Account("annour", link, youtube.identify(link, link)), known)
+    return remembered(Account("annour", link, youtube.identify(link, link)), known_id)
 
 
 def _probe(
-    *answers: Page | FetchError,
+    *responses: Page | FetchError,
     link: str = f"https://www.youtube.com/channel/{UC}",
-    known: str = "",
+    known_id: str = "",
 ) -> ProbeResult:
-    return played(youtube.probe_api(_account(link, known or None)), *answers)
+    return played(youtube.probe_api(_account(link, known_id or None)), *responses)
 
 
 HANDLE = "https://www.youtube.com/@JamiyaAnnour"
 
 
-# --- What is asked ---
+# --- API calls ---
 
 
 def test_channel_is_requested_by_id_with_up_to_fifty_others() -> None:
@@ -106,16 +106,16 @@ def test_channel_is_requested_by_id_with_up_to_fifty_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("link", "asked"),
+    ("link", "query"),
     [
         (HANDLE, {"forHandle": "@jamiyaannour"}),
         ("https://www.youtube.com/@جمعية", {"forHandle": "@جمعية"}),
         ("https://www.youtube.com/user/JamiyaAnnour", {"forUsername": "JamiyaAnnour"}),
     ],
 )
-def test_name_is_requested_alone(link: str, asked: dict[str, str]) -> None:
+def test_name_is_requested_alone(link: str, query: dict[str, str]) -> None:
     result = _probe(_channels(_channel()), NO_VIDEO, link=link)
-    assert asked.items() <= queries(result)[0].items()
+    assert query.items() <= queries(result)[0].items()
     assert result.exchanges[0].request.api_call.joined_parameter == ""
     assert result.finding.presence is Presence.PRESENT
     assert result.finding.platform_id == UC
@@ -125,7 +125,7 @@ def test_name_is_requested_alone(link: str, asked: dict[str, str]) -> None:
     "link", [HANDLE, "https://www.youtube.com/c/annour", "https://www.youtube.com/annour"]
 )
 def test_known_id_is_requested_instead_of_a_name(link: str) -> None:
-    result = _probe(_channels(_channel()), NO_VIDEO, link=link, known=UC)
+    result = _probe(_channels(_channel()), NO_VIDEO, link=link, known_id=UC)
     assert queries(result)[0]["id"] == UC
     assert (result.finding.presence, result.finding.reason) == (Presence.PRESENT, None)
 
@@ -146,7 +146,7 @@ def test_link_without_channel_is_not_requested() -> None:
 
 
 def test_known_id_of_another_form_is_ignored() -> None:
-    assert "forHandle" in queries(_probe(NOBODY, link=HANDLE, known="123456"))[0]
+    assert "forHandle" in queries(_probe(NOBODY, link=HANDLE, known_id="123456"))[0]
 
 
 # --- What is there ---
@@ -176,7 +176,7 @@ def test_finding_has_figures_website_and_newest_video() -> None:
 def _days_old(weekday: int, videos: int = 42) -> int:
     """How old the newest video is said to be, on a weekday; 40 days by what was known, 1 by the interface."""
     facts = {"video_count": 42, "rhythm_days": 9}
-    known = Finding(
+    previous = Finding(
         Presence.PRESENT,
         platform_id=UC,
         last_activity=Activity(ago(days=40), "uploads"),
@@ -184,13 +184,13 @@ def _days_old(weekday: int, videos: int = 42) -> int:
     )
     now = NOW + timedelta(days=weekday - NOW.weekday())
     channels = _channels(_channel(statistics={"videoCount": str(videos)}))
-    answers = {
+    responses_by_id = {
         "channels": replace(channels, fetched_at=now),
         "playlistItems": replace(_uploads(ago(days=1)), fetched_at=now + timedelta(days=7)),
     }
-    steps = youtube.probe_api(replace(_account(), previous_finding=known))
+    steps = youtube.probe_api(replace(_account(), previous_finding=previous))
     newest = run_offline(
-        steps, lambda ask: answers[urlsplit(ask.url).path.rpartition("/")[2]]
+        steps, lambda request: responses_by_id[urlsplit(request.url).path.rpartition("/")[2]]
     ).finding.last_activity
     assert newest is not None
     return (NOW - newest.published_at).days
@@ -226,17 +226,17 @@ def test_channel_without_video_count_is_not_empty() -> None:
     ("status", "reason"), [("private", Reason.PRIVATE), ("unlisted", None), ("public", None)]
 )
 def test_only_private_channel_is_private(status: str, reason: Reason | None) -> None:
-    answers = [
+    responses = [
         _channels(_channel(status={"privacyStatus": status})),
         *([] if reason else [NO_VIDEO]),
     ]
-    finding = _probe(*answers).finding
+    finding = _probe(*responses).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, reason)
 
 
 def test_former_handle_of_the_known_channel_is_renamed() -> None:
     renamed = _channel(snippet={"title": "Annour", "customUrl": "@annour-maroc"})
-    finding = _probe(_channels(renamed), NO_VIDEO, link=HANDLE, known=UC).finding
+    finding = _probe(_channels(renamed), NO_VIDEO, link=HANDLE, known_id=UC).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
     assert (finding.detail, finding.platform_id) == ("answers as @annour-maroc", UC)
     assert finding.final_url == "https://www.youtube.com/@annour-maroc"
@@ -247,11 +247,11 @@ def test_other_case_and_legacy_names_are_no_rename(
     custom: object,
 ) -> None:
     channel = _channel(snippet={"title": "Annour", "customUrl": custom})
-    assert _probe(_channels(channel), NO_VIDEO, link=HANDLE, known=UC).finding.reason is None
+    assert _probe(_channels(channel), NO_VIDEO, link=HANDLE, known_id=UC).finding.reason is None
 
 
 def test_taken_handle_is_renamed_without_data_of_the_other_channel() -> None:
-    result = _probe(NOBODY, _channels(_channel(OTHER)), link=HANDLE, known=UC)
+    result = _probe(NOBODY, _channels(_channel(OTHER)), link=HANDLE, known_id=UC)
     finding = result.finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
@@ -264,7 +264,7 @@ def test_taken_handle_is_renamed_without_data_of_the_other_channel() -> None:
 
 
 def test_channel_found_by_name_is_present() -> None:
-    result = _probe(NOBODY, _channels(_channel()), NO_VIDEO, link=HANDLE, known=UC)
+    result = _probe(NOBODY, _channels(_channel()), NO_VIDEO, link=HANDLE, known_id=UC)
     assert (result.finding.presence, result.finding.reason) == (Presence.PRESENT, None)
 
 
@@ -272,10 +272,10 @@ def test_channel_found_by_name_is_present() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [NOBODY, _channels(), page({**KIND}), _channels(_channel(OTHER))]
+    "response", [NOBODY, _channels(), page({**KIND}), _channels(_channel(OTHER))]
 )
-def test_id_missing_from_complete_response_is_not_found(answer: Page) -> None:
-    finding = _probe(answer).finding
+def test_id_missing_from_complete_response_is_not_found(response: Page) -> None:
+    finding = _probe(response).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.ABSENT,
         Reason.NOT_FOUND,
@@ -285,17 +285,17 @@ def test_id_missing_from_complete_response_is_not_found(answer: Page) -> None:
 
 
 def test_only_the_missing_channel_of_one_call_is_not_found() -> None:
-    answer = _channels(_channel(OTHER), _channel())
-    assert _probe(answer, NO_VIDEO).finding.platform_id == UC
+    response = _channels(_channel(OTHER), _channel())
+    assert _probe(response, NO_VIDEO).finding.platform_id == UC
     missing = _probe(
-        answer, link="https://www.youtube.com/channel/UCGone000000000000000003"
+        response, link="https://www.youtube.com/channel/UCGone000000000000000003"
     ).finding
     assert (missing.presence, missing.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
 def test_unknown_name_is_not_found() -> None:
     assert _probe(NOBODY, link=HANDLE).finding.reason is Reason.NOT_FOUND
-    finding = _probe(NOBODY, NOBODY, link=HANDLE, known=UC).finding
+    finding = _probe(NOBODY, NOBODY, link=HANDLE, known_id=UC).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.ABSENT,
         Reason.NOT_FOUND,
@@ -305,7 +305,7 @@ def test_unknown_name_is_not_found() -> None:
 
 def test_missing_id_proves_nothing_without_answer_for_its_name() -> None:
     spent = FetchError(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
-    finding = _probe(NOBODY, spent, link=HANDLE, known=UC).finding
+    finding = _probe(NOBODY, spent, link=HANDLE, known_id=UC).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.RATE_LIMITED)
 
 
@@ -464,10 +464,10 @@ def test_forbidden_playlist_does_not_refuse_the_api() -> None:
 
 
 def test_future_videos_are_ignored() -> None:
-    answer = _uploads(
+    response = _uploads(
         ago(days=-3), ago(days=-400), "1970-01-01T00:00:00Z", ago(days=5), "soon", "2026-11-01"
     )
-    newest = _probe(_channels(_channel()), answer).finding.last_activity
+    newest = _probe(_channels(_channel()), response).finding.last_activity
     assert newest is not None
     assert newest.published_at == ago(days=5)
 
@@ -503,14 +503,15 @@ _SHAPED = st.fixed_dictionaries(
     data=_SHAPED | JSON,
     status=st.sampled_from([200, 200, 400, 403, 404, 500]),
     link=st.sampled_from([HANDLE, f"https://www.youtube.com/channel/{UC}"]),
-    known=st.sampled_from([None, UC, OTHER, ""]),
+    known_id=st.sampled_from([None, UC, OTHER, ""]),
 )
 def test_probe_accepts_any_response(
-    data: object, status: int, link: str, known: str | None
+    data: object, status: int, link: str, known_id: str | None
 ) -> None:
-    answer = page(data, status)
+    response = page(data, status)
     result = run_offline(
-        youtube.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
+        youtube.probe_api(_account(link, known_id)),
+        lambda request: replace(response, url=request.url),
     )
     assert len(result.exchanges) <= 3
     if status >= 500:

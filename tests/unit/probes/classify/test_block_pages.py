@@ -49,7 +49,7 @@ def test_not_found_is_no_refusal(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "reason"),
+    ("response", "reason"),
     [
         (page(200, "x", "https://www.facebook.com/login/?next=x"), Reason.LOGIN_WALL),
         (page(200, "x", "https://www.facebook.com/checkpoint/1/"), Reason.BLOCKED),
@@ -78,8 +78,8 @@ def test_not_found_is_no_refusal(status: int) -> None:
         (page(200, ""), Reason.UNREADABLE),
     ],
 )
-def test_wall_is_recognized(found: Page, reason: Reason) -> None:
-    assert detect_refusal(found) is reason
+def test_wall_is_recognized(response: Page, reason: Reason) -> None:
+    assert detect_refusal(response) is reason
 
 
 def test_page_with_content_is_no_wall() -> None:
@@ -91,9 +91,19 @@ def test_page_with_content_is_no_wall() -> None:
 
 
 def test_registered_address_like_a_wall_is_no_wall() -> None:
-    asked = Page("https://annour.example/challenge", 200, body=b"<p>Notre challenge</p>" * 90)
+    registered_page = Page(
+        "https://annour.example/challenge", 200, body=b"<p>Notre challenge</p>" * 90
+    )
     assert (
-        detect_refusal(Page(asked.url, 200, body=asked.body, hops=(Hop(asked.url, 200),))) is None
+        detect_refusal(
+            Page(
+                registered_page.url,
+                200,
+                body=registered_page.body,
+                hops=(Hop(registered_page.url, 200),),
+            )
+        )
+        is None
     )
 
 
@@ -147,12 +157,12 @@ def test_wall_text_after_a_long_head_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "again",
+    "repeated",
     ["<", "<title>", "<title ", "<script", "<style", "/aes.js", "/cdn-cgi/challenge-platform/"],
 )
-def test_any_body_is_judged_fast(again: str) -> None:
+def test_any_body_is_judged_fast(repeated: str) -> None:
     """It is made in the loop, where a hundredth of a second is a hundred pages late."""
-    hostile = page(200, "<p>access denied</p>" + again * (500_000 // len(again)))
+    hostile = page(200, "<p>access denied</p>" + repeated * (500_000 // len(repeated)))
     started = time.process_time()
     detect_refusal(hostile)
     assert time.process_time() - started < 0.3
@@ -226,9 +236,9 @@ GUARDS = {
 @pytest.mark.parametrize("name", GUARDS)
 def test_firewall_before_a_site_is_unknown(name: str) -> None:
     status, body, headers = GUARDS[name]
-    answer = page(status, body, **{"content_type": "text/html", **headers})
+    response = page(status, body, **{"content_type": "text/html", **headers})
     account = Account("a", URL, identify.identify_link(URL))
-    finding = run_offline(website.probe(account), lambda _: answer).finding
+    finding = run_offline(website.probe(account), lambda _: response).finding
     assert finding.presence is Presence.UNKNOWN, finding
 
 
@@ -250,7 +260,7 @@ def test_refusal_of_a_platform_proves_no_absence(name: str, status: int) -> None
     account = Account("a", PLATFORMS[name], identify.identify_link(PLATFORMS[name]))
     finding = run_offline(
         channel_registry.get_channel(name).probe(account),
-        lambda asked: page(status, "<p>no</p>", asked.url),
+        lambda request: page(status, "<p>no</p>", request.url),
     )
     assert finding.finding.presence is Presence.UNKNOWN, finding
 
@@ -259,7 +269,7 @@ LINKEDIN = "https://www.linkedin.com/"
 
 
 @pytest.mark.parametrize(
-    ("found", "reason"),
+    ("response", "reason"),
     [
         (page(999, "x", LINKEDIN), Reason.BLOCKED),
         (page(429, "x"), Reason.RATE_LIMITED),
@@ -284,8 +294,8 @@ LINKEDIN = "https://www.linkedin.com/"
         (page(200, "<title>Annour</title>" + "<p>Une association.</p>" * 60), None),
     ],
 )
-def test_client_block_differs_from_a_hidden_page(found: Page, reason: Reason | None) -> None:
-    assert detect_client_block(found) is reason
+def test_client_block_differs_from_a_hidden_page(response: Page, reason: Reason | None) -> None:
+    assert detect_client_block(response) is reason
 
 
 def test_only_wall_text_can_cover_a_page() -> None:

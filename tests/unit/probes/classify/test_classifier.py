@@ -29,9 +29,9 @@ ASIDE = (
 
 
 def probe_site(url: str, body: str, landed: str = "", status: int = 200) -> Finding:
-    def web(asked: PageRequest) -> Page | FetchError:
-        if asked.url != url:
-            return Page(asked.url, 404, {}, b"", NOW)
+    def web(request: PageRequest) -> Page | FetchError:
+        if request.url != url:
+            return Page(request.url, 404, {}, b"", NOW)
         return Page(landed or url, status, {"content-type": "text/html"}, body.encode(), NOW)
 
     return run_offline(website.probe(Account("a", url, identify.identify_link(url))), web).finding

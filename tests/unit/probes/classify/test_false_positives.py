@@ -60,17 +60,17 @@ def bare(title: str, body: str, lang: str = "fr", head: str = "") -> str:
 
 
 def probe_site(body: str | bytes, url: str = HOME, **headers: str) -> Finding:
-    told = {
+    pages = {
         "content-type": "text/html",
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
     raw = body if isinstance(body, bytes) else body.encode()
 
-    def web(asked: PageRequest) -> Page | FetchError:
+    def web(request: PageRequest) -> Page | FetchError:
         return (
-            Page(asked.url, 200, told, raw, NOW)
-            if asked.url == url
-            else Page(asked.url, 404, {}, b"", NOW)
+            Page(request.url, 200, pages, raw, NOW)
+            if request.url == url
+            else Page(request.url, 404, {}, b"", NOW)
         )
 
     return run_offline(website.probe(Account("a", url, identify.identify_link(url))), web).finding

@@ -17,16 +17,16 @@ HOME = "https://annour.example/"
 def probe_site(
     body: str, status: int = 200, landed: str = HOME, link: str = HOME, **headers: str
 ) -> Finding:
-    told = {
+    pages = {
         "content-type": "text/html",
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
     hops = (Hop(link, status),) if landed == link else (Hop(link, 302), Hop(landed, status))
 
-    def web(asked: PageRequest) -> Page | FetchError:
-        if asked.url != link:
+    def web(request: PageRequest) -> Page | FetchError:
+        if request.url != link:
             return FetchError(Reason.NO_SUCH_HOST)
-        return Page(landed, status, told, body.encode(), NOW, hops)
+        return Page(landed, status, pages, body.encode(), NOW, hops)
 
     return run_offline(website.probe(Account("a", link, identify.identify_link(link))), web).finding
 

@@ -25,15 +25,15 @@ ARABIC = (
 
 
 def probe_site(body: str, url: str = HOME, status: int = 200, **headers: str) -> Finding:
-    told = {
+    pages = {
         "content-type": "text/html",
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
 
-    def web(asked: PageRequest) -> Page | FetchError:
-        if asked.url != url:
+    def web(request: PageRequest) -> Page | FetchError:
+        if request.url != url:
             return FetchError(Reason.NO_SUCH_HOST)
-        return Page(url, status, told, body.encode(), NOW)
+        return Page(url, status, pages, body.encode(), NOW)
 
     return run_offline(website.probe(Account("a", url, identify.identify_link(url))), web).finding
 

@@ -29,9 +29,9 @@ MENU = "".join(f'<a href="/rubrique-{n}">Rubrique {n}</a>' for n in range(5))
 
 
 def probe_site(body: str) -> Finding:
-    def web(asked: PageRequest) -> Page | FetchError:
-        if asked.url != HOME:
-            return Page(asked.url, 404, {}, b"", NOW)
+    def web(request: PageRequest) -> Page | FetchError:
+        if request.url != HOME:
+            return Page(request.url, 404, {}, b"", NOW)
         return Page(HOME, 200, {"content-type": "text/html"}, body.encode(), NOW)
 
     return run_offline(website.probe(Account("a", HOME, identify.identify_link(HOME))), web).finding
@@ -316,5 +316,5 @@ def test_hidden_menu_or_few_links_are_ignored(block: str) -> None:
 
 
 def test_hidden_link_search_is_fast_on_any_markup() -> None:
-    for again in ("<div style='", "<div ", "<div style='display:none'>", "display:none "):
-        assert not spam.has_hidden_link_block(again * (400_000 // len(again)), HOME)
+    for repeated in ("<div style='", "<div ", "<div style='display:none'>", "display:none "):
+        assert not spam.has_hidden_link_block(repeated * (400_000 // len(repeated)), HOME)

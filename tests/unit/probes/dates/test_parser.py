@@ -221,14 +221,14 @@ def test_find_dates_returns_all_dates_in_order() -> None:
     text = (
         "Assemblée du 3 mars 2025, puis 12 أبريل 2025 ; mis en ligne il y a 2 jours (2026-11-23)."
     )
-    found = parser.find_dates(text, NOW)
-    assert [dated.moment.date().isoformat() for dated in found] == [
+    dates = parser.find_dates(text, NOW)
+    assert [dated.moment.date().isoformat() for dated in dates] == [
         "2025-03-03",
         "2025-04-12",
         "2026-11-23",
         "2026-11-23",
     ]
-    assert [dated.is_relative for dated in found] == [False, False, True, False]
+    assert [dated.is_relative for dated in dates] == [False, False, True, False]
 
 
 def test_world_day_is_not_today() -> None:
@@ -252,23 +252,27 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(WORDS, max_size=8), st.sampled_from(["", " "]))
-def test_relative_date_is_never_in_the_future(words: list[str], between: str) -> None:
-    text = between.join(words)
+def test_relative_date_is_never_in_the_future(unit_words: list[str], between: str) -> None:
+    text = between.join(unit_words)
     alone = parser.parse_date(text, NOW)
     for dated in [*parser.find_dates(text, NOW), *([alone] if alone else [])]:
         if dated.is_relative:
             assert dated.moment <= NOW + timedelta(days=2)
 
 
-@pytest.mark.parametrize("word", sorted(vocabulary._CALENDAR_WORDS))
-def test_calendar_words_are_no_date_labels(word: str) -> None:
+@pytest.mark.parametrize("calendar_word", sorted(vocabulary._CALENDAR_WORDS))
+def test_calendar_words_are_no_date_labels(calendar_word: str) -> None:
     lists = (vocabulary.PUBLICATION_LABEL, vocabulary.MODIFIED_WORD)
-    for said in (f"{word} :", f"3 {word} 2026", f"3 {word.upper()} 2026, {word}: 4"):
-        if vocabulary.is_unlabeled_date(said):
-            assert not any(words.search(said) for words in lists)
-            assert not vocabulary.is_unrelated_date(said)
+    for text in (
+        f"{calendar_word} :",
+        f"3 {calendar_word} 2026",
+        f"3 {calendar_word.upper()} 2026, {calendar_word}: 4",
+    ):
+        if vocabulary.is_unlabeled_date(text):
+            assert not any(pattern.search(text) for pattern in lists)
+            assert not vocabulary.is_unrelated_date(text)
 
 
-@pytest.mark.parametrize("said", ["© 3 mai 2026", "بتاريخ 3 مايو 2026", "publié le 3 mai 2026"])
-def test_labelled_date_is_not_unlabelled(said: str) -> None:
-    assert not vocabulary.is_unlabeled_date(said)
+@pytest.mark.parametrize("text", ["© 3 mai 2026", "بتاريخ 3 مايو 2026", "publié le 3 mai 2026"])
+def test_labelled_date_is_not_unlabelled(text: str) -> None:
+    assert not vocabulary.is_unlabeled_date(text)

@@ -401,7 +401,7 @@ FOOTER = '<footer>{} <a href="https://www.linkedin.com/company/pixelwerk">Pixelw
 
 
 @pytest.mark.parametrize(
-    "before",
+    "credit",
     [
         "Umsetzung von",
         "Webdesign:",
@@ -423,15 +423,15 @@ FOOTER = '<footer>{} <a href="https://www.linkedin.com/company/pixelwerk">Pixelw
         "Photos :",
     ],
 )
-def test_maker_credit_is_recognized_in_many_languages(before: str) -> None:
-    assert find_accounts(FOOTER.format(before)) == {}
+def test_maker_credit_is_recognized_in_many_languages(credit: str) -> None:
+    assert find_accounts(FOOTER.format(credit)) == {}
 
 
 @pytest.mark.parametrize(
-    "before", ["Retrouvez-nous :", "Page LinkedIn :", "Suivez", "Notre page", "LinkedIn"]
+    "text", ["Retrouvez-nous :", "Page LinkedIn :", "Suivez", "Notre page", "LinkedIn"]
 )
-def test_footer_name_without_credit_is_proposed(before: str) -> None:
-    assert list(find_accounts(FOOTER.format(before))) == ["linkedin company/pixelwerk"]
+def test_footer_name_without_credit_is_proposed(text: str) -> None:
+    assert list(find_accounts(FOOTER.format(text))) == ["linkedin company/pixelwerk"]
 
 
 TEXT = '<main><h2>{}</h2><div>{}<a href="https://x.com/quelque_part">{}</a></div></main>'
@@ -484,22 +484,24 @@ def test_icon_under_another_heading_is_proposed(heading: str) -> None:
 
 
 def test_officer_account_with_the_site_name_is_not_proposed() -> None:
-    own, officers = TEXT.replace("quelque_part", "salma_annour"), "<h3>Salma Annour</h3>"
-    assert find_accounts(own.format("Notre bureau", officers, SIGN)) == {}
-    assert list(find_accounts(own.format("Nouvelles", "", SIGN))) == ["twitter salma_annour"]
-    whole = own.replace("salma_annour", "annour_ma")
-    assert list(find_accounts(whole.format("Notre bureau", "<p>Dix salariés</p>", SIGN))) == [
+    officer_page, officers = TEXT.replace("quelque_part", "salma_annour"), "<h3>Salma Annour</h3>"
+    assert find_accounts(officer_page.format("Notre bureau", officers, SIGN)) == {}
+    assert list(find_accounts(officer_page.format("Nouvelles", "", SIGN))) == [
+        "twitter salma_annour"
+    ]
+    site_page = officer_page.replace("salma_annour", "annour_ma")
+    assert list(find_accounts(site_page.format("Notre bureau", "<p>Dix salariés</p>", SIGN))) == [
         "twitter annour_ma"
     ]
 
 
 @pytest.mark.parametrize(
-    "after", ["</div><div>", "</div><h2>Autre chose</h2><div>", "</div></main><footer>"]
+    "separator", ["</div><div>", "</div><h2>Autre chose</h2><div>", "</div></main><footer>"]
 )
-def test_heading_applies_to_its_box_rank_and_region(after: str) -> None:
+def test_heading_applies_to_its_box_rank_and_region(separator: str) -> None:
     inside = "<main><div><div><h3>Le bureau</h3></div><p>Salma, trésorière</p>{}" + ICON_IN_TEXT
     assert find_accounts(inside.format("")) == {}
-    assert list(find_accounts(inside.format(after))) == ["twitter quelque_part"]
+    assert list(find_accounts(inside.format(separator))) == ["twitter quelque_part"]
 
 
 ICON_IN_TEXT = '<a href="https://x.com/quelque_part"><i></i></a>'
@@ -549,8 +551,8 @@ def test_similar_names_in_text_are_members_if_owner_account_is_placed() -> None:
 
 def test_single_similar_name_in_text_is_kept_but_several_are_a_list() -> None:
     footer = ICON.format("www.facebook.com/ateliers.du.lac")
-    one = '<p><a href="https://www.facebook.com/annour.sale">Facebook</a></p>'
-    assert len(find_accounts(one + footer)) == 2
+    link = '<p><a href="https://www.facebook.com/annour.sale">Facebook</a></p>'
+    assert len(find_accounts(link + footer)) == 2
     assert list(find_accounts(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:ateliersdulac"]
 
 
@@ -676,7 +678,7 @@ def test_two_frequent_words_count_as_a_distinctive_word() -> None:
         '<title>Forum des femmes</title><p>Lire <a href="https://twitter.com/{}">le fil</a> et '
         '<a href="https://twitter.com/voisin">un autre</a></p>'
     )
-    seen = [
+    linked_names = [
         [
             link.key
             for link in accounts.find_owner_accounts(
@@ -685,7 +687,7 @@ def test_two_frequent_words_count_as_a_distinctive_word() -> None:
         ]
         for name in ("forumfemmes", "femmes_mag")
     ]
-    assert seen == [["forumfemmes"], []]
+    assert linked_names == [["forumfemmes"], []]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def join_names(head: str, body: str = "") -> str:
 
 
 @pytest.mark.parametrize(
-    ("head", "body", "named"),
+    ("head", "body", "expected_names"),
     [
         ("<title>Accueil – Annour</title>", "", "Accueil – Annour"),
         ('<meta property="og:site_name" content="جمعية النور">', "", "جمعية النور"),
@@ -34,8 +34,8 @@ def join_names(head: str, body: str = "") -> str:
         ("", "<footer>جميع الحقوق محفوظة للنور</footer>", "جميع الحقوق محفوظة للنور"),
     ],
 )
-def test_name_is_read_from_each_place(head: str, body: str, named: str) -> None:
-    assert join_names(head, body) == named
+def test_name_is_read_from_each_place(head: str, body: str, expected_names: str) -> None:
+    assert join_names(head, body) == expected_names
 
 
 def test_name_is_listed_once_and_author_never() -> None:

@@ -25,7 +25,7 @@ from tests.support.hostile_server.server import Hostile, answer
 
 @pytest.mark.fault("F05")
 @pytest.mark.parametrize(
-    ("says", "expected"),
+    ("dns_reply", "expected"),
     [
         ("NXDOMAIN", "no_such_host/the name does not exist"),
         ({"A": "SERVFAIL", "AAAA": "SERVFAIL"}, "network/dns"),
@@ -35,35 +35,35 @@ from tests.support.hostile_server.server import Hostile, answer
         ("silent", "timeout/dns"),
     ],
 )
-async def test_only_proven_absence_is_no_such_host(says: object, expected: str) -> None:
+async def test_only_proven_absence_is_no_such_host(dns_reply: object, expected: str) -> None:
     async with (
-        NameServer({"site.example": says}) as names,
+        NameServer({"site.example": dns_reply}) as names,
         create_fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
     ):
         assert describe_outcome(await fetch_outcome(fetch, "http://site.example/")) == expected
 
 
 @pytest.mark.fault("F05")
-@pytest.mark.parametrize("says", ["NXDOMAIN", "SERVFAIL", "silent"])
-async def test_name_server_that_denies_every_name_proves_nothing(says: str) -> None:
+@pytest.mark.parametrize("dns_reply", ["NXDOMAIN", "SERVFAIL", "silent"])
+async def test_name_server_that_denies_every_name_proves_nothing(dns_reply: str) -> None:
     """A closed network's, seen 2026-11."""
     async with (
-        NameServer({"com": says}) as names,
+        NameServer({"com": dns_reply}) as names,
         create_fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
     ):
-        said = describe_outcome(await fetch_outcome(fetch, "http://site.example/"))
-        assert said == "network/the name server denies every name"
+        outcome = describe_outcome(await fetch_outcome(fetch, "http://site.example/"))
+        assert outcome == "network/the name server denies every name"
 
 
 @pytest.mark.fault("F05")
 @pytest.mark.parametrize(
-    ("says", "requests"),
+    ("dns_reply", "requests"),
     [("NXDOMAIN", 1), ({"A": "SERVFAIL", "AAAA": "SERVFAIL"}, 3), ("silent", 3)],
 )
-async def test_missing_name_is_not_retried(says: object, requests: int) -> None:
+async def test_missing_name_is_not_retried(dns_reply: object, requests: int) -> None:
     """The failures of a name server are."""
     async with (
-        NameServer({"site.example": says}) as names,
+        NameServer({"site.example": dns_reply}) as names,
         create_fetcher(nameservers=(names.address,), dns_timeout=0.05, max_retries=2) as fetch,
     ):
         await fetch_outcome(fetch, "http://site.example/")
@@ -160,8 +160,10 @@ async def proxy(script: Callable[[str], bytes]) -> AsyncIterator[tuple[str, list
     server.close()
 
 
-def refusal(status: str = "502 Bad Gateway", said: str = "") -> bytes:
-    return answer(b"no", status, f"Proxy-Status: {said}\r\n".encode() if said else b"")
+def refusal(status: str = "502 Bad Gateway", proxy_status: str = "") -> bytes:
+    return answer(
+        b"no", status, f"Proxy-Status: {proxy_status}\r\n".encode() if proxy_status else b""
+    )
 
 
 NXDOMAIN = "cache.example; error=dns_error; rcode=NXDOMAIN"
@@ -169,7 +171,7 @@ NXDOMAIN = "cache.example; error=dns_error; rcode=NXDOMAIN"
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("proxy_status", "expected"),
     [
         (NXDOMAIN, Reason.NO_SUCH_HOST),
         ('cache.example; error=dns_error; rcode="NXDOMAIN"', Reason.NO_SUCH_HOST),
@@ -179,11 +181,11 @@ NXDOMAIN = "cache.example; error=dns_error; rcode=NXDOMAIN"
     ],
 )
 async def test_only_proxy_status_proves_missing_name(
-    scheme: str, said: str, expected: Reason
+    scheme: str, proxy_status: str, expected: Reason
 ) -> None:
     """RFC 9209 through a tunnel and through plain forwarding."""
     async with (
-        proxy(lambda _: refusal(said=said)) as (address, _),
+        proxy(lambda _: refusal(proxy_status=proxy_status)) as (address, _),
         create_fetcher(proxy=address) as fetch,
     ):
         none = await fetch_outcome(fetch, f"{scheme}://site.example/")
@@ -222,7 +224,10 @@ async def test_error_page_through_proxy_belongs_to_the_site() -> None:
 
 async def test_proxy_status_counts_only_with_a_proxy() -> None:
     """The header comes from the site's own cache then."""
-    async with Hostile(lambda *_: refusal(said=NXDOMAIN)) as server, create_fetcher() as fetch:
+    async with (
+        Hostile(lambda *_: refusal(proxy_status=NXDOMAIN)) as server,
+        create_fetcher() as fetch,
+    ):
         assert describe_outcome(await fetch_outcome(fetch, server.url("ok"))) == "502"
 
 
@@ -257,8 +262,8 @@ async def test_locally_forbidden_name_is_not_sent_to_proxy() -> None:
         "good.example": ["93.184.215.14"],
     }
     async with NameServer(zone) as names, proxy(lambda _: answer()) as (address, lines):
-        asked = {"allow_networks": (), "nameservers": (names.address,), "dns_timeout": 0.05}
-        async with create_fetcher(proxy=address, **asked) as fetch:
+        settings = {"allow_networks": (), "nameservers": (names.address,), "dns_timeout": 0.05}
+        async with create_fetcher(proxy=address, **settings) as fetch:
             for scheme in ("http", "https"):
                 none = await fetch_outcome(fetch, f"{scheme}://inward.example/")
                 assert describe_outcome(none) == "unsafe_address/10.0.0.5 is not a public address"

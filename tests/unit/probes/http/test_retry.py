@@ -146,7 +146,7 @@ async def test_429_without_short_retry_after_is_not_retried(value: str) -> None:
 
 @pytest.mark.fault("F27")
 async def test_long_retry_after_delays_host_up_to_limit() -> None:
-    """Up to `max_retry_after`; its other links are then asked all the same."""
+    """Up to `max_retry_after`; its other links are then requested anyway."""
     clock = Clock()
     async with (
         Hostile(lambda path, _: slow_down("3600") if path == "busy" else None) as server,
@@ -321,9 +321,9 @@ async def test_link_allowed_by_robots_txt_is_retried() -> None:
 
 async def test_link_redirected_to_forbidden_path_is_not_retried() -> None:
     def script(path: str, _: int) -> bytes | None:
-        moved = answer(b"", "302 Found", b"Location: /private\r\n")
+        redirect = answer(b"", "302 Found", b"Location: /private\r\n")
         robots = answer(b"User-agent: *\nDisallow: /private\n")
-        return {"page": moved, "robots.txt": robots}.get(path, BUSY)
+        return {"page": redirect, "robots.txt": robots}.get(path, BUSY)
 
     async with Hostile(script) as server, create_fetcher(max_retries=2) as fetch:
         await fetch.get(link_request(server.url("page")))

@@ -32,11 +32,11 @@ def test_our_group_is_read_as_protego_reads_the_whole_file():
     chance = random.Random(7)
     for _ in range(3_000):
         text = "\n".join(chance.choice(LINES) for _ in range(chance.randrange(1, 12)))
-        whole, own = Protego.parse(text), parse_robots(200, text.encode(), AGENT)
-        assert [own.is_allowed(url) for url in URLS] == [
-            whole.can_fetch(url, AGENT) for url in URLS
+        protego, our_rules = Protego.parse(text), parse_robots(200, text.encode(), AGENT)
+        assert [our_rules.is_allowed(url) for url in URLS] == [
+            protego.can_fetch(url, AGENT) for url in URLS
         ], text
-        assert own.crawl_delay == whole.crawl_delay(AGENT), text
+        assert our_rules.crawl_delay == protego.crawl_delay(AGENT), text
 
 
 def test_the_longest_name_of_ours_counts_and_its_groups_are_one():
@@ -96,14 +96,14 @@ def test_no_file_costs_more_than_a_moment(body):
     tracemalloc.stop()
 
 
-def test_a_file_with_too_many_rules_for_us_forbids_all_and_one_with_many_for_others_nothing():
-    ours, others = (
+def test_too_many_rules_for_us_forbid_all_and_for_others_nothing():
+    rules_for_us, rules_for_others = (
         parse_robots(200, file_of(0, MAX_RULES + 1, ours="*"), AGENT),
         parse_robots(200, file_of(9, 9_999), AGENT),
     )
-    assert not ours.is_allowed(URLS[0])
-    assert not ours.is_disallowed(URLS[0])  # it has said nothing that we read
-    assert others.is_allowed(URLS[0])
+    assert not rules_for_us.is_allowed(URLS[0])
+    assert not rules_for_us.is_disallowed(URLS[0])  # it has said nothing that we read
+    assert rules_for_others.is_allowed(URLS[0])
 
 
 class StoppingParsers:

@@ -142,7 +142,7 @@ def test_redirect_handles_any_location(location: str) -> None:
 async def test_fetcher_starts_only_if_guard_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As it would be if something else dialled one day: nothing is asked."""
+    """If another module opened the connections, the fetcher would refuse to start."""
     async with Fetcher(FetchOptions(), NOW):
         pass
 

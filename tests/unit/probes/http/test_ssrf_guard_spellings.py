@@ -95,8 +95,8 @@ def _bases(part: int) -> list[str]:
 def disguised(draw: st.DrawFn) -> str:
     """The same in other digits, with other dots, or percent-encoded."""
     text = draw(fours())
-    other = draw(st.sampled_from(DIGITS))
-    table = str.maketrans("0123456789", other)
+    digits = draw(st.sampled_from(DIGITS))
+    table = str.maketrans("0123456789", digits)
     ways = [
         text.translate(table),
         text.replace(".", draw(st.sampled_from(DOTS))),

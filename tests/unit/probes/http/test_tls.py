@@ -105,7 +105,7 @@ def _refuse(listening: socket.socket, context: ssl.SSLContext, ending: threading
     ],
 )
 async def test_each_certificate_error_has_its_detail(authority: Authority, wrong: str) -> None:
-    """And it is asked once."""
+    """The request is not repeated."""
     async with site(authority, authority.context(wrong), max_retries=2) as (fetch, url):
         assert describe_outcome(await fetch_outcome(fetch, url)) == f"tls/{wrong}"
         assert fetch.request_count == 1
@@ -158,7 +158,7 @@ def wants_certificate(authority: Authority) -> ssl.SSLContext:
 
 @pytest.mark.fault("F18")
 async def test_refused_handshake_is_a_tls_error(authority: Authority) -> None:
-    """The server does not know the name it is asked for."""
+    """The server has no certificate for the requested name."""
     async with refusing(authority, unknown_name(authority)) as (fetch, url):
         assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/handshake"
 
@@ -219,22 +219,24 @@ async def test_connection_closed_in_handshake_is_a_reset(authority: Authority) -
         assert describe_outcome(await fetch_outcome(fetch, url)) == "network/reset"
 
 
-@pytest.mark.parametrize("says", [b"", b"Connection: close\r\n"], ids=["silently", "by its word"])
-async def test_tls_session_is_resumed_after_close(authority: Authority, says: bytes) -> None:
+@pytest.mark.parametrize(
+    "headers", [b"", b"Connection: close\r\n"], ids=["without_header", "with_header"]
+)
+async def test_tls_session_is_resumed_after_close(authority: Authority, headers: bytes) -> None:
     resumed: list[bool] = []
 
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         resumed.append(writer.get_extra_info("ssl_object").session_reused)
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer(headers=says))
+        writer.write(answer(headers=headers))
         await writer.drain()
 
     async with site(authority, authority.context("good"), once) as (fetch, url):
         first = await fetch.get(link_request(url))
-        # nobody tells
+        # The pool has no event for a connection that the server closed.
         while not all(  # noqa: ASYNC110
             idle.is_closed for idle in fetch._pool._idle_connections.values()
-        ):  # nobody tells
+        ):
             await asyncio.sleep(0)
         second = await fetch.get(link_request(url))
     assert resumed == [False, True]
@@ -287,8 +289,11 @@ async def test_tls_session_is_resumed_after_eviction_if_verified(
     """More hosts rest at once than connections are kept."""
     monkeypatch.setattr("probes.http.pool.MAX_IDLE_CONNECTIONS", 1)
     resumed: list[bool] = []
-    async with trusting(authority) as fetch, ports(authority, 2, resumed) as (one, other):
-        for url, blindly in ((one, insecure), (other, insecure), (one, False)):
+    async with (
+        trusting(authority) as fetch,
+        ports(authority, 2, resumed) as (first_port, second_port),
+    ):
+        for url, blindly in ((first_port, insecure), (second_port, insecure), (first_port, False)):
             assert describe_outcome(await fetch_outcome(fetch, url, insecure=blindly)) == "200"
     assert resumed == [False, False, not insecure]
 

@@ -373,7 +373,7 @@ def test_cell_is_split_into_links(text: str, parts: list[str]) -> None:
     assert split_links(text) == parts
 
 
-# --- What stands around an address, and what stands in it ---
+# --- Text around and within an address ---
 
 
 @pytest.mark.parametrize(
@@ -406,7 +406,7 @@ def test_link_in_query_is_not_the_url(
     assert (identity.channel, identity.kind, identity.key) == (channel, kind, key)
 
 
-@pytest.mark.parametrize("before", ["", "www.", "https://", "https://www.", "notre page : www."])
+@pytest.mark.parametrize("prefix", ["", "www.", "https://", "https://www.", "notre page : www."])
 @pytest.mark.parametrize(
     "path",
     [
@@ -416,8 +416,8 @@ def test_link_in_query_is_not_the_url(
         "facebook.com/association annour: rabat",
     ],
 )
-def test_name_with_spaces_is_not_shortened(before: str, path: str) -> None:
-    identity = identify_link(before + path)
+def test_name_with_spaces_is_not_shortened(prefix: str, path: str) -> None:
+    identity = identify_link(prefix + path)
     assert (identity.kind, identity.key) == (LinkKind.INVALID, None)
 
 
@@ -511,7 +511,7 @@ def test_dashes_dots_and_slashes_are_none_answers(typed: str) -> None:
     assert identify_link(typed, "twitter").kind is LinkKind.NONE
 
 
-# --- Platforms' grammar: each part is read where it stands ---
+# --- URL grammar of each platform ---
 
 
 @pytest.mark.parametrize(
@@ -627,8 +627,8 @@ def test_facebook_ids_are_read_by_position(path: str, kind: LinkKind, key: str |
     ],
 )
 def test_facebook_country_hosts_are_facebook(host: str, key: str | None) -> None:
-    found = identify_link(f"https://{host}/annour")
-    assert found.key == key or (found.channel, key) == ("website", None)
+    identity = identify_link(f"https://{host}/annour")
+    assert identity.key == key or (identity.channel, key) == ("website", None)
 
 
 @pytest.mark.parametrize(
@@ -691,10 +691,10 @@ def test_bidi_mark_is_no_part_of_a_handle(url: str) -> None:
 
 @pytest.mark.parametrize("sign", ["\x80", "%C2%80", "\x9b", "%E2%80%AE", "%00", "\udc80"])
 def test_control_character_is_no_part_of_a_website_key(sign: str) -> None:
-    """Nothing stored holds one: a key with one would be nobody's on the night after."""
-    told = identify_link(f"https://nour.example/a{sign}b")
-    assert told.key == "nour.example/ab"
-    assert stored(told) is told
+    """The store removes such characters, so a key with one would match no account in the next run."""
+    identity = identify_link(f"https://nour.example/a{sign}b")
+    assert identity.key == "nour.example/ab"
+    assert stored(identity) is identity
 
 
 @pytest.mark.parametrize(
@@ -719,18 +719,18 @@ def test_right_to_left_handle_may_end_with_at_sign(typed: str) -> None:
 
 
 def test_short_link_is_resolved_with_one_request() -> None:
-    seen = []
+    requests = []
 
     def probe() -> Any:
         account = yield from links_identify.resolve_short_link(
             Account("annour", "", identify_link("https://fb.me/3xAmpl"))
         )
-        seen.append(account.identity.key)
+        requests.append(account.identity.key)
         return present_finding(Page("", 200))
 
     final = "https://www.facebook.com/login/?next=https%3A%2F%2Fwww.facebook.com%2Famalrabat"
-    look = run_offline(probe(), lambda asked: Page(final, 200))
-    assert seen == ["u:amalrabat"]
+    look = run_offline(probe(), lambda request: Page(final, 200))
+    assert requests == ["u:amalrabat"]
     assert [exchange.request.is_registered_link for exchange in look.exchanges] == [True]
 
 
@@ -759,7 +759,7 @@ def test_short_link_to_no_account_has_no_account_kind() -> None:
     account = Account("annour", "", identify_link("https://fb.me/3xAmpl"))
     look = run_offline(
         channel_registry.get_channel("facebook").probe(account),
-        lambda asked: Page("https://www.facebook.com/watch/?v=1", 200),
+        lambda request: Page("https://www.facebook.com/watch/?v=1", 200),
     )
     assert (look.finding.presence, look.finding.reason) == (Presence.UNKNOWN, Reason.WRONG_TARGET)
 
@@ -890,9 +890,9 @@ def test_no_text_raises(typed: str, column: str | None) -> None:
 def test_canonical_url_identifies_the_same_account(typed: str, column: str | None) -> None:
     identity = identify_link(typed, column)
     if identity.canonical:
-        again = identify_link(identity.canonical)
-        assert (again.channel, again.key) == (identity.channel, identity.key)
-        assert again.canonical == identity.canonical
+        second_identity = identify_link(identity.canonical)
+        assert (second_identity.channel, second_identity.key) == (identity.channel, identity.key)
+        assert second_identity.canonical == identity.canonical
 
 
 ORDINARY = st.from_regex(
@@ -908,9 +908,8 @@ ORDINARY = st.from_regex(
 @example(typed="https://www.facebook/a")
 def test_url_is_found_between_words(typed: str) -> None:
     short_cut = clean_url(typed)
-    if (
-        "ww." not in typed
-    ):  # a slip of `www.` is mended in both, unless the whole is as ordinary as can be
+    # A typing error in `www.` is corrected in both, unless the URL is valid as it is.
+    if "ww." not in typed:
         assert clean_url(f"notre site : {typed}") == short_cut
 
 

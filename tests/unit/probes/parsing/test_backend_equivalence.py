@@ -27,11 +27,13 @@ def of_tests():
 def of_corpus(folder):
     """Every page of the corpus that has a body, as it was answered."""
     for case in json.loads((folder / "cases.json").read_text(encoding="utf-8")):
-        for told in case["exchanges"]:
-            if "body_file" in told:
-                headers = {name.lower(): value for name, value in told.get("headers", {}).items()}
-                body = (folder / told["body_file"]).read_bytes()
-                yield Page(told["url"], told.get("status", 200), headers, body, NOW)
+        for exchange in case["exchanges"]:
+            if "body_file" in exchange:
+                headers = {
+                    name.lower(): value for name, value in exchange.get("headers", {}).items()
+                }
+                body = (folder / exchange["body_file"]).read_bytes()
+                yield Page(exchange["url"], exchange.get("status", 200), headers, body, NOW)
 
 
 def plain(read_page, page, monkeypatch):
@@ -45,10 +47,10 @@ async def apart(pages, monkeypatch, *reads):
     """The pages of which readers at work say otherwise than a plain reading."""
     async with ParserPool(1, timeout=60) as readers:
         return [
-            (page.url, one.__name__)
+            (page.url, function.__name__)
             for page in pages
-            for one in reads
-            if await readers.parse(one, page) != plain(one, page, monkeypatch)
+            for function in reads
+            if await readers.parse(function, page) != plain(function, page, monkeypatch)
         ]
 
 
@@ -116,11 +118,11 @@ def test_backends_agree_on_damaged_pages():
     for _ in range(150):
         markup = chance.choice(pages)
         for _ in range(3):
-            at = chance.randrange(len(markup) + 1)
+            position = chance.randrange(len(markup) + 1)
             junk = chance.choice(
                 ["<", ">", "</", "<b>", "</div>", "<!--", '"', "<p>", "</html>", "<a href=/j>", " "]
             )
-            markup = markup[:at] + junk + markup[at + chance.randrange(3) :]
+            markup = markup[:position] + junk + markup[position + chance.randrange(3) :]
         assert html.parse_html(markup, INNER) == html.parse_html(markup, INNER, use_bs4=True), (
             markup[:300]
         )
@@ -133,21 +135,21 @@ def test_deeply_nested_page_falls_back_to_beautifulsoup():
 
 
 def test_negative_findings_are_confirmed_with_beautifulsoup(monkeypatch):
-    asked = []
+    bodies = []
     really = tree_backends.walk_with_bs4
     monkeypatch.setattr(
-        tree_backends, "walk_with_bs4", lambda body: asked.append(body) or really(body)
+        tree_backends, "walk_with_bs4", lambda body: bodies.append(body) or really(body)
     )
     parked = (
         b"<title>annour.example</title><p>This domain is for sale. <a href=/buy>Buy this domain</a>"
     )
     page = Page(HOME, 200, {"content-type": "text/html"}, parked, NOW)
     assert analyze_site_page(page).absence
-    assert len(asked) == 1
+    assert len(bodies) == 1
     stands = (
         b"<title>Annour</title>" + b"<p>Des ateliers, des caravanes et du soutien scolaire.</p>" * 9
     )
     assert not analyze_site_page(
         Page(HOME, 200, {"content-type": "text/html"}, stands, NOW)
     ).absence
-    assert len(asked) == 1
+    assert len(bodies) == 1

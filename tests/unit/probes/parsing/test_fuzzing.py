@@ -76,27 +76,25 @@ MOST_ASKED = 40
 
 
 def tries(examples):
-    """How a property is tried: with so many examples, and more where they are explored."""
+    """Return settings with so many examples, and more under `make test-all`."""
     return settings(
         max_examples=MORE * examples, deadline=None, suppress_health_check=list(HealthCheck)
     )
 
 
-def unfit(*told):
-    """Whether a text in these is one that no terminal, page or database should be given."""
-    return sanitize.sanitize(told) is not told
+def unfit(*values):
+    """Return True if a text in these is unsafe for a terminal, a page or a database."""
+    return sanitize.sanitize(values) is not values
 
 
-# --- which they are
+# --- the parsers
 
 ELSEWHERE = (
     *("auditor.demo", "auditor.cli", "auditor.reports.pdf"),
     "probes.runner.preload",
 )
 NOT_COMMANDS = ("auditor.cli.main", "auditor.cli.output")
-"""Modules that read nothing of strangers': the practice web, the command line, makers of words and
-paper, and what workers begin with.
-"""
+"""Modules that parse no foreign data: the demo, the command line, PDF output, and preloading."""
 EXCUSED = {
     "is given what we wrote": (
         "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp"
@@ -137,28 +135,27 @@ UNTRIED = {name for names in EXCUSED.values() for name in pieces(names)}
 
 @cache
 def functions():
-    """Every public function of the packages that takes something and gives something, by its full
-    name.
-    """
-    found = {}
+    """Return the public functions with parameters and a result, by full name."""
+    functions_by_module = {}
     for package in (auditor, probes, storage):
-        for one in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            is_read = one.name in NOT_COMMANDS or not one.name.startswith(ELSEWHERE)
-            if is_read and "migrations" not in one.name:
-                module = importlib.import_module(one.name)
+        for module_info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            is_read = module_info.name in NOT_COMMANDS or not module_info.name.startswith(ELSEWHERE)
+            if is_read and "migrations" not in module_info.name:
+                module = importlib.import_module(module_info.name)
                 for name, function in inspect.getmembers(module, inspect.isfunction):
                     if (
-                        function.__module__ == one.name
+                        function.__module__ == module_info.name
                         and not name.startswith("_")
                         and is_asked(function)
                     ):
-                        found[f"{one.name}.{name}"] = function
-    return found
+                        functions_by_module[f"{module_info.name}.{name}"] = function
+    return functions_by_module
 
 
 def is_asked(function):
-    """Whether it answers at once: a coroutine dials, and a probe or a part of one is tried by
-    driving it.
+    """Return True for a function with an immediate result.
+
+    Coroutines make requests. Probes are generators and have their own test.
     """
     gives = object
     with suppress(NameError):
@@ -173,31 +170,35 @@ def is_asked(function):
 
 @cache
 def tried():
-    """The parsers of each module, each with how its arguments are made."""
-    found = defaultdict(list)
+    """Return the parsers of each module with the strategies of their arguments."""
+    parsers = defaultdict(list)
     for name in functions().keys() - UNTRIED:
         function = functions()[name]
         with suppress(UnmakeableError, NameError):
-            told = arguments(function)
-            found[function.__module__].append((function, told))
-    return found
+            strategies = arguments(function)
+            parsers[function.__module__].append((function, strategies))
+    return parsers
 
 
 def test_every_public_parser_is_fuzzed_or_excused():
-    """In `auditor` and `storage` whoever takes a noun of ours is no parser; in `probes` everybody
-    is.
-    """
-    done = {f"{module}.{one.__name__}" for module, parsers in tried().items() for one, _ in parsers}
-    left_out = [name for name in functions().keys() - done - UNTRIED if name.startswith("probes.")]
-    assert not left_out, "say in fragments.KINDS how the arguments are made"
+    """In `auditor` and `storage` a function with project types as parameters is no parser."""
+    fuzzed = {
+        f"{module}.{parser.__name__}"
+        for module, parsers in tried().items()
+        for parser, _ in parsers
+    }
+    left_out = [
+        name for name in functions().keys() - fuzzed - UNTRIED if name.startswith("probes.")
+    ]
+    assert not left_out, "add the strategy of the arguments to fragments.KINDS"
     assert set(functions()) >= UNTRIED
 
 
-# --- one by one
+# --- each parser
 
 
 class LateError(BaseException):
-    """Somebody takes the processor too long; nothing catches it on its way out."""
+    """A parser takes too long. A BaseException, because no parser catches it."""
 
 
 @contextmanager
@@ -223,8 +224,8 @@ def answered(call):
     """What a call gives, an iterator to its end; an error may be one that is meant, of one line."""
     try:
         with soon():
-            answer = call()
-            return list(answer) if isinstance(answer, Iterator) else answer
+            result = call()
+            return list(result) if isinstance(result, Iterator) else result
     except (OneLineError, FetchError) as meant:
         assert "\n" not in str(meant)  # most give something  # noqa: PT017
 
@@ -236,10 +237,10 @@ def test_parser_raises_only_expected_errors(module):
     parsers = tried()[module]
 
     @tries(30)
-    @given(st.tuples(*[st.fixed_dictionaries(told) for _, told in parsers]))
-    def property_of_it(given):
-        for (function, _), told in zip(parsers, given, strict=True):
-            answered(partial(function, **told))
+    @given(st.tuples(*[st.fixed_dictionaries(keywords) for _, keywords in parsers]))
+    def property_of_it(all_arguments):
+        for (function, _), keywords in zip(parsers, all_arguments, strict=True):
+            answered(partial(function, **keywords))
 
     property_of_it()
 
@@ -262,16 +263,16 @@ def test_probe_returns_finding_for_any_response(channel, keyed):
     @tries(25)
     @given(accounts, st.lists(ANY_PAGE | REFUSED, min_size=1, max_size=6))
     def property_of_it(account, waiting):
-        asked = []
+        requests = []
 
-        def answer(ask):
-            assert len(asked) < MOST_ASKED
-            asked.append(ask)
-            return waiting[(len(asked) - 1) % len(waiting)]
+        def answer(request):
+            assert len(requests) < MOST_ASKED
+            requests.append(request)
+            return waiting[(len(requests) - 1) % len(waiting)]
 
-        found = answered(lambda: run_offline(probe_steps_for(account, keyed), answer)).finding
-        assert not unfit(found.name, found.detail, found.links)
-        assert len(found.name or "") <= charset.MAX_TITLE_CHARS
+        finding = answered(lambda: run_offline(probe_steps_for(account, keyed), answer)).finding
+        assert not unfit(finding.name, finding.detail, finding.links)
+        assert len(finding.name or "") <= charset.MAX_TITLE_CHARS
 
     property_of_it()
 
@@ -302,15 +303,15 @@ def test_cleaned_text_is_clean(text):
 @tries(40)
 @given(spliced(LINKED, ODD, LONE) | URLS | TEXTS, COLUMNS)
 def test_canonical_url_is_stable(typed, column):
-    told = identify.identify_link(typed, column)
-    assert not unfit(told)
-    assert told.key != ""
-    if told.key and told.canonical:
-        again = identify.identify_link(told.canonical, told.channel)
-        assert (again.channel, again.key, again.canonical) == (
-            told.channel,
-            told.key,
-            told.canonical,
+    identity = identify.identify_link(typed, column)
+    assert not unfit(identity)
+    assert identity.key != ""
+    if identity.key and identity.canonical:
+        second_identity = identify.identify_link(identity.canonical, identity.channel)
+        assert (second_identity.channel, second_identity.key, second_identity.canonical) == (
+            identity.channel,
+            identity.key,
+            identity.canonical,
         )
 
 
@@ -319,8 +320,8 @@ def test_canonical_url_is_stable(typed, column):
 
 @tries(40)
 @given(URLS, st.sampled_from(["https://nour.example/a?b", "http://nour.example:80/"]))
-def test_redirect_target_is_web_url_or_error(location, at):
-    chain = RedirectChain(httpx.URL(at), {}, insecure=False, max_bytes=1)
+def test_redirect_target_is_web_url_or_error(location, url):
+    chain = RedirectChain(httpx.URL(url), {}, insecure=False, max_bytes=1)
     with suppress(FetchError):
         RequestSender(FetchOptions(), SsrfGuard(), None, lambda: NOW).move_to_redirect(
             chain, location
@@ -347,8 +348,8 @@ def test_retry_after_is_limited_and_any_robots_txt_parses(value, status, body):
     | JSON.map(lambda data: association_search.encode_cursor([data]))
     | st.lists(JSON).map(association_search.encode_cursor)
 )
-def test_any_cursor_is_valid_or_an_error(given):
-    place = association_search.decode_cursor(given, ("", 0))
+def test_any_cursor_is_valid_or_an_error(cursor):
+    place = association_search.decode_cursor(cursor, ("", 0))
     assert [type(part) for part in place] == [str, int]
     assert not unfit(place)
 
@@ -370,19 +371,21 @@ TABLE = st.builds(
 @st.composite
 def spoilt_workbook(draw):
     """A workbook of which one part is damaged, or is not what it says."""
-    whole = spreadsheet.to_xlsx([["name", "facebook"], ["Nour", "https://www.facebook.com/nour"]])
-    packed, out = zipfile.ZipFile(io.BytesIO(whole)), io.BytesIO()
+    workbook = spreadsheet.to_xlsx(
+        [["name", "facebook"], ["Nour", "https://www.facebook.com/nour"]]
+    )
+    packed, out = zipfile.ZipFile(io.BytesIO(workbook)), io.BytesIO()
     spoilt = draw(st.sampled_from(packed.namelist()))
-    with zipfile.ZipFile(out, "w") as made:
+    with zipfile.ZipFile(out, "w") as archive:
         for name in packed.namelist():
             data = packed.read(name)
             if name == spoilt:
-                at, to = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
+                start, end = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
                 put = draw(
                     st.sampled_from([b"", b"<", b"&x;", b"\xff", b"<r t='9'/>", b"<!DOCTYPE a>"])
                 )
-                data = data[:at] + put + data[draw(st.sampled_from([at, at + 3, to])) :]
-            made.writestr(name, data)
+                data = data[:start] + put + data[draw(st.sampled_from([start, start + 3, end])) :]
+            archive.writestr(name, data)
     return out.getvalue()
 
 

@@ -34,8 +34,8 @@ def find_page_date(
         f"</html>"
     )
     page = Page(url, 200, {}, markup.encode(), now)
-    found = latest.PageDateFinder(html.parse_document(page), now).find_page_date(lambda: markup)
-    return found.format_iso()[:10] if found else None
+    activity = latest.PageDateFinder(html.parse_document(page), now).find_page_date(lambda: markup)
+    return activity.format_iso()[:10] if activity else None
 
 
 def find_home_date(body: str, now: datetime = NOW, lang: str = "fr") -> str | None:
@@ -44,8 +44,8 @@ def find_home_date(body: str, now: datetime = NOW, lang: str = "fr") -> str | No
         f"<body><h1>Annour</h1>{body}</body></html>"
     )
     page = Page("https://annour.example/", 200, {}, markup.encode(), now)
-    told = latest.PageDateFinder(html.parse_document(page), now).find_newest_publication()
-    return told.newest.format_iso()[:10] if told else None
+    activity = latest.PageDateFinder(html.parse_document(page), now).find_newest_publication()
+    return activity.newest.format_iso()[:10] if activity else None
 
 
 H = "<h1>Le bilan de la saison</h1>"
@@ -406,12 +406,12 @@ def test_similar_honest_page_keeps_its_date(name: str) -> None:
 
 @pytest.mark.parametrize("path", ["histoire/", "qui-sommes-nous.html", "contact", "من-نحن"])
 def test_static_page_is_not_dated_by_its_text(path: str) -> None:
-    told = (
+    text = (
         f"{H}<p class=date>15 mars 1998</p><p>Le 15 mars 1998, dix femmes ont fondé la "
         f"maison.</p>{P}"
     )
-    assert find_page_date(told, f"https://annour.example/{path}") is None
-    assert find_page_date(BEGUN + told, f"https://annour.example/{path}") == "2026-05-01"
+    assert find_page_date(text, f"https://annour.example/{path}") is None
+    assert find_page_date(BEGUN + text, f"https://annour.example/{path}") == "2026-05-01"
 
 
 def test_date_in_an_event_address_is_ignored() -> None:
@@ -512,9 +512,9 @@ def test_last_ten_publications_determine_the_rhythm() -> None:
     body = "".join(f"<p class=date>{day:%d/%m/%Y}</p>" for day in days)
     markup = f'<html lang="fr"><title>Annour</title>{body}'
     page = Page("https://annour.example/", 200, {}, markup.encode(), NOW)
-    told = latest.PageDateFinder(html.parse_document(page), NOW).find_newest_publication()
-    assert told is not None
-    assert told.rhythm_days == 7
+    result = latest.PageDateFinder(html.parse_document(page), NOW).find_newest_publication()
+    assert result is not None
+    assert result.rhythm_days == 7
 
 
 def test_malformed_page_logs_no_error(caplog) -> None:

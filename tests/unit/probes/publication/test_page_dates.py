@@ -238,10 +238,10 @@ def test_page_date_is_its_own_publication(name: str) -> None:
     title = "Annour" if url.endswith("example/") else "Le bilan – Annour"
     markup = f"<html><head><title>{title}</title>{head}</head><body>{body}</body></html>"
 
-    def web(asked: PageRequest) -> Page | FetchError:
-        return Page(asked.url, 200 if asked.url == url else 404, {}, markup.encode(), NOW)
+    def web(request: PageRequest) -> Page | FetchError:
+        return Page(request.url, 200 if request.url == url else 404, {}, markup.encode(), NOW)
 
-    found = run_offline(
+    result = run_offline(
         website.probe(Account("a", url, identify.identify_link(url))), web
     ).finding.last_activity
-    assert (found.format_iso()[:10] if found else None) == day
+    assert (result.format_iso()[:10] if result else None) == day

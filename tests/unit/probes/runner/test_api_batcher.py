@@ -90,7 +90,7 @@ def run_probes(api, *steps, budget=100.0):
 def test_many_accounts_are_one_request():
     api = Api()
     results, api_budget = run_probes(api, *map(check_name, ("amal", "nour", "salam", "tifawt")))
-    assert [one.finding.name for one in results] == ["Amal", "Nour", "Salam", "Tifawt"]
+    assert [result.finding.name for result in results] == ["Amal", "Nour", "Salam", "Tifawt"]
     assert api.requested_names == [["amal", "nour", "salam"], ["tifawt"]]
     assert (api_budget.request_count, api_budget.spent) == (2, 2)
 
@@ -114,21 +114,21 @@ def test_key_is_sent_but_not_stored_as_evidence():
 
 def test_account_of_two_associations_is_requested_once():
     results, api_budget = run_probes(Api(), check_name("amal", PRICED), check_name("amal", PRICED))
-    assert [one.finding.name for one in results] == ["Amal", "Amal"]
+    assert [result.finding.name for result in results] == ["Amal", "Amal"]
     assert api_budget.spent == 0.5
 
 
 def test_values_without_error_are_retried():
     api = Api(missing={"gone"})
     results, _ = run_probes(api, *map(check_name, ("amal", "gone", "nour")))
-    assert [str(one.finding.presence) for one in results] == ["present", "absent", "present"]
+    assert [str(result.finding.presence) for result in results] == ["present", "absent", "present"]
     assert api.requested_names == [["amal", "gone", "nour"], ["amal", "nour"]]
 
 
 def test_unnamed_error_is_bisected():
     api = Api(hidden={"shy"})
     results, _ = run_probes(api, *map(check_name, ("amal", "shy", "nour")))
-    assert [one.finding.reason for one in results] == [None, Reason.UNREADABLE, None]
+    assert [result.finding.reason for result in results] == [None, Reason.UNREADABLE, None]
     assert ["shy"] in api.requested_names
     assert len(api.requested_names) <= 5
 
@@ -149,7 +149,7 @@ def test_calls_beyond_budget_are_unknown():
     results, api_budget = run_probes(
         api, *(check_name(name, PRICED) for name in ("a", "b", "c", "d", "e")), budget=2.0
     )
-    assert [str(one.finding.presence) for one in results] == ["present"] * 4 + ["unknown"]
+    assert [str(result.finding.presence) for result in results] == ["present"] * 4 + ["unknown"]
     assert results[-1].finding.reason is Reason.RATE_LIMITED
     assert "budget of 2 units" in results[-1].finding.detail
     assert (api.requested_names, api_budget.spent) == ([["a", "b", "c"], ["d"]], 2.0)
@@ -163,7 +163,7 @@ def test_cost_of_earlier_session_counts():
 
 def test_probes_with_different_numbers_of_steps_finish():
     results, api_budget = run_probes(Api(), check_name("amal", uploads=True), check_name("nour"))
-    assert [len(one.exchanges) for one in results] == [2, 1]
+    assert [len(result.exchanges) for result in results] == [2, 1]
     assert api_budget.request_count == 2
 
 
@@ -179,13 +179,13 @@ def test_crashed_probe_does_not_affect_others(caplog):
         yield
 
     results, _ = run_probes(Api(), check_name("amal"), breaks(), never_begins())
-    assert [one.finding.reason for one in results] == [None, Reason.CRASHED, Reason.CRASHED]
+    assert [result.finding.reason for result in results] == [None, Reason.CRASHED, Reason.CRASHED]
     assert Counter(record.levelname for record in caplog.records) == {"ERROR": 2}
 
 
 @pytest.mark.parametrize("trouble", [ZeroDivisionError("a bug"), asyncio.CancelledError()])
 def test_parser_error_affects_only_its_accounts(trouble):
-    """As by a bug of its reader, or a cancellation that nobody asked for."""
+    """For example a bug of its parser, or an unexpected cancellation."""
 
     class Broken(Api):
         async def get(self, request):
@@ -195,7 +195,7 @@ def test_parser_error_affects_only_its_accounts(trouble):
 
     elsewhere = ApiCall(API, joined_parameter="", base_cost=1)
     results, _ = run_probes(Broken(), check_name("amal", elsewhere), check_name("nour", elsewhere))
-    assert [one.finding.reason for one in results] == [None, Reason.CRASHED]
+    assert [result.finding.reason for result in results] == [None, Reason.CRASHED]
 
 
 def test_failed_call_is_unknown_for_all_its_accounts():
@@ -204,7 +204,7 @@ def test_failed_call_is_unknown_for_all_its_accounts():
             raise FetchError(Reason.TIMEOUT, "no answer")
 
     results, _ = run_probes(Silent(), check_name("amal"), check_name("nour"))
-    assert [one.finding.reason for one in results] == [Reason.TIMEOUT] * 2
+    assert [result.finding.reason for result in results] == [Reason.TIMEOUT] * 2
 
 
 @pytest.mark.parametrize("values", [0, 1, 7])

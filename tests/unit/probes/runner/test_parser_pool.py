@@ -41,8 +41,8 @@ PAGE = Page(
 @pytest.fixture(scope="module")
 def workshop() -> Iterator[ParserForkServer]:
     """For all these tests: it loads for longer than most of them take."""
-    with ParserForkServer(MEMORY) as kept:
-        yield kept
+    with ParserForkServer(MEMORY) as fork_server:
+        yield fork_server
 
 
 async def read_twice(bad: object, workshop: ParserForkServer) -> FetchError:
@@ -105,9 +105,9 @@ async def test_hostile_page_does_not_delay_others(name: str, workshop: ParserFor
 
     async def watch() -> None:
         while True:
-            before = time.monotonic()
+            slept_at = time.monotonic()
             await asyncio.sleep(0.01)
-            lags.append(time.monotonic() - before - 0.01)
+            lags.append(time.monotonic() - slept_at - 0.01)
 
     async with ParserPool(1, timeout=1.5, fork_server=workshop) as readers:
         await readers.parse(title, PAGE)
@@ -182,27 +182,27 @@ def children() -> set[str]:
 
 
 async def test_workers_end_with_their_pool() -> None:
-    before = children()
+    children_before = children()
     async with ParserPool(2) as readers:
         worker = await readers.parse(pid, PAGE)
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
-    assert children() <= before
+    assert children() <= children_before
 
 
 async def test_shared_fork_server_serves_successive_pools() -> None:
-    before, workers = children(), []
-    with ParserForkServer(MEMORY) as kept:
+    children_before, workers = children(), []
+    with ParserForkServer(MEMORY) as fork_server:
         for _ in range(2):
-            async with ParserPool(1, timeout=60, fork_server=kept) as readers:
+            async with ParserPool(1, timeout=60, fork_server=fork_server) as readers:
                 workers.append(await readers.parse(pid, PAGE))
                 reading = asyncio.create_task(readers.parse(stall, PAGE))
                 await readers_busy()
             until(lambda: has_ended(workers[-1]))
             reading.cancel()
-        assert len(children() - before) == 1
+        assert len(children() - children_before) == 1
     assert len(set(workers)) == 2
-    assert children() <= before
+    assert children() <= children_before
 
 
 def has_ended(process: int) -> bool:
@@ -234,17 +234,17 @@ async def test_pool_without_workers_parses_in_process() -> None:
 
 
 async def test_pool_exit_does_not_wait_for_loading() -> None:
-    before = children()
+    children_before = children()
     async with ParserPool(2):
         pass
-    assert children() <= before
+    assert children() <= children_before
 
 
 async def test_killed_fork_server_is_restarted() -> None:
-    before = children()
+    children_before = children()
     async with ParserPool(1, timeout=0.5) as readers:
         first = await readers.parse(pid, PAGE)
-        (workshop,) = children() - before
+        (workshop,) = children() - children_before
         os.kill(int(workshop), 9)
         with pytest.raises(FetchError):
             await readers.parse(run_forever, PAGE)
@@ -256,9 +256,9 @@ async def test_unstarted_task_of_lost_worker_is_retried(
 ) -> None:
     async with ParserPool(1, timeout=0.5, fork_server=workshop) as readers:
         await readers.parse(title, PAGE)
-        told = await asyncio.gather(
+        results = await asyncio.gather(
             *(readers.parse(read, PAGE) for read in (die, title, run_forever, title, stumble)),
             return_exceptions=True,
         )
-    assert [told[1], told[3]] == ["Association", "Association"]
-    assert [type(told[n]) for n in (0, 2, 4)] == [FetchError, FetchError, KeyError]
+    assert [results[1], results[3]] == ["Association", "Association"]
+    assert [type(results[n]) for n in (0, 2, 4)] == [FetchError, FetchError, KeyError]

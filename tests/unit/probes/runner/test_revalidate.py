@@ -78,8 +78,8 @@ class Site:
             raise FetchError(Reason.NETWORK, "refused")
         body, kind = (part.encode() for part in self.pages[request.url])
         tag = sha256(body).hexdigest()[:8]
-        known = request.validators and request.validators.etag == tag and not self.mute
-        status, body = (304, b"") if known else (200, body)
+        is_known = request.validators and request.validators.etag == tag and not self.mute
+        status, body = (304, b"") if is_known else (200, body)
         self.sent += len(body)
         headers = {
             "content-type": kind.decode(),
@@ -110,10 +110,10 @@ ROW = AccountRow(
 
 
 def build_observation(
-    result: ProbeResult, bodies: Bodies, at: datetime = CHECKED_AT
+    result: ProbeResult, bodies: Bodies, observed_at: datetime = CHECKED_AT
 ) -> Observation:
     pieces = tuple(build_evidence(exchange, bodies) for exchange in result.exchanges)
-    return Observation(ROW.id or 0, 1, at, result.finding, pieces, website.VERSION)
+    return Observation(ROW.id or 0, 1, observed_at, result.finding, pieces, website.VERSION)
 
 
 async def check_first(site: Site, bodies: Bodies) -> Observation:
@@ -128,12 +128,12 @@ def build_last_observation(last: Observation, day: date = DAY) -> LastObservatio
 async def check_again(
     last: Observation, site: Site, bodies: Bodies, day: date = DAY
 ) -> ProbeResult:
-    before = find_previous_result(
+    previous = find_previous_result(
         ROW, build_last_observation(last), website.VERSION, day, bodies.get
     )
-    assert before is not None
+    assert previous is not None
     async with ParserPool(0) as parsers:
-        return await revalidate(before, website.probe(ACCOUNT), site, parsers)
+        return await revalidate(previous, website.probe(ACCOUNT), site, parsers)
 
 
 @pytest.mark.parametrize("mute", [False, True])
@@ -235,13 +235,13 @@ async def test_changed_site_gives_the_finding_of_a_first_check(change, mute: boo
     assert result.finding == (await check_first(fresh, Bodies())).finding
     assert [request.url for request in site.requests] == [
         request.url for request in fresh.requests
-    ], "nothing is asked twice"
-    shown = [
-        (one.request.url, one.outcome.body)
-        for one in result.exchanges
-        if isinstance(one.outcome, Page)
+    ], "no page is requested twice"
+    pages = [
+        (exchange.request.url, exchange.outcome.body)
+        for exchange in result.exchanges
+        if isinstance(exchange.outcome, Page)
     ]
-    assert all(body for _, body in shown), (
+    assert all(body for _, body in pages), (
         "a page that the server did not send comes from the archive"
     )
 
@@ -272,8 +272,8 @@ async def test_page_stored_without_visitors_is_compared_by_received_digest() -> 
     async with ParserPool(0) as parsers:
         result = await run_probe(website.probe(ACCOUNT), site, parsers)
     cut = tuple(
-        replace(one, outcome=replace(one.outcome, body=one.outcome.body[:-1]))  # type: ignore[union-attr,arg-type]
-        for one in result.exchanges
+        replace(exchange, outcome=replace(exchange.outcome, body=exchange.outcome.body[:-1]))  # type: ignore[union-attr,arg-type]
+        for exchange in result.exchanges
     )
     result = await check_again(
         build_observation(replace(result, exchanges=cut), bodies), Site(NEXT_DAY), bodies
@@ -366,19 +366,19 @@ async def test_news_is_parsed_again_when_its_date_may_change(pages, nights: int)
     days = [
         CHECKED_AT.date() + timedelta(days=ahead) for ahead in range(1, FULL_CHECK_EVERY_DAYS + 2)
     ]
-    kept = LastObservation(CHECKED_AT.date(), last)
+    stored = LastObservation(CHECKED_AT.date(), last)
     is_full_check = [
-        find_previous_result(ROW, kept, website.VERSION, day, bodies.get) is None for day in days
+        find_previous_result(ROW, stored, website.VERSION, day, bodies.get) is None for day in days
     ]
     assert is_full_check.index(True) + 1 == nights
     assert all(is_full_check[nights - 1 :])
 
 
-@pytest.mark.parametrize("gone", ["its page", "its name"])
-async def test_unchanged_absence_is_not_parsed_again(gone: str, monkeypatch) -> None:
+@pytest.mark.parametrize("missing_part", ["its page", "its name"])
+async def test_unchanged_absence_is_not_parsed_again(missing_part: str, monkeypatch) -> None:
     bodies, sites = Bodies(), (Site(), Site(NEXT_DAY), Site(NEXT_DAY))
     for site in sites:
-        site.gone = gone
+        site.gone = missing_part
     last = await check_first(sites[0], bodies)
     assert last.finding.presence is Presence.ABSENT
     is_full_check = await check_first(sites[1], Bodies())
@@ -386,8 +386,8 @@ async def test_unchanged_absence_is_not_parsed_again(gone: str, monkeypatch) -> 
     result = await check_again(last, sites[2], bodies)
     assert result.is_unchanged
     assert result.finding == is_full_check.finding
-    asked = [[request.url for request in site.requests] for site in sites[1:]]
-    assert asked[0] == asked[1], "it is asked for all the same"
+    urls_by_site = [[request.url for request in site.requests] for site in sites[1:]]
+    assert urls_by_site[0] == urls_by_site[1], "the page is requested anyway"
 
 
 @pytest.mark.parametrize("after_midnight", [False, True])
@@ -420,23 +420,23 @@ async def test_missed_full_check_is_made_at_the_next_check() -> None:
     turn = next(day for day in days if not can_be_revalidated(ROW, day))
     look = await check_first(Site(), Bodies())
 
-    def may_be_repeated(last: int, after: int) -> bool:
-        kept = LastObservation(turn + timedelta(days=last), look)
+    def may_be_repeated(last: int, later: int) -> bool:
+        stored = LastObservation(turn + timedelta(days=last), look)
         return (
             find_previous_result(
-                ROW, kept, website.VERSION, turn + timedelta(days=after), Bodies().get
+                ROW, stored, website.VERSION, turn + timedelta(days=later), Bodies().get
             )
             is not None
         )
 
-    assert [may_be_repeated(-2, after) for after in (-1, 0, 1, 2, 5)] == [
+    assert [may_be_repeated(-2, later) for later in (-1, 0, 1, 2, 5)] == [
         True,
         False,
         False,
         False,
         False,
     ]
-    assert [may_be_repeated(0, after) for after in (1, 2, 5)] == [True, True, True]
+    assert [may_be_repeated(0, later) for later in (1, 2, 5)] == [True, True, True]
     assert not may_be_repeated(0, FULL_CHECK_EVERY_DAYS)
 
 
@@ -449,10 +449,10 @@ CORRECTED = {
 
 
 @pytest.mark.parametrize(("now", "then"), CORRECTED.values(), ids=CORRECTED)
-@pytest.mark.parametrize("gone", ["", "its page"])
-async def test_corrected_link_is_fully_checked(now, then, gone) -> None:
+@pytest.mark.parametrize("missing_part", ["", "its page"])
+async def test_corrected_link_is_fully_checked(now, then, missing_part) -> None:
     site = Site()
-    site.gone = gone
+    site.gone = missing_part
     site.pages[then] = site.pages[URL]
     account = Account("a", then, identify.identify_link(then))
     async with ParserPool(0) as parsers:
@@ -523,18 +523,18 @@ async def test_validators_are_sent_only_to_their_url() -> None:
     def script(path: str, _: int) -> bytes | None:
         if path == "moved":
             return moved(b"/here")
-        known = "If-None-Match" in server.heads[-1]
-        return NOTHING_NEW if known else answer(headers=b'ETag: "one"\r\n')
+        is_known = "If-None-Match" in server.heads[-1]
+        return NOTHING_NEW if is_known else answer(headers=b'ETag: "one"\r\n')
 
     async with Hostile(script) as server, create_fetcher() as fetcher:
         here, elsewhere = server.url("here"), server.url("elsewhere")
         page = await fetcher.get(link_request(here))
-        known = CacheValidators(page.url, etag=page.headers["etag"])
-        again = await fetcher.get(link_request(here, validators=known))
-        assert (again.status, again.body) == (304, b"")
-        redirected = await fetcher.get(link_request(server.url("moved"), validators=known))
+        validators = CacheValidators(page.url, etag=page.headers["etag"])
+        unchanged = await fetcher.get(link_request(here, validators=validators))
+        assert (unchanged.status, unchanged.body) == (304, b"")
+        redirected = await fetcher.get(link_request(server.url("moved"), validators=validators))
         assert [hop.status for hop in redirected.hops] == [302, 304]
-        assert (await fetcher.get(link_request(elsewhere, validators=known))).status == 200
+        assert (await fetcher.get(link_request(elsewhere, validators=validators))).status == 200
 
 
 class SiteWithETags:
@@ -549,9 +549,9 @@ class SiteWithETags:
             return answer(b"", "404 Not Found")
         body = self.pages[path].encode()
         tag = sha256(body).hexdigest()[:8]
-        known = f"if-none-match: {tag}" in head.lower()
-        self.responses.append((path, 304 if known else 200))
-        if known:
+        is_known = f"if-none-match: {tag}" in head.lower()
+        self.responses.append((path, 304 if is_known else 200))
+        if is_known:
             return f"HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n\r\n".encode()
         return answer(body, headers=f"ETag: {tag}\r\n".encode())
 
@@ -578,8 +578,8 @@ async def execute_runs(
         for number, change in enumerate(days):
             change(site)
             site.responses.append(("night", number))
-            done = await execute_run(app, START + timedelta(days=first + number))
-            assert done.state is AuditRunState.DONE
+            audit_run = await execute_run(app, START + timedelta(days=first + number))
+            assert audit_run.state is AuditRunState.DONE
         app.web.asked = site.responses  # type: ignore[assignment]
     return app
 
@@ -596,15 +596,15 @@ async def test_unchanged_run_stores_nothing_and_reevaluates_equal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = await execute_runs(tmp_path, monkeypatch, news, nothing, nothing)
-    one, two, three = list(app.store.list_observations())
-    assert (two.is_repeat, three.is_repeat, one.is_repeat) == (True, True, False)
-    assert two.finding == one.finding
-    assert (two.result_id, three.result_id) == (one.result_id, one.result_id)
-    assert two.observed_at.date() == one.observed_at.date() + timedelta(days=1)
-    asked = app.web.asked
-    assert {status for path, status in asked[asked.index(("night", 1)) :] if path != "night"} == {
-        304
-    }
+    first, second, third = list(app.store.list_observations())
+    assert (second.is_repeat, third.is_repeat, first.is_repeat) == (True, True, False)
+    assert second.finding == first.finding
+    assert (second.result_id, third.result_id) == (first.result_id, first.result_id)
+    assert second.observed_at.date() == first.observed_at.date() + timedelta(days=1)
+    responses = app.web.asked
+    assert {
+        status for path, status in responses[responses.index(("night", 1)) :] if path != "night"
+    } == {304}
     assert not reevaluate(app).changes
     app.store.close()
 
@@ -619,11 +619,11 @@ async def test_page_with_new_tokens_is_not_stored_again(
     app = await execute_runs(
         tmp_path, monkeypatch, signed("Monday"), signed("Tuesday"), signed("Wednesday")
     )
-    one, two, three = list(app.store.list_observations())
-    assert (one.is_repeat, two.is_repeat, three.is_repeat) == (False, True, True)
-    assert (two.result_id, three.result_id) == (one.result_id, one.result_id)
+    first, second, third = list(app.store.list_observations())
+    assert (first.is_repeat, second.is_repeat, third.is_repeat) == (False, True, True)
+    assert (second.result_id, third.result_id) == (first.result_id, first.result_id)
     assert set(app.body_store.list_digests()) == {
-        piece.digest for piece in one.evidence if piece.digest
+        piece.digest for piece in first.evidence if piece.digest
     }
     assert not reevaluate(app).changes
     app.store.close()
@@ -646,9 +646,11 @@ async def test_reevaluation_keeps_response_times_of_each_run(
         pace[0] = 0.3
 
     app = await execute_runs(tmp_path, monkeypatch, news, slowly, nothing, quickly)
-    one, two, three, four = list(app.store.list_observations())
-    assert (one.result_id, two.is_repeat, three.is_repeat) == (three.result_id, False, True)
-    assert [observation.finding.facts["seconds"] for observation in (one, two, three, four)] == [
+    first, second, third, fourth = list(app.store.list_observations())
+    assert (first.result_id, second.is_repeat, third.is_repeat) == (third.result_id, False, True)
+    assert [
+        observation.finding.facts["seconds"] for observation in (first, second, third, fourth)
+    ] == [
         0,
         2,
         2,
@@ -665,11 +667,11 @@ async def test_changed_page_among_unchanged_ones_is_stored(
         site.pages["feed/"] = RSS.replace("16 Nov 2026", "01 Mar 2026")
 
     app = await execute_runs(tmp_path, monkeypatch, news, later)
-    one, two = list(app.store.list_observations())
-    assert not two.is_repeat
-    assert two.finding.last_activity != one.finding.last_activity
-    assert [piece.status for piece in two.evidence] == [200, 200]
-    assert all(app.body_store.get(piece.digest) for piece in two.evidence if piece.digest)
+    first, second = list(app.store.list_observations())
+    assert not second.is_repeat
+    assert second.finding.last_activity != first.finding.last_activity
+    assert [piece.status for piece in second.evidence] == [200, 200]
+    assert all(app.body_store.get(piece.digest) for piece in second.evidence if piece.digest)
     assert not reevaluate(app).changes
     app.store.close()
 

@@ -40,9 +40,9 @@ def test_patterns_are_compiled_only_for_parsing():
     )
     results = [
         subprocess.run(
-            [sys.executable, "-c", f"{before}; {code}"], capture_output=True, text=True, check=True
+            [sys.executable, "-c", f"{setup}; {code}"], capture_output=True, text=True, check=True
         )
-        for before in (
+        for setup in (
             (
                 "from auditor.config.schema import find_packaged_config, load_config;"
                 "load_config(find_packaged_config(), {})"
@@ -58,7 +58,7 @@ def test_patterns_are_compiled_only_for_parsing():
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("source", "literals"),
     [
         (r"page (?:was |is )?not found", {"page not found", "page was not found", "page is not found"}),
         (r"(?:sorry\b\W*){0,3}Page\s+Gone", {"page"}),
@@ -70,16 +70,16 @@ def test_patterns_are_compiled_only_for_parsing():
         (r"[^a]bc*", None),
     ],
 )  # fmt: skip
-def test_required_literals_of_pattern(source, words):
-    assert lazy_regex.required_literals(source, re.IGNORECASE) == words
+def test_required_literals_of_pattern(source, literals):
+    assert lazy_regex.required_literals(source, re.IGNORECASE) == literals
 
 
 def test_letters_equal_under_ignorecase_fold_alike():
-    for letter, others in _casefix._EXTRA_CASES.items():
-        for other in others:
-            assert lazy_regex.fold_case(chr(letter)) == lazy_regex.fold_case(chr(other)), (
+    for letter, equal_letters in _casefix._EXTRA_CASES.items():
+        for equal_letter in equal_letters:
+            assert lazy_regex.fold_case(chr(letter)) == lazy_regex.fold_case(chr(equal_letter)), (
                 letter,
-                other,
+                equal_letter,
             )
     assert lazy_regex.fold_case("İSTANBUL Σ ΟΔΟΣ") == lazy_regex.fold_case("istanbul σ οδοσ")
     assert re.fullmatch("istanbul", "İSTANBUL", re.IGNORECASE)
@@ -100,14 +100,14 @@ def prepared(monkeypatch):
 
 
 def test_prefiltered_pattern_compiles_on_first_literal(prepared):
-    gone, _ = prepared("page (?:not found|gone)", "casino|poker")
-    assert gone.search("a page of ours") is None
-    assert (gone.findall("no"), list(gone.finditer("no"))) == ([], [])
-    assert "compiled" not in vars(gone)
-    assert gone.search("The PAGE GONE")[0] == "PAGE GONE"
-    assert gone.findall("page gone, Page not found") == ["page gone", "Page not found"]
-    assert gone.match("page gone", 1) is None
-    assert "compiled" in vars(gone)
+    missing_page, _ = prepared("page (?:not found|gone)", "casino|poker")
+    assert missing_page.search("a page of ours") is None
+    assert (missing_page.findall("no"), list(missing_page.finditer("no"))) == ([], [])
+    assert "compiled" not in vars(missing_page)
+    assert missing_page.search("The PAGE GONE")[0] == "PAGE GONE"
+    assert missing_page.findall("page gone, Page not found") == ["page gone", "Page not found"]
+    assert missing_page.match("page gone", 1) is None
+    assert "compiled" in vars(missing_page)
 
 
 def test_prefilter_accepts_lone_surrogates(prepared):
@@ -156,16 +156,16 @@ def test_every_match_contains_a_required_literal():
     for pattern in lazy_regex.LAZY_PATTERNS:
         pieces = (
             _parser.parse(pattern.pattern, pattern._flags)
-            if (words := pattern.find_required_literals())
+            if (literals := pattern.find_required_literals())
             else []
         )
-        for _ in range(5 if words else 0):
+        for _ in range(5 if literals else 0):
             text = build_matching_text(pieces, chance)
             for candidate in filter(
                 pattern.compiled.search, (text, text.upper(), text.translate(CASE_VARIANTS))
             ):
                 matched += 1
-                assert any(word in lazy_regex.fold_case(candidate) for word in words), (
+                assert any(literal in lazy_regex.fold_case(candidate) for literal in literals), (
                     pattern.pattern[:60],
                     candidate,
                 )

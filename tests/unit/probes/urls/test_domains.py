@@ -6,7 +6,7 @@ from probes.urls import domains
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("host", "other_host"),
     [
         ("annour.ma", "www.annour.ma"),
         ("annour.ma", "annour.ma."),
@@ -19,13 +19,13 @@ from probes.urls import domains
         ("annour.blogspot.co.uk", "annour.blogspot.com"),
     ],
 )
-def test_spellings_of_one_domain_are_same(one: str, other: str) -> None:
-    assert domains.is_same_domain(one, other)
-    assert domains.is_same_domain(other, one)
+def test_spellings_of_one_domain_are_same(host: str, other_host: str) -> None:
+    assert domains.is_same_domain(host, other_host)
+    assert domains.is_same_domain(other_host, host)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("host", "other_host"),
     [
         ("annour.ma", "annour.org"),
         ("annour.org.ma", "amal.org.ma"),
@@ -34,8 +34,8 @@ def test_spellings_of_one_domain_are_same(one: str, other: str) -> None:
         ("annour.ma", ""),
     ],
 )
-def test_hosts_of_different_owners_differ(one: str, other: str) -> None:
-    assert not domains.is_same_domain(one, other)
+def test_hosts_of_different_owners_differ(host: str, other_host: str) -> None:
+    assert not domains.is_same_domain(host, other_host)
 
 
 @pytest.mark.parametrize(

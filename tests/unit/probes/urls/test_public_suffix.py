@@ -16,7 +16,7 @@ def test_other_labels_are_no_top_level_domains(label):
 
 
 @pytest.mark.parametrize(
-    ("name", "own"),
+    ("name", "domain"),
     [
         ("annour.org.ma", "annour.org.ma"),
         ("fr.annour.org.ma", "annour.org.ma"),
@@ -31,5 +31,5 @@ def test_other_labels_are_no_top_level_domains(label):
         ("..", ""),
     ],
 )
-def test_registrable_domain_of_a_name(name, own):
-    assert domains.match_registrable_domain(name) == own
+def test_registrable_domain_of_a_name(name, domain):
+    assert domains.match_registrable_domain(name) == domain

@@ -48,10 +48,12 @@ def page(
 
 
 def probe_site(
-    web: Web, link: str = LINK, known: Finding | None = None
+    web: Web, link: str = LINK, previous: Finding | None = None
 ) -> tuple[Finding, tuple[HttpExchange, ...]]:
-    found = run_offline(website.probe(Account("a", link, identify.identify_link(link), known)), web)
-    return found.finding, found.exchanges
+    result = run_offline(
+        website.probe(Account("a", link, identify.identify_link(link), previous)), web
+    )
+    return result.finding, result.exchanges
 
 
 def list_urls(exchanges: tuple[HttpExchange, ...]) -> list[str]:
@@ -60,17 +62,17 @@ def list_urls(exchanges: tuple[HttpExchange, ...]) -> list[str]:
 
 def home_for_all(request: PageRequest, day: int = 0) -> Page:
     """A portal that sends every address it does not know to its front page."""
-    known = request.url in (PORTAL, f"{PORTAL}agenda")
-    return page(request.url, request.url if known else PORTAL, day=day)
+    is_known_page = request.url in (PORTAL, f"{PORTAL}agenda")
+    return page(request.url, request.url if is_known_page else PORTAL, day=day)
 
 
 def home_for_one(request: PageRequest) -> Page:
     """A portal that redirects this one address, and answers 404 to what it does not know."""
-    known = request.url in (PORTAL, f"{PORTAL}agenda")
+    is_known_page = request.url in (PORTAL, f"{PORTAL}agenda")
     return page(
         request.url,
         PORTAL if request.url == LINK else "",
-        status=200 if known or request.url == LINK else 404,
+        status=200 if is_known_page or request.url == LINK else 404,
     )
 
 
@@ -94,8 +96,10 @@ def test_inner_page_is_found_in_any_link_form(inner_url: str) -> None:
     front = FRONT.replace("/agenda", inner_url).replace("/annuaire", "/agenda")
 
     def web(request: PageRequest) -> Page:
-        known = "agenda" in request.url or "spip.php" in request.url or request.url == PORTAL
-        return page(request.url, request.url if known else PORTAL, front)
+        is_known_page = (
+            "agenda" in request.url or "spip.php" in request.url or request.url == PORTAL
+        )
+        return page(request.url, request.url if is_known_page else PORTAL, front)
 
     assert probe_site(web)[0].reason is Reason.NOT_FOUND
 
@@ -163,8 +167,8 @@ def test_home_page_on_the_same_topic_is_no_redirect_home(name: str) -> None:
     body = FRONT.replace("Portail des quartiers", title)
 
     def web(request: PageRequest) -> Page:
-        own = request.url in (front, f"{front}agenda")
-        return page(request.url, request.url if own else front, body)
+        is_own_page = request.url in (front, f"{front}agenda")
+        return page(request.url, request.url if is_own_page else front, body)
 
     finding, _ = probe_site(web, link)
     assert finding.presence is Presence.PRESENT
@@ -176,8 +180,8 @@ def test_home_page_on_the_same_topic_is_no_redirect_home(name: str) -> None:
 )
 def test_home_page_of_another_domain_is_a_move(final_url: str) -> None:
     def web(request: PageRequest) -> Page:
-        own = request.url in (final_url, "https://federation-amal.example/agenda")
-        return page(request.url, request.url if own else final_url)
+        is_own_page = request.url in (final_url, "https://federation-amal.example/agenda")
+        return page(request.url, request.url if is_own_page else final_url)
 
     finding, _ = probe_site(web, "https://annour.example/presentation.html")
     assert finding.presence is Presence.PRESENT
@@ -201,10 +205,10 @@ def test_decoy_is_requested_once_a_month(
 ) -> None:
     first, exchanges = probe_site(lambda request: web(request, 0))
     assert (first.reason, len(exchanges)) == (Reason.NOT_FOUND, 1 + tries)
-    second, exchanges = probe_site(lambda request: web(request, 1), known=first)
+    second, exchanges = probe_site(lambda request: web(request, 1), previous=first)
     assert (second.reason, list_urls(exchanges)) == (Reason.NOT_FOUND, [LINK])
     assert second.facts["decoy_tested_on"] == "2026-11-20"
-    later, exchanges = probe_site(lambda request: web(request, 30), known=second)
+    later, exchanges = probe_site(lambda request: web(request, 30), previous=second)
     assert (later.reason, len(exchanges)) == (Reason.NOT_FOUND, 1 + tries)
     assert later.facts["decoy_tested_on"] == "2026-12-20"
 
@@ -215,7 +219,7 @@ def test_negative_result_is_stored_too() -> None:
 
     first, _ = probe_site(web)
     assert (first.presence, first.facts["decoy_matches"]) == (Presence.PRESENT, False)
-    _, exchanges = probe_site(web, known=first)
+    _, exchanges = probe_site(web, previous=first)
     assert not [
         url
         for url in list_urls(exchanges)
@@ -227,7 +231,7 @@ def test_changed_page_is_tested_again_at_once() -> None:
     first, _ = probe_site(softly)
     changed = SOFT.replace("ses quartiers", "ses villages")
     second, exchanges = probe_site(
-        lambda request: page(request.url, body=changed, day=1), known=first
+        lambda request: page(request.url, body=changed, day=1), previous=first
     )
     assert (second.reason, len(exchanges)) == (Reason.NOT_FOUND, 2)
 
@@ -235,10 +239,10 @@ def test_changed_page_is_tested_again_at_once() -> None:
 def test_malformed_stored_result_is_ignored() -> None:
     first, _ = probe_site(softly)
     for odd in ("", "yesterday", 7, "2027-01-01"):
-        known = Finding(
+        previous = Finding(
             Presence.ABSENT, Reason.NOT_FOUND, facts={**first.facts, "decoy_tested_on": odd}
         )
-        assert len(probe_site(softly, known=known)[1]) == 2
+        assert len(probe_site(softly, previous=previous)[1]) == 2
 
 
 @pytest.mark.parametrize("url", ["https://[::1/annour", "https://annour\ufe55ma/annour"])

@@ -31,8 +31,8 @@ ALL = "".join(
 )
 
 
-def discover(body, answers=None, url=HOME):
-    """What is found on and beyond a home page, and what was asked: (links, facts, addresses)."""
+def discover(body, responses=None, url=HOME):
+    """Return the links and facts found on and beyond a home page, and the requested URLs."""
     document = parsing_html.parse_html(f"<title>Association Annour</title>{body}", url)
     site = SiteAnalysis(
         links=accounts.find_owner_accounts(document),
@@ -48,8 +48,8 @@ def discover(body, answers=None, url=HOME):
     def answer(request):
         assert not request.is_registered_link  # robots.txt is obeyed
         requested_urls.append(request.url.partition("?")[0])
-        found = (answers or {}).get(requested_urls[-1], FetchError(Reason.NOT_FOUND))
-        return found if isinstance(found, FetchError) else Page(request.url, *found)
+        response = (responses or {}).get(requested_urls[-1], FetchError(Reason.NOT_FOUND))
+        return response if isinstance(response, FetchError) else Page(request.url, *response)
 
     finding = run_offline(steps(), answer).finding
     return (
@@ -116,7 +116,7 @@ def test_maker_of_a_video_with_the_site_name_is_its_channel():
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         oembed_of("Une télévision", "https://www.youtube.com/@UneTele"),
         oembed_of("Annour", "https://ailleurs.example/annour"),
@@ -128,8 +128,8 @@ def test_maker_of_a_video_with_the_site_name_is_its_channel():
     ],
     ids=["another's", "no channel", "a list", "no json", "refused", "robots", "a key is there"],
 )
-def test_maker_of_a_video_with_another_name_is_ignored(answer):
-    assert discover(VIDEO, {OEMBED: answer})[0] == {}
+def test_maker_of_a_video_with_another_name_is_ignored(response):
+    assert discover(VIDEO, {OEMBED: response})[0] == {}
 
 
 def test_site_with_a_channel_link_requests_no_video():
@@ -138,7 +138,7 @@ def test_site_with_a_channel_link_requests_no_video():
 
 
 def test_healthy_site_costs_four_requests():
-    """Beside them comes robots.txt. A site that names its channels costs two: the home page and its feed."""
+    """robots.txt is not counted. A site that names its channels costs two: the home page and its feed."""
     feed = (
         b"<rss version='2.0'><channel><title>Annour</title><item><title>Bilan</title>"
         b"<pubDate>Mon, 02 Mar 2026 09:00:00 GMT</pubDate></item></channel></rss>"
@@ -153,14 +153,14 @@ def test_healthy_site_costs_four_requests():
     }
 
     def requested_urls(body):
-        found = {HOME: html(head + body)} | {
+        pages = {HOME: html(head + body)} | {
             f"https://annour.example{path}": facts_seen for path, facts_seen in rest.items()
         }
-        seen = []
+        urls = []
 
         def answer(request):
-            seen.append(request.url.partition("?")[0])
-            facts_seen = found.get(seen[-1])
+            urls.append(request.url.partition("?")[0])
+            facts_seen = pages.get(urls[-1])
             return (
                 Page(request.url, *facts_seen, fetched_at=NOW)
                 if facts_seen
@@ -169,7 +169,7 @@ def test_healthy_site_costs_four_requests():
 
         account = Account("annour", HOME, identify_link(HOME))
         assert run_offline(website.probe(account), answer).finding.presence is Presence.PRESENT
-        return seen
+        return urls
 
     home = [HOME, "https://annour.example/feed/"]
     assert requested_urls(MENU + VIDEO) == [*home, CONTACT, OEMBED]

@@ -25,7 +25,7 @@ WORDS = (
 Answers = dict[str, bytes | str | FetchError]
 
 
-def probe_site(answers: Answers, home: str = "", url: str = HOME) -> ProbeResult:
+def probe_site(responses: Answers, home: str = "", url: str = HOME) -> ProbeResult:
     """A look at a site whose front page holds this, and whose other addresses answer these; 404 else."""
     front = (
         f'<html lang="fr"><head><title>Annour</title></head><body>'
@@ -33,7 +33,7 @@ def probe_site(answers: Answers, home: str = "", url: str = HOME) -> ProbeResult
     )
 
     def web(requested_urls: PageRequest) -> Page | FetchError:
-        body = front if requested_urls.url == url else answers.get(requested_urls.url)
+        body = front if requested_urls.url == url else responses.get(requested_urls.url)
         if isinstance(body, FetchError):
             return body
         sent = body.encode() if isinstance(body, str) else body or b""
@@ -42,12 +42,12 @@ def probe_site(answers: Answers, home: str = "", url: str = HOME) -> ProbeResult
     return run_offline(website.probe(Account("annour", url, identify.identify_link(url))), web)
 
 
-def requested_urls(seen: ProbeResult) -> list[str]:
-    return [exchange.request.url for exchange in seen.exchanges[1:]]
+def requested_urls(result: ProbeResult) -> list[str]:
+    return [exchange.request.url for exchange in result.exchanges[1:]]
 
 
-def describe_activity(seen: ProbeResult) -> tuple[str | None, str | None]:
-    last = seen.finding.last_activity
+def describe_activity(result: ProbeResult) -> tuple[str | None, str | None]:
+    last = result.finding.last_activity
     return (last.format_iso()[:10], last.source) if last else (None, None)
 
 
@@ -173,9 +173,9 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
 @pytest.mark.parametrize("name", PLACES)
 def test_each_system_costs_at_most_three_requests(name: str) -> None:
     mark, url, body, clue = PLACES[name]
-    seen = probe_site({url: body}, mark)
-    assert describe_activity(seen) == ("2026-10-25", clue)
-    assert requested_urls(seen).index(url) < latest_post.MAX_FEED_REQUESTS
+    result = probe_site({url: body}, mark)
+    assert describe_activity(result) == ("2026-10-25", clue)
+    assert requested_urls(result).index(url) < latest_post.MAX_FEED_REQUESTS
 
 
 def test_blog_at_wordpress_com_uses_its_api() -> None:
@@ -185,14 +185,14 @@ def test_blog_at_wordpress_com_uses_its_api() -> None:
     )
     place = "https://public-api.wordpress.com/rest/v1.1/sites/annour.wordpress.com/posts/"
     place += "?number=10&fields=date,title,excerpt"
-    seen = probe_site({place: listed}, WP, url)
-    assert describe_activity(seen) == ("2026-10-25", "wp-json")
+    result = probe_site({place: listed}, WP, url)
+    assert describe_activity(result) == ("2026-10-25", "wp-json")
 
 
 def test_site_with_a_feed_costs_two_requests() -> None:
-    seen = probe_site({f"{HOME}feed/": FEED}, WP)
-    assert requested_urls(seen)[0] == f"{HOME}feed/"
-    assert not [url for url in requested_urls(seen)[1:] if "wp-json" in url or "sitemap" in url]
+    result = probe_site({f"{HOME}feed/": FEED}, WP)
+    assert requested_urls(result)[0] == f"{HOME}feed/"
+    assert not [url for url in requested_urls(result)[1:] if "wp-json" in url or "sitemap" in url]
 
 
 @pytest.mark.parametrize("mark", [mark for mark, *_ in PLACES.values()])
@@ -204,8 +204,8 @@ def test_site_without_dates_costs_at_most_four_requests(mark: str) -> None:
 
 
 def test_unreachable_site_is_not_requested_again() -> None:
-    seen = probe_site({f"{HOME}feed/": FetchError(Reason.TIMEOUT)}, WP)
-    assert [url for url in requested_urls(seen) if "wp-json" in url] == []
+    result = probe_site({f"{HOME}feed/": FetchError(Reason.TIMEOUT)}, WP)
+    assert [url for url in requested_urls(result) if "wp-json" in url] == []
 
 
 DAY = "Sun, 25 Oct 2026 09:30:00 +0000"
@@ -252,8 +252,8 @@ def test_single_entry_at_request_time_is_news() -> None:
     ],
 )
 def test_title_that_begins_like_a_default_post_counts(title: str) -> None:
-    seen = probe_site({f"{HOME}feed/": rss("Sun, 25 Oct 2026 09:30:00 +0000", title=title)}, WP)
-    assert describe_activity(seen) == ("2026-10-25", "feed")
+    result = probe_site({f"{HOME}feed/": rss("Sun, 25 Oct 2026 09:30:00 +0000", title=title)}, WP)
+    assert describe_activity(result) == ("2026-10-25", "feed")
 
 
 def test_default_text_is_recognized_under_any_title() -> None:
@@ -291,23 +291,25 @@ def test_feed_in_the_site_language_is_read(date: str) -> None:
     ],
 )
 def test_feeds_without_news_are_not_requested(href: str) -> None:
-    seen = probe_site({}, f'<link rel="alternate" type="application/rss+xml" href="{href}">')
-    assert HOME.rstrip("/") + href not in requested_urls(seen)
+    result = probe_site({}, f'<link rel="alternate" type="application/rss+xml" href="{href}">')
+    assert HOME.rstrip("/") + href not in requested_urls(result)
 
 
 def test_usual_feeds_follow_the_announced_one() -> None:
-    seen = probe_site({}, f'<link rel="alternate" type="application/rss+xml" href="/actu.xml">{WP}')
-    assert requested_urls(seen)[:2] == [f"{HOME}actu.xml", f"{HOME}feed/"]
+    result = probe_site(
+        {}, f'<link rel="alternate" type="application/rss+xml" href="/actu.xml">{WP}'
+    )
+    assert requested_urls(result)[:2] == [f"{HOME}actu.xml", f"{HOME}feed/"]
 
 
 def test_feed_with_two_addresses_is_requested_once() -> None:
     ways = ("http://www.annour.example/feed", "https://annour.example/feed/")
-    seen = probe_site(
+    result = probe_site(
         {},
         "".join(f'<link rel="alternate" type="application/rss+xml" href="{url}">' for url in ways),
     )
-    assert requested_urls(seen)[0] == ways[0]
-    assert ways[1] not in requested_urls(seen)
+    assert requested_urls(result)[0] == ways[0]
+    assert ways[1] not in requested_urls(result)
 
 
 def test_newer_marked_date_on_the_home_page_wins() -> None:
@@ -315,11 +317,11 @@ def test_newer_marked_date_on_the_home_page_wins() -> None:
     newer = '<article><time datetime="2026-11-02">2 novembre</time> Bal</article>'
     older = '<article><time datetime="2026-09-02">2 septembre</time> Bal</article>'
     event = '<div class="event"><time datetime="2026-11-18">18 novembre</time> Bal</div>'
-    words = "<p class=date>18 novembre 2026</p>"
-    answers: Answers = {f"{HOME}feed/": FEED}
-    assert describe_activity(probe_site(answers, WP + newer)) == ("2026-11-02", "time")
-    for honest in (older, event, words):
-        assert describe_activity(probe_site(answers, WP + honest)) == ("2026-10-25", "feed")
+    marked_date = "<p class=date>18 novembre 2026</p>"
+    responses: Answers = {f"{HOME}feed/": FEED}
+    assert describe_activity(probe_site(responses, WP + newer)) == ("2026-11-02", "time")
+    for honest in (older, event, marked_date):
+        assert describe_activity(probe_site(responses, WP + honest)) == ("2026-10-25", "feed")
 
 
 def sitemap(*changes: str) -> str:
@@ -341,7 +343,7 @@ CHANGED = sitemap("2026-10-25", "2026-01-02")
 
 
 @pytest.mark.parametrize(
-    ("answers", "day"),
+    ("responses", "day"),
     [
         ({MAP: CHANGED}, "2026-10-25"),
         ({MAP: gzip.compress(CHANGED.encode())}, "2026-10-25"),
@@ -357,9 +359,9 @@ CHANGED = sitemap("2026-10-25", "2026-01-02")
         ({MAP: "<sitemapindex><sitemap><loc>http://[post</loc></sitemap></sitemapindex>"}, None),
     ],
 )
-def test_sitemap_is_the_last_resort(answers: Answers, day: str | None) -> None:
+def test_sitemap_is_the_last_resort(responses: Answers, day: str | None) -> None:
     shell = '<a href="https://sites.google.com/x">site</a>'  # a system without any feed
-    assert describe_activity(probe_site(answers, shell)) == (
+    assert describe_activity(probe_site(responses, shell)) == (
         (day, "sitemap") if day else (None, None)
     )
 
@@ -371,12 +373,12 @@ def test_sitemap_index_leads_to_the_newest_posts() -> None:
         ("post-sitemap2.xml", "2026-10-25"),
         ("page-sitemap.xml", "2026-11-19"),
     )
-    seen = probe_site({MAP: maps, f"{HOME}post-sitemap2.xml": CHANGED})
-    assert describe_activity(seen) == ("2026-10-25", "sitemap")
+    result = probe_site({MAP: maps, f"{HOME}post-sitemap2.xml": CHANGED})
+    assert describe_activity(result) == ("2026-10-25", "sitemap")
 
 
 @pytest.mark.parametrize(
-    ("answers", "days"),
+    ("responses", "days"),
     [
         ({f"{HOME}feed/": rss(*weekly())}, 7),
         ({f"{HOME}feed/": rss(*weekly(2))}, None),
@@ -392,8 +394,8 @@ def test_sitemap_index_leads_to_the_newest_posts() -> None:
         ({MAP: sitemap("2026-10-25", "2026-10-18", "2026-10-11", "2026-01-02")}, None),
     ],
 )
-def test_rhythm_is_the_median_gap_of_the_same_source(answers: Answers, days: int | None) -> None:
-    assert probe_site(answers, WP).finding.facts.get("rhythm_days") == days
+def test_rhythm_is_the_median_gap_of_the_same_source(responses: Answers, days: int | None) -> None:
+    assert probe_site(responses, WP).finding.facts.get("rhythm_days") == days
 
 
 def test_site_without_dates_has_no_rhythm() -> None:
@@ -405,6 +407,6 @@ def test_site_without_dates_has_no_rhythm() -> None:
 def test_section_has_the_rhythm_of_its_own_feed() -> None:
     url = f"{HOME}association/"
     link = f'<link rel="alternate" type="application/rss+xml" href="{url}feed/">'
-    seen = probe_site({f"{url}feed/": rss(*weekly())}, link, url)
-    assert describe_activity(seen) == ("2026-11-17", "feed")
-    assert seen.finding.facts["rhythm_days"] == 7
+    result = probe_site({f"{url}feed/": rss(*weekly())}, link, url)
+    assert describe_activity(result) == ("2026-11-17", "feed")
+    assert result.finding.facts["rhythm_days"] == 7

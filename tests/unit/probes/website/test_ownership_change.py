@@ -43,7 +43,7 @@ TURKISH = (
 )
 JAPANESE = "私たちの店では毎日新しい商品を取り揃えております。ぜひご覧ください。"
 MENU = "".join(f'<a href="/page-{n}">Page {n}</a>' for n in range(5))
-BEFORE = ("fr", "Association Annour – Salé", f"<h1>Annour</h1><p>{FRENCH * 2}</p>", WORDPRESS)
+PAST_PAGE = ("fr", "Association Annour – Salé", f"<h1>Annour</h1><p>{FRENCH * 2}</p>", WORDPRESS)
 
 
 def page(lang: str, title: str, body: str, head: str = "") -> str:
@@ -54,29 +54,29 @@ def page(lang: str, title: str, body: str, head: str = "") -> str:
 
 
 def probe_site(
-    body: str, known: Finding | None = None, landed: str = HOME, link: str = HOME, day: int = 0
+    body: str, previous: Finding | None = None, landed: str = HOME, link: str = HOME, day: int = 0
 ) -> Finding:
-    def web(asked: PageRequest) -> Page | FetchError:
-        if asked.url != link:
-            return Page(asked.url, 404, {}, b"", NOW)
+    def web(request: PageRequest) -> Page | FetchError:
+        if request.url != link:
+            return Page(request.url, 404, {}, b"", NOW)
         return Page(
             landed, 200, {"content-type": "text/html"}, body.encode(), NOW + timedelta(days=day)
         )
 
     return run_offline(
-        website.probe(Account("a", link, identify.identify_link(link), known)), web
+        website.probe(Account("a", link, identify.identify_link(link), previous)), web
     ).finding
 
 
-def seen(*before: str, link: str = HOME) -> Finding:
+def find_past(*page_parts: str, link: str = HOME) -> Finding:
     """The finding of a good night."""
-    found = probe_site(page(*before), landed=link, link=link)
-    assert found.presence is Presence.PRESENT
-    return replace(found, links=())
+    result = probe_site(page(*page_parts), landed=link, link=link)
+    assert result.presence is Presence.PRESENT
+    return replace(result, links=())
 
 
 def test_present_finding_stores_facts_for_later_runs() -> None:
-    facts = probe_site(page(*BEFORE[:3], WORDPRESS + COUNTER)).facts
+    facts = probe_site(page(*PAST_PAGE[:3], WORDPRESS + COUNTER)).facts
     assert facts["title"] == "Association Annour – Salé"
     assert (facts["language"], facts["platform"], facts["tracking_id"]) == (
         "fr",
@@ -131,14 +131,17 @@ STOLEN = {
 def test_other_language_name_and_one_more_sign_is_hijacked(
     name: str,
 ) -> None:
-    found = probe_site(page(*STOLEN[name]), seen(*BEFORE))
-    assert (found.presence, found.reason) == (Presence.ABSENT, Reason.HIJACKED), found
-    assert "Association Annour" in found.detail
+    result = probe_site(page(*STOLEN[name]), find_past(*PAST_PAGE))
+    assert (result.presence, result.reason) == (Presence.ABSENT, Reason.HIJACKED), result
+    assert "Association Annour" in result.detail
 
 
 def test_redirect_to_another_site_in_foreign_language_is_hijacked() -> None:
     body = page("tr", "En iyi oyunlar", f"<p>{TURKISH * 2}</p>", WORDPRESS)
-    assert probe_site(body, seen(*BEFORE), landed="https://oyun.example/").reason is Reason.HIJACKED
+    assert (
+        probe_site(body, find_past(*PAST_PAGE), landed="https://oyun.example/").reason
+        is Reason.HIJACKED
+    )
 
 
 @pytest.mark.parametrize("name", STOLEN)
@@ -203,49 +206,53 @@ HONEST = {
 
 @pytest.mark.parametrize("name", HONEST)
 def test_changes_by_the_owner_are_accepted(name: str) -> None:
-    found = probe_site(page(*HONEST[name]), seen(*BEFORE[:3], WORDPRESS + COUNTER))
-    assert found.presence is Presence.PRESENT, found
+    result = probe_site(page(*HONEST[name]), find_past(*PAST_PAGE[:3], WORDPRESS + COUNTER))
+    assert result.presence is Presence.PRESENT, result
 
 
 def test_name_in_the_address_of_a_platform_site_counts() -> None:
     link = "https://sites.platform.example/view/isik-sale/"
-    before = seen("fr", "Lumière", f"<h1>Lumière</h1><p>{FRENCH * 2}</p>", WORDPRESS, link=link)
+    previous = find_past(
+        "fr", "Lumière", f"<h1>Lumière</h1><p>{FRENCH * 2}</p>", WORDPRESS, link=link
+    )
     now = page("tr", "Isik Sale Derneği", f"<p>{TURKISH * 2}</p>", JOOMLA)
-    assert probe_site(now, before, landed=link, link=link).presence is Presence.PRESENT
+    assert probe_site(now, previous, landed=link, link=link).presence is Presence.PRESENT
 
 
 def test_short_foreign_page_is_a_wall() -> None:
     body = "<html><head><title>访问提示</title></head><body>您的访问请求正在处理请稍候再试</body></html>"
-    assert probe_site(body, seen(*BEFORE)).presence is not Presence.ABSENT
+    assert probe_site(body, find_past(*PAST_PAGE)).presence is not Presence.ABSENT
 
 
 def test_site_always_in_foreign_language_is_accepted() -> None:
-    before = seen("tr", "Işık Derneği", f"<h1>Işık</h1><p>{TURKISH * 2}</p>", WORDPRESS)
-    found = probe_site(page("id", "Yayasan Cahaya", f"<p>{INDONESIAN * 3}</p>", JOOMLA), before)
-    assert found.presence is Presence.PRESENT
+    previous = find_past("tr", "Işık Derneği", f"<h1>Işık</h1><p>{TURKISH * 2}</p>", WORDPRESS)
+    result = probe_site(page("id", "Yayasan Cahaya", f"<p>{INDONESIAN * 3}</p>", JOOMLA), previous)
+    assert result.presence is Presence.PRESENT
 
 
 def test_renamed_site_on_its_new_domain_is_present_and_moved() -> None:
     body = page("fr", "Fédération Amal", f"<h1>Amal</h1><p>{FRENCH * 2}</p>", JOOMLA)
-    found = probe_site(body, seen(*BEFORE), landed="https://amal.example/")
-    assert (found.presence, found.facts["moved_to"]) == (Presence.PRESENT, "amal.example")
+    result = probe_site(body, find_past(*PAST_PAGE), landed="https://amal.example/")
+    assert (result.presence, result.facts["moved_to"]) == (Presence.PRESENT, "amal.example")
 
 
 def test_hijacked_site_is_compared_with_its_past_in_every_run() -> None:
-    stolen, known = page(*STOLEN["one spam word"]), seen(*BEFORE)
+    stolen, previous = page(*STOLEN["one spam word"]), find_past(*PAST_PAGE)
     for day in range(1, 5):
-        known = probe_site(stolen, known, day=day)
-        assert known.reason is Reason.HIJACKED
-        assert known.facts["past_title"] == "Association Annour – Salé"
-    back = probe_site(page(*BEFORE), known, day=5)
+        previous = probe_site(stolen, previous, day=day)
+        assert previous.reason is Reason.HIJACKED
+        assert previous.facts["past_title"] == "Association Annour – Salé"
+    back = probe_site(page(*PAST_PAGE), previous, day=5)
     assert (back.presence, "past_title" in back.facts) == (Presence.PRESENT, False)
 
 
 def test_history_survives_a_suspended_or_lost_domain() -> None:
-    gone = probe_site(page("en", "Account Suspended", "").replace(MENU, ""), seen(*BEFORE))
-    assert (gone.reason, gone.facts["past_language"]) == (Reason.SUSPENDED, "fr")
+    suspended = probe_site(
+        page("en", "Account Suspended", "").replace(MENU, ""), find_past(*PAST_PAGE)
+    )
+    assert (suspended.reason, suspended.facts["past_language"]) == (Reason.SUSPENDED, "fr")
     lost = run_offline(
-        website.probe(Account("a", HOME, identify.identify_link(HOME), gone)),
+        website.probe(Account("a", HOME, identify.identify_link(HOME), suspended)),
         lambda _: FetchError(Reason.NO_SUCH_HOST),
     ).finding
     assert (lost.presence, lost.facts["past_language"]) == (Presence.ABSENT, "fr")
@@ -253,7 +260,9 @@ def test_history_survives_a_suspended_or_lost_domain() -> None:
 
 
 def test_foreign_site_without_signal_keeps_its_history() -> None:
-    strange = probe_site(page(*HONEST["a Turkish version by the visitor's country"]), seen(*BEFORE))
+    strange = probe_site(
+        page(*HONEST["a Turkish version by the visitor's country"]), find_past(*PAST_PAGE)
+    )
     assert strange.presence is Presence.PRESENT
     spam = page("tr", "Deneme bonusu veren siteler", f"<p>{TURKISH * 2}</p>", WORDPRESS)
     assert probe_site(spam, strange).reason is Reason.HIJACKED

@@ -26,20 +26,22 @@ Web = Callable[[PageRequest], Page | FetchError]
 
 
 def probe_site(web: Web, link: str = URL) -> tuple[Finding, tuple[HttpExchange, ...]]:
-    found = run_offline(website.probe(Account("a", link, identify.identify_link(link))), web)
-    return found.finding, found.exchanges
+    result = run_offline(website.probe(Account("a", link, identify.identify_link(link))), web)
+    return result.finding, result.exchanges
 
 
-def page(asked: str, final_url: str = "", body: str = SITE, status: int = 200) -> Page:
-    hops = (Hop(asked, 301), Hop(final_url, status)) if final_url else (Hop(asked, status),)
-    return Page(final_url or asked, status, {"content-type": "text/html"}, body.encode(), NOW, hops)
+def page(request: str, final_url: str = "", body: str = SITE, status: int = 200) -> Page:
+    hops = (Hop(request, 301), Hop(final_url, status)) if final_url else (Hop(request, status),)
+    return Page(
+        final_url or request, status, {"content-type": "text/html"}, body.encode(), NOW, hops
+    )
 
 
 def serve_only(*urls: str, error_reason: FetchError | None = None, body: str = SITE) -> Web:
     """A web of these addresses, where all else is shut."""
-    return lambda asked: (
-        page(asked.url, body=body)
-        if asked.url in urls
+    return lambda request: (
+        page(request.url, body=body)
+        if request.url in urls
         else error_reason or FetchError(Reason.NETWORK, "refused")
     )
 
@@ -47,7 +49,7 @@ def serve_only(*urls: str, error_reason: FetchError | None = None, body: str = S
 @pytest.mark.parametrize("variant", ["http://annour.example/", WWW, "http://www.annour.example/"])
 @pytest.mark.parametrize("reason", [Reason.NETWORK, Reason.TIMEOUT])
 def test_unreachable_url_with_working_variant_is_present(variant: str, reason: Reason) -> None:
-    if variant == "http://www.annour.example/":  # the other name is asked as the link was typed
+    if variant == "http://www.annour.example/":  # the variant is requested as the link was typed
         finding, _ = probe_site(
             serve_only(variant, error_reason=FetchError(reason)), "http://annour.example/"
         )
@@ -100,7 +102,7 @@ def test_subdomain_has_no_www_variant() -> None:
 )
 def test_other_form_of_the_same_url_is_no_move(typed: str, final_url: str) -> None:
     finding, _ = probe_site(
-        lambda asked: page(asked.url, final_url if asked.url != final_url else ""), typed
+        lambda request: page(request.url, final_url if request.url != final_url else ""), typed
     )
     assert finding.presence is Presence.PRESENT
     assert not {"moved_to", "redirected_home"} & set(finding.facts)
@@ -116,7 +118,7 @@ def test_other_form_of_the_same_url_is_no_move(typed: str, final_url: str) -> No
 )
 def test_other_domain_is_a_move(typed: str, final_url: str, domain: str) -> None:
     finding, _ = probe_site(
-        lambda asked: page(asked.url, final_url if asked.url != final_url else ""), typed
+        lambda request: page(request.url, final_url if request.url != final_url else ""), typed
     )
     assert (finding.presence, finding.facts["moved_to"]) == (Presence.PRESENT, domain)
 
@@ -126,11 +128,15 @@ def test_other_domain_is_a_move(typed: str, final_url: str, domain: str) -> None
 )
 @pytest.mark.parametrize("status", [200, 404])
 def test_working_twin_host_is_no_absence(body: str, status: int) -> None:
-    finding, _ = probe_site(lambda asked: page(asked.url, body="" if asked.url == URL else SITE))
+    finding, _ = probe_site(
+        lambda request: page(request.url, body="" if request.url == URL else SITE)
+    )
     assert finding.presence is not Presence.ABSENT
 
-    def web(asked: PageRequest) -> Page:
-        return page(asked.url) if asked.url == WWW else page(asked.url, body=body, status=status)
+    def web(request: PageRequest) -> Page:
+        return (
+            page(request.url) if request.url == WWW else page(request.url, body=body, status=status)
+        )
 
     finding, _ = probe_site(web)
     assert finding.presence is not Presence.ABSENT
@@ -143,28 +149,31 @@ def test_working_twin_host_is_no_absence(body: str, status: int) -> None:
 def test_absence_at_twin_host_proves_nothing(error_reason: Reason, body: str, status: int) -> None:
     failed = FetchError(error_reason, "wrong_host" if error_reason is Reason.TLS else "")
 
-    def web(asked: PageRequest) -> Page | FetchError:
-        return page(asked.url, body=body, status=status) if "//www." in asked.url else failed
+    def web(request: PageRequest) -> Page | FetchError:
+        return page(request.url, body=body, status=status) if "//www." in request.url else failed
 
     finding, _ = probe_site(web)
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, error_reason)
 
 
 def test_walled_twin_host_prevents_an_absence() -> None:
-    def web(asked: PageRequest) -> Page:
-        return page(asked.url, body=PARKED) if asked.url == URL else page(asked.url, status=403)
+    def web(request: PageRequest) -> Page:
+        return (
+            page(request.url, body=PARKED) if request.url == URL else page(request.url, status=403)
+        )
 
     assert probe_site(web)[0].presence is Presence.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    "other", [page(WWW, body=PARKED), page(WWW, status=404), FetchError(Reason.NO_SUCH_HOST)]
+    "other_response",
+    [page(WWW, body=PARKED), page(WWW, status=404), FetchError(Reason.NO_SUCH_HOST)],
 )
 def test_both_hosts_parked_is_parked(
-    other: Page | FetchError,
+    other_response: Page | FetchError,
 ) -> None:
     finding, exchanges = probe_site(
-        lambda asked: page(asked.url, body=PARKED) if asked.url == URL else other
+        lambda request: page(request.url, body=PARKED) if request.url == URL else other_response
     )
     assert (finding.reason, finding.final_url, len(exchanges)) == (Reason.PARKED, URL, 2)
 
@@ -173,8 +182,8 @@ def test_both_hosts_parked_is_parked(
 def test_every_certificate_error_is_named_and_ignored_once(
     detail: str,
 ) -> None:
-    def web(asked: PageRequest) -> Page | FetchError:
-        return page(asked.url) if asked.insecure else FetchError(Reason.TLS, detail)
+    def web(request: PageRequest) -> Page | FetchError:
+        return page(request.url) if request.insecure else FetchError(Reason.TLS, detail)
 
     finding, exchanges = probe_site(web)
     assert (finding.presence, finding.reason, finding.facts) == (
@@ -192,8 +201,8 @@ def test_every_certificate_error_is_named_and_ignored_once(
 
 @pytest.mark.parametrize("detail", ["wrong_host", "self_signed", "untrusted", "handshake"])
 def test_valid_certificate_at_twin_host_opens_the_site(detail: str) -> None:
-    def web(asked: PageRequest) -> Page | FetchError:
-        return page(asked.url) if asked.url.startswith(WWW) else FetchError(Reason.TLS, detail)
+    def web(request: PageRequest) -> Page | FetchError:
+        return page(request.url) if request.url.startswith(WWW) else FetchError(Reason.TLS, detail)
 
     finding, _ = probe_site(web)
     assert (finding.presence, finding.facts["tls_error"]) == (Presence.PRESENT, detail)
@@ -203,8 +212,8 @@ def test_valid_certificate_at_twin_host_opens_the_site(detail: str) -> None:
 def test_certificate_error_after_a_redirect_is_the_same_error() -> None:
     failed = FetchError(Reason.TLS, "expired", url=WWW, hops=(Hop("http://annour.example/", 301),))
 
-    def web(asked: PageRequest) -> Page | FetchError:
-        return page(asked.url, WWW) if asked.insecure else failed
+    def web(request: PageRequest) -> Page | FetchError:
+        return page(request.url, WWW) if request.insecure else failed
 
     finding, _ = probe_site(web, "http://annour.example/")
     assert (finding.presence, finding.reason, finding.facts["tls_error"]) == (
