@@ -1,4 +1,4 @@
-"""`letters`: the associations' links to their own reports, made, renewed, ended, with the texts to send."""
+"""`report-links`: create, renew, revoke and list the links of associations to their reports."""
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
@@ -37,17 +37,18 @@ report_links_app = make_group("Create and manage the report links of association
 AssociationIdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="ID…", help="Ids of associations.")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Include every association.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Include all associations.")]
 DaysOption = Annotated[
     int | None,
     typer.Option(
         min=1,
         max=3660,
-        help="Keep the link valid for this many days. The default is in the configuration.",
+        help="Keep the link valid for this many days. The default is the setting "
+        "report_links.valid_days.",
     ),
 ]
 KeepOption = Annotated[
-    bool, typer.Option("--keep-existing", help="Keep the older links of the association valid.")
+    bool, typer.Option("--keep-existing", help="Keep older links of the association valid.")
 ]
 
 
@@ -59,10 +60,10 @@ def create(
     *,
     all_associations: AllOption = False,
     region: Annotated[
-        str, typer.Option(help="Include only associations of this region; needs --all.")
+        str, typer.Option(help="Include only associations of this region. Needs --all.")
     ] = "",
     tag: Annotated[
-        str, typer.Option(help="Include only associations with this tag; needs --all.")
+        str, typer.Option(help="Include only associations with this tag. Needs --all.")
     ] = "",
     missing: Annotated[
         bool, typer.Option("--without-link", help="Include only associations without a valid link.")
@@ -74,20 +75,25 @@ def create(
         typer.Option(
             metavar="FILE",
             readable=False,
-            help="Write a .csv or .xlsx file, or CSV to standard output.",
+            help="Write this .csv or .xlsx file. The default is CSV to standard output.",
         ),
     ] = Path("-"),
     bom: Annotated[
-        bool, typer.Option(help="Begin CSV with the mark by which Excel detects UTF-8.")
+        bool, typer.Option(help="Begin CSV with a byte order mark, so Excel detects UTF-8.")
     ] = True,
-    delimiter: Annotated[str, typer.Option(help="Separate CSV cells with this character.")] = ",",
+    delimiter: Annotated[
+        str,
+        typer.Option(
+            help="Separate CSV cells with this character. French Excel expects a semicolon."
+        ),
+    ] = ",",
     author: AuthorOption = None,
 ) -> None:
-    """Create report links and a sheet to send them.
+    """Create report links and a spreadsheet to send them.
 
-    The sheet has a row with texts to send for each association. It is the only place with the
-    links. Older links of these associations end. Texts are in the association's language, headings
-    in that of --lang.
+    The spreadsheet has one row per association, with its link and texts to send. Keep it: links are
+    not stored and cannot be shown again. Older links of these associations are revoked, unless
+    --keep-existing is set. Texts are in the language of the association, headings in that of --lang.
     """
     from auditor.cli.output import (
         choose_output_format,
@@ -99,44 +105,45 @@ def create(
     from auditor.i18n.translator import Translator
     from auditor.report_links import BulkInvitations, require_public_url, select_associations
 
-    names, lang = (
-        _resolve_ids(ids, all_associations=all_associations),
-        get_cli_context(context).requested_language,
-    )
+    cli_context = get_cli_context(context)
+    selected_ids = _resolve_ids(ids, all_associations=all_associations)
+    language = cli_context.requested_language
     target = None if str(out) == "-" else out
-    form = choose_output_format(None, target, ("csv", "xlsx"))
+    output_format = choose_output_format(None, target, ("csv", "xlsx"))
     validate_delimiter(delimiter)
-    with get_cli_context(context).open_app() as app:
+    with cli_context.open_app() as app:
         require_public_url(app.config)
-        mailing = BulkInvitations(app, resolve_author(author), get_current_time(), days, keep_older)
-        seen = select_associations(
+        invitations = BulkInvitations(
+            app, resolve_author(author), get_current_time(), days, keep_older
+        )
+        selection = select_associations(
             app,
-            mailing.now,
-            names,
+            invitations.now,
+            selected_ids,
             AssociationFilter(region=region, tag=tag),
             without_link_only=missing,
         )
-        pieces = mailing.iter_file_parts(
-            seen,
-            form,
-            translator=Translator(lang) if lang else None,
+        parts = invitations.iter_file_parts(
+            selection,
+            output_format,
+            translator=Translator(language) if language else None,
             bom=bom and target is not None,
             delimiter=delimiter,
         )
         if target is None:
-            print_bytes(pieces, is_text=True)
-            mailing.commit()
+            print_bytes(parts, is_text=True)
+            invitations.commit()
         else:
-            write_file_atomically(pieces, target, is_private=True, on_written=mailing.commit)
-    get_cli_context(context).print_translated_count(
+            write_file_atomically(parts, target, is_private=True, on_written=invitations.commit)
+    cli_context.print_translated_count(
         "{file}: {n} link; anyone who reads it can open the report, so keep it private",
         "{file}: {n} links; anyone who reads them can open the reports, so keep them private",
-        len(mailing.report_links),
+        len(invitations.report_links),
         file=str(out),
     )
-    if mailing.revoked_count:
-        get_cli_context(context).print_translated_count(
-            "{n} older link revoked", "{n} older links revoked", mailing.revoked_count
+    if invitations.revoked_count:
+        cli_context.print_translated_count(
+            "{n} older link revoked", "{n} older links revoked", invitations.revoked_count
         )
 
 
@@ -146,7 +153,7 @@ def text(
     association: Annotated[str, typer.Argument(metavar="ID", help="Id of the association.")],
     *,
     mail: Annotated[
-        bool, typer.Option("--mail/--whatsapp", help="Print a mail or a short message.")
+        bool, typer.Option("--mail/--whatsapp", help="Print a mail or a WhatsApp message.")
     ] = False,
     days: DaysOption = None,
     keep_older: KeepOption = False,
@@ -154,8 +161,8 @@ def text(
 ) -> None:
     """Create a report link and print a text to send it.
 
-    The text is in the association's language or that of --lang. Links are not stored, so each text
-    has a new one, and older ones end.
+    The text is in the language of the association, or in that of --lang. Links are not stored, so
+    each text has a new one. Older links are revoked, unless --keep-existing is set.
     """
     from auditor.registry.columns import build_whatsapp_url
     from auditor.report_links import (
@@ -166,19 +173,16 @@ def text(
     )
     from storage.models.users import ReportLinkState
 
-    with get_cli_context(context).open_app() as app:
-        now = get_current_time()
+    cli_context, now = get_cli_context(context), get_current_time()
+    with cli_context.open_app() as app:
         [view] = select_associations(app, now, [association])
-        ended = (
-            0
-            if keep_older
-            else len(
-                app.store.list_recent_report_links(
-                    now, state=ReportLinkState.ACTIVE, association=association
-                )
+        revoked_count = 0
+        if not keep_older:
+            active_links = app.store.list_recent_report_links(
+                now, state=ReportLinkState.ACTIVE, association=association
             )
-        )
-        letter, link = create_report_link(
+            revoked_count = len(active_links)
+        report_link, url = create_report_link(
             app.store,
             app.config,
             association,
@@ -187,18 +191,21 @@ def text(
             valid_days=days,
             keep_older_links=keep_older,
         )
-        language = get_cli_context(context).requested_language or view.association.language
-        told = build_invitation_text(
-            view, app.config, ReportLinkAddress(link, letter.expires_at), now, language
+        language = cli_context.requested_language or view.association.language
+        address = ReportLinkAddress(url, report_link.expires_at)
+        invitation = build_invitation_text(view, app.config, address, now, language)
+        phone = app.store.get_contact(association).phone
+        chat_url = build_whatsapp_url(phone, invitation.short_text)
+    if mail:
+        print_text(f"{invitation.subject}\n\n{invitation.body}")
+    else:
+        print_text(invitation.short_text)
+    if revoked_count:
+        cli_context.print_translated_count(
+            "{n} older link revoked", "{n} older links revoked", revoked_count
         )
-        chat = build_whatsapp_url(app.store.get_contact(association).phone, told.short_text)
-    print_text(f"{told.subject}\n\n{told.body}" if mail else told.short_text)
-    if ended:
-        get_cli_context(context).print_translated_count(
-            "{n} older link revoked", "{n} older links revoked", ended
-        )
-    if chat and not mail:
-        get_cli_context(context).print_translated("open WhatsApp: {url}", url=chat)
+    if chat_url and not mail:
+        cli_context.print_translated("open WhatsApp: {url}", url=chat_url)
 
 
 @report_links_app.command()
@@ -209,33 +216,38 @@ def renew(
     all_associations: AllOption = False,
     within: Annotated[
         int,
-        typer.Option(min=0, help="Include only links that end within this many days; needs --all."),
+        typer.Option(
+            min=0, help="Include only links that expire within this many days. Needs --all."
+        ),
     ] = 14,
     days: DaysOption = None,
 ) -> None:
     """Extend report links that are still valid.
 
-    Their addresses stay the same.
+    The links that associations have received continue to work. Nothing needs to be sent.
     """
     from auditor.report_links import compute_report_link_expiry
 
-    names = _resolve_ids(ids, all_associations=all_associations)
-    with get_cli_context(context).open_app() as app:
-        now = get_current_time()
-        until, ending = (
-            compute_report_link_expiry(app.config, now, days),
-            now + timedelta(days=within),
-        )
-        if names:
-            renewed = sum(
-                _apply_to_each(
-                    app, names, lambda one: app.store.extend_report_links(one, until, now)
-                )
+    selected_ids = _resolve_ids(ids, all_associations=all_associations)
+    cli_context, now = get_cli_context(context), get_current_time()
+    with cli_context.open_app() as app:
+        expires_at = compute_report_link_expiry(app.config, now, days)
+        if selected_ids:
+            counts = _apply_to_each(
+                app,
+                selected_ids,
+                lambda association: app.store.extend_report_links(association, expires_at, now),
             )
+            renewed_count = sum(counts)
         else:
-            renewed = app.store.extend_report_links(None, until, now, expiring_by=ending)
-    get_cli_context(context).print_translated_count(
-        "{n} link extended to {date}", "{n} links extended to {date}", renewed, date=until
+            renewed_count = app.store.extend_report_links(
+                None, expires_at, now, expiring_by=now + timedelta(days=within)
+            )
+    cli_context.print_translated_count(
+        "{n} link extended to {date}",
+        "{n} links extended to {date}",
+        renewed_count,
+        date=expires_at,
     )
 
 
@@ -247,17 +259,24 @@ def revoke(
     all_associations: AllOption = False,
     author: AuthorOption = None,
 ) -> None:
-    """Revoke report links at once."""
-    names, by = _resolve_ids(ids, all_associations=all_associations), resolve_author(author)
-    with get_cli_context(context).open_app() as app:
-        now = get_current_time()
-        if names:
-            ended = sum(
-                _apply_to_each(app, names, lambda one: app.store.revoke_report_links(one, by, now))
+    """Revoke report links.
+
+    The links stop working at once.
+    """
+    selected_ids = _resolve_ids(ids, all_associations=all_associations)
+    author_name = resolve_author(author)
+    cli_context, now = get_cli_context(context), get_current_time()
+    with cli_context.open_app() as app:
+        if selected_ids:
+            counts = _apply_to_each(
+                app,
+                selected_ids,
+                lambda association: app.store.revoke_report_links(association, author_name, now),
             )
+            revoked_count = sum(counts)
         else:
-            ended = app.store.revoke_report_links(None, by, now)
-    get_cli_context(context).print_translated_count("{n} link revoked", "{n} links revoked", ended)
+            revoked_count = app.store.revoke_report_links(None, author_name, now)
+    cli_context.print_translated_count("{n} link revoked", "{n} links revoked", revoked_count)
 
 
 @report_links_app.command("list")
@@ -267,59 +286,62 @@ def list_report_links(
         str | None, typer.Option(help="Show only this association, by its id.")
     ] = None,
     state: Annotated[
-        str | None, typer.Option(help="Show only links in this state: holds, expired or revoked.")
+        str | None, typer.Option(help="Show only links in this state: active, expired or revoked.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the report links, without their addresses.
+    """List the report links.
 
-    Shows when each was created, when it expires and when the report was last opened.
+    Shows when each link was created, when it expires and when it was last opened. Its address is
+    not stored and cannot be shown.
     """
-    wanted = _parse_link_state(state)
-    with get_cli_context(context).open_app() as app:
-        now = get_current_time()
-        found = app.store.list_report_links(association)
+    selected_state = _parse_link_state(state)
+    cli_context, now = get_cli_context(context), get_current_time()
+    with cli_context.open_app() as app:
         items = (
-            _build_report_link_item(app, one, now)
-            for one in found
-            if wanted in (None, one.get_state(now))
+            _build_report_link_item(app, report_link, now)
+            for report_link in app.store.list_report_links(association)
+            if selected_state in (None, report_link.get_state(now))
         )
         if as_json:
             print_data_parts(iter_json_document(items, now))
-        else:
-            translator = get_cli_context(context).translator
-            lines = ([_format_cell(item[name]) for name in REPORT_LINK_COLUMNS] for item in items)
-            print_table(
-                REPORT_LINK_COLUMNS,
-                lines,
-                translator,
-                {"state": lambda code: translator.term("report_link", code)},
-            )
+            return
+        rows = ([_format_cell(item[column]) for column in REPORT_LINK_COLUMNS] for item in items)
+        translator = cli_context.translator
+        formatters = {"state": lambda code: translator.term("report_link", code)}
+        print_table(REPORT_LINK_COLUMNS, rows, translator, formatters)
 
 
 def _resolve_ids(ids: list[str] | None, *, all_associations: bool) -> list[str]:
-    """The ids that were typed; none is everybody. Raises UsageError where neither, or both, are said."""
+    """Return the given ids. An empty list means all associations.
+
+    Raises UsageError if there are ids and `--all`, or neither.
+    """
     if bool(ids) == all_associations:
         raise UsageError(
-            "of whom",
-            "either ids are named or all are meant",
-            "`auditor report-links create ID`, or --all",
+            "report-links",
+            "give either ids of associations or --all",
+            "ID, or --all",
         )
     return ids or []
 
 
 def _apply_to_each(app: App, association_ids: Iterable[str], action: Any) -> Iterator[int]:
-    for one in association_ids:
-        if app.store.get_association(one) is None:
+    """Yield the number of links that `action` changed for each association.
+
+    Raises InputError if an association is unknown or has no valid link.
+    """
+    for association in association_ids:
+        if app.store.get_association(association) is None:
             raise InputError(
-                one, "no association has this id", "`auditor registry export -` lists them"
+                association, "no association has this id", "`auditor registry export -` lists them"
             )
-        done: int = action(one)
-        if not done:
+        changed_count: int = action(association)
+        if not changed_count:
             raise InputError(
-                one, "it has no link that holds", f"`auditor report-links create {one}`"
+                association, "it has no valid link", f"`auditor report-links create {association}`"
             )
-        yield done
+        yield changed_count
 
 
 def _parse_link_state(text: str | None) -> ReportLinkState | None:
@@ -329,18 +351,18 @@ def _parse_link_state(text: str | None) -> ReportLinkState | None:
         return None
     if text not in set(ReportLinkState):
         raise UsageError(
-            f"--state {text}", "this is no state of a link", "holds, expired or revoked"
+            f"--state {text}", "there is no such state of a link", "active, expired or revoked"
         )
     return ReportLinkState(text)
 
 
 def _build_report_link_item(app: App, report_link: ReportLink, now: datetime) -> dict[str, Any]:
-    """The item of `letters list --json`."""
-    about = app.store.get_association(report_link.association)
+    """Return an item of `report-links list --json`."""
+    association = app.store.get_association(report_link.association)
     return {
         "id": report_link.id,
         "association": report_link.association,
-        "name": about.name if about else None,
+        "name": association.name if association else None,
         "state": report_link.get_state(now).value,
         "created_at": report_link.created_at,
         "created_by": report_link.created_by,

@@ -1,12 +1,10 @@
-"""`gaps`, `report`, `publish` and `demo`: what was concluded, told in every way.
-
-`export`: what is known of the network as a sheet or as JSON, for a person or for a script.
-"""
+"""`gaps`, `report`, `export`, `publish` and `demo`: show, export and publish the results."""
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,17 +51,19 @@ def gaps(
     code: Annotated[str | None, typer.Option(help="Show only gaps with this code.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the open gaps, the most severe first."""
-    wanted = {"association": association, "channel": channel, "code": code}
+    """List the open gaps, the most severe first.
+
+    A gap is something that an association should fix.
+    """
+    filters = {"association": association, "channel": channel, "code": code}
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        found = [
-            item for item in _load_gap_items(app, association) if _matches_filters(item, wanted)
-        ]
+        items = _load_gap_items(app, association)
+    items = [item for item in items if _matches_filters(item, filters)]
     if as_json:
-        print_data(build_json_document(found, get_current_time()))
+        print_data(build_json_document(items, get_current_time()))
     else:
-        _print_gaps(found, cli_context.translator)
+        _print_gaps(items, cli_context.translator)
 
 
 @examples("auditor report", "auditor report nour --pdf nour.pdf")
@@ -71,7 +71,7 @@ def report(
     context: typer.Context,
     association: Annotated[
         str | None,
-        typer.Argument(help="Id of an association; without it, the report of the network."),
+        typer.Argument(help="Id of an association. Without it, the report covers the network."),
     ] = None,
     *,
     pdf: Annotated[
@@ -79,7 +79,7 @@ def report(
         typer.Option(readable=False, help="Write the association's report to this PDF file."),
     ] = None,
     address: Annotated[
-        str, typer.Option(help="Print this address on the PDF, as a code to scan.")
+        str, typer.Option(help="Print this web address on the PDF, as a QR code.")
     ] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -94,27 +94,29 @@ def report(
     now, cli_context = get_current_time(), get_cli_context(context)
     if pdf and not association:
         raise UsageError(
-            "--pdf", "is of one association's report", "`auditor report ID --pdf FILE`"
+            "--pdf",
+            "only the report of an association can be a PDF",
+            "`auditor report ID --pdf FILE`",
         )
     with cli_context.open_app() as app:
         if association is None:
-            seen = build_network_overview(app.store, app.config, now)
-            items, told = (
-                build_report_items(seen),
-                text.format_terminal_report(seen, app.config, None, cli_context.language),
+            overview = build_network_overview(app.store, app.config, now)
+            items = build_report_items(overview)
+            report_text = text.format_terminal_report(
+                overview, app.config, None, cli_context.language
             )
         else:
             view = _load_listed_association(app, association)
-            items, told = (
-                [build_report_item(view)],
-                text.format_association_report(view, now, cli_context.requested_language),
-            )
+            language = cli_context.requested_language
             if pdf and not as_json:
-                _write_pdf(
-                    pdf, _render_pdf_report(view, app, cli_context.requested_language, address)
-                )
+                _write_pdf(pdf, _render_pdf_report(view, app, language, address))
                 return
-    print_data(build_json_document(items, now)) if as_json else print_text(told)
+            items = [build_report_item(view)]
+            report_text = text.format_association_report(view, now, language)
+    if as_json:
+        print_data(build_json_document(items, now))
+    else:
+        print_text(report_text)
 
 
 @examples("auditor publish pages")
@@ -123,21 +125,25 @@ def publish(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            readable=False, help="Folder to write to. The default is the setting report.folder."
+            readable=False,
+            help="Folder to write to. The default is the setting report.folder.",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(readable=False, help="Write to this folder; the same as the argument."),
+        typer.Option(readable=False, help="Write to this folder. Same as the argument."),
     ] = None,
 ) -> None:
-    """Write the pages of the network as a static site."""
+    """Write the pages of the network as a static website.
+
+    A web server can serve the folder, or a browser can open its index.html.
+    """
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
         target = folder or out or app.config.report.folder
-        written = _publish_site(app, target, cli_context)
+        page_count = _publish_site(app, target, cli_context)
     cli_context.print_translated_count(
-        "{file}: {n} page", "{file}: {n} pages", written, file=str(target)
+        "{file}: {n} page", "{file}: {n} pages", page_count, file=str(target)
     )
 
 
@@ -150,8 +156,8 @@ def demo(
 ) -> None:
     """Demonstrate the auditor with a fictional network.
 
-    Imports 100 associations, runs 14 audits of a simulated web on this machine and writes pages to
-    open. Needs no network.
+    Imports 100 associations, audits a simulated web 14 times and writes pages that you can open in
+    a browser. Needs no internet connection.
     """
     from auditor.app import App
     from auditor.demo import play
@@ -159,58 +165,60 @@ def demo(
     from auditor.reports import text
 
     cli_context = get_cli_context(context)
-    with show_progress(
-        cli_context.translator.translate("14 checks"), quiet=cli_context.quiet
-    ) as step:
-        played = runtime.run_async(play.run_demo(folder, on_progress=step, now=get_current_time()))
-    with App.open(played.config) as app:
-        written = _publish_site(app, played.config.report.folder, cli_context)
-        seen = build_network_overview(
-            app.store, app.config, get_current_time(), since=played.runs[0].started_at
+    title = cli_context.translator.translate("14 checks")
+    with show_progress(title, quiet=cli_context.quiet) as on_progress:
+        demo_network = runtime.run_async(
+            play.run_demo(folder, on_progress=on_progress, now=get_current_time())
         )
-        print_text(text.format_terminal_report(seen, app.config, None, cli_context.language))
-    first = str(played.config.report.folder / "index.html")
+    config = demo_network.config
+    with App.open(config) as app:
+        page_count = _publish_site(app, config.report.folder, cli_context)
+        overview = build_network_overview(
+            app.store, app.config, get_current_time(), since=demo_network.runs[0].started_at
+        )
+        print_text(text.format_terminal_report(overview, app.config, None, cli_context.language))
+    first_page = str(config.report.folder / "index.html")
     cli_context.print_translated_count(
-        "{n} page to open: {file}", "{n} pages to open: {file}", written, file=first
+        "{n} page to open: {file}", "{n} pages to open: {file}", page_count, file=first_page
     )
     cli_context.print_translated(
         "database: {file}; continue with: {command}",
-        file=played.config.storage.url,
+        file=config.storage.url,
         command=f"auditor --config {folder}/config.toml gaps",
     )
 
 
 def _publish_site(app: App, target: Path, cli_context: CliContext) -> int:
-    from auditor.reports import publish_site as write_pages
+    from auditor import reports
 
+    title = cli_context.translator.translate("web pages")
     try:
-        with show_progress(
-            cli_context.translator.translate("web pages"), quiet=cli_context.quiet
-        ) as step:
-            return write_pages(app, target, get_current_time(), on_progress=step)
-    except OSError as trouble:
-        raise build_file_error(trouble, f"cannot write to {target}") from None
+        with show_progress(title, quiet=cli_context.quiet) as on_progress:
+            return reports.publish_site(app, target, get_current_time(), on_progress=on_progress)
+    except OSError as error:
+        raise build_file_error(error, f"cannot write to {target}") from None
 
 
 def _render_pdf_report(
     view: AssociationView, app: App, language: str | None, report_url: str
 ) -> bytes:
-    """An association's report as a PDF, in the language asked for or its own."""
+    """Return the report of an association as a PDF, in `language` or its own language."""
     from auditor.rendering.templates import StaticSiteLinks
     from auditor.reports import html, pdf
 
-    told = language or view.association.language
-    link = StaticSiteLinks("report.html", (told,), has_network_pages=False)
-    return pdf.render_pdf(
-        html.render_report(view, app.config, get_current_time(), link, told, report_url=report_url)
+    report_language = language or view.association.language
+    links = StaticSiteLinks("report.html", (report_language,), has_network_pages=False)
+    report_html = html.render_report(
+        view, app.config, get_current_time(), links, report_language, report_url=report_url
     )
+    return pdf.render_pdf(report_html)
 
 
 def _write_pdf(file: Path, content: bytes) -> None:
     try:
         file.write_bytes(content)
-    except OSError as trouble:
-        raise build_file_error(trouble, f"cannot write {file}") from None
+    except OSError as error:
+        raise build_file_error(error, f"cannot write {file}") from None
 
 
 def _load_gap_items(app: App, association: str | None = None) -> list[dict[str, Any]]:
@@ -220,40 +228,31 @@ def _load_gap_items(app: App, association: str | None = None) -> list[dict[str, 
 
     _validate_association(app, association)
     if association is None:
-        found = build_gap_items(iter_association_views(app.store, app.config, get_current_time()))
+        views = iter_association_views(app.store, app.config, get_current_time())
     else:
         view = load_association_view(app.store, app.config, association)
-        found = build_gap_items([view] if view else ())
-    return sorted(found, key=lambda item: SEVERITIES.index(item["severity"]))
+        views = iter([view] if view else [])
+    items = build_gap_items(views)
+    return sorted(items, key=lambda item: SEVERITIES.index(item["severity"]))
 
 
 def _print_gaps(gap_items: Iterable[dict[str, Any]], translator: Translator) -> None:
-    """On a terminal what a gap is about, with its channel, and its code last: that is what one types."""
-    say_as = {"severity": lambda code: translator.label("severity", code)}
-    items = map(_shorten_dates, gap_items)
-    if is_stdout_terminal():
-        said = (
-            {
-                **item,
-                "key": item["code"],
-                "code": translator.gap_title(item["code"], item["channel"]),
-            }
-            for item in items
-        )
-        print_table(
-            TERMINAL_GAP_COLUMNS,
-            ([item[column] for column in TERMINAL_GAP_COLUMNS] for item in said),
-            translator,
-            say_as,
-        )
-    else:
-        print_table(
-            GAP_COLUMNS, ([item[column] for column in GAP_COLUMNS] for item in items), translator
-        )
+    """Print gaps. A terminal shows the title of a gap, and its code in the last column."""
+    items = [_shorten_dates(item) for item in gap_items]
+    if not is_stdout_terminal():
+        rows = ([item[column] for column in GAP_COLUMNS] for item in items)
+        print_table(GAP_COLUMNS, rows, translator)
+        return
+    for item in items:
+        item["key"] = item["code"]
+        item["code"] = translator.gap_title(item["code"], item["channel"])
+    rows = ([item[column] for column in TERMINAL_GAP_COLUMNS] for item in items)
+    formatters = {"severity": partial(translator.label, "severity")}
+    print_table(TERMINAL_GAP_COLUMNS, rows, translator, formatters)
 
 
 def _shorten_dates(item: dict[str, Any]) -> dict[str, Any]:
-    """The same item with a day for a moment: a person's list needs no seconds."""
+    """Return a copy of the item with a day in place of the time."""
     return {**item, "opened_at": (item["opened_at"] or "")[:10]}
 
 
@@ -268,7 +267,9 @@ def _load_listed_association(app: App, association: str) -> AssociationView:
     view = load_association_view(app.store, app.config, association)
     if view is None:
         raise InputError(
-            association, "the registry does not list it any more", "`auditor registry import`"
+            association,
+            "it is no longer in the spreadsheet",
+            "`auditor registry import` with a spreadsheet that has it",
         )
     return view
 
@@ -291,7 +292,7 @@ def export(
         typer.Argument(
             metavar="KIND|FILE",
             help="What to export: associations, gaps, accounts, coverage, changes or meeting. "
-            "If it is left out, the file comes first and gaps are exported.",
+            "If the first argument is a file, gaps are exported.",
         ),
     ],
     file: Annotated[
@@ -306,22 +307,23 @@ def export(
     file_format: Annotated[
         OutputFormat | None,
         typer.Option(
-            "--format", help="Write this format. The default is that of the file name, or CSV."
+            "--format", help="Write this format. The default is the extension of the file, or CSV."
         ),
     ] = None,
     bom: Annotated[
-        bool, typer.Option(help="Begin CSV with the mark by which Excel detects UTF-8.")
+        bool, typer.Option(help="Begin CSV with a byte order mark, so Excel detects UTF-8.")
     ] = True,
     delimiter: Annotated[
         str,
         typer.Option(
-            help="Separate CSV cells with this character; French Excel expects a semicolon."
+            help="Separate CSV cells with this character. French Excel expects a semicolon."
         ),
     ] = ",",
     since: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d"], help="Export changes since this day. The default is the last run."
+            formats=["%Y-%m-%d"],
+            help="Export changes since this day (UTC). The default is the last run.",
         ),
     ] = None,
     region: Annotated[str, typer.Option(help="Include only associations of this region.")] = "",
@@ -329,8 +331,8 @@ def export(
 ) -> None:
     """Export gaps, associations or figures to a file.
 
-    With --lang, headings and words are in that language beside the codes; otherwise keys are
-    English.
+    With --lang, column headings and values are in that language, and the codes are added. Without
+    it, they are English keys and codes.
     """
     from auditor.evaluation.summary import AssociationFilter
     from auditor.i18n.catalogs import get_text_direction
@@ -339,32 +341,35 @@ def export(
 
     kind, target = _parse_export_arguments(kind_or_file, file)
     validate_delimiter(delimiter)
-    lang = get_cli_context(context).requested_language
-    with get_cli_context(context).open_app() as app:
-        cli_context = ExportRequest(
+    cli_context = get_cli_context(context)
+    language = cli_context.requested_language
+    with cli_context.open_app() as app:
+        request = ExportRequest(
             kind=kind,
             format=choose_output_format(file_format, target),
             association_filter=AssociationFilter(region=region, tag=tag),
-            translator=Translator(lang) if lang else None,
+            translator=Translator(language) if language else None,
             since=since.replace(tzinfo=UTC) if since else None,
             bom=bom and target is not None,
             delimiter=delimiter,
-            right_to_left=get_text_direction(lang or app.config.network.language) == "rtl",
+            right_to_left=get_text_direction(language or app.config.network.language) == "rtl",
         )
-        pieces = stream_export(cli_context, app, get_current_time())
+        chunks = stream_export(request, app, get_current_time())
         if target is None:
-            print_bytes(pieces, is_text=cli_context.format != "xlsx")
+            print_bytes(chunks, is_text=request.format != "xlsx")
             return
-        write_file_atomically(pieces, target)
-    get_cli_context(context).print_translated("{file}: written", file=str(target))
+        write_file_atomically(chunks, target)
+    cli_context.print_translated("{file}: written", file=str(target))
 
 
 def _parse_export_arguments(kind_or_file: str, file: Path | None) -> tuple[str, Path | None]:
-    """The kind that is asked for, and the file, None for standard output."""
+    """Return the kind of export and its file, which is None for standard output."""
     if kind_or_file in EXPORT_KIND_NAMES:
         return kind_or_file, None if file is None or str(file) == "-" else file
     if file is not None:
         raise UsageError(
-            kind_or_file, "this is no kind of export", f"one of {', '.join(EXPORT_KIND_NAMES)}"
+            kind_or_file,
+            "there is no such kind of export",
+            f"one of {', '.join(EXPORT_KIND_NAMES)}",
         )
     return "gaps", None if kind_or_file == "-" else Path(kind_or_file)

@@ -168,12 +168,16 @@ def test_a_file_that_cannot_be_written_leaves_the_links_as_they_are(desk):
     ("words", "code", "said"),
     [
         (("create", "nobody"), 3, "no association has this id"),
-        (("create",), 2, "either ids are named or all are meant"),
-        (("create", "nour", "--all"), 2, "either ids are named or all are meant"),
-        (("create", "nour", "--out", "letters.pdf"), 3, "its name does not end in one of .csv, .xlsx"),
-        (("revoke", "nour"), 3, "it has no link that holds"),
+        (("create",), 2, "give either ids of associations or --all"),
+        (("create", "nour", "--all"), 2, "give either ids of associations or --all"),
+        (
+            ("create", "nour", "--out", "letters.pdf"),
+            3,
+            "its name does not end in one of .csv, .xlsx",
+        ),
+        (("revoke", "nour"), 3, "it has no valid link"),
         (("renew", "nobody"), 3, "no association has this id"),
-        (("list", "--state", "lost"), 2, "this is no state of a link"),
+        (("list", "--state", "lost"), 2, "there is no such state of a link"),
     ],
 )
 def test_a_slip_is_one_line_that_tells_what_to_do(desk, words, code, said):
