@@ -197,6 +197,7 @@ def confirm_account(
 
 
 @decide_app.command("none-by-choice")
+@examples("auditor decide none-by-choice nour twitter --reason called")
 def record_none_by_choice(
     context: typer.Context,
     association: AssociationIdArgument,
@@ -222,6 +223,7 @@ def record_none_by_choice(
 
 
 @decide_app.command("claim")
+@examples("auditor decide claim nour https://x.com/nour --reason called")
 def claim_account(
     context: typer.Context,
     association: AssociationIdArgument,
@@ -243,6 +245,7 @@ def claim_account(
 
 
 @decide_app.command("disown")
+@examples("auditor decide disown nour youtube --reason called")
 def disown_account(
     context: typer.Context,
     association: AssociationIdArgument,
@@ -264,6 +267,10 @@ def disown_account(
 
 
 @decide_app.command("moved")
+@examples(
+    "auditor decide moved nour facebook --reason called",
+    "auditor decide moved nour twitter --to https://x.com/nour --reason mail",
+)
 def record_move(
     context: typer.Context,
     association: AssociationIdArgument,
@@ -303,6 +310,10 @@ def record_move(
 
 
 @decide_app.command("waive")
+@examples(
+    "auditor decide waive nour facebook --reason closed",
+    "auditor decide waive nour --code no_website --reason planned",
+)
 def waive_gaps(
     context: typer.Context,
     association: AssociationIdArgument,
@@ -333,6 +344,7 @@ def waive_gaps(
 
 
 @decide_app.command("withdraw")
+@examples("auditor decide withdraw 7 --reason mistake")
 def withdraw_decision(
     context: typer.Context,
     number: Annotated[
@@ -372,6 +384,7 @@ def withdraw_decision(
 
 
 @decide_app.command("list")
+@examples("auditor decide list --ending", "auditor decide list --association nour")
 def list_decisions(
     context: typer.Context,
     association: Annotated[

@@ -83,6 +83,7 @@ def send_digest(
 
 
 @digest_app.command()
+@examples("auditor digest subscribe amina@example.org --association nour")
 def subscribe(
     context: typer.Context,
     address: Annotated[str, typer.Argument(help="Mail address.")],
@@ -99,6 +100,7 @@ def subscribe(
 
 
 @digest_app.command()
+@examples("auditor digest unsubscribe amina@example.org")
 def unsubscribe(
     context: typer.Context,
     address: Annotated[str, typer.Argument(help="Mail address.")],
@@ -111,6 +113,7 @@ def unsubscribe(
 
 
 @digest_app.command()
+@examples("auditor digest subscriptions")
 def subscriptions(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the addresses that subscribed or unsubscribed.
 

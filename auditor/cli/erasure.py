@@ -18,6 +18,7 @@ from auditor.cli.context import (
     read_confirmation,
 )
 from auditor.cli.decisions import AuthorOption, get_login_name
+from auditor.cli.help import examples
 from auditor.cli.output import print_data, print_data_parts, print_message, print_table
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import build_json_document, iter_json_document
@@ -32,6 +33,7 @@ ErasureAssociationArgument = Annotated[
 STORED_DATA_COLUMNS = ("stored", "count")
 
 
+@examples("auditor registry show-data nour", "auditor registry show-data --json nour")
 def show_stored_data(
     context: typer.Context, association: ErasureAssociationArgument, as_json: JsonOption = False
 ) -> None:
@@ -55,6 +57,7 @@ def show_stored_data(
         print_data_parts(iter_json_document(items, get_current_time()))
 
 
+@examples("auditor registry erase --dry-run nour", "auditor registry erase nour")
 def erase_association(
     context: typer.Context,
     association: ErasureAssociationArgument,

@@ -395,6 +395,7 @@ def export_registry(
 
 
 @registry_app.command("history")
+@examples("auditor registry history", "auditor registry history --association nour")
 def show_registry_history(
     context: typer.Context,
     association: Annotated[

@@ -148,6 +148,7 @@ def create(
 
 
 @report_links_app.command()
+@examples("auditor report-links text nour", "auditor report-links text nour --mail")
 def text(
     context: typer.Context,
     association: Annotated[str, typer.Argument(metavar="ID", help="Id of the association.")],
@@ -209,6 +210,7 @@ def text(
 
 
 @report_links_app.command()
+@examples("auditor report-links renew --all", "auditor report-links renew nour --days 30")
 def renew(
     context: typer.Context,
     ids: AssociationIdsArgument = None,
@@ -252,6 +254,7 @@ def renew(
 
 
 @report_links_app.command()
+@examples("auditor report-links revoke nour")
 def revoke(
     context: typer.Context,
     ids: AssociationIdsArgument = None,
@@ -280,6 +283,7 @@ def revoke(
 
 
 @report_links_app.command("list")
+@examples("auditor report-links list", "auditor report-links list --state active")
 def list_report_links(
     context: typer.Context,
     association: Annotated[

@@ -68,6 +68,7 @@ def add(
 
 
 @user_app.command("list")
+@examples("auditor user list")
 def list_users(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the users.
 
@@ -94,6 +95,7 @@ def list_users(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 @user_app.command()
+@examples("auditor user reset Amina")
 def reset(context: typer.Context, name: UserNameArgument, author: AuthorOption = None) -> None:
     """Create a new invitation link for a user.
 
@@ -110,6 +112,7 @@ def reset(context: typer.Context, name: UserNameArgument, author: AuthorOption =
 
 
 @user_app.command()
+@examples("auditor user remove Amina")
 def remove(context: typer.Context, name: UserNameArgument) -> None:
     """Remove a user.
 

@@ -324,7 +324,7 @@ def test_without_a_line_of_our_own_the_night_is_skipped_and_nothing_moves(folder
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
     ended = auditor(folder, "run", "--quiet", AUDITOR_FETCH__PROXY="http://127.0.0.1:1")
     assert (ended.returncode, ended.stdout) == (4, "")
-    assert "no connectivity" in ended.stderr
+    assert "the network is not reachable" in ended.stderr
     with opened(folder) as app:
         assert app.store.get_latest_run().state is AuditRunState.SKIPPED
         assert derived(app) == [[], [], [], []]

@@ -1,4 +1,4 @@
-"""The help of every command is complete, in one style, and its examples work."""
+"""Tests of the help of all commands: complete, in one style, with examples that work."""
 
 import inspect
 import re
@@ -10,21 +10,6 @@ from tests.support.all_commands import all_commands
 
 COMMANDS = dict(all_commands())
 LEAVES = [words for words, command in COMMANDS.items() if not getattr(command, "commands", None)]
-ROUTINE = (
-    *(
-        "init",
-        "registry validate",
-        "registry import",
-        "run",
-        "serve",
-        "status",
-        "gaps",
-        "report",
-        "export",
-    ),
-    *("identify", "check", "doctor"),
-)
-"""What everybody types."""
 VERBS = frozenset(
     (
         *(
@@ -47,17 +32,17 @@ VERBS = frozenset(
         *("unsubscribe", "use", "validate", "verify", "withdraw", "write"),
     )
 )
-STRANGE = re.compile(
+UNUSUAL = re.compile(
     r"\b(told|tells?|whoever|nobody|somebody|anew|mend|gravest|stands?|goes on|gone on|lets be|"
     r"of its own|"
     r"whose word|nights?|looks? at|letters?|what is|sheet that)\b",
     re.IGNORECASE,
 )
-"""Words that HOUSE.md and the glossary replace."""
+"""Words that docs/glossary.md replaces or that are not plain English."""
 
 
 @pytest.fixture
-def shown(capsys, monkeypatch):
+def read_help(capsys, monkeypatch):
     """Return what `--help` of a command prints in a terminal of some width."""
 
     def run(words, columns=80, option="--help"):
@@ -68,12 +53,12 @@ def shown(capsys, monkeypatch):
     return run
 
 
-def packed(text):
+def remove_spaces(text):
     """Return a text without spaces: help is wrapped at any of them."""
     return "".join(text.split())
 
 
-def sources(command):
+def list_help_texts(command):
     """Yield every text that the help of a command should show."""
     if command.help:
         yield inspect.cleandoc(command.help)
@@ -85,55 +70,62 @@ def sources(command):
 
 @pytest.mark.parametrize("columns", [50, 80, 200])
 @pytest.mark.parametrize("words", COMMANDS)
-def test_help_shows_every_word_that_was_written_for_it(shown, words, columns):
-    out = packed(shown(words, columns))
-    lost = [text for text in sources(COMMANDS[words]) if packed(text) not in out]
-    assert lost == []
+def test_help_shows_all_texts_in_full_at_any_width(read_help, words, columns):
+    out = remove_spaces(read_help(words, columns))
+    missing = [text for text in list_help_texts(COMMANDS[words]) if remove_spaces(text) not in out]
+    assert missing == []
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_help_has_one_style_everywhere(shown, words):
-    out = shown(words)
+def test_help_has_one_style_everywhere(read_help, words):
+    out = read_help(words)
     assert out.startswith(f"Usage: auditor {words}".rstrip() + " ")
     assert "\nOptions:\n" in out
     assert "  -h, --help " in out
     assert not re.search(r"[\u2500-\u257f]|\x1b|<bool>", out)
-    assert out == shown(words, option="-h")
+    assert out == read_help(words, option="-h")
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_help_contains_no_square_brackets_and_no_strange_words(words):
+def test_help_contains_no_square_brackets_and_no_unusual_words(words):
     command = COMMANDS[words]
-    texts = [*sources(command), *(str(one.metavar or "") for one in command.params)]
+    texts = [
+        *list_help_texts(command),
+        *(str(parameter.metavar or "") for parameter in command.params),
+    ]
     assert [text for text in texts if "[" in text or "]" in text] == []
     examples = getattr(command.callback, "examples", ())
-    assert [text for text in texts if text not in examples and STRANGE.search(text)] == []
+    assert [text for text in texts if text not in examples and UNUSUAL.search(text)] == []
 
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_help_begins_with_a_verb_and_ends_with_a_full_stop(words):
     command = COMMANDS[words]
-    texts = [command.help, *(one.help for one in command.params if one.opts[0].startswith("-"))]
+    texts = [
+        command.help,
+        *(parameter.help for parameter in command.params if parameter.opts[0].startswith("-")),
+    ]
     plain = [text for text in texts if text]
     assert [text for text in plain if re.split(r"[ ,]", text)[0].lower() not in VERBS] == []
-    every = [*plain, *filter(None, (getattr(one, "help", None) for one in command.params))]
-    assert [text for text in every if not text.rstrip().endswith(".")] == []
+    parameter_texts = (getattr(parameter, "help", None) for parameter in command.params)
+    all_texts = [*plain, *filter(None, parameter_texts)]
+    assert [text for text in all_texts if not text.rstrip().endswith(".")] == []
 
 
 @pytest.mark.parametrize(
-    "words", [words for words, one in COMMANDS.items() if getattr(one, "commands", None)]
+    "words", [words for words, command in COMMANDS.items() if getattr(command, "commands", None)]
 )
-def test_the_list_of_commands_shows_whole_sentences(shown, words):
-    listed = shown(words).partition("Commands:\n")[2].splitlines()
+def test_list_of_commands_is_not_truncated(read_help, words):
+    listed = read_help(words).partition("Commands:\n")[2].splitlines()
     assert len(listed) == len(COMMANDS[words].commands)
     assert [line for line in listed if "..." in line or line.startswith("    ")] == []
 
 
-@pytest.mark.parametrize("words", ROUTINE)
-def test_the_help_of_what_everybody_types_begins_with_examples(shown, words):
+@pytest.mark.parametrize("words", LEAVES)
+def test_help_of_a_command_begins_with_examples(read_help, words):
     examples = COMMANDS[words].callback.examples
     assert 1 <= len(examples) <= 2
-    usage, heading, *rest = shown(words).split("\n\n")
+    usage, heading, *rest = read_help(words).split("\n\n")
     assert usage.startswith("Usage: ")
     assert heading.splitlines() == ["  Examples:", *(f"    {example}" for example in examples)]
     assert rest
@@ -147,7 +139,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("words", "example"), EXAMPLES)
-def test_every_example_is_a_command_that_can_be_typed(words, example):
+def test_every_example_can_be_parsed_and_fits_on_a_line(words, example):
     assert example.startswith(f"auditor {words}".rstrip())
     typed = example.removeprefix(f"auditor {words}").split("|")[0].split()
     with COMMANDS[words].make_context("auditor", typed, resilient_parsing=False) as context:
