@@ -212,10 +212,12 @@ class _HeadingCandidate:
 
     @property
     def row(self) -> SheetRow:
+        """Return the row of headings."""
         return self.sheet.rows[self.row_index]
 
     @property
     def data_rows(self) -> tuple[SheetRow, ...]:
+        """Return the rows below the headings."""
         return self.sheet.rows[self.row_index + 1 :]
 
 

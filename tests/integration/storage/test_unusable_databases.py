@@ -17,14 +17,14 @@ from auditor.core.errors import DiskSpaceError
 from auditor.runs import pipeline
 from storage.errors import MissingDatabaseError, StoreError
 from tests.support.mini_network import START, link, night_of, opened, register
-from tests.unit.auditor.retention.test_backups import placed, taken
+from tests.unit.auditor.retention.test_backups import build_config, take_backup
 
 AUDITOR = Path(sys.executable).with_name("auditor")
 
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(tmp_path, placed(tmp_path))
+    small = opened(tmp_path, build_config(tmp_path))
     register(small, link("nour", "facebook", "nour"))
     yield small
     small.store.close()
@@ -44,7 +44,7 @@ def truncate(file):
 )
 def test_lost_database_is_refused_and_the_newest_backup_named(app, tmp_path, damage):
     for hour in range(2):
-        newest = taken(app, START + timedelta(hours=hour)).backup.file
+        newest = take_backup(app, START + timedelta(hours=hour)).backup.file
     app.store.close()
     file = tmp_path / "auditor.db"
     damage(file)
@@ -62,7 +62,7 @@ def test_missing_database_is_not_created_if_there_are_backups(app, tmp_path):
     app.store.close()
     (tmp_path / "auditor.db").unlink()
     App.open(app.config).close()
-    taken(app)
+    take_backup(app)
     (tmp_path / "auditor.db").unlink()
     with pytest.raises(MissingDatabaseError, match="there are backups"):
         App.open(app.config)
@@ -151,7 +151,9 @@ def test_commands_on_a_read_only_disk_fail_in_one_line(app, tmp_path, command):
 @pytest.mark.fault("F43")
 async def test_run_is_not_started_without_enough_disk_space(app, tmp_path):
     free = shutil.disk_usage(tmp_path).free
-    app.config = placed(tmp_path, storage=StorageSettings(folder=tmp_path, min_free_bytes=free * 2))
+    app.config = build_config(
+        tmp_path, storage=StorageSettings(folder=tmp_path, min_free_bytes=free * 2)
+    )
     with pytest.raises(
         DiskSpaceError, match=r"MiB are free, fewer than .*; no run started; try: free disk space"
     ):

@@ -10,7 +10,7 @@ from auditor.app import App
 from auditor.config.schema import Config
 from auditor.registry.importer import parse_registry_spreadsheet
 from tests.support.web_server import NOW, logged_in_client
-from tests.unit.auditor.report_links.test_links import PUBLIC, SHEET, made
+from tests.unit.auditor.report_links.test_links import PUBLIC, SHEET, create_path
 
 HOST = {"host": "reports.example.org"}
 
@@ -102,7 +102,7 @@ def test_invalid_row_id_is_refused(client, what, row_id):
 
 @pytest.mark.parametrize("path", ["report/replies", "report/subscriptions"])
 def test_too_large_body_returns_413_with_or_without_length(app, client, path):
-    report_link_cookie = {"cookie": f"report_link={made(app).removeprefix('/r/')}"}
+    report_link_cookie = {"cookie": f"report_link={create_path(app).removeprefix('/r/')}"}
     for body in ({"content": b"x" * 1_100_000}, {"content": iter([b"x" * 100_000] * 11)}):
         response = client.post(
             f"/fr/{path}",
@@ -175,7 +175,7 @@ def test_markup_in_names_and_links_is_escaped(app, client):
 
 
 def test_forms_send_their_origin_but_no_referrer_to_other_sites(app, client):
-    client.headers["cookie"] = f"report_link={made(app).removeprefix('/r/')}"
+    client.headers["cookie"] = f"report_link={create_path(app).removeprefix('/r/')}"
     for path in ("/fr/", "/fr/report", "/fr/unsubscribe/x"):
         page = client.get(path)
         assert page.headers["referrer-policy"] == "same-origin"

@@ -72,8 +72,8 @@ class Desk:
 
     def gaps(self, association):
         return {
-            (one["channel"], one["code"])
-            for one in self.items("gaps", "--association", association)
+            (item["channel"], item["code"])
+            for item in self.items("gaps", "--association", association)
         }
 
     async def night(self, day):
@@ -99,11 +99,11 @@ def desk(tmp_path, monkeypatch, capsys):
         written = capsys.readouterr()
         return written.out, written.err
 
-    made = Desk(app, read)
+    desk_tool = Desk(app, read)
     for module in (decisions, decisions, reports):
-        monkeypatch.setattr(module, "get_current_time", lambda: made.now)
+        monkeypatch.setattr(module, "get_current_time", lambda: desk_tool.now)
     register(app, NOUR, AMAL, SITE, names=["bare"])
-    yield made
+    yield desk_tool
     app.store.close()
 
 
@@ -153,8 +153,10 @@ async def test_channel_unused_by_choice_is_no_gap_after_the_next_run(desk):
     desk.decide("none-by-choice", "bare", "youtube")
     await desk.night(1)
     assert desk.gaps("bare") == {("facebook", "channel_missing")}
-    told = desk.report("bare")["unchecked"]
-    assert [(one["channel"], one["code"]) for one in told] == [("youtube", "channel_waived")]
+    unchecked = desk.report("bare")["unchecked"]
+    assert [(item["channel"], item["code"]) for item in unchecked] == [
+        ("youtube", "channel_waived")
+    ]
 
 
 def test_choice_that_contradicts_the_spreadsheet_warns(desk):
@@ -191,10 +193,12 @@ async def test_moved_account_is_checked_at_its_new_address(desk):
     assert desk.states("nour") == {"u:nouragadir": "present", "nour.example": "present"}
     assert NOUR.typed_text not in desk.app.web.asked
     assert ("facebook", "channel_missing") not in desk.gaps("nour")
-    kept = [(one["kind"], one["account"], one["value"]) for one in desk.items("decide", "list")]
-    assert kept == [("moved", "u:nour", NEW), ("claim", "u:nouragadir", None)]
-    said = desk.type("decide", "withdraw", "1", *BECAUSE)[2].splitlines()
-    assert said[1:] == [
+    decisions = [
+        (item["kind"], item["account"], item["value"]) for item in desk.items("decide", "list")
+    ]
+    assert decisions == [("moved", "u:nour", NEW), ("claim", "u:nouragadir", None)]
+    output = desk.type("decide", "withdraw", "1", *BECAUSE)[2].splitlines()
+    assert output[1:] == [
         "still in force: the association’s account (decision 2), made at the same time"
     ]
 
@@ -211,7 +215,7 @@ async def test_move_to_an_unknown_address_is_listed_before_it_ends(
     assert ("facebook", "channel_missing") not in desk.gaps("nour")
     assert desk.items("decide", "list", "--ending") == []
     desk.now += timedelta(days=160)
-    assert [one["kind"] for one in desk.items("decide", "list", "--ending")] == ["moved"]
+    assert [item["kind"] for item in desk.items("decide", "list", "--ending")] == ["moved"]
     desk.now += timedelta(days=30)
     await desk.night(191)
     assert desk.states("nour")["u:nour"] == "present"
@@ -222,7 +226,7 @@ def test_move_to_a_listed_account_registers_nothing(desk):
     desk.decide(
         "moved", "nour", "facebook", "--account", "u:nour", "--to", "https://www.facebook.com/other"
     )
-    assert [one["kind"] for one in desk.items("decide", "list")] == ["moved"]
+    assert [item["kind"] for item in desk.items("decide", "list")] == ["moved"]
 
 
 async def test_claimed_proposal_stays_registered_after_the_old_spreadsheet_is_imported(
@@ -246,8 +250,10 @@ async def test_claimed_proposal_stays_registered_after_the_old_spreadsheet_is_im
 def test_link_alone_names_an_account(desk):
     desk.decide("claim", "bare", NEW)
     desk.decide("confirm", "bare", "facebook.com/nour.agadir")
-    told = [(one["kind"], one["channel"], one["account"]) for one in desk.items("decide", "list")]
-    assert told == [("claim", "facebook", "u:nouragadir"), ("confirm", "facebook", "u:nouragadir")]
+    items = [
+        (item["kind"], item["channel"], item["account"]) for item in desk.items("decide", "list")
+    ]
+    assert items == [("claim", "facebook", "u:nouragadir"), ("confirm", "facebook", "u:nouragadir")]
 
 
 def test_contradicting_decision_is_refused(desk):
@@ -276,12 +282,12 @@ async def test_withdrawn_decision_is_stored_but_not_in_force(desk):
         "cancelled: not the association’s account, nour on Facebook, "
         "according to Amina; cancelled by Salma\n"
     )
-    [kept] = desk.items("decide", "list")
-    assert (kept["state"], kept["in_force"], kept["author"], kept["reason"]) == (
+    [decision] = desk.items("decide", "list")
+    assert (decision["state"], decision["in_force"], decision["author"], decision["reason"]) == (
         *("withdrawn", False),
         *("Amina", "she called"),
     )
-    assert (kept["withdrawn_at"], kept["withdrawn_by"], kept["withdrawn_reason"]) == (
+    assert (decision["withdrawn_at"], decision["withdrawn_by"], decision["withdrawn_reason"]) == (
         "2026-03-01T12:30:00Z",
         "Salma",
         "she was wrong",
@@ -298,17 +304,17 @@ def test_decision_about_an_account_in_two_columns_is_withdrawn_completely(desk):
     register(desk.app, NOUR, replace(NOUR, column="website"))
     desk.decide("confirm", "nour", "facebook")
     assert desk.type("decide", "withdraw", "2", *BECAUSE)[0] == 0
-    assert [one["state"] for one in desk.items("decide", "list")] == ["withdrawn"] * 2
+    assert [item["state"] for item in desk.items("decide", "list")] == ["withdrawn"] * 2
 
 
 async def test_reported_publication_has_the_attested_source(desk):
     desk.app.web.answers = {NOUR.typed_text: "wall"}
     await desk.night(0)
     desk.decide("confirm", "nour", "facebook", "--last-activity", "2026-02-20")
-    told = next(
+    items = next(
         account for account in desk.report("nour")["accounts"] if account["key"] == "u:nour"
     )
-    assert (told["last_activity"], told["activity"]) == ("2026-02-20", "active")
+    assert (items["last_activity"], items["activity"]) == ("2026-02-20", "active")
 
 
 async def test_different_account_is_unconfirmed_until_a_decision(desk):
@@ -318,8 +324,8 @@ async def test_different_account_is_unconfirmed_until_a_decision(desk):
     desk.app.store.save_conclusions(
         [replace(account_status, other_account_streak=Streak("99", START, START))]
     )
-    told = [(one["code"], one["params"]["cause"]) for one in desk.report("nour")["unchecked"]]
-    assert told == [("channel_unconfirmed", "different_account")]
+    items = [(item["code"], item["params"]["cause"]) for item in desk.report("nour")["unchecked"]]
+    assert items == [("channel_unconfirmed", "different_account")]
     desk.decide("confirm", "nour", "facebook")
     assert desk.report("nour")["unchecked"] == []
 
@@ -330,7 +336,7 @@ async def test_list_marks_a_decision_overridden_by_newer_evidence(desk):
     for day in (1, 4, 7):
         await desk.night(day)
     assert desk.states("nour")["u:nour"] == "gone"
-    assert [(one["state"], one["in_force"]) for one in desk.items("decide", "list")] == [
+    assert [(item["state"], item["in_force"]) for item in desk.items("decide", "list")] == [
         ("overridden", False)
     ]
 
@@ -348,8 +354,8 @@ async def test_one_gap_is_waived_on_every_channel(desk):
 
 async def test_waived_gap_is_hidden_until_the_end_of_its_last_day(desk):
     await desk.night(0)
-    words = ("waive", "bare", "facebook", "--code", "channel_missing", "--until", "2026-03-05")
-    desk.decide(*words)
+    arguments = ("waive", "bare", "facebook", "--code", "channel_missing", "--until", "2026-03-05")
+    desk.decide(*arguments)
     assert desk.gaps("bare") == {("youtube", "channel_missing")}
     desk.now = night_of(4) + timedelta(hours=23)
     assert desk.gaps("bare") == {("youtube", "channel_missing")}
@@ -363,28 +369,33 @@ async def test_waiver_of_one_account_keeps_the_gap_of_another(desk):
     for day in (0, 3, 6):
         await desk.night(day)
     desk.decide("waive", "nour", "facebook", "--account", "u:other")
-    told = [
-        one for one in desk.items("gaps", "--association", "nour") if one["code"] == "channel_dead"
+    items = [
+        item
+        for item in desk.items("gaps", "--association", "nour")
+        if item["code"] == "channel_dead"
     ]
-    assert [one["params"]["url"] for one in told] == [NOUR.typed_text]
+    assert [item["params"]["url"] for item in items] == [NOUR.typed_text]
 
 
 def test_list_has_decisions_in_force_and_expired_ones(desk):
     desk.decide("waive", "bare", "facebook", "--until", "2026-03-02")
     desk.decide("confirm", "nour", "facebook")
     desk.now = night_of(10)
-    told = desk.items("decide", "list")
-    assert [list(one) for one in told] == [KEYS] * 2
-    assert [(one["kind"], one["in_force"]) for one in told] == [("waive", False), ("confirm", True)]
-    assert [(one["id"], one["state"]) for one in told] == [(1, "expired"), (2, "in_force")]
-    assert (told[1]["author"], told[1]["reason"], told[1]["account"]) == (
+    items = desk.items("decide", "list")
+    assert [list(item) for item in items] == [KEYS] * 2
+    assert [(item["kind"], item["in_force"]) for item in items] == [
+        ("waive", False),
+        ("confirm", True),
+    ]
+    assert [(item["id"], item["state"]) for item in items] == [(1, "expired"), (2, "in_force")]
+    assert (items[1]["author"], items[1]["reason"], items[1]["account"]) == (
         "Amina",
         "she called",
         "u:nour",
     )
-    assert told[1]["decided_at"] == "2026-03-01T00:30:00Z"
+    assert items[1]["decided_at"] == "2026-03-01T00:30:00Z"
     assert [
-        one["association"] for one in desk.items("decide", "list", "--association", "bare")
+        item["association"] for item in desk.items("decide", "list", "--association", "bare")
     ] == ["bare"]
     heading, first, _ = desk.type("decide", "list")[1].rstrip("\n").split("\n")
     assert heading.split("\t") == list(decisions.DECISION_COLUMNS)
@@ -395,7 +406,7 @@ def test_list_has_decisions_in_force_and_expired_ones(desk):
 
 
 @pytest.mark.parametrize(
-    ("words", "complaint"),
+    ("arguments", "complaint"),
     [
         ("confirm nowhere facebook", "`auditor registry export -` lists them"),
         ("confirm nour myspace", "try: one of website facebook youtube"),
@@ -455,8 +466,8 @@ def test_list_has_decisions_in_force_and_expired_ones(desk):
         ("withdraw 7", "no decision has this number; try: `auditor decide list`"),
     ],
 )
-def test_invalid_decision_is_one_error_line_and_not_stored(desk, words, complaint):
-    typed = words.split() if words.startswith("list") else [*words.split(), *BECAUSE]
+def test_invalid_decision_is_one_error_line_and_not_stored(desk, arguments, complaint):
+    typed = arguments.split() if arguments.startswith("list") else [*arguments.split(), *BECAUSE]
     code, out, err = desk.type("decide", *typed)
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert err.startswith("error: ")
@@ -487,8 +498,8 @@ def test_one_of_two_accounts_must_be_named(desk):
 
 
 def test_author_defaults_to_the_login_name_and_must_not_be_empty(desk, monkeypatch):
-    words = ("decide", "confirm", "nour", "facebook", "--reason", "seen")
-    code, _, err = desk.type(*words, "--author", "")
+    arguments = ("decide", "confirm", "nour", "facebook", "--reason", "seen")
+    code, _, err = desk.type(*arguments, "--author", "")
     assert (code, "try: --author NAME" in err) == (3, True)
     monkeypatch.setenv("USER", "amina")
     assert desk.type("decide", "confirm", "nour", "facebook", "--reason", "seen")[0] == 0

@@ -50,7 +50,7 @@ def simple_probe(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory):
+def folder_with_runs(tmp_path_factory):
     """Return a folder with three runs and an interrupted fourth."""
     folder = tmp_path_factory.mktemp("nights")
     with pytest.MonkeyPatch.context() as patched:
@@ -65,19 +65,21 @@ async def _play(folder):
     for night in range(3):
         await execute_run(app, night_of(night))
     app.web.answers = {AMAL.typed_text: "hang"}
-    one = asyncio.Event()
-    going = asyncio.create_task(
-        execute_run(app, night_of(3), on_progress=lambda done, _: one.set() if done else None)
+    first_checked = asyncio.Event()
+    run = asyncio.create_task(
+        execute_run(
+            app, night_of(3), on_progress=lambda done, _: first_checked.set() if done else None
+        )
     )
-    await one.wait()
-    going.cancel()
-    await asyncio.wait([going])
+    await first_checked.wait()
+    run.cancel()
+    await asyncio.wait([run])
     app.store.close()
 
 
 @pytest.fixture
-def folder(played, tmp_path):
-    shutil.copytree(played, tmp_path, dirs_exist_ok=True)
+def folder(folder_with_runs, tmp_path):
+    shutil.copytree(folder_with_runs, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -104,25 +106,27 @@ def change(folder, statement, *values):
         raw.commit()
 
 
-def told(app, day):
+def load_receipt(app, day):
     return dict(app.store.get_run(night_of(day).date()).receipt)
 
 
-def rewritten(folder, day, receipt):
-    at = night_of(day).date().isoformat()
-    change(folder, "UPDATE audit_run SET receipt = ? WHERE day = ?", json.dumps(receipt), at)
+def replace_receipt(folder, day, receipt):
+    run_day = night_of(day).date().isoformat()
+    change(folder, "UPDATE audit_run SET receipt = ? WHERE day = ?", json.dumps(receipt), run_day)
 
 
 def test_every_receipt_is_signed_and_follows_the_previous_one(app):
-    seen = links(app)
-    assert [link.signature_status for link in seen] == [SignatureStatus.VALID] * 4
-    assert [link.position for link in seen] == [ChainPosition.FIRST] + [ChainPosition.FOLLOWS] * 3
+    verified = links(app)
+    assert [link.signature_status for link in verified] == [SignatureStatus.VALID] * 4
+    assert [link.position for link in verified] == [ChainPosition.FIRST] + [
+        ChainPosition.FOLLOWS
+    ] * 3
     assert faults(app) == {}
-    assert {link.public_key for link in seen} == {app.open_signing_key().public_key}
+    assert {link.public_key for link in verified} == {app.open_signing_key().public_key}
 
 
 def test_interrupted_run_has_a_receipt_with_the_reason(app):
-    receipt = told(app, 3)
+    receipt = load_receipt(app, 3)
     assert (receipt["state"], receipt["interrupted_because"]) == ("incomplete", "CancelledError")
     assert (receipt["accounts"], receipt["accounts_due"], receipt["not_reached"]) == (1, 2, 1)
     assert "opened_gaps" not in receipt
@@ -136,19 +140,22 @@ async def test_resumed_run_has_a_receipt_without_interruption(app):
 
 
 async def test_abandoned_run_keeps_its_place_in_the_chain(app):
-    before = told(app, 3)
+    before = load_receipt(app, 3)
     done = await execute_run(app, night_of(4))
-    assert (told(app, 3), done.receipt["previous_digest"]) == (before, hash_canonical_json(before))
+    assert (load_receipt(app, 3), done.receipt["previous_digest"]) == (
+        before,
+        hash_canonical_json(before),
+    )
     assert faults(app) == {}
 
 
-@pytest.mark.parametrize("first", [True, False])
-async def test_killed_run_gets_a_receipt_from_the_next_run(app, first):
+@pytest.mark.parametrize("is_new_run", [True, False])
+async def test_killed_run_gets_a_receipt_from_the_next_run(app, is_new_run):
     """A killed run writes no end; the next run does, and evaluates nothing of it."""
-    if first:
+    if is_new_run:
         await execute_run(app, night_of(4))
-    day = night_of(5 if first else 3).date()
-    night = app.store.begin_run(day, night_of(5 if first else 3))
+    day = night_of(5 if is_new_run else 3).date()
+    interrupted = app.store.begin_run(day, night_of(5 if is_new_run else 3))
     account_statuses = list(app.store.list_account_statuses())
     app.web.answers = {}
     done = await execute_run(app, night_of(6), day=night_of(6).date())
@@ -157,15 +164,15 @@ async def test_killed_run_gets_a_receipt_from_the_next_run(app, first):
         AuditRunState.INCOMPLETE,
         "killed",
     )
-    assert killed.receipt["accounts"] == (0 if first else 1)
-    assert killed.finished_at >= night.started_at
+    assert killed.receipt["accounts"] == (0 if is_new_run else 1)
+    assert killed.finished_at >= interrupted.started_at
     assert done.receipt["previous_digest"] == hash_canonical_json(killed.receipt)
     assert len(account_statuses) == 2
     assert faults(app) == {}
 
 
 def test_changed_receipt_is_one_fault(folder, app):
-    rewritten(folder, 1, {**told(app, 1), "present": 99})
+    replace_receipt(folder, 1, {**load_receipt(app, 1), "present": 99})
     assert faults(app) == {2: ReceiptFault.TAMPERED}
 
 
@@ -180,9 +187,9 @@ def test_removed_first_run_breaks_the_chain(folder, app):
 
 
 def test_swapped_receipts_belong_to_the_wrong_runs(folder, app):
-    one, two = told(app, 0), told(app, 1)
-    rewritten(folder, 0, two)
-    rewritten(folder, 1, one)
+    first, second = load_receipt(app, 0), load_receipt(app, 1)
+    replace_receipt(folder, 0, second)
+    replace_receipt(folder, 1, first)
     assert faults(app) == {1: ReceiptFault.WRONG_RUN, 2: ReceiptFault.WRONG_RUN}
 
 
@@ -199,15 +206,15 @@ def test_receipt_that_differs_from_the_stored_run_is_a_fault(folder, app, statem
 
 
 def test_removed_signature_is_a_fault(folder, app):
-    receipt = told(app, 1)
+    receipt = load_receipt(app, 1)
     receipt.pop("signature")
-    rewritten(folder, 1, receipt)
+    replace_receipt(folder, 1, receipt)
     assert faults(app) == {2: ReceiptFault.UNSIGNED, 3: ReceiptFault.BROKEN_CHAIN}
 
 
 def test_signature_with_an_unknown_key_is_a_fault(folder, app, tmp_path_factory):
     forged = SigningKey.open(tmp_path_factory.mktemp("elsewhere"))
-    rewritten(folder, 1, forged.sign_receipt({**told(app, 1), "present": 99}))
+    replace_receipt(folder, 1, forged.sign_receipt({**load_receipt(app, 1), "present": 99}))
     assert faults(app) == {2: ReceiptFault.UNKNOWN_KEY, 3: ReceiptFault.BROKEN_CHAIN}
 
 
@@ -215,16 +222,16 @@ def test_signature_with_an_unknown_key_is_a_fault(folder, app, tmp_path_factory)
     "signature", [None, {}, "x", {"key": 1}, {"key": "ä", "value": "ä"}, {"key": "AAAA"}]
 )
 def test_malformed_signature_is_invalid(app, signature):
-    assert not has_valid_signature({**told(app, 1), "signature": signature})
+    assert not has_valid_signature({**load_receipt(app, 1), "signature": signature})
 
 
 def test_receipts_older_than_signing_are_no_fault(folder, app):
     last = None
     for day in range(3):
-        receipt = {**told(app, day), "previous_digest": last}
+        receipt = {**load_receipt(app, day), "previous_digest": last}
         for name in ("signature", "state", "finished_at"):
             receipt.pop(name)
-        rewritten(folder, day, receipt)
+        replace_receipt(folder, day, receipt)
         last = hash_canonical_json(receipt)
     change(
         folder, "UPDATE audit_run SET receipt = '{}' WHERE day = ?", night_of(3).date().isoformat()
@@ -239,11 +246,11 @@ def test_receipts_older_than_signing_are_no_fault(folder, app):
 
 
 async def test_first_signed_receipt_follows_the_last_unsigned_one(folder, app):
-    receipt = told(app, 2)
+    receipt = load_receipt(app, 2)
     receipt.pop("signature")
     for day in (0, 1, 3):
         change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(day).date().isoformat())
-    rewritten(folder, 2, {**receipt, "previous_digest": None})
+    replace_receipt(folder, 2, {**receipt, "previous_digest": None})
     await execute_run(app, night_of(4))
     assert faults(app) == {}
 
@@ -252,20 +259,23 @@ def test_key_is_private_and_created_once(app):
     assert stat.S_IMODE((app.data_folder / PRIVATE_KEY_FILE_NAME).stat().st_mode) == 0o600
     assert app.open_signing_key().public_key == SigningKey.open(app.data_folder).public_key
     assert read_known_public_keys(app.data_folder) == (app.open_signing_key().public_key,)
-    assert sorted(one.name for one in app.data_folder.iterdir() if "receipts" in one.name) == [
+    assert sorted(path.name for path in app.data_folder.iterdir() if "receipts" in path.name) == [
         PRIVATE_KEY_FILE_NAME,
         PUBLIC_KEYS_FILE_NAME,
     ]
 
 
 async def test_lost_key_is_replaced_with_a_warning(app, caplog):
-    former = app.open_signing_key().public_key
+    old_key = app.open_signing_key().public_key
     (app.data_folder / PRIVATE_KEY_FILE_NAME).unlink()
     done = await execute_run(app, night_of(4))
     assert "created a new one" in caplog.text
-    assert done.receipt["previous_key"] == compute_key_fingerprint(former)
-    assert get_receipt_public_key(done.receipt) != former
-    assert read_known_public_keys(app.data_folder) == (former, get_receipt_public_key(done.receipt))
+    assert done.receipt["previous_key"] == compute_key_fingerprint(old_key)
+    assert get_receipt_public_key(done.receipt) != old_key
+    assert read_known_public_keys(app.data_folder) == (
+        old_key,
+        get_receipt_public_key(done.receipt),
+    )
     assert faults(app) == {}
     assert [link.is_new_key for link in links(app)] == [False] * 4 + [True]
 
@@ -310,36 +320,36 @@ async def test_restored_backup_continues_its_chain(folder, app):
 
 
 @pytest.fixture
-def desk(folder, monkeypatch, capsys):
+def run_command(folder, monkeypatch, capsys):
     """Run a command in the folder; return exit code, standard output and standard error."""
     (folder / "config.toml").write_text('[storage]\nfolder = "."\nurl = "sqlite:///auditor.db"\n')
     monkeypatch.chdir(folder)
 
-    def typed(*words):
-        code = main(list(words))
+    def run(*arguments):
+        code = main(list(arguments))
         out, err = capsys.readouterr()
         return code, out, err
 
-    return typed
+    return run
 
 
-def test_command_lists_receipts_with_digests(desk, app):
-    code, out, err = desk("receipts")
+def test_command_lists_receipts_with_digests(run_command, app):
+    code, out, err = run_command("receipts")
     lines = [line.split("\t") for line in out.splitlines()]
     assert (code, err, lines[0][0], len(lines)) == (0, "", "run", 5)
     assert lines[1][4:6] == ["valid", "first"]
-    items = json.loads(desk("receipts", "--json")[1])["items"]
+    items = json.loads(run_command("receipts", "--json")[1])["items"]
     assert [item["digest"] for item in items] == [
-        hash_canonical_json(told(app, day)) for day in range(4)
+        hash_canonical_json(load_receipt(app, day)) for day in range(4)
     ]
     assert items[1]["previous"] == items[0]["digest"] == hash_canonical_json(items[0]["receipt"])
 
 
-def test_each_fault_is_one_line_and_exit_code_4(desk, folder, app):
-    rewritten(folder, 0, {**told(app, 0), "present": 99})
+def test_each_fault_is_one_line_and_exit_code_4(run_command, folder, app):
+    replace_receipt(folder, 0, {**load_receipt(app, 0), "present": 99})
     change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(2).date().isoformat())
     first, second, fourth = (night_of(day).date() for day in (0, 1, 3))
-    code, _, err = desk("receipts", "--json")
+    code, _, err = run_command("receipts", "--json")
     reason = (
         f"its receipt does not follow that of {second}: a run between them was removed or changed"
     )
@@ -350,12 +360,12 @@ def test_each_fault_is_one_line_and_exit_code_4(desk, folder, app):
     ]
 
 
-def test_known_digest_reveals_removed_newest_runs(desk, folder, app):
-    newest = hash_canonical_json(told(app, 3))
-    assert desk("receipts", "--digest", newest)[0] == 0
+def test_known_digest_reveals_removed_newest_runs(run_command, folder, app):
+    newest = hash_canonical_json(load_receipt(app, 3))
+    assert run_command("receipts", "--digest", newest)[0] == 0
     change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(3).date().isoformat())
-    assert desk("receipts")[0] == 0
-    code, _, err = desk("receipts", "--digest", newest)
+    assert run_command("receipts")[0] == 0
+    code, _, err = run_command("receipts", "--digest", newest)
     assert code == 4
     assert err.startswith(f"error: the digest {newest}: no receipt has it")
     assert err.count("\n") == 1
@@ -365,13 +375,13 @@ def test_receipt_is_verified_by_the_code_in_the_guide(app):
     (code,) = re.findall(
         r"```python\n(.*?)```", (DOCS / "guides" / "audit-runs.md").read_text("utf-8"), re.DOTALL
     )
-    receipt = told(app, 1)
-    for tried, proves in (
+    receipt = load_receipt(app, 1)
+    for signed, expectation in (
         (receipt, nullcontext()),
         ({**receipt, "present": 99}, pytest.raises(InvalidSignature)),
     ):
-        (app.data_folder / "receipt.json").write_text(json.dumps(tried), "utf-8")
-        with proves:
+        (app.data_folder / "receipt.json").write_text(json.dumps(signed), "utf-8")
+        with expectation:
             exec(code.replace("receipt.json", str(app.data_folder / "receipt.json")), {})
 
 

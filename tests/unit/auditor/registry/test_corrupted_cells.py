@@ -10,7 +10,7 @@ from auditor.registry.corrupted_cells import (
     may_be_corrupted_form_of,
 )
 
-TAKEN = [
+CONVERTED = [
     ("612345678", "0612345678"),
     ("612345678", "06 12 34 56 78"),
     ("212612345678", "+212612345678"),
@@ -51,7 +51,7 @@ CORRECTED = [
 ]
 
 
-@pytest.mark.parametrize(("cell", "text"), TAKEN)
+@pytest.mark.parametrize(("cell", "text"), CONVERTED)
 def test_converted_value_matches_its_original(cell, text):
     assert may_be_corrupted_form_of(cell, text)
     assert CorruptedValueIndex(["nour", text, "7"]).find_originals(cell) == [text]
@@ -85,11 +85,11 @@ def test_index_finds_the_same_originals(cell, text):
         assert may_be_corrupted_form_of(cell, text)
 
 
-@pytest.mark.parametrize("words", ["????? ?????", "???", "?? 2026", "Ø¬Ù…Ø¹ÙŠØ© Ø§Ù„Ù†ÙˆØ±"])
-def test_mojibake_is_detected(words):
-    assert is_mojibake(words)
+@pytest.mark.parametrize("text", ["????? ?????", "???", "?? 2026", "Ø¬Ù…Ø¹ÙŠØ© Ø§Ù„Ù†ÙˆØ±"])
+def test_mojibake_is_detected(text):
+    assert is_mojibake(text)
 
 
-@pytest.mark.parametrize("words", ["Qui sommes-nous ??", "?", "Ødegård", "جمعية؟؟", "2026", ""])
-def test_ordinary_text_is_not_mojibake(words):
-    assert not is_mojibake(words)
+@pytest.mark.parametrize("text", ["Qui sommes-nous ??", "?", "Ødegård", "جمعية؟؟", "2026", ""])
+def test_ordinary_text_is_not_mojibake(text):
+    assert not is_mojibake(text)

@@ -42,8 +42,8 @@ def store(folder):
         yield opened
 
 
-def lines(told):
-    return [(one.association, one.field, one.before, one.after, one.kind) for one in told]
+def summarize(changes):
+    return [(item.association, item.field, item.before, item.after, item.kind) for item in changes]
 
 
 def test_preview_does_not_block_writers(store, folder, monkeypatch):
@@ -55,8 +55,10 @@ def test_preview_does_not_block_writers(store, folder, monkeypatch):
 
 
 def test_changes_have_old_and_new_values(store, folder):
-    told = build_import_preview(store, parse_registry_spreadsheet(folder / "second.csv"), NOW).lines
-    assert lines(told) == [
+    changes = build_import_preview(
+        store, parse_registry_spreadsheet(folder / "second.csv"), NOW
+    ).lines
+    assert summarize(changes) == [
         ("amal", "association", "Amal", None, "withdrawn"),
         ("amal", "facebook", "https://www.facebook.com/amal.oujda", None, "withdrawn"),
         ("new", "association", None, "New", "added"),
@@ -76,8 +78,8 @@ def test_changes_have_old_and_new_values(store, folder):
     pruned = build_import_preview(
         store, parse_registry_spreadsheet(folder / "second.csv"), NOW, prune=True
     )
-    assert {one.kind for one in pruned.lines if one.association == "amal"} == {"pruned"}
-    assert [one.id for one in store.list_associations()] == ["amal", "nour"]
+    assert {line.kind for line in pruned.lines if line.association == "amal"} == {"pruned"}
+    assert [association.id for association in store.list_associations()] == ["amal", "nour"]
 
 
 def test_unchanged_spreadsheet_has_no_changes(store, folder):
@@ -88,30 +90,30 @@ def test_unchanged_spreadsheet_has_no_changes(store, folder):
 
 
 def test_returning_association_is_listed_with_its_other_changes(store, folder):
-    reading = parse_registry_spreadsheet(folder / "second.csv")
-    store.save_registry(reading.associations, reading.accounts, NOW)
-    back = [
-        one
-        for one in build_import_preview(
+    second = parse_registry_spreadsheet(folder / "second.csv")
+    store.save_registry(second.associations, second.accounts, NOW)
+    changes = [
+        line
+        for line in build_import_preview(
             store, parse_registry_spreadsheet(folder / "first.csv"), NOW
         ).lines
-        if one.association == "amal"
+        if line.association == "amal"
     ]
-    assert [(one.field, one.kind) for one in back] == [
+    assert [(line.field, line.kind) for line in changes] == [
         ("association", "added"),
         ("facebook", "added"),
     ]
 
 
 def test_account_of_an_unlisted_association_is_a_shared_account(store, folder):
-    told = build_import_preview(
+    problems_found = build_import_preview(
         store, parse_registry_spreadsheet(folder / "second.csv"), NOW
     ).problems
-    assert [(one.line, one.issue) for one in told] == [(3, Issue.SHARED_ACCOUNT)]
+    assert [(item.line, item.issue) for item in problems_found] == [(3, Issue.SHARED_ACCOUNT)]
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "descriptions"),
     [
         (
             "fr",
@@ -130,42 +132,45 @@ def test_account_of_an_unlisted_association_is_a_shared_account(store, folder):
         ("en", ("Not used, by choice", "X (Twitter), YouTube", "no one", "volunteer", "Français")),
     ],
 )
-def test_changes_are_described_in_each_language(store, folder, language, said):
-    words = Translator(language)
-    by_field = {
-        one.field: one
-        for one in build_import_preview(
+def test_changes_are_described_in_each_language(store, folder, language, descriptions):
+    translator = Translator(language)
+    lines_by_field = {
+        line.field: line
+        for line in build_import_preview(
             store, parse_registry_spreadsheet(folder / "second.csv"), NOW
         ).lines
     }
-    chosen, who = by_field["none_by_choice"], by_field["media_officer"]
+    none_by_choice, media_officer = (
+        lines_by_field["none_by_choice"],
+        lines_by_field["media_officer"],
+    )
     assert (
-        chosen.describe_field(words),
-        chosen.describe_values(words)[1],
-        *who.describe_values(words),
-        by_field["language"].describe_values(words)[1],
-    ) == said
+        none_by_choice.describe_field(translator),
+        none_by_choice.describe_values(translator)[1],
+        *media_officer.describe_values(translator),
+        lines_by_field["language"].describe_values(translator)[1],
+    ) == descriptions
 
 
 @pytest.mark.usefixtures("folder")
 def test_dry_run_prints_changes_as_json(capsys):
     assert main(["registry", "import", "--dry-run", "--json", "second.csv"]) == 0
-    told = json.loads(capsys.readouterr().out)["items"]
-    assert list(told[0]) == ["association", "name", "field", "before", "after", "kind"]
-    assert len(told) == 9
+    items = json.loads(capsys.readouterr().out)["items"]
+    assert list(items[0]) == ["association", "name", "field", "before", "after", "kind"]
+    assert len(items) == 9
     assert main(["registry", "import", "--dry-run", "second.csv"]) == 0
     assert capsys.readouterr().out.splitlines()[5] == "nour\tcity\tchanged\tAgadir\tTiznit\tNour"
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that pretends to be a terminal."""
 
     def isatty(self):
         return True
 
 
 @pytest.mark.parametrize(
-    ("typed", "options", "taken"),
+    ("typed", "options", "is_imported"),
     [
         ("yes\n", [], True),
         ("Oui\n", ["--lang", "fr"], True),
@@ -177,15 +182,15 @@ class Terminal(io.StringIO):
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_terminal_import_needs_confirmation(store, monkeypatch, typed, options, taken):
+def test_terminal_import_needs_confirmation(store, monkeypatch, typed, options, is_imported):
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     monkeypatch.setattr("sys.stderr", Terminal())
     assert main(["registry", "import", "second.csv", *options]) == 0
-    assert (store.get_association("nour").city == "Tiznit") is taken
+    assert (store.get_association("nour").city == "Tiznit") is is_imported
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "sentence"),
     [
         ([], "1 association is not in this file: it is kept but no longer checked."),
         (
@@ -195,45 +200,45 @@ def test_terminal_import_needs_confirmation(store, monkeypatch, typed, options, 
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_question_states_the_number_of_unlisted_associations(monkeypatch, options, told):
-    said = Terminal()
+def test_question_states_the_number_of_unlisted_associations(monkeypatch, options, sentence):
+    screen = Terminal()
     monkeypatch.setattr("sys.stdin", Terminal("no\n"))
-    monkeypatch.setattr("sys.stderr", said)
+    monkeypatch.setattr("sys.stderr", screen)
     assert main(["registry", "import", "second.csv", *options]) == 0
-    assert told in said.getvalue()
-    assert said.getvalue().index(told) < said.getvalue().index("yes or no")
+    assert sentence in screen.getvalue()
+    assert screen.getvalue().index(sentence) < screen.getvalue().index("yes or no")
 
 
 @pytest.mark.usefixtures("folder")
 def test_output_before_the_question_is_not_repeated(monkeypatch):
-    said = Terminal()
+    screen = Terminal()
     monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
-    monkeypatch.setattr("sys.stderr", said)
+    monkeypatch.setattr("sys.stderr", screen)
     assert main(["--lang", "en", "registry", "import", "second.csv"]) == 0
-    told, done = said.getvalue().split("Type yes or no.\n")
-    assert "another association also lists this account" in told
-    assert done.splitlines()[:3] == [
+    before, after = screen.getvalue().split("Type yes or no.\n")
+    assert "another association also lists this account" in before
+    assert after.splitlines()[:3] == [
         "added: 1 association, 1 link",
         "changed: 1 association, 1 link",
         "no longer in the file: 1 association, 1 link",
     ]
-    assert "warning" not in done
+    assert "warning" not in after
 
 
 @pytest.mark.usefixtures("folder")
 def test_import_without_changes_needs_no_confirmation(monkeypatch):
-    said = Terminal()
+    screen = Terminal()
     monkeypatch.setattr("sys.stdin", Terminal())
-    monkeypatch.setattr("sys.stderr", said)
+    monkeypatch.setattr("sys.stderr", screen)
     assert main(["registry", "import", "first.csv"]) == 0
-    assert "yes or no" not in said.getvalue()
-    assert "no changes" in said.getvalue()
+    assert "yes or no" not in screen.getvalue()
+    assert "no changes" in screen.getvalue()
 
 
 def problems(capsys, path):
     code = main(["registry", "validate", "--json", str(path)])
-    found = json.loads(capsys.readouterr().out)["items"]
-    return code, [(one["line"], one["problem"], one["value"]) for one in found]
+    items = json.loads(capsys.readouterr().out)["items"]
+    return code, [(item["line"], item["problem"], item["value"]) for item in items]
 
 
 def test_validation_compares_with_the_registry(folder, capsys):

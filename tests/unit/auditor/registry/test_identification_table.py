@@ -420,9 +420,9 @@ def test_example_links_give_the_expected_identity(
     channel: str, number: str, typed: str, kind: str, key: str | None
 ) -> None:
     wanted = re.fullmatch(r"(website):(.+)", key or "")
-    found = identify_link(*_cell(typed))
+    identity = identify_link(*_cell(typed))
     expected = (wanted[1], LinkKind(kind), wanted[2]) if wanted else (channel, LinkKind(kind), key)
-    assert (found.channel, found.kind, found.key) == expected, number
+    assert (identity.channel, identity.kind, identity.key) == expected, number
 
 
 @pytest.mark.parametrize("typed", CANONICAL)

@@ -45,11 +45,11 @@ def list_issues(reading):
 @pytest.mark.parametrize("name", ["arabic.csv", "arabic-cp1256.csv"])
 def test_arabic_spreadsheet_is_read_in_both_encodings(name):
     reading = parse_registry_spreadsheet(SHEETS / name)
-    assert [one.name for one in reading.associations] == [
+    assert [entry.name for entry in reading.associations] == [
         "جمعية الغيمة الزرقاء",
         "جمعية نبع الحكاية",
     ]
-    assert {one.association.language for one in reading.associations} == {"ar"}
+    assert {entry.association.language for entry in reading.associations} == {"ar"}
     assert reading.associations[0].association.region == "جهة الأطلس"
     assert keys(reading, "facebook") == ["u:alghaymazarqae", "u:nab3hikaya"]
     assert keys(reading, "twitter") == ["nab3hikaya"]
@@ -94,7 +94,7 @@ def test_problems_have_line_and_column():
 
 def test_duplicate_id_keeps_both_associations():
     reading = parse_registry_spreadsheet(SHEETS / "troubled.csv")
-    assert [one.id for one in reading.associations] == ["a1", "a1-2", "a3", "a5"]
+    assert [entry.id for entry in reading.associations] == ["a1", "a1-2", "a3", "a5"]
 
 
 def test_links_in_one_cell_become_separate_accounts():
@@ -130,18 +130,18 @@ def test_mojibake_cell_is_reported(tmp_path, cell):
 
 
 def test_columns_may_have_any_order(tmp_path):
-    one = parse_registry_spreadsheet(
+    first = parse_registry_spreadsheet(
         write_spreadsheet(
             tmp_path, "name,facebook,website\nX Y,https://www.facebook.com/xyclub,xy.example\n"
         )
     )
-    other = parse_registry_spreadsheet(
+    second = parse_registry_spreadsheet(
         write_spreadsheet(
             tmp_path, "website\tfacebook\tname\nxy.example\thttps://www.facebook.com/xyclub\tX Y\n"
         )
     )
-    assert one.associations == other.associations
-    assert {a.identity for a in one.accounts} == {a.identity for a in other.accounts}
+    assert first.associations == second.associations
+    assert {a.identity for a in first.accounts} == {a.identity for a in second.accounts}
 
 
 @pytest.mark.parametrize(
@@ -183,15 +183,15 @@ def test_generated_id_depends_only_on_the_name():
 
 
 def test_workbook_cells_are_read_as_displayed(tmp_path):
-    book = Workbook()
-    book.active.title = "cover"
-    page = book.create_sheet("list")
+    workbook_file = Workbook()
+    workbook_file.active.title = "cover"
+    page = workbook_file.create_sheet("list")
     page.append(["Network", None])
     page.append(["id", "name", "website", "phone"])
     page.append([20857.0, "Harbour Readers", "harbour-readers.example", "+212600000000"])
-    book.save(tmp_path / "sheet.xlsx")
+    workbook_file.save(tmp_path / "sheet.xlsx")
     reading = parse_registry_spreadsheet(tmp_path / "sheet.xlsx")
-    assert [(one.id, one.contact.phone) for one in reading.associations] == [
+    assert [(entry.id, entry.contact.phone) for entry in reading.associations] == [
         ("20857", "+212600000000")
     ]
     assert keys(reading, "website") == ["harbour-readers.example"]
@@ -206,20 +206,20 @@ def test_sheet_with_most_columns_is_imported(tmp_path):
     page.append(["Harbour Readers", "harbour-readers.example", "Mersa"])
     book.save(tmp_path / "sheet.xlsx")
     assert [
-        one.name for one in parse_registry_spreadsheet(tmp_path / "sheet.xlsx").associations
+        entry.name for entry in parse_registry_spreadsheet(tmp_path / "sheet.xlsx").associations
     ] == ["Harbour Readers"]
 
 
 def workbook(path, *pages):
-    """A workbook of pages; a cell that is a pair is its text and where it leads."""
+    """Write a workbook; a cell given as a pair is its text and its hyperlink."""
     book = Workbook()
     book.remove(book.active)
     for title, rows in pages:
         page = book.create_sheet(title)
         for line, row in enumerate(rows, 1):
             for column, cell in enumerate(row, 1):
-                shown, leads = cell if isinstance(cell, tuple) else (cell, None)
-                page.cell(line, column, shown).hyperlink = leads
+                text, url = cell if isinstance(cell, tuple) else (cell, None)
+                page.cell(line, column, text).hyperlink = url
     book.save(path)
     return path
 
@@ -228,7 +228,7 @@ HARBOUR = "https://www.facebook.com/harbourreaders"
 
 
 @pytest.mark.parametrize(
-    ("shown", "leads", "typed"),
+    ("text", "url", "typed"),
     [
         ("Harbour Readers", HARBOUR, HARBOUR),
         ("ici", HARBOUR, HARBOUR),
@@ -239,8 +239,8 @@ HARBOUR = "https://www.facebook.com/harbourreaders"
         ("harbour", None, "harbour"),
     ],
 )
-def test_hyperlink_replaces_words_but_not_an_address(tmp_path, shown, leads, typed):
-    rows = [["name", "facebook"], ["Harbour Readers", (shown, leads)]]
+def test_hyperlink_replaces_words_but_not_an_address(tmp_path, text, url, typed):
+    rows = [["name", "facebook"], ["Harbour Readers", (text, url)]]
     reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
     assert [row.typed_text for row in reading.accounts] == [typed]
 
@@ -248,7 +248,7 @@ def test_hyperlink_replaces_words_but_not_an_address(tmp_path, shown, leads, typ
 def test_hyperlink_does_not_replace_a_name(tmp_path):
     rows = [["name", "website"], [("Harbour", HARBOUR), ""]]
     reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
-    assert [one.name for one in reading.associations] == ["Harbour"]
+    assert [entry.name for entry in reading.associations] == ["Harbour"]
     assert not reading.accounts
 
 
@@ -257,7 +257,9 @@ def test_second_sheet_with_associations_is_reported(tmp_path):
     pages = ("Rabat", rows), ("Agadir", rows), ("Notes", [["what to do"]]), ("Empty", rows[:1])
     reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", *pages))
     assert len(reading.associations) == 1
-    assert [(one.issue, one.value) for one in reading.problems] == [(Issue.IGNORED_SHEET, "Agadir")]
+    assert [(problem.issue, problem.value) for problem in reading.problems] == [
+        (Issue.IGNORED_SHEET, "Agadir")
+    ]
     assert reading.problems[0].describe(Translator("en")).endswith("was not read: Agadir")
     assert "line" not in reading.problems[0].describe(Translator("en"))
 
@@ -287,11 +289,11 @@ def test_invalid_file_is_refused_with_one_line(tmp_path, content, why):
 
 
 def test_archive_without_workbook_is_refused(tmp_path):
-    packed = BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
     with pytest.raises(InputError, match="not an Excel workbook"):
-        parse_registry_spreadsheet(write_spreadsheet(tmp_path, packed.getvalue(), "sheet.ods"))
+        parse_registry_spreadsheet(write_spreadsheet(tmp_path, buffer.getvalue(), "sheet.ods"))
 
 
 def test_missing_file_is_an_error(tmp_path):
@@ -323,14 +325,14 @@ def test_import_of_an_export_changes_nothing(store, tmp_path, name, suffix):
 
 
 def test_unlisted_link_is_kept_until_pruned(store, tmp_path):
-    full = "name,facebook\nHarbour Readers,https://www.facebook.com/harbourreaders\n"
-    import_file(store, write_spreadsheet(tmp_path, full))
-    less = write_spreadsheet(tmp_path, "name,facebook\nHarbour Readers,\n")
-    assert [row.typed_text for row in import_file(store, less).accounts_withdrawn] == [
+    with_link = "name,facebook\nHarbour Readers,https://www.facebook.com/harbourreaders\n"
+    import_file(store, write_spreadsheet(tmp_path, with_link))
+    without_link = write_spreadsheet(tmp_path, "name,facebook\nHarbour Readers,\n")
+    assert [row.typed_text for row in import_file(store, without_link).accounts_withdrawn] == [
         "https://www.facebook.com/harbourreaders"
     ]
     assert len(list(store.list_accounts(include_withdrawn=True))) == 1
-    assert import_file(store, less, prune=True).accounts_pruned
+    assert import_file(store, without_link, prune=True).accounts_pruned
     assert not list(store.list_accounts(include_withdrawn=True))
 
 

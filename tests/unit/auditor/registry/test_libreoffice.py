@@ -59,54 +59,71 @@ def profile(tmp_path_factory):
     return tmp_path_factory.mktemp("profile").as_uri()
 
 
-def saved(path, form, profile, opened_as=None):
-    """The file as LibreOffice saves it: `form` is a suffix and, if need be, a filter."""
-    out = path.with_name(f"saved-{form[:3]}")
-    how = [f"--infilter={opened_as}"] if opened_as else []
-    command = [OFFICE, "--headless", f"-env:UserInstallation={profile}", *how, "--convert-to", form]
+def save_with_libreoffice(path, output_format, profile, input_filter=None):
+    """Return the file as LibreOffice saves it.
+
+    `output_format` is a suffix and, optionally, an export filter.
+    """
+    out = path.with_name(f"saved-{output_format[:3]}")
+    options = [f"--infilter={input_filter}"] if input_filter else []
+    command = [
+        OFFICE,
+        "--headless",
+        f"-env:UserInstallation={profile}",
+        *options,
+        "--convert-to",
+        output_format,
+    ]
     subprocess.run([*command, "--outdir", out, path], check=True, capture_output=True, timeout=120)
-    return out / f"{path.stem}.{form.partition(':')[0]}"
+    return out / f"{path.stem}.{output_format.partition(':')[0]}"
 
 
-def changed(store, path):
-    known = ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts())
-    draft = build_import_preview(store, parse_registry_spreadsheet(path, "ar", known), NOW)
-    return [(one.association, one.field, one.before, one.after) for one in draft.lines]
+def list_changes(store, path):
+    existing = ExistingEntries.from_registry(
+        store.list_association_entries(), store.list_accounts()
+    )
+    preview = build_import_preview(store, parse_registry_spreadsheet(path, "ar", existing), NOW)
+    return [(line.association, line.field, line.before, line.after) for line in preview.lines]
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
 def test_workbook_saved_by_libreoffice_changes_nothing(store, profile, tmp_path, language):
-    words = Translator(language) if language else None
+    translator = Translator(language) if language else None
     lines = exporter.build_export_rows(
-        store.list_association_entries(), store.list_accounts(), words
+        store.list_association_entries(), store.list_accounts(), translator
     )
     path = tmp_path / "sheet.xlsx"
-    path.write_bytes(exporter.build_registry_workbook(lines, words, right_to_left=language == "ar"))
-    assert changed(store, saved(path, "xlsx", profile)) == []
-    assert changed(store, saved(path, CSV + UTF8.format(59), profile)) == []
+    path.write_bytes(
+        exporter.build_registry_workbook(lines, translator, right_to_left=language == "ar")
+    )
+    assert list_changes(store, save_with_libreoffice(path, "xlsx", profile)) == []
+    assert list_changes(store, save_with_libreoffice(path, CSV + UTF8.format(59), profile)) == []
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
 def test_csv_with_converted_numbers_changes_nothing(store, profile, tmp_path, language, delimiter):
     code = ord(delimiter)
-    words = Translator(language) if language else None
+    translator = Translator(language) if language else None
     lines = exporter.build_export_rows(
-        store.list_association_entries(), store.list_accounts(), words
+        store.list_association_entries(), store.list_accounts(), translator
     )
     path = tmp_path / "sheet.csv"
     path.write_bytes(spreadsheet.to_csv(lines, delimiter=delimiter))
     usual = f"Text - txt - csv (StarCalc){UTF8.format(code)},1"
-    assert changed(store, saved(path, "xlsx", profile, usual)) == []
-    assert changed(store, saved(path, CSV + UTF8.format(code), profile, usual)) == []
+    assert list_changes(store, save_with_libreoffice(path, "xlsx", profile, usual)) == []
+    assert (
+        list_changes(store, save_with_libreoffice(path, CSV + UTF8.format(code), profile, usual))
+        == []
+    )
 
 
 @pytest.mark.parametrize("charset", [38, 1, 65535], ids=["windows-1256", "windows-1252", "utf-16"])
 def test_csv_in_another_encoding_changes_nothing(store, profile, tmp_path, charset):
-    words = Translator("fr")
+    translator = Translator("fr")
     lines = exporter.build_export_rows(
-        store.list_association_entries(), store.list_accounts(), words
+        store.list_association_entries(), store.list_accounts(), translator
     )
     path = tmp_path / "sheet.xlsx"
-    path.write_bytes(exporter.build_registry_workbook(lines, words, right_to_left=False))
-    assert changed(store, saved(path, f"{CSV}:59,34,{charset}", profile)) == []
+    path.write_bytes(exporter.build_registry_workbook(lines, translator, right_to_left=False))
+    assert list_changes(store, save_with_libreoffice(path, f"{CSV}:59,34,{charset}", profile)) == []

@@ -52,8 +52,8 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(folder):
-    with Store.open(f"sqlite:///{folder}/auditor.db") as there:
-        yield there
+    with Store.open(f"sqlite:///{folder}/auditor.db") as opened_store:
+        yield opened_store
 
 
 def write_rows(*rows):
@@ -62,12 +62,12 @@ def write_rows(*rows):
 
 
 def import_rows(*rows, options=()):
-    words = ("--quiet", "registry", "import", "--allow-withdrawals")
-    return main([*words, write_rows(*rows), *options])
+    command = ("--quiet", "registry", "import", "--allow-withdrawals")
+    return main([*command, write_rows(*rows), *options])
 
 
-def differing(store, folder, *rows, **options):
-    draft = build_import_preview(
+def list_changes(store, folder, *rows, **options):
+    preview = build_import_preview(
         store,
         parse_registry_spreadsheet(
             folder / write_rows(*rows),
@@ -77,7 +77,7 @@ def differing(store, folder, *rows, **options):
         NOW,
         **options,
     )
-    return [(one.association, one.field, one.before, one.after) for one in draft.lines]
+    return [(line.association, line.field, line.before, line.after) for line in preview.lines]
 
 
 def test_missing_columns_change_nothing(store):
@@ -91,7 +91,7 @@ def test_missing_columns_change_nothing(store):
 
 def test_existing_columns_are_imported(store, folder):
     rows = ("id", "name", "city"), ("A-7", "Nour", "Tiznit"), ("A-8", "Amal", "")
-    assert differing(store, folder, *rows) == [
+    assert list_changes(store, folder, *rows) == [
         ("A-7", "city", "Agadir", "Tiznit"),
         ("A-8", "city", "Oujda", None),
     ]
@@ -99,7 +99,7 @@ def test_existing_columns_are_imported(store, folder):
 
 def test_empty_cell_clears_the_value(store, folder):
     cleared = ("A-7", "Nour", "", "", "", "", "", "", "")
-    assert [line[1] for line in differing(store, folder, HEADING, cleared, AMAL)] == [
+    assert [line[1] for line in list_changes(store, folder, HEADING, cleared, AMAL)] == [
         "name_ar",
         "city",
         "language",
@@ -119,8 +119,8 @@ def test_pruning_ignores_missing_columns(store):
 
 def test_rows_without_id_are_matched_by_name(store, folder):
     rows = ("Nom", "Ville"), ("NOUR", "Agadir"), ("Amal", "Oujda")
-    assert differing(store, folder, *rows) == [("A-7", "name", "Nour", "NOUR")]
-    assert differing(
+    assert list_changes(store, folder, *rows) == [("A-7", "name", "Nour", "NOUR")]
+    assert list_changes(
         store, folder, ("الاسم بالعربية", "الجهة"), ("النور", "سوس"), ("Amal", "")
     ) == [
         ("A-7", "region", None, "سوس"),
@@ -131,20 +131,20 @@ def test_rows_without_id_are_matched_by_name(store, folder):
 def test_ambiguous_name_is_no_match(store, folder):
     twins = ("id", "name"), ("A-7", "Nour"), ("A-8", "Amal"), ("A-9", "Amal")
     assert import_rows(*twins) == 0
-    assert [line[0] for line in differing(store, folder, ("name",), ("Nour",), ("Amal",))] == [
+    assert [line[0] for line in list_changes(store, folder, ("name",), ("Nour",), ("Amal",))] == [
         "A-8",
         "A-8",
         "A-9",
         "amal",
     ]
-    told = differing(store, folder, *twins, ("", "Nour"))
-    assert told == [("nour", "association", None, "Nour")]
+    changes = list_changes(store, folder, *twins, ("", "Nour"))
+    assert changes == [("nour", "association", None, "Nour")]
 
 
 def test_equal_names_without_ids_are_matched_in_order(store, folder):
     rows = ("name", "city"), ("Nour", "Agadir"), ("Nour", "Taza"), ("Amal", "Oujda")
     first = [("nour", "association", None, "Nour")]
-    assert differing(store, folder, *rows) == first
+    assert list_changes(store, folder, *rows) == first
     reading = parse_registry_spreadsheet(
         folder / "sheet.csv",
         "ar",
@@ -153,7 +153,7 @@ def test_equal_names_without_ids_are_matched_in_order(store, folder):
     store.save_registry(
         reading.associations, reading.accounts, NOW, present_columns=reading.columns
     )
-    assert differing(store, folder, *rows) == []
+    assert list_changes(store, folder, *rows) == []
 
 
 def test_display_name_follows_its_source_column(folder):
@@ -169,7 +169,7 @@ def test_account_of_a_missing_column_is_not_registered_twice(store, folder):
         ("A-7", "Nour", "https://www.facebook.com/Nour"),
         ("A-8", "Amal", ""),
     )
-    assert differing(store, folder, *rows) == []
+    assert list_changes(store, folder, *rows) == []
 
 
 def test_account_of_a_missing_column_counts_as_shared(store, folder):
@@ -178,8 +178,8 @@ def test_account_of_a_missing_column_counts_as_shared(store, folder):
         ("A-7", "Nour", ""),
         ("A-8", "Amal", "https://www.youtube.com/@nour"),
     )
-    told = build_import_preview(store, parse_registry_spreadsheet(folder / path), NOW).problems
-    assert [(one.line, one.column, one.issue) for one in told] == [
+    problems = build_import_preview(store, parse_registry_spreadsheet(folder / path), NOW).problems
+    assert [(item.line, item.column, item.issue) for item in problems] == [
         (3, "links", Issue.SHARED_ACCOUNT)
     ]
 
@@ -208,32 +208,32 @@ def test_import_warns_of_an_account_of_an_unlisted_association(capsys):
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "message"),
     [
         ("en", "has no column for these"),
         ("fr", "n’a pas ces colonnes"),
         ("ar", "لا توجد هذه الأعمدة في ملفكم"),
     ],
 )
-def test_page_lists_missing_columns_and_keeps_their_values(tmp_path, language, said):
+def test_page_lists_missing_columns_and_keeps_their_values(tmp_path, language, message):
     app = opened(tmp_path)
     (tmp_path / "first.csv").write_bytes(spreadsheet.to_csv([HEADING, NOUR, AMAL]))
     first = parse_registry_spreadsheet(tmp_path / "first.csv")
     app.store.save_registry(first.associations, first.accounts, NOW)
     data = spreadsheet.to_csv([("name", "city"), ("Nour", "Tiznit"), ("Amal", "")])
     with logged_in_client(app) as client:
-        address = client.post(
+        preview_url = client.post(
             f"/{language}/registry", files={"spreadsheet": ("a.csv", data)}
         ).headers["location"]
-        shown = client.get(address).text
-        digest = re.search(r'name="digest" value="(\w+)"', shown)[1]
-        client.post(address, data={"action": "import", "digest": digest})
-    assert said in shown
-    kept = app.store.get_association_entry("A-7")
+        page = client.get(preview_url).text
+        digest = re.search(r'name="digest" value="(\w+)"', page)[1]
+        client.post(preview_url, data={"action": "import", "digest": digest})
+    assert message in page
+    entry = app.store.get_association_entry("A-7")
     assert (
-        kept.association.city,
-        kept.contact.phone,
-        kept.association.language,
+        entry.association.city,
+        entry.contact.phone,
+        entry.association.language,
         app.store.get_association("A-8").city,
     ) == (
         "Tiznit",

@@ -91,10 +91,10 @@ def import_data(store, data, path, now=NOW, **options):
 
 
 def export_registry(store, language, form, delimiter=","):
-    words = Translator(language) if language else None
-    lines = exporter.iter_export_rows(store, words)
+    translator = Translator(language) if language else None
+    lines = exporter.iter_export_rows(store, translator)
     if form == "xlsx":
-        return exporter.build_registry_workbook(lines, words, right_to_left=language == "ar")
+        return exporter.build_registry_workbook(lines, translator, right_to_left=language == "ar")
     return spreadsheet.to_csv(lines, delimiter=delimiter)
 
 
@@ -103,12 +103,14 @@ def export_registry(store, language, form, delimiter=","):
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
 def test_export_in_any_language_changes_nothing(store, tmp_path, language, form, delimiter):
     assert import_data(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
-    back = export_registry(store, language, form, delimiter)
-    assert not import_data(store, back, tmp_path / f"again.{form}", NOW + timedelta(days=1))
+    exported_data = export_registry(store, language, form, delimiter)
+    assert not import_data(
+        store, exported_data, tmp_path / f"again.{form}", NOW + timedelta(days=1)
+    )
 
 
 def save_as_another_program(data, encoding, delimiter):
-    """CSV as LibreOffice writes it with "quote all text cells", and other programs in other encodings."""
+    """Return CSV with all cells quoted, as LibreOffice can save it, in the given encoding."""
     rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
     out = io.StringIO()
     csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(
@@ -124,8 +126,10 @@ def test_csv_saved_by_another_program_changes_nothing(
     store, tmp_path, language, encoding, delimiter
 ):
     assert import_data(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
-    back = save_as_another_program(export_registry(store, language, "csv"), encoding, delimiter)
-    assert not import_data(store, back, tmp_path / "again.csv", NOW + timedelta(days=1))
+    exported_data = save_as_another_program(
+        export_registry(store, language, "csv"), encoding, delimiter
+    )
+    assert not import_data(store, exported_data, tmp_path / "again.csv", NOW + timedelta(days=1))
 
 
 def test_csv_in_cp1256_changes_nothing(store, tmp_path):
@@ -135,8 +139,8 @@ def test_csv_in_cp1256_changes_nothing(store, tmp_path):
         ["2", "Théâtre d'Ombres", ""],
     ]
     assert import_data(store, spreadsheet.to_csv(first), tmp_path / "first.csv")
-    back = save_as_another_program(export_registry(store, "ar", "csv"), "cp1256", ";")
-    assert not import_data(store, back, tmp_path / "again.csv", NOW + timedelta(days=1))
+    exported_data = save_as_another_program(export_registry(store, "ar", "csv"), "cp1256", ";")
+    assert not import_data(store, exported_data, tmp_path / "again.csv", NOW + timedelta(days=1))
 
 
 def test_workbook_saved_by_another_program_changes_nothing(store, tmp_path):
@@ -146,10 +150,10 @@ def test_workbook_saved_by_another_program_changes_nothing(store, tmp_path):
         for cell in row:
             if isinstance(cell.value, str):
                 cell.value, cell.data_type = cell.value.replace("\n", "_x000D_\n"), "s"
-    saved = BytesIO()
-    book.save(saved)
+    buffer = BytesIO()
+    book.save(buffer)
     assert not import_data(
-        store, saved.getvalue(), tmp_path / "again.xlsx", NOW + timedelta(days=1)
+        store, buffer.getvalue(), tmp_path / "again.xlsx", NOW + timedelta(days=1)
     )
 
 
@@ -179,7 +183,10 @@ ROW = st.fixed_dictionaries(dict.fromkeys(TYPED, CELL))
 @settings(max_examples=15, deadline=None, derandomize=True)
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 def test_any_typed_text_survives_export_and_import(tmp_path_factory, form, rows, language):
-    folder, words = tmp_path_factory.mktemp("sheets"), Translator(language) if language else None
+    folder, translator = (
+        tmp_path_factory.mktemp("sheets"),
+        Translator(language) if language else None,
+    )
     typed = [
         [f"h{n}", f"Name {n}", *(row[name] for name in TYPED), more]
         for n, (row, more) in enumerate(rows)
@@ -188,9 +195,9 @@ def test_any_typed_text_survives_export_and_import(tmp_path_factory, form, rows,
         spreadsheet.to_csv([["id", "name", *TYPED, "facebook"], *typed])
     )
     first = parse_registry_spreadsheet(folder / "first.csv")
-    lines = exporter.build_export_rows(first.associations, first.accounts, words)
+    lines = exporter.build_export_rows(first.associations, first.accounts, translator)
     data = (
-        exporter.build_registry_workbook(lines, words, right_to_left=False)
+        exporter.build_registry_workbook(lines, translator, right_to_left=False)
         if form == "xlsx"
         else spreadsheet.to_csv(lines)
     )
@@ -212,11 +219,11 @@ def test_longest_note_survives_export_and_import(store, tmp_path, form):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
 def test_exported_headings_are_recognised(language):
-    words = Translator(language) if language else None
+    translator = Translator(language) if language else None
     columns = [*FACT_COLUMNS, LINKS_COLUMN, *TRAILING_COLUMNS, *channel_registry.list_channels()]
     assert [
         identify_column(
-            exporter.format_column_heading(name, words), channel_registry.list_channels()
+            exporter.format_column_heading(name, translator), channel_registry.list_channels()
         )
         for name in columns
     ] == columns
@@ -224,15 +231,15 @@ def test_exported_headings_are_recognised(language):
 
 @pytest.mark.parametrize("language", ["ar", "fr"])
 def test_headings_are_translated(language):
-    said = [
+    headings = [
         exporter.format_column_heading(name, Translator(language))
         for name in (*FACT_COLUMNS, *TRAILING_COLUMNS)
     ]
-    assert not {*said} & {*FACT_COLUMNS, *TRAILING_COLUMNS}
+    assert not {*headings} & {*FACT_COLUMNS, *TRAILING_COLUMNS}
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("cell", "expected"),
     [
         ("aucun", "nobody"),
         ("Personne", "nobody"),
@@ -250,12 +257,12 @@ def test_headings_are_translated(language):
         ("", None),
     ],
 )
-def test_media_officer_is_parsed_in_three_languages(said, kept):
-    assert parse_media_officer(said) == kept
+def test_media_officer_is_parsed_in_three_languages(cell, expected):
+    assert parse_media_officer(cell) == expected
 
 
 @pytest.mark.parametrize(
-    ("said", "is_odd"),
+    ("cell", "is_reported"),
     [
         ("oui", True),
         ("نعم", True),
@@ -271,46 +278,51 @@ def test_media_officer_is_parsed_in_three_languages(said, kept):
         ("لا أحد", False),
     ],
 )
-def test_media_officer_that_cannot_be_a_name_is_reported_and_kept(tmp_path, said, is_odd):
+def test_media_officer_that_cannot_be_a_name_is_reported_and_kept(tmp_path, cell, is_reported):
     path = tmp_path / "sheet.csv"
-    path.write_bytes(spreadsheet.to_csv([["name", "Qui tient les canaux"], ["Nour", said]]))
+    path.write_bytes(spreadsheet.to_csv([["name", "Qui tient les canaux"], ["Nour", cell]]))
     reading = parse_registry_spreadsheet(path)
-    assert [one.issue for one in reading.problems] == [Issue.UNKNOWN_OFFICER] * is_odd
+    assert [problem.issue for problem in reading.problems] == [Issue.UNKNOWN_OFFICER] * is_reported
     assert reading.associations[0].contact.media_officer == (
-        said if is_odd else parse_media_officer(said)
+        cell if is_reported else parse_media_officer(cell)
     )
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_workbook_has_direction_and_choices_of_its_language(language):
-    words = Translator(language)
+    translator = Translator(language)
     lines = exporter.build_export_rows(
         [AssociationEntry(Association("nour", "Nour"), Contact(media_officer="volunteer"))],
         [],
-        words,
+        translator,
     )
-    page = load_workbook(
-        BytesIO(exporter.build_registry_workbook(lines, words, right_to_left=language == "ar"))
+    worksheet = load_workbook(
+        BytesIO(exporter.build_registry_workbook(lines, translator, right_to_left=language == "ar"))
     ).active
-    offered = {
-        page.cell(1, min(area.min_col for area in one.sqref.ranges)).value: one.formula1
-        for one in page.data_validations.dataValidation
+    choices = {
+        worksheet.cell(
+            1, min(area.min_col for area in validation.sqref.ranges)
+        ).value: validation.formula1
+        for validation in worksheet.data_validations.dataValidation
     }
-    assert [*offered] == [
-        exporter.format_column_heading(name, words) for name in ("language", "media_officer")
+    assert [*choices] == [
+        exporter.format_column_heading(name, translator) for name in ("language", "media_officer")
     ]
     assert (
-        words.term("officer", "volunteer")
-        in offered[exporter.format_column_heading("media_officer", words)]
+        translator.term("officer", "volunteer")
+        in choices[exporter.format_column_heading("media_officer", translator)]
     )
-    assert (page.sheet_view.rightToLeft or False, page.freeze_panes) == (language == "ar", "A2")
-    assert page.auto_filter.ref
+    assert (worksheet.sheet_view.rightToLeft or False, worksheet.freeze_panes) == (
+        language == "ar",
+        "A2",
+    )
+    assert worksheet.auto_filter.ref
 
 
 def test_workbook_choices_are_parsed():
     for language in ("ar", "fr", "en"):
-        said = [Translator(language).term("officer", code) for code in MEDIA_OFFICER_CODES]
-        assert [parse_media_officer(word) for word in said] == [*MEDIA_OFFICER_CODES]
+        labels = [Translator(language).term("officer", code) for code in MEDIA_OFFICER_CODES]
+        assert [parse_media_officer(label) for label in labels] == [*MEDIA_OFFICER_CODES]
 
 
 def test_command_exports_language_and_format(store, tmp_path, monkeypatch, capfd):
@@ -329,15 +341,17 @@ def test_command_exports_language_and_format(store, tmp_path, monkeypatch, capfd
 
 
 def reimport_rows(store, tmp_path, *rows):
-    """A sheet that comes back beside what is registered: its reading, and what it would change."""
+    """Parse a spreadsheet with these rows against the registry; return result and changes."""
     (tmp_path / "back.csv").write_bytes(spreadsheet.to_csv(rows))
     reading = parse_registry_spreadsheet(
         tmp_path / "back.csv",
         "ar",
         ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts()),
     )
-    draft = build_import_preview(store, reading, NOW)
-    return reading, [(one.association, one.field, one.before, one.after) for one in draft.lines]
+    preview = build_import_preview(store, reading, NOW)
+    return reading, [
+        (line.association, line.field, line.before, line.after) for line in preview.lines
+    ]
 
 
 NUMBERS = ("id", "name", "phone", "facebook")
@@ -357,8 +371,10 @@ def test_rounded_numbers_are_restored(store, tmp_path):
 
 def test_unknown_rounded_number_is_an_error(store, tmp_path):
     rows = [NUMBERS, ("1.23457E+17", "Nour", "6,12346E+08", "1.00065E+14")]
-    told = reimport_rows(store, tmp_path, *rows)[0].problems
-    assert [(one.column, one.severity) for one in told if one.issue is Issue.ROUNDED_NUMBER] == [
+    problems = reimport_rows(store, tmp_path, *rows)[0].problems
+    assert [
+        (item.column, item.severity) for item in problems if item.issue is Issue.ROUNDED_NUMBER
+    ] == [
         ("id", "error"),
         ("phone", "error"),
         ("facebook", "error"),
@@ -370,7 +386,7 @@ def test_changed_id_is_a_warning(store, tmp_path):
         store, spreadsheet.to_csv([NUMBERS, ("3/2", "Nour", "", "")]), tmp_path / "first.csv"
     )
     reading, changes = reimport_rows(store, tmp_path, NUMBERS, ("03-févr", "Nour", "", ""))
-    assert [(one.issue, one.value, one.severity) for one in reading.problems] == [
+    assert [(problem.issue, problem.value, problem.severity) for problem in reading.problems] == [
         (Issue.CONFLICTING_ID, "03-févr", "warning")
     ]
     assert [line[0] for line in changes] == ["03-févr", "3/2"]
@@ -406,7 +422,7 @@ def test_lost_letters_are_restored_by_id(store, tmp_path):
 def test_unknown_mojibake_cell_is_an_error(store, tmp_path):
     rows = ("id", "name", "Ville", "phone"), ("7", "Nour", "??????", "??????????")
     reading, _ = reimport_rows(store, tmp_path, *rows)
-    assert [(one.column, one.issue) for one in reading.problems] == [
+    assert [(problem.column, problem.issue) for problem in reading.problems] == [
         ("Ville", Issue.MOJIBAKE),
         ("phone", Issue.MOJIBAKE),
     ]
@@ -430,11 +446,13 @@ def test_boolean_cell_is_read_as_displayed(tmp_path):
 
 def test_export_loads_associations_in_batches(store, tmp_path, monkeypatch):
     import_data(store, spreadsheet.to_csv(SHEET), tmp_path / "sheet.csv")
-    asked, links_of = [], store.list_accounts_of
+    batches, list_accounts_of = [], store.list_accounts_of
     monkeypatch.setattr(exporter, "EXPORT_BATCH_SIZE", 2)
-    monkeypatch.setattr(store, "list_accounts_of", lambda ids: asked.append(ids) or links_of(ids))
+    monkeypatch.setattr(
+        store, "list_accounts_of", lambda ids: batches.append(ids) or list_accounts_of(ids)
+    )
     assert list(exporter.iter_export_rows(store)) == list(
         exporter.build_export_rows(store.list_association_entries(), store.list_accounts())
     )
-    assert len(asked) > 2
-    assert max(map(len, asked)) == 2
+    assert len(batches) > 2
+    assert max(map(len, batches)) == 2

@@ -15,8 +15,8 @@ HEADING = "id,name,city,website"
 COUNT = 20
 
 
-def sheet(changes=None, *, end="\n"):
-    """Return a sheet of 20 associations; `changes` are other lines by their id."""
+def build_csv(changes=None, *, end="\n"):
+    """Return CSV of 20 associations; `changes` replaces lines by id."""
     lines = [f"{i},Club {i},Rabat,club{i}.example" for i in range(1, COUNT + 1)]
     for number, line in (changes or {}).items():
         lines[number - 1] = line
@@ -33,7 +33,7 @@ def path(tmp_path):
     return write
 
 
-def found(reading):
+def list_problems(reading):
     return [(problem.line, str(problem.issue), problem.severity) for problem in reading.problems]
 
 
@@ -51,7 +51,7 @@ def found(reading):
 )
 def test_unmatched_quote_is_refused_with_its_line(path, changes, line):
     with pytest.raises(SpreadsheetError, match=f"line {line}: a quotation mark") as refused:
-        parse_registry_spreadsheet(path(sheet(changes)))
+        parse_registry_spreadsheet(path(build_csv(changes)))
     assert (refused.value.code, refused.value.line) == ("unclosed_quote", line)
     assert "\n" not in str(refused.value)
 
@@ -59,21 +59,23 @@ def test_unmatched_quote_is_refused_with_its_line(path, changes, line):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_line_of_a_quote_is_correct_with_any_line_end(path, end):
     with pytest.raises(SpreadsheetError, match="line 8:"):
-        parse_registry_spreadsheet(path(sheet({7: '7,"Club 7,Rabat,x'}, end=end)))
+        parse_registry_spreadsheet(path(build_csv({7: '7,"Club 7,Rabat,x'}, end=end)))
     with pytest.raises(SpreadsheetError, match="line 9:"):
-        parse_registry_spreadsheet(path(f"sep=,{end}" + sheet({7: '7,"Club 7,Rabat,x'}, end=end)))
+        parse_registry_spreadsheet(
+            path(f"sep=,{end}" + build_csv({7: '7,"Club 7,Rabat,x'}, end=end))
+        )
 
 
 def test_swallowed_rows_are_an_error(path):
     changes = {4: '4,"Club 4,Rabat,club4.example', 6: '6,Club 6",Rabat,club6.example'}
-    reading = parse_registry_spreadsheet(path(sheet(changes)))
-    assert found(reading) == [(5, "swallowed_lines", "error")]
+    reading = parse_registry_spreadsheet(path(build_csv(changes)))
+    assert list_problems(reading) == [(5, "swallowed_lines", "error")]
 
 
 def test_quotes_across_columns_are_an_error(path):
     changes = {4: '4,"Club 4,Rabat,club4.example', 5: '5,Club 5,Rabat",club5.example'}
-    assert (5, "swallowed_lines", "error") in found(
-        parse_registry_spreadsheet(path(sheet(changes)))
+    assert (5, "swallowed_lines", "error") in list_problems(
+        parse_registry_spreadsheet(path(build_csv(changes)))
     )
 
 
@@ -90,27 +92,27 @@ def test_quotes_across_columns_are_an_error(path):
     ],
 )
 def test_unambiguous_line_has_no_problems(path, line):
-    reading = parse_registry_spreadsheet(path(sheet({4: line})))
-    assert (len(reading.associations), found(reading)) == (COUNT, [])
+    reading = parse_registry_spreadsheet(path(build_csv({4: line})))
+    assert (len(reading.associations), list_problems(reading)) == (COUNT, [])
     assert reading.associations[3].id == "4"
     assert len(reading.accounts) == COUNT
 
 
 def test_extra_cells_are_an_error(path):
     reading = parse_registry_spreadsheet(
-        path(sheet({4: "4,Club, of the South,Rabat,club4.example"}))
+        path(build_csv({4: "4,Club, of the South,Rabat,club4.example"}))
     )
-    assert (5, "extra_cells", "error") in found(reading)
-    told = next(one for one in reading.problems if one.issue == "extra_cells")
-    assert told.value == "club4.example"
-    assert told.describe(Translator("en")).startswith("error, line 5: ")
+    assert (5, "extra_cells", "error") in list_problems(reading)
+    problem_found = next(problem for problem in reading.problems if problem.issue == "extra_cells")
+    assert problem_found.value == "club4.example"
+    assert problem_found.describe(Translator("en")).startswith("error, line 5: ")
 
 
 def test_missing_cells_are_a_warning(path):
     reading = parse_registry_spreadsheet(
-        path(sheet({4: "4,Club\nof the South,Rabat,club4.example"}))
+        path(build_csv({4: "4,Club\nof the South,Rabat,club4.example"}))
     )
-    assert [one for one in found(reading) if one[1] == "missing_cells"] == [
+    assert [item for item in list_problems(reading) if item[1] == "missing_cells"] == [
         (5, "missing_cells", "warning"),
         (6, "missing_cells", "warning"),
     ]
@@ -118,18 +120,22 @@ def test_missing_cells_are_a_warning(path):
 
 def test_lines_without_trailing_empty_cells_have_no_problems(path):
     lines = [f"{i},Club {i},Rabat" for i in range(1, COUNT + 1)]
-    assert found(parse_registry_spreadsheet(path("\n".join([HEADING, *lines])))) == []
+    assert list_problems(parse_registry_spreadsheet(path("\n".join([HEADING, *lines])))) == []
 
 
 def test_carriage_return_in_a_cell_is_an_error(path):
-    reading = parse_registry_spreadsheet(path(sheet({4: "4,Club\r4,Rabat,club4.example"})))
-    assert (6, "stray_line_break", "error") in found(reading)
+    reading = parse_registry_spreadsheet(path(build_csv({4: "4,Club\r4,Rabat,club4.example"})))
+    assert (6, "stray_line_break", "error") in list_problems(reading)
 
 
 @pytest.mark.parametrize("end", ["\r", "\r\r\n"])
 def test_old_line_ends_are_accepted(path, end):
-    reading = parse_registry_spreadsheet(path(sheet(end=end)))
-    assert (len(reading.associations), len(reading.accounts), found(reading)) == (COUNT, COUNT, [])
+    reading = parse_registry_spreadsheet(path(build_csv(end=end)))
+    assert (len(reading.associations), len(reading.accounts), list_problems(reading)) == (
+        COUNT,
+        COUNT,
+        [],
+    )
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -143,7 +149,7 @@ def test_nul_character_is_refused_with_its_line(path, encoding):
 
 
 def test_end_of_file_character_is_no_row(path):
-    assert found(parse_registry_spreadsheet(path(sheet() + "\x1a"))) == []
+    assert list_problems(parse_registry_spreadsheet(path(build_csv() + "\x1a"))) == []
 
 
 def test_damaged_utf8_is_refused_with_its_line(path):
@@ -155,7 +161,7 @@ def test_damaged_utf8_is_refused_with_its_line(path):
 def test_column_without_heading_is_reported_once(path):
     text = "id,name,,website\n1,A,facebook.com/a,a.example\n2,B,facebook.com/b,b.example\n"
     reading = parse_registry_spreadsheet(path(text))
-    assert found(reading) == [(1, "unknown_column", "warning")]
+    assert list_problems(reading) == [(1, "unknown_column", "warning")]
     assert reading.problems[0].value == "facebook.com/a"
 
 
@@ -165,7 +171,7 @@ def test_delimiter_is_detected_with_title_and_multiline_heading(path):
             'Associations, Rabat\n\n"Nom\nde l’association";ville;site web\nClub;Rabat;c.example\n'
         )
     )
-    assert [one.name for one in reading.associations] == ["Club"]
+    assert [entry.name for entry in reading.associations] == ["Club"]
     assert [row.typed_text for row in reading.accounts] == ["c.example"]
 
 
@@ -173,13 +179,13 @@ def test_delimiter_is_detected_with_title_and_multiline_heading(path):
 def folder(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.toml").write_text('[storage]\nfolder = "."\n')
-    path(sheet())
-    path(sheet({4: '4,"Club 4,Rabat,club4.example'}), "broken.csv")
+    path(build_csv())
+    path(build_csv({4: '4,"Club 4,Rabat,club4.example'}), "broken.csv")
     assert main(["--quiet", "registry", "import", "sheet.csv"]) == 0
     return tmp_path
 
 
-def listed(folder):
+def count_associations(folder):
     with Store.open(f"sqlite:///{folder}/auditor.db") as store:
         return len(list(store.list_associations()))
 
@@ -187,23 +193,23 @@ def listed(folder):
 @pytest.mark.parametrize("command", ["validate", "import"])
 def test_commands_refuse_a_broken_file_and_change_nothing(folder, capsys, command):
     assert main(["registry", command, "broken.csv"]) == 3
-    said = capsys.readouterr().err
-    assert "broken.csv, line 5: a quotation mark" in said
-    assert "; try: " in said
-    assert listed(folder) == COUNT
+    errors = capsys.readouterr().err
+    assert "broken.csv, line 5: a quotation mark" in errors
+    assert "; try: " in errors
+    assert count_associations(folder) == COUNT
 
 
 def test_validate_fails_for_a_swallowed_row(folder, path, capsys):
     path(
-        sheet({4: '4,"Club 4,Rabat,club4.example', 6: '6,Club 6",Rabat,club6.example'}),
+        build_csv({4: '4,"Club 4,Rabat,club4.example', 6: '6,Club 6",Rabat,club6.example'}),
         "broken.csv",
     )
     assert main(["registry", "validate", "--json", "broken.csv"]) == 3
     items = json.loads(capsys.readouterr().out)["items"]
-    assert [(one["line"], one["problem"]) for one in items if one["severity"] == "error"] == [
+    assert [(item["line"], item["problem"]) for item in items if item["severity"] == "error"] == [
         (5, "swallowed_lines")
     ]
-    assert listed(folder) == COUNT
+    assert count_associations(folder) == COUNT
 
 
 def test_exported_csv_has_no_problems(path):
@@ -214,7 +220,7 @@ def test_exported_csv_has_no_problems(path):
     ]
     for delimiter in ",;\t":
         reading = parse_registry_spreadsheet(path(to_csv(rows, delimiter=delimiter)))
-        assert not [one for one in reading.problems if one.issue != "duplicate_name"]
+        assert not [problem for problem in reading.problems if problem.issue != "duplicate_name"]
         assert len(reading.associations) == len(cells)
 
 

@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that pretends to be a terminal."""
 
     def isatty(self):
         return True

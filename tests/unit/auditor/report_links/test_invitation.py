@@ -31,7 +31,7 @@ async def app(small):
         await execute_run(small, night_of(day))
 
 
-def texts(app, association, language, url=URL):
+def build_texts(app, association, language, url=URL):
     view = load_association_view(app.store, app.config, association)
     return build_invitation_text(view, app.config, ReportLinkAddress(url, UNTIL), NOW, language)
 
@@ -39,20 +39,20 @@ def texts(app, association, language, url=URL):
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize("association", ["nour", "amal", "sana"])
 def test_short_text_names_the_association_and_ends_with_its_link(app, association, language):
-    told = texts(app, association, language)
-    first, *_, last = told.short_text.split("\n")
+    texts = build_texts(app, association, language)
+    first, *_, last = texts.short_text.split("\n")
     assert association.title() in first
     assert last == URL
-    assert len(told.short_text) <= MAX_TEXT_CHARACTERS
-    assert not [word for word in BLAME if word in told.short_text]
+    assert len(texts.short_text) <= MAX_TEXT_CHARACTERS
+    assert not [word for word in BLAME if word in texts.short_text]
 
 
 async def test_short_text_has_one_strength_and_one_step(app):
-    told = texts(app, "nour", "en").short_text.split("\n")
-    assert len(told) == 5
-    assert told[1].startswith("Going well: Your website works.")
-    assert told[2].startswith("First step (")
-    assert "30 May 2026" in told[3]
+    texts = build_texts(app, "nour", "en").short_text.split("\n")
+    assert len(texts) == 5
+    assert texts[1].startswith("Going well: Your website works.")
+    assert texts[2].startswith("First step (")
+    assert "30 May 2026" in texts[3]
 
 
 @pytest.mark.parametrize(
@@ -65,28 +65,28 @@ async def test_short_text_has_one_strength_and_one_step(app):
 )
 async def test_step_names_its_channel_and_ends_with_a_clause(app, language, step):
     register(app, link("nour", "facebook", "nour"), link("nour", "website", "nour"))
-    told = next(
+    step_line = next(
         line
-        for line in texts(app, "nour", language).short_text.split("\n")
+        for line in build_texts(app, "nour", language).short_text.split("\n")
         if line.startswith(step)
     )
-    assert told.endswith(".")
-    assert "…" not in told
+    assert step_line.endswith(".")
+    assert "…" not in step_line
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_long_name_and_url_do_not_truncate_the_link(app, language):
     app.store.save_registry([Association("nour", LONG, name_fr="<b>" + "Nour " * 90)], [], NOW)
     url = "https://" + "reports." * 25 + "example.org/r/" + "x" * 43
-    told = texts(app, "nour", language, url)
-    assert len(told.short_text) <= MAX_TEXT_CHARACTERS
-    assert told.short_text.endswith(f"\n{url}")
-    assert len(told.subject) <= 60
+    texts = build_texts(app, "nour", language, url)
+    assert len(texts.short_text) <= MAX_TEXT_CHARACTERS
+    assert texts.short_text.endswith(f"\n{url}")
+    assert len(texts.subject) <= 60
 
 
 async def test_mail_has_a_short_subject_and_equal_text_and_html(app):
-    told = texts(app, "nour", "fr")
-    assert told.subject == "Votre rapport\u00a0: Nour"
-    assert "Ce qui marche bien" in told.body
-    assert f"\n{URL}\n" in told.body
-    assert f'href="{URL}"' in told.html
+    texts = build_texts(app, "nour", "fr")
+    assert texts.subject == "Votre rapport\u00a0: Nour"
+    assert "Ce qui marche bien" in texts.body
+    assert f"\n{URL}\n" in texts.body
+    assert f'href="{URL}"' in texts.html

@@ -40,30 +40,30 @@ def simple_probe(monkeypatch):
     monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
 
 
-def placed(folder, **tables):
-    """Return a configuration with its data in a folder and backups beside it."""
-    own = {
+def build_config(folder, **tables):
+    """Return a configuration with data in a folder and backups in its subfolder."""
+    defaults = {
         "storage": StorageSettings(folder=folder),
         "backup": BackupSettings(folder=folder / "backups", after_run=False),
     }
-    return configured().model_copy(update={**own, **tables})
+    return configured().model_copy(update={**defaults, **tables})
 
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(tmp_path, placed(tmp_path))
+    small = opened(tmp_path, build_config(tmp_path))
     register(small, *LINKS)
     yield small
     small.store.close()
 
 
-def taken(app, now=START, target=None):
+def take_backup(app, now=START, target=None):
     return backups.create_backup(app.store, app.body_store, app.config, now, target)
 
 
-def restored(folder, file, now=START):
+def open_restored(folder, file, now=START):
     """Return the auditor over a backup that was restored into its own folder."""
-    config = placed(folder)
+    config = build_config(folder)
     folder.mkdir(exist_ok=True)
     backups.restore_backup(config, file, now)
     return opened(folder, config)
@@ -91,45 +91,49 @@ async def test_backup_during_a_run_is_restored_and_resumed(app, tmp_path, monkey
         "open_observation_writer",
         partial(app.store.open_observation_writer, batch_size=3),
     )
-    going, kept = asyncio.create_task(execute_run(app, night_of(1))), []
-    while not going.done():
-        committed = {look.key for look in app.store.list_observations()}
-        made = await asyncio.to_thread(
-            taken, app, START + timedelta(seconds=len(kept)), tmp_path / "usb"
+    run, snapshots = asyncio.create_task(execute_run(app, night_of(1))), []
+    while not run.done():
+        committed = {observation.key for observation in app.store.list_observations()}
+        result = await asyncio.to_thread(
+            take_backup, app, START + timedelta(seconds=len(snapshots)), tmp_path / "usb"
         )
-        kept.append((committed, made))
+        snapshots.append((committed, result))
         await asyncio.sleep(0)
-    await going
-    assert len({len(committed) for committed, _ in kept}) > 2, (
-        "the backups were not taken during the night"
+    await run
+    assert len({len(committed) for committed, _ in snapshots}) > 2, (
+        "the backups were not taken during the run"
     )
-    for committed, made in kept:
-        with closing(sqlite3.connect(made.backup.file)) as raw:
+    for committed, result in snapshots:
+        with closing(sqlite3.connect(result.backup.file)) as raw:
             assert committed <= set(raw.execute("SELECT run_id, account_id FROM observation"))
             assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    committed, made = next(one for one in kept if 40 < len(one[0]) < 80)
-    there = restored(tmp_path / "there", made.backup.file)
-    before = {look.key: look for look in there.store.list_observations()}
-    assert (await execute_run(there, night_of(1))).state is AuditRunState.DONE
-    after = list(there.store.list_observations())
-    assert {look.key: look for look in after if look.key in before} == before
-    assert len({(look.run_id, look.account_id) for look in after}) == len(after) == 80
-    rebuilt = reevaluate.reevaluate(there)
+    committed, result = next(item for item in snapshots if 40 < len(item[0]) < 80)
+    restored_app = open_restored(tmp_path / "there", result.backup.file)
+    before = {
+        observation.key: observation for observation in restored_app.store.list_observations()
+    }
+    assert (await execute_run(restored_app, night_of(1))).state is AuditRunState.DONE
+    after = list(restored_app.store.list_observations())
+    assert {
+        observation.key: observation for observation in after if observation.key in before
+    } == before
+    assert len({(row.run_id, row.account_id) for row in after}) == len(after) == 80
+    rebuilt = reevaluate.reevaluate(restored_app)
     assert rebuilt.changes == []
     assert rebuilt.replayed_count == 80
-    there.store.close()
+    restored_app.store.close()
 
 
 @pytest.mark.fault("F46")
 async def test_restored_database_has_the_same_data_and_evidence(app, tmp_path):
     await execute_run(app, night_of(0))
-    made = taken(app)
-    assert made.contents.row_counts["observation"] == 40
-    there = restored(tmp_path / "there", made.backup.file)
-    assert conclusions(there) == conclusions(app)
-    assert sorted(there.body_store.list_digests()) == sorted(app.body_store.list_digests())
-    assert reevaluate.reevaluate(there).changes == []
-    there.store.close()
+    result = take_backup(app)
+    assert result.contents.row_counts["observation"] == 40
+    restored_app = open_restored(tmp_path / "there", result.backup.file)
+    assert conclusions(restored_app) == conclusions(app)
+    assert sorted(restored_app.body_store.list_digests()) == sorted(app.body_store.list_digests())
+    assert reevaluate.reevaluate(restored_app).changes == []
+    restored_app.store.close()
 
 
 @pytest.mark.fault("F46")
@@ -139,70 +143,74 @@ def test_plain_copy_of_the_file_lacks_the_last_commit(app, tmp_path):
     shutil.copy(tmp_path / "auditor.db", tmp_path / "plain.db")
     with closing(sqlite3.connect(tmp_path / "plain.db")) as plain:
         assert plain.execute("SELECT count(*) FROM account").fetchone() == (0,)
-    assert taken(app).contents.row_counts["account"] == 40
+    assert take_backup(app).contents.row_counts["account"] == 40
 
 
 def test_backup_is_one_private_file(app, tmp_path):
-    file = taken(app).backup.file
+    file = take_backup(app).backup.file
     assert file == tmp_path / "backups" / "auditor-20260301T003000Z.db"
     assert file.stat().st_mode & 0o077 == 0
-    assert [one.name for one in file.parent.iterdir()] == [file.name]
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
 def test_only_older_backups_are_removed(app, tmp_path):
-    app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups", max_count=3))
+    app.config = build_config(
+        tmp_path, backup=BackupSettings(folder=tmp_path / "backups", max_count=3)
+    )
     (tmp_path / "backups").mkdir()
     for name in ("auditor-of-old.db", "auditor-20200101T000000Z.db.txt", "notes.txt"):
         (tmp_path / "backups" / name).write_text("somebody's")
     for hour in range(5):
-        made = taken(app, START + timedelta(hours=hour))
+        result = take_backup(app, START + timedelta(hours=hour))
     assert [backup.created_at.hour for backup in backups.list_backups(tmp_path / "backups")] == [
         4,
         3,
         2,
     ]
-    assert len(made.removed_backups) == 1
+    assert len(result.removed_backups) == 1
     assert len(list((tmp_path / "backups").iterdir())) == 6
 
 
 def test_age_removes_old_backups_but_never_the_newest_three(app, tmp_path):
-    app.config = placed(tmp_path, retention=RetentionSettings(backups=30))
+    app.config = build_config(tmp_path, retention=RetentionSettings(backups=30))
     for day in (0, 10, 20):
-        taken(app, START + timedelta(days=day))
-    later = [taken(app, START + timedelta(days=day)) for day in (39, 45, 400)]
-    assert [len(made.removed_backups) for made in later] == [1, 1, 1]
+        take_backup(app, START + timedelta(days=day))
+    results = [take_backup(app, START + timedelta(days=day)) for day in (39, 45, 400)]
+    assert [len(result.removed_backups) for result in results] == [1, 1, 1]
     assert len(backups.list_backups(tmp_path / "backups")) == 3
 
 
 @pytest.mark.fault("F41")
 def test_one_forward_clock_jump_leaves_three_backups(app, tmp_path):
-    app.config = placed(tmp_path, retention=RetentionSettings(backups=30))
+    app.config = build_config(tmp_path, retention=RetentionSettings(backups=30))
     for day in range(7):
-        taken(app, START + timedelta(days=day))
-    taken(app, START + timedelta(days=3650))
+        take_backup(app, START + timedelta(days=day))
+    take_backup(app, START + timedelta(days=3650))
     left = backups.list_backups(tmp_path / "backups")
     assert [(backup.created_at - START).days for backup in left] == [3650, 6, 5]
 
 
 def test_new_backup_is_never_removed(app, tmp_path):
-    app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups", max_count=2))
+    app.config = build_config(
+        tmp_path, backup=BackupSettings(folder=tmp_path / "backups", max_count=2)
+    )
     for day in (3650, 3651, 0):
-        made = taken(app, START + timedelta(days=day))
-    assert made.backup.file.exists()
-    assert backups.find_newest_backup(tmp_path / "backups", START) == made.backup
+        result = take_backup(app, START + timedelta(days=day))
+    assert result.backup.file.exists()
+    assert backups.find_newest_backup(tmp_path / "backups", START) == result.backup
 
 
 def test_existing_file_is_not_overwritten(app, tmp_path):
-    taken(app, target=tmp_path / "mine.db")
+    take_backup(app, target=tmp_path / "mine.db")
     before = (tmp_path / "mine.db").read_bytes()
     with pytest.raises(StoreError, match="the file exists"):
-        taken(app, target=tmp_path / "mine.db")
+        take_backup(app, target=tmp_path / "mine.db")
     assert (tmp_path / "mine.db").read_bytes() == before
 
 
 @pytest.mark.fault("F46")
 def test_restore_keeps_the_replaced_database_and_open_connections(app, tmp_path):
-    file = taken(app).backup.file
+    file = take_backup(app).backup.file
     register(app, *LINKS[:1], now=START)
     with pytest.raises(StoreError, match="another program has it open"):
         backups.restore_backup(app.config, file, START)
@@ -222,16 +230,16 @@ def test_restore_keeps_the_replaced_database_and_open_connections(app, tmp_path)
 
 @pytest.mark.fault("F45", "F46")
 def test_wal_of_a_lost_database_is_not_applied_to_the_restored_one(app, tmp_path):
-    file = taken(app).backup.file
+    file = take_backup(app).backup.file
     app.store.close()
     place, log = tmp_path / "auditor.db", tmp_path / "auditor.db-wal"
     with closing(sqlite3.connect(place)) as raw:
         raw.execute("PRAGMA wal_autocheckpoint=0")
         raw.execute("UPDATE account SET typed_text = 'of the lost one'")
         raw.commit()
-        held = log.read_bytes()
+        wal_bytes = log.read_bytes()
     place.unlink()
-    log.write_bytes(held)
+    log.write_bytes(wal_bytes)
     backups.restore_backup(app.config, file, START)
     with Store.open(app.config.storage.url, create=False) as store:
         store.check_integrity()
@@ -243,7 +251,7 @@ def test_wal_of_a_lost_database_is_not_applied_to_the_restored_one(app, tmp_path
     "hurt", [b"", b"not a database at all\n" * 400, None], ids=["empty", "overwritten", "torn"]
 )
 def test_unusable_database_is_replaced_and_kept(app, tmp_path, hurt):
-    file = taken(app).backup.file
+    file = take_backup(app).backup.file
     app.store.close()
     place = tmp_path / "auditor.db"
     place.write_bytes(place.read_bytes()[:-9000] if hurt is None else hurt)
@@ -263,11 +271,11 @@ def test_restore_ends_all_sessions(app):
             columns = [name for _, name, *_ in raw.execute(f'PRAGMA table_info("{table}")')]
             row = [1 if name == "user_id" else now for name in columns]
             raw.execute(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(row))})', row)
-    made = taken(app)
-    assert [made.contents.row_counts[table] for table in ACCESS_TABLES] == [1, 1]
+    result = take_backup(app)
+    assert [result.contents.row_counts[table] for table in ACCESS_TABLES] == [1, 1]
     app.store.close()
     assert [
-        backups.restore_backup(app.config, made.backup.file, START).contents.row_counts[table]
+        backups.restore_backup(app.config, result.backup.file, START).contents.row_counts[table]
         for table in ACCESS_TABLES
     ] == [0, 0]
 
@@ -293,7 +301,7 @@ def newer(file):
     ids=["empty", "a spreadsheet", "torn", "a newer auditor's"],
 )
 def test_invalid_backup_is_refused_and_nothing_changes(app, tmp_path, hurt, refusal):
-    file = taken(app).backup.file
+    file = take_backup(app).backup.file
     hurt(file)
     app.store.close()
     before = sorted(tmp_path.rglob("*"))
@@ -305,18 +313,18 @@ def test_invalid_backup_is_refused_and_nothing_changes(app, tmp_path, hurt, refu
 
 @pytest.mark.fault("F47")
 def test_backup_of_an_older_schema_is_migrated_and_itself_unchanged(app, tmp_path, monkeypatch):
-    file = taken(app).backup.file
+    file = take_backup(app).backup.file
     before = file.read_bytes()
     app.store.close()
-    told = []
+    revisions = []
     monkeypatch.setattr(migrate, "get_head_revision", lambda: "later")
     monkeypatch.setattr(
         migrate,
         "upgrade_schema",
-        lambda connection: told.append(migrate.get_current_revision(connection)),
+        lambda connection: revisions.append(migrate.get_current_revision(connection)),
     )
     backups.restore_backup(app.config, file, START)
-    assert len(told) == 1
+    assert len(revisions) == 1
     assert file.read_bytes() == before
 
 
@@ -327,53 +335,53 @@ def test_backup_without_disk_space_leaves_no_file(app, tmp_path, monkeypatch):
 
     monkeypatch.setattr("storage.files.spool.fsync_path", full)
     with pytest.raises(StoreError, match="free disk space"):
-        taken(app)
+        take_backup(app)
     assert list((tmp_path / "backups").iterdir()) == []
 
 
 def test_restore_adds_keys_and_replaces_none(app, tmp_path):
     (tmp_path / "receipts.key").write_bytes(b"mine")
-    file = taken(app).backup.file
-    kept = tmp_path / "backups" / "keys" / "receipts.key"
-    assert (kept.read_bytes(), kept.stat().st_mode & 0o077) == (b"mine", 0)
-    there = restored(tmp_path / "there", file)
-    there.store.close()
+    file = take_backup(app).backup.file
+    key_copy = tmp_path / "backups" / "keys" / "receipts.key"
+    assert (key_copy.read_bytes(), key_copy.stat().st_mode & 0o077) == (b"mine", 0)
+    restored_app = open_restored(tmp_path / "there", file)
+    restored_app.store.close()
     assert (tmp_path / "there" / "receipts.key").read_bytes() == b"mine"
     (tmp_path / "there" / "receipts.key").write_bytes(b"another")
-    backups.restore_backup(there.config, file, START)
+    backups.restore_backup(restored_app.config, file, START)
     assert (tmp_path / "there" / "receipts.key").read_bytes() == b"another"
 
 
 def test_damaged_body_is_not_a_copy(app, tmp_path):
     digest = app.body_store.put(b"<p>Amal</p>")
     next((tmp_path / "archive").rglob(f"{digest}.gz")).write_bytes(b"torn")
-    assert taken(app).copied_bodies == 0
+    assert take_backup(app).copied_bodies == 0
 
 
 # --- after each run
 
 
 async def test_each_run_ends_with_one_backup(app, tmp_path):
-    app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
+    app.config = build_config(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
     for _ in range(2):
         await pipeline.run_audit_pipeline(app, night_of(0))
-    (one,) = backups.list_backups(tmp_path / "backups")
-    with Store.open(f"sqlite:///{one.file}", create=False) as kept:
-        assert kept.get_latest_run().state is AuditRunState.DONE
+    (backup,) = backups.list_backups(tmp_path / "backups")
+    with Store.open(f"sqlite:///{backup.file}", create=False) as copy:
+        assert copy.get_latest_run().state is AuditRunState.DONE
     await pipeline.run_audit_pipeline(app, night_of(1))
     assert len(backups.list_backups(tmp_path / "backups")) == 2
 
 
-async def test_a_backup_dated_in_the_future_keeps_no_night_from_its_own(app, tmp_path):
-    app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
-    taken(app, now=night_of(400))
+async def test_backup_dated_in_the_future_does_not_replace_the_backup_of_a_run(app, tmp_path):
+    app.config = build_config(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
+    take_backup(app, now=night_of(400))
     await pipeline.run_audit_pipeline(app, night_of(0))
-    made = [backup.created_at.date() for backup in backups.list_backups(tmp_path / "backups")]
-    assert made == [night_of(400).date(), night_of(0).date()]
+    days = [backup.created_at.date() for backup in backups.list_backups(tmp_path / "backups")]
+    assert days == [night_of(400).date(), night_of(0).date()]
 
 
 async def test_failed_backup_does_not_fail_the_run(app, tmp_path, caplog):
-    app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
+    app.config = build_config(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
     (tmp_path / "backups").write_text("a file stands where the folder should")
     assert (await pipeline.run_audit_pipeline(app, night_of(0))).state is AuditRunState.DONE
     assert [line.getMessage().partition(":")[0] for line in caplog.records] == ["after the run"]
@@ -399,15 +407,15 @@ def items(out):
 def test_backup_and_restore_print_one_line(place, capsys):
     assert main(["backup"]) == 0
     (file,) = Path("backups").glob("*.db")
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith(f"backed up to {file}: 2 associations")
-    assert said.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith(f"backed up to {file}: 2 associations")
+    assert output.err.count("\n") == 1
     assert main(["restore", str(file)]) == 0
-    said = capsys.readouterr().err
-    assert said.startswith(f"data/auditor.db was restored from {file}: 2 associations")
-    assert "before-restore" in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith(f"data/auditor.db was restored from {file}: 2 associations")
+    assert "before-restore" in output
+    assert output.count("\n") == 1
     assert main(["doctor"]) == 0
     capsys.readouterr()
     assert main(["backup", "--list", "--json"]) == 0
@@ -437,18 +445,18 @@ def test_restore_during_a_run_exits_5(place, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("arguments", "tool"),
     [
         (["backup"], "pg_dump"),
         (["restore", "x.db"], "pg_restore"),
         (["backup", "--list"], "pg_dump"),
     ],
 )
-def test_backup_of_postgresql_is_refused(place, capsys, monkeypatch, words, named):
+def test_backup_of_postgresql_is_refused(place, capsys, monkeypatch, arguments, tool):
     monkeypatch.setenv("AUDITOR_STORAGE__URL", "postgresql://nobody@127.0.0.1:1/none")
-    assert main(words) == 3
+    assert main(arguments) == 3
     error_output = capsys.readouterr().err
-    assert named in error_output
+    assert tool in error_output
     assert error_output.count("\n") == 1
 
 

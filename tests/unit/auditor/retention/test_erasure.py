@@ -74,12 +74,12 @@ def steps(account, keyed=()):
         return absent_finding(page, Reason.NOT_FOUND)
     name = page.body.decode()[:40]
     url = f"https://www.youtube.com/@{name}"
-    found = FoundLink("youtube", f"@{name}", url, "anchor", page.url, name)
+    found_link = FoundLink("youtube", f"@{name}", url, "anchor", page.url, name)
     return present_finding(
         page,
         name=name,
         platform_id=name if MARK in name else None,
-        links=(found,),
+        links=(found_link,),
         facts={"title": name},
     )
 
@@ -132,8 +132,8 @@ def folder(known, tmp_path, monkeypatch):
 def _break_off(app):
     """Interrupt a run, so that its receipt names every host."""
     running = app.store.begin_run(night_of(3).date(), night_of(3))
-    told = {"requests_by_host": {f"{MARK}.example": 2}, "requests": 2}
-    app.store.finish_run(running, AuditRunState.INCOMPLETE, night_of(3), receipt=told)
+    receipt = {"requests_by_host": {f"{MARK}.example": 2}, "requests": 2}
+    app.store.finish_run(running, AuditRunState.INCOMPLETE, night_of(3), receipt=receipt)
 
 
 def _opened(folder):
@@ -176,12 +176,12 @@ def _register(app):
 def _talk(app):
     store = app.store
     account = next(row.id for row in store.list_accounts(ID))
-    said = store.add_decision(
+    decision = store.add_decision(
         Decision(
             ID, "facebook", DecisionKind.CONFIRM, "Amina", f"why {MARK}", NOW, account_id=account
         )
     )
-    store.withdraw_decisions([said.id], DecisionWithdrawal("Amina", f"back {MARK}", NOW))
+    store.withdraw_decisions([decision.id], DecisionWithdrawal("Amina", f"back {MARK}", NOW))
     report_links.create_report_link(store, app.config, ID, f"Amina {MARK}", NOW)
     store.add_reply(Reply(ID, ReplyKind.DISPUTED, NOW, text=f"said {MARK}"))
     store.add_follow_up(FollowUp(ID, FollowUpKind.CALLED, "Amina", NOW, f"talked {MARK}"))
@@ -201,8 +201,8 @@ def _talk(app):
     )
 
 
-def run(*words):
-    return main.main([*words])
+def run(*arguments):
+    return main.main([*arguments])
 
 
 def dump(folder):
@@ -212,26 +212,26 @@ def dump(folder):
 
 def traces(folder):
     """Return the files that contain the mark, compressed ones included."""
-    found = []
+    paths = []
     for file in sorted(folder.rglob("*")):
         if file.is_file():
             data = file.read_bytes()
             data += gzip.decompress(data) if file.suffix == ".gz" else b""
             if MARK.encode() in data.lower() or MARK in file.name:
-                found.append(file.relative_to(folder).as_posix())
-    return found
+                paths.append(file.relative_to(folder).as_posix())
+    return paths
 
 
 def figures(folder):
     with _opened(folder) as app:
-        nights = [one.id for one in app.store.list_runs()]
-        receipts = [one.receipt for one in app.store.list_runs() if one.state is AuditRunState.DONE]
+        nights = [run.id for run in app.store.list_runs()]
+        receipts = [run.receipt for run in app.store.list_runs() if run.state is AuditRunState.DONE]
         return app.store.get_run_facet_counts(nights, ["", "tag:all", "region:Rabat"]), receipts
 
 
 def test_erasure_leaves_no_trace_of_an_association(folder, capsys):
-    before, held = figures(folder), dump(folder)
-    assert held.count(MARK) > 60
+    before, stored_text = figures(folder), dump(folder)
+    assert stored_text.count(MARK) > 60
     assert {"auditor.db", "uploads"} <= {name.partition("/")[0] for name in traces(folder)}
     assert sum(name.startswith("archive/") for name in traces(folder)) == 2
     assert run("registry", "erase", ID, "--yes") == 0
@@ -276,7 +276,7 @@ def test_receipt_of_an_interrupted_run_stays_valid_after_erasure(folder, monkeyp
     assert run("registry", "erase", ID, "--yes") == 0
     with _opened(folder) as app:
         links = list(verify_receipt_chain(app.store.list_runs(), known_keys(folder)))
-    assert [(one.signature_status, one.fault) for one in links] == [
+    assert [(link.signature_status, link.fault) for link in links] == [
         (SignatureStatus.VALID, None)
     ] * 5
     assert traces(folder) == []
@@ -290,8 +290,8 @@ def test_erasure_keeps_the_data_of_others(folder):
         assert list(app.store.list_observations(association="nour")) == before
         assert all(
             piece.digest in app.body_store
-            for look in before
-            for piece in look.evidence
+            for observation in before
+            for piece in observation.evidence
             if piece.digest
         )
         assert [row.id for row in app.store.list_summaries().rows] == ["nour"]
@@ -313,8 +313,8 @@ def test_erasure_asks_on_a_terminal_and_needs_yes_without_one(folder, capsys, mo
     assert run("registry", "erase", ID) == 2
     assert "--yes" in capsys.readouterr().err
     assert run("registry", "erase", ID, "--dry-run") == 0
-    told = dict(line.split("\t") for line in capsys.readouterr().out.splitlines()[1:])
-    assert (told["contact"], told["account"], told["observation"], told["body"]) == (
+    counts = dict(line.split("\t") for line in capsys.readouterr().out.splitlines()[1:])
+    assert (counts["contact"], counts["account"], counts["observation"], counts["body"]) == (
         "1",
         "3",
         "9",
@@ -367,7 +367,8 @@ def test_all_stored_data_of_an_association_can_be_shown(folder, capsys):
         "proposal", "association_summary", "probe_result", "account_check_times",
     }  # fmt: skip
     assert (
-        next(item for item in items if item["stored"] == "contact")["email"] == f"{MARK}@example.org"
+        next(item for item in items if item["stored"] == "contact")["email"]
+        == f"{MARK}@example.org"
     )
     assert not any("token_hash" in item for item in items)
 
@@ -452,10 +453,10 @@ def test_unlisted_association_can_be_erased(folder):
 def test_erasure_mark_depends_on_the_folder(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    one, other = (compute_erasure_mark(tmp_path / name, "nour") for name in ("a", "b"))
-    assert one == compute_erasure_mark(tmp_path / "a", "nour")
-    assert one != other
-    assert re.fullmatch(r"erased-[0-9a-f]{16}", one)
+    mark, other_mark = (compute_erasure_mark(tmp_path / name, "nour") for name in ("a", "b"))
+    assert mark == compute_erasure_mark(tmp_path / "a", "nour")
+    assert mark != other_mark
+    assert re.fullmatch(r"erased-[0-9a-f]{16}", mark)
 
 
 ADDRESS = f"/registry/erase/{ID}"

@@ -27,7 +27,7 @@ from probes.models.probe import present_finding
 from storage.errors import StoreError
 from storage.models.audit import Decision, DecisionKind
 from tests.support.mini_network import link, night_of, opened, register, steps
-from tests.unit.auditor.retention.test_backups import placed, taken
+from tests.unit.auditor.retention.test_backups import build_config, take_backup
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 SITE = link("nour", "website", "nour")
@@ -42,8 +42,8 @@ def counting(account, keyed=()):
     with pytest.raises(StopIteration) as ended:
         inner.send(page)
     day = page.body.decode().rpartition(" ")[2]
-    found = ended.value.value
-    return replace(found, followers=int(day)) if day.isdigit() else found
+    finding = ended.value.value
+    return replace(finding, followers=int(day)) if day.isdigit() else finding
 
 
 @pytest.fixture(autouse=True)
@@ -54,26 +54,30 @@ def simple_probe(monkeypatch):
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(tmp_path, placed(tmp_path, retention=RetentionSettings(bodies=30, exchanges=60)))
+    small = opened(
+        tmp_path, build_config(tmp_path, retention=RetentionSettings(bodies=30, exchanges=60))
+    )
     register(small, *LINKS)
     yield small
     small.store.close()
 
 
-async def played(app, *words, first=0):
-    for day, tonight in enumerate(words, first):
-        app.web.answers = {row.typed_text: f"alive {day}" for row in LINKS} | dict(tonight)
+async def play_runs(app, *answers_by_day, first=0):
+    for day, answers_today in enumerate(answers_by_day, first):
+        app.web.answers = {row.typed_text: f"alive {day}" for row in LINKS} | dict(answers_today)
         await execute_run(app, night_of(day))
 
 
-def thinned(app, now=LATER, **more):
+def prune(app, now=LATER, **more):
     return prune_evidence(app.store, app.body_store, app.config, now, **more)
 
 
-def everything(app):
+def load_all(app):
     """Return all stored data except the evidence."""
-    looks = [replace(observation, evidence=()) for observation in app.store.list_observations()]
-    return looks, list(app.store.list_runs()), conclusions(app)
+    observations = [
+        replace(observation, evidence=()) for observation in app.store.list_observations()
+    ]
+    return observations, list(app.store.list_runs()), conclusions(app)
 
 
 def conclusions(app):
@@ -89,32 +93,38 @@ def bodies(app):
 
 
 async def test_pruning_removes_old_pages_only(app):
-    await played(app, *[{}] * 20)
-    before, kept = everything(app), bodies(app)
-    told = thinned(app)
-    assert everything(app) == before
-    assert told.bodies == len(kept) - len(bodies(app)) > 15
-    assert told.differing_observations == 0
+    await play_runs(app, *[{}] * 20)
+    before, bodies_before = load_all(app), bodies(app)
+    result = prune(app)
+    assert load_all(app) == before
+    assert result.bodies == len(bodies_before) - len(bodies(app)) > 15
+    assert result.differing_observations == 0
     assert reevaluate.reevaluate(app).changes == []
-    assert everything(app) == before
-    assert thinned(app).bodies == 0
+    assert load_all(app) == before
+    assert prune(app).bodies == 0
 
 
 async def test_young_evidence_stays(app):
-    await played(app, *[{}] * 20)
-    kept = bodies(app)
-    assert thinned(app, night_of(29)).bodies == 0
-    assert bodies(app) == kept
-    assert thinned(app, night_of(45)).bodies > 0
-    whole = [look for look in app.store.list_observations() if look.observed_at >= night_of(15)]
-    assert all(piece.digest in app.body_store for look in whole for piece in look.evidence)
+    await play_runs(app, *[{}] * 20)
+    bodies_before = bodies(app)
+    assert prune(app, night_of(29)).bodies == 0
+    assert bodies(app) == bodies_before
+    assert prune(app, night_of(45)).bodies > 0
+    whole = [
+        observation
+        for observation in app.store.list_observations()
+        if observation.observed_at >= night_of(15)
+    ]
+    assert all(
+        piece.digest in app.body_store for observation in whole for piece in observation.evidence
+    )
 
 
 @pytest.mark.slow
 async def test_ends_of_streaks_and_first_of_each_month_stay(app):
     gone = {NOUR.typed_text: "gone"}
-    await played(app, *[{}] * 10, *[gone] * 10, *[{}] * 30)
-    thinned(app)
+    await play_runs(app, *[{}] * 10, *[gone] * 10, *[{}] * 30)
+    prune(app)
     whole = {
         observation.observed_at.date()
         for observation in app.store.list_observations(
@@ -128,29 +138,29 @@ async def test_ends_of_streaks_and_first_of_each_month_stay(app):
 
 
 async def test_evidence_of_gaps_proposals_and_decisions_stays(app):
-    await played(
+    await play_runs(
         app, *[{}] * 4, *[{SITE.typed_text: "linked"}] * 4, *[{SITE.typed_text: "wide"}] * 6
     )
     account = next(row for row in app.store.list_accounts("amal"))
     when = night_of(13) + timedelta(hours=9)
-    said = Decision(
+    decision = Decision(
         "amal", "facebook", DecisionKind.CONFIRM, "Amina", "seen", when, account_id=account.id
     )
-    app.store.add_decision(said)
-    await played(app, *[{SITE.typed_text: "wide"}] * 2, first=14)
-    thinned(app)
+    app.store.add_decision(decision)
+    await play_runs(app, *[{SITE.typed_text: "wide"}] * 2, first=14)
+    prune(app)
     whole = {
         (observation.account_id, observation.observed_at)
         for observation in app.store.list_observations()
         if all(piece.digest in app.body_store for piece in observation.evidence)
     }
     sites = {
-        at
-        for number, at in whole
+        started_at
+        for number, started_at in whole
         if number == next(r.id for r in app.store.list_accounts() if r.channel == "website")
     }
-    found = next(app.store.list_proposals())
-    assert {found.first_seen, found.last_seen} <= sites
+    proposal = next(app.store.list_proposals())
+    assert {proposal.first_seen, proposal.last_seen} <= sites
     by_start = {run.started_at: run.id for run in app.store.list_runs()}
     for gap in app.store.list_gaps():
         for moment in filter(None, (gap.first_seen, gap.opened_at, gap.closed_at)):
@@ -164,36 +174,36 @@ async def test_evidence_of_gaps_proposals_and_decisions_stays(app):
                     == gap.association
                 ):
                     assert (observation.account_id, observation.observed_at) in whole
-    mine = sorted(at for number, at in whole if number == account.id)
-    assert [at.date() for at in mine if night_of(12) < at < night_of(15)] == [
+    mine = sorted(started_at for number, started_at in whole if number == account.id)
+    assert [started_at.date() for started_at in mine if night_of(12) < started_at < night_of(15)] == [
         night_of(13).date(), night_of(14).date()
     ]  # fmt: skip
 
 
 @pytest.mark.slow
 async def test_exchanges_are_stripped_later_than_bodies(app):
-    await played(app, *[{}] * 20)
-    assert thinned(app, night_of(52)).stripped_observations == 0
-    told = thinned(app, night_of(90))
-    assert told.stripped_observations > 30
+    await play_runs(app, *[{}] * 20)
+    assert prune(app, night_of(52)).stripped_observations == 0
+    result = prune(app, night_of(90))
+    assert result.stripped_observations > 30
     bare = [
         piece
         for observation in app.store.list_observations()
         for piece in observation.evidence
         if piece.is_pruned
     ]
-    assert len(bare) == told.stripped_observations
+    assert len(bare) == result.stripped_observations
     assert all(
         piece.url and piece.status == 200 and piece.digest and not piece.headers for piece in bare
     )
     assert reevaluate.reevaluate(app).changes == []
-    assert thinned(app, night_of(90)).stripped_observations == 0
+    assert prune(app, night_of(90)).stripped_observations == 0
 
 
 @pytest.mark.slow
 async def test_evidence_that_the_current_probe_reads_differently_stays(app, monkeypatch):
     """Otherwise a rebuild after pruning would lose what a better probe has found."""
-    await played(app, *[{NOUR.typed_text: f"gone {day}"} for day in range(20)])
+    await play_runs(app, *[{NOUR.typed_text: f"gone {day}"} for day in range(20)])
 
     def better(account, _keyed):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
@@ -202,48 +212,48 @@ async def test_evidence_that_the_current_probe_reads_differently_stays(app, monk
     monkeypatch.setattr(reevaluate, "probe_steps_for", better)
     reevaluate.reevaluate(app)
     before = conclusions(app)
-    told = thinned(app)
-    assert (told.bodies, told.differing_observations) == (0, told.differing_observations)
-    assert told.differing_observations > 30
+    result = prune(app)
+    assert (result.bodies, result.differing_observations) == (0, result.differing_observations)
+    assert result.differing_observations > 30
     reevaluate.reevaluate(app)
     assert conclusions(app) == before
 
 
 async def test_dry_run_counts_the_same_and_removes_nothing(app):
-    await played(app, *[{}] * 20)
-    before, kept = everything(app), bodies(app)
-    told = thinned(app, dry_run=True)
-    assert (everything(app), bodies(app)) == (before, kept)
-    assert thinned(app) == told
+    await play_runs(app, *[{}] * 20)
+    before, bodies_before = load_all(app), bodies(app)
+    result = prune(app, dry_run=True)
+    assert (load_all(app), bodies(app)) == (before, bodies_before)
+    assert prune(app) == result
 
 
 async def test_pruned_bodies_are_removed_from_backups(app):
-    await played(app, *[{}] * 20)
-    taken(app)
+    await play_runs(app, *[{}] * 20)
+    take_backup(app)
     copies = backups.open_backup_bodies(app.config)
     assert set(copies.list_digests()) == bodies(app)
-    thinned(app, backup_bodies=copies)
+    prune(app, backup_bodies=copies)
     assert set(copies.list_digests()) == bodies(app)
 
 
 async def test_unreferenced_bodies_are_removed_unless_the_database_is_new(app, tmp_path):
-    digest = app.body_store.put(b"of a look that was never committed")
+    digest = app.body_store.put(b"of an observation that was never committed")
     os.utime(next(tmp_path.rglob(f"{digest}.gz")), times=(night_of(0).timestamp(),) * 2)
-    assert thinned(app).bodies == 0
-    await played(app, {})
-    assert thinned(app, night_of(29)).bodies == 0
-    assert thinned(app, night_of(31)).bodies == 1
+    assert prune(app).bodies == 0
+    await play_runs(app, {})
+    assert prune(app, night_of(29)).bodies == 0
+    assert prune(app, night_of(31)).bodies == 1
 
 
 async def test_pruning_after_a_restore_keeps_pages_of_newer_backups(app, tmp_path):
-    await played(app, *[{}] * 20)
-    older = taken(app, night_of(20)).backup
-    await played(app, *[{}] * 20, first=40)
-    newer = taken(app, night_of(60)).backup
-    for look in app.store.list_observations():
-        for piece in look.evidence:
+    await play_runs(app, *[{}] * 20)
+    older = take_backup(app, night_of(20)).backup
+    await play_runs(app, *[{}] * 20, first=40)
+    newer = take_backup(app, night_of(60)).backup
+    for observation in app.store.list_observations():
+        for piece in observation.evidence:
             for file in tmp_path.rglob(f"{piece.digest}.gz"):
-                os.utime(file, times=(look.observed_at.timestamp(),) * 2)
+                os.utime(file, times=(observation.observed_at.timestamp(),) * 2)
     app.store.close()
     backups.restore_backup(app.config, older.file, night_of(61))
     with closing(opened(tmp_path, app.config).store) as store:
@@ -256,44 +266,52 @@ async def test_pruning_after_a_restore_keeps_pages_of_newer_backups(app, tmp_pat
         )
     backups.restore_backup(app.config, newer.file, night_of(61))
     with closing(opened(tmp_path, app.config).store) as store:
-        young = [look for look in store.list_observations() if look.observed_at >= night_of(40)]
-        assert all(piece.digest in app.body_store for look in young for piece in look.evidence)
+        young = [
+            observation
+            for observation in store.list_observations()
+            if observation.observed_at >= night_of(40)
+        ]
+        assert all(
+            piece.digest in app.body_store
+            for observation in young
+            for piece in observation.evidence
+        )
 
 
 async def test_interrupted_pruning_is_resumed(app):
-    await played(app, *[{}] * 20)
-    kept = bodies(app)
-    assert thinned(app, should_stop=lambda: True).bodies == 0
-    assert bodies(app) == kept
+    await play_runs(app, *[{}] * 20)
+    bodies_before = bodies(app)
+    assert prune(app, should_stop=lambda: True).bodies == 0
+    assert bodies(app) == bodies_before
     assert reevaluate.reevaluate(app).changes == []
-    assert thinned(app).bodies > 0
+    assert prune(app).bodies > 0
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F43")
 async def test_pruning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
-    await played(app, *[{}] * 20)
-    before, usual = everything(app), app.store.replace_evidence
+    await play_runs(app, *[{}] * 20)
+    before, usual = load_all(app), app.store.replace_evidence
     calls = []
 
-    def failing(looks):
+    def failing(observations):
         calls.append(1)
         if len(calls) == 2:
             raise StoreError("the disk", "it is full")
-        usual(looks)
+        usual(observations)
 
     monkeypatch.setattr(app.store, "replace_evidence", failing)
     with pytest.raises(StoreError):
-        thinned(app)
-    assert everything(app) == before
+        prune(app)
+    assert load_all(app) == before
     assert reevaluate.reevaluate(app).changes == []
-    assert thinned(app).bodies > 15
+    assert prune(app).bodies > 15
     assert reevaluate.reevaluate(app).changes == []
 
 
 @pytest.mark.slow
 async def test_sunday_run_ends_with_pruning(app):
-    await played(app, *[{}] * 20)
+    await play_runs(app, *[{}] * 20)
     days = range(20, 60)
     due = [
         day
@@ -308,15 +326,15 @@ async def test_sunday_run_ends_with_pruning(app):
     ]
     assert [night_of(day).strftime("%a") for day in due] == ["Sun"] * 4
     assert min(due) > 30
-    kept = len(bodies(app))
+    bodies_before = len(bodies(app))
     app.web.answers = {}
     await pipeline.run_audit_pipeline(app, night_of(42))
     assert night_of(42).strftime("%a") == "Sun"
-    assert len(bodies(app)) < kept
+    assert len(bodies(app)) < bodies_before
 
 
 def test_retention_zero_keeps_everything():
-    config = placed(Path(), retention=RetentionSettings(bodies=0, exchanges=0))
+    config = build_config(Path(), retention=RetentionSettings(bodies=0, exchanges=0))
     limits = RetentionLimits.from_config(config, LATER)
     assert limits.bodies < datetime(2, 1, 1, tzinfo=UTC)
     assert limits.exchanges < datetime(2, 1, 1, tzinfo=UTC)
@@ -327,14 +345,14 @@ def test_prune_command_prints_counts(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     app = opened(tmp_path / "data") if (tmp_path / "data").mkdir() is None else None
     register(app, *LINKS)
-    asyncio.run(played(app, *[{}] * 20))
+    asyncio.run(play_runs(app, *[{}] * 20))
     app.store.close()
     monkeypatch.setattr("auditor.cli.maintenance.get_current_time", lambda: night_of(300))
     assert main(["prune", "--dry-run"]) == 0
     assert capsys.readouterr().err.startswith("would be removed: ")
     assert main(["prune", "--json"]) == 0
-    (told,) = json.loads(capsys.readouterr().out)["items"]
-    assert told["bodies"] > 15
+    (item,) = json.loads(capsys.readouterr().out)["items"]
+    assert item["bodies"] > 15
 
 
 WORDS = st.sampled_from(
@@ -361,20 +379,21 @@ QUIET = [HealthCheck.function_scoped_fixture]
 def test_rebuild_after_pruning_equals_the_history(history, days, later):
     with tempfile.TemporaryDirectory() as folder:
         app = opened(
-            Path(folder), placed(Path(folder), retention=RetentionSettings(bodies=1, exchanges=3))
+            Path(folder),
+            build_config(Path(folder), retention=RetentionSettings(bodies=1, exchanges=3)),
         )
         register(app, *LINKS)
-        asyncio.run(nights_played(app, history))
-        before = everything(app)
+        asyncio.run(replay_history(app, history))
+        before = load_all(app)
         for day in days:
-            thinned(app, night_of(day))
+            prune(app, night_of(day))
             assert reevaluate.reevaluate(app).changes == []
-        after = everything(app)
+        after = load_all(app)
         app.store.close()
     assert after == before
 
 
-async def nights_played(app, history):
+async def replay_history(app, history):
     for day, tonight in enumerate(history):
         app.web.answers = dict(tonight)
         await execute_run(app, night_of(day))

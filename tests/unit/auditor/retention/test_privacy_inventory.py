@@ -22,11 +22,11 @@ PAGE = Path(__file__).resolve().parents[4].joinpath("docs/guides/privacy.md").re
 
 def named(section):
     """Return the columns that the tables of a section name."""
-    found = []
+    columns_found = []
     for row in re.findall(r"^\|.*\|$", section, re.MULTILINE):
         for table, columns in re.findall(r"`(\w+)`:((?: `\w+`)+)", row):
-            found += [(table, column) for column in re.findall(r"`(\w+)`", columns)]
-    return found
+            columns_found += [(table, column) for column in re.findall(r"`(\w+)`", columns)]
+    return columns_found
 
 
 def test_every_column_is_listed_once_as_personal_or_not():
@@ -65,10 +65,10 @@ async def test_log_of_a_run_contains_no_personal_data(tmp_path, monkeypatch, cap
         box.refused["zineb@nour.example"] = "451 try zineb@nour.example later"
         await run_audit_pipeline(app, START)
         app.store.close()
-    told = "\n".join(
+    log_text = "\n".join(
         record.getMessage() for record in caplog.records if record.name != "mail.log"
     )  # its server's
-    assert told.count("not delivered") == 2
+    assert log_text.count("not delivered") == 2
     for secret in (
         "gone@",
         "zineb@",
@@ -78,4 +78,4 @@ async def test_log_of_a_run_contains_no_personal_data(tmp_path, monkeypatch, cap
         "Zineb",
         link.rpartition("/")[2],
     ):
-        assert secret not in told, secret
+        assert secret not in log_text, secret
