@@ -69,7 +69,10 @@ class ClusterCoordinator:
         self.worker_results: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
-        """Open the run to workers, with an empty queue: a killed session may have left jobs in it."""
+        """Open the run to workers, with an empty queue.
+
+        A killed session may have left jobs in it.
+        """
         try:
             await self._start()
         except BaseException:

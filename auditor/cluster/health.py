@@ -1,4 +1,6 @@
-"""The health of a cluster, for pages, metrics and `auditor doctor`: the job queue and the data folder.
+"""The health of a cluster, for pages, metrics and `auditor doctor`.
+
+It is that of the job queue and of the shared data folder.
 
 Page bodies are stored in one data folder that all machines mount. A token in the folder shows a
 worker that it has the coordinator's folder. Needs no extra, so a single machine can import it.

@@ -191,7 +191,10 @@ class JobQueue:
                 await self._app.job_manager.batch_defer_jobs_async(jobs=procrastinate_jobs)
 
     async def enqueue_remainder(self, job: Job) -> None:
-        """Add the rest of a job, unless it waits already: a job that was started twice has one rest."""
+        """Add the rest of a job, unless it waits already.
+
+        A job that was started twice has one rest.
+        """
         with suppress(exceptions.AlreadyEnqueued):
             await self.enqueue([job])
 

@@ -123,7 +123,10 @@ class ClusterWorker:
             raise outcome
 
     async def _handle_job(self, job: Job, queue: JobQueue, host_lock: HostLock) -> None:
-        """Do a job and enqueue its rest. The reason of a failure is also reported to the coordinator."""
+        """Do a job and enqueue its rest.
+
+        The reason of a failure is also reported to the coordinator.
+        """
         if self._stop_event.is_set():
             await queue.enqueue_remainder(job)
             return
@@ -200,7 +203,10 @@ class ClusterWorker:
         return api_budgets
 
     async def _get_session(self, cluster_run: ClusterRun, host_lock: HostLock) -> WorkerSession:
-        """Return the session of a run. A run that was closed and opened again gets a new session."""
+        """Return the session of a run.
+
+        A run that was closed and opened again gets a new session.
+        """
         async with self._session_lock:
             session = self._session
             if (

@@ -33,7 +33,10 @@ from storage.models.users import Role
 from storage.store import Store
 
 MAX_AGE_HOURS = 26
-"""Age of the last run or backup after which the doctor warns: a day, and two hours for the run itself."""
+"""Age of the last run or backup after which the doctor warns.
+
+A day, and two hours for the run itself.
+"""
 
 
 def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:

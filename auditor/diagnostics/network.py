@@ -45,9 +45,9 @@ def diagnose_network(
         if network_answers.resolved_host_count:
             yield _diagnose_dns(network_answers)
         yield _diagnose_clock(network_answers.clock_skew)
-    answers = network_answers.answers_by_channel if network_answers else {}
+    outcomes = network_answers.answers_by_channel if network_answers else {}
     for name, channel in config.channels.items():
-        yield _diagnose_channel(name, channel, answers.get(name))
+        yield _diagnose_channel(name, channel, outcomes.get(name))
 
 
 def _diagnose_ssrf_guard(config: Config) -> DiagnosticResult:
@@ -102,29 +102,32 @@ def _diagnose_clock(skew: timedelta | None) -> DiagnosticResult:
 
 
 def _diagnose_channel(
-    name: str, channel_config: ChannelSettings, answer: Page | FetchError | None
+    name: str, channel_config: ChannelSettings, outcome: Page | FetchError | None
 ) -> DiagnosticResult:
     check = gettext_noop("channel {channel}")
     if not channel_config.canaries:
         no_canaries = gettext_noop("no test accounts: changes in its pages would go unnoticed")
         return warning(check, no_canaries, channel=name)
-    if answer is None:
+    if outcome is None:
         return ok(
             check, gettext_noop("test accounts: {n}"), channel=name, n=len(channel_config.canaries)
         )
-    if isinstance(answer, FetchError):
+    if isinstance(outcome, FetchError):
         return warning(
-            check, gettext_noop("unreachable now: {cause}"), channel=name, cause=answer.reason.value
+            check,
+            gettext_noop("unreachable now: {cause}"),
+            channel=name,
+            cause=outcome.reason.value,
         )
     # Platforms often refuse anonymous visitors; an ordinary website does not.
-    is_unusual = name == channel_registry.WEBSITE_CHANNEL and answer.status >= 400
+    is_unusual = name == channel_registry.WEBSITE_CHANNEL and outcome.status >= 400
     return build_diagnostic(
         check,
         "warn" if is_unusual else "ok",
         gettext_noop("response {status} in {seconds} s"),
         channel=name,
-        status=answer.status,
-        seconds=f"{answer.elapsed_seconds:.1f}",
+        status=outcome.status,
+        seconds=f"{outcome.elapsed_seconds:.1f}",
     )
 
 
@@ -162,7 +165,10 @@ def check_network(config: Config, now: datetime) -> NetworkAnswers:
 
 
 async def query_network(config: Config, now: datetime) -> NetworkAnswers:
-    """Request the canaries, the name server and the proxy. Network errors are part of the result."""
+    """Request the canaries, the name server and the proxy.
+
+    Network errors are part of the result.
+    """
     urls = get_canary_urls(config)
     quick_fetch_options = config.fetch.model_copy(
         update={
@@ -179,10 +185,13 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
             _query_name_servers(config, urls.values()),
             _query_proxy(config.fetch.proxy),
         )
-    answers = dict(zip(urls, outcomes, strict=True))
+    outcomes_by_channel = dict(zip(urls, outcomes, strict=True))
     clock_skew = measure_skew(outcome for outcome in outcomes if isinstance(outcome, Page))
     return NetworkAnswers(
-        answers, *dns_results, clock_skew=clock_skew, is_proxy_reachable=is_proxy_reachable
+        outcomes_by_channel,
+        *dns_results,
+        clock_skew=clock_skew,
+        is_proxy_reachable=is_proxy_reachable,
     )
 
 

@@ -43,7 +43,10 @@ TRANSIENT_REASONS = frozenset(
 """Failures that may be over in half an hour: the second pass repeats these checks."""
 
 API_CHUNK_SIZE = 500
-"""Accounts that are checked by an API together: ten calls of 50, and their results fit in memory."""
+"""Accounts that are checked together by an API.
+
+These are ten calls of 50 accounts, and their results fit in memory.
+"""
 
 
 @dataclass(slots=True)
@@ -214,7 +217,7 @@ class AccountWorker:
         return await self._build_observation(planned, filtered_result, self.clock())
 
     async def _should_retry(self, result: ProbeResult) -> bool:
-        """Return True if the failure may be over by the second pass and a request is allowed then."""
+        """Return True if the second pass may succeed and is allowed to request the links again."""
         is_transient = (
             result.finding.presence is Presence.UNKNOWN
             and result.finding.reason in TRANSIENT_REASONS

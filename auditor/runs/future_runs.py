@@ -25,7 +25,7 @@ logger = EventLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DiscardResult:
-    """The days of the removed runs, the number of changes that got a new date, and the backup file."""
+    """The days of the removed runs, the number of re-dated changes, and the backup file."""
 
     days: tuple[date, ...] = ()
     change_count: int = 0

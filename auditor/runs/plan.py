@@ -28,7 +28,10 @@ UNCHECKED_KINDS = frozenset({LinkKind.NONE, LinkKind.INVALID})
 """Kinds of links that name no account, so there is nothing to check."""
 
 MAX_WORKERS_PER_HOST = 3
-"""Tasks that may check accounts of one website host: one page is parsed while the next is requested."""
+"""Tasks that may check accounts of one website host.
+
+One page is parsed while the next is requested.
+"""
 
 HOSTS_PER_CONNECTION = 5
 """Hosts that are checked per allowed connection.
@@ -155,7 +158,10 @@ class CheckPriority:
         circuit_breakers: Mapping[str, CircuitBreaker],
         api_channels: Collection[str],
     ) -> CheckPriority:
-        """Return the priority of a run. An account is active for `active_days` after a publication."""
+        """Return the priority of a run.
+
+        An account is active for `active_days` after a publication.
+        """
         active_since = run.started_at - timedelta(days=active_days)
         return cls(previous_run, active_since, circuit_breakers, api_channels)
 

@@ -54,7 +54,10 @@ async def run_with_grace_period(
 
 
 async def _wait_until_done(task: asyncio.Future[Any]) -> None:
-    """Wait until the task has ended, even if this wait is cancelled: the task may be storing data."""
+    """Wait until the task has ended, even if this wait is cancelled.
+
+    The task may be storing data.
+    """
     cancellation: asyncio.CancelledError | None = None
     while not task.done():
         try:

@@ -438,7 +438,7 @@ class _RunSession:
     def _save_run_facts(self, canary_readings: CanaryReadings, waiting_count: int) -> None:
         """Store versions, canary results and the number of due accounts.
 
-        They are stored before the first check, because a run that is killed cannot store them later.
+        They are stored before the first check, because a killed run cannot store them later.
         """
         store, run = self.app.store, self.audit_run
         observed_count = 0

@@ -93,7 +93,10 @@ async def test_each_server_failure_has_its_reason(
 
 @pytest.mark.fault("F06")
 async def test_refused_connection_differs_from_timeout() -> None:
-    """Port 1 of loopback has no listener. The black hole is a full queue, whose packets the kernel drops."""
+    """Port 1 of loopback has no listener.
+
+    The black hole is a full queue, whose packets the kernel drops.
+    """
     with socket.create_server(("127.0.0.1", 0), backlog=0) as hole, socket.socket() as first:
         first.connect(hole.getsockname())
         async with create_fetcher(connect_timeout=0.2) as fetch:
@@ -371,7 +374,7 @@ async def test_closed_idle_connection_is_replaced() -> None:
 async def test_cancelled_request_leaves_no_connection_open(
     server: Hostile, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """It is cancelled after one turn of the event loop, after two, and so on, until it completes first."""
+    """Cancel after one turn of the event loop, then after two, until the request completes."""
     connections: list[HttpConnection] = []
     open_connection = dialer.open_connection
 
@@ -458,7 +461,7 @@ def test_api_host_has_no_platform_delay() -> None:
 
 
 async def test_waiting_for_a_host_does_not_block_others() -> None:
-    """With one connection in all, a second host is requested during the crawl delay of the first."""
+    """With one connection, a second host is requested during the crawl delay of the first."""
     order: list[str] = []
 
     async def sleep(seconds: float) -> None:

@@ -177,7 +177,7 @@ ISOLATING_ELEMENTS = {"bdi", "code", "title", "option", "textarea", "text", "sty
 
 
 def find_escaped_text(root):
-    """Return elements and attributes that a name created, and names without bidirectional isolation."""
+    """Return markup that a name created, and names without bidirectional isolation."""
     for element in root.iter():
         tag = etree.QName(element).localname if isinstance(element.tag, str) else ""
         if tag == "zz" or any(name.startswith("onzz") for name in element.attrib):

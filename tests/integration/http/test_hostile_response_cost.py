@@ -44,7 +44,10 @@ def costs() -> dict[str, dict[str, Any]]:
 @pytest.mark.fault("F09", "F10", "F11")
 @pytest.mark.parametrize("name", MAX_MIB)
 def test_hostile_response_is_cheap(costs: dict[str, dict[str, Any]], name: str) -> None:
-    """A quarter of a gigabyte is decompressed in well under a second. The limit is for a busy machine."""
+    """A quarter of a gigabyte is decompressed in well under a second.
+
+    The limit is for a busy machine.
+    """
     cost = costs[name]
     assert cost["mib"] < MAX_MIB[name], cost
     assert cost["seconds"] < 5, cost

@@ -112,7 +112,7 @@ def test_no_recorded_trick_connects_to_forbidden_address(play: Any, shared: Path
 @pytest.mark.slow
 @pytest.mark.fault("F01", "F02", "F03")
 def test_no_spelling_connects_to_forbidden_address(play: Any, cases: list[Case]) -> None:
-    """Each block of the table as a literal, as a name, as a half-resolved name and as a redirect."""
+    """Each block of the table as a literal, a name, a half-resolved name and a redirect."""
     check_outcomes(play("ours", cases))
 
 
@@ -185,7 +185,7 @@ def test_proxy_never_receives_forbidden_address(play: Any, cases: list[Case], wh
 # Differences of `ssrfguard`, by a part of the URL of the case or of its DNS answers.
 DIFFERENCES = {
     "168.63.129.16": "Azure's host agent: public for IANA, but useless from outside",
-    "::ffff:0:127.0.0.1": "an IPv4 address translated (SIIT); it refuses the mapped and NAT64 ones only",
+    "::ffff:0:127.0.0.1": "a translated IPv4 address (SIIT); it refuses only mapped and NAT64 ones",
     "2001:20::1": "ORCHIDv2: of a block that IANA keeps for protocols, and no site's",
     "4000::1": "not assigned yet, so no site's",
     "under_score": "it refuses an underscore in a name; sites on shared hosts have them",

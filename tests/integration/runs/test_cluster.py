@@ -209,7 +209,7 @@ async def seconds_of_a_job(database, links):
 
 @pytest.mark.fault("F52")
 async def test_20000_links_on_one_host_do_not_slow_the_queue(postgresql):
-    """Only one job of the host waits at a time, so the next job is found as quickly as without it."""
+    """Only one job of the host waits at a time, so the next job is found as quickly."""
     alone, beside = [
         await seconds_of_a_job(cluster.database(postgresql), links) for links in (0, 20_000)
     ]
@@ -218,7 +218,10 @@ async def test_20000_links_on_one_host_do_not_slow_the_queue(postgresql):
 
 @pytest.mark.fault("F49")
 async def test_worker_that_dies_after_enqueuing_the_rest_blocks_no_job(database):
-    """The rest has all remaining accounts. The stalled job is finished, and other jobs are requeued."""
+    """The rest has all remaining accounts.
+
+    The stalled job is finished, and other jobs are requeued.
+    """
     first, rest = (
         Job(1, PlanBatch(2, 7, 7, 500), after_position=position)
         for position in (None, PlanPosition(2, 7, 0, 9))
@@ -283,7 +286,8 @@ async def test_queue_and_workers_are_shown(database, tmp_path, capsys, monkeypat
         worker = asyncio.create_task(
             jobs.run_worker(handle_job, ClusterSettings(concurrent_jobs=2), 0)
         )
-        while load_queue_health(cluster_app.store, cluster_app.config).running_jobs < 2:  # noqa: ASYNC110 - what another process would see
+        # Polls, as another process would.
+        while load_queue_health(cluster_app.store, cluster_app.config).running_jobs < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         with logged_in_client(cluster_app, START, name="Other", role=Role.READER) as client:
             page = [get_runs_page(client, language) for language in ("en", "fr", "ar")]

@@ -166,7 +166,10 @@ async def test_pages_agree_with_the_overview(demo_results):
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_pruning_and_reevaluation_change_nothing(demo_results):
-    """Must be the last test, because it deletes pages. Statuses, gaps and reports stay identical."""
+    """Must be the last test, because it deletes pages.
+
+    Statuses, gaps and reports stay identical.
+    """
     retention = RetentionSettings(bodies=5, exchanges=8)
     with App.open(demo_results.config.model_copy(update={"retention": retention})) as app:
         now = app.store.get_latest_run().started_at

@@ -238,7 +238,10 @@ async def test_publication_dates_agree(audits):
 
 
 def dates_agree(first: Activity, second: Activity) -> bool:
-    """Return True if two dates may be the same: a coarse one is one unit late or one day early at most."""
+    """Return True if two dates may be the same.
+
+    A coarse date is at most one unit late or one day early.
+    """
     slack = max(PRECISION_SLACK_DAYS.get(date.precision, 1) for date in (first, second))
     return abs(first.published_at - second.published_at) <= timedelta(days=slack + 1)
 

@@ -1,7 +1,7 @@
 """A failure at the n-th request of a run: each account is still checked exactly once.
 
-Over real sockets, with a real name server and real parsers. The failure is recorded with its reason, or the
-second pass succeeds. No account is absent because of it, and no resource stays open.
+Over real sockets, with a real name server and real parsers. The failure is recorded with its
+reason, or the second pass succeeds. No account is absent because of it, and no resource stays open.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ HOME = (
     * 20
 )
 FEED = (
-    b'<?xml version="1.0"?><rss version="2.0"><channel><title>Association</title><item><title>Atelier</title>'
+    b'<?xml version="1.0"?><rss version="2.0"><channel><title>Association</title>'
+    b"<item><title>Atelier</title>"
     b"<link>/1</link><pubDate>Fri, 27 Feb 2026 10:00:00 GMT</pubDate></item></channel></rss>"
 )
 PAGES = {"": HOME, "feed": FEED}

@@ -1,7 +1,8 @@
 """A failure at the n-th write, commit or stored page, n = 1, 2, 3 … until a run has no failure.
 
-SQLite is tested in the same way. Each failure must stop the run with a StoreError. After it is resumed, each
-account is checked once, no commit is lost, conclusions equal those of a rebuild, and each gap is open once.
+SQLite is tested in the same way. Each failure must stop the run with a StoreError. After it is
+resumed, each account is checked once, no commit is lost, conclusions equal those of a rebuild, and
+each gap is open once.
 """
 
 import asyncio
@@ -115,7 +116,7 @@ def list_observations(app):
 
 
 def check_invariants(app, committed):
-    """Check the invariants of a resumed run; `committed` are the observations that were committed."""
+    """Check the invariants of a resumed run; `committed` are the observations before it."""
     observations = list(app.store.list_observations())
     assert len(observations) == len(list_observations(app)) == 2 * len(LINKS)
     assert {

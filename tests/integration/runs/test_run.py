@@ -1,4 +1,4 @@
-"""A run: every account is checked once, observations survive failures, and results are evaluated."""
+"""A run checks every account once, keeps observations after failures, and evaluates results."""
 
 import asyncio
 import logging
@@ -414,10 +414,10 @@ async def test_receipt_names_platform_hosts_and_counts_others(app, monkeypatch):
         await task
     app.web.answers = {}
     run = await execute_run(app, START + timedelta(minutes=5))
-    named, elsewhere = run.receipt["requests_by_host"], run.receipt["requests_other_hosts"]
-    assert (named["a0.example"], len(named)) == (2, 2)
+    platform_hosts, elsewhere = run.receipt["requests_by_host"], run.receipt["requests_other_hosts"]
+    assert (platform_hosts["a0.example"], len(platform_hosts)) == (2, 2)
     assert elsewhere == {"hosts": 3, "requests": 3}
-    assert sum(named.values()) + elsewhere["requests"] == run.receipt["requests"] == 6
+    assert sum(platform_hosts.values()) + elsewhere["requests"] == run.receipt["requests"] == 6
 
 
 @pytest.mark.fault("F19")
@@ -573,7 +573,10 @@ async def test_only_changed_conclusions_are_stored(app):
 
 
 async def test_crawl_delay_of_a_site_does_not_block_others(tmp_path, monkeypatch):
-    """One connection and five sites: each is requested while the others wait for their crawl delay."""
+    """With one connection and five sites, no site waits for the others.
+
+    Each is requested while the others wait for their crawl delay.
+    """
     fetch = FetchOptions(second_pass_delay=0, concurrency=1, host_delay=1)
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
     sites = [link(f"s{number}", "website", f"s{number}") for number in range(5)]

@@ -1,4 +1,4 @@
-"""A run that reaches its deadline is evaluated, and unreached accounts come first in the next run."""
+"""A run at its deadline is evaluated, and unreached accounts come first in the next run."""
 
 import asyncio
 from dataclasses import replace
@@ -353,7 +353,10 @@ def test_platform_accounts_are_ordered_by_waiting_and_likely_change():
 
 
 def test_every_account_of_a_large_platform_is_reached_in_turn():
-    """One run reaches a tenth of the platform. No account waits for ever, whichever others change."""
+    """One run reaches a tenth of the platform.
+
+    No account waits for ever, whichever others change.
+    """
     rows = [
         replace(link(f"a{number}", "facebook", f"a{number}"), id=number) for number in range(1, 101)
     ]

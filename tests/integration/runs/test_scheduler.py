@@ -435,7 +435,10 @@ def block_event_loop(seconds):
 @pytest.mark.fault("F37")
 @pytest.mark.slow
 async def test_blocked_event_loop_starts_the_run_once(app):
-    """APScheduler's own grace of a second would skip the run. The timers are real, so it takes seconds."""
+    """APScheduler's own grace of a second would skip the run.
+
+    The timers are real, so it takes seconds.
+    """
     hour = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
     app = App(
         app.config.model_copy(

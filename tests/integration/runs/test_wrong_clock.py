@@ -254,7 +254,7 @@ async def test_scheduler_logs_that_no_run_can_start(app, caplog):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Return a folder with a configuration and a database whose newest run is dated in the future."""
+    """Return a folder with a database whose newest run is dated in the future."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
     (tmp_path / "config.toml").write_text(

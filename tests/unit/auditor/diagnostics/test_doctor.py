@@ -34,7 +34,7 @@ HEALTHY_NETWORK = NetworkAnswers(
 
 @pytest.fixture
 def run_doctor(tmp_path, monkeypatch):
-    """Return a function that runs the doctor in an empty folder and returns its results by check."""
+    """Return a function that runs the doctor in an empty folder: results by check."""
     monkeypatch.chdir(tmp_path)
 
     def run(network_answers=None, **settings):
