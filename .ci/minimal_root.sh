@@ -20,7 +20,7 @@ done
 mounted=()
 cleanup() { for path in "${mounted[@]}"; do umount --lazy "$root$path"; done; }
 trap cleanup EXIT
-for path in /proc /dev /dev/shm; do
+for path in /proc /dev /dev/shm /dev/pts; do
   mount --bind "$path" "$root$path"
   mounted=("$path" "${mounted[@]}")
 done

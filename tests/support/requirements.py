@@ -16,10 +16,10 @@ def can_load(*libraries):
     return True
 
 
-needs_pango = pytest.mark.skipif(
-    not can_load("libpango-1.0.so.0", "libpangoft2-1.0.so.0"),
-    reason="apt-get install libpango-1.0-0 libpangoft2-1.0-0",
-)
+HAS_PANGO = can_load("libpango-1.0.so.0", "libpangoft2-1.0.so.0")
+INSTALL_PANGO = "apt-get install libpango-1.0-0 libpangoft2-1.0-0"
+
+needs_pango = pytest.mark.skipif(not HAS_PANGO, reason=INSTALL_PANGO)
 
 
 def needs_command(command, package):
