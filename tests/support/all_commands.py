@@ -1,4 +1,4 @@
-"""Every command of the command line, found from its tree, and what is typed to each."""
+"""Lists every command of the command line, with example arguments."""
 
 from collections.abc import Iterator
 
@@ -111,16 +111,16 @@ TYPED = {
     "user reset": (("Amina", *BY[:2]),),
     "user remove": (("Amina",),),
 }
-"""What is typed to a command, each on the network as it was: a command that is new is to be added."""
+"""Arguments of each command, each used on a fresh copy of the network. Add new commands here."""
 
 
 def commands() -> list[str]:
-    """The commands that there are, by all of their words; one that does something and has others, too."""
+    """Return the names of all commands, also of groups that are commands themselves."""
     return sorted(_under(typer.main.get_command(cli), ()))
 
 
 def all_commands() -> Iterator[tuple[str, click.Command]]:
-    """Every group and every command, the program itself among them, by their words."""
+    """Yield the name and object of every group and command, and of the program itself."""
     return _all_under(typer.main.get_command(cli), ())
 
 
@@ -128,13 +128,13 @@ def _all_under(
     command: click.Command, words: tuple[str, ...]
 ) -> Iterator[tuple[str, click.Command]]:
     yield " ".join(words), command
-    for name, one in getattr(command, "commands", {}).items():
-        yield from _all_under(one, (*words, name))
+    for name, subcommand in getattr(command, "commands", {}).items():
+        yield from _all_under(subcommand, (*words, name))
 
 
 def _under(command: click.Command, words: tuple[str, ...]) -> Iterator[str]:
-    inner = getattr(command, "commands", {})
-    if not inner or command.invoke_without_command:
+    subcommands = getattr(command, "commands", {})
+    if not subcommands or command.invoke_without_command:
         yield " ".join(words)
-    for name, one in inner.items():
-        yield from _under(one, (*words, name))
+    for name, subcommand in subcommands.items():
+        yield from _under(subcommand, (*words, name))

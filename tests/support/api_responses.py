@@ -27,39 +27,41 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
-"""Anything at all that JSON can hold, and a little more."""
+"""Any JSON value, and some that JSON does not allow."""
 
 
 def ago(**span: float) -> datetime:
-    """A moment before the night."""
+    """Return a moment before the run."""
     return NOW - timedelta(**span)
 
 
 def page(data: object, status: int = 200) -> Page:
-    """An answer from the address that will be asked; bytes are sent as they are."""
+    """Return a response from the requested URL. Data is encoded as JSON unless it is bytes."""
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
     return Page("", status, {"content-type": "application/json"}, body, fetched_at=NOW)
 
 
 def remembered(account: Account, own: str | None, name: str | None = None) -> Account:
-    """The account, with the platform's own id and its name as they were last seen."""
+    """Return the account with the platform id and name of an earlier finding."""
     return replace(account, previous_finding=Finding(Presence.PRESENT, platform_id=own, name=name))
 
 
 def played(steps: ProbeGenerator, *answers: Page | FetchError) -> ProbeResult:
-    """The probe's look, given these answers one after the other; it must want exactly so many."""
-    waiting = list(answers)
+    """Run a probe with these responses. Fail unless it requests exactly so many."""
+    remaining = list(answers)
 
-    def answer(ask: PageRequest) -> Page | FetchError:
-        given = waiting.pop(0)
-        return given if isinstance(given, FetchError) or given.url else replace(given, url=ask.url)
+    def respond(request: PageRequest) -> Page | FetchError:
+        response = remaining.pop(0)
+        if isinstance(response, FetchError) or response.url:
+            return response
+        return replace(response, url=request.url)
 
-    look = run_offline(steps, answer)
-    assert not waiting, "the probe asked for less"
-    return look
+    result = run_offline(steps, respond)
+    assert not remaining, "the probe sent fewer requests"
+    return result
 
 
-def queries(look: ProbeResult) -> list[dict[str, str]]:
-    """The query of every ask."""
-    asked = [parse_qs(urlsplit(exchange.request.url).query) for exchange in look.exchanges]
-    return [{name: values[0] for name, values in query.items()} for query in asked]
+def queries(result: ProbeResult) -> list[dict[str, str]]:
+    """Return the query parameters of every request."""
+    parsed = [parse_qs(urlsplit(exchange.request.url).query) for exchange in result.exchanges]
+    return [{name: values[0] for name, values in query.items()} for query in parsed]

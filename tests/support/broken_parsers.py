@@ -33,14 +33,14 @@ def stumble(page: Page) -> None:
 
 
 def hoard(page: Page) -> None:
-    """Take memory and use it, a megabyte after the other, until there is no more."""
+    """Allocate and fill memory, one megabyte at a time, until there is none left."""
     blocks: list[bytearray] = []
     while True:
         blocks.append(bytearray(b"x" * (1 << 20)))
 
 
 def stall(page: Page) -> None:
-    """Hang where the interpreter is not asked whether it may."""
+    """Hang in a regular expression, where Python handles no signals."""
     re.fullmatch(r"(a|aa)+b", "a" * 60)
 
 

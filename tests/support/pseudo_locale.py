@@ -1,7 +1,7 @@
-"""A language for tests whose every text stands between ⟦ and ⟧, and what a page shows outside of them.
+"""A test language that puts ⟦ and ⟧ around every translated text, and finds text outside of them.
 
-What is hard-coded in a template or in Python shows itself: it stands outside. Data stand in `<bdi>`, `<code>`
-or `translate="no"`; where there can be no element (a title, an attribute) the caller names them.
+Text that is hard-coded in a template or in Python has no brackets. Data is in `<bdi>`, `<code>` or
+`translate="no"`. Where an element is not possible (a title, an attribute), the caller lists it.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ SHORT = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept|Oct|Nov|Dec"
 FORMATTED = re.compile(
     rf"(\d+ )?({MONTHS}) \d{{4}}|\d+ ({SHORT})\b|\d+ (second|minute|hour|day|week|month|year)s?"
 )
-"""What Babel writes: days, months, spans."""
+"""Dates and durations that Babel formats."""
 ADDRESS = re.compile(r"https?://\S+")
 LETTER = re.compile(r"[^\W\d_]")
 
 
 class Messages(NullTranslations):
-    """Every message between brackets."""
+    """Translations that put brackets around every message."""
 
     def gettext(self, message: str) -> str:
         return wrapped(message)
@@ -45,24 +45,27 @@ def wrapped(text: str) -> str:
 
 
 def within(value):
-    """A text, or a table or list of texts, each of its texts between brackets."""
+    """Return a text, list or table with brackets around each text."""
     if isinstance(value, str):
         return wrapped(value)
     if isinstance(value, list):
-        return [within(one) for one in value]
+        return [within(item) for item in value]
     return {key: within(inner) for key, inner in value.items()}
 
 
 def english(table):
-    """The same table of words by language, the English ones between brackets."""
-    return {
-        key: within(inner) if key == "en" else english(inner) if isinstance(inner, dict) else inner
-        for key, inner in table.items()
-    }
+    """Return a table of texts by language with brackets around the English texts."""
+    result = {}
+    for key, value in table.items():
+        if key == "en":
+            result[key] = within(value)
+        else:
+            result[key] = english(value) if isinstance(value, dict) else value
+    return result
 
 
 def pseudo(language):
-    """The texts of a language; of English, every one between brackets."""
+    """Return the language pack of a language, with brackets around each English text."""
     real = catalogs.load_language_pack(language)
     if language != SOURCE_LANGUAGE:
         return real
@@ -72,21 +75,23 @@ def pseudo(language):
         )
         for code, entry in real.gap_catalogue.definitions.items()
     }
-    book = replace(
+    gap_catalogue = replace(
         real.gap_catalogue, definitions=entries, labels=english(real.gap_catalogue.labels)
     )
-    return replace(real, translations=Messages(), terms=english(real.terms), gap_catalogue=book)
+    return replace(
+        real, translations=Messages(), terms=english(real.terms), gap_catalogue=gap_catalogue
+    )
 
 
 @contextlib.contextmanager
 def pseudo_locale() -> Iterator[None]:
-    """While it lasts, whatever is said in English stands between brackets."""
+    """Use brackets around all English texts during a `with` block."""
     with mock.patch.object(translator, "load_language_pack", pseudo):
         yield
 
 
 class Refusing(NullTranslations):
-    """What is asked when a catalogue has no such message."""
+    """A fallback that raises LookupError for a missing message."""
 
     def gettext(self, message: str) -> str:
         raise LookupError(message)
@@ -96,7 +101,7 @@ class Refusing(NullTranslations):
 
 
 def refusing(language):
-    """The texts of a language; a message that its catalogue lacks is an error, not English."""
+    """Return the language pack of a language. A missing message raises LookupError."""
     real = catalogs.load_language_pack(language)
     if language == SOURCE_LANGUAGE:
         return real
@@ -107,13 +112,13 @@ def refusing(language):
 
 @contextlib.contextmanager
 def strict_locale() -> Iterator[None]:
-    """While it lasts, what was never translated cannot be said."""
+    """Raise LookupError for missing translations during a `with` block."""
     with mock.patch.object(translator, "load_language_pack", refusing):
         yield
 
 
 def outside(page: str, data: Iterable[str] = ()) -> list[str]:
-    """What a page shows or reads out that is no word of ours, in order. `data` are names that it may show."""
+    """Return the texts of a page outside of brackets, in order. `data` are allowed names."""
     known = sorted({*LANGUAGE_NAMES.values(), *data}, key=len, reverse=True)
     reading = Reading()
     found = [
@@ -124,7 +129,7 @@ def outside(page: str, data: Iterable[str] = ()) -> list[str]:
 
 
 def outside_text(text: str, data: Iterable[str] = ()) -> list[str]:
-    """The same of the lines of a terminal."""
+    """Return the texts of terminal output outside of brackets. `data` are allowed names."""
     known = sorted(data, key=len, reverse=True)
     found = (Reading().left(line) for line in text.splitlines())
     return [line for line in found if LETTER.search(_stripped(line, known))]
@@ -137,13 +142,13 @@ def _stripped(text: str, known: list[str]) -> str:
 
 
 class Reading:
-    """A page read aloud, from its beginning to its end; `depth` is how many brackets are open."""
+    """Reads a page from start to end. `depth` is the number of open brackets."""
 
     def __init__(self) -> None:
         self.depth = 0
 
     def of(self, element: html.HtmlElement) -> Iterator[str]:
-        """What stands outside in an element and behind each of those in it."""
+        """Yield the texts outside of brackets in an element and its descendants."""
         if (
             isinstance(element.tag, str)
             and element.get("translate") != "no"
@@ -160,11 +165,11 @@ class Reading:
                 yield self.left(inner.tail)
 
     def left(self, text: str | None) -> str:
-        """A text without what stands between brackets."""
-        kept = []
+        """Return a text without its parts in brackets."""
+        outside_letters = []
         for letter in text or "":
             self.depth += (letter == OPEN) - (letter == CLOSE)
             if self.depth == 0 and letter != CLOSE:
-                kept.append(letter)
+                outside_letters.append(letter)
         assert self.depth >= 0, text
-        return "".join(kept).strip()
+        return "".join(outside_letters).strip()

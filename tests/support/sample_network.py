@@ -1,6 +1,6 @@
-"""A small network in every state there is, for looking at pages: twelve nights of fourteen associations.
+"""A network of fourteen associations after twelve runs, with every state, for tests of pages.
 
-What an address answers is one word a night, as in `small`, and perhaps the day of its last publication.
+The answer of a URL is one word, as in `mini_network`, and optionally the date of the last post.
 """
 
 import asyncio
@@ -107,15 +107,15 @@ SHEET = (
     ("long", LONG, "Rabat", "لا أحد", f"https://www.facebook.com/{'a' * 50}", "", ""),
 )
 WAITING = f"{NOW:%Y%m%d%H%M%S}-{'a' * 22}"
-"""A corrected sheet that waits to be taken over."""
+"""Name of an uploaded spreadsheet whose import is not confirmed yet."""
 NOTE = "nothing that proves an account"
-"""What a reader notes in its own words; what it quotes is what the page says."""
+"""A detail that a probe writes itself. Quoted text of a page is not translated."""
 FOUND = FoundLink(
     "instagram", "nour", "https://www.instagram.com/nour/", "anchor", "https://nour.example/"
 )
 
 
-SAID = [
+REPLIES = [
     (ReplyKind.CLAIMED, None),
     (ReplyKind.DISOWNED, None),
     (ReplyKind.CLOSED, None),
@@ -125,7 +125,7 @@ SAID = [
 
 
 def steps(account, keyed=()):
-    """A probe by words: how the account is, and the day it last published."""
+    """Probe an account. The page has a word for the state, and the date of the last post."""
     page = yield PageRequest(
         account.identity.canonical or account.typed_text, is_registered_link=True
     )
@@ -146,20 +146,23 @@ def steps(account, keyed=()):
 
 
 def rows():
-    """The accounts that the sheet lists."""
+    """Return the registered accounts."""
     return [
-        AccountRow(who, typed, identify.identify_link(typed, channel), channel)
-        for who, channel, typed, _ in ACCOUNTS
+        AccountRow(association, link, identify.identify_link(link, channel), channel)
+        for association, channel, link, _ in ACCOUNTS
     ]
 
 
 def played(folder, url=None):
-    """The network with its nights behind it: in a file a copy, as they are played once in a process."""
+    """Return the network after its runs.
+
+    The runs are executed once in a process, and SQLite databases are copies of the result.
+    """
     if url or PEOPLE is not USUAL:
         app = _opened(folder, url)
         _play(app)
         return app
-    shutil.copytree(_kept(), folder, dirs_exist_ok=True)
+    shutil.copytree(_play_once(), folder, dirs_exist_ok=True)
     return _opened(folder)
 
 
@@ -167,7 +170,7 @@ USUAL = PEOPLE
 
 
 @cache
-def _kept():
+def _play_once():
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
     app = _opened(folder)
@@ -193,45 +196,45 @@ def _opened(folder, url=None):
 
 def _play(app):
     app.store.save_registry(PEOPLE, rows(), FIRST - timedelta(days=1))
-    asyncio.run(_nights(app))
+    asyncio.run(_execute_runs(app))
     for decision in _decisions():
         app.store.add_decision(decision)
-    _talk(app)
+    _add_communication(app)
     app.store.add_user(User("Amina", Role.ADMIN, NOW, "operator"))
     (app.data_folder / "uploads").mkdir()
     (app.data_folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
 
 
-async def _nights(app):
+async def _execute_runs(app):
     rows = {
         row.typed_text: row.identity.canonical or row.typed_text
         for row in app.store.list_accounts()
     }
-    usual, checker.probe_steps_for = checker.probe_steps_for, steps
+    original, checker.probe_steps_for = checker.probe_steps_for, steps
     try:
-        for night in range(NIGHTS):
-            told = {rows[typed]: word for _, _, typed, word in ACCOUNTS}
-            if night < 3:
-                told[rows["https://www.youtube.com/@nour"]] = "alive 2026-10-20"
-            app.web.answers = told
-            if night != 6:  # a night that was missed: a gap in every line over the nights
-                await execute_run(app, FIRST + timedelta(days=night))
+        for day in range(NIGHTS):
+            answers = {rows[link]: word for _, _, link, word in ACCOUNTS}
+            if day < 3:
+                answers[rows["https://www.youtube.com/@nour"]] = "alive 2026-10-20"
+            app.web.answers = answers
+            if day != 6:  # a missed run: charts over time have a gap
+                await execute_run(app, FIRST + timedelta(days=day))
     finally:
-        checker.probe_steps_for = usual
+        checker.probe_steps_for = original
 
 
-def _talk(app):
-    """Replies of every kind, accounts that were found, and letters in every state."""
+def _add_communication(app):
+    """Add replies of every kind, proposals, and report links in every state."""
     store = app.store
     account = next(row.id for row in store.list_accounts("nour") if row.channel == "facebook")
-    for kind, value in SAID:
+    for kind, value in REPLIES:
         about = {"channel": "facebook", "account_id": account, "value": value}
         store.add_reply(Reply("nour", kind, NOW, text="نعم، ومن قبل", **about))
     gap = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
     store.add_reply(Reply("amal", ReplyKind.PROMISED, NOW, text=MARKUP, **gap))
     rows = [("long", "company/long"), ("amal", "company/a-very-long-name-" * 6)]
-    for who, key in rows:
-        seen = FoundLink(
+    for association, key in rows:
+        found_link = FoundLink(
             "linkedin",
             key,
             f"https://www.linkedin.com/{key}",
@@ -239,9 +242,9 @@ def _talk(app):
             "https://x.example/",
             snippet=MARKUP,
         )
-        store.save_conclusions(proposals=[Proposal(who, seen, NOW, NOW)])
-    for who in ("nour", "nour", "amal", "long"):
-        report_links.create_report_link(store, app.config, who, "Amina", NOW)
+        store.save_conclusions(proposals=[Proposal(association, found_link, NOW, NOW)])
+    for association in ("nour", "nour", "amal", "long"):
+        report_links.create_report_link(store, app.config, association, "Amina", NOW)
     report_links.create_report_link(store, app.config, "bare", "Amina", FIRST, valid_days=2)
 
 

@@ -1,4 +1,4 @@
-"""Who listens on loopback in the tests of messages: a real mail server, and a real web server for pings."""
+"""A real mail server and a real web server on loopback, for tests of notifications."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 
 @dataclass
 class Mailbox:
-    """What a mail server took, and whom it refuses with which words."""
+    """The accepted mails of a server, and the refused addresses with their responses."""
 
     port: int = 0
     taken: list = field(default_factory=list)
@@ -32,18 +32,18 @@ class Mailbox:
         return "250 taken"
 
     def to(self, address):
-        """The mails that reached an address."""
+        """Return the mails to an address."""
         return [mail for addresses, mail in self.taken if address in addresses]
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as unused_socket:
+        return unused_socket.getsockname()[1]
 
 
 @contextlib.contextmanager
 def mail_server(refused=(), **how):
-    """A mail server and what it took; `how` is aiosmtpd's."""
+    """Run a mail server and yield its mailbox. `how` are options of aiosmtpd."""
     box = Mailbox(free_port(), refused=dict(refused))
     controller = Controller(box, hostname="127.0.0.1", port=box.port, **how)
     controller.start()
@@ -55,10 +55,13 @@ def mail_server(refused=(), **how):
 
 @contextlib.contextmanager
 def web_server(answers=()):
-    """A web server that keeps (method, path, body) of every request; `answers` are statuses, then 200."""
+    """Run a web server. Yield its address and a list of (method, path, body) of each request.
+
+    `answers` are the statuses of the first responses. Later ones are 200.
+    """
     asked, waiting = [], list(answers)
 
-    class Asked(BaseHTTPRequestHandler):
+    class RecordingHandler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             asked.append((self.command, self.path, body.decode()))
@@ -69,9 +72,9 @@ def web_server(answers=()):
         do_GET = do_POST  # noqa: N815
 
         def log_message(self, *_):
-            """Say nothing."""
+            """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Asked)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), RecordingHandler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

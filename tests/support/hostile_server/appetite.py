@@ -24,34 +24,35 @@ from tests.support.hostile_server.fetching import create_fetcher, describe_outco
 
 
 def resident(what: str) -> float:
-    """MiB of this process's memory: `VmRSS` now, `VmHWM` at most."""
+    """Return the memory of this process in MiB: `VmRSS` is the current, `VmHWM` the peak."""
     status = Path("/proc/self/status").read_text()
     return int(status.split(f"{what}:")[1].split()[0]) / 1024
 
 
 def forget_the_peak() -> None:
-    """Let the kernel count the peak from here on."""
+    """Reset the peak memory that the kernel reports."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
-async def one(fetch: Fetcher, url: str) -> dict[str, object]:
-    """Fetch it, the peak counted anew."""
+async def measure(fetch: Fetcher, url: str) -> dict[str, object]:
+    """Fetch a URL and return its outcome and costs."""
     forget_the_peak()
     before, started = resident("VmRSS"), time.monotonic()
-    got = describe_outcome(await fetch_outcome(fetch, url))
+    outcome = describe_outcome(await fetch_outcome(fetch, url))
     return {
-        "outcome": got,
+        "outcome": outcome,
         "seconds": time.monotonic() - started,
         "mib": resident("VmHWM") - before,
     }
 
 
 async def main(port: int, names: list[str]) -> None:
-    """All in turn, after one that is decent."""
+    """Measure all names, after one normal response to warm up."""
     async with create_fetcher(timeout=10) as fetch:
         await fetch_outcome(fetch, f"http://127.0.0.1:{port}/gzip")
         costs = [
-            {"name": name} | await one(fetch, f"http://127.0.0.1:{port}/{name}") for name in names
+            {"name": name} | await measure(fetch, f"http://127.0.0.1:{port}/{name}")
+            for name in names
         ]
     sys.stdout.write(json.dumps(costs))
 

@@ -1,4 +1,4 @@
-"""Certificates of every bad kind, for `site.example`, from a throw-away authority."""
+"""Invalid certificates of every kind for `site.example`, from a temporary authority."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def certificate(
     host: str | None = HOST,
     private: Any = None,
 ) -> Pair:
-    """A certificate and its key; without an issuer it signs itself."""
+    """Return a certificate and its key. Without an issuer, it is self-signed."""
     private = private or key()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signer = issuer[1] if issuer else private
@@ -58,7 +58,7 @@ def certificate(
 
 
 class Authority:
-    """A root that the tests trust, and server contexts by what is wrong with them."""
+    """A root certificate that the tests trust, and TLS contexts with one fault each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,7 +69,7 @@ class Authority:
         self.file.write_bytes(pem(self.root))
 
     def context(self, wrong: str) -> ssl.SSLContext:
-        """A server's TLS, good or with one thing wrong."""
+        """Return a server's TLS context with the named fault, or a valid one."""
         chains = {
             "expired": [certificate(HOST, self.root, days=(-90, -1))],
             "not_yet_valid": [certificate(HOST, self.root, days=(5, 90))],

@@ -1,12 +1,12 @@
-"""The whole internet on one interface, in a network namespace of its own, told by who accepted.
+"""Tries SSRF cases in a separate network namespace where this machine has every address.
 
     unshare --net python bed.py ours CASES.json
 
-Every address answers on every port that a case names, over real sockets and by a real name server;
-nothing can leave. Prints a list of {"id", "outcome", "reached": [[address, port], …], "heard":
-[request line, …]}. The first word chooses who asks: `ours`, `open` (ours with everything exempt, to
-show what the bed can see), `proxied` (through a proxy), `judged` (the same with a name server of
-our own) or `ssrfguard`.
+Every address responds on every port of the cases, over real sockets and with a real DNS server. No
+packet leaves the namespace. Prints a list of {"id", "outcome", "reached": [[address, port], …],
+"heard": [request line, …]}. The first argument selects the client: `ours`, `open` (all addresses
+allowed, which shows that the test bed detects connections), `proxied` (through a proxy), `judged`
+(through a proxy, with DNS servers) or `ssrfguard`.
 """
 
 from __future__ import annotations
@@ -36,25 +36,22 @@ from tests.support.hostile_server.tricks import Case, Site, zone  # noqa: E402
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 PORTS = {80, 443, 8080, 8443}
 PROXY_PORT = 3128
-SETTLED = 5  # turns of the loop after which an accepted connection has been told
+SETTLED = 5  # steps of the event loop until a connection is recorded
 Asking = Callable[[str], Awaitable[str]]
 
 
 def everywhere() -> None:
-    """Let every address be this machine's own."""
-    for words in (
+    """Assign every address to this machine."""
+    for arguments in (
         "link set lo up",
         "route add local 0.0.0.0/0 dev lo",
         "-6 route add local ::/0 dev lo",
     ):
-        subprocess.run(["ip", *words.split()], check=True)
+        subprocess.run(["ip", *arguments.split()], check=True)
 
 
 class Everywhere:
-    """Servers on all addresses.
-
-    `accepted` are the addresses and ports that were reached, in turn.
-    """
+    """Servers on all addresses. `accepted` has the addresses and ports of all connections."""
 
     def __init__(self, ports: set[int], site: Callable[[str], bytes]) -> None:
         self._ports = ports
@@ -90,9 +87,9 @@ class Everywhere:
 
 
 def ports_of(cases: list[Case]) -> set[int]:
-    """The web's ports, and all that a case names."""
-    named = (int(port) for case in cases for port in re.findall(r":(\d{1,5})\b", _addresses(case)))
-    return PORTS | {port for port in named if 0 < port < 65536}
+    """Return the ports of the web and of all cases."""
+    ports = (int(port) for case in cases for port in re.findall(r":(\d{1,5})\b", _addresses(case)))
+    return PORTS | {port for port in ports if 0 < port < 65536}
 
 
 def _addresses(case: Case) -> str:
@@ -101,23 +98,21 @@ def _addresses(case: Case) -> str:
 
 @asynccontextmanager
 async def fetching(options: FetchOptions) -> AsyncIterator[Asking]:
-    """Ask by a fetcher of our own; each link by a new one, so that no connection is kept for
-    another.
-    """
+    """Yield a function that fetches a URL with a new fetcher, so no connection is reused."""
 
     async def ask(url: str) -> str:
         async with Fetcher(options, NOW) as fetch:
             try:
                 return str((await fetch.get(PageRequest(url, is_registered_link=True))).status)
-            except FetchError as none:
-                return str(none.reason)
+            except FetchError as error:
+                return str(error.reason)
 
     yield ask
 
 
 @asynccontextmanager
 async def asking(who: str, nameserver: str) -> AsyncIterator[Asking]:
-    """Whoever is to be tried."""
+    """Yield the function of a client that fetches a URL and returns its outcome."""
     changes: dict[str, dict[str, Any]] = {
         "ours": {},
         "open": {"allow_networks": ("0.0.0.0/0", "::/0")},
@@ -125,26 +120,26 @@ async def asking(who: str, nameserver: str) -> AsyncIterator[Asking]:
         "judged": {"proxy": f"http://11.11.11.11:{PROXY_PORT}"},
     }
     if who == "ssrfguard":
-        # it costs the others half a second
+        # the import takes half a second
         from tests.support.hostile_server.second import opinion  # noqa: PLC0415
 
         async with opinion(nameserver) as ask:
             yield ask
         return
-    plain = {
+    defaults = {
         "nameservers": (nameserver,),
         "host_delay": 0,
         "max_retries": 2,
         "retry_wait": 0,
         "timeout": 3,
     }
-    async with fetching(FetchOptions(**plain | changes[who])) as ask:
+    async with fetching(FetchOptions(**defaults | changes[who])) as ask:
         yield ask
 
 
 async def play(who: str, cases: list[Case]) -> list[Case]:
-    """Each case in turn, and who was reached by it."""
-    told = []
+    """Try each case. Return the outcomes and the reached addresses."""
+    results = []
     async with AsyncExitStack() as stack:
         ports = ports_of(cases) | {PROXY_PORT}
         everyone = await stack.enter_async_context(Everywhere(ports, Site(cases)))
@@ -156,11 +151,11 @@ async def play(who: str, cases: list[Case]) -> list[Case]:
             names.asked.clear()
             try:
                 outcome = await ask(case["url"])
-            except Exception as error:  # what is not typed is what this looks for  # noqa: BLE001
+            except Exception as error:  # unexpected exceptions are results too  # noqa: BLE001
                 outcome = f"untyped {error!r}"
             for _ in range(SETTLED):
                 await asyncio.sleep(0)
-            told.append(
+            results.append(
                 {
                     "id": case["id"],
                     "outcome": outcome,
@@ -168,12 +163,12 @@ async def play(who: str, cases: list[Case]) -> list[Case]:
                     "heard": [head.split("\r\n")[0] for head in everyone.heads],
                 }
             )
-    return told
+    return results
 
 
 if __name__ == "__main__":
     everywhere()
-    # Reading the CA certificates takes long, and each case has a new fetcher.
+    # Each case has a new fetcher, and reading the CA certificates is slow.
     for name in ("create_verifying_context", "create_unverified_context"):
         setattr(dialer, name, cache(getattr(dialer, name)))
     played = asyncio.run(play(sys.argv[1], json.loads(Path(sys.argv[2]).read_text("utf-8"))))

@@ -14,11 +14,10 @@ Says = str | list[str]
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """`zone` maps a name to its addresses, to a code word, to "silent", or to a list of lists: one
-    a look-up.
+    """A DNS server. `zone` maps a name to its addresses, to an error code, or to "silent".
 
-    Names that are not in the zone do not exist, but `com` does, as everywhere. `asked` counts the
-    questions by name.
+    A list of lists has one item for each lookup. Names that are not in the zone do not exist,
+    except `com`. `asked` counts the lookups by name.
     """
 
     def __init__(self, zone: dict[str, object]) -> None:

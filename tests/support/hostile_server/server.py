@@ -126,10 +126,10 @@ Script = Callable[[str, int], bytes | str | None]
 
 
 class Hostile:
-    """The server, as an async context. `url("loop")` is an address; `seen` counts requests by path.
+    """The server as an async context manager. `url("loop")` is the URL of a fault.
 
-    `script(path, how often asked)` may answer first, or name another path to misbehave as; `heads`
-    are the requests as they came, `sent` counts the bytes written to each path.
+    `script(path, request number)` can return a response or the path of another fault. `seen`
+    counts requests by path, `sent` counts the bytes sent by path. `heads` has all request heads.
     """
 
     def __init__(
@@ -161,10 +161,10 @@ class Hostile:
         for server in (self._server, *self._others):
             server.close()
         for _ in range(5):
-            await asyncio.sleep(0)  # a connection that was just accepted gets its handler
+            await asyncio.sleep(0)  # wait for the handlers of new connections
         for writer in tuple(self._writers):
             writer.transport.abort()
-        # the handlers see their end in the loop's next turns
+        # the handlers end in the next steps of the event loop
         while self._writers:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
@@ -248,7 +248,9 @@ async def _reset_at_once(_: Hostile, writer: asyncio.StreamWriter, __: str) -> b
 
 async def _reset_in_body(server: Hostile, writer: asyncio.StreamWriter, path: str) -> bool:
     await server._write(writer, path, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
-    await asyncio.sleep(0.05)  # the client must have read the head before the reset throws it away
+    await asyncio.sleep(
+        0.05
+    )  # a reset discards unread data, so wait until the client has read the head
     return _reset(writer)
 
 

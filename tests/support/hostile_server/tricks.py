@@ -1,8 +1,7 @@
-"""Links that would lead a fetcher inward, as cases: what is typed, what its names answer, where it
-redirects.
+"""SSRF cases: links that lead to a private address directly, through DNS or through a redirect.
 
-A case is a dict as the lines of the recorded ones are: `id`, `url`, `expected` ("allow" or "deny"),
-`dns` ({"A": […], "AAAA": […]} or {"seq": […]}, one a look-up), `redirect` (a Location, or "chain").
+A case is a dict with `id`, `url`, `expected` ("allow" or "deny"), `dns` ({"A": […], "AAAA": […]},
+or {"seq": […]} with one item for each lookup), and `redirect` (a Location, or "chain").
 """
 
 from __future__ import annotations
@@ -30,23 +29,25 @@ INWARD = """
 
 
 def recorded(shared: Path) -> list[Case]:
-    """The cases of the research beside the project."""
+    """Return the recorded cases from the folder next to the project."""
     lines = (shared / "data" / "ssrf_cases.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
 def made() -> list[Case]:
-    """Each inward address as a literal, behind a name, half a name, a second answer, and a
-    redirect.
+    """Return generated cases for each private address.
+
+    The address is a literal, the only or one of two addresses of a name, the second answer of a
+    name, or the target of a redirect.
     """
-    good = {
+    allowed = {
         "id": "good",
         "url": "http://good.example/",
         "expected": "allow",
         "dns": {"A": [PUBLIC]},
     }
     return [
-        good,
+        allowed,
         *(case for number, address in enumerate(INWARD.split()) for case in _of(number, address)),
     ]
 
@@ -62,38 +63,36 @@ def _of(number: int, address: str) -> Iterator[Case]:
     if kind == "A":
         dns["second"] = {"seq": [{"A": [PUBLIC]}, {"A": [address]}]}
     yield {"id": f"literal {address}", "url": f"http://{literal}/", "expected": "deny"}
-    for way, says in dns.items():
-        case = {"id": f"{way} {address}", "url": f"http://{way}{number}.example/", "dns": says}
-        expected = "allow" if way == "second" else "deny"
-        yield (
-            case
-            | {"expected": expected}
-            | ({"redirect": f"http://{literal}/"} if way == "moved" else {})
-        )
+    for trick, answers in dns.items():
+        case = {"id": f"{trick} {address}", "url": f"http://{trick}{number}.example/"}
+        case |= {"dns": answers, "expected": "allow" if trick == "second" else "deny"}
+        if trick == "moved":
+            case["redirect"] = f"http://{literal}/"
+        yield case
 
 
 def zone(cases: Iterable[Case]) -> dict[str, object]:
-    """All names of all cases, as a name server is to answer them."""
+    """Return the zone of a DNS server with the names of all cases."""
     names: dict[str, object] = {
         "public.example": [PUBLIC],
         "redirchain.example": [PUBLIC],
         "lo-a.example": ["127.0.0.1"],
     }
     for case in cases:
-        says = case.get("dns", {})
+        answers = case.get("dns", {})
         try:
             host = httpx.URL(case["url"]).raw_host.decode().rstrip(".").lower()
         except httpx.InvalidURL:
             continue
-        if "seq" in says:
-            names[host] = [[*step.get("A", []), *step.get("AAAA", [])] for step in says["seq"]]
-        elif says:
-            names.setdefault(host, {"A": says.get("A", []), "AAAA": says.get("AAAA", [])})
+        if "seq" in answers:
+            names[host] = [[*step.get("A", []), *step.get("AAAA", [])] for step in answers["seq"]]
+        elif answers:
+            names.setdefault(host, {"A": answers.get("A", []), "AAAA": answers.get("AAAA", [])})
     return names
 
 
 class Site:
-    """What every address answers: `ok`, or where the host of a request is sent to."""
+    """The responses of every address: `ok`, or the redirect of the requested host."""
 
     def __init__(self, cases: Iterable[Case]) -> None:
         self._targets = {
@@ -103,7 +102,7 @@ class Site:
         }
 
     def __call__(self, head: str) -> bytes:
-        """The answer to the head of a request."""
+        """Return the response to a request, given its head."""
         path = urlsplit(head.split(" ")[1]).path.removeprefix("/")
         host = head.lower().partition("host: ")[2].split("\r\n")[0].rstrip(".")
         target = self._targets.get(host)
