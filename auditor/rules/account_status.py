@@ -533,7 +533,7 @@ def _get_attested_activity(decision: Decision) -> Activity | None:
 
 @dataclass(frozen=True, slots=True)
 class StatusOutlook:
-    """What is happening to a status, or what would change it; `kind` says which.
+    """A change of a status that has begun, or what would change it; `kind` says which.
 
     `absences_needed` and `becoming_gone`: absences make, or are making, a present account gone.
     `recoveries_needed` and `recovering`: good runs bring a gone account back. `check_needed`: no

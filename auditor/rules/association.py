@@ -47,7 +47,7 @@ UNREACHABLE_SITE_GAPS = frozenset({"website_down", "website_insecure"})
 
 @dataclass(frozen=True, slots=True)
 class AssociationState:
-    """Everything stored about one association; `gaps` includes closed ones."""
+    """The stored state of one association; `gaps` includes closed ones."""
 
     association: Association
     accounts: tuple[AccountRow, ...] = ()

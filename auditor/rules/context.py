@@ -1,4 +1,4 @@
-"""Everything that a rule may use to evaluate one association in one run. Pure."""
+"""The input of a rule: one association with its accounts in one run. Pure."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ SCORE_VERSION = 3
 
 
 class PointState(StrEnum):
-    """What is known about one item."""
+    """The state of one item of the score."""
 
     GOOD = "good"
     BAD = "bad"

@@ -1,4 +1,4 @@
-"""What must hold for every channel, including one that you add.
+"""The contract of every channel, including one that you add.
 
 A channel is any public module or package of `probes.channels`. Nothing is registered here. The
 sample links are those of the recorded pages, so a channel without a recorded page fails first.

@@ -257,7 +257,7 @@ def _length(page):
 def audit(tmp_path, monkeypatch):
     monkeypatch.setattr(checker, "probe_steps_for", leading)
 
-    async def nights(*channels):
+    async def execute_runs(*channels):
         config = configured(("website", *channels)).model_copy(update={"rules": EVERYWHERE})
         app = opened(tmp_path, config)
         register(app, SITE, *TELEGRAM, replace(TELEGRAM[0], association="amal"))
@@ -268,7 +268,7 @@ def audit(tmp_path, monkeypatch):
         app.store.close()
         return app, overview, gaps
 
-    return nights
+    return execute_runs
 
 
 @pytest.mark.parametrize("channels", [("website",), ("website", "tiktok")])

@@ -334,7 +334,7 @@ def test_absence_message_under_a_wall_proves_nothing() -> None:
 
 
 def test_request_to_youtube_accepts_english() -> None:
-    """Its ages are words, and one language is read more surely than all (fact sheet, 0.4)."""
+    """Ages are words, and English ones are parsed most reliably. See docs/explanations/platforms.md."""
     result = run_offline(youtube.probe(_account(ANNOUR)), lambda request: _page(request.url, {}))
     assert [dict(exchange.request.headers) for exchange in result.exchanges] == [
         {"Accept-Language": "en-US,en;q=0.9"}

@@ -161,7 +161,7 @@ def test_wall_text_after_a_long_head_is_found() -> None:
     ["<", "<title>", "<title ", "<script", "<style", "/aes.js", "/cdn-cgi/challenge-platform/"],
 )
 def test_any_body_is_judged_fast(repeated: str) -> None:
-    """It is made in the loop, where a hundredth of a second is a hundred pages late."""
+    """The check runs in the event loop, so 10 ms would delay all other requests."""
     hostile = page(200, "<p>access denied</p>" + repeated * (500_000 // len(repeated)))
     started = time.process_time()
     detect_refusal(hostile)
@@ -282,7 +282,7 @@ LINKEDIN = "https://www.linkedin.com/"
         (page(200, "x", f"{LINKEDIN}authwall"), Reason.LOGIN_WALL),
         (page(200, "x", "https://consent.youtube.com/m?continue=x"), Reason.CONSENT),
         (page(200, "x", "https://www.google.com/sorry/index"), Reason.RATE_LIMITED),
-        # What a platform shows of this page, tonight as every night.
+        # What these platforms always show of this page.
         (page(200, "<title>Log in to Facebook</title>", "https://www.facebook.com/amal"), None),
         (page(200, "<script>boot()</script>", "https://x.com/amal"), None),
         (

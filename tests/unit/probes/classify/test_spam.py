@@ -48,7 +48,7 @@ CALLS = '<a href="https://trk.example/1">{0}</a> <a href="https://trk.example/2"
 
 
 def trade(lang: str, title: str, text: str) -> str:
-    """The same, with links that call its visitors away."""
+    """Return the page with links that lead its visitors to other sites."""
     return page(lang, title, text + CALLS.format("Play now", "DAFTAR"))
 
 

@@ -96,7 +96,7 @@ async def test_one_forbidden_address_refuses_the_name() -> None:
 
 @pytest.mark.fault("F02")
 async def test_name_is_resolved_once_per_connection() -> None:
-    """What is checked is what is dialled; a second answer would never be seen."""
+    """The fetcher connects to the checked address and does not resolve the name again."""
     zone: dict[str, object] = {"site.example": [["127.0.0.1"], ["10.0.0.5"]]}
     async with (
         Hostile() as server,

@@ -338,7 +338,7 @@ async def test_robots_txt_of_unresponsive_site_is_not_fetched(server: Hostile) -
 
 
 async def test_failed_robots_txt_allows_retry() -> None:
-    """It closes the site to all but the registered link, and says nothing of that one."""
+    """The failure forbids all URLs but the registered link, which may be retried."""
     async with Hostile(lambda *_: BUSY) as server, create_fetcher(max_retries=2) as fetch:
         await fetch.get(link_request(server.url("page")))
         assert server.seen["page"] == 3

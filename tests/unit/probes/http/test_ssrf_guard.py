@@ -166,9 +166,7 @@ def test_spaces_in_path_are_encoded_and_in_host_refused() -> None:
 async def test_no_recorded_trick_reaches_forbidden_address(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every case through the whole fetcher, wherever there is no network namespace; see test_bed,
-    too.
-    """
+    """Runs each case through the whole fetcher without a network namespace. See also test_bed."""
     dialled: list[str] = []
     cases = recorded(shared)
     site = Site(cases)

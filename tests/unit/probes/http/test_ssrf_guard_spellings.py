@@ -93,7 +93,7 @@ def _bases(part: int) -> list[str]:
 
 @st.composite
 def disguised(draw: st.DrawFn) -> str:
-    """The same in other digits, with other dots, or percent-encoded."""
+    """Draw a spelling with other digits, with other dots, or percent-encoded."""
     text = draw(fours())
     digits = draw(st.sampled_from(DIGITS))
     table = str.maketrans("0123456789", digits)

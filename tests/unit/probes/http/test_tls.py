@@ -70,7 +70,7 @@ async def trusting(authority: Authority, **changes: Any) -> AsyncIterator[Fetche
 async def refusing(
     authority: Authority, context: ssl.SSLContext
 ) -> AsyncIterator[tuple[Fetcher, str]]:
-    """As `site`, by a server in a thread: asyncio's own closes without the alert that others send."""
+    """Serve like `site`, from a thread: asyncio closes without the TLS alert of other servers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.05)
         ending = threading.Event()
@@ -200,7 +200,7 @@ async def test_plain_http_on_https_port_is_a_tls_error(authority: Authority) -> 
 
 @pytest.mark.fault("F18")
 async def test_stalled_handshake_is_a_timeout(authority: Authority) -> None:
-    """Its chain of causes holds an SSL error too."""
+    """The chain of causes contains an SSL error, too."""
 
     async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()

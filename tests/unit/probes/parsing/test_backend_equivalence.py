@@ -17,15 +17,15 @@ HOME, INNER = "https://annour.example/", "https://annour.example/2026/11/une-pag
 RECORDED = sorted(Path(__file__).parents[3].joinpath("fixtures/pages").glob("*/*.html"))
 
 
-def of_tests():
-    """The pages recorded beside the tests, each as a site's front page and as one page of it."""
+def iter_test_pages():
+    """Yield the recorded pages of the tests, each as the home page and as an inner page."""
     for path in RECORDED:
         for url in (HOME, INNER):
             yield Page(url, 200, {"content-type": "text/html"}, path.read_bytes(), NOW)
 
 
-def of_corpus(folder):
-    """Every page of the corpus that has a body, as it was answered."""
+def iter_corpus_pages(folder):
+    """Yield every page of the corpus that has a body."""
     for case in json.loads((folder / "cases.json").read_text(encoding="utf-8")):
         for exchange in case["exchanges"]:
             if "body_file" in exchange:
@@ -36,35 +36,39 @@ def of_corpus(folder):
                 yield Page(exchange["url"], exchange.get("status", 200), headers, body, NOW)
 
 
-def plain(read_page, page, monkeypatch):
-    """What a reader makes of a page where BeautifulSoup alone parses and every pattern is tried."""
+def parse_with_beautifulsoup(read_page, page, monkeypatch):
+    """Return the result of a parser with BeautifulSoup as the only backend."""
     with monkeypatch.context() as slow:
         slow.setattr(html, "walk_with_lxml", lambda body: None)
         return read_page(page)
 
 
-async def apart(pages, monkeypatch, *reads):
-    """The pages of which readers at work say otherwise than a plain reading."""
+async def find_differences(pages, monkeypatch, *reads):
+    """Return the pages whose result in a parser process differs from that of BeautifulSoup."""
     async with ParserPool(1, timeout=60) as readers:
         return [
             (page.url, function.__name__)
             for page in pages
             for function in reads
-            if await readers.parse(function, page) != plain(function, page, monkeypatch)
+            if await readers.parse(function, page)
+            != parse_with_beautifulsoup(function, page, monkeypatch)
         ]
 
 
 @pytest.mark.slow
 async def test_backends_agree_on_test_pages(monkeypatch):
     assert RECORDED
-    assert await apart(of_tests(), monkeypatch, analyze_site_page) == []
+    assert await find_differences(iter_test_pages(), monkeypatch, analyze_site_page) == []
 
 
 @pytest.mark.slow
 async def test_backends_agree_on_corpus(shared, monkeypatch):
     assert (
-        await apart(
-            of_corpus(shared / "corpus"), monkeypatch, analyze_site_page, html.parse_document
+        await find_differences(
+            iter_corpus_pages(shared / "corpus"),
+            monkeypatch,
+            analyze_site_page,
+            html.parse_document,
         )
         == []
     )

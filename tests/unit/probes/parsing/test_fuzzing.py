@@ -68,15 +68,15 @@ from tests.support.fuzz_inputs import (
 )
 
 MORE = 10 if settings.default.max_examples > 100 else 1
-"""How many times the examples are tried with `--hypothesis-profile exploring`."""
+"""Factor of the number of examples with `--hypothesis-profile exploring`."""
 MOST_SECONDS = 2
-"""Of the processor, for one call (security.md, F22); the readers' own deadline is beyond it."""
+"""CPU seconds of one call (security.md, F22). The deadline of the parser processes is longer."""
 MOST_ASKED = 40
-"""Of pages, for one account."""
+"""Maximum number of requests for one account."""
 
 
 def tries(examples):
-    """Return settings with so many examples, and more under `make test-all`."""
+    """Return settings with so many examples, and more under the profile `exploring`."""
     return settings(
         max_examples=MORE * examples, deadline=None, suppress_health_check=list(HealthCheck)
     )
@@ -129,7 +129,7 @@ EXCUSED = {
     ): "probes.channels._api_common.explain_missing_account probes.models.probe.run_offline",
     "is tried by reading sites and lists": "probes.parsing.feeds.flatten_fields",
 }
-"""What is not tried by itself, and why."""
+"""Functions that have no fuzz test here, by reason."""
 UNTRIED = {name for names in EXCUSED.values() for name in pieces(names)}
 
 
@@ -203,7 +203,7 @@ class LateError(BaseException):
 
 @contextmanager
 def soon():
-    """What runs in here is cut off where it is when it takes too long."""
+    """Interrupt the block if it takes too long."""
 
     def late(_, frame):
         raise LateError(f"{frame.f_code.co_filename}:{frame.f_lineno}")
@@ -213,15 +213,13 @@ def soon():
     try:
         yield
     except LateError as where:
-        raise AssertionError(
-            f"still at work after {MOST_SECONDS} s of the processor, at {where}"
-        ) from None
+        raise AssertionError(f"still running after {MOST_SECONDS} s of CPU, at {where}") from None
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def answered(call):
-    """What a call gives, an iterator to its end; an error may be one that is meant, of one line."""
+    """Return the result of a call, an iterator as a list. An expected error must have one line."""
     try:
         with soon():
             result = call()
@@ -254,9 +252,7 @@ LOOKS = [(name, ()) for name in CHANNELS] + [
 @pytest.mark.fault("F23")
 @pytest.mark.parametrize(("channel", "keyed"), LOOKS)
 def test_probe_returns_finding_for_any_response(channel, keyed):
-    """And what it finds is fit to be shown and stored, by the pages and by the interface of a
-    channel.
-    """
+    """The finding is safe to show and to store, from pages and from an API of the channel."""
     whose = st.sampled_from([*ON[channel], identify.identify_link("https://bit.ly/nour", channel)])
     accounts = st.builds(Account, st.just("nour"), URLS, whose, st.none() | build_strategy(Finding))
 
@@ -370,7 +366,7 @@ TABLE = st.builds(
 
 @st.composite
 def spoilt_workbook(draw):
-    """A workbook of which one part is damaged, or is not what it says."""
+    """Draw a workbook of which one part is damaged or has another type."""
     workbook = spreadsheet.to_xlsx(
         [["name", "facebook"], ["Nour", "https://www.facebook.com/nour"]]
     )
@@ -404,7 +400,7 @@ SHEETS = st.one_of(
 
 @contextmanager
 def laid(tmp_path_factory, name, data):
-    """A file that holds this."""
+    """Return a file with this content."""
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(data)
     yield path

@@ -7,7 +7,7 @@ import pytest
 from probes.models.http import Page
 from probes.parsing.volatile_tokens import MAX_DIFFERENCES, equal_except_tokens, strip_tokens
 from probes.website.page_analysis import analyze_site_page
-from tests.unit.probes.parsing.test_backend_equivalence import NOW, of_corpus
+from tests.unit.probes.parsing.test_backend_equivalence import NOW, iter_corpus_pages
 
 PAGE = (
     "<html><head>{head}</head><body><h1>Annour</h1><p>Nous aidons le "
@@ -153,6 +153,6 @@ def test_pages_parse_alike_without_tokens():
 
 @pytest.mark.slow
 def test_corpus_pages_parse_alike_without_tokens(shared):
-    otherwise, had = apart(of_corpus(shared / "corpus"))
+    otherwise, had = apart(iter_corpus_pages(shared / "corpus"))
     assert otherwise == []
     assert had > 200

@@ -106,7 +106,7 @@ ROW = AccountRow(
     identify.identify_link(URL),
     id=FULL_CHECK_EVERY_DAYS + (2 - DAY.toordinal()) % FULL_CHECK_EVERY_DAYS,
 )
-"""Its night to be read is_full_check was that before the first look."""
+"""An account whose full check was due the day before the first check."""
 
 
 def build_observation(
@@ -357,8 +357,8 @@ NEWS: dict[str, tuple[dict[str, tuple[str, str]], int]] = {
 }
 
 
-@pytest.mark.parametrize(("pages", "nights"), NEWS.values(), ids=NEWS)
-async def test_news_is_parsed_again_when_its_date_may_change(pages, nights: int) -> None:
+@pytest.mark.parametrize(("pages", "check_number"), NEWS.values(), ids=NEWS)
+async def test_news_is_parsed_again_when_its_date_may_change(pages, check_number: int) -> None:
     bodies, site = Bodies(), Site()
     site.pages.update(pages)
     last = await check_first(site, bodies)
@@ -370,8 +370,8 @@ async def test_news_is_parsed_again_when_its_date_may_change(pages, nights: int)
     is_full_check = [
         find_previous_result(ROW, stored, website.VERSION, day, bodies.get) is None for day in days
     ]
-    assert is_full_check.index(True) + 1 == nights
-    assert all(is_full_check[nights - 1 :])
+    assert is_full_check.index(True) + 1 == check_number
+    assert all(is_full_check[check_number - 1 :])
 
 
 @pytest.mark.parametrize("missing_part", ["its page", "its name"])
@@ -381,11 +381,11 @@ async def test_unchanged_absence_is_not_parsed_again(missing_part: str, monkeypa
         site.gone = missing_part
     last = await check_first(sites[0], bodies)
     assert last.finding.presence is Presence.ABSENT
-    is_full_check = await check_first(sites[1], Bodies())
+    full_check = await check_first(sites[1], Bodies())
     monkeypatch.setattr(ParserPool, "parse", None)
     result = await check_again(last, sites[2], bodies)
     assert result.is_unchanged
-    assert result.finding == is_full_check.finding
+    assert result.finding == full_check.finding
     urls_by_site = [[request.url for request in site.requests] for site in sites[1:]]
     assert urls_by_site[0] == urls_by_site[1], "the page is requested anyway"
 
@@ -396,17 +396,17 @@ async def test_each_site_is_fully_checked_once_in_four_weeks(
 ) -> None:
     """The previous check may have ended after midnight."""
     last = await check_first(Site(), Bodies())
-    nights = [DAY + timedelta(days=n) for n in range(2 * FULL_CHECK_EVERY_DAYS)]
-    late = timedelta(days=int(after_midnight))
-    looks = [
+    run_days = [DAY + timedelta(days=n) for n in range(2 * FULL_CHECK_EVERY_DAYS)]
+    delay = timedelta(days=int(after_midnight))
+    last_observations = [
         LastObservation(
-            day - timedelta(days=1), replace(last, observed_at=CHECKED_AT + (day - DAY) + late)
+            day - timedelta(days=1), replace(last, observed_at=CHECKED_AT + (day - DAY) + delay)
         )
-        for day in nights
+        for day in run_days
     ]
     is_full_check = [
-        find_previous_result(ROW, look, website.VERSION, day, Bodies().get) is None
-        for look, day in zip(looks, nights, strict=True)
+        find_previous_result(ROW, last_observation, website.VERSION, day, Bodies().get) is None
+        for last_observation, day in zip(last_observations, run_days, strict=True)
     ]
     assert sum(is_full_check) == 2
 
@@ -418,10 +418,10 @@ def test_forecast_covers_the_days_between_full_checks() -> None:
 async def test_missed_full_check_is_made_at_the_next_check() -> None:
     days = [CHECKED_AT.date() + timedelta(days=n) for n in range(4, 5 + FULL_CHECK_EVERY_DAYS)]
     turn = next(day for day in days if not can_be_revalidated(ROW, day))
-    look = await check_first(Site(), Bodies())
+    first_result = await check_first(Site(), Bodies())
 
     def may_be_repeated(last: int, later: int) -> bool:
-        stored = LastObservation(turn + timedelta(days=last), look)
+        stored = LastObservation(turn + timedelta(days=last), first_result)
         return (
             find_previous_result(
                 ROW, stored, website.VERSION, turn + timedelta(days=later), Bodies().get

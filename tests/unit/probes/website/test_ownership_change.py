@@ -69,7 +69,7 @@ def probe_site(
 
 
 def find_past(*page_parts: str, link: str = HOME) -> Finding:
-    """The finding of a good night."""
+    """Return the finding of an earlier good run."""
     result = probe_site(page(*page_parts), landed=link, link=link)
     assert result.presence is Presence.PRESENT
     return replace(result, links=())
