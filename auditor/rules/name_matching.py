@@ -118,12 +118,10 @@ class _ScriptWords:
     def initials(self) -> frozenset[str]:
         """Return the initials with and without those of stop words."""
         main_words = [word for word in self.words if word not in _STOP_WORDS and len(word) > 2]
-        all_initials, main_initials = (
-            "".join(word[0] for word in word_group) for word_group in (self.words, main_words)
-        )
-        return frozenset(
-            initials for initials in (all_initials, main_initials) if len(initials) > 2
-        )
+        all_initials = "".join(word[0] for word in self.words)
+        main_initials = "".join(word[0] for word in main_words)
+        abbreviations = (all_initials, main_initials)
+        return frozenset(initials for initials in abbreviations if len(initials) > 2)
 
     @cached_property
     def languages(self) -> frozenset[str]:

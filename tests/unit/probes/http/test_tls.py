@@ -37,7 +37,7 @@ async def serve_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 @asynccontextmanager
-async def site(
+async def serve_site(
     authority: Authority, context: ssl.SSLContext | None, serve: Any = serve_ok, **changes: Any
 ) -> AsyncIterator[tuple[Fetcher, str]]:
     """A fetcher that trusts the authority, and the address of a server that speaks so."""
@@ -50,7 +50,7 @@ async def site(
         writer.transport.abort()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
-    async with trusting(authority, **changes) as fetch:
+    async with open_fetcher(authority, **changes) as fetch:
         yield fetch, f"https://{HOST}:{server.sockets[0].getsockname()[1]}/"
     server.close()
     await asyncio.gather(*filter(None, busy))
@@ -58,7 +58,7 @@ async def site(
 
 
 @asynccontextmanager
-async def trusting(authority: Authority, **changes: Any) -> AsyncIterator[Fetcher]:
+async def open_fetcher(authority: Authority, **changes: Any) -> AsyncIterator[Fetcher]:
     async with (
         NameServer({HOST: ["127.0.0.1"]}) as names,
         create_fetcher(nameservers=(names.address,), ca_file=authority.file, **changes) as fetch,
@@ -67,7 +67,7 @@ async def trusting(authority: Authority, **changes: Any) -> AsyncIterator[Fetche
 
 
 @asynccontextmanager
-async def refusing(
+async def serve_refusing_site(
     authority: Authority, context: ssl.SSLContext
 ) -> AsyncIterator[tuple[Fetcher, str]]:
     """Serve like `site`, from a thread: asyncio closes without the TLS alert of other servers."""
@@ -76,7 +76,7 @@ async def refusing(
         ending = threading.Event()
         thread = threading.Thread(target=_refuse, args=(listening, context, ending))
         thread.start()
-        async with trusting(authority) as fetch:
+        async with open_fetcher(authority) as fetch:
             yield fetch, f"https://{HOST}:{listening.getsockname()[1]}/"
         ending.set()
         await asyncio.to_thread(thread.join)
@@ -106,7 +106,7 @@ def _refuse(listening: socket.socket, context: ssl.SSLContext, ending: threading
 )
 async def test_each_certificate_error_has_its_detail(authority: Authority, wrong: str) -> None:
     """The request is not repeated."""
-    async with site(authority, authority.context(wrong), max_retries=2) as (fetch, url):
+    async with serve_site(authority, authority.context(wrong), max_retries=2) as (fetch, url):
         assert describe_outcome(await fetch_outcome(fetch, url)) == f"tls/{wrong}"
         assert fetch.request_count == 1
 
@@ -114,13 +114,13 @@ async def test_each_certificate_error_has_its_detail(authority: Authority, wrong
 @pytest.mark.fault("F17")
 async def test_common_name_alone_does_not_count(authority: Authority) -> None:
     """Browsers stopped reading the common name in 2017."""
-    async with site(authority, authority.context("no_san")) as (fetch, url):
+    async with serve_site(authority, authority.context("no_san")) as (fetch, url):
         assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/wrong_host"
 
 
 @pytest.mark.parametrize("right", ["good", "chain"])
 async def test_page_has_certificate_expiry(authority: Authority, right: str) -> None:
-    async with site(authority, authority.context(right)) as (fetch, url):
+    async with serve_site(authority, authority.context(right)) as (fetch, url):
         page = await fetch.get(link_request(url))
     assert page.certificate_expires is not None
     assert (page.certificate_expires - NOW.date()).days == 60
@@ -128,14 +128,14 @@ async def test_page_has_certificate_expiry(authority: Authority, right: str) -> 
 
 @pytest.mark.parametrize("wrong", ["expired", "self_signed", "wrong_host", "weak_key"])
 async def test_insecure_request_gets_status_and_is_marked(authority: Authority, wrong: str) -> None:
-    async with site(authority, authority.context(wrong)) as (fetch, url):
+    async with serve_site(authority, authority.context(wrong)) as (fetch, url):
         page = await fetch_outcome(fetch, url, insecure=True)
         assert isinstance(page, Page)
         assert (page.status, page.insecure, page.certificate_expires) == (200, True, None)
         assert describe_outcome(await fetch_outcome(fetch, url)) == f"tls/{wrong}"
 
 
-def old_protocol(authority: Authority) -> ssl.SSLContext:
+def build_old_protocol_context(authority: Authority) -> ssl.SSLContext:
     context = authority.context("good")
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -143,13 +143,13 @@ def old_protocol(authority: Authority) -> ssl.SSLContext:
     return context
 
 
-def unknown_name(authority: Authority) -> ssl.SSLContext:
+def build_unknown_name_context(authority: Authority) -> ssl.SSLContext:
     context = authority.context("good")
     context.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
     return context
 
 
-def wants_certificate(authority: Authority) -> ssl.SSLContext:
+def build_client_certificate_context(authority: Authority) -> ssl.SSLContext:
     context = authority.context("good")
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.file)
@@ -159,7 +159,10 @@ def wants_certificate(authority: Authority) -> ssl.SSLContext:
 @pytest.mark.fault("F18")
 async def test_refused_handshake_is_a_tls_error(authority: Authority) -> None:
     """The server has no certificate for the requested name."""
-    async with refusing(authority, unknown_name(authority)) as (fetch, url):
+    async with serve_refusing_site(authority, build_unknown_name_context(authority)) as (
+        fetch,
+        url,
+    ):
         assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/handshake"
 
 
@@ -168,7 +171,10 @@ async def test_required_client_certificate_is_a_tls_error(
     authority: Authority,
 ) -> None:
     """In TLS 1.3 it says so after the handshake, and its reset may overtake the word."""
-    async with refusing(authority, wants_certificate(authority)) as (fetch, url):
+    async with serve_refusing_site(authority, build_client_certificate_context(authority)) as (
+        fetch,
+        url,
+    ):
         assert describe_outcome(await fetch_outcome(fetch, url)) in {
             "tls/handshake",
             "network/reset",
@@ -180,7 +186,10 @@ async def test_required_client_certificate_is_a_tls_error(
 async def test_old_tls_version_is_accepted_by_insecure_request(
     authority: Authority,
 ) -> None:
-    async with refusing(authority, old_protocol(authority)) as (fetch, url):
+    async with serve_refusing_site(authority, build_old_protocol_context(authority)) as (
+        fetch,
+        url,
+    ):
         assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/handshake"
         assert describe_outcome(await fetch_outcome(fetch, url, insecure=True)) == "200"
 
@@ -194,7 +203,7 @@ async def test_plain_http_on_https_port_is_a_tls_error(authority: Authority) -> 
         writer.write_eof()
         await reader.read()
 
-    async with site(authority, None, plain) as (fetch, url):
+    async with serve_site(authority, None, plain) as (fetch, url):
         assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/handshake"
 
 
@@ -205,7 +214,7 @@ async def test_stalled_handshake_is_a_timeout(authority: Authority) -> None:
     async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with site(authority, None, stall, connect_timeout=0.2) as (fetch, url):
+    async with serve_site(authority, None, stall, connect_timeout=0.2) as (fetch, url):
         assert describe_outcome(await fetch_outcome(fetch, url)) == "timeout/connect"
 
 
@@ -215,7 +224,7 @@ async def test_connection_closed_in_handshake_is_a_reset(authority: Authority) -
         await reader.read(10)
         writer.transport.abort()
 
-    async with site(authority, None, closing) as (fetch, url):
+    async with serve_site(authority, None, closing) as (fetch, url):
         assert describe_outcome(await fetch_outcome(fetch, url)) == "network/reset"
 
 
@@ -231,7 +240,7 @@ async def test_tls_session_is_resumed_after_close(authority: Authority, headers:
         writer.write(answer(headers=headers))
         await writer.drain()
 
-    async with site(authority, authority.context("good"), once) as (fetch, url):
+    async with serve_site(authority, authority.context("good"), once) as (fetch, url):
         first = await fetch.get(link_request(url))
         # The pool has no event for a connection that the server closed.
         while not all(  # noqa: ASYNC110
@@ -253,14 +262,16 @@ async def test_tls_session_is_resumed_after_reset(
         await serve_ok(reader, writer)
         await reader.readuntil(b"\r\n\r\n")
 
-    async with site(authority, authority.context("good"), dying) as (fetch, url):
+    async with serve_site(authority, authority.context("good"), dying) as (fetch, url):
         for _ in range(2):
             assert describe_outcome(await fetch_outcome(fetch, url)) == "200"
     assert resumed == [False, True]
 
 
 @asynccontextmanager
-async def ports(authority: Authority, count: int, resumed: list[bool]) -> AsyncIterator[list[str]]:
+async def serve_ports(
+    authority: Authority, count: int, resumed: list[bool]
+) -> AsyncIterator[list[str]]:
     """Addresses of as many servers of one name and one key, which note whether a session was taken
     up.
     """
@@ -290,8 +301,8 @@ async def test_tls_session_is_resumed_after_eviction_if_verified(
     monkeypatch.setattr("probes.http.pool.MAX_IDLE_CONNECTIONS", 1)
     resumed: list[bool] = []
     async with (
-        trusting(authority) as fetch,
-        ports(authority, 2, resumed) as (first_port, second_port),
+        open_fetcher(authority) as fetch,
+        serve_ports(authority, 2, resumed) as (first_port, second_port),
     ):
         for url, blindly in ((first_port, insecure), (second_port, insecure), (first_port, False)):
             assert describe_outcome(await fetch_outcome(fetch, url, insecure=blindly)) == "200"
@@ -301,7 +312,7 @@ async def test_tls_session_is_resumed_after_eviction_if_verified(
 async def test_insecure_session_is_never_reused_for_verified_request(
     authority: Authority,
 ) -> None:
-    async with site(authority, authority.context("expired")) as (fetch, url):
+    async with serve_site(authority, authority.context("expired")) as (fetch, url):
         assert describe_outcome(await fetch_outcome(fetch, url, insecure=True)) == "200"
         await fetch._pool.aclose()
         assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/expired"

@@ -69,20 +69,20 @@ from tests.support.fuzz_inputs import (
 
 MORE = 10 if settings.default.max_examples > 100 else 1
 """Factor of the number of examples with `--hypothesis-profile exploring`."""
-MOST_SECONDS = 2
+MAX_CPU_SECONDS = 2
 """CPU seconds of one call (security.md, F22). The deadline of the parser processes is longer."""
-MOST_ASKED = 40
+MAX_REQUESTS = 40
 """Maximum number of requests for one account."""
 
 
-def tries(examples):
+def build_settings(examples):
     """Return settings with so many examples, and more under the profile `exploring`."""
     return settings(
         max_examples=MORE * examples, deadline=None, suppress_health_check=list(HealthCheck)
     )
 
 
-def unfit(*values):
+def is_unsafe(*values):
     """Return True if a text in these is unsafe for a terminal, a page or a database."""
     return sanitize.sanitize(values) is not values
 
@@ -130,11 +130,11 @@ EXCUSED = {
     "is tried by reading sites and lists": "probes.parsing.feeds.flatten_fields",
 }
 """Functions that have no fuzz test here, by reason."""
-UNTRIED = {name for names in EXCUSED.values() for name in pieces(names)}
+EXCLUDED = {name for names in EXCUSED.values() for name in pieces(names)}
 
 
 @cache
-def functions():
+def list_functions():
     """Return the public functions with parameters and a result, by full name."""
     functions_by_module = {}
     for package in (auditor, probes, storage):
@@ -146,13 +146,13 @@ def functions():
                     if (
                         function.__module__ == module_info.name
                         and not name.startswith("_")
-                        and is_asked(function)
+                        and has_immediate_result(function)
                     ):
                         functions_by_module[f"{module_info.name}.{name}"] = function
     return functions_by_module
 
 
-def is_asked(function):
+def has_immediate_result(function):
     """Return True for a function with an immediate result.
 
     Coroutines make requests. Probes are generators and have their own test.
@@ -169,11 +169,11 @@ def is_asked(function):
 
 
 @cache
-def tried():
+def list_parsers():
     """Return the parsers of each module with the strategies of their arguments."""
     parsers = defaultdict(list)
-    for name in functions().keys() - UNTRIED:
-        function = functions()[name]
+    for name in list_functions().keys() - EXCLUDED:
+        function = list_functions()[name]
         with suppress(UnmakeableError, NameError):
             strategies = arguments(function)
             parsers[function.__module__].append((function, strategies))
@@ -184,14 +184,14 @@ def test_every_public_parser_is_fuzzed_or_excused():
     """In `auditor` and `storage` a function with project types as parameters is no parser."""
     fuzzed = {
         f"{module}.{parser.__name__}"
-        for module, parsers in tried().items()
+        for module, parsers in list_parsers().items()
         for parser, _ in parsers
     }
     left_out = [
-        name for name in functions().keys() - fuzzed - UNTRIED if name.startswith("probes.")
+        name for name in list_functions().keys() - fuzzed - EXCLUDED if name.startswith("probes.")
     ]
     assert not left_out, "add the strategy of the arguments to fragments.KINDS"
-    assert set(functions()) >= UNTRIED
+    assert set(list_functions()) >= EXCLUDED
 
 
 # --- each parser
@@ -202,26 +202,28 @@ class LateError(BaseException):
 
 
 @contextmanager
-def soon():
+def limit_cpu_time():
     """Interrupt the block if it takes too long."""
 
     def late(_, frame):
         raise LateError(f"{frame.f_code.co_filename}:{frame.f_lineno}")
 
     signal.signal(signal.SIGVTALRM, late)
-    signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
+    signal.setitimer(signal.ITIMER_VIRTUAL, MAX_CPU_SECONDS)
     try:
         yield
     except LateError as where:
-        raise AssertionError(f"still running after {MOST_SECONDS} s of CPU, at {where}") from None
+        raise AssertionError(
+            f"still running after {MAX_CPU_SECONDS} s of CPU, at {where}"
+        ) from None
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
-def answered(call):
+def call_within_limit(call):
     """Return the result of a call, an iterator as a list. An expected error must have one line."""
     try:
-        with soon():
+        with limit_cpu_time():
             result = call()
             return list(result) if isinstance(result, Iterator) else result
     except (OneLineError, FetchError) as meant:
@@ -230,15 +232,15 @@ def answered(call):
 
 @pytest.mark.slow
 @pytest.mark.fault("F22")
-@pytest.mark.parametrize("module", sorted(tried()))
+@pytest.mark.parametrize("module", sorted(list_parsers()))
 def test_parser_raises_only_expected_errors(module):
-    parsers = tried()[module]
+    parsers = list_parsers()[module]
 
-    @tries(30)
+    @build_settings(30)
     @given(st.tuples(*[st.fixed_dictionaries(keywords) for _, keywords in parsers]))
     def property_of_it(all_arguments):
         for (function, _), keywords in zip(parsers, all_arguments, strict=True):
-            answered(partial(function, **keywords))
+            call_within_limit(partial(function, **keywords))
 
     property_of_it()
 
@@ -256,18 +258,20 @@ def test_probe_returns_finding_for_any_response(channel, keyed):
     whose = st.sampled_from([*ON[channel], identify.identify_link("https://bit.ly/nour", channel)])
     accounts = st.builds(Account, st.just("nour"), URLS, whose, st.none() | build_strategy(Finding))
 
-    @tries(25)
+    @build_settings(25)
     @given(accounts, st.lists(ANY_PAGE | REFUSED, min_size=1, max_size=6))
     def property_of_it(account, waiting):
         requests = []
 
         def answer(request):
-            assert len(requests) < MOST_ASKED
+            assert len(requests) < MAX_REQUESTS
             requests.append(request)
             return waiting[(len(requests) - 1) % len(waiting)]
 
-        finding = answered(lambda: run_offline(probe_steps_for(account, keyed), answer)).finding
-        assert not unfit(finding.name, finding.detail, finding.links)
+        finding = call_within_limit(
+            lambda: run_offline(probe_steps_for(account, keyed), answer)
+        ).finding
+        assert not is_unsafe(finding.name, finding.detail, finding.links)
         assert len(finding.name or "") <= charset.MAX_TITLE_CHARS
 
     property_of_it()
@@ -286,7 +290,7 @@ AGAIN = [
 AGAIN += [language.fold_text, lambda text: spreadsheet.clean_cells([text])[0]]
 
 
-@tries(30)
+@build_settings(30)
 @given(TEXTS | URLS)
 @example("İ")
 @example("< <")
@@ -296,11 +300,11 @@ def test_cleaned_text_is_clean(text):
         assert plain(once) == once
 
 
-@tries(40)
+@build_settings(40)
 @given(spliced(LINKED, ODD, LONE) | URLS | TEXTS, COLUMNS)
 def test_canonical_url_is_stable(typed, column):
     identity = identify.identify_link(typed, column)
-    assert not unfit(identity)
+    assert not is_unsafe(identity)
     assert identity.key != ""
     if identity.key and identity.canonical:
         second_identity = identify.identify_link(identity.canonical, identity.channel)
@@ -314,7 +318,7 @@ def test_canonical_url_is_stable(typed, column):
 # --- what comes over the network
 
 
-@tries(40)
+@build_settings(40)
 @given(URLS, st.sampled_from(["https://nour.example/a?b", "http://nour.example:80/"]))
 def test_redirect_target_is_web_url_or_error(location, url):
     chain = RedirectChain(httpx.URL(url), {}, insecure=False, max_bytes=1)
@@ -325,7 +329,7 @@ def test_redirect_target_is_web_url_or_error(location, url):
         assert str(SsrfGuard().check_url(str(chain.url))) == str(chain.url)
 
 
-@tries(40)
+@build_settings(40)
 @given(
     st.none() | spliced(DATED, ODD, ("120", "GMT", "Fri, "), most=3), st.integers(200, 999), BODIES
 )
@@ -337,7 +341,7 @@ def test_retry_after_is_limited_and_any_robots_txt_parses(value, status, body):
     assert robots.crawl_delay is None or robots.crawl_delay >= 0
 
 
-@tries(25)
+@build_settings(25)
 @given(
     st.none()
     | TEXTS
@@ -347,7 +351,7 @@ def test_retry_after_is_limited_and_any_robots_txt_parses(value, status, body):
 def test_any_cursor_is_valid_or_an_error(cursor):
     place = association_search.decode_cursor(cursor, ("", 0))
     assert [type(part) for part in place] == [str, int]
-    assert not unfit(place)
+    assert not is_unsafe(place)
 
 
 # --- what people bring
@@ -365,7 +369,7 @@ TABLE = st.builds(
 
 
 @st.composite
-def spoilt_workbook(draw):
+def draw_damaged_workbook(draw):
     """Draw a workbook of which one part is damaged or has another type."""
     workbook = spreadsheet.to_xlsx(
         [["name", "facebook"], ["Nour", "https://www.facebook.com/nour"]]
@@ -392,14 +396,14 @@ SHEETS = st.one_of(
         TABLE,
         st.sampled_from(["cp1256", "utf-16"]),
     ),
-    spoilt_workbook(),
+    draw_damaged_workbook(),
     st.binary(max_size=60),
     st.sampled_from([b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"sep=;\nname;x\n", b"\xff\xfe"]),
 )
 
 
 @contextmanager
-def laid(tmp_path_factory, name, data):
+def write_file(tmp_path_factory, name, data):
     """Return a file with this content."""
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(data)
@@ -407,12 +411,12 @@ def laid(tmp_path_factory, name, data):
     path.unlink()
 
 
-@tries(30)
+@build_settings(30)
 @given(SHEETS)
 def test_any_file_is_a_spreadsheet_or_a_one_line_error(tmp_path_factory, data):
-    with laid(tmp_path_factory, "sheet", data) as path:
-        reading = answered(lambda: importer.parse_registry_spreadsheet(path))
-        assert not reading or not unfit(reading.accounts, reading.associations)
+    with write_file(tmp_path_factory, "sheet", data) as path:
+        reading = call_within_limit(lambda: importer.parse_registry_spreadsheet(path))
+        assert not reading or not is_unsafe(reading.accounts, reading.associations)
 
 
 SETTINGS = spliced(
@@ -426,7 +430,7 @@ SETTINGS = spliced(
 )
 
 
-@tries(25)
+@build_settings(25)
 @given(
     SETTINGS,
     st.dictionaries(
@@ -434,5 +438,5 @@ SETTINGS = spliced(
     ),
 )
 def test_any_file_is_a_configuration_or_a_one_line_error(tmp_path_factory, text, environ):
-    with laid(tmp_path_factory, "config.toml", written(text)) as path:
-        answered(lambda: schema.load_config(path, environ))
+    with write_file(tmp_path_factory, "config.toml", written(text)) as path:
+        call_within_limit(lambda: schema.load_config(path, environ))

@@ -105,11 +105,11 @@ def test_timestamps_in_links_are_compared(markup):
 
 def test_large_differences_are_not_compared():
     script = "<script>var long = '" + "x" * 1_500 + "', nonce = '{}';</script>"
-    few, many = (
+    small_pair, large_pair = (
         [(script.format(value) * count).encode() for value in (ONE, OTHER)] for count in (5, 50)
     )
-    assert equal_except_tokens(*few)
-    assert not equal_except_tokens(*many)
+    assert equal_except_tokens(*small_pair)
+    assert not equal_except_tokens(*large_pair)
 
 
 def test_page_with_an_extra_part_differs():
@@ -130,17 +130,17 @@ def test_too_many_differences_are_not_compared():
     assert not equal_except_tokens(*pages(MAX_DIFFERENCES + 1))
 
 
-def apart(pages):
-    """The pages that are read otherwise without their tokens, and how many had any."""
+def find_differences(pages):
+    """Return the URLs of pages that parse differently without tokens, and the number with tokens."""
     pairs = [(page, b"<".join(map(strip_tokens, page.body.split(b"<")))) for page in pages]
-    had = [
+    pages_with_tokens = [
         (page, bare) for page, bare in pairs if bare != page.body and b"<html" in page.body.lower()
     ]
     return [
         page.url
-        for page, bare in had
+        for page, bare in pages_with_tokens
         if analyze_site_page(page) != analyze_site_page(replace(page, body=bare))
-    ], len(had)
+    ], len(pages_with_tokens)
 
 
 def test_pages_parse_alike_without_tokens():
@@ -148,11 +148,11 @@ def test_pages_parse_alike_without_tokens():
         Page("https://annour.example/", 200, HTML, page(markup, ONE), NOW)
         for markup in TOKENS.values()
     ]
-    assert apart(pages) == ([], len(TOKENS))
+    assert find_differences(pages) == ([], len(TOKENS))
 
 
 @pytest.mark.slow
 def test_corpus_pages_parse_alike_without_tokens(shared):
-    otherwise, had = apart(iter_corpus_pages(shared / "corpus"))
-    assert otherwise == []
-    assert had > 200
+    different_urls, token_page_count = find_differences(iter_corpus_pages(shared / "corpus"))
+    assert different_urls == []
+    assert token_page_count > 200

@@ -60,14 +60,14 @@ def list_urls(exchanges: tuple[HttpExchange, ...]) -> list[str]:
     return [exchange.request.url for exchange in exchanges]
 
 
-def home_for_all(request: PageRequest, day: int = 0) -> Page:
-    """A portal that sends every address it does not know to its front page."""
+def answer_home_everywhere(request: PageRequest, day: int = 0) -> Page:
+    """Answer like a portal that redirects every unknown URL to its home page."""
     is_known_page = request.url in (PORTAL, f"{PORTAL}agenda")
     return page(request.url, request.url if is_known_page else PORTAL, day=day)
 
 
-def home_for_one(request: PageRequest) -> Page:
-    """A portal that redirects this one address, and answers 404 to what it does not know."""
+def answer_home_once(request: PageRequest) -> Page:
+    """Answer like a portal that redirects only LINK, and answers 404 to unknown URLs."""
     is_known_page = request.url in (PORTAL, f"{PORTAL}agenda")
     return page(
         request.url,
@@ -77,7 +77,7 @@ def home_for_one(request: PageRequest) -> Page:
 
 
 def test_link_that_leads_home_like_a_decoy_is_not_found() -> None:
-    finding, _ = probe_site(home_for_all)
+    finding, _ = probe_site(answer_home_everywhere)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
     assert finding.facts["redirected_home"] is True
 
@@ -105,14 +105,16 @@ def test_inner_page_is_found_in_any_link_form(inner_url: str) -> None:
 
 
 def test_single_redirect_to_home_is_present_with_a_fact() -> None:
-    finding, _ = probe_site(home_for_one)
+    finding, _ = probe_site(answer_home_once)
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
 
 
 def test_cleaned_link_that_leads_home_is_not_absent() -> None:
     typed = "https://portail.example/annour%2520sale/"
     identity = identify.identify_link(LINK)
-    finding = run_offline(website.probe(Account("a", typed, identity)), home_for_all).finding
+    finding = run_offline(
+        website.probe(Account("a", typed, identity)), answer_home_everywhere
+    ).finding
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
 
 
@@ -195,11 +197,11 @@ SOFT = (
 )
 
 
-def softly(request: PageRequest, day: int = 0) -> Page:
+def answer_soft_404(request: PageRequest, day: int = 0) -> Page:
     return page(request.url, body=SOFT, day=day)
 
 
-@pytest.mark.parametrize(("web", "tries"), [(softly, 1), (home_for_all, 2)])
+@pytest.mark.parametrize(("web", "tries"), [(answer_soft_404, 1), (answer_home_everywhere, 2)])
 def test_decoy_is_requested_once_a_month(
     web: Callable[[PageRequest, int], Page], tries: int
 ) -> None:
@@ -215,7 +217,7 @@ def test_decoy_is_requested_once_a_month(
 
 def test_negative_result_is_stored_too() -> None:
     def web(request: PageRequest) -> Page:
-        return softly(request) if request.url == LINK else page(request.url, status=404)
+        return answer_soft_404(request) if request.url == LINK else page(request.url, status=404)
 
     first, _ = probe_site(web)
     assert (first.presence, first.facts["decoy_matches"]) == (Presence.PRESENT, False)
@@ -228,7 +230,7 @@ def test_negative_result_is_stored_too() -> None:
 
 
 def test_changed_page_is_tested_again_at_once() -> None:
-    first, _ = probe_site(softly)
+    first, _ = probe_site(answer_soft_404)
     changed = SOFT.replace("ses quartiers", "ses villages")
     second, exchanges = probe_site(
         lambda request: page(request.url, body=changed, day=1), previous=first
@@ -237,12 +239,12 @@ def test_changed_page_is_tested_again_at_once() -> None:
 
 
 def test_malformed_stored_result_is_ignored() -> None:
-    first, _ = probe_site(softly)
+    first, _ = probe_site(answer_soft_404)
     for odd in ("", "yesterday", 7, "2027-01-01"):
         previous = Finding(
             Presence.ABSENT, Reason.NOT_FOUND, facts={**first.facts, "decoy_tested_on": odd}
         )
-        assert len(probe_site(softly, previous=previous)[1]) == 2
+        assert len(probe_site(answer_soft_404, previous=previous)[1]) == 2
 
 
 @pytest.mark.parametrize("url", ["https://[::1/annour", "https://annour\ufe55ma/annour"])
