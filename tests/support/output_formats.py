@@ -1,4 +1,4 @@
-"""What each face says of the network after a night, in one shape, so that they can be held to each other."""
+"""Reads the state of the network from each output of the auditor in one shape, for comparison."""
 
 import contextlib
 import csv
@@ -16,14 +16,14 @@ from auditor.evaluation.network_view import build_network_overview
 from auditor.i18n.translator import Translator
 from tests.support.web_server import logged_in_client
 
-WORDS = Translator("en")
+TRANSLATOR = Translator("en")
 
 
 @dataclass
-class Said:
-    """Coverage by channel's name, levels by association, gaps by association and title.
+class NetworkOutput:
+    """Coverage by channel name, levels by association, gaps by association and title.
 
-    `news` are how many opened and closed; a page lists the first 200 of each.
+    `change_counts` are the numbers of opened and closed gaps. A page lists the first 200 of each.
     """
 
     coverage: dict[str, str]
@@ -31,157 +31,185 @@ class Said:
     open: Counter
     opened: Counter
     closed: Counter
-    news: tuple[int, int]
+    change_counts: tuple[int, int]
 
 
-def title(code, channel, params):
-    return WORDS.describe_gap(code, channel, "info", params).title
-
-
-def titled(gaps):
-    return Counter((gap.association, title(gap.code, gap.channel, gap.params)) for gap in gaps)
-
-
-def counted(channel, confirmed, associations):
-    return WORDS.channel_name(channel), f"{confirmed} of {associations}"
-
-
-def by_overview(app, now):
-    seen = build_network_overview(app.store, app.config, now)
-    return Said(
-        dict(counted(one.channel, one.confirmed, one.associations) for one in seen.coverage),
-        {one.association.id: WORDS.label("level", one.score.level) for one in seen.associations},
-        titled(gap for one in seen.associations for gap in one.gaps),
-        titled(seen.opened_gaps),
-        titled(seen.closed_gaps),
-        (len(seen.opened_gaps), len(seen.closed_gaps)),
-    )
-
-
-def terminal(config, *words):
-    said = io.TextIOWrapper(io.BytesIO(), "utf-8")
-    with contextlib.redirect_stdout(said):
-        assert main(["--config", str(config), *words]) == 0
-    said.flush()
-    return said.buffer.getvalue().decode()
-
-
-def items(config, *words):
-    return json.loads(terminal(config, *words))["items"]
-
-
-def by_terminal(config):
-    reports = items(config, "report", "--json")
-    changes = items(config, "export", "changes", "-", "--format", "json")
-    return Said(
+def read_overview(app, now):
+    """Return the output of the network overview."""
+    overview = build_network_overview(app.store, app.config, now)
+    associations = overview.associations
+    return NetworkOutput(
+        dict(
+            format_coverage(channel.channel, channel.confirmed, channel.associations)
+            for channel in overview.coverage
+        ),
         {
-            name: said
-            for one in items(config, "export", "coverage", "-", "--format", "json")
-            for name, said in [counted(one["channel"], one["confirmed"], one["associations"])]
+            association.association.id: TRANSLATOR.label("level", association.score.level)
+            for association in associations
         },
-        {one["association"]: WORDS.label("level", one["level"]) for one in reports},
-        told(items(config, "gaps", "--json")),
-        *moved(changes, told),
+        count_gaps(gap for association in associations for gap in association.gaps),
+        count_gaps(overview.opened_gaps),
+        count_gaps(overview.closed_gaps),
+        (len(overview.opened_gaps), len(overview.closed_gaps)),
     )
 
 
-def moved(changes, read):
-    both = [read(one for one in changes if one["change"] == kind) for kind in ("opened", "closed")]
-    return *both, tuple(map(Counter.total, both))
+def format_coverage(channel, confirmed, associations):
+    """Return the name of a channel and its coverage as text."""
+    return TRANSLATOR.channel_name(channel), f"{confirmed} of {associations}"
 
 
-def told(rows):
+def format_title(code, channel, params):
+    """Return the title of a gap."""
+    return TRANSLATOR.describe_gap(code, channel, "info", params).title
+
+
+def count_gaps(gaps):
+    """Count gaps by association and title."""
     return Counter(
-        (one["association"], title(one["code"], one["channel"], one["params"])) for one in rows
+        (gap.association, format_title(gap.code, gap.channel, gap.params)) for gap in gaps
     )
 
 
-def sheet(config, kind):
-    return list(
-        csv.DictReader(io.StringIO(terminal(config, "export", kind, "-").removeprefix("\ufeff")))
+def read_json_output(config):
+    """Return the JSON output of the commands."""
+    reports = list_json_items(config, "report", "--json")
+    changes = list_json_items(config, "export", "changes", "-", "--format", "json")
+    coverage = list_json_items(config, "export", "coverage", "-", "--format", "json")
+    return NetworkOutput(
+        read_coverage_rows(coverage),
+        {row["association"]: TRANSLATOR.label("level", row["level"]) for row in reports},
+        count_gap_rows(list_json_items(config, "gaps", "--json")),
+        *count_changes(changes, count_gap_rows),
     )
 
 
-def by_sheet(config):
-    changes = sheet(config, "changes")
-    return Said(
-        {
-            name: said
-            for one in sheet(config, "coverage")
-            for name, said in [counted(one["channel"], one["confirmed"], one["associations"])]
-        },
-        {
-            one["association"]: WORDS.label("level", one["level"])
-            for one in sheet(config, "associations")
-        },
-        plain(sheet(config, "gaps")),
-        *moved(changes, plain),
+def list_json_items(config, *arguments):
+    """Return the items of a command's JSON output."""
+    return json.loads(run_command(config, *arguments))["items"]
+
+
+def run_command(config, *arguments):
+    """Run a command in this process and return its output."""
+    output = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with contextlib.redirect_stdout(output):
+        assert main(["--config", str(config), *arguments]) == 0
+    output.flush()
+    return output.buffer.getvalue().decode()
+
+
+def read_coverage_rows(rows):
+    """Return coverage by channel name from rows of the coverage export."""
+    return dict(
+        format_coverage(row["channel"], row["confirmed"], row["associations"]) for row in rows
     )
 
 
-def plain(rows):
-    return told({**one, "params": facts(one["params"])} for one in rows)
+def count_gap_rows(rows):
+    """Count gaps by association and title from rows of a gap export."""
+    return Counter(
+        (row["association"], format_title(row["code"], row["channel"], row["params"]))
+        for row in rows
+    )
 
 
-def facts(cell):
-    return dict(fact.partition("=")[::2] for fact in cell.split("; ") if fact)
+def count_changes(changes, count_rows):
+    """Return the opened gaps, the closed gaps, and the numbers of both."""
+    opened = count_rows(row for row in changes if row["change"] == "opened")
+    closed = count_rows(row for row in changes if row["change"] == "closed")
+    return opened, closed, (opened.total(), closed.total())
 
 
-def by_pages(app, now):
+def read_csv_output(config):
+    """Return the output of the CSV exports."""
+    associations = list_csv_rows(config, "associations")
+    return NetworkOutput(
+        read_coverage_rows(list_csv_rows(config, "coverage")),
+        {row["association"]: TRANSLATOR.label("level", row["level"]) for row in associations},
+        count_csv_gaps(list_csv_rows(config, "gaps")),
+        *count_changes(list_csv_rows(config, "changes"), count_csv_gaps),
+    )
+
+
+def list_csv_rows(config, kind):
+    """Return the rows of a CSV export."""
+    text = run_command(config, "export", kind, "-").removeprefix("\ufeff")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def count_csv_gaps(rows):
+    """Count gaps by association and title from rows of a CSV export."""
+    return count_gap_rows({**row, "params": parse_params(row["params"])} for row in rows)
+
+
+def parse_params(cell):
+    """Parse a cell with parameters, such as `days=30; host=nour.example`."""
+    return dict(param.partition("=")[::2] for param in cell.split("; ") if param)
+
+
+def read_pages(app, now):
+    """Return the output of the web pages."""
     with logged_in_client(app, now) as client:
-        front = page(client, "/en/")
-        return Said(
-            dict(covered(row) for row in front.select("table.bars tbody tr")),
-            {one: text(row.select("td")[1]) for one, row in rows(client, "/en/associations")},
-            Counter((one, text(row.th)) for one, row in rows(client, "/en/gaps")),
-            Counter(changed(client, "New")),
-            Counter(changed(client, "Fixed")),
-            news(text(front.select_one("p.lead"))),
+        dashboard = get_page(client, "/en/")
+        association_rows = iter_list_rows(client, "/en/associations")
+        gap_rows = iter_list_rows(client, "/en/gaps")
+        return NetworkOutput(
+            dict(read_coverage_bar(row) for row in dashboard.select("table.bars tbody tr")),
+            {association: get_text(row.select("td")[1]) for association, row in association_rows},
+            Counter((association, get_text(row.th)) for association, row in gap_rows),
+            Counter(iter_changes(client, "New")),
+            Counter(iter_changes(client, "Fixed")),
+            parse_change_counts(get_text(dashboard.select_one("p.lead"))),
         )
 
 
-def page(client, way):
-    answer = client.get(way)
-    assert answer.status_code == 200, way
-    return BeautifulSoup(answer.text, "lxml")
+def get_page(client, path):
+    """Return a parsed page."""
+    response = client.get(path)
+    assert response.status_code == 200, path
+    return BeautifulSoup(response.text, "lxml")
 
 
-def rows(client, way):
-    """The rows of every page of a list, each with the association it leads to."""
-    while way:
-        here = page(client, way)
-        for row in here.select("main table.cards tbody tr"):
+def iter_list_rows(client, path):
+    """Yield the association id and the row of each row on all pages of a list."""
+    while path:
+        page = get_page(client, path)
+        for row in page.select("main table.cards tbody tr"):
             if row.a and "/associations/" in row.a["href"]:
-                yield of(row), row
-        following = here.select_one("a[rel=next]")
-        way = following and following["href"]
+                yield get_association_id(row), row
+        next_link = page.select_one("a[rel=next]")
+        path = next_link and next_link["href"]
 
 
-def news(sentence):
-    """How many opened and closed, by the sentence of the night."""
-    both = (
-        re.search(r"(\d+) new problem", sentence),
-        re.search(r"(\d+) problems? fixed", sentence),
-    )
-    return tuple(int(found[1]) if found else 0 for found in both)
+def parse_change_counts(sentence):
+    """Return the numbers of opened and closed gaps in the dashboard's first sentence."""
+    opened = re.search(r"(\d+) new problem", sentence)
+    closed = re.search(r"(\d+) problems? fixed", sentence)
+    return tuple(int(match[1]) if match else 0 for match in (opened, closed))
 
 
-def changed(client, caption):
-    for table in page(client, "/en/changes").select("main table"):
-        if text(table.caption) == caption:
-            yield from ((of(row), text(row.td)) for row in table.select("tbody tr"))
+def iter_changes(client, caption):
+    """Yield association id and gap title of each row in a table of the changes page."""
+    for table in get_page(client, "/en/changes").select("main table"):
+        if get_text(table.caption) == caption:
+            for row in table.select("tbody tr"):
+                yield get_association_id(row), get_text(row.td)
 
 
-def of(row):
+def get_association_id(row):
+    """Return the id of the association that a row links to."""
     return unquote(row.a["href"].split("?")[0].rpartition("/")[2])
 
 
-def covered(row):
-    return text(row.th), re.search(r"\d+ of \d+", " ".join(row.get_text(" ").split()))[0]
+def read_coverage_bar(row):
+    """Return the channel name and the coverage in a row of the dashboard."""
+    channel_name = get_text(row.th)  # removes badges from the row, too
+    row_text = " ".join(row.get_text(" ").split())
+    return channel_name, re.search(r"\d+ of \d+", row_text)[0]
 
 
-def text(part):
-    """The words of a cell, without what stands beside them in a badge or in small letters."""
-    for beside in part.select(".badge, .soft"):
-        beside.decompose()
-    return " ".join(part.get_text().split())
+def get_text(element):
+    """Return the text of an element without badges and secondary text."""
+    for secondary in element.select(".badge, .soft"):
+        secondary.decompose()
+    return " ".join(element.get_text().split())

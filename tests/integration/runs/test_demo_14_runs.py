@@ -42,7 +42,7 @@ class DemoResults:
     cells: set[ExpectedValue] = field(default_factory=set)
     unreliable_channels: dict[int, tuple[str, ...]] = field(default_factory=dict)
     states: set[AuditRunState] = field(default_factory=set)
-    outputs: dict[int, dict[str, output_formats.Said]] = field(default_factory=dict)
+    outputs: dict[int, dict[str, output_formats.NetworkOutput]] = field(default_factory=dict)
     differences: dict[int, list[str]] = field(default_factory=dict)
     config: Config | None = None
 
@@ -110,10 +110,10 @@ async def play(
     results.unreliable_channels[demo_run.number] = finished_run.unreliable_channels
     results.cells |= collect_cells(app, demo_run.number)
     results.outputs[demo_run.number] = {
-        "overview": output_formats.by_overview(app, demo_run.started_at),
-        "terminal": output_formats.by_terminal(folder / "config.toml"),
-        "sheet": output_formats.by_sheet(folder / "config.toml"),
-        "pages": output_formats.by_pages(app, demo_run.started_at),
+        "overview": output_formats.read_overview(app, demo_run.started_at),
+        "terminal": output_formats.read_json_output(folder / "config.toml"),
+        "sheet": output_formats.read_csv_output(folder / "config.toml"),
+        "pages": output_formats.read_pages(app, demo_run.started_at),
     }
     later = demo_run.started_at + timedelta(hours=9)
     lists = [] if read_tables(app, later) == recount_from_views(app, later) else ["lists"]
@@ -147,7 +147,7 @@ async def test_every_output_agrees_with_the_overview(demo_results, output_name):
         assert output.coverage == expected.coverage, number
         assert output.levels == expected.levels, number
         assert output.open == expected.open, number
-        assert output.news == expected.news, number
+        assert output.change_counts == expected.change_counts, number
         for listed_changes, all_changes in (
             (output.opened, expected.opened),
             (output.closed, expected.closed),
