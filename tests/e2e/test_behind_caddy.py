@@ -1,4 +1,4 @@
-"""A real Caddy before a real `auditor serve`: HTTPS for two names, each with what is meant for it alone."""
+"""Tests of `auditor serve` behind a real Caddy: HTTPS for a public and an internal host name."""
 
 import os
 import shutil
@@ -44,44 +44,47 @@ youtube = {{}}
 """
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def find_free_port():
+    with socket.socket() as probe_socket:
+        probe_socket.bind(("127.0.0.1", 0))
+        return probe_socket.getsockname()[1]
 
 
-def until_there(port, process):
-    """Wait until something listens on a port of this machine."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
+def wait_for_port(port, process):
+    """Wait until a process listens on a port of this machine."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read()
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
+        with socket.socket() as probe_socket:
+            if probe_socket.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise AssertionError("it never came")
+    raise AssertionError("nothing listens on the port")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a network in it, and its link to a report."""
-    made = tmp_path_factory.mktemp("network")
-    sample_network.played(made).store.close()
-    (made / "config.toml").write_text(CONFIG)
+    """Create a folder with a network. Return it and a report link."""
+    network_folder = tmp_path_factory.mktemp("network")
+    sample_network.played(network_folder).store.close()
+    (network_folder / "config.toml").write_text(CONFIG)
     with App.open(
-        load_config(made / "config.toml", {"AUDITOR_STORAGE__URL": f"sqlite:///{made}/auditor.db"})
+        load_config(
+            network_folder / "config.toml",
+            {"AUDITOR_STORAGE__URL": f"sqlite:///{network_folder}/auditor.db"},
+        )
     ) as app:
         refresh_summaries(app.store, app.config)
         _, link = report_links.create_report_link(
             app.store, app.config, "nour", "Amina", datetime.now(UTC)
         )
-    return made, link
+    return network_folder, link
 
 
 @pytest.fixture(scope="module")
-def served(folder):
-    """The auditor's pages on loopback: their port."""
-    port = free_port()
+def auditor_port(folder):
+    """Serve the pages on localhost. Yield their port."""
+    port = find_free_port()
     env = {**os.environ, "AUDITOR_WEB__PORT": str(port)}
     with subprocess.Popen(
         [AUDITOR, "serve", "--no-schedule"],
@@ -90,10 +93,9 @@ def served(folder):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        until_there(port, process)
-        httpx.get(
-            f"http://127.0.0.1:{port}/healthz", timeout=60
-        )  # it listens before it hears SIGTERM
+        wait_for_port(port, process)
+        # The server listens before it handles SIGTERM: wait for its first response.
+        httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60)
         yield port
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
@@ -101,30 +103,30 @@ def served(folder):
 
 
 @pytest.fixture(scope="module")
-def proxied(served, tmp_path_factory):
-    """The Caddyfile of `deploy/` with Caddy's own authority: its port, and that authority."""
+def caddy_proxy(auditor_port, tmp_path_factory):
+    """Run Caddy with the file of `deploy/`. Yield its port and its certificate authority."""
     caddy = shutil.which("caddy")
     if caddy is None:
-        pytest.skip("there is no caddy here")
-    home, port = tmp_path_factory.mktemp("caddy"), free_port()
-    own = f"""{{
+        pytest.skip("caddy is not installed")
+    home, port = tmp_path_factory.mktemp("caddy"), find_free_port()
+    global_options = f"""{{
         admin off
         local_certs
         skip_install_trust
         https_port {port}
-        http_port {free_port()}
+        http_port {find_free_port()}
     }}
     """
-    (home / "Caddyfile").write_text(own + (ROOT / "deploy" / "Caddyfile").read_text())
+    (home / "Caddyfile").write_text(global_options + (ROOT / "deploy" / "Caddyfile").read_text())
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_DATA_HOME": str(home)}
-    env |= {"AUDITOR": f"127.0.0.1:{served}"}
+    env |= {"AUDITOR": f"127.0.0.1:{auditor_port}"}
     command = [caddy, "run", "--config", str(home / "Caddyfile")]
     with (home / "log").open("w") as log, subprocess.Popen(command, env=env, stderr=log) as process:
-        until_there(port, process)
+        wait_for_port(port, process)
         authority = home / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-        end = time.monotonic() + 30
+        deadline = time.monotonic() + 30
         while not authority.exists():
-            assert time.monotonic() < end, (home / "log").read_text()
+            assert time.monotonic() < deadline, (home / "log").read_text()
             time.sleep(0.05)
         yield port, ssl.create_default_context(cafile=str(authority))
         process.terminate()
@@ -132,7 +134,7 @@ def proxied(served, tmp_path_factory):
 
 @pytest.fixture
 def user(folder):
-    """The cookie of somebody who has logged in."""
+    """Return the cookie of a logged-in user."""
     url = f"sqlite:///{folder[0]}/auditor.db"
     with App.open(load_config(folder[0] / "config.toml", {"AUDITOR_STORAGE__URL": url})) as app:
         user = get_or_create_user(app.store)
@@ -141,11 +143,11 @@ def user(folder):
 
 
 @pytest.fixture
-def ask(proxied):
-    """Asks Caddy for a page of a name, as a browser whose name server leads there."""
-    port, context = proxied
+def get_page(caddy_proxy):
+    """Return a function that requests a page of a host name from Caddy, as a browser does."""
+    port, context = caddy_proxy
 
-    def asked(name, path, **headers):
+    def send_request(name, path, **headers):
         with httpx.Client(verify=context, trust_env=False) as client:
             return client.get(
                 f"https://127.0.0.1:{port}{path}",
@@ -153,14 +155,14 @@ def ask(proxied):
                 extensions={"sni_hostname": name},
             )
 
-    return asked
+    return send_request
 
 
-def test_the_public_name_shows_reports_and_nothing_else(ask, folder):
-    opened = ask(PUBLIC, folder[1].removeprefix(f"https://{PUBLIC}"))
+def test_public_name_shows_only_reports(get_page, folder):
+    opened = get_page(PUBLIC, folder[1].removeprefix(f"https://{PUBLIC}"))
     assert opened.status_code == 303
-    letter = opened.headers["set-cookie"].partition(";")[0]
-    report = ask(PUBLIC, opened.headers["location"], cookie=letter)
+    session_cookie = opened.headers["set-cookie"].partition(";")[0]
+    report = get_page(PUBLIC, opened.headers["location"], cookie=session_cookie)
     assert report.status_code == 200
     assert "جمعية النور" in report.text
     for path in (
@@ -172,24 +174,24 @@ def test_the_public_name_shows_reports_and_nothing_else(ask, folder):
         "/en/registry",
         "/login",
     ):
-        assert ask(PUBLIC, path).status_code == 404, path
+        assert get_page(PUBLIC, path).status_code == 404, path
 
 
-def test_the_internal_name_is_for_the_networks_own_people(ask):
-    answer = ask(INTERN, "/en/")
-    assert answer.status_code == 401
-    assert 'type="password"' in answer.text
-    assert "strict-transport-security" in answer.headers
-    assert "nour" not in answer.text.lower()
-    assert ask(INTERN, "/metrics").status_code == 401
+def test_internal_name_requires_login(get_page):
+    response = get_page(INTERN, "/en/")
+    assert response.status_code == 401
+    assert 'type="password"' in response.text
+    assert "strict-transport-security" in response.headers
+    assert "nour" not in response.text.lower()
+    assert get_page(INTERN, "/metrics").status_code == 401
 
 
-def test_the_login_holds_over_https_by_the_internal_name_alone(ask, user):
-    read = ask(INTERN, "/en/", cookie=user)
-    assert read.status_code == 200
-    assert "Association Nour" in read.text or "النور" in read.text
-    assert ask(PUBLIC, "/en/", cookie=user).status_code == 404
+def test_login_works_only_over_https_on_internal_name(get_page, user):
+    response = get_page(INTERN, "/en/", cookie=user)
+    assert response.status_code == 200
+    assert "Association Nour" in response.text or "النور" in response.text
+    assert get_page(PUBLIC, "/en/", cookie=user).status_code == 404
 
 
-def test_either_name_says_that_it_lives(ask):
-    assert [ask(name, "/healthz").text for name in (PUBLIC, INTERN)] == ["ok\n", "ok\n"]
+def test_both_names_answer_health_checks(get_page):
+    assert [get_page(name, "/healthz").text for name in (PUBLIC, INTERN)] == ["ok\n", "ok\n"]

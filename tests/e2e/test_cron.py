@@ -1,4 +1,4 @@
-"""The night from cron: no terminal, no LANG, no HOME, a folder nobody can write to, and a strict umask."""
+"""Tests of a run from cron: no terminal, LANG or HOME, a read-only folder and a strict umask."""
 
 import json
 import os
@@ -11,15 +11,15 @@ import pytest
 from auditor.demo import play
 
 AUDITOR = Path(sys.executable).with_name("auditor")
-SHEET = (
+SPREADSHEET = (
     "id,name,name_ar,region,website,facebook\n"
     "one,Association Une,جمعية الأولى,Souss-Massa,https://gazette-tamesna-sud.ma/,GazetteTamesnaSud\n"
 )
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory):
-    """The practice web: the file of its authority, and its port."""
+def demo_web(tmp_path_factory):
+    """Start the demo network. Yield its certificate authority file and its port."""
     ca = tmp_path_factory.mktemp("web") / "ca.pem"
     command = [sys.executable, "-m", "auditor.demo", "--ca-file", str(ca)]
     with subprocess.Popen(
@@ -30,18 +30,18 @@ def web(tmp_path_factory):
 
 
 @pytest.fixture
-def cron(web, tmp_path):
-    """Runs a command as cron would: in `/proc`, where nobody can make a file."""
-    ca, port = web
+def cron(demo_web, tmp_path):
+    """Return a function that runs a command as cron would, in `/proc`, which is read-only."""
+    ca, port = demo_web
     (tmp_path / "ca.pem").write_bytes(ca.read_bytes())
     play.write_demo_config(tmp_path, port)
-    (tmp_path / "registry.csv").write_text(SHEET, encoding="utf-8")
-    kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
-    env = {**kept, "PATH": "/usr/bin:/bin", "AUDITOR_CONFIG": str(tmp_path / "config.toml")}
+    (tmp_path / "registry.csv").write_text(SPREADSHEET, encoding="utf-8")
+    inherited = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    env = {**inherited, "PATH": "/usr/bin:/bin", "AUDITOR_CONFIG": str(tmp_path / "config.toml")}
 
-    def run(*words):
+    def run(*arguments):
         return subprocess.run(
-            [AUDITOR, *words],
+            [AUDITOR, *arguments],
             cwd="/proc",
             env=env,
             umask=0o077,
@@ -55,23 +55,23 @@ def cron(web, tmp_path):
     return run
 
 
-def test_a_good_night_from_cron_prints_nothing_and_is_done(cron, tmp_path):
+def test_successful_run_from_cron_prints_nothing(cron, tmp_path):
     assert (
         cron("--quiet", "registry", "import", "--yes", str(tmp_path / "registry.csv")).returncode
         == 0
     )
-    ended = cron("--quiet", "run")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
-    told = cron("status", "--json", "--max-age", "26")
-    (item,) = json.loads(told.stdout)["items"]
-    assert (told.returncode, item["state"], item["accounts"]) == (0, "done", 2)
-    made = [file for file in (tmp_path / "data").rglob("*") if file.is_file()]
-    assert made
-    assert [file for file in made if file.stat().st_mode & 0o077] == []
+    result = cron("--quiet", "run")
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+    status_result = cron("status", "--json", "--max-age", "26")
+    (item,) = json.loads(status_result.stdout)["items"]
+    assert (status_result.returncode, item["state"], item["accounts"]) == (0, "done", 2)
+    files = [file for file in (tmp_path / "data").rglob("*") if file.is_file()]
+    assert files
+    assert [file for file in files if file.stat().st_mode & 0o077] == []
 
 
 @pytest.mark.slow
-def test_a_night_that_went_wrong_is_one_line_to_mail(cron, tmp_path):
+def test_failed_run_from_cron_prints_error(cron, tmp_path):
     broken = (
         (tmp_path / "config.toml")
         .read_text()
@@ -79,8 +79,8 @@ def test_a_night_that_went_wrong_is_one_line_to_mail(cron, tmp_path):
     )
     (tmp_path / "config.toml").write_text(broken)
     cron("--quiet", "registry", "import", "--yes", str(tmp_path / "registry.csv"))
-    ended = cron("--quiet", "run")
-    assert (ended.returncode, ended.stdout) == (4, b"")
-    assert b"no connectivity" in ended.stderr
-    assert b"Traceback" not in ended.stderr
+    result = cron("--quiet", "run")
+    assert (result.returncode, result.stdout) == (4, b"")
+    assert b"the network is not reachable" in result.stderr
+    assert b"Traceback" not in result.stderr
     assert cron("--quiet", "status", "--max-age", "26").returncode == 4

@@ -1,4 +1,4 @@
-"""What docs/guides/deployment.md has an operator install fits this auditor, and is sound."""
+"""Tests of the files in deploy/ and of docs/guides/deployment.md: they fit this program."""
 
 import json
 import os
@@ -24,143 +24,143 @@ from probes.http.ssrf_guard import (
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-OPERATE = (ROOT / "docs" / "guides" / "deployment.md").read_text("utf-8")
+DEPLOYMENT_GUIDE = (ROOT / "docs" / "guides" / "deployment.md").read_text("utf-8")
 AUDITOR = Path(sys.executable).with_name("auditor")
-INSTALLED = "/opt/auditor/.venv/bin/auditor"
+INSTALLED_COMMAND = "/opt/auditor/.venv/bin/auditor"
 SERVICES = ("auditor.service", "auditor-run.service")
 UNITS = (*SERVICES, "auditor-run.timer")
-EXPOSED = 15
-"""A tenth of what `systemd-analyze security` may call our exposure; 100 is none of its fences."""
+MAX_EXPOSURE = 15
+"""Highest exposure that `systemd-analyze security` may report, of 100."""
 
 
-PACKAGES = {"nft": "nftables", "systemd-analyze": "systemd"}
-"""Debian's package of a command whose name differs."""
+DEBIAN_PACKAGES = {"nft": "nftables", "systemd-analyze": "systemd"}
+"""Debian package of a command, if its name differs."""
 
 
-def needs(tool):
-    """The tool, or the reason why it is not tried here."""
-    found = shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    if found is None:
-        pytest.skip(f"apt-get install {PACKAGES.get(tool, tool)}")
-    return found
+def require_tool(tool):
+    """Return the path of a tool. Skip the test if it is not installed."""
+    path = shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if path is None:
+        pytest.skip(f"apt-get install {DEBIAN_PACKAGES.get(tool, tool)}")
+    return path
 
 
-def settings(name):
-    """The settings of a unit, each with all its lines."""
-    section, found = "", {}
+def read_unit_settings(name):
+    """Return the settings of a systemd unit, each with all its lines."""
+    section, values = "", {}
     for line in (DEPLOY / name).read_text().splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif line and not line.startswith("#"):
             key, _, value = line.partition("=")
-            found.setdefault((section, key), []).append(value)
-    return found
+            values.setdefault((section, key), []).append(value)
+    return values
 
 
-def is_known(words):
-    """Whether a command line is one of ours: its command is there, and each of its options."""
-    return main.main([*words, "--help"]) == 0
+def is_known(arguments):
+    """Return whether the program has this command and its options."""
+    return main.main([*arguments, "--help"]) == 0
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_a_unit_begins_is_a_command_that_there_is(name, capsys):
-    (line,) = settings(name)["Service", "ExecStart"]
-    command, *words = shlex.split(line)
-    assert command == INSTALLED
-    assert is_known(words), capsys.readouterr().err
+def test_unit_starts_existing_command(name, capsys):
+    (line,) = read_unit_settings(name)["Service", "ExecStart"]
+    command, *arguments = shlex.split(line)
+    assert command == INSTALLED_COMMAND
+    assert is_known(arguments), capsys.readouterr().err
 
 
-def test_a_command_that_there_is_not_would_be_noticed(capsys):
+def test_unknown_command_is_detected(capsys):
     assert not is_known(["--quiet", "ruin"])
     assert not is_known(["run", "--nightly"])
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_a_unit_sets_is_a_setting(name):
-    lines = settings(name)["Service", "Environment"]
-    told = dict(pair.split("=", 1) for line in lines for pair in shlex.split(line))
-    read = load_config(find_packaged_config(), told)
-    written = (read.storage.folder, read.backup.folder, read.report.folder)
-    assert all(one.is_relative_to("/var/lib/auditor") for one in written)
-    assert set(told) <= set(re.findall(r"AUDITOR_\w+", (DEPLOY / "auditor").read_text()))
-    assert settings(name)["Service", "StateDirectory"] == ["auditor"]
+def test_unit_sets_existing_settings(name):
+    lines = read_unit_settings(name)["Service", "Environment"]
+    environment = dict(pair.split("=", 1) for line in lines for pair in shlex.split(line))
+    config = load_config(find_packaged_config(), environment)
+    written = (config.storage.folder, config.backup.folder, config.report.folder)
+    assert all(folder.is_relative_to("/var/lib/auditor") for folder in written)
+    assert set(environment) <= set(re.findall(r"AUDITOR_\w+", (DEPLOY / "auditor").read_text()))
+    assert read_unit_settings(name)["Service", "StateDirectory"] == ["auditor"]
     with pytest.raises(ConfigError):
         load_config(find_packaged_config(), {"AUDITOR_STORAGE__FLODER": "/var/lib/auditor"})
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_the_second_belt_of_a_unit_denies_what_the_guard_denies(name):
-    told = settings(name)
+def test_unit_denies_networks_that_ssrf_guard_denies(name):
+    unit = read_unit_settings(name)
     denied = {
-        ip_network(text) for line in told["Service", "IPAddressDeny"] for text in line.split()
+        ip_network(text) for line in unit["Service", "IPAddressDeny"] for text in line.split()
     }
     assert denied >= set(FORBIDDEN_IPV4_NETWORKS) - {ip_network("127.0.0.0/8")}
     assert denied >= set(FORBIDDEN_IPV6_NETWORKS)
-    assert all(one in denied for one in elsewhere())
-    assert told["Service", "IPAddressAllow"] == ["localhost"]
+    assert all(network in denied for network in list_non_public_ipv6())
+    assert unit["Service", "IPAddressAllow"] == ["localhost"]
 
 
-def elsewhere():
-    """IPv6 but for what is public."""
+def list_non_public_ipv6():
+    """Return the IPv6 networks that are not public."""
     everything = ip_network("::/0")
     return list(everything.address_exclude(GLOBAL_IPV6_NETWORK))
 
 
-def test_the_rule_of_the_packet_filter_rejects_what_the_guard_refuses():
-    told = (DEPLOY / "auditor.nft").read_text()
+def test_packet_filter_rejects_networks_that_ssrf_guard_denies():
+    rule = (DEPLOY / "auditor.nft").read_text()
     listed = {
         ip_network(text)
-        for group in re.findall(r"elements = \{(.*?)\}", told, re.DOTALL)
+        for group in re.findall(r"elements = \{(.*?)\}", rule, re.DOTALL)
         for text in re.split(r"[,\s]+", group)
         if text
     }
-    assert listed == {*FORBIDDEN_IPV4_NETWORKS, *FORBIDDEN_IPV6_NETWORKS, *elsewhere()}
+    assert listed == {*FORBIDDEN_IPV4_NETWORKS, *FORBIDDEN_IPV6_NETWORKS, *list_non_public_ipv6()}
 
 
 @pytest.fixture
 def units(tmp_path):
-    """The units beside each other, beginning the auditor that is here."""
+    """Write the units into a folder, with the path of this installation."""
     for name in UNITS:
-        text = (DEPLOY / name).read_text().replace(INSTALLED, str(AUDITOR))
+        text = (DEPLOY / name).read_text().replace(INSTALLED_COMMAND, str(AUDITOR))
         (tmp_path / name).write_text(
             text.replace("User=auditor\nGroup=auditor", "User=daemon\nGroup=daemon")
         )
     return tmp_path
 
 
-def test_systemd_understands_every_unit(units):
-    analyze = needs("systemd-analyze")
+def test_systemd_accepts_all_units(units):
+    analyze = require_tool("systemd-analyze")
     names = [str(units / name) for name in UNITS]
-    told = subprocess.run(
+    result = subprocess.run(
         [analyze, "verify", "--man=no", *names], capture_output=True, text=True, check=False
     )
-    assert (told.returncode, told.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_systemd_finds_little_that_a_unit_could_still_touch(units, name):
-    analyze = needs("systemd-analyze")
+def test_exposure_of_unit_is_low(units, name):
+    analyze = require_tool("systemd-analyze")
     command = [
         analyze,
         "security",
         "--offline=true",
-        f"--threshold={EXPOSED}",
+        f"--threshold={MAX_EXPOSURE}",
         "--no-pager",
         units / name,
     ]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stdout[-600:]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-600:]
 
 
-def test_the_timer_is_the_hour_of_the_configuration_in_utc():
-    (when,) = settings("auditor-run.timer")["Timer", "OnCalendar"]
+def test_timer_uses_start_time_of_configuration():
+    (when,) = read_unit_settings("auditor-run.timer")["Timer", "OnCalendar"]
     assert when == f"*-*-* {load_config(find_packaged_config(), {}).schedule.start_time} UTC"
-    analyze = needs("systemd-analyze")
-    told = subprocess.run([analyze, "calendar", when], capture_output=True, text=True, check=True)
-    assert "00:30:00 UTC" in told.stdout
+    analyze = require_tool("systemd-analyze")
+    result = subprocess.run([analyze, "calendar", when], capture_output=True, text=True, check=True)
+    assert "00:30:00 UTC" in result.stdout
 
 
-def test_each_line_of_cron_is_a_command_that_there_is(capsys):
+def test_cron_lines_start_existing_commands(capsys):
     lines = [
         line
         for line in (DEPLOY / "auditor.cron").read_text().splitlines()
@@ -171,28 +171,28 @@ def test_each_line_of_cron_is_a_command_that_there_is(capsys):
         times, rest = re.fullmatch(r"((?:\S+ ){5})auditor (.+)", line).groups()
         assert re.fullmatch(r"(\d+ ){2}(\* ){3}", times)
         command = rest.rpartition("&& ")[2].partition(" >")[0]
-        assert command.startswith(f"{INSTALLED} --quiet ")
+        assert command.startswith(f"{INSTALLED_COMMAND} --quiet ")
         assert is_known(shlex.split(command)[1:]), capsys.readouterr().err
 
 
-def test_the_packet_filter_understands_the_rule():
-    nft, unshare = needs("nft"), needs("unshare")
+def test_packet_filter_accepts_rule():
+    nft, unshare = require_tool("nft"), require_tool("unshare")
     rule = (DEPLOY / "auditor.nft").read_text().replace('"auditor"', '"daemon"')
     if subprocess.run([unshare, "-rn", "true"], check=False, capture_output=True).returncode:
-        pytest.skip("no network of one's own may be made here")
-    told = subprocess.run(
+        pytest.skip("network namespaces are not available")
+    result = subprocess.run(
         [unshare, "-rn", nft, "-c", "-f", "-"],
         input=rule,
         capture_output=True,
         text=True,
         check=False,
     )
-    if "Operation not permitted" in told.stderr or "not supported" in told.stderr:
-        pytest.skip(f"the packet filter is not to be had here: {told.stderr.splitlines()[0]}")
-    assert (told.returncode, told.stderr) == (0, "")
+    if "Operation not permitted" in result.stderr or "not supported" in result.stderr:
+        pytest.skip(f"the packet filter is not available: {result.stderr.splitlines()[0]}")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
-FENCED = """
+PACKET_FILTER_TEST = """
 import fcntl, os, socket, struct, subprocess, sys
 subprocess.run([sys.argv[1], "-f", "-"], input=sys.stdin.read(), text=True, check=True)
 held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -213,154 +213,160 @@ print(reached(0, 8080), reached(1, 8080), reached(1, 53))
 
 
 @pytest.mark.slow
-def test_the_packet_filter_keeps_the_auditors_user_from_this_machine_and_lets_it_ask_for_names():
-    nft, unshare = needs("nft"), needs("unshare")
+def test_packet_filter_blocks_local_services_but_not_dns():
+    nft, unshare = require_tool("nft"), require_tool("unshare")
     if os.getuid() != 0:
-        pytest.skip("only root may play two users in a network of its own")
+        pytest.skip("only root can act as two users in a network namespace")
     rule = (DEPLOY / "auditor.nft").read_text().replace('"auditor"', '"daemon"')
-    command = [unshare, "-n", sys.executable, "-c", FENCED, nft]
-    told = subprocess.run(command, input=rule, capture_output=True, text=True, check=False)
-    if "Operation not permitted" in told.stderr or "not supported" in told.stderr:
-        pytest.skip(f"the packet filter is not to be had here: {told.stderr.splitlines()[-1]}")
-    assert told.stdout.split() == ["True", "False", "True"], told.stderr
+    command = [unshare, "-n", sys.executable, "-c", PACKET_FILTER_TEST, nft]
+    result = subprocess.run(command, input=rule, capture_output=True, text=True, check=False)
+    if "Operation not permitted" in result.stderr or "not supported" in result.stderr:
+        pytest.skip(f"the packet filter is not available: {result.stderr.splitlines()[-1]}")
+    assert result.stdout.split() == ["True", "False", "True"], result.stderr
 
 
-def test_logrotate_understands_what_it_is_told(tmp_path):
-    logrotate = needs("logrotate")
-    told = (DEPLOY / "auditor.logrotate").read_text().replace("/var/log/auditor", str(tmp_path))
+def test_logrotate_accepts_its_file(tmp_path):
+    logrotate = require_tool("logrotate")
+    text = (DEPLOY / "auditor.logrotate").read_text().replace("/var/log/auditor", str(tmp_path))
     file = tmp_path / "auditor"
-    file.write_text(told.replace("auditor adm", "root root"))
+    file.write_text(text.replace("auditor adm", "root root"))
     file.chmod(0o644)
     command = [logrotate, "--debug", "--state", str(tmp_path / "state"), str(file)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert "error:" not in ended.stderr
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "error:" not in result.stderr
 
 
-def test_the_wrapper_is_a_script():
+def test_wrapper_is_executable_script():
     assert subprocess.run(["sh", "-n", DEPLOY / "auditor"], check=False).returncode == 0
     assert (DEPLOY / "auditor").stat().st_mode & 0o111
 
 
-def test_caddy_understands_its_file(tmp_path):
-    caddy = needs("caddy")
+def test_caddy_accepts_its_file(tmp_path):
+    caddy = require_tool("caddy")
     command = [caddy, "adapt", "--config", str(DEPLOY / "Caddyfile"), "--validate"]
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
-    told = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    assert told.returncode == 0, told.stderr
-    routes = json.loads(told.stdout)["apps"]["http"]["servers"]["srv0"]["routes"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert result.returncode == 0, result.stderr
+    routes = json.loads(result.stdout)["apps"]["http"]["servers"]["srv0"]["routes"]
     named = [host for route in routes for match in route["match"] for host in match["host"]]
     assert sorted(named) == ["presence.example.org", "reports.example.org"]
-    assert told.stdout.count('"127.0.0.1:8321"') == 2
+    assert result.stdout.count('"127.0.0.1:8321"') == 2
 
 
-# --- The container: as far as it can be told without building it ---
+# --- The container, without building it ---
 
 
-def steps():
-    """The instructions of the Containerfile."""
+def read_container_steps():
+    """Return the instructions of the Containerfile."""
     text = (ROOT / "Containerfile").read_text()
     joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
     return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]
 
 
-def test_the_container_runs_as_nobody_in_particular_and_is_asked_whether_it_lives():
-    told = steps()
-    names = [name for name, _ in told]
+def test_container_runs_unprivileged_and_has_health_check():
+    steps = read_container_steps()
+    names = [name for name, _ in steps]
     assert "ADD" not in names
     last = names.index("USER")
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", told[last][1])
-    assert not {"RUN", "COPY"} & set(names[last:]), "nothing is done after root was left"
-    (health,) = (rest for name, rest in told if name == "HEALTHCHECK")
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", steps[last][1])
+    assert not {"RUN", "COPY"} & set(names[last:]), "no instruction may follow USER"
+    (health,) = (rest for name, rest in steps if name == "HEALTHCHECK")
     command = json.loads(health.partition("CMD ")[2])
     assert "/healthz" in command[2]
     compile(command[2], "HEALTHCHECK", "exec")
-    (begun,) = (json.loads(rest) for name, rest in told if name == "CMD")
-    assert begun[0] == "auditor"
-    assert is_known(begun[1:])
+    (start_command,) = (json.loads(rest) for name, rest in steps if name == "CMD")
+    assert start_command[0] == "auditor"
+    assert is_known(start_command[1:])
 
 
-def test_what_the_container_copies_is_there_and_is_let_in():
-    let_in = {
+def test_files_that_container_copies_exist_and_are_not_ignored():
+    included = {
         line.removeprefix("!")
         for line in (ROOT / ".dockerignore").read_text().splitlines()
         if line.startswith("!")
     }
     copied = [
-        one
-        for name, rest in steps()
+        path
+        for name, rest in read_container_steps()
         if name == "COPY" and "--from" not in rest
-        for one in rest.split()[:-1]
+        for path in rest.split()[:-1]
     ]
-    assert set(copied) == let_in
-    assert [one for one in copied if not (ROOT / one).exists()] == []
+    assert set(copied) == included
+    assert [path for path in copied if not (ROOT / path).exists()] == []
 
 
-def test_the_container_is_installed_as_make_installs():
+def test_container_is_installed_like_make_install():
     makefile = (ROOT / "Makefile").read_text()
-    told = " && ".join(rest for name, rest in steps() if name == "RUN")
+    commands = " && ".join(rest for name, rest in read_container_steps() if name == "RUN")
     pip = re.search(r"^PIP := (.*)$", makefile, re.MULTILINE)[1].replace("$(BIN)", ".venv/bin")
     target = makefile.partition("$(VENV)/.run:")[2].partition("\n\n")[0]
     for line in re.findall(r"@\$\(PIP\) (.+)", target):
-        assert f"{pip} {line.replace('--editable ', '')}" in told
+        assert f"{pip} {line.replace('--editable ', '')}" in commands
 
 
-def test_the_settings_of_the_container_are_settings():
-    told = dict(
+def test_container_sets_existing_settings():
+    environment = dict(
         pair.split("=", 1)
-        for name, rest in steps()
+        for name, rest in read_container_steps()
         if name == "ENV"
         for pair in shlex.split(rest)
         if pair.startswith("AUDITOR_")
     )
-    read = load_config(find_packaged_config(), told)
-    assert (str(read.storage.folder), read.web.host) == ("/data", "0.0.0.0")
-    assert all(one.is_relative_to("/data") for one in (read.backup.folder, read.report.folder))
+    config = load_config(find_packaged_config(), environment)
+    assert (str(config.storage.folder), config.web.host) == ("/data", "0.0.0.0")
+    assert all(
+        folder.is_relative_to("/data") for folder in (config.backup.folder, config.report.folder)
+    )
 
 
-def test_the_containers_beside_each_other_are_fenced():
-    told = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    for name, service in told["services"].items():
+def test_compose_services_are_restricted():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    for name, service in compose["services"].items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert "privileged" not in service
-    auditor = told["services"]["auditor"]
-    assert "ports" not in auditor, "only the proxy is reached from outside"
+    auditor = compose["services"]["auditor"]
+    assert "ports" not in auditor, "only the proxy may be reachable from outside"
     assert "no-new-privileges:true" in auditor["security_opt"]
     assert (DEPLOY / auditor["build"]["context"] / auditor["build"]["dockerfile"]).exists()
     mounted = [
-        volume.partition(":")[0] for one in told["services"].values() for volume in one["volumes"]
+        volume.partition(":")[0]
+        for service in compose["services"].values()
+        for volume in service["volumes"]
     ]
-    assert {one for one in mounted if not one.startswith("./")} == set(told["volumes"])
+    assert {name for name in mounted if not name.startswith("./")} == set(compose["volumes"])
 
 
 # --- The page ---
 
 
-def test_every_file_to_be_installed_is_told_of_and_every_file_that_is_told_of_is_there():
-    there = {one.name for one in DEPLOY.iterdir()}
+def test_guide_names_all_deployment_files():
+    file_names = {file.name for file in DEPLOY.iterdir()}
     assert {
-        name for name in there if not re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", OPERATE)
+        name
+        for name in file_names
+        if not re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", DEPLOYMENT_GUIDE)
     } == set()
-    linked = re.findall(r"\]\(\.\./(deploy/[^)]+)\)", OPERATE)
-    assert [one for one in linked if not (ROOT / one).exists()] == []
+    linked = re.findall(r"\]\(\.\./(deploy/[^)]+)\)", DEPLOYMENT_GUIDE)
+    assert [link for link in linked if not (ROOT / link).exists()] == []
 
 
-def test_every_command_that_the_page_tells_is_one(capsys):
-    told = re.findall(r"^auditor ([^\n#]+)", OPERATE, re.MULTILINE)
-    told += re.findall(r"`auditor ([^`…]+)`", OPERATE)
-    assert len(told) >= 8
-    for line in told:
+def test_commands_in_guide_exist(capsys):
+    commands = re.findall(r"^auditor ([^\n#]+)", DEPLOYMENT_GUIDE, re.MULTILINE)
+    commands += re.findall(r"`auditor ([^`…]+)`", DEPLOYMENT_GUIDE)
+    assert len(commands) >= 8
+    for line in commands:
         assert is_known(shlex.split(line)), (line, capsys.readouterr().err)
 
 
-def test_the_usual_way_fits_two_screens():
-    assert len(OPERATE.partition("\n---\n")[0].splitlines()) <= 50
+def test_usual_installation_fits_two_screens():
+    assert len(DEPLOYMENT_GUIDE.partition("\n---\n")[0].splitlines()) <= 50
 
 
-def test_what_make_installs_is_what_the_page_says():
-    helped = subprocess.run(
+def test_guide_uses_make_install():
+    make_help = subprocess.run(
         ["make", "-C", ROOT, "help"], capture_output=True, text=True, check=True
     ).stdout
-    assert re.search(r"^install +", helped, re.MULTILINE)
-    assert "make -C /opt/auditor install" in OPERATE
+    assert re.search(r"^install +", make_help, re.MULTILINE)
+    assert "make -C /opt/auditor install" in DEPLOYMENT_GUIDE

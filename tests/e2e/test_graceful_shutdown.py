@@ -1,4 +1,4 @@
-"""The service as a real process: told to stop with looks under way, begun beside another run, too late."""
+"""Tests of stopping and starting the service as a real process: signals, parallel runs, time limit."""
 
 import contextlib
 import json
@@ -23,9 +23,9 @@ from probes.links import identify
 from storage.models.audit import AccountRow, Association, AuditRunState
 
 AUDITOR = Path(sys.executable).with_name("auditor")
-BARE = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+BASE_ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
 CANARIES = ("http://canari-un.ma/", "http://canari-deux.ma/")
-HANGING, GRACE = 3, 8.0
+HANGING_COUNT, GRACE_SECONDS = 3, 8.0
 CONFIG = """
 [storage]
 folder = "data"
@@ -41,40 +41,43 @@ impossible_account = "http://personne.ma/"
 PAGE = b"<!doctype html><title>Association</title><p>Des ateliers pour les enfants du quartier.</p>"
 
 
-class Web(ThreadingHTTPServer):
-    """A proxy that plays every site. It holds the pages of associations until `go_on`; some hang for ever."""
+class SlowProxy(ThreadingHTTPServer):
+    """A proxy that plays all sites.
+
+    It holds the home pages of associations until `release` is set. Some hang until `end` is set.
+    """
 
     daemon_threads = True
     request_queue_size = 100
 
     def __init__(self, hold=True):
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.asked, self.paths = [], []
-        self.held = set()
-        self.go_on, self.over = threading.Event(), threading.Event()
+        super().__init__(("127.0.0.1", 0), ProxyHandler)
+        self.requested_hosts, self.paths = [], []
+        self.held_hosts = set()
+        self.release, self.end = threading.Event(), threading.Event()
         if not hold:
-            self.go_on.set()
+            self.release.set()
 
     def handle_error(self, *_):
-        """A client that hung up is no trouble of ours."""
+        """Ignore clients that close their connection."""
 
 
-class Answer(BaseHTTPRequestHandler):
+class ProxyHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
         web, url = self.server, urlsplit(self.path)
-        web.asked.append(url.hostname)
+        web.requested_hosts.append(url.hostname)
         web.paths.append(url.path)
-        if url.hostname.startswith("site") and url.path == "/" and not web.go_on.is_set():
-            web.held.add(url.hostname)
-            web.go_on.wait(60)
-            if sorted(web.held).index(url.hostname) < HANGING:
-                web.over.wait(60)
-        there = url.path == "/" and url.hostname != "personne.ma"
-        body = PAGE if there else b"nothing"
-        self.send_response(200 if there else 404)
-        self.send_header("content-type", "text/html; charset=utf-8" if there else "text/plain")
+        if url.hostname.startswith("site") and url.path == "/" and not web.release.is_set():
+            web.held_hosts.add(url.hostname)
+            web.release.wait(60)
+            if sorted(web.held_hosts).index(url.hostname) < HANGING_COUNT:
+                web.end.wait(60)
+        exists = url.path == "/" and url.hostname != "personne.ma"
+        body = PAGE if exists else b"nothing"
+        self.send_response(200 if exists else 404)
+        self.send_header("content-type", "text/html; charset=utf-8" if exists else "text/plain")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -84,46 +87,46 @@ class Answer(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def playing(**how):
-    with Web(**how) as web:
+def run_proxy(**options):
+    with SlowProxy(**options) as web:
         thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
             yield web
         finally:
-            web.go_on.set()
-            web.over.set()
+            web.release.set()
+            web.end.set()
             web.shutdown()
             thread.join()
 
 
-def registered(folder, port, count):
-    told = CONFIG.format(port=port, canaries=json.dumps(CANARIES))
-    (folder / "config.toml").write_text(told)
-    typed = [f"http://site{number:02}.ma/" for number in range(count)]
+def create_network(folder, port, count):
+    config_text = CONFIG.format(port=port, canaries=json.dumps(CANARIES))
+    (folder / "config.toml").write_text(config_text)
+    urls = [f"http://site{number:02}.ma/" for number in range(count)]
     rows = [
-        AccountRow("amal", one, identify.identify_link(one, "website"), "website") for one in typed
+        AccountRow("amal", url, identify.identify_link(url, "website"), "website") for url in urls
     ]
-    with opened(folder) as app:
+    with open_app(folder) as app:
         app.store.save_registry(
             [Association("amal", "Amal")], rows, datetime.now(UTC) - timedelta(days=1)
         )
 
 
-def opened(folder):
+def open_app(folder):
     return App.open(load_config(folder / "config.toml", {}))
 
 
-def begun(folder, *words, **settings):
+def start_auditor(folder, *arguments, **settings):
     hour = (datetime.now(UTC) - timedelta(minutes=1)).time().isoformat("seconds")
     return subprocess.Popen(
-        [AUDITOR, *words],
+        [AUDITOR, *arguments],
         cwd=folder,
         env={
-            **BARE,
+            **BASE_ENVIRONMENT,
             "HOME": str(folder),
             "AUDITOR_SCHEDULE__START_TIME": hour,
-            "AUDITOR_SCHEDULE__SHUTDOWN_GRACE_SECONDS": str(GRACE),
+            "AUDITOR_SCHEDULE__SHUTDOWN_GRACE_SECONDS": str(GRACE_SECONDS),
             **settings,
         },
         stdout=subprocess.PIPE,
@@ -133,60 +136,67 @@ def begun(folder, *words, **settings):
     )
 
 
-def ended(process, seconds=60):
+def wait_for_end(process, seconds=60):
     out, err = process.communicate(timeout=seconds)
     return process.returncode, out, err
 
 
-def until(true, seconds=60):
-    end = time.monotonic() + seconds
-    while not (told := true()):
-        assert time.monotonic() < end, "it never came"
+def wait_until(condition, seconds=60):
+    """Wait until `condition` returns a true value, and return it. Fails after some time."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)
-    return told
+    return value
 
 
-def looks(app):
-    night = app.store.get_latest_run()
-    return (
-        {look.account_id for look in app.store.list_observations(run_id=night.id)}
-        if night
-        else set()
-    )
+def load_checked_accounts(app):
+    audit_run = app.store.get_latest_run()
+    if audit_run is None:
+        return set()
+    observations = app.store.list_observations(run_id=audit_run.id)
+    return {observation.account_id for observation in observations}
 
 
 @pytest.mark.fault("F36")
 @pytest.mark.slow
-@pytest.mark.parametrize(("words", "code"), [(("serve", "--no-web"), 0), (("run",), 130)])
-def test_twenty_requests_in_flight_of_which_three_hang(tmp_path, words, code):
-    """17 end in the grace and are kept; the three are left for later, and nobody else is asked at all."""
-    with playing() as web:
-        registered(tmp_path, web.server_port, 40)
-        process = begun(tmp_path, *words)
-        until(lambda: len(web.held) == 20)
+@pytest.mark.parametrize(("arguments", "code"), [(("serve", "--no-web"), 0), (("run",), 130)])
+def test_stopped_run_keeps_requests_that_end_within_grace_period(tmp_path, arguments, code):
+    """Of 20 requests, 17 end in time and are stored. The other 3 accounts are checked later.
+
+    No further account is requested after the signal.
+    """
+    with run_proxy() as web:
+        create_network(tmp_path, web.server_port, 40)
+        process = start_auditor(tmp_path, *arguments)
+        wait_until(lambda: len(web.held_hosts) == 20)
         process.send_signal(signal.SIGTERM)
-        told = time.monotonic()
-        time.sleep(0.2)  # so that the signal is heard before the answers
-        web.go_on.set()
-        ending = ended(process)
-        took = time.monotonic() - told
-        assert ending[0] == code, ending
-        assert GRACE <= took < GRACE + 3, took  # three seconds: other tests may hold both cores
-        assert {host for host in web.asked if host.startswith("site")} == web.held
-        with opened(tmp_path) as app:
-            night = app.store.get_latest_run()
-            assert (night.state, len(looks(app))) == (AuditRunState.INCOMPLETE, 17)
-            assert (night.receipt["accounts"], night.receipt["not_reached"]) == (17, 23)
-            assert len(list(app.store.list_pending_accounts(night))) == 23
+        signalled_at = time.monotonic()
+        time.sleep(0.2)  # the signal must arrive before the responses
+        web.release.set()
+        result = wait_for_end(process)
+        duration = time.monotonic() - signalled_at
+        assert result[0] == code, result
+        # three seconds more, because other tests may use both cores
+        assert GRACE_SECONDS <= duration < GRACE_SECONDS + 3, duration
+        assert {host for host in web.requested_hosts if host.startswith("site")} == web.held_hosts
+        with open_app(tmp_path) as app:
+            audit_run = app.store.get_latest_run()
+            assert (audit_run.state, len(load_checked_accounts(app))) == (
+                AuditRunState.INCOMPLETE,
+                17,
+            )
+            assert (audit_run.receipt["accounts"], audit_run.receipt["not_reached"]) == (17, 23)
+            assert len(list(app.store.list_pending_accounts(audit_run))) == 23
             app.store.check_integrity()
-        until(lambda: alone(process.pid))
-        web.over.set()
-        again = ended(begun(tmp_path, "run", "--json"))
-        assert again[0] == 0, again[2]
-        assert json.loads(again[1])["items"][0]["accounts"] == 40
+        wait_until(lambda: has_ended(process.pid))
+        web.end.set()
+        repeated = wait_for_end(start_auditor(tmp_path, "run", "--json"))
+        assert repeated[0] == 0, repeated[2]
+        assert json.loads(repeated[1])["items"][0]["accounts"] == 40
 
 
-def alone(group):
+def has_ended(group):
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, 0)
         return False
@@ -195,54 +205,56 @@ def alone(group):
 
 @pytest.mark.fault("F36")
 @pytest.mark.slow
-def test_a_second_sigterm_ends_it_at_once(tmp_path):
-    with playing() as web:
-        registered(tmp_path, web.server_port, 20)
-        process = begun(
+def test_second_sigterm_ends_process_at_once(tmp_path):
+    with run_proxy() as web:
+        create_network(tmp_path, web.server_port, 20)
+        process = start_auditor(
             tmp_path, "serve", "--no-web", AUDITOR_SCHEDULE__SHUTDOWN_GRACE_SECONDS="60"
         )
-        until(lambda: len(web.held) == 20)
+        wait_until(lambda: len(web.held_hosts) == 20)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == -signal.SIGTERM
         process.communicate()
-        with opened(tmp_path) as app:
+        with open_app(tmp_path) as app:
             app.store.check_integrity()
-        until(lambda: alone(process.pid))
-        web.go_on.set()
-        web.over.set()
-        assert ended(begun(tmp_path, "run"))[0] == 0
+        wait_until(lambda: has_ended(process.pid))
+        web.release.set()
+        web.end.set()
+        assert wait_for_end(start_auditor(tmp_path, "run"))[0] == 0
 
 
 @pytest.mark.fault("F34")
 @pytest.mark.slow
-def test_cron_and_the_service_do_one_night_whichever_comes_first(tmp_path):
-    """The service and two of cron at the same moment: one does it, the others are told so or find it done."""
-    with playing(hold=False) as web:
-        registered(tmp_path, web.server_port, 20)
-        service = begun(tmp_path, "serve", "--no-web")
-        cron = [begun(tmp_path, "run", "--json") for _ in range(2)]
-        codes = [ended(one)[0] for one in cron]
+def test_service_and_cron_do_one_run_together(tmp_path):
+    """The service and two cron jobs start at the same time. One runs, the others exit with 0 or 5."""
+    with run_proxy(hold=False) as web:
+        create_network(tmp_path, web.server_port, 20)
+        service = start_auditor(tmp_path, "serve", "--no-web")
+        cron = [start_auditor(tmp_path, "run", "--json") for _ in range(2)]
+        codes = [wait_for_end(process)[0] for process in cron]
         assert set(codes) <= {0, 5}
-        with opened(tmp_path) as app:
-            until(
+        with open_app(tmp_path) as app:
+            wait_until(
                 lambda: (
                     app.store.get_latest_run()
                     and app.store.get_latest_run().state is AuditRunState.DONE
                 )
             )
             service.send_signal(signal.SIGTERM)
-            assert ended(service)[0] == 0
-            (night,) = app.store.list_runs()
-            assert len(looks(app)) == 20
+            assert wait_for_end(service)[0] == 0
+            (audit_run,) = app.store.list_runs()
+            assert len(load_checked_accounts(app)) == 20
             (receipt,) = verify_receipt_chain(
                 app.store.list_runs(), read_known_public_keys(app.data_folder)
             )
             assert receipt.fault is None
-            assert night.state is AuditRunState.DONE
-        homes = [host for host, path in zip(web.asked, web.paths, strict=True) if path == "/"]
+            assert audit_run.state is AuditRunState.DONE
+        homes = [
+            host for host, path in zip(web.requested_hosts, web.paths, strict=True) if path == "/"
+        ]
         assert sorted(host for host in homes if host.startswith("site")) == [
             f"site{n:02}.ma" for n in range(20)
         ]
@@ -250,42 +262,48 @@ def test_cron_and_the_service_do_one_night_whichever_comes_first(tmp_path):
 
 @pytest.mark.fault("F34")
 @pytest.mark.slow
-def test_a_run_beside_the_service_asks_nobody(tmp_path):
-    with playing() as web:
-        registered(tmp_path, web.server_port, 20)
-        service = begun(tmp_path, "serve", "--no-web")
-        until(lambda: len(web.held) == 20)
-        before = len(web.asked)
-        code, out, err = ended(begun(tmp_path, "run"))
+def test_run_during_run_of_service_makes_no_requests(tmp_path):
+    with run_proxy() as web:
+        create_network(tmp_path, web.server_port, 20)
+        service = start_auditor(tmp_path, "serve", "--no-web")
+        wait_until(lambda: len(web.held_hosts) == 20)
+        before = len(web.requested_hosts)
+        code, out, err = wait_for_end(start_auditor(tmp_path, "run"))
         assert (code, out, err.count("\n")) == (5, "", 1)
         assert err.startswith("error: another run is in progress")
-        assert len(web.asked) == before
-        web.go_on.set()
-        web.over.set()
-        with opened(tmp_path) as app:
-            until(lambda: app.store.get_latest_run().state is AuditRunState.DONE)
-        again = ended(begun(tmp_path, "run", "--json"))
-        asked = len(web.asked)
-        assert (again[0], json.loads(again[1])["items"][0]["accounts"]) == (0, 20)
-        assert len(web.asked) == asked
+        assert len(web.requested_hosts) == before
+        web.release.set()
+        web.end.set()
+        with open_app(tmp_path) as app:
+            wait_until(lambda: app.store.get_latest_run().state is AuditRunState.DONE)
+        repeated = wait_for_end(start_auditor(tmp_path, "run", "--json"))
+        request_count = len(web.requested_hosts)
+        assert (repeated[0], json.loads(repeated[1])["items"][0]["accounts"]) == (0, 20)
+        assert len(web.requested_hosts) == request_count
         service.send_signal(signal.SIGTERM)
-        assert ended(service)[0] == 0
+        assert wait_for_end(service)[0] == 0
 
 
 @pytest.mark.slow
-def test_a_run_whose_window_ends_says_so_and_ends_with_4(tmp_path):
-    """A window of less than a thousandth of a second, in which nobody is reached."""
-    with playing(hold=False) as web:
-        registered(tmp_path, web.server_port, 30)
-        code, out, err = ended(
-            begun(tmp_path, "run", AUDITOR_SCHEDULE__TIME_LIMIT_HOURS="0.0000001")
+def test_run_that_reaches_time_limit_exits_with_4(tmp_path):
+    """With a limit of less than a millisecond, no account is reached."""
+    with run_proxy(hold=False) as web:
+        create_network(tmp_path, web.server_port, 30)
+        code, out, err = wait_for_end(
+            start_auditor(tmp_path, "run", AUDITOR_SCHEDULE__TIME_LIMIT_HOURS="0.0000001")
         )
         assert (code, out) == (4, "")
         assert (
-            "30 accounts were not reached before the time limit; the next run begins with them" in err
+            "30 accounts were not reached before the time limit; the next run begins with them"
+            in err
         )
-        status = ended(begun(tmp_path, "status", "--json"))
+        status = wait_for_end(start_auditor(tmp_path, "status", "--json"))
         (item,) = json.loads(status[1])["items"]
-        assert (status[0], item["state"], item["accounts"], item["not_reached"]) == (0, "done", 0, 30)
-        assert ended(begun(tmp_path, "run"))[0] == 4
-        assert web.asked == []
+        assert (status[0], item["state"], item["accounts"], item["not_reached"]) == (
+            0,
+            "done",
+            0,
+            30,
+        )
+        assert wait_for_end(start_auditor(tmp_path, "run"))[0] == 4
+        assert web.requested_hosts == []

@@ -1,4 +1,4 @@
-"""A night that is killed at any moment is gone on with: one night, each account once."""
+"""Tests of a run that is killed at any time: it is resumed and checks each account once."""
 
 import asyncio
 import signal
@@ -15,24 +15,24 @@ from storage.store import Store
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 
 
-def tell(count):
+def print_count(count):
     sys.stdout.write(f"{count}\n")
     sys.stdout.flush()
 
 
-async def write(url):
-    """Go on with the night, telling after each commit how many observations it made safe."""
+async def write_observations(url):
+    """Resume the run. Print the number of stored observations after each commit."""
     with Store.open(url, create=False) as store:
-        night = store.begin_run(NOW.date(), NOW)
-        async with store.open_observation_writer(batch_size=20, on_commit=tell) as writer:
-            for account in store.list_pending_accounts(night):
+        audit_run = store.begin_run(NOW.date(), NOW)
+        async with store.open_observation_writer(batch_size=20, on_commit=print_count) as writer:
+            for account in store.list_pending_accounts(audit_run):
                 finding = Finding(Presence.PRESENT, name=account.typed_text, detail="x" * 200)
                 evidence = (Evidence(account.typed_text, 200, account.typed_text),)
-                await writer.add(Observation(account.id, night.id, NOW, finding, evidence))
-        store.finish_run(night, AuditRunState.DONE, NOW)
+                await writer.add(Observation(account.id, audit_run.id, NOW, finding, evidence))
+        store.finish_run(audit_run, AuditRunState.DONE, NOW)
 
 
-def registered(url, count):
+def create_registry(url, count):
     with Store.open(url) as store:
         pages = (Identity("website", LinkKind.PAGE, f"{n}.example") for n in range(count))
         links = [AccountRow("amal", f"https://{page.key}/", page, "website") for page in pages]
@@ -40,43 +40,43 @@ def registered(url, count):
 
 
 def run_and_kill(url, after):
-    """Run the writer, kill it after so many commits, and give the count it had acknowledged."""
+    """Run the writer, kill it after `after` commits, and return what it had acknowledged."""
     process = subprocess.Popen([sys.executable, __file__, url], stdout=subprocess.PIPE, text=True)
     acknowledged = 0
-    for heard, line in enumerate(process.stdout, 1):
+    for line_count, line in enumerate(process.stdout, 1):
         acknowledged += int(line)
-        if heard == after:
+        if line_count == after:
             process.send_signal(signal.SIGKILL)
     process.stdout.close()
     process.wait()
     return acknowledged, process.returncode
 
 
-def killed_again_and_again(url, count, kills):
-    registered(url, count)
-    safe = 0
+def assert_survives_kills(url, count, kills):
+    create_registry(url, count)
+    acknowledged_total = 0
     for after in [*kills, None]:
         acknowledged, code = run_and_kill(url, after)
-        safe += acknowledged
+        acknowledged_total += acknowledged
         assert code == (-signal.SIGKILL if after else 0)
         with Store.open(url, create=False) as store:
             store.check_integrity()
-            seen = [o.account_id for o in store.list_observations()]
-            (night,) = store.list_runs()
-        assert len(seen) == len(set(seen)) >= safe
-    assert len(seen) == count
-    assert night.state is AuditRunState.DONE
+            account_ids = [o.account_id for o in store.list_observations()]
+            (audit_run,) = store.list_runs()
+        assert len(account_ids) == len(set(account_ids)) >= acknowledged_total
+    assert len(account_ids) == count
+    assert audit_run.state is AuditRunState.DONE
 
 
 @pytest.mark.fault("F35")
-def test_a_killed_night_loses_nothing_acknowledged_and_sees_each_account_once(tmp_path):
-    killed_again_and_again(f"sqlite:///{tmp_path}/auditor.db", 4000, kills=[7])
+def test_killed_run_loses_nothing_and_checks_each_account_once(tmp_path):
+    assert_survives_kills(f"sqlite:///{tmp_path}/auditor.db", 4000, kills=[7])
 
 
 @pytest.mark.slow
-def test_a_night_killed_twenty_times_is_one_night(tmp_path):
-    killed_again_and_again(f"sqlite:///{tmp_path}/auditor.db", 20_000, kills=range(3, 23))
+def test_run_killed_twenty_times_is_one_run(tmp_path):
+    assert_survives_kills(f"sqlite:///{tmp_path}/auditor.db", 20_000, kills=range(3, 23))
 
 
 if __name__ == "__main__":
-    asyncio.run(write(sys.argv[1]))
+    asyncio.run(write_observations(sys.argv[1]))

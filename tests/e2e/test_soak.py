@@ -1,7 +1,7 @@
-"""Days of service on a fast clock, over a web that misbehaves: nothing is lost, doubled or leaked.
+"""Soak test: some days of service on a fast clock, over a web with faults.
 
-Pages are read and decisions taken meanwhile, others want the lock and the database, the disk fills up, and a
-night is stopped in its middle.
+Users read pages and save decisions, other processes hold the lock and the database, the disk fills
+up, and a run is stopped. Nothing may be lost, doubled or leaked.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ from tests.support.web_server import create_session
 
 START = datetime(2026, 11, 24, 23, 0, tzinfo=UTC)
 DAYS = 3
-WORDS = (
+PARAGRAPHS = (
     b"<p>L'association organise des ateliers de soutien scolaire pour les enfants du quartier.</p>"
     * 5
 )
@@ -101,12 +101,12 @@ PAGES = (
         "/en/nothing",
     ),
 )
-MOST_GROWTH = 24 << 20
-"""Bytes that memory may grow from the second night on: less than one of the bombs unpacks to."""
+MAX_MEMORY_GROWTH = 24 << 20
+"""Bytes by which memory may grow after the first run: less than one decompression bomb."""
 
 
 class Clock:
-    """A clock that runs while it is let, and waits for what takes longer on a slow machine."""
+    """A clock that tests move, and that can wait for slow work."""
 
     def __init__(self):
         self.now = START
@@ -115,37 +115,39 @@ class Clock:
         return self.now
 
     async def until(self, **later):
-        """Let it run to a moment: two minutes of it in a fiftieth of a second."""
+        """Run to a time after the start, two minutes in a fiftieth of a second."""
         while self.now < START + timedelta(**later):
             self.now += timedelta(minutes=2)
             await asyncio.sleep(0.02)
 
-    async def wait(self, what):
-        """Let it stand until something is so."""
+    async def wait(self, condition):
+        """Stop the clock until `condition` is true."""
         async with asyncio.timeout(60):
-            while not what():  # noqa: ASYNC110  # threads and other tasks make it so
+            while not condition():  # noqa: ASYNC110  # threads and other tasks change it
                 await asyncio.sleep(0.02)
 
 
-def site(number):
-    """What the site of an association is: decent, or one of the faults in the path of its address."""
+def get_site_path(number):
+    """Return the path of a site: empty for a good one, else the name of its fault."""
     return FAULTS[number % len(FAULTS)] if number % 2 else ""
 
 
-def rows(port):
+def build_account_rows(port):
     for number in range(60):
-        url = f"http://n{number}.example:{port}/{site(number)}"
+        url = f"http://n{number}.example:{port}/{get_site_path(number)}"
         yield AccountRow(f"n{number}", url, identify.identify_link(url, "website"), "website")
 
 
-def script(path, asked):
+def answer_request(path, asked):
     if path == "":
-        return answer(b"<!doctype html><title>Association</title><body>" + WORDS + b"%d" % asked)
+        return answer(
+            b"<!doctype html><title>Association</title><body>" + PARAGRAPHS + b"%d" % asked
+        )
     return moved(b"/") if path == "away" else None
 
 
-def configured(folder, port, names):
-    own = FetchOptions(
+def build_config(folder, port, names):
+    fetch_options = FetchOptions(
         allow_networks=("127.0.0.0/8",),
         nameservers=(names,),
         host_delay=0,
@@ -156,11 +158,14 @@ def configured(folder, port, names):
         dns_timeout=0.3,
         concurrency=20,
     )
-    known = tuple(f"http://n{number}.example:{port}/" for number in (0, 2))
+    canaries = tuple(f"http://n{number}.example:{port}/" for number in (0, 2))
     return load_config(find_packaged_config(), {}).model_copy(
         update={
-            "fetch": own,
-            "channels": {"website": ChannelSettings(canaries=known), "facebook": ChannelSettings()},
+            "fetch": fetch_options,
+            "channels": {
+                "website": ChannelSettings(canaries=canaries),
+                "facebook": ChannelSettings(),
+            },
             "storage": StorageSettings.model_validate({"folder": folder / "data"}),
             "schedule": ScheduleSettings(start_time=hour(0, 30), catch_up_hours=8),
             "web": WebSettings(port=0),
@@ -169,11 +174,11 @@ def configured(folder, port, names):
     )
 
 
-class Ledger:
-    """What the store was given and said that it keeps, and what the pages answered."""
+class ServiceRecorder:
+    """Records what was stored and how the pages responded."""
 
     def __init__(self):
-        self.kept = Counter()
+        self.stored = Counter()
         self.answered = Counter()
         self.sent = 0
         self.decided = 0
@@ -182,11 +187,11 @@ class Ledger:
     def watch(self, app):
         record, engine = app.store.record_observations, app.store._database._engine
 
-        def recorded(looks):
-            known = list(looks)
-            done = record(known)
-            self.kept.update((look.account_id, look.run_id) for look in known)
-            return done
+        def recorded(observations_to_store):
+            observations = list(observations_to_store)
+            result = record(observations)
+            self.stored.update((item.account_id, item.run_id) for item in observations)
+            return result
 
         app.store.record_observations = recorded
 
@@ -200,37 +205,37 @@ class Ledger:
             connection.execute(f"PRAGMA max_page_count={pages}")
 
 
-async def reading(home, cookie, ledger, stop):
-    """Somebody who reads one page after another, and sometimes decides, for as long as somebody answers."""
+async def browse_pages(home, cookie, recorder, stop):
+    """Read one page after another, and sometimes save a decision, until the service stops."""
     async with httpx.AsyncClient(base_url=home, trust_env=False, timeout=20) as client:
         client.cookies.set(SESSION_COOKIE, cookie)
         for turn in itertools.count():
             try:
-                await read(client, turn, ledger)
+                await browse_one_page(client, turn, recorder)
             except httpx.TransportError:
                 assert stop.is_set()
                 return
             await asyncio.sleep(0.02)
 
 
-async def read(client, turn, ledger):
-    full = ledger.full
-    got = await client.get(PAGES[turn % len(PAGES)])
-    ledger.answered[got.status_code, full or ledger.full] += 1
+async def browse_one_page(client, turn, recorder):
+    full = recorder.full
+    response = await client.get(PAGES[turn % len(PAGES)])
+    recorder.answered[response.status_code, full or recorder.full] += 1
     if turn % 5 == 4 and not full:
-        said = {
+        form = {
             "kind": "none_by_choice",
             "channel": "facebook",
             "reason": f"call {turn}",
         }
-        ledger.sent += 1
-        kept = await client.post(f"/en/associations/n{turn % 60}/decisions", data=said)
-        ledger.decided += kept.status_code == 303
-        ledger.answered[kept.status_code, full or ledger.full] += 1
+        recorder.sent += 1
+        response = await client.post(f"/en/associations/n{turn % 60}/decisions", data=form)
+        recorder.decided += response.status_code == 303
+        recorder.answered[response.status_code, full or recorder.full] += 1
 
 
-def busy(app, seconds):
-    """Somebody else's transaction: nothing can be written meanwhile."""
+def lock_database(app, seconds):
+    """Hold a write transaction of another process. Other writes have to wait."""
     with closing(sqlite3.connect(app.store._database.file, isolation_level=None)) as other:
         other.execute("PRAGMA busy_timeout=5000")
         other.execute("BEGIN IMMEDIATE")
@@ -238,22 +243,22 @@ def busy(app, seconds):
         other.execute("ROLLBACK")
 
 
-def resident():
+def measure_memory():
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def open_files():
+def count_open_files():
     gc.collect()
-    told = Counter()
+    counts = Counter()
     for link in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
-            told[str(link.readlink()).split(":")[0]] += 1
-    return told
+            counts[str(link.readlink()).split(":")[0]] += 1
+    return counts
 
 
-def children():
-    running = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdecimal()]
+def list_child_processes():
+    running = [int(file.name) for file in Path("/proc").iterdir() if file.name.isdecimal()]
     return {pid for pid in running if _parent(pid) == os.getpid()}
 
 
@@ -264,22 +269,27 @@ def _parent(pid):
         return 0
 
 
-async def served(config, clock, ledger, story):
-    """The service until a story has ended with its stop."""
-    with App.open(config) as app, scheduling.open_web_socket(config.web) as at:
-        ledger.watch(app)
+async def run_service(config, clock, recorder, story):
+    """Run the service until the coroutine `story` has ended."""
+    with App.open(config) as app, scheduling.open_web_socket(config.web) as web_socket:
+        recorder.watch(app)
         stop = asyncio.Event()
-        service = asyncio.create_task(scheduling.run_server(app, clock, sock=at, stop=stop))
-        home, cookie = scheduling.format_server_url(at).rstrip("/"), create_session(app.store)
-        reader = asyncio.create_task(reading(home, cookie, ledger, stop))
+        service = asyncio.create_task(scheduling.run_server(app, clock, sock=web_socket, stop=stop))
+        home, cookie = (
+            scheduling.format_server_url(web_socket).rstrip("/"),
+            create_session(app.store),
+        )
+        reader = asyncio.create_task(browse_pages(home, cookie, recorder, stop))
         try:
-            telling = asyncio.create_task(story(app, stop))
-            waited = {telling, service, reader}
-            while not telling.done():
-                done, waited = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-                for one in done:
-                    one.result()
-                assert telling in done or stop.is_set()
+            story_task = asyncio.create_task(story(app, stop))
+            waited = {story_task, service, reader}
+            while not story_task.done():
+                finished_tasks, waited = await asyncio.wait(
+                    waited, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in finished_tasks:
+                    task.result()
+                assert story_task in finished_tasks or stop.is_set()
         finally:
             reader.cancel()
             await asyncio.wait({reader})
@@ -288,72 +298,78 @@ async def served(config, clock, ledger, story):
 
 
 @pytest.mark.slow
-async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(  # noqa: PLR0915
+async def test_days_of_load_and_faults_lose_and_leak_nothing(  # noqa: PLR0915
     tmp_path, monkeypatch
 ):  # one story
     monkeypatch.setattr(scheduling, "CATCH_UP_INTERVAL", timedelta(seconds=1))
     async with ParserPool(1):
-        pass  # the process that starts readers stays for the life of this one
+        pass  # the process that starts parsers lives as long as this one
     zone = {f"n{number}.example": ["127.0.0.1"] for number in range(60)}
-    async with Hostile(script) as web, NameServer(zone) as names:
-        config = configured(tmp_path, web.port, names.address)
+    async with Hostile(answer_request) as web, NameServer(zone) as names:
+        config = build_config(tmp_path, web.port, names.address)
         with App.open(config) as app:
             people = [Association(f"n{number}", f"Association {number}") for number in range(60)]
-            app.store.save_registry(people, list(rows(web.port)), START - timedelta(hours=1))
-        before = asyncio.all_tasks(), open_files(), children()
-        clock, ledger, memory = Clock(), Ledger(), []
+            app.store.save_registry(
+                people, list(build_account_rows(web.port)), START - timedelta(hours=1)
+            )
+        before = asyncio.all_tasks(), count_open_files(), list_child_processes()
+        clock, recorder, memory = Clock(), ServiceRecorder(), []
 
         def is_done(app, day):
-            night = app.store.get_run(START.date() + timedelta(days=day))
-            return night is not None and night.state is AuditRunState.DONE
+            audit_run = app.store.get_run(START.date() + timedelta(days=day))
+            return audit_run is not None and audit_run.state is AuditRunState.DONE
 
         async def first_day(app, stop):
-            """The lock is another's when the night is due; then the night is stopped in the middle."""
+            """Another process holds the lock when the run is due. Later, the run is stopped."""
             with App.open(config) as other, other.hold_run_lock():
                 await clock.until(hours=3)
                 with pytest.raises(RunLockedError), app.hold_run_lock():
                     pass
-            await clock.wait(lambda: ledger.kept)
+            await clock.wait(lambda: recorder.stored)
             os.kill(os.getpid(), signal.SIGTERM)
             await stop.wait()
 
-        async def the_rest(app, stop):
-            """Somebody else writes, the disk fills up and is emptied, and days go by."""
+        async def later_days(app, stop):
+            """Another process writes, the disk fills up and is freed, and days pass."""
             await clock.wait(lambda: is_done(app, 1))
-            memory.append(resident())
+            memory.append(measure_memory())
             await clock.until(days=1, hours=2)
             await clock.wait(lambda: app.store.get_run(START.date() + timedelta(days=2)))
-            await asyncio.to_thread(busy, app, 1.5)
+            await asyncio.to_thread(lock_database, app, 1.5)
             await clock.wait(lambda: is_done(app, 2))
-            memory.append(resident())
+            memory.append(measure_memory())
             await clock.until(days=2)
-            ledger.full = True
+            recorder.full = True
             await clock.until(days=2, hours=4)
             assert not is_done(app, 3)
-            ledger.full = False
+            recorder.full = False
             await clock.wait(lambda: is_done(app, 3))
             await clock.until(days=3)
-            memory.append(resident())
+            memory.append(measure_memory())
 
-        await served(config, clock, ledger, first_day)
-        await served(config, clock, ledger, the_rest)
+        await run_service(config, clock, recorder, first_day)
+        await run_service(config, clock, recorder, later_days)
         with App.open(config) as app:
-            nights = list(app.store.list_runs())
-            seen = Counter((look.account_id, look.run_id) for look in app.store.list_observations())
-            words = len(list(app.store.list_decisions()))
+            audit_runs = list(app.store.list_runs())
+            check_counts = Counter(
+                (item.account_id, item.run_id) for item in app.store.list_observations()
+            )
+            decision_count = len(list(app.store.list_decisions()))
             app.store.check_integrity()
             assert reevaluate(app, dry_run=True).changes == []
-    assert [(night.day - START.date()).days for night in nights] == list(range(1, DAYS + 1))
-    assert {night.state for night in nights} == {AuditRunState.DONE}
-    assert set(seen.values()) == {1}
-    assert len(seen) == 60 * DAYS
-    assert set(ledger.kept) <= set(seen)
-    assert ledger.sent >= words >= ledger.decided > 10
-    assert not [status for (status, full) in ledger.answered if status >= 500 and not full]
-    assert ledger.answered[200, False] > 100
-    assert memory[-1] - memory[0] < MOST_GROWTH
+    assert [(audit_run.day - START.date()).days for audit_run in audit_runs] == list(
+        range(1, DAYS + 1)
+    )
+    assert {audit_run.state for audit_run in audit_runs} == {AuditRunState.DONE}
+    assert set(check_counts.values()) == {1}
+    assert len(check_counts) == 60 * DAYS
+    assert set(recorder.stored) <= set(check_counts)
+    assert recorder.sent >= decision_count >= recorder.decided > 10
+    assert not [status for (status, full) in recorder.answered if status >= 500 and not full]
+    assert recorder.answered[200, False] > 100
+    assert memory[-1] - memory[0] < MAX_MEMORY_GROWTH
     await asyncio.sleep(0.1)
     assert asyncio.all_tasks() == before[0]
-    assert not open_files() - before[1]
-    assert children() == before[2]
+    assert not count_open_files() - before[1]
+    assert list_child_processes() == before[2]
     assert not multiprocessing.active_children()

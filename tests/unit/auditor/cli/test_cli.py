@@ -1,4 +1,4 @@
-"""The command line: its contracts for scripts, and what it says to people."""
+"""Tests of the command line: JSON output, exit codes and messages."""
 
 import asyncio
 import io
@@ -32,10 +32,10 @@ from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, ProbeResult
 from storage.models.audit import AuditRunState
 
-SHEETS = Path(__file__).parents[3] / "fixtures" / "data" / "registry"
+SPREADSHEETS = Path(__file__).parents[3] / "fixtures" / "data" / "registry"
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
-IDENTITY = ["input", "channel", "kind", "key", "canonical", "note"]
-FOUND = [
+IDENTITY_KEYS = ["input", "channel", "kind", "key", "canonical", "note"]
+FINDING_KEYS = [
     "presence",
     "reason",
     "status",
@@ -54,81 +54,81 @@ FOUND = [
 
 @pytest.fixture
 def auditor(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder; give its exit code and what it wrote."""
+    """Return a function that runs a command in an empty folder: exit code, output, messages."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
 
-    def run(*words, typed=""):
+    def run(*arguments, typed=""):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
-        code = main.main(list(words))
+        code = main.main(list(arguments))
         written = capsys.readouterr()
         return code, written.out, written.err
 
     return run
 
 
-def items(out):
-    told = json.loads(out)
-    assert list(told) == ["schema", "generated_at", "items"]
-    assert told["schema"] == 1
-    assert datetime.fromisoformat(told["generated_at"]).tzinfo
-    return told["items"]
+def read_items(out):
+    document = json.loads(out)
+    assert list(document) == ["schema", "generated_at", "items"]
+    assert document["schema"] == 1
+    assert datetime.fromisoformat(document["generated_at"]).tzinfo
+    return document["items"]
 
 
-def test_identify_gives_an_item_for_each_line_in_order(auditor):
+def test_identify_prints_one_item_per_line_in_order(auditor):
     typed = "https://www.facebook.com/HarbourReaders/\nN/A\n\nyoutube\t@HarbourReaders\nharbour.example\n"
     code, out, err = auditor("identify", "--json", "-", typed=typed)
-    told = items(out)
+    output_items = read_items(out)
     assert (code, err) == (0, "")
-    assert [list(item) for item in told] == [IDENTITY] * 5
-    assert [item["channel"] for item in told][3:] == ["youtube", "website"]
-    assert told[0]["key"] == "u:harbourreaders"
-    assert told[1]["kind"] == "none"
-    assert told[2]["kind"] == "invalid"
-    assert told[3]["key"] == "@harbourreaders"
+    assert [list(item) for item in output_items] == [IDENTITY_KEYS] * 5
+    assert [item["channel"] for item in output_items][3:] == ["youtube", "website"]
+    assert output_items[0]["key"] == "u:harbourreaders"
+    assert output_items[1]["kind"] == "none"
+    assert output_items[2]["kind"] == "invalid"
+    assert output_items[3]["key"] == "@harbourreaders"
 
 
-def test_identify_reads_a_file_and_a_column(auditor, tmp_path):
+def test_identify_reads_file_for_one_channel(auditor, tmp_path):
     (tmp_path / "links.txt").write_bytes("\ufeff@harbour\r\nhill singers\r\n".encode())
     code, out, _ = auditor("identify", "--json", "--channel", "youtube", "links.txt")
     assert code == 0
-    assert [item["input"] for item in items(out)] == ["@harbour", "hill singers"]
-    assert items(out)[0]["key"] == "@harbour"
+    assert [item["input"] for item in read_items(out)] == ["@harbour", "hill singers"]
+    assert read_items(out)[0]["key"] == "@harbour"
 
 
-def test_a_link_in_place_of_a_file_is_that_link(auditor):
+def test_identify_accepts_single_link(auditor):
     _, out, _ = auditor("identify", "--json", "https://harbour.example/")
-    assert [item["key"] for item in items(out)] == ["harbour.example"]
+    assert [item["key"] for item in read_items(out)] == ["harbour.example"]
 
 
-def test_a_pipe_gets_tab_separated_values(auditor):
+def test_pipe_gets_tab_separated_values(auditor):
     _, out, _ = auditor("identify", "https://harbour.example/")
     heading, line = out.rstrip("\n").split("\n")
     assert heading.split("\t") == ["channel", "kind", "key", "note", "input"]
     assert line.split("\t")[0] == "website"
 
 
-def test_links_that_name_no_account_are_answered_without_asking_anyone(auditor):
+def test_check_of_links_without_account_makes_no_requests(auditor):
     code, out, _ = auditor(
         "check", "--json", "aucun", "https://www.facebook.com/sharer.php?u=x", "http://"
     )
-    told = items(out)
+    output_items = read_items(out)
     assert code == 0
-    assert [list(item) for item in told] == [IDENTITY + FOUND] * 3
-    assert {(item["presence"], item["reason"], item["requests"]) for item in told} == {
+    assert [list(item) for item in output_items] == [IDENTITY_KEYS + FINDING_KEYS] * 3
+    assert {(item["presence"], item["reason"], item["requests"]) for item in output_items} == {
         ("unknown", "wrong_target", 0)
     }
 
 
-def test_a_private_address_is_never_contacted(auditor):
+def test_private_address_is_never_requested(auditor):
     _, out, _ = auditor("check", "--json", "-", typed="http://127.0.0.1/\nhttp://10.0.0.1:8080/\n")
-    assert [(item["presence"], item["reason"]) for item in items(out)] == [
+    assert [(item["presence"], item["reason"]) for item in read_items(out)] == [
         ("unknown", "unsafe_address"),
         ("unknown", "unsafe_address"),
     ]
 
 
-def test_a_checked_item_has_every_field_of_the_contract():
+def test_check_item_has_all_fields():
     page = Page(
         "https://harbour.example/", 200, hops=(Hop("http://harbour.example/", 301), Hop("x", 200))
     )
@@ -152,7 +152,7 @@ def test_a_checked_item_has_every_field_of_the_contract():
         ),
     )
     item = check.build_check_item(LinkCheck("harbour.example", identity, seen))
-    assert list(item) == IDENTITY + FOUND
+    assert list(item) == IDENTITY_KEYS + FINDING_KEYS
     assert (item["last_activity"], item["rhythm_days"]) == ("2026-11-01", 9)
     assert item["links"] == [
         {
@@ -165,7 +165,7 @@ def test_a_checked_item_has_every_field_of_the_contract():
     assert item["requests"] == 2
 
 
-def test_init_writes_what_is_missing_and_never_overwrites(auditor, tmp_path):
+def test_init_writes_missing_files_and_never_overwrites(auditor, tmp_path):
     (tmp_path / "config.toml").write_text('[network]\nname = "Mine"\n')
     code, out, err = auditor("init")
     assert (code, out) == (0, "")
@@ -178,7 +178,7 @@ def test_init_writes_what_is_missing_and_never_overwrites(auditor, tmp_path):
     )
 
 
-def test_a_newcomer_goes_from_nothing_to_a_registry(auditor, tmp_path):
+def test_first_steps_from_init_to_export(auditor, tmp_path):
     auditor("init")
     with (tmp_path / "registry.csv").open("a", encoding="utf-8") as registry:
         registry.write("h1,Harbour Readers,,,,,,,,,harbour.example,harbourreaders,,,,,,\r\n")
@@ -193,24 +193,24 @@ def test_a_newcomer_goes_from_nothing_to_a_registry(auditor, tmp_path):
     assert auditor("doctor", "--offline")[0] == 0
 
 
-def test_validate_gives_the_items_of_the_contract_and_the_exit_code_of_bad_input(auditor):
-    code, out, _ = auditor("registry", "validate", "--json", str(SHEETS / "troubled.csv"))
+def test_validate_prints_problems_and_exits_with_3(auditor):
+    code, out, _ = auditor("registry", "validate", "--json", str(SPREADSHEETS / "troubled.csv"))
     assert code == 3
-    assert [list(item) for item in items(out)][:1] == [
+    assert [list(item) for item in read_items(out)][:1] == [
         ["line", "column", "value", "problem", "severity"]
     ]
-    assert {item["severity"] for item in items(out)} == {"error", "warning"}
+    assert {item["severity"] for item in read_items(out)} == {"error", "warning"}
 
 
-def test_a_dry_run_says_so_and_writes_nothing(auditor):
-    sheet = str(SHEETS / "arabic.csv")
-    assert "nothing was written" in auditor("registry", "import", "--dry-run", sheet)[2]
-    told = items(auditor("registry", "import", "--json", sheet)[1])
-    assert len(told[0]["associations_added"]) == 2
+def test_dry_run_says_so_and_writes_nothing(auditor):
+    spreadsheet = str(SPREADSHEETS / "arabic.csv")
+    assert "nothing was written" in auditor("registry", "import", "--dry-run", spreadsheet)[2]
+    output_items = read_items(auditor("registry", "import", "--json", spreadsheet)[1])
+    assert len(output_items[0]["associations_added"]) == 2
 
 
-def test_an_unreadable_sheet_changes_nothing(auditor, tmp_path):
-    auditor("registry", "import", str(SHEETS / "arabic.csv"))
+def test_unreadable_spreadsheet_changes_nothing(auditor, tmp_path):
+    auditor("registry", "import", str(SPREADSHEETS / "arabic.csv"))
     before = auditor("registry", "export", "-")[1]
     (tmp_path / "bad.xlsx").write_bytes(b"PK\x03\x04 and then nothing")
     (tmp_path / "empty.csv").write_text("name,facebook\n")
@@ -222,24 +222,24 @@ def test_an_unreadable_sheet_changes_nothing(auditor, tmp_path):
     assert auditor("registry", "export", "-")[1] == before
 
 
-def test_export_refuses_a_name_it_cannot_serve(auditor):
+def test_export_refuses_unsupported_file_extension(auditor):
     code, _, err = auditor("registry", "export", "registry.ods")
     assert code == 3
     assert "try: registry.csv" in err
 
 
-def test_a_second_run_is_told_that_the_first_holds_the_lock(auditor):
-    auditor("registry", "import", str(SHEETS / "arabic.csv"))
+def test_second_run_exits_with_5(auditor):
+    auditor("registry", "import", str(SPREADSHEETS / "arabic.csv"))
     with App.open(load_config(None, {})) as app, app.hold_run_lock():
         code, _, err = auditor("run")
     assert code == 5
     assert "another run is in progress" in err
 
 
-def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(auditor):
+def test_status_before_first_run_has_nulls_and_fails_max_age(auditor):
     code, out, _ = auditor("status", "--json")
     assert code == 0
-    assert items(out) == [
+    assert read_items(out) == [
         {
             "run": None,
             "started_at": None,
@@ -259,7 +259,7 @@ def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(au
     assert auditor("status", "--max-age", "26")[0] == 4
 
 
-def test_a_night_that_was_skipped_ends_with_its_own_code(auditor, monkeypatch):
+def test_skipped_run_exits_with_4(auditor, monkeypatch):
     async def skipped(app, now, **_):
         begun = app.store.begin_run(now.date(), now)
         return app.store.finish_run(begun, AuditRunState.SKIPPED, now, receipt={"state": "skipped"})
@@ -267,11 +267,11 @@ def test_a_night_that_was_skipped_ends_with_its_own_code(auditor, monkeypatch):
     monkeypatch.setattr("auditor.runs.run.execute_run", skipped)
     code, out, err = auditor("run", "--json", "--quiet")
     assert code == 4
-    assert items(out) == [{"state": "skipped"}]
+    assert read_items(out) == [{"state": "skipped"}]
     assert "the network is not reachable" in err
 
 
-def test_cron_hears_nothing_of_a_good_night(auditor, monkeypatch):
+def test_successful_quiet_run_prints_nothing(auditor, monkeypatch):
     async def done(app, now, **_):
         begun = app.store.begin_run(now.date(), now)
         return app.store.finish_run(begun, AuditRunState.DONE, now)
@@ -281,33 +281,33 @@ def test_cron_hears_nothing_of_a_good_night(auditor, monkeypatch):
     assert auditor("status", "--json")[0] == 0
 
 
-def test_an_age_is_counted_from_the_end_of_the_night(tmp_path):
+def test_age_is_counted_from_end_of_run(tmp_path):
     with App.open(load_config(None, {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})) as app:
         begun = app.store.begin_run(NOW.date(), NOW)
-        ended = app.store.finish_run(begun, AuditRunState.DONE, NOW)
+        result = app.store.finish_run(begun, AuditRunState.DONE, NOW)
     assert (
-        json_items.build_status_item(ended, {Presence.PRESENT: 2}, NOW.replace(hour=15))[
+        json_items.build_status_item(result, {Presence.PRESENT: 2}, NOW.replace(hour=15))[
             "age_hours"
         ]
         == 3.0
     )
 
 
-def test_gaps_of_an_unknown_association_are_a_mistake(auditor):
+def test_gaps_of_unknown_association_are_an_error(auditor):
     code, _, err = auditor("gaps", "--association", "nobody")
     assert code == 3
     assert "no association has this id" in err
 
 
-def test_gaps_export_and_reevaluate_work_on_an_empty_store(auditor, tmp_path):
-    assert items(auditor("gaps", "--json")[1]) == []
+def test_gaps_export_and_reevaluate_work_on_empty_database(auditor, tmp_path):
+    assert read_items(auditor("gaps", "--json")[1]) == []
     assert auditor("export", "gaps.csv")[0] == 0
     assert (tmp_path / "gaps.csv").read_bytes().startswith(b"\xef\xbb\xbfassociation,")
     assert auditor("reevaluate")[0] == 0
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("arguments", "code"),
     [
         (["frobnicate"], 2),
         (["check"], 2),
@@ -318,22 +318,22 @@ def test_gaps_export_and_reevaluate_work_on_an_empty_store(auditor, tmp_path):
         (["--help"], 0),
     ],
 )
-def test_each_ending_has_its_exit_code(auditor, words, code):
-    assert auditor(*words)[0] == code
+def test_exit_codes(auditor, arguments, code):
+    assert auditor(*arguments)[0] == code
 
 
-def test_common_options_stand_anywhere(auditor):
-    for words in (["--config", "none.toml", "status"], ["status", "--config", "none.toml"]):
-        assert "none.toml: there is no such file" in auditor(*words)[2]
+def test_common_options_are_accepted_anywhere(auditor):
+    for arguments in (["--config", "none.toml", "status"], ["status", "--config", "none.toml"]):
+        assert "none.toml: there is no such file" in auditor(*arguments)[2]
     assert main.move_common_options_first(["run", "--", "-q"]) == ["run", "--", "-q"]
 
 
-def test_a_traceback_is_shown_only_with_debug(auditor):
+def test_traceback_is_shown_only_with_debug(auditor):
     assert "Traceback" not in auditor("--config", "none.toml", "status")[2]
     assert "Traceback" in auditor("--config", "none.toml", "status", "--debug")[2]
 
 
-def test_a_database_of_another_program_is_refused_and_left_alone(auditor, tmp_path):
+def test_foreign_database_is_refused_and_not_changed(auditor, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "auditor.db").write_bytes(b"")
     code, _, err = auditor("status")
@@ -342,11 +342,11 @@ def test_a_database_of_another_program_is_refused_and_left_alone(auditor, tmp_pa
     assert (tmp_path / "data" / "auditor.db").read_bytes() == b""
 
 
-def test_a_name_cannot_steer_the_terminal():
+def test_names_cannot_control_the_terminal():
     assert formatting.to_single_line("Har\x1b[2Jbour\u202e\tReaders\n") == "Har [2Jbour Readers"
 
 
-def test_an_interruption_says_that_what_was_done_is_kept(auditor, monkeypatch):
+def test_interruption_says_that_finished_work_is_kept(auditor, monkeypatch):
     async def interrupted(*_, **__):
         raise KeyboardInterrupt
 
@@ -356,23 +356,23 @@ def test_an_interruption_says_that_what_was_done_is_kept(auditor, monkeypatch):
     assert "kept" in err
 
 
-def test_a_night_that_is_terminated_keeps_what_was_done(auditor, monkeypatch):
-    ended = []
+def test_terminated_run_ends_in_order(auditor, monkeypatch):
+    result = []
 
     async def night(*_, **__):
         os.kill(os.getpid(), signal.SIGTERM)
         try:
             await asyncio.sleep(30)
         except asyncio.CancelledError:
-            ended.append("in order")
+            result.append("in order")
             raise
 
     monkeypatch.setattr("auditor.runs.run.execute_run", night)
     assert auditor("run")[0] == 130
-    assert ended == ["in order"]
+    assert result == ["in order"]
 
 
-def test_every_command_of_the_contract_is_there(auditor):
+def test_help_lists_main_commands(auditor):
     _, out, _ = auditor("--help")
     wanted = (
         "demo init check identify registry run serve status gaps "
@@ -381,12 +381,12 @@ def test_every_command_of_the_contract_is_there(auditor):
     assert set(wanted.split()) <= set(out.split())
 
 
-def started(*words, typed=b"", **environ):
+def run_in_subprocess(*arguments, typed=b"", **environ):
     command = [
         sys.executable,
         "-c",
         "import sys; from auditor.cli.main import main; sys.exit(main())",
-        *words,
+        *arguments,
     ]
     return subprocess.run(
         command,
@@ -398,28 +398,28 @@ def started(*words, typed=b"", **environ):
     )
 
 
-def test_json_is_utf_8_whatever_the_locale():
-    ended = started(
+def test_json_is_utf_8_in_any_locale():
+    result = run_in_subprocess(
         "identify", "--json", typed="جمعية\n".encode(), PYTHONUTF8="0", PYTHONCOERCECLOCALE="0"
     )
-    assert ended.returncode == 0
-    assert items(ended.stdout.decode())[0]["input"] == "جمعية"
+    assert result.returncode == 0
+    assert read_items(result.stdout.decode())[0]["input"] == "جمعية"
 
 
-def test_a_bug_is_one_line_unless_debugging():
+def test_unexpected_error_is_one_line():
     spoilt = (
         "import sys; from auditor.cli import main; "
         "main.move_common_options_first = 1; sys.exit(main.main(['status']))"
     )
-    ended = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", spoilt], capture_output=True, check=False, timeout=60
     )
-    assert ended.returncode == 1
-    assert ended.stderr.startswith(b"error: unexpected TypeError")
-    assert ended.stderr.count(b"\n") == 1
+    assert result.returncode == 1
+    assert result.stderr.startswith(b"error: unexpected TypeError")
+    assert result.stderr.count(b"\n") == 1
 
 
-def test_help_needs_neither_the_database_nor_the_fetcher_nor_a_loop():
+def test_help_imports_no_slow_modules():
     spy = (
         "import sys; from auditor.cli.main import main; main(['--help']); "
         "heavy = {'asyncio', 'sqlalchemy', 'httpx', 'lxml', 'openpyxl', 'pydantic', 'rich'}; "
@@ -431,7 +431,7 @@ def test_help_needs_neither_the_database_nor_the_fetcher_nor_a_loop():
     )
 
 
-def test_a_monitor_hears_of_nights_that_are_begun_and_never_done(auditor, tmp_path):
+def test_max_age_ignores_runs_that_did_not_finish(auditor, tmp_path):
     with App.open(load_config(None, {})) as app:
         now = datetime.now(UTC)
         before = now - timedelta(days=2)
@@ -439,6 +439,6 @@ def test_a_monitor_hears_of_nights_that_are_begun_and_never_done(auditor, tmp_pa
         app.store.finish_run(app.store.begin_run(now.date(), now), AuditRunState.SKIPPED, now)
     code, out, err = auditor("status", "--max-age", "26", "--json")
     assert code == 4
-    assert items(out)[0]["state"] == "skipped"
+    assert read_items(out)[0]["state"] == "skipped"
     assert str(before.date()) in err
     assert auditor("status", "--max-age", "50")[0] == 0

@@ -1,4 +1,4 @@
-"""`auditor digest` shows and sends by hand what a night gives to tell."""
+"""Tests of `auditor digest`: preview, delivery and subscriptions."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,54 +11,58 @@ from auditor.config.schema import load_config
 from storage.models.audit import Association, AuditRunState, Gap
 from tests.support.smtp_and_http_servers import mail_server
 
-AT = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
+STARTED_AT = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def box():
-    with mail_server() as running:
-        yield running
+def mail_box():
+    with mail_server() as server:
+        yield server
 
 
 @pytest.fixture
-def auditor(tmp_path, capsys, box):
+def auditor(tmp_path, capsys, mail_box):
     path = tmp_path / "config.toml"
     path.write_text(
         f'[notify]\nfrom = "a@rabat.example"\n'
-        f'[notify.smtp]\nhost = "127.0.0.1"\nport = {box.port}\nsecurity = "none"\n'
+        f'[notify.smtp]\nhost = "127.0.0.1"\nport = {mail_box.port}\nsecurity = "none"\n'
         f'[[notify.recipients]]\nto = "amal@rabat.example"\nlanguage = "en"\n'
     )
     with App.open(load_config(path, {})) as app:
-        app.store.save_registry([Association("nour", "Nour")], [], AT)
-        night = app.store.begin_run(AT.date(), AT)
-        app.store.save_conclusions(gaps=[Gap("nour", "website", "website_down", "high", AT, 1, AT)])
-        app.store.finish_run(night, AuditRunState.DONE, AT + timedelta(hours=1))
+        app.store.save_registry([Association("nour", "Nour")], [], STARTED_AT)
+        audit_run = app.store.begin_run(STARTED_AT.date(), STARTED_AT)
+        app.store.save_conclusions(
+            gaps=[Gap("nour", "website", "website_down", "high", STARTED_AT, 1, STARTED_AT)]
+        )
+        app.store.finish_run(audit_run, AuditRunState.DONE, STARTED_AT + timedelta(hours=1))
 
-    def run(*words):
-        code = main.main(["--config", str(path), *words])
+    def run(*arguments):
+        code = main.main(["--config", str(path), *arguments])
         return code, *capsys.readouterr()
 
     return run
 
 
-def test_what_would_be_sent_is_shown_and_not_sent(auditor, box):
-    code, shown, _ = auditor("digest", "--dry-run")
+def test_dry_run_shows_messages_without_sending(auditor, mail_box):
+    code, output, _ = auditor("digest", "--dry-run")
     assert code == 0
-    assert shown.startswith("amal@rabat.example: would be sent\nNew: 1 · fixed: 0\n")
-    assert "Nour: Your website does not open" in shown
-    assert not box.taken
+    assert output.startswith("amal@rabat.example: would be sent\nNew: 1 · fixed: 0\n")
+    assert "Nour: Your website does not open" in output
+    assert not mail_box.taken
 
 
-def test_it_is_sent_once(auditor, box):
+def test_digest_is_sent_once(auditor, mail_box):
     assert auditor("digest")[1].splitlines()[1].startswith("sent\tdigest\t2026-11-25\t")
     assert auditor("digest")[1].splitlines()[1].startswith("already_sent\tdigest\t")
-    assert len(box.taken) == 1
+    assert len(mail_box.taken) == 1
 
 
-def test_a_day_and_an_address_may_be_named(auditor, box):
+def test_digest_since_a_day_to_one_address(auditor, mail_box):
     auditor("digest")
-    _, shown, _ = auditor("digest", "--since", "2026-11-20", "--to", "omar@rabat.example", "--json")
-    [item] = json.loads(shown)["items"]
+    _, output, _ = auditor(
+        "digest", "--since", "2026-11-20", "--to", "omar@rabat.example", "--json"
+    )
+    [item] = json.loads(output)["items"]
     assert item == {
         "recipient": "omar@rabat.example",
         "kind": "digest since 2026-11-20",
@@ -67,32 +71,32 @@ def test_a_day_and_an_address_may_be_named(auditor, box):
         "subject": "جديد: 1 · عولج: 0",
         "reason": "",
     }
-    assert len(box.to("omar@rabat.example")) == 1
+    assert len(mail_box.to("omar@rabat.example")) == 1
 
 
-def test_a_message_that_did_not_arrive_ends_with_4_and_says_why(auditor, box):
-    box.refused["amal@rabat.example"] = "550 no such person"
-    code, _, said = auditor("digest")
+def test_undelivered_message_exits_with_4(auditor, mail_box):
+    mail_box.refused["amal@rabat.example"] = "550 no such person"
+    code, _, messages = auditor("digest")
     assert code == 4
-    assert "amal@rabat.example refused, 550 no such person" in said
+    assert "amal@rabat.example refused, 550 no such person" in messages
 
 
-def test_who_wants_what_is_kept_and_listed(auditor):
+def test_subscriptions_are_stored_and_listed(auditor):
     assert auditor("digest", "unsubscribe", "amal@rabat.example")[0] == 0
     assert auditor("digest")[1].splitlines()[1].startswith("unsubscribed\t")
     assert auditor("digest", "subscribe", "omar@rabat.example", "--association", "nour")[0] == 0
-    _, shown, _ = auditor("digest", "subscriptions", "--json")
-    wishes = [
-        (item["address"], item["kind"], item["is_wanted"]) for item in json.loads(shown)["items"]
+    _, output, _ = auditor("digest", "subscriptions", "--json")
+    subscriptions = [
+        (item["address"], item["kind"], item["is_wanted"]) for item in json.loads(output)["items"]
     ]
-    assert wishes == [
+    assert subscriptions == [
         ("amal@rabat.example", "digest", False),
         ("omar@rabat.example", "monthly", True),
     ]
-    assert "token" not in shown
+    assert "token" not in output
 
 
-def test_an_address_that_is_none_is_refused_in_one_line(auditor):
-    code, _, said = auditor("digest", "--to", "amal")
+def test_invalid_address_is_a_one_line_error(auditor):
+    code, _, messages = auditor("digest", "--to", "amal")
     assert code == 3
-    assert said.startswith("error: amal: ")
+    assert messages.startswith("error: amal: ")

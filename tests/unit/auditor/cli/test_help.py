@@ -9,29 +9,20 @@ from auditor.cli.main import main
 from tests.support.all_commands import all_commands
 
 COMMANDS = dict(all_commands())
-LEAVES = [words for words, command in COMMANDS.items() if not getattr(command, "commands", None)]
-VERBS = frozenset(
-    (
-        *(
-            "add",
-            "allow",
-            "answer",
-            "audit",
-            "back",
-            "begin",
-            "check",
-            "choose",
-            "confirm",
-            "create",
-            "delete",
-        ),
-        *("demonstrate", "end", "erase", "exit", "export", "extend", "give", "hide", "identify"),
-        *("import", "include", "install", "keep", "limit", "list", "manage", "print", "process"),
-        *("publish", "re-evaluate", "read", "record", "register", "remove", "replace", "revoke"),
-        *("run", "save", "send", "separate", "serve", "set", "show", "skip", "subscribe"),
-        *("unsubscribe", "use", "validate", "verify", "withdraw", "write"),
-    )
-)
+LEAVES = [
+    command_name
+    for command_name, command in COMMANDS.items()
+    if not getattr(command, "commands", None)
+]
+VERB_LIST = """
+add allow answer audit back begin check choose confirm create delete demonstrate end
+erase exit export extend give hide identify import include install keep limit list
+manage print process publish re-evaluate read record register remove replace revoke
+run save send separate serve set show skip subscribe unsubscribe use validate verify
+withdraw write
+"""
+VERBS = frozenset(VERB_LIST.split())
+"""Verbs with which help texts may begin."""
 UNUSUAL = re.compile(
     r"\b(told|tells?|whoever|nobody|somebody|anew|mend|gravest|stands?|goes on|gone on|lets be|"
     r"of its own|"
@@ -45,9 +36,9 @@ UNUSUAL = re.compile(
 def read_help(capsys, monkeypatch):
     """Return what `--help` of a command prints in a terminal of some width."""
 
-    def run(words, columns=80, option="--help"):
+    def run(command_name, columns=80, option="--help"):
         monkeypatch.setenv("COLUMNS", str(columns))
-        assert main([*words.split(), option]) == 0
+        assert main([*command_name.split(), option]) == 0
         return capsys.readouterr().out
 
     return run
@@ -69,26 +60,28 @@ def list_help_texts(command):
 
 
 @pytest.mark.parametrize("columns", [50, 80, 200])
-@pytest.mark.parametrize("words", COMMANDS)
-def test_help_shows_all_texts_in_full_at_any_width(read_help, words, columns):
-    out = remove_spaces(read_help(words, columns))
-    missing = [text for text in list_help_texts(COMMANDS[words]) if remove_spaces(text) not in out]
+@pytest.mark.parametrize("command_name", COMMANDS)
+def test_help_shows_all_texts_in_full_at_any_width(read_help, command_name, columns):
+    out = remove_spaces(read_help(command_name, columns))
+    missing = [
+        text for text in list_help_texts(COMMANDS[command_name]) if remove_spaces(text) not in out
+    ]
     assert missing == []
 
 
-@pytest.mark.parametrize("words", COMMANDS)
-def test_help_has_one_style_everywhere(read_help, words):
-    out = read_help(words)
-    assert out.startswith(f"Usage: auditor {words}".rstrip() + " ")
+@pytest.mark.parametrize("command_name", COMMANDS)
+def test_help_has_one_style_everywhere(read_help, command_name):
+    out = read_help(command_name)
+    assert out.startswith(f"Usage: auditor {command_name}".rstrip() + " ")
     assert "\nOptions:\n" in out
     assert "  -h, --help " in out
     assert not re.search(r"[\u2500-\u257f]|\x1b|<bool>", out)
-    assert out == read_help(words, option="-h")
+    assert out == read_help(command_name, option="-h")
 
 
-@pytest.mark.parametrize("words", COMMANDS)
-def test_help_contains_no_square_brackets_and_no_unusual_words(words):
-    command = COMMANDS[words]
+@pytest.mark.parametrize("command_name", COMMANDS)
+def test_help_contains_no_square_brackets_and_no_unusual_words(command_name):
+    command = COMMANDS[command_name]
     texts = [
         *list_help_texts(command),
         *(str(parameter.metavar or "") for parameter in command.params),
@@ -98,9 +91,9 @@ def test_help_contains_no_square_brackets_and_no_unusual_words(words):
     assert [text for text in texts if text not in examples and UNUSUAL.search(text)] == []
 
 
-@pytest.mark.parametrize("words", COMMANDS)
-def test_help_begins_with_a_verb_and_ends_with_a_full_stop(words):
-    command = COMMANDS[words]
+@pytest.mark.parametrize("command_name", COMMANDS)
+def test_help_begins_with_a_verb_and_ends_with_a_full_stop(command_name):
+    command = COMMANDS[command_name]
     texts = [
         command.help,
         *(parameter.help for parameter in command.params if parameter.opts[0].startswith("-")),
@@ -113,35 +106,40 @@ def test_help_begins_with_a_verb_and_ends_with_a_full_stop(words):
 
 
 @pytest.mark.parametrize(
-    "words", [words for words, command in COMMANDS.items() if getattr(command, "commands", None)]
+    "command_name",
+    [
+        command_name
+        for command_name, command in COMMANDS.items()
+        if getattr(command, "commands", None)
+    ],
 )
-def test_list_of_commands_is_not_truncated(read_help, words):
-    listed = read_help(words).partition("Commands:\n")[2].splitlines()
-    assert len(listed) == len(COMMANDS[words].commands)
+def test_list_of_commands_is_not_truncated(read_help, command_name):
+    listed = read_help(command_name).partition("Commands:\n")[2].splitlines()
+    assert len(listed) == len(COMMANDS[command_name].commands)
     assert [line for line in listed if "..." in line or line.startswith("    ")] == []
 
 
-@pytest.mark.parametrize("words", LEAVES)
-def test_help_of_a_command_begins_with_examples(read_help, words):
-    examples = COMMANDS[words].callback.examples
+@pytest.mark.parametrize("command_name", LEAVES)
+def test_help_of_a_command_begins_with_examples(read_help, command_name):
+    examples = COMMANDS[command_name].callback.examples
     assert 1 <= len(examples) <= 2
-    usage, heading, *rest = read_help(words).split("\n\n")
+    usage, heading, *rest = read_help(command_name).split("\n\n")
     assert usage.startswith("Usage: ")
     assert heading.splitlines() == ["  Examples:", *(f"    {example}" for example in examples)]
     assert rest
 
 
 EXAMPLES = [
-    (words, example)
-    for words, command in COMMANDS.items()
+    (command_name, example)
+    for command_name, command in COMMANDS.items()
     for example in getattr(command.callback, "examples", ())
 ]
 
 
-@pytest.mark.parametrize(("words", "example"), EXAMPLES)
-def test_every_example_can_be_parsed_and_fits_on_a_line(words, example):
-    assert example.startswith(f"auditor {words}".rstrip())
-    typed = example.removeprefix(f"auditor {words}").split("|")[0].split()
-    with COMMANDS[words].make_context("auditor", typed, resilient_parsing=False) as context:
+@pytest.mark.parametrize(("command_name", "example"), EXAMPLES)
+def test_every_example_can_be_parsed_and_fits_on_a_line(command_name, example):
+    assert example.startswith(f"auditor {command_name}".rstrip())
+    typed = example.removeprefix(f"auditor {command_name}").split("|")[0].split()
+    with COMMANDS[command_name].make_context("auditor", typed, resilient_parsing=False) as context:
         assert not context.args
     assert len(f"    {example}") <= 78

@@ -1,4 +1,4 @@
-"""Work on many items: by several processes, and told in the order in which the items came."""
+"""Tests of `map_in_processes`: several processes, results in the order of the items."""
 
 import os
 
@@ -10,28 +10,28 @@ from auditor.cli.check import map_in_processes
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 
-def doubled(numbers):
+def double_all(numbers):
     return [2 * number for number in numbers]
 
 
-def where(numbers):
+def get_process_ids(numbers):
     return [os.getpid() for _ in numbers]
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 95])
-def test_what_is_made_comes_in_the_order_of_the_items(count):
-    assert list(map_in_processes(doubled, range(count), batch_size=10)) == [
+def test_results_are_in_order_of_items(count):
+    assert list(map_in_processes(double_all, range(count), batch_size=10)) == [
         2 * number for number in range(count)
     ]
 
 
 def test_few_items_need_no_other_process():
-    assert set(map_in_processes(where, range(10), batch_size=10)) == {os.getpid()}
+    assert set(map_in_processes(get_process_ids, range(10), batch_size=10)) == {os.getpid()}
 
 
-def test_many_items_have_others_where_there_are_cores(monkeypatch):
-    assert (set(map_in_processes(where, range(30), batch_size=10)) - {os.getpid()}) or len(
-        os.sched_getaffinity(0)
-    ) == 1
+def test_many_items_use_other_processes_if_there_are_cores(monkeypatch):
+    assert (
+        set(map_in_processes(get_process_ids, range(30), batch_size=10)) - {os.getpid()}
+    ) or len(os.sched_getaffinity(0)) == 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    assert set(map_in_processes(where, range(30), batch_size=10)) == {os.getpid()}
+    assert set(map_in_processes(get_process_ids, range(30), batch_size=10)) == {os.getpid()}

@@ -1,4 +1,4 @@
-"""An answer that is longer than a pipe holds arrives whole, whatever interrupts who writes it."""
+"""Tests that output longer than the buffer of a pipe arrives completely, despite signals."""
 
 import os
 import subprocess
@@ -6,35 +6,37 @@ import sys
 
 import pytest
 
-LONG = 3_000_000
-INTERRUPTED = """
+LENGTH = 3_000_000
+INTERRUPT_BY_TIMER = """
 import signal
 signal.signal(signal.SIGALRM, lambda *_: None)
 signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
 """
-WAYS = {
-    "data": f"from auditor.cli.output import print_data; print_data('é' * {LONG})",
+CODE_BY_FUNCTION = {
+    "data": f"from auditor.cli.output import print_data; print_data('é' * {LENGTH})",
     "parts": (
         f"from auditor.cli.output import print_data_parts; "
-        f"print_data_parts(['é'] * {LONG // 100} + ['é' * {LONG}])"
+        f"print_data_parts(['é'] * {LENGTH // 100} + ['é' * {LENGTH}])"
     ),
-    "bytes": f"from auditor.cli.output import print_bytes; print_bytes([b'x' * {LONG}], is_text=True)",
-    "a word": f"from auditor.cli.output import print_message; print_message('x' * {LONG})",
+    "bytes": f"from auditor.cli.output import print_bytes; print_bytes([b'x' * {LENGTH}], is_text=True)",
+    "message": f"from auditor.cli.output import print_message; print_message('x' * {LENGTH})",
 }
-LENGTHS = {
-    "data": 2 * LONG + 1,
-    "parts": 2 * LONG + LONG // 50 + 1,
-    "bytes": LONG,
-    "a word": LONG + 1,
+EXPECTED_LENGTHS = {
+    "data": 2 * LENGTH + 1,
+    "parts": 2 * LENGTH + LENGTH // 50 + 1,
+    "bytes": LENGTH,
+    "message": LENGTH + 1,
 }
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("way", WAYS)
-def test_what_is_longer_than_a_pipe_arrives_whole(way, unbuffered):
+@pytest.mark.parametrize("function", CODE_BY_FUNCTION)
+def test_long_output_arrives_completely(function, unbuffered):
     environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-    code = f"{INTERRUPTED}{WAYS[way]}\nsignal.setitimer(signal.ITIMER_REAL, 0)"
-    done = subprocess.run(
+    code = (
+        f"{INTERRUPT_BY_TIMER}{CODE_BY_FUNCTION[function]}\nsignal.setitimer(signal.ITIMER_REAL, 0)"
+    )
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, env=environ, check=True
     )
-    assert len(done.stdout or done.stderr) == LENGTHS[way]
+    assert len(result.stdout or result.stderr) == EXPECTED_LENGTHS[function]

@@ -1,4 +1,4 @@
-"""Every moment that a machine reads has one form: ISO 8601, UTC, seconds, and the suffix Z."""
+"""Tests that all timestamps in output have one form: ISO 8601, UTC, seconds, suffix Z."""
 
 import io
 import json
@@ -39,8 +39,8 @@ smtp = { host = "mail.example.org" }
 to = "amina@example.org"
 """
 NOW = sample_network.NOW.replace(microsecond=123_456)
-MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*")
-FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*")
+STANDARD_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 EXPORTS = ("associations", "gaps", "accounts", "coverage", "changes")
 WITHOUT_NETWORK = {
     **TYPED,
@@ -48,16 +48,18 @@ WITHOUT_NETWORK = {
     "doctor": (("--offline",),),
     "export": tuple((kind, "-", "--format", form) for kind in EXPORTS for form in ("json", "csv")),
 }
-READING = [words for words, one in all_commands() if any(p.name == "as_json" for p in one.params)]
+JSON_COMMANDS = [
+    arguments for arguments, one in all_commands() if any(p.name == "as_json" for p in one.params)
+]
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory):
-    """A folder with the network in every state there is; its moments have microseconds."""
+def network_folder(tmp_path_factory):
+    """Create a folder with a network in all states. Its timestamps have microseconds."""
     folder = tmp_path_factory.mktemp("network")
-    played = sample_network.played(folder)
-    played.store.create_backup(folder / "saved.db")
-    played.store.close()
+    network_folder = sample_network.played(folder)
+    network_folder.store.create_backup(folder / "saved.db")
+    network_folder.store.close()
     with_microseconds(folder / "auditor.db")
     for name in ("config.toml", "other.toml"):
         (folder / name).write_text(CONFIG + play.build_demo_rules())
@@ -68,7 +70,7 @@ def played(tmp_path_factory):
 
 
 def with_microseconds(file):
-    """Move every moment of a database by a part of a second, as real clocks do."""
+    """Add a fraction of a second to all timestamps of a database, as real clocks do."""
     with sqlite3.connect(file) as database:
         tables = [
             name
@@ -85,73 +87,75 @@ def with_microseconds(file):
 
 
 @pytest.fixture
-def run(played, tmp_path, monkeypatch, capsys):
-    shutil.copytree(played, tmp_path, dirs_exist_ok=True)
+def run(network_folder, tmp_path, monkeypatch, capsys):
+    shutil.copytree(network_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
-    for module in pkgutil.iter_modules(cli.__path__):
-        there = import_module(f"{cli.__name__}.{module.name}")
-        monkeypatch.setattr(there, "get_current_time", lambda: NOW, raising=False)
+    for module_info in pkgutil.iter_modules(cli.__path__):
+        module = import_module(f"{cli.__name__}.{module_info.name}")
+        monkeypatch.setattr(module, "get_current_time", lambda: NOW, raising=False)
 
-    async def ran(app, *_, **__):
+    async def fake_run(app, *_, **__):
         return replace(app.store.get_latest_run(AuditRunState.DONE), finished_at=NOW)
 
-    async def checked(known, *_):
-        found = Finding(Presence.PRESENT, status=200, last_activity=Activity(NOW, "feed"))
-        return [LinkCheck(typed, one, ProbeResult(found)) for typed, one in known]
+    async def checked(links, *_):
+        finding = Finding(Presence.PRESENT, status=200, last_activity=Activity(NOW, "feed"))
+        return [LinkCheck(typed, one, ProbeResult(finding)) for typed, one in links]
 
-    monkeypatch.setattr(pipeline, "run_audit_pipeline", ran)
+    monkeypatch.setattr(pipeline, "run_audit_pipeline", fake_run)
     monkeypatch.setattr(checker, "check_links", checked)
 
-    def type_in(*words):
+    def run_command(*arguments):
         capsys.readouterr()
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(LINKS.encode())))
-        code = main.main(list(words))
+        code = main.main(list(arguments))
         return code, capsys.readouterr().out
 
-    return type_in
+    return run_command
 
 
-def moments(text):
-    return [moment.rstrip('",)]}') for moment in MOMENT.findall(text)]
+def find_timestamps(text):
+    return [moment.rstrip('",)]}') for moment in TIMESTAMP.findall(text)]
 
 
-def strange(text):
-    return sorted({moment for moment in moments(text) if not FORM.fullmatch(moment)})
+def find_nonstandard_timestamps(text):
+    return sorted(
+        {moment for moment in find_timestamps(text) if not STANDARD_TIMESTAMP.fullmatch(moment)}
+    )
 
 
-@pytest.mark.parametrize("command", READING)
-def test_every_moment_of_json_has_one_form(run, command):
-    """Whatever a command prints as JSON has one form of times."""
-    for words in WITHOUT_NETWORK[command]:
-        code, out = run(*command.split(), *words, "--json")
+@pytest.mark.parametrize("command", JSON_COMMANDS)
+def test_timestamps_in_json_have_standard_form(run, command):
+    """All JSON output has one form of timestamps."""
+    for arguments in WITHOUT_NETWORK[command]:
+        code, out = run(*command.split(), *arguments, "--json")
         if not out:
             assert code in {2, 3}
             continue
         assert json.loads(out)["generated_at"] == format_timestamp(NOW)
-        assert strange(out) == [], words
+        assert find_nonstandard_timestamps(out) == [], arguments
 
 
-def test_reading_commands_print_moments_at_all(run):
-    """The test above tests something: these have moments of their own."""
+def test_commands_print_timestamps(run):
+    """Make sure that the test above finds timestamps."""
     for command in ("status", "gaps", "report", "receipts", "user list", "report-links list"):
-        assert len(moments(run(*command.split(), "--json")[1])) > 1, command
+        assert len(find_timestamps(run(*command.split(), "--json")[1])) > 1, command
 
 
-@pytest.mark.parametrize("words", WITHOUT_NETWORK["export"])
-def test_every_moment_of_an_export_has_one_form(run, words):
-    code, out = run("export", *words)
-    assert (code, strange(out)) == (0, [])
+@pytest.mark.parametrize("arguments", WITHOUT_NETWORK["export"])
+def test_timestamps_in_exports_have_standard_form(run, arguments):
+    code, out = run("export", *arguments)
+    assert (code, find_nonstandard_timestamps(out)) == (0, [])
 
 
 @pytest.mark.parametrize(
     "command", ["status", "gaps", "receipts", "registry history", "backup --list"]
 )
-def test_every_moment_in_a_pipe_has_one_form(run, command):
-    assert strange(run(*command.split())[1]) == []
+def test_timestamps_in_pipes_have_standard_form(run, command):
+    assert find_nonstandard_timestamps(run(*command.split())[1]) == []
 
 
-def test_a_moment_is_written_in_utc_without_a_fraction():
+def test_timestamp_is_in_utc_without_fraction():
     noon = datetime(2026, 11, 1, 12, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=1)))
     assert (
         format_timestamp(noon)
@@ -160,7 +164,7 @@ def test_a_moment_is_written_in_utc_without_a_fraction():
         == "2026-11-01T11:00:00Z"
     )
     assert format_optional_timestamp(None) is None
-    told = build_json_document([{"at": noon, "inner": {"at": noon}, "list": [noon]}], noon)
-    assert strange(told) == []
-    assert len(moments(told)) == 4
+    document = build_json_document([{"at": noon, "inner": {"at": noon}, "list": [noon]}], noon)
+    assert find_nonstandard_timestamps(document) == []
+    assert len(find_timestamps(document)) == 4
     assert format_timestamp(datetime(2026, 11, 1, tzinfo=UTC)) == "2026-11-01T00:00:00Z"
