@@ -1,4 +1,4 @@
-"""A file or folder that cannot be used ends a command with one clear line and exit code 3."""
+"""Tests that an unusable file or folder gives a one-line error and exit code 3."""
 
 import errno
 import json
@@ -59,7 +59,7 @@ def folder(audited, tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(capsys):
-    """Run a command as somebody who is bound by permissions; give its code and what it wrote."""
+    """Return a function that runs a command as a user without root privileges: exit code, output."""
 
     def type_in(*words):
         capsys.readouterr()
@@ -71,7 +71,7 @@ def run(capsys):
 
 
 def closed(path):
-    """Make a file or a folder that nobody may read or write."""
+    """Make a file or folder without any permissions."""
 
     def make(folder):
         _made(folder / path).chmod(0)

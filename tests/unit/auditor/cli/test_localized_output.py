@@ -1,4 +1,4 @@
-"""What any command tells a person is said in the reader's language, whatever the terminal's is."""
+"""Tests that all messages of commands are translated, in any language of the terminal."""
 
 import ast
 import contextlib
@@ -72,7 +72,7 @@ reasons = ["not_found"]
 )
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 TROUBLE = re.compile(r"^error: .*$|\b([0-9a-f]{32}){1,2}\b", re.MULTILINE)
-"""Errors are English, so that they can be searched for; digests are in no language."""
+"""Errors, which are in English to be searchable, and digests, which have no language."""
 KNOWN = (
     *(
         fact or ""
@@ -95,11 +95,11 @@ KNOWN = (
     f"backups/auditor-{sample_network.NOW:%Y%m%dT%H%M%SZ}.db",
 )
 DATA = {told.strip() for told in KNOWN if len(told) > 1}
-"""What people typed, and the codes of gaps, which they type."""
+"""Data of users, and codes of gaps, which are not translated."""
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self):
         return True
@@ -107,7 +107,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
-    """A folder with the network in every state there is, and what is handed in beside it."""
+    """Create a folder with a network in all states, and the files that commands read."""
     folder = tmp_path_factory.mktemp("network")
     played = sample_network.played(folder)
     played.store.create_backup(folder / "saved.db")
@@ -120,7 +120,7 @@ def played(tmp_path_factory):
 
 @pytest.fixture
 def desk(played, tmp_path, monkeypatch):
-    """Types commands on a terminal in a folder with the network; gives the exit code and what is shown."""
+    """Return a function that runs a command on a terminal: exit code and output."""
     shutil.copytree(played, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     for name in ("LC_ALL", "LC_MESSAGES", "LANG", "AUDITOR_CONFIG"):
@@ -143,7 +143,7 @@ def desk(played, tmp_path, monkeypatch):
 
 
 def _alone(monkeypatch):
-    """What would ask the network, or last, ends at once."""
+    """Replace functions that use the network or take long."""
 
     async def ran(app, *_, **__):
         night = app.store.get_latest_run(AuditRunState.DONE)
@@ -192,12 +192,12 @@ def _alone(monkeypatch):
     )
 
 
-def test_what_is_typed_to_each_command_is_known():
+def test_every_command_has_arguments_for_tests():
     assert sorted(TYPED) == commands()
 
 
 @pytest.mark.parametrize("command", commands())
-def test_a_command_says_nothing_of_its_own(desk, command):
+def test_all_messages_are_translated(desk, command):
     with pseudo_locale():
         told = [desk(*command.split(), *words) for words in TYPED[command]]
     assert any(code == 0 for code, _ in told) or command == "worker"  # it needs a PostgreSQL
@@ -217,7 +217,7 @@ def test_a_command_says_nothing_of_its_own(desk, command):
     ],
 )
 @pytest.mark.parametrize("command", commands())
-def test_a_command_speaks_the_language_of_the_terminal_or_the_one_that_is_asked_for(
+def test_language_option_and_terminal_language_give_same_output(
     desk, monkeypatch, command, language
 ):
     with strict_locale():
@@ -228,15 +228,17 @@ def test_a_command_speaks_the_language_of_the_terminal_or_the_one_that_is_asked_
 
 
 COMMANDS = [file for file in sorted(Path(str(files(cli))).glob("*.py")) if file.stem != "main"]
-"""Not what starts them, which tells of errors in English."""
+"""All modules except `main`, which prints errors in English."""
 
 
 @pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.stem)
-def test_what_a_command_tells_is_never_typed_into_the_code(file):
+def test_commands_print_no_untranslated_literals(file):
     calls = [
         call for call in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(call, ast.Call)
     ]
-    told = [call for call in calls if getattr(call.func, "id", "") in {"say", "progress"}]
+    told = [
+        call for call in calls if getattr(call.func, "id", "") in {"print_message", "show_progress"}
+    ]
     assert [
         call.lineno for call in told if isinstance(call.args[0], (ast.Constant, ast.JoinedStr))
     ] == []

@@ -1,4 +1,4 @@
-"""The author of what is typed: the login name, the account's name or the numeric user id."""
+"""Tests of the default author: the login name, the account name or the numeric user id."""
 
 import json
 import os
@@ -27,22 +27,22 @@ def unknown_account(monkeypatch):
     monkeypatch.setattr(pwd, "getpwuid", fail)
 
 
-def test_the_environment_comes_first(monkeypatch):
+def test_environment_has_priority(monkeypatch):
     monkeypatch.setenv("USER", " amina ")
     assert get_login_name() == "amina"
 
 
-def test_a_variable_of_spaces_names_nobody(monkeypatch):
+def test_blank_variable_is_ignored(monkeypatch):
     monkeypatch.setenv("LOGNAME", "  ")
     assert get_login_name() == pwd.getpwuid(os.getuid()).pw_name
 
 
-def test_without_variables_it_is_the_name_of_the_account():
+def test_default_is_account_name():
     assert get_login_name() == pwd.getpwuid(os.getuid()).pw_name
 
 
 @pytest.mark.usefixtures("unknown_account")
-def test_without_an_account_it_is_the_numeric_user_id():
+def test_unknown_account_gives_numeric_user_id():
     assert get_login_name() == str(os.getuid())
 
 
@@ -56,19 +56,19 @@ def test_without_an_account_it_is_the_numeric_user_id():
     ],
 )
 @pytest.mark.usefixtures("unknown_account")
-def test_commands_that_sign_need_no_login_name(words, capsys):
+def test_commands_with_author_need_no_login_name(words, capsys):
     assert main(["--quiet", "registry", "import", "sheet.csv"]) == 0
     assert main(list(words)) == 0, capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("unknown_account")
-def test_the_numeric_user_id_is_the_author(capsys):
+def test_numeric_user_id_is_recorded_as_author(capsys):
     assert main(["user", "add", "Salma", "--role", "admin"]) == 0
     capsys.readouterr()
     assert main(["user", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["items"][0]["added_by"] == str(os.getuid())
 
 
-def test_an_empty_author_is_refused(capsys):
+def test_empty_author_is_refused(capsys):
     assert main(["user", "add", "Salma", "--role", "admin", "--author", " "]) == 3
     assert "--author NAME" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a terminal is told: in its own language or the one asked for, with English codes into a pipe."""
+"""Tests of the language of messages: that of `--lang` or the terminal; pipes get English codes."""
 
 import io
 import json
@@ -23,7 +23,7 @@ MAIN = "import sys; from auditor.cli.main import main; sys.exit(main())"
 
 @pytest.fixture
 def auditor(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder; give what it wrote."""
+    """Return a function that runs a command in an empty folder and returns its output."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sheet.csv").write_text(SHEET, encoding="utf-8")
 
@@ -36,7 +36,7 @@ def auditor(tmp_path, monkeypatch, capsys):
 
 
 def on_a_terminal(folder, *words, **environ):
-    """What a command writes on a real terminal."""
+    """Return the output of a command on a real terminal."""
     ours, theirs = pty.openpty()
     env = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
     with os.fdopen(ours, "rb", buffering=0) as screen:
@@ -63,12 +63,12 @@ def _read(screen):
 @pytest.mark.parametrize(
     "words", [("--lang", "fr", "status"), ("status", "--lang", "fr"), ("status", "--lang=fr")]
 )
-def test_a_language_may_be_asked_for_before_and_after_the_command(auditor, words):
+def test_language_option_before_or_after_command(auditor, words):
     auditor("registry", "import", "sheet.csv")
     assert auditor(*words).err == "aucune vérification\u202f; `auditor run` en lance une\n"
 
 
-def test_a_language_that_is_not_spoken_is_a_mistake_of_usage(auditor, capsys):
+def test_unsupported_language_exits_with_2(auditor, capsys):
     assert main.main(["--lang", "de", "status"]) == 2
 
 
@@ -80,9 +80,7 @@ def test_a_language_that_is_not_spoken_is_a_mistake_of_usage(auditor, capsys):
         ({"LANG": "de_DE.UTF-8"}, "no runs yet; `auditor run` starts one\n"),
     ],
 )
-def test_without_one_the_terminals_own_language_is_spoken_or_english(
-    auditor, monkeypatch, environ, said
-):
+def test_default_is_terminal_language_or_english(auditor, monkeypatch, environ, said):
     auditor("registry", "import", "sheet.csv")
     monkeypatch.delenv("LC_ALL")
     for name, value in environ.items():
@@ -90,7 +88,7 @@ def test_without_one_the_terminals_own_language_is_spoken_or_english(
     assert auditor("status").err == said
 
 
-def test_an_import_and_its_problems_are_told_in_the_language(auditor):
+def test_import_messages_are_translated(auditor):
     told = auditor("registry", "import", "sheet.csv", "--lang", "ar").err
     assert "تنبيه، السطر 2، العمود email: بريد إلكتروني غير صحيح: nobody" in told
     assert "جمعية واحدة، رابط واحد، لا أخطاء، تنبيه واحد" in told
@@ -98,7 +96,7 @@ def test_an_import_and_its_problems_are_told_in_the_language(auditor):
     assert "لا توجد" in auditor("registry", "import", "sheet.csv", "--lang", "ar").err
 
 
-def test_a_pipe_and_json_keep_their_english_keys_whatever_the_language(auditor, monkeypatch):
+def test_pipes_and_json_have_english_keys_in_any_language(auditor, monkeypatch):
     room = os.statvfs("/")  # other tests fill the disk meanwhile
     monkeypatch.setattr("auditor.diagnostics.environment.os.statvfs", lambda _: room)
     usage = shutil.disk_usage("/")
@@ -121,9 +119,7 @@ def test_a_pipe_and_json_keep_their_english_keys_whatever_the_language(auditor, 
         pytest.param("C", "Detail", "ok", marks=pytest.mark.slow),
     ],
 )
-def test_a_table_on_a_terminal_has_its_headings_and_states_in_words(
-    tmp_path, language, heading, state
-):
+def test_table_on_terminal_is_translated(tmp_path, language, heading, state):
     told = on_a_terminal(tmp_path, "doctor", "--offline", LANG=language)
     assert heading in told
     assert state in told.split()
@@ -132,14 +128,14 @@ def test_a_table_on_a_terminal_has_its_headings_and_states_in_words(
 @pytest.mark.parametrize(
     "language", ["ar", *(pytest.param(one, marks=pytest.mark.slow) for one in ("fr", "en"))]
 )
-def test_a_terminal_without_utf8_is_told_all_the_same(tmp_path, language):
+def test_terminal_without_utf8_causes_no_error(tmp_path, language):
     environ = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     told = on_a_terminal(tmp_path, "--lang", language, "doctor", "--offline", **environ)
     assert "Traceback" not in told
     assert "Error" not in told
 
 
-def test_every_heading_and_code_of_a_table_has_a_word():
+def test_every_heading_and_code_has_a_term():
     columns = {
         *digest.DELIVERY_COLUMNS,
         *digest.SUBSCRIPTION_COLUMNS,
@@ -160,7 +156,7 @@ def test_every_heading_and_code_of_a_table_has_a_word():
 
 
 @pytest.mark.parametrize("trouble", Issue)
-def test_a_problem_of_a_sheet_is_a_sentence(trouble):
+def test_spreadsheet_problem_is_described_in_words(trouble):
     told = SpreadsheetProblem(3, "email", "nobody", trouble).describe(Translator("en"))
     assert told.startswith(
         "error, line 3, email: " if trouble in ERROR_ISSUES else "warning, line 3, email: "
@@ -168,7 +164,7 @@ def test_a_problem_of_a_sheet_is_a_sentence(trouble):
     assert str(trouble) not in told
 
 
-def test_help_reads_no_catalogue():
+def test_help_loads_no_catalogue():
     code = "import sys, auditor.cli.main; print(sorted({'babel', 'jinja2'} & set(sys.modules)))"
     told = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
