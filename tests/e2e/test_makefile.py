@@ -22,7 +22,7 @@ def clone(tmp_path):
 
 
 def write_python(path, *, venv_works=True, version="3.12.1"):
-    """Write a stand-in for an interpreter: it prints a version, and creates an environment or fails."""
+    """Write a fake interpreter: it prints a version, and creates an environment or fails."""
     create = (
         'mkdir -p "$3/bin" && echo made >> made'
         if venv_works

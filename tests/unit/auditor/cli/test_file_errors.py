@@ -61,32 +61,32 @@ def folder(audited, tmp_path, monkeypatch):
 def run(capsys):
     """Return a function that runs a command as a user without root privileges: exit code, output."""
 
-    def type_in(*words):
+    def type_in(*arguments):
         capsys.readouterr()
         with permissions_respected():
-            code = main.main(list(words))
+            code = main.main(list(arguments))
         return code, capsys.readouterr()
 
     return type_in
 
 
-def closed(path):
+def forbid_access(path):
     """Make a file or folder without any permissions."""
 
     def make(folder):
-        _made(folder / path).chmod(0)
+        create_missing(folder / path).chmod(0)
 
     return make
 
 
-def read_only(path):
+def forbid_writing(path):
     def make(folder):
-        _made(folder / path).chmod(0o500)
+        create_missing(folder / path).chmod(0o500)
 
     return make
 
 
-def a_file(path):
+def replace_by_file(path):
     """Put a file where a folder should be."""
 
     def make(folder):
@@ -97,7 +97,7 @@ def a_file(path):
     return make
 
 
-def a_folder(path):
+def replace_by_folder(path):
     """Put a folder where a file should be."""
 
     def make(folder):
@@ -107,7 +107,7 @@ def a_folder(path):
     return make
 
 
-def _made(path):
+def create_missing(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() and path.suffix:
         path.write_text("x")
@@ -115,90 +115,108 @@ def _made(path):
     return path
 
 
-TROUBLES = [
+ERROR_CASES = [
     # the data folder and the database
-    (closed("data"), ("status",), "data/auditor.db: permission denied"),
-    (closed("data"), ("run",), "data/auditor.db: permission denied"),
-    (closed("data"), ("registry", "validate", "sheet.csv"), "data/auditor.db: permission denied"),
-    (read_only("data"), ("run",), "data cannot be written"),
-    (a_file("data"), ("run",), "data: a part of this path is a file"),
-    (closed("data/auditor.db"), ("status",), "data/auditor.db cannot be written"),
-    (a_folder("data/run.lock"), ("run",), "run.lock: it is a folder"),
-    # the evidence folder
-    (closed("data/archive"), ("backup",), "data/archive: permission denied"),
+    (forbid_access("data"), ("status",), "data/auditor.db: permission denied"),
+    (forbid_access("data"), ("run",), "data/auditor.db: permission denied"),
     (
-        closed("data/archive/.staging"),
+        forbid_access("data"),
+        ("registry", "validate", "sheet.csv"),
+        "data/auditor.db: permission denied",
+    ),
+    (forbid_writing("data"), ("run",), "data cannot be written"),
+    (replace_by_file("data"), ("run",), "data: a part of this path is a file"),
+    (forbid_access("data/auditor.db"), ("status",), "data/auditor.db cannot be written"),
+    (replace_by_folder("data/run.lock"), ("run",), "run.lock: it is a folder"),
+    # the evidence folder
+    (forbid_access("data/archive"), ("backup",), "data/archive: permission denied"),
+    (
+        forbid_access("data/archive/.staging"),
         ("registry", "erase", "nour", "--yes"),
         "data/archive/.staging: permission denied",
     ),
     # the backup folder
-    (closed("backups"), ("backup",), "permission denied"),
-    (read_only("backups"), ("backup",), "permission denied"),
-    (a_file("backups"), ("backup",), "a part of this path is a file"),
-    (closed("backups"), ("backup", "--list"), "backups: permission denied"),
-    (a_file("backups"), ("backup", "--list"), "backups: a part of this path is a file"),
-    (closed("backups"), ("restore", "backups/x.db"), "backups/x.db: permission denied"),
-    (closed("out"), ("backup", "out/x.db"), "out/x.db: permission denied"),
+    (forbid_access("backups"), ("backup",), "permission denied"),
+    (forbid_writing("backups"), ("backup",), "permission denied"),
+    (replace_by_file("backups"), ("backup",), "a part of this path is a file"),
+    (forbid_access("backups"), ("backup", "--list"), "backups: permission denied"),
+    (replace_by_file("backups"), ("backup", "--list"), "backups: a part of this path is a file"),
+    (forbid_access("backups"), ("restore", "backups/x.db"), "backups/x.db: permission denied"),
+    (forbid_access("out"), ("backup", "out/x.db"), "out/x.db: permission denied"),
     # the configuration
-    (closed("config.toml"), ("status",), "config.toml: permission denied"),
-    (a_folder("config.toml"), ("status",), "config.toml: it is a folder"),
+    (forbid_access("config.toml"), ("status",), "config.toml: permission denied"),
+    (replace_by_folder("config.toml"), ("status",), "config.toml: it is a folder"),
     (
-        closed("etc"),
+        forbid_access("etc"),
         ("--config", "etc/auditor.toml", "status"),
         "etc/auditor.toml: permission denied",
     ),
-    (a_folder("etc"), ("--config", "etc", "status"), "etc: it is a folder"),
-    (closed("."), ("status",), "config.toml: permission denied"),
+    (replace_by_folder("etc"), ("--config", "etc", "status"), "etc: it is a folder"),
+    (forbid_access("."), ("status",), "config.toml: permission denied"),
     # keys
-    (closed("data/receipts.key"), ("run",), "data/receipts.key: permission denied"),
-    (a_folder("data/receipts.key"), ("run",), "data/receipts.key: it is a folder"),
-    (closed("data/receipts.pub"), ("receipts",), "data/receipts.pub: permission denied"),
-    (closed("data/receipts.pub"), ("run",), "data/receipts.pub: permission denied"),
-    (closed("data/unsubscribe.key"), ("digest",), "data/unsubscribe.key: permission denied"),
-    (closed("data/unsubscribe.key"), ("backup", "out"), "data/unsubscribe.key: permission denied"),
-    # the demo
-    (read_only("demo"), ("demo", "demo"), "demo/config.toml: permission denied"),
-    (closed("demo"), ("demo", "demo"), "demo/config.toml: permission denied"),
-    (a_file("demo"), ("demo", "demo"), "demo: a part of this path is a file"),
-    (a_file("demo"), ("demo", "demo/inner"), "a part of this path is a file"),
-    (a_folder("demo/config.toml"), ("demo", "demo"), "demo/config.toml: it is a folder"),
-    # what is read and written by name
-    (closed("sheet.csv"), ("registry", "import", "sheet.csv"), "sheet.csv: permission denied"),
-    (closed("links.txt"), ("identify", "links.txt"), "links.txt: permission denied"),
-    (read_only("out"), ("publish", "out"), "out: permission denied"),
-    (a_file("out"), ("publish", "out"), "out: a part of this path is a file"),
-    (read_only("out"), ("export", "gaps", "out/gaps.csv"), "out/gaps.csv: permission denied"),
-    (read_only("out"), ("report", "nour", "--pdf", "out/x.pdf"), "out/x.pdf: permission denied"),
+    (forbid_access("data/receipts.key"), ("run",), "data/receipts.key: permission denied"),
+    (replace_by_folder("data/receipts.key"), ("run",), "data/receipts.key: it is a folder"),
+    (forbid_access("data/receipts.pub"), ("receipts",), "data/receipts.pub: permission denied"),
+    (forbid_access("data/receipts.pub"), ("run",), "data/receipts.pub: permission denied"),
+    (forbid_access("data/unsubscribe.key"), ("digest",), "data/unsubscribe.key: permission denied"),
     (
-        read_only("out"),
+        forbid_access("data/unsubscribe.key"),
+        ("backup", "out"),
+        "data/unsubscribe.key: permission denied",
+    ),
+    # the demo
+    (forbid_writing("demo"), ("demo", "demo"), "demo/config.toml: permission denied"),
+    (forbid_access("demo"), ("demo", "demo"), "demo/config.toml: permission denied"),
+    (replace_by_file("demo"), ("demo", "demo"), "demo: a part of this path is a file"),
+    (replace_by_file("demo"), ("demo", "demo/inner"), "a part of this path is a file"),
+    (replace_by_folder("demo/config.toml"), ("demo", "demo"), "demo/config.toml: it is a folder"),
+    # what is read and written by name
+    (
+        forbid_access("sheet.csv"),
+        ("registry", "import", "sheet.csv"),
+        "sheet.csv: permission denied",
+    ),
+    (forbid_access("links.txt"), ("identify", "links.txt"), "links.txt: permission denied"),
+    (forbid_writing("out"), ("publish", "out"), "out: permission denied"),
+    (replace_by_file("out"), ("publish", "out"), "out: a part of this path is a file"),
+    (forbid_writing("out"), ("export", "gaps", "out/gaps.csv"), "out/gaps.csv: permission denied"),
+    (
+        forbid_writing("out"),
+        ("report", "nour", "--pdf", "out/x.pdf"),
+        "out/x.pdf: permission denied",
+    ),
+    (
+        forbid_writing("out"),
         ("report-links", "create", "--all", "--out", "out/x.csv"),
         "out/x.csv: permission denied",
     ),
-    (read_only("out"), ("init", "out/new"), "permission denied"),
-    (a_file("out"), ("init", "out"), "out/config.toml: a part of this path is a file"),
+    (forbid_writing("out"), ("init", "out/new"), "permission denied"),
+    (replace_by_file("out"), ("init", "out"), "out/config.toml: a part of this path is a file"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("make", "words", "told"),
-    TROUBLES,
+    ("make", "arguments", "message"),
+    ERROR_CASES,
     ids=[
-        f"{make.__qualname__.split('.')[0]} {told} ({' '.join(words)})"
-        for make, words, told in TROUBLES
+        f"{make.__qualname__.split('.')[0]} {message} ({' '.join(arguments)})"
+        for make, arguments, message in ERROR_CASES
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_3(folder, run, make, words, told):
-    if "--pdf" in words and not HAS_PANGO:
+def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_3(
+    folder, run, make, arguments, message
+):
+    if "--pdf" in arguments and not HAS_PANGO:
         pytest.skip(INSTALL_PANGO)
     make(folder)
-    code, shown = run(*words)
-    assert code == 3, shown.err
-    lines = [line for line in shown.err.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1, shown.err
+    code, output = run(*arguments)
+    assert code == 3, output.err
+    lines = [line for line in output.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, output.err
     assert LINE.fullmatch(lines[0]), lines[0]
-    assert told in lines[0]
-    assert "unexpected" not in shown.err
-    assert "Traceback" not in shown.err
+    assert message in lines[0]
+    assert "unexpected" not in output.err
+    assert "Traceback" not in output.err
 
 
 SECRETS = [
@@ -215,27 +233,27 @@ SECRETS = [
 def test_a_secret_that_cannot_be_read_is_named_with_what_to_do(folder, run, config, place):
     (folder / "config.toml").write_text(config)
     secret = folder / "secret.txt"
-    _refused(run, place, "there is no such file or folder")
+    assert_secret_refused(run, place, "there is no such file or folder")
     secret.write_bytes(b"\xff\xfe\xe9")
-    _refused(run, place, "it is not UTF-8 text")
+    assert_secret_refused(run, place, "it is not UTF-8 text")
     secret.chmod(0)
-    _refused(run, place, "permission denied")
-    a_folder("secret.txt")(folder)
-    _refused(run, place, "it is a folder, not a file")
+    assert_secret_refused(run, place, "permission denied")
+    replace_by_folder("secret.txt")(folder)
+    assert_secret_refused(run, place, "it is a folder, not a file")
 
 
-def _refused(run, place, why):
-    code, shown = run("status")
-    line = LINE.fullmatch(shown.err.strip())
-    assert (code, bool(line)) == (3, True), shown.err
-    assert f"config.toml: {place}: " in shown.err
-    assert f"secret.txt: {why}; try: " in shown.err
+def assert_secret_refused(run, place, why):
+    code, output = run("status")
+    line = LINE.fullmatch(output.err.strip())
+    assert (code, bool(line)) == (3, True), output.err
+    assert f"config.toml: {place}: " in output.err
+    assert f"secret.txt: {why}; try: " in output.err
     assert "example" not in line["action"]
 
 
 AUTHORITIES = [
-    (closed("ca.pem"), "permission denied"),
-    (a_folder("ca.pem"), "it is a folder, not a file"),
+    (forbid_access("ca.pem"), "permission denied"),
+    (replace_by_folder("ca.pem"), "it is a folder, not a file"),
     (lambda _: None, "there is no such file or folder"),
     (lambda folder: (folder / "ca.pem").write_text("x"), "it contains no certificate"),
 ]
@@ -245,14 +263,14 @@ AUTHORITIES = [
 def test_certificates_that_cannot_be_used_are_named(folder, run, make, why):
     (folder / "config.toml").write_text(CONFIG + '[fetch]\nca_file = "ca.pem"\n')
     make(folder)
-    for words in (("check", "https://nour.example/"), ("run",)):
+    for arguments in (("check", "https://nour.example/"), ("run",)):
         for name in ("data", "backups"):
             shutil.rmtree(folder / name, ignore_errors=True)
-        code, shown = run(*words)
+        code, output = run(*arguments)
         assert code == 3
-        assert f"error: cannot use [fetch] ca_file ca.pem: {why}; try: " in shown.err
-    code, shown = run("doctor", "--json")
-    states = {item["check"]: item for item in json.loads(shown.out)["items"]}
+        assert f"error: cannot use [fetch] ca_file ca.pem: {why}; try: " in output.err
+    code, output = run("doctor", "--json")
+    states = {item["check"]: item for item in json.loads(output.out)["items"]}
     assert (code, states["certificate authority"]["state"]) == (3, "fail")
     assert why in states["certificate authority"]["detail"]
     assert "configuration" in states
@@ -261,24 +279,24 @@ def test_certificates_that_cannot_be_used_are_named(folder, run, make, why):
 @pytest.mark.parametrize(
     ("make", "check"),
     [
-        (closed("data"), "data folder"),
-        (a_file("data"), "data folder"),
-        (closed("data/archive"), "evidence folder"),
-        (read_only("data/archive"), "evidence folder"),
-        (a_file("data/archive"), "evidence folder"),
-        (closed("backups"), "backup folder"),
-        (read_only("backups"), "backup folder"),
-        (a_file("backups"), "backup folder"),
-        (closed("config.toml"), "configuration"),
-        (closed("data/receipts.key"), "run report key"),
-        (closed("data/receipts.pub"), "run report key"),
-        (closed("data/auditor.db"), "database"),
+        (forbid_access("data"), "data folder"),
+        (replace_by_file("data"), "data folder"),
+        (forbid_access("data/archive"), "evidence folder"),
+        (forbid_writing("data/archive"), "evidence folder"),
+        (replace_by_file("data/archive"), "evidence folder"),
+        (forbid_access("backups"), "backup folder"),
+        (forbid_writing("backups"), "backup folder"),
+        (replace_by_file("backups"), "backup folder"),
+        (forbid_access("config.toml"), "configuration"),
+        (forbid_access("data/receipts.key"), "run report key"),
+        (forbid_access("data/receipts.pub"), "run report key"),
+        (forbid_access("data/auditor.db"), "database"),
     ],
 )
 def test_the_doctor_reports_what_cannot_be_used_and_goes_on(folder, run, make, check):
     make(folder)
-    code, shown = run("doctor", "--offline", "--json")
-    states = {item["check"]: item["state"] for item in json.loads(shown.out)["items"]}
+    code, output = run("doctor", "--offline", "--json")
+    states = {item["check"]: item["state"] for item in json.loads(output.out)["items"]}
     assert code == 3
     assert states[check] == "fail"
     assert states["auditor"] == "ok"
@@ -289,9 +307,9 @@ def test_a_demo_that_cannot_remove_an_earlier_one_is_refused(folder, run):
     (folder / "demo" / "data" / "archive" / "page").write_text("x")
     (folder / "demo" / "config.toml").write_text(play.CONFIG_MARKER)
     (folder / "demo" / "data" / "archive").chmod(0o500)
-    code, shown = run("demo", "demo")
+    code, output = run("demo", "demo")
     assert code == 3
-    assert LINE.fullmatch(shown.err.strip()), shown.err
+    assert LINE.fullmatch(output.err.strip()), output.err
 
 
 @pytest.mark.parametrize("mode", [0, 0o500])
@@ -303,11 +321,11 @@ def test_evidence_that_cannot_be_kept_names_the_folder(tmp_path, mode):
         permissions_respected(),
         pytest.raises(StoreError, match="archive: permission denied; try: "),
     ):
-        _keep(archive, b"page")
+        write_body(archive, b"page")
     archive.folder.chmod(0o700)
 
 
-def _keep(archive, body):
+def write_body(archive, body):
     with BodyWriter(archive) as writer:
         writer.put(body)
         writer.commit()
@@ -363,19 +381,19 @@ def test_a_file_error_has_the_subject_that_the_caller_knows():
 
 
 def test_an_error_with_debug_shows_where_it_arose(folder, run):
-    closed("data")(folder)
-    code, shown = run("--debug", "status")
+    forbid_access("data")(folder)
+    code, output = run("--debug", "status")
     assert code == 3
-    assert "Traceback" in shown.err
+    assert "Traceback" in output.err
 
 
 def test_no_option_refuses_a_path_before_its_command_can_say_why():
     """Typer checks by default that a path is readable, and then exits with 2."""
     paths = [
-        (words, one.name, one.type_descriptor.parameter_info.readable)
-        for words, command in all_commands()
-        for one in command.params
-        if one.type_descriptor.annotation is Path
+        (arguments, parameter.name, parameter.type_descriptor.parameter_info.readable)
+        for arguments, command in all_commands()
+        for parameter in command.params
+        if parameter.type_descriptor.annotation is Path
     ]
     assert len(paths) > 10
-    assert [(words, name) for words, name, is_checked in paths if is_checked] == []
+    assert [(arguments, name) for arguments, name, is_checked in paths if is_checked] == []

@@ -119,7 +119,7 @@ def played(tmp_path_factory):
 
 
 @pytest.fixture
-def desk(played, tmp_path, monkeypatch):
+def run_command(played, tmp_path, monkeypatch):
     """Return a function that runs a command on a terminal: exit code and output."""
     shutil.copytree(played, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
@@ -131,12 +131,12 @@ def desk(played, tmp_path, monkeypatch):
         monkeypatch.setattr(there, "get_current_time", lambda: sample_network.NOW, raising=False)
     _alone(monkeypatch)
 
-    def run(*words):
+    def run(*arguments):
         out, err = Terminal(), Terminal()
         monkeypatch.setattr("sys.stdout", out)
         monkeypatch.setattr("sys.stderr", err)
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(LINKS.encode())))
-        code = main.main(list(words))
+        code = main.main(list(arguments))
         return code, CONTROL.sub("", out.getvalue() + err.getvalue())
 
     return run
@@ -197,15 +197,15 @@ def test_every_command_has_arguments_for_tests():
 
 
 @pytest.mark.parametrize("command", commands())
-def test_all_messages_are_translated(desk, command):
+def test_all_messages_are_translated(run_command, command):
     with pseudo_locale():
-        told = [desk(*command.split(), *words) for words in TYPED[command]]
+        told = [run_command(*command.split(), *arguments) for arguments in TYPED[command]]
     assert any(code == 0 for code, _ in told) or command == "worker"  # it needs a PostgreSQL
-    left = {
-        words: outside_text(TROUBLE.sub("", shown), DATA)
-        for words, (_, shown) in zip(TYPED[command], told, strict=True)
+    untranslated = {
+        arguments: outside_text(TROUBLE.sub("", output), DATA)
+        for arguments, (_, output) in zip(TYPED[command], told, strict=True)
     }
-    assert {words: lines for words, lines in left.items() if lines} == {}
+    assert {arguments: lines for arguments, lines in untranslated.items() if lines} == {}
 
 
 @pytest.mark.slow
@@ -218,13 +218,16 @@ def test_all_messages_are_translated(desk, command):
 )
 @pytest.mark.parametrize("command", commands())
 def test_language_option_and_terminal_language_give_same_output(
-    desk, monkeypatch, command, language
+    run_command, monkeypatch, command, language
 ):
     with strict_locale():
-        asked = [desk(*command.split(), *words, "--lang", language) for words in TYPED[command]]
+        asked = [
+            run_command(*command.split(), *arguments, "--lang", language)
+            for arguments in TYPED[command]
+        ]
     monkeypatch.setenv("LANG", f"{language}_MA.UTF-8")
-    assert all(code == 0 or TROUBLE.search(shown) or command == "doctor" for code, shown in asked)
-    assert desk("status") == desk("status", "--lang", language)
+    assert all(code == 0 or TROUBLE.search(output) or command == "doctor" for code, output in asked)
+    assert run_command("status") == run_command("status", "--lang", language)
 
 
 COMMANDS = [file for file in sorted(Path(str(files(cli))).glob("*.py")) if file.stem != "main"]

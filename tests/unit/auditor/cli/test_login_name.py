@@ -47,7 +47,7 @@ def test_unknown_account_gives_numeric_user_id():
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("user", "add", "Salma", "--role", "admin"),
         ("decide", "none-by-choice", "nour", "youtube", "--reason", "said so"),
@@ -56,9 +56,9 @@ def test_unknown_account_gives_numeric_user_id():
     ],
 )
 @pytest.mark.usefixtures("unknown_account")
-def test_commands_with_author_need_no_login_name(words, capsys):
+def test_commands_with_author_need_no_login_name(arguments, capsys):
     assert main(["--quiet", "registry", "import", "sheet.csv"]) == 0
-    assert main(list(words)) == 0, capsys.readouterr().err
+    assert main(list(arguments)) == 0, capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("unknown_account")

@@ -27,21 +27,21 @@ def auditor(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sheet.csv").write_text(SHEET, encoding="utf-8")
 
-    def run(*words):
+    def run(*arguments):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
-        main.main(list(words))
+        main.main(list(arguments))
         return capsys.readouterr()
 
     return run
 
 
-def on_a_terminal(folder, *words, **environ):
+def on_a_terminal(folder, *arguments, **environ):
     """Return the output of a command on a real terminal."""
     ours, theirs = pty.openpty()
     env = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
     with os.fdopen(ours, "rb", buffering=0) as screen:
         subprocess.run(
-            [sys.executable, "-c", MAIN, *words],
+            [sys.executable, "-c", MAIN, *arguments],
             cwd=folder,
             env={**env, "COLUMNS": "200", "TERM": "dumb", **environ},
             stdout=theirs,
@@ -61,11 +61,11 @@ def _read(screen):
 
 
 @pytest.mark.parametrize(
-    "words", [("--lang", "fr", "status"), ("status", "--lang", "fr"), ("status", "--lang=fr")]
+    "arguments", [("--lang", "fr", "status"), ("status", "--lang", "fr"), ("status", "--lang=fr")]
 )
-def test_language_option_before_or_after_command(auditor, words):
+def test_language_option_before_or_after_command(auditor, arguments):
     auditor("registry", "import", "sheet.csv")
-    assert auditor(*words).err == "aucune vérification\u202f; `auditor run` en lance une\n"
+    assert auditor(*arguments).err == "aucune vérification\u202f; `auditor run` en lance une\n"
 
 
 def test_unsupported_language_exits_with_2(auditor, capsys):
@@ -73,26 +73,26 @@ def test_unsupported_language_exits_with_2(auditor, capsys):
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "message"),
     [
         ({"LANG": "ar_MA.UTF-8"}, "لا فحوص بعد؛ الأمر `auditor run` يبدأ فحصًا\n"),
         ({"LANG": "ar_MA.UTF-8", "LC_ALL": "C"}, "no runs yet; `auditor run` starts one\n"),
         ({"LANG": "de_DE.UTF-8"}, "no runs yet; `auditor run` starts one\n"),
     ],
 )
-def test_default_is_terminal_language_or_english(auditor, monkeypatch, environ, said):
+def test_default_is_terminal_language_or_english(auditor, monkeypatch, environ, message):
     auditor("registry", "import", "sheet.csv")
     monkeypatch.delenv("LC_ALL")
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert auditor("status").err == said
+    assert auditor("status").err == message
 
 
 def test_import_messages_are_translated(auditor):
-    told = auditor("registry", "import", "sheet.csv", "--lang", "ar").err
-    assert "تنبيه، السطر 2، العمود email: بريد إلكتروني غير صحيح: nobody" in told
-    assert "جمعية واحدة، رابط واحد، لا أخطاء، تنبيه واحد" in told
-    assert "أُضيف: جمعية واحدة، رابط واحد" in told
+    output = auditor("registry", "import", "sheet.csv", "--lang", "ar").err
+    assert "تنبيه، السطر 2، العمود email: بريد إلكتروني غير صحيح: nobody" in output
+    assert "جمعية واحدة، رابط واحد، لا أخطاء، تنبيه واحد" in output
+    assert "أُضيف: جمعية واحدة، رابط واحد" in output
     assert "لا توجد" in auditor("registry", "import", "sheet.csv", "--lang", "ar").err
 
 
@@ -101,8 +101,10 @@ def test_pipes_and_json_have_english_keys_in_any_language(auditor, monkeypatch):
     monkeypatch.setattr("auditor.diagnostics.environment.os.statvfs", lambda _: room)
     usage = shutil.disk_usage("/")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    told = auditor("registry", "validate", "sheet.csv", "--lang", "ar").out
-    assert told == "line\tcolumn\tproblem\tseverity\tvalue\n2\temail\tbad_email\twarning\tnobody\n"
+    output = auditor("registry", "validate", "sheet.csv", "--lang", "ar").out
+    assert (
+        output == "line\tcolumn\tproblem\tseverity\tvalue\n2\temail\tbad_email\twarning\tnobody\n"
+    )
     spoken = [
         json.loads(auditor("doctor", "--offline", "--json", "--lang", code).out)["items"]
         for code in LANGUAGES
@@ -120,19 +122,20 @@ def test_pipes_and_json_have_english_keys_in_any_language(auditor, monkeypatch):
     ],
 )
 def test_table_on_terminal_is_translated(tmp_path, language, heading, state):
-    told = on_a_terminal(tmp_path, "doctor", "--offline", LANG=language)
-    assert heading in told
-    assert state in told.split()
+    output = on_a_terminal(tmp_path, "doctor", "--offline", LANG=language)
+    assert heading in output
+    assert state in output.split()
 
 
 @pytest.mark.parametrize(
-    "language", ["ar", *(pytest.param(one, marks=pytest.mark.slow) for one in ("fr", "en"))]
+    "language",
+    ["ar", *(pytest.param(language, marks=pytest.mark.slow) for language in ("fr", "en"))],
 )
 def test_terminal_without_utf8_causes_no_error(tmp_path, language):
     environ = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    told = on_a_terminal(tmp_path, "--lang", language, "doctor", "--offline", **environ)
-    assert "Traceback" not in told
-    assert "Error" not in told
+    output = on_a_terminal(tmp_path, "--lang", language, "doctor", "--offline", **environ)
+    assert "Traceback" not in output
+    assert "Error" not in output
 
 
 def test_every_heading_and_code_has_a_term():
@@ -147,26 +150,30 @@ def test_every_heading_and_code_has_a_term():
         *check.IDENTITY_COLUMNS,
         *check.FINDING_COLUMNS,
     }
-    words = load_terms()
-    assert {name for name in columns if name not in words["heading"]} == set()
-    assert set(words["problem"]) == set(Issue)
-    assert set(words["decision"]) == set(DecisionKind)
-    assert set(words["run"]) == set(AuditRunState)
-    assert all(set(word) == set(LANGUAGES) for group in words.values() for word in group.values())
+    terms = load_terms()
+    assert {name for name in columns if name not in terms["heading"]} == set()
+    assert set(terms["problem"]) == set(Issue)
+    assert set(terms["decision"]) == set(DecisionKind)
+    assert set(terms["run"]) == set(AuditRunState)
+    assert all(
+        set(translations) == set(LANGUAGES)
+        for group in terms.values()
+        for translations in group.values()
+    )
 
 
 @pytest.mark.parametrize("trouble", Issue)
 def test_spreadsheet_problem_is_described_in_words(trouble):
-    told = SpreadsheetProblem(3, "email", "nobody", trouble).describe(Translator("en"))
-    assert told.startswith(
+    output = SpreadsheetProblem(3, "email", "nobody", trouble).describe(Translator("en"))
+    assert output.startswith(
         "error, line 3, email: " if trouble in ERROR_ISSUES else "warning, line 3, email: "
     )
-    assert str(trouble) not in told
+    assert str(trouble) not in output
 
 
 def test_help_loads_no_catalogue():
     code = "import sys, auditor.cli.main; print(sorted({'babel', 'jinja2'} & set(sys.modules)))"
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
-    assert told.stdout == "[]\n"
+    assert output.stdout == "[]\n"
