@@ -21,7 +21,12 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from auditor.app import App
-from auditor.checking.clock import DISCARD_FUTURE, is_dated_in_future
+from auditor.checking.clock import (
+    DISCARD_FUTURE,
+    find_due_day,
+    find_interrupted_day,
+    is_dated_in_future,
+)
 from auditor.cluster import get_worker_cluster
 from auditor.config.schema import ScheduleSettings, WebSettings
 from auditor.core.errors import AuditorError, ConfigError, RunLockedError
@@ -29,7 +34,6 @@ from auditor.core.runtime import run_together
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.runs import pipeline
 from auditor.runs.process import SchedulerHeartbeat, run_with_grace_period, stop_on_sigterm
-from auditor.schedule_times import find_due_day, find_interrupted_day
 from auditor.web.app import create_app
 from probes.log import EventLogger
 from storage.errors import StoreError

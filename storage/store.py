@@ -14,12 +14,11 @@ from typing import Self
 from storage.communication.messages import MessageQueries
 from storage.communication.replies import FollowUpQueries, ReplyQueries
 from storage.communication.report_links import ReportLinkQueries
-from storage.conclusions import AccountStatusQueries, ConclusionQueries
+from storage.conclusions import AccountStatusQueries, AssociationDataQueries, ConclusionQueries
 from storage.database.connection import Database
 from storage.database.sqlite_file import MAX_OPEN_CHECK_BYTES, DatabaseContents
 from storage.models.audit import Observation
 from storage.observations.observations import ObservationQueries, ObservationWriter
-from storage.read_model.association_data import AssociationDataQueries
 from storage.read_model.association_search import AssociationSearchQueries
 from storage.read_model.counts import DatabaseStats, FacetCounts, SmallSelectionCounts
 from storage.read_model.gap_search import GapSearchQueries

@@ -1,4 +1,7 @@
-"""Compares this machine's clock with the `Date` headers of web servers.
+"""The clock of runs: which day's run is due, and whether this machine's clock is right.
+
+The clock is compared with the `Date` headers of web servers. All times are in UTC, where each day
+has every hour once.
 
 A run takes its date from the clock, and a run with a false date spoils what follows: its backups
 and its deletions by age count from that date, and no run of an earlier day can follow it.
@@ -7,15 +10,16 @@ and its deletions by age count from that date, and no run of an earlier day can 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from auditor.config.schema import ScheduleSettings
 from auditor.core.errors import ClockError
 from probes.log import EventLogger
 from probes.models.http import Page
 from probes.models.probe import ProbeResult
-from storage.models.audit import AuditRun
+from storage.models.audit import AuditRun, AuditRunState
 
 logger = EventLogger(__name__)
 
@@ -110,3 +114,37 @@ def _compute_skew(page: Page) -> timedelta | None:
     if date.tzinfo is None:  # RFC 5322 writes UTC as -0000 where the sender's zone is not known
         date = date.replace(tzinfo=UTC)
     return page.fetched_at - date - age
+
+
+def find_due_day(schedule: ScheduleSettings, now: datetime) -> date | None:
+    """Return the UTC day whose run may start now: after its time, within the catch-up period."""
+    begins = _get_last_start_time(schedule, now)
+    return begins.date() if now - begins < timedelta(hours=schedule.catch_up_hours) else None
+
+
+def find_interrupted_day(
+    run: AuditRun | None, schedule: ScheduleSettings, now: datetime
+) -> date | None:
+    """Return the current UTC day if its run was begun and not finished; it is always resumed."""
+    is_open = run is not None and run.state in {AuditRunState.RUNNING, AuditRunState.INCOMPLETE}
+    return (
+        run.day
+        if run and is_open and run.day == _get_last_start_time(schedule, now).date()
+        else None
+    )
+
+
+def find_delayed_day(
+    run: AuditRun | None, schedule: ScheduleSettings, now: datetime
+) -> date | None:
+    """Return the UTC day whose run waits because an earlier run has not finished, or None."""
+    if run is None or run.state is not AuditRunState.RUNNING:
+        return None
+    day = _get_last_start_time(schedule, now).date()
+    return day if day > run.day else None
+
+
+def _get_last_start_time(schedule: ScheduleSettings, now: datetime) -> datetime:
+    """Return the latest time at which a run was to start."""
+    begins = datetime.combine(now.date(), schedule.start_time, UTC)
+    return begins if begins <= now else begins - timedelta(days=1)

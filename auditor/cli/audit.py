@@ -275,9 +275,8 @@ def status(
     Shows its time, state and number of accounts, and the channels that were unreliable. To monitor
     runs, call it with --max-age from cron.
     """
-    from auditor.checking.clock import DISCARD_FUTURE, FUTURE_RUN
+    from auditor.checking.clock import DISCARD_FUTURE, FUTURE_RUN, find_delayed_day
     from auditor.cluster.health import load_queue_health
-    from auditor.schedule_times import find_delayed_day
     from auditor.views.json_items import build_status_item
     from storage.models.audit import AuditRunState
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from auditor.checking.circuit_breaker import CircuitBreaker
     from auditor.config.schema import Config
     from auditor.protocols import RunContext
-    from auditor.runs.deadline import RunDeadline
+    from auditor.runs.account_worker import RunDeadline
     from auditor.runs.run import Coordinator
     from probes.http.host_state import HostLock
     from probes.runner.api_batcher import ApiBudget

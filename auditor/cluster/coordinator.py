@@ -18,7 +18,7 @@ from auditor.cluster import job_queue
 from auditor.cluster.health import ensure_folder_token
 from auditor.cluster.job_queue import Job, JobQueue, open_job_queue
 from auditor.protocols import RunContext
-from auditor.runs.deadline import RunDeadline
+from auditor.runs.account_worker import RunDeadline
 from auditor.runs.plan import API_ROUND, PLATFORM_ROUND
 from probes.log import EventLogger
 from probes.runner.api_batcher import ApiBudget

@@ -23,8 +23,13 @@ from auditor.cluster.job_queue import Job, JobQueue, JobRejectedError, JsonDict,
 from auditor.core.errors import ConfigError
 from auditor.core.runtime import run_together
 from auditor.protocols import RunContext
-from auditor.runs.account_worker import API_CHUNK_SIZE, AccountWorker, open_account_worker
-from auditor.runs.deadline import RunDeadline, Timer
+from auditor.runs.account_worker import (
+    API_CHUNK_SIZE,
+    AccountWorker,
+    RunDeadline,
+    Timer,
+    open_account_worker,
+)
 from auditor.runs.host_queue import HostQueue
 from auditor.runs.plan import (
     API_ROUND,

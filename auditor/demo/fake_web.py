@@ -21,7 +21,7 @@ from auditor.demo.model import (
     html_response,
     redirect_response,
 )
-from auditor.demo.pages import facebook, linkedin, site_engines, site_variants, twitter, youtube
+from auditor.demo.pages import facebook, linkedin, site, site_variants, twitter, youtube
 
 DEFAULT_CERTIFICATE_LIFETIME = timedelta(days=80)
 CANARY_SITES = {
@@ -125,7 +125,7 @@ class FakeWeb:
         if not self._host_exists(request.host, demo_run):
             return NO_SUCH_HOST_RESPONSE
         if request.host in CANARY_SITES:
-            return site_engines.make_wordpress_site()(CANARY_SITES[request.host], request, demo_run)
+            return site.make_wordpress_site()(CANARY_SITES[request.host], request, demo_run)
         return self._respond_site(request, demo_run)
 
     def _respond_site(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:

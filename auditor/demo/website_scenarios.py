@@ -18,12 +18,12 @@ from auditor.demo.account_scenarios import (
 )
 from auditor.demo.associations import DemoAssociation
 from auditor.demo.model import DemoRun, FakeRequest, FakeResponse
-from auditor.demo.pages import site_engines, site_variants
+from auditor.demo.pages import site, site_variants
 from auditor.demo.pages.site import PageFrame, PublishingHabit
 
 SiteHandler = Callable[[DemoAssociation, FakeRequest, DemoRun], FakeResponse]
 
-DEFAULT_SITE = site_engines.make_wordpress_site()
+DEFAULT_SITE = site.make_wordpress_site()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,35 +77,35 @@ SITE_SCENARIOS = {
     ),
     "wordpress_slow": SiteScenario(
         make_steady_scenario("a WordPress site whose newest post is two months old", "present"),
-        site_engines.make_wordpress_site(PublishingHabit(12, ended_days_ago=60)),
+        site.make_wordpress_site(PublishingHabit(12, ended_days_ago=60)),
     ),
     "wordpress_dormant": SiteScenario(
         make_steady_scenario(
             "a WordPress site without a post for more than a year", "present", website_stale=3
         ),
-        site_engines.make_wordpress_site(PublishingHabit(12, ended_days_ago=400)),
+        site.make_wordpress_site(PublishingHabit(12, ended_days_ago=400)),
     ),
     "wordpress_hello": SiteScenario(
         make_steady_scenario(
             "a WordPress site with only the sample post of the installer", "present"
         ),
-        site_engines.serve_unused_wordpress,
+        site.serve_unused_wordpress,
     ),
     "spip_active": SiteScenario(
         make_steady_scenario("a SPIP site with regular posts", "present"),
-        site_engines.make_spip_site(PublishingHabit(7)),
+        site.make_spip_site(PublishingHabit(7)),
     ),
     "spip_dormant": SiteScenario(
         make_steady_scenario(
             "a SPIP site without a post for more than two years", "present", website_stale=3
         ),
-        site_engines.make_spip_site(PublishingHabit(30, ended_days_ago=800)),
+        site.make_spip_site(PublishingHabit(30, ended_days_ago=800)),
     ),
     "wix_active": SiteScenario(
-        make_steady_scenario("a Wix site with a blog", "present"), site_engines.serve_wix_site
+        make_steady_scenario("a Wix site with a blog", "present"), site.serve_wix_site
     ),
     "blogger_active": SiteScenario(
-        make_steady_scenario("a blog on Blogger", "present"), site_engines.serve_blogger_site
+        make_steady_scenario("a blog on Blogger", "present"), site.serve_blogger_site
     ),
     "static_1256": SiteScenario(
         make_steady_scenario(
@@ -115,7 +115,7 @@ SITE_SCENARIOS = {
             share_preview_missing=2,
             feed_missing=2,
         ),
-        site_engines.serve_windows_1256_page,
+        site.serve_windows_1256_page,
     ),
     "dead": SiteScenario(
         make_gone_scenario(
@@ -255,7 +255,7 @@ SITE_SCENARIOS = {
     ),
     "no_contact": SiteScenario(
         make_steady_scenario("a site without contact details", "present", no_contact=2),
-        site_engines.make_wordpress_site(frame=PageFrame(has_contact=False)),
+        site.make_wordpress_site(frame=PageFrame(has_contact=False)),
     ),
     "huge": SiteScenario(
         make_steady_scenario("a home page of 20 MB", "present"), site_variants.serve_huge_page
@@ -279,7 +279,7 @@ SITE_SCENARIOS = {
             "present",
             website_hidden_from_search=2,
         ),
-        site_engines.make_wordpress_site(
+        site.make_wordpress_site(
             frame=PageFrame(head_html='<meta name="robots" content="noindex, nofollow">\n')
         ),
     ),

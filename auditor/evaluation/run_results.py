@@ -51,6 +51,7 @@ from auditor.rules.association import (
 from probes.log import EventLogger
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Finding
 from storage.batching import split_into_batches
+from storage.conclusions import AssociationData
 from storage.files.spool import Spool
 from storage.models.audit import (
     AccountRow,
@@ -66,7 +67,6 @@ from storage.models.audit import (
 )
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, SummaryRecord, SummaryVersion
 from storage.models.users import AuditLogEntry
-from storage.read_model.association_data import AssociationData
 from storage.store import Store
 
 CANARY_WARNINGS_KEY = "canary_warnings"

@@ -43,7 +43,11 @@ class Backup:
 
     def to_dict(self) -> dict[str, object]:
         """Return the item of `backup --list --json`."""
-        return {"file": str(self.file), "created_at": self.created_at, "size_bytes": self.size_bytes}
+        return {
+            "file": str(self.file),
+            "created_at": self.created_at,
+            "size_bytes": self.size_bytes,
+        }
 
 
 @dataclass(frozen=True, slots=True)

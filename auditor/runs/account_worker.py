@@ -1,14 +1,14 @@
 """Check the accounts of a batch, host by host, and store the observations.
 
-One machine and a cluster work alike: both pass batches to `AccountWorker.check_batches`.
+`RunDeadline` says when no further check may begin. One machine and a cluster work alike: both pass batches to `AccountWorker.check_batches`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from auditor.checking.checker import (
@@ -23,7 +23,6 @@ from auditor.core.runtime import run_together
 from auditor.evidence import BodyStorage, build_evidence
 from auditor.protocols import RunContext
 from auditor.rules.account_status import was_skipped
-from auditor.runs.deadline import RunDeadline
 from auditor.runs.host_queue import HostQueue, WorkQueue, iter_host_queues
 from auditor.runs.plan import API_ROUND, get_host_concurrency
 from probes.links import channel_registry
@@ -36,6 +35,48 @@ from storage.models.audit import AccountRow, AuditRun, Evidence, Observation, Pr
 from storage.observations.observations import ObservationWriter
 from storage.observations.rows import duplicate_of
 from storage.runs.plan import PlanBatch, PlannedAccount
+
+Timer = Callable[[], float]
+"""A clock in seconds that only runs forward, such as `time.monotonic`."""
+
+
+class StoppedError(Exception):
+    """The run was asked to stop. The next session checks the remaining accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDeadline:
+    """What may end a run before all accounts are checked: its time limit or a request to stop.
+
+    `ends_at` is a value of `timer`, or None if the run has no time limit.
+    """
+
+    timer: Timer
+    ends_at: float | None = None
+    stop_event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return True if the run was asked to stop."""
+        return self.stop_event.is_set()
+
+    @property
+    def is_expired(self) -> bool:
+        """Return True if the time limit is over."""
+        return self.ends_at is not None and self.timer() >= self.ends_at
+
+    @property
+    def should_stop(self) -> bool:
+        """Return True if no further check may begin."""
+        return self.is_stopped or self.is_expired
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for `seconds`, or until the time limit or a request to stop."""
+        if self.ends_at is not None:
+            seconds = min(seconds, self.ends_at - self.timer())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stop_event.wait(), max(0.0, seconds))
+
 
 TRANSIENT_REASONS = frozenset(
     {Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED}

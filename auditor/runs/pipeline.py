@@ -35,7 +35,7 @@ from auditor.retention.backups import (
 )
 from auditor.retention.evidence_pruning import is_pruning_due, prune_evidence
 from auditor.runs import run as run_module
-from auditor.runs.deadline import Timer
+from auditor.runs.account_worker import Timer
 from auditor.runs.run import ProgressCallback, WorkerCluster
 from probes.log import EventLogger
 from storage.errors import StoreError

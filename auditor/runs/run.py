@@ -30,8 +30,13 @@ from auditor.receipts import receipt
 from auditor.receipts.receipt import CanaryReadings
 from auditor.receipts.signing import SigningKey
 from auditor.runs import plan
-from auditor.runs.account_worker import AccountWorker, open_account_worker
-from auditor.runs.deadline import RunDeadline, StoppedError, Timer
+from auditor.runs.account_worker import (
+    AccountWorker,
+    RunDeadline,
+    StoppedError,
+    Timer,
+    open_account_worker,
+)
 from auditor.runs.plan import MAX_BATCH_ACCOUNTS, build_batches, compute_batch_size
 from probes.http.host_state import HostLock
 from probes.log import EventLogger

@@ -12,6 +12,7 @@ from itertools import pairwise, product
 from statistics import median_low
 from typing import Literal
 
+from auditor.checking.clock import find_delayed_day
 from auditor.config.schema import Config
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import (
@@ -22,7 +23,6 @@ from auditor.evaluation.summary import (
     to_percent,
 )
 from auditor.receipts.receipt import count_not_reached
-from auditor.schedule_times import find_delayed_day
 from probes.models.finding import Presence, Reason
 from storage.models.audit import EMPTY_CONTACT, Association, AuditRun, Contact
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, AssociationSummary, GapPage, OpenGap

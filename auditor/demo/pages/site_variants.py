@@ -19,7 +19,7 @@ from auditor.demo.model import (
     redirect_response,
     text_response,
 )
-from auditor.demo.pages import site_engines
+from auditor.demo.pages import site
 from auditor.demo.pages.site import PageFrame
 
 CPANEL_SUSPENDED_HTML = (
@@ -187,7 +187,7 @@ def serve_captcha(
 
 SiteHandler = Callable[[DemoAssociation, FakeRequest, DemoRun], FakeResponse]
 
-DEFAULT_SITE = site_engines.make_wordpress_site()
+DEFAULT_SITE = site.make_wordpress_site()
 
 SLOW_SITE_DELAY_SECONDS = 1.52
 """Delay of a slow site. The demo sets the limit of the rule to 1.5 seconds (see `play`)."""
@@ -243,7 +243,7 @@ def make_site_with_footer(
         frame = PageFrame(
             footer_html=render_footer(association), head_html=render_head(association)
         )
-        return site_engines.make_wordpress_site(frame=frame)(association, request, demo_run)
+        return site.make_wordpress_site(frame=frame)(association, request, demo_run)
 
     return respond
 
@@ -253,7 +253,7 @@ def serve_site_without_social_links(
 ) -> FakeResponse:
     """Serve a site without links to social accounts."""
     frame = PageFrame(profile_urls={"articles": f"https://{association.host}/about"})
-    return site_engines.make_wordpress_site(frame=frame)(association, request, demo_run)
+    return site.make_wordpress_site(frame=frame)(association, request, demo_run)
 
 
 def serve_moved_site(

@@ -14,10 +14,10 @@ import pytest
 from apscheduler.triggers.cron import CronTrigger
 
 from auditor.app import App
+from auditor.checking.clock import find_delayed_day, find_due_day
 from auditor.config.schema import Config, ScheduleSettings, StorageSettings
 from auditor.core.errors import RunLockedError
 from auditor.i18n.translator import Translator
-from auditor.schedule_times import find_delayed_day, find_due_day
 from auditor.scheduling import SchedulerJob, build_scheduler, serve_schedule
 from probes.models.finding import Finding, Identity, LinkKind, Presence
 from storage.errors import StoreError
