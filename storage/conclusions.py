@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
 
 from storage import consistency
-from storage.batching import split_into_batches
 from storage.database.connection import Database
+from storage.files.spool import split_into_batches
 from storage.models.audit import (
     AccountRow,
     AccountStatus,

@@ -15,8 +15,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Select, func, literal, select, true
 
-from storage.batching import split_into_batches
 from storage.database.connection import Database
+from storage.files.spool import split_into_batches
 from storage.sanitize import to_utc
 from storage.tables.core import ACCOUNT, ASSOCIATION, AUDIT_RUN
 from storage.tables.summaries import ASSOCIATION_SUMMARY, STALE_SUMMARY

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from auditor.cli.context import JsonOption, get_cli_context, get_current_time
-from auditor.cli.help import examples
+from auditor.cli.context import JsonOption, examples, get_cli_context, get_current_time
 from auditor.cli.output import (
     is_stdout_terminal,
     print_data,

@@ -1,15 +1,17 @@
-"""What all commands share: common options, configuration, current time and confirmation prompts."""
+"""What all commands share: options, configuration, current time, prompts, and help with examples."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from auditor.cli.output import print_message
 from auditor.core import log_setup
@@ -106,3 +108,64 @@ def can_prompt() -> bool:
 def read_confirmation() -> bool:
     """Read a line from standard input and return whether it means yes."""
     return sys.stdin.readline().strip().casefold() in YES_ANSWERS
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SETTINGS: dict[str, Any] = {
+    "rich_markup_mode": None,  # markup would remove words in square brackets from help texts
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
+
+def make_group(text: str, **settings: Any) -> typer.Typer:
+    """Return a group of commands with this help text. `settings` are arguments of `Typer`."""
+    return typer.Typer(help=text, **{"no_args_is_help": True, **SETTINGS, **settings})
+
+
+def examples(*lines: str) -> Callable[[F], F]:
+    """Decorate a command with one or two examples, which its help shows before its text."""
+
+    def mark(command: F) -> F:
+        vars(command)["examples"] = lines
+        return command
+
+    return mark
+
+
+def show_examples(group: typer.Typer) -> None:
+    """Make all commands of a group show their examples in their help."""
+    for command in group.registered_commands:
+        command.cls = CommandWithExamples
+
+
+def write_examples(callback: Callable[..., Any] | None, formatter: Any) -> None:
+    """Write the examples of a command to its help, if it has any."""
+    lines = getattr(callback, "examples", ())
+    if not lines:
+        return
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text("Examples:")
+        with formatter.indentation():
+            for line in lines:
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+class CommandWithExamples(TyperCommand):
+    """A command whose help begins with its examples."""
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, then the text."""
+        write_examples(self.callback, formatter)
+        super().format_help_text(ctx, formatter)
+
+
+class GroupWithExamples(TyperGroup):
+    """A group of commands whose help begins with its examples."""
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, then the text."""
+        write_examples(self.callback, formatter)
+        super().format_help_text(ctx, formatter)

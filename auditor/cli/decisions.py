@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditor.cli.context import JsonOption, get_cli_context, get_current_time
-from auditor.cli.help import examples, make_group
+from auditor.cli.context import JsonOption, examples, get_cli_context, get_current_time, make_group
 from auditor.cli.output import print_data, print_message, print_table
 from auditor.core.formatting import build_json_document
 

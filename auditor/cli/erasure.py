@@ -13,12 +13,12 @@ from auditor.cli.context import (
     CliContext,
     JsonOption,
     can_prompt,
+    examples,
     get_cli_context,
     get_current_time,
     read_confirmation,
 )
 from auditor.cli.decisions import AuthorOption, get_login_name
-from auditor.cli.help import examples
 from auditor.cli.output import print_data, print_data_parts, print_message, print_table
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import build_json_document, iter_json_document

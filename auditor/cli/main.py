@@ -21,11 +21,10 @@ import typer
 from auditor import __version__
 from auditor.cli import audit, check, maintenance, reports, setup
 from auditor.cli.audit import worker
-from auditor.cli.context import CliContext
+from auditor.cli.context import CliContext, GroupWithExamples, examples, make_group, show_examples
 from auditor.cli.decisions import decide_app
 from auditor.cli.digest import digest_app
 from auditor.cli.erasure import erase_association, show_stored_data
-from auditor.cli.help import GroupWithExamples, examples, make_group, show_examples
 from auditor.cli.maintenance import receipts
 from auditor.cli.output import print_message
 from auditor.cli.registry import registry_app

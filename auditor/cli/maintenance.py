@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import JsonOption, get_cli_context, get_current_time
-from auditor.cli.help import examples
+from auditor.cli.context import JsonOption, examples, get_cli_context, get_current_time
 from auditor.cli.output import print_data, print_message, print_table, show_progress
 from auditor.core.errors import IncompleteRunError
 from auditor.core.formatting import build_json_document

@@ -14,12 +14,13 @@ import typer
 from auditor.cli.context import (
     JsonOption,
     can_prompt,
+    examples,
     get_cli_context,
     get_current_time,
+    make_group,
     read_confirmation,
 )
 from auditor.cli.decisions import AuthorOption, get_login_name
-from auditor.cli.help import examples, make_group
 from auditor.cli.output import (
     choose_output_format,
     is_stdout_terminal,

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import JsonOption, get_cli_context, get_current_time
+from auditor.cli.context import JsonOption, examples, get_cli_context, get_current_time, make_group
 from auditor.cli.decisions import AuthorOption, resolve_author
-from auditor.cli.help import examples, make_group
 from auditor.cli.output import print_data_parts, print_table, print_text
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import iter_json_document

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import CliContext, JsonOption, get_cli_context, get_current_time
-from auditor.cli.help import examples
+from auditor.cli.context import CliContext, JsonOption, examples, get_cli_context, get_current_time
 from auditor.cli.output import (
     OutputFormat,
     choose_output_format,

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from auditor.cli.context import CliContext, JsonOption, get_cli_context, get_current_time
+from auditor.cli.context import (
+    CliContext,
+    JsonOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+    make_group,
+)
 from auditor.cli.decisions import AuthorOption, resolve_author
-from auditor.cli.help import examples, make_group
 from auditor.cli.output import print_data, print_table
 from auditor.core.formatting import build_json_document
 

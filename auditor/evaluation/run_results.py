@@ -50,9 +50,8 @@ from auditor.rules.association import (
 )
 from probes.log import EventLogger
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Finding
-from storage.batching import split_into_batches
 from storage.conclusions import AssociationData
-from storage.files.spool import Spool
+from storage.files.spool import Spool, split_into_batches
 from storage.models.audit import (
     AccountRow,
     AccountStatus,

@@ -20,8 +20,13 @@ from itertools import takewhile
 from auditor import report_links
 from auditor.config.schema import Config
 from auditor.notifications import transports
-from auditor.notifications.drafts import MONTHLY_KIND, DraftLinks, MessageDraft, draft_digests
-from auditor.notifications.monthly import draft_monthly_reports
+from auditor.notifications.drafts import (
+    MONTHLY_KIND,
+    DraftLinks,
+    MessageDraft,
+    draft_digests,
+    draft_monthly_reports,
+)
 from auditor.notifications.subscriptions import ensure_unsubscribe_token, load_unsubscribe_key
 from auditor.notifications.transports import DeliveryStatus, OutgoingMessage
 from auditor.protocols import EvaluationContext

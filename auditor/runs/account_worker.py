@@ -1,6 +1,7 @@
 """Check the accounts of a batch, host by host, and store the observations.
 
-`RunDeadline` says when no further check may begin. One machine and a cluster work alike: both pass batches to `AccountWorker.check_batches`.
+`RunDeadline` says when no further check may begin. One machine and a cluster work alike: both
+pass batches to `AccountWorker.check_batches`.
 """
 
 from __future__ import annotations

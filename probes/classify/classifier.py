@@ -395,7 +395,8 @@ _DOMAIN_WORD_REGEX = (
     r"\b(?:este|esse|"
     r"questo) dom[íi]nio\b|\bdom[íi]nio (?=\S+\.\w)|\bdomeinnaam\b|"
     r"\bdomein\b|\b(?:die|diese|dieser) domain\b|\bdom[eé]na\b|\bdomeny\b|\bdomen\b|\bdomeniul\b|"
-    r"\bdom[äæe]n(?:en|et)?\b|\bverkkotunnus\w*+|домен\w{0,20}+|tên miền|alan ad\w{1,20}+|ドメイン|域名|도메인|"
+    r"\bdom[äæe]n(?:en|et)?\b|\bverkkotunnus\w*+|домен\w{0,20}+|tên miền|"
+    r"alan ad\w{1,20}+|ドメイン|域名|도메인|"
     r"النطاق|الدومين|דומיין|دامنه|\bτο domain\b|όνομα χώρου)"
 )
 _REGISTERED_WORD_REGEX = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import math
 import os
 import pickle
@@ -20,6 +21,21 @@ import time
 import traceback
 from typing import Any
 
+from probes.links import channel_registry
+from probes.text.lazy_regex import prepare_patterns
+from probes.urls.domains import load_suffix_list
+
+PRELOADED_MODULES = (
+    "htmldate",  # takes half a second to import
+    "probes.http.robots",
+    "probes.parsing.feeds",
+    "probes.parsing.html",
+    "probes.parsing.tree_backends",
+    "probes.parsing.visitor_content",
+    "probes.parsing.volatile_tokens",
+)
+"""What parsers need. They are named here because nothing else may import them so early."""
+
 LENGTH_PREFIX = struct.Struct("!I")
 """The length in bytes before each message."""
 
@@ -27,8 +43,7 @@ LENGTH_PREFIX = struct.Struct("!I")
 def main(control_fd: int, memory_bytes: int) -> None:
     """Run the fork server: fork a worker for each socket received through the control socket."""
     with socket.socket(fileno=control_fd) as control_socket:
-        import probes.runner.preload  # noqa: F401, PLC0415  # inherited by every worker
-
+        preload_parsers()
         tune_garbage_collector()
         workers: set[int] = set()
         while sockets := socket.recv_fds(control_socket, 1, 1)[1]:
@@ -41,6 +56,15 @@ def main(control_fd: int, memory_bytes: int) -> None:
     for pid in workers - _reap_workers(workers):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def preload_parsers() -> None:
+    """Load parsers, channels, the public suffix list and all patterns, which workers inherit."""
+    for name in PRELOADED_MODULES:
+        importlib.import_module(name)
+    channel_registry.list_channels()
+    load_suffix_list()
+    prepare_patterns()
 
 
 def tune_garbage_collector() -> None:

@@ -1,12 +1,13 @@
-"""Lists that are spooled to a temporary file, and files that are replaced atomically."""
+"""Long lists, in batches or spooled to a temporary file, and files that are replaced atomically."""
 
 from __future__ import annotations
 
 import os
 import pickle
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
@@ -17,6 +18,16 @@ MAX_MEMORY_BYTES = 8_000_000
 
 SPOOL_BATCH_SIZE = 500
 """How many items are written at once, which takes less than half the time of single ones."""
+
+QUERY_BATCH_SIZE = 500
+"""How many values one query names. SQLite takes 32,766, older releases 999."""
+
+
+def split_into_batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
+    """Yield the values in their order, in batches of `QUERY_BATCH_SIZE`."""
+    remaining = iter(values)
+    while batch := list(islice(remaining, QUERY_BATCH_SIZE)):
+        yield batch
 
 
 class Spool(Generic[T]):

@@ -19,8 +19,8 @@ from typing import Any, Self
 from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
 
 from probes.models.finding import Finding, Presence
-from storage.batching import split_into_batches
 from storage.database.connection import Database
+from storage.files.spool import split_into_batches
 from storage.models.audit import (
     AccountRow,
     AuditRun,

@@ -31,8 +31,8 @@ from sqlalchemy import Connection, Text, bindparam, delete, select, tuple_, type
 
 from probes.models.finding import Activity, DatePrecision, FactValue, Finding, Presence
 from probes.models.http import COMPARED_HEADERS, PRESENCE_ONLY_HEADERS
-from storage.batching import split_into_batches
 from storage.database.connection import Database
+from storage.files.spool import split_into_batches
 from storage.models.audit import Evidence, Observation, PreviousObservation
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import ACCOUNT, AUDIT_RUN

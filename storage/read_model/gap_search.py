@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select, true
 
 from probes.models.finding import LATEST_DATETIME
-from storage.batching import QUERY_BATCH_SIZE
 from storage.database.connection import Database
+from storage.files.spool import QUERY_BATCH_SIZE
 from storage.models.audit import SEVERITIES, Gap
 from storage.models.summaries import AssociationSummary, GapPage, GapSort, ListedGap
 from storage.read_model import association_search

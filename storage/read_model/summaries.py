@@ -38,8 +38,8 @@ from sqlalchemy import Connection, Text, delete, select, tuple_, type_coerce, up
 
 from probes.models.finding import EARLIEST_DATETIME
 from storage import consistency
-from storage.batching import split_into_batches
 from storage.database.connection import Database
+from storage.files.spool import split_into_batches
 from storage.models.summaries import (
     ALL_FACET,
     CHANGE_GROUP_PREFIX,

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
 
 from storage import consistency
-from storage.batching import split_into_batches
 from storage.database.connection import BATCH_SIZE, Database
+from storage.files.spool import split_into_batches
 from storage.models.audit import (
     ASSOCIATION_FIELDS,
     EMPTY_CONTACT,

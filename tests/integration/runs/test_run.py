@@ -25,7 +25,6 @@ from probes.links import channel_registry
 from probes.models.finding import Account, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError
 from probes.runner.parser_pool import ParserPool
-from storage import batching
 from storage.errors import StoreError
 from storage.files import spool
 from storage.files.body_store import BodyWriter
@@ -602,9 +601,9 @@ async def test_evaluation_in_parts_equals_evaluation_at_once(tmp_path, monkeypat
     app, network = (opened(tmp_path / name, config) for name in ("register", "network"))
     for tested_app, batch_size, max_bytes in (
         (app, 1, 10),
-        (network, batching.QUERY_BATCH_SIZE, spool.MAX_MEMORY_BYTES),
+        (network, spool.QUERY_BATCH_SIZE, spool.MAX_MEMORY_BYTES),
     ):
-        monkeypatch.setattr(batching, "QUERY_BATCH_SIZE", batch_size)
+        monkeypatch.setattr(spool, "QUERY_BATCH_SIZE", batch_size)
         monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", max_bytes)
         register(tested_app, NOUR, AMAL, SITE)
         tested_app.web.answers = {SITE.typed_text: "linked"}

@@ -158,7 +158,10 @@ def test_lists_are_restricted_to_the_regions_of_the_coordinator(app, user, their
 @pytest.mark.slow
 def test_search_finds_only_editable_associations(app):
     assert "report-links/bare" in told(app, "/en/report-links?q=bare", **ELSEWHERE).text
-    assert "No association matches your search" in told(app, "/en/report-links?q=nour", **ELSEWHERE).text
+    assert (
+        "No association matches your search"
+        in told(app, "/en/report-links?q=nour", **ELSEWHERE).text
+    )
 
 
 @pytest.mark.slow
@@ -190,7 +193,9 @@ def test_list_page_is_full_despite_other_regions(app):
 @pytest.mark.slow
 def test_bulk_report_links_are_restricted_to_own_regions(app):
     with logged_in_client(app, LATER, **ELSEWHERE) as client:
-        sheet = client.post("/en/report-links", data={"file_format": "csv"}).content.decode("utf-8-sig")
+        sheet = client.post("/en/report-links", data={"file_format": "csv"}).content.decode(
+            "utf-8-sig"
+        )
         assert [row[0] for row in csv.reader(io.StringIO(sheet))][1:] == ["bare"]
         assert (
             client.post(
@@ -217,7 +222,10 @@ def test_meeting_day_is_stored_by_coordinators_of_all_regions(app):
     for user, status in ((HERE, 403), (READER, 403), ({"name": "Amina"}, 200)):
         with logged_in_client(app, LATER, **user) as client:
             answer = client.get("/en/changes?since=2026-02-01&save_meeting_day=true")
-            assert (answer.status_code, "last_meeting_day" in answer.cookies) == (status, status == 200)
+            assert (answer.status_code, "last_meeting_day" in answer.cookies) == (
+                status,
+                status == 200,
+            )
 
 
 @pytest.mark.slow

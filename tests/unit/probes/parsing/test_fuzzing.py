@@ -89,12 +89,9 @@ def is_unsafe(*values):
 
 # --- the parsers
 
-ELSEWHERE = (
-    *("auditor.demo", "auditor.cli", "auditor.reports.pdf"),
-    "probes.runner.preload",
-)
+ELSEWHERE = (*("auditor.demo", "auditor.cli", "auditor.reports.pdf"),)
 NOT_COMMANDS = ("auditor.cli.main", "auditor.cli.output")
-"""Modules that parse no foreign data: the demo, the command line, PDF output, and preloading."""
+"""Modules that parse no foreign data: the demo, the command line, and PDF output."""
 EXCUSED = {
     "is given what we wrote": (
         "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp"

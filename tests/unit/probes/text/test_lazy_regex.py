@@ -47,7 +47,7 @@ def test_patterns_are_compiled_only_for_parsing():
                 "from auditor.config.schema import find_packaged_config, load_config;"
                 "load_config(find_packaged_config(), {})"
             ),
-            "import probes.runner.preload",
+            "from probes.runner.parser_worker import preload_parsers; preload_parsers()",
         )
     ]
     (compiled, total), (prepared_count, prepared_total) = (
