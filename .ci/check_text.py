@@ -22,6 +22,7 @@ UNCLEAR_OPENINGS = re.compile(
     r"(?:Whether|What|Who|Whose|Where|When|Why|How|Which|That|Those|These|The same|One|Some|As|So)\b"
 )
 CODE_BLOCKS = re.compile(r"```.*?```", re.DOTALL)
+URLS = re.compile(r"https?://\S+")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -73,7 +74,7 @@ def check_documents(root: Path) -> Iterator[str]:
     for path in paths:
         text = CODE_BLOCKS.sub(lambda block: "\n" * block[0].count("\n"), path.read_text("utf-8"))
         for number, line in enumerate(text.splitlines(), start=1):
-            yield from find_marker_words(line, f"{path.relative_to(root)}:{number}")
+            yield from find_marker_words(URLS.sub("", line), f"{path.relative_to(root)}:{number}")
 
 
 def find_marker_words(text: str, place: str) -> Iterator[str]:

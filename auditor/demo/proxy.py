@@ -1,7 +1,9 @@
-"""HTTP proxy of the fake web: sockets, CONNECT tunnels and TLS. A `ProxyBackend` makes the responses.
+"""The HTTP proxy in front of the fake web: sockets, CONNECT tunnels and TLS.
+
+A `ProxyBackend` makes the responses.
 
 Plain HTTP requests have an absolute URL. HTTPS requests use CONNECT, and the proxy terminates TLS
-with a certificate of its own temporary authority. A tunnel serves any number of requests.
+with a certificate of a temporary authority. A tunnel serves any number of requests.
 """
 
 from __future__ import annotations
