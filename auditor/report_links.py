@@ -70,7 +70,7 @@ def build_invitation_text(
     translator = Translator(language)
     body, html = render_message(language, writer.build_mail)
     return InvitationText(
-        writer.build_short_text(translator), writer.build_subject(translator), body, html
+        writer.build_whatsapp_text(translator), writer.build_subject(translator), body, html
     )
 
 
@@ -110,8 +110,11 @@ class _InvitationWriter:
             )
         )
 
-    def build_short_text(self, translator: Translator) -> str:
-        """Return greeting, strength, first step and link; too long texts leave out the middle."""
+    def build_whatsapp_text(self, translator: Translator) -> str:
+        """Return the text for WhatsApp or SMS: greeting, strength, first step and link.
+
+        If it is too long, the middle is left out.
+        """
         greeting = translator.translate(
             "Hello {association}, this is {network}. We checked how people find you online.",
             association=self.association_name(translator),

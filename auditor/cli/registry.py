@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from auditor.cli.context import CliContext
     from auditor.config.schema import Config
     from auditor.i18n.translator import Translator
-    from auditor.registry.diff import ImportPreview, RegistryChangeLine
+    from auditor.registry.changes import ImportPreview, RegistryChangeLine
     from auditor.registry.importer import ExistingEntries, ImportResult
     from auditor.registry.issues import SpreadsheetProblem
     from storage.models.users import AuditLogEntry, ChangeOrigin
@@ -88,7 +88,7 @@ def _parse_with_registry(spreadsheet: Path, config: Config) -> ImportResult:
     """Return a spreadsheet with its problems, compared with the registry if there is one."""
     from auditor.app import App
     from auditor.erasure import find_erased_in_import
-    from auditor.registry.diff import build_import_preview
+    from auditor.registry.changes import build_import_preview
     from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
     from storage.errors import MissingDatabaseError
 
@@ -146,7 +146,7 @@ def import_registry(
     """
     from auditor.app import App
     from auditor.erasure import find_erased_in_import
-    from auditor.registry.diff import build_import_preview, find_shared_accounts
+    from auditor.registry.changes import build_import_preview, find_shared_accounts
     from auditor.registry.importer import ExistingEntries
 
     cli_context = get_cli_context(context)
@@ -172,7 +172,7 @@ def import_registry(
             preview = build_import_preview(
                 app.store, import_result, get_current_time(), prune=prune
             )
-            has_too_many = preview.changes.has_many_leaving and not allow_withdrawals
+            has_too_many = preview.changes.has_many_withdrawals and not allow_withdrawals
             if must_ask or has_too_many:
                 if preview.lines and not _confirm_import(
                     preview, cli_context, has_too_many=has_too_many
@@ -187,7 +187,7 @@ def import_registry(
             present_columns=import_result.columns,
             prune=prune,
             expected_digest=confirmed_digest,
-            allow_many_leaving=allow_withdrawals or confirmed_digest is not None,
+            allow_many_withdrawals=allow_withdrawals or confirmed_digest is not None,
         )
     if confirmed_digest not in {None, changes.digest}:
         raise InputError(
@@ -195,7 +195,7 @@ def import_registry(
             "the registry changed meanwhile, so nothing was imported",
             "the same command again",
         )
-    if changes.has_many_leaving and not allow_withdrawals and confirmed_digest is None:
+    if changes.has_many_withdrawals and not allow_withdrawals and confirmed_digest is None:
         _refuse_withdrawals(spreadsheet, import_result, changes, cli_context)
     import_result.problems += find_shared_accounts(import_result, changes)
     if as_json:
@@ -214,7 +214,7 @@ def _refuse_withdrawals(
     """Print the problems of a spreadsheet, which may explain missing lines. Raises InputError."""
     for problem in import_result.problems:
         print_message(problem.describe(cli_context.translator))
-    count = f"{changes.leaving_count} of {changes.listed_count} associations"
+    count = f"{changes.withdrawal_count} of {changes.listed_count} associations"
     raise InputError(
         str(spreadsheet),
         f"{count} are not in it, so nothing was imported",
@@ -288,7 +288,7 @@ def _confirm_import(preview: ImportPreview, cli_context: CliContext, *, has_too_
                 "Import this file? Type yes or no.",
                 "{n} of {total} associations would leave the registry. "
                 "Import this file? Type yes or no.",
-                preview.changes.leaving_count,
+                preview.changes.withdrawal_count,
                 total=translator.format_number(preview.changes.listed_count),
             )
         )
@@ -451,7 +451,7 @@ def _print_history(changes: list[AuditLogEntry], translator: Translator, zone: s
 
 def _translate_change(change: AuditLogEntry, translator: Translator, zone: str) -> dict[str, str]:
     """Return the cells of a change that a terminal shows as text."""
-    from auditor.registry.diff import RegistryChangeLine
+    from auditor.registry.changes import RegistryChangeLine
 
     line = RegistryChangeLine.from_change(change, "")
     before, after = line.describe_values(translator)
@@ -529,8 +529,8 @@ def _describe_import(
     import_result: ImportResult, changes: ImportChanges, translator: Translator
 ) -> Iterator[str]:
     from auditor.registry import exporter
+    from auditor.registry.changes import describe_missing_columns
     from auditor.registry.columns import LINKS_COLUMN
-    from auditor.registry.diff import describe_missing_columns
 
     yield _describe_import_counts(import_result, translator)
     if message := describe_missing_columns(changes, translator):

@@ -31,7 +31,12 @@ from auditor.evaluation.run_results import (
 from auditor.evidence import BodyStorage, ReplayError, redate_evidence, replay_answers
 from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
-from auditor.registry.diff import RegistrySnapshot, has_arrival_change, iter_links_at, registry_at
+from auditor.registry.changes import (
+    RegistrySnapshot,
+    has_arrival_change,
+    iter_links_at,
+    registry_at,
+)
 from auditor.rules import engine
 from auditor.rules.association import (
     DISOWNING_DECISION_KINDS,

@@ -35,7 +35,7 @@ from auditor.evaluation.summary import (
 )
 from auditor.receipts import receipt
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.registry import diff
+from auditor.registry.changes import RegistrySnapshot, iter_links_at, registry_at, undo_link_changes
 from auditor.rules import engine, score
 from auditor.rules.association import (
     DISOWNING_DECISION_KINDS,
@@ -235,7 +235,7 @@ def _iter_association_states(
             linked_keys |= collect_linked_keys(state, observations.values())
         linked_accounts = store.find_accounts_by_key(linked_keys)
         owners = find_account_owners(
-            diff.iter_links_at(linked_accounts, registry_changes, run.started_at),
+            iter_links_at(linked_accounts, registry_changes, run.started_at),
             run.started_at,
             disowning_decisions,
         )
@@ -263,7 +263,7 @@ def _restore_accounts(
 ) -> AssociationState:
     """Return the state with the accounts that were registered when the run began."""
     changes = registry_changes.get(state.association.id, ())
-    accounts = diff.undo_link_changes(state.accounts, changes, run_started_at)
+    accounts = undo_link_changes(state.accounts, changes, run_started_at)
     return replace(state, accounts=tuple(accounts))
 
 
@@ -276,8 +276,8 @@ def _select_listed_associations(
     """Return those of these associations that were listed when the run began, as they were then."""
     listed_ids = {association.id for association in association_data.associations}
     snapshots = (
-        diff.registry_at(
-            diff.RegistrySnapshot(association, association.id in listed_ids, ()),
+        registry_at(
+            RegistrySnapshot(association, association.id in listed_ids, ()),
             registry_changes.get(association.id, ()),
             run_started_at,
         )

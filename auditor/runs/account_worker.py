@@ -79,7 +79,7 @@ class RunDeadline:
             await asyncio.wait_for(self.stop_event.wait(), max(0.0, seconds))
 
 
-TRANSIENT_REASONS = frozenset(
+SECOND_PASS_REASONS = frozenset(
     {Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED}
 )
 """Failures that may be over in half an hour: the second pass repeats these checks."""
@@ -219,7 +219,7 @@ class AccountWorker:
         if api_budget and was_skipped(result.finding):
             # No retry: the budget will still be spent in the second pass.
             api_budget.skipped_count += 1
-        elif not second_pass and await self._should_retry(result):
+        elif not second_pass and await self._needs_second_pass(result):
             observation = await self._to_observation(planned, result, will_retry=True)
             await self.deferred_writer.add(observation)
             self.last_deferred_at = self.deadline.timer()
@@ -258,11 +258,11 @@ class AccountWorker:
             filtered_result = replace(filtered_result, keep_bodies=False)
         return await self._build_observation(planned, filtered_result, self.clock())
 
-    async def _should_retry(self, result: ProbeResult) -> bool:
+    async def _needs_second_pass(self, result: ProbeResult) -> bool:
         """Return True if the second pass may succeed and is allowed to request the links again."""
         is_transient = (
             result.finding.presence is Presence.UNKNOWN
-            and result.finding.reason in TRANSIENT_REASONS
+            and result.finding.reason in SECOND_PASS_REASONS
         )
         if not is_transient or not result.exchanges:
             return False

@@ -14,7 +14,6 @@ from auditor.web.request_context import RequestContext, build_url
 FieldChoices = list[tuple[str, str]]
 """The values of a form field, each with its label."""
 
-COVERAGE_STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
 MAX_FIELD_CHOICES = 300
 """If a field has more choices, only the most frequent ones are offered."""
 

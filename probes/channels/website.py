@@ -119,7 +119,7 @@ def probe(account: Account) -> ProbeGenerator:
         return _build_invalid_certificate_finding(page, facts)
     page, site, problem = yield from _retry_before_absence(account, url, page, site, facts)
     if problem is None:
-        problem, decoy_facts = yield from decoy_check.check_soft_404(account, url, page, site)
+        problem, decoy_facts = yield from decoy_check.check_with_decoy(account, url, page, site)
         facts |= decoy_facts
     history = ownership_change.get_site_history(account.previous_finding)
     is_foreign = problem is None and ownership_change.is_foreign_to_history(history, site, account)

@@ -1,5 +1,5 @@
 """HTTP client with rate limits per host, robots.txt, retries and protection against SSRF.
 
-The only package that makes network requests. Does not judge what a response means for an account.
-Start with `fetcher.Fetcher`.
+The only package that makes requests to audited sites and platforms. Does not judge what a response
+means for an account. Start with `fetcher.Fetcher`.
 """

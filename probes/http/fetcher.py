@@ -47,7 +47,7 @@ from probes.urls.domains import load_suffix_list
 
 __all__ = ["FetchOptions", "Fetcher"]
 
-events = EventLogger(__name__)
+logger = EventLogger(__name__)
 
 ParsedT = TypeVar("ParsedT")
 
@@ -312,15 +312,15 @@ class Fetcher:
 
         Platforms detect regular intervals, so their delay is random.
         """
-        breaker_failures = self.options.breaker_failures
+        host_breaker_failures = self.options.host_breaker_failures
         if _is_platform_page_host(name):
             return HostState(
                 name,
                 self.options.effective_platform_delay,
-                breaker_failures,
+                host_breaker_failures,
                 jitter=PLATFORM_DELAY_JITTER,
             )
-        return HostState(name, self.options.host_delay, breaker_failures)
+        return HostState(name, self.options.host_delay, host_breaker_failures)
 
     @asynccontextmanager
     async def _hold_host_lock(self, host: HostState, origin: str) -> AsyncIterator[None]:
@@ -405,7 +405,7 @@ class Fetcher:
             )
         except FetchError as error:
             message = "{url} cannot be parsed and counts as a server error: {reason}"
-            events.info("robots_unreadable", message, url=page.url, reason=error.detail)
+            logger.info("robots_unreadable", message, url=page.url, reason=error.detail)
             return RobotsRules(PRODUCT_NAME, disallows_all=True)
 
     # Retries

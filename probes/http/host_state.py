@@ -15,7 +15,9 @@ from typing import Protocol
 
 from probes.http.robots import RobotsRules
 
-MAX_RETRY_AFTER_SECONDS = 3600.0
+MAX_PARSED_RETRY_AFTER_SECONDS = 3600.0
+"""Larger values of Retry-After are read as this. The wait itself is limited by `[fetch] max_retry_after`."""
+
 MAX_CRAWL_DELAY_SECONDS = 30.0
 
 
@@ -30,7 +32,7 @@ class HostState:
 
     name: str
     crawl_delay: float
-    breaker_failures: int
+    host_breaker_failures: int
     jitter: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     robots_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -46,7 +48,7 @@ class HostState:
 
     def is_down(self, origin: str) -> bool:
         """Return True if an origin is skipped in this pass after too many failures."""
-        return self.failures[origin] >= self.breaker_failures
+        return self.failures[origin] >= self.host_breaker_failures
 
     @property
     def down_origins(self) -> list[str]:
@@ -101,14 +103,14 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """Return the seconds of a Retry-After header, 0 to 3600, or None if it violates RFC 9110."""
     text = (value or "").strip()[:64]
     if text.isascii() and text.isdigit():
-        return min(float(text), MAX_RETRY_AFTER_SECONDS)
+        return min(float(text), MAX_PARSED_RETRY_AFTER_SECONDS)
     try:
         moment = parsedate_to_datetime(text)
     except (TypeError, ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), MAX_RETRY_AFTER_SECONDS)
+    return min(max(0.0, (moment - now).total_seconds()), MAX_PARSED_RETRY_AFTER_SECONDS)
 
 
 class HostLockError(Exception):

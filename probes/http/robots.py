@@ -2,7 +2,8 @@
 
 A parser of the whole file stores each rule once per agent of its group, so many agents and many
 rules cost their product. Here Protego parses only the group for us, or else the one for `*`. The
-content is untrusted, so the fetcher parses it in a worker with a timeout (`parse_robots_page`).
+content is untrusted, so the fetcher reads at most `MAX_ROBOTS_BYTES` of it, and has a worker with a
+timeout parse it (`parse_robots_page`).
 """
 
 from __future__ import annotations

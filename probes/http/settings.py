@@ -88,7 +88,7 @@ class FetchOptions(BaseModel):
     retry_wait: NonNegativeFloat = 1.0
     max_retry_after: NonNegativeFloat = 30.0
     retry_budget: float = Field(default=0.1, ge=0, le=1)
-    breaker_failures: int = Field(default=3, ge=1)
+    host_breaker_failures: int = Field(default=3, ge=1)
     second_pass_delay: NonNegativeFloat = 1800.0
 
     @property

@@ -170,7 +170,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One registered link of an association. `typed_text` is the text of the spreadsheet cell.
+    """One registered link of an association, as a probe gets it (stored: `AccountRow`).
+
+    `typed_text` is the text of the spreadsheet cell.
 
     `previous_finding` is the last decisive finding, without its links. It has the platform's own id
     if any run found it. With it a probe distinguishes a renamed account from a lost one, and

@@ -67,7 +67,7 @@ class RegistryQueries:
         prune: bool = False,
         dry_run: bool = False,
         expected_digest: str | None = None,
-        allow_many_leaving: bool = True,
+        allow_many_withdrawals: bool = True,
     ) -> ImportChanges:
         """Import a spreadsheet into the registry, in one transaction. Idempotent.
 
@@ -81,7 +81,7 @@ class RegistryQueries:
 
         Return the changes; new accounts in them have no id yet. Nothing is changed with `dry_run`,
         if the digest of the changes is not `expected_digest`, or if many associations leave
-        (`ImportChanges.has_many_leaving`) without `allow_many_leaving`.
+        (`ImportChanges.has_many_withdrawals`) without `allow_many_withdrawals`.
         """
         entries = [
             item if isinstance(item, AssociationEntry) else AssociationEntry(item)
@@ -98,7 +98,7 @@ class RegistryQueries:
             changed_at = consistency.compute_effective_time(connection, now)
             changes = comparison.build_changes(sanitize(origin), changed_at)
             is_unexpected = expected_digest is not None and expected_digest != changes.digest
-            is_refused = changes.has_many_leaving and not allow_many_leaving
+            is_refused = changes.has_many_withdrawals and not allow_many_withdrawals
             if dry_run or is_unexpected or is_refused:
                 return changes
             _apply_comparison(connection, comparison, changed_at)

@@ -21,7 +21,7 @@ from storage.models.users import (
     ChangeOrigin,
 )
 
-MAX_LEAVING_SHARE = 0.2
+MAX_WITHDRAWN_SHARE = 0.2
 """If a larger share of the listed associations leaves at once, the spreadsheet is probably
 incomplete."""
 
@@ -76,7 +76,7 @@ class ImportChanges:
     `accounts_added` and `associations_added` include relisted ones. `log_entries` has every change
     as the audit log stores it; `associations` has the associations they are about.
     `accounts_retained` stay although they are not listed. `missing_columns` are columns that the
-    spreadsheet lacks and for which something is stored. `leaving_count` of the `listed_count`
+    spreadsheet lacks and for which something is stored. `withdrawal_count` of the `listed_count`
     associations are withdrawn or pruned.
     """
 
@@ -93,18 +93,18 @@ class ImportChanges:
     accounts_retained: tuple[AccountRow, ...] = ()
     missing_columns: tuple[str, ...] = ()
     listed_count: int = 0
-    leaving_count: int = 0
+    withdrawal_count: int = 0
 
     def __bool__(self) -> bool:
-        no_changes = {"accounts_retained", "missing_columns", "listed_count", "leaving_count"}
+        no_changes = {"accounts_retained", "missing_columns", "listed_count", "withdrawal_count"}
         return any(
             getattr(self, field.name) for field in fields(self) if field.name not in no_changes
         )
 
     @property
-    def has_many_leaving(self) -> bool:
+    def has_many_withdrawals(self) -> bool:
         """True if so many associations leave that the spreadsheet has probably lost lines."""
-        return self.leaving_count > MAX_LEAVING_SHARE * self.listed_count
+        return self.withdrawal_count > MAX_WITHDRAWN_SHARE * self.listed_count
 
     @property
     def affected_associations(self) -> set[str]:
@@ -171,7 +171,7 @@ class RegistryComparison:
             accounts_retained=self.retained_accounts,
             missing_columns=self.missing_columns,
             listed_count=len(self.stored_entries) - len(self.withdrawn_ids),
-            leaving_count=sum(id_ not in self.withdrawn_ids for id_ in unlisted_ids),
+            withdrawal_count=sum(id_ not in self.withdrawn_ids for id_ in unlisted_ids),
         )
         current_entries = {
             **self.stored_entries,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
-from auditor.evaluation.summary import get_region_key
+from auditor.evaluation.summary import COVERAGE_STATES, get_region_key
 from auditor.reports.html import build_badge_html, sum_channel_points, wants_badge
 from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.views.association_detail import build_association_detail
@@ -91,7 +91,7 @@ def _build_filter_choices(context: RequestContext) -> AssociationFilterChoices:
         channels=list_filters.list_channel_choices(context),
         coverage_states=[
             (state, translator.term("coverage_state", state))
-            for state in list_filters.COVERAGE_STATES
+            for state in COVERAGE_STATES
         ],
         sort_orders=[
             ("urgency", translator.translate("most urgent first")),

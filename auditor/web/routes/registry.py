@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from auditor.erasure import find_erased_in_import
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.registry import exporter
-from auditor.registry.diff import ImportPreview, RegistryChangeLine, build_import_preview
+from auditor.registry.changes import ImportPreview, RegistryChangeLine, build_import_preview
 from auditor.registry.importer import ExistingEntries, ImportResult, parse_registry_spreadsheet
 from auditor.registry.spreadsheet import SpreadsheetError, iter_csv_lines
 from auditor.registry.uploads import UploadStore
@@ -41,7 +41,7 @@ class ImportDecisionForm(BaseModel):
     """Whether to import an uploaded spreadsheet; `digest` identifies the changes that were shown.
 
     `is_complete`: associations that the spreadsheet does not list may be withdrawn.
-    `allow_many_leaving`: even if these are more than a fifth of all.
+    `allow_many_withdrawals`: even if these are more than a fifth of all.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,7 +49,7 @@ class ImportDecisionForm(BaseModel):
     action: Literal["import", "discard"]
     digest: str = ""
     is_complete: bool = False
-    allow_many_leaving: bool = False
+    allow_many_withdrawals: bool = False
 
 
 @router.get("/{language}/registry", dependencies=[access.COORDINATOR_ACCESS])
@@ -112,7 +112,7 @@ def submit_import_decision(
         return RedirectResponse(context.links.page_url("registry"), 303)
     preview = _build_import_preview(context, path)
     is_unconfirmed = preview.changes.associations_withdrawn and not form.is_complete
-    has_too_many = preview.changes.has_many_leaving and not form.allow_many_leaving
+    has_too_many = preview.changes.has_many_withdrawals and not form.allow_many_withdrawals
     if is_unconfirmed or has_too_many:
         return _render_import_preview(context, upload_name, preview, status=422, is_partial=True)
     import_result = preview.import_result

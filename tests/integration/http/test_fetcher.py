@@ -601,7 +601,7 @@ async def test_evicted_host_stays_down_for_the_pass(
     hosts = tuple(f"127.0.0.{number}" for number in range(1, 31))
     async with (
         Hostile(hosts=hosts) as server,
-        create_fetcher(clock, host_delay=2, breaker_failures=1) as fetch,
+        create_fetcher(clock, host_delay=2, host_breaker_failures=1) as fetch,
     ):
         await fetch_outcome(fetch, server.url("reset", hosts[0]))
         for host in hosts[1:]:

@@ -122,7 +122,7 @@ def test_partial_spreadsheet_needs_confirmation(app):
         both_boxes = {
             **confirmation(client, preview_url),
             "is_complete": "true",
-            "allow_many_leaving": "true",
+            "allow_many_withdrawals": "true",
         }
         assert client.post(preview_url, data=both_boxes).status_code == 303
         whole = client.get(upload(client, rows=UNCHANGED_ROWS).headers["location"]).text
@@ -136,14 +136,14 @@ def test_import_that_withdraws_more_than_a_fifth_needs_a_second_confirmation(app
         preview_url = upload(client, rows=[*UNCHANGED_ROWS, *rows]).headers["location"]
         client.post(preview_url, data=confirmation(client, preview_url))
         preview_url = upload(client, rows=[*UNCHANGED_ROWS, *rows[:14]]).headers["location"]
-        assert 'name="allow_many_leaving"' not in client.get(preview_url).text
+        assert 'name="allow_many_withdrawals"' not in client.get(preview_url).text
         preview_url = upload(client, rows=[*UNCHANGED_ROWS, *rows[:13]]).headers["location"]
         text = client.get(preview_url).text.replace("<bdi>", "").replace("</bdi>", "")
         assert "5 of 20 associations leave the registry" in text
         one_box = {**confirmation(client, preview_url), "is_complete": "true"}
         assert client.post(preview_url, data=one_box).status_code == 422
         assert len(list(app.store.list_associations())) == 20
-        both_boxes = {**one_box, "allow_many_leaving": "true"}
+        both_boxes = {**one_box, "allow_many_withdrawals": "true"}
         assert client.post(preview_url, data=both_boxes).status_code == 303
     assert len(list(app.store.list_associations())) == 15
 

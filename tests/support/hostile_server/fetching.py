@@ -36,7 +36,7 @@ def options(**changes: Any) -> FetchOptions:
         "host_delay": 0,
         "max_retries": 0,
         "timeout": 5,
-        "breaker_failures": 99,
+        "host_breaker_failures": 99,
     }
     return FetchOptions(**(defaults | changes))
 

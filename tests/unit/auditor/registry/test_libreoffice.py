@@ -8,7 +8,7 @@ import pytest
 
 from auditor.i18n.translator import Translator
 from auditor.registry import exporter, spreadsheet
-from auditor.registry.diff import build_import_preview
+from auditor.registry.changes import build_import_preview
 from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
 from storage.store import Store
 

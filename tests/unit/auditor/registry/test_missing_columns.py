@@ -9,7 +9,7 @@ import pytest
 
 from auditor.cli.main import main
 from auditor.registry import spreadsheet
-from auditor.registry.diff import build_import_preview
+from auditor.registry.changes import build_import_preview
 from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
 from auditor.registry.issues import Issue
 from storage.store import Store

@@ -13,6 +13,7 @@ from openpyxl import Workbook, load_workbook
 from auditor.cli.main import main
 from auditor.i18n.translator import Translator
 from auditor.registry import exporter, spreadsheet
+from auditor.registry.changes import build_import_preview
 from auditor.registry.columns import (
     FACT_COLUMNS,
     LINKS_COLUMN,
@@ -21,7 +22,6 @@ from auditor.registry.columns import (
     identify_column,
     parse_media_officer,
 )
-from auditor.registry.diff import build_import_preview
 from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
 from auditor.registry.issues import Issue
 from auditor.registry.spreadsheet import SpreadsheetError

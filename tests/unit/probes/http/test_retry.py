@@ -172,7 +172,7 @@ async def test_retry_after_delays_other_links_of_the_host() -> None:
 @pytest.mark.fault("F30")
 async def test_circuit_breaker_stops_requests_to_down_host(server: Hostile) -> None:
     """Three failures open the breaker for the pass."""
-    async with create_fetcher(max_retries=2, breaker_failures=3) as fetch:
+    async with create_fetcher(max_retries=2, host_breaker_failures=3) as fetch:
         results = await asyncio.gather(
             *(fetch_outcome(fetch, server.url("reset") + f"?{number}") for number in range(500))
         )
@@ -186,7 +186,7 @@ async def test_circuit_breaker_stops_requests_to_down_host(server: Hostile) -> N
 
 async def test_any_response_resets_circuit_breaker() -> None:
     """An error page in between closes the count of failures."""
-    async with Hostile() as server, create_fetcher(breaker_failures=2) as fetch:
+    async with Hostile() as server, create_fetcher(host_breaker_failures=2) as fetch:
         for path in ("reset", "missing", "reset", "missing", "reset"):
             assert (
                 describe_outcome(await fetch_outcome(fetch, server.url(path)))
@@ -264,7 +264,7 @@ async def test_circuit_breaker_is_per_origin(server: Hostile) -> None:
     at all.
     """
     secure = server.url("ok").replace("http://", "https://").replace(f":{server.port}", ":1")
-    async with create_fetcher(breaker_failures=2) as fetch:
+    async with create_fetcher(host_breaker_failures=2) as fetch:
         for _ in range(3):
             shut = await fetch_outcome(fetch, secure)
         assert describe_outcome(shut) == "network/host is down"
@@ -273,7 +273,7 @@ async def test_circuit_breaker_is_per_origin(server: Hostile) -> None:
 
 
 async def test_down_host_is_not_reported_as_robots(server: Hostile) -> None:
-    async with create_fetcher(breaker_failures=1) as fetch:
+    async with create_fetcher(host_breaker_failures=1) as fetch:
         assert describe_outcome(await fetch_outcome(fetch, server.url("reset"))) == "network/reset"
         with pytest.raises(FetchError) as caught:
             await fetch.get(PageRequest(server.url("ok")))

@@ -183,7 +183,7 @@ async def test_no_recorded_trick_reaches_forbidden_address(
         NameServer(zone(cases)) as names,
     ):
         options = FetchOptions(
-            nameservers=(names.address,), host_delay=0, max_retries=0, breaker_failures=99
+            nameservers=(names.address,), host_delay=0, max_retries=0, host_breaker_failures=99
         )
         for case in cases:
             dialled.clear()

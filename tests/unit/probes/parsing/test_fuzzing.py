@@ -332,7 +332,7 @@ def test_redirect_target_is_web_url_or_error(location, url):
 )
 def test_retry_after_is_limited_and_any_robots_txt_parses(value, status, body):
     wait = host_state.parse_retry_after(value, NOW)
-    assert wait is None or 0 <= wait <= host_state.MAX_RETRY_AFTER_SECONDS
+    assert wait is None or 0 <= wait <= host_state.MAX_PARSED_RETRY_AFTER_SECONDS
     robots = parse_robots(status, b"User-agent: *\nDisallow: " + body, "auditor")
     assert robots.is_allowed("https://nour.example/") in {True, False}
     assert robots.crawl_delay is None or robots.crawl_delay >= 0
