@@ -334,12 +334,7 @@ def _find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
 
 def _find_status_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
     accounts = {account.id: account for account in store.list_accounts(include_withdrawn=True)}
-    # Before 2026-12, accounts without a check had an empty status, too.
-    stored = {
-        status.account_id: status
-        for status in store.list_account_statuses()
-        if status != AccountStatus(status.account_id)
-    }
+    stored = {status.account_id: status for status in store.list_account_statuses()}
     rebuilt = {status.account_id: sanitize(status) for status in derived.statuses}
     return _compare_conclusions(stored, rebuilt, lambda status: _describe_status(status, accounts))
 

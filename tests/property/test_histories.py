@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from auditor.checking.canaries import RunChange, find_mass_changes
@@ -369,9 +369,14 @@ def slow(examples):
     )
 
 
+CONSENT_PAGE = Finding(Presence.UNKNOWN, Reason.CONSENT)
+"""A first finding that leaves the status of an account as it is before any run."""
+
+
 @pytest.mark.slow
 @slow(8)
 @given(history(ANY_FINDING, 12))
+@example([replace(EMPTY_RUN, findings={SITE: CONSENT_PAGE})])
 def test_reevaluation_equals_the_evaluation_of_each_run(runs):
     with tempfile.TemporaryDirectory() as folder:
         app = store_history(folder, runs)

@@ -113,7 +113,7 @@ EXCUSED = {
     ): "probes.channels._public_profile.parse_localized_count probes.text.lazy_regex.may_match",
     "takes one as text": (
         "probes.text.lazy_regex.required_literals probes.text.lazy_regex.is_anchored_at_start "
-        "probes.text.lazy_regex.lazy_regex"
+        "probes.text.lazy_regex.lazy_regex probes.classify.notices.compile_alternatives"
     ),
     "sends what was judged": "probes.http.connection.build_request_head",
     "takes an exception": "probes.runner.run.build_crashed_result probes.http.errors.map_network_error",
