@@ -63,7 +63,12 @@ def load_suffix_list() -> PublicSuffixList:
 
 def is_top_level_domain(label: str) -> bool:
     """Return True if a lower-case Unicode label is a listed or reserved (RFC 6761) TLD."""
-    return label in _RESERVED_TLDS or load_suffix_list().publicsuffix(label) is not None
+    suffix_list = load_suffix_list()
+    # Some TLDs are listed by their second-level registries only: in 2026-11, South Africa's `za`.
+    names = (label, f"co.{label}", f"com.{label}")
+    return bool(label) and (
+        label in _RESERVED_TLDS or any(suffix_list.publicsuffix(name) == name for name in names)
+    )
 
 
 def match_registrable_domain(name: str) -> str:

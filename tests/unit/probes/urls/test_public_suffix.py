@@ -5,7 +5,7 @@ import pytest
 from probes.urls import domains
 
 
-@pytest.mark.parametrize("label", ["ma", "org", "ck", "museum", "المغرب", "example", "localhost"])
+@pytest.mark.parametrize("label", ["ma", "org", "ck", "za", "museum", "المغرب", "example", "localhost"])
 def test_listed_and_reserved_top_level_domains_are_recognised(label):
     assert domains.is_top_level_domain(label)
 
@@ -24,6 +24,7 @@ def test_other_labels_are_no_top_level_domains(label):
         ("www.ck", "www.ck"),
         ("a.www.ck", "www.ck"),
         ("a.b.own.ck", "b.own.ck"),
+        ("annour.co.za", "annour.co.za"),
         ("org.ma", ""),
         ("127.0.0.1", ""),
         ("annour.nosuchend", ""),
