@@ -1,9 +1,10 @@
 """Reports known vulnerabilities of the packages that `requirements.lock` pins.
 
-The exit code is 1 if a vulnerability is known, 0 if none is, and also 0 if the vulnerability service could
-not be reached or did not know all packages; the output says which. pip-audit's own exit code is not enough:
-without its service it prints "No known vulnerabilities found" and returns 0, and with --strict it returns 1
-as it does for a vulnerability (tried with pip-audit 2.9, 2026-10).
+The exit code is 1 if a vulnerability is known, 0 if none is, and also 0 if the vulnerability
+service could not be reached or did not know all packages; the output says which. pip-audit's own
+exit code is not enough: without its service it prints "No known vulnerabilities found" and returns
+0, and with --strict it returns 1 as it does for a vulnerability (tried with pip-audit 2.9,
+2026-10).
 """
 
 import json

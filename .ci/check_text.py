@@ -1,7 +1,8 @@
 """Checks the wording of docstrings, documents and help texts: `check_text.py [FOLDER]`.
 
-It reports docstrings of functions that do not begin with what the function does or returns, and words that
-usually mark an unclear sentence. Both lists are short on purpose. A clean result does not make a text good.
+It reports docstrings of functions that do not begin with what the function does or returns, and
+words that usually mark an unclear sentence. Both lists are short on purpose. A clean result does
+not make a text good.
 """
 
 import ast
@@ -14,12 +15,13 @@ PACKAGES = ("probes", "storage", "auditor")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "config.toml")
 
 MARKER_WORDS = re.compile(
-    r"\b(told|tells?|whoever|nobody|somebody|anybody|anew|mends?|mended|beside|gravest|stands? (?:for|in|on)"
-    r"|lest|aside|gone on with|let be|of its own|what came|whose word)\b",
+    r"\b(told|tells?|whoever|nobody|somebody|anybody|anew|mends?|mended|beside|gravest|"
+    r"stands? (?:for|in|on)|lest|aside|gone on with|let be|of its own|what came|whose word)\b",
     re.IGNORECASE,
 )
 UNCLEAR_OPENINGS = re.compile(
-    r"(?:Whether|What|Who|Whose|Where|When|Why|How|Which|That|Those|These|The same|One|Some|As|So)\b"
+    r"(?:Whether|What|Who|Whose|Where|When|Why|How|Which|That|Those|These|The same|One|Some|As|"
+    r"So)\b"
 )
 CODE_BLOCKS = re.compile(r"```.*?```", re.DOTALL)
 URLS = re.compile(r"https?://\S+")

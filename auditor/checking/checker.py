@@ -1,7 +1,7 @@
 """Checks accounts with the API of their platform if a key is set, else with their pages.
 
-The module also decides which earlier result can be revalidated instead of running the probe again, and
-checks links for `auditor check`.
+The module also decides which earlier result can be revalidated instead of running the probe again,
+and checks links for `auditor check`.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def describe_skew(skew: timedelta) -> str:
 
 
 def _compute_skew(page: Page) -> timedelta | None:
-    """Return how far this clock was ahead of the server's. `Age` is the age of a cached response."""
+    """Return how far this clock was ahead of the server's; `Age` is a cached response's age."""
     try:
         date = parsedate_to_datetime(page.headers.get("date", ""))
         age = timedelta(seconds=int(page.headers.get("age", "0")))

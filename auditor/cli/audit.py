@@ -217,7 +217,10 @@ def _raise_if_incomplete(finished_run: AuditRun) -> None:
     if count := count_not_reached(finished_run):
         raise IncompleteRunError(
             subject,
-            f"{count} accounts were not reached before the time limit; the next run begins with them",
+            (
+                f"{count} accounts were not reached before the time limit; the next run begins "
+                "with them"
+            ),
             "a longer [schedule] time_limit_hours",
         )
 
@@ -466,7 +469,7 @@ def _print_worker_counts(cluster_figures: QueueHealth, cli_context: CliContext) 
 
 
 def _format_status_value(value: Any, translator: Translator, zone: str) -> str:
-    """Return a value of the status as text: channels, a time in the network's zone, a number, a state."""
+    """Return a status value as text: channels, a time in the network's zone, a number, a state."""
     if isinstance(value, list):
         return translator.join_list(map(translator.channel_name, value))
     if isinstance(value, str) and value.endswith("Z"):

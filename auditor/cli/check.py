@@ -83,7 +83,7 @@ def identify(
 
 
 def _identify_as_json(channel: str | None, lines: list[str]) -> list[str]:
-    """Return the items as one JSON text, which is cheaper to pass between processes than objects."""
+    """Return the items as one JSON text: cheaper to pass between processes than objects."""
     if not lines:
         return []
     return [",\n".join(map(encode_json_item, _identify_lines(channel, lines)))]
@@ -172,7 +172,7 @@ async def _check_links(
 
 
 def keep_audited_channels(checked: LinkCheck, channels: Collection[str]) -> LinkCheck:
-    """Return the check without links to accounts on channels that the configuration does not audit."""
+    """Return the check without links to accounts on channels that are not audited."""
     finding = checked.result.finding
     links = tuple(link for link in finding.links if link.channel in channels)
     return replace(checked, result=replace(checked.result, finding=replace(finding, links=links)))

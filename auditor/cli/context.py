@@ -1,4 +1,4 @@
-"""What all commands share: options, configuration, current time, prompts, and help with examples."""
+"""What all commands share: options, configuration, current time, prompts, help with examples."""
 
 from __future__ import annotations
 

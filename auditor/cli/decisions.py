@@ -1,6 +1,7 @@
-"""`decide`: record, withdraw and list decisions, which are what people know about accounts and gaps.
+"""`decide`: record, withdraw and list decisions.
 
-A decision has an author, a reason and sometimes an end date. See docs/guides/decisions.md.
+A decision is what people know about an account or a gap. It has an author, a reason and sometimes
+an end date. See docs/guides/decisions.md.
 """
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
@@ -65,7 +66,7 @@ def open_decision_service(
     reason: str,
     account: str | None = None,
 ) -> Iterator[DecisionService]:
-    """Open the database and yield a service that records a decision. At the end, print the decision.
+    """Open the database, yield a service that records a decision, then print the decision.
 
     `channel_or_link` is None for the whole association. Raises DecisionError if an argument is
     invalid.
@@ -186,8 +187,8 @@ def confirm_account(
 ) -> None:
     """Confirm that an account exists.
 
-    The decision ends after 12 months, or after 180 days if the audit found the account absent. Newer
-    evidence overrides it.
+    The decision ends after 12 months, or after 180 days if the audit found the account absent.
+    Newer evidence overrides it.
     """
     with open_decision_service(
         context, association, channel, author=author, reason=reason, account=account
@@ -329,7 +330,8 @@ def waive_gaps(
 ) -> None:
     """Hide a gap, or all gaps of a channel.
 
-    Without --until, it stays hidden until the decision is withdrawn. Give a channel, a code or both.
+    Without --until, it stays hidden until the decision is withdrawn. Give a channel, a code or
+    both.
     """
     from auditor.decisions.parsing import build_waiver_target_error
 

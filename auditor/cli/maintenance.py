@@ -346,7 +346,7 @@ def _build_receipt_item(verification: ReceiptVerification) -> dict[str, Any]:
 def _raise_if_invalid(
     verifications: list[ReceiptVerification], digest: str | None, cli_context: CliContext
 ) -> None:
-    """Print each fault on one line. Exit with code 4 if there is one, or if no receipt has `digest`.
+    """Print each fault on one line. Exit with 4 if there is one, or if no receipt has `digest`.
 
     Raises IncompleteRunError for a missing digest.
     """

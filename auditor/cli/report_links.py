@@ -92,7 +92,8 @@ def create(
 
     The spreadsheet has one row per association, with its link and texts to send. Keep it: links are
     not stored and cannot be shown again. Older links of these associations are revoked, unless
-    --keep-existing is set. Texts are in the language of the association, headings in that of --lang.
+    --keep-existing is set. Texts are in the language of the association, headings in that of
+    --lang.
     """
     from auditor.cli.output import (
         choose_output_format,

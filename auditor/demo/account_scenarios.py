@@ -133,8 +133,8 @@ FACEBOOK_SCENARIOS = {
         "a page with the same text that is restricted first, and deleted later",
         "unknown unreadable",
         AccountScenario(
-            "the API shows the page until the sixteenth run; after that the name does not exist, but "
-            "the id may have a new name: the status does not change",
+            "the API shows the page until the sixteenth run; after that the name does not exist, "
+            "but the id may have a new name: the status does not change",
             {1: "present", 16: "unknown unreadable"},
             {1: "present"},
         ),
@@ -217,7 +217,10 @@ TWITTER_SCENARIOS = {
         make_gone_scenario("the API does not know the name", "not_found", "channel_dead"),
     ),
     "suspended": make_steady_scenario(
-        f"{SAME_SHELL_PREFIX}X suspends the account in the fifth run and restores it in the twentieth",
+        (
+            f"{SAME_SHELL_PREFIX}X suspends the account in the fifth run and restores it in the "
+            "twentieth"
+        ),
         "unknown script_only",
         AccountScenario(
             "the account is gone six days later; the run with an API failure does not count",

@@ -1,4 +1,4 @@
-"""The 100 fictional associations of the demo, their account URLs, and the coordinator's spreadsheet.
+"""The 100 fictional associations of the demo, their account URLs and a coordinator's spreadsheet.
 
 `associations.csv` has the scenario of each association on each channel (see `website_scenarios`
 and `account_scenarios`). The associations are in Morocco's twelve regions. Names, handles and

@@ -158,7 +158,8 @@ def _diagnose_run_forecast(
             continue
         if forecast.seconds_per_request:
             limit = gettext_noop(
-                "one request every {seconds} s: {hours} hours for {accounts} accounts; nights needed: {n}"
+                "one request every {seconds} s: {hours} hours for {accounts} accounts; nights "
+                "needed: {n}"
             )
         else:
             limit = gettext_noop(

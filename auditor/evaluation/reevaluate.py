@@ -4,8 +4,8 @@ The stored pages of each observation are replayed with the current probes. If a 
 if a probe now requests a page that was not requested then, the recorded finding stays. Observations
 never change. A rebuild of an unchanged history with unchanged probes and rules changes nothing.
 
-The module also describes the changes of a rebuild for people: line by line, by kind, and as warnings
-of possible errors of the auditor.
+The module also describes the changes of a rebuild for people: line by line, by kind, and as
+warnings of possible errors of the auditor.
 """
 
 from __future__ import annotations

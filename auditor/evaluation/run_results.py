@@ -391,7 +391,7 @@ def _save_open_receipt(
         unreliable_channels=channels,
         receipt=receipt_fields,
     )
-    return store.begin_run(run.day, run.started_at)
+    return store.begin_or_resume_run(run.day, run.started_at)
 
 
 def save_unreliable_channels(
@@ -472,8 +472,8 @@ def refresh_summaries(
     """Update every stale summary and return their number. Two small queries if there are none.
 
     After a run, the summaries of changed associations are stale. After a change of configuration or
-    program, all are. If more than `max_stale` are stale, none is updated: a page shows the old ones,
-    and the command that made them stale, or `auditor serve` within a minute, updates them.
+    program, all are. If more than `max_stale` are stale, none is updated: a page shows the old
+    ones, and the command that made them stale, or `auditor serve` within a minute, updates them.
     `should_stop` is called after each batch.
     """
     updated_count = 0

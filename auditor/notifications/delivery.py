@@ -1,9 +1,9 @@
 """Delivers the messages that are due after a run, each at most once.
 
-A message is claimed in the database, then sent. If two processes try, one of them sends it. A process
-that is killed between claim and sending loses the message, and the next run does not repeat it: its
-contents are still on the pages and in `auditor digest --since`, and people stop reading mail that
-arrives twice.
+A message is claimed in the database, then sent. If two processes try, one of them sends it. A
+process that is killed between claim and sending loses the message, and the next run does not repeat
+it: its contents are still on the pages and in `auditor digest --since`, and people stop reading
+mail that arrives twice.
 
 The claim of a message that was certainly not delivered (refused, unreachable) is released. The next
 run sends the recipient everything since the last digest that arrived.
@@ -65,7 +65,7 @@ class Delivery:
 def send_run_notifications(
     app: EvaluationContext, run: AuditRun, now: datetime, is_time_over: Callable[[], bool]
 ) -> None:
-    """Send the messages of a run until `is_time_over`. Log a warning for each that did not arrive."""
+    """Send a run's messages until `is_time_over`. Log a warning for each that did not arrive."""
     drafts = takewhile(lambda _draft: not is_time_over(), collect_drafts(app, run))
     for delivery in deliver_drafts(app, drafts, now):
         if delivery.is_undelivered:

@@ -1,9 +1,9 @@
 """The digest: the changes of a run as a message to coordinators, most severe first.
 
-A digest announces that the same gap opened, or closed, at most once in 30 days. A gap that opens and
-closes repeatedly is announced once as opened and once as closed. If it changes again within 30 days,
-the change is announced when they are over, provided it still holds. This follows from the history of
-the gap alone and does not depend on which messages were sent.
+A digest announces that the same gap opened, or closed, at most once in 30 days. A gap that opens
+and closes repeatedly is announced once as opened and once as closed. If it changes again within 30
+days, the change is announced when they are over, provided it still holds. This follows from the
+history of the gap alone and does not depend on which messages were sent.
 
 `collect_network_changes` reads the changes, `build_digest` selects those for one recipient, and
 `digest_text` writes the message.
@@ -114,7 +114,10 @@ def _generate_intro(run_digest: Digest, translator: Translator) -> Iterator[str]
     day = run_digest.run.day
     if not run_digest.is_run_finished:
         yield translator.translate(
-            "The check of {date} did not finish. Its results are kept and the next run continues it.",
+            (
+                "The check of {date} did not finish. Its results are kept and the next run "
+                "continues it."
+            ),
             date=day,
         )
     elif run_digest.since:
@@ -208,8 +211,9 @@ def collect_network_changes(
 ) -> NetworkChanges:
     """Return the changes that a digest of a run may announce.
 
-    `since` is when the recipient got the last digest. If it is None or longer ago than QUIET_PERIOD,
-    changes since the previous run are announced. A run that did not finish has no changes.
+    `since` is when the recipient got the last digest. If it is None or longer ago than
+    QUIET_PERIOD, changes since the previous run are announced. A run that did not finish has no
+    changes.
     """
     previous_run = store.get_latest_run(AuditRunState.DONE, before_day=run.day)
     if run.state is not AuditRunState.DONE:

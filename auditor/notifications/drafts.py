@@ -92,7 +92,7 @@ def draft_digests(
     since: date | None = None,
     only_recipients: Iterable[Recipient] = (),
 ) -> Iterator[MessageDraft]:
-    """Yield a draft of a run's digest for each recipient of the configuration, or for these only."""
+    """Yield a draft of a run's digest for each configured recipient, or for these only."""
     recipients = tuple(only_recipients) or config.notify.recipients
     if recipients and run.state is not AuditRunState.SKIPPED:
         changes = collect_network_changes(store, config, run, _start_of_day_utc(since))

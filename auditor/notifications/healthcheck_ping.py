@@ -1,8 +1,8 @@
 """Pings a monitor when a run starts and ends. The monitor raises an alarm if it hears nothing.
 
-`healthchecks` is the protocol of Healthchecks.io: `/start`, the plain URL on success, `/fail` with the
-last lines of the log, paired by `rid`. `push` is the protocol of Uptime Kuma: `?status=up|down&msg=`,
-and nothing at the start.
+`healthchecks` is the protocol of Healthchecks.io: `/start`, the plain URL on success, `/fail` with
+the last lines of the log, paired by `rid`. `push` is the protocol of Uptime Kuma:
+`?status=up|down&msg=`, and nothing at the start.
 
 The operator chooses the URL, and it may be in a private network. So it is requested by a plain HTTP
 client with an optional proxy, not by the fetcher with its SSRF guard, which is for links that other

@@ -1,8 +1,8 @@
 """Sends one message to one recipient by SMTP or Apprise and returns the result.
 
-Failures are values, because a recipient that cannot be reached must not stop the others. A message is
-sent again only if it was certainly not delivered. If the connection breaks after the text was handed
-over, the result is `uncertain`.
+Failures are values, because a recipient that cannot be reached must not stop the others. A message
+is sent again only if it was certainly not delivered. If the connection breaks after the text was
+handed over, the result is `uncertain`.
 """
 
 from __future__ import annotations

@@ -32,28 +32,40 @@ FACT_COLUMNS = (
 TRAILING_COLUMNS = ("none_by_choice", "media_officer", "note")
 
 COLUMN_SYNONYMS = {
-    "id": "id, code, ref, reference, no, num, number, numero, n, identifiant, identifier, رقم, الرقم, "
-    "رقم التسجيل, المعرف, الرمز",
-    "name": "name, association, association name, name of the association, organisation, organization, "
-    "organisation name, title, nom, nom de l association, denomination, intitule, raison sociale, "
-    "اسم الجمعية, الاسم, الجمعية, التسمية, اسم المنظمة",
-    "name_ar": "name ar, arabic name, name in arabic, nom arabe, nom en arabe, nom ar, الاسم بالعربية, "
-    "اسم الجمعية بالعربية, الاسم العربي",
+    "id": (
+        "id, code, ref, reference, no, num, number, numero, n, identifiant, identifier, رقم, "
+        "الرقم, رقم التسجيل, المعرف, الرمز"
+    ),
+    "name": (
+        "name, association, association name, name of the association, organisation, organization, "
+        "organisation name, title, nom, nom de l association, denomination, intitule, raison "
+        "sociale, اسم الجمعية, الاسم, الجمعية, التسمية, اسم المنظمة"
+    ),
+    "name_ar": (
+        "name ar, arabic name, name in arabic, nom arabe, nom en arabe, nom ar, الاسم بالعربية, "
+        "اسم الجمعية بالعربية, الاسم العربي"
+    ),
     "name_fr": "name fr, french name, name in french, nom francais, nom en francais, nom fr, "
     "الاسم بالفرنسية, اسم الجمعية بالفرنسية",
     "region": "region, province, state, الجهة, جهة, الاقليم, المنطقة",
     "city": "city, town, ville, commune, localite, المدينة, مدينة, الجماعة",
     "language": "language, lang, langue, اللغة, لغة",
-    "email": "email, e mail, mail, courriel, adresse electronique, adresse email, البريد الالكتروني, "
-    "البريد, بريد الكتروني, الايميل",
+    "email": (
+        "email, e mail, mail, courriel, adresse electronique, adresse email, البريد الالكتروني, "
+        "البريد, بريد الكتروني, الايميل"
+    ),
     "phone": "phone, phone number, telephone, tel, gsm, mobile, الهاتف, رقم الهاتف, هاتف",
     "tags": "tags, tag, keywords, mots cles, الكلمات المفتاحية, "
     "category, categories, field, domaine, domaines, categorie, theme, themes, "
     "thematique, activite, المجال, مجال العمل, التصنيف, الوسوم, النشاط",
-    "website": "website, web site, web, site, site web, site internet, url, homepage, adresse du site, "
-    "الموقع, الموقع الالكتروني, موقع الويب, رابط الموقع, موقع الكتروني",
-    "facebook": "facebook, fb, facebook page, page facebook, compte facebook, lien facebook, facebook url, "
-    "فيسبوك, الفيسبوك, فايسبوك, الفايسبوك, صفحة فيسبوك, صفحة الفيسبوك",
+    "website": (
+        "website, web site, web, site, site web, site internet, url, homepage, adresse du site, "
+        "الموقع, الموقع الالكتروني, موقع الويب, رابط الموقع, موقع الكتروني"
+    ),
+    "facebook": (
+        "facebook, fb, facebook page, page facebook, compte facebook, lien facebook, facebook url, "
+        "فيسبوك, الفيسبوك, فايسبوك, الفايسبوك, صفحة فيسبوك, صفحة الفيسبوك"
+    ),
     "twitter": "twitter, x, twitter x, x twitter, compte twitter, twitter url, twitter handle, "
     "تويتر, اكس, منصة اكس, حساب تويتر, تويتر اكس, اكس تويتر",
     "linkedin": "linkedin, linked in, page linkedin, compte linkedin, linkedin url, "
@@ -110,8 +122,8 @@ COLUMN_BY_LABEL |= {normalize_label(column): column for column in COLUMN_SYNONYM
 
 HEADING_FILLER_WORDS = frozenset(
     normalize_label(
-        "url urls link links lien liens page pages compte account profile profil handle username address "
-        "adresse official officiel officielle de du la le l of the our "
+        "url urls link links lien liens page pages compte account profile profil handle username "
+        "address adresse official officiel officielle de du la le l of the our "
         "رابط صفحة حساب قناة عنوان على منصة الرسمية الرسمي"
     ).split()
 )
@@ -198,15 +210,21 @@ MEDIA_OFFICER_CODES = ("nobody", "volunteer", "dedicated")
 """The answers of the survey, from the weakest to the strongest."""
 
 MEDIA_OFFICER_SYNONYMS = {
-    "nobody": "nobody, no one, none, no, aucun, aucune, aucune personne, personne, non, pas de responsable, "
-    "لا احد, لا يوجد, لا شخص, بدون مكلف, لا مكلف, لا",
-    "volunteer": "volunteer, a volunteer, volunteers, benevole, un benevole, une benevole, benevoles, "
-    "volontaire, متطوع, متطوعة, متطوعون, متطوعات, متطوع او متطوعة, شخص متطوع",
-    "dedicated": "dedicated, dedicated person, a dedicated person, employee, staff, paid, salarie, salariee, "
-    "un salarie, une salariee, personne dediee, une personne dediee, permanent, permanente, "
-    "charge de communication, chargee de communication, charge e de communication, "
-    "شخص متفرغ, متفرغ, متفرغة, موظف, موظفة, اجير, اجيرة, "
-    "مكلف بالتواصل, مكلفة بالتواصل, المكلف بالتواصل, المكلفة بالتواصل",
+    "nobody": (
+        "nobody, no one, none, no, aucun, aucune, aucune personne, personne, non, pas de "
+        "responsable, لا احد, لا يوجد, لا شخص, بدون مكلف, لا مكلف, لا"
+    ),
+    "volunteer": (
+        "volunteer, a volunteer, volunteers, benevole, un benevole, une benevole, benevoles, "
+        "volontaire, متطوع, متطوعة, متطوعون, متطوعات, متطوع او متطوعة, شخص متطوع"
+    ),
+    "dedicated": (
+        "dedicated, dedicated person, a dedicated person, employee, staff, paid, salarie, "
+        "salariee, un salarie, une salariee, personne dediee, une personne dediee, permanent, "
+        "permanente, charge de communication, chargee de communication, charge e de communication, "
+        "شخص متفرغ, متفرغ, متفرغة, موظف, موظفة, اجير, اجيرة, "
+        "مكلف بالتواصل, مكلفة بالتواصل, المكلف بالتواصل, المكلفة بالتواصل"
+    ),
 }
 MIN_NAME_LETTERS, MIN_PHONE_DIGITS = 2, 6
 NON_ANSWERS = frozenset(map(normalize_label, ("oui", "yes", "ok", "vrai", "true", "نعم", "يوجد")))

@@ -286,7 +286,7 @@ class _RunSession:
         """Store that the run has begun, and close the previous run if it was killed."""
         store, day = self.app.store, self.audit_run.day
         close_previous_run(self.app, day, self.signing_key)
-        self.audit_run = store.begin_run(day, self.session_started_at)
+        self.audit_run = store.begin_or_resume_run(day, self.session_started_at)
         self.is_begun = True
         self.circuit_breakers = circuit_breaker.load_circuit_breakers(
             self.app.config, store, self.audit_run, checker.api_budgets
@@ -562,7 +562,7 @@ def close_previous_run(app: RunContext, day: date, signing_key: SigningKey) -> N
     if run is None or receipt.is_chain_link(run):
         return
     if run.state is not AuditRunState.RUNNING:
-        run = store.begin_run(run.day, run.started_at)
+        run = store.begin_or_resume_run(run.day, run.started_at)
     last_check = store.get_last_check_time(run.id) if run.id is not None else None
     finished_at = last_check or run.started_at
     receipt_fields = receipt.build_interrupted_receipt(

@@ -64,7 +64,7 @@ def build_timeline(
     observations: Iterable[Observation],
     max_days: int = TIMELINE_DAYS,
 ) -> Timeline:
-    """Build the timeline of these accounts. It covers at most `max_days` days up to the newest run."""
+    """Build the timeline of these accounts, of at most `max_days` days up to the newest run."""
     if not runs:
         return Timeline()
     run_by_day = {run.day: run for run in runs}
@@ -112,8 +112,8 @@ MAX_EVENTS = 60
 class AssociationEvent:
     """Something that happened to an association.
 
-    `kind` is "opened" or "closed" for a gap, "decided" or "withdrawn" for a decision, "replied" for a
-    reply and "contacted" for a follow-up.
+    `kind` is "opened" or "closed" for a gap, "decided" or "withdrawn" for a decision, "replied" for
+    a reply and "contacted" for a follow-up.
     """
 
     occurred_at: datetime

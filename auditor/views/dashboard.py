@@ -33,7 +33,7 @@ from storage.store import Store
 MIN_GROUP_SIZE = 5
 """The figures of a smaller group say more about one member than about the group."""
 MAX_COMPARED_GROUPS = 400
-"""How many groups of a kind are compared for a page. If there are more, the largest are compared."""
+"""How many groups of a kind a page compares. If there are more, it compares the largest."""
 CONFIRMED_STATE = COVERAGE_STATES[0]
 
 CountByFacet = Mapping[str, int]
@@ -61,7 +61,7 @@ class CoverageChange:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of associations, its coverage, and the channels that changed, largest change first."""
+    """A group of associations, its coverage, and the changed channels, largest change first."""
 
     name: str
     size: int
@@ -200,7 +200,7 @@ If more associations than this were contacted within a week, some of them are li
 
 @dataclass(frozen=True, slots=True)
 class CallCandidate:
-    """An association that may be called: its summary, its follow-ups (newest first), its contact."""
+    """An association that may be called: its summary, follow-ups (newest first) and contact."""
 
     summary: AssociationSummary
     follow_ups: tuple[FollowUp, ...]
@@ -304,7 +304,7 @@ MAX_TREND_RUNS = 60
 """How many runs a trend covers at most."""
 
 CoverageTrend = tuple[tuple[date, Coverage | None], ...]
-"""A channel's coverage by day. None if there was no run, no count, or the channel was unreliable."""
+"""A channel's coverage by day. None without a run or a count, or if the channel was unreliable."""
 
 
 @dataclass(frozen=True, slots=True)

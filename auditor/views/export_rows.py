@@ -77,7 +77,7 @@ class ExportKind:
     def build_table(
         self, items: Iterable[JsonItem], config: Config, translator: Translator | None = None
     ) -> Iterator[TableRow]:
-        """Yield the row of headings, then the rows. Without translator headings are English keys."""
+        """Yield the headings, then the rows. Without a translator, headings are English keys."""
         columns = self.list_columns(config)
         yield [heading for column in columns for heading in _get_headings(column, translator)]
         for item in items:

@@ -28,6 +28,8 @@ from limits.strategies import MovingWindowRateLimiter
 from storage.models.users import User, normalize_user_name
 
 LOGIN_FAILURE_LIMIT = RateLimitItemPerMinute(5, 15)
+"""Five failures in 15 minutes."""
+
 IPV6_NETWORK_BITS = 64
 """One household usually has all IPv6 addresses that share these bits."""
 

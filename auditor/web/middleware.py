@@ -207,7 +207,7 @@ MAX_FORM_BYTES = MEGABYTE
 MAX_PASSWORD_FORM_BYTES = 16 * 1024
 """Names and passwords, in any encoding."""
 MAX_UPLOAD_BYTES = 11 * MEGABYTE
-"""A spreadsheet of 10 MB and the form around it; the import checks the spreadsheet's size itself."""
+"""A spreadsheet of 10 MB and its form; the import checks the spreadsheet's size itself."""
 PASSWORD_FORM_PATHS = re.compile(r"/[a-z]{2}/(login|logout|set-password|account|users)(/.*)?")
 UPLOAD_PATHS = re.compile(r"/[a-z]{2}/registry")
 

@@ -153,7 +153,7 @@ class RequestContext:
         return HTMLResponse(content, headers=headers)
 
     def render_report_pdf(self, view: AssociationView, *, report_url: str = "") -> Response:
-        """Render the report as a PDF, or a page that suggests printing (503) if it is not available."""
+        """Render the report as a PDF; if unavailable, a page that suggests printing (503)."""
         links = self._build_report_links()
         content = html.render_report(
             view, self.app.config, self.now, links, self.language, report_url=report_url

@@ -396,7 +396,7 @@ class Fetcher:
         return await self._parse_robots(page)
 
     async def _parse_robots(self, page: Page) -> RobotsRules:
-        """Parse a robots.txt. If the parser is stopped, that counts as a server error (RFC 9309)."""
+        """Parse a robots.txt. A stopped parser counts as a server error (RFC 9309)."""
         if self._parsers is None:
             return parse_robots_page(page, PRODUCT_NAME)
         try:

@@ -16,7 +16,7 @@ from typing import Protocol
 from probes.http.robots import RobotsRules
 
 MAX_PARSED_RETRY_AFTER_SECONDS = 3600.0
-"""Larger values of Retry-After are read as this. The wait itself is limited by `[fetch] max_retry_after`."""
+"""Larger values of Retry-After are read as this; `[fetch] max_retry_after` limits the wait."""
 
 MAX_CRAWL_DELAY_SECONDS = 30.0
 

@@ -205,7 +205,7 @@ class PageDateFinder:
         )
 
     def find_newest_publication(self) -> PublicationResult | None:
-        """Return the newest publication on a home page: articles, `<time>`, dates next to titles."""
+        """Return a home page's newest publication: articles, `<time>`, dates next to titles."""
         activities = list(self._iter_dates(_HOME_PAGE_DATE_EXTRACTORS))
         activities = activities or list(self._iter_dates((dateline.iter_standalone_dates,)))
         days: dict[date, Activity] = {}

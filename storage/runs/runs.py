@@ -1,4 +1,4 @@
-"""Queries of audit runs: their day, state and signed report; removal of runs dated in the future."""
+"""Queries of audit runs: day, state and signed report; removal of runs dated in the future."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class AuditRunQueries:
 
     _database: Database
 
-    def begin_run(self, day: date, now: datetime, *, reopen_done: bool = False) -> AuditRun:
+    def begin_or_resume_run(
+        self, day: date, now: datetime, *, reopen_done: bool = False
+    ) -> AuditRun:
         """Start the run of this UTC day, or resume it. Its state is then `running`.
 
         Raises RunAlreadyDoneError if it is done, unless `reopen_done` is set to check accounts that

@@ -126,7 +126,10 @@ def _head(author: Author, path: str, title: str = "") -> str:
     labels, name = LABELS[author.language], escape(author.name)
     direction = " dir='rtl'" if author.language == "ar" else ""
     menu = "".join(
-        f"<li class='menu-item menu-item-type-post_type menu-item-{n}'><a href='{link}'>{text}</a></li>"
+        (
+            f"<li class='menu-item menu-item-type-post_type menu-item-{n}'>"
+            f"<a href='{link}'>{text}</a></li>"
+        )
         for n, (link, text) in enumerate(
             (("/", labels[0]), ("/qui-sommes-nous/", labels[1]), ("/contact/", labels[2]))
         )
@@ -147,12 +150,15 @@ def _head(author: Author, path: str, title: str = "") -> str:
         f"<!doctype html><html lang='{author.language}'{direction}><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{shown_title} – {name}</title>"
-        f"<meta name='description' content='{author.write_sentence(author.create_random('about'), 14)}'>"
-        f"<meta property='og:site_name' content='{name}'><meta property='og:title' content='{shown_title}'>"
+        "<meta name='description' "
+        f"content='{author.write_sentence(author.create_random('about'), 14)}'>"
+        f"<meta property='og:site_name' content='{name}'>"
+        f"<meta property='og:title' content='{shown_title}'>"
         f"<meta name='generator' content='WordPress 6.8.1'><link rel='canonical' href='{path}'>"
         f"<link rel='alternate' type='application/rss+xml' title='{name}' href='/feed/'>"
         f"<script type='application/ld+json'>{organization}</script>{THEME}</head>"
-        f"<body class='wp-embed-responsive'><header class='site-header'><a class='site-title' href='/'>"
+        "<body class='wp-embed-responsive'><header class='site-header'>"
+        "<a class='site-title' href='/'>"
         f"{name}</a><nav><ul class='menu'>{menu}</ul></nav></header><main class='wp-block-group'>"
     )
 
@@ -170,11 +176,14 @@ def _article(
     )
     return (
         f"<article id='post-{post}' class='post type-post status-publish format-standard hentry'>"
-        f"<h2 class='entry-title'><a href='{link}' rel='bookmark'>{title}</a></h2><div class='entry-meta'>"
+        f"<h2 class='entry-title'><a href='{link}' rel='bookmark'>{title}</a></h2>"
+        "<div class='entry-meta'>"
         f"<time class='entry-date published' datetime='{published_at.isoformat()}'>"
         f"{published_at:%d/%m/%Y}</time></div>"
-        f"<figure><img loading='lazy' width='300' src='/wp-content/uploads/{post}.jpg' alt=''></figure>"
-        f"<div class='entry-content'>{text}<a class='more-link' href='{link}'>{labels[3]}</a></div></article>"
+        f"<figure><img loading='lazy' width='300' src='/wp-content/uploads/{post}.jpg' alt=''>"
+        "</figure>"
+        f"<div class='entry-content'>{text}<a class='more-link' href='{link}'>{labels[3]}</a></div>"
+        "</article>"
     )
 
 
@@ -199,7 +208,8 @@ def build_rss(author: Author) -> bytes:
         f"<item><title>{author.write_sentence(random_source, 7)}</title><link>/article-{n}/</link>"
         f"<pubDate>{format_datetime(author.get_published_at(n))}</pubDate><dc:creator><![CDATA[admin]]></dc:creator>"
         f"<guid isPermaLink='false'>/?p={n}</guid>"
-        f"<description><![CDATA[<p>{author.write_sentence(random_source, 120)}</p>]]></description></item>"
+        f"<description><![CDATA[<p>{author.write_sentence(random_source, 120)}</p>]]></description>"
+        "</item>"
         for n in range(10)
     )
     return (
@@ -214,7 +224,8 @@ def build_atom(author: Author) -> bytes:
     random_source = author.create_random("atom")
     entries = "".join(
         f"<entry><title>{author.write_sentence(random_source, 7)}</title><id>/{n}</id>"
-        f"<link href='/article-{n}/'/><published>{author.get_published_at(n).isoformat()}</published>"
+        f"<link href='/article-{n}/'/><published>"
+        f"{author.get_published_at(n).isoformat()}</published>"
         f"<updated>{author.get_published_at(n).isoformat()}</updated>"
         f"<summary>{author.write_sentence(random_source, 120)}</summary></entry>"
         for n in range(15)

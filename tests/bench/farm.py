@@ -1,12 +1,12 @@
-"""A farm of websites on the loopback: 1,000 hosts, 5,000 links, served by nginx or `small_server.py`.
+"""A loopback farm of websites: 1,000 hosts, 5,000 links, served by nginx or `small_server.py`.
 
 nginx listens on one socket per port and refuses requests from other machines.
 
     python tests/bench/farm.py FOLDER        writes the farm and serves it until Ctrl-C
 
 The mix: 900 home pages of 61 KB (200 of them behind a 301), 2,700 plain pages of 5 KB, 1,000 feeds
-and 400 missing pages. Hosts are addresses of 127/8, each with its own certificate for TLS. Ports are
-above 1024, because lower ones need root.
+and 400 missing pages. Hosts are addresses of 127/8, each with its own certificate for TLS. Ports
+are above 1024, because lower ones need root.
 """
 
 from __future__ import annotations
@@ -179,8 +179,8 @@ worker_rlimit_nofile 16384;
 events {{ worker_connections 8192; multi_accept on; }}
 http {{
   types {{ text/html html; application/rss+xml xml; text/plain txt; }}
-  client_body_temp_path {folder}/temp; proxy_temp_path {folder}/temp; fastcgi_temp_path {folder}/temp;
-  uwsgi_temp_path {folder}/temp; scgi_temp_path {folder}/temp;
+  client_body_temp_path {folder}/temp; proxy_temp_path {folder}/temp;
+  fastcgi_temp_path {folder}/temp; uwsgi_temp_path {folder}/temp; scgi_temp_path {folder}/temp;
   log_format asked '$server_addr $request_method $uri $status $connection'; access_log {log};
   charset utf-8; charset_types application/rss+xml; sendfile on; tcp_nodelay on; gzip_static on;
   allow 127.0.0.0/8; deny all;
@@ -191,7 +191,8 @@ http {{
 }}
 """
 NGINX_SITE = """
-root {folder}/sites/$server_addr; index index.html index.xml; absolute_redirect off; error_page 404 /404.html;
+root {folder}/sites/$server_addr; index index.html index.xml; absolute_redirect off;
+error_page 404 /404.html;
 location = /accueil {{ return 301 /; }}
 """
 
@@ -209,8 +210,9 @@ def write_nginx_config(farm: Farm, log: str = "off") -> Path:
         else {}
     )
     secure = "\n  ".join(
-        f"server {{ {' '.join(f'listen {listen_address}:{SECURE} ssl;' for listen_address in (host, *links))}"
-        f" ssl_certificate {farm.folder}/tls/{host}.pem; ssl_certificate_key {farm.folder}/tls/{host}.pem;"
+        f"server {{ {' '.join(f'listen {address}:{SECURE} ssl;' for address in (host, *links))}"
+        f" ssl_certificate {farm.folder}/tls/{host}.pem;"
+        f" ssl_certificate_key {farm.folder}/tls/{host}.pem;"
         f" include {farm.folder}/site.conf; }}"
         for host, links in sites.items()
     )

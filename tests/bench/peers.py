@@ -72,7 +72,7 @@ class Peer:
 
 
 def build_environment(farm: Farm) -> dict[str, str]:
-    """Return an environment in which a peer trusts the certificates of the farm and uses no proxy."""
+    """Return an environment where a peer trusts the farm's certificates and uses no proxy."""
     names = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE")
     proxies = {name: "" for name in os.environ if name.lower().endswith("_proxy")}
     return {**proxies, **dict.fromkeys(names, str(farm.ca_file))}
@@ -82,7 +82,8 @@ def _run_lychee(peer: Peer, farm: Farm, folder: Path) -> Cost:
     (folder / "links.txt").write_text("\n".join(peer.list_links(farm)))
     options = (
         f"--no-progress --max-concurrency {CONCURRENCY} --threads 1 --host-request-interval 1ms"
-        " --host-concurrency 10 --max-retries 1 --method get --timeout 15 --format json -o out.json links.txt"
+        " --host-concurrency 10 --max-retries 1 --method get --timeout 15 --format json -o "
+        "out.json links.txt"
     )
     return measure_command(
         [str(peer.program), *options.split()], folder=folder, env=build_environment(farm)

@@ -35,7 +35,8 @@ ca_file = "{ca_file}"
 
 [channels.website]
 canaries = ["{first}", "{last}"]
-impossible_account = "{first}nobody"           # an address: without a DNS server, a host name takes 10 s
+# an address: without a DNS server, a host name takes 10 s
+impossible_account = "{first}nobody"
 
 [channels.facebook]
 [channels.twitter]
@@ -59,7 +60,8 @@ class BenchRun:
     def __str__(self) -> str:
         return (
             f"{self.cost}  "
-            f"{1000 * self.cost.cpu / self.receipt['accounts']:.2f} ms CPU a link, {self.describe()}"
+            f"{1000 * self.cost.cpu / self.receipt['accounts']:.2f} ms CPU a link, "
+            f"{self.describe()}"
         )
 
     def describe(self) -> str:

@@ -3,8 +3,8 @@
     python tests/bench/race.py FARM [--rounds 3] [--hosts 1000] [--secure] [--only us,lychee]
 
 Prints medians and ratios. One core runs the measured program, the other the farm. A ratio is ours
-divided by theirs: below 1, the auditor is faster. Registers are deleted at the end only, because ext4
-takes twice as long to create files shortly after many were deleted.
+divided by theirs: below 1, the auditor is faster. Registers are deleted at the end only, because
+ext4 takes twice as long to create files shortly after many were deleted.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def format_table(lines: Mapping[str, Line], links: int) -> str:
     for name, line in sorted(lines.items(), key=lambda pair: pair[1].wall):
         cpu = 1000 * line.cpu / links
         rows.append(
-            f"{name:34}{links / line.wall:9.0f}{line.wall:9.2f}{cpu:15.2f}{line.peak:7.0f}  {line.summary}"
+            f"{name:34}{links / line.wall:9.0f}{line.wall:9.2f}{cpu:15.2f}{line.peak:7.0f}  "
+            f"{line.summary}"
         )
     return "\n".join(rows)
 
@@ -110,7 +111,8 @@ def format_ratios(lines: Mapping[str, Line]) -> str:
                 run_name = "second" if "second" in name else "first"
                 label = f"{run_name} run / {peer.name}"
                 rows.append(
-                    f"{label:34}{our_line.wall / their_line.wall:9.2f}{our_line.cpu / their_line.cpu:9.2f}"
+                    f"{label:34}{our_line.wall / their_line.wall:9.2f}"
+                    f"{our_line.cpu / their_line.cpu:9.2f}"
                 )
     return "\n".join(rows)
 

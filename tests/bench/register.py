@@ -49,14 +49,16 @@ RUNS_WITH_COUNTS = 60
 """Runs with facet counts of every group, as many as a chart shows."""
 BATCH_SIZE = 5000
 WATCHED_COUNT = 200
-"""Associations that were checked in each of the last thirty runs; the others in the last run only."""
+"""Associations checked in each of the last thirty runs; the others in the last run only."""
 TOKEN = "a-token-of-the-bench"
 """The token that opens the report of the first association."""
 
 CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
 TAGS = [f"tag-{n}" for n in range(400)]
 WEIGHTS = (30, 20, 8, 40, 2)
-NAMES = "نور أمل شباب تنمية نساء أطلس ريف واحة بحر جبل Espoir Avenir Femmes Jeunes Culture Sport Eau".split()  # noqa: SIM905
+NAMES = (  # noqa: SIM905
+    "نور أمل شباب تنمية نساء أطلس ريف واحة بحر جبل Espoir Avenir Femmes Jeunes Culture Sport Eau"
+).split()
 ADDRESSES = {
     "website": "https://{}.example.ma/",
     "facebook": "https://www.facebook.com/{}",
@@ -66,7 +68,10 @@ ADDRESSES = {
 }
 OTHER_GAPS = ("channel_stale", "name_mismatch", "channel_no_backlink", "channel_incomplete")
 """Gaps that a present account may have."""
-PAGE = f"<html><title>Association</title><body>{'<p>Des ateliers et des caravanes.</p>' * 400}</body></html>"
+PAGE = (
+    "<html><title>Association</title><body>"
+    f"{'<p>Des ateliers et des caravanes.</p>' * 400}</body></html>"
+)
 
 
 @contextmanager
@@ -136,7 +141,7 @@ def fill_register(app):
 
 
 def _record_run(store, started_at):
-    run = store.begin_run(started_at.date(), started_at)
+    run = store.begin_or_resume_run(started_at.date(), started_at)
     counts = {
         "present": 3 * ASSOCIATION_COUNT // 2,
         "absent": ASSOCIATION_COUNT // 3,
@@ -229,7 +234,7 @@ def _build_status(row, state):
 
 
 def _build_gaps(name, states, random_source):
-    """Yield the gaps of the states, some other gaps, and a closed gap for half of the associations."""
+    """Yield the gaps of the states, some others, and a closed gap for half of the associations."""
     codes = {"missing": "channel_missing", "gone": "channel_dead"}
     for channel, state in states.items():
         code = codes.get(state) or (

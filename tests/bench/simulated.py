@@ -1,10 +1,10 @@
 """A simulated web in this process: associations with a site and accounts on four platforms.
 
 Everything about an association follows from its number and the seed, and nothing is stored. Memory
-that grows during a run therefore belongs to the auditor. A site has a page and a feed, and a fifth of
-the sites have a problem. Facebook usually shows its sign-in page, LinkedIn refuses, X shows an empty
-shell, and YouTube shows its channels. In each run some sites and channels publish something. The
-others are unchanged and answer a matching ETag with 304.
+that grows during a run therefore belongs to the auditor. A site has a page and a feed, and a fifth
+of the sites have a problem. Facebook usually shows its sign-in page, LinkedIn refuses, X shows an
+empty shell, and YouTube shows its channels. In each run some sites and channels publish something.
+The others are unchanged and answer a matching ETag with 304.
 """
 
 from __future__ import annotations
@@ -130,10 +130,11 @@ class SimulatedWeb:
         return (
             "<!doctype html><html lang='fr'><head><meta charset='utf-8'>"
             "<meta name='viewport' content='width=device-width'>"
-            f"<title>Association {site.number}</title><meta name='generator' content='WordPress 6.8.1'>"
-            "<link rel='alternate' type='application/rss+xml' href='/feed/'></head><body><main><article>"
-            f"<h2><a href='/{site.version}/'>Rencontre {site.version} de l'association {site.number}</a></h2>"
-            f"<time datetime='{day.isoformat()}'>{day:%d/%m/%Y}</time>"
+            f"<title>Association {site.number}</title>"
+            "<meta name='generator' content='WordPress 6.8.1'>"
+            "<link rel='alternate' type='application/rss+xml' href='/feed/'></head><body><main>"
+            f"<article><h2><a href='/{site.version}/'>Rencontre {site.version} de l'association "
+            f"{site.number}</a></h2><time datetime='{day.isoformat()}'>{day:%d/%m/%Y}</time>"
             + self._common_html.replace("{handle}", handle)
         ).encode()
 
@@ -149,7 +150,9 @@ class SimulatedWeb:
             for index, published_at in enumerate(times)
         )
         items_with_title = f"<title>Association {site.number}</title>{items}"
-        return f"<?xml version='1.0'?><rss version='2.0'><channel>{items_with_title}</channel></rss>".encode()
+        return (
+            f"<?xml version='1.0'?><rss version='2.0'><channel>{items_with_title}</channel></rss>"
+        ).encode()
 
     def _build_facebook_page(self, number: int) -> bytes:
         if self._create_random(number, "facebook").random() >= VISIBLE_FACEBOOK_SHARE:

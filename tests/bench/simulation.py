@@ -4,8 +4,8 @@
 
 Each association has five accounts, so 250,000 associations are 1.25 million links. For each run it
 prints the time and CPU of each stage, the peak memory of all processes, and the growth of database
-and evidence. With `--pages` it then prints the slowest pages. It leaves out sockets, TLS, robots.txt
-and rate limits.
+and evidence. With `--pages` it then prints the slowest pages. It leaves out sockets, TLS,
+robots.txt and rate limits.
 """
 
 from __future__ import annotations
@@ -231,15 +231,21 @@ def describe_run(audit_run: AuditRun, gauge: StageMeter, growth: tuple[float, fl
     verdicts = (
         f"{receipt['present']} present, {receipt['absent']} absent, {receipt['unknown']} unknown"
     )
-    cost = f"{total_seconds:.0f} s, {total_cpu:.0f} s CPU, {1000 * total_cpu / accounts:.2f} ms an account"
+    cost = (
+        f"{total_seconds:.0f} s, {total_cpu:.0f} s CPU, {1000 * total_cpu / accounts:.2f} ms an "
+        "account"
+    )
     lines = [
-        f"run of {audit_run.day}: {accounts} accounts ({verdicts}), {receipt['requests']} requests in {cost}"
+        (
+            f"run of {audit_run.day}: {accounts} accounts ({verdicts}), {receipt['requests']} "
+            f"requests in {cost}"
+        )
     ]
     for stage in ("plan", "check", *(name for name, _, _ in STAGE_FUNCTIONS[1:])):
         rate = 1000 * gauge.cpu[stage] / accounts
         lines.append(
-            f"  {stage:10}{gauge.wall[stage]:9.1f} s{gauge.cpu[stage]:9.1f} s CPU{rate:8.3f} ms an account"
-            f"{gauge.peak.get(stage, 0.0):8.0f} MB at most"
+            f"  {stage:10}{gauge.wall[stage]:9.1f} s{gauge.cpu[stage]:9.1f} s CPU{rate:8.3f} ms an "
+            f"account{gauge.peak.get(stage, 0.0):8.0f} MB at most"
         )
     database, evidence = growth
     lines.append(

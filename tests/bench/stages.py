@@ -2,11 +2,11 @@
 
     python tests/bench/stages.py FARM [--hosts 1000] [--secure] [--rounds 3]
 
-Three stages cannot be avoided. `fetch` sends the same requests without parsing. `parse` runs the probe
-over the same pages in one process. `write` stores the same observations and bodies in an empty store.
-The others are `judge`, `sum up`, and `overview` and `publish`, for which readers wait. Results are
-medians of the rounds and of their ratios, because the speed of a machine changes between a run and
-its stages. Registers are deleted at the end only, as in `race.py`.
+Three stages cannot be avoided. `fetch` sends the same requests without parsing. `parse` runs the
+probe over the same pages in one process. `write` stores the same observations and bodies in an
+empty store. The others are `judge`, `sum up`, and `overview` and `publish`, for which readers wait.
+Results are medians of the rounds and of their ratios, because the speed of a machine changes
+between a run and its stages. Registers are deleted at the end only, as in `race.py`.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _measure_writing(
     app: App, observations: Sequence[Observation], bodies: Sequence[bytes]
 ) -> dict[str, float]:
     """Return the CPU seconds of storing observations and bodies, and of evaluating them."""
-    audit_run = app.store.begin_run(RUN_AT.date(), RUN_AT)
+    audit_run = app.store.begin_or_resume_run(RUN_AT.date(), RUN_AT)
     assert audit_run.id is not None
     new_observations = [
         replace(observation, run_id=audit_run.id, result_id=None) for observation in observations

@@ -115,7 +115,8 @@ def app(tmp_path_factory):
 def client(app):
     """Yield a client with a coordinator's session and the cookie of a report link."""
     print_figure(
-        f"\n{app.store.count_registered()} are registered; first, usual and slowest of {REPETITIONS}, CPU:"
+        f"\n{app.store.count_registered()} are registered; first, usual and slowest of "
+        f"{REPETITIONS}, CPU:"
     )
     with logged_in_client(app, NOW) as opened:
         opened.cookies.set(REPORT_LINK_COOKIE, TOKEN)
@@ -167,7 +168,9 @@ def iter_deep_queries(store, page):
     """Yield queries of the hundredth page of a list."""
     if page == "associations":
         for sort in ("urgency", "name", "changed"):
-            yield f"sort={sort}&region={FACETS['region']}&after={find_hundredth_cursor(store, sort)}"
+            yield (
+                f"sort={sort}&region={FACETS['region']}&after={find_hundredth_cursor(store, sort)}"
+            )
             yield f"sort={sort}&q=a&after={find_hundredth_cursor(store, sort)}"
     if page == "gaps":
         cursor = None

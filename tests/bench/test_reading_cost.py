@@ -61,7 +61,8 @@ def iter_queries(store):
         "of both": {"code": "channel_dead", "channel": "youtube"}, "urgent": {"severity": "urgent"},
         "of a region": {"region": "souss-massa"},
         "of a code in a region": {"code": "name_mismatch", "region": "souss-massa"},
-        "in no region": {"region": "Nowhere"}, "low of a channel": {"severity": "low", "channel": "website"},
+        "in no region": {"region": "Nowhere"},
+        "low of a channel": {"severity": "low", "channel": "website"},
         "low in a region": {"severity": "low", "region": "souss-massa"},
     }  # fmt: skip
     for name, filters in gap_filters.items():

@@ -1,4 +1,4 @@
-"""Tests of stopping and starting the service as a real process: signals, parallel runs, time limit."""
+"""Tests of the service as a real process: start, stop, signals, parallel runs, time limit."""
 
 import contextlib
 import json
@@ -229,7 +229,7 @@ def test_second_sigterm_ends_process_at_once(tmp_path):
 @pytest.mark.fault("F34")
 @pytest.mark.slow
 def test_service_and_cron_do_one_run_together(tmp_path):
-    """The service and two cron jobs start at the same time. One runs, the others exit with 0 or 5."""
+    """The service and two cron jobs start together. One runs, the others exit with 0 or 5."""
     with run_proxy(hold=False) as web:
         create_network(tmp_path, web.server_port, 20)
         service = start_auditor(tmp_path, "serve", "--no-web")

@@ -23,7 +23,7 @@ def print_count(count):
 async def write_observations(url):
     """Resume the run. Print the number of stored observations after each commit."""
     with Store.open(url, create=False) as store:
-        audit_run = store.begin_run(NOW.date(), NOW)
+        audit_run = store.begin_or_resume_run(NOW.date(), NOW)
         async with store.open_observation_writer(batch_size=20, on_commit=print_count) as writer:
             for account in store.list_pending_accounts(audit_run):
                 finding = Finding(Presence.PRESENT, name=account.typed_text, detail="x" * 200)

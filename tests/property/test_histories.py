@@ -345,7 +345,7 @@ def store_history(folder, runs):
     app = Small(CONFIG, store, BodyStore(Path(folder) / "archive"), Web())
     store.save_registry([NOUR], ROWS, BEFORE)
     for started_at, observations, unreliable in date_runs(runs):
-        run = store.begin_run(started_at.date(), started_at)
+        run = store.begin_or_resume_run(started_at.date(), started_at)
         store.record_observations(
             replace(observation, run_id=run.id) for observation in observations.values()
         )

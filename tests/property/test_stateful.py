@@ -203,7 +203,7 @@ class WriteFailure:
     lock: Lock = field(default_factory=Lock)
 
     WRITE_METHODS = (
-        "begin_run",
+        "begin_or_resume_run",
         "record_observations",
         "save_conclusions",
         "finish_run",

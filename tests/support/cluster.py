@@ -184,13 +184,18 @@ def answer(url):
     if not url.scheme:
         return b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
     if url.path == "/robots.txt" or url.hostname == "personne.ma":
-        return b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nnothing"
+        return (
+            b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\n"
+            b"nothing"
+        )
     if url.hostname.startswith("moved"):
         location = f"http://shared.ma/{url.hostname}".encode()
         return b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % location
     if url.path.count("/") > 1 or "." in url.path:
         return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-    page = f"<!doctype html><title>{url.hostname}</title><p>Des ateliers du quartier {url.path}.".encode()
+    page = (
+        f"<!doctype html><title>{url.hostname}</title><p>Des ateliers du quartier {url.path}."
+    ).encode()
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
     )

@@ -1,7 +1,8 @@
 """Writes docs/contributing/fault-matrix.md (`make fault-matrix`).
 
 Each row of tests/fixtures/data/faults.toml is listed with the tests that are marked with it. The
-test files are parsed, not imported: a row is also found if the requirements of its test are missing.
+test files are parsed, not imported: a row is also found if the requirements of its test are
+missing.
 """
 
 import ast
@@ -16,13 +17,14 @@ PAGE = TESTS.parent / "docs" / "contributing" / "fault-matrix.md"
 INTRODUCTION = """# Fault matrix
 
 What can go wrong on the web, the disk, the clock or the side of a user, and how the auditor reacts.
-`make fault-matrix` writes this page from `tests/fixtures/data/faults.toml` and from the tests that are marked
-with a row. Most of these tests use real sockets, files and processes, and the misbehaving servers of
-`tests/support/hostile_server/`. Tests that play whole runs set the clock themselves. Many serve the web too.
+`make fault-matrix` writes this page from `tests/fixtures/data/faults.toml` and from the tests that
+are marked with a row. Most of these tests use real sockets, files and processes, and the
+misbehaving servers of `tests/support/hostile_server/`. Tests that play whole runs set the clock
+themselves. Many serve the web too.
 
-A fault of a server is a finding with one reason of a closed list. It is never an exception, and never an
-absence unless the absence is proven. A local fault (a full disk, a lock, an unreadable spreadsheet) ends the
-command with one line and an exit code. No stored result is lost.
+A fault of a server is a finding with one reason of a closed list. It is never an exception, and
+never an absence unless the absence is proven. A local fault (a full disk, a lock, an unreadable
+spreadsheet) ends the command with one line and an exit code. No stored result is lost.
 """
 
 

@@ -88,7 +88,8 @@ SAID = pieces(
     "|",
 )
 TAGS = pieces(
-    '<title>|</title>|<meta property="og:title" content="|<meta name="description" content="|">|<script>|'
+    '<title>|</title>|<meta property="og:title" content="|<meta name="description" content="|">|'
+    "<script>|"
     '</script>|<script type="application/ld+json">|<style>|</style>|<!--|-->|<a href="|</a>|'
     '<time datetime="|</time>|<div>|</div>|</p>|<p>|<h1>|<base href="|<iframe src="|'
     '<link rel="alternate" type="application/rss+xml" href="|<nav>|<ul><li>|<meta charset="|'
@@ -98,9 +99,11 @@ TAGS = pieces(
     "|",
 )
 XML = pieces(
-    '<?xml version="1.0"?>|<rss><channel>|<item>|</item>|<title>|</title>|<pubDate>|</pubDate>|<entry>|'
+    '<?xml version="1.0"?>|<rss><channel>|<item>|</item>|<title>|</title>|<pubDate>|</pubDate>|'
+    "<entry>|"
     '<updated>|<feed xmlns="http://www.w3.org/2005/Atom">|<published>|</entry>|</feed>|<urlset>|<url><loc>|'
-    '</loc><lastmod>|</lastmod></url>|<sitemapindex><sitemap>|</urlset>|<!DOCTYPE rss [<!ENTITY a "ha">]>|'
+    "</loc><lastmod>|</lastmod></url>|<sitemapindex><sitemap>|</urlset>|<!DOCTYPE rss ["
+    '<!ENTITY a "ha">]>|'
     "&a;|&#x0;|<link>|</link>|</channel></rss>|<!ENTITY",
     "|",
 )

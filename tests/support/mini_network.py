@@ -205,7 +205,7 @@ def opened(folder, config=None, store=None):
 
 
 def lived(live):
-    """Return a fixture: an auditor after the coroutine `live`, which runs once. Tests get copies."""
+    """Return a fixture: an auditor after the coroutine `live` (run once). Tests get copies."""
     made = []
 
     def first(folder):

@@ -1,4 +1,4 @@
-"""Marks for tests that need something of the system; the skip reason is the command that installs it."""
+"""Marks for tests that need something of the system; the skip reason is the install command."""
 
 import ctypes
 import shutil

@@ -32,8 +32,10 @@ from auditor.demo.model import (
 from auditor.demo.pages.site import PublishingHabit
 
 ROBOTS_TXT = (
-    "# Notice: Collection of data on Facebook through automated means is prohibited unless you have express\n"
-    "# written permission from Facebook and may only be conducted for the limited purpose contained in it.\n"
+    "# Notice: Collection of data on Facebook through automated means is prohibited unless you "
+    "have express\n"
+    "# written permission from Facebook and may only be conducted for the limited purpose "
+    "contained in it.\n"
     "User-agent: *\nDisallow: /\n"
 )
 LOGIN_HTML = (
@@ -48,9 +50,10 @@ SHELL_HTML = (
     '<script>requireLazy(["CometRoot"])</script></body></html>'
 )
 RESTRICTED_HTML = (
-    '<html lang="ar" dir="rtl"><head><title>فيسبوك</title></head><body><h2>هذا المحتوى غير متوفر حاليًا</h2>'
-    "<p>عادةً ما يحدث هذا عندما يقوم المالك بمشاركة المحتوى مع مجموعة صغيرة من الأشخاص أو يغيّر من يمكنه رؤيته "
-    "أو يحذفه.</p></body></html>"
+    '<html lang="ar" dir="rtl"><head><title>فيسبوك</title></head><body>'
+    "<h2>هذا المحتوى غير متوفر حاليًا</h2>"
+    "<p>عادةً ما يحدث هذا عندما يقوم المالك بمشاركة المحتوى مع مجموعة صغيرة من الأشخاص أو يغيّر من "
+    "يمكنه رؤيته أو يحذفه.</p></body></html>"
 )
 CHALLENGE_HTML = (
     "<html><head><title>Client challenge</title></head><body><script>"
@@ -170,7 +173,8 @@ def render_facebook_page(fake_page: FakePage, url: str) -> str:
     }
     return (
         f'<!DOCTYPE html><html lang="fr"><head><title>{escape(name)} | Facebook</title>'
-        f'<meta property="og:title" content="{escape(name)}"><meta property="og:url" content="{url}">'
+        f'<meta property="og:title" content="{escape(name)}">'
+        f'<meta property="og:url" content="{url}">'
         '<meta property="og:type" content="video.other"><meta property="og:description" '
         f'content="{escape(name)}. '
         f'1 284 J’aime · 31 en parlent. Association à but non lucratif">'

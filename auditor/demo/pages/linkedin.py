@@ -18,7 +18,8 @@ from auditor.demo.model import (
 
 DENIED_HTML = (
     "<html><head><script>window.onload = function() { var trk = 'bf'; "
-    'location.href = "https://" + location.hostname + "/authwall?trk=" + trk; }</script></head></html>'
+    'location.href = "https://" + location.hostname + "/authwall?trk=" + trk; }</script></head>'
+    "</html>"
 )
 AUTHWALL_HTML = (
     '<html lang="fr"><head><title>S’inscrire | LinkedIn</title></head><body><main class="authwall">'
@@ -65,7 +66,8 @@ def _render_guest_page(association: DemoAssociation, ages: tuple[str, ...]) -> s
         "url": url,
     }
     return (
-        f'<!DOCTYPE html><html lang="en"><head><title>{escape(association.name_fr)} | LinkedIn</title>'
+        f'<!DOCTYPE html><html lang="en"><head><title>{escape(association.name_fr)} |'
+        " LinkedIn</title>"
         f'<link rel="canonical" href="{url}"><meta property="og:url" content="{url}">'
         f'<meta property="og:title" content="{escape(association.name_fr)} | LinkedIn">'
         '<script type="application/ld+json">'

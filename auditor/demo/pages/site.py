@@ -57,8 +57,13 @@ SITE_TEXTS = {
         "contact": "اتصلوا بنا",
         "about": "من نحن",
         "post": "لقاء مفتوح مع الساكنة رقم {}",
-        "text": "نظمت الجمعية لقاءً مفتوحًا بدار الشباب حضره متطوعون وأسر من الحي، وقدمت خلاله حصيلة الموسم.",
-        "intro": "جمعية محلية يعمل أعضاؤها متطوعين منذ سنوات إلى جانب المدرسة ودار الشباب والجماعة.",
+        "text": (
+            "نظمت الجمعية لقاءً مفتوحًا بدار الشباب حضره متطوعون وأسر من الحي، وقدمت خلاله حصيلة "
+            "الموسم."
+        ),
+        "intro": (
+            "جمعية محلية يعمل أعضاؤها متطوعين منذ سنوات إلى جانب المدرسة ودار الشباب والجماعة."
+        ),
     },
     "fr": {
         "news": "Actualités",
@@ -397,14 +402,16 @@ def serve_windows_1256_page(
         f'<a href="{url}">{channel}</a> ' for channel, url in association.get_profile_urls().items()
     )
     text = (
-        '<html dir="rtl"><head><meta http-equiv="Content-Type" content="text/html; charset=windows-1256">'
+        '<html dir="rtl"><head><meta http-equiv="Content-Type" content="text/html; '
+        'charset=windows-1256">'
         f"<title>{association.name_ar}</title></head><body bgcolor=white><center><h2>"
         f"{association.name_ar}</h2></center>"
         f"<p>جمعية محلية يعمل أعضاؤها متطوعين إلى جانب المدرسة ودار الشباب والجماعة.</p>"
         f"<h3>أخبار الجمعية</h3><p>"
         f"{format_site_date(demo_run.days_before_last_run(35), 'ar')}:"
         " نظمت الجمعية لقاء مفتوحا بدار الشباب.</p>"
-        f'<p>للاتصال: <a href="mailto:contact@{association.host}">contact@{association.host}</a></p>'
+        f'<p>للاتصال: <a href="mailto:contact@{association.host}">contact@{association.host}</a>'
+        "</p>"
         f"{links}</body></html>"
     )
     return FakeResponse(200, text.encode("windows-1256"), "text/html")

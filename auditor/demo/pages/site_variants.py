@@ -23,14 +23,17 @@ from auditor.demo.pages import site
 from auditor.demo.pages.site import PageFrame
 
 CPANEL_SUSPENDED_HTML = (
-    "<!DOCTYPE html><html><head><title>Account Suspended</title></head><body><h1>Account Suspended</h1>"
+    "<!DOCTYPE html><html><head><title>Account Suspended</title></head><body>"
+    "<h1>Account Suspended</h1>"
     "<p>This Account has been suspended.</p><p>Contact your hosting provider for more "
     "information.</p></body></html>"
 )
 CPANEL_DEFAULT_HTML = (
     "<html><head><title>Default Web Site Page</title></head><body><h1>SORRY!</h1>"
-    "<p>If you are the owner of this website, please contact your hosting provider: webmaster@{host}</p>"
-    "<p>It is possible you have reached this page because the IP address has changed.</p></body></html>"
+    "<p>If you are the owner of this website, please contact your hosting provider: "
+    "webmaster@{host}</p>"
+    "<p>It is possible you have reached this page because the IP address has changed.</p></body>"
+    "</html>"
 )
 PARKED_HTML = (
     "<html><head><title>{host} is for sale</title>"
@@ -43,7 +46,8 @@ GAMBLING_HTML = (
     '<html lang="id"><head><title>SLOT GACOR MAXWIN: Situs Slot Online Resmi, Daftar Slot88</title>'
     '<meta name="description" content="Daftar situs judi online slot gacor maxwin, rtp '
     'live, deposit pulsa, qris.">'
-    '<link rel="amphtml" href="https://amp-slot.example/"></head><body><h1>Situs Judi Online Slot Gacor</h1>'
+    '<link rel="amphtml" href="https://amp-slot.example/"></head><body>'
+    "<h1>Situs Judi Online Slot Gacor</h1>"
     '<p>Daftar slot88, togel, bandar, bonus new member, deposit dana.</p><a href="https://amp-slot.example/">LOGIN</a>'
     '<a href="https://amp-slot.example/daftar">DAFTAR</a></body></html>'
 )

@@ -28,7 +28,8 @@ from auditor.demo.pages.site import PublishingHabit
 from auditor.demo.pages.site_variants import CLOUDFLARE_CHALLENGE_HTML
 
 SHELL_HTML = (
-    '<!DOCTYPE html><html dir="ltr" lang="en"><head><meta charset="utf-8"><title></title></head><body>'
+    '<!DOCTYPE html><html dir="ltr" lang="en"><head><meta charset="utf-8"><title></title></head>'
+    "<body>"
     "<noscript><div><h1>JavaScript is not available.</h1><p>We’ve detected that "
     "JavaScript is disabled in this "
     "browser. Please enable JavaScript or switch to a supported browser to continue using "

@@ -40,7 +40,8 @@ TERMINATED_MESSAGE = (
     "This account has been terminated for a violation of YouTube's Terms of Service."
 )
 ROBOTS_TXT = (
-    "User-agent: *\nDisallow: /api/\nDisallow: /comment\nDisallow: /feeds/videos.xml\nDisallow: /results\n"
+    "User-agent: *\nDisallow: /api/\nDisallow: /comment\nDisallow: /feeds/videos.xml\n"
+    "Disallow: /results\n"
     "Disallow: /youtubei/\n"
 )
 # "renamed" ended three years and a half month ago: the page says "3 years" in all of 30 runs
@@ -155,7 +156,8 @@ def build_canary_channel(name: str, demo_run: DemoRun) -> FakeYoutubeChannel:
 def _render_html(title: str, initial_data: dict[str, object], head_html: str = "") -> str:
     data = json.dumps(initial_data, ensure_ascii=False)
     return (
-        f'<!DOCTYPE html><html><head><title>{escape(title)}</title>{head_html}</head><body><script nonce="p">'
+        f"<!DOCTYPE html><html><head><title>{escape(title)}</title>{head_html}</head><body>"
+        '<script nonce="p">'
         f"var ytInitialData = {data};</script></body></html>"
     )
 

@@ -90,8 +90,7 @@ def _build_filter_choices(context: RequestContext) -> AssociationFilterChoices:
         gap_codes=list_filters.list_gap_choices(translator),
         channels=list_filters.list_channel_choices(context),
         coverage_states=[
-            (state, translator.term("coverage_state", state))
-            for state in COVERAGE_STATES
+            (state, translator.term("coverage_state", state)) for state in COVERAGE_STATES
         ],
         sort_orders=[
             ("urgency", translator.translate("most urgent first")),

@@ -195,7 +195,7 @@ async def test_accounts_beyond_the_budget_are_unknown_and_first_in_the_next_run(
 
 async def test_skipped_account_precedes_a_longer_unknown_one(app, api):
     """The last run skipped `salam`. It checked `annour`, which has been unknown for a month."""
-    last = app.store.begin_run(night_of(0).date(), night_of(0))
+    last = app.store.begin_or_resume_run(night_of(0).date(), night_of(0))
     app.store.finish_run(last, AuditRunState.DONE, night_of(0))
     account_ids = {row.typed_text.rpartition("/")[2]: row.id for row in app.store.list_accounts()}
     days = {OURS: (0, -30), "@salam": (-2, -2)}

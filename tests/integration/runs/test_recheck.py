@@ -88,7 +88,7 @@ def test_one_recheck_at_a_time(app, monkeypatch):
 
 
 def test_running_run_prevents_a_recheck_and_killed_one_does_not(app):
-    app.store.begin_run(NOW.date(), NOW)
+    app.store.begin_or_resume_run(NOW.date(), NOW)
     app.locked = True
     with pytest.raises(RecheckRefusedError) as refused:
         RecheckService().recheck_association(app, "nour", NOW)
@@ -98,7 +98,7 @@ def test_running_run_prevents_a_recheck_and_killed_one_does_not(app):
 
 
 def test_open_circuit_breaker_applies_to_a_recheck(app):
-    run = app.store.begin_run(NOW.date(), NOW)
+    run = app.store.begin_or_resume_run(NOW.date(), NOW)
     receipt = {
         "opened_circuits": {
             "facebook": {"reason": "login_wall", "skipped": 1, "first_account_id": 1}

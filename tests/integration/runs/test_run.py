@@ -438,7 +438,7 @@ async def test_progress_counts_to_the_end(app):
 async def list_queue_sizes(app, *rows):
     """Return the host queues of a run by size, each as often as a worker gets it."""
     register(app, *rows)
-    run = app.store.begin_run(START.date(), START)
+    run = app.store.begin_or_resume_run(START.date(), START)
     plan.create_run_plan(app, run, {}, ())
     batches = build_batches(app.store.count_by_host_bucket(run))
     return [host_queue.batch.size async for host_queue in iter_host_queues(app.store, run, batches)]
@@ -469,7 +469,7 @@ async def test_platform_begins_and_has_one_worker(app):
 async def test_host_queue_is_read_page_by_page(app, monkeypatch):
     monkeypatch.setattr("auditor.runs.host_queue.HOST_PAGE_SIZE", 3)
     register(app, *build_accounts(10))
-    run = app.store.begin_run(START.date(), START)
+    run = app.store.begin_or_resume_run(START.date(), START)
     plan.create_run_plan(app, run, {}, ())
     (batch,) = build_batches(app.store.count_by_host_bucket(run))
     host_queue = HostQueue(app.store, run, batch)
@@ -497,7 +497,8 @@ async def test_small_hosts_share_a_batch_and_a_large_one_has_its_own(app):
         for batch in build_batches(host_buckets, 4)
     ]
     assert batches == [
-        (0, 1, 1, 300), (1, 2, 2, 9), (1, 5, 5, 9), (2, 4, 4, 5), (2, 1, 3, 3), (2, 6, 6, 1), (3, 1, 1, 1)
+        (0, 1, 1, 300), (1, 2, 2, 9), (1, 5, 5, 9), (2, 4, 4, 5), (2, 1, 3, 3), (2, 6, 6, 1),
+        (3, 1, 1, 1),
     ]  # fmt: skip
 
 
@@ -517,7 +518,7 @@ def test_large_host_has_one_round(app):
         PlanPosition(round_number, 7, 0, number)
         for number, round_number in enumerate((3, 2, 3, 9), 1)
     ]
-    run = app.store.begin_run(START.date(), START)
+    run = app.store.begin_or_resume_run(START.date(), START)
     app.store.replace_plan(positions, 4)
     assert list(app.store.count_by_host_bucket(run)) == [(2, 7, 1), (3, 7, 2), (9, 7, 1)]
     app.store.replace_plan(positions, 3)

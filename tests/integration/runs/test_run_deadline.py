@@ -194,7 +194,7 @@ async def test_run_resumed_after_its_deadline_is_only_evaluated(app):
 
 async def test_time_limit_begins_with_the_first_check(app):
     register(app, *pages(3))
-    skipped_run = app.store.begin_run(START.date(), START)
+    skipped_run = app.store.begin_or_resume_run(START.date(), START)
     app.store.finish_run(skipped_run, AuditRunState.SKIPPED, START)
     run = await execute_run(app, START + timedelta(hours=12), timer=SlowTimer(app.web))
     assert (run.state, count_not_reached(run)) == (AuditRunState.DONE, 0)
@@ -203,7 +203,9 @@ async def test_time_limit_begins_with_the_first_check(app):
 async def test_skipped_session_does_not_use_the_time_limit(app):
     """Skipped at 00:30, started at 05:30 and interrupted: fifty minutes are left."""
     register(app, *pages(3))
-    app.store.finish_run(app.store.begin_run(START.date(), START), AuditRunState.SKIPPED, START)
+    app.store.finish_run(
+        app.store.begin_or_resume_run(START.date(), START), AuditRunState.SKIPPED, START
+    )
     timer, late = SlowTimer(app.web), START + timedelta(hours=5)
     await interrupt_run(app, late, timer, observation_count=1)
     run = await execute_run(app, late + timedelta(minutes=10), timer=timer)

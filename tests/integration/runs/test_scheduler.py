@@ -60,7 +60,7 @@ class FakeAuditRunner:
         self.started_runs.append((day, now))
         self.stop = stop
         self.started.set()
-        run = app.store.begin_run(day, now)
+        run = app.store.begin_or_resume_run(day, now)
         if self.hold:
             await self.hold.wait()
         if isinstance(self.outcome, Exception):
@@ -165,7 +165,7 @@ async def test_interrupted_or_skipped_run_is_retried_within_its_grace(app, state
 
 @pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.RUNNING])
 async def test_interrupted_run_is_resumed_until_the_next_one_is_due(app, state):
-    run = app.store.begin_run(DAY, NOW)
+    run = app.store.begin_or_resume_run(DAY, NOW)
     if state is not AuditRunState.RUNNING:
         app.store.finish_run(run, state, NOW)
     runner = FakeAuditRunner()
@@ -177,7 +177,7 @@ async def test_interrupted_run_is_resumed_until_the_next_one_is_due(app, state):
 
 
 async def test_skipped_run_is_not_retried_after_its_grace(app):
-    app.store.finish_run(app.store.begin_run(DAY, NOW), AuditRunState.SKIPPED, NOW)
+    app.store.finish_run(app.store.begin_or_resume_run(DAY, NOW), AuditRunState.SKIPPED, NOW)
     runner = FakeAuditRunner()
     await SchedulerJob(app, runner, Clock(NOW + timedelta(hours=7))).run_if_due()
     assert runner.started_runs == []
@@ -264,7 +264,7 @@ async def test_sigterm_stores_observations_and_next_start_resumes(app):
     is_observed = asyncio.Event()
 
     async def endless(app, now, *, day, stop):
-        run = app.store.begin_run(day, now)
+        run = app.store.begin_or_resume_run(day, now)
         async with app.store.open_observation_writer(max_wait_seconds=60) as writer:
             await writer.add(Observation(1, run.id, now, Finding(Presence.PRESENT)))
             is_observed.set()

@@ -129,7 +129,7 @@ async def test_run_starts_when_the_clock_is_nearly_right(app, ahead):
 
 
 async def test_interrupted_run_is_unchanged_when_the_clock_is_wrong(app):
-    app.store.begin_run(START.date(), START)
+    app.store.begin_or_resume_run(START.date(), START)
     run_before = app.store.get_run(START.date())
     set_web_time(app, START)
     with pytest.raises(ClockError):
@@ -264,7 +264,7 @@ def folder(tmp_path, monkeypatch):
     with Store.open(f"sqlite:///{tmp_path}/data/auditor.db") as store:
         store.save_registry([Association("nour", "Nour")], [], now - timedelta(days=9))
         for began in (now - timedelta(days=2), now + AHEAD):
-            run = store.begin_run(began.date(), began)
+            run = store.begin_or_resume_run(began.date(), began)
             store.finish_run(run, AuditRunState.DONE, began)
     return tmp_path
 
@@ -359,6 +359,6 @@ def test_discard_future_checks_the_clock_first(auditor, folder, monkeypatch):
 
 
 def test_run_is_dated_in_the_future_from_one_hour_ahead(app):
-    run = app.store.begin_run(START.date(), START)
+    run = app.store.begin_or_resume_run(START.date(), START)
     assert not is_dated_in_future(run, START - timedelta(hours=1))
     assert is_dated_in_future(run, START - timedelta(hours=1, seconds=1))

@@ -91,7 +91,7 @@ def test_unsafe_text_is_sanitized_alike(database, tmp_path):
         with Store.open(address) as store:
             app = create_app(tmp_path, store=store)
             register(app, *LINKS)
-            run = store.begin_run(night_of(0).date(), night_of(0))
+            run = store.begin_or_resume_run(night_of(0).date(), night_of(0))
             finding = Finding(
                 Presence.PRESENT,
                 name=UNSAFE_TEXT,

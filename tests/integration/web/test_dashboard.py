@@ -63,7 +63,7 @@ async def test_dashboard_warns_about_an_old_interrupted_or_unreliable_run(app):
     await execute_runs(app, 1)
     with logged_in_client(app, night_of(5)) as client:
         assert "The last check was 5 days ago." in get_text(client)
-    run = app.store.begin_run(night_of(5).date(), night_of(5))
+    run = app.store.begin_or_resume_run(night_of(5).date(), night_of(5))
     app.store.finish_run(
         run, AuditRunState.INCOMPLETE, night_of(5), unreliable_channels=["facebook"]
     )

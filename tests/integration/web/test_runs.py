@@ -90,7 +90,7 @@ def test_check_log_is_paged_and_keeps_the_chain(app, monkeypatch):
 
 @pytest.mark.fault("F40")
 def test_delayed_run_is_on_the_dashboard(app):
-    app.store.begin_run(NOW.date(), NOW)
+    app.store.begin_or_resume_run(NOW.date(), NOW)
     with logged_in_client(app, NOW + timedelta(hours=25)) as client:
         text = get_text(client, "/en/")
     assert (
@@ -102,7 +102,7 @@ def test_delayed_run_is_on_the_dashboard(app):
 
 async def test_accounts_not_reached_are_on_the_dashboard(app):
     receipt = {**app.store.get_latest_run().receipt, "not_reached": 7}
-    run = app.store.begin_run(NOW.date(), NOW)
+    run = app.store.begin_or_resume_run(NOW.date(), NOW)
     app.store.finish_run(
         run, AuditRunState.DONE, NOW, receipt=app.open_signing_key().sign_receipt(receipt)
     )

@@ -15,7 +15,7 @@ from probes.http.ssrf_guard import ALLOWED_PORTS
 
 @asynccontextmanager
 async def opinion(nameserver: str) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
-    """Yield a function that fetches a URL with a new ssrfguard client and our DNS server and ports."""
+    """Yield a function that fetches a URL with a new ssrfguard client, our DNS and ports."""
     host, _, port = nameserver.rpartition(":")
     resolver = UdpResolver(nameservers=(host,), nameserver_port=int(port))
     context = httpx.create_ssl_context(trust_env=False)

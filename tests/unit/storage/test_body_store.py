@@ -272,7 +272,7 @@ async def test_body_is_stored_before_its_observation_is_committed(body_store, tm
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store, BodyWriter(body_store) as writer:
         site = AccountRow("amal", "amal.example", identify_link("https://amal.example/"), "website")
         store.save_registry([Association("amal", "Amal")], [site], NOW)
-        run = store.begin_run(NOW.date(), NOW)
+        run = store.begin_or_resume_run(NOW.date(), NOW)
         digest = writer.put(b"<p>Amal</p>")
         observation = Observation(
             1, run.id, NOW, Finding(Presence.PRESENT), (Evidence("u", 200, "u", digest=digest),)

@@ -62,7 +62,9 @@ def make_observation(run_id, later=timedelta(0), finding=PRESENT, evidence=(PAGE
 
 
 def create_runs(store, count):
-    return [store.begin_run(DAY + timedelta(days=number), NOW).id for number in range(count)]
+    return [
+        store.begin_or_resume_run(DAY + timedelta(days=number), NOW).id for number in range(count)
+    ]
 
 
 def list_result_ids(store):

@@ -38,7 +38,7 @@ def filled_url(url):
         page = Identity("facebook", LinkKind.PAGE, "u:amal", "https://facebook.example/amal")
         account = AccountRow("amal", "amal", page, "facebook")
         store.save_registry([Association("amal", "Amal")], [account], NOW)
-        run = store.begin_run(NOW.date(), NOW)
+        run = store.begin_or_resume_run(NOW.date(), NOW)
         store.record_observations([Observation(1, run.id, NOW, Finding(Presence.PRESENT))])
     return url
 

@@ -198,7 +198,7 @@ def test_maintenance_deletes_expired_data(store, tmp_path):
         update={"backup": BackupSettings(folder=tmp_path / "backups")}
     )
     now = OLD + timedelta(days=800)
-    run = store.begin_run(now.date(), now)
+    run = store.begin_or_resume_run(now.date(), now)
     finished_run = store.finish_run(run, AuditRunState.DONE, now)
     run_maintenance(app, finished_run, now, lambda: False)
     assert not store.get_contact("left")

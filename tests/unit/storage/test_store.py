@@ -170,7 +170,7 @@ def test_relisted_link_is_the_same_account(filled_store):
 
 
 def test_pruning_removes_an_unlisted_account_with_its_observations(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     ids = [a.id for a in filled_store.list_accounts()]
     filled_store.record_observations(observe(i, run) for i in ids)
     filled_store.save_conclusions(
@@ -201,29 +201,31 @@ def test_import_with_an_account_of_an_unknown_association_is_rolled_back(filled_
 
 
 def test_day_has_one_run_which_is_resumed(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     assert (run.day, run.state, run.started_at) == (DAY, AuditRunState.RUNNING, NOW)
-    assert filled_store.begin_run(DAY, NOW + timedelta(hours=2)) == run
+    assert filled_store.begin_or_resume_run(DAY, NOW + timedelta(hours=2)) == run
     assert list(filled_store.list_runs()) == [run]
 
 
 @pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.SKIPPED])
 def test_incomplete_or_skipped_run_is_resumed(filled_store, state):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     filled_store.finish_run(run, state, NOW)
-    assert filled_store.begin_run(DAY, NOW) == run
+    assert filled_store.begin_or_resume_run(DAY, NOW) == run
 
 
 def test_done_run_is_reopened_only_on_request(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     filled_store.finish_run(run, AuditRunState.DONE, NOW)
     with pytest.raises(RunAlreadyDoneError, match="2026-11-25"):
-        filled_store.begin_run(DAY, NOW)
-    assert filled_store.begin_run(DAY, NOW, reopen_done=True).state is AuditRunState.RUNNING
+        filled_store.begin_or_resume_run(DAY, NOW)
+    assert (
+        filled_store.begin_or_resume_run(DAY, NOW, reopen_done=True).state is AuditRunState.RUNNING
+    )
 
 
 def test_finished_run_keeps_its_outcome(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     end = NOW + timedelta(hours=1)
     receipt = {"requests": 12, "counts": {"facebook": {"present": 1}}, "previous": None}
     finished_run = filled_store.finish_run(
@@ -238,7 +240,7 @@ def test_finished_run_keeps_its_outcome(filled_store):
 
 
 def test_run_finishes_once(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     filled_store.finish_run(run, AuditRunState.DONE, NOW)
     with pytest.raises(StoreError, match="not running"):
         filled_store.finish_run(run, AuditRunState.INCOMPLETE, NOW)
@@ -248,7 +250,7 @@ def test_run_finishes_once(filled_store):
 def test_latest_run_is_found_by_state(filled_store):
     assert filled_store.get_latest_run() is None
     for offset, state in enumerate([AuditRunState.DONE, AuditRunState.SKIPPED]):
-        run = filled_store.begin_run(DAY + timedelta(days=offset), NOW)
+        run = filled_store.begin_or_resume_run(DAY + timedelta(days=offset), NOW)
         filled_store.finish_run(run, state, NOW)
     assert filled_store.get_latest_run().day == DAY + timedelta(days=1)
     assert filled_store.get_latest_run(AuditRunState.DONE).day == DAY
@@ -256,7 +258,7 @@ def test_latest_run_is_found_by_state(filled_store):
 
 
 def test_account_without_an_observation_is_pending(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     first, *rest = filled_store.list_accounts()
     assert list(filled_store.list_pending_accounts(run)) == [first, *rest]
     assert filled_store.record_observations([observe(first.id, run)]) == 1
@@ -266,7 +268,7 @@ def test_account_without_an_observation_is_pending(filled_store):
 
 
 def test_first_observation_of_an_account_in_a_run_is_kept(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     account = next(filled_store.list_accounts())
     assert (
         filled_store.record_observations(
@@ -280,7 +282,7 @@ def test_first_observation_of_an_account_in_a_run_is_kept(filled_store):
 
 
 def test_observations_are_found_by_run_account_and_association(filled_store):
-    runs = [filled_store.begin_run(DAY + timedelta(days=d), NOW) for d in range(3)]
+    runs = [filled_store.begin_or_resume_run(DAY + timedelta(days=d), NOW) for d in range(3)]
     ids = [a.id for a in filled_store.list_accounts()]
     for run in runs:
         filled_store.record_observations(observe(i, run) for i in ids)
@@ -295,7 +297,7 @@ def test_observations_are_found_by_run_account_and_association(filled_store):
 
 
 def test_observations_are_counted_by_channel_and_presence(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     first, second, third = (a.id for a in filled_store.list_accounts())
     filled_store.record_observations(
         [observe(first, run), observe(second, run, Presence.ABSENT), observe(third, run)]
@@ -308,7 +310,7 @@ def test_observations_are_counted_by_channel_and_presence(filled_store):
 
 
 def test_findings_of_a_run_contain_only_the_presence_of_present_accounts(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     absent_finding = Finding(Presence.ABSENT, Reason.NOT_FOUND, status=404)
     filled_store.record_observations(
         [observe(1, run), replace(observe(2, run), finding=absent_finding)]
@@ -322,7 +324,7 @@ def test_findings_of_a_run_contain_only_the_presence_of_present_accounts(filled_
 def test_paged_reading_misses_no_row_and_allows_writes(store):
     links = [link("amal", "website", f"{n}.example") for n in range(2500)]
     store.save_registry([AMAL], links, NOW)
-    run = store.begin_run(DAY, NOW)
+    run = store.begin_or_resume_run(DAY, NOW)
     recorded = sum(
         store.record_observations([observe(account.id, run)])
         for account in itertools.islice(store.list_pending_accounts(run), 3)
@@ -404,7 +406,7 @@ DAYS = itertools.count()
 def test_observation_is_stored_unchanged(filled_store, finding, evidence, when):
     # The day is part of the finding, because no observation may repeat another result.
     day = next(DAYS)
-    run = filled_store.begin_run(date(2026, 1, 1) + timedelta(days=day), NOW)
+    run = filled_store.begin_or_resume_run(date(2026, 1, 1) + timedelta(days=day), NOW)
     finding = replace(finding, detail=f"{finding.detail}{day}")
     observation = Observation(1, run.id, when, finding, evidence, probe_version=3)
     filled_store.record_observations([observation])
@@ -459,7 +461,7 @@ def test_times_are_stored_in_utc_and_rejected_without_a_zone(filled_store):
     with pytest.raises(ValueError, match="time zone"):
         filled_store.save_conclusions(statuses=[AccountStatus(1, since=NOW.replace(tzinfo=None))])
     with pytest.raises(ValueError, match="time zone"):
-        filled_store.begin_run(DAY, NOW.replace(tzinfo=None))
+        filled_store.begin_or_resume_run(DAY, NOW.replace(tzinfo=None))
 
 
 # --- conclusions and decisions
@@ -760,7 +762,7 @@ def test_concurrent_opens_create_one_database(url):
 
 @pytest.mark.fault("F42")
 def test_writers_in_several_threads_wait_for_each_other(filled_store):
-    runs = [filled_store.begin_run(DAY + timedelta(days=d), NOW) for d in range(20)]
+    runs = [filled_store.begin_or_resume_run(DAY + timedelta(days=d), NOW) for d in range(20)]
     failures = []
 
     def record(thread_runs):
@@ -792,7 +794,7 @@ def test_backup_of_a_database_in_use_is_whole(filled_store, tmp_path):
 
 @pytest.mark.fault("F43")
 def test_full_disk_raises_store_error_and_keeps_commits(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     with filled_store._database.begin_read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
@@ -804,7 +806,7 @@ def test_full_disk_raises_store_error_and_keeps_commits(filled_store):
 
 
 def test_failure_at_any_statement_rolls_everything_back(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     writes = [
         lambda: filled_store.save_registry(
             [replace(AMAL, name="A"), Association("new", "N")], LINKS[:1], NOW
@@ -867,7 +869,7 @@ def read_everything(store):
 
 
 async def test_writer_commits_full_batches_and_the_rest_at_the_end(filled_store):
-    runs = [filled_store.begin_run(DAY + timedelta(days=d), NOW) for d in range(5)]
+    runs = [filled_store.begin_or_resume_run(DAY + timedelta(days=d), NOW) for d in range(5)]
     commits = []
     async with filled_store.open_observation_writer(
         batch_size=2, max_wait_seconds=60, on_commit=commits.append
@@ -881,7 +883,7 @@ async def test_writer_commits_full_batches_and_the_rest_at_the_end(filled_store)
 
 
 async def test_writer_commits_after_its_maximum_wait(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     committed = asyncio.Event()
     async with filled_store.open_observation_writer(
         max_wait_seconds=0.001, on_commit=lambda _: committed.set()
@@ -945,7 +947,7 @@ async def test_failed_last_commit_is_raised_at_the_end():
 
 
 async def test_cancelled_run_commits_its_observations(filled_store):
-    run = filled_store.begin_run(DAY, NOW)
+    run = filled_store.begin_or_resume_run(DAY, NOW)
     added = asyncio.Event()
 
     async def record_and_wait():

@@ -37,7 +37,10 @@ COMMENTED = [
         '<script type="application/ld+json">{"name": "Nour", '
         f'"comment": [{{"author": "{VISITOR}"}}]}}</script>'
     ),
-    f'{{"data": {{"name": "Nour", "followers": [{{"name": "{VISITOR}"}}], "followers_count": 12}}}}',
+    (
+        f'{{"data": {{"name": "Nour", "followers": [{{"name": "{VISITOR}"}}], "followers_count": '
+        f"12}}}}"
+    ),
     f'<div class="comments">{VISITOR} and no end',
 ]
 UNTOUCHED = [
@@ -140,10 +143,12 @@ BLOG = f"""<!doctype html><title>Association Nour</title>
 <article><h2>Atelier</h2><time datetime="2026-02-27">27 février 2026</time></article>
 <div id="comments"><ol class="comment-list"><li>{VISITOR}: bravo</li></ol></div>
 <footer><a href="{PAGE}">Facebook</a></footer>"""
-FACEBOOK_PAGE = f"""<!doctype html><title>Nour</title><meta property="og:title" content="Nour Agadir">
+FACEBOOK_PAGE = f"""<!doctype html><title>Nour</title>\
+<meta property="og:title" content="Nour Agadir">
 <meta property="og:description" content="Nour Agadir. 1,234 followers">
 <script>{{"delegate_page":{{"id":"123456"}},"creation_time":1772186400,
-"display_comments":{{"nodes":[{{"author":"{VISITOR}"}}]}},"followers":{{"edges":[{{"name":"{VISITOR}"}}]}}}}</script>"""
+"display_comments":{{"nodes":[{{"author":"{VISITOR}"}}]}},\
+"followers":{{"edges":[{{"name":"{VISITOR}"}}]}}}}</script>"""
 MEMBERS = f"<!doctype html><title>Nour | Facebook</title><p>{VISITOR} joined the group</p>"
 
 

@@ -30,7 +30,7 @@ def auditor(tmp_path, capsys, mail_box):
     )
     with App.open(load_config(path, {})) as app:
         app.store.save_registry([Association("nour", "Nour")], [], STARTED_AT)
-        audit_run = app.store.begin_run(STARTED_AT.date(), STARTED_AT)
+        audit_run = app.store.begin_or_resume_run(STARTED_AT.date(), STARTED_AT)
         app.store.save_conclusions(
             gaps=[Gap("nour", "website", "website_down", "high", STARTED_AT, 1, STARTED_AT)]
         )

@@ -59,7 +59,7 @@ def folder(audited, tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(capsys):
-    """Return a function that runs a command as a user without root privileges: exit code, output."""
+    """Return a function that runs a command without root privileges: exit code, output."""
 
     def type_in(*arguments):
         capsys.readouterr()

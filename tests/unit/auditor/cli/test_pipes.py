@@ -18,7 +18,9 @@ CODE_BY_FUNCTION = {
         f"from auditor.cli.output import print_data_parts; "
         f"print_data_parts(['é'] * {LENGTH // 100} + ['é' * {LENGTH}])"
     ),
-    "bytes": f"from auditor.cli.output import print_bytes; print_bytes([b'x' * {LENGTH}], is_text=True)",
+    "bytes": (
+        f"from auditor.cli.output import print_bytes; print_bytes([b'x' * {LENGTH}], is_text=True)"
+    ),
     "message": f"from auditor.cli.output import print_message; print_message('x' * {LENGTH})",
 }
 EXPECTED_LENGTHS = {

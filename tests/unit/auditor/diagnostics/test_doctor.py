@@ -164,7 +164,7 @@ def test_low_open_file_limit_is_reported(run_doctor, monkeypatch):
 
 def test_unsent_message_is_reported(run_doctor, tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
-        store.finish_run(store.begin_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
+        store.finish_run(store.begin_or_resume_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
         store.record_failed_message("amina@example.org", "digest", "refused", NOW)
     result = run_doctor(AUDITOR_STORAGE__URL=f"sqlite:///{tmp_path}/auditor.db")["messages"]
     assert (result.state, result.detail) == ("warn", "not sent since the last run: 1")
@@ -189,7 +189,7 @@ def test_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language):
     monkeypatch.setattr("sys.stdout", screen)
     monkeypatch.setattr(network, "check_network", lambda *_: HEALTHY_NETWORK)
     with Store.open("sqlite:///auditor.db") as store:
-        store.finish_run(store.begin_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
+        store.finish_run(store.begin_or_resume_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
         get_or_create_user(store, "Salma", Role.ADMIN, password_hash="x")
         store.create_backup(tmp_path / "backups" / f"auditor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db")
     Path("config.toml").write_text('[storage]\nfolder = "."\nurl = "sqlite:///auditor.db"\n')

@@ -320,7 +320,7 @@ async def test_contact_data_is_evaluated_as_of_each_run(app):
     await execute_runs(app, {})
     register_email(app, "nour@nour.example", night_of(0) + timedelta(hours=3))
     await execute_run(app, night_of(1))
-    running = app.store.begin_run(night_of(2).date(), night_of(2))
+    running = app.store.begin_or_resume_run(night_of(2).date(), night_of(2))
     register_email(app, None, night_of(2) + timedelta(hours=1))
     assert (await execute_run(app, night_of(2) + timedelta(hours=2))).id == running.id
     conclusions = list_conclusions(app)
@@ -333,7 +333,7 @@ async def test_contact_data_is_evaluated_as_of_each_run(app):
 
 async def test_run_uses_the_registry_of_its_start(app):
     register_none_by_choice(app, "youtube", now=night_of(0) - timedelta(hours=1))
-    running = app.store.begin_run(night_of(0).date(), night_of(0))
+    running = app.store.begin_or_resume_run(night_of(0).date(), night_of(0))
     register_none_by_choice(app, now=night_of(0) + timedelta(hours=3))
     register(app, NOUR, AMAL, now=night_of(0) + timedelta(hours=4))
     assert (await execute_run(app, night_of(0) + timedelta(hours=5))).id == running.id

@@ -1,4 +1,4 @@
-"""Tests of `auditor reevaluate --config new.toml --dry-run`, the preview of another configuration."""
+"""Tests of `auditor reevaluate --config new.toml --dry-run`, which previews a configuration."""
 
 import json
 from datetime import timedelta
@@ -103,7 +103,7 @@ UNKNOWN = Finding(Presence.UNKNOWN, Reason.ROBOTS)
 
 def record_run(app, day, findings):
     """Store and evaluate a run with these findings by account id."""
-    run = app.store.begin_run(night_of(day).date(), night_of(day))
+    run = app.store.begin_or_resume_run(night_of(day).date(), night_of(day))
     app.store.record_observations(
         Observation(account_id, run.id, night_of(day), finding)
         for account_id, finding in findings.items()

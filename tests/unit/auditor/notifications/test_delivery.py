@@ -56,7 +56,7 @@ def config_for(folder, port, *recipients):
 def record_run(app, day, *codes, state=AuditRunState.DONE):
     """Store a run in which the gaps `codes` opened."""
     started_at = night_of(day)
-    run = app.store.begin_run(started_at.date(), started_at)
+    run = app.store.begin_or_resume_run(started_at.date(), started_at)
     gaps = [Gap("nour", "website", code, "high", started_at, 1, started_at) for code in codes]
     app.store.save_conclusions(gaps=gaps)
     return app.store.finish_run(run, state, started_at + timedelta(hours=1))

@@ -103,7 +103,7 @@ def test_form_is_hidden_without_mail_server(tmp_path):
 def test_mail_links_to_the_report_and_older_link_stays_valid(app, mailbox, client):
     subscribe(client, AMAL)
     run_time = NOW + timedelta(days=10)
-    running = app.store.begin_run(run_time.date(), run_time)
+    running = app.store.begin_or_resume_run(run_time.date(), run_time)
     gap = Gap("nour", "website", "website_down", "high", run_time, 1, run_time)
     app.store.save_conclusions(gaps=[gap])
     run = app.store.finish_run(running, AuditRunState.DONE, run_time)

@@ -22,7 +22,8 @@ def test_recipient_is_a_mail_address_or_a_secret_url_from_a_file(tmp_path):
     (tmp_path / "ping").write_text("https://hc.example/abc\n")
     path = tmp_path / "config.toml"
     path.write_text(
-        '[notify]\nfrom = "auditor@rabat.example"\n[notify.smtp]\nhost = "localhost"\nuser = "auditor"\n'
+        '[notify]\nfrom = "auditor@rabat.example"\n[notify.smtp]\nhost = "localhost"\n'
+        'user = "auditor"\n'
         '[[notify.recipients]]\nto = "mailto:Amal@rabat.example"\n'
         '[[notify.recipients]]\nto_file = "chat"\nregions = ["Fès-Meknès"]\n'
         '[monitor]\nping_url_file = "ping"\n'

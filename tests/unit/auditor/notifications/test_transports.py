@@ -108,7 +108,7 @@ def test_server_without_tls_gets_no_password():
 
 @pytest.fixture
 def authority(tmp_path):
-    """Return the certificate file of a test CA and the TLS context of a server with its certificate."""
+    """Return a test CA's certificate file and the TLS context of a server certified by it."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -155,7 +155,7 @@ async def test_killed_run_gets_a_receipt_from_the_next_run(app, is_new_run):
     if is_new_run:
         await execute_run(app, night_of(4))
     day = night_of(5 if is_new_run else 3).date()
-    interrupted = app.store.begin_run(day, night_of(5 if is_new_run else 3))
+    interrupted = app.store.begin_or_resume_run(day, night_of(5 if is_new_run else 3))
     account_statuses = list(app.store.list_account_statuses())
     app.web.answers = {}
     done = await execute_run(app, night_of(6), day=night_of(6).date())
@@ -386,7 +386,7 @@ def test_receipt_is_verified_by_the_code_in_the_guide(app):
 
 
 def test_running_run_has_no_fault(app):
-    app.store.begin_run(night_of(4).date(), night_of(4))
+    app.store.begin_or_resume_run(night_of(4).date(), night_of(4))
     assert (links(app)[-1].position, faults(app)) == (ChainPosition.OPEN, {})
     running = replace(app.store.get_latest_run(), state=AuditRunState.RUNNING)
     assert count_not_reached(running) is None

@@ -11,8 +11,8 @@ import pytest
 from probes.links.identify import identify_link
 from probes.models.finding import LinkKind
 
-# Number of the row, what is typed (`column<TAB>value` for a name in its column), kind, key; for a key that
-# belongs to another channel, `channel:key`.
+# Number of the row, what is typed (`column<TAB>value` for a name in its column), kind, key; for a
+# key that belongs to another channel, `channel:key`.
 Row = tuple[str, str, str, str | None]
 
 FACEBOOK: tuple[Row, ...] = (

@@ -131,7 +131,7 @@ def folder(known, tmp_path, monkeypatch):
 
 def _break_off(app):
     """Interrupt a run, so that its receipt names every host."""
-    running = app.store.begin_run(night_of(3).date(), night_of(3))
+    running = app.store.begin_or_resume_run(night_of(3).date(), night_of(3))
     receipt = {"requests_by_host": {f"{MARK}.example": 2}, "requests": 2}
     app.store.finish_run(running, AuditRunState.INCOMPLETE, night_of(3), receipt=receipt)
 

@@ -152,7 +152,7 @@ async def test_weekly_runs_leave_no_gap_in_the_trend(app):
 async def test_changes_during_a_run_are_those_since_the_previous_run(app):
     save_associations(app)
     await execute_runs(app, {})
-    app.store.begin_run(night_of(1).date(), night_of(1))
+    app.store.begin_or_resume_run(night_of(1).date(), night_of(1))
     figures = load_network_figures(app.store, app.config, night_of(1))
     assert (figures.latest_run.state, figures.since) == (AuditRunState.RUNNING, night_of(0))
     assert figures.trends["facebook"][-1] == (night_of(1).date(), None)

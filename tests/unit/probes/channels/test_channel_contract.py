@@ -103,7 +103,7 @@ EVERY_CHANNEL = pytest.mark.parametrize("name", sorted(CHANNELS))
 EVERY_PLATFORM = pytest.mark.parametrize(
     "name", [name for name in sorted(CHANNELS) if CHANNELS[name].HOSTS]
 )
-"""All but `website`: any host may be one, and a host's suspension page may have status 403 or 503."""
+"""All but `website`: any host may be one, and its suspension page may have status 403 or 503."""
 
 
 EVERY_API = pytest.mark.parametrize(

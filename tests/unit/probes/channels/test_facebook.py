@@ -29,7 +29,9 @@ ACCOUNTS = {
     f"{FB}/pages/category/Nonprofit-Organization/Amal-123456789012345/": "id:123456789012345",
     f"{FB}/p/Association-Amal-61550000000001/": "id:61550000000001",
     f"{FB}/Association-Amal-1234567890123456/": "id:1234567890123456",
-    f"{FB}/plugins/page.php?href=https%3A%2F%2Fwww.facebook.com%2Famalrabat&tabs=timeline": "u:amalrabat",
+    (
+        f"{FB}/plugins/page.php?href=https%3A%2F%2Fwww.facebook.com%2Famalrabat&tabs=timeline"
+    ): "u:amalrabat",
     f"{FB}/login/?next=https%3A%2F%2Fwww.facebook.com%2Famalrabat%2F": "u:amalrabat",
     f"{FB}/home.php#!/pages/Amal/123456789012": "id:123456789012",
     f"{FB}/%23!/amalrabat": "u:amalrabat",
@@ -42,7 +44,9 @@ POSTS = {
     f"{FB}/amalrabat/posts/420000000000001": "u:amalrabat",
     f"{FB}/100000000000001/posts/190000000000001": "id:100000000000001",
     f"{FB}/permalink.php?story_fbid=135000000000001&id=590000000000001": "id:590000000000001",
-    "https://m.facebook.com/story.php?story_fbid=117000000000001&id=360000000000001": "id:360000000000001",
+    (
+        "https://m.facebook.com/story.php?story_fbid=117000000000001&id=360000000000001"
+    ): "id:360000000000001",
     f"{FB}/photo.php?fbid=145000000000001&id=590000000000001&set=a.1": "id:590000000000001",
     f"{FB}/photo.php?fbid=102000000000001": None,
     f"{FB}/watch/?v=310000000000001": None,

@@ -345,7 +345,7 @@ def test_given_up_name_of_existing_page_is_renamed() -> None:
 
 
 def test_unknown_name_with_hidden_id_proves_nothing() -> None:
-    """100/33 is said of pages that are deleted, hidden or not for this app: a name may have been given up."""
+    """100/33 means deleted, hidden or not for this app: a name may have been given up."""
     finding = _probe(_gone("Jamiya.Annour"), _hidden(NUMBER), known_id=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
     assert "cannot be loaded due to missing" in finding.detail

@@ -23,9 +23,10 @@ PAGES = {
     f"{LI}/organization-guest/company/amal-rabat?trk=x": "company/amal-rabat",
     f"{LI}/company-beta/123456/": "company/123456",
     f"{LI}/fr/company/amal-rabat": "company/amal-rabat",
-    f"{LI}/authwall?trk=x&sessionRedirect=https%3A%2F%2Fwww.linkedin.com%2Fcompany%2Famal-rabat%2F": (
-        "company/amal-rabat"
-    ),
+    (
+        f"{LI}/authwall?trk=x&sessionRedirect="
+        "https%3A%2F%2Fwww.linkedin.com%2Fcompany%2Famal-rabat%2F"
+    ): "company/amal-rabat",
     f"{LI}/uas/login?session_redirect=%2Fcompany%2F123456%2Fadmin%2F": "company/123456",
     f"{LI}/company/association-d%C3%A9veloppement": "company/association-développement",
     f"{LI}/company/%D8%A3%D9%85%D9%84": "company/أمل",

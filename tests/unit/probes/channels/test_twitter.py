@@ -32,7 +32,9 @@ NOBODY = {
     "https://x.com": LinkKind.HOME,
     "https://twitter.com/#": LinkKind.HOME,
     "https://twitter.com/home": LinkKind.HOME,
-    "https://twitter.com/intent/tweet?url=https%3A%2F%2Fannour.example&via=amal_rabat": LinkKind.SHARE,
+    (
+        "https://twitter.com/intent/tweet?url=https%3A%2F%2Fannour.example&via=amal_rabat"
+    ): LinkKind.SHARE,
     "https://twitter.com/share?url=https%3A%2F%2Fannour.example": LinkKind.SHARE,
     "https://twitter.com/hashtag/Amal?src=hashtag_click": LinkKind.SEARCH,
     "https://twitter.com/search?q=amal&src=typed_query": LinkKind.SEARCH,

@@ -43,7 +43,9 @@ CHANNELS = {
     "https://www.youtube.com/embed/?listType=user_uploads&list=JamiyaAnnour": "user/jamiyaannour",
     "https://m.youtube.com/?hl=fr#/user/JamiyaAnnour?noapp=1": "user/jamiyaannour",
     "https://m.youtube.com/profile?hl=fr&user=JamiyaAnnour": "user/jamiyaannour",
-    "https://consent.youtube.com/m?continue=https%3A%2F%2Fwww.youtube.com%2F%40annour%3Fsi%3Dx": "@annour",
+    (
+        "https://consent.youtube.com/m?continue=https%3A%2F%2Fwww.youtube.com%2F%40annour%3Fsi%3Dx"
+    ): "@annour",
     f"https://www.youtube.com/attribution_link?a=x&u=%2Fchannel%2F{UC}%3Ffeature%3Dshare": UC,
 }
 
@@ -334,7 +336,7 @@ def test_absence_message_under_a_wall_proves_nothing() -> None:
 
 
 def test_request_to_youtube_accepts_english() -> None:
-    """Ages are words, and English ones are parsed most reliably. See docs/explanations/platforms.md."""
+    """Ages are words; English ones are parsed most reliably. See docs/explanations/platforms.md."""
     result = run_offline(youtube.probe(_account(ANNOUR)), lambda request: _page(request.url, {}))
     assert [dict(exchange.request.headers) for exchange in result.exchanges] == [
         {"Accept-Language": "en-US,en;q=0.9"}

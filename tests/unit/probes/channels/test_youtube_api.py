@@ -174,7 +174,7 @@ def test_finding_has_figures_website_and_newest_video() -> None:
 
 
 def _days_old(weekday: int, videos: int = 42) -> int:
-    """How old the newest video is said to be, on a weekday; 40 days by what was known, 1 by the interface."""
+    """Return the newest video's age on a weekday: 40 days by what was known, 1 by the API."""
     facts = {"video_count": 42, "rhythm_days": 9}
     previous = Finding(
         Presence.PRESENT,

@@ -887,7 +887,8 @@ NEVER_ABSENT: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
     "a refresh": (
         HOME,
         (
-            '<html><head><meta http-equiv="refresh" content="0; url=/fr/accueil"></head><body></body>'
+            '<html><head><meta http-equiv="refresh" content="0; url=/fr/accueil"></head>'
+            "<body></body>"
             "</html>"
         ),
         {},

@@ -369,7 +369,8 @@ PAIRS: dict[str, tuple[str, str, str]] = {
     ),
     "our page and a ministry's": (
         (
-            '<p><a href="https://www.facebook.com/atelierdulac">Suivez l’association sur Facebook</a>'
+            '<p><a href="https://www.facebook.com/atelierdulac">Suivez l’association sur '
+            "Facebook</a>"
             "</p>"
         ),
         (
@@ -615,7 +616,7 @@ def test_similarity_ignores_accents() -> None:
 
 
 def test_visible_link_has_priority_over_metadata() -> None:
-    """A theme's settings are filled in once; the icons are looked at, and corrected when a name changes."""
+    """A theme's settings are filled in once; icons are seen, and corrected when a name changes."""
     head = '<meta name="twitter:site" content="@annour_2012">'
     assert list(find_accounts(ICON.format("x.com/annour_maroc"), head)) == ["twitter annour_maroc"]
     assert list(find_accounts("", head)) == ["twitter annour_2012"]
@@ -640,7 +641,8 @@ def test_metadata_is_read_in_any_form() -> None:
     head = """<meta name="twitter:site" content="https://twitter.com/annour_ma">
       <meta property="article:publisher" content="www.facebook.com/annour">
       <script type="application/ld+json">{"@graph": [{"@type": ["Organization", "NGO"],
-      "sameAs": [{"@id": "//www.youtube.com/@annour"}, 7]}, {"@type": "WebPage", "sameAs": null}]}</script>"""
+      "sameAs": [{"@id": "//www.youtube.com/@annour"}, 7]}, \
+{"@type": "WebPage", "sameAs": null}]}</script>"""
     assert find_accounts("", head) == {
         "twitter annour_ma": "twitter:site",
         "facebook u:annour": "article:publisher",

@@ -1,4 +1,4 @@
-"""robots.txt: our group is read as Protego reads the whole file, and no file costs more than a moment."""
+"""robots.txt: our group is read as Protego reads the whole file, and no file takes long."""
 
 import random
 import time
@@ -17,10 +17,11 @@ from tests.support.hostile_server.server import Hostile, answer
 AGENT = "presence-auditor"
 LINES = (
     """
-User-agent: *|User-agent: presence-auditor|user-agent:Presence|Useragent foo|User agent *|User-agent : *
-User-agent: *bot*|User-agent:|User-agent: presence*|User-agent: presence-auditor/1.0|Disallow: /|Disallow:/a
-Allow: /a/b|allow /a|Disallow /c|Dissalow: /d*|disallow|Disallow:|Disallow: /p$ # x|Allow: /*.html$
-Allow: /index.html|Crawl-delay: 5|crawl delay 3|Sitemap: http://x/y|Sitemap http://x|Host: x|junk|a: b||# c
+User-agent: *|User-agent: presence-auditor|user-agent:Presence|Useragent foo|User agent *
+User-agent : *|User-agent: *bot*|User-agent:|User-agent: presence*|User-agent: presence-auditor/1.0
+Disallow: /|Disallow:/a|Allow: /a/b|allow /a|Disallow /c|Dissalow: /d*|disallow
+Disallow:|Disallow: /p$ # x|Allow: /*.html$|Allow: /index.html|Crawl-delay: 5|crawl delay 3
+Sitemap: http://x/y|Sitemap http://x|Host: x|junk|a: b||# c
 """.strip()
     .replace("\n", "|")
     .split("|")
@@ -40,7 +41,10 @@ def test_our_group_is_read_as_protego_reads_the_whole_file():
 
 
 def test_the_longest_name_of_ours_counts_and_its_groups_are_one():
-    text = "User-agent: presence\nDisallow: /x\nUser-agent: *\nDisallow: /\nUser-agent: Presence-Auditor\n"
+    text = (
+        "User-agent: presence\nDisallow: /x\nUser-agent: *\nDisallow: /\n"
+        "User-agent: Presence-Auditor\n"
+    )
     assert select_rules(text, AGENT) == []
     assert select_rules(
         f"{text}Disallow: /a\nUser-agent: presence-auditor\nDisallow: /b", AGENT

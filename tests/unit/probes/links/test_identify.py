@@ -691,7 +691,7 @@ def test_bidi_mark_is_no_part_of_a_handle(url: str) -> None:
 
 @pytest.mark.parametrize("sign", ["\x80", "%C2%80", "\x9b", "%E2%80%AE", "%00", "\udc80"])
 def test_control_character_is_no_part_of_a_website_key(sign: str) -> None:
-    """The store removes such characters, so a key with one would match no account in the next run."""
+    """The store removes these characters, so a key with one would match no account later."""
     identity = identify_link(f"https://nour.example/a{sign}b")
     assert identity.key == "nour.example/ab"
     assert stored(identity) is identity

@@ -79,8 +79,8 @@ ODD = [
     "words <html lang=fr><head><title>late</title></head><body class=x>more",
     "<!doctype html><html lang=ar><html lang=fr><body><p>twice",
     (
-        "<title>T</title><a href=/x><b>bo</b><i>ld</i> <b>and</b> <time datetime=2026-01-02>then</time> "
-        "so</a>"
+        "<title>T</title><a href=/x><b>bo</b><i>ld</i> <b>and</b> "
+        "<time datetime=2026-01-02>then</time> so</a>"
     ),
     (
         "<a href=/x>out<script>in()</script>side<!-- no --> too</a><script> \n "

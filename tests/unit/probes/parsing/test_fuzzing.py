@@ -97,7 +97,9 @@ EXCUSED = {
         "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp"
     ),
     "is given our templates": "auditor.rendering.templates.render_template",
-    "is given our own words": "auditor.rendering.svg.render_qr_code probes.http.ssrf_guard.refuse_address",
+    "is given our own words": (
+        "auditor.rendering.svg.render_qr_code probes.http.ssrf_guard.refuse_address"
+    ),
     "runs commands": "auditor.cli.main.main",
     "is given the operator's file": "probes.http.dialer.create_verifying_context",
     "is asked for what is known": (
@@ -116,7 +118,9 @@ EXCUSED = {
         "probes.text.lazy_regex.lazy_regex probes.classify.notices.compile_alternatives"
     ),
     "sends what was judged": "probes.http.connection.build_request_head",
-    "takes an exception": "probes.runner.run.build_crashed_result probes.http.errors.map_network_error",
+    "takes an exception": (
+        "probes.runner.run.build_crashed_result probes.http.errors.map_network_error"
+    ),
     "takes a state of tenacity's": "probes.http.request_chain.get_attempt_outcome",
     "takes an address that was read": (
         "probes.http.ssrf_guard.is_public_address probes.http.ssrf_guard.get_port"

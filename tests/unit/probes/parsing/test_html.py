@@ -240,7 +240,8 @@ def test_svg_title_is_not_the_page_title() -> None:
 
 def test_broken_json_ld_does_not_affect_other_blocks() -> None:
     body = """<script type="application/ld+json">{broken</script>
-      <script type="application/ld+json">{"@graph": [{"@type": "NGO", "name": "Annour"}]}</script>"""
+      <script type="application/ld+json">\
+{"@graph": [{"@type": "NGO", "name": "Annour"}]}</script>"""
     assert {"NGO"} == {
         schema["@type"] for schema in html.parse_document(page(body)).json_ld if "@type" in schema
     }
@@ -269,7 +270,8 @@ def test_hostile_markup_is_parsed_within_cpu_limit(body: bytes) -> None:
     )  # 2 s by itself; the worker's deadline is the real bound
 
 
-RSS = """<rss version="2.0"><channel><title>Annour</title><pubDate>Thu, 19 Nov 2026 08:00:00 +0000</pubDate>
+RSS = """<rss version="2.0"><channel><title>Annour</title>\
+<pubDate>Thu, 19 Nov 2026 08:00:00 +0000</pubDate>
 <item><title>B</title><pubDate>Mon, 07 Sep 2026 10:00:00 +0000</pubDate></item>
 <item><title>A</title><pubDate>Tue, 03 Nov 2026 11:00:00 +0100</pubDate></item></channel></rss>"""
 
@@ -326,7 +328,9 @@ DECLARED = {
     "parameter": '<!DOCTYPE r [<!ENTITY % p SYSTEM "{url}"> %p;]>',
 }
 DOCUMENTS = {
-    feeds.parse_feed: "<rss><channel><title>{}</title><item><title>{}</title></item></channel></rss>",
+    feeds.parse_feed: (
+        "<rss><channel><title>{}</title><item><title>{}</title></item></channel></rss>"
+    ),
     feeds.parse_sitemap: "<urlset><url><loc>https://annour.example/{}{}</loc></url></urlset>",
 }
 
@@ -401,7 +405,7 @@ def test_empty_date_gives_none(text: str) -> None:
 
 def test_broken_json_ld_with_two_dates_is_ignored() -> None:
     body = (
-        '<script type="application/ld+json">[{"@type": "NewsArticle", "datePublished": "2026-10-01",},'
-        '{"@type": "NewsArticle", "datePublished": "2026-10-02"}]</script>'
+        '<script type="application/ld+json">[{"@type": "NewsArticle", "datePublished": '
+        '"2026-10-01",},{"@type": "NewsArticle", "datePublished": "2026-10-02"}]</script>'
     )
     assert html.parse_document(page(body)).json_ld == ()

@@ -19,11 +19,15 @@ LONG_SCRIPT = "<script>var all = {{" + "'a':'b'," * 4_000 + "'nonce':'{}','c':'d
 TOKENS = {
     "a nonce in a script": "<script>var plugin = {{'ajax':'/x','nonce':'{}'}};</script>",
     "one in JSON within a string": '<script>var a = \'{{\\"rest_nonce\\":\\"{}\\"}}\';</script>',
-    "one commented out for old readers": "<script>/* <![CDATA[ */ a = {{'aNonce':'{}'}}; /* ]]> */</script>",
+    "one commented out for old readers": (
+        "<script>/* <![CDATA[ */ a = {{'aNonce':'{}'}}; /* ]]> */</script>"
+    ),
     "one of WordPress": "<script>var _wpnonce = '{}';</script>",
     "one of an element": "<script nonce='{}'>go()</script>",
     "a form's token": "<form><input type='hidden' name='_token' value='{}'>Cherchez</form>",
-    "a form's token told the other way round": "<input value='{}' name=form_build_id type=hidden />",
+    "a form's token told the other way round": (
+        "<input value='{}' name=form_build_id type=hidden />"
+    ),
     "a token that is a field's name": "<input type=hidden name={} value=1>",
     "a token for scripts": "<meta name='csrf-token' content='{}'>",
     "a token in an attribute": "<div data-token='{}'>Agenda</div>",
@@ -78,7 +82,9 @@ CHANGES = {
     "words behind a comment's other end": "<!-- cache --!>{} -->",
     "words of a cache behind a comment": "<!-- {} -->cachette",
     "a field that is called hidden": "<input data-type=hidden type=text value={}>",
-    "a tag that is called by a token's name": "<meta data-name='csrf-x' property='og:title' content='{}'>",
+    "a tag that is called by a token's name": (
+        "<meta data-name='csrf-x' property='og:title' content='{}'>"
+    ),
     "an address by a token's name": '<script>var page = {{"token_page":"https://{}/"}};</script>',
     "an address": "<a href='https://www.facebook.com/{}'>nous suivre</a>",
     "a comment that is nobody's cache's": "<!-- {} -->",
@@ -131,7 +137,7 @@ def test_too_many_differences_are_not_compared():
 
 
 def find_differences(pages):
-    """Return the URLs of pages that parse differently without tokens, and the number with tokens."""
+    """Return the URLs of pages that parse differently without tokens, and how many have tokens."""
     pairs = [(page, b"<".join(map(strip_tokens, page.body.split(b"<")))) for page in pages]
     pages_with_tokens = [
         (page, bare) for page, bare in pairs if bare != page.body and b"<html" in page.body.lower()

@@ -366,8 +366,8 @@ PUBLISHED_ALL_THE_SAME = {
     ),
     "below a word of other pages, in German": (
         (
-            f"{H}{P}<b>Siehe auch:</b> <a>Bal</a><p>Dieser Artikel wurde am 3. Mai 2026 um 14:48 von "
-            f"Anna</p>"
+            f"{H}{P}<b>Siehe auch:</b> <a>Bal</a><p>Dieser Artikel wurde am 3. Mai 2026 um 14:48 "
+            "von Anna</p>"
         ),
         "2026-05-03",
     ),
@@ -468,8 +468,8 @@ HOMES = {
     "a default post in Arabic": ("<h2>أهلاً بالعالم !</h2><p class=date>3 ماي 2026</p>", None),
     "a theme's demonstration": (
         (
-            "<p class=date>3 mai 2026</p><p>Lorem ipsum dolor</p><p class=date>4 mai 2026</p><p>Lorem "
-            "ipsum</p>"
+            "<p class=date>3 mai 2026</p><p>Lorem ipsum dolor</p><p class=date>4 mai 2026</p>"
+            "<p>Lorem ipsum</p>"
         ),
         None,
     ),

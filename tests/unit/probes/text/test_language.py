@@ -5,27 +5,50 @@ import pytest
 from probes.text import language as text_language
 
 TEXTS = {
-    "fr": "L'association accompagne les familles du quartier depuis vingt ans et aide les enfants dans leurs "
-    "devoirs avec des bénévoles qui viennent chaque samedi pour nous soutenir.",
-    "en": "Our volunteers have worked with the families of the old town for twenty years, and on Saturdays "
-    "they help the children with their homework in the library.",
+    "fr": (
+        "L'association accompagne les familles du quartier depuis vingt ans et aide les enfants "
+        "dans leurs devoirs avec des bénévoles qui viennent chaque samedi pour nous soutenir."
+    ),
+    "en": (
+        "Our volunteers have worked with the families of the old town for twenty years, and on "
+        "Saturdays they help the children with their homework in the library."
+    ),
     "ar": "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ",
-    "es": "La asociación acompaña a las familias del barrio desde hace veinte años y los sábados ayuda a los "
-    "niños con los deberes en la biblioteca, con el apoyo de nuestros voluntarios.",
-    "de": "Der Verein hilft seit zwanzig Jahren den Familien im Viertel, und jeden Samstag lernen wir mit "
-    "den Kindern in der Bücherei. Spenden sind für uns wichtig.",
-    "it": "L'associazione segue le famiglie del paese da vent'anni e il sabato aiuta gli scolari nella "
-    "biblioteca, con il sostegno della comunità che è più vicina.",
-    "pt": "A associação acompanha as famílias do bairro há vinte anos e aos sábados ajuda as crianças na "
-    "biblioteca. O apoio dos nossos voluntários não é pago, e nós agradecemos por isso.",
-    "nl": "De vereniging helpt al twintig jaar de gezinnen van de buurt en wij leren op zaterdag met de "
-    "kinderen in het buurthuis. Het is voor ons van belang dat ook de ouders niet thuis blijven.",
-    "id": "Situs ini adalah tempat terbaik untuk anda yang ingin bermain dengan aman dan mudah di dalam satu "
-    "akun, dari rumah atau di mana saja, tidak ada biaya.",
-    "tr": "Derneğimiz yirmi yıldır mahallenin çocukları için ders veriyor ve her cumartesi kütüphanede bir "
-    "araya geliyor. Bu çalışma çok önemli, sizin desteğiniz ile daha da büyüyor.",
-    "vi": "Chúng tôi là một trong những trang của Việt Nam với nhiều trò chơi cho người chơi, và không có "
-    "phí tại đây để các bạn tham gia.",
+    "es": (
+        "La asociación acompaña a las familias del barrio desde hace veinte años y los sábados "
+        "ayuda a los niños con los deberes en la biblioteca, con el apoyo de nuestros voluntarios."
+    ),
+    "de": (
+        "Der Verein hilft seit zwanzig Jahren den Familien im Viertel, und jeden Samstag lernen "
+        "wir mit den Kindern in der Bücherei. Spenden sind für uns wichtig."
+    ),
+    "it": (
+        "L'associazione segue le famiglie del paese da vent'anni e il sabato aiuta gli scolari "
+        "nella biblioteca, con il sostegno della comunità che è più vicina."
+    ),
+    "pt": (
+        "A associação acompanha as famílias do bairro há vinte anos e aos sábados ajuda as "
+        "crianças na biblioteca. O apoio dos nossos voluntários não é pago, e nós agradecemos por "
+        "isso."
+    ),
+    "nl": (
+        "De vereniging helpt al twintig jaar de gezinnen van de buurt en wij leren op zaterdag met "
+        "de kinderen in het buurthuis. Het is voor ons van belang dat ook de ouders niet thuis "
+        "blijven."
+    ),
+    "id": (
+        "Situs ini adalah tempat terbaik untuk anda yang ingin bermain dengan aman dan mudah di "
+        "dalam satu akun, dari rumah atau di mana saja, tidak ada biaya."
+    ),
+    "tr": (
+        "Derneğimiz yirmi yıldır mahallenin çocukları için ders veriyor ve her cumartesi "
+        "kütüphanede bir araya geliyor. Bu çalışma çok önemli, sizin desteğiniz ile daha da "
+        "büyüyor."
+    ),
+    "vi": (
+        "Chúng tôi là một trong những trang của Việt Nam với nhiều trò chơi cho người chơi, và "
+        "không có phí tại đây để các bạn tham gia."
+    ),
     "ja": "私たちは地域の子どもたちの学習を二十年にわたり支援しています。",
     "zh": "二十年来我们的志愿者一直帮助社区的孩子和母亲学习。",
     "th": "เราช่วยเหลือเด็กและครอบครัวในชุมชนมายี่สิบปีแล้ว",

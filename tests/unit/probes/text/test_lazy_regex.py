@@ -60,10 +60,16 @@ def test_patterns_are_compiled_only_for_parsing():
 @pytest.mark.parametrize(
     ("source", "literals"),
     [
-        (r"page (?:was |is )?not found", {"page not found", "page was not found", "page is not found"}),
+        (
+            r"page (?:was |is )?not found",
+            {"page not found", "page was not found", "page is not found"},
+        ),
         (r"(?:sorry\b\W*){0,3}Page\s+Gone", {"page"}),
         (r"\w+ expirée?s?|à vendre", {" expiré", " expirée", " expirés", " expirées", "à vendre"}),
-        (r"(?:page|site)\W+(?:\w+\W+){0,8}?(?:doesn.?t exist|was deleted)", {"t exist", "was deleted"}),
+        (
+            r"(?:page|site)\W+(?:\w+\W+){0,8}?(?:doesn.?t exist|was deleted)",
+            {"t exist", "was deleted"},
+        ),
         (r"(?!never)(?<!so )often", {"often"}),
         (r"博彩|casino", {"博彩", "casino"}),
         (r"suspended|\d+|ab", None),

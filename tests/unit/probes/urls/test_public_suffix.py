@@ -5,7 +5,9 @@ import pytest
 from probes.urls import domains
 
 
-@pytest.mark.parametrize("label", ["ma", "org", "ck", "za", "museum", "المغرب", "example", "localhost"])
+@pytest.mark.parametrize(
+    "label", ["ma", "org", "ck", "za", "museum", "المغرب", "example", "localhost"]
+)
 def test_listed_and_reserved_top_level_domains_are_recognised(label):
     assert domains.is_top_level_domain(label)
 

@@ -138,7 +138,7 @@ def test_site_with_a_channel_link_requests_no_video():
 
 
 def test_healthy_site_costs_four_requests():
-    """robots.txt is not counted. A site that names its channels costs two: the home page and its feed."""
+    """robots.txt is not counted. A site that names its channels costs two: home page and feed."""
     feed = (
         b"<rss version='2.0'><channel><title>Annour</title><item><title>Bilan</title>"
         b"<pubDate>Mon, 02 Mar 2026 09:00:00 GMT</pubDate></item></channel></rss>"

@@ -26,7 +26,7 @@ Answers = dict[str, bytes | str | FetchError]
 
 
 def probe_site(responses: Answers, home: str = "", url: str = HOME) -> ProbeResult:
-    """A look at a site whose front page holds this, and whose other addresses answer these; 404 else."""
+    """Probe a site with this front page and these answers at other addresses; the rest is 404."""
     front = (
         f'<html lang="fr"><head><title>Annour</title></head><body>'
         f"<h1>Annour</h1>{home}{WORDS}</body></html>"

@@ -220,7 +220,10 @@ def test_name_in_the_address_of_a_platform_site_counts() -> None:
 
 
 def test_short_foreign_page_is_a_wall() -> None:
-    body = "<html><head><title>访问提示</title></head><body>您的访问请求正在处理请稍候再试</body></html>"
+    body = (
+        "<html><head><title>访问提示</title></head>"
+        "<body>您的访问请求正在处理请稍候再试</body></html>"
+    )
     assert probe_site(body, find_past(*PAST_PAGE)).presence is not Presence.ABSENT
 
 
