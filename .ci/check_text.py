@@ -57,7 +57,7 @@ def check_docstring(node: ast.AST, place: Path) -> Iterator[str]:
     line = getattr(node, "lineno", 1)
     yield from find_marker_words(docstring, f"{place}:{line}")
     opening = UNCLEAR_OPENINGS.match(docstring)
-    if opening and isinstance(node, FUNCTIONS):
+    if opening:
         yield (
             f"{place}:{line}: docstring begins with {opening[0]!r}; "
             "begin with what the function does or returns"

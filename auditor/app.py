@@ -35,7 +35,7 @@ from storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What a command works with. Close it, or use it as a context manager.
+    """The objects a command works with. Close it, or use it as a context manager.
 
     `fork_server` is shared by several runs; without it, each run has its own.
     """

@@ -1,4 +1,4 @@
-"""What runs and re-evaluation need. `auditor.app.App` provides it; tests use smaller classes."""
+"""Interfaces that runs and re-evaluation need. `auditor.app.App` provides them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from storage.store import Store
 
 
 class EvaluationContext(Protocol):
-    """What a re-evaluation needs."""
+    """The objects that a re-evaluation needs."""
 
     @property
     def config(self) -> Config:
@@ -35,7 +35,7 @@ class EvaluationContext(Protocol):
 
 
 class RunContext(EvaluationContext, Protocol):
-    """What a run needs."""
+    """The objects that a run needs."""
 
     def open_signing_key(self) -> SigningKey:
         """Return the key that signs receipts. Raises ConfigError."""

@@ -1,4 +1,4 @@
-"""What all commands share: options, configuration, current time, prompts, help with examples."""
+"""Shared parts of all commands: options, configuration, current time, prompts, help."""
 
 from __future__ import annotations
 

@@ -298,7 +298,7 @@ CLOSE_CHECK_SECONDS = 1.0
 
 @dataclass(slots=True)
 class WorkerSession:
-    """What the jobs of one run share on a worker: fetcher, parsers and clock.
+    """The resources that the jobs of one run share on a worker: fetcher, parsers and clock.
 
     `stop_event` is set when the run is closed or the worker stops. The `_reported` fields have what
     has already been reported to the coordinator.

@@ -48,7 +48,7 @@ MISSING_ACCOUNT_REPLY_KINDS = GAP_REPLY_KINDS | {ReplyKind.MOVED, ReplyKind.CLOS
 
 
 class ReplyRefusal(StrEnum):
-    """Why a reply is refused."""
+    """The reasons to refuse a reply."""
 
     UNKNOWN_SUBJECT = "unknown_subject"
     INVALID_ADDRESS = "invalid_address"

@@ -28,7 +28,7 @@ DEFAULT_SITE = site.make_wordpress_site()
 
 @dataclass(frozen=True, slots=True)
 class SiteScenario:
-    """What a site serves, with the results that the audit must find.
+    """The responses of a site, with the results that the audit must find.
 
     Ranges of runs have a first and a last run, both included. In `unresolvable_runs` the host name
     does not resolve. In `expired_certificate_runs` the certificate is expired. In

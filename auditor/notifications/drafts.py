@@ -48,7 +48,7 @@ INCOMPLETE_RUN_KIND = "incomplete"
 
 
 class SkipReason(StrEnum):
-    """Why a recipient gets no message."""
+    """The reasons for which a recipient gets no message."""
 
     NOTHING_NEW = "nothing_new"
     ALREADY_SENT = "already_sent"

@@ -380,7 +380,7 @@ class ChainPosition(StrEnum):
 
 
 class ReceiptFault(StrEnum):
-    """What is wrong with a receipt."""
+    """The faults of a receipt."""
 
     TAMPERED = "tampered"
     UNKNOWN_KEY = "unknown_key"

@@ -60,7 +60,7 @@ ATTESTED_SOURCE = "attested"
 
 
 class ConfirmationThresholds(BaseModel):
-    """How many runs confirm a change: `[confirm]` of the configuration."""
+    """The number of runs that confirm a change: `[confirm]` of the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

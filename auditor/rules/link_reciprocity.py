@@ -1,4 +1,4 @@
-"""How an account and the site of its association link to each other. Pure.
+"""Links between an account and the site of its association. Pure.
 
 Only parsed pages count. An unreadable page, or a link whose key cannot be compared with the
 registered one, leaves the result open.

@@ -47,7 +47,7 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunDeadline:
-    """What may end a run before all accounts are checked: its time limit or a request to stop.
+    """The end of a run before all accounts are checked: its time limit or a request to stop.
 
     `ends_at` is a value of `timer`, or None if the run has no time limit.
     """

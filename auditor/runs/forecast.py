@@ -31,7 +31,7 @@ ROUNDING_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class ChannelForecast:
-    """How long the accounts of a channel take.
+    """The time that the accounts of a channel take.
 
     `sequential_accounts` are checked one after the other: all accounts of a platform, or those of
     the website host with the most. If one machine cannot check all websites side by side, these are

@@ -33,7 +33,7 @@ RECHECK_TIMEOUT_SECONDS = 45.0
 
 
 class RecheckRefusal(StrEnum):
-    """Why a recheck is not possible now."""
+    """The reasons for which a recheck is not possible now."""
 
     BUSY = "busy"
     RECENTLY_CHECKED = "recently_checked"

@@ -33,7 +33,7 @@ ARGON2_HASHER = Argon2Hasher()
 
 
 class PasswordFault(StrEnum):
-    """Why a new password is refused."""
+    """The reasons to refuse a new password."""
 
     SHORT = "short"
     LONG = "long"

@@ -1,4 +1,4 @@
-"""Who may use a route, and the session cookies.
+"""Access rules of routes, and the session cookies.
 
 Every route declares its access once, as a dependency:
 
@@ -23,7 +23,7 @@ from storage.store import Store
 
 
 class Access(StrEnum):
-    """Who may use a route.
+    """The users who may use a route.
 
     `public`: anyone, also with a token in the address. `report_link`: an association with its
     report link. `monitoring`: a program on this machine, or one that sends the metrics token. The

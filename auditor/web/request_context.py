@@ -1,4 +1,4 @@
-"""What every page needs from its request: the application, the time, the language and the user."""
+"""The context of a page's request: the application, the time, the language and the user."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ LATEST_DATETIME = datetime.max.replace(tzinfo=UTC)
 
 
 class Presence(StrEnum):
-    """Whether an account exists.
+    """The answer of a check: the account exists, does not exist, or could not be checked.
 
     `unknown` is a limit of the check, never the association's fault.
     """
@@ -56,7 +56,7 @@ class Reason(StrEnum):
 
 
 class DatePrecision(StrEnum):
-    """How exact a date is. "3 weeks ago" is exact to the week."""
+    """The precision of a date. "3 weeks ago" is exact to the week."""
 
     SECOND = "second"
     DAY = "day"
@@ -104,7 +104,7 @@ class FoundLink:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a probe concludes about an account.
+    """The conclusion of a probe about an account.
 
     `reason` is None only if it is present without remarks.
 
@@ -126,7 +126,7 @@ class Finding:
 
 
 class LinkKind(StrEnum):
-    """What a registered link points to. Only the first four kinds can be an account."""
+    """The kind of target of a registered link. Only the first four can be an account."""
 
     PROFILE = "profile"
     PAGE = "page"

@@ -75,7 +75,7 @@ CONTACT_METHODS = ("email", "phone")
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How to reach an association, who runs its channels, and a note.
+    """Phone and mail of an association, the person who runs its channels, and a note.
 
     It is personal data: it is stored apart from the association, read only where it is needed, and
     can be erased alone.
@@ -239,7 +239,7 @@ class LastObservation(NamedTuple):
 
 
 class AccountState(StrEnum):
-    """Whether an account exists, as concluded from observations and decisions."""
+    """The state of an account, as concluded from observations and decisions."""
 
     UNKNOWN = "unknown"
     PRESENT = "present"
@@ -257,7 +257,7 @@ class Streak:
 
 
 class CheckTimes(NamedTuple):
-    """When an account was last checked, and when a check was last conclusive."""
+    """The times of an account's last check and of its last conclusive check."""
 
     account_id: int
     checked_at: datetime | None
@@ -299,7 +299,7 @@ class AccountStatus:
 
 
 class DecisionKind(StrEnum):
-    """What a person can decide about an account or a channel."""
+    """The kinds of decisions about an account or a channel."""
 
     CONFIRM = "confirm"
     NONE_BY_CHOICE = "none_by_choice"

@@ -33,7 +33,7 @@ VOLATILE_GAP_PARAMS = frozenset({"checked_at", "age"})
 
 @dataclass(frozen=True, slots=True)
 class SummaryVersion:
-    """What summaries depend on: the configuration, the auditor's version, and the newest run."""
+    """The inputs of summaries: the configuration, the auditor's version, and the newest run."""
 
     evaluation_version: str
     run_started_at: datetime | None = None

@@ -11,7 +11,7 @@ from storage.sanitize import sanitize_text
 
 
 class Role(StrEnum):
-    """What a user may do: read, edit associations (of all regions or some), manage users."""
+    """The role of a user: reads, edits associations (of all regions or some), or manages users."""
 
     READER = "reader"
     COORDINATOR = "coordinator"
@@ -107,7 +107,7 @@ class ReportLink:
 
 
 class ReplyKind(StrEnum):
-    """What an association can reply to its report."""
+    """The kinds of replies of an association to its report."""
 
     CLAIMED = "claimed"
     DISOWNED = "disowned"
@@ -118,7 +118,7 @@ class ReplyKind(StrEnum):
 
 
 class ReplyOutcome(StrEnum):
-    """How a coordinator reviewed a reply."""
+    """The result of a coordinator's review of a reply."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"
@@ -179,7 +179,7 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Whether an address wants messages of a kind (`digest`, `monthly`).
+    """The choice of an address to get messages of a kind (`digest`, `monthly`) or not.
 
     `token_hash` is the hash of the token in its unsubscribe link. `association` is empty for a
     coordinator.
@@ -217,7 +217,7 @@ REGISTRY_FIELDS = (
 
 
 class RegistryChangeKind(StrEnum):
-    """How the registry changed.
+    """The kinds of changes of the registry.
 
     `withdrawn` rows are kept but not audited, `pruned` rows are removed, and `erased` associations
     are removed together with every other log entry about them.
@@ -266,7 +266,7 @@ class AuditLogEntry:
 
 @dataclass(frozen=True, slots=True)
 class ChangeOrigin:
-    """Who changes the registry, and where (see `AuditLogEntry.source`)."""
+    """The author of a change of the registry, and its place (see `AuditLogEntry.source`)."""
 
     author: str
     source: str

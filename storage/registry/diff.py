@@ -71,7 +71,7 @@ class Difference(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class ImportChanges:
-    """What an import changes.
+    """The changes that an import makes.
 
     `accounts_added` and `associations_added` include relisted ones. `log_entries` has every change
     as the audit log stores it; `associations` has the associations they are about.

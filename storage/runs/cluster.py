@@ -1,4 +1,4 @@
-"""What the workers of a run share on PostgreSQL: its end, their results and the state of the queue.
+"""Queries of what workers of a run share on PostgreSQL: its end, their results, the queue's state.
 
 All times are those of the database's clock, the only clock that all workers have.
 """

@@ -84,7 +84,7 @@ class FollowUpTable(SQLModel, table=True):
 
 
 class SubscriptionTable(SQLModel, table=True):
-    """Whether an address wants messages of a kind."""
+    """The choice of an address to get messages of a kind or not."""
 
     __tablename__: ClassVar[Any] = "subscription"
 

@@ -119,7 +119,7 @@ class AssociationTable(SQLModel, table=True):
 
 
 class ContactTable(SQLModel, table=True):
-    """How to reach an association. There is no row if nothing is known."""
+    """Contact data of an association. There is no row if nothing is known."""
 
     __tablename__: ClassVar[Any] = "contact"
 

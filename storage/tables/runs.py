@@ -57,7 +57,7 @@ class ClusterRunTable(SQLModel, table=True):
 
 
 class HostLockTable(SQLModel, table=True):
-    """When the next request to a host may start, and whether a worker is sending one now.
+    """The time of the next request to a host, and whether a worker is sending one now.
 
     `host` is the number of its name. On PostgreSQL the table is unlogged.
     """
@@ -183,7 +183,7 @@ class ObservationTable(SQLModel, table=True):
 
 
 class CheckTimesTable(SQLModel, table=True):
-    """When an account was last checked, and when a check was last conclusive. Derived."""
+    """The times of an account's last check and of its last conclusive check. Derived."""
 
     __tablename__: ClassVar[Any] = "account_check_times"
 

@@ -58,7 +58,7 @@ class AssociationFacetTable(SQLModel, table=True):
 
 
 class FacetCountTable(SQLModel, table=True):
-    """How many associations of a group have a facet."""
+    """The number of associations of a group with a facet."""
 
     __tablename__: ClassVar[Any] = "facet_count"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -69,7 +69,7 @@ class FacetCountTable(SQLModel, table=True):
 
 
 class RunFacetCountTable(SQLModel, table=True):
-    """How many associations of a group had a coverage facet in an evaluated run."""
+    """The number of associations of a group with a coverage facet in an evaluated run."""
 
     __tablename__: ClassVar[Any] = "run_facet_count"
 

@@ -82,7 +82,7 @@ SITE_TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class PublishingHabit:
-    """How often an account publishes, and how many days before the last run it stopped."""
+    """The interval at which an account publishes, and the days before the last run it stopped."""
 
     interval_days: int = 6
     ended_days_ago: int = 0

@@ -25,7 +25,7 @@ TextParam = Annotated[str, Query()]
 
 @dataclass(frozen=True, slots=True)
 class GapCount:
-    """How many associations have a gap, and the address of their list."""
+    """The number of associations with a gap, and the address of their list."""
 
     title: str
     association_count: int

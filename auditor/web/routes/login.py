@@ -39,7 +39,7 @@ LOGIN_PATH_PATTERN = re.compile(r"/[a-z]{2}/log(in|out)\b.*")
 
 @dataclass(frozen=True, slots=True)
 class LoginService:
-    """What all login attempts of the process share."""
+    """The state that all login attempts of the process share."""
 
     passwords: PasswordService = field(default_factory=PasswordService)
     attempts: LoginAttemptLimiter = field(default_factory=LoginAttemptLimiter)

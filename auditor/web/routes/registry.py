@@ -38,7 +38,7 @@ ErasureOutcome = Literal["contact", "all", "traces"]
 
 
 class ImportDecisionForm(BaseModel):
-    """Whether to import an uploaded spreadsheet; `digest` identifies the changes that were shown.
+    """The form that imports or discards an upload; `digest` identifies the changes that were shown.
 
     `is_complete`: associations that the spreadsheet does not list may be withdrawn.
     `allow_many_withdrawals`: even if these are more than a fifth of all.

@@ -234,7 +234,7 @@ def _render_entry_form(
 
 
 class ErasureScope(StrEnum):
-    """What to erase of an association."""
+    """The form that selects what to erase of an association."""
 
     CONTACT = "contact"
     ALL = "all"
