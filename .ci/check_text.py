@@ -1,6 +1,6 @@
 """Checks the wording of docstrings, documents and help texts: `check_text.py [FOLDER]`.
 
-It reports docstrings of functions that do not begin with what the function does or returns, and
+It reports docstrings of functions that do not begin with what it is, does or returns, and
 words that usually mark an unclear sentence. Both lists are short on purpose. A clean result does
 not make a text good.
 """
@@ -20,8 +20,7 @@ MARKER_WORDS = re.compile(
     re.IGNORECASE,
 )
 UNCLEAR_OPENINGS = re.compile(
-    r"(?:Whether|What|Who|Whose|Where|When|Why|How|Which|That|Those|These|The same|One|Some|As|"
-    r"So)\b"
+    r"(?:Whether|What|Who|Whose|Where|When|Why|How|Which|That|Those|These|The same)\b"
 )
 CODE_BLOCKS = re.compile(r"```.*?```", re.DOTALL)
 URLS = re.compile(r"https?://\S+")
@@ -60,7 +59,7 @@ def check_docstring(node: ast.AST, place: Path) -> Iterator[str]:
     if opening:
         yield (
             f"{place}:{line}: docstring begins with {opening[0]!r}; "
-            "begin with what the function does or returns"
+            "begin with what it is, does or returns"
         )
 
 

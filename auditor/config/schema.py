@@ -203,7 +203,7 @@ class SurveySettings(SettingsTable):
 
 
 class ScheduleSettings(SettingsTable):
-    """The time at which `auditor serve` starts a run (UTC), and how long it catches up a missed one.
+    """The UTC time at which `auditor serve` starts a run, and how long it catches up a missed one.
 
     After `time_limit_hours` a run begins no further account; 0 means no limit. Checks in progress
     may take `shutdown_grace_seconds` when the service is stopped.
