@@ -1,6 +1,6 @@
 """Checks the wording of docstrings, documents and help texts: `check_text.py [FOLDER]`.
 
-It reports docstrings of functions that do not begin with what it is, does or returns, and
+It reports docstrings that begin with a question word (not with what a thing is or does), and
 words that usually mark an unclear sentence. Both lists are short on purpose. A clean result does
 not make a text good.
 """

@@ -114,10 +114,8 @@ def _generate_intro(run_digest: Digest, translator: Translator) -> Iterator[str]
     day = run_digest.run.day
     if not run_digest.is_run_finished:
         yield translator.translate(
-            (
-                "The check of {date} did not finish. Its results are kept and the next run "
-                "continues it."
-            ),
+            "The check of {date} did not finish. Its results are kept and the next run "
+            "continues it.",
             date=day,
         )
     elif run_digest.since:
