@@ -272,12 +272,12 @@ async def run_server(
     """Run the scheduler and the pages until SIGTERM or `stop`, then end both."""
     stop = stop or asyncio.Event()
     jobs: list[Coroutine[Any, Any, None]] = []
-    heart = SchedulerHeartbeat() if with_schedule else None
+    heartbeat = SchedulerHeartbeat() if with_schedule else None
     if with_schedule:
-        jobs.append(run_scheduler(app, stop, clock=clock, heartbeat=heart))
+        jobs.append(run_scheduler(app, stop, clock=clock, heartbeat=heartbeat))
     if sock:
         jobs += [
-            _serve_web(app, clock, sock, stop, heart),
+            _serve_web(app, clock, sock, stop, heartbeat),
             refresh_summaries_periodically(app, stop),
         ]
     with stop_on_sigterm(stop):

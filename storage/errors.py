@@ -29,18 +29,18 @@ class StoreError(OneLineError):
 
 
 ACCESS_REMEDY = "check its owner and permissions, and those of its folder"
-_PATH_BLOCKED = ("a part of this path is a file, not a folder", "another path")
+_PATH_BLOCKED = ("a part of this path is a file, not a folder", "use another path")
 _FILE_ERRORS = {
     errno.EACCES: ("permission denied", ACCESS_REMEDY),
     errno.EPERM: ("permission denied", ACCESS_REMEDY),
-    errno.EROFS: ("the disk is mounted read-only", "mount it for writing, or another path"),
+    errno.EROFS: ("the disk is mounted read-only", "mount it for writing, or use another path"),
     errno.ENOSPC: ("no space is left on the disk", "free disk space"),
     errno.EDQUOT: ("the disk quota is used up", "free disk space"),
     errno.ENOENT: ("there is no such file or folder", "check the path"),
     errno.ENOTDIR: _PATH_BLOCKED,
     errno.EEXIST: _PATH_BLOCKED,  # from creating a folder
-    errno.EISDIR: ("it is a folder, not a file", "another path"),
-    errno.ENAMETOOLONG: ("the name is too long", "a shorter one"),
+    errno.EISDIR: ("it is a folder, not a file", "use another path"),
+    errno.ENAMETOOLONG: ("the name is too long", "use a shorter name"),
     errno.ELOOP: ("too many links lead to it", "check the path"),
     errno.EIO: ("the disk cannot be read or written", "check the disk"),
     errno.EMFILE: ("too many files are open", "raise the limit (`ulimit -n`)"),

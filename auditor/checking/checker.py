@@ -60,9 +60,9 @@ class AccountChecker:
         try:
             if previous_result is not None:
                 return await revalidate(
-                    previous_result, probe_steps_for(account), self.fetcher, self.parser_pool
+                    previous_result, create_probe(account), self.fetcher, self.parser_pool
                 )
-            return await run_probe(probe_steps_for(account), self.fetcher, self.parser_pool)
+            return await run_probe(create_probe(account), self.fetcher, self.parser_pool)
         except FetchError as fetch_error:
             return ProbeResult(
                 Finding(Presence.UNKNOWN, fetch_error.reason, detail=fetch_error.detail)
@@ -82,7 +82,7 @@ class AccountChecker:
         """Check accounts of channels with an API in as few calls as possible."""
         batcher = ApiRequestBatcher(self.fetcher, self.parser_pool, self.api_budgets.values())
         return await batcher.run_probes(
-            [probe_steps_for(account, self.api_budgets) for account in accounts]
+            [create_probe(account, self.api_budgets) for account in accounts]
         )
 
 
@@ -117,7 +117,7 @@ def find_api_only_hosts(config: Config) -> frozenset[str]:
     )
 
 
-def probe_steps_for(account: Account, api_channels: Iterable[str] = ()) -> ProbeGenerator:
+def create_probe(account: Account, api_channels: Iterable[str] = ()) -> ProbeGenerator:
     """Return the probe of a registered link, with the API for channels that have a key.
 
     A link that names no account makes no request.

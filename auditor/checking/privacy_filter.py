@@ -53,7 +53,7 @@ async def remove_private_data(
     if all(shortened_exchange is exchange for shortened_exchange, exchange in pairs):
         return StorableResult(result)
     replayed = await _replay_probe(
-        ProbeRun(checker.probe_steps_for(account, api_channels)),
+        ProbeRun(checker.create_probe(account, api_channels)),
         _RecordedOutcomes(shortened.exchanges, parser_pool),
     )
     if replayed.finding == result.finding:

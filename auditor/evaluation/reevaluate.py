@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from auditor.checking.canaries import MIN_CHANGED_ACCOUNTS
-from auditor.checking.checker import probe_steps_for, to_probe_account
+from auditor.checking.checker import create_probe, to_probe_account
 from auditor.config.schema import Config
 from auditor.evaluation.run_results import (
     Conclusions,
@@ -297,7 +297,7 @@ def replay_probe(
         return None
     try:
         result = run_offline(
-            probe_steps_for(account, _find_api_channels(account, observation)),
+            create_probe(account, _find_api_channels(account, observation)),
             replay_answers(redate_evidence(observation), body_storage),
         )
     except (ReplayError, MissingEvidenceError, DamagedEvidenceError) as error:

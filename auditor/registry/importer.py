@@ -180,7 +180,7 @@ def parse_registry_spreadsheet(
     candidates = list(_find_headings(sheets))
     if not candidates:
         _refuse_mojibake_headings(path, sheets)
-        remedy = "`auditor init` writes a sheet to begin with"
+        remedy = "`auditor init` writes an empty spreadsheet"
         raise SpreadsheetError(path, "no column is called name", remedy, code="no_name_column")
     # On a tie, `max` returns the first candidate, which is the first sheet.
     chosen = max(candidates, key=lambda candidate: candidate.column_count)

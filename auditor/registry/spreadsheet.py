@@ -48,7 +48,7 @@ MIN_VALID_UTF8_LETTERS = 3
 SAVE_AS_REMEDY = "save it as XLSX or as CSV"
 SAVE_AGAIN_REMEDY = "open the original and save it again as XLSX or as CSV in UTF-8"
 CLOSE_QUOTE_REMEDY = "close or delete that quotation mark, or save the file as XLSX"
-SMALLER_SHEET_REMEDY = "a sheet with the associations alone"
+SMALLER_SHEET_REMEDY = "save a spreadsheet that contains only the associations"
 
 
 class SpreadsheetError(InputError):
@@ -123,7 +123,7 @@ def _read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
-        raise InputError(str(path), reason, "another path") from None
+        raise InputError(str(path), reason, "use another path") from None
 
 
 def _parse_csv(data: bytes, path: Path) -> Sheet:

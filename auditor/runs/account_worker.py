@@ -34,7 +34,7 @@ from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.files.body_store import BodyWriter
 from storage.models.audit import AccountRow, AuditRun, Evidence, Observation, PreviousObservation
 from storage.observations.observations import ObservationWriter
-from storage.observations.rows import duplicate_of
+from storage.observations.rows import build_duplicate
 from storage.runs.plan import PlanBatch, PlannedAccount
 
 Timer = Callable[[], float]
@@ -302,7 +302,7 @@ class AccountWorker:
                 self._find_duplicate, row, replace(observation, evidence=evidence)
             )
             if previous is not None:
-                return duplicate_of(observation, previous)
+                return build_duplicate(observation, previous)
         evidence = _build_evidence(filtered_result, self.body_writer, is_volatile=is_volatile)
         return replace(observation, evidence=evidence)
 

@@ -10,8 +10,8 @@ Platforms generate every response again. For volatile evidence only the request 
 count, not the bytes. A publication date that was counted back ("6 months ago") is compared by its
 words and by the week, month or year it falls in, and the result by the version of its probe,
 because another version may find more in pages that are not stored. A caller that knows that a
-result is equal says so (`duplicate_of`). An observation that is recorded with its own evidence gets
-a new result.
+result is equal says so (`build_duplicate`). An observation that is recorded with its own evidence
+gets a new result.
 """
 
 from __future__ import annotations
@@ -471,7 +471,7 @@ def restore_observation(
     )
 
 
-def duplicate_of(observation: Observation, previous: PreviousObservation) -> Observation:
+def build_duplicate(observation: Observation, previous: PreviousObservation) -> Observation:
     """Return an observation that repeats an equal earlier result, with its own time and facts."""
     finding = observation.finding
     facts = [repr(finding.facts[name]) for name in _list_per_run_facts(finding)]

@@ -11,7 +11,7 @@ of `Store`:
   closed;
 - `get_facet_counts`, `get_group_sizes`, `get_run_facet_counts`, `list_evaluated_runs` (`counts`):
   the counts of facets now, and in evaluated runs;
-- `load_association_data`, `find_accounts_by_key` (`association_data`): the data of a few
+- `load_association_data`, `find_accounts_by_key` (`storage.conclusions`): the data of a few
   associations.
 
 A cursor is an opaque short string; an invalid one starts at the beginning. Counts stop at 5,000:

@@ -121,7 +121,7 @@ def _measure_stages_alone(measured_folder: Path, empty_folder: Path) -> dict[str
         parser_worker.tune_garbage_collector()
         seconds["parse"], _ = _measure_cpu(
             lambda: [
-                run_offline(checker.probe_steps_for(account), _answer_from(pages))
+                run_offline(checker.create_probe(account), _answer_from(pages))
                 for account in accounts
             ]
         )

@@ -262,7 +262,7 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
         self.patches = [
-            patch.object(module, "probe_steps_for", steps) for module in (checker, reevaluate)
+            patch.object(module, "create_probe", steps) for module in (checker, reevaluate)
         ]
         for item in self.patches:
             item.start()

@@ -211,7 +211,7 @@ def lived(live):
     def first(folder):
         small = opened(folder)
         with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(1) as aside:
-            patched.setattr(checker, "probe_steps_for", steps)
+            patched.setattr(checker, "create_probe", steps)
             # the event loop of this thread belongs to the test
             aside.submit(asyncio.run, live(small)).result()
         small.store.close()
@@ -222,7 +222,7 @@ def lived(live):
         if not made:
             made.append(first(tmp_path_factory.mktemp("lived")))
         shutil.copytree(made[0].data_folder, tmp_path, dirs_exist_ok=True)
-        monkeypatch.setattr(checker, "probe_steps_for", steps)
+        monkeypatch.setattr(checker, "create_probe", steps)
         small = opened(tmp_path)
         small.web.answers = dict(made[0].web.answers)
         yield small

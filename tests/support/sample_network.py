@@ -210,7 +210,7 @@ async def _execute_runs(app):
         row.typed_text: row.identity.canonical or row.typed_text
         for row in app.store.list_accounts()
     }
-    original, checker.probe_steps_for = checker.probe_steps_for, steps
+    original, checker.create_probe = checker.create_probe, steps
     try:
         for day in range(NIGHTS):
             answers = {rows[link]: word for _, _, link, word in ACCOUNTS}
@@ -220,7 +220,7 @@ async def _execute_runs(app):
             if day != 6:  # a missed run: charts over time have a gap
                 await execute_run(app, FIRST + timedelta(days=day))
     finally:
-        checker.probe_steps_for = original
+        checker.create_probe = original
 
 
 def _add_communication(app):

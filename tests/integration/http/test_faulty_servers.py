@@ -195,7 +195,7 @@ def bad_parser_probe(account, keyed=()):
 @pytest.mark.fault("F22")
 async def test_bad_parser_affects_only_its_page(tmp_path, monkeypatch):
     """The event loop is not blocked, other pages are parsed, and the log names the bad page."""
-    monkeypatch.setattr(checker, "probe_steps_for", bad_parser_probe)
+    monkeypatch.setattr(checker, "create_probe", bad_parser_probe)
     app = opened(tmp_path, configured(("website",)))
     monkeypatch.setattr(
         app,

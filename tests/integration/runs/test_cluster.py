@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     for module in (checker, reevaluate):
-        monkeypatch.setattr(module, "probe_steps_for", steps)
+        monkeypatch.setattr(module, "create_probe", steps)
 
 
 def register_network(app):
@@ -150,7 +150,7 @@ async def test_deadline_stops_all_workers(database, tmp_path):
 async def test_circuit_breaker_is_passed_to_the_next_job(database, tmp_path, monkeypatch):
     """Three refusals open the circuit breaker, whichever worker gets them."""
     monkeypatch.setattr("auditor.cluster.worker.MAX_BATCH_ACCOUNTS", 2)
-    monkeypatch.setattr(checker, "probe_steps_for", test_circuit_breaker.steps)
+    monkeypatch.setattr(checker, "create_probe", test_circuit_breaker.steps)
     cluster_app = cluster.far(tmp_path, database, configured(("linkedin",)))
     rows = test_circuit_breaker.build_accounts(20)
     register(cluster_app, *rows)

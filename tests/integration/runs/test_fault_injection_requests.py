@@ -92,7 +92,7 @@ class FailingFetcher(Fetcher):
 
 def build_crashing_probe(fault: Fault) -> Callable[..., ProbeGenerator]:
     """Return the real probe steps, which crash after the n-th page that any probe receives."""
-    original = checker.probe_steps_for
+    original = checker.create_probe
 
     def steps(account: Account, keyed: Iterable[str] = ()) -> ProbeGenerator:
         generator = original(account, keyed)
@@ -134,7 +134,7 @@ async def execute_with_fault(
     zone: dict[str, object] = {f"{name}.example": ["127.0.0.1"] for name in (*HOSTS, *CANARIES)}
     with monkeypatch.context() as patched:
         patched.setattr(dialer, "open_connection", dial)
-        patched.setattr(checker, "probe_steps_for", build_crashing_probe(fault))
+        patched.setattr(checker, "create_probe", build_crashing_probe(fault))
         async with Hostile(script) as server, NameServer(zone) as names:
             app = create_app(folder, server.port, names.address, fault)
             tasks.append(asyncio.create_task(run.execute_run(app, START)))

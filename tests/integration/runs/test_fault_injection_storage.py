@@ -46,8 +46,8 @@ FIRST, SECOND = 0, 1
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
-    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
+    monkeypatch.setattr(reevaluate, "create_probe", steps)
 
 
 def create_app(folder, store=None):
@@ -205,7 +205,7 @@ def test_kill_at_any_commit_loses_and_duplicates_nothing(tmp_path):
 
 def count_kills(folder):
     """Kill a run at its n-th commit, for every n until one survives. Return the number of kills."""
-    checker.probe_steps_for = reevaluate.probe_steps_for = steps
+    checker.create_probe = reevaluate.create_probe = steps
     template = create_template(folder / "begun")
     for number in itertools.count(1):
         run_folder = folder / str(number)

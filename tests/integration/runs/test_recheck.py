@@ -24,7 +24,7 @@ NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 @pytest.fixture

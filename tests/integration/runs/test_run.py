@@ -44,7 +44,7 @@ from tests.support.mini_network import (
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 @pytest.fixture
@@ -315,7 +315,7 @@ async def test_channel_stays_unreliable_in_a_resumed_run(app, monkeypatch, caplo
         with pytest.raises(KeyboardInterrupt):
             await execute_run(app, night_of(1))
         monkeypatch.undo()
-        monkeypatch.setattr(checker, "probe_steps_for", steps)
+        monkeypatch.setattr(checker, "create_probe", steps)
         run = await execute_run(app, night_of(1) + timedelta(hours=1))
     assert run.unreliable_channels == ("facebook",)
     assert all(status.unconfirmed_streak is None for status in app.store.list_account_statuses())
@@ -645,7 +645,7 @@ async def test_channel_stays_unreliable_after_a_failed_evaluation(app, monkeypat
 
 
 async def test_disowned_account_is_not_shared(app, monkeypatch):
-    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
+    monkeypatch.setattr(reevaluate, "create_probe", steps)
     shared = SharedRule(code="channel_shared", check="shared")
     app.config = app.config.model_copy(update={"rules": (*app.config.rules, shared)})
     shared_link = link("amal", "facebook", "nour")

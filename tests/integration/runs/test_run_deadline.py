@@ -29,7 +29,7 @@ HOUR = 3600.0
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     for module in (checker, reevaluate):
-        monkeypatch.setattr(module, "probe_steps_for", steps)
+        monkeypatch.setattr(module, "create_probe", steps)
 
 
 class SlowTimer:

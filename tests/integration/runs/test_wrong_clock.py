@@ -60,7 +60,7 @@ FALSE = START + AHEAD
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     for module in (checker, reevaluate):
-        monkeypatch.setattr(module, "probe_steps_for", steps)
+        monkeypatch.setattr(module, "create_probe", steps)
 
 
 @pytest.fixture

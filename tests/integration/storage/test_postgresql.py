@@ -114,8 +114,8 @@ def test_literal_rows_are_returned_unchanged(database):
 
 @pytest.fixture
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
-    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
+    monkeypatch.setattr(reevaluate, "create_probe", steps)
 
 
 @pytest.mark.fault("F51")

@@ -20,7 +20,7 @@ HOSTILE = "<b>Nour</b> \u202e & " + "جمعية" * 40
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 @lived
@@ -171,7 +171,7 @@ async def test_page_text_is_quoted_and_a_probe_note_is_a_technical_detail(
         return absent_finding(get_page, Reason.NOT_FOUND, detail=detail)
 
     app.web.answers = {SITE.typed_text: "<title>Oups</title><p>Page introuvable</p>"}
-    monkeypatch.setattr(checker, "probe_steps_for", noting)
+    monkeypatch.setattr(checker, "create_probe", noting)
     await execute_run(app, night_of(4))
     later = night_of(4) + timedelta(hours=8)
     with logged_in_client(app, later) as client:

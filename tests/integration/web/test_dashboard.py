@@ -15,7 +15,7 @@ NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 @pytest.fixture

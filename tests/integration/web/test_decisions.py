@@ -19,7 +19,7 @@ DEFAULT_FIELDS = {"reason": "called <b>them</b>"}
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 @pytest.fixture

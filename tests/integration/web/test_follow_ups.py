@@ -16,7 +16,7 @@ NOUR = link("nour", "facebook", "nour")
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ NAMES = [f"a{number:03}" for number in range(60)]
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 def build_association(number, name):

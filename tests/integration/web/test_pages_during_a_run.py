@@ -57,7 +57,7 @@ def test_every_page_works_with_an_empty_database(tmp_path):
 @pytest.mark.fault("F61")
 def test_run_finishes_while_pages_are_read(tmp_path, monkeypatch):
     """A read transaction stays open from before the first check until after the last."""
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
     network = opened(tmp_path, configured(("website",)))
     register(network, *(link(f"a{number}", "website", f"a{number}") for number in range(60)))
     has_finished, statuses = threading.Event(), []

@@ -21,7 +21,7 @@ from tests.support.web_server import logged_in_client
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 @lived

@@ -17,9 +17,9 @@ from probes.models.finding import Activity, DatePrecision, Finding, Presence, Re
 from probes.models.http import COMPARED_HEADERS
 from storage.models.audit import Evidence, Observation
 from storage.observations.rows import (
+    build_duplicate,
     build_per_run_values,
     compute_fingerprint,
-    duplicate_of,
     restore_observation,
 )
 from storage.store import Store
@@ -277,8 +277,10 @@ def test_duplicate_of_a_platform_result_is_a_repeat_with_its_own_facts(store):
         first.observed_at,
         ("01" * 32,),
     )
-    store.record_observations([duplicate_of(second, equal_result), replace(second, account_id=2)])
-    store.record_observations([duplicate_of(third, store.find_equal_result(third))])
+    store.record_observations(
+        [build_duplicate(second, equal_result), replace(second, account_id=2)]
+    )
+    store.record_observations([build_duplicate(third, store.find_equal_result(third))])
     assert len(list_result_ids(store)) == 2
     for run_id, later in ((second_run, 1), (third_run, 2)):
         observation = store.get_observation(run_id, 1)

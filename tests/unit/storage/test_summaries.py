@@ -48,8 +48,8 @@ LATER = night_of(0) + timedelta(hours=9)
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
-    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
+    monkeypatch.setattr(reevaluate, "create_probe", steps)
 
 
 @pytest.fixture
@@ -334,7 +334,7 @@ async def test_stale_summaries_left_by_a_killed_run_are_refreshed_on_reading(app
     with pytest.raises(KeyboardInterrupt):
         await execute_run(app, night_of(1))
     monkeypatch.undo()
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
     now = night_of(1) + timedelta(hours=1)
     assert read_tables(app, now) == recount_from_views(app, now)
     assert ("facebook", Reason.LOGIN_WALL) in read_tables(app, now)[0]["nour"].unchecked

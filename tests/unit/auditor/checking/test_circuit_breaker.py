@@ -28,8 +28,8 @@ AUTHWALL = Page("https://www.linkedin.com/authwall", 200, {}, b"x")
 
 @pytest.fixture
 def app(tmp_path, monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
-    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
+    monkeypatch.setattr(reevaluate, "create_probe", steps)
     small = opened(tmp_path, configured(("website", "linkedin", "facebook")))
     yield small
     small.store.close()

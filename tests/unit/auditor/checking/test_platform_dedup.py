@@ -18,8 +18,8 @@ NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
-    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
+    monkeypatch.setattr(reevaluate, "create_probe", steps)
 
 
 @lived

@@ -85,7 +85,7 @@ class Desk:
 def desk(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
     for name in decisions.LOGIN_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     app = opened(tmp_path)

@@ -21,7 +21,7 @@ from tests.support.mini_network import START, configured, link, night_of, opened
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ async def test_rhythm_is_known_if_publications_were_counted(app, monkeypatch):
         rhythm_days = {NOUR.typed_text: 9, AMAL.typed_text: True}.get(account.typed_text)
         return present_finding(page, facts={"rhythm_days": rhythm_days} if rhythm_days else {})
 
-    monkeypatch.setattr(checker, "probe_steps_for", find_rhythm)
+    monkeypatch.setattr(checker, "create_probe", find_rhythm)
     network_overview = await run_small_network(app)
     rhythm_by_url = {
         account["url"]: account["rhythm_days"]
@@ -273,7 +273,7 @@ async def test_views_do_not_change_between_two_runs(app, monkeypatch):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
         return present_finding(page, last_activity=Activity(START - timedelta(days=30), "feed"))
 
-    monkeypatch.setattr(checker, "probe_steps_for", find_old_post)
+    monkeypatch.setattr(checker, "create_probe", find_old_post)
     await run_small_network(app)
     much_later = START + timedelta(days=400)
     first, later = (

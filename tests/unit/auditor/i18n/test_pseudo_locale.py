@@ -26,7 +26,7 @@ DATA = ("Our network", "Nour", "Amal", "Wall", "Bare", *(row.typed_text for row 
 @pytest.fixture
 async def app(tmp_path, monkeypatch):
     """Run three audits: one account is present, one is gone, one cannot be checked."""
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
     small = opened(tmp_path)
     register(small, *ROWS, names=["bare"])
     answers = {"amal": "gone", "wall": "wall"}

@@ -258,7 +258,7 @@ def test_subject_is_one_line_of_at_most_sixty_characters():
 
 
 async def test_stored_changes_equal_those_of_evaluating_all_associations(tmp_path, monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
     app = opened(tmp_path)
     accounts = [link(name, "facebook", name) for name in ("nour", "amal", "rif")]
     associations = [

@@ -46,7 +46,7 @@ NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "website", "amal")
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     for module in (checker, reevaluate):
-        monkeypatch.setattr(module, "probe_steps_for", steps)
+        monkeypatch.setattr(module, "create_probe", steps)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def folder_with_runs(tmp_path_factory):
     """Return a folder with three runs and an interrupted fourth."""
     folder = tmp_path_factory.mktemp("nights")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(checker, "probe_steps_for", steps)
+        patched.setattr(checker, "create_probe", steps)
         asyncio.run(_play(folder))
     return folder
 

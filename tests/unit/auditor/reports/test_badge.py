@@ -21,7 +21,7 @@ HOSTILE = '<script>alert("1")</script>&'
 
 @pytest.fixture
 async def app(tmp_path, monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
     small = opened(tmp_path, configured())
     associations = [Association("nour/1", HOSTILE, tags=("badge",)), Association("shy", "Shy")]
     accounts = [link("nour/1", "website", "nour")]

@@ -36,8 +36,8 @@ LINKS = [link(f"a{number:02}", "website", f"site{number:02}") for number in rang
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
-    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
+    monkeypatch.setattr(reevaluate, "create_probe", steps)
 
 
 def build_config(folder, **tables):

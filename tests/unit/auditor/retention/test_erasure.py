@@ -104,7 +104,7 @@ def known(tmp_path_factory):
     """Return a network with one association that has every kind of stored data."""
     folder = tmp_path_factory.mktemp("known")
     (folder / "config.toml").write_text(CONFIG)
-    usual, checker.probe_steps_for = checker.probe_steps_for, steps
+    usual, checker.create_probe = checker.create_probe, steps
     try:
         with _opened(folder) as app:
             _register(app)
@@ -113,7 +113,7 @@ def known(tmp_path_factory):
             _talk(app)
             _break_off(app)
     finally:
-        checker.probe_steps_for = usual
+        checker.create_probe = usual
     (folder / "uploads").mkdir(exist_ok=True)
     (folder / "uploads" / f"{NOW:%Y%m%d%H%M%S}-{'a' * 22}").write_text(f"id,name\n{ID},{MARK}\n")
     return folder
@@ -124,7 +124,7 @@ def folder(known, tmp_path, monkeypatch):
     """Return a copy of that network to change."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOGNAME", "Salma")
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
     shutil.copytree(known, tmp_path, dirs_exist_ok=True)
     return tmp_path
 

@@ -48,8 +48,8 @@ def counting(account, keyed=()):
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", counting)
-    monkeypatch.setattr(reevaluate, "probe_steps_for", counting)
+    monkeypatch.setattr(checker, "create_probe", counting)
+    monkeypatch.setattr(reevaluate, "create_probe", counting)
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ async def test_evidence_that_the_current_probe_reads_differently_stays(app, monk
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
         return present_finding(page, name=page.body.decode())
 
-    monkeypatch.setattr(reevaluate, "probe_steps_for", better)
+    monkeypatch.setattr(reevaluate, "create_probe", better)
     reevaluate.reevaluate(app)
     before = conclusions(app)
     result = prune(app)

@@ -45,7 +45,7 @@ def test_privacy_guide_describes_every_kind_of_personal_data():
 
 @pytest.mark.fault("F60")
 async def test_log_of_a_run_contains_no_personal_data(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
     caplog.set_level(logging.INFO)
     with mail_server() as box:
         app = opened(

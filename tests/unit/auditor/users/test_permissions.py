@@ -42,7 +42,7 @@ PRIVATE = (
 def app(tmp_path_factory):
     """Three associations with personal data, one of them without a region."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checker, "probe_steps_for", steps)
+        patch.setattr(checker, "create_probe", steps)
         web = WebSettings(public_url="https://reports.example.org")
         config = configured().model_copy(update={"web": web})
         small = opened(tmp_path_factory.mktemp("rights"), config)

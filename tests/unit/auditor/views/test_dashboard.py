@@ -22,7 +22,7 @@ NAMES = [f"a{number}" for number in range(12)]
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 @lived

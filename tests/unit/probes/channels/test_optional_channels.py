@@ -255,7 +255,7 @@ def _length(page):
 
 @pytest.fixture
 def audit(tmp_path, monkeypatch):
-    monkeypatch.setattr(checker, "probe_steps_for", leading)
+    monkeypatch.setattr(checker, "create_probe", leading)
 
     async def execute_runs(*channels):
         config = configured(("website", *channels)).model_copy(update={"rules": EVERYWHERE})

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 import auditor
 import probes
 import storage
-from auditor.checking.checker import probe_steps_for
+from auditor.checking.checker import create_probe
 from auditor.config import schema
 from auditor.registry import columns, importer, spreadsheet
 from probes.dates import vocabulary
@@ -270,7 +270,7 @@ def test_probe_returns_finding_for_any_response(channel, keyed):
             return waiting[(len(requests) - 1) % len(waiting)]
 
         finding = call_within_limit(
-            lambda: run_offline(probe_steps_for(account, keyed), answer)
+            lambda: run_offline(create_probe(account, keyed), answer)
         ).finding
         assert not is_unsafe(finding.name, finding.detail, finding.links)
         assert len(finding.name or "") <= charset.MAX_TITLE_CHARS

@@ -22,7 +22,7 @@ def steps(account, keyed=()):
 async def test_page_that_kills_its_parser_is_unreadable_and_others_are_checked(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(checker, "create_probe", steps)
     app = opened(tmp_path)
     rows = [link(f"a{number}", "website", f"a{number}") for number in range(6)]
     register(app, *rows)
