@@ -116,6 +116,7 @@ EXCUSED = {
     "takes one as text": (
         "probes.text.lazy_regex.required_literals probes.text.lazy_regex.is_anchored_at_start "
         "probes.text.lazy_regex.lazy_regex probes.classify.notices.compile_alternatives"
+        " probes.text.language.build_replacer"
     ),
     "sends what was judged": "probes.http.connection.build_request_head",
     "takes an exception": (
