@@ -15,18 +15,18 @@ BytesPair = tuple[bytes, bytes]
 
 _VOLATILE_TAGS = (
     (
-        re.compile(rb"(?i)input\b[^>]{0,400}?(?<![\w-])type\s{0,3}=\s{0,3}[\"']?hidden\b[^>]*>"),
+        re.compile(rb"(?i)\Ainput\b[^>]{0,400}?(?<![\w-])type\s{0,3}=\s{0,3}[\"']?hidden\b[^>]*>"),
         b"input type=hidden>",
     ),
     (
         re.compile(
-            rb"(?i)meta\b[^>]{0,400}?(?<![\w-])name\s{0,3}=\s{0,3}[\"']?(?:csrf|xsrf)-[^>]*>"
+            rb"(?i)\Ameta\b[^>]{0,400}?(?<![\w-])name\s{0,3}=\s{0,3}[\"']?(?:csrf|xsrf)-[^>]*>"
         ),
         b"meta>",
     ),
     (
         re.compile(
-            rb"(?i)!--(?!\[if|-?>)"
+            rb"(?i)\A!--(?!\[if|-?>)"
             rb"(?=(?:(?!--!?>)[^{]){0,900}?(?:cache|cachi|generated|served|queries|litespeed"
             rb"|rocket))"
             rb"(?:(?!--!?>)[^{]){0,900}-->"
