@@ -70,8 +70,10 @@ def test_missing_database_is_not_created_if_there_are_backups(app, tmp_path):
 
 OPEN_AS_ANOTHER_USER = """
 import os, sys
+from storage.database.migrate import list_known_revisions
 from storage.errors import StoreError
 from storage.store import Store
+list_known_revisions()  # the other user may not be able to read this folder
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
