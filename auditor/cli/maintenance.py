@@ -277,7 +277,7 @@ def _describe_pruning(
     return translator.format_pair(title, translator.join_list(facts))
 
 
-RECEIPT_COLUMNS = ("run", "state", "accounts", "not_reached", "signature", "chain", "key", "digest")
+RECEIPT_COLUMNS = ("run", "state", "accounts", "not_reached", "signature", "chain", "key", "hash")
 RECEIPT_TERM_GROUPS = {"state": "run", "signature": "signature", "chain": "chain"}
 """Group of terms with the translations of a column's codes."""
 
@@ -285,17 +285,17 @@ RECEIPT_TERM_GROUPS = {"state": "run", "signature": "signature", "chain": "chain
 @examples("auditor receipts", "auditor receipts --json")
 def receipts(
     context: typer.Context,
-    digest: Annotated[
+    receipt_hash: Annotated[
         str | None,
         typer.Option(
-            help="Exit with code 4 if no report has this digest, which you noted earlier."
+            "--hash", help="Exit with code 4 if no report has this hash, which you noted earlier."
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify the signed reports of all runs.
 
-    Each run leaves a signed report, the receipt, that contains the digest of the one before. Exits
+    Each run leaves a signed report, the receipt, that contains the hash of the one before. Exits
     with code 4 if a report was changed, removed or moved.
     """
     from auditor.receipts.receipt import verify_receipt_chain
@@ -320,7 +320,7 @@ def receipts(
             translator,
             formatters,
         )
-    _raise_if_invalid(verifications, digest, cli_context)
+    _raise_if_invalid(verifications, receipt_hash, cli_context)
 
 
 def _build_receipt_item(verification: ReceiptVerification) -> dict[str, Any]:
@@ -336,19 +336,19 @@ def _build_receipt_item(verification: ReceiptVerification) -> dict[str, Any]:
         "signature": verification.signature_status.value,
         "chain": verification.position.value,
         "key": compute_key_fingerprint(public_key) if public_key else None,
-        "digest": verification.digest,
-        "previous": run.receipt.get("previous_digest"),
+        "hash": verification.receipt_hash,
+        "previous": run.receipt.get("previous_hash"),
         "fault": verification.fault.value if verification.fault else None,
         "receipt": dict(run.receipt),
     }
 
 
 def _raise_if_invalid(
-    verifications: list[ReceiptVerification], digest: str | None, cli_context: CliContext
+    verifications: list[ReceiptVerification], receipt_hash: str | None, cli_context: CliContext
 ) -> None:
-    """Print each fault on one line. Exit with 4 if there is one, or if no receipt has `digest`.
+    """Print each fault on one line. Exit with 4 if there is one, or if no receipt has this hash.
 
-    Raises IncompleteRunError for a missing digest.
+    Raises IncompleteRunError for a missing hash.
     """
     for verification in verifications:
         if verification.fault:
@@ -358,10 +358,10 @@ def _raise_if_invalid(
                 "Run reports from {day} on are signed with a different key.",
                 day=verification.run.day,
             )
-    known_digests = {verification.digest for verification in verifications}
-    if digest is not None and digest not in known_digests:
+    known_hashes = {verification.receipt_hash for verification in verifications}
+    if receipt_hash is not None and receipt_hash not in known_hashes:
         remedy = "compare with a copy of that receipt, in a backup or a mail"
-        raise IncompleteRunError(f"the digest {digest}", "no receipt has it", remedy)
+        raise IncompleteRunError(f"the hash {receipt_hash}", "no receipt has it", remedy)
     if any(verification.fault for verification in verifications):
         raise typer.Exit(IncompleteRunError.exit_code)
 

@@ -149,7 +149,7 @@ def _generate_closing(run_digest: Digest, translator: Translator) -> Iterator[st
 
 
 def _generate_receipt_note(run_digest: Digest, translator: Translator) -> Iterator[str]:
-    """Yield the digest of the signed run report.
+    """Yield the hash of the signed run report.
 
     With it, a recipient can prove later that the run report was removed or changed.
     """

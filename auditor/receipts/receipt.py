@@ -1,8 +1,8 @@
 """The receipt of a run: counts, costs and versions, chained to the receipt of the previous run.
 
-Each receipt is signed and has the digest of the previous one. A changed receipt does not match its
+Each receipt is signed and has the hash of the previous one. A changed receipt does not match its
 signature. After a removed or moved run, the next receipt does not follow. Removal of the newest
-runs cannot be detected here: for that, a digest must be known elsewhere. Pure.
+runs cannot be detected here: for that, a hash must be known elsewhere. Pure.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def build_interrupted_receipt(
         **{name: value for name, value in run.receipt.items() if name != SIGNATURE_FIELD},
         "run": run.day.isoformat(),
         "started_at": format_timestamp(run.started_at),
-        "previous_digest": compute_previous_digest(store, run),
+        "previous_hash": compute_previous_hash(store, run),
         **_build_end_fields(AuditRunState.INCOMPLETE, finished_at),
         "interrupted_because": reason,
         **counts,
@@ -192,7 +192,7 @@ def _build_common_fields(
         "software": __version__,
         "rules": {
             "version": engine.RULES_VERSION,
-            "digest": hash_canonical_json([rule.model_dump(mode="json") for rule in config.rules]),
+            "hash": hash_canonical_json([rule.model_dump(mode="json") for rule in config.rules]),
         },
         "score": score.SCORE_VERSION,
         "probes": {
@@ -200,7 +200,7 @@ def _build_common_fields(
         },
         "proxy": config.fetch.proxy is not None,
         "allow_networks": [str(network) for network in config.fetch.allow_networks],
-        "previous_digest": compute_previous_digest(store, run),
+        "previous_hash": compute_previous_hash(store, run),
     }
 
 
@@ -339,8 +339,8 @@ def find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
     return store.get_latest_run(AuditRunState.DONE, AuditRunState.SKIPPED, before_day=run.day)
 
 
-def compute_previous_digest(store: Store, run: AuditRun) -> str | None:
-    """Return the digest of the preceding receipt, or None."""
+def compute_previous_hash(store: Store, run: AuditRun) -> str | None:
+    """Return the hash of the preceding receipt, or None."""
     last = find_preceding_run(store, run)
     return hash_canonical_json(last.receipt) if last else None
 
@@ -398,7 +398,7 @@ class ReceiptVerification:
     """
 
     run: AuditRun
-    digest: str
+    receipt_hash: str
     signature_status: SignatureStatus
     position: ChainPosition
     public_key: str | None = None
@@ -501,7 +501,7 @@ def _is_receipt_of_run(run: AuditRun) -> bool:
 
 
 def _find_chain_position(run: AuditRun, previous: ReceiptVerification | None) -> ChainPosition:
-    previous_digest = run.receipt.get("previous_digest")
+    previous_hash = run.receipt.get("previous_hash")
     if previous is None:
-        return ChainPosition.FIRST if previous_digest is None else ChainPosition.BROKEN
-    return ChainPosition.FOLLOWS if previous_digest == previous.digest else ChainPosition.BROKEN
+        return ChainPosition.FIRST if previous_hash is None else ChainPosition.BROKEN
+    return ChainPosition.FOLLOWS if previous_hash == previous.receipt_hash else ChainPosition.BROKEN

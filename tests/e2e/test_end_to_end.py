@@ -157,7 +157,7 @@ async def test_killed_run_is_resumed_and_counts_as_one_run(folder):
         assert after.keys() == complete.keys()
         assert {account: after[account] for account in before} == before
         assert receipt["accounts"] == len(complete)
-        assert receipt["previous_digest"] == hash_canonical_json(first.receipt)
+        assert receipt["previous_hash"] == hash_canonical_json(first.receipt)
         assert [audit_run.state for audit_run in app.store.list_runs()] == [AuditRunState.DONE] * 2
         app.store.check_integrity()
         wait_until(lambda: has_ended(killed_process.pid))

@@ -369,5 +369,5 @@ def test_command_output_keeps_hostile_names_on_one_line(app, monkeypatch, capsys
     assert main.main([*command]) == 0
     output = capsys.readouterr().out
     assert not CONTROL_CHARACTERS.search(output.replace("\t", "").replace("\n", ""))
-    if command[0] not in {"report", "letters", "digest"} or command[1:2] == ["list"]:
+    if command[0] not in {"report", "report-links", "digest"} or command[1:2] == ["list"]:
         assert len({line.count("\t") for line in output.splitlines()}) == 1

@@ -124,7 +124,7 @@ def check_invariants(app, committed):
     } == committed
     first, second = app.store.list_runs()
     assert [run.state for run in (first, second)] == [AuditRunState.DONE] * 2
-    assert second.receipt["previous_digest"] == hash_canonical_json(first.receipt)
+    assert second.receipt["previous_hash"] == hash_canonical_json(first.receipt)
     assert second.receipt["accounts"] == len(LINKS)
     gaps = [
         (gap.association, gap.channel, gap.subject, gap.code)

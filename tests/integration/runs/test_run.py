@@ -366,8 +366,8 @@ async def test_failed_canary_makes_its_channel_unreliable(app, monkeypatch, capl
 async def test_receipts_are_chained(app):
     register(app, NOUR)
     first, second = await execute_run(app, START), await execute_run(app, night_of(1))
-    assert first.receipt["previous_digest"] is None
-    assert second.receipt["previous_digest"] == hash_canonical_json(first.receipt)
+    assert first.receipt["previous_hash"] is None
+    assert second.receipt["previous_hash"] == hash_canonical_json(first.receipt)
 
 
 async def test_receipt_counts_opened_and_closed_gaps(app):

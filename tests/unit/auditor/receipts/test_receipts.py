@@ -142,7 +142,7 @@ async def test_resumed_run_has_a_receipt_without_interruption(app):
 async def test_abandoned_run_keeps_its_place_in_the_chain(app):
     before = load_receipt(app, 3)
     done = await execute_run(app, night_of(4))
-    assert (load_receipt(app, 3), done.receipt["previous_digest"]) == (
+    assert (load_receipt(app, 3), done.receipt["previous_hash"]) == (
         before,
         hash_canonical_json(before),
     )
@@ -166,7 +166,7 @@ async def test_killed_run_gets_a_receipt_from_the_next_run(app, is_new_run):
     )
     assert killed.receipt["accounts"] == (0 if is_new_run else 1)
     assert killed.finished_at >= interrupted.started_at
-    assert done.receipt["previous_digest"] == hash_canonical_json(killed.receipt)
+    assert done.receipt["previous_hash"] == hash_canonical_json(killed.receipt)
     assert len(account_statuses) == 2
     assert faults(app) == {}
 
@@ -228,7 +228,7 @@ def test_malformed_signature_is_invalid(app, signature):
 def test_receipts_older_than_signing_are_no_fault(folder, app):
     last = None
     for day in range(3):
-        receipt = {**load_receipt(app, day), "previous_digest": last}
+        receipt = {**load_receipt(app, day), "previous_hash": last}
         for name in ("signature", "state", "finished_at"):
             receipt.pop(name)
         replace_receipt(folder, day, receipt)
@@ -250,7 +250,7 @@ async def test_first_signed_receipt_follows_the_last_unsigned_one(folder, app):
     receipt.pop("signature")
     for day in (0, 1, 3):
         change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(day).date().isoformat())
-    replace_receipt(folder, 2, {**receipt, "previous_digest": None})
+    replace_receipt(folder, 2, {**receipt, "previous_hash": None})
     await execute_run(app, night_of(4))
     assert faults(app) == {}
 
@@ -339,10 +339,10 @@ def test_command_lists_receipts_with_digests(run_command, app):
     assert (code, err, lines[0][0], len(lines)) == (0, "", "run", 5)
     assert lines[1][4:6] == ["valid", "first"]
     items = json.loads(run_command("receipts", "--json")[1])["items"]
-    assert [item["digest"] for item in items] == [
+    assert [item["hash"] for item in items] == [
         hash_canonical_json(load_receipt(app, day)) for day in range(4)
     ]
-    assert items[1]["previous"] == items[0]["digest"] == hash_canonical_json(items[0]["receipt"])
+    assert items[1]["previous"] == items[0]["hash"] == hash_canonical_json(items[0]["receipt"])
 
 
 def test_each_fault_is_one_line_and_exit_code_4(run_command, folder, app):
@@ -362,12 +362,12 @@ def test_each_fault_is_one_line_and_exit_code_4(run_command, folder, app):
 
 def test_known_digest_reveals_removed_newest_runs(run_command, folder, app):
     newest = hash_canonical_json(load_receipt(app, 3))
-    assert run_command("receipts", "--digest", newest)[0] == 0
+    assert run_command("receipts", "--hash", newest)[0] == 0
     change(folder, "DELETE FROM audit_run WHERE day = ?", night_of(3).date().isoformat())
     assert run_command("receipts")[0] == 0
-    code, _, err = run_command("receipts", "--digest", newest)
+    code, _, err = run_command("receipts", "--hash", newest)
     assert code == 4
-    assert err.startswith(f"error: the digest {newest}: no receipt has it")
+    assert err.startswith(f"error: the hash {newest}: no receipt has it")
     assert err.count("\n") == 1
 
 
