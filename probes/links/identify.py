@@ -126,6 +126,7 @@ _EMAIL_ADDRESS = lazy_regex(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
 
 def _identify_url(url: str, typed: str, column: str | None) -> Identity:
     """Identify a cleaned URL: a short link, a lookalike, a platform account or a website."""
+    url = _unwrap_pasted_url(url)
     authority = normalize.split_url(url)[0]
     host = authority.partition(":")[0].removeprefix("www.")
     if host in SHORTENER_HOSTS:
@@ -141,6 +142,31 @@ def _identify_url(url: str, typed: str, column: str | None) -> Identity:
     if column not in (None, WEBSITE_CHANNEL):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, url=url, note="other_site")
     return list_channels()[WEBSITE_CHANNEL].identify(normalize.strip_tracking(url), typed)
+
+
+def _unwrap_pasted_url(url: str) -> str:
+    """Return the URL that was pasted into a platform's URL, or the URL with its marks restored.
+
+    Without a scheme only a host of the same platform counts (`x.com/twitter.com/amal`), because
+    names may contain full stops.
+    """
+    for _ in range(_MAX_PASTED_URLS):
+        channel = _find_channel(url)
+        if channel == WEBSITE_CHANNEL:
+            break
+        url = unwrap.restore_url_marks(url)
+        pasted_url, has_scheme = unwrap.find_pasted_url(url)
+        if pasted_url is None or not (has_scheme or _find_channel(pasted_url) == channel):
+            break
+        url = pasted_url
+    return url
+
+
+_MAX_PASTED_URLS = 5
+
+
+def _find_channel(url: str) -> str:
+    return find_channel_by_host(get_link_host(url).removeprefix("www."))
 
 
 @lru_cache(maxsize=16_384)

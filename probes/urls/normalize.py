@@ -75,7 +75,9 @@ _SCHEME_IN_TEXT = lazy_regex(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
 _WWW_PREFIX = lazy_regex(
     r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S))(?=[^\s.,/:])"
 )
-_OPENING_MARKS, _CLOSING_MARKS = lazy_regex(r"^[\s<(\[{\"'«“‘`*|]+"), ">)]}\"'»”’`*|.,;:?#،؛؟…·•"
+_OPENING_MARKS = lazy_regex(r"^[\s<(\[{\"'«“‘`*|]+")
+# A backslash at the end is no part of an address. Elsewhere it makes the host ambiguous.
+_CLOSING_MARKS = ">)]}\"'»”’`*|.,;:?#،؛؟…·•\\"
 _HOST_LABEL = lazy_regex(
     r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?"
 )
@@ -383,6 +385,20 @@ def decode_path_segment(segment: str) -> str:
     if _UNESCAPED_SEGMENT.fullmatch(segment):
         return segment
     return _INVISIBLE_CHARACTERS.sub("", unquote(segment)).strip()
+
+
+# Languages of the platforms' interfaces (ISO 639-1).
+_LANGUAGE_CODES = """
+    af am ar az be bg bn bs ca cs cy da de el en es et eu fa fi fr ga gl gu he hi hr hu hy id is it
+    ja ka kk km kn ko ku ky lo lt lv mk ml mn mr ms my nb ne nl nn no pa pl ps pt ro ru si sk sl so
+    sq sr sv sw ta te th tl tr uk ur uz vi zh
+"""
+_LOCALE = lazy_regex(rf"(?i)(?:{'|'.join(_LANGUAGE_CODES.split())})(?:[_-][a-z]{{2}})?")
+
+
+def is_locale(segment: str) -> bool:
+    """Return True if a path segment is a language with or without a country: `fr`, `fr_FR`."""
+    return len(segment) in (2, 5) and _LOCALE.fullmatch(segment) is not None
 
 
 def strip_tracking(url: str) -> str:

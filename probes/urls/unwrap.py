@@ -24,17 +24,18 @@ from probes.urls.normalize import (
 _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "facebook.com",
-        r"/l\.php|/flx/warn|/login|/plugins/(?:page|like|follow|likebox|fan|post|video)",
+        r"/l\.php|/flx/warn|/login|/(?:v[\d.]+/)?plugins/(?:page|like|follow|fan|post|video)",
         ("u", "next", "href"),
     ),
     ("fb.com", r"/login|/l\.php", ("u", "next")),
+    ("l.messenger.com", r"/l\.php", ("u",)),
     (
         "linkedin.com",
         r"/authwall|/uas/login|/login|/signup|/checkpoint|/redir|/safety/go",
         ("sessionRedirect", "session_redirect", "url"),
     ),
-    ("twitter.com", r"/i/flow/|/login|/account/", ("redirect_after_login",)),
-    ("x.com", r"/i/flow/|/login|/account/", ("redirect_after_login",)),
+    ("twitter.com", r"/i/(?:flow|redirect)|/login|/account/", ("redirect_after_login", "url")),
+    ("x.com", r"/i/(?:flow|redirect)|/login|/account/", ("redirect_after_login", "url")),
     ("l.instagram.com", r"/", ("u",)),
     ("instagram.com", r"/accounts/login|/linkshim", ("next", "u")),
     ("consent.youtube.com", r"/", ("continue",)),
@@ -42,10 +43,15 @@ _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("accounts.google.com", r"/", ("continue",)),
     ("accounts.youtube.com", r"/", ("continue",)),
     ("youtube.com", r"/redirect", ("q",)),
+    ("youtube.com", r"/verify_", ("next_url",)),
     ("safelinks.protection.outlook.com", r"/", ("url",)),
     ("urldefense.com", r"/v[12]", ("u",)),
     ("urldefense.proofpoint.com", r"/v[12]", ("u",)),
     ("translate.google.com", r"/", ("u",)),
+    ("googleweblight.com", r"/", ("lite_url", "u")),
+    ("l.threads.com", r"/", ("u",)),
+    ("l.threads.net", r"/", ("u",)),
+    ("l.wl.co", r"/l", ("u",)),  # WhatsApp
     ("out.reddit.com", r"/", ("url",)),
     ("slack-redir.net", r"/link", ("url",)),
     ("vk.com", r"/away", ("to",)),
@@ -111,3 +117,55 @@ def _extract_inner_url(url: str, value: str) -> Iterator[str]:
     inner_url = extract_url(target)
     if inner_url is not None and inner_url != url:
         yield inner_url
+
+
+# An encoded `?`, or an `&` instead of it, counts only before `name=`: both may be part of a name.
+_LOST_QUERY_MARK = lazy_regex(r"(?i)(?:%3F|&)(?=\w{1,30}(?:=|%3D))")
+_ENCODED_SLASH = lazy_regex("(?i)%2F")
+
+
+def restore_url_marks(url: str) -> str:
+    """Return the URL with `/` and `?` in place of the marks that were encoded or lost in its path.
+
+    `facebook.com/amal%3Ffref=ts` and `…/amal&fref=ts` mean `facebook.com/amal?fref=ts`.
+    """
+    if "%" not in url and "&" not in url:
+        return url
+    address, mark, rest = _split_before_query(url)
+    address = _ENCODED_SLASH.sub("/", address)
+    lost_mark = _LOST_QUERY_MARK.search(address)
+    if lost_mark is None:
+        return address + mark + rest
+    query = unquote(address[lost_mark.end() :])
+    further_query = f"&{rest}" if mark == "?" else mark + rest
+    return f"{address[: lost_mark.start()]}?{query}{further_query}"
+
+
+def _split_before_query(url: str) -> tuple[str, str, str]:
+    """Split a URL at its first `?` or `#`. Returns the part before it, the mark and the rest."""
+    match = re.search("[?#]", url)
+    if match is None:
+        return url, "", ""
+    return url[: match.start()], match[0], url[match.end() :]
+
+
+# `facebook.com/https://…`, `linkedin.com/company/www.linkedin.com/company/…`. The words are what
+# platforms have before an account's name.
+_PASTED_URL = lazy_regex(
+    r"(?i)^https?://[^/?#]+/+"
+    r"(?:(?:in|company|school|showcase|channel|c|user|groups|pages|people|profile)/+)?@?"
+    r"(?:(?P<scheme>https?(?:[:;]|%3A)?/+)|(?=(?:[\w-]+\.)+[a-z]{2,}(?:/|$)))(?P<rest>.+)$"
+)
+
+
+def find_pasted_url(url: str) -> tuple[str | None, bool]:
+    """Find a URL that was pasted into the path of a platform's URL, where a name belongs.
+
+    Returns it, or None, and True if it has its own scheme. Without one, a name that contains a full
+    stop looks like a host.
+    """
+    match = _PASTED_URL.match(url)
+    if match is None:
+        return None, False
+    has_scheme = match["scheme"] is not None
+    return extract_url(f"https://{match['rest']}" if has_scheme else match["rest"]), has_scheme

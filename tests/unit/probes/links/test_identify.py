@@ -373,6 +373,43 @@ def test_cell_is_split_into_links(text: str, parts: list[str]) -> None:
     assert split_links(text) == parts
 
 
+# --- An address pasted where a name belongs ---
+
+
+@pytest.mark.parametrize(
+    ("typed", "channel", "key"),
+    [
+        ("https://www.facebook.com/https://www.facebook.com/annour", "facebook", "u:annour"),
+        ("facebook.com/www.facebook.com/annour/", "facebook", "u:annour"),
+        ("facebook.com/fb.com/annour", "facebook", "u:annour"),
+        ("facebook.com/http:/m.facebook.com/annour", "facebook", "u:annour"),
+        ("facebook.com/https%3A%2F%2Fwww.facebook.com%2Fannour", "facebook", "u:annour"),
+        ("facebook.com/annour.ma/posts", "facebook", "u:annourma"),
+        ("facebook.com/https://annour.ma", "website", "annour.ma"),
+        ("x.com/twitter.com/annour_ma", "twitter", "annour_ma"),
+        ("twitter.com/@https://twitter.com/annour_ma", "twitter", "annour_ma"),
+        (
+            "linkedin.com/company/https://www.linkedin.com/company/annour",
+            "linkedin",
+            "company/annour",
+        ),
+        ("linkedin.com/in/www.linkedin.com/in/salma-annour", "linkedin", "in/salma-annour"),
+        ("linkedin.com/company/annour.ma", "linkedin", "company/annour.ma"),
+        ("youtube.com/@https://www.youtube.com/@annour", "youtube", "@annour"),
+        ("youtube.com/c/youtube.com/c/annour", "youtube", "c/annour"),
+        ("instagram.com/https://www.instagram.com/annour/", "instagram", "annour"),
+        ("tiktok.com/@https://www.tiktok.com/@annour", "tiktok", "annour"),
+    ],
+)
+def test_url_pasted_into_a_platform_url_is_read(typed: str, channel: str, key: str) -> None:
+    assert (identify_link(typed).channel, identify_link(typed).key) == (channel, key)
+
+
+@pytest.mark.parametrize("prefix", ["x.com/", "https://x.com/", "facebook.com/pages/facebook.com/"])
+def test_urls_pasted_many_times_are_not_followed_forever(prefix: str) -> None:
+    assert identify_link(prefix * 600 + "annour").channel in {"twitter", "facebook"}
+
+
 # --- Text around and within an address ---
 
 
