@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.models.finding import Identity, LinkKind
@@ -28,6 +30,7 @@ HOSTS = frozenset(
         "facebook.com",
         "fb.com",
         "fb.me",
+        "fb.gg",
         "m.me",
         "fb.watch",
         "messenger.com",
@@ -37,17 +40,25 @@ HOSTS = frozenset(
     | {f"facebook.{country}" for country in _COUNTRY_TLDS.split()}
     | {f"facebook.co.{country}" for country in _CO_COUNTRY_TLDS.split()}
 )
+# Hosts of the same pages: mobile, zero-rated and business sites, and languages.
+_SUBDOMAIN_LABEL = lazy_regex(
+    r"(?:www|m|mbasic|touch|mtouch|iphone|web|mobile|business|free|zero|0|x|h|d|p|upload|secure|beta"
+    r"|[a-z]{2}(?:-[a-z]{2})?)"
+)
 
 # Facebook's own first segments (ytdlp, iframely, lorey, social-links 2022 to 2026).
 _RESERVED_SEGMENTS = frozenset(
     """
-    sharer share dialog plugins groups events watch marketplace gaming messages messenger me help
-    search hashtag photo photos video videos reel reels stories permalink posts media notes login
-    recover reg r checkpoint home l tr ads adsmanager ad_campaign business policies privacy legal
-    terms settings pages people pg p public places fundraisers donate jobs live directory ajax flx
-    feed friends bookmarks games apps developers careers community campaign lookaside badges
-    unsupportedbrowser sem_campaigns cookie cookies dyi notifications profile story login.php about
-    mobile signup saved memories onthisday offers find-friends pages_feed oculus whatsapp instagram
+    about ad_campaign ad_center ads adsmanager ajax album albums all.js apps badges bookmarks
+    business campaign careers checkpoint community communitystandards connect cookie cookies
+    creators creatorstudio developers dialog directory donate donation dyi event events explore feed
+    find-friends flx friends fundraiser fundraisers games gaming group groups hashtag help home
+    images insights instagram instantgames intent jobs l latest legal live login lookaside
+    marketplace me media memories messages messenger mobile note notes notifications oculus offers
+    onthisday p page pages pages_feed pages_manager people permalink pg photo photos places plugins
+    policies policies_center policy posts privacy profile public questions r recover reel reels reg
+    saved sdk.js search sem_campaigns settings share sharer signup stories story terms topic topics
+    tr unsupportedbrowser user video videos watch watchparty whatsapp
     """.split()  # noqa: SIM905
 )
 _POST_SEGMENTS = frozenset(
@@ -55,33 +66,44 @@ _POST_SEGMENTS = frozenset(
     posts videos photos permalink reels story notes events photo video media_set note activity
     """.split()  # noqa: SIM905
 )
-_TOP_LEVEL_POST_SEGMENTS = frozenset(
-    """
-    watch reel reels photo photos video videos story permalink hashtag events media stories notes
-    note live
-    """.split()  # noqa: SIM905
-)
 _TAB_SEGMENTS = _POST_SEGMENTS | frozenset(
     "about timeline photos_stream reviews community shop services live mentions followers".split()  # noqa: SIM905
 )
-_SUBDOMAIN_PATTERN = lazy_regex(
-    r"(?:www|m|mbasic|touch|web|mobile|business|free|d|p|upload|[a-z]{2}(?:-[a-z]{2})?)"
-)
+_KINDS_BY_SECTION = {
+    **dict.fromkeys(
+        """
+        album event events live media note notes permalink photo photos reel reels stories story
+        video videos watch
+        """.split(),  # noqa: SIM905
+        LinkKind.POST,
+    ),
+    "hashtag": LinkKind.SEARCH,
+}
+"""Sections whose pages, unlike their start page, show posts or a search."""
+_KINDS_BY_START_PAGE = {
+    "search": LinkKind.SEARCH,
+    "home": LinkKind.HOME,
+    "login": LinkKind.HOME,
+}
+_OWN_FILE = lazy_regex(r".*\.(?:php|html?|aspx?|ico|png|xml|txt)")
+_API_VERSION = lazy_regex(r"v[0-9]{1,2}(?:\.[0-9]{1,2})?")
 # Letters A-Z, digits and full stops, at most 50 (help article 105399436216001, read 2026). Other
 # characters are old slugs or errors. They are accepted and get the note `suspicious`.
 _USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9.]{1,50}")
 _SLUG_PATTERN = lazy_regex(r"[\w.\-\u0300-\u036f]{1,100}")
 _SLUG_WITH_ID_PATTERN = lazy_regex(r".*?-([0-9]{10,})")
 _ID_PATTERN = lazy_regex(r"[0-9]{1,20}")
+_LEADING_ID_PATTERN = lazy_regex(r"([0-9]{1,20})(?!\w)")  # `?id=123/`, `?id=123?ref=x`
 _TRAILING_ID_PATTERN = lazy_regex(r".*-([0-9]{5,20})")
+_OPAQUE_ID_PATTERN = lazy_regex(r"pfbid\w{5,}")
+"""Ids that Facebook makes anew for each visitor since 2022. Only a redirect shows the account."""
 _HASHBANG_ROUTE_PATTERN = lazy_regex(r"^(?:#|%23)?!?(/.*)$")
 _PLACEHOLDER_USERNAMES = frozenset(
     """
     facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify
-    jimdo your-page yourpage username example
+    jimdo your-page yourpage your.page yourpagename username example
     """.split()  # noqa: SIM905
 )
-_ACCOUNT_TAB_SEGMENTS = frozenset({"posts", "videos", "photos"})
 
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
@@ -95,11 +117,11 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by t
 def identify_bare(text: str) -> Identity | None:
     """Identify a username, an id or `pages/Name/123` from the Facebook column, or return None."""
     text = text.strip().lstrip("/").removeprefix("@").rstrip("/")
-    if re.fullmatch(r"(?i)(?:pages|people|groups|p|pg)/\S+", text):
+    if re.fullmatch(r"(?i)(?:pages|people|groups|p|pg)/\S+|profile\.php\?\S+", text):
         identity = _identify_by_path(urlsplit(f"https://www.facebook.com/{text}"))
     elif text.isdigit() and len(text) < 8:
         return None  # a count or the end of a phone number, not an id
-    elif _SLUG_PATTERN.fullmatch(text) and "//" not in text:
+    elif _SLUG_PATTERN.fullmatch(text) and not text.lower().startswith("www."):
         identity = _identify_username(text)
     else:
         return None
@@ -116,85 +138,136 @@ def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
 
 
 def _identify_on_host(parts: SplitResult) -> Identity:
-    host = (parts.hostname or "").removeprefix("www.")
-    segments = normalize.split_path(parts.path)
-    if host == "fb.me":
-        return Identity(NAME, LinkKind.SHORT_LINK if segments else LinkKind.HOME)
-    if host == "fb.watch":
-        return Identity(NAME, LinkKind.POST)
-    if host in ("m.me", "messenger.com"):
-        if not segments or segments[0] == "g":
-            return Identity(NAME, LinkKind.HOME)
-        return replace(_identify_username(segments[-1]), note="derived")
-    subdomain, _, parent = host.partition(".")
-    is_known_subdomain = parent in HOSTS and _SUBDOMAIN_PATTERN.fullmatch(subdomain)
-    if host not in HOSTS and not is_known_subdomain:
-        return Identity(NAME, LinkKind.INVALID)  # developers., l., graph. … show no accounts
-    return _identify_by_path(parts)
+    own_host = _find_own_host(parts.hostname or "")
+    identify_on_other_host = _READERS_BY_HOST.get(own_host)
+    if identify_on_other_host is not None:
+        return identify_on_other_host(normalize.split_path(parts.path))
+    return _identify_by_path(parts) if own_host else _build_invalid_identity()
+
+
+def _find_own_host(host: str) -> str:
+    """Return the entry of HOSTS whose pages a host shows, or "" (`developers.`, `graph.`)."""
+    while host not in HOSTS:
+        label, _, host = host.partition(".")
+        is_short_link = host == "fb.me"  # on.fb.me
+        if not host or not (is_short_link or _SUBDOMAIN_LABEL.fullmatch(label)):
+            return ""
+    return host
+
+
+def _identify_short_link(segments: list[str]) -> Identity:
+    return Identity(NAME, LinkKind.SHORT_LINK if segments else LinkKind.HOME)
+
+
+def _identify_video(segments: list[str]) -> Identity:
+    return Identity(NAME, LinkKind.POST if segments else LinkKind.HOME)
+
+
+def _identify_chat_link(segments: list[str]) -> Identity:
+    """Identify the account in `m.me/name`. `m.me/j/code` invites to a group chat."""
+    if not segments:
+        return Identity(NAME, LinkKind.HOME)
+    is_invitation = segments[0] in ("j", "ch", "cm") and len(segments) > 1
+    return _build_invalid_identity() if is_invitation else _identify_chat_partner(segments[0])
+
+
+def _identify_conversation(segments: list[str]) -> Identity:
+    """Identify the account in `messenger.com/t/name` or `/e2ee/t/id`."""
+    if not segments:
+        return Identity(NAME, LinkKind.HOME)
+    route = segments[1:] if segments[0] == "e2ee" else segments
+    is_conversation = len(route) > 1 and route[0] == "t"
+    return _identify_chat_partner(route[1]) if is_conversation else _build_invalid_identity()
+
+
+def _identify_chat_partner(name: str) -> Identity:
+    account = _identify_username(name)
+    return replace(account, note="derived") if account.key else account
+
+
+_READERS_BY_HOST: Mapping[str, Callable[[list[str]], Identity]] = MappingProxyType(
+    {
+        "fb.me": _identify_short_link,
+        "fb.gg": _identify_short_link,
+        "fb.watch": _identify_video,
+        "m.me": _identify_chat_link,
+        "messenger.com": _identify_conversation,
+    }
+)
 
 
 def _identify_by_path(parts: SplitResult) -> Identity:
-    segments = normalize.split_path(parts.path)
+    segments = _clean_segments(normalize.split_path(parts.path))
     query = normalize.parse_query(parts.query)
     if not segments:
         return Identity(NAME, LinkKind.HOME)
-    section = segments[0].lower().removesuffix(".php")
-    rest = segments[1:]
-    if section in _PATH_FORMS:
-        return _identify_by_path_form(section, rest, query)
-    if section in ("ads", "permalink", "story", "photo", "media"):
-        owner = _identify_post_owner(query)
-        if owner is not None:
-            return owner
-    if section in _RESERVED_SEGMENTS or segments[0].lower().endswith(".php"):
-        return _identify_reserved_segment(section, has_more=bool(rest or query))
+    section, rest = segments[0].lower().removesuffix(".php"), segments[1:]
+    if section == "l" and rest and parts.hostname in ("fb.com", "www.fb.com"):
+        return Identity(NAME, LinkKind.SHORT_LINK)
+    identify_in_section = _READERS_BY_SECTION.get(section)
+    identity = identify_in_section(rest, query) if identify_in_section else None
+    if identity is not None:
+        return identity
+    if section in _RESERVED_SEGMENTS or _OWN_FILE.fullmatch(segments[0].lower()):
+        return _identify_own_page(section, has_more=bool(rest or query))
     account = _identify_username(segments[0])
     if account.key and len(rest) > 1 and rest[0].lower() in _POST_SEGMENTS:
         return replace(account, kind=LinkKind.POST, note="derived")
     return account
 
 
-_PATH_FORMS = frozenset(
-    {
-        "profile",
-        "people",
-        "pages",
-        "p",
-        "pg",
-        "groups",
-        "share",
-        "sharer",
-        "dialog",
-        "plugins",
-    }
-)
+def _clean_segments(segments: list[str]) -> list[str]:
+    """Return the path without dots, a language, an API version and the `@` before a name."""
+    segments = [segment for segment in segments if segment.strip(".")]
+    if segments and _is_language_prefix(segments):
+        segments = segments[1:]
+    if segments and _API_VERSION.fullmatch(segments[0]) and len(segments) > 1:
+        segments = segments[1:]
+    return [segments[0].removeprefix("@"), *segments[1:]] if segments else []
 
 
-def _identify_reserved_segment(segment: str, *, has_more: bool) -> Identity:
+def _is_language_prefix(segments: list[str]) -> bool:
+    """Return True for `/fr_FR`, and for `/fr` unless it is a name with a tab."""
+    is_name = len(segments[0]) == 2 and (len(segments) == 1 or segments[1].lower() in _TAB_SEGMENTS)
+    return normalize.is_locale(segments[0]) and not is_name
+
+
+def _identify_own_page(section: str, *, has_more: bool) -> Identity:
     """Identify one of Facebook's own pages: a post without owner, a search, the home page."""
-    if segment in _TOP_LEVEL_POST_SEGMENTS and has_more:
-        return Identity(NAME, LinkKind.SEARCH if segment == "hashtag" else LinkKind.POST)
-    kinds = {"search": LinkKind.SEARCH, "home": LinkKind.HOME, "login": LinkKind.HOME}
-    return Identity(NAME, kinds.get(segment, LinkKind.INVALID))
+    if has_more and section in _KINDS_BY_SECTION:
+        return Identity(NAME, _KINDS_BY_SECTION[section])
+    return Identity(NAME, _KINDS_BY_START_PAGE.get(section, LinkKind.INVALID))
 
 
-def _identify_by_path_form(path_form: str, segments: list[str], query: dict[str, str]) -> Identity:
-    """Identify an account by the part of the path that follows one of `_PATH_FORMS`."""
-    if path_form == "groups":
-        return _identify_group(segments)
-    if path_form == "share":
-        return _identify_share_link(segments, query)
-    if path_form in ("sharer", "dialog", "plugins"):
-        is_post = segments[:1] in (["video.php"], ["post.php"])
-        return Identity(NAME, LinkKind.POST if is_post else LinkKind.SHARE)
-    if path_form == "profile":
-        profile_id = query.get("id", "") or (segments[0] if segments else "")
-        return _identify_by_id(profile_id, LinkKind.PROFILE)
-    if path_form == "pg":
-        page = _identify_username(segments[0]) if segments else _build_invalid_identity()
-        return replace(page, kind=LinkKind.PAGE) if page.key else page
-    kind = LinkKind.PROFILE if path_form == "people" else LinkKind.PAGE
-    return _identify_by_id(_find_id_in_segments(segments), kind)
+# --- The parts of a path after its first segment ---
+
+
+def _identify_profile(segments: list[str], query: dict[str, str]) -> Identity:
+    values = {name.lower(): value for name, value in query.items()}
+    profile_id = values.get("id", "") or (segments[0] if segments else "")
+    match = _LEADING_ID_PATTERN.match(profile_id)
+    if match is None and _OPAQUE_ID_PATTERN.match(profile_id):
+        return Identity(NAME, LinkKind.SHORT_LINK)
+    return _identify_by_id(match[1] if match else "", LinkKind.PROFILE)
+
+
+def _identify_person(segments: list[str], _query: dict[str, str]) -> Identity:
+    if len(segments) > 1 and _OPAQUE_ID_PATTERN.match(segments[1]):
+        return Identity(NAME, LinkKind.SHORT_LINK)
+    return _identify_by_id(_find_id_in_segments(segments), LinkKind.PROFILE)
+
+
+def _identify_page(segments: list[str], _query: dict[str, str]) -> Identity:
+    """Identify `/pages/Name/id` or `/pages/category/Kind/name`."""
+    page_id = _find_id_in_segments(segments)
+    if not page_id and segments[:1] == ["category"] and len(segments) > 2:
+        return _identify_prefixed_page(segments[2:], {})
+    return _identify_by_id(page_id, LinkKind.PAGE)
+
+
+def _identify_prefixed_page(segments: list[str], _query: dict[str, str]) -> Identity:
+    page = _identify_username(segments[0]) if segments else _build_invalid_identity()
+    return replace(page, kind=LinkKind.PAGE) if page.key else page
 
 
 def _find_id_in_segments(segments: list[str]) -> str:
@@ -212,7 +285,30 @@ def _find_id_in_segments(segments: list[str]) -> str:
     trailing_id = _TRAILING_ID_PATTERN.fullmatch(first)
     if trailing_id:
         return trailing_id[1]
-    return "" if second else first
+    return first if not second and _ID_PATTERN.fullmatch(first) else ""
+
+
+def _identify_group(segments: list[str], _query: dict[str, str]) -> Identity:
+    slug = segments[0].rstrip(".") if segments else ""
+    if not _SLUG_PATTERN.fullmatch(slug) or slug.lower() in _GROUP_LIST_SEGMENTS:
+        return _build_invalid_identity()
+    url = f"https://www.facebook.com/groups/{slug}"
+    group = Identity(NAME, LinkKind.GROUP, f"group:{slug.lower()}", url)
+    return replace(group, note="derived") if len(segments) > 2 else group
+
+
+_GROUP_LIST_SEGMENTS = frozenset({"browse", "create", "discover", "feed", "joins", "search"})
+
+
+def _identify_old_group(_segments: list[str], query: dict[str, str]) -> Identity:
+    """Identify `/group.php?gid=id`, the address of groups until about 2011."""
+    return _identify_group([query.get("gid", "")], {})
+
+
+def _identify_home(_segments: list[str], query: dict[str, str]) -> Identity | None:
+    """Return the group in `/home.php?sk=group_id`, or None."""
+    is_group = query.get("sk", "").startswith("group_")
+    return _identify_group([query["sk"].removeprefix("group_")], {}) if is_group else None
 
 
 def _identify_share_link(segments: list[str], query: dict[str, str]) -> Identity:
@@ -225,25 +321,58 @@ def _identify_share_link(segments: list[str], query: dict[str, str]) -> Identity
     return Identity(NAME, LinkKind.POST if segments[0] in ("p", "r", "v") else LinkKind.SHORT_LINK)
 
 
-def _identify_group(segments: list[str]) -> Identity:
-    slug = segments[0].rstrip(".") if segments else ""
-    if not _SLUG_PATTERN.fullmatch(slug):
-        return _build_invalid_identity()
-    url = f"https://www.facebook.com/groups/{slug}"
-    group = Identity(NAME, LinkKind.GROUP, f"group:{slug.lower()}", url)
-    return replace(group, note="derived") if len(segments) > 2 else group
+def _identify_button(segments: list[str], _query: dict[str, str]) -> Identity:
+    is_post = segments[:1] in (["video.php"], ["post.php"])
+    return Identity(NAME, LinkKind.POST if is_post else LinkKind.SHARE)
 
 
-def _identify_post_owner(query: dict[str, str]) -> Identity | None:
+def _identify_post_owner(_segments: list[str], query: dict[str, str]) -> Identity | None:
     """Return the account that published the post in a query, or None if the query has no id."""
-    page_id = query.get("view_all_page_id")
-    if page_id:
-        return _identify_by_id(page_id, LinkKind.PAGE)
-    is_post = bool({"story_fbid", "fbid"} & query.keys())
+    is_post = bool({"story_fbid", "fbid", "note_id", "aid"} & query.keys())
     owner_id = query.get("id", "") if is_post else ""
     if not _ID_PATTERN.fullmatch(owner_id):
         return None
     return replace(_identify_by_id(owner_id, LinkKind.POST), note="derived")
+
+
+def _identify_advertiser(_segments: list[str], query: dict[str, str]) -> Identity | None:
+    page_id = query.get("view_all_page_id")
+    return _identify_by_id(page_id, LinkKind.PAGE) if page_id else None
+
+
+def _identify_owner_in_path(segments: list[str], query: dict[str, str]) -> Identity | None:
+    """Return the owner in `/watch/name/id` or `/notes/name/title/id`, or None."""
+    owner = _identify_username(segments[0]) if len(segments) > 1 else _build_invalid_identity()
+    is_section = not segments or segments[0].lower() in _WATCH_SECTIONS or owner.key is None
+    if is_section:
+        return _identify_post_owner(segments, query)
+    return replace(owner, kind=LinkKind.POST, note="derived")
+
+
+_WATCH_SECTIONS = frozenset({"hashtag", "latest", "live", "saved", "search", "topic"})
+
+_SectionReader = Callable[[list[str], dict[str, str]], Identity | None]
+_READERS_BY_SECTION: Mapping[str, _SectionReader] = MappingProxyType(
+    {
+        "profile": _identify_profile,
+        "people": _identify_person,
+        "pages": _identify_page,
+        "p": _identify_page,
+        "page": _identify_page,
+        "pg": _identify_prefixed_page,
+        "groups": _identify_group,
+        "group": _identify_old_group,
+        "home": _identify_home,
+        "share": _identify_share_link,
+        **dict.fromkeys(("sharer", "dialog", "plugins"), _identify_button),
+        **dict.fromkeys(
+            ("permalink", "story", "photo", "media", "album", "note"), _identify_post_owner
+        ),
+        "ads": _identify_advertiser,
+        **dict.fromkeys(("watch", "notes"), _identify_owner_in_path),
+    }
+)
+"""What the segments after the first and the query mean, or None for one of Facebook's own pages."""
 
 
 def _identify_username(segment: str) -> Identity:
@@ -255,7 +384,7 @@ def _identify_username(segment: str) -> Identity:
     slug = _SLUG_WITH_ID_PATTERN.fullmatch(segment)
     if slug:
         return _identify_by_id(slug[1], LinkKind.PAGE)
-    if name in _RESERVED_SEGMENTS or name.endswith(".php") or not segment.strip("._-"):
+    if name in _RESERVED_SEGMENTS or _OWN_FILE.fullmatch(name) or not segment.strip("._-"):
         return _build_invalid_identity()
     if not _SLUG_PATTERN.fullmatch(segment) or (segment.isascii() and len(segment) > 50):
         return _build_invalid_identity()

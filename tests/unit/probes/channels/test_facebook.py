@@ -74,6 +74,58 @@ NOBODY = {
     f"{FB}/{'a' * 51}": LinkKind.INVALID,
     "https://developers.facebook.com/docs": LinkKind.INVALID,
 }
+OTHER_HOSTS = (
+    *("m", "mbasic", "touch", "mtouch", "x", "0", "zero", "free", "web", "business", "fr-fr"),
+    *("ar", "fr-fr.m", "m.fr-fr", "www.fr-fr"),
+)
+OTHER_FORMS = {
+    f"{FB}/fr-fr/amalrabat": "u:amalrabat",
+    f"{FB}/fr_FR/amalrabat/about": "u:amalrabat",
+    f"{FB}/ar/amalrabat": "u:amalrabat",
+    f"{FB}/@amalrabat": "u:amalrabat",
+    f"{FB}/./amalrabat": "u:amalrabat",
+    f"{FB}/amalrabat%3Ffref=ts": "u:amalrabat",
+    f"{FB}/amalrabat&fref=ts": "u:amalrabat",
+    f"{FB}/amalrabat%2Fposts": "u:amalrabat",
+    f"{FB}/amal.org": "u:amalorg",
+    f"{FB}/profile.php?id=61550000000001/": "id:61550000000001",
+    f"{FB}/profile.php?id=61550000000001?mibextid=ZbWKwL": "id:61550000000001",
+    f"{FB}/profile.php?ID=61550000000001": "id:61550000000001",
+    f"{FB}/profile.php%3Fid%3D61550000000001": "id:61550000000001",
+    f"{FB}/pages/category/Nonprofit-Organization/amalrabat/": "u:amalrabat",
+    f"{FB}/pages/Pourquoi%3F/123456789012": "id:123456789012",
+    f"{FB}/v19.0/plugins/page.php?href=https%3A%2F%2Fwww.facebook.com%2Famalrabat": "u:amalrabat",
+    f"{FB}/group.php?gid=123456789": "group:123456789",
+    f"{FB}/home.php?sk=group_123456789": "group:123456789",
+    "https://www.messenger.com/t/amalrabat": "u:amalrabat",
+    "https://www.messenger.com/e2ee/t/61550000000001": "id:61550000000001",
+    f"{FB}/watch/amalrabat/310000000000001": "u:amalrabat",
+    f"{FB}/notes/amalrabat/rapport/310000000000001": "u:amalrabat",
+    f"{FB}/note.php?note_id=310000000000001&id=590000000000001": "id:590000000000001",
+}
+OWN_PAGES = {
+    **dict.fromkeys(
+        (
+            *("about", "help", "policies", "policies_center", "policy", "explore", "feed", "watch"),
+            *("business", "intent", "pages/create", "legal", "jobs", "creators", "latest/home"),
+            *("index.html", "favicon.ico", "fr_FR/sdk.js", "connect/login", "communitystandards"),
+            *("groups/feed", "groups/discover", "fundraiser/31", "insights/amalrabat", "user/amal"),
+        ),
+        LinkKind.INVALID,
+    ),
+    "event.php?eid=310000000000001": LinkKind.POST,
+    "watch/live/?v=310000000000001": LinkKind.POST,
+    "people/Amal/pfbid0AbCdEfGhIjKl/": LinkKind.SHORT_LINK,
+    "fr-fr/": LinkKind.HOME,
+    "v19.0/dialog/oauth?client_id=1": LinkKind.SHARE,
+}
+OTHER_OWN_PAGES = {
+    "https://m.me/j/AbCdEfGh/": LinkKind.INVALID,
+    "https://www.messenger.com/features": LinkKind.INVALID,
+    "https://graph.facebook.com/amalrabat": LinkKind.INVALID,
+    "https://on.fb.me/AbCdEf": LinkKind.SHORT_LINK,
+    "https://fb.com/l/AbCdEf": LinkKind.SHORT_LINK,
+}
 ACCOUNT = Account("amal", "", identify_link(f"{FB}/Amal.Rabat"))
 
 
@@ -95,6 +147,27 @@ def test_link_without_account_has_no_key(typed: str) -> None:
     assert (identity.channel, identity.kind, identity.key) == ("facebook", NOBODY[typed], None)
 
 
+@pytest.mark.parametrize("subdomain", OTHER_HOSTS)
+def test_mobile_and_language_hosts_show_the_same_page(subdomain: str) -> None:
+    assert identify_link(f"https://{subdomain}.facebook.com/amalrabat").key == "u:amalrabat"
+
+
+@pytest.mark.parametrize("typed", OTHER_FORMS)
+def test_unusual_link_identifies_its_account(typed: str) -> None:
+    assert identify_link(typed).key == OTHER_FORMS[typed]
+
+
+@pytest.mark.parametrize("path", OWN_PAGES)
+def test_page_of_facebook_itself_is_no_account(path: str) -> None:
+    identity = identify_link(f"{FB}/{path}")
+    assert (identity.channel, identity.kind, identity.key) == ("facebook", OWN_PAGES[path], None)
+
+
+@pytest.mark.parametrize("typed", OTHER_OWN_PAGES)
+def test_other_host_of_facebook_shows_no_account(typed: str) -> None:
+    assert (identify_link(typed).kind, identify_link(typed).key) == (OTHER_OWN_PAGES[typed], None)
+
+
 def test_canonical_url_keeps_the_name_as_typed() -> None:
     assert identify_link("facebook.com/Amal.Rabat?ref=x").canonical == f"{FB}/Amal.Rabat"
     assert (
@@ -110,6 +183,8 @@ def test_canonical_url_keeps_the_name_as_typed() -> None:
         ("Amal.Rabat", "u:amalrabat"),
         ("/amalrabat", "u:amalrabat"),
         ("groups/amal", "group:amal"),
+        ("profile.php?id=61550000000001", "id:61550000000001"),
+        ("@amal.ma", "u:amalma"),
         ("جمعية", "u:جمعية"),
     ],
 )
@@ -118,7 +193,8 @@ def test_bare_name_in_the_facebook_column_is_identified(text: str, key: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["Association Amal", "amal!", "a/b", "notifications", "facebook", "#a"]
+    "text",
+    ["Association Amal", "amal!", "a/b", "notifications", "facebook", "#a", "www.facebook.amal"],
 )
 def test_impossible_name_is_none(text: str) -> None:
     assert identify_link(text, "facebook").key is None
