@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from probes.channels._public_profile import (
     PublicProfile,
     find_newest_timestamp,
+    get_subdomain,
     parse_localized_count,
     probe_public_profile,
 )
@@ -28,10 +29,11 @@ from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize as urls_normalize
+from probes.urls.normalize import is_locale
 
 NAME = "linkedin"
 VERSION = 2
-HOSTS = frozenset({"linkedin.com", "lnkd.in"})
+HOSTS = frozenset({"linkedin.com", "linkedin.cn", "lnkd.in"})
 
 _SUBDOMAIN_PATTERN = lazy_regex(r"(?:www|m|touch|mobile|[a-z]{2})")
 _PAGE_TYPES_BY_SEGMENT = {
@@ -39,19 +41,40 @@ _PAGE_TYPES_BY_SEGMENT = {
     "school": "school",
     "showcase": "showcase",
     "in": "in",
-    "pub": "in",
 }
-# Letters of all scripts, digits and the signs seen in real slugs (lorey, joeyism 2022 to 2026).
-_SLUG_PATTERN = lazy_regex(r"[\w.&'’,+#–—-]{1,150}")
-_PERSON_SLUG_PATTERN = lazy_regex(r"[\w.&'’#-]{3,100}")
+# Before a page: the mobile, the Chinese and the sales site, links in mails, the view of guests.
+_SITE_PREFIXES = frozenset(
+    "mwlite m comm wukong-web sales profile public-profile organization-guest".split()  # noqa: SIM905
+)
+_GROUP_SEGMENTS = frozenset({"groups", "group", "grp", "groupitem", "groupregistration", "gis"})
+_TAB_SEGMENTS = frozenset(
+    """
+    about posts jobs people life events mycompany admin videos products insights verification feed
+    notifications
+    """.split()  # noqa: SIM905
+)
+# Slugs of LinkedIn's own pages. `unavailable` is its placeholder for pages that it does not show.
+_RESERVED_SLUGS = {
+    **dict.fromkeys(("company/setup", "company/home", "company/add"), None),
+    **dict.fromkeys(("in/me", "in/edit", "in/settings"), None),
+    **dict.fromkeys(("company/unavailable", "school/unavailable", "in/unavailable"), "placeholder"),
+}
+# Letters of all scripts, digits, and the signs and pictures seen in real slugs (lorey, joeyism 2022
+# to 2026). A slug without any letter or digit is none.
+_SLUG_PATTERN = lazy_regex(
+    r"(?=.*[^\W_])(?:[\w.&'’,+#–—-]|[®™©\u2600-\u27bf\ufe0f]|[^\0-\uffff]){1,150}"
+)
+_MEMBER_ID_PATTERN = lazy_regex(r"ACo[\w-]{10,60}", re.ASCII)
+"""Ids that replace a person's slug in links from mails and searches. Their case matters."""
+_COMPANY_URN_PATTERN = lazy_regex(r"urn:li:\w{0,20}company:([0-9]{1,12})")
 _POST_SEGMENTS = frozenset(
     {"posts", "pulse", "embed", "events", "learning", "newsletters", "video", "slink"}
 )
 _KINDS_BY_SEGMENT = {
     **dict.fromkeys(("sharearticle", "sharing", "cws", "share"), LinkKind.SHARE),
-    **dict.fromkeys(("search", "vsearch", "directory"), LinkKind.SEARCH),
+    **dict.fromkeys(("search", "vsearch", "directory", "hashtag"), LinkKind.SEARCH),
     **dict.fromkeys(
-        ("feed", "home", "login", "signup", "authwall", "uas", "checkpoint", "mynetwork"),
+        ("feed", "home", "login", "signup", "authwall", "uas", "checkpoint", "mynetwork", "nhome"),
         LinkKind.HOME,
     ),
 }
@@ -77,10 +100,7 @@ def identify_bare(text: str) -> Identity | None:
     if "/" in text:
         identity = _identify_by_path(urlsplit(f"https://www.linkedin.com/{text}"))
         return identity if identity.key else None
-    name = text.removeprefix("@")
-    if not _PERSON_SLUG_PATTERN.fullmatch(name):
-        return None
-    person = _identify_page("in", name)
+    person = _identify_page("in", text.removeprefix("@"))
     return replace(person, note="assumed_person") if person.key else None
 
 
@@ -88,7 +108,7 @@ def _identify_on_host(parts: SplitResult) -> Identity:
     host = (parts.hostname or "").removesuffix(".")
     if host.endswith("lnkd.in"):
         return Identity(NAME, LinkKind.SHORT_LINK if len(parts.path) > 1 else LinkKind.HOME)
-    subdomain = host.removesuffix("linkedin.com").removesuffix(".")
+    subdomain = get_subdomain(host, HOSTS)
     labels = subdomain.split(".") if subdomain else []
     if not all(_SUBDOMAIN_PATTERN.fullmatch(label) for label in labels):
         return _build_invalid_identity()  # developer., business., media. …
@@ -102,27 +122,28 @@ def _identify_by_path(parts: SplitResult) -> Identity:
     if not segments:
         return Identity(NAME, LinkKind.HOME)
     path_form, rest = segments[0].lower(), segments[1:]
-    if path_form == "organization-guest":
-        path_form, rest = (rest[0].lower(), rest[1:]) if rest else ("company", [])
-    if path_form in _PAGE_TYPES_BY_SEGMENT and path_form != "pub":
-        if not rest:
-            return _build_invalid_identity()
-        return _identify_page(_PAGE_TYPES_BY_SEGMENT[path_form], rest[0])
+    if path_form in _PAGE_TYPES_BY_SEGMENT:
+        return _identify_page(_PAGE_TYPES_BY_SEGMENT[path_form], rest[0] if rest else "")
     return _identify_by_path_form(path_form, rest, query)
 
 
 def _strip_site_prefix(segments: list[str]) -> list[str]:
-    """Remove the prefix of the mobile site and a language code before a page."""
-    while segments:
-        has_language = (
-            len(segments) > 2
-            and len(segments[0]) == 2
-            and segments[1].lower() in _PAGE_TYPES_BY_SEGMENT
-        )
-        if segments[0].lower() != "mwlite" and not has_language:
-            break
+    """Remove what precedes a page: a prefix of the site, a language, a doubled page type."""
+    while len(segments) > 1 and _is_site_prefix(segments):
         segments = segments[1:]
     return segments
+
+
+def _is_site_prefix(segments: list[str]) -> bool:
+    first, second = segments[0].lower(), segments[1].lower()
+    if first == "mwlite" or (first == "e" and second in _GROUP_SEGMENTS):
+        return True
+    if second not in _PAGE_TYPES_BY_SEGMENT and second not in _GROUP_SEGMENTS:
+        return False
+    is_doubled = first in _PAGE_TYPES_BY_SEGMENT and len(segments) > 2
+    if is_doubled:
+        return segments[2].lower() not in _TAB_SEGMENTS and second in _PAGE_TYPES_BY_SEGMENT
+    return first in _SITE_PREFIXES or is_locale(first)
 
 
 def _identify_by_path_form(path_form: str, segments: list[str], query: dict[str, str]) -> Identity:
@@ -130,7 +151,7 @@ def _identify_by_path_form(path_form: str, segments: list[str], query: dict[str,
         return _identify_legacy_person(segments)
     if path_form == "profile":
         return _identify_legacy_id(query.get("id", ""))
-    if path_form in ("groups", "grp"):
+    if path_form in _GROUP_SEGMENTS:
         group_id = _find_numeric_id(*segments, query.get("gid", ""))
         if not group_id:
             return _build_invalid_identity()
@@ -161,9 +182,14 @@ _NUMERIC_ID_PATTERN = lazy_regex(r"([0-9]{1,12})|.*-([0-9]{5,12})")
 def _identify_other_path(path_form: str, segments: list[str]) -> Identity:
     if path_form == "posts":
         return _identify_post_owner(segments)
-    if path_form in _POST_SEGMENTS or (path_form == "feed" and segments[:1] == ["update"]):
+    if path_form == "feed" and segments:
+        path_form, segments = _FEED_PATH_FORMS.get(segments[0], path_form), segments[1:]
+    if path_form in _POST_SEGMENTS:
         return Identity(NAME, LinkKind.POST) if segments else _build_invalid_identity()
     return Identity(NAME, _KINDS_BY_SEGMENT.get(path_form, LinkKind.INVALID))
+
+
+_FEED_PATH_FORMS = {"update": "embed", "hashtag": "hashtag"}
 
 
 def _identify_post_owner(segments: list[str]) -> Identity:
@@ -183,6 +209,8 @@ def _identify_legacy_person(segments: list[str]) -> Identity:
     """
     if not segments:
         return _build_invalid_identity()
+    if segments[0] == "dir":
+        return Identity(NAME, LinkKind.SEARCH)
     numbers = segments[1:4]
     if len(numbers) < 3 or not all(re.fullmatch(r"[0-9a-f]{1,3}", part) for part in numbers):
         return _identify_page("in", segments[0])
@@ -200,16 +228,23 @@ def _identify_legacy_id(profile_id: str) -> Identity:
 
 
 def _identify_page(page_type: str, slug: str) -> Identity:
-    slug = slug.rstrip(".,'’").lower()
-    slug = slug.removeprefix("@") if page_type == "in" else slug
-    slug_pattern = _PERSON_SLUG_PATTERN if page_type == "in" else _SLUG_PATTERN
+    slug = _normalize_slug(page_type, slug)
     is_too_long = slug.isascii() and len(slug) > 100
-    if not slug_pattern.fullmatch(slug) or not slug.strip("._-–—") or is_too_long:
+    is_too_short = page_type == "in" and len(slug) < 3
+    if not _SLUG_PATTERN.fullmatch(slug) or is_too_long or is_too_short:
         return _build_invalid_identity()
-    if slug == "unavailable":
-        return Identity(NAME, LinkKind.INVALID, note="placeholder")
-    kind = LinkKind.PERSON if page_type == "in" else LinkKind.PAGE
-    return _build_identity(kind, f"{page_type}/{slug}")
+    key = f"{page_type}/{slug}"
+    if key in _RESERVED_SLUGS:
+        return Identity(NAME, LinkKind.INVALID, note=_RESERVED_SLUGS[key])
+    return _build_identity(LinkKind.PERSON if page_type == "in" else LinkKind.PAGE, key)
+
+
+def _normalize_slug(page_type: str, slug: str) -> str:
+    slug = slug.rstrip(".,'’").removeprefix("@")
+    company_id = _COMPANY_URN_PATTERN.fullmatch(slug)
+    if page_type == "company" and company_id:
+        return company_id[1]
+    return slug if page_type == "in" and _MEMBER_ID_PATTERN.fullmatch(slug) else slug.lower()
 
 
 def _build_identity(kind: LinkKind, key: str) -> Identity:

@@ -53,6 +53,49 @@ NOBODY = {
     "https://lnkd.in/abc123": LinkKind.SHORT_LINK,
     "https://business.linkedin.com/marketing": LinkKind.INVALID,
 }
+OTHER_FORMS = {
+    **dict.fromkeys(
+        (
+            *(
+                "company/amal-rabat/?locale=fr_FR",
+                "company/amal-rabat/fr",
+                "fr_FR/company/amal-rabat",
+            ),
+            *("fr-fr/company/amal-rabat", "comm/company/amal-rabat", "m/company/amal-rabat"),
+            *("company/company/amal-rabat", "company/@amal-rabat", "company/amal-rabat&trk=x"),
+            *("in/company/amal-rabat", "wukong-web/company/amal-rabat"),
+        ),
+        "company/amal-rabat",
+    ),
+    "company/urn:li:fsd_company:123456/": "company/123456",
+    "sales/company/123456": "company/123456",
+    "company/showcase/people/": "company/showcase",
+    "company/amal™": "company/amal™",
+    "in/%E2%9C%93-salma": "in/✓-salma",
+    "public-profile/in/salma-amal": "in/salma-amal",
+    "in/in/salma-amal": "in/salma-amal",
+    "in/ACoAABcDeFgHiJkLmNoPq": "in/ACoAABcDeFgHiJkLmNoPq",
+    "e/gis/123456": "groups/123456",
+    "groupItem?view=&gid=123456&item=1": "groups/123456",
+}
+OWN_PAGES = {
+    **dict.fromkeys(
+        (
+            *(
+                "about",
+                "legal/user-agreement",
+                "jobs/amal-emplois",
+                "company/setup/new/",
+                "in/edit",
+            ),
+            *("company/home", "learning", "pulse", "help/linkedin", "premium", "sales/lead/12"),
+        ),
+        LinkKind.INVALID,
+    ),
+    "pub/dir/salma/amal": LinkKind.SEARCH,
+    "feed/hashtag/amal": LinkKind.SEARCH,
+    "learning/amal": LinkKind.POST,
+}
 ACCOUNT = Account("amal", "", identify_link(f"{LI}/company/amal-rabat"))
 
 
@@ -81,6 +124,19 @@ def test_person_is_no_organisation(typed: str) -> None:
 def test_link_without_page_has_no_key(typed: str) -> None:
     identity = identify_link(typed)
     assert (identity.channel, identity.kind, identity.key) == ("linkedin", NOBODY[typed], None)
+
+
+@pytest.mark.parametrize("path", OTHER_FORMS)
+def test_unusual_link_identifies_its_page(path: str) -> None:
+    identity = identify_link(f"{LI}/{path}")
+    assert (identity.channel, identity.key) == ("linkedin", OTHER_FORMS[path])
+    assert identity.canonical == f"{LI}/{OTHER_FORMS[path]}"
+
+
+@pytest.mark.parametrize("path", OWN_PAGES)
+def test_page_of_linkedin_itself_is_no_account(path: str) -> None:
+    identity = identify_link(f"{LI}/{path}")
+    assert (identity.channel, identity.kind, identity.key) == ("linkedin", OWN_PAGES[path], None)
 
 
 def test_group_is_identified() -> None:
