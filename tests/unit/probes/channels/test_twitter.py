@@ -48,6 +48,30 @@ NOBODY = {
     "https://pic.twitter.com/AbC123": LinkKind.FILE,
     "https://twitter.com/i/events/1910000000000000001": LinkKind.POST,
 }
+# Hosts, languages and forms that people paste.
+OTHER_FORMS = {
+    "https://fr.twitter.com/amal_rabat": "amal_rabat",
+    "https://pro.x.com/amal_rabat": "amal_rabat",
+    "https://twitter.com/fr/amal_rabat": "amal_rabat",
+    "https://twitter.com/no/status/1284000000000000001": "no",
+    "https://twitter.com/#!amal_rabat": "amal_rabat",
+    "https://twitter.com/!/amal_rabat": "amal_rabat",
+    "https://x.com/i/profiles/popup?screen_name=amal_rabat": "amal_rabat",
+    "https://x.com/i/redirect?url=https%3A%2F%2Ftwitter.com%2Famal_rabat%3Fcn%3Dx": "amal_rabat",
+    "https://platform.twitter.com/widgets/follow_button.html?screen_name=amal_rabat": "amal_rabat",
+    ("https://syndication.twitter.com/srv/timeline-profile/screen-name/amal_rabat"): "amal_rabat",
+    "https://x.com/amal_rabat/article/1910000000000000001": "amal_rabat",
+}
+OWN_PAGES = {
+    "https://x.com/en/tos": LinkKind.INVALID,
+    "https://x.com/logged_out": LinkKind.INVALID,
+    "https://twitter.com/mentions": LinkKind.INVALID,
+    "https://twitter.com/similar_to/amal_rabat": LinkKind.INVALID,
+    "https://twitter.com/goodies": LinkKind.INVALID,
+    "https://search.twitter.com/search?q=amal": LinkKind.SEARCH,
+    "https://help.x.com/en": LinkKind.INVALID,
+    "https://platform.twitter.com/embed/Tweet.html?id=1": LinkKind.POST,
+}
 ACCOUNT = Account("amal", "", identify_link("https://twitter.com/Amal_Rabat"))
 
 
@@ -67,6 +91,19 @@ def test_link_without_account_has_no_key(typed: str) -> None:
     assert (identity.channel, identity.kind, identity.key) == ("twitter", NOBODY[typed], None)
 
 
+@pytest.mark.parametrize("typed", OTHER_FORMS)
+def test_unusual_link_identifies_its_account(typed: str) -> None:
+    assert (identify_link(typed).channel, identify_link(typed).key) == (
+        "twitter",
+        OTHER_FORMS[typed],
+    )
+
+
+@pytest.mark.parametrize("typed", OWN_PAGES)
+def test_page_of_x_itself_is_no_account(typed: str) -> None:
+    assert (identify_link(typed).kind, identify_link(typed).key) == (OWN_PAGES[typed], None)
+
+
 def test_post_names_its_owner_and_is_no_account() -> None:
     identity = identify_link("https://twitter.com/Amal_Rabat/status/1284000000000000001?s=20")
     assert (identity.kind, identity.key, identity.note) == (LinkKind.POST, "amal_rabat", "derived")
@@ -78,13 +115,23 @@ def test_canonical_url_is_on_x_with_the_typed_handle() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["@Amal_Rabat", "Amal_Rabat", "/amal_rabat"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("@Amal_Rabat", "Amal_Rabat", "/amal_rabat", "twitter.com @amal_rabat"),
+        *("Amal de Rabat @Amal_Rabat", "AmalRabat@Amal_Rabat", "Amal (@Amal_Rabat)"),
+    ],
+)
 def test_bare_handle_in_the_x_column_is_identified(text: str) -> None:
     assert identify_link(text, "twitter").key == "amal_rabat"
 
 
 @pytest.mark.parametrize(
-    "text", ["Amal Rabat", "amal@rabat", "a_handle_longer_than_fifteen", "#amal", "home"]
+    "text",
+    [
+        *("Amal Rabat", "amal@rabat", "a_handle_longer_than_fifteen", "#amal", "home"),
+        *("@amal.ma", "Marché @ Rabat", "Amal Rabat @a_handle_longer_than_fifteen"),
+    ],
 )
 def test_impossible_handle_is_none(text: str) -> None:
     assert identify_link(text, "twitter").key is None

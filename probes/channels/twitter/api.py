@@ -1,8 +1,4 @@
-"""The channel of X, formerly Twitter: identifies accounts, reads public pages and uses API v2.
-
-x.com answers requests for existing and missing accounts with the same empty page, and robots.txt
-disallows all of them (2026-08, see docs/explanations/platforms.md). Without an API key, the finding
-is almost always unknown.
+"""The X probe that uses API v2.
 
 One API request covers up to 100 accounts. Each costs the price of reading a user and a post. A
 response with status 200 mentions every requested account, in `data` or in `errors`. The id of the
@@ -11,12 +7,10 @@ newest post contains its time, so the post itself is not requested (openapi 2.16
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels._api_common import (
     MAX_TEXT_CHARS,
@@ -31,213 +25,20 @@ from probes.channels._api_common import (
     parse_count,
     parse_json_object,
 )
-from probes.channels._public_profile import (
-    PublicProfile,
-    build_wrong_target_finding,
-    get_subdomain,
-    parse_localized_count,
-    probe_public_profile,
-)
+from probes.channels._public_profile import build_wrong_target_finding
+from probes.channels.twitter.links import HANDLE_PATTERN
 from probes.models.finding import (
     Account,
     Activity,
     FactValue,
     Finding,
-    Identity,
     LinkKind,
     Reason,
 )
 from probes.models.http import ApiCall, ApiResponse, Page, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
-from probes.parsing import html
 from probes.parsing.json_data import as_list, get_nested
 from probes.text.lazy_regex import lazy_regex
-from probes.urls import normalize
-
-NAME = "twitter"
-VERSION = 1
-# Mirrors with the same paths (yt-dlp, FxEmbed, nitter 2026-08). Anyone can host a nitter instance.
-_MIRROR_HOSTS = frozenset(
-    """
-    fxtwitter.com vxtwitter.com fixupx.com fixvx.com twstalker.com xcancel.com nitter.*
-    """.split()  # noqa: SIM905
-)
-HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRROR_HOSTS
-
-_ALLOWED_SUBDOMAINS = frozenset({"", "www", "mobile", "m", "api", "0"})
-_HANDLE_PATTERN = lazy_regex(
-    r"[A-Za-z0-9_]{1,15}"
-)  # the API's own pattern (openapi 2.167, 2026-08)
-# X's own first segments (nitter, lorey, ural, social-links 2022 to 2026).
-_RESERVED_SEGMENTS = frozenset(
-    """
-    home explore search search-advanced notifications messages settings i intent share hashtag
-    hashtags compose login logout signup account tos privacy about jobs download who_to_follow
-    widgets oauth status statuses pic gif video lists bookmarks topics communities spaces moments
-    events premium business en fr ar timeline followers following personalization oct help rules
-    invitations favorites session sessions users
-    """.split()  # noqa: SIM905
-)
-_PLACEHOLDER_HANDLES = frozenset(
-    {"twitter", "x", "username", "yourname", "yourusername", "example", "wix", "wordpress"}
-)
-_POST_SEGMENTS = frozenset({"status", "statuses"})
-_HASHBANG_ROUTE_PATTERN = lazy_regex(r"^!?(/.+)$")
-
-
-# --- Links ---
-
-
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
-    """Identify the account in a cleaned address on one of HOSTS."""
-    parts = normalize.parse_url(url)
-    if not parts.netloc:
-        return Identity(NAME, LinkKind.INVALID, url=url)
-    return _identify_on_host(_resolve_hashbang_route(parts)).with_url(url)
-
-
-def identify_bare(text: str) -> Identity | None:
-    """Identify a handle from the X column, or return None.
-
-    A number is a zero from the spreadsheet, a count or a phone number. A single digit may be an old
-    handle.
-    """
-    text = text.strip()
-    identity = _identify_handle(text.lstrip("/").removeprefix("@").strip().rstrip("/"))
-    is_number = re.fullmatch(r"0|\d{2,}", text) is not None
-    return identity if identity.key and not is_number else None
-
-
-def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
-    """Return the account after `#!` in addresses of 2010 to 2012."""
-    fragment = parts.fragment or unquote(parts.path).partition("#")[2]
-    route = _HASHBANG_ROUTE_PATTERN.match(unquote(fragment))
-    return urlsplit(f"https://x.com{route[1]}") if route else parts
-
-
-def _identify_on_host(parts: SplitResult) -> Identity:
-    host = parts.hostname or ""
-    if host == "t.co":
-        return Identity(NAME, LinkKind.SHORT_LINK if len(parts.path) > 1 else LinkKind.HOME)
-    if host.endswith("twimg.com") or host.startswith("pic."):
-        return Identity(NAME, LinkKind.FILE)
-    if host.startswith("platform.") and "tweet" in parts.path.lower():
-        return Identity(NAME, LinkKind.POST)
-    is_known_host = host in HOSTS or host.startswith("nitter.")
-    if not is_known_host and get_subdomain(host, HOSTS) not in _ALLOWED_SUBDOMAINS:
-        return Identity(NAME, LinkKind.INVALID)  # help., developer., analytics. …
-    return _identify_by_path(parts)
-
-
-def _identify_by_path(parts: SplitResult) -> Identity:
-    segments = normalize.split_path(parts.path)
-    query = normalize.parse_query(parts.query)
-    if not segments:
-        return Identity(NAME, LinkKind.HOME)
-    first = segments[0].lower()
-    second = segments[1].lower() if len(segments) > 1 else ""
-    if first == "i":
-        return _identify_internal_path(second, segments[2:])
-    if first == "intent" and second in ("user", "follow"):
-        return _identify_by_query(query)
-    if first in _KINDS_BY_SEGMENT:
-        return Identity(NAME, _KINDS_BY_SEGMENT[first])
-    if first in ("users", *_POST_SEGMENTS) and second.isdigit():
-        return Identity(NAME, LinkKind.POST)
-    account = _identify_handle(segments[0].removeprefix("@"))
-    return _apply_account_path(account, second, segments[2:])
-
-
-_KINDS_BY_SEGMENT = {
-    **dict.fromkeys(("intent", "share"), LinkKind.SHARE),
-    **dict.fromkeys(("hashtag", "search", "explore", "search-advanced"), LinkKind.SEARCH),
-    "home": LinkKind.HOME,
-}
-
-
-def _apply_account_path(
-    identity: Identity, second_segment: str, other_segments: list[str]
-) -> Identity:
-    """Return the account of a profile page or tab, or a post of the account.
-
-    X does not check the handle in a post's address.
-    """
-    if second_segment not in _POST_SEGMENTS or not identity.key:
-        return identity
-    if not other_segments or not re.match(r"\d+", other_segments[0]):
-        return Identity(NAME, LinkKind.INVALID)
-    return replace(identity, kind=LinkKind.POST, note="derived")
-
-
-def _identify_by_query(query: dict[str, str]) -> Identity:
-    if "screen_name" in query:
-        return _identify_handle(query["screen_name"].removeprefix("@"))
-    return _identify_by_id(query.get("user_id", ""))
-
-
-def _identify_internal_path(second_segment: str, other_segments: list[str]) -> Identity:
-    """Identify an address of the form `/i/…`. Only `/i/user/<id>` names an account."""
-    if second_segment == "user" and other_segments:
-        return _identify_by_id(other_segments[0])
-    is_post = second_segment in _INTERNAL_POST_SEGMENTS and other_segments
-    return Identity(NAME, LinkKind.POST if is_post else LinkKind.INVALID)
-
-
-_INTERNAL_POST_SEGMENTS = frozenset(
-    "status web events spaces broadcasts cards videos moments articles".split()  # noqa: SIM905
-)
-
-
-def _identify_by_id(user_id: str) -> Identity:
-    if not user_id.isascii() or not user_id.isdigit():
-        return Identity(NAME, LinkKind.INVALID)
-    return Identity(NAME, LinkKind.PROFILE, f"id:{user_id}", f"https://x.com/i/user/{user_id}")
-
-
-def _identify_handle(handle: str) -> Identity:
-    handle = handle.strip().rstrip(".,;:)\"'")
-    if not _HANDLE_PATTERN.fullmatch(handle) or handle.lower() in _RESERVED_SEGMENTS:
-        return Identity(NAME, LinkKind.INVALID)
-    note = "placeholder" if handle.lower() in _PLACEHOLDER_HANDLES else None
-    return Identity(NAME, LinkKind.PROFILE, handle.lower(), f"https://x.com/{handle}", note=note)
-
-
-# --- Public page: parser and probe ---
-
-# "Amal (@amal_rabat) / X" or "… on X": the title of a page with content.
-_TITLE_PATTERN = lazy_regex(
-    r"(.{1,100}?) \(@([A-Za-z0-9_]{1,15})\)(?: (?:/|on|sur|على) (?:X|Twitter)| \| (?:X|Twitter))?"
-)
-_USER_ID_PATTERN = lazy_regex(r"\"(?:identifier|rest_id)\"\s*:\s*\"(\d+)\"")
-_UNAVAILABLE_PATTERN = lazy_regex(
-    r"(?i)this account doesn.t exist|account suspended|ce compte n.existe pas|compte suspendu"
-    r"|هذا الحساب غير موجود"
-)
-_FOLLOWERS_REGEX = "followers|abonnes|متابع"
-
-
-def parse_profile_page(page: Page) -> PublicProfile:
-    """Return the profile if the page's title names it. Almost always the page is empty."""
-    text = html.decode_body(page)
-    head = html.parse_html(text, page.url)
-    title = _TITLE_PATTERN.match(head.meta.get("og:title", "")) or _TITLE_PATTERN.match(head.title)
-    if title is None:
-        unavailable = _UNAVAILABLE_PATTERN.search(text[:100_000])
-        return PublicProfile(message=unavailable[0] if unavailable else "")
-    user_id = _USER_ID_PATTERN.search(text)
-    return PublicProfile(
-        name=title[1].strip(),
-        platform_id=user_id[1] if user_id else "",
-        followers=parse_localized_count(head.meta.get("og:description", ""), _FOLLOWERS_REGEX),
-    )
-
-
-def probe(account: Account) -> ProbeGenerator:
-    """Request the account's page once and trust positive markers only."""
-    return probe_public_profile(account, NAME, parse_profile_page)
-
-
-# --- API: parser and probe ---
 
 API = PlatformApi(
     host="api.x.com",
@@ -316,7 +117,7 @@ def _to_user_data(item: Any) -> dict[str, Any] | None:
     user_id, username = get_nested(item, "id"), get_nested(item, "username")
     if not isinstance(user_id, str) or not _ID_PATTERN.fullmatch(user_id):
         return None
-    if not isinstance(username, str) or not _HANDLE_PATTERN.fullmatch(username):
+    if not isinstance(username, str) or not HANDLE_PATTERN.fullmatch(username):
         return None
     metrics = get_nested(item, "public_metrics")
     newest_post_id = get_nested(item, "most_recent_post_id")
@@ -418,7 +219,7 @@ def _get_known_user_id(account: Account) -> str | None:
 
 def _get_handle(account: Account) -> str:
     key = account.identity.key or ""
-    return key if _HANDLE_PATTERN.fullmatch(key) else ""
+    return key if HANDLE_PATTERN.fullmatch(key) else ""
 
 
 def _probe_by_handle(
