@@ -35,6 +35,7 @@ HOSTS = frozenset(
         "youtube-nocookie.com",
         "youtubekids.com",
         "youtube.googleapis.com",
+        *("yewtu.be", "piped.video", "invidious.*", "piped.*"),  # mirrors with the same paths
     }
     | {f"youtube.{country}" for country in _COUNTRY_TLDS.split()}
     | {f"youtube.co.{country}" for country in _CO_COUNTRY_TLDS.split()}
@@ -69,21 +70,25 @@ _WRAPPER_QUERY_PARAMETERS = {
     "ml": "continue",
     "redirect": "q",
 }
+# On these hosts only a channel's id names a channel: sign-in, consent, the studio, help for makers.
+_OTHER_SUBDOMAINS = _split_words(
+    "accounts apps artists consent creatoracademy creators developers help img support studio tv"
+)
 # YouTube's own first segments (yt-dlp, NewPipe, Invidious, 2026). `/news` is not in the list,
 # because the test cases of other projects know it as a channel's name.
-_RESERVED_SEGMENTS = _split_words(
-    "about account ads api attribution_link browse c channel channels comment course courses"
-    " create_channel creators dashboard download feed feeds file_download gaming get_video_info"
-    " getpremium howyoutubeworks iframe_api img index intl jobs kids live_chat live_dashboard login"
-    " logout money movies music new oembed oops originals personalization premium pressroom privacy"
-    " profile profile_redirector qr redirect reporthistory s select_site signin signup sitemaps "
-    "source"
-    " sports static storefront subscribe_embed subscribe_widget subscription_center subscriptions"
-    " supported_browsers t testtube"
-    " trending trends tv upload user verify view_play_list w yt youtubei"
+_RESERVED_SEGMENTS = _TAB_SEGMENTS | _split_words(
+    "about account add_user ads advertise api attribution_link browse c channel channel_switcher"
+    " comment copyright course create create_channel creators dashboard dev download edit_profile"
+    " feeds file_download gaming get_video_info getpremium handle help howyoutubeworks iframe_api"
+    " img inbox index index.html intl jobs kids legal live_chat live_dashboard login logout members"
+    " money movies music new oembed oops originals paid_memberships personalization playables"
+    " policies premium press pressroom privacy profile profile_redirector qr redirect reporthistory"
+    " s select_site share share_popup shop signin signup sitemaps source sports static storefront"
+    " subscribe_embed subscribe_widget subscription_center subscriptions supported_browsers t terms"
+    " testtube trending trends tv upload user verify view_play_list w yt youtubei"
 )
 
-_RESERVED_SEGMENT_PATTERN = lazy_regex(r"(?:account|copyright)_\w+")
+_RESERVED_SEGMENT_PATTERN = lazy_regex(r"(?:account|copyright|my|verify)_\w+")
 # The path decides which query parameter names a channel: in other paths `p` is a playlist.
 _CHANNEL_QUERY_PARAMETERS = {
     "feeds": ("channel_id", "user", "playlist_id"),
@@ -110,7 +115,7 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by t
 
 def identify_bare(text: str) -> Identity | None:
     """Identify a handle, an id or `user/name` from the YouTube column, or return None."""
-    text = _normalize_segment(text.strip())
+    text = _normalize_segment(text.strip().lstrip("/"))
     if CHANNEL_ID_PATTERN.fullmatch(text):
         return _identify_by_id(text)
     if text.startswith("@") or ("/" not in text and re.fullmatch(r"[\w.·-]{3,30}", text)):
@@ -123,18 +128,29 @@ def identify_bare(text: str) -> Identity | None:
 
 
 def _identify_by_url(parts: SplitResult, depth: int) -> Identity:
-    segments = [_normalize_segment(segment) for segment in parts.path.split("/") if segment]
+    segments = _clean_segments(parts.path)
     query = urls_normalize.parse_query(parts.query)
     if not segments:
         return Identity(NAME, LinkKind.POST if query.keys() & {"v", "vi"} else LinkKind.HOME)
-    if (parts.hostname or "").endswith(("youtu.be", "y2u.be")):
+    first, host = segments[0].lower(), parts.hostname or ""
+    if host.endswith(("youtu.be", "y2u.be")):
         return Identity(NAME, LinkKind.POST)
-    first = segments[0].lower()
     if first in _WRAPPER_QUERY_PARAMETERS and depth < 3:
         inner = _unwrap_url(parts, query, _WRAPPER_QUERY_PARAMETERS[first])
         if inner:
             return _identify_by_url(inner, depth + 1)
-    return _identify_by_query(first, query) or _identify_by_path(first, segments, query)
+    if host.partition(".")[0] in _OTHER_SUBDOMAINS and first != "channel":
+        return Identity(NAME, LinkKind.INVALID)
+    return _identify_by_query(first, query) or _identify_by_path(segments, query)
+
+
+def _clean_segments(path: str) -> list[str]:
+    """Return the segments of a path, without a language before the name of a channel."""
+    segments = list(filter(None, map(_normalize_segment, path.split("/"))))
+    has_language = len(segments) > 1 and urls_normalize.is_locale(segments[0])
+    if has_language and re.match(r"@|(?:channel|c|user)$", segments[1]):
+        return segments[1:]
+    return segments
 
 
 def _unwrap_url(parts: SplitResult, query: dict[str, str], parameter: str) -> SplitResult | None:
@@ -171,22 +187,36 @@ def _identify_by_parameter(parameter: str, value: str) -> Identity | None:
     return None
 
 
-def _identify_by_path(first_segment: str, segments: list[str], query: dict[str, str]) -> Identity:
-    second = segments[1] if len(segments) > 1 else ""
-    if first_segment.startswith("@"):
-        return _identify_by_handle(segments[0][1:])
-    if first_segment == "c" and second.startswith("@"):
-        return _identify_by_handle(second[1:])
-    if first_segment in ("channel", "browse") or CHANNEL_ID_PATTERN.fullmatch(second):
-        channel = _identify_by_id(second)
+def _identify_by_path(segments: list[str], query: dict[str, str]) -> Identity:
+    first, second = segments[0].lower(), segments[1] if len(segments) > 1 else ""
+    channel = _identify_channel_in_path(first, segments[0], second)
+    if channel is not None:
         is_community_post = channel.key and "lb" in query
         return replace(channel, kind=LinkKind.POST) if is_community_post else channel
-    if first_segment in ("c", "user"):
-        return _identify_by_legacy_name(first_segment, second)
-    if first_segment in _VIDEO_SEGMENTS or first_segment in _SEARCH_SEGMENTS:
-        kind = LinkKind.POST if first_segment in _VIDEO_SEGMENTS else LinkKind.SEARCH
+    if first in _VIDEO_SEGMENTS or first in _SEARCH_SEGMENTS:
+        kind = LinkKind.POST if first in _VIDEO_SEGMENTS else LinkKind.SEARCH
         return _identify_by_uploads_playlist(query) or Identity(NAME, kind)
-    return _identify_bare_name(first_segment, segments[0], second)
+    return _identify_bare_name(first, segments[0], second)
+
+
+def _identify_channel_in_path(section: str, name: str, second_segment: str) -> Identity | None:
+    """Identify `@handle`, `channel/id`, `c/name`, `user/name` or an id, or return None.
+
+    An id counts in any of these places. `c/@handle` is read too, but `channel/@handle` leads to
+    nothing.
+    """
+    is_named = section in ("channel", "c", "user", "browse")
+    typed_name = second_segment if is_named else name
+    typed_id = CHANNEL_ID_PATTERN.match(second_segment) or CHANNEL_ID_PATTERN.match(
+        typed_name.removeprefix("@")
+    )
+    if typed_id:
+        return _identify_by_id(typed_id[0])
+    if typed_name.startswith("@") and (section == "c" or not is_named):
+        return _identify_by_handle(typed_name[1:])
+    if section in ("channel", "browse"):
+        return _identify_by_id(typed_name)
+    return _identify_by_legacy_name(section, typed_name) if is_named else None
 
 
 def _identify_bare_name(first_segment: str, name: str, second_segment: str) -> Identity:

@@ -10,6 +10,7 @@ import pytest
 
 from probes.channels import youtube
 from probes.channels.youtube.page import parse_channel_page
+from probes.links.identify import identify_link
 from probes.models.finding import Account, Finding, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
@@ -72,6 +73,40 @@ NOT_CHANNELS = {
     "https://accounts.youtube.com/signin?next=https%3A%2F%2Fother.example%2F%40x": LinkKind.INVALID,
 }
 
+OTHER_FORMS = {
+    "https://www.youtube.com/fr/@annour": "@annour",
+    "https://www.youtube.com/ar/c/JamiyaAnnour": "c/jamiyaannour",
+    f"https://www.youtube.com/{UC}": UC,
+    f"https://www.youtube.com/@{UC}": UC,
+    f"https://www.youtube.com/user/{UC}": UC,
+    f"https://invidious.example/channel/{UC}": UC,
+    "https://www.youtube.com/verify_age?next_url=/user/JamiyaAnnour": "user/jamiyaannour",
+    "https://www.youtube.com/annour.ma": "c/annour.ma",
+}
+
+# YouTube's own pages and hosts, and places where no channel can be.
+OWN_PAGES = (
+    *("help", "legal", "terms", "press", "policies", "copyright", "create", "share?url=x"),
+    *("videos", "playlists", "podcasts", "home", "index.html", "channel_switcher", "my_videos"),
+    *("feed/trending", "channel/@annour", "user/@annour", "@", "intl/fr/about"),
+)
+
+
+@pytest.mark.parametrize(("link", "key"), OTHER_FORMS.items())
+def test_unusual_link_identifies_its_channel(link: str, key: str) -> None:
+    assert identify_link(link).key == key
+
+
+@pytest.mark.parametrize("path", OWN_PAGES)
+def test_page_of_youtube_itself_is_no_channel(path: str) -> None:
+    identity = identify_link(f"https://www.youtube.com/{path}")
+    assert (identity.channel, identity.kind, identity.key) == ("youtube", LinkKind.INVALID, None)
+
+
+@pytest.mark.parametrize("subdomain", ["accounts", "consent", "creators", "artists", "tv"])
+def test_other_host_of_youtube_shows_no_channel(subdomain: str) -> None:
+    assert identify_link(f"https://{subdomain}.youtube.com/annour").key is None
+
 
 @pytest.mark.parametrize(("link", "key"), CHANNELS.items())
 def test_channel_is_identified_in_every_link_form(link: str, key: str) -> None:
@@ -112,6 +147,8 @@ def test_canonical_url_keeps_the_case_as_typed() -> None:
         ("@جمعية", "@جمعية"),
         (UC, UC),
         (f"channel/{UC}", UC),
+        (f"/channel/{UC}", UC),
+        ("/@JamiyaAnnour", "@jamiyaannour"),
         ("user/JamiyaAnnour", "user/jamiyaannour"),
         ("c/JamiyaAnnour", "c/jamiyaannour"),
     ],
