@@ -62,25 +62,16 @@ _SEARCH_ENGINE_PATTERN = lazy_regex(
 )
 # Networks that are no site of an association and have no channel of their own.
 _SOCIAL_NETWORK_HOSTS = frozenset(
-    [
-        "instagram.com",
-        "tiktok.com",
-        "t.me",
-        "telegram.me",
-        "wa.me",
-        "whatsapp.com",
-        "threads.net",
-        "threads.com",
-        "pinterest.com",
-        "snapchat.com",
-        "vimeo.com",
-        "dailymotion.com",
-        "soundcloud.com",
-        "flickr.com",
-        "linktr.ee",
-        "medium.com",
-    ]
+    """
+    instagram.com tiktok.com t.me telegram.me wa.me whatsapp.com threads.net threads.com
+    pinterest.com pinterest.fr pinterest.es pinterest.co.uk snapchat.com vimeo.com dailymotion.com
+    soundcloud.com flickr.com linktr.ee medium.com bsky.app plus.google.com tumblr.com reddit.com
+    twitch.tv discord.gg discord.com vk.com ok.ru beacons.ai bio.link lnk.bio taplink.cc
+    """.split()  # noqa: SIM905
 )
+# Mobile sites and languages. Other subdomains are blogs (`amal.tumblr.com`).
+_NETWORK_SUBDOMAIN_PATTERN = lazy_regex(r"^(?:www|m|mobile|[a-z]{2})\.(?=[^.]+\.)")
+_GOOGLE_PLUS_PATTERN = lazy_regex(r"google\.[a-z.]{2,6}/\+\w")
 
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
@@ -97,8 +88,15 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by t
         return Identity(NAME, LinkKind.SEARCH, url=url)
     if _FILE_PATH_PATTERN.search(path):
         return Identity(NAME, LinkKind.FILE, url=url)
-    note = "social" if host.partition("/")[0] in _SOCIAL_NETWORK_HOSTS else None
+    note = "social" if _is_social_network(host, f"{host}{path}") else None
     return Identity(NAME, LinkKind.PAGE, f"{host}{path}", canonical, url, note)
+
+
+def _is_social_network(host: str, address: str) -> bool:
+    """Return True for a profile on a network, which is no website of an association."""
+    network = _NETWORK_SUBDOMAIN_PATTERN.sub("", host)
+    is_google_plus = _GOOGLE_PLUS_PATTERN.match(address) is not None
+    return network in _SOCIAL_NETWORK_HOSTS or is_google_plus
 
 
 def identify_bare(text: str) -> Identity | None:  # noqa: ARG001
