@@ -92,12 +92,35 @@ _LABEL_AFTER_HANDLE = lazy_regex(
 )
 
 
+_NAME = lazy_regex(r"@?[\w.·-]+")
+_PLATFORM_HOST = (
+    r"(?:[a-z]{1,10}\.)?(?:facebook|fb|twitter|x|linkedin|youtube|instagram|tiktok)\.com"
+)
+# `facebook.com/ amal`, `x.com: amal`, `twitter.com @amal`. With a scheme, `host@name` is a login.
+_HOST_APART_FROM_NAME = lazy_regex(
+    rf"(?i)^(?P<host>(?:https?://)?{_PLATFORM_HOST})\s*(?:/\s+|:\s*(?![\d/])|\s(?=@))"
+    rf"(?P<name>@?[^\s@,;:]+)$|^(?P<bare_host>{_PLATFORM_HOST})(?P<handle>@[\w-]{{3,30}})$"
+)
+
+
+def join_host_and_name(text: str) -> str:
+    """Return `facebook.com/amal` for a platform's host that is typed apart from the account."""
+    match = _HOST_APART_FROM_NAME.match(text) if ".com" in text[:40].lower() else None
+    if match is None:
+        return text
+    host, name = match["host"] or match["bare_host"], match["name"] or match["handle"]
+    return f"{host}/{name}"
+
+
 def split_label(text: str) -> tuple[str | None, str]:
     """Split `Facebook: amal` into the channel of its label and the rest.
 
     The channel is None without a label, and empty for a network that is no channel.
     """
     match = _HOST_WITHOUT_TLD.match(text)
+    if match is not None and _NAME.fullmatch(match["value"]):
+        # A name that looks like a host (`facebook/amal.org`) is no website.
+        return CHANNEL_BY_LABEL[match["name"].lower()], f"@{match['value'].removeprefix('@')}"
     if match is None and text[:4].lower() != "http":
         match = _LABEL_BEFORE_LINK.match(text) or _LABEL_AFTER_HANDLE.match(text)
     if match is None or match["value"].startswith("//"):
@@ -131,15 +154,20 @@ _PRECEDING_HOST = lazy_regex(rf"(?i){_BARE_HOST}")
 _SLASH_BETWEEN_LINKS = lazy_regex(r"(?i)(?<=[^\s/:])/(?=https?:/{1,2})")
 _WRAPPING_URL = lazy_regex(r"(?i)[?=]|archive|cache|/web/\d")
 
+# `facebook.com/https://www.facebook.com/amal` is one link.
+_DOUBLED_HOST = lazy_regex(
+    r"(?i)^(?:https?://)?(?:www\.)?(?P<host>[\w.-]+)/(?:[\w-]+/)?@?https?:/{1,2}(?:www\.)?(?P=host)/"
+)
+
 
 def split_links(text: str) -> list[str]:
     """Split a cell into its links, which lines, `;`, commas, labels or spaces separate.
 
     Words between links are left out. A cell without any link is returned as its parts.
     """
-    text = text[: normalize.MAX_CELL_CHARS]
+    text = join_host_and_name(text[: normalize.MAX_CELL_CHARS].strip())
     if normalize.is_link_markup(text):
-        return [text.strip()]
+        return [text]
     lines = _LINK_SEPARATOR.split(_MULTIPLE_SPACES.sub(" ", normalize.unescape_entities(text)))
     pieces: list[str] = []
     for line in lines:
@@ -153,7 +181,7 @@ def split_links(text: str) -> list[str]:
 def _split_at_slashes(part: str) -> list[str]:
     """Split a part at the slashes between its links."""
     slash = _SLASH_BETWEEN_LINKS.search(part)
-    if not slash or _WRAPPING_URL.search(part, 0, slash.start()):
+    if not slash or _WRAPPING_URL.search(part, 0, slash.start()) or _DOUBLED_HOST.match(part):
         return [part]
     return _SLASH_BETWEEN_LINKS.split(part)
 

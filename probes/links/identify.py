@@ -29,11 +29,13 @@ network may not be audited at all.
 # Link shorteners. Only their redirect shows which account a link points to.
 SHORTENER_HOSTS = frozenset(
     """
-    bit.ly bitly.com tinyurl.com goo.gl ow.ly buff.ly is.gd v.gd cutt.ly rb.gy shorturl.at dlvr.it
-    tiny.cc rebrand.ly s.id urlz.fr t.ly x.co wp.me trib.al amzn.to adf.ly soo.gd bit.do lc.chat
-    shorte.st urly.fr rebrandly.com short.gy tny.im qr.ae aka.ms g.co forms.gle maps.app.goo.gl
-    page.link l.ead.me po.st t2m.io lstu.fr frama.link link.tl ouo.io u.to clck.ru vu.fr miniurl.be
-    qrco.de me-qr.com qr1.be
+    bit.ly bitly.com bitly.ws j.mp tinyurl.com tiny.cc tiny.one goo.gl ow.ly buff.ly is.gd v.gd
+    cutt.ly rb.gy shorturl.at shorturl.gg dlvr.it rebrand.ly rebrandly.com s.id urlz.fr urlr.me t.ly
+    t2m.io x.co wp.me trib.al amzn.to adf.ly soo.gd bit.do lc.chat shorte.st short.gy urly.fr tny.im
+    qr.ae aka.ms g.co forms.gle maps.app.goo.gl page.link l.ead.me po.st lstu.fr frama.link link.tl
+    ouo.io u.to clck.ru vu.fr miniurl.be qrco.de me-qr.com qr1.be ift.tt hubs.ly hubs.la n9.cl
+    acortar.link da.gd kutt.it t1p.de surl.li goo.su vk.cc snip.ly shrtco.de linktw.in pin.it
+    flic.kr dai.ly redd.it
     """.split()  # noqa: SIM905
 )
 
@@ -66,7 +68,7 @@ def identify_link(typed: str, column: str | None = None) -> Identity:
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, note=EMPTY_CELL_NOTE)
     if cells.is_none_answer(visible_text):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.NONE)
-    label, text = cells.split_label(text)
+    label, text = cells.split_label(cells.join_host_and_name(text))
     if label is not None and (label not in list_channels() or _is_other_network(label, column)):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, note="other_network")
     column = label or column

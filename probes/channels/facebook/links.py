@@ -218,7 +218,7 @@ def _identify_by_path(parts: SplitResult) -> Identity:
 
 def _clean_segments(segments: list[str]) -> list[str]:
     """Return the path without dots, a language, an API version and the `@` before a name."""
-    segments = [segment for segment in segments if segment.strip(".")]
+    segments = [segment for segment in segments if segment not in (".", "..")]
     if segments and _is_language_prefix(segments):
         segments = segments[1:]
     if segments and _API_VERSION.fullmatch(segments[0]) and len(segments) > 1:

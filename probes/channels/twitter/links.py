@@ -145,7 +145,7 @@ def _clean_segments(segments: list[str]) -> list[str]:
 
     A handle may look like a language: `/no/status/1` is a post of `no`.
     """
-    segments = [segment for segment in segments if segment.strip("!.")]
+    segments = [segment for segment in segments if segment not in ("!", ".", "..")]
     if segments[1:] and segments[0].lower() == "intl":
         segments = segments[1:]
     if segments[1:] and is_locale(segments[0]) and segments[1].lower() not in _TAB_SEGMENTS:

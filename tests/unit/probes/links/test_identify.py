@@ -214,6 +214,16 @@ def test_lookalike_host_is_invalid(host: str, channel: str) -> None:
         ("Twitter: @annour_ma Periscope: @annour", None, "twitter", "annour_ma"),
         ("amal.rabat sur Facebook", "website", "facebook", "u:amalrabat"),
         ("@annour.tv على يوتيوب", None, "youtube", "@annour.tv"),
+        ("facebook/annour.org", "facebook", "facebook", "u:annourorg"),
+        ("https://www.facebook/annour.org", None, "facebook", "u:annourorg"),
+        ("@asso.ma", "facebook", "facebook", "u:assoma"),
+        ("facebook.com/ amal.rabat", "facebook", "facebook", "u:amalrabat"),
+        ("www.facebook.com / amal.rabat", "website", "facebook", "u:amalrabat"),
+        ("linkedin.com/ company/annour", "linkedin", "linkedin", "company/annour"),
+        ("x.com: annour_ma", None, "twitter", "annour_ma"),
+        ("twitter.com @annour_ma", "twitter", "twitter", "annour_ma"),
+        ("youtube.com@annour", "youtube", "youtube", "@annour"),
+        ("youtube.com/ @annour", "youtube", "youtube", "@annour"),
     ],
 )
 def test_handle_is_identified_in_its_column(
@@ -294,7 +304,23 @@ def test_author_of_linkedin_post_is_marked_as_derived() -> None:
     )
 
 
-@pytest.mark.parametrize("host", ["bit.ly", "fb.me", "t.co", "lnkd.in", "tinyurl.com"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "bit.ly",
+            "tinyurl.com",
+            "j.mp",
+            "n9.cl",
+            "urlr.me",
+            "fb.me",
+            "on.fb.me",
+            "fb.gg",
+            "t.co",
+        ),
+        *("lnkd.in", "vm.tiktok.com", "vt.tiktok.com"),
+    ],
+)
 def test_short_link_has_no_key(host: str) -> None:
     identity = identify_link(f"{host}/3xAmpl")
     assert (identity.kind, identity.key, identity.url) == (
@@ -302,6 +328,23 @@ def test_short_link_has_no_key(host: str) -> None:
         None,
         f"https://{host}/3xAmpl",
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_social"),
+    [
+        ("https://fr.pinterest.com/annour", True),
+        ("https://m.vimeo.com/annour", True),
+        ("https://plus.google.com/+annour", True),
+        ("google.com/+annour", True),
+        ("https://bsky.app/profile/annour.example", True),
+        ("https://annour.tumblr.com", False),
+        ("https://annour.ma/pinterest.com", False),
+        ("https://sites.google.com/view/annour", False),
+    ],
+)
+def test_profile_on_a_network_is_no_own_website(typed: str, is_social: bool) -> None:
+    assert (identify_link(typed, "website").note == "social") is is_social
 
 
 def test_tracking_parameters_and_fragment_are_removed() -> None:
@@ -363,6 +406,12 @@ def test_tracking_parameters_and_fragment_are_removed() -> None:
         ),
         ("annour.ma/?u=x/https://amal.ma", ["annour.ma/?u=x/https://amal.ma"]),
         ("http://https://annour.ma", ["http://https://annour.ma"]),
+        (
+            "facebook.com/https://www.facebook.com/annour",
+            ["facebook.com/https://www.facebook.com/annour"],
+        ),
+        ("facebook.com / annour", ["facebook.com/annour"]),
+        ("twitter.com @annour_ma", ["twitter.com/@annour_ma"]),
         ("http://Annour Rabat.org", ["http://Annour Rabat.org"]),
         ("www. annour.ma", ["www. annour.ma"]),
         ("http://www.annour.ma (ex annour.org)", ["http://www.annour.ma (ex annour.org)"]),
