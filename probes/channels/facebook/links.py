@@ -96,7 +96,7 @@ _ID_PATTERN = lazy_regex(r"[0-9]{1,20}")
 _LEADING_ID_PATTERN = lazy_regex(r"([0-9]{1,20})(?!\w)")  # `?id=123/`, `?id=123?ref=x`
 _TRAILING_ID_PATTERN = lazy_regex(r".*-([0-9]{5,20})")
 _OPAQUE_ID_PATTERN = lazy_regex(r"pfbid\w{5,}")
-"""Ids that Facebook makes anew for each visitor since 2022. Only a redirect shows the account."""
+"""Ids that are no stable numbers. Only a redirect shows the account."""
 _HASHBANG_ROUTE_PATTERN = lazy_regex(r"^(?:#|%23)?!?(/.*)$")
 _PLACEHOLDER_USERNAMES = frozenset(
     """
