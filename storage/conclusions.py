@@ -27,6 +27,7 @@ from storage.models.audit import (
     DecisionWithdrawal,
     Gap,
     Proposal,
+    WitnessRecord,
 )
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import (
@@ -37,6 +38,7 @@ from storage.tables.core import (
     DECISION_WITHDRAWAL,
     GAP,
     PROPOSAL,
+    WITNESS_ANSWER,
 )
 from storage.tables.mappers import (
     GAP_COLUMNS,
@@ -50,6 +52,7 @@ from storage.tables.mappers import (
     to_decision,
     to_gap,
     to_proposal,
+    to_witness_record,
 )
 from storage.tables.runs import CHECK_TIMES
 from storage.tables.summaries import RUN_FACET_COUNT
@@ -363,7 +366,10 @@ def save_check_times(
 
 @dataclass(frozen=True, slots=True)
 class AssociationData:
-    """The data of several associations without withdrawn ones. Each part is sorted by id."""
+    """The data of several associations without withdrawn ones. Each part is sorted by id.
+
+    `witness_records` are sorted by time.
+    """
 
     associations: tuple[Association, ...]
     accounts: tuple[AccountRow, ...]
@@ -371,6 +377,7 @@ class AssociationData:
     proposals: tuple[Proposal, ...]
     gaps: tuple[Gap, ...]
     decisions: tuple[Decision, ...]
+    witness_records: tuple[WitnessRecord, ...] = ()
 
 
 class AssociationDataQueries:
@@ -397,6 +404,9 @@ class AssociationDataQueries:
             select(PROPOSAL).where(PROPOSAL.c.association.in_(ids)),
             gaps,
             SELECT_DECISIONS.where(DECISION.c.association.in_(ids)),
+            select(WITNESS_ANSWER)
+            .join(ACCOUNT, ACCOUNT.c.id == WITNESS_ANSWER.c.account_id)
+            .where(ACCOUNT.c.association.in_(ids)),
         )
         with self._database.begin_read() as connection:
             rows = [connection.execute(query).all() for query in queries]
@@ -408,6 +418,9 @@ class AssociationDataQueries:
             proposals=tuple(sorted(map(to_proposal, rows[3]), key=get_id)),
             gaps=tuple(sorted(map(to_gap, rows[4]), key=get_id)),
             decisions=tuple(sorted(map(to_decision, rows[5]), key=get_id)),
+            witness_records=tuple(
+                sorted(map(to_witness_record, rows[6]), key=attrgetter("asked_at", "account_id"))
+            ),
         )
 
     def get_decisions_of(self, association_ids: Collection[str]) -> list[Decision]:

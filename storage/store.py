@@ -31,6 +31,7 @@ from storage.runs.cluster import ClusterRunQueries
 from storage.runs.plan import RunPlanQueries
 from storage.runs.runs import AuditRunQueries, FutureRunQueries
 from storage.users import SessionQueries, UserQueries
+from storage.witnesses import WitnessQueries
 
 
 class Store(
@@ -43,6 +44,7 @@ class Store(
     ClusterRunQueries,
     AccountStatusQueries,
     ConclusionQueries,
+    WitnessQueries,
     MessageQueries,
     ReportLinkQueries,
     ReplyQueries,

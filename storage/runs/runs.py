@@ -17,13 +17,21 @@ from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import REPORT_LINK
-from storage.tables.core import AUDIT_RUN, DECISION, GAP, METADATA, PROPOSAL, USER_INVITE
+from storage.tables.core import (
+    AUDIT_RUN,
+    DECISION,
+    GAP,
+    METADATA,
+    PROPOSAL,
+    USER_INVITE,
+    WITNESS_ANSWER,
+)
 from storage.tables.mappers import to_audit_run
 from storage.tables.runs import CLUSTER_RUN, HOST_LOCK, OBSERVATION, PROBE_RESULT
 from storage.tables.summaries import RUN_FACET_COUNT, SUMMARY_VERSION
 
 TABLES_WRITTEN_BY_RUNS = frozenset(
-    {AUDIT_RUN, GAP, PROPOSAL, SUMMARY_VERSION, CLUSTER_RUN, HOST_LOCK}
+    {AUDIT_RUN, GAP, PROPOSAL, WITNESS_ANSWER, SUMMARY_VERSION, CLUSTER_RUN, HOST_LOCK}
 )
 """Tables whose times come from runs. Their rows are removed with a run, or derived again."""
 
@@ -220,6 +228,7 @@ def _remove_runs(connection: Connection, runs: Collection[AuditRun]) -> None:
     for table in (OBSERVATION, RUN_FACET_COUNT, CLUSTER_RUN):
         connection.execute(delete(table).where(table.c.run_id.in_(ids)))
     connection.execute(delete(PROBE_RESULT).where(PROBE_RESULT.c.observed_at > first))
+    connection.execute(delete(WITNESS_ANSWER).where(WITNESS_ANSWER.c.asked_at >= first))
     connection.execute(delete(AUDIT_RUN).where(AUDIT_RUN.c.id.in_(ids)))
 
 

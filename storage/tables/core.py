@@ -30,6 +30,7 @@ from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from probes.models.finding import FactValue, FoundLink
+from probes.witnesses import WitnessAnswer
 from storage.models.audit import AccountStatus
 
 METADATA = SQLModel.metadata
@@ -245,6 +246,22 @@ class ProposalTable(SQLModel, table=True):
     run_count: int
 
 
+class WitnessAnswerTable(SQLModel, table=True):
+    """An answer of Wikidata or the web archive about an account. See `storage.witnesses`."""
+
+    __tablename__: ClassVar[Any] = "witness_answer"
+
+    account_id: int = Field(
+        sa_column=Column(
+            Integer, cascading_foreign_key("account.id"), primary_key=True, autoincrement=False
+        )
+    )
+    source: str = Field(primary_key=True)
+    asked_at: datetime = Field(sa_type=cast("Any", UTCDateTime), nullable=False, primary_key=True)
+    is_answered: bool = boolean_column()
+    answer: WitnessAnswer = json_model_column(WitnessAnswer)
+
+
 class DecisionTable(SQLModel, table=True):
     """A decision of a person. Rows are only added."""
 
@@ -294,6 +311,7 @@ AUDIT_RUN = get_table(AuditRunTable)
 ACCOUNT_STATUS = get_table(AccountStatusTable)
 GAP = get_table(GapTable)
 PROPOSAL = get_table(ProposalTable)
+WITNESS_ANSWER = get_table(WitnessAnswerTable)
 DECISION = get_table(DecisionTable)
 DECISION_WITHDRAWAL = get_table(DecisionWithdrawalTable)
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from probes.models.finding import Identity, LinkKind
+from probes.witnesses import WitnessSource
 from storage.models.audit import (
     ASSOCIATION_FIELDS,
     CONTACT_FIELDS,
@@ -24,6 +25,7 @@ from storage.models.audit import (
     DecisionWithdrawal,
     Gap,
     Proposal,
+    WitnessRecord,
 )
 from storage.models.users import Role, User
 from storage.tables.core import (
@@ -82,6 +84,11 @@ def to_proposal(row: Any) -> Proposal:
         run_count=row.run_count,
         id=row.id,
     )
+
+
+def to_witness_record(row: Any) -> WitnessRecord:
+    """Return the witness record of a row."""
+    return WitnessRecord(row.account_id, WitnessSource(row.source), row.asked_at, row.answer)
 
 
 def to_decision(row: Any) -> Decision:
