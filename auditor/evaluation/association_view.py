@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from auditor.config.schema import Config
@@ -19,6 +19,8 @@ from auditor.rules.association import (
     AssociationState,
     EvaluationTime,
     build_rule_context,
+    select_newest_answers,
+    select_wikidata_statements,
 )
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.link_reciprocity import classify_link_reciprocity
@@ -32,6 +34,7 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
+from probes.witnesses import ArchiveCapture, WikidataStatement, WitnessAnswer, WitnessSource
 from storage.models.audit import AccountState, Association, Decision, DecisionKind, Gap, Proposal
 
 
@@ -42,7 +45,9 @@ class AccountView:
     `link_reciprocity` is reciprocal, site_only, profile_only, registry_only or contradicted.
     `latest` is the newest check, which may be unknown while `state` keeps the last conclusive one.
     `has_doubt` is True if absences were observed and are not confirmed. `rhythm_days` is the median
-    number of days between the last publications, None if too few are known.
+    number of days between the last publications, None if too few are known. `first_capture` is the
+    oldest copy in the web archive, `rescue_copy` the newest one of a site that is gone.
+    `wikidata_statements` name the account.
     """
 
     account_id: int
@@ -66,6 +71,9 @@ class AccountView:
     followers: int | None = None
     has_doubt: bool = False
     rhythm_days: int | None = None
+    first_capture: ArchiveCapture | None = None
+    rescue_copy: ArchiveCapture | None = None
+    wikidata_statements: tuple[WikidataStatement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,8 @@ class AssociationView:
     """One association.
 
     `gaps` are the open gaps that no other hides, most severe first; `all_gaps` has every row.
-    `waived_gaps` are ignored by a decision. `decisions` are those in force.
+    `waived_gaps` are ignored by a decision. `decisions` are those in force. `wikidata_statements`
+    are about registered and proposed accounts alike.
     """
 
     association: Association
@@ -96,6 +105,25 @@ class AssociationView:
     waived_gaps: tuple[Gap, ...] = ()
     moved_channels: frozenset[str] = frozenset()
     decisions: tuple[Decision, ...] = ()
+    wikidata_statements: tuple[WikidataStatement, ...] = ()
+
+    @property
+    def site_proposals(self) -> list[Proposal]:
+        """Return the proposals that the association's own site links to."""
+        return [proposal for proposal in self.proposals if not proposal.is_from_wikidata]
+
+    @property
+    def wikidata_proposals(self) -> list[tuple[Proposal, WikidataStatement | None]]:
+        """Return the proposals that only Wikidata names, with its newest statement about each."""
+        statements = {
+            (statement.link.channel, statement.link.key): statement
+            for statement in self.wikidata_statements
+        }
+        return [
+            (proposal, statements.get((proposal.link.channel, proposal.link.key)))
+            for proposal in self.proposals
+            if proposal.is_from_wikidata
+        ]
 
     def accounts_on(self, channel: str) -> list[AccountView]:
         """Return the accounts on a channel."""
@@ -135,10 +163,21 @@ def build_association_view(
     )
     waived = tuple(gap for gap in gaps if any(is_waiver_of(decision, gap) for decision in in_force))
     not_waived = [gap for gap in gaps if gap not in waived]
+    statements = select_wikidata_statements(association_state, evaluation_time.now)
+    archive_answers = {
+        record.account_id: record.answer
+        for record in select_newest_answers(association_state, evaluation_time.now)
+        if record.source is WitnessSource.WEB_ARCHIVE
+    }
     return AssociationView(
         association=association_state.association,
         accounts=tuple(
-            _build_account_view(account, context, config, evaluation_time)
+            _add_witnesses(
+                _build_account_view(account, context, config, evaluation_time),
+                account,
+                archive_answers.get(account.row.id or 0),
+                statements,
+            )
             for account in context.accounts
             if _has_link(account)
         ),
@@ -158,6 +197,7 @@ def build_association_view(
         waived_gaps=waived,
         moved_channels=context.moved_channels,
         decisions=tuple(in_force),
+        wikidata_statements=statements,
     )
 
 
@@ -228,6 +268,25 @@ def _build_account_view(
         followers=status.last_known_finding.followers if status.last_known_finding else None,
         has_doubt=status.unconfirmed_streak is not None,
         rhythm_days=get_rhythm_days(status.last_known_finding),
+    )
+
+
+def _add_witnesses(
+    view: AccountView,
+    account: EvaluatedAccount,
+    archive_answer: WitnessAnswer | None,
+    statements: Iterable[WikidataStatement],
+) -> AccountView:
+    """Return the view of an account with what third parties say about it."""
+    named_by = tuple(statement for statement in statements if account.is_linked_by(statement.link))
+    if archive_answer is None:
+        return replace(view, wikidata_statements=named_by) if named_by else view
+    is_lost_site = view.channel == "website" and view.state is AccountState.GONE
+    return replace(
+        view,
+        first_capture=archive_answer.first_capture,
+        rescue_copy=archive_answer.latest_capture if is_lost_site else None,
+        wikidata_statements=named_by,
     )
 
 

@@ -191,7 +191,10 @@ class RunReplay:
         store = self._store
         accounts = tuple(store.list_accounts(association.id, include_withdrawn=True))
         decisions = tuple(store.list_decisions(association=association.id))
-        state = AssociationState(association, accounts, decisions=decisions)
+        witness_records = tuple(store.list_witness_records(association.id))
+        state = AssociationState(
+            association, accounts, decisions=decisions, witness_records=witness_records
+        )
         current = RegistrySnapshot(association, association.id in self._listed_ids, accounts)
         log_entries = store.list_audit_log(association.id, limit=None)
         if has_arrival_change(log_entries):

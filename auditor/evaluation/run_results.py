@@ -63,6 +63,7 @@ from storage.models.audit import (
     Gap,
     Observation,
     Proposal,
+    WitnessRecord,
 )
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, SummaryRecord, SummaryVersion
 from storage.models.users import AuditLogEntry
@@ -330,6 +331,9 @@ def assemble_association_states(
     gaps = _group_by_association(association_data.gaps)
     decisions = _group_by_association(association_data.decisions)
     statuses = {status.account_id: status for status in association_data.statuses}
+    records_by_account: dict[int, list[WitnessRecord]] = {}
+    for record in association_data.witness_records:
+        records_by_account.setdefault(record.account_id, []).append(record)
     for association in associations:
         accounts = accounts_by_association.get(association.id, ())
         yield AssociationState(
@@ -343,6 +347,11 @@ def assemble_association_states(
             proposals=tuple(proposals.get(association.id, ())),
             gaps=tuple(gaps.get(association.id, ())),
             decisions=tuple(decisions.get(association.id, ())),
+            witness_records=tuple(
+                record
+                for account in accounts
+                for record in records_by_account.get(account.id or 0, ())
+            ),
         )
 
 

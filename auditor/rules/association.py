@@ -23,7 +23,8 @@ from auditor.rules.checks.base import Rule
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.engine import apply_rules
 from probes.links import channel_registry, identify
-from probes.models.finding import ACCOUNT_KINDS, Identity, Presence
+from probes.models.finding import ACCOUNT_KINDS, FoundLink, Identity, Presence
+from probes.witnesses import WikidataStatement, WitnessSource
 from storage.models.audit import (
     AccountRow,
     AccountStatus,
@@ -33,6 +34,7 @@ from storage.models.audit import (
     Gap,
     Observation,
     Proposal,
+    WitnessRecord,
 )
 
 AccountOwners = Mapping[tuple[str, str], tuple[str, ...]]
@@ -47,7 +49,10 @@ UNREACHABLE_SITE_GAPS = frozenset({"website_down", "website_insecure"})
 
 @dataclass(frozen=True, slots=True)
 class AssociationState:
-    """The stored state of one association; `gaps` includes closed ones."""
+    """The stored state of one association; `gaps` includes closed ones.
+
+    `witness_records` are sorted by time.
+    """
 
     association: Association
     accounts: tuple[AccountRow, ...] = ()
@@ -55,6 +60,7 @@ class AssociationState:
     proposals: tuple[Proposal, ...] = ()
     gaps: tuple[Gap, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    witness_records: tuple[WitnessRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,17 +235,25 @@ def collect_account_keys(association_state: AssociationState) -> set[tuple[str, 
 def collect_linked_keys(
     association_state: AssociationState, observations: Iterable[Observation]
 ) -> set[tuple[str, str]]:
-    """Return the (channel, key) pairs of the accounts and of those their pages link to."""
+    """Return the (channel, key) pairs of the accounts, and of those that pages link to.
+
+    Accounts that Wikidata names are included.
+    """
     links_now = [link for observation in observations for link in observation.finding.links]
     sites = {
         (channel_registry.WEBSITE_CHANNEL, key)
         for link in links_now
         for key in (link.key, link.key.partition("/")[0])
     }
+    named_links = [
+        statement.link
+        for record in association_state.witness_records
+        for statement in record.answer.statements
+    ]
     return (
         collect_account_keys(association_state)
         | sites
-        | {(link.channel, link.key) for link in links_now}
+        | {(link.channel, link.key) for link in (*links_now, *named_links)}
     )
 
 
@@ -325,38 +339,93 @@ def _update_proposals(
     policy: EvaluationPolicy,
     owners: AccountOwners,
 ) -> tuple[Proposal, ...]:
-    """Return the proposals after a run: unregistered accounts that the own sites link to."""
+    """Return the proposals after a run: unregistered accounts that the own sites link to.
+
+    Accounts that only Wikidata names are proposed as well.
+    """
     if "website" in evaluation_time.unreliable_channels:
         return association_state.proposals
+    association, now = association_state.association.id, evaluation_time.now
     rows = {(row.link.channel, row.link.key): row for row in association_state.proposals}
+    registered_names = _collect_registered_names(association_state, now)
 
-    registered_names = _collect_registered_names(association_state, evaluation_time.now)
-    for observation in _select_site_observations(
-        association_state, observations, evaluation_time.now
-    ):
-        for link in observation.finding.links:
-            account_key = (link.channel, link.key)
-            has_other_owner = any(
-                name != association_state.association.id for name in owners.get(account_key, ())
+    def can_be_proposed(link: FoundLink) -> bool:
+        account_key = (link.channel, link.key)
+        has_other_owner = any(name != association for name in owners.get(account_key, ()))
+        return (
+            link.channel in policy.channels
+            and link.channel != channel_registry.WEBSITE_CHANNEL
+            and account_key not in registered_names
+            and not has_other_owner
+        )
+
+    for observation in _select_site_observations(association_state, observations, now):
+        for link in filter(can_be_proposed, observation.finding.links):
+            seen = Proposal(association, link, observation.observed_at, observation.observed_at)
+            rows[link.channel, link.key] = _merge_linked_proposal(
+                rows.get((link.channel, link.key)), seen, evaluation_time.run_started_at
             )
-            if (
-                link.channel not in policy.channels
-                or link.channel == "website"
-                or account_key in registered_names
-                or has_other_owner
-            ):
-                continue
-            previous = rows.get(account_key)
-            observed_at = observation.observed_at
-            if previous is None:
-                rows[account_key] = Proposal(
-                    association_state.association.id, link, observed_at, observed_at
-                )
-            elif previous.last_seen < evaluation_time.run_started_at:
-                rows[account_key] = replace(
-                    previous, link=link, last_seen=observed_at, run_count=previous.run_count + 1
+    for record in select_newest_answers(association_state, now):
+        for link in (statement.link for statement in record.answer.statements):
+            if can_be_proposed(link):
+                named = Proposal(association, link, record.asked_at, record.asked_at)
+                rows[link.channel, link.key] = _merge_named_proposal(
+                    rows.get((link.channel, link.key)), named
                 )
     return tuple(rows.values())
+
+
+def _merge_linked_proposal(
+    previous: Proposal | None, seen: Proposal, run_started_at: datetime
+) -> Proposal:
+    """Return the proposal of an account that the site links to; it replaces Wikidata's word."""
+    if previous is None or previous.is_from_wikidata:
+        return replace(seen, id=previous.id if previous else None)
+    return _count_again(previous, seen) if previous.last_seen < run_started_at else previous
+
+
+def _merge_named_proposal(previous: Proposal | None, named: Proposal) -> Proposal:
+    """Return the proposal of an account that Wikidata names; a link of the site counts more."""
+    if previous is None:
+        return named
+    is_newer = previous.is_from_wikidata and previous.last_seen < named.last_seen
+    return _count_again(previous, named) if is_newer else previous
+
+
+def _count_again(previous: Proposal, seen: Proposal) -> Proposal:
+    return replace(
+        previous, link=seen.link, last_seen=seen.last_seen, run_count=previous.run_count + 1
+    )
+
+
+def select_newest_answers(
+    association_state: AssociationState, now: datetime
+) -> list[WitnessRecord]:
+    """Return the newest answer until `now` of each witness about each listed account.
+
+    Requests without an answer do not count, so an earlier answer stays.
+    """
+    listed_ids = {row.id for row in association_state.accounts if is_listed_at(row, now)}
+    newest = {
+        (record.account_id, record.source): record
+        for record in association_state.witness_records
+        if record.answer.failure is None
+        and record.asked_at <= now
+        and record.account_id in listed_ids
+    }
+    return [newest[key] for key in sorted(newest)]
+
+
+def select_wikidata_statements(
+    association_state: AssociationState, now: datetime
+) -> tuple[WikidataStatement, ...]:
+    """Return what Wikidata's newest answers say about the accounts of an association."""
+    return tuple(
+        statement
+        for record in select_newest_answers(association_state, now)
+        if record.source is WitnessSource.WIKIDATA
+        for statement in record.answer.statements
+    )
 
 
 def _collect_registered_names(

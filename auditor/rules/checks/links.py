@@ -31,7 +31,8 @@ class ProposedRule(Rule):
     """An account that the association's site links to and that is not registered.
 
     It is no longer linked only if all sites were read in this run, because a login wall hides
-    links. It is unknown if it may be a registered account under another name.
+    links. It is unknown if it may be a registered account under another name. An account that only
+    Wikidata names is no gap.
     """
 
     check: Literal["proposed"]
@@ -44,7 +45,7 @@ class ProposedRule(Rule):
         )
         for proposal in context.proposals:
             link, is_fresh = proposal.link, proposal.last_seen >= context.run_started_at
-            if self.channels and link.channel not in self.channels:
+            if proposal.is_from_wikidata or (self.channels and link.channel not in self.channels):
                 continue
             is_known = context.is_known_link(link)
             if is_known or (were_all_read and not is_fresh):
