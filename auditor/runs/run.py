@@ -1,4 +1,4 @@
-"""Execute one audit run: canaries, checks, second pass, evaluation, receipt.
+"""Execute one audit run: canaries, checks, second pass, witnesses, evaluation, receipt.
 
 Start with `execute_run`; `_RunSession` has the phases in their order. If both test websites are
 unreachable, the run is skipped. Results are stored in batches, so a run that was killed continues
@@ -38,6 +38,7 @@ from auditor.runs.account_worker import (
     open_account_worker,
 )
 from auditor.runs.plan import MAX_BATCH_ACCOUNTS, build_batches, compute_batch_size
+from auditor.runs.witnesses import WitnessInquiry
 from probes.http.host_state import HostLock
 from probes.log import EventLogger
 from probes.models.probe import ProbeResult
@@ -355,6 +356,8 @@ class _RunSession:
             try:
                 if self.account_count:
                     await self._run_account_worker(checker)
+                if not is_evaluated:
+                    await self._ask_witnesses(checker)
                 self.not_reached = await asyncio.to_thread(
                     store.count_unreached_accounts, self.audit_run
                 )
@@ -383,6 +386,12 @@ class _RunSession:
             on_progress=self._report_progress,
         ) as account_worker:
             await self._run_passes(account_worker)
+
+    async def _ask_witnesses(self, checker: AccountChecker) -> None:
+        inquiry = WitnessInquiry(
+            self.app, self.audit_run, checker.fetcher, checker.parser_pool, self.deadline
+        )
+        await inquiry.execute()
 
     async def _run_passes(self, worker: AccountWorker) -> None:
         """Check all accounts, then repeat the checks that failed for a transient reason.

@@ -1,0 +1,137 @@
+"""Ask third parties about registered accounts: Wikidata and the web archive (`[witnesses]`).
+
+A phase of the run after its second pass. It asks about a few accounts per run, and about each one
+seldom, so the answers of many runs complete each other. It cannot fail a run: a witness that gives
+no answer is asked again a week later, and nothing is concluded from its silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from auditor.config.schema import WitnessSettings
+from auditor.protocols import RunContext
+from auditor.rules.account_status import select_decisions_in_force
+from auditor.rules.association import DISOWNING_DECISION_KINDS
+from auditor.runs.account_worker import RunDeadline
+from probes.http.fetcher import Fetcher
+from probes.links import channel_registry
+from probes.log import EventLogger
+from probes.models.http import FetchError, Page, PageRequest
+from probes.runner.parser_pool import ParserPool
+from probes.runner.run import fetch_and_parse
+from probes.witnesses import (
+    CDX_URL,
+    WitnessAnswer,
+    WitnessSource,
+    build_archive_request,
+    build_wikidata_request,
+    read_archive_outcomes,
+    read_wikidata_outcome,
+)
+from storage.models.audit import AccountRow, AccountState, AuditRun, WitnessRecord
+
+logger = EventLogger(__name__)
+
+RETRY_AFTER = timedelta(days=7)
+"""Time after a request without an answer until the next one about the same account."""
+MAX_FAILURES_IN_ROW = 3
+"""Requests in a row without an answer after which a witness is not asked again in this run."""
+SECONDS_PER_MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessInquiry:
+    """The questions of one run to the witnesses that the configuration turns on."""
+
+    app: RunContext
+    audit_run: AuditRun
+    fetcher: Fetcher
+    parsers: ParserPool
+    deadline: RunDeadline
+
+    async def execute(self) -> None:
+        """Ask the witnesses, both at the same time, and store each answer. Never raises Exception.
+
+        It ends at the deadline of the run. The next run, or a resumed one, continues.
+        """
+        sources = list_enabled_sources(self.app.config.witnesses)
+        try:
+            await asyncio.gather(*(self._ask_source(source) for source in sources))
+        except Exception as error:  # what a witness says is never worth a run
+            logger.exception(error, "witnesses_failed", "the witnesses were not all asked")
+
+    async def _ask_source(self, source: WitnessSource) -> None:
+        settings = self.app.config.witnesses
+        endpoint = settings.wikidata_endpoint if source is WitnessSource.WIKIDATA else CDX_URL
+        self.fetcher.slow_down_host(endpoint, SECONDS_PER_MINUTE / settings.requests_per_minute)
+        failure_count = 0
+        for row in await asyncio.to_thread(self._list_due_accounts, source):
+            if self.deadline.should_stop or failure_count >= MAX_FAILURES_IN_ROW:
+                break
+            answer = await self._ask(source, row)
+            record = WitnessRecord(row.id or 0, source, self.audit_run.started_at, answer)
+            await asyncio.to_thread(self.app.store.save_witness_record, record)
+            failure_count = failure_count + 1 if answer.failure else 0
+        if failure_count >= MAX_FAILURES_IN_ROW:
+            message = "{witness} gave no answer {count} times and is asked again in the next run"
+            logger.info("witness_silent", message, witness=source.value, count=failure_count)
+
+    def _list_due_accounts(self, source: WitnessSource) -> list[AccountRow]:
+        """Return the accounts that this run still asks about."""
+        store, config, run_started_at = self.app.store, self.app.config, self.audit_run.started_at
+        asked_count = store.count_witness_requests(source, run_started_at)
+        website = {channel_registry.WEBSITE_CHANNEL}
+        channels = set(config.channels)
+        return store.list_accounts_to_witness(
+            source,
+            channels & website if source is WitnessSource.WIKIDATA else channels,
+            answered_before=run_started_at - timedelta(days=config.witnesses.recheck_days),
+            asked_before=run_started_at - RETRY_AFTER,
+            excluded_ids=self._find_disowned_ids(),
+            limit=max(0, config.witnesses.accounts_per_run - asked_count),
+        )
+
+    def _find_disowned_ids(self) -> Collection[int | None]:
+        disowning = [
+            decision
+            for decision in self.app.store.list_decisions(self.audit_run.started_at)
+            if decision.kind in DISOWNING_DECISION_KINDS
+        ]
+        in_force = select_decisions_in_force(disowning, self.audit_run.started_at)
+        return {decision.account_id for decision in in_force}
+
+    async def _ask(self, source: WitnessSource, row: AccountRow) -> WitnessAnswer:
+        url = row.identity.canonical or row.identity.url or row.typed_text
+        if source is WitnessSource.WIKIDATA:
+            endpoint = self.app.config.witnesses.wikidata_endpoint
+            return read_wikidata_outcome(await self._fetch(build_wikidata_request(url, endpoint)))
+        oldest = await self._fetch(build_archive_request(url))
+        if row.channel != channel_registry.WEBSITE_CHANNEL or isinstance(oldest, FetchError):
+            return read_archive_outcomes(oldest)
+        return read_archive_outcomes(oldest, await self._fetch_newest_capture(row, url))
+
+    async def _fetch_newest_capture(self, row: AccountRow, url: str) -> Page | FetchError:
+        """Fetch the newest capture of a site: the one from before its loss, if it is gone.
+
+        What the address shows afterwards is not the association's.
+        """
+        status = await asyncio.to_thread(self.app.store.get_account_status, row.id or 0)
+        is_gone = status is not None and status.state is AccountState.GONE
+        until = status.since.date() if status and is_gone and status.since else None
+        return await self._fetch(build_archive_request(url, newest=True, until=until))
+
+    async def _fetch(self, request: PageRequest) -> Page | FetchError:
+        return await fetch_and_parse(request, self.fetcher, self.parsers)
+
+
+def list_enabled_sources(settings: WitnessSettings) -> list[WitnessSource]:
+    """Return the witnesses that the configuration turns on."""
+    is_enabled = {
+        WitnessSource.WIKIDATA: settings.wikidata,
+        WitnessSource.WEB_ARCHIVE: settings.web_archive,
+    }
+    return [source for source, is_on in is_enabled.items() if is_on]
