@@ -220,6 +220,19 @@ def _generate_account_lines(view: AssociationView, translator: Translator) -> It
         if link_status := describe_link_status(account, translator):
             links_label = translator.translate("Links")
             yield f"    {translator.format_pair(links_label, link_status)}"
+        yield from (f"    {line}" for line in _generate_archive_lines(account, translator))
+
+
+def _generate_archive_lines(account: AccountView, translator: Translator) -> Iterator[str]:
+    """Yield since when the web archive knows an account, and its copy of a lost website."""
+    copies = (
+        (translator.translate("In the web archive since"), account.first_capture),
+        (translator.translate("Newest archived copy"), account.rescue_copy),
+    )
+    for label, capture in copies:
+        if capture is not None:
+            day = translator.format_date(capture.captured_at)
+            yield f"{translator.format_pair(label, day)} · {capture.url}"
 
 
 def describe_account_state(account: AccountView, translator: Translator) -> str:

@@ -1,15 +1,31 @@
 """The page of an association and the evidence page."""
 
-from datetime import timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from auditor.checking import checker
 from auditor.runs.run import execute_run
-from probes.models.finding import Reason
+from probes.models.finding import FoundLink, Reason
 from probes.models.http import PageRequest
 from probes.models.probe import absent_finding
-from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind, Gap
+from probes.witnesses import (
+    WIKIDATA_SOURCE,
+    ArchiveCapture,
+    WikidataStatement,
+    WitnessAnswer,
+    WitnessSource,
+)
+from storage.models.audit import (
+    Association,
+    AssociationEntry,
+    Contact,
+    Decision,
+    DecisionKind,
+    Gap,
+    WitnessRecord,
+)
 from tests.support.mini_network import START, link, lived, night_of, register, steps
 from tests.support.web_server import logged_in_client
 
@@ -110,6 +126,37 @@ async def test_evidence_page_shows_address_status_title_and_text(app):
     assert "Nour of Agadir" in text
     assert "Our news" in text
     assert "<code>200</code>" in text
+
+
+def save_witness(app, typed, source, answer):
+    record = WitnessRecord(get_account_id(app, typed), source, START, answer)
+    app.store.save_witness_record(record)
+
+
+async def test_evidence_page_shows_what_third_parties_say(app):
+    capture = ArchiveCapture(
+        datetime(2014, 3, 12, tzinfo=UTC), "https://web.archive.org/web/2014/https://x.example/"
+    )
+    named = FoundLink(
+        "facebook", "u:nour", NOUR.typed_text, WIKIDATA_SOURCE, "https://www.wikidata.org/wiki/Q42"
+    )
+    statement = WikidataStatement(named, "Q42", date(2024, 3, 1))
+    save_witness(
+        app, SITE.typed_text, WitnessSource.WIKIDATA, WitnessAnswer(statements=(statement,))
+    )
+    save_witness(
+        app, NOUR.typed_text, WitnessSource.WEB_ARCHIVE, WitnessAnswer(first_capture=capture)
+    )
+    account_id = get_account_id(app, NOUR.typed_text)
+    with logged_in_client(app, NOW) as client:
+        evidence = get_page(client, f"/en/associations/nour/accounts/{account_id}")
+        association = get_page(client, "/en/associations/nour")
+    for text in (evidence, association):
+        assert "12 March 2014" in text
+        assert capture.url in text
+        assert "Q42" in text
+        assert "source read on 1 March 2024" in re.sub(r"<[^>]+>", "", text)
+    assert "A third party’s word: it changes no conclusion." in evidence
 
 
 async def test_evidence_page_shows_the_newest_run_and_links_to_earlier_ones(app):
