@@ -32,6 +32,7 @@ from probes.witnesses import (
     read_archive_outcomes,
     read_wikidata_outcome,
 )
+from storage.errors import StoreError
 from storage.models.audit import AccountRow, AccountState, AuditRun, WitnessRecord
 
 logger = EventLogger(__name__)
@@ -54,31 +55,45 @@ class WitnessInquiry:
     deadline: RunDeadline
 
     async def execute(self) -> None:
-        """Ask the witnesses, both at the same time, and store each answer. Never raises Exception.
+        """Ask the witnesses, both at the same time, and store each answer. Raises no Exception.
 
         It ends at the deadline of the run. The next run, or a resumed one, continues.
         """
         sources = list_enabled_sources(self.app.config.witnesses)
+        await asyncio.gather(*(self._try_source(source) for source in sources))
+
+    async def _try_source(self, source: WitnessSource) -> None:
+        """Ask one witness. A failure is logged and leaves the other witness alone."""
         try:
-            await asyncio.gather(*(self._ask_source(source) for source in sources))
+            await self._ask_source(source)
+        except (FetchError, StoreError) as error:
+            message = "{witness} cannot be asked in this run: {reason}"
+            logger.warning("witness_failed", message, witness=source.value, reason=str(error))
         except Exception as error:  # what a witness says is never worth a run
-            logger.exception(error, "witnesses_failed", "the witnesses were not all asked")
+            message = "{witness} was not asked to the end"
+            logger.exception(error, "witness_crashed", message, witness=source.value)
 
     async def _ask_source(self, source: WitnessSource) -> None:
         settings = self.app.config.witnesses
         endpoint = settings.wikidata_endpoint if source is WitnessSource.WIKIDATA else CDX_URL
         self.fetcher.slow_down_host(endpoint, SECONDS_PER_MINUTE / settings.requests_per_minute)
-        failure_count = 0
+        asked_count = failure_count = failures_in_row = 0
         for row in await asyncio.to_thread(self._list_due_accounts, source):
-            if self.deadline.should_stop or failure_count >= MAX_FAILURES_IN_ROW:
+            if self.deadline.should_stop or failures_in_row >= MAX_FAILURES_IN_ROW:
                 break
             answer = await self._ask(source, row)
             record = WitnessRecord(row.id or 0, source, self.audit_run.started_at, answer)
             await asyncio.to_thread(self.app.store.save_witness_record, record)
-            failure_count = failure_count + 1 if answer.failure else 0
-        if failure_count >= MAX_FAILURES_IN_ROW:
-            message = "{witness} gave no answer {count} times and is asked again in the next run"
-            logger.info("witness_silent", message, witness=source.value, count=failure_count)
+            asked_count += 1
+            failure_count += answer.failure is not None
+            failures_in_row = failures_in_row + 1 if answer.failure else 0
+        logger.info(
+            "witness_asked",
+            "{witness} was asked about {asked} accounts and gave no answer about {failed}",
+            witness=source.value,
+            asked=asked_count,
+            failed=failure_count,
+        )
 
     def _list_due_accounts(self, source: WitnessSource) -> list[AccountRow]:
         """Return the accounts that this run still asks about."""

@@ -11,8 +11,10 @@ import pytest
 from auditor.checking import checker
 from auditor.config.schema import WitnessSettings
 from auditor.demo.model import FakeResponse, text_response
+from auditor.diagnostics import network
 from auditor.evaluation import reevaluate as reevaluate_module
 from auditor.evaluation.network_view import load_association_view
+from auditor.reports.text import format_association_report
 from auditor.runs.account_worker import RunDeadline
 from auditor.runs.run import execute_run
 from auditor.runs.witnesses import WitnessInquiry
@@ -207,6 +209,23 @@ async def test_disowned_account_is_not_asked_about(app, ask):
     assert ("facebook", "web_archive") not in await ask(ServedWitnesses())
 
 
+async def test_endpoint_in_a_private_network_is_refused_in_one_line(app, ask, caplog):
+    small = configure(app, wikidata_endpoint="http://127.0.0.1:9/sparql")
+    served = ServedWitnesses()
+    answers = await ask(served, small=small)
+    assert {source for _, source in answers} == {"web_archive"}
+    assert [record.event for record in caplog.records] == ["witness_failed"]
+
+
+async def test_doctor_asks_the_witnesses_that_are_on(app, tmp_path):
+    served = ServedWitnesses(robots={SPARQL_HOST: "User-agent: *\nDisallow: /\n"})
+    async with serve_witnesses(served, tmp_path, NOW) as settings:
+        config = app.config.model_copy(update={"channels": {}, "fetch": FetchOptions(**settings)})
+        answers = (await network.query_network(config, NOW)).witness_answers
+    assert answers[WitnessSource.WIKIDATA].reason is Reason.ROBOTS
+    assert answers[WitnessSource.WEB_ARCHIVE].status == 200
+
+
 async def test_copy_of_a_lost_site_is_from_before_its_loss(app, ask):
     lost_at = datetime(2026, 2, 1, tzinfo=UTC)
     site_id = next(row.id for row in app.store.list_accounts() if row.channel == "website")
@@ -215,6 +234,10 @@ async def test_copy_of_a_lost_site_is_from_before_its_loss(app, ask):
     await ask(ServedWitnesses(captures={"https://nour.example/": stamps}))
     [site] = load_association_view(app.store, app.config, "nour").accounts_on("website")
     assert site.rescue_copy.captured_at == datetime(2026, 1, 10, tzinfo=UTC)
+    view = load_association_view(app.store, app.config, "nour")
+    report = format_association_report(view, START, "en").splitlines()
+    copy_url = "https://web.archive.org/web/20260110000000/https://nour.example/"
+    assert f"    Newest archived copy: 10 January 2026 · {copy_url}" in report
 
 
 async def test_failing_storage_does_not_fail_the_run(app, ask, monkeypatch, caplog):
@@ -222,8 +245,8 @@ async def test_failing_storage_does_not_fail_the_run(app, ask, monkeypatch, capl
         raise StoreError("cannot write", "disk full")
 
     monkeypatch.setattr(type(app.store), "save_witness_record", fail)
-    with caplog.at_level(logging.CRITICAL):
-        assert await ask(ServedWitnesses()) == {}
+    assert await ask(ServedWitnesses()) == {}
+    assert {record.event for record in caplog.records} == {"witness_failed"}
 
 
 SITE_URL = SITE.typed_text
