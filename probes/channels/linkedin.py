@@ -23,6 +23,7 @@ from probes.channels._public_profile import (
     probe_public_profile,
 )
 from probes.dates import parser
+from probes.links import post_numbers
 from probes.models.finding import Account, Activity, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
@@ -300,8 +301,6 @@ def parse_profile_page(page: Page) -> PublicProfile:
     )
 
 
-# The first 41 bits of a post's id are its Unix time in milliseconds
-# (linkedin-timestamp-extractor, 2024).
 _ACTIVITY_URN_PATTERN = lazy_regex(
     r"data-activity-urn=[\"']urn:li:(?:activity|share|ugcPost):(\d{19})\b"
 )
@@ -309,8 +308,11 @@ _ACTIVITY_URN_PATTERN = lazy_regex(
 
 def _find_newest_post(markup: str, document: html.Document, page: Page) -> Activity | None:
     """Return the newest post by its id, or else by the age shown: `3w`, `2 mois`."""
-    post_ids = [int(match[1]) for match in _ACTIVITY_URN_PATTERN.finditer(markup)]
-    newest = find_newest_timestamp([(post_id >> 22) / 1000 for post_id in post_ids], page)
+    post_dates = [
+        post_numbers.decode_post_number(NAME, match[1])
+        for match in _ACTIVITY_URN_PATTERN.finditer(markup)
+    ]
+    newest = find_newest_timestamp([date.timestamp() for date in post_dates if date], page)
     if newest is not None or "data-activity-urn" not in markup:
         return newest
     ages = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from probes.channels._api_common import (
@@ -26,7 +26,8 @@ from probes.channels._api_common import (
     parse_json_object,
 )
 from probes.channels._public_profile import build_wrong_target_finding
-from probes.channels.twitter.links import HANDLE_PATTERN
+from probes.channels.twitter.links import HANDLE_PATTERN, NAME
+from probes.links import post_numbers
 from probes.models.finding import (
     Account,
     Activity,
@@ -152,16 +153,9 @@ def _extract_entity_urls(item: Any, place: str) -> list[Any]:
     return [get_nested(entity, "expanded_url") for entity in entities[:10]]
 
 
-_SNOWFLAKE_EPOCH_MS = 1_288_834_974_657  # 2010-11-04; since then post ids contain the time
-_FIRST_SNOWFLAKE_ID = 30_000_000_000
-
-
 def _parse_post_id_date(post_id: Any) -> datetime | None:
-    """Return when a post was written, by its id. Ids from before 2010 contain no time."""
-    number = parse_count(post_id) or 0
-    if number <= _FIRST_SNOWFLAKE_ID:
-        return None
-    return datetime.fromtimestamp(((number >> 22) + _SNOWFLAKE_EPOCH_MS) // 1000, UTC)
+    """Return when a post was written, by its id, or None."""
+    return post_numbers.decode_post_number(NAME, str(parse_count(post_id) or ""))
 
 
 def _parse_account_error(error: Any) -> tuple[str, str] | None:
