@@ -48,7 +48,7 @@ from probes.website.url_variants import build_www_twin_url, check_transport, ope
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
-VERSION = 4
+VERSION = 5
 MEMBERS_ONLY_PAGE_MAX_CHARS = 200
 """The most visible characters of a page that only lets members in."""
 

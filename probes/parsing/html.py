@@ -77,8 +77,8 @@ class Document:
 
     `link_tags` are tuples of rel, type, href and title. `script_sources` holds the addresses of
     scripts and frames, and short scripts that may redirect. `main_text` is the text without menus,
-    footers, asides and links. `internal_link_count` counts the other pages of the site that the
-    page links to.
+    footers, asides and links. `quoted_urls` are the sources of quotations, such as embedded posts.
+    `internal_link_count` counts the other pages of the site that the page links to.
     """
 
     url: str
@@ -92,6 +92,7 @@ class Document:
     headings: tuple[str, ...] = ()
     json_ld: tuple[Mapping[str, Any], ...] = ()
     embeds: tuple[str, ...] = ()
+    quoted_urls: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
     script_sources: tuple[str, ...] = ()
     script_count: int = 0
@@ -172,6 +173,7 @@ class _DocumentBuilder:
         self.headings: list[str] = []
         self.json_ld: list[Mapping[str, Any]] = []
         self.embeds: list[str] = []
+        self.quoted_urls: list[str] = []
         self.frames: list[str] = []
         self.script_sources: list[str] = []
         self.script_count = self.form_count = 0
@@ -200,6 +202,8 @@ class _DocumentBuilder:
                 handle(element, attrs)
             if "data-href" in attrs:
                 self.embeds.append(make_absolute(self.base, attrs["data-href"]))
+            if "cite" in attrs and len(self.quoted_urls) < MAX_ANCHORS:
+                self.quoted_urls.append(make_absolute(self.base, attrs["cite"]))
             if "datetime" in attrs or "itemprop" in attrs or element.name in ("time", "abbr"):
                 self.date_stamps.extend(
                     _read_date_stamp(element, attrs, is_after_title=self.is_after_title)
@@ -296,6 +300,7 @@ def _build_document(walker: HtmlWalker, url: str) -> Document:
         headings=tuple(builder.headings),
         json_ld=tuple(builder.json_ld),
         embeds=tuple(builder.embeds),
+        quoted_urls=tuple(builder.quoted_urls),
         frames=tuple(builder.frames),
         script_sources=tuple(builder.script_sources),
         script_count=builder.script_count,

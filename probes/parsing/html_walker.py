@@ -25,6 +25,7 @@ MAX_HEADING_CHARS = 80
 _KEPT_TAGS = frozenset(
     "title meta link base a area time h1 h2 iframe frame abbr form script".split()  # noqa: SIM905
 )
+_KEPT_ATTRIBUTES = frozenset({"itemprop", "datetime", "data-href", "cite"})
 _COUNTED_TAGS = frozenset({"img", "html"})
 _HIDDEN_TEXT_TAGS = frozenset(
     {"script", "style", "noscript", "template", "textarea", "option", "svg"}
@@ -138,7 +139,7 @@ class HtmlWalker:
                 hint = class_name or element_id or ""
             if tag not in _ROOT_TAGS:
                 section = _find_section(tag, hint, attrs.get("role", ""), section)
-            is_kept = is_kept or "itemprop" in attrs or "datetime" in attrs or "data-href" in attrs
+            is_kept = is_kept or not _KEPT_ATTRIBUTES.isdisjoint(attrs)
         elif tag in _SECTION_BY_TAG:
             hint, section = "", _find_section(tag, "", "", section)
         elif tag not in _INLINE_TAGS:

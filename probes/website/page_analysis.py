@@ -6,14 +6,15 @@ All work on the body happens here, in a worker process that can be stopped. The 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 from urllib.parse import unquote, urljoin
 
 from probes.classify import classifier, interstitials, soft_404, spam
 from probes.discovery import accounts, site_names
+from probes.links import post_numbers
 from probes.models.finding import Activity, FactValue, FoundLink, Reason
 from probes.models.http import Page
 from probes.parsing import html
@@ -136,6 +137,10 @@ def _add_site_details(
     date_finder = latest.PageDateFinder(document, page.fetched_at)
     page_activity = None if is_home else date_finder.find_page_date(lambda: markup)
     homepage_publication = date_finder.find_newest_publication() if is_home else None
+    linked_posts = _read_linked_posts(document)
+    future_dates = [
+        post.published_at for post in linked_posts if post.published_at > page.fetched_at
+    ]
     text_language = language.detect_language(document.text)
     is_foreign = bool(text_language) and text_language not in language.NETWORK_LANGUAGES
     return replace(
@@ -151,11 +156,38 @@ def _add_site_details(
         inner_page_url=_find_inner_page_url(document) if is_home else "",
         page_activity=page_activity,
         homepage_publication=homepage_publication,
-        valid_until=date_finder.valid_until,
+        valid_until=latest.find_earliest_day(
+            date_finder.valid_until, latest.find_validity_end(future_dates, page.fetched_at)
+        ),
         links=accounts.find_owner_accounts(document),
         owner_hints=accounts.find_owner_hints(document),
-        facts=_build_page_facts(document, page),
+        facts={
+            **_build_page_facts(document, page),
+            **_build_linked_posts_fact(linked_posts, page.fetched_at),
+        },
     )
+
+
+def _read_linked_posts(document: html.Document) -> list[post_numbers.LinkedPost]:
+    """Return the dated posts of social networks that the page links to or embeds.
+
+    Visitors' comments do not count: X opens a post under any name that a visitor types.
+    """
+    links = [
+        (anchor.url, anchor.text) for anchor in document.anchors if anchor.section != "comments"
+    ]
+    quotes = [(url, "") for url in document.quoted_urls]
+    return list(post_numbers.read_post_links([*links, *quotes]))
+
+
+def _build_linked_posts_fact(
+    linked_posts: Iterable[post_numbers.LinkedPost], now: datetime
+) -> dict[str, FactValue]:
+    """Return the fact `linked_posts`: the newest dated post of each account, if there is any."""
+    newest_posts = post_numbers.select_newest_posts(linked_posts, now)
+    if not newest_posts:
+        return {}
+    return {post_numbers.LINKED_POSTS_FACT: post_numbers.format_linked_posts(newest_posts)}
 
 
 def is_home_page_url(url: str) -> bool:
