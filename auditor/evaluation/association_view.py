@@ -150,7 +150,7 @@ def build_association_view(
     owners: AccountOwners,
 ) -> AssociationView:
     """Build the view of an association. Pure."""
-    context = build_rule_context(association_state, evaluation_time, owners)
+    context = build_rule_context(association_state, evaluation_time, owners, bands=config.activity)
     in_force = select_decisions_in_force(
         association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
     )

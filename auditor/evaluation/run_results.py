@@ -302,7 +302,11 @@ def load_account_owners(
 def build_evaluation_policy(config: Config) -> EvaluationPolicy:
     """Return the rules and thresholds of a configuration."""
     return EvaluationPolicy(
-        config.confirm, config.rules, load_gap_catalogue(), frozenset(config.channels)
+        config.confirm,
+        config.activity,
+        config.rules,
+        load_gap_catalogue(),
+        frozenset(config.channels),
     )
 
 

@@ -65,6 +65,7 @@ DATE_SOURCE_TERMS = {
     "uploads": "api",
     "post_id": "api",
     "attested": "person",
+    "post_number": "linked_post",
 }
 """Terms of the sources of publication dates; any other source is a date on a page."""
 

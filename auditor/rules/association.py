@@ -14,6 +14,7 @@ from functools import lru_cache
 from auditor.reference.gap_catalogue import GapCatalogue
 from auditor.rules import engine
 from auditor.rules.account_status import (
+    ActivityBands,
     ConfirmationThresholds,
     advance,
     apply_decisions,
@@ -22,6 +23,7 @@ from auditor.rules.account_status import (
 from auditor.rules.checks.base import Rule
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.engine import apply_rules
+from auditor.rules.linked_posts import credit_linked_posts
 from probes.links import channel_registry, identify
 from probes.models.finding import ACCOUNT_KINDS, FoundLink, Identity, Presence
 from probes.witnesses import WikidataStatement, WitnessSource
@@ -68,6 +70,7 @@ class EvaluationPolicy:
     """Rules, thresholds and channels of an evaluation."""
 
     confirmation_thresholds: ConfirmationThresholds
+    activity_bands: ActivityBands
     rules: tuple[Rule, ...]
     catalogue: GapCatalogue
     channels: frozenset[str]
@@ -111,7 +114,9 @@ def evaluate_association(
         for account, observation in observations.items()
         if _is_decided(new_state.statuses.get(account), observation)
     )
-    context = build_rule_context(new_state, evaluation_time, owners, decided_account_ids)
+    context = build_rule_context(
+        new_state, evaluation_time, owners, decided_account_ids, bands=policy.activity_bands
+    )
     candidates = apply_rules(context, policy.rules, policy.catalogue)
     evaluated_channels = policy.channels | {""}  # "": gaps of the association itself
     own_candidates = [
@@ -156,8 +161,13 @@ def build_rule_context(
     evaluation_time: EvaluationTime,
     owners: AccountOwners,
     decided_account_ids: Collection[int] = (),
+    *,
+    bands: ActivityBands | None = None,
 ) -> RuleContext:
-    """Return the association for rules: decisions applied, disowned accounts removed."""
+    """Return the association for rules: decisions applied, disowned accounts removed.
+
+    With `bands`, posts that its own site links to count as publications of its accounts.
+    """
     in_force = select_decisions_in_force(
         association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
     )
@@ -168,6 +178,8 @@ def build_rule_context(
         if is_listed_at(row, evaluation_time.now)
         and (row.channel, row.identity.key or row.typed_text) not in disowned
     ]
+    if bands is not None:
+        accounts = credit_linked_posts(accounts, bands, evaluation_time.run_started_at)
     channels_without_account = {
         decision.channel for decision in in_force if decision.kind is DecisionKind.NONE_BY_CHOICE
     }

@@ -42,7 +42,7 @@ from auditor.rules.checks.registry import (
 from auditor.rules.context import RuleContext, RuleMatch
 from storage.models.audit import Gap
 
-RULES_VERSION = 4
+RULES_VERSION = 5
 """Increase it when a check or an account status changes. Receipts name it."""
 
 AnyRule = Annotated[

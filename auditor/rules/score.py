@@ -26,7 +26,7 @@ from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS, LinkKind, Reason
 from storage.models.audit import AccountState
 
-SCORE_VERSION = 3
+SCORE_VERSION = 4
 
 
 class PointState(StrEnum):

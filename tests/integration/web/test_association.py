@@ -9,7 +9,7 @@ from auditor.checking import checker
 from auditor.runs.run import execute_run
 from probes.models.finding import FoundLink, Reason
 from probes.models.http import PageRequest
-from probes.models.probe import absent_finding
+from probes.models.probe import absent_finding, present_finding
 from probes.witnesses import (
     WIKIDATA_SOURCE,
     ArchiveCapture,
@@ -242,3 +242,32 @@ async def test_markup_in_a_checked_page_is_escaped(app):
     assert "&lt;script&gt;alert(1)" in text
     assert "<script" not in text
     assert "<b>bold" not in text
+
+
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [
+        ("en", "from a post that the website links to, there may be newer ones"),
+        ("fr", "d’après une publication vers laquelle le site renvoie"),
+        ("ar", "حسب منشور يحيل إليه الموقع"),
+    ],
+)
+async def test_pages_name_the_linked_post_as_the_source_of_a_date(
+    app, monkeypatch, language, source
+):
+    def link_post(account, keyed=()):
+        page = yield PageRequest(account.identity.canonical, is_registered_link=True)
+        facts = {"viewport": True, "linked_posts": "twitter:u:nour=2026-03-04T10:00:00Z"}
+        return present_finding(page, facts=facts if account.channel == "website" else {})
+
+    x_account = link("nour", "twitter", "nour")
+    register(app, NOUR, SITE, x_account)
+    monkeypatch.setattr(checker, "create_probe", link_post)
+    app.web.answers = {}
+    await execute_run(app, night_of(4))
+    path = f"/{language}/associations/nour"
+    with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
+        association_page = get_page(client, path)
+        why_page = get_page(client, f"{path}/accounts/{get_account_id(app, x_account.typed_text)}")
+    assert source in association_page
+    assert source in why_page
