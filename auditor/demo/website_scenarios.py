@@ -18,7 +18,7 @@ from auditor.demo.account_scenarios import (
 )
 from auditor.demo.associations import DemoAssociation
 from auditor.demo.model import DemoRun, FakeRequest, FakeResponse
-from auditor.demo.pages import site, site_variants
+from auditor.demo.pages import linked_posts, site, site_variants
 from auditor.demo.pages.site import PageFrame, PublishingHabit
 
 SiteHandler = Callable[[DemoAssociation, FakeRequest, DemoRun], FakeResponse]
@@ -74,6 +74,12 @@ def make_temporary_site(
 SITE_SCENARIOS = {
     "wordpress_active": SiteScenario(
         make_steady_scenario("a WordPress site with a post every week", "present")
+    ),
+    "posts_embedded": SiteScenario(
+        make_steady_scenario(
+            "a WordPress site that embeds posts of its accounts and of a partner", "present"
+        ),
+        linked_posts.serve_site_with_posts,
     ),
     "wordpress_slow": SiteScenario(
         make_steady_scenario("a WordPress site whose newest post is two months old", "present"),
@@ -185,6 +191,7 @@ SITE_SCENARIOS = {
             {1: "unknown", 9: "present"},
             {"website_insecure": (4, 8)},
         ),
+        linked_posts.serve_site_with_old_posts,
         expired_certificate_runs=(1, 8),
     ),
     "redirect_loop": SiteScenario(
@@ -211,7 +218,9 @@ SITE_SCENARIOS = {
             {1: "present"},
             {"website_down": (6, 9)},
         ),
-        make_temporary_site(3, 9, site_variants.serve_database_error),
+        make_temporary_site(
+            3, 9, site_variants.serve_database_error, linked_posts.serve_site_with_posts
+        ),
     ),
     "rate_limited": SiteScenario(
         AccountScenario(

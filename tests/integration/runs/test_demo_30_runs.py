@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from urllib.parse import urlsplit
@@ -22,7 +22,9 @@ from auditor.demo import play as demo_play
 from auditor.demo.account_scenarios import API_FAILURES, UNRELIABLE_YOUTUBE_RUN
 from auditor.demo.model import DemoRun
 from auditor.demo.play import WITH_KEYS_RUN_COUNT, ExpectedValue
+from auditor.evaluation.run_results import assemble_association_states
 from auditor.rules.account_status import PRECISION_SLACK_DAYS
+from auditor.rules.association import EvaluationTime, build_rule_context
 from auditor.rules.engine import is_gap_open
 from auditor.runs import run
 from probes.links import channel_registry
@@ -44,7 +46,10 @@ AccountName = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class RunResults:
-    """The conclusions of one audit after one run, and its requests."""
+    """The conclusions of one audit after one run, and its requests.
+
+    `bands` are the activity bands without and with the posts that sites link to.
+    """
 
     run: AuditRun
     rows: Mapping[AccountName, AccountRow]
@@ -52,6 +57,7 @@ class RunResults:
     findings: Mapping[AccountName, Finding]
     gaps: frozenset[tuple[str, AccountName]]
     request_counts: Counter[str]
+    bands: Mapping[AccountName, tuple[str, str]]
 
     @property
     def decided_accounts(self) -> set[AccountName]:
@@ -164,7 +170,24 @@ def collect_results(app: App, finished_run: AuditRun, request_counts: Counter[st
             if is_gap_open(gap)
         ),
         request_counts,
+        {names[account_id]: bands for account_id, bands in classify_accounts(app, finished_run)},
     )
+
+
+def classify_accounts(app: App, finished_run: AuditRun) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Yield the activity band of each account, without and with the posts that sites link to."""
+    started_at, activity_bands = finished_run.started_at, app.config.activity
+    data = app.store.load_association_data([item.id for item in app.store.list_associations()])
+    for state in assemble_association_states(data.associations, data):
+        contexts = [
+            build_rule_context(state, EvaluationTime(started_at, started_at), {}, bands=bands)
+            for bands in (None, activity_bands)
+        ]
+        for pair in zip(*(context.accounts for context in contexts), strict=True):
+            without, with_posts = (
+                activity_bands.classify_activity(account.status, started_at) for account in pair
+            )
+            yield pair[0].row.id or 0, (without, with_posts)
 
 
 def describe_differences(expected: set[ExpectedValue], cells: set[ExpectedValue]) -> str:
@@ -259,6 +282,41 @@ async def test_absent_in_one_audit_is_never_present_in_the_other(audits):
     ]
     assert audits.without.absences
     assert not contradictions
+
+
+# --- Posts that sites link to ---------------------------------------------------------------------
+
+BAND_ORDER = ("dormant", "inactive", "slow", "active")
+PLANTED_POSTS = {"linkedin": {"a094"}, "twitter": {"a100"}}
+"""Associations whose site embeds a recent post of an account that cannot be read without a key."""
+
+
+async def test_no_activity_band_is_lower_with_linked_posts(audits):
+    for audit in (audits.without, audits.with_keys):
+        for number, results in audit.runs.items():
+            changed = {name: pair for name, pair in results.bands.items() if pair[0] != pair[1]}
+            for name, (without, with_posts) in changed.items():
+                if without in BAND_ORDER:
+                    order = BAND_ORDER.index(with_posts), BAND_ORDER.index(without)
+                    assert order[0] > order[1], (number, name)
+                else:
+                    assert without == "unknown", (number, name)
+                    assert with_posts in ("slow", "active"), (number, name)
+
+
+async def test_unknown_activity_falls_by_the_planted_posts(audits):
+    for number, results in audits.without.runs.items():
+        for channel, planted in PLANTED_POSTS.items():
+            unknown_sets = [
+                {
+                    name[0]
+                    for name, pair in results.bands.items()
+                    if name[1] == channel and pair[position] == "unknown"
+                }
+                for position in (0, 1)
+            ]
+            assert unknown_sets[0] - unknown_sets[1] == planted, number
+            assert unknown_sets[1] < unknown_sets[0], number
 
 
 # --- A key gives more results, and does not depend on the pages ----------------------------------
