@@ -95,13 +95,22 @@ def repair_link_text(typed: str) -> str:
     if _CLEAN_URL.fullmatch(text):
         return text
     if not _PRINTABLE_ASCII.fullmatch(text) or ("&" in text and ";" in text):
-        text = _repair_mojibake(text).translate(_FULLWIDTH_MAP)
-        text = _WHITESPACE.sub(" ", _INVISIBLE_CHARACTERS.sub("", unescape_entities(text))).strip()
+        text = _repair_characters(text)
+    return trim_punctuation(normalize("NFC", _extract_from_markup(text)))
+
+
+def _repair_characters(text: str) -> str:
+    text = _repair_mojibake(text).translate(_FULLWIDTH_MAP)
+    return _WHITESPACE.sub(" ", _INVISIBLE_CHARACTERS.sub("", unescape_entities(text))).strip()
+
+
+def _extract_from_markup(text: str) -> str:
+    """Return the address in link markup, or the text if it has none."""
     for mark, pattern in _LINK_SYNTAXES:
         match = pattern.search(text) if mark in text else None
         if match:
             text = (match[match.lastindex or 0] or "").strip()
-    return trim_punctuation(normalize("NFC", text))
+    return text
 
 
 def strip_invisible(typed: str) -> str:
