@@ -45,7 +45,7 @@ _PAGE_TYPES_BY_SEGMENT = {
 }
 # Before a page: the mobile, the Chinese and the sales site, links in mails, the view of guests.
 _SITE_PREFIXES = frozenset(
-    "mwlite m comm wukong-web sales profile public-profile organization-guest".split()  # noqa: SIM905
+    "m e comm wukong-web sales profile public-profile organization-guest".split()  # noqa: SIM905
 )
 _GROUP_SEGMENTS = frozenset({"groups", "group", "grp", "groupitem", "groupregistration", "gis"})
 _TAB_SEGMENTS = frozenset(
@@ -137,14 +137,15 @@ def _strip_site_prefix(segments: list[str]) -> list[str]:
 
 def _is_site_prefix(segments: list[str]) -> bool:
     first, second = segments[0].lower(), segments[1].lower()
-    if first == "mwlite" or (first == "e" and second in _GROUP_SEGMENTS):
-        return True
-    if second not in _PAGE_TYPES_BY_SEGMENT and second not in _GROUP_SEGMENTS:
-        return False
-    is_doubled = first in _PAGE_TYPES_BY_SEGMENT and len(segments) > 2
-    if is_doubled:
-        return segments[2].lower() not in _TAB_SEGMENTS and second in _PAGE_TYPES_BY_SEGMENT
-    return first in _SITE_PREFIXES or is_locale(first)
+    if first in _PAGE_TYPES_BY_SEGMENT:
+        return second in _PAGE_TYPES_BY_SEGMENT and not _is_page_or_tab(segments[1:])
+    is_page = second in _PAGE_TYPES_BY_SEGMENT or second in _GROUP_SEGMENTS
+    return first == "mwlite" or (is_page and (first in _SITE_PREFIXES or is_locale(first)))
+
+
+def _is_page_or_tab(segments: list[str]) -> bool:
+    """Return True if a page may have the name of a page type: `/company/showcase/people`."""
+    return len(segments) < 2 or segments[1].lower() in _TAB_SEGMENTS
 
 
 def _identify_by_path_form(path_form: str, segments: list[str], query: dict[str, str]) -> Identity:

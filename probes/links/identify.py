@@ -71,7 +71,11 @@ def identify_link(typed: str, column: str | None = None) -> Identity:
     label, text = cells.split_label(cells.join_host_and_name(text))
     if label is not None and (label not in list_channels() or _is_other_network(label, column)):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, note="other_network")
-    column = label or column
+    return _identify_text(text, typed, label or column)
+
+
+def _identify_text(text: str, typed: str, column: str | None) -> Identity:
+    """Identify a repaired text without its label."""
     url = None if _is_handle(text, column) else normalize.extract_url(text)
     if url is None:
         return _identify_without_url(text, column)
@@ -95,14 +99,15 @@ def _is_handle(text: str, column: str | None) -> bool:
         or text.lower().startswith(("http", "www."))
     ):
         return text.startswith("@")
-    return text.startswith("@") or text.rpartition(".")[2].lower() not in cells.COMMON_TLDS
+    host = re.split("[?#]", text, maxsplit=1)[0]
+    return text.startswith("@") or host.rpartition(".")[2].lower() not in cells.COMMON_TLDS
 
 
 def _identify_without_url(text: str, column: str | None) -> Identity:
     """Identify a text without a URL: a handle in its channel's column, or an invalid text."""
     if column is None or column not in list_channels():
         return Identity(WEBSITE_CHANNEL, LinkKind.INVALID, note=_explain_invalid_text(text))
-    text = _HANDLE_WITH_REMARK.sub(r"\1", text)
+    text = _NAME_WITH_QUERY.sub(r"\1", _HANDLE_WITH_REMARK.sub(r"\1", text))
     if text.lower() in _YES_ANSWERS or text.lower() in cells.CHANNEL_BY_LABEL:
         return Identity(column, LinkKind.INVALID, note="no_address")
     identity = list_channels()[column].identify_bare(text)
@@ -111,6 +116,8 @@ def _identify_without_url(text: str, column: str | None) -> Identity:
 
 # A handle with a remark: `@amal (notre compte)`, `@amal, Rabat`, `@amal Periscope: @amal`.
 _HANDLE_WITH_REMARK = lazy_regex(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
+# The end of an address: `amal?fref=ts`, `/company/amal?trk=x`. `profile.php?id=1` keeps its query.
+_NAME_WITH_QUERY = lazy_regex(r"^(?!.*\.php\?)([@/\w.·-]{1,150})\?\w+=\S*$")
 _YES_ANSWERS = frozenset(
     {"yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page"}
 )

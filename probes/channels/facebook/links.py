@@ -42,7 +42,7 @@ HOSTS = frozenset(
 )
 # Hosts of the same pages: mobile, zero-rated and business sites, and languages.
 _SUBDOMAIN_LABEL = lazy_regex(
-    r"(?:www|m|mbasic|touch|mtouch|iphone|web|mobile|business|free|zero|0|x|h|d|p|upload|secure|beta"
+    r"(?:www|m|mbasic|touch|mtouch|iphone|web|mobile|business|free|zero|0|x|h|d|p|upload|p-upload|secure|beta"
     r"|[a-z]{2}(?:-[a-z]{2})?)"
 )
 
@@ -351,6 +351,15 @@ def _identify_owner_in_path(segments: list[str], query: dict[str, str]) -> Ident
 
 _WATCH_SECTIONS = frozenset({"hashtag", "latest", "live", "saved", "search", "topic"})
 
+
+def _identify_player(segments: list[str], _query: dict[str, str]) -> Identity | None:
+    """Return the account in `/gaming/name`, or None."""
+    is_section = not segments or segments[0].lower() in _GAMING_SECTIONS
+    return None if is_section else _identify_username(segments[0])
+
+
+_GAMING_SECTIONS = frozenset({"feed", "instantgames", "play", "tournaments", "video", "videos"})
+
 _SectionReader = Callable[[list[str], dict[str, str]], Identity | None]
 _READERS_BY_SECTION: Mapping[str, _SectionReader] = MappingProxyType(
     {
@@ -370,6 +379,7 @@ _READERS_BY_SECTION: Mapping[str, _SectionReader] = MappingProxyType(
         ),
         "ads": _identify_advertiser,
         **dict.fromkeys(("watch", "notes"), _identify_owner_in_path),
+        "gaming": _identify_player,
     }
 )
 """What the segments after the first and the query mean, or None for one of Facebook's own pages."""

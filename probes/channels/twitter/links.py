@@ -16,7 +16,7 @@ NAME = "twitter"
 # Mirrors with the same paths (yt-dlp, FxEmbed, nitter 2026-08). Anyone can host a nitter instance.
 _MIRROR_HOSTS = frozenset(
     """
-    fxtwitter.com vxtwitter.com fixupx.com fixvx.com twstalker.com xcancel.com nitter.*
+    fxtwitter.com vxtwitter.com fixupx.com fixvx.com twittpr.com twstalker.com xcancel.com nitter.*
     """.split()  # noqa: SIM905
 )
 HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRROR_HOSTS

@@ -132,16 +132,22 @@ def _identify_by_url(parts: SplitResult, depth: int) -> Identity:
     query = urls_normalize.parse_query(parts.query)
     if not segments:
         return Identity(NAME, LinkKind.POST if query.keys() & {"v", "vi"} else LinkKind.HOME)
-    first, host = segments[0].lower(), parts.hostname or ""
+    host = parts.hostname or ""
     if host.endswith(("youtu.be", "y2u.be")):
-        return Identity(NAME, LinkKind.POST)
-    if first in _WRAPPER_QUERY_PARAMETERS and depth < 3:
-        inner = _unwrap_url(parts, query, _WRAPPER_QUERY_PARAMETERS[first])
-        if inner:
-            return _identify_by_url(inner, depth + 1)
-    if host.partition(".")[0] in _OTHER_SUBDOMAINS and first != "channel":
+        return _identify_on_short_host(segments[0])
+    inner = _unwrap_url(parts, segments[0].lower(), query) if depth < 3 else None
+    if inner is not None:
+        return _identify_by_url(inner, depth + 1)
+    if host.partition(".")[0] in _OTHER_SUBDOMAINS and segments[0] != "channel":
         return Identity(NAME, LinkKind.INVALID)
-    return _identify_by_query(first, query) or _identify_by_path(segments, query)
+    return _identify_by_query(segments[0].lower(), query) or _identify_by_path(segments, query)
+
+
+def _identify_on_short_host(segment: str) -> Identity:
+    """Identify `youtu.be/video` or `youtu.be/@handle`. Other names of channels lead to nothing."""
+    if segment.startswith("@"):
+        return _identify_by_handle(segment[1:])
+    return Identity(NAME, LinkKind.POST)
 
 
 def _clean_segments(path: str) -> list[str]:
@@ -153,8 +159,13 @@ def _clean_segments(path: str) -> list[str]:
     return segments
 
 
-def _unwrap_url(parts: SplitResult, query: dict[str, str], parameter: str) -> SplitResult | None:
+def _unwrap_url(
+    parts: SplitResult, first_segment: str, query: dict[str, str]
+) -> SplitResult | None:
     """Return the YouTube address inside a sharing, sign-in or consent address, or None."""
+    parameter = _WRAPPER_QUERY_PARAMETERS.get(first_segment)
+    if parameter is None:
+        return None
     inner = query.get(parameter) or (parts.query if parts.query.startswith("/") else "")
     try:
         target = urlsplit(inner if "://" in inner else f"https://www.youtube.com{inner}")

@@ -100,6 +100,8 @@ OTHER_FORMS = {
     "https://www.messenger.com/t/amalrabat": "u:amalrabat",
     "https://www.messenger.com/e2ee/t/61550000000001": "id:61550000000001",
     f"{FB}/watch/amalrabat/310000000000001": "u:amalrabat",
+    f"{FB}/gaming/amalrabat": "u:amalrabat",
+    "https://p-upload.facebook.com/amalrabat/": "u:amalrabat",
     f"{FB}/notes/amalrabat/rapport/310000000000001": "u:amalrabat",
     f"{FB}/note.php?note_id=310000000000001&id=590000000000001": "id:590000000000001",
 }
@@ -184,6 +186,7 @@ def test_canonical_url_keeps_the_name_as_typed() -> None:
         ("/amalrabat", "u:amalrabat"),
         ("groups/amal", "group:amal"),
         ("profile.php?id=61550000000001", "id:61550000000001"),
+        ("/amal.rabat?fref=ts&__tn__=R", "u:amalrabat"),
         ("@amal.ma", "u:amalma"),
         ("جمعية", "u:جمعية"),
     ],

@@ -56,6 +56,7 @@ NOT_CHANNELS = {
     "https://www.youtube.com/watch?v=00000000000&t=10": LinkKind.POST,
     "https://www.youtube.com/?v=00000000000": LinkKind.POST,
     "https://youtu.be/00000000000%5D": LinkKind.POST,
+    "https://youtu.be/c/JamiyaAnnour": LinkKind.POST,
     "https://www.youtube.com/shorts/00000000000/more": LinkKind.POST,
     "https://www.youtube.com/attribution_link?a=x&u=%2Fwatch%3Fv%3D00000000000": LinkKind.POST,
     "https://m.youtube.com/?hl=fr&gl=FR#%2Fwatch%3Fv%3D00000000000": LinkKind.POST,
@@ -82,6 +83,7 @@ OTHER_FORMS = {
     f"https://invidious.example/channel/{UC}": UC,
     "https://www.youtube.com/verify_age?next_url=/user/JamiyaAnnour": "user/jamiyaannour",
     "https://www.youtube.com/annour.ma": "c/annour.ma",
+    "https://youtu.be/@annour": "@annour",
 }
 
 # YouTube's own pages and hosts, and places where no channel can be.
