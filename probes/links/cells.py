@@ -44,22 +44,24 @@ def is_none_answer(text: str) -> bool:
     return "_".join(words) in _NONE_ANSWERS or "".join(words) == "na"
 
 
+_LABELS_BY_CHANNEL = {
+    "facebook": "facebook|fb|face book|facebook page|page facebook|فيسبوك|فايسبوك|فيس بوك",
+    "twitter": "twitter|x|twitter x|x twitter|twitter/x|x/twitter|twitter (x)|تويتر|إكس|اكس",
+    "linkedin": "linkedin|linked in|لينكدإن|لينكد إن|لينكد ان|لينكدان",
+    "youtube": "youtube|you tube|yt|يوتيوب",
+    "instagram": "instagram|insta|ig|انستغرام|إنستغرام|أنستغرام|انستجرام|إنستجرام|انستقرام",
+    "tiktok": "tiktok|tik tok|تيك توك",
+    "telegram": "telegram|تيليغرام|تلغرام|تيليجرام|تليجرام|تيلغرام",
+    "whatsapp": "whatsapp|واتساب|واتس اب",
+    WEBSITE_CHANNEL: "website|site|site web|web|url|site internet|blog|الموقع|الموقع الإلكتروني"
+    "|الموقع الالكتروني",
+    "": "pinterest|snapchat|threads|messenger",
+}
 CHANNEL_BY_LABEL: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("facebook", "fb", "face book", "facebook page", "page facebook", "فيسبوك"), "facebook"
-    ),
-    **dict.fromkeys(("twitter", "x", "twitter x", "x twitter", "تويتر", "إكس"), "twitter"),
-    **dict.fromkeys(("linkedin", "linked in", "لينكدإن", "لينكد إن"), "linkedin"),
-    **dict.fromkeys(
-        ("youtube", "you tube", "yt", "chaine youtube", "chaîne youtube", "يوتيوب"), "youtube"
-    ),
-    **dict.fromkeys(
-        ("website", "site", "site web", "web", "url", "site internet", "الموقع"), WEBSITE_CHANNEL
-    ),
-    **dict.fromkeys(("tiktok", "tik tok", "تيك توك"), "tiktok"),
-    **dict.fromkeys(("telegram", "تيليغرام", "تلغرام"), "telegram"),
-    **dict.fromkeys(("instagram", "insta", "ig"), "instagram"),
-    **dict.fromkeys(("pinterest", "snapchat", "whatsapp"), ""),
+    label: channel
+    for channel, labels in _LABELS_BY_CHANNEL.items()
+    for name in labels.split("|")
+    for label in ({name, f"ال{name}"} if "\u0621" <= name[0] <= "\u064a" else {name})
 }
 COMMON_TLDS = frozenset(
     """
@@ -77,9 +79,12 @@ _NETWORK_NAME = _build_alternation(CHANNEL_BY_LABEL)
 _PLATFORM_NAME = _build_alternation(
     name for name, channel in CHANNEL_BY_LABEL.items() if channel != WEBSITE_CHANNEL
 )
-# `Facebook: amal`, then `facebook/amal` and `www.facebook/amal`, then `@amal (Twitter)`.
+_WORDS_BEFORE_NAME = r"(?:(?:page|compte|profil|cha[iî]ne|lien|notre|our|صفحة|حساب|قناة|رابط)\s+)*"
+_WORDS_AFTER_NAME = r"(?:\s+(?:page|account|channel|official|officielle?|officiel|الرسمية?))*"
+# `Page Facebook officielle : amal`, then `facebook/amal` and `www.facebook/amal`, then
+# `@amal (Twitter)`.
 _LABEL_BEFORE_LINK = lazy_regex(
-    rf"(?i)^(?P<name>{_NETWORK_NAME})\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$"
+    rf"(?i)^{_WORDS_BEFORE_NAME}(?P<name>{_NETWORK_NAME}){_WORDS_AFTER_NAME}\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$"
 )
 _HOST_WITHOUT_TLD = lazy_regex(
     r"(?i)^(?:https?://)?(?:www\.)?(?P<name>facebook|fb|twitter|linkedin|youtube|instagram|tiktok)"

@@ -54,6 +54,7 @@ _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("l.wl.co", r"/l", ("u",)),  # WhatsApp
     ("out.reddit.com", r"/", ("url",)),
     ("slack-redir.net", r"/link", ("url",)),
+    ("tiktok.com", r"/login", ("redirect_url",)),
     ("vk.com", r"/away", ("to",)),
     ("webcache.googleusercontent.com", r"/search", ("q",)),
     ("href.li", r"/", ("",)),

@@ -234,6 +234,33 @@ def test_handle_is_identified_in_its_column(
 
 
 @pytest.mark.parametrize(
+    ("typed", "channel", "key"),
+    [
+        ("Page Facebook officielle : annour", "facebook", "u:annour"),
+        ("Page FB : annour", "facebook", "u:annour"),
+        ("صفحة الفيسبوك: annour", "facebook", "u:annour"),
+        ("فايسبوك : annour", "facebook", "u:annour"),
+        ("Compte X : @annour_ma", "twitter", "annour_ma"),
+        ("X/Twitter: @annour_ma", "twitter", "annour_ma"),
+        ("Twitter (X): @annour_ma", "twitter", "annour_ma"),
+        ("Chaîne YT : @annour", "youtube", "@annour"),
+        ("قناة يوتيوب: @annour", "youtube", "@annour"),
+        ("لينكد ان: company/annour", "linkedin", "company/annour"),
+        ("Compte Instagram: annour", "instagram", "annour"),
+        ("إنستغرام: annour", "instagram", "annour"),
+        ("تيليجرام: annour", "telegram", "annour"),
+        ("الموقع الإلكتروني: annour.ma", "website", "annour.ma"),
+        ("Association Annour : rabat", "website", None),
+        ("Groupe Facebook : annour", "website", None),
+    ],
+)
+def test_label_in_three_languages_names_its_channel(
+    typed: str, channel: str, key: str | None
+) -> None:
+    assert (identify_link(typed).channel, identify_link(typed).key) == (channel, key)
+
+
+@pytest.mark.parametrize(
     "typed",
     [
         *("annour.ma", "https://annour.ma/", "oui", "Instagram: annour", "salam@annour.ma"),
