@@ -394,7 +394,9 @@ def _identify_username(segment: str) -> Identity:
     slug = _SLUG_WITH_ID_PATTERN.fullmatch(segment)
     if slug:
         return _identify_by_id(slug[1], LinkKind.PAGE)
-    if name in _RESERVED_SEGMENTS or _OWN_FILE.fullmatch(name) or not segment.strip("._-"):
+    is_own_name = name in _RESERVED_SEGMENTS or name in HOSTS or _OWN_FILE.fullmatch(name)
+    is_region = len(name) == 5 and normalize.is_locale(name)
+    if is_own_name or is_region or not segment.strip("._-"):
         return _build_invalid_identity()
     if not _SLUG_PATTERN.fullmatch(segment) or (segment.isascii() and len(segment) > 50):
         return _build_invalid_identity()

@@ -116,8 +116,8 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by t
 def identify_bare(text: str) -> Identity | None:
     """Identify a handle, an id or `user/name` from the YouTube column, or return None."""
     text = _normalize_segment(text.strip().lstrip("/"))
-    if CHANNEL_ID_PATTERN.fullmatch(text):
-        return _identify_by_id(text)
+    if CHANNEL_ID_PATTERN.fullmatch(text.removeprefix("@")):
+        return _identify_by_id(text.removeprefix("@"))
     if text.startswith("@") or ("/" not in text and re.fullmatch(r"[\w.·-]{3,30}", text)):
         identity = _identify_by_handle(text.removeprefix("@"))
     elif re.match(r"@|(?:channel|c|user)/", text):
@@ -218,7 +218,7 @@ def _identify_channel_in_path(section: str, name: str, second_segment: str) -> I
     """
     is_named = section in ("channel", "c", "user", "browse")
     typed_name = second_segment if is_named else name
-    typed_id = CHANNEL_ID_PATTERN.match(second_segment) or CHANNEL_ID_PATTERN.match(
+    typed_id = CHANNEL_ID_PATTERN.match(second_segment) or CHANNEL_ID_PATTERN.fullmatch(
         typed_name.removeprefix("@")
     )
     if typed_id:
@@ -274,7 +274,8 @@ def _identify_by_id(text: str, note: str | None = None) -> Identity:
 
 
 def _identify_by_handle(handle: str) -> Identity:
-    if not _HANDLE_PATTERN.fullmatch(handle) or (handle.isascii() and len(handle) < 3):
+    is_too_short = handle.isascii() and len(handle) < 3
+    if not _HANDLE_PATTERN.fullmatch(handle) or is_too_short or handle.lower() in HOSTS:
         return Identity(NAME, LinkKind.INVALID)
     url = f"https://www.youtube.com/@{handle}"
     return Identity(NAME, LinkKind.PROFILE, f"@{handle.lower()}", url)
@@ -282,7 +283,7 @@ def _identify_by_handle(handle: str) -> Identity:
 
 def _identify_by_legacy_name(name_type: str, name: str, note: str | None = None) -> Identity:
     """Identify a name from before 2022. The handle of the same spelling may be another channel."""
-    if not _CUSTOM_NAME_PATTERN.fullmatch(name):
+    if not _CUSTOM_NAME_PATTERN.fullmatch(name) or name.lower() in HOSTS:
         return Identity(NAME, LinkKind.INVALID)
     key = f"{name_type}/{name.lower()}"
     if re.fullmatch(r"your[-._]?(?:custom|channel|user)?[-._]?name", name.lower()):

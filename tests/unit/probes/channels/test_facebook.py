@@ -197,7 +197,10 @@ def test_bare_name_in_the_facebook_column_is_identified(text: str, key: str) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["Association Amal", "amal!", "a/b", "notifications", "facebook", "#a", "www.facebook.amal"],
+    [
+        *("Association Amal", "amal!", "a/b", "notifications", "facebook", "#a"),
+        *("www.facebook.amal", "fr_FR", "@facebook.com", "@m.me"),
+    ],
 )
 def test_impossible_name_is_none(text: str) -> None:
     assert identify_link(text, "facebook").key is None

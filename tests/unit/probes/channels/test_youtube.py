@@ -151,6 +151,7 @@ def test_canonical_url_keeps_the_case_as_typed() -> None:
         (f"channel/{UC}", UC),
         (f"/channel/{UC}", UC),
         ("/@JamiyaAnnour", "@jamiyaannour"),
+        (f"@{UC}", UC),
         ("user/JamiyaAnnour", "user/jamiyaannour"),
         ("c/JamiyaAnnour", "c/jamiyaannour"),
     ],
@@ -162,7 +163,17 @@ def test_bare_handle_in_the_youtube_column_is_identified(typed: str, key: str) -
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "@ab", "jamiya annour", "channel/UC1", "user/a@b", "@" + "a" * 31, "جمعية النور"]
+    "typed",
+    [
+        "",
+        "@ab",
+        "jamiya annour",
+        "channel/UC1",
+        "user/a@b",
+        "@" + "a" * 31,
+        "جمعية النور",
+        "@youtube.com",
+    ],
 )
 def test_impossible_handle_is_none(typed: str) -> None:
     assert youtube.identify_bare(typed) is None

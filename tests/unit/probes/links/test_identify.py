@@ -969,6 +969,9 @@ PIECES = st.lists(
                 "channel/UC",
                 "posts/a_b",
                 "home.php#!/",
+                "fr_FR/",
+                "company/",
+                "%3Fid=",
             ),
         ]
     ),
@@ -999,6 +1002,9 @@ def test_no_text_raises(typed: str, column: str | None) -> None:
 @example(typed="https://www.youtube.com/user/annour:/", column=None)
 @example(typed="@annour·[::1]", column="youtube")
 @example(typed="groups/annour.#x", column="facebook")
+@example(typed="@fr_FR", column="facebook")
+@example(typed="@m.me", column="facebook")
+@example(typed="user/%2Fyoutu.be", column="youtube")
 @example(typed="https://xn--mgbc0a9azcgx.ma/", column=None)
 def test_canonical_url_identifies_the_same_account(typed: str, column: str | None) -> None:
     identity = identify_link(typed, column)
