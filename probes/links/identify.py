@@ -63,15 +63,21 @@ def identify_link(typed: str, column: str | None = None) -> Identity:
     identified only in a column.
     """
     text = normalize.repair_link_text(typed)
-    visible_text = text or normalize.strip_invisible(typed)
-    if not visible_text:
-        return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, note=EMPTY_CELL_NOTE)
-    if cells.is_none_answer(visible_text):
-        return Identity(column or WEBSITE_CHANNEL, LinkKind.NONE)
+    empty_identity = _identify_empty_cell(text or normalize.strip_invisible(typed), column)
+    if empty_identity is not None:
+        return empty_identity
     label, text = cells.split_label(cells.join_host_and_name(text))
     if label is not None and (label not in list_channels() or _is_other_network(label, column)):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, note="other_network")
     return _identify_text(text, typed, label or column)
+
+
+def _identify_empty_cell(visible_text: str, column: str | None) -> Identity | None:
+    """Return the identity of a blank cell or of one that says that there is none, or None."""
+    channel = column or WEBSITE_CHANNEL
+    if not visible_text:
+        return Identity(channel, LinkKind.INVALID, note=EMPTY_CELL_NOTE)
+    return Identity(channel, LinkKind.NONE) if cells.is_none_answer(visible_text) else None
 
 
 def _identify_text(text: str, typed: str, column: str | None) -> Identity:

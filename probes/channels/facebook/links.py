@@ -388,23 +388,28 @@ _READERS_BY_SECTION: Mapping[str, _SectionReader] = MappingProxyType(
 def _identify_username(segment: str) -> Identity:
     """Identify a first path segment: an id, a slug that ends with an id, or a username."""
     segment = unquote(segment).strip().rstrip(".,;:!)\"'")
-    name = segment.lower()
     if segment.isascii() and segment.isdigit():
         return _identify_by_id(segment, LinkKind.PROFILE)
     slug = _SLUG_WITH_ID_PATTERN.fullmatch(segment)
     if slug:
         return _identify_by_id(slug[1], LinkKind.PAGE)
-    is_own_name = name in _RESERVED_SEGMENTS or name in HOSTS or _OWN_FILE.fullmatch(name)
-    is_region = len(name) == 5 and normalize.is_locale(name)
-    if is_own_name or is_region or not segment.strip("._-"):
-        return _build_invalid_identity()
-    if not _SLUG_PATTERN.fullmatch(segment) or (segment.isascii() and len(segment) > 50):
+    name = segment.lower()
+    if not _is_possible_username(name):
         return _build_invalid_identity()
     note = None if _USERNAME_PATTERN.fullmatch(segment) else "suspicious"
     if name in _PLACEHOLDER_USERNAMES:
         note = "placeholder"
     key = f"u:{name.replace('.', '')}"
     return Identity(NAME, LinkKind.PROFILE, key, f"https://www.facebook.com/{segment}", note=note)
+
+
+def _is_possible_username(name: str) -> bool:
+    is_own_name = name in _RESERVED_SEGMENTS or name in HOSTS or _OWN_FILE.fullmatch(name)
+    is_region = len(name) == 5 and normalize.is_locale(name)
+    is_too_long = name.isascii() and len(name) > 50
+    if is_own_name or is_region or is_too_long:
+        return False
+    return _SLUG_PATTERN.fullmatch(name) is not None and name.strip("._-") != ""
 
 
 def _identify_by_id(page_id: str, kind: LinkKind) -> Identity:

@@ -131,7 +131,7 @@ def _identify_by_url(parts: SplitResult, depth: int) -> Identity:
     segments = _clean_segments(parts.path)
     query = urls_normalize.parse_query(parts.query)
     if not segments:
-        return Identity(NAME, LinkKind.POST if query.keys() & {"v", "vi"} else LinkKind.HOME)
+        return _identify_start_page(query)
     host = parts.hostname or ""
     if host.endswith(("youtu.be", "y2u.be")):
         return _identify_on_short_host(segments[0])
@@ -141,6 +141,10 @@ def _identify_by_url(parts: SplitResult, depth: int) -> Identity:
     if host.partition(".")[0] in _OTHER_SUBDOMAINS and segments[0] != "channel":
         return Identity(NAME, LinkKind.INVALID)
     return _identify_by_query(segments[0].lower(), query) or _identify_by_path(segments, query)
+
+
+def _identify_start_page(query: dict[str, str]) -> Identity:
+    return Identity(NAME, LinkKind.POST if query.keys() & {"v", "vi"} else LinkKind.HOME)
 
 
 def _identify_on_short_host(segment: str) -> Identity:
