@@ -202,8 +202,6 @@ def _identify_by_path(parts: SplitResult) -> Identity:
     if not segments:
         return Identity(NAME, LinkKind.HOME)
     section, rest = segments[0].lower().removesuffix(".php"), segments[1:]
-    if section == "l" and rest and parts.hostname in ("fb.com", "www.fb.com"):
-        return Identity(NAME, LinkKind.SHORT_LINK)
     identify_in_section = _READERS_BY_SECTION.get(section)
     identity = identify_in_section(rest, query) if identify_in_section else None
     if identity is not None:
@@ -335,6 +333,11 @@ def _identify_post_owner(_segments: list[str], query: dict[str, str]) -> Identit
     return replace(_identify_by_id(owner_id, LinkKind.POST), note="derived")
 
 
+def _identify_redirect(segments: list[str], _query: dict[str, str]) -> Identity | None:
+    """Return a short link for `/l/code`, or None for `/l.php` without a target."""
+    return Identity(NAME, LinkKind.SHORT_LINK) if segments else None
+
+
 def _identify_advertiser(_segments: list[str], query: dict[str, str]) -> Identity | None:
     page_id = query.get("view_all_page_id")
     return _identify_by_id(page_id, LinkKind.PAGE) if page_id else None
@@ -377,6 +380,7 @@ _READERS_BY_SECTION: Mapping[str, _SectionReader] = MappingProxyType(
         **dict.fromkeys(
             ("permalink", "story", "photo", "media", "album", "note"), _identify_post_owner
         ),
+        "l": _identify_redirect,
         "ads": _identify_advertiser,
         **dict.fromkeys(("watch", "notes"), _identify_owner_in_path),
         "gaming": _identify_player,
