@@ -46,8 +46,10 @@ class WitnessQueries:
         from before `asked_before`, or if there is none.
         """
         query = _select_due_accounts(source, channels, answered_before, asked_before)
-        with self._database.begin_read() as connection:
-            rows = connection.execution_options(yield_per=BATCH_SIZE).execute(query)
+        with (
+            self._database.begin_read() as connection,
+            connection.execution_options(yield_per=BATCH_SIZE).execute(query) as rows,
+        ):
             due = (to_account_row(row) for row in rows if row.id not in excluded_ids)
             return list(islice(due, limit))
 
