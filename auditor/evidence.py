@@ -95,21 +95,6 @@ def redate_evidence(observation: Observation) -> tuple[Evidence, ...]:
     )
 
 
-def remove_response_details(evidence: Evidence) -> Evidence:
-    """Return an exchange without what only probes need; request, status and digest stay."""
-    return Evidence(
-        url=evidence.url,
-        status=evidence.status,
-        final_url=evidence.final_url,
-        reason=evidence.reason,
-        digest=evidence.digest,
-        insecure=evidence.insecure,
-        fetched_at=evidence.fetched_at,
-        is_withheld=evidence.is_withheld,
-        is_pruned=True,
-    )
-
-
 class ReplayError(LookupError):
     """A probe asks for a page that was not requested or not stored; it cannot be replayed."""
 

@@ -189,13 +189,14 @@ class AssociationErasure:
         with self._database.begin_read() as connection:
             return connection.execute(query).scalar()
 
-    def vacuum_database(self) -> bool:
+    def vacuum_database(self, *, log_only: bool = False) -> bool:
         """Rewrite a SQLite file without deleted rows. Return False if a reader uses an older state.
 
-        PostgreSQL does so by itself. Raises StoreError, for example if there is no room for a
-        second copy.
+        With `log_only` only its log is emptied. PostgreSQL does so by itself. Raises StoreError,
+        for example if there is no room for a second copy.
         """
-        return self._database.file is None or sqlite_file.vacuum_file(self._database.file)
+        file = self._database.file
+        return file is None or sqlite_file.vacuum_file(file, log_only=log_only)
 
 
 def read_erased_ids(file: Path) -> frozenset[str]:

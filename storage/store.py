@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from storage.api_data import ApiDataQueries
 from storage.communication.messages import MessageQueries
 from storage.communication.replies import FollowUpQueries, ReplyQueries
 from storage.communication.report_links import ReportLinkQueries
@@ -40,6 +41,7 @@ class Store(
     AuditRunQueries,
     FutureRunQueries,
     ObservationQueries,
+    ApiDataQueries,
     RunPlanQueries,
     ClusterRunQueries,
     AccountStatusQueries,
@@ -115,12 +117,15 @@ class Store(
             and self.database_file.stat().st_size > MAX_OPEN_CHECK_BYTES
         )
 
-    def create_backup(self, target: Path) -> DatabaseContents:
+    def create_backup(
+        self, target: Path, prepare: Callable[[Path], object] | None = None
+    ) -> DatabaseContents:
         """Write a snapshot of a SQLite database to a file, replacing an older copy.
 
-        The database may be in use. The copy is verified before it gets its name. Raises StoreError.
+        The database may be in use. `prepare` may change the copy, but not the number of its rows.
+        The copy is verified before it gets its name. Raises StoreError.
         """
-        return self._database.create_backup(target)
+        return self._database.create_backup(target, prepare)
 
     def close(self) -> None:
         """Close every connection."""

@@ -360,6 +360,24 @@ def reevaluate(
         print_message(line)
 
 
+def _describe_expired_responses(
+    result: ReevaluationResult, translator: Translator
+) -> Iterator[str]:
+    """Yield a message for each channel with observations that cannot be read again."""
+    for channel in sorted({channel for channel, _ in result.expired_counts}):
+        counts = {day: n for (name, day), n in result.expired_counts.items() if name == channel}
+        yield translator.translate_plural(
+            "{channel}: {n} observation from {first} to {last} cannot be read again, because the "
+            "responses of the API were only kept as long as its terms allow",
+            "{channel}: {n} observations from {first} to {last} cannot be read again, because the "
+            "responses of the API were only kept as long as its terms allow",
+            sum(counts.values()),
+            channel=translator.channel_name(channel),
+            first=min(counts).isoformat(),
+            last=max(counts).isoformat(),
+        )
+
+
 def _describe_reevaluation(
     result: ReevaluationResult,
     config_path: Path | None,
@@ -383,6 +401,7 @@ def _describe_reevaluation(
         ),
     ]
     yield translator.format_pair(rules, translator.join_list(counts))
+    yield from _describe_expired_responses(result, translator)
     if dry_run:
         yield translator.translate_plural(
             "{n} conclusion would change; nothing was written",

@@ -78,13 +78,15 @@ class BackupSettings(SettingsTable):
 class RetentionSettings(SettingsTable):
     """Days for which data is kept; 0 keeps it for ever. Findings are never deleted.
 
-    `contacts` counts from the day an association left the spreadsheet, `report_links` from their
-    expiry, `replies` from their answer, `subscriptions` from their end.
+    `api_data` are figures and responses of official APIs, which are kept for fewer days if the
+    terms of the API say so. `contacts` counts from the day an association left the spreadsheet,
+    `report_links` from their expiry, `replies` from their answer, `subscriptions` from their end.
     """
 
     bodies: int = Field(default=180, ge=0)
     exchanges: int = Field(default=400, ge=0)
     backups: int = Field(default=90, ge=0)
+    api_data: int = Field(default=30, ge=0)
     contacts: int = Field(default=365, ge=0)
     report_links: int = Field(default=180, ge=0)
     replies: int = Field(default=730, ge=0)
@@ -177,7 +179,8 @@ class ChannelSettings(SettingsTable):
     """An audited channel: its canaries, and the key and budget of its API if it has one.
 
     With a key, only the API is requested. `api_budget` is the maximum cost of a run, in the unit of
-    the API; None means the default of the API.
+    the API; None means the default of the API. `derived_metrics` is set if the operator accepted
+    the amendment without which the terms of the API forbid scores over several platforms.
     """
 
     canaries: tuple[str, ...] = ()
@@ -185,6 +188,7 @@ class ChannelSettings(SettingsTable):
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
     api_budget: float | None = Field(default=None, ge=0)
+    derived_metrics: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -356,6 +360,18 @@ class Config(SettingsTable):
             )
         return self
 
+    @property
+    def unmixed_channels(self) -> tuple[str, ...]:
+        """The channels whose activity is not in the score, because their API's terms forbid it."""
+        return tuple(
+            name
+            for name, channel in self.channels.items()
+            if channel.api_key is not None
+            and not channel.derived_metrics
+            and (api := channel_registry.get_channel_api(name)) is not None
+            and not api.terms.allows_mixed_scores
+        )
+
     @field_validator("rules")
     @classmethod
     def _validate_rule_codes(cls, rules: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
@@ -391,6 +407,7 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
         raise build_config_error(error, Config, origin, variables) from None
     _refuse_unknown_channels(config, origin)
     _refuse_unsupported_api_keys(config, origin)
+    _refuse_needless_amendments(config, origin)
     return config
 
 
@@ -415,6 +432,18 @@ def _refuse_unsupported_api_keys(config: Config, origin: str) -> None:
                 f"{origin}: channels.{name}.api_key",
                 "this channel has no API",
                 "remove the key, also from the environment",
+            )
+
+
+def _refuse_needless_amendments(config: Config, origin: str) -> None:
+    """Raise ConfigError if an amendment is accepted for a channel whose API has none."""
+    for name, channel in config.channels.items():
+        api = channel_registry.get_channel_api(name)
+        if channel.derived_metrics and (api is None or api.terms.allows_mixed_scores):
+            raise ConfigError(
+                f"{origin}: channels.{name}.derived_metrics",
+                "the terms of this channel know no such amendment",
+                "remove the setting",
             )
 
 

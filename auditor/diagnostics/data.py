@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,12 +20,14 @@ from auditor.receipts.signing import (
     compute_key_fingerprint,
     read_known_public_keys,
 )
+from auditor.retention.api_data import build_limits, list_set_aside_databases
 from auditor.retention.backups import (
     find_newest_backup,
     list_backups,
     suggest_newest_backup,
 )
 from auditor.runs.forecast import forecast_channels
+from storage.api_data import count_in_copy
 from storage.database.engine import parse_database_url
 from storage.errors import MissingDatabaseError, StoreError
 from storage.models.audit import AuditRunState
@@ -53,6 +55,7 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
             yield _diagnose_users(store)
             yield from diagnose_cluster(config, store)
             yield from _diagnose_run_forecast(config, store, now)
+            yield from _diagnose_expired_api_data(config, store, now)
     except MissingDatabaseError:
         missing = gettext_noop("none yet; {command} creates it")
         yield warning(check, missing, command="`auditor registry import`")
@@ -175,6 +178,26 @@ def _diagnose_run_forecast(
             n=forecast.runs,
             reached=forecast.accounts_per_run or 0,
         )
+
+
+def _diagnose_expired_api_data(
+    config: Config, store: Store, now: datetime
+) -> Iterator[DiagnosticResult]:
+    """Yield a failure if API data is older than allowed, as after days without a run."""
+    check = gettext_noop("data of APIs")
+    tolerance = timedelta(hours=MAX_AGE_HOURS - 24)
+    limits = build_limits(config, now, None, margin=-tolerance)
+    if result_count := store.count_expired_api_results(limits):
+        expired = gettext_noop("results with figures that are kept too long: {n}; try {command}")
+        yield failure(check, expired, n=result_count, command="`auditor prune`")
+    for file in list_set_aside_databases(store.database_file):
+        try:
+            has_expired_data = count_in_copy(file, limits) > 0
+        except StoreError:
+            has_expired_data = True
+        if has_expired_data:
+            old_copy = gettext_noop("{file} may have figures that are kept too long; delete it")
+            yield failure(check, old_copy, file=str(file))
 
 
 def _diagnose_users(store: Store) -> DiagnosticResult:

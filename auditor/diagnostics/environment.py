@@ -25,6 +25,7 @@ from auditor.i18n.catalogs import (
     list_catalog_languages,
     load_message_catalog,
 )
+from auditor.retention.api_data import get_max_days
 from storage.database.engine import parse_database_url
 from storage.errors import build_file_error
 
@@ -41,6 +42,7 @@ def diagnose_settings(path: Path | None, config: Config) -> Iterator[DiagnosticR
     if config.fetch.ca_file:
         yield from _diagnose_ca_file(Path(config.fetch.ca_file))
     yield from _diagnose_api_keys(config)
+    yield from _diagnose_api_terms(config)
     yield _diagnose_secret_files(config)
     yield from _diagnose_notifications(config)
 
@@ -75,6 +77,29 @@ def _diagnose_api_keys(config: Config) -> Iterator[DiagnosticResult]:
             most=f"{api_budget.limit:g}",
             unit=api_budget.api.cost_unit,
         )
+
+
+def _diagnose_api_terms(config: Config) -> Iterator[DiagnosticResult]:
+    """Yield a failure for each setting that contradicts the terms of an API with a key."""
+    own_days = config.retention.api_data
+    for channel, api_budget in create_api_budgets(config).items():
+        terms, max_days = api_budget.api.terms, get_max_days(config, channel)
+        check = gettext_noop("terms of {source}")
+        if max_days is not None and not 0 < own_days <= max_days:
+            too_long = gettext_noop(
+                "[retention] api_data is {days}, but they allow {limit} days; try {setting}"
+            )
+            setting = f"`api_data = {max_days}`"
+            yield failure(
+                check, too_long, source=terms.name, days=own_days, limit=max_days, setting=setting
+            )
+        for rule in config.rules:
+            fact = getattr(rule, "fact", "")
+            if fact in terms.figures and (not rule.channels or channel in rule.channels):
+                kept_in_gap = gettext_noop(
+                    "the rule {code} reads {fact}, which its gaps would keep for ever; remove it"
+                )
+                yield failure(check, kept_in_gap, source=terms.name, code=rule.code, fact=fact)
 
 
 def _diagnose_secret_files(config: Config) -> DiagnosticResult:

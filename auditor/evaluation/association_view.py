@@ -192,7 +192,7 @@ def build_association_view(
             *_iter_unchecked_items(context, config),
             *_iter_channels_none_by_choice(context, config, in_force),
         ),
-        score=compute_score(rate_points(context, config.activity)),
+        score=compute_score(rate_points(context, config.activity, config.unmixed_channels)),
         none_by_choice=context.none_by_choice,
         waived_gaps=waived,
         moved_channels=context.moved_channels,

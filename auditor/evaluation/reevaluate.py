@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
@@ -50,6 +50,7 @@ from probes.links import channel_registry, identify
 from probes.log import EventLogger
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Account, Finding, Reason
 from probes.models.probe import run_offline
+from storage.api_data import PROFILE_REMOVED_FACT
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.models.audit import (
     AccountRow,
@@ -87,11 +88,16 @@ class ConclusionChange:
 
 @dataclass(slots=True)
 class ReevaluationResult:
-    """Numbers of runs, replayed and recorded observations, and the changes."""
+    """Numbers of runs, replayed and recorded observations, and the changes.
+
+    `expired_counts` has the recorded observations whose API responses were dropped, by channel and
+    day of the run: no new version of a probe can read them.
+    """
 
     run_count: int = 0
     replayed_count: int = 0
     recorded_count: int = 0
+    expired_counts: Counter[tuple[str, date]] = field(default_factory=Counter)
     changes: list[ConclusionChange] = field(default_factory=list)
 
 
@@ -128,6 +134,8 @@ def reevaluate(
     conclusions = Conclusions()
     for number, association in enumerate(associations, start=1):
         rebuilt = replay.rebuild_association(association)
+        if channels := replay.find_channels_without_profile(association):
+            rebuilt = _keep_profile_gaps(context, rebuilt, channels)
         conclusions.add_changes(AssociationState(association), rebuilt)
         if progress:
             progress(number, len(associations))
@@ -140,6 +148,21 @@ def reevaluate(
             conclusions.statuses, conclusions.gaps, conclusions.proposals, coverage_by_run
         )
     return result
+
+
+def _keep_profile_gaps(
+    context: EvaluationContext, rebuilt: AssociationState, channels: AbstractSet[str]
+) -> AssociationState:
+    """Return the state with the stored gaps that only a deleted profile could prove again."""
+    codes = {rule.code for rule in context.config.rules if rule.reads_profile}
+
+    def is_unprovable(gap: Gap) -> bool:
+        return gap.channel in channels and gap.code in codes
+
+    stored_gaps = context.store.list_gaps(rebuilt.association.id)
+    kept = [replace(gap, id=None) for gap in stored_gaps if is_unprovable(gap)]
+    others = [gap for gap in rebuilt.gaps if not is_unprovable(gap)]
+    return replace(rebuilt, gaps=(*others, *kept))
 
 
 def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[int]:
@@ -175,8 +198,10 @@ class RunReplay:
         """
         self._store = store
         self._runs = runs
+        self._day_by_run_id = {run.id: run.day for run in runs}
         self._body_storage = body_storage
         self._result = result or ReevaluationResult()
+        self._channels_without_profile: dict[str, set[str]] = defaultdict(set)
         self._coverage_counters = coverage_counters or {}
         self._policy = build_evaluation_policy(config)
         self._listed_ids = {association.id for association in store.list_associations()}
@@ -216,6 +241,10 @@ class RunReplay:
                 }
                 state = self._evaluate_run(state, run, observations, link_cache)
         return replace(state, association=association, accounts=accounts)
+
+    def find_channels_without_profile(self, association: Association) -> AbstractSet[str]:
+        """Return the channels of a rebuilt association on which a removed profile was deleted."""
+        return self._channels_without_profile.get(association.id, frozenset())
 
     def _evaluate_run(
         self,
@@ -265,11 +294,16 @@ class RunReplay:
         self, row: AccountRow, observation: Observation, previous_status: AccountStatus | None
     ) -> Observation:
         finding = None
+        if PROFILE_REMOVED_FACT in observation.finding.facts:
+            self._channels_without_profile[row.association].add(row.channel)
         if self._body_storage:
             account = to_probe_account(row, previous_status)
             finding = replay_probe(account, observation, self._body_storage)
         if finding is None:
             self._result.recorded_count += 1
+            if has_expired_response(observation):
+                day = self._day_by_run_id.get(observation.run_id, observation.observed_at.date())
+                self._result.expired_counts[row.channel, day] += 1
             return observation
         self._result.replayed_count += 1
         return replace(observation, finding=finding)
@@ -314,6 +348,15 @@ def replay_probe(
         return None
     finding = sanitize(result.finding)
     return merge_per_run_facts(finding, observation.finding) if observation.is_repeat else finding
+
+
+def has_expired_response(observation: Observation) -> bool:
+    """Return True if the responses of an API were dropped, as its terms demand."""
+    api_hosts = channel_registry.list_api_hosts()
+    return any(
+        exchange.is_pruned and identify.get_link_host(exchange.url) in api_hosts
+        for exchange in observation.evidence
+    )
 
 
 def _find_api_channels(account: Account, observation: Observation) -> tuple[str, ...]:

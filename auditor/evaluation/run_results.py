@@ -520,6 +520,7 @@ def compute_summary_version(config: Config, run: AuditRun | None) -> SummaryVers
         _compute_catalogue_digest(),
         list(config.channels),
         config.activity,
+        config.unmixed_channels,
     )
     return SummaryVersion(
         f"{auditor.__version__} {_compute_short_digest(dependencies)}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
@@ -129,7 +129,7 @@ def render_report(
         ],
         closed_gaps=describe_gaps(list_recently_closed_gaps(view, as_of)),
         opened_gaps=describe_gaps(list_recently_opened_gaps(view, as_of)),
-        channel_points=sum_channel_points(),
+        channel_points=sum_channel_points(config.unmixed_channels),
         advice=choose_advice(view),
         describe_account_state=text.describe_account_state,
         describe_activity_source=text.describe_activity_source,
@@ -150,12 +150,13 @@ def parse_promise_day(reply: Reply) -> date | str:
         return reply.value or ""
 
 
-def sum_channel_points() -> Mapping[str, int]:
-    """Return how many of the 100 points each channel contributes."""
+def sum_channel_points(unmixed_channels: Collection[str] = ()) -> Mapping[str, int]:
+    """Return how many points each channel contributes: 100 in all, less without some activity."""
     points: dict[str, int] = {}
     for item, weight in POINT_WEIGHTS.items():
-        channel = item.partition(".")[0]
-        points[channel] = points.get(channel, 0) + weight
+        channel, _, name = item.partition(".")
+        if name != "active" or channel not in unmixed_channels:
+            points[channel] = points.get(channel, 0) + weight
     return points
 
 

@@ -22,7 +22,6 @@ from itertools import pairwise
 
 from auditor.config.schema import Config
 from auditor.evaluation.reevaluate import RunReplay
-from auditor.evidence import remove_response_details
 from auditor.rules.association import AssociationState
 from storage.files.body_store import BodyStore
 from storage.models.audit import (
@@ -307,7 +306,8 @@ def _has_stored_body(observation: Observation, body_store: BodyStore) -> bool:
 
 
 def _strip_observation(observation: Observation) -> Observation:
-    return replace(observation, evidence=tuple(map(remove_response_details, observation.evidence)))
+    evidence = tuple(exchange.without_response() for exchange in observation.evidence)
+    return replace(observation, evidence=evidence)
 
 
 ObservationKey = tuple[int, int]

@@ -11,7 +11,7 @@ Otherwise a fix would add unknown points, and a fixed account could be worth les
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -127,14 +127,20 @@ def _round_percent(earned: int, total: int) -> int:
     return (200 * earned + total) // (2 * total)
 
 
-def rate_points(context: RuleContext, bands: ActivityBands) -> dict[str, PointState]:
-    """Return the state of each item of `POINT_WEIGHTS`."""
+def rate_points(
+    context: RuleContext, bands: ActivityBands, unmixed_channels: Collection[str] = ()
+) -> dict[str, PointState]:
+    """Return the state of each item of `POINT_WEIGHTS`.
+
+    The activity on `unmixed_channels` takes no part, because the terms of their APIs forbid it.
+    """
     context = _adjust_context_for_visitors(context)
     states: dict[str, PointState] = {}
     for channel in ("website", "facebook", "youtube", "linkedin", "twitter"):
         first = "responds" if channel == "website" else "exists"
         states[f"{channel}.{first}"] = _rate_existence(context, channel)
-    return states | _rate_website(context, bands) | _rate_platforms(context, bands)
+    unmixed = {f"{channel}.active": PointState.WAIVED for channel in unmixed_channels}
+    return states | _rate_website(context, bands) | _rate_platforms(context, bands) | unmixed
 
 
 def _rate_existence(context: RuleContext, channel: str) -> PointState:

@@ -27,6 +27,7 @@ from auditor.notifications.healthcheck_ping import (
 )
 from auditor.protocols import EvaluationContext, RunContext
 from auditor.receipts import receipt
+from auditor.retention.api_data import drop_expired_api_data
 from auditor.retention.backups import (
     create_backup,
     list_backups,
@@ -48,6 +49,7 @@ logger = EventLogger(__name__)
 
 StopCheck = Callable[[], bool]
 """Returns True if no further work may begin."""
+MaintenanceStep = Callable[[EvaluationContext, BodyStore, AuditRun, datetime, StopCheck], None]
 
 
 async def run_audit_pipeline(
@@ -203,18 +205,39 @@ def require_free_space(folder: Path, min_free_bytes: int) -> None:
 def run_maintenance(
     app: EvaluationContext, finished_run: AuditRun, now: datetime, should_stop: StopCheck
 ) -> None:
-    """Delete expired personal data, create a backup and, on Sundays, prune evidence.
+    """Delete expired data, create a backup and, on Sundays, prune evidence.
 
-    Only after a finished run. The caller holds the run lock. A failure is logged as a warning.
+    After a skipped run, only data of APIs is deleted. The caller holds the run lock. A failure is
+    logged as a warning.
     """
-    if finished_run.state is not AuditRunState.DONE or not isinstance(app.body_store, BodyStore):
+    if not isinstance(app.body_store, BodyStore):
         return
-    for run_step in (_expire_personal_data, _create_backup, _prune_evidence_if_due):
+    run_steps: list[MaintenanceStep] = [_drop_expired_api_data]
+    if finished_run.state is AuditRunState.DONE:
+        run_steps += [_expire_personal_data, _create_backup, _prune_evidence_if_due]
+    for run_step in run_steps:
         try:
             if not should_stop():
                 run_step(app, app.body_store, finished_run, now, should_stop)
         except (AuditorError, StoreError, OSError, sqlite3.Error) as error:
             logger.warning("maintenance_failed", "after the run: {reason}", reason=error)
+
+
+def _drop_expired_api_data(
+    app: EvaluationContext,
+    body_store: BodyStore,
+    _finished_run: AuditRun,
+    now: datetime,
+    _should_stop: StopCheck,
+) -> None:
+    """Drop figures and responses of APIs before their terms are broken."""
+    dropped = drop_expired_api_data(app, now, (body_store, open_backup_bodies(app.config)))
+    if dropped.result_count:
+        logger.info(
+            "api_data_dropped",
+            "figures and responses of {results} results dropped",
+            results=dropped.result_count,
+        )
 
 
 def _expire_personal_data(

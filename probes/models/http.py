@@ -17,11 +17,32 @@ from probes.models.finding import EARLIEST_DATETIME, Reason
 
 
 @dataclass(frozen=True, slots=True)
+class ApiTerms:
+    """What the terms of an API allow to be kept of its data.
+
+    `figures` are the fields and facts of a finding that are statistics of the platform.
+    `max_days` is for how long these and the responses may be kept, and `max_response_days` for how
+    long the responses alone; None if the terms name no limit. Without `allows_mixed_scores` they
+    may be part of a score over several platforms only if the operator accepted an amendment. With
+    `deletes_removed_profiles`, the profile of an account that the platform removed must be deleted.
+    `url` is the page with the terms. See docs/decisions/0032.
+    """
+
+    name: str
+    url: str
+    figures: frozenset[str]
+    max_days: int | None = None
+    max_response_days: int | None = None
+    allows_mixed_scores: bool = True
+    deletes_removed_profiles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformApi:
     """An official API: its host, the header that carries the key, and the unit of its costs.
 
     `default_budget` is the highest cost of a run in `cost_unit`, unless the configuration sets
-    another.
+    another. `terms` say how long its data is kept.
     """
 
     host: str
@@ -29,6 +50,7 @@ class PlatformApi:
     cost_unit: str
     default_budget: float
     key_prefix: str = ""
+    terms: ApiTerms = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

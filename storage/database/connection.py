@@ -206,13 +206,18 @@ class Database:
         if self.file:
             sqlite_file.quick_check(self.file)
 
-    def create_backup(self, target: Path) -> DatabaseContents:
-        """Write a snapshot of a SQLite database to a file. Raises StoreError."""
+    def create_backup(
+        self, target: Path, prepare: Callable[[Path], object] | None = None
+    ) -> DatabaseContents:
+        """Write a snapshot of a SQLite database, changed by `prepare`, to a file.
+
+        Raises StoreError.
+        """
         if self.file is None:
             raise StoreError(
                 "cannot create a backup", "the auditor copies only SQLite databases", "`pg_dump`"
             )
-        return sqlite_file.copy_database(self.file, target)
+        return sqlite_file.copy_database(self.file, target, prepare)
 
     def _prune_upgrade_backups(self) -> None:
         """Delete the copies made before upgrades, except the newest."""

@@ -98,6 +98,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
         f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
         "synchronous=FULL",
         "foreign_keys=ON",
+        "secure_delete=ON",  # deleted personal data and figures are overwritten with zeros
     ):
         connection.execute(f"PRAGMA {pragma}")
 

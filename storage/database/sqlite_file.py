@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,17 +132,18 @@ def quick_check(file: Path) -> None:
         )
 
 
-def vacuum_file(file: Path) -> bool:
+def vacuum_file(file: Path, *, log_only: bool = False) -> bool:
     """Rewrite the file and empty its log, so that neither holds deleted rows.
 
-    Return False if a reader still uses an older state, which keeps the log. Raises StoreError, for
-    example if there is no disk space for a second copy.
+    With `log_only` the file is not rewritten. Return False if a reader still uses an older state,
+    which keeps the log. Raises StoreError, for example if there is no disk space for a second copy.
     """
     with (
         convert_driver_errors(file),
         closing(sqlite3.connect(file, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)) as raw,
     ):
-        raw.execute("VACUUM")
+        if not log_only:
+            raw.execute("VACUUM")
         is_busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not is_busy
 
@@ -166,16 +167,20 @@ class DatabaseContents:
     row_counts: Mapping[str, int]
 
 
-def copy_database(source: Path, target: Path) -> DatabaseContents:
+def copy_database(
+    source: Path, target: Path, prepare: Callable[[Path], object] | None = None
+) -> DatabaseContents:
     """Write a snapshot of a database, which may be in use, to a file, replacing an older copy.
 
     The copy has every row that was committed before the call. It is written to a temporary file,
-    read again whole and compared before it gets its name. Only its owner may read it. Raises
-    StoreError; nothing is left behind then.
+    changed by `prepare`, read again whole and compared before it gets its name. Only its owner may
+    read it. Raises StoreError; nothing is left behind then.
     """
     quick_check(source)
     with _replace_atomically(target) as new:
         contents = _copy_snapshot(source, new, target)
+        if prepare is not None:
+            prepare(new)
         if (copied_contents := read_contents(new)) != contents:
             raise DamagedDatabaseError(
                 f"cannot copy the database to {target}",

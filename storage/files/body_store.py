@@ -313,13 +313,19 @@ class BodyWriter:
             file.unlink(missing_ok=True)
 
 
-def copy_bodies(source: BodyStore, target: BodyStore) -> int:
-    """Copy the bodies that the target lacks. Return how many.
+def copy_bodies(
+    source: BodyStore, target: BodyStore, excluded_digests: Collection[str] = ()
+) -> int:
+    """Copy the bodies that the target lacks, without the excluded ones. Return how many.
 
     Each body is checked first; damaged ones are not copied. Raises StoreError.
     """
     copied_count = 0
-    missing_digests = (digest for digest in source.list_digests() if digest not in target)
+    missing_digests = (
+        digest
+        for digest in source.list_digests()
+        if digest not in target and digest not in excluded_digests
+    )
     with BodyWriter(target) as writer:
         for batch in split_into_batches(missing_digests):
             for digest, data in _read_intact_bodies(source, batch):

@@ -190,6 +190,20 @@ class Evidence:
     received_digest: str | None = None
     is_volatile: bool = False
 
+    def without_response(self) -> Evidence:
+        """Return the exchange without what only probes need; request, status and digest stay."""
+        return Evidence(
+            url=self.url,
+            status=self.status,
+            final_url=self.final_url,
+            reason=self.reason,
+            digest=self.digest,
+            insecure=self.insecure,
+            fetched_at=self.fetched_at,
+            is_withheld=self.is_withheld,
+            is_pruned=True,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:

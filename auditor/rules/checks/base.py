@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -24,6 +25,8 @@ class Rule(BaseModel):
 
     code: str
     channels: tuple[str, ...] = ()
+    reads_profile: ClassVar[bool] = False
+    """Whether a match depends on the name or the links of an account's profile."""
 
     @model_validator(mode="after")
     def _validate_rule(self) -> Rule:

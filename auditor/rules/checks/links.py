@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Literal
+from typing import ClassVar, Literal
 
 from auditor.rules.checks.base import (
     Rule,
@@ -96,6 +96,7 @@ class NoBacklinkRule(Rule):
     """
 
     check: Literal["no_backlink"]
+    reads_profile: ClassVar[bool] = True
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if the site exists and the account could link to it."""
@@ -150,6 +151,7 @@ class NameDiffersRule(Rule):
     """An account whose public name differs from all names of the association."""
 
     check: Literal["name_differs"]
+    reads_profile: ClassVar[bool] = True
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if they can be compared and differ."""

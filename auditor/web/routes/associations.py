@@ -180,7 +180,7 @@ def render_association(
         error_message=error_message,
         wants_badge=wants_badge,
         build_badge_html=build_badge_html,
-        channel_points=sum_channel_points(),
+        channel_points=sum_channel_points(context.app.config.unmixed_channels),
         today=context.now.date(),
     )
 

@@ -33,7 +33,15 @@ from probes.channels._public_profile import (
     build_wrong_target_finding,
 )
 from probes.models.finding import ACCOUNT_KINDS, Account, Finding, Identity, LinkKind, Reason
-from probes.models.http import ApiCall, ApiResponse, FetchError, Page, PageRequest, PlatformApi
+from probes.models.http import (
+    ApiCall,
+    ApiResponse,
+    ApiTerms,
+    FetchError,
+    Page,
+    PageRequest,
+    PlatformApi,
+)
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested
 from probes.text.lazy_regex import lazy_regex
@@ -44,6 +52,11 @@ API = PlatformApi(
     cost_unit="lookups",
     default_budget=200,
     key_prefix="Bearer ",
+    terms=ApiTerms(
+        name="Graph API",
+        url="https://developers.facebook.com/terms",
+        figures=frozenset({"followers", "rhythm_days"}),
+    ),
 )
 
 # Meta may count every id in the list.

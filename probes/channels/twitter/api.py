@@ -36,7 +36,7 @@ from probes.models.finding import (
     LinkKind,
     Reason,
 )
-from probes.models.http import ApiCall, ApiResponse, Page, PlatformApi
+from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, get_nested
 from probes.text.lazy_regex import lazy_regex
@@ -47,6 +47,13 @@ API = PlatformApi(
     cost_unit="USD",
     default_budget=2.0,
     key_prefix="Bearer ",
+    terms=ApiTerms(
+        name="X API",
+        url="https://developer.x.com/en/developer-terms/policy",
+        figures=frozenset({"followers", "post_count"}),
+        max_response_days=1,  # they hold posts, which must be deleted within 24 hours of their end
+        deletes_removed_profiles=True,
+    ),
 )
 
 _COST_PER_ACCOUNT_USD = 0.015  # a user 0.010, and at most one post 0.005 for the expansion

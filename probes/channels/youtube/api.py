@@ -36,13 +36,23 @@ from probes.channels._public_profile import (
 from probes.channels.youtube.links import CHANNEL_ID_PATTERN
 from probes.channels.youtube.page import URL_PATTERN
 from probes.models.finding import Account, Finding, Identity, LinkKind, Reason
-from probes.models.http import ApiCall, ApiResponse, Page, PageRequest, PlatformApi
+from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested
 from probes.text.lazy_regex import lazy_regex
 
 API = PlatformApi(
-    host="www.googleapis.com", key_header="X-Goog-Api-Key", cost_unit="units", default_budget=10_000
+    host="www.googleapis.com",
+    key_header="X-Goog-Api-Key",
+    cost_unit="units",
+    default_budget=10_000,
+    terms=ApiTerms(
+        name="YouTube Data API",
+        url="https://developers.google.com/youtube/terms/developer-policies",
+        figures=frozenset({"followers", "video_count"}),
+        max_days=30,
+        allows_mixed_scores=False,
+    ),
 )
 
 _CHANNELS_URL = "https://www.googleapis.com/youtube/v3/channels"
@@ -179,8 +189,8 @@ def _list_error_reasons(error: Mapping[str, Any]) -> set[str]:
 def probe_api(account: Account) -> ProbeGenerator:
     """Request the channel by id if it is known, else by handle or user name.
 
-    Facts: `video_count`, the public videos. `rhythm_days`, the median gap in days between the last
-    five.
+    Facts: `video_count`, the public videos. The usual gap between two videos is not computed:
+    without an amendment, YouTube's terms forbid metrics derived from its data.
     """
     identity = account.identity
     if identity.kind is not LinkKind.PROFILE or not identity.key:
@@ -278,9 +288,8 @@ def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) 
     profile_url = _build_channel_url(channel["id"])
     if channel["handle"].startswith("@"):
         profile_url = f"https://www.youtube.com/{channel['handle']}"
-    facts = dict(publication.facts)
-    if channel["video_count"] is not None:
-        facts["video_count"] = channel["video_count"]
+    video_count = channel["video_count"]
+    facts = {} if video_count is None else {"video_count": video_count}
     finding = present_finding(
         page,
         reason=reason,
@@ -310,9 +319,7 @@ def _reuse_known_publication(
     is_refresh_day = crc32(channel["id"].encode()) % 7 == page.fetched_at.weekday()
     if is_refresh_day or known_finding.facts.get("video_count") != channel["video_count"]:
         return None
-    rhythm = known_finding.facts.get("rhythm_days")
-    rhythm_days = rhythm if isinstance(rhythm, int) else None
-    return LatestPublication(known_finding.last_activity, rhythm_days)
+    return LatestPublication(known_finding.last_activity)
 
 
 def _fetch_latest_upload(

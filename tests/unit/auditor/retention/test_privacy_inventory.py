@@ -8,7 +8,9 @@ import pytest
 
 from auditor import report_links
 from auditor.checking import checker
+from auditor.config.schema import Config
 from auditor.notifications.subscriptions import subscribe_to_monthly_report
+from auditor.retention.api_data import list_kept_days
 from auditor.runs.pipeline import run_audit_pipeline
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.tables import communication, runs, summaries  # noqa: F401  # their tables belong to the metadata
@@ -41,6 +43,24 @@ def test_privacy_guide_describes_every_kind_of_personal_data():
     rows = [re.split(r"(?<!\\)\|", row)[1:-1] for row in table.splitlines()[2:]]
     assert len(rows) > 10
     assert all(len(row) == 6 and all(cell.strip() for cell in row) for row in rows)
+
+
+def test_privacy_guide_states_the_terms_of_every_api():
+    rows = {
+        row[1].partition("]")[0].strip(" ["): row
+        for row in (line.split("|") for line in PAGE.partition("| source |")[2].splitlines())
+        if len(row) > 5
+    }
+    for kept in list_kept_days(Config()):
+        terms = kept.api.terms
+        _, source, figures, days, responses, removal, _ = rows[terms.name]
+        assert terms.url in source
+        assert set(re.findall(r"`(\w+)`", figures)) == terms.figures
+        assert days.strip() == (
+            f"{terms.max_days} days" if terms.max_days else "`[retention] api_data`"
+        )
+        assert ("until the next run" in responses) is (terms.max_response_days == 1)
+        assert ("erased" in removal) is terms.deletes_removed_profiles
 
 
 @pytest.mark.fault("F60")

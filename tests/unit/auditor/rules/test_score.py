@@ -239,3 +239,23 @@ def test_login_wall_lowers_no_point(case):
         for item in POINT_WEIGHTS
         if item in walled_points
     )
+
+
+@given(SCORE_CASES)
+def test_activity_on_an_unmixed_channel_takes_no_part_in_the_score(case):
+    context = build_context(case)
+    points = rate_points(context, ActivityBands(), unmixed_channels=("facebook",))
+    assert points["facebook.active"] is PointState.WAIVED
+    del points["facebook.active"]
+    assert points.items() <= rate_case(case).items()
+
+
+@given(SCORE_CASES, st.sampled_from(sorted(FIXED_VALUES)))
+def test_fix_never_lowers_the_score_without_an_unmixed_activity(case, field):
+    old_score, new_score = (
+        compute_score(rate_points(build_context(current), ActivityBands(), ("facebook",)))
+        for current in (case, replace(case, **{field: FIXED_VALUES[field]}))
+    )
+    assert new_score.low >= old_score.low
+    if old_score.percent is not None and new_score.percent is not None:
+        assert new_score.percent >= old_score.percent

@@ -162,7 +162,7 @@ def test_finding_has_figures_website_and_newest_video() -> None:
         "Jamiya Annour",
     )
     assert (finding.platform_id, finding.followers) == (UC, 1230)
-    assert finding.facts == {"video_count": 42, "rhythm_days": 14}
+    assert finding.facts == {"video_count": 42}
     assert finding.final_url == "https://www.youtube.com/@jamiyaannour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None
@@ -175,7 +175,7 @@ def test_finding_has_figures_website_and_newest_video() -> None:
 
 def _days_old(weekday: int, videos: int = 42) -> int:
     """Return the newest video's age on a weekday: 40 days by what was known, 1 by the API."""
-    facts = {"video_count": 42, "rhythm_days": 9}
+    facts = {"video_count": 42}
     previous = Finding(
         Presence.PRESENT,
         platform_id=UC,

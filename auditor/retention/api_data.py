@@ -1,0 +1,152 @@
+"""Drop the figures and responses of official APIs when their terms say so.
+
+The terms are in the channel modules (`ApiTerms`). After each run the figures that are about to be
+too old are dropped from the database, and the responses from the body store. Backups are written
+without them. See docs/decisions/0032.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from auditor.config.schema import ChannelSettings, Config
+from auditor.evaluation.run_results import refresh_summaries
+from auditor.protocols import EvaluationContext
+from probes.links import channel_registry
+from probes.log import EventLogger
+from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME
+from probes.models.http import PlatformApi
+from storage.api_data import ApiDataLimit, DroppedApiData, drop_from_copy
+from storage.errors import StoreError
+from storage.files.body_store import BodyStore
+from storage.models.audit import AuditRun
+
+logger = EventLogger(__name__)
+
+DAY = timedelta(days=1)
+SAFETY_MARGIN = 2 * DAY
+"""How much earlier data is dropped: the next run ends within a day and a few hours, and one night
+may be skipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDays:
+    """For how many days figures and responses of a channel's API are kept; None for ever."""
+
+    channel: str
+    api: PlatformApi
+    figures: int | None
+    responses: int | None
+
+    def build_limit(self, figures_before: datetime, responses_before: datetime) -> ApiDataLimit:
+        """Return what the store drops."""
+        return ApiDataLimit(
+            self.channel,
+            self.api.host,
+            self.api.terms.figures,
+            figures_before,
+            responses_before,
+            self.api.terms.deletes_removed_profiles,
+        )
+
+
+def list_kept_days(config: Config) -> list[KeptDays]:
+    """Return the days of each API: those of `[retention] api_data`, or fewer by its terms."""
+    kept_days = []
+    for channel in channel_registry.list_channels():
+        api = channel_registry.get_channel_api(channel)
+        if api is None:
+            continue
+        figures = _get_smaller(config.retention.api_data or None, get_max_days(config, channel))
+        responses = _get_smaller(figures, api.terms.max_response_days)
+        kept_days.append(KeptDays(channel, api, figures, responses))
+    return kept_days
+
+
+def get_max_days(config: Config, channel: str) -> int | None:
+    """Return the days that the terms of a channel's API allow, or None without a limit.
+
+    An operator who accepted the amendment for derived metrics has no limit.
+    """
+    api = channel_registry.get_channel_api(channel)
+    if api is None or config.channels.get(channel, ChannelSettings()).derived_metrics:
+        return None
+    return api.terms.max_days
+
+
+def _get_smaller(days: int | None, other_days: int | None) -> int | None:
+    return min((count for count in (days, other_days) if count is not None), default=None)
+
+
+def build_limits(
+    config: Config, now: datetime, latest_run: AuditRun | None, margin: timedelta = SAFETY_MARGIN
+) -> list[ApiDataLimit]:
+    """Return what is dropped now: what gets too old within the margin.
+
+    What the run of the last 24 hours received stays until the next run.
+    """
+    newest = LATEST_DATETIME
+    if latest_run is not None and now - latest_run.started_at < DAY:
+        newest = latest_run.started_at
+
+    def subtract(days: int | None) -> datetime:
+        if days is None:
+            return EARLIEST_DATETIME
+        return min(now - timedelta(days=days) + margin, newest)
+
+    return [
+        kept.build_limit(subtract(kept.figures), subtract(kept.responses))
+        for kept in list_kept_days(config)
+    ]
+
+
+def build_copy_limits(config: Config) -> list[ApiDataLimit]:
+    """Return what copies of the database do not contain: everything that is kept for a while."""
+    return [
+        kept.build_limit(
+            EARLIEST_DATETIME if kept.figures is None else LATEST_DATETIME,
+            EARLIEST_DATETIME if kept.responses is None else LATEST_DATETIME,
+        )
+        for kept in list_kept_days(config)
+    ]
+
+
+def drop_expired_api_data(
+    context: EvaluationContext,
+    now: datetime,
+    body_stores: tuple[BodyStore, ...],
+    *,
+    rewrite_large_file: bool = False,
+) -> DroppedApiData:
+    """Drop what is old enough, and rewrite the database file if anything was. Raises StoreError.
+
+    Of a large file only the log is emptied, unless it is requested. SQLite overwrites dropped
+    figures with zeros anyway, but a row that it moved before may have left a trace.
+    """
+    store = context.store
+    limits = build_limits(context.config, now, store.get_latest_run())
+    dropped = store.drop_api_data(limits)
+    for digest in dropped.digests:
+        for body_store in body_stores:
+            body_store.remove(digest)
+    if dropped.removed_profile_count:
+        refresh_summaries(store, context.config)
+    if dropped.result_count:
+        store.vacuum_database(log_only=store.is_large and not rewrite_large_file)
+    for file in list_set_aside_databases(store.database_file):
+        try:
+            drop_from_copy(file, limits)
+        except StoreError as error:
+            logger.warning("api_data_not_dropped", "{reason}", reason=str(error))
+    return dropped
+
+
+def list_set_aside_databases(database: Path | None) -> Iterator[Path]:
+    """Yield the copies that upgrades and restores left next to a SQLite database."""
+    if database is not None:
+        for file in sorted(database.parent.glob(f"{database.name}.before-*")):
+            if not file.name.endswith(("-wal", "-shm", "-journal")):
+                yield file

@@ -1,0 +1,391 @@
+"""Drops the figures and responses of official APIs after the time that their terms allow.
+
+The verdict stays: presence, reason, date and links are the network's own conclusion. A result is
+as old as its first observation, also if later runs repeated it. It is not repeated again after it
+was changed, so the next run stores the current figures as a new result.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.engine import URL
+
+from probes.models.finding import FactValue, Finding, Presence
+from storage import consistency
+from storage.database import sqlite_file
+from storage.database.connection import Database
+from storage.database.engine import WRITE_OPTIONS, convert_driver_errors, create_database_engine
+from storage.files.spool import split_into_batches
+from storage.tables.core import ACCOUNT, ACCOUNT_STATUS, AUDIT_RUN, GAP
+from storage.tables.runs import CHECK_TIMES, OBSERVATION, PROBE_RESULT
+
+BATCH_RESULTS = 500
+"""Results that one transaction changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDataLimit:
+    """What is dropped of the results of an API, by the time they were first observed.
+
+    `figures` are the fields and facts of a finding that go, `host` is that of the API. With
+    `deletes_removed_profiles`, an account that is absent loses its profile in earlier results.
+    """
+
+    channel: str
+    host: str
+    figures: frozenset[str]
+    figures_before: datetime
+    responses_before: datetime
+    deletes_removed_profiles: bool = False
+
+
+@dataclass(slots=True)
+class DroppedApiData:
+    """Numbers of changed results, statuses and accounts, and the digests of bodies to delete."""
+
+    result_count: int = 0
+    status_count: int = 0
+    removed_profile_count: int = 0
+    digests: set[str] = field(default_factory=set)
+    account_ids: set[int] = field(default_factory=set)
+
+
+class ApiDataQueries:
+    """The part of `Store` for the retention of API data."""
+
+    _database: Database
+
+    def drop_api_data(self, limits: Sequence[ApiDataLimit]) -> DroppedApiData:
+        """Drop figures and responses that are older than their limit.
+
+        The caller deletes the bodies. Repeating it after an interruption drops the rest.
+        """
+        dropped = DroppedApiData()
+        for limit in limits:
+            last_id: int | None = 0
+            while last_id is not None:
+                with self._database.begin_write() as connection:
+                    last_id = _drop_batch(connection, limit, last_id, dropped)
+            if limit.deletes_removed_profiles:
+                with self._database.begin_write() as connection:
+                    associations = _erase_removed_profiles(connection, limit, dropped)
+                    consistency.mark_stale(self._database, connection, associations)
+        with self._database.begin_read() as connection:
+            dropped.digests -= _find_named_digests(connection, dropped.account_ids)
+        return dropped
+
+    def count_expired_api_results(self, limits: Sequence[ApiDataLimit]) -> int:
+        """Return how many results have figures or responses that are older than their limit."""
+        with self._database.begin_read() as connection:
+            return _count_expired_results(connection, limits)
+
+
+def drop_from_copy(file: Path, limits: Sequence[ApiDataLimit]) -> DroppedApiData:
+    """Drop figures and responses from a copy of a SQLite database, and all traces of them.
+
+    Raises StoreError, for example if the copy is damaged or has another schema.
+    """
+    dropped = DroppedApiData()
+    with _open_copy(file) as connection:
+        for limit in limits:
+            last_id: int | None = 0
+            while last_id is not None:
+                last_id = _drop_batch(connection, limit, last_id, dropped)
+        dropped.digests -= _find_named_digests(connection, dropped.account_ids)
+    if dropped.result_count:
+        sqlite_file.vacuum_file(file)
+    return dropped
+
+
+def count_in_copy(file: Path, limits: Sequence[ApiDataLimit]) -> int:
+    """Return how many results of a copy have expired data. Raises StoreError as above."""
+    with _open_copy(file, is_writing=False) as connection:
+        return _count_expired_results(connection, limits)
+
+
+@contextmanager
+def _open_copy(file: Path, *, is_writing: bool = True) -> Iterator[Connection]:
+    """Yield a connection in a transaction. Raises StoreError."""
+    engine = create_database_engine(URL.create("sqlite", database=str(file)))
+    options = WRITE_OPTIONS if is_writing else {}
+    try:
+        with convert_driver_errors(file), engine.execution_options(**options).begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def has_figures(finding: Finding, figures: Collection[str]) -> bool:
+    """Return whether a finding has any of these fields or facts."""
+    return any(
+        getattr(finding, name, None) is not None or name in finding.facts for name in figures
+    )
+
+
+def drop_figures(finding: Finding, figures: Collection[str]) -> Finding:
+    """Return a finding without these fields and facts."""
+    facts = {name: value for name, value in finding.facts.items() if name not in figures}
+    empty_fields: dict[str, Any] = {name: None for name in figures if hasattr(finding, name)}
+    return replace(finding, facts=facts, **empty_fields)
+
+
+def _drop_batch(
+    connection: Connection, limit: ApiDataLimit, after_id: int, dropped: DroppedApiData
+) -> int | None:
+    """Change the next results. Return the id of the last one, or None at the end."""
+    columns = [
+        PROBE_RESULT.c[name] for name in ("id", "account_id", "observed_at", "finding", "evidence")
+    ]
+    query = (
+        select(*columns)
+        .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
+        .where(_build_expired_condition(limit), PROBE_RESULT.c.id > after_id)
+        .order_by(PROBE_RESULT.c.id)
+        .limit(BATCH_RESULTS)
+    )
+    rows = connection.execute(query).all()
+    if not rows:
+        return None
+    changes = [_build_change(row, limit) for row in rows]
+    connection.execute(_UPDATE_RESULT, changes)
+    dropped.result_count += len(rows)
+    dropped.account_ids.update(row.account_id for row in rows)
+    dropped.digests.update(_iter_dropped_digests(rows, limit))
+    without_figures = {row.id: row.account_id for row in rows if _is_over(row, limit)}
+    dropped.status_count += _drop_from_statuses(connection, without_figures, limit.figures)
+    return int(rows[-1].id)
+
+
+_UPDATE_RESULT = (
+    update(PROBE_RESULT)
+    .where(PROBE_RESULT.c.id == bindparam("result_key"))
+    .values(finding=bindparam("new_finding"), evidence=bindparam("new_evidence"), fingerprint=None)
+)
+"""Without a fingerprint, no later observation repeats the result."""
+
+
+def _build_expired_condition(limit: ApiDataLimit) -> ColumnElement[bool]:
+    """Return the condition for results of the API with something to drop.
+
+    What a result has is found in its JSON text, so the database reads no whole results of others.
+    """
+    evidence = type_coerce(PROBE_RESULT.c.evidence, Text)
+    finding = type_coerce(PROBE_RESULT.c.finding, Text)
+    has_response = and_(evidence.like('%"digest":"%'), evidence.not_like('%"is_pruned":true%'))
+    return and_(
+        ACCOUNT.c.channel == limit.channel,
+        evidence.like(f'%"url":"https://{limit.host}/%'),
+        or_(
+            and_(PROBE_RESULT.c.observed_at < limit.responses_before, has_response),
+            and_(
+                PROBE_RESULT.c.observed_at < limit.figures_before,
+                or_(*(finding.like(f'%"{name}":%') for name in sorted(limit.figures))),
+            ),
+        ),
+    )
+
+
+def _is_over(row: Any, limit: ApiDataLimit) -> bool:
+    """Return whether the figures of a result are older than the limit."""
+    return bool(row.observed_at < limit.figures_before)
+
+
+def _build_change(row: Any, limit: ApiDataLimit) -> dict[str, Any]:
+    finding, evidence = row.finding, row.evidence
+    if _is_over(row, limit):
+        finding = drop_figures(finding, limit.figures)
+    if row.observed_at < limit.responses_before:
+        evidence = tuple(exchange.without_response() for exchange in evidence)
+    return {"result_key": row.id, "new_finding": finding, "new_evidence": evidence}
+
+
+def _iter_dropped_digests(rows: Sequence[Any], limit: ApiDataLimit) -> Iterator[str]:
+    for row in rows:
+        if row.observed_at < limit.responses_before:
+            yield from (exchange.digest for exchange in row.evidence if exchange.digest)
+
+
+def _find_named_digests(connection: Connection, account_ids: Collection[int]) -> set[str]:
+    """Return the bodies that other results of these accounts name.
+
+    The list of the newest posts of a quiet account is the same for weeks, so it was received again.
+    """
+    evidence = type_coerce(PROBE_RESULT.c.evidence, Text)
+    digests: set[str] = set()
+    for batch in split_into_batches(account_ids):
+        query = select(PROBE_RESULT.c.evidence).where(
+            PROBE_RESULT.c.account_id.in_(batch), evidence.not_like('%"is_pruned":true%')
+        )
+        for exchanges in connection.execute(query).scalars():
+            digests.update(exchange.digest for exchange in exchanges if exchange.digest)
+    return digests
+
+
+def _drop_from_statuses(
+    connection: Connection, account_by_result: dict[int, int], figures: frozenset[str]
+) -> int:
+    """Drop the figures of statuses that rest on these results. Return the number of statuses.
+
+    A status on a newer result keeps its figures, as a re-evaluation would give them.
+    """
+    account_ids = set(account_by_result.values())
+    conclusive_results = _find_conclusive_results(connection, account_ids)
+    query = select(ACCOUNT_STATUS.c.account_id, ACCOUNT_STATUS.c.status).where(
+        ACCOUNT_STATUS.c.account_id.in_(account_ids)
+    )
+    changes = []
+    for row in connection.execute(query).all():
+        finding = row.status.last_known_finding
+        result_id = conclusive_results.get(row.account_id)
+        is_on_newer_result = result_id is not None and result_id not in account_by_result
+        if is_on_newer_result or finding is None or not has_figures(finding, figures):
+            continue
+        status = replace(row.status, last_known_finding=drop_figures(finding, figures))
+        changes.append({"account_key": row.account_id, "new_status": status})
+    statement = update(ACCOUNT_STATUS).where(
+        ACCOUNT_STATUS.c.account_id == bindparam("account_key")
+    )
+    if changes:
+        connection.execute(statement.values(status=bindparam("new_status")), changes)
+    return len(changes)
+
+
+def _find_conclusive_results(
+    connection: Connection, account_ids: Collection[int]
+) -> dict[int, int]:
+    """Return the result on which the status of each account rests, if its observation exists.
+
+    Almost all are in the newest run, so the runs are searched from the newest one.
+    """
+    runs = connection.execute(select(AUDIT_RUN.c.id).order_by(AUDIT_RUN.c.day.desc())).scalars()
+    found: dict[int, int] = {}
+    missing = set(account_ids)
+    for run_id in runs.all():
+        if not missing:
+            break
+        query = (
+            select(OBSERVATION.c.account_id, OBSERVATION.c.result_id)
+            .join(CHECK_TIMES, CHECK_TIMES.c.account_id == OBSERVATION.c.account_id)
+            .where(
+                OBSERVATION.c.run_id == run_id,
+                OBSERVATION.c.account_id.in_(missing),
+                OBSERVATION.c.observed_at == CHECK_TIMES.c.decided_at,
+            )
+        )
+        found.update((row.account_id, row.result_id) for row in connection.execute(query))
+        missing -= found.keys()
+    return found
+
+
+PROFILE_REMOVED_FACT = "profile_removed"
+"""The fact of a finding whose profile was deleted because the platform removed the account."""
+
+
+def erase_profile(finding: Finding) -> Finding:
+    """Return a finding without what the profile said: presence, reason, id and date stay."""
+    facts = {PROFILE_REMOVED_FACT: True}
+    return replace(finding, name=None, followers=None, links=(), facts=facts, detail="")
+
+
+def _erase_removed_profiles(
+    connection: Connection, limit: ApiDataLimit, dropped: DroppedApiData
+) -> set[str]:
+    """Erase the profiles of absent accounts in earlier results, and their texts in gaps.
+
+    Return the associations of these accounts.
+    """
+    status = type_coerce(ACCOUNT_STATUS.c.status, Text)
+    absent_accounts = select(ACCOUNT_STATUS.c.account_id).where(
+        status.like('%"last_known_finding":{"presence":"absent"%')
+    )
+    columns = [PROBE_RESULT.c[name] for name in ("id", "account_id", "finding", "evidence")]
+    query = (
+        select(*columns)
+        .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
+        .where(
+            ACCOUNT.c.channel == limit.channel,
+            PROBE_RESULT.c.account_id.in_(absent_accounts),
+            PROBE_RESULT.c.presence == Presence.PRESENT.value,
+            type_coerce(PROBE_RESULT.c.evidence, Text).like(f'%"url":"https://{limit.host}/%'),
+            type_coerce(PROBE_RESULT.c.finding, Text).not_like(f'%"{PROFILE_REMOVED_FACT}":%'),
+        )
+    )
+    rows = connection.execute(query).all()
+    texts_by_account: dict[int, set[str]] = defaultdict(set)
+    for row in rows:
+        texts_by_account[row.account_id] |= {row.finding.name or "", row.finding.detail} - {""}
+        dropped.digests.update(exchange.digest for exchange in row.evidence if exchange.digest)
+    changes = [
+        {
+            "result_key": row.id,
+            "new_finding": erase_profile(row.finding),
+            "new_evidence": tuple(exchange.without_response() for exchange in row.evidence),
+        }
+        for row in rows
+    ]
+    if changes:
+        connection.execute(_UPDATE_RESULT, changes)
+    dropped.result_count += len(rows)
+    dropped.removed_profile_count += len(texts_by_account)
+    dropped.account_ids.update(texts_by_account)
+    accounts = connection.execute(
+        select(ACCOUNT.c.id, ACCOUNT.c.association, _ACCOUNT_URL).where(
+            ACCOUNT.c.id.in_(texts_by_account)
+        )
+    ).all()
+    for account in accounts:
+        _erase_texts_of_gaps(connection, limit.channel, account, texts_by_account[account.id])
+    return {account.association for account in accounts}
+
+
+_ACCOUNT_URL = func.coalesce(ACCOUNT.c.canonical, ACCOUNT.c.url, ACCOUNT.c.typed_text).label("url")
+
+
+def _erase_texts_of_gaps(
+    connection: Connection, channel: str, account: Any, texts: Collection[str]
+) -> None:
+    """Replace texts of a profile by the address of the account, as gaps without them have it."""
+
+    def replace_texts(values: Mapping[str, FactValue]) -> dict[str, FactValue]:
+        return {name: account.url if value in texts else value for name, value in values.items()}
+
+    query = select(GAP.c.id, GAP.c.params, GAP.c.evidence).where(
+        GAP.c.association == account.association, GAP.c.channel == channel
+    )
+    for gap in connection.execute(query).all():
+        params, evidence = replace_texts(gap.params), replace_texts(gap.evidence)
+        if (params, evidence) != (gap.params, gap.evidence):
+            change = update(GAP).where(GAP.c.id == gap.id)
+            connection.execute(change.values(params=params, evidence=evidence))
+
+
+def _count_expired_results(connection: Connection, limits: Sequence[ApiDataLimit]) -> int:
+    count = 0
+    for limit in limits:
+        query = (
+            select(func.count())
+            .select_from(PROBE_RESULT)
+            .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
+            .where(_build_expired_condition(limit))
+        )
+        count += connection.execute(query).scalar_one()
+    return count
