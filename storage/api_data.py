@@ -44,7 +44,7 @@ BATCH_RESULTS = 500
 
 @dataclass(frozen=True, slots=True)
 class ApiDataLimit:
-    """What is dropped of the results of an API, by the time they were first observed.
+    """The data to drop from the results of an API, by the time they were first observed.
 
     `figures` are the fields and facts of a finding that go, `host` is that of the API. With
     `deletes_removed_profiles`, an account that is absent loses its profile in earlier results.

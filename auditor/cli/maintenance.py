@@ -152,7 +152,7 @@ def prune(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete old evidence, expired personal data and expired figures of platforms.
+    """Delete old evidence and expired data.
 
     Does not change verdicts. Runs do the same: they delete personal data and figures every day, and
     old evidence on Sundays. The retention settings set the age limits.

@@ -20,7 +20,7 @@ from auditor.receipts.signing import (
     compute_key_fingerprint,
     read_known_public_keys,
 )
-from auditor.retention.api_data import build_limits, list_set_aside_databases
+from auditor.retention.api_data import build_limits, list_old_databases
 from auditor.retention.backups import (
     find_newest_backup,
     list_backups,
@@ -190,7 +190,7 @@ def _diagnose_expired_api_data(
     if result_count := store.count_expired_api_results(limits):
         expired = gettext_noop("results with figures that are kept too long: {n}; try {command}")
         yield failure(check, expired, n=result_count, command="`auditor prune`")
-    for file in list_set_aside_databases(store.database_file):
+    for file in list_old_databases(store.database_file):
         try:
             has_expired_data = count_in_copy(file, limits) > 0
         except StoreError:

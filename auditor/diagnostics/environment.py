@@ -87,11 +87,16 @@ def _diagnose_api_terms(config: Config) -> Iterator[DiagnosticResult]:
         check = gettext_noop("terms of {source}")
         if max_days is not None and not 0 < own_days <= max_days:
             too_long = gettext_noop(
-                "[retention] api_data is {days}, but they allow {limit} days; try {setting}"
+                "{setting} is {days}, but they allow {limit} days; try {remedy}"
             )
-            setting = f"`api_data = {max_days}`"
             yield failure(
-                check, too_long, source=terms.name, days=own_days, limit=max_days, setting=setting
+                check,
+                too_long,
+                source=terms.name,
+                setting="[retention] api_data",
+                days=own_days,
+                limit=max_days,
+                remedy=f"`api_data = {max_days}`",
             )
         for rule in config.rules:
             fact = getattr(rule, "fact", "")

@@ -136,7 +136,7 @@ def drop_expired_api_data(
         refresh_summaries(store, context.config)
     if dropped.result_count:
         store.vacuum_database(log_only=store.is_large and not rewrite_large_file)
-    for file in list_set_aside_databases(store.database_file):
+    for file in list_old_databases(store.database_file):
         try:
             drop_from_copy(file, limits)
         except StoreError as error:
@@ -144,7 +144,7 @@ def drop_expired_api_data(
     return dropped
 
 
-def list_set_aside_databases(database: Path | None) -> Iterator[Path]:
+def list_old_databases(database: Path | None) -> Iterator[Path]:
     """Yield the copies that upgrades and restores left next to a SQLite database."""
     if database is not None:
         for file in sorted(database.parent.glob(f"{database.name}.before-*")):

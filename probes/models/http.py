@@ -18,7 +18,7 @@ from probes.models.finding import EARLIEST_DATETIME, Reason
 
 @dataclass(frozen=True, slots=True)
 class ApiTerms:
-    """What the terms of an API allow to be kept of its data.
+    """The terms of an API: how long its data may be kept, and what may be derived from it.
 
     `figures` are the fields and facts of a finding that are statistics of the platform.
     `max_days` is for how long these and the responses may be kept, and `max_response_days` for how
