@@ -60,6 +60,11 @@ _RESERVED_SLUGS = {
     **dict.fromkeys(("in/me", "in/edit", "in/settings"), None),
     **dict.fromkeys(("company/unavailable", "school/unavailable", "in/unavailable"), "placeholder"),
 }
+_PLACEHOLDER_SLUGS = frozenset(
+    """
+    todo example username your-name yourname your-company yourcompany company-name companyname
+    """.split()  # noqa: SIM905
+)
 # Letters of all scripts, digits, and the signs and pictures seen in real slugs (lorey, joeyism 2022
 # to 2026). A slug without any letter or digit is none.
 _SLUG_PATTERN = lazy_regex(
@@ -238,7 +243,8 @@ def _identify_page(page_type: str, slug: str) -> Identity:
     key = f"{page_type}/{slug}"
     if key in _RESERVED_SLUGS:
         return Identity(NAME, LinkKind.INVALID, note=_RESERVED_SLUGS[key])
-    return _build_identity(LinkKind.PERSON if page_type == "in" else LinkKind.PAGE, key)
+    page = _build_identity(LinkKind.PERSON if page_type == "in" else LinkKind.PAGE, key)
+    return replace(page, note="placeholder") if slug in _PLACEHOLDER_SLUGS else page
 
 
 def _normalize_slug(page_type: str, slug: str) -> str:

@@ -24,7 +24,7 @@ from probes.urls.normalize import (
 _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "facebook.com",
-        r"/l\.php|/flx/warn|/login|/(?:v[\d.]+/)?plugins/(?:page|like|follow|fan|post|video)",
+        r"/l\.php|/flx/warn|/login|/(?:v[\d.]+/)?(?:plugins|widgets)/(?:page|like|follow|fan|post|video)",
         ("u", "next", "href"),
     ),
     ("fb.com", r"/login|/l\.php", ("u", "next")),

@@ -49,7 +49,7 @@ _SUBDOMAIN_LABEL = lazy_regex(
 # Facebook's own first segments (ytdlp, iframely, lorey, social-links 2022 to 2026).
 _RESERVED_SEGMENTS = frozenset(
     """
-    about ad_campaign ad_center ads adsmanager ajax album albums all.js apps badges bookmarks
+    2008 about ad_campaign ad_center ads adsmanager ajax album albums all.js apps badges bookmarks
     business campaign careers checkpoint community communitystandards connect cookie cookies
     creators creatorstudio developers dialog directory donate donation dyi event events explore feed
     find-friends flx friends fundraiser fundraisers games gaming group groups hashtag help home
@@ -59,6 +59,7 @@ _RESERVED_SEGMENTS = frozenset(
     policies policies_center policy posts privacy profile public questions r recover reel reels reg
     saved sdk.js search sem_campaigns settings share sharer signup stories story terms topic topics
     tr unsupportedbrowser user video videos watch watchparty whatsapp
+    widgets
     """.split()  # noqa: SIM905
 )
 _POST_SEGMENTS = frozenset(
@@ -95,6 +96,8 @@ _SLUG_WITH_ID_PATTERN = lazy_regex(r".*?-([0-9]{10,})")
 _ID_PATTERN = lazy_regex(r"[0-9]{1,20}")
 _LEADING_ID_PATTERN = lazy_regex(r"([0-9]{1,20})(?!\w)")  # `?id=123/`, `?id=123?ref=x`
 _TRAILING_ID_PATTERN = lazy_regex(r".*-([0-9]{5,20})")
+_FULL_POST_ID_PATTERN = lazy_regex(r"([0-9]{5,20})_[0-9]{5,20}")
+"""The Graph API's id of a post: its page and its number."""
 _OPAQUE_ID_PATTERN = lazy_regex(r"pfbid\w{5,}")
 """Ids that are no stable numbers. Only a redirect shows the account."""
 _HASHBANG_ROUTE_PATTERN = lazy_regex(r"^(?:#|%23)?!?(/.*)$")
@@ -319,9 +322,16 @@ def _identify_share_link(segments: list[str], query: dict[str, str]) -> Identity
     return Identity(NAME, LinkKind.POST if segments[0] in ("p", "r", "v") else LinkKind.SHORT_LINK)
 
 
-def _identify_button(segments: list[str], _query: dict[str, str]) -> Identity:
+def _identify_plugin(segments: list[str], query: dict[str, str]) -> Identity:
+    """Identify the page of a like box of before 2015, a post, or a button."""
+    if query.get("id", "").isdigit():
+        return replace(_identify_by_id(query["id"], LinkKind.PAGE), note="derived")
     is_post = segments[:1] in (["video.php"], ["post.php"])
     return Identity(NAME, LinkKind.POST if is_post else LinkKind.SHARE)
+
+
+def _identify_button(_segments: list[str], _query: dict[str, str]) -> Identity:
+    return Identity(NAME, LinkKind.SHARE)
 
 
 def _identify_post_owner(_segments: list[str], query: dict[str, str]) -> Identity | None:
@@ -376,7 +386,8 @@ _READERS_BY_SECTION: Mapping[str, _SectionReader] = MappingProxyType(
         "group": _identify_old_group,
         "home": _identify_home,
         "share": _identify_share_link,
-        **dict.fromkeys(("sharer", "dialog", "plugins"), _identify_button),
+        **dict.fromkeys(("sharer", "dialog"), _identify_button),
+        **dict.fromkeys(("plugins", "widgets"), _identify_plugin),
         **dict.fromkeys(
             ("permalink", "story", "photo", "media", "album", "note"), _identify_post_owner
         ),
@@ -397,6 +408,9 @@ def _identify_username(segment: str) -> Identity:
     slug = _SLUG_WITH_ID_PATTERN.fullmatch(segment)
     if slug:
         return _identify_by_id(slug[1], LinkKind.PAGE)
+    post = _FULL_POST_ID_PATTERN.fullmatch(segment)
+    if post:
+        return replace(_identify_by_id(post[1], LinkKind.POST), note="derived")
     name = segment.lower()
     if not _is_possible_username(name):
         return _build_invalid_identity()

@@ -77,18 +77,23 @@ _OTHER_SUBDOMAINS = _split_words(
 # YouTube's own first segments (yt-dlp, NewPipe, Invidious, 2026). `/news` is not in the list,
 # because the test cases of other projects know it as a channel's name.
 _RESERVED_SEGMENTS = _TAB_SEGMENTS | _split_words(
-    "about account add_user ads advertise api attribution_link browse c channel channel_switcher"
-    " comment copyright course create create_channel creators dashboard dev download edit_profile"
-    " feeds file_download gaming get_video_info getpremium handle help howyoutubeworks iframe_api"
-    " img inbox index index.html intl jobs kids legal live_chat live_dashboard login logout members"
-    " money movies music new oembed oops originals paid_memberships personalization playables"
-    " policies premium press pressroom privacy profile profile_redirector qr redirect reporthistory"
-    " s select_site share share_popup shop signin signup sitemaps source sports static storefront"
-    " subscribe_embed subscribe_widget subscription_center subscriptions supported_browsers t terms"
-    " testtube trending trends tv upload user verify view_play_list w yt youtubei"
+    """
+    about account add_user ads advertise api attribution_link browse c channel
+    channel_switcher comment copyright course create create_channel creators dashboard dev
+    download edit_profile feeds file_download gaming get_video_info getpremium handle help
+    howyoutubeworks iframe_api img inbox index intl jobs kids legal live_chat live_dashboard
+    login logout members money movies music new oembed oops opensearch originals pagead
+    paid_memberships personalization playables player player_api policies premium press
+    pressroom privacy profile profile_redirector qr redirect reporthistory s select_site
+    share share_popup shop signin signup sitemaps source sports static storefront
+    subscribe_embed subscribe_widget subscription_center subscriptions supported_browsers t
+    terms testtube trending trends tv upload user verify view_play_list w youtubei yt
+    """
 )
 
-_RESERVED_SEGMENT_PATTERN = lazy_regex(r"(?:account|copyright|my|verify)_\w+")
+_RESERVED_SEGMENT_PATTERN = lazy_regex(
+    r"(?:account|copyright|my|verify)_\w+|\w+_204|.*\.(?:css|html?|ico|js|php|png|txt|xml)"
+)
 # The path decides which query parameter names a channel: in other paths `p` is a playlist.
 _CHANNEL_QUERY_PARAMETERS = {
     "feeds": ("channel_id", "user", "playlist_id"),

@@ -101,6 +101,9 @@ OTHER_FORMS = {
     "https://www.messenger.com/e2ee/t/61550000000001": "id:61550000000001",
     f"{FB}/watch/amalrabat/310000000000001": "u:amalrabat",
     f"{FB}/gaming/amalrabat": "u:amalrabat",
+    f"{FB}/plugins/likebox.php?id=123456789012&width=292": "id:123456789012",
+    f"{FB}/widgets/like.php?href=http%3A%2F%2Fwww.facebook.com%2Famalrabat": "u:amalrabat",
+    f"{FB}/123456789012_310000000000001": "id:123456789012",
     "https://p-upload.facebook.com/amalrabat/": "u:amalrabat",
     f"{FB}/notes/amalrabat/rapport/310000000000001": "u:amalrabat",
     f"{FB}/note.php?note_id=310000000000001&id=590000000000001": "id:590000000000001",
@@ -112,6 +115,7 @@ OWN_PAGES = {
             *("business", "intent", "pages/create", "legal", "jobs", "creators", "latest/home"),
             *("index.html", "favicon.ico", "fr_FR/sdk.js", "connect/login", "communitystandards"),
             *("groups/feed", "groups/discover", "fundraiser/31", "insights/amalrabat", "user/amal"),
+            "2008/fbml",
         ),
         LinkKind.INVALID,
     ),
@@ -120,6 +124,7 @@ OWN_PAGES = {
     "people/Amal/pfbid0AbCdEfGhIjKl/": LinkKind.SHORT_LINK,
     "fr-fr/": LinkKind.HOME,
     "v19.0/dialog/oauth?client_id=1": LinkKind.SHARE,
+    "widgets/like.php": LinkKind.SHARE,
 }
 OTHER_OWN_PAGES = {
     "https://m.me/j/AbCdEfGh/": LinkKind.INVALID,

@@ -139,6 +139,11 @@ def test_page_of_linkedin_itself_is_no_account(path: str) -> None:
     assert (identity.channel, identity.kind, identity.key) == ("linkedin", OWN_PAGES[path], None)
 
 
+@pytest.mark.parametrize("path", ["company/TODO", "company/your-company", "in/username"])
+def test_placeholder_of_a_theme_gets_a_note(path: str) -> None:
+    assert identify_link(f"{LI}/{path}").note == "placeholder"
+
+
 def test_group_is_identified() -> None:
     assert identify_link(f"{LI}/groups/1234567/").kind is LinkKind.GROUP
     assert identify_link(f"{LI}/groups?gid=1234567").key == "groups/1234567"

@@ -90,6 +90,7 @@ OTHER_FORMS = {
 OWN_PAGES = (
     *("help", "legal", "terms", "press", "policies", "copyright", "create", "share?url=x"),
     *("videos", "playlists", "podcasts", "home", "index.html", "channel_switcher", "my_videos"),
+    *("player_api", "iframe_api", "csi_204", "opensearch", "sw.js", "robots.txt"),
     *("feed/trending", "channel/@annour", "user/@annour", "@", "intl/fr/about"),
 )
 
