@@ -96,7 +96,13 @@ def repair_link_text(typed: str) -> str:
         return text
     if not _PRINTABLE_ASCII.fullmatch(text) or ("&" in text and ";" in text):
         text = _repair_characters(text)
+    if "\\" in text:
+        text = _JSON_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text).replace("\\/", "/")
     return trim_punctuation(normalize("NFC", _extract_from_markup(text)))
+
+
+_JSON_ESCAPE = lazy_regex(r"\\u00([2-7][0-9a-fA-F])")
+"""`\\/` and `\\u0026` in text that was copied from a page's source."""
 
 
 def _repair_characters(text: str) -> str:

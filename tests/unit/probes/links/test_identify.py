@@ -33,6 +33,8 @@ TYPED = {
     "https://https://www.annour.ma/": SITE,
     "http://https://www.annour.ma/": SITE,
     "https:\\\\www.annour.ma/": SITE,
+    "https:\\/\\/www.annour.ma\\/": SITE,
+    "https://annour.ma/?a=1\\u0026b=2": "https://annour.ma/?a=1&b=2",
     "https:// www.annour.ma/": SITE,
     "HTTPS://WWW.ANNOUR.MA/": SITE,
     "www.annour.ma/": SITE,
