@@ -1,7 +1,9 @@
-"""The TikTok channel: identifies accounts in links, asks oEmbed and reads profile pages.
+"""The TikTok channel: identifies accounts in links, reads profile embeds, oEmbed and profile pages.
 
-oEmbed names an account that exists. Its status 400 alone proves no absence, because it has other
-causes too. Only if the account's own page confirms it, the account is *absent*.
+TikTok serves the profile embed to other sites, with the latest videos. oEmbed is asked if the embed
+names no account; TikTok has announced the end of a part of it (2026-10). Neither proves an absence,
+because a refusal has other causes too. Only if the account's own page confirms it, the account is
+*absent*.
 """
 
 from __future__ import annotations
@@ -13,12 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import SplitResult
 
-from probes.channels._public_profile import (
-    build_wrong_target_finding,
-)
+from probes.channels._public_profile import build_wrong_target_finding, find_newest_timestamp
 from probes.classify import interstitials
 from probes.links import identify as links_identify
-from probes.models.finding import Account, Finding, Identity, LinkKind, Reason
+from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import (
     ProbeGenerator,
@@ -27,13 +27,13 @@ from probes.models.probe import (
     request_page,
     unknown_finding,
 )
-from probes.parsing.json_data import as_object, get_nested
+from probes.parsing.json_data import as_list, as_object, get_nested
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 NAME = "tiktok"
 HOSTS = frozenset({"tiktok.com"})
-VERSION = 1
+VERSION = 2
 
 # Letters, digits, _ and . without a dot at the end; 2 to 24 characters (2026-09).
 _USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
@@ -69,6 +69,8 @@ def _identify_on_host(parts: SplitResult) -> Identity:
     if not segments:
         return Identity(NAME, LinkKind.HOME)
     first, rest = segments[0], segments[1:]
+    if first == "embed" and rest and rest[0].startswith("@"):
+        first, rest = rest[0], []  # the embedded profile
     if first.startswith("@"):
         return _apply_account_path(_identify_username(first[1:]), rest)
     if subdomain in ("vm", "vt") or (first == "t" and rest):
@@ -93,12 +95,52 @@ def _identify_username(username: str) -> Identity:
 
 @dataclass(frozen=True, slots=True)
 class ProfileState:
-    """An account as oEmbed or a page describes it, with TikTok's own status code."""
+    """An account as an embed, oEmbed or a page describes it, with TikTok's own status code."""
 
     key: str = ""
     name: str = ""
     followers: int | None = None
     status_code: int | None = None
+    last_activity: Activity | None = None
+    is_private: bool = False
+
+
+_EMBED_SCRIPT_PATTERN = re.compile(
+    rb"<script[^<>]{0,200}id=[\"']__FRONTITY_CONNECT_STATE__[\"'][^<>]{0,200}>"
+)
+
+
+def parse_profile_embed(page: Page) -> ProfileState:
+    """Return the account that a profile embed shows, and its newest video.
+
+    The state of the page names the account under `/embed/@name` (yt-dlp 2026-08, FxEmbed 2026-08).
+    """
+    routes = as_object(get_nested(_read_script(page.body, _EMBED_SCRIPT_PATTERN), "source", "data"))
+    states = [
+        as_object(state)
+        for route, state in routes.items()
+        if route.lower().startswith("/embed/@") and as_object(state).get("userInfo")
+    ]
+    state = states[0] if states else {}
+    user = as_object(state.get("userInfo"))
+    return ProfileState(
+        key=str(user.get("uniqueId", "")).lower(),
+        name=str(user.get("nickname", ""))[:200],
+        followers=_as_integer(user.get("followerCount")),
+        last_activity=_find_newest_video(as_list(state.get("videoList")), page),
+        is_private=user.get("privateAccount") is True,
+    )
+
+
+def _find_newest_video(videos: list[Any], page: Page) -> Activity | None:
+    """Return when the newest video was made: the upper bits of an id are Unix seconds."""
+    ids = [str(as_object(video).get("id", "")) for video in videos]
+    return find_newest_timestamp(
+        (int(video_id) >> 32 for video_id in ids if _VIDEO_ID_PATTERN.fullmatch(video_id)), page
+    )
+
+
+_VIDEO_ID_PATTERN = re.compile(r"[0-9]{18,20}")
 
 
 def parse_oembed(page: Page) -> ProfileState:
@@ -123,9 +165,7 @@ _STATE_SCRIPT_PATTERN = re.compile(
 
 def parse_profile_page(page: Page) -> ProfileState:
     """Return the state that a profile page carries for its scripts (sherlock, maigret, 2026-08)."""
-    match = _STATE_SCRIPT_PATTERN.search(page.body)
-    end = page.body.find(b"</script>", match.end()) if match else -1
-    data = _parse_json(page.body[match.end() : end]) if match and end > 0 else {}
+    data = _read_script(page.body, _STATE_SCRIPT_PATTERN)
     detail = as_object(get_nested(data, "__DEFAULT_SCOPE__", "webapp.user-detail"))
     user = as_object(get_nested(detail, "userInfo", "user"))
     return ProfileState(
@@ -134,6 +174,13 @@ def parse_profile_page(page: Page) -> ProfileState:
         followers=_as_integer(get_nested(detail, "userInfo", "stats", "followerCount")),
         status_code=_as_integer(detail.get("statusCode")),
     )
+
+
+def _read_script(body: bytes, script_pattern: re.Pattern[bytes]) -> dict[str, Any]:
+    """Return the data in a script element, or an empty object."""
+    match = script_pattern.search(body)
+    end = body.find(b"</script>", match.end()) if match else -1
+    return _parse_json(body[match.end() : end]) if match and end > 0 else {}
 
 
 def _parse_json(body: bytes) -> dict[str, Any]:
@@ -149,6 +196,7 @@ def _as_integer(value: object) -> int | None:
 
 # --- Probe ---
 
+_EMBED_URL = "https://www.tiktok.com/embed/"
 _OEMBED_URL = "https://www.tiktok.com/oembed?url="
 # Status codes by sherlock, 2026-08. 10204 and 10231 (refused by region) prove nothing.
 _NOT_FOUND_STATUS_CODE = 10221
@@ -156,7 +204,7 @@ _PRIVATE_STATUS_CODE = 10222
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Ask oEmbed and, if it names no account, request the registered page.
+    """Read the profile embed, else oEmbed, else the registered page.
 
     A short link is resolved first.
     """
@@ -164,6 +212,9 @@ def probe(account: Account) -> ProbeGenerator:
     is_account = identity.channel == NAME and identity.kind is LinkKind.PROFILE
     if not is_account or identity.canonical is None:
         return build_wrong_target_finding(identity)
+    finding = yield from _check_profile_embed(identity)
+    if finding is not None:
+        return finding
     is_refused, finding = yield from _check_oembed(identity)
     if finding is not None:
         return finding
@@ -171,6 +222,25 @@ def probe(account: Account) -> ProbeGenerator:
         identity.canonical, parse_profile_page, is_registered_link=True
     )
     return _build_finding(identity, page, state, oembed_refused=is_refused)
+
+
+def _check_profile_embed(identity: Identity) -> Generator[PageRequest, Page, Finding | None]:
+    """Return a finding if the embed shows the account. Anything else proves nothing."""
+    name = (identity.canonical or "").rpartition("/")[2]
+    try:
+        page, state = yield from request_page(f"{_EMBED_URL}{name}", parse_profile_embed)
+    except FetchError:
+        return None
+    if page.status != 200 or not state.key or state.key != identity.key:
+        return None
+    finding = present_finding(
+        page,
+        reason=Reason.PRIVATE if state.is_private else None,
+        name=state.name or None,
+        followers=state.followers,
+        last_activity=state.last_activity,
+    )
+    return replace(finding, final_url=identity.canonical)
 
 
 def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool, Finding | None]]:

@@ -289,7 +289,7 @@ _SECTION_BY_HINT = tuple(
                 r"events?[-_](?:list|widget|item|calendar)\S*)(?:\s|$)"
             ),
         ),
-        ("embed", r"twitter-(?:tweet|timeline)|instagram-media|fb-post|tweet"),
+        ("embed", r"twitter-(?:tweet|timeline)|instagram-media|tiktok-embed|fb-post|tweet"),
         ("social", r"social|reseaux|rrss|sosyal|soziale|follow|suivez|s-icons|icon-?bar|networks"),
         (
             "footer",
