@@ -37,6 +37,9 @@ from probes.models.finding import (
 from probes.witnesses import ArchiveCapture, WikidataStatement, WitnessAnswer, WitnessSource
 from storage.models.audit import AccountState, Association, Decision, DecisionKind, Gap, Proposal
 
+CHANNELS_WITHOUT_ARCHIVE = frozenset({"whatsapp"})
+"""Channels whose posts disappear. An active account looks like a silent one there."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
@@ -74,6 +77,12 @@ class AccountView:
     first_capture: ArchiveCapture | None = None
     rescue_copy: ArchiveCapture | None = None
     wikidata_statements: tuple[WikidataStatement, ...] = ()
+
+    @property
+    def activity_term(self) -> str:
+        """Return the band of the activity, or `not_judged` if the channel keeps no posts."""
+        has_no_archive = self.channel in CHANNELS_WITHOUT_ARCHIVE and self.key is not None
+        return "not_judged" if has_no_archive and not self.last_activity else self.activity_band
 
 
 @dataclass(frozen=True, slots=True)

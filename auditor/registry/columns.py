@@ -72,10 +72,14 @@ COLUMN_SYNONYMS = {
     "لينكد ان, لينكدان, لينكدين, لينكد",
     "youtube": "youtube, you tube, youtube channel, chaine youtube, youtube url, "
     "يوتيوب, اليوتيوب, قناة يوتيوب, القناة",
-    "instagram": "instagram, insta, compte instagram, انستغرام, انستاغرام, انستجرام",
-    "tiktok": "tiktok, tik tok, تيك توك, تيكتوك",
-    "telegram": "telegram, تيليغرام, تلغرام, تيليجرام",
-    "whatsapp": "whatsapp, whats app, واتساب, واتس اب",
+    "instagram": "instagram, insta, ig, compte instagram, page instagram, instagram url, "
+    "انستغرام, الانستغرام, انستاغرام, انستجرام, حساب انستغرام",
+    "tiktok": "tiktok, tik tok, compte tiktok, tiktok url, "
+    "تيك توك, تيكتوك, التيك توك, حساب تيك توك",
+    "whatsapp": "whatsapp, whats app, whatsapp channel, chaine whatsapp, canal whatsapp, "
+    "whatsapp url, واتساب, الواتساب, واتس اب, قناة واتساب, قناة الواتساب",
+    "telegram": "telegram, telegram channel, chaine telegram, canal telegram, telegram url, "
+    "تيليغرام, تيلغرام, تلغرام, تليغرام, التلغرام, تيليجرام, تلجرام, قناة تيليغرام, قناة تلغرام",
     LINKS_COLUMN: "links, other links, other, other media, other social "
     "media, social media, social networks, "
     "liens, "

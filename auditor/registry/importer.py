@@ -561,6 +561,7 @@ def _find_link_issue(column: str, identity: Identity) -> Issue | None:
         LinkKind.SEARCH,
         LinkKind.HOME,
         LinkKind.FILE,
+        LinkKind.PHONE,
     }:
         return Issue.NOT_AN_ACCOUNT
     if column not in {LINKS_COLUMN, identity.channel} and identity.kind is not LinkKind.SHORT_LINK:

@@ -11,7 +11,15 @@ from probes.models.finding import ACCOUNT_KINDS, FactValue, Finding, FoundLink, 
 from storage.models.audit import AccountRow, AccountState, AccountStatus, Association, Proposal
 
 NON_ACCOUNT_KINDS = frozenset(
-    {LinkKind.INVALID, LinkKind.POST, LinkKind.SHARE, LinkKind.SEARCH, LinkKind.HOME, LinkKind.FILE}
+    {
+        LinkKind.INVALID,
+        LinkKind.POST,
+        LinkKind.SHARE,
+        LinkKind.SEARCH,
+        LinkKind.HOME,
+        LinkKind.FILE,
+        LinkKind.PHONE,
+    }
 )
 """Kinds of links that lead to no account; only rules about the registry use them."""
 

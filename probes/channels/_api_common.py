@@ -179,7 +179,8 @@ def has_only_resolved_links(urls: Iterable[str]) -> bool:
     """Return whether no address is a short link or a page of links, whose target is unknown."""
     identities = [identify.identify_link(url) for url in urls]
     return not any(
-        identity.kind in (LinkKind.SHORT_LINK, LinkKind.INVALID) or identity.note == "social"
+        identity.kind in (LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE)
+        or identity.note == "social"
         for identity in identities
     )
 

@@ -18,6 +18,7 @@ from probes.discovery.accounts import find_owner_accounts
 from probes.discovery.signals import may_be_owner_account
 from probes.discovery.site_names import contains_distinctive_word, share_distinctive_word
 from probes.links import identify as links_identify
+from probes.links.channel_registry import STANDARD_CHANNELS
 from probes.models.finding import (
     Account,
     FactValue,
@@ -63,10 +64,10 @@ _SEARCH_ENGINE_PATTERN = lazy_regex(
 # Networks that are no site of an association and have no channel of their own.
 _SOCIAL_NETWORK_HOSTS = frozenset(
     """
-    instagram.com tiktok.com t.me telegram.me wa.me whatsapp.com threads.net threads.com
-    pinterest.com pinterest.fr pinterest.es pinterest.co.uk snapchat.com vimeo.com dailymotion.com
-    soundcloud.com flickr.com linktr.ee medium.com bsky.app plus.google.com tumblr.com reddit.com
-    twitch.tv discord.gg discord.com vk.com ok.ru beacons.ai bio.link lnk.bio taplink.cc
+    threads.net threads.com pinterest.com pinterest.fr pinterest.es pinterest.co.uk snapchat.com
+    vimeo.com dailymotion.com soundcloud.com flickr.com linktr.ee medium.com bsky.app
+    plus.google.com tumblr.com reddit.com twitch.tv discord.gg discord.com vk.com ok.ru beacons.ai
+    bio.link lnk.bio taplink.cc
     """.split()  # noqa: SIM905
 )
 # Mobile sites and languages. Other subdomains are blogs (`amal.tumblr.com`).
@@ -297,7 +298,7 @@ def _retry_www_variant(
 
 # --- Accounts on other pages of the site ---
 
-REQUIRED_CHANNELS = frozenset({"facebook", "twitter", "linkedin", "youtube"})
+REQUIRED_CHANNELS = frozenset(STANDARD_CHANNELS) - {NAME}
 """The networks that every association should be on. Only for these another page is requested."""
 
 UNREAD_CONTACT_FACT = "unread_contact_page"
@@ -328,7 +329,10 @@ def _list_missing_channels(known_links: tuple[FoundLink, ...]) -> frozenset[str]
 
 
 def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
-    """Return the contact page's accounts on the networks that the home page does not link to."""
+    """Return the contact page's accounts on the networks that the home page does not link to.
+
+    The page is only requested for a required network, but may have others, too.
+    """
     missing_channels, contact_url = _list_missing_channels(site.links), site.owner_hints.contact_url
     if not missing_channels or not contact_url:
         return (), {}
@@ -340,7 +344,8 @@ def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
         return (), {}
     if page.status != 200:
         return (), {UNREAD_CONTACT_FACT: contact_url}
-    return tuple(link for link in links if link.channel in missing_channels), {}
+    known_channels = {link.channel for link in site.links}
+    return tuple(link for link in links if link.channel not in known_channels), {}
 
 
 def parse_contact_page(page: Page) -> tuple[FoundLink, ...]:

@@ -50,9 +50,9 @@ _LABELS_BY_CHANNEL = {
     "linkedin": "linkedin|linked in|لينكدإن|لينكد إن|لينكد ان|لينكدان",
     "youtube": "youtube|you tube|yt|يوتيوب",
     "instagram": "instagram|insta|ig|انستغرام|إنستغرام|أنستغرام|انستجرام|إنستجرام|انستقرام",
-    "tiktok": "tiktok|tik tok|تيك توك",
-    "telegram": "telegram|تيليغرام|تلغرام|تيليجرام|تليجرام|تيلغرام",
-    "whatsapp": "whatsapp|واتساب|واتس اب",
+    "tiktok": "tiktok|tik tok|تيك توك|تيكتوك",
+    "telegram": "telegram|تيليغرام|تلغرام|تيليجرام|تليجرام|تيلغرام|تليغرام",
+    "whatsapp": "whatsapp|whats app|واتساب|واتس اب|واتس آب",
     WEBSITE_CHANNEL: "website|site|site web|web|url|site internet|blog|الموقع|الموقع الإلكتروني"
     "|الموقع الالكتروني",
     "": "pinterest|snapchat|threads|messenger",

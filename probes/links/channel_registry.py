@@ -17,6 +17,12 @@ from probes.models.http import PlatformApi
 from probes.models.probe import ChannelModule
 
 WEBSITE_CHANNEL = "website"
+STANDARD_CHANNELS = (WEBSITE_CHANNEL, "facebook", "twitter", "linkedin", "youtube")
+"""The channels of the survey: those that an association is expected to have, and the score rates.
+
+Every other channel is optional. It is checked and reported, but an association without an account
+there lacks nothing, and its accounts change neither the score nor a gap of these channels.
+"""
 CHANNELS_PACKAGE = "probes.channels"
 """Imported by name on first use, because the channels themselves import this module."""
 
@@ -41,6 +47,11 @@ def _load_channels() -> Mapping[str, ChannelModule]:
 def get_channel(name: str) -> ChannelModule:
     """Return the channel with this name. Raises KeyError if there is none."""
     return list_channels()[name]
+
+
+def is_optional_channel(name: str) -> bool:
+    """Return True for a channel that no association is expected to have."""
+    return bool(name) and name not in STANDARD_CHANNELS
 
 
 @lru_cache(maxsize=16_384)

@@ -12,19 +12,17 @@ from dataclasses import replace
 from functools import lru_cache
 
 from probes.links import cells
-from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_host, list_channels
+from probes.links.channel_registry import (
+    WEBSITE_CHANNEL,
+    find_channel_by_host,
+    is_optional_channel,
+    list_channels,
+)
 from probes.models.finding import Account, Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import request_page
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize, unwrap
-
-STANDARD_CHANNELS = frozenset({WEBSITE_CHANNEL, "facebook", "twitter", "linkedin", "youtube"})
-"""Channels that every spreadsheet has a column for.
-
-A link to another network in one of these columns is a mistake. It must be reported, because that
-network may not be audited at all.
-"""
 
 # Link shorteners. Only their redirect shows which account a link points to.
 SHORTENER_HOSTS = frozenset(
@@ -93,8 +91,12 @@ def _identify_text(text: str, typed: str, column: str | None) -> Identity:
 
 
 def _is_other_network(channel: str, column: str | None) -> bool:
-    """Return True if a non-standard channel is named in the column of another platform."""
-    return column not in (None, WEBSITE_CHANNEL, channel) and channel not in STANDARD_CHANNELS
+    """Return True if an optional channel is named in the column of another platform.
+
+    It must be reported as a mistake, because that network may not be audited at all.
+    """
+    is_own_column = column in (None, WEBSITE_CHANNEL, channel)
+    return not is_own_column and (not channel or is_optional_channel(channel))
 
 
 def _is_handle(text: str, column: str | None) -> bool:

@@ -137,6 +137,7 @@ class LinkKind(StrEnum):
     SEARCH = "search"
     HOME = "home"
     FILE = "file"
+    PHONE = "phone"
     SHORT_LINK = "short"
     INVALID = "invalid"
     NONE = "none"

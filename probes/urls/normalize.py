@@ -180,6 +180,7 @@ def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     if _CLEAN_URL.fullmatch(text) and parse_host(host := text.split("/", 3)[2]) == host:
         return text
     text = _TELEGRAM_APP_LINK.sub(r"https://t.me/", _skip_to_url(text))
+    text = _WHATSAPP_APP_LINK.sub(r"https://api.whatsapp.com/send?", text)
     scheme = _HTTP_SCHEME.match(text)
     if scheme:
         secure = _HTTPS_SCHEME.match(scheme[0]) is not None
@@ -197,6 +198,9 @@ def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
 
 _TELEGRAM_APP_LINK = lazy_regex(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)")
 """Links of Telegram's own buttons."""
+
+_WHATSAPP_APP_LINK = lazy_regex(r"(?i)^whatsapp:/{0,2}send/?\?")
+"""Links of WhatsApp's own buttons, to a telephone number or to share a text."""
 
 
 def _skip_to_url(text: str) -> str:
