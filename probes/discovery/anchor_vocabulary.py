@@ -17,19 +17,23 @@ def _compile_alternatives(*alternatives: str) -> re.Pattern[str]:
 
 
 _NETWORK_NAMES_REGEX = (
-    r"facebook|fb|twitter|x|youtube|you tube|linkedin|linked in|instagram|insta|telegram|tiktok|"
-    r"whatsapp"
+    r"facebook|fb|twitter|x|youtube|you tube|linkedin|linked in|instagram|insta|telegram|tik ?tok|"
+    r"whats ?app"
 )
-_ARABIC_NETWORK_NAMES_REGEX = r"(?:ال)?(?:فيسبوك|فايسبوك|تويتر|يوتيوب|لينكد ?[إا]ن|[إا]نستغرام)"
+_ARABIC_NETWORK_NAMES_REGEX = (
+    r"(?:ال)?(?:فيسبوك|فايسبوك|تويتر|يوتيوب|لينكد ?[إا]ن|[إاأ]نستا?[غج]رام|تيك ?توك|واتس ?[اآ]ب|"
+    r"تي?لي?[غج]رام)"
+)
 
 FOLLOW_US_PATTERN = _compile_alternatives(
     r"follow(?! (?:her|him|them|me)\b)|(?:like|join|find|visit|watch) us|connect with|subscribe",
-    r"our (?:page|channel|facebook|twitter|youtube|linkedin)",
-    r"on (?:facebook|twitter|youtube|linkedin|instagram|x)\b",
+    r"our (?:page|channel|facebook|twitter|youtube|linkedin|instagram|tiktok|telegram|whatsapp)",
+    r"on (?:facebook|twitter|youtube|linkedin|instagram|tiktok|telegram|whatsapp|x)\b",
     r"suivez(?!-l[ea])|suivre|rejoignez|retrouvez|abonne|notre (?:page|chaîne|compte)|nos réseaux",
-    r"sur (?:facebook|twitter|youtube|linkedin)",
+    r"sur (?:facebook|twitter|youtube|linkedin|instagram|tiktok|telegram|whatsapp)",
     r"folge|besuchen|auf (?:facebook|twitter|youtube)|síguenos|siga",
-    r"تابع|اشترك|صفحتنا|قناتنا|حسابنا|على (?:فيسبوك|تويتر|يوتيوب)",
+    r"تابع|اشترك|صفحتنا|قناتنا|حسابنا|"
+    rf"على {_ARABIC_NETWORK_NAMES_REGEX}",
 )
 """An invitation to follow the owner's account."""
 
@@ -44,7 +48,7 @@ NETWORK_NAME_PATTERN = lazy_regex(
 # Icons often have alternative texts of two letters, a number or words such as "image".
 ICON_ALT_PATTERN = _compile_alternatives(
     r"(?:^|[\W_])(?:fb|insta|whatsapp)(?:[\W_\d]|$)|^x\b|\blogo x$",
-    r"fa?ce?boo?k|twi?tt?er|you ?tube|link?ed ?in",
+    r"fa?ce?boo?k|twi?tt?er|you ?tube|link?ed ?in|instagram|tik ?tok|telegram|whats ?app",
     _ARABIC_NETWORK_NAMES_REGEX,
     r"^\W*+(?:\w{1,2}\W*+)?$",
     r"^\W*+(?:ic[oô]ne?s?|icono|bouton|button|btn|logo|image|img|picto\w*+|social|"
@@ -176,5 +180,6 @@ AUTHORITY_OR_DONOR_PATTERN = _compile_alternatives(
 )
 
 ACCOUNT_ADDRESS_PATTERN = lazy_regex(
-    r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin)\.com/)\S*\s*"
+    r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin|instagram|tiktok|whatsapp)\.com/|"
+    r"(?:t|telegram)\.me/)\S*\s*"
 )

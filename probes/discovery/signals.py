@@ -111,7 +111,7 @@ def _repair_url(url: str, *, is_own_host: bool) -> str:
 
 _MISSING_SCHEME_PATTERN = lazy_regex(
     r"https?://[^/]+/(?:[^?#]*/)?((?:[a-z-]{1,5}\.)?(?:facebook|fb|twitter|x|youtube|"
-    r"linkedin)\.com/[^/].*)",
+    r"linkedin|instagram|tiktok|whatsapp)\.com/[^/].*)",
     re.IGNORECASE,
 )
 _DOUBLE_SCHEME_PATTERN = lazy_regex(r"(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
@@ -310,6 +310,8 @@ def _is_timeline(anchor: Anchor) -> bool:
     Before its script has run, a timeline has no text.
     """
     label = _get_link_label(anchor)
+    if "refer=creator_embed" in anchor.url:  # TikTok's embedded profile
+        return True
     return not label or anchor_vocabulary.TIMELINE_PATTERN.match(label) is not None
 
 
@@ -401,6 +403,7 @@ IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
         facebook twitter x youtube linkedin instagram tiktok whatsapp telegram google meta
         pinterest intent share sharer home plugins dialog hashtag search embed watch explore
         login signup user company metaforbusiness fbbusiness twittersupport
+        0029va4k0pz5a245nkngba2m
         """
     ),
     "site builders and hosts sign their templates": _split_names(
