@@ -49,7 +49,9 @@ def diagnose_network(
         yield _diagnose_clock(network_answers.clock_skew)
     outcomes = network_answers.answers_by_channel if network_answers else {}
     for name, channel in config.channels.items():
-        yield _diagnose_channel(name, channel, outcomes.get(name))
+        result = _diagnose_channel(name, channel, outcomes.get(name))
+        if result.state != "ok" or not channel_registry.is_optional_channel(name):
+            yield result
     witness_answers = network_answers.witness_answers if network_answers else {}
     for source in list_enabled_sources(config.witnesses):
         yield _diagnose_witness(source, witness_answers.get(source))
@@ -240,10 +242,17 @@ def _build_witness_requests(settings: WitnessSettings) -> dict[WitnessSource, Pa
 
 
 def get_canary_urls(config: Config) -> dict[str, str]:
-    """Return the URL of one canary of each channel that is checked without an API."""
+    """Return the URL of one canary of each channel that is checked without an API.
+
+    Optional channels are left out, because they may have no accounts.
+    """
     urls = {}
     for name, channel in config.channels.items():
-        if channel.canaries and not channel.api_key:
+        if (
+            channel.canaries
+            and not channel.api_key
+            and not channel_registry.is_optional_channel(name)
+        ):
             canary = channel.canaries[0]
             identity = identify.identify_link(canary, name)
             urls[name] = identity.canonical or identity.url or canary

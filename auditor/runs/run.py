@@ -40,6 +40,7 @@ from auditor.runs.account_worker import (
 from auditor.runs.plan import MAX_BATCH_ACCOUNTS, build_batches, compute_batch_size
 from auditor.runs.witnesses import WitnessInquiry
 from probes.http.host_state import HostLock
+from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.probe import ProbeResult
 from probes.runner.api_batcher import ApiBudget
@@ -318,12 +319,20 @@ class _RunSession:
         return evaluation.result()
 
     async def _check_canaries(self, checker: AccountChecker) -> list[tuple[Canary, ProbeResult]]:
-        """Check all canaries: those of an API in batches, the others one by one."""
+        """Check the canaries of the channels in use: those of an API in batches.
+
+        A platform on which no association has an account is not requested at all.
+        """
+        channels_in_use = {
+            channel_registry.WEBSITE_CHANNEL,  # its canaries show whether we are online
+            *await asyncio.to_thread(self.app.store.find_channels_in_use),
+        }
         canaries: list[Canary] = []
         for name, channel in self.app.config.channels.items():
-            canaries += build_canaries(
-                name, channel.canaries, channel.impossible_account, self.audit_run.day
-            )
+            if name in channels_in_use:
+                canaries += build_canaries(
+                    name, channel.canaries, channel.impossible_account, self.audit_run.day
+                )
         api_canaries = [canary for canary in canaries if canary.channel in checker.api_budgets]
         page_canaries = [canary for canary in canaries if canary.channel not in checker.api_budgets]
         api_results, page_results = await asyncio.gather(

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
 
+from probes.models.finding import LinkKind
 from storage import consistency
 from storage.database.connection import BATCH_SIZE, Database
 from storage.files.spool import split_into_batches
@@ -193,6 +194,13 @@ class RegistryQueries:
         with self._database.begin_read() as connection:
             rows = connection.execute(query).all()
         return sorted(map(to_account_row, rows), key=lambda row: row.id or 0)
+
+    def find_channels_in_use(self) -> frozenset[str]:
+        """Return the channels of the listed links that may lead to an account."""
+        may_be_account = ACCOUNT.c.key.is_not(None) | (ACCOUNT.c.kind == LinkKind.SHORT_LINK)
+        query = select(ACCOUNT.c.channel).where(ACCOUNT.c.withdrawn_at.is_(None), may_be_account)
+        with self._database.begin_read() as connection:
+            return frozenset(connection.execute(query.distinct()).scalars())
 
     def list_account_cells(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the column and the typed texts of each cell of the registry."""

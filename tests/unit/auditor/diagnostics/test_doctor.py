@@ -17,6 +17,7 @@ from auditor.diagnostics import environment, network
 from auditor.diagnostics.network import NetworkAnswers
 from auditor.reference.gap_catalogue import LANGUAGES
 from probes.http.ssrf_guard import DnsResolver
+from probes.links.channel_registry import STANDARD_CHANNELS
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
 from probes.witnesses import WitnessSource
@@ -230,8 +231,8 @@ async def test_each_canary_is_requested_once_through_the_proxy(tmp_path):
     assert {name: page.status for name, page in network_answers.answers_by_channel.items()}[
         "website"
     ] == 200
-    assert set(network_answers.answers_by_channel) == set(config.channels)
-    assert sum(request_counts.values()) == len(config.channels)
+    assert set(network_answers.answers_by_channel) == set(STANDARD_CHANNELS)
+    assert sum(request_counts.values()) == len(STANDARD_CHANNELS)
     assert (
         network_answers.is_proxy_reachable,
         network_answers.resolved_host_count,
