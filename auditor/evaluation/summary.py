@@ -16,6 +16,7 @@ from auditor.evaluation.association_view import AssociationView
 from auditor.reference.regions import find_region_code
 from auditor.registry.columns import normalize_label
 from auditor.rules.context import RuleContext
+from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import FactValue, LinkKind, Presence
 from probes.text.language import fold_text
 from storage.models.audit import SEVERITIES, AccountState, Association, Gap
@@ -117,7 +118,7 @@ def build_facets(summary: AssociationSummary) -> dict[str, int]:
     """Return the strings that find an association, with their weight in counts."""
     facets = Counter(_iter_group_facets(summary))
     facets.update(f"{channel}:{state}" for channel, state in summary.channel_states.items())
-    facets.update({f"any:{state}" for state in summary.channel_states.values()})
+    facets.update(set(_iter_any_channel_facets(summary)))
     facets.update(f"unchecked:{channel}:{reason or ''}" for channel, reason in summary.unchecked)
     facets.update({facet for gap in summary.gaps for facet in _build_gap_facets(gap)})
     if summary.proposal_count:
@@ -129,6 +130,13 @@ def build_facets(summary: AssociationSummary) -> dict[str, int]:
     else:
         facets["no_gaps"] = 1
     return dict(facets)
+
+
+def _iter_any_channel_facets(summary: AssociationSummary) -> Iterator[str]:
+    """Yield the states on any channel. On an optional channel nothing is missing."""
+    for channel, state in summary.channel_states.items():
+        if state != "missing" or not is_optional_channel(channel):
+            yield f"any:{state}"
 
 
 def _iter_group_facets(summary: AssociationSummary) -> Iterator[str]:
@@ -156,8 +164,11 @@ def _build_gap_facets(gap: OpenGap) -> tuple[str, str, str]:
 
 
 def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
-    """Return a rank that is lower for more urgent gaps, then more high ones, and so on."""
-    counts = Counter(gap.severity for gap in gaps)
+    """Return a rank that is lower for more urgent gaps, then more high ones, and so on.
+
+    Gaps of optional channels do not count.
+    """
+    counts = Counter(gap.severity for gap in gaps if not is_optional_channel(gap.channel))
     rank = 0
     for severity in SEVERITIES:
         rank = rank * 100 + 99 - min(counts[severity], 99)
@@ -213,6 +224,16 @@ class Coverage:
     missing: int
     by_choice: int
     survey: float | None = None
+
+    @property
+    def is_optional(self) -> bool:
+        """Return True for a channel that no association is expected to have."""
+        return is_optional_channel(self.channel)
+
+    @property
+    def is_shown(self) -> bool:
+        """Return False for an optional channel on which no association has an account."""
+        return not self.is_optional or self.missing < self.associations
 
     @property
     def low(self) -> float:

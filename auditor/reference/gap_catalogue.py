@@ -12,10 +12,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from probes.links.channel_registry import is_optional_channel
 from storage.models import audit
 
 LANGUAGES = ("ar", "fr", "en")
 SEVERITIES = audit.SEVERITIES
+OPTIONAL_CHANNEL_SEVERITY = "low"
+"""The severity of every gap of an optional channel. No gap has a lower one; `info` is a status."""
 EFFORT_LEVELS = ("none", "10min", "30min", "supplier", "1h", "halfday", "days")
 """Efforts from quick to slow; `supplier` is a call to the provider."""
 
@@ -46,7 +49,9 @@ class GapDefinition:
     steps_by_channel: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
 
     def get_severity(self, channel: str) -> str:
-        """Return the severity on one channel."""
+        """Return the severity on one channel. An optional channel has the lowest one."""
+        if self.is_gap and is_optional_channel(channel):
+            return OPTIONAL_CHANNEL_SEVERITY
         return self.severity_by_channel.get(channel, self.severity)
 
     def get_steps(self, channel: str, language: str) -> list[str]:

@@ -80,6 +80,8 @@ def _build_coverage_rows(
         translator.translate("Survey"),
     )
     for coverage in coverages:
+        if not coverage.is_shown:
+            continue
         survey = EMPTY_VALUE
         if coverage.survey is not None:
             survey = translator.format_percent(coverage.survey / 100)
@@ -245,7 +247,7 @@ def describe_account_state(account: AccountView, translator: Translator) -> str:
 
 def describe_latest_publication(account: AccountView, translator: Translator) -> str:
     """Return the date of the latest publication and the activity band."""
-    band = translator.term("activity", account.activity_band)
+    band = translator.term("activity", account.activity_term)
     if account.last_activity is None:
         return band
     date = translator.format_activity_date(account.last_activity)

@@ -40,6 +40,7 @@ from auditor.rules.checks.registry import (
     UndeclaredRule,
 )
 from auditor.rules.context import RuleContext, RuleMatch
+from probes.links.channel_registry import is_optional_channel
 from storage.models.audit import Gap
 
 RULES_VERSION = 5
@@ -214,8 +215,9 @@ def is_gap_open(gap: Gap) -> bool:
 def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Gap]:
     """Return the open gaps that no other gap hides: most severe first, then quickest to fix.
 
-    A gap hides its consequences for the same account. A gap of the website hides them on other
-    channels, too: a lost domain explains why nothing is linked.
+    Gaps of optional channels come after all others. A gap hides its consequences for the same
+    account. A gap of the website hides them on other channels, too: a lost domain explains why
+    nothing is linked.
     """
     open_gaps = [row for row in gaps if is_gap_open(row)]
     hiding = [row for row in open_gaps if catalogue[row.code].hides]
@@ -227,9 +229,15 @@ def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Ga
     return sorted(visible, key=lambda row: _get_sort_key(row, catalogue[row.code]))
 
 
-def _get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[int, int, int, str, str]:
-    effort = EFFORT_LEVELS.index(definition.effort)
-    return SEVERITIES.index(gap.severity), effort, definition.order, gap.channel, gap.subject
+def _get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[bool, int, int, int, str, str]:
+    return (
+        is_optional_channel(gap.channel),
+        SEVERITIES.index(gap.severity),
+        EFFORT_LEVELS.index(definition.effort),
+        definition.order,
+        gap.channel,
+        gap.subject,
+    )
 
 
 def _is_hiding_gap(hiding_gap: Gap, gap: Gap, catalogue: GapCatalogue) -> bool:

@@ -66,6 +66,9 @@ LEVEL_THRESHOLDS = ((85, "complete"), (55, "good"), (25, "basic"), (0, "start"))
 MIN_KNOWN_POINTS = 50
 """With fewer known points, no score is shown, because it would be a guess."""
 
+RATED_CHANNELS = ("website", "facebook", "youtube", "linkedin", "twitter")
+"""The channels of the score. Accounts on other channels do not change it."""
+
 PointStates = Mapping[str, PointState]
 
 
@@ -136,7 +139,7 @@ def rate_points(
     """
     context = _adjust_context_for_visitors(context)
     states: dict[str, PointState] = {}
-    for channel in ("website", "facebook", "youtube", "linkedin", "twitter"):
+    for channel in RATED_CHANNELS:
         first = "responds" if channel == "website" else "exists"
         states[f"{channel}.{first}"] = _rate_existence(context, channel)
     unmixed = {f"{channel}.active": PointState.WAIVED for channel in unmixed_channels}
@@ -195,7 +198,7 @@ def _rate_channel_links(context: RuleContext) -> PointState:
     return _choose_best_state(
         _rate_site_link(context, account)
         for account in context.accounts
-        if account.row.channel != "website" and _can_earn_points(account)
+        if account.row.channel in RATED_CHANNELS[1:] and _can_earn_points(account)
     )
 
 
@@ -206,7 +209,7 @@ def _can_earn_points(account: EvaluatedAccount) -> bool:
 
 def _rate_platforms(context: RuleContext, bands: ActivityBands) -> dict[str, PointState]:
     states = {}
-    for channel in ("facebook", "youtube", "linkedin", "twitter"):
+    for channel in RATED_CHANNELS[1:]:
         accounts = [
             account for account in context.accounts_on(channel) if _can_earn_points(account)
         ]

@@ -23,6 +23,7 @@ from auditor.evaluation.summary import (
     to_percent,
 )
 from auditor.receipts.receipt import count_not_reached
+from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import Presence, Reason
 from storage.models.audit import EMPTY_CONTACT, Association, AuditRun, Contact
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, AssociationSummary, GapPage, OpenGap
@@ -70,8 +71,15 @@ class Group:
 
     @property
     def total_change(self) -> float:
-        """Return the sum of the changes of all channels, in percentage points without sign."""
-        return sum(abs(change.percentage_points) for change in self.coverage_changes)
+        """Return the sum of the changes in percentage points without sign.
+
+        Optional channels do not count.
+        """
+        return sum(
+            abs(change.percentage_points)
+            for change in self.coverage_changes
+            if not change.current.is_optional
+        )
 
 
 def load_groups(
@@ -159,6 +167,7 @@ def _measure_total_change(before: CountByFacet, current: CountByFacet, config: C
     return sum(
         abs(_percent_confirmed(current, channel) - _percent_confirmed(before, channel))
         for channel in config.channels
+        if not is_optional_channel(channel)
     )
 
 
@@ -169,11 +178,14 @@ def _percent_confirmed(counts: CountByFacet, channel: str) -> float:
 def find_coverage_changes(
     before: Iterable[Coverage], current: Iterable[Coverage], since: date
 ) -> list[CoverageChange]:
-    """Return the channels whose confirmed share changed, largest change first."""
+    """Return the channels whose confirmed share changed, largest change first.
+
+    Optional channels come last.
+    """
     changes = (CoverageChange(old, new, since) for old, new in zip(before, current, strict=True))
     return sorted(
         (change for change in changes if change.percentage_points),
-        key=lambda change: -abs(change.percentage_points),
+        key=lambda change: (change.current.is_optional, -abs(change.percentage_points)),
     )
 
 

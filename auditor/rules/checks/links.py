@@ -23,6 +23,7 @@ from auditor.rules.name_matching import (
     list_association_names,
 )
 from probes.discovery.site_names import strip_key_prefix
+from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import LinkKind
 from storage.models.audit import AccountState
 
@@ -62,7 +63,10 @@ class ProposedRule(Rule):
 
 
 class LinksToGoneRule(Rule):
-    """A site that links to an account of its association that is confirmed as gone."""
+    """A site that links to an account of its association that is confirmed as gone.
+
+    A gone account on an optional channel has its own gap and does not count against the site.
+    """
 
     check: Literal["links_to_gone"]
 
@@ -74,7 +78,9 @@ class LinksToGoneRule(Rule):
         gone_accounts = [
             other_account
             for other_account in context.accounts
-            if other_account is not account and other_account.status.state is AccountState.GONE
+            if other_account is not account
+            and other_account.status.state is AccountState.GONE
+            and not is_optional_channel(other_account.row.channel)
         ]
         links = [
             link
