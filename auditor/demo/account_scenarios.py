@@ -325,3 +325,74 @@ YOUTUBE_SCENARIOS = {
         {1: "", SECOND_IMPORT_RUN: "present"},
     ),
 }
+
+UNREGISTERED_SCENARIO = AccountScenario(
+    "an account that only the association's site links to",
+    {1: ""},
+    {1: ""},
+    {"channel_unlisted": (2, FOREVER)},
+)
+
+INSTAGRAM_SCENARIOS = {
+    "wall": make_steady_scenario("a redirect to the login page", "unknown login_wall"),
+    "shown": make_steady_scenario("a page that names the account", "present"),
+    "shell": make_steady_scenario("a page of scripts", "unknown unreadable"),
+    "deleted": make_steady_scenario(
+        "the same page of scripts for an account that does not exist", "unknown unreadable"
+    ),
+    "post_only": make_steady_scenario("the link of a post", "unknown wrong_target", wrong_target=2),
+    "unregistered": UNREGISTERED_SCENARIO,
+}
+
+TIKTOK_SCENARIOS = {
+    "active": make_steady_scenario("a profile embed with recent videos", "present"),
+    "stale": make_steady_scenario(
+        "a profile embed whose newest video is a year old", "present", channel_stale=3
+    ),
+    "embed_ended": make_steady_scenario("no embed, but oEmbed names the account", "present"),
+    "private": make_steady_scenario(
+        "an embed that says that the account is private", "present private", channel_private=3
+    ),
+    "private_page": make_steady_scenario(
+        "a profile page that says that the account is private", "present private", channel_private=3
+    ),
+    "region": make_steady_scenario(
+        "a profile page that is not shown in the region", "unknown unreadable"
+    ),
+    "walled": make_steady_scenario("a challenge page for each request", "unknown blocked"),
+    "deleted": make_gone_scenario(
+        "oEmbed and the profile page know no such account", "not_found", "channel_dead"
+    ),
+}
+
+WHATSAPP_SCENARIOS = {
+    "channel": make_steady_scenario("a page that names the channel", "present"),
+    "unnamed": make_steady_scenario("a page that names no channel", "unknown unreadable"),
+    "limited": make_steady_scenario("too many requests", "unknown rate_limited"),
+    "phone": make_steady_scenario(
+        "a wa.me link with a telephone number", "unknown wrong_target", wrong_target=2
+    ),
+    "send_link": make_steady_scenario(
+        "a link that writes to a telephone number", "unknown wrong_target", wrong_target=2
+    ),
+    "phone_number": make_steady_scenario(
+        "a telephone number in the column", "unknown wrong_target", wrong_target=2
+    ),
+    "group_invite": make_steady_scenario(
+        "an invitation to a group", "unknown wrong_target", channel_wrong_type=1
+    ),
+    "unregistered": UNREGISTERED_SCENARIO,
+}
+
+TELEGRAM_SCENARIOS = {
+    "active": make_steady_scenario("a channel with recent posts", "present"),
+    "stale": make_steady_scenario(
+        "a channel whose newest post is a year old", "present", channel_stale=3
+    ),
+    "contact": make_steady_scenario(
+        "the page of an unused name or of a hidden person", "unknown unreadable"
+    ),
+    "invite": make_steady_scenario(
+        "an invitation to a private group", "unknown private", channel_wrong_type=1
+    ),
+}

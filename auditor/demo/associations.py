@@ -17,7 +17,12 @@ from pathlib import Path
 from openpyxl import Workbook
 
 DEMO_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
-SCENARIOS_WITHOUT_PROFILE = {"share_button", "none_typed", "intent", "malformed"}
+OPTIONAL_DEMO_CHANNELS = ("instagram", "tiktok", "whatsapp", "telegram")
+ALL_DEMO_CHANNELS = (*DEMO_CHANNELS, *OPTIONAL_DEMO_CHANNELS)
+SCENARIOS_WITHOUT_PROFILE = {
+    *("share_button", "none_typed", "intent", "malformed"),
+    *("post_only", "phone", "send_link", "phone_number", "group_invite", "invite"),
+}
 """Scenarios whose spreadsheet cell names no account."""
 
 DISTINCT_NAME_COUNT = 50
@@ -45,6 +50,10 @@ class DemoAssociation:
     twitter: str
     linkedin: str
     youtube: str
+    instagram: str = ""
+    tiktok: str = ""
+    whatsapp: str = ""
+    telegram: str = ""
 
     @property
     def name(self) -> str:
@@ -83,6 +92,31 @@ class DemoAssociation:
         return "UC" + hashlib.sha256(self.slug.encode()).hexdigest()[:22]
 
     @property
+    def instagram_handle(self) -> str:
+        """Return the username on Instagram."""
+        return f"{self.slug[:24].replace('-', '_')}_{self.number}"
+
+    @property
+    def tiktok_handle(self) -> str:
+        """Return the username on TikTok, shortened to the limit of 24 characters."""
+        return f"{self.slug[:19].replace('-', '.')}.{self.number}"
+
+    @property
+    def telegram_handle(self) -> str:
+        """Return the username on Telegram."""
+        return f"{self.slug[:24].replace('-', '_')}_{self.number}"
+
+    @property
+    def whatsapp_code(self) -> str:
+        """Return the code of the WhatsApp channel: 0029Va and 18 characters."""
+        return "0029Va" + hashlib.sha256(self.slug.encode()).hexdigest()[:18]
+
+    @property
+    def phone_digits(self) -> str:
+        """Return an invented telephone number with the country code."""
+        return f"21260000{self.number:04d}"
+
+    @property
     def facebook_page_id(self) -> str:
         """Return the id of the Facebook page."""
         return f"6155{self.number:03d}00{self.number:03d}77"
@@ -109,9 +143,12 @@ class DemoAssociation:
         return str(getattr(self, channel))
 
     def get_profile_urls(self) -> dict[str, str]:
-        """Return the URLs of the registered social accounts, as the site links to them."""
+        """Return the URLs of the social accounts to which the site links.
+
+        Accounts with the scenario `unregistered` are among them; all others are registered.
+        """
         urls = {}
-        for channel in DEMO_CHANNELS[1:]:
+        for channel in ALL_DEMO_CHANNELS[1:]:
             url = self.get_profile_url(channel) if self.get_scenario_name(channel) else ""
             if url:
                 urls[channel] = url
@@ -135,9 +172,19 @@ class DemoAssociation:
         if channel == "linkedin":
             folder = "in" if scenario_name == "person" else "company"
             return f"https://www.linkedin.com/{folder}/{self.slug}"
+        if channel in OPTIONAL_DEMO_CHANNELS:
+            return self._build_optional_profile_url(channel)
         if scenario_name == "terminated":
             return f"https://www.youtube.com/channel/{self.youtube_channel_id}"
         return f"https://www.youtube.com/@{self.handle}"
+
+    def _build_optional_profile_url(self, channel: str) -> str:
+        return {
+            "instagram": f"https://www.instagram.com/{self.instagram_handle}/",
+            "tiktok": f"https://www.tiktok.com/@{self.tiktok_handle}",
+            "whatsapp": f"https://whatsapp.com/channel/{self.whatsapp_code}",
+            "telegram": f"https://t.me/{self.telegram_handle}",
+        }[channel]
 
 
 @cache
@@ -151,6 +198,7 @@ def load_demo_associations() -> tuple[DemoAssociation, ...]:
 SPREADSHEET_HEADINGS = (
     "id", "name", "الاسم بالعربية", "Nom en français", "الجهة", "Ville", "langue", "email",
     "Site web", "فيسبوك", "Twitter / X", "LinkedIn", "يوتيوب",
+    "إنستغرام", "TikTok", "واتساب", "تلغرام",
     "GSM", "الوسوم", "Qui anime les canaux",
 )  # fmt: skip
 """Headings in Arabic, French and English, mixed as in many real spreadsheets."""
@@ -193,7 +241,7 @@ def write_demo_spreadsheet(path: Path, *, is_corrected: bool = False) -> Path:
 
 def build_spreadsheet_row(association: DemoAssociation, *, is_corrected: bool = False) -> list[str]:
     """Return the row of an association."""
-    cells = {channel: build_link_cell(association, channel) for channel in DEMO_CHANNELS}
+    cells = {channel: build_link_cell(association, channel) for channel in ALL_DEMO_CHANNELS}
     if association.facebook == "in_site_column":
         cells["website"], cells["facebook"] = cells["facebook"], ""
     if is_corrected and association.website == "footer_unlisted":
@@ -228,7 +276,7 @@ def build_contact_cells(association: DemoAssociation) -> list[str]:
 def build_link_cell(association: DemoAssociation, channel: str) -> str:
     """Return the spreadsheet cell of a channel."""
     scenario_name = association.get_scenario_name(channel)
-    if not scenario_name:
+    if not scenario_name or scenario_name == "unregistered":
         return ""
     if channel == "website":
         return _build_site_link(association)
@@ -269,5 +317,19 @@ SPECIAL_LINK_FORMATS = {
     ),
     ("twitter", "malformed"): "https://twitter.com/association.{association.number}.maroc",
     ("youtube", "active"): " @{handle} ",
+    ("instagram", "wall"): "https://www.instagram.com/{association.instagram_handle}?igsh=MXVx",
+    ("instagram", "shown"): "@{association.instagram_handle}",
+    ("instagram", "post_only"): "https://www.instagram.com/p/BxKRx5CHn5i/?igshid=x",
+    ("tiktok", "stale"): "@{association.tiktok_handle}",
+    ("tiktok", "active"): "https://www.tiktok.com/@{association.tiktok_handle}?_t=8x&_r=1",
+    ("whatsapp", "phone"): "https://wa.me/{association.phone_digits}",
+    ("whatsapp", "send_link"): "https://api.whatsapp.com/send?phone={association.phone_digits}",
+    ("whatsapp", "phone_number"): "06 00 00 00 {association.number}",
+    (
+        "whatsapp",
+        "group_invite",
+    ): "https://chat.whatsapp.com/AnnourGroupe{association.number}Abcdefgh",
+    ("telegram", "invite"): "https://t.me/+AbCdEfGhIjKlMn{association.number}",
+    ("telegram", "stale"): "t.me/s/{association.telegram_handle}",
 }
 """Cell formats of scenarios that do not use the plain profile URL."""

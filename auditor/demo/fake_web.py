@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from auditor.demo import website_scenarios
 from auditor.demo.account_scenarios import UNRELIABLE_YOUTUBE_RUN
-from auditor.demo.associations import DemoAssociation, load_demo_associations
+from auditor.demo.associations import (
+    OPTIONAL_DEMO_CHANNELS,
+    DemoAssociation,
+    load_demo_associations,
+)
 from auditor.demo.model import (
     CONNECTION_REFUSED_RESPONSE,
     CONNECTION_TIMEOUT_RESPONSE,
@@ -21,7 +26,15 @@ from auditor.demo.model import (
     html_response,
     redirect_response,
 )
-from auditor.demo.pages import facebook, linkedin, site, site_variants, twitter, youtube
+from auditor.demo.pages import (
+    facebook,
+    linkedin,
+    optional_networks,
+    site,
+    site_variants,
+    twitter,
+    youtube,
+)
 
 DEFAULT_CERTIFICATE_LIFETIME = timedelta(days=80)
 CANARY_SITES = {
@@ -76,7 +89,7 @@ class FakeWeb:
         self._associations = associations
         self._associations_by_account_name = {
             channel: _index_by_account_name(associations, channel)
-            for channel in ("facebook", "twitter", "linkedin")
+            for channel in ("facebook", "twitter", "linkedin", *OPTIONAL_DEMO_CHANNELS)
         }
         self._platform_handlers: dict[str, PlatformHandler] = {
             "www.facebook.com": self._respond_facebook,
@@ -87,6 +100,7 @@ class FakeWeb:
             "www.googleapis.com": self._respond_youtube_api,
             "api.x.com": self._respond_twitter_api,
             "graph.facebook.com": self._respond_graph_api,
+            **self._build_optional_handlers(),
         }
         self._host_aliases = {
             "facebook.com": "www.facebook.com",
@@ -94,6 +108,21 @@ class FakeWeb:
             "twitter.com": "x.com",
             "linkedin.com": "www.linkedin.com",
             "youtube.com": "www.youtube.com",
+            "instagram.com": "www.instagram.com",
+            "tiktok.com": "www.tiktok.com",
+            "whatsapp.com": "www.whatsapp.com",
+        }
+
+    def _build_optional_handlers(self) -> dict[str, PlatformHandler]:
+        """Return the handlers of the optional networks by host."""
+        accounts = self._associations_by_account_name
+        return {
+            "www.instagram.com": partial(
+                optional_networks.respond_instagram, accounts["instagram"]
+            ),
+            "www.tiktok.com": partial(optional_networks.respond_tiktok, accounts["tiktok"]),
+            "www.whatsapp.com": partial(optional_networks.respond_whatsapp, accounts["whatsapp"]),
+            "t.me": partial(optional_networks.respond_telegram, accounts["telegram"]),
         }
 
     def find_tunnel_refusal(self, host: str, demo_run: DemoRun) -> FakeResponse | None:
@@ -231,7 +260,7 @@ def _index_by_account_name(
             associations_by_name[association.old_facebook_handle.lower()] = association
         url = association.get_profile_url(channel)
         if url and scenario_name != "shared":
-            name = url.rsplit("/", 1)[-1].lower()
+            name = url.rstrip("/").rsplit("/", 1)[-1].removeprefix("@").lower()
             associations_by_name[name] = association
             associations_by_name[name + facebook.RENAMED_SUFFIX.lower()] = association
     return associations_by_name

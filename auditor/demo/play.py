@@ -37,13 +37,23 @@ from auditor.demo.account_scenarios import (
     API_FAILURES,
     DEFAULT_RUN_COUNT,
     FACEBOOK_SCENARIOS,
+    INSTAGRAM_SCENARIOS,
     LINKEDIN_SCENARIOS,
     SECOND_IMPORT_RUN,
+    TELEGRAM_SCENARIOS,
+    TIKTOK_SCENARIOS,
     TWITTER_SCENARIOS,
+    WHATSAPP_SCENARIOS,
     YOUTUBE_SCENARIOS,
     AccountScenario,
 )
-from auditor.demo.associations import DEMO_CHANNELS, DemoAssociation, load_demo_associations
+from auditor.demo.associations import (
+    ALL_DEMO_CHANNELS,
+    DEMO_CHANNELS,
+    OPTIONAL_DEMO_CHANNELS,
+    DemoAssociation,
+    load_demo_associations,
+)
 from auditor.demo.model import DemoRun
 from auditor.demo.website_scenarios import SITE_SCENARIOS
 from auditor.registry import importer
@@ -96,6 +106,22 @@ impossible_account = "https://www.linkedin.com/company/personne-c4b1a7e0"
 [channels.youtube]
 canaries = ["https://www.youtube.com/@GazetteTamesnaSud", "https://www.youtube.com/@BibliothequeZerhouna"]
 impossible_account = "https://www.youtube.com/@personne-c4b1a7e0"
+
+[channels.instagram]
+canaries = ["https://www.instagram.com/gazette_tamesna_sud/"]
+impossible_account = "https://www.instagram.com/nul_c4b1a7e0/"
+
+[channels.tiktok]
+canaries = ["https://www.tiktok.com/@gazette.tamesna.sud"]
+impossible_account = "https://www.tiktok.com/@nul.c4b1a7e0"
+
+[channels.whatsapp]
+canaries = ["https://www.whatsapp.com/channel/0029VaGazetteTamesnaSud7"]
+impossible_account = "https://www.whatsapp.com/channel/0029VaPersonneC4b1a7e0x"
+
+[channels.telegram]
+canaries = ["https://t.me/gazette_tamesna_sud"]
+impossible_account = "https://t.me/nul_c4b1a7e0"
 
 [report]
 folder = "pages"
@@ -289,6 +315,10 @@ SOCIAL_SCENARIOS = {
     "twitter": TWITTER_SCENARIOS,
     "linkedin": LINKEDIN_SCENARIOS,
     "youtube": YOUTUBE_SCENARIOS,
+    "instagram": INSTAGRAM_SCENARIOS,
+    "tiktok": TIKTOK_SCENARIOS,
+    "whatsapp": WHATSAPP_SCENARIOS,
+    "telegram": TELEGRAM_SCENARIOS,
 }
 SCENARIOS_WITHOUT_ACCOUNT = {"none_typed"}
 SCENARIOS_WITHOUT_OWNER = {"share_button", "intent"}
@@ -373,7 +403,7 @@ def find_account_scenario(association: DemoAssociation, channel: str) -> Account
 def _iter_expected_values(
     association: DemoAssociation, run_number: int, total_runs: int, *, has_api_keys: bool
 ) -> Iterator[ExpectedValue]:
-    for channel in DEMO_CHANNELS:
+    for channel in ALL_DEMO_CHANNELS:
         scenario = find_account_scenario(association, channel)
         if scenario is None:
             continue
@@ -408,7 +438,7 @@ def _links_to_gone_account(
         return False
     if not site.expected_at(run_number)[1].startswith("present"):
         return False
-    for channel in association.get_profile_urls():
+    for channel in _list_linked_channels(association):
         scenario = find_account_scenario(association, channel)
         if scenario is None:
             continue
@@ -439,8 +469,14 @@ def _iter_registry_gaps(association: DemoAssociation, run_number: int) -> Iterat
     if association.website == "jsonld_unlisted" and run_number >= 2:  # confirmed in the second run
         yield "linkedin", "channel_unlisted"
     if association.website == "not_linked" and run_number >= 2:  # confirmed in the second run
-        for channel in association.get_profile_urls():
+        for channel in _list_linked_channels(association):
             yield channel, "channel_not_linked"
+
+
+def _list_linked_channels(association: DemoAssociation) -> list[str]:
+    """Return the channels whose accounts a site should link to. Optional ones are not judged."""
+    channels = association.get_profile_urls()
+    return [channel for channel in channels if channel not in OPTIONAL_DEMO_CHANNELS]
 
 
 if __name__ == "__main__":

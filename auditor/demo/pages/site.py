@@ -235,7 +235,8 @@ def _render_contact(association: DemoAssociation, frame: PageFrame) -> str:
     return (
         f"<p>{label}: <a "
         f'href="mailto:contact@{association.host}">contact@{association.host}</a> – '
-        f'<a href="tel:{number.replace(" ", "")}">{number}</a></p>\n'
+        f'<a href="tel:{number.replace(" ", "")}">{number}</a> – '
+        f'<a href="https://wa.me/{number.replace(" ", "")[1:]}">WhatsApp</a></p>\n'
     )
 
 
@@ -252,7 +253,9 @@ def _render_share_buttons(association: DemoAssociation) -> str:
     return (
         '<div class="share">'
         f'<a href="https://www.facebook.com/sharer/sharer.php?u={page_url}">Partager</a> '
-        f'<a href="https://twitter.com/intent/tweet?url={page_url}">Tweeter</a></div>\n'
+        f'<a href="https://twitter.com/intent/tweet?url={page_url}">Tweeter</a> '
+        f'<a href="https://api.whatsapp.com/send?text={page_url}">WhatsApp</a> '
+        f'<a href="https://t.me/share/url?url={page_url}">Telegram</a></div>\n'
     )
 
 

@@ -1,0 +1,225 @@
+"""Public pages of Instagram, TikTok, WhatsApp and Telegram, as visitors without a login see them.
+
+Instagram redirects to its login page or shows a page of scripts. TikTok has profile embeds, oEmbed
+and profile pages with a status code. WhatsApp shows the names of channels, and Telegram those of
+channels with a preview (docs/explanations/platforms.md, observed 2026-08 to 2026-11).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from html import escape
+from urllib.parse import quote
+
+from auditor.demo.associations import DemoAssociation
+from auditor.demo.model import (
+    DemoRun,
+    FakeRequest,
+    FakeResponse,
+    html_response,
+    json_response,
+    redirect_response,
+    text_response,
+)
+from auditor.demo.pages.site import PublishingHabit
+from auditor.demo.pages.site_variants import CLOUDFLARE_CHALLENGE_HTML
+
+RECENT_HABIT = PublishingHabit()
+OLD_HABIT = PublishingHabit(interval_days=30, ended_days_ago=400)
+CANARY_NAME = "Gazette Tamesna Sud"
+CANARY_KEYS = {
+    "instagram": "gazette_tamesna_sud",
+    "tiktok": "gazette.tamesna.sud",
+    "whatsapp": "0029VaGazetteTamesnaSud7",
+    "telegram": "gazette_tamesna_sud",
+}
+
+Accounts = Mapping[str, DemoAssociation]
+"""The associations by the lower-case names of their accounts on one network."""
+
+
+def _get_habit(scenario_name: str) -> PublishingHabit:
+    return OLD_HABIT if scenario_name == "stale" else RECENT_HABIT
+
+
+# --- Instagram ---
+
+INSTAGRAM_SHELL_HTML = (
+    '<!DOCTYPE html><html lang="fr"><head><title>Instagram</title></head><body><div id="root">'
+    '</div><script type="application/json">{"routePath":null}</script></body></html>'
+)
+
+
+def respond_instagram(accounts: Accounts, request: FakeRequest, _run: DemoRun) -> FakeResponse:
+    """Return the login page, a page of scripts, or the page of a shown account."""
+    if request.path == "/robots.txt":
+        return text_response("User-agent: *\nDisallow: /\n")
+    if request.path.startswith("/accounts/login"):
+        return html_response("<html><head><title>Login • Instagram</title></head></html>")
+    name = request.path.strip("/").lower()
+    if name == CANARY_KEYS["instagram"]:
+        return html_response(_render_instagram_page(CANARY_NAME, name))
+    association = accounts.get(name)
+    scenario_name = association.instagram if association else ""
+    if association and scenario_name in ("shown", "unregistered"):
+        return html_response(_render_instagram_page(association.name, name))
+    if scenario_name == "wall":
+        return redirect_response(
+            f"https://www.instagram.com/accounts/login/?next={quote(request.path, safe='')}", 302
+        )
+    return html_response(INSTAGRAM_SHELL_HTML)
+
+
+def _render_instagram_page(name: str, username: str) -> str:
+    title = escape(f"{name} (@{username}) • Instagram photos and videos")
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><title>{title}</title>'
+        f'<meta property="og:title" content="{title}"><meta property="og:description" '
+        f'content="412 Followers, 35 Following, 88 Posts - See Instagram photos and videos from '
+        f'{escape(name)} (@{username})"></head><body></body></html>'
+    )
+
+
+# --- TikTok ---
+
+TIKTOK_PAGE_CODES = {"private_page": 10222, "region": 10231}
+TIKTOK_MISSING_CODE = 10221
+
+
+def respond_tiktok(accounts: Accounts, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
+    """Return the profile embed, the answer of oEmbed, or the profile page of an account."""
+    if request.path == "/robots.txt":
+        return text_response("User-agent: *\nDisallow: /inapp/\n")
+    is_embed, is_oembed = request.path.startswith("/embed/"), request.path == "/oembed"
+    url = request.query.get("url", "") if is_oembed else request.path
+    key = url.rpartition("@")[2].lower()
+    association = accounts.get(key)
+    scenario_name = association.tiktok if association else ""
+    name = association.name if association else CANARY_NAME
+    if scenario_name == "walled":
+        return html_response(CLOUDFLARE_CHALLENGE_HTML, 403)
+    if is_embed:
+        is_shown = key == CANARY_KEYS["tiktok"] or scenario_name in ("active", "stale", "private")
+        user = {"uniqueId": key, "nickname": name, "followerCount": 530}
+        if scenario_name == "private":
+            user["privateAccount"] = True
+        videos = _get_habit(scenario_name).list_post_dates(demo_run)
+        return _build_tiktok_embed(request.path, user if is_shown else {}, videos)
+    is_known = key == CANARY_KEYS["tiktok"] or scenario_name in ("active", "stale", "embed_ended")
+    if is_oembed:
+        if not is_known:
+            return json_response({"code": 400, "message": "Something went wrong"}, 400)
+        author_url = f"https://www.tiktok.com/@{key}"
+        return json_response({"version": "1.0", "author_url": author_url, "author_name": name})
+    code = 0 if is_known else TIKTOK_PAGE_CODES.get(scenario_name, TIKTOK_MISSING_CODE)
+    return html_response(_render_tiktok_page(code, key, name))
+
+
+def _build_tiktok_embed(
+    path: str, user: Mapping[str, object], videos: list[datetime]
+) -> FakeResponse:
+    if not user:
+        return html_response("<html><head><title>TikTok</title></head></html>", 404)
+    video_list = [{"id": str(int(time.timestamp()) << 32 | 7)} for time in videos]
+    state = {"source": {"data": {path: {"userInfo": user, "videoList": video_list}}}}
+    return html_response(
+        "<html><head><title>TikTok</title></head><body><script "
+        'id="__FRONTITY_CONNECT_STATE__" type="application/json">'
+        f"{json.dumps(state, ensure_ascii=False)}</script></body></html>"
+    )
+
+
+def _render_tiktok_page(code: int, key: str, name: str) -> str:
+    detail: dict[str, object] = {"statusCode": code}
+    if code == 0:
+        user = {"uniqueId": key, "nickname": name}
+        detail["userInfo"] = {"user": user, "stats": {"followerCount": 530}}
+    state = {"__DEFAULT_SCOPE__": {"webapp.user-detail": detail}}
+    return (
+        "<html><head><title>TikTok - Make Your Day</title></head><body><script "
+        'id="__UNIVERSAL_DATA_FOR_REHYDRATION__" type="application/json">'
+        f"{json.dumps(state, ensure_ascii=False)}</script></body></html>"
+    )
+
+
+# --- WhatsApp ---
+
+
+def respond_whatsapp(accounts: Accounts, request: FakeRequest, _run: DemoRun) -> FakeResponse:
+    """Return the page of a channel, or a message without a name."""
+    if request.path == "/robots.txt":
+        return text_response("User-agent: *\nAllow: /\n")
+    code = request.path.rpartition("/")[2]
+    if code == CANARY_KEYS["whatsapp"]:
+        return html_response(_render_whatsapp_page(CANARY_NAME, code))
+    association = accounts.get(code.lower())
+    if association and association.whatsapp in ("channel", "unregistered"):
+        return html_response(_render_whatsapp_page(association.name, code))
+    if association and association.whatsapp == "limited":
+        return html_response("", 429, retry_after="3600")
+    return html_response(
+        "<html><head><title>WhatsApp</title></head><body><h1>This channel is not available</h1>"
+        "</body></html>"
+    )
+
+
+def _render_whatsapp_page(name: str, code: str) -> str:
+    title = escape(f"{name} - WhatsApp channel")
+    return (
+        f'<html lang="en"><head><title>{title}</title><meta property="og:url" '
+        f'content="https://www.whatsapp.com/channel/{code}"><meta property="og:title" '
+        f'content="{title}"></head><body><h1>{escape(name)}</h1><h5>Channel • 1.2K followers</h5>'
+        "</body></html>"
+    )
+
+
+# --- Telegram ---
+
+
+def respond_telegram(accounts: Accounts, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
+    """Return the page or the preview of a channel, or the page of an unused name."""
+    if request.path == "/robots.txt":
+        return text_response("")
+    is_preview = request.path.startswith("/s/")
+    username = request.path.removeprefix("/s/").strip("/")
+    association = accounts.get(username.lower())
+    is_canary = username == CANARY_KEYS["telegram"]
+    scenario_name = association.telegram if association else ""
+    if not is_canary and scenario_name not in ("active", "stale"):
+        return html_response(_render_unused_telegram_name(username))
+    name = association.name if association else CANARY_NAME
+    if not is_preview:
+        return html_response(_render_telegram_page(name, username))
+    times = _get_habit(scenario_name).list_post_dates(demo_run)
+    return html_response(_render_telegram_preview(name, times))
+
+
+def _render_telegram_page(name: str, username: str) -> str:
+    return (
+        f"<html><head><title>Telegram: Contact @{username}</title></head><body>"
+        f'<div class="tgme_page_title" dir="auto"><span>{escape(name)}</span></div>'
+        '<div class="tgme_page_extra">318 subscribers</div></body></html>'
+    )
+
+
+def _render_telegram_preview(name: str, times: list[datetime]) -> str:
+    messages = "".join(
+        '<div class="tgme_widget_message"><time datetime="'
+        f'{(time + timedelta(hours=1)).replace(microsecond=0).isoformat()}"></time></div>'
+        for time in reversed(times)
+    )
+    return (
+        f"<html><head><title>{escape(name)} – Telegram</title></head><body>{messages}</body></html>"
+    )
+
+
+def _render_unused_telegram_name(username: str) -> str:
+    contact = f"Telegram: Contact @{username}"
+    return (
+        f'<html><head><title>{contact}</title><meta name="robots" content="noindex, nofollow">'
+        f'<meta property="twitter:title" content="{contact}"></head><body>'
+        '<div class="tgme_page_description">If you have <strong>Telegram</strong>, you can contact '
+        f"@{username} right away.</div></body></html>"
+    )
