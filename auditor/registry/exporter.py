@@ -21,6 +21,7 @@ from auditor.registry.columns import (
 )
 from auditor.registry.spreadsheet import iter_xlsx_chunks
 from probes.links.cells import split_links
+from probes.links.channel_registry import STANDARD_CHANNELS
 from storage.models.audit import AccountRow, AssociationEntry
 from storage.store import Store
 
@@ -29,8 +30,8 @@ LinksByColumn = Mapping[str, list[str]]
 """Links of an association as they were typed, by column."""
 EXPORT_BATCH_SIZE = 500
 """Number of associations whose links are loaded in one query."""
-DEFAULT_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
-"""Channels that always have a column."""
+DEFAULT_CHANNELS = (*STANDARD_CHANNELS, "instagram", "tiktok", "whatsapp", "telegram")
+"""Channels that always have a column. Others get one if an association has an account there."""
 
 
 def build_export_rows(

@@ -174,7 +174,7 @@ def test_init_writes_missing_files_and_never_overwrites(auditor, tmp_path):
     heading = (tmp_path / "registry.csv").read_text(encoding="utf-8-sig").strip()
     assert heading == (
         "id,name,name_ar,name_fr,region,city,language,email,phone,tags,website,facebook,twitter,"
-        "linkedin,youtube,none_by_choice,media_officer,note"
+        "linkedin,youtube,instagram,tiktok,whatsapp,telegram,none_by_choice,media_officer,note"
     )
 
 

@@ -336,6 +336,7 @@ LATIN_NAMES = {
     ),
     *(
         "youtube.com",
+        "whatsapp.com/channel",
         "your-site/feed",
         "org.ma",
         "ma",

@@ -1,7 +1,9 @@
-"""Optional channels: identification of links, and they are ignored unless audited."""
+"""Optional channels: identification of links, and they stay apart from the survey's channels."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import TypeAdapter
@@ -9,21 +11,30 @@ from pydantic import TypeAdapter
 from auditor.checking import checker
 from auditor.checking.checker import LinkCheck
 from auditor.cli.check import keep_audited_channels
-from auditor.config.schema import find_packaged_config, load_config
+from auditor.config.schema import load_config
 from auditor.evaluation.network_view import build_network_overview
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.rules.engine import AnyRule
+from auditor.rules.engine import AnyRule, is_gap_open, select_visible_gaps
 from auditor.runs.run import execute_run
+from auditor.views.export_rows import build_coverage_item
 from probes.links import channel_registry, identify
-from probes.models.finding import Account, FoundLink, LinkKind, Presence
+from probes.links.channel_registry import STANDARD_CHANNELS, is_optional_channel
+from probes.models.finding import Account, Finding, FoundLink, LinkKind, Presence, Reason
 from probes.models.http import Page
-from probes.models.probe import ProbeResult, present_finding, request_page, run_offline
-from storage.models.audit import AccountRow
+from probes.models.probe import (
+    ProbeResult,
+    absent_finding,
+    present_finding,
+    request_page,
+    run_offline,
+)
+from storage.models.audit import AccountRow, Gap
 from tests.support.mini_network import START, configured, night_of, opened, register
 from tests.support.mini_network import link as registered
 
-OPTIONAL = ("instagram", "telegram", "tiktok")
+OPTIONAL = ("instagram", "tiktok", "whatsapp", "telegram")
 
+CODE = "0029VaAnnour7f3c9a51TZxQ"
 ACCOUNTS = {
     "https://t.me/Jamiya_Annour": ("telegram", "jamiya_annour"),
     "t.me/jamiya_annour?start=x": ("telegram", "jamiya_annour"),
@@ -41,6 +52,11 @@ ACCOUNTS = {
     "instagram.com/@annour_rabat": ("instagram", "annour_rabat"),
     "https://www.instagram.com/accounts/login/?next=/annour_rabat/": ("instagram", "annour_rabat"),
     "https://ig.me/m/annour_rabat": ("instagram", "annour_rabat"),
+    "https://www.tiktok.com/embed/@jamiya.annour": ("tiktok", "jamiya.annour"),
+    "https://whatsapp.com/channel/0029VaAnnour7f3c9a51TZxQ": ("whatsapp", CODE),
+    "https://www.whatsapp.com/channel/0029VaAnnour7f3c9a51TZxQ/?lang=fr": ("whatsapp", CODE),
+    "whatsapp.com/channel/0029VaAnnour7f3c9a51TZxQ?fbclid=x": ("whatsapp", CODE),
+    "https://wa.me/channel/0029VaAnnour7f3c9a51TZxQ": ("whatsapp", CODE),
 }
 POSTS = {
     "https://www.instagram.com/annour_rabat/p/BxKRx5CHn5i/": ("instagram", "annour_rabat"),
@@ -63,6 +79,7 @@ POSTS = {
         "jamiya.annour",
     ),
     "https://m.tiktok.com/v/7300000000000000001.html": ("tiktok", None),
+    "https://whatsapp.com/channel/0029VaAnnour7f3c9a51TZxQ/214": ("whatsapp", CODE),
 }
 NOBODY = {
     "https://t.me/": ("telegram", LinkKind.HOME),
@@ -98,7 +115,33 @@ NOBODY = {
     "https://www.instagram.com/share/annour": ("instagram", LinkKind.INVALID),
     "https://www.instagram.com/explore/locations/96519118/": ("instagram", LinkKind.SEARCH),
     "https://help.instagram.com/annour": ("instagram", LinkKind.INVALID),
+    "https://www.whatsapp.com/": ("whatsapp", LinkKind.HOME),
+    "https://wa.me/": ("whatsapp", LinkKind.HOME),
+    "https://wa.me/?text=annour": ("whatsapp", LinkKind.SHARE),
+    "https://api.whatsapp.com/send?text=annour": ("whatsapp", LinkKind.SHARE),
+    "whatsapp://send?text=annour": ("whatsapp", LinkKind.SHARE),
+    "https://www.whatsapp.com/download": ("whatsapp", LinkKind.INVALID),
+    "https://www.whatsapp.com/channel/annour": ("whatsapp", LinkKind.INVALID),
+    "https://faq.whatsapp.com/1234": ("whatsapp", LinkKind.INVALID),
+    "https://chat.whatsapp.com/AnnourAbCdEfGhIjKlMnOp": ("whatsapp", LinkKind.GROUP),
+    "https://chat.whatsapp.com/invite/AnnourAbCdEfGhIjKlMnOp": ("whatsapp", LinkKind.GROUP),
 }
+PHONES = (
+    "https://wa.me/212600000102",
+    "wa.me/+212600000102",
+    "https://wa.me/212600000102?text=Salam",
+    "https://api.whatsapp.com/send?phone=212600000102",
+    "https://api.whatsapp.com/send/?phone=%2B212600000102&text=Salam",
+    "https://web.whatsapp.com/send?phone=212600000102",
+    "whatsapp://send?phone=+212600000102",
+    "https://wa.me/message/ANNOUR7F3C9A51",
+    "https://wa.me/c/212600000102",
+    "https://wa.me/qr/ANNOUR7F3C9A51",
+    "https://wa.link/annour",
+    "WhatsApp: 0600000102",
+    "WhatsApp : +212 6 00 00 01 02",
+    "واتساب: 0600000102",
+)
 
 
 @pytest.mark.parametrize("typed", ACCOUNTS)
@@ -117,6 +160,32 @@ def test_post_belongs_to_the_owner_in_its_link(typed):
 def test_link_without_account_has_no_key(typed):
     identity = identify.identify_link(typed)
     assert ((identity.channel, identity.kind), identity.key) == (NOBODY[typed], None)
+
+
+@pytest.mark.parametrize("column", [None, "whatsapp"])
+@pytest.mark.parametrize("typed", PHONES)
+def test_phone_link_is_no_channel(typed, column):
+    identity = identify.identify_link(typed, column)
+    assert (identity.channel, identity.kind, identity.key) == ("whatsapp", LinkKind.PHONE, None)
+    account = Account("annour", typed, identity)
+    result = run_offline(channel_registry.get_channel("whatsapp").probe(account), never_respond)
+    assert (result.finding.presence, result.exchanges) == (Presence.UNKNOWN, ())
+    assert identity.canonical == "https://wa.me/"
+
+
+def never_respond(request):
+    raise AssertionError(f"requested {request.url}")
+
+
+@pytest.mark.parametrize("typed", ["0600000102", "+212 6 00 00 01 02", "06.00.00.01.02"])
+def test_phone_number_in_the_whatsapp_column_is_no_channel(typed):
+    assert identify.identify_link(typed, "whatsapp").kind is LinkKind.PHONE
+
+
+@pytest.mark.parametrize("column", ["facebook", "instagram"])
+def test_phone_link_in_the_column_of_another_network_is_an_error(column):
+    identity = identify.identify_link("https://wa.me/212600000102", column)
+    assert (identity.channel, identity.kind) == (column, LinkKind.INVALID)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +209,11 @@ def test_both_invite_forms_are_one_case_sensitive_group(typed):
         ("0612345678", "instagram", None),
         ("12", "instagram", None),
         ("@jamiya.annour", "tiktok", "jamiya.annour"),
+        (CODE, "whatsapp", CODE),
+        ("Annour", "whatsapp", None),
+        ("إنستغرام: @jamiya.annour", None, "jamiya.annour"),
+        ("تيك توك: @jamiya.annour", None, "jamiya.annour"),
+        ("تيليغرام: @jamiya_annour", None, "jamiya_annour"),
         ("TikTok: @jamiya.annour", None, "jamiya.annour"),
     ],
 )
@@ -191,31 +265,51 @@ def test_post_after_the_fetch_is_no_activity():
     assert (result.finding.presence, result.finding.last_activity) == (Presence.PRESENT, None)
 
 
-# --- Off by default ---
+# --- On by default, apart from the survey's channels ---
 
 
 @pytest.mark.parametrize("channel", OPTIONAL)
-def test_optional_channel_is_known_and_not_audited(channel):
-    assert channel in channel_registry.list_channels()
-    assert channel not in load_config(None, {}).channels
-    assert not any(channel in rule.channels for rule in load_config(None, {}).rules)
-    assert {
+def test_optional_channel_is_audited_with_canaries_and_never_missing(channel):
+    config = load_config(None, {})
+    settings = config.channels[channel]
+    assert settings.canaries
+    assert settings.impossible_account
+    for link in (*settings.canaries, settings.impossible_account):
+        identity = identify.identify_link(link, channel)
+        assert (identity.channel, identity.kind) == (channel, LinkKind.PROFILE)
+    rules = [rule for rule in config.rules if channel in rule.channels]
+    assert {rule.code for rule in rules} >= {"channel_unlisted", "channel_dead", "wrong_target"}
+    assert "channel_missing" not in {rule.code for rule in rules}
+    assert channel not in config.survey.figures
+    names = {
         load_gap_catalogue().label("channel", channel, language) for language in ("ar", "fr", "en")
     }
+    assert channel not in names
 
 
-def test_canaries_of_the_example_are_accounts():
-    for channel in OPTIONAL:
-        assert all(identify.identify_link(url).channel == channel for url in _canaries(channel))
+@pytest.mark.parametrize("channel", OPTIONAL)
+def test_every_gap_of_an_optional_channel_has_the_lowest_severity(channel):
+    catalogue = load_gap_catalogue()
+    severities = [
+        definition.get_severity(channel)
+        for definition in catalogue.definitions.values()
+        if definition.is_gap
+    ]
+    assert set(severities) == {"low"}
 
 
-def _canaries(channel):
-    written = find_packaged_config().read_text(encoding="utf-8").splitlines()
-    start = written.index(f"# [channels.{channel}]") + 1
-    quoted = " ".join(written[start : start + 2]).split('"')[1::2]
-    assert len(quoted) == 3
-    assert all(identify.identify_link(url).kind is LinkKind.PROFILE for url in quoted)
-    return quoted
+def test_gaps_of_optional_channels_come_last():
+    gaps = [
+        Gap("nour", channel, code, "low", START, opened_at=START, subject="x")
+        for code, channel in (
+            ("channel_unlisted", "tiktok"),
+            ("channel_duplicate", "facebook"),
+            ("link_malformed", "instagram"),
+            ("website_slow", "website"),
+        )
+    ]
+    visible = select_visible_gaps(gaps, load_gap_catalogue())
+    assert [gap.channel for gap in visible] == ["facebook", "website", "tiktok", "instagram"]
 
 
 FOUND = (
@@ -297,3 +391,119 @@ async def test_audited_telegram_is_requested_proposed_and_counted(audit):
     assert {"channel_unlisted", "channel_not_linked", "channel_duplicate", "channel_shared"} <= {
         code for code, channel in gaps if channel == "telegram"
     }
+
+
+# --- The survey's figures and the canaries ---
+
+
+def survey_figures(app, now):
+    """Return all figures of the survey's channels, as bytes."""
+    overview = build_network_overview(app.store, app.config, now)
+    figures = {
+        "coverage": [
+            build_coverage_item(coverage)
+            for coverage in overview.coverage
+            if not is_optional_channel(coverage.channel)
+        ],
+        "scores": [
+            [view.association.id, *asdict(view.score).values()] for view in overview.associations
+        ],
+        "gaps": [
+            [
+                gap.association,
+                gap.channel,
+                gap.code,
+                gap.severity,
+                str(gap.opened_at),
+                dict(gap.params),
+            ]
+            for gap in sorted(
+                app.store.list_gaps(), key=lambda gap: (gap.association, gap.code, gap.channel)
+            )
+            if not is_optional_channel(gap.channel)
+        ],
+    }
+    return json.dumps(figures, sort_keys=True).encode()
+
+
+def visit(account):
+    """A probe for tests: sites lead to all accounts; the optional ones are gone."""
+    if account.identity.key is None:
+        return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET)
+    page, _ = yield from request_page(account.identity.canonical, _length, is_registered_link=True)
+    if account.channel == "website":
+        links = [
+            FoundLink(identity.channel, identity.key, identity.canonical, "footer", page.url)
+            for identity in map(identify.identify_link, MIXED_LINKS)
+        ]
+        return present_finding(page, links=(*links, *FOUND), facts={"https": True})
+    if is_optional_channel(account.channel):
+        return absent_finding(page, Reason.NOT_FOUND)
+    return present_finding(page, name="Nour")
+
+
+MIXED_LINKS = (
+    "https://www.facebook.com/nour.rabat",
+    "https://www.instagram.com/nour_rabat/",
+    "https://www.tiktok.com/@nour.rabat",
+    "https://t.me/nour_rabat",
+    f"https://www.whatsapp.com/channel/{CODE}",
+)
+
+
+async def test_survey_figures_are_the_same_bytes_with_and_without_optional_channels(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(checker, "create_probe", visit)
+    packaged = load_config(None, {})
+    rows = [
+        SITE,
+        *(
+            AccountRow("nour", typed, identity, identity.channel)
+            for typed, identity in ((typed, identify.identify_link(typed)) for typed in MIXED_LINKS)
+        ),
+        AccountRow(
+            "amal",
+            "https://wa.me/212600000102",
+            identify.identify_link("https://wa.me/212600000102"),
+            "whatsapp",
+        ),
+    ]
+    figures, gap_channels = [], []
+    for name, channels in (("on", list(packaged.channels)), ("off", list(STANDARD_CHANNELS))):
+        config = configured(channels).model_copy(update={"rules": packaged.rules})
+        (tmp_path / name).mkdir()
+        app = opened(tmp_path / name, config)
+        register(app, *rows)
+        for day in range(9):
+            await execute_run(app, night_of(day))
+        figures.append(survey_figures(app, night_of(8) + timedelta(hours=1)))
+        gap_channels.append({gap.channel for gap in app.store.list_gaps() if is_gap_open(gap)})
+        app.store.close()
+    assert figures[0] == figures[1]
+    assert {"instagram", "tiktok", "whatsapp", "telegram"} <= gap_channels[0]
+    assert not {"instagram", "tiktok", "whatsapp", "telegram"} & gap_channels[1]
+
+
+async def test_channel_without_a_registered_account_makes_no_requests(tmp_path, monkeypatch):
+    monkeypatch.setattr(checker, "create_probe", visit)
+    packaged = load_config(None, {})
+    app = opened(
+        tmp_path,
+        configured(list(packaged.channels)).model_copy(update={"channels": packaged.channels}),
+    )
+    phone = "https://wa.me/212600000102"
+    register(
+        app, SITE, TELEGRAM[0], AccountRow("nour", phone, identify.identify_link(phone), "whatsapp")
+    )
+    receipt = (await execute_run(app, night_of(0))).receipt
+    app.store.close()
+    hosts = {urlsplit(url).hostname for url in app.web.asked}
+    assert hosts == {
+        "nour.example",
+        "t.me",
+        "www.iana.org",
+        "www.un.org",
+        "presence-auditor-canary.invalid",
+    }
+    assert {canary["channel"] for canary in receipt["canaries"]} == {"website", "telegram"}
