@@ -38,7 +38,7 @@ HOSTS = frozenset({"linkedin.com", "linkedin.cn", "lnkd.in"})
 
 _SUBDOMAIN_PATTERN = lazy_regex(r"(?:www|m|touch|mobile|[a-z]{2})")
 _PAGE_TYPES_BY_SEGMENT = {
-    **dict.fromkeys(("company", "companies", "organization", "company-beta"), "company"),
+    **dict.fromkeys(("company", "companies", "organization", "company-beta", "biz"), "company"),
     "school": "school",
     "showcase": "showcase",
     "in": "in",
@@ -248,7 +248,7 @@ def _identify_page(page_type: str, slug: str) -> Identity:
 
 
 def _normalize_slug(page_type: str, slug: str) -> str:
-    slug = slug.rstrip(".,'’").removeprefix("@")
+    slug = slug.rstrip(".,'’").lstrip("@")
     company_id = _COMPANY_URN_PATTERN.fullmatch(slug)
     if page_type == "company" and company_id:
         return company_id[1]

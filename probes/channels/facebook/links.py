@@ -224,7 +224,7 @@ def _clean_segments(segments: list[str]) -> list[str]:
         segments = segments[1:]
     if segments and _API_VERSION.fullmatch(segments[0]) and len(segments) > 1:
         segments = segments[1:]
-    return [segments[0].removeprefix("@"), *segments[1:]] if segments else []
+    return [segments[0].lstrip("@"), *segments[1:]] if segments else []
 
 
 def _is_language_prefix(segments: list[str]) -> bool:
@@ -244,7 +244,7 @@ def _identify_own_page(section: str, *, has_more: bool) -> Identity:
 
 
 def _identify_profile(segments: list[str], query: dict[str, str]) -> Identity:
-    values = {name.lower(): value for name, value in query.items()}
+    values = {name.strip().lower(): value.strip() for name, value in query.items()}
     profile_id = values.get("id", "") or (segments[0] if segments else "")
     match = _LEADING_ID_PATTERN.match(profile_id)
     if match is None and _OPAQUE_ID_PATTERN.match(profile_id):
@@ -286,7 +286,8 @@ def _find_id_in_segments(segments: list[str]) -> str:
     trailing_id = _TRAILING_ID_PATTERN.fullmatch(first)
     if trailing_id:
         return trailing_id[1]
-    return first if not second and _ID_PATTERN.fullmatch(first) else ""
+    is_alone = not second or second.lower() in _TAB_SEGMENTS
+    return first if is_alone and _ID_PATTERN.fullmatch(first) else ""
 
 
 def _identify_group(segments: list[str], _query: dict[str, str]) -> Identity:

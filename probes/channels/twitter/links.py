@@ -76,7 +76,7 @@ def identify_bare(text: str) -> Identity | None:
     name_and_handle = _NAME_AND_HANDLE_PATTERN.fullmatch(text)
     if name_and_handle:
         text = name_and_handle[1]
-    identity = _identify_handle(text.lstrip("/").removeprefix("@").strip().rstrip("/"))
+    identity = _identify_handle(text.lstrip("/").strip().rstrip("/"))
     is_number = re.fullmatch(r"0|\d{2,}", text) is not None
     return identity if identity.key and not is_number else None
 
@@ -116,7 +116,7 @@ def _identify_widget(parts: SplitResult) -> Identity:
     if "screen-name" in segments[:-1]:
         handle = segments[segments.index("screen-name") + 1]
     if handle:
-        account = _identify_handle(handle.removeprefix("@"))
+        account = _identify_handle(handle)
         return replace(account, note="derived") if account.key else account
     return Identity(NAME, LinkKind.POST if "tweet" in parts.path.lower() else LinkKind.INVALID)
 
@@ -136,7 +136,7 @@ def _identify_by_path(parts: SplitResult) -> Identity:
         return Identity(NAME, _KINDS_BY_SEGMENT[first])
     if first in ("users", *_POST_SEGMENTS) and second.isdigit():
         return Identity(NAME, LinkKind.POST)
-    account = _identify_handle(segments[0].removeprefix("@"))
+    account = _identify_handle(segments[0])
     return _apply_account_path(account, second, segments[2:])
 
 
@@ -176,7 +176,7 @@ def _apply_account_path(
 
 def _identify_by_query(query: dict[str, str]) -> Identity:
     if "screen_name" in query:
-        return _identify_handle(query["screen_name"].removeprefix("@"))
+        return _identify_handle(query["screen_name"])
     return _identify_by_id(query.get("user_id", ""))
 
 
@@ -204,7 +204,7 @@ def _identify_by_id(user_id: str) -> Identity:
 
 
 def _identify_handle(handle: str) -> Identity:
-    handle = handle.strip().rstrip(".,;:)\"'")
+    handle = handle.strip().lstrip("@").rstrip(".,;:)\"'")
     if not HANDLE_PATTERN.fullmatch(handle) or handle.lower() in _RESERVED_SEGMENTS:
         return Identity(NAME, LinkKind.INVALID)
     note = "placeholder" if handle.lower() in _PLACEHOLDER_HANDLES else None

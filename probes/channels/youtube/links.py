@@ -92,7 +92,7 @@ _RESERVED_SEGMENTS = _TAB_SEGMENTS | _split_words(
 )
 
 _RESERVED_SEGMENT_PATTERN = lazy_regex(
-    r"(?:account|copyright|my|verify)_\w+|\w+_204|.*\.(?:css|html?|ico|js|php|png|txt|xml)"
+    r"(?:account|copyright|my|profile|verify)_\w+|\w+_204|.*\.(?:css|html?|ico|js|php|png|txt|xml)"
 )
 # The path decides which query parameter names a channel: in other paths `p` is a playlist.
 _CHANNEL_QUERY_PARAMETERS = {
@@ -102,6 +102,7 @@ _CHANNEL_QUERY_PARAMETERS = {
     "subscribe_embed": ("channelid", "channel"),
     "embed": ("channel",),
     "profile": ("user",),
+    "profile_videos": ("user",),
 }
 BARE_NAME_NOTE = "bare"
 """The note of `youtube.com/name`, which need not be the same channel as `youtube.com/c/name`."""
@@ -283,6 +284,7 @@ def _identify_by_id(text: str, note: str | None = None) -> Identity:
 
 
 def _identify_by_handle(handle: str) -> Identity:
+    handle = handle.lstrip("@")
     is_too_short = handle.isascii() and len(handle) < 3
     if not _HANDLE_PATTERN.fullmatch(handle) or is_too_short or handle.lower() in HOSTS:
         return Identity(NAME, LinkKind.INVALID)

@@ -91,6 +91,8 @@ OTHER_FORMS = {
     f"{FB}/profile.php?id=61550000000001/": "id:61550000000001",
     f"{FB}/profile.php?id=61550000000001?mibextid=ZbWKwL": "id:61550000000001",
     f"{FB}/profile.php?ID=61550000000001": "id:61550000000001",
+    f"{FB}/profile.php? id= 61550000000001": "id:61550000000001",
+    f"{FB}/pages/123456789012/photos": "id:123456789012",
     f"{FB}/profile.php%3Fid%3D61550000000001": "id:61550000000001",
     f"{FB}/pages/category/Nonprofit-Organization/amalrabat/": "u:amalrabat",
     f"{FB}/pages/Pourquoi%3F/123456789012": "id:123456789012",

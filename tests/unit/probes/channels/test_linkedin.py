@@ -69,6 +69,7 @@ OTHER_FORMS = {
     ),
     "company/urn:li:fsd_company:123456/": "company/123456",
     "sales/company/123456": "company/123456",
+    "biz/123456/feed": "company/123456",
     "company/showcase/people/": "company/showcase",
     "company/amal™": "company/amal™",
     "in/%E2%9C%93-salma": "in/✓-salma",

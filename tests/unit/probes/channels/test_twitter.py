@@ -56,6 +56,7 @@ OTHER_FORMS = {
     "https://twitter.com/no/status/1284000000000000001": "no",
     "https://twitter.com/#!amal_rabat": "amal_rabat",
     "https://twitter.com/!/amal_rabat": "amal_rabat",
+    "https://twitter.com/@@amal_rabat": "amal_rabat",
     "https://twitter.com/#!/@amal_rabat/statuses/1284000000000000001": "amal_rabat",
     "https://x.com/i/profiles/popup?screen_name=amal_rabat": "amal_rabat",
     "https://x.com/i/redirect?url=https%3A%2F%2Ftwitter.com%2Famal_rabat%3Fcn%3Dx": "amal_rabat",

@@ -84,6 +84,8 @@ OTHER_FORMS = {
     "https://www.youtube.com/verify_age?next_url=/user/JamiyaAnnour": "user/jamiyaannour",
     "https://www.youtube.com/annour.ma": "c/annour.ma",
     "https://youtu.be/@annour": "@annour",
+    "https://www.youtube.com/@@annour": "@annour",
+    "https://www.youtube.com/profile_videos?user=JamiyaAnnour": "user/jamiyaannour",
 }
 
 # YouTube's own pages and hosts, and places where no channel can be.
