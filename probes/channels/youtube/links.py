@@ -84,8 +84,8 @@ _RESERVED_SEGMENTS = _TAB_SEGMENTS | _split_words(
     howyoutubeworks iframe_api img inbox index intl jobs kids legal live_chat live_dashboard
     login logout members money movies music new oembed oops opensearch originals pagead
     paid_memberships personalization playables player player_api policies premium press
-    pressroom privacy profile profile_redirector qr redirect reporthistory s select_site
-    share share_popup shop signin signup sitemaps source sports static storefront
+    pressroom privacy profile profile_redirector ptracking qr redirect reporthistory s select_site
+    set_awesome share share_popup shop signin signup sitemaps source sports static storefront
     subscribe_embed subscribe_widget subscription_center subscriptions supported_browsers t
     terms testtube trending trends tv upload user verify view_play_list w youtubei yt
     """
