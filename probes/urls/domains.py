@@ -50,6 +50,41 @@ def is_same_domain(first_host: str, second_host: str) -> bool:
     ) == get_registrable_domain(second_host)
 
 
+SHARED_DOMAINS = frozenset(
+    [
+        *("google.com", "wordpress.com", "blogspot.com", "tumblr.com", "medium.com"),
+        *("wix.com", "wixsite.com", "weebly.com", "squarespace.com", "strikingly.com"),
+        *("mystrikingly.com", "site123.me", "business.site", "godaddysites.com", "canva.site"),
+        *("jimdo.com", "jimdofree.com", "jimdosite.com", "webnode.com", "webnode.fr"),
+        *("webnode.page", "e-monsite.com", "over-blog.com", "over-blog.fr", "canalblog.com"),
+        *("hautetfort.com", "unblog.fr", "centerblog.net", "skyrock.com", "blog4ever.com"),
+        *("free.fr", "orange.fr", "wanadoo.fr", "pagesperso-orange.fr", "ucoz.com"),
+        *("assoconnect.com", "helloasso.com", "000webhostapp.com", "forumactif.com"),
+        *("livejournal.com", "sitew.com", "yolasite.com", "webs.com", "maktoobblog.com"),
+        *("github.com", "linktr.ee", "issuu.com", "archive.org", "yahoo.com"),
+    ]
+)
+"""Domains of hosting platforms that are not in the private part of the public suffix list."""
+
+
+@lru_cache(maxsize=4_096)
+def get_own_domain(host: str) -> str:
+    """Return the domain that was registered for a host, or "" if a platform owns the domain.
+
+    `annour.blogspot.com` and `annour.wordpress.com` are names that a platform gave away. A host
+    without a known suffix, such as an IP address, has no domain.
+    """
+    name = match_registrable_domain(normalize_host(host))
+    is_platform = name in SHARED_DOMAINS or name != (_load_icann_list().privatesuffix(name) or "")
+    return "" if is_platform else name
+
+
+@lru_cache(maxsize=1)
+def _load_icann_list() -> PublicSuffixList:
+    """Load the suffixes of registries, without those of platforms."""
+    return PublicSuffixList(accept_unknown=False, only_icann=True)
+
+
 _RESERVED_TLDS = frozenset(
     {"example", "test", "invalid", "localhost", "onion", "local", "internal"}
 )

@@ -1,0 +1,151 @@
+"""Registration of a domain at its registry, read with RDAP (RFC 9082, RFC 9083).
+
+The registry is asked for the registrable domain only: a subdomain has no registration. Which
+registry answers for a top-level domain is in `rdap_services.json`, from IANA's bootstrap list (RFC
+9224). Many country registries are not in it, among them those of .ma, .tn, .dz, .eu, .be and .es.
+Of a response only dates, statuses and the name are read, never contacts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from probes.models.finding import FactValue, Reason
+from probes.models.http import Page
+from probes.models.probe import (
+    ProbeGenerator,
+    absent_finding,
+    present_finding,
+    request_page,
+    unknown_finding,
+)
+from probes.parsing.json_data import as_list, as_object
+
+RDAP_HEADERS = {"Accept": "application/rdap+json, application/json;q=0.9"}
+EXPIRY_EVENTS = ("expiration", "registrar expiration")
+"""The events that end a registration (RFC 9083 §10.2.3): at the registry, and at the registrar."""
+
+LAPSE_STATUSES = ("pending delete", "redemption period", "client hold", "server hold")
+"""The statuses of a domain that is lost or switched off (RFC 8056), the most severe first."""
+
+EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
+"""Registries that hide the date send one outside of these years, such as 0001-01-01."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRecord:
+    """The answer of a registry: name in Unicode, days of expiry (earliest first), statuses."""
+
+    name: str = ""
+    expiry_days: tuple[date, ...] = ()
+    statuses: tuple[str, ...] = ()
+
+
+@cache
+def _load_services() -> dict[str, str]:
+    """Return the address of the RDAP service of each top-level domain, in ASCII."""
+    text = files("probes.website").joinpath("rdap_services.json").read_text("utf-8")
+    return {tld: url for url, tlds in json.loads(text)["services"].items() for tld in tlds.split()}
+
+
+def get_service_list_date() -> date:
+    """Return the day on which IANA published the list of services."""
+    text = files("probes.website").joinpath("rdap_services.json").read_text("utf-8")
+    return datetime.fromisoformat(json.loads(text)["publication"]).date()
+
+
+def find_rdap_service(domain: str) -> str | None:
+    """Return the address of the RDAP service for a domain, or None if its registry has none."""
+    return _load_services().get(_encode_domain(domain).rpartition(".")[2])
+
+
+def _encode_domain(domain: str) -> str:
+    """Return a domain in ASCII, or "" if it cannot be encoded."""
+    try:
+        return domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return ""
+
+
+def probe_domain(domain: str) -> ProbeGenerator:
+    """Ask the registry of a domain when its registration expires.
+
+    The finding is present if the registry knows the domain, and absent if it does not. Facts:
+    `domain_expires_on`, the earliest day of expiry, `domain_other_expiry`, a later one if the
+    registry states two, and `domain_statuses`, those of `LAPSE_STATUSES`. Requires a domain with a
+    service.
+    """
+    service_url = find_rdap_service(domain)
+    assert service_url is not None
+    name = _encode_domain(domain)
+    page, record = yield from request_page(
+        f"{service_url}domain/{name}", parse_domain_record, headers=RDAP_HEADERS
+    )
+    if page.status == 404:
+        return absent_finding(page, Reason.NOT_FOUND)
+    if page.status != 200:
+        return unknown_finding(page, _get_refusal_reason(page.status))
+    if record is None:
+        return unknown_finding(page, Reason.UNREADABLE)
+    if record.name and record.name != name:
+        return unknown_finding(page, Reason.UNREADABLE, detail="another domain")
+    return present_finding(page, facts=_build_facts(record))
+
+
+def _get_refusal_reason(status: int) -> Reason:
+    if status == 429:
+        return Reason.RATE_LIMITED
+    return Reason.SERVER_ERROR if status >= 500 else Reason.BLOCKED
+
+
+def _build_facts(record: DomainRecord) -> dict[str, FactValue]:
+    facts: dict[str, FactValue] = {}
+    if record.expiry_days:
+        facts["domain_expires_on"] = record.expiry_days[0].isoformat()
+    if len(record.expiry_days) > 1:
+        facts["domain_other_expiry"] = record.expiry_days[-1].isoformat()
+    if record.statuses:
+        facts["domain_statuses"] = ", ".join(record.statuses)
+    return facts
+
+
+def parse_domain_record(page: Page) -> DomainRecord | None:
+    """Return the record of a domain, or None if the response is not one."""
+    if page.status != 200 or page.truncated:
+        return None
+    try:
+        data = as_object(json.loads(page.body))
+    except (ValueError, RecursionError):
+        return None
+    if data.get("objectClassName") != "domain":
+        return None
+    statuses = {_normalize_status(status) for status in as_list(data.get("status"))}
+    return DomainRecord(
+        _encode_domain(str(data.get("ldhName") or data.get("unicodeName") or "").rstrip(".")),
+        tuple(sorted(set(filter(None, map(_parse_expiry, as_list(data.get("events"))))))),
+        tuple(status for status in LAPSE_STATUSES if status in statuses),
+    )
+
+
+def _parse_expiry(event: Any) -> date | None:
+    """Return the UTC day of an event that ends the registration, or None."""
+    fields = as_object(event)
+    if str(fields.get("eventAction", "")).lower() not in EXPIRY_EVENTS:
+        return None
+    try:
+        expires_at = datetime.fromisoformat(str(fields.get("eventDate")))
+        day = expires_at.astimezone(UTC).date() if expires_at.tzinfo else expires_at.date()
+    except (ValueError, OverflowError):
+        return None
+    return day if EARLIEST_YEAR <= day.year <= LATEST_YEAR else None
+
+
+def _normalize_status(status: object) -> str:
+    """Return a status in RDAP's spelling. Some registries send EPP's: `clientHold`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(status)).lower()
