@@ -25,10 +25,12 @@ from storage.models.audit import (
     CheckTimes,
     Decision,
     DecisionWithdrawal,
+    DomainCheck,
     Gap,
     Proposal,
     WitnessRecord,
 )
+from storage.observations.domain_checks import select_newest_domain_checks, to_domain_check
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import (
     ACCOUNT,
@@ -369,6 +371,7 @@ class AssociationData:
     """The data of several associations without withdrawn ones. Each part is sorted by id.
 
     `witness_records` are sorted by time.
+    `domain_checks` has the newest one of each account.
     """
 
     associations: tuple[Association, ...]
@@ -378,6 +381,7 @@ class AssociationData:
     gaps: tuple[Gap, ...]
     decisions: tuple[Decision, ...]
     witness_records: tuple[WitnessRecord, ...] = ()
+    domain_checks: tuple[DomainCheck, ...] = ()
 
 
 class AssociationDataQueries:
@@ -407,6 +411,7 @@ class AssociationDataQueries:
             select(WITNESS_ANSWER)
             .join(ACCOUNT, ACCOUNT.c.id == WITNESS_ANSWER.c.account_id)
             .where(ACCOUNT.c.association.in_(ids)),
+            select_newest_domain_checks(select(ACCOUNT.c.id).where(ACCOUNT.c.association.in_(ids))),
         )
         with self._database.begin_read() as connection:
             rows = [connection.execute(query).all() for query in queries]
@@ -421,6 +426,7 @@ class AssociationDataQueries:
             witness_records=tuple(
                 sorted(map(to_witness_record, rows[6]), key=attrgetter("asked_at", "account_id"))
             ),
+            domain_checks=tuple(sorted(map(to_domain_check, rows[7]), key=get_account_id)),
         )
 
     def get_decisions_of(self, association_ids: Collection[str]) -> list[Decision]:

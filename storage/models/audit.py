@@ -253,6 +253,26 @@ class LastObservation(NamedTuple):
     observation: Observation
 
 
+@dataclass(frozen=True, slots=True)
+class DomainCheck:
+    """The known registration of a website's domain after its registry was asked.
+
+    `reason` is None if the registry answered. If it could not be asked, the other fields keep its
+    last answer, of `answered_at`. `expires_on` is the day of expiry, `other_expiry` a later day if
+    the registry states two, and `statuses` those that say that the domain is lost or switched off.
+    """
+
+    account_id: int
+    run_id: int
+    domain: str
+    checked_at: datetime
+    reason: Reason | None = None
+    answered_at: datetime | None = None
+    expires_on: date | None = None
+    other_expiry: date | None = None
+    statuses: str = ""
+
+
 class AccountState(StrEnum):
     """The state of an account, as concluded from observations and decisions."""
 
@@ -322,6 +342,7 @@ class DecisionKind(StrEnum):
     DISOWN = "disown"
     MOVED = "moved"
     WAIVE = "waive"
+    DOMAIN_EXPIRES = "domain_expires"
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ class ReplyKind(StrEnum):
     MOVED = "moved"
     DISPUTED = "disputed"
     PROMISED = "promised"
+    DOMAIN_EXPIRES = "domain_expires"
 
 
 class ReplyOutcome(StrEnum):

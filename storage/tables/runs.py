@@ -9,7 +9,7 @@ in every run.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -196,8 +196,37 @@ class CheckTimesTable(SQLModel, table=True):
     decided_at: datetime | None = microsecond_column(optional=True)
 
 
+class DomainCheckTable(SQLModel, table=True):
+    """The known registration of a website's domain after its registry was asked in a run.
+
+    A row is added about once a week. It is narrow and repeats the last answer, so the newest row
+    of an account is enough.
+    """
+
+    __tablename__: ClassVar[Any] = "domain_check"
+
+    account_id: int = Field(
+        sa_column=Column(
+            Integer, cascading_foreign_key("account.id"), primary_key=True, autoincrement=False
+        )
+    )
+    run_id: int = Field(
+        sa_column=Column(
+            Integer, cascading_foreign_key("audit_run.id"), primary_key=True, autoincrement=False
+        )
+    )
+    domain: str
+    checked_at: datetime = datetime_column()
+    reason: str | None = None
+    answered_at: datetime | None = optional_datetime_column()
+    expires_on: date | None = None
+    other_expiry: date | None = None
+    statuses: str
+
+
 PROBE_RESULT = get_table(ProbeResultTable)
 OBSERVATION = get_table(ObservationTable)
 # There is no foreign key (see above), but erasure finds observations by their account.
 OBSERVATION.add_is_dependent_on(ACCOUNT)
 CHECK_TIMES = get_table(CheckTimesTable)
+DOMAIN_CHECK = get_table(DomainCheckTable)
