@@ -7,7 +7,7 @@ and checks links for `auditor check`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
@@ -40,6 +40,7 @@ from probes.runner.run import (
     revalidate,
     run_probe,
 )
+from probes.website.rdap import probe_domain
 from storage.models.audit import AccountRow, AccountStatus, Evidence, LastObservation, Observation
 
 logger = EventLogger(__name__)
@@ -57,26 +58,19 @@ class AccountChecker:
         self, account: Account, previous_result: PreviousResult | None = None
     ) -> ProbeResult:
         """Check one account, or revalidate its previous result. A crash of a probe is a finding."""
-        try:
-            if previous_result is not None:
-                return await revalidate(
-                    previous_result, create_probe(account), self.fetcher, self.parser_pool
-                )
-            return await run_probe(create_probe(account), self.fetcher, self.parser_pool)
-        except FetchError as fetch_error:
-            return ProbeResult(
-                Finding(Presence.UNKNOWN, fetch_error.reason, detail=fetch_error.detail)
-            )
-        except HostLockError:
-            raise
-        except Exception as error:  # a bug in one probe must not end the run
-            logger.exception(
-                error,
-                "probe_crashed",
-                "the probe crashed on {account}",
-                account=account.identity.canonical or account.channel,
-            )
-            return build_crashed_result(error)
+        generator, subject = create_probe(account), account.identity.canonical or account.channel
+        if previous_result is None:
+            return await self._run_generator(generator, subject)
+        revalidation = revalidate(previous_result, generator, self.fetcher, self.parser_pool)
+        return await _catch_failure(revalidation, subject)
+
+    async def check_domain(self, domain: str) -> ProbeResult:
+        """Ask the registry of a domain. A crash of the probe is a finding."""
+        return await self._run_generator(probe_domain(domain), domain)
+
+    async def _run_generator(self, generator: ProbeGenerator, subject: str) -> ProbeResult:
+        run = run_probe(generator, self.fetcher, self.parser_pool)
+        return await _catch_failure(run, subject)
 
     async def check_together(self, accounts: Sequence[Account]) -> list[ProbeResult]:
         """Check accounts of channels with an API in as few calls as possible."""
@@ -84,6 +78,20 @@ class AccountChecker:
         return await batcher.run_probes(
             [create_probe(account, self.api_budgets) for account in accounts]
         )
+
+
+async def _catch_failure(check: Awaitable[ProbeResult], subject: str) -> ProbeResult:
+    """Return the result of a check. An error or a crash gives an unknown finding."""
+    try:
+        return await check
+    except FetchError as fetch_error:
+        return ProbeResult(Finding(Presence.UNKNOWN, fetch_error.reason, detail=fetch_error.detail))
+    except HostLockError:
+        raise
+    except Exception as error:  # a bug in one probe must not end the run
+        message = "the probe crashed on {account}"
+        logger.exception(error, "probe_crashed", message, account=subject)
+        return build_crashed_result(error)
 
 
 def create_api_budgets(

@@ -220,6 +220,13 @@ class ScheduleSettings(SettingsTable):
     shutdown_grace_seconds: float = Field(default=5, ge=0, le=600)
 
 
+class DomainExpirySettings(SettingsTable):
+    """Requests to registries about the expiry of domains: on or off, and how often."""
+
+    enabled: bool = True
+    check_every_days: int = Field(default=7, ge=1, le=21)
+
+
 class ReportSettings(SettingsTable):
     """Folder and languages of the report pages."""
 
@@ -338,6 +345,7 @@ class Config(SettingsTable):
     activity: ActivityBands = ActivityBands()
     survey: SurveySettings = SurveySettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    domain_expiry: DomainExpirySettings = DomainExpirySettings()
     report: ReportSettings = ReportSettings()
     log: LogSettings = LogSettings()
     web: WebSettings = WebSettings()

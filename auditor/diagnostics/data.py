@@ -27,6 +27,8 @@ from auditor.retention.backups import (
     suggest_newest_backup,
 )
 from auditor.runs.forecast import forecast_channels
+from probes.links.channel_registry import WEBSITE_CHANNEL
+from probes.models.finding import Reason
 from storage.api_data import count_in_copy
 from storage.database.engine import parse_database_url
 from storage.errors import MissingDatabaseError, StoreError
@@ -52,6 +54,7 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
             yield _diagnose_last_run(store, now)
             yield from _diagnose_future_changes(store, now)
             yield from _diagnose_unsent_messages(store)
+            yield from _diagnose_domain_checks(config, store)
             yield _diagnose_users(store)
             yield from diagnose_cluster(config, store)
             yield from _diagnose_run_forecast(config, store, now)
@@ -94,6 +97,30 @@ def _diagnose_signing_key(folder: Path) -> DiagnosticResult:
         )
         return warning(check, lost, file=str(file))
     return ok(check, gettext_noop("none yet; the first run creates it"))
+
+
+def _diagnose_domain_checks(config: Config, store: Store) -> Iterator[DiagnosticResult]:
+    """Yield a warning if most of the domains that registries were asked for have no answer."""
+    if not config.domain_expiry.enabled:
+        return
+    answered = (None, Reason.NOT_FOUND)
+    is_answered = {
+        check.domain: check.reason in answered
+        for _, check in store.list_accounts_with_domain_check(WEBSITE_CHANNEL)
+        if check is not None
+    }
+    failed_count = len(is_answered) - sum(is_answered.values())
+    if 2 * failed_count > len(is_answered):
+        message = gettext_noop(
+            "registries did not answer for {n} of {total} domains; try a run later, or {setting}"
+        )
+        yield warning(
+            gettext_noop("domain expiry"),
+            message,
+            n=failed_count,
+            total=len(is_answered),
+            setting="`[domain_expiry] enabled = false`",
+        )
 
 
 def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:

@@ -23,6 +23,7 @@ from auditor.rules.association import (
     select_wikidata_statements,
 )
 from auditor.rules.context import EvaluatedAccount, RuleContext
+from auditor.rules.domain_expiry import DomainExpiry
 from auditor.rules.link_reciprocity import classify_link_reciprocity
 from auditor.rules.score import Score, compute_score, rate_points
 from probes.models.finding import (
@@ -48,7 +49,8 @@ class AccountView:
     `link_reciprocity` is reciprocal, site_only, profile_only, registry_only or contradicted.
     `latest` is the newest check, which may be unknown while `state` keeps the last conclusive one.
     `has_doubt` is True if absences were observed and are not confirmed. `rhythm_days` is the median
-    number of days between the last publications, None if too few are known. `first_capture` is the
+    number of days between the last publications, None if too few are known. `domain_expiry` is None
+    unless it is a website with an own domain. `first_capture` is the
     oldest copy in the web archive, `rescue_copy` the newest one of a site that is gone.
     `wikidata_statements` name the account.
     """
@@ -77,6 +79,7 @@ class AccountView:
     first_capture: ArchiveCapture | None = None
     rescue_copy: ArchiveCapture | None = None
     wikidata_statements: tuple[WikidataStatement, ...] = ()
+    domain_expiry: DomainExpiry | None = None
 
     @property
     def activity_term(self) -> str:
@@ -277,6 +280,7 @@ def _build_account_view(
         followers=status.last_known_finding.followers if status.last_known_finding else None,
         has_doubt=status.unconfirmed_streak is not None,
         rhythm_days=get_rhythm_days(status.last_known_finding),
+        domain_expiry=context.domain_expiries.get(row.id),
     )
 
 

@@ -229,10 +229,20 @@ class RunReplay:
         observations_by_run = self._load_observations(association)
         account_by_id = {account.id: account for account in accounts}
         link_cache = RegisteredLinkCache(store)
+        domain_checks = store.list_domain_checks(association.id)
         for run in self._runs:
             registry = registry_at(current, log_entries, run.started_at)
             if registry.is_listed and listed_since <= run.started_at:
-                state = replace(state, association=registry.association, accounts=registry.accounts)
+                state = replace(
+                    state,
+                    association=registry.association,
+                    accounts=registry.accounts,
+                    domain_checks={
+                        check.account_id: check
+                        for check in domain_checks
+                        if check.run_id <= (run.id or 0)
+                    },
+                )
                 observations = {
                     account_id: self._replay_observation(
                         account_by_id[account_id], observation, state.statuses.get(account_id)

@@ -338,6 +338,7 @@ def assemble_association_states(
     records_by_account: dict[int, list[WitnessRecord]] = {}
     for record in association_data.witness_records:
         records_by_account.setdefault(record.account_id, []).append(record)
+    domain_checks = {check.account_id: check for check in association_data.domain_checks}
     for association in associations:
         accounts = accounts_by_association.get(association.id, ())
         yield AssociationState(
@@ -356,6 +357,11 @@ def assemble_association_states(
                 for account in accounts
                 for record in records_by_account.get(account.id or 0, ())
             ),
+            domain_checks={
+                account.id: domain_checks[account.id]
+                for account in accounts
+                if account.id is not None and account.id in domain_checks
+            },
         )
 
 

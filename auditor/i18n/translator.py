@@ -29,7 +29,12 @@ ANY_CHANNEL = "…"
 """Placeholder for a channel in the title of a gap."""
 SHORT_MONTH_LOCALES = {"fr": "fr"}
 """Locales for short months: CLDR's Morocco abbreviates mars to "mar." and juin to "jui."."""
-DATE_FACTS = frozenset({"since", "checked_at", "last_date", "expires_on"})
+DATE_FACTS = frozenset(
+    {
+        *("since", "checked_at", "last_date", "expires_on", "expired_on"),
+        *("registry_on", "stated_on"),
+    }
+)
 DURATION_FACTS = frozenset({"age", "limit"})
 FACT_ALIASES = {
     "target": "kind",
@@ -47,6 +52,7 @@ UNIT_FACTS = {"seconds": ("duration-second", 1), "size": ("digital-megabyte", 1_
 """Facts with a unit: the CLDR unit, and how many of ours make one."""
 TERM_GROUP_BY_FACT = {
     "cause": "cause",
+    "domain_status": "domain_status",
     "kind": "kind",
     "target": "kind",
     "found_on": "place",

@@ -22,6 +22,11 @@ from auditor.rules.account_status import (
 )
 from auditor.rules.checks.base import Rule
 from auditor.rules.context import EvaluatedAccount, RuleContext
+from auditor.rules.domain_expiry import (
+    DomainExpiry,
+    find_domain_expiry,
+    select_stated_expiries,
+)
 from auditor.rules.engine import apply_rules
 from auditor.rules.linked_posts import credit_linked_posts
 from probes.links import channel_registry, identify
@@ -33,6 +38,7 @@ from storage.models.audit import (
     Association,
     Decision,
     DecisionKind,
+    DomainCheck,
     Gap,
     Observation,
     Proposal,
@@ -54,6 +60,7 @@ class AssociationState:
     """The stored state of one association; `gaps` includes closed ones.
 
     `witness_records` are sorted by time.
+    `domain_checks` has the newest check of the domain of each account.
     """
 
     association: Association
@@ -63,6 +70,7 @@ class AssociationState:
     gaps: tuple[Gap, ...] = ()
     decisions: tuple[Decision, ...] = ()
     witness_records: tuple[WitnessRecord, ...] = ()
+    domain_checks: Mapping[int, DomainCheck] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +210,27 @@ def build_rule_context(
             for gap in association_state.gaps
             if gap.code in UNREACHABLE_SITE_GAPS and engine.is_gap_open(gap)
         ),
+        domain_expiries=_find_domain_expiries(
+            association_state, (account.row for account in accounts), in_force, evaluation_time
+        ),
     )
+
+
+def _find_domain_expiries(
+    association_state: AssociationState,
+    rows: Iterable[AccountRow],
+    in_force: Iterable[Decision],
+    evaluation_time: EvaluationTime,
+) -> dict[int, DomainExpiry]:
+    stated = select_stated_expiries(in_force)
+    expiries = {}
+    for row in rows:
+        expiry = find_domain_expiry(
+            row, association_state.domain_checks, stated, evaluation_time.run_started_at
+        )
+        if row.id is not None and expiry is not None:
+            expiries[row.id] = expiry
+    return expiries
 
 
 def _evaluate_account(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from auditor.rules.domain_expiry import DomainExpiry
 from probes.models.finding import ACCOUNT_KINDS, FactValue, Finding, FoundLink, LinkKind, Presence
 from storage.models.audit import AccountRow, AccountState, AccountStatus, Association, Proposal
 
@@ -100,6 +101,7 @@ class RuleMatch:
     is_confirmed: bool | None = None
     run_count: int | None = None
     has_ended: bool = False
+    severity: str | None = None
     params: Mapping[str, FactValue] = field(default_factory=dict)
     evidence: Mapping[str, FactValue] = field(default_factory=dict)
 
@@ -111,7 +113,8 @@ class RuleContext:
     Withdrawn and disowned accounts are left out. `other_owners` gives, for (channel, key) of its
     accounts and of linked sites, the other associations that register it. `disowned_accounts` are
     (channel, key) pairs. `moved_channels` have an account that moved to an unknown address.
-    `unreachable_sites` are (channel, subject) pairs with an open gap.
+    `unreachable_sites` are (channel, subject) pairs with an open gap. `domain_expiries` are by
+    account id, for websites with a domain of their own.
     """
 
     association: Association
@@ -124,6 +127,7 @@ class RuleContext:
     disowned_accounts: frozenset[tuple[str, str]] = frozenset()
     moved_channels: frozenset[str] = frozenset()
     unreachable_sites: frozenset[tuple[str, str]] = frozenset()
+    domain_expiries: Mapping[int, DomainExpiry] = field(default_factory=dict)
 
     def accounts_on(self, channel: str) -> Iterator[EvaluatedAccount]:
         """Return the accounts on a channel."""

@@ -26,6 +26,7 @@ from auditor.rules.checks.links import (
 )
 from auditor.rules.checks.reachability import (
     AbsentRule,
+    DomainExpiresRule,
     FactRule,
     OlderThanRule,
     PresentAsRule,
@@ -55,6 +56,7 @@ AnyRule = Annotated[
     | KindIsRule
     | ColumnHoldsChannelRule
     | FactRule
+    | DomainExpiresRule
     | ProposedRule
     | NotLinkedRule
     | LinksToGoneRule
@@ -91,7 +93,7 @@ def apply_rules(
     best: dict[tuple[str, str, str, str], GapCandidate] = {}
     for rule in rules:
         for rule_match in rule.find_matches(context):
-            severity = catalogue[rule.code].get_severity(rule_match.channel)
+            severity = rule_match.severity or catalogue[rule.code].get_severity(rule_match.channel)
             candidate = GapCandidate(context.association.id, rule.code, severity, rule_match)
             current_best = best.get(candidate.key)
             if current_best is None or _get_certainty(candidate) > _get_certainty(current_best):

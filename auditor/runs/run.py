@@ -37,6 +37,7 @@ from auditor.runs.account_worker import (
     Timer,
     open_account_worker,
 )
+from auditor.runs.domain_checks import check_domains
 from auditor.runs.plan import MAX_BATCH_ACCOUNTS, build_batches, compute_batch_size
 from auditor.runs.witnesses import WitnessInquiry
 from probes.http.host_state import HostLock
@@ -277,7 +278,9 @@ class _RunSession:
             canary_readings = [(canary, result.finding) for canary, result in canary_results]
             if is_offline(canary_readings) and not self._is_evaluated():
                 return self._finish_skipped(canary_readings)
-            await self._check_accounts(checker, canary_readings)
+            await runtime.run_together(
+                self._check_accounts(checker, canary_readings), self._check_domains(checker)
+            )
             if self.deadline.is_stopped:
                 raise StoppedError
         return await self._evaluate_in_thread(canary_readings)
@@ -373,6 +376,13 @@ class _RunSession:
             finally:
                 with contextlib.suppress(StoreError):
                     await asyncio.to_thread(store.delete_plan)
+
+    async def _check_domains(self, checker: AccountChecker) -> None:
+        """Ask registries for the domains that are due, unless the run is evaluated."""
+        if not self._is_evaluated():
+            await check_domains(
+                self.app, self.audit_run, checker, self.deadline, self.get_current_time
+            )
 
     def _create_coordinator(self, cluster: WorkerCluster, checker: AccountChecker) -> Coordinator:
         return cluster.create_coordinator(

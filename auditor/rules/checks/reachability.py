@@ -1,4 +1,4 @@
-"""Checks about what was observed: lost and unreachable accounts, silence, facts."""
+"""Checks about what was observed: lost and unreachable accounts, silence, facts, domains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from auditor.rules.account_status import days_between, days_since_activity, has_answered
 from auditor.rules.checks.base import (
@@ -20,6 +20,7 @@ from auditor.rules.checks.base import (
     format_iso_day,
 )
 from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
+from auditor.rules.domain_expiry import DomainExpiry
 from probes.models.finding import FactValue, Reason
 from storage.models.audit import AccountState
 
@@ -223,3 +224,69 @@ def _build_fact_params(fact: str, value: FactValue, now: datetime) -> dict[str, 
         return {"expires_on": expires_at.date().isoformat()}
     names = {"moved_to": "new_url"}
     return {names.get(fact, fact): value, "cause": fact}
+
+
+EXPIRY_SEVERITIES = ("medium", "high", "urgent")
+"""The severities of a domain that expires in at most the first, second and third number of days."""
+
+
+class DomainExpiresRule(Rule):
+    """A website's domain that expires within days, has expired, or is lost at its registry.
+
+    An expiry that could not be checked leaves the gap as it was. A stated date ends when it has
+    passed.
+    """
+
+    check: Literal["domain_expires"]
+    days: tuple[PositiveInt, PositiveInt, PositiveInt] = (60, 30, 7)
+
+    @model_validator(mode="after")
+    def _validate_order(self) -> DomainExpiresRule:
+        if not self.days[0] > self.days[1] > self.days[2]:
+            raise ValueError("days must become fewer; try: days = [60, 30, 7]")
+        return self
+
+    def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
+        """Yield a match with the severity of the days that are left."""
+        expiry = context.domain_expiries.get(account.row.id or 0)
+        if expiry is None:
+            return
+        severity = self._get_severity(expiry, context.run_started_at.date())
+        if severity is not None:
+            yield RuleMatch(
+                account.row.channel,
+                account.subject,
+                is_confirmed=True,
+                severity=severity,
+                params=_build_expiry_params(expiry, account),
+                evidence=build_evidence_params(account),
+            )
+        elif not expiry.source and expiry.has_registry_answer:
+            yield build_unknown_match(account)
+
+    def _get_severity(self, expiry: DomainExpiry, today: date) -> str | None:
+        if expiry.status:
+            return EXPIRY_SEVERITIES[-1]
+        if expiry.expires_on is None:
+            return None
+        days_left = (expiry.expires_on - today).days
+        reached = [
+            severity
+            for limit, severity in zip(self.days, EXPIRY_SEVERITIES, strict=True)
+            if days_left <= limit
+        ]
+        return reached[-1] if reached else None
+
+
+def _build_expiry_params(expiry: DomainExpiry, account: EvaluatedAccount) -> dict[str, FactValue]:
+    """Return the parameters of the text: a day is in the future or the past, and has a source."""
+    params: dict[str, FactValue] = {"url": account.url, "domain": expiry.domain}
+    if expiry.expires_on is not None:
+        fact = "expired_on" if expiry.has_expired else "expires_on"
+        params[fact] = expiry.expires_on.isoformat()
+        if expiry.has_expired and account.present_finding is not None:
+            params["site"] = account.url
+    if expiry.status:
+        params["domain_status"] = expiry.status
+    params[f"{expiry.source}_on"] = format_iso_day(expiry.known_at)
+    return params

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from auditor.diagnostics.network import NetworkAnswers
 from auditor.reference.gap_catalogue import LANGUAGES
 from probes.http.ssrf_guard import DnsResolver
 from probes.links.channel_registry import STANDARD_CHANNELS
-from probes.models.finding import Reason
+from probes.models.finding import Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page
 from probes.witnesses import WitnessSource
-from storage.models.audit import AuditRunState
+from storage.models.audit import AccountRow, Association, AuditRunState, DomainCheck
 from storage.models.users import Role
 from storage.store import Store
 from tests.support.smtp_and_http_servers import free_port
@@ -190,6 +191,22 @@ def test_unsent_message_is_reported(run_doctor, tmp_path):
         store.record_failed_message("amina@example.org", "digest", "refused", NOW)
     result = run_doctor(AUDITOR_STORAGE__URL=f"sqlite:///{tmp_path}/auditor.db")["messages"]
     assert (result.state, result.detail) == ("warn", "not sent since the last run: 1")
+
+
+def test_registries_that_do_not_answer_are_reported(run_doctor, tmp_path):
+    url = "https://nour.org/"
+    row = AccountRow("nour", url, Identity("website", LinkKind.PAGE, "nour.org", url, url))
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
+        store.save_registry([Association("nour", "Nour")], [row], NOW)
+        run = store.begin_or_resume_run(NOW.date(), NOW)
+        check = DomainCheck(1, run.id, "nour.org", NOW, Reason.TIMEOUT)
+        store.save_domain_checks([check])
+    url = f"sqlite:///{tmp_path}/auditor.db"
+    result = run_doctor(AUDITOR_STORAGE__URL=url)["domain expiry"]
+    assert result.detail.startswith("registries did not answer for 1 of 1 domains")
+    with Store.open(url) as store:
+        store.save_domain_checks([replace(check, reason=Reason.NOT_FOUND)])
+    assert "domain expiry" not in run_doctor(AUDITOR_STORAGE__URL=url)
 
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -30,6 +30,7 @@ from storage.models.audit import (
     AccountStatus,
     Decision,
     DecisionKind,
+    DomainCheck,
     Gap,
     Proposal,
     Streak,
@@ -719,6 +720,23 @@ def _fix_duplicate(draw, association_state, _):
     )
 
 
+def _fix_expiring_domain(draw, association_state, _):
+    row = change_link(draw_row(draw, "website"), "https://nour.org/")
+    state = replace_account(association_state, row, draw(draw_present_status(row)))
+    flawed_state, fixed_state = (
+        replace(
+            state,
+            domain_checks={
+                row.id: DomainCheck(
+                    row.id, 1, "nour.org", NOW, answered_at=NOW, expires_on=NOW.date() + left
+                )
+            },
+        )
+        for left in (timedelta(days=draw(st.integers(-30, 60))), timedelta(days=365))
+    )
+    return flawed_state, fixed_state
+
+
 FIXES = {
     **dict.fromkeys(LOSSES, (_fix_lost,)),
     **dict.fromkeys(
@@ -734,6 +752,7 @@ FIXES = {
         _fix_unreachable_with_new_cause,
     ),
     **dict.fromkeys(FLAWED_FACTS, (_fix_flaw,)),
+    "website_domain_expiring": (_fix_expiring_domain,),
     **dict.fromkeys(["no_website", "channel_missing"], (_fix_missing,)),
     **dict.fromkeys(["website_stale", "channel_stale"], (_fix_silent,)),
     **dict.fromkeys(["website_moved", "channel_renamed"], (_fix_renamed,)),
