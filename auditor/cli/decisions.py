@@ -344,6 +344,29 @@ def waive_gaps(
         service.waive_gaps(code=code, until=until)
 
 
+@decide_app.command("domain-expires")
+@examples("auditor decide domain-expires nour 2027-06-30 --reason called")
+def state_domain_expiry(
+    context: typer.Context,
+    association: AssociationIdArgument,
+    day: Annotated[
+        str, typer.Argument(metavar="DATE", help="Day on which the domain of the website expires.")
+    ],
+    *,
+    reason: ReasonOption,
+    account: AccountOption = None,
+    author: AuthorOption = None,
+) -> None:
+    """Record when the domain of a website expires.
+
+    The date counts if the registry of the domain gives none, until the day has passed.
+    """
+    with open_decision_service(
+        context, association, "website", author=author, reason=reason, account=account
+    ) as service:
+        service.state_domain_expiry(day)
+
+
 @decide_app.command("withdraw")
 @examples("auditor decide withdraw 7 --reason mistake")
 def withdraw_decision(

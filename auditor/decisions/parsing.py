@@ -17,6 +17,8 @@ from storage.models.audit import AccountRow, AccountStatus, Decision, Proposal
 
 EARLIEST_PUBLICATION_DAY = date(2000, 1, 1)
 """Earlier dates of a publication are typing mistakes."""
+MAX_DOMAIN_PERIOD = timedelta(days=10 * 366)
+"""No registry sells a domain for more than ten years."""
 GAP_CODES_HINT = "`auditor gaps` lists the open ones"
 
 
@@ -240,6 +242,22 @@ def parse_publication_day(day: str | None, now: datetime) -> str | None:
         message = gettext_noop("The date is too far in the past.")
         raise DecisionError(day, "this day is too far in the past", remedy, message=message)
     return publication_day.isoformat()
+
+
+def parse_domain_expiry(typed: str, now: datetime) -> date:
+    """Return the day on which a domain expires.
+
+    Raises DecisionError for a date that is invalid, in the past, or more than ten years away.
+    """
+    remedy = str(_example_end_day(now))
+    day = _parse_day(typed, remedy)
+    if day < now.date():
+        message = gettext_noop("The date is in the past.")
+        raise DecisionError(typed, "this day is in the past", remedy, message=message)
+    if day > (now + MAX_DOMAIN_PERIOD).date():
+        message = gettext_noop("The date is too far in the future.")
+        raise DecisionError(typed, "this day is too far in the future", remedy, message=message)
+    return day
 
 
 def _parse_day(typed: str, remedy: str) -> date:

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.config.schema import Config
-from auditor.decisions.parsing import DecisionError, require_reason
+from auditor.decisions.parsing import DecisionError, parse_domain_expiry, require_reason
 from auditor.decisions.service import DecisionService
 from auditor.evaluation.association_view import AssociationView, build_association_view
 from auditor.evaluation.run_results import (
@@ -53,6 +53,7 @@ class ReplyRefusal(StrEnum):
     UNKNOWN_SUBJECT = "unknown_subject"
     INVALID_ADDRESS = "invalid_address"
     INVALID_DAY = "invalid_day"
+    INVALID_EXPIRY = "invalid_expiry"
     MISSING_TEXT = "missing_text"
     TOO_MANY = "too_many"
 
@@ -104,6 +105,8 @@ def parse_reply(
 def _match_account(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
     matching = (account for account in view.accounts if account.account_id == form.account_id)
     account = next(matching, None) if form.kind in ACCOUNT_REPLY_KINDS else None
+    if account and form.kind is ReplyKind.DOMAIN_EXPIRES and not account.domain_expiry:
+        return None
     return {"channel": account.channel, "account_id": account.account_id} if account else None
 
 
@@ -137,6 +140,8 @@ def _validate_reply_value(reply: Reply, form: ReplyForm, now: datetime) -> Reply
         return replace(reply, value=_parse_account_link(form.value, reply.channel))
     if reply.kind is ReplyKind.PROMISED:
         return replace(reply, value=_parse_promise_day(form.value, now))
+    if reply.kind is ReplyKind.DOMAIN_EXPIRES:
+        return replace(reply, value=_parse_domain_day(form.value, now))
     if reply.kind is ReplyKind.DISPUTED and not reply.text:
         raise ReplyRefusedError(ReplyRefusal.MISSING_TEXT)
     return reply
@@ -163,6 +168,13 @@ def _parse_promise_day(typed: str, now: datetime) -> str:
     if not now.date() <= day <= (now + MAX_PROMISE_PERIOD).date():
         raise ReplyRefusedError(ReplyRefusal.INVALID_DAY)
     return day.isoformat()
+
+
+def _parse_domain_day(typed: str, now: datetime) -> str:
+    try:
+        return parse_domain_expiry(typed.strip(), now).isoformat()
+    except DecisionError:
+        raise ReplyRefusedError(ReplyRefusal.INVALID_EXPIRY) from None
 
 
 def save_reply(store: Store, reply: Reply) -> Reply:
@@ -263,23 +275,23 @@ def _record_decision(
         )
 
     match reply.kind:
+        case ReplyKind.CLAIMED | ReplyKind.MOVED if row is None:
+            _claim_account(create_service(reply.value))
         case ReplyKind.CLAIMED if row:
             _confirm_registered_account(store, row, create_service(name))
-        case ReplyKind.CLAIMED:
-            _claim_account(create_service(reply.value))
         case ReplyKind.DISOWNED:
             create_service(name or reply.value).disown_account()
-        case ReplyKind.MOVED if name:
-            create_service(name).mark_moved(new_link=reply.value)
         case ReplyKind.MOVED:
-            _claim_account(create_service(reply.value))
+            create_service(name).mark_moved(new_link=reply.value)
         case ReplyKind.DISPUTED:
             create_service(name).waive_gaps(
                 code=reply.code, until=(now + DISPUTE_VALIDITY).date().isoformat()
             )
+        case ReplyKind.DOMAIN_EXPIRES:
+            create_service(name).state_domain_expiry(reply.value or "")
         case ReplyKind.CLOSED:
             _close_channel(create_service, name)
-        case ReplyKind.PROMISED:
+        case _:
             raise AssertionError(reply)
 
 

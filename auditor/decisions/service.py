@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Self
 
 from auditor.core.formatting import format_optional_timestamp
@@ -17,6 +17,7 @@ from auditor.decisions.parsing import (
     max_attestation_duration,
     parse_channel,
     parse_decision_end,
+    parse_domain_expiry,
     parse_publication_day,
     require_gap_code,
     require_reason,
@@ -29,6 +30,7 @@ from auditor.rules.account_status import (
     is_overridden_by_evidence,
     select_decisions_in_force,
 )
+from auditor.rules.domain_expiry import find_website_domain
 from probes.models.finding import Identity
 from storage.models.audit import (
     AccountRow,
@@ -176,6 +178,23 @@ class DecisionService:
             DecisionKind.WAIVE, parse_decision_end(until, self.now), code=gap, value=name
         )
         self._save_decision(decision, rows[:1])
+
+    def state_domain_expiry(self, day: str) -> None:
+        """Store the day on which the website's domain expires, as a person stated it.
+
+        It counts if the registry gives no date, until the day has passed. Raises DecisionError.
+        """
+        rows = self.account_rows
+        if not find_website_domain(rows[0]):
+            message = gettext_noop("The domain name of this website belongs to a platform.")
+            why, remedy = "a platform owns its domain", "a website with an own domain"
+            raise DecisionError(account_subject(rows[0]), why, remedy, message=message)
+        expires_on = parse_domain_expiry(day, self.now)
+        end = datetime.combine(expires_on, time(23, 59, 59), UTC)
+        decision = self._build_decision(
+            DecisionKind.DOMAIN_EXPIRES, end, value=expires_on.isoformat()
+        )
+        self._save_decision(decision, rows)
 
     def _build_decision(
         self, kind: DecisionKind, until: datetime | None, **fields: Any

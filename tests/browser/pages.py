@@ -19,6 +19,9 @@ PAGES = {
     "decision form": (
         "/associations/nour/decisions?kind=confirm&channel=facebook&account=u:nouragadir"
     ),
+    "domain expiry form": (
+        "/associations/long/decisions?kind=domain_expires&channel=website&account=long.org.ma"
+    ),
     "registry": "/registry",
     "change log": "/registry/history",
     "registry entry": "/registry/entries/nour",

@@ -86,6 +86,7 @@ TYPED = {
         ("nour", "twitter", "--to", "https://x.com/nour2", *BY),
     ),
     "decide waive": (("nour", "youtube", *BY), ("nour", "--code", "channel_missing", *BY)),
+    "decide domain-expires": (("long", "2027-06-30", *BY),),
     "decide withdraw": (("1", *BY), ("3", *BY)),
     "decide list": ((), ("--association", "bare")),
     "digest": (("--dry-run",), (), (), ("--since", f"{FIRST.date()}", "--to", "amina@example.org")),

@@ -94,7 +94,7 @@ ACCOUNTS = (
     ("nour", "youtube", "https://www.youtube.com/@nour", "gone"),
     ("amal", "website", f"https://amal.example/{'a-very-long-way/' * 8}", "wide"),
     ("amal", "facebook", "https://www.facebook.com/sharer/sharer.php?u=x", "alive"),
-    ("long", "website", "http://long.example/", "down"),
+    ("long", "website", "http://long.org.ma/", "down"),
     ("long", "facebook", "https://www.facebook.com/groups/long", "private"),
     ("long", "youtube", "https://www.youtube.com/@long", "empty"),
     *((f"x{number}", "facebook", f"https://www.facebook.com/x{number}", WORDS[number % 2])

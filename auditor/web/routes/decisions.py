@@ -28,16 +28,27 @@ DUPLICATE_SUBMIT_PERIOD = timedelta(minutes=1)
 class DecisionForm(BaseModel):
     """The submitted form; an empty text means not given.
 
-    `account` is an account key or a link, `last_activity` the date of a publication, `new_url`
-    the new address of a moved account, `decision_id` the decision to withdraw.
+    `account` is an account key or a link, `last_activity` the date of a publication, `expires_on`
+    that of the end of a domain, `new_url` the new address of a moved account, `decision_id` the
+    decision to withdraw.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["confirm", "none_by_choice", "claim", "disown", "moved", "waive", "withdraw"]
+    kind: Literal[
+        "confirm",
+        "none_by_choice",
+        "claim",
+        "disown",
+        "moved",
+        "waive",
+        "domain_expires",
+        "withdraw",
+    ]
     channel: str = Field(default="", max_length=40)
     account: str = Field(default="", max_length=2000)
     last_activity: str = Field(default="", max_length=40)
+    expires_on: str = Field(default="", max_length=40)
     new_url: str = Field(default="", max_length=2000)
     gap_code: str = Field(default="", max_length=80)
     until: str = Field(default="", max_length=40)
@@ -122,6 +133,8 @@ def _apply_decision(decision_service: DecisionService, form: DecisionForm) -> No
             decision_service.disown_account(until=until)
         case "moved":
             decision_service.mark_moved(new_link=form.new_url.strip() or None, until=until)
+        case "domain_expires":
+            decision_service.state_domain_expiry(form.expires_on)
         case _ if not (form.channel or form.gap_code):
             raise build_waiver_target_error(
                 decision_service.registered.association, "no gap or channel given"
