@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Cookie, Depends, Form, HTTPException, Query
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from markupsafe import Markup
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -18,10 +18,12 @@ from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.rendering import svg
 from auditor.views import export, meeting_pack
 from auditor.views.dashboard import MAX_CALLS
+from auditor.views.domain_calendar import DOMAIN_GAP, build_domain_calendar
 from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES, ExportFormat, ExportRequest
 from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.gaps import LAST_MEETING_COOKIE, parse_day
+from storage.models.audit import Gap
 
 router = APIRouter()
 
@@ -82,6 +84,31 @@ def build_download_response(
     )
 
 
+@router.get("/{language}/domains.ics", dependencies=[access.COORDINATOR_ACCESS])
+def download_domain_calendar(context: PageContext) -> Response:
+    """Return a calendar of the domains to renew, of the associations that the user manages."""
+    calendar = build_domain_calendar(_iter_domain_gaps(context), context.translator, context.now)
+    headers = {
+        "content-disposition": 'attachment; filename="domains.ics"',
+        "cache-control": "no-store",
+    }
+    return Response(calendar, media_type="text/calendar; charset=utf-8", headers=headers)
+
+
+def _iter_domain_gaps(context: RequestContext) -> Iterator[tuple[str, Gap]]:
+    """Yield each visible gap of a domain with the name of its association."""
+    store, cursor = context.load_fresh_store(), None
+    while True:
+        page = store.list_visible_gaps(code=DOMAIN_GAP, cursor=cursor, limit=GAPS_PER_QUERY)
+        for row in page.rows:
+            if context.can_manage_association(row.association):
+                yield row.association.display_name(context.language), row.gap
+        cursor = page.next_cursor
+        if not cursor:
+            return
+
+
+GAPS_PER_QUERY = 500
 MAX_SHOWN_GAP_KINDS = 4
 """The pack shows the most frequent kinds of opened and of closed gaps; a printed page has no more
 room."""

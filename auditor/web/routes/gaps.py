@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from auditor.evaluation.summary import get_region_key
 from auditor.reference.gap_catalogue import SEVERITIES, load_gap_catalogue
 from auditor.users import service
+from auditor.views.domain_calendar import DOMAIN_GAP
 from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.login import YEAR_SECONDS
@@ -80,6 +81,7 @@ def list_gaps(
             ("severity", translator.translate("most severe first")),
             ("newest", translator.translate("newest first")),
         ],
+        has_expiring_domains=any(row.gap.code == DOMAIN_GAP for row in results.rows),
         chips=list_filters.build_filter_chips(list_url, query_params, translator),
         first_url=build_url(list_url, query_params) if after else "",
         next_url=next_url,
