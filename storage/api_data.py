@@ -93,6 +93,21 @@ class ApiDataQueries:
             dropped.digests -= _find_named_digests(connection, dropped.account_ids)
         return dropped
 
+    def find_api_bodies(self, limits: Sequence[ApiDataLimit]) -> set[str]:
+        """Return the digests of the responses that are older than their limit."""
+        digests: set[str] = set()
+        evidence = PROBE_RESULT.c.evidence
+        with self._database.begin_read() as connection:
+            for limit in limits:
+                query = (
+                    select(evidence)
+                    .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
+                    .where(_build_expired_condition(limit))
+                )
+                for exchanges in connection.execute(query).scalars():
+                    digests.update(exchange.digest for exchange in exchanges if exchange.digest)
+        return digests
+
     def count_expired_api_results(self, limits: Sequence[ApiDataLimit]) -> int:
         """Return how many results have figures or responses that are older than their limit."""
         with self._database.begin_read() as connection:

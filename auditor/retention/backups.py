@@ -119,9 +119,11 @@ def create_backup(
         api_digests.update(drop_from_copy(copied_database, build_copy_limits(config)).digests)
 
     contents = store.create_backup(file, drop_api_data)
-    bodies = body_store.copy_bodies(
-        evidence_bodies, BodyStore(file.parent / EVIDENCE_FOLDER_NAME), api_digests
-    )
+    target_bodies = BodyStore(file.parent / EVIDENCE_FOLDER_NAME)
+    bodies = body_store.copy_bodies(evidence_bodies, target_bodies, api_digests)
+    # A run may have stored more responses since the database was copied.
+    for digest in store.find_api_bodies(build_copy_limits(config)) - api_digests:
+        target_bodies.remove(digest)
     _copy_keys(config.storage.folder, file.parent / KEYS_FOLDER_NAME)
     backup = Backup(file, now, file.stat().st_size)
     removed = _remove_old_backups(config, now, file) if target is None else ()

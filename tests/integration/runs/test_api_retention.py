@@ -8,6 +8,7 @@ import gzip
 import json
 import re
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -265,6 +266,30 @@ async def test_profile_of_a_removed_x_account_is_gone_after_the_run_that_finds_i
     assert kept == [(*verdict[:4], verdict[5]) for verdict in verdicts]
     assert "name_mismatch" in {gap.code for gap in app.store.list_gaps()}
     assert reevaluate.reevaluate(app).changes == []
+    app.store.close()
+
+
+async def test_backup_during_a_run_has_no_response_that_was_stored_meanwhile(tmp_path, monkeypatch):
+    apis = FakeApis()
+    app = open_network(tmp_path, apis)
+    await run_night(app, apis, 0)
+    create_copy = app.store.create_backup
+
+    def copy_and_store_response(file, prepare):
+        contents = create_copy(file, prepare)
+        latest = next(app.store.list_observations(account_id=1))
+        body = json.dumps({"subscriberCount": plant(1, 1)}).encode()
+        evidence = (replace(latest.evidence[0], digest=app.body_store.put(body)),)
+        run = app.store.begin_or_resume_run(FIRST_NIGHT.date() + timedelta(days=1), FIRST_NIGHT)
+        app.store.record_observations(
+            [replace(latest, run_id=run.id, evidence=evidence, result_id=None)]
+        )
+        return contents
+
+    monkeypatch.setattr(app.store, "create_backup", copy_and_store_response)
+    backups.create_backup(app.store, app.body_store, app.config, FIRST_NIGHT, tmp_path / "usb")
+    assert find_planted_nights(tmp_path / "data") == {0, 1}
+    assert find_planted_nights(tmp_path / "usb") == set()
     app.store.close()
 
 
