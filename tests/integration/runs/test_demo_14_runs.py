@@ -44,6 +44,7 @@ class DemoResults:
     states: set[AuditRunState] = field(default_factory=set)
     outputs: dict[int, dict[str, output_formats.NetworkOutput]] = field(default_factory=dict)
     differences: dict[int, list[str]] = field(default_factory=dict)
+    registry_requests: dict[int, dict[str, int]] = field(default_factory=dict)
     config: Config | None = None
 
 
@@ -107,6 +108,10 @@ async def play(
     await web.switch_to_run(demo_run)
     finished_run = await run.execute_run(app, demo_run.started_at)
     results.states.add(finished_run.state)
+    request_counts = await web.get_request_counts()
+    results.registry_requests[demo_run.number] = {
+        url: count for url, count in request_counts.items() if "/domain/" in url
+    }
     results.unreliable_channels[demo_run.number] = finished_run.unreliable_channels
     results.cells |= collect_cells(app, demo_run.number)
     results.outputs[demo_run.number] = {
@@ -137,6 +142,17 @@ async def test_only_the_run_with_the_failing_canary_has_an_unreliable_channel(de
         number: ("youtube",) if number == UNRELIABLE_YOUTUBE_RUN else ()
         for number in range(1, DEFAULT_RUN_COUNT + 1)
     }
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_registries_are_asked_once_a_week_and_never_for_ma_names(demo_results):
+    asked = demo_results.registry_requests
+    urls = {url for requests in asked.values() for url in requests}
+    assert urls
+    assert all(url.endswith("-maroc.org") for url in urls)
+    assert {count for requests in asked.values() for count in requests.values()} == {1}
+    assert {number for number, requests in asked.items() if len(requests) > 1} == {1, 8}
+    assert sum(len(asked[number]) for number in (2, 9)) == 2, "the one that was refused"
 
 
 @pytest.mark.parametrize("output_name", ["terminal", "sheet", "pages"])
