@@ -15,6 +15,7 @@ from auditor.registry.columns import identify_column
 from auditor.registry.exporter import build_export_rows
 from auditor.registry.importer import make_association_id, parse_registry_spreadsheet
 from auditor.registry.issues import Issue
+from probes.links import channel_registry
 from storage.store import Store
 
 SHEETS = Path(__file__).parents[3] / "fixtures" / "data" / "registry"
@@ -173,6 +174,36 @@ def test_headings_are_recognised_in_three_languages(heading, column):
 def test_channel_without_probe_is_an_unknown_column():
     assert identify_column("Instagram", CHANNELS) is None
     assert identify_column("Instagram", CHANNELS | {"instagram"}) == "instagram"
+
+
+@pytest.mark.parametrize(
+    ("heading", "column"),
+    [
+        ("واتساب", "whatsapp"),
+        ("قناة الواتساب", "whatsapp"),
+        ("Chaîne WhatsApp", "whatsapp"),
+        ("انستغرام", "instagram"),
+        ("إنستغرام", "instagram"),
+        ("Compte Instagram", "instagram"),
+        ("تيك توك", "tiktok"),
+        ("Lien TikTok", "tiktok"),
+        ("تيليغرام", "telegram"),
+        ("تلغرام", "telegram"),
+        ("Canal Telegram", "telegram"),
+    ],
+)
+def test_headings_of_optional_channels_are_recognised(heading, column):
+    assert identify_column(heading, channel_registry.list_channels()) == column
+
+
+def test_phone_in_the_whatsapp_column_is_reported_and_is_no_account(tmp_path):
+    text = (
+        "name,whatsapp\nAnnour,https://wa.me/212600000102\n"
+        "Amal,https://whatsapp.com/channel/0029VaAnnour7f3c9a51TZxQ\n"
+    )
+    reading = parse_registry_spreadsheet(write_spreadsheet(tmp_path, text), "ar")
+    assert keys(reading, "whatsapp") == [None, "0029VaAnnour7f3c9a51TZxQ"]
+    assert [problem.issue for problem in reading.problems] == [Issue.NOT_AN_ACCOUNT]
 
 
 def test_generated_id_depends_only_on_the_name():

@@ -507,3 +507,48 @@ async def test_channel_without_a_registered_account_makes_no_requests(tmp_path, 
         "presence-auditor-canary.invalid",
     }
     assert {canary["channel"] for canary in receipt["canaries"]} == {"website", "telegram"}
+
+
+STANDARD_LINKS = "".join(
+    f'<a href="{url}"><i></i></a>'
+    for url in (
+        "https://www.facebook.com/nour.rabat",
+        "https://x.com/nour_rabat",
+        "https://www.linkedin.com/company/nour-rabat",
+        "https://www.youtube.com/@nour-rabat",
+    )
+)
+
+
+PROSE = f"<main><h1>Nour Rabat</h1><p>{'Nos ateliers de lecture reprennent. ' * 20}</p></main>"
+
+
+@pytest.mark.parametrize(
+    ("icons", "channels"),
+    [
+        (STANDARD_LINKS, {"facebook", "twitter", "linkedin", "youtube"}),
+        ("", {"instagram", "whatsapp"}),
+    ],
+    ids=["complete", "nothing"],
+)
+def test_contact_page_is_read_for_standard_channels_only_but_all_its_accounts_count(
+    icons, channels
+):
+    pages = {
+        "/": f'<nav><a href="/contact">Contact</a></nav>{PROSE}<footer>{icons}</footer>',
+        "/contact": '<p><a href="https://www.instagram.com/nour_rabat/">Instagram</a> '
+        f'<a href="https://whatsapp.com/channel/{CODE}">WhatsApp</a></p>',
+    }
+
+    def respond(request):
+        body = pages.get(urlsplit(request.url).path, "")
+        markup = f"<html><head><title>Nour Rabat</title></head><body>{body}</body></html>"
+        status = 200 if body else 404
+        return Page(request.url, status, {"content-type": "text/html"}, markup.encode(), START)
+
+    identity = identify.identify_link("https://nour-rabat.example/")
+    account = Account("nour", identity.url or "", identity)
+    result = run_offline(channel_registry.get_channel("website").probe(account), respond)
+    assert {link.channel for link in result.finding.links} == channels
+    was_requested = any(exchange.request.url.endswith("/contact") for exchange in result.exchanges)
+    assert was_requested is not bool(icons)

@@ -777,3 +777,66 @@ def test_any_metadata_is_accepted(stated: object, address: str, text: str) -> No
     document = html.parse_html(body, "https://annour.example/")
     assert all(link.key for link in accounts.find_owner_accounts(document))
     assert accounts.find_owner_hints(document).site_name_words.distinctive
+
+
+# --- Optional networks ---
+
+CODE = "0029VaAnnour7f3c9a51TZxQ"
+OPTIONAL_ACCOUNTS = {
+    "https://www.instagram.com/annour_rabat/": "instagram annour_rabat",
+    "https://www.tiktok.com/@annour.rabat?lang=fr": "tiktok annour.rabat",
+    f"https://whatsapp.com/channel/{CODE}": f"whatsapp {CODE}",
+    "https://t.me/annour_rabat": "telegram annour_rabat",
+}
+
+
+@pytest.mark.parametrize("address", OPTIONAL_ACCOUNTS)
+@pytest.mark.parametrize(
+    "markup",
+    [
+        '<footer><a href="{}"><i></i></a></footer>',
+        '<header><a href="{}"><img alt="واتساب" src="a.png"></a></header>',
+        '<main><p><a href="{}">Suivez-nous sur WhatsApp</a></p></main>',
+        '<main><p><a href="{}">قناتنا على واتساب</a></p></main>',
+        '<main><p><a href="{}">تابعونا على إنستغرام</a></p></main>',
+    ],
+)
+def test_account_on_an_optional_network_is_proposed(markup: str, address: str) -> None:
+    assert list(find_accounts(markup.format(address))) == [OPTIONAL_ACCOUNTS[address]]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://wa.me/212600000102",
+        "https://api.whatsapp.com/send?phone=212600000102",
+        "https://api.whatsapp.com/send?text=https%3A%2F%2Fannour.example",
+        "https://chat.whatsapp.com/AnnourAbCdEfGhIjKlMnOp",
+        "https://t.me/share/url?url=https%3A%2F%2Fannour.example",
+        "https://www.instagram.com/p/BxKRx5CHn5i/",
+        "https://www.instagram.com/wixstudio/",
+        "https://www.tiktok.com/@yourusername",
+        "https://www.tiktok.com/@elementor",
+        "https://whatsapp.com/channel/0029Va4K0PZ5a245NkngBA2M",
+    ],
+)
+def test_phone_share_button_and_vendor_on_an_optional_network_are_not_proposed(
+    address: str,
+) -> None:
+    assert find_accounts(f'<footer><a href="{address}">WhatsApp</a></footer>') == {}
+
+
+def test_embedded_tiktok_profile_is_the_owners_and_an_embedded_video_is_not() -> None:
+    profile = (
+        '<blockquote class="tiktok-embed" data-embed-type="creator"><a '
+        'href="https://www.tiktok.com/@ateliers.lac?refer=creator_embed">@ateliers.lac</a>'
+        "</blockquote>"
+    )
+    video = (
+        '<blockquote class="tiktok-embed"><a title="@un.ami" '
+        'href="https://www.tiktok.com/@un.ami?refer=embed">@un.ami</a></blockquote>'
+    )
+    assert list(find_accounts(profile)) == ["tiktok ateliers.lac"]
+    assert find_accounts(video) == {}
+    frame = '<iframe src="https://www.tiktok.com/embed/@ateliers.lac"></iframe>'
+    assert list(find_accounts(frame)) == ["tiktok ateliers.lac"]
