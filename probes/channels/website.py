@@ -13,7 +13,8 @@ from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from probes.classify import interstitials, soft_404
+from probes.classify import interstitials
+from probes.classify.classifier import PageVerdict
 from probes.discovery.accounts import find_owner_accounts
 from probes.discovery.signals import may_be_owner_account
 from probes.discovery.site_names import contains_distinctive_word, share_distinctive_word
@@ -49,7 +50,7 @@ from probes.website.url_variants import build_www_twin_url, check_transport, ope
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
-VERSION = 5
+VERSION = 6
 MEMBERS_ONLY_PAGE_MAX_CHARS = 200
 """The most visible characters of a page that only lets members in."""
 
@@ -178,7 +179,7 @@ def _find_page_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         return unknown_finding(page, Reason.BLOCKED)
     notice = _find_absence_notice(page, site)
     if notice:
-        return absent_finding(page, notice[0], detail=notice[1])
+        return _build_absence_finding(page, notice)
     if page.status >= 400 or site.is_small_page:
         refusal = interstitials.detect_refusal(page)
         if refusal is not None:
@@ -188,15 +189,15 @@ def _find_page_problem(page: Page, site: SiteAnalysis) -> Finding | None:
     return _find_content_problem(page, site)
 
 
-def _find_absence_notice(page: Page, site: SiteAnalysis) -> tuple[Reason, str] | None:
-    """Return the notice on the page that proves an absence.
+def _find_absence_notice(page: Page, site: SiteAnalysis) -> PageVerdict | None:
+    """Return the verdict on the page that proves an absence.
 
     On a server error only a suspension notice counts. "Not found" is handled by other checks.
     """
-    notice = site.absence or _detect_parking_shell(site)
-    if notice is None or notice[0] is Reason.NOT_FOUND:
+    notice = site.absence
+    if notice is None or notice.reason is Reason.NOT_FOUND:
         return None
-    return notice if page.status < 500 or notice[0] is Reason.SUSPENDED else None
+    return notice if page.status < 500 or notice.reason is Reason.SUSPENDED else None
 
 
 def _build_error_page_finding(page: Page, site: SiteAnalysis) -> Finding:
@@ -215,32 +216,30 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         facts = {"moved_to": html.get_host(page.url)}
         return unknown_finding(page, Reason.WRONG_TARGET, facts=facts, detail="leads to a platform")
     if site.absence:
-        return absent_finding(page, site.absence[0], detail=site.absence[1])
-    doubt = _detect_members_only_page(site) or site.inconclusive
+        return _build_absence_finding(page, site.absence)
+    doubt = _detect_members_only_page(site) or site.verdict
     if doubt:
-        if doubt[0] is Reason.SCRIPT_ONLY and len(page.body) > html.MAX_PARSED_BYTES:
+        if doubt.reason is Reason.SCRIPT_ONLY and len(page.body) > html.MAX_PARSED_BYTES:
             detail = "its text begins after the part that is read"
             return unknown_finding(page, Reason.TOO_LARGE, detail=detail)
-        return unknown_finding(page, doubt[0], detail=doubt[1])
+        return unknown_finding(page, doubt.reason, detail=doubt.proof)
     if not site.is_html:
         content_type = page.headers.get("content-type", "no page")[:80]
         return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
     return None
 
 
-def _detect_parking_shell(site: SiteAnalysis) -> tuple[Reason, str] | None:
-    """Detect a parking service's page that only scripts fill with text."""
-    is_empty = site.text_length < soft_404.TINY_PAGE_MAX_CHARS and not site.has_navigation
-    if is_empty and site.is_parking_shell:
-        return Reason.PARKED, "the shell of a parking service"
-    return None
+def _build_absence_finding(page: Page, verdict: PageVerdict) -> Finding:
+    """Return the absence with its proof and the words that weighed most for the second reader."""
+    facts = {"reader_words": ", ".join(verdict.reader_words)} if verdict.reader_words else {}
+    return absent_finding(page, verdict.reason, detail=verdict.proof, facts=facts)
 
 
-def _detect_members_only_page(site: SiteAnalysis) -> tuple[Reason, str] | None:
+def _detect_members_only_page(site: SiteAnalysis) -> PageVerdict | None:
     """Detect a page that only shows a password form."""
     has_little_text = site.text_length < MEMBERS_ONLY_PAGE_MAX_CHARS and not site.has_navigation
     if has_little_text and site.has_password_form:
-        return Reason.LOGIN_WALL, "asks for a password"
+        return PageVerdict(Reason.LOGIN_WALL, "asks for a password")
     return None
 
 

@@ -7,9 +7,6 @@ start of its body. The body is untrusted, so a worker detects the walls and the 
 webappanalyzer, gallery-dl, yt-dlp: 2026-06 to 2026-08) and measurements without an account
 (2026-09, 2026-10), see docs/explanations/platforms.md.
 
-`INTERSTITIAL_NOTICES` lists texts of servers and firewalls that answer "not now" or "not you" with
-status 200. `probes.classify.classifier` matches them, because nothing follows from such a page.
-
 `detect_consent_or_paywall` finds pages that ask for consent or money first. Many pages have a
 cookie banner. A page is only a consent page if its heading and most of its text are about consent
 and it asks for an answer.
@@ -20,7 +17,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from probes.classify.notices import NoticePattern, compile_alternatives
 from probes.classify.soft_404 import iter_sentences
 from probes.models.finding import Reason
 from probes.models.http import Page, PageWalls
@@ -201,6 +197,11 @@ def is_firewall_page(page: Page) -> bool:
     return Reason.BLOCKED in walls or _has_firewall_marks(page, page_head)
 
 
+def has_password_field(page: Page) -> bool:
+    """Return whether the page has a password field."""
+    return _PASSWORD_INPUT_PATTERN.search(page.body[:MAX_TEXT_BYTES]) is not None
+
+
 def has_password_form(page: Page) -> bool:
     """Return whether the page has exactly one form, with a password field."""
     body = page.body[:MAX_TEXT_BYTES]
@@ -351,104 +352,6 @@ _REGION_RESTRICTION_REGEX = (
 )
 _REGION_RESTRICTION_PATTERN = lazy_regex(_REGION_RESTRICTION_REGEX, re.IGNORECASE)
 
-INTERSTITIAL_NOTICES = (
-    NoticePattern(
-        Reason.SERVER_ERROR,
-        compile_alternatives(
-            r"error establishing a database connection|connexion à la base de données|"
-            r"الاتصال بقاعدة البيانات",
-            r"データベース(?:接続)?(?:確立)?エラー|database (?:connection )?(?:error|failed)|"
-            r"could not connect to (?:the )?(?:database|mysql)",
-            r"critical error on (?:this|your) website|erreur critique sur (?:ce|votre) site|"
-            r"خطأ فادح في هذا الموقع",
-            r"scheduled maintenance|(?:down|offline|closed|unavailable) for (?:\w+ "
-            r")?(?:maintenance|"
-            r"a tune)|maintenance mode",
-            r"(?:site|page|server|website|mode|travaux de|en cours de|undergoing|en) ?(?:est |is |"
-            r"is under |en )?(?:en )?maintenance",
-            r"(?:under|pour) maintenance|(?:تحت|قيد) الصيانة",
-            r"(?:site|service|page|website|server) (?:\w+ ){0,3}(?:temporarily |currently |"
-            r"momentarily )?(?:unavailable|not available|down)",
-            r"(?:service|site|page) (?:\w+ ){0,3}(?:temporairement |actuellement |"
-            r"momentanément )?(?:indisponible|inaccessible)",
-            r"service interruption|interruption (?:\w+ )?du service",
-            r"(?:50[0-4]|internal) ?[\W_]{0,3}(?:internal )?(?:server error|bad gateway|gateway|"
-            r"service unavailable|web server received)",
-            r"be back (?:soon|shortly)|connection timed out|(?:web )?server is down|error 5[0-3]\d|"
-            r"too many connections",
-            r"erreur interne|temporarily (?:unavailable|down|offline)|^maintenance\W*$",
-            r"bad gateway|gateway time-?out|internal server error|service unavailable|server error",
-            r"an? (?:unexpected )?error has occur|error has occurred|some error (?:has )?occurr?ed|"
-            r"une erreur (?:est survenue|s.est produite)|حدث خطأ",
-            r"(?:fatal error|warning|parse error|notice|deprecated) ?: .{5,400} (?:on line|à la "
-            r"ligne) \d+",
-            r"encountered an unexpected error|unexpected error|something went wrong|incident "
-            r"(?:number|id)",
-            r"joomla! debug|application error|runtime error|whoops, looks like",
-            r"bandwidth limit exceeded|limite de bande passante (?:est )?(?:dépassée|atteinte)",
-            r"site (?:\w+ ){0,3}en (?:cours de |pleine )?refonte|(?:الموقع|موقعنا) (?:\w+ "
-            r"){0,2}للصيانة",
-        ),
-    ),
-    NoticePattern(
-        Reason.BLOCKED,
-        compile_alternatives(
-            r"are you a (?:robot|human)|not a robot|robot check|you are a bot|bot verification|"
-            r"unusual (?:activity|traffic)",
-            r"access (?:is |to this \w+ (?:is|has been) )?(?:denied|forbidden|blocked|restricted|"
-            r"limited)",
-            r"accès (?:\w+ )?(?:refusé|interdit|bloqué|limité)|تم رفض الوصول|الوصول مرفوض|acceso "
-            r"denegado|"
-            r"zugriff verweigert",
-            r"\b(?:401|403|406|429)\b.{0,5}(?:access|forbidden|unauthori[sz]ed|not acceptable|"
-            r"error|"
-            r"too many)|not acceptable",
-            r"^\W*(?:403 )?forbidd?en\W*(?:forbidd?en)?",
-            r"don.t have (?:permission|authori[sz]ation)|pas (?:la permission|l.autorisation)",
-            r"pardon our interruption|human verification|(?:page|site|accès|ip) (?:est |a été "
-            r")?bloquée?",
-            r"(?:being|were|are) redirected|request rejected|^unauthori[sz]ed|(?:ip|address|"
-            r"you) (?:\w+ ){0,3}banned",
-            r"too many requests|rate limit|trop de requêtes|malware detected|mod_?security|"
-            r"web application firewall",
-            r"(?:site|page|domain|request|ip|address) (?:\S+ ){0,3}(?:is|has been|was) (?:blocked|"
-            r"seized|"
-            r"restricted)|site blocked|blocked site",
-            r"has been seized|just a moment|attention required|checking your browser|one moment, "
-            r"please|"
-            r"verify (?:you are|that you.re) human",
-            r"waiting room|high traffic|heavy traffic|please wait (?:briefly )?while|ddos "
-            r"protection",
-            _REGION_RESTRICTION_REGEX,
-            r"(?:enable|activate|turn on|requires?|activer|activez) (?:javascript|cookies|js)|"
-            r"cookies (?:are )?(?:disabled|required)",
-            r"page can(?:'|’)?t be displayed|cannot be displayed|incident id|reference #\d",
-            r"security check|please stand by|vérification de sécurité|vérification humaine|"
-            r"êtes (?:un )?humain",
-        ),
-    ),
-    # Texts of Blogger and WordPress.com for a site that its owner shows to invited readers.
-    NoticePattern(
-        Reason.LOGIN_WALL,
-        compile_alternatives(
-            r"open to invited readers only|réservé aux lecteurs invités|مفتوحة للقراء المدعوين",
-            r"this site is (?:currently |marked )?private|ce site est (?:actuellement |marqué "
-            r"comme )?privé|"
-            r"هذا الموقع خاص(?! ب)",
-        ),
-    ),
-    # A contact form may mention its captcha. A page with little other text is one.
-    NoticePattern(Reason.BLOCKED, compile_alternatives(r"captcha"), max_page_chars=200),
-    NoticePattern(
-        Reason.LOGIN_WALL,
-        compile_alternatives(
-            r"^(?:please )?(?:log ?in|sign in|connexion|se connecter|تسجيل الدخول)\W*$",
-            r"authentication required",
-        ),
-        "title",
-        600,
-    ),
-)
 # Titles that are enough, because a wall in the site's design keeps the site's long menu.
 INTERSTITIAL_TITLES = lazy_regex(
     r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|attention "
@@ -462,6 +365,17 @@ INTERSTITIAL_TITLES = lazy_regex(
     r"(?:http )?error 50\d.*)",
     re.IGNORECASE,
 )
+
+
+def match_interstitial_title(title: str) -> Reason | None:
+    """Return the reason of a title that only a wall or an error page has, or None."""
+    if not INTERSTITIAL_TITLES.fullmatch(title):
+        return None
+    is_server_error = _SERVER_ERROR_TITLE_PATTERN.search(title)
+    return Reason.SERVER_ERROR if is_server_error else Reason.BLOCKED
+
+
+_SERVER_ERROR_TITLE_PATTERN = lazy_regex(r"maint|50\d|gateway|serv|database", re.IGNORECASE)
 
 
 def mentions_region_restriction(text: str) -> bool:

@@ -91,13 +91,13 @@ class Document:
     date_stamps: tuple[DateStamp, ...] = ()
     headings: tuple[str, ...] = ()
     json_ld: tuple[Mapping[str, Any], ...] = ()
+    form_actions: tuple[str, ...] = ()
     embeds: tuple[str, ...] = ()
     quoted_urls: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
     script_sources: tuple[str, ...] = ()
     script_count: int = 0
     image_count: int = 0
-    form_count: int = 0
     text: str = ""
     main_text: str = ""
     internal_link_count: int = 0
@@ -176,7 +176,8 @@ class _DocumentBuilder:
         self.quoted_urls: list[str] = []
         self.frames: list[str] = []
         self.script_sources: list[str] = []
-        self.script_count = self.form_count = 0
+        self.form_actions: list[str] = []
+        self.script_count = 0
         self.is_after_title = False
         self.handlers = {
             "a": self.add_anchor,
@@ -190,7 +191,7 @@ class _DocumentBuilder:
             "iframe": self.add_frame,
             "frame": self.add_frame,
             "base": self.set_base,
-            "form": self.count_form,
+            "form": self.add_form,
         }
 
     def add_elements(self, elements: Iterable[KeptElement]) -> None:
@@ -274,9 +275,9 @@ class _DocumentBuilder:
         """Set the base of relative URLs."""
         self.base = make_absolute(self.url, attrs.get("href", "")) or self.base
 
-    def count_form(self, _: KeptElement, __: Mapping[str, str]) -> None:
-        """Count a form."""
-        self.form_count += 1
+    def add_form(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
+        """Add the address to which a form is sent."""
+        self.form_actions.append(make_absolute(self.base, attrs.get("action", "")))
 
 
 def _build_document(walker: HtmlWalker, url: str) -> Document:
@@ -305,7 +306,7 @@ def _build_document(walker: HtmlWalker, url: str) -> Document:
         script_sources=tuple(builder.script_sources),
         script_count=builder.script_count,
         image_count=walker.image_count,
-        form_count=builder.form_count,
+        form_actions=tuple(builder.form_actions),
         text=" ".join([node.text for node in walker.text_nodes]),
         main_text=" ".join([node.text for node in main_nodes]),
         internal_link_count=count_internal_links(url, (anchor.url for anchor in builder.anchors)),

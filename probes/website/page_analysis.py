@@ -39,8 +39,7 @@ class SiteAnalysis:
     is_html: bool = True
     text_length: int = 0
     has_navigation: bool = False
-    absence: tuple[Reason, str] | None = None
-    inconclusive: tuple[Reason, str] | None = None
+    verdict: classifier.PageVerdict | None = None
     may_be_soft_404: bool = False
     content_fingerprint: str = ""
     feeds: tuple[str, ...] = ()
@@ -48,7 +47,6 @@ class SiteAnalysis:
     language: str = ""
     is_foreign_language: bool = False
     is_firewall_page: bool = False
-    is_parking_shell: bool = False
     has_password_form: bool = False
     tracking_id: str = ""
     spam_words: tuple[str, ...] = ()
@@ -61,6 +59,11 @@ class SiteAnalysis:
     links: tuple[FoundLink, ...] = ()
     owner_hints: accounts.OwnerHints = field(default_factory=accounts.OwnerHints)
     facts: Mapping[str, FactValue] = field(default_factory=dict)
+
+    @property
+    def absence(self) -> classifier.PageVerdict | None:
+        """Return the verdict if it says that the site is not there."""
+        return self.verdict if self.verdict and self.verdict.is_absence else None
 
     @property
     def is_small_page(self) -> bool:
@@ -90,15 +93,14 @@ def _add_markup_signs(site: SiteAnalysis, page: Page) -> SiteAnalysis:
     return replace(
         site,
         is_firewall_page=interstitials.is_firewall_page(page),
-        is_parking_shell=classifier.is_parking_shell(page),
         has_password_form=interstitials.has_password_form(page),
     )
 
 
 def _analyze_markup(page: Page, markup: str, *, use_reference_parser: bool = False) -> SiteAnalysis:
     document = html.parse_html(markup, page.url, use_bs4=use_reference_parser)
-    site = _classify_document(document)
-    if site.absence or site.inconclusive or page.status >= 400:
+    site = _classify_document(document, page)
+    if site.verdict or page.status >= 400:
         return site  # the finding is decided; no more details are needed
     return _add_site_details(site, page, markup, document)
 
@@ -109,11 +111,11 @@ def _is_decisive(site: SiteAnalysis, http_status: int) -> bool:
     An error page that says "not found" decides nothing: its status already says it.
     """
     if http_status >= 400:
-        return site.absence is not None and site.absence[0] is not Reason.NOT_FOUND
-    return site.absence is not None or site.inconclusive is not None
+        return site.absence is not None and site.absence.reason is not Reason.NOT_FOUND
+    return site.verdict is not None
 
 
-def _classify_document(document: html.Document) -> SiteAnalysis:
+def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
     """Return the part of the analysis that decides whether this is a working site."""
     may_be_soft_404 = classifier.may_be_soft_404(document)
     title = document.title or next(iter(document.headings), "")
@@ -122,8 +124,9 @@ def _classify_document(document: html.Document) -> SiteAnalysis:
         name=document.meta.get("og:site_name") or title,
         text_length=len(document.text),
         has_navigation=classifier.has_site_navigation(document),
-        absence=classifier.detect_absence(document, is_home_page=is_home_page_url(document.url)),
-        inconclusive=classifier.detect_inconclusive_page(document),
+        verdict=classifier.classify_page(
+            document, page, is_home_page=is_home_page_url(document.url)
+        ),
         may_be_soft_404=may_be_soft_404,
         content_fingerprint=_compute_content_fingerprint(document) if may_be_soft_404 else "",
     )

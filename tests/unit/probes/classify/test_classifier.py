@@ -337,15 +337,15 @@ def soft(text: str, place: str) -> str:
     )
 
 
-@pytest.mark.parametrize(
-    ("reason", "title", "body"),
-    [
-        *((Reason.SUSPENDED, *case) for case in SUSPENDED),
-        *((Reason.DEFAULT_PAGE, *case) for case in DEFAULT),
-        *((Reason.PARKED, *case) for case in PARKED),
-        *((Reason.NOT_FOUND, *case) for case in PLATFORM),
-    ],
-)
+NOTICES = [
+    *((Reason.SUSPENDED, *case) for case in SUSPENDED),
+    *((Reason.DEFAULT_PAGE, *case) for case in DEFAULT),
+    *((Reason.PARKED, *case) for case in PARKED),
+    *((Reason.NOT_FOUND, *case) for case in PLATFORM),
+]
+
+
+@pytest.mark.parametrize(("reason", "title", "body"), NOTICES)
 def test_notice_gets_its_reason(reason: Reason, title: str, body: str) -> None:
     finding = probe_site(HOME, notice(title, body))
     assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail

@@ -700,13 +700,13 @@ def test_home_page_of_one_sentence_is_no_soft_404(name: str) -> None:
     assert finding.presence is Presence.PRESENT, finding
 
 
+def build_page(title: str, text: str, menu: str) -> str:
+    return notice(title, f"{menu}<h1>{title}</h1><p>{text}</p>")
+
+
 @pytest.mark.parametrize("name", HONEST)
 @pytest.mark.parametrize("menu", [MENU, ""])
 def test_honest_page_may_contain_notice_texts(name: str, menu: str) -> None:
     url, title, text = HONEST[name]
-    body = (
-        f"<html><head><title>{title}</title></head><body>{menu}<h1>{title}</h1><p>{text}</p>"
-        f"</body></html>"
-    )
-    finding = probe_site(body, landed=url, link=url)
+    finding = probe_site(build_page(title, text, menu), landed=url, link=url)
     assert finding.presence is Presence.PRESENT, finding

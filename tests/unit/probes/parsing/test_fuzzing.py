@@ -94,6 +94,7 @@ NOT_COMMANDS = ("auditor.cli.main", "auditor.cli.output")
 """Modules that parse no foreign data: the demo, the command line, and PDF output."""
 EXCUSED = {
     "is given what we wrote": (
+        "probes.classify.fingerprints.parse_service "
         "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp"
     ),
     "is given our templates": "auditor.rendering.templates.render_template",
@@ -106,16 +107,12 @@ EXCUSED = {
         "probes.links.channel_registry.get_channel probes.parsing.feeds.choose_posts_sitemap"
     ),
     "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
-    "takes a pattern": (
-        "probes.classify.classifier.find_self_statement "
-        "probes.classify.classifier.find_other_sentences"
-    ),
     (
         "takes one, too"
     ): "probes.channels._public_profile.parse_localized_count probes.text.lazy_regex.may_match",
     "takes one as text": (
         "probes.text.lazy_regex.required_literals probes.text.lazy_regex.is_anchored_at_start "
-        "probes.text.lazy_regex.lazy_regex probes.classify.notices.compile_alternatives"
+        "probes.text.lazy_regex.lazy_regex"
         " probes.text.language.build_replacer"
     ),
     "sends what was judged": "probes.http.connection.build_request_head",

@@ -1,0 +1,288 @@
+"""Fingerprints of services: pages that are known word for word, such as "Parked at Loopia".
+
+The tables of the folder `fingerprints` list them by service. All fields of an entry must match; of
+a list, one value is enough. docs/contributing/adding-a-fingerprint.md describes the fields.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import resources
+from typing import Any
+
+from probes.models.finding import Reason
+from probes.models.http import Page
+from probes.parsing.html import Document, get_host
+from probes.urls import domains
+
+MAX_PAGE_CHARS = 3_500
+"""A page with more visible text is not recognized by a sentence in its text."""
+MAX_OTHER_CHARS = 200
+"""The most characters of a main part besides the sentence, on a page with a menu."""
+MAX_GAP_CHARS = 80
+"""The most characters for which a `*` in a sentence stands."""
+MAX_HEADINGS = 3
+MIN_NAVIGATION_LINKS = 3
+MAX_MARKUP_BYTES = 20 * 1024
+_OTHER_KEYS = frozenset({"verdict", "languages", "source", "date"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The look of a page of a service, and its meaning.
+
+    `patterns` has the alternatives of each field: texts in lower case, split at `*`.
+    """
+
+    service: str
+    reason: Reason
+    patterns: Mapping[str, tuple[tuple[str, ...], ...]]
+    languages: tuple[str, ...]
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class FingerprintMatch:
+    """The fingerprint of a page and the words that match it."""
+
+    fingerprint: Fingerprint
+    words: str
+
+
+@cache
+def load_fingerprints() -> tuple[Fingerprint, ...]:
+    """Load the tables of the package. Raises ValueError for an entry with an unknown field."""
+    folder = resources.files(__package__).joinpath("fingerprints")
+    paths = sorted(folder.iterdir(), key=lambda path: path.name)
+    return tuple(
+        fingerprint
+        for path in paths
+        if path.name.endswith(".toml")
+        for table in tomllib.loads(path.read_text("utf-8")).get("services", [])
+        for fingerprint in parse_service(table)
+    )
+
+
+def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
+    """Yield the fingerprints of a service."""
+    for entry in table["pages"]:
+        fields = {name: value for name, value in entry.items() if name not in _OTHER_KEYS}
+        unknown_fields = fields.keys() - _MATCHERS.keys()
+        if unknown_fields or not fields:
+            problem = f"unknown fields {sorted(unknown_fields)}" if fields else "nothing to match"
+            raise ValueError(f"fingerprint of {table['name']}: {problem}")
+        yield Fingerprint(
+            table["name"],
+            Reason(entry.get("verdict") or table["verdict"]),
+            {name: _parse_patterns(value) for name, value in fields.items()},
+            tuple(entry.get("languages", ())),
+            entry.get("source") or table["source"],
+            str(entry.get("date") or table["date"]),
+        )
+
+
+def _parse_patterns(value: str | list[str]) -> tuple[tuple[str, ...], ...]:
+    texts = [value] if isinstance(value, str) else value
+    return tuple(tuple(_fold_text(text).split("*")) for text in texts)
+
+
+def find_fingerprint(document: Document, page: Page) -> FingerprintMatch | None:
+    """Return the first fingerprint that matches a page, or None."""
+    view = _PageView(document, page)
+    for fingerprint in _find_candidates(view):
+        words = _match_fingerprint(fingerprint, view)
+        if words is not None:
+            return FingerprintMatch(fingerprint, words)
+    return None
+
+
+class _FingerprintIndex:
+    """Finds the fingerprints that can match a page, in one pass over its texts.
+
+    Trying all of them takes a fifth of the time of reading a page (measured 2026-11).
+    """
+
+    def __init__(self, fingerprints: tuple[Fingerprint, ...]) -> None:
+        # only processes that parse pages need it
+        from ahocorasick_rs import AhoCorasick  # noqa: PLC0415
+
+        numbers_by_literal: dict[str, set[int]] = {}
+        for number, fingerprint in enumerate(fingerprints):
+            for parts in next(iter(fingerprint.patterns.values())):
+                numbers_by_literal.setdefault(_find_longest_literal(parts), set()).add(number)
+        self.fingerprints = fingerprints
+        self.always = numbers_by_literal.pop("", set())
+        self._numbers = list(numbers_by_literal.values())
+        self._automaton = AhoCorasick(list(numbers_by_literal))
+
+    def find_candidates(self, text: str) -> Iterator[Fingerprint]:
+        """Yield the fingerprints with a literal of their first field in the text, in order."""
+        text = text.encode("utf-8", "replace").decode()  # scripts can contain lone surrogates
+        matches = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        found = self.always.union(*(self._numbers[index] for index, _, _ in matches))
+        return (self.fingerprints[number] for number in sorted(found))
+
+
+def _find_longest_literal(parts: tuple[str, ...]) -> str:
+    return max((text for part in parts for text in part.split("<own>")), key=len)
+
+
+@cache
+def _get_index() -> _FingerprintIndex:
+    return _FingerprintIndex(load_fingerprints())
+
+
+def _find_candidates(view: _PageView) -> Iterator[Fingerprint]:
+    texts = (view.title, *view.headings, view.text, *view.scripts, *view.forms, *view.headers)
+    markup = "" if view.has_own_content else view.markup
+    return _get_index().find_candidates(
+        "\n".join((*texts, *view.addresses, view.generator, markup))
+    )
+
+
+def _match_fingerprint(fingerprint: Fingerprint, view: _PageView) -> str | None:
+    """Return the words that match the first field, or None unless all fields match."""
+    first_words = None
+    for field, alternatives in fingerprint.patterns.items():
+        match_field = _MATCHERS[field]
+        words = next((words for parts in alternatives if (words := match_field(view, parts))), None)
+        if words is None:
+            return None
+        first_words = first_words or words
+    return first_words
+
+
+class _PageView:
+    """The texts of a page in the form in which patterns are compared with them."""
+
+    def __init__(self, document: Document, page: Page) -> None:
+        own_host = domains.normalize_host(get_host(document.url))
+        self.own_host = own_host
+        self.title = _fold_text(document.title)
+        self.headings = [_fold_text(heading) for heading in document.headings[:MAX_HEADINGS]]
+        is_short = len(document.text) <= MAX_PAGE_CHARS
+        self.text = _fold_text(document.text) if is_short else ""
+        self.has_navigation = document.internal_link_count >= MIN_NAVIGATION_LINKS
+        self.main_length = len(document.main_text)
+        self.scripts = [source.lower() for source in document.script_sources]
+        self.forms = [action.lower() for action in document.form_actions]
+        self.generator = document.meta.get("generator", "").lower()
+        self.headers = [f"{name}: {value}".lower() for name, value in page.headers.items()]
+        refresh = document.meta.get("refresh", "").lower()
+        redirect = refresh.partition("=")[2].strip(" '\"")
+        self.addresses = [document.url.lower(), *map(str.lower, document.frames), redirect]
+        self.text_length = len(document.text)
+        self._body = page.body
+
+    @cached_property
+    def markup(self) -> str:
+        """Return the beginning of the body in lower case."""
+        return self._body[:MAX_MARKUP_BYTES].decode("utf-8", "replace").lower()
+
+    @property
+    def has_own_content(self) -> bool:
+        """Return whether the page has a menu or a text that no service wrote."""
+        return self.has_navigation or self.main_length > MAX_CONTENT_CHARS
+
+
+MAX_CONTENT_CHARS = 600
+"""A page with more characters in its main part was not filled by the scripts of a service."""
+
+
+def _fold_text(text: str) -> str:
+    return " ".join(text.replace("’", "'").lower().split())
+
+
+def _match_whole(text: str, parts: tuple[str, ...], own_host: str) -> str | None:
+    """Return the text if it consists of the parts, in this order, with any text between them."""
+    parts = _insert_host(parts, own_host)
+    start, end = parts[0], parts[-1]
+    if len(parts) == 1:
+        return text if text == start and text else None
+    if not text.startswith(start) or not text.endswith(end):
+        return None
+    position, limit = len(start), len(text) - len(end)
+    for part in parts[1:-1]:
+        position = text.find(part, position, limit)
+        if position < 0:
+            return None
+        position += len(part)
+    return text if position <= limit else None
+
+
+def _match_contained(text: str, parts: tuple[str, ...], own_host: str) -> str | None:
+    """Return the section of a text that contains the parts, in this order with short gaps."""
+    parts = _insert_host(parts, own_host)
+    start = text.find(parts[0])
+    while start >= 0:
+        end = start + len(parts[0])
+        for part in parts[1:]:
+            position = text.find(part, end, end + MAX_GAP_CHARS + len(part))
+            if position < 0:
+                break
+            end = position + len(part)
+        else:
+            return text[start:end]
+        start = text.find(parts[0], start + 1)
+    return None
+
+
+def _insert_host(parts: tuple[str, ...], own_host: str) -> tuple[str, ...]:
+    if not any("<own>" in part for part in parts):
+        return parts
+    return tuple(part.replace("<own>", own_host) for part in parts)
+
+
+def _match_title(view: _PageView, parts: tuple[str, ...]) -> str | None:
+    return _match_whole(view.title, parts, view.own_host)
+
+
+def _match_heading(view: _PageView, parts: tuple[str, ...]) -> str | None:
+    matches = (_match_whole(heading, parts, view.own_host) for heading in view.headings)
+    return next((match for match in matches if match), None)
+
+
+def _match_text(view: _PageView, parts: tuple[str, ...]) -> str | None:
+    """Match a sentence of a short page. On a page with a menu it must be all there is."""
+    words = _match_contained(view.text, parts, view.own_host)
+    if words and view.has_navigation and view.main_length > len(words) + MAX_OTHER_CHARS:
+        return None
+    return words
+
+
+def _match_script(view: _PageView, parts: tuple[str, ...]) -> str | None:
+    if view.has_own_content:
+        return None
+    return _find_in(view.scripts, parts)
+
+
+def _match_markup(view: _PageView, parts: tuple[str, ...]) -> str | None:
+    has_text = view.text_length > MAX_CONTENT_CHARS
+    return None if view.has_own_content or has_text else _find_in([view.markup], parts)
+
+
+def _match_address(view: _PageView, parts: tuple[str, ...]) -> str | None:
+    matches = (_match_whole(address, parts, view.own_host) for address in view.addresses)
+    return next((match for match in matches if match), None)
+
+
+def _find_in(texts: list[str], parts: tuple[str, ...]) -> str | None:
+    matches = (_match_contained(text, parts, "") for text in texts)
+    return next((match for match in matches if match), None)
+
+
+_MATCHERS: Mapping[str, Callable[[_PageView, tuple[str, ...]], str | None]] = {
+    "title": _match_title,
+    "heading": _match_heading,
+    "text": _match_text,
+    "script": _match_script,
+    "form": lambda view, parts: _find_in(view.forms, parts),
+    "generator": lambda view, parts: _match_contained(view.generator, parts, ""),
+    "header": lambda view, parts: _find_in(view.headers, parts),
+    "address": _match_address,
+    "markup": _match_markup,
+}

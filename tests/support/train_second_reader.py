@@ -1,0 +1,231 @@
+"""Train the second reader on recorded pages and write its weights.
+
+    python -m tests.support.train_second_reader [--evaluate] CORPUS…
+
+A corpus is a folder with `cases.json` and `bodies/`: recorded pages with the verdict of a person.
+The pages are not part of this repository; docs/research/second-reader.md lists their sources. Needs
+scikit-learn (`pip install scikit-learn`), which nothing else here uses.
+
+Training is a multinomial logistic regression with an L2 penalty over the features of
+`probes.classify.page_features`. Rare features and small weights are left out, and the rest is
+trained again. `--evaluate` leaves out one source after the other and prints what the model says of
+the pages of a source that it has never seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from probes.classify import interstitials, page_features, second_reader
+from probes.models.http import Page
+from probes.parsing import html
+from tests.unit.probes.classify import (
+    test_classifier,
+    test_false_positives,
+    test_notice_patterns,
+    test_self_statements,
+)
+
+# The verdicts of the corpora and the kinds of pages of the second reader.
+KINDS_BY_VERDICT = {
+    "ok": second_reader.PRESENT,
+    "exists": second_reader.PRESENT,
+    "soft-404": "not_found",
+    "missing": "not_found",
+    "parked": "parked",
+    "suspended": "suspended",
+    "under-construction": "default_page",
+    "hijacked": "hijacked",
+    "blocked": "blocked",
+    "login-wall": "login_wall",
+    "error": "server_error",
+}
+NETWORK_KINDS = frozenset({"facebook", "feed", "linkedin", "sitemap", "twitter", "youtube"})
+"""Kinds of recorded links whose pages are not read as websites."""
+MIN_PAGES_PER_FEATURE = 2
+MIN_WEIGHT = 0.08
+INVERSE_PENALTY = 1.0
+FOLDS = 20
+INVENTED_URL = "https://annour.example/"
+WEIGHTS_PATH = Path(second_reader.__file__).with_name(second_reader.WEIGHTS_FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPage:
+    """A page of a corpus: where it is from, what a person says of it, and its features."""
+
+    case: str
+    source: str
+    kind: str
+    features: frozenset[str]
+
+
+def main() -> None:
+    """Train on the corpora that the command line names."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("corpora", type=Path, nargs="+")
+    parser.add_argument("--evaluate", action="store_true")
+    options = parser.parse_args()
+    pages = [page for folder in options.corpora for page in _iter_pages(folder)]
+    pages += _iter_invented_pages()
+    sys.stderr.write(f"{len(pages)} pages: {dict(Counter(page.kind for page in pages))}\n")
+    if options.evaluate:
+        _evaluate(pages)
+    else:
+        write_weights(pages, WEIGHTS_PATH)
+
+
+def _iter_pages(folder: Path) -> Iterator[RecordedPage]:
+    for path in sorted(folder.glob("cases.json")):
+        for case in json.loads(path.read_text("utf-8")):
+            kind = KINDS_BY_VERDICT.get(case.get("expect", {}).get("verdict", ""))
+            if kind and case["kind"] not in NETWORK_KINDS:
+                source = case.get("service") or case.get("source") or case["id"]
+                source = source.partition(" ")[0] if source.startswith("github:") else source
+                yield RecordedPage(case["id"], source, kind, _read_features(folder, case))
+
+
+def _iter_invented_pages() -> Iterator[RecordedPage]:
+    """Yield the invented pages of the tests: short honest pages with the words of notices.
+
+    Recorded pages are rarely so short. Each is its own source.
+    """
+    pages = [
+        *(
+            (second_reader.PRESENT, url, body)
+            for url, body in test_false_positives.PRESENT.values()
+        ),
+        *(
+            (second_reader.PRESENT, url, test_notice_patterns.build_page(title, text, menu))
+            for url, title, text in test_notice_patterns.HONEST.values()
+            for menu in (test_notice_patterns.MENU, "")
+        ),
+        *((second_reader.PRESENT, INVENTED_URL, body) for body in _list_honest_bodies()),
+        *((reason, INVENTED_URL, body) for reason, body in _list_replaced_pages()),
+    ]
+    for number, (kind, url, body) in enumerate(pages):
+        page = Page(url, 200, {"content-type": "text/html"}, _encode(body))
+        name = f"invented {number}"
+        yield RecordedPage(name, name, str(kind), _extract_features(page))
+
+
+def _encode(body: str | bytes) -> bytes:
+    return body if isinstance(body, bytes) else body.encode()
+
+
+def _list_honest_bodies() -> list[str]:
+    short_texts = test_notice_patterns.SHORT.values()
+    return [
+        *test_self_statements.ONE_SCREEN.values(),
+        *test_self_statements.OWNERS.values(),
+        *test_self_statements.OPEN.values(),
+        *(test_notice_patterns.notice("Annour", f"<p>{text}</p>") for text in short_texts),
+    ]
+
+
+def _list_replaced_pages() -> list[tuple[str, str]]:
+    """Return the invented pages that replace a site, with the reason of each."""
+    pages = [(reason, body) for reason, body, _ in test_notice_patterns.ABSENT.values()]
+    pages += test_self_statements.STATED.values()
+    pages += [("parked", body) for body in test_self_statements.REGISTRARS.values()]
+    pages += [
+        (reason, test_classifier.notice(title, body))
+        for reason, title, body in test_classifier.NOTICES
+    ]
+    kinds = frozenset(KINDS_BY_VERDICT.values())
+    return [(str(reason), body) for reason, body in pages if str(reason) in kinds]
+
+
+def _read_features(folder: Path, case: dict[str, Any]) -> frozenset[str]:
+    exchange = next(item for item in reversed(case["exchanges"]) if _has_body(item))
+    body = (
+        (folder / exchange["body_file"]).read_bytes()
+        if exchange.get("body_file")
+        else exchange["body"].encode()
+    )
+    headers = {name.lower(): value for name, value in exchange.get("headers", {}).items()}
+    return _extract_features(Page(case["link"], exchange["status"], headers, body))
+
+
+def _extract_features(page: Page) -> frozenset[str]:
+    document = html.parse_html(html.decode_body(page), page.url)
+    return page_features.extract_features(
+        document, has_password_field=interstitials.has_password_field(page)
+    )
+
+
+def _has_body(exchange: dict[str, Any]) -> bool:
+    return bool(exchange.get("body_file") or exchange.get("body"))
+
+
+def _fit(pages: list[RecordedPage]) -> tuple[Any, Any]:
+    """Return the vectorizer and the model, trained on these pages."""
+    from sklearn.feature_extraction import DictVectorizer  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
+    kinds = [page.kind for page in pages]
+    counts = Counter(feature for page in pages for feature in page.features)
+    selected = {name for name, count in counts.items() if count >= MIN_PAGES_PER_FEATURE}
+    for _ in range(2):
+        rows = [dict.fromkeys(page.features & selected, 1) for page in pages]
+        vectorizer = DictVectorizer()
+        matrix = vectorizer.fit_transform(rows)
+        model = LogisticRegression(C=INVERSE_PENALTY, max_iter=1_000).fit(matrix, kinds)
+        largest = abs(model.coef_).max(axis=0)
+        names = vectorizer.get_feature_names_out()
+        selected = {
+            name for name, weight in zip(names, largest, strict=True) if weight >= MIN_WEIGHT
+        }
+    return vectorizer, model
+
+
+def write_weights(pages: list[RecordedPage], path: Path) -> None:
+    """Train on all pages and write the weights, features in alphabetical order."""
+    vectorizer, model = _fit(pages)
+    names = vectorizer.get_feature_names_out()
+    lines = ["\t".join(("feature", *model.classes_))]
+    lines.append(_format_line(second_reader.BIAS_FEATURE, model.intercept_))
+    columns = zip(names, model.coef_.T, strict=True)
+    lines += [_format_line(name, weights) for name, weights in sorted(columns, key=lambda c: c[0])]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    sys.stderr.write(f"{len(lines) - 2} features written to {path.name}\n")
+
+
+def _format_line(name: str, weights: Any) -> str:
+    values = (f"{weight:.2f}".removesuffix(".00") for weight in weights)
+    return "\t".join((name, *("" if value in ("0", "-0") else value for value in values)))
+
+
+def _evaluate(pages: list[RecordedPage]) -> None:
+    """Print the results for pages of sources that the model was not trained on."""
+    from sklearn.model_selection import GroupKFold  # noqa: PLC0415
+
+    results: dict[str, Counter[str]] = defaultdict(Counter)
+    folds = GroupKFold(FOLDS, shuffle=True, random_state=0)
+    sources = [page.source for page in pages]
+    for training, testing in folds.split(pages, groups=sources):
+        vectorizer, model = _fit([pages[index] for index in training])
+        tested = [pages[index] for index in testing]
+        matrix = vectorizer.transform([dict.fromkeys(page.features, 1) for page in tested])
+        present = list(model.classes_).index(second_reader.PRESENT)
+        for page, row in zip(tested, model.predict_proba(matrix), strict=True):
+            counter = results[page.kind]
+            counter["pages"] += 1
+            counter["right"] += model.classes_[row.argmax()] == page.kind
+            counter["not present"] += row[present] < 0.5
+    lines = ["| kind | pages | right kind | called no site |", "| --- | ---: | ---: | ---: |"]
+    for kind, counter in sorted(results.items()):
+        figures = (counter["pages"], counter["right"], counter["not present"])
+        lines.append(f"| {kind} | {' | '.join(map(str, figures))} |")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
