@@ -179,7 +179,7 @@ def _find_page_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         return unknown_finding(page, Reason.BLOCKED)
     notice = _find_absence_notice(page, site)
     if notice:
-        return _build_absence_finding(page, notice)
+        return absent_finding(page, notice.reason, detail=notice.proof, facts=notice.facts)
     if page.status >= 400 or site.is_small_page:
         refusal = interstitials.detect_refusal(page)
         if refusal is not None:
@@ -216,23 +216,18 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         facts = {"moved_to": html.get_host(page.url)}
         return unknown_finding(page, Reason.WRONG_TARGET, facts=facts, detail="leads to a platform")
     if site.absence:
-        return _build_absence_finding(page, site.absence)
+        absence = site.absence
+        return absent_finding(page, absence.reason, detail=absence.proof, facts=absence.facts)
     doubt = _detect_members_only_page(site) or site.verdict
     if doubt:
         if doubt.reason is Reason.SCRIPT_ONLY and len(page.body) > html.MAX_PARSED_BYTES:
             detail = "its text begins after the part that is read"
             return unknown_finding(page, Reason.TOO_LARGE, detail=detail)
-        return unknown_finding(page, doubt.reason, detail=doubt.proof)
+        return unknown_finding(page, doubt.reason, detail=doubt.proof, facts=doubt.facts)
     if not site.is_html:
         content_type = page.headers.get("content-type", "no page")[:80]
         return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
     return None
-
-
-def _build_absence_finding(page: Page, verdict: PageVerdict) -> Finding:
-    """Return the absence with its proof and the words that weighed most for the second reader."""
-    facts = {"reader_words": ", ".join(verdict.reader_words)} if verdict.reader_words else {}
-    return absent_finding(page, verdict.reason, detail=verdict.proof, facts=facts)
 
 
 def _detect_members_only_page(site: SiteAnalysis) -> PageVerdict | None:

@@ -15,7 +15,7 @@ from probes.classify import interstitials, page_features, second_reader, soft_40
 from probes.classify.fingerprints import find_fingerprint
 from probes.classify.second_reader import PageReading
 from probes.classify.statements import Statement, find_statements
-from probes.models.finding import Reason
+from probes.models.finding import FactValue, Reason
 from probes.models.http import Page
 from probes.parsing.html import Document
 from probes.text.lazy_regex import lazy_regex
@@ -43,15 +43,24 @@ _PLACE_WEIGHTS = {"title": 0.3, "heading": 0.2, "text": 0.0}
 
 @dataclass(frozen=True, slots=True)
 class PageVerdict:
-    """The reason why a page is not the site, the words that show it, and the reader's words.
+    """The reason why a page is not the site, and the words that show it.
 
-    `is_proof` is False if the page leaves open whether the site is there.
+    `service` names the service whose page was recognized. `reader_words` are the words that weighed
+    most for the second reader. `is_proof` is False if the page leaves open whether the site is
+    there.
     """
 
     reason: Reason
     proof: str
+    service: str = ""
     reader_words: tuple[str, ...] = ()
     is_proof: bool = True
+
+    @property
+    def facts(self) -> dict[str, FactValue]:
+        """Return what the readers recognized: `service` and `reader_words`."""
+        facts = {"service": self.service, "reader_words": ", ".join(self.reader_words)}
+        return {name: value for name, value in facts.items() if value}
 
     @property
     def is_absence(self) -> bool:
@@ -66,7 +75,7 @@ def classify_page(document: Document, page: Page, *, is_home_page: bool) -> Page
     """
     match = find_fingerprint(document, page)
     if match:
-        return PageVerdict(match.fingerprint.reason, f"{match.fingerprint.service}: {match.words}")
+        return PageVerdict(match.fingerprint.reason, match.words, match.fingerprint.service)
     if interstitials.mentions_region_restriction(document.text):
         return PageVerdict(Reason.BLOCKED, "not shown in this region")
     reading = read_page(document, page)
@@ -131,7 +140,7 @@ def _find_confirmed_statement(document: Document, reading: PageReading) -> PageV
         return reading.probabilities.get(statement.reason, 0.0) + _PLACE_WEIGHTS[statement.place]
 
     best = max(statements, key=rate_statement)
-    return PageVerdict(best.reason, best.words, reading.words)
+    return PageVerdict(best.reason, best.words, reader_words=reading.words)
 
 
 def _sum_absences(reading: PageReading) -> float:

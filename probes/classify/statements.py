@@ -54,7 +54,7 @@ def find_statements(document: Document) -> list[Statement]:
     own_host = domains.normalize_host(get_host(document.url))
     texts = [(place, replace_hosts(text, own_host)) for place, text in _iter_places(document)]
     return [
-        Statement(reason, match[0], place)
+        Statement(reason, match[0].replace(OWN_HOST, own_host), place)
         for place, text in texts
         for reason, pattern in load_patterns().items()
         if (match := pattern.search(text))
