@@ -74,7 +74,7 @@ LOCALES = auditor/i18n/locales
 messages: $(VENV)/.run ## Update the message catalogues from code and templates
 	@$(BIN)/pybabel -q extract --mapping-file=pyproject.toml --no-default-keywords \
 		$(MESSAGE_FUNCTIONS:%=--keyword=%) --no-location --sort-output --output=$(LOCALES)/messages.pot auditor
-	@for language in $(notdir $(wildcard $(LOCALES)/*/)); do \
+	@for language in $(notdir $(patsubst %/,%,$(wildcard $(LOCALES)/*/))); do \
 		$(BIN)/pybabel -q update --input-file=$(LOCALES)/messages.pot --locale=$$language \
 			--output-file=$(LOCALES)/$$language/interface.po --no-wrap --no-fuzzy-matching --ignore-obsolete \
 			--ignore-pot-creation-date || exit 1; \
