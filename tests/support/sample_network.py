@@ -259,7 +259,11 @@ def _add_communication(app):
 
 def _add_witnesses(store):
     """Add what Wikidata and the web archive say, also about a website that is gone."""
-    accounts = {(row.association, row.channel): row for row in store.list_accounts()}
+    accounts = {
+        (row.association, row.channel): row
+        for row in store.list_accounts()
+        if row.identity.key is not None
+    }
     item_url = "https://www.wikidata.org/wiki/Q4242"
     named = FoundLink(
         "linkedin", "company/annour", "https://www.linkedin.com/company/annour",
