@@ -18,6 +18,7 @@ from auditor.rendering.templates import WebAppLinks, build_report_file_name
 from auditor.reports import html, text
 from auditor.reports.html import build_report_csp
 from auditor.reports.text import choose_advice, list_current_strengths, list_strengths
+from auditor.rules.domain_expiry import DomainExpiry
 from auditor.rules.score import compute_score
 from probes.models.finding import Activity, DatePrecision, FoundLink, LinkKind, Presence, Reason
 from storage.models.audit import AccountState, Association, Gap, Proposal
@@ -276,8 +277,11 @@ def test_content_security_policy_allows_only_the_inline_style():
 
 
 def test_only_interactive_report_has_reply_forms():
+    unknown_expiry = DomainExpiry("nour.example")
     association_view = view(
-        gaps=[gap("channel_stale")], accounts=[account()], proposals=(PROPOSAL,)
+        gaps=[gap("channel_stale")],
+        accounts=[account("website", domain_expiry=unknown_expiry)],
+        proposals=(PROPOSAL,),
     )
     assert "<form" not in report(association_view, is_interactive=False)
     page = report(association_view, "fr")
