@@ -97,7 +97,7 @@ FORM_PAGES = {
     "user without a name": ("/users", {"name": " "}, 422),
 }
 """Pages that answer a form: its address, its fields, and the status of the final page."""
-DOWNLOAD_SUFFIXES = (".pdf", ".xlsx", ".json", ".{file_format}", ".svg")
+DOWNLOAD_SUFFIXES = (".pdf", ".xlsx", ".json", ".ics", ".{file_format}", ".svg")
 NON_PAGE_ROUTES = {"/", "/{language}", "/r/{token}", "/healthz", "/metrics"}
 """Redirects, and routes for monitoring."""
 FILTER_FORMS = {"meeting": ("region", "souss-massa"), "associations": ("region", "souss-massa")}
