@@ -74,6 +74,8 @@ def build_evidence(
         insecure=ask.insecure,
         elapsed_seconds=answer.elapsed_seconds,
         certificate_expires=answer.certificate_expires,
+        # Platforms have certificates with a hundred names, and no probe reads them.
+        certificate_names=() if is_volatile else answer.certificate_names,
         fetched_at=answer.fetched_at,
         is_withheld=bool(answer.body) and is_withheld,
         is_registered_link=ask.is_registered_link,
@@ -144,6 +146,7 @@ def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> P
         truncated=evidence.truncated,
         elapsed_seconds=evidence.elapsed_seconds,
         certificate_expires=evidence.certificate_expires,
+        certificate_names=evidence.certificate_names,
         insecure=evidence.insecure,
         digest=digest,
     )

@@ -9,6 +9,7 @@ a compression bomb costs no more than the size limit.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import zlib
 from collections.abc import AsyncIterator
@@ -49,6 +50,7 @@ class HttpConnection(asyncio.Protocol):
         self._error: Exception | None = None
         self._is_closed = False
         self._cached_certificate_expiry: tuple[date | None] | None = None
+        self._cached_certificate_names: tuple[str, ...] | None = None
         self._reset_response()
 
     def _reset_response(self) -> None:
@@ -241,6 +243,13 @@ class HttpConnection(asyncio.Protocol):
             self._cached_certificate_expiry = (_read_certificate_expiry(self.tls_object),)
         return self._cached_certificate_expiry[0]
 
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """Return the DNS names of the server's certificate, verified or not."""
+        if self._cached_certificate_names is None:
+            self._cached_certificate_names = _read_certificate_names(self.tls_object)
+        return self._cached_certificate_names
+
     def make_idle(self) -> bool:
         """Prepare for another request. Returns False if the connection cannot be reused.
 
@@ -280,6 +289,39 @@ def _read_certificate_expiry(tls_object: ssl.SSLObject | None) -> date | None:
     return datetime.fromtimestamp(
         ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC
     ).date()
+
+
+MAX_CERTIFICATE_NAMES = 100
+_CERTIFICATE_NAME = re.compile(r"(?:\*\.)?[a-z0-9_.-]{1,251}")
+
+
+def _read_certificate_names(tls_object: ssl.SSLObject | None) -> tuple[str, ...]:
+    """Return the DNS names of a certificate in alphabetical order, or none if it has none.
+
+    Python only decodes certificates that it verified.
+    """
+    if tls_object is None:
+        return ()
+    certificate = tls_object.getpeercert()
+    if certificate:
+        pairs = cast("tuple[tuple[str, str], ...]", certificate.get("subjectAltName", ()))
+        names = [value for kind, value in pairs if kind == "DNS"]
+    else:
+        names = _decode_certificate_names(tls_object.getpeercert(binary_form=True) or b"")
+    readable = {name.lower() for name in names if _CERTIFICATE_NAME.fullmatch(name.lower())}
+    return tuple(sorted(readable)[:MAX_CERTIFICATE_NAMES])
+
+
+def _decode_certificate_names(der: bytes) -> list[str]:
+    from cryptography import x509  # noqa: PLC0415  # slow, and only for invalid certificates
+
+    try:
+        extension = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+        return extension.value.get_values_for_type(x509.DNSName)
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return []
 
 
 DECOMPRESS_STEP_BYTES = 64 * 1024

@@ -118,6 +118,7 @@ class RequestSender:
             hops=tuple(chain.hops),
             truncated=body.truncated,
             certificate_expires=response.extensions["network_stream"].certificate_expires,
+            certificate_names=response.extensions["network_stream"].certificate_names,
             insecure=chain.insecure,
         )
 

@@ -128,10 +128,13 @@ class Page:
     `url` is the final address and `hops` the whole redirect chain, the final response included.
     `truncated` is True if the body was cut at the size limit. `fetched_at` is in UTC.
     `elapsed_seconds` is the time to the last byte. `certificate_expires` is the expiry date of the
-    server's certificate, or None without TLS. `insecure` marks a request without certificate
+    server's certificate, or None without TLS. `certificate_names` are the certificate's DNS names,
+    at most 100, verified unless `insecure`. `insecure` marks a request without certificate
     verification: it proves that a site responds, but its content cannot be trusted. `digest` is the
     SHA-256 of the body, or empty for a page made in a test. `parsed` is the result of the request's
     parser. `walls` are those that the same worker detected, or None if no worker parsed the page.
+
+    The answer to a DNS question is a page, too: its body has one record a line.
     """
 
     url: str
@@ -143,6 +146,7 @@ class Page:
     truncated: bool = False
     elapsed_seconds: float = 0.0
     certificate_expires: date | None = None
+    certificate_names: tuple[str, ...] = ()
     insecure: bool = False
     digest: str = ""
     parsed: object = None
@@ -196,6 +200,7 @@ class CacheValidators:
 class PageRequest:
     """A page that a probe requests.
 
+    A `url` such as `dns:example.org?type=NS` (RFC 4501) is a question to the DNS.
     `parser` turns the page into plain data. It must be a pure function of a module, because it runs
     in a worker process that can be killed. `is_registered_link` marks the registered link itself,
     the one request that `robots = "links"` allows whatever robots.txt says. `insecure` turns off

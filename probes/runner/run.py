@@ -197,6 +197,7 @@ def _get_transport_key(page: Page) -> tuple[object, ...]:
         page.hops[:-1],
         page.insecure,
         page.certificate_expires,
+        page.certificate_names,
         _round_elapsed_seconds(page),
     )
 

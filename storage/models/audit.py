@@ -183,6 +183,7 @@ class Evidence:
     insecure: bool = False
     elapsed_seconds: float = 0.0
     certificate_expires: date | None = None
+    certificate_names: tuple[str, ...] = ()
     fetched_at: datetime | None = None
     is_withheld: bool = False
     is_pruned: bool = False

@@ -380,7 +380,7 @@ def _build_evidence_key(evidence: Evidence) -> dict[str, Any]:
 _VOLATILE_COMPARED_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
 
 _VOLATILE_EVIDENCE_FIELDS = frozenset(
-    {"digest", "received_digest", "truncated", "certificate_expires"}
+    {"digest", "received_digest", "truncated", "certificate_expires", "certificate_names"}
 )
 """Fields of volatile evidence that are not compared: its bytes, and the server's certificate."""
 

@@ -27,7 +27,7 @@ def certificate(
     *,
     authority: bool = False,
     days: tuple[int, int] = (-1, 60),
-    host: str | None = HOST,
+    hosts: tuple[str, ...] = (HOST,),
     private: Any = None,
 ) -> Pair:
     """Return a certificate and its key. Without an issuer, it is self-signed."""
@@ -50,10 +50,9 @@ def certificate(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
     )
-    if host and not authority:
-        builder = builder.add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False
-        )
+    if hosts and not authority:
+        names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+        builder = builder.add_extension(names, critical=False)
     return builder.sign(signer, hashes.SHA256()), private
 
 
@@ -76,8 +75,8 @@ class Authority:
             "self_signed": [certificate(HOST)],
             "untrusted": [certificate(HOST, self.stranger), self.stranger],
             "incomplete_chain": [certificate(HOST, self.middle)],
-            "wrong_host": [certificate(HOST, self.root, host="other.example")],
-            "no_san": [certificate(HOST, self.root, host=None)],
+            "wrong_host": [certificate(HOST, self.root, hosts=("other.example",))],
+            "no_san": [certificate(HOST, self.root, hosts=())],
             "chain": [certificate(HOST, self.middle), self.middle],
         }
         if wrong == "weak_key":
@@ -86,6 +85,10 @@ class Authority:
         return self._server(
             chains.get(wrong) or [certificate(HOST, self.root)], weak=wrong == "weak_key"
         )
+
+    def context_for(self, *hosts: str) -> ssl.SSLContext:
+        """Return a server's TLS context with a valid certificate for these hosts."""
+        return self._server([certificate(HOST, self.root, hosts=hosts)])
 
     def _server(self, chain: list[Pair], *, weak: bool = False) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from probes.http.connection import MAX_CERTIFICATE_NAMES
 from probes.http.fetcher import Fetcher
 from probes.models.http import Page
 from tests.support.hostile_server.authority import HOST, NOW, Authority
@@ -124,6 +125,32 @@ async def test_page_has_certificate_expiry(authority: Authority, right: str) -> 
         page = await fetch.get(link_request(url))
     assert page.certificate_expires is not None
     assert (page.certificate_expires - NOW.date()).days == 60
+
+
+async def test_page_has_the_names_of_a_verified_certificate(authority: Authority) -> None:
+    async with serve_site(authority, authority.context("good")) as (fetch, url):
+        page = await fetch.get(link_request(url))
+    assert (page.certificate_names, page.insecure) == ((HOST,), False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "names"),
+    [("wrong_host", ("other.example",)), ("self_signed", (HOST,)), ("no_san", ())],
+)
+async def test_names_of_an_invalid_certificate_are_read_too(
+    authority: Authority, wrong: str, names: tuple[str, ...]
+) -> None:
+    async with serve_site(authority, authority.context(wrong)) as (fetch, url):
+        page = await fetch.get(link_request(url, insecure=True))
+    assert (page.certificate_names, page.insecure) == (names, True)
+
+
+async def test_only_hundred_names_of_a_certificate_are_read(authority: Authority) -> None:
+    names = [HOST, "a b.example", *(f"n{number}.example" for number in range(150))]
+    async with serve_site(authority, authority.context_for(*names)) as (fetch, url):
+        page = await fetch.get(link_request(url))
+    assert len(page.certificate_names) == MAX_CERTIFICATE_NAMES
+    assert "a b.example" not in page.certificate_names
 
 
 @pytest.mark.parametrize("wrong", ["expired", "self_signed", "wrong_host", "weak_key"])

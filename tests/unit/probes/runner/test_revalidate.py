@@ -218,6 +218,7 @@ CHANGES: dict[str, Callable[[Site], object]] = {
     "a feed that is gone": lambda site: site.pages.pop(FEED),
     "a site that is gone": lambda site: site.pages.clear(),
     "its certificate": lambda site: site.more.update(certificate_expires=date(2027, 1, 1)),
+    "the names of its certificate": lambda site: site.more.update(certificate_names=("a.example",)),
     "its pace": lambda site: site.more.update(elapsed_seconds=9.0),
 }
 
