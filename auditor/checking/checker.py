@@ -40,6 +40,7 @@ from probes.runner.run import (
     revalidate,
     run_probe,
 )
+from probes.urls.domains import DNS_SCHEME
 from probes.website.rdap import probe_domain
 from storage.models.audit import AccountRow, AccountStatus, Evidence, LastObservation, Observation
 
@@ -308,6 +309,8 @@ def resolve_identity(identity: Identity, result: ProbeResult) -> Identity:
 
 
 def _count_requests(exchange: HttpExchange) -> int:
+    if exchange.request.url.startswith(DNS_SCHEME):
+        return 0
     outcome = exchange.outcome
     hop_count = len(outcome.hops)
     if isinstance(outcome, Page):

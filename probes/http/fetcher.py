@@ -2,7 +2,8 @@
 
 The only module that fetches pages. Every request waits for its host, so no probe can send too many.
 The SSRF guard checks every URL, and redirects are followed here without reading their bodies.
-Bodies are limited while they are decompressed. Every failure is raised as a `FetchError`.
+Bodies are limited while they are decompressed. Every failure is raised as a `FetchError`. Questions
+to the DNS are answered by `probes.http.dns_pages`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, Protocol, Self, TypeVar
 import httpx
 from tenacity import RetryCallState, wait_exponential_jitter
 
+from probes.http.dns_pages import DnsPages
 from probes.http.errors import NETWORK_ERRORS, map_network_error
 from probes.http.host_state import (
     HostLock,
@@ -43,7 +45,7 @@ from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page, PageRequest
-from probes.urls.domains import load_suffix_list
+from probes.urls.domains import DNS_SCHEME, load_suffix_list
 
 __all__ = ["FetchOptions", "Fetcher"]
 
@@ -108,6 +110,9 @@ class Fetcher:
         self._started_at = clock()
         self._guard = SsrfGuard(options.allow_networks)
         self._resolver = DnsResolver(options.nameservers, options.dns_timeout)
+        self._dns_pages = DnsPages(
+            self._resolver, self._get_current_time, is_behind_proxy=options.proxy is not None
+        )
         self._request_slots = asyncio.Semaphore(options.concurrency)
         self._hosts: dict[str, HostState] = {}
         self._max_hosts = MAX_REMEMBERED_HOSTS
@@ -140,6 +145,8 @@ class Fetcher:
 
         Error pages are returned too, because the channel judges their status. Raises FetchError.
         """
+        if request.url.startswith(DNS_SCHEME):
+            return await self._dns_pages.get(request.url)
         self.fetch_count += 1
 
         async def should_retry(state: RetryCallState) -> bool:

@@ -188,7 +188,7 @@ def get_port(url: httpx.URL) -> int:
 
 DNS_ATTEMPTS = 2
 EXISTING_NAME = "com"  # always exists, and has no address
-MAX_ADDRESSES = 16  # per record type
+MAX_RECORDS = 16  # per record type
 
 
 class DnsResolver:
@@ -227,6 +227,19 @@ class DnsResolver:
             raise FetchError(Reason.NETWORK, "the name server denies every name")
         raise error
 
+    async def look_up(self, name: str, record_type: str) -> list[str]:
+        """Return the records of a name in alphabetical order: A (addresses) or NS (names).
+
+        Returns none if the name has no such record. Raises FetchError if the name does not exist or
+        the name server gives no answer.
+        """
+        answer = await self._query(name, record_type)
+        if isinstance(answer, list):
+            return sorted({record.lower().rstrip(".") for record in answer})
+        if answer == ARES_ENODATA:
+            return []
+        raise _map_dns_errors([answer])
+
     async def _check_server_honesty(self) -> bool:
         """Return False if the name server denies an existing name, as some closed networks do."""
         if self._is_server_honest is None:
@@ -235,7 +248,7 @@ class DnsResolver:
         return self._is_server_honest
 
     async def _query(self, host: str, record_type: str) -> list[str] | int:
-        """Return the addresses of a record type, or the error code of c-ares."""
+        """Return the addresses or name servers of a name, or the error code of c-ares."""
         if self._resolver is None:
             self._resolver = aiodns.DNSResolver(
                 nameservers=self._nameservers or None, timeout=self._timeout, tries=DNS_ATTEMPTS
@@ -247,8 +260,9 @@ class DnsResolver:
             return int(error.args[0])
         except TimeoutError:
             return int(ARES_ETIMEOUT)
-        texts = [getattr(record.data, "addr", None) for record in answer.answer]
-        return [text for text in texts if isinstance(text, str)][:MAX_ADDRESSES]
+        field = "nsdname" if record_type == "NS" else "addr"
+        texts = [getattr(record.data, field, None) for record in answer.answer]
+        return [text for text in texts if isinstance(text, str)][:MAX_RECORDS]
 
     async def close(self) -> None:
         """Stop the resolver's thread."""

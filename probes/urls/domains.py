@@ -1,11 +1,13 @@
 """Registrable domains of hosts, from the public suffix list of the package `publicsuffixlist`.
 
-Makes no network requests.
+Also the addresses of DNS questions about them. Makes no network requests.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from publicsuffixlist import PublicSuffixList
 
@@ -109,3 +111,33 @@ def is_top_level_domain(label: str) -> bool:
 def match_registrable_domain(name: str) -> str:
     """Return the registrable domain of a lower-case Unicode name, or an empty string."""
     return load_suffix_list().privatesuffix(name) or ""
+
+
+def encode_domain(domain: str) -> str:
+    """Return a domain in ASCII, or "" if it cannot be encoded."""
+    try:
+        return domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return ""
+
+
+class DnsQuestion(NamedTuple):
+    """A question to the DNS: a name in ASCII, and the type of its records."""
+
+    name: str
+    record_type: str
+
+    @property
+    def url(self) -> str:
+        """Return the address of the question (RFC 4501): `dns:example.org?type=NS`."""
+        return f"{DNS_SCHEME}{self.name}?type={self.record_type}"
+
+
+DNS_SCHEME = "dns:"
+_DNS_URL_PATTERN = re.compile(r"dns:((?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63})\?type=(NS|A)")
+
+
+def parse_dns_url(url: str) -> DnsQuestion | None:
+    """Return the question of a `dns:` address, or None if it is none that the auditor asks."""
+    match = _DNS_URL_PATTERN.fullmatch(url)
+    return DnsQuestion(*match.groups()) if match else None

@@ -26,6 +26,7 @@ from probes.models.probe import (
     unknown_finding,
 )
 from probes.parsing.json_data import as_list, as_object
+from probes.urls.domains import encode_domain
 
 RDAP_HEADERS = {"Accept": "application/rdap+json, application/json;q=0.9"}
 EXPIRY_EVENTS = ("expiration", "registrar expiration")
@@ -62,15 +63,7 @@ def get_service_list_date() -> date:
 
 def find_rdap_service(domain: str) -> str | None:
     """Return the address of the RDAP service for a domain, or None if its registry has none."""
-    return _load_services().get(_encode_domain(domain).rpartition(".")[2])
-
-
-def _encode_domain(domain: str) -> str:
-    """Return a domain in ASCII, or "" if it cannot be encoded."""
-    try:
-        return domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        return ""
+    return _load_services().get(encode_domain(domain).rpartition(".")[2])
 
 
 def probe_domain(domain: str) -> ProbeGenerator:
@@ -83,7 +76,7 @@ def probe_domain(domain: str) -> ProbeGenerator:
     """
     service_url = find_rdap_service(domain)
     assert service_url is not None
-    name = _encode_domain(domain)
+    name = encode_domain(domain)
     page, record = yield from request_page(
         f"{service_url}domain/{name}", parse_domain_record, headers=RDAP_HEADERS
     )
@@ -127,7 +120,7 @@ def parse_domain_record(page: Page) -> DomainRecord | None:
         return None
     statuses = {_normalize_status(status) for status in as_list(data.get("status"))}
     return DomainRecord(
-        _encode_domain(str(data.get("ldhName") or data.get("unicodeName") or "").rstrip(".")),
+        encode_domain(str(data.get("ldhName") or data.get("unicodeName") or "").rstrip(".")),
         tuple(sorted(set(filter(None, map(_parse_expiry, as_list(data.get("events"))))))),
         tuple(status for status in LAPSE_STATUSES if status in statuses),
     )

@@ -8,7 +8,8 @@ from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
 
-A, AAAA = 1, 28
+A, NS, AAAA = 1, 2, 28
+TYPES = {A: "A", NS: "NS", AAAA: "AAAA"}
 CODES = {"SERVFAIL": 2, "NXDOMAIN": 3, "REFUSED": 5}
 Says = str | list[str]
 
@@ -16,13 +17,15 @@ Says = str | list[str]
 class NameServer(asyncio.DatagramProtocol):
     """A DNS server. `zone` maps a name to its addresses, to an error code, or to "silent".
 
-    A list of lists has one item for each lookup. Names that are not in the zone do not exist,
-    except `com`. `asked` counts the lookups by name.
+    A dict maps types (A, AAAA, NS) to such answers. A list of lists has one item for each lookup.
+    Names that are not in the zone do not exist, except `com`. `asked` counts the lookups by name,
+    and `asked_name_servers` those of type NS.
     """
 
     def __init__(self, zone: dict[str, object]) -> None:
         self.zone: dict[str, object] = {"com": [], **zone}
         self.asked: Counter[str] = Counter()
+        self.asked_name_servers: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -56,18 +59,29 @@ class NameServer(asyncio.DatagramProtocol):
         """Return the answer to a question. A list of lists advances with each question for A."""
         says = self.zone.get(name, "NXDOMAIN")
         if isinstance(says, dict):
-            says = says.get("A" if kind == A else "AAAA", [])
+            says = says.get(TYPES[kind], [])
         if isinstance(says, list) and says and isinstance(says[0], list):
             says = says[min(self.asked[name], len(says) - 1)]
         self.asked[name] += kind == A
+        self.asked_name_servers[name] += kind == NS
         return says
+
+
+def _pack_addresses(texts: list[str], kind: int) -> list[bytes]:
+    wanted = 4 if kind == A else 6
+    addresses = map(ip_address, texts)
+    return [address.packed for address in addresses if address.version == wanted]
+
+
+def _encode_name(name: str) -> bytes:
+    labels = [label.encode() for label in name.split(".")]
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
 
 def _reply(number: bytes, question: bytes, kind: int, says: Says) -> bytes:
     code = CODES[says] if isinstance(says, str) else 0
-    wanted = 4 if kind == A else 6
-    found = [] if isinstance(says, str) else [ip_address(text) for text in says]
-    records = [address.packed for address in found if address.version == wanted]
+    texts = [] if isinstance(says, str) else says
+    records = list(map(_encode_name, texts)) if kind == NS else _pack_addresses(texts, kind)
     flags = (0x8180 | code).to_bytes(2, "big")
     counts = b"\x00\x01" + len(records).to_bytes(2, "big") + bytes(4)
     answers = b"".join(

@@ -12,8 +12,9 @@ import pytest
 from probes.http.fetcher import FetchOptions
 from probes.http.ssrf_guard import DNS_ATTEMPTS, DnsResolver
 from probes.models.finding import Reason
-from probes.models.http import FetchError
+from probes.models.http import FetchError, PageRequest
 from tests.support.hostile_server.fetching import (
+    NOW,
     create_fetcher,
     describe_outcome,
     fetch_outcome,
@@ -299,3 +300,73 @@ async def test_proxy_that_is_down_is_a_network_error() -> None:
 def test_proxy_setting_must_be_a_url() -> None:
     with pytest.raises(ValueError, match="http://host:port"):
         FetchOptions(proxy="socks5://127.0.0.1:1")
+
+
+NAME_SERVERS = PageRequest("dns:annour.org?type=NS")
+PARKED_ZONE: dict[str, object] = {
+    "annour.org": {"NS": ["NS2.SedoParking.com", "ns1.sedoparking.com"], "A": ["91.195.240.12"]}
+}
+
+
+async def test_answer_to_a_dns_question_is_a_page_with_one_record_a_line() -> None:
+    async with (
+        NameServer(PARKED_ZONE) as names,
+        create_fetcher(nameservers=(names.address,)) as fetch,
+    ):
+        page = await fetch.get(NAME_SERVERS)
+        addresses = await fetch.get(PageRequest("dns:annour.org?type=A"))
+    assert page.body == b"ns1.sedoparking.com\nns2.sedoparking.com\n"
+    assert (page.url, page.status, page.fetched_at) == (NAME_SERVERS.url, 200, NOW)
+    assert addresses.body == b"91.195.240.12\n"
+    assert fetch.request_count == 0
+
+
+async def test_dns_question_is_asked_once_in_a_run() -> None:
+    async with (
+        NameServer(PARKED_ZONE) as names,
+        create_fetcher(nameservers=(names.address,)) as fetch,
+    ):
+        pages = await asyncio.gather(*(fetch.get(NAME_SERVERS) for _ in range(5)))
+    assert len({page.body for page in pages}) == 1
+    assert names.asked_name_servers["annour.org"] == 1
+
+
+@pytest.mark.parametrize(
+    ("dns_reply", "expected"),
+    [
+        ({"NS": []}, "200"),
+        ({"NS": "SERVFAIL"}, "network/dns"),
+        ("NXDOMAIN", "network/dns"),
+        ("silent", "timeout/dns"),
+    ],
+)
+async def test_failed_dns_question_is_not_repeated(dns_reply: object, expected: str) -> None:
+    async with (
+        NameServer({"annour.org": dns_reply}) as names,
+        create_fetcher(nameservers=(names.address,), dns_timeout=0.05) as fetch,
+    ):
+        first = await fetch_outcome(fetch, NAME_SERVERS.url)
+        asked = names.asked_name_servers["annour.org"]
+        second = await fetch_outcome(fetch, NAME_SERVERS.url)
+    assert [describe_outcome(first), describe_outcome(second)] == [expected, expected]
+    assert names.asked_name_servers["annour.org"] == asked
+
+
+async def test_no_dns_question_is_asked_behind_a_proxy() -> None:
+    async with (
+        NameServer(PARKED_ZONE) as names,
+        create_fetcher(proxy="http://127.0.0.1:1", nameservers=(names.address,)) as fetch,
+    ):
+        outcome = await fetch_outcome(fetch, NAME_SERVERS.url)
+    assert describe_outcome(outcome).startswith("not_configured/")
+    assert not names.asked_name_servers
+
+
+@pytest.mark.parametrize(
+    "url", ["dns:localhost?type=NS", "dns:annour.org?type=ANY", "dns://1.1.1.1/annour.org?type=NS"]
+)
+async def test_only_questions_for_names_and_addresses_are_asked(url: str) -> None:
+    async with NameServer({}) as names, create_fetcher(nameservers=(names.address,)) as fetch:
+        outcome = await fetch_outcome(fetch, url)
+    assert describe_outcome(outcome) == "unsafe_address/not a DNS question"
+    assert not names.asked
