@@ -46,11 +46,12 @@ from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 from probes.website import decoy_check, latest_post, ownership_change
 from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
+from probes.website.parking_witnesses import confirm_suspicion, describe_certificate
 from probes.website.url_variants import build_www_twin_url, check_transport, open_site
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
-VERSION = 6
+VERSION = 7
 MEMBERS_ONLY_PAGE_MAX_CHARS = 200
 """The most visible characters of a page that only lets members in."""
 
@@ -152,9 +153,28 @@ def _retry_before_absence(
     problem = _find_page_problem(page, site)
     if problem is not None and problem.reason is Reason.NOT_FOUND:
         page, site, problem = yield from _retry_as_typed(account, page, site, problem)
+    problem = yield from _confirm_suspicion(page, site, problem)
     if problem is not None and problem.presence is Presence.ABSENT and "tls_error" not in facts:
         page, site, problem = yield from _retry_www_variant(url, page, site, problem)
     return page, site, problem
+
+
+_UNREAD_REASONS = frozenset({Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.UNREADABLE})
+
+
+def _confirm_suspicion(
+    page: Page, site: SiteAnalysis, problem: Finding | None
+) -> Generator[PageRequest, Page, Finding | None]:
+    """Return an absence if a witness confirms the suspicion against a page, else its problem.
+
+    The suspicion is about what the page says, so a refusal stays a refusal.
+    """
+    if problem is not None and problem.reason not in _UNREAD_REASONS:
+        return problem
+    proof = yield from confirm_suspicion(page, site.suspicion)
+    if proof is None:
+        return problem
+    return absent_finding(page, proof.reason, detail=proof.proof, facts=proof.facts)
 
 
 def _build_unreachable_finding(account: Account, error: FetchError) -> Finding:
@@ -169,6 +189,8 @@ def _build_unreachable_finding(account: Account, error: FetchError) -> Finding:
 
 def _build_invalid_certificate_finding(page: Page, facts: Mapping[str, FactValue]) -> Finding:
     detail = f"answers {page.status} without a valid certificate"
+    if facts.get("tls_error") == "wrong_host" and (names := describe_certificate(page)):
+        detail = f"{detail}; {names}"
     return unknown_finding(page, Reason.TLS, facts=facts, detail=detail)
 
 
@@ -285,6 +307,7 @@ def _retry_www_variant(
     except FetchError:
         return page, site, problem
     twin_problem = _find_page_problem(twin_page, twin_site)
+    twin_problem = yield from _confirm_suspicion(twin_page, twin_site, twin_problem)
     if twin_problem is not None and twin_problem.presence is Presence.ABSENT:
         return page, site, problem
     return twin_page, twin_site, twin_problem

@@ -3,7 +3,9 @@
 Three readers look at a page. A fingerprint recognizes a page of a service word for word and is
 enough. A statement ("account suspended") is one witness and needs a second one, because
 associations write the same words about bridges and schools. The second reader, a linear model, is
-such a witness, and decides nothing alone. docs/explanations/verdicts.md describes the rules.
+such a witness, and decides nothing alone. If only this reader objects to a page, that is a
+suspicion, which needs a witness from outside of the page. docs/explanations/verdicts.md describes
+the rules.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ MIN_NAVIGATION_LINKS = 3
 """A page with so many links to other pages of its site is part of a working site."""
 MIN_REPLACEMENT_PROBABILITY = 0.5
 """The second reader is a witness against a page from this probability on."""
+MIN_SUSPICION_PROBABILITY = 0.8
+"""An absence with this probability is a suspicion although the page does not state it."""
 ABSENCE_REASONS = frozenset(
     {
         Reason.SUSPENDED,
@@ -68,17 +72,18 @@ class PageVerdict:
         return self.is_proof and self.reason in ABSENCE_REASONS
 
 
-def classify_page(document: Document, page: Page, *, is_home_page: bool) -> PageVerdict | None:
+def classify_page(
+    document: Document, page: Page, reading: PageReading, *, is_home_page: bool
+) -> PageVerdict | None:
     """Return why the page is not the site that its link promises, or None.
 
-    On a home page an error heading alone proves less.
+    `reading` is that of the second reader. On a home page an error heading alone proves less.
     """
     match = find_fingerprint(document, page)
     if match:
         return PageVerdict(match.fingerprint.reason, match.words, match.fingerprint.service)
     if interstitials.mentions_region_restriction(document.text):
         return PageVerdict(Reason.BLOCKED, "not shown in this region")
-    reading = read_page(document, page)
     return (
         _find_wall_title(document)
         or _find_confirmed_statement(document, reading)
@@ -94,6 +99,17 @@ def read_page(document: Document, page: Page) -> PageReading:
     has_password_field = interstitials.has_password_field(page)
     features = page_features.extract_features(document, has_password_field=has_password_field)
     return second_reader.read_features(features)
+
+
+def find_suspicion(document: Document, reading: PageReading) -> PageVerdict | None:
+    """Return the absence that the second reader alone is sure of, or None. It proves nothing."""
+    if soft_404.is_dated_article(document):
+        return None
+    reason = max(ABSENCE_REASONS, key=lambda reason: reading.probabilities.get(reason, 0.0))
+    if reading.probabilities.get(reason, 0.0) < MIN_SUSPICION_PROBABILITY:
+        return None
+    proof = f"reads like {reason}"
+    return PageVerdict(reason, proof, reader_words=reading.words, is_proof=False)
 
 
 def has_site_navigation(document: Document) -> bool:

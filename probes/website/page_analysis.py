@@ -28,10 +28,11 @@ from probes.urls import domains, normalize
 class SiteAnalysis:
     """The findings about one page of a site that the website probe needs.
 
-    `has_navigation`: it links to other pages of the site. `language`: of its text, or else the
-    declared one. `is_foreign_language`: the text is in a language that is not used in the network.
-    `hides_links`: a page in such a language hides a block of links to other sites. `valid_until`:
-    the first day on which the same page may lead to another result, or None.
+    `has_navigation`: it links to other pages of the site. `suspicion`: an absence that the second
+    reader alone sees; it needs another witness. `language`: of its text, or else the declared one.
+    `is_foreign_language`: the text is in a language that is not used in the network. `hides_links`:
+    a page in such a language hides a block of links to other sites. `valid_until`: the first day on
+    which the same page may lead to another result, or None.
     """
 
     title: str = ""
@@ -40,6 +41,7 @@ class SiteAnalysis:
     text_length: int = 0
     has_navigation: bool = False
     verdict: classifier.PageVerdict | None = None
+    suspicion: classifier.PageVerdict | None = None
     may_be_soft_404: bool = False
     content_fingerprint: str = ""
     feeds: tuple[str, ...] = ()
@@ -112,21 +114,25 @@ def _is_decisive(site: SiteAnalysis, http_status: int) -> bool:
     """
     if http_status >= 400:
         return site.absence is not None and site.absence.reason is not Reason.NOT_FOUND
-    return site.verdict is not None
+    return site.verdict is not None or site.suspicion is not None
 
 
 def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
     """Return the part of the analysis that decides whether this is a working site."""
     may_be_soft_404 = classifier.may_be_soft_404(document)
     title = document.title or next(iter(document.headings), "")
+    reading = classifier.read_page(document, page)
+    verdict = classifier.classify_page(
+        document, page, reading, is_home_page=is_home_page_url(document.url)
+    )
+    is_absence = verdict is not None and verdict.is_absence
     return SiteAnalysis(
         title=title,
         name=document.meta.get("og:site_name") or title,
         text_length=len(document.text),
         has_navigation=classifier.has_site_navigation(document),
-        verdict=classifier.classify_page(
-            document, page, is_home_page=is_home_page_url(document.url)
-        ),
+        verdict=verdict,
+        suspicion=None if is_absence else classifier.find_suspicion(document, reading),
         may_be_soft_404=may_be_soft_404,
         content_fingerprint=_compute_content_fingerprint(document) if may_be_soft_404 else "",
     )
