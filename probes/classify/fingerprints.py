@@ -1,11 +1,14 @@
 """Fingerprints of services: pages that are known word for word, such as "Parked at Loopia".
 
 The tables of the folder `fingerprints` list them by service. All fields of an entry must match; of
-a list, one value is enough. docs/contributing/adding-a-fingerprint.md describes the fields.
+a list, one value is enough. Hosting companies and registrars write similar sentences, so their
+names and the sentences are listed apart. docs/contributing/adding-a-fingerprint.md describes the
+fields.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +30,8 @@ MAX_GAP_CHARS = 80
 MAX_HEADINGS = 3
 MIN_NAVIGATION_LINKS = 3
 MAX_MARKUP_BYTES = 20 * 1024
+SERVICE_NAME = "<service>"
+_LATIN_WORD = re.compile("[a-z0-9]{2}")
 _OTHER_KEYS = frozenset({"verdict", "languages", "source", "date"})
 
 
@@ -62,9 +67,16 @@ def load_fingerprints() -> tuple[Fingerprint, ...]:
         fingerprint
         for path in paths
         if path.name.endswith(".toml")
-        for table in tomllib.loads(path.read_text("utf-8")).get("services", [])
-        for fingerprint in parse_service(table)
+        for fingerprint in parse_table(tomllib.loads(path.read_text("utf-8")))
     )
+
+
+def parse_table(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
+    """Yield the fingerprints of a file: those of its services and those of its companies."""
+    for service in table.get("services", []):
+        yield from parse_service(service)
+    for company in table.get("companies", []):
+        yield from parse_company({**table, **company})
 
 
 def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
@@ -77,12 +89,40 @@ def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
             raise ValueError(f"fingerprint of {table['name']}: {problem}")
         yield Fingerprint(
             table["name"],
-            Reason(entry.get("verdict") or table["verdict"]),
+            _parse_reason(entry.get("verdict") or table["verdict"], table["name"]),
             {name: _parse_patterns(value) for name, value in fields.items()},
             tuple(entry.get("languages", ())),
             entry.get("source") or table["source"],
             str(entry.get("date") or table["date"]),
         )
+
+
+def _parse_reason(value: str, service: str) -> Reason:
+    try:
+        return Reason(value)
+    except ValueError as error:
+        raise ValueError(f"fingerprint of {service}: unknown verdict {value!r}") from error
+
+
+def parse_company(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
+    """Yield the fingerprints of a company: the sentences of its languages with its words."""
+    sentences = [
+        sentence
+        for sentence in table["sentences"]
+        if set(sentence["languages"]) & set(table["languages"])
+    ]
+    if not sentences:
+        raise ValueError(f"fingerprint of {table['name']}: no sentences in its languages")
+    pages = [
+        {**sentence, field: _insert_words(sentence[field], table["words"])}
+        for sentence in sentences
+        for field in sentence.keys() - _OTHER_KEYS
+    ]
+    return parse_service({**table, "pages": pages})
+
+
+def _insert_words(patterns: list[str], words: list[str]) -> list[str]:
+    return [pattern.replace(SERVICE_NAME, word) for word in words for pattern in patterns]
 
 
 def _parse_patterns(value: str | list[str]) -> tuple[tuple[str, ...], ...]:
@@ -214,8 +254,13 @@ def _match_whole(text: str, parts: tuple[str, ...], own_host: str) -> str | None
     return text if position <= limit else None
 
 
-def _match_contained(text: str, parts: tuple[str, ...], own_host: str) -> str | None:
-    """Return the section of a text that contains the parts, in this order with short gaps."""
+def _match_contained(
+    text: str, parts: tuple[str, ...], own_host: str, *, whole_words: bool = False
+) -> str | None:
+    """Return the section of a text that contains the parts, in this order with short gaps.
+
+    With `whole_words`, "administrator" does not contain "strato".
+    """
     parts = _insert_host(parts, own_host)
     start = text.find(parts[0])
     while start >= 0:
@@ -226,9 +271,17 @@ def _match_contained(text: str, parts: tuple[str, ...], own_host: str) -> str | 
                 break
             end = position + len(part)
         else:
-            return text[start:end]
+            if not whole_words or not _cuts_word(text, start, end):
+                return text[start:end]
         start = text.find(parts[0], start + 1)
     return None
+
+
+def _cuts_word(text: str, start: int, end: int) -> bool:
+    """Return whether a section of a text begins or ends inside a word of Latin letters."""
+    return any(
+        0 < index < len(text) and _LATIN_WORD.match(text, index - 1) for index in (start, end)
+    )
 
 
 def _insert_host(parts: tuple[str, ...], own_host: str) -> tuple[str, ...]:
@@ -248,7 +301,7 @@ def _match_heading(view: _PageView, parts: tuple[str, ...]) -> str | None:
 
 def _match_text(view: _PageView, parts: tuple[str, ...]) -> str | None:
     """Match a sentence of a short page. On a page with a menu it must be all there is."""
-    words = _match_contained(view.text, parts, view.own_host)
+    words = _match_contained(view.text, parts, view.own_host, whole_words=True)
     if words and view.has_navigation and view.main_length > len(words) + MAX_OTHER_CHARS:
         return None
     return words
