@@ -313,6 +313,7 @@ def _read_certificate_names(tls_object: ssl.SSLObject | None) -> tuple[str, ...]
 
 
 def _decode_certificate_names(der: bytes) -> list[str]:
+    """Return the DNS names of a certificate that was not verified, or none if it is malformed."""
     from cryptography import x509  # noqa: PLC0415  # slow, and only for invalid certificates
 
     try:
@@ -320,7 +321,13 @@ def _decode_certificate_names(der: bytes) -> list[str]:
             x509.SubjectAlternativeName
         )
         return extension.value.get_values_for_type(x509.DNSName)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except (
+        ValueError,
+        x509.DuplicateExtension,
+        x509.ExtensionNotFound,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ):
         return []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 NOW = datetime.now(UTC)
 HOST = "site.example"
@@ -29,6 +29,7 @@ def certificate(
     days: tuple[int, int] = (-1, 60),
     hosts: tuple[str, ...] = (HOST,),
     private: Any = None,
+    raw_names: bytes = b"",
 ) -> Pair:
     """Return a certificate and its key. Without an issuer, it is self-signed."""
     private = private or key()
@@ -53,6 +54,9 @@ def certificate(
     if hosts and not authority:
         names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
         builder = builder.add_extension(names, critical=False)
+    if raw_names:
+        extension = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, raw_names)
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(signer, hashes.SHA256()), private
 
 
@@ -85,6 +89,10 @@ class Authority:
         return self._server(
             chains.get(wrong) or [certificate(HOST, self.root)], weak=wrong == "weak_key"
         )
+
+    def context_with_names(self, der: bytes) -> ssl.SSLContext:
+        """Return a server's TLS context with a self-signed certificate that has these raw names."""
+        return self._server([certificate(HOST, hosts=(), raw_names=der)])
 
     def context_for(self, *hosts: str) -> ssl.SSLContext:
         """Return a server's TLS context with a valid certificate for these hosts."""

@@ -145,6 +145,23 @@ async def test_names_of_an_invalid_certificate_are_read_too(
     assert (page.certificate_names, page.insecure) == (names, True)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(b"\x30\x02\xa3\x00", id="an X.400 address"),
+        pytest.param(b"\x30\x04\x82\x02\xc3\xa9", id="a name in UTF-8"),
+        pytest.param(b"\x30\x05\x82", id="truncated"),
+        pytest.param(b"\x30\x02\x82\x00", id="an empty name"),
+    ],
+)
+async def test_malformed_names_of_a_certificate_do_not_stop_the_request(
+    authority: Authority, names: bytes
+) -> None:
+    async with serve_site(authority, authority.context_with_names(names)) as (fetch, url):
+        page = await fetch.get(link_request(url, insecure=True))
+    assert (page.status, page.certificate_names) == (200, ())
+
+
 async def test_only_hundred_names_of_a_certificate_are_read(authority: Authority) -> None:
     names = [HOST, "a b.example", *(f"n{number}.example" for number in range(150))]
     async with serve_site(authority, authority.context_for(*names)) as (fetch, url):
