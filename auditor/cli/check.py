@@ -37,7 +37,7 @@ from storage.errors import build_file_error
 if TYPE_CHECKING:
     from auditor.checking.checker import LinkCheck
     from auditor.cli.output import CellFormatter
-    from probes.models.finding import Finding, Identity
+    from probes.models.finding import Finding, FoundLink, Identity
 
 IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
 FINDING_COLUMNS = ("channel", "presence", "reason", "last_activity", "input", "name")
@@ -201,8 +201,11 @@ def build_check_item(checked: LinkCheck) -> dict[str, Any]:
 
 def _build_finding_fields(finding: Finding) -> Mapping[str, Any]:
     from auditor.evaluation.association_view import get_rhythm_days
+    from probes.links.channel_registry import is_optional_channel
 
     activity = finding.last_activity
+    optional_links = [link for link in finding.links if is_optional_channel(link.channel)]
+    standard_links = [link for link in finding.links if not is_optional_channel(link.channel)]
     return {
         "presence": str(finding.presence),
         "reason": str(finding.reason) if finding.reason else None,
@@ -214,16 +217,18 @@ def _build_finding_fields(finding: Finding) -> Mapping[str, Any]:
         "activity_source": activity.source if activity else None,
         "rhythm_days": get_rhythm_days(finding),
         "followers": finding.followers,
-        "links": [
-            {
-                "channel": link.channel,
-                "key": link.key,
-                "canonical": link.canonical,
-                "source": link.source,
-            }
-            for link in finding.links
-        ],
+        "links": [_build_link_item(link) for link in standard_links],
+        "optional_links": [_build_link_item(link) for link in optional_links],
         "detail": finding.detail,
+    }
+
+
+def _build_link_item(link: FoundLink) -> dict[str, str]:
+    return {
+        "channel": link.channel,
+        "key": link.key,
+        "canonical": link.canonical,
+        "source": link.source,
     }
 
 

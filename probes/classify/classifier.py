@@ -24,8 +24,9 @@ from probes.text.lazy_regex import lazy_regex
 
 MIN_NAVIGATION_LINKS = 3
 """A page with so many links to other pages of its site is part of a working site."""
-MIN_REPLACEMENT_PROBABILITY = 0.5
-"""The second reader is a witness against a page from this probability on."""
+MIN_REPLACEMENT_PROBABILITIES = {"title": 0.25, "heading": 0.35, "text": 0.5}
+"""The second reader confirms a statement in this place from this probability on."""
+MIN_LIKELY_PROBABILITY = 0.5
 MIN_SUSPICION_PROBABILITY = 0.8
 """An absence with this probability is a suspicion although the page does not state it."""
 ABSENCE_REASONS = frozenset(
@@ -139,7 +140,7 @@ def _find_confirmed_statement(document: Document, reading: PageReading) -> PageV
     An absence needs a reader that thinks of an absence, too. A page that states a suspension and
     reads like a sign-in page remains a sign-in page.
     """
-    is_doubtful = reading.replacement_probability >= MIN_REPLACEMENT_PROBABILITY
+    is_doubtful = reading.replacement_probability >= min(MIN_REPLACEMENT_PROBABILITIES.values())
     if not is_doubtful or soft_404.is_dated_article(document):
         return None
     is_absence = _sum_absences(reading) >= reading.replacement_probability / 2
@@ -166,8 +167,10 @@ def _sum_absences(reading: PageReading) -> float:
 
 def _can_count(statement: Statement, document: Document, reading: PageReading) -> bool:
     """Return whether a statement counts. A link "Log in" or a new address says something else."""
+    if reading.replacement_probability < MIN_REPLACEMENT_PROBABILITIES[statement.place]:
+        return False
     if statement.place == "text" and statement.reason is Reason.LOGIN_WALL:
-        return reading.probabilities[Reason.LOGIN_WALL] >= MIN_REPLACEMENT_PROBABILITY
+        return reading.probabilities[Reason.LOGIN_WALL] >= MIN_LIKELY_PROBABILITY
     if statement.place == "text" and statement.reason is Reason.NOT_FOUND:
         return not has_site_navigation(document)
     is_moved = statement.reason in _MOVED_REASONS and mentions_new_site(document)

@@ -47,6 +47,7 @@ FINDING_KEYS = [
     "rhythm_days",
     "followers",
     "links",
+    "optional_links",
     "detail",
     "requests",
 ]
@@ -141,6 +142,7 @@ def test_check_item_has_all_fields():
         facts={"rhythm_days": 9},
         links=(
             FoundLink("youtube", "@harbour", "https://www.youtube.com/@harbour", "anchor", "page"),
+            FoundLink("tiktok", "harbour", "https://www.tiktok.com/@harbour", "anchor", "page"),
         ),
     )
     identity = Identity("website", LinkKind.PAGE, "harbour.example", page.url)
@@ -162,6 +164,7 @@ def test_check_item_has_all_fields():
             "source": "anchor",
         }
     ]
+    assert [link["channel"] for link in item["optional_links"]] == ["tiktok"]
     assert item["requests"] == 2
 
 
