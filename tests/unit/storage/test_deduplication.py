@@ -182,6 +182,7 @@ OTHER_SERVER_HEADERS = {**PAGE.headers, "x-served-by": "another of its servers"}
         {"received_digest": "cd" * 32},
         {"truncated": True},
         {"certificate_expires": date(2027, 4, 9)},
+        {"certificate_names": ("annour.example",)},
         {"headers": OTHER_SERVER_HEADERS},
     ],
 )

@@ -377,6 +377,7 @@ EVIDENCE = st.builds(
     truncated=st.booleans(),
     elapsed_seconds=st.floats(0, 100),
     certificate_expires=st.none() | st.dates(),
+    certificate_names=st.lists(GOOD, max_size=2).map(tuple),
     fetched_at=st.none() | INSTANTS,
 )
 ACCOUNT_STATUSES = st.builds(

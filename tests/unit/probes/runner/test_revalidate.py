@@ -19,7 +19,7 @@ from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import identify
 from probes.models.finding import Account, Activity, Presence, Reason
 from probes.models.http import CacheValidators, FetchError, Hop, Page, PageRequest
-from probes.models.probe import ProbeResult
+from probes.models.probe import HttpExchange, ProbeResult
 from probes.parsing.volatile_tokens import is_same_page
 from probes.publication import latest
 from probes.runner.parser_pool import ParserPool
@@ -688,3 +688,14 @@ async def test_unsolicited_304_is_ignored() -> None:
 
     site.get = unasked  # type: ignore[method-assign]
     assert not (await check_again(last, site, bodies)).is_unchanged
+
+
+@pytest.mark.parametrize(("is_volatile", "names"), [(False, ("nour.example",)), (True, ())])
+def test_names_of_certificates_of_platforms_are_not_stored(
+    is_volatile: bool, names: tuple[str, ...]
+) -> None:
+    """They have a hundred names, and no probe of a platform reads them."""
+    page = Page(URL, 200, certificate_names=("nour.example",))
+    exchange = HttpExchange(PageRequest(URL), page)
+    evidence = build_evidence(exchange, None, is_volatile=is_volatile)
+    assert evidence.certificate_names == names
