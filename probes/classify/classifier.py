@@ -226,8 +226,11 @@ def _find_page_without_text(document: Document) -> PageVerdict | None:
     return PageVerdict(Reason.EMPTY, "no text", is_proof=False) if is_empty else None
 
 
-def may_be_soft_404(document: Document) -> bool:
-    """Return whether the text mentions a missing page, so that a decoy request is justified."""
-    text = document.text
-    is_short = len(text) < 5 * soft_404.SHORT_PAGE_MAX_CHARS
-    return is_short and soft_404.mentions_missing_page(text)
+def may_be_soft_404(document: Document, reading: PageReading) -> bool:
+    """Return whether the second reader doubts a page enough to justify a decoy request."""
+    is_short = len(document.text) < 5 * soft_404.SHORT_PAGE_MAX_CHARS
+    return is_short and reading.probabilities[Reason.NOT_FOUND] >= MIN_DECOY_PROBABILITY
+
+
+MIN_DECOY_PROBABILITY = 0.02
+"""From this probability of a missing page on, a request for a decoy is justified."""

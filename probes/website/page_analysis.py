@@ -119,9 +119,9 @@ def _is_decisive(site: SiteAnalysis, http_status: int) -> bool:
 
 def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
     """Return the part of the analysis that decides whether this is a working site."""
-    may_be_soft_404 = classifier.may_be_soft_404(document)
     title = document.title or next(iter(document.headings), "")
     reading = classifier.read_page(document, page)
+    may_be_soft_404 = classifier.may_be_soft_404(document, reading)
     verdict = classifier.classify_page(
         document, page, reading, is_home_page=is_home_page_url(document.url)
     )
