@@ -35,14 +35,19 @@ class Statement:
     place: str
 
 
+def iter_table() -> Iterator[tuple[Reason, tuple[str, ...], tuple[str, ...]]]:
+    """Yield the entries of the table: the reason, the languages and the regular expressions."""
+    path = resources.files(__package__).joinpath("fingerprints", "statements.toml")
+    for entry in tomllib.loads(path.read_text("utf-8"))["statements"]:
+        yield Reason(entry["verdict"]), tuple(entry["languages"]), tuple(entry["patterns"])
+
+
 @cache
 def load_patterns() -> Mapping[Reason, re.Pattern[str]]:
     """Return one pattern per reason."""
-    path = resources.files(__package__).joinpath("fingerprints", "statements.toml")
-    table = tomllib.loads(path.read_text("utf-8"))
     patterns: dict[Reason, list[str]] = {}
-    for entry in table["statements"]:
-        patterns.setdefault(Reason(entry["verdict"]), []).extend(entry["patterns"])
+    for reason, _, alternatives in iter_table():
+        patterns.setdefault(reason, []).extend(alternatives)
     return {
         reason: re.compile("|".join(f"(?:{pattern})" for pattern in alternatives), re.IGNORECASE)
         for reason, alternatives in patterns.items()

@@ -8,6 +8,7 @@ import re
 import pytest
 
 import probes
+from probes.classify import statements
 from tests.support.regex_attacks import (
     PatternUse,
     build_attacks,
@@ -37,6 +38,17 @@ def find_superlinear(uses: list[PatternUse], *, all_attacks: bool = False) -> li
 def test_no_pattern_is_superlinear():
     uses = find_pattern_uses(probes)
     assert len(uses) > 300
+    assert find_superlinear(uses) == []
+
+
+def test_no_statement_pattern_is_superlinear():
+    """Statements are in a table and in no variable, so they are collected here."""
+    uses = [
+        PatternUse(f"statement {reason}", re.compile(source, re.IGNORECASE), frozenset({"search"}))
+        for reason, _, sources in statements.iter_table()
+        for source in sources
+    ]
+    assert len(uses) > 100
     assert find_superlinear(uses) == []
 
 

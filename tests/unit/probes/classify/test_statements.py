@@ -1,0 +1,105 @@
+"""Statements: where they count, in which languages, and the form of their table."""
+
+import re
+from collections import defaultdict
+
+import pytest
+
+from probes.classify.statements import find_statements, iter_table, load_patterns, replace_hosts
+from probes.models.finding import Reason
+from probes.parsing.html import parse_html
+
+URL = "https://www.annour.example/"
+
+
+def find_in(markup: str) -> set[tuple[Reason, str]]:
+    """Return the reasons and places of the statements of a page."""
+    return {(one.reason, one.place) for one in find_statements(parse_html(markup, URL))}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("This account has been suspended", Reason.SUSPENDED),
+        ("annour.example is expired or suspended", Reason.SUSPENDED),
+        ("Ce site a été désactivé pour impayé", Reason.SUSPENDED),
+        ("تم تعليق حساب الاستضافة لعدم السداد", Reason.SUSPENDED),
+        ("Acceso suspendido por mora", Reason.SUSPENDED),
+        ("Layanan web hosting berhenti untuk sementara", Reason.SUSPENDED),
+        ("annour.example is for sale", Reason.PARKED),
+        ("Ce nom de domaine est à vendre", Reason.PARKED),
+        ("هذا النطاق للبيع", Reason.PARKED),
+        ("Este dominio está en venta", Reason.PARKED),
+        ("Domen sotiladi", Reason.PARKED),
+        ("We are launching our new website", Reason.DEFAULT_PAGE),
+        ("Site en cours de construction", Reason.DEFAULT_PAGE),
+        ("الموقع قيد التطوير", Reason.DEFAULT_PAGE),
+        ("Sitio en construcción", Reason.DEFAULT_PAGE),
+        ("Sedang dalam mode pengembangan", Reason.DEFAULT_PAGE),
+        ("Hacked by Atlas Crew", Reason.HIJACKED),
+        ("The web page is not available through Atlas Telecom", Reason.BLOCKED),
+        ("Vérification de sécurité", Reason.BLOCKED),
+        ("هذا الموقع محجوب", Reason.BLOCKED),
+        ("No eres un robot", Reason.BLOCKED),
+        ("正在确认你是不是机器人！", Reason.BLOCKED),
+        ("Log in to your account", Reason.LOGIN_WALL),
+        ("Connectez-vous", Reason.LOGIN_WALL),
+        ("اسم المستخدم", Reason.LOGIN_WALL),
+        ("Iniciar sesión", Reason.LOGIN_WALL),
+        ("Bakım çalışması", Reason.SERVER_ERROR),
+        ("المتجر مغلق مؤقتاً", Reason.SERVER_ERROR),
+        ("Site momentanément indisponible", Reason.SERVER_ERROR),
+        ("Fuera de servicio", Reason.SERVER_ERROR),
+        ("Page introuvable", Reason.NOT_FOUND),
+        ("الصفحة غير موجودة", Reason.NOT_FOUND),
+    ],
+)
+def test_statement_is_found_in_its_language(text, reason):
+    assert reason in {found for found, _ in find_in(f"<h1>{text}</h1>")}
+
+
+def test_statement_counts_in_title_headings_and_beginning_of_the_text():
+    words = "Site suspendu"
+    found = find_in(f"<title>{words}</title><h1>{words}</h1><p>{words}</p>")
+    assert found == {(Reason.SUSPENDED, place) for place in ("title", "heading", "text")}
+
+
+def test_statement_far_down_the_page_does_not_count():
+    headings = "".join(f"<h2>Action {number}</h2>" for number in range(3))
+    text = "Nos bénévoles plantent des arbres. " * 20
+    assert find_in(f"{headings}<p>{text}</p><h2>Site suspendu</h2>") == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("annour.example is sold", "<own> is sold"),
+        ("www.annour.example is sold", "<own> is sold"),
+        ("b.example is sold", "<host> is sold"),
+        ("write to a@b.example", "write to a@b.example"),
+        ("https://b.example/path", "https://b.example/path"),
+        ("n’est plus", "n'est plus"),
+    ],
+)
+def test_hosts_are_replaced(text, expected):
+    assert replace_hosts(text, "annour.example") == expected
+
+
+def test_every_pattern_compiles_and_matches_no_empty_text():
+    sources = [source for _, _, patterns in iter_table() for source in patterns]
+    assert [source for source in sources if re.search(source, "", re.IGNORECASE)] == []
+    assert len(sources) == len(set(sources))
+
+
+def test_every_entry_has_language_codes():
+    codes = [code for _, languages, _ in iter_table() for code in languages]
+    assert [code for code in codes if not re.fullmatch("[a-z]{2}", code)] == []
+
+
+def test_main_languages_have_statements_of_every_reason():
+    languages = defaultdict(set)
+    for reason, codes, _ in iter_table():
+        languages[reason].update(codes)
+    missing = {reason: {"en", "fr", "es", "ar"} - codes for reason, codes in languages.items()}
+    assert not any(missing.values())
+    assert set(languages) == set(load_patterns())
