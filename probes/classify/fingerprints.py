@@ -114,9 +114,14 @@ def parse_company(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
     if not sentences:
         raise ValueError(f"fingerprint of {table['name']}: no sentences in its languages")
     pages = [
-        {**sentence, field: _insert_words(sentence[field], table["words"])}
+        {
+            "verdict": sentence["verdict"],
+            "languages": sentence["languages"],
+            field: _insert_words(patterns, table["words"]),
+        }
         for sentence in sentences
-        for field in sentence.keys() - _OTHER_KEYS
+        for field, patterns in sentence.items()
+        if field not in _OTHER_KEYS
     ]
     return parse_service({**table, "pages": pages})
 

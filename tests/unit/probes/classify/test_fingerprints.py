@@ -1,0 +1,316 @@
+"""Fingerprints: the fields of an entry, and the form of all entries of the tables."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from probes.classify import fingerprints
+from probes.classify.fingerprints import (
+    Fingerprint,
+    find_fingerprint,
+    load_fingerprints,
+    parse_service,
+    parse_table,
+)
+from probes.models.finding import Reason
+from probes.models.http import Page
+from probes.parsing.html import Document, parse_html
+
+URL = "https://www.annour.example/"
+ACCUSING_REASONS = {
+    Reason.PARKED,
+    Reason.SUSPENDED,
+    Reason.DEFAULT_PAGE,
+    Reason.NOT_FOUND,
+    Reason.EMPTY,
+    Reason.DIRECTORY_LISTING,
+}
+NEUTRAL_REASONS = {Reason.BLOCKED, Reason.LOGIN_WALL, Reason.SERVER_ERROR}
+MIN_PATTERN_CHARS = 6
+MIN_SERVICES = 400
+PAGE_TEXT = "Nos bénévoles donnent des cours du soir aux enfants du quartier. "
+
+
+def build_page(markup: str, url: str = URL, **headers: str) -> tuple[Document, Page]:
+    body = f"<html><body>{markup}</body></html>"
+    page = Page(url, 200, {"content-type": "text/html", **headers}, body.encode())
+    return parse_html(body, url), page
+
+
+def build_service(**entry: object) -> dict[str, object]:
+    return {
+        "name": "Atlas Host",
+        "verdict": "parked",
+        "source": "a page",
+        "date": "2026-11-28",
+        "pages": [entry],
+    }
+
+
+def find_with(
+    monkeypatch: pytest.MonkeyPatch, page: tuple[Document, Page], **entry: object
+) -> str | None:
+    """Return the words that an entry matches on a page, or None."""
+    index = fingerprints._FingerprintIndex(tuple(parse_service(build_service(**entry))))
+    monkeypatch.setattr(fingerprints, "_get_index", lambda: index)
+    match = find_fingerprint(*page)
+    return match.words if match else None
+
+
+# --- Parsing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ({"titel": "parked"}, "Atlas Host: unknown fields"),
+        ({"languages": ["en"]}, "Atlas Host: nothing to match"),
+        ({"title": "parked", "verdict": "asleep"}, "Atlas Host: unknown verdict 'asleep'"),
+    ],
+)
+def test_wrong_entry_is_an_error_with_the_name_of_the_service(entry, problem):
+    with pytest.raises(ValueError, match=problem):
+        list(parse_service(build_service(**entry)))
+
+
+def test_page_can_override_what_the_service_says():
+    entry = {"title": "hello atlas", "verdict": "suspended", "source": "b", "date": "2026-12-01"}
+    (fingerprint,) = parse_service(build_service(**entry))
+    assert (fingerprint.reason, fingerprint.source, fingerprint.date) == (
+        Reason.SUSPENDED,
+        "b",
+        "2026-12-01",
+    )
+
+
+COMPANIES = {
+    "source": "a page",
+    "date": "2026-11-28",
+    "companies": [{"name": "Atlas", "words": ["atlas", "atlas host"], "languages": ["fr"]}],
+    "sentences": [
+        {
+            "verdict": "parked",
+            "languages": ["fr", "nl"],
+            "title": ["réservé chez <service>"],
+            "text": ["ce domaine*<service>", "<service> a réservé"],
+        },
+        {"verdict": "parked", "languages": ["en"], "text": ["this domain*<service>"]},
+    ],
+}
+
+
+def test_company_has_the_sentences_of_its_languages():
+    by_field = {next(iter(one.patterns)): one for one in parse_table(COMPANIES)}
+    assert set(by_field) == {"title", "text"}
+    assert by_field["title"].service == "Atlas"
+    assert by_field["text"].patterns["text"] == (
+        ("ce domaine", "atlas"),
+        ("atlas a réservé",),
+        ("ce domaine", "atlas host"),
+        ("atlas host a réservé",),
+    )
+
+
+def test_company_without_sentences_is_an_error():
+    company = {"name": "Atlas", "words": ["atlas"], "languages": ["eo"]}
+    with pytest.raises(ValueError, match="Atlas: no sentences"):
+        list(parse_table({**COMPANIES, "companies": [company]}))
+
+
+# --- Fields ---------------------------------------------------------------------------------------
+
+FIELDS = [
+    (
+        "title",
+        "parked at atlas",
+        "<title>Parked at  ATLAS</title>",
+        "<title>Parked at Atlas 2</title>",
+    ),
+    ("heading", "atlas default page", "<h1>Atlas default page</h1>", "<p>Atlas default page</p>"),
+    ("text", "parked at atlas", "<p>Free, parked at Atlas.</p>", "<p>Parked at Atlasse</p>"),
+    (
+        "script",
+        "cdn.atlas.example",
+        "<script src='//cdn.atlas.example/p.js'></script>",
+        "<script src='//cdn.example/p.js'></script>",
+    ),
+    (
+        "form",
+        "atlas.example/offer",
+        "<form action='https://atlas.example/offer?d=1'></form>",
+        "<form action='/offer'></form>",
+    ),
+    (
+        "generator",
+        "atlas builder",
+        "<meta name=generator content='Atlas Builder 2'>",
+        "<meta name=author content='Atlas Builder'>",
+    ),
+    (
+        "markup",
+        "window.atlas=",
+        "<script>window.atlas=1</script>",
+        f"<p>{PAGE_TEXT * 12}</p><script>window.atlas=1</script>",
+    ),
+    (
+        "address",
+        "*//parking.atlas.example/*",
+        "<meta http-equiv=refresh content='0; url=https://parking.atlas.example/a'>",
+        "<a href='https://parking.atlas.example/a'>a</a>",
+    ),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "matching", "other"), FIELDS)
+def test_field_matches_its_place_and_no_other(monkeypatch, field, value, matching, other):
+    assert find_with(monkeypatch, build_page(matching), **{field: value})
+    assert find_with(monkeypatch, build_page(other), **{field: value}) is None
+
+
+def test_every_field_is_tested():
+    assert {field for field, *_ in FIELDS} | {"header"} == set(fingerprints._MATCHERS)
+
+
+def test_header_matches_name_and_value(monkeypatch):
+    page = build_page("<p>a</p>", server="Atlas Parking")
+    assert find_with(monkeypatch, page, header="server: atlas") == "server: atlas"
+    assert find_with(monkeypatch, page, header="via: atlas") is None
+
+
+def test_final_address_matches(monkeypatch):
+    page = build_page("<p>a</p>", "https://annour.example/cgi-sys/atlas.cgi")
+    assert find_with(monkeypatch, page, address="*/cgi-sys/atlas.cgi")
+    assert find_with(monkeypatch, page, address="*/atlas.cg") is None
+
+
+def test_all_fields_must_match(monkeypatch):
+    entry = {"title": "coming soon", "text": ["atlas host", "atlas.example"]}
+    page = build_page("<title>Coming soon</title><p>Atlas Host</p>")
+    assert find_with(monkeypatch, page, **entry) == "coming soon"
+    assert find_with(monkeypatch, build_page("<title>Coming soon</title>"), **entry) is None
+    assert find_with(monkeypatch, build_page("<p>Atlas Host</p>"), **entry) is None
+
+
+def test_star_is_a_short_gap_in_a_text(monkeypatch):
+    near, far = (f"<p>This domain {'x' * length} Atlas</p>" for length in (60, 100))
+    assert find_with(monkeypatch, build_page(near), text="this domain*atlas")
+    assert find_with(monkeypatch, build_page(far), text="this domain*atlas") is None
+    reverse = build_page("<p>Atlas: this domain</p>")
+    assert find_with(monkeypatch, reverse, text="this domain*atlas") is None
+
+
+def test_star_is_any_text_in_a_title(monkeypatch):
+    page = build_page(f"<title>Atlas {'x' * 100} parking</title>")
+    assert find_with(monkeypatch, page, title="atlas*parking")
+    assert find_with(monkeypatch, page, title="atlas*parkings") is None
+    assert find_with(monkeypatch, build_page("<title>ab</title>"), title="ab*b") is None
+
+
+def test_own_is_the_host_without_www(monkeypatch):
+    sold, other = (
+        build_page(f"<title>{host} is for sale</title>") for host in ("annour.example", "b.example")
+    )
+    assert find_with(monkeypatch, sold, title="<own> is for sale")
+    assert find_with(monkeypatch, other, title="<own> is for sale") is None
+
+
+def test_typographic_apostrophe_is_straight(monkeypatch):
+    page = build_page("<p>Ce domaine n’est pas relié à Atlas</p>")
+    assert find_with(monkeypatch, page, text="ce domaine n'est pas relié")
+
+
+def test_page_with_a_menu_and_own_text_does_not_match(monkeypatch):
+    menu = "".join(f"<a href='/{name}'>{name}</a>" for name in ("a", "b", "c", "d"))
+    sentence = "<p>Parked at Atlas</p>"
+    empty = build_page(f"<nav>{menu}</nav>{sentence}")
+    full = build_page(f"<nav>{menu}</nav><main>{sentence}<p>{PAGE_TEXT * 8}</p></main>")
+    assert find_with(monkeypatch, empty, text="parked at atlas")
+    assert find_with(monkeypatch, full, text="parked at atlas") is None
+
+
+def test_long_page_does_not_match_by_a_sentence_or_a_script(monkeypatch):
+    story = "".join(f"<p>{number}. {PAGE_TEXT}</p>" for number in range(60))
+    page = build_page(f"<p>Parked at Atlas</p>{story}<script src='//cdn.atlas.example'></script>")
+    assert find_with(monkeypatch, page, text="parked at atlas") is None
+    assert find_with(monkeypatch, page, script="cdn.atlas.example") is None
+
+
+def test_name_inside_a_word_is_no_name(monkeypatch):
+    page = build_page("<p>This domain is parked. Contact the administrator.</p>")
+    assert find_with(monkeypatch, page, text="this domain*strato") is None
+    page = build_page("<p>Parked (strato). Parked by STRATO, Berlin</p>")
+    assert find_with(monkeypatch, page, text="by strato")
+
+
+# --- Tables ---------------------------------------------------------------------------------------
+
+
+def list_problems(fingerprint: Fingerprint) -> Iterator[str]:
+    """Yield what is wrong with the form of an entry."""
+    name = fingerprint.service
+    if fingerprint.reason not in ACCUSING_REASONS | NEUTRAL_REASONS:
+        yield f"{name}: a page cannot show {fingerprint.reason}"
+    if not all(re.fullmatch("[a-z]{2}", code) for code in fingerprint.languages):
+        yield f"{name}: {fingerprint.languages} are no ISO 639-1 codes"
+    if len(fingerprint.source) < 6 or not re.fullmatch(r"\d{4}-\d\d-\d\d", fingerprint.date):
+        yield f"{name}: no source or date"
+    for field, alternatives in fingerprint.patterns.items():
+        if not alternatives:
+            yield f"{name}: no value for {field}"
+        if len(fingerprint.patterns) == 1:
+            texts = ["".join(parts) for parts in alternatives]
+            short = [text for text in texts if len(text) < MIN_PATTERN_CHARS and text.isascii()]
+            yield from (f"{name}: {text!r} is too short" for text in short)
+
+
+def test_every_entry_is_well_formed():
+    assert [problem for one in load_fingerprints() for problem in list_problems(one)] == []
+
+
+def test_no_entry_is_listed_twice():
+    patterns = [(one.reason, tuple(sorted(one.patterns.items()))) for one in load_fingerprints()]
+    assert [key for key, count in Counter(patterns).items() if count > 1] == []
+
+
+def test_several_hundred_services_are_listed():
+    assert len({one.service for one in load_fingerprints()}) > MIN_SERVICES
+
+
+@pytest.mark.parametrize(
+    ("markup", "service", "reason"),
+    [
+        ("<title>Parked at Loopia</title>", "Loopia", Reason.PARKED),
+        ("<p>Ce nom de domaine est réservé par Heberjahiz</p>", "Heberjahiz", Reason.PARKED),
+        ("<p>Ce site a été suspendu. Genious, support</p>", "Genious", Reason.SUSPENDED),
+        ("<p>Este dominio está registrado en Dinahosting</p>", "Dinahosting", Reason.PARKED),
+        ("<p>Diese Domain ist registriert bei webgo</p>", "webgo", Reason.PARKED),
+        ("<p>Questo dominio è stato registrato su Tophost</p>", "Tophost", Reason.PARKED),
+        ("<p>Tên miền này được quản lý bởi Mắt Bão</p>", "Mắt Bão", Reason.PARKED),
+        ("<title>Welcome to nginx!</title>", "nginx", Reason.DEFAULT_PAGE),
+        ("<p>The Tengine web server is successfully installed</p>", "Tengine", Reason.DEFAULT_PAGE),
+        ("<p>There isn't a GitHub Pages site here.</p>", "GitHub Pages", Reason.NOT_FOUND),
+        ("<title>Dein Browser wird geprüft!</title>", "Anubis", Reason.BLOCKED),
+        ("<p>Powered by MikroTik RouterOS</p>", "Wi-Fi hotspots", Reason.LOGIN_WALL),
+    ],
+)
+def test_page_of_a_service_is_recognized(markup, service, reason):
+    match = find_fingerprint(*build_page(markup))
+    assert match is not None
+    assert (match.fingerprint.service, match.fingerprint.reason) == (service, reason)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Site suspendu",
+        "Coming soon",
+        "Le nom de domaine annour.example est enregistré chez OVH. Hébergeur : OVH SAS.",
+        "Le pont est suspendu depuis lundi. Notre site est en construction à Fès.",
+        "Site hébergé par Genious Communications",
+        "Bienvenue sur notre nouveau site",
+    ],
+)
+def test_general_sentence_is_no_fingerprint(text):
+    assert find_fingerprint(*build_page(f"<h1>Annour</h1><p>{text}</p><p>{PAGE_TEXT}</p>")) is None

@@ -1,0 +1,82 @@
+"""The second reader: its file of weights, its probabilities and its words."""
+
+import math
+from importlib import resources
+
+import pytest
+
+from probes.classify import second_reader
+from probes.classify.second_reader import (
+    BIAS_FEATURE,
+    MAX_REASON_WORDS,
+    PRESENT,
+    ReaderWeights,
+    load_weights,
+    read_features,
+)
+from probes.models.finding import Reason
+
+
+def read_lines() -> list[list[str]]:
+    path = resources.files(second_reader.__package__).joinpath(second_reader.WEIGHTS_FILE)
+    return [line.split("\t") for line in path.read_text("utf-8").splitlines()]
+
+
+def test_header_has_the_kinds_of_pages():
+    kinds = load_weights().kinds
+    assert PRESENT in kinds
+    assert len(kinds) == len(set(kinds))
+    assert {kind for kind in kinds if kind != PRESENT} <= {reason.value for reason in Reason}
+
+
+def test_every_line_has_a_finite_number_for_each_kind():
+    header, *lines = read_lines()
+    assert {len(line) for line in lines} == {len(header)}
+    assert all(math.isfinite(float(value or 0)) for line in lines for value in line[1:])
+
+
+def test_features_are_sorted_and_unique():
+    features = [line[0] for line in read_lines()[1:]]
+    assert len(features) == len(set(features))
+    assert features == sorted(features)
+    assert BIAS_FEATURE in features
+
+
+@pytest.mark.parametrize(
+    "features",
+    [frozenset(), frozenset({"title:suspended"}), frozenset({"title:parked", "text:domain"})],
+)
+def test_probabilities_sum_to_one(features):
+    reading = read_features(features)
+    assert math.isclose(sum(reading.probabilities.values()), 1.0)
+    assert reading.replacement_probability == 1.0 - reading.probabilities[PRESENT]
+
+
+def test_unknown_features_change_nothing():
+    known = frozenset({"title:suspended"})
+    assert read_features(known | {"title:xyzzy", "page:xyzzy"}) == read_features(known)
+
+
+def test_large_weights_do_not_overflow(monkeypatch):
+    weights = ReaderWeights((PRESENT, "parked"), {BIAS_FEATURE: (0.0, 0.0), "a:b": (0.0, 5000.0)})
+    monkeypatch.setattr(second_reader, "load_weights", lambda: weights)
+    assert read_features(frozenset({"a:b"})).probabilities == {PRESENT: 0.0, "parked": 1.0}
+
+
+def test_words_speak_for_the_likeliest_kind_and_come_without_places(monkeypatch):
+    weights = {
+        BIAS_FEATURE: (0.0, 0.0),
+        "title:sale": (0.0, 3.0),
+        "text:sale": (0.0, 2.0),
+        "head:offer": (0.0, 2.5),
+        "text:bénévoles": (1.0, 0.0),
+        "page:form": (0.0, 4.0),
+        **{f"text:w{number}": (0.0, 0.1) for number in range(9)},
+    }
+    model = ReaderWeights((PRESENT, "parked"), weights)
+    monkeypatch.setattr(second_reader, "load_weights", lambda: model)
+    words = read_features(frozenset(weights) - {BIAS_FEATURE}).words
+    assert words[:2] == ("sale", "offer")
+    assert len(words) == MAX_REASON_WORDS
+    assert "bénévoles" not in words
+    assert "form" not in words
