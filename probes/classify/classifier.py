@@ -14,9 +14,9 @@ import re
 from dataclasses import dataclass
 
 from probes.classify import interstitials, page_features, second_reader, soft_404, spam
-from probes.classify.fingerprints import find_fingerprint
+from probes.classify.fingerprints import find_fingerprint, load_fingerprint_index
 from probes.classify.second_reader import PageReading
-from probes.classify.statements import Statement, find_statements
+from probes.classify.statements import Statement, find_statements, load_patterns
 from probes.models.finding import FactValue, Reason
 from probes.models.http import Page
 from probes.parsing.html import Document
@@ -71,6 +71,13 @@ class PageVerdict:
     def is_absence(self) -> bool:
         """Return whether the page proves that the site is not there."""
         return self.is_proof and self.reason in ABSENCE_REASONS
+
+
+def load_tables() -> None:
+    """Load fingerprints, statements and weights, which takes a fifth of a second."""
+    load_fingerprint_index()
+    load_patterns()
+    second_reader.load_weights()
 
 
 def classify_page(
@@ -173,8 +180,8 @@ def _can_count(statement: Statement, document: Document, reading: PageReading) -
         return reading.probabilities[Reason.LOGIN_WALL] >= MIN_LIKELY_PROBABILITY
     if statement.place == "text" and statement.reason is Reason.NOT_FOUND:
         return not has_site_navigation(document)
-    is_moved = statement.reason in _MOVED_REASONS and mentions_new_site(document)
-    return not is_moved
+    is_in_text = statement.place == "text" and statement.reason in _MOVED_REASONS
+    return not (is_in_text and mentions_new_site(document))
 
 
 # A page with the site's new address.

@@ -177,14 +177,15 @@ def _find_longest_literal(parts: tuple[str, ...]) -> str:
 
 
 @cache
-def _get_index() -> _FingerprintIndex:
+def load_fingerprint_index() -> _FingerprintIndex:
+    """Return the index of all fingerprints."""
     return _FingerprintIndex(load_fingerprints())
 
 
 def _find_candidates(view: _PageView) -> Iterator[Fingerprint]:
     texts = (view.title, *view.headings, view.text, *view.scripts, *view.forms, *view.headers)
     markup = "" if view.has_own_content else view.markup
-    return _get_index().find_candidates(
+    return load_fingerprint_index().find_candidates(
         "\n".join((*texts, *view.addresses, view.generator, markup))
     )
 

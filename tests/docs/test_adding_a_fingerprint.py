@@ -20,7 +20,7 @@ FINGERPRINTS = tuple(parse_table(tomllib.loads(SERVICE_TABLE)))
 @pytest.fixture(autouse=True)
 def use_documented_table(monkeypatch: pytest.MonkeyPatch) -> None:
     index = fingerprints._FingerprintIndex(FINGERPRINTS)
-    monkeypatch.setattr(fingerprints, "_get_index", lambda: index)
+    monkeypatch.setattr(fingerprints, "load_fingerprint_index", lambda: index)
 
 
 def test_documented_entry_is_well_formed() -> None:

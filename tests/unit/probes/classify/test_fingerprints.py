@@ -54,7 +54,7 @@ def find_with(
 ) -> str | None:
     """Return the words that an entry matches on a page, or None."""
     index = fingerprints._FingerprintIndex(tuple(parse_service(build_service(**entry))))
-    monkeypatch.setattr(fingerprints, "_get_index", lambda: index)
+    monkeypatch.setattr(fingerprints, "load_fingerprint_index", lambda: index)
     match = find_fingerprint(*page)
     return match.words if match else None
 
