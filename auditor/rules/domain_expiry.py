@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from probes.links import channel_registry
-from probes.models.finding import ACCOUNT_KINDS
+from probes.models.finding import ACCOUNT_KINDS, Reason
 from probes.urls.domains import get_own_domain
 from probes.website.rdap import find_rdap_service
 from storage.models.audit import AccountRow, Decision, DecisionKind, DomainCheck
@@ -92,7 +92,7 @@ def _is_usable(check: DomainCheck, run_started_at: datetime) -> bool:
     return (
         check.answered_at is not None
         and run_started_at - check.answered_at <= MAX_ANSWER_AGE
-        and bool(check.expires_on or check.statuses)
+        and bool(check.expires_on or check.statuses or check.reason is Reason.NOT_FOUND)
         and not was_expiry_passed_since(check, run_started_at.date())
     )
 
@@ -115,6 +115,7 @@ def _build_registry_expiry(check: DomainCheck, today: date) -> DomainExpiry:
         other_expiry=check.other_expiry,
         has_expired=check.expires_on is not None and check.expires_on < today,
         status=check.statuses.partition(",")[0].replace(" ", "_"),
+        cause=_find_cause(check.domain, check) if check.reason is not None else "",
         known_at=check.answered_at,
         has_registry_answer=True,
     )

@@ -26,6 +26,8 @@ MIN_NAVIGATION_LINKS = 3
 """A page with so many links to other pages of its site is part of a working site."""
 MIN_REPLACEMENT_PROBABILITIES = {"title": 0.25, "heading": 0.35, "text": 0.5}
 """The second reader confirms a statement in this place from this probability on."""
+MIN_COMPANY_PROBABILITY = 0.35
+"""A sentence with the name of a company also counts from this probability on only."""
 MIN_LIKELY_PROBABILITY = 0.5
 MIN_SUSPICION_PROBABILITY = 0.8
 """An absence with this probability is a suspicion although the page does not state it."""
@@ -87,7 +89,8 @@ def classify_page(
 
     `reading` is that of the second reader. On a home page an error heading alone proves less.
     """
-    match = find_fingerprint(document, page)
+    is_doubtful = reading.replacement_probability >= MIN_COMPANY_PROBABILITY
+    match = find_fingerprint(document, page, with_companies=is_doubtful)
     if match:
         return PageVerdict(match.fingerprint.reason, match.words, match.fingerprint.service)
     if interstitials.mentions_region_restriction(document.text):
@@ -164,7 +167,24 @@ def _find_confirmed_statement(document: Document, reading: PageReading) -> PageV
         return reading.probabilities.get(statement.reason, 0.0) + _PLACE_WEIGHTS[statement.place]
 
     best = max(statements, key=rate_statement)
+    if is_absence and not _is_independent(reading, statements, best):
+        return None
     return PageVerdict(best.reason, best.words, reader_words=reading.words)
+
+
+def _is_independent(reading: PageReading, statements: list[Statement], best: Statement) -> bool:
+    """Return whether the second reader doubts the page without the words of the statement, too.
+
+    Otherwise it would only repeat the statement: a poem with the title "404" has one witness.
+    """
+    texts = [statement.words for statement in statements if statement.reason is best.reason]
+    words = [word for text in texts for word in page_features.list_words(text)]
+    independent = reading.leave_out_words(words)
+    return independent.replacement_probability >= MIN_INDEPENDENT_PROBABILITY
+
+
+MIN_INDEPENDENT_PROBABILITY = 0.2
+"""The least probability without the statement's words for an absence."""
 
 
 def _sum_absences(reading: PageReading) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import resources
 from typing import Any
@@ -39,7 +39,9 @@ _OTHER_KEYS = frozenset({"verdict", "languages", "source", "date"})
 class Fingerprint:
     """The look of a page of a service, and its meaning.
 
-    `patterns` has the alternatives of each field: texts in lower case, split at `*`.
+    `patterns` has the alternatives of each field: texts in lower case, split at `*`. `is_general`
+    marks a sentence of many companies with the name of one. Associations name their host, too, so
+    it needs another witness.
     """
 
     service: str
@@ -48,6 +50,7 @@ class Fingerprint:
     languages: tuple[str, ...]
     source: str
     date: str
+    is_general: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,8 @@ def parse_company(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
         for field, patterns in sentence.items()
         if field not in _OTHER_KEYS
     ]
-    return parse_service({**table, "pages": pages})
+    for fingerprint in parse_service({**table, "pages": pages}):
+        yield replace(fingerprint, is_general="text" in fingerprint.patterns)
 
 
 def _insert_words(patterns: list[str], words: list[str]) -> list[str]:
@@ -135,10 +139,17 @@ def _parse_patterns(value: str | list[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(_fold_text(text).split("*")) for text in texts)
 
 
-def find_fingerprint(document: Document, page: Page) -> FingerprintMatch | None:
-    """Return the first fingerprint that matches a page, or None."""
+def find_fingerprint(
+    document: Document, page: Page, *, with_companies: bool = True
+) -> FingerprintMatch | None:
+    """Return the first fingerprint that matches a page, or None.
+
+    `with_companies` includes general sentences with the name of a company.
+    """
     view = _PageView(document, page)
     for fingerprint in _find_candidates(view):
+        if fingerprint.is_general and not with_companies:
+            continue
         words = _match_fingerprint(fingerprint, view)
         if words is not None:
             return FingerprintMatch(fingerprint, words)

@@ -47,11 +47,11 @@ def extract_features(document: Document, *, has_password_field: bool) -> frozens
     features = set(_iter_structure_features(document))
     if has_password_field:
         features.add("page:password")
-    title_words = _list_words(document.title, own_host, MAX_TITLE_WORDS)
-    heading_words = _list_words(
+    title_words = list_words(document.title, own_host, MAX_TITLE_WORDS)
+    heading_words = list_words(
         " . ".join(document.headings[:MAX_HEADINGS]), own_host, MAX_HEADING_WORDS
     )
-    text_words = _list_words(document.text[:MAX_TEXT_CHARS], own_host, MAX_TEXT_WORDS)
+    text_words = list_words(document.text[:MAX_TEXT_CHARS], own_host, MAX_TEXT_WORDS)
     for place, words in (("title", title_words), ("head", heading_words), ("text", text_words)):
         features.update(f"{place}:{word}" for word in words)
         features.update(f"{place}:{first} {second}" for first, second in pairwise(words))
@@ -60,7 +60,7 @@ def extract_features(document: Document, *, has_password_field: bool) -> frozens
     return frozenset(features)
 
 
-def _list_words(text: str, own_host: str, max_words: int) -> list[str]:
+def list_words(text: str, own_host: str = "", max_words: int = MAX_TEXT_WORDS) -> list[str]:
     """Return the words of a text in lower case. Hosts, prices and numbers are replaced."""
     words: list[str] = []
     for match in _WORD_PATTERN.finditer(_fold_text(text)):

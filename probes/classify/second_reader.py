@@ -9,7 +9,7 @@ docs/research/second-reader.md describes the training and its evaluation.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -26,16 +26,29 @@ _WORD_PLACES = ("title", "head", "main", "text")
 class PageReading:
     """The probability of each kind of page, and the words that weighed most for the likeliest one.
 
-    The words are those that speak for the likeliest kind and against an honest page.
+    The words are those that speak for the likeliest kind and against an honest page. `features` are
+    those of the page.
     """
 
     probabilities: Mapping[str, float]
     words: tuple[str, ...]
+    features: frozenset[str] = frozenset()
 
     @property
     def replacement_probability(self) -> float:
         """Return the probability that the page is not the site that the link promises."""
         return 1.0 - self.probabilities[PRESENT]
+
+    def leave_out_words(self, words: Collection[str]) -> PageReading:
+        """Return the reading of the page without these words, for an independent opinion."""
+        left_out = frozenset(words)
+        return read_features(
+            frozenset(
+                feature
+                for feature in self.features
+                if left_out.isdisjoint(feature.partition(":")[2].split())
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,7 @@ def read_features(features: frozenset[str]) -> PageReading:
     return PageReading(
         dict(zip(model.kinds, probabilities, strict=True)),
         _list_words([feature for weight, feature in ranked if weight > 0]),
+        features,
     )
 
 

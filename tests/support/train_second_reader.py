@@ -30,6 +30,7 @@ from tests.unit.probes.classify import (
     test_classifier,
     test_false_positives,
     test_notice_patterns,
+    test_same_words,
     test_self_statements,
 )
 
@@ -126,6 +127,7 @@ def _list_honest_bodies() -> list[str]:
         *test_self_statements.ONE_SCREEN.values(),
         *test_self_statements.OWNERS.values(),
         *test_self_statements.OPEN.values(),
+        *test_same_words.PAGES.values(),
         *(test_notice_patterns.notice("Annour", f"<p>{text}</p>") for text in short_texts),
     ]
 

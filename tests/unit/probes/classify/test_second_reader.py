@@ -54,7 +54,13 @@ def test_probabilities_sum_to_one(features):
 
 def test_unknown_features_change_nothing():
     known = frozenset({"title:suspended"})
-    assert read_features(known | {"title:xyzzy", "page:xyzzy"}) == read_features(known)
+    reading = read_features(known | {"title:xyzzy", "page:xyzzy"})
+    assert reading.probabilities == read_features(known).probabilities
+
+
+def test_words_of_the_statement_are_left_out_of_an_independent_reading():
+    reading = read_features(frozenset({"title:suspended", "text:this account", "page:forms <1"}))
+    assert reading.leave_out_words(["suspended", "account"]).features == {"page:forms <1"}
 
 
 def test_large_weights_do_not_overflow(monkeypatch):
