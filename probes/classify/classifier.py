@@ -173,16 +173,20 @@ def _find_confirmed_statement(document: Document, reading: PageReading) -> PageV
 
 
 def _is_independent(reading: PageReading, statements: list[Statement], best: Statement) -> bool:
-    """Return whether the second reader doubts the page without the words of the statement, too.
+    """Return whether the second reader does not only repeat the statement.
 
-    Otherwise it would only repeat the statement: a poem with the title "404" has one witness.
+    It is sure of the page, or doubts it without the words of the statement, too. A poem with the
+    title "404" has one witness.
     """
+    if reading.replacement_probability >= MIN_SURE_PROBABILITY:
+        return True
     texts = [statement.words for statement in statements if statement.reason is best.reason]
     words = [word for text in texts for word in page_features.list_words(text)]
     independent = reading.leave_out_words(words)
     return independent.replacement_probability >= MIN_INDEPENDENT_PROBABILITY
 
 
+MIN_SURE_PROBABILITY = 0.9
 MIN_INDEPENDENT_PROBABILITY = 0.2
 """The least probability without the statement's words for an absence."""
 

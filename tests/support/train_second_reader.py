@@ -136,6 +136,7 @@ def _list_replaced_pages() -> list[tuple[str, str]]:
     """Return the invented pages that replace a site, with the reason of each."""
     pages = [(reason, body) for reason, body, _ in test_notice_patterns.ABSENT.values()]
     pages += test_self_statements.STATED.values()
+    pages += test_same_words.REPLACED.values()
     pages += [("parked", body) for body in test_self_statements.REGISTRARS.values()]
     pages += [
         (reason, test_classifier.notice(title, body))

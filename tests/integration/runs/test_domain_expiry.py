@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from auditor.checking import checker
 from auditor.config.schema import DomainExpirySettings
 from auditor.evaluation import reevaluate
+from auditor.rules.domain_expiry import find_domain_expiry
 from auditor.rules.engine import AnyRule
 from auditor.runs.run import execute_run
 from probes.models.finding import Identity, LinkKind, Reason
@@ -271,3 +272,27 @@ async def test_registry_s_answer_counts_more_than_a_stated_date(app):
     app.store.add_decision(replace(decision, expires_at=night_of(5)))
     await execute_run(app, night_of(1))
     assert get_gap(app) is None
+
+
+async def test_unregistered_domain_counts_more_than_a_stated_date(app):
+    register(app, site("nour.org"))
+    app.web.answers[f"{SERVICE}nour.org"] = Page("", 404)
+    await execute_run(app, night_of(0))
+    (row,) = app.store.list_accounts("nour")
+    checks = {check.account_id: check for _, check in list_checks(app) if check is not None}
+    decision = Decision(
+        "nour",
+        "website",
+        DecisionKind.DOMAIN_EXPIRES,
+        "Amina",
+        "called",
+        night_of(0),
+        account_id=row.id,
+        value="2027-03-05",
+    )
+    expiry = find_domain_expiry(row, checks, {row.id: decision}, night_of(1))
+    assert (expiry.source, expiry.cause) == ("registry", "not_registered")
+
+
+def list_checks(app):
+    return app.store.list_accounts_with_domain_check("website")

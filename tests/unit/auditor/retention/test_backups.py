@@ -85,6 +85,9 @@ def conclusions(app):
 @pytest.mark.fault("F46")
 async def test_backup_during_a_run_is_restored_and_resumed(app, tmp_path, monkeypatch):
     """Back up during a run, restore into a new folder, and finish the run there."""
+    links = [link(f"b{number:03}", "website", f"more{number:03}") for number in range(160)]
+    register(app, *LINKS, *links)  # so many that several backups fit into the run
+    count = len(LINKS) + len(links)
     await execute_run(app, night_of(0))
     monkeypatch.setattr(
         app.store,
@@ -107,7 +110,7 @@ async def test_backup_during_a_run_is_restored_and_resumed(app, tmp_path, monkey
         with closing(sqlite3.connect(result.backup.file)) as raw:
             assert committed <= set(raw.execute("SELECT run_id, account_id FROM observation"))
             assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    committed, result = next(item for item in snapshots if 40 < len(item[0]) < 80)
+    committed, result = next(item for item in snapshots if count < len(item[0]) < 2 * count)
     restored_app = open_restored(tmp_path / "there", result.backup.file)
     before = {
         observation.key: observation for observation in restored_app.store.list_observations()
@@ -117,10 +120,10 @@ async def test_backup_during_a_run_is_restored_and_resumed(app, tmp_path, monkey
     assert {
         observation.key: observation for observation in after if observation.key in before
     } == before
-    assert len({(row.run_id, row.account_id) for row in after}) == len(after) == 80
+    assert len({(row.run_id, row.account_id) for row in after}) == len(after) == 2 * count
     rebuilt = reevaluate.reevaluate(restored_app)
     assert rebuilt.changes == []
-    assert rebuilt.replayed_count == 80
+    assert rebuilt.replayed_count == 2 * count
     restored_app.store.close()
 
 

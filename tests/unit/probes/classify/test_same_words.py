@@ -1,4 +1,4 @@
-"""Short honest pages with the words of notices. They are part of the training of the reader."""
+"""Short pages with the words of notices, which are part of the training of the second reader."""
 
 import tomllib
 from pathlib import Path
@@ -9,10 +9,19 @@ from probes.models.finding import Presence
 from tests.unit.probes.classify.test_self_statements import probe_site
 
 DATA = Path(__file__).parents[3] / "fixtures" / "data" / "same_words.toml"
-PAGES = {page["name"]: page["html"] for page in tomllib.loads(DATA.read_text("utf-8"))["pages"]}
+TABLES = tomllib.loads(DATA.read_text("utf-8"))
+PAGES = {page["name"]: page["html"] for page in TABLES["pages"]}
+REPLACED = {page["name"]: (page["verdict"], page["html"]) for page in TABLES["replaced"]}
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_same_words_about_another_subject_are_no_absence(name: str) -> None:
     finding = probe_site(PAGES[name])
     assert finding.presence is not Presence.ABSENT, finding.detail
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_page_that_replaces_a_site_is_absent(name: str) -> None:
+    reason, html = REPLACED[name]
+    finding = probe_site(html)
+    assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
