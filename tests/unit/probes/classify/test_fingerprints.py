@@ -314,3 +314,9 @@ def test_page_of_a_service_is_recognized(markup, service, reason):
 )
 def test_general_sentence_is_no_fingerprint(text):
     assert find_fingerprint(*build_page(f"<h1>Annour</h1><p>{text}</p><p>{PAGE_TEXT}</p>")) is None
+
+
+def test_sentence_with_the_name_of_a_company_needs_another_witness():
+    page = build_page("<p>This domain is registered with Gandi.</p>")
+    assert find_fingerprint(*page).fingerprint.is_general
+    assert find_fingerprint(*page, with_companies=False) is None
