@@ -263,5 +263,5 @@ def may_be_soft_404(document: Document, reading: PageReading) -> bool:
     return is_short and reading.probabilities[Reason.NOT_FOUND] >= MIN_DECOY_PROBABILITY
 
 
-MIN_DECOY_PROBABILITY = 0.02
+MIN_DECOY_PROBABILITY = 0.005
 """From this probability of a missing page on, a request for a decoy is justified."""
