@@ -283,7 +283,9 @@ def _retry_as_typed(
 
 def build_uncleaned_url(typed: str, *, requested_urls: Collection[str | None]) -> str | None:
     """Return the link before it was cleaned, or None if it was requested already or is no URL."""
-    url = quote(typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~").partition("#")[0]
+    url = quote(typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~", errors="replace").partition("#")[
+        0
+    ]
     is_http_url = url.startswith(("https://", "http://"))
     return url if is_http_url and url not in requested_urls else None
 

@@ -201,7 +201,7 @@ def _can_count(statement: Statement, document: Document, reading: PageReading) -
     if reading.replacement_probability < MIN_REPLACEMENT_PROBABILITIES[statement.place]:
         return False
     if statement.place == "text" and statement.reason is Reason.LOGIN_WALL:
-        return reading.probabilities[Reason.LOGIN_WALL] >= MIN_LIKELY_PROBABILITY
+        return reading.probabilities.get(Reason.LOGIN_WALL, 0.0) >= MIN_LIKELY_PROBABILITY
     if statement.place == "text" and statement.reason is Reason.NOT_FOUND:
         return not has_site_navigation(document)
     is_in_text = statement.place == "text" and statement.reason in _MOVED_REASONS
@@ -260,7 +260,7 @@ def _find_page_without_text(document: Document) -> PageVerdict | None:
 def may_be_soft_404(document: Document, reading: PageReading) -> bool:
     """Return whether the second reader doubts a page enough to justify a decoy request."""
     is_short = len(document.text) < 5 * soft_404.SHORT_PAGE_MAX_CHARS
-    return is_short and reading.probabilities[Reason.NOT_FOUND] >= MIN_DECOY_PROBABILITY
+    return is_short and reading.probabilities.get(Reason.NOT_FOUND, 0.0) >= MIN_DECOY_PROBABILITY
 
 
 MIN_DECOY_PROBABILITY = 0.005

@@ -37,7 +37,7 @@ class PageReading:
     @property
     def replacement_probability(self) -> float:
         """Return the probability that the page is not the site that the link promises."""
-        return 1.0 - self.probabilities[PRESENT]
+        return 1.0 - self.probabilities.get(PRESENT, 1.0)
 
     def leave_out_words(self, words: Collection[str]) -> PageReading:
         """Return the reading of the page without these words, for an independent opinion."""

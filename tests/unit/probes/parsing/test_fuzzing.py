@@ -105,7 +105,8 @@ EXCUSED = {
     "runs commands": "auditor.cli.main.main",
     "is given the operator's file": "probes.http.dialer.create_verifying_context",
     "is asked for what is known": (
-        "probes.links.channel_registry.get_channel probes.parsing.feeds.choose_posts_sitemap"
+        "probes.links.channel_registry.get_channel probes.links.post_numbers.get_date_precision "
+        "probes.parsing.feeds.choose_posts_sitemap"
     ),
     "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
     (
