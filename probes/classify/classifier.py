@@ -258,9 +258,13 @@ def _find_page_without_text(document: Document) -> PageVerdict | None:
 
 
 def may_be_soft_404(document: Document, reading: PageReading) -> bool:
-    """Return whether the second reader doubts a page enough to justify a decoy request."""
+    """Return whether a decoy request is justified: the page mentions a missing one.
+
+    The second reader spares most pages the search for such a mention, which is slow.
+    """
     is_short = len(document.text) < 5 * soft_404.SHORT_PAGE_MAX_CHARS
-    return is_short and reading.probabilities.get(Reason.NOT_FOUND, 0.0) >= MIN_DECOY_PROBABILITY
+    is_doubtful = reading.probabilities.get(Reason.NOT_FOUND, 0.0) >= MIN_DECOY_PROBABILITY
+    return is_short and is_doubtful and soft_404.mentions_missing_page(document.text)
 
 
 MIN_DECOY_PROBABILITY = 0.005

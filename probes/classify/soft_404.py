@@ -372,6 +372,11 @@ def detect_soft_404(document: Document, *, is_home_page: bool) -> tuple[Reason, 
     return (Reason.EMPTY if is_empty_home_page else Reason.NOT_FOUND), proof
 
 
+def mentions_missing_page(text: str) -> bool:
+    """Return whether a text mentions a missing page."""
+    return bool(_MISSING_PAGE_MENTION_PATTERN.search(text))
+
+
 def is_dated_article(document: Document) -> bool:
     """Return whether a page has a story and a machine-readable date, unlike an error page."""
     articles = [schema for schema in document.json_ld if "headline" in schema]
