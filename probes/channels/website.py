@@ -46,12 +46,12 @@ from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 from probes.website import decoy_check, latest_post, ownership_change
 from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
-from probes.website.parking_witnesses import confirm_suspicion, describe_certificate
+from probes.website.parking_signals import confirm_suspicion, describe_certificate
 from probes.website.url_variants import build_www_twin_url, check_transport, open_site
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
-VERSION = 7
+VERSION = 8
 MEMBERS_ONLY_PAGE_MAX_CHARS = 200
 """The most visible characters of a page that only lets members in."""
 
@@ -165,7 +165,7 @@ _UNREAD_REASONS = frozenset({Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.UNREADABLE
 def _confirm_suspicion(
     page: Page, site: SiteAnalysis, problem: Finding | None
 ) -> Generator[PageRequest, Page, Finding | None]:
-    """Return an absence if a witness confirms the suspicion against a page, else its problem.
+    """Return an absence if a signal confirms the suspicion against a page, else its problem.
 
     The suspicion is about what the page says, so a refusal stays a refusal.
     """
@@ -283,9 +283,9 @@ def _retry_as_typed(
 
 def build_uncleaned_url(typed: str, *, requested_urls: Collection[str | None]) -> str | None:
     """Return the link before it was cleaned, or None if it was requested already or is no URL."""
-    url = quote(typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~", errors="replace").partition("#")[
-        0
-    ]
+    url, _, _ = quote(typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~", errors="replace").partition(
+        "#"
+    )
     is_http_url = url.startswith(("https://", "http://"))
     return url if is_http_url and url not in requested_urls else None
 

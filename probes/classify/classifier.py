@@ -1,11 +1,10 @@
 """Classification of a website's page: the site itself, or a page that replaces it.
 
-Three readers look at a page. A fingerprint recognizes a page of a service word for word and is
-enough. A statement ("account suspended") is one witness and needs a second one, because
-associations write the same words about bridges and schools. The second reader, a linear model, is
-such a witness, and decides nothing alone. If only this reader objects to a page, that is a
-suspicion, which needs a witness from outside of the page. docs/explanations/verdicts.md describes
-the rules.
+A fingerprint recognizes the page of a service word for word and is enough for a verdict. A
+statement ("account suspended") is one signal and needs a second one, because associations write the
+same words about bridges and schools. The page model, a linear model, is such a signal and decides
+nothing alone. A page that only the model objects to is a suspicion, which needs a signal from
+outside of the page. docs/explanations/verdicts.md describes the rules.
 """
 
 from __future__ import annotations
@@ -13,21 +12,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from probes.classify import interstitials, page_features, second_reader, soft_404, spam
+from probes.classify import interstitials, page_features, page_model, soft_404, spam
 from probes.classify.fingerprints import find_fingerprint, load_fingerprint_index
-from probes.classify.second_reader import PageReading
+from probes.classify.interstitials import MIN_NAVIGATION_LINKS
+from probes.classify.page_model import PagePrediction
 from probes.classify.statements import Statement, find_statements, load_patterns
 from probes.models.finding import FactValue, Reason
 from probes.models.http import Page
 from probes.parsing.html import Document
 from probes.text.lazy_regex import lazy_regex
 
-MIN_NAVIGATION_LINKS = 3
-"""A page with so many links to other pages of its site is part of a working site."""
 MIN_REPLACEMENT_PROBABILITIES = {"title": 0.25, "heading": 0.35, "text": 0.5}
-"""The second reader confirms a statement in this place from this probability on."""
+"""The page model confirms a statement in this place from this probability on."""
 MIN_COMPANY_PROBABILITY = 0.35
-"""A sentence with the name of a company also counts from this probability on only."""
+"""Below this probability, a sentence that many companies share is ignored."""
 MIN_LIKELY_PROBABILITY = 0.5
 MIN_SUSPICION_PROBABILITY = 0.8
 """An absence with this probability is a suspicion although the page does not state it."""
@@ -44,29 +42,27 @@ ABSENCE_REASONS = frozenset(
     }
 )
 """The reasons that make a page absent. The others leave it unknown."""
-_MOVED_REASONS = frozenset({Reason.SUSPENDED, Reason.NOT_FOUND})
 _PLACE_WEIGHTS = {"title": 0.3, "heading": 0.2, "text": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
 class PageVerdict:
-    """The reason why a page is not the site, and the words that show it.
+    """The reason why a page is not the site, and the text that shows it.
 
-    `service` names the service whose page was recognized. `reader_words` are the words that weighed
-    most for the second reader. `is_proof` is False if the page leaves open whether the site is
-    there.
+    `service` names the service whose page was recognized. `model_words` are the words that weighed
+    most for the page model. `is_proof` is False if the page leaves open whether the site is there.
     """
 
     reason: Reason
     proof: str
     service: str = ""
-    reader_words: tuple[str, ...] = ()
+    model_words: tuple[str, ...] = ()
     is_proof: bool = True
 
     @property
     def facts(self) -> dict[str, FactValue]:
-        """Return what the readers recognized: `service` and `reader_words`."""
-        facts = {"service": self.service, "reader_words": ", ".join(self.reader_words)}
+        """Return the facts `service` and `model_words` of a finding, unless they are empty."""
+        facts = {"service": self.service, "model_words": ", ".join(self.model_words)}
         return {name: value for name, value in facts.items() if value}
 
     @property
@@ -79,25 +75,25 @@ def load_tables() -> None:
     """Load fingerprints, statements and weights, which takes a fifth of a second."""
     load_fingerprint_index()
     load_patterns()
-    second_reader.load_weights()
+    page_model.load_weights()
 
 
 def classify_page(
-    document: Document, page: Page, reading: PageReading, *, is_home_page: bool
+    document: Document, page: Page, prediction: PagePrediction, *, is_home_page: bool
 ) -> PageVerdict | None:
     """Return why the page is not the site that its link promises, or None.
 
-    `reading` is that of the second reader. On a home page an error heading alone proves less.
+    `prediction` is the page model's. On a home page an error heading alone proves less.
     """
-    is_doubtful = reading.replacement_probability >= MIN_COMPANY_PROBABILITY
+    is_doubtful = prediction.replacement_probability >= MIN_COMPANY_PROBABILITY
     match = find_fingerprint(document, page, with_companies=is_doubtful)
     if match:
-        return PageVerdict(match.fingerprint.reason, match.words, match.fingerprint.service)
+        return PageVerdict(match.fingerprint.reason, match.matched_text, match.fingerprint.service)
     if interstitials.mentions_region_restriction(document.text):
         return PageVerdict(Reason.BLOCKED, "not shown in this region")
     return (
         _find_wall_title(document)
-        or _find_confirmed_statement(document, reading)
+        or _find_confirmed_statement(document, prediction)
         or _find_missing_page(document, is_home_page=is_home_page)
         or _find_spam(document)
         or _find_consent_page(document)
@@ -105,22 +101,22 @@ def classify_page(
     )
 
 
-def read_page(document: Document, page: Page) -> PageReading:
-    """Return what the second reader says of a page."""
+def predict_page_kind(document: Document, page: Page) -> PagePrediction:
+    """Return the prediction of the page model."""
     has_password_field = interstitials.has_password_field(page)
     features = page_features.extract_features(document, has_password_field=has_password_field)
-    return second_reader.read_features(features)
+    return page_model.predict_kind(features)
 
 
-def find_suspicion(document: Document, reading: PageReading) -> PageVerdict | None:
-    """Return the absence that the second reader alone is sure of, or None. It proves nothing."""
+def find_suspicion(document: Document, prediction: PagePrediction) -> PageVerdict | None:
+    """Return the absence that the page model alone is sure of, or None. It proves nothing."""
     if soft_404.is_dated_article(document):
         return None
-    reason = max(ABSENCE_REASONS, key=lambda reason: reading.probabilities.get(reason, 0.0))
-    if reading.probabilities.get(reason, 0.0) < MIN_SUSPICION_PROBABILITY:
+    reason = max(ABSENCE_REASONS, key=lambda reason: prediction.probabilities.get(reason, 0.0))
+    if prediction.probabilities.get(reason, 0.0) < MIN_SUSPICION_PROBABILITY:
         return None
     proof = f"reads like {reason}"
-    return PageVerdict(reason, proof, reader_words=reading.words, is_proof=False)
+    return PageVerdict(reason, proof, model_words=prediction.top_words, is_proof=False)
 
 
 def has_site_navigation(document: Document) -> bool:
@@ -144,45 +140,47 @@ MIN_STORY_CHARS = 200
 """A main part with more characters is no wall."""
 
 
-def _find_confirmed_statement(document: Document, reading: PageReading) -> PageVerdict | None:
-    """Return the statement of the page that the second reader confirms, the likeliest first.
+def _find_confirmed_statement(document: Document, prediction: PagePrediction) -> PageVerdict | None:
+    """Return the statement of the page that the page model confirms, the likeliest first.
 
-    An absence needs a reader that thinks of an absence, too. A page that states a suspension and
+    An absence also needs a model that predicts an absence. A page that states a suspension and
     reads like a sign-in page remains a sign-in page.
     """
-    is_doubtful = reading.replacement_probability >= min(MIN_REPLACEMENT_PROBABILITIES.values())
+    is_doubtful = prediction.replacement_probability >= min(MIN_REPLACEMENT_PROBABILITIES.values())
     if not is_doubtful or soft_404.is_dated_article(document):
         return None
-    is_absence = _sum_absences(reading) >= reading.replacement_probability / 2
+    is_absence = _sum_absences(prediction) >= prediction.replacement_probability / 2
     statements = [
         statement
         for statement in find_statements(document)
         if (is_absence or statement.reason not in ABSENCE_REASONS)
-        and _can_count(statement, document, reading)
+        and _can_count(statement, document, prediction)
     ]
     if not statements:
         return None
 
     def rate_statement(statement: Statement) -> float:
-        return reading.probabilities.get(statement.reason, 0.0) + _PLACE_WEIGHTS[statement.place]
+        return prediction.probabilities.get(statement.reason, 0.0) + _PLACE_WEIGHTS[statement.place]
 
     best = max(statements, key=rate_statement)
-    if is_absence and not _is_independent(reading, statements, best):
+    if is_absence and not _is_independent(prediction, statements, best):
         return None
-    return PageVerdict(best.reason, best.words, reader_words=reading.words)
+    return PageVerdict(best.reason, best.text, model_words=prediction.top_words)
 
 
-def _is_independent(reading: PageReading, statements: list[Statement], best: Statement) -> bool:
-    """Return whether the second reader does not only repeat the statement.
+def _is_independent(
+    prediction: PagePrediction, statements: list[Statement], best: Statement
+) -> bool:
+    """Return whether the page model does not only repeat the statement.
 
     It is sure of the page, or doubts it without the words of the statement, too. A poem with the
-    title "404" has one witness.
+    title "404" has one signal.
     """
-    if reading.replacement_probability >= MIN_SURE_PROBABILITY:
+    if prediction.replacement_probability >= MIN_SURE_PROBABILITY:
         return True
-    texts = [statement.words for statement in statements if statement.reason is best.reason]
+    texts = [statement.text for statement in statements if statement.reason is best.reason]
     words = [word for text in texts for word in page_features.list_words(text)]
-    independent = reading.leave_out_words(words)
+    independent = prediction.without_words(words)
     return independent.replacement_probability >= MIN_INDEPENDENT_PROBABILITY
 
 
@@ -191,21 +189,22 @@ MIN_INDEPENDENT_PROBABILITY = 0.2
 """The least probability without the statement's words for an absence."""
 
 
-def _sum_absences(reading: PageReading) -> float:
+def _sum_absences(prediction: PagePrediction) -> float:
     """Return the probability that the site is not there, in contrast to a wall or an error."""
-    return sum(reading.probabilities.get(reason, 0.0) for reason in ABSENCE_REASONS)
+    return sum(prediction.probabilities.get(reason, 0.0) for reason in ABSENCE_REASONS)
 
 
-def _can_count(statement: Statement, document: Document, reading: PageReading) -> bool:
+def _can_count(statement: Statement, document: Document, prediction: PagePrediction) -> bool:
     """Return whether a statement counts. A link "Log in" or a new address says something else."""
-    if reading.replacement_probability < MIN_REPLACEMENT_PROBABILITIES[statement.place]:
+    if prediction.replacement_probability < MIN_REPLACEMENT_PROBABILITIES[statement.place]:
         return False
-    if statement.place == "text" and statement.reason is Reason.LOGIN_WALL:
-        return reading.probabilities.get(Reason.LOGIN_WALL, 0.0) >= MIN_LIKELY_PROBABILITY
-    if statement.place == "text" and statement.reason is Reason.NOT_FOUND:
+    if statement.place != "text":
+        return True
+    if statement.reason is Reason.LOGIN_WALL:
+        return prediction.probabilities.get(Reason.LOGIN_WALL, 0.0) >= MIN_LIKELY_PROBABILITY
+    if statement.reason is Reason.NOT_FOUND:
         return not has_site_navigation(document)
-    is_in_text = statement.place == "text" and statement.reason in _MOVED_REASONS
-    return not (is_in_text and mentions_new_site(document))
+    return statement.reason is not Reason.SUSPENDED or not mentions_new_site(document)
 
 
 # A page with the site's new address.
@@ -257,13 +256,13 @@ def _find_page_without_text(document: Document) -> PageVerdict | None:
     return PageVerdict(Reason.EMPTY, "no text", is_proof=False) if is_empty else None
 
 
-def may_be_soft_404(document: Document, reading: PageReading) -> bool:
+def may_be_soft_404(document: Document, prediction: PagePrediction) -> bool:
     """Return whether a decoy request is justified: the page mentions a missing one.
 
-    The second reader spares most pages the search for such a mention, which is slow.
+    The page model spares most pages the search for such a mention, which is slow.
     """
     is_short = len(document.text) < 5 * soft_404.SHORT_PAGE_MAX_CHARS
-    is_doubtful = reading.probabilities.get(Reason.NOT_FOUND, 0.0) >= MIN_DECOY_PROBABILITY
+    is_doubtful = prediction.probabilities.get(Reason.NOT_FOUND, 0.0) >= MIN_DECOY_PROBABILITY
     return is_short and is_doubtful and soft_404.mentions_missing_page(document.text)
 
 

@@ -1,4 +1,4 @@
-"""Features of a page for the second reader: words by place, and the structure of the page.
+"""Features of a page for the page model: words by place, and the structure of the page.
 
 A feature is a short string. `title:parked` is a word of the title, `head:` of the first headings,
 `text:` of the beginning of the text, and `page:` a property of the structure. Training and
@@ -76,20 +76,20 @@ def _fold_text(text: str) -> str:
     return _ARABIC_MARKS.sub("", text).translate(_ARABIC_LETTERS)
 
 
-def _normalize_word(match: re.Match[str], own_host: str) -> Iterator[str]:
+def _normalize_word(match: re.Match[str], own_host: str) -> list[str]:
     kind, word = match.lastgroup, match[0]
-    if kind == "host":
-        is_own = bool(own_host) and (word == own_host or word.removeprefix("www.") == own_host)
-        yield "<own>" if is_own else "<host>"
-    elif kind == "number":
-        yield word if word in _KNOWN_NUMBERS else "<number>"
-    elif kind == "asian":
-        # These scripts have no spaces. Two characters are about one word.
-        yield from (word[index : index + 2] for index in range(max(1, len(word) - 1)))
-    elif kind == "word":
-        yield word
-    else:
-        yield f"<{kind}>"
+    if kind == "word" or word in _KNOWN_NUMBERS:
+        return [word]
+    if kind == "asian":
+        return _split_asian_text(word)
+    if kind == "host" and word.removeprefix("www.") == own_host:
+        return ["<own>"]
+    return [f"<{kind}>"]
+
+
+def _split_asian_text(text: str) -> list[str]:
+    """Return pairs of characters: these scripts have no spaces, and two are about one word."""
+    return [text[index : index + 2] for index in range(max(1, len(text) - 1))]
 
 
 def _iter_structure_features(document: Document) -> Iterator[str]:

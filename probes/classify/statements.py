@@ -1,7 +1,7 @@
 """Statements of a page about itself: "this account has been suspended", "coming soon".
 
 `fingerprints/statements.toml` lists them by reason and language. A statement counts in the title,
-in the first headings and at the beginning of the text. It is one witness, never a proof:
+in the first headings and at the beginning of the text. It is one signal, never a proof:
 associations write the same words about bridges, schools and blogs.
 """
 
@@ -28,10 +28,10 @@ _HOST_PATTERN = re.compile(r"(?<![\w@/])(?:[\w-]{1,63}\.){1,4}[^\W\d_]{2,24}(?![
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A reason that a page states, the words that state it, and where: title, heading or text."""
+    """A reason that a page states, its text, and its place: title, heading or text."""
 
     reason: Reason
-    words: str
+    text: str
     place: str
 
 

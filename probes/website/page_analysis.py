@@ -28,8 +28,8 @@ from probes.urls import domains, normalize
 class SiteAnalysis:
     """The findings about one page of a site that the website probe needs.
 
-    `has_navigation`: it links to other pages of the site. `suspicion`: an absence that the second
-    reader alone sees; it needs another witness. `language`: of its text, or else the declared one.
+    `has_navigation`: it links to other pages of the site. `suspicion`: an absence that only the
+    page model predicts; it needs another signal. `language`: of its text, or else the declared one.
     `is_foreign_language`: the text is in a language that is not used in the network. `hides_links`:
     a page in such a language hides a block of links to other sites. `valid_until`: the first day on
     which the same page may lead to another result, or None.
@@ -120,10 +120,10 @@ def _is_decisive(site: SiteAnalysis, http_status: int) -> bool:
 def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
     """Return the part of the analysis that decides whether this is a working site."""
     title = document.title or next(iter(document.headings), "")
-    reading = classifier.read_page(document, page)
-    may_be_soft_404 = classifier.may_be_soft_404(document, reading)
+    prediction = classifier.predict_page_kind(document, page)
+    may_be_soft_404 = classifier.may_be_soft_404(document, prediction)
     verdict = classifier.classify_page(
-        document, page, reading, is_home_page=is_home_page_url(document.url)
+        document, page, prediction, is_home_page=is_home_page_url(document.url)
     )
     is_absence = verdict is not None and verdict.is_absence
     return SiteAnalysis(
@@ -132,7 +132,7 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
         text_length=len(document.text),
         has_navigation=classifier.has_site_navigation(document),
         verdict=verdict,
-        suspicion=None if is_absence else classifier.find_suspicion(document, reading),
+        suspicion=None if is_absence else classifier.find_suspicion(document, prediction),
         may_be_soft_404=may_be_soft_404,
         content_fingerprint=_compute_content_fingerprint(document) if may_be_soft_404 else "",
     )

@@ -52,11 +52,11 @@ def build_service(**entry: object) -> dict[str, object]:
 def find_with(
     monkeypatch: pytest.MonkeyPatch, page: tuple[Document, Page], **entry: object
 ) -> str | None:
-    """Return the words that an entry matches on a page, or None."""
+    """Return the text that an entry matches on a page, or None."""
     index = fingerprints._FingerprintIndex(tuple(parse_service(build_service(**entry))))
     monkeypatch.setattr(fingerprints, "load_fingerprint_index", lambda: index)
     match = find_fingerprint(*page)
-    return match.words if match else None
+    return match.matched_text if match else None
 
 
 # --- Parsing --------------------------------------------------------------------------------------
@@ -316,7 +316,7 @@ def test_general_sentence_is_no_fingerprint(text):
     assert find_fingerprint(*build_page(f"<h1>Annour</h1><p>{text}</p><p>{PAGE_TEXT}</p>")) is None
 
 
-def test_sentence_with_the_name_of_a_company_needs_another_witness():
+def test_sentence_with_the_name_of_a_company_needs_another_signal():
     page = build_page("<p>This domain is registered with Gandi.</p>")
     assert find_fingerprint(*page).fingerprint.is_general
     assert find_fingerprint(*page, with_companies=False) is None

@@ -1,4 +1,4 @@
-"""Short pages with the words of notices, which are part of the training of the second reader."""
+"""Short pages with the words of notices, which are part of the training of the page model."""
 
 import tomllib
 from pathlib import Path

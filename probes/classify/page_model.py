@@ -1,9 +1,9 @@
-"""The second reader: a linear model that estimates what a page is from its words and structure.
+"""The page model: a logistic regression that predicts what a page is from its words and structure.
 
-It reads every page, and never decides alone. A page is only called absent if its words also say so
-or another witness agrees (`probes.classify.classifier`). `second_reader.tsv` holds the weights: one
-line per feature, one column per kind of page. `tests/support/train_second_reader.py` writes it.
-docs/research/second-reader.md describes the training and its evaluation.
+It decides nothing alone. A page is only called absent if its words also say so or another signal
+agrees (`probes.classify.classifier`). `page_model.tsv` holds the weights: one
+line per feature, one column per kind of page. `tests/support/train_page_model.py` writes it.
+docs/research/page-model.md describes the training and its evaluation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-WEIGHTS_FILE = "second_reader.tsv"
+WEIGHTS_FILE = "page_model.tsv"
 PRESENT = "present"
 """The kind of an honest page. The other kinds are values of `Reason`."""
 BIAS_FEATURE = "<bias>"
@@ -23,15 +23,15 @@ _WORD_PLACES = ("title", "head", "main", "text")
 
 
 @dataclass(frozen=True, slots=True)
-class PageReading:
+class PagePrediction:
     """The probability of each kind of page, and the words that weighed most for the likeliest one.
 
-    The words are those that speak for the likeliest kind and against an honest page. `features` are
-    those of the page.
+    `top_words` speak for the likeliest kind and against an honest page. `features` are those of the
+    page.
     """
 
     probabilities: Mapping[str, float]
-    words: tuple[str, ...]
+    top_words: tuple[str, ...]
     features: frozenset[str] = frozenset()
 
     @property
@@ -39,10 +39,10 @@ class PageReading:
         """Return the probability that the page is not the site that the link promises."""
         return 1.0 - self.probabilities.get(PRESENT, 1.0)
 
-    def leave_out_words(self, words: Collection[str]) -> PageReading:
-        """Return the reading of the page without these words, for an independent opinion."""
+    def without_words(self, words: Collection[str]) -> PagePrediction:
+        """Return the prediction for the page without these words."""
         left_out = frozenset(words)
-        return read_features(
+        return predict_kind(
             frozenset(
                 feature
                 for feature in self.features
@@ -52,7 +52,7 @@ class PageReading:
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderWeights:
+class ModelWeights:
     """The kinds of pages, and for each feature one weight per kind."""
 
     kinds: tuple[str, ...]
@@ -60,7 +60,7 @@ class ReaderWeights:
 
 
 @cache
-def load_weights() -> ReaderWeights:
+def load_weights() -> ModelWeights:
     """Load the weights of the package."""
     text = resources.files(__package__).joinpath(WEIGHTS_FILE).read_text("utf-8")
     header, *lines = text.splitlines()
@@ -68,17 +68,16 @@ def load_weights() -> ReaderWeights:
     for line in lines:
         feature, *values = line.split("\t")
         weights[feature] = tuple(float(value or 0) for value in values)
-    return ReaderWeights(tuple(header.split("\t")[1:]), weights)
+    return ModelWeights(tuple(header.split("\t")[1:]), weights)
 
 
-def read_features(features: frozenset[str]) -> PageReading:
-    """Return the reading of a page with these features."""
+def predict_kind(features: frozenset[str]) -> PagePrediction:
+    """Return the prediction for a page with these features."""
     model = load_weights()
-    totals = list(model.weights[BIAS_FEATURE])
     known = [(feature, model.weights[feature]) for feature in features if feature in model.weights]
-    for _, weights in known:
-        for index, weight in enumerate(weights):
-            totals[index] += weight
+    rows = [model.weights[BIAS_FEATURE], *(weights for _, weights in known)]
+    # `fsum` does not depend on the order of the features, which differs between processes.
+    totals = [math.fsum(column) for column in zip(*rows, strict=True)]
     probabilities = _compute_probabilities(totals)
     likeliest = max(range(len(totals)), key=totals.__getitem__)
     present = model.kinds.index(PRESENT)
@@ -86,7 +85,7 @@ def read_features(features: frozenset[str]) -> PageReading:
         ((weights[likeliest] - weights[present], feature) for feature, weights in known),
         reverse=True,
     )
-    return PageReading(
+    return PagePrediction(
         dict(zip(model.kinds, probabilities, strict=True)),
         _list_words([feature for weight, feature in ranked if weight > 0]),
         features,

@@ -1,4 +1,4 @@
-"""A page that reads like a parked one is parked only if a witness of another kind agrees."""
+"""A page that reads like a parked one is parked only if a signal of another kind agrees."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import run_offline
 from probes.urls.domains import DnsQuestion, get_registrable_domain, parse_dns_url
 from probes.website.page_analysis import analyze_site_page
-from probes.website.parking_witnesses import load_parking_services
+from probes.website.parking_signals import load_parking_services
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.org/"
@@ -59,7 +59,7 @@ def build_page(url: str, body: str, **fields: object) -> Page:
     return Page(url, 200, headers, body.encode(), NOW, **fields)  # type: ignore[arg-type]
 
 
-def test_second_reader_alone_has_a_suspicion() -> None:
+def test_page_model_alone_has_a_suspicion() -> None:
     site = analyze_site_page(build_page(URL, LISTINGS))
     assert site.verdict is None
     assert site.suspicion is not None
@@ -78,7 +78,7 @@ def test_suspicion_and_name_server_of_a_parking_service_are_an_absence() -> None
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.PARKED)
     assert finding.detail == "reads like parked; its name server is ns1.sedoparking.com"
     assert finding.facts["service"] == "Sedo"
-    assert finding.facts["reader_words"]
+    assert finding.facts["model_words"]
 
 
 def test_suspicion_and_address_of_a_parking_service_are_an_absence() -> None:
@@ -88,7 +88,7 @@ def test_suspicion_and_address_of_a_parking_service_are_an_absence() -> None:
 
 
 @pytest.mark.parametrize("answers", [{}, {NS: ""}, {NS: "alive", ADDRESS: "alive"}])
-def test_dns_without_an_answer_is_no_witness(answers: dict[str, str]) -> None:
+def test_dns_without_an_answer_is_no_signal(answers: dict[str, str]) -> None:
     assert probe_site(answers)[0].presence is Presence.PRESENT
 
 
@@ -131,7 +131,7 @@ def test_domain_in_arabic_is_asked_in_ascii() -> None:
     assert questions[0] == "dns:xn--wgb5bg.com?type=NS"
 
 
-def test_verified_certificate_of_a_parking_service_is_a_witness() -> None:
+def test_verified_certificate_of_a_parking_service_is_a_signal() -> None:
     names = ("*.sedoparking.com", "annour.org")
     finding, questions = probe_site(ORDINARY, certificate_names=names)
     assert (finding.reason, questions) == (Reason.PARKED, [])

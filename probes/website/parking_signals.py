@@ -1,4 +1,4 @@
-"""Witnesses of parking that do not depend on the words of a page.
+"""Signals of parking that do not depend on the words of a page.
 
 A suspicion is a page that reads like a parked one without saying so. The name servers of its
 domain, its address and its certificate can confirm it. `name_servers.toml` lists the parking
@@ -22,7 +22,7 @@ from probes.models.probe import request_page
 from probes.parsing.html import get_host
 from probes.urls import domains
 
-WitnessGenerator = Generator[PageRequest, Page, "ParkingWitness | None"]
+SignalGenerator = Generator[PageRequest, Page, "ParkingSignal | None"]
 
 DOUBTFUL_REASONS = frozenset({Reason.PARKED, Reason.SUSPENDED, Reason.DEFAULT_PAGE})
 """Suspicions that a parking service can confirm. Pages of these kinds look alike."""
@@ -55,7 +55,7 @@ def load_parking_services() -> tuple[ParkingService, ...]:
     )
 
 
-class ParkingWitness(NamedTuple):
+class ParkingSignal(NamedTuple):
     """A sign of parking other than the words of a page, and the parking service that it names."""
 
     service: str
@@ -65,56 +65,56 @@ class ParkingWitness(NamedTuple):
 def confirm_suspicion(
     page: Page, suspicion: PageVerdict | None
 ) -> Generator[PageRequest, Page, PageVerdict | None]:
-    """Return the proof that a suspicious page is parked, or None without a witness.
+    """Return the proof that a suspicious page is parked, or None without a signal.
 
-    Makes no request if the certificate of the page is a witness or if there is no suspicion.
+    Makes no request if the certificate of the page is a signal or if there is no suspicion.
     """
     if suspicion is None or suspicion.reason not in DOUBTFUL_REASONS or page.insecure:
         return None
-    witness = _read_certificate(page) or (yield from _ask_dns(page))
-    if witness is None:
+    signal = _read_certificate(page) or (yield from _ask_dns(page))
+    if signal is None:
         return None
-    proof = f"{suspicion.proof}; {witness.statement}"
-    return PageVerdict(Reason.PARKED, proof, witness.service, suspicion.reader_words)
+    proof = f"{suspicion.proof}; {signal.statement}"
+    return PageVerdict(Reason.PARKED, proof, signal.service, suspicion.model_words)
 
 
-def _read_certificate(page: Page) -> ParkingWitness | None:
+def _read_certificate(page: Page) -> ParkingSignal | None:
     for name in page.certificate_names:
         for service in load_parking_services():
             if _is_in_domains(name, (*service.name_servers, *service.certificate_names)):
-                return ParkingWitness(service.name, f"its certificate is also for {name}")
+                return ParkingSignal(service.name, f"its certificate is also for {name}")
     return None
 
 
-def _ask_dns(page: Page) -> WitnessGenerator:
+def _ask_dns(page: Page) -> SignalGenerator:
     """Ask the DNS about the domain of the link and that of the page, which may be the same."""
     urls = [*(hop.url for hop in page.hops[:1]), page.url]
     names = dict.fromkeys(domains.get_own_domain(get_host(url)) for url in urls)
     for name in filter(None, map(domains.encode_domain, names)):
-        witness = (yield from _ask_name_servers(name)) or (yield from _ask_address(name))
-        if witness:
-            return witness
+        signal = (yield from _ask_name_servers(name)) or (yield from _ask_address(name))
+        if signal:
+            return signal
     return None
 
 
-def _ask_name_servers(domain: str) -> WitnessGenerator:
+def _ask_name_servers(domain: str) -> SignalGenerator:
     for record in (yield from _request_records(domain, "NS")):
         for service in load_parking_services():
             if _is_in_domains(record, service.name_servers):
-                return ParkingWitness(service.name, f"its name server is {record}")
+                return ParkingSignal(service.name, f"its name server is {record}")
     return None
 
 
-def _ask_address(domain: str) -> WitnessGenerator:
+def _ask_address(domain: str) -> SignalGenerator:
     for record in (yield from _request_records(domain, "A")):
         for service in load_parking_services():
             if _is_in_networks(record, service.addresses):
-                return ParkingWitness(service.name, f"its address is {record}")
+                return ParkingSignal(service.name, f"its address is {record}")
     return None
 
 
 def _request_records(domain: str, record_type: str) -> Generator[PageRequest, Page, list[str]]:
-    """Return the records of a domain. A failure is no witness."""
+    """Return the records of a domain. A failure is no signal."""
     question = domains.DnsQuestion(domain, record_type)
     try:
         _, records = yield from request_page(question.url, parse_records)

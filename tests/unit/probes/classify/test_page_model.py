@@ -1,24 +1,24 @@
-"""The second reader: its file of weights, its probabilities and its words."""
+"""The page model: its file of weights, its probabilities and its words."""
 
 import math
 from importlib import resources
 
 import pytest
 
-from probes.classify import second_reader
-from probes.classify.second_reader import (
+from probes.classify import page_model
+from probes.classify.page_model import (
     BIAS_FEATURE,
     MAX_REASON_WORDS,
     PRESENT,
-    ReaderWeights,
+    ModelWeights,
     load_weights,
-    read_features,
+    predict_kind,
 )
 from probes.models.finding import Reason
 
 
 def read_lines() -> list[list[str]]:
-    path = resources.files(second_reader.__package__).joinpath(second_reader.WEIGHTS_FILE)
+    path = resources.files(page_model.__package__).joinpath(page_model.WEIGHTS_FILE)
     return [line.split("\t") for line in path.read_text("utf-8").splitlines()]
 
 
@@ -47,26 +47,26 @@ def test_features_are_sorted_and_unique():
     [frozenset(), frozenset({"title:suspended"}), frozenset({"title:parked", "text:domain"})],
 )
 def test_probabilities_sum_to_one(features):
-    reading = read_features(features)
-    assert math.isclose(sum(reading.probabilities.values()), 1.0)
-    assert reading.replacement_probability == 1.0 - reading.probabilities[PRESENT]
+    prediction = predict_kind(features)
+    assert math.isclose(sum(prediction.probabilities.values()), 1.0)
+    assert prediction.replacement_probability == 1.0 - prediction.probabilities[PRESENT]
 
 
 def test_unknown_features_change_nothing():
     known = frozenset({"title:suspended"})
-    reading = read_features(known | {"title:xyzzy", "page:xyzzy"})
-    assert reading.probabilities == read_features(known).probabilities
+    prediction = predict_kind(known | {"title:xyzzy", "page:xyzzy"})
+    assert prediction.probabilities == predict_kind(known).probabilities
 
 
-def test_words_of_the_statement_are_left_out_of_an_independent_reading():
-    reading = read_features(frozenset({"title:suspended", "text:this account", "page:forms <1"}))
-    assert reading.leave_out_words(["suspended", "account"]).features == {"page:forms <1"}
+def test_words_of_the_statement_are_left_out_of_an_independent_prediction():
+    prediction = predict_kind(frozenset({"title:suspended", "text:this account", "page:forms <1"}))
+    assert prediction.without_words(["suspended", "account"]).features == {"page:forms <1"}
 
 
 def test_large_weights_do_not_overflow(monkeypatch):
-    weights = ReaderWeights((PRESENT, "parked"), {BIAS_FEATURE: (0.0, 0.0), "a:b": (0.0, 5000.0)})
-    monkeypatch.setattr(second_reader, "load_weights", lambda: weights)
-    assert read_features(frozenset({"a:b"})).probabilities == {PRESENT: 0.0, "parked": 1.0}
+    weights = ModelWeights((PRESENT, "parked"), {BIAS_FEATURE: (0.0, 0.0), "a:b": (0.0, 5000.0)})
+    monkeypatch.setattr(page_model, "load_weights", lambda: weights)
+    assert predict_kind(frozenset({"a:b"})).probabilities == {PRESENT: 0.0, "parked": 1.0}
 
 
 def test_words_speak_for_the_likeliest_kind_and_come_without_places(monkeypatch):
@@ -79,9 +79,9 @@ def test_words_speak_for_the_likeliest_kind_and_come_without_places(monkeypatch)
         "page:form": (0.0, 4.0),
         **{f"text:w{number}": (0.0, 0.1) for number in range(9)},
     }
-    model = ReaderWeights((PRESENT, "parked"), weights)
-    monkeypatch.setattr(second_reader, "load_weights", lambda: model)
-    words = read_features(frozenset(weights) - {BIAS_FEATURE}).words
+    model = ModelWeights((PRESENT, "parked"), weights)
+    monkeypatch.setattr(page_model, "load_weights", lambda: model)
+    words = predict_kind(frozenset(weights) - {BIAS_FEATURE}).top_words
     assert words[:2] == ("sale", "offer")
     assert len(words) == MAX_REASON_WORDS
     assert "bénévoles" not in words

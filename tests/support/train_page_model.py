@@ -1,9 +1,9 @@
-"""Train the second reader on recorded pages and write its weights.
+"""Train the page model on recorded pages and write its weights.
 
-    python -m tests.support.train_second_reader [--evaluate] CORPUS…
+    python -m tests.support.train_page_model [--evaluate] CORPUS…
 
 A corpus is a folder with `cases.json` and `bodies/`: recorded pages with the verdict of a person.
-The pages are not part of this repository; docs/research/second-reader.md lists their sources. Needs
+The pages are not part of this repository; docs/research/page-model.md lists their sources. Needs
 scikit-learn (`pip install scikit-learn`), which nothing else here uses.
 
 Training is a multinomial logistic regression with an L2 penalty over the features of
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probes.classify import interstitials, page_features, second_reader
+from probes.classify import interstitials, page_features, page_model
 from probes.models.http import Page
 from probes.parsing import html
 from tests.unit.probes.classify import (
@@ -34,10 +34,10 @@ from tests.unit.probes.classify import (
     test_self_statements,
 )
 
-# The verdicts of the corpora and the kinds of pages of the second reader.
+# The verdicts of the corpora and the kinds of pages of the page model.
 KINDS_BY_VERDICT = {
-    "ok": second_reader.PRESENT,
-    "exists": second_reader.PRESENT,
+    "ok": page_model.PRESENT,
+    "exists": page_model.PRESENT,
     "soft-404": "not_found",
     "missing": "not_found",
     "parked": "parked",
@@ -55,7 +55,7 @@ MIN_WEIGHT = 0.08
 INVERSE_PENALTY = 1.0
 FOLDS = 20
 INVENTED_URL = "https://annour.example/"
-WEIGHTS_PATH = Path(second_reader.__file__).with_name(second_reader.WEIGHTS_FILE)
+WEIGHTS_PATH = Path(page_model.__file__).with_name(page_model.WEIGHTS_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +99,13 @@ def _iter_invented_pages() -> Iterator[RecordedPage]:
     Recorded pages are rarely so short. Each is its own source.
     """
     pages = [
+        *((page_model.PRESENT, url, body) for url, body in test_false_positives.PRESENT.values()),
         *(
-            (second_reader.PRESENT, url, body)
-            for url, body in test_false_positives.PRESENT.values()
-        ),
-        *(
-            (second_reader.PRESENT, url, test_notice_patterns.build_page(title, text, menu))
+            (page_model.PRESENT, url, test_notice_patterns.build_page(title, text, menu))
             for url, title, text in test_notice_patterns.HONEST.values()
             for menu in (test_notice_patterns.MENU, "")
         ),
-        *((second_reader.PRESENT, INVENTED_URL, body) for body in _list_honest_bodies()),
+        *((page_model.PRESENT, INVENTED_URL, body) for body in _list_honest_bodies()),
         *((reason, INVENTED_URL, body) for reason, body in _list_replaced_pages()),
     ]
     for number, (kind, url, body) in enumerate(pages):
@@ -194,7 +191,7 @@ def write_weights(pages: list[RecordedPage], path: Path) -> None:
     vectorizer, model = _fit(pages)
     names = vectorizer.get_feature_names_out()
     lines = ["\t".join(("feature", *model.classes_))]
-    lines.append(_format_line(second_reader.BIAS_FEATURE, model.intercept_))
+    lines.append(_format_line(page_model.BIAS_FEATURE, model.intercept_))
     columns = zip(names, model.coef_.T, strict=True)
     lines += [_format_line(name, weights) for name, weights in sorted(columns, key=lambda c: c[0])]
     path.write_text("\n".join(lines) + "\n", "utf-8")
@@ -217,7 +214,7 @@ def _evaluate(pages: list[RecordedPage]) -> None:
         vectorizer, model = _fit([pages[index] for index in training])
         tested = [pages[index] for index in testing]
         matrix = vectorizer.transform([dict.fromkeys(page.features, 1) for page in tested])
-        present = list(model.classes_).index(second_reader.PRESENT)
+        present = list(model.classes_).index(page_model.PRESENT)
         for page, row in zip(tested, model.predict_proba(matrix), strict=True):
             counter = results[page.kind]
             counter["pages"] += 1
