@@ -1,8 +1,8 @@
 """Ask registries when the domains of websites expire, as a part of a run.
 
-Each domain is asked for once, whatever the number of associations on it, and again after
-`[domain_expiry] check_every_days`. After a failure, and when the stated day has passed, it is asked
-for in the next run. Registries are asked at the same time, each for one domain after the other.
+A run asks for each domain once, however many associations use it, and again after
+`[domain_expiry] check_every_days`. After a failure, and when the stated day has passed, the next
+run asks again. It asks all registries at the same time, and each for one domain after the other.
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ from probes.website.rdap import find_rdap_service
 from storage.models.audit import AccountRow, AuditRun, DomainCheck
 
 MAX_DOMAINS_PER_RUN = 2_000
-"""The most domains that a run asks for. The others come first in the next run."""
+"""The most domains that a run asks for. The next run begins with the rest."""
 
 STOP_REASONS = frozenset({Reason.RATE_LIMITED, Reason.BLOCKED, Reason.ROBOTS, Reason.NETWORK})
-"""After such an answer, a registry is not asked for more domains in this run."""
+"""After a response with one of these, a run asks the registry for no more domains."""
 
 
 @dataclass(frozen=True, slots=True)
 class DueDomain:
-    """A domain to ask for, with the accounts on it and the newest check of each."""
+    """A domain to ask for, with the accounts on it and the newest check of each.
+
+    `previous_checks` are by account. An account whose link had another domain has none.
+    """
 
     domain: str
     accounts: tuple[AccountRow, ...]
@@ -69,9 +72,10 @@ async def check_domains(
 
 
 def list_due_domains(app: RunContext, run: AuditRun) -> list[DueDomain]:
-    """Return the domains that a run asks for: never asked ones first, then the oldest answers.
+    """Return the domains that a run asks for, those with the oldest check first.
 
-    A domain whose registry has no RDAP service, and that of a hosting platform, is never asked for.
+    A domain with an account that has no check comes before all others. A run never asks for a
+    domain whose registry has no RDAP service, or for that of a hosting platform.
     """
     rows_with_checks = list(app.store.list_accounts_with_domain_check(WEBSITE_CHANNEL))
     checks = {check.account_id: check for _, check in rows_with_checks if check is not None}
@@ -82,50 +86,61 @@ def list_due_domains(app: RunContext, run: AuditRun) -> list[DueDomain]:
         domain = find_website_domain(row)
         if domain and find_rdap_service(domain):
             accounts_by_domain[domain].append(row)
-    every_days = app.config.domain_expiry.check_every_days
-    due_domains = (
-        DueDomain(domain, tuple(rows), {row.id: checks[row.id] for row in rows if row.id in checks})
+    domains = [
+        DueDomain(domain, tuple(rows), _select_checks(domain, rows, checks))
         for domain, rows in accounts_by_domain.items()
-    )
-    return sorted(
-        (due for due in due_domains if _is_due(due, run, every_days)),
-        key=lambda due: _get_last_check_day(due.previous_checks.values()),
-    )[:MAX_DOMAINS_PER_RUN]
+    ]
+    every_days = app.config.domain_expiry.check_every_days
+    due_domains = [due for due in domains if _is_due(due, run, every_days)]
+    return sorted(due_domains, key=_get_oldest_check_day)[:MAX_DOMAINS_PER_RUN]
+
+
+def _select_checks(
+    domain: str, rows: Iterable[AccountRow], checks: Mapping[int, DomainCheck]
+) -> dict[int, DomainCheck]:
+    newest_checks = (checks.get(row.id or 0) for row in rows)
+    return {
+        check.account_id: check
+        for check in newest_checks
+        if check is not None and check.domain == domain
+    }
+
+
+def _has_unchecked_account(due: DueDomain) -> bool:
+    return len(due.previous_checks) < len(due.accounts)
 
 
 def _is_due(due: DueDomain, run: AuditRun, every_days: int) -> bool:
-    """Return True if an account on the domain has no answer, or an old one."""
-    checks = [due.previous_checks.get(row.id or 0) for row in due.accounts]
-    return any(check is None or _is_outdated(check, due, run, every_days) for check in checks)
-
-
-def _is_outdated(check: DomainCheck, due: DueDomain, run: AuditRun, every_days: int) -> bool:
-    if check.domain != due.domain:
-        return True
-    has_failed = check.reason not in (None, Reason.NOT_FOUND)
-    today = run.started_at.date()
-    age_days = (today - check.checked_at.date()).days
-    return (
-        age_days >= every_days
-        or (has_failed and check.run_id != run.id)
-        or was_expiry_passed_since(check, today)
+    """Return True if an account on the domain has no check, or an outdated one."""
+    return _has_unchecked_account(due) or any(
+        _is_outdated(check, run, every_days) for check in due.previous_checks.values()
     )
 
 
-def _get_last_check_day(checks: Iterable[DomainCheck]) -> date:
-    return max((check.checked_at.date() for check in checks), default=date.min)
+def _is_outdated(check: DomainCheck, run: AuditRun, every_days: int) -> bool:
+    if check.run_id == run.id:
+        return False  # a resumed run does not ask again
+    has_failed = check.reason not in (None, Reason.NOT_FOUND)
+    today = run.started_at.date()
+    age_days = (today - check.checked_at.date()).days
+    return has_failed or age_days >= every_days or was_expiry_passed_since(check, today)
+
+
+def _get_oldest_check_day(due: DueDomain) -> date:
+    if _has_unchecked_account(due):
+        return date.min
+    return min(check.checked_at.date() for check in due.previous_checks.values())
 
 
 def _build_domain_checks(
     due: DueDomain, finding: Finding, run: AuditRun, now: datetime
 ) -> Iterator[DomainCheck]:
-    """Yield the check of each account. After a failure, it repeats the last answer."""
+    """Yield the check of each account. After a failure, it repeats the last response."""
     for row in due.accounts:
         assert row.id is not None
         assert run.id is not None
-        previous = due.previous_checks.get(row.id)
-        if previous is None or previous.domain != due.domain:
-            previous = DomainCheck(row.id, run.id, due.domain, now)
+        unchecked = DomainCheck(row.id, run.id, due.domain, now)
+        previous = due.previous_checks.get(row.id, unchecked)
         if finding.presence is Presence.UNKNOWN:
             yield replace(previous, run_id=run.id, checked_at=now, reason=finding.reason)
             continue

@@ -12,6 +12,7 @@ from auditor.config.schema import DomainExpirySettings
 from auditor.evaluation import reevaluate
 from auditor.rules.domain_expiry import find_domain_expiry
 from auditor.rules.engine import AnyRule
+from auditor.runs.domain_checks import list_due_domains
 from auditor.runs.run import execute_run
 from probes.models.finding import Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page
@@ -153,6 +154,28 @@ async def test_registry_is_asked_again_when_the_stated_day_has_passed(app):
     await execute_run(app, night_of(5))
     assert list_asked(app) == [address, address]
     assert_rebuild_changes_nothing(app)
+
+
+async def test_resumed_run_does_not_repeat_a_failed_request_after_the_stated_day(app):
+    register(app, site("nour.org"))
+    app.web.answers[f"{SERVICE}nour.org"] = record(2)
+    await execute_run(app, night_of(0))
+    app.web.answers[f"{SERVICE}nour.org"] = FetchError(Reason.TIMEOUT)
+    run = await execute_run(app, night_of(3))
+    assert list_due_domains(app, run) == []
+
+
+async def test_domain_with_a_new_account_comes_before_older_checks(app):
+    register(app, site("amal.org", "amal"))
+    app.web.answers[f"{SERVICE}amal.org"] = record(300)
+    await execute_run(app, night_of(0))
+    register(app, site("amal.org", "amal"), site("nour.org"))
+    app.web.answers[f"{SERVICE}nour.org"] = record(300)
+    run = await execute_run(app, night_of(1))
+    register(app, site("amal.org", "amal"), site("nour.org"), site("blog.nour.org", "soleil"))
+    next_run = replace(run, id=run.id + 1, started_at=night_of(9))
+    due_domains = [due.domain for due in list_due_domains(app, next_run)]
+    assert due_domains == ["nour.org", "amal.org"]
 
 
 async def test_lost_domain_is_urgent_whatever_its_date(app):
