@@ -8,7 +8,7 @@ was changed, so the next run stores the current figures as a new result.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -60,13 +60,15 @@ class ApiDataLimit:
 
 @dataclass(slots=True)
 class DroppedApiData:
-    """Numbers of changed results, statuses and accounts, and the digests of bodies to delete."""
+    """The number of changed results, their accounts, and the digests of bodies to delete.
+
+    `removed_account_ids` are the accounts that lost their profile.
+    """
 
     result_count: int = 0
-    status_count: int = 0
-    removed_profile_count: int = 0
     digests: set[str] = field(default_factory=set)
     account_ids: set[int] = field(default_factory=set)
+    removed_account_ids: set[int] = field(default_factory=set)
 
 
 class ApiDataQueries:
@@ -86,12 +88,22 @@ class ApiDataQueries:
                 with self._database.begin_write() as connection:
                     last_id = _drop_batch(connection, limit, last_id, dropped)
             if limit.deletes_removed_profiles:
-                with self._database.begin_write() as connection:
-                    associations = _erase_removed_profiles(connection, limit, dropped)
-                    consistency.mark_stale(self._database, connection, associations)
+                self._erase_removed_profiles(limit, dropped)
         with self._database.begin_read() as connection:
-            dropped.digests -= _find_named_digests(connection, dropped.account_ids)
+            dropped.digests -= _find_referenced_digests(connection, dropped.account_ids)
         return dropped
+
+    def _erase_removed_profiles(self, limit: ApiDataLimit, dropped: DroppedApiData) -> None:
+        """Erase the profiles of absent accounts in earlier results, and their texts in gaps."""
+        last_id: int | None = 0
+        while last_id is not None:
+            with self._database.begin_write() as connection:
+                rows = _select_removed_profiles(connection, limit, last_id)
+                _erase_profiles(connection, rows, dropped)
+                account_ids = _erase_profile_texts(connection, limit.channel, rows)
+                consistency.mark_stale_by_account(self._database, connection, account_ids)
+            last_id = int(rows[-1].id) if rows else None
+            dropped.removed_account_ids.update(account_ids)
 
     def find_api_bodies(self, limits: Sequence[ApiDataLimit]) -> set[str]:
         """Return the digests of the responses that are older than their limit."""
@@ -125,7 +137,7 @@ def drop_from_copy(file: Path, limits: Sequence[ApiDataLimit]) -> DroppedApiData
             last_id: int | None = 0
             while last_id is not None:
                 last_id = _drop_batch(connection, limit, last_id, dropped)
-        dropped.digests -= _find_named_digests(connection, dropped.account_ids)
+        dropped.digests -= _find_referenced_digests(connection, dropped.account_ids)
     if dropped.result_count:
         sqlite_file.vacuum_file(file)
     return dropped
@@ -186,7 +198,7 @@ def _drop_batch(
     dropped.account_ids.update(row.account_id for row in rows)
     dropped.digests.update(_iter_dropped_digests(rows, limit))
     without_figures = {row.id: row.account_id for row in rows if _is_over(row, limit)}
-    dropped.status_count += _drop_from_statuses(connection, without_figures, limit.figures)
+    _drop_from_statuses(connection, without_figures, limit.figures)
     return int(rows[-1].id)
 
 
@@ -239,8 +251,8 @@ def _iter_dropped_digests(rows: Sequence[Any], limit: ApiDataLimit) -> Iterator[
             yield from (exchange.digest for exchange in row.evidence if exchange.digest)
 
 
-def _find_named_digests(connection: Connection, account_ids: Collection[int]) -> set[str]:
-    """Return the bodies that other results of these accounts name.
+def _find_referenced_digests(connection: Connection, account_ids: Collection[int]) -> set[str]:
+    """Return the digests of the bodies to which other results of these accounts refer.
 
     The list of the newest posts of a quiet account is the same for weeks, so it was received again.
     """
@@ -257,8 +269,8 @@ def _find_named_digests(connection: Connection, account_ids: Collection[int]) ->
 
 def _drop_from_statuses(
     connection: Connection, account_by_result: dict[int, int], figures: frozenset[str]
-) -> int:
-    """Drop the figures of statuses that rest on these results. Return the number of statuses.
+) -> None:
+    """Drop the figures of statuses that rest on these results.
 
     A status on a newer result keeps its figures, as a re-evaluation would give them.
     """
@@ -281,7 +293,6 @@ def _drop_from_statuses(
     )
     if changes:
         connection.execute(statement.values(status=bindparam("new_status")), changes)
-    return len(changes)
 
 
 def _find_conclusive_results(
@@ -321,13 +332,10 @@ def erase_profile(finding: Finding) -> Finding:
     return replace(finding, name=None, followers=None, links=(), facts=facts, detail="")
 
 
-def _erase_removed_profiles(
-    connection: Connection, limit: ApiDataLimit, dropped: DroppedApiData
-) -> set[str]:
-    """Erase the profiles of absent accounts in earlier results, and their texts in gaps.
-
-    Return the associations of these accounts.
-    """
+def _select_removed_profiles(
+    connection: Connection, limit: ApiDataLimit, after_id: int
+) -> Sequence[Any]:
+    """Return the next results that still have the profile of an account that is absent now."""
     status = type_coerce(ACCOUNT_STATUS.c.status, Text)
     absent_accounts = select(ACCOUNT_STATUS.c.account_id).where(
         status.like('%"last_known_finding":{"presence":"absent"%')
@@ -337,18 +345,20 @@ def _erase_removed_profiles(
         select(*columns)
         .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
         .where(
+            PROBE_RESULT.c.id > after_id,
             ACCOUNT.c.channel == limit.channel,
             PROBE_RESULT.c.account_id.in_(absent_accounts),
             PROBE_RESULT.c.presence == Presence.PRESENT.value,
             type_coerce(PROBE_RESULT.c.evidence, Text).like(f'%"url":"https://{limit.host}/%'),
             type_coerce(PROBE_RESULT.c.finding, Text).not_like(f'%"{PROFILE_REMOVED_FACT}":%'),
         )
+        .order_by(PROBE_RESULT.c.id)
+        .limit(BATCH_RESULTS)
     )
-    rows = connection.execute(query).all()
-    texts_by_account: dict[int, set[str]] = defaultdict(set)
-    for row in rows:
-        texts_by_account[row.account_id] |= {row.finding.name or "", row.finding.detail} - {""}
-        dropped.digests.update(exchange.digest for exchange in row.evidence if exchange.digest)
+    return connection.execute(query).all()
+
+
+def _erase_profiles(connection: Connection, rows: Sequence[Any], dropped: DroppedApiData) -> None:
     changes = [
         {
             "result_key": row.id,
@@ -360,16 +370,26 @@ def _erase_removed_profiles(
     if changes:
         connection.execute(_UPDATE_RESULT, changes)
     dropped.result_count += len(rows)
-    dropped.removed_profile_count += len(texts_by_account)
-    dropped.account_ids.update(texts_by_account)
+    for row in rows:
+        dropped.account_ids.add(row.account_id)
+        dropped.digests.update(exchange.digest for exchange in row.evidence if exchange.digest)
+
+
+def _erase_profile_texts(
+    connection: Connection, channel: str, rows: Iterable[Any]
+) -> Collection[int]:
+    """Erase the texts of these profiles in gaps. Return the accounts of the profiles."""
+    texts_by_account: dict[int, set[str]] = defaultdict(set)
+    for row in rows:
+        texts_by_account[row.account_id] |= {row.finding.name or "", row.finding.detail} - {""}
     accounts = connection.execute(
         select(ACCOUNT.c.id, ACCOUNT.c.association, _ACCOUNT_URL).where(
             ACCOUNT.c.id.in_(texts_by_account)
         )
     ).all()
     for account in accounts:
-        _erase_texts_of_gaps(connection, limit.channel, account, texts_by_account[account.id])
-    return {account.association for account in accounts}
+        _erase_texts_of_gaps(connection, channel, account, texts_by_account[account.id])
+    return texts_by_account.keys()
 
 
 _ACCOUNT_URL = func.coalesce(ACCOUNT.c.canonical, ACCOUNT.c.url, ACCOUNT.c.typed_text).label("url")

@@ -132,7 +132,7 @@ def drop_expired_api_data(
     for digest in dropped.digests:
         for body_store in body_stores:
             body_store.remove(digest)
-    if dropped.removed_profile_count:
+    if dropped.removed_account_ids:
         refresh_summaries(store, context.config)
     if dropped.result_count:
         store.vacuum_database(log_only=store.is_large and not rewrite_large_file)

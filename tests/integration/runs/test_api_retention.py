@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+import storage.api_data
 from auditor import diagnostics
 from auditor.cli.main import main
 from auditor.config.schema import load_config
@@ -244,7 +245,11 @@ async def test_no_figure_is_kept_longer_than_its_terms_allow(tmp_path):
     app.store.close()
 
 
-async def test_profile_of_a_removed_x_account_is_gone_after_the_run_that_finds_it_missing(tmp_path):
+@pytest.mark.parametrize("batch_size", [1, 500])
+async def test_profile_of_a_removed_x_account_is_gone_after_the_run_that_finds_it_missing(
+    tmp_path, monkeypatch, batch_size
+):
+    monkeypatch.setattr(storage.api_data, "BATCH_RESULTS", batch_size)
     apis = FakeApis()
     app = open_network(tmp_path, apis)
     for night in (0, 1, 2):
