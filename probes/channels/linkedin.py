@@ -72,7 +72,8 @@ _SLUG_PATTERN = lazy_regex(
 )
 _MEMBER_ID_PATTERN = lazy_regex(r"ACo[\w-]{10,60}", re.ASCII)
 """Ids that replace a person's slug in links from mails and searches. Their case matters."""
-_COMPANY_URN_PATTERN = lazy_regex(r"urn:li:\w{0,20}company:([0-9]{1,12})")
+_PAGE_URN_PATTERN = lazy_regex(r"(?i)urn:li:\w{0,20}(?:company|organization|school):([0-9]{1,12})")
+"""Ids that replace a page's slug in links from LinkedIn's own programs."""
 _POST_SEGMENTS = frozenset(
     {"posts", "pulse", "embed", "events", "learning", "newsletters", "video", "slink"}
 )
@@ -249,9 +250,9 @@ def _identify_page(page_type: str, slug: str) -> Identity:
 
 def _normalize_slug(page_type: str, slug: str) -> str:
     slug = slug.rstrip(".,'’").lstrip("@")
-    company_id = _COMPANY_URN_PATTERN.fullmatch(slug)
-    if page_type == "company" and company_id:
-        return company_id[1]
+    page_urn = _PAGE_URN_PATTERN.fullmatch(slug)
+    if page_type == "company" and page_urn:
+        return page_urn[1]
     return slug if page_type == "in" and _MEMBER_ID_PATTERN.fullmatch(slug) else slug.lower()
 
 

@@ -67,7 +67,15 @@ OTHER_FORMS = {
         ),
         "company/amal-rabat",
     ),
-    "company/urn:li:fsd_company:123456/": "company/123456",
+    **dict.fromkeys(
+        (
+            "company/urn:li:fsd_company:123456/",
+            "company/urn:li:fs_normalized_company:123456",
+            "company/urn%3Ali%3Afs_miniCompany%3A123456",
+            "company/urn:li:organization:123456",
+        ),
+        "company/123456",
+    ),
     "sales/company/123456": "company/123456",
     "biz/123456/feed": "company/123456",
     "company/showcase/people/": "company/showcase",
