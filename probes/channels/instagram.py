@@ -32,12 +32,22 @@ VERSION = 1
 _USERNAME_PATTERN = lazy_regex(r"(?!.*\.\.)[A-Za-z0-9_](?:[A-Za-z0-9_.]{0,28}[A-Za-z0-9_])?")
 _ALLOWED_SUBDOMAINS = frozenset({"", "www", "m"})
 _POST_SEGMENTS = frozenset({"p", "reel", "reels", "tv", "stories"})
+_TAB_SEGMENTS = _POST_SEGMENTS | {"channel", "followers", "following", "guides", "saved", "tagged"}
+_SEARCH_SEGMENTS = frozenset({"directory", "explore", "popular", "topics"})
+# Before an account's name in links that open the app.
+_APP_PREFIXES = frozenset({"_n", "_u"})
 # Instagram's own first segments (ural, lorey, social-links 2022 to 2025).
-_RESERVED_SEGMENTS = frozenset(
-    """
-    about accounts ads api challenge developer direct directory emails explore graphql legal oauth
-    press privacy push s session settings share terms web your_activity
+_RESERVED_SEGMENTS = (
+    _POST_SEGMENTS
+    | _SEARCH_SEGMENTS
+    | _APP_PREFIXES
+    | frozenset(
+        """
+    about accounts ads api blog challenge developer direct download emails embed.js graphql help
+    invites legal lite nametag oauth press privacy push s session settings share terms web
+    your_activity
     """.split()  # noqa: SIM905
+    )
 )
 
 
@@ -63,7 +73,8 @@ def identify_bare(text: str) -> Identity | None:
 def _identify_on_host(parts: SplitResult) -> Identity:
     host = (parts.hostname or "").removesuffix(".")
     segments = normalize.split_path(parts.path)
-    if get_subdomain(host, HOSTS) not in _ALLOWED_SUBDOMAINS:
+    subdomain = get_subdomain(host, HOSTS)
+    if subdomain not in _ALLOWED_SUBDOMAINS and not normalize.is_locale(subdomain):
         return Identity(NAME, LinkKind.INVALID)  # help., about., business. …
     if not segments:
         return Identity(NAME, LinkKind.HOME)
@@ -71,7 +82,16 @@ def _identify_on_host(parts: SplitResult) -> Identity:
         if segments[0] == "m":  # /m/<name> opens a chat with the account
             return replace(_identify_username(segments[-1]), note="derived")
         return Identity(NAME, LinkKind.SHORT_LINK)
+    if len(segments) > 1 and _is_prefix(segments[0].lower(), segments[1].lower()):
+        segments = segments[1:]
     return _identify_by_path(segments[0].removeprefix("@"), segments[1:])
+
+
+def _is_prefix(first_segment: str, second_segment: str) -> bool:
+    """Return True for `/_u/name` and `/fr/name`. `/fr/tagged` is a tab of the account `fr`."""
+    if first_segment in _APP_PREFIXES:
+        return True
+    return normalize.is_locale(first_segment) and second_segment not in _TAB_SEGMENTS
 
 
 def _identify_by_path(first_segment: str, other_segments: list[str]) -> Identity:
@@ -81,7 +101,7 @@ def _identify_by_path(first_segment: str, other_segments: list[str]) -> Identity
         return _to_post_identity(_identify_username(other_segments[0]))
     if section in _POST_SEGMENTS:
         return Identity(NAME, LinkKind.POST if other_segments else LinkKind.INVALID)
-    if section in ("explore", "directory"):
+    if section in _SEARCH_SEGMENTS:
         return Identity(NAME, LinkKind.SEARCH)
     account = _identify_username(first_segment)
     is_post = len(other_segments) > 1 and other_segments[0] in _POST_SEGMENTS
@@ -93,10 +113,7 @@ def _to_post_identity(owner: Identity) -> Identity:
 
 
 def _identify_username(username: str) -> Identity:
-    if (
-        not _USERNAME_PATTERN.fullmatch(username)
-        or username.lower() in _RESERVED_SEGMENTS | _POST_SEGMENTS
-    ):
+    if not _USERNAME_PATTERN.fullmatch(username) or username.lower() in _RESERVED_SEGMENTS:
         return Identity(NAME, LinkKind.INVALID)
     return Identity(
         NAME, LinkKind.PROFILE, username.lower(), f"https://www.instagram.com/{username}/"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels._public_profile import (
     PublicProfile,
@@ -30,13 +30,15 @@ from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 NAME = "telegram"
-HOSTS = frozenset({"t.me", "telegram.me", "telegram.dog"})
+_WEB_APP_HOST = "web.telegram.org"
+HOSTS = frozenset({"t.me", "telegram.me", "telegram.dog", "telesco.pe", "tx.me", _WEB_APP_HOST})
 VERSION = 1
 
 # 5 to 32 characters. Names of four characters are auctioned and are accepted too (2026-09).
 _USERNAME_PATTERN = lazy_regex(r"[A-Za-z][A-Za-z0-9_]{2,30}[A-Za-z0-9]")
 _INVITE_CODE_PATTERN = lazy_regex(r"[A-Za-z0-9_-]{16,64}")
 _ALLOWED_SUBDOMAINS = frozenset({"", "www", "web"})
+_VIEW_SEGMENTS = frozenset({"s", "boost"})  # before a username: the preview, the boosts
 # Telegram's own first segments that look like usernames.
 _RESERVED_SEGMENTS = frozenset(
     """
@@ -61,32 +63,53 @@ def identify_bare(text: str) -> Identity | None:
 
 
 def _identify_on_host(parts: SplitResult) -> Identity:
-    subdomain = get_subdomain((parts.hostname or "").removesuffix("."), HOSTS)
+    host = (parts.hostname or "").removesuffix(".")
+    if host == _WEB_APP_HOST:
+        return _identify_in_web_app(parts.fragment)
+    subdomain = get_subdomain(host, HOSTS)
     segments = normalize.split_path(parts.path)
     if subdomain not in _ALLOWED_SUBDOMAINS:
         return _identify_by_path([subdomain, *segments])  # <name>.t.me
     return _identify_by_path(segments) if segments else Identity(NAME, LinkKind.HOME)
 
 
+def _identify_in_web_app(fragment: str) -> Identity:
+    """Identify the account in `#@name`, `#/im?p=@name` or `#?tgaddr=tg://resolve?domain=name`."""
+    if not fragment:
+        return Identity(NAME, LinkKind.HOME)
+    username = _WEB_APP_ROUTE_PATTERN.search(unquote(fragment))
+    return _identify_username(username[1]) if username else Identity(NAME, LinkKind.INVALID)
+
+
+_WEB_APP_ROUTE_PATTERN = lazy_regex(r"(?:^@|/im\?p=@|resolve\?domain=)(\w+)")
+
+
 def _identify_by_path(segments: list[str]) -> Identity:
-    first, rest = segments[0], segments[1:]
-    if first.startswith("+"):
-        return _identify_invite(first[1:])
-    if first.lower() == "joinchat" and rest:
-        return _identify_invite(rest[0])
-    if first.lower() == "s" and rest:
-        first, rest = rest[0], rest[1:]
-    if first.lower() in ("share", "msg"):
+    section, rest = segments[0].lower(), segments[1:]
+    if section.startswith("+"):
+        return _identify_invite(segments[0][1:])
+    if section in ("share", "msg"):
         return Identity(NAME, LinkKind.SHARE)
-    if first == "c" and rest:
+    if not rest:
+        return _identify_account(segments)
+    if section == "joinchat":
+        return _identify_invite(rest[0])
+    if section == "c":
         return Identity(NAME, LinkKind.POST)  # a post in a private channel, by number
-    account = _identify_username(first.removeprefix("@"))
-    is_post = account.key and rest and _is_post(rest)
+    return _identify_account(rest if section in _VIEW_SEGMENTS else segments)
+
+
+def _identify_account(segments: list[str]) -> Identity:
+    """Identify the account of a page, or a post of the account."""
+    account = _identify_username(segments[0].removeprefix("@"))
+    is_post = account.key and _is_post(segments[1:])
     return replace(account, kind=LinkKind.POST) if is_post else account
 
 
 def _is_post(segments: list[str]) -> bool:
-    return segments[0].isdigit() or (segments[0] == "s" and len(segments) > 1)
+    """Return True for the number of a post, and for `s/3`, a story."""
+    is_story = segments[:1] == ["s"] and len(segments) > 1
+    return is_story or (bool(segments) and segments[0].isdigit())
 
 
 def _identify_invite(invite_code: str) -> Identity:

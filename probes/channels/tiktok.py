@@ -15,7 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import SplitResult
 
-from probes.channels._public_profile import build_wrong_target_finding, find_newest_timestamp
+from probes.channels._public_profile import (
+    build_wrong_target_finding,
+    find_newest_timestamp,
+    get_subdomain,
+)
 from probes.classify import interstitials
 from probes.links import identify as links_identify
 from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Reason
@@ -37,7 +41,8 @@ VERSION = 2
 
 # Letters, digits, _ and . without a dot at the end; 2 to 24 characters (2026-09).
 _USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
-_ALLOWED_SUBDOMAINS = frozenset({"", "www", "m", "vm", "vt"})
+_SUBDOMAIN_PATTERN = lazy_regex(r"(?:|www|m|lite|[a-z]{2})")  # `us.` is a country
+_SHORT_LINK_SUBDOMAINS = frozenset({"vm", "vt"})
 _KINDS_BY_SEGMENT = {
     **dict.fromkeys(("video", "v", "embed", "photo"), LinkKind.POST),
     **dict.fromkeys(("tag", "search", "discover", "explore", "music"), LinkKind.SEARCH),
@@ -62,20 +67,25 @@ def identify_bare(text: str) -> Identity | None:
 
 
 def _identify_on_host(parts: SplitResult) -> Identity:
-    subdomain = (parts.hostname or "").removesuffix("tiktok.com").removesuffix(".")
-    if subdomain not in _ALLOWED_SUBDOMAINS:
+    subdomain = get_subdomain((parts.hostname or "").removesuffix("."), HOSTS)
+    if not _SUBDOMAIN_PATTERN.fullmatch(subdomain):
         return Identity(NAME, LinkKind.INVALID)  # ads., business., support. …
     segments = normalize.split_path(parts.path)
+    if len(segments) > 1 and _is_prefix(*segments[:2]):
+        segments = segments[1:]
     if not segments:
         return Identity(NAME, LinkKind.HOME)
-    first, rest = segments[0], segments[1:]
-    if first == "embed" and rest and rest[0].startswith("@"):
-        first, rest = rest[0], []  # the embedded profile
-    if first.startswith("@"):
-        return _apply_account_path(_identify_username(first[1:]), rest)
-    if subdomain in ("vm", "vt") or (first == "t" and rest):
+    if segments[0].startswith("@"):
+        return _apply_account_path(_identify_username(segments[0][1:]), segments[1:])
+    if subdomain in _SHORT_LINK_SUBDOMAINS or (segments[0] == "t" and len(segments) > 1):
         return Identity(NAME, LinkKind.SHORT_LINK)
-    return Identity(NAME, _KINDS_BY_SEGMENT.get(first.lower(), LinkKind.INVALID))
+    return Identity(NAME, _KINDS_BY_SEGMENT.get(segments[0].lower(), LinkKind.INVALID))
+
+
+def _is_prefix(first_segment: str, second_segment: str) -> bool:
+    """Return True for `/fr/@name`, and for the embedded profile `/embed/@name`."""
+    is_embed = first_segment == "embed" and second_segment.startswith("@")
+    return is_embed or normalize.is_locale(first_segment)
 
 
 def _apply_account_path(identity: Identity, segments: list[str]) -> Identity:
