@@ -81,7 +81,7 @@ def list_gaps(
             ("severity", translator.translate("most severe first")),
             ("newest", translator.translate("newest first")),
         ],
-        has_expiring_domains=any(row.gap.code == DOMAIN_GAP for row in results.rows),
+        has_expiring_domains=_has_expiring_domains(context),
         chips=list_filters.build_filter_chips(list_url, query_params, translator),
         first_url=build_url(list_url, query_params) if after else "",
         next_url=next_url,
@@ -89,6 +89,11 @@ def list_gaps(
             context, ("gaps",), {**filters, "severity": ""}
         ),
     )
+
+
+def _has_expiring_domains(context: RequestContext) -> bool:
+    """Return True if an association must renew a domain, whatever the filters and the page."""
+    return bool(context.load_fresh_store().get_facet_counts("", f"gap:{DOMAIN_GAP}@"))
 
 
 def _count_gaps(context: RequestContext, region: str) -> Iterator[GapCount]:

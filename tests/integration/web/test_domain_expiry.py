@@ -122,7 +122,8 @@ async def test_accepted_reply_of_an_association_states_the_date(app, client):
 
 async def test_entry_of_the_calendar_vanishes_when_the_domain_is_renewed(app, client):
     assert list_calendar_days(client) == ["20260321"]
-    assert "/en/domains.ics" in get_text(client, "/en/gaps")
+    for query in ("", "?channel=facebook"):
+        assert "/en/domains.ics" in get_text(client, f"/en/gaps{query}")
     app.web.answers[f"{SERVICE}nour.org"] = RECORD % "2027-03-21T10:00:00Z"
     await execute_run(app, night_of(7))
     assert list_calendar_days(client) == []
