@@ -76,7 +76,7 @@ def test_entry_is_valid_in_each_language(language):
 def test_text_is_escaped():
     (event,) = list_events(GAP, name="a,b;c\\d")
     assert event["SUMMARY"] == "Renew nour.org (a\\,b\\;c\\\\d)"
-    assert "according to the registry on 28 November 2026\\n" in event["DESCRIPTION"]
+    assert "according to the domain registry on 28 November 2026\\n" in event["DESCRIPTION"]
 
 
 def test_calendar_without_entries_is_valid():
