@@ -156,7 +156,7 @@ async def test_evidence_page_shows_what_third_parties_say(app):
         assert capture.url in text
         assert "Q42" in text
         assert "source read on 1 March 2024" in re.sub(r"<[^>]+>", "", text)
-    assert "A third party’s word: it changes no conclusion." in evidence
+    assert "This changes no conclusion, because third parties may be wrong." in evidence
 
 
 async def test_evidence_page_shows_the_newest_run_and_links_to_earlier_ones(app):
