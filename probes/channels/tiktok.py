@@ -22,6 +22,7 @@ from probes.channels._public_profile import (
 )
 from probes.classify import interstitials
 from probes.links import identify as links_identify
+from probes.links import post_numbers
 from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import (
@@ -143,14 +144,10 @@ def parse_profile_embed(page: Page) -> ProfileState:
 
 
 def _find_newest_video(videos: list[Any], page: Page) -> Activity | None:
-    """Return when the newest video was made: the upper bits of an id are Unix seconds."""
+    """Return when the newest video was made, by its id."""
     ids = [str(as_object(video).get("id", "")) for video in videos]
-    return find_newest_timestamp(
-        (int(video_id) >> 32 for video_id in ids if _VIDEO_ID_PATTERN.fullmatch(video_id)), page
-    )
-
-
-_VIDEO_ID_PATTERN = re.compile(r"[0-9]{18,20}")
+    dates = [post_numbers.decode_post_number(NAME, video_id) for video_id in ids]
+    return find_newest_timestamp([date.timestamp() for date in dates if date], page)
 
 
 def parse_oembed(page: Page) -> ProfileState:
