@@ -46,15 +46,16 @@ class _NumberScheme:
     """The form of a platform's numbers: the time in units since an epoch, then other bits.
 
     `link_pattern` finds the number in the path of a post. `earliest` is the first day with such
-    numbers, and `precision` that of the date of publication.
+    numbers, and `time_shift` the number of the other bits. `precision` is that of the date of
+    publication.
     """
 
     number_pattern: re.Pattern[str]
     link_pattern: re.Pattern[str]
-    time_shift: int
-    epoch_ms: int
-    ms_per_unit: int
     earliest: datetime
+    time_shift: int
+    epoch_ms: int = 0
+    ms_per_unit: int = 1
     precision: DatePrecision = DatePrecision.SECOND
 
 
@@ -66,28 +67,24 @@ _SCHEMES = {
     "twitter": _NumberScheme(
         number_pattern=lazy_regex(r"[1-9][0-9]{14,18}"),
         link_pattern=lazy_regex(r"/status(?:es)?/([0-9]+)(?:/|$)"),
+        earliest=datetime(2010, 11, 4, tzinfo=UTC),
         time_shift=22,
         epoch_ms=1_288_834_974_657,
-        ms_per_unit=1,
-        earliest=datetime(2010, 11, 4, tzinfo=UTC),
     ),
     # `activity`, `share` and `ugcPost` are numbered alike (linkedin-timestamp-extractor, 2024).
     "linkedin": _NumberScheme(
         number_pattern=lazy_regex(r"[1-9][0-9]{18}"),
         link_pattern=lazy_regex(r"/posts/[^/]+[-_](?:activity|share|ugcPost)-([0-9]+)(?:[-/]|$)"),
-        time_shift=22,
-        epoch_ms=0,
-        ms_per_unit=1,
         earliest=datetime(2010, 1, 1, tzinfo=UTC),
+        time_shift=22,
     ),
     # Since the predecessor musical.ly (dfir.blog, 2021).
     "tiktok": _NumberScheme(
         number_pattern=lazy_regex(r"[1-9][0-9]{18}"),
         link_pattern=lazy_regex(r"/@[^/]+/(?:video|photo)/([0-9]+)/?$"),
-        time_shift=32,
-        epoch_ms=0,
-        ms_per_unit=1000,
         earliest=datetime(2014, 8, 1, tzinfo=UTC),
+        time_shift=32,
+        ms_per_unit=1000,
         precision=DatePrecision.DAY,
     ),
     # The shortcode is the number in base 64. Posts before 2016 have shorter ones, and private
@@ -95,10 +92,9 @@ _SCHEMES = {
     "instagram": _NumberScheme(
         number_pattern=lazy_regex(r"[A-Za-z0-9_-]{11}"),
         link_pattern=lazy_regex(r"/(?:p|reels?|tv)/([A-Za-z0-9_-]+)/?$"),
+        earliest=datetime(2015, 11, 1, tzinfo=UTC),
         time_shift=23,
         epoch_ms=1_314_220_021_721,
-        ms_per_unit=1,
-        earliest=datetime(2015, 11, 1, tzinfo=UTC),
         precision=DatePrecision.DAY,
     ),
 }
