@@ -175,19 +175,19 @@ _INSTAGRAM_AUTHOR_PATTERN = lazy_regex(r"\(@([A-Za-z0-9_][A-Za-z0-9_.]{0,29})\)\
 
 def select_newest_posts(posts: Iterable[LinkedPost], now: datetime) -> list[LinkedPost]:
     """Return the newest post of each account up to `now`, newest first."""
-    newest: dict[tuple[str, str], LinkedPost] = {}
-    for post in posts:
-        account = (post.channel, post.key)
-        known = newest.get(account)
-        if post.published_at <= now and (known is None or known.published_at < post.published_at):
-            newest[account] = post
-    ordered = sorted(newest.values(), key=lambda post: (post.channel, post.key))
+    published = [post for post in posts if post.published_at <= now]
+    published.sort(key=lambda post: post.published_at)
+    newest_by_account = {(post.channel, post.key): post for post in published}
+    ordered = [newest_by_account[account] for account in sorted(newest_by_account)]
     ordered.sort(key=lambda post: post.published_at, reverse=True)
     return ordered[:MAX_LINKED_POSTS]
 
 
 def format_linked_posts(posts: Iterable[LinkedPost]) -> str:
-    """Return posts as the text of a fact: `twitter:amal=2026-11-01T10:00:00Z`, with spaces."""
+    """Return posts as the text of a fact, separated by spaces.
+
+    A post is `twitter:amal=2026-11-01T10:00:00Z`.
+    """
     return " ".join(
         f"{post.channel}:{post.key}={post.published_at:%Y-%m-%dT%H:%M:%SZ}" for post in posts
     )
