@@ -133,13 +133,13 @@ def get_date_precision(channel: str) -> DatePrecision:
 def read_post_links(links: Iterable[tuple[str, str]]) -> Iterator[LinkedPost]:
     """Yield the dated posts among the links of a page, which are pairs of address and text.
 
-    The text counts because an embedded post of Instagram names its account only there. Times in the
-    future are yielded, too.
+    The text counts because an embedded post of Instagram names its account only there. Posts with a
+    time in the future are yielded, too.
     """
-    for url, label in links:
+    for url, link_text in links:
         # Most links of a page are no posts, and identifying a link takes a hundred times as long.
         may_be_post = _PLATFORM_PATTERN.match(url) and _POST_PATH_PATTERN.search(url)
-        post = _read_post_link(url, label) if may_be_post else None
+        post = _read_post_link(url, link_text) if may_be_post else None
         if post is not None:
             yield post
 
@@ -150,7 +150,7 @@ _PLATFORM_PATTERN = lazy_regex(
 _POST_PATH_PATTERN = lazy_regex(r"/(?:status(?:es)?|posts|video|photo|p|reels?|tv)/")
 
 
-def _read_post_link(url: str, label: str) -> LinkedPost | None:
+def _read_post_link(url: str, link_text: str) -> LinkedPost | None:
     identity = identify.identify_link(url)
     scheme = _SCHEMES.get(identity.channel)
     if scheme is None or identity.kind is not LinkKind.POST:
@@ -158,15 +158,15 @@ def _read_post_link(url: str, label: str) -> LinkedPost | None:
     path = normalize.parse_url(identity.url or url).path
     match = scheme.link_pattern.search(path)
     published_at = decode_post_number(identity.channel, match[1]) if match else None
-    key = identity.key or _find_instagram_author(identity.channel, label)
+    key = identity.key or _find_instagram_author(identity.channel, link_text)
     if published_at is None or not key:
         return None
     return LinkedPost(identity.channel, key, published_at)
 
 
-def _find_instagram_author(channel: str, label: str) -> str | None:
+def _find_instagram_author(channel: str, link_text: str) -> str | None:
     """Return the username in the text of an embedded post: `A post shared by Amal (@amal)`."""
-    match = _INSTAGRAM_AUTHOR_PATTERN.search(label) if channel == "instagram" else None
+    match = _INSTAGRAM_AUTHOR_PATTERN.search(link_text) if channel == "instagram" else None
     return match[1].lower() if match else None
 
 
