@@ -102,8 +102,8 @@ def _identify_on_host(parts: SplitResult) -> Identity:
         return Identity(NAME, LinkKind.HOME if is_home else _KINDS_BY_HOST[host])
     if host.startswith(("platform.", "syndication.")):
         return _identify_widget(parts)
-    is_known_host = host in HOSTS or host.startswith("nitter.")
-    if not is_known_host and not _SUBDOMAIN_PATTERN.fullmatch(get_subdomain(host, HOSTS)):
+    is_nitter = host.startswith("nitter.")
+    if not is_nitter and not _SUBDOMAIN_PATTERN.fullmatch(get_subdomain(host, HOSTS)):
         return Identity(NAME, LinkKind.INVALID)  # help., developer., analytics. …
     return _identify_by_path(parts)
 
