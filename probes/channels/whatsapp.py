@@ -129,8 +129,8 @@ def parse_channel_page(page: Page) -> PublicProfile:
     title = _TITLE_PATTERN.fullmatch(head.meta.get("og:title", "")) or _TITLE_PATTERN.fullmatch(
         head.title
     )
-    shown_code = identify(head.meta.get("og:url", ""), "").key
-    if title is None or shown_code not in (None, identify(page.url, "").key):
+    code_in_metadata = identify(head.meta.get("og:url", ""), "").key
+    if title is None or code_in_metadata not in (None, identify(page.url, "").key):
         return PublicProfile()
     audience = _AUDIENCE_PATTERN.search(html.decode_body(page))
     description = audience[1] if audience else head.meta.get("og:description", "")
