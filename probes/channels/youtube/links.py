@@ -226,18 +226,18 @@ def _identify_channel_in_path(section: str, name: str, second_segment: str) -> I
     An id counts in any of these places. `c/@handle` is read too, but `channel/@handle` leads to
     nothing.
     """
-    is_named = section in ("channel", "c", "user", "browse")
-    typed_name = second_segment if is_named else name
+    has_section = section in ("channel", "c", "user", "browse")
+    typed_name = second_segment if has_section else name
     typed_id = CHANNEL_ID_PATTERN.match(second_segment) or CHANNEL_ID_PATTERN.fullmatch(
         typed_name.removeprefix("@")
     )
     if typed_id:
         return _identify_by_id(typed_id[0])
-    if typed_name.startswith("@") and (section == "c" or not is_named):
+    if typed_name.startswith("@") and (section == "c" or not has_section):
         return _identify_by_handle(typed_name[1:])
     if section in ("channel", "browse"):
         return _identify_by_id(typed_name)
-    return _identify_by_legacy_name(section, typed_name) if is_named else None
+    return _identify_by_legacy_name(section, typed_name) if has_section else None
 
 
 def _identify_bare_name(first_segment: str, name: str, second_segment: str) -> Identity:
