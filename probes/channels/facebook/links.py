@@ -142,9 +142,9 @@ def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
 
 def _identify_on_host(parts: SplitResult) -> Identity:
     own_host = _find_own_host(parts.hostname or "")
-    identify_on_other_host = _READERS_BY_HOST.get(own_host)
-    if identify_on_other_host is not None:
-        return identify_on_other_host(normalize.split_path(parts.path))
+    handler = _HANDLERS_BY_HOST.get(own_host)
+    if handler is not None:
+        return handler(normalize.split_path(parts.path))
     return _identify_by_path(parts) if own_host else _build_invalid_identity()
 
 
@@ -188,7 +188,7 @@ def _identify_chat_partner(name: str) -> Identity:
     return replace(account, note="derived") if account.key else account
 
 
-_READERS_BY_HOST: Mapping[str, Callable[[list[str]], Identity]] = MappingProxyType(
+_HANDLERS_BY_HOST: Mapping[str, Callable[[list[str]], Identity]] = MappingProxyType(
     {
         "fb.me": _identify_short_link,
         "fb.gg": _identify_short_link,
@@ -205,8 +205,8 @@ def _identify_by_path(parts: SplitResult) -> Identity:
     if not segments:
         return Identity(NAME, LinkKind.HOME)
     section, rest = segments[0].lower().removesuffix(".php"), segments[1:]
-    identify_in_section = _READERS_BY_SECTION.get(section)
-    identity = identify_in_section(rest, query) if identify_in_section else None
+    handler = _HANDLERS_BY_SECTION.get(section)
+    identity = handler(rest, query) if handler else None
     if identity is not None:
         return identity
     if section in _RESERVED_SEGMENTS or _OWN_FILE.fullmatch(segments[0].lower()):
@@ -374,8 +374,8 @@ def _identify_player(segments: list[str], _query: dict[str, str]) -> Identity | 
 
 _GAMING_SECTIONS = frozenset({"feed", "instantgames", "play", "tournaments", "video", "videos"})
 
-_SectionReader = Callable[[list[str], dict[str, str]], Identity | None]
-_READERS_BY_SECTION: Mapping[str, _SectionReader] = MappingProxyType(
+_SectionHandler = Callable[[list[str], dict[str, str]], Identity | None]
+_HANDLERS_BY_SECTION: Mapping[str, _SectionHandler] = MappingProxyType(
     {
         "profile": _identify_profile,
         "people": _identify_person,
@@ -398,7 +398,10 @@ _READERS_BY_SECTION: Mapping[str, _SectionReader] = MappingProxyType(
         "gaming": _identify_player,
     }
 )
-"""What the segments after the first and the query mean, or None for one of Facebook's own pages."""
+"""Functions that read the segments after the first, and the query.
+
+They return None for one of Facebook's own pages.
+"""
 
 
 def _identify_username(segment: str) -> Identity:
