@@ -222,13 +222,13 @@ def probe(account: Account) -> ProbeGenerator:
     finding = yield from _check_profile_embed(identity)
     if finding is not None:
         return finding
-    is_refused, finding = yield from _check_oembed(identity)
+    is_unknown_to_oembed, finding = yield from _check_oembed(identity)
     if finding is not None:
         return finding
     page, state = yield from request_page(
         identity.canonical, parse_profile_page, is_registered_link=True
     )
-    return _build_finding(identity, page, state, oembed_refused=is_refused)
+    return _build_finding(identity, page, state, is_unknown_to_oembed=is_unknown_to_oembed)
 
 
 def _check_profile_embed(identity: Identity) -> Generator[PageRequest, Page, Finding | None]:
@@ -263,17 +263,18 @@ def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool
 
 
 def _build_finding(
-    identity: Identity, page: Page, state: ProfileState, *, oembed_refused: bool
+    identity: Identity, page: Page, state: ProfileState, *, is_unknown_to_oembed: bool
 ) -> Finding:
     """Return absent only if the page and oEmbed agree. A wall or an empty page proves nothing."""
     refusal = interstitials.detect_refusal(page) or Reason.UNREADABLE
-    if page.status != 200 or links_identify.identify_link(page.url).key != identity.key:
+    is_account_page = links_identify.identify_link(page.url).key == identity.key
+    if page.status != 200 or not is_account_page:
         return unknown_finding(page, refusal)
     if state.status_code == 0 and state.key == identity.key:
         return present_finding(page, name=state.name or None, followers=state.followers)
     if state.status_code == _PRIVATE_STATUS_CODE:
         return present_finding(page, reason=Reason.PRIVATE, name=state.name or None)
-    if state.status_code == _NOT_FOUND_STATUS_CODE and oembed_refused:
+    if state.status_code == _NOT_FOUND_STATUS_CODE and is_unknown_to_oembed:
         detail = f"statusCode {_NOT_FOUND_STATUS_CODE}, and oEmbed knows no such account"
         return absent_finding(page, Reason.NOT_FOUND, detail=detail)
     return unknown_finding(page, refusal, detail=_describe_status_code(state))
