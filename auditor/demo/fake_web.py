@@ -27,10 +27,10 @@ from auditor.demo.model import (
     redirect_response,
 )
 from auditor.demo.pages import (
+    domain_registry,
     facebook,
     linkedin,
     optional_networks,
-    registry,
     site,
     site_variants,
     twitter,
@@ -102,8 +102,8 @@ class FakeWeb:
             "api.x.com": self._respond_twitter_api,
             "graph.facebook.com": self._respond_graph_api,
             **self._build_optional_handlers(),
-            registry.REGISTRY_HOST: self._respond_registry,
-            registry.SUCCESSOR_HOST: self._respond_registry,
+            domain_registry.REGISTRY_HOST: self._respond_domain_registry,
+            domain_registry.SUCCESSOR_HOST: self._respond_domain_registry,
         }
         self._host_aliases = {
             "facebook.com": "www.facebook.com",
@@ -184,8 +184,10 @@ class FakeWeb:
         member = self._associations_by_host.get(host.removeprefix("www."))
         return website_scenarios.SITE_SCENARIOS[member.website] if member else None
 
-    def _respond_registry(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
-        return registry.respond_registry(self._associations_by_host, request, demo_run)
+    def _respond_domain_registry(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
+        return domain_registry.respond_domain_registry(
+            self._associations_by_host, request, demo_run
+        )
 
     def _respond_facebook(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
         name = request.path.strip("/").removeprefix("groups/").lower()

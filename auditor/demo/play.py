@@ -55,7 +55,7 @@ from auditor.demo.associations import (
     load_demo_associations,
 )
 from auditor.demo.model import DemoRun
-from auditor.demo.pages import registry
+from auditor.demo.pages import domain_registry
 from auditor.demo.website_scenarios import SITE_SCENARIOS
 from auditor.registry import importer
 from auditor.runs import run
@@ -420,7 +420,7 @@ def _iter_expected_values(
             yield ExpectedValue(association.id, channel, "gap", code, run_number)
     for channel, code in _iter_registry_gaps(association, run_number):
         yield ExpectedValue(association.id, channel, "gap", code, run_number)
-    if registry.is_domain_gap_open(association, run_number, total_runs):
+    if domain_registry.is_domain_gap_open(association, run_number, total_runs):
         yield ExpectedValue(association.id, "website", "gap", "website_domain_expiring", run_number)
     if _links_to_gone_account(association, run_number, has_api_keys=has_api_keys):
         yield ExpectedValue(association.id, "website", "gap", "website_broken_links", run_number)

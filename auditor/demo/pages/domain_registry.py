@@ -1,6 +1,6 @@
-"""The registry of .org names: RDAP answers for the domains of the associations, and what to find.
+"""The registry of .org domains, which serves RDAP records, and the gaps that these open.
 
-Dates count from the last run. The registry is asked in the first run and once a week.
+Dates count from the last run. The auditor asks the registry in the first run and once a week.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REGISTRY_HOST = "rdap.publicinterestregistry.org"
 SUCCESSOR_HOST = "rdap.registre-suivant.org"
 """The registry to which the first one redirects for a name that it no longer manages."""
 
-DOMAIN_ENDING = "-maroc.org"
+DOMAIN_SUFFIX = "-maroc.org"
 DOMAIN_PATHS = ("/rdap/domain/", "/domain/")
 
 
@@ -58,7 +58,7 @@ DOMAIN_SCENARIOS = {
     "a083": DomainScenario(lost_in_run=1),
     "a095": DomainScenario(refused_in_run=1),
 }
-"""Scenarios by association: expiring, expired, two dates, no date, redirected, renewed, refused."""
+"""Domains, by association, that expire, are renewed or lost, or that the registry hides."""
 
 
 def is_domain_gap_open(association: DemoAssociation, run_number: int, total_runs: int) -> bool:
@@ -70,16 +70,16 @@ def is_domain_gap_open(association: DemoAssociation, run_number: int, total_runs
     return (first if first > 0 else total_runs + first) <= run_number <= last
 
 
-def respond_registry(
+def respond_domain_registry(
     associations_by_host: dict[str, DemoAssociation], request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
-    """Return the answer of one of the two registries."""
+    """Return the RDAP record of a domain, as one of the two registries has it."""
     prefix = next((path for path in DOMAIN_PATHS if request.path.startswith(path)), None)
     if prefix is None:
         return text_response("", 404)
     domain = request.path.removeprefix(prefix)
     association = associations_by_host.get(domain)
-    if association is None or not domain.endswith(DOMAIN_ENDING):
+    if association is None or not domain.endswith(DOMAIN_SUFFIX):
         return json_response({"errorCode": 404}, 404)
     scenario = DOMAIN_SCENARIOS.get(association.id, DEFAULT_DOMAIN)
     if scenario.is_redirected and request.host == REGISTRY_HOST:
