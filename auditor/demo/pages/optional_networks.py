@@ -29,6 +29,7 @@ from auditor.demo.pages.site_variants import CLOUDFLARE_CHALLENGE_HTML
 RECENT_HABIT = PublishingHabit()
 OLD_HABIT = PublishingHabit(interval_days=30, ended_days_ago=400)
 CANARY_NAME = "Gazette Tamesna Sud"
+"""The name that the page of every canary shows."""
 CANARY_KEYS = {
     "instagram": "gazette_tamesna_sud",
     "tiktok": "gazette.tamesna.sud",
@@ -36,8 +37,25 @@ CANARY_KEYS = {
     "telegram": "gazette_tamesna_sud",
 }
 
+CANARY_SCENARIOS = {
+    "instagram": "shown",
+    "tiktok": "active",
+    "whatsapp": "channel",
+    "telegram": "active",
+}
+
 Accounts = Mapping[str, DemoAssociation]
 """The associations by the lower-case names of their accounts on one network."""
+
+
+def _find_account(accounts: Accounts, channel: str, key: str) -> tuple[str, str]:
+    """Return the scenario and the name of an account, both empty if it does not exist."""
+    if key == CANARY_KEYS[channel]:
+        return CANARY_SCENARIOS[channel], CANARY_NAME
+    association = accounts.get(key.lower())
+    if association is None:
+        return "", ""
+    return association.get_scenario_name(channel), association.name
 
 
 def _get_habit(scenario_name: str) -> PublishingHabit:
@@ -58,13 +76,10 @@ def respond_instagram(accounts: Accounts, request: FakeRequest, _run: DemoRun) -
         return text_response("User-agent: *\nDisallow: /\n")
     if request.path.startswith("/accounts/login"):
         return html_response("<html><head><title>Login • Instagram</title></head></html>")
-    name = request.path.strip("/").lower()
-    if name == CANARY_KEYS["instagram"]:
-        return html_response(_render_instagram_page(CANARY_NAME, name))
-    association = accounts.get(name)
-    scenario_name = association.instagram if association else ""
-    if association and scenario_name in ("shown", "unregistered"):
-        return html_response(_render_instagram_page(association.name, name))
+    username = request.path.strip("/").lower()
+    scenario_name, name = _find_account(accounts, "instagram", username)
+    if scenario_name in ("shown", "unregistered"):
+        return html_response(_render_instagram_page(name, username))
     if scenario_name == "wall":
         return redirect_response(
             f"https://www.instagram.com/accounts/login/?next={quote(request.path, safe='')}", 302
@@ -84,44 +99,45 @@ def _render_instagram_page(name: str, username: str) -> str:
 
 # --- TikTok ---
 
-TIKTOK_PAGE_CODES = {"private_page": 10222, "region": 10231}
-TIKTOK_MISSING_CODE = 10221
+TIKTOK_STATUS_CODES = {
+    "active": 0,
+    "stale": 0,
+    "embed_ended": 0,
+    "private_page": 10222,
+    "region": 10231,
+}
+"""The status codes of profile pages by scenario."""
+TIKTOK_NOT_FOUND_CODE = 10221
+TIKTOK_EMBED_SCENARIOS = frozenset({"active", "stale", "private"})
 
 
 def respond_tiktok(accounts: Accounts, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
-    """Return the profile embed, the answer of oEmbed, or the profile page of an account."""
+    """Return the profile embed, the oEmbed response, or the profile page of an account."""
     if request.path == "/robots.txt":
         return text_response("User-agent: *\nDisallow: /inapp/\n")
-    is_embed, is_oembed = request.path.startswith("/embed/"), request.path == "/oembed"
+    is_oembed = request.path == "/oembed"
     url = request.query.get("url", "") if is_oembed else request.path
     key = url.rpartition("@")[2].lower()
-    association = accounts.get(key)
-    scenario_name = association.tiktok if association else ""
-    name = association.name if association else CANARY_NAME
+    scenario_name, name = _find_account(accounts, "tiktok", key)
     if scenario_name == "walled":
         return html_response(CLOUDFLARE_CHALLENGE_HTML, 403)
-    if is_embed:
-        is_shown = key == CANARY_KEYS["tiktok"] or scenario_name in ("active", "stale", "private")
-        user = {"uniqueId": key, "nickname": name, "followerCount": 530}
-        if scenario_name == "private":
-            user["privateAccount"] = True
+    if request.path.startswith("/embed/"):
         videos = _get_habit(scenario_name).list_post_dates(demo_run)
-        return _build_tiktok_embed(request.path, user if is_shown else {}, videos)
-    is_known = key == CANARY_KEYS["tiktok"] or scenario_name in ("active", "stale", "embed_ended")
+        return _respond_tiktok_embed(request.path, key, name, scenario_name, videos)
+    status_code = TIKTOK_STATUS_CODES.get(scenario_name, TIKTOK_NOT_FOUND_CODE)
     if is_oembed:
-        if not is_known:
-            return json_response({"code": 400, "message": "Something went wrong"}, 400)
-        author_url = f"https://www.tiktok.com/@{key}"
-        return json_response({"version": "1.0", "author_url": author_url, "author_name": name})
-    code = 0 if is_known else TIKTOK_PAGE_CODES.get(scenario_name, TIKTOK_MISSING_CODE)
-    return html_response(_render_tiktok_page(code, key, name))
+        return _respond_tiktok_oembed(key, name, status_code)
+    return html_response(_render_tiktok_page(status_code, key, name))
 
 
-def _build_tiktok_embed(
-    path: str, user: Mapping[str, object], videos: list[datetime]
+def _respond_tiktok_embed(
+    path: str, key: str, name: str, scenario_name: str, videos: list[datetime]
 ) -> FakeResponse:
-    if not user:
+    if scenario_name not in TIKTOK_EMBED_SCENARIOS:
         return html_response("<html><head><title>TikTok</title></head></html>", 404)
+    user: dict[str, object] = {"uniqueId": key, "nickname": name, "followerCount": 530}
+    if scenario_name == "private":
+        user["privateAccount"] = True
     video_list = [{"id": str(int(time.timestamp()) << 32 | 7)} for time in videos]
     state = {"source": {"data": {path: {"userInfo": user, "videoList": video_list}}}}
     return html_response(
@@ -131,9 +147,16 @@ def _build_tiktok_embed(
     )
 
 
-def _render_tiktok_page(code: int, key: str, name: str) -> str:
-    detail: dict[str, object] = {"statusCode": code}
-    if code == 0:
+def _respond_tiktok_oembed(key: str, name: str, status_code: int) -> FakeResponse:
+    if status_code != 0:
+        return json_response({"code": 400, "message": "Something went wrong"}, 400)
+    author_url = f"https://www.tiktok.com/@{key}"
+    return json_response({"version": "1.0", "author_url": author_url, "author_name": name})
+
+
+def _render_tiktok_page(status_code: int, key: str, name: str) -> str:
+    detail: dict[str, object] = {"statusCode": status_code}
+    if status_code == 0:
         user = {"uniqueId": key, "nickname": name}
         detail["userInfo"] = {"user": user, "stats": {"followerCount": 530}}
     state = {"__DEFAULT_SCOPE__": {"webapp.user-detail": detail}}
@@ -152,12 +175,10 @@ def respond_whatsapp(accounts: Accounts, request: FakeRequest, _run: DemoRun) ->
     if request.path == "/robots.txt":
         return text_response("User-agent: *\nAllow: /\n")
     code = request.path.rpartition("/")[2]
-    if code == CANARY_KEYS["whatsapp"]:
-        return html_response(_render_whatsapp_page(CANARY_NAME, code))
-    association = accounts.get(code.lower())
-    if association and association.whatsapp in ("channel", "unregistered"):
-        return html_response(_render_whatsapp_page(association.name, code))
-    if association and association.whatsapp == "limited":
+    scenario_name, name = _find_account(accounts, "whatsapp", code)
+    if scenario_name in ("channel", "unregistered"):
+        return html_response(_render_whatsapp_page(name, code))
+    if scenario_name == "limited":
         return html_response("", 429, retry_after="3600")
     return html_response(
         "<html><head><title>WhatsApp</title></head><body><h1>This channel is not available</h1>"
@@ -184,12 +205,9 @@ def respond_telegram(accounts: Accounts, request: FakeRequest, demo_run: DemoRun
         return text_response("")
     is_preview = request.path.startswith("/s/")
     username = request.path.removeprefix("/s/").strip("/")
-    association = accounts.get(username.lower())
-    is_canary = username == CANARY_KEYS["telegram"]
-    scenario_name = association.telegram if association else ""
-    if not is_canary and scenario_name not in ("active", "stale"):
+    scenario_name, name = _find_account(accounts, "telegram", username)
+    if scenario_name not in ("active", "stale"):
         return html_response(_render_unused_telegram_name(username))
-    name = association.name if association else CANARY_NAME
     if not is_preview:
         return html_response(_render_telegram_page(name, username))
     times = _get_habit(scenario_name).list_post_dates(demo_run)
