@@ -454,7 +454,6 @@ def _links_to_gone_account(
 
 def _iter_registry_gaps(association: DemoAssociation, run_number: int) -> Iterator[tuple[str, str]]:
     """Yield channel and code of the gaps that follow from the registry and the site's links."""
-    is_in_footer = association.website == "footer_unlisted"
     if not association.website:
         yield "website", "no_website"
     if association.facebook == "in_site_column":
@@ -462,16 +461,27 @@ def _iter_registry_gaps(association: DemoAssociation, run_number: int) -> Iterat
     if "shared" in (association.facebook, association.sister_association.facebook):
         yield "facebook", "channel_shared"
     for channel in DEMO_CHANNELS[1:]:
-        name = association.get_scenario_name(channel)
-        is_missing = not name or name in SCENARIOS_WITHOUT_ACCOUNT | SCENARIOS_WITHOUT_OWNER
-        is_added = channel == "youtube" and is_in_footer and run_number >= SECOND_IMPORT_RUN
-        if is_missing and not is_added:
+        if _is_account_missing(association, channel, run_number):
             yield channel, "channel_missing"
-    if is_in_footer and 2 <= run_number < SECOND_IMPORT_RUN:
+    if run_number >= 2:  # what the first run sees is confirmed in the second
+        yield from _iter_link_gaps(association, run_number)
+
+
+def _is_account_missing(association: DemoAssociation, channel: str, run_number: int) -> bool:
+    is_corrected = association.website == "footer_unlisted" and run_number >= SECOND_IMPORT_RUN
+    if channel == "youtube" and is_corrected:
+        return False
+    name = association.get_scenario_name(channel)
+    return not name or name in SCENARIOS_WITHOUT_ACCOUNT | SCENARIOS_WITHOUT_OWNER
+
+
+def _iter_link_gaps(association: DemoAssociation, run_number: int) -> Iterator[tuple[str, str]]:
+    """Yield channel and code of the gaps between the registered and the linked accounts."""
+    if association.website == "footer_unlisted" and run_number < SECOND_IMPORT_RUN:
         yield "youtube", "channel_unlisted"
-    if association.website == "jsonld_unlisted" and run_number >= 2:  # confirmed in the second run
+    if association.website == "jsonld_unlisted":
         yield "linkedin", "channel_unlisted"
-    if association.website == "not_linked" and run_number >= 2:  # confirmed in the second run
+    if association.website == "not_linked":
         for channel in _list_linked_channels(association):
             yield channel, "channel_not_linked"
 
