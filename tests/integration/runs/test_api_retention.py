@@ -142,8 +142,8 @@ def open_network(folder, apis, extra_config="", store=None):
     """Return an auditor with one association that has an account at each API."""
     folder.joinpath("key").write_text("secret", "utf-8")
     folder.joinpath("config.toml").write_text(CONFIG + extra_config, "utf-8")
-    for file in folder.glob("*"):
-        file.chmod(0o600)
+    folder.joinpath("key").chmod(0o600)
+    folder.joinpath("config.toml").chmod(0o600)
     config = load_config(folder / "config.toml", {})
     config.storage.folder.mkdir(exist_ok=True)
     app = opened(config.storage.folder, config, store)
