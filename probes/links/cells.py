@@ -57,12 +57,20 @@ _LABELS_BY_CHANNEL = {
     "|الموقع الالكتروني",
     "": "pinterest|snapchat|threads|messenger",
 }
-CHANNEL_BY_LABEL: Mapping[str, str] = {
-    label: channel
-    for channel, labels in _LABELS_BY_CHANNEL.items()
-    for name in labels.split("|")
-    for label in ({name, f"ال{name}"} if "\u0621" <= name[0] <= "\u064a" else {name})
-}
+
+
+def _map_labels_to_channels() -> dict[str, str]:
+    """Return the channel of each label. Arabic labels are listed with and without an article."""
+    channel_by_label = {}
+    for channel, labels in _LABELS_BY_CHANNEL.items():
+        for label in labels.split("|"):
+            channel_by_label[label] = channel
+            if "\u0621" <= label[0] <= "\u064a":
+                channel_by_label[f"ال{label}"] = channel
+    return channel_by_label
+
+
+CHANNEL_BY_LABEL: Mapping[str, str] = _map_labels_to_channels()
 COMMON_TLDS = frozenset(
     """
     com net org info ma fr be ca ch de es it uk us eu dz tn eg ly mr sn ml asso ngo ong edu gov biz
