@@ -87,12 +87,12 @@ _NETWORK_NAME = _build_alternation(CHANNEL_BY_LABEL)
 _PLATFORM_NAME = _build_alternation(
     name for name, channel in CHANNEL_BY_LABEL.items() if channel != WEBSITE_CHANNEL
 )
-_WORDS_BEFORE_NAME = r"(?:(?:page|compte|profil|cha[iî]ne|lien|notre|our|صفحة|حساب|قناة|رابط)\s+)*"
-_WORDS_AFTER_NAME = r"(?:\s+(?:page|account|channel|official|officielle?|officiel|الرسمية?))*"
+_LABEL_PREFIX = r"(?:(?:page|compte|profil|cha[iî]ne|lien|notre|our|صفحة|حساب|قناة|رابط)\s+)*"
+_LABEL_SUFFIX = r"(?:\s+(?:page|account|channel|official|officielle?|officiel|الرسمية?))*"
 # `Page Facebook officielle : amal`, then `facebook/amal` and `www.facebook/amal`, then
 # `@amal (Twitter)`.
 _LABEL_BEFORE_LINK = lazy_regex(
-    rf"(?i)^{_WORDS_BEFORE_NAME}(?P<name>{_NETWORK_NAME}){_WORDS_AFTER_NAME}\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$"
+    rf"(?i)^{_LABEL_PREFIX}(?P<name>{_NETWORK_NAME}){_LABEL_SUFFIX}\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$"
 )
 _HOST_WITHOUT_TLD = lazy_regex(
     r"(?i)^(?:https?://)?(?:www\.)?(?P<name>facebook|fb|twitter|linkedin|youtube|instagram|tiktok)"
@@ -105,7 +105,7 @@ _LABEL_AFTER_HANDLE = lazy_regex(
 )
 
 
-_NAME = lazy_regex(r"@?[\w.·-]+")
+_ACCOUNT_NAME = lazy_regex(r"@?[\w.·-]+")
 _PLATFORM_HOST = (
     r"(?:[a-z]{1,10}\.)?(?:facebook|fb|twitter|x|linkedin|youtube|instagram|tiktok)\.com"
 )
@@ -131,7 +131,7 @@ def split_label(text: str) -> tuple[str | None, str]:
     The channel is None without a label, and empty for a network that is no channel.
     """
     match = _HOST_WITHOUT_TLD.match(text)
-    if match is not None and _NAME.fullmatch(match["value"]):
+    if match is not None and _ACCOUNT_NAME.fullmatch(match["value"]):
         # A name that looks like a host (`facebook/amal.org`) is no website.
         return CHANNEL_BY_LABEL[match["name"].lower()], f"@{match['value'].removeprefix('@')}"
     if match is None and text[:4].lower() != "http":

@@ -150,8 +150,8 @@ def _split_before_query(url: str) -> tuple[str, str, str]:
     return url[: match.start()], match[0], url[match.end() :]
 
 
-# `facebook.com/https://…`, `linkedin.com/company/www.linkedin.com/company/…`. The words are what
-# platforms have before an account's name.
+# `facebook.com/https://…`, `linkedin.com/company/www.linkedin.com/company/…`. Platforms have these
+# segments before an account's name.
 _PASTED_URL = lazy_regex(
     r"(?i)^https?://[^/?#]+/+"
     r"(?:(?:in|company|school|showcase|channel|c|user|groups|pages|people|profile)/+)?@?"
