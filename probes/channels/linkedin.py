@@ -30,7 +30,6 @@ from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize as urls_normalize
-from probes.urls.normalize import is_locale
 
 NAME = "linkedin"
 VERSION = 2
@@ -146,7 +145,9 @@ def _is_site_prefix(segments: list[str]) -> bool:
     if first in _PAGE_TYPES_BY_SEGMENT:
         return second in _PAGE_TYPES_BY_SEGMENT and not _is_page_or_tab(segments[1:])
     is_page = second in _PAGE_TYPES_BY_SEGMENT or second in _GROUP_SEGMENTS
-    return first == "mwlite" or (is_page and (first in _SITE_PREFIXES or is_locale(first)))
+    return first == "mwlite" or (
+        is_page and (first in _SITE_PREFIXES or urls_normalize.is_locale(first))
+    )
 
 
 def _is_page_or_tab(segments: list[str]) -> bool:

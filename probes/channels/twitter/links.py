@@ -10,7 +10,6 @@ from probes.channels._public_profile import get_subdomain
 from probes.models.finding import Identity, LinkKind
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
-from probes.urls.normalize import is_locale
 
 NAME = "twitter"
 # Mirrors with the same paths (yt-dlp, FxEmbed, nitter 2026-08). Anyone can host a nitter instance.
@@ -148,7 +147,11 @@ def _clean_segments(segments: list[str]) -> list[str]:
     segments = [segment for segment in segments if segment not in ("!", ".", "..")]
     if segments[1:] and segments[0].lower() == "intl":
         segments = segments[1:]
-    if segments[1:] and is_locale(segments[0]) and segments[1].lower() not in _TAB_SEGMENTS:
+    if (
+        segments[1:]
+        and normalize.is_locale(segments[0])
+        and segments[1].lower() not in _TAB_SEGMENTS
+    ):
         segments = segments[1:]
     return segments
 
