@@ -10,7 +10,7 @@ says nothing about activity.
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult, parse_qs
+from urllib.parse import SplitResult
 
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
@@ -96,7 +96,7 @@ def _identify_by_path(segments: list[str], query: str) -> Identity:
 
 def _identify_conversation(segments: list[str], query: str) -> Identity:
     """Identify `wa.me/<number>` and `send?phone=<number>`; a text without a number is shared."""
-    parameters = parse_qs(query)
+    parameters = normalize.parse_query(query)
     if segments and segments[0].lower() == "channel" and len(segments) > 1:
         return _identify_channel(segments[1])
     if segments or "phone" in parameters:
