@@ -283,9 +283,8 @@ def _retry_as_typed(
 
 def build_uncleaned_url(typed: str, *, requested_urls: Collection[str | None]) -> str | None:
     """Return the link before it was cleaned, or None if it was requested already or is no URL."""
-    url, _, _ = quote(typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~", errors="replace").partition(
-        "#"
-    )
+    typed_url = typed.strip("\r\n").partition("#")[0]
+    url = quote(typed_url, safe="%/:?#[]@!$&'()*+,;=~", errors="replace")
     is_http_url = url.startswith(("https://", "http://"))
     return url if is_http_url and url not in requested_urls else None
 
