@@ -349,7 +349,8 @@ def _list_missing_channels(known_links: tuple[FoundLink, ...]) -> frozenset[str]
 def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
     """Return the contact page's accounts on the networks that the home page does not link to.
 
-    The page is only requested for a required network, but may have others, too.
+    The page is requested only for a required network. Its accounts on other networks are returned,
+    too.
     """
     missing_channels, contact_url = _list_missing_channels(site.links), site.owner_hints.contact_url
     if not missing_channels or not contact_url:
@@ -362,8 +363,8 @@ def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
         return (), {}
     if page.status != 200:
         return (), {UNREAD_CONTACT_FACT: contact_url}
-    known_channels = {link.channel for link in site.links}
-    return tuple(link for link in links if link.channel not in known_channels), {}
+    home_page_channels = {link.channel for link in site.links}
+    return tuple(link for link in links if link.channel not in home_page_channels), {}
 
 
 def parse_contact_page(page: Page) -> tuple[FoundLink, ...]:
