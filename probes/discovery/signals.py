@@ -309,9 +309,9 @@ def _is_timeline(anchor: Anchor) -> bool:
 
     Before its script has run, a timeline has no text.
     """
-    label = _get_link_label(anchor)
     if "refer=creator_embed" in anchor.url:  # TikTok's embedded profile
         return True
+    label = _get_link_label(anchor)
     return not label or anchor_vocabulary.TIMELINE_PATTERN.match(label) is not None
 
 
@@ -403,9 +403,9 @@ IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
         facebook twitter x youtube linkedin instagram tiktok whatsapp telegram google meta
         pinterest intent share sharer home plugins dialog hashtag search embed watch explore
         login signup user company metaforbusiness fbbusiness twittersupport
-        0029va4k0pz5a245nkngba2m
         """
-    ),
+    )
+    | {"0029va4k0pz5a245nkngba2m"},  # WhatsApp's channel
     "site builders and hosts sign their templates": _split_names(
         """
         wix wixcom wixstudio wixsite wordpress wordpressdotcom wordpresscom wordpressorg squarespace
