@@ -77,8 +77,9 @@ class Document:
 
     `link_tags` are tuples of rel, type, href and title. `script_sources` holds the addresses of
     scripts and frames, and short scripts that may redirect. `main_text` is the text without menus,
-    footers, asides and links. `quoted_urls` are the sources of quotations, such as embedded posts.
-    `internal_link_count` counts the other pages of the site that the page links to.
+    footers, asides and links. `form_actions` are the addresses to which forms are sent.
+    `quoted_urls` are the sources of quotations, such as embedded posts. `internal_link_count`
+    counts the other pages of the site that the page links to.
     """
 
     url: str
