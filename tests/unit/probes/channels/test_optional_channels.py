@@ -147,6 +147,7 @@ NOBODY = {
     "https://www.instagram.com/popular/annour-rabat/": ("instagram", LinkKind.SEARCH),
     "https://www.instagram.com/topics/": ("instagram", LinkKind.SEARCH),
     "https://www.instagram.com/_u/": ("instagram", LinkKind.INVALID),
+    "https://www.instagram.com/channel/AbaBcdEfGh/": ("instagram", LinkKind.INVALID),
     **{
         f"https://www.instagram.com/{path}": ("instagram", LinkKind.INVALID)
         for path in ("help", "blog", "nametag", "invites/contact/?i=1", "lite", "download")
