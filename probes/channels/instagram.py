@@ -43,8 +43,8 @@ _RESERVED_SEGMENTS = (
     | _APP_PREFIXES
     | frozenset(
         """
-    about accounts ads api blog challenge channel developer direct download emails embed.js graphql help
-    invites legal lite nametag oauth press privacy push s session settings share terms web
+    about accounts ads api blog challenge channel developer direct download emails embed.js graphql
+    help invites legal lite nametag oauth press privacy push s session settings share terms web
     your_activity
     """.split()  # noqa: SIM905
     )
