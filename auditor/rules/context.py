@@ -91,7 +91,8 @@ class RuleMatch:
     `holds` is None if it is unknown in this run; the gap stays as it was. `is_decided` is True if
     this run counts. `is_confirmed` opens or holds back the gap; None leaves it to the number of
     runs in the catalogue, counted from `run_count` if the rule knows it. `has_ended` closes the gap
-    although something else is doubted.
+    although something else is doubted. `severity` replaces that of the catalogue, unless it is
+    None.
     """
 
     channel: str

@@ -26,7 +26,7 @@ class Rule(BaseModel):
     code: str
     channels: tuple[str, ...] = ()
     reads_profile: ClassVar[bool] = False
-    """Whether a match depends on the name or the links of an account's profile."""
+    """True if a match depends on the name or the links of an account's profile."""
 
     @model_validator(mode="after")
     def _validate_rule(self) -> Rule:

@@ -227,14 +227,14 @@ def _build_fact_params(fact: str, value: FactValue, now: datetime) -> dict[str, 
 
 
 EXPIRY_SEVERITIES = ("medium", "high", "urgent")
-"""The severities of a domain that expires in at most the first, second and third number of days."""
+"""The severity for each limit of `DomainExpiresRule.days`, in the same order."""
 
 
 class DomainExpiresRule(Rule):
-    """A website's domain that expires within days, has expired, or is lost at its registry.
+    """A website's domain that expires soon, has expired, or is lost at its registry.
 
-    An expiry that could not be checked leaves the gap as it was. A stated date ends when it has
-    passed.
+    `days` are the limits of the days that are left; the severity of the gap grows with each. An
+    expiry that could not be checked leaves the gap as it was.
     """
 
     check: Literal["domain_expires"]
@@ -247,7 +247,7 @@ class DomainExpiresRule(Rule):
         return self
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
-        """Yield a match with the severity of the days that are left."""
+        """Yield a match if a limit is reached, with the severity of the shortest one."""
         expiry = context.domain_expiries.get(account.row.id or 0)
         if expiry is None:
             return
