@@ -28,7 +28,6 @@ from auditor.retention.backups import (
 )
 from auditor.runs.forecast import forecast_channels
 from probes.links.channel_registry import WEBSITE_CHANNEL
-from probes.models.finding import Reason
 from storage.api_data import count_in_copy
 from storage.database.engine import parse_database_url
 from storage.errors import MissingDatabaseError, StoreError
@@ -100,17 +99,16 @@ def _diagnose_signing_key(folder: Path) -> DiagnosticResult:
 
 
 def _diagnose_domain_checks(config: Config, store: Store) -> Iterator[DiagnosticResult]:
-    """Yield a warning if most of the domains that registries were asked for have no answer."""
+    """Yield a warning if registries did not answer for most domains."""
     if not config.domain_expiry.enabled:
         return
-    answered = (None, Reason.NOT_FOUND)
-    is_answered = {
-        check.domain: check.reason in answered
+    checks = {
+        check.domain: check
         for _, check in store.list_accounts_with_domain_check(WEBSITE_CHANNEL)
         if check is not None
     }
-    failed_count = len(is_answered) - sum(is_answered.values())
-    if 2 * failed_count > len(is_answered):
+    failed_count = sum(check.has_failed for check in checks.values())
+    if 2 * failed_count > len(checks):
         message = gettext_noop(
             "registries did not answer for {n} of {total} domains; try a run later, or {setting}"
         )
@@ -118,7 +116,7 @@ def _diagnose_domain_checks(config: Config, store: Store) -> Iterator[Diagnostic
             gettext_noop("domain expiry"),
             message,
             n=failed_count,
-            total=len(is_answered),
+            total=len(checks),
             setting="`[domain_expiry] enabled = false`",
         )
 

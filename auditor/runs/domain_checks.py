@@ -120,10 +120,9 @@ def _is_due(due: DueDomain, run: AuditRun, every_days: int) -> bool:
 def _is_outdated(check: DomainCheck, run: AuditRun, every_days: int) -> bool:
     if check.run_id == run.id:
         return False  # a resumed run does not ask again
-    has_failed = check.reason not in (None, Reason.NOT_FOUND)
     today = run.started_at.date()
     age_days = (today - check.checked_at.date()).days
-    return has_failed or age_days >= every_days or was_expiry_passed_since(check, today)
+    return check.has_failed or age_days >= every_days or was_expiry_passed_since(check, today)
 
 
 def _get_oldest_check_day(due: DueDomain) -> date:

@@ -256,11 +256,12 @@ class LastObservation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DomainCheck:
-    """The known registration of a website's domain after its registry was asked.
+    """The registration of a website's domain as of its newest check.
 
-    `reason` is None if the registry answered. If it could not be asked, the other fields keep its
-    last answer, of `answered_at`. `expires_on` is the day of expiry, `other_expiry` a later day if
-    the registry states two, and `statuses` those that say that the domain is lost or switched off.
+    `reason` is None, or `not_found`, if the registry answered. Otherwise the other fields repeat
+    its last answer, of `answered_at`. `expires_on` is the day of expiry, `other_expiry` a later day
+    if the registry states two, and `statuses` those that say that the domain is lost or switched
+    off.
     """
 
     account_id: int
@@ -272,6 +273,11 @@ class DomainCheck:
     expires_on: date | None = None
     other_expiry: date | None = None
     statuses: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Return True if the registry gave no answer. "Not found" is an answer."""
+        return self.reason not in (None, Reason.NOT_FOUND)
 
 
 class AccountState(StrEnum):

@@ -197,10 +197,10 @@ class CheckTimesTable(SQLModel, table=True):
 
 
 class DomainCheckTable(SQLModel, table=True):
-    """The known registration of a website's domain after its registry was asked in a run.
+    """The registration of a website's domain as of a run that asked its registry.
 
-    A row is added about once a week. It is narrow and repeats the last answer, so the newest row
-    of an account is enough.
+    A run adds a row about once a week, and after a failure. The row repeats the last answer, so the
+    newest row of an account is enough.
     """
 
     __tablename__: ClassVar[Any] = "domain_check"
