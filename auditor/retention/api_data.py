@@ -33,13 +33,13 @@ may be skipped."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeptDays:
-    """For how many days figures and responses of a channel's API are kept; None for ever."""
+class ApiRetention:
+    """The days for which figures and responses of a channel's API are kept; None for ever."""
 
     channel: str
     api: PlatformApi
-    figures: int | None
-    responses: int | None
+    figure_days: int | None
+    response_days: int | None
 
     def build_limit(self, figures_before: datetime, responses_before: datetime) -> ApiDataLimit:
         """Return what the store drops."""
@@ -53,17 +53,17 @@ class KeptDays:
         )
 
 
-def list_kept_days(config: Config) -> list[KeptDays]:
+def list_api_retentions(config: Config) -> list[ApiRetention]:
     """Return the days of each API: those of `[retention] api_data`, or fewer by its terms."""
-    kept_days = []
+    retentions = []
     for channel in channel_registry.list_channels():
         api = channel_registry.get_channel_api(channel)
         if api is None:
             continue
-        figures = _get_smaller(config.retention.api_data or None, get_max_days(config, channel))
-        responses = _get_smaller(figures, api.terms.max_response_days)
-        kept_days.append(KeptDays(channel, api, figures, responses))
-    return kept_days
+        figure_days = _get_smaller(config.retention.api_data or None, get_max_days(config, channel))
+        response_days = _get_smaller(figure_days, api.terms.max_response_days)
+        retentions.append(ApiRetention(channel, api, figure_days, response_days))
+    return retentions
 
 
 def get_max_days(config: Config, channel: str) -> int | None:
@@ -98,19 +98,19 @@ def build_limits(
         return min(now - timedelta(days=days) + margin, newest)
 
     return [
-        kept.build_limit(subtract(kept.figures), subtract(kept.responses))
-        for kept in list_kept_days(config)
+        retention.build_limit(subtract(retention.figure_days), subtract(retention.response_days))
+        for retention in list_api_retentions(config)
     ]
 
 
 def build_copy_limits(config: Config) -> list[ApiDataLimit]:
     """Return what copies of the database do not contain: everything that is kept for a while."""
     return [
-        kept.build_limit(
-            EARLIEST_DATETIME if kept.figures is None else LATEST_DATETIME,
-            EARLIEST_DATETIME if kept.responses is None else LATEST_DATETIME,
+        retention.build_limit(
+            EARLIEST_DATETIME if retention.figure_days is None else LATEST_DATETIME,
+            EARLIEST_DATETIME if retention.response_days is None else LATEST_DATETIME,
         )
-        for kept in list_kept_days(config)
+        for retention in list_api_retentions(config)
     ]
 
 
@@ -121,10 +121,11 @@ def drop_expired_api_data(
     *,
     rewrite_large_file: bool = False,
 ) -> DroppedApiData:
-    """Drop what is old enough, and rewrite the database file if anything was. Raises StoreError.
+    """Drop what is old enough. If anything was, rewrite the database file. Raises StoreError.
 
-    Of a large file only the log is emptied, unless it is requested. SQLite overwrites dropped
-    figures with zeros anyway, but a row that it moved before may have left a trace.
+    Unless `rewrite_large_file`, a large file keeps its content and only its log is emptied. SQLite
+    overwrites dropped figures with zeros anyway, but a row that it moved earlier may have left a
+    trace.
     """
     store = context.store
     limits = build_limits(context.config, now, store.get_latest_run())

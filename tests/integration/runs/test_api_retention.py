@@ -358,8 +358,8 @@ def test_amendment_lifts_the_limit_of_youtube(tmp_path):
     settings = "[retention]\napi_data = 90\n"
     tmp_path.joinpath("config.toml").write_text(config + settings, "utf-8")
     tmp_path.joinpath("key").write_text("secret", "utf-8")
-    kept_days = api_data.list_kept_days(load_config(tmp_path / "config.toml", {}))
-    assert {kept.channel: (kept.figures, kept.responses) for kept in kept_days} == {
+    retentions = api_data.list_api_retentions(load_config(tmp_path / "config.toml", {}))
+    assert {item.channel: (item.figure_days, item.response_days) for item in retentions} == {
         "facebook": (90, 90),
         "twitter": (90, 1),
         "youtube": (90, 90),
@@ -369,8 +369,10 @@ def test_amendment_lifts_the_limit_of_youtube(tmp_path):
 
 def test_limit_of_the_terms_counts_if_the_setting_is_longer(tmp_path):
     app = open_network(tmp_path, FakeApis(), "[retention]\napi_data = 0\n")
-    kept_days = {kept.channel: kept.figures for kept in api_data.list_kept_days(app.config)}
-    assert kept_days == {"facebook": None, "twitter": None, "youtube": 30}
+    figure_days = {
+        item.channel: item.figure_days for item in api_data.list_api_retentions(app.config)
+    }
+    assert figure_days == {"facebook": None, "twitter": None, "youtube": 30}
     app.store.close()
 
 

@@ -10,7 +10,7 @@ from auditor import report_links
 from auditor.checking import checker
 from auditor.config.schema import Config
 from auditor.notifications.subscriptions import subscribe_to_monthly_report
-from auditor.retention.api_data import list_kept_days
+from auditor.retention.api_data import list_api_retentions
 from auditor.runs.pipeline import run_audit_pipeline
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.tables import communication, runs, summaries  # noqa: F401  # their tables belong to the metadata
@@ -51,8 +51,8 @@ def test_privacy_guide_states_the_terms_of_every_api():
         for row in (line.split("|") for line in PAGE.partition("| source |")[2].splitlines())
         if len(row) > 5
     }
-    for kept in list_kept_days(Config()):
-        terms = kept.api.terms
+    for retention in list_api_retentions(Config()):
+        terms = retention.api.terms
         _, source, figures, days, responses, removal, _ = rows[terms.name]
         assert terms.url in source
         assert set(re.findall(r"`(\w+)`", figures)) == terms.figures
