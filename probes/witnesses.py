@@ -156,14 +156,16 @@ def parse_wikidata_page(page: Page) -> tuple[WikidataStatement, ...] | None:
         if statement is None:
             continue
         key = (statement.link.channel, statement.link.key, statement.item_id)
-        known = statements.get(key)
-        if known is None or (known.referenced_on or date.min) < (
-            statement.referenced_on or date.min
-        ):
+        previous = statements.get(key)
+        if previous is None or _get_reference_day(previous) < _get_reference_day(statement):
             statements[key] = statement
     if len({statement.item_id for statement in statements.values()}) > MAX_ITEMS:
         return ()
     return tuple(statements[key] for key in sorted(statements))
+
+
+def _get_reference_day(statement: WikidataStatement) -> date:
+    return statement.referenced_on or date.min
 
 
 _ITEM_URL = re.compile(r"https?://www\.wikidata\.org/entity/(Q[1-9]\d{0,11})")

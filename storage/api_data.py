@@ -79,7 +79,7 @@ class ApiDataQueries:
     def drop_api_data(self, limits: Sequence[ApiDataLimit]) -> DroppedApiData:
         """Drop figures and responses that are older than their limit.
 
-        The caller deletes the bodies. Repeating it after an interruption drops the rest.
+        The caller deletes the bodies.
         """
         dropped = DroppedApiData()
         for limit in limits:
@@ -197,7 +197,7 @@ def _drop_batch(
     dropped.result_count += len(rows)
     dropped.account_ids.update(row.account_id for row in rows)
     dropped.digests.update(_iter_dropped_digests(rows, limit))
-    without_figures = {row.id: row.account_id for row in rows if _is_over(row, limit)}
+    without_figures = {row.id: row.account_id for row in rows if _has_expired_figures(row, limit)}
     _drop_from_statuses(connection, without_figures, limit.figures)
     return int(rows[-1].id)
 
@@ -213,7 +213,7 @@ _UPDATE_RESULT = (
 def _build_expired_condition(limit: ApiDataLimit) -> ColumnElement[bool]:
     """Return the condition for results of the API with something to drop.
 
-    What a result has is found in its JSON text, so the database reads no whole results of others.
+    What a result has is found in its JSON text, so the database does not decode the other results.
     """
     evidence = type_coerce(PROBE_RESULT.c.evidence, Text)
     finding = type_coerce(PROBE_RESULT.c.finding, Text)
@@ -231,14 +231,14 @@ def _build_expired_condition(limit: ApiDataLimit) -> ColumnElement[bool]:
     )
 
 
-def _is_over(row: Any, limit: ApiDataLimit) -> bool:
+def _has_expired_figures(row: Any, limit: ApiDataLimit) -> bool:
     """Return whether the figures of a result are older than the limit."""
     return bool(row.observed_at < limit.figures_before)
 
 
 def _build_change(row: Any, limit: ApiDataLimit) -> dict[str, Any]:
     finding, evidence = row.finding, row.evidence
-    if _is_over(row, limit):
+    if _has_expired_figures(row, limit):
         finding = drop_figures(finding, limit.figures)
     if row.observed_at < limit.responses_before:
         evidence = tuple(exchange.without_response() for exchange in evidence)
@@ -303,23 +303,23 @@ def _find_conclusive_results(
     Almost all are in the newest run, so the runs are searched from the newest one.
     """
     runs = connection.execute(select(AUDIT_RUN.c.id).order_by(AUDIT_RUN.c.day.desc())).scalars()
-    found: dict[int, int] = {}
-    missing = set(account_ids)
+    results: dict[int, int] = {}
+    remaining_ids = set(account_ids)
     for run_id in runs.all():
-        if not missing:
+        if not remaining_ids:
             break
         query = (
             select(OBSERVATION.c.account_id, OBSERVATION.c.result_id)
             .join(CHECK_TIMES, CHECK_TIMES.c.account_id == OBSERVATION.c.account_id)
             .where(
                 OBSERVATION.c.run_id == run_id,
-                OBSERVATION.c.account_id.in_(missing),
+                OBSERVATION.c.account_id.in_(remaining_ids),
                 OBSERVATION.c.observed_at == CHECK_TIMES.c.decided_at,
             )
         )
-        found.update((row.account_id, row.result_id) for row in connection.execute(query))
-        missing -= found.keys()
-    return found
+        results.update((row.account_id, row.result_id) for row in connection.execute(query))
+        remaining_ids -= results.keys()
+    return results
 
 
 PROFILE_REMOVED_FACT = "profile_removed"

@@ -370,8 +370,7 @@ def save_check_times(
 class AssociationData:
     """The data of several associations without withdrawn ones. Each part is sorted by id.
 
-    `witness_records` are sorted by time.
-    `domain_checks` has the newest one of each account.
+    `witness_records` are sorted by time. `domain_checks` has the newest one of each account.
     """
 
     associations: tuple[Association, ...]

@@ -50,9 +50,9 @@ class AccountView:
     `latest` is the newest check, which may be unknown while `state` keeps the last conclusive one.
     `has_doubt` is True if absences were observed and are not confirmed. `rhythm_days` is the median
     number of days between the last publications, None if too few are known. `domain_expiry` is None
-    unless it is a website with an own domain. `first_capture` is the
-    oldest copy in the web archive, `rescue_copy` the newest one of a site that is gone.
-    `wikidata_statements` name the account.
+    unless it is a website with an own domain. `first_capture` is the oldest copy in the web
+    archive, `rescue_copy` the newest one of a site that is gone. `wikidata_statements` name the
+    account.
     """
 
     account_id: int
@@ -291,15 +291,19 @@ def _add_witnesses(
     statements: Iterable[WikidataStatement],
 ) -> AccountView:
     """Return the view of an account with what third parties say about it."""
-    named_by = tuple(statement for statement in statements if account.is_linked_by(statement.link))
+    view = replace(
+        view,
+        wikidata_statements=tuple(
+            statement for statement in statements if account.is_linked_by(statement.link)
+        ),
+    )
     if archive_answer is None:
-        return replace(view, wikidata_statements=named_by) if named_by else view
+        return view
     is_lost_site = view.channel == "website" and view.state is AccountState.GONE
     return replace(
         view,
         first_capture=archive_answer.first_capture,
         rescue_copy=archive_answer.latest_capture if is_lost_site else None,
-        wikidata_statements=named_by,
     )
 
 

@@ -135,7 +135,7 @@ def reevaluate(
     for number, association in enumerate(associations, start=1):
         rebuilt = replay.rebuild_association(association)
         if channels := replay.find_channels_without_profile(association):
-            rebuilt = _keep_profile_gaps(context, rebuilt, channels)
+            rebuilt = _restore_profile_gaps(context, rebuilt, channels)
         conclusions.add_changes(AssociationState(association), rebuilt)
         if progress:
             progress(number, len(associations))
@@ -150,7 +150,7 @@ def reevaluate(
     return result
 
 
-def _keep_profile_gaps(
+def _restore_profile_gaps(
     context: EvaluationContext, rebuilt: AssociationState, channels: AbstractSet[str]
 ) -> AssociationState:
     """Return the state with the stored gaps that only a deleted profile could prove again."""
@@ -160,9 +160,9 @@ def _keep_profile_gaps(
         return gap.channel in channels and gap.code in codes
 
     stored_gaps = context.store.list_gaps(rebuilt.association.id)
-    kept = [replace(gap, id=None) for gap in stored_gaps if is_unprovable(gap)]
-    others = [gap for gap in rebuilt.gaps if not is_unprovable(gap)]
-    return replace(rebuilt, gaps=(*others, *kept))
+    unprovable_gaps = [replace(gap, id=None) for gap in stored_gaps if is_unprovable(gap)]
+    provable_gaps = [gap for gap in rebuilt.gaps if not is_unprovable(gap)]
+    return replace(rebuilt, gaps=(*provable_gaps, *unprovable_gaps))
 
 
 def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[int]:

@@ -59,8 +59,7 @@ UNREACHABLE_SITE_GAPS = frozenset({"website_down", "website_insecure"})
 class AssociationState:
     """The stored state of one association; `gaps` includes closed ones.
 
-    `witness_records` are sorted by time.
-    `domain_checks` has the newest check of the domain of each account.
+    `witness_records` are sorted by time. `domain_checks` has the newest domain check by account.
     """
 
     association: Association
@@ -285,7 +284,7 @@ def collect_linked_keys(
         for link in links_now
         for key in (link.key, link.key.partition("/")[0])
     }
-    named_links = [
+    wikidata_links = [
         statement.link
         for record in association_state.witness_records
         for statement in record.answer.statements
@@ -293,7 +292,7 @@ def collect_linked_keys(
     return (
         collect_account_keys(association_state)
         | sites
-        | {(link.channel, link.key) for link in (*links_now, *named_links)}
+        | {(link.channel, link.key) for link in (*links_now, *wikidata_links)}
     )
 
 
@@ -401,40 +400,44 @@ def _update_proposals(
 
     for observation in _select_site_observations(association_state, observations, now):
         for link in filter(can_be_proposed, observation.finding.links):
-            seen = Proposal(association, link, observation.observed_at, observation.observed_at)
+            proposal = Proposal(association, link, observation.observed_at, observation.observed_at)
             rows[link.channel, link.key] = _merge_linked_proposal(
-                rows.get((link.channel, link.key)), seen, evaluation_time.run_started_at
+                rows.get((link.channel, link.key)), proposal, evaluation_time.run_started_at
             )
     for record in select_newest_answers(association_state, now):
         for link in (statement.link for statement in record.answer.statements):
             if can_be_proposed(link):
-                named = Proposal(association, link, record.asked_at, record.asked_at)
-                rows[link.channel, link.key] = _merge_named_proposal(
-                    rows.get((link.channel, link.key)), named
+                proposal = Proposal(association, link, record.asked_at, record.asked_at)
+                rows[link.channel, link.key] = _merge_wikidata_proposal(
+                    rows.get((link.channel, link.key)), proposal
                 )
     return tuple(rows.values())
 
 
 def _merge_linked_proposal(
-    previous: Proposal | None, seen: Proposal, run_started_at: datetime
+    previous: Proposal | None, proposal: Proposal, run_started_at: datetime
 ) -> Proposal:
-    """Return the proposal of an account that the site links to; it replaces Wikidata's word."""
+    """Return the proposal of an account that the site links to. It replaces one from Wikidata."""
     if previous is None or previous.is_from_wikidata:
-        return replace(seen, id=previous.id if previous else None)
-    return _count_again(previous, seen) if previous.last_seen < run_started_at else previous
+        return replace(proposal, id=previous.id if previous else None)
+    is_newer = previous.last_seen < run_started_at
+    return _count_again(previous, proposal) if is_newer else previous
 
 
-def _merge_named_proposal(previous: Proposal | None, named: Proposal) -> Proposal:
-    """Return the proposal of an account that Wikidata names; a link of the site counts more."""
+def _merge_wikidata_proposal(previous: Proposal | None, proposal: Proposal) -> Proposal:
+    """Return the proposal of an account that Wikidata names. It replaces no link of the site."""
     if previous is None:
-        return named
-    is_newer = previous.is_from_wikidata and previous.last_seen < named.last_seen
-    return _count_again(previous, named) if is_newer else previous
+        return proposal
+    is_newer = previous.is_from_wikidata and previous.last_seen < proposal.last_seen
+    return _count_again(previous, proposal) if is_newer else previous
 
 
-def _count_again(previous: Proposal, seen: Proposal) -> Proposal:
+def _count_again(previous: Proposal, proposal: Proposal) -> Proposal:
     return replace(
-        previous, link=seen.link, last_seen=seen.last_seen, run_count=previous.run_count + 1
+        previous,
+        link=proposal.link,
+        last_seen=proposal.last_seen,
+        run_count=previous.run_count + 1,
     )
 
 

@@ -67,12 +67,12 @@ def _find_authors(post: LinkedPost, accounts: Sequence[EvaluatedAccount]) -> lis
 
     There is none if several accounts have this name, such as a person and a page on LinkedIn.
     """
-    indexes = [index for index, account in enumerate(accounts) if _is_named_by(account, post)]
+    indexes = [index for index, account in enumerate(accounts) if _is_author(account, post)]
     is_ambiguous = len({accounts[index].subject for index in indexes}) > 1
     return [] if is_ambiguous else indexes
 
 
-def _is_named_by(account: EvaluatedAccount, post: LinkedPost) -> bool:
+def _is_author(account: EvaluatedAccount, post: LinkedPost) -> bool:
     """Return True if the address of a post names this account.
 
     LinkedIn writes only the slug, which a page, a school and a person have alike.

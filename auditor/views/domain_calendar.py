@@ -53,6 +53,7 @@ def _iter_event_lines(
     association_name: str, gap: Gap, translator: Translator, now: datetime
 ) -> Iterator[str]:
     text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
+    description = "\n".join((text.evidence, *text.steps))
     domain = str(gap.params.get("domain", gap.subject))
     day = _find_day(gap, now)
     summary = translator.translate(
@@ -65,7 +66,7 @@ def _iter_event_lines(
         f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
         f"DTEND;VALUE=DATE:{day + timedelta(days=1):%Y%m%d}",
         f"SUMMARY:{_escape(summary)}",
-        f"DESCRIPTION:{_escape(text.evidence + chr(10) + chr(10).join(text.steps))}",
+        f"DESCRIPTION:{_escape(description)}",
         "TRANSP:TRANSPARENT",
     )
     for trigger in ALARM_TRIGGERS:
