@@ -30,7 +30,7 @@ from storage.models.audit import (
     Proposal,
     WitnessRecord,
 )
-from storage.observations.domain_checks import select_newest_domain_checks, to_domain_check
+from storage.observations.observations import select_newest_domain_checks
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import (
     ACCOUNT,
@@ -52,6 +52,7 @@ from storage.tables.mappers import (
     to_account_status,
     to_association,
     to_decision,
+    to_domain_check,
     to_gap,
     to_proposal,
     to_witness_record,

@@ -19,8 +19,11 @@ from storage.conclusions import AccountStatusQueries, AssociationDataQueries, Co
 from storage.database.connection import Database
 from storage.database.sqlite_file import MAX_OPEN_CHECK_BYTES, DatabaseContents
 from storage.models.audit import Observation
-from storage.observations.domain_checks import DomainCheckQueries
-from storage.observations.observations import ObservationQueries, ObservationWriter
+from storage.observations.observations import (
+    DomainCheckQueries,
+    ObservationQueries,
+    ObservationWriter,
+)
 from storage.read_model.association_search import AssociationSearchQueries
 from storage.read_model.counts import DatabaseStats, FacetCounts, SmallSelectionCounts
 from storage.read_model.gap_search import GapSearchQueries

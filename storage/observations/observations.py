@@ -1,9 +1,9 @@
-"""Queries of observations, and the writer that commits them in batches in its own thread.
+"""Queries of observations and domain checks, and the writer of observations.
 
-A batch is committed when it is full, or when its oldest observation has waited long enough. A
-caller that fills a batch waits for its commit, so that memory stays small and the event loop is
-never blocked. If a commit fails, the next call raises the error and the run stops: an observation
-that is not stored must not be counted.
+The writer commits in batches in its own thread. A batch is committed when it is full, or when its
+oldest observation has waited long enough. A caller that fills a batch waits for its commit, so that
+memory stays small and the event loop is never blocked. If a commit fails, the next call raises the
+error and the run stops: an observation that is not stored must not be counted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +24,7 @@ from storage.files.spool import split_into_batches
 from storage.models.audit import (
     AccountRow,
     AuditRun,
+    DomainCheck,
     Evidence,
     LastObservation,
     Observation,
@@ -39,8 +40,8 @@ from storage.observations.rows import (
 )
 from storage.sanitize import sanitize
 from storage.tables.core import ACCOUNT, AUDIT_RUN
-from storage.tables.mappers import to_account_row
-from storage.tables.runs import OBSERVATION, PROBE_RESULT
+from storage.tables.mappers import to_account_row, to_domain_check
+from storage.tables.runs import DOMAIN_CHECK, OBSERVATION, PROBE_RESULT
 
 LOOKBACK_RUNS = 30
 """How many runs are searched for the last conclusive observation of an account."""
@@ -355,3 +356,57 @@ class ObservationWriter:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+class DomainCheckQueries:
+    """The part of `Store` for domain checks."""
+
+    _database: Database
+
+    def list_accounts_with_domain_check(
+        self, channel: str
+    ) -> Iterator[tuple[AccountRow, DomainCheck | None]]:
+        """Return the listed accounts on a channel, each with its newest domain check, by id."""
+        query = select(ACCOUNT).where(
+            ACCOUNT.c.channel == channel, ACCOUNT.c.withdrawn_at.is_(None)
+        )
+        return self._database.stream_pages(query, ACCOUNT.c.id, transform=_add_newest_checks)
+
+    def save_domain_checks(self, checks: Iterable[DomainCheck]) -> None:
+        """Store domain checks. One of the same account in the same run replaces the stored one."""
+        rows = [asdict(sanitize(check)) for check in checks]
+        with self._database.begin_write() as connection:
+            self._database.upsert(connection, DOMAIN_CHECK, rows, ("account_id", "run_id"))
+
+    def list_domain_checks(self, association: str) -> list[DomainCheck]:
+        """Return all domain checks of an association's accounts, the oldest run first."""
+        query = (
+            select(DOMAIN_CHECK)
+            .join(ACCOUNT, ACCOUNT.c.id == DOMAIN_CHECK.c.account_id)
+            .where(ACCOUNT.c.association == association)
+            .order_by(DOMAIN_CHECK.c.run_id, DOMAIN_CHECK.c.account_id)
+        )
+        with self._database.begin_read() as connection:
+            return list(map(to_domain_check, connection.execute(query)))
+
+
+def select_newest_domain_checks(account_ids: Any) -> Select[Any]:
+    """Return a query of the newest domain check of each of these accounts (ids or a query)."""
+    newest = (
+        select(DOMAIN_CHECK.c.account_id, func.max(DOMAIN_CHECK.c.run_id).label("run_id"))
+        .where(DOMAIN_CHECK.c.account_id.in_(account_ids))
+        .group_by(DOMAIN_CHECK.c.account_id)
+        .subquery()
+    )
+    is_newest = and_(
+        DOMAIN_CHECK.c.account_id == newest.c.account_id, DOMAIN_CHECK.c.run_id == newest.c.run_id
+    )
+    return select(DOMAIN_CHECK).join(newest, is_newest)
+
+
+def _add_newest_checks(
+    connection: Connection, rows: Sequence[Any]
+) -> Iterator[tuple[AccountRow, DomainCheck | None]]:
+    query = select_newest_domain_checks([row.id for row in rows])
+    checks = {row.account_id: to_domain_check(row) for row in connection.execute(query)}
+    return ((to_account_row(row), checks.get(row.id)) for row in rows)

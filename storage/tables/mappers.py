@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from probes.models.finding import Identity, LinkKind
+from probes.models.finding import Identity, LinkKind, Reason
 from probes.witnesses import WitnessSource
 from storage.models.audit import (
     ASSOCIATION_FIELDS,
@@ -23,6 +23,7 @@ from storage.models.audit import (
     Decision,
     DecisionKind,
     DecisionWithdrawal,
+    DomainCheck,
     Gap,
     Proposal,
     WitnessRecord,
@@ -84,6 +85,12 @@ def to_proposal(row: Any) -> Proposal:
         run_count=row.run_count,
         id=row.id,
     )
+
+
+def to_domain_check(row: Any) -> DomainCheck:
+    """Return the domain check of a row."""
+    values = dict(row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
+    return DomainCheck(**{**values, "reason": Reason(row.reason) if row.reason else None})
 
 
 def to_witness_record(row: Any) -> WitnessRecord:
