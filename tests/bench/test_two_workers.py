@@ -26,8 +26,9 @@ def measure_run_seconds(server, folder, count):
     with cluster.Sites(seconds=RESPONSE_SECONDS) as web, contextlib.ExitStack() as stack:
         folder.mkdir()
         cluster.registered(folder, url, web, names, jobs=4, at_once=CONCURRENCY)
-        leader = cluster.begun(folder, "run", "--json")  # creates the queue
-        workers = [cluster.begun(folder, "worker") for _ in range(count)]
+        start_auditor = stack.enter_context(cluster.open_commands(folder))
+        leader = start_auditor("run", "--json")  # creates the queue
+        workers = [start_auditor("worker") for _ in range(count)]
         for worker in workers:
             stack.callback(worker.communicate, timeout=60)
             stack.callback(worker.send_signal, signal.SIGTERM)

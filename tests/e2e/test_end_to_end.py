@@ -29,6 +29,7 @@ from auditor.demo.model import DemoRun
 from auditor.receipts.receipt import hash_canonical_json
 from auditor.runs import run
 from storage.models.audit import AuditRunState
+from tests.support.process_groups import open_process_groups
 
 AUDITOR = Path(sys.executable).with_name("auditor")
 BASE_ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
@@ -70,16 +71,16 @@ def run_auditor(folder, *arguments, **settings):
     )
 
 
-def start_auditor(folder, *arguments, **settings):
-    return subprocess.Popen(
-        [AUDITOR, *arguments],
-        cwd=folder,
-        env={**BASE_ENVIRONMENT, "HOME": str(folder), **settings},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+@pytest.fixture
+def start_auditor():
+    """Return a function that starts the auditor. It ends with the test at the latest."""
+    with open_process_groups() as start_process:
+
+        def start(folder, *arguments, **settings):
+            env = {**BASE_ENVIRONMENT, "HOME": str(folder), **settings}
+            return start_process([AUDITOR, *arguments], cwd=folder, env=env)
+
+        yield start
 
 
 def wait_until(condition, seconds=40):
@@ -129,7 +130,7 @@ def load_conclusions(app):
 
 @pytest.mark.fault("F34", "F35")
 @pytest.mark.slow
-async def test_killed_run_is_resumed_and_counts_as_one_run(folder):
+async def test_killed_run_is_resumed_and_counts_as_one_run(folder, start_auditor):
     """Two runs, of which the second is killed, then a run that is refused, then the resumed run."""
     now = datetime.now(UTC)
     yesterday = now - timedelta(days=1)
@@ -184,7 +185,7 @@ def assert_second_run_is_refused(folder):
 @pytest.mark.slow
 @pytest.mark.fault("F36")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_run_keeps_its_observations(folder, number):
+def test_interrupted_run_keeps_its_observations(folder, start_auditor, number):
     """Ctrl-C reaches all processes of a terminal, SIGTERM only the main process."""
     assert run_auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
     # With this delay, the run is far from its end when it is interrupted.

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from auditor.receipts.receipt import verify_receipt_chain
 from auditor.receipts.signing import read_known_public_keys
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AuditRunState
+from tests.support.process_groups import open_process_groups
 
 AUDITOR = Path(sys.executable).with_name("auditor")
 BASE_ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
@@ -117,23 +117,23 @@ def open_app(folder):
     return App.open(load_config(folder / "config.toml", {}))
 
 
-def start_auditor(folder, *arguments, **settings):
+@pytest.fixture
+def start_auditor():
+    """Return a function that starts the auditor. It ends with the test at the latest."""
     hour = (datetime.now(UTC) - timedelta(minutes=1)).time().isoformat("seconds")
-    return subprocess.Popen(
-        [AUDITOR, *arguments],
-        cwd=folder,
-        env={
-            **BASE_ENVIRONMENT,
-            "HOME": str(folder),
-            "AUDITOR_SCHEDULE__START_TIME": hour,
-            "AUDITOR_SCHEDULE__SHUTDOWN_GRACE_SECONDS": str(GRACE_SECONDS),
-            **settings,
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with open_process_groups() as start_process:
+
+        def start(folder, *arguments, **settings):
+            env = {
+                **BASE_ENVIRONMENT,
+                "HOME": str(folder),
+                "AUDITOR_SCHEDULE__START_TIME": hour,
+                "AUDITOR_SCHEDULE__SHUTDOWN_GRACE_SECONDS": str(GRACE_SECONDS),
+                **settings,
+            }
+            return start_process([AUDITOR, *arguments], cwd=folder, env=env)
+
+        yield start
 
 
 def wait_for_end(process, seconds=60):
@@ -161,7 +161,9 @@ def load_checked_accounts(app):
 @pytest.mark.fault("F36")
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "code"), [(("serve", "--no-web"), 0), (("run",), 130)])
-def test_stopped_run_keeps_requests_that_end_within_grace_period(tmp_path, arguments, code):
+def test_stopped_run_keeps_requests_that_end_within_grace_period(
+    tmp_path, start_auditor, arguments, code
+):
     """Of 20 requests, 17 end in time and are stored. The other 3 accounts are checked later.
 
     No further account is requested after the signal.
@@ -205,7 +207,7 @@ def has_ended(group):
 
 @pytest.mark.fault("F36")
 @pytest.mark.slow
-def test_second_sigterm_ends_process_at_once(tmp_path):
+def test_second_sigterm_ends_process_at_once(tmp_path, start_auditor):
     with run_proxy() as web:
         create_network(tmp_path, web.server_port, 20)
         process = start_auditor(
@@ -228,7 +230,7 @@ def test_second_sigterm_ends_process_at_once(tmp_path):
 
 @pytest.mark.fault("F34")
 @pytest.mark.slow
-def test_service_and_cron_do_one_run_together(tmp_path):
+def test_service_and_cron_do_one_run_together(tmp_path, start_auditor):
     """The service and two cron jobs start together. One runs, the others exit with 0 or 5."""
     with run_proxy(hold=False) as web:
         create_network(tmp_path, web.server_port, 20)
@@ -262,7 +264,7 @@ def test_service_and_cron_do_one_run_together(tmp_path):
 
 @pytest.mark.fault("F34")
 @pytest.mark.slow
-def test_run_during_run_of_service_makes_no_requests(tmp_path):
+def test_run_during_run_of_service_makes_no_requests(tmp_path, start_auditor):
     with run_proxy() as web:
         create_network(tmp_path, web.server_port, 20)
         service = start_auditor(tmp_path, "serve", "--no-web")
@@ -285,7 +287,7 @@ def test_run_during_run_of_service_makes_no_requests(tmp_path):
 
 
 @pytest.mark.slow
-def test_run_that_reaches_time_limit_exits_with_4(tmp_path):
+def test_run_that_reaches_time_limit_exits_with_4(tmp_path, start_auditor):
     """With a limit of less than a millisecond, no account is reached."""
     with run_proxy(hold=False) as web:
         create_network(tmp_path, web.server_port, 30)

@@ -22,10 +22,17 @@ def run_sites(**options):
         yield web
 
 
+@pytest.fixture
+def start_auditor(tmp_path):
+    """Return a function that starts the auditor. It ends with the test at the latest."""
+    with cluster.open_commands(tmp_path) as start:
+        yield start
+
+
 @contextlib.contextmanager
-def run_workers(folder, count):
+def run_workers(start_auditor, count):
     """Start workers. At the end, stop those that still run."""
-    workers = [cluster.begun(folder, "worker") for _ in range(count)]
+    workers = [start_auditor("worker") for _ in range(count)]
     try:
         yield workers
     finally:
@@ -66,12 +73,14 @@ NAMES = [
 
 
 @pytest.mark.fault("F49", "F50")
-def test_killed_worker_loses_no_account_and_hosts_get_one_request_at_a_time(database, tmp_path):
+def test_killed_worker_loses_no_account_and_hosts_get_one_request_at_a_time(
+    database, tmp_path, start_auditor
+):
     """Twenty sites redirect to one host. Workers request it one at a time, with the crawl delay."""
     with run_sites() as web:
         cluster.registered(tmp_path, database, web, NAMES, rest=CRAWL_DELAY)
-        with run_workers(tmp_path, 3) as workers, open_app(tmp_path) as app:
-            leader = cluster.begun(tmp_path, "run", "--json")
+        with run_workers(start_auditor, 3) as workers, open_app(tmp_path) as app:
+            leader = start_auditor("run", "--json")
             wait_until(lambda: len(web.asked) > 40)
             cluster.killed(workers[0])
             _, err = leader.communicate(timeout=120)
@@ -89,12 +98,12 @@ def test_killed_worker_loses_no_account_and_hosts_get_one_request_at_a_time(data
 
 
 @pytest.mark.fault("F51")
-def test_run_survives_restart_of_database(postgresql, database, tmp_path):
+def test_run_survives_restart_of_database(postgresql, database, tmp_path, start_auditor):
     """All processes connect again, jobs in progress are requeued, and the run finishes."""
     with run_sites() as web:
         cluster.registered(tmp_path, database, web, NAMES[:60])
-        with run_workers(tmp_path, 2):
-            leader = cluster.begun(tmp_path, "run", "--json")
+        with run_workers(start_auditor, 2):
+            leader = start_auditor("run", "--json")
             wait_until(lambda: len(web.asked) > 40)
             cluster.restarted(postgresql)
             _, err = leader.communicate(timeout=120)
@@ -106,19 +115,19 @@ def test_run_survives_restart_of_database(postgresql, database, tmp_path):
                 )
 
 
-def test_killed_leader_is_restarted_and_resumes_run(database, tmp_path):
+def test_killed_leader_is_restarted_and_resumes_run(database, tmp_path, start_auditor):
     """The first worker is stopped during the run. The other worker takes its accounts."""
     with run_sites() as web:
         cluster.registered(tmp_path, database, web, NAMES[:50])
-        with run_workers(tmp_path, 2) as workers, open_app(tmp_path) as app:
-            leader = cluster.begun(tmp_path, "run")
+        with run_workers(start_auditor, 2) as workers, open_app(tmp_path) as app:
+            leader = start_auditor("run")
             wait_until(lambda: sum(host.startswith("site") for host, *_ in web.asked) > 20)
             workers[0].send_signal(signal.SIGTERM)
             workers[0].communicate(timeout=60)
             assert workers[0].returncode == 0
             cluster.killed(leader)
             assert app.store.get_latest_run().state is AuditRunState.RUNNING
-            second_leader = cluster.begun(tmp_path, "run", "--json")
+            second_leader = start_auditor("run", "--json")
             _, err = second_leader.communicate(timeout=120)
             assert second_leader.returncode == 0, err
             assert sorted(list_checked_accounts(app)) == sorted(

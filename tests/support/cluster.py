@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,6 +24,7 @@ from storage.files.body_store import BodyStore
 from storage.models.audit import AccountRow, Association
 from storage.store import Store
 from tests.support.mini_network import Small, Web, configured
+from tests.support.process_groups import open_process_groups
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
@@ -241,17 +241,16 @@ def registered(folder, url, sites, names, *, rest=0.0, jobs=2, at_once=50):
         )
 
 
-def begun(folder, *arguments):
-    """Start a command in its own process and process group."""
-    return subprocess.Popen(
-        [AUDITOR, *arguments],
-        cwd=folder,
-        env={**BARE, "HOME": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+@contextlib.contextmanager
+def open_commands(folder):
+    """Yield a function that starts a command in its own process group. It ends here at the latest."""
+    with open_process_groups() as start_process:
+
+        def start(*arguments):
+            env = {**BARE, "HOME": str(folder)}
+            return start_process([AUDITOR, *arguments], cwd=folder, env=env)
+
+        yield start
 
 
 def killed(process):
