@@ -243,7 +243,7 @@ def registered(folder, url, sites, names, *, rest=0.0, jobs=2, at_once=50):
 
 @contextlib.contextmanager
 def open_commands(folder):
-    """Yield a function that starts a command in its own process group. It ends here at the latest."""
+    """Yield a function that starts a command in its own process group, which ends here."""
     with open_process_groups() as start_process:
 
         def start(*arguments):
