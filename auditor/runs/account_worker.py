@@ -82,7 +82,10 @@ class RunDeadline:
 SECOND_PASS_REASONS = frozenset(
     {Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED}
 )
-"""Failures that may be over in half an hour: the second pass repeats these checks."""
+"""Failures that may be over in half an hour: the second pass repeats these checks.
+
+After one of them, the next run asks a domain's registry again.
+"""
 
 API_CHUNK_SIZE = 500
 """Accounts that are checked together by an API.

@@ -1,8 +1,9 @@
 """Ask registries when the domains of websites expire, as a part of a run.
 
 A run asks for each domain once, however many associations use it, and again after
-`[domain_expiry] check_every_days`. After a failure, and when the stated day has passed, the next
-run asks again. It asks all registries at the same time, and each for one domain after the other.
+`[domain_expiry] check_every_days`. After a failure that may be over soon, and when the stated day
+has passed, the next run asks again. A resumed run repeats no request, and leaves out the registries
+that refused. All registries are asked at the same time, and each for one domain after the other.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from auditor.checking.checker import AccountChecker
 from auditor.core.runtime import run_together
 from auditor.protocols import RunContext
 from auditor.rules.domain_expiry import find_website_domain, was_expiry_passed_since
-from auditor.runs.account_worker import RunDeadline
+from auditor.runs.account_worker import SECOND_PASS_REASONS, RunDeadline
 from auditor.runs.plan import select_accounts_to_check
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import Finding, Presence, Reason
@@ -75,16 +76,23 @@ def list_due_domains(app: RunContext, run: AuditRun) -> list[DueDomain]:
     """Return the domains that a run asks for, those with the oldest check first.
 
     A domain with an account that has no check comes before all others. A run never asks for a
-    domain whose registry has no RDAP service, or for that of a hosting platform.
+    domain whose registry has no RDAP service or has refused in this run, or for that of a hosting
+    platform.
     """
     rows_with_checks = list(app.store.list_accounts_with_domain_check(WEBSITE_CHANNEL))
     checks = {check.account_id: check for _, check in rows_with_checks if check is not None}
+    refusing_services = {
+        find_rdap_service(check.domain)
+        for check in checks.values()
+        if check.run_id == run.id and check.reason in STOP_REASONS
+    }
     accounts_by_domain: dict[str, list[AccountRow]] = defaultdict(list)
     rows = (row for row, _ in rows_with_checks)
     decisions = app.store.list_decisions()
     for row in select_accounts_to_check(rows, decisions, app.config, run.started_at):
         domain = find_website_domain(row)
-        if domain and find_rdap_service(domain):
+        service_url = find_rdap_service(domain)
+        if service_url is not None and service_url not in refusing_services:
             accounts_by_domain[domain].append(row)
     domains = [
         DueDomain(domain, tuple(rows), _select_checks(domain, rows, checks))
@@ -121,8 +129,11 @@ def _is_outdated(check: DomainCheck, run: AuditRun, every_days: int) -> bool:
     if check.run_id == run.id:
         return False  # a resumed run does not ask again
     today = run.started_at.date()
-    age_days = (today - check.checked_at.date()).days
-    return check.has_failed or age_days >= every_days or was_expiry_passed_since(check, today)
+    if (today - check.checked_at.date()).days >= every_days:
+        return True
+    if check.has_failed:
+        return check.reason in SECOND_PASS_REASONS
+    return was_expiry_passed_since(check, today)
 
 
 def _get_oldest_check_day(due: DueDomain) -> date:

@@ -122,6 +122,18 @@ async def test_gap_closes_when_the_domain_is_renewed(app):
     assert_rebuild_changes_nothing(app)
 
 
+async def test_registry_that_no_longer_knows_the_domain_closes_no_gap(app):
+    register(app, site("nour.org"))
+    app.web.answers[f"{SERVICE}nour.org"] = record(20)
+    await execute_run(app, night_of(0))
+    app.web.answers[f"{SERVICE}nour.org"] = Page("", 404)
+    await execute_run(app, night_of(7))
+    app.web.answers[f"{SERVICE}nour.org"] = FetchError(Reason.TIMEOUT)
+    await execute_run(app, night_of(14))
+    assert get_gap(app)[1]["expires_on"] == "2026-03-21", "it is not renewed"
+    assert_rebuild_changes_nothing(app)
+
+
 async def test_expired_domain_of_a_living_site_is_urgent(app):
     register(app, site("nour.org"))
     app.web.answers[f"{SERVICE}nour.org"] = record(-3)
@@ -211,6 +223,36 @@ async def test_registry_that_refuses_is_asked_no_more_in_this_run(app):
     assert len(list_asked(app)) == 1
     await execute_run(app, night_of(1))
     assert len(list_asked(app)) == 1
+
+
+async def test_resumed_run_leaves_out_a_registry_that_refused(app):
+    register(app, site("nour.org"), site("amal.org", "amal"), site("soleil.com", "soleil"))
+    app.web.answers |= {f"{SERVICE}{name}.org": Page("", 429) for name in ("nour", "amal")}
+    run = await execute_run(app, night_of(0))
+    assert list_due_domains(app, run) == []
+    next_run = replace(run, id=run.id + 1, started_at=night_of(1))
+    assert {"nour.org", "amal.org"} <= {due.domain for due in list_due_domains(app, next_run)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "days_of_requests"),
+    [
+        (Page("", 503), [0, 1, 2, 3, 4, 5, 6, 7]),
+        (FetchError(Reason.TIMEOUT), [0, 1, 2, 3, 4, 5, 6, 7]),
+        (Page("", 429), [0, 1, 2, 3, 4, 5, 6, 7]),
+        (Page("", 403), [0, 7]),
+        (Page("", 404), [0, 7]),
+        (Page("", 200, body=b"<html>"), [0, 7]),
+    ],
+)
+async def test_only_a_transient_failure_is_repeated_before_a_week(app, answer, days_of_requests):
+    register(app, site("nour.org"))
+    app.web.answers[f"{SERVICE}nour.org"] = answer
+    requests_by_day = {}
+    for day in range(8):
+        await execute_run(app, night_of(day))
+        requests_by_day[day] = len(list_asked(app))
+    assert requests_by_day == {day: int(day in days_of_requests) for day in range(8)}
 
 
 async def test_failed_request_keeps_the_last_answer_for_four_weeks(app):
