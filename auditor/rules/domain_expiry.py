@@ -26,9 +26,9 @@ class DomainExpiry:
     """The expiry of a domain as it is known at a run.
 
     `source` is "registry" or "stated", or "" if the expiry could not be checked; `cause` then says
-    why (group `domain` of `terms.toml`, or a reason of the registry's request). `known_at` is when
-    the registry answered or the person stated it. `has_registry_answer` is True if the registry
-    ever answered with a date.
+    why (group `cause` of `terms.toml`). It is "not_registered" if the registry does not know the
+    domain. `known_at` is when the registry answered or the person stated it. `has_registry_answer`
+    is True if the registry ever answered, unless its newest answer names neither date nor status.
     """
 
     domain: str
@@ -40,6 +40,11 @@ class DomainExpiry:
     known_at: datetime | None = None
     cause: str = ""
     has_registry_answer: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Return True if there is a date, or a status of a lost domain."""
+        return self.expires_on is not None or bool(self.status)
 
 
 def find_website_domain(row: AccountRow) -> str:
@@ -74,7 +79,7 @@ def find_domain_expiry(
         check = None  # the registered link was corrected
     if check is not None and _is_usable(check, run_started_at):
         return _build_registry_expiry(check, run_started_at.date())
-    has_answer = check is not None and check.expires_on is not None
+    has_answer = check is not None and _has_answer(check)
     decision = stated.get(row.id or 0)
     if decision is not None and decision.value:
         return DomainExpiry(
@@ -85,6 +90,11 @@ def find_domain_expiry(
             has_registry_answer=has_answer,
         )
     return DomainExpiry(domain, cause=_find_cause(domain, check), has_registry_answer=has_answer)
+
+
+def _has_answer(check: DomainCheck) -> bool:
+    answered = check.answered_at is not None
+    return answered and bool(check.expires_on or check.statuses or check.reason)
 
 
 def _is_usable(check: DomainCheck, run_started_at: datetime) -> bool:
@@ -115,7 +125,7 @@ def _build_registry_expiry(check: DomainCheck, today: date) -> DomainExpiry:
         other_expiry=check.other_expiry,
         has_expired=check.expires_on is not None and check.expires_on < today,
         status=check.statuses.partition(",")[0].replace(" ", "_"),
-        cause=_find_cause(check.domain, check) if check.reason is not None else "",
+        cause="not_registered" if check.reason is Reason.NOT_FOUND else "",
         known_at=check.answered_at,
         has_registry_answer=True,
     )
@@ -129,4 +139,4 @@ def _find_cause(domain: str, check: DomainCheck | None) -> str:
         return "not_asked"
     if check.reason is None:
         return "no_date"
-    return "not_registered" if check.reason == "not_found" else str(check.reason)
+    return "not_registered" if check.reason is Reason.NOT_FOUND else check.reason.value

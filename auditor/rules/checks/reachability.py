@@ -234,7 +234,8 @@ class DomainExpiresRule(Rule):
     """A website's domain that expires soon, has expired, or is lost at its registry.
 
     `days` are the limits of the days that are left; the severity of the gap grows with each. An
-    expiry that could not be checked leaves the gap as it was.
+    expiry that could not be checked leaves the gap as it was, and so does a registry that no longer
+    knows the domain: it is not renewed.
     """
 
     check: Literal["domain_expires"]
@@ -261,7 +262,7 @@ class DomainExpiresRule(Rule):
                 params=_build_expiry_params(expiry, account),
                 evidence=build_evidence_params(account),
             )
-        elif not expiry.source and expiry.has_registry_answer:
+        elif not expiry.is_known and expiry.has_registry_answer:
             yield build_unknown_match(account)
 
     def _get_severity(self, expiry: DomainExpiry, today: date) -> str | None:

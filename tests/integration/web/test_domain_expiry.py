@@ -9,6 +9,7 @@ from auditor.checking import checker
 from auditor.rules.engine import AnyRule
 from auditor.runs.run import execute_run
 from probes.models.finding import Identity, LinkKind
+from probes.models.http import Page
 from storage.models.audit import AccountRow, DecisionKind
 from storage.models.users import Reply, ReplyKind
 from tests.support.mini_network import lived, night_of, register, steps
@@ -75,6 +76,40 @@ async def test_page_shows_the_date_with_its_source(client):
     text = get_text(client, "/en/associations/nour")
     assert "nour.org · expires on 21 March 2026 · according to its registry on 1 March 2026" in text
     assert "State when the domain expires" not in text
+
+
+TWO_DATES = RECORD.replace(
+    "]}", ', {"eventAction": "registrar expiration", "eventDate": "2026-05-21T10:00:00Z"}]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (
+            404,
+            "the domain registry does not know this name · according to its registry on",
+        ),
+        (429, "soleil.org · couldn’t be checked: too many requests, access limited"),
+        (503, "soleil.org · couldn’t be checked: server error"),
+        (
+            RECORD.replace("expiration", "registration") % "2009-03-21",
+            "soleil.org · couldn’t be checked: the domain registry gave no date",
+        ),
+        (RECORD % "2026-02-21", "soleil.org · expired on 21 February 2026 · according to"),
+        (
+            TWO_DATES % "2027-05-21",
+            "soleil.org · expires on 21 May 2026 (its registry also names 21 May 2027)",
+        ),
+    ],
+)
+async def test_page_says_what_the_registry_answered(app, client, answer, text):
+    register(app, site("nour.org", "nour"), site("amal.ma", "amal"), site("soleil.org", "soleil"))
+    app.web.answers[f"{SERVICE}soleil.org"] = (
+        answer.replace("nour.org", "soleil.org") if isinstance(answer, str) else Page("", answer)
+    )
+    await execute_run(app, night_of(1))
+    assert text in get_text(client, "/en/associations/soleil")
 
 
 async def test_domain_without_a_registry_service_could_not_be_checked(client):
