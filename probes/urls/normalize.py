@@ -64,16 +64,19 @@ _LINK_SYNTAXES = (
 
 _HTML_ENTITY = lazy_regex(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
 
-# https// http:/ htpp:// ttps:// http;// http.// hhttp:// https::// http: //
+# https// http:/ htpp:// hppt:// htt:// ttps:// http;// http.// hhttp:// https::// http: //
 _HTTP_SCHEME = lazy_regex(
-    r"(?i)^(?:h{1,3}t{1,3}p{1,3}s?|t{1,2}ps?|h{1,2}t{0,1}ps?|hpt{1,2}ps?|httsp|htpts|hxxps?)\s*"
+    r"(?i)^(?:h{1,3}t{1,3}p{1,3}(?:ss?|[a-z])?|t{1,2}ps?|h{1,2}t{0,1}ps?|hp{1,2}t{1,2}p?s?|htts?"
+    r"|httsp|htpts|hxxps?)\s*"
     r"(?:[:;.,]{1,3}\s*[/\\]{1,4}|[:;]{1,2}\s*(?=www\.)|/{2,3}:?|:(?=[^\s/.]+\.\S))\s*"
 )
 _HTTPS_SCHEME = lazy_regex(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
 _OTHER_SCHEME = lazy_regex(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
 _SCHEME_IN_TEXT = lazy_regex(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
+# www, www.. wwww. www:// www:annour.ma httpwww.
 _WWW_PREFIX = lazy_regex(
-    r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S))(?=[^\s.,/:])"
+    r"(?i)^(?:htt?p?s?)?w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S)"
+    r"|:(?=[^\W\d_][^\s/@:]*\.[^\s/@:]+(?:[/?#\s]|$)))(?=[^\s.,/:])"
 )
 _OPENING_MARKS = lazy_regex(r"^[\s<(\[{\"'«“‘`*|]+")
 # A backslash at the end is no part of an address. Elsewhere it makes the host ambiguous.
@@ -179,8 +182,7 @@ def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     """
     if _CLEAN_URL.fullmatch(text) and parse_host(host := text.split("/", 3)[2]) == host:
         return text
-    text = _TELEGRAM_APP_LINK.sub(r"https://t.me/", _skip_to_url(text))
-    text = _WHATSAPP_APP_LINK.sub(r"https://api.whatsapp.com/send?", text)
+    text = _replace_app_link(_skip_to_url(text))
     scheme = _HTTP_SCHEME.match(text)
     if scheme:
         secure = _HTTPS_SCHEME.match(scheme[0]) is not None
@@ -196,11 +198,25 @@ def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     return _build_url("https" if secure else "http", _WWW_PREFIX.sub("www.", rest))
 
 
-_TELEGRAM_APP_LINK = lazy_regex(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)")
-"""Links of Telegram's own buttons."""
+def _replace_app_link(text: str) -> str:
+    """Return the web address of a link that opens an app, or the text if it is none."""
+    if not _APP_SCHEME.match(text):
+        return text
+    for pattern, address in _APP_LINKS:
+        text = pattern.sub(address, text)
+    return text
 
-_WHATSAPP_APP_LINK = lazy_regex(r"(?i)^whatsapp:/{0,2}send/?\?")
-"""Links of WhatsApp's own buttons, to a telephone number or to share a text."""
+
+_APP_SCHEME = lazy_regex(r"(?i)(?:tg|whatsapp|fb|twitter|instagram):")
+_APP_LINKS = (
+    (lazy_regex(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)"), "https://t.me/"),
+    (lazy_regex(r"(?i)^tg:/{0,2}join/?\?invite=(?=\w)"), "https://t.me/+"),
+    # To a telephone number, or to share a text.
+    (lazy_regex(r"(?i)^whatsapp:/{0,2}send/?\?"), "https://api.whatsapp.com/send?"),
+    (lazy_regex(r"(?i)^fb://(?:page|profile)/(?=\d)"), "https://www.facebook.com/"),
+    (lazy_regex(r"(?i)^twitter://user\?screen_name=(?=\w)"), "https://x.com/"),
+    (lazy_regex(r"(?i)^instagram://user\?username=(?=\w)"), "https://www.instagram.com/"),
+)
 
 
 def _skip_to_url(text: str) -> str:

@@ -24,7 +24,10 @@ from probes.urls.normalize import (
 _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "facebook.com",
-        r"/l\.php|/flx/warn|/login|/(?:v[\d.]+/)?(?:plugins|widgets)/(?:page|like|follow|fan|post|video)",
+        (
+            r"/l\.php|/flx/warn|/login|/checkpoint|/(?:cookie/)?consent"
+            r"|/(?:v[\d.]+/)?(?:plugins|widgets)/(?:page|like|follow|fan|post|video)"
+        ),
         ("u", "next", "href"),
     ),
     ("fb.com", r"/login|/l\.php", ("u", "next")),
@@ -36,8 +39,10 @@ _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     ("twitter.com", r"/i/(?:flow|redirect)|/login|/account/", ("redirect_after_login", "url")),
     ("x.com", r"/i/(?:flow|redirect)|/login|/account/", ("redirect_after_login", "url")),
+    ("publish.twitter.com", r"/", ("query", "url")),
+    ("publish.x.com", r"/", ("query", "url")),
     ("l.instagram.com", r"/", ("u",)),
-    ("instagram.com", r"/accounts/login|/linkshim", ("next", "u")),
+    ("instagram.com", r"/accounts/|/challenge|/consent|/linkshim", ("next", "u")),
     ("consent.youtube.com", r"/", ("continue",)),
     ("consent.google.com", r"/", ("continue",)),
     ("accounts.google.com", r"/", ("continue",)),
@@ -54,7 +59,7 @@ _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("l.wl.co", r"/l", ("u",)),  # WhatsApp
     ("out.reddit.com", r"/", ("url",)),
     ("slack-redir.net", r"/link", ("url",)),
-    ("tiktok.com", r"/login", ("redirect_url",)),
+    ("tiktok.com", r"/login|/link/|/oembed", ("redirect_url", "target", "url")),
     ("vk.com", r"/away", ("to",)),
     ("webcache.googleusercontent.com", r"/search", ("q",)),
     ("href.li", r"/", ("",)),
@@ -63,13 +68,16 @@ _GOOGLE_HOST = lazy_regex(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
 _ARCHIVE_PATH = lazy_regex(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
 # Google's cache: an optional code, the URL, the search terms.
 _GOOGLE_CACHE_QUERY = lazy_regex(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
+# Google's translations: `annour--rabat-ma.translate.goog` shows `annour-rabat.ma`.
+_TRANSLATED_SITES = ".translate.goog"
+_TRANSLATION_PARAMETER = lazy_regex(r"_x_tr_\w+=[^&]*(?:&|$)")
 _MAX_DEPTH = 5
 
 
 def unwrap_url(url: str) -> str:
     """Return the URL inside a redirector, login, consent or archive URL, up to five levels deep."""
     for _ in range(_MAX_DEPTH):
-        if "?" not in url and "archive.org" not in url:
+        if "?" not in url and "archive.org" not in url and _TRANSLATED_SITES not in url:
             break
         inner = next(_iter_inner_urls(url), None)
         if inner is None:
@@ -88,6 +96,8 @@ def _iter_inner_urls(url: str) -> Iterator[str]:
             rest += f"#{fragment}"
         archived = _ARCHIVE_PATH.match(rest)
         yield from _extract_inner_url(url, archived[1] if archived else "")
+    if host.endswith(_TRANSLATED_SITES):
+        yield from _extract_inner_url(url, _find_translated_url(host, path, query))
     if not query:
         return
     for end, start, names in _find_redirectors(host):
@@ -97,6 +107,14 @@ def _iter_inner_urls(url: str) -> Iterator[str]:
                 yield from _extract_inner_url(url, pairs.get(name, "") if name else unquote(query))
             if end == "urldefense":
                 return
+
+
+def _find_translated_url(host: str, path: str, query: str) -> str:
+    """Return the URL of the page that Google translated. It writes a dot as `-` and `-` as `--`."""
+    labels = host.removesuffix(_TRANSLATED_SITES).split("--")
+    query = _TRANSLATION_PARAMETER.sub("", query).rstrip("&")
+    address = f"https://{'-'.join(label.replace('-', '.') for label in labels)}{path}"
+    return f"{address}?{query}" if query else address
 
 
 @lru_cache(maxsize=4_096)

@@ -66,6 +66,8 @@ _SEARCH_SEGMENTS = _split_words("results hashtag search explore")
 _WRAPPER_QUERY_PARAMETERS = {
     "attribution_link": "u",
     "signin": "next",
+    "signin_prompt": "next",
+    "supported_browsers": "next_url",
     "m": "continue",
     "ml": "continue",
     "redirect": "q",
@@ -85,9 +87,9 @@ _RESERVED_SEGMENTS = _TAB_SEGMENTS | _split_words(
     login logout members money movies music new oembed oops opensearch originals pagead
     paid_memberships personalization playables player player_api policies premium press
     pressroom privacy profile profile_redirector ptracking qr redirect reporthistory s select_site
-    set_awesome share share_popup shop signin signup sitemaps source sports static storefront
-    subscribe_embed subscribe_widget subscription_center subscriptions supported_browsers t
-    terms testtube trending trends tv upload user verify view_play_list w youtubei yt
+    set_awesome share share_popup shop signin signin_prompt signup sitemaps source sports static
+    storefront subscribe_embed subscribe_widget subscription_center subscriptions supported_browsers
+    t terms testtube trending trends tv upload user verify view_play_list w youtubei yt
     """
 )
 

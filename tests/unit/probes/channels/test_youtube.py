@@ -48,6 +48,10 @@ CHANNELS = {
         "https://consent.youtube.com/m?continue=https%3A%2F%2Fwww.youtube.com%2F%40annour%3Fsi%3Dx"
     ): "@annour",
     f"https://www.youtube.com/attribution_link?a=x&u=%2Fchannel%2F{UC}%3Ffeature%3Dshare": UC,
+    "https://www.youtube.com/signin_prompt?app=desktop&next=%2F%40annour": "@annour",
+    "https://m.youtube.com/supported_browsers?next_url=https%3A%2F%2Fm.youtube.com%2F%40annour": (
+        "@annour"
+    ),
 }
 
 NOT_CHANNELS = {
@@ -67,6 +71,7 @@ NOT_CHANNELS = {
     "https://www.youtube.com/c/": LinkKind.INVALID,
     "https://www.youtube.com/user/jamiya@annour": LinkKind.INVALID,
     "https://www.youtube.com/premium": LinkKind.INVALID,
+    "https://www.youtube.com/signin_prompt": LinkKind.INVALID,
     "https://www.youtube.com/this/is/too/long": LinkKind.INVALID,
     "https://www.youtube.com/@ab": LinkKind.INVALID,
     "https://www.youtube.com/@jamiya..annour": LinkKind.INVALID,

@@ -30,6 +30,14 @@ TYPED = {
     "https:/www.annour.ma/": SITE,
     "https;//www.annour.ma/": SITE,
     "ttps://www.annour.ma/": SITE,
+    "hppts://www.annour.ma/": SITE,
+    "htts://www.annour.ma/": SITE,
+    "httpss://www.annour.ma/": SITE,
+    "hppt://www.annour.ma/": "http://www.annour.ma/",
+    "htt://www.annour.ma/": "http://www.annour.ma/",
+    "http://www:annour.ma/": "http://www.annour.ma/",
+    "www:annour.ma/": SITE,
+    "httpwww.annour.ma/": SITE,
     "https://https://www.annour.ma/": SITE,
     "http://https://www.annour.ma/": SITE,
     "https:\\\\www.annour.ma/": SITE,
@@ -79,6 +87,8 @@ WRAPPED = (
     "https://www.linkedin.com/redir/redirect?url=https%3A%2F%2Fwww.annour.ma%2F&urlhash=x",
     "https://www.youtube.com/redirect?q=https%3A%2F%2Fwww.annour.ma%2F",
     "https://l.instagram.com/?u=https%3A%2F%2Fwww.annour.ma%2F&e=AT",
+    "https://www.tiktok.com/link/v2?aid=1&target=https%3A%2F%2Fwww.annour.ma%2F",
+    "https://www-annour-ma.translate.goog/?_x_tr_sl=fr&_x_tr_tl=ar",
     (
         "https://l.facebook.com/l.php?u=https%3A%2F%2Fwww.google.com%2Furl%3Fq%3Dhttps%253A%252F%252Fww"
         "w.annour.ma%252F"
@@ -89,6 +99,21 @@ WRAPPED = (
 @pytest.mark.parametrize("typed", TYPED)
 def test_typed_link_is_repaired(typed: str) -> None:
     assert clean_url(typed) == TYPED[typed]
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("www.facebook.com/checkpoint/?next=https%3A%2F%2Fwww.facebook.com%2Fannour", "u:annour"),
+        ("www.facebook.com/cookie/consent/?next=%2Fannour%2F", "u:annour"),
+        ("publish.twitter.com/?query=https%3A%2F%2Ftwitter.com%2Fannour_ma", "annour_ma"),
+        ("annour--rabat-ma.translate.goog/?id=5&_x_tr_sl=fr&_x_tr_tl=ar", "annour-rabat.ma"),
+        ("www-facebook-com.translate.goog/annour?_x_tr_sl=fr", "u:annour"),
+    ],
+)
+def test_url_that_leads_to_an_account_after_a_step_is_unwrapped(url: str, key: str) -> None:
+    identity = identify_link(f"https://{url}")
+    assert (identity.key, identity.note) == (key, "wrapped")
 
 
 @pytest.mark.parametrize("url", WRAPPED)
@@ -226,6 +251,9 @@ def test_lookalike_host_is_invalid(host: str, channel: str) -> None:
         ("twitter.com @annour_ma", "twitter", "twitter", "annour_ma"),
         ("youtube.com@annour", "youtube", "youtube", "@annour"),
         ("youtube.com/ @annour", "youtube", "youtube", "@annour"),
+        ("fb://page/123456789012", "facebook", "facebook", "id:123456789012"),
+        ("fb://profile/100064812345678", None, "facebook", "id:100064812345678"),
+        ("twitter://user?screen_name=annour_ma", "twitter", "twitter", "annour_ma"),
     ],
 )
 def test_handle_is_identified_in_its_column(
