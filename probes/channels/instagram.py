@@ -30,10 +30,13 @@ VERSION = 1
 
 # Letters, digits, _ and .; 1 to 30, no dot at the end and no two in a row (ural 2025, lorey 2022).
 _USERNAME_PATTERN = lazy_regex(r"(?!.*\.\.)[A-Za-z0-9_](?:[A-Za-z0-9_.]{0,28}[A-Za-z0-9_])?")
+_SHARE_CODE_PATTERN = lazy_regex(r"[A-Za-z0-9_-]{8,24}")
 _ALLOWED_SUBDOMAINS = frozenset({"", "www", "m"})
 _POST_SEGMENTS = frozenset({"p", "reel", "reels", "tv", "stories"})
 _TAB_SEGMENTS = _POST_SEGMENTS | {"channel", "followers", "following", "guides", "saved", "tagged"}
 _SEARCH_SEGMENTS = frozenset({"directory", "explore", "popular", "topics"})
+# Sections only if something follows, because alone they can be usernames: effects, sounds, chats.
+_ITEM_SEGMENTS = frozenset({"ar", "audio", "ch", "data", "j", "location", "static"})
 # Before an account's name in links that open the app.
 _APP_PREFIXES = frozenset({"_n", "_u"})
 # Instagram's own first segments (ural, lorey, social-links 2022 to 2025).
@@ -43,9 +46,9 @@ _RESERVED_SEGMENTS = (
     | _APP_PREFIXES
     | frozenset(
         """
-    about accounts ads api blog challenge channel developer direct download emails embed.js graphql
-    help invites legal lite nametag oauth press privacy push s session settings share terms web
-    your_activity
+    about accounts ads ajax api blog challenge channel consent developer direct download emails
+    embed.js favicon.ico graphql help invites legal lite locations mainfeed nametag oauth press
+    privacy push robots.txt rsrc.php s session settings share terms web your_activity
     """.split()  # noqa: SIM905
     )
 )
@@ -91,7 +94,8 @@ def _is_prefix(first_segment: str, second_segment: str) -> bool:
     """Return True for `/_u/name` and `/fr/name`. `/fr/tagged` is a tab of the account `fr`."""
     if first_segment in _APP_PREFIXES:
         return True
-    return normalize.is_locale(first_segment) and second_segment not in _TAB_SEGMENTS
+    is_name = second_segment not in _TAB_SEGMENTS and not second_segment.isdigit()
+    return normalize.is_locale(first_segment) and is_name
 
 
 def _identify_by_path(first_segment: str, other_segments: list[str]) -> Identity:
@@ -101,11 +105,23 @@ def _identify_by_path(first_segment: str, other_segments: list[str]) -> Identity
         return _to_post_identity(_identify_username(other_segments[0]))
     if section in _POST_SEGMENTS:
         return Identity(NAME, LinkKind.POST if other_segments else LinkKind.INVALID)
+    if section == "share" and other_segments:
+        return _identify_share_link(other_segments)
+    if section in _ITEM_SEGMENTS and other_segments:
+        return Identity(NAME, LinkKind.INVALID)
     if section in _SEARCH_SEGMENTS:
         return Identity(NAME, LinkKind.SEARCH)
     account = _identify_username(first_segment)
     is_post = len(other_segments) > 1 and other_segments[0] in _POST_SEGMENTS
     return _to_post_identity(account) if is_post else account
+
+
+def _identify_share_link(segments: list[str]) -> Identity:
+    """Identify `/share/<code>`, which redirects to an account, or `/share/reel/<code>`."""
+    if segments[0] in _POST_SEGMENTS:
+        return Identity(NAME, LinkKind.POST if len(segments) > 1 else LinkKind.INVALID)
+    is_code = _SHARE_CODE_PATTERN.fullmatch(segments[0])
+    return Identity(NAME, LinkKind.SHORT_LINK if is_code else LinkKind.INVALID)
 
 
 def _to_post_identity(owner: Identity) -> Identity:

@@ -30,8 +30,10 @@ from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 NAME = "telegram"
-_WEB_APP_HOST = "web.telegram.org"
-HOSTS = frozenset({"t.me", "telegram.me", "telegram.dog", "telesco.pe", "tx.me", _WEB_APP_HOST})
+_WEB_APP_HOSTS = frozenset(
+    {"web.telegram.org", "weba.telegram.org", "webk.telegram.org", "webz.telegram.org"}
+)
+HOSTS = _WEB_APP_HOSTS | {"t.me", "telegram.me", "telegram.dog", "telesco.pe", "tx.me"}
 VERSION = 1
 
 # 5 to 32 characters. Names of four characters are auctioned and are accepted too (2026-09).
@@ -42,7 +44,7 @@ _VIEW_SEGMENTS = frozenset({"s", "boost"})  # before a username: the preview, th
 # Telegram's own first segments that look like usernames.
 _RESERVED_SEGMENTS = frozenset(
     """
-    addemoji addlist addstickers addtheme auth blog bg boost confirmphone contact faq giftcode
+    addemoji addlist addstickers addtheme auth blog bg boost call confirmphone contact faq giftcode
     invoice joinchat login msg nft passport privacy proxy setlanguage share socks stickers tos
     """.split()  # noqa: SIM905
 )
@@ -64,7 +66,7 @@ def identify_bare(text: str) -> Identity | None:
 
 def _identify_on_host(parts: SplitResult) -> Identity:
     host = (parts.hostname or "").removesuffix(".")
-    if host == _WEB_APP_HOST:
+    if host in _WEB_APP_HOSTS:
         return _identify_in_web_app(parts.fragment)
     subdomain = get_subdomain(host, HOSTS)
     segments = normalize.split_path(parts.path)

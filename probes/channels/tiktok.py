@@ -77,7 +77,7 @@ def _identify_on_host(parts: SplitResult) -> Identity:
     if not segments:
         return Identity(NAME, LinkKind.HOME)
     if segments[0].startswith("@"):
-        return _apply_account_path(_identify_username(segments[0][1:]), segments[1:])
+        return _apply_account_path(_identify_username(segments[0].lstrip("@")), segments[1:])
     if subdomain in _SHORT_LINK_SUBDOMAINS or (segments[0] == "t" and len(segments) > 1):
         return Identity(NAME, LinkKind.SHORT_LINK)
     return Identity(NAME, _KINDS_BY_SEGMENT.get(segments[0].lower(), LinkKind.INVALID))

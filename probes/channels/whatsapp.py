@@ -83,6 +83,8 @@ def _identify_on_host(parts: SplitResult) -> Identity:
 def _identify_by_path(segments: list[str], query: str) -> Identity:
     if not segments:
         return Identity(NAME, LinkKind.HOME)
+    if len(segments) > 1 and normalize.is_locale(segments[0]):
+        segments = segments[1:]
     section = segments[0].lower()
     if section == "channel" and len(segments) > 1:
         is_update = len(segments) > 2 and segments[2].isdigit()

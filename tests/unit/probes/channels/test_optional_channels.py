@@ -70,6 +70,15 @@ ACCOUNTS = {
     "https://www.instagram.com/fr/tagged/": ("instagram", "fr"),
     "https://www.instagram.com/_u/annour_rabat": ("instagram", "annour_rabat"),
     "instagram.com/_n/annour_rabat/": ("instagram", "annour_rabat"),
+    "https://www.instagram.com/challenge/?next=/annour_rabat/": ("instagram", "annour_rabat"),
+    "https://www.instagram.com/audio/": ("instagram", "audio"),
+    "instagram://user?username=annour_rabat": ("instagram", "annour_rabat"),
+    "https://www.tiktok.com/@@jamiya.annour": ("tiktok", "jamiya.annour"),
+    "https://www.tiktok.com/oembed?url=https://www.tiktok.com/@jamiya.annour": (
+        "tiktok",
+        "jamiya.annour",
+    ),
+    "https://webk.telegram.org/#@jamiya_annour": ("telegram", "jamiya_annour"),
     "https://fr-fr.instagram.com/annour_rabat": ("instagram", "annour_rabat"),
     "https://ar.instagram.com/annour_rabat": ("instagram", "annour_rabat"),
     "https://www.instagram.com/accounts/login/?next=/annour_rabat/": ("instagram", "annour_rabat"),
@@ -79,6 +88,7 @@ ACCOUNTS = {
     "https://www.whatsapp.com/channel/0029VaAnnour7f3c9a51TZxQ/?lang=fr": ("whatsapp", CODE),
     "whatsapp.com/channel/0029VaAnnour7f3c9a51TZxQ?fbclid=x": ("whatsapp", CODE),
     "https://wa.me/channel/0029VaAnnour7f3c9a51TZxQ": ("whatsapp", CODE),
+    "https://whatsapp.com/fr/channel/0029VaAnnour7f3c9a51TZxQ": ("whatsapp", CODE),
 }
 POSTS = {
     "https://www.instagram.com/annour_rabat/p/BxKRx5CHn5i/": ("instagram", "annour_rabat"),
@@ -90,6 +100,7 @@ POSTS = {
     "https://www.instagram.com/p/BxKRx5CHn5i/?igshid=x": ("instagram", None),
     "https://www.instagram.com/reels/videos/": ("instagram", None),
     "https://www.instagram.com/stories/highlights/17900000000000000/": ("instagram", None),
+    "https://www.instagram.com/share/reel/BAannour_1": ("instagram", None),
     "https://t.me/Jamiya_Annour/42": ("telegram", "jamiya_annour"),
     "https://t.me/s/jamiya_annour/42": ("telegram", "jamiya_annour"),
     "https://jamiya.t.me/42": ("telegram", "jamiya"),
@@ -117,6 +128,7 @@ NOBODY = {
     "https://t.me/an-nour": ("telegram", LinkKind.INVALID),
     "https://t.me/a23456789012345678901234567890123": ("telegram", LinkKind.INVALID),
     "https://t.me/+212600000000": ("telegram", LinkKind.INVALID),
+    "https://t.me/call/annour": ("telegram", LinkKind.INVALID),
     "https://t.me/boost": ("telegram", LinkKind.INVALID),
     "https://t.me/boost?c=1234567890": ("telegram", LinkKind.INVALID),
     "https://web.telegram.org/k/": ("telegram", LinkKind.HOME),
@@ -152,6 +164,12 @@ NOBODY = {
         f"https://www.instagram.com/{path}": ("instagram", LinkKind.INVALID)
         for path in ("help", "blog", "nametag", "invites/contact/?i=1", "lite", "download")
     },
+    **{
+        f"https://www.instagram.com/{path}": ("instagram", LinkKind.INVALID)
+        for path in ("audio/1234/", "ar/1234/", "j/AbaBcdEfGh/", "_n/mainfeed", "consent/?flow=x")
+    },
+    "https://www.instagram.com/share/BAannour_1": ("instagram", LinkKind.SHORT_LINK),
+    "https://www.instagram.com/share/reel/": ("instagram", LinkKind.INVALID),
     "https://www.instagram.com/embed.js": ("instagram", LinkKind.INVALID),
     "https://www.whatsapp.com/": ("whatsapp", LinkKind.HOME),
     "https://wa.me/": ("whatsapp", LinkKind.HOME),
@@ -227,9 +245,14 @@ def test_phone_link_in_the_column_of_another_network_is_an_error(column):
 
 
 @pytest.mark.parametrize(
-    "typed", ["https://t.me/+AbCdEfGhIjKlMnOp", "t.me/joinchat/AbCdEfGhIjKlMnOp"]
+    "typed",
+    [
+        "https://t.me/+AbCdEfGhIjKlMnOp",
+        "t.me/joinchat/AbCdEfGhIjKlMnOp",
+        "tg://join?invite=AbCdEfGhIjKlMnOp",
+    ],
 )
-def test_both_invite_forms_are_one_case_sensitive_group(typed):
+def test_all_invite_forms_are_one_case_sensitive_group(typed):
     identity = identify.identify_link(typed)
     assert (identity.kind, identity.key) == (LinkKind.GROUP, "+AbCdEfGhIjKlMnOp")
 
