@@ -93,6 +93,12 @@ class FakeResponse:
     body_repeats: int = 1
 
 
+CLOUDFLARE_CHALLENGE_HTML = (
+    "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>"
+    '<script src="/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1"></script></body></html>'
+)
+
+
 def html_response(text: str, status: int = 200, **headers: str) -> FakeResponse:
     """Return an HTML page. Header names are keywords with underscores for hyphens."""
     header_fields = {name.replace("_", "-"): value for name, value in headers.items()}

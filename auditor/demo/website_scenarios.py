@@ -18,7 +18,7 @@ from auditor.demo.account_scenarios import (
 )
 from auditor.demo.associations import DemoAssociation
 from auditor.demo.model import DemoRun, FakeRequest, FakeResponse
-from auditor.demo.pages import linked_posts, site, site_variants
+from auditor.demo.pages import site, site_variants
 from auditor.demo.pages.site import PageFrame, PublishingHabit
 
 SiteHandler = Callable[[DemoAssociation, FakeRequest, DemoRun], FakeResponse]
@@ -79,7 +79,7 @@ SITE_SCENARIOS = {
         make_steady_scenario(
             "a WordPress site that embeds posts of its accounts and of a partner", "present"
         ),
-        linked_posts.serve_site_with_posts,
+        site_variants.serve_site_with_posts,
     ),
     "wordpress_slow": SiteScenario(
         make_steady_scenario("a WordPress site whose newest post is two months old", "present"),
@@ -191,7 +191,7 @@ SITE_SCENARIOS = {
             {1: "unknown", 9: "present"},
             {"website_insecure": (4, 8)},
         ),
-        linked_posts.serve_site_with_old_posts,
+        site_variants.serve_site_with_old_posts,
         expired_certificate_runs=(1, 8),
     ),
     "redirect_loop": SiteScenario(
@@ -219,7 +219,7 @@ SITE_SCENARIOS = {
             {"website_down": (6, 9)},
         ),
         make_temporary_site(
-            3, 9, site_variants.serve_database_error, linked_posts.serve_site_with_posts
+            3, 9, site_variants.serve_database_error, site_variants.serve_site_with_posts
         ),
     ),
     "rate_limited": SiteScenario(

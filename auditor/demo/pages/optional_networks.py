@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from auditor.demo.associations import DemoAssociation
 from auditor.demo.model import (
+    CLOUDFLARE_CHALLENGE_HTML,
     DemoRun,
     FakeRequest,
     FakeResponse,
@@ -24,7 +25,6 @@ from auditor.demo.model import (
     text_response,
 )
 from auditor.demo.pages.site import PublishingHabit
-from auditor.demo.pages.site_variants import CLOUDFLARE_CHALLENGE_HTML
 
 RECENT_HABIT = PublishingHabit()
 OLD_HABIT = PublishingHabit(interval_days=30, ended_days_ago=400)

@@ -2,16 +2,18 @@
 
 The first part serves pages in place of a site: parked domains, default pages, errors. The second
 part serves working sites with one special property: slow, huge, closed to robots, moved, with
-unusual links.
+unusual links, with posts of the association and of a partner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
-from auditor.demo.associations import DemoAssociation
+from auditor.demo.associations import DemoAssociation, load_demo_associations
 from auditor.demo.model import (
+    CLOUDFLARE_CHALLENGE_HTML,
     DemoRun,
     FakeRequest,
     FakeResponse,
@@ -19,8 +21,8 @@ from auditor.demo.model import (
     redirect_response,
     text_response,
 )
-from auditor.demo.pages import site
-from auditor.demo.pages.site import PageFrame
+from auditor.demo.pages import site, twitter
+from auditor.demo.pages.site import PageFrame, PublishingHabit
 
 CPANEL_SUSPENDED_HTML = (
     "<!DOCTYPE html><html><head><title>Account Suspended</title></head><body>"
@@ -50,10 +52,6 @@ GAMBLING_HTML = (
     "<h1>Situs Judi Online Slot Gacor</h1>"
     '<p>Daftar slot88, togel, bandar, bonus new member, deposit dana.</p><a href="https://amp-slot.example/">LOGIN</a>'
     '<a href="https://amp-slot.example/daftar">DAFTAR</a></body></html>'
-)
-CLOUDFLARE_CHALLENGE_HTML = (
-    "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>"
-    '<script src="/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1"></script></body></html>'
 )
 
 
@@ -299,3 +297,75 @@ def render_theme_credit(_association: DemoAssociation) -> str:
         'Thème Aneme, réalisé par <a href="https://www.facebook.com/StudioTafrawtPixel">'
         "Studio Tafrawt Pixel</a></p>"
     )
+
+
+TWITTER_PARTNER_ID = "a055"
+LINKEDIN_PARTNER_ID = "a006"
+"""Partners whose posts other sites embed, too.
+
+They have no site, and their accounts cannot be read without an API key, so none of these posts is a
+clue to their activity.
+"""
+
+RECENT_LINKEDIN_HABIT = PublishingHabit(5)
+OLD_LINKEDIN_HABIT = PublishingHabit(30, ended_days_ago=200)
+
+
+def serve_site_with_posts(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
+    """Serve a WordPress site that embeds the newest posts of its accounts and of a partner."""
+    return _embed_posts(association, request, demo_run, RECENT_LINKEDIN_HABIT)
+
+
+def serve_site_with_old_posts(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
+    """Serve a WordPress site whose embedded LinkedIn post is more than half a year old."""
+    return _embed_posts(association, request, demo_run, OLD_LINKEDIN_HABIT)
+
+
+def _embed_posts(
+    association: DemoAssociation,
+    request: FakeRequest,
+    demo_run: DemoRun,
+    linkedin_habit: PublishingHabit,
+) -> FakeResponse:
+    embeds = []
+    if association.twitter:
+        partner = _find_association(TWITTER_PARTNER_ID)
+        embeds.append(_render_tweet(association, demo_run) + _render_tweet(partner, demo_run))
+    if association.linkedin in ("denied", "authwall"):
+        partner = _find_association(LINKEDIN_PARTNER_ID)
+        for author, habit in ((association, linkedin_habit), (partner, RECENT_LINKEDIN_HABIT)):
+            newest_post_at = habit.list_post_dates(demo_run)[0]
+            embeds.append(_render_linkedin_link(author, newest_post_at))
+    frame = PageFrame(footer_html=f'<div class="posts">{"".join(embeds)}</div>\n')
+    return site.make_wordpress_site(frame=frame)(association, request, demo_run)
+
+
+def _find_association(association_id: str) -> DemoAssociation:
+    return next(item for item in load_demo_associations() if item.id == association_id)
+
+
+def _render_tweet(association: DemoAssociation, demo_run: DemoRun) -> str:
+    """Return the embed code of the newest post of an X account."""
+    users = twitter.build_twitter_users([association], demo_run)
+    posted_at = users[association.twitter_id].newest_post_at
+    if posted_at is None:
+        return ""
+    address = (
+        f"https://twitter.com/{association.twitter_handle}/status/"
+        f"{twitter.make_post_id(posted_at)}?ref_src=twsrc%5Etfw"
+    )
+    return (
+        f'<blockquote class="twitter-tweet"><p>Rencontre ouverte.</p>&mdash; '
+        f'{association.name} <a href="{address}">{posted_at:%d/%m/%Y}</a></blockquote>\n'
+    )
+
+
+def _render_linkedin_link(association: DemoAssociation, posted_at: datetime) -> str:
+    """Return a link to a post of a LinkedIn page."""
+    number = int(posted_at.timestamp() * 1000) << 22
+    address = f"https://www.linkedin.com/posts/{association.slug}_rencontre-activity-{number}-dEm0"
+    return f'<p><a href="{address}">Notre rencontre, sur LinkedIn</a></p>\n'

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from auditor.demo.account_scenarios import API_FAILURES
 from auditor.demo.associations import DemoAssociation
 from auditor.demo.model import (
+    CLOUDFLARE_CHALLENGE_HTML,
     DemoRun,
     FakeRequest,
     FakeResponse,
@@ -25,7 +26,6 @@ from auditor.demo.model import (
     text_response,
 )
 from auditor.demo.pages.site import PublishingHabit
-from auditor.demo.pages.site_variants import CLOUDFLARE_CHALLENGE_HTML
 
 SHELL_HTML = (
     '<!DOCTYPE html><html dir="ltr" lang="en"><head><meta charset="utf-8"><title></title></head>'
