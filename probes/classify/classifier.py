@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from probes.classify import interstitials, page_features, page_model, soft_404, spam
+from probes.classify import interstitials, page_model, soft_404, spam
 from probes.classify.fingerprints import find_fingerprint, load_fingerprint_index
 from probes.classify.interstitials import MIN_NAVIGATION_LINKS
 from probes.classify.page_model import PagePrediction
@@ -104,7 +104,7 @@ def classify_page(
 def predict_page_kind(document: Document, page: Page) -> PagePrediction:
     """Return the prediction of the page model."""
     has_password_field = interstitials.has_password_field(page)
-    features = page_features.extract_features(document, has_password_field=has_password_field)
+    features = page_model.extract_features(document, has_password_field=has_password_field)
     return page_model.predict_kind(features)
 
 
@@ -179,7 +179,7 @@ def _is_independent(
     if prediction.replacement_probability >= MIN_SURE_PROBABILITY:
         return True
     texts = [statement.text for statement in statements if statement.reason is best.reason]
-    words = [word for text in texts for word in page_features.list_words(text)]
+    words = [word for text in texts for word in page_model.list_words(text)]
     independent = prediction.without_words(words)
     return independent.replacement_probability >= MIN_INDEPENDENT_PROBABILITY
 

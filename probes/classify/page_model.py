@@ -1,18 +1,27 @@
 """The page model: a logistic regression that predicts what a page is from its words and structure.
 
 It decides nothing alone. A page is only called absent if its words also say so or another signal
-agrees (`probes.classify.classifier`). `page_model.tsv` holds the weights: one
-line per feature, one column per kind of page. `tests/support/train_page_model.py` writes it.
+agrees (`probes.classify.classifier`). `page_model.tsv` holds the weights: one line per feature, one
+column per kind of page. `tests/support/train_page_model.py` writes it.
 docs/research/page-model.md describes the training and its evaluation.
+
+A feature is a short string. `title:parked` is a word of the title, `head:` of the first headings,
+`text:` of the beginning of the text, `main:` of the title or a heading, and `page:` a property of
+the structure. Training and classification use the same function.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import pairwise
+
+from probes.parsing.html import Document, get_host
+from probes.urls import domains
 
 WEIGHTS_FILE = "page_model.tsv"
 PRESENT = "present"
@@ -20,6 +29,28 @@ PRESENT = "present"
 BIAS_FEATURE = "<bias>"
 MAX_REASON_WORDS = 5
 _WORD_PLACES = ("title", "head", "main", "text")
+
+MAX_TITLE_WORDS = 20
+MAX_HEADING_WORDS = 40
+MAX_HEADINGS = 4
+MAX_TEXT_WORDS = 160
+"""The words at the beginning of the text that count. A page that replaces a site says it early."""
+MAX_TEXT_CHARS = 4_000
+
+_LENGTH_LIMITS = (20, 60, 150, 300, 600, 1_200, 2_500, 6_000)
+_COUNT_LIMITS = (1, 3, 6, 12, 30)
+
+_WORD_PATTERN = re.compile(
+    r"(?P<email>[\w.+-]{1,64}@[\w-]{1,63}\.\w[\w.-]{0,40})"
+    r"|(?P<host>(?<![\w@])(?:[\w-]{1,63}\.){1,4}[^\W\d_]{2,24}(?![\w-]))"
+    r"|(?P<price>[$€£]\s?\d[\d.,]{0,12}|\d[\d.,]{0,12}\s?[$€£])"
+    r"|(?P<number>\d+)"
+    r"|(?P<asian>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)"
+    r"|(?P<word>[^\W\d_]+)"
+)
+_ARABIC_MARKS = re.compile(r"[\u064b-\u0652\u0640]")
+_ARABIC_LETTERS = str.maketrans("أإآىة", "ااايه")
+_KNOWN_NUMBERS = frozenset({"400", "401", "403", "404", "410", "429", "500", "502", "503"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +135,90 @@ def _list_words(features: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for place, _, word in words if place in _WORD_PLACES))[
         :MAX_REASON_WORDS
     ]
+
+
+def extract_features(document: Document, *, has_password_field: bool) -> frozenset[str]:
+    """Return the features of a page.
+
+    The host of the page becomes `<own>`, so that "annour.ma is for sale" and "example.org is for
+    sale" have the same features.
+    """
+    own_host = domains.normalize_host(get_host(document.url))
+    features = set(_iter_structure_features(document))
+    if has_password_field:
+        features.add("page:password")
+    title_words = list_words(document.title, own_host, MAX_TITLE_WORDS)
+    heading_words = list_words(
+        " . ".join(document.headings[:MAX_HEADINGS]), own_host, MAX_HEADING_WORDS
+    )
+    text_words = list_words(document.text[:MAX_TEXT_CHARS], own_host, MAX_TEXT_WORDS)
+    for place, words in (("title", title_words), ("head", heading_words), ("text", text_words)):
+        features.update(f"{place}:{word}" for word in words)
+        features.update(f"{place}:{first} {second}" for first, second in pairwise(words))
+    # What the title and the first headings say counts in either place.
+    features.update(f"main:{word}" for word in (*title_words, *heading_words))
+    return frozenset(features)
+
+
+def list_words(text: str, own_host: str = "", max_words: int = MAX_TEXT_WORDS) -> list[str]:
+    """Return the words of a text in lower case. Hosts, prices and numbers are replaced."""
+    words: list[str] = []
+    for match in _WORD_PATTERN.finditer(_fold_text(text)):
+        words.extend(_normalize_word(match, own_host))
+        if len(words) >= max_words:
+            break
+    return words[:max_words]
+
+
+def _fold_text(text: str) -> str:
+    """Return the text in lower case, with one form of each Arabic letter and apostrophe."""
+    text = text.lower().replace("’", "'")
+    return _ARABIC_MARKS.sub("", text).translate(_ARABIC_LETTERS)
+
+
+def _normalize_word(match: re.Match[str], own_host: str) -> list[str]:
+    kind, word = match.lastgroup, match[0]
+    if kind == "word" or word in _KNOWN_NUMBERS:
+        return [word]
+    if kind == "asian":
+        return _split_asian_text(word)
+    if kind == "host" and word.removeprefix("www.") == own_host:
+        return ["<own>"]
+    return [f"<{kind}>"]
+
+
+def _split_asian_text(text: str) -> list[str]:
+    """Return pairs of characters: these scripts have no spaces, and two are about one word."""
+    return [text[index : index + 2] for index in range(max(1, len(text) - 1))]
+
+
+def _iter_structure_features(document: Document) -> Iterator[str]:
+    text_length = len(document.text)
+    yield f"page:text {_describe_size(text_length, _LENGTH_LIMITS)}"
+    yield f"page:main {_describe_size(len(document.main_text), _LENGTH_LIMITS)}"
+    for name, count in (
+        ("internal links", document.internal_link_count),
+        ("links", len(document.anchors)),
+        ("headings", len(document.headings)),
+        ("images", document.image_count),
+        ("scripts", document.script_count),
+        ("forms", len(document.form_actions)),
+    ):
+        yield f"page:{name} {_describe_size(count, _COUNT_LIMITS)}"
+    if not document.title:
+        yield "page:no title"
+    if document.meta.get("description") or document.meta.get("og:title"):
+        yield "page:description"
+    if document.frames:
+        yield "page:frames"
+    if document.language:
+        yield "page:language"
+    if any(anchor.url.startswith(("mailto:", "tel:")) for anchor in document.anchors):
+        yield "page:contact link"
+    if document.date_stamps or "article:published_time" in document.meta:
+        yield "page:dated"
+
+
+def _describe_size(size: int, limits: tuple[int, ...]) -> str:
+    """Return the range of a number: `<20`, `<60` and so on."""
+    return next((f"<{limit}" for limit in limits if size < limit), f">={limits[-1]}")

@@ -7,7 +7,7 @@ The pages are not part of this repository; docs/research/page-model.md lists the
 scikit-learn (`pip install scikit-learn`), which nothing else here uses.
 
 Training is a multinomial logistic regression with an L2 penalty over the features of
-`probes.classify.page_features`. Rare features and small weights are left out, and the rest is
+`probes.classify.page_model`. Rare features and small weights are left out, and the rest is
 trained again. `--evaluate` leaves out one source after the other and prints what the model says of
 the pages of a source that it has never seen.
 """
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probes.classify import interstitials, page_features, page_model
+from probes.classify import interstitials, page_model
 from probes.models.http import Page
 from probes.parsing import html
 from tests.unit.probes.classify import (
@@ -156,7 +156,7 @@ def _read_features(folder: Path, case: dict[str, Any]) -> frozenset[str]:
 
 def _extract_features(page: Page) -> frozenset[str]:
     document = html.parse_html(html.decode_body(page), page.url)
-    return page_features.extract_features(
+    return page_model.extract_features(
         document, has_password_field=interstitials.has_password_field(page)
     )
 
