@@ -21,8 +21,8 @@ from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import gettext_noop
 from auditor.runs.witnesses import list_enabled_sources
+from probes.http.dns import DnsResolver
 from probes.http.fetcher import Fetcher
-from probes.http.ssrf_guard import DnsResolver
 from probes.links import channel_registry, identify
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page, PageRequest

@@ -14,7 +14,8 @@ import certifi
 import httpx
 
 from probes.http.connection import HttpConnection, build_request_head
-from probes.http.ssrf_guard import DnsResolver, SsrfGuard, get_port
+from probes.http.dns import DnsResolver
+from probes.http.ssrf_guard import SsrfGuard, get_port
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 from probes.text.lazy_regex import lazy_regex

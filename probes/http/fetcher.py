@@ -3,7 +3,7 @@
 The only module that fetches pages. Every request waits for its host, so no probe can send too many.
 The SSRF guard checks every URL, and redirects are followed here without reading their bodies.
 Bodies are limited while they are decompressed. Every failure is raised as a `FetchError`. Questions
-to the DNS are answered by `probes.http.dns_pages`.
+to the DNS are answered by `probes.http.dns`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, Protocol, Self, TypeVar
 import httpx
 from tenacity import RetryCallState, wait_exponential_jitter
 
-from probes.http.dns_pages import DnsPages
+from probes.http.dns import DnsPages, DnsResolver
 from probes.http.errors import NETWORK_ERRORS, map_network_error
 from probes.http.host_state import (
     HostLock,
@@ -40,7 +40,7 @@ from probes.http.request_chain import (
 )
 from probes.http.robots import RobotsRules, parse_robots_page
 from probes.http.settings import PRODUCT_NAME, FetchOptions
-from probes.http.ssrf_guard import DnsResolver, SsrfGuard, get_port
+from probes.http.ssrf_guard import SsrfGuard, get_port
 from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.finding import Reason

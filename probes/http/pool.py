@@ -19,7 +19,8 @@ import httpx
 from probes.http import dialer
 from probes.http.connection import HttpConnection, build_request_head
 from probes.http.dialer import DirectDialer, ProxyTunnelDialer, open_connection
-from probes.http.ssrf_guard import DnsResolver, SsrfGuard, get_port
+from probes.http.dns import DnsResolver
+from probes.http.ssrf_guard import SsrfGuard, get_port
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 

@@ -17,7 +17,7 @@ from auditor.demo.proxy import CertificateAuthority
 from auditor.diagnostics import environment, network
 from auditor.diagnostics.network import NetworkAnswers
 from auditor.reference.gap_catalogue import LANGUAGES
-from probes.http.ssrf_guard import DnsResolver
+from probes.http.dns import DnsResolver
 from probes.links.channel_registry import STANDARD_CHANNELS
 from probes.models.finding import Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page

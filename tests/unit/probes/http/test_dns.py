@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from probes.http.dns import DNS_ATTEMPTS, DnsResolver
 from probes.http.fetcher import FetchOptions
-from probes.http.ssrf_guard import DNS_ATTEMPTS, DnsResolver
 from probes.models.finding import Reason
 from probes.models.http import FetchError, PageRequest
 from tests.support.hostile_server.fetching import (
