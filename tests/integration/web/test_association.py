@@ -1,6 +1,7 @@
 """The page of an association and the evidence page."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -126,6 +127,25 @@ async def test_evidence_page_shows_address_status_title_and_text(app):
     assert "Nour of Agadir" in text
     assert "Our news" in text
     assert "<code>200</code>" in text
+
+
+def parked_steps(account, keyed=()):
+    page = yield PageRequest(account.identity.canonical, is_registered_link=True)
+    facts = {"service": "Blocking: Asia", "model_words": "domain, sale", "title": "For sale"}
+    return replace(absent_finding(page, Reason.PARKED), facts=facts)
+
+
+async def test_evidence_page_translates_what_a_fingerprint_found(app, monkeypatch):
+    monkeypatch.setattr(checker, "create_probe", parked_steps)
+    await execute_run(app, night_of(4))
+    with logged_in_client(app, NOW + timedelta(days=1)) as client:
+        text = get_page(
+            client, f"/fr/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
+        )
+    assert "Page affichée par</dt><dd><bdi>un filtre qui bloque le site</bdi>" in text
+    assert "Mots de la page qui ont le plus compté</dt><dd><bdi>domain, sale</bdi>" in text
+    assert "<code>title</code>" in text
+    assert "<code>service</code>" not in text
 
 
 def save_witness(app, typed, source, answer):

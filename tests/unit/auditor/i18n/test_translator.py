@@ -10,6 +10,7 @@ from auditor.i18n.translator import DATE_SOURCE_TERMS, Translator, isolate_html
 from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from auditor.registry.columns import MEDIA_OFFICER_CODES
 from auditor.rules.account_status import ActivityBands
+from probes.classify.fingerprints import load_fingerprints
 from probes.models.finding import Activity, DatePrecision, LinkKind, Reason
 from storage.models.audit import AccountState
 
@@ -61,6 +62,11 @@ def test_gap_texts_fill_every_placeholder(code, language):
         [gap_text.title, gap_text.definition, gap_text.why, gap_text.evidence, *gap_text.steps]
     )
     assert not re.search(r"[{}]", said)
+
+
+def test_terms_of_page_owners_are_of_fingerprints():
+    owners = {fingerprint.service.partition(": ")[0] for fingerprint in load_fingerprints()}
+    assert load_terms()["page_owner"].keys() <= owners
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
