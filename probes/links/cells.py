@@ -87,6 +87,7 @@ _NETWORK_NAME = _build_alternation(CHANNEL_BY_LABEL)
 _PLATFORM_NAME = _build_alternation(
     name for name, channel in CHANNEL_BY_LABEL.items() if channel != WEBSITE_CHANNEL
 )
+_PLATFORM_WITH_HOST = "facebook|fb|twitter|linkedin|youtube|instagram|tiktok"
 _LABEL_PREFIX = r"(?:(?:page|compte|profil|cha[iî]ne|lien|notre|our|صفحة|حساب|قناة|رابط)\s+)*"
 _LABEL_SUFFIX = r"(?:\s+(?:page|account|channel|official|officielle?|officiel|الرسمية?))*"
 # `Page Facebook officielle : amal`, then `facebook/amal` and `www.facebook/amal`, then
@@ -95,19 +96,25 @@ _LABEL_BEFORE_LINK = lazy_regex(
     rf"(?i)^{_LABEL_PREFIX}(?P<name>{_NETWORK_NAME}){_LABEL_SUFFIX}\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$"
 )
 _HOST_WITHOUT_TLD = lazy_regex(
-    r"(?i)^(?:https?://)?(?:www\.)?(?P<name>facebook|fb|twitter|linkedin|youtube|instagram|tiktok)"
-    r"\s*/\s*(?!/)(?P<value>.+)$"
+    rf"(?i)^(?:https?://)?(?:www\.)?(?P<name>{_PLATFORM_WITH_HOST})\s*/\s*(?!/)(?P<value>.+)$"
 )
 _LABEL_AFTER_HANDLE = lazy_regex(
     r"(?i)^(?P<value>@[\w.]{1,100}|\w{3,40}[._]\w[\w.]{0,60})(?:\s*\(\s*|\s*[-–—]+\s*|\s+(?:(?:on"
     r"|sur|على|في)\s+)?)"
     rf"(?P<name>{_PLATFORM_NAME})\s*\)?$"
 )
+# `annour/facebook`, but not the page `annour.ma/facebook`.
+_LABEL_AFTER_SLASH = lazy_regex(
+    r"(?i)^(?!page|compte|profile?|cha[iî]ne|lien|groupe?)(?P<value>@?[\w-]{3,60})\s*/\s*"
+    rf"(?:www\.)?(?P<name>{_PLATFORM_WITH_HOST})(?:\.com)?$"
+)
 
 
 _ACCOUNT_NAME = lazy_regex(r"@?[\w.·-]+")
-_PLATFORM_HOST = (
-    r"(?:[a-z]{1,10}\.)?(?:facebook|fb|twitter|x|linkedin|youtube|instagram|tiktok)\.com"
+_PLATFORM_HOST = rf"(?:[a-z]{{1,10}}\.)?(?:{_PLATFORM_WITH_HOST}|x)\.com"
+# Telephones add a space after a full stop, and on some keyboards the comma is next to it.
+_TORN_PLATFORM_HOST = lazy_regex(
+    rf"(?i)\b({_PLATFORM_WITH_HOST}|x)(?:\s+\.\s*|\.\s+|,)com(?=/|\s|$)"
 )
 # `facebook.com/ amal`, `x.com: amal`, `twitter.com @amal`. With a scheme, `host@name` is a login.
 _HOST_APART_FROM_NAME = lazy_regex(
@@ -118,6 +125,7 @@ _HOST_APART_FROM_NAME = lazy_regex(
 
 def join_host_and_name(text: str) -> str:
     """Return `facebook.com/amal` for a platform's host that is typed apart from the account."""
+    text = _TORN_PLATFORM_HOST.sub(r"\1.com", text)
     match = _HOST_APART_FROM_NAME.match(text) if ".com" in text[:40].lower() else None
     if match is None:
         return text
@@ -131,24 +139,31 @@ def split_label(text: str) -> tuple[str | None, str]:
     The channel is None without a label, and empty for a network that is no channel.
     """
     match = _HOST_WITHOUT_TLD.match(text)
-    if match is not None and _ACCOUNT_NAME.fullmatch(match["value"]):
-        # A name that looks like a host (`facebook/amal.org`) is no website.
-        return CHANNEL_BY_LABEL[match["name"].lower()], f"@{match['value'].removeprefix('@')}"
+    is_name = match is not None and _ACCOUNT_NAME.fullmatch(match["value"]) is not None
     if match is None and text[:4].lower() != "http":
-        match = _LABEL_BEFORE_LINK.match(text) or _LABEL_AFTER_HANDLE.match(text)
-    if match is None or match["value"].startswith("//"):
+        match = (
+            _LABEL_BEFORE_LINK.match(text)
+            or _LABEL_AFTER_HANDLE.match(text)
+            or _LABEL_AFTER_SLASH.match(text)
+        )
+    value = match["value"] if match else ""
+    # `Facebook/Twitter` names two networks and no account.
+    if match is None or value.startswith("//") or value.lower() in CHANNEL_BY_LABEL:
         return None, text
-    return CHANNEL_BY_LABEL[match["name"].lower()], match["value"]
+    # A name that looks like a host (`facebook/amal.org`) is no website.
+    if is_name:
+        value = f"@{value.removeprefix('@')}"
+    return CHANNEL_BY_LABEL[match["name"].lower()], value
 
 
 # A comma without a space belongs to the address unless a host follows.
 _LINK_SEPARATOR = lazy_regex(
     r"[\r\n\v\f\u2028\u2029]+|\s{0,9};\s{0,9}(?!/)|\s{0,9}،\s{0,9}|\s{1,9}[|/]\s{1,9}"
     r"|(?<!www)\s{0,9},\s{0,9}(?=https?:|www\.|@|\s{0,9}$)|\s{0,9},\s{1,9}(?=\S*\.\S)"
-    rf"|(?<!www),(?=(?:[\w-]+\.)+{_build_alternation(COMMON_TLDS)}(?:[/,;\s]|$))"
+    rf"|(?<!www)[,|](?=(?:[\w-]+\.)+{_build_alternation(COMMON_TLDS)}(?:[/,;\s]|$))"
 )
 _MULTIPLE_SPACES = lazy_regex(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
-_CONJUNCTION = r"(?<!\s)\s++(?:(?:and|et|ou|or|&|و|-|–)\s++)?"
+_CONJUNCTION = r"(?<!\s)\s++(?:(?:and|et|ou|or|puis|&|\+|و|-|–|\d{1,2}[.)])\s++)?"
 _BEFORE_NEXT_LINK = lazy_regex(
     rf"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{{1,2}})|(?<![\s:=>])(?<!//){_CONJUNCTION}"
     rf"(?=https?:/{{1,2}}|www\.|@\w)"
@@ -169,7 +184,9 @@ _WRAPPING_URL = lazy_regex(r"(?i)[?=]|archive|cache|/web/\d")
 
 # `facebook.com/https://www.facebook.com/amal` is one link.
 _DOUBLED_HOST = lazy_regex(
-    r"(?i)^(?:https?://)?(?:www\.)?(?P<host>[\w.-]+)/(?:[\w-]+/)?@?https?:/{1,2}(?:www\.)?(?P=host)/"
+    r"(?i)^(?:https?://)?(?:www\.)?(?P<host>[\w.-]+)/"
+    r"(?:(?:in|company|school|showcase|channel|c|user|groups|pages|people|profile)/)?@?"
+    r"https?:/{1,2}(?:www\.)?(?P=host)/"
 )
 
 

@@ -1,7 +1,8 @@
 """Repairs typed links, builds normalized URLs from them, and splits and joins URLs.
 
-A repair changes how an address is written, never where it leads. Hosts with a password, a backslash
-or a lone percent sign are rejected, because a reader and a browser see different hosts in them.
+A repair changes how an address is written, never where it leads. Hosts with a password, an
+ambiguous backslash or a lone percent sign are rejected, because a reader and a browser see
+different hosts in them.
 """
 
 from __future__ import annotations
@@ -78,7 +79,10 @@ _WWW_PREFIX = lazy_regex(
     r"(?i)^(?:htt?p?s?)?w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S)"
     r"|:(?=[^\W\d_][^\s/@:]*\.[^\s/@:]+(?:[/?#\s]|$)))(?=[^\s.,/:])"
 )
-_OPENING_MARKS = lazy_regex(r"^[\s<(\[{\"'«“‘`*|]+")
+# Quotes, brackets and the marks of a list: `• annour.ma`, `2) annour.ma`.
+_OPENING_MARKS = lazy_regex(
+    r"^(?:[\s<(\[{\"'«“‘`*|]|[-–—•●▪◦‣·]\s+(?=\S)|[0-9]{1,2}[.)]\s+(?=[^\W\d]))+"
+)
 # A backslash at the end is no part of an address. Elsewhere it makes the host ambiguous.
 _CLOSING_MARKS = ">)]}\"'»”’`*|.,;:?#،؛؟…·•\\"
 _HOST_LABEL = lazy_regex(
@@ -101,11 +105,19 @@ def repair_link_text(typed: str) -> str:
         text = _repair_characters(text)
     if "\\" in text:
         text = _JSON_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text).replace("\\/", "/")
+        if _HOST_AND_BACKSLASHES.fullmatch(text):
+            text = text.replace("\\", "/")
     return trim_punctuation(normalize("NFC", _extract_from_markup(text)))
 
 
 _JSON_ESCAPE = lazy_regex(r"\\u00([2-7][0-9a-fA-F])")
 """`\\/` and `\\u0026` in text that was copied from a page's source."""
+
+
+# `annour.ma\agenda`. With an `@` after it, a browser and a reader see different hosts.
+_HOST_AND_BACKSLASHES = lazy_regex(
+    r"(?i)(?:https?:[/\\]{2})?(?:[\w-]+\.)+[a-z]{2,}\\[^@\s:]*[^@\s:\\]"
+)
 
 
 def _repair_characters(text: str) -> str:
@@ -230,11 +242,27 @@ def _skip_to_url(text: str) -> str:
         and not _ends_inside_url(before)
     ):
         text = text[scheme.start() :]
-    elif not scheme and " " in text and (www := re.search(r"(?i)(?:^|[\s:(>])(www\.\S.*)", text)):
-        text = trim_punctuation(www[1])
+    elif not scheme and " " in text:
+        text = _skip_to_host(text)
     if not _HTTP_SCHEME.match(text):
         return text
     return trim_punctuation(text)
+
+
+def _skip_to_host(text: str) -> str:
+    """Return the text from its host on, for `our page www.…` or `voir annour.ma/agenda`."""
+    match = _WWW_IN_TEXT.search(text)
+    if match is None and not _looks_like_host(text):
+        match = _HOST_IN_TEXT.search(text)
+    return trim_punctuation(match[1]) if match else text
+
+
+_WWW_IN_TEXT = lazy_regex(r"(?i)(?:^|[\s:(>])(www\.\S.*)")
+# Without `www.` a host counts only with a path or after a colon. Other names contain dots too.
+_HOST_IN_TEXT = lazy_regex(
+    r"(?i)(?:[\s:(>](?=[^\s@/]{1,100}/)|:\s?(?=[^\s@/]{1,100}$))"
+    r"((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24}(?:/\S.*)?)$"
+)
 
 
 def _ends_inside_url(before: str) -> bool:
@@ -245,7 +273,7 @@ def _ends_inside_url(before: str) -> bool:
 
 def _looks_like_host(text: str) -> bool:
     authority = re.split(r"[/?#\s]", _WWW_PREFIX.sub("www.", text), maxsplit=1)[0]
-    host = authority.rpartition("@")[2].partition(":")[0]
+    host = authority.rpartition("@")[2].partition(":")[0].rstrip(",;")
     if "." not in host.strip("."):
         return False
     last_label = host.rpartition(".")[2].lower()
@@ -283,7 +311,7 @@ def _clean_path(path: str) -> str:
 # Inside a path "and" may be part of a name (`company/some and company`), and half a name is another
 # account. So a conjunction ends the path only before a link, while a punctuation mark always does.
 _TEXT_AFTER_PATH = lazy_regex(
-    r"(?i)\s+(?:\(|[-–—|/]+\s|[a-z]+\s*:\s*(?:[@+(\d]|\S+[./])"
+    r"(?i)\s+(?:\(|[-–—|/:]+\s|[a-z]+\s*:\s*(?:[@+(\d]|\S+[./])"
     r"|(?:(?:and|et|ou|or|&)\s+|و\s*)?(?:https?:|www\.|@\w|(?:[\w-]+\.)+[a-z]{2,}(?:[/\s]|$)))"
 )
 

@@ -70,7 +70,6 @@ _ARCHIVE_PATH = lazy_regex(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
 _GOOGLE_CACHE_QUERY = lazy_regex(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
 # Google's translations: `annour--rabat-ma.translate.goog` shows `annour-rabat.ma`.
 _TRANSLATED_SITES = ".translate.goog"
-_TRANSLATION_PARAMETER = lazy_regex(r"_x_tr_\w+=[^&]*(?:&|$)")
 _MAX_DEPTH = 5
 
 
@@ -112,9 +111,9 @@ def _iter_inner_urls(url: str) -> Iterator[str]:
 def _find_translated_url(host: str, path: str, query: str) -> str:
     """Return the URL of the page that Google translated. It writes a dot as `-` and `-` as `--`."""
     labels = host.removesuffix(_TRANSLATED_SITES).split("--")
-    query = _TRANSLATION_PARAMETER.sub("", query).rstrip("&")
+    pairs = [pair for pair in query.split("&") if pair and not pair.startswith("_x_tr_")]
     address = f"https://{'-'.join(label.replace('-', '.') for label in labels)}{path}"
-    return f"{address}?{query}" if query else address
+    return f"{address}?{'&'.join(pairs)}" if pairs else address
 
 
 @lru_cache(maxsize=4_096)

@@ -124,11 +124,15 @@ def identify_bare(text: str) -> Identity | None:
         identity = _identify_by_path(urlsplit(f"https://www.facebook.com/{text}"))
     elif text.isdigit() and len(text) < 8:
         return None  # a count or the end of a phone number, not an id
-    elif _SLUG_PATTERN.fullmatch(text) and not text.lower().startswith("www."):
+    elif _SLUG_PATTERN.fullmatch(text) and not text.lower().startswith(_HOST_STARTS):
         identity = _identify_username(text)
     else:
         return None
     return identity if identity.key else None
+
+
+_HOST_STARTS = ("www.", "facebook.com", "fb.com")
+"""A name that begins so is an address with a typing error: `facebook.com.annour`."""
 
 
 def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
