@@ -27,11 +27,20 @@ from storage.tables.core import (
     WITNESS_ANSWER,
 )
 from storage.tables.mappers import to_audit_run
-from storage.tables.runs import CLUSTER_RUN, HOST_LOCK, OBSERVATION, PROBE_RESULT
+from storage.tables.runs import CLUSTER_RUN, DOMAIN_CHECK, HOST_LOCK, OBSERVATION, PROBE_RESULT
 from storage.tables.summaries import RUN_FACET_COUNT, SUMMARY_VERSION
 
 TABLES_WRITTEN_BY_RUNS = frozenset(
-    {AUDIT_RUN, GAP, PROPOSAL, WITNESS_ANSWER, SUMMARY_VERSION, CLUSTER_RUN, HOST_LOCK}
+    {
+        AUDIT_RUN,
+        GAP,
+        PROPOSAL,
+        WITNESS_ANSWER,
+        DOMAIN_CHECK,
+        SUMMARY_VERSION,
+        CLUSTER_RUN,
+        HOST_LOCK,
+    }
 )
 """Tables whose times come from runs. Their rows are removed with a run, or derived again."""
 
