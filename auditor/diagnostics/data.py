@@ -102,13 +102,13 @@ def _diagnose_domain_checks(config: Config, store: Store) -> Iterator[Diagnostic
     """Yield a warning if registries did not answer for most domains."""
     if not config.domain_expiry.enabled:
         return
-    checks = {
-        check.domain: check
+    has_failed_by_domain = {
+        check.domain: check.has_failed
         for _, check in store.list_accounts_with_domain_check(WEBSITE_CHANNEL)
         if check is not None
     }
-    failed_count = sum(check.has_failed for check in checks.values())
-    if 2 * failed_count > len(checks):
+    failed_count = sum(has_failed_by_domain.values())
+    if 2 * failed_count > len(has_failed_by_domain):
         message = gettext_noop(
             "registries did not answer for {n} of {total} domains; try a run later, or {setting}"
         )
@@ -116,7 +116,7 @@ def _diagnose_domain_checks(config: Config, store: Store) -> Iterator[Diagnostic
             gettext_noop("domain expiry"),
             message,
             n=failed_count,
-            total=len(checks),
+            total=len(has_failed_by_domain),
             setting="`[domain_expiry] enabled = false`",
         )
 

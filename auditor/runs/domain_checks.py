@@ -9,8 +9,9 @@ that refused. All registries are asked at the same time, and each for one domain
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -19,11 +20,11 @@ from auditor.core.runtime import run_together
 from auditor.protocols import RunContext
 from auditor.rules.domain_expiry import find_website_domain, was_expiry_passed_since
 from auditor.runs.account_worker import SECOND_PASS_REASONS, RunDeadline
-from auditor.runs.plan import select_accounts_to_check
+from auditor.runs.plan import build_account_filter
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import Finding, Presence, Reason
 from probes.website.rdap import find_rdap_service
-from storage.models.audit import AccountRow, AuditRun, DomainCheck
+from storage.models.audit import AuditRun, DomainCheck
 
 MAX_DOMAINS_PER_RUN = 2_000
 """The most domains that a run asks for. The next run begins with the rest."""
@@ -34,14 +35,13 @@ STOP_REASONS = frozenset({Reason.RATE_LIMITED, Reason.BLOCKED, Reason.ROBOTS, Re
 
 @dataclass(frozen=True, slots=True)
 class DueDomain:
-    """A domain to ask for, with the accounts on it and the newest check of each.
+    """A domain to ask for, with the newest check of each account on it.
 
-    `previous_checks` are by account. An account whose link had another domain has none.
+    `previous_checks` are by account id. A check is None if there is none of this domain.
     """
 
     domain: str
-    accounts: tuple[AccountRow, ...]
-    previous_checks: Mapping[int, DomainCheck]
+    previous_checks: Mapping[int, DomainCheck | None]
 
 
 async def check_domains(
@@ -77,52 +77,44 @@ def list_due_domains(app: RunContext, run: AuditRun) -> list[DueDomain]:
 
     A domain with an account that has no check comes before all others. A run never asks for a
     domain whose registry has no RDAP service or has refused in this run, or for that of a hosting
-    platform.
+    platform. The accounts are read twice, because those of a large network fill the memory.
     """
-    rows_with_checks = list(app.store.list_accounts_with_domain_check(WEBSITE_CHANNEL))
-    checks = {check.account_id: check for _, check in rows_with_checks if check is not None}
-    refusing_services = {
-        find_rdap_service(check.domain)
-        for check in checks.values()
-        if check.run_id == run.id and check.reason in STOP_REASONS
+    due_days = heapq.nsmallest(MAX_DOMAINS_PER_RUN, _iter_due_days(app, run))
+    if not due_days:
+        return []
+    checks_by_domain: dict[str, dict[int, DomainCheck | None]] = {
+        domain: {} for _, domain in due_days
     }
-    accounts_by_domain: dict[str, list[AccountRow]] = defaultdict(list)
-    rows = (row for row, _ in rows_with_checks)
-    decisions = app.store.list_decisions()
-    for row in select_accounts_to_check(rows, decisions, app.config, run.started_at):
-        domain = find_website_domain(row)
-        service_url = find_rdap_service(domain)
-        if service_url is not None and service_url not in refusing_services:
-            accounts_by_domain[domain].append(row)
-    domains = [
-        DueDomain(domain, tuple(rows), _select_checks(domain, rows, checks))
-        for domain, rows in accounts_by_domain.items()
+    refusing_services = set()
+    for domain, account_id, check in _iter_accounts(app, run):
+        if domain in checks_by_domain:
+            checks_by_domain[domain][account_id] = check
+        if check is not None and check.run_id == run.id and check.reason in STOP_REASONS:
+            refusing_services.add(find_rdap_service(domain))
+    return [
+        DueDomain(domain, checks)
+        for domain, checks in checks_by_domain.items()
+        if find_rdap_service(domain) not in refusing_services
     ]
+
+
+def _iter_accounts(app: RunContext, run: AuditRun) -> Iterator[tuple[str, int, DomainCheck | None]]:
+    """Yield each website whose registry can be asked: its domain, its account id, its check."""
+    should_check = build_account_filter(app.store.list_decisions(), app.config, run.started_at)
+    for row, check in app.store.list_accounts_with_domain_check(WEBSITE_CHANNEL):
+        domain = find_website_domain(row)
+        if row.id is not None and find_rdap_service(domain) is not None and should_check(row):
+            yield domain, row.id, check if check is not None and check.domain == domain else None
+
+
+def _iter_due_days(app: RunContext, run: AuditRun) -> Iterator[tuple[date, str]]:
+    """Yield the domain of each account to ask for, with the day of its last check."""
     every_days = app.config.domain_expiry.check_every_days
-    due_domains = [due for due in domains if _is_due(due, run, every_days)]
-    return sorted(due_domains, key=_get_oldest_check_day)[:MAX_DOMAINS_PER_RUN]
-
-
-def _select_checks(
-    domain: str, rows: Iterable[AccountRow], checks: Mapping[int, DomainCheck]
-) -> dict[int, DomainCheck]:
-    newest_checks = (checks.get(row.id or 0) for row in rows)
-    return {
-        check.account_id: check
-        for check in newest_checks
-        if check is not None and check.domain == domain
-    }
-
-
-def _has_unchecked_account(due: DueDomain) -> bool:
-    return len(due.previous_checks) < len(due.accounts)
-
-
-def _is_due(due: DueDomain, run: AuditRun, every_days: int) -> bool:
-    """Return True if an account on the domain has no check, or an outdated one."""
-    return _has_unchecked_account(due) or any(
-        _is_outdated(check, run, every_days) for check in due.previous_checks.values()
-    )
+    for domain, _, check in _iter_accounts(app, run):
+        if check is None:
+            yield date.min, domain
+        elif _is_outdated(check, run, every_days):
+            yield check.checked_at.date(), domain
 
 
 def _is_outdated(check: DomainCheck, run: AuditRun, every_days: int) -> bool:
@@ -136,26 +128,18 @@ def _is_outdated(check: DomainCheck, run: AuditRun, every_days: int) -> bool:
     return was_expiry_passed_since(check, today)
 
 
-def _get_oldest_check_day(due: DueDomain) -> date:
-    if _has_unchecked_account(due):
-        return date.min
-    return min(check.checked_at.date() for check in due.previous_checks.values())
-
-
 def _build_domain_checks(
     due: DueDomain, finding: Finding, run: AuditRun, now: datetime
 ) -> Iterator[DomainCheck]:
     """Yield the check of each account. After a failure, it repeats the last response."""
-    for row in due.accounts:
-        assert row.id is not None
-        assert run.id is not None
-        unchecked = DomainCheck(row.id, run.id, due.domain, now)
-        previous = due.previous_checks.get(row.id, unchecked)
+    assert run.id is not None
+    for account_id, previous_check in due.previous_checks.items():
+        previous = previous_check or DomainCheck(account_id, run.id, due.domain, now)
         if finding.presence is Presence.UNKNOWN:
             yield replace(previous, run_id=run.id, checked_at=now, reason=finding.reason)
             continue
         yield DomainCheck(
-            row.id,
+            account_id,
             run.id,
             due.domain,
             now,

@@ -8,7 +8,7 @@ share one queue, so refusals in a row can be counted. Small hosts are put togeth
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil, inf
@@ -119,19 +119,28 @@ def select_accounts_to_check(
     rows: Iterable[AccountRow], decisions: Iterable[Decision], config: Config, now: datetime
 ) -> Iterator[AccountRow]:
     """Yield the accounts to check: on an audited channel, with a usable link, and not disowned."""
+    return filter(build_account_filter(decisions, config, now), rows)
+
+
+def build_account_filter(
+    decisions: Iterable[Decision], config: Config, now: datetime
+) -> Callable[[AccountRow], bool]:
+    """Return the function that is True for the accounts of `select_accounts_to_check`."""
     disowning_decisions = (
         decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS
     )
     disowned_ids = {
         decision.account_id for decision in select_decisions_in_force(disowning_decisions, now)
     }
-    return (
-        row
-        for row in rows
-        if row.channel in config.channels
-        and row.identity.kind not in UNCHECKED_KINDS
-        and row.id not in disowned_ids
-    )
+
+    def should_check(row: AccountRow) -> bool:
+        return (
+            row.channel in config.channels
+            and row.identity.kind not in UNCHECKED_KINDS
+            and row.id not in disowned_ids
+        )
+
+    return should_check
 
 
 @dataclass(frozen=True, slots=True)
