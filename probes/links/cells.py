@@ -125,7 +125,8 @@ _HOST_APART_FROM_NAME = lazy_regex(
 
 def join_host_and_name(text: str) -> str:
     """Return `facebook.com/amal` for a platform's host that is typed apart from the account."""
-    text = _TORN_PLATFORM_HOST.sub(r"\1.com", text)
+    if " " in text or ",com" in text.lower():
+        text = _TORN_PLATFORM_HOST.sub(r"\1.com", text)
     match = _HOST_APART_FROM_NAME.match(text) if ".com" in text[:40].lower() else None
     if match is None:
         return text

@@ -116,6 +116,7 @@ def _identify_without_url(text: str, column: str | None) -> Identity:
     if column is None or column not in list_channels():
         return Identity(WEBSITE_CHANNEL, LinkKind.INVALID, note=_explain_invalid_text(text))
     text = _NAME_WITH_QUERY.sub(r"\1", _HANDLE_WITH_REMARK.sub(r"\1", text))
+    text = _SPACE_AFTER_AT_SIGN.sub("@", text)
     if text.lower() in _YES_ANSWERS or text.lower() in cells.CHANNEL_BY_LABEL:
         return Identity(column, LinkKind.INVALID, note="no_address")
     identity = list_channels()[column].identify_bare(text)
@@ -126,6 +127,7 @@ def _identify_without_url(text: str, column: str | None) -> Identity:
 _HANDLE_WITH_REMARK = lazy_regex(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
 # The end of an address: `amal?fref=ts`, `/company/amal?trk=x`. `profile.php?id=1` keeps its query.
 _NAME_WITH_QUERY = lazy_regex(r"^(?!.*\.php\?)([@/\w.·-]{1,150})\?\w+=\S*$")
+_SPACE_AFTER_AT_SIGN = lazy_regex(r"^@\s+(?=\S+$)")
 _YES_ANSWERS = frozenset(
     {"yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page"}
 )

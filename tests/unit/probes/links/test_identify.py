@@ -252,6 +252,7 @@ def test_lookalike_host_is_invalid(host: str, channel: str) -> None:
         ("twitter.com @annour_ma", "twitter", "twitter", "annour_ma"),
         ("youtube.com@annour", "youtube", "youtube", "@annour"),
         ("youtube.com/ @annour", "youtube", "youtube", "@annour"),
+        ("@ annour_ma", "twitter", "twitter", "annour_ma"),
         ("annour/facebook", "facebook", "facebook", "u:annour"),
         ("annour/facebook.com", "website", "facebook", "u:annour"),
         ("annour.ma/facebook", "website", "website", "annour.ma/facebook"),
