@@ -94,17 +94,21 @@ class DemoAssociation:
     @property
     def instagram_handle(self) -> str:
         """Return the username on Instagram."""
-        return f"{self.slug[:24].replace('-', '_')}_{self.number}"
+        return self._build_handle("_", 24)
 
     @property
     def tiktok_handle(self) -> str:
         """Return the username on TikTok, shortened to the limit of 24 characters."""
-        return f"{self.slug[:19].replace('-', '.')}.{self.number}"
+        return self._build_handle(".", 19)
 
     @property
     def telegram_handle(self) -> str:
         """Return the username on Telegram."""
-        return f"{self.slug[:24].replace('-', '_')}_{self.number}"
+        return self._build_handle("_", 24)
+
+    def _build_handle(self, separator: str, max_slug_chars: int) -> str:
+        """Return the start of the slug with the number, joined by `separator`."""
+        return f"{self.slug[:max_slug_chars].replace('-', separator)}{separator}{self.number}"
 
     @property
     def whatsapp_code(self) -> str:
