@@ -58,6 +58,7 @@ TERM_GROUP_BY_FACT = {
     "found_on": "place",
     "run_state": "run",
     "unit": "unit",
+    "witness": "witness",
 }
 
 DATE_SOURCE_TERMS = {
