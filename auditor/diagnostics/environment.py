@@ -87,7 +87,7 @@ def _diagnose_api_terms(config: Config) -> Iterator[DiagnosticResult]:
         check = gettext_noop("terms of {source}")
         if max_days is not None and not 0 < own_days <= max_days:
             too_long = gettext_noop(
-                "{setting} is {days}, but they allow {limit} days; try {remedy}"
+                "{setting} is {days}, but they allow at most {most} days; try {remedy}"
             )
             yield failure(
                 check,
@@ -95,7 +95,7 @@ def _diagnose_api_terms(config: Config) -> Iterator[DiagnosticResult]:
                 source=terms.name,
                 setting="[retention] api_data",
                 days=own_days,
-                limit=max_days,
+                most=max_days,
                 remedy=f"`api_data = {max_days}`",
             )
         for rule in config.rules:

@@ -19,6 +19,8 @@ from auditor import diagnostics
 from auditor.cli.main import main
 from auditor.config.schema import load_config
 from auditor.evaluation import reevaluate
+from auditor.i18n.translator import Translator
+from auditor.reference.gap_catalogue import LANGUAGES
 from auditor.retention import api_data, backups
 from auditor.runs.pipeline import run_audit_pipeline
 from probes.links import identify
@@ -345,12 +347,19 @@ def test_doctor_fails_if_api_data_is_kept_longer_than_the_terms_allow(tmp_path):
     assert diagnose(tmp_path) == {}
     for days in (0, 90):
         open_network(tmp_path, FakeApis(), f"[retention]\napi_data = {days}\n").store.close()
+        detail = "but they allow at most 30 days; try `api_data = 30`"
         assert diagnose(tmp_path) == {
-            "terms of YouTube Data API": (
-                "fail",
-                f"[retention] api_data is {days}, but they allow 30 days; try `api_data = 30`",
-            )
+            "terms of YouTube Data API": ("fail", f"[retention] api_data is {days}, {detail}")
         }
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_doctor_names_the_limit_of_the_terms_in_days(tmp_path, language):
+    open_network(tmp_path, FakeApis(), "[retention]\napi_data = 90\n").store.close()
+    results = diagnostics.run_diagnostics(tmp_path / "config.toml", TODAY)
+    result = next(result for result in results if result.check.startswith("terms of"))
+    detail = Translator(language).translate(result.detail_template, **result.params)
+    assert re.findall(r"\d+", detail) == ["90", "30", "30"]
 
 
 def test_amendment_lifts_the_limit_of_youtube(tmp_path):
