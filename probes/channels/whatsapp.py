@@ -61,7 +61,7 @@ def identify_bare(text: str) -> Identity | None:
     text = text.strip()
     if _PHONE_PATTERN.fullmatch(text):
         return PHONE_IDENTITY
-    identity = _identify_channel(text)
+    identity = _identify_channel(text.removeprefix("channel/"))
     return identity if identity.key else None
 
 

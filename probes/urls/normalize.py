@@ -223,6 +223,7 @@ _APP_SCHEME = lazy_regex(r"(?i)(?:tg|whatsapp|fb|twitter|instagram):")
 _APP_LINKS = (
     (lazy_regex(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)"), "https://t.me/"),
     (lazy_regex(r"(?i)^tg:/{0,2}join/?\?invite=(?=\w)"), "https://t.me/+"),
+    (lazy_regex(r"(?i)^whatsapp:/{0,2}channel/"), "https://whatsapp.com/channel/"),
     # To a telephone number, or to share a text.
     (lazy_regex(r"(?i)^whatsapp:/{0,2}send/?\?"), "https://api.whatsapp.com/send?"),
     (lazy_regex(r"(?i)^fb://(?:page|profile)/(?=\d)"), "https://www.facebook.com/"),

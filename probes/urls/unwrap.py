@@ -25,7 +25,7 @@ _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "facebook.com",
         (
-            r"/l\.php|/flx/warn|/login|/checkpoint|/(?:cookie/)?consent"
+            r"/l\.php|/flx/warn|/login|/checkpoint|/(?:cookie/)?consent|/(?:index\.php)?$"
             r"|/(?:v[\d.]+/)?(?:plugins|widgets)/(?:page|like|follow|fan|post|video)"
         ),
         ("u", "next", "href"),

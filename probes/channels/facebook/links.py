@@ -94,7 +94,8 @@ _USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9.]{1,50}")
 _SLUG_PATTERN = lazy_regex(r"[\w.\-\u0300-\u036f]{1,100}")
 _SLUG_WITH_ID_PATTERN = lazy_regex(r".*?-([0-9]{10,})")
 _ID_PATTERN = lazy_regex(r"[0-9]{1,20}")
-_LEADING_ID_PATTERN = lazy_regex(r"([0-9]{1,20})(?!\w)")  # `?id=123/`, `?id=123?ref=x`
+# `?id=123/`, `?id=123?ref=x`, but not the first half of `?id=123 456`.
+_LEADING_ID_PATTERN = lazy_regex(r"([0-9]{1,20})(?!\w| [0-9])")
 _TRAILING_ID_PATTERN = lazy_regex(r".*-([0-9]{5,20})")
 _FULL_POST_ID_PATTERN = lazy_regex(r"([0-9]{5,20})_[0-9]{5,20}")
 """The Graph API's id of a post: its page and its number."""
@@ -185,6 +186,11 @@ def _identify_conversation(segments: list[str]) -> Identity:
     route = segments[1:] if segments[0] == "e2ee" else segments
     is_conversation = len(route) > 1 and route[0] == "t"
     return _identify_chat_partner(route[1]) if is_conversation else _build_invalid_identity()
+
+
+def _identify_messages(segments: list[str], _query: dict[str, str]) -> Identity | None:
+    """Return the account in `/messages/t/name`, or None for the list of conversations."""
+    return _identify_conversation(segments) if segments else None
 
 
 def _identify_chat_partner(name: str) -> Identity:
@@ -349,7 +355,7 @@ def _identify_post_owner(_segments: list[str], query: dict[str, str]) -> Identit
 
 
 def _identify_redirect(segments: list[str], _query: dict[str, str]) -> Identity | None:
-    """Return a short link for `/l/code`, or None for `/l.php` without a target."""
+    """Return a short link for `/g/code` and `/l/code`, or None for `/l.php` without a target."""
     return Identity(NAME, LinkKind.SHORT_LINK) if segments else None
 
 
@@ -359,15 +365,21 @@ def _identify_advertiser(_segments: list[str], query: dict[str, str]) -> Identit
 
 
 def _identify_owner_in_path(segments: list[str], query: dict[str, str]) -> Identity | None:
-    """Return the owner in `/watch/name/id` or `/notes/name/title/id`, or None."""
-    owner = _identify_username(segments[0]) if len(segments) > 1 else _build_invalid_identity()
-    is_section = not segments or segments[0].lower() in _WATCH_SECTIONS or owner.key is None
-    if is_section:
+    """Return the owner in `/watch/name/id` or `/notes/name/title/id`, or None.
+
+    `/watch/name` lists the videos of an account, and `/watch/id` is a video.
+    """
+    is_list = len(segments) == 1
+    name = segments[0] if segments and not (is_list and segments[0].isdigit()) else ""
+    owner = _identify_username(name)
+    if owner.key is None or name.lower() in _WATCH_SECTIONS:
         return _identify_post_owner(segments, query)
-    return replace(owner, kind=LinkKind.POST, note="derived")
+    return replace(owner, kind=owner.kind if is_list else LinkKind.POST, note="derived")
 
 
-_WATCH_SECTIONS = frozenset({"hashtag", "latest", "live", "saved", "search", "topic"})
+_WATCH_SECTIONS = frozenset(
+    "explore following hashtag home latest live party saved search shows topic topics".split()  # noqa: SIM905
+)
 
 
 def _identify_player(segments: list[str], _query: dict[str, str]) -> Identity | None:
@@ -396,7 +408,8 @@ _HANDLERS_BY_SECTION: Mapping[str, _SectionHandler] = MappingProxyType(
         **dict.fromkeys(
             ("permalink", "story", "photo", "media", "album", "note"), _identify_post_owner
         ),
-        "l": _identify_redirect,
+        **dict.fromkeys(("g", "l"), _identify_redirect),
+        "messages": _identify_messages,
         "ads": _identify_advertiser,
         **dict.fromkeys(("watch", "notes"), _identify_owner_in_path),
         "gaming": _identify_player,

@@ -88,6 +88,7 @@ ACCOUNTS = {
     "https://www.whatsapp.com/channel/0029VaAnnour7f3c9a51TZxQ/?lang=fr": ("whatsapp", CODE),
     "whatsapp.com/channel/0029VaAnnour7f3c9a51TZxQ?fbclid=x": ("whatsapp", CODE),
     "https://wa.me/channel/0029VaAnnour7f3c9a51TZxQ": ("whatsapp", CODE),
+    "whatsapp://channel/0029VaAnnour7f3c9a51TZxQ": ("whatsapp", CODE),
     "https://whatsapp.com/fr/channel/0029VaAnnour7f3c9a51TZxQ": ("whatsapp", CODE),
 }
 POSTS = {
@@ -271,6 +272,7 @@ def test_all_invite_forms_are_one_case_sensitive_group(typed):
         ("12", "instagram", None),
         ("@jamiya.annour", "tiktok", "jamiya.annour"),
         (CODE, "whatsapp", CODE),
+        (f"channel/{CODE}", "whatsapp", CODE),
         ("Annour", "whatsapp", None),
         ("إنستغرام: @jamiya.annour", None, "jamiya.annour"),
         ("تيك توك: @jamiya.annour", None, "jamiya.annour"),
