@@ -11,13 +11,13 @@ from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from auditor.registry.columns import MEDIA_OFFICER_CODES
 from auditor.rules.account_status import ActivityBands
 from probes.classify.fingerprints import load_fingerprints
-from probes.models.finding import Activity, DatePrecision, LinkKind, Reason
+from probes.models.finding import Activity, DatePrecision, LinkKind, Presence, Reason
 from storage.models.audit import AccountState
 
 GROUPS = {
     "cause": [str(reason) for reason in Reason],
     "kind": [str(kind) for kind in LinkKind],
-    "account_status": [str(state) for state in AccountState],
+    "account_status": [*AccountState, *Presence],
     "activity": [*ActivityBands.model_fields, "dormant", "never", "unknown"],
     "officer": [*MEDIA_OFFICER_CODES],
     "link_reciprocity": [
