@@ -15,6 +15,7 @@ from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview
 from auditor.evaluation.summary import Coverage
 from auditor.i18n.translator import EMPTY_VALUE, MessageValue, Translator
+from auditor.rules.domain_expiry import DomainExpiry
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AccountState, Gap
 
@@ -223,6 +224,10 @@ def _generate_account_lines(view: AssociationView, translator: Translator) -> It
             links_label = translator.translate("Links")
             yield f"    {translator.format_pair(links_label, link_status)}"
         yield from (f"    {line}" for line in _generate_archive_lines(account, translator))
+        if account.domain_expiry is not None:
+            domain_label = translator.translate("Domain name")
+            expiry = _describe_domain_expiry(account.domain_expiry, translator)
+            yield f"    {translator.format_pair(domain_label, expiry)}"
 
 
 def _generate_archive_lines(account: AccountView, translator: Translator) -> Iterator[str]:
@@ -235,6 +240,33 @@ def _generate_archive_lines(account: AccountView, translator: Translator) -> Ite
         if capture is not None:
             day = translator.format_date(capture.captured_at)
             yield f"{translator.format_pair(label, day)} · {capture.url}"
+
+
+def _describe_domain_expiry(expiry: DomainExpiry, translator: Translator) -> str:
+    """Return when a domain expires, as the macro `domain_expiry` of the pages does."""
+    parts = [expiry.domain]
+    if expiry.expires_on is not None:
+        parts.append(
+            translator.translate("expired on {date}", date=expiry.expires_on)
+            if expiry.has_expired
+            else translator.translate("expires on {date}", date=expiry.expires_on)
+        )
+    if expiry.other_expiry is not None:
+        parts.append(
+            translator.translate("the domain registry also names {date}", date=expiry.other_expiry)
+        )
+    if expiry.status:
+        parts.append(translator.term("domain_status", expiry.status))
+    if expiry.source == "registry":
+        parts.append(
+            translator.translate("according to the domain registry on {date}", date=expiry.known_at)
+        )
+    elif expiry.source == "stated":
+        parts.append(translator.translate("stated on {date}", date=expiry.known_at))
+    else:
+        cause = translator.term("cause", expiry.cause)
+        parts.append(translator.translate("couldn’t be checked: {cause}", cause=cause))
+    return " · ".join(parts)
 
 
 def describe_account_state(account: AccountView, translator: Translator) -> str:

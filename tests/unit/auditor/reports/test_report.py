@@ -491,3 +491,34 @@ def test_plain_text_report_has_steps_and_no_markup(language):
     assert output.count("☐") > 10
     assert "<bdi" not in output
     assert "&" not in output
+
+
+TODAY = NOW.date()
+BY_REGISTRY = "according to the domain registry on 25 November 2026"
+
+
+@pytest.mark.parametrize(
+    ("expiry", "expected"),
+    [
+        (
+            DomainExpiry("nour.example", "registry", TODAY, known_at=NOW),
+            f"expires on 25 November 2026 · {BY_REGISTRY}",
+        ),
+        (
+            DomainExpiry("nour.example", "stated", TODAY, has_expired=True, known_at=NOW),
+            "expired on 25 November 2026 · stated on 25 November 2026",
+        ),
+        (
+            DomainExpiry("nour.example", "registry", status="client_hold", known_at=NOW),
+            f"switched off by the registrar · {BY_REGISTRY}",
+        ),
+        (
+            DomainExpiry("nour.example", cause="no_service"),
+            "couldn’t be checked: the registry of this domain publishes no dates",
+        ),
+    ],
+)
+def test_terminal_report_says_when_a_domain_expires(expiry, expected):
+    association_view = view(accounts=[account("website", domain_expiry=expiry)])
+    terminal_report = text.format_association_report(association_view, NOW, "en")
+    assert f"Domain name: nour.example · {expected}" in terminal_report.splitlines()[-1]
