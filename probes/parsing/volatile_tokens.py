@@ -1,4 +1,4 @@
-"""Compares page bodies without volatile tokens.
+"""Compares page bodies without volatile tokens, and computes digests of them.
 
 Such tokens change with every response of an unchanged page. Of 588 recorded responses 270 contain
 such tokens: nonces of WordPress, form tokens of Drupal and Joomla, the signature of a cache
@@ -8,8 +8,11 @@ such tokens: nonces of WordPress, form tokens of Drupal and Joomla, the signatur
 from __future__ import annotations
 
 import re
+from hashlib import sha256
+from urllib.parse import urlsplit
 
 from probes.models.http import Page
+from probes.urls import domains
 
 BytesPair = tuple[bytes, bytes]
 
@@ -111,6 +114,33 @@ def strip_tokens(piece: bytes) -> bytes:
     """Return the piece of a body between two `<` without its volatile tokens."""
     hidden, text = _split_hidden_part(piece)
     return _strip_volatile_values(hidden) + text
+
+
+MIN_DIGESTED_BYTES = 200
+"""Shorter bodies have no digest: two people may have written the same."""
+
+MAX_DIGESTED_BYTES = 200_000
+"""Longer bodies have no digest. The pages of parking services and servers are shorter."""
+
+
+def compute_body_digest(page: Page) -> str:
+    """Return a digest that the same body has on every host, or "" if the body has none.
+
+    It is the SHA-256 of the body without volatile tokens and without the page's own domain.
+    """
+    if page.truncated or len(page.body) > MAX_DIGESTED_BYTES:
+        return ""
+    body = _strip_domain(b"<".join(map(strip_tokens, page.body.split(b"<"))), page.url)
+    return sha256(body).hexdigest() if len(body) >= MIN_DIGESTED_BYTES else ""
+
+
+def _strip_domain(body: bytes, url: str) -> bytes:
+    """Return a body without the registrable domain of its address, in Unicode and in ASCII."""
+    domain = domains.get_registrable_domain(urlsplit(url).hostname or "")
+    names = {domain.encode(), domains.encode_domain(domain).encode()} - {b""}
+    for name in sorted(names):
+        body = re.sub(rb"(?i)(?<![\w-])(?:www\.)?%s(?![\w-])" % re.escape(name), b"", body)
+    return body
 
 
 def _find_differing_parts(first: bytes, second: bytes, separator: bytes) -> list[BytesPair] | None:
