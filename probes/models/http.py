@@ -8,6 +8,7 @@ docs/decisions/0010.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -134,7 +135,8 @@ class Page:
     SHA-256 of the body, or empty for a page made in a test. `parsed` is the result of the request's
     parser. `walls` are those that the same worker detected, or None if no worker parsed the page.
 
-    The answer to a DNS question is a page, too: its body has one record a line.
+    The answer to a DNS question is a page, too: its body has one record a line. The answer to a
+    question about a body is a page with a number.
     """
 
     url: str
@@ -196,11 +198,30 @@ class CacheValidators:
     last_modified: str = ""
 
 
+BODY_SCHEME = "body:"
+_BODY_URL_PATTERN = re.compile(r"body:sha256-([0-9a-f]{64})")
+
+
+def build_body_url(digest: str) -> str:
+    """Return the address of the question on how many unrelated domains a body was stored.
+
+    `digest` is that of `probes.parsing.volatile_tokens.compute_body_digest`.
+    """
+    return f"{BODY_SCHEME}sha256-{digest}"
+
+
+def parse_body_url(url: str) -> str | None:
+    """Return the digest in the address of a question about a body, or None for other addresses."""
+    match = _BODY_URL_PATTERN.fullmatch(url)
+    return match[1] if match else None
+
+
 @dataclass(frozen=True, slots=True)
 class PageRequest:
     """A page that a probe requests.
 
-    A `url` such as `dns:example.org?type=NS` (RFC 4501) is a question to the DNS.
+    A `url` such as `dns:example.org?type=NS` (RFC 4501) is a question to the DNS, and one such as
+    `body:sha256-…` a question to the database.
     `parser` turns the page into plain data. It must be a pure function of a module, because it runs
     in a worker process that can be killed. `is_registered_link` marks the registered link itself,
     the one request that `robots = "links"` allows whatever robots.txt says. `insecure` turns off

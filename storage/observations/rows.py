@@ -30,7 +30,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Text, bindparam, delete, select, tuple_, type_coerce, update
 
 from probes.models.finding import Activity, DatePrecision, FactValue, Finding, Presence
-from probes.models.http import COMPARED_HEADERS, PRESENCE_ONLY_HEADERS
+from probes.models.http import COMPARED_HEADERS, PRESENCE_ONLY_HEADERS, parse_body_url
 from storage.database.connection import Database
 from storage.files.spool import split_into_batches
 from storage.models.audit import Evidence, Observation, PreviousObservation
@@ -261,7 +261,14 @@ def _build_result_values(key: ResultKey, observation: Observation) -> dict[str, 
         "fingerprint": key[1],
         "finding": observation.finding,
         "evidence": observation.evidence,
+        "suspicious_body": _find_suspicious_body(observation.evidence),
     }
+
+
+def _find_suspicious_body(evidence: Iterable[Evidence]) -> str | None:
+    """Return the digest of the first body that the probe asked about, or None."""
+    digests = (parse_body_url(piece.url) for piece in evidence)
+    return next(filter(None, digests), None)
 
 
 def _build_repeat_values(observation: Observation, result: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -141,11 +142,21 @@ class ProbeResultTable(SQLModel, table=True):
     """A finding and its evidence, stored when they were first observed, at `observed_at`.
 
     `fingerprint` is the digest by which an equal result is found. It is NULL if later observations
-    may not repeat this result.
+    may not repeat this result. `suspicious_body` is the digest of the page if its probe asked on
+    which other domains it is, else NULL. It stays if the evidence is pruned.
     """
 
     __tablename__: ClassVar[Any] = "probe_result"
-    __table_args__ = (UniqueConstraint("account_id", "fingerprint"),)
+    __table_args__ = (
+        UniqueConstraint("account_id", "fingerprint"),
+        Index(
+            None,
+            "suspicious_body",
+            "account_id",
+            sqlite_where=text("suspicious_body IS NOT NULL"),
+            postgresql_where=text("suspicious_body IS NOT NULL"),
+        ),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BIG_INTEGER_KEY, primary_key=True))
     account_id: int = Field(
@@ -156,6 +167,7 @@ class ProbeResultTable(SQLModel, table=True):
     fingerprint: str | None = None
     finding: Finding = json_model_column(Finding)
     evidence: tuple[Evidence, ...] = json_model_column(tuple[Evidence, ...])
+    suspicious_body: str | None = None
 
 
 class ObservationTable(SQLModel, table=True):

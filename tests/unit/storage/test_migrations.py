@@ -43,6 +43,12 @@ def filled_url(url):
     return url
 
 
+def describe_index(index):
+    """Return an index as text, with the conditions of a partial index."""
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return str({**index, "dialect_options": options})
+
+
 def describe_schema(engine):
     inspector = inspect(engine)
     return {
@@ -54,7 +60,7 @@ def describe_schema(engine):
             "key": inspector.get_pk_constraint(table),
             "foreign": sorted(map(str, inspector.get_foreign_keys(table))),
             "unique": sorted(map(str, inspector.get_unique_constraints(table))),
-            "indexes": sorted(map(str, inspector.get_indexes(table))),
+            "indexes": sorted(map(describe_index, inspector.get_indexes(table))),
         }
         for table in inspector.get_table_names()
         if table != "alembic_version"
