@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
 
+from auditor.checking.shared_bodies import BodyAnsweringSource, DomainCounter
 from auditor.config.schema import Config
 from auditor.evidence import rebuild_answer
 from probes.channels import website
@@ -28,7 +29,7 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
-from probes.models.http import FetchError, Page, PageRequest
+from probes.models.http import BODY_SCHEME, FetchError, Page, PageRequest
 from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult
 from probes.runner.api_batcher import ApiBudget, ApiRequestBatcher
 from probes.runner.parser_pool import ParserPool
@@ -49,11 +50,15 @@ logger = EventLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AccountChecker:
-    """A fetcher, a parser pool, and API budgets for the channels with a key."""
+    """A fetcher, a parser pool, and API budgets for the channels with a key.
+
+    `count_domains` answers questions about suspicious pages; None without a database.
+    """
 
     fetcher: Fetcher
     parser_pool: ParserPool
     api_budgets: Mapping[str, ApiBudget] = field(default_factory=dict)
+    count_domains: DomainCounter | None = None
 
     async def check(
         self, account: Account, previous_result: PreviousResult | None = None
@@ -62,7 +67,8 @@ class AccountChecker:
         generator, subject = create_probe(account), account.identity.canonical or account.channel
         if previous_result is None:
             return await self._run_generator(generator, subject)
-        revalidation = revalidate(previous_result, generator, self.fetcher, self.parser_pool)
+        source = BodyAnsweringSource(self.fetcher, self.count_domains)
+        revalidation = revalidate(previous_result, generator, source, self.parser_pool)
         return await _catch_failure(revalidation, subject)
 
     async def check_domain(self, domain: str) -> ProbeResult:
@@ -70,7 +76,8 @@ class AccountChecker:
         return await self._run_generator(probe_domain(domain), domain)
 
     async def _run_generator(self, generator: ProbeGenerator, subject: str) -> ProbeResult:
-        run = run_probe(generator, self.fetcher, self.parser_pool)
+        source = BodyAnsweringSource(self.fetcher, self.count_domains)
+        run = run_probe(generator, source, self.parser_pool)
         return await _catch_failure(run, subject)
 
     async def check_together(self, accounts: Sequence[Account]) -> list[ProbeResult]:
@@ -309,7 +316,7 @@ def resolve_identity(identity: Identity, result: ProbeResult) -> Identity:
 
 
 def _count_requests(exchange: HttpExchange) -> int:
-    if exchange.request.url.startswith(DNS_SCHEME):
+    if exchange.request.url.startswith((DNS_SCHEME, BODY_SCHEME)):
         return 0
     outcome = exchange.outcome
     hop_count = len(outcome.hops)

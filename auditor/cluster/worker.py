@@ -17,6 +17,7 @@ from functools import partial
 
 from auditor.checking.checker import AccountChecker, create_api_budgets
 from auditor.checking.circuit_breaker import CircuitBreaker
+from auditor.checking.shared_bodies import create_domain_counter
 from auditor.cluster import job_queue
 from auditor.cluster.health import require_folder_token
 from auditor.cluster.job_queue import Job, JobQueue, JobRejectedError, JsonDict, open_job_queue
@@ -336,7 +337,9 @@ class WorkerSession:
         fetcher = await stack.enter_async_context(
             app.create_fetcher(started_at, host_lock, parsers)
         )
-        checker = AccountChecker(fetcher, parsers, create_api_budgets(app.config))
+        count_domains = create_domain_counter(app.store, run.started_at)
+        api_budgets = create_api_budgets(app.config)
+        checker = AccountChecker(fetcher, parsers, api_budgets, count_domains)
         session = cls(app, run, checker, started_at, timer, timer(), _exit_stack=stack)
         close_watcher = asyncio.create_task(session._stop_when_run_closes())
         stack.callback(close_watcher.cancel)

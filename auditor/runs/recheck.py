@@ -16,6 +16,7 @@ from threading import Lock
 
 from auditor.checking.checker import AccountChecker, create_api_budgets, to_probe_account
 from auditor.checking.circuit_breaker import CircuitBreaker, load_circuit_breakers
+from auditor.checking.shared_bodies import create_domain_counter
 from auditor.core.errors import RunLockedError
 from auditor.evidence import EvidenceView, build_fresh_evidence_views, is_detail_quoted
 from auditor.protocols import LockableRunContext, RunContext
@@ -148,7 +149,8 @@ async def _recheck_accounts(
         app.create_parser_pool() as parsers,
         app.create_fetcher(now, parsers=parsers) as fetcher,
     ):
-        checker = AccountChecker(fetcher, parsers, api_budgets)
+        count_domains = create_domain_counter(app.store, now)
+        checker = AccountChecker(fetcher, parsers, api_budgets, count_domains)
         results = await asyncio.gather(
             *(
                 _run_probe_with_timeout(row, account, checker, circuit_breakers)

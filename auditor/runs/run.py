@@ -22,6 +22,7 @@ from auditor.checking.canaries import Canary, build_canaries, is_offline
 from auditor.checking.checker import AccountChecker, create_api_budgets
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.checking.clock import DISCARD_FUTURE, is_dated_in_future, refuse_wrong_clock
+from auditor.checking.shared_bodies import create_domain_counter
 from auditor.core import runtime
 from auditor.evaluation import run_results
 from auditor.evaluation.run_results import refresh_summaries
@@ -269,7 +270,8 @@ class _RunSession:
             self.app.create_fetcher(self.session_started_at, host_lock, parsers) as fetcher,
         ):
             api_budgets = create_api_budgets(config, receipt.read_api_cost(self.audit_run.receipt))
-            checker = self.checker = AccountChecker(fetcher, parsers, api_budgets)
+            count_domains = create_domain_counter(self.app.store, self.audit_run.started_at)
+            checker = self.checker = AccountChecker(fetcher, parsers, api_budgets, count_domains)
             canary_results = (
                 [] if self.deadline.should_stop else await self._check_canaries(checker)
             )

@@ -51,7 +51,7 @@ from probes.website.url_variants import build_www_twin_url, check_transport, ope
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
-VERSION = 8
+VERSION = 9
 MEMBERS_ONLY_PAGE_MAX_CHARS = 200
 """The most visible characters of a page that only lets members in."""
 
@@ -167,11 +167,13 @@ def _confirm_suspicion(
 ) -> Generator[PageRequest, Page, Finding | None]:
     """Return an absence if a signal confirms the suspicion against a page, else its problem.
 
-    The suspicion is about what the page says, so a refusal stays a refusal.
+    The suspicion is about what the page says, so a refusal stays a refusal. Empty pages and pages
+    of scripts are the same on many hosts, so no other host is a signal against them.
     """
     if problem is not None and problem.reason not in _UNREAD_REASONS:
         return problem
-    proof = yield from confirm_suspicion(page, site.suspicion)
+    body_digest = site.body_digest if problem is None else ""
+    proof = yield from confirm_suspicion(page, site.suspicion, body_digest)
     if proof is None:
         return problem
     return absent_finding(page, proof.reason, detail=proof.proof, facts=proof.facts)

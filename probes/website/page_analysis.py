@@ -18,6 +18,7 @@ from probes.links import post_numbers
 from probes.models.finding import Activity, FactValue, FoundLink, Reason
 from probes.models.http import Page
 from probes.parsing import html
+from probes.parsing.volatile_tokens import compute_body_digest
 from probes.publication import latest
 from probes.text import language
 from probes.text.lazy_regex import lazy_regex
@@ -29,7 +30,8 @@ class SiteAnalysis:
     """The findings about one page of a site that the website probe needs.
 
     `has_navigation`: it links to other pages of the site. `suspicion`: an absence that only the
-    page model predicts; it needs another signal. `language`: of its text, or else the declared one.
+    page model predicts; it needs another signal. `body_digest`: the digest of a suspicious page, by
+    which it is recognized on other hosts. `language`: of its text, or else the declared one.
     `is_foreign_language`: the text is in a language that is not used in the network. `hides_links`:
     a page in such a language hides a block of links to other sites. `valid_until`: the first day on
     which the same page may lead to another result, or None.
@@ -42,6 +44,7 @@ class SiteAnalysis:
     has_navigation: bool = False
     verdict: classifier.PageVerdict | None = None
     suspicion: classifier.PageVerdict | None = None
+    body_digest: str = ""
     may_be_soft_404: bool = False
     content_fingerprint: str = ""
     feeds: tuple[str, ...] = ()
@@ -85,6 +88,8 @@ def analyze_site_page(page: Page) -> SiteAnalysis:
     site = _analyze_markup(page, markup)
     if site.is_foreign_language or _is_decisive(site, page.status):
         site = _analyze_markup(page, markup, use_reference_parser=True)
+    if site.suspicion is not None:
+        site = replace(site, body_digest=compute_body_digest(page))
     return _add_markup_signs(site, page)
 
 
