@@ -162,7 +162,7 @@ def _open_copy(file: Path, *, is_writing: bool = True) -> Iterator[Connection]:
 
 
 def has_figures(finding: Finding, figures: Collection[str]) -> bool:
-    """Return whether a finding has any of these fields or facts."""
+    """Return True if a finding has any of these fields or facts."""
     return any(
         getattr(finding, name, None) is not None or name in finding.facts for name in figures
     )
@@ -232,7 +232,7 @@ def _build_expired_condition(limit: ApiDataLimit) -> ColumnElement[bool]:
 
 
 def _has_expired_figures(row: Any, limit: ApiDataLimit) -> bool:
-    """Return whether the figures of a result are older than the limit."""
+    """Return True if the figures of a result are older than the limit."""
     return bool(row.observed_at < limit.figures_before)
 
 

@@ -55,7 +55,7 @@ class WitnessInquiry:
     deadline: RunDeadline
 
     async def execute(self) -> None:
-        """Ask the witnesses, both at the same time, and store each answer. Raises no Exception.
+        """Ask the witnesses, both at the same time, and store each answer. Errors are logged.
 
         It ends at the deadline of the run. The next run, or a resumed one, continues.
         """
@@ -69,8 +69,8 @@ class WitnessInquiry:
         except (FetchError, StoreError) as error:
             message = "{witness} cannot be asked in this run: {reason}"
             logger.warning("witness_failed", message, witness=source.value, reason=str(error))
-        except Exception as error:  # what a witness says is never worth a run
-            message = "{witness} was not asked to the end"
+        except Exception as error:  # no answer of a witness may end the run
+            message = "asking {witness} ended with an error"
             logger.exception(error, "witness_crashed", message, witness=source.value)
 
     async def _ask_source(self, source: WitnessSource) -> None:
