@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from operator import itemgetter
 
 from auditor.checking.checker import AccountChecker
 from auditor.core.runtime import run_together
@@ -73,13 +74,13 @@ async def check_domains(
 
 
 def list_due_domains(app: RunContext, run: AuditRun) -> list[DueDomain]:
-    """Return the domains that a run asks for, those with the oldest check first.
+    """Return the domains that a run asks for, those with the oldest check first, then by account.
 
     A domain with an account that has no check comes before all others. A run never asks for a
     domain whose registry has no RDAP service or has refused in this run, or for that of a hosting
     platform. The accounts are read twice, because those of a large network fill the memory.
     """
-    due_days = heapq.nsmallest(MAX_DOMAINS_PER_RUN, _iter_due_days(app, run))
+    due_days = heapq.nsmallest(MAX_DOMAINS_PER_RUN, _iter_due_days(app, run), key=itemgetter(0))
     if not due_days:
         return []
     checks_by_domain: dict[str, dict[int, DomainCheck | None]] = {
