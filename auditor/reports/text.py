@@ -257,6 +257,8 @@ def _describe_domain_expiry(expiry: DomainExpiry, translator: Translator) -> str
         )
     if expiry.status:
         parts.append(translator.term("domain_status", expiry.status))
+    if expiry.source and expiry.cause:
+        parts.append(translator.term("cause", expiry.cause))
     if expiry.source == "registry":
         parts.append(
             translator.translate("according to the domain registry on {date}", date=expiry.known_at)

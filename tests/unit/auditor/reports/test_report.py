@@ -513,6 +513,10 @@ BY_REGISTRY = "according to the domain registry on 25 November 2026"
             f"switched off by the registrar · {BY_REGISTRY}",
         ),
         (
+            DomainExpiry("nour.example", "registry", cause="not_registered", known_at=NOW),
+            f"the domain registry does not know this name · {BY_REGISTRY}",
+        ),
+        (
             DomainExpiry("nour.example", cause="no_service"),
             "couldn’t be checked: the registry of this domain publishes no dates",
         ),
