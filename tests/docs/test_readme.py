@@ -173,9 +173,20 @@ def test_every_make_target_of_readme_exists():
     assert {target for target in targets if f"\n{target}:" not in makefile} == set()
 
 
-def test_every_linked_page_of_readme_exists():
-    paths = re.findall(r"\]\(([^)]+)\)", README)
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+def test_every_linked_page_and_section_of_readme_exists():
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    assert [link for link in links if not has_link_target(link)] == []
+
+
+def has_link_target(link):
+    """Return True if the file exists, and has a heading for the fragment of the link."""
+    path, _, fragment = link.partition("#")
+    if not fragment:
+        return (ROOT / path).exists()
+    headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text("utf-8"), re.MULTILINE)
+    return fragment in {
+        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings
+    }
 
 
 def test_introduction_of_readme_fits_one_screen():
