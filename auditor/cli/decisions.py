@@ -426,6 +426,7 @@ def list_decisions(
     withdrawn.
     """
     from auditor.decisions.service import build_decision_items, refuse_unknown_association
+    from auditor.reference.gap_catalogue import Voice
 
     now, cli_context = get_current_time(), get_cli_context(context)
     with cli_context.open_app() as app:
@@ -455,5 +456,5 @@ def list_decisions(
     formatters: dict[str, CellFormatter] = {
         column: partial(translator.term, group) for column, group in TERM_GROUPS.items()
     }
-    formatters["code"] = translator.gap_title
+    formatters["code"] = partial(translator.gap_title, voice=Voice.LABEL)
     print_table(DECISION_COLUMNS, rows, translator, formatters)

@@ -237,6 +237,8 @@ def _load_gap_items(app: App, association: str | None = None) -> list[dict[str, 
 
 def _print_gaps(gap_items: Iterable[dict[str, Any]], translator: Translator) -> None:
     """Print gaps. A terminal shows the title of a gap, and its code in the last column."""
+    from auditor.reference.gap_catalogue import Voice
+
     items = [_shorten_dates(item) for item in gap_items]
     if not is_stdout_terminal():
         rows = ([item[column] for column in GAP_COLUMNS] for item in items)
@@ -244,7 +246,7 @@ def _print_gaps(gap_items: Iterable[dict[str, Any]], translator: Translator) -> 
         return
     for item in items:
         item["key"] = item["code"]
-        item["code"] = translator.gap_title(item["code"], item["channel"])
+        item["code"] = translator.gap_title(item["code"], item["channel"], Voice.LABEL)
     rows = ([item[column] for column in TERMINAL_GAP_COLUMNS] for item in items)
     formatters = {"severity": partial(translator.label, "severity")}
     print_table(TERMINAL_GAP_COLUMNS, rows, translator, formatters)

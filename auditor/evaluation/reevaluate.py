@@ -31,6 +31,7 @@ from auditor.evaluation.run_results import (
 from auditor.evidence import BodyStorage, ReplayError, redate_evidence, replay_answers
 from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
+from auditor.reference.gap_catalogue import Voice
 from auditor.registry.changes import (
     RegistrySnapshot,
     has_arrival_change,
@@ -522,7 +523,7 @@ def build_column_translators(translator: Translator) -> Mapping[str, Callable[[s
 def _translate_subject(translator: Translator, subject: str) -> str:
     """Return the key of an account; for a gap, its title and the key."""
     code, _, key = subject.partition(" ")
-    return translator.join_list(filter(None, (translator.gap_title(code), key)))
+    return translator.join_list(filter(None, (translator.gap_title(code, voice=Voice.LABEL), key)))
 
 
 def _translate_conclusion(translator: Translator, conclusion: str) -> str:
@@ -562,7 +563,7 @@ def summarize_changes(changes: Iterable[ConclusionChange], translator: Translato
             closed[code] += 1
     gap_lines = [
         translator.format_pair(
-            translator.gap_title(code),
+            translator.gap_title(code, voice=Voice.LABEL),
             translator.join_list(_format_gap_counts(translator, opened[code], closed[code])),
         )
         for code in sorted(opened | closed)

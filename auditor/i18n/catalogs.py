@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from babel import Locale, negotiate_locale
 
-from auditor.reference.gap_catalogue import GapCatalogue
-from auditor.reference.gap_catalogue import load_gap_catalogue as catalogue_catalogue
+from auditor.reference.gap_catalogue import GapCatalogue, load_gap_catalogue
 
 if TYPE_CHECKING:
     from babel.messages.catalog import Catalog
@@ -93,7 +92,7 @@ class LanguagePack:
 @cache
 def load_language_pack(language: str) -> LanguagePack:
     """Return the packaged texts of a language."""
-    return LanguagePack(language, load_translations(language), load_terms(), catalogue_catalogue())
+    return LanguagePack(language, load_translations(language), load_terms(), load_gap_catalogue())
 
 
 @cache

@@ -21,12 +21,11 @@ from babel.units import format_unit
 from markupsafe import Markup, escape
 
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, get_text_direction, load_language_pack
+from auditor.reference.gap_catalogue import Voice, get_gap_titles
 from auditor.reference.regions import get_region_name
 from probes.models.finding import Activity, DatePrecision, FactValue
 
 EMPTY_VALUE = "—"
-ANY_CHANNEL = "…"
-"""Placeholder for a channel in the title of a gap."""
 SHORT_MONTH_LOCALES = {"fr": "fr"}
 """Locales for short months: CLDR's Morocco abbreviates mars to "mar." and juin to "jui."."""
 DATE_FACTS = frozenset(
@@ -239,7 +238,7 @@ class Translator:
     def describe_gap(
         self, code: str, channel: str, severity: str, params: Mapping[str, MessageValue]
     ) -> GapText:
-        """Return the texts of a gap or status."""
+        """Return the texts of a gap or status, addressed to the association."""
         label, entry = self._language_pack.label, self._language_pack.gap_catalogue[code]
         text = entry.texts[self.language]
         aliases = {
@@ -250,7 +249,7 @@ class Translator:
         facts = _FormattedFacts({"channel": channel, **params, **aliases}, self._format_fact)
         return GapText(
             code=code,
-            title=self._fill_template(text["title"], facts),
+            title=self.gap_title(code, channel, Voice.ASSOCIATION),
             definition=self._fill_template(text["definition"], facts),
             why=self._fill_template(text["why"], facts),
             evidence=self._fill_template(text["evidence"], facts),
@@ -262,13 +261,16 @@ class Translator:
             effort=label("effort", entry.effort),
         )
 
-    def gap_title(self, code: str, channel: str = ANY_CHANNEL) -> str:
+    def gap_title(self, code: str, channel: str = "", voice: Voice = Voice.COORDINATOR) -> str:
         """Return the title of a gap on a channel or on any; the code if it is unknown."""
-        entry = self._language_pack.gap_catalogue.definitions.get(code)
-        if entry is None:
+        definition = self._language_pack.gap_catalogue.definitions.get(code)
+        if definition is None:
             return code
-        is_elsewhere = entry.group == "website" and "channel" in entry.placeholders
-        return self.describe_gap(code, ANY_CHANNEL if is_elsewhere else channel, "info", {}).title
+        titles = get_gap_titles(code, voice)
+        title = titles.get(channel, titles["any"])[self.language]
+        if channel and channel not in titles and definition.scope == "channel":
+            title = self.format_pair(self.channel_name(channel), title)
+        return escape(title) if self._is_html else title
 
     def _fill_template(
         self, template: str, facts: Mapping[str, MessageValue] | _FormattedFacts

@@ -24,7 +24,7 @@ from auditor.evaluation.run_results import refresh_summaries
 from auditor.i18n.translator import Translator
 from auditor.receipts.receipt import hash_canonical_json
 from auditor.receipts.signing import get_receipt_public_key
-from auditor.reference.gap_catalogue import SEVERITIES
+from auditor.reference.gap_catalogue import SEVERITIES, Voice
 from auditor.reference.regions import find_region_code
 from auditor.rendering.templates import (
     MessageDocument,
@@ -169,7 +169,8 @@ def _build_list_item(
     change: GapChange, frame: MessageFrame, translator: Translator
 ) -> MessageListItem:
     gap, association = change.gap, change.association
-    title = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params).title
+    voice = Voice.COORDINATOR if change.is_open else Voice.FIXED
+    title = translator.gap_title(gap.code, gap.channel, voice)
     return MessageListItem(
         translator.translate(
             "{association}: {point}",

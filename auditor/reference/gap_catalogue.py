@@ -1,6 +1,7 @@
 """The catalogue of gaps: severity, confirmation, consequences and texts of each code.
 
-The data is in `gaps.toml`. Rules use its codes, and reports use its texts.
+The data is in `gaps.toml`, the titles in `gap_titles.toml`. Rules use the codes, and reports use
+the texts.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -23,12 +25,25 @@ EFFORT_LEVELS = ("none", "10min", "30min", "supplier", "1h", "halfday", "days")
 """Efforts from quick to slow; `supplier` is a call to the provider."""
 
 
+class Voice(StrEnum):
+    """For whom a title of a gap is written."""
+
+    ASSOCIATION = "association"
+    """A sentence for the association ("your")."""
+    COORDINATOR = "coordinator"
+    """A sentence for the coordinator ("its")."""
+    LABEL = "label"
+    """A few words for tables and filters."""
+    FIXED = "fixed"
+    """Good news for either reader when the gap is closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class GapDefinition:
     """A gap or a status.
 
     `confirm_runs` is the number of conclusive runs that confirm it. `hides` are codes that are not
-    shown while this gap is open. `texts` has, by language, the templates `title`, `definition`,
+    shown while this gap is open. `texts` has, by language, the templates `definition`,
     `why`, `evidence` and `steps`. `is_gap` is False for a status, which is never counted and never
     lowers a score.
     """
@@ -74,6 +89,20 @@ class GapCatalogue:
     def label(self, group: str, name: str, language: str) -> str:
         """Return a label, such as that of a severity or channel, or its name if there is none."""
         return self.labels.get(group, {}).get(name, {}).get(language, name)
+
+
+def get_gap_titles(code: str, voice: Voice) -> Mapping[str, Mapping[str, str]]:
+    """Return the titles of a gap by channel and language. Raises KeyError if the code is unknown.
+
+    The title of `any` is for lists of several channels, and for a channel that has no title.
+    """
+    return _load_gap_titles()[code][voice]
+
+
+@cache
+def _load_gap_titles() -> dict[str, dict[Voice, dict[str, dict[str, str]]]]:
+    """Return the titles by code, voice, channel and language. Commands without texts need none."""
+    return tomllib.loads(files("auditor.reference").joinpath("gap_titles.toml").read_text("utf-8"))
 
 
 @cache

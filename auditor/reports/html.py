@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
@@ -26,7 +26,7 @@ from auditor.config.schema import Config
 from auditor.decisions.replies import ReplyRefusal
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import NetworkOverview, build_network_overview
-from auditor.i18n.translator import GapText, Translator
+from auditor.i18n.translator import Translator
 from auditor.rendering import svg
 from auditor.rendering.templates import (
     PageLinks,
@@ -104,11 +104,6 @@ def render_report(
     """
     translator = get_html_translator(language)
 
-    def describe_gaps(gaps: Iterable[Gap]) -> list[GapText]:
-        return [
-            translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params) for gap in gaps
-        ]
-
     return render_template(
         "report.html",
         language,
@@ -121,14 +116,17 @@ def render_report(
         is_reply_sent=is_reply_sent,
         refusal=refusal,
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
-        gaps=list(zip(view.gaps, describe_gaps(view.gaps), strict=True)),
+        gaps=[
+            (gap, translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params))
+            for gap in view.gaps
+        ],
         max_detailed_gaps=MAX_DETAILED_GAPS,
         unchecked=[
             translator.describe_gap(item.code, item.channel, "info", item.params)
             for item in view.unchecked
         ],
-        closed_gaps=describe_gaps(list_recently_closed_gaps(view, as_of)),
-        opened_gaps=describe_gaps(list_recently_opened_gaps(view, as_of)),
+        closed_gaps=list_recently_closed_gaps(view, as_of),
+        opened_gaps=list_recently_opened_gaps(view, as_of),
         channel_points=sum_channel_points(config.unmixed_channels),
         advice=choose_advice(view),
         describe_account_state=text.describe_account_state,

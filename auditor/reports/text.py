@@ -15,6 +15,7 @@ from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview
 from auditor.evaluation.summary import Coverage
 from auditor.i18n.translator import EMPTY_VALUE, MessageValue, Translator
+from auditor.reference.gap_catalogue import Voice
 from auditor.rules.domain_expiry import DomainExpiry
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AccountState, Gap
@@ -56,9 +57,14 @@ def format_network_summary(
         translator.translate(
             "The survey asked about 160 people; we check associations. Compare with caution."
         ),
-        _format_gap_changes(translator.translate("New problems"), overview.opened_gaps, translator),
         _format_gap_changes(
-            translator.translate("Fixed problems"), overview.closed_gaps, translator
+            translator.translate("New problems"),
+            overview.opened_gaps,
+            Voice.COORDINATOR,
+            translator,
+        ),
+        _format_gap_changes(
+            translator.translate("Fixed problems"), overview.closed_gaps, Voice.FIXED, translator
         ),
         _format_unknown_counts(overview, translator),
     ]
@@ -104,11 +110,10 @@ def format_coverage_interval(channel_coverage: Coverage, translator: Translator)
     return low if low == high else f"{low} – {high}"
 
 
-def _format_gap_changes(title: str, gaps: Iterable[Gap], translator: Translator) -> str:
-    counts_by_title = Counter(
-        translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params).title
-        for gap in gaps
-    )
+def _format_gap_changes(
+    title: str, gaps: Iterable[Gap], voice: Voice, translator: Translator
+) -> str:
+    counts_by_title = Counter(translator.gap_title(gap.code, gap.channel, voice) for gap in gaps)
     if not counts_by_title:
         return translator.format_pair(title, translator.translate("None"))
     rows = [(str(count), gap_title) for gap_title, count in counts_by_title.most_common()]
@@ -169,10 +174,7 @@ def describe_strengths(strengths: Iterable[Strength], translator: Translator) ->
     for strength in strengths:
         facts: dict[str, MessageValue] = dict(strength.facts)
         if strength.code:
-            fixed_gap = translator.describe_gap(
-                strength.code, strength.channel, "info", strength.facts
-            )
-            facts["title"] = fixed_gap.title
+            facts["title"] = translator.gap_title(strength.code, strength.channel, Voice.FIXED)
         yield translator.label("strength", strength.label, **facts)
 
 
@@ -196,10 +198,7 @@ def _generate_gap_lines(view: AssociationView, translator: Translator) -> Iterat
 
 
 def _generate_further_gap_lines(gaps: Iterable[Gap], translator: Translator) -> Iterator[str]:
-    titles = [
-        translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params).title
-        for gap in gaps
-    ]
+    titles = [translator.gap_title(gap.code, gap.channel, Voice.ASSOCIATION) for gap in gaps]
     if titles:
         yield ""
         yield translator.translate("More to improve")

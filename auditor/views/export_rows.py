@@ -16,6 +16,7 @@ from auditor.core.formatting import format_optional_timestamp
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import Coverage, compute_coverage, get_coverage_state
 from auditor.i18n.translator import Translator
+from auditor.reference.gap_catalogue import Voice
 from auditor.views.dashboard import CallEntry
 from auditor.views.json_items import JsonItem, build_account_item, build_gap_item
 from storage.models.audit import Association, Gap
@@ -238,9 +239,7 @@ def _make_channel_state_column(channel: str) -> ExportColumn:
 
 
 def _get_gap_title(item: JsonItem, translator: Translator) -> str:
-    return translator.describe_gap(
-        item["code"], item["channel"], item["severity"], item["params"]
-    ).title
+    return translator.gap_title(item["code"], item["channel"], Voice.LABEL)
 
 
 def _get_gap_evidence(item: JsonItem, translator: Translator) -> str:

@@ -14,6 +14,7 @@ from auditor.config.schema import Config
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING
 from auditor.evaluation.summary import AssociationFilter, Coverage, build_coverage
 from auditor.i18n.translator import Translator
+from auditor.reference.gap_catalogue import Voice
 from auditor.registry.columns import format_media_officer
 from auditor.views.dashboard import MAX_CALLS, CallEntry, list_calls
 from auditor.views.export_rows import (
@@ -118,7 +119,7 @@ def count_gap_titles(
     """Return the titles of gaps with their number, most frequent first."""
     count_by_title: Counter[str] = Counter()
     for (code, channel), count in counts_by_kind.items():
-        count_by_title[translator.gap_title(code, channel)] += count
+        count_by_title[translator.gap_title(code, channel, Voice.LABEL)] += count
     return count_by_title.most_common()
 
 
@@ -161,7 +162,8 @@ def _join_reason_codes(item: JsonItem) -> str:
 
 def _join_reason_titles(item: JsonItem, translator: Translator) -> str:
     return " · ".join(
-        translator.gap_title(reason["code"], reason["channel"]) for reason in item["reasons"]
+        translator.gap_title(reason["code"], reason["channel"], Voice.LABEL)
+        for reason in item["reasons"]
     )
 
 
@@ -176,7 +178,7 @@ def _join_promise_titles(item: JsonItem, translator: Translator) -> str:
 def _describe_promise(promise_item: JsonItem, translator: Translator) -> str:
     title = ""
     if promise_item["code"]:
-        title = translator.gap_title(promise_item["code"], promise_item["channel"])
+        title = translator.gap_title(promise_item["code"], promise_item["channel"], Voice.LABEL)
     return " · ".join(filter(None, (title, promise_item["text"])))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from auditor.i18n.translator import Translator
-from auditor.reference.gap_catalogue import SEVERITIES, load_gap_catalogue
+from auditor.reference.gap_catalogue import SEVERITIES, Voice, load_gap_catalogue
 from auditor.rules.score import LEVEL_THRESHOLDS
 from auditor.views.export import EXPORT_FORMATS
 from auditor.web.request_context import RequestContext, build_url
@@ -79,7 +79,7 @@ FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
     "region": lambda value, translator: translator.region_name(value),
     "tag": lambda value, _translator: value,
     "level": _describe_level,
-    "gap": lambda value, translator: translator.gap_title(value),
+    "gap": lambda value, translator: translator.gap_title(value, voice=Voice.LABEL),
     "channel": lambda value, translator: translator.channel_name(value),
     "state": lambda value, translator: translator.term("coverage_state", value),
     "severity": _describe_severity,
@@ -105,7 +105,11 @@ def list_group_choices(context: RequestContext, kind: str) -> FieldChoices:
 def list_gap_choices(translator: Translator) -> FieldChoices:
     """Return every kind of gap in the order of the catalogue."""
     entries = sorted(load_gap_catalogue().definitions.values(), key=lambda entry: entry.order)
-    return [(entry.code, translator.gap_title(entry.code)) for entry in entries if entry.is_gap]
+    return [
+        (entry.code, translator.gap_title(entry.code, voice=Voice.LABEL))
+        for entry in entries
+        if entry.is_gap
+    ]
 
 
 def list_channel_choices(context: RequestContext) -> FieldChoices:

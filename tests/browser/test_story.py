@@ -20,7 +20,8 @@ pytestmark = pytest.mark.browser
 FIRST_RUN_AT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 AFTER_RUN = timedelta(hours=8)
 ASSOCIATION = "a001"
-GAP_TITLE = "Aucun compte YouTube connu pour votre association"
+GAP_TITLE = "Aucune chaîne YouTube connue"
+FIXED_TITLE = "Chaîne YouTube ajoutée"
 NEW_ACCOUNT_URL = "https://www.youtube.com/@GazetteTamesnaSud"
 
 
@@ -110,7 +111,7 @@ def test_accepted_reply_closes_the_gap_in_the_next_run(demo_session, coordinator
     demo_session.run_audit(2)
     assert GAP_TITLE not in list_gap_titles(coordinator)
     coordinator.goto("/fr/changes")
-    fixed_row = coordinator.locator("table", has_text="Réglé").locator("tr", has_text=GAP_TITLE)
+    fixed_row = coordinator.locator("table", has_text="Réglé").locator("tr", has_text=FIXED_TITLE)
     assert fixed_row.locator(f"a[href$='/associations/{ASSOCIATION}']").count() == 1
     volunteer.reload()
     assert "youtube.com" in volunteer.locator("main").inner_text()

@@ -14,6 +14,7 @@ from bs4 import BeautifulSoup
 from auditor.cli.main import main
 from auditor.evaluation.network_view import build_network_overview
 from auditor.i18n.translator import Translator
+from auditor.reference.gap_catalogue import Voice
 from tests.support.web_server import logged_in_client
 
 TRANSLATOR = Translator("en")
@@ -23,6 +24,7 @@ TRANSLATOR = Translator("en")
 class NetworkOutput:
     """Coverage by channel name, levels by association, gaps by association and title.
 
+    The titles of closed gaps are good news.
     `change_counts` are the numbers of opened and closed gaps. A page lists the first 200 of each.
     """
 
@@ -49,7 +51,7 @@ def read_overview(app, now):
         },
         count_gaps(gap for association in associations for gap in association.gaps),
         count_gaps(overview.opened_gaps),
-        count_gaps(overview.closed_gaps),
+        count_gaps(overview.closed_gaps, Voice.FIXED),
         (len(overview.opened_gaps), len(overview.closed_gaps)),
     )
 
@@ -59,15 +61,10 @@ def format_coverage(channel, confirmed, associations):
     return TRANSLATOR.channel_name(channel), f"{confirmed} of {associations}"
 
 
-def format_title(code, channel, params):
-    """Return the title of a gap."""
-    return TRANSLATOR.describe_gap(code, channel, "info", params).title
-
-
-def count_gaps(gaps):
+def count_gaps(gaps, voice=Voice.COORDINATOR):
     """Count gaps by association and title."""
     return Counter(
-        (gap.association, format_title(gap.code, gap.channel, gap.params)) for gap in gaps
+        (gap.association, TRANSLATOR.gap_title(gap.code, gap.channel, voice)) for gap in gaps
     )
 
 
@@ -80,7 +77,7 @@ def read_json_output(config):
         read_coverage_rows(coverage),
         {row["association"]: TRANSLATOR.label("level", row["level"]) for row in reports},
         count_gap_rows(list_json_items(config, "gaps", "--json")),
-        *count_changes(changes, count_gap_rows),
+        *count_changes(changes),
     )
 
 
@@ -105,18 +102,18 @@ def read_coverage_rows(rows):
     )
 
 
-def count_gap_rows(rows):
+def count_gap_rows(rows, voice=Voice.COORDINATOR):
     """Count gaps by association and title from rows of a gap export."""
     return Counter(
-        (row["association"], format_title(row["code"], row["channel"], row["params"]))
+        (row["association"], TRANSLATOR.gap_title(row["code"], row["channel"], voice))
         for row in rows
     )
 
 
-def count_changes(changes, count_rows):
+def count_changes(changes):
     """Return the opened gaps, the closed gaps, and the numbers of both."""
-    opened = count_rows(row for row in changes if row["change"] == "opened")
-    closed = count_rows(row for row in changes if row["change"] == "closed")
+    opened = count_gap_rows(row for row in changes if row["change"] == "opened")
+    closed = count_gap_rows((row for row in changes if row["change"] == "closed"), Voice.FIXED)
     return opened, closed, (opened.total(), closed.total())
 
 
@@ -126,8 +123,8 @@ def read_csv_output(config):
     return NetworkOutput(
         read_coverage_rows(list_csv_rows(config, "coverage")),
         {row["association"]: TRANSLATOR.label("level", row["level"]) for row in associations},
-        count_csv_gaps(list_csv_rows(config, "gaps")),
-        *count_changes(list_csv_rows(config, "changes"), count_csv_gaps),
+        count_gap_rows(list_csv_rows(config, "gaps")),
+        *count_changes(list_csv_rows(config, "changes")),
     )
 
 
@@ -135,16 +132,6 @@ def list_csv_rows(config, kind):
     """Return the rows of a CSV export."""
     text = run_command(config, "export", kind, "-").removeprefix("\ufeff")
     return list(csv.DictReader(io.StringIO(text)))
-
-
-def count_csv_gaps(rows):
-    """Count gaps by association and title from rows of a CSV export."""
-    return count_gap_rows({**row, "params": parse_params(row["params"])} for row in rows)
-
-
-def parse_params(cell):
-    """Parse a cell with parameters, such as `days=30; host=nour.example`."""
-    return dict(param.partition("=")[::2] for param in cell.split("; ") if param)
 
 
 def read_pages(app, now):

@@ -16,6 +16,7 @@ from lxml import html
 
 from auditor.i18n import catalogs, translator
 from auditor.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE
+from auditor.reference.gap_catalogue import get_gap_titles
 
 OPEN, CLOSE = "⟦⟧"
 ATTRIBUTES = ("aria-label", "title", "alt", "placeholder", "data-name")
@@ -83,10 +84,18 @@ def pseudo(language):
     )
 
 
+def pseudo_gap_titles(code, voice):
+    """Return the titles of a gap, with brackets around each English text."""
+    return english(get_gap_titles(code, voice))
+
+
 @contextlib.contextmanager
 def pseudo_locale() -> Iterator[None]:
     """Use brackets around all English texts during a `with` block."""
-    with mock.patch.object(translator, "load_language_pack", pseudo):
+    with (
+        mock.patch.object(translator, "load_language_pack", pseudo),
+        mock.patch.object(translator, "get_gap_titles", pseudo_gap_titles),
+    ):
         yield
 
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Cookie, HTTPException, Query
 from fastapi.responses import HTMLResponse
 
 from auditor.evaluation.summary import get_region_key
-from auditor.reference.gap_catalogue import SEVERITIES, load_gap_catalogue
+from auditor.reference.gap_catalogue import SEVERITIES, Voice, load_gap_catalogue
 from auditor.users import service
 from auditor.views.domain_calendar import DOMAIN_GAP
 from auditor.web import access, list_filters
@@ -103,7 +103,7 @@ def _count_gaps(context: RequestContext, region: str) -> Iterator[GapCount]:
     for facet, association_count in counts.items():
         code, separator, channel = facet.removeprefix("gap:").partition("@")
         if separator and code in load_gap_catalogue().definitions:
-            title = context.translator.describe_gap(code, channel, "info", {}).title
+            title = context.translator.gap_title(code, channel, Voice.LABEL)
             query_params = {"gap": code, "channel": channel, "region": region}
             url = build_url(context.links.page_url("gaps"), query_params)
             yield GapCount(title, association_count, url)

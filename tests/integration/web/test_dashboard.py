@@ -78,7 +78,7 @@ async def test_call_list_begins_with_the_most_urgent_association(app):
     with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
         text = get_text(client)
     assert text.index('href="/en/associations/nour"') < text.index('href="/en/associations/amal"')
-    assert "no longer leads anywhere" in text
+    assert "no longer works" in text
 
 
 async def test_trend_ends_with_the_latest_run_and_ignores_later_decisions(app):
@@ -105,8 +105,8 @@ async def test_changes_page_lists_changes_since_the_given_day(app):
     with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
         changes = get_text(client, "/en/changes?since=2026-03-05")
         assert "What’s new since 5 March 2026" in changes
-        assert "no longer leads anywhere" in changes
-        assert "no longer leads anywhere" not in get_text(client, "/en/changes?since=2026-03-08")
+        assert "no longer works" in changes
+        assert "no longer works" not in get_text(client, "/en/changes?since=2026-03-08")
         assert "What’s new since 8 March 2026" in get_text(client, "/en/changes?since=no+day")
 
 

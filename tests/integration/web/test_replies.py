@@ -79,7 +79,7 @@ async def test_pending_reply_shows_association_kind_and_gap(app, client):
     assert 'href="/en/associations/nour">Nour</a>' in text
     assert "Reply: this isn’t ours" in text
     assert "&lt;b&gt;a shop&lt;/b&gt;" in text
-    assert "No YouTube account is known for your association" in text
+    assert "It has no YouTube channel that we know of" in text
     assert "1 April 2026" in text
 
 
@@ -110,7 +110,7 @@ async def test_accepted_promise_becomes_a_follow_up(app, client):
     assert (follow_up.author, follow_up.due_date.isoformat()) == ("Amina", "2026-04-01")
     assert not list_decision_kinds(app)
     text = get_text(client, "/fr/associations/nour")
-    assert "Aucun compte YouTube" in text.partition('id="follow-ups"')[2]
+    assert "Pas de chaîne YouTube" in text.partition('id="follow-ups"')[2]
     assert "channel_missing" not in text.partition('id="follow-ups"')[2].partition("<form")[0]
 
 

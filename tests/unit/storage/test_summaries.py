@@ -23,7 +23,6 @@ from auditor.evaluation.summary import (
     parse_search_query,
 )
 from auditor.notifications.digest import collect_network_changes
-from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import MAX_BAND_DAYS, ActivityBands
 from auditor.runs import run as runs_run
 from auditor.runs.run import execute_run
@@ -31,7 +30,6 @@ from probes.models.finding import Reason
 from probes.models.http import FetchError
 from storage.models.audit import Association, Decision, DecisionKind, DecisionWithdrawal
 from storage.models.summaries import (
-    VOLATILE_GAP_PARAMS,
     AssociationSummary,
     OpenGap,
     SummaryRecord,
@@ -158,17 +156,6 @@ async def test_decision_made_during_an_evaluation_is_in_the_lists(app, monkeypat
     app.web.answers = {NOUR.typed_text: "four months ago"}
     await execute_run(app, night_of(2))
     assert read_tables(app, night_of(3)) == recount_from_views(app, night_of(3))
-
-
-def test_no_title_uses_a_volatile_parameter():
-    titles = [
-        gap_texts["title"]
-        for definition in load_gap_catalogue().definitions.values()
-        for gap_texts in definition.texts.values()
-    ]
-    assert not [
-        title for title in titles if any(f"{{{name}}}" in title for name in VOLATILE_GAP_PARAMS)
-    ]
 
 
 async def test_decision_and_its_withdrawal_change_the_lists(app):

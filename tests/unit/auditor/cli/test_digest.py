@@ -47,7 +47,7 @@ def test_dry_run_shows_messages_without_sending(auditor, mail_box):
     code, output, _ = auditor("digest", "--dry-run")
     assert code == 0
     assert output.startswith("amal@rabat.example: would be sent\nNew: 1 · fixed: 0\n")
-    assert "Nour: Your website does not open" in output
+    assert "Nour: Its website does not open" in output
     assert not mail_box.taken
 
 

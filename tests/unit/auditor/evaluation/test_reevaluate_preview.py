@@ -142,7 +142,7 @@ def test_preview_of_fewer_failures_lists_the_lost_accounts(command_line):
         ["gap", "nour", "facebook", "channel_dead u:nour", "candidate, 2 runs", "open, 2 runs"],
     ]
     assert messages[2:] == [
-        "The address of your … account no longer leads anywhere: 1 more problem, 0 fewer problems",
+        "Account gone: 1 more problem, 0 fewer problems",
         "accounts whose status changes: 1",
     ]
     assert {(item["kind"], item["after"]) for item in items} == {
@@ -155,9 +155,7 @@ def test_preview_of_fewer_failures_lists_the_lost_accounts(command_line):
 def test_preview_of_other_days_lists_the_silent_accounts(command_line):
     lines, messages, _ = command_line.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert lines == [["gap", "amal", "facebook", "channel_stale u:amal", "", "open, 8 runs"]]
-    assert messages[2:] == [
-        "Your … account has been silent for a long time: 1 more problem, 0 fewer problems"
-    ]
+    assert messages[2:] == ["Account silent: 1 more problem, 0 fewer problems"]
 
 
 def test_preview_counts_lines_and_json_items_agree(command_line):
@@ -189,9 +187,7 @@ def test_account_without_a_run_is_no_change(command_line):
 def test_removed_rule_removes_its_gaps(command_line):
     lines, messages, _ = command_line.preview(rules=STALE.format(days=90))
     assert ["gap", "amal", "youtube", "channel_missing", "open, 8 runs", ""] in lines
-    assert messages[2:] == [
-        "No … account is known for your association: 0 more problems, 2 fewer problems"
-    ]
+    assert messages[2:] == ["No account: 0 more problems, 2 fewer problems"]
 
 
 def test_preview_creates_no_database(command_line, tmp_path):

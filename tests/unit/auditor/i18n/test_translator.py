@@ -7,7 +7,7 @@ import pytest
 
 from auditor.i18n.catalogs import load_terms
 from auditor.i18n.translator import DATE_SOURCE_TERMS, Translator, isolate_html
-from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
+from auditor.reference.gap_catalogue import LANGUAGES, Voice, load_gap_catalogue
 from auditor.registry.columns import MEDIA_OFFICER_CODES
 from auditor.rules.account_status import ActivityBands
 from probes.classify.fingerprints import load_fingerprints
@@ -278,3 +278,21 @@ def test_amounts_have_units_and_address_lists_are_isolated():
         .evidence
     )
     assert '<bdi dir="ltr">a.example</bdi>، <bdi dir="ltr">b.example/<wbr>&lt;b&gt;</bdi>' in found
+
+
+def test_title_of_a_gap_uses_the_grammar_of_the_channel():
+    french = Translator("fr")
+    assert "sa chaîne YouTube" in french.gap_title("channel_dead", "youtube")
+    assert "votre compte X" in french.gap_title("channel_dead", "twitter", Voice.ASSOCIATION)
+
+
+def test_title_of_a_gap_names_a_channel_without_titles_of_its_own():
+    assert (
+        Translator("fr")
+        .gap_title("channel_dead", "bluesky", Voice.LABEL)
+        .startswith("bluesky\u00a0: ")
+    )
+
+
+def test_title_of_an_unknown_gap_is_its_code():
+    assert Translator("ar").gap_title("unheard_of") == "unheard_of"

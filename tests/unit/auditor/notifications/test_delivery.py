@@ -74,7 +74,7 @@ def test_digest_is_sent_to_each_recipient_in_its_language(app, mailbox):
     assert arabic["Subject"] == "جديد: 1 · عولج: 0"
     assert french["Subject"].startswith("Nouveaux")
     assert str(arabic["From"]) == "Our network <auditor@rabat.example>"
-    assert "موقعكم الإلكتروني لا يفتح" in arabic.get_body(("plain",)).get_content()
+    assert "تعذّر فتح موقعها الإلكتروني" in arabic.get_body(("plain",)).get_content()
     assert 'dir="rtl"' in arabic.get_body(("html",)).get_content()
 
 
@@ -204,7 +204,7 @@ def test_monthly_report_is_sent_after_the_first_finished_run_of_a_month(app, mai
     assert deliver(app, record_run(app, 2)) == ["nothing_new", "already_sent"]
     [mail] = mailbox.to(AMAL)
     assert mail["Subject"] == "تقريركم الشهري: Nour"
-    assert "موقعكم الإلكتروني لا يفتح" in mail.get_body(("plain",)).get_content()
+    assert "تعذّر فتح موقعكم الإلكتروني" in mail.get_body(("plain",)).get_content()
     assert deliver(app, record_run(app, 31)) == ["nothing_new", "sent"]
 
 

@@ -247,7 +247,7 @@ def test_line_break_in_a_name_becomes_a_space():
     )
     text = render_plain_text(digest_text(digest, FRAME, Translator("en")))
     assert (
-        "- Amal -- faked: Your website does not open\n  https://in.example/en/associations/amal"
+        "- Amal -- faked: Its website does not open\n  https://in.example/en/associations/amal"
         in text
     )
 

@@ -1,13 +1,19 @@
 """The catalogue of gaps agrees with the rules of the packaged configuration."""
 
 import re
-from itertools import chain
+from itertools import chain, product
 
 import pytest
 
 from auditor.config.schema import load_config
 from auditor.i18n.translator import OPTIONAL_PART_PATTERN
-from auditor.reference.gap_catalogue import LANGUAGES, SEVERITIES, load_gap_catalogue
+from auditor.reference.gap_catalogue import (
+    LANGUAGES,
+    SEVERITIES,
+    Voice,
+    get_gap_titles,
+    load_gap_catalogue,
+)
 
 CATALOGUE = load_gap_catalogue()
 PLACEHOLDER = re.compile(r"{(\w+)}")
@@ -20,7 +26,6 @@ def test_every_gap_has_texts_with_the_same_facts_in_three_languages(code):
     for language in LANGUAGES:
         gap_texts = definition.texts[language]
         texts = [
-            gap_texts["title"],
             gap_texts["definition"],
             gap_texts["why"],
             gap_texts["evidence"],
@@ -35,11 +40,27 @@ def test_every_gap_has_texts_with_the_same_facts_in_three_languages(code):
     }
 
 
+@pytest.mark.parametrize("code", sorted(CATALOGUE.definitions))
+def test_every_gap_has_titles_without_facts_in_four_voices(code):
+    for voice in Voice:
+        titles = get_gap_titles(code, voice)
+        assert "any" in titles
+        for texts in titles.values():
+            assert set(texts) == set(LANGUAGES)
+            assert not [text for text in texts.values() if re.search(r"^$|[{}]|[. ]$", text)]
+
+
+def test_only_the_voice_of_the_association_addresses_the_reader():
+    for code, voice in product(CATALOGUE.definitions, set(Voice) - {Voice.ASSOCIATION}):
+        for texts in get_gap_titles(code, voice).values():
+            assert not re.search(r"\b(you|your)\b", texts["en"], re.IGNORECASE), texts
+            assert not re.search(r"\b(vous|votre|vos)\b", texts["fr"], re.IGNORECASE), texts
+
+
 def test_optional_part_is_closed_and_has_a_fact():
     for definition in CATALOGUE.definitions.values():
         for gap_texts in definition.texts.values():
             for text in (
-                gap_texts["title"],
                 gap_texts["definition"],
                 gap_texts["why"],
                 gap_texts["evidence"],
