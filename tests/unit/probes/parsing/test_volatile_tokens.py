@@ -8,6 +8,7 @@ from probes.models.http import Page
 from probes.parsing.volatile_tokens import (
     MAX_DIFFERENCES,
     MAX_DIGESTED_BYTES,
+    MAX_DIGESTED_TAGS,
     compute_body_digest,
     equal_except_tokens,
     strip_tokens,
@@ -207,4 +208,5 @@ def test_digest_differs_for_another_text_or_another_domain(changes):
 def test_short_long_and_truncated_bodies_have_no_digest():
     assert not compute_digest("annour.org", text="Coming soon")
     assert not compute_digest("annour.org", text="x" * MAX_DIGESTED_BYTES)
+    assert not compute_digest("annour.org", text="<b>" * MAX_DIGESTED_TAGS)
     assert not compute_digest("annour.org", truncated=True)

@@ -151,6 +151,21 @@ def test_unanswered_question_about_a_page_is_no_signal() -> None:
     assert (finding.presence, questions[0]) == (Presence.PRESENT, BODY)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("annour.org", Reason.EMPTY),
+        ("<div id=root></div><script src=/app.js></script>", Reason.SCRIPT_ONLY),
+    ],
+)
+def test_page_without_readable_text_is_not_compared(text: str, reason: Reason) -> None:
+    body = f"<title>annour.org</title><style>{'p { margin: 1em } ' * 20}</style><body>{text}</body>"
+    assert analyze_site_page(build_page(URL, body)).body_digest
+    finding, questions = probe_site(ORDINARY, body)
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
+    assert questions == [NS, ADDRESS]
+
+
 def test_page_without_a_suspicion_is_not_asked_about() -> None:
     long_home = HOME.replace("<body>", f"<style>{'p { margin: 1em } ' * 20}</style><body>")
     assert analyze_site_page(build_page(URL, long_home)).body_digest == ""
