@@ -131,7 +131,7 @@ async def test_evidence_page_shows_address_status_title_and_text(app):
 
 def parked_steps(account, keyed=()):
     page = yield PageRequest(account.identity.canonical, is_registered_link=True)
-    facts = {"service": "Blocking: Asia", "model_words": "domain, sale", "title": "For sale"}
+    facts = {"service": "Blocking: Asia", "model_words": "domain, للبيع", "title": "For sale"}
     return replace(absent_finding(page, Reason.PARKED), facts=facts)
 
 
@@ -143,7 +143,7 @@ async def test_evidence_page_translates_what_a_fingerprint_found(app, monkeypatc
             client, f"/fr/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
         )
     assert "Page affichée par</dt><dd><bdi>un filtre qui bloque le site</bdi>" in text
-    assert "Mots de la page qui ont le plus compté</dt><dd><bdi>domain, sale</bdi>" in text
+    assert "Mots de la page qui ont le plus compté</dt><dd><bdi>domain</bdi> · <bdi>للبيع</bdi>" in text
     assert "<code>title</code>" in text
     assert "<code>service</code>" not in text
 
