@@ -129,7 +129,8 @@ def _to_post_identity(owner: Identity) -> Identity:
 
 
 def _identify_username(username: str) -> Identity:
-    if not _USERNAME_PATTERN.fullmatch(username) or username.lower() in _RESERVED_SEGMENTS:
+    is_own_name = username.lower().removeprefix("www.") in _RESERVED_SEGMENTS | HOSTS
+    if not _USERNAME_PATTERN.fullmatch(username) or is_own_name:
         return Identity(NAME, LinkKind.INVALID)
     return Identity(
         NAME, LinkKind.PROFILE, username.lower(), f"https://www.instagram.com/{username}/"

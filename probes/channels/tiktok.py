@@ -95,8 +95,12 @@ def _apply_account_path(identity: Identity, segments: list[str]) -> Identity:
     return replace(identity, kind=LinkKind.POST) if identity.key and is_post else identity
 
 
+def _is_own_host(name: str) -> bool:
+    return name.lower().removeprefix("www.") in HOSTS
+
+
 def _identify_username(username: str) -> Identity:
-    if not _USERNAME_PATTERN.fullmatch(username):
+    if not _USERNAME_PATTERN.fullmatch(username) or _is_own_host(username):
         return Identity(NAME, LinkKind.INVALID)
     return Identity(NAME, LinkKind.PROFILE, username.lower(), f"https://www.tiktok.com/@{username}")
 

@@ -74,9 +74,9 @@ _HTTP_SCHEME = lazy_regex(
 _HTTPS_SCHEME = lazy_regex(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
 _OTHER_SCHEME = lazy_regex(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
 _SCHEME_IN_TEXT = lazy_regex(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
-# www, www.. wwww. www:// www:annour.ma httpwww.
+# www, www.. wwww. www:// www:annour.ma
 _WWW_PREFIX = lazy_regex(
-    r"(?i)^(?:htt?p?s?)?w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S)"
+    r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S)"
     r"|:(?=[^\W\d_][^\s/@:]*\.[^\s/@:]+(?:[/?#\s]|$)))(?=[^\s.,/:])"
 )
 # Quotes, brackets and the marks of a list: `• annour.ma`, `2) annour.ma`.
@@ -194,7 +194,7 @@ def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     """
     if _CLEAN_URL.fullmatch(text) and parse_host(host := text.split("/", 3)[2]) == host:
         return text
-    text = _replace_app_link(_skip_to_url(text))
+    text = _SCHEME_WITHOUT_MARKS.sub("", _replace_app_link(_skip_to_url(text)))
     scheme = _HTTP_SCHEME.match(text)
     if scheme:
         secure = _HTTPS_SCHEME.match(scheme[0]) is not None
@@ -208,6 +208,9 @@ def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     else:
         secure, rest = True, text
     return _build_url("https" if secure else "http", _WWW_PREFIX.sub("www.", rest))
+
+
+_SCHEME_WITHOUT_MARKS = lazy_regex(r"(?i)^htt?p?s?(?=www\.)")  # httpwww.annour.ma
 
 
 def _replace_app_link(text: str) -> str:

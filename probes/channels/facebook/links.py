@@ -443,7 +443,8 @@ def _identify_username(segment: str) -> Identity:
 
 
 def _is_possible_username(name: str) -> bool:
-    is_own_name = name in _RESERVED_SEGMENTS or name in HOSTS or _OWN_FILE.fullmatch(name)
+    is_own_host = name.removeprefix("www.") in HOSTS
+    is_own_name = name in _RESERVED_SEGMENTS or is_own_host or _OWN_FILE.fullmatch(name)
     is_region = len(name) == 5 and normalize.is_locale(name)
     is_too_long = name.isascii() and len(name) > 50
     if is_own_name or is_region or is_too_long:

@@ -285,10 +285,14 @@ def _identify_by_id(text: str, note: str | None = None) -> Identity:
     return Identity(NAME, LinkKind.PROFILE, channel_id, url, note=note)
 
 
+def _is_own_host(name: str) -> bool:
+    return name.lower().removeprefix("www.") in HOSTS
+
+
 def _identify_by_handle(handle: str) -> Identity:
     handle = handle.lstrip("@")
     is_too_short = handle.isascii() and len(handle) < 3
-    if not _HANDLE_PATTERN.fullmatch(handle) or is_too_short or handle.lower() in HOSTS:
+    if not _HANDLE_PATTERN.fullmatch(handle) or is_too_short or _is_own_host(handle):
         return Identity(NAME, LinkKind.INVALID)
     url = f"https://www.youtube.com/@{handle}"
     return Identity(NAME, LinkKind.PROFILE, f"@{handle.lower()}", url)
@@ -296,7 +300,7 @@ def _identify_by_handle(handle: str) -> Identity:
 
 def _identify_by_legacy_name(name_type: str, name: str, note: str | None = None) -> Identity:
     """Identify a name from before 2022. The handle of the same spelling may be another channel."""
-    if not _CUSTOM_NAME_PATTERN.fullmatch(name) or name.lower() in HOSTS:
+    if not _CUSTOM_NAME_PATTERN.fullmatch(name) or _is_own_host(name):
         return Identity(NAME, LinkKind.INVALID)
     key = f"{name_type}/{name.lower()}"
     if re.fullmatch(r"your[-._]?(?:custom|channel|user)?[-._]?name", name.lower()):

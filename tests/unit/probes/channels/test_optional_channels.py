@@ -170,6 +170,7 @@ NOBODY = {
         for path in ("audio/1234/", "ar/1234/", "j/AbaBcdEfGh/", "_n/mainfeed", "consent/?flow=x")
     },
     "https://www.instagram.com/share/BAannour_1": ("instagram", LinkKind.SHORT_LINK),
+    "https://www.instagram.com/instagram.com": ("instagram", LinkKind.HOME),
     "https://www.instagram.com/share/reel/": ("instagram", LinkKind.INVALID),
     "https://www.instagram.com/embed.js": ("instagram", LinkKind.INVALID),
     "https://www.whatsapp.com/": ("whatsapp", LinkKind.HOME),

@@ -1063,6 +1063,10 @@ def test_no_text_raises(typed: str, column: str | None) -> None:
 @example(typed="groups/annour.#x", column="facebook")
 @example(typed="@fr_FR", column="facebook")
 @example(typed="@m.me", column="facebook")
+@example(typed="@www.facebook.com", column="facebook")
+@example(typed="@www.instagram.com", column="instagram")
+@example(typed="@www.tiktok.com", column="tiktok")
+@example(typed="@www.youtube.com", column="youtube")
 @example(typed="user/%2Fyoutu.be", column="youtube")
 @example(typed="https://xn--mgbc0a9azcgx.ma/", column=None)
 def test_canonical_url_identifies_the_same_account(typed: str, column: str | None) -> None:
