@@ -8,7 +8,7 @@ was changed, so the next run stores the current figures as a new result.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -40,6 +40,7 @@ from storage.tables.runs import CHECK_TIMES, OBSERVATION, PROBE_RESULT
 
 BATCH_RESULTS = 500
 """Results that one transaction changes."""
+_HAS_RESPONSES = type_coerce(PROBE_RESULT.c.evidence, Text).not_like('%"is_pruned":true%')
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class ApiDataLimit:
 
 @dataclass(slots=True)
 class DroppedApiData:
-    """The number of changed results, their accounts, and the digests of bodies to delete.
+    """The number of changed results, their accounts, and the digests of their bodies.
 
     `removed_account_ids` are the accounts that lost their profile.
     """
@@ -70,40 +71,76 @@ class DroppedApiData:
     account_ids: set[int] = field(default_factory=set)
     removed_account_ids: set[int] = field(default_factory=set)
 
+    def add(self, batch: DroppedApiData) -> None:
+        """Add what one transaction has changed."""
+        self.result_count += batch.result_count
+        self.digests |= batch.digests
+        self.account_ids |= batch.account_ids
+        self.removed_account_ids |= batch.removed_account_ids
+
 
 class ApiDataQueries:
     """The part of `Store` for the retention of API data."""
 
     _database: Database
 
-    def drop_api_data(self, limits: Sequence[ApiDataLimit]) -> DroppedApiData:
+    def drop_api_data(
+        self, limits: Sequence[ApiDataLimit], remove_body: Callable[[str], object]
+    ) -> DroppedApiData:
         """Drop figures and responses that are older than their limit.
 
-        The caller deletes the bodies.
+        `remove_body` deletes the body of a digest. It is called before the results are changed, so
+        the next call repeats a deletion that was interrupted or failed.
         """
         dropped = DroppedApiData()
         for limit in limits:
+            for digest in self._find_removable_digests(limit):
+                remove_body(digest)
             last_id: int | None = 0
             while last_id is not None:
                 with self._database.begin_write() as connection:
                     last_id = _drop_batch(connection, limit, last_id, dropped)
             if limit.deletes_removed_profiles:
-                self._erase_removed_profiles(limit, dropped)
-        with self._database.begin_read() as connection:
-            dropped.digests -= _find_referenced_digests(connection, dropped.account_ids)
+                self._erase_removed_profiles(limit, dropped, remove_body)
         return dropped
 
-    def _erase_removed_profiles(self, limit: ApiDataLimit, dropped: DroppedApiData) -> None:
+    def _find_removable_digests(self, limit: ApiDataLimit) -> set[str]:
+        """Return the digests of expired responses that no newer result of the channel has, too.
+
+        The list of the newest posts of a quiet account is the same for weeks.
+        """
+        query = (
+            select(PROBE_RESULT.c.id, PROBE_RESULT.c.evidence)
+            .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
+            .where(ACCOUNT.c.channel == limit.channel, _HAS_RESPONSES)
+        )
+        is_expired = _build_expired_condition(limit)
+        digests: set[str] = set()
+        for row in self._database.stream_rows(query.where(is_expired), PROBE_RESULT.c.id):
+            digests.update(exchange.digest for exchange in row.evidence if exchange.digest)
+        if digests:
+            for row in self._database.stream_rows(query.where(~is_expired), PROBE_RESULT.c.id):
+                digests.difference_update(exchange.digest for exchange in row.evidence)
+        return digests
+
+    def _erase_removed_profiles(
+        self, limit: ApiDataLimit, dropped: DroppedApiData, remove_body: Callable[[str], object]
+    ) -> None:
         """Erase the profiles of absent accounts in earlier results, and their texts in gaps."""
         last_id: int | None = 0
         while last_id is not None:
+            batch = DroppedApiData()
             with self._database.begin_write() as connection:
                 rows = _select_removed_profiles(connection, limit, last_id)
-                _erase_profiles(connection, rows, dropped)
+                _erase_profiles(connection, rows, batch)
                 account_ids = _erase_profile_texts(connection, limit.channel, rows)
                 consistency.mark_stale_by_account(self._database, connection, account_ids)
+                referenced_digests = _find_referenced_digests(connection, batch.account_ids)
+                for digest in batch.digests - referenced_digests:
+                    remove_body(digest)
             last_id = int(rows[-1].id) if rows else None
-            dropped.removed_account_ids.update(account_ids)
+            batch.removed_account_ids.update(account_ids)
+            dropped.add(batch)
 
     def find_api_bodies(self, limits: Sequence[ApiDataLimit]) -> set[str]:
         """Return the digests of the responses that are older than their limit."""
@@ -217,7 +254,7 @@ def _build_expired_condition(limit: ApiDataLimit) -> ColumnElement[bool]:
     """
     evidence = type_coerce(PROBE_RESULT.c.evidence, Text)
     finding = type_coerce(PROBE_RESULT.c.finding, Text)
-    has_response = and_(evidence.like('%"digest":"%'), evidence.not_like('%"is_pruned":true%'))
+    has_response = and_(evidence.like('%"digest":"%'), _HAS_RESPONSES)
     return and_(
         ACCOUNT.c.channel == limit.channel,
         evidence.like(f'%"url":"https://{limit.host}/%'),
@@ -252,15 +289,11 @@ def _iter_dropped_digests(rows: Sequence[Any], limit: ApiDataLimit) -> Iterator[
 
 
 def _find_referenced_digests(connection: Connection, account_ids: Collection[int]) -> set[str]:
-    """Return the digests of the bodies to which other results of these accounts refer.
-
-    The list of the newest posts of a quiet account is the same for weeks, so it was received again.
-    """
-    evidence = type_coerce(PROBE_RESULT.c.evidence, Text)
+    """Return the digests of the bodies to which other results of these accounts refer."""
     digests: set[str] = set()
     for batch in split_into_batches(account_ids):
         query = select(PROBE_RESULT.c.evidence).where(
-            PROBE_RESULT.c.account_id.in_(batch), evidence.not_like('%"is_pruned":true%')
+            PROBE_RESULT.c.account_id.in_(batch), _HAS_RESPONSES
         )
         for exchanges in connection.execute(query).scalars():
             digests.update(exchange.digest for exchange in exchanges if exchange.digest)

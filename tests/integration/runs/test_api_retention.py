@@ -25,6 +25,8 @@ from auditor.retention import api_data, backups
 from auditor.runs.pipeline import run_audit_pipeline
 from probes.links import identify
 from probes.models.http import Page
+from storage.errors import StoreError
+from storage.files.body_store import BodyStore
 from storage.models.audit import AccountRow, Association
 from storage.store import Store
 from tests.support.mini_network import opened
@@ -298,6 +300,25 @@ async def test_backup_during_a_run_has_no_response_that_was_stored_meanwhile(tmp
     assert find_planted_nights(tmp_path / "data") == {0, 1}
     assert find_planted_nights(tmp_path / "usb") == set()
     app.store.close()
+
+
+async def test_response_that_could_not_be_deleted_is_deleted_by_the_next_run(tmp_path, monkeypatch):
+    apis = FakeApis()
+    app = open_network(tmp_path, apis)
+    await run_night(app, apis, 0)
+    later = FIRST_NIGHT + timedelta(days=31)
+    with monkeypatch.context() as patched:
+        patched.setattr(BodyStore, "remove", fail_to_remove)
+        with pytest.raises(StoreError):
+            api_data.drop_expired_api_data(app, later, (app.body_store,))
+    assert find_planted_nights(tmp_path / "data") == {0}
+    api_data.drop_expired_api_data(app, later, (app.body_store,))
+    assert find_planted_nights(tmp_path / "data") == set()
+    app.store.close()
+
+
+def fail_to_remove(_body_store, _digest):
+    raise StoreError("cannot delete a body", "permission denied", "check its owner")
 
 
 async def test_x_responses_are_kept_until_the_next_run(tmp_path):
