@@ -12,6 +12,7 @@ PAGES = {
     "association with a long name": "/associations/long",
     "evidence": "/associations/nour/accounts/1",
     "check log": "/runs",
+    "run": "/runs/2026-11-05",
     "changes": "/changes?since=2026-11-02",
     "associations": "/associations?region=Souss-Massa&sort=name",
     "gaps": "/gaps?channel=facebook",

@@ -111,6 +111,21 @@ def download_run_report(context: PageContext, day: str) -> Response:
     )
 
 
+@router.get("/{language}/runs/{day}", dependencies=[access.LOGGED_IN_ACCESS])
+def show_run(context: PageContext, day: str) -> HTMLResponse:
+    """Show a run with its signed run report."""
+    store, run_day = context.app.store, parse_day(day)
+    run = store.get_run(run_day) if run_day else None
+    if run is None:
+        raise HTTPException(404)
+    known_keys = read_known_public_keys(context.app.data_folder)
+    preceding_run = receipt.find_preceding_run(store, run)
+    [verification] = verify_receipt_chain([run], known_keys, preceding_run)
+    previous_run = store.get_latest_run(before_day=run.day)
+    missed_days = _count_missed_days(previous_run.day if previous_run else None, run.day)
+    return context.render_page("run.html", run_view=RunView(verification, missed_days))
+
+
 def _find_chained_run(context: RequestContext, run: AuditRun | None) -> AuditRun | None:
     """Return the run that the oldest run of a page must refer to.
 
