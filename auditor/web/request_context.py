@@ -100,6 +100,10 @@ class RequestContext:
         refresh_summaries(self.app.store, self.app.config, max_stale=MAX_STALE_WHILE_READING)
         return self.app.store
 
+    def count_pending_replies(self) -> int:
+        """Return how many replies of the user's regions wait for a decision."""
+        return self.app.store.count_pending_replies(regions=self.regions)
+
     def render_page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Render a page template with the variables of every page, and remember the language."""
         page_values: dict[str, object] = {

@@ -114,8 +114,10 @@ def test_login_leads_to_the_requested_page(browser):
     assert (response.status_code, response.headers["location"]) == (303, "/en/gaps?sort=newest")
     page = browser.get(response.headers["location"])
     assert page.status_code == 200
-    assert "<bdi>Amina</bdi>" in page.text
-    assert "Log out" in page.text
+    assert 'class="site-nav"' in page.text
+    account_page = browser.get("/en/account").text
+    assert "<bdi>Amina</bdi>" in account_page
+    assert "Log out" in account_page
 
 
 @pytest.mark.slow
