@@ -90,6 +90,11 @@ def is_platform_host(host: str) -> bool:
     return find_channel_by_host(host) != WEBSITE_CHANNEL or host in list_api_hosts()
 
 
+def is_name_of_platform_host(name: str) -> bool:
+    """Return True if the name of an account is a host of a platform (`@www.twitter.com`)."""
+    return name.lower().removeprefix("@").removeprefix("www.") in _map_hosts_to_channels()
+
+
 @lru_cache(maxsize=1)
 def _map_hosts_to_channels() -> Mapping[str, str]:
     return {host: name for name, module in list_channels().items() for host in module.HOSTS}

@@ -15,6 +15,7 @@ from probes.links import cells
 from probes.links.channel_registry import (
     WEBSITE_CHANNEL,
     find_channel_by_host,
+    is_name_of_platform_host,
     is_optional_channel,
     list_channels,
 )
@@ -151,8 +152,8 @@ def _identify_url(url: str, typed: str, column: str | None) -> Identity:
     if host in SHORTENER_HOSTS:
         return Identity(column or WEBSITE_CHANNEL, LinkKind.SHORT_LINK, canonical=None, url=url)
     name = find_channel_by_host(host)
-    if _is_other_network(name, column):
-        return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, url=url, note="other_network")
+    if _is_other_network(name, column) or (name != WEBSITE_CHANNEL and _has_host_as_name(url)):
+        return Identity(column or name, LinkKind.INVALID, url=url, note="other_network")
     if name != WEBSITE_CHANNEL:
         return list_channels()[name].identify(url, typed)
     if brand := find_imitated_brand(host):
@@ -161,6 +162,12 @@ def _identify_url(url: str, typed: str, column: str | None) -> Identity:
     if column not in (None, WEBSITE_CHANNEL):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, url=url, note="other_site")
     return list_channels()[WEBSITE_CHANNEL].identify(normalize.strip_tracking(url), typed)
+
+
+def _has_host_as_name(url: str) -> bool:
+    """Return True if a platform's host is where a name belongs (`facebook.com/twitter.com`)."""
+    segments = normalize.split_path(normalize.split_url(url)[1])
+    return bool(segments) and is_name_of_platform_host(segments[0])
 
 
 def _unwrap_pasted_url(url: str) -> str:

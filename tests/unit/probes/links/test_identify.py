@@ -539,6 +539,32 @@ def test_url_pasted_into_a_platform_url_is_read(typed: str, channel: str, key: s
     assert (identify_link(typed).channel, identify_link(typed).key) == (channel, key)
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "https://www.facebook.com/twitter.com",
+        "https://www.facebook.com/www.twitter.com/annour",
+        "https://www.facebook.com/youtu.be",
+        "https://www.youtube.com/facebook.com",
+        "https://www.youtube.com/@WhatsApp.com",
+        "https://instagram.com/www.facebook.com/annour",
+        "https://www.tiktok.com/@instagram.com",
+    ],
+)
+def test_host_of_another_platform_is_no_name_of_an_account(typed: str) -> None:
+    identity = identify_link(typed)
+    assert (identity.kind, identity.key, identity.note) == (
+        LinkKind.INVALID,
+        None,
+        "other_network",
+    )
+
+
+@pytest.mark.parametrize("typed", ["https://www.facebook.com/annour.com", "youtube.com/annour.ma"])
+def test_name_may_look_like_a_host(typed: str) -> None:
+    assert identify_link(typed).kind is LinkKind.PROFILE
+
+
 @pytest.mark.parametrize("prefix", ["x.com/", "https://x.com/", "facebook.com/pages/facebook.com/"])
 def test_urls_pasted_many_times_are_not_followed_forever(prefix: str) -> None:
     assert identify_link(prefix * 600 + "annour").channel in {"twitter", "facebook"}
