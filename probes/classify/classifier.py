@@ -87,13 +87,16 @@ def classify_page(
     """
     is_doubtful = prediction.replacement_probability >= MIN_COMPANY_PROBABILITY
     match = find_fingerprint(document, page, with_companies=is_doubtful)
-    if match:
+    stated = _find_confirmed_statement(document, prediction)
+    # Control panels also sign suspended pages, and some call them "Forbidden".
+    is_suspended = stated is not None and stated.reason is Reason.SUSPENDED
+    if match and not (is_suspended and match.fingerprint.reason is Reason.DEFAULT_PAGE):
         return PageVerdict(match.fingerprint.reason, match.matched_text, match.fingerprint.service)
     if interstitials.mentions_region_restriction(document.text):
         return PageVerdict(Reason.BLOCKED, "not shown in this region")
     return (
-        _find_wall_title(document)
-        or _find_confirmed_statement(document, prediction)
+        (None if is_suspended else _find_wall_title(document))
+        or stated
         or _find_missing_page(document, is_home_page=is_home_page)
         or _find_spam(document)
         or _find_consent_page(document)
@@ -144,18 +147,16 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
     """Return the statement of the page that the page model confirms, the likeliest first.
 
     An absence also needs a model that predicts an absence. A page that states a suspension and
-    reads like a sign-in page remains a sign-in page.
+    reads like a sign-in page remains a sign-in page, if it also states that.
     """
     is_doubtful = prediction.replacement_probability >= min(MIN_REPLACEMENT_PROBABILITIES.values())
     if not is_doubtful or soft_404.is_dated_article(document):
         return None
-    is_absence = _sum_absences(prediction) >= prediction.replacement_probability / 2
-    statements = [
-        statement
-        for statement in find_statements(document)
-        if (is_absence or statement.reason not in ABSENCE_REASONS)
-        and _can_count(statement, document, prediction)
-    ]
+    found = [one for one in find_statements(document) if _can_count(one, document, prediction)]
+    has_wall = any(one.reason not in ABSENCE_REASONS for one in found)
+    min_share = MIN_ABSENCE_SHARE if has_wall else MIN_ABSENCE_SHARE_WITHOUT_WALL
+    is_absence = _sum_absences(prediction) >= min_share * prediction.replacement_probability
+    statements = [one for one in found if is_absence or one.reason not in ABSENCE_REASONS]
     if not statements:
         return None
 
@@ -184,6 +185,8 @@ def _is_independent(
     return independent.replacement_probability >= MIN_INDEPENDENT_PROBABILITY
 
 
+MIN_ABSENCE_SHARE, MIN_ABSENCE_SHARE_WITHOUT_WALL = 0.5, 0.2
+"""The least share of absences in the probability that the page is not the site."""
 MIN_SURE_PROBABILITY = 0.9
 MIN_INDEPENDENT_PROBABILITY = 0.2
 """The least probability without the statement's words for an absence."""

@@ -68,8 +68,7 @@ _TITLE_PATTERNS = (
         Reason.LOGIN_WALL,
         lazy_regex(
             r"(?:(?:log ?in(?:to)?|log in or sign up) (?:(?:or sign up )?to )?(?:facebook|view\b|"
-            r"continue\b)"
-            r"|facebook . log in or sign up|welcome to facebook"
+            r"continue\b)|facebook . log in or sign up|welcome to facebook"
             r"|(?:se connecter|connexion|connectez-vous) à facebook|facebook . connexion ou "
             r"inscription"
             r"|connectez-vous ou inscrivez-vous pour|(?:se connecter|connexion) \| facebook"
@@ -77,8 +76,7 @@ _TITLE_PATTERNS = (
             r"|(?:sign (?:in|up)|linkedin login|log ?in|s.identifier|s.inscrire|se connecter|تسجيل "
             r"الدخول)"
             r"(?:[ ,]+sign in)?(?: \| linkedin)|linkedin: log ?in or sign ?up|linkedin login, sign "
-            r"in"
-            r"|login . instagram|log in to (?:x|twitter)|connexion . instagram"
+            r"in|login . instagram|log in to (?:x|twitter)|connexion . instagram"
             r"|log in to your account|sign in - google accounts)"
         ),
     ),
@@ -110,8 +108,7 @@ _TITLE_PATTERNS = (
 # Marks that are only in the markup of a wall.
 _FIREWALL_MARKUP_PATTERN = lazy_regex(
     r"__rd_verify_|/cdn-cgi/challenge-platform/[^\"']{0,200}/orchestrate|window\._cf_chl_opt|"
-    r"cf-browser-verification"
-    r"|_incapsula_resource|captcha-delivery\.com"
+    r"cf-browser-verification|_incapsula_resource|captcha-delivery\.com"
     r"|/\.well-known/sgcaptcha|ddos-guard/js-challenge|comet_?error_?root\.react",
 )
 # Names of firewalls. They count on error pages and on pages with little text.
@@ -331,21 +328,15 @@ def _extract_visible_text(markup: str) -> str:
 # A page that is hidden in some countries exists in the others.
 _REGION_RESTRICTION_REGEX = (
     r"(?:not (?:currently )?available|unavailable|isn.t available|doesn.t do business|not "
-    r"accessible|"
-    r"blocked) "
+    r"accessible|blocked) "
     r"(?:to|in|for|from) (?:\w+ ){0,9}?(?:outside (?:of )?|(?:your|this) (?:current )?(?:country|"
-    r"region|"
-    r"area|location|"
-    r"territory|jurisdiction))"
+    r"region|area|location|territory|jurisdiction))"
     r"|(?:pas|plus|indisponible|inaccessible|non disponible)(?: \w+){0,3} (?:dans|depuis|pour) "
-    r"votre "
-    r"(?:pays|région|zone|territoire)"
+    r"votre (?:pays|région|zone|territoire)"
     r"|in (?:ihrem|deinem) (?:land|gebiet) (?:derzeit )?(?:leider )?nicht|in (?:ihrer|deiner) "
-    r"region "
-    r"(?:leider )?nicht"
+    r"region (?:leider )?nicht"
     r"|no (?:está )?disponible en (?:su|tu) (?:país|región|zona)|não (?:está )?disponível (?:no "
-    r"seu país|"
-    r"na sua região)"
+    r"seu país|na sua região)"
     r"|non (?:è )?disponibile nel(?:la)? (?:tuo|tua|suo|sua) (?:paese|regione|area)"
     r"|niet beschikbaar in (?:uw|jouw|je) (?:land|regio)|недоступ\w{1,20} в вашем регионе"
     r"|غير (?:متاح|متوفر)ة? في (?:بلدك|منطقتك|بلدكم|منطقتكم)"
@@ -355,11 +346,9 @@ _REGION_RESTRICTION_PATTERN = lazy_regex(_REGION_RESTRICTION_REGEX, re.IGNORECAS
 # Titles that are enough, because a wall in the site's design keeps the site's long menu.
 INTERSTITIAL_TITLES = lazy_regex(
     r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|attention "
-    r"required\W*|"
-    r"are you a robot\??"
+    r"required\W*|are you a robot\??"
     r"|too many requests|accès refusé|403(?: forbidden)?|(?:site )?maintenance|down for "
-    r"maintenance|"
-    r"bad gateway"
+    r"maintenance|bad gateway"
     r"|service unavailable|internal server error|server error|database error|erreur (?:50\d|"
     r"serveur)|"
     r"(?:http )?error 50\d.*)",
@@ -397,12 +386,9 @@ MIN_NAVIGATION_LINKS = 3
 
 _CONSENT_PATTERN = lazy_regex(
     r"cookie|consent|privacy|tracking|personal(?:i[sz]ed)? (?:data|ads|information)|our partners|"
-    r"before "
-    r"you continue|"
+    r"before you continue|"
     r"vie privée|consentement|données personnelles|informations personnelles|nos partenaires|avant "
-    r"de "
-    r"continuer|"
-    r"traceurs|votre accord|publicité personnalisée|"
+    r"de continuer|traceurs|votre accord|publicité personnalisée|"
     r"datenschutz|einwilligung|zustimm|mit werbung|werbung und tracking|\bpur[- ]abo|unsere "
     r"partner|"
     r"privacidad|consentimiento|nuestros socios|privacidade|parceiros|riservatezza|nostri partner|"
@@ -413,8 +399,7 @@ _CONSENT_PATTERN = lazy_regex(
 _CONSENT_ANSWER_PATTERN = lazy_regex(
     r"accept|agree|subscribe|reject all|allow all|\baccord\b|s.abonner|abonnez|abonner|refuser|"
     r"akzeptier|zustimmen|einverstanden|abonnier|\babo\b|acept|aceit|suscr[ií]b|rechaz|accett|"
-    r"abbonati|"
-    r"rifiut|"
+    r"abbonati|rifiut|"
     r"akkoord|accepteren|weigeren|godkänn|godkend|godta|أوافق|موافق|قبول|اشترك",
     re.IGNORECASE,
 )

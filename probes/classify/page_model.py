@@ -6,8 +6,9 @@ column per kind of page. `tests/support/train_page_model.py` writes it.
 docs/research/page-model.md describes the training and its evaluation.
 
 A feature is a short string. `title:parked` is a word of the title, `head:` of the first headings,
-`text:` of the beginning of the text, `main:` of the title or a heading, and `page:` a property of
-the structure. Training and classification use the same function.
+`text:` of the beginning of the text, `main:` of the title or a heading, `page:` a property of the
+structure, and `says:` a statement in one of these places. Training and classification use the same
+function.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from functools import cache
 from importlib import resources
 from itertools import pairwise
 
+from probes.classify.statements import find_statements
 from probes.parsing.html import Document, get_host
 from probes.urls import domains
 
@@ -71,13 +73,14 @@ class PagePrediction:
         return 1.0 - self.probabilities.get(PRESENT, 1.0)
 
     def without_words(self, words: Collection[str]) -> PagePrediction:
-        """Return the prediction for the page without these words."""
+        """Return the prediction for the page without these words and without its statements."""
         left_out = frozenset(words)
         return predict_kind(
             frozenset(
                 feature
                 for feature in self.features
-                if left_out.isdisjoint(feature.partition(":")[2].split())
+                if not feature.startswith("says:")
+                and left_out.isdisjoint(feature.partition(":")[2].split())
             )
         )
 
@@ -157,6 +160,8 @@ def extract_features(document: Document, *, has_password_field: bool) -> frozens
         features.update(f"{place}:{first} {second}" for first, second in pairwise(words))
     # What the title and the first headings say counts in either place.
     features.update(f"main:{word}" for word in (*title_words, *heading_words))
+    # A statement is the same feature in every language.
+    features.update(f"says:{found.reason} {found.place}" for found in find_statements(document))
     return frozenset(features)
 
 

@@ -34,8 +34,7 @@ SPAM_WORDS_PATTERN = lazy_regex(
     r"machines? à sous|paris sportifs? en ligne|bonus sans dépôt|payday loans|"
     r"viagra|cialis|levitra|kamagra|tadalafil|sildenafil|replica (?:watch|rolex)|"
     r"buy (?:an? |cheap |custom )*essays?|essay writing service|write my essay|paper writing "
-    r"service|"
-    r"\bxnxx\b|\bxvideos\b|porno?hub|porn videos|escort (?:girls|bayan|agency)|call girls|"
+    r"service|\bxnxx\b|\bxvideos\b|porno?hub|porn videos|escort (?:girls|bayan|agency)|call girls|"
     # Arabic
     r"مراهنات|كازينو|سلوتس|فياجرا|سكس|"
     # Turkish, Vietnamese, Portuguese, Spanish
@@ -68,9 +67,7 @@ _NEWS_REPORT_PATTERN = lazy_regex(
     r"\bpolice\b|\bpolic[ií]a\b|\bpolizei\b|\bpolisi\b|полици|公安|警方|警察|경찰|ตำรวจ|công an|"
     r"\bemniyet|الشرطة|الدرك|"
     r"\barrest|arrêté|festgenommen|detenid|tutuklan|gözaltı|ditangkap|gerebek|bắt giữ|triệt phá|"
-    r"задержа|"
-    r"검거|逮捕|"
-    r"捣毁|จับกุม|บุกจับ|اعتقال|توقيف|"
+    r"задержа|검거|逮捕|捣毁|จับกุม|บุกจับ|اعتقال|توقيف|"
     r"\bregulator|\bregulat|\blawsuit|\bprosecut|\bdouane|\bzoll\b|\bjustiça\b|\bsenado\b|"
     r"\btribunal\b|"
     r"\blaws?\b|\bloi\b|législat|legislat|\bparl[ae]ment|\bley\b|\blei\b|\blegge\b|gesetz|القانون|"
@@ -168,9 +165,7 @@ MIN_OUTBOUND_CALLS = 2
 MIN_PRICED_LINKS = 3
 _CALL_TO_ACTION_PATTERN = lazy_regex(
     r"\bdaftar\b|\blog ?in\b|main sekarang|link alternatif|đăng (?:ký|nhập)|\bgiriş|kayıt ol|üye "
-    r"ol|"
-    r"\b(?:play|bet|join) now|\bplay for real|\bclaim (?:your|the|"
-    r"my)?\s?\w*\s?bonus|"
+    r"ol|\b(?:play|bet|join) now|\bplay for real|\bclaim (?:your|the|my)?\s?\w*\s?bonus|"
     r"\bjouer (?:maintenant|ici)|\bjogue? agora|\bjugar ahora|"
     r"jetzt spielen|играть|입장|가입|바로가기|"
     r"立即|注册|登录|加入会员|สมัคร|ทางเข้า|العب الآن",

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
+from probes.text.lazy_regex import LazyPattern, LiteralMatcher, required_literals
 from probes.urls import domains
 
 MAX_HEADINGS = 3
@@ -42,28 +44,67 @@ def iter_table() -> Iterator[tuple[Reason, tuple[str, ...], tuple[str, ...]]]:
         yield Reason(entry["verdict"]), tuple(entry["languages"]), tuple(entry["patterns"])
 
 
+class _PatternIndex:
+    """Tries only the patterns with a literal of theirs in the text, which saves nine tenths.
+
+    The patterns are compiled when they are first tried.
+    """
+
+    def __init__(self) -> None:
+        table = [(reason, fold_letters(one)) for reason, _, group in iter_table() for one in group]
+        literals = [required_literals(source) or frozenset() for _, source in table]
+        self._matcher = LiteralMatcher(sorted(frozenset().union(*literals)))
+        numbers = self._matcher.literal_numbers
+        self._patterns = [
+            (reason, LazyPattern(source, 0), frozenset(numbers[literal] for literal in required))
+            for (reason, source), required in zip(table, literals, strict=True)
+        ]
+
+    def find_matches(self, text: str) -> dict[Reason, re.Match[str]]:
+        """Return the first match of each reason in a folded text."""
+        found = self._matcher.find_literals(text)
+        first: dict[Reason, re.Match[str]] = {}
+        for reason, pattern, required in self._patterns:
+            if required and required.isdisjoint(found):
+                continue
+            match = pattern.search(text)
+            if match and (reason not in first or match.start() < first[reason].start()):
+                first[reason] = match
+        return first
+
+
 @cache
-def load_patterns() -> Mapping[Reason, re.Pattern[str]]:
-    """Return one pattern per reason."""
-    patterns: dict[Reason, list[str]] = {}
-    for reason, _, alternatives in iter_table():
-        patterns.setdefault(reason, []).extend(alternatives)
-    return {
-        reason: re.compile("|".join(f"(?:{pattern})" for pattern in alternatives), re.IGNORECASE)
-        for reason, alternatives in patterns.items()
-    }
+def load_patterns() -> _PatternIndex:
+    """Load the table."""
+    return _PatternIndex()
 
 
 def find_statements(document: Document) -> list[Statement]:
     """Return the first statement of each reason in each place, titles first."""
     own_host = domains.normalize_host(get_host(document.url))
-    texts = [(place, replace_hosts(text, own_host)) for place, text in _iter_places(document)]
-    return [
-        Statement(reason, match[0].replace(OWN_HOST, own_host), place)
-        for place, text in texts
-        for reason, pattern in load_patterns().items()
-        if (match := pattern.search(text))
-    ]
+    statements = []
+    for place, text in _iter_places(document):
+        original = replace_hosts(text, own_host)
+        folded = fold_letters(original).lower()
+        for reason, match in load_patterns().find_matches(folded).items():
+            # Dropped signs move the match.
+            source = original if len(original) == len(folded) else folded
+            statement = source[match.start() : match.end()].replace(OWN_HOST, own_host)
+            statements.append(Statement(reason, statement, place))
+    return statements
+
+
+def fold_letters(text: str) -> str:
+    """Return the text without accents and with one form of each Arabic letter and apostrophe."""
+    return text if text.isascii() else text.translate(_FOLDED_LETTERS)
+
+
+_ACCENTED_LETTERS = map(chr, (*range(0xC0, 0x250), *range(0x386, 0x3CF), *range(0x1E00, 0x1F00)))
+_FOLDED_LETTERS: dict[int, int | str | None] = {
+    **{ord(letter): unicodedata.normalize("NFD", letter)[0] for letter in _ACCENTED_LETTERS},
+    **str.maketrans("øØđĐłŁıİёЁґأإآٱةىیېک\u200c\u00a0’", "oOdDlLiIеЕгااااهيييك  '"),
+    **dict.fromkeys((*range(0x64B, 0x653), 0x640, 0xAD)),  # Arabic vowel signs, soft hyphens
+}
 
 
 def _iter_places(document: Document) -> Iterator[tuple[str, str]]:

@@ -52,7 +52,7 @@ def prepare_patterns() -> None:
         literals = pattern.find_required_literals()
         if literals:
             literals_by_pattern[pattern] = literals
-    matcher = _LiteralMatcher(sorted(frozenset[str]().union(*literals_by_pattern.values())))
+    matcher = LiteralMatcher(sorted(frozenset[str]().union(*literals_by_pattern.values())))
     for pattern in LAZY_PATTERNS:
         if pattern in literals_by_pattern:
             pattern.add_prefilter(matcher, literals_by_pattern[pattern])
@@ -60,7 +60,7 @@ def prepare_patterns() -> None:
             pattern.search("")
 
 
-class _LiteralMatcher:
+class LiteralMatcher:
     """Finds the literals of all prefiltered patterns in a text.
 
     Literals are identified by number.
@@ -128,7 +128,7 @@ class LazyPattern:
     def _is_text_pattern(self) -> bool:
         return isinstance(cast("str | bytes", self.pattern), str)
 
-    def add_prefilter(self, matcher: _LiteralMatcher, literals: Literals) -> None:
+    def add_prefilter(self, matcher: LiteralMatcher, literals: Literals) -> None:
         """Try the pattern only on texts that contain one of these literals from now on."""
         find_literals = matcher.find_literals
         required = frozenset(matcher.literal_numbers[literal] for literal in literals)

@@ -287,6 +287,20 @@ def test_statement_of_a_page_about_itself_counts(name: str) -> None:
     assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
 
 
+def test_suspended_page_with_the_title_of_a_wall_is_absent() -> None:
+    body = page("403 Forbidden", "<h1>This account has been suspended</h1><p>Contact support.</p>")
+    assert probe_site(body).reason is Reason.SUSPENDED
+
+
+def test_suspended_page_that_a_control_panel_signs_is_suspended() -> None:
+    body = page(
+        "Website suspended",
+        "<h1>Your website is suspended</h1><p>The hosting account has been suspended.</p>"
+        "<p>This is the default page of Sentora.</p>",
+    )
+    assert probe_site(body).reason is Reason.SUSPENDED
+
+
 REGISTRARS = {
     "German": page(
         "annour.example",

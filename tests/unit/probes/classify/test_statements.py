@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from probes.classify.statements import find_statements, iter_table, load_patterns, replace_hosts
+from probes.classify.statements import find_statements, iter_table, replace_hosts
 from probes.models.finding import Reason
 from probes.parsing.html import parse_html
 
@@ -58,6 +58,142 @@ def test_statement_is_found_in_its_language(text, reason):
     assert reason in {found for found, _ in find_in(f"<h1>{text}</h1>")}
 
 
+@pytest.mark.parametrize(
+    ("reason", "texts"),
+    [
+        (
+            Reason.SUSPENDED,
+            [
+                "Votre hébergement a été désactivé",
+                "Se ha suspendido el acceso a la red",
+                "Site suspenso por falta de pagamento",
+                "Il servizio è stato sospeso",
+                "Dieses Kundenkonto wurde vorübergehend deaktiviert",
+                "Deze website is uitgeschakeld wegens wanbetaling",
+                "Работа сайта приостановлена",
+                "Сайт тимчасово заблоковано",
+                "Bu web sitesi askıya alınmıştır",
+                "HESABINIZ ASKIYA ALINMIŞTIR",
+                "Situs ini telah dinonaktifkan",
+                "该网站已被暂停",
+                "このアカウントは停止されています",
+                "호스팅이 일시 제한되었습니다",
+                "Konto zostało zawieszone",
+                "Contul a fost suspendat",
+                "Webové stránky byly pozastaveny",
+                "Website này đã bị tạm khóa",
+                "این سایت مسدود شده است",
+                "Webbplatsen är avstängd",
+                "تم إيقاف خدمة الاستضافة",
+                "حساب الاستضافة موقوف",
+            ],
+        ),
+        (
+            Reason.PARKED,
+            [
+                "Intéressé par ce nom de domaine ?",
+                "Dominio a la venta",
+                "Este domínio único está disponível para venda",
+                "Questo dominio è stato registrato",
+                "Diese Domain kaufen",
+                "Dit domein is gereserveerd",
+                "Домен выставлен на продажу",
+                "Домен зареєстровано",
+                "Bu alan adı satılıktır",
+                "Domain ini telah didaftarkan",
+                "此域名出售",
+                "このドメインは取得されています",
+                "Domena została zaparkowana",
+                "Domeniul este înregistrat",
+                "Doména je na prodej",
+                "Tên miền này đang được rao bán",
+                "این دامنه به فروش می‌رسد",
+                "Domänen är parkerad",
+                "هذا النطاق محجوز",
+            ],
+        ),
+        (
+            Reason.DEFAULT_PAGE,
+            [
+                "Notre boutique est en cours de création",
+                "Pagina en construccion",
+                "Estamos trabalhando em algo incrível",
+                "Il sito è in fase di allestimento",
+                "Hier entsteht eine neue Website",
+                "Deze site is in aanbouw",
+                "Скоро здесь будет новый сайт",
+                "Сайт у процесі розробки",
+                "Sitemiz yapım aşamasındadır",
+                "Situs sedang dalam pembangunan",
+                "网站建设中",
+                "近日公開",
+                "Strona w budowie",
+                "Site în construcție",
+                "Stránky jsou ve výstavbě",
+                "Trang web đang được xây dựng",
+                "سایت در دست طراحی است",
+                "Detta är en standard index sida på din webbplats",
+                "Sidan är under uppbyggnad",
+                "الموقع في مرحلة التطوير",
+                "انتظرونا قريبًا",
+            ],
+        ),
+        (
+            Reason.NOT_FOUND,
+            [
+                "Oups ! Cette page a disparu",
+                "Esta página se ha perdido",
+                "Não conseguimos encontrar a página",
+                "Ops! Pagina non trovata",
+                "Die Seite wurde verschoben",
+                "Deze pagina is verwijderd",
+                "Такой страницы нет",
+                "Сторінку не знайдено",
+                "Aradığınız sayfa bulunamadı",
+                "Halaman tidak ditemukan",
+                "您访问的页面不存在",
+                "お探しのページは見つかりません",
+                "Strona nie istnieje",
+                "Pagina nu a fost gasita",
+                "Stránka neexistuje",
+                "Không tìm thấy trang",
+                "صفحه مورد نظر یافت نشد",
+                "Sidan kunde inte hittas",
+                "عذراً، الصفحة المطلوبة غير موجودة",
+            ],
+        ),
+        (
+            Reason.HIJACKED,
+            [
+                "Site piraté par Atlas",
+                "Este sitio fue hackeado",
+                "Este site foi invadido",
+                "Website telah diretas",
+                "Siber ordusu tarafından hacklendi",
+                "Сайт взломан",
+                "تم إختراق الموقع",
+                "G0tcha, dear admin",
+            ],
+        ),
+    ],
+)
+def test_statement_is_found_in_many_languages(reason, texts):
+    missed = [text for text in texts if reason not in {found for found, _ in find_in(text)}]
+    assert missed == []
+
+
+@pytest.mark.parametrize(
+    ("text", "proof"),
+    [
+        ("Página En Construcción", "Página En Construcción"),
+        ("Pagina en construccion", "Pagina en construccion"),
+        ("الموقع قيد الإنشاء", "الموقع قيد الإنشاء"),
+    ],
+)
+def test_statement_is_found_with_and_without_accents(text, proof):
+    assert [one.text for one in find_statements(parse_html(text, URL))] == [proof]
+
+
 def test_statement_counts_in_title_headings_and_beginning_of_the_text():
     words = "Site suspendu"
     found = find_in(f"<title>{words}</title><h1>{words}</h1><p>{words}</p>")
@@ -91,6 +227,12 @@ def test_every_pattern_compiles_and_matches_no_empty_text():
     assert len(sources) == len(set(sources))
 
 
+def test_every_pattern_is_in_lower_case():
+    sources = [source for _, _, patterns in iter_table() for source in patterns]
+    letters = [re.sub(r"\\.", "", source) for source in sources]
+    assert [source for source in letters if source != source.lower()] == []
+
+
 def test_every_entry_has_language_codes():
     codes = [code for _, languages, _ in iter_table() for code in languages]
     assert [code for code in codes if not re.fullmatch("[a-z]{2}", code)] == []
@@ -102,4 +244,3 @@ def test_main_languages_have_statements_of_every_reason():
         languages[reason].update(codes)
     missing = {reason: {"en", "fr", "es", "ar"} - codes for reason, codes in languages.items()}
     assert not any(missing.values())
-    assert set(languages) == set(load_patterns())
