@@ -138,14 +138,15 @@ def read_pages(app, now):
     """Return the output of the web pages."""
     with logged_in_client(app, now) as client:
         dashboard = get_page(client, "/en/")
+        run_day = app.store.get_latest_evaluated_run().day
         association_rows = iter_list_rows(client, "/en/associations")
         gap_rows = iter_list_rows(client, "/en/gaps")
         return NetworkOutput(
             dict(read_coverage_bar(row) for row in dashboard.select("table.bars tbody tr")),
             {association: get_text(row.select("td")[1]) for association, row in association_rows},
             Counter((association, get_text(row.th)) for association, row in gap_rows),
-            Counter(iter_changes(client, "New")),
-            Counter(iter_changes(client, "Fixed")),
+            Counter(iter_changes(client, run_day, "New")),
+            Counter(iter_changes(client, run_day, "Fixed")),
             parse_change_counts(get_text(dashboard.select_one("p.lead"))),
         )
 
@@ -175,9 +176,9 @@ def parse_change_counts(sentence):
     return tuple(int(match[1]) if match else 0 for match in (opened, closed))
 
 
-def iter_changes(client, caption):
-    """Yield association id and gap title of each row in a table of the changes page."""
-    for table in get_page(client, "/en/changes").select("main table"):
+def iter_changes(client, run_day, caption):
+    """Yield association id and gap title of each row in a table of the changes since a run."""
+    for table in get_page(client, f"/en/changes?since={run_day}").select("main table"):
         if get_text(table.caption) == caption:
             for row in table.select("tbody tr"):
                 yield get_association_id(row), get_text(row.td)

@@ -110,7 +110,7 @@ def _count_gaps(context: RequestContext, region: str) -> Iterator[GapCount]:
 
 
 QUICK_RANGE_DAYS = (7, 30)
-"""The page has a link for each of these numbers of days."""
+"""The page has a link for each of these numbers of days, today included. The first is shown."""
 MAX_LISTED_CHANGES = 200
 """The page lists at most so many opened and so many closed gaps."""
 LAST_MEETING_COOKIE = "last_meeting_day"
@@ -120,8 +120,9 @@ LAST_MEETING_COOKIE = "last_meeting_day"
 class ChangesPage:
     """The gaps that opened and closed since a day, the most severe if there are too many."""
 
-    since: date | None
+    since: date
     today: date
+    latest_run_day: date | None
     last_meeting_day: date | None
     opened: GapPage
     closed: GapPage
@@ -133,8 +134,8 @@ class ChangesPage:
 
     @property
     def quick_ranges(self) -> list[tuple[int, date]]:
-        """Numbers of days, each with the day that many days ago."""
-        return [(days, self.today - timedelta(days=days)) for days in QUICK_RANGE_DAYS]
+        """Numbers of days, each with its first day."""
+        return [(days, _get_first_day(self.today, days)) for days in QUICK_RANGE_DAYS]
 
 
 @router.get("/{language}/changes", dependencies=[access.LOGGED_IN_ACCESS])
@@ -144,11 +145,11 @@ def list_changes(
     save_meeting_day: Annotated[bool, Query()] = False,
     saved_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
 ) -> HTMLResponse:
-    """Show the gaps that opened and closed since a day, by default since the newest run.
+    """Show the gaps that opened and closed since a day, by default in the last seven days.
 
     Only coordinators of all regions can save the day as that of the last meeting (403).
     """
-    day = parse_day(since)
+    day = parse_day(since) or _get_first_day(context.now.date(), QUICK_RANGE_DAYS[0])
     can_save_meeting_day = service.can_edit_all_regions(context.user)
     if save_meeting_day and not can_save_meeting_day:
         raise HTTPException(403)
@@ -158,10 +159,10 @@ def list_changes(
         changes=_load_changes(context, day, last_meeting_day),
         can_save_meeting_day=can_save_meeting_day,
         export_links=list_filters.build_export_links(
-            context, ("changes",), {"since": day.isoformat() if day else ""}
+            context, ("changes",), {"since": day.isoformat()}
         ),
     )
-    if save_meeting_day and day:
+    if save_meeting_day:
         response.set_cookie(
             LAST_MEETING_COOKIE,
             day.isoformat(),
@@ -172,17 +173,18 @@ def list_changes(
     return response
 
 
-def _load_changes(
-    context: RequestContext, day: date | None, last_meeting_day: date | None
-) -> ChangesPage:
+def _get_first_day(today: date, days: int) -> date:
+    return today - timedelta(days=days - 1)
+
+
+def _load_changes(context: RequestContext, day: date, last_meeting_day: date | None) -> ChangesPage:
     store = context.load_fresh_store()
     run = store.get_latest_evaluated_run()
-    start = run.started_at if run else context.now
-    if day:
-        start = datetime.combine(day, time(), UTC)
+    start = datetime.combine(day, time(), UTC)
     return ChangesPage(
-        since=day or (run.day if run else None),
+        since=day,
         today=context.now.date(),
+        latest_run_day=run.day if run else None,
         last_meeting_day=last_meeting_day,
         opened=store.list_gap_changes(start, "opened", limit=MAX_LISTED_CHANGES),
         closed=store.list_gap_changes(start, "closed", limit=MAX_LISTED_CHANGES),
@@ -190,10 +192,7 @@ def _load_changes(
 
 
 def parse_day(text: str) -> date | None:
-    """Return the date of an ISO text, or None.
-
-    A mistyped address shows the newest run's changes.
-    """
+    """Return the date of an ISO text, or None."""
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -107,7 +107,16 @@ async def test_changes_page_lists_changes_since_the_given_day(app):
         assert "What’s new since 5 March 2026" in changes
         assert "no longer works" in changes
         assert "no longer works" not in get_text(client, "/en/changes?since=2026-03-08")
-        assert "What’s new since 8 March 2026" in get_text(client, "/en/changes?since=no+day")
+
+
+async def test_changes_page_shows_the_last_seven_days_by_default(app):
+    await execute_runs(app, 8, **{NOUR.typed_text: "gone"})
+    with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
+        for path in ("/en/changes", "/en/changes?since=no+day"):
+            assert "What’s new since 2 March 2026" in get_text(client, path)
+            page = client.get(path).text
+            assert page.count('since=2026-03-02" aria-current="true"') == 1
+        assert 'href="/en/changes?since=2026-03-08"' in page
 
 
 async def test_saved_meeting_day_is_a_link_on_the_changes_page(app):
