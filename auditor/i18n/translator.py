@@ -22,6 +22,7 @@ from markupsafe import Markup, escape
 
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, get_text_direction, load_language_pack
 from auditor.reference.gap_catalogue import Voice, get_gap_titles
+from auditor.reference.message_texts import get_message_texts
 from auditor.reference.regions import get_region_name
 from probes.models.finding import Activity, DatePrecision, FactValue
 
@@ -143,6 +144,22 @@ class Translator:
             self._language_pack.translations.ngettext(singular, plural, n), {"n": n, **facts}
         )
 
+    def message(self, key: str, /, **facts: MessageValue) -> str:
+        """Return a text that is sent, such as `whatsapp.problem`, without its empty lines.
+
+        The fact `n` selects the plural form. Raises KeyError if the text is unknown.
+        """
+        text = get_message_texts(key)[self.language]
+        if not isinstance(text, str):
+            n = facts["n"]
+            assert isinstance(n, int), n
+            text = text.get(Locale.parse(self.locale).plural_form(n), text["other"])
+        filled = self._fill_template(text, facts)
+        return self._join_lines(line for line in filled.split("\n") if line)
+
+    def _join_lines(self, lines: Iterable[str]) -> str:
+        return (Markup("\n") if self._is_html else "\n").join(lines)
+
     def format_pair(self, label: str, value: str) -> str:
         """Return a label and its value, with a space before the colon in French."""
         joined = "{label}\u00a0: {value}" if self.language == "fr" else "{label}: {value}"
@@ -182,6 +199,10 @@ class Translator:
             _format_long_date(when.date() if isinstance(when, datetime) else when, self.locale)
         )
 
+    def format_month(self, day: date) -> str:
+        """Return a month with its year: "غشت 2024"."""
+        return str(format_skeleton("yMMMM", day, locale=self.locale))
+
     def _format_ordinal(self, day: str) -> str:
         """Return the date with the French ordinal "1er", which CLDR lacks."""
         return f"1er{day[1:]}" if self.language == "fr" and day.startswith("1 ") else day
@@ -214,7 +235,7 @@ class Translator:
         when = activity.published_at
         if activity.precision in (DatePrecision.SECOND, DatePrecision.DAY):
             return self._isolate(self.format_date(when), False)
-        month = str(format_skeleton("yMMMM", when, locale=self.locale))
+        month = self.format_month(when)
         facts = {"day": self.format_date(when), "month": month, "year": str(when.year)}
         return self._fill_template(self.term("precision", activity.precision), facts)
 

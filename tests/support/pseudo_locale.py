@@ -17,6 +17,7 @@ from lxml import html
 from auditor.i18n import catalogs, translator
 from auditor.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE
 from auditor.reference.gap_catalogue import get_gap_titles
+from auditor.reference.message_texts import get_message_texts
 
 OPEN, CLOSE = "⟦⟧"
 ATTRIBUTES = ("aria-label", "title", "alt", "placeholder", "data-name")
@@ -89,12 +90,27 @@ def pseudo_gap_titles(code, voice):
     return english(get_gap_titles(code, voice))
 
 
+def pseudo_message_texts(key):
+    """Return a text that is sent, with brackets around each line of the English text."""
+    texts = get_message_texts(key)
+    english_text = texts["en"]
+    if isinstance(english_text, str):
+        return {**texts, "en": wrapped_lines(english_text)}
+    forms = {category: wrapped_lines(form) for category, form in english_text.items()}
+    return {**texts, "en": forms}
+
+
+def wrapped_lines(text: str) -> str:
+    return "\n".join(map(wrapped, text.split("\n")))
+
+
 @contextlib.contextmanager
 def pseudo_locale() -> Iterator[None]:
     """Use brackets around all English texts during a `with` block."""
     with (
         mock.patch.object(translator, "load_language_pack", pseudo),
         mock.patch.object(translator, "get_gap_titles", pseudo_gap_titles),
+        mock.patch.object(translator, "get_message_texts", pseudo_message_texts),
     ):
         yield
 

@@ -248,7 +248,7 @@ def iter_all_texts(language):
         if message.id
         for form in get_translated_forms(message)
     )
-    for name in ("i18n/terms.toml", "reference/gaps.toml"):
+    for name in ("i18n/terms.toml", "reference/gaps.toml", "reference/message_texts.toml"):
         yield from iter_texts_in_language(
             tomllib.loads((PACKAGE / name).read_text("utf-8")), language
         )
