@@ -1,13 +1,12 @@
-"""Report links of associations: create, check and revoke them, and texts to send with them.
+"""Report links of associations: create, check and revoke them, also for many associations.
 
 A link contains a secret token; the database stores its hash, so it cannot be used to open a report.
-Links of a bulk export work only after `commit`, when all of them are written. A message names one
-strength and one first step; there is no score and no blame in it.
+Links of a bulk export work only after `commit`, when all of them are written. Their texts are
+written by `auditor.reports.invitation`.
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,204 +22,13 @@ from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
 from auditor.registry import spreadsheet
 from auditor.registry.columns import build_whatsapp_url
-from auditor.rendering.templates import (
-    MessageDocument,
-    MessageLink,
-    MessageListItem,
-    MessageSection,
-    collapse_line_breaks,
-    render_message,
-    shorten_subject,
+from auditor.reports.invitation import (
+    InvitationText,
+    ReportLinkAddress,
+    build_invitation_text,
 )
-from auditor.reports.text import describe_strengths, list_strengths
 from storage.models.users import ReportLink, ReportLinkState
 from storage.store import Store
-
-MAX_TEXT_CHARACTERS = 600
-"""Length of a text that a phone shows without "read more"."""
-MAX_NAME_CHARACTERS, MAX_SENTENCE_CHARACTERS, MAX_STEP_CHARACTERS = 70, 110, 150
-"""Maximum lengths of the name, the strength and the first step in a short text."""
-CLAUSE_END_PATTERN = re.compile(r"[.!?؟؛:;]\s")
-"""The end of a clause, where a step may be cut off."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportLinkAddress:
-    """The URL of a report link, and when it expires."""
-
-    url: str
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class InvitationText:
-    """The texts for one link in one language; `html` is the mail as HTML."""
-
-    short_text: str
-    subject: str
-    body: str
-    html: str
-
-
-def build_invitation_text(
-    view: AssociationView, config: Config, link: ReportLinkAddress, now: datetime, language: str
-) -> InvitationText:
-    """Return the texts for the report of an association."""
-    writer = _InvitationWriter(view, config.network.display_name(language), link, now)
-    translator = Translator(language)
-    body, html = render_message(language, writer.build_mail)
-    return InvitationText(
-        writer.build_whatsapp_text(translator), writer.build_subject(translator), body, html
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _InvitationWriter:
-    """Writes the texts of one invitation."""
-
-    view: AssociationView
-    network: str
-    link: ReportLinkAddress
-    now: datetime
-
-    def association_name(self, translator: Translator) -> str:
-        """Return the name, truncated for a short text."""
-        return _truncate_at_word(
-            self.view.association.display_name(translator.language), MAX_NAME_CHARACTERS
-        )
-
-    def list_strengths(self, translator: Translator) -> list[str]:
-        """Return the strengths as sentences."""
-        return list(describe_strengths(list_strengths(self.view, self.now), translator))
-
-    def find_first_step(self, translator: Translator) -> tuple[str, str]:
-        """Return the first step of the first gap and its channel, or empty texts."""
-        if not self.view.gaps:
-            return "", ""
-        gap = self.view.gaps[0]
-        return translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params).steps[
-            0
-        ], gap.channel
-
-    def build_subject(self, translator: Translator) -> str:
-        """Return the subject of the mail."""
-        return shorten_subject(
-            translator.translate(
-                "Your report: {association}", association=self.association_name(translator)
-            )
-        )
-
-    def build_whatsapp_text(self, translator: Translator) -> str:
-        """Return the text for WhatsApp or SMS: greeting, strength, first step and link.
-
-        If it is too long, the middle is left out.
-        """
-        greeting = translator.translate(
-            "Hello {association}, this is {network}. We checked how people find you online.",
-            association=self.association_name(translator),
-            network=_truncate_at_word(self.network, MAX_NAME_CHARACTERS),
-        )
-        invited = translator.translate(
-            "Full report and reply form, on your private link (valid until {day}):",
-            day=self.link.expires_at,
-        )
-        whole = "\n".join([greeting, *self._iter_middle_lines(translator), invited, self.link.url])
-        return (
-            whole
-            if len(whole) <= MAX_TEXT_CHARACTERS
-            else f"{greeting}\n{invited}\n{self.link.url}"
-        )
-
-    def _iter_middle_lines(self, translator: Translator) -> Iterator[str]:
-        for strength in self.list_strengths(translator)[:1]:
-            yield translator.translate(
-                "Going well: {strength}",
-                strength=_truncate_at_word(strength, MAX_SENTENCE_CHARACTERS),
-            )
-        step, channel = self.find_first_step(translator)
-        if step and channel:
-            yield translator.translate(
-                "First step ({channel}): {step}",
-                channel=channel,
-                step=_truncate_at_clause(step, MAX_STEP_CHARACTERS),
-            )
-        elif step:
-            yield translator.translate(
-                "First step: {step}", step=_truncate_at_clause(step, MAX_STEP_CHARACTERS)
-            )
-
-    def build_mail(self, translator: Translator) -> MessageDocument:
-        """Return the document of the mail."""
-        step, channel = self.find_first_step(translator)
-        line = translator.format_pair(translator.channel_name(channel), step) if channel else step
-        parts = (
-            MessageSection(
-                translator.label("ui", "strengths"),
-                tuple(map(MessageListItem, self.list_strengths(translator)[:3])),
-            ),
-            MessageSection(
-                translator.translate("First step"), (MessageListItem(line),) if step else ()
-            ),
-        )
-        return MessageDocument(
-            title=translator.translate(
-                "Hello {association},",
-                association=self.view.association.display_name(translator.language),
-            ),
-            intro=(
-                translator.translate(
-                    "{network} checks what anyone can see of the associations online. "
-                    "Your report says what works and lists at most five next steps.",
-                    network=self.network,
-                ),
-                translator.label("ui", "not_judgement"),
-            ),
-            sections=tuple(part for part in parts if part.items),
-            closing=(
-                translator.translate(
-                    "In the report you can tell us what is wrong, what isn’t yours, "
-                    "or what you will do and when."
-                ),
-            ),
-            links=(
-                MessageLink(
-                    translator.translate(
-                        "Open your report (private link, valid until {day})",
-                        day=self.link.expires_at,
-                    ),
-                    self.link.url,
-                ),
-            ),
-            footer=(
-                translator.translate(
-                    "Anyone with this link can read the report and reply in your name. "
-                    "Share it only with your board."
-                ),
-            ),
-        )
-
-
-def _truncate_at_clause(text: str, max_characters: int) -> str:
-    """Return a text up to its last clause that fits."""
-    line = collapse_line_breaks(text)
-    ends = [
-        match.start()
-        for match in CLAUSE_END_PATTERN.finditer(line)
-        if match.start() < max_characters
-    ]
-    if len(line) <= max_characters or not ends:
-        return _truncate_at_word(line, max_characters)
-    return f"{line[: ends[-1]].rstrip()}."
-
-
-def _truncate_at_word(text: str, max_characters: int) -> str:
-    """Return a text on one line, truncated at the end of a word."""
-    line = collapse_line_breaks(text)
-    if len(line) <= max_characters:
-        return line
-    head = line[: max_characters - 1]
-    return f"{head.rsplit(' ', 1)[0]}…"
-
 
 EXPORT_COLUMNS = (
     "association",
@@ -297,11 +105,11 @@ class BulkInvitations:
         )
         self.report_links.append(report_link)
         expires_at = report_link.expires_at
+        previous_link_at = find_latest_link_time(self.context.store, association.id, self.now)
         texts = build_invitation_text(
             view,
             self.context.config,
-            ReportLinkAddress(link, expires_at),
-            self.now,
+            ReportLinkAddress(link, expires_at, previous_link_at),
             association.language,
         )
         contact = self.context.store.get_contact(association.id)
@@ -385,6 +193,40 @@ def create_report_link(
         config, association, author, now, valid_days=valid_days
     )
     return store.add_report_link(report_link, keep_older=keep_older_links), address
+
+
+def create_invitation(
+    context: EvaluationContext,
+    view: AssociationView,
+    author: str,
+    now: datetime,
+    language: str,
+    *,
+    valid_days: int | None = None,
+    keep_older_links: bool = False,
+) -> tuple[ReportLinkAddress, InvitationText]:
+    """Create a report link of an association and the texts that send it.
+
+    Raises ConfigError if no public address is set.
+    """
+    previous_link_at = find_latest_link_time(context.store, view.association.id, now)
+    report_link, url = create_report_link(
+        context.store,
+        context.config,
+        view.association.id,
+        author,
+        now,
+        valid_days=valid_days,
+        keep_older_links=keep_older_links,
+    )
+    address = ReportLinkAddress(url, report_link.expires_at, previous_link_at)
+    return address, build_invitation_text(view, context.config, address, language)
+
+
+def find_latest_link_time(store: Store, association: str, now: datetime) -> datetime | None:
+    """Return when the newest report link of an association was created, or None."""
+    links = store.list_recent_report_links(now, association=association, limit=1)
+    return links[0].created_at if links else None
 
 
 def draft_report_link(

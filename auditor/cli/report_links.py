@@ -166,12 +166,7 @@ def text(
     each text has a new one. Older links are revoked, unless --keep-existing is set.
     """
     from auditor.registry.columns import build_whatsapp_url
-    from auditor.report_links import (
-        ReportLinkAddress,
-        build_invitation_text,
-        create_report_link,
-        select_associations,
-    )
+    from auditor.report_links import create_invitation, select_associations
     from storage.models.users import ReportLinkState
 
     cli_context, now = get_cli_context(context), get_current_time()
@@ -183,18 +178,15 @@ def text(
                 now, state=ReportLinkState.ACTIVE, association=association
             )
             revoked_count = len(active_links)
-        report_link, url = create_report_link(
-            app.store,
-            app.config,
-            association,
+        _, invitation = create_invitation(
+            app,
+            view,
             resolve_author(author),
             now,
+            cli_context.requested_language or view.association.language,
             valid_days=days,
             keep_older_links=keep_older,
         )
-        language = cli_context.requested_language or view.association.language
-        address = ReportLinkAddress(url, report_link.expires_at)
-        invitation = build_invitation_text(view, app.config, address, now, language)
         phone = app.store.get_contact(association).phone
         chat_url = build_whatsapp_url(phone, invitation.short_text)
     if mail:

@@ -197,6 +197,8 @@ def _compute_asset_version(name: str) -> str:
 
 MAX_SUBJECT_CHARS = 60
 """Number of characters of a subject that a phone shows."""
+SIGNATURE_MARK = "\n\n-- \n"
+"""Separates the text of a mail from its small print (RFC 3676, section 4.3)."""
 LINE_BREAKS = re.compile(r"[ \t\n\r\f\v\x85\u2028\u2029]+")
 
 
@@ -267,7 +269,7 @@ def render_plain_text(document: MessageDocument) -> str:
     if document.unsubscribe_link:
         footer.append(_format_link(document.unsubscribe_link))
     if footer:
-        blocks.append("-- \n" + "\n".join(footer))
+        blocks.append(SIGNATURE_MARK.lstrip() + "\n".join(footer))
     return "\n\n".join(blocks) + "\n"
 
 

@@ -15,7 +15,7 @@ from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview
 from auditor.evaluation.summary import Coverage
 from auditor.i18n.translator import EMPTY_VALUE, MessageValue, Translator
-from auditor.reference.gap_catalogue import Voice
+from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.rules.domain_expiry import DomainExpiry
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AccountState, Gap
@@ -386,13 +386,24 @@ def _find_website_strength(account: AccountView, view: AssociationView) -> Itera
 
 
 def list_recently_closed_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
-    """Return the gaps that were closed in the last 30 days and are not open again or waived."""
+    """Return the gaps that were fixed in the last 30 days."""
+    return list_fixed_gaps(view, as_of - RECENT_PERIOD)
+
+
+def list_fixed_gaps(view: AssociationView, since: datetime) -> list[Gap]:
+    """Return the gaps that were closed since a time and are not open again or waived.
+
+    A gap that an open one hides is not fixed: a website that is down is not faster.
+    """
     open_gaps = {(gap.code, gap.channel) for gap in view.gaps}
+    hidden_gaps = {
+        (code, gap.channel) for gap in view.gaps for code in load_gap_catalogue()[gap.code].hides
+    }
     return [
         gap
         for gap in view.all_gaps
-        if gap.opened_at and gap.closed_at and gap.closed_at >= as_of - RECENT_PERIOD
-        if (gap.code, gap.channel) not in open_gaps and gap not in view.waived_gaps
+        if gap.opened_at and gap.closed_at and gap.closed_at >= since
+        if (gap.code, gap.channel) not in open_gaps | hidden_gaps and gap not in view.waived_gaps
     ]
 
 

@@ -18,14 +18,12 @@ from auditor.registry.columns import build_whatsapp_url
 from auditor.report_links import (
     SHEET_TITLE,
     BulkInvitations,
-    InvitationText,
-    ReportLinkAddress,
-    build_invitation_text,
     can_create_report_links,
     compute_report_link_expiry,
-    create_report_link,
+    create_invitation,
     select_associations,
 )
+from auditor.reports.invitation import InvitationText
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.list_filters import FieldChoices, list_group_choices
@@ -161,19 +159,12 @@ def create_association_report_link(context: PageContext, association: str) -> Re
     """
     _require_public_url(context)
     app, view = context.app, require_association_view(context, association)
-    report_link, url = create_report_link(
-        app.store, app.config, association, context.author, context.now
-    )
-    texts = build_invitation_text(
-        view,
-        app.config,
-        ReportLinkAddress(url, report_link.expires_at),
-        context.now,
-        view.association.language,
+    address, texts = create_invitation(
+        app, view, context.author, context.now, view.association.language
     )
     phone = app.store.get_contact(association).phone
     new_link = NewReportLink(
-        url, report_link.expires_at, texts, build_whatsapp_url(phone, texts.short_text)
+        address.url, address.expires_at, texts, build_whatsapp_url(phone, texts.short_text)
     )
     return _render_association_report_links(context, association, new_link=new_link)
 

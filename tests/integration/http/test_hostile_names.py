@@ -26,8 +26,9 @@ from auditor.notifications import delivery, subscriptions, transports
 from auditor.notifications.drafts import DraftLinks, draft_digests
 from auditor.registry.columns import build_whatsapp_url
 from auditor.registry.spreadsheet import to_csv
-from auditor.report_links import ReportLinkAddress, build_invitation_text, select_associations
+from auditor.report_links import select_associations
 from auditor.reports.html import render_badge
+from auditor.reports.invitation import ReportLinkAddress, build_invitation_text
 from auditor.views.export import EXPORT_KINDS, ExportRequest, stream_export
 from storage.models.audit import CONTACT_FIELDS, Decision, DecisionKind
 from storage.models.users import Reply, ReplyKind
@@ -264,7 +265,7 @@ def test_invitation_keeps_hostile_name_on_its_line(app, association, language):
     [view] = select_associations(app, sample_network.NOW, [association])
     link = "https://reports.example.org/r/x"
     invitation = build_invitation_text(
-        view, app.config, ReportLinkAddress(link, sample_network.NOW), sample_network.NOW, language
+        view, app.config, ReportLinkAddress(link, sample_network.NOW), language
     )
     assert "\n" not in invitation.subject
     for line in (

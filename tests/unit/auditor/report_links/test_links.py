@@ -1,6 +1,7 @@
 """Report links: they open an association's own report, where it can reply."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,8 +12,9 @@ from auditor.config.schema import Config
 from auditor.core import tokens
 from auditor.core.errors import ConfigError
 from auditor.decisions import replies
+from auditor.evaluation.network_view import load_association_view
 from auditor.registry.importer import parse_registry_spreadsheet
-from storage.models.audit import DecisionKind
+from storage.models.audit import DecisionKind, Gap
 from storage.models.users import ReplyKind, ReplyOutcome
 from tests.support.requirements import needs_pango
 from tests.support.web_server import NOW, anonymous_client
@@ -146,6 +148,21 @@ def test_new_report_link_revokes_older_ones_unless_kept(app):
         for path in (first, second, third)
     ]
     assert opens == [False, False, True]
+
+
+def test_text_of_a_second_link_begins_with_what_was_fixed_since_the_first(app):
+    opened_at, closed_at = NOW - timedelta(days=3), NOW + timedelta(days=3)
+    gap = Gap("nour", "facebook", "channel_dead", "high", opened_at, 1, opened_at)
+
+    def create_text(now):
+        view = load_association_view(app.store, app.config, "nour")
+        return report_links.create_invitation(app, view, "a coordinator", now, "en")[1].short_text
+
+    app.store.save_conclusions(gaps=[gap])
+    assert "The address of your Facebook page no longer works." in create_text(NOW)
+    app.store.save_conclusions(gaps=[replace(gap, closed_at=closed_at)])
+    assert "Good news: " in create_text(closed_at + timedelta(days=1))
+    assert "Good news: " not in create_text(closed_at + timedelta(days=2))
 
 
 def test_report_link_needs_a_public_url(app):
