@@ -24,14 +24,17 @@ from auditor.evaluation.run_results import refresh_summaries
 from auditor.i18n.translator import Translator
 from auditor.receipts.receipt import hash_canonical_json
 from auditor.receipts.signing import get_receipt_public_key
-from auditor.reference.gap_catalogue import SEVERITIES, Voice
+from auditor.reference.gap_catalogue import SEVERITIES, Voice, load_gap_catalogue
 from auditor.reference.regions import find_region_code
 from auditor.rendering.templates import (
+    MAX_SUBJECT_CHARS,
     MessageDocument,
     MessageLink,
     MessageListItem,
     MessageSection,
     WebAppLinks,
+    collapse_line_breaks,
+    shorten_subject,
 )
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap
 from storage.models.summaries import AssociationSummary
@@ -59,22 +62,58 @@ class MessageFrame:
         return self.web_url and self.web_url + links.association_url(identifier)
 
 
-def digest_subject(run_digest: Digest, translator: Translator) -> str:
-    """Return the subject line with the numbers of changes."""
-    numbers = {
+MIN_NETWORK_CHARACTERS, MIN_ASSOCIATION_CHARACTERS = 12, 8
+"""How much of the names a subject keeps, however long the rest is."""
+
+
+def digest_subject(run_digest: Digest, network_name: str, translator: Translator) -> str:
+    """Return the subject line with the numbers of changes.
+
+    Long names in it are shortened, so a phone shows the numbers.
+    """
+    network, association = collapse_line_breaks(network_name), ""
+    if run_digest.urgent:
+        first_association = run_digest.urgent[0].association
+        association = collapse_line_breaks(first_association.display_name(translator.language))
+    subject = _write_subject(run_digest, network, association, translator)
+    network = _shorten_name(network, len(subject) - MAX_SUBJECT_CHARS, MIN_NETWORK_CHARACTERS)
+    subject = _write_subject(run_digest, network, association, translator)
+    excess = len(subject) - MAX_SUBJECT_CHARS
+    association = _shorten_name(association, excess, MIN_ASSOCIATION_CHARACTERS)
+    return shorten_subject(_write_subject(run_digest, network, association, translator))
+
+
+def _shorten_name(name: str, excess: int, min_characters: int) -> str:
+    """Return a name that is shorter by `excess` characters, or by as many as it may lose."""
+    if excess <= 0 or len(name) <= min_characters:
+        return name
+    return f"{name[: max(len(name) - excess - 1, min_characters)].rstrip()}…"
+
+
+def _write_subject(
+    run_digest: Digest, network: str, association: str, translator: Translator
+) -> str:
+    if not run_digest.is_run_finished:
+        return translator.message(
+            "digest.subject.incomplete", network=network, date=run_digest.run.day
+        )
+    counts = {
         "urgent": len(run_digest.urgent),
         "new": len(run_digest.new),
-        "settled": len(run_digest.closed),
+        "fixed": len(run_digest.closed),
     }
-    if not run_digest.is_run_finished:
-        return translator.translate("The check of {date} did not finish", date=run_digest.run.day)
-    if run_digest.urgent:
-        return translator.translate("Urgent: {urgent} · new: {new} · fixed: {settled}", **numbers)
-    if run_digest.new or run_digest.closed:
-        return translator.translate("New: {new} · fixed: {settled}", **numbers)
-    return translator.translate(
-        "Check of {date}: some accounts couldn’t be checked", date=run_digest.run.day
+    kinds = [kind for kind, count in counts.items() if count]
+    if not kinds:
+        channels = _join_channel_names(run_digest.unreliable_channels, translator)
+        return translator.message("digest.subject.unreliable", network=network, channels=channels)
+    first, *others = kinds
+    subject = translator.message(
+        f"digest.subject.{first}", n=counts[first], network=network, association=association
     )
+    additions = [
+        translator.message(f"digest.subject.plus_{kind}", n=counts[kind]) for kind in others
+    ]
+    return "".join([subject, *additions])
 
 
 def digest_text(run_digest: Digest, frame: MessageFrame, translator: Translator) -> MessageDocument:
@@ -83,6 +122,7 @@ def digest_text(run_digest: Digest, frame: MessageFrame, translator: Translator)
         "urgent": translator.translate("New urgent problems"),
         "new": translator.translate("New problems"),
         "fixed": translator.translate("Fixed problems"),
+        "missing": translator.translate("No website or account yet"),
     }
     sections = []
     for name, changes in run_digest.sections:
@@ -312,6 +352,8 @@ def _list_transitions(gaps: Iterable[Gap]) -> Iterator[tuple[Gap, bool, datetime
             yield gap, False, gap.closed_at
 
 
+NO_ACCOUNT_CODES = frozenset({"no_website", "channel_missing"})
+"""Gaps of associations that have no account yet, where nothing broke."""
 MAX_LISTED_CHANGES = 40
 """How many changes a message lists. Mail programs cut off longer ones."""
 
@@ -338,8 +380,19 @@ class Digest:
 
     @property
     def sections(self) -> tuple[tuple[str, tuple[GapChange, ...]], ...]:
-        """Return the names and changes of the three lists, with MAX_LISTED_CHANGES in all."""
-        lists = (("urgent", self.urgent), ("new", self.new), ("fixed", self.closed))
+        """Return the names and changes of the lists, with MAX_LISTED_CHANGES in all.
+
+        Accounts that an association does not have yet come last: they must not crowd out what
+        broke or was fixed.
+        """
+        missing = tuple(change for change in self.new if change.gap.code in NO_ACCOUNT_CODES)
+        broken = tuple(change for change in self.new if change not in missing)
+        lists = (
+            ("urgent", self.urgent),
+            ("new", broken),
+            ("fixed", self.closed),
+            ("missing", missing),
+        )
         sections = []
         remaining = MAX_LISTED_CHANGES
         for name, changes in lists:
@@ -381,12 +434,17 @@ def build_digest(
         return None
     latest_changes = sorted(_keep_latest_changes(changes), key=_severity_sort_key)
     opened = [change for change in latest_changes if change.is_open]
+    hidden = set(_iter_hidden_gaps(opened))
     return Digest(
         run=run,
         since=since,
         urgent=tuple(change for change in opened if change.gap.severity == SEVERITIES[0]),
         new=tuple(change for change in opened if change.gap.severity != SEVERITIES[0]),
-        closed=tuple(change for change in latest_changes if not change.is_open),
+        closed=tuple(
+            change
+            for change in latest_changes
+            if not change.is_open and _identify_gap(change) not in hidden
+        ),
         open_gap_count=sum(
             count
             for region, count in network_changes.open_gaps_by_region.items()
@@ -394,6 +452,18 @@ def build_digest(
         ),
         unreliable_channels=run.unreliable_channels,
     )
+
+
+def _iter_hidden_gaps(opened: Iterable[GapChange]) -> Iterator[tuple[str, str, str]]:
+    """Yield the gaps that new ones hide. That they closed is no good news."""
+    for change in opened:
+        association, channel, code = _identify_gap(change)
+        for hidden_code in load_gap_catalogue()[code].hides:
+            yield association, channel, hidden_code
+
+
+def _identify_gap(change: GapChange) -> tuple[str, str, str]:
+    return change.gap.association, change.gap.channel, change.gap.code
 
 
 def _is_in_regions(region: str | None, regions: Collection[str]) -> bool:

@@ -37,6 +37,7 @@ from auditor.rendering.templates import (
     render_message,
     shorten_subject,
 )
+from auditor.reports.invitation import describe_result_without_gaps
 from auditor.reports.text import MAX_DETAILED_GAPS, describe_strengths, list_strengths
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap
 from storage.models.users import Subscription
@@ -124,7 +125,7 @@ def _draft_digest(
         frame = MessageFrame(
             config.network.display_name(language), config.notify.pages_url, links.unsubscribe_url
         )
-        subject_line = digest_subject(digest, Translator(language))
+        subject_line = digest_subject(digest, frame.network_name, Translator(language))
         return build_message(
             draft,
             run,
@@ -230,9 +231,11 @@ def _draft_monthly_report(
         frame = MessageFrame(
             config.network.display_name(draft.language), links.report_url, links.unsubscribe_url
         )
-        subject_line = Translator(draft.language).translate(
-            "Your monthly report: {association}",
+        translator = Translator(draft.language)
+        subject_line = translator.message(
+            "mail.subject.monthly",
             association=association.display_name(draft.language),
+            month=translator.format_month(run.day),
         )
         return build_message(
             draft,
@@ -254,14 +257,16 @@ def build_monthly_report(
     strength_items = tuple(map(MessageListItem, strengths))
     step_items = tuple(_build_step_item(gap, translator) for gap in view.gaps[:MAX_DETAILED_GAPS])
     sections = (
-        MessageSection(translator.label("ui", "strengths"), strength_items),
         MessageSection(translator.label("ui", "todo"), step_items),
+        MessageSection(translator.label("ui", "strengths"), strength_items),
     )
     return MessageDocument(
-        title=name,
+        title=translator.message("mail.greeting", association=name),
         intro=(
             translator.translate("On {date}", date=run.day),
-            translator.label("ui", "not_judgement"),
+            translator.label("ui", "not_judgement")
+            if view.gaps
+            else describe_result_without_gaps(view, run.started_at, translator),
         ),
         sections=tuple(section for section in sections if section.items),
         links=(MessageLink(translator.translate("Read the full report and reply"), frame.web_url),)
@@ -281,7 +286,8 @@ def build_monthly_report(
 
 
 def _build_step_item(gap: Gap, translator: Translator) -> MessageListItem:
-    """Return a gap with its first step and the time that it takes."""
+    """Return a gap: why it matters, its first step and the time that it takes."""
     text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
+    step = translator.format_pair(translator.translate("First step"), text.steps[0])
     effort = translator.format_pair(translator.label("ui", "time"), text.effort)
-    return MessageListItem(text.title, (*text.steps[:1], effort))
+    return MessageListItem(text.title, (translator.message(f"why.{gap.code}"), step, effort))

@@ -46,7 +46,7 @@ def auditor(tmp_path, capsys, mail_box):
 def test_dry_run_shows_messages_without_sending(auditor, mail_box):
     code, output, _ = auditor("digest", "--dry-run")
     assert code == 0
-    assert output.startswith("amal@rabat.example: would be sent\nNew: 1 · fixed: 0\n")
+    assert output.startswith("amal@rabat.example: would be sent\nOur network: 1 new problem\n")
     assert "Nour: Its website does not open" in output
     assert not mail_box.taken
 
@@ -68,7 +68,7 @@ def test_digest_since_a_day_to_one_address(auditor, mail_box):
         "kind": "digest since 2026-11-20",
         "occasion": "2026-11-25",
         "status": "sent",
-        "subject": "جديد: 1 · عولج: 0",
+        "subject": "Our network: مشكل جديد واحد",
         "reason": "",
     }
     assert len(mail_box.to("omar@rabat.example")) == 1

@@ -71,8 +71,8 @@ def deliver(app, run):
 def test_digest_is_sent_to_each_recipient_in_its_language(app, mailbox):
     assert deliver(app, record_run(app, 0, "website_down")) == ["sent", "sent"]
     [arabic], [french] = mailbox.to(AMAL), mailbox.to(OMAR)
-    assert arabic["Subject"] == "جديد: 1 · عولج: 0"
-    assert french["Subject"].startswith("Nouveaux")
+    assert arabic["Subject"] == "Our network: مشكل جديد واحد"
+    assert french["Subject"].endswith("1 nouveau problème")
     assert str(arabic["From"]) == "Our network <auditor@rabat.example>"
     assert "تعذّر فتح موقعها الإلكتروني" in arabic.get_body(("plain",)).get_content()
     assert 'dir="rtl"' in arabic.get_body(("html",)).get_content()
@@ -119,8 +119,8 @@ def test_undelivered_changes_are_sent_with_the_next_run(app, mailbox):
     assert deliver(app, record_run(app, 1, "website_down")) == ["refused", "sent"]
     mailbox.refused.clear()
     assert deliver(app, record_run(app, 2, "feed_missing")) == ["sent", "sent"]
-    assert mailbox.to(AMAL)[-1]["Subject"] == "جديد: 2 · عولج: 0"
-    assert "Nouveaux : 1" in mailbox.to(OMAR)[-1]["Subject"].replace("\u00a0", " ")
+    assert mailbox.to(AMAL)[-1]["Subject"] == "Our network: مشكلان جديدان"
+    assert "1 nouveau problème" in mailbox.to(OMAR)[-1]["Subject"]
 
 
 def test_run_killed_between_claim_and_sending_sends_nothing_twice(app, mailbox, monkeypatch):
@@ -171,7 +171,7 @@ def test_chat_service_gets_the_digest_without_unsubscribe_link(app, mailbox):
         )
         assert deliver(app, record_run(app, 0, "website_down")) == ["sent"]
     payload = json.loads(requests[0][2])
-    assert payload["title"] == "New: 1 · fixed: 0"
+    assert payload["title"] == "Our network: 1 new problem"
     assert "unsubscribe" not in payload["message"]
 
 
@@ -192,7 +192,7 @@ def test_changes_since_a_day_can_be_sent_again(app, mailbox):
     drafts = draft_digests(app.store, app.config, run, since=night_of(0).date())
     deliveries = deliver_drafts(app, drafts, night_of(2))
     assert [delivery.status for delivery in deliveries] == ["sent", "sent"]
-    assert mailbox.to(AMAL)[-1]["Subject"] == "جديد: 2 · عولج: 0"
+    assert mailbox.to(AMAL)[-1]["Subject"] == "Our network: مشكلان جديدان"
     assert deliver(app, run) == ["nothing_new", "nothing_new"]
 
 
@@ -203,8 +203,13 @@ def test_monthly_report_is_sent_after_the_first_finished_run_of_a_month(app, mai
     assert deliver(app, record_run(app, 1, "website_down")) == ["sent", "sent"]
     assert deliver(app, record_run(app, 2)) == ["nothing_new", "already_sent"]
     [mail] = mailbox.to(AMAL)
-    assert mail["Subject"] == "تقريركم الشهري: Nour"
-    assert "تعذّر فتح موقعكم الإلكتروني" in mail.get_body(("plain",)).get_content()
+    assert mail["Subject"] == "Nour: تقريركم لشهر مارس 2026"
+    text = mail.get_body(("plain",)).get_content()
+    positions = [
+        text.index(part)
+        for part in ("تعذّر فتح موقعكم الإلكتروني", "من يبحث عنكم يجد صفحة خطأ.", "الخطوة الأولى: ")
+    ]
+    assert positions == sorted(positions)
     assert deliver(app, record_run(app, 31)) == ["nothing_new", "sent"]
 
 
