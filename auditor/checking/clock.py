@@ -144,6 +144,21 @@ def find_delayed_day(
     return day if day > run.day else None
 
 
+def find_next_start_time(
+    run: AuditRun | None, schedule: ScheduleSettings, now: datetime
+) -> datetime | None:
+    """Return when the next run starts on schedule. `run` is the newest one.
+
+    A day has one run: if that of the coming start has finished, the next one is a day later.
+    Returns None if no run can begin, because the newest one is dated in the future.
+    """
+    if run is not None and is_dated_in_future(run, now):
+        return None
+    begins = _get_last_start_time(schedule, now) + timedelta(days=1)
+    has_run = run is not None and run.state is AuditRunState.DONE and run.day >= begins.date()
+    return begins + timedelta(days=1) if has_run else begins
+
+
 def _get_last_start_time(schedule: ScheduleSettings, now: datetime) -> datetime:
     """Return the latest time at which a run was to start."""
     begins = datetime.combine(now.date(), schedule.start_time, UTC)

@@ -1,4 +1,4 @@
-"""`run`, `serve`, `worker`, `status` and `reevaluate`: audit runs and their results."""
+"""`run`, `serve`, `worker` and `reevaluate`: audit runs and their results."""
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
@@ -8,15 +8,20 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import date, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from auditor.cli.context import JsonOption, examples, get_cli_context, get_current_time
+from auditor.cli.context import (
+    FormatOption,
+    JsonOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+)
 from auditor.cli.output import (
-    is_stdout_terminal,
+    TableFormat,
+    choose_table_format,
     print_data,
     print_message,
     print_table,
@@ -33,7 +38,6 @@ if TYPE_CHECKING:
     from auditor.app import App
     from auditor.cli.context import CliContext
     from auditor.cli.output import ProgressCallback
-    from auditor.cluster.health import QueueHealth
     from auditor.evaluation.reevaluate import ReevaluationResult
     from auditor.i18n.translator import Translator
     from probes.models.finding import Presence
@@ -49,6 +53,7 @@ CHANGE_COLUMNS = ("kind", "association", "channel", "subject", "before", "after"
 @examples("auditor run", "auditor run --forecast")
 def run(
     context: typer.Context,
+    *,
     forecast: Annotated[
         bool,
         typer.Option(
@@ -67,6 +72,7 @@ def run(
         bool,
         typer.Option("--no-backup", help="Skip the backup that --discard-future makes."),
     ] = False,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the nightly audit.
@@ -76,6 +82,7 @@ def run(
     """
     from auditor.app import App
 
+    table_format = choose_table_format(requested_format, as_json=as_json)
     if no_backup and not discard_future:
         raise UsageError(
             "--no-backup", "only --discard-future makes a backup", "both options, or neither"
@@ -84,7 +91,7 @@ def run(
     cli_context = get_cli_context(context)
     translator = cli_context.translator
     if forecast:
-        _print_forecast(cli_context, as_json=as_json)
+        _print_forecast(cli_context, table_format)
         return
     with App.open(cli_context.load_config()) as app, app.hold_run_lock():
         if discard_future:
@@ -93,7 +100,7 @@ def run(
         with show_progress(title, quiet=cli_context.quiet) as on_progress:
             finished_run = runtime.run_async(_execute_run(app, on_progress))
         counts = count_presences(app.store, finished_run)
-    if as_json:
+    if table_format == "json":
         print_data(build_json_document([finished_run.receipt], get_current_time()))
     elif finished_run.state == "done" and not cli_context.quiet:
         print_message(_format_run_summary(finished_run, counts, translator))
@@ -135,13 +142,13 @@ def _discard_future_runs(app: App, cli_context: CliContext, *, skip_backup: bool
         cli_context.print_translated("Nothing is dated in the future.")
 
 
-def _print_forecast(cli_context: CliContext, *, as_json: bool) -> None:
+def _print_forecast(cli_context: CliContext, table_format: TableFormat) -> None:
     """Print how long the next run takes on each channel, and how many runs a full pass needs."""
     from auditor.runs.forecast import forecast_channels
 
     with cli_context.open_app() as app:
         forecasts = forecast_channels(app.config, app.store, get_current_time())
-    if as_json:
+    if table_format == "json":
         items = (forecast.to_dict() for forecast in forecasts)
         print_data(build_json_document(items, get_current_time()))
         return
@@ -150,6 +157,7 @@ def _print_forecast(cli_context: CliContext, *, as_json: bool) -> None:
         FORECAST_COLUMNS,
         ([getattr(forecast, column) for column in FORECAST_COLUMNS] for forecast in forecasts),
         translator,
+        table_format,
     )
     for forecast in forecasts:
         if forecast.runs > 1 and not forecast.seconds_per_request:
@@ -260,67 +268,13 @@ def serve(
         )
 
 
-@examples("auditor status", "auditor status --max-age 26")
-def status(
-    context: typer.Context,
-    max_age: Annotated[
-        float | None,
-        typer.Option(
-            "--max-age",
-            help="Exit with code 4 if the last finished run is older than this many hours.",
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show how the last run went.
-
-    Shows its time, state and number of accounts, and the channels that were unreliable. To monitor
-    runs, call it with --max-age from cron.
-    """
-    from auditor.checking.clock import DISCARD_FUTURE, FUTURE_RUN, find_delayed_day
-    from auditor.cluster.health import load_queue_health
-    from auditor.views.json_items import build_status_item
-    from storage.models.audit import AuditRunState
-
-    cli_context = get_cli_context(context)
-    with cli_context.open_app() as app:
-        now, last_run = get_current_time(), app.store.get_latest_run()
-        item = build_status_item(
-            last_run,
-            count_presences(app.store, last_run),
-            now,
-            find_delayed_day(last_run, app.config.schedule, now),
-        )
-        last_finished_run = app.store.get_latest_run(AuditRunState.DONE)
-        queue_health = load_queue_health(app.store, app.config)
-    if as_json:
-        if queue_health:
-            item |= {"cluster": queue_health.to_dict()}
-        print_data(build_json_document([item], get_current_time()))
-    else:
-        if last_run:
-            _print_status(item, cli_context.translator, app.config.network.time_zone)
-            _print_delays(item, cli_context)
-        else:
-            print_message(
-                cli_context.translator.translate(
-                    "no runs yet; {command} starts one", command="`auditor run`"
-                )
-            )
-        if queue_health:
-            _print_worker_counts(queue_health, cli_context)
-    if last_run and item["dated_in_future"]:
-        raise IncompleteRunError(f"the run for {last_run.day}", FUTURE_RUN, DISCARD_FUTURE)
-    if max_age is not None:
-        _raise_if_stale(last_finished_run, max_age, now)
-
-
 @examples("auditor reevaluate --dry-run", "auditor reevaluate")
 def reevaluate(
     context: typer.Context,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, without changing anything.")
     ] = False,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Re-evaluate all observations with the current rules.
@@ -333,6 +287,7 @@ def reevaluate(
     from auditor.config.schema import find_config_file
     from auditor.evaluation import reevaluate as reevaluation
 
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     translator = cli_context.translator
     title = translator.translate("re-evaluating")
@@ -343,12 +298,12 @@ def reevaluate(
     ):
         result = reevaluation.reevaluate(app, dry_run=dry_run, progress=on_progress)
     changes = reevaluation.simplify_changes(result.changes)
-    if as_json:
+    if table_format == "json":
         print_data(build_json_document(map(asdict, changes), get_current_time()))
     elif changes:
         rows = ([getattr(change, column) for column in CHANGE_COLUMNS] for change in changes)
         formatters = reevaluation.build_column_translators(translator)
-        print_table(CHANGE_COLUMNS, rows, translator, formatters)
+        print_table(CHANGE_COLUMNS, rows, translator, table_format, formatters)
     if not cli_context.quiet:
         config_path = find_config_file(cli_context.config_path, os.environ)
         for line in (
@@ -421,81 +376,6 @@ def count_presences(store: Store, run: AuditRun | None) -> Counter[Presence]:
         for (_, presence), count in store.count_by_presence(run.id).items():
             total[presence] += count
     return total
-
-
-def _raise_if_stale(
-    last_finished_run: AuditRun | None, max_age_hours: float, now: datetime
-) -> None:
-    """Raise IncompleteRunError if the last finished run is too old.
-
-    Only finished runs count. A run that is skipped every day must not look healthy.
-    """
-    if last_finished_run is None:
-        raise IncompleteRunError("no recent run", "no run has finished yet", "`auditor run`")
-    ended_at = last_finished_run.finished_at or last_finished_run.started_at
-    hours = (now - ended_at).total_seconds() / 3600
-    if hours > max_age_hours:
-        raise IncompleteRunError(
-            "the last run is too old",
-            f"the run for {last_finished_run.day} finished {hours:.1f} hours ago",
-            "`auditor run`, and check the schedule",
-        )
-
-
-def _print_status(item: dict[str, Any], translator: Translator, zone: str) -> None:
-    is_translated = is_stdout_terminal()
-    rows = []
-    for key, value in item.items():
-        if key == "dated_in_future":
-            continue  # an error message says so
-        if is_translated:
-            text = _format_status_value(value, translator, zone)
-        else:
-            text = ", ".join(value) if isinstance(value, list) else value
-        rows.append((key, text))
-    print_table(("what", "value"), rows, translator, {"what": partial(translator.term, "heading")})
-
-
-def _print_delays(item: dict[str, Any], cli_context: CliContext) -> None:
-    """Print what the figures do not show: a run that has not started, and accounts not reached."""
-    if item["delayed_run"]:
-        delayed_day = date.fromisoformat(item["delayed_run"])
-        running_day = date.fromisoformat(item["run"])
-        cli_context.print_translated(
-            "The check of {day} has not started: the one of {other} has not finished.",
-            day=delayed_day,
-            other=running_day,
-        )
-    if item["not_reached"] and item["state"] == "done":
-        cli_context.print_translated_count(
-            "{n} account left over; it comes first in the next check.",
-            "{n} accounts left over; they come first in the next check.",
-            item["not_reached"],
-        )
-
-
-def _print_worker_counts(cluster_figures: QueueHealth, cli_context: CliContext) -> None:
-    """Print the number of active workers and of jobs, if a run uses several machines."""
-    number = cli_context.translator.format_number
-    cli_context.print_translated_count(
-        "{n} active worker; jobs queued: {waiting}, running: {doing}, stalled: {stalled}.",
-        "{n} active workers; jobs queued: {waiting}, running: {doing}, stalled: {stalled}.",
-        cluster_figures.active_workers,
-        waiting=number(cluster_figures.waiting_jobs),
-        doing=number(cluster_figures.running_jobs),
-        stalled=number(cluster_figures.stalled_jobs),
-    )
-
-
-def _format_status_value(value: Any, translator: Translator, zone: str) -> str:
-    """Return a status value as text: channels, a time in the network's zone, a number, a state."""
-    if isinstance(value, list):
-        return translator.join_list(map(translator.channel_name, value))
-    if isinstance(value, str) and value.endswith("Z"):
-        return translator.format_datetime(datetime.fromisoformat(value), zone)
-    if isinstance(value, (int, float)):
-        return translator.format_number(value)
-    return translator.term("run", value or "")
 
 
 def _format_run_summary(run: AuditRun, counts: Counter[Presence], translator: Translator) -> str:

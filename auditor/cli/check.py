@@ -20,10 +20,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from auditor.cli.context import CliContext, JsonOption, examples, get_cli_context, get_current_time
+from auditor.cli.context import (
+    CliContext,
+    FormatOption,
+    JsonOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+)
 from auditor.cli.output import (
+    choose_table_format,
     format_tsv_row,
-    is_stdout_terminal,
     print_data,
     print_table,
     print_tsv,
@@ -58,6 +65,7 @@ def identify(
     channel: Annotated[
         str | None, typer.Option(help="Read every value as an account on this channel.")
     ] = None,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Identify which account each link points to.
@@ -65,12 +73,13 @@ def identify(
     Makes no network requests. Each line is a link, or the name of a channel, a tab and what was
     typed for that channel, such as a user name.
     """
+    table_format = choose_table_format(requested_format, as_json=as_json)
     _validate_channel(channel)
     lines = _read_lines(file)
-    if as_json:
+    if table_format == "json":
         items = map_in_processes(partial(_identify_as_json, channel), lines)
         print_data("".join(iter_encoded_document(items, get_current_time())))
-    elif not is_stdout_terminal():
+    elif table_format == "tsv":
         print_tsv(IDENTITY_COLUMNS, map_in_processes(partial(_identify_as_rows, channel), lines))
     else:
         translator = get_cli_context(context).translator
@@ -79,7 +88,7 @@ def identify(
             for item in _identify_lines(channel, lines)
         )
         formatters = {name: partial(translator.term, name) for name in ("kind", "note")}
-        print_table(IDENTITY_COLUMNS, rows, translator, formatters)
+        print_table(IDENTITY_COLUMNS, rows, translator, table_format, formatters)
 
 
 def _identify_as_json(channel: str | None, lines: list[str]) -> list[str]:
@@ -122,12 +131,14 @@ def check(
     channel: Annotated[
         str | None, typer.Option(help="Read every value as an account on this channel.")
     ] = None,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check links now and print the findings.
 
     Needs no registry and no database. Stores nothing.
     """
+    table_format = choose_table_format(requested_format, as_json=as_json)
     _validate_channel(channel)
     lines: list[str] = []
     for link in links:
@@ -136,7 +147,7 @@ def check(
     inputs = list(map(_make_line_splitter(channel), lines))
     checked = runtime.run_async(_check_links(cli_context, inputs))
     items = list(map(build_check_item, checked))
-    if as_json:
+    if table_format == "json":
         print_data(build_json_document(items, get_current_time()))
         return
     translator = cli_context.translator
@@ -145,7 +156,7 @@ def check(
     }
     formatters["last_activity"] = lambda timestamp: timestamp[:10]
     rows = ([item[column] for column in FINDING_COLUMNS] for item in items)
-    print_table(FINDING_COLUMNS, rows, translator, formatters)
+    print_table(FINDING_COLUMNS, rows, translator, table_format, formatters)
 
 
 async def _check_links(

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from auditor.cli.output import print_message
+from auditor.cli.output import TableFormat, print_message
 from auditor.core import log_setup
 
 if TYPE_CHECKING:
     from auditor.app import App
     from auditor.config.schema import Config
     from auditor.i18n.translator import MessageValue, Translator
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,28 @@ def get_cli_context(context: typer.Context) -> CliContext:
     return root_object if isinstance(root_object, CliContext) else CliContext()
 
 
+def limit_rows(context: typer.Context, rows: Iterable[T], limit: int | None) -> Iterator[T]:
+    """Yield the first `limit` rows, or all if it is None.
+
+    If rows are left out, a message says so at the end of the command, below the list.
+    """
+    for row_count, row in enumerate(rows):
+        if row_count == limit:
+            report = partial(_report_left_out_rows, get_cli_context(context), row_count)
+            context.call_on_close(report)
+            return
+        yield row
+
+
+def _report_left_out_rows(cli_context: CliContext, shown_count: int) -> None:
+    cli_context.print_translated_count(
+        "Only the first row is shown; a larger {option} shows more.",
+        "Only the first {n} rows are shown; a larger {option} shows more.",
+        shown_count,
+        option="--limit",
+    )
+
+
 def get_current_time() -> datetime:
     """Return the current time in UTC.
 
@@ -93,7 +120,18 @@ def get_current_time() -> datetime:
     return datetime.now(UTC)
 
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FormatOption = Annotated[
+    TableFormat | None,
+    typer.Option(
+        "--format",
+        help="Print a table with words, tab-separated values with codes, or JSON. The default is "
+        "table on a terminal, also through a pager, and tsv without one.",
+    ),
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Show at most this many rows.")
+]
 
 
 YES_ANSWERS = {"y", "yes", "o", "oui", "نعم"}
@@ -109,8 +147,6 @@ def read_confirmation() -> bool:
     """Read a line from standard input and return whether it means yes."""
     return sys.stdin.readline().strip().casefold() in YES_ANSWERS
 
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 SETTINGS: dict[str, Any] = {
     "rich_markup_mode": None,  # markup would remove words in square brackets from help texts

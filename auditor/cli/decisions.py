@@ -16,8 +16,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditor.cli.context import JsonOption, examples, get_cli_context, get_current_time, make_group
-from auditor.cli.output import print_data, print_message, print_table
+from auditor.cli.context import (
+    FormatOption,
+    JsonOption,
+    LimitOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+    limit_rows,
+    make_group,
+)
+from auditor.cli.output import (
+    choose_table_format,
+    print_data,
+    print_message,
+    print_table,
+)
 from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
@@ -414,10 +428,13 @@ def list_decisions(
     association: Annotated[
         str | None, typer.Option(help="Show only this association, by its id.")
     ] = None,
+    *,
     ending: Annotated[
         bool,
         typer.Option("--ending", help="Show only decisions that end within 30 days."),
     ] = False,
+    limit: LimitOption = None,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List all decisions, the oldest first.
@@ -428,6 +445,7 @@ def list_decisions(
     from auditor.decisions.service import build_decision_items, refuse_unknown_association
     from auditor.reference.gap_catalogue import Voice
 
+    table_format = choose_table_format(requested_format, as_json=as_json)
     now, cli_context = get_current_time(), get_cli_context(context)
     with cli_context.open_app() as app:
         if association is not None:
@@ -445,7 +463,8 @@ def list_decisions(
         )
     if ending:
         items = [item for item in items if item["state"] == "ending_soon"]
-    if as_json:
+    items = list(limit_rows(context, items, limit))
+    if table_format == "json":
         print_data(build_json_document(items, now))
         return
     rows = []
@@ -457,4 +476,4 @@ def list_decisions(
         column: partial(translator.term, group) for column, group in TERM_GROUPS.items()
     }
     formatters["code"] = partial(translator.gap_title, voice=Voice.LABEL)
-    print_table(DECISION_COLUMNS, rows, translator, formatters)
+    print_table(DECISION_COLUMNS, rows, translator, table_format, formatters)

@@ -10,8 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditor.cli.context import JsonOption, examples, get_cli_context, get_current_time, make_group
-from auditor.cli.output import print_data, print_table, print_text
+from auditor.cli.context import (
+    FormatOption,
+    JsonOption,
+    LimitOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+    limit_rows,
+    make_group,
+)
+from auditor.cli.output import (
+    choose_table_format,
+    print_data,
+    print_table,
+    print_text,
+)
 from auditor.core.errors import IncompleteRunError, InputError
 from auditor.core.formatting import build_json_document
 
@@ -43,6 +57,7 @@ digest_app = make_group(
 @examples("auditor digest --dry-run")
 def send_digest(
     context: typer.Context,
+    *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent, without sending anything.")
     ] = False,
@@ -51,6 +66,7 @@ def send_digest(
         typer.Option(formats=["%Y-%m-%d"], help="Include everything since this day (UTC)."),
     ] = None,
     to: Annotated[str | None, typer.Option(help="Send only to this address.")] = None,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send the digest of the last run and the monthly reports to those who did not get them yet."""
@@ -58,6 +74,7 @@ def send_digest(
         return
     from auditor.notifications import delivery
 
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
         drafts = _select_drafts(app, since.date() if since else None, to)
@@ -66,13 +83,14 @@ def send_digest(
         else:
             deliveries = list(delivery.deliver_drafts(app, drafts, get_current_time()))
     translator = cli_context.translator
-    if as_json:
+    if table_format == "json":
         print_data(build_json_document(map(_build_delivery_item, deliveries), get_current_time()))
     elif dry_run:
         print_text("\n\n".join(_format_preview(item, translator) for item in deliveries))
     else:
         rows = ([getattr(item, name) for name in DELIVERY_COLUMNS] for item in deliveries)
-        print_table(DELIVERY_COLUMNS, rows, translator, _build_cell_formatters(translator))
+        formatters = _build_cell_formatters(translator)
+        print_table(DELIVERY_COLUMNS, rows, translator, table_format, formatters)
     if not deliveries:
         cli_context.print_translated(
             "no one receives the digest yet; add addresses in {setting}",
@@ -113,23 +131,32 @@ def unsubscribe(
 
 @digest_app.command()
 @examples("auditor digest subscriptions")
-def subscriptions(context: typer.Context, as_json: JsonOption = False) -> None:
+def subscriptions(
+    context: typer.Context,
+    limit: LimitOption = None,
+    requested_format: FormatOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the addresses that subscribed or unsubscribed.
 
     The recipients of the digest are in the configuration. They are listed here only if they have
     unsubscribed.
     """
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
+    translator = cli_context.translator
     with cli_context.open_app() as app:
-        items = [asdict(subscription) for subscription in app.store.list_subscriptions()]
+        listed = limit_rows(context, app.store.list_subscriptions(), limit)
+        items = [asdict(subscription) for subscription in listed]
     for item in items:
         del item["token_hash"]  # a secret
-    if as_json:
+    if table_format == "json":
         print_data(build_json_document(items, get_current_time()))
     else:
         rows = ([item[name] for name in SUBSCRIPTION_COLUMNS] for item in items)
         translator = cli_context.translator
-        print_table(SUBSCRIPTION_COLUMNS, rows, translator, _build_cell_formatters(translator))
+        formatters = _build_cell_formatters(translator)
+        print_table(SUBSCRIPTION_COLUMNS, rows, translator, table_format, formatters)
 
 
 def _save_subscription(

@@ -11,6 +11,7 @@ import typer
 
 from auditor.cli.context import (
     CliContext,
+    FormatOption,
     JsonOption,
     can_prompt,
     examples,
@@ -19,7 +20,14 @@ from auditor.cli.context import (
     read_confirmation,
 )
 from auditor.cli.decisions import AuthorOption, get_login_name
-from auditor.cli.output import print_data, print_data_parts, print_message, print_table
+from auditor.cli.output import (
+    TableFormat,
+    choose_table_format,
+    print_data,
+    print_data_parts,
+    print_message,
+    print_table,
+)
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import build_json_document, iter_json_document
 
@@ -35,7 +43,10 @@ STORED_DATA_COLUMNS = ("stored", "count")
 
 @examples("auditor registry show-data nour", "auditor registry show-data --json nour")
 def show_stored_data(
-    context: typer.Context, association: ErasureAssociationArgument, as_json: JsonOption = False
+    context: typer.Context,
+    association: ErasureAssociationArgument,
+    requested_format: FormatOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show all data that is stored about an association.
 
@@ -45,11 +56,12 @@ def show_stored_data(
     """
     from auditor.erasure import summarize_stored_data
 
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
         stored_data = summarize_stored_data(app, association)
-        if not as_json:
-            _print_stored_data(stored_data, cli_context)
+        if table_format != "json":
+            _print_stored_data(stored_data, cli_context, table_format)
             return
         recipient_keys = [recipient.key for recipient in app.config.notify.recipients]
         rows = app.store.list_stored_rows(association, recipient_keys)
@@ -71,6 +83,7 @@ def erase_association(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Erase without asking.")] = False,
     author: AuthorOption = None,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Erase all data of an association.
@@ -81,16 +94,17 @@ def erase_association(
     """
     from auditor import erasure
 
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     author_name = (author or "").strip() or get_login_name()
     with cli_context.open_app() as app:
         if not dry_run and erasure.was_erased(app, association, contact_only=contact_only):
             result = erasure.finish_erasure(app)
-            _print_erasure_result(result, cli_context, association, as_json=as_json)
+            _print_erasure_result(result, cli_context, association, as_json=table_format == "json")
             return
         stored_data = erasure.summarize_stored_data(app, association, contact_only=contact_only)
         if dry_run:
-            _print_erasure_preview(stored_data, cli_context, association, as_json=as_json)
+            _print_erasure_preview(stored_data, cli_context, association, table_format)
             return
         is_confirmed = yes or _confirm_erasure(
             stored_data, cli_context, association, contact_only=contact_only
@@ -101,7 +115,7 @@ def erase_association(
         result = erasure.erase_association(
             app, association, author_name, get_current_time(), contact_only=contact_only
         )
-        _print_erasure_result(result, cli_context, association, as_json=as_json)
+        _print_erasure_result(result, cli_context, association, as_json=table_format == "json")
 
 
 def _confirm_erasure(
@@ -134,23 +148,29 @@ def _confirm_erasure(
     return read_confirmation()
 
 
-def _print_stored_data(stored_data: ErasureSummary, cli_context: CliContext) -> None:
+def _print_stored_data(
+    stored_data: ErasureSummary, cli_context: CliContext, table_format: TableFormat
+) -> None:
     print_table(
         STORED_DATA_COLUMNS,
         stored_data.list_counts(),
         cli_context.translator,
+        table_format,
         {"stored": partial(cli_context.translator.term, "stored_data")},
     )
 
 
 def _print_erasure_preview(
-    stored_data: ErasureSummary, cli_context: CliContext, association: str, *, as_json: bool
+    stored_data: ErasureSummary,
+    cli_context: CliContext,
+    association: str,
+    table_format: TableFormat,
 ) -> None:
-    if as_json:
+    if table_format == "json":
         item = _build_erasure_item(association, stored_data.list_counts())
         print_data(build_json_document([item], get_current_time()))
         return
-    _print_stored_data(stored_data, cli_context)
+    _print_stored_data(stored_data, cli_context, table_format)
     cli_context.print_translated("preview only; nothing was written")
 
 

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import typer
 
 from auditor import __version__
-from auditor.cli import audit, check, maintenance, reports, setup
+from auditor.cli import audit, check, maintenance, reports, setup, status
 from auditor.cli.audit import worker
 from auditor.cli.context import CliContext, GroupWithExamples, examples, make_group, show_examples
 from auditor.cli.decisions import decide_app
@@ -65,7 +65,7 @@ for command in (
     audit.run,
     audit.serve,
     worker,
-    audit.status,
+    status.status,
     reports.gaps,
     reports.report,
     export,
@@ -95,6 +95,7 @@ def _print_version(is_requested: bool) -> None:
 @examples("auditor demo", "auditor init")
 def store_common_options(
     context: typer.Context,
+    *,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -115,14 +116,20 @@ def store_common_options(
             help="Print messages in this language. The default is the language of the terminal."
         ),
     ] = None,
+    no_color: Annotated[
+        bool,
+        typer.Option("--no-color", help="Print without color, as if NO_COLOR is set."),
+    ] = False,
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--version", "-V", callback=_print_version, is_eager=True, help="Print the version."
         ),
     ] = False,
 ) -> None:
     """Store the options that every command accepts."""
+    if no_color:
+        os.environ["NO_COLOR"] = "1"  # Rich reads it, for tables and for progress bars
     context.obj = CliContext(config, quiet, debug or _is_debug_enabled(), lang)
 
 
@@ -181,7 +188,7 @@ def move_common_options_first(arguments: list[str]) -> list[str]:
         argument = remaining.pop(0)
         if argument == "--":
             return [*common, *others, argument, *remaining]
-        is_flag = argument in {"--quiet", "-q", "--debug"}
+        is_flag = argument in {"--quiet", "-q", "--debug", "--no-color"}
         if is_flag or argument.startswith(("--config=", "--lang=")):
             common.append(argument)
         elif argument in {"--config", "--lang"} and remaining:

@@ -13,8 +13,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import JsonOption, examples, get_cli_context, get_current_time
-from auditor.cli.output import print_data, print_message, print_table, show_progress
+from auditor.cli.context import (
+    FormatOption,
+    JsonOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+)
+from auditor.cli.output import (
+    TableFormat,
+    choose_table_format,
+    print_data,
+    print_message,
+    print_table,
+    show_progress,
+)
 from auditor.core.errors import IncompleteRunError
 from auditor.core.formatting import build_json_document
 
@@ -42,6 +55,7 @@ def backup(
     listed: Annotated[
         bool, typer.Option("--list", help="List the existing backups instead of making one.")
     ] = False,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Back up the database and its evidence.
@@ -52,17 +66,18 @@ def backup(
     from auditor.app import App
     from auditor.retention import backups
 
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context, now = get_cli_context(context), get_current_time()
     config = cli_context.load_config()
     backups.find_sqlite_file(config, "`pg_dump`")
     if listed:
         existing = backups.list_backups(target or config.backup.folder)
         items = [existing_backup.to_dict() for existing_backup in existing]
-        _print_backups(items, cli_context.translator, config.network.time_zone, as_json=as_json)
+        _print_backups(items, cli_context.translator, config.network.time_zone, table_format)
         return
     with App.open(config, create=False) as app:
         result = backups.create_backup(app.store, app.body_store, config, now, target)
-    if as_json:
+    if table_format == "json":
         print_data(build_json_document([_build_backup_item(result)], now))
     elif not cli_context.quiet:
         print_message(_describe_backup(result, cli_context.translator))
@@ -206,9 +221,9 @@ def prune(
 
 
 def _print_backups(
-    items: list[dict[str, Any]], translator: Translator, zone: str, *, as_json: bool
+    items: list[dict[str, Any]], translator: Translator, zone: str, table_format: TableFormat
 ) -> None:
-    if as_json:
+    if table_format == "json":
         print_data(build_json_document(items, get_current_time()))
         return
     formatters = {
@@ -219,6 +234,7 @@ def _print_backups(
         BACKUP_COLUMNS,
         ([item[column] for column in BACKUP_COLUMNS] for item in items),
         translator,
+        table_format,
         formatters,
     )
 
@@ -313,6 +329,10 @@ def receipts(
             "--hash", help="Exit with code 4 if no report has this hash, which you noted earlier."
         ),
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Show at most this many runs, the newest.")
+    ] = None,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify the signed reports of all runs.
@@ -323,13 +343,15 @@ def receipts(
     from auditor.receipts.receipt import verify_receipt_chain
     from auditor.receipts.signing import read_known_public_keys
 
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
         verifications = list(
             verify_receipt_chain(app.store.list_runs(), read_known_public_keys(app.data_folder))
         )
-    items = [_build_receipt_item(verification) for verification in verifications]
-    if as_json:
+    shown = verifications[-limit:] if limit else verifications
+    items = [_build_receipt_item(verification) for verification in shown]
+    if table_format == "json":
         print_data(build_json_document(items, get_current_time()))
     elif items:
         translator = cli_context.translator
@@ -340,7 +362,9 @@ def receipts(
             RECEIPT_COLUMNS,
             ([item[column] for column in RECEIPT_COLUMNS] for item in items),
             translator,
+            table_format,
             formatters,
+            optional_column="key",
         )
     _raise_if_invalid(verifications, receipt_hash, cli_context)
 

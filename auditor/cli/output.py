@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -38,11 +39,6 @@ def print_data_parts(parts: Iterable[str]) -> None:
 def print_text(text: str) -> None:
     """Print text for a person, without terminal control codes and direction overrides."""
     print_data("\n".join(CONTROL_CHARACTERS.sub(" ", line) for line in text.split("\n")))
-
-
-def is_stdout_terminal() -> bool:
-    """Return whether a person reads the data. If not, they are printed with codes, not words."""
-    return sys.stdout.isatty()
 
 
 def print_message(text: str) -> None:
@@ -86,32 +82,91 @@ def _open_utf8(stream: TextIO) -> Iterator[TextIO]:
     stream.flush()
 
 
+TableFormat = Literal["table", "tsv", "json"]
+"""The formats of a list: words in columns for people, codes between tabs or JSON for programs."""
+
+
+def choose_table_format(requested_format: TableFormat | None, *, as_json: bool) -> TableFormat:
+    """Return the requested format of a list. By default it is a table if a person reads it.
+
+    A person reads it if standard output or standard error is a terminal. In `auditor gaps | less`
+    the list goes into a pipe, but messages go to the terminal. Raises UsageError if `--json`
+    contradicts the requested format.
+    """
+    if as_json and requested_format not in {None, "json"}:
+        raise UsageError(
+            f"--json --format {requested_format}", "they contradict each other", "one of them"
+        )
+    if as_json:
+        return "json"
+    return requested_format or ("table" if sys.stdout.isatty() or sys.stderr.isatty() else "tsv")
+
+
 CellFormatter = Callable[[str], str]
-"""Returns the text that a terminal shows for a cell."""
+"""Returns the text that a table shows for a cell."""
+
+RED_CODES = frozenset(
+    {
+        *("urgent", "error", "fail", "absent", "refused", "unreachable"),
+        *("tampered", "unknown_key", "broken"),
+    }
+)
+YELLOW_CODES = frozenset(
+    {
+        *("high", "warning", "warn", "uncertain", "unsigned"),
+        *("incomplete", "skipped", "ending_soon"),
+    }
+)
+COLORED_COLUMNS = frozenset({"severity", "state", "presence", "status", "signature", "chain"})
+"""Columns whose codes say how urgent a row is. Color never says it alone: the word does, too."""
 
 
 def print_table(
     columns: Sequence[str],
     rows: Iterable[Sequence[object]],
     translator: Translator,
+    table_format: TableFormat,
     formatters: Mapping[str, CellFormatter] = MappingProxyType({}),
+    *,
+    optional_column: str | None = None,
+    with_headings: bool = True,
 ) -> None:
-    """Print a translated table on a terminal, or tab-separated values with codes into a pipe.
+    """Print a translated table, or tab-separated values with codes.
 
-    `formatters` translate the cells of a column. Put names of associations in the last column:
-    they may be Arabic, and terminals do not order text of both directions.
+    `formatters` translate the cells of a column. A table that is too wide for the terminal has no
+    `optional_column`. Put names of associations in the last column: they may be Arabic, and
+    terminals do not order text of both directions.
     """
-    if not is_stdout_terminal():
+    if table_format != "table":
         print_tsv(columns, map(format_tsv_row, rows))
         return
     known_formatters = {"channel": translator.channel_name, **formatters}
-    row_formatters = [known_formatters.get(column, str) for column in columns]
-    headings = [translator.term("heading", column) for column in columns]
-    lines = []
+    table_columns = [
+        TableColumn(
+            translator.term("heading", column) if with_headings else "",
+            is_optional=column == optional_column,
+        )
+        for column in columns
+    ]
     for row in rows:
-        cells = zip(row_formatters, _format_cells(row), strict=True)
-        lines.append([format_cell(cell) for format_cell, cell in cells])
-    _print_rich_table(headings, lines)
+        for column, code, table_column in zip(
+            columns, _format_cells(row), table_columns, strict=True
+        ):
+            text = known_formatters.get(column, str)(code)
+            table_column.cells.append((text, _choose_style(column, code)))
+    if not table_columns[0].cells:
+        print_text(translator.translate("Nothing to list."))
+        return
+    _print_rich_table(table_columns, with_headings=with_headings)
+
+
+def _choose_style(column: str, code: str) -> str:
+    """Return the Rich style of a cell, which a terminal without color ignores."""
+    if column not in COLORED_COLUMNS:
+        return ""
+    if code in RED_CODES:
+        return "red"
+    return "yellow" if code in YELLOW_CODES else ""
 
 
 def print_tsv(columns: Sequence[str], rows: Iterable[str]) -> None:
@@ -131,19 +186,47 @@ def _format_cells(row: Iterable[object]) -> list[str]:
     ]
 
 
-def _print_rich_table(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  # only a terminal needs Rich
-    from rich.console import Console  # noqa: PLC0415
+COLUMN_GAP = 2
+"""Spaces between two columns of a table."""
+MAX_UNBROKEN_WIDTH = 12
+"""Columns that are no wider are never wrapped. Others share the rest of the terminal's width."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a table: its heading, and the text and Rich style of each cell."""
+
+    heading: str
+    is_optional: bool = False
+    cells: list[tuple[str, str]] = field(default_factory=list)
+
+    def measure_width(self) -> int:
+        """Return the width of the longest text, in cells of a terminal."""
+        from rich.cells import cell_len  # noqa: PLC0415  # only a table needs Rich
+
+        return max(map(cell_len, [self.heading, *(text for text, _ in self.cells)]))
+
+
+def _print_rich_table(columns: Sequence[TableColumn], *, with_headings: bool) -> None:
+    """Print aligned columns. Leave the optional one out if the terminal is too narrow for it."""
+    from rich.console import Console  # noqa: PLC0415  # only a table needs Rich
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in cells:
-        table.add_row(*map(Text, row))
     with _open_utf8(sys.stdout) as out:
-        Console(file=out).print(table)
+        console = Console(file=out)
+        widths = [column.measure_width() for column in columns]
+        if sum(widths) + COLUMN_GAP * (len(columns) - 1) > console.width:
+            columns = [column for column in columns if not column.is_optional]
+        table = Table(
+            box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0), show_header=with_headings
+        )
+        for column in columns:
+            is_narrow = column.measure_width() <= MAX_UNBROKEN_WIDTH
+            table.add_column(column.heading, overflow="fold", no_wrap=is_narrow)
+        for row in zip(*(column.cells for column in columns), strict=True):
+            table.add_row(*(Text(text, style) for text, style in row))
+        console.print(table)
 
 
 ProgressCallback = Callable[[int, int], None]

@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from auditor.cli.context import (
+    FormatOption,
     JsonOption,
+    LimitOption,
     can_prompt,
     examples,
     get_cli_context,
     get_current_time,
+    limit_rows,
     make_group,
     read_confirmation,
 )
 from auditor.cli.decisions import AuthorOption, get_login_name
 from auditor.cli.output import (
+    TableFormat,
     choose_output_format,
-    is_stdout_terminal,
+    choose_table_format,
     print_bytes,
     print_data,
     print_message,
@@ -61,23 +65,26 @@ MAX_SHOWN_CHANGES = 200
     "auditor registry validate registry.csv", "auditor registry validate --json registry.xlsx"
 )
 def validate_spreadsheet(
-    context: typer.Context, spreadsheet: SpreadsheetArgument, as_json: JsonOption = False
+    context: typer.Context,
+    spreadsheet: SpreadsheetArgument,
+    limit: LimitOption = None,
+    requested_format: FormatOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Validate a spreadsheet and list its problems.
 
     Shows the line and column of each problem. Compares the spreadsheet with the registry, as an
     import does, but changes nothing. Exits with code 3 if there are errors.
     """
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     import_result = _parse_with_registry(spreadsheet, cli_context.load_config())
-    if as_json:
-        print_data(
-            build_json_document(
-                (problem.to_dict() for problem in import_result.problems), get_current_time()
-            )
-        )
-    elif import_result.problems:
-        _print_issues(import_result.problems, cli_context.translator)
+    problems = list(limit_rows(context, import_result.problems, limit))
+    if table_format == "json":
+        items = (problem.to_dict() for problem in problems)
+        print_data(build_json_document(items, get_current_time()))
+    elif problems:
+        _print_issues(problems, cli_context.translator, table_format)
     if not cli_context.quiet:
         print_message(_describe_import_counts(import_result, cli_context.translator))
     if any(problem.severity == "error" for problem in import_result.problems):
@@ -133,6 +140,7 @@ def import_registry(
         ),
     ] = False,
     author: AuthorOption = None,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import a spreadsheet into the registry.
@@ -149,6 +157,7 @@ def import_registry(
     from auditor.registry.changes import build_import_preview, find_shared_accounts
     from auditor.registry.importer import ExistingEntries
 
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     config = cli_context.load_config()
     with App.open(config) as app:
@@ -163,19 +172,19 @@ def import_registry(
             _print_import_preview(
                 build_import_preview(app.store, import_result, get_current_time(), prune=prune),
                 cli_context,
-                as_json=as_json,
+                table_format,
             )
             return
         confirmed_digest: str | None = None
         must_ask = not (yes or cli_context.quiet)
-        if can_prompt() and not as_json and (must_ask or not allow_withdrawals):
+        if can_prompt() and table_format != "json" and (must_ask or not allow_withdrawals):
             preview = build_import_preview(
                 app.store, import_result, get_current_time(), prune=prune
             )
             has_too_many = preview.changes.has_many_withdrawals and not allow_withdrawals
             if must_ask or has_too_many:
                 if preview.lines and not _confirm_import(
-                    preview, cli_context, has_too_many=has_too_many
+                    preview, cli_context, table_format, has_too_many=has_too_many
                 ):
                     return
                 confirmed_digest = preview.digest
@@ -198,7 +207,7 @@ def import_registry(
     if changes.has_many_withdrawals and not allow_withdrawals and confirmed_digest is None:
         _refuse_withdrawals(spreadsheet, import_result, changes, cli_context)
     import_result.problems += find_shared_accounts(import_result, changes)
-    if as_json:
+    if table_format == "json":
         print_data(
             build_json_document([_build_import_item(import_result, changes)], get_current_time())
         )
@@ -247,17 +256,17 @@ def _build_change_author(author: str | None) -> ChangeOrigin:
 
 
 def _print_import_preview(
-    preview: ImportPreview, cli_context: CliContext, *, as_json: bool
+    preview: ImportPreview, cli_context: CliContext, table_format: TableFormat
 ) -> None:
     """Print what an import would change."""
-    if as_json:
+    if table_format == "json":
         print_data(
             build_json_document((line.to_dict() for line in preview.lines), get_current_time())
         )
         return
     for problem in preview.problems:
         print_message(problem.describe(cli_context.translator))
-    _print_changes(preview.lines, cli_context.translator)
+    _print_changes(preview.lines, preview.changes, cli_context.translator, table_format)
     if not cli_context.quiet:
         for line in _describe_import(
             preview.import_result, preview.changes, cli_context.translator
@@ -266,14 +275,20 @@ def _print_import_preview(
         print_message(cli_context.translator.translate("preview only; nothing was written"))
 
 
-def _confirm_import(preview: ImportPreview, cli_context: CliContext, *, has_too_many: bool) -> bool:
+def _confirm_import(
+    preview: ImportPreview,
+    cli_context: CliContext,
+    table_format: TableFormat,
+    *,
+    has_too_many: bool,
+) -> bool:
     """Show what an import would change and return whether the user confirms it."""
     translator = cli_context.translator
     for problem in preview.problems:
         print_message(problem.describe(translator))
     if message := preview.describe_missing_columns(translator):
         print_message(message)
-    _print_changes(preview.lines[:MAX_SHOWN_CHANGES], translator)
+    _print_changes(preview.lines[:MAX_SHOWN_CHANGES], preview.changes, translator, table_format)
     hidden_count = len(preview.lines) - MAX_SHOWN_CHANGES
     if hidden_count > 0:
         print_message(
@@ -300,16 +315,22 @@ def _confirm_import(preview: ImportPreview, cli_context: CliContext, *, has_too_
     return False
 
 
-def _print_changes(changes: list[RegistryChangeLine], translator: Translator) -> None:
-    is_translated = is_stdout_terminal()
+def _print_changes(
+    lines: list[RegistryChangeLine],
+    changes: ImportChanges,
+    translator: Translator,
+    table_format: TableFormat,
+) -> None:
     rows = []
-    for line in changes:
-        field, before, after = line.field, line.before, line.after
-        if is_translated:
+    for line in lines:
+        field, before, after, name = line.field, line.before, line.after, line.name
+        if table_format == "table":
             field = line.describe_field(translator)
             before, after = line.describe_values(translator)
-        rows.append((line.association, field, line.kind, before, after, line.name))
-    print_table(CHANGE_COLUMNS, rows, translator, {"change": partial(translator.term, "outcome")})
+            name = changes.associations[line.association].display_name(translator.language)
+        rows.append((line.association, field, line.kind, before, after, name))
+    formatters = {"change": partial(translator.term, "outcome")}
+    print_table(CHANGE_COLUMNS, rows, translator, table_format, formatters)
 
 
 def _read_nonempty_spreadsheet(
@@ -403,21 +424,25 @@ def show_registry_history(
         str | None, typer.Option(help="Show only this association, by its id.")
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, help="Show at most this many changes.")
+        int, typer.Option("--limit", min=1, help="Show at most this many rows.")
     ] = 1000,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the changes of the registry, the newest first.
 
     Includes associations that were removed. Shows who made each change and how.
     """
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        changes = app.store.list_audit_log(association, limit=limit)
-    if as_json:
+        entries = app.store.list_audit_log(association, limit=limit + 1)
+    changes = list(limit_rows(context, entries, limit))
+    if table_format == "json":
         print_data(build_json_document(map(_build_change_item, changes), get_current_time()))
     else:
-        _print_history(changes, cli_context.translator, app.config.network.time_zone)
+        zone = app.config.network.time_zone
+        _print_history(changes, cli_context.translator, zone, table_format)
 
 
 def _build_change_item(change: AuditLogEntry) -> dict[str, Any]:
@@ -434,19 +459,20 @@ def _build_change_item(change: AuditLogEntry) -> dict[str, Any]:
     }
 
 
-def _print_history(changes: list[AuditLogEntry], translator: Translator, zone: str) -> None:
-    is_translated = is_stdout_terminal()
+def _print_history(
+    changes: list[AuditLogEntry], translator: Translator, zone: str, table_format: TableFormat
+) -> None:
     rows = []
     for change in changes:
         cells = {**_build_change_item(change), "at": format_timestamp(change.changed_at)}
-        if is_translated:
+        if table_format == "table":
             cells |= _translate_change(change, translator, zone)
         rows.append([cells[column] for column in HISTORY_COLUMNS])
     formatters = {
         "change": partial(translator.term, "outcome"),
         "source": partial(translator.term, "changed_by"),
     }
-    print_table(HISTORY_COLUMNS, rows, translator, formatters)
+    print_table(HISTORY_COLUMNS, rows, translator, table_format, formatters)
 
 
 def _translate_change(change: AuditLogEntry, translator: Translator, zone: str) -> dict[str, str]:
@@ -467,13 +493,15 @@ def _translate_change(change: AuditLogEntry, translator: Translator, zone: str) 
     }
 
 
-def _print_issues(issues: list[SpreadsheetProblem], translator: Translator) -> None:
+def _print_issues(
+    issues: list[SpreadsheetProblem], translator: Translator, table_format: TableFormat
+) -> None:
     lines = ([problem.to_dict()[name] for name in ISSUE_COLUMNS] for problem in issues)
     formatters = {
         "problem": partial(translator.term, "problem"),
         "severity": partial(translator.term, "issue_severity"),
     }
-    print_table(ISSUE_COLUMNS, lines, translator, formatters)
+    print_table(ISSUE_COLUMNS, lines, translator, table_format, formatters)
 
 
 def _describe_import_counts(import_result: ImportResult, translator: Translator) -> str:

@@ -10,9 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import JsonOption, examples, get_cli_context, get_current_time, make_group
+from auditor.cli.context import (
+    FormatOption,
+    JsonOption,
+    LimitOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+    limit_rows,
+    make_group,
+)
 from auditor.cli.decisions import AuthorOption, resolve_author
-from auditor.cli.output import print_data_parts, print_table, print_text
+from auditor.cli.output import (
+    choose_table_format,
+    print_data_parts,
+    print_table,
+    print_text,
+)
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import iter_json_document
 
@@ -281,9 +295,12 @@ def list_report_links(
     association: Annotated[
         str | None, typer.Option(help="Show only this association, by its id.")
     ] = None,
+    *,
     state: Annotated[
         str | None, typer.Option(help="Show only links in this state: active, expired or revoked.")
     ] = None,
+    limit: LimitOption = None,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the report links.
@@ -291,21 +308,27 @@ def list_report_links(
     Shows when each link was created, when it expires and when it was last opened. Its address is
     not stored and cannot be shown.
     """
+    table_format = choose_table_format(requested_format, as_json=as_json)
     selected_state = _parse_link_state(state)
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app() as app:
-        items = (
-            _build_report_link_item(app, report_link, now)
+        translator = cli_context.translator
+        name_language = translator.language if table_format == "table" else ""
+        selected_links = (
+            report_link
             for report_link in app.store.list_report_links(association)
             if selected_state in (None, report_link.get_state(now))
         )
-        if as_json:
+        items = (
+            _build_report_link_item(app, report_link, now, name_language)
+            for report_link in limit_rows(context, selected_links, limit)
+        )
+        if table_format == "json":
             print_data_parts(iter_json_document(items, now))
             return
         rows = ([_format_cell(item[column]) for column in REPORT_LINK_COLUMNS] for item in items)
-        translator = cli_context.translator
         formatters = {"state": lambda code: translator.term("report_link", code)}
-        print_table(REPORT_LINK_COLUMNS, rows, translator, formatters)
+        print_table(REPORT_LINK_COLUMNS, rows, translator, table_format, formatters)
 
 
 def _resolve_ids(ids: list[str] | None, *, all_associations: bool) -> list[str]:
@@ -352,13 +375,18 @@ def _parse_link_state(text: str | None) -> ReportLinkState | None:
     return ReportLinkState(text)
 
 
-def _build_report_link_item(app: App, report_link: ReportLink, now: datetime) -> dict[str, Any]:
-    """Return an item of `report-links list --json`."""
+def _build_report_link_item(
+    app: App, report_link: ReportLink, now: datetime, name_language: str
+) -> dict[str, Any]:
+    """Return an item of `report-links list --json`.
+
+    The association has its name in this language, if it has one.
+    """
     association = app.store.get_association(report_link.association)
     return {
         "id": report_link.id,
         "association": report_link.association,
-        "name": association.name if association else None,
+        "name": association.display_name(name_language) if association else None,
         "state": report_link.get_state(now).value,
         "created_at": report_link.created_at,
         "created_by": report_link.created_by,

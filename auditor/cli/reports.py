@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import CliContext, JsonOption, examples, get_cli_context, get_current_time
+from auditor.cli.context import (
+    CliContext,
+    FormatOption,
+    JsonOption,
+    LimitOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+    limit_rows,
+)
 from auditor.cli.output import (
     OutputFormat,
+    TableFormat,
     choose_output_format,
-    is_stdout_terminal,
+    choose_table_format,
     print_bytes,
     print_data,
     print_table,
@@ -37,32 +47,38 @@ if TYPE_CHECKING:
     from auditor.i18n.translator import Translator
 
 GAP_COLUMNS = ("severity", "code", "channel", "opened_at", "association", "name")
-TERMINAL_GAP_COLUMNS = ("severity", "code", "opened_at", "association", "name", "key")
+TERMINAL_GAP_COLUMNS = ("severity", "code", "opened_at", "association", "name", "gap_code")
 
 
-@examples("auditor gaps", "auditor gaps --channel facebook --json")
+@examples("auditor gaps --limit 20", "auditor gaps --channel facebook | less")
 def gaps(
     context: typer.Context,
+    *,
     association: Annotated[
         str | None, typer.Option(help="Show only this association, by its id.")
     ] = None,
     channel: Annotated[str | None, typer.Option(help="Show only this channel.")] = None,
     code: Annotated[str | None, typer.Option(help="Show only gaps with this code.")] = None,
+    limit: LimitOption = None,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the open gaps, the most severe first.
 
     A gap is something that an association should fix.
     """
+    table_format = choose_table_format(requested_format, as_json=as_json)
     filters = {"association": association, "channel": channel, "code": code}
     cli_context = get_cli_context(context)
+    name_language = cli_context.language if table_format == "table" else ""
     with cli_context.open_app() as app:
-        items = _load_gap_items(app, association)
-    items = [item for item in items if _matches_filters(item, filters)]
-    if as_json:
+        items = _load_gap_items(app, association, name_language)
+    matching = (item for item in items if _matches_filters(item, filters))
+    items = list(limit_rows(context, matching, limit))
+    if table_format == "json":
         print_data(build_json_document(items, get_current_time()))
     else:
-        _print_gaps(items, cli_context.translator)
+        _print_gaps(items, cli_context.translator, table_format)
 
 
 @examples("auditor report", "auditor report nour --pdf nour.pdf")
@@ -220,7 +236,7 @@ def _write_pdf(file: Path, content: bytes) -> None:
         raise build_file_error(error, f"cannot write {file}") from None
 
 
-def _load_gap_items(app: App, association: str | None = None) -> list[dict[str, Any]]:
+def _load_gap_items(app: App, association: str | None, name_language: str) -> list[dict[str, Any]]:
     from auditor.evaluation.network_view import iter_association_views, load_association_view
     from auditor.reference.gap_catalogue import SEVERITIES
     from auditor.views.json_items import build_gap_items
@@ -231,25 +247,29 @@ def _load_gap_items(app: App, association: str | None = None) -> list[dict[str, 
     else:
         view = load_association_view(app.store, app.config, association)
         views = iter([view] if view else [])
-    items = build_gap_items(views)
+    items = build_gap_items(views, name_language)
     return sorted(items, key=lambda item: SEVERITIES.index(item["severity"]))
 
 
-def _print_gaps(gap_items: Iterable[dict[str, Any]], translator: Translator) -> None:
-    """Print gaps. A terminal shows the title of a gap, and its code in the last column."""
+def _print_gaps(
+    gap_items: Iterable[dict[str, Any]], translator: Translator, table_format: TableFormat
+) -> None:
+    """Print gaps. A table shows the title of a gap, and its code if there is room."""
     from auditor.reference.gap_catalogue import Voice
 
     items = [_shorten_dates(item) for item in gap_items]
-    if not is_stdout_terminal():
+    if table_format != "table":
         rows = ([item[column] for column in GAP_COLUMNS] for item in items)
-        print_table(GAP_COLUMNS, rows, translator)
+        print_table(GAP_COLUMNS, rows, translator, table_format)
         return
     for item in items:
-        item["key"] = item["code"]
+        item["gap_code"] = item["code"]
         item["code"] = translator.gap_title(item["code"], item["channel"], Voice.LABEL)
     rows = ([item[column] for column in TERMINAL_GAP_COLUMNS] for item in items)
     formatters = {"severity": partial(translator.label, "severity")}
-    print_table(TERMINAL_GAP_COLUMNS, rows, translator, formatters)
+    print_table(
+        TERMINAL_GAP_COLUMNS, rows, translator, table_format, formatters, optional_column="gap_code"
+    )
 
 
 def _shorten_dates(item: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditor.cli.context import JsonOption, examples, get_cli_context, get_current_time
-from auditor.cli.output import is_stdout_terminal, print_data, print_message, print_table
+from auditor.cli.context import (
+    FormatOption,
+    JsonOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+)
+from auditor.cli.output import (
+    TableFormat,
+    choose_table_format,
+    print_data,
+    print_message,
+    print_table,
+)
 from auditor.core.errors import ConfigError
 from auditor.core.formatting import build_json_document
 from storage.errors import build_file_error
@@ -71,6 +83,7 @@ def doctor(
     offline: Annotated[
         bool, typer.Option("--offline", help="Skip the checks that need the network.")
     ] = False,
+    requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check the installation, configuration and data.
@@ -80,28 +93,30 @@ def doctor(
     """
     from auditor.diagnostics import network, run_diagnostics
 
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     findings = list(
         run_diagnostics(
             cli_context.config_path, get_current_time(), None if offline else network.check_network
         )
     )
-    if as_json:
+    if table_format == "json":
         print_data(
             build_json_document((finding.to_dict() for finding in findings), get_current_time())
         )
     else:
-        _print_diagnostics(findings, cli_context.translator)
+        _print_diagnostics(findings, cli_context.translator, table_format)
     if any(finding.state == "fail" for finding in findings):
         raise typer.Exit(ConfigError.exit_code)
 
 
-def _print_diagnostics(results: Iterable[DiagnosticResult], translator: Translator) -> None:
-    is_translated = is_stdout_terminal()
+def _print_diagnostics(
+    results: Iterable[DiagnosticResult], translator: Translator, table_format: TableFormat
+) -> None:
     lines = []
     for result in results:
         check, detail = result.check, result.detail
-        if is_translated:
+        if table_format == "table":
             check = translator.translate(result.check_template, **result.params)
             detail = translator.translate(result.detail_template, **result.params)
         lines.append([check, result.state, detail])
@@ -109,5 +124,6 @@ def _print_diagnostics(results: Iterable[DiagnosticResult], translator: Translat
         ("check", "state", "detail"),
         lines,
         translator,
+        table_format,
         {"state": lambda code: translator.term("diagnostic", code)},
     )

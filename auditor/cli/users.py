@@ -9,14 +9,17 @@ import typer
 
 from auditor.cli.context import (
     CliContext,
+    FormatOption,
     JsonOption,
+    LimitOption,
     examples,
     get_cli_context,
     get_current_time,
+    limit_rows,
     make_group,
 )
 from auditor.cli.decisions import AuthorOption, resolve_author
-from auditor.cli.output import print_data, print_table
+from auditor.cli.output import choose_table_format, print_data, print_table
 from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
@@ -75,15 +78,22 @@ def add(
 
 @user_app.command("list")
 @examples("auditor user list")
-def list_users(context: typer.Context, as_json: JsonOption = False) -> None:
+def list_users(
+    context: typer.Context,
+    limit: LimitOption = None,
+    requested_format: FormatOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the users.
 
     The state is invited until the user has set a password, then ready.
     """
+    table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        items = list(map(_build_user_item, app.store.list_users()))
-    if as_json:
+        users = limit_rows(context, app.store.list_users(), limit)
+        items = list(map(_build_user_item, users))
+    if table_format == "json":
         print_data(build_json_document(items, get_current_time()))
         return
     translator = cli_context.translator
@@ -92,6 +102,7 @@ def list_users(context: typer.Context, as_json: JsonOption = False) -> None:
         USER_COLUMNS,
         lines,
         translator,
+        table_format,
         {
             "role": lambda code: translator.term("role", code),
             "state": lambda code: translator.term("user", code),

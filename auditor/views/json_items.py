@@ -25,6 +25,7 @@ def build_status_item(
     counts: Mapping[Presence, int],
     now: datetime,
     delayed_run_day: date | None = None,
+    next_run_at: datetime | None = None,
 ) -> JsonItem:
     """Return the item of `auditor status`. A monitor may request it every minute.
 
@@ -46,6 +47,7 @@ def build_status_item(
         "delayed_run": delayed_run_day.isoformat() if delayed_run_day else None,
         "dated_in_future": is_future,
         "age_hours": None if ended_at is None or is_future else _to_hours(now - ended_at),
+        "next_run_at": format_optional_timestamp(next_run_at),
     }
 
 
@@ -53,9 +55,16 @@ def _to_hours(age: timedelta) -> float:
     return round(max(0.0, age.total_seconds()) / 3600, 1)
 
 
-def build_gap_items(views: Iterable[AssociationView]) -> list[JsonItem]:
-    """Return every open gap that no other gap hides, by association, most severe first."""
-    return [build_gap_item(gap, view.association.name) for view in views for gap in view.gaps]
+def build_gap_items(views: Iterable[AssociationView], name_language: str = "") -> list[JsonItem]:
+    """Return every open gap that no other gap hides, by association, most severe first.
+
+    Associations have their name in `name_language` if they have one in that language.
+    """
+    return [
+        build_gap_item(gap, view.association.display_name(name_language))
+        for view in views
+        for gap in view.gaps
+    ]
 
 
 def build_gap_item(gap: Gap, association_name: str) -> JsonItem:

@@ -242,7 +242,9 @@ def test_second_run_exits_with_5(auditor):
 def test_status_before_first_run_has_nulls_and_fails_max_age(auditor):
     code, out, _ = auditor("status", "--json")
     assert code == 0
-    assert read_items(out) == [
+    [item] = read_items(out)
+    assert datetime.fromisoformat(item.pop("next_run_at")) > datetime.now(UTC)
+    assert [item] == [
         {
             "run": None,
             "started_at": None,

@@ -166,6 +166,7 @@ async def test_status_json_is_one_exact_item(app):
         "delayed_run": None,
         "dated_in_future": False,
         "age_hours": 6.0,
+        "next_run_at": None,
     }
 
 
