@@ -37,7 +37,7 @@ from auditor.rendering.templates import (
     render_message,
     shorten_subject,
 )
-from auditor.reports.invitation import describe_result_without_gaps
+from auditor.reports.invitation import describe_result_without_gaps, lower_first_letter
 from auditor.reports.text import MAX_DETAILED_GAPS, describe_strengths, list_strengths
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap
 from storage.models.users import Subscription
@@ -288,6 +288,7 @@ def build_monthly_report(
 def _build_step_item(gap: Gap, translator: Translator) -> MessageListItem:
     """Return a gap: why it matters, its first step and the time that it takes."""
     text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
-    step = translator.format_pair(translator.translate("First step"), text.steps[0])
+    first_step = lower_first_letter(text.steps[0], translator)
+    step = translator.format_pair(translator.translate("First step"), first_step)
     effort = translator.format_pair(translator.label("ui", "time"), text.effort)
     return MessageListItem(text.title, (translator.message(f"why.{gap.code}"), step, effort))

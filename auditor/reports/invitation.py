@@ -269,10 +269,10 @@ class InvitationWriter:
         step = text.steps[0]
         return {
             "problem": text.title,
-            "problem_lower": _lower_first_letter(text.title, translator),
+            "problem_lower": lower_first_letter(text.title, translator),
             "why": translator.message(f"why.{gap.code}"),
             "step": step,
-            "step_lower": _lower_first_letter(step, translator),
+            "step_lower": lower_first_letter(step, translator),
             "effort": text.effort,
             "more": translator.message("more", n=len(others)) if others else "",
         }
@@ -294,14 +294,14 @@ class InvitationWriter:
         if not fixed_gaps:
             return {}
         good_news = translator.gap_title(fixed_gaps[0].code, fixed_gaps[0].channel, Voice.FIXED)
-        return {"fixed": good_news, "fixed_lower": _lower_first_letter(good_news, translator)}
+        return {"fixed": good_news, "fixed_lower": lower_first_letter(good_news, translator)}
 
 
 def _severity_sort_key(gap: Gap) -> tuple[int, str, str]:
     return SEVERITIES.index(gap.severity), gap.channel, gap.code
 
 
-def _lower_first_letter(text: str, translator: Translator) -> str:
+def lower_first_letter(text: str, translator: Translator) -> str:
     """Return a text with a small first letter, unless it begins with the name of a channel."""
     proper_names = tuple(map(translator.channel_name, set(list_channels()) - {WEBSITE_CHANNEL}))
     return text if text.startswith(proper_names) else text[:1].lower() + text[1:]

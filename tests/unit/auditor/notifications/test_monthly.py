@@ -112,6 +112,7 @@ def test_mail_links_to_the_report_and_older_link_stays_valid(app, mailbox, clien
     [mail] = mailbox.to(AMAL)
     text = mail.get_body(("plain",)).get_content()
     assert "Votre site web ne s’ouvre pas" in text
+    assert "Première étape\u00a0: ouvrez le site" in text
     [url] = [line for line in text.splitlines() if line.startswith("https://out.example/r/")]
     token = url.removeprefix("https://out.example/r/")
     assert report_links.find_active_report_link(app.store, token, run_time) is not None
