@@ -13,7 +13,11 @@ import re
 from dataclasses import dataclass
 
 from probes.classify import interstitials, page_model, soft_404, spam
-from probes.classify.fingerprints import find_fingerprint, load_fingerprint_index
+from probes.classify.fingerprints import (
+    Fingerprint,
+    find_fingerprint,
+    load_fingerprint_index,
+)
 from probes.classify.interstitials import MIN_NAVIGATION_LINKS
 from probes.classify.page_model import PagePrediction
 from probes.classify.statements import Statement, find_statements, load_patterns
@@ -26,6 +30,11 @@ MIN_REPLACEMENT_PROBABILITIES = {"title": 0.25, "heading": 0.35, "text": 0.5}
 """The page model confirms a statement in this place from this probability on."""
 MIN_COMPANY_PROBABILITY = 0.35
 """Below this probability, a sentence that many companies share is ignored."""
+MIN_ABSENCE_PROBABILITY = 0.005
+"""Below this probability, no fingerprint of a service makes a page absent.
+
+No page of the evaluation that replaces a site was below 0.02, except for hijacked ones.
+"""
 MIN_LIKELY_PROBABILITY = 0.5
 MIN_SUSPICION_PROBABILITY = 0.8
 """An absence with this probability is a suspicion although the page does not state it."""
@@ -90,7 +99,8 @@ def classify_page(
     stated = _find_confirmed_statement(document, prediction)
     # Control panels also sign suspended pages, and some call them "Forbidden".
     is_suspended = stated is not None and stated.reason is Reason.SUSPENDED
-    if match and not (is_suspended and match.fingerprint.reason is Reason.DEFAULT_PAGE):
+    is_better_stated = is_suspended and match and match.fingerprint.reason is Reason.DEFAULT_PAGE
+    if match and not is_better_stated and _is_credible(match.fingerprint, prediction):
         return PageVerdict(match.fingerprint.reason, match.matched_text, match.fingerprint.service)
     if interstitials.mentions_region_restriction(document.text):
         return PageVerdict(Reason.BLOCKED, "not shown in this region")
@@ -101,6 +111,19 @@ def classify_page(
         or _find_spam(document)
         or _find_consent_page(document)
         or _find_page_without_text(document)
+    )
+
+
+def _is_credible(fingerprint: Fingerprint, prediction: PagePrediction) -> bool:
+    """Return whether the page model leaves room for the absence that a fingerprint shows.
+
+    A workshop can have the title "Welcome to nginx!", and a bridge the path `/suspendu`. The
+    address of a marketplace is an absence, whatever the page says.
+    """
+    return (
+        fingerprint.reason not in ABSENCE_REASONS
+        or fingerprint.has_service_host
+        or prediction.replacement_probability >= MIN_ABSENCE_PROBABILITY
     )
 
 

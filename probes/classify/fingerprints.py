@@ -52,6 +52,12 @@ class Fingerprint:
     date: str
     is_general: bool = False
 
+    @property
+    def has_service_host(self) -> bool:
+        """Return whether the page is at an address of the service, not of the site."""
+        addresses = self.patterns.get("address", ())
+        return any(part.startswith("//") and part != "//" for parts in addresses for part in parts)
+
 
 @dataclass(frozen=True, slots=True)
 class FingerprintMatch:

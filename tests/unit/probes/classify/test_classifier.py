@@ -10,6 +10,7 @@ from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
+from tests.unit.probes.classify.test_false_positives import PRESENT
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
@@ -371,6 +372,14 @@ def test_redirect_target_can_be_the_notice(landed: str, reason: Reason) -> None:
     assert (
         probe_site(HOME, add_menu("Annour", "<p>Hello and welcome.</p>"), landed).reason is reason
     )
+
+
+def test_marketplace_is_recognized_by_its_address_whatever_its_page_says() -> None:
+    """The page model is sure that the page is a site."""
+    url, body = PRESENT["a person in the address"]
+    landed = "https://www.hugedomains.com/domain_profile.cfm?d=annour.example"
+    assert probe_site(HOME, body, url).presence is Presence.PRESENT
+    assert probe_site(HOME, body, landed).reason is Reason.PARKED
 
 
 @pytest.mark.parametrize(("text", "place"), list(product(SAYINGS, WAYS)))

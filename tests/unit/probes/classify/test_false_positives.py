@@ -840,6 +840,22 @@ PRESENT: dict[str, tuple[str, str]] = {
             "da vent'anni la nostra associazione cura le carte del paese.</p>",
         ),
     ),
+    "a bridge in the address": (
+        "https://annour.example/projets/pont/suspendu",
+        page("fr", "Le pont suspendu – Annour", f"<h1>Le pont suspendu</h1><p>{FRENCH * 3}</p>"),
+    ),
+    "a person in the address": (
+        "https://annour.example/team/lander",
+        page("en", "Anna Lander – Annour", f"<h1>Anna Lander</h1><p>{ENGLISH * 3}</p>"),
+    ),
+    "a workshop about a server": (
+        HOME,
+        page(
+            "en",
+            "Welcome to nginx! A workshop for librarians",
+            f"<h1>Welcome to nginx!</h1><p>{ENGLISH * 3}</p>",
+        ),
+    ),
 }
 
 # name: (address, page, headers). Little can be read there: unknown or present, never absent.
