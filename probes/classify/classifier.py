@@ -13,11 +13,7 @@ import re
 from dataclasses import dataclass
 
 from probes.classify import interstitials, page_model, soft_404, spam
-from probes.classify.fingerprints import (
-    Fingerprint,
-    find_fingerprint,
-    load_fingerprint_index,
-)
+from probes.classify.fingerprints import Fingerprint, find_fingerprint, load_fingerprint_index
 from probes.classify.interstitials import MIN_NAVIGATION_LINKS
 from probes.classify.page_model import PagePrediction
 from probes.classify.statements import Statement, find_statements, load_patterns
@@ -31,10 +27,7 @@ MIN_REPLACEMENT_PROBABILITIES = {"title": 0.25, "heading": 0.35, "text": 0.5}
 MIN_COMPANY_PROBABILITY = 0.35
 """Below this probability, a sentence that many companies share is ignored."""
 MIN_ABSENCE_PROBABILITY = 0.005
-"""Below this probability, no fingerprint of a service makes a page absent.
-
-No page of the evaluation that replaces a site was below 0.02, except for hijacked ones.
-"""
+"""Below this probability, no fingerprint makes a page absent (decision 0034)."""
 MIN_LIKELY_PROBABILITY = 0.5
 MIN_SUSPICION_PROBABILITY = 0.8
 """An absence with this probability is a suspicion although the page does not state it."""
@@ -115,16 +108,9 @@ def classify_page(
 
 
 def _is_credible(fingerprint: Fingerprint, prediction: PagePrediction) -> bool:
-    """Return whether the page model leaves room for the absence that a fingerprint shows.
-
-    A workshop can have the title "Welcome to nginx!", and a bridge the path `/suspendu`. The
-    address of a marketplace is an absence, whatever the page says.
-    """
-    return (
-        fingerprint.reason not in ABSENCE_REASONS
-        or fingerprint.has_service_host
-        or prediction.replacement_probability >= MIN_ABSENCE_PROBABILITY
-    )
+    """Return whether a fingerprint counts. The title "Welcome to nginx!" can be a workshop's."""
+    is_possible = prediction.replacement_probability >= MIN_ABSENCE_PROBABILITY
+    return is_possible or fingerprint.has_service_host or fingerprint.reason not in ABSENCE_REASONS
 
 
 def predict_page_kind(document: Document, page: Page) -> PagePrediction:
