@@ -194,6 +194,12 @@ def test_statement_is_found_with_and_without_accents(text, proof):
     assert [one.text for one in find_statements(parse_html(text, URL))] == [proof]
 
 
+def test_ban_of_the_visitors_address_is_no_suspension():
+    assert {reason for reason, _ in find_in("您的 IP 地址已被系统封禁，暂时无法访问此页面")} == {
+        Reason.BLOCKED
+    }
+
+
 def test_statement_counts_in_title_headings_and_beginning_of_the_text():
     words = "Site suspendu"
     found = find_in(f"<title>{words}</title><h1>{words}</h1><p>{words}</p>")
