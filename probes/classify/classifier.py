@@ -156,7 +156,8 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
     """Return the statement of the page that the page model confirms, the likeliest first.
 
     An absence also needs a model that predicts an absence. A page that states a suspension and
-    reads like a sign-in page remains a sign-in page, if it also states that.
+    reads like a sign-in page remains a sign-in page, if it also states that. "Hacked by" on a page
+    without the navigation of a site needs no further words: the lost site is the second signal.
     """
     is_doubtful = prediction.replacement_probability >= min(MIN_REPLACEMENT_PROBABILITIES.values())
     if not is_doubtful or soft_404.is_dated_article(document):
@@ -173,7 +174,8 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
         return prediction.probabilities.get(statement.reason, 0.0) + _PLACE_WEIGHTS[statement.place]
 
     best = max(statements, key=rate_statement)
-    if is_absence and not _is_independent(prediction, statements, best):
+    has_lost_site = best.reason is Reason.HIJACKED and not has_site_navigation(document)
+    if is_absence and not has_lost_site and not _is_independent(prediction, statements, best):
         return None
     return PageVerdict(best.reason, best.text, model_words=prediction.top_words)
 

@@ -287,6 +287,20 @@ def test_statement_of_a_page_about_itself_counts(name: str) -> None:
     assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
 
 
+MENU = "<nav>" + "".join(f'<a href="/{name}">{name}</a>' for name in "abcdefgh") + "</nav>"
+
+
+def test_page_that_says_only_who_hacked_it_is_hijacked() -> None:
+    finding = probe_site(page("Hacked By 0x_Atlas", "<p>0x_Atlas Team</p>"))
+    assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.HIJACKED)
+
+
+def test_site_with_a_hacked_title_and_its_navigation_is_not_gone() -> None:
+    text = "<p>Nous plantons des arbres avec les écoles de la vallée depuis 2009.</p>" * 8
+    finding = probe_site(page("Hacked By 0x_Atlas", MENU + text))
+    assert finding.presence is not Presence.ABSENT
+
+
 def test_suspended_page_with_the_title_of_a_wall_is_absent() -> None:
     body = page("403 Forbidden", "<h1>This account has been suspended</h1><p>Contact support.</p>")
     assert probe_site(body).reason is Reason.SUSPENDED
