@@ -14,7 +14,8 @@ from tests.support.hostile_server.server import Hostile, answer
 from tests.support.mini_network import START, configured, night_of, opened, register
 
 LISTINGS = (
-    b"<title>annour.org</title><p>Loans. Insurance. Credit cards. Privacy Policy. annour.org</p>"
+    b"<title>annour.org</title><p>Loans. Insurance. Credit cards. Copyright annour.org. "
+    b"All rights reserved. Privacy Policy</p>"
 )
 PATHS = ("", "fr/")
 ADDRESS = {"A": ["127.0.0.1"]}

@@ -23,7 +23,8 @@ from tests.support.query_plans import TABLE_SCAN, plans
 LISTINGS = (
     "<html><head><title>{domain}</title><style>body {{ font: 16px sans-serif; margin: 2em auto;"
     " max-width: 40em; color: #333; background: #f4f4f4 }} p {{ line-height: 1.6 }}</style></head>"
-    "<body><p>Loans. Insurance. Credit cards. Privacy Policy. {domain}</p></body></html>"
+    "<body><p>Loans. Insurance. Credit cards. Copyright {domain}. All rights reserved. "
+    "Privacy Policy</p></body></html>"
 )
 TEXT = "L'association accompagne les familles du quartier depuis des années. " * 4
 HOME = (

@@ -25,8 +25,8 @@ from probes.website.parking_signals import confirm_suspicion, load_parking_servi
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.org/"
 LISTINGS = (
-    "<title>annour.org</title><body><p>Loans. Insurance. Credit cards. Privacy Policy. annour.org"
-    "</p></body>"
+    "<title>annour.org</title><body><p>Loans. Insurance. Credit cards. Copyright annour.org. All "
+    "rights reserved. Privacy Policy</p></body>"
 )
 TEXT = "L'association accompagne les familles du quartier depuis des années. " * 4
 HOME = (
