@@ -154,7 +154,7 @@ def test_unanswered_question_about_a_page_is_no_signal() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("annour.org", Reason.EMPTY),
+        ("Privacy Policy", Reason.EMPTY),
         ("<div id=root></div><script src=/app.js></script>", Reason.SCRIPT_ONLY),
     ],
 )
