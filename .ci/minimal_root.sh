@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Types the two README commands in a minimal Debian root that has only python3, python3-venv, make and git. Tests that
-# need a browser, LibreOffice or Pango must be skipped there, with the package to install as reason.
+# need a browser or LibreOffice must be skipped there, with the package to install as reason.
 #
 # Usage: minimal_root.sh FOLDER [USER...]
 # Needs root and debootstrap. FOLDER is created, and kept for the next call. The users are `root` and `volunteer`;

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-EXTRA_PACKAGES = ("apprise", "procrastinate", "psycopg", "psycopg_pool", "weasyprint")
+EXTRA_PACKAGES = ("apprise", "procrastinate", "psycopg", "psycopg_pool", "typst")
 
 MODULES_FOR_EXTRAS = {
     "auditor.cluster.coordinator",

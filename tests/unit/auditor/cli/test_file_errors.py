@@ -14,7 +14,6 @@ from storage.errors import StoreError, build_file_error, is_file_error
 from storage.files.body_store import BodyStore, BodyWriter, copy_bodies, remove_staged_bodies
 from tests.support.all_commands import all_commands
 from tests.support.permissions import permissions_respected
-from tests.support.requirements import HAS_PANGO, INSTALL_PANGO
 
 CONFIG = """
 [storage]
@@ -206,8 +205,6 @@ ERROR_CASES = [
 def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_3(
     folder, run, make, arguments, message
 ):
-    if "--pdf" in arguments and not HAS_PANGO:
-        pytest.skip(INSTALL_PANGO)
     make(folder)
     code, output = run(*arguments)
     assert code == 3, output.err

@@ -245,7 +245,6 @@ def test_only_event_loggers_are_used():
     # these silence a library's logger
     others = {
         "auditor/notifications/transports.py",
-        "auditor/reports/pdf.py",
         "probes/publication/htmldate_fallback.py",
     }
     found = {

@@ -360,7 +360,8 @@ def test_report_with_url_has_a_qr_code():
     assert "<svg" not in report(view())
     page = report(view(), report_url="https://reports.example/r/abc")
     assert page.count("<svg") == 1
-    assert '<bdi dir="ltr">reports.example/<wbr>r/<wbr>abc</bdi>' in page
+    assert '<a href="https://reports.example/r/abc" rel="nofollow noreferrer">' in page
+    assert "reports.example/<wbr>r/<wbr>abc</a></bdi>" in page
 
 
 def test_region_is_shown_in_the_language_of_the_page():
