@@ -208,25 +208,53 @@ class TableColumn:
 
 
 def _print_rich_table(columns: Sequence[TableColumn], *, with_headings: bool) -> None:
-    """Print aligned columns. Leave the optional one out if the terminal is too narrow for it."""
+    """Print aligned columns without those that are empty.
+
+    If the terminal is too narrow, leave the optional column out. If that is not enough, print each
+    row as a block of lines, one for each cell.
+    """
     from rich.console import Console  # noqa: PLC0415  # only a table needs Rich
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     with _open_utf8(sys.stdout) as out:
         console = Console(file=out)
-        widths = [column.measure_width() for column in columns]
-        if sum(widths) + COLUMN_GAP * (len(columns) - 1) > console.width:
+        columns = [column for column in columns if any(text for text, _ in column.cells)]
+        if _measure_table(columns) > console.width:
             columns = [column for column in columns if not column.is_optional]
         table = Table(
             box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0), show_header=with_headings
         )
+        if _measure_table(columns, MAX_UNBROKEN_WIDTH) > console.width:
+            columns, table.show_header = _build_blocks(columns), False
         for column in columns:
             is_narrow = column.measure_width() <= MAX_UNBROKEN_WIDTH
             table.add_column(column.heading, overflow="fold", no_wrap=is_narrow)
         for row in zip(*(column.cells for column in columns), strict=True):
             table.add_row(*(Text(text, style) for text, style in row))
         console.print(table)
+
+
+def _measure_table(columns: Sequence[TableColumn], max_column_width: int | None = None) -> int:
+    """Return the width of a table whose columns are no wider than a maximum."""
+    widths = [column.measure_width() for column in columns]
+    if max_column_width is not None:
+        widths = [min(width, max_column_width) for width in widths]
+    return sum(widths) + COLUMN_GAP * (len(columns) - 1)
+
+
+def _build_blocks(columns: Sequence[TableColumn]) -> list[TableColumn]:
+    """Return a column of headings and one of cells. An empty line separates two rows."""
+    headings, values = TableColumn(""), TableColumn("")
+    for row in zip(*(column.cells for column in columns), strict=True):
+        if values.cells:
+            headings.cells.append(("", ""))
+            values.cells.append(("", ""))
+        for column, cell in zip(columns, row, strict=True):
+            if cell[0]:
+                headings.cells.append((column.heading, ""))
+                values.cells.append(cell)
+    return [headings, values]
 
 
 ProgressCallback = Callable[[int, int], None]

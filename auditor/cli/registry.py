@@ -472,7 +472,9 @@ def _print_history(
         "change": partial(translator.term, "outcome"),
         "source": partial(translator.term, "changed_by"),
     }
-    print_table(HISTORY_COLUMNS, rows, translator, table_format, formatters)
+    print_table(
+        HISTORY_COLUMNS, rows, translator, table_format, formatters, optional_column="source"
+    )
 
 
 def _translate_change(change: AuditLogEntry, translator: Translator, zone: str) -> dict[str, str]:

@@ -216,3 +216,35 @@ def test_empty_list_says_so(run_command):
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_version_option_prints_the_version(run_command, option):
     assert re.fullmatch(r"auditor \d+\.\d+\.\d+\n", run_command(option)[1])
+
+
+def print_two_rows(monkeypatch, columns):
+    """Return the lines of a table with an empty and a wide column on a terminal of some width."""
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    for name, value in {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(columns)}.items():
+        monkeypatch.setenv(name, value)
+    rows = [["nour", "", "seen by a person"], ["amal", "", "none by choice"]]
+    names = ("association", "before", "reason")
+    print_table(names, rows, Translator("en"), "table")
+    return [line.rstrip() for line in COLOR.sub("", screen.getvalue()).splitlines()]
+
+
+def test_table_leaves_out_empty_columns(monkeypatch):
+    assert print_two_rows(monkeypatch, 80) == [
+        "Code  Reason",
+        "nour  seen by a person",
+        "amal  none by choice",
+    ]
+
+
+def test_table_too_wide_for_the_terminal_becomes_blocks_of_lines(monkeypatch):
+    assert print_two_rows(monkeypatch, 16) == [
+        "Code    nour",
+        "Reason  seen by",
+        "        a person",
+        "",
+        "Code    amal",
+        "Reason  none by",
+        "        choice",
+    ]
