@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -40,10 +40,37 @@ logger = EventLogger(__name__)
 
 INTERRUPTED_EXIT_CODE = 130
 
+COMMAND_SECTIONS = {
+    "Start": ("demo", "init", "doctor"),
+    "Associations": ("registry", "check", "identify"),
+    "Runs": ("run", "serve", "worker", "status", "receipts", "reevaluate"),
+    "Results": ("gaps", "report", "export", "publish", "digest", "report-links"),
+    "Decisions and users": ("decide", "user"),
+    "Data": ("backup", "restore", "prune"),
+}
+"""The sections of `auditor --help`, each with its commands."""
+
+
+class RootGroup(GroupWithExamples):
+    """All commands, which the help lists in sections."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # Click passes it
+        """Write a section of the help for each section of commands."""
+        width = max(map(len, self.commands))
+        for heading, names in COMMAND_SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [
+                        (name.ljust(width), self.commands[name].get_short_help_str(limit=100))
+                        for name in names
+                    ]
+                )
+
+
 cli = make_group(
     "Audit the websites and social accounts of a network of associations.",
     name="auditor",
-    cls=GroupWithExamples,
+    cls=RootGroup,
 )
 registry_app.command("show-data")(show_stored_data)
 registry_app.command("erase")(erase_association)

@@ -162,7 +162,7 @@ def test_demo_writes_pages_to_open(tmp_path):
 
 def test_readme_lists_every_command():
     result = subprocess.run([AUDITOR, "--help"], capture_output=True, text=True, check=True)
-    command_list = result.stdout.partition("Commands:")[2]
+    command_list = result.stdout.partition("  -h, --help ")[2]
     commands = re.findall(r"^  ([\w-]+) ", command_list, re.MULTILINE)
     assert {command.split()[1] for command in TABLE_COMMANDS} == set(commands)
 
