@@ -100,7 +100,7 @@ def classify_page(
     return (
         (None if is_suspended else _find_wall_title(document))
         or stated
-        or _find_missing_page(document, is_home_page=is_home_page)
+        or _find_missing_page(document, prediction, is_home_page=is_home_page)
         or _find_spam(document)
         or _find_consent_page(document)
         or _find_page_without_text(document)
@@ -241,9 +241,15 @@ MAX_FORWARDING_CHARS = 600
 """A page that only gives a new address has fewer characters."""
 
 
-def _find_missing_page(document: Document, *, is_home_page: bool) -> PageVerdict | None:
+def _find_missing_page(
+    document: Document, prediction: PagePrediction, *, is_home_page: bool
+) -> PageVerdict | None:
     missing = soft_404.detect_soft_404(document, is_home_page=is_home_page)
-    return PageVerdict(*missing) if missing else None
+    # "Not found: an exhibition about missing persons" is the title of a page like any other.
+    is_likely = prediction.replacement_probability >= MIN_REPLACEMENT_PROBABILITIES["title"]
+    if missing is None or (not is_likely and soft_404.has_subtitle(missing[1], document.title)):
+        return None
+    return PageVerdict(*missing)
 
 
 def _find_spam(document: Document) -> PageVerdict | None:

@@ -40,8 +40,8 @@ class Fingerprint:
     """The look of a page of a service, and its meaning.
 
     `patterns` has the alternatives of each field: texts in lower case, split at `*`. `is_general`
-    marks a sentence that many companies share, with the name of one. Associations name their host,
-    too, so it needs another signal.
+    marks a sentence that many companies share, with the name of one or of the domain. Associations
+    name their host, too, and sell at their domain, so it needs another signal.
     """
 
     service: str
@@ -103,6 +103,7 @@ def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
             tuple(entry.get("languages", ())),
             entry.get("source") or table["source"],
             str(entry.get("date") or table["date"]),
+            table.get("is_general", False),
         )
 
 

@@ -322,6 +322,11 @@ def split_title(title: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
+def has_subtitle(label: str, title: str) -> bool:
+    """Return True if a title is a label and what it is about: "Not found: an exhibition"."""
+    return re.match(re.escape(label) + r" ?: ?\w", title) is not None
+
+
 def detect_soft_404(document: Document, *, is_home_page: bool) -> tuple[Reason, str] | None:
     """Return the reason of a soft 404 and the text that proves it, or None.
 

@@ -453,3 +453,19 @@ def test_news_below_an_error_message_do_not_hide_it(title: str) -> None:
     )
     finding = probe_site(OLD, add_menu(title, f"<h1>Oups ! Cette page est introuvable.</h1>{news}"))
     assert finding.reason is Reason.NOT_FOUND
+
+
+SHOP = "<p>Le miel de la vallée finance les bourses de vingt élèves cette année.</p>" * 6
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Not found: an exhibition about missing persons",
+        "Buy annour.example honey, help a school",
+        "annour.example est à vendre ? Non !",
+    ],
+)
+def test_title_of_a_site_with_the_words_of_a_notice_proves_nothing(title: str) -> None:
+    finding = probe_site(HOME, add_menu(title, f"<h1>{title}</h1>{SHOP}"))
+    assert finding.presence is Presence.PRESENT
