@@ -165,7 +165,8 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
     found = [one for one in find_statements(document) if _can_count(one, document, prediction)]
     has_wall = any(one.reason not in ABSENCE_REASONS for one in found)
     min_share = MIN_ABSENCE_SHARE if has_wall else MIN_ABSENCE_SHARE_WITHOUT_WALL
-    is_absence = _sum_absences(prediction) >= min_share * prediction.replacement_probability
+    absence_probability = sum(prediction.probabilities.get(one, 0.0) for one in ABSENCE_REASONS)
+    is_absence = absence_probability >= min_share * prediction.replacement_probability
     statements = [one for one in found if is_absence or one.reason not in ABSENCE_REASONS]
     if not statements:
         return None
@@ -201,11 +202,6 @@ MIN_ABSENCE_SHARE, MIN_ABSENCE_SHARE_WITHOUT_WALL = 0.5, 0.2
 MIN_SURE_PROBABILITY = 0.9
 MIN_INDEPENDENT_PROBABILITY = 0.2
 """The least probability without the statement's words for an absence."""
-
-
-def _sum_absences(prediction: PagePrediction) -> float:
-    """Return the probability that the site is not there, in contrast to a wall or an error."""
-    return sum(prediction.probabilities.get(reason, 0.0) for reason in ABSENCE_REASONS)
 
 
 def _can_count(statement: Statement, document: Document, prediction: PagePrediction) -> bool:
@@ -245,11 +241,11 @@ def _find_missing_page(
     document: Document, prediction: PagePrediction, *, is_home_page: bool
 ) -> PageVerdict | None:
     missing = soft_404.detect_soft_404(document, is_home_page=is_home_page)
-    # "Not found: an exhibition about missing persons" is the title of a page like any other.
     is_likely = prediction.replacement_probability >= MIN_REPLACEMENT_PROBABILITIES["title"]
-    if missing is None or (not is_likely and soft_404.has_subtitle(missing[1], document.title)):
+    # "Not found: an exhibition about missing persons" is the title of a page like any other.
+    if missing and not is_likely and document.title.startswith(f"{missing[1]}: "):
         return None
-    return PageVerdict(*missing)
+    return PageVerdict(*missing) if missing else None
 
 
 def _find_spam(document: Document) -> PageVerdict | None:

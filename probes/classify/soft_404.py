@@ -322,11 +322,6 @@ def split_title(title: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def has_subtitle(label: str, title: str) -> bool:
-    """Return True if a title is a label and what it is about: "Not found: an exhibition"."""
-    return re.match(re.escape(label) + r" ?: ?\w", title) is not None
-
-
 def detect_soft_404(document: Document, *, is_home_page: bool) -> tuple[Reason, str] | None:
     """Return the reason of a soft 404 and the text that proves it, or None.
 
@@ -393,10 +388,7 @@ def _find_missing_content(document: Document) -> str | None:
 
 
 def _find_content_label(texts: Iterable[str]) -> str | None:
-    for text in texts:
-        if _CONTENT_NOT_FOUND_PATTERN.fullmatch(text):
-            return text
-    return None
+    return next((text for text in texts if _CONTENT_NOT_FOUND_PATTERN.fullmatch(text)), None)
 
 
 def _is_informative_home_page(document: Document, *, is_home_page: bool) -> bool:
