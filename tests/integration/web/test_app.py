@@ -34,9 +34,10 @@ def test_page_has_language_direction_and_links_to_its_translations(client):
     assert '<html lang="ar-MA" dir="rtl">' in client.get("/ar/").text
     french = client.get("/fr/?since=2026-11-01").text
     assert '<html lang="fr" dir="ltr">' in french
-    assert '<a href="/ar/?since=2026-11-01" lang="ar" hreflang="ar">العربية</a>' in french
+    assert '<a href="/ar/?since=2026-11-01" lang="ar" hreflang="ar">' in french
+    assert '<span class="unseen">العربية</span>' in french
     assert '<link rel="alternate" hreflang="en" href="/en/?since=2026-11-01">' in french
-    assert '<span lang="fr" aria-current="true">Français</span>' in french
+    assert '<b lang="fr" aria-current="true">' in french
     assert "Notre &lt;réseau&gt;" in french
 
 
