@@ -32,11 +32,12 @@ def list_links(page, css_class):
     [
         (Role.ADMIN, ENTRIES, ["Registry", "Users", "Your account"]),
         (Role.COORDINATOR, ENTRIES, ["Registry", "Your account"]),
-        (Role.READER, [name for name in ENTRIES if name != "Messages"], []),
+        (Role.READER, [name for name in ENTRIES if name != "Messages"], ["Your account"]),
     ],
 )
 def test_each_role_sees_the_entries_that_it_may_open(app, role, entries, settings):
     page = get_page(app, "/en/account", name="Omar", role=role)
+    assert page.select('.section-nav form[action="/en/logout"]')
     assert list_links(page, "site-nav") == entries
     assert list_links(page, "section-nav") == settings
 

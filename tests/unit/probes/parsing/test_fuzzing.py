@@ -96,6 +96,7 @@ EXCUSED = {
     "is given what we wrote": (
         "probes.classify.fingerprints.parse_service probes.classify.fingerprints.parse_table "
         "probes.classify.fingerprints.parse_company "
+        "probes.website.parking_signals.parse_domain_count "
         "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp"
     ),
     "is given our templates": "auditor.rendering.templates.render_template",
@@ -105,6 +106,8 @@ EXCUSED = {
     "runs commands": "auditor.cli.main.main",
     "is given the operator's file": "probes.http.dialer.create_verifying_context",
     "is asked for what is known": (
+        "auditor.reference.gap_catalogue.get_gap_titles "
+        "auditor.reference.message_texts.get_message_texts "
         "probes.links.channel_registry.get_channel probes.links.post_numbers.get_date_precision "
         "probes.parsing.feeds.choose_posts_sitemap"
     ),
