@@ -128,9 +128,14 @@ def build_wikidata_request(website: str, endpoint: str) -> PageRequest:
     )
 
 
+def _replace_surrogates(url: str) -> str:
+    """Return a URL without lone surrogates, which cannot be sent."""
+    return url.encode(errors="replace").decode()
+
+
 def list_website_spellings(website: str) -> list[str]:
     """Return the spellings that Wikidata may have: http or https, `www.`, slash at the end."""
-    parts = urlsplit(website)
+    parts = urlsplit(_replace_surrogates(website))
     host = parts.netloc.lower().removeprefix("www.")
     path = quote(parts.path.rstrip("/"), safe="/%~:@!$&'()*+,;=-._")
     query = f"?{quote(parts.query, safe='/%~:@!$&()*+,;=-._?')}" if parts.query else ""
@@ -234,7 +239,7 @@ def build_archive_request(
     The index treats http, https and `www.` alike. `until` is the last day that counts.
     """
     parameters = {
-        "url": url,
+        "url": _replace_surrogates(url),
         "output": "json",
         "fl": "timestamp,original",
         "filter": "statuscode:200",

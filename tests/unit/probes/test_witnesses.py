@@ -197,3 +197,12 @@ def test_failed_request_for_the_newest_capture_keeps_the_oldest():
     answer = witnesses.read_archive_outcomes(oldest, FetchError(Reason.TIMEOUT))
     assert (answer.failure, answer.latest_capture) == (None, None)
     assert answer.first_capture is not None
+
+
+def test_address_with_half_a_character_can_be_asked_for():
+    url = "https://nour.ma/\ud800"
+    for request in (
+        witnesses.build_wikidata_request(url, ENDPOINT),
+        witnesses.build_archive_request(url),
+    ):
+        assert request.url.isascii()
