@@ -18,6 +18,7 @@ from auditor.i18n.translator import Translator
 from auditor.rendering.templates import WebAppLinks, get_html_translator, render_template
 from auditor.users import service
 from auditor.web.access import get_current_user
+from auditor.web.navigation import list_navigation_entries
 
 Clock = Callable[[], datetime]
 
@@ -51,6 +52,7 @@ def render_error_page(scope: Scope, config: Config, status: int, now: datetime) 
         message=message,
         config=config,
         links=WebAppLinks(language, has_network_pages=user is not None),
+        navigation=list_navigation_entries(user, get_html_translator(language)),
         updated_at=now,
         is_interactive=True,
         user=user,

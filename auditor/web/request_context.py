@@ -29,6 +29,7 @@ from auditor.reports import html, pdf
 from auditor.users import service
 from auditor.web.access import get_current_user
 from auditor.web.errors import LANGUAGE_COOKIE
+from auditor.web.navigation import NavigationEntry, list_navigation_entries
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
 from storage.models.users import Reply, User
@@ -100,9 +101,12 @@ class RequestContext:
         refresh_summaries(self.app.store, self.app.config, max_stale=MAX_STALE_WHILE_READING)
         return self.app.store
 
-    def count_pending_replies(self) -> int:
-        """Return how many replies of the user's regions wait for a decision."""
-        return self.app.store.count_pending_replies(regions=self.regions)
+    def list_navigation_entries(self) -> list[NavigationEntry]:
+        """Return the navigation of the user, with the number of replies in the user's regions."""
+        count = 0
+        if service.is_coordinator(self.user):
+            count = self.app.store.count_pending_replies(regions=self.regions)
+        return list_navigation_entries(self.user, get_html_translator(self.language), count)
 
     def render_page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Render a page template with the variables of every page, and remember the language."""
@@ -110,6 +114,7 @@ class RequestContext:
             "config": self.app.config,
             "context": self,
             "links": self.links,
+            "navigation": self.list_navigation_entries(),
             "updated_at": self.now,
             "user": self.user,
             "permissions": service,
