@@ -24,6 +24,7 @@ from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, get_text_direction, load_l
 from auditor.reference.gap_catalogue import Voice, get_gap_titles
 from auditor.reference.message_texts import get_message_texts
 from auditor.reference.regions import get_region_name
+from auditor.reference.towns import get_town_name
 from probes.models.finding import Activity, DatePrecision, FactValue
 
 EMPTY_VALUE = "—"
@@ -179,6 +180,10 @@ class Translator:
     def region_name(self, name: str | None) -> str:
         """Return the official name of a Moroccan region, another one as typed, or a dash."""
         return get_region_name(name, self.language) or EMPTY_VALUE
+
+    def town_name(self, name: str | None) -> str:
+        """Return the name of a Moroccan town, another one as typed, or a dash."""
+        return get_town_name(name, self.language) or EMPTY_VALUE
 
     def format_short_date(self, when: date) -> str:
         """Return a short date without a year: "12 نونبر"."""

@@ -75,12 +75,15 @@ REGION_ALIASES: Mapping[str, str] = {
 }
 """Spellings that normalisation alone does not map to an official name."""
 
-IGNORED_REGION_WORDS = frozenset(
-    ["region", "de", "du", "la", "le", "el", "al", "ed", "ad", "l", "the", "of", "جهه"]
+IGNORED_PLACE_WORDS = frozenset(
+    [
+        *("region", "de", "des", "du", "la", "le", "el", "al", "ed", "ad", "es", "er", "ech"),
+        *("l", "the", "of", "جهه"),
+    ]
 )
-"""Words that do not distinguish regions."""
-ARABIC_LETTER_VARIANTS = str.maketrans("أإآةى", "اااهي")
-"""Arabic letters that are often written for each other."""
+"""Words that do not distinguish regions or towns."""
+ARABIC_LETTER_VARIANTS = str.maketrans("أإآةىڭݣگ", "اااهيككك")
+"""Arabic letters that are often written for each other; Moroccan texts have three for a hard g."""
 WORD_PATTERN = re.compile(r"\w+")
 
 
@@ -95,23 +98,23 @@ def find_region_code(typed: str | None) -> str | None:
 
     The name may be in any language, with or without accents, hyphens and articles.
     """
-    return _load_spellings().get(_normalize_region_name(typed or ""))
+    return _load_spellings().get(normalize_place_name(typed or ""))
 
 
 @cache
 def _load_spellings() -> Mapping[str, str]:
     official = {
-        _normalize_region_name(name): code
+        normalize_place_name(name): code
         for code, names in REGIONS.items()
         for name in names.values()
     }
     return {
-        **{_normalize_region_name(alias): code for alias, code in REGION_ALIASES.items()},
+        **{normalize_place_name(alias): code for alias, code in REGION_ALIASES.items()},
         **official,
     }
 
 
-def _normalize_region_name(text: str) -> str:
-    """Return a name without the differences between spellings."""
+def normalize_place_name(text: str) -> str:
+    """Return a name without case, accents, hyphens, articles and variants of Arabic letters."""
     words = WORD_PATTERN.findall(fold_text(text).translate(ARABIC_LETTER_VARIANTS))
-    return "".join(word.removeprefix("ال") for word in words if word not in IGNORED_REGION_WORDS)
+    return "".join(word.removeprefix("ال") for word in words if word not in IGNORED_PLACE_WORDS)

@@ -67,6 +67,11 @@ class ExportData:
         region = association.region
         return self.translator.region_name(region) if self.translator and region else region
 
+    def get_town_name(self, association: Association) -> str | None:
+        """Return the town of an association, translated if there is a translator."""
+        city = association.city
+        return self.translator.town_name(city) if self.translator and city else city
+
 
 @dataclass(frozen=True, slots=True)
 class ExportKind:
@@ -110,7 +115,7 @@ def _build_association_items(export_data: ExportData) -> Iterator[JsonItem]:
             "association": association.id,
             "name": export_data.get_association_name(association),
             "region": export_data.get_region_name(association),
-            "city": association.city,
+            "city": export_data.get_town_name(association),
             "tags": list(association.tags),
             "language": association.language,
             "level": score.level,

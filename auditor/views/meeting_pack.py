@@ -135,7 +135,7 @@ def _build_call_items(export_data: ExportData) -> Iterator[JsonItem]:
             "association": association.id,
             "name": export_data.get_association_name(association),
             "region": export_data.get_region_name(association),
-            "city": association.city,
+            "city": export_data.get_town_name(association),
             "phone": contact.phone,
             "email": contact.email,
             "media_officer": contact.media_officer,

@@ -1,0 +1,82 @@
+"""Moroccan towns with their names in Arabic, French and English. Pure."""
+
+from __future__ import annotations
+
+import tomllib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+
+from auditor.reference.regions import normalize_place_name
+
+REMEMBERED_SPELLINGS = 4096
+"""How many typed spellings are remembered: registries have few towns and many associations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """A town: its name by language, and other spellings of it."""
+
+    names: Mapping[str, str]
+    other_spellings: tuple[str, ...]
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Return all spellings, each once, the names first."""
+        return tuple(dict.fromkeys((*self.names.values(), *self.other_spellings)))
+
+
+def get_town_name(typed: str | None, language: str) -> str | None:
+    """Return the name of a town in a language, or the typed text if the town is unknown."""
+    town = find_town(typed)
+    return town.names[language] if town else typed
+
+
+def list_town_names(typed: str | None) -> tuple[str, ...]:
+    """Return all known spellings of a town in all languages, for a search.
+
+    An unknown town has only the typed text; a missing one has none.
+    """
+    town = find_town(typed)
+    if town:
+        return town.spellings
+    return (typed,) if typed else ()
+
+
+@lru_cache(maxsize=REMEMBERED_SPELLINGS)
+def find_town(typed: str | None) -> Town | None:
+    """Return a town, or None.
+
+    The name may be in any language, with or without accents, hyphens and articles.
+    """
+    return _load_towns_by_spelling().get(normalize_place_name(typed or ""))
+
+
+@cache
+def load_towns() -> Mapping[str, Town]:
+    """Return the towns of `towns.toml` by their code, the largest first."""
+    file = files("auditor.reference").joinpath("towns.toml")
+    entries = tomllib.loads(file.read_text("utf-8"))
+    return {code: _build_town(entry) for code, entry in entries.items()}
+
+
+def _build_town(entry: Mapping[str, str | list[str]]) -> Town:
+    french, arabic = str(entry["fr"]), str(entry["ar"])
+    english = str(entry.get("en") or _remove_accents(french))
+    return Town({"ar": arabic, "fr": french, "en": english}, tuple(entry.get("also", ())))
+
+
+def _remove_accents(name: str) -> str:
+    decomposed = unicodedata.normalize("NFD", name)
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+@cache
+def _load_towns_by_spelling() -> Mapping[str, Town]:
+    return {
+        normalize_place_name(spelling): town
+        for town in load_towns().values()
+        for spelling in town.spellings
+    }
