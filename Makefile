@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-all check audit format messages fault-matrix diagram access-table pictures bench bench-peers lock clean
+.PHONY: help install demo demo-pages test test-slow test-all check audit format messages fault-matrix diagram access-table pictures bench bench-peers lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,7 +42,10 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 install: $(VENV)/.run ## Install .venv/bin/auditor without development tools (docs/guides/deployment.md)
 	@$(BIN)/python -m compileall -q auditor probes storage # the service cannot write here, see deploy/
 
-demo: $(VENV)/.run ## Run the demo: 100 fictional associations, 14 audit runs, pages to open
+demo: $(VENV)/.run ## Run the demo and serve its dashboard: 100 fictional associations, 14 audit runs
+	@$(BIN)/auditor demo --serve
+
+demo-pages: $(VENV)/.run ## Run the demo and only write its pages to open; ends by itself
 	@$(BIN)/auditor demo
 
 test: $(VENV)/.dev ## Run the tests (minutes)

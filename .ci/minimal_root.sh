@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Types the two README commands in a minimal Debian root that has only python3, python3-venv, make and git. Tests that
-# need a browser or LibreOffice must be skipped there, with the package to install as reason.
+# Types `make demo-pages` (`make demo` serves until Ctrl-C) and `make test` in a minimal Debian root that has only
+# python3, python3-venv, make and git. Tests that need a browser or LibreOffice must be skipped there, with the package
+# to install as reason.
 #
 # Usage: minimal_root.sh FOLDER [USER...]
 # Needs root and debootstrap. FOLDER is created, and kept for the next call. The users are `root` and `volunteer`;
@@ -45,7 +46,7 @@ for user in "${users[@]}"; do
   rm -rf "$root$home/auditor"
   git clone -q "$project" "$root$home/auditor"
   chroot "$root" chown -R "$user" "$home"
-  echo "minimal root: make demo and make test as $user"
+  echo "minimal root: make demo-pages and make test as $user"
   chroot "$root" su - "$user" --whitelist-environment=PIP_CERT,PIP_INDEX_URL,PIP_DEFAULT_TIMEOUT -c \
-    "cd $home/auditor && make demo && make test"
+    "cd $home/auditor && make demo-pages && make test"
 done

@@ -19,6 +19,7 @@ import uvicorn
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+from fastapi import FastAPI
 
 from auditor.app import App
 from auditor.checking.clock import (
@@ -34,6 +35,7 @@ from auditor.core.runtime import run_together
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.runs import pipeline
 from auditor.runs.process import SchedulerHeartbeat, run_with_grace_period, stop_on_sigterm
+from auditor.users.service import LoginLink
 from auditor.web.app import create_app
 from probes.log import EventLogger
 from storage.errors import StoreError
@@ -267,9 +269,13 @@ async def run_server(
     *,
     sock: socket.socket | None = None,
     with_schedule: bool = True,
+    login_link: LoginLink | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Run the scheduler and the pages until SIGTERM or `stop`, then end both."""
+    """Run the scheduler and the pages until SIGTERM or `stop`, then end both.
+
+    `login_link` is passed on to `auditor.web.app.create_app`.
+    """
     stop = stop or asyncio.Event()
     jobs: list[Coroutine[Any, Any, None]] = []
     heartbeat = SchedulerHeartbeat() if with_schedule else None
@@ -277,24 +283,18 @@ async def run_server(
         jobs.append(run_scheduler(app, stop, clock=clock, heartbeat=heartbeat))
     if sock:
         jobs += [
-            _serve_web(app, clock, sock, stop, heartbeat),
+            _serve_web(create_app(app, clock, heartbeat, login_link), sock, stop),
             refresh_summaries_periodically(app, stop),
         ]
     with stop_on_sigterm(stop):
         await run_together(*jobs)
 
 
-async def _serve_web(
-    app: App,
-    clock: Clock,
-    sock: socket.socket,
-    stop: asyncio.Event,
-    heartbeat: SchedulerHeartbeat | None,
-) -> None:
+async def _serve_web(web: FastAPI, sock: socket.socket, stop: asyncio.Event) -> None:
     """Serve requests until `stop`; if the server ends by itself, stop everything else."""
     server = WebServer(
         uvicorn.Config(
-            create_app(app, clock, heartbeat),
+            web,
             http="h11",  # unlike httptools, it answers an invalid request with a page
             log_config=None,
             access_log=False,

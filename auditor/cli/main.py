@@ -23,6 +23,7 @@ from auditor.cli import audit, check, maintenance, reports, setup, status
 from auditor.cli.audit import worker
 from auditor.cli.context import CliContext, GroupWithExamples, examples, make_group, show_examples
 from auditor.cli.decisions import decide_app
+from auditor.cli.demo import demo
 from auditor.cli.digest import digest_app
 from auditor.cli.erasure import erase_association, show_stored_data
 from auditor.cli.maintenance import receipts
@@ -85,7 +86,7 @@ for name, group in COMMAND_GROUPS.items():
     show_examples(group)
     cli.add_typer(group, name=name, cls=GroupWithExamples)
 for command in (
-    reports.demo,
+    demo,
     setup.init,
     check.check,
     check.identify,

@@ -1,4 +1,4 @@
-"""`gaps`, `report`, `export`, `publish` and `demo`: show, export and publish the results."""
+"""`gaps`, `report`, `export` and `publish`: show, export and publish the results."""
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from auditor.cli.output import (
     validate_delimiter,
     write_file_atomically,
 )
-from auditor.core import runtime
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import build_json_document
 from storage.errors import build_file_error
@@ -156,54 +155,14 @@ def publish(
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
         target = folder or out or app.config.report.folder
-        page_count = _publish_site(app, target, cli_context)
+        page_count = publish_pages(app, target, cli_context)
     cli_context.print_translated_count(
         "{file}: {n} page", "{file}: {n} pages", page_count, file=str(target)
     )
 
 
-@examples("auditor demo")
-def demo(
-    context: typer.Context,
-    folder: Annotated[
-        Path, typer.Argument(readable=False, help="Folder to create the demo in.")
-    ] = Path("demo"),
-) -> None:
-    """Demonstrate the auditor with a fictional network.
-
-    Imports 100 associations, audits a simulated web 14 times and writes pages that you can open in
-    a browser. Needs no internet connection.
-    """
-    from auditor.app import App
-    from auditor.demo import play
-    from auditor.evaluation.network_view import build_network_overview
-    from auditor.reports import text
-
-    cli_context = get_cli_context(context)
-    title = cli_context.translator.translate("14 checks")
-    with show_progress(title, quiet=cli_context.quiet) as on_progress:
-        demo_network = runtime.run_async(
-            play.run_demo(folder, on_progress=on_progress, now=get_current_time())
-        )
-    config = demo_network.config
-    with App.open(config) as app:
-        page_count = _publish_site(app, config.report.folder, cli_context)
-        overview = build_network_overview(
-            app.store, app.config, get_current_time(), since=demo_network.runs[0].started_at
-        )
-        print_text(text.format_terminal_report(overview, app.config, None, cli_context.language))
-    first_page = str(config.report.folder / "index.html")
-    cli_context.print_translated_count(
-        "{n} page to open: {file}", "{n} pages to open: {file}", page_count, file=first_page
-    )
-    cli_context.print_translated(
-        "database: {file}; continue with: {command}",
-        file=config.storage.url,
-        command=f"auditor --config {folder}/config.toml gaps",
-    )
-
-
-def _publish_site(app: App, target: Path, cli_context: CliContext) -> int:
+def publish_pages(app: App, target: Path, cli_context: CliContext) -> int:
+    """Write the pages of the network to a folder with progress, and return how many."""
     from auditor import reports
 
     title = cli_context.translator.translate("web pages")

@@ -19,17 +19,24 @@ def stop_on_sigterm(stop_event: asyncio.Event) -> Iterator[None]:
 
     SIGINT keeps Python's meaning: it cancels the work, and the command exits with 130.
     """
+    with stop_on_signal(stop_event, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def stop_on_signal(stop_event: asyncio.Event, number: signal.Signals) -> Iterator[None]:
+    """Set `stop_event` on the first signal of this number. The second one has its usual effect."""
     loop = asyncio.get_running_loop()
 
-    def handle_sigterm() -> None:
+    def handle_signal() -> None:
         stop_event.set()
-        loop.remove_signal_handler(signal.SIGTERM)
+        loop.remove_signal_handler(number)
 
-    loop.add_signal_handler(signal.SIGTERM, handle_sigterm)
+    loop.add_signal_handler(number, handle_signal)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        loop.remove_signal_handler(number)
 
 
 async def run_with_grace_period(

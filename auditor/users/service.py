@@ -12,6 +12,7 @@ cannot be used again.
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -32,6 +33,8 @@ from storage.store import Store
 
 INVITE_VALIDITY = timedelta(hours=24)
 """How long a one-time link is valid."""
+LOGIN_LINK_VALIDITY = timedelta(minutes=15)
+"""How long a link that logs in without a password is valid."""
 MAX_NAME_CHARACTERS = 100
 """Maximum length of a user's name."""
 
@@ -71,6 +74,30 @@ def find_invited_user(store: Store, token: str, now: datetime) -> User | None:
     if invited is None or invited[1].removed_at or now >= invited[0].expires_at:
         return None
     return invited[1]
+
+
+class LoginLink:
+    """A link that logs a user in once, without a password, until it expires.
+
+    It exists only in the memory of the process. `auditor demo --serve` creates one; `auditor serve`
+    has none.
+    """
+
+    def __init__(self, user: User, expires_at: datetime) -> None:
+        self.expires_at = expires_at
+        self.token = secrets.token_urlsafe(TOKEN_BYTES)
+        self._user = user
+        self._is_used = False
+        self._lock = threading.Lock()
+
+    def take_user(self, token: str, now: datetime) -> User | None:
+        """Return the user and use the link up; None if it is wrong, used or expired."""
+        is_valid = secrets.compare_digest(token.encode(), self.token.encode())
+        with self._lock:
+            if not is_valid or self._is_used or now >= self.expires_at:
+                return None
+            self._is_used = True
+        return self._user
 
 
 def get_user(store: Store, name: str) -> User:

@@ -14,6 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from auditor.app import App
 from auditor.runs.process import SchedulerHeartbeat
 from auditor.runs.recheck import RecheckService
+from auditor.users.service import LoginLink
 from auditor.web.access import NotLoggedInError
 from auditor.web.errors import Clock, handle_http_error
 from auditor.web.middleware import SecurityMiddleware
@@ -52,11 +53,17 @@ ROUTERS = (
 )
 
 
-def create_app(app: App, clock: Clock, heartbeat: SchedulerHeartbeat | None = None) -> FastAPI:
+def create_app(
+    app: App,
+    clock: Clock,
+    heartbeat: SchedulerHeartbeat | None = None,
+    login_link: LoginLink | None = None,
+) -> FastAPI:
     """Return the web application for an open store.
 
     `clock` gives the current time of each request. `heartbeat` is that of the scheduler if it runs
-    in the same process. Proxy headers are believed only from `[web] trusted_proxies`.
+    in the same process. `login_link` logs a user in once without a password; only the demo has one.
+    Proxy headers are believed only from `[web] trusted_proxies`.
     """
     web = FastAPI(
         title="Presence auditor",
@@ -72,7 +79,7 @@ def create_app(app: App, clock: Clock, heartbeat: SchedulerHeartbeat | None = No
     web.state.clock = clock
     web.state.heartbeat = heartbeat
     web.state.association_checks = RecheckService()
-    web.state.login_service = login.LoginService()
+    web.state.login_service = login.LoginService(link=login_link)
     web.state.last_decision_submission = None
     web.mount(
         "/static",

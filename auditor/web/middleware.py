@@ -57,7 +57,7 @@ PROXY_HEADERS = re.compile(
     r"forwarded|via|x-(real|client|cluster-client)-ip|(cf-connecting|true-client)-ip|x-forwarded.*"
 )
 """Request headers that proxies add."""
-TOKEN_PATHS = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|set-password))/.+")
+TOKEN_PATHS = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|set-password|login))/.+")
 """Paths with a token, which must not be in a log."""
 ONE_CLICK_UNSUBSCRIBE_PATHS = re.compile(r"/[a-z]{2}/unsubscribe/.+")
 """Webmail programs send this form from their own pages (RFC 8058); the token is the permission."""

@@ -43,6 +43,7 @@ class LoginService:
 
     passwords: PasswordService = field(default_factory=PasswordService)
     attempts: LoginAttemptLimiter = field(default_factory=LoginAttemptLimiter)
+    link: service.LoginLink | None = None
 
 
 class LoginForm(BaseModel):
@@ -95,6 +96,23 @@ async def log_in(
     return await run_in_threadpool(
         start_session_and_redirect, request, user, get_safe_redirect_url(form.next)
     )
+
+
+@router.get("/{language}/login/{token}", dependencies=[access.PUBLIC_ACCESS])
+def log_in_with_link(request: Request, context: PageContext, token: str) -> Response:
+    """Log in the user of the demo's login link, once; a later use is refused (410).
+
+    A browser that is logged in already only sees the dashboard again.
+    """
+    if access.get_current_user(request):
+        return RedirectResponse(context.links.page_url(), 303)
+    link = get_login_service(request).link if access.is_login_allowed(request) else None
+    user = link.take_user(token, context.now) if link else None
+    if user is None:
+        return _render_used_login_link(context)
+    response = RedirectResponse(context.links.page_url(), 303)
+    access.start_session(request, response, user)
+    return response
 
 
 @router.post("/{language}/logout", dependencies=[access.PUBLIC_ACCESS])
@@ -223,4 +241,18 @@ def _render_login_form(
         is_insecure=is_insecure,
         has_no_users=not context.app.store.count_users(),
         max_password_chars=MAX_PASSWORD_CHARACTERS,
+    )
+
+
+def _render_used_login_link(context: RequestContext) -> HTMLResponse:
+    """Render the same page (410) for a login link that is wrong, used or expired."""
+    translator = context.translator
+    return context.render_page(
+        "error.html",
+        status=410,
+        title=translator.translate("This link has expired"),
+        message=translator.translate(
+            "This link works once, for a few minutes. Start {command} again for a new one.",
+            command="auditor demo --serve",
+        ),
     )

@@ -22,7 +22,7 @@ from auditor.config.schema import Config, WebSettings
 from auditor.scheduling import format_server_url, open_web_socket, run_server
 from auditor.users import passwords, service
 from auditor.web.routes import login
-from storage.models.users import Role
+from storage.models.users import Role, User
 from tests.support.web_server import NOW, serve_app
 
 PASSWORD = "goats climb argan trees"
@@ -565,6 +565,67 @@ def test_one_time_link_sets_the_password_and_logs_in(app, browser, caplog):
     assert browser.get(url).status_code == 410
     assert log_in(browser, "Salma", NEW_PASSWORD).status_code == 303
     assert token not in caplog.text
+
+
+@pytest.fixture
+def login_link(app):
+    """The link of a user without a password, as in the demo."""
+    user = app.store.add_user(User("Demo", Role.ADMIN, NOW, "a test"))
+    return service.LoginLink(user, NOW + service.LOGIN_LINK_VALIDITY)
+
+
+@pytest.fixture
+def demo_url(app, clock, login_link):
+    with serve_app(app, clock, login_link=login_link) as address:
+        yield f"{address}/en/login/{login_link.token}"
+
+
+def open_in_new_browser(url, **headers):
+    return httpx.get(url, headers=headers, trust_env=False)
+
+
+def test_login_link_logs_in_once(demo_url):
+    with httpx.Client(trust_env=False) as first_browser:
+        opened = first_browser.get(demo_url)
+        assert (opened.status_code, opened.headers["location"]) == (303, "/en/")
+        assert first_browser.get(httpx.URL(demo_url).join("/en/users")).status_code == 200
+    refused = open_in_new_browser(demo_url)
+    assert refused.status_code == 410
+    assert "auditor demo --serve" in refused.text
+    assert "session" not in refused.cookies
+
+
+def test_opening_the_login_link_again_in_the_same_browser_shows_the_dashboard(demo_url):
+    with httpx.Client(trust_env=False) as browser:
+        answers = [browser.get(demo_url) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303]
+
+
+def test_login_link_expires_after_fifteen_minutes(demo_url, clock):
+    clock.on(minutes=15)
+    assert open_in_new_browser(demo_url).status_code == 410
+
+
+def test_wrong_login_link_does_not_use_up_the_right_one(demo_url):
+    wrong = demo_url[:-1] + ("x" if demo_url[-1] != "x" else "y")
+    assert open_in_new_browser(wrong).status_code == 410
+    assert open_in_new_browser(demo_url).status_code == 303
+
+
+def test_login_link_works_only_on_this_machine(demo_url):
+    assert open_in_new_browser(demo_url, host="audit.lan").status_code == 410
+    assert open_in_new_browser(demo_url, host="reports.example.org").status_code == 404
+    assert open_in_new_browser(demo_url).status_code == 303
+
+
+def test_removed_user_cannot_use_a_login_link(app, demo_url):
+    service.remove_user(app.store, app.store.get_user("Demo"), NOW)
+    answer = open_in_new_browser(demo_url)
+    assert "session" not in answer.cookies
+
+
+def test_service_without_a_login_link_refuses_every_token(browser):
+    assert browser.get("/en/login/none").status_code == 410
 
 
 @pytest.mark.slow
