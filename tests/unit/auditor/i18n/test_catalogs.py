@@ -362,6 +362,7 @@ LATIN_NAMES = {
         "run",
         "serve",
         "cron",
+        "Ctrl-C",
     ),  # commands
 }
 """Names and units that Arabic texts write in Latin letters."""
