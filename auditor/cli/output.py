@@ -107,17 +107,17 @@ CellFormatter = Callable[[str], str]
 
 RED_CODES = frozenset(
     {
-        *("urgent", "error", "fail", "absent", "refused", "unreachable"),
+        *("error", "fail", "absent", "refused", "unreachable"),
         *("tampered", "unknown_key", "broken"),
     }
 )
 YELLOW_CODES = frozenset(
     {
-        *("high", "warning", "warn", "uncertain", "unsigned"),
+        *("silent", "warning", "warn", "uncertain", "unsigned"),
         *("incomplete", "skipped", "ending_soon"),
     }
 )
-COLORED_COLUMNS = frozenset({"severity", "state", "presence", "status", "signature", "chain"})
+COLORED_COLUMNS = frozenset({"kind", "state", "presence", "status", "signature", "chain"})
 """Columns whose codes say how urgent a row is. Color never says it alone: the word does, too."""
 
 

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from auditor.evaluation.association_view import AssociationView
     from auditor.i18n.translator import Translator
 
-GAP_COLUMNS = ("severity", "code", "channel", "opened_at", "association", "name")
-TERMINAL_GAP_COLUMNS = ("severity", "code", "opened_at", "association", "name", "gap_code")
+GAP_COLUMNS = ("kind", "severity", "code", "channel", "opened_at", "association", "name")
+TERMINAL_GAP_COLUMNS = ("kind", "code", "opened_at", "association", "name", "gap_code")
 
 
 @examples("auditor gaps --limit 20", "auditor gaps --channel facebook | less")
@@ -197,8 +197,8 @@ def _write_pdf(file: Path, content: bytes) -> None:
 
 def _load_gap_items(app: App, association: str | None, name_language: str) -> list[dict[str, Any]]:
     from auditor.evaluation.network_view import iter_association_views, load_association_view
-    from auditor.reference.gap_catalogue import SEVERITIES
     from auditor.views.json_items import build_gap_items
+    from storage.models.audit import GapKind, compute_gap_rank
 
     _validate_association(app, association)
     if association is None:
@@ -207,7 +207,7 @@ def _load_gap_items(app: App, association: str | None, name_language: str) -> li
         view = load_association_view(app.store, app.config, association)
         views = iter([view] if view else [])
     items = build_gap_items(views, name_language)
-    return sorted(items, key=lambda item: SEVERITIES.index(item["severity"]))
+    return sorted(items, key=lambda item: compute_gap_rank(GapKind(item["kind"]), item["severity"]))
 
 
 def _print_gaps(
@@ -225,7 +225,7 @@ def _print_gaps(
         item["gap_code"] = item["code"]
         item["code"] = translator.gap_title(item["code"], item["channel"], Voice.LABEL)
     rows = ([item[column] for column in TERMINAL_GAP_COLUMNS] for item in items)
-    formatters = {"severity": partial(translator.label, "severity")}
+    formatters = {"kind": partial(translator.label, "gap_kind")}
     print_table(
         TERMINAL_GAP_COLUMNS, rows, translator, table_format, formatters, optional_column="gap_code"
     )

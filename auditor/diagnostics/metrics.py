@@ -22,7 +22,7 @@ from auditor.cluster.health import QueueHealth, load_queue_health
 from auditor.receipts.receipt import count_not_reached
 from auditor.retention.backups import find_newest_backup
 from storage.errors import StoreError
-from storage.models.audit import SEVERITIES, AuditRun, AuditRunState
+from storage.models.audit import AuditRun, AuditRunState, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.store import Store
 
@@ -191,8 +191,8 @@ def _collect_network_metrics(store: Store, finished_run: AuditRun | None) -> Ite
     association_count = counts_by_group[NETWORK_GROUP].get(ALL_FACET, 0)
     yield _build_gauge("associations", "Associations in the registry", association_count)
     open_gaps = store.count_open_gaps()
-    gaps: LabelledValues = {(severity,): open_gaps.get(severity, 0) for severity in SEVERITIES}
-    yield _build_labelled_gauge("gaps_open", "Open gaps", ("severity",), gaps)
+    gaps: LabelledValues = {(kind.value,): open_gaps.get(kind, 0) for kind in GapKind}
+    yield _build_labelled_gauge("gaps_open", "Open gaps", ("kind",), gaps)
     unsent = store.count_failed_messages(finished_run.started_at) if finished_run else 0
     yield _build_gauge("unsent_messages", "Messages not sent since the newest finished run", unsent)
     stale = len(store.list_stale_summaries(MAX_COUNTED_STALE_SUMMARIES))

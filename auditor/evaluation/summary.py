@@ -10,17 +10,33 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import product
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
+from auditor.reference.gap_catalogue import get_gap_kind, get_gap_rank
 from auditor.reference.regions import find_region_code
 from auditor.registry.columns import normalize_label
 from auditor.rules.context import RuleContext
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import FactValue, LinkKind, Presence
 from probes.text.language import fold_text
-from storage.models.audit import SEVERITIES, AccountState, Association, Gap
-from storage.models.summaries import VOLATILE_GAP_PARAMS, AssociationSummary, OpenGap, SummaryRecord
+from storage.models.audit import (
+    SEVERITIES,
+    AccountState,
+    Association,
+    Gap,
+    GapKind,
+    compute_gap_rank,
+)
+from storage.models.summaries import (
+    VOLATILE_GAP_PARAMS,
+    AssociationSummary,
+    ChannelStatus,
+    ChannelSummary,
+    OpenGap,
+    SummaryRecord,
+)
 
 ARABIC_ARTICLE = "ال"
 
@@ -37,15 +53,13 @@ def build_summary_record(
         sort_name=" ".join(normalize_words(summary.name)),
         search_terms=tuple(sorted(extract_search_words(summary))),
         reportable_gap_ranks={
-            gap.id: SEVERITIES.index(gap.severity)
-            for gap in _select_reportable_gaps(view)
-            if gap.id is not None
+            gap.id: get_gap_rank(gap) for gap in _select_reportable_gaps(view) if gap.id is not None
         },
         visible_gap_ids=frozenset(gap.id for gap in view.gaps if gap.id is not None),
         gap_change_counts=Counter(
             [
                 *_iter_gap_change_facets(_select_reportable_gaps(view)),
-                *(f"open:{gap.severity}" for gap in view.gaps),
+                *(f"open:{get_gap_kind(gap)}" for gap in view.gaps),
             ]
         ),
         valid_until=valid_until,
@@ -76,7 +90,7 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
         score_percent=score.percent,
         score_low=score.low,
         score_high=score.high,
-        channel_states={channel: get_coverage_state(view, channel) for channel in channels},
+        channels={channel: summarize_channel(view, channel) for channel in channels},
         gaps=tuple(map(_to_open_gap, view.gaps)),
         proposal_count=len(view.proposals),
         unchecked=tuple(
@@ -86,6 +100,33 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
         ),
         changed_at=max(_iter_gap_change_times(_select_reportable_gaps(view)), default=None),
     )
+
+
+def summarize_channel(view: AssociationView, channel: str) -> ChannelSummary:
+    """Return the status of an association on one channel, and its last activity there."""
+    accounts = view.accounts_on(channel)
+    coverage_state = get_coverage_state(view, channel)
+    activities = [account.last_activity for account in accounts if account.last_activity]
+    return ChannelSummary(
+        coverage_state,
+        _choose_channel_status(view, channel, coverage_state),
+        max((activity.published_at.date() for activity in activities), default=None),
+    )
+
+
+def _choose_channel_status(
+    view: AssociationView, channel: str, coverage_state: str
+) -> ChannelStatus:
+    """Return the status of a channel. Its open gaps decide, then the state of its best account."""
+    kinds = {get_gap_kind(gap) for gap in view.gaps if gap.channel == channel}
+    if GapKind.BROKEN in kinds or coverage_state == "gone":
+        return ChannelStatus.BROKEN
+    if coverage_state == "confirmed":
+        return ChannelStatus.SILENT if GapKind.SILENT in kinds else ChannelStatus.PRESENT
+    if coverage_state == "unknown":
+        is_checked = any(account.checked_at for account in view.accounts_on(channel))
+        return ChannelStatus.UNKNOWN if is_checked else ChannelStatus.NOT_CHECKED
+    return ChannelStatus.BY_CHOICE if coverage_state == "by_choice" else ChannelStatus.NONE
 
 
 def _to_open_gap(gap: Gap) -> OpenGap:
@@ -117,26 +158,29 @@ def _iter_gap_change_times(gaps: Iterable[Gap]) -> Iterator[datetime]:
 def build_facets(summary: AssociationSummary) -> dict[str, int]:
     """Return the strings that find an association, with their weight in counts."""
     facets = Counter(_iter_group_facets(summary))
-    facets.update(f"{channel}:{state}" for channel, state in summary.channel_states.items())
+    for channel, channel_summary in summary.channels.items():
+        facets[f"{channel}:{channel_summary.coverage_state}"] += 1
+        facets[f"status:{channel}:{channel_summary.status}"] += 1
     facets.update(set(_iter_any_channel_facets(summary)))
     facets.update(f"unchecked:{channel}:{reason or ''}" for channel, reason in summary.unchecked)
     facets.update({facet for gap in summary.gaps for facet in _build_gap_facets(gap)})
     if summary.proposal_count:
         facets["has_proposals"] = summary.proposal_count
     if summary.gaps:
-        facets.update(
-            {f"max_severity:{summary.gaps[0].severity}": 1, "has_gaps": len(summary.gaps)}
-        )
+        facets["has_gaps"] = len(summary.gaps)
+    elif any(channel.status is ChannelStatus.NOT_CHECKED for channel in summary.channels.values()):
+        facets["not_checked"] = 1
     else:
         facets["no_gaps"] = 1
     return dict(facets)
 
 
 def _iter_any_channel_facets(summary: AssociationSummary) -> Iterator[str]:
-    """Yield the states on any channel. On an optional channel nothing is missing."""
-    for channel, state in summary.channel_states.items():
-        if state != "missing" or not is_optional_channel(channel):
-            yield f"any:{state}"
+    """Yield the statuses on any channel. On an optional channel nothing is missing."""
+    for channel, channel_summary in summary.channels.items():
+        status = channel_summary.status
+        if status is not ChannelStatus.NONE or not is_optional_channel(channel):
+            yield f"any:{status}"
 
 
 def _iter_group_facets(summary: AssociationSummary) -> Iterator[str]:
@@ -159,19 +203,31 @@ def get_region_key(region: str) -> str:
     return find_region_code(region) or region
 
 
-def _build_gap_facets(gap: OpenGap) -> tuple[str, str, str]:
-    return f"gap:{gap.code}", f"gap:{gap.code}@{gap.channel}", f"gap_channel:{gap.channel}"
+def _build_gap_facets(gap: OpenGap) -> tuple[str, ...]:
+    kind = get_gap_kind(gap)
+    return (
+        f"kind:{kind}",
+        f"kind:{kind}@{gap.channel}",
+        f"gap:{gap.code}",
+        f"gap:{gap.code}@{gap.channel}",
+        f"gap_channel:{gap.channel}",
+    )
+
+
+SEVERITIES_OF_GAPS = SEVERITIES[:-1]
+"""The last severity is that of a status."""
 
 
 def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
-    """Return a rank that is lower for more urgent gaps, then more high ones, and so on.
+    """Return a rank that is lower for more gaps of the first kind and severity, and so on.
 
-    Gaps of optional channels do not count.
+    The rank has one decimal digit for each kind and severity: 9 without such gaps, down to 0. Gaps
+    of optional channels do not count.
     """
-    counts = Counter(gap.severity for gap in gaps if not is_optional_channel(gap.channel))
+    counts = Counter(get_gap_rank(gap) for gap in gaps if not is_optional_channel(gap.channel))
     rank = 0
-    for severity in SEVERITIES:
-        rank = rank * 100 + 99 - min(counts[severity], 99)
+    for kind, severity in product(GapKind, SEVERITIES_OF_GAPS):
+        rank = rank * 10 + 9 - min(counts[compute_gap_rank(kind, severity)], 9)
     return rank
 
 
@@ -316,14 +372,15 @@ def to_percent(part: int, whole: int) -> float:
 class AssociationFilter:
     """A filter of associations; an empty text does not filter.
 
-    `gap` is the code of an open gap. `state` is the coverage state on `channel`, or on any channel.
-    Without a state, `channel` selects associations with an open gap on it. `q` are beginnings of
-    words of the names, the id or the city.
+    `gap_kind` is the kind and `gap` the code of an open gap. `state` is a `ChannelStatus`. With a
+    channel all three are about it, else about any channel. `channel` alone selects associations
+    with an open gap on it. `q` are beginnings of words of the names, the id or the city.
     """
 
     region: str = ""
     tag: str = ""
     level: str = ""
+    gap_kind: str = ""
     gap: str = ""
     channel: str = ""
     state: str = ""
@@ -362,11 +419,12 @@ class AssociationFilter:
         yield from self._iter_gap_and_channel_facets()
 
     def _iter_gap_and_channel_facets(self) -> Iterator[str]:
+        on_channel = f"@{self.channel}" if self.channel else ""
         if self.state:
-            yield f"{self.channel or 'any'}:{self.state}"
-            if self.gap:
-                yield f"gap:{self.gap}"
-        elif self.gap:
-            yield f"gap:{self.gap}@{self.channel}" if self.channel else f"gap:{self.gap}"
-        elif self.channel:
+            yield f"status:{self.channel}:{self.state}" if self.channel else f"any:{self.state}"
+        if self.gap_kind:
+            yield f"kind:{self.gap_kind}{on_channel}"
+        if self.gap:
+            yield f"gap:{self.gap}{on_channel}"
+        if self.channel and not (self.state or self.gap_kind or self.gap):
             yield f"gap_channel:{self.channel}"

@@ -24,7 +24,13 @@ from auditor.evaluation.run_results import refresh_summaries
 from auditor.i18n.translator import Translator
 from auditor.receipts.receipt import hash_canonical_json
 from auditor.receipts.signing import get_receipt_public_key
-from auditor.reference.gap_catalogue import SEVERITIES, Voice, load_gap_catalogue
+from auditor.reference.gap_catalogue import (
+    SEVERITIES,
+    Voice,
+    get_gap_kind,
+    get_gap_rank,
+    load_gap_catalogue,
+)
 from auditor.reference.regions import find_region_code
 from auditor.rendering.templates import (
     MAX_SUBJECT_CHARS,
@@ -36,7 +42,7 @@ from auditor.rendering.templates import (
     collapse_line_breaks,
     shorten_subject,
 )
-from storage.models.audit import Association, AuditRun, AuditRunState, Gap
+from storage.models.audit import Association, AuditRun, AuditRunState, Gap, GapKind
 from storage.models.summaries import AssociationSummary
 from storage.store import Store
 
@@ -352,8 +358,6 @@ def _list_transitions(gaps: Iterable[Gap]) -> Iterator[tuple[Gap, bool, datetime
             yield gap, False, gap.closed_at
 
 
-NO_ACCOUNT_CODES = frozenset({"no_website", "channel_missing"})
-"""Gaps of associations that have no account yet, where nothing broke."""
 MAX_LISTED_CHANGES = 40
 """How many changes a message lists. Mail programs cut off longer ones."""
 
@@ -385,11 +389,11 @@ class Digest:
         Accounts that an association does not have yet come last: they must not crowd out what
         broke or was fixed.
         """
-        missing = tuple(change for change in self.new if change.gap.code in NO_ACCOUNT_CODES)
-        broken = tuple(change for change in self.new if change not in missing)
+        missing = tuple(change for change in self.new if _is_without_account(change))
+        others = tuple(change for change in self.new if not _is_without_account(change))
         lists = (
             ("urgent", self.urgent),
-            ("new", broken),
+            ("new", others),
             ("fixed", self.closed),
             ("missing", missing),
         )
@@ -405,6 +409,10 @@ class Digest:
     def unlisted_count(self) -> int:
         """Return how many changes the message does not list."""
         return max(0, len(self.urgent) + len(self.new) + len(self.closed) - MAX_LISTED_CHANGES)
+
+
+def _is_without_account(change: GapChange) -> bool:
+    return get_gap_kind(change.gap) is GapKind.NO_ACCOUNT
 
 
 def build_digest(
@@ -432,7 +440,7 @@ def build_digest(
     newly_unreliable = set(run.unreliable_channels) - set(previously_unreliable)
     if not changes and not newly_unreliable and run.state is AuditRunState.DONE:
         return None
-    latest_changes = sorted(_keep_latest_changes(changes), key=_severity_sort_key)
+    latest_changes = sorted(_keep_latest_changes(changes), key=_get_list_position)
     opened = [change for change in latest_changes if change.is_open]
     hidden = set(_iter_hidden_gaps(opened))
     return Digest(
@@ -483,6 +491,6 @@ def _keep_latest_changes(changes: Collection[GapChange]) -> list[GapChange]:
     return list(latest.values())
 
 
-def _severity_sort_key(change: GapChange) -> tuple[int, str, str, str]:
+def _get_list_position(change: GapChange) -> tuple[int, str, str, str]:
     gap = change.gap
-    return SEVERITIES.index(gap.severity), gap.association, gap.channel, gap.code
+    return get_gap_rank(gap), gap.association, gap.channel, gap.code

@@ -1,4 +1,4 @@
-"""The catalogue of gaps: severity, confirmation, consequences and texts of each code.
+"""The catalogue of gaps: kind, severity, confirmation, consequences and texts of each code.
 
 The data is in `gaps.toml`, the titles in `gap_titles.toml`. Rules use the codes, and reports use
 the texts.
@@ -16,6 +16,8 @@ from typing import Any
 
 from probes.links.channel_registry import is_optional_channel
 from storage.models import audit
+from storage.models.audit import Gap, GapKind, compute_gap_rank
+from storage.models.summaries import OpenGap
 
 LANGUAGES = ("ar", "fr", "en")
 SEVERITIES = audit.SEVERITIES
@@ -42,6 +44,7 @@ class Voice(StrEnum):
 class GapDefinition:
     """A gap or a status.
 
+    `kind` is what the gap means to a coordinator; a status has none.
     `confirm_runs` is the number of conclusive runs that confirm it. `hides` are codes that are not
     shown while this gap is open. `texts` has, by language, the templates `definition`,
     `why`, `evidence` and `steps`. `is_gap` is False for a status, which is never counted and never
@@ -58,10 +61,21 @@ class GapDefinition:
     effort: str
     confirm_runs: int
     hides: frozenset[str]
+    kind: GapKind | None = None
     placeholders: tuple[str, ...] = ()
     severity_by_channel: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     steps_by_channel: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+
+    def get_kind(self, channel: str, severity: str) -> GapKind:
+        """Return the kind of the gap on one channel.
+
+        An urgent gap counts as broken: a domain that expires within days cannot wait behind silent
+        pages. On an optional channel everything is an improvement.
+        """
+        if is_optional_channel(channel) or self.kind is None:
+            return GapKind.IMPROVE
+        return GapKind.BROKEN if severity == SEVERITIES[0] else self.kind
 
     def get_severity(self, channel: str) -> str:
         """Return the severity on one channel. An optional channel has the lowest one."""
@@ -89,6 +103,19 @@ class GapCatalogue:
     def label(self, group: str, name: str, language: str) -> str:
         """Return a label, such as that of a severity or channel, or its name if there is none."""
         return self.labels.get(group, {}).get(name, {}).get(language, name)
+
+
+def get_gap_kind(gap: Gap | OpenGap) -> GapKind:
+    """Return the kind of a gap. Raises KeyError if its code is unknown."""
+    return load_gap_catalogue()[gap.code].get_kind(gap.channel, gap.severity)
+
+
+def get_gap_rank(gap: Gap | OpenGap) -> int:
+    """Return the position of a gap in lists: by kind, then the most severe first.
+
+    Raises KeyError if its code is unknown.
+    """
+    return compute_gap_rank(get_gap_kind(gap), gap.severity)
 
 
 def get_gap_titles(code: str, voice: Voice) -> Mapping[str, Mapping[str, str]]:
@@ -131,6 +158,7 @@ def _parse_gap_definition(code: str, table: Mapping[str, Any]) -> GapDefinition:
         actor=table["actor"],
         effort=table["effort"],
         confirm_runs=table["confirm_runs"],
+        kind=GapKind(table["kind"]) if table["is_gap"] else None,
         hides=frozenset(table["hides"]),
         placeholders=tuple(table["placeholders"]),
         severity_by_channel=table.get("severity_by_channel", {}),

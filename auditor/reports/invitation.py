@@ -13,7 +13,7 @@ from enum import StrEnum
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView, UncheckedItem
 from auditor.i18n.translator import MessageValue, Translator
-from auditor.reference.gap_catalogue import SEVERITIES, Voice
+from auditor.reference.gap_catalogue import SEVERITIES, Voice, get_gap_rank
 from auditor.rendering.templates import (
     MAX_SUBJECT_CHARS,
     SIGNATURE_MARK,
@@ -286,19 +286,19 @@ class InvitationWriter:
         return next(sentences, "")
 
     def _describe_progress(self, translator: Translator) -> dict[str, MessageValue]:
-        """Return the good news about the most severe gap that was fixed, or no facts."""
+        """Return the good news about the first of the fixed gaps, or no facts."""
         previous_link_at = self.link.previous_link_at
         if previous_link_at is None or self._choose_kind() is InvitationKind.URGENT:
             return {}
-        fixed_gaps = sorted(list_fixed_gaps(self.view, previous_link_at), key=_severity_sort_key)
+        fixed_gaps = sorted(list_fixed_gaps(self.view, previous_link_at), key=_get_list_position)
         if not fixed_gaps:
             return {}
         good_news = translator.gap_title(fixed_gaps[0].code, fixed_gaps[0].channel, Voice.FIXED)
         return {"fixed": good_news, "fixed_lower": lower_first_letter(good_news, translator)}
 
 
-def _severity_sort_key(gap: Gap) -> tuple[int, str, str]:
-    return SEVERITIES.index(gap.severity), gap.channel, gap.code
+def _get_list_position(gap: Gap) -> tuple[int, str, str]:
+    return get_gap_rank(gap), gap.channel, gap.code
 
 
 def lower_first_letter(text: str, translator: Translator) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from auditor.reference.gap_catalogue import EFFORT_LEVELS, SEVERITIES, GapCatalogue, GapDefinition
+from auditor.reference.gap_catalogue import EFFORT_LEVELS, GapCatalogue, GapDefinition
 from auditor.rules.checks.base import Rule
 from auditor.rules.checks.links import (
     HandlesDifferRule,
@@ -42,7 +42,7 @@ from auditor.rules.checks.registry import (
 )
 from auditor.rules.context import RuleContext, RuleMatch
 from probes.links.channel_registry import is_optional_channel
-from storage.models.audit import Gap
+from storage.models.audit import Gap, compute_gap_rank
 
 RULES_VERSION = 5
 """Increase it when a check or an account status changes. Receipts name it."""
@@ -215,7 +215,7 @@ def is_gap_open(gap: Gap) -> bool:
 
 
 def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Gap]:
-    """Return the open gaps that no other gap hides: most severe first, then quickest to fix.
+    """Return the open gaps that no other gap hides: by kind, most severe and quickest to fix first.
 
     Gaps of optional channels come after all others. A gap hides its consequences for the same
     account. A gap of the website hides them on other channels, too: a lost domain explains why
@@ -234,7 +234,7 @@ def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Ga
 def _get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[bool, int, int, int, str, str]:
     return (
         is_optional_channel(gap.channel),
-        SEVERITIES.index(gap.severity),
+        compute_gap_rank(definition.get_kind(gap.channel, gap.severity), gap.severity),
         EFFORT_LEVELS.index(definition.effort),
         definition.order,
         gap.channel,

@@ -14,9 +14,9 @@ from datetime import date, datetime
 from auditor.config.schema import Config
 from auditor.core.formatting import format_optional_timestamp
 from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.summary import Coverage, compute_coverage, get_coverage_state
+from auditor.evaluation.summary import Coverage, compute_coverage, summarize_channel
 from auditor.i18n.translator import Translator
-from auditor.reference.gap_catalogue import Voice
+from auditor.reference.gap_catalogue import Voice, get_gap_kind
 from auditor.views.dashboard import CallEntry
 from auditor.views.json_items import JsonItem, build_account_item, build_gap_item
 from storage.models.audit import Association, Gap
@@ -124,9 +124,10 @@ def _build_association_items(export_data: ExportData) -> Iterator[JsonItem]:
             "high": score.high,
             "known": score.known,
             "gaps": len(view.gaps),
+            "worst_kind": get_gap_kind(view.gaps[0]).value if view.gaps else None,
             "worst_severity": view.gaps[0].severity if view.gaps else None,
             "channels": {
-                channel: get_coverage_state(view, channel)
+                channel: summarize_channel(view, channel).status.value
                 for channel in export_data.config.channels
             },
         }
@@ -235,11 +236,11 @@ def _translate_code(translate: Callable[[str, str], str], group: str, code: str 
     return translate(group, code) if code else ""
 
 
-def _make_channel_state_column(channel: str) -> ExportColumn:
+def _make_channel_status_column(channel: str) -> ExportColumn:
     return ExportColumn(
         channel,
         lambda item: item["channels"][channel],
-        lambda item, translator: translator.term("coverage_state", item["channels"][channel]),
+        lambda item, translator: translator.term("channel_status", item["channels"][channel]),
     )
 
 
@@ -258,6 +259,7 @@ GAP_COLUMNS = (
     make_plain_column("name"),
     make_label_column("channel", "channel"),
     ExportColumn("code", lambda item: item["code"], _get_gap_title),
+    make_label_column("kind", "gap_kind"),
     make_label_column("severity", "severity"),
     make_date_column("opened_at"),
     ExportColumn("params", _make_params_column("params").get_value, _get_gap_evidence),
@@ -289,6 +291,7 @@ ASSOCIATION_COLUMNS = (
     make_plain_column("language"),
     make_label_column("level", "level"),
     *map(make_plain_column, ("score", "low", "high", "known", "gaps")),
+    make_label_column("worst_kind", "gap_kind"),
     make_label_column("worst_severity", "severity"),
 )
 COVERAGE_COLUMNS = (
@@ -301,7 +304,7 @@ COVERAGE_COLUMNS = (
 
 
 def _list_association_columns(config: Config) -> tuple[ExportColumn, ...]:
-    return (*ASSOCIATION_COLUMNS, *map(_make_channel_state_column, config.channels))
+    return (*ASSOCIATION_COLUMNS, *map(_make_channel_status_column, config.channels))
 
 
 BASE_EXPORT_KINDS: Mapping[str, ExportKind] = {

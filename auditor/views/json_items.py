@@ -14,6 +14,7 @@ from auditor.core.formatting import format_optional_timestamp
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview
 from auditor.receipts.receipt import count_not_reached
+from auditor.reference.gap_catalogue import get_gap_kind
 from probes.models.finding import Presence
 from storage.models.audit import AuditRun, Gap
 
@@ -76,6 +77,7 @@ def _build_gap_fields(gap: Gap) -> JsonItem:
     return {
         "channel": gap.channel,
         "code": gap.code,
+        "kind": get_gap_kind(gap).value,
         "severity": gap.severity,
         "opened_at": format_optional_timestamp(gap.opened_at),
         "closed_at": format_optional_timestamp(gap.closed_at),

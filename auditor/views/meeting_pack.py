@@ -14,7 +14,7 @@ from auditor.config.schema import Config
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING
 from auditor.evaluation.summary import AssociationFilter, Coverage, build_coverage
 from auditor.i18n.translator import Translator
-from auditor.reference.gap_catalogue import Voice
+from auditor.reference.gap_catalogue import Voice, get_gap_kind
 from auditor.registry.columns import format_media_officer
 from auditor.views.dashboard import MAX_CALLS, CallEntry, list_calls
 from auditor.views.export_rows import (
@@ -139,6 +139,7 @@ def _build_call_items(export_data: ExportData) -> Iterator[JsonItem]:
             "phone": contact.phone,
             "email": contact.email,
             "media_officer": contact.media_officer,
+            "worst_kind": get_gap_kind(call.reasons[0]).value,
             "worst_severity": call.reasons[0].severity,
             "reasons": [{"channel": gap.channel, "code": gap.code} for gap in call.reasons],
             "promises": [_build_promise_item(promise) for promise in promises],
@@ -199,6 +200,7 @@ CALL_COLUMNS = (
     make_plain_column("phone"),
     make_plain_column("email"),
     ExportColumn("media_officer", lambda item: item["media_officer"], _get_media_officer),
+    make_label_column("worst_kind", "gap_kind"),
     make_label_column("worst_severity", "severity"),
     ExportColumn("reasons", _join_reason_codes, _join_reason_titles),
     ExportColumn("promises", _join_promise_codes, _join_promise_titles),

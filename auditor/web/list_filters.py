@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from auditor.i18n.translator import Translator
-from auditor.reference.gap_catalogue import SEVERITIES, Voice, load_gap_catalogue
+from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.rules.score import LEVEL_THRESHOLDS
 from auditor.views.export import EXPORT_FORMATS
 from auditor.web.request_context import RequestContext, build_url
+from storage.models.audit import GAP_KINDS
 
 FieldChoices = list[tuple[str, str]]
 """The values of a form field, each with its label."""
@@ -61,8 +62,10 @@ def build_filter_chips(
 
 def _describe_filter(name: str, query_params: Mapping[str, str], translator: Translator) -> str:
     description = FILTER_DESCRIPTIONS[name](query_params[name], translator)
-    # In a list with a state filter, a channel without a state selects the channel of a gap.
-    if name == "channel" and query_params.get("state") == "" and not query_params.get("gap"):
+    # In a list with a state filter, a channel alone selects the channel of a gap.
+    has_state_filter = "state" in query_params
+    is_alone = not any(query_params.get(other) for other in ("state", "gap", "gap_kind"))
+    if name == "channel" and has_state_filter and is_alone:
         return translator.translate("{channel}: has a problem", channel=description)
     return description
 
@@ -71,8 +74,8 @@ def _describe_level(value: str, translator: Translator) -> str:
     return translator.label("level", value) if value in list_score_levels() else value
 
 
-def _describe_severity(value: str, translator: Translator) -> str:
-    return translator.label("severity", value) if value in SEVERITIES else value
+def _describe_kind(value: str, translator: Translator) -> str:
+    return translator.label("gap_kind", value) if value in GAP_KINDS else value
 
 
 FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
@@ -81,8 +84,8 @@ FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
     "level": _describe_level,
     "gap": lambda value, translator: translator.gap_title(value, voice=Voice.LABEL),
     "channel": lambda value, translator: translator.channel_name(value),
-    "state": lambda value, translator: translator.term("coverage_state", value),
-    "severity": _describe_severity,
+    "state": lambda value, translator: translator.term("channel_status", value),
+    "gap_kind": _describe_kind,
     "q": lambda value, _translator: value,
 }
 """Returns the label of a filter's value, by the filter's name."""

@@ -23,6 +23,27 @@ SEVERITIES = ("urgent", "high", "medium", "low", "info")
 """The severities of gaps, the most severe first."""
 
 
+class GapKind(StrEnum):
+    """The meaning of a gap for a coordinator, in the order of lists."""
+
+    BROKEN = "broken"
+    """Something that worked does not work, and visitors see it."""
+    SILENT = "silent"
+    """The account is there, but nothing is published."""
+    IMPROVE = "improve"
+    """The account works and could be better."""
+    NO_ACCOUNT = "no_account"
+    """The association has no account on the channel: a matter for the year, not for the day."""
+
+
+GAP_KINDS = tuple(GapKind)
+
+
+def compute_gap_rank(kind: GapKind, severity: str) -> int:
+    """Return the position of a gap in lists, from 0: by kind, then the most severe first."""
+    return GAP_KINDS.index(kind) * len(SEVERITIES) + SEVERITIES.index(severity)
+
+
 @dataclass(frozen=True, slots=True)
 class AccountRow:
     """A registered account or link: the typed text, its column, and the account it identifies.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Literal
 
 from probes.models.finding import FactValue, Reason
@@ -13,7 +14,7 @@ from storage.models.audit import Gap
 SummarySort = Literal["urgency", "name", "changed"]
 """Most urgent first; by name; most recently changed first."""
 
-GapSort = Literal["severity", "newest"]
+GapSort = Literal["kind", "newest"]
 
 NETWORK_GROUP = ""
 """The group of all associations. Other groups are named by their facet: `region:…` and `tag:…`."""
@@ -51,14 +52,44 @@ class OpenGap:
     params: Mapping[str, FactValue] = field(default_factory=dict)
 
 
+class ChannelStatus(StrEnum):
+    """The state of an association on a channel as lists show it."""
+
+    PRESENT = "present"
+    SILENT = "silent"
+    """The account is there, but an open gap says that nothing is published."""
+    UNKNOWN = "unknown"
+    """The account could not be checked."""
+    BROKEN = "broken"
+    """The account is gone, or an open gap says that it does not work."""
+    NONE = "none"
+    """No account is known."""
+    BY_CHOICE = "by_choice"
+    """The association chose to have none."""
+    NOT_CHECKED = "not_checked"
+    """There is an account, and no run has reached it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSummary:
+    """An association on one channel.
+
+    `coverage_state` is confirmed, unknown, gone, missing or by_choice. `last_activity` is the date
+    of the newest known publication.
+    """
+
+    coverage_state: str
+    status: ChannelStatus
+    last_activity: date | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class AssociationSummary:
     """An association as a list shows it.
 
-    `channel_states` maps channels to confirmed, unknown, gone, missing or by_choice. `gaps` are the
-    visible ones, the most severe first. `unchecked` has the channel and reason of each account
-    whose newest check was inconclusive. `changed_at` is when a gap last opened or closed.
-    `score_percent` is None if too little is known.
+    `gaps` are the visible ones in the order of lists. `unchecked` has the channel and
+    reason of each account whose newest check was inconclusive. `changed_at` is when a gap last
+    opened or closed. `score_percent` is None if too little is known.
     """
 
     id: str
@@ -73,7 +104,7 @@ class AssociationSummary:
     score_percent: int | None = None
     score_low: int = 0
     score_high: int = 0
-    channel_states: Mapping[str, str] = field(default_factory=dict)
+    channels: Mapping[str, ChannelSummary] = field(default_factory=dict)
     gaps: tuple[OpenGap, ...] = ()
     proposal_count: int = 0
     unchecked: tuple[tuple[str, Reason | None], ...] = ()
@@ -90,9 +121,9 @@ class SummaryRecord:
 
     `facets` maps each facet to its weight in the counts. A lower `urgency` is more urgent.
     `sort_name` and `search_terms` are normalized. `reportable_gap_ranks` maps the id of each gap
-    that is or was open and is not waived to its severity rank (0 is the most severe);
+    that is or was open and is not waived to its rank (`compute_gap_rank`);
     `visible_gap_ids` are those that lists show. `gap_change_counts` counts them by
-    `opened:<day>:<code>@<channel>`, `closed:…` and `open:<severity>`. `valid_until` is the first
+    `opened:<day>:<code>@<channel>`, `closed:…` and `open:<kind>`. `valid_until` is the first
     day on which the summary may change although no row has changed; None if never.
     """
 

@@ -87,7 +87,7 @@ class FacetCounts:
         return changes
 
     def count_open_gaps(self, group: str = NETWORK_GROUP) -> dict[str, int]:
-        """Return the number of visible open gaps of a group by severity."""
+        """Return the number of visible open gaps of a group by kind."""
         counts = self.get_facet_counts(CHANGE_GROUP_PREFIX + group, "open:")
         return {facet.removeprefix("open:"): count for facet, count in counts.items()}
 

@@ -8,12 +8,12 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, case, false, func, or_, select, true
 
 from probes.models.finding import LATEST_DATETIME
 from storage.database.connection import Database
 from storage.files.spool import QUERY_BATCH_SIZE
-from storage.models.audit import SEVERITIES, Gap
+from storage.models.audit import GAP_KINDS, SEVERITIES, Gap, GapKind, compute_gap_rank
 from storage.models.summaries import AssociationSummary, GapPage, GapSort, ListedGap
 from storage.read_model import association_search
 from storage.read_model.association_search import MAX_COUNT, MAX_SCANNED_ROWS, has_facet
@@ -24,7 +24,8 @@ from storage.tables.summaries import ASSOCIATION_FACET, ASSOCIATION_SUMMARY, FAC
 
 GapChangeKind = Literal["opened", "closed"]
 
-FIRST_SEVERITY_KEY = (-1, "", 0)
+RANK_COUNT = compute_gap_rank(GAP_KINDS[-1], SEVERITIES[-1]) + 1
+FIRST_RANK_KEY = (-1, "", 0)
 MAX_ROW_ID = 2**31 - 1
 
 
@@ -38,24 +39,24 @@ class GapSearchQueries:
         *,
         code: str | None = None,
         channel: str | None = None,
-        severity: str | None = None,
+        kind: str | None = None,
         region: str | None = None,
-        sort: GapSort = "severity",
+        sort: GapSort = "kind",
         cursor: str | None = None,
         limit: int = 50,
     ) -> GapPage:
         """Return a page of the visible open gaps.
 
-        They are sorted by severity and association, or the newest first.
+        They are sorted by kind, severity and association, or the newest first.
         """
-        search = _GapQuery(*sanitize((code, channel, severity, region)))
+        search = _GapQuery(*sanitize((code, channel, kind, region)))
         with self._database.begin_read() as connection:
             query, count, is_exact = search.select_gaps(connection)
             order: _GapOrder
             if sort == "newest":
                 order = _NewestFirst(is_small=is_exact)
             else:
-                order = _MostSevereFirst(search.sort_columns)
+                order = _ByRank(search.sort_columns)
             rows = connection.execute(order.continue_after(query, cursor).limit(limit + 1)).all()
         cursors = [order.build_cursor(row) for row in rows[:limit]]
         return _build_page(rows, limit, cursors, (count, is_exact))
@@ -70,7 +71,7 @@ class GapSearchQueries:
     ) -> GapPage:
         """Return a page of the gaps that opened, or closed, since a time.
 
-        They are sorted by severity, then the newest first. Waived gaps are left out.
+        They are sorted by kind and severity, then the newest first. Waived gaps are left out.
         """
         time_column, since = GAP.c[f"{change_kind}_at"], to_utc(since)
         first_key = (0, LATEST_DATETIME.isoformat(), MAX_ROW_ID)
@@ -79,12 +80,12 @@ class GapSearchQueries:
         with self._database.begin_read() as connection:
             count = sum(
                 _count_up_to_maximum(connection, query)
-                for query in _select_changes_by_severity(time_column, since)
+                for query in _select_changes_by_rank(time_column, since)
             )
-            for rank in range(max(0, cursor_rank), len(SEVERITIES)):
+            for rank in range(max(0, cursor_rank), RANK_COUNT):
                 query = _select_gaps_with_summary().where(
                     GAP.c.is_reportable == true(),
-                    GAP.c.severity_rank == rank,
+                    GAP.c.sort_rank == rank,
                     time_column >= since,
                 )
                 if rank == cursor_rank:
@@ -100,9 +101,7 @@ class GapSearchQueries:
         cursors = []
         for row in rows[:limit]:
             changed_at = getattr(row, time_column.key).isoformat()
-            cursors.append(
-                association_search.encode_cursor((row.severity_rank, changed_at, row.id))
-            )
+            cursors.append(association_search.encode_cursor((row.sort_rank, changed_at, row.id)))
         return _build_page(rows, limit, cursors, (min(count, MAX_COUNT), count <= MAX_COUNT))
 
     def list_gap_histories(
@@ -177,15 +176,15 @@ class _GapQuery:
     """
 
     def __init__(
-        self, code: str | None, channel: str | None, severity: str | None, region: str | None
+        self, code: str | None, channel: str | None, kind: str | None, region: str | None
     ) -> None:
-        self.sort_columns: tuple[Any, Any, Any] = (GAP.c.severity_rank, GAP.c.association, GAP.c.id)
-        self._severity = severity
+        self.sort_columns: tuple[Any, Any, Any] = (GAP.c.sort_rank, GAP.c.association, GAP.c.id)
+        self._kind = kind
         self._region = None if region is None else f"region:{region}"
         self._facet = _choose_gap_facet(code, channel)
         self._conditions = [
             GAP.c.is_visible == true(),
-            *_build_filter_conditions(code, channel, severity),
+            *_build_filter_conditions(code, channel, kind),
         ]
 
     def select_gaps(self, connection: Connection) -> tuple[Select[Any], int, bool]:
@@ -194,7 +193,7 @@ class _GapQuery:
         if self._region is not None:
             if self._count_associations(connection) > MAX_COUNT:
                 return self._select_gaps_of_large_region(connection, self._region)
-            self.sort_columns = (GAP.c.severity_rank + 0, GAP.c.association + "", GAP.c.id + 0)
+            self.sort_columns = (GAP.c.sort_rank + 0, GAP.c.association + "", GAP.c.id + 0)
             associations = _select_associations_with_both(self._region, self._facet)
             conditions = [_IS_VISIBLE, *conditions[1:], GAP.c.association.in_(associations)]
         count, is_exact = _count_with_exactness(connection, select(GAP.c.id).where(*conditions))
@@ -204,11 +203,11 @@ class _GapQuery:
         self, connection: Connection, region: str
     ) -> tuple[Select[Any], int, bool]:
         query = _select_gaps_with_summary().where(*self._conditions, has_facet(region, GAP))
-        if self._severity is None:
+        if self._kind is None:
             return query, MAX_COUNT, False
         sample = (
             select(GAP.c.association)
-            .where(*self._conditions, GAP.c.severity_rank >= 0)
+            .where(*self._conditions, GAP.c.sort_rank >= 0)
             .limit(MAX_SCANNED_ROWS)
             .subquery()
         )
@@ -231,15 +230,23 @@ def _choose_gap_facet(code: str | None, channel: str | None) -> str:
 
 
 def _build_filter_conditions(
-    code: str | None, channel: str | None, severity: str | None
+    code: str | None, channel: str | None, kind: str | None
 ) -> Iterator[ColumnElement[bool]]:
     if code is not None:
         yield GAP.c.code == code
     if channel is not None:
         yield GAP.c.channel == channel
-    if severity is not None:
-        rank = SEVERITIES.index(severity) if severity in SEVERITIES else -1
-        yield GAP.c.severity_rank == rank
+    if kind is not None:
+        yield from _limit_to_kind(kind)
+
+
+def _limit_to_kind(kind: str) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of the gaps of a kind. No gap is of an unknown kind."""
+    if kind not in GAP_KINDS:
+        yield false()
+        return
+    yield GAP.c.sort_rank >= compute_gap_rank(GapKind(kind), SEVERITIES[0])
+    yield GAP.c.sort_rank <= compute_gap_rank(GapKind(kind), SEVERITIES[-1])
 
 
 def _select_associations_with_both(facet: str, other_facet: str) -> Select[Any]:
@@ -255,10 +262,10 @@ def _select_associations_with_both(facet: str, other_facet: str) -> Select[Any]:
     )
 
 
-def _select_changes_by_severity(time_column: Any, since: datetime) -> Iterator[Select[Any]]:
-    for rank in range(len(SEVERITIES)):
+def _select_changes_by_rank(time_column: Any, since: datetime) -> Iterator[Select[Any]]:
+    for rank in range(RANK_COUNT):
         yield select(GAP.c.id).where(
-            GAP.c.is_reportable == true(), GAP.c.severity_rank == rank, time_column >= since
+            GAP.c.is_reportable == true(), GAP.c.sort_rank == rank, time_column >= since
         )
 
 
@@ -269,9 +276,7 @@ def _count_up_to_maximum(connection: Connection, query: Select[Any]) -> int:
 
 def _select_gaps_with_summary() -> Select[Any]:
     joined = GAP.join(ASSOCIATION_SUMMARY, ASSOCIATION_SUMMARY.c.association == GAP.c.association)
-    return select(*GAP_COLUMNS, GAP.c.severity_rank, ASSOCIATION_SUMMARY.c.summary).select_from(
-        joined
-    )
+    return select(*GAP_COLUMNS, GAP.c.sort_rank, ASSOCIATION_SUMMARY.c.summary).select_from(joined)
 
 
 class _GapOrder(Protocol):
@@ -283,15 +288,15 @@ class _GapOrder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _MostSevereFirst:
-    """By severity, association and id. `sort_columns` are these columns, or expressions of them."""
+class _ByRank:
+    """By rank, association and id. `sort_columns` are these columns, or expressions of them."""
 
     sort_columns: tuple[Any, Any, Any]
 
     def continue_after(self, query: Select[Any], cursor: str | None) -> Select[Any]:
         rank, association, row_id = self.sort_columns
-        key = association_search.decode_cursor(cursor, FIRST_SEVERITY_KEY)
-        last_rank = min(key[0], len(SEVERITIES))
+        key = association_search.decode_cursor(cursor, FIRST_RANK_KEY)
+        last_rank = min(key[0], RANK_COUNT)
         last_association, last_id = key[1], min(key[2], MAX_ROW_ID)
         is_after = (association > last_association) | (
             (association == last_association) & (row_id > last_id)
@@ -300,7 +305,7 @@ class _MostSevereFirst:
         return query.order_by(*self.sort_columns)
 
     def build_cursor(self, row: Any) -> str:
-        return association_search.encode_cursor((row.severity_rank, row.association, row.id))
+        return association_search.encode_cursor((row.sort_rank, row.association, row.id))
 
 
 @dataclass(frozen=True, slots=True)

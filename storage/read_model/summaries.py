@@ -18,8 +18,10 @@ A cursor is an opaque short string; an invalid one starts at the beginning. Coun
 then `is_exact` is False, and there are more.
 
 Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…`, `tag:…`, `level:…`,
-`max_severity:<severity>`, `no_gaps`, `has_gaps`, `gap:<code>`, `gap:<code>@<channel>`,
+`kind:<kind>`, `kind:<kind>@<channel>` (an open gap of this kind), `no_gaps`, `has_gaps`,
+`not_checked` (nothing is known yet), `gap:<code>`, `gap:<code>@<channel>`,
 `gap_channel:<channel>` (an open gap of the channel), `<channel>:<state>`, `any:<state>`,
+`status:<channel>:<status>`,
 `unchecked:<channel>:<reason>`, `has_proposals` (a found account has to be confirmed).
 `auditor.evaluation.summary.build_facets` creates them.
 
@@ -68,7 +70,7 @@ CHANGE_FACET_PREFIXES = ("opened:", "closed:", "open:")
 """Prefixes of facets that are only counted, in groups of their own. They find no association."""
 
 FACET_KEY = ("facet", "urgency", "association")
-GAP_FLAG_COLUMNS = ("is_reportable", "is_visible", "severity_rank")
+GAP_FLAG_COLUMNS = ("is_reportable", "is_visible", "sort_rank")
 
 _FacetRow = tuple[str, int, str]
 """Facet, urgency and association."""

@@ -192,21 +192,21 @@ class AccountStatusTable(SQLModel, table=True):
 class GapTable(SQLModel, table=True):
     """A gap: a rule that matches an association, or matched it. Derived.
 
-    `is_reportable`, `is_visible` and `severity_rank` belong to the read model and are written with
+    `is_reportable`, `is_visible` and `sort_rank` belong to the read model and are written with
     the summary. `is_reportable`: the gap is or was open and is not waived, so reports may mention
-    it. `is_visible`: lists show it. `severity_rank`: 0 is the most severe.
+    it. `is_visible`: lists show it. `sort_rank`: the position in lists.
     """
 
     __tablename__: ClassVar[Any] = "gap"
     __table_args__ = (
         UniqueConstraint("association", "channel", "subject", "code", "first_seen"),
-        Index(None, "is_visible", "severity_rank", "association", "id"),
-        Index(None, "is_visible", "code", "severity_rank", "association", "id"),
-        Index(None, "is_visible", "channel", "severity_rank", "association", "id"),
-        Index(None, "is_visible", "code", "channel", "severity_rank", "association", "id"),
+        Index(None, "is_visible", "sort_rank", "association", "id"),
+        Index(None, "is_visible", "code", "sort_rank", "association", "id"),
+        Index(None, "is_visible", "channel", "sort_rank", "association", "id"),
+        Index(None, "is_visible", "code", "channel", "sort_rank", "association", "id"),
         Index(None, "is_visible", "opened_at", "id"),
-        Index(None, "is_reportable", "severity_rank", "opened_at", "id"),
-        Index(None, "is_reportable", "severity_rank", "closed_at", "id"),
+        Index(None, "is_reportable", "sort_rank", "opened_at", "id"),
+        Index(None, "is_reportable", "sort_rank", "closed_at", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -225,7 +225,7 @@ class GapTable(SQLModel, table=True):
     evidence: dict[str, FactValue] = json_column()
     is_visible: bool = boolean_column()
     is_reportable: bool = boolean_column()
-    severity_rank: int = Field(sa_column=Column(Integer, server_default=text("0"), nullable=False))
+    sort_rank: int = Field(sa_column=Column(Integer, server_default=text("0"), nullable=False))
 
 
 class ProposalTable(SQLModel, table=True):

@@ -52,13 +52,13 @@ HEAVY_QUERIES = {
     "gaps": (
         "region=souss-massa",
         "region=souss-massa&gap=channel_missing",
-        "region=souss-massa&severity=low&channel=youtube",
-        "severity=low",
+        "region=souss-massa&gap_kind=improve&channel=youtube",
+        "gap_kind=improve",
         "channel=website",
         "sort=newest",
         "sort=newest&region=souss-massa",
         "sort=newest&gap=channel_dead&channel=youtube",
-        "sort=newest&severity=low",
+        "sort=newest&gap_kind=improve",
     ),
     "changes": (
         f"since={FIRST_RUN_AT.date()}",

@@ -30,7 +30,7 @@ def iter_queries(store):
         "a tag": {"facets": ["tag:tag-7"]},
         "two large facets": {"facets": ["youtube:missing", "region:souss-massa"]},
         "a level, at the far end of the order": {"facets": ["level:complete"]},
-        "two facets that exclude each other": {"facets": ["level:complete", "max_severity:urgent"]},
+        "two facets that exclude each other": {"facets": ["level:complete", "kind:broken"]},
         "a rare gap in a region": {"facets": ["gap:channel_dead@youtube", "region:souss-massa"]},
         "a city": {"facets": ["city:City 77"]},
         "a common word": {"search_terms": parse_search_query("جمعية")},
@@ -58,12 +58,12 @@ def iter_queries(store):
         )
     gap_filters = {
         "all": {}, "of a code": {"code": "channel_missing"}, "of a channel": {"channel": "youtube"},
-        "of both": {"code": "channel_dead", "channel": "youtube"}, "urgent": {"severity": "urgent"},
+        "of both": {"code": "channel_dead", "channel": "youtube"}, "urgent": {"kind": "broken"},
         "of a region": {"region": "souss-massa"},
         "of a code in a region": {"code": "name_mismatch", "region": "souss-massa"},
         "in no region": {"region": "Nowhere"},
-        "low of a channel": {"severity": "low", "channel": "website"},
-        "low in a region": {"severity": "low", "region": "souss-massa"},
+        "low of a channel": {"kind": "improve", "channel": "website"},
+        "low in a region": {"kind": "improve", "region": "souss-massa"},
     }  # fmt: skip
     for name, filters in gap_filters.items():
         yield f"gaps {name}", lambda filters=filters: store.list_visible_gaps(**filters)

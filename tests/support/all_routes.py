@@ -39,7 +39,7 @@ QUERIES = {
         "state=unknown&channel=facebook",
         "q=nobody",
     ),
-    "gaps": ("gap=channel_missing&channel=facebook&severity=high&region=souss-massa", "gap=none"),
+    "gaps": ("gap=channel_missing&channel=facebook&gap_kind=broken&region=souss-massa", "gap=none"),
     "runs": ("before=2026-11-05",),
     "groups": ("group_by=tag", "since=2026-11-02"),
     "decisions": tuple(

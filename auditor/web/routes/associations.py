@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
-from auditor.evaluation.summary import COVERAGE_STATES, get_region_key
+from auditor.evaluation.summary import get_region_key
 from auditor.reports.html import build_badge_html, sum_channel_points, wants_badge
 from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.views.association_detail import build_association_detail
@@ -21,8 +21,8 @@ from auditor.web import access, list_filters
 from auditor.web.list_filters import FieldChoices
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.exports import FilterParams
-from storage.models.audit import EMPTY_CONTACT
-from storage.models.summaries import SummarySort
+from storage.models.audit import EMPTY_CONTACT, GAP_KINDS
+from storage.models.summaries import ChannelStatus, SummarySort
 from storage.models.users import FollowUp, FollowUpKind
 
 router = APIRouter()
@@ -37,7 +37,8 @@ class AssociationFilterChoices:
     levels: FieldChoices
     gap_codes: FieldChoices
     channels: FieldChoices
-    coverage_states: FieldChoices
+    kinds: FieldChoices
+    statuses: FieldChoices
     sort_orders: FieldChoices
 
 
@@ -89,9 +90,8 @@ def _build_filter_choices(context: RequestContext) -> AssociationFilterChoices:
         ],
         gap_codes=list_filters.list_gap_choices(translator),
         channels=list_filters.list_channel_choices(context),
-        coverage_states=[
-            (state, translator.term("coverage_state", state)) for state in COVERAGE_STATES
-        ],
+        kinds=[(kind, translator.label("gap_kind", kind)) for kind in GAP_KINDS],
+        statuses=[(status, translator.term("channel_status", status)) for status in ChannelStatus],
         sort_orders=[
             ("urgency", translator.translate("most urgent first")),
             ("name", translator.translate("by name")),

@@ -28,7 +28,7 @@ from storage.models.audit import Gap
 router = APIRouter()
 
 FilterParams = Annotated[AssociationFilter, Depends()]
-"""The query parameters `region`, `tag`, `level`, `gap`, `channel`, `state` and `q` of a list."""
+"""The query parameters of a list: the fields of the filter."""
 OptionalDate = Annotated[date | None, BeforeValidator(lambda day: day or None)]
 """A date; an empty field is None."""
 SinceParam = Annotated[OptionalDate, Query()]
@@ -127,6 +127,7 @@ class MeetingPackForm(BaseModel):
     region: str = ""
     tag: str = ""
     level: str = ""
+    gap_kind: str = ""
     gap: str = ""
     channel: str = ""
     state: str = ""

@@ -11,12 +11,13 @@ from fastapi import APIRouter, Cookie, HTTPException, Query
 from fastapi.responses import HTMLResponse
 
 from auditor.evaluation.summary import get_region_key
-from auditor.reference.gap_catalogue import SEVERITIES, Voice, load_gap_catalogue
+from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.users import service
 from auditor.views.domain_calendar import DOMAIN_GAP
 from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.login import YEAR_SECONDS
+from storage.models.audit import GAP_KINDS
 from storage.models.summaries import GapPage, GapSort
 
 router = APIRouter()
@@ -39,17 +40,17 @@ def list_gaps(
     *,
     gap: TextParam = "",
     channel: TextParam = "",
-    severity: TextParam = "",
+    gap_kind: TextParam = "",
     region: TextParam = "",
     sort: TextParam = "",
     after: TextParam = "",
 ) -> HTMLResponse:
     """Show a page of the filtered gaps, and how many associations have each gap."""
-    order: GapSort = "newest" if sort == "newest" else "severity"
+    order: GapSort = "newest" if sort == "newest" else "kind"
     results = context.load_fresh_store().list_visible_gaps(
         code=gap or None,
         channel=channel or None,
-        severity=severity or None,
+        kind=gap_kind or None,
         region=get_region_key(region) if region else None,
         sort=order,
         cursor=after or None,
@@ -58,10 +59,10 @@ def list_gaps(
     filters = {
         "gap": gap,
         "channel": channel,
-        "severity": severity,
+        "gap_kind": gap_kind,
         "region": get_region_key(region),
     }
-    query_params = {**filters, "sort": "" if order == "severity" else order}
+    query_params = {**filters, "sort": "" if order == "kind" else order}
     next_url = ""
     if results.next_cursor:
         next_url = build_url(list_url, {**query_params, "after": results.next_cursor})
@@ -70,7 +71,7 @@ def list_gaps(
         filters=filters,
         gap_choices=list_filters.list_gap_choices(translator),
         channel_choices=list_filters.list_channel_choices(context),
-        severity_choices=[(name, translator.label("severity", name)) for name in SEVERITIES],
+        kind_choices=[(kind, translator.label("gap_kind", kind)) for kind in GAP_KINDS],
         region_choices=list_filters.list_group_choices(context, "region"),
         results=results,
         gap_counts=sorted(
@@ -78,7 +79,7 @@ def list_gaps(
         ),
         sort=order,
         sort_orders=[
-            ("severity", translator.translate("most severe first")),
+            ("kind", translator.translate("broken first")),
             ("newest", translator.translate("newest first")),
         ],
         has_expiring_domains=_has_expiring_domains(context),
@@ -86,7 +87,7 @@ def list_gaps(
         first_url=build_url(list_url, query_params) if after else "",
         next_url=next_url,
         export_links=list_filters.build_export_links(
-            context, ("gaps",), {**filters, "severity": ""}
+            context, ("gaps",), {**filters, "gap_kind": ""}
         ),
     )
 

@@ -159,11 +159,11 @@ def test_metrics_match_the_receipt_and_the_network(app):
     assert counted["facebook", "present"] == done.receipt["channels"]["facebook"]["present"]
     assert metrics[("auditor_associations",)] == len(sample_network.PEOPLE)
     open_gaps = {
-        dict(key[1:])["severity"]: n for key, n in metrics.items() if key[0] == "auditor_gaps_open"
+        dict(key[1:])["kind"]: n for key, n in metrics.items() if key[0] == "auditor_gaps_open"
     }
     assert sum(open_gaps.values()) == app.store.list_visible_gaps().count
-    for severity, count in open_gaps.items():
-        assert count == app.store.list_visible_gaps(severity=severity).count
+    for kind, count in open_gaps.items():
+        assert count == app.store.list_visible_gaps(kind=kind).count
     assert metrics[("auditor_run_gaps_opened",)] == done.receipt["opened_gaps"]
     assert metrics[("auditor_run_requests",)] == done.receipt["requests"]
     assert metrics[("auditor_run_retries",)] == 0

@@ -77,7 +77,7 @@ async def test_each_filter_narrows_the_list_and_has_a_chip(app):
         assert 'href="/en/associations?tag=t1"' in filtered
         assert "<i>" not in filtered
         assert list_associations(
-            get_text(client, "/en/associations?channel=facebook&state=gone")
+            get_text(client, "/en/associations?channel=facebook&state=broken")
         ) == ["a000"]
         assert list_associations(
             get_text(client, "/en/associations?channel=facebook&state=unknown")
@@ -95,7 +95,7 @@ async def test_invalid_list_parameters_are_ignored(app):
     with logged_in_client(app, NOW) as client:
         assert "60 associations" in get_text(client, "/en/associations?sort=nonsense&after=%25%25")
         assert "0 associations" in get_text(client, "/en/associations?gap=nonsense&level=none")
-        get_text(client, "/en/gaps?gap=nonsense&severity=none")
+        get_text(client, "/en/gaps?gap=nonsense&gap_kind=none")
         get_text(client, "/en/groups?group_by=nonsense&since=never")
 
 
@@ -137,7 +137,7 @@ def test_lists_work_without_associations(tmp_path, path, language):
     ("query", "expected"),
     [
         ("channel=facebook", ["Facebook: has a problem"]),
-        ("channel=facebook&state=confirmed", ["Facebook", "confirmed"]),
+        ("channel=facebook&state=present", ["Facebook", "present"]),
         ("channel=facebook&gap=channel_dead", ["Facebook"]),
     ],
 )

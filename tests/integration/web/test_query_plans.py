@@ -65,7 +65,7 @@ def test_association_lists_scan_no_table(store, monkeypatch, cap, sort, query):
         {},
         {"code": "x"},
         {"channel": "x"},
-        {"code": "x", "channel": "x", "severity": "high"},
+        {"code": "x", "channel": "x", "kind": "broken"},
         {"region": "Souss"},
     ],
     ids=str,

@@ -28,9 +28,17 @@ from auditor.runs import run as runs_run
 from auditor.runs.run import execute_run
 from probes.models.finding import Reason
 from probes.models.http import FetchError
-from storage.models.audit import Association, Decision, DecisionKind, DecisionWithdrawal
+from storage.models.audit import (
+    GAP_KINDS,
+    Association,
+    Decision,
+    DecisionKind,
+    DecisionWithdrawal,
+)
 from storage.models.summaries import (
     AssociationSummary,
+    ChannelStatus,
+    ChannelSummary,
     OpenGap,
     SummaryRecord,
     SummaryVersion,
@@ -306,7 +314,7 @@ async def test_other_configuration_refreshes_all_summaries(app):
     fewer = app.config.model_copy(update={"channels": {"website": app.config.channels["website"]}})
     assert refresh_summaries(app.store, fewer) == 4
     assert refresh_summaries(app.store, fewer) == 0
-    assert set(list_all_summaries(app)[0].channel_states) == {"website"}
+    assert set(list_all_summaries(app)[0].channels) == {"website"}
 
 
 async def test_stale_summaries_left_by_a_killed_run_are_refreshed_on_reading(app, monkeypatch):
@@ -413,6 +421,10 @@ def test_name_is_found_in_any_spelling(app):
     assert search(app, "") == {"a-1", "a-2", "a-3"}
 
 
+YOUTUBE_MISSING = ChannelSummary("missing", ChannelStatus.NONE)
+YOUTUBE_CONFIRMED = ChannelSummary("confirmed", ChannelStatus.PRESENT)
+
+
 @pytest.mark.parametrize(
     "limits", [(5000, 10_000, 12), (3, 10_000, 12), (5000, 5, 12), (5000, 5, 1)]
 )
@@ -430,7 +442,7 @@ def test_pages_contain_every_match_once_in_order(app, monkeypatch, sort, limits)
             region="Nord" if number % 2 else "Sud",
             gaps=(OpenGap("channel_missing", "youtube", "high"),) * (number % 3),
             changed_at=START + timedelta(days=number % 4) if number % 4 else None,
-            channel_states={"youtube": "missing" if number % 3 else "confirmed"},
+            channels={"youtube": YOUTUBE_MISSING if number % 3 else YOUTUBE_CONFIRMED},
         )
         for number in range(40)
     ]
@@ -495,7 +507,7 @@ def test_invalid_cursor_starts_at_the_beginning(app, cursor):
     assert app.store.list_summaries(["a\0"], search_terms=["\0"]).rows == ()
 
 
-async def test_gaps_are_sorted_by_severity_and_filtered(app):
+async def test_gaps_are_sorted_by_kind_and_filtered(app):
     register_network(app)
     await run_each(app, {SITE.typed_text: "wide"})
     refresh_summaries(app.store, app.config)
@@ -517,12 +529,9 @@ async def test_gaps_are_sorted_by_severity_and_filtered(app):
     assert all_gaps.count == len(all_gaps.rows)
     northern_gaps = app.store.list_visible_gaps(code="channel_missing", region="Nord")
     assert {row.gap.association for row in northern_gaps.rows} == {"amal", "nour"}
-    by_severity = [
-        app.store.list_visible_gaps(severity=severity).rows
-        for severity in ("urgent", "high", "medium", "low")
-    ]
-    assert sum(by_severity, ()) == all_gaps.rows
-    assert app.store.list_visible_gaps(severity="no such").rows == ()
+    by_kind = [app.store.list_visible_gaps(kind=kind).rows for kind in GAP_KINDS]
+    assert sum(by_kind, ()) == all_gaps.rows
+    assert app.store.list_visible_gaps(kind="no such").rows == ()
 
 
 @pytest.mark.parametrize("cap", [0, 5000])
@@ -549,7 +558,7 @@ def by_id(gaps):
     return sorted(gaps, key=lambda gap: gap.id)
 
 
-async def test_gap_changes_since_a_time_are_sorted_by_severity(app):
+async def test_gap_changes_since_a_time_are_sorted_by_kind(app):
     register_network(app)
     await run_each(app, {}, {SITE.typed_text: "linked"})
     app.store.register_account(link("bare", "facebook", "bare"), night_of(1) + timedelta(hours=9))

@@ -17,6 +17,7 @@ from auditor.demo import play
 from auditor.i18n.catalogs import LANGUAGE_NAMES
 from auditor.i18n.translator import Translator
 from auditor.registry.spreadsheet import to_csv
+from storage.models.audit import GAP_KINDS
 from tests.support import sample_network
 from tests.support.all_commands import TYPED, all_commands
 
@@ -101,15 +102,16 @@ def test_every_command_that_prints_a_table_has_the_format_option():
 def test_list_in_a_pager_has_words_and_no_color(run_command):
     _, out, _ = run_command("gaps", terminals=("err",))
     heading, first, *_ = out.splitlines()
-    assert heading.split()[:3] == ["Priority", "Problem", "Since"]
-    assert first.startswith("High priority")
+    assert heading.split()[:3] == ["Type", "Problem", "Since"]
+    assert first.startswith("Broken now")
     assert "\t" not in out
     assert "\x1b" not in out
 
 
 def test_list_in_a_script_has_codes_and_tabs(run_command):
     _, out, _ = run_command("gaps", terminals=())
-    assert out.startswith("severity\tcode\tchannel\topened_at\tassociation\tname\nhigh\t")
+    assert out.startswith("kind\tseverity\tcode\t")
+    assert out.splitlines()[1].startswith("broken\thigh\t")
     assert run_command("gaps", "--format", "tsv")[1] == out
 
 
@@ -149,41 +151,38 @@ def test_quiet_list_does_not_say_that_rows_are_left_out(run_command):
     assert run_command("-q", "gaps", "--limit", "1")[2] == ""
 
 
-SEVERITIES = ["urgent", "high", "medium", "low"]
-
-
-def print_severities(monkeypatch, **environ):
-    """Return the lines of a table of severities on a terminal with an environment."""
+def print_kinds(monkeypatch, **environ):
+    """Return the lines of a table of kinds of gaps on a terminal with an environment."""
     screen = Terminal()
     monkeypatch.setattr("sys.stdout", screen)
     for name, value in {"TERM": "xterm-256color", "NO_COLOR": "", "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, environ.get(name, value))
     translator = Translator("en")
-    formatters = {"severity": lambda code: translator.label("severity", code)}
-    rows = [[code, "nour"] for code in SEVERITIES]
-    print_table(("severity", "association"), rows, translator, "table", formatters)
+    formatters = {"kind": lambda code: translator.label("gap_kind", code)}
+    rows = [[code, "nour"] for code in GAP_KINDS]
+    print_table(("kind", "association"), rows, translator, "table", formatters)
     return screen.getvalue().splitlines()[1:]
 
 
 def test_urgency_is_a_color_and_a_word_on_a_terminal(monkeypatch):
-    lines = print_severities(monkeypatch)
+    lines = print_kinds(monkeypatch)
     assert [line.split("m")[0] for line in lines[:2]] == ["\x1b[31", "\x1b[33"]
     assert not any("\x1b" in line for line in lines[2:])
     words = [COLOR.sub("", line).split("  ")[0] for line in lines]
-    assert words == ["Urgent", "High priority", "Medium priority", "Nice to have"]
+    assert words == ["Broken now", "Silent", "To improve", "No account yet"]
 
 
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_environment_turns_color_off(monkeypatch, environ):
-    colored = [COLOR.sub("", line) for line in print_severities(monkeypatch)]
-    assert print_severities(monkeypatch, **environ) == colored
+    colored = [COLOR.sub("", line) for line in print_kinds(monkeypatch)]
+    assert print_kinds(monkeypatch, **environ) == colored
 
 
 def test_no_color_option_turns_color_off(run_command, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "")  # restores it after the test
-    yellow = "\x1b[33m"
-    assert yellow in run_command("gaps")[1]
-    assert yellow not in run_command("gaps", "--no-color")[1]
+    red = "\x1b[31m"
+    assert red in run_command("gaps")[1]
+    assert red not in run_command("gaps", "--no-color")[1]
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGE_NAMES))

@@ -10,6 +10,7 @@ from auditor.config.schema import SurveySettings
 from auditor.core import formatting
 from auditor.core.formatting import build_json_document
 from auditor.evaluation.network_view import build_network_overview, load_association_view
+from auditor.evaluation.summary import summarize_channel
 from auditor.runs.run import execute_run
 from auditor.views import json_items
 from probes.models.finding import Activity, Identity, LinkKind, Presence, Reason
@@ -54,6 +55,27 @@ async def test_coverage_is_an_interval_from_confirmed_to_possible(app):
     facebook = find_coverage(network_overview, "facebook")
     assert (facebook.confirmed, facebook.unknown, facebook.missing) == (2, 1, 1)
     assert (facebook.low, facebook.high, facebook.survey) == (50.0, 75.0, 83.0)
+
+
+async def test_channel_is_not_checked_before_the_first_run(app):
+    register(app, NOUR, names=["bare"])
+    view = load_association_view(app.store, app.config, "nour")
+    assert summarize_channel(view, "facebook").status == "not_checked"
+    assert summarize_channel(view, "youtube").status == "none"
+
+
+async def test_channel_status_follows_the_open_gaps_and_the_best_account(app):
+    await run_small_network(app)
+    views = (
+        load_association_view(app.store, app.config, name) for name in ("nour", "wall", "bare")
+    )
+    statuses = [summarize_channel(view, "facebook").status for view in views]
+    assert statuses == ["present", "unknown", "none"]
+    app.web.answers = {NOUR.typed_text: "gone"}
+    for day in range(1, 9):
+        await execute_run(app, night_of(day))
+    view = load_association_view(app.store, app.config, "nour")
+    assert summarize_channel(view, "facebook").status == "broken"
 
 
 async def test_channel_unused_by_choice_is_neither_missing_nor_unchecked(app):
@@ -179,6 +201,7 @@ GAP_KEYS = {
     "name",
     "channel",
     "code",
+    "kind",
     "severity",
     "opened_at",
     "closed_at",

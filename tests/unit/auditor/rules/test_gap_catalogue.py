@@ -11,9 +11,13 @@ from auditor.reference.gap_catalogue import (
     LANGUAGES,
     SEVERITIES,
     Voice,
+    get_gap_kind,
+    get_gap_rank,
     get_gap_titles,
     load_gap_catalogue,
 )
+from storage.models.audit import GapKind
+from storage.models.summaries import OpenGap
 
 CATALOGUE = load_gap_catalogue()
 PLACEHOLDER = re.compile(r"{(\w+)}")
@@ -92,3 +96,34 @@ def test_packaged_rules_are_valid():
 def test_unknown_label_is_its_name():
     assert CATALOGUE.label("channel", "bluesky", "ar") == "bluesky"
     assert CATALOGUE.label("channel", "facebook", "ar") == "فيسبوك"
+
+
+def test_kinds_are_sorted_by_what_they_mean_to_a_coordinator():
+    down = make_gap("website_down", "website", "high")
+    stale = make_gap("channel_stale", "facebook", "medium")
+    slow = make_gap("website_slow", "website", "low")
+    missing = make_gap("channel_missing", "facebook", "high")
+    gaps = sorted((missing, slow, stale, down), key=get_gap_rank)
+    assert gaps == [down, stale, slow, missing]
+    assert [get_gap_kind(gap) for gap in gaps] == list(GapKind)
+
+
+def test_domain_that_expires_within_days_counts_as_broken():
+    kinds = [
+        get_gap_kind(make_gap("website_domain_expiring", "website", severity))
+        for severity in ("medium", "high", "urgent")
+    ]
+    assert kinds == ["improve", "improve", "broken"]
+
+
+def test_gaps_of_an_optional_channel_are_improvements():
+    assert get_gap_kind(make_gap("channel_dead", "instagram", "low")) is GapKind.IMPROVE
+
+
+def test_every_gap_and_no_status_has_a_kind():
+    for definition in load_gap_catalogue().definitions.values():
+        assert (definition.kind is not None) is definition.is_gap
+
+
+def make_gap(code, channel, severity):
+    return OpenGap(code, channel, severity)
