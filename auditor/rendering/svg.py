@@ -1,4 +1,4 @@
-"""Draw trend charts and QR codes as SVG.
+"""Draw trend charts, strips of checks and QR codes as SVG.
 
 A trend has a line for confirmed values and a band up to possible values. A run without a value is a
 break in the line: it is not drawn as zero and not bridged.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 import segno
@@ -126,6 +127,31 @@ def _format_band_path(lows: Sequence[Coordinates], highs: Sequence[Coordinates])
 def _format_coordinates(point: Coordinates) -> str:
     return f"{point[0]:.2f} {point[1]:.2f}"
 
+
+STRIP_CELL_WIDTH = 4
+"""The width of a check in a strip. The style sheet leaves a quarter of it empty."""
+
+
+@lru_cache(maxsize=1024)
+def draw_strip(states: Sequence[str]) -> Markup:
+    """Return a strip of checks, the oldest first: a path for each series of the same state.
+
+    The style sheet draws each path as dashes, one for each check, and its height depends on
+    the state. A check without a state leaves a hole. The strip is hidden from screen readers.
+    """
+    paths, start = Markup(), 0
+    for state, series in groupby(states):
+        width = STRIP_CELL_WIDTH * len(list(series))
+        if state:
+            paths += STRIP_PATH.format(state, start, width)
+        start += width
+    return STRIP_SVG.format(start, paths)
+
+
+STRIP_PATH = Markup('<path class="{}" d="M{} 5h{}"/>')
+STRIP_SVG = Markup(
+    '<svg class="strip" viewBox="0 0 {} 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
+)
 
 QR_QUIET_ZONE_MODULES = 4
 """Width of the white border in modules. Many phones cannot read a code without it."""

@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from auditor.i18n.catalogs import LANGUAGE_NAMES, LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator, isolate_html, to_breakable_url
 from auditor.reference.gap_catalogue import get_gap_kind
-from auditor.rendering.svg import draw_trend, is_flat_trend
+from auditor.rendering.svg import draw_strip, draw_trend, is_flat_trend
 
 
 def get_html_translator(language: str) -> Translator:
@@ -62,7 +62,10 @@ def _get_template_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        language_names=LANGUAGE_NAMES, draw_trend=draw_trend, is_flat_trend=is_flat_trend
+        language_names=LANGUAGE_NAMES,
+        draw_strip=draw_strip,
+        draw_trend=draw_trend,
+        is_flat_trend=is_flat_trend,
     )
     environment.filters["gap_kind"] = get_gap_kind
     environment.filters["breakable"] = to_breakable_url

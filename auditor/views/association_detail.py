@@ -14,8 +14,9 @@ from auditor.decisions.service import build_decision_items
 from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of
 from auditor.rules.account_status import ConfirmationThresholds, StatusOutlook, iter_status_outlooks
 from auditor.rules.engine import is_gap_open
+from auditor.views.history import get_check_state
 from probes.models.finding import Reason
-from storage.models.audit import AccountStatus, AuditRun, AuditRunState, Decision, Gap, Observation
+from storage.models.audit import AccountStatus, AuditRun, Decision, Gap, Observation
 from storage.models.users import FollowUp, Reply
 from storage.store import Store
 
@@ -27,9 +28,7 @@ TIMELINE_DAYS = 30
 class TimelineCell:
     """The result of one account on one day.
 
-    `state` is "present", "absent" or "unknown" as observed, "unreliable" if the channel was
-    unreliable in the run, "not_reached" if the run did not check the account, "skipped" if the run
-    was skipped because there was no connection, and "" if there was no run on that day.
+    `state` is that of `get_check_state`, and "" if there was no run on that day.
     """
 
     day: date
@@ -95,11 +94,10 @@ def _build_timeline_cell(
         return TimelineCell(day)
     observation = observations.get((account.account_id, run.id))
     if observation is None:
-        return TimelineCell(day, "skipped" if run.state is AuditRunState.SKIPPED else "not_reached")
+        return TimelineCell(day, get_check_state(run, account.channel, None))
     finding = observation.finding
-    if account.channel in run.unreliable_channels:
-        return TimelineCell(day, "unreliable", finding.reason)
-    return TimelineCell(day, finding.presence.value, finding.reason)
+    state = get_check_state(run, account.channel, finding.presence)
+    return TimelineCell(day, state, finding.reason)
 
 
 RECENT_PERIOD = timedelta(days=30)

@@ -228,6 +228,17 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountPresence:
+    """The presence of an account in a run, with its association."""
+
+    association: str
+    channel: str
+    account_id: int
+    run_id: int
+    presence: Presence
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """A check of an account: its finding and evidence, the run, the time, and the probe version.
 

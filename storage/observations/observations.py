@@ -22,6 +22,7 @@ from probes.models.finding import Finding, Presence
 from storage.database.connection import Database
 from storage.files.spool import split_into_batches
 from storage.models.audit import (
+    AccountPresence,
     AccountRow,
     AuditRun,
     DomainCheck,
@@ -112,6 +113,31 @@ class ObservationQueries:
         return self._stream_observations(
             query, OBSERVATION.c.account_id, OBSERVATION.c.run_id, include_evidence=False
         )
+
+    def list_presences(
+        self, associations: Collection[str], run_ids: Collection[int]
+    ) -> list[AccountPresence]:
+        """Return what these runs found out about the listed accounts of several associations.
+
+        No probe result is read: a page of a hundred associations and 14 runs takes one query.
+        """
+        is_observed = and_(
+            OBSERVATION.c.account_id == ACCOUNT.c.id, OBSERVATION.c.run_id.in_(list(run_ids))
+        )
+        query = (
+            select(
+                ACCOUNT.c.association,
+                ACCOUNT.c.channel,
+                ACCOUNT.c.id,
+                OBSERVATION.c.run_id,
+                OBSERVATION.c.presence,
+            )
+            .join(OBSERVATION, is_observed)
+            .where(ACCOUNT.c.association.in_(list(associations)), ACCOUNT.c.withdrawn_at.is_(None))
+        )
+        with self._database.begin_read() as connection:
+            rows = connection.execute(query).all()
+        return [AccountPresence(*row[:4], PRESENCE_BY_CODE[row.presence]) for row in rows]
 
     def list_findings_of_accounts(
         self, run_id: int, account_ids: Iterable[int]
