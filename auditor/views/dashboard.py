@@ -23,9 +23,10 @@ from auditor.evaluation.summary import (
     to_percent,
 )
 from auditor.receipts.receipt import count_not_reached
+from auditor.reference.gap_catalogue import get_gap_kind
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import Presence, Reason
-from storage.models.audit import EMPTY_CONTACT, Association, AuditRun, Contact
+from storage.models.audit import EMPTY_CONTACT, Association, AuditRun, Contact, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, AssociationSummary, GapPage, OpenGap
 from storage.models.users import FollowUp, FollowUpKind
 from storage.registry.regions import RegionFilter
@@ -259,6 +260,12 @@ class CallEntry:
     latest_follow_up: FollowUp | None = None
 
 
+def _pick_call_reasons(gaps: Sequence[OpenGap]) -> tuple[OpenGap, ...]:
+    """Return the first gaps. An account that does not exist yet is a reason only without others."""
+    reasons = [gap for gap in gaps if get_gap_kind(gap) is not GapKind.NO_ACCOUNT]
+    return tuple((reasons or gaps)[:MAX_CALL_REASONS])
+
+
 def rank_call_candidates(
     store: Store, association_filter: AssociationFilter, today: date, limit: int
 ) -> list[CallCandidate]:
@@ -301,7 +308,7 @@ def list_calls(
         if association is not None:
             yield CallEntry(
                 association,
-                candidate.summary.gaps[:MAX_CALL_REASONS],
+                _pick_call_reasons(candidate.summary.gaps),
                 candidate.contact,
                 candidate.latest_promises,
                 candidate.latest_follow_up,

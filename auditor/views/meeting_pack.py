@@ -14,7 +14,7 @@ from auditor.config.schema import Config
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING
 from auditor.evaluation.summary import AssociationFilter, Coverage, build_coverage
 from auditor.i18n.translator import Translator
-from auditor.reference.gap_catalogue import Voice, get_gap_kind
+from auditor.reference.gap_catalogue import Voice, get_gap_kind, load_gap_catalogue
 from auditor.registry.columns import format_media_officer
 from auditor.views.dashboard import MAX_CALLS, CallEntry, list_calls
 from auditor.views.export_rows import (
@@ -26,7 +26,7 @@ from auditor.views.export_rows import (
     make_plain_column,
 )
 from auditor.views.json_items import JsonItem
-from storage.models.audit import EMPTY_CONTACT
+from storage.models.audit import EMPTY_CONTACT, GAP_KINDS, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.models.users import FollowUp
 from storage.read_model.counts import GapCountsByKind, SelectionCounts
@@ -52,6 +52,12 @@ class MeetingPack:
     def association_count(self) -> int:
         """Return how many associations are selected; 0 if they were not counted."""
         return self.counts.facet_counts.get(ALL_FACET, 0) if self.counts else 0
+
+    @property
+    def kind_counts(self) -> tuple[tuple[GapKind, int], ...]:
+        """Return how many of the selected associations have an open gap of each kind."""
+        facet_counts = self.counts.facet_counts if self.counts else {}
+        return tuple((kind, facet_counts.get(f"kind:{kind}", 0)) for kind in GapKind)
 
     @property
     def association_with_gaps_count(self) -> int:
@@ -113,14 +119,23 @@ def _find_group_facet(association_filter: AssociationFilter) -> str | None:
     return facet if facet == NETWORK_GROUP or facet.startswith(GROUP_FACET_PREFIXES) else None
 
 
-def count_gap_titles(
-    counts_by_kind: GapCountsByKind, translator: Translator
-) -> list[tuple[str, int]]:
-    """Return the titles of gaps with their number, most frequent first."""
-    count_by_title: Counter[str] = Counter()
-    for (code, channel), count in counts_by_kind.items():
-        count_by_title[translator.gap_title(code, channel, Voice.LABEL)] += count
-    return count_by_title.most_common()
+def count_gap_titles(gap_counts: GapCountsByKind, translator: Translator) -> list[tuple[str, int]]:
+    """Return the titles of gaps with their number: by kind, the most frequent first.
+
+    Gaps of accounts that do not exist yet are left out: they are counted with the kinds of gaps.
+    """
+    catalogue = load_gap_catalogue().definitions
+    count_by_title: Counter[tuple[int, str]] = Counter()
+    for (code, channel), count in gap_counts.items():
+        if code not in catalogue:
+            continue
+        definition = catalogue[code]
+        kind = definition.get_kind(channel, definition.get_severity(channel))
+        if kind is not GapKind.NO_ACCOUNT:
+            title = translator.gap_title(code, channel, Voice.LABEL)
+            count_by_title[GAP_KINDS.index(kind), title] += count
+    ordered = sorted(count_by_title.items(), key=lambda item: (item[0][0], -item[1]))
+    return [(title, count) for (_, title), count in ordered]
 
 
 def _build_call_items(export_data: ExportData) -> Iterator[JsonItem]:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from storage.database import migrate
 from storage.database.connection import Database
@@ -121,13 +121,7 @@ class FacetCounts:
 
         Such a run is done or about to be: its conclusions are stored before its state.
         """
-        has_counts = select(RUN_FACET_COUNT.c.run_id).where(
-            RUN_FACET_COUNT.c.run_id == AUDIT_RUN.c.id,
-            RUN_FACET_COUNT.c.group_name == NETWORK_GROUP,
-            RUN_FACET_COUNT.c.facet == ALL_FACET,
-        )
-        is_evaluated = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | has_counts.exists()
-        query = select(AUDIT_RUN).where(is_evaluated).order_by(AUDIT_RUN.c.day.desc()).limit(limit)
+        query = _select_evaluated_runs().order_by(AUDIT_RUN.c.day.desc()).limit(limit)
         with self._database.begin_read() as connection:
             rows = connection.execute(query).all()
         return [to_audit_run(row) for row in reversed(rows)]
@@ -138,9 +132,26 @@ class FacetCounts:
         with self._database.begin_read() as connection:
             return connection.execute(query.limit(1)).first() is not None
 
+    def get_first_evaluated_run(self) -> AuditRun | None:
+        """Return the oldest run with conclusions, or None."""
+        query = _select_evaluated_runs().order_by(AUDIT_RUN.c.day).limit(1)
+        with self._database.begin_read() as connection:
+            row = connection.execute(query).one_or_none()
+        return to_audit_run(row) if row else None
+
     def get_latest_evaluated_run(self) -> AuditRun | None:
         """Return the newest run with conclusions, or None. Reports are as of its start."""
         return next(iter(self.list_evaluated_runs(1)), None)
+
+
+def _select_evaluated_runs() -> Select[Any]:
+    has_counts = select(RUN_FACET_COUNT.c.run_id).where(
+        RUN_FACET_COUNT.c.run_id == AUDIT_RUN.c.id,
+        RUN_FACET_COUNT.c.group_name == NETWORK_GROUP,
+        RUN_FACET_COUNT.c.facet == ALL_FACET,
+    )
+    is_evaluated = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | has_counts.exists()
+    return select(AUDIT_RUN).where(is_evaluated)
 
 
 MAX_SMALL_SELECTION = 1000

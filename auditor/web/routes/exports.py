@@ -17,13 +17,14 @@ from auditor import report_links
 from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.rendering import svg
 from auditor.views import export, meeting_pack
+from auditor.views.changes import find_change_period
 from auditor.views.dashboard import MAX_CALLS
 from auditor.views.domain_calendar import DOMAIN_GAP, build_domain_calendar
 from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES, ExportFormat, ExportRequest
 from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.gaps import LAST_MEETING_COOKIE, parse_day
-from storage.models.audit import Gap
+from storage.models.audit import GAP_KINDS, Gap
 
 router = APIRouter()
 
@@ -145,9 +146,8 @@ def show_meeting_pack(
     last_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
 ) -> HTMLResponse:
     """Show the meeting pack, by default since the saved day of the last meeting."""
-    day = since or parse_day(last_meeting_day)
-    export_request = _build_meeting_export(context, association_filter, day)
-    return _render_meeting_pack(context, export_request, call_limit)
+    day = since or parse_day(last_meeting_day) or _get_default_day(context)
+    return _render_meeting_pack(context, association_filter, day, call_limit)
 
 
 @router.post("/{language}/meeting", dependencies=[access.COORDINATOR_ACCESS])
@@ -170,18 +170,20 @@ def show_meeting_pack_with_qr_codes(
         )
         return svg.render_qr_code(url)
 
-    export_request = _build_meeting_export(context, association_filter, form.since)
-    return _render_meeting_pack(context, export_request, form.call_limit, render_report_qr_code)
+    day = form.since or _get_default_day(context)
+    return _render_meeting_pack(
+        context, association_filter, day, form.call_limit, render_report_qr_code
+    )
 
 
 def _render_meeting_pack(
     context: RequestContext,
-    export_request: ExportRequest,
+    association_filter: AssociationFilter,
+    day: date,
     call_limit: int,
     render_report_qr_code: Callable[[str], Markup] | None = None,
 ) -> HTMLResponse:
-    since, association_filter = export_request.since, export_request.association_filter
-    assert since is not None
+    since = find_change_period(context.app.store, day).start
     pack = meeting_pack.build_meeting_pack(
         context.app.store,
         context.app.config,
@@ -201,10 +203,16 @@ def _render_meeting_pack(
             association_id: render_report_qr_code(association_id)
             for association_id in manageable_ids
         }
-    query_params = {**asdict(association_filter), "since": since.date().isoformat()}
+    filter_params = asdict(association_filter)
+    query_params = {**filter_params, "since": day.isoformat()}
+    list_url = context.links.page_url("associations")
     return context.render_page(
         "meeting.html",
         pack=pack,
+        kind_urls={
+            kind: build_url(list_url, {**filter_params, "gap_kind": kind}) for kind in GAP_KINDS
+        },
+        has_comparison=since <= context.now,
         qr_codes=qr_codes,
         manageable_ids=manageable_ids,
         filters={**query_params, "region": get_region_key(association_filter.region)},
@@ -227,19 +235,23 @@ def download_meeting_workbook(
     last_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
 ) -> StreamingResponse:
     """Stream the pack as a workbook of three sheets, with all calls."""
-    day = since or parse_day(last_meeting_day)
+    day = since or parse_day(last_meeting_day) or _get_default_day(context)
     return _stream_download(_build_meeting_export(context, association_filter, day), context)
 
 
+def _get_default_day(context: RequestContext) -> date:
+    return (context.now - DEFAULT_CHANGE_PERIOD).date()
+
+
 def _build_meeting_export(
-    context: RequestContext, association_filter: AssociationFilter, since: date | None
+    context: RequestContext, association_filter: AssociationFilter, day: date
 ) -> ExportRequest:
     return ExportRequest(
         kind="meeting",
         format="xlsx",
         association_filter=association_filter,
         translator=context.translator,
-        since=start_of_day_utc(since or (context.now - DEFAULT_CHANGE_PERIOD).date()),
+        since=find_change_period(context.app.store, day).start,
         right_to_left=context.translator.direction == "rtl",
         can_see_contact=context.can_manage_association,
     )

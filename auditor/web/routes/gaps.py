@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Cookie, HTTPException, Query
@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from auditor.evaluation.summary import get_region_key
 from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.users import service
+from auditor.views.changes import ChangePeriod, find_change_period
 from auditor.views.domain_calendar import DOMAIN_GAP
 from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
@@ -119,14 +120,20 @@ LAST_MEETING_COOKIE = "last_meeting_day"
 
 @dataclass(frozen=True, slots=True)
 class ChangesPage:
-    """The gaps that opened and closed since a day, the most severe if there are too many."""
+    """The gaps that opened and closed since a day, the first of the list if there are too many."""
 
-    since: date
+    requested_day: date
+    period: ChangePeriod
     today: date
     latest_run_day: date | None
     last_meeting_day: date | None
     opened: GapPage
     closed: GapPage
+
+    @property
+    def since(self) -> date:
+        """Return the first day."""
+        return self.period.since
 
     @property
     def is_truncated(self) -> bool:
@@ -155,12 +162,14 @@ def list_changes(
     if save_meeting_day and not can_save_meeting_day:
         raise HTTPException(403)
     last_meeting_day = day if save_meeting_day else parse_day(saved_meeting_day)
+    changes = _load_changes(context, day, last_meeting_day)
     response = context.render_page(
         "changes.html",
-        changes=_load_changes(context, day, last_meeting_day),
+        changes=changes,
+        has_comparison=changes.period.has_begun(context.now),
         can_save_meeting_day=can_save_meeting_day,
         export_links=list_filters.build_export_links(
-            context, ("changes",), {"since": day.isoformat()}
+            context, ("changes",), {"since": changes.since.isoformat()}
         ),
     )
     if save_meeting_day:
@@ -181,14 +190,15 @@ def _get_first_day(today: date, days: int) -> date:
 def _load_changes(context: RequestContext, day: date, last_meeting_day: date | None) -> ChangesPage:
     store = context.load_fresh_store()
     run = store.get_latest_evaluated_run()
-    start = datetime.combine(day, time(), UTC)
+    period = find_change_period(store, day)
     return ChangesPage(
-        since=day,
+        requested_day=day,
+        period=period,
         today=context.now.date(),
         latest_run_day=run.day if run else None,
         last_meeting_day=last_meeting_day,
-        opened=store.list_gap_changes(start, "opened", limit=MAX_LISTED_CHANGES),
-        closed=store.list_gap_changes(start, "closed", limit=MAX_LISTED_CHANGES),
+        opened=store.list_gap_changes(period.start, "opened", limit=MAX_LISTED_CHANGES),
+        closed=store.list_gap_changes(period.start, "closed", limit=MAX_LISTED_CHANGES),
     )
 
 

@@ -15,9 +15,12 @@ from auditor.config.schema import WebSettings
 from auditor.evaluation.network_view import build_network_overview
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.evaluation.summary import AssociationFilter, compute_coverage, compute_urgency_rank
+from auditor.i18n.translator import Translator
+from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rendering import svg
 from auditor.runs.run import execute_run
 from auditor.views import dashboard, meeting_pack
+from auditor.views.changes import find_change_period
 from auditor.views.export_rows import find_gap_changes
 from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind
 from storage.models.users import FollowUp, FollowUpKind
@@ -87,6 +90,34 @@ def test_pack_agrees_with_the_network_overview(app, criteria):
     assert pack.association_count == len(views)
     assert pack.association_with_gaps_count == sum(bool(view.gaps) for view in views)
     assert pack.counts.opened
+    for kind, count in pack.kind_counts:
+        kinds = [{get_gap_kind(gap) for gap in view.gaps} for view in views]
+        assert count == sum(kind in kinds_of_view for kinds_of_view in kinds)
+
+
+def test_titles_are_by_kind_and_without_accounts_that_do_not_exist_yet():
+    gap_counts = {
+        ("channel_missing", "youtube"): 96,
+        ("website_slow", "website"): 8,
+        ("channel_stale", "facebook"): 5,
+        ("website_down", "website"): 1,
+    }
+    titles = meeting_pack.count_gap_titles(gap_counts, Translator("en"))
+    assert titles == [("Website down", 1), ("Facebook page silent", 5), ("Slow website", 8)]
+
+
+@pytest.mark.parametrize(
+    ("since", "expected_day"),
+    [(date(2026, 1, 1), date(2026, 3, 2)), (date(2026, 3, 2), date(2026, 3, 2))],
+)
+def test_changes_begin_after_the_first_run(app, since, expected_day):
+    assert find_change_period(app.store, since).since == expected_day
+
+
+def test_pack_of_the_first_day_compares_with_nothing(app):
+    with logged_in_client(app, night_of(0) + timedelta(hours=6)) as client:
+        assert "nothing to compare with yet" in client.get("/en/meeting").text
+        assert "nothing to compare with yet" in client.get("/en/changes").text
 
 
 def test_large_selection_of_two_criteria_is_not_counted(app, monkeypatch):
@@ -134,7 +165,8 @@ def test_most_urgent_calls_come_first_up_to_the_limit(app):
     calls = list(dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER))
     assert [call.association.id for call in calls] == [view.association.id for view in views]
     for call, view in zip(calls, views, strict=True):
-        expected_codes = [gap.code for gap in view.gaps[: dashboard.MAX_CALL_REASONS]]
+        reasons = [gap for gap in view.gaps if get_gap_kind(gap) != "no_account"] or view.gaps
+        expected_codes = [gap.code for gap in reasons[: dashboard.MAX_CALL_REASONS]]
         assert [gap.code for gap in call.reasons] == expected_codes
     pack = meeting_pack.build_meeting_pack(
         app.store, app.config, AssociationFilter(), START, LATER, limit=1
@@ -144,7 +176,7 @@ def test_most_urgent_calls_come_first_up_to_the_limit(app):
 
 def test_workbook_has_three_sheets_from_right_to_left(app):
     workbook = download_workbook(app, "/ar/meeting.xlsx?since=2026-03-01")
-    assert [len(list(sheet.rows)) > 1 for sheet in workbook.worksheets] == [True, True, True]
+    assert [len(list(sheet.rows)) > 1 for sheet in workbook.worksheets] == [True, True, False]
     assert all(sheet.sheet_view.rightToLeft for sheet in workbook.worksheets)
     assert workbook.worksheets[0]["A2"].value in {"nour", "bare"}
 
