@@ -46,6 +46,7 @@ from storage.registry import audit_log
 from storage.sanitize import sanitize
 from storage.tables.communication import (
     AUDIT_LOG,
+    COMPLETED_STEP,
     FAILED_MESSAGE,
     FOLLOW_UP,
     REPLY,
@@ -455,6 +456,7 @@ def _select_expired_data(cutoffs: RetentionCutoffs) -> Iterator[tuple[Table, Col
         yield REPORT_LINK, ended_at < cutoffs.report_links
     if cutoffs.replies:
         yield REPLY, REPLY.c.reviewed_at < cutoffs.replies
+        yield COMPLETED_STEP, COMPLETED_STEP.c.completed_at < cutoffs.replies
     if cutoffs.follow_ups:
         day = cutoffs.follow_ups.date()
         is_over = or_(FOLLOW_UP.c.due_date.is_(None), FOLLOW_UP.c.due_date < day)

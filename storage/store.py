@@ -13,7 +13,11 @@ from typing import Self
 
 from storage.api_data import ApiDataQueries
 from storage.communication.messages import MessageQueries
-from storage.communication.replies import FollowUpQueries, ReplyQueries
+from storage.communication.replies import (
+    CompletedStepQueries,
+    FollowUpQueries,
+    ReplyQueries,
+)
 from storage.communication.report_links import ReportLinkQueries
 from storage.conclusions import AccountStatusQueries, AssociationDataQueries, ConclusionQueries
 from storage.database.connection import Database
@@ -55,6 +59,7 @@ class Store(
     MessageQueries,
     ReportLinkQueries,
     ReplyQueries,
+    CompletedStepQueries,
     FollowUpQueries,
     AssociationDataQueries,
     SummaryQueries,

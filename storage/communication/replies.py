@@ -1,4 +1,4 @@
-"""Queries of replies of associations and of the follow-up log."""
+"""Queries of replies of associations, of the steps they ticked, and of the follow-up log."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from storage.database.connection import Database
 from storage.errors import StoreError
-from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind, ReplyOutcome
+from storage.models.audit import Gap
+from storage.models.users import (
+    CompletedStep,
+    FollowUp,
+    FollowUpKind,
+    Reply,
+    ReplyKind,
+    ReplyOutcome,
+)
 from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import sanitize, to_utc
-from storage.tables.communication import FOLLOW_UP, REPLY
+from storage.tables.communication import COMPLETED_STEP, FOLLOW_UP, REPLY
 
 NEWEST_FIRST = (FOLLOW_UP.c.occurred_at.desc(), FOLLOW_UP.c.id.desc())
 
@@ -79,6 +87,15 @@ class ReplyQueries:
                 "cannot review this reply", "it is reviewed already", "reload the list of replies"
             )
 
+    def withdraw_reply(self, reply_id: int, association: str, now: datetime) -> bool:
+        """Mark a reply as withdrawn by its association. Return False if it was reviewed already."""
+        change = update(REPLY).where(
+            REPLY.c.id == reply_id, REPLY.c.association == association, REPLY.c.outcome.is_(None)
+        )
+        values = {"outcome": ReplyOutcome.WITHDRAWN.value, "reviewed_at": to_utc(now)}
+        with self._database.begin_write() as connection:
+            return connection.execute(change.values(values)).rowcount == 1
+
     def reopen_reply(self, reply_id: int) -> None:
         """Remove the review of a reply, because its decision could not be carried out."""
         values = {"outcome": None, "reviewed_by": None, "review_reason": None, "reviewed_at": None}
@@ -90,6 +107,48 @@ def _to_reply(row: Any) -> Reply:
     reply = Reply(**row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
     outcome = ReplyOutcome(reply.outcome) if reply.outcome else None
     return replace(reply, kind=ReplyKind(reply.kind), outcome=outcome)
+
+
+class CompletedStepQueries:
+    """The part of `Store` for the steps that associations ticked in their reports."""
+
+    _database: Database
+
+    def list_completed_steps(self, association: str) -> list[CompletedStep]:
+        """Return the ticked steps of an association by gap and number, also of closed gaps."""
+        query = select(COMPLETED_STEP).where(COMPLETED_STEP.c.association == association)
+        order = (COMPLETED_STEP.c[name] for name in ("channel", "code", "subject", "step"))
+        with self._database.begin_read() as connection:
+            rows = connection.execute(query.order_by(*order))
+            return [CompletedStep(**row._mapping) for row in rows]  # noqa: SLF001  # public
+
+    def save_completed_steps(self, gap: Gap, steps: Collection[int], now: datetime) -> None:
+        """Store which steps of a gap are ticked. Those that were ticked keep their time.
+
+        Ticks from before the gap was first seen belong to an earlier gap and are replaced.
+        """
+        key = sanitize(
+            {
+                "association": gap.association,
+                "channel": gap.channel,
+                "code": gap.code,
+                "subject": gap.subject,
+            }
+        )
+        is_of_gap = [COMPLETED_STEP.c[name] == value for name, value in key.items()]
+        is_recent = COMPLETED_STEP.c.completed_at >= to_utc(gap.first_seen)
+        with self._database.begin_write() as connection:
+            query = select(COMPLETED_STEP.c.step).where(*is_of_gap, is_recent)
+            kept = set(connection.execute(query).scalars()) & set(steps)
+            connection.execute(
+                delete(COMPLETED_STEP).where(*is_of_gap, COMPLETED_STEP.c.step.not_in(kept))
+            )
+            new_rows = [
+                {**key, "step": step, "completed_at": to_utc(now)}
+                for step in sorted(set(steps) - kept)
+            ]
+            if new_rows:
+                connection.execute(insert(COMPLETED_STEP), new_rows)
 
 
 class FollowUpQueries:

@@ -119,17 +119,19 @@ class ReplyKind(StrEnum):
 
 
 class ReplyOutcome(StrEnum):
-    """The result of a coordinator's review of a reply."""
+    """The end of a reply: reviewed by a coordinator, or taken back by the association."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A reply of an association to its report. It waits for a review until `outcome` is set.
 
-    `value` depends on the kind: the key of an account that was found on the website (`claimed`,
+    A withdrawn reply has no `reviewed_by`, and `reviewed_at` is when it was withdrawn. `value`
+    depends on the kind: the key of an account that was found on the website (`claimed`,
     `disowned`), the new address (`moved`), or the day in ISO format (`promised`). `code` names the
     gap it refers to, if any.
     """
@@ -148,6 +150,21 @@ class Reply:
     review_reason: str | None = None
     reviewed_at: datetime | None = None
     id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedStep:
+    """A step towards fixing a gap that the association ticked. `step` counts from 1.
+
+    `channel`, `code` and `subject` are those of the gap.
+    """
+
+    association: str
+    channel: str
+    code: str
+    subject: str
+    step: int
+    completed_at: datetime
 
 
 class FollowUpKind(StrEnum):

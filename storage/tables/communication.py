@@ -1,4 +1,4 @@
-"""Tables of report links, replies, follow-ups, messages, and the audit log of the registry."""
+"""Tables of report links, replies, steps, follow-ups, messages, and the registry's audit log."""
 
 from __future__ import annotations
 
@@ -63,6 +63,21 @@ class ReplyTable(SQLModel, table=True):
     reviewed_by: str | None = None
     review_reason: str | None = None
     reviewed_at: datetime | None = optional_datetime_column()
+
+
+class CompletedStepTable(SQLModel, table=True):
+    """A step towards fixing a gap that the association ticked in its report."""
+
+    __tablename__: ClassVar[Any] = "completed_step"
+
+    association: str = Field(
+        sa_column=Column(Text, cascading_foreign_key("association.id"), primary_key=True)
+    )
+    channel: str = Field(primary_key=True)
+    code: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    step: int = Field(primary_key=True)
+    completed_at: datetime = datetime_column()
 
 
 class FollowUpTable(SQLModel, table=True):
@@ -137,6 +152,7 @@ class AuditLogTable(SQLModel, table=True):
 
 REPORT_LINK = get_table(ReportLinkTable)
 REPLY = get_table(ReplyTable)
+COMPLETED_STEP = get_table(CompletedStepTable)
 FOLLOW_UP = get_table(FollowUpTable)
 SUBSCRIPTION = get_table(SubscriptionTable)
 SENT_MESSAGE = get_table(SentMessageTable)

@@ -85,8 +85,8 @@ def test_database_has_exactly_these_tables():
         "gap", "proposal", "decision", "decision_withdrawal", "witness_answer",
         "observation", "probe_result", "domain_check", "run_plan", "cluster_run", "host_lock",
         "user", "login_session", "user_invite",
-        "report_link", "reply", "follow_up", "subscription", "sent_message", "failed_message",
-        "audit_log",
+        "report_link", "reply", "completed_step", "follow_up",
+        "subscription", "sent_message", "failed_message", "audit_log",
         "association_summary", "association_facet", "facet_count", "run_facet_count",
         "stale_summary", "summary_version",
     }  # fmt: skip
