@@ -16,7 +16,6 @@ from datetime import time
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     BaseModel,
@@ -41,6 +40,7 @@ from auditor.config.loader import (
     resolve_paths,
     suggest_nearest,
 )
+from auditor.config.network import Language, NetworkSettings
 from auditor.config.notifications import MonitorSettings, NotifySettings
 from auditor.core.errors import ConfigError
 from auditor.reference.gap_catalogue import load_gap_catalogue
@@ -57,8 +57,6 @@ ENDPOINT_URL_PATTERN = re.compile(r"https?://[^\s?#@]+", re.IGNORECASE)
 MIN_TOKEN_CHARACTERS = 16
 """Minimum length of a token that cannot be guessed over the network."""
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
-
-Language = Literal["ar", "fr", "en"]
 
 
 class SettingsTable(BaseModel):
@@ -125,33 +123,6 @@ class ClusterSettings(SettingsTable):
                 {"suggestion": "three times heartbeat_seconds"},
             )
         return self
-
-
-class NetworkSettings(SettingsTable):
-    """Names, default language and time zone of the network."""
-
-    name: str = "Our network"
-    name_ar: str | None = None
-    name_fr: str | None = None
-    language: Language = "ar"
-    time_zone: str = "Africa/Casablanca"
-
-    def display_name(self, language: str) -> str:
-        """Return the name in a language, or the default name."""
-        return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
-
-    @field_validator("time_zone")
-    @classmethod
-    def _validate_time_zone(cls, time_zone: str) -> str:
-        try:
-            ZoneInfo(time_zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise PydanticCustomError(
-                "setting_error",
-                "no time zone is called {zone}",
-                {"zone": f'"{time_zone}"', "suggestion": "a name such as Africa/Casablanca"},
-            ) from None
-        return time_zone
 
 
 class StorageSettings(SettingsTable):

@@ -74,6 +74,9 @@ CONFIG_TEMPLATE = (
 name = "Réseau de démonstration"
 name_ar = "شبكة تجريبية"
 name_fr = "Réseau de démonstration"
+contact_phone = "+212 537 00 00 00"
+contact_whatsapp = "+212 600 00 00 00"
+contact_email = "coordination@example.org"
 
 [storage]
 folder = "data"

@@ -1,0 +1,92 @@
+"""The table `[network]`: names, language and time zone, and how to reach the coordination team."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic_core import PydanticCustomError
+
+from auditor.config.notifications import is_mail_address
+
+Language = Literal["ar", "fr", "en"]
+
+INTERNATIONAL_NUMBER_PATTERN = re.compile(r"\+[1-9][0-9 ().-]*")
+MIN_NUMBER_DIGITS, MAX_NUMBER_DIGITS = 8, 15
+"""Digits of a number with its country code (E.164)."""
+
+
+class NetworkSettings(BaseModel):
+    """Names, default language and time zone of the network, and the contact of its coordinators.
+
+    The three contacts are shown to associations. An empty one is left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "Our network"
+    name_ar: str | None = None
+    name_fr: str | None = None
+    language: Language = "ar"
+    time_zone: str = "Africa/Casablanca"
+    contact_phone: str = ""
+    contact_whatsapp: str = ""
+    contact_email: str = ""
+
+    def display_name(self, language: str) -> str:
+        """Return the name in a language, or the default name."""
+        return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
+
+    @property
+    def has_contact(self) -> bool:
+        """Return True if associations can reach the coordination team in at least one way."""
+        return bool(self.contact_phone or self.contact_whatsapp or self.contact_email)
+
+    def build_contact_whatsapp_url(self, text: str = "") -> str:
+        """Return the WhatsApp link to the coordination team, or "" without a number.
+
+        `text` is what the message begins with.
+        """
+        digits = "".join(filter(str.isdecimal, self.contact_whatsapp))
+        query = f"?text={quote(text, safe='')}" if text else ""
+        return f"https://wa.me/{digits}{query}" if digits else ""
+
+    @field_validator("contact_phone", "contact_whatsapp")
+    @classmethod
+    def _validate_number(cls, number: str) -> str:
+        digit_count = sum(map(str.isdecimal, number))
+        is_valid = INTERNATIONAL_NUMBER_PATTERN.fullmatch(number.strip())
+        if number and not (is_valid and MIN_NUMBER_DIGITS <= digit_count <= MAX_NUMBER_DIGITS):
+            raise PydanticCustomError(
+                "setting_error",
+                "{value} is not a telephone number with its country code",
+                {"value": f'"{number}"', "suggestion": '"+212 537 00 00 00"'},
+            )
+        return number.strip()
+
+    @field_validator("contact_email")
+    @classmethod
+    def _validate_email(cls, address: str) -> str:
+        if address and not is_mail_address(address):
+            raise PydanticCustomError(
+                "setting_error",
+                "{value} is not a mail address",
+                {"value": f'"{address}"', "suggestion": '"coordination@example.org"'},
+            )
+        return address
+
+    @field_validator("time_zone")
+    @classmethod
+    def _validate_time_zone(cls, time_zone: str) -> str:
+        try:
+            ZoneInfo(time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise PydanticCustomError(
+                "setting_error",
+                "no time zone is called {zone}",
+                {"zone": f'"{time_zone}"', "suggestion": "a name such as Africa/Casablanca"},
+            ) from None
+        return time_zone
