@@ -26,8 +26,9 @@ from auditor.reports.invitation import (
     InvitationText,
     ReportLinkAddress,
     build_invitation_text,
+    build_reminder_text,
 )
-from storage.models.users import ReportLink, ReportLinkState
+from storage.models.users import FollowUp, ReportLink, ReportLinkState
 from storage.store import Store
 
 EXPORT_COLUMNS = (
@@ -219,8 +220,32 @@ def create_invitation(
         valid_days=valid_days,
         keep_older_links=keep_older_links,
     )
-    address = ReportLinkAddress(url, report_link.expires_at, previous_link_at)
+    address = ReportLinkAddress(
+        url,
+        report_link.expires_at,
+        previous_link_at,
+        ends_older_links=previous_link_at is not None and not keep_older_links,
+    )
     return address, build_invitation_text(view, context.config, address, language)
+
+
+def create_reminder(
+    context: EvaluationContext,
+    view: AssociationView,
+    promise: FollowUp,
+    author: str,
+    now: datetime,
+) -> tuple[ReportLinkAddress, str]:
+    """Create one more report link and the text that asks about a promise. Older links stay.
+
+    The text is in the language of the association.
+    Raises ConfigError if no public address is set.
+    """
+    report_link, url = create_report_link(
+        context.store, context.config, view.association.id, author, now, keep_older_links=True
+    )
+    text = build_reminder_text(view, context.config, url, view.association.language, promise)
+    return ReportLinkAddress(url, report_link.expires_at), text
 
 
 def find_latest_link_time(store: Store, association: str, now: datetime) -> datetime | None:

@@ -6,8 +6,9 @@ The texts are in `auditor/reference/message_texts.toml`; here one of them is cho
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from auditor.config.schema import Config
@@ -28,11 +29,16 @@ from auditor.reports.text import describe_strengths, list_current_strengths, lis
 from probes.links.channel_registry import WEBSITE_CHANNEL, list_channels
 from probes.models.finding import Reason
 from storage.models.audit import Gap
+from storage.models.users import FollowUp, FollowUpKind
 
 MAX_TEXT_CHARACTERS = 600
 """A phone shows a shorter text without "read more"."""
 MAX_NAME_CHARACTERS = 70
 """Maximum length of a name in a text."""
+MAX_PROMISE_CHARACTERS = 160
+"""Maximum length of the words of a promise in a reminder."""
+REMINDER_PERIOD = timedelta(days=60)
+"""An older promise is not reminded of."""
 MIN_SUBJECT_NAME_CHARACTERS = 12
 """A subject names the association if so much of its name fits."""
 OMITTED_IN_CHATS, OMITTED_IN_MAILS = ("more", "why", "step"), ("more", "fixed")
@@ -71,21 +77,27 @@ class ReportLinkAddress:
     """The URL of a report link, and when it expires.
 
     `previous_link_at` is when the link before it was created, or None if it is the first.
+    `ends_older_links` is True if that one does not work any more.
     """
 
     url: str
     expires_at: datetime
     previous_link_at: datetime | None = None
+    ends_older_links: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class InvitationText:
-    """The texts for one link in one language; `html` is the mail as HTML."""
+    """The texts for one link in one language; `html` is the mail as HTML.
+
+    `new_link_text` only says that there is a new link. It is empty unless older ones have ended.
+    """
 
     short_text: str
     subject: str
     body: str
     html: str
+    new_link_text: str = ""
 
 
 def build_invitation_text(
@@ -96,8 +108,57 @@ def build_invitation_text(
     translator = Translator(language)
     body, html = render_message(language, writer.build_mail)
     return InvitationText(
-        writer.build_whatsapp_text(translator), writer.build_subject(translator), body, html
+        writer.build_whatsapp_text(translator),
+        writer.build_subject(translator),
+        body,
+        html,
+        writer.build_new_link_text(translator) if link.ends_older_links else "",
     )
+
+
+def build_reminder_text(
+    view: AssociationView, config: Config, url: str, language: str, promise: FollowUp
+) -> str:
+    """Return the WhatsApp text that asks an association about a promise that is due."""
+    translator = Translator(language)
+    subject = promise.text
+    if promise.code:
+        subject = translator.gap_title(promise.code, promise.channel, Voice.ASSOCIATION)
+    return translator.message(
+        "whatsapp.reminder",
+        association=_truncate_at_word(view.association.display_name(language), MAX_NAME_CHARACTERS),
+        network=_truncate_at_word(config.network.display_name(language), MAX_NAME_CHARACTERS),
+        due=promise.due_date,
+        problem=_truncate_at_word(subject, MAX_PROMISE_CHARACTERS).rstrip("."),
+        url=url,
+    )
+
+
+def list_due_promises(
+    view: AssociationView, follow_ups: Iterable[FollowUp], today: date
+) -> list[FollowUp]:
+    """Return the promises that an association can be reminded of, newest first.
+
+    That is the newest promise about each open gap, and each other promise, if it fell due in the
+    last days. `follow_ups` are newest first.
+    """
+    open_gaps = {(gap.channel, gap.code) for gap in view.gaps}
+    due_promises, seen = [], set()
+    for follow_up in follow_ups:
+        subject = (follow_up.channel, follow_up.code)
+        if follow_up.kind is not FollowUpKind.PROMISED or subject in seen:
+            continue
+        if follow_up.code:
+            seen.add(subject)
+        is_open = subject in open_gaps or not follow_up.code
+        has_subject = follow_up.code or follow_up.text
+        if is_open and has_subject and _fell_due(follow_up.due_date, today):
+            due_promises.append(follow_up)
+    return due_promises
+
+
+def _fell_due(due_date: date | None, today: date) -> bool:
+    return due_date is not None and today - REMINDER_PERIOD <= due_date <= today
 
 
 def choose_invitation_kind(
@@ -162,6 +223,15 @@ class InvitationWriter:
             if len(text) < MAX_TEXT_CHARACTERS:
                 break
         return text
+
+    def build_new_link_text(self, translator: Translator) -> str:
+        """Return the text for WhatsApp that only says that there is a new link."""
+        return translator.message(
+            "whatsapp.new_link",
+            association=self._get_name(translator),
+            day=self.link.expires_at,
+            url=self.link.url,
+        )
 
     def build_subject(self, translator: Translator) -> str:
         """Return the subject of the mail."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -13,6 +13,7 @@ from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
+from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import AssociationFilter, normalize_words
 from auditor.registry.columns import build_whatsapp_url
 from auditor.report_links import (
@@ -21,9 +22,10 @@ from auditor.report_links import (
     can_create_report_links,
     compute_report_link_expiry,
     create_invitation,
+    create_reminder,
     select_associations,
 )
-from auditor.reports.invitation import InvitationText
+from auditor.reports.invitation import InvitationText, list_due_promises
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.list_filters import FieldChoices, list_group_choices
@@ -31,7 +33,7 @@ from auditor.web.request_context import PageContext, RequestContext, RowId, buil
 from auditor.web.routes.associations import require_association_view
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
-from storage.models.users import ReportLink, ReportLinkState
+from storage.models.users import FollowUp, ReportLink, ReportLinkState
 from storage.store import Store
 
 router = APIRouter()
@@ -61,13 +63,28 @@ class ReportLinkRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkMessage:
+    """A text that sends a link. `whatsapp_url` is None without a number for WhatsApp.
+
+    `kind` is `invitation`, `new_link` or `reminder`.
+    """
+
+    kind: str
+    text: str
+    whatsapp_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class NewReportLink:
-    """A link that was just created, and texts to send it with. It is shown only once."""
+    """A link that was just created, and texts to send it with. It is shown only once.
+
+    `mail` is None for a reminder, which keeps older links.
+    """
 
     url: str
     expires_at: datetime
-    texts: InvitationText
-    whatsapp_url: str | None
+    messages: tuple[LinkMessage, ...]
+    mail: InvitationText | None = None
 
 
 @router.get("/{language}/report-links", dependencies=[access.COORDINATOR_ACCESS])
@@ -152,21 +169,59 @@ def show_association_report_links(
 @router.post(
     "/{language}/report-links/{association:path}/create", dependencies=[access.OWN_REGION_ACCESS]
 )
-def create_association_report_link(context: PageContext, association: str) -> Response:
+def create_association_report_link(
+    context: PageContext, association: str, promise: Annotated[RowId | None, Form()] = None
+) -> Response:
     """Create a link for an association; its older links stop working.
 
-    The link is shown only in this response.
+    The link to remind of a promise keeps older links. A link is shown only in this response.
     """
     _require_public_url(context)
-    app, view = context.app, require_association_view(context, association)
-    address, texts = create_invitation(
-        app, view, context.author, context.now, view.association.language
-    )
-    phone = app.store.get_contact(association).phone
-    new_link = NewReportLink(
-        address.url, address.expires_at, texts, build_whatsapp_url(phone, texts.short_text)
-    )
+    view = require_association_view(context, association)
+    if promise is None:
+        new_link = _create_invitation(context, view)
+    else:
+        new_link = _create_reminder(context, view, promise)
     return _render_association_report_links(context, association, new_link=new_link)
+
+
+def _create_invitation(context: RequestContext, view: AssociationView) -> NewReportLink:
+    address, texts = create_invitation(
+        context.app, view, context.author, context.now, view.association.language
+    )
+    message_texts = {"invitation": texts.short_text, "new_link": texts.new_link_text}
+    messages = _build_messages(context, view, message_texts)
+    return NewReportLink(address.url, address.expires_at, messages, texts)
+
+
+def _create_reminder(
+    context: RequestContext, view: AssociationView, promise_id: int
+) -> NewReportLink:
+    """Create the link to remind of a promise. Raises HTTPException (404) if it is not due."""
+    due_promises = _list_due_promises(context, view)
+    promise = next((entry for entry in due_promises if entry.id == promise_id), None)
+    if promise is None:
+        raise HTTPException(404)
+    address, text = create_reminder(context.app, view, promise, context.author, context.now)
+    messages = _build_messages(context, view, {"reminder": text})
+    return NewReportLink(address.url, address.expires_at, messages)
+
+
+def _list_due_promises(context: RequestContext, view: AssociationView) -> list[FollowUp]:
+    follow_ups = context.app.store.list_follow_ups(view.association.id)
+    return list_due_promises(view, follow_ups, context.now.date())
+
+
+def _build_messages(
+    context: RequestContext, view: AssociationView, texts: Mapping[str, str]
+) -> tuple[LinkMessage, ...]:
+    """Return the texts by kind with their WhatsApp links; an empty text is left out."""
+    phone = context.app.store.get_contact(view.association.id).phone
+    return tuple(
+        LinkMessage(kind, text, build_whatsapp_url(phone, text))
+        for kind, text in texts.items()
+        if text
+    )
 
 
 @router.post(
@@ -205,6 +260,7 @@ def _render_association_report_links(
         association=view.association,
         email=store.get_contact(association).email,
         rows=rows,
+        due_promises=_list_due_promises(context, view),
         has_active_link=any(row.state is ReportLinkState.ACTIVE for row in rows),
         new_expiry=compute_report_link_expiry(context.app.config, context.now),
         can_create_links=can_create_report_links(context.app.config),

@@ -10,7 +10,7 @@ import pytest
 from auditor import report_links
 from auditor.config.schema import WebSettings
 from storage.models.audit import Association, AssociationEntry, Contact
-from storage.models.users import ReportLinkState
+from storage.models.users import FollowUp, FollowUpKind, ReportLinkState
 from tests.support.mini_network import START, configured, link, opened
 from tests.support.web_server import logged_in_client
 
@@ -185,3 +185,32 @@ def test_report_link_pages_are_not_on_the_public_host(client):
     headers = {"host": "reports.example.org"}
     assert client.get("/en/report-links", headers=headers).status_code == 404
     assert client.post("/en/report-links/nour/create", headers=headers).status_code == 404
+
+
+def test_second_link_can_be_sent_with_a_text_that_only_says_so(client):
+    assert "wa.me" in get_text(client.post("/fr/report-links/nour/create"))
+    text = get_text(client.post("/fr/report-links/nour/create"))
+    assert text.count('href="https://wa.me/') == 2
+    assert "L’ancien lien" in text or "l’ancien lien" in text
+
+
+def add_promise(app, due_date):
+    promise = FollowUp("nour", FollowUpKind.PROMISED, "Amina", START, "a page", due_date)
+    return app.store.add_follow_up(promise)
+
+
+def test_reminder_of_a_due_promise_keeps_the_older_link(app, client):
+    promise = add_promise(app, START.date())
+    older = link_in(get_text(client.post("/fr/report-links/nour/create")))
+    text = get_text(client.post("/fr/report-links/nour/create", data={"promise": promise.id}))
+    assert "a page. Est-ce fait" in text
+    for token in (older, link_in(text)):
+        assert report_links.find_active_report_link(app.store, token, START)
+
+
+def test_promise_that_is_not_due_has_no_reminder(app, client):
+    promise = add_promise(app, START.date() + timedelta(days=1))
+    assert 'name="promise"' not in get_text(client.get("/fr/report-links/nour"))
+    response = client.post("/fr/report-links/nour/create", data={"promise": promise.id})
+    assert response.status_code == 404
+    assert list_states(app) == []

@@ -17,12 +17,15 @@ from auditor.reports.invitation import (
     InvitationKind,
     ReportLinkAddress,
     build_invitation_text,
+    build_reminder_text,
     choose_invitation_kind,
+    list_due_promises,
 )
 from auditor.rules.score import compute_score
 from auditor.runs.run import execute_run
 from probes.links.channel_registry import list_channels
 from storage.models.audit import Association, Gap
+from storage.models.users import FollowUp, FollowUpKind
 from tests.support.mini_network import START, link, lived, night_of, register
 
 NOW = datetime(2026, 11, 28, 9, tzinfo=UTC)
@@ -316,3 +319,62 @@ def test_mail_has_the_effort_and_says_that_the_link_is_private():
     assert "\nDurée\u00a0: " in texts.body
     assert "Toute personne qui a ce lien peut lire le rapport" in texts.body
     assert "\nle Forum des associations\n" in texts.body
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_text_of_a_new_link_says_that_the_older_one_has_ended(language):
+    view = build_view(build_gap("website_down"), association=Association("amal", "A" * 50))
+    day = NOW + timedelta(days=30)
+    assert build_texts(view, language).new_link_text == ""
+    address = ReportLinkAddress(URL, day, BEFORE, ends_older_links=True)
+    text = build_invitation_text(view, CONFIG, address, language).new_link_text
+    assert text.endswith(f":\n{URL}")
+    assert Translator(language).format_date(day) in text
+
+
+def build_promise(code="website_down", channel="website", due=0, **changes):
+    due_date = (NOW + timedelta(days=due)).date()
+    promise = FollowUp("amal", FollowUpKind.PROMISED, "Amina", BEFORE, "", due_date, channel, code)
+    return replace(promise, **changes)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_reminder_names_the_day_and_the_problem(language):
+    view = build_view(build_gap("website_down"))
+    text = build_reminder_text(view, CONFIG, URL, language, build_promise())
+    translator = Translator(language)
+    assert translator.gap_title("website_down", "website", Voice.ASSOCIATION) in text
+    assert translator.format_date(NOW) in text
+    assert text.endswith(f":\n{URL}")
+
+
+def test_reminder_of_a_promise_in_own_words_is_short():
+    promise = build_promise(code=None, channel="", text="We will call the host. " * 90)
+    view = build_view(association=Association("amal", LONG))
+    text = build_reminder_text(view, CONFIG, URL, "fr", promise)
+    assert len(text) < MAX_TEXT_CHARACTERS
+    assert "We will call the host." in text
+
+
+@pytest.mark.parametrize(
+    ("promise", "is_due"),
+    [
+        (build_promise(due=0), True),
+        (build_promise(due=-60), True),
+        (build_promise(due=1), False),
+        (build_promise(due=-61), False),
+        (build_promise(due_date=None), False),
+        (build_promise(code="no_website"), False),
+        (build_promise(kind=FollowUpKind.NOTE), False),
+        (build_promise(code=None, channel="", text="A date"), True),
+        (build_promise(code=None, channel=""), False),
+    ],
+)
+def test_promise_about_an_open_gap_is_due_from_its_day_on(promise, is_due):
+    view = build_view(build_gap("website_down"))
+    assert list_due_promises(view, [promise], NOW.date()) == [promise] * is_due
+
+
+def test_newer_promise_replaces_the_older_one():
+    view, older = build_view(build_gap("website_down")), build_promise(due=-5)
+    assert list_due_promises(view, [build_promise(due=9), older], NOW.date()) == []
