@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from auditor.decisions import replies
 from auditor.decisions.parsing import DecisionError
@@ -30,6 +30,13 @@ class ReplyAnswerForm(BaseModel):
 
     answer: ReplyOutcome
     reason: str = Field(default="", max_length=500)
+
+    @field_validator("answer")
+    @classmethod
+    def _refuse_withdrawal(cls, answer: ReplyOutcome) -> ReplyOutcome:
+        if answer is ReplyOutcome.WITHDRAWN:
+            raise ValueError("only the association takes back its reply")
+        return answer
 
 
 def _load_proposal(store: Store, proposal_id: int) -> Proposal | None:
@@ -80,9 +87,12 @@ def show_replies(
     dependencies=[access.require_own_region(_find_reply_association)],
 )
 def answer_reply(
-    context: PageContext, reply_id: RowId, form: Annotated[ReplyAnswerForm, Form()]
+    context: PageContext,
+    reply_id: RowId,
+    form: Annotated[ReplyAnswerForm, Form()],
+    after_reply: RowId = 0,
 ) -> Response:
-    """Accept or decline a reply."""
+    """Accept or decline a reply, on the page of the list that begins after `after_reply`."""
     store = context.app.store
     reply = store.get_reply(reply_id)
     if reply is None:
@@ -96,7 +106,12 @@ def answer_reply(
             )
     except DecisionError as error:
         return _render_replies(
-            context, status=422, error_field=f"reply-{reply_id}", form=form, error=error
+            context,
+            status=422,
+            after_reply_id=after_reply,
+            error_field=f"reply-{reply_id}",
+            form=form,
+            error=error,
         )
     except StoreError:
         replies_url = context.links.page_url("replies")
@@ -109,7 +124,10 @@ def answer_reply(
     dependencies=[access.require_own_region(_find_proposal_association)],
 )
 def answer_proposal(
-    context: PageContext, proposal_id: RowId, form: Annotated[ReplyAnswerForm, Form()]
+    context: PageContext,
+    proposal_id: RowId,
+    form: Annotated[ReplyAnswerForm, Form()],
+    after_proposal: RowId = 0,
 ) -> Response:
     """Record that a found account is the association's, or that it is not."""
     proposal = _load_proposal(context.app.store, proposal_id)
@@ -123,7 +141,12 @@ def answer_proposal(
             decision_service.disown_account()
     except DecisionError as error:
         return _render_replies(
-            context, status=422, error_field=f"proposal-{proposal_id}", form=form, error=error
+            context,
+            status=422,
+            after_proposal_id=after_proposal,
+            error_field=f"proposal-{proposal_id}",
+            form=form,
+            error=error,
         )
     return _redirect_to_replies(context, form)
 
@@ -204,6 +227,8 @@ def _render_replies(
         status=status,
         pending_replies=pending_replies,
         pending_reply_count=store.count_pending_replies(regions=regions),
+        after_reply_id=after_reply_id,
+        after_proposal_id=after_proposal_id,
         next_url=next_url,
         first_url=replies_url if after_reply_id or after_proposal_id else "",
         proposals=proposals,

@@ -275,3 +275,25 @@ async def test_settled_proposals_are_not_scanned_again(app, client, monkeypatch)
 async def test_unknown_proposal_returns_404(client):
     assert answer_item(client, "proposals/999", "accepted").status_code == 404
     assert answer_item(client, "proposals/0", "accepted").status_code == 404
+
+
+async def test_missing_reason_is_shown_at_its_reply_on_the_page_of_the_list(app, client):
+    first, second = (
+        add_reply(app, ReplyKind.DISOWNED, channel="facebook", account_id=get_account_id(app))
+        for _ in range(2)
+    )
+    url = f"/en/replies/{second.id}?after_reply={first.id}"
+    assert f'action="{url}#reply-{second.id}"' in get_text(
+        client, f"/en/replies?after_reply={first.id}"
+    )
+    text = client.post(url, data={"answer": "declined"}).text
+    assert f'id="reply-{first.id}"' not in text
+    refused = text.partition(f'id="reply-{second.id}"')[2]
+    assert 'role="alert"' in refused
+    assert "autofocus" in refused
+
+
+async def test_coordinator_cannot_take_back_a_reply(app, client):
+    reply = add_reply(app, ReplyKind.DISOWNED, channel="facebook", account_id=get_account_id(app))
+    assert answer_item(client, reply.id, "withdrawn", reason="no").status_code == 422
+    assert app.store.get_reply(reply.id).outcome is None
