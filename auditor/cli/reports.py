@@ -183,7 +183,13 @@ def _render_pdf_report(
     report_language = language or view.association.language
     links = StaticSiteLinks("report.html", (report_language,), has_network_pages=False)
     report_html = html.render_report(
-        view, app.config, get_current_time(), links, report_language, report_url=report_url
+        view,
+        app.config,
+        get_current_time(),
+        links,
+        report_language,
+        report_url=report_url,
+        is_folded=False,
     )
     return pdf.render_pdf(report_html)
 

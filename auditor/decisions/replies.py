@@ -30,13 +30,22 @@ from auditor.rules.account_status import DISPUTE_VALIDITY
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS
 from storage.models.audit import AccountRow, AccountState, Association, Gap, Proposal
-from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind, ReplyOutcome
+from storage.models.users import (
+    FollowUp,
+    FollowUpKind,
+    Reply,
+    ReplyKind,
+    ReplyOutcome,
+)
 from storage.registry.regions import RegionFilter
 from storage.store import Store
 
 MAX_WAITING_REPLIES = 20
-"""Replies of one association that may wait for review; more are a mistake or abuse."""
+"""Replies of one association that may wait for review; more are a mistake or abuse.
+
+Those taken back in the last day count, too."""
 MAX_TEXT_CHARACTERS = 2000
+MAX_PLACE_CHARACTERS = 200
 MAX_PROMISE_PERIOD = timedelta(days=366)
 MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
 """Gaps to which an association may reply that it has an account."""
@@ -56,6 +65,7 @@ class ReplyRefusal(StrEnum):
     INVALID_EXPIRY = "invalid_expiry"
     MISSING_TEXT = "missing_text"
     TOO_MANY = "too_many"
+    ALREADY_REVIEWED = "already_reviewed"
 
 
 class ReplyRefusedError(Exception):
@@ -67,11 +77,15 @@ class ReplyRefusedError(Exception):
 
 
 class ReplyForm(BaseModel):
-    """A reply as it was submitted: about an account, a proposal or a gap (`gap_code`)."""
+    """A reply as it was submitted: about an account, a proposal or a gap (`gap_code`).
+
+    `at` is the place of the form in the report, which is shown again afterwards.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     kind: ReplyKind
+    at: str = Field(default="", max_length=MAX_PLACE_CHARACTERS)
     account_id: int | None = None
     proposal_id: int | None = None
     gap_code: str = Field(default="", max_length=80)
@@ -121,8 +135,7 @@ def _match_proposal(form: ReplyForm, view: AssociationView) -> dict[str, Any] | 
 
 
 def _match_gap(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
-    sign = (form.gap_code, form.channel, form.subject)
-    gap = next((gap for gap in view.gaps if (gap.code, gap.channel, gap.subject) == sign), None)
+    gap = find_gap(view, form.gap_code, form.channel, form.subject)
     if gap is None or form.kind not in (
         MISSING_ACCOUNT_REPLY_KINDS if gap.code in MISSING_ACCOUNT_GAPS else GAP_REPLY_KINDS
     ):
@@ -133,6 +146,12 @@ def _match_gap(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
         "code": gap.code,
         "account_id": account.account_id if account else None,
     }
+
+
+def find_gap(view: AssociationView, code: str, channel: str, subject: str) -> Gap | None:
+    """Return an open gap of the report, or None."""
+    sign = (code, channel, subject)
+    return next((gap for gap in view.gaps if (gap.code, gap.channel, gap.subject) == sign), None)
 
 
 def _validate_reply_value(reply: Reply, form: ReplyForm, now: datetime) -> Reply:
@@ -182,11 +201,8 @@ def save_reply(store: Store, reply: Reply) -> Reply:
 
     Raises ReplyRefusedError if too many replies wait.
     """
-    waiting = [
-        waiting_reply
-        for waiting_reply in store.list_replies(reply.association)
-        if waiting_reply.outcome is None
-    ]
+    replies = list(store.list_replies(reply.association))
+    waiting = [waiting_reply for waiting_reply in replies if waiting_reply.outcome is None]
     for waiting_reply in waiting:
         if (
             replace(
@@ -198,9 +214,32 @@ def save_reply(store: Store, reply: Reply) -> Reply:
             == waiting_reply
         ):
             return waiting_reply
-    if len(waiting) >= MAX_WAITING_REPLIES:
+    recent_count = sum(_is_recently_withdrawn(other, reply.submitted_at) for other in replies)
+    if len(waiting) + recent_count >= MAX_WAITING_REPLIES:
         raise ReplyRefusedError(ReplyRefusal.TOO_MANY)
     return store.add_reply(reply)
+
+
+def _is_recently_withdrawn(reply: Reply, now: datetime) -> bool:
+    """Return True if a reply still counts, so that taking back does not lift the limit."""
+    return (
+        reply.outcome is ReplyOutcome.WITHDRAWN
+        and reply.reviewed_at is not None
+        and now - reply.reviewed_at < timedelta(days=1)
+    )
+
+
+def withdraw_reply(store: Store, reply_id: int, association: str, now: datetime) -> None:
+    """Take back a reply that waits. The row stays and says so, and no coordinator decides on it.
+
+    Raises ReplyRefusedError if it is not a reply of the association, or was reviewed meanwhile.
+    """
+    reply = store.get_reply(reply_id)
+    if reply is None or reply.association != association:
+        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
+    is_withdrawn = store.withdraw_reply(reply_id, association, now)
+    if not is_withdrawn and reply.outcome is not ReplyOutcome.WITHDRAWN:
+        raise ReplyRefusedError(ReplyRefusal.ALREADY_REVIEWED)
 
 
 def accept_reply(

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from hashlib import sha256
 from importlib.resources import files
 from itertools import chain
@@ -24,9 +25,11 @@ from markupsafe import escape
 
 from auditor.config.schema import Config
 from auditor.decisions.replies import ReplyRefusal
-from auditor.evaluation.association_view import AssociationView
+from auditor.decisions.steps import select_completed_steps
+from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview, build_network_overview
-from auditor.i18n.translator import Translator
+from auditor.i18n.translator import GapText, Translator
+from auditor.reference.gap_catalogue import Voice
 from auditor.rendering import svg
 from auditor.rendering.templates import (
     PageLinks,
@@ -44,7 +47,7 @@ from auditor.reports.text import (
 )
 from auditor.rules.score import POINT_WEIGHTS
 from storage.models.audit import Association, Gap
-from storage.models.users import Reply
+from storage.models.users import CompletedStep, Reply, ReplyKind, ReplyOutcome
 
 if TYPE_CHECKING:
     from auditor.protocols import EvaluationContext
@@ -57,11 +60,67 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
+class ReportAction(StrEnum):
+    """The successful actions of the forms in a report."""
+
+    SENT = "sent"
+    WITHDRAWN = "withdrawn"
+    STEPS_SAVED = "steps_saved"
+
+
+REFUSED_VALUES = frozenset(
+    {
+        ReplyRefusal.INVALID_ADDRESS,
+        ReplyRefusal.INVALID_DAY,
+        ReplyRefusal.INVALID_EXPIRY,
+        ReplyRefusal.MISSING_TEXT,
+    }
+)
+"""Refusals that are shown in the form, because a field of it has to be corrected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportNotice:
+    """The result of a form, shown at `place`: the fragment of a gap, account or proposal.
+
+    Either `done` or `refusal` is set. `kind` is the refused reply and `typed` its value, so that
+    the form has it again.
+    """
+
+    place: str = ""
+    done: ReportAction | None = None
+    refusal: ReplyRefusal | None = None
+    kind: ReplyKind | None = None
+    typed: str = ""
+
+    @property
+    def is_about_value(self) -> bool:
+        """Return True if the notice belongs into the form of the refused reply."""
+        return self.refusal in REFUSED_VALUES and self.kind is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPoint:
+    """A gap that the report describes in full. `anchor` is its fragment in the address."""
+
+    gap: Gap
+    text: GapText
+    anchor: str
+    is_open: bool
+    completed_steps: frozenset[int] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class ReportReplies:
-    """The replies of an association to its report, oldest first."""
+    """The replies of an association to its report, oldest first, without those taken back."""
 
     replies: Sequence[Reply] = ()
+
+    @classmethod
+    def select_shown(cls, replies: Iterable[Reply]) -> ReportReplies:
+        """Return the replies that the report shows."""
+        shown = [reply for reply in replies if reply.outcome is not ReplyOutcome.WITHDRAWN]
+        return cls(sorted(shown, key=lambda reply: reply.submitted_at))
 
     def list_for_account(self, account_id: int) -> list[Reply]:
         """Return the replies about a registered account, without replies about its gaps."""
@@ -69,17 +128,39 @@ class ReportReplies:
             reply for reply in self.replies if reply.account_id == account_id and reply.code is None
         ]
 
-    def list_for_gap(self, gap: Gap) -> list[Reply]:
-        """Return the replies about a gap."""
+    def list_for_gap(self, gap: Gap, account: AccountView | None = None) -> list[Reply]:
+        """Return the replies about a gap. `account` is the one of several that it is about."""
+        account_id = account.account_id if account else None
         return [
             reply
             for reply in self.replies
             if (reply.code, reply.channel) == (gap.code, gap.channel)
+            and (account_id is None or reply.account_id == account_id)
         ]
 
     def list_for_proposal(self, key: str) -> list[Reply]:
         """Return the replies about a proposed account that is not registered."""
         return [reply for reply in self.replies if reply.value == key and reply.account_id is None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportForms:
+    """The state of the forms of a report. A report without it has no forms.
+
+    `replies` and `completed_steps` are those so far. The report link is valid until `expires_at`;
+    without it the report has nothing to share.
+    """
+
+    replies: Sequence[Reply] = ()
+    completed_steps: Sequence[CompletedStep] = ()
+    notice: ReportNotice | None = None
+    expires_at: datetime | None = None
+
+
+def build_gap_anchor(gap: Gap) -> str:
+    """Return the fragment of a gap, which stays the same while other gaps come and go."""
+    subject = f"-{sha256(gap.subject.encode()).hexdigest()[:8]}" if gap.subject else ""
+    return f"gap-{gap.channel or 'all'}-{gap.code}{subject}"
 
 
 def render_report(
@@ -89,21 +170,21 @@ def render_report(
     links: PageLinks,
     language: str,
     *,
-    is_interactive: bool = False,
-    replies: Sequence[Reply] = (),
-    is_reply_sent: bool = False,
-    refusal: ReplyRefusal | None = None,
+    forms: ReportForms | None = None,
     report_url: str = "",
     pdf_url: str = "",
+    is_folded: bool = True,
 ) -> str:
     """Return the HTML page of a report in one language.
 
-    An interactive report has forms for replies. `replies` are the replies so far. `is_reply_sent`
-    shows the confirmation of a reply, `refusal` the reason why a reply was refused. `report_url`,
-    if not empty, is printed as a QR code. `pdf_url` is the address of the PDF.
+    With `forms`, the association can reply and tick steps. `report_url`, if not empty, is printed
+    as a QR code, and offered for sharing if there are forms. `pdf_url` is the address of the PDF.
+    Without `is_folded`, everything is open, for paper.
     """
-    translator = get_html_translator(language)
-
+    translator, is_interactive = get_html_translator(language), forms is not None
+    forms = forms or ReportForms()
+    points = _build_points(view, translator, forms)
+    share_text = _build_share_text(report_url, forms.expires_at, language)
     return render_template(
         "report.html",
         language,
@@ -112,15 +193,16 @@ def render_report(
         updated_at=as_of,
         links=links,
         is_interactive=is_interactive,
-        replies=ReportReplies(sorted(replies, key=lambda reply: reply.submitted_at)),
-        is_reply_sent=is_reply_sent,
-        refusal=refusal,
+        is_folded=is_folded,
+        replies=ReportReplies.select_shown(forms.replies),
+        notice=forms.notice,
+        places=_list_places(view, points),
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
-        gaps=[
-            (gap, translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params))
-            for gap in view.gaps
+        points=points,
+        further_titles=[
+            translator.gap_title(gap.code, gap.channel, Voice.ASSOCIATION)
+            for gap in view.gaps[MAX_DETAILED_GAPS:]
         ],
-        max_detailed_gaps=MAX_DETAILED_GAPS,
         unchecked=[
             translator.describe_gap(item.code, item.channel, "info", item.params)
             for item in view.unchecked
@@ -134,10 +216,65 @@ def render_report(
         describe_link_status=text.describe_link_status,
         qr_code=svg.render_qr_code(report_url) if report_url else "",
         report_url=report_url,
+        share_text=share_text,
+        share_whatsapp_url=build_share_url(share_text),
+        contact_whatsapp_url=_build_contact_url(view, config, language),
         pdf_url=pdf_url,
         parse_promise_day=parse_promise_day,
         badge_html=build_badge_html(config, view.association, language) if is_interactive else "",
     )
+
+
+def _build_points(
+    view: AssociationView, translator: Translator, forms: ReportForms
+) -> list[ReportPoint]:
+    """Return the gaps that are described in full. The one of the notice is open, or the first."""
+    gaps = view.gaps[:MAX_DETAILED_GAPS]
+    anchors = [build_gap_anchor(gap) for gap in gaps]
+    open_anchor = forms.notice.place if forms.notice else ""
+    if open_anchor not in anchors and anchors:
+        open_anchor = anchors[0]
+    return [
+        ReportPoint(
+            gap,
+            translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params),
+            anchor,
+            is_open=anchor == open_anchor,
+            completed_steps=select_completed_steps(gap, forms.completed_steps),
+        )
+        for gap, anchor in zip(gaps, anchors, strict=True)
+    ]
+
+
+def _list_places(view: AssociationView, points: Sequence[ReportPoint]) -> set[str]:
+    """Return the fragments of the page at which a notice can be shown."""
+    return {
+        *(point.anchor for point in points),
+        *(f"account-{account.account_id}" for account in view.accounts),
+        *(f"proposal-{proposal.id}" for proposal in view.proposals),
+    }
+
+
+def _build_share_text(report_url: str, expires_at: datetime | None, language: str) -> str:
+    """Return the text that shares the report with the board, or "" without a link."""
+    if not report_url or expires_at is None:
+        return ""
+    translator = Translator(language)
+    return translator.message("whatsapp.share", day=expires_at, url=report_url)
+
+
+def build_share_url(share_text: str) -> str:
+    """Return the WhatsApp link that asks for a recipient, or "" without a text."""
+    return f"https://wa.me/?text={quote(share_text, safe='')}" if share_text else ""
+
+
+def _build_contact_url(view: AssociationView, config: Config, language: str) -> str:
+    """Return the WhatsApp link to the coordination team. Its text says who writes."""
+    name = view.association.display_name(language)
+    question = Translator(language).translate(
+        "Hello, this is {association}. We have a question about our report.", association=name
+    )
+    return config.network.build_contact_whatsapp_url(question)
 
 
 def parse_promise_day(reply: Reply) -> date | str:

@@ -22,6 +22,8 @@ from auditor.web.navigation import list_navigation_entries
 
 Clock = Callable[[], datetime]
 
+DEAD_LINK_STATUSES = (401, 410)
+"""The statuses of a report without its link: associations can ask the coordination team."""
 LANGUAGE_COOKIE = "language"
 """Remembers the language that a reader chose."""
 
@@ -50,6 +52,7 @@ def render_error_page(scope: Scope, config: Config, status: int, now: datetime) 
         language,
         title=title,
         message=message,
+        shows_contact=status in DEAD_LINK_STATUSES and config.network.has_contact,
         config=config,
         links=WebAppLinks(language, has_network_pages=user is not None),
         navigation=list_navigation_entries(user, get_html_translator(language)),
@@ -67,8 +70,9 @@ def _describe_status(status: int, translator: Translator) -> tuple[str, str]:
         case 401:
             title = translator.translate("Open your report with your own link")
             message = translator.translate(
-                "Open the link you received again. "
-                "If that doesn’t help, allow cookies for this page in your browser."
+                "This page opens only with your association’s private link. "
+                "If someone sent you this page, ask them to use “Share with the board” in the "
+                "report. If you have the link, open it again and allow cookies in your browser."
             )
         case 403:
             title = translator.translate("You don’t have access")

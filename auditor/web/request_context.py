@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
@@ -13,7 +13,6 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field
 
 from auditor.app import App
-from auditor.decisions.replies import ReplyRefusal
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import AssociationFilter
@@ -32,7 +31,7 @@ from auditor.web.errors import LANGUAGE_COOKIE
 from auditor.web.navigation import NavigationEntry, list_navigation_entries
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
-from storage.models.users import Reply, User
+from storage.models.users import User
 from storage.store import Store
 
 LANGUAGE_COOKIE_SECONDS = 365 * 86400
@@ -132,15 +131,9 @@ class RequestContext:
         return response
 
     def render_report(
-        self,
-        view: AssociationView,
-        *,
-        replies: Sequence[Reply] = (),
-        is_reply_sent: bool = False,
-        refusal: ReplyRefusal | None = None,
-        report_url: str = "",
+        self, view: AssociationView, forms: html.ReportForms, *, report_url: str = ""
     ) -> HTMLResponse:
-        """Render an association's own report with its reply forms.
+        """Render an association's own report with its forms.
 
         The parameters are those of `auditor.reports.html.render_report`.
         """
@@ -151,10 +144,7 @@ class RequestContext:
             self.now,
             links,
             self.language,
-            is_interactive=True,
-            replies=replies,
-            is_reply_sent=is_reply_sent,
-            refusal=refusal,
+            forms=forms,
             report_url=report_url,
             pdf_url=links.page_url("report.pdf"),
         )
@@ -165,7 +155,13 @@ class RequestContext:
         """Render the report as a PDF; if unavailable, a page that suggests printing (503)."""
         links = self._build_report_links()
         content = html.render_report(
-            view, self.app.config, self.now, links, self.language, report_url=report_url
+            view,
+            self.app.config,
+            self.now,
+            links,
+            self.language,
+            report_url=report_url,
+            is_folded=False,
         )
         try:
             pdf_bytes = pdf.render_pdf(content)

@@ -36,8 +36,11 @@ PAGES = {
     "report links of one association": "/report-links/nour",
     "meeting without associations": "/meeting?tag=nobody",
     "own report": "/report",
-    "own report after a reply": "/report?sent=true",
-    "own report after a refused reply": "/report?error=invalid_day",
+    "own report after a reply": "/report?done=sent&at=account-2",
+    "own report after a refused reply": (
+        "/report?error=invalid_address&kind=moved&typed=nour&at=account-2"
+    ),
+    "own report after a reply about what is gone": "/report?error=unknown_subject",
     "report subscription": "/report/subscriptions",
     "report subscription after saving": "/report/subscriptions?outcome=saved",
     "login": "/login?next=/en/gaps",

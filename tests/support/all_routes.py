@@ -173,13 +173,18 @@ FORMS = {
     "replies": (
         {"kind": "claimed"},
         {"kind": "claimed", "account_id": "2"},
-        {"kind": "moved", "account_id": "2", "value": "x"},
+        {"kind": "moved", "account_id": "2", "value": "x", "at": "account-2"},
         {"kind": "disputed", "account_id": "2"},
         {"kind": "closed", "account_id": "2"},
         {"kind": "domain_expires", "account_id": "2", "value": "2026-12-24"},
     ),
+    "withdrawal": ({}, {"at": "account-2"}),
+    "steps": (
+        {},
+        {"gap_code": "channel_missing", "channel": "youtube", "step": ["1", "99"], "at": "x"},
+    ),
     "report-links": ({}, {"file_format": "csv"}),
-    "create": ({},),
+    "create": ({}, {"promise": "1"}),
     "renew": ({},),
     "revoke": ({},),
     "login": (

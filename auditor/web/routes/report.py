@@ -11,29 +11,40 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.core.tokens import hash_token
 from auditor.decisions import replies
-from auditor.decisions.replies import ReplyRefusal, ReplyRefusedError
+from auditor.decisions.replies import MAX_PLACE_CHARACTERS, ReplyRefusal, ReplyRefusedError
+from auditor.decisions.steps import StepsForm, save_completed_steps
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
 from auditor.notifications import subscriptions
 from auditor.notifications.subscriptions import SubscriptionOutcome
 from auditor.report_links import find_active_report_link
-from auditor.reports.html import render_badge, wants_badge
+from auditor.reports.html import (
+    ReportAction,
+    ReportForms,
+    ReportNotice,
+    render_badge,
+    wants_badge,
+)
 from auditor.web import access, errors
-from auditor.web.request_context import PageContext, RequestContext
+from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
 from auditor.web.routes.associations import require_association_view
 from storage.models.audit import AuditRunState
-from storage.models.users import ReportLink
+from storage.models.users import ReplyKind, ReportLink
 
 router = APIRouter()
 
 REPORT_LINK_COOKIE = "report_link"
 """Holds the token. The address contains it only once, when the link is opened."""
+MAX_TYPED_CHARACTERS = 200
+"""A refused value comes back to its form in the address; a longer one is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,30 +117,46 @@ def open_report_link(request: Request, token: str) -> Response:
     return set_report_link_cookie(response, request, token, report_link.expires_at)
 
 
+class ReportQuery(BaseModel):
+    """The result of the last form of the report; see `auditor.reports.html.ReportNotice`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: str = Field(default="", max_length=MAX_PLACE_CHARACTERS)
+    done: ReportAction | None = None
+    error: ReplyRefusal | None = None
+    kind: ReplyKind | None = None
+    typed: str = Field(default="", max_length=MAX_TYPED_CHARACTERS)
+
+    def build_notice(self) -> ReportNotice | None:
+        """Return the notice, or None if the report was opened without a form."""
+        if self.done is None and self.error is None:
+            return None
+        return ReportNotice(self.at, self.done, self.error, self.kind, self.typed)
+
+
 @router.get("/{language}/report", dependencies=[access.REPORT_LINK_ACCESS])
 def show_report(
     request: Request,
     report_request: CurrentReportRequest,
-    sent: bool = False,
-    error: ReplyRefusal | None = None,
+    query: Annotated[ReportQuery, Query()],
 ) -> Response:
-    """Show the report with its reply forms.
+    """Show the report with its forms, and what the last of them did.
 
-    `sent`: a reply was just saved. `error`: why it was not. The cookie is set again, because the
-    report link may have been extended.
+    The cookie is set again, because the report link may have been extended.
     """
     context, report_link = report_request.context, report_request.report_link
     view = _load_view(report_request)
     store = context.app.store
     assert report_link.id is not None
     store.mark_report_link_opened(report_link.id, context.now)
-    response = context.render_report(
-        view,
+    forms = ReportForms(
         replies=list(store.list_replies(view.association.id)),
-        is_reply_sent=sent,
-        refusal=error,
-        report_url=report_request.report_url,
+        completed_steps=store.list_completed_steps(view.association.id),
+        notice=query.build_notice(),
+        expires_at=report_link.expires_at,
     )
+    response = context.render_report(view, forms, report_url=report_request.report_url)
     return set_report_link_cookie(response, request, report_request.token, report_link.expires_at)
 
 
@@ -147,15 +174,62 @@ def submit_reply(
 ) -> RedirectResponse:
     """Save the association's reply for the coordinator."""
     context = report_request.context
-    report_url = context.links.page_url("report")
     try:
         reply = replies.parse_reply(
             form, _load_view(report_request), report_request.report_link.id, context.now
         )
         replies.save_reply(context.app.store, reply)
     except ReplyRefusedError as refusal:
-        return RedirectResponse(f"{report_url}?error={refusal.reason}#message", 303)
-    return RedirectResponse(f"{report_url}?sent=true#message", 303)
+        typed = form.value[:MAX_TYPED_CHARACTERS]
+        refused = ReportNotice(form.at, refusal=refusal.reason, kind=form.kind, typed=typed)
+        return _redirect_to_report(context, refused)
+    return _redirect_to_report(context, ReportNotice(form.at, ReportAction.SENT))
+
+
+@router.post(
+    "/{language}/report/replies/{reply_id}/withdrawal", dependencies=[access.REPORT_LINK_ACCESS]
+)
+def withdraw_reply(
+    report_request: CurrentReportRequest,
+    reply_id: RowId,
+    at: Annotated[str, Form(max_length=MAX_PLACE_CHARACTERS)] = "",
+) -> RedirectResponse:
+    """Take back a reply of the association that no coordinator has reviewed yet."""
+    context = report_request.context
+    association = report_request.report_link.association
+    try:
+        replies.withdraw_reply(context.app.store, reply_id, association, context.now)
+    except ReplyRefusedError as refusal:
+        return _redirect_to_report(context, ReportNotice(at, refusal=refusal.reason))
+    return _redirect_to_report(context, ReportNotice(at, ReportAction.WITHDRAWN))
+
+
+@router.post("/{language}/report/steps", dependencies=[access.REPORT_LINK_ACCESS])
+def save_steps(
+    report_request: CurrentReportRequest, form: Annotated[StepsForm, Form()]
+) -> RedirectResponse:
+    """Save which steps of a gap the association has ticked."""
+    context = report_request.context
+    try:
+        save_completed_steps(context.app.store, _load_view(report_request), form, context.now)
+    except ReplyRefusedError as refusal:
+        return _redirect_to_report(context, ReportNotice(form.at, refusal=refusal.reason))
+    return _redirect_to_report(context, ReportNotice(form.at, ReportAction.STEPS_SAVED))
+
+
+def _redirect_to_report(context: RequestContext, notice: ReportNotice) -> RedirectResponse:
+    """Redirect to the subject of a form, or to the message if a field has to be corrected."""
+    query_params = {
+        "at": notice.place,
+        "done": notice.done or "",
+        "error": notice.refusal or "",
+        "kind": notice.kind or "",
+        "typed": notice.typed,
+    }
+    report_url = build_url(context.links.page_url("report"), query_params)
+    is_at_subject = notice.place and not notice.is_about_value
+    fragment = quote(notice.place) if is_at_subject else "message"
+    return RedirectResponse(f"{report_url}#{fragment}", 303)
 
 
 def _load_view(report_request: ReportRequest) -> AssociationView:

@@ -193,7 +193,7 @@ def test_reply_waits_for_review_and_changes_nothing(app, client):
     location, waiting = send_reply(
         app, client, kind="disowned", account_id=account_id_of(app), text="page of a shop"
     )
-    assert location == "/fr/report?sent=true#message"
+    assert location == "/fr/report?done=sent#message"
     assert [(reply.kind, reply.channel, reply.text) for reply in waiting] == [
         (ReplyKind.DISOWNED, "facebook", "page of a shop")
     ]
@@ -288,7 +288,7 @@ def test_at_most_twenty_replies_of_an_association_wait(app, client):
 def test_repeated_reply_is_stored_once(app, client):
     for _ in range(3):
         location, waiting = send_reply(app, client, kind="claimed", account_id=account_id_of(app))
-        assert "sent=true" in location
+        assert "done=sent" in location
     assert len(waiting) == 1
 
 

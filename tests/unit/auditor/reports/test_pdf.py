@@ -26,7 +26,7 @@ REPORT_URL = "https://reports.example/r/abc"
 
 
 def render(association_view=FULL, language="ar"):
-    page = report(association_view, language, is_interactive=False, report_url=REPORT_URL)
+    page = report(association_view, language, forms=None, is_folded=False, report_url=REPORT_URL)
     return render_pdf(page)
 
 

@@ -240,8 +240,14 @@ def test_plain_text_report_lists_accounts():
 def report(association_view, language="en", **more):
     """Return the HTML of a report as the web application serves it."""
     link = WebAppLinks(language, "/report", has_network_pages=False)
+    forms = html.ReportForms(
+        replies=more.pop("replies", ()),
+        completed_steps=more.pop("completed_steps", ()),
+        notice=more.pop("notice", None),
+        expires_at=NOW + timedelta(days=90),
+    )
     return html.render_report(
-        association_view, CONFIG, NOW, link, language, **{"is_interactive": True, **more}
+        association_view, CONFIG, NOW, link, language, **{"forms": forms, **more}
     )
 
 
@@ -263,7 +269,7 @@ def test_full_report_is_one_file_below_ten_kilobytes_compressed():
             full,
             language,
             replies=replies,
-            is_reply_sent=True,
+            notice=html.ReportNotice("account-1", html.ReportAction.SENT),
             report_url="https://r.example/r/" + "x" * 43,
         )
         assert len(gzip.compress(page.encode())) < 10_000
@@ -283,9 +289,10 @@ def test_only_interactive_report_has_reply_forms():
         accounts=[account("website", domain_expiry=unknown_expiry)],
         proposals=(PROPOSAL,),
     )
-    assert "<form" not in report(association_view, is_interactive=False)
+    assert "<form" not in report(association_view, forms=None)
     page = report(association_view, "fr")
-    assert page.count('action="/fr/report/replies"') == page.count("<form")
+    reply_form_count = page.count('action="/fr/report/replies"')
+    assert page.count("<form") == reply_form_count + page.count('action="/fr/report/steps"')
     kinds = set(re.findall(r'name="kind" value="(\w+)"', page))
     assert kinds == {kind.value for kind in ReplyKind}
     for name, value in (

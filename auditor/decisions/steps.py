@@ -1,0 +1,59 @@
+"""Steps towards fixing a gap that associations tick in their reports.
+
+A tick is what the association says. It changes no status and closes no gap: the next run checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from auditor.decisions.replies import (
+    MAX_PLACE_CHARACTERS,
+    ReplyRefusal,
+    ReplyRefusedError,
+    find_gap,
+)
+from auditor.evaluation.association_view import AssociationView
+from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
+from storage.models.audit import Gap
+from storage.models.users import CompletedStep
+from storage.store import Store
+
+
+class StepsForm(BaseModel):
+    """The ticked steps of a gap as they were submitted; `step` are numbers from 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: str = Field(default="", max_length=MAX_PLACE_CHARACTERS)
+    gap_code: str = Field(default="", max_length=80)
+    channel: str = Field(default="", max_length=40)
+    subject: str = Field(default="", max_length=2000)
+    step: list[int] = Field(default=[], max_length=20)
+
+
+def save_completed_steps(
+    store: Store, view: AssociationView, form: StepsForm, now: datetime
+) -> None:
+    """Store which steps of a gap are ticked.
+
+    Raises ReplyRefusedError if the gap is not in the report.
+    """
+    gap = find_gap(view, form.gap_code, form.channel, form.subject)
+    if gap is None:
+        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
+    step_count = len(load_gap_catalogue()[gap.code].get_steps(gap.channel, LANGUAGES[0]))
+    store.save_completed_steps(gap, {step for step in form.step if 1 <= step <= step_count}, now)
+
+
+def select_completed_steps(gap: Gap, completed_steps: Iterable[CompletedStep]) -> frozenset[int]:
+    """Return the numbers of the steps of a gap that are ticked since it was first seen."""
+    sign = (gap.channel, gap.code, gap.subject)
+    return frozenset(
+        row.step
+        for row in completed_steps
+        if (row.channel, row.code, row.subject) == sign and row.completed_at >= gap.first_seen
+    )
