@@ -32,6 +32,7 @@ from storage.read_model.association_search import AssociationSearchQueries
 from storage.read_model.counts import DatabaseStats, FacetCounts, SmallSelectionCounts
 from storage.read_model.gap_search import GapSearchQueries
 from storage.read_model.summaries import SummaryQueries
+from storage.read_model.word_correction import WordCorrections
 from storage.registry.associations import AssociationEntryQueries, RegistryQueries
 from storage.registry.audit_log import AuditLogQueries
 from storage.registry.regions import RegionQueries
@@ -64,6 +65,7 @@ class Store(
     AssociationDataQueries,
     SummaryQueries,
     AssociationSearchQueries,
+    WordCorrections,
     SmallSelectionCounts,
     GapSearchQueries,
     FacetCounts,

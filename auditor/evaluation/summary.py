@@ -15,7 +15,8 @@ from itertools import product
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
 from auditor.reference.gap_catalogue import get_gap_kind, get_gap_rank
-from auditor.reference.regions import find_region_code
+from auditor.reference.regions import find_region_code, list_region_names
+from auditor.reference.towns import list_town_names
 from auditor.registry.columns import normalize_label
 from auditor.rules.context import RuleContext
 from probes.links.channel_registry import is_optional_channel
@@ -38,7 +39,8 @@ from storage.models.summaries import (
     SummaryRecord,
 )
 
-ARABIC_ARTICLE = "ال"
+ARABIC_PREFIXES = ("ولل", "وال", "بال", "كال", "فال", "ال", "لل")
+"""The article, alone and joined with "and", "in", "like", "so" and "for". The longest are first."""
 
 
 def build_summary_record(
@@ -232,15 +234,22 @@ def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
 
 
 def extract_search_words(summary: AssociationSummary | Association) -> set[str]:
-    """Return the search words of names, id and city; Arabic words also without their article."""
-    names = (summary.id, summary.name, summary.name_ar, summary.name_fr, summary.city)
-    words = {word for name in names if name for word in normalize_words(name)}
-    return words | {_strip_article(word) for word in words}
+    """Return the search words of the names and the id, and of town and region in all languages.
+
+    Arabic words are also there without their article.
+    """
+    texts = (
+        *(summary.id, summary.name, summary.name_ar or "", summary.name_fr or ""),
+        *list_town_names(summary.city),
+        *list_region_names(summary.region),
+    )
+    words = {word for text in texts for word in normalize_words(text)}
+    return words | {strip_article(word) for word in words}
 
 
 def parse_search_query(text: str) -> set[str]:
     """Return the words of a search; each must be the beginning of a word of the association."""
-    return {_strip_article(word) for word in normalize_words(text)}
+    return {strip_article(word) for word in normalize_words(text)}
 
 
 def normalize_words(text: str) -> list[str]:
@@ -248,9 +257,12 @@ def normalize_words(text: str) -> list[str]:
     return normalize_label(fold_text(text)).split()
 
 
-def _strip_article(word: str) -> str:
-    bare_word = word.removeprefix(ARABIC_ARTICLE)
-    return bare_word if len(bare_word) > 1 else word
+def strip_article(word: str) -> str:
+    """Return an Arabic word without its article, unless only a letter would remain."""
+    for prefix in ARABIC_PREFIXES:
+        if word.startswith(prefix) and len(word) > len(prefix) + 1:
+            return word.removeprefix(prefix)
+    return word
 
 
 def is_search_match(summary: AssociationSummary | Association, search_words: Iterable[str]) -> bool:
@@ -374,7 +386,7 @@ class AssociationFilter:
 
     `gap_kind` is the kind and `gap` the code of an open gap. `state` is a `ChannelStatus`. With a
     channel all three are about it, else about any channel. `channel` alone selects associations
-    with an open gap on it. `q` are beginnings of words of the names, the id or the city.
+    with an open gap on it. `q` are beginnings of words of the names, the id, town or region.
     """
 
     region: str = ""

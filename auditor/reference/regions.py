@@ -93,6 +93,17 @@ def get_region_name(typed: str | None, language: str) -> str | None:
     return REGIONS[code][language] if code else typed
 
 
+def list_region_names(typed: str | None) -> tuple[str, ...]:
+    """Return the names of a region in all languages, for a search.
+
+    An unknown region has only the typed text; a missing one has none.
+    """
+    code = find_region_code(typed)
+    if code:
+        return tuple(REGIONS[code].values())
+    return (typed,) if typed else ()
+
+
 def find_region_code(typed: str | None) -> str | None:
     """Return the code of a region, or None.
 
