@@ -22,6 +22,7 @@ from markupsafe import Markup, escape
 
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, get_text_direction, load_language_pack
 from auditor.reference.gap_catalogue import Voice, get_gap_titles
+from auditor.reference.glossary import GlossaryTerm, get_glossary_term
 from auditor.reference.message_texts import get_message_texts
 from auditor.reference.regions import get_region_name
 from auditor.reference.towns import get_town_name
@@ -184,6 +185,10 @@ class Translator:
     def town_name(self, name: str | None) -> str:
         """Return the name of a Moroccan town, another one as typed, or a dash."""
         return get_town_name(name, self.language) or EMPTY_VALUE
+
+    def glossary_term(self, code: str) -> GlossaryTerm:
+        """Return a word of the pages and its definition. Raises KeyError."""
+        return get_glossary_term(code, self.language)
 
     def format_short_date(self, when: date) -> str:
         """Return a short date without a year: "12 نونبر"."""

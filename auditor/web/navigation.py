@@ -58,7 +58,7 @@ def list_navigation_entries(
         (("replies", translate("Replies")), ("report-links", translate("Report links"))),
         pending_reply_count,
     )
-    settings = [("account", translate("Your account"))]
+    settings = [("account", translate("Your account")), ("glossary", translate("Glossary"))]
     if user.role == Role.ADMIN:
         settings.insert(0, ("users", translate("Users")))
     if is_coordinator:

@@ -29,6 +29,7 @@ PAGES = {
     "registry entry with markup": "/registry/entries/amal",
     "import preview": f"/registry/imports/{WAITING}",
     "erasure form": "/registry/erase/nour",
+    "glossary": "/glossary",
     "meeting": "/meeting",
     "replies": "/replies",
     "report links": "/report-links",

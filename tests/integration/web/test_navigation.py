@@ -30,9 +30,13 @@ def list_links(page, css_class):
 @pytest.mark.parametrize(
     ("role", "entries", "settings"),
     [
-        (Role.ADMIN, ENTRIES, ["Registry", "Users", "Your account"]),
-        (Role.COORDINATOR, ENTRIES, ["Registry", "Your account"]),
-        (Role.READER, [name for name in ENTRIES if name != "Messages"], ["Your account"]),
+        (Role.ADMIN, ENTRIES, ["Registry", "Users", "Your account", "Glossary"]),
+        (Role.COORDINATOR, ENTRIES, ["Registry", "Your account", "Glossary"]),
+        (
+            Role.READER,
+            [name for name in ENTRIES if name != "Messages"],
+            ["Your account", "Glossary"],
+        ),
     ],
 )
 def test_each_role_sees_the_entries_that_it_may_open(app, role, entries, settings):
