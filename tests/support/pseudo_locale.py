@@ -17,7 +17,9 @@ from lxml import html
 from auditor.i18n import catalogs, translator
 from auditor.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE
 from auditor.reference.gap_catalogue import get_gap_titles
+from auditor.reference.glossary import get_glossary_term, load_glossary
 from auditor.reference.message_texts import get_message_texts
+from auditor.web.routes import glossary
 
 OPEN, CLOSE = "⟦⟧"
 ATTRIBUTES = ("aria-label", "title", "alt", "placeholder", "data-name")
@@ -100,6 +102,29 @@ def pseudo_message_texts(key):
     return {**texts, "en": forms}
 
 
+def pseudo_glossary_term(code, language):
+    """Return a word of the glossary, with brackets around its English texts."""
+    real = get_glossary_term(code, language)
+    if language != SOURCE_LANGUAGE:
+        return real
+    return replace(real, term=wrapped(real.term), definition=wrapped(real.definition))
+
+
+def pseudo_glossary(language):
+    """Return the glossary, with brackets around its English texts."""
+    groups = load_glossary(language)
+    if language != SOURCE_LANGUAGE:
+        return groups
+    return tuple(
+        replace(
+            group,
+            heading=wrapped(group.heading),
+            terms=tuple(pseudo_glossary_term(term.code, language) for term in group.terms),
+        )
+        for group in groups
+    )
+
+
 def wrapped_lines(text: str) -> str:
     return "\n".join(map(wrapped, text.split("\n")))
 
@@ -111,6 +136,8 @@ def pseudo_locale() -> Iterator[None]:
         mock.patch.object(translator, "load_language_pack", pseudo),
         mock.patch.object(translator, "get_gap_titles", pseudo_gap_titles),
         mock.patch.object(translator, "get_message_texts", pseudo_message_texts),
+        mock.patch.object(translator, "get_glossary_term", pseudo_glossary_term),
+        mock.patch.object(glossary, "load_glossary", pseudo_glossary),
     ):
         yield
 
