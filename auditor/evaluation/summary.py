@@ -116,19 +116,31 @@ def summarize_channel(view: AssociationView, channel: str) -> ChannelSummary:
     )
 
 
+STATUS_BY_COVERAGE_STATE = {
+    "confirmed": ChannelStatus.PRESENT,
+    "unknown": ChannelStatus.UNKNOWN,
+    "gone": ChannelStatus.BROKEN,
+    "missing": ChannelStatus.NONE,
+    "by_choice": ChannelStatus.BY_CHOICE,
+}
+
+
 def _choose_channel_status(
     view: AssociationView, channel: str, coverage_state: str
 ) -> ChannelStatus:
     """Return the status of a channel. Its open gaps decide, then the state of its best account."""
     kinds = {get_gap_kind(gap) for gap in view.gaps if gap.channel == channel}
-    if GapKind.BROKEN in kinds or coverage_state == "gone":
+    if GapKind.BROKEN in kinds:
         return ChannelStatus.BROKEN
-    if coverage_state == "confirmed":
-        return ChannelStatus.SILENT if GapKind.SILENT in kinds else ChannelStatus.PRESENT
-    if coverage_state == "unknown":
-        is_checked = any(account.checked_at for account in view.accounts_on(channel))
-        return ChannelStatus.UNKNOWN if is_checked else ChannelStatus.NOT_CHECKED
-    return ChannelStatus.BY_CHOICE if coverage_state == "by_choice" else ChannelStatus.NONE
+    if GapKind.SILENT in kinds and coverage_state == "confirmed":
+        return ChannelStatus.SILENT
+    if coverage_state == "unknown" and not _has_checked_account(view, channel):
+        return ChannelStatus.NOT_CHECKED
+    return STATUS_BY_COVERAGE_STATE[coverage_state]
+
+
+def _has_checked_account(view: AssociationView, channel: str) -> bool:
+    return any(account.checked_at for account in view.accounts_on(channel))
 
 
 def _to_open_gap(gap: Gap) -> OpenGap:
