@@ -50,7 +50,10 @@ if TYPE_CHECKING:
 
 registry_app = make_group("Import, validate and export the registry of associations.")
 SpreadsheetArgument = Annotated[
-    Path, typer.Argument(metavar="SPREADSHEET", readable=False, help="CSV or XLSX file to read.")
+    Path,
+    typer.Argument(
+        metavar="SPREADSHEET", readable=False, help="CSV, XLSX, ODS or XLS file to read."
+    ),
 ]
 ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
 CHANGE_COLUMNS = ("association", "field", "change", "before", "after", "name")

@@ -1,4 +1,4 @@
-"""Read and write spreadsheets: CSV in four encodings, and XLSX.
+"""Read spreadsheets (CSV in four encodings, XLSX, ODS and XLS), and write CSV and XLSX.
 
 The module knows nothing of associations. Lines are numbered from 1, as spreadsheet programs show
 them. Hyperlinks of cells are read because pasted cells often show a name only. Written files
@@ -27,11 +27,16 @@ from typing import IO, Any
 from zipfile import ZipFile
 
 from auditor.core.errors import InputError
+from auditor.registry import calamine_reader
+from auditor.registry.cell_values import MAX_COLUMNS, format_cell_value
 from storage.sanitize import sanitize_text
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
-MAX_COLUMNS = 300
+ZIP_MAGIC = b"PK\x03\x04"
+"""The first bytes of an XLSX or ODS file."""
+OLE_MAGIC = b"\xd0\xcf\x11\xe0"
+"""The first bytes of an XLS file, and of an XLSX file with a password."""
 ARABIC_WORD_PATTERN = re.compile(r"[\u0621-\u064a]{3,}")
 FORMULA_PATTERN = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
 """Text that a spreadsheet program treats as a formula, also after spaces or in full width.
@@ -43,6 +48,9 @@ LINE_END_PATTERN = re.compile(r"\r\n?|\n")
 STATED_DELIMITER_PATTERN = re.compile(r"sep=([^\w \"])[\r\n]*")
 """The first line of a CSV file that Excel wrote for its own use."""
 DELIMITER_SAMPLE_LINES = 50
+MIN_TABLE_SHARE = 3
+"""One line of so many has the usual number of delimiters in a table. Cells have line breaks."""
+MIN_HEADING_DELIMITERS = 3
 MIN_VALID_UTF8_LETTERS = 3
 """If so many letters before the first invalid byte are valid UTF-8, the file is damaged UTF-8."""
 SAVE_AS_REMEDY = "save it as XLSX or as CSV"
@@ -97,15 +105,10 @@ class Sheet:
 def read_sheets(path: Path) -> Iterator[Sheet]:
     """Yield the sheets of a file in their order. Raises InputError."""
     data = _read_bytes(path)
-    if data.startswith(b"PK\x03\x04"):
-        yield from _read_workbook(data, path)
-    elif data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise SpreadsheetError(
-            path,
-            "Excel files from before 2007 cannot be read",
-            SAVE_AS_REMEDY,
-            code="old_excel",
-        )
+    if data.startswith(ZIP_MAGIC):
+        yield from _read_zipped_workbook(data, path)
+    elif data.startswith(OLE_MAGIC):
+        yield from _read_with_calamine(data, path)
     elif b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SpreadsheetError(
             path, "this is not a spreadsheet", SAVE_AS_REMEDY, code="not_a_spreadsheet"
@@ -131,6 +134,8 @@ def _parse_csv(data: bytes, path: Path) -> Sheet:
     if guessed_encoding is not None:
         _refuse_damaged_utf8(data, path)
     _refuse_nul_characters(text, path)
+    if text.lstrip().startswith("<"):
+        raise build_no_table_error(path)  # HTML or XML
     lines = list(io.StringIO(text, newline=""))
     stated_delimiter = STATED_DELIMITER_PATTERN.fullmatch(lines[0]) if lines else None
     if stated_delimiter:
@@ -227,6 +232,8 @@ def _build_csv_error(
     error: csv.Error, lines: list[str], start: int, delimiter: str, path: Path
 ) -> SpreadsheetError:
     """Return the error for a row that begins at the index `start` of the lines."""
+    if _is_text(lines, delimiter):
+        return build_no_table_error(path)
     rest = "".join(lines[start:])
     offset = _find_open_quote(rest, delimiter)
     if offset is None:
@@ -234,6 +241,20 @@ def _build_csv_error(
     reason = "a quotation mark opens a cell here and is not closed at the end of the cell"
     line = start + _get_line_number(rest, offset)
     return SpreadsheetError(path, reason, CLOSE_QUOTE_REMEDY, code="unclosed_quote", line=line)
+
+
+def build_no_table_error(path: Path) -> SpreadsheetError:
+    """Return the error for a text file that is not a table."""
+    reason = "this is a text, not a table"
+    return SpreadsheetError(path, reason, SAVE_AS_REMEDY, code="not_a_table")
+
+
+def _is_text(lines: Sequence[str], delimiter: str) -> bool:
+    """Return True if few lines have the same number of delimiters, and the first has hardly any."""
+    filled_lines = [line for line in lines if line.strip()]
+    line_count, _ = _measure_regularity(filled_lines, delimiter)
+    is_irregular = 0 < line_count * MIN_TABLE_SHARE < len(filled_lines)
+    return is_irregular and filled_lines[0].count(delimiter) < MIN_HEADING_DELIMITERS
 
 
 def _find_open_quote(text: str, delimiter: str) -> int | None:
@@ -267,10 +288,38 @@ def _strip_formula_guard(cell: str) -> str:
     return cell[1:].strip() if cell[:1] == "'" and FORMULA_PATTERN.match(cell) else cell
 
 
-def _read_workbook(data: bytes, path: Path) -> Iterator[Sheet]:
+def _read_zipped_workbook(data: bytes, path: Path) -> Iterator[Sheet]:
+    """Yield the sheets of an XLSX or ODS file. Raises SpreadsheetError."""
+    names = _list_zip_members(data, path)
+    if "xl/workbook.xml" in names:
+        yield from _read_xlsx(data, path)
+    elif "content.xml" in names:
+        yield from _read_with_calamine(data, path)
+    else:
+        raise SpreadsheetError(
+            path, "this is not a workbook", SAVE_AS_REMEDY, code="not_a_spreadsheet"
+        )
+
+
+def _read_with_calamine(data: bytes, path: Path) -> Iterator[Sheet]:
+    """Yield the sheets of an ODS or XLS file. Hyperlinks of its cells are not read."""
+    try:
+        raw_sheets = calamine_reader.read_raw_sheets(data)
+    except calamine_reader.WorkbookReadError as error:
+        if error.needs_password:
+            remedy = "save it without a password"
+            reason = "this workbook is protected with a password"
+            raise SpreadsheetError(path, reason, remedy, code="password") from None
+        reason = "this workbook is damaged"
+        raise SpreadsheetError(path, reason, SAVE_AS_REMEDY, code="damaged") from None
+    for title, raw_rows in raw_sheets:
+        rows = (SheetRow(line, clean_cells(cells)) for line, cells in raw_rows)
+        yield Sheet(tuple(row for row in rows if any(row.cells)), title)
+
+
+def _read_xlsx(data: bytes, path: Path) -> Iterator[Sheet]:
     from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415  # slow to load
 
-    _refuse_zip_bomb(data, path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about features that reading values does not need
         try:
@@ -295,7 +344,8 @@ def _read_workbook(data: bytes, path: Path) -> Iterator[Sheet]:
             ) from None
 
 
-def _refuse_zip_bomb(data: bytes, path: Path) -> None:
+def _list_zip_members(data: bytes, path: Path) -> list[str]:
+    """Return the names in a ZIP file. Raises SpreadsheetError if it unpacks to too much."""
     try:
         with ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
@@ -304,14 +354,11 @@ def _refuse_zip_bomb(data: bytes, path: Path) -> None:
         raise SpreadsheetError(
             path, "this workbook is damaged", SAVE_AS_REMEDY, code="damaged"
         ) from None
-    if "xl/workbook.xml" not in names:
-        raise SpreadsheetError(
-            path, "this is not an Excel workbook", SAVE_AS_REMEDY, code="not_a_spreadsheet"
-        )
     if unpacked_bytes > MAX_UNPACKED_BYTES:
         raise SpreadsheetError(
             path, "it unpacks to more than 512 MB", SMALLER_SHEET_REMEDY, code="too_large"
         )
+    return names
 
 
 def _read_worksheet(
@@ -321,25 +368,9 @@ def _read_worksheet(
     for (line, column), address in hyperlinks.items():
         hyperlinks_by_line.setdefault(line, {})[column - 1] = address
     for line, values in enumerate(worksheet.iter_rows(values_only=True, max_col=MAX_COLUMNS), 1):
-        cells = clean_cells(_format_cell_value(value) for value in values)
+        cells = clean_cells(format_cell_value(value) for value in values)
         if any(cells):
             yield SheetRow(line, cells, hyperlinks_by_line.get(line, {}))
-
-
-def _format_cell_value(value: object) -> str:
-    """Return the text of a cell value.
-
-    Whole numbers have no decimals, because a postcode may be stored as 20857.0.
-    """
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, datetime) and not (value.hour or value.minute or value.second):
-        return value.date().isoformat()
-    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def to_csv(table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ",") -> bytes:
@@ -356,7 +387,7 @@ def iter_csv_lines(
     if bom:
         yield codecs.BOM_UTF8
     for row in table:
-        writer.writerow([_guard_formula(_format_cell_value(cell)) for cell in row])
+        writer.writerow([_guard_formula(format_cell_value(cell)) for cell in row])
         yield buffer.getvalue().encode(errors="replace")
         buffer.seek(0)
         buffer.truncate()

@@ -1,0 +1,89 @@
+"""Read ODS and XLS files with calamine, in a child process with limited memory and time.
+
+Calamine expands a table to all of its cells. A file of one kilobyte may say that a cell is repeated
+a billion times, and Rust ends the process if the memory is not enough.
+
+The child process runs this module: it reads a file on standard input and writes a JSON array of
+sheets. A sheet is its title and its rows, and a row is its line and its cells as text.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from auditor.registry.cell_values import MAX_COLUMNS, format_cell_value
+
+MEMORY_BYTES = 1 << 30
+CPU_SECONDS = 60
+PASSWORD_EXIT_CODE = 3
+"""The exit code of the child process for a file that needs a password."""
+
+RawSheet = tuple[str, list[tuple[int, list[str]]]]
+"""The title of a sheet, and its rows that are not empty with their line numbers from 1."""
+
+
+class WorkbookReadError(Exception):
+    """The workbook cannot be read: it is damaged or too large, or it needs a password."""
+
+    def __init__(self, *, needs_password: bool) -> None:
+        super().__init__("password" if needs_password else "damaged")
+        self.needs_password = needs_password
+
+
+def read_raw_sheets(data: bytes) -> list[RawSheet]:
+    """Return the sheets of a workbook. Raises WorkbookReadError."""
+    command = [sys.executable, "-m", __name__]
+    try:
+        process = subprocess.run(  # noqa: S603  # runs this module
+            command, input=data, capture_output=True, timeout=2 * CPU_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise WorkbookReadError(needs_password=False) from None
+    if process.returncode:
+        raise WorkbookReadError(needs_password=process.returncode == PASSWORD_EXIT_CODE)
+    sheets: list[RawSheet] = json.loads(process.stdout)
+    return sheets
+
+
+def _limit_resources() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _iter_sheets(data: bytes) -> Iterator[RawSheet]:
+    from python_calamine import CalamineWorkbook  # noqa: PLC0415  # only the child process needs it
+
+    workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    for title in workbook.sheet_names:
+        yield title, list(_iter_rows(workbook.get_sheet_by_name(title)))
+
+
+def _iter_rows(sheet: Any) -> Iterator[tuple[int, list[str]]]:
+    for line, values in enumerate(sheet.iter_rows(), 1):
+        cells = [format_cell_value(value) for value in values[:MAX_COLUMNS]]
+        if any(cells):
+            yield line, cells
+
+
+def main() -> None:
+    """Read a workbook on standard input and write its sheets as JSON."""
+    from python_calamine import PasswordError  # noqa: PLC0415
+
+    _limit_resources()
+    data = sys.stdin.buffer.read()
+    try:
+        sheets = list(_iter_sheets(data))
+    except PasswordError:
+        sys.exit(PASSWORD_EXIT_CODE)
+    sys.stdout.write(json.dumps(sheets))
+
+
+if __name__ == "__main__":
+    main()
