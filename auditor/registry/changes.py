@@ -17,7 +17,13 @@ from auditor.i18n.translator import Translator
 from auditor.registry import exporter
 from auditor.registry.columns import LINKS_COLUMN, format_media_officer
 from auditor.registry.importer import ImportResult
-from auditor.registry.issues import Issue, SpreadsheetProblem
+from auditor.registry.issues import (
+    COLUMN_ISSUES,
+    Issue,
+    ProblemGroup,
+    SpreadsheetProblem,
+    group_problems,
+)
 from probes.links.identify import identify_link
 from probes.models.finding import EARLIEST_DATETIME
 from storage.models.audit import ASSOCIATION_FIELDS, CONTACT_METHODS, AccountRow, Association
@@ -162,6 +168,59 @@ def _get_account_key(row: AccountRow) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportCounts:
+    """Numbers of associations that an import adds, changes, and finds missing."""
+
+    added: int
+    changed: int
+    missing: int
+
+    def describe(self, translator: Translator) -> list[str]:
+        """Return a phrase for each count that is not 0, or one that nothing changes."""
+        phrases = []
+        if self.added:
+            phrases.append(
+                translator.translate_plural(
+                    "{n} new association", "{n} new associations", self.added
+                )
+            )
+        if self.changed:
+            phrases.append(
+                translator.translate_plural(
+                    "{n} association changed", "{n} associations changed", self.changed
+                )
+            )
+        if self.missing:
+            phrases.append(
+                translator.translate_plural(
+                    "{n} association not in the file",
+                    "{n} associations not in the file",
+                    self.missing,
+                )
+            )
+        return phrases
+
+
+def list_changed_associations(changes: ImportChanges) -> list[str]:
+    """Return the sorted ids of associations that stay registered and of which something changes."""
+    others = {
+        *changes.associations_added,
+        *changes.associations_withdrawn,
+        *changes.associations_pruned,
+    }
+    return sorted({entry.association for entry in changes.log_entries} - others)
+
+
+def count_changed_associations(changes: ImportChanges) -> ImportCounts:
+    """Return how many associations an import adds, changes, and finds missing."""
+    return ImportCounts(
+        added=len(changes.associations_added),
+        changed=len(list_changed_associations(changes)),
+        missing=len(changes.associations_withdrawn) + len(changes.associations_pruned),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ImportPreview:
     """The changes that an import would make, and the problems of the spreadsheet."""
 
@@ -177,6 +236,29 @@ class ImportPreview:
     def describe_unlisted_associations(self, translator: Translator) -> str:
         """Return the sentence about unlisted associations, or an empty string."""
         return describe_unlisted_associations(self.changes, translator)
+
+    @property
+    def counts(self) -> ImportCounts:
+        """Return how many associations are new, changed and missing."""
+        return count_changed_associations(self.changes)
+
+    @property
+    def lines_by_association(self) -> Mapping[str, list[RegistryChangeLine]]:
+        """Return the changes of associations that stay registered, by association."""
+        lines: dict[str, list[RegistryChangeLine]] = {
+            association: [] for association in list_changed_associations(self.changes)
+        }
+        for line in self.lines:
+            if line.association in lines:
+                lines[line.association].append(line)
+        return lines
+
+    @property
+    def problem_groups(self) -> list[ProblemGroup]:
+        """Return the problems by kind, worst first. `sheet_columns` says which columns are read."""
+        return group_problems(
+            problem for problem in self.problems if problem.issue not in COLUMN_ISSUES
+        )
 
     @property
     def digest(self) -> str:

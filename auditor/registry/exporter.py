@@ -11,6 +11,7 @@ from itertools import islice
 
 from auditor.i18n.catalogs import LANGUAGE_NAMES
 from auditor.i18n.translator import Translator
+from auditor.reference.regions import REGIONS
 from auditor.registry.columns import (
     FACT_COLUMNS,
     LINKS_COLUMN,
@@ -132,6 +133,43 @@ def iter_registry_workbook_chunks(
     return iter_xlsx_chunks(
         rows, title=title, right_to_left=right_to_left, choices=_build_column_choices(translator)
     )
+
+
+EXAMPLE_LINKS = {
+    "website": "https://www.example.org",
+    "facebook": "https://www.facebook.com/example",
+    "twitter": "https://x.com/example",
+    "linkedin": "https://www.linkedin.com/company/example",
+    "youtube": "https://www.youtube.com/@example",
+}
+EXAMPLE_FACTS = {"email": "contact@example.org", "phone": "0600000000"}
+EXAMPLE_REGION = "souss-massa"
+
+
+def build_template_workbook(translator: Translator) -> bytes:
+    """Return an XLSX workbook with the headings and one example row, which no import registers.
+
+    It has no column of ids: an association without one gets one from its name.
+    """
+    columns = [column for column in order_columns(DEFAULT_CHANNELS) if column != "id"]
+    headings: ExportRow = [format_column_heading(column, translator) for column in columns]
+    example: ExportRow = [_get_example_cell(column, translator) for column in columns]
+    return build_registry_workbook(
+        [headings, example], translator, right_to_left=translator.direction == "rtl"
+    )
+
+
+def _get_example_cell(column: str, translator: Translator) -> str:
+    """Return what the example row of the template has in a column."""
+    if column == "region":
+        return REGIONS[EXAMPLE_REGION][translator.language]
+    if column == "language":
+        return format_language(translator.language, translator)
+    value = {**EXAMPLE_FACTS, **EXAMPLE_LINKS}.get(column)
+    if value is None:
+        term = translator.term("example_row", column)
+        return "" if term == column else term
+    return value
 
 
 def _build_column_choices(translator: Translator | None) -> dict[str, list[str]]:

@@ -12,10 +12,19 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
+from auditor.i18n.catalogs import LANGUAGE_NAMES
+from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
+from auditor.registry.column_mapping import (
+    NO_MEMORY,
+    ChosenColumns,
+    ColumnMemory,
+    SheetColumn,
+    map_columns,
+)
 from auditor.registry.columns import (
     FACT_COLUMNS,
     LINKS_COLUMN,
@@ -154,7 +163,8 @@ class ImportResult:
     """The contents of a spreadsheet and its problems.
 
     `line_numbers` has the line of each association by id. `columns` are the columns that the
-    spreadsheet has. The import does not change the values of other columns.
+    spreadsheet has. The import does not change the values of other columns. `headings` is the row
+    of headings, and `sheet_columns` says as what each column of the sheet was read.
     """
 
     associations: list[AssociationEntry] = field(default_factory=list)
@@ -162,31 +172,53 @@ class ImportResult:
     problems: list[SpreadsheetProblem] = field(default_factory=list)
     line_numbers: dict[str, int] = field(default_factory=dict)
     columns: frozenset[str] = frozenset()
+    headings: tuple[str, ...] = ()
+    sheet_columns: tuple[SheetColumn, ...] = ()
+
+
+class NoNameColumnError(SpreadsheetError):
+    """No column of a spreadsheet has names of associations.
+
+    `sheet_columns` are the columns below the row that is probably the headings, which are
+    `headings`. A person can say which of them has the names.
+    """
+
+    def __init__(
+        self, path: Path, headings: tuple[str, ...], sheet_columns: Sequence[SheetColumn]
+    ) -> None:
+        remedy = "`auditor init` writes an empty spreadsheet"
+        super().__init__(path, "no column is called name", remedy, code="no_name_column")
+        self.headings = headings
+        self.sheet_columns = tuple(sheet_columns)
 
 
 def parse_registry_spreadsheet(
-    path: Path, default_language: str = "ar", existing: ExistingEntries = NO_EXISTING_ENTRIES
+    path: Path,
+    default_language: str = "ar",
+    existing: ExistingEntries = NO_EXISTING_ENTRIES,
+    memory: ColumnMemory = NO_MEMORY,
 ) -> ImportResult:
     """Parse a registry spreadsheet.
 
     `default_language` is the language of associations without one. With `existing`, a row without
     an id is matched to the association with its name, and cells that a spreadsheet program changed
-    are restored.
+    are restored. `memory` has the columns that people corrected earlier.
 
-    Raises SpreadsheetError if the file cannot be read, if it has no row of headings, or if its
-    letters are lost.
+    Raises SpreadsheetError if the file cannot be read, if it is a text and no table, or if its
+    letters are lost. Raises NoNameColumnError if no column has names.
     """
     sheets = list(spreadsheet.read_sheets(path))
-    candidates = list(_find_headings(sheets))
+    candidates = list(_find_headings(sheets, memory))
     if not candidates:
         _refuse_mojibake_headings(path, sheets)
-        remedy = "`auditor init` writes an empty spreadsheet"
-        raise SpreadsheetError(path, "no column is called name", remedy, code="no_name_column")
+        raise _build_no_name_error(path, sheets, memory)
     # On a tie, `max` returns the first candidate, which is the first sheet.
-    chosen = max(candidates, key=lambda candidate: candidate.column_count)
-    result = _RegistryReader(chosen.row, default_language, existing).read_rows(
-        chosen.sheet, chosen.data_rows
-    )
+    chosen = max(candidates, key=lambda candidate: candidate.rank)
+    if is_prose(chosen.sheet, chosen.row_index):
+        raise spreadsheet.build_no_table_error(path)
+    result = _RegistryReader(
+        chosen.row, default_language, existing, memory.find(chosen.row.cells)
+    ).read_rows(chosen.sheet, chosen.data_rows)
     ignored_titles = {
         candidate.sheet_index: candidate.sheet.title
         for candidate in candidates
@@ -201,14 +233,79 @@ def parse_registry_spreadsheet(
     return result
 
 
+def _build_no_name_error(
+    path: Path, sheets: Sequence[Sheet], memory: ColumnMemory
+) -> SpreadsheetError:
+    """Return the error with the columns of the largest sheet, unless that is no table."""
+    largest = max(sheets, key=lambda sheet: len(sheet.rows), default=None)
+    if largest is None or not largest.rows:
+        return NoNameColumnError(path, (), ())  # an empty file
+    first_rows = largest.rows[:HEADING_SEARCH_ROWS]
+    row_index = max(range(len(first_rows)), key=lambda index: _count_cells(first_rows[index]))
+    if not _is_table(largest, row_index):
+        return spreadsheet.build_no_table_error(path)
+    headings = first_rows[row_index].cells
+    rows = [row.cells for row in largest.rows[row_index + 1 :]]
+    return NoNameColumnError(path, headings, map_columns(headings, rows, memory.find(headings)))
+
+
+def _is_table(sheet: Sheet, heading_index: int) -> bool:
+    """Return True if a sheet without a column of names is a table all the same.
+
+    It has two columns, and in a text file most lines have as many cells as the headings.
+    """
+    heading, *rows = sheet.rows[heading_index:]
+    if _count_cells(heading) < MIN_TABLE_COLUMNS:
+        return False
+    width = len(heading.cells)
+    return not sheet.delimiter or 2 * sum(len(row.cells) == width for row in rows) >= len(rows)
+
+
+def _count_cells(row: SheetRow) -> int:
+    return len(row.cells) - row.cells.count("")
+
+
+MIN_TABLE_COLUMNS = 2
+"""A table without a heading for names must have two columns; otherwise it is a list of anything."""
+PROSE_PATTERN = re.compile(r"#{1,6} |[-*>|] ?\S|```|\d+\. |<[!a-zA-Z]|[{}\[\]]|.*[.!?:;…]\W?$")
+"""A line that begins like Markdown, HTML or JSON, or ends like a sentence."""
+
+
+def is_prose(sheet: Sheet, heading_index: int) -> bool:
+    """Return True if a text file is not a table: below its headings, most lines are prose.
+
+    A line with as many cells as the headings counts as a row, unless it is the only cell.
+    """
+    if not sheet.delimiter:
+        return False
+    heading, *rows = sheet.rows[heading_index:]
+    width = len(heading.cells)
+    prose_count = sum(
+        (width == 1 or len(row.cells) != width)
+        and PROSE_PATTERN.match(sheet.delimiter.join(row.cells)) is not None
+        for row in rows
+    )
+    is_heading_prose = width == 1 and PROSE_PATTERN.match(heading.cells[0]) is not None
+    return 2 * prose_count > len(rows) or (is_heading_prose and prose_count > 0)
+
+
 @dataclass(frozen=True, slots=True)
 class _HeadingCandidate:
-    """A row that may be the headings of a sheet."""
+    """A row that may be the headings of a sheet.
+
+    `is_remembered`: a person said as what the columns below these headings are read.
+    """
 
     sheet_index: int
     sheet: Sheet
     row_index: int
     column_count: int
+    is_remembered: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Return how probable it is that this row is the headings: the highest rank is."""
+        return self.is_remembered, self.column_count
 
     @property
     def row(self) -> SheetRow:
@@ -221,13 +318,16 @@ class _HeadingCandidate:
         return self.sheet.rows[self.row_index + 1 :]
 
 
-def _find_headings(sheets: Iterable[Sheet]) -> Iterator[_HeadingCandidate]:
+def _find_headings(sheets: Iterable[Sheet], memory: ColumnMemory) -> Iterator[_HeadingCandidate]:
     """Yield the first rows of each sheet that name a name column."""
     for sheet_index, sheet in enumerate(sheets):
         for row_index, row in enumerate(sheet.rows[:HEADING_SEARCH_ROWS]):
-            columns = _identify_columns(row)
+            chosen = memory.find(row.cells)
+            columns = _identify_columns(row) if chosen is None else {*chosen.values()}
             if columns & {*NAME_COLUMNS}:
-                yield _HeadingCandidate(sheet_index, sheet, row_index, len(columns))
+                yield _HeadingCandidate(
+                    sheet_index, sheet, row_index, len(columns), chosen is not None
+                )
 
 
 def _refuse_mojibake_headings(path: Path, sheets: Iterable[Sheet]) -> None:
@@ -254,13 +354,27 @@ def _identify_columns(heading: SheetRow) -> set[str]:
     return {column for column in columns if column}
 
 
+@cache
+def list_example_names() -> frozenset[str]:
+    """Return the normalized names of the example row of the template, in all languages."""
+    translators = [Translator(language) for language in LANGUAGE_NAMES]
+    codes = ("name", "name_ar", "name_fr")
+    names = (translator.term("example_row", code) for translator in translators for code in codes)
+    return frozenset(map(normalize_label, names))
+
+
 class _RegistryReader:
     """Parses the rows below one row of headings and collects their problems."""
 
     def __init__(
-        self, heading: SheetRow, language: str, existing: ExistingEntries = NO_EXISTING_ENTRIES
+        self,
+        heading: SheetRow,
+        language: str,
+        existing: ExistingEntries = NO_EXISTING_ENTRIES,
+        chosen_columns: ChosenColumns | None = None,
     ) -> None:
         self._heading = heading
+        self._chosen_columns = chosen_columns
         self._language = language
         self._existing = existing
         self._given_ids: frozenset[str] = frozenset()
@@ -276,7 +390,7 @@ class _RegistryReader:
         """Parse all rows and return the result."""
         if sheet.encoding:
             self._add_problem(1, "", sheet.encoding, Issue.GUESSED_ENCODING)
-        self._map_columns()
+        self._map_columns(rows)
         self._report_nameless_columns(sheet, rows)
         if sheet.delimiter:
             self._report_misplaced_cells(sheet.delimiter, rows)
@@ -293,24 +407,28 @@ class _RegistryReader:
         title = self._headings_by_column.get(column, column)
         self._result.problems.append(SpreadsheetProblem(line, title, value[:200], issue))
 
-    def _map_columns(self) -> None:
-        for index, title in enumerate(self._heading.cells):
-            column = identify_column(title, channel_registry.list_channels())
-            if column is None:
-                if title:
-                    self._add_problem(self._heading.line, title, title, Issue.UNKNOWN_COLUMN)
-            elif column in self._headings_by_column and column in {
-                *FACT_COLUMNS,
-                *TRAILING_COLUMNS,
-            }:
-                self._add_problem(self._heading.line, title, title, Issue.DUPLICATE_COLUMN)
-            else:
-                self._columns[index] = column
-                self._headings_by_column.setdefault(column, title)
+    def _map_columns(self, rows: Sequence[SheetRow]) -> None:
+        cells = [row.cells for row in rows]
+        columns = map_columns(self._heading.cells, cells, self._chosen_columns)
+        self._result.headings = self._heading.cells
+        self._result.sheet_columns = tuple(columns)
+        for column in columns:
+            if column.column is not None:
+                self._columns[column.index] = column.column
+                self._headings_by_column.setdefault(column.column, column.heading)
+            elif column.heading and column.read_instead is not None:
+                self._report_unread_column(column, Issue.DUPLICATE_COLUMN)
+            elif column.heading and self._chosen_columns is None:
+                self._report_unread_column(column, Issue.UNKNOWN_COLUMN)
+
+    def _report_unread_column(self, column: SheetColumn, issue: Issue) -> None:
+        self._add_problem(self._heading.line, column.heading, column.heading, issue)
 
     def _report_nameless_columns(self, sheet: Sheet, rows: Sequence[SheetRow]) -> None:
         """Report once each column that has cells but no heading. Nothing in it is read."""
         headings = self._heading.cells
+        if self._chosen_columns is not None:
+            return
         nameless = [index for index, heading in enumerate(headings) if not heading]
         first_texts: dict[int, str] = {}
         for row in rows:
@@ -352,6 +470,9 @@ class _RegistryReader:
         if name is None:
             row_text = " ".join(text for _, text in filled_cells)
             self._add_problem(row.line, "name", row_text, Issue.NO_NAME)
+            return
+        if normalize_label(name) in list_example_names():
+            self._add_problem(row.line, "", name, Issue.EXAMPLE_ROW)
             return
         association_id = self._assign_id(row.line, name, dict(filled_cells))
         cells = [

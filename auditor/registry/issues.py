@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +38,7 @@ class Issue(StrEnum):
     MISSING_CELLS = "missing_cells"
     SWALLOWED_LINES = "swallowed_lines"
     STRAY_LINE_BREAK = "stray_line_break"
+    EXAMPLE_ROW = "example_row"
 
 
 ERROR_ISSUES = frozenset(
@@ -51,6 +53,13 @@ ERROR_ISSUES = frozenset(
     }
 )
 """Issues that a person has to correct before the import. All others are warnings."""
+
+
+MAX_LISTED_LINES = 20
+"""How many dropped lines are named."""
+
+COLUMN_ISSUES = frozenset({Issue.UNKNOWN_COLUMN, Issue.DUPLICATE_COLUMN})
+"""Issues of columns that are not read. The page of an import shows all columns instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +108,59 @@ class SpreadsheetProblem:
             "problem": str(self.issue),
             "severity": self.severity,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemGroup:
+    """The problems of one kind, in the order of their lines."""
+
+    issue: Issue
+    problems: tuple[SpreadsheetProblem, ...]
+
+    @property
+    def severity(self) -> str:
+        """Return `error` or `warning`."""
+        return self.problems[0].severity
+
+    @property
+    def is_dropped(self) -> bool:
+        """Return True if the lines of the group are not imported and a person should know."""
+        return self.issue is Issue.NO_NAME
+
+
+def group_problems(problems: Iterable[SpreadsheetProblem]) -> list[ProblemGroup]:
+    """Return the problems by kind: dropped lines, then errors, then warnings, most lines first."""
+    problems_by_issue: dict[Issue, list[SpreadsheetProblem]] = {}
+    for problem in sorted(problems, key=lambda problem: problem.line):
+        problems_by_issue.setdefault(problem.issue, []).append(problem)
+    groups = [ProblemGroup(issue, tuple(found)) for issue, found in problems_by_issue.items()]
+    return sorted(
+        groups,
+        key=lambda group: (not group.is_dropped, group.severity, -len(group.problems)),
+    )
+
+
+def list_dropped_lines(problems: Iterable[SpreadsheetProblem]) -> list[int]:
+    """Return the lines of a spreadsheet that are not imported because they have no name."""
+    return [problem.line for problem in problems if problem.issue is Issue.NO_NAME]
+
+
+def describe_dropped_lines(lines: Sequence[int], translator: Translator) -> str:
+    """Return a sentence with the number of dropped lines, why, and the first of them.
+
+    Return an empty string if there are none.
+    """
+    if not lines:
+        return ""
+    reason = translator.translate_plural(
+        "{n} row was not imported: {why}",
+        "{n} rows were not imported: {why}",
+        len(lines),
+        why=translator.term("problem", Issue.NO_NAME),
+    )
+    shown = translator.join_list(
+        translator.format_number(line) for line in lines[:MAX_LISTED_LINES]
+    )
+    if len(lines) > MAX_LISTED_LINES:
+        shown += "…"
+    return translator.translate("{reason} (lines: {lines}).", reason=reason, lines=shown)

@@ -1,0 +1,201 @@
+"""Decide which column of a spreadsheet is which field of the registry.
+
+Headings are identified by their words. A coordinator can correct that in the browser. Corrections
+are remembered for the next spreadsheet with the same headings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from auditor.registry.columns import (
+    FACT_COLUMNS,
+    LINKS_COLUMN,
+    TRAILING_COLUMNS,
+    identify_column,
+    normalize_label,
+)
+from probes.links import channel_registry
+
+MAX_EXAMPLES = 3
+MAX_SAMPLE_ROWS = 200
+"""Number of rows that are searched for examples, and for the script of names."""
+MAX_EXAMPLE_CHARS = 60
+MAX_REMEMBERED_MAPPINGS = 50
+ARABIC_LETTER_PATTERN = re.compile(r"[\u0621-\u064a]")
+
+ChosenColumns = Mapping[int, str]
+"""Registry columns by the index of the sheet's column, as a person chose them.
+
+Columns of the sheet that are missing here are not read.
+"""
+Cells = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SheetColumn:
+    """A column of a spreadsheet, as the import reads it.
+
+    `column` is its column in the registry, or None if it is not read. `read_instead` is the heading
+    of the column that already gives the same.
+    """
+
+    index: int
+    heading: str
+    column: str | None
+    examples: tuple[str, ...] = ()
+    read_instead: str | None = None
+
+
+def map_columns(
+    headings: Cells, rows: Sequence[Cells], chosen: ChosenColumns | None = None
+) -> list[SheetColumn]:
+    """Return the columns of a sheet that have a heading or contents.
+
+    `chosen` replaces what the headings say. Otherwise, of two columns with names, the one in Arabic
+    letters is the Arabic name.
+    """
+    sample_rows = rows[:MAX_SAMPLE_ROWS]
+    width = max(len(headings), max(map(len, sample_rows), default=0))
+    columns = [
+        SheetColumn(
+            index,
+            headings[index] if index < len(headings) else "",
+            None,
+            tuple(_pick_examples(index, sample_rows)),
+        )
+        for index in range(width)
+    ]
+    if chosen is None:
+        identified = [_identify(column) for column in columns]
+        identified = _assign_name_scripts(identified, sample_rows)
+    else:
+        identified = [replace(column, column=chosen.get(column.index)) for column in columns]
+    used = [column for column in identified if column.heading or column.examples]
+    return list(_drop_repeated_facts(used))
+
+
+def _identify(column: SheetColumn) -> SheetColumn:
+    channels = channel_registry.list_channels()
+    return replace(column, column=identify_column(column.heading, channels))
+
+
+def _pick_examples(index: int, rows: Sequence[Cells]) -> Iterator[str]:
+    """Yield the first different texts of a column, shortened."""
+    seen: set[str] = set()
+    for row in rows:
+        text = " ".join(row[index].split()) if index < len(row) else ""
+        if text and text not in seen:
+            seen.add(text)
+            yield text if len(text) <= MAX_EXAMPLE_CHARS else f"{text[:MAX_EXAMPLE_CHARS]}…"
+        if len(seen) == MAX_EXAMPLES:
+            return
+
+
+def _assign_name_scripts(
+    columns: Sequence[SheetColumn], rows: Sequence[Cells]
+) -> list[SheetColumn]:
+    """Make one of several columns with names the Arabic name, if only some are in Arabic letters.
+
+    A sheet with “Nom de l’association” and «الاسم» has the same names in both scripts.
+    """
+    name_columns = [column for column in columns if column.column == "name"]
+    arabic = [column for column in name_columns if _is_arabic(column, rows)]
+    has_arabic_name = any(column.column == "name_ar" for column in columns)
+    if not arabic or has_arabic_name or len(arabic) == len(name_columns):
+        return list(columns)
+    arabic_index = arabic[0].index
+    return [
+        replace(column, column="name_ar") if column.index == arabic_index else column
+        for column in columns
+    ]
+
+
+def _is_arabic(column: SheetColumn, rows: Sequence[Cells]) -> bool:
+    """Return True if most texts of a column have Arabic letters; if it has none, its heading."""
+    texts = [row[column.index] for row in rows if column.index < len(row) and row[column.index]]
+    arabic_texts = [text for text in texts or [column.heading] if has_arabic_letters(text)]
+    return 2 * len(arabic_texts) > len(texts or [column.heading])
+
+
+def has_arabic_letters(text: str) -> bool:
+    """Return True if a text contains an Arabic letter."""
+    return ARABIC_LETTER_PATTERN.search(text) is not None
+
+
+def _drop_repeated_facts(columns: Sequence[SheetColumn]) -> Iterator[SheetColumn]:
+    """Yield the columns. Of several columns with the same fact, only the first one is read."""
+    facts = {*FACT_COLUMNS, *TRAILING_COLUMNS}
+    heading_by_fact: dict[str, str] = {}
+    for column in columns:
+        if column.column in facts and column.column in heading_by_fact:
+            yield replace(column, column=None, read_instead=heading_by_fact[column.column])
+            continue
+        if column.column is not None:
+            heading_by_fact.setdefault(column.column, column.heading)
+        yield column
+
+
+def list_choices() -> list[str]:
+    """Return the registry columns that a column of a sheet can be read as, in their order."""
+    channels = channel_registry.list_channels()
+    return [*FACT_COLUMNS, *channels, LINKS_COLUMN, *TRAILING_COLUMNS]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMemory:
+    """Remembers corrected columns by the headings of the sheet, in a JSON file.
+
+    Only a hash of the headings is stored, because a row of headings that was guessed may be an
+    association. Without a `file`, nothing is remembered.
+    """
+
+    file: Path | None = None
+
+    def find(self, headings: Cells) -> ChosenColumns | None:
+        """Return the columns that were chosen for these headings, or None."""
+        columns = self._load().get(_hash_headings(headings))
+        if columns is None:
+            return None
+        return {int(index): column for index, column in columns.items()}
+
+    def remember(self, headings: Cells, chosen: ChosenColumns) -> None:
+        """Store the columns that were chosen for these headings. The oldest ones are forgotten."""
+        if self.file is None:
+            return
+        key = _hash_headings(headings)
+        mappings = {name: columns for name, columns in self._load().items() if name != key}
+        mappings[key] = {str(index): column for index, column in chosen.items()}
+        newest = dict(list(mappings.items())[-MAX_REMEMBERED_MAPPINGS:])
+        unfinished = self.file.with_suffix(".new")
+        unfinished.write_text(json.dumps(newest), "utf-8")
+        unfinished.replace(self.file)
+
+    def _load(self) -> dict[str, dict[str, str]]:
+        if self.file is None or not self.file.is_file():
+            return {}
+        try:
+            mappings: dict[str, dict[str, str]] = json.loads(self.file.read_bytes())
+        except ValueError:
+            return {}
+        return mappings
+
+
+NO_MEMORY = ColumnMemory()
+
+
+def open_column_memory(data_folder: Path) -> ColumnMemory:
+    """Return the remembered columns of an installation."""
+    return ColumnMemory(data_folder / "import_columns.json")
+
+
+def _hash_headings(headings: Cells) -> str:
+    labels = [normalize_label(heading) or heading for heading in headings]
+    while labels and not labels[-1]:
+        labels.pop()
+    return hashlib.sha256("\n".join(labels).encode()).hexdigest()

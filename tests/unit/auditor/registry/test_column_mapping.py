@@ -1,0 +1,172 @@
+"""Columns are identified, corrected and remembered; two columns of names are one per script."""
+
+import pytest
+
+from auditor.i18n.translator import Translator
+from auditor.registry.column_mapping import ColumnMemory, map_columns
+from auditor.registry.exporter import build_template_workbook
+from auditor.registry.importer import NoNameColumnError, parse_registry_spreadsheet
+from auditor.registry.issues import Issue, describe_dropped_lines, group_problems
+from auditor.registry.spreadsheet import SpreadsheetError, to_csv
+
+
+def write(tmp_path, rows):
+    path = tmp_path / "sheet.csv"
+    path.write_bytes(to_csv(rows))
+    return path
+
+
+def list_columns(headings, rows, chosen=None):
+    return [column.column for column in map_columns(headings, rows, chosen)]
+
+
+@pytest.mark.parametrize("is_arabic_first", [False, True])
+def test_second_column_of_names_in_arabic_letters_is_the_arabic_name(tmp_path, is_arabic_first):
+    rows = [["Nom de l’association", "الاسم"], ["Amal", "جمعية الأمل"], ["Nour", "جمعية النور"]]
+    if is_arabic_first:
+        rows = [row[::-1] for row in rows]
+    result = parse_registry_spreadsheet(write(tmp_path, rows))
+    names = [(entry.name, entry.association.name_ar) for entry in result.associations]
+    assert names == [("Amal", "جمعية الأمل"), ("Nour", "جمعية النور")]
+    assert not result.problems
+    assert result.associations[0].association.display_name("ar") == "جمعية الأمل"
+    assert result.associations[0].association.display_name("fr") == "Amal"
+
+
+def test_name_missing_in_one_script_is_taken_from_the_other(tmp_path):
+    rows = [["Nom", "الاسم"], ["", "جمعية الأمل"], ["Nour", ""], ["Ifrane", "إفران"]]
+    result = parse_registry_spreadsheet(write(tmp_path, rows))
+    assert [entry.name for entry in result.associations] == ["جمعية الأمل", "Nour", "Ifrane"]
+
+
+@pytest.mark.parametrize(
+    ("headings", "values", "expected"),
+    [
+        (["Nom", "Association"], ["Amal", "Amal"], ["name", None]),
+        (["الاسم", "الجمعية"], ["الأمل", "الأمل"], ["name", None]),
+        (["Nom", "الاسم"], ["", ""], ["name", "name_ar"]),
+        (["Nom", "الاسم", "Nom arabe"], ["Amal", "الأمل", "الأمل"], ["name", None, "name_ar"]),
+        (["Nom", "Site", "Site web"], ["Amal", "a.ma", "b.ma"], ["name", "website", "website"]),
+    ],
+)
+def test_columns_with_the_same_meaning(headings, values, expected):
+    assert list_columns(headings, [values]) == expected
+
+
+def test_column_that_is_not_read_names_the_one_that_gives_the_same():
+    columns = map_columns(["Nom", "Association"], [["Amal", "Amal"]])
+    assert columns[1].read_instead == "Nom"
+
+
+def test_columns_have_examples_also_without_a_heading():
+    rows = [["Amal", "Agadir"], ["Nour", ""], ["Nour", "x" * 100], ["Zahra", "Safi"], ["Ali", ""]]
+    first, second = map_columns(["Nom"], rows)
+    assert first.examples == ("Amal", "Nour", "Zahra")
+    assert (second.heading, second.examples[1]) == ("", "x" * 60 + "…")
+
+
+def test_chosen_columns_are_remembered_for_the_same_headings(tmp_path):
+    rows = [["Structure", "Lieu", "Page"], ["Amal", "Agadir", "https://www.facebook.com/amal"]]
+    path, memory = write(tmp_path, rows), ColumnMemory(tmp_path / "columns.json")
+    with pytest.raises(NoNameColumnError) as refusal:
+        parse_registry_spreadsheet(path, memory=memory)
+    assert [column.examples[0] for column in refusal.value.sheet_columns] == rows[1]
+    memory.remember(refusal.value.headings, {0: "name", 1: "city"})
+    result = parse_registry_spreadsheet(path, memory=memory)
+    assert [(entry.name, entry.association.city) for entry in result.associations] == [
+        ("Amal", "Agadir")
+    ]
+    assert not result.accounts
+    assert not result.problems
+    other = write(tmp_path, [["Structure", "Lieu"], ["Amal", "Agadir"]])
+    with pytest.raises(NoNameColumnError):
+        parse_registry_spreadsheet(other, memory=memory)
+
+
+def test_memory_has_no_headings_and_survives_a_damaged_file(tmp_path):
+    memory = ColumnMemory(tmp_path / "columns.json")
+    memory.remember(["Jean Martin", "0612345678"], {0: "name"})
+    assert "Martin" not in memory.file.read_text()
+    assert memory.find(["jean  MARTIN", "0612345678", ""]) == {0: "name"}
+    memory.file.write_text("{")
+    assert memory.find(["Jean Martin", "0612345678"]) is None
+
+
+PROSE = """# Members
+
+The members of our network, their towns, and their sites:
+
+- Amal, a cooperative of women, works in Agadir and Tiznit.
+- Nour teaches children to read. It has no site.
+
+Write to us, please.
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PROSE,
+        "# Name\n\nSome words. And more.\n",
+        "Association\nWe met on Monday.\nNobody came.\nWe go on.\n",
+        PROSE + 'Amal said:\n"we met\nin Agadir\nand it was\na good day\n',
+        '<!doctype html>\n<html lang="fr">\n<title>Membres, régions</title>\n<p>Amal, Agadir</p>\n',
+        "one, two\nthree\nfour\nfive, six, seven\neight\n",
+    ],
+)
+def test_text_that_is_no_table_is_refused(tmp_path, text):
+    path = tmp_path / "README.md"
+    path.write_text(text)
+    with pytest.raises(SpreadsheetError, match="a text, not a table"):
+        parse_registry_spreadsheet(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Nom\nAmal\nNour\n", 2),
+        ("#,Nom,Site\n1,Amal,amal.ma\n", 1),
+        ("name,website\nAmal\nNour\n", 2),
+        ("Registre des associations\nNom;Site\nAmal;amal.ma\n", 1),
+        ("Nom,Remarque\nAmal,Site en panne.\nNour,Rien à signaler.\n", 2),
+    ],
+)
+def test_small_table_is_no_text(tmp_path, text, count):
+    path = tmp_path / "sheet.csv"
+    path.write_text(text)
+    assert len(parse_registry_spreadsheet(path).associations) == count
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_example_row_of_the_template_is_not_imported(tmp_path, language):
+    path = tmp_path / "template.xlsx"
+    path.write_bytes(build_template_workbook(Translator(language)))
+    result = parse_registry_spreadsheet(path)
+    assert not result.associations
+    assert [problem.issue for problem in result.problems] == [Issue.EXAMPLE_ROW]
+    assert all(column.column for column in result.sheet_columns)
+
+
+def test_problems_are_grouped_with_dropped_lines_first(tmp_path):
+    rows = [
+        ["name", "email", "facebook", "phone"],
+        ["Amal", "no", "https://www.facebook.com/amal", ""],
+        ["Nour", "no", "https://www.facebook.com/amal", "6E+11"],
+        ["", "a@b.ma", "", ""],
+    ]
+    result = parse_registry_spreadsheet(write(tmp_path, rows))
+    groups = group_problems(result.problems)
+    assert [(group.issue, len(group.problems)) for group in groups] == [
+        (Issue.NO_NAME, 1),
+        (Issue.ROUNDED_NUMBER, 1),
+        (Issue.BAD_EMAIL, 2),
+        (Issue.SHARED_ACCOUNT, 1),
+    ]
+
+
+def test_dropped_lines_are_named():
+    translator = Translator("en")
+    assert describe_dropped_lines([], translator) == ""
+    sentence = describe_dropped_lines([4, 7], translator)
+    assert sentence == "2 rows were not imported: the name is missing (lines: 4, 7)."
+    assert describe_dropped_lines(range(2, 60), translator).endswith("21…).")
