@@ -35,6 +35,7 @@ from auditor.core.runtime import run_together
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.runs import pipeline
 from auditor.runs.process import SchedulerHeartbeat, run_with_grace_period, stop_on_sigterm
+from auditor.runs.requested_run import RunRefusal, prepare_requested_run
 from auditor.users.service import LoginLink
 from auditor.web.app import create_app
 from probes.log import EventLogger
@@ -87,23 +88,16 @@ async def serve_schedule(
     """
     stop = stop or asyncio.Event()
     with stop_on_sigterm(stop):
-        await run_scheduler(app, stop, audit_runner=audit_runner, clock=clock)
+        schedule = app.config.schedule
+        await run_scheduler(SchedulerJob(app, audit_runner, clock), schedule, stop)
 
 
-async def run_scheduler(
-    app: App,
-    stop: asyncio.Event,
-    *,
-    audit_runner: AuditRunner = run_audit,
-    clock: Clock = utc_now,
-    heartbeat: SchedulerHeartbeat | None = None,
-) -> None:
+async def run_scheduler(job: SchedulerJob, schedule: ScheduleSettings, stop: asyncio.Event) -> None:
     """Execute runs until `stop`, without handling signals, so that other tasks can run as well."""
-    watch = SchedulerJob(app, audit_runner, clock, heartbeat)
-    watch.heartbeat.record()
-    scheduler = build_scheduler(watch, app.config.schedule)
+    job.heartbeat.record()
+    scheduler = build_scheduler(job, schedule)
     scheduler.start()
-    start_time = app.config.schedule.start_time.isoformat("minutes")
+    start_time = schedule.start_time.isoformat("minutes")
     logger.info(
         "service_started", "service started; runs start at {start_time} UTC", start_time=start_time
     )
@@ -112,7 +106,7 @@ async def run_scheduler(
     finally:
         # APScheduler 3.11 cancels running jobs at shutdown, so the run is ended first.
         scheduler.pause()
-        await watch.drain()
+        await job.drain()
         scheduler.shutdown(wait=False)
         await asyncio.sleep(0)
     logger.info("service_stopped", "service stopped")
@@ -141,7 +135,10 @@ def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOSch
 
 
 class SchedulerJob:
-    """Executes the due run, one at a time."""
+    """Executes the due run and requested runs, one at a time.
+
+    It is the `RunStarter` of the pages. `has_failed` is true if the last run raised an error.
+    """
 
     def __init__(
         self,
@@ -158,6 +155,31 @@ class SchedulerJob:
         self._warned_day: date | None = None
         self._run_lock = asyncio.Lock()
         self._stop = asyncio.Event()
+        self._requested_run: asyncio.Task[None] | None = None
+        self.has_failed = False
+
+    @property
+    def is_running(self) -> bool:
+        """Return True while a run is prepared or executed."""
+        is_requested = self._requested_run is not None and not self._requested_run.done()
+        return is_requested or self._run_lock.locked()
+
+    def start_run(self) -> RunRefusal | None:
+        """Start the run of the current day in the running event loop, or return why not.
+
+        It ends in its grace period when the service stops, like a scheduled run.
+        """
+        if self.is_running or self._stop.is_set():
+            return RunRefusal.RUNNING
+        now = self._clock()
+        refusal = prepare_requested_run(self._app, now)
+        if refusal is None:
+            self._requested_run = asyncio.create_task(self._run_requested_day(now.date()))
+        return refusal
+
+    async def _run_requested_day(self, day: date) -> None:
+        async with self._run_lock:
+            await self._run_day(day)
 
     async def run_if_due(self) -> None:
         """Execute the due run, unless it is finished or another one is running."""
@@ -221,6 +243,7 @@ class SchedulerJob:
         )
         with self.heartbeat.stay_alive():
             await asyncio.wait([running])
+        self.has_failed = running.cancelled() or running.exception() is not None
         _log_run_end(day, running)
 
     async def _run_with_lock(self, day: date) -> AuditRun:
@@ -278,16 +301,27 @@ async def run_server(
     """
     stop = stop or asyncio.Event()
     jobs: list[Coroutine[Any, Any, None]] = []
-    heartbeat = SchedulerHeartbeat() if with_schedule else None
+    job = SchedulerJob(app, run_audit, clock)
     if with_schedule:
-        jobs.append(run_scheduler(app, stop, clock=clock, heartbeat=heartbeat))
+        jobs.append(run_scheduler(job, app.config.schedule, stop))
+    else:
+        jobs.append(_drain_at_stop(job, stop))
     if sock:
+        heartbeat = job.heartbeat if with_schedule else None
         jobs += [
-            _serve_web(create_app(app, clock, heartbeat, login_link), sock, stop),
+            _serve_web(create_app(app, clock, heartbeat, login_link, job), sock, stop),
             refresh_summaries_periodically(app, stop),
         ]
     with stop_on_sigterm(stop):
         await run_together(*jobs)
+
+
+async def _drain_at_stop(job: SchedulerJob, stop: asyncio.Event) -> None:
+    """Wait for the end of the service, then for the end of a requested run."""
+    try:
+        await stop.wait()
+    finally:
+        await job.drain()
 
 
 async def _serve_web(web: FastAPI, sock: socket.socket, stop: asyncio.Event) -> None:

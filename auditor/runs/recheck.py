@@ -101,7 +101,7 @@ class RecheckService:
             }
             if association in self._recent_rechecks:
                 raise RecheckRefusedError(RecheckRefusal.RECENTLY_CHECKED)
-            if _is_run_in_progress(app):
+            if is_run_in_progress(app):
                 raise RecheckRefusedError(RecheckRefusal.RUN_IN_PROGRESS)
             accounts = asyncio.run(_recheck_accounts(app, association, now))
             recheck = AssociationRecheck(now, tuple(accounts))
@@ -115,7 +115,7 @@ def _is_recent(recheck: AssociationRecheck, now: datetime) -> bool:
     return now - recheck.checked_at < RECHECK_INTERVAL
 
 
-def _is_run_in_progress(app: LockableRunContext) -> bool:
+def is_run_in_progress(app: LockableRunContext) -> bool:
     """Return True if a process executes a run: only one of us at a time requests a platform."""
     latest_run = app.store.get_latest_run()
     if latest_run is None or latest_run.state is not AuditRunState.RUNNING:

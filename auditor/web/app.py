@@ -14,12 +14,14 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from auditor.app import App
 from auditor.runs.process import SchedulerHeartbeat
 from auditor.runs.recheck import RecheckService
+from auditor.runs.requested_run import RunStarter
 from auditor.users.service import LoginLink
 from auditor.web.access import NotLoggedInError
 from auditor.web.errors import Clock, handle_http_error
 from auditor.web.middleware import SecurityMiddleware
 from auditor.web.routes import (
     associations,
+    check_now,
     dashboard,
     decisions,
     exports,
@@ -44,6 +46,7 @@ ROUTERS = (
     gaps.router,
     glossary.router,
     runs.router,
+    check_now.router,
     decisions.router,
     exports.router,
     registry.router,
@@ -60,12 +63,14 @@ def create_app(
     clock: Clock,
     heartbeat: SchedulerHeartbeat | None = None,
     login_link: LoginLink | None = None,
+    run_starter: RunStarter | None = None,
 ) -> FastAPI:
     """Return the web application for an open store.
 
     `clock` gives the current time of each request. `heartbeat` is that of the scheduler if it runs
     in the same process. `login_link` logs a user in once without a password; only the demo has one.
-    Proxy headers are believed only from `[web] trusted_proxies`.
+    `run_starter` starts runs that coordinators request; without it, the pages offer none. Proxy
+    headers are believed only from `[web] trusted_proxies`.
     """
     web = FastAPI(
         title="Presence auditor",
@@ -80,6 +85,7 @@ def create_app(
     web.state.app = app
     web.state.clock = clock
     web.state.heartbeat = heartbeat
+    web.state.run_starter = run_starter
     web.state.association_checks = RecheckService()
     web.state.login_service = login.LoginService(link=login_link)
     web.state.last_decision_submission = None

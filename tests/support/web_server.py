@@ -52,12 +52,15 @@ class StoppableServer(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def serve_app(app, now=NOW, port=0, login_link=None):
+def serve_app(app, now=NOW, port=0, login_link=None, run_starter=None):
     """Serve the application and yield its address. `now` is a time or a clock function."""
     clock = now if callable(now) else lambda: now
     with open_web_socket(WebSettings(port=port)) as sock:
         server = StoppableServer(
-            uvicorn.Config(create_app(app, clock, login_link=login_link), **SERVER_OPTIONS)
+            uvicorn.Config(
+                create_app(app, clock, login_link=login_link, run_starter=run_starter),
+                **SERVER_OPTIONS,
+            )
         )
         thread = threading.Thread(target=server.run, args=([sock],))
         thread.start()

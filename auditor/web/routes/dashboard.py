@@ -14,6 +14,7 @@ from auditor.views.dashboard import MIN_GROUP_SIZE, CoverageTrend, build_dashboa
 from auditor.web import access
 from auditor.web.errors import detect_language
 from auditor.web.request_context import PageContext
+from auditor.web.routes.check_now import load_next_check
 from auditor.web.routes.gaps import parse_day
 from storage.models.audit import AuditRun
 
@@ -34,7 +35,7 @@ def redirect_to_dashboard(context: PageContext) -> RedirectResponse:
 
 
 @router.get("/{language}/", dependencies=[access.LOGGED_IN_ACCESS])
-def show_dashboard(context: PageContext) -> HTMLResponse:
+def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
     """Show the dashboard."""
     translator = context.translator
 
@@ -52,7 +53,10 @@ def show_dashboard(context: PageContext) -> HTMLResponse:
         context.app.store, context.app.config, context.now, regions=context.regions
     )
     return context.render_page(
-        "dashboard.html", dashboard=dashboard, build_trend_points=build_trend_points
+        "dashboard.html",
+        dashboard=dashboard,
+        build_trend_points=build_trend_points,
+        next_check=load_next_check(request, context),
     )
 
 

@@ -1,0 +1,100 @@
+"""A run that a coordinator starts now, and how far it is.
+
+The run belongs to the current UTC day and is like a nightly one. A day has one run. One that
+checked nothing, because no association was registered yet, is replaced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from auditor.core.errors import RunLockedError
+from auditor.protocols import LockableRunContext
+from storage.models.audit import AuditRun, AuditRunState
+from storage.store import Store
+
+
+class RunRefusal(StrEnum):
+    """The reasons for which no run can start now."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class RunStarter(Protocol):
+    """Starts runs in the background, one at a time.
+
+    `is_running` is true from the request until the end, `has_failed` if the last run raised an
+    error.
+    """
+
+    @property
+    def is_running(self) -> bool:
+        """Return True while a run of this process is prepared or executed."""
+        ...
+
+    @property
+    def has_failed(self) -> bool:
+        """Return True if the last run of this process ended with an error."""
+        ...
+
+    def start_run(self) -> RunRefusal | None:
+        """Start the run of the current day in the running event loop, or return why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """Numbers of accounts that a run has checked and has to check, 0 until that is known."""
+
+    checked_count: int
+    total_count: int
+
+
+def prepare_requested_run(app: LockableRunContext, now: datetime) -> RunRefusal | None:
+    """Return why no run of the current day can start, or None.
+
+    Removes a finished run of the day that checked no account.
+    """
+    try:
+        with app.hold_run_lock():
+            run = app.store.get_latest_run()
+            if run is None or run.day < now.date() or run.state is not AuditRunState.DONE:
+                return None
+            if run.day > now.date() or _count_checks(app.store, run):
+                return RunRefusal.FINISHED
+            app.store.discard_runs([run], now, now)
+            return None
+    except RunLockedError:
+        return RunRefusal.RUNNING
+
+
+def load_run_progress(store: Store) -> RunProgress | None:
+    """Return the progress of the newest run if it is running (or was killed), otherwise None."""
+    run = store.get_latest_run()
+    if run is None or run.state is not AuditRunState.RUNNING:
+        return None
+    due_count = run.receipt.get("accounts_due")
+    return RunProgress(_count_checks(store, run), due_count if isinstance(due_count, int) else 0)
+
+
+def has_results(store: Store) -> bool:
+    """Return True if a run has checked anything.
+
+    A run before the first import has neither checks nor problems. A run over associations without
+    accounts has problems.
+    """
+    runs = store.list_newest_runs(2)
+    if len(runs) != 1:
+        return bool(runs)
+    [run] = runs
+    if run.id is None or not store.is_run_evaluated(run.id):
+        return False
+    return _count_checks(store, run) > 0 or store.get_facet_counts().get("has_gaps", 0) > 0
+
+
+def _count_checks(store: Store, run: AuditRun) -> int:
+    return sum(store.count_by_presence(run.id).values()) if run.id is not None else 0
