@@ -64,7 +64,8 @@ QUERIES = {
     "report-links": ("q=nour", "q=nobody"),
     "meeting": ("tag=nobody", "since=2026-11-02", "call_limit=25"),
     "history": ("association=nour", "association=nobody"),
-    "registry": ("imported_count=1",),
+    "registry": ("imported=3-0-1&dropped=4-7",),
+    "check": ("refusal=finished",),
 }
 """Queries of a page beside its enumerated parameters, by the last part of the route."""
 SLOW_SUFFIXES = ("report.pdf", "exports/{kind}.{file_format}", "meeting.xlsx")

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Query, UploadFile
+from fastapi import APIRouter, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from auditor.erasure import find_erased_in_import
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.registry import exporter
-from auditor.registry.changes import ImportPreview, RegistryChangeLine, build_import_preview
-from auditor.registry.importer import ExistingEntries, ImportResult, parse_registry_spreadsheet
+from auditor.registry.changes import (
+    ImportCounts,
+    ImportPreview,
+    RegistryChangeLine,
+    build_import_preview,
+)
+from auditor.registry.column_mapping import SheetColumn, list_choices, open_column_memory
+from auditor.registry.importer import (
+    NAME_COLUMNS,
+    ExistingEntries,
+    ImportResult,
+    NoNameColumnError,
+    parse_registry_spreadsheet,
+)
+from auditor.registry.issues import describe_dropped_lines, list_dropped_lines
 from auditor.registry.spreadsheet import SpreadsheetError, iter_csv_lines
 from auditor.registry.uploads import UploadStore
 from auditor.users import service
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
+from auditor.web.routes.check_now import NextCheck, load_next_check
 from storage.models.summaries import ALL_FACET
 from storage.models.users import ChangeOrigin
 
@@ -28,9 +44,11 @@ router = APIRouter()
 
 MAX_SPREADSHEET_BYTES = 10 * 1024 * 1024
 MAX_SHOWN_CHANGES = 500
-"""The preview lists at most so many changes."""
+"""The preview lists at most so many associations of a kind, and changes."""
 MAX_SHOWN_ISSUES = 100
-"""The preview lists at most so many problems of the spreadsheet."""
+"""The preview lists at most so many problems of a kind."""
+MAX_CONFIRMED_LINES = 500
+"""The confirmation counts at most so many dropped lines. They are in its address."""
 
 
 ErasureOutcome = Literal["contact", "all", "traces"]
@@ -52,15 +70,46 @@ class ImportDecisionForm(BaseModel):
     allow_many_withdrawals: bool = False
 
 
+class ColumnsForm(BaseModel):
+    """The form that corrects what was understood.
+
+    `columns` has the number of each column of the sheet and its registry column, as `3:city`, or
+    as `3:` if the column is not read.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    columns: list[Annotated[str, StringConstraints(pattern=r"^\d{1,3}:\w*$")]]
+
+    def list_chosen(self) -> dict[int, str]:
+        """Return the registry columns that were chosen, by the number of the sheet's column."""
+        pairs = (value.split(":") for value in self.columns)
+        choices = set(list_choices())
+        return {int(index): column for index, column in pairs if column in choices}
+
+
 @router.get("/{language}/registry", dependencies=[access.COORDINATOR_ACCESS])
 def show_registry(
-    context: PageContext, imported_count: int | None = None, erased: ErasureOutcome | None = None
+    request: Request,
+    context: PageContext,
+    imported: Annotated[str, Query(pattern=r"^(\d{1,7}-\d{1,7}-\d{1,7})?$")] = "",
+    dropped: Annotated[str, Query(pattern=r"^(\d{1,7}(-\d{1,7})*)?$")] = "",
+    erased: ErasureOutcome | None = None,
 ) -> HTMLResponse:
     """Show the number of associations, the downloads and the import form.
 
-    `imported_count` is the number of changes just imported, `erased` what was just erased.
+    `imported` has the numbers of associations just added, changed and withdrawn, and `dropped` the
+    lines that were not imported. `erased` is what was just erased.
     """
-    return _render_registry(context, imported_count=imported_count, erasure_outcome=erased)
+    counts = ImportCounts(*map(int, imported.split("-"))) if imported else None
+    dropped_lines = [int(line) for line in dropped.split("-")] if dropped else []
+    return _render_registry(
+        context,
+        imported_counts=counts,
+        dropped_lines=dropped_lines,
+        erasure_outcome=erased,
+        next_check=load_next_check(request, context) if counts else None,
+    )
 
 
 @router.post("/{language}/registry", dependencies=[access.ALL_REGIONS_ACCESS])
@@ -74,30 +123,71 @@ def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Respons
     uploads = _get_uploads(context)
     upload_name = uploads.save(content, context.now)
     try:
-        _build_import_preview(context, uploads.folder / upload_name)
+        import_result = _read_uploaded_spreadsheet(context, uploads.folder / upload_name)
+        can_correct = bool(list_dropped_lines(import_result.problems))
+        if not import_result.associations and not can_correct:
+            raise _build_no_associations_error(uploads.folder / upload_name)
+    except NoNameColumnError as error:
+        if not error.sheet_columns:
+            return _refuse_upload(context, upload_name, error)
     except SpreadsheetError as error:
-        uploads.delete(upload_name)
-        error_message = _describe_spreadsheet_error(context, error)
-        return _render_registry(context, status=422, error_message=error_message)
+        return _refuse_upload(context, upload_name, error)
     return RedirectResponse(_build_preview_url(context, upload_name), 303)
+
+
+def _refuse_upload(
+    context: RequestContext, upload_name: str, error: SpreadsheetError
+) -> HTMLResponse:
+    _get_uploads(context).delete(upload_name)
+    error_message = _describe_spreadsheet_error(context, error)
+    return _render_registry(context, status=422, error_message=error_message)
 
 
 @router.get("/{language}/registry/imports/{upload_name}", dependencies=[access.ALL_REGIONS_ACCESS])
 def show_import_preview(
     context: PageContext, upload_name: str, *, has_changed: bool = False
 ) -> HTMLResponse:
-    """Show what an uploaded spreadsheet would change.
+    """Show what was understood of an uploaded spreadsheet, and what it would change.
 
     `has_changed`: the user confirmed a preview, but the registry changed in the meantime.
     """
     path = _get_uploads(context).find(upload_name, context.now)
     if path is None:
-        error_message = context.translator.translate(
-            "This import has expired. Import the file again."
-        )
-        return _render_registry(context, status=404, error_message=error_message)
-    preview = _build_import_preview(context, path)
+        return _render_expired_upload(context)
+    try:
+        preview = _build_import_preview(context, path)
+    except NoNameColumnError as error:
+        return _render_unread_columns(context, upload_name, error.sheet_columns)
     return _render_import_preview(context, upload_name, preview, has_changed=has_changed)
+
+
+@router.post(
+    "/{language}/registry/imports/{upload_name}/columns", dependencies=[access.ALL_REGIONS_ACCESS]
+)
+def correct_columns(
+    context: PageContext, upload_name: str, form: Annotated[ColumnsForm, Form()]
+) -> Response:
+    """Remember as what the columns of an upload are read, and show the import again."""
+    path = _get_uploads(context).find(upload_name, context.now)
+    if path is None:
+        return _render_expired_upload(context)
+    understood = _read_columns(context, path)
+    chosen = form.list_chosen()
+    if {*chosen.values()} & {*NAME_COLUMNS}:
+        open_column_memory(context.app.data_folder).remember(understood.headings, chosen)
+        return RedirectResponse(_build_preview_url(context, upload_name), 303)
+    columns = [
+        replace(column, column=chosen.get(column.index)) for column in understood.sheet_columns
+    ]
+    return _render_unread_columns(context, upload_name, columns, status=422)
+
+
+def _read_columns(context: RequestContext, path: Path) -> ImportResult | NoNameColumnError:
+    """Return what was understood of an upload, even if no column has names."""
+    try:
+        return _read_uploaded_spreadsheet(context, path)
+    except NoNameColumnError as error:
+        return error
 
 
 @router.post("/{language}/registry/imports/{upload_name}", dependencies=[access.ALL_REGIONS_ACCESS])
@@ -110,12 +200,15 @@ def submit_import_decision(
     if form.action == "discard" or path is None:
         uploads.delete(upload_name)
         return RedirectResponse(context.links.page_url("registry"), 303)
-    preview = _build_import_preview(context, path)
+    try:
+        preview = _build_import_preview(context, path)
+    except NoNameColumnError as error:
+        return _render_unread_columns(context, upload_name, error.sheet_columns, status=422)
     is_unconfirmed = preview.changes.associations_withdrawn and not form.is_complete
     has_too_many = preview.changes.has_many_withdrawals and not form.allow_many_withdrawals
-    if is_unconfirmed or has_too_many:
-        return _render_import_preview(context, upload_name, preview, status=422, is_partial=True)
     import_result = preview.import_result
+    if is_unconfirmed or has_too_many or not import_result.associations:
+        return _render_import_preview(context, upload_name, preview, status=422, is_partial=True)
     changes = context.app.store.save_registry(
         import_result.associations,
         import_result.accounts,
@@ -128,8 +221,17 @@ def submit_import_decision(
         return RedirectResponse(f"{_build_preview_url(context, upload_name)}?has_changed=1", 303)
     uploads.delete(upload_name)
     refresh_summaries(context.app.store, context.app.config)
-    registry_url = context.links.page_url("registry")
-    return RedirectResponse(f"{registry_url}?imported_count={len(changes.log_entries)}", 303)
+    return RedirectResponse(_build_confirmation_url(context, preview), 303)
+
+
+def _build_confirmation_url(context: RequestContext, preview: ImportPreview) -> str:
+    counts = preview.counts
+    dropped_lines = list_dropped_lines(preview.import_result.problems)[:MAX_CONFIRMED_LINES]
+    query_params = {
+        "imported": f"{counts.added}-{counts.changed}-{counts.missing}",
+        "dropped": "-".join(map(str, dropped_lines)),
+    }
+    return build_url(context.links.page_url("registry"), query_params)
 
 
 def _build_preview_url(context: RequestContext, upload_name: str) -> str:
@@ -140,19 +242,49 @@ def _render_registry(
     context: RequestContext,
     *,
     status: int = 200,
-    imported_count: int | None = None,
+    imported_counts: ImportCounts | None = None,
+    dropped_lines: Sequence[int] = (),
     erasure_outcome: ErasureOutcome | None = None,
     error_message: str = "",
+    next_check: NextCheck | None = None,
 ) -> HTMLResponse:
     association_count = context.load_fresh_store().get_facet_counts().get(ALL_FACET, 0)
     return context.render_page(
         "registry.html",
         status=status,
         association_count=association_count,
-        imported_count=imported_count,
+        imported_counts=imported_counts,
+        dropped_message=describe_dropped_lines(dropped_lines, context.translator),
         erasure_outcome=erasure_outcome,
         error_message=error_message,
+        next_check=next_check,
         can_import=service.can_edit_all_regions(context.user),
+    )
+
+
+def _render_expired_upload(context: RequestContext) -> HTMLResponse:
+    error_message = context.translator.translate("This import has expired. Import the file again.")
+    return _render_registry(context, status=404, error_message=error_message)
+
+
+def _render_unread_columns(
+    context: RequestContext,
+    upload_name: str,
+    columns: Sequence[SheetColumn],
+    *,
+    status: int = 200,
+) -> HTMLResponse:
+    """Render the page of an import that only asks which column has the names."""
+    return context.render_page(
+        "registry_import.html",
+        status=status,
+        preview=None,
+        has_changed=False,
+        is_partial=False,
+        sheet_columns=columns,
+        column_choices=list_choices(),
+        format_column_heading=exporter.format_column_heading,
+        upload_name=upload_name,
     )
 
 
@@ -166,9 +298,15 @@ def _render_import_preview(
     is_partial: bool = False,
 ) -> HTMLResponse:
     return context.render_page(
-        "registry_diff.html",
+        "registry_import.html",
         status=status,
         preview=preview,
+        sheet_columns=preview.import_result.sheet_columns,
+        column_choices=list_choices(),
+        format_column_heading=exporter.format_column_heading,
+        dropped_message=describe_dropped_lines(
+            list_dropped_lines(preview.problems), context.translator
+        ),
         upload_name=upload_name,
         has_changed=has_changed,
         is_partial=is_partial,
@@ -198,19 +336,45 @@ def _build_import_preview(context: RequestContext, path: Path) -> ImportPreview:
 
 
 def _read_uploaded_spreadsheet(context: RequestContext, path: Path) -> ImportResult:
-    """Parse a spreadsheet. Raises SpreadsheetError, also if it lists no association."""
+    """Parse a spreadsheet with the remembered columns. Raises SpreadsheetError."""
     store = context.app.store
     entries = ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts())
-    import_result = parse_registry_spreadsheet(path, context.app.config.network.language, entries)
-    if not import_result.associations:
-        raise SpreadsheetError(
-            path,
-            "it lists no association",
-            "fill in one row per association",
-            code="no_associations",
-        )
+    import_result = parse_registry_spreadsheet(
+        path,
+        context.app.config.network.language,
+        entries,
+        open_column_memory(context.app.data_folder),
+    )
     import_result.problems += find_erased_in_import(context.app, import_result)
     return import_result
+
+
+def _build_no_associations_error(path: Path) -> SpreadsheetError:
+    return SpreadsheetError(
+        path,
+        "it lists no association",
+        "fill in one row per association",
+        code="no_associations",
+    )
+
+
+@router.get("/{language}/registry/template.xlsx", dependencies=[access.ALL_REGIONS_ACCESS])
+def download_template(context: PageContext) -> Response:
+    """Send an empty registry with one example row, which no import registers."""
+    content = exporter.build_template_workbook(context.translator)
+    title = context.translator.translate("Registry template")
+    return Response(
+        content,
+        media_type=MEDIA_TYPES["xlsx"],
+        headers={"content-disposition": _build_disposition("registry-template", title, "xlsx")},
+    )
+
+
+def _build_disposition(ascii_stem: str, stem: str, file_format: str) -> str:
+    """Return the header that names a download, for browsers of any age."""
+    translated_name = quote(f"{stem}.{file_format}")
+    ascii_name = f"{ascii_stem}.{file_format}"
+    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{translated_name}"
 
 
 @router.get("/{language}/registry.{file_format}", dependencies=[access.ALL_REGIONS_ACCESS])
@@ -229,10 +393,8 @@ def download_registry(
     else:
         chunks = iter_csv_lines(rows, delimiter=delimiter)
     day = context.now.date().isoformat()
-    ascii_name = f"registry-{day}.{file_format}"
-    title = translator.translate("Registry")
-    translated_name = quote(f"{title}-{day}.{file_format}")
-    disposition = f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{translated_name}"
+    stem = f"{translator.translate('Registry')}-{day}"
+    disposition = _build_disposition(f"registry-{day}", stem, file_format)
     return StreamingResponse(
         chunks,
         media_type=MEDIA_TYPES[file_format],

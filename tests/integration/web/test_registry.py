@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from bs4 import BeautifulSoup
 
 from auditor.i18n.translator import Translator
 from auditor.registry import exporter
@@ -12,6 +13,7 @@ from auditor.registry.spreadsheet import to_csv
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 from tests.support.mini_network import opened
+from tests.support.spreadsheets import write_ods
 from tests.support.web_server import NOW, logged_in_client
 
 NOUR = AssociationEntry(
@@ -98,7 +100,7 @@ def test_spreadsheet_is_previewed_then_imported(app, language):
             response.headers["location"], data=confirmation(client, response.headers["location"])
         )
         assert imported.status_code == 303
-        assert imported.headers["location"].startswith(f"/{language}/registry?imported_count=")
+        assert imported.headers["location"] == f"/{language}/registry?imported=0-1-0"
         assert client.get(imported.headers["location"]).status_code == 200
         assert client.get(response.headers["location"]).status_code == 404
     facebook = {row.typed_text for row in app.store.list_accounts() if row.channel == "facebook"}
@@ -184,13 +186,13 @@ def test_unchanged_spreadsheet_has_no_import_button(app):
 @pytest.mark.parametrize(
     ("data", "status", "message"),
     [
-        (b"\xd0\xcf\x11\xe0old", 422, "old Excel format (before 2007)"),
+        (b"\xd0\xcf\x11\xe0old", 422, "damaged"),
         (b"\0\0\0", 422, "is not a spreadsheet"),
         (b"PK\x03\x04broken", 422, "damaged"),
         (b'name\n"open' + b"x" * 200_000, 422, "quotation mark"),
         (b'id,name\n1,"open\n2,b\n', 422, "Line 2: A quotation mark"),
         (b"id,name\n" + b"1,a\n" * 2000 + b"2,\0\n", 422, "Line 2002: This file is damaged"),
-        (b"what,where\n1,2\n", 422, "No column has association names"),
+        (b"# Notes\n\nSome words. And more.\n", 422, "a text, not a table"),
         (b"id,name\n", 422, "This file has no associations"),
         (b"x" * (10 * 1024 * 1024 + 1), 413, "larger than 10 MB"),
     ],
@@ -223,9 +225,121 @@ def test_unknown_upload_name_returns_404(app, name):
     assert [row.id for row in app.store.list_associations()] == ["amal", "nour"]
 
 
-def test_preview_shows_at_most_500_changes(app):
+def test_preview_lists_at_most_500_associations_of_a_kind(app):
     with logged_in_client(app) as client:
         rows = [[f"n{n}", f"Name {n}", "", ""] for n in range(600)]
         text = client.get(upload(client, rows=[*UNCHANGED_ROWS, *rows]).headers["location"]).text
-    assert text.count("<dt>") == 500
-    assert "more changes" in text
+    assert text.count("<li><bdi>Name ") == 500
+    assert "<bdi>100</bdi> more associations" in text
+
+
+def list_choices(text):
+    """Return the choice of each column on the page of an import, by its heading."""
+    page = BeautifulSoup(text, "html.parser")
+    chosen = {}
+    for select in page.select("select[name=columns]"):
+        option = select.select_one("option[selected]") or select.option
+        heading = page.find(id=select["aria-labelledby"]).get_text()
+        chosen[heading] = option["value"]
+    return chosen
+
+
+def test_template_has_an_example_row_that_is_not_imported(app):
+    with logged_in_client(app) as client:
+        assert 'href="/fr/registry/template.xlsx"' in client.get("/fr/registry").text
+        workbook = client.get("/fr/registry/template.xlsx")
+        response = client.post("/fr/registry", files={"spreadsheet": ("a.xlsx", workbook.content)})
+    assert "Mod%C3%A8le%20du%20registre.xlsx" in workbook.headers["content-disposition"]
+    assert response.status_code == 422
+    assert "Ce fichier ne contient aucune association." in response.text
+
+
+def test_import_says_what_it_understood_and_asks_for_the_names(app):
+    data = to_csv([["Structure", "Site", "Lieu"], ["Ifrane", "ifrane.ma", "Ifrane"]])
+    with logged_in_client(app) as client:
+        response = client.post("/en/registry", files={"spreadsheet": ("a.csv", data)})
+        preview_url = response.headers["location"]
+        text = client.get(preview_url).text
+        assert "which column has the names" in text
+        assert 'value="import"' not in text
+        assert list_choices(text) == {
+            "Site": "1:website",
+            "Structure": "0:",
+            "Lieu": "2:",
+        }
+        refused = client.post(f"{preview_url}/columns", data={"columns": ["0:", "2:city"]})
+        assert refused.status_code == 422
+        assert list_choices(refused.text)["Lieu"] == "2:city"
+        columns = ["0:name", "1:website", "2:city"]
+        response = client.post(f"{preview_url}/columns", data={"columns": columns})
+        assert response.headers["location"] == preview_url
+        assert "1 new association" in read_text(client.get(preview_url).text)
+        again = client.post("/en/registry", files={"spreadsheet": ("a.csv", data)})
+        text = client.get(again.headers["location"]).text
+    assert sorted(list_choices(text).values()) == columns
+
+
+def test_column_choice_that_does_not_exist_is_ignored_or_refused(app):
+    with logged_in_client(app) as client:
+        preview_url = upload(client, rows=UNCHANGED_ROWS).headers["location"]
+        for value in ("x", "0:name:city", "0:<b>"):
+            response = client.post(f"{preview_url}/columns", data={"columns": [value]})
+            assert response.status_code == 422
+        response = client.post(f"{preview_url}/columns", data={"columns": ["1:name", "2:nothing"]})
+        assert response.status_code == 303
+        assert client.post("/en/registry/imports/none/columns", data={"columns": ["1:name"]})
+
+
+def test_new_changed_and_missing_associations_are_counted(app):
+    rows = [["nour", "جمعية النور", "Tiznit", ""], ["", "Ifrane", "", ""], ["", "Zagora", "", ""]]
+    with logged_in_client(app) as client:
+        text = read_text(client.get(upload(client, rows=rows).headers["location"]).text)
+    assert "2 new associations, 1 association changed, 1 association not in the file." in text
+
+
+def test_dropped_line_is_named_before_and_after_the_import(app):
+    rows = [*UNCHANGED_ROWS, ["", "Ifrane", "Ifrane", ""], ["x", "", "Safi", ""]]
+    sentence = "1 row was not imported: the name is missing (lines: 5)."
+    with logged_in_client(app) as client:
+        preview_url = upload(client, rows=rows).headers["location"]
+        text = read_text(client.get(preview_url).text)
+        assert sentence in text
+        assert text.index(sentence) < text.index("Apply these changes")
+        response = client.post(preview_url, data=confirmation(client, preview_url))
+        text = read_text(client.get(response.headers["location"]).text)
+    assert "Imported: 1 new association, 1 association changed." in text
+    assert sentence in text
+
+
+def test_problems_are_grouped_and_unread_columns_are_none_of_them(app):
+    data = to_csv(
+        [
+            ["name", "email", "Shoe size"],
+            *[[f"Name {number}", "no address", "42"] for number in range(3)],
+            ["", "a@b.ma", "42"],
+        ]
+    )
+    with logged_in_client(app) as client:
+        response = client.post("/en/registry", files={"spreadsheet": ("a.csv", data)})
+        text = client.get(response.headers["location"]).text
+    page = BeautifulSoup(text, "html.parser")
+    groups = page.select("section[aria-labelledby=problems] summary")
+    assert [" ".join(group.get_text().split()) for group in groups] == [
+        "1 the name is missing · not imported",
+        "3 invalid email address",
+    ]
+    assert "1 column not read: Shoe size" in read_text(text)
+
+
+def test_ods_is_imported(app, tmp_path):
+    path = write_ods(tmp_path / "sheet.ods", [["Nom", "Ville"], ["Ifrane", "Ifrane"]])
+    with logged_in_client(app) as client:
+        response = client.post("/en/registry", files={"spreadsheet": ("a.ods", path.read_bytes())})
+        text = read_text(client.get(response.headers["location"]).text)
+    assert "1 new association" in text
+
+
+def read_text(text):
+    """Return the visible text of a page with single spaces."""
+    main = BeautifulSoup(text, "html.parser").main
+    return " ".join(main.get_text().split())
