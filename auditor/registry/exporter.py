@@ -143,6 +143,7 @@ EXAMPLE_LINKS = {
     "youtube": "https://www.youtube.com/@example",
 }
 EXAMPLE_FACTS = {"email": "contact@example.org", "phone": "0600000000"}
+EXAMPLE_NAME_LANGUAGES = {"name_ar": "ar", "name_fr": "fr"}
 EXAMPLE_REGION = "souss-massa"
 
 
@@ -165,6 +166,8 @@ def _get_example_cell(column: str, translator: Translator) -> str:
         return REGIONS[EXAMPLE_REGION][translator.language]
     if column == "language":
         return format_language(translator.language, translator)
+    if column in EXAMPLE_NAME_LANGUAGES:
+        return Translator(EXAMPLE_NAME_LANGUAGES[column]).term("example_row", "name")
     value = {**EXAMPLE_FACTS, **EXAMPLE_LINKS}.get(column)
     if value is None:
         term = translator.term("example_row", column)

@@ -357,9 +357,7 @@ def _identify_columns(heading: SheetRow) -> set[str]:
 @cache
 def list_example_names() -> frozenset[str]:
     """Return the normalized names of the example row of the template, in all languages."""
-    translators = [Translator(language) for language in LANGUAGE_NAMES]
-    codes = ("name", "name_ar", "name_fr")
-    names = (translator.term("example_row", code) for translator in translators for code in codes)
+    names = (Translator(language).term("example_row", "name") for language in LANGUAGE_NAMES)
     return frozenset(map(normalize_label, names))
 
 

@@ -393,8 +393,8 @@ def download_registry(
     else:
         chunks = iter_csv_lines(rows, delimiter=delimiter)
     day = context.now.date().isoformat()
-    stem = f"{translator.translate('Registry')}-{day}"
-    disposition = _build_disposition(f"registry-{day}", stem, file_format)
+    title = translator.translate("Registry")
+    disposition = _build_disposition(f"registry-{day}", f"{title}-{day}", file_format)
     return StreamingResponse(
         chunks,
         media_type=MEDIA_TYPES[file_format],

@@ -328,7 +328,7 @@ def test_problems_are_grouped_and_unread_columns_are_none_of_them(app):
         "1 the name is missing · not imported",
         "3 invalid email address",
     ]
-    assert "1 column not read: Shoe size" in read_text(text)
+    assert "1 column not read Shoe size" in read_text(text)
 
 
 def test_ods_is_imported(app, tmp_path):
