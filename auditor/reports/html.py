@@ -29,7 +29,7 @@ from auditor.decisions.steps import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview, build_network_overview
 from auditor.i18n.translator import GapText, Translator
-from auditor.reference.gap_catalogue import Voice
+from auditor.reference.gap_catalogue import SEVERITIES, Voice, get_gap_kind
 from auditor.rendering import svg
 from auditor.rendering.templates import (
     PageLinks,
@@ -46,7 +46,7 @@ from auditor.reports.text import (
     list_recently_opened_gaps,
 )
 from auditor.rules.score import POINT_WEIGHTS
-from storage.models.audit import Association, Gap
+from storage.models.audit import Association, Gap, GapKind
 from storage.models.users import CompletedStep, Reply, ReplyKind, ReplyOutcome
 
 if TYPE_CHECKING:
@@ -99,15 +99,30 @@ class ReportNotice:
         return self.refusal in REFUSED_VALUES and self.kind is not None
 
 
+COLOR_CLASSES = {GapKind.BROKEN: "high", GapKind.SILENT: "medium"}
+"""The colors of the kinds; the others are advice."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReportPoint:
-    """A gap that the report describes in full. `anchor` is its fragment in the address."""
+    """A gap that the report describes in full. `anchor` is its fragment in the address.
+
+    `tag` says what kind of problem it is, and that it is urgent.
+    """
 
     gap: Gap
     text: GapText
+    tag: str
     anchor: str
     is_open: bool
     completed_steps: frozenset[int] = frozenset()
+
+    @property
+    def color_class(self) -> str:
+        """Return the severity whose color and mark a folded gap has, by its kind."""
+        if self.gap.severity == SEVERITIES[0]:
+            return self.gap.severity
+        return COLOR_CLASSES.get(get_gap_kind(self.gap), "low")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +253,21 @@ def _build_points(
         ReportPoint(
             gap,
             translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params),
+            _describe_kind(gap, translator),
             anchor,
             is_open=anchor == open_anchor,
             completed_steps=select_completed_steps(gap, forms.completed_steps),
         )
         for gap, anchor in zip(gaps, anchors, strict=True)
     ]
+
+
+def _describe_kind(gap: Gap, translator: Translator) -> str:
+    """Return the kind of a gap, and that it is urgent if it is."""
+    kind = translator.label("gap_kind", get_gap_kind(gap))
+    if gap.severity != SEVERITIES[0]:
+        return kind
+    return f"{translator.label('severity', gap.severity)} · {kind}"
 
 
 def _list_places(view: AssociationView, points: Sequence[ReportPoint]) -> set[str]:

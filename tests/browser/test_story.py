@@ -96,8 +96,10 @@ def create_report_link(coordinator):
 def send_reply(volunteer):
     """Send the address of the missing account from the Arabic report."""
     assert volunteer.locator("html").get_attribute("dir") == "rtl"
-    gap = volunteer.locator("article", has_text="يوتيوب").first
-    gap.locator("summary").click()
+    gap = volunteer.locator("article.gap", has_text="يوتيوب").first
+    if gap.locator("details.point").get_attribute("open") is None:
+        gap.locator("summary").first.click()
+    gap.locator("details.live > summary").click()
     gap.locator("input[name=value][dir=ltr]").fill(NEW_ACCOUNT_URL)
     gap.locator("button[value=moved]").click()
     volunteer.locator("[role=status]").wait_for()
