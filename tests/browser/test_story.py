@@ -67,7 +67,7 @@ def test_accepted_reply_closes_the_gap_in_the_next_run(demo_session, coordinator
     fixed_row = coordinator.locator("table", has_text="Réglé").locator("tr", has_text=FIXED_TITLE)
     assert fixed_row.locator(f"a[href$='/associations/{ASSOCIATION}']").count() == 1
     volunteer.reload()
-    assert "youtube.com" in volunteer.locator("main").inner_text()
+    assert "youtube.com" in volunteer.locator("main").text_content()
 
 
 def import_spreadsheet(demo_session, coordinator):
