@@ -25,6 +25,8 @@ PAGES = {
     ),
     "registry": "/registry",
     "change log": "/registry/history",
+    "change log of an import": "/registry/history/5",
+    "change log of one association": "/registry/history?association=nour",
     "registry entry": "/registry/entries/nour",
     "registry entry with markup": "/registry/entries/amal",
     "import preview": f"/registry/imports/{WAITING}",

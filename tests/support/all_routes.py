@@ -24,6 +24,7 @@ PATH_VALUES = {
     "account_id": range(1, 6),
     "kind": tuple(EXPORT_KINDS),
     "file_format": EXPORT_FORMATS,
+    "entry_id": ("1",),
     "user_id": ("1",),
     "reply_id": ("1",),
     "proposal_id": ("1",),

@@ -1,4 +1,4 @@
-"""The registry: download as a spreadsheet, import of one with a preview, and change log."""
+"""The registry: download as a spreadsheet, and import of one with a preview."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from auditor.registry import exporter
 from auditor.registry.changes import (
     ImportCounts,
     ImportPreview,
-    RegistryChangeLine,
     build_import_preview,
 )
 from auditor.registry.column_mapping import SheetColumn, list_choices, open_column_memory
@@ -35,7 +34,7 @@ from auditor.registry.uploads import UploadStore
 from auditor.users import service
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
-from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
+from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.check_now import NextCheck, load_next_check
 from storage.models.summaries import ALL_FACET
 from storage.models.users import ChangeOrigin
@@ -400,50 +399,3 @@ def download_registry(
         media_type=MEDIA_TYPES[file_format],
         headers={"content-disposition": disposition},
     )
-
-
-HISTORY_PAGE_SIZE = 50
-
-
-@router.get("/{language}/registry/history", dependencies=[access.COORDINATOR_ACCESS])
-def show_registry_history(
-    context: PageContext, association: str = "", before: RowId | None = None
-) -> HTMLResponse:
-    """Show the change log, newest first, of all associations or of one (also a removed one)."""
-    store = context.app.store
-    entries = store.list_audit_log(
-        association or None,
-        before_id=before,
-        limit=HISTORY_PAGE_SIZE + 1,
-        regions=context.regions,
-    )
-    shown_entries, has_more = entries[:HISTORY_PAGE_SIZE], len(entries) > HISTORY_PAGE_SIZE
-    association_ids = {entry.association for entry in shown_entries}
-    names = {
-        row.id: row.display_name(context.language)
-        for row in store.load_association_data(association_ids).associations
-    }
-    changes = [
-        (entry, RegistryChangeLine.from_change(entry, names.get(entry.association, "")))
-        for entry in shown_entries
-    ]
-    first_url = next_url = None
-    if before:
-        first_url = _build_history_url(context, association)
-    if has_more:
-        next_url = _build_history_url(context, association, before=shown_entries[-1].id)
-    return context.render_page(
-        "audit_log.html",
-        changes=changes,
-        association_id=association,
-        association=store.get_association(association) if association else None,
-        first_url=first_url,
-        next_url=next_url,
-    )
-
-
-def _build_history_url(
-    context: RequestContext, association: str, *, before: int | None = None
-) -> str:
-    query_params = {"association": association, "before": str(before) if before else ""}
-    return build_url(context.links.page_url("registry/history"), query_params)

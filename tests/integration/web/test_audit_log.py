@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from auditor.web.routes import registry_history
 from storage.models.audit import Association, AssociationEntry, Contact
-from storage.models.users import ChangeOrigin
+from storage.models.users import ChangeOrigin, Role
 from tests.support.mini_network import opened
 from tests.support.web_server import NOW, logged_in_client
 
@@ -49,15 +51,94 @@ def test_change_log_of_one_removed_association_shows_only_its_changes(app):
         assert "No changes yet." in client.get("/en/registry/history?association=nobody").text
 
 
-def test_change_log_pages_show_every_entry_once(app):
-    associations = [Association(f"n{n:03}", f"Name {n:03}") for n in range(120)]
-    app.store.save_registry(associations, [], NOW, is_complete=False)
-    names, url = [], "/en/registry/history"
+def follow_pages(client, url, pattern):
+    """Return the matches of a pattern on a page and on all pages after it."""
+    found = []
+    while url:
+        text = client.get(url).text
+        found += re.findall(pattern, text)
+        next_link = re.search(r'href="([^"]+)" rel="next"', text)
+        url = next_link[1].replace("&amp;", "&") if next_link else None
+    return found
+
+
+def save_many(app, count, days=0):
+    associations = [Association(f"n{days}-{n:04}", f"Name {n:04}") for n in range(count)]
+    app.store.save_registry(
+        associations,
+        [],
+        NOW + timedelta(days=days),
+        is_complete=False,
+        origin=ChangeOrigin("Salma", "import"),
+    )
+
+
+def test_import_is_one_line_that_leads_to_its_changes(app):
+    save_many(app, 120)
     with logged_in_client(app) as client:
-        while url:
-            text = client.get(url).text
-            names += re.findall(r"<ins><bdi>(Name \d+)", text)
-            next_link = re.search(r'href="([^"]+)" rel="next"', text)
-            url = next_link[1].replace("&amp;", "&") if next_link else None
+        text = client.get("/en/registry/history").text
+        assert text.count("<tr><th") == 1 + 3
+        assert not re.search("Name [0-9]+", text)
+        import_link = re.search(r'<a href="([^"]+)"><bdi>120</bdi> changes</a>', text)
+        names = follow_pages(client, import_link[1], r"<ins><bdi>(Name \d+)")
+        assert "Salma" in client.get(import_link[1]).text
+    assert names == [f"Name {n:04}" for n in reversed(range(120))]
+
+
+def test_change_of_one_field_is_shown_in_its_line(app):
+    changed = AssociationEntry(replace(NOUR.association, city="Agadir"))
+    app.store.save_registry([changed], [], NOW + timedelta(days=1), is_complete=False)
+    with logged_in_client(app) as client:
+        text = client.get("/en/registry/history").text
+    assert "<ins><bdi>Agadir</bdi></ins>" in text
+
+
+def test_actions_of_one_moment_by_two_authors_are_two_lines(app):
+    with logged_in_client(app) as client:
+        text = client.get("/en/registry/history").text
+    assert text.count("<tr><th") == 1 + 2
+    assert text.index("Amina") < text.index("Salma")
+
+
+def test_change_log_pages_show_every_action_once(app, monkeypatch):
+    for day in range(1, 8):
+        save_many(app, day, day)
+    monkeypatch.setattr(registry_history, "PAGE_SIZE", 3)
+    monkeypatch.setattr(registry_history, "MAX_SHOWN_LINES", 0)
+    with logged_in_client(app) as client:
+        counts = follow_pages(client, "/en/registry/history", r"<bdi>(\d+)</bdi> changes?</a>")
         assert client.get("/en/registry/history?before=-1").status_code == 422
-    assert names == [f"Name {n:03}" for n in reversed(range(120))]
+    assert [int(count) for count in counts[:7]] == [7, 6, 5, 4, 3, 2, 1]
+    assert len(counts) == 9
+
+
+def test_import_larger_than_a_page_reads_is_counted_as_one_line(app, monkeypatch):
+    for day in (1, 2, 3):
+        save_many(app, 10 * day, day)
+    monkeypatch.setattr(registry_history, "MAX_READ_ENTRIES", 15)
+    monkeypatch.setattr(registry_history, "MAX_SHOWN_LINES", 0)
+    with logged_in_client(app) as client:
+        counts = follow_pages(client, "/en/registry/history", r"<bdi>(\d+)</bdi> changes?</a>")
+    assert [int(count) for count in counts[:3]] == [30, 20, 10]
+    assert len(counts) == 5  # and the two actions of the fixture
+
+
+def test_coordinator_of_a_region_sees_only_its_part_of_an_import(app):
+    nearby = Association("near", "Near", region="Souss-Massa")
+    far = Association("far", "Far away", region="Oriental")
+    app.store.save_registry([nearby, far], [], NOW + timedelta(days=1), is_complete=False)
+    user = {"name": "Omar", "role": Role.COORDINATOR, "regions": ("souss-massa",)}
+    with logged_in_client(app, **user) as client:
+        text = client.get("/en/registry/history").text
+        statuses = {
+            entry.association: client.get(f"/en/registry/history/{entry.id}").status_code
+            for entry in app.store.list_audit_log(limit=4)
+            if entry.association in ("near", "far")
+        }
+    assert "Far away" not in text
+    assert statuses == {"near": 200, "far": 404}
+
+
+def test_page_of_an_unknown_action_does_not_exist(app):
+    with logged_in_client(app) as client:
+        assert client.get("/en/registry/history/99999").status_code == 404
