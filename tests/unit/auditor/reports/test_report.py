@@ -307,7 +307,7 @@ def test_only_interactive_report_has_reply_forms():
 def test_missing_channel_offers_an_address_or_none_by_choice():
     page = report(view(gaps=[gap("channel_missing", "youtube")]))
     assert "We choose not to use it" in page
-    assert "We have an account at this address" in page
+    assert "We already have an account" in page
     assert "We choose not to use it" not in report(view(gaps=[gap("channel_stale")]))
 
 
