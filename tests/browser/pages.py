@@ -3,7 +3,7 @@
 Each page here is tested in every language, width and colour scheme.
 """
 
-from tests.support.sample_network import WAITING
+from tests.support.sample_network import UNREAD, WAITING
 
 PAGES = {
     "dashboard": "/",
@@ -29,7 +29,10 @@ PAGES = {
     "change log of one association": "/registry/history?association=nour",
     "registry entry": "/registry/entries/nour",
     "registry entry with markup": "/registry/entries/amal",
+    "registry after an import": "/registry?imported=3-1-0&dropped=4-7",
     "import preview": f"/registry/imports/{WAITING}",
+    "import that asks for the names": f"/registry/imports/{UNREAD}",
+    "check that is refused": "/check?refusal=finished",
     "erasure form": "/registry/erase/nour",
     "glossary": "/glossary",
     "meeting": "/meeting",

@@ -11,8 +11,10 @@ from auditor.scheduling import SchedulerJob, run_audit
 from auditor.web.access import SESSION_COOKIE
 from storage.models.audit import AuditRunState
 from storage.models.users import Role
+from tests.browser.test_pages import LANGUAGES, fail_if_any, find_problems
 from tests.support.demo_session import DemoSession
-from tests.support.web_server import create_session, serve_app
+from tests.support.mini_network import link, opened, register
+from tests.support.web_server import NOW, create_session, serve_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -73,6 +75,42 @@ def test_first_day_leads_from_the_template_to_results(demo_session, coordinator,
     assert "pas encore vérifié" not in read_main(coordinator)
     assert "23 novembre 2026" in read_main(coordinator)
     assert coordinator.locator("main a[href*='/associations/']").count() > 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_before_the_first_results_are_accessible_and_fit(language, chromium, tmp_path):
+    network, starter = opened(tmp_path), PendingRun()
+    with (
+        contextlib.closing(network.store),
+        serve_app(network, NOW, run_starter=starter) as url,
+        contextlib.closing(chromium.new_context(reduced_motion="reduce")) as context,
+    ):
+        cookie = create_session(network.store, "La coordination", Role.COORDINATOR)
+        context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": url}])
+        tab = context.new_page()
+        tab.goto(f"{url}/{language}/")
+        fail_if_any(find_problems(tab), "without associations")
+        register(network, link("nour", "website", "nour"), now=NOW)
+        tab.goto(f"{url}/{language}/")
+        fail_if_any(find_problems(tab), "without a run")
+        starter.is_running = True
+        tab.route("**/check", drop_refresh)
+        tab.goto(f"{url}/{language}/check")
+        fail_if_any(find_problems(tab), "during the run")
+
+
+class PendingRun:
+    """A run starter whose run never ends."""
+
+    is_running = False
+    has_failed = False
+
+
+def drop_refresh(route):
+    """Answer with the page as it is, but do not load it again during the test."""
+    response = route.fetch()
+    headers = {name: value for name, value in response.headers.items() if name != "refresh"}
+    route.fulfill(response=response, headers=headers)
 
 
 def read_main(page):

@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 
 from auditor.views.export import EXPORT_FORMATS, EXPORT_KINDS
 from auditor.web.app import ROUTERS
-from tests.support.sample_network import WAITING
+from tests.support.sample_network import UNREAD, WAITING
 
 PATH_VALUES = {
     "language": ("en",),
@@ -29,7 +29,7 @@ PATH_VALUES = {
     "reply_id": ("1",),
     "proposal_id": ("1",),
     "day": ("2026-11-02",),
-    "upload_name": (WAITING, "none"),
+    "upload_name": (WAITING, UNREAD, "none"),
     "token": ("none",),
 }
 """Example values of each path parameter."""

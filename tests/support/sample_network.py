@@ -116,6 +116,8 @@ SHEET = (
 )
 WAITING = f"{NOW:%Y%m%d%H%M%S}-{'a' * 22}"
 """Name of an uploaded spreadsheet whose import is not confirmed yet."""
+UNREAD = f"{NOW:%Y%m%d%H%M%S}-{'b' * 22}"
+"""Name of an uploaded spreadsheet of which no column is known to have names."""
 NOTE = "nothing that proves an account"
 """A detail that a probe writes itself. Quoted text of a page is not translated."""
 FOUND = FoundLink(
@@ -211,6 +213,8 @@ def _play(app):
     app.store.add_user(User("Amina", Role.ADMIN, NOW, "operator"))
     (app.data_folder / "uploads").mkdir()
     (app.data_folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
+    unread_sheet = to_csv([["Structure", "Lieu"], ["Amal", "Agadir"]])
+    (app.data_folder / "uploads" / UNREAD).write_bytes(unread_sheet)
 
 
 async def _execute_runs(app):
