@@ -99,6 +99,7 @@ def create_app(
     for error_class in (HTTPException, RequestValidationError):
         web.add_exception_handler(error_class, handle_http_error)
     web.add_exception_handler(NotLoggedInError, login.handle_not_logged_in)
+    web.add_exception_handler(check_now.NothingCheckedError, check_now.handle_nothing_checked)
     web.add_middleware(SecurityMiddleware, config=app.config, clock=clock)
     web.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     web.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(app.config.web.trusted_proxies))

@@ -156,6 +156,8 @@ FORMS = {
     ),
     "follow-ups": ({}, {"kind": "promised"}, {"kind": "note"}, {"kind": "called"}),
     "checks": ({}, {}),
+    "check": ({},),
+    "columns": ({"columns": "0:"}, {"columns": "0:name"}, {"columns": "name"}),
     "meeting": ({}, {"tag": "rabat"}),
     "registry": (
         {},

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from auditor.checking.clock import find_due_day, find_next_start_time
@@ -16,8 +16,9 @@ from auditor.runs.recheck import is_run_in_progress
 from auditor.runs.requested_run import RunRefusal, RunStarter, has_results, load_run_progress
 from auditor.users import service
 from auditor.web import access
-from auditor.web.request_context import PageContext, RequestContext
+from auditor.web.request_context import PageContext, RequestContext, build_request_context
 from storage.models.audit import AuditRunState
+from storage.models.summaries import ALL_FACET
 
 router = APIRouter()
 
@@ -60,6 +61,31 @@ def load_next_check(request: Request, context: RequestContext) -> NextCheck:
 def _is_check_running(starter: RunStarter | None, context: RequestContext) -> bool:
     """Return True if this process prepares a run, or if any process executes one."""
     return (starter is not None and starter.is_running) or is_run_in_progress(context.app)
+
+
+class NothingCheckedError(Exception):
+    """No run has checked anything, so a page of results would show wrong figures."""
+
+
+def require_results(context: PageContext) -> None:
+    """Raise NothingCheckedError before the first results; the handler shows a page that says so."""
+    if not has_results(context.app.store):
+        raise NothingCheckedError
+
+
+RESULTS_REQUIRED = Depends(require_results)
+"""A dependency of routes whose pages show results only."""
+
+
+def handle_nothing_checked(request: Request, _error: Exception) -> HTMLResponse:
+    """Show when the first check starts, instead of a page of results."""
+    context = build_request_context(request, request.path_params["language"])
+    association_count = context.load_fresh_store().get_facet_counts().get(ALL_FACET, 0)
+    return context.render_page(
+        "not_checked_yet.html",
+        association_count=association_count,
+        next_check=load_next_check(request, context),
+    )
 
 
 @router.get("/{language}/check", dependencies=[access.LOGGED_IN_ACCESS])

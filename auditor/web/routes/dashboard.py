@@ -14,7 +14,7 @@ from auditor.views.dashboard import MIN_GROUP_SIZE, CoverageTrend, build_dashboa
 from auditor.web import access
 from auditor.web.errors import detect_language
 from auditor.web.request_context import PageContext
-from auditor.web.routes.check_now import load_next_check
+from auditor.web.routes.check_now import RESULTS_REQUIRED, load_next_check
 from auditor.web.routes.gaps import parse_day
 from storage.models.audit import AuditRun
 
@@ -66,7 +66,7 @@ MAX_COMPARED_RUNS = 400
 """How many runs a comparison may reach back: about a year of daily runs."""
 
 
-@router.get("/{language}/groups", dependencies=[access.LOGGED_IN_ACCESS])
+@router.get("/{language}/groups", dependencies=[access.LOGGED_IN_ACCESS, RESULTS_REQUIRED])
 def show_groups(
     context: PageContext,
     group_by: Annotated[str, Query()] = "region",

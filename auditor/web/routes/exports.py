@@ -23,6 +23,7 @@ from auditor.views.domain_calendar import DOMAIN_GAP, build_domain_calendar
 from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES, ExportFormat, ExportRequest
 from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
+from auditor.web.routes.check_now import RESULTS_REQUIRED
 from auditor.web.routes.gaps import LAST_MEETING_COOKIE, parse_day
 from storage.models.audit import GAP_KINDS, Gap
 
@@ -137,7 +138,7 @@ class MeetingPackForm(BaseModel):
     call_limit: CallLimit = CALL_LIMIT_CHOICES[0]
 
 
-@router.get("/{language}/meeting", dependencies=[access.LOGGED_IN_ACCESS])
+@router.get("/{language}/meeting", dependencies=[access.LOGGED_IN_ACCESS, RESULTS_REQUIRED])
 def show_meeting_pack(
     context: PageContext,
     association_filter: FilterParams,

@@ -17,6 +17,7 @@ from auditor.views.changes import ChangePeriod, find_change_period
 from auditor.views.domain_calendar import DOMAIN_GAP
 from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
+from auditor.web.routes.check_now import RESULTS_REQUIRED
 from auditor.web.routes.login import YEAR_SECONDS
 from storage.models.audit import GAP_KINDS
 from storage.models.summaries import GapPage, GapSort
@@ -35,7 +36,7 @@ class GapCount:
     url: str
 
 
-@router.get("/{language}/gaps", dependencies=[access.LOGGED_IN_ACCESS])
+@router.get("/{language}/gaps", dependencies=[access.LOGGED_IN_ACCESS, RESULTS_REQUIRED])
 def list_gaps(
     context: PageContext,
     *,
@@ -146,7 +147,7 @@ class ChangesPage:
         return [(days, _get_first_day(self.today, days)) for days in QUICK_RANGE_DAYS]
 
 
-@router.get("/{language}/changes", dependencies=[access.LOGGED_IN_ACCESS])
+@router.get("/{language}/changes", dependencies=[access.LOGGED_IN_ACCESS, RESULTS_REQUIRED])
 def list_changes(
     context: PageContext,
     since: Annotated[str, Query()] = "",

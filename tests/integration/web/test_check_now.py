@@ -107,6 +107,21 @@ def test_unchecked_network_says_so_and_when_the_next_check_starts(network):
     assert 'action="/en/check"' in text
 
 
+@pytest.mark.parametrize("page", ["gaps", "changes", "meeting", "groups"])
+def test_page_of_results_says_that_nothing_is_checked_yet(network, page):
+    with open_browser(network) as browser:
+        assert "No associations yet." in browser.client.get(f"/en/{page}").text
+        register(network, SITE, now=NOW)
+        response = browser.client.get(f"/en/{page}")
+        assert response.status_code == 200
+        text = read_text(response.text)
+        assert text.startswith("Not checked yet 1 association registered, not checked yet.")
+        assert NEXT_CHECK in text
+        browser.press_check_now()
+        browser.wait_for_end()
+        assert "not checked yet" not in browser.client.get(f"/en/{page}").text.lower()
+
+
 @pytest.mark.parametrize(("role", "regions"), [(Role.READER, ()), (Role.COORDINATOR, ("Souss",))])
 def test_check_can_be_started_only_with_the_right_for_all_regions(network, role, regions):
     register(network, SITE, now=NOW)
