@@ -246,7 +246,7 @@ def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
 
 
 def extract_search_words(summary: AssociationSummary | Association) -> set[str]:
-    """Return the search words of the names and the id, and of town and region in all languages.
+    """Return the search words of names, id and tags, and of town and region in all languages.
 
     Arabic words are also there without their article.
     """
@@ -254,6 +254,7 @@ def extract_search_words(summary: AssociationSummary | Association) -> set[str]:
         *(summary.id, summary.name, summary.name_ar or "", summary.name_fr or ""),
         *list_town_names(summary.city),
         *list_region_names(summary.region),
+        *summary.tags,
     )
     words = {word for text in texts for word in normalize_words(text)}
     return words | {strip_article(word) for word in words}
@@ -392,13 +393,18 @@ def to_percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 1) if whole else 0.0
 
 
+NO_GAPS = "none"
+"""The value of a filter by kind that selects associations without problems."""
+
+
 @dataclass(frozen=True, slots=True)
 class AssociationFilter:
     """A filter of associations; an empty text does not filter.
 
     `gap_kind` is the kind and `gap` the code of an open gap. `state` is a `ChannelStatus`. With a
-    channel all three are about it, else about any channel. `channel` alone selects associations
-    with an open gap on it. `q` are beginnings of words of the names, the id, town or region.
+    channel all three are about it, else about any channel. `NO_GAPS` as `gap_kind` is about all
+    channels. `channel` alone selects associations with an open gap on it. `q` are
+    beginnings of words of the names, the id, town, region or tags.
     """
 
     region: str = ""
@@ -446,7 +452,9 @@ class AssociationFilter:
         on_channel = f"@{self.channel}" if self.channel else ""
         if self.state:
             yield f"status:{self.channel}:{self.state}" if self.channel else f"any:{self.state}"
-        if self.gap_kind:
+        if self.gap_kind == NO_GAPS:
+            yield "no_gaps"
+        elif self.gap_kind:
             yield f"kind:{self.gap_kind}{on_channel}"
         if self.gap:
             yield f"gap:{self.gap}{on_channel}"

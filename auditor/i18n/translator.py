@@ -240,6 +240,12 @@ class Translator:
         """Return a number of days as a duration: "11 months"."""
         return _format_day_span(float(count), self.locale)
 
+    def format_age(self, day: date, today: date) -> str:
+        """Return how long ago a day was: "3 days", or "today"."""
+        if day >= today:
+            return self.translate("today")
+        return _format_age((today - day).days, self.locale)
+
     def format_activity_date(self, activity: Activity) -> str:
         """Return the date of a publication at its precision: "about August 2026"."""
         when = activity.published_at
@@ -394,6 +400,12 @@ def _format_long_date(day: date, locale: str) -> str:
 @lru_cache(maxsize=4_096)
 def _format_day_span(days: float, locale: str) -> str:
     return str(format_timedelta(timedelta(days=days), threshold=1.5, locale=locale))
+
+
+@lru_cache(maxsize=4_096)
+def _format_age(days: int, locale: str) -> str:
+    age = timedelta(days=days)
+    return str(format_timedelta(age, granularity="day", threshold=1.5, locale=locale))
 
 
 @lru_cache(maxsize=4_096)

@@ -204,10 +204,13 @@ def _clean_phone_text(phone: str) -> str:
     return "".join(char for char in western if unicodedata.category(char) != "Cf").strip()
 
 
-def build_whatsapp_url(phone: str | None, text: str) -> str | None:
-    """Return a WhatsApp link with a prepared message, or None without a valid number."""
+def build_whatsapp_url(phone: str | None, text: str = "") -> str | None:
+    """Return a WhatsApp link, with a prepared message if given; None without a valid number."""
     number = normalize_phone(phone)
-    return f"https://wa.me/{number}?text={quote(text, safe='')}" if number else None
+    if number is None:
+        return None
+    query = f"?text={quote(text, safe='')}" if text else ""
+    return f"https://wa.me/{number}{query}"
 
 
 MEDIA_OFFICER_CODES = ("nobody", "volunteer", "dedicated")

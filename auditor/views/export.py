@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from auditor.core.formatting import iter_json_document
 from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.network_view import iter_association_views
+from auditor.evaluation.network_view import iter_association_views, load_association_view
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
@@ -43,13 +43,15 @@ class ExportRequest:
     """An export to build: the kind of rows, the format, and the associations it covers.
 
     Without `translator` headings are English keys, and codes have no column with their label.
-    `since` is when `changes` begin; None means the start of the newest finished run.
-    `can_see_contact` says whether the user may see the contact data of an association.
+    With `association_ids` it covers only these. `since` is when `changes` begin; None means the
+    start of the newest finished run. `can_see_contact` says whether the user may see the contact
+    data of an association.
     """
 
     kind: str
     format: ExportFormat = "csv"
     association_filter: AssociationFilter = field(default_factory=AssociationFilter)
+    association_ids: tuple[str, ...] = ()
     translator: Translator | None = None
     since: datetime | None = None
     bom: bool = True
@@ -97,7 +99,7 @@ def collect_export_data(
     if export_request.kind == "meeting":
         calls = list_calls(app.store, app.config, association_filter, now)
     return ExportData(
-        views=_FilteredAssociations(app, association_filter, now),
+        views=_SelectedAssociations(app, association_filter, now, export_request.association_ids),
         config=app.config,
         since=since,
         calls=calls,
@@ -107,17 +109,26 @@ def collect_export_data(
 
 
 @dataclass(frozen=True, slots=True)
-class _FilteredAssociations:
-    """The associations of a filter. They are read again for each sheet, never held all at once."""
+class _SelectedAssociations:
+    """The associations of an export. They are read again for each sheet, never held all at once."""
 
     app: EvaluationContext
     association_filter: AssociationFilter
     now: datetime
+    association_ids: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[AssociationView]:
+        if self.association_ids:
+            return self._iter_by_id()
         return iter_association_views(
             self.app.store, self.app.config, self.now, self.association_filter
         )
+
+    def _iter_by_id(self) -> Iterator[AssociationView]:
+        for association_id in self.association_ids:
+            view = load_association_view(self.app.store, self.app.config, association_id)
+            if view is not None:
+                yield view
 
 
 def _stream_workbook(export_request: ExportRequest, export_data: ExportData) -> Iterator[bytes]:

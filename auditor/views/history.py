@@ -22,10 +22,14 @@ STATES_BY_WEIGHT = ("present", "unknown", "absent", "")
 
 @dataclass(frozen=True, slots=True)
 class CheckHistory:
-    """The results of associations in the newest evaluated runs, the oldest run first."""
+    """The results of associations in the newest evaluated runs, the oldest run first.
+
+    `account_ids` has the account that was checked last on each channel, for a link to its evidence.
+    """
 
     runs: tuple[AuditRun, ...] = ()
     states: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    account_ids: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def get_strip(self, association: str, channel: str) -> tuple[str, ...]:
         """Return a state for each run: present, absent, unknown, or "" if nothing was checked.
@@ -42,7 +46,9 @@ def load_check_history(
     runs = store.list_evaluated_runs(run_count)
     run_ids = [run.id for run in runs if run.id is not None]
     presences = store.list_presences(associations, run_ids)
-    return CheckHistory(tuple(runs), build_strips(runs, presences))
+    newest_last = sorted(presences, key=lambda result: run_ids.index(result.run_id))
+    account_ids = {(item.association, item.channel): item.account_id for item in newest_last}
+    return CheckHistory(tuple(runs), build_strips(runs, presences), account_ids)
 
 
 def build_strips(

@@ -20,6 +20,7 @@ from auditor.web.access import NotLoggedInError
 from auditor.web.errors import Clock, handle_http_error
 from auditor.web.middleware import SecurityMiddleware
 from auditor.web.routes import (
+    association_list,
     associations,
     check_now,
     dashboard,
@@ -56,6 +57,7 @@ ROUTERS = (
     report.router,
     report_links.router,
     replies.router,
+    association_list.router,
     associations.router,  # last: its pages match any path below /associations/
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from auditor.i18n.translator import Translator
@@ -47,16 +47,20 @@ def _build_format_links(path: str, query_params: Mapping[str, str]) -> dict[str,
 
 
 def build_filter_chips(
-    path: str, query_params: Mapping[str, str], translator: Translator
+    path: str,
+    query_params: Mapping[str, str],
+    translator: Translator,
+    names: Collection[str] | None = None,
 ) -> list[FilterChip]:
-    """Return a chip for each active filter."""
+    """Return a chip for each active filter, or only for those with these names."""
+    chip_names = FILTER_DESCRIPTIONS.keys() if names is None else names
     return [
         FilterChip(
             _describe_filter(name, query_params, translator),
             build_url(path, {**query_params, name: ""}),
         )
         for name, value in query_params.items()
-        if value and name in FILTER_DESCRIPTIONS
+        if value and name in chip_names
     ]
 
 

@@ -69,9 +69,9 @@ def list_navigation_entries(
             translate("Associations"),
             GRID_ICON,
             (
-                ("associations", translate("List")),
+                ("associations", translate("Grid")),
                 ("gaps", translate("By problem")),
-                ("groups", translate("By group")),
+                ("groups", translate("By region")),
             ),
         ),
         NavigationEntry(

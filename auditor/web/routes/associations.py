@@ -1,103 +1,27 @@
-"""The list of associations, the page of one association, its follow-ups and its on-demand check."""
+"""The page of one association, its follow-ups and its on-demand check."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
-from auditor.evaluation.summary import get_region_key
 from auditor.reports.html import build_badge_html, sum_channel_points, wants_badge
 from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.views.association_detail import build_association_detail
-from auditor.web import access, list_filters
-from auditor.web.list_filters import FieldChoices
-from auditor.web.request_context import PageContext, RequestContext, build_url
-from auditor.web.routes.exports import FilterParams
-from storage.models.audit import EMPTY_CONTACT, GAP_KINDS
-from storage.models.summaries import ChannelStatus, SummarySort
+from auditor.web import access
+from auditor.web.grid_filters import build_back_url
+from auditor.web.request_context import PageContext, RequestContext
+from storage.models.audit import EMPTY_CONTACT
 from storage.models.users import FollowUp, FollowUpKind
 
 router = APIRouter()
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationFilterChoices:
-    """The choices of the list's filter form."""
-
-    regions: FieldChoices
-    tags: FieldChoices
-    levels: FieldChoices
-    gap_codes: FieldChoices
-    channels: FieldChoices
-    kinds: FieldChoices
-    statuses: FieldChoices
-    sort_orders: FieldChoices
-
-
-@router.get("/{language}/associations", dependencies=[access.LOGGED_IN_ACCESS])
-def list_associations(
-    context: PageContext,
-    association_filter: FilterParams,
-    sort: Annotated[str, Query()] = "",
-    after: Annotated[str, Query()] = "",
-) -> HTMLResponse:
-    """Show a page of the filtered associations, by default the most urgent first."""
-    order = cast("SummarySort", sort if sort in get_args(SummarySort) else "urgency")
-    results = context.load_fresh_store().list_summaries(
-        association_filter.facets,
-        search_terms=association_filter.search_words,
-        sort=order,
-        cursor=after or None,
-    )
-    list_url = context.links.page_url("associations")
-    filter_params = asdict(association_filter)
-    query_params = {**filter_params, "sort": "" if order == "urgency" else order}
-    next_url = ""
-    if results.next_cursor:
-        next_url = build_url(list_url, {**query_params, "after": results.next_cursor})
-    return context.render_page(
-        "associations.html",
-        choices=_build_filter_choices(context),
-        association_filter=replace(
-            association_filter, region=get_region_key(association_filter.region)
-        ),
-        sort=order,
-        results=results,
-        chips=list_filters.build_filter_chips(list_url, query_params, context.translator),
-        first_url=build_url(list_url, query_params) if after else "",
-        next_url=next_url,
-        export_links=list_filters.build_export_links(
-            context, ("associations", "accounts", "gaps", "coverage"), filter_params
-        ),
-    )
-
-
-def _build_filter_choices(context: RequestContext) -> AssociationFilterChoices:
-    translator = context.translator
-    return AssociationFilterChoices(
-        regions=list_filters.list_group_choices(context, "region"),
-        tags=list_filters.list_group_choices(context, "tag"),
-        levels=[
-            (level, translator.label("level", level)) for level in list_filters.list_score_levels()
-        ],
-        gap_codes=list_filters.list_gap_choices(translator),
-        channels=list_filters.list_channel_choices(context),
-        kinds=[(kind, translator.label("gap_kind", kind)) for kind in GAP_KINDS],
-        statuses=[(status, translator.term("channel_status", status)) for status in ChannelStatus],
-        sort_orders=[
-            ("urgency", translator.translate("most urgent first")),
-            ("name", translator.translate("by name")),
-            ("changed", translator.translate("latest change first")),
-        ],
-    )
 
 
 EMPTY_FOLLOW_UP: Mapping[str, object] = {"kind": "called", "text": "", "due": ""}
@@ -182,6 +106,11 @@ def render_association(
         build_badge_html=build_badge_html,
         channel_points=sum_channel_points(context.app.config.unmixed_channels),
         today=context.now.date(),
+        list_url=build_back_url(
+            context.links.page_url("associations"),
+            request.query_params.get("back", ""),
+            f"row-{association.id}",
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from auditor.rendering.svg import TrendPoint
 from auditor.views.dashboard import MIN_GROUP_SIZE, CoverageTrend, build_dashboard, load_groups
+from auditor.views.grid import load_group_needs
 from auditor.web import access
 from auditor.web.errors import detect_language
 from auditor.web.request_context import PageContext
@@ -62,6 +63,8 @@ def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
 
 MAX_SHOWN_GROUPS = 30
 """The page shows the groups with the largest changes."""
+MAX_LISTED_NEEDS = 100
+"""The page lists at most so many groups by who needs help."""
 MAX_COMPARED_RUNS = 400
 """How many runs a comparison may reach back: about a year of daily runs."""
 
@@ -82,6 +85,7 @@ def show_groups(
     return context.render_page(
         "groups.html",
         group_by=kind,
+        needs=load_group_needs(store, store.get_group_sizes(kind, min_size=1))[:MAX_LISTED_NEEDS],
         groups=groups,
         hidden_group_count=len(sizes) - len(groups),
         compared_run=compared_run,

@@ -59,7 +59,7 @@ def download_export(
         right_to_left=context.translator.direction == "rtl",
         can_see_contact=context.can_manage_association,
     )
-    return _stream_download(export_request, context)
+    return stream_download(export_request, context)
 
 
 def start_of_day_utc(day: date | None) -> datetime | None:
@@ -67,7 +67,8 @@ def start_of_day_utc(day: date | None) -> datetime | None:
     return datetime.combine(day, time(), UTC) if day else None
 
 
-def _stream_download(export_request: ExportRequest, context: RequestContext) -> StreamingResponse:
+def stream_download(export_request: ExportRequest, context: RequestContext) -> StreamingResponse:
+    """Return the response that builds an export while it is sent."""
     chunks = export.stream_export(export_request, context.app, context.now)
     return build_download_response(export_request, chunks, context)
 
@@ -237,7 +238,7 @@ def download_meeting_workbook(
 ) -> StreamingResponse:
     """Stream the pack as a workbook of three sheets, with all calls."""
     day = since or parse_day(last_meeting_day) or _get_default_day(context)
-    return _stream_download(_build_meeting_export(context, association_filter, day), context)
+    return stream_download(_build_meeting_export(context, association_filter, day), context)
 
 
 def _get_default_day(context: RequestContext) -> date:

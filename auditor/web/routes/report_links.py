@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -135,8 +135,7 @@ def create_report_links(
 
     The links are stored only as hashes, so the file is the one place that contains them.
     """
-    _require_public_url(context)
-    invitations = BulkInvitations(context.app, context.author, context.now)
+    require_public_url(context)
     filters = context.limit_to_own_regions(AssociationFilter(region=form.region, tag=form.tag))
     associations = chain.from_iterable(
         select_associations(
@@ -147,13 +146,21 @@ def create_report_links(
         )
         for association_filter in filters
     )
-    file_name = f"{SHEET_TITLE}-{context.now.date().isoformat()}.{form.file_format}"
-    chunks = invitations.iter_file_parts(
-        associations, form.file_format, translator=context.translator
-    )
+    return stream_report_links(context, associations, form.file_format)
+
+
+def stream_report_links(
+    context: RequestContext,
+    views: Iterable[AssociationView],
+    file_format: Literal["csv", "xlsx"],
+) -> StreamingResponse:
+    """Return a spreadsheet with new links and texts. The links work when it is complete."""
+    invitations = BulkInvitations(context.app, context.author, context.now)
+    file_name = f"{SHEET_TITLE}-{context.now.date().isoformat()}.{file_format}"
+    chunks = invitations.iter_file_parts(views, file_format, translator=context.translator)
     return StreamingResponse(
         _commit_after_stream(invitations, chunks),
-        media_type=MEDIA_TYPES[form.file_format],
+        media_type=MEDIA_TYPES[file_format],
         headers={"content-disposition": f'attachment; filename="{file_name}"'},
     )
 
@@ -176,16 +183,17 @@ def create_association_report_link(
 
     The link to remind of a promise keeps older links. A link is shown only in this response.
     """
-    _require_public_url(context)
+    require_public_url(context)
     view = require_association_view(context, association)
     if promise is None:
-        new_link = _create_invitation(context, view)
+        new_link = create_invitation_link(context, view)
     else:
         new_link = _create_reminder(context, view, promise)
     return _render_association_report_links(context, association, new_link=new_link)
 
 
-def _create_invitation(context: RequestContext, view: AssociationView) -> NewReportLink:
+def create_invitation_link(context: RequestContext, view: AssociationView) -> NewReportLink:
+    """Create a link for an association with the texts to send; its older links stop working."""
     address, texts = create_invitation(
         context.app, view, context.author, context.now, view.association.language
     )
@@ -314,7 +322,7 @@ def _commit_after_stream(invitations: BulkInvitations, chunks: Iterator[bytes]) 
     invitations.commit()
 
 
-def _require_public_url(context: RequestContext) -> None:
+def require_public_url(context: RequestContext) -> None:
     """Raise HTTPException (409) if no public address is configured; the page says so beforehand."""
     if not can_create_report_links(context.app.config):
         raise HTTPException(409)

@@ -1,0 +1,207 @@
+"""The grid of associations and channels: a row for each association, a cell for each channel.
+
+Rows are built from stored summaries and the strips of their newest checks. No association is
+evaluated for a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from auditor.evaluation.summary import AssociationFilter
+from auditor.reference.gap_catalogue import get_gap_kind
+from auditor.registry.columns import build_whatsapp_url
+from auditor.views.history import CheckHistory, load_check_history
+from probes.links.channel_registry import is_optional_channel
+from probes.models.finding import Reason
+from storage.models.audit import EMPTY_CONTACT, Contact, GapKind
+from storage.models.summaries import AssociationSummary, ChannelStatus, OpenGap
+from storage.store import Store
+
+STATUSES_WITHOUT_ACCOUNT = frozenset({ChannelStatus.NONE, ChannelStatus.BY_CHOICE})
+
+
+@dataclass(frozen=True, slots=True)
+class GridCell:
+    """An association on a channel.
+
+    `broken_since` is the day of the oldest open problem because of which the channel is broken.
+    `reason` is why it could not be checked. `account_id` is an account with evidence for that.
+    """
+
+    channel: str
+    status: ChannelStatus
+    last_activity: date | None = None
+    broken_since: date | None = None
+    reason: Reason | None = None
+    account_id: int | None = None
+    strip: tuple[str, ...] = ()
+
+    @property
+    def has_account(self) -> bool:
+        """Return True if an account is known."""
+        return self.status not in STATUSES_WITHOUT_ACCOUNT
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """An association with its cells, the problem to show, and what a user may do.
+
+    `other_cells` are channels without a column on which the association has an account. `problem`
+    is None without an open problem that matches the filter. `contact` is None if the user may not
+    see it.
+    """
+
+    summary: AssociationSummary
+    cells: tuple[GridCell, ...]
+    other_cells: tuple[GridCell, ...]
+    problem: OpenGap | None
+    contact: Contact | None = None
+
+    @property
+    def whatsapp_url(self) -> str | None:
+        """Return the address of a chat, or None without a number for WhatsApp."""
+        return build_whatsapp_url(self.contact.phone) if self.contact else None
+
+    @property
+    def other_problem_count(self) -> int:
+        """Return how many open problems are not shown."""
+        return len(self.summary.gaps) - (self.problem is not None)
+
+    @property
+    def is_checked(self) -> bool:
+        """Return False if an account of the association has not been checked yet."""
+        cells = (*self.cells, *self.other_cells)
+        return all(cell.status is not ChannelStatus.NOT_CHECKED for cell in cells)
+
+
+def load_grid_rows(
+    store: Store,
+    summaries: Sequence[AssociationSummary],
+    channels: Sequence[str],
+    association_filter: AssociationFilter,
+    can_manage: Callable[[AssociationSummary], bool],
+) -> list[GridRow]:
+    """Return the rows of a page of associations, with a cell for each of these channels."""
+    history = load_check_history(store, [summary.id for summary in summaries])
+    managed_ids = [summary.id for summary in summaries if can_manage(summary)]
+    contacts = dict.fromkeys(managed_ids, EMPTY_CONTACT) | store.get_contacts(managed_ids)
+    return [
+        build_grid_row(summary, channels, association_filter, history, contacts.get(summary.id))
+        for summary in summaries
+    ]
+
+
+def build_grid_row(
+    summary: AssociationSummary,
+    channels: Sequence[str],
+    association_filter: AssociationFilter,
+    history: CheckHistory,
+    contact: Contact | None = None,
+) -> GridRow:
+    """Return the row of an association. Pure."""
+    cells = [_build_cell(summary, channel, history) for channel in channels]
+    other_cells = [
+        _build_cell(summary, channel, history)
+        for channel in summary.channels
+        if channel not in channels
+    ]
+    return GridRow(
+        summary,
+        tuple(cells),
+        tuple(cell for cell in other_cells if cell.has_account),
+        find_shown_problem(summary.gaps, association_filter),
+        contact,
+    )
+
+
+def _build_cell(summary: AssociationSummary, channel: str, history: CheckHistory) -> GridCell:
+    channel_summary = summary.channels.get(channel)
+    if channel_summary is None:  # the channel was configured after the summary was made
+        return GridCell(channel, ChannelStatus.NOT_CHECKED)
+    status = channel_summary.status
+    return GridCell(
+        channel,
+        status,
+        last_activity=channel_summary.last_activity,
+        broken_since=_find_broken_since(summary.gaps, channel),
+        reason=_find_reason(summary, channel) if status is ChannelStatus.UNKNOWN else None,
+        account_id=history.account_ids.get((summary.id, channel)),
+        strip=history.get_strip(summary.id, channel),
+    )
+
+
+def _find_broken_since(gaps: Iterable[OpenGap], channel: str) -> date | None:
+    days = [
+        gap.opened_at.date()
+        for gap in gaps
+        if gap.channel == channel and gap.opened_at and get_gap_kind(gap) is GapKind.BROKEN
+    ]
+    return min(days, default=None)
+
+
+def _find_reason(summary: AssociationSummary, channel: str) -> Reason | None:
+    reasons = (reason for name, reason in summary.unchecked if name == channel and reason)
+    return next(reasons, None)
+
+
+def find_shown_problem(
+    gaps: Iterable[OpenGap], association_filter: AssociationFilter
+) -> OpenGap | None:
+    """Return the first problem that the filter is about: of its channel, type and code."""
+    wanted = association_filter
+    for gap in gaps:
+        if (
+            wanted.channel in ("", gap.channel)
+            and wanted.gap in ("", gap.code)
+            and wanted.gap_kind in ("", get_gap_kind(gap))
+        ):
+            return gap
+    return None
+
+
+def select_grid_channels(channels: Iterable[str], filtered_channel: str) -> list[str]:
+    """Return the channels with a column: those that every association is expected to have.
+
+    The filtered channel always has a column. Other optional channels share one.
+    """
+    return [
+        channel
+        for channel in channels
+        if not is_optional_channel(channel) or channel == filtered_channel
+    ]
+
+
+NEED_FACETS = ("kind:broken", "kind:silent", "any:unknown", "kind:improve", "kind:no_account")
+"""What a table of groups counts: problems by kind, and what could not be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNeeds:
+    """How many associations of a region or tag need help, by `NEED_FACETS`."""
+
+    name: str
+    size: int
+    counts: tuple[int, ...]
+
+
+def load_group_needs(store: Store, sizes: Mapping[str, int]) -> list[GroupNeeds]:
+    """Return the groups of which most associations have something broken first, then the next.
+
+    `sizes` maps the facet of a group (`region:…`, `tag:…`) to its number of associations.
+    """
+    counts = store.get_facet_counts_by_group(sizes, NEED_FACETS)
+    return sorted(
+        _iter_group_needs(sizes, counts),
+        key=lambda group: (*(-count for count in group.counts), group.name),
+    )
+
+
+def _iter_group_needs(
+    sizes: Mapping[str, int], counts: Mapping[str, Mapping[str, int]]
+) -> Iterator[GroupNeeds]:
+    for facet, size in sizes.items():
+        numbers = tuple(counts[facet].get(name, 0) for name in NEED_FACETS)
+        yield GroupNeeds(facet.partition(":")[2], size, numbers)

@@ -1,0 +1,228 @@
+"""The filters of the grid of associations: choices, chips with counts, and typing errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from urllib.parse import parse_qsl, urlencode
+
+from auditor.evaluation.summary import NO_GAPS, AssociationFilter, parse_search_query
+from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.web import list_filters
+from auditor.web.list_filters import FieldChoices
+from auditor.web.request_context import RequestContext, build_url
+from storage.models.audit import GAP_KINDS, GapKind
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP, ChannelStatus
+from storage.store import Store
+
+CountByFacet = Mapping[str, int]
+"""How many of the associations of a region, tag or search have each facet."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationFilterChoices:
+    """The choices of the grid's filter form."""
+
+    regions: FieldChoices
+    tags: FieldChoices
+    levels: FieldChoices
+    gap_codes: FieldChoices
+    channels: FieldChoices
+    kinds: FieldChoices
+    statuses: FieldChoices
+
+
+def build_filter_choices(context: RequestContext) -> AssociationFilterChoices:
+    """Return the choices of every field."""
+    translator = context.translator
+    return AssociationFilterChoices(
+        regions=list_filters.list_group_choices(context, "region"),
+        tags=list_filters.list_group_choices(context, "tag"),
+        levels=[
+            (level, translator.label("level", level)) for level in list_filters.list_score_levels()
+        ],
+        gap_codes=list_filters.list_gap_choices(translator),
+        channels=list_filters.list_channel_choices(context),
+        kinds=[
+            *((kind, translator.label("gap_kind", kind)) for kind in GAP_KINDS),
+            (NO_GAPS, translator.translate("No problems")),
+        ],
+        statuses=[(status, translator.term("channel_status", status)) for status in ChannelStatus],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownValue:
+    """A filter in the address whose value does not exist."""
+
+    field: str
+    value: str
+
+
+def remove_unknown_values(
+    context: RequestContext, association_filter: AssociationFilter
+) -> tuple[AssociationFilter, list[UnknownValue]]:
+    """Return the filter without values that do not exist, and these values."""
+    known_values = {
+        "level": list_filters.list_score_levels(),
+        "gap_kind": [*GAP_KINDS, NO_GAPS],
+        "gap": load_gap_catalogue().definitions,
+        "channel": context.app.config.channels,
+        "state": [*ChannelStatus],
+    }
+    unknown_values = [
+        UnknownValue(name, value)
+        for name, value in asdict(association_filter).items()
+        if value and name in known_values and value not in known_values[name]
+    ]
+    removed = {unknown.field: "" for unknown in unknown_values}
+    return replace(association_filter, **removed), unknown_values
+
+
+def correct_words(store: Store, text: str) -> str:
+    """Return the searched words with typing errors corrected, or "" if there is nothing to do."""
+    words = parse_search_query(text)
+    corrections = store.correct_search_words(words)
+    if not corrections:
+        return ""
+    return " ".join(corrections.get(word, word) for word in sorted(words))
+
+
+def count_facets(
+    store: Store, association_filter: AssociationFilter, now: datetime
+) -> CountByFacet | None:
+    """Return the counts of the associations of the region, tag and words of a filter.
+
+    Return None if these are many and their counts are not stored.
+    """
+    base = AssociationFilter(
+        region=association_filter.region, tag=association_filter.tag, q=association_filter.q
+    )
+    if not base.search_words and len(base.facets) < 2:
+        group = next(iter(base.facets), NETWORK_GROUP)
+        return store.get_facet_counts(group)
+    selection = store.counts_for_small_selection(now, base.facets, search_terms=base.search_words)
+    return selection.facet_counts if selection else None
+
+
+@dataclass(frozen=True, slots=True)
+class GridChip:
+    """A filter with its number of associations, which is None if it is not known.
+
+    `icon` is a status. The address of a chosen chip removes its filter.
+    """
+
+    label: str
+    url: str
+    count: int | None
+    is_chosen: bool = False
+    icon: str = ""
+
+
+KIND_ICONS = {GapKind.BROKEN: ChannelStatus.BROKEN, GapKind.SILENT: ChannelStatus.SILENT}
+
+
+def build_kind_chips(
+    context: RequestContext, association_filter: AssociationFilter, counts: CountByFacet | None
+) -> list[GridChip]:
+    """Return the chips of types of problems and of what is not known.
+
+    The first one removes them. One without associations is left out, unless it is chosen.
+    """
+    base = replace(association_filter, gap_kind="", state="", gap="")
+    if association_filter.state == ChannelStatus.NONE:
+        base = replace(base, channel="")
+    builder = _ChipBuilder(context, association_filter, base, counts)
+    chips = [builder.build_chip(*option) for option in _iter_kind_options(context, base)]
+    all_chip = GridChip(
+        context.translator.translate("All"),
+        builder.build_url(base),
+        None if counts is None else counts.get(ALL_FACET, 0),
+        is_chosen=base == association_filter,
+    )
+    return [all_chip, *(chip for chip in chips if chip.count != 0 or chip.is_chosen)]
+
+
+def _iter_kind_options(
+    context: RequestContext, base: AssociationFilter
+) -> Iterator[tuple[AssociationFilter, str, str]]:
+    translator = context.translator
+    for kind in (GapKind.BROKEN, GapKind.SILENT):
+        yield replace(base, gap_kind=kind), translator.label("gap_kind", kind), KIND_ICONS[kind]
+    status = ChannelStatus.UNKNOWN
+    yield replace(base, state=status), translator.term("channel_status", status), status
+    for kind in (GapKind.IMPROVE, GapKind.NO_ACCOUNT):
+        yield replace(base, gap_kind=kind), translator.label("gap_kind", kind), ""
+    without_channel = replace(base, channel="")
+    yield replace(without_channel, gap_kind=NO_GAPS), translator.translate("No problems"), ""
+    status = ChannelStatus.NOT_CHECKED
+    yield replace(base, state=status), translator.term("channel_status", status), status
+
+
+def build_channel_chips(
+    context: RequestContext,
+    association_filter: AssociationFilter,
+    counts: CountByFacet | None,
+    channels: Sequence[str],
+) -> list[GridChip]:
+    """Return a chip for the associations without an account on each of these channels."""
+    base = replace(association_filter, channel="", state="", gap_kind="", gap="")
+    builder = _ChipBuilder(context, association_filter, base, counts)
+    translator = context.translator
+    chips = [
+        builder.build_chip(
+            replace(base, channel=channel, state=ChannelStatus.NONE),
+            translator.translate("No {channel}", channel=translator.channel_name(channel)),
+        )
+        for channel in channels
+    ]
+    return [chip for chip in chips if chip.count != 0 or chip.is_chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class _ChipBuilder:
+    """Builds chips next to the current filter; `base` is the filter without them."""
+
+    context: RequestContext
+    current: AssociationFilter
+    base: AssociationFilter
+    counts: CountByFacet | None
+
+    def build_chip(self, option: AssociationFilter, label: str, icon: str = "") -> GridChip:
+        """Return the chip that selects a filter, or that removes it if it is the current one."""
+        is_chosen = option == self.current
+        count = None
+        if self.counts is not None:
+            count = self.counts.get(_get_chip_facet(option), 0)
+        url = self.build_url(self.base if is_chosen else option)
+        return GridChip(label[:1].upper() + label[1:], url, count, is_chosen, icon)
+
+    def build_url(self, association_filter: AssociationFilter) -> str:
+        """Return the address of the grid with a filter."""
+        return build_url(self.context.links.page_url("associations"), asdict(association_filter))
+
+
+def _get_chip_facet(option: AssociationFilter) -> str:
+    """Return the facet of a chip, without those of region, tag, level and words."""
+    chip_filter = AssociationFilter(
+        gap_kind=option.gap_kind, channel=option.channel, state=option.state
+    )
+    return next(iter(chip_filter.facets), ALL_FACET)
+
+
+BACK_FIELDS = frozenset({*(field.name for field in fields(AssociationFilter)), "sort", "after"})
+
+
+def build_back_query(query_params: Mapping[str, str]) -> str:
+    """Return the query of a list with which the page of an association can lead back."""
+    return urlencode({name: value for name, value in query_params.items() if value})
+
+
+def build_back_url(list_url: str, back: str, row_id: str) -> str:
+    """Return the address of a list and a row from the query that `build_back_query` made.
+
+    The query comes from an address. Only parameters of the list are kept, and the path is ours.
+    """
+    query_params = {name: value for name, value in parse_qsl(back) if name in BACK_FIELDS}
+    return f"{build_url(list_url, query_params)}#{row_id}"
