@@ -180,7 +180,7 @@ NEED_FACETS = ("kind:broken", "kind:silent", "any:unknown", "kind:improve", "kin
 
 @dataclass(frozen=True, slots=True)
 class GroupNeeds:
-    """How many associations of a region or tag need help, by `NEED_FACETS`."""
+    """The associations of a region or tag that need help, counted by `NEED_FACETS`."""
 
     name: str
     size: int

@@ -39,7 +39,7 @@ GRID_PAGE_SIZE = 100
 
 @dataclass(frozen=True, slots=True)
 class GridQuery:
-    """What a page of the grid shows: the filter, the order, and the cursor of the page."""
+    """A page of the grid: its filter, its order, and its cursor."""
 
     association_filter: AssociationFilter
     order: SummarySort
@@ -119,7 +119,7 @@ def _build_grid_values(
         "counts": counts,
         "kind_chips": kind_chips,
         "channel_chips": channel_chips,
-        "filter_chips": _list_other_chips(context, query.params, [*kind_chips, *channel_chips]),
+        "filter_chips": _list_other_chips(context, query.params, kind_chips, channel_chips),
         "rows": load_grid_rows(store, results.rows, channels, association_filter, can_manage),
         "addresses": _build_addresses(context, query, results, channels),
         "export_links": list_filters.build_export_links(
@@ -130,20 +130,18 @@ def _build_grid_values(
     }
 
 
-FIELDS_WITHOUT_PLACE = ("tag", "level", "gap")
-"""Filters that the page always shows as chips to remove. Others are chips to choose, or fields."""
-FIELDS_OF_CHIPS = ("gap_kind", "channel", "state")
-"""Filters that the page shows as chips to remove if no chip to choose has exactly them."""
-
-
 def _list_other_chips(
     context: RequestContext,
     query_params: Mapping[str, str],
-    choosable_chips: Iterable[GridChip],
+    kind_chips: Iterable[GridChip],
+    channel_chips: Iterable[GridChip],
 ) -> list[FilterChip]:
-    """Return a chip for each filter that the page does not show elsewhere."""
-    has_chosen_chip = any(chip.is_chosen for chip in choosable_chips)
-    names = FIELDS_WITHOUT_PLACE if has_chosen_chip else FIELDS_WITHOUT_PLACE + FIELDS_OF_CHIPS
+    """Return a chip to remove for each filter that no chosen chip and no field shows."""
+    names = ["tag", "level", "gap"]
+    if any(chip.is_chosen for chip in kind_chips):
+        names.append("channel")
+    elif not any(chip.is_chosen for chip in channel_chips):
+        names += ["gap_kind", "channel", "state"]
     return list_filters.build_filter_chips(
         context.links.page_url("associations"), query_params, context.translator, names
     )

@@ -167,7 +167,7 @@ def test_markup_in_names_and_links_is_escaped(app, client):
         "registry/history",
     ):
         page = client.get(f"/fr/{path}").text.lower()
-        assert "<script" not in page
+        assert "<script" not in page.replace('<script src="/static/', "")
         assert 'href="javascript' not in page
     entry = client.get("/fr/registry/entries/x").text
     assert "javascript:alert(1)" in entry

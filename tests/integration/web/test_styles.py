@@ -62,7 +62,11 @@ def test_style_sheets_do_not_damage_arabic_script():
 
 
 def test_templates_have_no_inline_script_or_style():
-    for name, template in iter_templates():
+    file_tag = re.compile(
+        r"""<script src="{{ links\.asset_url\("[a-z]+\.js"\) }}" defer></script>"""
+    )
+    for name, text in iter_templates():
+        template = file_tag.sub("", text)
         assert not re.search(r"<script|\son\w+\s*=|\sstyle\s*=|javascript:", template), name
 
 
