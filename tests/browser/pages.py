@@ -15,6 +15,10 @@ PAGES = {
     "run": "/runs/2026-11-05",
     "changes": "/changes?since=2026-11-02",
     "associations": "/associations?region=Souss-Massa&sort=name",
+    "associations without accounts": "/associations?channel=youtube&state=none",
+    "search with a typing error": "/associations?q=agadit&state=nonsense",
+    "search without results": "/associations?q=xyzzy",
+    "regions": "/groups",
     "gaps": "/gaps?channel=facebook",
     "groups": "/groups?group_by=tag",
     "decision form": (
@@ -98,6 +102,11 @@ FORM_PAGES = {
         "/registry/erase/nour",
         {"scope": "all", "confirmation": "amal"},
         422,
+    ),
+    "messages to selected associations": (
+        "/associations",
+        {"action": "messages", "id": "nour"},
+        200,
     ),
     "new report link": ("/report-links/nour/create", {}, 200),
     "reply declined without a reason": ("/replies/1", {"answer": "declined"}, 422),
