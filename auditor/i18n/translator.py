@@ -273,11 +273,22 @@ class Translator:
         return _format_share(share, self.locale)
 
     def describe_gap(
-        self, code: str, channel: str, severity: str, params: Mapping[str, MessageValue]
+        self,
+        code: str,
+        channel: str,
+        severity: str,
+        params: Mapping[str, MessageValue],
+        voice: Voice = Voice.COORDINATOR,
     ) -> GapText:
-        """Return the texts of a gap or status, addressed to the association."""
+        """Return the texts of a gap or status.
+
+        Title and evidence are written for the reader; the other texts address the association.
+        """
         label, entry = self._language_pack.label, self._language_pack.gap_catalogue[code]
         text = entry.texts[self.language]
+        evidence = text["evidence"]
+        if voice is not Voice.ASSOCIATION:
+            evidence = text.get("evidence_coordinator", evidence)
         aliases = {
             new: params[old]
             for new, old in FACT_ALIASES.items()
@@ -286,10 +297,10 @@ class Translator:
         facts = _FormattedFacts({"channel": channel, **params, **aliases}, self._format_fact)
         return GapText(
             code=code,
-            title=self.gap_title(code, channel, Voice.ASSOCIATION),
+            title=self.gap_title(code, channel, voice),
             definition=self._fill_template(text["definition"], facts),
             why=self._fill_template(text["why"], facts),
-            evidence=self._fill_template(text["evidence"], facts),
+            evidence=self._fill_template(evidence, facts),
             steps=tuple(
                 self._fill_template(step, facts) for step in entry.get_steps(channel, self.language)
             ),

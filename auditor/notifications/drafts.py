@@ -28,6 +28,7 @@ from auditor.notifications.digest import (
     digest_text,
 )
 from auditor.notifications.transports import OutgoingMessage
+from auditor.reference.gap_catalogue import Voice
 from auditor.rendering.templates import (
     DocumentBuilder,
     MessageDocument,
@@ -287,7 +288,9 @@ def build_monthly_report(
 
 def _build_step_item(gap: Gap, translator: Translator) -> MessageListItem:
     """Return a gap: why it matters, its first step and the time that it takes."""
-    text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
+    text = translator.describe_gap(
+        gap.code, gap.channel, gap.severity, gap.params, Voice.ASSOCIATION
+    )
     first_step = lower_first_letter(text.steps[0], translator)
     step = translator.format_pair(translator.translate("First step"), first_step)
     effort = translator.format_pair(translator.label("ui", "time"), text.effort)

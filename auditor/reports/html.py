@@ -219,7 +219,7 @@ def render_report(
             for gap in view.gaps[MAX_DETAILED_GAPS:]
         ],
         unchecked=[
-            translator.describe_gap(item.code, item.channel, "info", item.params)
+            translator.describe_gap(item.code, item.channel, "info", item.params, Voice.ASSOCIATION)
             for item in view.unchecked
         ],
         closed_gaps=list_recently_closed_gaps(view, as_of),
@@ -252,7 +252,9 @@ def _build_points(
     return [
         ReportPoint(
             gap,
-            translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params),
+            translator.describe_gap(
+                gap.code, gap.channel, gap.severity, gap.params, Voice.ASSOCIATION
+            ),
             _describe_kind(gap, translator),
             anchor,
             is_open=anchor == open_anchor,

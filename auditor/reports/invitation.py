@@ -335,7 +335,9 @@ class InvitationWriter:
         if not self.view.gaps:
             return {}
         gap, *others = self.view.gaps
-        text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
+        text = translator.describe_gap(
+            gap.code, gap.channel, gap.severity, gap.params, Voice.ASSOCIATION
+        )
         step = text.steps[0]
         return {
             "problem": text.title,

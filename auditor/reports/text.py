@@ -184,7 +184,9 @@ def _generate_gap_lines(view: AssociationView, translator: Translator) -> Iterat
     yield ""
     yield translator.label("ui", "todo")
     for number, gap in enumerate(view.gaps[:MAX_DETAILED_GAPS], 1):
-        gap_text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
+        gap_text = translator.describe_gap(
+            gap.code, gap.channel, gap.severity, gap.params, Voice.ASSOCIATION
+        )
         yield ""
         yield f"{number}. {gap_text.title} [{gap_text.severity}]"
         if account_url := view.distinguishing_url(gap):
@@ -311,7 +313,9 @@ def _generate_unchecked_lines(view: AssociationView, translator: Translator) -> 
     yield ""
     yield translator.label("ui", "unknowns")
     for item in view.unchecked:
-        item_text = translator.describe_gap(item.code, item.channel, "info", item.params)
+        item_text = translator.describe_gap(
+            item.code, item.channel, "info", item.params, Voice.ASSOCIATION
+        )
         yield f"  ? {item_text.title}. {item_text.evidence}"
 
 

@@ -16,13 +16,14 @@ from auditor.demo.model import DemoRun
 from auditor.demo.play import ExpectedValue
 from auditor.evaluation.network_view import build_network_overview
 from auditor.evaluation.reevaluate import reevaluate
+from auditor.reference.gap_catalogue import LANGUAGES
 from auditor.reports.html import render_site_pages
 from auditor.retention.evidence_pruning import prune_evidence
 from auditor.rules.engine import is_gap_open
 from auditor.runs import run
 from auditor.web.routes.gaps import MAX_LISTED_CHANGES
 from storage.models.audit import AuditRunState
-from tests.support import output_formats
+from tests.support import association_texts, output_formats
 from tests.support.read_model_consistency import (
     list_dashboard_differences,
     read_tables,
@@ -178,6 +179,21 @@ async def test_every_output_agrees_with_the_overview(demo_results, output_name):
 @pytest.mark.asyncio(loop_scope="module")
 async def test_pages_agree_with_the_overview(demo_results):
     assert demo_results.differences == {number: [] for number in range(1, DEFAULT_RUN_COUNT + 1)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_pages_for_coordinators_do_not_address_the_association(demo_results, language):
+    """They say "its website" where the association's own report says "your website"."""
+    fragments = association_texts.list_fragments(language)
+    with App.open(demo_results.config) as app:
+        pages = association_texts.load_coordinator_pages(app, language)
+        found = {
+            path: [fragment for fragment in fragments if fragment in text]
+            for path, text in pages.items()
+        }
+    assert len(pages) > 100
+    assert {path: texts for path, texts in found.items() if texts} == {}
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -128,7 +128,7 @@ def test_longest_texts_have_less_than_600_characters(code, language):
         view = build_view(gap, *others, fixed=fixed, association=association)
         texts = build_texts(view, language, BEFORE, config=config)
         translator = Translator(language)
-        text = translator.describe_gap(code, channel, gap.severity, {})
+        text = translator.describe_gap(code, channel, gap.severity, {}, Voice.ASSOCIATION)
         assert len(texts.short_text) < MAX_TEXT_CHARACTERS
         assert text.title[1:] in texts.short_text
         assert text.steps[0][1:] in texts.short_text

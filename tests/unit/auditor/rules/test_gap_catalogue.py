@@ -18,6 +18,7 @@ from auditor.reference.gap_catalogue import (
 )
 from storage.models.audit import GapKind
 from storage.models.summaries import OpenGap
+from tests.support.association_texts import ADDRESS_PATTERNS
 
 CATALOGUE = load_gap_catalogue()
 PLACEHOLDER = re.compile(r"{(\w+)}")
@@ -59,6 +60,24 @@ def test_only_the_voice_of_the_association_addresses_the_reader():
         for texts in get_gap_titles(code, voice).values():
             assert not re.search(r"\b(you|your)\b", texts["en"], re.IGNORECASE), texts
             assert not re.search(r"\b(vous|votre|vos)\b", texts["fr"], re.IGNORECASE), texts
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_evidence_for_a_coordinator_does_not_address_the_association(language):
+    for code, definition in CATALOGUE.definitions.items():
+        text = definition.texts[language]
+        evidence = text.get("evidence_coordinator", text["evidence"])
+        assert not ADDRESS_PATTERNS[language].search(evidence), code
+        assert set(PLACEHOLDER.findall(evidence)) == set(PLACEHOLDER.findall(text["evidence"]))
+        if "evidence_coordinator" in text:
+            assert ADDRESS_PATTERNS[language].search(text["evidence"]), code
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("group", ["severity", "actor", "effort", "level", "gap_kind"])
+def test_labels_for_both_readers_address_neither(group, language):
+    for texts in CATALOGUE.labels[group].values():
+        assert not ADDRESS_PATTERNS[language].search(texts[language]), texts
 
 
 def test_optional_part_is_closed_and_has_a_fact():
