@@ -97,7 +97,7 @@ class ReplyQueries:
             return connection.execute(change.values(values)).rowcount == 1
 
     def reopen_reply(self, reply_id: int) -> None:
-        """Remove the review of a reply, because its decision could not be carried out."""
+        """Remove the review of a reply, so that it waits for one again."""
         values = {"outcome": None, "reviewed_by": None, "review_reason": None, "reviewed_at": None}
         with self._database.begin_write() as connection:
             connection.execute(update(REPLY).where(REPLY.c.id == reply_id).values(values))
@@ -163,6 +163,11 @@ class FollowUpQueries:
         with self._database.begin_write() as connection:
             key = connection.execute(insert(FOLLOW_UP).values(values)).inserted_primary_key
         return replace(follow_up, id=key[0] if key else None)
+
+    def remove_follow_up(self, follow_up_id: int) -> None:
+        """Remove an entry from the log, because what it records was taken back."""
+        with self._database.begin_write() as connection:
+            connection.execute(delete(FOLLOW_UP).where(FOLLOW_UP.c.id == follow_up_id))
 
     def list_follow_ups(self, association: str, *, limit: int = 100) -> list[FollowUp]:
         """Return the log of an association, the newest entry first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException
@@ -60,6 +61,19 @@ def _find_proposal_association(store: Store, path_params: Mapping[str, Any]) -> 
     return proposal.association if proposal else None
 
 
+@dataclass(frozen=True, slots=True)
+class SavedAnswer:
+    """The answer that was just saved, and where it can be taken back.
+
+    An answer to a reply has `reply_id`, one to a proposal its association and `decision_id`.
+    """
+
+    answer: ReplyOutcome | None = None
+    reply_id: int = 0
+    association: str = ""
+    decision_id: int = 0
+
+
 @router.get("/{language}/replies", dependencies=[access.COORDINATOR_ACCESS])
 def show_replies(
     context: PageContext,
@@ -67,19 +81,39 @@ def show_replies(
     after_reply: RowId = 0,
     after_proposal: RowId = 0,
     done: ReplyOutcome | None = None,
+    reply: RowId = 0,
+    association: str = "",
+    decision: RowId = 0,
+    reopened: RowId = 0,
     already_answered: bool = False,
 ) -> HTMLResponse:
     """Show a page of pending replies and of proposals, each after a given row id.
 
-    `done` is the answer that was just saved. `already_answered`: another user was faster.
+    `done`, `reply`, `association` and `decision` are those of `SavedAnswer`. `reopened` is the
+    reply whose answer was just taken back. `already_answered`: another user was faster.
     """
     return _render_replies(
         context,
         after_reply_id=after_reply,
         after_proposal_id=after_proposal,
-        saved_answer=done,
+        saved_answer=SavedAnswer(done, reply, association, decision),
+        reopened_reply_id=reopened,
         is_already_answered=already_answered,
     )
+
+
+@router.get(
+    "/{language}/replies/{reply_id}",
+    dependencies=[access.require_own_region(_find_reply_association)],
+)
+def find_reply(context: PageContext, reply_id: RowId) -> RedirectResponse:
+    """Redirect to a reply in the queue, or to its association if it was answered."""
+    reply = context.app.store.get_reply(reply_id)
+    if reply is None:
+        raise HTTPException(404)
+    if reply.outcome is None:
+        return RedirectResponse(_build_reply_url(context, reply_id), 303)
+    return RedirectResponse(f"{context.links.association_url(reply.association)}#history", 303)
 
 
 @router.post(
@@ -116,7 +150,37 @@ def answer_reply(
     except StoreError:
         replies_url = context.links.page_url("replies")
         return RedirectResponse(f"{replies_url}?already_answered=true#message", 303)
-    return _redirect_to_replies(context, form)
+    return _redirect_to_replies(context, form, {"reply": str(reply_id)})
+
+
+@router.post(
+    "/{language}/replies/{reply_id}/undo",
+    dependencies=[access.require_own_region(_find_reply_association)],
+)
+def undo_answer(context: PageContext, reply_id: RowId) -> Response:
+    """Take back the answer to a reply, which waits again."""
+    store = context.app.store
+    reply = store.get_reply(reply_id)
+    if reply is None:
+        raise HTTPException(404)
+    reason = context.translator.translate("The answer to the reply was taken back.")
+    try:
+        replies.undo_review(store, reply, author=context.author, reason=reason, now=context.now)
+    except DecisionError as error:
+        return _render_replies(context, status=409, error_field="message", error=error)
+    return RedirectResponse(_build_reply_url(context, reply_id, {"reopened": str(reply_id)}), 303)
+
+
+@router.get(
+    "/{language}/proposals/{proposal_id}",
+    dependencies=[access.require_own_region(_find_proposal_association)],
+)
+def find_proposal(context: PageContext, proposal_id: RowId) -> RedirectResponse:
+    """Redirect to a proposal in the queue."""
+    queue_url = context.links.page_url("replies")
+    query_params = {"after_proposal": str(max(proposal_id - 1, 0))}
+    url = build_url(queue_url, query_params)
+    return RedirectResponse(f"{url}#proposal-{proposal_id}", 303)
 
 
 @router.post(
@@ -148,7 +212,10 @@ def answer_proposal(
             form=form,
             error=error,
         )
-    return _redirect_to_replies(context, form)
+    [decision] = decision_service.saved_decisions
+    return _redirect_to_replies(
+        context, form, {"association": decision.association, "decision": str(decision.id)}
+    )
 
 
 def _accept_reply(context: RequestContext, reply: Reply, form: ReplyAnswerForm) -> None:
@@ -187,8 +254,20 @@ def _build_decision_service(
     )
 
 
-def _redirect_to_replies(context: RequestContext, form: ReplyAnswerForm) -> RedirectResponse:
-    return RedirectResponse(f"{context.links.page_url('replies')}?done={form.answer}#message", 303)
+def _redirect_to_replies(
+    context: RequestContext, form: ReplyAnswerForm, answered: Mapping[str, str]
+) -> RedirectResponse:
+    query_params = {"done": form.answer.value, **answered}
+    url = build_url(context.links.page_url("replies"), query_params)
+    return RedirectResponse(f"{url}#message", 303)
+
+
+def _build_reply_url(
+    context: RequestContext, reply_id: int, query_params: Mapping[str, str] | None = None
+) -> str:
+    """Return the address of a page of the queue that begins with a reply."""
+    query_params = {"after_reply": str(max(reply_id - 1, 0)), **(query_params or {})}
+    return f"{build_url(context.links.page_url('replies'), query_params)}#reply-{reply_id}"
 
 
 def _render_replies(
@@ -197,7 +276,8 @@ def _render_replies(
     status: int = 200,
     after_reply_id: int = 0,
     after_proposal_id: int = 0,
-    saved_answer: ReplyOutcome | None = None,
+    saved_answer: SavedAnswer | None = None,
+    reopened_reply_id: int = 0,
     is_already_answered: bool = False,
     error: DecisionError | None = None,
     error_field: str = "",
@@ -234,6 +314,7 @@ def _render_replies(
         proposals=proposals,
         next_proposals_url=next_proposals_url,
         saved_answer=saved_answer,
+        reopened_reply_id=reopened_reply_id,
         is_already_answered=is_already_answered,
         error_message=error_message,
         error_field=error_field,

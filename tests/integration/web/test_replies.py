@@ -1,9 +1,11 @@
 """The coordinator's queue of replies and proposals."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from lxml import html
 
 from auditor.core.errors import InputError
 from auditor.decisions import replies
@@ -88,7 +90,7 @@ async def test_accepted_reply_becomes_a_decision(app, client):
     response = answer_item(client, reply.id, "accepted")
     assert (response.status_code, response.headers["location"]) == (
         303,
-        "/en/replies?done=accepted#message",
+        f"/en/replies?done=accepted&reply={reply.id}#message",
     )
     [decision] = app.store.list_decisions()
     assert (decision.kind, decision.author, decision.association) == (
@@ -155,6 +157,85 @@ async def test_declining_a_reply_needs_a_reason(app, client):
         "it is a shop",
     )
     assert not list_decision_kinds(app)
+
+
+def find_error_field(response):
+    [field] = html.fromstring(response.text).xpath('//input[@aria-invalid="true"]')
+    return field
+
+
+async def test_missing_reason_is_said_at_the_field_of_the_reply(app, client):
+    for _ in range(25):
+        reply = add_reply(
+            app, ReplyKind.CLAIMED, channel="facebook", account_id=get_account_id(app)
+        )
+    field = find_error_field(answer_item(client, reply.id, "declined"))
+    [error] = field.xpath(f'//*[@id="{field.get("aria-describedby")}"]')
+    assert error.text == "Enter a reason."
+    [form] = field.xpath("ancestor::form")
+    assert form.get("action") == f"/en/replies/{reply.id}#reply-{reply.id}"
+    assert form.xpath("ancestor::article")[0].get("id") == f"reply-{reply.id}"
+
+
+async def test_address_of_a_reply_leads_to_it_in_the_queue_or_to_its_association(app, client):
+    reply = add_reply(app, ReplyKind.CLAIMED, channel="facebook", account_id=get_account_id(app))
+    queue_url = client.get(f"/en/replies/{reply.id}").headers["location"]
+    assert queue_url == f"/en/replies?after_reply={reply.id - 1}#reply-{reply.id}"
+    assert f'id="reply-{reply.id}"' in get_text(client, queue_url)
+    answer_item(client, reply.id, "accepted")
+    location = client.get(f"/en/replies/{reply.id}").headers["location"]
+    assert location == "/en/associations/nour#history"
+    assert client.get("/en/replies/999").status_code == 404
+    proposal_url = client.get(f"/en/proposals/{get_proposal(app).id}").headers["location"]
+    assert f'id="proposal-{get_proposal(app).id}"' in get_text(client, proposal_url)
+
+
+def undo_answer(client, location):
+    [form] = html.fromstring(client.get(location).text).xpath('//div[@id="message"]//form')
+    return client.post(form.get("action"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (ReplyKind.DISOWNED, {}),
+        (ReplyKind.MOVED, {"value": "https://www.facebook.com/other"}),
+        (ReplyKind.CLOSED, {}),
+        (ReplyKind.PROMISED, {"code": "channel_missing", "value": "2026-04-01"}),
+    ],
+)
+async def test_accepted_reply_can_be_undone_with_all_that_it_recorded(app, client, kind, fields):
+    reply = add_reply(app, kind, channel="facebook", account_id=get_account_id(app), **fields)
+    keys_before = [row.typed_text for row in app.store.list_accounts("nour")]
+    accepted = answer_item(client, reply.id, "accepted")
+    assert list_decision_kinds(app) or app.store.list_follow_ups("nour")
+    undone = undo_answer(client, accepted.headers["location"])
+    assert "The reply waits again." in get_text(client, undone.headers["location"])
+    assert app.store.get_reply(reply.id) == reply
+    assert all(decision.withdrawal for decision in app.store.list_decisions())
+    assert app.store.list_follow_ups("nour") == []
+    assert [row.typed_text for row in app.store.list_accounts("nour")] == keys_before
+    assert answer_item(client, reply.id, "declined", reason="no").status_code == 303
+
+
+async def test_declined_reply_can_be_undone_and_other_decisions_remain(app, client):
+    row = next(row for row in app.store.list_accounts("nour") if row.channel == "facebook")
+    other = Decision("nour", "facebook", DecisionKind.CONFIRM, "Sara", "seen", NOW)
+    app.store.add_decision(replace(other, account_id=row.id))
+    reply = add_reply(app, ReplyKind.CLAIMED, channel="facebook", account_id=row.id)
+    declined = answer_item(client, reply.id, "declined", reason="it is a shop")
+    undo_answer(client, declined.headers["location"])
+    assert app.store.get_reply(reply.id) == reply
+    assert [decision.withdrawal for decision in app.store.list_decisions()] == [None]
+
+
+async def test_answer_about_a_found_account_leads_to_its_withdrawal(app, client):
+    location = answer_item(client, f"proposals/{get_proposal(app).id}", "accepted").headers[
+        "location"
+    ]
+    [undo] = html.fromstring(client.get(location).text).xpath('//div[@id="message"]//a/@href')
+    assert undo.startswith("/en/associations/nour/decisions?kind=withdraw")
+    assert client.get(undo).status_code == 200
 
 
 async def test_reply_is_answered_only_once(app, client):
