@@ -284,10 +284,10 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
     """Take back the review of a reply: the reply waits again.
 
     The decisions that its acceptance took are withdrawn with this reason, and a promise leaves the
-    follow-up log. Does nothing if the reply waits already. Raises DecisionError.
+    follow-up log. Does nothing if the reply has no review. Raises DecisionError.
     """
     assert reply.id is not None
-    if reply.outcome is None or reply.reviewed_at is None:
+    if reply.outcome not in (ReplyOutcome.ACCEPTED, ReplyOutcome.DECLINED):
         return
     if reply.outcome is ReplyOutcome.ACCEPTED:
         _withdraw_decisions_of_review(store, reply, author=author, reason=reason, now=now)

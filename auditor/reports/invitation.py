@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from auditor.config.schema import Config
@@ -159,6 +159,18 @@ def list_due_promises(
 
 def _fell_due(due_date: date | None, today: date) -> bool:
     return due_date is not None and today - REMINDER_PERIOD <= due_date <= today
+
+
+def build_chat_text(view: AssociationView, config: Config, language: str) -> str:
+    """Return the text that begins a conversation on WhatsApp, without a link to the report.
+
+    A text that only asks to open the report is left out after its greeting.
+    """
+    link = ReportLinkAddress("", datetime.max.replace(tzinfo=UTC))
+    writer = InvitationWriter(view, config.network.display_name(language), link)
+    text = writer.build_whatsapp_text(Translator(language))
+    has_message = view.gaps or choose_invitation_kind(view, None) is InvitationKind.NO_PROBLEM
+    return text if has_message else text.partition("\n")[0]
 
 
 def choose_invitation_kind(
@@ -321,7 +333,7 @@ class InvitationWriter:
             "n": len(unknown_channels),
             "strength": self._describe_strength(translator),
             **self._describe_progress(translator),
-            "day": self.link.expires_at,
+            "day": self.link.expires_at if self.link.url else "",
             "url": self.link.url,
             **self._describe_first_gap(translator),
         }
@@ -346,7 +358,7 @@ class InvitationWriter:
             "step": step,
             "step_lower": lower_first_letter(step, translator),
             "effort": text.effort,
-            "more": translator.message("more", n=len(others)) if others else "",
+            "more": translator.message("more", n=len(others)) if others and self.link.url else "",
         }
 
     def _describe_strength(self, translator: Translator) -> str:

@@ -1,109 +1,96 @@
-"""Data of a coordinator's page about one association: statuses, timeline, gaps, decisions, events.
+"""Data of a coordinator's page about one association: channels, gaps, decisions, events.
 
 Only rows of that association are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, Self
 
+from auditor.config.schema import Config
 from auditor.decisions.service import build_decision_items
+from auditor.decisions.steps import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of
-from auditor.rules.account_status import ConfirmationThresholds, StatusOutlook, iter_status_outlooks
+from auditor.evaluation.summary import summarize_channel
+from auditor.reference.gap_catalogue import get_gap_kind
+from auditor.rules.account_status import StatusOutlook, iter_status_outlooks
 from auditor.rules.engine import is_gap_open
-from auditor.views.history import get_check_state
-from probes.models.finding import Reason
-from storage.models.audit import AccountStatus, AuditRun, Decision, Gap, Observation
-from storage.models.users import FollowUp, Reply
+from auditor.views.history import CheckHistory, load_check_history
+from probes.links.channel_registry import is_optional_channel
+from storage.models.audit import (
+    GAP_KINDS,
+    AccountState,
+    AccountStatus,
+    Decision,
+    Gap,
+    GapKind,
+)
+from storage.models.summaries import ChannelStatus, ChannelSummary
+from storage.models.users import CompletedStep, FollowUp, Reply
 from storage.store import Store
 
-TIMELINE_DAYS = 30
-"""How many days a timeline covers at most."""
-
 
 @dataclass(frozen=True, slots=True)
-class TimelineCell:
-    """The result of one account on one day.
+class AccountDetail:
+    """A registered account: its status, and what a person decided about it.
 
-    `state` is that of `get_check_state`, and "" if there was no run on that day.
+    `decisions` are items of `auditor decide list --json`. `outlooks` are the status changes that
+    further runs may confirm, or would need to.
     """
 
-    day: date
-    state: str = ""
-    reason: Reason | None = None
+    account: AccountView
+    status: ChannelStatus
+    gaps: tuple[Gap, ...]
+    decisions: tuple[Mapping[str, Any], ...]
+    outlooks: tuple[StatusOutlook, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDetail:
+    """An association on a channel.
+
+    `strip` is that of `CheckHistory`. `decisions` are about the channel as a whole.
+    """
+
+    channel: str
+    summary: ChannelSummary
+    strip: tuple[str, ...]
+    accounts: tuple[AccountDetail, ...]
+    decisions: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GapDetail:
+    """An open problem, and the numbers of the steps that the association has ticked."""
+
+    gap: Gap
+    completed_steps: frozenset[int]
 
     @property
-    def has_observation(self) -> bool:
-        """Return True if the account was checked on that day, so there is evidence to show."""
-        return self.state in {"present", "absent", "unknown", "unreliable"}
+    def next_step(self) -> int:
+        """Return the number of the first step that is not ticked. It may be after the last one."""
+        return next(step for step in count(1) if step not in self.completed_steps)
 
 
 @dataclass(frozen=True, slots=True)
-class AccountTimeline:
-    """One account and its cells, oldest first."""
+class GapGroup:
+    """The open problems of one kind."""
 
-    account: AccountView
-    cells: tuple[TimelineCell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """The recent results of one association: its days, oldest first, and a row for each account."""
-
-    days: tuple[date, ...] = ()
-    rows: tuple[AccountTimeline, ...] = ()
-
-
-def build_timeline(
-    accounts: Iterable[AccountView],
-    runs: Sequence[AuditRun],
-    observations: Iterable[Observation],
-    max_days: int = TIMELINE_DAYS,
-) -> Timeline:
-    """Build the timeline of these accounts, of at most `max_days` days up to the newest run."""
-    if not runs:
-        return Timeline()
-    run_by_day = {run.day: run for run in runs}
-    last_day = max(run_by_day)
-    first_day = max(min(run_by_day), last_day - timedelta(days=max_days - 1))
-    day_count = (last_day - first_day).days + 1
-    days = tuple(first_day + timedelta(days=offset) for offset in range(day_count))
-    observation_by_key = {
-        (observation.account_id, observation.run_id): observation for observation in observations
-    }
-    rows = []
-    for account in accounts:
-        cells = (
-            _build_timeline_cell(account, day, run_by_day.get(day), observation_by_key)
-            for day in days
-        )
-        rows.append(AccountTimeline(account, tuple(cells)))
-    return Timeline(days, tuple(rows))
-
-
-def _build_timeline_cell(
-    account: AccountView,
-    day: date,
-    run: AuditRun | None,
-    observations: Mapping[tuple[int, int], Observation],
-) -> TimelineCell:
-    if run is None or run.id is None:
-        return TimelineCell(day)
-    observation = observations.get((account.account_id, run.id))
-    if observation is None:
-        return TimelineCell(day, get_check_state(run, account.channel, None))
-    finding = observation.finding
-    state = get_check_state(run, account.channel, finding.presence)
-    return TimelineCell(day, state, finding.reason)
+    kind: GapKind
+    problems: tuple[GapDetail, ...]
 
 
 RECENT_PERIOD = timedelta(days=30)
 """How long a closed gap is listed."""
 MAX_EVENTS = 60
 """How many events are listed at most."""
+NEWEST_EVENTS = 10
+"""How many events are shown at once. The others are folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,33 +110,36 @@ class AssociationEvent:
 class AssociationDetail:
     """One association as its coordinator sees it.
 
-    `waived_gaps` are open gaps that a decision hides, each with the newest such decision.
-    `decisions` are items as `auditor decide list --json` prints them, newest first.
+    `is_checked` is False before the first run that reaches the association. `waived_gaps` are open
+    gaps that a decision hides, each with the newest such decision. `decisions` are items as
+    `auditor decide list --json` prints them, newest first; only those that count.
     """
 
     view: AssociationView
-    account_statuses: Mapping[int, AccountStatus]
-    timeline: Timeline
+    is_checked: bool
+    channels: tuple[ChannelDetail, ...]
+    gap_groups: tuple[GapGroup, ...]
     recently_closed_gaps: tuple[Gap, ...]
     waived_gaps: tuple[tuple[Gap, Decision], ...]
     decisions: tuple[Mapping[str, Any], ...]
     events: tuple[AssociationEvent, ...]
-    follow_ups: tuple[FollowUp, ...]
-    pending_reply_count: int
-    confirm: ConfirmationThresholds
+    pending_replies: tuple[Reply, ...]
 
-    def list_outlooks(self, account_id: int) -> list[StatusOutlook]:
-        """Return the status changes of an account that further runs may confirm."""
-        status = self.account_statuses.get(account_id)
-        if status is None:
-            return []
-        return [outlook for outlook in iter_status_outlooks(status, self.confirm) if outlook.runs]
+    @property
+    def newest_events(self) -> tuple[AssociationEvent, ...]:
+        """Return the events that are shown at once."""
+        return self.events[:NEWEST_EVENTS]
+
+    @property
+    def older_events(self) -> tuple[AssociationEvent, ...]:
+        """Return the events that are folded."""
+        return self.events[NEWEST_EVENTS:]
 
 
 def build_association_detail(
     store: Store,
     view: AssociationView,
-    confirm: ConfirmationThresholds,
+    config: Config,
     now: datetime,
     *,
     include_private: bool = True,
@@ -159,36 +149,141 @@ def build_association_detail(
     Replies and follow-ups are left out unless `include_private` is true.
     """
     association_id = view.association.id
+    history = load_check_history(store, [association_id])
     decisions = tuple(store.list_decisions(association=association_id))
-    statuses = {status.account_id: status for status in store.list_account_statuses(association_id)}
-    accounts = store.list_accounts(association_id, include_withdrawn=True)
-    account_by_id = {account.id: account for account in accounts if account.id}
-    decision_items = build_decision_items(decisions, account_by_id, statuses, now)
     replies = list(store.list_replies(association_id)) if include_private else []
     follow_ups = store.list_follow_ups(association_id) if include_private else []
     oldest_listed = now - RECENT_PERIOD
-    recently_closed_gaps = tuple(
-        gap for gap in _find_closed_gaps(view) if gap.closed_at and gap.closed_at >= oldest_listed
-    )
+    builder = ChannelDetailBuilder.create(store, view, config, decisions, now)
     return AssociationDetail(
         view=view,
-        account_statuses=statuses,
-        timeline=_load_timeline(store, view),
-        recently_closed_gaps=recently_closed_gaps,
+        is_checked=_is_checked(view, history),
+        channels=tuple(builder.iter_channels(history)),
+        gap_groups=tuple(_group_gaps(view.gaps, store.list_completed_steps(association_id))),
+        recently_closed_gaps=tuple(
+            gap
+            for gap in _find_closed_gaps(view)
+            if gap.closed_at and gap.closed_at >= oldest_listed
+        ),
         waived_gaps=tuple(_find_waived_gaps(view)),
-        decisions=tuple(reversed(decision_items)),
+        decisions=tuple(reversed(builder.decisions)),
         events=tuple(list_events(view, decisions, replies, follow_ups))[:MAX_EVENTS],
-        follow_ups=tuple(follow_ups),
-        pending_reply_count=sum(reply.outcome is None for reply in replies),
-        confirm=confirm,
+        pending_replies=tuple(reply for reply in replies if reply.outcome is None),
     )
 
 
-def _load_timeline(store: Store, view: AssociationView) -> Timeline:
-    runs = store.list_newest_runs(TIMELINE_DAYS)
-    run_ids = [run.id for run in runs if run.id is not None]
-    observations = store.list_findings_of_association(view.association.id, run_ids)
-    return build_timeline(view.accounts, runs, observations)
+def _is_checked(view: AssociationView, history: CheckHistory) -> bool:
+    """Return True if a run has looked at the association. Without accounts, any run has."""
+    if not view.accounts:
+        return bool(history.runs)
+    return any(account.checked_at for account in view.accounts)
+
+
+def _group_gaps(
+    gaps: Iterable[Gap], completed_steps: Collection[CompletedStep]
+) -> Iterator[GapGroup]:
+    """Yield the kinds that have gaps, in the order of lists."""
+    items_by_kind = defaultdict[GapKind, list[GapDetail]](list)
+    for gap in gaps:
+        item = GapDetail(gap, select_completed_steps(gap, completed_steps))
+        items_by_kind[get_gap_kind(gap)].append(item)
+    for kind in GAP_KINDS:
+        if kind in items_by_kind:
+            yield GapGroup(kind, tuple(items_by_kind[kind]))
+
+
+STATUS_BY_ACCOUNT_STATE = {
+    AccountState.PRESENT: ChannelStatus.PRESENT,
+    AccountState.GONE: ChannelStatus.BROKEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDetailBuilder:
+    """Builds the channels of one association.
+
+    `decisions` are the items of the decisions that count, `account_ids` the ids of the accounts
+    that they are about.
+    """
+
+    view: AssociationView
+    config: Config
+    statuses: Mapping[int, AccountStatus]
+    decisions: tuple[Mapping[str, Any], ...]
+    account_ids: Mapping[int, int | None]
+
+    @classmethod
+    def create(
+        cls,
+        store: Store,
+        view: AssociationView,
+        config: Config,
+        decisions: Sequence[Decision],
+        now: datetime,
+    ) -> Self:
+        """Load the statuses and accounts of the association."""
+        association_id = view.association.id
+        statuses = {
+            status.account_id: status for status in store.list_account_statuses(association_id)
+        }
+        accounts = store.list_accounts(association_id, include_withdrawn=True)
+        account_by_id = {account.id: account for account in accounts if account.id}
+        items = build_decision_items(decisions, account_by_id, statuses, now)
+        return cls(
+            view,
+            config,
+            statuses,
+            tuple(item for item in items if item["in_force"] or item["state"] == "overridden"),
+            {decision.id: decision.account_id for decision in decisions if decision.id},
+        )
+
+    def iter_channels(self, history: CheckHistory) -> Iterator[ChannelDetail]:
+        """Yield the channels that every association should have, and those with an account."""
+        account_channels = [account.channel for account in self.view.accounts]
+        for channel in dict.fromkeys([*self.config.channels, *account_channels]):
+            accounts = self.view.accounts_on(channel)
+            if not accounts and is_optional_channel(channel):
+                continue
+            yield ChannelDetail(
+                channel,
+                summarize_channel(self.view, channel),
+                history.get_strip(self.view.association.id, channel),
+                tuple(self.build_account(account) for account in accounts),
+                tuple(
+                    item
+                    for item in self.decisions
+                    if item["channel"] == channel and self.account_ids[item["id"]] is None
+                ),
+            )
+
+    def build_account(self, account: AccountView) -> AccountDetail:
+        """Return the details of one account."""
+        status = self.statuses.get(account.account_id)
+        outlooks = iter_status_outlooks(status, self.config.confirm) if status else ()
+        return AccountDetail(
+            account,
+            self._choose_status(account),
+            tuple(gap for gap in self.view.gaps if is_gap_of_account(gap, account)),
+            tuple(
+                item
+                for item in self.decisions
+                if self.account_ids[item["id"]] == account.account_id
+            ),
+            tuple(outlooks),
+        )
+
+    def _choose_status(self, account: AccountView) -> ChannelStatus:
+        """Return the status of an account, which is that of the channel if it is the only one."""
+        if len(self.view.accounts_on(account.channel)) == 1:
+            return summarize_channel(self.view, account.channel).status
+        if account.state is AccountState.UNKNOWN and account.checked_at is None:
+            return ChannelStatus.NOT_CHECKED
+        return STATUS_BY_ACCOUNT_STATE.get(account.state, ChannelStatus.UNKNOWN)
+
+
+def is_gap_of_account(gap: Gap, account: AccountView) -> bool:
+    """Return True if a gap is about an account, or about the channel as a whole."""
+    return gap.channel == account.channel and gap.subject in {"", account.key, account.typed}
 
 
 def _find_closed_gaps(view: AssociationView) -> Iterator[Gap]:

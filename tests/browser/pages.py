@@ -117,7 +117,16 @@ FORM_PAGES = {
 }
 """Pages that answer a form: its address, its fields, and the status of the final page."""
 DOWNLOAD_SUFFIXES = (".pdf", ".xlsx", ".json", ".ics", ".{file_format}", ".svg")
-NON_PAGE_ROUTES = {"/", "/{language}", "/r/{token}", "/healthz", "/metrics"}
+NON_PAGE_ROUTES = {
+    "/",
+    "/{language}",
+    "/r/{token}",
+    "/healthz",
+    "/metrics",
+    "/{language}/associations/{association:path}/follow-ups",
+    "/{language}/replies/{reply_id}",
+    "/{language}/proposals/{proposal_id}",
+}
 """Redirects, and routes for monitoring."""
 FILTER_FORMS = {"meeting": ("region", "souss-massa"), "associations": ("region", "souss-massa")}
 """Pages with a filter form: the field to use without JavaScript, and its value."""

@@ -133,6 +133,7 @@ def _list_values(annotation: object) -> list[str]:
 
 
 FORMS = {
+    "undo": ({},),
     "decisions": (
         {"kind": "confirm"},
         {"kind": "confirm", "channel": "facebook"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -10,18 +11,37 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from auditor.checking.clock import find_next_start_time
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
+from auditor.registry.columns import build_whatsapp_url
 from auditor.reports.html import build_badge_html, sum_channel_points, wants_badge
+from auditor.reports.invitation import build_chat_text
 from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.views.association_detail import build_association_detail
 from auditor.web import access
 from auditor.web.grid_filters import build_back_url
-from auditor.web.request_context import PageContext, RequestContext
-from storage.models.audit import EMPTY_CONTACT
+from auditor.web.request_context import PageContext, RequestContext, build_url
+from storage.models.audit import EMPTY_CONTACT, Contact
 from storage.models.users import FollowUp, FollowUpKind
 
 router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class SavedDecision:
+    """The kind and the channel of the decision that was just saved; empty if there was none."""
+
+    kind: str = ""
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUpError:
+    """A message about a field of the follow-up form."""
+
+    field: str
+    message: str
 
 
 EMPTY_FOLLOW_UP: Mapping[str, object] = {"kind": "called", "text": "", "due": ""}
@@ -45,6 +65,15 @@ def check_association_now(
     return RedirectResponse(f"{association_url}#check", 303)
 
 
+@router.get(
+    "/{language}/associations/{association:path}/follow-ups",
+    dependencies=[access.OWN_REGION_ACCESS],
+)
+def show_follow_ups(context: PageContext, association: str) -> RedirectResponse:
+    """Redirect to the form, whose address a browser shows after an error."""
+    return RedirectResponse(f"{context.links.association_url(association)}#follow-ups", 303)
+
+
 @router.get("/{language}/associations/{association:path}", dependencies=[access.LOGGED_IN_ACCESS])
 def show_association(
     request: Request,
@@ -53,11 +82,12 @@ def show_association(
     *,
     check_refused: RecheckRefusal | None = None,
     saved_decision: str = "",
+    saved_channel: str = "",
 ) -> HTMLResponse:
     """Show the page of an association.
 
     `check_refused` is why the last on-demand check did not run. `saved_decision` is the kind of
-    the decision that was just saved.
+    the decision that was just saved, `saved_channel` the channel that it is about.
     """
     view = require_association_view(context, association)
     return render_association(
@@ -65,7 +95,7 @@ def show_association(
         context,
         view,
         check_refusal=check_refused,
-        saved_decision=saved_decision,
+        saved_decision=SavedDecision(saved_decision, saved_channel),
         follow_up_form=EMPTY_FOLLOW_UP,
     )
 
@@ -78,40 +108,54 @@ def render_association(
     follow_up_form: object,
     status: int = 200,
     check_refusal: RecheckRefusal | None = None,
-    saved_decision: str = "",
-    error_message: str = "",
+    saved_decision: SavedDecision | None = None,
+    error: FollowUpError | None = None,
 ) -> HTMLResponse:
     """Render the page of an association.
 
-    `follow_up_form` holds the values of the follow-up form, `error_message` what is wrong with it.
+    `follow_up_form` holds the values of the follow-up form, `error` what is wrong with it.
     """
-    store, association = context.app.store, view.association
+    store, config, association = context.app.store, context.app.config, view.association
     can_manage = context.can_manage_association(association)
+    contact = store.get_contact(association.id) if can_manage else EMPTY_CONTACT
     checks: RecheckService = request.app.state.association_checks
-    page_context = context.with_path(context.links.association_url(association.id))
+    back_query = request.query_params.get("back", "")
+    association_url = context.links.association_url(association.id)
+    page_context = context.with_path(build_url(association_url, {"back": back_query}))
     return page_context.render_page(
         "association_detail.html",
         status=status,
         detail=build_association_detail(
-            store, view, context.app.config.confirm, context.now, include_private=can_manage
+            store, view, config, context.now, include_private=can_manage
         ),
-        contact=store.get_contact(association.id) if can_manage else EMPTY_CONTACT,
+        contact=contact,
+        whatsapp_url=_build_chat_url(context, view, contact),
+        next_check_at=find_next_start_time(store.get_latest_run(), config.schedule, context.now),
         can_manage=can_manage,
         latest_check=checks.find_recent(association.id, context.now),
         check_refusal=check_refusal,
-        saved_decision=saved_decision,
+        saved_decision=saved_decision or SavedDecision(),
         follow_up_form=follow_up_form,
-        error_message=error_message,
+        follow_up_error=error,
         wants_badge=wants_badge,
         build_badge_html=build_badge_html,
-        channel_points=sum_channel_points(context.app.config.unmixed_channels),
+        channel_points=sum_channel_points(config.unmixed_channels),
         today=context.now.date(),
         list_url=build_back_url(
             context.links.page_url("associations"),
-            request.query_params.get("back", ""),
+            back_query,
             f"row-{association.id}",
         ),
     )
+
+
+def _build_chat_url(context: RequestContext, view: AssociationView, contact: Contact) -> str | None:
+    """Return a WhatsApp link with a prepared text in the association's language.
+
+    The text has no link to the report: only its hash is stored.
+    """
+    text = build_chat_text(view, context.app.config, view.association.language)
+    return build_whatsapp_url(contact.phone, text) if contact.phone else None
 
 
 def require_association_view(context: RequestContext, association: str) -> AssociationView:
@@ -153,9 +197,9 @@ def add_follow_up(
 ) -> Response:
     """Save a follow-up, or show the form again with the error."""
     view = require_association_view(context, association)
-    if error_message := _find_form_error(form, context):
+    if error := _find_form_error(form, context):
         return render_association(
-            request, context, view, status=422, follow_up_form=form, error_message=error_message
+            request, context, view, status=422, follow_up_form=form, error=error
         )
     follow_up = FollowUp(
         association=view.association.id,
@@ -169,13 +213,14 @@ def add_follow_up(
     return RedirectResponse(f"{context.links.association_url(association)}#follow-ups", 303)
 
 
-def _find_form_error(form: FollowUpForm, context: RequestContext) -> str:
-    """Return what is missing in a follow-up, in the page's language, or ""."""
+def _find_form_error(form: FollowUpForm, context: RequestContext) -> FollowUpError | None:
+    """Return what is missing in a follow-up, in the page's language, or None."""
     translator, today = context.translator, context.now.date()
     if form.kind is FollowUpKind.PROMISED:
         due_date = form.due_date
         if due_date is None or not today <= due_date <= today + MAX_PROMISE_DELAY:
-            return translator.translate("Enter the promised date, within the next 12 months.")
+            message = translator.translate("Enter the promised date, within the next 12 months.")
+            return FollowUpError("due", message)
     elif form.kind is FollowUpKind.NOTE and not form.text.strip():
-        return translator.translate("Enter a note.")
-    return ""
+        return FollowUpError("text", translator.translate("Enter a note."))
+    return None

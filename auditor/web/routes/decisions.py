@@ -88,7 +88,17 @@ def submit_decision(
     except DecisionError as error:
         return _render_decision_form(context, view, form, error)
     association_url = context.links.association_url(association)
-    return RedirectResponse(f"{association_url}?saved_decision={form.kind}#decisions", 303)
+    query_params = {"saved_decision": form.kind, "saved_channel": form.channel}
+    return RedirectResponse(
+        f"{build_url(association_url, query_params)}#{_choose_anchor(form)}", 303
+    )
+
+
+def _choose_anchor(form: DecisionForm) -> str:
+    """Return the part of the association's page that shows the decision."""
+    if form.kind == "waive":
+        return "problems"
+    return f"channel-{form.channel}" if form.channel else "more"
 
 
 def _is_duplicate_submission(request: Request, submission: Submission, now: datetime) -> bool:
@@ -196,6 +206,7 @@ def _render_decision_form(
         status=422 if error else 200,
         view=view,
         form=form,
+        form_url=form_url,
         error_message=error_message,
         today=context.now.date(),
         gap_choices=list_filters.list_gap_choices(context.translator),

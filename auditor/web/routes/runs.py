@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import groupby
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
@@ -18,18 +19,20 @@ from auditor.i18n.translator import Translator
 from auditor.receipts import receipt
 from auditor.receipts.receipt import ReceiptVerification, verify_receipt_chain
 from auditor.receipts.signing import compute_key_fingerprint, read_known_public_keys
-from auditor.rules.account_status import iter_status_outlooks
-from auditor.views.association_detail import TIMELINE_DAYS
+from auditor.views.association_detail import ChannelDetailBuilder
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext
 from auditor.web.routes.associations import require_association_view
 from auditor.web.routes.gaps import parse_day
-from storage.models.audit import AuditRun, Gap, Observation
+from probes.models.finding import Finding, Presence, Reason
+from storage.models.audit import AuditRun, Observation
 from storage.store import Store
 
 router = APIRouter()
 
 RUNS_PAGE_SIZE = 20
+EVIDENCE_RUNS = 30
+"""How many runs the evidence page lists at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,22 +168,50 @@ def show_evidence(
     if observation:
         evidence = redate_evidence(observation)
         evidence_views = list(build_evidence_views(evidence, context.app.body_store))
-    status = store.get_account_status(account_id)
-    outlooks = list(iter_status_outlooks(status, context.app.config.confirm)) if status else []
+    decisions = list(store.list_decisions(association=association))
+    builder = ChannelDetailBuilder.create(store, view, context.app.config, decisions, context.now)
     return context.render_page(
         "evidence.html",
         view=view,
         account=account,
+        item=builder.build_account(account),
         run=audit_run,
         observation=observation,
-        observations=list(observations.values()),
+        check_series=list(_group_equal_checks(account, observations.values())),
         is_channel_unreliable=bool(audit_run and account.channel in audit_run.unreliable_channels),
         evidence_views=evidence_views,
         is_quoted=bool(observation and is_detail_quoted(observation.finding, evidence_views)),
-        outlooks=outlooks,
-        gaps=[gap for gap in view.gaps if _is_gap_of_account(gap, account)],
-        decisions=[decision for decision in view.decisions if decision.account_id == account_id],
+        can_manage=context.can_manage_association(view.association),
+        today=context.now.date(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSeries:
+    """Checks of an account in a row with the same result, the newest first.
+
+    `is_unreliable` is True if the channel was unreliable in these runs.
+    """
+
+    finding: Finding
+    is_unreliable: bool
+    days: tuple[date, ...]
+
+
+def _group_equal_checks(
+    account: AccountView, checks: Iterable[tuple[AuditRun, Observation]]
+) -> Iterator[CheckSeries]:
+    """Yield the checks of an account as series, the newest first."""
+
+    def get_result(check: tuple[AuditRun, Observation]) -> tuple[Presence, Reason | None, bool]:
+        run, observation = check
+        is_unreliable = account.channel in run.unreliable_channels
+        return observation.finding.presence, observation.finding.reason, is_unreliable
+
+    for (_, _, is_unreliable), equal_checks in groupby(checks, get_result):
+        series = list(equal_checks)
+        days = tuple(run.day for run, _ in series)
+        yield CheckSeries(series[0][1].finding, is_unreliable, days)
 
 
 def _find_account(view: AssociationView, account_id: int) -> AccountView:
@@ -193,8 +224,8 @@ def _find_account(view: AssociationView, account_id: int) -> AccountView:
 def _load_observations(
     store: Store, account: AccountView, association: str
 ) -> Mapping[date, tuple[AuditRun, Observation]]:
-    """Return the observations of an account by day, newest first, as far back as the timeline."""
-    runs = {run.id: run for run in store.list_newest_runs(TIMELINE_DAYS) if run.id is not None}
+    """Return the observations of an account in the newest runs by day, newest first."""
+    runs = {run.id: run for run in store.list_newest_runs(EVIDENCE_RUNS) if run.id is not None}
     pairs = [
         (runs[observation.run_id], observation)
         for observation in store.list_findings_of_association(association, runs)
@@ -211,7 +242,3 @@ def _find_run(
     if day is not None:
         return store.get_run(day)
     return next((run for run, _ in observations_by_day.values()), None)
-
-
-def _is_gap_of_account(gap: Gap, account: AccountView) -> bool:
-    return gap.channel == account.channel and gap.subject in {"", account.key, account.typed}

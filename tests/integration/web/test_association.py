@@ -3,8 +3,10 @@
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import unquote
 
 import pytest
+from lxml import html
 
 from auditor.checking import checker, shared_bodies
 from auditor.runs.run import execute_run
@@ -27,6 +29,7 @@ from storage.models.audit import (
     Gap,
     WitnessRecord,
 )
+from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind, ReplyOutcome, Role
 from tests.support.mini_network import START, link, lived, night_of, register, steps
 from tests.support.web_server import logged_in_client
 
@@ -84,13 +87,6 @@ async def test_gap_of_an_unknown_kind_breaks_no_page(app, path):
         assert client.get(path).status_code == 200
 
 
-async def test_timeline_tooltip_has_no_markup(app):
-    with logged_in_client(app, NOW) as client:
-        text = get_page(client, "/en/associations/nour")
-    assert 'title="absent: ' in text
-    assert "&lt;bdi&gt;" not in text
-
-
 async def test_unconfirmed_absence_unknown_result_and_status_are_shown_separately(app):
     with logged_in_client(app, NOW) as client:
         text = get_page(client, "/en/associations/nour")
@@ -99,13 +95,195 @@ async def test_unconfirmed_absence_unknown_result_and_status_are_shown_separatel
     assert "Last confirmed on <bdi>3 March 2026</bdi>" in text
 
 
-async def test_timeline_has_a_link_to_the_evidence_of_each_run(app):
+def get_tree(client, path):
+    return html.fromstring(get_page(client, path))
+
+
+def get_text_of(tree, xpath):
+    return " ".join(" ".join(tree.xpath(f"{xpath}//text()")).split())
+
+
+async def test_each_channel_has_its_status_reason_and_strip(app):
     with logged_in_client(app, NOW) as client:
-        text = get_page(client, "/en/associations/nour")
-        assert f'accounts/{get_account_id(app, NOUR.typed_text)}?run=2026-03-04"' in text
-        assert text.count('class="present"') == 5
-        assert text.count('class="absent"') == 2
-        assert text.count('class="unknown"') == 1
+        tree = get_tree(client, "/en/associations/nour")
+    rows = [row.get("id") for row in tree.xpath('//ul[@class="channels"]/li')]
+    assert rows == ["channel-website", "channel-facebook", "channel-youtube"]
+    site = get_text_of(tree, '//li[@id="channel-website"]')
+    assert "present since 1 Mar" in site
+    assert "couldn’t check it: the platform asks visitors to sign in" in site
+    assert "Latest checks: 3 present, 0 absent, 1 without a result" in site
+    facebook = get_text_of(tree, '//li[@id="channel-facebook"]')
+    assert "Latest checks: 2 present, 2 absent, 0 without a result" in facebook
+    assert "none known" in get_text_of(tree, '//li[@id="channel-youtube"]')
+
+
+async def test_account_of_a_channel_that_is_not_audited_is_shown(app):
+    register(app, NOUR, SITE, link("nour", "twitter", "nour"))
+    with logged_in_client(app, NOW) as client:
+        tree = get_tree(client, "/en/associations/nour")
+    assert "not checked yet" in get_text_of(tree, '//li[@id="channel-twitter"]')
+
+
+async def test_account_can_be_confirmed_where_it_is_shown_and_the_decision_cancelled(app):
+    account_id = get_account_id(app, SITE.typed_text)
+    evidence_path = f"/en/associations/nour/accounts/{account_id}"
+    with logged_in_client(app, NOW) as client:
+        for path in ("/en/associations/nour", evidence_path):
+            [form] = [
+                form
+                for form in get_tree(client, path).forms
+                if form.fields.get("kind") == "confirm" and form.fields.get("channel") == "website"
+            ]
+            assert {"reason", "last_activity", "until"} <= set(form.fields)
+        form.fields["reason"] = "opened it at the office"
+        response = client.post(form.action, data=dict(form.fields))
+        assert response.headers["location"].endswith("#channel-website")
+        page = get_tree(client, response.headers["location"])
+        evidence = get_tree(client, evidence_path)
+    row = get_text_of(page, '//li[@id="channel-website"]')
+    assert "Saved." in row
+    for text in (row, get_text_of(evidence, "//main")):
+        assert "opened it at the office" in text
+        assert "decided by hand until 4 March 2027" in text
+    assert page.xpath('//li[@id="channel-website"]//a[contains(@href, "kind=withdraw")]')
+
+
+async def test_viewer_sees_the_state_but_no_contacts_and_no_forms(app):
+    contact = Contact("a@nour.example", "06 12 34 56 78")
+    app.store.save_registry(
+        [AssociationEntry(Association("nour", "Nour"), contact)], [NOUR, SITE], NOW
+    )
+    with logged_in_client(app, NOW, role=Role.READER) as client:
+        page = get_page(client, "/en/associations/nour")
+    assert "0612345678" not in page
+    assert "a@nour.example" not in page
+    assert 'method="post"' not in page.partition("<main")[2]
+    assert "See the evidence" in page
+
+
+async def test_coordinator_can_call_write_and_note_from_the_head(app):
+    contact = Contact("a@nour.example", "06 12 34 56 78")
+    entry = AssociationEntry(Association("nour", "Nour", name_ar="النور", language="en"), contact)
+    app.store.save_registry([entry], [NOUR, SITE], NOW)
+    with logged_in_client(app, NOW) as client:
+        tree = get_tree(client, "/en/associations/nour")
+    [head] = tree.xpath('//header[@class="association"]')
+    links = head.xpath(".//a[@role='button']/@href")
+    assert links[0] == "tel:0612345678"
+    assert links[1].startswith("https://wa.me/212612345678?text=Hello%20Nour%2C")
+    assert "YouTube" in unquote(links[1])
+    assert "http" not in unquote(links[1].partition("text=")[2])
+    assert links[2:4] == ["mailto:a@nour.example", "#follow-ups"]
+    assert "النور" in get_text_of(head, ".")
+    assert "out of 100" not in get_text_of(head, ".")
+
+
+async def test_nothing_is_scored_or_called_fine_before_the_first_check(app):
+    register(app, NOUR, SITE, link("new", "facebook", "new"))
+    with logged_in_client(app, NOW) as client:
+        text = get_text_of(get_tree(client, "/en/associations/new"), "//main")
+    assert "Not checked yet. The first check starts on 5 March 2026 at" in text, text
+    assert "The level appears after the first check." in text
+    assert "No problems" not in text
+    assert "out of 100" not in text
+
+
+async def test_problems_are_folded_by_kind_and_only_broken_ones_are_open(app):
+    for channel, code, severity in (
+        ("website", "website_domain_lost", "urgent"),
+        ("facebook", "channel_incomplete", "low"),
+    ):
+        gap = Gap("nour", channel, code, severity, START, 3, START)
+        app.store.save_conclusions(gaps=[gap])
+    step = select_step(app, "nour", "website_domain_lost")
+    app.store.save_completed_steps(step, {1}, NOW)
+    with logged_in_client(app, NOW) as client:
+        tree = get_tree(client, "/en/associations/nour")
+    groups = tree.xpath('//section[h2/@id="problems"]/details[@class]')
+    assert [group.get("class") for group in groups] == [
+        "problems broken",
+        "problems improve",
+        "problems no_account",
+    ]
+    assert [group.get("open") is not None for group in groups] == [True, False, False]
+    broken = get_text_of(groups[0], ".")
+    assert "Its website’s domain name no longer exists" in broken
+    assert "since 1 March 2026" in broken
+    assert "Why it matters" in broken
+    assert "Steps done: 1/" in broken
+    assert "Next step" in broken
+    assert "To improve 1 Facebook" in get_text_of(groups[1], "./summary")
+
+
+def select_step(app, association, code):
+    return next(gap for gap in app.store.list_gaps(association) if gap.code == code)
+
+
+async def test_only_the_newest_events_are_open(app):
+    for number in range(13):
+        day = NOW - timedelta(hours=number)
+        app.store.add_follow_up(FollowUp("nour", FollowUpKind.NOTE, "Amina", day, f"no {number}."))
+    with logged_in_client(app, NOW) as client:
+        tree = get_tree(client, "/en/associations/nour")
+    [history] = tree.xpath('//section[h2/@id="history"]')
+    open_entries = [entry.text_content() for entry in history.xpath("./ol/li")]
+    assert len(open_entries) == 10
+    assert "no 0." in open_entries[0]
+    assert "no 12." in get_text_of(history, "./details")
+
+
+async def test_answered_reply_can_be_undone_in_the_history(app):
+    reply = app.store.add_reply(Reply("nour", ReplyKind.CLAIMED, NOW, "facebook"))
+    app.store.review_reply(reply.id, ReplyOutcome.DECLINED, "Sara", "a shop", NOW)
+    with logged_in_client(app, NOW) as client:
+        tree = get_tree(client, "/en/associations/nour")
+        [form] = tree.xpath('//section[h2/@id="history"]//form')
+        assert "declined by Sara : a shop" in get_text_of(tree, "//div[@class='answer']").replace(
+            "Sara:", "Sara :"
+        )
+        client.post(form.get("action"))
+    assert app.store.get_reply(reply.id).outcome is None
+
+
+async def test_reason_of_an_unchecked_account_takes_one_click_and_its_evidence_two(app):
+    with logged_in_client(app, NOW) as client:
+        page = get_tree(client, "/fr/associations/nour")
+        [row] = page.xpath('//li[@id="channel-website"]')
+        assert "la plateforme demande de se connecter" in get_text_of(row, ".")
+        [evidence_url] = row.xpath('.//a[contains(@href, "/accounts/")]/@href')
+        evidence = get_tree(client, evidence_url)
+    assert "Site web : présent" in get_text_of(evidence, "//h1").replace("\xa0", " ")
+    main = get_text_of(evidence, "//main")
+    assert "Ouvrez-la dans votre navigateur" in main
+    assert evidence.xpath('//form[contains(@action, "kind=confirm")]')
+
+
+async def test_equal_checks_are_one_line_on_the_evidence_page(app):
+    account = get_account_id(app, NOUR.typed_text)
+    with logged_in_client(app, NOW) as client:
+        tree = get_tree(client, f"/en/associations/nour/accounts/{account}")
+    lines = tree.xpath('//section[h2/@id="checks"]/ol/li')
+    texts = [get_text_of(line, ".") for line in lines]
+    assert [text.partition(" ·")[0] for text in texts] == [
+        "3 March 2026 to 4 March 2026",
+        "1 March 2026 to 2 March 2026",
+    ]
+    assert "2 checks with this result" in texts[0]
+    assert "absent page not found" in texts[0]
+
+
+async def test_english_notes_of_a_probe_are_only_among_the_technical_details(app, monkeypatch):
+    def noting(account, keyed=()):
+        page = yield PageRequest(account.identity.canonical, is_registered_link=True)
+        return absent_finding(page, Reason.NOT_FOUND, detail="no channel data")
+
+    monkeypatch.setattr(checker, "create_probe", noting)
+    await execute_run(app, night_of(4))
+    account = get_account_id(app, SITE.typed_text)
+    with logged_in_client(app, NOW + timedelta(days=1)) as client:
+        tree = get_tree(client, f"/fr/associations/nour/accounts/{account}")
+    [note] = tree.xpath('//code[text()="no channel data"]')
+    assert note.xpath("ancestor::details/summary")[0].text == "Détails techniques"
 
 
 async def test_ignored_gap_is_shown_with_its_decision(app):

@@ -60,7 +60,7 @@ def test_confirmed_account_is_shown_at_once_with_author_and_reason(app, client):
     )
     assert (response.status_code, response.headers["location"]) == (
         303,
-        "/en/associations/nour?saved_decision=confirm#decisions",
+        "/en/associations/nour?saved_decision=confirm&saved_channel=facebook#channel-facebook",
     )
     assert decisions(app) == [(DecisionKind.CONFIRM, "facebook", "2026-02-27")]
     text = get_page(client)

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
+from lxml import html
 
 from auditor.checking import checker
 from auditor.runs.run import execute_run
@@ -52,7 +53,7 @@ def test_saved_call_is_in_the_follow_ups_and_in_the_history(app, client):
     )
     assert app.store.list_follow_ups("nour")[0].kind is FollowUpKind.CALLED
     text = get_text(client)
-    assert text.count("&lt;b&gt;will&lt;/b&gt; renew the domain") == 2
+    assert text.count("&lt;b&gt;will&lt;/b&gt; renew the domain") == 1
     assert "Amina" in text
 
 
@@ -80,6 +81,13 @@ def test_invalid_follow_up_returns_422_and_is_not_saved(app, client, fields, mes
     assert message in response.text
     assert f'value="{fields["kind"]}" selected' in response.text
     assert app.store.list_follow_ups("nour") == []
+    [field] = html.fromstring(response.text).xpath('//*[@aria-invalid="true"]')
+    assert field.get("name") == ("text" if fields["kind"] == "note" else "due")
+    [error] = field.xpath(f'../*[@id="{field.get("aria-describedby")}"]')
+    assert error.text.startswith(message)
+    # A browser shows the address of the form, and opens it when the page is reloaded.
+    location = client.get("/en/associations/nour/follow-ups").headers["location"]
+    assert location == "/en/associations/nour#follow-ups"
 
 
 def test_due_date_without_a_promise_is_not_saved(app, client):
@@ -90,7 +98,7 @@ def test_due_date_without_a_promise_is_not_saved(app, client):
 def test_pending_reply_is_on_the_association_page_and_the_dashboard(app, client):
     app.store.add_reply(Reply("nour", ReplyKind.DISOWNED, NOW, "facebook", text="ليس لنا"))
     text = get_text(client)
-    assert "1 reply from this association is waiting" in text
+    assert 'href="/en/replies/1">1 reply from this association is waiting' in text
     assert "Reply: this isn’t ours" in text
     assert "ليس لنا" in text
     assert "1 reply waiting for a decision" in get_text(client, "/en/")

@@ -165,16 +165,10 @@ def find_error_field(response):
 
 
 async def test_missing_reason_is_said_at_the_field_of_the_reply(app, client):
-    for _ in range(25):
-        reply = add_reply(
-            app, ReplyKind.CLAIMED, channel="facebook", account_id=get_account_id(app)
-        )
+    reply = add_reply(app, ReplyKind.CLAIMED, channel="facebook", account_id=get_account_id(app))
     field = find_error_field(answer_item(client, reply.id, "declined"))
     [error] = field.xpath(f'//*[@id="{field.get("aria-describedby")}"]')
     assert error.text == "Enter a reason."
-    [form] = field.xpath("ancestor::form")
-    assert form.get("action") == f"/en/replies/{reply.id}#reply-{reply.id}"
-    assert form.xpath("ancestor::article")[0].get("id") == f"reply-{reply.id}"
 
 
 async def test_address_of_a_reply_leads_to_it_in_the_queue_or_to_its_association(app, client):

@@ -16,6 +16,7 @@ from auditor.reports.invitation import (
     MAX_TEXT_CHARACTERS,
     InvitationKind,
     ReportLinkAddress,
+    build_chat_text,
     build_invitation_text,
     build_reminder_text,
     choose_invitation_kind,
@@ -110,6 +111,25 @@ def test_text_says_what_is_wrong_why_and_the_first_step(code, language):
     others = () if code == "website_domain_lost" else others
     text = build_texts(build_view(build_gap(code), *others), language).short_text
     assert text == EXAMPLES[code, language] + URL
+
+
+@pytest.mark.parametrize(("code", "language"), EXAMPLES)
+def test_text_of_a_conversation_is_the_same_without_the_report(code, language):
+    view = build_view(build_gap(code), build_gap("feed_missing"))
+    lines = EXAMPLES[code, language].splitlines()
+    has_others = code != "website_domain_lost"
+    assert build_chat_text(view, CONFIG, language).splitlines() == (
+        lines[:3] if has_others else lines[:-1]
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_conversation_begins_with_a_greeting_if_nothing_is_known(app, language):
+    [greeting] = build_chat_text(load_view(app, "amal"), CONFIG, language).splitlines()
+    assert greeting.endswith(".")
+    refused = UncheckedItem("facebook", "channel_unknown", {"cause": "robots"})
+    view = load_view(app, "nour", unchecked=(refused,))
+    assert len(build_chat_text(view, CONFIG, language).splitlines()) == 1
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
