@@ -51,7 +51,7 @@ FIND_FIELDS_OUTSIDE = """form => {
   const formBox = form.getBoundingClientRect();
   return [...form.elements].filter(field => {
     const box = field.getBoundingClientRect();
-    return box.height && (box.bottom > formBox.bottom || box.top < formBox.top);
+    return field.checkVisibility() && (box.bottom > formBox.bottom || box.top < formBox.top);
   }).map(field => field.name);
 }"""
 COLLECT_TAB_STOPS = """() => {

@@ -1,0 +1,107 @@
+"""The grid of associations in Chromium: its script, a phone, the number of clicks, its weight."""
+
+import gzip
+
+import pytest
+
+from tests.support.sample_network import PEOPLE
+
+pytestmark = pytest.mark.browser
+
+MAX_BYTES = 18_000
+
+
+@pytest.fixture
+def grid(tab, server_url):
+    """The grid in English on a desk."""
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    tab.goto(f"{server_url}/en/associations")
+    return tab
+
+
+def list_row_ids(tab):
+    return [
+        row.removeprefix("row-")
+        for row in tab.locator("tbody tr[id]").evaluate_all("rows => rows.map(row => row.id)")
+    ]
+
+
+def test_search_shows_results_while_typing(grid):
+    grid.locator("main input[name=q]").press_sequentially("Tiznit")
+    grid.wait_for_url("**/en/associations?q=Tiznit")
+    grid.wait_for_function("document.querySelectorAll('tbody tr[id]').length === 1")
+    assert list_row_ids(grid) == ["bare"]
+    assert grid.locator("main input[name=q]").evaluate("field => field === document.activeElement")
+    assert "q=Tiznit" in grid.locator(".languages a").first.get_attribute("href")
+
+
+def test_chips_regions_and_history_work_without_a_reload(grid):
+    grid.evaluate("window.isSamePage = true")
+    grid.locator("main select[name=region]").select_option("souss-massa")
+    grid.wait_for_url("**?region=souss-massa")
+    grid.locator(".grid-chips a", has_text="No YouTube").click()
+    grid.wait_for_url("**?region=souss-massa&channel=youtube&state=none")
+    grid.wait_for_selector(".grid-chips a[aria-current]:has-text('YouTube')")
+    assert grid.evaluate("window.isSamePage") is True
+    assert grid.locator("main select[name=state]").input_value() == "none"
+    assert "nour" not in list_row_ids(grid)
+    grid.go_back()
+    grid.wait_for_url("**?region=souss-massa")
+    grid.wait_for_selector("#row-nour")
+
+
+def test_actions_appear_with_a_selection(grid):
+    bar = grid.locator(".bulk")
+    assert not bar.is_visible()
+    grid.locator("#select-all").check()
+    assert grid.locator("#selected-count").inner_text() == str(len(PEOPLE))
+    assert bar.is_visible()
+    grid.locator("input[value=nour]").uncheck()
+    assert grid.locator("#selected-count").inner_text() == str(len(PEOPLE) - 1)
+    grid.locator("#select-all").check()
+    grid.locator("#select-all").uncheck()
+    assert not bar.is_visible()
+
+
+def test_selection_works_without_javascript(tab_without_javascript, server_url):
+    tab = tab_without_javascript
+    tab.goto(f"{server_url}/en/associations?region=souss-massa")
+    tab.locator("input[value=nour]").check()
+    with tab.expect_download() as download:
+        tab.locator("button[value=export]").click()
+    assert download.value.suggested_filename.endswith(".xlsx")
+
+
+def test_row_is_a_card_on_a_phone(tab, server_url):
+    tab.set_viewport_size({"width": 360, "height": 740})
+    tab.goto(f"{server_url}/ar/associations")
+    box = tab.locator("#row-nour").bounding_box()
+    assert box["height"] < 190
+    assert box["width"] <= 360
+    assert tab.locator("#row-nour a[href^='tel:']").bounding_box()["height"] >= 40
+
+
+def test_associations_without_youtube_in_a_region_take_two_clicks_from_today(tab, server_url):
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    tab.goto(f"{server_url}/fr/")
+    tab.locator("main a[href*='associations?region=souss-massa']").first.click()
+    tab.locator(".grid-chips a", has_text="Sans YouTube").click()
+    tab.wait_for_selector(".grid-chips a[aria-current]:has-text('YouTube')")
+    assert "Sans YouTube" in tab.locator(".grid-chips a[aria-current]").inner_text()
+    assert "bare" in list_row_ids(tab)
+
+
+def test_reason_for_an_unknown_page_takes_two_clicks_from_today(tab, server_url):
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    tab.goto(f"{server_url}/en/")
+    tab.locator("nav.site-nav a", has_text="Associations").click()
+    cell = tab.locator("#row-nour td.unknown a").first
+    assert "the platform asks visitors to sign in" in cell.get_attribute("title")
+    cell.click()
+    assert "the platform asks visitors to sign in" in tab.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_grid_of_the_sample_is_light(tab, server_url, language):
+    page = tab.goto(f"{server_url}/{language}/associations").body()
+    assert len(gzip.compress(page, 6)) < MAX_BYTES
