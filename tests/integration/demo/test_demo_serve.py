@@ -1,5 +1,6 @@
 """`auditor demo --serve`, as a newcomer uses it: a real process, a real socket, one login link."""
 
+import gzip
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import pytest
 
 AUDITOR = Path(sys.executable).with_name("auditor")
 LINK_PATTERN = re.compile(r"http://127\.0\.0\.1:\d+/en/login/[\w-]+")
+DEMO_ASSOCIATIONS, MAX_GRID_BYTES = 100, 18_000
 ENVIRONMENT = {**os.environ, "LANG": "C.UTF-8", "PYTHONWARNINGS": "ignore"}
 
 
@@ -48,6 +50,10 @@ def test_link_opens_a_fresh_dashboard_once_and_ctrl_c_ends_the_demo(demo_process
         assert dashboard.status_code == 200
         assert "Tell the operator" not in dashboard.text  # the last check is fresh
         assert browser.get(address.join("/en/users")).status_code == 200
+        for language in ("ar", "fr", "en"):
+            grid = browser.get(address.join(f"/{language}/associations")).content
+            assert grid.count(b'<tr id="row-') == DEMO_ASSOCIATIONS
+            assert len(gzip.compress(grid, 6)) <= MAX_GRID_BYTES
     assert httpx.get(link, trust_env=False).status_code == 410
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
