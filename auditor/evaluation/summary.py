@@ -134,13 +134,16 @@ def _choose_channel_status(
         return ChannelStatus.BROKEN
     if GapKind.SILENT in kinds and coverage_state == "confirmed":
         return ChannelStatus.SILENT
-    if coverage_state == "unknown" and not _has_checked_account(view, channel):
+    if coverage_state == "unknown" and _waits_for_its_first_check(view, channel):
         return ChannelStatus.NOT_CHECKED
     return STATUS_BY_COVERAGE_STATE[coverage_state]
 
 
-def _has_checked_account(view: AssociationView, channel: str) -> bool:
-    return any(account.checked_at for account in view.accounts_on(channel))
+def _waits_for_its_first_check(view: AssociationView, channel: str) -> bool:
+    """Return True if a run can check an account and none has. It cannot check an invalid link."""
+    accounts = view.accounts_on(channel)
+    is_checked = any(account.checked_at for account in accounts)
+    return not is_checked and any(account.kind is not LinkKind.INVALID for account in accounts)
 
 
 def _to_open_gap(gap: Gap) -> OpenGap:

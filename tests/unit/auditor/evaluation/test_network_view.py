@@ -64,6 +64,15 @@ async def test_channel_is_not_checked_before_the_first_run(app):
     assert summarize_channel(view, "youtube").status == "none"
 
 
+def test_invalid_link_is_not_waiting_for_a_check(app):
+    invalid = AccountRow(
+        "nour", "https://x.com/no.such.name", Identity("twitter", LinkKind.INVALID), "twitter"
+    )
+    register(app, invalid)
+    view = load_association_view(app.store, app.config, "nour")
+    assert summarize_channel(view, "twitter").status == "unknown"
+
+
 async def test_channel_status_follows_the_open_gaps_and_the_best_account(app):
     await run_small_network(app)
     views = (
