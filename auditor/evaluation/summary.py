@@ -179,7 +179,7 @@ def build_facets(summary: AssociationSummary) -> dict[str, int]:
         facets[f"{channel}:{channel_summary.coverage_state}"] += 1
         facets[f"status:{channel}:{channel_summary.status}"] += 1
     facets.update(set(_iter_any_channel_facets(summary)))
-    facets.update(f"unchecked:{channel}:{reason or ''}" for channel, reason in summary.unchecked)
+    facets.update(set(_iter_reason_facets(summary)))
     facets.update({facet for gap in summary.gaps for facet in _build_gap_facets(gap)})
     if summary.proposal_count:
         facets["has_proposals"] = summary.proposal_count
@@ -198,6 +198,14 @@ def _iter_any_channel_facets(summary: AssociationSummary) -> Iterator[str]:
         status = channel_summary.status
         if status is not ChannelStatus.NONE or not is_optional_channel(channel):
             yield f"any:{status}"
+
+
+def _iter_reason_facets(summary: AssociationSummary) -> Iterator[str]:
+    """Yield why channels could not be checked, if their status says so."""
+    for channel, reason in summary.unchecked:
+        channel_summary = summary.channels.get(channel)
+        if reason and channel_summary and channel_summary.status is ChannelStatus.UNKNOWN:
+            yield f"unchecked:{channel}:{reason}"
 
 
 def _iter_group_facets(summary: AssociationSummary) -> Iterator[str]:
@@ -406,8 +414,9 @@ class AssociationFilter:
 
     `gap_kind` is the kind and `gap` the code of an open gap. `state` is a `ChannelStatus`. With a
     channel all three are about it, else about any channel. `NO_GAPS` as `gap_kind` is about all
-    channels. `channel` alone selects associations with an open gap on it. `q` are
-    beginnings of words of the names, the id, town, region or tags.
+    channels. `channel` alone selects associations with an open gap on it. `reason` is why the
+    channel could not be checked; without a channel it selects nothing. `q` are beginnings of words
+    of the names, the id, town, region or tags.
     """
 
     region: str = ""
@@ -417,6 +426,7 @@ class AssociationFilter:
     gap: str = ""
     channel: str = ""
     state: str = ""
+    reason: str = ""
     q: str = ""
 
     def select_views(
@@ -461,5 +471,7 @@ class AssociationFilter:
             yield f"kind:{self.gap_kind}{on_channel}"
         if self.gap:
             yield f"gap:{self.gap}{on_channel}"
-        if self.channel and not (self.state or self.gap_kind or self.gap):
+        if self.reason:
+            yield f"unchecked:{self.channel}:{self.reason}"
+        if self.channel and not (self.state or self.gap_kind or self.gap or self.reason):
             yield f"gap_channel:{self.channel}"

@@ -50,6 +50,21 @@ REGIONS: Mapping[str, Mapping[str, str]] = {
         "en": "Dakhla-Oued Ed-Dahab",
     },
 }
+SHORT_REGION_NAMES: Mapping[str, Mapping[str, str]] = {
+    "tanger-tetouan-al-hoceima": {"ar": "طنجة", "fr": "Tanger", "en": "Tangier"},
+    "oriental": {"ar": "الشرق", "fr": "Oriental", "en": "Oriental"},
+    "fes-meknes": {"ar": "فاس", "fr": "Fès", "en": "Fez"},
+    "rabat-sale-kenitra": {"ar": "الرباط", "fr": "Rabat", "en": "Rabat"},
+    "beni-mellal-khenifra": {"ar": "بني ملال", "fr": "Béni M.", "en": "Beni M."},
+    "casablanca-settat": {"ar": "البيضاء", "fr": "Casa", "en": "Casa"},
+    "marrakech-safi": {"ar": "مراكش", "fr": "Marrakech", "en": "Marrakesh"},
+    "draa-tafilalet": {"ar": "درعة", "fr": "Drâa", "en": "Draa"},
+    "souss-massa": {"ar": "سوس", "fr": "Souss", "en": "Souss"},
+    "guelmim-oued-noun": {"ar": "كلميم", "fr": "Guelmim", "en": "Guelmim"},
+    "laayoune-sakia-el-hamra": {"ar": "العيون", "fr": "Laâyoune", "en": "Laayoune"},
+    "dakhla-oued-ed-dahab": {"ar": "الداخلة", "fr": "Dakhla", "en": "Dakhla"},
+}
+"""Names that fit on a tile of the map."""
 REGION_ALIASES: Mapping[str, str] = {
     "tangier tetouan hoceima": "tanger-tetouan-al-hoceima",
     "tanger tetuan al hoceima": "tanger-tetouan-al-hoceima",

@@ -1,4 +1,4 @@
-"""Draw trend charts, strips of checks and QR codes as SVG.
+"""Draw trend charts, strips of checks, the map of regions and QR codes as SVG.
 
 A trend has a line for confirmed values and a band up to possible values. A run without a value is a
 break in the line: it is not drawn as zero and not bridged.
@@ -6,7 +6,7 @@ break in the line: it is not drawn as zero and not bridged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -152,6 +152,23 @@ STRIP_PATH = Markup('<path class="{}" d="M{} 5h{}"/>')
 STRIP_SVG = Markup(
     '<svg class="strip" viewBox="0 0 {} 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
 )
+
+REGION_TILES: Mapping[str, Coordinates] = {
+    "tanger-tetouan-al-hoceima": (210, 0),
+    "oriental": (280, 0),
+    "rabat-sale-kenitra": (140, 50),
+    "fes-meknes": (210, 50),
+    "casablanca-settat": (140, 100),
+    "beni-mellal-khenifra": (210, 100),
+    "draa-tafilalet": (280, 100),
+    "souss-massa": (70, 150),
+    "marrakech-safi": (140, 150),
+    "laayoune-sakia-el-hamra": (0, 200),
+    "guelmim-oued-noun": (70, 200),
+    "dakhla-oued-ed-dahab": (0, 250),
+}
+"""The corner of each region's tile on a map of 350 by 300. Neighbours on the ground are near."""
+
 
 QR_QUIET_ZONE_MODULES = 4
 """Width of the white border in modules. Many phones cannot read a code without it."""

@@ -21,7 +21,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from auditor.i18n.catalogs import LANGUAGE_NAMES, LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator, isolate_html, to_breakable_url
 from auditor.reference.gap_catalogue import get_gap_kind
-from auditor.rendering.svg import draw_strip, draw_trend, is_flat_trend
+from auditor.reference.regions import SHORT_REGION_NAMES
+from auditor.rendering.svg import REGION_TILES, draw_strip, draw_trend, is_flat_trend
 
 
 def get_html_translator(language: str) -> Translator:
@@ -66,6 +67,8 @@ def _get_template_environment() -> Environment:
         draw_strip=draw_strip,
         draw_trend=draw_trend,
         is_flat_trend=is_flat_trend,
+        region_tiles=REGION_TILES,
+        short_region_names=SHORT_REGION_NAMES,
     )
     environment.filters["gap_kind"] = get_gap_kind
     environment.filters["breakable"] = to_breakable_url

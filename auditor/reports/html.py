@@ -27,6 +27,7 @@ from auditor.config.schema import Config
 from auditor.decisions.replies import ReplyRefusal
 from auditor.decisions.steps import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView
+from auditor.evaluation.channel_figures import compute_channel_figures
 from auditor.evaluation.network_view import NetworkOverview, build_network_overview
 from auditor.i18n.translator import GapText, Translator
 from auditor.reference.gap_catalogue import SEVERITIES, Voice, get_gap_kind
@@ -374,12 +375,14 @@ def render_site_pages(
 ) -> Iterator[tuple[str, str]]:
     """Yield the file name and the HTML of each page of the static site."""
     languages = config.report.languages
+    channels = compute_channel_figures(network_overview.associations, config)
     yield "index.html", render_template("language_index.html", languages[0], config=config)
     for language in languages:
         network_page = render_template(
             "network.html",
             language,
             overview=network_overview,
+            channels=channels,
             config=config,
             links=StaticSiteLinks("index.html", languages),
             updated_at=network_overview.as_of,

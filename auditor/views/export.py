@@ -18,7 +18,7 @@ from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
 from auditor.registry import spreadsheet
 from auditor.views import export_rows, meeting_pack
-from auditor.views.dashboard import CallEntry, list_calls
+from auditor.views.calls import CallEntry, list_calls
 from auditor.views.export_rows import ExportData, ExportKind, allow_all
 from storage.models.audit import Association, AuditRunState
 

@@ -17,7 +17,7 @@ from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import Coverage, compute_coverage, summarize_channel
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import Voice, get_gap_kind
-from auditor.views.dashboard import CallEntry
+from auditor.views.calls import CallEntry
 from auditor.views.json_items import JsonItem, build_account_item, build_gap_item
 from storage.models.audit import Association, Gap
 

@@ -16,7 +16,7 @@ from auditor.evaluation.summary import AssociationFilter, Coverage, build_covera
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import Voice, get_gap_kind, load_gap_catalogue
 from auditor.registry.columns import format_media_officer
-from auditor.views.dashboard import MAX_CALLS, CallEntry, list_calls
+from auditor.views.calls import MAX_CALLS, CallEntry, list_calls
 from auditor.views.export_rows import (
     ExportColumn,
     ExportData,

@@ -68,7 +68,7 @@ def _describe_filter(name: str, query_params: Mapping[str, str], translator: Tra
     description = FILTER_DESCRIPTIONS[name](query_params[name], translator)
     # In a list with a state filter, a channel alone selects the channel of a gap.
     has_state_filter = "state" in query_params
-    is_alone = not any(query_params.get(other) for other in ("state", "gap", "gap_kind"))
+    is_alone = not any(query_params.get(other) for other in ("state", "gap", "gap_kind", "reason"))
     if name == "channel" and has_state_filter and is_alone:
         return translator.translate("{channel}: has a problem", channel=description)
     return description
@@ -89,6 +89,7 @@ FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
     "gap": lambda value, translator: translator.gap_title(value, voice=Voice.LABEL),
     "channel": lambda value, translator: translator.channel_name(value),
     "state": lambda value, translator: translator.term("channel_status", value),
+    "reason": lambda value, translator: translator.term("cause", value),
     "gap_kind": _describe_kind,
     "q": lambda value, _translator: value,
 }

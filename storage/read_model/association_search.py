@@ -10,6 +10,7 @@ import binascii
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from operator import attrgetter
 from typing import Any
 
@@ -34,8 +35,10 @@ from storage.models.summaries import (
     SummaryPage,
     SummarySort,
 )
+from storage.models.users import FollowUpKind
 from storage.registry.regions import RegionFilter, build_region_filter
-from storage.sanitize import sanitize
+from storage.sanitize import sanitize, to_utc
+from storage.tables.communication import FOLLOW_UP
 from storage.tables.core import PROPOSAL
 from storage.tables.mappers import to_proposal
 from storage.tables.summaries import ASSOCIATION_FACET, ASSOCIATION_SUMMARY, FACET_COUNT
@@ -122,6 +125,38 @@ class AssociationSearchQueries:
             )
             query = search.select_ids_after(sanitize(after_id)).limit(limit)
             return list(connection.execute(query).scalars())
+
+    def find_followed_up_associations(
+        self,
+        facet: str,
+        kinds: Collection[FollowUpKind],
+        contacted_since: datetime,
+        due_from: date,
+        *,
+        regions: RegionFilter = None,
+    ) -> set[str]:
+        """Return the associations with a facet that the network is in contact with.
+
+        They have a follow-up of one of these kinds since a time, or a promise due from a day on.
+        """
+        is_recent = (
+            FOLLOW_UP.c.occurred_at >= to_utc(contacted_since),
+            FOLLOW_UP.c.kind.in_([kind.value for kind in kinds]),
+        )
+        is_pending_promise = (
+            FOLLOW_UP.c.due_date >= due_from,
+            FOLLOW_UP.c.kind == FollowUpKind.PROMISED.value,
+        )
+        associations: set[str] = set()
+        with self._database.begin_read() as connection:
+            for conditions in (is_recent, is_pending_promise):
+                query = select(FOLLOW_UP.c.association).where(
+                    *conditions,
+                    has_facet(facet, FOLLOW_UP),
+                    *build_region_filter(FOLLOW_UP.c.association, regions),
+                )
+                associations.update(connection.execute(query).scalars())
+        return associations
 
     def list_open_proposals(
         self, *, after_id: int = 0, limit: int = 100, regions: RegionFilter = None

@@ -31,8 +31,7 @@ class FacetCounts:
     def get_facet_counts(self, group: str = NETWORK_GROUP, prefix: str = "") -> dict[str, int]:
         """Return the counts of the facets of a group that have a prefix.
 
-        They count associations, except that `unchecked:` facets count accounts and `has_gaps`
-        counts gaps.
+        They count associations, except that `has_gaps` counts gaps.
         """
         conditions = (
             FACET_COUNT.c.facet >= prefix,
@@ -69,7 +68,16 @@ class FacetCounts:
 
         Each is counted by code and channel. Waived gaps are left out.
         """
-        changes: dict[str, dict[tuple[str, str], int]] = {}
+        changes: dict[str, Counter[tuple[str, str]]] = {"opened": Counter(), "closed": Counter()}
+        for (_, change_kind), counts in self.count_gap_changes_by_day(since, group).items():
+            changes[change_kind].update(counts)
+        return {change_kind: dict(counts) for change_kind, counts in changes.items()}
+
+    def count_gap_changes_by_day(
+        self, since: date, group: str = NETWORK_GROUP
+    ) -> dict[tuple[date, str], dict[tuple[str, str], int]]:
+        """Return the counts of `count_gap_changes` by day and "opened" or "closed"."""
+        changes: dict[tuple[date, str], dict[tuple[str, str], int]] = defaultdict(dict)
         for change_kind in ("opened", "closed"):
             conditions = (
                 FACET_COUNT.c.group_name == CHANGE_GROUP_PREFIX + group,
@@ -78,13 +86,12 @@ class FacetCounts:
                 FACET_COUNT.c.count > 0,
             )
             query = select(FACET_COUNT.c.facet, FACET_COUNT.c.count).where(*conditions)
-            counts = Counter[tuple[str, str]]()
             with self._database.begin_read() as connection:
                 for facet, count in connection.execute(query):
-                    code, _, channel = facet.split(":", 2)[2].partition("@")
-                    counts[code, channel] += count
-            changes[change_kind] = dict(counts)
-        return changes
+                    _, day, code_and_channel = facet.split(":", 2)
+                    code, _, channel = code_and_channel.partition("@")
+                    changes[date.fromisoformat(day), change_kind][code, channel] = count
+        return dict(changes)
 
     def count_open_gaps(self, group: str = NETWORK_GROUP) -> dict[str, int]:
         """Return the number of visible open gaps of a group by kind."""

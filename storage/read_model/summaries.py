@@ -22,7 +22,8 @@ Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…
 `not_checked` (nothing is known yet), `gap:<code>`, `gap:<code>@<channel>`,
 `gap_channel:<channel>` (an open gap of the channel), `<channel>:<state>`, `any:<state>`,
 `status:<channel>:<status>`,
-`unchecked:<channel>:<reason>`, `has_proposals` (a found account has to be confirmed).
+`unchecked:<channel>:<reason>` (why the status is unknown),
+`has_proposals` (a found account has to be confirmed).
 `auditor.evaluation.summary.build_facets` creates them.
 
 Invariants: each row of `association_summary` equals what `build_summary` returns for the

@@ -91,7 +91,9 @@ class FollowUpTable(SQLModel, table=True):
     )
     kind: str
     author: str
-    occurred_at: datetime = datetime_column()
+    occurred_at: datetime = Field(
+        sa_column=Column(cast("Any", UTCDateTime), nullable=False, index=True)
+    )
     text: str
     due_date: date | None = Field(default=None, index=True)
     channel: str

@@ -137,17 +137,18 @@ def list_csv_rows(config, kind):
 def read_pages(app, now):
     """Return the output of the web pages."""
     with logged_in_client(app, now) as client:
-        dashboard = get_page(client, "/en/")
+        meeting = get_page(client, "/en/meeting")
         run_day = app.store.get_latest_evaluated_run().day
+        changes = get_page(client, f"/en/changes?since={run_day}")
         association_rows = iter_list_rows(client, "/en/associations")
         gap_rows = iter_list_rows(client, "/en/gaps")
         return NetworkOutput(
-            dict(read_coverage_bar(row) for row in dashboard.select("table.bars tbody tr")),
+            dict(read_coverage_bar(row) for row in meeting.select("table.bars tbody tr")),
             {association: get_text(row.select("td")[1]) for association, row in association_rows},
             Counter((association, get_text(row.th)) for association, row in gap_rows),
             Counter(iter_changes(client, run_day, "New")),
             Counter(iter_changes(client, run_day, "Fixed")),
-            parse_change_counts(get_text(dashboard.select_one("p.lead"))),
+            parse_change_counts(get_text(changes.select_one("p[role=status]"))),
         )
 
 
@@ -170,7 +171,7 @@ def iter_list_rows(client, path):
 
 
 def parse_change_counts(sentence):
-    """Return the numbers of opened and closed gaps in the dashboard's first sentence."""
+    """Return the numbers of opened and closed gaps on the page of changes."""
     opened = re.search(r"(\d+) new problem", sentence)
     closed = re.search(r"(\d+) problems? fixed", sentence)
     return tuple(int(match[1]) if match else 0 for match in (opened, closed))
@@ -190,7 +191,7 @@ def get_association_id(row):
 
 
 def read_coverage_bar(row):
-    """Return the channel name and the coverage in a row of the dashboard."""
+    """Return the channel name and the coverage in a row of the meeting pack."""
     channel_name = get_text(row.th)  # removes badges from the row, too
     row_text = " ".join(row.get_text(" ").split())
     return channel_name, re.search(r"\d+ of \d+", row_text)[0]

@@ -3,11 +3,14 @@
 from collections import Counter
 from dataclasses import replace
 
+from auditor.evaluation.channel_figures import compute_channel_figures
 from auditor.evaluation.network_view import build_network_overview, iter_association_views
 from auditor.evaluation.run_results import refresh_summaries
-from auditor.evaluation.summary import build_facets, build_summary
-from auditor.views.dashboard import load_network_figures
+from auditor.evaluation.summary import build_facets, build_summary, get_region_key
+from auditor.reference.gap_catalogue import get_gap_kind
+from auditor.views.dashboard import build_dashboard
 from probes.models.finding import Presence
+from storage.models.audit import GapKind
 
 UNCOUNTED_PREFIXES = ("region:", "city:", "tag:")
 GROUP_PREFIXES = ("region:", "tag:")
@@ -61,21 +64,49 @@ def recount_from_views(app, now):
 
 
 def list_dashboard_differences(app, now):
-    """Return the names of the figures on which the dashboard and the network overview differ."""
-    figures = load_network_figures(app.store, app.config, now)
+    """Return the names of the figures on which the Today page and the network overview differ."""
+    dashboard = build_dashboard(app.store, app.config, now)
     overview = build_network_overview(app.store, app.config, now)
+    views = overview.associations
+    broken = [view for view in views if any(map(is_broken, view.gaps))]
+    regions = {
+        code: region.broken_count
+        for code, region in dashboard.region_map.tiles.items()
+        if region.broken_count
+    }
     pairs = {
-        "run": (figures.latest_run, overview.run),
-        "since": (figures.since, overview.since),
-        "associations": (figures.association_count, len(overview.associations)),
-        "coverage": (figures.coverage, overview.coverage),
-        "unchecked": (dict(figures.unknown_counts), dict(overview.unknown_counts)),
-        "opened": (figures.opened.count, len(overview.opened_gaps)),
-        "closed": (figures.closed.count, len(overview.closed_gaps)),
-        "unknown": (
-            figures.count_observations(Presence.UNKNOWN),
-            overview.count_accounts(Presence.UNKNOWN),
+        "run": (dashboard.latest_run, overview.run),
+        "associations": (dashboard.association_count, len(views)),
+        "channels": (list(dashboard.channels), compute_channel_figures(views, app.config)),
+        "calls": (dashboard.calls.broken_count, len(broken)),
+        "regions": (
+            Counter(regions),
+            Counter(get_region_key(view.association.region) for view in broken),
         ),
-        "observations": (figures.count_observations(), sum(overview.counts.values())),
+        "unknown": (dashboard.unknown_account_count, overview.count_accounts(Presence.UNKNOWN)),
+        "observations": (dashboard.checked_account_count, sum(overview.counts.values())),
+        "week": (count_week(dashboard.week), count_week_of_views(views, dashboard.week)),
     }
     return [name for name, (figure, expected) in pairs.items() if figure != expected]
+
+
+def is_broken(gap):
+    """Return True if a gap means that something is broken."""
+    return get_gap_kind(gap) is GapKind.BROKEN
+
+
+def count_week(week):
+    """Return the new problems, the missing accounts and the fixed problems of the week."""
+    return week.opened_count, week.no_account_count, week.fixed_count
+
+
+def count_week_of_views(views, week):
+    """Return the same as `count_week`, computed from the views."""
+    if week.first_day is None:
+        return 0, 0, 0
+    gaps = [gap for view in views for gap in view.all_gaps if gap not in view.waived_gaps]
+    gaps = [gap for gap in gaps if gap.opened_at]
+    opened = [gap for gap in gaps if gap.opened_at.date() >= week.first_day]
+    missing = [gap for gap in opened if get_gap_kind(gap) is GapKind.NO_ACCOUNT]
+    closed = [gap for gap in gaps if gap.closed_at and gap.closed_at.date() >= week.first_day]
+    return len(opened) - len(missing), len(missing), len(closed)

@@ -9,9 +9,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from auditor.registry.columns import build_whatsapp_url
 from auditor.rendering.svg import TrendPoint
-from auditor.views.dashboard import MIN_GROUP_SIZE, CoverageTrend, build_dashboard, load_groups
+from auditor.users import service
+from auditor.views.dashboard import CoverageTrend, build_dashboard
 from auditor.views.grid import load_group_needs
+from auditor.views.groups import MIN_GROUP_SIZE, load_groups
 from auditor.web import access
 from auditor.web.errors import detect_language
 from auditor.web.request_context import PageContext
@@ -37,8 +40,8 @@ def redirect_to_dashboard(context: PageContext) -> RedirectResponse:
 
 @router.get("/{language}/", dependencies=[access.LOGGED_IN_ACCESS])
 def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
-    """Show the dashboard."""
-    translator = context.translator
+    """Show what needs the reader today. A coordinator of some regions calls in these."""
+    translator, user = context.translator, context.user
 
     def build_trend_points(trend: CoverageTrend) -> list[TrendPoint]:
         return [
@@ -51,13 +54,20 @@ def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
         ]
 
     dashboard = build_dashboard(
-        context.app.store, context.app.config, context.now, regions=context.regions
+        context.app.store,
+        context.app.config,
+        context.now,
+        own_regions=user.regions
+        if user and service.is_coordinator(user) and user.regions
+        else None,
+        regions=context.regions,
     )
     return context.render_page(
         "dashboard.html",
         dashboard=dashboard,
         build_trend_points=build_trend_points,
         next_check=load_next_check(request, context),
+        build_whatsapp_url=build_whatsapp_url,
     )
 
 

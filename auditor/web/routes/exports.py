@@ -17,8 +17,8 @@ from auditor import report_links
 from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.rendering import svg
 from auditor.views import export, meeting_pack
+from auditor.views.calls import MAX_CALLS
 from auditor.views.changes import find_change_period
-from auditor.views.dashboard import MAX_CALLS
 from auditor.views.domain_calendar import DOMAIN_GAP, build_domain_calendar
 from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES, ExportFormat, ExportRequest
 from auditor.web import access, list_filters

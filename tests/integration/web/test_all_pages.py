@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from auditor import report_links
 from auditor.config.notifications import NotifySettings
 from auditor.config.schema import find_packaged_config, load_config
-from auditor.reference.regions import REGIONS
+from auditor.reference.regions import REGIONS, SHORT_REGION_NAMES
 from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES
 from tests.support import sample_network
 from tests.support.all_routes import FORMS, build_paths, build_urls, list_routes, route_params
@@ -22,7 +22,7 @@ DATA_TEXTS = (
     "Our network",
     *(entry.association.display_name("en") for entry in sample_network.PEOPLE),
     *(typed for _, _, typed, _ in sample_network.ACCOUNTS),
-    *(names["en"] for names in REGIONS.values()),
+    *(names["en"] for names in (*REGIONS.values(), *SHORT_REGION_NAMES.values())),
     *("rabat", "badge", "fax", "no link"),
     *("Amina", "Salma", "salma", "Idris", "Zineb", "nobody", "nowhere", "operator"),
 )

@@ -6,7 +6,15 @@ import pytest
 
 from auditor.checking import checker
 from auditor.runs.run import execute_run
-from storage.models.audit import AuditRunState, Decision, DecisionKind
+from storage.models.audit import (
+    Association,
+    AssociationEntry,
+    AuditRunState,
+    Contact,
+    Decision,
+    DecisionKind,
+)
+from storage.models.users import FollowUp, FollowUpKind, Role
 from tests.support.mini_network import START, link, night_of, opened, register, steps
 from tests.support.web_server import logged_in_client
 
@@ -54,15 +62,21 @@ async def test_dashboard_summarizes_the_latest_run_and_unknown_accounts(app):
     await execute_runs(app, 1, **{NOUR.typed_text: "wall"})
     with logged_in_client(app, night_of(0) + timedelta(hours=8)) as client:
         text = get_text(client)
-    assert "2 accounts checked on 1 March 2026." in text
-    assert "1 account couldn’t be checked." in text
-    assert "the platform asks visitors to sign in: 1 account" in text
+    assert "2 accounts checked last night. 1 couldn’t be checked." in text
+    assert "The next check starts on 2 March 2026" in text
+    assert "1 · the platform asks visitors to sign in" in text
+    assert (
+        'href="/en/associations?channel=facebook&amp;state=unknown&amp;reason=login_wall"' in text
+    )
+    assert "First check: there is nothing to compare with yet." in text
 
 
 async def test_dashboard_warns_about_an_old_interrupted_or_unreliable_run(app):
     await execute_runs(app, 1)
     with logged_in_client(app, night_of(5)) as client:
-        assert "The last check was 5 days ago." in get_text(client)
+        text = get_text(client)
+    assert "The last check finished on 1 March 2026. Tell your technical team." in text
+    assert "2 accounts checked on 1 March 2026." in text
     run = app.store.begin_or_resume_run(night_of(5).date(), night_of(5))
     app.store.finish_run(
         run, AuditRunState.INCOMPLETE, night_of(5), unreliable_channels=["facebook"]
@@ -70,15 +84,56 @@ async def test_dashboard_warns_about_an_old_interrupted_or_unreliable_run(app):
     with logged_in_client(app, night_of(5)) as client:
         text = get_text(client)
     assert "The last check was interrupted" in text
-    assert "Facebook was unreliable in this check" in text
+    assert "Facebook could not be checked reliably last night." in text
 
 
-async def test_call_list_begins_with_the_most_urgent_association(app):
-    await execute_runs(app, 8, **{NOUR.typed_text: "gone"})
+async def test_page_counts_who_needs_a_call_and_offers_to_log_it(app):
+    entry = AssociationEntry(
+        Association("nour", "Nour", city="Agadir"), Contact(phone="0612345678")
+    )
+    app.store.save_registry([entry, Association("amal", "Amal")], [NOUR, AMAL], START)
+    app.web.answers = {NOUR.typed_text: "gone"}
+    for day in range(8):
+        await execute_run(app, night_of(day))
+    app.store.add_follow_up(FollowUp("nour", FollowUpKind.WROTE, "Amina", night_of(6)))
     with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
         text = get_text(client)
-    assert text.index('href="/en/associations/nour"') < text.index('href="/en/associations/amal"')
-    assert "no longer works" in text
+        assert "1 association needs you today." in text
+        assert "Message · 7 March 2026" in text
+        assert 'href="tel:0612345678"' in text
+        assert 'href="https://wa.me/212612345678"' in text
+        assert 'href="/en/associations?gap_kind=broken">1 association has a broken' in text
+        client.post("/en/associations/nour/follow-ups", data={"kind": "called", "text": "soon"})
+        text = get_text(client)
+    assert "No association needs you today." in text
+    assert "1 of them is being followed up." in text
+
+
+async def test_contacts_are_shown_to_the_coordinator_of_the_region_only(app):
+    associations = [
+        AssociationEntry(Association(name, name.title(), region=region), Contact(phone=phone))
+        for name, region, phone in (
+            ("nour", "Souss-Massa", "0612345678"),
+            ("amal", "L’Oriental", "0612345679"),
+        )
+    ]
+    app.store.save_registry(associations, [NOUR, AMAL], START)
+    app.web.answers = {NOUR.typed_text: "gone", AMAL.typed_text: "gone"}
+    for day in range(8):
+        await execute_run(app, night_of(day))
+    now = night_of(7) + timedelta(hours=8)
+    with logged_in_client(
+        app, now, name="Salma", role=Role.COORDINATOR, regions=["souss-massa"]
+    ) as client:
+        text = get_text(client)
+    assert "1 association needs you today." in text
+    assert ("0612345678" in text, "0612345679" in text) == (True, False)
+    assert 'href="/en/associations?gap_kind=broken&amp;region=souss-massa">Souss-Massa: 1' in text
+    with logged_in_client(app, now, name="Rachid", role=Role.READER) as client:
+        text = get_text(client)
+    assert "2 associations need you today." in text
+    assert "06123" not in text
+    assert "No replies waiting" not in text
 
 
 async def test_trend_ends_with_the_latest_run_and_ignores_later_decisions(app):
@@ -92,12 +147,18 @@ async def test_trend_ends_with_the_latest_run_and_ignores_later_decisions(app):
     with logged_in_client(app, now) as client:
         text = get_text(client)
     assert "Unchanged from 1 March 2026 to 2 March 2026: 2 of 2 confirmed." in text
-    assert "2 of 2 confirmed on 1 March 2026, now 1 of 2" in text
-    for day in range(2, 10):
-        app.web.answers = {NOUR.typed_text: "gone", AMAL.typed_text: "gone"}
+    assert 'href="/en/associations?channel=facebook&amp;state=present"><b>1</b> present' in text
+
+
+async def test_good_news_of_the_week_is_worded_as_good(app):
+    await execute_runs(app, 8, **{NOUR.typed_text: "gone"})
+    app.web.answers = {}
+    for day in range(8, 10):
         await execute_run(app, night_of(day))
     with logged_in_client(app, night_of(9) + timedelta(hours=8)) as client:
-        assert "2 of 2 confirmed on 1 March 2026; 0 of 2 on 10 March 2026." in get_text(client)
+        text = get_text(client)
+    assert "1 problem fixed this week" in text
+    assert "Facebook page found again" in text
 
 
 async def test_changes_page_lists_changes_since_the_given_day(app):

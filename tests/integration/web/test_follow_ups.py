@@ -101,7 +101,7 @@ def test_pending_reply_is_on_the_association_page_and_the_dashboard(app, client)
     assert 'href="/en/replies/1">1 reply from this association is waiting' in text
     assert "Reply: this isn’t ours" in text
     assert "ليس لنا" in text
-    assert "1 reply waiting for a decision" in get_text(client, "/en/")
+    assert "1 reply to decide on" in get_text(client, "/en/")
 
 
 def test_follow_ups_are_listed_newest_first(app, client):

@@ -99,14 +99,14 @@ def test_personal_data_is_hidden_from_others(app, user):
             for own in ("Bare promised on the phone", "Bare: we do without"):
                 shown = shown.replace(own, "")
             assert [one for one in PRIVATE if one in shown] == [], path
-            assert "Nour" in shown or "groups" in path or "changes" in path
+            is_listed = path not in {"/en/", "/en/groups", "/en/changes", "/en/exports/changes.csv"}
+            assert "Nour" in shown or not is_listed
 
 
 @pytest.mark.slow
 def test_coordinator_sees_personal_data(app):
     page = told(app, "/en/associations/nour", **HERE).text
     assert [one for one in PRIVATE if one not in page] == []
-    assert "0612345678" in told(app, "/en/", **HERE).text
     assert "0612345678" in told(app, "/en/meeting", **HERE).text
     sheet = told(app, "/en/exports/meeting.csv", **HERE).text.lstrip("\ufeff")
     phones = {row["Code"]: row["Phone"] for row in csv.DictReader(io.StringIO(sheet))}
@@ -166,9 +166,9 @@ def test_search_finds_only_editable_associations(app):
 
 @pytest.mark.slow
 def test_waiting_items_are_counted_per_coordinator(app):
-    assert "1 reply waiting for a decision" in plain(told(app, "/en/", **HERE))
+    assert "1 reply to decide on" in plain(told(app, "/en/", **HERE))
     assert "1 reply waiting for a decision" in plain(told(app, "/en/replies", **HERE))
-    assert "3 replies waiting for a decision" in plain(told(app, "/en/", name="Amina"))
+    assert "3 replies to decide on" in plain(told(app, "/en/", name="Amina"))
     assert (
         "repl"
         not in plain(told(app, "/en/", **READER)).partition("<main")[2].partition("</main>")[0]

@@ -19,7 +19,8 @@ from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rendering import svg
 from auditor.runs.run import execute_run
-from auditor.views import dashboard, meeting_pack
+from auditor.views import calls as call_lists
+from auditor.views import meeting_pack
 from auditor.views.changes import find_change_period
 from auditor.views.export_rows import find_gap_changes
 from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind
@@ -162,11 +163,11 @@ def test_pack_is_limited_to_a_region_or_tag(app, query, listed_ids):
 def test_most_urgent_calls_come_first_up_to_the_limit(app):
     overview = build_network_overview(app.store, app.config, LATER)
     views = sorted(overview.associations, key=lambda view: compute_urgency_rank(view.gaps))
-    calls = list(dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER))
+    calls = list(call_lists.list_calls(app.store, app.config, AssociationFilter(), LATER))
     assert [call.association.id for call in calls] == [view.association.id for view in views]
     for call, view in zip(calls, views, strict=True):
         reasons = [gap for gap in view.gaps if get_gap_kind(gap) != "no_account"] or view.gaps
-        expected_codes = [gap.code for gap in reasons[: dashboard.MAX_CALL_REASONS]]
+        expected_codes = [gap.code for gap in reasons[: call_lists.MAX_CALL_REASONS]]
         assert [gap.code for gap in call.reasons] == expected_codes
     pack = meeting_pack.build_meeting_pack(
         app.store, app.config, AssociationFilter(), START, LATER, limit=1
@@ -288,15 +289,14 @@ def test_followed_up_association_comes_after_the_others(
 
 
 def list_called_ids(app):
-    calls = dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER)
+    calls = call_lists.list_calls(app.store, app.config, AssociationFilter(), LATER)
     return [call.association.id for call in calls]
 
 
-@pytest.mark.parametrize("path", ["/en/", "/en/meeting"])
-def test_last_contact_is_shown_with_the_call(app, path):
+def test_last_contact_is_shown_with_the_call(app):
     app.store.add_follow_up(FollowUp("nour", FollowUpKind.CALLED, "Amina", START))
     app.store.add_follow_up(FollowUp("nour", FollowUpKind.WROTE, "Amina", LATER))
-    page = get_page(app, path).text
+    page = get_page(app, "/en/meeting").text
     assert "Message · 2 March 2026" in page
     assert "Call ·" not in page
     sheet = download_workbook(app, "/en/meeting.xlsx").worksheets[0]

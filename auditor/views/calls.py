@@ -1,0 +1,227 @@
+"""Associations to call: those that need a coordinator today, and the call list of meetings.
+
+An association needs a coordinator today if it has an open gap of the kind `broken` and is not being
+followed up. `find_followed_up_associations` is the only place that says what being followed up is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from heapq import merge
+from itertools import islice
+
+from auditor.config.schema import Config
+from auditor.evaluation.run_results import refresh_summaries
+from auditor.evaluation.summary import AssociationFilter, compute_urgency_rank, find_groups
+from auditor.reference.gap_catalogue import get_gap_kind
+from storage.models.audit import EMPTY_CONTACT, Association, Contact, GapKind
+from storage.models.summaries import NETWORK_GROUP, AssociationSummary, OpenGap
+from storage.models.users import FollowUp, FollowUpKind
+from storage.registry.regions import RegionFilter
+from storage.store import Store
+
+MAX_CALLS = 50
+"""How many associations to call are listed. A meeting cannot discuss more."""
+MAX_CALL_REASONS = 3
+MAX_CALL_PROMISES = 2
+RECENT_CONTACT_PERIOD = timedelta(days=7)
+"""An association contacted within this time is being followed up."""
+CONVERSATION_KINDS = frozenset({FollowUpKind.CALLED, FollowUpKind.MET, FollowUpKind.PROMISED})
+"""Follow-ups that count as a conversation. A sent message or a note does not."""
+EXTRA_CANDIDATES = 100
+"""How many candidates beyond the limit are read to find some that are not followed up yet.
+
+If more associations than this were contacted within a week, some of them are listed first again.
+"""
+CALL_FILTER = AssociationFilter(gap_kind=GapKind.BROKEN.value)
+"""Selects the associations of which something is broken."""
+(BROKEN_FACET,) = CALL_FILTER.facets
+
+
+def find_followed_up_associations(
+    store: Store, facet: str, today: date, *, regions: RegionFilter = None
+) -> set[str]:
+    """Return the associations with a facet that are being followed up.
+
+    They had a conversation in the last seven days, or made a promise that is not overdue.
+    """
+    contacted_since = datetime.combine(today - RECENT_CONTACT_PERIOD, time(), UTC)
+    return store.find_followed_up_associations(
+        facet, CONVERSATION_KINDS, contacted_since, today, regions=regions
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CallCandidate:
+    """An association that may be called: its summary, follow-ups (newest first) and contact."""
+
+    summary: AssociationSummary
+    follow_ups: tuple[FollowUp, ...]
+    contact: Contact = EMPTY_CONTACT
+
+    @property
+    def latest_follow_up(self) -> FollowUp | None:
+        """Return the newest follow-up, or None."""
+        return self.follow_ups[0] if self.follow_ups else None
+
+    @property
+    def latest_promises(self) -> tuple[FollowUp, ...]:
+        """Return the newest promises of the association, newest first."""
+        promises = (entry for entry in self.follow_ups if entry.kind is FollowUpKind.PROMISED)
+        return tuple(promises)[:MAX_CALL_PROMISES]
+
+    @property
+    def broken_gaps(self) -> list[OpenGap]:
+        """Return the gaps of what is broken, most severe first."""
+        return [gap for gap in self.summary.gaps if get_gap_kind(gap) is GapKind.BROKEN]
+
+
+@dataclass(frozen=True, slots=True)
+class CallList:
+    """The associations that need a coordinator today.
+
+    `candidates` are the most urgent of them. `selections` are the lists with all associations of
+    which something is broken, also those that are being followed up, each with its size: one list
+    of the network, or one of each region of the coordinator.
+    """
+
+    candidates: tuple[CallCandidate, ...]
+    selections: tuple[tuple[AssociationFilter, int], ...]
+    followed_up_count: int
+
+    @property
+    def broken_count(self) -> int:
+        """Return the number of associations of which something is broken."""
+        return sum(count for _, count in self.selections)
+
+    @property
+    def count(self) -> int:
+        """Return the number of associations that need a coordinator today."""
+        return max(0, self.broken_count - self.followed_up_count)
+
+
+def build_call_list(
+    store: Store,
+    today: date,
+    limit: int,
+    *,
+    own_regions: Collection[str] | None = None,
+    regions: RegionFilter = None,
+) -> CallList:
+    """Return the associations that need a coordinator today, at most `limit` of them.
+
+    `own_regions` are the keys of the coordinator's regions, and `regions` the same regions as the
+    registry spells them. None means the network.
+    """
+    filters = [CALL_FILTER]
+    if own_regions is not None:
+        filters = [replace(CALL_FILTER, region=region) for region in sorted(own_regions)]
+    followed_up = find_followed_up_associations(store, BROKEN_FACET, today, regions=regions)
+    summaries = merge(
+        *(_iter_summaries(store, association_filter) for association_filter in filters),
+        key=lambda summary: (compute_urgency_rank(summary.gaps), summary.id),
+    )
+    needy = (summary for summary in summaries if summary.id not in followed_up)
+    return CallList(
+        tuple(_load_candidates(store, list(islice(needy, limit)))),
+        tuple(_count_selections(store, filters)),
+        len(followed_up),
+    )
+
+
+def _iter_summaries(
+    store: Store, association_filter: AssociationFilter
+) -> Iterator[AssociationSummary]:
+    """Yield the associations of a filter, most urgent first. Pages are read when they are used."""
+    cursor = None
+    while True:
+        page = store.list_summaries(association_filter.facets, cursor=cursor)
+        yield from page.rows
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _count_selections(
+    store: Store, filters: Sequence[AssociationFilter]
+) -> Iterator[tuple[AssociationFilter, int]]:
+    groups = [
+        next(iter(find_groups(association_filter.region, ())), NETWORK_GROUP)
+        for association_filter in filters
+    ]
+    counts = store.get_facet_counts_by_group(groups, [BROKEN_FACET])
+    for association_filter, group in zip(filters, groups, strict=True):
+        yield association_filter, counts[group].get(BROKEN_FACET, 0)
+
+
+def _load_candidates(store: Store, summaries: Sequence[AssociationSummary]) -> list[CallCandidate]:
+    """Return candidates with their follow-ups and contacts, in the same order."""
+    ids = [summary.id for summary in summaries]
+    logs = store.group_follow_ups_by_association(ids)
+    contacts = store.get_contacts(ids)
+    return [
+        CallCandidate(summary, logs.get(summary.id, ()), contacts.get(summary.id, EMPTY_CONTACT))
+        for summary in summaries
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class CallEntry:
+    """An association to call: why (most severe reason first), how, and its latest promises."""
+
+    association: Association
+    reasons: tuple[OpenGap, ...]
+    contact: Contact = EMPTY_CONTACT
+    latest_promises: tuple[FollowUp, ...] = ()
+    latest_follow_up: FollowUp | None = None
+
+
+def rank_call_candidates(
+    store: Store, association_filter: AssociationFilter, today: date, limit: int
+) -> list[CallCandidate]:
+    """Return the most urgent associations of a filter, at most `limit`.
+
+    Associations that are being followed up come after the others.
+    """
+    summaries = store.list_summaries(
+        {*association_filter.facets, "has_gaps"},
+        search_terms=association_filter.search_words,
+        limit=limit + EXTRA_CANDIDATES,
+    ).rows
+    followed_up = find_followed_up_associations(store, "has_gaps", today)
+    ranked = sorted(summaries, key=lambda summary: summary.id in followed_up)
+    return _load_candidates(store, ranked[:limit])
+
+
+def _pick_call_reasons(gaps: Sequence[OpenGap]) -> tuple[OpenGap, ...]:
+    """Return the first gaps. An account that does not exist yet is a reason only without others."""
+    reasons = [gap for gap in gaps if get_gap_kind(gap) is not GapKind.NO_ACCOUNT]
+    return tuple((reasons or gaps)[:MAX_CALL_REASONS])
+
+
+def list_calls(
+    store: Store,
+    config: Config,
+    association_filter: AssociationFilter,
+    now: datetime,
+    *,
+    limit: int = MAX_CALLS,
+    max_stale_summaries: int | None = None,
+) -> Iterator[CallEntry]:
+    """Yield the associations of a filter to call, most urgent first, at most `limit`.
+
+    If more than `max_stale_summaries` are stale, the old ones are used (see `refresh_summaries`).
+    """
+    refresh_summaries(store, config, max_stale=max_stale_summaries)
+    for candidate in rank_call_candidates(store, association_filter, now.date(), limit):
+        association = store.get_association(candidate.summary.id)
+        if association is not None:
+            yield CallEntry(
+                association,
+                _pick_call_reasons(candidate.summary.gaps),
+                candidate.contact,
+                candidate.latest_promises,
+                candidate.latest_follow_up,
+            )
