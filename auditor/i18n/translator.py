@@ -20,7 +20,12 @@ from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 from markupsafe import Markup, escape
 
-from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, get_text_direction, load_language_pack
+from auditor.i18n.catalogs import (
+    LOCALE_BY_LANGUAGE,
+    get_text_direction,
+    load_language_pack,
+    load_terms,
+)
 from auditor.reference.gap_catalogue import Voice, get_gap_titles
 from auditor.reference.glossary import GlossaryTerm, get_glossary_term
 from auditor.reference.message_texts import get_message_texts
@@ -82,6 +87,9 @@ OPTIONAL_PART_PATTERN = re.compile(r"\[\[(.*?)]]")
 """A part of a template that is omitted if one of its facts is missing."""
 PLACEHOLDER_PATTERN = re.compile(r"{(\w+)}")
 
+NOTE_GROUP = "technical_detail"
+"""The terms of notes that probes write in English."""
+
 MessageValue = FactValue | Activity | date | Markup | None
 
 BDI_MARKUP = Markup("<bdi>{}</bdi>")
@@ -131,6 +139,14 @@ class Translator:
     def term(self, group: str, code: str) -> str:
         """Return the term of a code in `terms.toml`, or the code."""
         return self._language_pack.term(group, code)
+
+    def technical_detail(self, detail: str) -> str | None:
+        """Return a note of a probe in the language, or None if it has no term."""
+        for pattern, note in _load_note_patterns():
+            if match := pattern.fullmatch(detail):
+                template = self.term(NOTE_GROUP, note)
+                return self._fill_template(template, match.groupdict())
+        return self.term("cause", detail) if detail in load_terms()["cause"] else None
 
     def label(self, group: str, name: str, **facts: MessageValue) -> str:
         """Return a label of the gap catalogue with its facts."""
@@ -375,6 +391,15 @@ class Translator:
     def _format_amount(self, value: float, unit: str, divisor: int) -> str:
         """Return an amount in a unit with at most one decimal: "2.9 seconds"."""
         return str(format_unit(round(value / divisor, 1), unit, length="long", locale=self.locale))
+
+
+@lru_cache(maxsize=1)
+def _load_note_patterns() -> list[tuple[re.Pattern[str], str]]:
+    """Return the notes of probes with patterns that match them; a placeholder is any text."""
+    return [
+        (re.compile(PLACEHOLDER_PATTERN.sub(r"(?P<\1>.+)", note)), note)
+        for note in load_terms()[NOTE_GROUP]
+    ]
 
 
 class _FormattedFacts(dict[str, str]):

@@ -2,9 +2,11 @@
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+import probes
 from auditor.i18n.catalogs import load_terms
 from auditor.i18n.translator import DATE_SOURCE_TERMS, Translator, isolate_html
 from auditor.reference.gap_catalogue import LANGUAGES, Voice, load_gap_catalogue
@@ -14,6 +16,7 @@ from probes.classify.fingerprints import load_fingerprints
 from probes.models.finding import Activity, DatePrecision, LinkKind, Presence, Reason
 from storage.models.audit import AccountState
 
+PROBES_FOLDER = Path(probes.__file__).parent
 GROUPS = {
     "cause": [str(reason) for reason in Reason],
     "kind": [str(kind) for kind in LinkKind],
@@ -62,6 +65,46 @@ def test_gap_texts_fill_every_placeholder(code, language):
         [gap_text.title, gap_text.definition, gap_text.why, gap_text.evidence, *gap_text.steps]
     )
     assert not re.search(r"[{}]", said)
+
+
+@pytest.mark.parametrize(
+    ("detail", "french"),
+    [
+        ("nothing that proves an account", "rien sur la page ne prouve un compte"),
+        ("post: names no account", "une seule publication\u00a0: le lien ne désigne aucun compte"),
+        ("answers 200 without a valid certificate", "répond 200 sans certificat valable"),
+        ("answers as @nour", "répond sous le nom @nour"),
+        ("refused", "le serveur a refusé la connexion"),
+        ("expired", "certificat expiré"),
+    ],
+)
+def test_notes_of_probes_are_translated(detail, french):
+    assert Translator("fr").technical_detail(detail) == french
+
+
+@pytest.mark.parametrize("detail", ["statusCode 10231", "text/plain", "Site en construction"])
+def test_texts_and_codes_of_the_page_are_not_translated(detail):
+    assert Translator("fr").technical_detail(detail) is None
+
+
+def test_note_of_a_probe_is_escaped():
+    note = Translator("en", isolate_html).technical_detail("answers as <b>x</b>")
+    assert note is not None
+    assert "<b>" not in note
+
+
+def test_translated_notes_are_notes_of_probes():
+    """Otherwise a term stays when a probe words its note differently."""
+    sources = "".join(path.read_text("utf-8") for path in PROBES_FOLDER.rglob("*.py"))
+    for note in load_terms()["technical_detail"]:
+        assert max(re.split(r"{\w+}", note), key=len) in sources, note
+        assert not re.search(r"[.*+?()|\[\]\\^$]", note), note  # it is used as a pattern
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_note_has_a_term_with_its_facts(language):
+    for note, texts in load_terms()["technical_detail"].items():
+        assert set(re.findall(r"{\w+}", texts[language])) == set(re.findall(r"{\w+}", note))
 
 
 def test_terms_of_page_owners_are_of_fingerprints():
