@@ -83,7 +83,7 @@ def import_spreadsheet(demo_session, coordinator):
 def list_gap_titles(coordinator):
     """Return the headings of the association's page."""
     coordinator.goto(f"/fr/associations/{ASSOCIATION}")
-    return " · ".join(coordinator.locator("article h3").all_inner_texts())
+    return " · ".join(coordinator.locator("article h3").all_text_contents())
 
 
 def create_report_link(coordinator):
