@@ -45,7 +45,10 @@ HEAVY_QUERIES = {
             for sort in ("urgency", "name")
             for search_terms in ("a", "جمعية", "نور أمل")
         ),
-        "state=missing&channel=youtube&region=oriental&sort=name",
+        "state=none&channel=youtube&region=oriental&sort=name",
+        "state=unknown&region=souss-massa&tag=tag-7",
+        "gap_kind=broken&sort=changed",
+        *(f"q={quote(word)}" for word in ("espoix", "souss", "للأمل", "associatoin oriental")),
         "level=complete&sort=name",
         "gap=channel_dead&channel=youtube&region=souss-massa&q=nour&sort=changed",
     ),

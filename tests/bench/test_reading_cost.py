@@ -11,6 +11,8 @@ from datetime import timedelta
 import pytest
 
 from auditor.evaluation.summary import COVERAGE_STATES, parse_search_query
+from auditor.views.history import load_check_history
+from auditor.web.routes.association_list import GRID_PAGE_SIZE
 from tests.bench.register import CHANNELS, NOW, open_register, print_figure
 
 
@@ -41,6 +43,7 @@ def iter_queries(store):
             "search_terms": parse_search_query("امل"),
             "facets": ["youtube:missing"],
         },
+        "a region's name": {"search_terms": parse_search_query("سوس ماسة")},
         "no match": {"facets": ["tag:unused"], "search_terms": parse_search_query("zz")},
     }
     for name, filters in lists.items():
@@ -55,6 +58,13 @@ def iter_queries(store):
         yield (
             f"page 21 of a region by {sort}",
             lambda filters=filters: store.list_summaries(**filters),
+        )
+    ids = [row.id for row in store.list_summaries(limit=GRID_PAGE_SIZE).rows]
+    yield "newest checks of a page", lambda: load_check_history(store, ids)
+    for word in ("espoix", "associatoin", "الجمعيةة", "zzzzzzzzzz"):
+        yield (
+            f"correction of {word}",
+            lambda word=word: store.correct_search_words(parse_search_query(word)),
         )
     gap_filters = {
         "all": {}, "of a code": {"code": "channel_missing"}, "of a channel": {"channel": "youtube"},
