@@ -80,7 +80,7 @@ def test_row_is_a_card_on_a_phone(tab, server_url):
 def test_associations_without_youtube_in_a_region_take_two_clicks_from_today(tab, server_url):
     tab.set_viewport_size({"width": 1280, "height": 800})
     tab.goto(f"{server_url}/fr/")
-    tab.locator("main a[href*='associations?region=souss-massa']").first.click()
+    tab.locator("main svg a[href$='region=souss-massa']").first.click()
     tab.locator(".grid-chips a", has_text="Sans YouTube").click()
     tab.wait_for_selector(".grid-chips a[aria-current]:has-text('YouTube')")
     assert "Sans YouTube" in tab.locator(".grid-chips a[aria-current]").inner_text()
