@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.config.schema import Config
 from auditor.decisions.parsing import DecisionError, parse_domain_expiry, require_reason
-from auditor.decisions.service import DecisionService, withdraw_decision
+from auditor.decisions.service import DecisionService, withdraw_decisions_taken_at
 from auditor.evaluation.association_view import AssociationView, build_association_view
 from auditor.evaluation.run_results import (
     MAX_STALE_WHILE_READING,
@@ -26,10 +26,17 @@ from auditor.evaluation.run_results import (
     refresh_summaries,
 )
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.rules.account_status import DISPUTE_VALIDITY, select_decisions_in_force
+from auditor.rules.account_status import DISPUTE_VALIDITY
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS
-from storage.models.audit import AccountRow, AccountState, Association, Gap, Proposal
+from storage.models.audit import (
+    AccountRow,
+    AccountState,
+    Association,
+    DecisionWithdrawal,
+    Gap,
+    Proposal,
+)
 from storage.models.users import (
     FollowUp,
     FollowUpKind,
@@ -284,41 +291,23 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
     """Take back the review of a reply: the reply waits again.
 
     The decisions that its acceptance took are withdrawn with this reason, and a promise leaves the
-    follow-up log. Does nothing if the reply has no review. Raises DecisionError.
+    follow-up log. What an acceptance records has its author and time. Does nothing if the reply has
+    no review.
     """
     assert reply.id is not None
     if reply.outcome not in (ReplyOutcome.ACCEPTED, ReplyOutcome.DECLINED):
         return
+    assert reply.reviewed_by is not None
+    assert reply.reviewed_at is not None
     if reply.outcome is ReplyOutcome.ACCEPTED:
-        _withdraw_decisions_of_review(store, reply, author=author, reason=reason, now=now)
-        for follow_up in store.list_follow_ups(reply.association):
-            is_of_review = (follow_up.author, follow_up.occurred_at) == _get_review(reply)
-            if is_of_review and follow_up.kind is FollowUpKind.PROMISED and follow_up.id:
-                store.remove_follow_up(follow_up.id)
+        review = reply.reviewed_by, reply.reviewed_at
+        withdrawal = DecisionWithdrawal(author, reason, now)
+        withdraw_decisions_taken_at(store, reply.association, *review, withdrawal)
+        for entry in store.list_follow_ups(reply.association):
+            is_promise = entry.kind is FollowUpKind.PROMISED
+            if is_promise and entry.id and (entry.author, entry.occurred_at) == review:
+                store.remove_follow_up(entry.id)
     store.reopen_reply(reply.id)
-
-
-def _get_review(reply: Reply) -> tuple[str | None, datetime | None]:
-    """Return author and time of a review. What an acceptance records has the same."""
-    return reply.reviewed_by, reply.reviewed_at
-
-
-def _withdraw_decisions_of_review(
-    store: Store, reply: Reply, *, author: str, reason: str, now: datetime
-) -> None:
-    decisions = store.list_decisions(association=reply.association)
-    of_review = [
-        decision
-        for decision in select_decisions_in_force(decisions, now)
-        if (decision.author, decision.decided_at) == _get_review(reply)
-    ]
-    withdrawn_ids: set[int | None] = set()
-    for decision in of_review:
-        if decision.id not in withdrawn_ids:
-            withdrawn = withdraw_decision(
-                store, str(decision.id), author=author, reason=reason, now=now
-            )
-            withdrawn_ids.update(twin.id for twin in withdrawn)
 
 
 def _record_promise(store: Store, reply: Reply, author: str, now: datetime) -> None:

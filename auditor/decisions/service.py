@@ -238,14 +238,41 @@ def withdraw_decision(
     """Withdraw a decision with its twins and return them as they were. Raises DecisionError."""
     trimmed_reason = require_reason(reason)
     decisions = find_decision_with_twins(decision_number, list(store.list_decisions()), now)
-    store.withdraw_decisions(
-        [decision.id for decision in decisions if decision.id],
-        DecisionWithdrawal(author, trimmed_reason, now),
-    )
-    if decisions[0].kind is DecisionKind.CLAIM:
-        account_ids = [decision.account_id for decision in decisions if decision.account_id]
-        store.withdraw_accounts(account_ids, now, origin=ChangeOrigin(author, DECISION_SOURCE))
+    _withdraw_decisions(store, decisions, DecisionWithdrawal(author, trimmed_reason, now))
     return decisions
+
+
+def withdraw_decisions_taken_at(
+    store: Store,
+    association: str,
+    author: str,
+    decided_at: datetime,
+    withdrawal: DecisionWithdrawal,
+) -> None:
+    """Withdraw the decisions in force that an author took about an association at one time."""
+    decisions = store.list_decisions(association=association)
+    taken_together = [
+        decision
+        for decision in select_decisions_in_force(decisions, withdrawal.withdrawn_at)
+        if (decision.author, decision.decided_at) == (author, decided_at)
+    ]
+    if taken_together:
+        _withdraw_decisions(store, taken_together, withdrawal)
+
+
+def _withdraw_decisions(
+    store: Store, decisions: Sequence[Decision], withdrawal: DecisionWithdrawal
+) -> None:
+    """Withdraw decisions; the accounts that they registered are no longer audited."""
+    ids = [decision.id for decision in decisions if decision.id]
+    store.withdraw_decisions(ids, withdrawal)
+    account_ids = [
+        decision.account_id
+        for decision in decisions
+        if decision.account_id and decision.kind is DecisionKind.CLAIM
+    ]
+    origin = ChangeOrigin(withdrawal.author, DECISION_SOURCE)
+    store.withdraw_accounts(account_ids, withdrawal.withdrawn_at, origin=origin)
 
 
 def refuse_unknown_association(store: Store, association: str) -> None:

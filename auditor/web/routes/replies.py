@@ -164,10 +164,7 @@ def undo_answer(context: PageContext, reply_id: RowId) -> Response:
     if reply is None:
         raise HTTPException(404)
     reason = context.translator.translate("The answer to the reply was taken back.")
-    try:
-        replies.undo_review(store, reply, author=context.author, reason=reason, now=context.now)
-    except DecisionError as error:
-        return _render_replies(context, status=409, error_field="message", error=error)
+    replies.undo_review(store, reply, author=context.author, reason=reason, now=context.now)
     return RedirectResponse(_build_reply_url(context, reply_id, {"reopened": str(reply_id)}), 303)
 
 
