@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from auditor.config.schema import Config
     from auditor.i18n.translator import Translator
     from auditor.registry.changes import ImportPreview, RegistryChangeLine
+    from auditor.registry.column_mapping import ColumnMemory
     from auditor.registry.importer import ExistingEntries, ImportResult
     from auditor.registry.issues import SpreadsheetProblem
     from storage.models.users import AuditLogEntry, ChangeOrigin
@@ -53,6 +54,14 @@ SpreadsheetArgument = Annotated[
     Path,
     typer.Argument(
         metavar="SPREADSHEET", readable=False, help="CSV, XLSX, ODS or XLS file to read."
+    ),
+]
+ColumnOption = Annotated[
+    list[str],
+    typer.Option(
+        "--column",
+        metavar="HEADING=FIELD",
+        help="Read the column with this heading as this field, such as Nombre=name, or as ignore.",
     ),
 ]
 ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
@@ -70,7 +79,9 @@ MAX_SHOWN_CHANGES = 200
 def validate_spreadsheet(
     context: typer.Context,
     spreadsheet: SpreadsheetArgument,
+    *,
     limit: LimitOption = None,
+    column: ColumnOption = [],  # noqa: B006  # typer copies it
     requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,7 +92,7 @@ def validate_spreadsheet(
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    import_result = _parse_with_registry(spreadsheet, cli_context.load_config())
+    import_result = _parse_with_registry(spreadsheet, cli_context.load_config(), column)
     problems = list(limit_rows(context, import_result.problems, limit))
     if table_format == "json":
         items = (problem.to_dict() for problem in problems)
@@ -94,27 +105,34 @@ def validate_spreadsheet(
         raise typer.Exit(InputError.exit_code)
 
 
-def _parse_with_registry(spreadsheet: Path, config: Config) -> ImportResult:
+def _parse_with_registry(
+    spreadsheet: Path, config: Config, column_options: Sequence[str]
+) -> ImportResult:
     """Return a spreadsheet with its problems, compared with the registry if there is one."""
     from auditor.app import App
     from auditor.erasure import find_erased_in_import
     from auditor.registry.changes import build_import_preview
+    from auditor.registry.column_mapping import open_column_memory, parse_corrections
     from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
     from storage.errors import MissingDatabaseError
 
+    memory = open_column_memory(config.storage.folder, parse_corrections(column_options))
     with suppress(MissingDatabaseError), App.open(config, create=False) as app:
         existing_entries = ExistingEntries.from_registry(
             app.store.list_association_entries(), app.store.list_accounts()
         )
         import_result = parse_registry_spreadsheet(
-            spreadsheet, config.network.language, existing_entries
+            spreadsheet, config.network.language, existing_entries, memory
         )
+        _require_headings(spreadsheet, import_result, memory.corrections)
         import_result.problems = [
             *build_import_preview(app.store, import_result, get_current_time()).problems,
             *find_erased_in_import(app, import_result),
         ]
         return import_result
-    return parse_registry_spreadsheet(spreadsheet, config.network.language)
+    import_result = parse_registry_spreadsheet(spreadsheet, config.network.language, memory=memory)
+    _require_headings(spreadsheet, import_result, memory.corrections)
+    return import_result
 
 
 @registry_app.command("import")
@@ -142,6 +160,7 @@ def import_registry(
             help="Import even if more than a fifth of the associations are missing.",
         ),
     ] = False,
+    column: ColumnOption = [],  # noqa: B006  # typer copies it
     author: AuthorOption = None,
     requested_format: FormatOption = None,
     as_json: JsonOption = False,
@@ -158,6 +177,7 @@ def import_registry(
     from auditor.app import App
     from auditor.erasure import find_erased_in_import
     from auditor.registry.changes import build_import_preview, find_shared_accounts
+    from auditor.registry.column_mapping import open_column_memory, parse_corrections
     from auditor.registry.importer import ExistingEntries
 
     table_format = choose_table_format(requested_format, as_json=as_json)
@@ -167,8 +187,9 @@ def import_registry(
         existing_entries = ExistingEntries.from_registry(
             app.store.list_association_entries(), app.store.list_accounts()
         )
+        memory = open_column_memory(config.storage.folder, parse_corrections(column))
         import_result = _read_nonempty_spreadsheet(
-            spreadsheet, config.network.language, existing_entries
+            spreadsheet, config.network.language, existing_entries, memory
         )
         import_result.problems += find_erased_in_import(app, import_result)
         if dry_run:
@@ -336,12 +357,26 @@ def _print_changes(
     print_table(CHANGE_COLUMNS, rows, translator, table_format, formatters)
 
 
+def _require_headings(
+    spreadsheet: Path, import_result: ImportResult, corrections: Mapping[str, str]
+) -> None:
+    """Raise InputError if a heading of --column is not among those of the spreadsheet."""
+    from auditor.registry.columns import normalize_label
+
+    labels = set(map(normalize_label, import_result.headings))
+    for heading in corrections:
+        if normalize_label(heading) not in labels:
+            headings = ", ".join(filter(None, import_result.headings))
+            raise InputError(str(spreadsheet), f"no column is called {heading}", headings)
+
+
 def _read_nonempty_spreadsheet(
-    spreadsheet: Path, language: str, existing_entries: ExistingEntries
+    spreadsheet: Path, language: str, existing_entries: ExistingEntries, memory: ColumnMemory
 ) -> ImportResult:
     from auditor.registry.importer import parse_registry_spreadsheet
 
-    import_result = parse_registry_spreadsheet(spreadsheet, language, existing_entries)
+    import_result = parse_registry_spreadsheet(spreadsheet, language, existing_entries, memory)
+    _require_headings(spreadsheet, import_result, memory.corrections)
     if not import_result.associations:
         raise InputError(
             str(spreadsheet),
@@ -564,8 +599,12 @@ def _describe_import(
     from auditor.registry import exporter
     from auditor.registry.changes import describe_missing_columns
     from auditor.registry.columns import LINKS_COLUMN
+    from auditor.registry.issues import describe_dropped_lines, list_dropped_lines
 
     yield _describe_import_counts(import_result, translator)
+    dropped_lines = list_dropped_lines(import_result.problems)
+    if message := describe_dropped_lines(dropped_lines, translator):
+        yield message
     if message := describe_missing_columns(changes, translator):
         yield message
     for row in changes.accounts_withdrawn:
@@ -582,8 +621,11 @@ def _describe_import(
 
 def _describe_result(changes: ImportChanges, translator: Translator) -> Iterator[str]:
     """Yield the numbers of changes, or that there are none. Problems were printed before."""
+    from auditor.registry.changes import count_changed_associations
+
     if changes:
-        yield from _describe_change_counts(changes, translator)
+        yield translator.join_list(count_changed_associations(changes).describe(translator))
+        yield from _describe_link_counts(changes, translator)
     else:
         yield translator.translate("no changes")
     if changes.accounts_withdrawn:
@@ -594,20 +636,9 @@ def _describe_result(changes: ImportChanges, translator: Translator) -> Iterator
         )
 
 
-def _describe_change_counts(changes: ImportChanges, translator: Translator) -> Iterator[str]:
-    """Yield how many associations and links were added, changed, withdrawn and removed."""
+def _describe_link_counts(changes: ImportChanges, translator: Translator) -> Iterator[str]:
+    """Yield how many links were added, changed, withdrawn and removed."""
     for kind, rows in _group_accounts_by_kind(changes).items():
-        association_count = len(_list_association_ids(changes, kind))
-        parts = []
-        if association_count:
-            parts.append(
-                translator.translate_plural(
-                    "{n} association", "{n} associations", association_count
-                )
-            )
         if rows:
-            parts.append(translator.translate_plural("{n} link", "{n} links", len(rows)))
-        if parts:
-            yield translator.format_pair(
-                translator.term("outcome", kind), translator.join_list(parts)
-            )
+            links = translator.translate_plural("{n} link", "{n} links", len(rows))
+            yield translator.format_pair(translator.term("outcome", kind), links)

@@ -10,9 +10,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
+from auditor.core.errors import UsageError
 from auditor.registry.columns import (
     FACT_COLUMNS,
     LINKS_COLUMN,
@@ -152,17 +154,35 @@ class ColumnMemory:
     """Remembers corrected columns by the headings of the sheet, in a JSON file.
 
     Only a hash of the headings is stored, because a row of headings that was guessed may be an
-    association. Without a `file`, nothing is remembered.
+    association. Without a `file`, nothing is remembered. `corrections` are the columns of headings
+    as the command line gives them; they apply to a row that has all of these headings.
     """
 
     file: Path | None = None
+    corrections: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, headings: Cells) -> ChosenColumns | None:
         """Return the columns that were chosen for these headings, or None."""
         columns = self._load().get(_hash_headings(headings))
-        if columns is None:
-            return None
-        return {int(index): column for index, column in columns.items()}
+        remembered = None
+        if columns is not None:
+            remembered = {int(index): column for index, column in columns.items()}
+        return self._correct(headings, remembered) if self.corrections else remembered
+
+    def _correct(self, headings: Cells, remembered: ChosenColumns | None) -> ChosenColumns | None:
+        corrections = {
+            normalize_label(heading): column for heading, column in self.corrections.items()
+        }
+        labels = [normalize_label(heading) for heading in headings]
+        if not corrections.keys() <= set(labels):
+            return remembered
+        if remembered is None:
+            columns = map_columns(headings, ())
+            remembered = {column.index: column.column for column in columns if column.column}
+        corrected = {
+            index: corrections[label] for index, label in enumerate(labels) if label in corrections
+        }
+        return {index: column for index, column in {**remembered, **corrected}.items() if column}
 
     def remember(self, headings: Cells, chosen: ChosenColumns) -> None:
         """Store the columns that were chosen for these headings. The oldest ones are forgotten."""
@@ -189,9 +209,31 @@ class ColumnMemory:
 NO_MEMORY = ColumnMemory()
 
 
-def open_column_memory(data_folder: Path) -> ColumnMemory:
-    """Return the remembered columns of an installation."""
-    return ColumnMemory(data_folder / "import_columns.json")
+def open_column_memory(
+    data_folder: Path, corrections: Mapping[str, str] = MappingProxyType({})
+) -> ColumnMemory:
+    """Return the remembered columns of an installation, with corrections by heading."""
+    return ColumnMemory(data_folder / "import_columns.json", corrections)
+
+
+IGNORED_COLUMN = "ignore"
+
+
+def parse_corrections(options: Sequence[str]) -> dict[str, str]:
+    """Return the columns by heading of options such as `Nombre=name` or `Notes=ignore`.
+
+    An ignored column is "". Raises UsageError.
+    """
+    corrections = {}
+    for option in options:
+        heading, _, column = option.rpartition("=")
+        if not normalize_label(heading):
+            raise UsageError(option, "it names no heading", "HEADING=FIELD")
+        if column not in {*list_choices(), IGNORED_COLUMN}:
+            fields = ", ".join([*list_choices(), IGNORED_COLUMN])
+            raise UsageError(option, f"there is no field {column}", f"one of {fields}")
+        corrections[heading] = "" if column == IGNORED_COLUMN else column
+    return corrections
 
 
 def _hash_headings(headings: Cells) -> str:

@@ -188,7 +188,7 @@ def test_first_steps_from_init_to_export(auditor, tmp_path):
     assert auditor("registry", "validate", "registry.csv")[0] == 0
     code, _, err = auditor("registry", "import", "registry.csv")
     assert code == 0
-    assert "added: 1 association, 2 links" in err
+    assert "1 new association\nadded: 2 links\n" in err
     assert "no changes" in auditor("registry", "import", "registry.csv")[2]
     code, out, _ = auditor("registry", "export", "-")
     assert code == 0

@@ -92,7 +92,7 @@ def test_import_messages_are_translated(auditor):
     output = auditor("registry", "import", "sheet.csv", "--lang", "ar").err
     assert "تنبيه، السطر 2، العمود email: بريد إلكتروني غير صحيح: nobody" in output
     assert "جمعية واحدة، رابط واحد، لا أخطاء، تنبيه واحد" in output
-    assert "أُضيف: جمعية واحدة، رابط واحد" in output
+    assert "جمعية جديدة واحدة\nأُضيف: رابط واحد" in output
     assert "لا توجد" in auditor("registry", "import", "sheet.csv", "--lang", "ar").err
 
 

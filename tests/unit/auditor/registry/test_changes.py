@@ -10,6 +10,7 @@ from auditor.cli.main import main
 from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
 from auditor.registry.changes import build_import_preview
+from auditor.registry.column_mapping import open_column_memory
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.issues import Issue
 from storage.store import Store
@@ -217,10 +218,11 @@ def test_output_before_the_question_is_not_repeated(monkeypatch):
     assert main(["--lang", "en", "registry", "import", "second.csv"]) == 0
     before, after = screen.getvalue().split("Type yes or no.\n")
     assert "another association also lists this account" in before
-    assert after.splitlines()[:3] == [
-        "added: 1 association, 1 link",
-        "changed: 1 association, 1 link",
-        "no longer in the file: 1 association, 1 link",
+    assert after.splitlines()[:4] == [
+        "1 new association, 1 association changed, 1 association not in the file",
+        "added: 1 link",
+        "changed: 1 link",
+        "no longer in the file: 1 link",
     ]
     assert "warning" not in after
 
@@ -270,3 +272,53 @@ def test_validation_reports_an_unreadable_registry(folder, capsys):
     assert main(["registry", "validate", "first.csv"]) == 3
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
+
+
+def write_foreign_sheet(folder):
+    rows = [["Nombre", "Ciudad"], ["Nour", "Agadir"], ["", "Zagora"], ["Ifrane", "Ifrane"]]
+    (folder / "foreign.csv").write_bytes(spreadsheet.to_csv(rows))
+
+
+def import_foreign_sheet(*options):
+    command = ["--lang", "en", "registry", "import", "foreign.csv", "--allow-withdrawals", "--yes"]
+    return main([*command, *options])
+
+
+def test_columns_are_corrected_on_the_command_line(folder, capsys):
+    write_foreign_sheet(folder)
+    assert import_foreign_sheet("--dry-run") == 3
+    assert "no column is called name" in capsys.readouterr().err
+    assert import_foreign_sheet("--column", "nombre=name", "--column", "Ciudad=ignore") == 0
+    err = capsys.readouterr().err
+    assert "1 row was not imported: the name is missing (lines: 3)." in err
+    assert "1 new association, 1 association not in the file" in err
+    assert "Ciudad" not in err
+
+
+def test_columns_corrected_in_the_browser_count_on_the_command_line(folder, capsys):
+    write_foreign_sheet(folder)
+    open_column_memory(folder).remember(["Nombre", "Ciudad"], {0: "name"})
+    assert import_foreign_sheet() == 0
+    assert import_foreign_sheet("--column", "Ciudad=city") == 0
+    assert "1 association changed\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "exit_code", "message"),
+    [
+        ("Nombre=title", 2, "there is no field title"),
+        ("=name", 2, "it names no heading"),
+        ("Nombre=name --column Nada=city", 3, "no column is called name"),
+        ("Nombre=name --column Ciudad=shoe", 2, "there is no field shoe"),
+    ],
+)
+def test_wrong_correction_is_a_one_line_error(folder, capsys, option, exit_code, message):
+    write_foreign_sheet(folder)
+    options = ["--column", *option.split(" ")]
+    assert import_foreign_sheet(*options) == exit_code
+    assert message in capsys.readouterr().err
+
+
+def test_correction_of_a_heading_that_is_not_there_is_an_error(folder, capsys):
+    assert main(["registry", "validate", "first.csv", "--column", "Nada=city"]) == 3
+    assert "no column is called Nada" in capsys.readouterr().err
