@@ -1,4 +1,4 @@
-"""Read ODS and XLS files with calamine, in a child process with limited memory and time.
+"""Read workbooks with calamine, in a child process with limited memory and time.
 
 Calamine expands a table to all of its cells. A file of one kilobyte may say that a cell is repeated
 a billion times, and Rust ends the process if the memory is not enough.

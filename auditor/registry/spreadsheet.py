@@ -14,9 +14,10 @@ import posixpath
 import re
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
 from itertools import chain, islice
@@ -44,6 +45,20 @@ FORMULA_PATTERN = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
 Matches guarded text too, which has apostrophes before it."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """Line breaks other than a line feed, including the escape of Excel for a carriage return."""
+UNREADABLE_WORKBOOK_ERRORS = (
+    InputError,
+    KeyError,
+    ValueError,
+    SyntaxError,
+    OSError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+DIFFERENT_CELL_PATTERN = re.compile(rb'_x[0-9A-Fa-f]{4}_|\bt="e"')
+"""An escaped character (ECMA-376, ST_Xstring) or a cell with an error, such as `#N/A`.
+
+Calamine reads `_x0041_` as a letter, even if a person typed it, and an error as an empty cell."""
 LINE_END_PATTERN = re.compile(r"\r\n?|\n")
 STATED_DELIMITER_PATTERN = re.compile(r"sep=([^\w \"])[\r\n]*")
 """The first line of a CSV file that Excel wrote for its own use."""
@@ -301,8 +316,8 @@ def _read_zipped_workbook(data: bytes, path: Path) -> Iterator[Sheet]:
         )
 
 
-def _read_with_calamine(data: bytes, path: Path) -> Iterator[Sheet]:
-    """Yield the sheets of an ODS or XLS file. Hyperlinks of its cells are not read."""
+def _read_with_calamine(data: bytes, path: Path) -> list[Sheet]:
+    """Return the sheets of a workbook without the hyperlinks of cells. Raises SpreadsheetError."""
     try:
         raw_sheets = calamine_reader.read_raw_sheets(data)
     except calamine_reader.WorkbookReadError as error:
@@ -312,12 +327,61 @@ def _read_with_calamine(data: bytes, path: Path) -> Iterator[Sheet]:
             raise SpreadsheetError(path, reason, remedy, code="password") from None
         reason = "this workbook is damaged"
         raise SpreadsheetError(path, reason, SAVE_AS_REMEDY, code="damaged") from None
+    sheets = []
     for title, raw_rows in raw_sheets:
         rows = (SheetRow(line, clean_cells(cells)) for line, cells in raw_rows)
-        yield Sheet(tuple(row for row in rows if any(row.cells)), title)
+        sheets.append(Sheet(tuple(row for row in rows if any(row.cells)), title))
+    return sheets
 
 
 def _read_xlsx(data: bytes, path: Path) -> Iterator[Sheet]:
+    """Yield the sheets of an XLSX file. Raises SpreadsheetError.
+
+    Calamine is several times faster. If it cannot read the file, perhaps because a stray cell makes
+    a sheet too large for it, openpyxl reads the rows one by one. It also reads files with cells
+    that calamine reads differently.
+    """
+    yield from _read_xlsx_fast(data, path) or _stream_xlsx(data, path)
+
+
+def _read_xlsx_fast(data: bytes, path: Path) -> list[Sheet]:
+    """Return the sheets as calamine reads them; an empty list if openpyxl has to read the file."""
+    try:
+        with ZipFile(io.BytesIO(data)) as archive:
+            if _has_different_cells(archive):
+                return []
+            parts = dict(_iter_sheet_parts(archive))
+            return [
+                _add_hyperlinks(sheet, read_hyperlinks(archive, parts[sheet.title]))
+                for sheet in _read_with_calamine(data, path)
+            ]
+    except UNREADABLE_WORKBOOK_ERRORS:
+        return []
+
+
+def _has_different_cells(archive: ZipFile) -> bool:
+    """Return True if an XLSX file has cells that calamine reads differently than openpyxl."""
+    texts = (archive.read(name) for name in archive.namelist() if name.startswith("xl/"))
+    return any(DIFFERENT_CELL_PATTERN.search(text) for text in texts)
+
+
+def _add_hyperlinks(sheet: Sheet, hyperlinks: Mapping[CellPosition, str]) -> Sheet:
+    if not hyperlinks:
+        return sheet
+    by_line = _group_by_line(hyperlinks)
+    rows = (replace(row, hyperlinks=by_line.get(row.line, {})) for row in sheet.rows)
+    return replace(sheet, rows=tuple(rows))
+
+
+def _group_by_line(hyperlinks: Mapping[CellPosition, str]) -> dict[int, dict[int, str]]:
+    """Return the hyperlinks by line from 1, then by the index of the cell from 0."""
+    by_line: dict[int, dict[int, str]] = {}
+    for (line, column), address in hyperlinks.items():
+        by_line.setdefault(line, {})[column - 1] = address
+    return by_line
+
+
+def _stream_xlsx(data: bytes, path: Path) -> Iterator[Sheet]:
     from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415  # slow to load
 
     with warnings.catch_warnings():
@@ -364,10 +428,10 @@ def _list_zip_members(data: bytes, path: Path) -> list[str]:
 def _read_worksheet(
     worksheet: Any, hyperlinks: Mapping[tuple[int, int], str]
 ) -> Iterator[SheetRow]:
-    hyperlinks_by_line: dict[int, dict[int, str]] = {}
-    for (line, column), address in hyperlinks.items():
-        hyperlinks_by_line.setdefault(line, {})[column - 1] = address
+    hyperlinks_by_line = _group_by_line(hyperlinks)
     for line, values in enumerate(worksheet.iter_rows(values_only=True, max_col=MAX_COLUMNS), 1):
+        if values.count(None) == len(values):
+            continue  # before a stray cell at the end, there are a million empty rows
         cells = clean_cells(format_cell_value(value) for value in values)
         if any(cells):
             yield SheetRow(line, cells, hyperlinks_by_line.get(line, {}))
@@ -445,6 +509,18 @@ def read_hyperlinks(archive: ZipFile, part_name: str) -> dict[CellPosition, str]
     if not any(map(_is_web_url, targets_by_id.values())):
         return {}
     return dict(_iter_hyperlinks(archive, part_name, targets_by_id))
+
+
+def _iter_sheet_parts(archive: ZipFile) -> Iterator[tuple[str, str]]:
+    """Yield the title of each worksheet and the name of its file in the archive."""
+    relationships = "xl/_rels/workbook.xml.rels"
+    targets = {
+        attributes.get("Id"): posixpath.join("/xl", attributes.get("Target", ""))
+        for attributes in _iter_elements(archive, relationships, f"{PACKAGE_NAMESPACE}Relationship")
+    }
+    for attributes in _iter_elements(archive, "xl/workbook.xml", f"{SPREADSHEET_NAMESPACE}sheet"):
+        target = targets[attributes.get(f"{RELATIONSHIP_NAMESPACE}id")]
+        yield attributes["name"], target.removeprefix("/")
 
 
 def _iter_hyperlinks(
