@@ -17,16 +17,18 @@ from storage.read_model.association_search import LAST_CHARACTER
 from storage.sanitize import sanitize
 from storage.tables.summaries import ASSOCIATION_FACET
 
-MIN_CORRECTED_LENGTH = 5
-"""Shorter words have too many neighbours."""
+MIN_CORRECTED_LENGTH, MIN_CORRECTED_ARABIC_LENGTH = 5, 4
+"""Shorter words have too many neighbours. Arabic words are written without short vowels, and their
+article is left out."""
 
 MAX_CORRECTED_LENGTH = 30
 
 MAX_COUNTED_ROWS = 1000
 """Up to so many associations decide which of several corrections is the more frequent word."""
 
-ALPHABETS = ("abcdefghijklmnopqrstuvwxyz", "ءابتثجحخدذرزسشصضطظعغفقكلمنهوي")
-"""The letters of normalized words by script."""
+LATIN_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+ARABIC_LETTERS = "ءابتثجحخدذرزسشصضطظعغفقكلمنهوي"
+"""The letters of normalized words."""
 
 
 class WordCorrections:
@@ -66,7 +68,9 @@ class WordCorrections:
 
 
 def _can_correct(word: str) -> bool:
-    return word.isalpha() and MIN_CORRECTED_LENGTH <= len(word) <= MAX_CORRECTED_LENGTH
+    is_arabic = bool(set(word) & set(ARABIC_LETTERS))
+    min_length = MIN_CORRECTED_ARABIC_LENGTH if is_arabic else MIN_CORRECTED_LENGTH
+    return word.isalpha() and min_length <= len(word) <= MAX_CORRECTED_LENGTH
 
 
 def iter_neighbours(word: str) -> Iterator[str]:
@@ -74,7 +78,9 @@ def iter_neighbours(word: str) -> Iterator[str]:
 
     Two neighbouring letters in the wrong order are one error.
     """
-    letters = "".join(alphabet for alphabet in ALPHABETS if set(word) & set(alphabet))
+    letters = "".join(
+        alphabet for alphabet in (LATIN_LETTERS, ARABIC_LETTERS) if set(word) & set(alphabet)
+    )
     for position in range(len(word) + 1):
         before, after = word[:position], word[position:]
         for letter in letters:

@@ -67,13 +67,16 @@ def test_town_and_region_are_found_in_every_language(store, text, found):
         ("تيزنبت", "تيزنيت"),
         ("lumiexe", "lumiere"),
         ("tizmi", "tizni"),
+        ("مشرح", "مسرح"),
     ],
 )
 def test_one_typing_error_is_corrected(store, typed, correction):
     assert store.correct_search_words([typed, "club"]) == {typed: correction}
 
 
-@pytest.mark.parametrize("typed", ["tiznit", "tizn", "club", "kzub", "xxznit", "12345", "", "\0"])
+@pytest.mark.parametrize(
+    "typed", ["tiznit", "tizn", "club", "kzub", "سيح", "xxznit", "12345", "", "\0"]
+)
 def test_other_words_are_not_corrected(store, typed):
     assert store.correct_search_words([typed]) == {}
 
