@@ -72,8 +72,11 @@ def test_first_day_leads_from_the_template_to_results(demo_session, coordinator,
     assert demo_session.app.store.get_latest_run().state is AuditRunState.DONE
     demo_session.now += timedelta(minutes=1)
     coordinator.goto("/fr/")
-    assert "pas encore vérifié" not in read_main(coordinator)
-    assert "23 novembre 2026" in read_main(coordinator)
+    text = read_main(coordinator)
+    assert "pas encore vérifié" not in text
+    assert "ont besoin de vous aujourd’hui" in text
+    assert "75 comptes vérifiés" in text
+    assert "Première vérification" in text
     assert coordinator.locator("main a[href*='/associations/']").count() > 0
 
 

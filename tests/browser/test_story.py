@@ -56,7 +56,7 @@ def test_accepted_reply_closes_the_gap_in_the_next_run(demo_session, coordinator
     import_spreadsheet(demo_session, coordinator)
     demo_session.run_audit(1)
     coordinator.goto("/fr/")
-    assert "24 novembre 2026" in coordinator.locator("main").inner_text()
+    assert "242 comptes vérifiés cette nuit" in coordinator.locator("main").inner_text()
     assert GAP_TITLE in list_gap_titles(coordinator)
     volunteer.goto(create_report_link(coordinator))
     send_reply(volunteer)
