@@ -32,16 +32,50 @@ if TYPE_CHECKING:
     from auditor.i18n.translator import Translator
 
 
+FIRST_CONFIG = """\
+# The settings that each network changes. A setting whose line begins with "# " is not set.
+# All others have their defaults: `auditor init --all-settings FOLDER` writes every setting.
+
+[network]
+# Name of the network, shown on every page.
+name = "Our network"
+# name_ar = "شبكتنا"
+# name_fr = "Notre réseau"
+# How associations reach the coordination team, in their reports. Numbers with the country code.
+# contact_phone = "+212 537 00 00 00"
+# contact_whatsapp = "+212 600 00 00 00"
+# contact_email = "coordination@example.org"
+
+[fetch]
+# How owners of audited sites reach you: an email address or a web page, sent with each request.
+contact = ""
+
+[web]
+# Public address of the reports. Links to reports begin with it.
+# public_url = "https://reports.example.org"
+
+[schedule]
+# Time at which the nightly run of `auditor serve` starts, in UTC.
+start_time = 00:30:00
+"""
+
+
 @examples("auditor init", "auditor init /srv/auditor")
 def init(
     context: typer.Context,
     folder: Annotated[
         Path, typer.Argument(readable=False, help="Folder to create the files in.")
     ] = Path(),
+    *,
+    all_settings: Annotated[
+        bool,
+        typer.Option("--all-settings", help="Write every setting with its comment and default."),
+    ] = False,
 ) -> None:
     """Create a configuration file and an empty registry.
 
-    The files are config.toml and registry.csv. Files that already exist are not changed.
+    The files are config.toml and registry.csv. Files that already exist are not changed. The
+    configuration has the few settings that each network changes; all others have their defaults.
     """
     from auditor.config.schema import find_packaged_config
     from auditor.registry.exporter import build_export_rows
@@ -50,7 +84,9 @@ def init(
     cli_context = get_cli_context(context)
     spreadsheet = folder / "registry.csv"
     contents = {
-        folder / "config.toml": find_packaged_config().read_bytes(),
+        folder / "config.toml": find_packaged_config().read_bytes()
+        if all_settings
+        else FIRST_CONFIG.encode(),
         spreadsheet: to_csv(build_export_rows([], [])),
     }
     for file, content in contents.items():
@@ -59,6 +95,11 @@ def init(
         "next: fill {file}, then {command}",
         file=str(spreadsheet),
         command=f"`auditor registry import {spreadsheet}`",
+    )
+    cli_context.print_translated(
+        "dashboard in the browser: {user}, then {serve}",
+        user="`auditor user add NAME --role admin`",
+        serve="`auditor serve`",
     )
 
 

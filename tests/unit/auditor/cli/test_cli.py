@@ -15,7 +15,7 @@ import pytest
 from auditor.app import App
 from auditor.checking.checker import LinkCheck
 from auditor.cli import check, main
-from auditor.config.schema import load_config
+from auditor.config.schema import find_packaged_config, load_config
 from auditor.core import formatting
 from auditor.views import json_items
 from probes.models.finding import (
@@ -179,6 +179,22 @@ def test_init_writes_missing_files_and_never_overwrites(auditor, tmp_path):
         "id,name,name_ar,name_fr,region,city,language,email,phone,tags,website,facebook,twitter,"
         "linkedin,youtube,instagram,tiktok,whatsapp,telegram,none_by_choice,media_officer,note"
     )
+
+
+def test_first_configuration_is_short_and_equals_the_defaults(auditor, tmp_path):
+    code, _, err = auditor("init")
+    assert code == 0
+    written = load_config(Path("config.toml"), {})
+    (tmp_path / "config.toml").rename(tmp_path / "other.toml")
+    assert written == load_config(None, {})
+    assert len((tmp_path / "other.toml").read_text("utf-8").splitlines()) <= 30
+    assert "auditor user add NAME --role admin" in err
+    assert "auditor serve" in err
+
+
+def test_init_can_write_every_setting(auditor, tmp_path):
+    assert auditor("init", "--all-settings")[0] == 0
+    assert (tmp_path / "config.toml").read_bytes() == find_packaged_config().read_bytes()
 
 
 def test_first_steps_from_init_to_export(auditor, tmp_path):
