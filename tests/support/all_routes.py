@@ -133,6 +133,11 @@ def _list_values(annotation: object) -> list[str]:
 
 
 FORMS = {
+    "associations": (
+        {"action": "export"},
+        {"action": "tag", "id": "nour", "tag": "visit"},
+        {"action": "messages", "id": ["nour", "bare"]},
+    ),
     "undo": ({},),
     "decisions": (
         {"kind": "confirm"},
