@@ -135,8 +135,8 @@ def _list_values(annotation: object) -> list[str]:
 FORMS = {
     "associations": (
         {"action": "export"},
-        {"action": "tag", "id": "nour", "tag": "visit"},
-        {"action": "messages", "id": ["nour", "bare"]},
+        {"action": "tag", "id": "nour", "tag": "rabat"},
+        {"action": "messages", "id": "x0"},
     ),
     "undo": ({},),
     "decisions": (
