@@ -273,7 +273,7 @@ async def test_queue_and_workers_are_shown(database, tmp_path, capsys, monkeypat
     metrics_text = metrics.render_metrics(metrics.MetricsCollector(cluster_app, START)).decode()
     assert 'auditor_cluster_jobs{state="todo"} 3.0' in metrics_text
     assert "auditor_cluster_active_workers 0.0" in metrics_text
-    with logged_in_client(cluster_app, START, name="Reader", role=Role.READER) as client:
+    with logged_in_client(cluster_app, START) as client:
         page = get_runs_page(client, "en")
     assert "Jobs are queued and no worker is running." in page
     assert "Queued jobs 3" in page
