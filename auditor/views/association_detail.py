@@ -17,6 +17,7 @@ from auditor.decisions.service import build_decision_items
 from auditor.decisions.steps import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of
 from auditor.evaluation.summary import summarize_channel
+from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rules.account_status import StatusOutlook, iter_status_outlooks
 from auditor.rules.engine import is_gap_open
@@ -129,6 +130,13 @@ class AssociationDetail:
     def newest_events(self) -> tuple[AssociationEvent, ...]:
         """Return the events that are shown at once."""
         return self.events[:NEWEST_EVENTS]
+
+    def list_unchecked_channels(self, translator: Translator) -> list[str]:
+        """Return the names of the channels that the newest run could not check."""
+        channels = dict.fromkeys(
+            item.channel for item in self.view.unchecked if item.code != "channel_waived"
+        )
+        return [translator.channel_name(channel) for channel in channels]
 
     @property
     def older_events(self) -> tuple[AssociationEvent, ...]:

@@ -106,7 +106,7 @@ def get_text_of(tree, xpath):
 async def test_each_channel_has_its_status_reason_and_strip(app):
     with logged_in_client(app, NOW) as client:
         tree = get_tree(client, "/en/associations/nour")
-    rows = [row.get("id") for row in tree.xpath('//ul[@class="channels"]/li')]
+    rows = [row.get("id") for row in tree.xpath('//ul[@class="channel-rows"]/li')]
     assert rows == ["channel-website", "channel-facebook", "channel-youtube"]
     site = get_text_of(tree, '//li[@id="channel-website"]')
     assert "present since 1 Mar" in site
