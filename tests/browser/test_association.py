@@ -35,6 +35,14 @@ def test_reason_of_an_unchecked_account_takes_one_click_and_its_evidence_two(tab
     assert form.locator("input[name=reason]").is_visible()
 
 
+@pytest.mark.parametrize("colour_scheme", ["light", "dark"])
+def test_count_of_messages_is_visible_in_the_navigation(colour_scheme, tab, page_url):
+    tab.emulate_media(color_scheme=colour_scheme)
+    tab.goto(page_url("association", "fr"))
+    colour = tab.locator(".site-nav .count").evaluate("element => getComputedStyle(element).color")
+    assert colour in ("rgb(255, 255, 255)", "rgb(16, 22, 27)")
+
+
 def test_refused_answer_returns_to_its_form_in_view(tab, page_url):
     tab.set_viewport_size(PHONE)
     tab.goto(page_url("replies", "fr"))
