@@ -18,6 +18,7 @@ from auditor.checking.clock import find_delayed_day, find_due_day
 from auditor.config.schema import Config, ScheduleSettings, StorageSettings
 from auditor.core.errors import RunLockedError
 from auditor.i18n.translator import Translator
+from auditor.runs.requested_run import RunRefusal
 from auditor.scheduling import SchedulerJob, build_scheduler, serve_schedule
 from probes.models.finding import Finding, Identity, LinkKind, Presence
 from storage.errors import StoreError
@@ -474,3 +475,30 @@ async def test_run_has_a_grace_period_to_end(app):
     assert app.store.get_run(DAY).state is AuditRunState.DONE
     await job.run_if_due()
     assert len(runner.started_runs) == 1
+
+
+async def test_requested_run_is_not_started_twice_nor_by_the_schedule(app):
+    runner, hold = FakeAuditRunner(), asyncio.Event()
+    runner.hold = hold
+    job = SchedulerJob(app, runner, Clock())
+    assert job.start_run() is None
+    assert job.start_run() is RunRefusal.RUNNING
+    await runner.started.wait()
+    await job.run_if_due()
+    hold.set()
+    await job.drain()
+    assert [day for day, _ in runner.started_runs] == [DAY]
+    assert not job.has_failed
+    assert not job.is_running
+
+
+@pytest.mark.fault("F36")
+async def test_requested_run_has_a_grace_period_to_end(app):
+    runner = FakeAuditRunner()
+    runner.hold = asyncio.Event()
+    job = SchedulerJob(app, runner, Clock())
+    job.start_run()
+    await runner.started.wait()
+    await job.drain()
+    assert job.has_failed
+    assert job.start_run() is RunRefusal.RUNNING, "nothing starts after the end of the service"
