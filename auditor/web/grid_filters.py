@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from urllib.parse import parse_qsl, urlencode
@@ -90,7 +90,7 @@ def correct_words(store: Store, text: str) -> str:
 
 
 def count_facets(
-    store: Store, association_filter: AssociationFilter, now: datetime
+    store: Store, association_filter: AssociationFilter, channels: Sequence[str], now: datetime
 ) -> CountByFacet | None:
     """Return the counts of the associations of the region, tag and words of a filter.
 
@@ -101,9 +101,20 @@ def count_facets(
     )
     if not base.search_words and len(base.facets) < 2:
         group = next(iter(base.facets), NETWORK_GROUP)
-        return store.get_facet_counts(group)
+        return store.get_facet_counts_by_group([group], _list_chip_facets(channels))[group]
     selection = store.counts_for_small_selection(now, base.facets, search_terms=base.search_words)
     return selection.facet_counts if selection else None
+
+
+def _list_chip_facets(channels: Iterable[str]) -> list[str]:
+    """Return the facets whose counts chips and heads of columns show."""
+    facets = [ALL_FACET, "no_gaps"]
+    facets += (f"kind:{kind}" for kind in GAP_KINDS)
+    facets += (f"any:{status}" for status in ChannelStatus)
+    for channel in channels:
+        facets += (f"kind:{kind}@{channel}" for kind in GAP_KINDS)
+        facets += (f"status:{channel}:{status}" for status in ChannelStatus)
+    return facets
 
 
 @dataclass(frozen=True, slots=True)
