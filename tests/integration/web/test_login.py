@@ -528,6 +528,8 @@ def test_pages_have_security_headers(browser):
         "default-src": "'none'",
         "style-src": "'self'",
         "img-src": "'self' data:",
+        "script-src": "'self'",
+        "connect-src": "'self'",
         "form-action": "'self'",
         "frame-ancestors": "'none'",
         "base-uri": "'none'",
