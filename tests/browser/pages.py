@@ -121,6 +121,7 @@ NON_PAGE_ROUTES = {
     "/",
     "/{language}",
     "/r/{token}",
+    "/{language}/login/{token}",
     "/healthz",
     "/metrics",
     "/{language}/associations/{association:path}/follow-ups",
