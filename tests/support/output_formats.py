@@ -7,14 +7,20 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 from urllib.parse import unquote
 
 from bs4 import BeautifulSoup
+from openpyxl import load_workbook
 
 from auditor.cli.main import main
+from auditor.config.schema import load_config
 from auditor.evaluation.network_view import build_network_overview
+from auditor.evaluation.summary import summarize_channel
 from auditor.i18n.translator import Translator
-from auditor.reference.gap_catalogue import Voice
+from auditor.notifications.digest import build_digest, collect_network_changes
+from auditor.reference.gap_catalogue import Voice, get_gap_kind
 from tests.support.web_server import logged_in_client
 
 TRANSLATOR = Translator("en")
@@ -22,38 +28,70 @@ TRANSLATOR = Translator("en")
 
 @dataclass
 class NetworkOutput:
-    """Coverage by channel name, levels by association, gaps by association and title.
+    """The figures of one output; None if the output does not contain them.
 
-    The titles of closed gaps are good news.
+    Coverage is by channel name, levels are by association, statuses by association and channel
+    name. `status_counts` counts associations by channel name and status, `kinds` by kind of gap.
+    Gaps are counted by association and title; the titles of closed gaps are good news.
     `change_counts` are the numbers of opened and closed gaps. A page lists the first 200 of each.
     """
 
-    coverage: dict[str, str]
-    levels: dict[str, str]
-    open: Counter
-    opened: Counter
-    closed: Counter
-    change_counts: tuple[int, int]
+    coverage: dict[str, str] | None = None
+    levels: dict[str, str] | None = None
+    statuses: dict[tuple[str, str], str] | None = None
+    status_counts: Counter | None = None
+    kinds: Counter | None = None
+    open_count: int | None = None
+    open: Counter | None = None
+    opened: Counter | None = None
+    closed: Counter | None = None
+    change_counts: tuple[int, int] | None = None
 
 
 def read_overview(app, now):
     """Return the output of the network overview."""
     overview = build_network_overview(app.store, app.config, now)
     associations = overview.associations
+    gaps = [gap for association in associations for gap in association.gaps]
+    statuses = {
+        (view.association.id, TRANSLATOR.channel_name(channel)): format_status(
+            summarize_channel(view, channel).status
+        )
+        for view, channel in product(associations, app.config.channels)
+    }
     return NetworkOutput(
-        dict(
+        coverage=dict(
             format_coverage(channel.channel, channel.confirmed, channel.associations)
             for channel in overview.coverage
         ),
-        {
+        levels={
             association.association.id: TRANSLATOR.label("level", association.score.level)
             for association in associations
         },
-        count_gaps(gap for association in associations for gap in association.gaps),
-        count_gaps(overview.opened_gaps),
-        count_gaps(overview.closed_gaps, Voice.FIXED),
-        (len(overview.opened_gaps), len(overview.closed_gaps)),
+        statuses=statuses,
+        status_counts=count_statuses(statuses),
+        kinds=count_kinds((gap.association, get_gap_kind(gap)) for gap in gaps),
+        open_count=len(gaps),
+        open=count_gaps(gaps),
+        opened=count_gaps(overview.opened_gaps),
+        closed=count_gaps(overview.closed_gaps, Voice.FIXED),
+        change_counts=(len(overview.opened_gaps), len(overview.closed_gaps)),
     )
+
+
+def format_status(status):
+    """Return the status of a channel in words."""
+    return TRANSLATOR.term("channel_status", status)
+
+
+def count_statuses(statuses):
+    """Count associations by channel name and status."""
+    return Counter((channel_name, status) for (_, channel_name), status in statuses.items())
+
+
+def count_kinds(pairs):
+    """Count the associations of each kind of gap, from pairs of association and kind."""
+    return Counter(str(kind) for _, kind in set(pairs))
 
 
 def format_coverage(channel, confirmed, associations):
@@ -73,11 +111,18 @@ def read_json_output(config):
     reports = list_json_items(config, "report", "--json")
     changes = list_json_items(config, "export", "changes", "-", "--format", "json")
     coverage = list_json_items(config, "export", "coverage", "-", "--format", "json")
+    associations = list_json_items(config, "export", "associations", "-", "--format", "json")
+    gaps = list_json_items(config, "gaps", "--json")
     return NetworkOutput(
-        read_coverage_rows(coverage),
-        {row["association"]: TRANSLATOR.label("level", row["level"]) for row in reports},
-        count_gap_rows(list_json_items(config, "gaps", "--json")),
-        *count_changes(changes),
+        coverage=read_coverage_rows(coverage),
+        levels={row["association"]: TRANSLATOR.label("level", row["level"]) for row in reports},
+        statuses={
+            (row["association"], TRANSLATOR.channel_name(channel)): format_status(status)
+            for row in associations
+            for channel, status in row["channels"].items()
+        },
+        **read_gap_rows(gaps),
+        **read_changes(changes),
     )
 
 
@@ -110,22 +155,51 @@ def count_gap_rows(rows, voice=Voice.COORDINATOR):
     )
 
 
-def count_changes(changes):
+def read_gap_rows(rows):
+    """Return the open gaps, and the associations by kind of gap."""
+    return {
+        "open": count_gap_rows(rows),
+        "open_count": len(rows),
+        "kinds": count_kinds((row["association"], row["kind"]) for row in rows),
+    }
+
+
+def read_changes(changes):
     """Return the opened gaps, the closed gaps, and the numbers of both."""
     opened = count_gap_rows(row for row in changes if row["change"] == "opened")
     closed = count_gap_rows((row for row in changes if row["change"] == "closed"), Voice.FIXED)
-    return opened, closed, (opened.total(), closed.total())
+    change_counts = (opened.total(), closed.total())
+    return {"opened": opened, "closed": closed, "change_counts": change_counts}
 
 
 def read_csv_output(config):
     """Return the output of the CSV exports."""
-    associations = list_csv_rows(config, "associations")
     return NetworkOutput(
-        read_coverage_rows(list_csv_rows(config, "coverage")),
-        {row["association"]: TRANSLATOR.label("level", row["level"]) for row in associations},
-        count_gap_rows(list_csv_rows(config, "gaps")),
-        *count_changes(list_csv_rows(config, "changes")),
+        coverage=read_coverage_rows(list_csv_rows(config, "coverage")),
+        **read_sheets(config, list_csv_rows),
     )
+
+
+def read_xlsx_output(config):
+    """Return the output of the workbooks."""
+    return NetworkOutput(**read_sheets(config, list_xlsx_rows))
+
+
+def read_sheets(config, list_rows):
+    """Return the output of the exports of associations, gaps and changes."""
+    associations = list_rows(config, "associations")
+    return {
+        "levels": {
+            row["association"]: TRANSLATOR.label("level", row["level"]) for row in associations
+        },
+        "statuses": {
+            (row["association"], TRANSLATOR.channel_name(channel)): format_status(row[channel])
+            for row in associations
+            for channel in load_config(config).channels
+        },
+        **read_gap_rows(list_rows(config, "gaps")),
+        **read_changes(list_rows(config, "changes")),
+    }
 
 
 def list_csv_rows(config, kind):
@@ -134,22 +208,107 @@ def list_csv_rows(config, kind):
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def read_pages(app, now):
-    """Return the output of the web pages."""
+def list_xlsx_rows(config, kind):
+    """Return the rows of the first sheet of a workbook."""
+    file = Path(config).parent / f"{kind}-for-comparison.xlsx"
+    run_command(config, "export", kind, str(file))
+    heading, *rows = load_workbook(file).worksheets[0].values
+    file.unlink()
+    return [dict(zip(heading, row, strict=True)) for row in rows]
+
+
+def read_today(app, now):
+    """Return the output of the Today page."""
     with logged_in_client(app, now) as client:
-        meeting = get_page(client, "/en/meeting")
-        run_day = app.store.get_latest_evaluated_run().day
+        page = get_page(client, "/en/")
+    counts = Counter()
+    for card in page.select("ul.channels > li"):
+        for link in card.select(".main a, .counts a"):
+            channel_name, status = card.h3.get_text(strip=True), link["href"].rpartition("=")[2]
+            counts[channel_name, format_status(status)] = read_number(link)
+    return NetworkOutput(status_counts=+counts)
+
+
+def read_grid(app, now):
+    """Return the output of the grid of associations. Chips count the kinds of problems."""
+    statuses = {}
+    with logged_in_client(app, now) as client:
+        kinds = {
+            link["href"].rpartition("=")[2]: read_number(link.b)
+            for link in get_page(client, "/en/associations").select(".grid-chips a")
+            if "?gap_kind=" in link["href"] and link.b
+        }
+        for association, row in iter_list_rows(client, "/en/associations"):
+            for cell in row.select("td .unseen"):
+                channel_name, separator, status = cell.get_text(strip=True).partition(": ")
+                if separator:
+                    statuses[association, channel_name] = status.partition(" (")[0]
+    return NetworkOutput(statuses=statuses, kinds=+Counter(kinds))
+
+
+def read_association_pages(app, now):
+    """Return the output of the pages of all associations."""
+    levels, statuses, gaps = {}, {}, Counter()
+    with logged_in_client(app, now) as client:
+        for association in (association.id for association in app.store.list_associations()):
+            page = get_page(client, f"/en/associations/{association}")
+            for row in page.select(".channel-rows > li"):
+                status = row.select_one(".state").find(string=True, recursive=False)
+                statuses[association, row.h3.get_text(strip=True)] = status.strip()
+            if level := page.find("summary", string="Level"):
+                levels[association] = level.parent.strong.get_text(strip=True)
+            gaps.update((association, get_text(heading)) for heading in page.select(".problems h3"))
+    return NetworkOutput(levels=levels, statuses=statuses, open=gaps, open_count=gaps.total())
+
+
+def read_news(app, now):
+    """Return the output of the page of changes since the newest run, and of the list of gaps."""
+    run_day = app.store.get_latest_evaluated_run().day
+    with logged_in_client(app, now) as client:
         changes = get_page(client, f"/en/changes?since={run_day}")
-        association_rows = iter_list_rows(client, "/en/associations")
         gap_rows = iter_list_rows(client, "/en/gaps")
+        open_gaps = Counter((association, get_text(row.th)) for association, row in gap_rows)
         return NetworkOutput(
-            dict(read_coverage_bar(row) for row in meeting.select("table.bars tbody tr")),
-            {association: get_text(row.select("td")[1]) for association, row in association_rows},
-            Counter((association, get_text(row.th)) for association, row in gap_rows),
-            Counter(iter_changes(client, run_day, "New")),
-            Counter(iter_changes(client, run_day, "Fixed")),
-            parse_change_counts(get_text(changes.select_one("p[role=status]"))),
+            open=open_gaps,
+            open_count=open_gaps.total(),
+            opened=Counter(iter_changes(client, run_day, "New")),
+            closed=Counter(iter_changes(client, run_day, "Fixed")),
+            change_counts=parse_change_counts(get_text(changes.select_one("p[role=status]"))),
         )
+
+
+def read_meeting_pack(app, now):
+    """Return the output of the meeting pack."""
+    with logged_in_client(app, now) as client:
+        page = get_page(client, "/en/meeting")
+    kinds = Counter()
+    for link in page.select(".kinds a"):
+        kinds[link["href"].rpartition("=")[2]] = read_number(link)
+    return NetworkOutput(
+        coverage=dict(read_coverage_bar(row) for row in page.select("table.bars tbody tr")),
+        kinds=+kinds,
+    )
+
+
+def read_digest(app, now):
+    """Return the output of the digest of the newest run.
+
+    It announces no gap that opened or closed before within its quiet period.
+    """
+    run = app.store.get_latest_evaluated_run()
+    digest = build_digest(collect_network_changes(app.store, app.config, run))
+    if digest is None:
+        return NetworkOutput()
+    return NetworkOutput(
+        open_count=digest.open_gap_count,
+        opened=count_gaps(change.gap for change in (*digest.urgent, *digest.new)),
+        closed=count_gaps((change.gap for change in digest.closed), Voice.FIXED),
+    )
+
+
+def read_number(element):
+    """Return the first number in the text of an element."""
+    return int(re.search(r"\d+", element.get_text())[0])
 
 
 def get_page(client, path):
@@ -163,7 +322,7 @@ def iter_list_rows(client, path):
     """Yield the association id and the row of each row on all pages of a list."""
     while path:
         page = get_page(client, path)
-        for row in page.select("main table.cards tbody tr"):
+        for row in page.select("main :is(table.cards, table.assoc-grid) tbody tr"):
             if row.a and "/associations/" in row.a["href"]:
                 yield get_association_id(row), row
         next_link = page.select_one("a[rel=next]")
