@@ -13,7 +13,7 @@ import pytest
 
 AUDITOR = Path(sys.executable).with_name("auditor")
 LINK_PATTERN = re.compile(r"http://127\.0\.0\.1:\d+/en/login/[\w-]+")
-DEMO_ASSOCIATIONS, MAX_GRID_BYTES = 100, 18_000
+DEMO_ASSOCIATIONS, MAX_GRID_BYTES, MAX_TODAY_BYTES = 100, 18_000, 10_000
 ENVIRONMENT = {**os.environ, "LANG": "C.UTF-8", "PYTHONWARNINGS": "ignore"}
 
 
@@ -54,6 +54,8 @@ def test_link_opens_a_fresh_dashboard_once_and_ctrl_c_ends_the_demo(demo_process
             grid = browser.get(address.join(f"/{language}/associations")).content
             assert grid.count(b'<tr id="row-') == DEMO_ASSOCIATIONS
             assert len(gzip.compress(grid, 6)) <= MAX_GRID_BYTES
+            today = browser.get(address.join(f"/{language}/")).content
+            assert len(gzip.compress(today, 6)) <= MAX_TODAY_BYTES
     assert httpx.get(link, trust_env=False).status_code == 410
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)

@@ -1,8 +1,11 @@
 """The dashboard and the page of changes."""
 
+import contextlib
+import re
 from datetime import timedelta
 
 import pytest
+from bs4 import BeautifulSoup
 
 from auditor.checking import checker
 from auditor.runs.run import execute_run
@@ -15,6 +18,7 @@ from storage.models.audit import (
     DecisionKind,
 )
 from storage.models.users import FollowUp, FollowUpKind, Role
+from tests.support import sample_network
 from tests.support.mini_network import START, link, night_of, opened, register, steps
 from tests.support.web_server import logged_in_client
 
@@ -185,3 +189,55 @@ async def test_saved_meeting_day_is_a_link_on_the_changes_page(app):
     with logged_in_client(app, night_of(0) + timedelta(hours=8)) as client:
         get_text(client, "/en/changes?since=2026-02-27&save_meeting_day=1")
         assert "Since the meeting of 27 February 2026" in get_text(client, "/en/changes")
+
+
+@pytest.fixture(scope="module")
+def sample_app(tmp_path_factory):
+    network = sample_network.played(tmp_path_factory.mktemp("network"))
+    with contextlib.closing(network.store):
+        yield network
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_number_leads_to_a_list_of_that_size(sample_app, language):
+    with logged_in_client(sample_app, sample_network.NOW) as client:
+        page = BeautifulSoup(client.get(f"/{language}/").text, "lxml")
+        links = page.select("main a[href*='/associations?']")
+        numbers = {link["href"]: read_number(link) for link in links}
+        sizes = {url: read_list_size(client, url) for url, number in numbers.items() if number}
+    assert len(sizes) >= 20
+    assert {url: numbers[url] for url in sizes} == sizes
+
+
+def read_number(link):
+    """Return the number in a link, or None. On a tile it is that of the list it leads to."""
+    numbers = re.findall(r"\d+", link.get_text(" "))
+    is_whole_region = link.find_parent("svg") and "gap_kind" not in link["href"]
+    return int(numbers[-1 if is_whole_region else 0]) if numbers else None
+
+
+def read_list_size(client, url):
+    page = BeautifulSoup(client.get(url).text, "lxml")
+    return int(re.search(r"\d+", page.select_one("main [role=status]").get_text())[0])
+
+
+def test_week_agrees_with_the_page_of_changes(sample_app):
+    with logged_in_client(sample_app, sample_network.NOW) as client:
+        page = BeautifulSoup(get_text(client), "lxml")
+        (news_url,) = {link["href"] for link in page.select("main a[href*='/changes?since=']")}
+        news = BeautifulSoup(get_text(client, news_url), "lxml")
+    week = page.select_one("#week").find_parent("section").get_text()
+    opened, missing, fixed = [
+        sum(map(int, re.findall(rf"(\d+) {text}", week)))
+        for text in (
+            "new problems? this week",
+            "missing accounts? (?:was|were) found",
+            "problems? fixed this week",
+        )
+    ]
+    days = [day.get_text() for day in page.select(".week li")]
+    assert opened == sum(int(re.search(r"(\d+) new problem", day)[1]) for day in days) > 0
+    assert fixed == sum(int(re.search(r"(\d+) problems? fixed", day)[1]) for day in days)
+    status = news.select_one("main [role=status]").get_text()
+    assert re.search(r"(\d+) new problem", status)[1] == str(opened + missing)
+    assert re.search(r"(\d+) problems? fixed", status)[1] == str(fixed)
