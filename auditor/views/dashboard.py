@@ -235,6 +235,11 @@ class WeekOfChanges:
         return sum(day.fixed for day in self.days)
 
     @property
+    def month_start(self) -> date | None:
+        """Return the first of the thirty days that end with the week."""
+        return self.first_day and self.first_day - timedelta(days=30 - WEEK_DAYS)
+
+    @property
     def highest_count(self) -> int:
         """Return the highest number of new or fixed problems of a day."""
         return max((max(day.opened, day.fixed) for day in self.days), default=0)

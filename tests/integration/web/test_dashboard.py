@@ -154,6 +154,14 @@ async def test_trend_ends_with_the_latest_run_and_ignores_later_decisions(app):
     assert 'href="/en/associations?channel=facebook&amp;state=present"><b>1</b> present' in text
 
 
+async def test_quiet_week_links_to_the_last_thirty_days(app):
+    await execute_runs(app, 9)
+    with logged_in_client(app, night_of(20)) as client:
+        text = get_text(client)
+    assert "Nothing new this week. See the last 30 days?" in text
+    assert f'href="/en/changes?since={night_of(20).date() - timedelta(days=29)}"' in text
+
+
 async def test_good_news_of_the_week_is_worded_as_good(app):
     await execute_runs(app, 8, **{NOUR.typed_text: "gone"})
     app.web.answers = {}
