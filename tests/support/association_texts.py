@@ -68,5 +68,8 @@ def load_coordinator_pages(app: App, language: str) -> dict[str, str]:
 
 
 def read_visible_text(page: str) -> str:
-    """Return the text of a page with single spaces."""
-    return " ".join(BeautifulSoup(page, "lxml").get_text("").split())
+    """Return the text of a page with single spaces, without what is quoted for the association."""
+    document = BeautifulSoup(page, "lxml")
+    for quotation in document.select("q"):
+        quotation.decompose()
+    return " ".join(document.get_text("").split())

@@ -150,6 +150,8 @@ def test_lists_are_restricted_to_the_regions_of_the_coordinator(app, user, their
     with logged_in_client(app, LATER, **user) as client:
         for path, sign in LISTS.items():
             page = client.get(path).text
+            for action_path in set(re.findall(r'href="(/en/registry/history/\d+)"', page)):
+                page += client.get(action_path).text
             assert {
                 one for one in ("nour", "bare", "lost") if sign.format(one) in page
             } == theirs, path
