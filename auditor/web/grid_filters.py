@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
 from urllib.parse import parse_qsl, urlencode
 
 from auditor.evaluation.summary import NO_GAPS, AssociationFilter, parse_search_query
@@ -13,7 +12,8 @@ from auditor.web import list_filters
 from auditor.web.list_filters import FieldChoices
 from auditor.web.request_context import RequestContext, build_url
 from storage.models.audit import GAP_KINDS, GapKind
-from storage.models.summaries import ALL_FACET, NETWORK_GROUP, ChannelStatus
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP, ChannelStatus, SummaryPage
+from storage.read_model.counts import MAX_SMALL_SELECTION
 from storage.store import Store
 
 CountByFacet = Mapping[str, int]
@@ -90,19 +90,28 @@ def correct_words(store: Store, text: str) -> str:
 
 
 def count_facets(
-    store: Store, association_filter: AssociationFilter, channels: Sequence[str], now: datetime
+    context: RequestContext,
+    association_filter: AssociationFilter,
+    results: SummaryPage,
+    channels: Sequence[str],
 ) -> CountByFacet | None:
     """Return the counts of the associations of the region, tag and words of a filter.
 
-    Return None if these are many and their counts are not stored.
+    Return None if these are many and their counts are not stored. `results` are the associations
+    that match the whole filter: if already these are many, nothing is counted.
     """
+    store = context.app.store
     base = AssociationFilter(
         region=association_filter.region, tag=association_filter.tag, q=association_filter.q
     )
     if not base.search_words and len(base.facets) < 2:
         group = next(iter(base.facets), NETWORK_GROUP)
         return store.get_facet_counts_by_group([group], _list_chip_facets(channels))[group]
-    selection = store.counts_for_small_selection(now, base.facets, search_terms=base.search_words)
+    if not results.is_exact or results.count > MAX_SMALL_SELECTION:
+        return None
+    selection = store.counts_for_small_selection(
+        context.now, base.facets, search_terms=base.search_words
+    )
     return selection.facet_counts if selection else None
 
 

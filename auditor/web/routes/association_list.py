@@ -106,7 +106,7 @@ def _build_grid_values(
     """Return what the template needs of the filters, the columns and the rows."""
     store, association_filter = context.app.store, query.association_filter
     channels = select_grid_channels(context.app.config.channels, association_filter.channel)
-    counts = grid_filters.count_facets(store, association_filter, channels, context.now)
+    counts = grid_filters.count_facets(context, association_filter, results, channels)
     kind_chips = grid_filters.build_kind_chips(context, association_filter, counts)
     channel_chips = grid_filters.build_channel_chips(context, association_filter, counts, channels)
     can_manage = context.can_manage_association
