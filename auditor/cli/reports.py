@@ -62,7 +62,7 @@ def gaps(
     requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the open gaps, the most severe first.
+    """List the open gaps: what is broken first, then the most severe.
 
     A gap is something that an association should fix.
     """
