@@ -95,16 +95,14 @@ def count_facets(
     results: SummaryPage,
     channels: Sequence[str],
 ) -> CountByFacet | None:
-    """Return the counts of the associations of the region, tag and words of a filter.
+    """Return the counts of the associations of the region, tag, level and words of a filter.
 
     Return None if these are many and their counts are not stored. `results` are the associations
     that match the whole filter: if already these are many, nothing is counted.
     """
     store = context.app.store
-    base = AssociationFilter(
-        region=association_filter.region, tag=association_filter.tag, q=association_filter.q
-    )
-    if not base.search_words and len(base.facets) < 2:
+    base = replace(association_filter, gap_kind="", gap="", channel="", state="", reason="")
+    if not base.search_words and not base.level and len(base.facets) < 2:
         group = next(iter(base.facets), NETWORK_GROUP)
         return store.get_facet_counts_by_group([group], _list_chip_facets(channels))[group]
     if not results.is_exact or results.count > MAX_SMALL_SELECTION:
@@ -121,6 +119,7 @@ def _list_chip_facets(channels: Iterable[str]) -> list[str]:
     facets += (f"kind:{kind}" for kind in GAP_KINDS)
     facets += (f"any:{status}" for status in ChannelStatus)
     for channel in channels:
+        facets.append(f"gap_channel:{channel}")
         facets += (f"kind:{kind}@{channel}" for kind in GAP_KINDS)
         facets += (f"status:{channel}:{status}" for status in ChannelStatus)
     return facets
@@ -150,17 +149,12 @@ def build_kind_chips(
 
     The first one removes them. One without associations is left out, unless it is chosen.
     """
-    base = replace(association_filter, gap_kind="", state="", gap="")
+    base = replace(association_filter, gap_kind="", state="", reason="", gap="")
     if association_filter.state == ChannelStatus.NONE:
         base = replace(base, channel="")
     builder = _ChipBuilder(context, association_filter, base, counts)
+    all_chip = builder.build_chip(base, context.translator.translate("All"))
     chips = [builder.build_chip(*option) for option in _iter_kind_options(context, base)]
-    all_chip = GridChip(
-        context.translator.translate("All"),
-        builder.build_url(base),
-        None if counts is None else counts.get(ALL_FACET, 0),
-        is_chosen=base == association_filter,
-    )
     return [all_chip, *(chip for chip in chips if chip.count != 0 or chip.is_chosen)]
 
 
@@ -187,7 +181,7 @@ def build_channel_chips(
     channels: Sequence[str],
 ) -> list[GridChip]:
     """Return a chip for the associations without an account on each of these channels."""
-    base = replace(association_filter, channel="", state="", gap_kind="", gap="")
+    base = replace(association_filter, channel="", state="", reason="", gap_kind="", gap="")
     builder = _ChipBuilder(context, association_filter, base, counts)
     translator = context.translator
     chips = [
@@ -202,7 +196,10 @@ def build_channel_chips(
 
 @dataclass(frozen=True, slots=True)
 class _ChipBuilder:
-    """Builds chips next to the current filter; `base` is the filter without them."""
+    """Builds chips next to the current filter; `base` is the filter without them.
+
+    A chip is also chosen if only the reason of its status is chosen with it.
+    """
 
     context: RequestContext
     current: AssociationFilter
@@ -211,7 +208,7 @@ class _ChipBuilder:
 
     def build_chip(self, option: AssociationFilter, label: str, icon: str = "") -> GridChip:
         """Return the chip that selects a filter, or that removes it if it is the current one."""
-        is_chosen = option == self.current
+        is_chosen = option == replace(self.current, reason="")
         count = None
         if self.counts is not None:
             count = self.counts.get(_get_chip_facet(option), 0)

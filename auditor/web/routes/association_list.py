@@ -137,7 +137,7 @@ def _list_other_chips(
     channel_chips: Iterable[GridChip],
 ) -> list[FilterChip]:
     """Return a chip to remove for each filter that no chosen chip and no field shows."""
-    names = ["tag", "level", "gap"]
+    names = ["tag", "level", "gap", "reason"]
     if any(chip.is_chosen for chip in kind_chips):
         names.append("channel")
     elif not any(chip.is_chosen for chip in channel_chips):

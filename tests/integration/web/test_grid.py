@@ -93,7 +93,8 @@ def test_problem_is_the_one_of_the_filtered_channel(client):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize(
-    "query", ["", "?region=souss-massa", "?q=num", "?tag=rabat&region=oriental"]
+    "query",
+    ["", "?region=souss-massa", "?q=num", "?tag=rabat&region=oriental", "?level=start"],
 )
 def test_every_chip_leads_to_as_many_associations_as_it_says(client, language, query):
     page = get_page(client, f"/{language}/associations{query}")
@@ -103,6 +104,21 @@ def test_every_chip_leads_to_as_many_associations_as_it_says(client, language, q
     for label, address, _ in chips:
         count = int(label.rpartition(" ")[2])
         assert len(list_row_ids(get_page(client, address))) == count, (label, address)
+
+
+def test_first_chip_counts_the_list_of_the_chosen_channel(client):
+    page = get_page(client, "/en/associations?channel=facebook&gap_kind=no_account")
+    label, address, _ = find_chips(page)[0]
+    assert address == "/en/associations?channel=facebook"
+    assert label == f"All {len(list_row_ids(get_page(client, address)))}"
+
+
+def test_reason_can_be_removed_and_its_status_is_a_chosen_chip(client):
+    page = get_page(client, "/en/associations?channel=facebook&state=unknown&reason=login_wall")
+    [chosen] = [chip for chip in find_chips(page) if chip[2]]
+    assert (chosen[0].split()[0], chosen[1]) == ("Could", "/en/associations?channel=facebook")
+    addresses = [link.get("href") for link in page.xpath("//p[@class='chips']/a")]
+    assert "/en/associations?channel=facebook&state=unknown" in addresses
 
 
 def test_chosen_chip_removes_its_filter(client):
