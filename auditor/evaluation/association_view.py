@@ -101,9 +101,9 @@ class UncheckedItem:
 class AssociationView:
     """One association.
 
-    `gaps` are the open gaps that no other hides, by kind, the most severe first; `all_gaps` has every row.
-    `waived_gaps` are ignored by a decision. `decisions` are those in force. `wikidata_statements`
-    are about registered and proposed accounts alike.
+    `gaps` are the open gaps that no other hides, by kind, the most severe first; `all_gaps` has
+    every row. `waived_gaps` are ignored by a decision. `decisions` are those in force.
+    `wikidata_statements` are about registered and proposed accounts alike.
     """
 
     association: Association
