@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated
@@ -10,16 +10,16 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, HTTPException, Query
 from fastapi.responses import HTMLResponse
 
-from auditor.evaluation.summary import get_region_key
+from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.users import service
 from auditor.views.changes import ChangePeriod, find_change_period
 from auditor.views.domain_calendar import DOMAIN_GAP
-from auditor.web import access, list_filters
+from auditor.web import access, grid_filters, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.check_now import RESULTS_REQUIRED
 from auditor.web.routes.login import YEAR_SECONDS
-from storage.models.audit import GAP_KINDS
+from storage.models.audit import GAP_KINDS, GapKind
 from storage.models.summaries import GapPage, GapSort
 
 router = APIRouter()
@@ -31,6 +31,7 @@ TextParam = Annotated[str, Query()]
 class GapCount:
     """The number of associations with a gap, and the address of their list."""
 
+    kind: GapKind
     title: str
     association_count: int
     url: str
@@ -49,21 +50,23 @@ def list_gaps(
 ) -> HTMLResponse:
     """Show a page of the filtered gaps, and how many associations have each gap."""
     order: GapSort = "newest" if sort == "newest" else "kind"
+    typed_filter = AssociationFilter(gap=gap, channel=channel, gap_kind=gap_kind, region=region)
+    known_filter, unknown_values = grid_filters.remove_unknown_values(context, typed_filter)
+    filters = {
+        "gap": known_filter.gap,
+        "channel": known_filter.channel,
+        "gap_kind": known_filter.gap_kind,
+        "region": get_region_key(region),
+    }
     results = context.load_fresh_store().list_visible_gaps(
-        code=gap or None,
-        channel=channel or None,
-        kind=gap_kind or None,
-        region=get_region_key(region) if region else None,
+        code=filters["gap"] or None,
+        channel=filters["channel"] or None,
+        kind=filters["gap_kind"] or None,
+        region=filters["region"] or None,
         sort=order,
         cursor=after or None,
     )
     list_url, translator = context.links.page_url("gaps"), context.translator
-    filters = {
-        "gap": gap,
-        "channel": channel,
-        "gap_kind": gap_kind,
-        "region": get_region_key(region),
-    }
     query_params = {**filters, "sort": "" if order == "kind" else order}
     next_url = ""
     if results.next_cursor:
@@ -71,14 +74,13 @@ def list_gaps(
     return context.render_page(
         "gaps.html",
         filters=filters,
+        unknown_values=unknown_values,
         gap_choices=list_filters.list_gap_choices(translator),
         channel_choices=list_filters.list_channel_choices(context),
         kind_choices=[(kind, translator.label("gap_kind", kind)) for kind in GAP_KINDS],
         region_choices=list_filters.list_group_choices(context, "region"),
         results=results,
-        gap_counts=sorted(
-            _count_gaps(context, region), key=lambda gap_count: -gap_count.association_count
-        ),
+        gap_counts_by_kind=_group_by_kind(_count_gaps(context, filters["region"])),
         sort=order,
         sort_orders=[
             ("kind", translator.translate("broken first")),
@@ -101,15 +103,25 @@ def _has_expiring_domains(context: RequestContext) -> bool:
 
 def _count_gaps(context: RequestContext, region: str) -> Iterator[GapCount]:
     """Yield each open gap on each channel, in a region or in the whole network."""
-    group = f"region:{get_region_key(region)}" if region else ""
+    group = f"region:{region}" if region else ""
     counts = context.load_fresh_store().get_facet_counts(group, "gap:")
     for facet, association_count in counts.items():
         code, separator, channel = facet.removeprefix("gap:").partition("@")
-        if separator and code in load_gap_catalogue().definitions:
+        definition = load_gap_catalogue().definitions.get(code)
+        if separator and definition:
+            kind = definition.get_kind(channel, definition.get_severity(channel))
             title = context.translator.gap_title(code, channel, Voice.LABEL)
             query_params = {"gap": code, "channel": channel, "region": region}
             url = build_url(context.links.page_url("gaps"), query_params)
-            yield GapCount(title, association_count, url)
+            yield GapCount(kind, title, association_count, url)
+
+
+def _group_by_kind(gap_counts: Iterable[GapCount]) -> list[tuple[GapKind, list[GapCount]]]:
+    """Return the kinds in the order of lists, each with its gaps, the most frequent first."""
+    by_kind: dict[GapKind, list[GapCount]] = {kind: [] for kind in GAP_KINDS}
+    for gap_count in sorted(gap_counts, key=lambda gap_count: -gap_count.association_count):
+        by_kind[gap_count.kind].append(gap_count)
+    return [(kind, counts) for kind, counts in by_kind.items() if counts]
 
 
 QUICK_RANGE_DAYS = (7, 30)
