@@ -142,6 +142,15 @@ def _refuse_upload(
     return _render_registry(context, status=422, error_message=error_message)
 
 
+def _handle_unread_upload(
+    context: RequestContext, upload_name: str, error: SpreadsheetError, *, status: int = 200
+) -> HTMLResponse:
+    """Ask which column has the names if that is unknown; otherwise refuse the upload."""
+    if isinstance(error, NoNameColumnError):
+        return _render_unread_columns(context, upload_name, error.sheet_columns, status=status)
+    return _refuse_upload(context, upload_name, error)
+
+
 @router.get("/{language}/registry/imports/{upload_name}", dependencies=[access.ALL_REGIONS_ACCESS])
 def show_import_preview(
     context: PageContext, upload_name: str, *, has_changed: bool = False
@@ -155,8 +164,8 @@ def show_import_preview(
         return _render_expired_upload(context)
     try:
         preview = _build_import_preview(context, path)
-    except NoNameColumnError as error:
-        return _render_unread_columns(context, upload_name, error.sheet_columns)
+    except SpreadsheetError as error:
+        return _handle_unread_upload(context, upload_name, error)
     return _render_import_preview(context, upload_name, preview, has_changed=has_changed)
 
 
@@ -170,7 +179,10 @@ def correct_columns(
     path = _get_uploads(context).find(upload_name, context.now)
     if path is None:
         return _render_expired_upload(context)
-    understood = _read_columns(context, path)
+    try:
+        understood = _read_columns(context, path)
+    except SpreadsheetError as error:
+        return _refuse_upload(context, upload_name, error)
     chosen = form.list_chosen()
     if {*chosen.values()} & {*NAME_COLUMNS}:
         open_column_memory(context.app.data_folder).remember(understood.headings, chosen)
@@ -182,7 +194,10 @@ def correct_columns(
 
 
 def _read_columns(context: RequestContext, path: Path) -> ImportResult | NoNameColumnError:
-    """Return what was understood of an upload, even if no column has names."""
+    """Return what was understood of an upload, even if no column has names.
+
+    Raises SpreadsheetError if the upload cannot be read.
+    """
     try:
         return _read_uploaded_spreadsheet(context, path)
     except NoNameColumnError as error:
@@ -201,8 +216,8 @@ def submit_import_decision(
         return RedirectResponse(context.links.page_url("registry"), 303)
     try:
         preview = _build_import_preview(context, path)
-    except NoNameColumnError as error:
-        return _render_unread_columns(context, upload_name, error.sheet_columns, status=422)
+    except SpreadsheetError as error:
+        return _handle_unread_upload(context, upload_name, error, status=422)
     is_unconfirmed = preview.changes.associations_withdrawn and not form.is_complete
     has_too_many = preview.changes.has_many_withdrawals and not form.allow_many_withdrawals
     import_result = preview.import_result

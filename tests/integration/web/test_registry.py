@@ -290,6 +290,30 @@ def test_column_choice_that_does_not_exist_is_ignored_or_refused(app):
         assert client.post("/en/registry/imports/none/columns", data={"columns": ["1:name"]})
 
 
+def test_upload_whose_chosen_names_lost_their_letters_is_refused(app):
+    data = to_csv([["Name", "Structure"], ["Ifrane", "????? ????"]])
+    with logged_in_client(app) as client:
+        response = client.post("/en/registry", files={"spreadsheet": ("a.csv", data)})
+        preview_url = response.headers["location"]
+        client.post(f"{preview_url}/columns", data={"columns": ["0:note", "1:name"]})
+        response = client.get(preview_url)
+    assert response.status_code == 422
+    assert "Line 2: " in response.text
+    assert not list_uploads(app)
+
+
+@pytest.mark.parametrize(
+    ("path", "form"), [("", {"action": "import"}), ("/columns", {"columns": ["0:name"]})]
+)
+def test_form_of_an_upload_that_cannot_be_read_any_more_refuses_it(app, path, form):
+    with logged_in_client(app) as client:
+        preview_url = upload(client, rows=UNCHANGED_ROWS).headers["location"]
+        [upload_file] = list_uploads(app)
+        upload_file.write_bytes(b"\0\0\0")
+        assert client.post(f"{preview_url}{path}", data=form).status_code == 422
+    assert not list_uploads(app)
+
+
 def test_new_changed_and_missing_associations_are_counted(app):
     rows = [["nour", "جمعية النور", "Tiznit", ""], ["", "Ifrane", "", ""], ["", "Zagora", "", ""]]
     with logged_in_client(app) as client:
