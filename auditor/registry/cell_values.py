@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 MAX_COLUMNS = 300
-"""Number of columns that are read of a workbook."""
+"""Number of columns that are read of a sheet."""
 
 
 def format_cell_value(value: object) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from auditor.core.errors import UsageError
+from auditor.registry.cell_values import MAX_COLUMNS
 from auditor.registry.columns import (
     FACT_COLUMNS,
     LINKS_COLUMN,
@@ -57,13 +58,13 @@ class SheetColumn:
 def map_columns(
     headings: Cells, rows: Sequence[Cells], chosen: ChosenColumns | None = None
 ) -> list[SheetColumn]:
-    """Return the columns of a sheet that have a heading or contents.
+    """Return the columns of a sheet that have a heading or contents, at most `MAX_COLUMNS`.
 
     `chosen` replaces what the headings say. Otherwise, of two columns with names, the one in Arabic
     letters is the Arabic name.
     """
     sample_rows = rows[:MAX_SAMPLE_ROWS]
-    width = max(len(headings), max(map(len, sample_rows), default=0))
+    width = min(MAX_COLUMNS, max(len(headings), max(map(len, sample_rows), default=0)))
     columns = [
         SheetColumn(
             index,
@@ -162,11 +163,15 @@ class ColumnMemory:
     corrections: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, headings: Cells) -> ChosenColumns | None:
-        """Return the columns that were chosen for these headings, or None."""
+        """Return the columns that were chosen for these headings, or None.
+
+        A channel that the program no longer knows is left out.
+        """
         columns = self._load().get(_hash_headings(headings))
         remembered = None
         if columns is not None:
-            remembered = {int(index): column for index, column in columns.items()}
+            choices = set(list_choices())
+            remembered = {int(index): name for index, name in columns.items() if name in choices}
         return self._correct(headings, remembered) if self.corrections else remembered
 
     def _correct(self, headings: Cells, remembered: ChosenColumns | None) -> ChosenColumns | None:

@@ -3,6 +3,7 @@
 import pytest
 
 from auditor.i18n.translator import Translator
+from auditor.registry.cell_values import MAX_COLUMNS
 from auditor.registry.column_mapping import ColumnMemory, map_columns
 from auditor.registry.exporter import build_template_workbook
 from auditor.registry.importer import NoNameColumnError, parse_registry_spreadsheet
@@ -63,6 +64,16 @@ def test_columns_have_examples_also_without_a_heading():
     first, second = map_columns(["Nom"], rows)
     assert first.examples == ("Amal", "Nour", "Zahra")
     assert (second.heading, second.examples[1]) == ("", "x" * 60 + "…")
+
+
+def test_only_the_first_columns_of_a_very_wide_sheet_are_offered():
+    assert len(map_columns(["Nom", *["x"] * 20_000], [["Amal"]])) == MAX_COLUMNS
+
+
+def test_remembered_channel_that_no_longer_exists_is_not_read(tmp_path):
+    memory = ColumnMemory(tmp_path / "columns.json")
+    memory.remember(["Structure", "Mur"], {0: "name", 1: "myspace"})
+    assert memory.find(["Structure", "Mur"]) == {0: "name"}
 
 
 def test_chosen_columns_are_remembered_for_the_same_headings(tmp_path):
