@@ -82,18 +82,16 @@ def load_run_progress(store: Store) -> RunProgress | None:
 
 
 def has_results(store: Store) -> bool:
-    """Return True if a run has checked anything.
+    """Return True if an evaluated run has checked anything.
 
-    A run before the first import has neither checks nor problems. A run over associations without
+    Runs before the first import have neither checks nor problems. A run over associations without
     accounts has problems.
     """
-    runs = store.list_newest_runs(2)
-    if len(runs) != 1:
-        return bool(runs)
-    [run] = runs
-    if run.id is None or not store.is_run_evaluated(run.id):
+    run = store.get_latest_evaluated_run()
+    if run is None or run.id is None:
         return False
-    return _count_checks(store, run) > 0 or store.get_facet_counts().get("has_gaps", 0) > 0
+    has_gaps = store.get_facet_counts().get("has_gaps", 0) > 0
+    return has_gaps or store.has_observations(run.id)
 
 
 def _count_checks(store: Store, run: AuditRun) -> int:

@@ -238,6 +238,12 @@ class ObservationQueries:
                     change.values(evidence=bindparam("new_evidence"), fingerprint=None), rows
                 )
 
+    def has_observations(self, run_id: int) -> bool:
+        """Return True if a run or an earlier one has observed an account."""
+        query = select(OBSERVATION.c.run_id).where(OBSERVATION.c.run_id <= run_id).limit(1)
+        with self._database.begin_read() as connection:
+            return connection.execute(query).first() is not None
+
     def count_by_presence(self, run_id: int) -> Mapping[tuple[str, Presence], int]:
         """Return the number of observed accounts of a run by channel and presence."""
         query = (

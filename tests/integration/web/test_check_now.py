@@ -201,6 +201,19 @@ def test_run_before_the_first_import_is_replaced(network):
     assert sum(network.store.count_by_presence(run.id).values()) == 1
 
 
+def test_several_runs_before_the_first_import_are_no_results(network):
+    for days in (2, 1):
+        asyncio.run(execute_run(network, NOW - timedelta(days=days)))
+    register(network, SITE, now=NOW)
+    assert not has_results(network.store)
+    with open_browser(network) as browser:
+        assert "not checked yet" in browser.client.get("/en/").text
+        assert "not checked yet" in browser.client.get("/en/meeting").text
+        browser.press_check_now()
+        browser.wait_for_end()
+    assert has_results(network.store)
+
+
 def test_failed_check_is_said(network):
     register(network, SITE, now=NOW)
     with open_browser(network, Runner(OSError("no disk"))) as browser:
