@@ -16,7 +16,7 @@ from auditor.config.schema import Config
 from auditor.decisions.service import build_decision_items
 from auditor.decisions.steps import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of
-from auditor.evaluation.summary import summarize_channel
+from auditor.evaluation.summary import is_association_checked, summarize_channel
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rules.account_status import StatusOutlook, iter_status_outlooks
@@ -111,9 +111,9 @@ class AssociationEvent:
 class AssociationDetail:
     """One association as its coordinator sees it.
 
-    `is_checked` is False before the first run that reaches the association. `waived_gaps` are open
-    gaps that a decision hides, each with the newest such decision. `decisions` are items as
-    `auditor decide list --json` prints them, newest first; only those that count.
+    `is_checked` is that of `AssociationSummary`. `waived_gaps` are open gaps that a decision hides,
+    each with the newest such decision. `decisions` are items as `auditor decide list --json` prints
+    them, newest first; only those that count.
     """
 
     view: AssociationView
@@ -165,7 +165,7 @@ def build_association_detail(
     builder = ChannelDetailBuilder.create(store, view, config, decisions, now)
     return AssociationDetail(
         view=view,
-        is_checked=_is_checked(view, history),
+        is_checked=is_association_checked(view, config.channels),
         channels=tuple(builder.iter_channels(history)),
         gap_groups=tuple(_group_gaps(view.gaps, store.list_completed_steps(association_id))),
         recently_closed_gaps=tuple(
@@ -178,13 +178,6 @@ def build_association_detail(
         events=tuple(list_events(view, decisions, replies, follow_ups))[:MAX_EVENTS],
         pending_replies=tuple(reply for reply in replies if reply.outcome is None),
     )
-
-
-def _is_checked(view: AssociationView, history: CheckHistory) -> bool:
-    """Return True if a run has looked at the association. Without accounts, any run has."""
-    if not view.accounts:
-        return bool(history.runs)
-    return any(account.checked_at for account in view.accounts)
 
 
 def _group_gaps(

@@ -72,9 +72,9 @@ class GridRow:
 
     @property
     def is_checked(self) -> bool:
-        """Return False if an account of the association has not been checked yet."""
-        cells = (*self.cells, *self.other_cells)
-        return all(cell.status is not ChannelStatus.NOT_CHECKED for cell in cells)
+        """Return False if the association or one of its accounts has not been checked yet."""
+        statuses = {cell.status for cell in (*self.cells, *self.other_cells)}
+        return self.summary.is_checked and ChannelStatus.NOT_CHECKED not in statuses
 
 
 def load_grid_rows(

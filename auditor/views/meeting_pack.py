@@ -33,7 +33,7 @@ from storage.read_model.counts import GapCountsByKind, SelectionCounts
 from storage.read_model.summaries import GROUP_FACET_PREFIXES
 from storage.store import Store
 
-NO_GAPS_FACET = "no_gaps"
+FACETS_WITHOUT_GAPS = ("no_gaps", "not_checked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ class MeetingPack:
         """Return how many of the selected associations have an open gap."""
         if self.counts is None:
             return 0
-        return self.association_count - self.counts.facet_counts.get(NO_GAPS_FACET, 0)
+        facet_counts = self.counts.facet_counts
+        without_gaps = sum(facet_counts.get(facet, 0) for facet in FACETS_WITHOUT_GAPS)
+        return self.association_count - without_gaps
 
 
 def build_meeting_pack(

@@ -87,9 +87,10 @@ class ChannelSummary:
 class AssociationSummary:
     """An association as a list shows it.
 
-    `gaps` are the visible ones in the order of lists. `unchecked` has the channel and
-    reason of each account whose newest check was inconclusive. `changed_at` is when a gap last
-    opened or closed. `score_percent` is None if too little is known.
+    `gaps` are the visible ones in the order of lists. `unchecked` has the channel and reason of
+    each account whose newest check was inconclusive. `changed_at` is when a gap last opened or
+    closed. `score_percent` is None if too little is known. `is_checked` is False before the first
+    run that looks at the association.
     """
 
     id: str
@@ -109,6 +110,7 @@ class AssociationSummary:
     proposal_count: int = 0
     unchecked: tuple[tuple[str, Reason | None], ...] = ()
     changed_at: datetime | None = None
+    is_checked: bool = True
 
     def display_name(self, language: str) -> str:
         """Return the name in a language, or `name` if there is none."""

@@ -188,6 +188,22 @@ async def test_nothing_is_scored_or_called_fine_before_the_first_check(app):
     assert "out of 100" not in text
 
 
+async def test_association_registered_after_the_newest_check_is_not_called_fine(app):
+    register(app, NOUR, SITE, names=["new"])
+    with logged_in_client(app, NOW) as client:
+        text = get_text_of(get_tree(client, "/en/associations/new"), "//main")
+        grid = get_tree(client, "/en/associations?q=new")
+        no_problems = get_tree(client, "/en/associations?gap_kind=none")
+        meeting = get_text_of(get_tree(client, "/en/meeting?call_limit=10"), "//main")
+    assert "Not checked yet. The first check starts on 5 March 2026 at" in text, text
+    assert "No problems" not in text
+    assert "out of 100" not in text
+    problem = get_text_of(grid, "//tr[@id='row-new']/td[starts-with(@class, 'problem')]")
+    assert problem.strip() == "not checked yet"
+    assert not no_problems.xpath("//tr[@id='row-new']")
+    assert "most urgent are listed" not in meeting
+
+
 async def test_problems_are_folded_by_kind_and_only_broken_ones_are_open(app):
     for channel, code, severity in (
         ("website", "website_domain_lost", "urgent"),

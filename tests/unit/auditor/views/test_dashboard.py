@@ -86,7 +86,7 @@ async def test_dashboard_before_the_first_run_knows_nothing(tmp_path):
     assert (dashboard.association_count, dashboard.latest_run) == (12, None)
     assert (dashboard.has_results, dashboard.calls.count) == (False, 0)
     assert dashboard.week.first_day is None
-    assert (dashboard.not_checked_count, dashboard.checked_account_count) == (10, 0)
+    assert (dashboard.not_checked_count, dashboard.checked_account_count) == (12, 0)
 
 
 async def test_every_number_of_a_channel_is_the_size_of_its_list(app):
