@@ -145,22 +145,26 @@ def list_dropped_lines(problems: Iterable[SpreadsheetProblem]) -> list[int]:
     return [problem.line for problem in problems if problem.issue is Issue.NO_NAME]
 
 
-def describe_dropped_lines(lines: Sequence[int], translator: Translator) -> str:
+def describe_dropped_lines(
+    lines: Sequence[int], translator: Translator, count: int | None = None
+) -> str:
     """Return a sentence with the number of dropped lines, why, and the first of them.
 
-    Return an empty string if there are none.
+    `count` is their number if `lines` are only the first of them. Return an empty string if there
+    are none.
     """
-    if not lines:
+    count = len(lines) if count is None else count
+    if not count:
         return ""
     reason = translator.translate_plural(
         "{n} row was not imported: {why}",
         "{n} rows were not imported: {why}",
-        len(lines),
+        count,
         why=translator.term("problem", Issue.NO_NAME),
     )
     shown = translator.join_list(
         translator.format_number(line) for line in lines[:MAX_LISTED_LINES]
     )
-    if len(lines) > MAX_LISTED_LINES:
+    if count > MAX_LISTED_LINES:
         shown += "…"
     return translator.translate("{reason} (lines: {lines}).", reason=reason, lines=shown)

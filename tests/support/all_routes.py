@@ -65,7 +65,7 @@ QUERIES = {
     "report-links": ("q=nour", "q=nobody"),
     "meeting": ("tag=nobody", "since=2026-11-02", "call_limit=25"),
     "history": ("association=nour", "association=nobody"),
-    "registry": ("imported=3-0-1&dropped=4-7",),
+    "registry": ("imported=3-0-1&dropped=2&lines=4-7",),
     "check": ("refusal=finished",),
 }
 """Queries of a page beside its enumerated parameters, by the last part of the route."""

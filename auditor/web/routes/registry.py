@@ -28,7 +28,11 @@ from auditor.registry.importer import (
     NoNameColumnError,
     parse_registry_spreadsheet,
 )
-from auditor.registry.issues import describe_dropped_lines, list_dropped_lines
+from auditor.registry.issues import (
+    MAX_LISTED_LINES,
+    describe_dropped_lines,
+    list_dropped_lines,
+)
 from auditor.registry.spreadsheet import SpreadsheetError, iter_csv_lines
 from auditor.registry.uploads import UploadStore
 from auditor.users import service
@@ -46,10 +50,6 @@ MAX_SHOWN_CHANGES = 500
 """The preview lists at most so many associations of a kind, and changes."""
 MAX_SHOWN_ISSUES = 100
 """The preview lists at most so many problems of a kind."""
-MAX_CONFIRMED_LINES = 500
-"""The confirmation counts at most so many dropped lines. They are in its address."""
-
-
 ErasureOutcome = Literal["contact", "all", "traces"]
 """What was just erased. `traces`: everything, except for remains in the database log."""
 
@@ -92,20 +92,22 @@ def show_registry(
     request: Request,
     context: PageContext,
     imported: Annotated[str, Query(pattern=r"^(\d{1,7}-\d{1,7}-\d{1,7})?$")] = "",
-    dropped: Annotated[str, Query(pattern=r"^(\d{1,7}(-\d{1,7})*)?$")] = "",
+    dropped: Annotated[int, Query(ge=0, le=9_999_999)] = 0,
+    lines: Annotated[str, Query(pattern=r"^(\d{1,7}(-\d{1,7})*)?$")] = "",
     erased: ErasureOutcome | None = None,
 ) -> HTMLResponse:
     """Show the number of associations, the downloads and the import form.
 
-    `imported` has the numbers of associations just added, changed and withdrawn, and `dropped` the
-    lines that were not imported. `erased` is what was just erased.
+    `imported` has the numbers of associations just added, changed and withdrawn, `dropped` is the
+    number of lines that were not imported, and `lines` are the first of them. `erased` is what was
+    just erased.
     """
     counts = ImportCounts(*map(int, imported.split("-"))) if imported else None
-    dropped_lines = [int(line) for line in dropped.split("-")] if dropped else []
+    dropped_lines = [int(line) for line in lines.split("-")] if lines else []
     return _render_registry(
         context,
         imported_counts=counts,
-        dropped_lines=dropped_lines,
+        dropped_message=describe_dropped_lines(dropped_lines, context.translator, dropped),
         erasure_outcome=erased,
         next_check=load_next_check(request, context) if counts else None,
     )
@@ -240,10 +242,11 @@ def submit_import_decision(
 
 def _build_confirmation_url(context: RequestContext, preview: ImportPreview) -> str:
     counts = preview.counts
-    dropped_lines = list_dropped_lines(preview.import_result.problems)[:MAX_CONFIRMED_LINES]
+    dropped_lines = list_dropped_lines(preview.import_result.problems)
     query_params = {
         "imported": f"{counts.added}-{counts.changed}-{counts.missing}",
-        "dropped": "-".join(map(str, dropped_lines)),
+        "dropped": str(len(dropped_lines) or ""),
+        "lines": "-".join(map(str, dropped_lines[:MAX_LISTED_LINES])),
     }
     return build_url(context.links.page_url("registry"), query_params)
 
@@ -257,7 +260,7 @@ def _render_registry(
     *,
     status: int = 200,
     imported_counts: ImportCounts | None = None,
-    dropped_lines: Sequence[int] = (),
+    dropped_message: str = "",
     erasure_outcome: ErasureOutcome | None = None,
     error_message: str = "",
     next_check: NextCheck | None = None,
@@ -268,7 +271,7 @@ def _render_registry(
         status=status,
         association_count=association_count,
         imported_counts=imported_counts,
-        dropped_message=describe_dropped_lines(dropped_lines, context.translator),
+        dropped_message=dropped_message,
         erasure_outcome=erasure_outcome,
         error_message=error_message,
         next_check=next_check,

@@ -335,6 +335,15 @@ def test_dropped_line_is_named_before_and_after_the_import(app):
     assert sentence in text
 
 
+def test_confirmation_counts_all_dropped_lines_and_names_the_first(app):
+    rows = [*UNCHANGED_ROWS, ["ifrane", "Ifrane", "", ""], *[["", "", "Agadir", ""]] * 600]
+    with logged_in_client(app) as client:
+        preview_url = upload(client, rows=rows).headers["location"]
+        response = client.post(preview_url, data=confirmation(client, preview_url))
+        text = read_text(client.get(response.headers["location"]).text)
+    assert "600 rows were not imported: the name is missing (lines: 5, 6, 7," in text
+
+
 def test_problems_are_grouped_and_unread_columns_are_none_of_them(app):
     data = to_csv(
         [
