@@ -91,6 +91,7 @@ class ColumnsForm(BaseModel):
 def show_registry(
     request: Request,
     context: PageContext,
+    *,
     imported: Annotated[str, Query(pattern=r"^(\d{1,7}-\d{1,7}-\d{1,7})?$")] = "",
     dropped: Annotated[int, Query(ge=0, le=9_999_999)] = 0,
     lines: Annotated[str, Query(pattern=r"^(\d{1,7}(-\d{1,7})*)?$")] = "",
