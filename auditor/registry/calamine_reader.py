@@ -38,7 +38,7 @@ class WorkbookReadError(Exception):
 
 def read_raw_sheets(data: bytes) -> list[RawSheet]:
     """Return the sheets of a workbook. Raises WorkbookReadError."""
-    command = [sys.executable, "-m", __name__]
+    command = [sys.executable, "-P", "-m", __name__]  # no module of the working folder is imported
     try:
         process = subprocess.run(  # noqa: S603  # runs this module
             command, input=data, capture_output=True, timeout=2 * CPU_SECONDS, check=False

@@ -51,6 +51,13 @@ def test_cell_that_is_repeated_millions_of_times_is_refused(tmp_path):
     assert refusal.value.code == "damaged"
 
 
+def test_workbook_is_read_without_modules_of_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("json.py").write_text("raise SystemExit(0)", "utf-8")
+    [sheet] = read_sheets(write_ods(tmp_path / "sheet.ods", [["Nom"], ["Amal"]]))
+    assert len(sheet.rows) == 2
+
+
 @pytest.mark.parametrize("content", [b"\xd0\xcf\x11\xe0old", XLS.read_bytes()[:2000]])
 def test_damaged_xls_is_refused(tmp_path, content):
     path = tmp_path / "sheet.xls"
