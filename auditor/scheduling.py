@@ -137,7 +137,8 @@ def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOSch
 class SchedulerJob:
     """Executes the due run and requested runs, one at a time.
 
-    It is the `RunStarter` of the pages. `has_failed` is true if the last run raised an error.
+    It is the `RunStarter` of the pages. `has_failed` is true if the last run raised an error. It is
+    none if another process executes the run.
     """
 
     def __init__(
@@ -243,7 +244,9 @@ class SchedulerJob:
         )
         with self.heartbeat.stay_alive():
             await asyncio.wait([running])
-        self.has_failed = running.cancelled() or running.exception() is not None
+        self.has_failed = running.cancelled() or not isinstance(
+            running.exception(), RunLockedError | None
+        )
         _log_run_end(day, running)
 
     async def _run_with_lock(self, day: date) -> AuditRun:

@@ -176,7 +176,7 @@ class ImportCounts:
     missing: int
 
     def describe(self, translator: Translator) -> list[str]:
-        """Return a phrase for each count that is not 0, or one that nothing changes."""
+        """Return a phrase for each count that is not 0."""
         phrases = []
         if self.added:
             phrases.append(

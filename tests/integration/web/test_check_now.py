@@ -10,6 +10,7 @@ import pytest
 
 from auditor.checking import checker
 from auditor.config.schema import NetworkSettings
+from auditor.core.errors import RunLockedError
 from auditor.evaluation.run_results import save_run_facts
 from auditor.i18n.translator import Translator
 from auditor.runs.requested_run import has_results
@@ -222,6 +223,14 @@ def test_failed_check_is_said(network):
         assert "The check stopped because of a problem." in page.text
         assert 'action="/en/check"' in page.text
         assert "refresh" not in page.headers
+
+
+def test_run_that_another_process_executes_is_no_failure(network):
+    register(network, SITE, now=NOW)
+    locked = RunLockedError("another run is in progress", "this machine", "wait")
+    with open_browser(network, Runner(locked)) as browser:
+        browser.press_check_now()
+        assert browser.wait_for_end().headers["location"] == "/en/"
 
 
 def test_pages_without_a_starter_offer_no_check(network):
