@@ -47,6 +47,7 @@ MAX_LISTED_REPLIES = 3
 PROMISE_LOOKAHEAD, PROMISE_OVERDUE_PERIOD = timedelta(days=7), timedelta(days=30)
 """A promise is listed from this long before its due date until this long after it."""
 MAX_LISTED_PROMISES = 8
+"""How many promises the page lists, those that are due first."""
 STRIP_LENGTH = 14
 """How many days with a check the strip shows."""
 MAX_TREND_RUNS = 60
@@ -65,7 +66,7 @@ class Dashboard:
     not finished. `next_start_at` is None if no run can begin. `unfinished_channel_count` is the
     number of associations with an account that is not checked yet, `not_checked_count` that of
     those of which nothing is known, and `no_account_count` that of those that are missing on a
-    channel. Replies and found accounts are the first of their lists.
+    channel. Replies, found accounts and promises are the first of their lists.
     """
 
     association_count: int
@@ -85,6 +86,7 @@ class Dashboard:
     pending_replies: tuple[WaitingReply, ...]
     proposal_count: int
     proposals: tuple[UnsettledProposal, ...]
+    due_promise_count: int
     due_promises: tuple[tuple[FollowUp, Association | None], ...]
     week: WeekOfChanges
     region_map: RegionMap
@@ -131,7 +133,7 @@ def build_dashboard(
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
     newest_runs = store.list_newest_runs(MAX_TREND_RUNS)
     latest_run = newest_runs[-1] if newest_runs else None
-    counts = store.get_facet_counts()
+    counts, today = store.get_facet_counts(), now.date()
     proposals, _ = load_unsettled_proposals(
         store, config, limit=MAX_LISTED_REPLIES, regions=regions
     )
@@ -150,7 +152,7 @@ def build_dashboard(
         trends=build_coverage_trends(store, config, newest_runs),
         calls=build_call_list(
             store,
-            now.date(),
+            today,
             MAX_LISTED_CALLS,
             own_regions=own_regions,
             regions=None if own_regions is None else regions,
@@ -161,7 +163,10 @@ def build_dashboard(
         ),
         proposal_count=_count_proposals(store, counts, own_regions, regions),
         proposals=tuple(proposals),
-        due_promises=tuple(_iter_due_promises(store, now.date(), regions)),
+        due_promise_count=store.count_promises(
+            today + PROMISE_LOOKAHEAD, due_from=today - PROMISE_OVERDUE_PERIOD, regions=regions
+        ),
+        due_promises=tuple(_iter_due_promises(store, today, regions)),
         week=build_week(store, now),
         region_map=build_region_map(store, counts),
     )

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from storage.database.connection import Database
 from storage.errors import StoreError
@@ -193,18 +193,33 @@ class FollowUpQueries:
         regions: RegionFilter = None,
     ) -> list[FollowUp]:
         """Return the entries that are due from `due_from` until `due_by`, the earliest first."""
-        query = select(FOLLOW_UP).where(
-            FOLLOW_UP.c.due_date <= due_by, *build_region_filter(FOLLOW_UP.c.association, regions)
-        )
-        if due_from is not None:
-            query = query.where(FOLLOW_UP.c.due_date >= due_from)
+        query = select(FOLLOW_UP).where(*_are_due(due_by, due_from, regions))
         return self._fetch_follow_ups(
             query.order_by(FOLLOW_UP.c.due_date, FOLLOW_UP.c.id).limit(limit)
         )
 
+    def count_promises(
+        self, due_by: date, *, due_from: date | None = None, regions: RegionFilter = None
+    ) -> int:
+        """Return the number of entries that are due from `due_from` until `due_by`."""
+        query = select(func.count()).select_from(FOLLOW_UP)
+        query = query.where(*_are_due(due_by, due_from, regions))
+        with self._database.begin_read() as connection:
+            return connection.execute(query).scalar_one()
+
     def _fetch_follow_ups(self, query: Any) -> list[FollowUp]:
         with self._database.begin_read() as connection:
             return [_to_follow_up(row) for row in connection.execute(query)]
+
+
+def _are_due(
+    due_by: date, due_from: date | None, regions: RegionFilter
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of the entries that are due in a period, in these regions."""
+    yield FOLLOW_UP.c.due_date <= due_by
+    if due_from is not None:
+        yield FOLLOW_UP.c.due_date >= due_from
+    yield from build_region_filter(FOLLOW_UP.c.association, regions)
 
 
 def _to_follow_up(row: Any) -> FollowUp:

@@ -124,6 +124,14 @@ async def test_association_with_something_broken_needs_a_call_until_it_is_follow
     assert list_calls() == ["a7"]
 
 
+async def test_due_promises_are_counted_beyond_those_that_are_listed(app):
+    for due_in in range(-31, 9):
+        note(app, "a0", FollowUpKind.PROMISED, due_in=due_in)
+    dashboard = build_dashboard(app.store, app.config, NOW)
+    assert (dashboard.due_promise_count, len(dashboard.due_promises)) == (38, 8)
+    assert build_dashboard(app.store, app.config, NOW, regions=[NORTH]).due_promise_count == 0
+
+
 async def test_overdue_promise_does_not_count_as_being_followed_up(app):
     note(app, "a7", FollowUpKind.PROMISED, days_ago=40, due_in=-1)
     assert find_followed_up_associations(app.store, "kind:broken", NOW.date()) == set()
