@@ -148,7 +148,7 @@ def show_meeting_pack(
     last_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
 ) -> HTMLResponse:
     """Show the meeting pack, by default since the saved day of the last meeting."""
-    day = since or parse_day(last_meeting_day) or _get_default_day(context)
+    day = _choose_first_day(context, since, last_meeting_day)
     return _render_meeting_pack(context, association_filter, day, call_limit)
 
 
@@ -172,7 +172,7 @@ def show_meeting_pack_with_qr_codes(
         )
         return svg.render_qr_code(url)
 
-    day = form.since or _get_default_day(context)
+    day = _choose_first_day(context, form.since)
     return _render_meeting_pack(
         context, association_filter, day, form.call_limit, render_report_qr_code
     )
@@ -237,12 +237,16 @@ def download_meeting_workbook(
     last_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
 ) -> StreamingResponse:
     """Stream the pack as a workbook of three sheets, with all calls."""
-    day = since or parse_day(last_meeting_day) or _get_default_day(context)
+    day = _choose_first_day(context, since, last_meeting_day)
     return stream_download(_build_meeting_export(context, association_filter, day), context)
 
 
-def _get_default_day(context: RequestContext) -> date:
-    return (context.now - DEFAULT_CHANGE_PERIOD).date()
+def _choose_first_day(
+    context: RequestContext, since: date | None, last_meeting_day: str = ""
+) -> date:
+    """Return the given day, else the saved or the default one. A day in the future is today."""
+    today = context.now.date()
+    return min(since or parse_day(last_meeting_day) or today - DEFAULT_CHANGE_PERIOD, today)
 
 
 def _build_meeting_export(

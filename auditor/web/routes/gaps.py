@@ -168,9 +168,11 @@ def list_changes(
 ) -> HTMLResponse:
     """Show the gaps that opened and closed since a day, by default in the last seven days.
 
-    Only coordinators of all regions can save the day as that of the last meeting (403).
+    A day in the future counts as today. Only coordinators of all regions can save the day as that
+    of the last meeting (403).
     """
-    day = parse_day(since) or _get_first_day(context.now.date(), QUICK_RANGE_DAYS[0])
+    today = context.now.date()
+    day = min(parse_day(since) or _get_first_day(today, QUICK_RANGE_DAYS[0]), today)
     can_save_meeting_day = service.can_edit_all_regions(context.user)
     if save_meeting_day and not can_save_meeting_day:
         raise HTTPException(403)

@@ -192,6 +192,14 @@ async def test_changes_page_shows_the_last_seven_days_by_default(app):
         assert 'href="/en/changes?since=2026-03-08"' in page
 
 
+async def test_changes_since_a_day_in_the_future_are_those_of_today(app):
+    await execute_runs(app, 3)
+    with logged_in_client(app, night_of(2) + timedelta(hours=8)) as client:
+        page = get_text(client, "/en/changes?since=9999-12-31")
+    assert "What’s new since 3 March 2026" in page
+    assert "nothing to compare with" not in page
+
+
 async def test_saved_meeting_day_is_a_link_on_the_changes_page(app):
     await execute_runs(app, 1)
     with logged_in_client(app, night_of(0) + timedelta(hours=8)) as client:

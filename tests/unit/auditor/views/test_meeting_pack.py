@@ -121,6 +121,12 @@ def test_pack_of_the_first_day_compares_with_nothing(app):
         assert "nothing to compare with yet" in client.get("/en/changes").text
 
 
+def test_pack_since_a_day_in_the_future_is_of_today(app):
+    page = get_page(app, "/en/meeting?since=9999-12-31").text
+    assert "since <bdi>2 March 2026</bdi>" in page
+    assert "nothing to compare with yet" not in page
+
+
 def test_large_selection_of_two_criteria_is_not_counted(app, monkeypatch):
     monkeypatch.setattr("storage.read_model.counts.MAX_SMALL_SELECTION", 0)
     page = get_page(app, "/en/meeting?region=Souss-Massa&tag=rabat").text
