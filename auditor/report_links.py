@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError, InputError
+from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.core.tokens import TOKEN_BYTES, hash_token
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import iter_association_views, load_association_view
@@ -21,7 +22,6 @@ from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
 from auditor.registry import spreadsheet
-from auditor.registry.columns import build_whatsapp_url
 from auditor.reports.invitation import (
     InvitationText,
     ReportLinkAddress,

@@ -179,7 +179,7 @@ def text(
     The text is in the language of the association, or in that of --lang. Links are not stored, so
     each text has a new one. Older links are revoked, unless --keep-existing is set.
     """
-    from auditor.registry.columns import build_whatsapp_url
+    from auditor.core.phone_numbers import build_whatsapp_url
     from auditor.report_links import create_invitation, select_associations
     from storage.models.users import ReportLinkState
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from typing import Literal
-from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic_core import PydanticCustomError
 
 from auditor.config.notifications import is_mail_address
+from auditor.core.phone_numbers import build_whatsapp_url, normalize_phone
 
 Language = Literal["ar", "fr", "en"]
 
 INTERNATIONAL_NUMBER_PATTERN = re.compile(r"\+[1-9][0-9 ().-]*")
-MIN_NUMBER_DIGITS, MAX_NUMBER_DIGITS = 8, 15
-"""Digits of a number with its country code (E.164)."""
 
 
 class NetworkSettings(BaseModel):
@@ -50,16 +48,13 @@ class NetworkSettings(BaseModel):
 
         `text` is what the message begins with.
         """
-        digits = "".join(filter(str.isdecimal, self.contact_whatsapp))
-        query = f"?text={quote(text, safe='')}" if text else ""
-        return f"https://wa.me/{digits}{query}" if digits else ""
+        return build_whatsapp_url(self.contact_whatsapp, text) or ""
 
     @field_validator("contact_phone", "contact_whatsapp")
     @classmethod
     def _validate_number(cls, number: str) -> str:
-        digit_count = sum(map(str.isdecimal, number))
-        is_valid = INTERNATIONAL_NUMBER_PATTERN.fullmatch(number.strip())
-        if number and not (is_valid and MIN_NUMBER_DIGITS <= digit_count <= MAX_NUMBER_DIGITS):
+        has_country_code = INTERNATIONAL_NUMBER_PATTERN.fullmatch(number.strip())
+        if number and not (has_country_code and normalize_phone(number)):
             raise PydanticCustomError(
                 "setting_error",
                 "{value} is not a telephone number with its country code",

@@ -1,7 +1,7 @@
 """Columns of a registry spreadsheet, their synonyms in three languages, and how cells are parsed.
 
-Headings and some values are recognised in Arabic, French and English. The module also normalizes
-phone numbers and parses who runs the channels of an association.
+Headings and some values are recognised in Arabic, French and English. The module also parses who
+runs the channels of an association.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
-from urllib.parse import quote
 
 from auditor.i18n.translator import Translator
 from probes.links.cells import is_none_answer
@@ -154,63 +153,6 @@ def identify_column(heading: str, channels: Collection[str]) -> str | None:
 def order_columns(channels: Sequence[str]) -> list[str]:
     """Return all columns of an exported spreadsheet in their order."""
     return [*FACT_COLUMNS, *channels, *TRAILING_COLUMNS]
-
-
-HOME_COUNTRY_CODE = "212"
-"""Country code of Morocco, assumed for numbers without a country code."""
-PHONE_SEPARATOR_PATTERN = re.compile(r"[/;,|\n]|\s(?:ou|et|or|and|أو|و)\s", re.IGNORECASE)
-"""Separator between two numbers in one cell. Only the first number is used."""
-TRUNK_PREFIX_PATTERN = re.compile(r"\(0\)")
-"""The trunk prefix in +212 (0)6 …, which is dialled within the country only."""
-MOROCCAN_NUMBER_PATTERN = re.compile(r"[5-8]\d{8}")
-E164_NUMBER_PATTERN = re.compile(r"[1-9]\d{7,14}")
-"""A number with its country code has 8 to 15 digits (E.164)."""
-
-
-def normalize_phone(phone: str | None) -> str | None:
-    """Return the number with its country code and without a plus, as `212612345678`.
-
-    Return None if it is not a valid number. Moroccan numbers are accepted as 06…, 07…, 05…, +212…,
-    00212…, 212… and without the leading zero, which spreadsheets drop. Other numbers must begin
-    with + or 00.
-    """
-    first_number = PHONE_SEPARATOR_PATTERN.split(_clean_phone_text(phone or ""), maxsplit=1)[0]
-    number = TRUNK_PREFIX_PATTERN.sub("", first_number).strip()
-    digits = "".join(re.findall(r"\d", number))
-    if number.startswith("+"):
-        return _normalize_country_number(digits)
-    if digits.startswith("00"):
-        return _normalize_country_number(digits[2:])
-    if digits.startswith(HOME_COUNTRY_CODE) and len(digits) > 9:
-        return _normalize_country_number(digits)
-    return _normalize_national_number(digits)
-
-
-def _normalize_country_number(digits: str) -> str | None:
-    if digits.startswith(HOME_COUNTRY_CODE):
-        return _normalize_national_number(digits.removeprefix(HOME_COUNTRY_CODE))
-    return digits if E164_NUMBER_PATTERN.fullmatch(digits) else None
-
-
-def _normalize_national_number(digits: str) -> str | None:
-    number = digits.removeprefix("0")
-    return f"{HOME_COUNTRY_CODE}{number}" if MOROCCAN_NUMBER_PATTERN.fullmatch(number) else None
-
-
-def _clean_phone_text(phone: str) -> str:
-    """Return the text with Western digits and without invisible direction marks."""
-    normalized = unicodedata.normalize("NFKC", phone)
-    western = (str(unicodedata.digit(char, char)) for char in normalized)
-    return "".join(char for char in western if unicodedata.category(char) != "Cf").strip()
-
-
-def build_whatsapp_url(phone: str | None, text: str = "") -> str | None:
-    """Return a WhatsApp link, with a prepared message if given; None without a valid number."""
-    number = normalize_phone(phone)
-    if number is None:
-        return None
-    query = f"?text={quote(text, safe='')}" if text else ""
-    return f"https://wa.me/{number}{query}"
 
 
 MEDIA_OFFICER_CODES = ("nobody", "volunteer", "dedicated")

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from auditor.core.phone_numbers import get_dialable_number
 from auditor.i18n.catalogs import LANGUAGE_NAMES, LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator, isolate_html, to_breakable_url
 from auditor.reference.gap_catalogue import get_gap_kind
@@ -48,11 +49,6 @@ def render_template(template_name: str, language: str, **values: object) -> str:
     return template.render(context).lstrip()
 
 
-def normalize_phone_number(phone: str) -> str:
-    """Return the digits and plus signs of a phone number, for a `tel:` link."""
-    return "".join(char for char in phone if char in "+0123456789")
-
-
 @cache
 def _get_template_environment() -> Environment:
     environment = Environment(
@@ -72,7 +68,7 @@ def _get_template_environment() -> Environment:
     )
     environment.filters["gap_kind"] = get_gap_kind
     environment.filters["breakable"] = to_breakable_url
-    environment.filters["normalize_phone_number"] = normalize_phone_number
+    environment.filters["dialable_number"] = get_dialable_number
     return environment
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.evaluation.summary import AssociationFilter
 from auditor.reference.gap_catalogue import get_gap_kind
-from auditor.registry.columns import build_whatsapp_url
 from auditor.views.history import CheckHistory, load_check_history
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import Reason

@@ -12,9 +12,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.checking.clock import find_next_start_time
+from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
-from auditor.registry.columns import build_whatsapp_url
 from auditor.reports.html import build_badge_html, sum_channel_points, wants_badge
 from auditor.reports.invitation import build_chat_text
 from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from auditor.registry.columns import build_whatsapp_url
+from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.rendering.svg import TrendPoint
 from auditor.users import service
 from auditor.views.dashboard import CoverageTrend, build_dashboard

@@ -13,9 +13,9 @@ from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
+from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import AssociationFilter, normalize_words
-from auditor.registry.columns import build_whatsapp_url
 from auditor.report_links import (
     SHEET_TITLE,
     BulkInvitations,

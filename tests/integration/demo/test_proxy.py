@@ -15,6 +15,7 @@ import pytest
 
 from auditor.config.schema import load_config
 from auditor.core.errors import InputError
+from auditor.core.phone_numbers import normalize_phone
 from auditor.demo import associations, play, website_scenarios
 from auditor.demo.account_scenarios import (
     FACEBOOK_SCENARIOS,
@@ -29,7 +30,6 @@ from auditor.demo.model import DemoRun, FakeResponse
 from auditor.demo.pages import site_variants
 from auditor.demo.proxy import CertificateAuthority, FakeWebProxy, _ClientConnection
 from auditor.registry import importer
-from auditor.registry.columns import normalize_phone
 
 NOW = datetime.now(UTC)  # OpenSSL compares certificates with the system clock
 

@@ -18,13 +18,13 @@ from auditor.cli import main
 from auditor.cli.context import CliContext
 from auditor.config.notifications import NotifySettings
 from auditor.core.formatting import CONTROL_CHARACTERS
+from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.evaluation.network_view import load_association_view
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator
 from auditor.notifications import delivery, subscriptions, transports
 from auditor.notifications.drafts import DraftLinks, draft_digests
-from auditor.registry.columns import build_whatsapp_url
 from auditor.registry.spreadsheet import to_csv
 from auditor.report_links import select_associations
 from auditor.reports.html import render_badge

@@ -169,7 +169,7 @@ async def test_coordinator_can_call_write_and_note_from_the_head(app):
         tree = get_tree(client, "/en/associations/nour")
     [head] = tree.xpath('//header[@class="association"]')
     links = head.xpath(".//a[@role='button']/@href")
-    assert links[0] == "tel:0612345678"
+    assert links[0] == "tel:+212612345678"
     assert links[1].startswith("https://wa.me/212612345678?text=Hello%20Nour%2C")
     assert "YouTube" in unquote(links[1])
     assert "http" not in unquote(links[1].partition("text=")[2])

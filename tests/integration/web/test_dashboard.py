@@ -104,7 +104,7 @@ async def test_page_counts_who_needs_a_call_and_offers_to_log_it(app):
         text = get_text(client)
         assert "1 association needs you today." in text
         assert "Message · 7 March 2026" in text
-        assert 'href="tel:0612345678"' in text
+        assert 'href="tel:+212612345678"' in text
         assert 'href="https://wa.me/212612345678"' in text
         assert 'href="/en/associations?gap_kind=broken">1 association has a broken' in text
         client.post("/en/associations/nour/follow-ups", data={"kind": "called", "text": "soon"})

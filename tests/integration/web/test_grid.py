@@ -81,7 +81,7 @@ def test_row_has_place_problem_and_actions(client):
     row = find_row(get_page(client, "/fr/associations"), "nour")
     assert "Agadir · Souss-Massa" in read_text(row)
     addresses = row.xpath("td[@class='row-acts']/a/@href")
-    assert addresses == ["tel:0612345678", "https://wa.me/212612345678", "/fr/report-links/nour"]
+    assert addresses == ["tel:+212612345678", "https://wa.me/212612345678", "/fr/report-links/nour"]
 
 
 def test_problem_is_the_one_of_the_filtered_channel(client):

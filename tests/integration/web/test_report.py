@@ -30,7 +30,7 @@ AT = "gap-youtube-channel_missing"
 MISSING_FORM = {"gap_code": "channel_missing", "channel": "youtube", "at": AT}
 CONTACT = {
     "contact_phone": "+212 537 00 00 00",
-    "contact_whatsapp": "+212 600-00-00-00",
+    "contact_whatsapp": "+212 (0)600-00-00-00",
     "contact_email": "team@example.org",
 }
 

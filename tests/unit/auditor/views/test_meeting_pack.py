@@ -57,7 +57,7 @@ def get_page(app, path):
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_pack_lists_calls_with_reasons_and_phone_numbers(app, language):
     page = get_page(app, f"/{language}/meeting?since=2026-03-01").text
-    assert 'href="tel:0612345678"' in page
+    assert 'href="tel:+212612345678"' in page
     assert '<bdi dir="ltr">06 12-34 56 78</bdi>' in page
     assert "YouTube" in page or "يوتيوب" in page
     assert "&lt;b&gt;" in page

@@ -1,10 +1,10 @@
-"""Phone numbers are normalized for WhatsApp links."""
+"""Phone numbers are normalized for links that call them, and for WhatsApp."""
 
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from auditor.registry.columns import build_whatsapp_url, normalize_phone
+from auditor.core.phone_numbers import build_whatsapp_url, get_dialable_number, normalize_phone
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,17 @@ def test_whatsapp_url_contains_number_and_text():
     assert (link.scheme, link.netloc, link.path) == ("https", "wa.me", "/212612345678")
     assert parse_qs(link.query) == {"text": [text]}
     assert build_whatsapp_url("", text) is None
+
+
+@pytest.mark.parametrize(
+    ("phone", "number"),
+    [
+        ("06 12 34 56 78 / 05 37 00 00 00", "+212612345678"),
+        ("٠٦١٢٣٤٥٦٧٨", "+212612345678"),
+        ("+212 (0)537-00-00-00", "+212537000000"),
+        ("141", "141"),
+        ("none", ""),
+    ],
+)
+def test_dialable_number_is_that_of_the_first_number(phone, number):
+    assert get_dialable_number(phone) == number
