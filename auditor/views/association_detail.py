@@ -274,9 +274,18 @@ class ChannelDetailBuilder:
         )
 
     def _choose_status(self, account: AccountView) -> ChannelStatus:
-        """Return the status of an account, which is that of the channel if it is the only one."""
+        """Return the status of an account, which is that of the channel if it is the only one.
+
+        Of several accounts each has the status of its own gaps and state.
+        """
         if len(self.view.accounts_on(account.channel)) == 1:
             return summarize_channel(self.view, account.channel).status
+        gaps = [gap for gap in self.view.gaps if gap.subject and is_gap_of_account(gap, account)]
+        kinds = {get_gap_kind(gap) for gap in gaps}
+        if GapKind.BROKEN in kinds:
+            return ChannelStatus.BROKEN
+        if GapKind.SILENT in kinds and account.state is AccountState.PRESENT:
+            return ChannelStatus.SILENT
         if account.state is AccountState.UNKNOWN and account.checked_at is None:
             return ChannelStatus.NOT_CHECKED
         return STATUS_BY_ACCOUNT_STATE.get(account.state, ChannelStatus.UNKNOWN)
