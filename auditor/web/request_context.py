@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
@@ -70,6 +70,18 @@ class RequestContext:
     def translator(self) -> Translator:
         """The translator of the page's language for plain text."""
         return Translator(self.language)
+
+    @property
+    def back_query(self) -> str:
+        """The query of the list from which the reader came, or an empty text."""
+        return dict(parse_qsl(urlsplit(self.path).query)).get("back", "")
+
+    def build_association_url(
+        self, association: str, query_params: Mapping[str, str] | None = None
+    ) -> str:
+        """Return the address of an association's page, which keeps the way back to the list."""
+        page_params = {**(query_params or {}), "back": self.back_query}
+        return build_url(self.links.association_url(association), page_params)
 
     def limit_to_own_regions(
         self, association_filter: AssociationFilter

@@ -21,7 +21,7 @@ from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckSer
 from auditor.views.association_detail import build_association_detail
 from auditor.web import access
 from auditor.web.grid_filters import build_back_url
-from auditor.web.request_context import PageContext, RequestContext, build_url
+from auditor.web.request_context import PageContext, RequestContext
 from storage.models.audit import EMPTY_CONTACT, Contact
 from storage.models.users import FollowUp, FollowUpKind
 
@@ -56,13 +56,14 @@ def check_association_now(
 ) -> RedirectResponse:
     """Check the association's accounts now, and redirect to the result."""
     require_association_view(context, association)
-    association_url = context.links.association_url(association)
     checks: RecheckService = request.app.state.association_checks
     try:
         checks.recheck_association(context.app, association, context.now)
     except RecheckRefusedError as refusal:
-        return RedirectResponse(f"{association_url}?check_refused={refusal.reason}#check", 303)
-    return RedirectResponse(f"{association_url}#check", 303)
+        query_params = {"check_refused": refusal.reason.value}
+        association_url = context.build_association_url(association, query_params)
+        return RedirectResponse(f"{association_url}#check", 303)
+    return RedirectResponse(f"{context.build_association_url(association)}#check", 303)
 
 
 @router.get(
@@ -71,7 +72,7 @@ def check_association_now(
 )
 def show_follow_ups(context: PageContext, association: str) -> RedirectResponse:
     """Redirect to the form, whose address a browser shows after an error."""
-    return RedirectResponse(f"{context.links.association_url(association)}#follow-ups", 303)
+    return RedirectResponse(f"{context.build_association_url(association)}#follow-ups", 303)
 
 
 @router.get("/{language}/associations/{association:path}", dependencies=[access.LOGGED_IN_ACCESS])
@@ -119,9 +120,7 @@ def render_association(
     can_manage = context.can_manage_association(association)
     contact = store.get_contact(association.id) if can_manage else EMPTY_CONTACT
     checks: RecheckService = request.app.state.association_checks
-    back_query = request.query_params.get("back", "")
-    association_url = context.links.association_url(association.id)
-    page_context = context.with_path(build_url(association_url, {"back": back_query}))
+    page_context = context.with_path(context.build_association_url(association.id))
     return page_context.render_page(
         "association_detail.html",
         status=status,
@@ -143,7 +142,7 @@ def render_association(
         today=context.now.date(),
         list_url=build_back_url(
             context.links.page_url("associations"),
-            back_query,
+            context.back_query,
             f"row-{association.id}",
         ),
     )
@@ -210,7 +209,7 @@ def add_follow_up(
         due_date=form.due_date if form.kind is FollowUpKind.PROMISED else None,
     )
     context.app.store.add_follow_up(follow_up)
-    return RedirectResponse(f"{context.links.association_url(association)}#follow-ups", 303)
+    return RedirectResponse(f"{context.build_association_url(association)}#follow-ups", 303)
 
 
 def _find_form_error(form: FollowUpForm, context: RequestContext) -> FollowUpError | None:

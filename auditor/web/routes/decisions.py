@@ -87,11 +87,10 @@ def submit_decision(
             request.app.state.last_decision_submission = submission, context.now
     except DecisionError as error:
         return _render_decision_form(context, view, form, error)
-    association_url = context.links.association_url(association)
-    query_params = {"saved_decision": form.kind, "saved_channel": form.channel}
-    return RedirectResponse(
-        f"{build_url(association_url, query_params)}#{_choose_anchor(form)}", 303
+    association_url = context.build_association_url(
+        association, {"saved_decision": form.kind, "saved_channel": form.channel}
     )
+    return RedirectResponse(f"{association_url}#{_choose_anchor(form)}", 303)
 
 
 def _choose_anchor(form: DecisionForm) -> str:
@@ -193,7 +192,7 @@ def _render_decision_form(
     association_id = view.association.id
     form_url = build_url(
         f"{context.links.association_url(association_id)}/decisions",
-        form.model_dump(include=set(PREFILLED_FIELDS)),
+        {**form.model_dump(include=set(PREFILLED_FIELDS)), "back": context.back_query},
     )
     error_message, decision = "", None
     if error:

@@ -123,11 +123,15 @@ async def test_each_of_several_accounts_has_the_status_of_its_own_gaps(app):
     app.web.answers = {NOUR.typed_text: "alive"}
     for day in range(4, 8):
         await execute_run(app, night_of(day))
-    gap = Gap("nour", "facebook", "channel_stale", "medium", START, 3, START, subject=second.identity.key)
+    gap = Gap(
+        "nour", "facebook", "channel_stale", "medium", START, 3, START, subject=second.identity.key
+    )
     app.store.save_conclusions(gaps=[gap])
     with logged_in_client(app, NOW + timedelta(days=4)) as client:
         tree = get_tree(client, "/en/associations/nour")
-    statuses = tree.xpath("//li[@id='channel-facebook']//p[@class='address']//span[@class='unseen']")
+    statuses = tree.xpath(
+        "//li[@id='channel-facebook']//p[@class='address']//span[@class='unseen']"
+    )
     assert sorted(status.text_content() for status in statuses) == ["present", "silent"]
 
 

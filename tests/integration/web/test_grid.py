@@ -1,7 +1,7 @@
 """The grid of associations: cells, chips, search, the way back, and actions on a selection."""
 
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from lxml import html
@@ -166,6 +166,23 @@ def test_association_leads_back_to_the_same_filter_and_row(client):
     parts = urlsplit(back)
     assert (parts.path, parts.fragment) == ("/en/associations", "row-nour")
     assert parse_qs(parts.query) == {"region": ["souss-massa"], "sort": ["name"]}
+
+
+def test_way_back_survives_evidence_decisions_and_notes(client):
+    address = "/en/associations/nour?" + urlencode({"back": "region=souss-massa&sort=name"})
+    page = get_page(client, address)
+    list_url = "/en/associations?region=souss-massa&sort=name#row-nour"
+    details = [
+        next(url for url in page.xpath("//main//a/@href") if part in url)
+        for part in ("/accounts/", "/decisions?kind=moved", "/decisions?kind=claim")
+    ]
+    for detail in details:
+        back = get_page(client, detail).xpath("//a[@class='back']/@href")[0]
+        assert get_page(client, back).xpath("//a[@class='back']/@href") == [list_url]
+    [form] = page.xpath("//form[@class='follow-up']")
+    data = {"kind": "note", "text": "seen"}
+    answer = client.post(form.get("action"), data=data, follow_redirects=True)
+    assert html.fromstring(answer.text).xpath("//a[@class='back']/@href") == [list_url]
 
 
 @pytest.mark.parametrize(
