@@ -276,7 +276,7 @@ class ChannelDetailBuilder:
     def _choose_status(self, account: AccountView) -> ChannelStatus:
         """Return the status of an account, which is that of the channel if it is the only one.
 
-        Of several accounts each has the status of its own gaps and state.
+        If there are several, the gaps about the account decide, then its state.
         """
         if len(self.view.accounts_on(account.channel)) == 1:
             return summarize_channel(self.view, account.channel).status
