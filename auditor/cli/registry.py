@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from auditor.i18n.translator import Translator
     from auditor.registry.changes import ImportPreview, RegistryChangeLine
     from auditor.registry.column_mapping import ColumnMemory
-    from auditor.registry.importer import ExistingEntries, ImportResult
+    from auditor.registry.existing_entries import ExistingEntries
+    from auditor.registry.importer import ImportResult
     from auditor.registry.issues import SpreadsheetProblem
     from storage.models.users import AuditLogEntry, ChangeOrigin
     from storage.registry.diff import ImportChanges
@@ -113,7 +114,8 @@ def _parse_with_registry(
     from auditor.erasure import find_erased_in_import
     from auditor.registry.changes import build_import_preview
     from auditor.registry.column_mapping import open_column_memory, parse_corrections
-    from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
+    from auditor.registry.existing_entries import ExistingEntries
+    from auditor.registry.importer import parse_registry_spreadsheet
     from storage.errors import MissingDatabaseError
 
     memory = open_column_memory(config.storage.folder, parse_corrections(column_options))
@@ -178,7 +180,7 @@ def import_registry(
     from auditor.erasure import find_erased_in_import
     from auditor.registry.changes import build_import_preview, find_shared_accounts
     from auditor.registry.column_mapping import open_column_memory, parse_corrections
-    from auditor.registry.importer import ExistingEntries
+    from auditor.registry.existing_entries import ExistingEntries
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)

@@ -28,6 +28,7 @@ FACT_COLUMNS = (
     "phone",
     "tags",
 )
+NAME_COLUMNS = ("name", "name_ar", "name_fr")
 TRAILING_COLUMNS = ("none_by_choice", "media_officer", "note")
 
 COLUMN_SYNONYMS = {

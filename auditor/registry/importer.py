@@ -1,8 +1,7 @@
 """Parse a coordinator's spreadsheet into associations and accounts.
 
 Nothing in a spreadsheet is dropped silently. Each cell that cannot be used becomes a problem with
-its line and column. `ExistingEntries` holds the current registry, which is used to match rows
-without an id and to restore cells that a spreadsheet program changed.
+its line and column.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from auditor.i18n.catalogs import LANGUAGE_NAMES
@@ -29,6 +28,7 @@ from auditor.registry.columns import (
     FACT_COLUMNS,
     LINKS_COLUMN,
     MEDIA_OFFICER_CODES,
+    NAME_COLUMNS,
     TRAILING_COLUMNS,
     can_name_person,
     identify_column,
@@ -37,103 +37,16 @@ from auditor.registry.columns import (
 )
 from auditor.registry.corrupted_cells import (
     ROUNDED_NUMBER_PATTERN,
-    CorruptedValueIndex,
     is_mojibake,
-    may_be_corrupted_form_of,
 )
+from auditor.registry.existing_entries import NO_EXISTING_ENTRIES, ExistingEntries
+from auditor.registry.headings import build_mojibake_error, choose_headings
 from auditor.registry.issues import Issue, SpreadsheetProblem
-from auditor.registry.spreadsheet import Sheet, SheetRow, SpreadsheetError
+from auditor.registry.spreadsheet import Sheet, SheetRow
 from probes.links import channel_registry, identify
 from probes.links.cells import split_links
 from probes.models.finding import Identity, LinkKind
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
-from storage.models.users import REGISTRY_FIELDS
-
-
-@dataclass(frozen=True, slots=True)
-class ExistingEntries:
-    """The registry before an import, indexed for matching rows and cells.
-
-    `links_by_column` has the links by association id and column. `corruptible_ids` finds ids that a
-    spreadsheet program converted to numbers or dates.
-    """
-
-    entries_by_id: Mapping[str, AssociationEntry] = field(default_factory=dict)
-    corruptible_ids: CorruptedValueIndex = field(default_factory=partial(CorruptedValueIndex, ()))
-    ids_by_name: Mapping[str, Collection[str]] = field(default_factory=dict)
-    links_by_column: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
-
-    @classmethod
-    def from_registry(
-        cls, entries: Iterable[AssociationEntry], accounts: Iterable[AccountRow]
-    ) -> ExistingEntries:
-        """Build the indexes from the entries and accounts of the registry."""
-        entries_by_id = {entry.id: entry for entry in entries}
-        links_by_column: dict[tuple[str, str], list[str]] = {}
-        for row in accounts:
-            key = (row.association, row.column or LINKS_COLUMN)
-            links_by_column.setdefault(key, []).append(row.typed_text)
-        return cls(
-            entries_by_id,
-            CorruptedValueIndex(entries_by_id),
-            _index_ids_by_name(entries_by_id.values()),
-            links_by_column,
-        )
-
-    def resolve_id(self, cell: str, taken_ids: Collection[str]) -> str:
-        """Return the registered id that a cell means, even if a program changed the cell.
-
-        Return the cell unchanged if no id or several ids match.
-        """
-        if cell in self.entries_by_id:
-            return cell
-        originals = self.corruptible_ids.find_originals(cell)
-        candidates = [original for original in originals if original not in taken_ids]
-        return candidates[0] if len(candidates) == 1 else cell
-
-    def find_ids_by_name(self, names: Iterable[str]) -> list[str]:
-        """Return the sorted ids of the associations that have one of these names."""
-        ids: set[str] = set()
-        for name in names:
-            ids.update(self.ids_by_name.get(normalize_label(name), ()))
-        return sorted(ids)
-
-    def restore_cell(self, association: str, column: str, text: str) -> str:
-        """Return the registered text if a spreadsheet program turned it into this cell.
-
-        Return the text of the cell unchanged if no registered text or several match.
-        """
-        candidates = [
-            known_text
-            for known_text in self._list_known_texts(association, column)
-            if known_text == text or may_be_corrupted_form_of(text, known_text)
-        ]
-        return candidates[0] if text not in candidates and len(candidates) == 1 else text
-
-    def _list_known_texts(self, association: str, column: str) -> Iterator[str]:
-        if column not in REGISTRY_FIELDS:
-            yield from self.links_by_column.get((association, column), ())
-            return
-        entry = self.entries_by_id.get(association)
-        value = entry.get_value(column) if entry is not None else None
-        if value:
-            yield ", ".join(value) if isinstance(value, tuple) else value
-
-
-def _index_ids_by_name(entries: Iterable[AssociationEntry]) -> dict[str, set[str]]:
-    """Return the ids of associations by normalized name."""
-    ids_by_name: dict[str, set[str]] = {}
-    for entry in entries:
-        association = entry.association
-        for name in (association.name, association.name_ar, association.name_fr):
-            label = normalize_label(name or "")
-            if label:
-                ids_by_name.setdefault(label, set()).add(association.id)
-    return ids_by_name
-
-
-NO_EXISTING_ENTRIES = ExistingEntries()
-
 
 LIST_SEPARATOR_PATTERN = re.compile(r"[,;/|\n،؛]+")
 EMAIL_PATTERN = re.compile(r"(?<![^@\s])[^@\s]+@[^@\s]+\.[^@\s.]+")
@@ -142,20 +55,14 @@ LANGUAGE_SYNONYMS = {
     **dict.fromkeys(("fr", "french", "francais", "الفرنسيه", "فرنسيه"), "fr"),
     **dict.fromkeys(("en", "english", "anglais", "الانجليزيه", "انجليزيه"), "en"),
 }
-NAME_COLUMNS = ("name", "name_ar", "name_fr")
 TEXT_COLUMNS = frozenset((*NAME_COLUMNS, "region", "city", "tags", "note"))
 """Columns with free text."""
 LETTER_COLUMNS = TEXT_COLUMNS | {"phone", "media_officer"}
 """Columns that may contain letters or digits that some encodings lack."""
-UTF8_REMEDY = "save it as XLSX or as CSV in UTF-8"
 ADDRESS_PATTERN = re.compile(r"[./:@]")
 """Characters of an address. Every typed address has one, plain words over a hyperlink have none."""
 MAX_LINK_NESTING = 9
 """Limit for splitting a link into further links, to guarantee termination. One split is typical."""
-HEADING_SEARCH_ROWS = 15
-"""Number of rows searched for the headings, because spreadsheets often begin with a title.
-
-The row that names the most columns is the heading."""
 
 
 @dataclass(slots=True)
@@ -176,22 +83,6 @@ class ImportResult:
     sheet_columns: tuple[SheetColumn, ...] = ()
 
 
-class NoNameColumnError(SpreadsheetError):
-    """No column of a spreadsheet has names of associations.
-
-    `sheet_columns` are the columns below the row that is probably the headings, which are
-    `headings`. A person can say which of them has the names.
-    """
-
-    def __init__(
-        self, path: Path, headings: tuple[str, ...], sheet_columns: Sequence[SheetColumn]
-    ) -> None:
-        remedy = "`auditor init` writes an empty spreadsheet"
-        super().__init__(path, "no column is called name", remedy, code="no_name_column")
-        self.headings = headings
-        self.sheet_columns = tuple(sheet_columns)
-
-
 def parse_registry_spreadsheet(
     path: Path,
     default_language: str = "ar",
@@ -208,150 +99,23 @@ def parse_registry_spreadsheet(
     letters are lost. Raises NoNameColumnError if no column has names.
     """
     sheets = list(spreadsheet.read_sheets(path))
-    candidates = list(_find_headings(sheets, memory))
-    if not candidates:
-        _refuse_mojibake_headings(path, sheets)
-        raise _build_no_name_error(path, sheets, memory)
-    # On a tie, `max` returns the first candidate, which is the first sheet.
-    chosen = max(candidates, key=lambda candidate: candidate.rank)
-    if is_prose(chosen.sheet, chosen.row_index):
-        raise spreadsheet.build_no_table_error(path)
+    chosen, ignored_titles = choose_headings(path, sheets, memory)
     result = _RegistryReader(
         chosen.row, default_language, existing, memory.find(chosen.row.cells)
     ).read_rows(chosen.sheet, chosen.data_rows)
-    ignored_titles = {
-        candidate.sheet_index: candidate.sheet.title
-        for candidate in candidates
-        if candidate.data_rows and candidate.sheet_index != chosen.sheet_index
-    }
     result.problems[:0] = [
-        SpreadsheetProblem(1, "", title, Issue.IGNORED_SHEET) for title in ignored_titles.values()
+        SpreadsheetProblem(1, "", title, Issue.IGNORED_SHEET) for title in ignored_titles
     ]
     for entry in result.associations:
         if is_mojibake(entry.name):
-            raise _build_mojibake_error(path, result.line_numbers[entry.id])
+            raise build_mojibake_error(path, result.line_numbers[entry.id])
     return result
-
-
-def _build_no_name_error(
-    path: Path, sheets: Sequence[Sheet], memory: ColumnMemory
-) -> SpreadsheetError:
-    """Return the error with the columns of the largest sheet, unless that is no table."""
-    largest = max(sheets, key=lambda sheet: len(sheet.rows), default=None)
-    if largest is None or not largest.rows:
-        return NoNameColumnError(path, (), ())  # an empty file
-    first_rows = largest.rows[:HEADING_SEARCH_ROWS]
-    row_index = max(range(len(first_rows)), key=lambda index: _count_cells(first_rows[index]))
-    if not _is_table(largest, row_index):
-        return spreadsheet.build_no_table_error(path)
-    headings = first_rows[row_index].cells
-    rows = [row.cells for row in largest.rows[row_index + 1 :]]
-    return NoNameColumnError(path, headings, map_columns(headings, rows, memory.find(headings)))
-
-
-def _is_table(sheet: Sheet, heading_index: int) -> bool:
-    """Return True if a sheet without a column of names is a table all the same.
-
-    It has two columns, and in a text file most lines have as many cells as the headings.
-    """
-    heading, *rows = sheet.rows[heading_index:]
-    if _count_cells(heading) < MIN_TABLE_COLUMNS:
-        return False
-    width = len(heading.cells)
-    return not sheet.delimiter or 2 * sum(len(row.cells) == width for row in rows) >= len(rows)
-
-
-def _count_cells(row: SheetRow) -> int:
-    return len(row.cells) - row.cells.count("")
-
-
-MIN_TABLE_COLUMNS = 2
-"""A table without a heading for names must have two columns; otherwise it is a list of anything."""
-PROSE_PATTERN = re.compile(r"#{1,6} |[-*>|] ?\S|```|\d+\. |<[!a-zA-Z]|[{}\[\]]|.*[.!?:;…]\W?$")
-"""A line that begins like Markdown, HTML or JSON, or ends like a sentence."""
-
-
-def is_prose(sheet: Sheet, heading_index: int) -> bool:
-    """Return True if a text file is not a table: below its headings, most lines are prose.
-
-    A line with as many cells as the headings counts as a row, unless it is the only cell.
-    """
-    if not sheet.delimiter:
-        return False
-    heading, *rows = sheet.rows[heading_index:]
-    width = len(heading.cells)
-    prose_count = sum(
-        (width == 1 or len(row.cells) != width)
-        and PROSE_PATTERN.match(sheet.delimiter.join(row.cells)) is not None
-        for row in rows
-    )
-    is_heading_prose = width == 1 and PROSE_PATTERN.match(heading.cells[0]) is not None
-    return 2 * prose_count > len(rows) or (is_heading_prose and prose_count > 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _HeadingCandidate:
-    """A row that may be the headings of a sheet.
-
-    `is_remembered`: a person said as what the columns below these headings are read.
-    """
-
-    sheet_index: int
-    sheet: Sheet
-    row_index: int
-    column_count: int
-    is_remembered: bool = False
-
-    @property
-    def rank(self) -> tuple[bool, int]:
-        """Return how probable it is that this row is the headings: the highest rank is."""
-        return self.is_remembered, self.column_count
-
-    @property
-    def row(self) -> SheetRow:
-        """Return the row of headings."""
-        return self.sheet.rows[self.row_index]
-
-    @property
-    def data_rows(self) -> tuple[SheetRow, ...]:
-        """Return the rows below the headings."""
-        return self.sheet.rows[self.row_index + 1 :]
-
-
-def _find_headings(sheets: Iterable[Sheet], memory: ColumnMemory) -> Iterator[_HeadingCandidate]:
-    """Yield the first rows of each sheet that name a name column."""
-    for sheet_index, sheet in enumerate(sheets):
-        for row_index, row in enumerate(sheet.rows[:HEADING_SEARCH_ROWS]):
-            chosen = memory.find(row.cells)
-            columns = _identify_columns(row) if chosen is None else {*chosen.values()}
-            if columns & {*NAME_COLUMNS}:
-                yield _HeadingCandidate(
-                    sheet_index, sheet, row_index, len(columns), chosen is not None
-                )
-
-
-def _refuse_mojibake_headings(path: Path, sheets: Iterable[Sheet]) -> None:
-    """Raise SpreadsheetError if the letters of the headings are lost."""
-    for sheet in sheets:
-        for row in sheet.rows[:HEADING_SEARCH_ROWS]:
-            if any(map(is_mojibake, row.cells)):
-                raise _build_mojibake_error(path, row.line)
-
-
-def _build_mojibake_error(path: Path, line: int) -> SpreadsheetError:
-    reason = "the letters of these words were lost"
-    return SpreadsheetError(path, reason, UTF8_REMEDY, code="mojibake", line=line)
 
 
 def parse_registry_entry(cells: Mapping[str, str], language: str) -> ImportResult:
     """Parse the cells of one association, by column, like a row of a spreadsheet."""
     heading, row = SheetRow(1, tuple(cells)), SheetRow(2, spreadsheet.clean_cells(cells.values()))
     return _RegistryReader(heading, language).read_rows(Sheet((heading, row)), [row])
-
-
-def _identify_columns(heading: SheetRow) -> set[str]:
-    columns = (identify_column(cell, channel_registry.list_channels()) for cell in heading.cells)
-    return {column for column in columns if column}
 
 
 @cache

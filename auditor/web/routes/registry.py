@@ -21,13 +21,10 @@ from auditor.registry.changes import (
     build_import_preview,
 )
 from auditor.registry.column_mapping import SheetColumn, list_choices, open_column_memory
-from auditor.registry.importer import (
-    NAME_COLUMNS,
-    ExistingEntries,
-    ImportResult,
-    NoNameColumnError,
-    parse_registry_spreadsheet,
-)
+from auditor.registry.columns import NAME_COLUMNS
+from auditor.registry.existing_entries import ExistingEntries
+from auditor.registry.headings import NoNameColumnError
+from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import (
     MAX_LISTED_LINES,
     describe_dropped_lines,

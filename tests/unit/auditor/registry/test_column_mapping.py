@@ -6,7 +6,8 @@ from auditor.i18n.translator import Translator
 from auditor.registry.cell_values import MAX_COLUMNS
 from auditor.registry.column_mapping import ColumnMemory, map_columns
 from auditor.registry.exporter import build_template_workbook
-from auditor.registry.importer import NoNameColumnError, parse_registry_spreadsheet
+from auditor.registry.headings import NoNameColumnError
+from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.issues import Issue, describe_dropped_lines, group_problems
 from auditor.registry.spreadsheet import SpreadsheetError, to_csv
 

@@ -9,7 +9,8 @@ import pytest
 from auditor.i18n.translator import Translator
 from auditor.registry import exporter, spreadsheet
 from auditor.registry.changes import build_import_preview
-from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
+from auditor.registry.existing_entries import ExistingEntries
+from auditor.registry.importer import parse_registry_spreadsheet
 from storage.store import Store
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

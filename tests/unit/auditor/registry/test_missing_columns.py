@@ -10,7 +10,8 @@ import pytest
 from auditor.cli.main import main
 from auditor.registry import spreadsheet
 from auditor.registry.changes import build_import_preview
-from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
+from auditor.registry.existing_entries import ExistingEntries
+from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.issues import Issue
 from storage.store import Store
 from tests.support.mini_network import opened

@@ -22,7 +22,8 @@ from auditor.registry.columns import (
     identify_column,
     parse_media_officer,
 )
-from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
+from auditor.registry.existing_entries import ExistingEntries
+from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.issues import Issue
 from auditor.registry.spreadsheet import SpreadsheetError
 from probes.links import channel_registry

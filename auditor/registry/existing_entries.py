@@ -1,0 +1,97 @@
+"""The registry before an import, indexed for matching the rows and cells of a spreadsheet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from auditor.registry.columns import LINKS_COLUMN, normalize_label
+from auditor.registry.corrupted_cells import CorruptedValueIndex, may_be_corrupted_form_of
+from storage.models.audit import AccountRow, AssociationEntry
+from storage.models.users import REGISTRY_FIELDS
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingEntries:
+    """The registry before an import, indexed for matching rows and cells.
+
+    `links_by_column` has the links by association id and column. `corruptible_ids` finds ids that a
+    spreadsheet program converted to numbers or dates.
+    """
+
+    entries_by_id: Mapping[str, AssociationEntry] = field(default_factory=dict)
+    corruptible_ids: CorruptedValueIndex = field(default_factory=partial(CorruptedValueIndex, ()))
+    ids_by_name: Mapping[str, Collection[str]] = field(default_factory=dict)
+    links_by_column: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def from_registry(
+        cls, entries: Iterable[AssociationEntry], accounts: Iterable[AccountRow]
+    ) -> ExistingEntries:
+        """Build the indexes from the entries and accounts of the registry."""
+        entries_by_id = {entry.id: entry for entry in entries}
+        links_by_column: dict[tuple[str, str], list[str]] = {}
+        for row in accounts:
+            key = (row.association, row.column or LINKS_COLUMN)
+            links_by_column.setdefault(key, []).append(row.typed_text)
+        return cls(
+            entries_by_id,
+            CorruptedValueIndex(entries_by_id),
+            _index_ids_by_name(entries_by_id.values()),
+            links_by_column,
+        )
+
+    def resolve_id(self, cell: str, taken_ids: Collection[str]) -> str:
+        """Return the registered id that a cell means, even if a program changed the cell.
+
+        Return the cell unchanged if no id or several ids match.
+        """
+        if cell in self.entries_by_id:
+            return cell
+        originals = self.corruptible_ids.find_originals(cell)
+        candidates = [original for original in originals if original not in taken_ids]
+        return candidates[0] if len(candidates) == 1 else cell
+
+    def find_ids_by_name(self, names: Iterable[str]) -> list[str]:
+        """Return the sorted ids of the associations that have one of these names."""
+        ids: set[str] = set()
+        for name in names:
+            ids.update(self.ids_by_name.get(normalize_label(name), ()))
+        return sorted(ids)
+
+    def restore_cell(self, association: str, column: str, text: str) -> str:
+        """Return the registered text if a spreadsheet program turned it into this cell.
+
+        Return the text of the cell unchanged if no registered text or several match.
+        """
+        candidates = [
+            known_text
+            for known_text in self._list_known_texts(association, column)
+            if known_text == text or may_be_corrupted_form_of(text, known_text)
+        ]
+        return candidates[0] if text not in candidates and len(candidates) == 1 else text
+
+    def _list_known_texts(self, association: str, column: str) -> Iterator[str]:
+        if column not in REGISTRY_FIELDS:
+            yield from self.links_by_column.get((association, column), ())
+            return
+        entry = self.entries_by_id.get(association)
+        value = entry.get_value(column) if entry is not None else None
+        if value:
+            yield ", ".join(value) if isinstance(value, tuple) else value
+
+
+def _index_ids_by_name(entries: Iterable[AssociationEntry]) -> dict[str, set[str]]:
+    """Return the ids of associations by normalized name."""
+    ids_by_name: dict[str, set[str]] = {}
+    for entry in entries:
+        association = entry.association
+        for name in (association.name, association.name_ar, association.name_fr):
+            label = normalize_label(name or "")
+            if label:
+                ids_by_name.setdefault(label, set()).add(association.id)
+    return ids_by_name
+
+
+NO_EXISTING_ENTRIES = ExistingEntries()
