@@ -278,6 +278,9 @@ def test_regions_are_sorted_by_who_needs_help(client):
     assert broken == sorted(broken, reverse=True)
     address = rows[0].xpath("td[2]/a/@href")[0]
     assert len(list_row_ids(get_page(client, address))) == broken[0]
+    charts = page.xpath("//table[contains(@class, 'bars')]")
+    assert charts
+    assert all(chart.getparent().tag == "details" for chart in charts)
 
 
 def test_page_of_the_grid_needs_no_script(client):
