@@ -40,6 +40,8 @@ class NoNameColumnError(SpreadsheetError):
         self, path: Path, headings: tuple[str, ...], sheet_columns: Sequence[SheetColumn]
     ) -> None:
         remedy = "`auditor init` writes an empty spreadsheet"
+        if any(column.heading for column in sheet_columns):
+            remedy = "--column HEADING=name says which column has the names"
         super().__init__(path, "no column is called name", remedy, code="no_name_column")
         self.headings = headings
         self.sheet_columns = tuple(sheet_columns)

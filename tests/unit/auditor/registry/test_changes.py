@@ -287,7 +287,7 @@ def import_foreign_sheet(*options):
 def test_columns_are_corrected_on_the_command_line(folder, capsys):
     write_foreign_sheet(folder)
     assert import_foreign_sheet("--dry-run") == 3
-    assert "no column is called name" in capsys.readouterr().err
+    assert "no column is called name; try: --column HEADING=name" in capsys.readouterr().err
     assert import_foreign_sheet("--column", "nombre=name", "--column", "Ciudad=ignore") == 0
     err = capsys.readouterr().err
     assert "1 row was not imported: the name is missing (lines: 3)." in err
