@@ -21,7 +21,7 @@ from auditor.evaluation.network_view import iter_association_views, load_associa
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
-from auditor.registry import spreadsheet
+from auditor.registry import spreadsheet, workbook_writer
 from auditor.reports.invitation import (
     InvitationText,
     ReportLinkAddress,
@@ -82,7 +82,9 @@ class BulkInvitations:
         else:
             title = translator.term("export", SHEET_TITLE) if translator else SHEET_TITLE
             right_to_left = translator is not None and translator.direction == "rtl"
-            yield from spreadsheet.iter_workbook_chunks({title: table}, right_to_left=right_to_left)
+            yield from workbook_writer.iter_workbook_chunks(
+                {title: table}, right_to_left=right_to_left
+            )
 
     def commit(self) -> None:
         """Store the links: from now on they work, and older ones do not."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import posixpath
 import re
 import warnings
 import zipfile
@@ -18,18 +17,18 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryFile
 from types import MappingProxyType
-from typing import IO, Any
+from typing import Any
 from zipfile import ZipFile
 
 from auditor.core.errors import InputError
 from auditor.registry import calamine_reader
 from auditor.registry.cell_values import MAX_COLUMNS, format_cell_value
+from auditor.registry.hyperlinks import CellPosition, iter_sheet_parts, read_hyperlinks
+from auditor.registry.workbook_writer import iter_workbook_chunks
 from storage.sanitize import sanitize_text
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -350,7 +349,7 @@ def _read_xlsx_fast(data: bytes, path: Path) -> list[Sheet]:
         with ZipFile(io.BytesIO(data)) as archive:
             if _has_different_cells(archive):
                 return []
-            parts = dict(_iter_sheet_parts(archive))
+            parts = dict(iter_sheet_parts(archive))
             return [
                 _add_hyperlinks(sheet, read_hyperlinks(archive, parts[sheet.title]))
                 for sheet in _read_with_calamine(data, path)
@@ -483,199 +482,3 @@ def iter_xlsx_chunks(
     """Yield the bytes of a workbook with one table in chunks, for tables too large for memory."""
     rows = ([_double_apostrophe(cell) for cell in row] for row in table)
     return iter_workbook_chunks({title: rows}, right_to_left=right_to_left, choices=choices)
-
-
-SPREADSHEET_NAMESPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-RELATIONSHIP_NAMESPACE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-PACKAGE_NAMESPACE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
-WEB_SCHEMES = ("http://", "https://")
-CellPosition = tuple[int, int]
-
-
-def read_hyperlinks(archive: ZipFile, part_name: str) -> dict[CellPosition, str]:
-    """Return the web addresses of a worksheet's cells, by line and column from 1.
-
-    `part_name` is the name of the worksheet's file in the archive.
-    """
-    folder, name = posixpath.split(part_name)
-    relationships = f"{folder}/_rels/{name}.rels"
-    if relationships not in archive.namelist():
-        return {}
-    targets_by_id = {
-        attributes.get("Id"): attributes.get("Target", "")
-        for attributes in _iter_elements(archive, relationships, f"{PACKAGE_NAMESPACE}Relationship")
-        if attributes.get("TargetMode") == "External"
-    }
-    if not any(map(_is_web_url, targets_by_id.values())):
-        return {}
-    return dict(_iter_hyperlinks(archive, part_name, targets_by_id))
-
-
-def _iter_sheet_parts(archive: ZipFile) -> Iterator[tuple[str, str]]:
-    """Yield the title of each worksheet and the name of its file in the archive."""
-    relationships = "xl/_rels/workbook.xml.rels"
-    targets = {
-        attributes.get("Id"): posixpath.join("/xl", attributes.get("Target", ""))
-        for attributes in _iter_elements(archive, relationships, f"{PACKAGE_NAMESPACE}Relationship")
-    }
-    for attributes in _iter_elements(archive, "xl/workbook.xml", f"{SPREADSHEET_NAMESPACE}sheet"):
-        target = targets[attributes.get(f"{RELATIONSHIP_NAMESPACE}id")]
-        yield attributes["name"], target.removeprefix("/")
-
-
-def _iter_hyperlinks(
-    archive: ZipFile, part_name: str, targets_by_id: dict[str | None, str]
-) -> Iterator[tuple[CellPosition, str]]:
-    from openpyxl.utils.cell import coordinate_to_tuple  # noqa: PLC0415  # slow to load
-
-    for attributes in _iter_elements(archive, part_name, f"{SPREADSHEET_NAMESPACE}hyperlink"):
-        address = targets_by_id.get(attributes.get(f"{RELATIONSHIP_NAMESPACE}id"), "")
-        if _is_web_url(address):
-            first_cell, _, _ = attributes.get("ref", "A1").partition(":")
-            yield coordinate_to_tuple(first_cell), address
-
-
-def _iter_elements(archive: ZipFile, part_name: str, tag: str) -> Iterator[dict[str, str]]:
-    from openpyxl.xml.functions import iterparse  # noqa: PLC0415  # the parser that reads the cells
-
-    with archive.open(part_name) as file:
-        for _, element in iterparse(file):
-            if element.tag == tag:
-                yield dict(element.attrib)
-            element.clear()
-
-
-def _is_web_url(url: str) -> bool:
-    return url.startswith(WEB_SCHEMES)
-
-
-WIDTH_SAMPLE_ROWS = 200
-"""Number of rows that the column widths are computed from. A workbook stores widths before rows."""
-MIN_COLUMN_WIDTH, MAX_COLUMN_WIDTH = 8, 60
-MAX_CELL_CHARS = 32_767
-"""Maximum length of a cell in Excel."""
-MAX_ROWS = 1_048_576
-CHUNK_BYTES = 64 * 1024
-DATE_NUMBER_FORMAT = "yyyy-mm-dd"
-
-CellRow = Sequence[object]
-
-
-def write_workbook(
-    output: IO[bytes],
-    tables: Mapping[str, Iterable[CellRow]],
-    *,
-    right_to_left: bool = False,
-    choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> None:
-    """Write a workbook with one worksheet per table.
-
-    `tables` are by title. Headings are frozen and have filters, and columns are as wide as their
-    contents. `choices` are the values suggested for the cells of a column, by heading. Other values
-    are allowed.
-    """
-    from openpyxl import Workbook  # noqa: PLC0415  # slow to load
-
-    workbook = Workbook(write_only=True)
-    for title, table in tables.items():
-        worksheet = workbook.create_sheet(title[:31])
-        _write_worksheet(worksheet, table, choices, right_to_left=right_to_left)
-    workbook.save(output)
-
-
-def iter_workbook_chunks(
-    tables: Mapping[str, Iterable[CellRow]],
-    *,
-    right_to_left: bool = False,
-    choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> Iterator[bytes]:
-    """Yield the bytes of the workbook of `write_workbook` in chunks."""
-    with TemporaryFile() as file:
-        write_workbook(file, tables, right_to_left=right_to_left, choices=choices)
-        file.seek(0)
-        yield from iter(partial(file.read, CHUNK_BYTES), b"")
-
-
-def _write_worksheet(
-    worksheet: Any,
-    table: Iterable[CellRow],
-    choices: Mapping[str, Sequence[str]],
-    *,
-    right_to_left: bool,
-) -> None:
-    worksheet.sheet_view.rightToLeft = right_to_left
-    worksheet.freeze_panes = "A2"
-    rows = iter(table)
-    sample_rows = list(islice(rows, WIDTH_SAMPLE_ROWS))
-    _set_column_widths(worksheet, sample_rows)
-    _add_choice_lists(worksheet, sample_rows, choices)
-    line = 0
-    for line, row in enumerate(chain(sample_rows, rows), 1):
-        worksheet.append(list(_build_cells(worksheet, row, is_heading=line == 1)))
-    if sample_rows:
-        last_column = _get_column_letter(len(sample_rows[0]))
-        worksheet.auto_filter.ref = f"A1:{last_column}{line}"
-
-
-def _set_column_widths(worksheet: Any, rows: list[CellRow]) -> None:
-    for column_number, column in enumerate(zip(*rows, strict=True), 1):
-        lines = (line for cell in column if cell is not None for line in str(cell).split("\n"))
-        longest = max(map(len, lines), default=0)
-        width = min(MAX_COLUMN_WIDTH, max(MIN_COLUMN_WIDTH, longest + 2))
-        worksheet.column_dimensions[_get_column_letter(column_number)].width = width
-
-
-def _add_choice_lists(
-    worksheet: Any, rows: list[CellRow], choices: Mapping[str, Sequence[str]]
-) -> None:
-    from openpyxl.worksheet.datavalidation import DataValidation  # noqa: PLC0415
-
-    for column_number, heading in enumerate(rows[0] if rows else (), 1):
-        values = choices.get(str(heading))
-        if not values:
-            continue
-        formula = f'"{",".join(values)}"'
-        validation = DataValidation(type="list", formula1=formula, allow_blank=True)
-        validation.showErrorMessage = False
-        column = _get_column_letter(column_number)
-        validation.add(f"{column}2:{column}{MAX_ROWS}")
-        worksheet.data_validations.append(validation)
-
-
-def _get_column_letter(column_number: int) -> str:
-    from openpyxl.utils import get_column_letter  # noqa: PLC0415
-
-    return get_column_letter(column_number)
-
-
-def _build_cells(worksheet: Any, row: CellRow, *, is_heading: bool) -> Iterator[Any]:
-    from openpyxl.cell.cell import WriteOnlyCell  # noqa: PLC0415
-    from openpyxl.styles import Font  # noqa: PLC0415
-
-    for value in row:
-        cell = WriteOnlyCell(worksheet)
-        _fill_cell(cell, value)
-        if is_heading:
-            cell.font = Font(bold=True)
-        yield cell
-
-
-def _fill_cell(cell: Any, value: object) -> None:
-    if isinstance(value, date):
-        cell.value = value.replace(tzinfo=None) if isinstance(value, datetime) else value
-        cell.number_format = DATE_NUMBER_FORMAT
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        cell.value = value
-    else:
-        cell.value = _to_cell_text(value)
-        cell.number_format = "@"
-        if cell.value is not None:
-            cell.data_type = "s"
-
-
-def _to_cell_text(value: object) -> str | None:
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # noqa: PLC0415
-
-    if value is None:
-        return None
-    return ILLEGAL_CHARACTERS_RE.sub("", str(value))[:MAX_CELL_CHARS] or None

@@ -16,7 +16,7 @@ from auditor.evaluation.network_view import iter_association_views, load_associa
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
-from auditor.registry import spreadsheet
+from auditor.registry import spreadsheet, workbook_writer
 from auditor.views import export_rows, meeting_pack
 from auditor.views.calls import CallEntry, list_calls
 from auditor.views.export_rows import ExportData, ExportKind, allow_all
@@ -139,4 +139,4 @@ def _stream_workbook(export_request: ExportRequest, export_data: ExportData) -> 
         title = translator.term("export", name) if translator else name
         items = kind.build_items(export_data)
         tables[title] = kind.build_table(items, export_data.config, translator)
-    return spreadsheet.iter_workbook_chunks(tables, right_to_left=export_request.right_to_left)
+    return workbook_writer.iter_workbook_chunks(tables, right_to_left=export_request.right_to_left)

@@ -12,7 +12,7 @@ from auditor.evaluation.network_view import build_network_overview
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import load_terms
 from auditor.i18n.translator import Translator
-from auditor.registry import spreadsheet
+from auditor.registry import spreadsheet, workbook_writer
 from auditor.runs.run import execute_run
 from auditor.views import export
 from auditor.views.export import EXPORT_FORMATS, EXPORT_KINDS, ExportRequest
@@ -159,7 +159,7 @@ def test_formula_is_exported_as_text(text):
     [cell] = next(csv.reader(io.StringIO(csv_text)))
     assert cell.startswith("'")
     out = io.BytesIO()
-    spreadsheet.write_workbook(out, {"x": [[text]]})
+    workbook_writer.write_workbook(out, {"x": [[text]]})
     assert load_workbook(out).active["A1"].data_type in {"s", "n", "inlineStr"}
 
 
@@ -175,7 +175,7 @@ def test_name_with_a_formula_is_exported_as_text(app):
 def test_workbook_has_only_text_dates_and_numbers():
     out = io.BytesIO()
     table = [["name", "day", "number"], *([text, date(2026, 11, 25), 3.5] for text in HOSTILE)]
-    spreadsheet.write_workbook(out, {"x": table}, right_to_left=True)
+    workbook_writer.write_workbook(out, {"x": table}, right_to_left=True)
     sheet = load_workbook(out).active
     assert [cell.value for cell in sheet["A"]][1:] == [text.replace("\x00", "") for text in HOSTILE]
     assert {cell.data_type for cell in sheet["A"]} == {"s"}
