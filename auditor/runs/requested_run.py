@@ -61,15 +61,24 @@ def prepare_requested_run(app: LockableRunContext, now: datetime) -> RunRefusal 
     """
     try:
         with app.hold_run_lock():
-            run = app.store.get_latest_run()
-            if run is None or run.day < now.date() or run.state is not AuditRunState.DONE:
-                return None
-            if run.day > now.date() or _count_checks(app.store, run):
+            if is_day_finished(app.store, now):
                 return RunRefusal.FINISHED
-            app.store.discard_runs([run], now, now)
+            run = app.store.get_latest_run()
+            if run is not None and (run.day, run.state) == (now.date(), AuditRunState.DONE):
+                app.store.discard_runs([run], now, now)
             return None
     except RunLockedError:
         return RunRefusal.RUNNING
+
+
+def is_day_finished(store: Store, now: datetime) -> bool:
+    """Return True if the run of the day, or a later one, is done, unless it checked no account."""
+    run = store.get_latest_run()
+    if run is None or run.id is None or run.day < now.date():
+        return False
+    if run.state is not AuditRunState.DONE:
+        return False
+    return run.day > now.date() or store.has_observations(run.id, run.id)
 
 
 def load_run_progress(store: Store) -> RunProgress | None:
@@ -91,7 +100,7 @@ def has_results(store: Store) -> bool:
     if run is None or run.id is None:
         return False
     has_gaps = store.get_facet_counts().get("has_gaps", 0) > 0
-    return has_gaps or store.has_observations(run.id)
+    return has_gaps or store.has_observations(0, run.id)
 
 
 def _count_checks(store: Store, run: AuditRun) -> int:

@@ -238,9 +238,10 @@ class ObservationQueries:
                     change.values(evidence=bindparam("new_evidence"), fingerprint=None), rows
                 )
 
-    def has_observations(self, run_id: int) -> bool:
-        """Return True if a run or an earlier one has observed an account."""
-        query = select(OBSERVATION.c.run_id).where(OBSERVATION.c.run_id <= run_id).limit(1)
+    def has_observations(self, first_run_id: int, last_run_id: int) -> bool:
+        """Return True if a run with an id in this range has observed an account."""
+        query = select(OBSERVATION.c.run_id).limit(1)
+        query = query.where(OBSERVATION.c.run_id.between(first_run_id, last_run_id))
         with self._database.begin_read() as connection:
             return connection.execute(query).first() is not None
 

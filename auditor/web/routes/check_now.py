@@ -13,7 +13,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from auditor.checking.clock import find_due_day, find_next_start_time
 from auditor.runs.recheck import is_run_in_progress
-from auditor.runs.requested_run import RunRefusal, RunStarter, has_results, load_run_progress
+from auditor.runs.requested_run import (
+    RunRefusal,
+    RunStarter,
+    has_results,
+    is_day_finished,
+    load_run_progress,
+)
 from auditor.users import service
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, build_request_context
@@ -31,7 +37,8 @@ class NextCheck:
     """The start of the next check, and whether the reader can start one now.
 
     `has_results`: a run has checked something. `starts_at` is None if no run can begin. `is_due`:
-    the scheduler of this process starts it within half an hour.
+    the scheduler of this process starts it within half an hour. `can_start` is False after the
+    check of the day.
     """
 
     has_results: bool
@@ -47,6 +54,7 @@ def load_next_check(request: Request, context: RequestContext) -> NextCheck:
     latest_run = context.app.store.get_latest_run()
     is_done = latest_run is not None and latest_run.state is AuditRunState.DONE
     starter: RunStarter | None = state.run_starter
+    may_start = starter is not None and service.can_edit_all_regions(context.user)
     return NextCheck(
         has_results=has_results(context.app.store),
         starts_at=find_next_start_time(latest_run, schedule, context.now),
@@ -54,7 +62,7 @@ def load_next_check(request: Request, context: RequestContext) -> NextCheck:
             state.heartbeat and not is_done and find_due_day(schedule, context.now) is not None
         ),
         is_running=_is_check_running(starter, context),
-        can_start=starter is not None and service.can_edit_all_regions(context.user),
+        can_start=may_start and not is_day_finished(context.app.store, context.now),
     )
 
 

@@ -189,6 +189,18 @@ def test_day_has_one_check(network):
     assert browser.runner.started_days == [NOW.date()]
 
 
+def test_page_after_an_import_offers_no_second_check_of_the_day(network):
+    register(network, SITE, now=NOW)
+    imported_url = "/en/registry?imported=1-0-0"
+    with open_browser(network) as browser:
+        assert 'action="/en/check"' in browser.client.get(imported_url).text
+        browser.press_check_now()
+        browser.wait_for_end()
+        text = browser.client.get(imported_url).text
+    assert 'action="/en/check"' not in text
+    assert NEXT_CHECK in read_text(text)
+
+
 def test_run_before_the_first_import_is_replaced(network):
     asyncio.run(execute_run(network, NOW - timedelta(hours=8)))
     register(network, SITE, now=NOW)
