@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -26,6 +26,7 @@ from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.domain_expiry import DomainExpiry
 from auditor.rules.link_reciprocity import classify_link_reciprocity
 from auditor.rules.score import Score, compute_score, rate_points
+from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import (
     ACCOUNT_KINDS,
     Activity,
@@ -103,7 +104,8 @@ class AssociationView:
 
     `gaps` are the open gaps that no other hides, by kind, the most severe first; `all_gaps` has
     every row. `waived_gaps` are ignored by a decision. `decisions` are those in force.
-    `wikidata_statements` are about registered and proposed accounts alike.
+    `wikidata_statements` are about registered and proposed accounts alike. `is_checked` is False
+    before the first run that looks at the association; its page shows no score until then.
     """
 
     association: Association
@@ -118,6 +120,7 @@ class AssociationView:
     moved_channels: frozenset[str] = frozenset()
     decisions: tuple[Decision, ...] = ()
     wikidata_statements: tuple[WikidataStatement, ...] = ()
+    is_checked: bool = True
 
     @property
     def site_proposals(self) -> list[Proposal]:
@@ -181,18 +184,19 @@ def build_association_view(
         for record in select_newest_answers(association_state, evaluation_time.now)
         if record.source is WitnessSource.WEB_ARCHIVE
     }
+    accounts = tuple(
+        _add_witnesses(
+            _build_account_view(account, context, config, evaluation_time),
+            account,
+            archive_answers.get(account.row.id or 0),
+            statements,
+        )
+        for account in context.accounts
+        if _has_link(account)
+    )
     return AssociationView(
         association=association_state.association,
-        accounts=tuple(
-            _add_witnesses(
-                _build_account_view(account, context, config, evaluation_time),
-                account,
-                archive_answers.get(account.row.id or 0),
-                statements,
-            )
-            for account in context.accounts
-            if _has_link(account)
-        ),
+        accounts=accounts,
         gaps=tuple(engine.select_visible_gaps(not_waived, catalogue)),
         all_gaps=gaps,
         proposals=tuple(
@@ -210,7 +214,19 @@ def build_association_view(
         moved_channels=context.moved_channels,
         decisions=tuple(in_force),
         wikidata_statements=statements,
+        is_checked=bool(gaps) or _is_checked(accounts, context, config),
     )
+
+
+def _is_checked(accounts: Collection[AccountView], context: RuleContext, config: Config) -> bool:
+    """Return True if a run has looked at an association that has no gaps.
+
+    A run that finds no account leaves a gap, unless the association chose to have none.
+    """
+    if accounts:
+        return any(account.checked_at for account in accounts)
+    wanted = (channel for channel in config.channels if not is_optional_channel(channel))
+    return context.none_by_choice.issuperset(wanted)
 
 
 def find_next_change_date(

@@ -44,7 +44,7 @@ ARABIC_PREFIXES = ("ولل", "وال", "بال", "كال", "فال", "ال", "ل
 
 
 def build_summary_record(
-    view: AssociationView, channels: Collection[str], valid_until: date | None = None
+    view: AssociationView, channels: Iterable[str], valid_until: date | None = None
 ) -> SummaryRecord:
     """Return the record of a view to store, for these audited channels and until `valid_until`."""
     summary = build_summary(view, channels)
@@ -76,18 +76,7 @@ def _iter_gap_change_facets(gaps: Iterable[Gap]) -> Iterator[str]:
                 yield f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"
 
 
-def is_association_checked(view: AssociationView, channels: Iterable[str]) -> bool:
-    """Return True if a run has looked at an association.
-
-    A run that finds no account leaves a gap, unless the association chose to have none.
-    """
-    if view.all_gaps or any(account.checked_at for account in view.accounts):
-        return True
-    wanted = (channel for channel in channels if not is_optional_channel(channel))
-    return not view.accounts and view.none_by_choice.issuperset(wanted)
-
-
-def build_summary(view: AssociationView, channels: Collection[str]) -> AssociationSummary:
+def build_summary(view: AssociationView, channels: Iterable[str]) -> AssociationSummary:
     """Return the summary of a view."""
     association, score = view.association, view.score
     return AssociationSummary(
@@ -112,7 +101,7 @@ def build_summary(view: AssociationView, channels: Collection[str]) -> Associati
             if account.latest is Presence.UNKNOWN
         ),
         changed_at=max(_iter_gap_change_times(_select_reportable_gaps(view)), default=None),
-        is_checked=is_association_checked(view, channels),
+        is_checked=view.is_checked,
     )
 
 

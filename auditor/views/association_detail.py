@@ -16,7 +16,7 @@ from auditor.config.schema import Config
 from auditor.decisions.service import build_decision_items
 from auditor.decisions.steps import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of
-from auditor.evaluation.summary import is_association_checked, summarize_channel
+from auditor.evaluation.summary import summarize_channel
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rules.account_status import StatusOutlook, iter_status_outlooks
@@ -111,13 +111,12 @@ class AssociationEvent:
 class AssociationDetail:
     """One association as its coordinator sees it.
 
-    `is_checked` is that of `AssociationSummary`. `waived_gaps` are open gaps that a decision hides,
-    each with the newest such decision. `decisions` are items as `auditor decide list --json` prints
-    them, newest first; only those that count.
+    `waived_gaps` are open gaps that a decision hides, each with the newest such decision.
+    `decisions` are items as `auditor decide list --json` prints them, newest first; only those that
+    count.
     """
 
     view: AssociationView
-    is_checked: bool
     channels: tuple[ChannelDetail, ...]
     gap_groups: tuple[GapGroup, ...]
     recently_closed_gaps: tuple[Gap, ...]
@@ -165,7 +164,6 @@ def build_association_detail(
     builder = ChannelDetailBuilder.create(store, view, config, decisions, now)
     return AssociationDetail(
         view=view,
-        is_checked=is_association_checked(view, config.channels),
         channels=tuple(builder.iter_channels(history)),
         gap_groups=tuple(_group_gaps(view.gaps, store.list_completed_steps(association_id))),
         recently_closed_gaps=tuple(
