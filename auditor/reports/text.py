@@ -17,8 +17,9 @@ from auditor.evaluation.summary import Coverage
 from auditor.i18n.translator import EMPTY_VALUE, MessageValue, Translator
 from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.rules.domain_expiry import DomainExpiry
-from probes.models.finding import Presence, Reason
+from probes.models.finding import LinkKind, Presence, Reason
 from storage.models.audit import AccountState, Gap
+from storage.models.summaries import ChannelStatus
 
 MAX_DETAILED_GAPS = 5
 """Number of gaps described in full. People do not start on a longer list (see docs/decisions)."""
@@ -276,6 +277,9 @@ def describe_account_state(account: AccountView, translator: Translator) -> str:
     """Return the status of an account with its reason, if it has one."""
     if account.reason is Reason.WRONG_TARGET:
         return translator.term("cause", account.reason)
+    is_unknown = account.state is AccountState.UNKNOWN and account.reason is None
+    if is_unknown and account.checked_at is None and account.kind is not LinkKind.INVALID:
+        return translator.term("channel_status", ChannelStatus.NOT_CHECKED)
     status = translator.term("account_status", account.state)
     return f"{status} ({translator.term('cause', account.reason)})" if account.reason else status
 

@@ -30,6 +30,7 @@ from auditor.reports.html import (
     ReportAction,
     ReportForms,
     ReportNotice,
+    has_badge,
     render_badge,
     wants_badge,
 )
@@ -290,7 +291,8 @@ BADGE_CACHE_CONTROL = "public, max-age=86400"
 def show_badge(context: PageContext, association: str, request: Request) -> Response:
     """Send the badge of an association.
 
-    Raises HTTPException (404) if the association has not asked for one, or before the first run.
+    Raises HTTPException (404) if the association has not asked for one, or if no run has looked at
+    it.
     """
     app = context.app
     registered = app.store.get_association(association)
@@ -298,7 +300,7 @@ def show_badge(context: PageContext, association: str, request: Request) -> Resp
     if registered is None or run is None or not wants_badge(registered):
         raise HTTPException(404)
     view = load_association_view(app.store, app.config, association)
-    if view is None:
+    if view is None or not has_badge(view, app.config):
         raise HTTPException(404)
     content = render_badge(view, run.started_at, context.language).encode()
     etag = f'"{sha256(content).hexdigest()[:20]}"'

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -11,8 +12,11 @@ import pytest
 from auditor.checking import checker
 from auditor.config.schema import NetworkSettings
 from auditor.core.errors import RunLockedError
+from auditor.evaluation.network_view import load_association_view
 from auditor.evaluation.run_results import save_run_facts
 from auditor.i18n.translator import Translator
+from auditor.rendering.templates import StaticSiteLinks
+from auditor.reports.html import BADGE_TAG, ReportForms, has_badge, render_report
 from auditor.runs.requested_run import has_results
 from auditor.runs.run import execute_run
 from auditor.scheduling import SchedulerJob
@@ -199,6 +203,27 @@ def test_page_after_an_import_offers_no_second_check_of_the_day(network):
         text = browser.client.get(imported_url).text
     assert 'action="/en/check"' not in text
     assert NEXT_CHECK in read_text(text)
+
+
+def test_report_before_the_first_check_gives_no_level(network):
+    register(network, SITE, now=NOW)
+    view = load_association_view(network.store, network.config, "nour")
+    links = StaticSiteLinks("nour.html", ("en",))
+    page = read_text(render_report(view, network.config, NOW, links, "en", forms=ReportForms()))
+    assert "Not checked yet. After the first check" in page
+    assert "Website not checked yet" in page
+    for text in ("Level", "could not be checked", "last night"):
+        assert text not in page
+
+
+def test_badge_waits_for_the_first_check(network):
+    register(network, SITE, now=NOW)
+    view = load_association_view(network.store, network.config, "nour")
+    badged = replace(view, association=replace(view.association, tags=(BADGE_TAG,)))
+    assert not has_badge(badged, network.config)
+    asyncio.run(execute_run(network, NOW))
+    view = load_association_view(network.store, network.config, "nour")
+    assert has_badge(replace(view, association=badged.association), network.config)
 
 
 def test_run_before_the_first_import_is_replaced(network):
