@@ -68,6 +68,13 @@ def test_selection_works_without_javascript(tab_without_javascript, server_url):
     assert download.value.suggested_filename.endswith(".xlsx")
 
 
+def test_enter_in_the_tag_field_adds_the_tag(grid):
+    grid.locator("input[value=nour]").check()
+    grid.locator("input[name=tag]").fill("visited")
+    grid.locator("input[name=tag]").press("Enter")
+    grid.wait_for_url("**/associations?tag=visited&tagged=1")
+
+
 def test_row_is_a_card_on_a_phone(tab, server_url):
     tab.set_viewport_size({"width": 360, "height": 740})
     tab.goto(f"{server_url}/ar/associations")
