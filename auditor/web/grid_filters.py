@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from urllib.parse import parse_qsl, urlencode
 
-from auditor.evaluation.summary import NO_GAPS, AssociationFilter, parse_search_query
+from auditor.evaluation.summary import (
+    NO_GAPS,
+    AssociationFilter,
+    normalize_words,
+    parse_search_query,
+    strip_article,
+)
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.web import list_filters
 from auditor.web.list_filters import FieldChoices
@@ -86,7 +92,7 @@ def correct_words(store: Store, text: str) -> str:
     corrections = store.correct_search_words(words)
     if not corrections:
         return ""
-    return " ".join(corrections.get(word, word) for word in sorted(words))
+    return " ".join(corrections.get(strip_article(word), word) for word in normalize_words(text))
 
 
 def count_facets(

@@ -149,6 +149,8 @@ def test_one_typing_error_is_corrected_and_said(client):
     assert list_row_ids(page) == ["bare"]
     assert "No association matches “Tizmit”. These match “tiznit”." in read_text(page)
     assert page.xpath("//input[@name='q']/@value") == ["Tizmit"]
+    page = get_page(client, "/en/associations?q=Tizmit%20bare")
+    assert "These match “tiznit bare”." in read_text(page)
 
 
 def test_empty_result_gives_advice_and_a_way_out(client):
