@@ -29,7 +29,6 @@ from auditor.decisions.steps import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.channel_figures import compute_channel_figures
 from auditor.evaluation.network_view import NetworkOverview, build_network_overview
-from auditor.evaluation.summary import is_association_checked
 from auditor.i18n.translator import GapText, Translator
 from auditor.reference.gap_catalogue import SEVERITIES, Voice, get_gap_kind
 from auditor.rendering import svg
@@ -216,7 +215,6 @@ def render_report(
         places=_list_places(view, points),
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
-        is_checked=is_association_checked(view, config.channels),
         further_titles=[
             translator.gap_title(gap.code, gap.channel, Voice.ASSOCIATION)
             for gap in view.gaps[MAX_DETAILED_GAPS:]
@@ -348,7 +346,7 @@ def publish_site(
     Each file is written atomically. Raises OSError.
     """
     overview = build_network_overview(app.store, app.config, now)
-    badges = len(_list_badge_views(overview, app.config))
+    badges = len(_list_badge_views(overview))
     files_per_language = 1 + len(overview.associations) + badges
     total = 1 + len(app.config.report.languages) * files_per_language
     written = 0
@@ -401,15 +399,15 @@ def render_badges(network_overview: NetworkOverview, config: Config) -> Iterator
     """Yield the file name and the SVG of each badge, or nothing before the first run."""
     if not network_overview.since:
         return
-    for view in _list_badge_views(network_overview, config):
+    for view in _list_badge_views(network_overview):
         stem = build_report_file_name(view.association.id).removesuffix(".html")
         for language in config.report.languages:
             badge = render_badge(view, network_overview.since, language)
             yield f"badges/{stem}/{language}.svg", badge
 
 
-def _list_badge_views(network_overview: NetworkOverview, config: Config) -> list[AssociationView]:
-    return [view for view in network_overview.associations if has_badge(view, config)]
+def _list_badge_views(network_overview: NetworkOverview) -> list[AssociationView]:
+    return [view for view in network_overview.associations if has_badge(view)]
 
 
 BADGE_TAG = "badge"
@@ -421,9 +419,9 @@ def wants_badge(association: Association) -> bool:
     return BADGE_TAG in association.tags
 
 
-def has_badge(view: AssociationView, config: Config) -> bool:
+def has_badge(view: AssociationView) -> bool:
     """Return True if the association wants a badge, and a run has looked at it."""
-    return wants_badge(view.association) and is_association_checked(view, config.channels)
+    return wants_badge(view.association) and view.is_checked
 
 
 def render_badge(view: AssociationView, checked_at: datetime, language: str) -> str:

@@ -300,7 +300,7 @@ def show_badge(context: PageContext, association: str, request: Request) -> Resp
     if registered is None or run is None or not wants_badge(registered):
         raise HTTPException(404)
     view = load_association_view(app.store, app.config, association)
-    if view is None or not has_badge(view, app.config):
+    if view is None or not has_badge(view):
         raise HTTPException(404)
     content = render_badge(view, run.started_at, context.language).encode()
     etag = f'"{sha256(content).hexdigest()[:20]}"'

@@ -220,10 +220,10 @@ def test_badge_waits_for_the_first_check(network):
     register(network, SITE, now=NOW)
     view = load_association_view(network.store, network.config, "nour")
     badged = replace(view, association=replace(view.association, tags=(BADGE_TAG,)))
-    assert not has_badge(badged, network.config)
+    assert not has_badge(badged)
     asyncio.run(execute_run(network, NOW))
     view = load_association_view(network.store, network.config, "nour")
-    assert has_badge(replace(view, association=badged.association), network.config)
+    assert has_badge(replace(view, association=badged.association))
 
 
 def test_run_before_the_first_import_is_replaced(network):
