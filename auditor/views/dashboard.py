@@ -29,7 +29,14 @@ from auditor.reference.regions import REGIONS
 from auditor.views.calls import BROKEN_FACET, CallList, build_call_list
 from auditor.views.changes import find_change_period
 from probes.models.finding import Presence
-from storage.models.audit import Association, AuditRun, AuditRunState, GapKind
+from storage.models.audit import (
+    EMPTY_CONTACT,
+    Association,
+    AuditRun,
+    AuditRunState,
+    Contact,
+    GapKind,
+)
 from storage.models.summaries import (
     ALL_FACET,
     NETWORK_GROUP,
@@ -55,6 +62,15 @@ MAX_TREND_RUNS = 60
 
 CoverageTrend = tuple[tuple[date, Coverage | None], ...]
 """A channel's coverage by day. None without a run or a count, or if the channel was unreliable."""
+
+
+@dataclass(frozen=True, slots=True)
+class DuePromise:
+    """A promise that is due, with the association that made it and its contact."""
+
+    follow_up: FollowUp
+    association: Association
+    contact: Contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +103,7 @@ class Dashboard:
     proposal_count: int
     proposals: tuple[UnsettledProposal, ...]
     due_promise_count: int
-    due_promises: tuple[tuple[FollowUp, Association | None], ...]
+    due_promises: tuple[DuePromise, ...]
     week: WeekOfChanges
     region_map: RegionMap
 
@@ -166,7 +182,7 @@ def build_dashboard(
         due_promise_count=store.count_promises(
             today + PROMISE_LOOKAHEAD, due_from=today - PROMISE_OVERDUE_PERIOD, regions=regions
         ),
-        due_promises=tuple(_iter_due_promises(store, today, regions)),
+        due_promises=tuple(_load_due_promises(store, today, regions)),
         week=build_week(store, now),
         region_map=build_region_map(store, counts),
     )
@@ -187,17 +203,19 @@ def _count_proposals(
     return sum(group_counts.get(facet, 0) for group_counts in by_group.values())
 
 
-def _iter_due_promises(
-    store: Store, today: date, regions: RegionFilter
-) -> Iterator[tuple[FollowUp, Association | None]]:
+def _load_due_promises(store: Store, today: date, regions: RegionFilter) -> Iterator[DuePromise]:
     promises = store.list_promises(
         today + PROMISE_LOOKAHEAD,
         due_from=today - PROMISE_OVERDUE_PERIOD,
         limit=MAX_LISTED_PROMISES,
         regions=regions,
     )
+    contacts = store.get_contacts([promise.association for promise in promises])
     for promise in promises:
-        yield promise, store.get_association(promise.association)
+        association = store.get_association(promise.association)
+        if association is not None:
+            contact = contacts.get(association.id, EMPTY_CONTACT)
+            yield DuePromise(promise, association, contact)
 
 
 WEEK_DAYS = 7

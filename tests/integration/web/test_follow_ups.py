@@ -7,6 +7,7 @@ from lxml import html
 
 from auditor.checking import checker
 from auditor.runs.run import execute_run
+from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind
 from tests.support.mini_network import link, night_of, opened, register, steps
 from tests.support.web_server import logged_in_client
@@ -55,6 +56,16 @@ def test_saved_call_is_in_the_follow_ups_and_in_the_history(app, client):
     text = get_text(client)
     assert text.count("&lt;b&gt;will&lt;/b&gt; renew the domain") == 1
     assert "Amina" in text
+
+
+def test_association_of_a_due_promise_can_be_called_from_the_dashboard(app, client):
+    entry = AssociationEntry(Association("nour", "Nour"), Contact(phone="0612345678"))
+    app.store.save_registry([entry], [NOUR], NOW)
+    assert "tel:" not in get_text(client, "/en/")
+    submit_follow_up(client, kind="promised", text="a new page", due="2026-03-05")
+    text = get_text(client, "/en/")
+    assert 'href="tel:+212612345678"' in text
+    assert 'href="https://wa.me/212612345678"' in text
 
 
 def test_promise_due_soon_is_on_the_dashboard(client):
