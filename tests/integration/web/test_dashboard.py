@@ -16,6 +16,7 @@ from storage.models.audit import (
     Contact,
     Decision,
     DecisionKind,
+    Gap,
 )
 from storage.models.users import FollowUp, FollowUpKind, Role
 from tests.support import sample_network
@@ -160,6 +161,16 @@ async def test_quiet_week_links_to_the_last_thirty_days(app):
         text = get_text(client)
     assert "Nothing new this week. See the last 30 days?" in text
     assert f'href="/en/changes?since={night_of(20).date() - timedelta(days=29)}"' in text
+
+
+async def test_something_to_improve_has_not_the_icon_of_a_missing_account(app):
+    await execute_runs(app, 3)
+    opened_at = night_of(2)
+    gap = Gap("nour", "facebook", "channel_incomplete", "low", opened_at, 1, opened_at)
+    app.store.save_conclusions(gaps=[gap])
+    with logged_in_client(app, night_of(2) + timedelta(hours=8)) as client:
+        page = BeautifulSoup(get_text(client), "lxml")
+    assert [use["href"] for use in page.select(".feed use")] == ["#i-improve"]
 
 
 async def test_good_news_of_the_week_is_worded_as_good(app):
