@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -157,7 +158,8 @@ def test_each_kind_of_reply_has_a_heading(phone):
 def demo_server(tmp_path_factory):
     """The demo after its 14 runs, with a report link for each association."""
     folder = tmp_path_factory.mktemp("demo")
-    asyncio.run(play.run_demo(folder, now=LAST_RUN))
+    with ThreadPoolExecutor() as executor:  # the browser has an event loop in this thread
+        executor.submit(asyncio.run, play.run_demo(folder, now=LAST_RUN)).result()
     config = load_config(folder / "config.toml", {})
     web = config.web.model_copy(update={"public_url": PUBLIC_URL})
     now = LAST_RUN + timedelta(hours=8)
