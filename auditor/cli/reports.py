@@ -62,7 +62,7 @@ def gaps(
     requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the open gaps: what is broken first, then the most severe.
+    """List the open gaps, broken ones first.
 
     A gap is something that an association should fix.
     """
