@@ -128,7 +128,7 @@ class Camera:
         height = min(MAX_HEIGHTS[width], page_height)
         page.set_viewport_size({"width": width, "height": height})
         image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        reduced = image.quantize(COLOURS, dither=Image.Dither.NONE)
+        reduced = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         reduced.save(self._out / f"{name}.png", optimize=True)
 
 
