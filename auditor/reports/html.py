@@ -47,6 +47,7 @@ from auditor.reports.text import (
     list_recently_opened_gaps,
 )
 from auditor.rules.score import POINT_WEIGHTS
+from probes.models.finding import FoundLink
 from storage.models.audit import Association, Gap, GapKind
 from storage.models.users import CompletedStep, Reply, ReplyKind, ReplyOutcome
 
@@ -179,6 +180,11 @@ def build_gap_anchor(gap: Gap) -> str:
     return f"gap-{gap.channel or 'all'}-{gap.code}{subject}"
 
 
+def build_proposal_anchor(link: FoundLink) -> str:
+    """Return the fragment of a found account. The id of its row changes with a re-evaluation."""
+    return f"proposal-{link.channel}-{sha256((link.key or '').encode()).hexdigest()[:8]}"
+
+
 def render_report(
     view: AssociationView,
     config: Config,
@@ -212,6 +218,7 @@ def render_report(
         is_folded=is_folded,
         replies=ReportReplies.select_shown(forms.replies),
         notice=forms.notice,
+        build_proposal_anchor=build_proposal_anchor,
         places=_list_places(view, points),
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
@@ -278,7 +285,7 @@ def _list_places(view: AssociationView, points: Sequence[ReportPoint]) -> set[st
     return {
         *(point.anchor for point in points),
         *(f"account-{account.account_id}" for account in view.accounts),
-        *(f"proposal-{proposal.id}" for proposal in view.proposals),
+        *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
     }
 
 

@@ -118,7 +118,7 @@ WAITING = f"{NOW:%Y%m%d%H%M%S}-{'a' * 22}"
 """Name of an uploaded spreadsheet whose import is not confirmed yet."""
 UNREAD = f"{NOW:%Y%m%d%H%M%S}-{'b' * 22}"
 """Name of an uploaded spreadsheet of which no column is known to have names."""
-NOTE = "nothing that proves an account"
+NOTE = "a note of a probe without a translation"
 """A detail that a probe writes itself. Quoted text of a page is not translated."""
 FOUND = FoundLink(
     "instagram", "nour", "https://www.instagram.com/nour/", "anchor", "https://nour.example/"

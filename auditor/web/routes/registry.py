@@ -290,7 +290,8 @@ def _render_unread_columns(
     status: int = 200,
 ) -> HTMLResponse:
     """Render the page of an import that only asks which column has the names."""
-    return context.render_page(
+    import_url = context.links.page_url(f"registry/imports/{upload_name}")
+    return context.with_path(import_url).render_page(
         "registry_import.html",
         status=status,
         preview=None,
