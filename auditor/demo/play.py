@@ -195,7 +195,8 @@ class FakeWebProcess:
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.close()
-        await self._process.wait()
+        # Reads the output to its end: a pipe that is open when the loop closes writes a traceback.
+        await self._process.communicate()
 
 
 async def run_demo(
