@@ -464,19 +464,22 @@ class AssociationFilter:
             yield f"tag:{self.tag}"
         if self.level:
             yield f"level:{self.level}"
-        yield from self._iter_gap_and_channel_facets()
+        facets_of_channel = [*self._iter_status_facets(), *self._iter_gap_facets()]
+        if self.channel and not facets_of_channel:
+            facets_of_channel.append(f"gap_channel:{self.channel}")
+        yield from facets_of_channel
 
-    def _iter_gap_and_channel_facets(self) -> Iterator[str]:
-        on_channel = f"@{self.channel}" if self.channel else ""
+    def _iter_status_facets(self) -> Iterator[str]:
         if self.state:
             yield f"status:{self.channel}:{self.state}" if self.channel else f"any:{self.state}"
+        if self.reason:
+            yield f"unchecked:{self.channel}:{self.reason}"
+
+    def _iter_gap_facets(self) -> Iterator[str]:
+        on_channel = f"@{self.channel}" if self.channel else ""
         if self.gap_kind == NO_GAPS:
             yield "no_gaps"
         elif self.gap_kind:
             yield f"kind:{self.gap_kind}{on_channel}"
         if self.gap:
             yield f"gap:{self.gap}{on_channel}"
-        if self.reason:
-            yield f"unchecked:{self.channel}:{self.reason}"
-        if self.channel and not (self.state or self.gap_kind or self.gap or self.reason):
-            yield f"gap_channel:{self.channel}"
