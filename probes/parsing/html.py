@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from bs4 import BeautifulSoup
+
 from probes.models.http import Page
 from probes.parsing.html_walker import MAX_TEXT_CHARS, HtmlWalker, KeptElement, TextNode
 from probes.parsing.json_data import parse_json_ld
@@ -34,7 +36,9 @@ __all__ = [
     "make_absolute",
     "parse_document",
     "parse_head",
+    "parse_head_soup",
     "parse_html",
+    "parse_soup",
 ]
 
 MAX_ANCHORS = 3_000
@@ -139,15 +143,37 @@ def looks_like_html(page: Page) -> bool:
 
 def parse_html(markup: str, url: str, *, use_bs4: bool = False) -> Document:
     """Parse HTML text of the page at `url`. `use_bs4` forces the slower BeautifulSoup parser."""
-    body = markup.encode("utf-8", "replace").replace(b"\0", b"").lstrip()
-    # The declaration of XHTML is wrong about the parser and often about the charset.
-    body = _XML_DECLARATION.sub(b"", body, count=1)
+    body = _encode_markup(markup)
     if b"<" not in body:
         text = clean_text(body.decode(), MAX_TEXT_CHARS)
         text_nodes = (TextNode(text, "", "", "main"),) if text else ()
         return Document(url, text_nodes=text_nodes, text=text, main_text=text)
     walker = None if use_bs4 else walk_with_lxml(body)
     return _build_document(walker or _walk_with_bs4(body), url)
+
+
+def parse_soup(page: Page) -> BeautifulSoup:
+    """Parse a page of a platform with BeautifulSoup, for `select` and `find`."""
+    return _make_soup(decode_body(page))
+
+
+def parse_head_soup(page: Page) -> BeautifulSoup:
+    """Parse only the `<head>` with BeautifulSoup. It is cheap for pages of any size."""
+    return _make_soup(_cut_head(decode_body(page)))
+
+
+def _make_soup(markup: str) -> BeautifulSoup:
+    body = _encode_markup(markup)
+    if b"<" not in body:
+        body = b"<p>" + body  # BeautifulSoup warns if a text looks like a path or URL
+    return BeautifulSoup(body, "lxml", from_encoding="utf-8")
+
+
+def _encode_markup(markup: str) -> bytes:
+    """Return the markup in UTF-8 without what parsers do not accept."""
+    body = markup.encode("utf-8", "replace").replace(b"\0", b"").lstrip()
+    # The declaration of XHTML is wrong about the parser and often about the charset.
+    return _XML_DECLARATION.sub(b"", body, count=1)
 
 
 # Possessive quantifiers bound the time on a page that consists of declarations.
@@ -347,6 +373,10 @@ _PUBLISHED_WITH_YEAR = lazy_regex(r"(?:publi|posted|نشر).{0,80}(?:19|20)\d\d"
 
 def parse_head(page: Page) -> Document:
     """Parse the `<head>` only. It suffices for platforms and is cheap for pages of any size."""
-    text = decode_body(page)
-    head_end = re.search(r"</head\s*>|<body[\s>]", text, re.IGNORECASE)
-    return parse_html(text[: head_end.start()] if head_end else text, page.url)
+    return parse_html(_cut_head(decode_body(page)), page.url)
+
+
+def _cut_head(markup: str) -> str:
+    """Return the markup before the body, or all of it if there is no `</head>` or `<body>`."""
+    head_end = re.search(r"</head\s*>|<body[\s>]", markup, re.IGNORECASE)
+    return markup[: head_end.start()] if head_end else markup

@@ -409,3 +409,24 @@ def test_broken_json_ld_with_two_dates_is_ignored() -> None:
         '"2026-10-01",},{"@type": "NewsArticle", "datePublished": "2026-10-02"}]</script>'
     )
     assert html.parse_document(page(body)).json_ld == ()
+
+
+def test_soup_of_a_page_can_be_searched():
+    head = "<head><meta property=og:title content=Annour></head>"
+    body = f'<?xml version="1.0"?>{head}<p class="a b">Nour'
+    soup = html.parse_soup(page(body))
+    assert soup.select_one('meta[property="og:title"]')["content"] == "Annour"
+    assert soup.find("p", class_="b").get_text() == "Nour"
+
+
+def test_soup_of_a_head_has_no_body():
+    soup = html.parse_head_soup(page("<head><title>Annour</title></head><body><p>Nour"))
+    assert soup.title.string == "Annour"
+    assert soup.find("p") is None
+
+
+@pytest.mark.parametrize(
+    "body", ["", "no tag", "/etc/passwd", "http://annour.example/", "\x00<", "<" * 50]
+)
+def test_soup_of_odd_text_gives_no_warning(body):
+    assert html.parse_soup(page(body)).find("a") is None
