@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from auditor.core.errors import TranslatableError
 from auditor.i18n.catalogs import gettext_noop
 from auditor.reference.gap_catalogue import GapCatalogue
-from auditor.rules.account_status import ATTESTATION_VALIDITY, DISPUTE_VALIDITY, is_confirmed_lost
-from auditor.rules.association import DISOWNING_DECISION_KINDS, collect_account_aliases
+from auditor.rules.account_status import is_confirmed_lost
+from auditor.rules.association_state import DISOWNING_DECISION_KINDS, collect_account_aliases
+from auditor.rules.decisions_in_force import ATTESTATION_VALIDITY, DISPUTE_VALIDITY
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS, Identity, LinkKind
 from storage.models.audit import AccountRow, AccountStatus, Decision, Proposal

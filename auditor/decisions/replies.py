@@ -26,7 +26,7 @@ from auditor.evaluation.run_results import (
     refresh_summaries,
 )
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.rules.account_status import DISPUTE_VALIDITY
+from auditor.rules.decisions_in_force import DISPUTE_VALIDITY
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS
 from storage.models.audit import (

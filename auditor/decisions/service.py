@@ -24,7 +24,7 @@ from auditor.decisions.parsing import (
 )
 from auditor.i18n.catalogs import gettext_noop
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.rules.account_status import (
+from auditor.rules.decisions_in_force import (
     DISPUTE_VALIDITY,
     get_decision_end,
     is_overridden_by_evidence,

@@ -9,22 +9,14 @@ from datetime import date, datetime
 from auditor.config.schema import Config
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules import engine
-from auditor.rules.account_status import (
-    ActivityBands,
-    iter_decision_ends,
-    select_decisions_in_force,
-)
-from auditor.rules.association import (
-    AccountOwners,
-    AssociationState,
-    EvaluationTime,
-    build_rule_context,
-    select_newest_answers,
-    select_wikidata_statements,
-)
+from auditor.rules.account_status import ActivityBands
+from auditor.rules.association import build_rule_context
+from auditor.rules.association_state import AccountOwners, AssociationState, EvaluationTime
 from auditor.rules.context import EvaluatedAccount, RuleContext
+from auditor.rules.decisions_in_force import iter_decision_ends, select_decisions_in_force
 from auditor.rules.domain_expiry import DomainExpiry
 from auditor.rules.link_reciprocity import classify_link_reciprocity
+from auditor.rules.proposals import select_newest_answers, select_wikidata_statements
 from auditor.rules.score import Score, compute_score, rate_points
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import (

@@ -22,7 +22,11 @@ from auditor.evaluation.run_results import (
     refresh_summaries,
 )
 from auditor.evaluation.summary import AssociationFilter, Coverage, compute_coverage
-from auditor.rules.association import EvaluationTime, collect_account_keys, find_account_owners
+from auditor.rules.association_state import (
+    EvaluationTime,
+    collect_account_keys,
+    find_account_owners,
+)
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AuditRun, AuditRunState, Gap
 from storage.store import Store

@@ -39,12 +39,12 @@ from auditor.registry.changes import (
     registry_at,
 )
 from auditor.rules import engine
-from auditor.rules.association import (
+from auditor.rules.association import evaluate_association
+from auditor.rules.association_state import (
     DISOWNING_DECISION_KINDS,
     AccountOwners,
     AssociationState,
     collect_linked_keys,
-    evaluate_association,
     find_account_owners,
 )
 from probes.links import channel_registry, identify

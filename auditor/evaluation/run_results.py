@@ -37,15 +37,13 @@ from auditor.receipts import receipt
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.registry.changes import RegistrySnapshot, iter_links_at, registry_at, undo_link_changes
 from auditor.rules import engine, score
-from auditor.rules.association import (
+from auditor.rules.association import EvaluationPolicy, build_rule_context, evaluate_association
+from auditor.rules.association_state import (
     DISOWNING_DECISION_KINDS,
     AccountOwners,
     AssociationState,
-    EvaluationPolicy,
     EvaluationTime,
-    build_rule_context,
     collect_linked_keys,
-    evaluate_association,
     find_account_owners,
 )
 from probes.log import EventLogger

@@ -22,7 +22,7 @@ from itertools import pairwise
 
 from auditor.config.schema import Config
 from auditor.evaluation.reevaluate import RunReplay
-from auditor.rules.association import AssociationState
+from auditor.rules.association_state import AssociationState
 from storage.files.body_store import BodyStore
 from storage.models.audit import (
     AccountRow,

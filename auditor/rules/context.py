@@ -186,3 +186,8 @@ def _get_key_style(key: str) -> tuple[str | None, bool]:
 def was_page_read(finding: Finding) -> bool:
     """Return True if a page was parsed; its finding then has the facts of every parsed page."""
     return bool(finding.links) or "viewport" in finding.facts
+
+
+def get_site_keys(link: FoundLink) -> tuple[str, str]:
+    """Return the keys under which a site may be registered: the page and its host."""
+    return link.key, link.key.partition("/")[0]

@@ -14,11 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from auditor.rules.account_status import (
-    PRECISION_SLACK_DAYS,
-    ActivityBands,
-    is_confirmed_lost,
-)
+from auditor.rules.account_status import PRECISION_SLACK_DAYS, ActivityBands, is_confirmed_lost
 from auditor.rules.context import EvaluatedAccount
 from probes.links import channel_registry, post_numbers
 from probes.links.post_numbers import LinkedPost

@@ -17,9 +17,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.rules.account_status import ATTESTED_SOURCE, ActivityBands, days_between
+from auditor.rules.account_status import ActivityBands, days_between
 from auditor.rules.checks.reachability import MIN_TROUBLE_DAYS
 from auditor.rules.context import NON_ACCOUNT_KINDS, EvaluatedAccount, RuleContext
+from auditor.rules.decisions_in_force import ATTESTED_SOURCE
 from auditor.rules.link_reciprocity import is_linked_from_site
 from auditor.rules.name_matching import is_account_named, is_site_named
 from probes.links import identify

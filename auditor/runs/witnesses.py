@@ -14,8 +14,8 @@ from datetime import timedelta
 
 from auditor.config.schema import WitnessSettings
 from auditor.protocols import RunContext
-from auditor.rules.account_status import select_decisions_in_force
-from auditor.rules.association import DISOWNING_DECISION_KINDS
+from auditor.rules.association_state import DISOWNING_DECISION_KINDS
+from auditor.rules.decisions_in_force import select_decisions_in_force
 from auditor.runs.account_worker import RunDeadline
 from probes.http.fetcher import Fetcher
 from probes.links import channel_registry

@@ -13,12 +13,8 @@ from auditor.checking.canaries import RunChange, find_mass_changes
 from auditor.evaluation.reevaluate import reevaluate
 from auditor.evaluation.run_results import evaluate_run
 from auditor.rules.account_status import UNREACHABLE_REASONS, ConfirmationThresholds
-from auditor.rules.association import (
-    AssociationState,
-    EvaluationTime,
-    build_rule_context,
-    evaluate_association,
-)
+from auditor.rules.association import build_rule_context, evaluate_association
+from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.engine import is_gap_open
 from probes.models.finding import Finding, Presence, Reason
 from storage.files.body_store import BodyStore

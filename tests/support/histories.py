@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from auditor.config.schema import find_packaged_config, load_config
 from auditor.evaluation.run_results import build_evaluation_policy
 from auditor.rules.account_status import ANSWERED_REASONS, UNREACHABLE_REASONS
-from auditor.rules.association import AssociationState, EvaluationTime, evaluate_association
+from auditor.rules.association import evaluate_association
+from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.checks.reachability import AbsentRule
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason

@@ -15,7 +15,8 @@ from auditor.demo.pages.site_variants import LINKEDIN_PARTNER_ID, TWITTER_PARTNE
 from auditor.demo.play import schedule_demo_runs
 from auditor.evaluation.association_view import AccountView, build_association_view
 from auditor.evaluation.run_results import build_evaluation_policy
-from auditor.rules.association import AssociationState, EvaluationTime, evaluate_association
+from auditor.rules.association import evaluate_association
+from auditor.rules.association_state import AssociationState, EvaluationTime
 from probes.channels import website
 from probes.links import post_numbers
 from probes.links.identify import identify_link

@@ -24,7 +24,8 @@ from auditor.demo.model import DemoRun
 from auditor.demo.play import WITH_KEYS_RUN_COUNT, ExpectedValue
 from auditor.evaluation.run_results import assemble_association_states
 from auditor.rules.account_status import PRECISION_SLACK_DAYS
-from auditor.rules.association import EvaluationTime, build_rule_context
+from auditor.rules.association import build_rule_context
+from auditor.rules.association_state import EvaluationTime
 from auditor.rules.engine import is_gap_open
 from auditor.runs import run
 from probes.links import channel_registry

@@ -12,7 +12,7 @@ from auditor.checking.canaries import Canary
 from auditor.evaluation import reevaluate, run_results
 from auditor.evaluation.network_view import build_network_overview
 from auditor.receipts.receipt import hash_canonical_json
-from auditor.rules.association import find_account_owners
+from auditor.rules.association_state import find_account_owners
 from auditor.rules.checks.registry import SharedRule
 from auditor.rules.engine import is_gap_open
 from auditor.runs import plan

@@ -14,9 +14,9 @@ from auditor.rules.account_status import (
     ActivityBands,
     ConfirmationThresholds,
     advance,
-    apply_decisions,
     days_since_activity,
 )
+from auditor.rules.decisions_in_force import apply_decisions
 from probes.dates.parser import parse_date
 from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
 from storage.models.audit import AccountState, AccountStatus, Decision, DecisionKind, Observation

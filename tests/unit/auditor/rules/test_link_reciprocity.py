@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.rules.association import AssociationState, EvaluationTime, build_rule_context
+from auditor.rules.association import build_rule_context
+from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.link_reciprocity import (
     classify_link_reciprocity,
     has_link_to_site,

@@ -12,12 +12,8 @@ from hypothesis import strategies as st
 from auditor.config.schema import load_config
 from auditor.evaluation.association_view import build_association_view, find_next_change_date
 from auditor.evaluation.run_results import build_evaluation_policy
-from auditor.rules.association import (
-    AssociationState,
-    EvaluationTime,
-    build_rule_context,
-    evaluate_association,
-)
+from auditor.rules.association import build_rule_context, evaluate_association
+from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.engine import is_gap_open
 from auditor.rules.linked_posts import POST_NUMBER_SOURCE
 from probes.links.post_numbers import LINKED_POSTS_FACT, LinkedPost, format_linked_posts

@@ -14,12 +14,8 @@ from hypothesis import strategies as st
 from auditor.evaluation.association_view import build_association_view
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import UNREACHABLE_REASONS
-from auditor.rules.association import (
-    AssociationState,
-    EvaluationTime,
-    build_rule_context,
-    find_account_owners,
-)
+from auditor.rules.association import build_rule_context
+from auditor.rules.association_state import AssociationState, EvaluationTime, find_account_owners
 from auditor.rules.engine import apply_rules
 from auditor.rules.score import LEVEL_THRESHOLDS
 from probes.links import identify

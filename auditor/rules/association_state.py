@@ -1,0 +1,222 @@
+"""The stored state of one association, and the names and owners of its accounts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+from auditor.rules.context import get_site_keys
+from auditor.rules.decisions_in_force import select_decisions_in_force
+from probes.links import channel_registry, identify
+from probes.models.finding import ACCOUNT_KINDS, Finding, FoundLink, Identity, Presence
+from storage.models.audit import (
+    AccountRow,
+    AccountStatus,
+    Association,
+    Decision,
+    DecisionKind,
+    DomainCheck,
+    Gap,
+    Observation,
+    Proposal,
+    WitnessRecord,
+)
+
+AccountKey = tuple[str, str]
+"""An account: (channel, key)."""
+
+AccountOwners = Mapping[AccountKey, tuple[str, ...]]
+"""Associations that register an account."""
+
+DISOWNING_DECISION_KINDS = frozenset({DecisionKind.DISOWN, DecisionKind.MOVED})
+"""Decisions after which an account is neither checked nor evaluated: disowned or moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationState:
+    """The stored state of one association; `gaps` includes closed ones.
+
+    `witness_records` are sorted by time. `domain_checks` has the newest domain check by account.
+    """
+
+    association: Association
+    accounts: tuple[AccountRow, ...] = ()
+    statuses: Mapping[int, AccountStatus] = field(default_factory=dict)
+    proposals: tuple[Proposal, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    witness_records: tuple[WitnessRecord, ...] = ()
+    domain_checks: Mapping[int, DomainCheck] = field(default_factory=dict)
+
+    def get_status(self, row: AccountRow) -> AccountStatus:
+        """Return the status of an account; a new one if it was never checked."""
+        return self.statuses.get(row.id or 0) or AccountStatus(row.id or 0)
+
+    def list_listed_accounts(self, now: datetime) -> list[AccountRow]:
+        """Return the accounts that were listed at a point in time."""
+        return [row for row in self.accounts if is_listed_at(row, now)]
+
+    def collect_aliases(self, row: AccountRow) -> frozenset[str]:
+        """Return every known key of an account."""
+        return collect_account_aliases(row, self.get_status(row))
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationTime:
+    """The time of an evaluation: start of the run, latest change that counts, unreliable channels.
+
+    Results are as of the start of the run, and decisions expire at the start of a run. Changes by
+    people count up to `now`.
+    """
+
+    run_started_at: datetime
+    now: datetime
+    unreliable_channels: frozenset[str] = frozenset()
+
+
+def is_listed_at(row: AccountRow, now: datetime) -> bool:
+    """Return True if a link was listed at a point in time."""
+    was_added = row.added_at is None or row.added_at <= now
+    return was_added and (row.withdrawn_at is None or row.withdrawn_at > now)
+
+
+def collect_account_aliases(row: AccountRow, status: AccountStatus) -> frozenset[str]:
+    """Return every key of an account: registered, platform ids, target of a redirect."""
+    finding = status.last_known_finding
+    names = {row.identity.key}
+    platform_ids = {status.platform_id}
+    if finding is not None:
+        platform_ids.add(finding.platform_id)
+        names.add(_find_redirect_target(row.channel, finding))
+    for platform_id in platform_ids:
+        if platform_id:
+            names |= {platform_id, f"id:{platform_id}"}
+    return frozenset(filter(None, names))
+
+
+def _find_redirect_target(channel: str, finding: Finding) -> str | None:
+    """Return the key of the account to which a platform redirected, or None."""
+    if channel == channel_registry.WEBSITE_CHANNEL:
+        return None
+    if finding.presence is not Presence.PRESENT or not finding.final_url:
+        return None
+    target = _identify_url(finding.final_url)
+    return target.key if target.channel == channel else None
+
+
+@lru_cache(maxsize=4096)
+def _identify_url(url: str) -> Identity:
+    """Return the identity of a URL. Cached, because one run asks several times in a row."""
+    return identify.identify_link(url)
+
+
+def collect_account_keys(association_state: AssociationState) -> set[AccountKey]:
+    """Return the accounts and linked sites whose other owners matter."""
+    keys: set[AccountKey] = set()
+    for row in association_state.accounts:
+        if row.identity.key is not None:
+            keys.add((row.channel, row.identity.key))
+    for status in association_state.statuses.values():
+        if status.last_known_finding is not None:
+            keys |= _collect_site_keys(status.last_known_finding.links)
+    return keys
+
+
+def collect_linked_keys(
+    association_state: AssociationState, observations: Iterable[Observation]
+) -> set[AccountKey]:
+    """Return the accounts, and those that pages link to or that Wikidata names."""
+    keys = collect_account_keys(association_state)
+    for observation in observations:
+        links = observation.finding.links
+        keys |= _collect_site_keys(links)
+        keys.update((link.channel, link.key) for link in links)
+    for record in association_state.witness_records:
+        for statement in record.answer.statements:
+            keys.add((statement.link.channel, statement.link.key))
+    return keys
+
+
+def _collect_site_keys(links: Iterable[FoundLink]) -> set[AccountKey]:
+    """Return the links as websites. A site may be registered by any of its pages."""
+    keys: set[AccountKey] = set()
+    for link in links:
+        keys.update((channel_registry.WEBSITE_CHANNEL, key) for key in get_site_keys(link))
+    return keys
+
+
+def find_other_owners(
+    association_state: AssociationState, owners: AccountOwners
+) -> dict[AccountKey, tuple[str, ...]]:
+    """Return the other associations that register one of the accounts or linked sites."""
+    association = association_state.association.id
+    other_owners = {}
+    for account_key in collect_account_keys(association_state):
+        others = exclude_association(owners.get(account_key, ()), association)
+        if others:
+            other_owners[account_key] = others
+    return other_owners
+
+
+def exclude_association(owners: Iterable[str], association: str) -> tuple[str, ...]:
+    """Return the owners without one association."""
+    return tuple(owner for owner in owners if owner != association)
+
+
+def find_disowned_accounts(
+    association_state: AssociationState, decisions: Iterable[Decision]
+) -> frozenset[AccountKey]:
+    """Return the accounts that decisions disown or move.
+
+    A disowned account is disowned under all its names. A moved one may have moved to one of them.
+    """
+    rows = {row.id: row for row in association_state.accounts}
+    disowned: set[AccountKey] = set()
+    for decision in decisions:
+        is_disowned = decision.kind is DecisionKind.DISOWN
+        if decision.kind not in DISOWNING_DECISION_KINDS:
+            continue
+        if decision.account_id is None:
+            if is_disowned and decision.value:
+                disowned.add((decision.channel, decision.value))
+        elif decision.account_id in rows:
+            row = rows[decision.account_id]
+            disowned.add((row.channel, row.identity.key or row.typed_text))
+            if is_disowned:
+                aliases = association_state.collect_aliases(row)
+                disowned.update((row.channel, alias) for alias in aliases)
+    return frozenset(disowned)
+
+
+def find_account_owners(
+    accounts: Iterable[AccountRow],
+    now: datetime,
+    decisions: Iterable[Decision] = (),
+    run_started_at: datetime | None = None,
+) -> dict[AccountKey, tuple[str, ...]]:
+    """Return who registered each account at a point in time.
+
+    Links that name no account and disowned accounts are left out.
+    """
+    disowned_ids: set[int] = set()
+    disowned_keys: set[tuple[str, str, str | None]] = set()
+    for decision in select_decisions_in_force(decisions, now, run_started_at):
+        if decision.kind not in DISOWNING_DECISION_KINDS:
+            continue
+        if decision.account_id is not None:
+            disowned_ids.add(decision.account_id)
+        else:
+            disowned_keys.add((decision.association, decision.channel, decision.value))
+    owners: dict[AccountKey, tuple[str, ...]] = {}
+    for row in accounts:
+        key = row.identity.key
+        if not key or row.identity.kind not in ACCOUNT_KINDS or not is_listed_at(row, now):
+            continue
+        if row.id in disowned_ids or (row.association, row.channel, key) in disowned_keys:
+            continue
+        known_owners = owners.get((row.channel, key), ())
+        if row.association not in known_owners:
+            owners[row.channel, key] = (*known_owners, row.association)
+    return owners

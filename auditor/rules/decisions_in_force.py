@@ -1,0 +1,143 @@
+"""The decisions of people that are in force, and what they change in a status. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from auditor.rules.account_status import is_confirmed_lost
+from probes.models.finding import Activity, DatePrecision
+from storage.models.audit import AccountState, AccountStatus, Decision, DecisionKind, Streak
+
+DISPUTE_VALIDITY = timedelta(days=180)
+ATTESTATION_VALIDITY = timedelta(days=365)
+
+ATTESTED_SOURCE = "attested"
+"""The source of a publication date that a person reported."""
+
+
+def select_decisions_in_force(
+    decisions: Iterable[Decision], now: datetime, run_started_at: datetime | None = None
+) -> list[Decision]:
+    """Return the decisions in force at a time, oldest first.
+
+    A decision is in force if it was taken at or before `now` and is neither withdrawn nor expired.
+    Decisions expire at the start of a run, `run_started_at`, because between runs only people
+    change anything.
+    """
+    in_force = [
+        decision
+        for decision in decisions
+        if decision.decided_at <= now and not _has_ended(decision, now, run_started_at or now)
+    ]
+    return sorted(in_force, key=lambda decision: decision.decided_at)
+
+
+def _has_ended(decision: Decision, now: datetime, run_started_at: datetime) -> bool:
+    withdrawal = decision.withdrawal
+    return _get_nominal_end(decision) <= run_started_at or (
+        withdrawal is not None and withdrawal.withdrawn_at <= now
+    )
+
+
+def _get_nominal_end(decision: Decision) -> datetime:
+    no_end = datetime.max.replace(tzinfo=UTC)
+    latest_end = (
+        decision.decided_at + ATTESTATION_VALIDITY
+        if decision.kind is DecisionKind.CONFIRM
+        else no_end
+    )
+    return min(decision.expires_at or no_end, latest_end)
+
+
+def get_decision_end(decision: Decision, status: AccountStatus) -> datetime | None:
+    """Return when a decision ends for a status, or None for never. A dispute lasts 180 days."""
+    end = _get_nominal_end(decision)
+    if decision.kind is DecisionKind.CONFIRM and is_confirmed_lost(status):
+        return min(end, decision.decided_at + DISPUTE_VALIDITY)
+    return None if end == datetime.max.replace(tzinfo=UTC) else end
+
+
+def iter_decision_ends(decision: Decision) -> Iterator[datetime]:
+    """Yield the possible ends of a decision, whatever the status is."""
+    yield _get_nominal_end(decision)
+    if decision.kind is DecisionKind.CONFIRM:
+        yield decision.decided_at + DISPUTE_VALIDITY
+
+
+def is_overridden_by_evidence(decision: Decision, status: AccountStatus) -> bool:
+    """Return True if the contradicting evidence is newer than the decision."""
+    return is_confirmed_lost(status) and (
+        status.since is None or status.since > decision.decided_at
+    )
+
+
+def apply_decisions(
+    status: AccountStatus,
+    channel: str,
+    decisions: Iterable[Decision],
+    now: datetime,
+    run_started_at: datetime | None = None,
+) -> AccountStatus:
+    """Return the status with the decisions in force. It is not stored, so decisions simply expire.
+
+    An attestation makes an account present while the evidence is unchanged. A newer absence, an
+    absence with a new reason, or another account under its name overrides it. It is valid for 12
+    months, or for 180 days if it contradicts a confirmed absence (a dispute).
+    """
+    for decision in select_decisions_in_force(decisions, now, run_started_at):
+        if decision.kind is DecisionKind.CONFIRM and _is_about_account(decision, status, channel):
+            status = _apply_attestation(status, decision, run_started_at or now)
+    return status
+
+
+def _is_about_account(decision: Decision, status: AccountStatus, channel: str) -> bool:
+    if decision.account_id is not None:
+        return decision.account_id == status.account_id
+    return decision.channel == channel
+
+
+def _apply_attestation(
+    status: AccountStatus, decision: Decision, run_started_at: datetime
+) -> AccountStatus:
+    decision_end = get_decision_end(decision, status)
+    if is_overridden_by_evidence(decision, status) or (
+        decision_end is not None and run_started_at >= decision_end
+    ):
+        return status
+    last_activity, attested_activity = status.last_activity, _get_attested_activity(decision)
+    if attested_activity is not None and (
+        last_activity is None or attested_activity.published_at > last_activity.published_at
+    ):
+        last_activity = attested_activity
+    attested_status = replace(
+        status,
+        last_activity=last_activity,
+        other_account_streak=_keep_unresolved_streak(status.other_account_streak, decision),
+    )
+    if status.state is AccountState.PRESENT:
+        return attested_status
+    doubt = None if status.state is AccountState.GONE else status.unconfirmed_streak
+    return replace(
+        attested_status,
+        state=AccountState.PRESENT,
+        reason=None,
+        since=decision.decided_at,
+        unconfirmed_streak=doubt,
+    )
+
+
+def _keep_unresolved_streak(streak: Streak | None, decision: Decision) -> Streak | None:
+    """Return the streak of another account, or None if the decision was taken after it began."""
+    return None if streak is not None and streak.since <= decision.decided_at else streak
+
+
+def _get_attested_activity(decision: Decision) -> Activity | None:
+    try:
+        day = date.fromisoformat(decision.value or "")
+    except ValueError:
+        return None
+    return Activity(
+        datetime(day.year, day.month, day.day, tzinfo=UTC), ATTESTED_SOURCE, DatePrecision.DAY
+    )

@@ -1,0 +1,143 @@
+"""Proposals: unregistered accounts that an association's sites or Wikidata name. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from auditor.rules.association_state import (
+    AccountKey,
+    AccountOwners,
+    AssociationState,
+    EvaluationTime,
+    exclude_association,
+)
+from auditor.rules.decisions_in_force import select_decisions_in_force
+from probes.links.channel_registry import WEBSITE_CHANNEL
+from probes.models.finding import FoundLink, Presence
+from probes.witnesses import WikidataStatement, WitnessSource
+from storage.models.audit import DecisionKind, Observation, Proposal, WitnessRecord
+
+
+def update_proposals(
+    association_state: AssociationState,
+    observations: Mapping[int, Observation],
+    channels: Collection[str],
+    owners: AccountOwners,
+    evaluation_time: EvaluationTime,
+) -> tuple[Proposal, ...]:
+    """Return the proposals after a run: unregistered accounts that the own sites link to.
+
+    Accounts that only Wikidata names are proposed as well.
+    """
+    association, now = association_state.association.id, evaluation_time.now
+    proposals = {(row.link.channel, row.link.key): row for row in association_state.proposals}
+    registered_names = _collect_registered_names(association_state, now)
+
+    def can_be_proposed(link: FoundLink) -> bool:
+        if link.channel == WEBSITE_CHANNEL or link.channel not in channels:
+            return False
+        account_key = (link.channel, link.key)
+        if account_key in registered_names:
+            return False
+        return not exclude_association(owners.get(account_key, ()), association)
+
+    for observation in _iter_site_observations(association_state, observations, now):
+        for link in filter(can_be_proposed, observation.finding.links):
+            proposal = Proposal(association, link, observation.observed_at, observation.observed_at)
+            previous = proposals.get((link.channel, link.key))
+            proposals[link.channel, link.key] = _merge_linked_proposal(
+                previous, proposal, evaluation_time.run_started_at
+            )
+    for record in select_newest_answers(association_state, now):
+        for statement in record.answer.statements:
+            link = statement.link
+            if can_be_proposed(link):
+                proposal = Proposal(association, link, record.asked_at, record.asked_at)
+                previous = proposals.get((link.channel, link.key))
+                proposals[link.channel, link.key] = _merge_wikidata_proposal(previous, proposal)
+    return tuple(proposals.values())
+
+
+def _merge_linked_proposal(
+    previous: Proposal | None, proposal: Proposal, run_started_at: datetime
+) -> Proposal:
+    """Return the proposal of an account that the site links to. It replaces one from Wikidata."""
+    if previous is None or previous.is_from_wikidata:
+        return replace(proposal, id=previous.id if previous else None)
+    is_newer = previous.last_seen < run_started_at
+    return _count_again(previous, proposal) if is_newer else previous
+
+
+def _merge_wikidata_proposal(previous: Proposal | None, proposal: Proposal) -> Proposal:
+    """Return the proposal of an account that Wikidata names. It replaces no link of the site."""
+    if previous is None:
+        return proposal
+    is_newer = previous.is_from_wikidata and previous.last_seen < proposal.last_seen
+    return _count_again(previous, proposal) if is_newer else previous
+
+
+def _count_again(previous: Proposal, proposal: Proposal) -> Proposal:
+    return replace(
+        previous,
+        link=proposal.link,
+        last_seen=proposal.last_seen,
+        run_count=previous.run_count + 1,
+    )
+
+
+def select_newest_answers(
+    association_state: AssociationState, now: datetime
+) -> list[WitnessRecord]:
+    """Return the newest answer until `now` of each witness about each listed account.
+
+    Requests without an answer do not count, so an earlier answer stays.
+    """
+    listed_ids = {row.id for row in association_state.list_listed_accounts(now)}
+    newest = {}
+    for record in association_state.witness_records:
+        was_answered = record.answer.failure is None and record.asked_at <= now
+        if was_answered and record.account_id in listed_ids:
+            newest[record.account_id, record.source] = record
+    return [newest[key] for key in sorted(newest)]
+
+
+def select_wikidata_statements(
+    association_state: AssociationState, now: datetime
+) -> tuple[WikidataStatement, ...]:
+    """Return what Wikidata's newest answers say about the accounts of an association."""
+    statements: list[WikidataStatement] = []
+    for record in select_newest_answers(association_state, now):
+        if record.source is WitnessSource.WIKIDATA:
+            statements.extend(record.answer.statements)
+    return tuple(statements)
+
+
+def _collect_registered_names(
+    association_state: AssociationState, now: datetime
+) -> set[AccountKey]:
+    """Return every name of the registered accounts; of a moved one only its old name."""
+    moved_account_ids = set()
+    for decision in select_decisions_in_force(association_state.decisions, now):
+        if decision.kind is DecisionKind.MOVED:
+            moved_account_ids.add(decision.account_id)
+    registered_names: set[AccountKey] = set()
+    for row in association_state.list_listed_accounts(now):
+        if row.id not in moved_account_ids:
+            aliases = association_state.collect_aliases(row)
+            registered_names.update((row.channel, alias) for alias in aliases)
+        elif row.identity.key:
+            registered_names.add((row.channel, row.identity.key))
+    return registered_names
+
+
+def _iter_site_observations(
+    association_state: AssociationState, observations: Mapping[int, Observation], now: datetime
+) -> Iterator[Observation]:
+    for row in association_state.list_listed_accounts(now):
+        observation = observations.get(row.id or 0)
+        if row.channel != WEBSITE_CHANNEL or observation is None:
+            continue
+        if observation.finding.presence is Presence.PRESENT:
+            yield observation
