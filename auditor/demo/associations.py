@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from openpyxl import Workbook
+from auditor.registry.workbook_writer import write_workbook
 
 DEMO_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
 OPTIONAL_DEMO_CHANNELS = ("instagram", "tiktok", "whatsapp", "telegram")
@@ -233,13 +233,12 @@ SITE_URL_FORMATS = ("https://{}/", "{}", "http://www.{}", "https://{}/ ", "www.{
 
 def write_demo_spreadsheet(path: Path, *, is_corrected: bool = False) -> Path:
     """Write the spreadsheet as XLSX. `is_corrected` writes the version of the second import."""
-    workbook = Workbook()
-    sheet = workbook.active
-    assert sheet is not None
-    sheet.append(SPREADSHEET_HEADINGS)
-    for association in load_demo_associations():
-        sheet.append(build_spreadsheet_row(association, is_corrected=is_corrected))
-    workbook.save(path)
+    rows = [
+        build_spreadsheet_row(association, is_corrected=is_corrected)
+        for association in load_demo_associations()
+    ]
+    with path.open("wb") as file:
+        write_workbook(file, {"Sheet": [SPREADSHEET_HEADINGS, *rows]})
     return path
 
 

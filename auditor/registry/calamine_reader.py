@@ -10,17 +10,22 @@ sheets. A sheet is its title and its rows, and a row is its line and its cells a
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from auditor.registry import xlsx_parts
 from auditor.registry.cell_values import MAX_COLUMNS, format_cell_value
 
 MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 60
+COMPACT_OPTION = "--compact"
+"""The option of the child process to read a compact copy of an XLSX file."""
 PASSWORD_EXIT_CODE = 3
 """The exit code of the child process for a file that needs a password."""
 
@@ -36,9 +41,22 @@ class WorkbookReadError(Exception):
         self.needs_password = needs_password
 
 
-def read_raw_sheets(data: bytes) -> list[RawSheet]:
-    """Return the sheets of a workbook. Raises WorkbookReadError."""
+def read_raw_sheets(data: bytes, *, is_xlsx: bool = False) -> list[RawSheet]:
+    """Return the sheets of a workbook. Raises WorkbookReadError.
+
+    If calamine cannot read all cells of an XLSX file as it is, it reads a compact copy.
+    """
+    if not is_xlsx:
+        return _run_reader(data)
+    if not xlsx_parts.has_error_cells(data):
+        with suppress(WorkbookReadError):
+            return _run_reader(data)
+    return _run_reader(data, COMPACT_OPTION)
+
+
+def _run_reader(data: bytes, *options: str) -> list[RawSheet]:
     command = [sys.executable, "-P", "-m", __name__]  # no module of the working folder is imported
+    command += options
     try:
         process = subprocess.run(  # noqa: S603  # runs this module
             command, input=data, capture_output=True, timeout=2 * CPU_SECONDS, check=False
@@ -57,16 +75,21 @@ def _limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _iter_sheets(data: bytes) -> Iterator[RawSheet]:
+def _read_sheets(data: bytes, lines_by_title: Mapping[str, Sequence[int]]) -> list[RawSheet]:
+    """Return the sheets of a workbook. The lines are those of its rows if they have others."""
     from python_calamine import CalamineWorkbook  # noqa: PLC0415  # only the child process needs it
 
     workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    sheets = []
     for title in workbook.sheet_names:
-        yield title, list(_iter_rows(workbook.get_sheet_by_name(title)))
+        rows = workbook.get_sheet_by_name(title).iter_rows()
+        numbered_rows = zip(lines_by_title.get(title, itertools.count(1)), rows, strict=False)
+        sheets.append((title, list(_iter_filled_rows(numbered_rows))))
+    return sheets
 
 
-def _iter_rows(sheet: Any) -> Iterator[tuple[int, list[str]]]:
-    for line, values in enumerate(sheet.iter_rows(), 1):
+def _iter_filled_rows(rows: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[tuple[int, list[str]]]:
+    for line, values in rows:
         cells = [format_cell_value(value) for value in values[:MAX_COLUMNS]]
         if any(cells):
             yield line, cells
@@ -78,8 +101,11 @@ def main() -> None:
 
     _limit_resources()
     data = sys.stdin.buffer.read()
+    lines_by_title: dict[str, list[int]] = {}
+    if COMPACT_OPTION in sys.argv:
+        data, lines_by_title = xlsx_parts.compact_workbook(data)
     try:
-        sheets = list(_iter_sheets(data))
+        sheets = _read_sheets(data, lines_by_title)
     except PasswordError:
         sys.exit(PASSWORD_EXIT_CODE)
     sys.stdout.write(json.dumps(sheets))

@@ -11,7 +11,6 @@ import codecs
 import csv
 import io
 import re
-import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -21,14 +20,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 from zipfile import ZipFile
 
 from auditor.core.errors import InputError
 from auditor.registry import calamine_reader
-from auditor.registry.cell_values import MAX_COLUMNS, format_cell_value
-from auditor.registry.hyperlinks import CellPosition, iter_sheet_parts, read_hyperlinks
+from auditor.registry.cell_values import format_cell_value
 from auditor.registry.workbook_writer import iter_workbook_chunks
+from auditor.registry.xlsx_parts import CellPosition, iter_sheet_parts, read_hyperlinks
 from storage.sanitize import sanitize_text
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -45,7 +43,6 @@ Matches guarded text too, which has apostrophes before it."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """Line breaks other than a line feed, including the escape of Excel for a carriage return."""
 UNREADABLE_WORKBOOK_ERRORS = (
-    InputError,
     KeyError,
     ValueError,
     SyntaxError,
@@ -54,10 +51,6 @@ UNREADABLE_WORKBOOK_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
 )
-DIFFERENT_CELL_PATTERN = re.compile(rb'_x[0-9A-Fa-f]{4}_|\bt="e"')
-"""An escaped character (ECMA-376, ST_Xstring) or a cell with an error, such as `#N/A`.
-
-Calamine reads `_x0041_` as a letter, even if a person typed it, and an error as an empty cell."""
 LINE_END_PATTERN = re.compile(r"\r\n?|\n")
 STATED_DELIMITER_PATTERN = re.compile(r"sep=([^\w \"])[\r\n]*")
 """The first line of a CSV file that Excel wrote for its own use."""
@@ -315,17 +308,16 @@ def _read_zipped_workbook(data: bytes, path: Path) -> Iterator[Sheet]:
         )
 
 
-def _read_with_calamine(data: bytes, path: Path) -> list[Sheet]:
+def _read_with_calamine(data: bytes, path: Path, *, is_xlsx: bool = False) -> list[Sheet]:
     """Return the sheets of a workbook without the hyperlinks of cells. Raises SpreadsheetError."""
     try:
-        raw_sheets = calamine_reader.read_raw_sheets(data)
+        raw_sheets = calamine_reader.read_raw_sheets(data, is_xlsx=is_xlsx)
     except calamine_reader.WorkbookReadError as error:
-        if error.needs_password:
-            remedy = "save it without a password"
-            reason = "this workbook is protected with a password"
-            raise SpreadsheetError(path, reason, remedy, code="password") from None
-        reason = "this workbook is damaged"
-        raise SpreadsheetError(path, reason, SAVE_AS_REMEDY, code="damaged") from None
+        if not error.needs_password:
+            raise _build_damaged_error(path) from None
+        remedy = "save it without a password"
+        reason = "this workbook is protected with a password"
+        raise SpreadsheetError(path, reason, remedy, code="password") from None
     sheets = []
     for title, raw_rows in raw_sheets:
         rows = (SheetRow(line, clean_cells(cells)) for line, cells in raw_rows)
@@ -333,35 +325,22 @@ def _read_with_calamine(data: bytes, path: Path) -> list[Sheet]:
     return sheets
 
 
-def _read_xlsx(data: bytes, path: Path) -> Iterator[Sheet]:
-    """Yield the sheets of an XLSX file. Raises SpreadsheetError.
-
-    Calamine is several times faster. If it cannot read the file, perhaps because a stray cell makes
-    a sheet too large for it, openpyxl reads the rows one by one. It also reads files with cells
-    that calamine reads differently.
-    """
-    yield from _read_xlsx_fast(data, path) or _stream_xlsx(data, path)
+def _build_damaged_error(path: Path) -> SpreadsheetError:
+    return SpreadsheetError(path, "this workbook is damaged", SAVE_AS_REMEDY, code="damaged")
 
 
-def _read_xlsx_fast(data: bytes, path: Path) -> list[Sheet]:
-    """Return the sheets as calamine reads them; an empty list if openpyxl has to read the file."""
+def _read_xlsx(data: bytes, path: Path) -> list[Sheet]:
+    """Return the sheets of an XLSX file with hyperlinks. Raises SpreadsheetError."""
     try:
+        sheets = _read_with_calamine(data, path, is_xlsx=True)
         with ZipFile(io.BytesIO(data)) as archive:
-            if _has_different_cells(archive):
-                return []
             parts = dict(iter_sheet_parts(archive))
             return [
                 _add_hyperlinks(sheet, read_hyperlinks(archive, parts[sheet.title]))
-                for sheet in _read_with_calamine(data, path)
+                for sheet in sheets
             ]
     except UNREADABLE_WORKBOOK_ERRORS:
-        return []
-
-
-def _has_different_cells(archive: ZipFile) -> bool:
-    """Return True if an XLSX file has cells that calamine reads differently than openpyxl."""
-    texts = (archive.read(name) for name in archive.namelist() if name.startswith("xl/"))
-    return any(DIFFERENT_CELL_PATTERN.search(text) for text in texts)
+        raise _build_damaged_error(path) from None
 
 
 def _add_hyperlinks(sheet: Sheet, hyperlinks: Mapping[CellPosition, str]) -> Sheet:
@@ -380,33 +359,6 @@ def _group_by_line(hyperlinks: Mapping[CellPosition, str]) -> dict[int, dict[int
     return by_line
 
 
-def _stream_xlsx(data: bytes, path: Path) -> Iterator[Sheet]:
-    from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415  # slow to load
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about features that reading values does not need
-        try:
-            reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True)
-            reader.read()
-            parts = {sheet.name: part.target for sheet, part in reader.parser.find_sheets()}
-            for worksheet in reader.wb.worksheets:
-                worksheet.reset_dimensions()
-                hyperlinks = read_hyperlinks(reader.archive, parts[worksheet.title])
-                yield Sheet(tuple(_read_worksheet(worksheet, hyperlinks)), worksheet.title)
-        except (
-            KeyError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            SyntaxError,
-            OSError,
-            zipfile.BadZipFile,
-        ):
-            raise SpreadsheetError(
-                path, "this workbook is damaged", SAVE_AS_REMEDY, code="damaged"
-            ) from None
-
-
 def _list_zip_members(data: bytes, path: Path) -> list[str]:
     """Return the names in a ZIP file. Raises SpreadsheetError if it unpacks to too much."""
     try:
@@ -414,26 +366,12 @@ def _list_zip_members(data: bytes, path: Path) -> list[str]:
             names = archive.namelist()
             unpacked_bytes = sum(member.file_size for member in archive.infolist())
     except zipfile.BadZipFile:
-        raise SpreadsheetError(
-            path, "this workbook is damaged", SAVE_AS_REMEDY, code="damaged"
-        ) from None
+        raise _build_damaged_error(path) from None
     if unpacked_bytes > MAX_UNPACKED_BYTES:
         raise SpreadsheetError(
             path, "it unpacks to more than 512 MB", SMALLER_SHEET_REMEDY, code="too_large"
         )
     return names
-
-
-def _read_worksheet(
-    worksheet: Any, hyperlinks: Mapping[tuple[int, int], str]
-) -> Iterator[SheetRow]:
-    hyperlinks_by_line = _group_by_line(hyperlinks)
-    for line, values in enumerate(worksheet.iter_rows(values_only=True, max_col=MAX_COLUMNS), 1):
-        if values.count(None) == len(values):
-            continue  # before a stray cell at the end, there are a million empty rows
-        cells = clean_cells(format_cell_value(value) for value in values)
-        if any(cells):
-            yield SheetRow(line, cells, hyperlinks_by_line.get(line, {}))
 
 
 def to_csv(table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ",") -> bytes:

@@ -5,6 +5,7 @@ Written files contain no formulas: dates and numbers keep their type, everything
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
@@ -20,7 +21,9 @@ MAX_CELL_CHARS = 32_767
 """Maximum length of a cell in Excel."""
 MAX_ROWS = 1_048_576
 CHUNK_BYTES = 64 * 1024
-DATE_NUMBER_FORMAT = "yyyy-mm-dd"
+DATE_NUMBER_FORMAT, TEXT_NUMBER_FORMAT = "yyyy-mm-dd", "@"
+ILLEGAL_CHARACTERS_PATTERN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML 1.0 cannot contain."""
 
 CellRow = Sequence[object]
 
@@ -38,13 +41,19 @@ def write_workbook(
     contents. `choices` are the values suggested for the cells of a column, by heading. Other values
     are allowed.
     """
-    from openpyxl import Workbook  # noqa: PLC0415  # slow to load
+    from xlsxwriter import Workbook  # noqa: PLC0415  # slow to load
 
-    workbook = Workbook(write_only=True)
-    for title, table in tables.items():
-        worksheet = workbook.create_sheet(title[:31])
-        _write_worksheet(worksheet, table, choices, right_to_left=right_to_left)
-    workbook.save(output)
+    with Workbook(output, {"constant_memory": True}) as workbook:
+        formats = {
+            "text": workbook.add_format({"num_format": TEXT_NUMBER_FORMAT}),
+            "date": workbook.add_format({"num_format": DATE_NUMBER_FORMAT}),
+            "heading": workbook.add_format({"num_format": TEXT_NUMBER_FORMAT, "bold": True}),
+        }
+        for title, table in tables.items():
+            worksheet = workbook.add_worksheet(title[:31])
+            if right_to_left:
+                worksheet.right_to_left()
+            _write_worksheet(worksheet, table, choices, formats)
 
 
 def iter_workbook_chunks(
@@ -64,82 +73,70 @@ def _write_worksheet(
     worksheet: Any,
     table: Iterable[CellRow],
     choices: Mapping[str, Sequence[str]],
-    *,
-    right_to_left: bool,
+    formats: Mapping[str, Any],
 ) -> None:
-    worksheet.sheet_view.rightToLeft = right_to_left
-    worksheet.freeze_panes = "A2"
+    worksheet.freeze_panes(1, 0)
     rows = iter(table)
     sample_rows = list(islice(rows, WIDTH_SAMPLE_ROWS))
+    if not sample_rows:
+        return
+    headings = sample_rows[0]
     _set_column_widths(worksheet, sample_rows)
-    _add_choice_lists(worksheet, sample_rows, choices)
-    line = 0
-    for line, row in enumerate(chain(sample_rows, rows), 1):
-        worksheet.append(list(_build_cells(worksheet, row, is_heading=line == 1)))
-    if sample_rows:
-        last_column = _get_column_letter(len(sample_rows[0]))
-        worksheet.auto_filter.ref = f"A1:{last_column}{line}"
+    _add_choice_lists(worksheet, headings, choices)
+    for column, heading in enumerate(headings):
+        _write_text(worksheet, 0, column, heading, formats["heading"])
+    row_number = 0
+    for row_number, row in enumerate(chain(sample_rows[1:], rows), 1):
+        for column, value in enumerate(row):
+            _write_cell(worksheet, row_number, column, value, formats)
+    worksheet.autofilter(0, 0, row_number, len(headings) - 1)
 
 
 def _set_column_widths(worksheet: Any, rows: list[CellRow]) -> None:
-    for column_number, column in enumerate(zip(*rows, strict=True), 1):
-        lines = (line for cell in column if cell is not None for line in str(cell).split("\n"))
-        longest = max(map(len, lines), default=0)
+    for column, values in enumerate(zip(*rows, strict=True)):
+        longest = max(map(_get_longest_line, values))
         width = min(MAX_COLUMN_WIDTH, max(MIN_COLUMN_WIDTH, longest + 2))
-        worksheet.column_dimensions[_get_column_letter(column_number)].width = width
+        worksheet.set_column(column, column, width)
+
+
+def _get_longest_line(value: object) -> int:
+    return max(map(len, _to_cell_text(value).split("\n")))
 
 
 def _add_choice_lists(
-    worksheet: Any, rows: list[CellRow], choices: Mapping[str, Sequence[str]]
+    worksheet: Any, headings: CellRow, choices: Mapping[str, Sequence[str]]
 ) -> None:
-    from openpyxl.worksheet.datavalidation import DataValidation  # noqa: PLC0415
-
-    for column_number, heading in enumerate(rows[0] if rows else (), 1):
+    for column, heading in enumerate(headings):
         values = choices.get(str(heading))
-        if not values:
-            continue
-        formula = f'"{",".join(values)}"'
-        validation = DataValidation(type="list", formula1=formula, allow_blank=True)
-        validation.showErrorMessage = False
-        column = _get_column_letter(column_number)
-        validation.add(f"{column}2:{column}{MAX_ROWS}")
-        worksheet.data_validations.append(validation)
+        if values:
+            validation = {"validate": "list", "source": [*values], "show_error": False}
+            worksheet.data_validation(1, column, MAX_ROWS - 1, column, validation)
 
 
-def _get_column_letter(column_number: int) -> str:
-    from openpyxl.utils import get_column_letter  # noqa: PLC0415
-
-    return get_column_letter(column_number)
-
-
-def _build_cells(worksheet: Any, row: CellRow, *, is_heading: bool) -> Iterator[Any]:
-    from openpyxl.cell.cell import WriteOnlyCell  # noqa: PLC0415
-    from openpyxl.styles import Font  # noqa: PLC0415
-
-    for value in row:
-        cell = WriteOnlyCell(worksheet)
-        _fill_cell(cell, value)
-        if is_heading:
-            cell.font = Font(bold=True)
-        yield cell
-
-
-def _fill_cell(cell: Any, value: object) -> None:
-    if isinstance(value, date):
-        cell.value = value.replace(tzinfo=None) if isinstance(value, datetime) else value
-        cell.number_format = DATE_NUMBER_FORMAT
+def _write_cell(
+    worksheet: Any, row: int, column: int, value: object, formats: Mapping[str, Any]
+) -> None:
+    """Write a value. Never calls `write`, which makes formulas and links of some texts."""
+    if isinstance(value, datetime):
+        worksheet.write_datetime(row, column, value.replace(tzinfo=None), formats["date"])
+    elif isinstance(value, date):
+        worksheet.write_datetime(row, column, value, formats["date"])
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        cell.value = value
+        worksheet.write_number(row, column, value)
     else:
-        cell.value = _to_cell_text(value)
-        cell.number_format = "@"
-        if cell.value is not None:
-            cell.data_type = "s"
+        _write_text(worksheet, row, column, value, formats["text"])
 
 
-def _to_cell_text(value: object) -> str | None:
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # noqa: PLC0415
+def _write_text(worksheet: Any, row: int, column: int, value: object, cell_format: Any) -> None:
+    """Write a value as text, or a blank cell with that format if there is none."""
+    text = _to_cell_text(value)
+    if text:
+        worksheet.write_string(row, column, text, cell_format)
+    else:
+        worksheet.write_blank(row, column, None, cell_format)
 
+
+def _to_cell_text(value: object) -> str:
     if value is None:
-        return None
-    return ILLEGAL_CHARACTERS_RE.sub("", str(value))[:MAX_CELL_CHARS] or None
+        return ""
+    return ILLEGAL_CHARACTERS_PATTERN.sub("", str(value))[:MAX_CELL_CHARS]

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from openpyxl import Workbook, load_workbook
+from openpyxl import load_workbook
 
 from auditor.core.errors import InputError
 from auditor.i18n.translator import Translator
@@ -17,6 +17,7 @@ from auditor.registry.importer import make_association_id, parse_registry_spread
 from auditor.registry.issues import Issue
 from probes.links import channel_registry
 from storage.store import Store
+from tests.support.spreadsheets import write_xlsx
 
 SHEETS = Path(__file__).parents[3] / "fixtures" / "data" / "registry"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -214,13 +215,12 @@ def test_generated_id_depends_only_on_the_name():
 
 
 def test_workbook_cells_are_read_as_displayed(tmp_path):
-    workbook_file = Workbook()
-    workbook_file.active.title = "cover"
-    page = workbook_file.create_sheet("list")
-    page.append(["Network", None])
-    page.append(["id", "name", "website", "phone"])
-    page.append([20857.0, "Harbour Readers", "harbour-readers.example", "+212600000000"])
-    workbook_file.save(tmp_path / "sheet.xlsx")
+    rows = [
+        ["Network", None],
+        ["id", "name", "website", "phone"],
+        [20857.0, "Harbour Readers", "harbour-readers.example", "+212600000000"],
+    ]
+    write_xlsx(tmp_path / "sheet.xlsx", cover=[], list=rows)
     reading = parse_registry_spreadsheet(tmp_path / "sheet.xlsx")
     assert [(entry.id, entry.contact.phone) for entry in reading.associations] == [
         ("20857", "+212600000000")
@@ -229,30 +229,12 @@ def test_workbook_cells_are_read_as_displayed(tmp_path):
 
 
 def test_sheet_with_most_columns_is_imported(tmp_path):
-    book = Workbook()
-    book.active.append(["Title", "Shoe size"])
-    book.active.append(["Not an association", "41"])
-    page = book.create_sheet("list")
-    page.append(["name", "website", "city"])
-    page.append(["Harbour Readers", "harbour-readers.example", "Mersa"])
-    book.save(tmp_path / "sheet.xlsx")
+    titles = [["Title", "Shoe size"], ["Not an association", "41"]]
+    rows = [["name", "website", "city"], ["Harbour Readers", "harbour-readers.example", "Mersa"]]
+    write_xlsx(tmp_path / "sheet.xlsx", titles=titles, list=rows)
     assert [
         entry.name for entry in parse_registry_spreadsheet(tmp_path / "sheet.xlsx").associations
     ] == ["Harbour Readers"]
-
-
-def workbook(path, *pages):
-    """Write a workbook; a cell given as a pair is its text and its hyperlink."""
-    book = Workbook()
-    book.remove(book.active)
-    for title, rows in pages:
-        page = book.create_sheet(title)
-        for line, row in enumerate(rows, 1):
-            for column, cell in enumerate(row, 1):
-                text, url = cell if isinstance(cell, tuple) else (cell, None)
-                page.cell(line, column, text).hyperlink = url
-    book.save(path)
-    return path
 
 
 HARBOUR = "https://www.facebook.com/harbourreaders"
@@ -272,21 +254,21 @@ HARBOUR = "https://www.facebook.com/harbourreaders"
 )
 def test_hyperlink_replaces_words_but_not_an_address(tmp_path, text, url, typed):
     rows = [["name", "facebook"], ["Harbour Readers", (text, url)]]
-    reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
+    reading = parse_registry_spreadsheet(write_xlsx(tmp_path / "sheet.xlsx", all=rows))
     assert [row.typed_text for row in reading.accounts] == [typed]
 
 
 def test_hyperlink_does_not_replace_a_name(tmp_path):
     rows = [["name", "website"], [("Harbour", HARBOUR), ""]]
-    reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
+    reading = parse_registry_spreadsheet(write_xlsx(tmp_path / "sheet.xlsx", all=rows))
     assert [entry.name for entry in reading.associations] == ["Harbour"]
     assert not reading.accounts
 
 
 def test_second_sheet_with_associations_is_reported(tmp_path):
     rows = [["name", "city"], ["Harbour Readers", "Mersa"]]
-    pages = ("Rabat", rows), ("Agadir", rows), ("Notes", [["what to do"]]), ("Empty", rows[:1])
-    reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", *pages))
+    pages = {"Rabat": rows, "Agadir": rows, "Notes": [["what to do"]], "Empty": rows[:1]}
+    reading = parse_registry_spreadsheet(write_xlsx(tmp_path / "sheet.xlsx", **pages))
     assert len(reading.associations) == 1
     assert [(problem.issue, problem.value) for problem in reading.problems] == [
         (Issue.IGNORED_SHEET, "Agadir")

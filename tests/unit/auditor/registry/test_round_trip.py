@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openpyxl import Workbook, load_workbook
+from openpyxl import load_workbook
 
 from auditor.cli.main import main
 from auditor.i18n.translator import Translator
@@ -29,6 +29,7 @@ from auditor.registry.spreadsheet import SpreadsheetError
 from probes.links import channel_registry
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.store import Store
+from tests.support.spreadsheets import write_xlsx
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 HOSTILE = (
@@ -436,10 +437,7 @@ def test_mojibake_headings_are_refused(store, tmp_path):
 
 
 def test_boolean_cell_is_read_as_displayed(tmp_path):
-    book = Workbook()
-    book.active.append(["name", "note"])
-    book.active.append(["Nour", True])
-    book.save(tmp_path / "sheet.xlsx")
+    write_xlsx(tmp_path / "sheet.xlsx", all=[["name", "note"], ["Nour", True]])
     assert (
         parse_registry_spreadsheet(tmp_path / "sheet.xlsx").associations[0].contact.note == "TRUE"
     )

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from openpyxl import Workbook
+from xlsxwriter import Workbook
 
 from auditor.registry.importer import parse_registry_spreadsheet
-from auditor.registry.spreadsheet import SpreadsheetError, _stream_xlsx, read_sheets
-from tests.support.spreadsheets import write_ods
+from auditor.registry.spreadsheet import SpreadsheetError, read_sheets
+from tests.support.spreadsheets import write_ods, write_xlsx
 
 XLS = Path(__file__).parents[4] / "tests/fixtures/data/registry/associations.xls"
 
@@ -78,51 +78,77 @@ def test_other_zip_file_is_no_spreadsheet(tmp_path):
     assert refusal.value.code == "not_a_spreadsheet"
 
 
-def write_xlsx(path, cells):
-    """Write a workbook. `cells` are values by position, or a text with its hyperlink."""
-    workbook = Workbook()
-    worksheet = workbook.active
-    for position, value in cells.items():
-        text, _, address = str(value).partition(" -> ")
-        worksheet[position] = text if address else value
-        if address:
-            worksheet[position].hyperlink = address
-    workbook.save(path)
-    return path
-
-
-def test_xlsx_is_read_alike_by_both_libraries(tmp_path):
-    cells = {
-        "A1": "name",
-        "A2": datetime(2026, 3, 12, tzinfo=UTC).date(),
-        "A3": datetime(2026, 3, 12, 9, 30),  # noqa: DTZ001  # XLSX has no time zones
-        "A4": True,
-        "A5": 612345678,
-        "A6": 5.5,
-        "A7": " a\nb ",
-        "A8": "=1+1",
-        "C9": "Page -> https://www.facebook.com/amal",
-    }
-    path = write_xlsx(tmp_path / "sheet.xlsx", cells)
-    [fast], [streamed] = read_sheets(path), _stream_xlsx(path.read_bytes(), path)
-    assert list_cells(fast) == list_cells(streamed)
-    assert fast.rows[-1].hyperlinks == {2: "https://www.facebook.com/amal"}
-
-
-def list_cells(sheet):
-    """Return the filled cells of each row by line and index, and the hyperlinks."""
-    return [
-        (row.line, {i: cell for i, cell in enumerate(row.cells) if cell}, dict(row.hyperlinks))
-        for row in sheet.rows
+def test_xlsx_is_read_as_displayed(tmp_path):
+    rows = [
+        ["name"],
+        [datetime(2026, 3, 12, tzinfo=UTC).date()],
+        [datetime(2026, 3, 12, 9, 30)],  # noqa: DTZ001  # XLSX has no time zones
+        [True],
+        [612345678],
+        [5.5],
+        [" a\nb "],
+        ["=1+1"],
+        ["_x0041_"],
+        [""],
+        ["", "", ("Page", "https://www.facebook.com/amal")],
     ]
+    [sheet] = read_sheets(write_xlsx(tmp_path / "sheet.xlsx", all=rows))
+    assert [(row.line, row.cells[0]) for row in sheet.rows] == [
+        (1, "name"),
+        (2, "2026-03-12"),
+        (3, "2026-03-12T09:30:00"),
+        (4, "TRUE"),
+        (5, "612345678"),
+        (6, "5.5"),
+        (7, "a\nb"),
+        (8, "=1+1"),
+        (9, "_x0041_"),
+        (11, ""),
+    ]
+    assert sheet.rows[-1].hyperlinks == {2: "https://www.facebook.com/amal"}
 
 
-@pytest.mark.parametrize(
-    ("position", "value"), [("XFD1048576", "far"), ("B2", "_x0041_"), ("B2", "#N/A")]
-)
-def test_xlsx_that_calamine_cannot_read_is_streamed(tmp_path, position, value):
-    path = write_xlsx(tmp_path / "sheet.xlsx", {"A1": "name", "A2": "Amal", position: value})
-    [sheet] = read_sheets(path)
-    assert [row.cells[0] for row in sheet.rows] == ["name", "Amal"]
-    if position == "B2":
-        assert sheet.rows[1].cells[1] == value
+def test_error_in_a_cell_is_read_and_lines_stay_the_same(tmp_path):
+    rows = [["name"], [], ["Amal", 7, "#N/A"], ["Nour", ("Page", "https://nour.example")]]
+    pages = {"all": rows, "numbers": [[], [], [], [1.5]]}
+    first, second = read_sheets(write_xlsx(tmp_path / "sheet.xlsx", **pages))
+    assert [(row.line, row.cells) for row in first.rows] == [
+        (1, ("name", "", "")),
+        (3, ("Amal", "7", "#N/A")),
+        (4, ("Nour", "Page", "")),
+    ]
+    assert first.rows[-1].hyperlinks == {1: "https://nour.example"}
+    assert [(row.line, row.cells) for row in second.rows] == [(4, ("1.5",))]
+
+
+@pytest.mark.parametrize("position", [(1_048_575, 16_383), (1_048_575, 1), (4, 16_383)])
+def test_stray_cell_at_the_end_of_a_sheet_costs_nothing(tmp_path, position):
+    with Workbook(tmp_path / "sheet.xlsx") as workbook:
+        worksheet = workbook.add_worksheet()
+        worksheet.write_column(0, 0, ["name", "Amal"])
+        worksheet.write(*position, "far")
+    [sheet] = read_sheets(tmp_path / "sheet.xlsx")
+    assert [(row.line, row.cells[0]) for row in sheet.rows[:2]] == [(1, "name"), (2, "Amal")]
+    assert [row.line for row in sheet.rows[2:]] == ([position[0] + 1] if position[1] == 1 else [])
+
+
+@pytest.mark.parametrize("kept_bytes", [30, 3000])
+def test_damaged_xlsx_is_refused(tmp_path, kept_bytes):
+    path = write_xlsx(tmp_path / "sheet.xlsx", all=[["name"], ["Amal"]])
+    path.write_bytes(path.read_bytes()[:kept_bytes])
+    with pytest.raises(SpreadsheetError) as refusal:
+        list(read_sheets(path))
+    assert refusal.value.code == "damaged"
+
+
+def test_xlsx_with_a_damaged_sheet_is_refused(tmp_path):
+    path = write_xlsx(tmp_path / "sheet.xlsx", all=[["name"], ["Amal"]])
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(buffer, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content[:300] if "worksheets" in name else content)
+    path.write_bytes(buffer.getvalue())
+    with pytest.raises(SpreadsheetError) as refusal:
+        list(read_sheets(path))
+    assert refusal.value.code == "damaged"

@@ -1,0 +1,151 @@
+"""Read and rewrite the XML parts of an XLSX file for what calamine does not do.
+
+Calamine gives no hyperlinks and reads cells with an error, such as `#N/A`, as empty. It allocates
+all cells between the first and the last, so that a stray cell makes a sheet too large for it.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Any
+from xml.etree.ElementTree import tostring
+from zipfile import ZipFile
+
+from defusedxml.ElementTree import iterparse
+
+from auditor.registry.cell_values import MAX_COLUMNS
+
+SPREADSHEET_NAMESPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+RELATIONSHIP_NAMESPACE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+PACKAGE_NAMESPACE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
+ERROR_CELL_PATTERN = re.compile(rb'\bt="e"')
+CELL_REFERENCE_PATTERN = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]+)")
+WEB_SCHEMES = ("http://", "https://")
+CellPosition = tuple[int, int]
+
+
+def read_hyperlinks(archive: ZipFile, part_name: str) -> dict[CellPosition, str]:
+    """Return the web addresses of a worksheet's cells, by line and column from 1.
+
+    `part_name` is the name of the worksheet's file in the archive.
+    """
+    folder, name = posixpath.split(part_name)
+    relationships = f"{folder}/_rels/{name}.rels"
+    if relationships not in archive.namelist():
+        return {}
+    targets_by_id = {
+        attributes.get("Id"): attributes.get("Target", "")
+        for attributes in _iter_elements(archive, relationships, f"{PACKAGE_NAMESPACE}Relationship")
+        if attributes.get("TargetMode") == "External"
+    }
+    if not any(map(_is_web_url, targets_by_id.values())):
+        return {}
+    return dict(_iter_hyperlinks(archive, part_name, targets_by_id))
+
+
+def iter_sheet_parts(archive: ZipFile) -> Iterator[tuple[str, str]]:
+    """Yield the title of each worksheet and the name of its file in the archive."""
+    relationships = "xl/_rels/workbook.xml.rels"
+    targets = {
+        attributes.get("Id"): posixpath.join("/xl", attributes.get("Target", ""))
+        for attributes in _iter_elements(archive, relationships, f"{PACKAGE_NAMESPACE}Relationship")
+    }
+    for attributes in _iter_elements(archive, "xl/workbook.xml", f"{SPREADSHEET_NAMESPACE}sheet"):
+        target = targets[attributes.get(f"{RELATIONSHIP_NAMESPACE}id")]
+        yield attributes["name"], target.removeprefix("/")
+
+
+def has_error_cells(data: bytes) -> bool:
+    """Return True if an XLSX file has cells with an error."""
+    with ZipFile(io.BytesIO(data)) as archive:
+        parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        return any(ERROR_CELL_PATTERN.search(archive.read(name)) for name in parts)
+
+
+def compact_workbook(data: bytes) -> tuple[bytes, dict[str, list[int]]]:
+    """Return an XLSX file with the filled cells only, and the lines of its rows by worksheet title.
+
+    Its rows are numbered without gaps, and its errors are texts.
+    """
+    lines_by_title = {}
+    buffer = io.BytesIO()
+    with ZipFile(io.BytesIO(data)) as source, ZipFile(buffer, "w") as target:
+        titles = {part_name: title for title, part_name in iter_sheet_parts(source)}
+        for name in source.namelist():
+            if name in titles:
+                content, lines_by_title[titles[name]] = _compact_worksheet(source, name)
+            else:
+                content = source.read(name)
+            target.writestr(name, content)
+    return buffer.getvalue(), lines_by_title
+
+
+def _compact_worksheet(archive: ZipFile, part_name: str) -> tuple[bytes, list[int]]:
+    """Return the XML of the filled rows and columns of a worksheet, and their lines from 1."""
+    lines: list[int] = []
+    rows: list[bytes] = []
+    line = 0
+    with archive.open(part_name) as file:
+        for _, element in iterparse(file):
+            if element.tag != f"{SPREADSHEET_NAMESPACE}row":
+                continue
+            line = int(element.get("r", line + 1))
+            cells = _renumber_cells(element, len(rows) + 1)
+            if cells:
+                lines.append(line)
+                rows.append(b"<row>%b</row>" % b"".join(map(tostring, cells)))
+            element.clear()
+    namespace = SPREADSHEET_NAMESPACE.strip("{}").encode()
+    content = b"".join(rows)
+    worksheet = b'<worksheet xmlns="%b"><sheetData>%b</sheetData></worksheet>'
+    return worksheet % (namespace, content), lines
+
+
+def _renumber_cells(row: Any, line: int) -> list[Any]:
+    """Return the filled cells of a row, as cells of another line."""
+    cells = []
+    for index, cell in enumerate(row, 1):
+        match = CELL_REFERENCE_PATTERN.fullmatch(cell.get("r", ""))
+        column = _parse_column(match[1]) if match else index
+        if len(cell) == 0 or column > MAX_COLUMNS:
+            continue
+        if match:
+            cell.set("r", f"{match[1]}{line}")
+        if cell.get("t") == "e":
+            cell.set("t", "str")
+        cells.append(cell)
+    return cells
+
+
+def _parse_column(letters: str) -> int:
+    """Return the number of a column, from 1 for `A`."""
+    column = 0
+    for letter in letters.upper():
+        column = column * 26 + ord(letter) - ord("A") + 1
+    return column
+
+
+def _iter_hyperlinks(
+    archive: ZipFile, part_name: str, targets_by_id: dict[str | None, str]
+) -> Iterator[tuple[CellPosition, str]]:
+    for attributes in _iter_elements(archive, part_name, f"{SPREADSHEET_NAMESPACE}hyperlink"):
+        address = targets_by_id.get(attributes.get(f"{RELATIONSHIP_NAMESPACE}id"), "")
+        if _is_web_url(address):
+            match = CELL_REFERENCE_PATTERN.match(attributes.get("ref", "A1"))
+            if match:
+                yield (int(match[2]), _parse_column(match[1])), address
+
+
+def _iter_elements(archive: ZipFile, part_name: str, tag: str) -> Iterator[dict[str, str]]:
+    with archive.open(part_name) as file:
+        for _, element in iterparse(file):
+            if element.tag == tag:
+                yield dict(element.attrib)
+            element.clear()
+
+
+def _is_web_url(url: str) -> bool:
+    return url.startswith(WEB_SCHEMES)
